@@ -1,0 +1,122 @@
+"""The whole wiring on one page: settings in, an application out."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from asgi_correlation_id import CorrelationIdMiddleware
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from app import SERVICE, __version__
+from app.errors import EXCEPTION_HANDLERS, ErrorGuard
+from app.settings import Settings
+from app.shutdown import Shutdown
+from endpoints.hub import Hub
+from endpoints.routes import ROUTES
+from endpoints.service import About
+from repositories.database import check_deployment, connect
+from repositories.errors import DatabaseRefused
+from repositories.estimates import EstimateRepository
+from repositories.events import EventLog
+from repositories.history import History
+from repositories.indexes import prepare
+from repositories.journal import Journal
+from repositories.orders import OrderRepository
+from repositories.pulse import Pulse
+from repositories.reports import ReportRepository
+from schemas.events import EventSchema
+from schemas.views import Views
+
+logger = logging.getLogger("pos")
+
+MAX_REQUEST_ID: Final = 128
+EXPOSED_HEADERS: Final = (
+    "ETag",
+    "Idempotent-Replayed",
+    "Link",
+    "Retry-After",
+    "X-Next-Cursor",
+    "X-Request-ID",
+    "X-Stream-Position",
+)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> Starlette:
+    """The application of one store.
+
+    :param clock: the present instant, UTC; tests bring their own.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
+        if settings.mongodb_url is None:
+            raise DatabaseRefused("MONGODB_URL is not set.")
+        client = connect(settings.mongodb_url)
+        try:
+            await check_deployment(client)
+            database = client[settings.database_name]
+            store, zone = settings.store_id, settings.timezone
+            await prepare(database, store, settings.event_retention_days)
+            journal = Journal(database, store=store, zone=zone, clock=clock)
+            estimates = EstimateRepository(database, store, journal, clock)
+            orders = OrderRepository(database, store, journal, clock)
+            log = EventLog(database, store)
+            hub = Hub(log, EventSchema(zone).frame)
+            await hub.start()
+            shutdown = Shutdown()
+            with shutdown.noticed():
+                yield {
+                    "about": About(SERVICE, __version__),
+                    "clock": clock,
+                    "zone": zone,
+                    "estimates": estimates,
+                    "orders": orders,
+                    "history": History(estimates, orders),
+                    "reports": ReportRepository(database, store),
+                    "log": log,
+                    "hub": hub,
+                    "views": Views(zone),
+                    "pulse": Pulse(client),
+                    "shutdown": shutdown,
+                }
+            await hub.stop()
+            await journal.close()
+        finally:
+            client.close()
+
+    app = Starlette(
+        routes=ROUTES,
+        lifespan=lifespan,
+        exception_handlers=EXCEPTION_HANDLERS,
+        middleware=[
+            Middleware(
+                CorrelationIdMiddleware,
+                header_name="X-Request-ID",
+                validator=_is_request_id,
+                transformer=str,
+            ),
+            Middleware(
+                CORSMiddleware,
+                allow_origins=settings.cors_origins,
+                allow_methods=("GET", "POST", "PUT", "DELETE"),
+                allow_headers=("*",),
+                expose_headers=EXPOSED_HEADERS,
+            ),
+            Middleware(ErrorGuard),
+        ],
+    )
+    # A redirected POST loses its body with the existing app's HTTP client.
+    app.router.redirect_slashes = False
+    return app
+
+
+def _is_request_id(text: str) -> bool:
+    return 0 < len(text) <= MAX_REQUEST_ID and text.isascii() and text.isprintable()

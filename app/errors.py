@@ -1,0 +1,116 @@
+"""The one place where exceptions become answers: RFC 9457 problem documents, from every layer, always JSON."""
+
+import http
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+from asgi_correlation_id import correlation_id
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from repositories.errors import DatabaseRefused
+from schemas.errors import ShopError
+
+PROBLEM_JSON: Final = "application/problem+json"
+
+logger = logging.getLogger("pos")
+
+_HTTP_DETAILS: Final = {
+    404: ("route_not_found", "There is nothing at this address."),
+    405: ("method_not_allowed", "This address does not take that method."),
+}
+
+
+def problem(
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    members: Mapping[str, Any] | None = None,
+) -> Response:
+    """A problem document. `detail` is always a string: the existing app resends a POST when it is not."""
+    content = {
+        "type": f"urn:pos:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "instance": correlation_id.get() or "",
+        **(members or {}),
+    }
+    return Response(orjson.dumps(content), status, headers, PROBLEM_JSON)
+
+
+async def on_refusal(request: Request, error: Exception) -> Response:
+    """A refusal of the shop's own."""
+    assert isinstance(error, ShopError)
+    if error.status >= 500:
+        logger.warning("%s %s: %s", request.method, request.scope["path"], error.__cause__ or error)
+    return problem(
+        error.status, error.code, error.title, error.detail, headers=error.headers, members=error.members
+    )
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """What the router refuses."""
+    assert isinstance(error, HTTPException)
+    title = http.HTTPStatus(error.status_code).phrase
+    code, detail = _HTTP_DETAILS.get(error.status_code, (title.lower().replace(" ", "_"), title + "."))
+    return problem(error.status_code, code, title, detail, headers=error.headers)
+
+
+EXCEPTION_HANDLERS: Final[dict[Any, Any]] = {ShopError: on_refusal, HTTPException: on_http_exception}
+
+
+class ErrorGuard:
+    """Turns what nobody foresaw into a JSON 500 that gives nothing away, inside CORS, so that browsers can read it.
+
+    It also lets a start that is refused end in a sentence instead of a traceback.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._start(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        except Exception:
+            logger.exception("Unforeseen error in %s %s", scope["method"], scope["path"])
+            if started:
+                # Half an answer cannot be taken back: the connection breaks, which a client notices.
+                raise
+            response = problem(
+                500, "internal_error", "Something went wrong", "Something went wrong on our side. Please try again."
+            )
+            await response(scope, receive, send)
+
+    async def _start(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def explain(message: Message) -> None:
+            # Starlette sends this while it handles the exception that ended the start.
+            if message["type"] == "lifespan.startup.failed" and isinstance(error := sys.exception(), DatabaseRefused):
+                message = {**message, "message": str(error)}
+            await send(message)
+
+        await self.app(scope, receive, explain)

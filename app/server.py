@@ -1,0 +1,33 @@
+"""How uvicorn is run: the flags in one place, with the reasons for those that are not its defaults."""
+
+from typing import Any, Final
+
+from app.settings import Settings
+
+FLAGS: Final[dict[str, Any]] = {
+    "http": "app.protocol:JsonHttpProtocol",
+    "ws": "websockets-sansio",
+    "ws_max_size": 65_536,
+    # Routers cut connections that are idle for 55 s.
+    "ws_ping_interval": 20.0,
+    "ws_ping_timeout": 20.0,
+    # Frames are small; compressing each costs more than it saves.
+    "ws_per_message_deflate": False,
+    # Uvicorn waits for ever unless told; a platform kills after 30 s.
+    "timeout_graceful_shutdown": 20,
+    # Longer than a router's 90 s, so that the router, not we, closes a connection that it may be about to use.
+    "timeout_keep_alive": 95,
+    "server_header": False,
+    "lifespan": "on",
+}
+
+
+def uvicorn_options(settings: Settings) -> dict[str, Any]:
+    """The keyword arguments of `uvicorn.run`."""
+    return {
+        **FLAGS,
+        "host": settings.host,
+        "port": settings.port,
+        "workers": settings.workers,
+        "log_level": settings.log_level,
+    }

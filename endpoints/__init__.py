@@ -1,0 +1,1 @@
+"""HTTP and WebSocket: one resource a file, one route table. A handler loads, does, notifies, answers."""

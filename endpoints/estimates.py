@@ -1,0 +1,113 @@
+"""`/api/estimates`: quotes, until they become orders."""
+
+from typing import Any, Final
+
+from starlette.endpoints import HTTPEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.lists import array, listing_of
+from endpoints.requests import held_versions, read_json
+from endpoints.responses import answer, document_answer, replay_headers
+from repositories.journal import Outcome
+from schemas.documents import ConvertBody, EstimateBody, VoidQuery, draft
+from schemas.idempotency import keys_of_conversion, keys_of_creation
+from schemas.listing import Listing
+from schemas.statuses import CONVERTED, PENDING
+from schemas.validation import load_body, load_query
+
+BODY: Final = EstimateBody()
+CONVERSION: Final = ConvertBody()
+VOID: Final = VoidQuery()
+
+
+class EstimateCreation(HTTPEndpoint):
+    async def post(self, request: Request) -> Response:
+        body = await read_json(request)
+        keys = keys_of_creation(request.headers.get("idempotency-key"), request.scope["path"], body)
+        outcome: Outcome = await request.state.estimates.create(draft(load_body(BODY, body)), keys)
+        request.state.hub.notify(outcome.events)
+        receipt = request.state.views.estimate_receipt(outcome.answer)
+        return answer(
+            {
+                "success": True,
+                "message": "Estimate created successfully",
+                "data": receipt,
+                "estimate_id": receipt["estimate_id"],
+                "estimate_number": receipt["estimate_number"],
+            },
+            201,
+            replay_headers(outcome.replayed),
+        )
+
+
+class EstimateList(HTTPEndpoint):
+    async def get(self, request: Request) -> Response:
+        return await _list(request, listing_of(request))
+
+
+class PendingEstimates(HTTPEndpoint):
+    async def get(self, request: Request) -> Response:
+        return await _list(request, listing_of(request).with_status(PENDING))
+
+
+class ConvertedEstimates(HTTPEndpoint):
+    async def get(self, request: Request) -> Response:
+        return await _list(request, listing_of(request).with_status(CONVERTED))
+
+
+class EstimateByNumber(HTTPEndpoint):
+    async def get(self, request: Request) -> Response:
+        estimate = await request.state.estimates.by_number(request.path_params["estimate_number"])
+        return document_answer(request.state.views.estimate(estimate))
+
+
+class Estimate(HTTPEndpoint):
+    async def get(self, request: Request) -> Response:
+        estimate = await request.state.estimates.get(request.path_params["estimate_id"])
+        return document_answer(request.state.views.estimate(estimate))
+
+    async def put(self, request: Request) -> Response:
+        replacement = draft(load_body(BODY, await read_json(request)))
+        outcome: Outcome = await request.state.estimates.replace(
+            request.path_params["estimate_id"], replacement, held_versions(request)
+        )
+        request.state.hub.notify(outcome.events)
+        return document_answer(request.state.views.estimate(outcome.answer))
+
+    async def delete(self, request: Request) -> Response:
+        void: dict[str, Any] = load_query(VOID, request.query_params)
+        outcome: Outcome = await request.state.estimates.void(
+            request.path_params["estimate_id"],
+            reason=void["reason"],
+            who=void["by"],
+            versions=held_versions(request),
+        )
+        request.state.hub.notify(outcome.events)
+        return answer({"success": True, "message": "Estimate deleted successfully"})
+
+
+class EstimateConversion(HTTPEndpoint):
+    async def post(self, request: Request) -> Response:
+        body = await read_json(request, optional=True)
+        keys = keys_of_conversion(request.headers.get("idempotency-key"), request.scope["path"], body)
+        payment: dict[str, Any] = load_body(CONVERSION, body)
+        outcome: Outcome = await request.state.estimates.convert(
+            request.path_params["estimate_id"], keys=keys, **payment
+        )
+        request.state.hub.notify(outcome.events)
+        receipt = request.state.views.conversion_receipt(outcome.answer)
+        return answer(
+            {
+                "success": True,
+                "message": "Estimate converted to order successfully",
+                "data": receipt,
+                "order_id": receipt["order_id"],
+                "sale_number": receipt["sale_number"],
+            },
+            headers=replay_headers(outcome.replayed),
+        )
+
+
+async def _list(request: Request, listing: Listing) -> Response:
+    return await array(request, request.state.estimates, request.state.views.estimate, listing)

@@ -1,0 +1,146 @@
+"""Lists in the shapes that clients know: an array, or `items` beside their count and amount.
+
+Without `limit` or `cursor` the whole list is streamed; count and amount follow the items, so they are those of the
+very documents that were sent. A page carries the count and amount of the whole list.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final, TypeVar
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.responses import Freshness, answer, page_headers, streamed
+from repositories.documents import Documents
+from schemas.documents import Document
+from schemas.listing import Listing, ListingQuery, Position
+from schemas.reports import Sums, Tally, separate_summary
+from schemas.rollups import ESTIMATES, ORDERS
+from schemas.validation import load_query
+
+LISTING: Final = ListingQuery()
+_CHUNK: Final = 64 * 1024
+
+T = TypeVar("T")
+
+Show = Callable[[Document], dict[str, Any]]
+
+
+def listing_of(request: Request) -> Listing:
+    """:raises InvalidQuery, InvalidCursor: a parameter is wrong."""
+    listing: Listing = load_query(LISTING, request.query_params)
+    return listing
+
+
+async def array(request: Request, source: Documents, show: Show, listing: Listing) -> Response:
+    """The documents of one kind as a JSON array."""
+    freshness = await Freshness.of(request)
+    if freshness.is_held_by(request):
+        return freshness.not_modified()
+    if listing.limit is None:
+        chunks = _joined(_shown(source.stream(listing), show))
+        return await streamed(_wrapped(b"[", chunks, b"]"), freshness.headers)
+    found = await source.newest(listing, listing.limit + 1)
+    page, last = _page(found, listing.limit, lambda document: Position.of(source.kind, document))
+    return answer([show(document) for document in page], headers={**freshness.headers, **page_headers(request, last)})
+
+
+async def history(request: Request, show: Callable[[str, Document], dict[str, Any]], listing: Listing) -> Response:
+    """Estimates and orders as one JSON array."""
+    freshness = await Freshness.of(request)
+    if freshness.is_held_by(request):
+        return freshness.not_modified()
+    source = request.state.history
+    if listing.limit is None:
+        entries = (show(kind, document) async for kind, document in source.stream(listing))
+        return await streamed(_wrapped(b"[", _joined(entries), b"]"), freshness.headers)
+    found = await source.newest(listing, listing.limit + 1)
+    page, last = _page(found, listing.limit, lambda entry: Position.of(*entry))
+    return answer([show(*entry) for entry in page], headers={**freshness.headers, **page_headers(request, last)})
+
+
+async def groups(request: Request, shows: dict[str, Show], listing: Listing, *, summary: bool) -> Response:
+    """`{estimates: {count, total_amount, items}, orders: {…}, summary}`, of the kinds that `shows` has."""
+    freshness = await Freshness.of(request)
+    if freshness.is_held_by(request):
+        return freshness.not_modified()
+    if listing.limit is None:
+        return await streamed(_group_chunks(request, shows, listing, summary), freshness.headers)
+    tallies = await _tallies(request, shows, listing)
+    found = await request.state.history.newest(listing, listing.limit + 1, kinds=tuple(shows))
+    page, last = _page(found, listing.limit, lambda entry: Position.of(*entry))
+    content: dict[str, Any] = {
+        kind: {**tallies[kind].shown("total_amount"), "items": [show(document) for k, document in page if k == kind]}
+        for kind, show in shows.items()
+    }
+    if summary:
+        content["summary"] = separate_summary(tallies[ESTIMATES], tallies[ORDERS])
+    return answer(content, headers={**freshness.headers, **page_headers(request, last)})
+
+
+async def _group_chunks(
+    request: Request, shows: dict[str, Show], listing: Listing, summary: bool
+) -> AsyncIterator[bytes]:
+    tallies = {}
+    opening = b"{"
+    for kind, show in shows.items():
+        source: Documents = getattr(request.state, kind)
+        tally = tallies[kind] = Tally()
+        counted = _counted(source, listing, tally)
+        async for chunk in _wrapped(b'%s"%s":{"items":[' % (opening, kind.encode()), _joined(_shown(counted, show)), b"]"):
+            yield chunk
+        yield b"," + orjson.dumps(tally.shown("total_amount"))[1:]
+        opening = b","
+    if summary:
+        yield b',"summary":' + orjson.dumps(separate_summary(tallies[ESTIMATES], tallies[ORDERS]))
+    yield b"}"
+
+
+async def _tallies(request: Request, shows: dict[str, Show], listing: Listing) -> dict[str, Tally]:
+    """Count and amount of the whole list: from the rollups where nothing is filtered out, else by asking an index."""
+    if listing.is_filtered:
+        return {kind: Tally(*await getattr(request.state, kind).sums(listing)) for kind in shows}
+    sums = Sums.of(await request.state.reports.between(None, None))
+    return {ESTIMATES: sums.estimated, ORDERS: sums.listed}
+
+
+async def _counted(source: Documents, listing: Listing, tally: Tally) -> AsyncIterator[Document]:
+    async for document in source.stream(listing):
+        tally.add(1, source.amount(document))
+        yield document
+
+
+async def _shown(documents: AsyncIterator[Document], show: Show) -> AsyncIterator[dict[str, Any]]:
+    async for document in documents:
+        yield show(document)
+
+
+async def _joined(items: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
+    """Items as JSON, comma between, in chunks of a fair size."""
+    chunk = bytearray()
+    comma = b""
+    async for item in items:
+        chunk += comma + orjson.dumps(item)
+        comma = b","
+        if len(chunk) >= _CHUNK:
+            yield bytes(chunk)
+            chunk.clear()
+    yield bytes(chunk)
+
+
+async def _wrapped(opening: bytes, chunks: AsyncIterator[bytes], closing: bytes) -> AsyncIterator[bytes]:
+    """The chunks between an opening and a closing, which ride on the first and the last of them."""
+    held = opening
+    async for chunk in chunks:
+        if len(held) > _CHUNK:
+            yield held
+            held = b""
+        held += chunk
+    yield held + closing
+
+
+def _page(found: list[T], limit: int, place: Callable[[T], Position]) -> tuple[list[T], Position | None]:
+    """The first `limit` of what was found, and the last one's place if more follow."""
+    page = found[:limit]
+    return page, place(page[-1]) if len(found) > limit else None

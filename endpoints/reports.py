@@ -1,0 +1,136 @@
+"""`/api/reports`: what was sold, read from the rollups."""
+
+from datetime import date
+from typing import Any, Final
+
+from marshmallow import EXCLUDE, Schema, validates_schema
+from starlette.endpoints import HTTPEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.responses import Freshness, answer
+from repositories.documents import Documents
+from schemas import reports
+from schemas.calendar import business_date, month_days
+from schemas.fields import Day, WholeNumber
+from schemas.listing import Listing, check_order_of_days
+from schemas.rollups import ESTIMATES, ORDERS
+from schemas.validation import load_query
+
+DEFAULT_ITEMS: Final = 100
+MAX_ITEMS: Final = 1_000
+
+
+class ReportQuery(Schema):
+    """How many documents a report shows, and which days it covers (all, where they are left out)."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    items = WholeNumber(0, MAX_ITEMS, load_default=DEFAULT_ITEMS)
+    start = Day(data_key="start_date", load_default=None)
+    end = Day(data_key="end_date", load_default=None)
+
+    @validates_schema(skip_on_field_errors=True)
+    def check(self, data: dict[str, Any], **kwargs: Any) -> None:
+        check_order_of_days(data, "end_date")
+
+
+class RangeQuery(ReportQuery):
+    """A report that must be told its days."""
+
+    start = Day(data_key="start_date", required=True)
+    end = Day(data_key="end_date", required=True)
+
+
+class MonthPath(Schema):
+    """The month that a path names."""
+
+    year = WholeNumber(1970, 2999, required=True)
+    month = WholeNumber(1, 12, required=True)
+
+
+MONTH: Final = MonthPath()
+QUERY: Final = ReportQuery()
+RANGE: Final = RangeQuery()
+
+
+class Today(HTTPEndpoint):
+    async def get(self, request: Request) -> Response:
+        today = date.fromisoformat(business_date(request.state.clock(), request.state.zone))
+        items = load_query(QUERY, request.query_params)["items"]
+        return await _days(request, today, today, items, {"date": today.isoformat()}, extra=today.isoformat())
+
+
+class DateRange(HTTPEndpoint):
+    async def get(self, request: Request) -> Response:
+        query = load_query(RANGE, request.query_params)
+        start, end = query["start"], query["end"]
+        heading = {"date_range": {"start": start.isoformat(), "end": end.isoformat()}}
+        return await _days(request, start, end, query["items"], heading)
+
+
+class Monthly(HTTPEndpoint):
+    async def get(self, request: Request) -> Response:
+        first, last = month_days(**load_query(MONTH, request.path_params))
+        freshness = await Freshness.of(request)
+        if freshness.is_held_by(request):
+            return freshness.not_modified()
+        rows = await request.state.reports.by_day(first, last)
+        estimates, orders = await _newest(request, Listing(start=first, end=last), reports.RECENT)
+        report = reports.monthly_report(rows, first, last, estimates, orders)
+        return answer(report, headers=freshness.headers)
+
+
+class StaffPerformance(HTTPEndpoint):
+    async def get(self, request: Request) -> Response:
+        query = load_query(QUERY, request.query_params)
+        freshness = await Freshness.of(request)
+        if freshness.is_held_by(request):
+            return freshness.not_modified()
+        rows = await request.state.reports.between(query["start"], query["end"])
+        estimates, orders = await _newest(request, Listing(start=query["start"], end=query["end"]), reports.RECENT)
+        return answer(reports.staff_report(rows, estimates, orders), headers=freshness.headers)
+
+
+class EstimatesOnly(HTTPEndpoint):
+    async def get(self, request: Request) -> Response:
+        return await _one_kind(request, ESTIMATES, reports.estimates_report)
+
+
+class OrdersOnly(HTTPEndpoint):
+    async def get(self, request: Request) -> Response:
+        return await _one_kind(request, ORDERS, reports.orders_report)
+
+
+async def _days(
+    request: Request, start: date, end: date, items: int, heading: dict[str, Any], extra: str = ""
+) -> Response:
+    freshness = await Freshness.of(request, extra)
+    if freshness.is_held_by(request):
+        return freshness.not_modified()
+    rows = await request.state.reports.between(start, end)
+    estimates, orders = await _newest(request, Listing(start=start, end=end), reports.recent_and(items))
+    report = reports.day_report(rows, estimates, orders, items)
+    return answer({**heading, **report}, headers=freshness.headers)
+
+
+async def _one_kind(request: Request, kind: str, shape: Any) -> Response:
+    query = load_query(QUERY, request.query_params)
+    freshness = await Freshness.of(request)
+    if freshness.is_held_by(request):
+        return freshness.not_modified()
+    rows = await request.state.reports.between(query["start"], query["end"])
+    listing = Listing(start=query["start"], end=query["end"])
+    shown = await _shown(request, kind, listing, reports.recent_and(query["items"]))
+    return answer(shape(rows, shown, query["items"]), headers=freshness.headers)
+
+
+async def _newest(request: Request, listing: Listing, limit: int) -> tuple[list[Any], list[Any]]:
+    return await _shown(request, ESTIMATES, listing, limit), await _shown(request, ORDERS, listing, limit)
+
+
+async def _shown(request: Request, kind: str, listing: Listing, limit: int) -> list[Any]:
+    source: Documents = getattr(request.state, kind)
+    show = request.state.views.of_kind[kind]
+    return [show(document) for document in await source.newest(listing, limit)]

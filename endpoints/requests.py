@@ -1,0 +1,68 @@
+"""What comes in: the body as a JSON object, bounded; versions that a client holds."""
+
+import re
+from typing import Any, Final
+
+import orjson
+from starlette.requests import Request
+
+from schemas.errors import ShopError
+
+MAX_BODY: Final = 256 * 1024
+
+_VERSION_TAG: Final = re.compile(r'(?:W/)?"?(\d{1,15})"?', re.ASCII)
+
+
+class MalformedBody(ShopError):
+    status, code, title = 400, "malformed_body", "The body is not a JSON object"
+
+
+class BodyTooLarge(ShopError):
+    status, code, title = 413, "body_too_large", "The body is too large"
+
+
+async def read_json(request: Request, *, optional: bool = False) -> dict[str, Any]:
+    """The body as a JSON object; `optional`: no body at all is an empty object.
+
+    :raises BodyTooLarge: more than 256 KiB were announced, or arrived.
+    :raises MalformedBody: not JSON, not UTF-8, NaN or Infinity, nested too deep, or not an object.
+    """
+    raw = await _read(request)
+    if optional and not raw.strip():
+        return {}
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise MalformedBody("The body is not valid JSON in UTF-8.") from error
+    if not isinstance(body, dict):
+        raise MalformedBody("The body must be a JSON object.")
+    return body
+
+
+async def _read(request: Request) -> bytes:
+    announced = request.headers.get("content-length", "0")
+    # A length of many digits is refused without being parsed.
+    if len(announced) > 9 or int(announced) > MAX_BODY:
+        raise _too_large()
+    chunks = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BODY:
+            raise _too_large()
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _too_large() -> BodyTooLarge:
+    # What is still to come is not read, so the connection cannot serve another request.
+    return BodyTooLarge(f"The body may have at most {MAX_BODY // 1024} KiB.", headers={"Connection": "close"})
+
+
+def held_versions(request: Request) -> frozenset[int] | None:
+    """The document versions that `If-Match` accepts; None where the client does not mind which."""
+    header = request.headers.get("if-match")
+    if header is None or header.strip() == "*":
+        return None
+    matches = (_VERSION_TAG.fullmatch(tag.strip()) for tag in header.split(","))
+    return frozenset(int(match[1]) for match in matches if match)

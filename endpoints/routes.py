@@ -1,0 +1,38 @@
+"""The route table: every address of the service. Fixed names stand before the ids that they could be taken for."""
+
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from endpoints import estimates, orders, reports, service
+from endpoints.hub import LiveUpdates
+
+ROUTES: list[BaseRoute] = [
+    Route("/", service.Welcome),
+    Route("/health", service.Health),
+    Route("/livez", service.Liveness),
+    Route("/readyz", service.Readiness),
+    Route("/api/", service.ApiRoot),
+    Route("/api/health", service.Health),
+    Route("/api/version", service.Version),
+    Route("/api/websocket/status", service.WebSocketStatus),
+    Route("/api/estimates/create", estimates.EstimateCreation),
+    Route("/api/estimates/all", estimates.EstimateList),
+    Route("/api/estimates/pending", estimates.PendingEstimates),
+    Route("/api/estimates/converted", estimates.ConvertedEstimates),
+    Route("/api/estimates/number/{estimate_number}", estimates.EstimateByNumber),
+    Route("/api/estimates/{estimate_id}", estimates.Estimate),
+    Route("/api/estimates/{estimate_id}/convert-to-order", estimates.EstimateConversion),
+    Route("/api/orders/create-sale", orders.SaleCreation),
+    Route("/api/orders/all", orders.TransactionList),
+    Route("/api/orders/separate", orders.SeparateLists),
+    Route("/api/orders/orders-only", orders.OrderList),
+    Route("/api/orders/number/{sale_number}", orders.OrderByNumber),
+    Route("/api/orders/{order_id}", orders.Order),
+    Route("/api/orders/{order_id}/status", orders.OrderStatus),
+    Route("/api/reports/today", reports.Today),
+    Route("/api/reports/date-range", reports.DateRange),
+    Route("/api/reports/monthly/{year}/{month}", reports.Monthly),
+    Route("/api/reports/staff-performance", reports.StaffPerformance),
+    Route("/api/reports/estimates-only", reports.EstimatesOnly),
+    Route("/api/reports/orders-only", reports.OrdersOnly),
+    WebSocketRoute("/ws", LiveUpdates),
+]

@@ -1,0 +1,98 @@
+"""The service about itself: welcome, health, readiness, version, live connections."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.endpoints import HTTPEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.responses import answer
+from repositories.errors import RETRY_AFTER, Unavailable
+from schemas.calendar import shop_time
+
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the service says it is."""
+
+    service: str
+    version: str
+
+
+class Welcome(HTTPEndpoint):
+    async def get(self, request: Request) -> Response:
+        about: About = request.state.about
+        return answer(
+            {
+                "message": f"Welcome to {about.service}",
+                "service": about.service,
+                "version": about.version,
+                "health": "/health",
+                "api": "/api/",
+                "websocket": "/ws",
+            }
+        )
+
+
+class ApiRoot(HTTPEndpoint):
+    async def get(self, request: Request) -> Response:
+        about: About = request.state.about
+        return answer(
+            {
+                "service": about.service,
+                "version": about.version,
+                "status": "running",
+                "resources": ["/api/estimates/all", "/api/orders/all", "/api/reports/today"],
+            }
+        )
+
+
+class Version(HTTPEndpoint):
+    async def get(self, request: Request) -> Response:
+        about: About = request.state.about
+        return answer({"service": about.service, "version": about.version})
+
+
+class Health(HTTPEndpoint):
+    """Whether a sale could be booked now: 200, or 503 with the same shape."""
+
+    async def get(self, request: Request) -> Response:
+        about: About = request.state.about
+        health: dict[str, Any] = {
+            "status": "healthy",
+            "timestamp": shop_time(request.state.clock(), request.state.zone),
+            "service": about.service,
+            "version": about.version,
+        }
+        latency = await request.state.pulse.latency_ms()
+        if latency is None:
+            detail = "The shop's database does not answer just now."
+            health |= {"status": "unhealthy", "detail": detail, "database": {"status": "unreachable", "latency_ms": None}}
+            return answer(health, 503, {**NO_STORE, **RETRY_AFTER})
+        return answer({**health, "database": {"status": "connected", "latency_ms": latency}}, headers=NO_STORE)
+
+
+class Liveness(HTTPEndpoint):
+    """Whether the process runs; without any I/O, so that a database that is away gets nobody restarted."""
+
+    async def get(self, request: Request) -> Response:
+        return answer({"status": "alive"}, headers=NO_STORE)
+
+
+class Readiness(HTTPEndpoint):
+    """Whether requests should be sent here: not from the moment a shutdown begins, nor while the database is away."""
+
+    async def get(self, request: Request) -> Response:
+        if request.state.shutdown.has_begun:
+            raise Unavailable("The service is shutting down.")
+        if await request.state.pulse.latency_ms() is None:
+            raise Unavailable
+        return answer({"status": "ready"}, headers=NO_STORE)
+
+
+class WebSocketStatus(HTTPEndpoint):
+    async def get(self, request: Request) -> Response:
+        return answer({"connected_clients": request.state.hub.connected_clients, "status": "active"}, headers=NO_STORE)

@@ -1,0 +1,267 @@
+"""The changes of state that a shop knows, as pure functions over a unit of work.
+
+A command says which documents it must see (`reads`), under which keys its answer is remembered (`keys`), and what it
+does (`apply`). It refuses before it changes anything, so a refusal never touches its neighbours in the group.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from repositories.errors import AlreadyConverted, NotFound, StaleVersion
+from repositories.unit_of_work import UnitOfWork
+from schemas import events, statuses
+from schemas.idempotency import RequestKey
+from schemas.listing import terms_of
+from schemas.rollups import ESTIMATES, ORDERS
+
+Document = dict[str, Any]
+Reads = Sequence[tuple[str, str]]
+
+
+class Command(Protocol):
+    """One change of state, or one refusal of it."""
+
+    @property
+    def reads(self) -> Reads:
+        """The (kind, id) of each document that the command must see."""
+        ...
+
+    @property
+    def keys(self) -> tuple[RequestKey, ...]:
+        """The keys under which the answer is remembered; empty: it is not."""
+        ...
+
+    def apply(self, work: UnitOfWork) -> Document:
+        """Does it, and answers with a document or its digest.
+
+        :raises ShopError: it cannot be done; nothing was changed.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """A new estimate or a new sale.
+
+    draft: as `schemas.documents.draft` or `draft_sale` makes it.
+    """
+
+    kind: str
+    document_id: str
+    draft: Document
+    keys: tuple[RequestKey, ...] = ()
+    reads: Reads = field(default=(), init=False)
+
+    def apply(self, work: UnitOfWork) -> Document:
+        fresh = _fresh_estimate() if self.kind == ESTIMATES else _fresh_order(self.draft["payment_mode"])
+        fresh["retry_keys"] = _reopening(self.keys)
+        document = work.insert(self.kind, self.document_id, {**self.draft, **_search_terms(self.draft), **fresh})
+        return work.emit(self.kind, events.CREATE, document)
+
+
+@dataclass(frozen=True, slots=True)
+class Convert:
+    """An estimate becomes an order, once.
+
+    amount_paid: minor units, None for the total. sale_by: None for the estimate's.
+    """
+
+    estimate_id: str
+    order_id: str
+    payment_mode: str
+    amount_paid: int | None = None
+    sale_by: str | None = None
+    keys: tuple[RequestKey, ...] = ()
+
+    @property
+    def reads(self) -> Reads:
+        return ((ESTIMATES, self.estimate_id),)
+
+    def apply(self, work: UnitOfWork) -> Document:
+        estimate = _live(work, ESTIMATES, self.estimate_id)
+        _refuse_converted(estimate)
+        order = work.insert(
+            ORDERS,
+            self.order_id,
+            {
+                **{name: estimate[name] for name in _COPIED},
+                "sale_by": self.sale_by or estimate["sale_by"],
+                "amount_paid": estimate["total"] if self.amount_paid is None else self.amount_paid,
+                "payment_mode": self.payment_mode,
+                **_fresh_order(self.payment_mode),
+                "estimate_id": estimate["_id"],
+                "estimate_number": estimate["number"],
+                "retry_keys": _reopening(self.keys),
+            },
+        )
+        work.update(ESTIMATES, estimate, converted=True, order_id=order["_id"], order_number=order["number"])
+        return work.emit(
+            ESTIMATES,
+            events.CONVERT,
+            estimate,
+            events.digest(ORDERS, order),
+            order_id=order["_id"],
+            order_number=order["number"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceEstimate:
+    """The body of an unconverted estimate is written anew. versions: those that If-Match accepts, None for any."""
+
+    estimate_id: str
+    draft: Document
+    versions: frozenset[int] | None = None
+    keys: tuple[RequestKey, ...] = field(default=(), init=False)
+
+    @property
+    def reads(self) -> Reads:
+        return ((ESTIMATES, self.estimate_id),)
+
+    def apply(self, work: UnitOfWork) -> Document:
+        estimate = _live(work, ESTIMATES, self.estimate_id)
+        _refuse_stale(estimate, self.versions)
+        _refuse_converted(estimate)
+        estimate = work.update(ESTIMATES, estimate, **self.draft, **_search_terms(self.draft))
+        work.emit(ESTIMATES, events.UPDATE, estimate)
+        return estimate
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeStatus:
+    """An order goes from one status to another; to the one that it has already, nothing happens."""
+
+    order_id: str
+    status: str
+    versions: frozenset[int] | None = None
+    keys: tuple[RequestKey, ...] = field(default=(), init=False)
+
+    @property
+    def reads(self) -> Reads:
+        return ((ORDERS, self.order_id),)
+
+    def apply(self, work: UnitOfWork) -> Document:
+        order = _live(work, ORDERS, self.order_id)
+        _refuse_stale(order, self.versions)
+        if order["status"] == self.status:
+            return order
+        statuses.check_transition(order["status"], self.status)
+        order = work.update(ORDERS, order, status=self.status)
+        work.emit(ORDERS, events.UPDATE, order)
+        return order
+
+
+@dataclass(frozen=True, slots=True)
+class VoidEstimate:
+    """An unconverted estimate leaves every list and report."""
+
+    estimate_id: str
+    reason: str | None = None
+    who: str | None = None
+    versions: frozenset[int] | None = None
+    keys: tuple[RequestKey, ...] = field(default=(), init=False)
+
+    @property
+    def reads(self) -> Reads:
+        return ((ESTIMATES, self.estimate_id),)
+
+    def apply(self, work: UnitOfWork) -> Document:
+        estimate = _live(work, ESTIMATES, self.estimate_id)
+        _refuse_stale(estimate, self.versions)
+        _refuse_converted(estimate)
+        voided = work.void(ESTIMATES, estimate, self.reason, self.who)
+        return work.emit(ESTIMATES, events.DELETE, voided)
+
+
+@dataclass(frozen=True, slots=True)
+class VoidOrder:
+    """An order leaves every list and report, and the estimate that it came from goes with it, or opens again.
+
+    estimate_id: the order's, known before the group reads, since it never changes.
+    """
+
+    order_id: str
+    estimate_id: str | None
+    keep_estimate: bool = False
+    reason: str | None = None
+    who: str | None = None
+    versions: frozenset[int] | None = None
+    keys: tuple[RequestKey, ...] = field(default=(), init=False)
+
+    @property
+    def reads(self) -> Reads:
+        order = (ORDERS, self.order_id)
+        return (order,) if self.estimate_id is None else (order, (ESTIMATES, self.estimate_id))
+
+    def apply(self, work: UnitOfWork) -> Document:
+        order = _live(work, ORDERS, self.order_id)
+        _refuse_stale(order, self.versions)
+        voided = work.void(ORDERS, order, self.reason, self.who)
+        answer = work.emit(ORDERS, events.DELETE, voided)
+        estimate = None if self.estimate_id is None else work.find(ESTIMATES, self.estimate_id)
+        if estimate is None:
+            return answer
+        if self.keep_estimate:
+            estimate = work.update(ESTIMATES, estimate, converted=False, order_id=None, order_number=None)
+            work.emit(ESTIMATES, events.UPDATE, estimate)
+        else:
+            estimate = work.void(ESTIMATES, estimate, self.reason, self.who)
+            work.emit(ESTIMATES, events.DELETE, estimate)
+        return answer
+
+
+#: What an order takes over from its estimate.
+_COPIED = (
+    "customer_name",
+    "customer_phone",
+    "customer_address",
+    "items",
+    "subtotal",
+    "discount",
+    "discount_percentage",
+    "round_off",
+    "total",
+    "terms",
+)
+
+
+def _search_terms(draft: Document) -> Document:
+    """What the `q` filter finds a document by."""
+    return {"terms": terms_of(f"{draft['customer_name']} {draft['customer_phone']}")}
+
+
+def _fresh_estimate() -> Document:
+    return {"converted": False, "order_id": None, "order_number": None}
+
+
+def _fresh_order(payment_mode: str) -> Document:
+    return {
+        "status": statuses.COMPLETED,
+        "payment_group": statuses.payment_group(payment_mode),
+        "estimate_id": None,
+        "estimate_number": None,
+    }
+
+
+def _reopening(keys: tuple[RequestKey, ...]) -> list[str]:
+    return [key.key for key in keys if key.reopens]
+
+
+def _live(work: UnitOfWork, kind: str, document_id: str) -> Document:
+    document = work.find(kind, document_id)
+    if document is None:
+        raise NotFound(f"There is no such {events.TYPES[kind]}.")
+    return document
+
+
+def _refuse_converted(estimate: Document) -> None:
+    if estimate["converted"]:
+        raise AlreadyConverted("This estimate has already been converted to an order.")
+
+
+def _refuse_stale(document: Document, versions: frozenset[int] | None) -> None:
+    if versions is not None and document["version"] not in versions:
+        raise StaleVersion(
+            "Somebody else has changed this in the meantime. Please load it again.", version=document["version"]
+        )

@@ -1,0 +1,112 @@
+"""The connection: the options that make a write durable, and the refusal of a database that cannot carry the shop."""
+
+from typing import Any, Final
+
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
+from pymongo import MongoClient
+from pymongo.errors import ConfigurationError, InvalidName, InvalidURI, OperationFailure, PyMongoError
+
+from repositories.errors import DatabaseRefused
+
+Document = dict[str, Any]
+Client = AsyncIOMotorClient[Document]
+Database = AsyncIOMotorDatabase[Document]
+
+ESTIMATES: Final = "estimates"
+ORDERS: Final = "orders"
+COUNTERS: Final = "counters"
+EVENTS: Final = "events"
+REQUESTS: Final = "requests"
+TOTALS: Final = "totals"
+
+MINIMUM_VERSION: Final = (6, 0)
+
+# `j` matters twice: an acknowledged sale survives a power cut, and a change stream sees it without delay.
+_OPTIONS: Final[dict[str, Any]] = {
+    "w": "majority",
+    "journal": True,
+    "readConcernLevel": "majority",
+    "serverSelectionTimeoutMS": 5_000,
+    "connectTimeoutMS": 3_000,
+    "socketTimeoutMS": 20_000,
+    "waitQueueTimeoutMS": 2_000,
+    "maxPoolSize": 40,
+    "tz_aware": True,
+    "appname": "pos",
+}
+
+_ALREADY_INITIALIZED: Final = 23
+_LOCAL_MS: Final = 500
+
+_NO_REPLICA_SET: Final = (
+    "This MongoDB is a standalone server, but transactions and change streams need a replica set (one node is enough): "
+    "start it with --replSet rs0 and run rs.initiate() once in mongosh."
+)
+
+
+def connect(url: str) -> Client:
+    """A client whose every write is on a majority's disk before it is acknowledged. Connects lazily.
+
+    :raises DatabaseRefused: the URL is not one.
+    """
+    try:
+        return AsyncIOMotorClient(url, **_OPTIONS)
+    except (InvalidURI, ConfigurationError, InvalidName, ValueError) as error:
+        raise DatabaseRefused(f"MONGODB_URL is not a valid MongoDB address: {error}") from error
+
+
+async def check_deployment(client: Client) -> None:
+    """Whether this deployment has what the journal and the hub rest on.
+
+    :raises DatabaseRefused: unreachable, too old, or a standalone server.
+    """
+    try:
+        hello = await client.admin.command("hello")
+        build = await client.admin.command("buildInfo")
+    except PyMongoError as error:
+        raise DatabaseRefused(f"The database at MONGODB_URL cannot be used: {_reason(error)}") from error
+    if "setName" not in hello and hello.get("msg") != "isdbgrid":
+        raise DatabaseRefused(_NO_REPLICA_SET)
+    version = tuple(build["versionArray"][:2])
+    if version < MINIMUM_VERSION:
+        raise DatabaseRefused(f"MongoDB {build['version']} is too old: 6.0 or newer is needed.")
+
+
+async def ping(client: Client) -> None:
+    """One round trip to the primary.
+
+    :raises PyMongoError: none came back; callers translate.
+    """
+    await client.admin.command("ping")
+
+
+def initiate_replica_set(url: str, name: str, host: str) -> bool:
+    """Makes a server that was started with --replSet the only member of its set, if that was not done before.
+
+    Blocking, and outside Motor: it runs once, before there is an event loop.
+
+    :returns: whether the set stands; False where the server does not answer yet.
+    """
+    try:
+        with MongoClient[Document](url, serverSelectionTimeoutMS=_LOCAL_MS) as client:
+            client.admin.command("replSetInitiate", {"_id": name, "members": [{"_id": 0, "host": host}]})
+    except OperationFailure as error:
+        if error.code != _ALREADY_INITIALIZED:
+            raise DatabaseRefused(f"The local mongod cannot be made a replica set: {error}") from error
+    except PyMongoError:
+        return False
+    return True
+
+
+def is_primary(url: str) -> bool:
+    """Whether the server behind `url` answers and accepts writes. Blocking."""
+    try:
+        with MongoClient[Document](url, serverSelectionTimeoutMS=_LOCAL_MS) as client:
+            return bool(client.admin.command("hello")["isWritablePrimary"])
+    except PyMongoError:
+        return False
+
+
+def _reason(error: PyMongoError) -> str:
+    """The first clause of a driver's message, which otherwise runs to a description of the whole topology."""
+    return str(error).split(", Timeout:")[0].split(", full error:")[0]

@@ -1,0 +1,143 @@
+"""Estimates and orders, read: one document, a page, a whole list in bounded memory, a count."""
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from pymongo import DESCENDING
+
+from repositories.database import Database, Document
+from repositories.errors import NotFound, translated
+from schemas import statuses
+from schemas.calendar import widest_bounds
+from schemas.events import TYPES
+from schemas.listing import Listing, Position, terms_of
+from schemas.numbers import parse_number
+from schemas.rollups import ESTIMATES
+
+NEWEST_FIRST: Final = [("created_at", DESCENDING), ("number", DESCENDING)]
+BATCH: Final = 500
+
+_NOTHING: Final[Document] = {"_id": {"$in": []}}
+
+
+class Documents:
+    """The live (not voided) documents of one kind in one store."""
+
+    def __init__(self, database: Database, store: str, kind: str) -> None:
+        self._collection = database[kind]
+        self._store = store
+        self.kind = kind
+
+    async def get(self, document_id: str) -> Document:
+        """:raises NotFound: there is none, or it is voided."""
+        return await self._one({"_id": document_id, "store": self._store, "voided_at": None})
+
+    async def by_number(self, text: str) -> Document:
+        """The document whose number is written as `#001`, `001` or `1`.
+
+        :raises NotFound: there is none, or it is voided.
+        """
+        number = parse_number(text)
+        if number is None:
+            raise NotFound(f"There is no such {TYPES[self.kind]}.")
+        return await self._one({"store": self._store, "number": number, "voided_at": None})
+
+    async def _one(self, criteria: Document) -> Document:
+        with translated():
+            document = await self._collection.find_one(criteria)
+        if document is None:
+            raise NotFound(f"There is no such {TYPES[self.kind]}.")
+        return document
+
+    async def newest(self, listing: Listing, limit: int) -> list[Document]:
+        """Up to `limit` documents of a list, newest first, from `listing.after` on."""
+        with translated():
+            found = self._collection.find(self.criteria(listing)).sort(NEWEST_FIRST).limit(limit)
+            return await found.to_list(limit) if limit else []
+
+    async def stream(self, listing: Listing) -> AsyncIterator[Document]:
+        """A whole list, newest first, a batch at a time in memory."""
+        with translated():
+            found = self._collection.find(self.criteria(listing), batch_size=BATCH).sort(NEWEST_FIRST)
+            while batch := await found.to_list(BATCH):
+                for document in batch:
+                    yield document
+
+    async def sums(self, listing: Listing) -> tuple[int, int]:
+        """How many documents a list has, pages apart, and their amount in minor units (see `amount`)."""
+        pipeline = [
+            {"$match": self.criteria(listing, paged=False)},
+            {"$group": {"_id": None, "count": {"$sum": 1}, "amount": {"$sum": self._amount_expression()}}},
+        ]
+        with translated():
+            rows = await self._collection.aggregate(pipeline).to_list(1)
+        return (rows[0]["count"], rows[0]["amount"]) if rows else (0, 0)
+
+    def amount(self, document: Document) -> int:
+        """What a document adds to the amount of its list: an estimate its total, an order what the shop was paid and
+        keeps."""
+        if self.kind == ESTIMATES:
+            return int(document["total"])
+        return int(document["amount_paid"]) if document["status"] in statuses.EARNING else 0
+
+    def _amount_expression(self) -> Any:
+        if self.kind == ESTIMATES:
+            return "$total"
+        return {"$cond": [{"$in": ["$status", list(statuses.EARNING)]}, "$amount_paid", 0]}
+
+    def criteria(self, listing: Listing, *, paged: bool = True) -> Document:
+        """The list as a filter that an index serves; of a page where `paged`, else of the whole list."""
+        criteria: Document = {"store": self._store, "voided_at": None}
+        if listing.status is not None and not self._add_status(criteria, listing.status):
+            return _NOTHING
+        if listing.payment_mode is not None and not self._add_payment_mode(criteria, listing.payment_mode):
+            return _NOTHING
+        if listing.sale_by is not None:
+            criteria["sale_by"] = listing.sale_by
+        if listing.customer_phone is not None:
+            criteria["customer_phone"] = listing.customer_phone
+        if listing.q is not None:
+            criteria["$and"] = [_search(word) for word in terms_of(listing.q)]
+        _add_days(criteria, listing)
+        if paged and listing.after is not None:
+            self._add_position(criteria, listing.after)
+        return criteria
+
+    def _add_status(self, criteria: Document, status: str) -> bool:
+        if self.kind == ESTIMATES:
+            criteria["converted"] = status == statuses.CONVERTED
+            return status in statuses.ESTIMATE_STATUSES
+        criteria["status"] = status
+        return status in statuses.ORDER_STATUSES
+
+    def _add_payment_mode(self, criteria: Document, mode: str) -> bool:
+        if mode.casefold() in statuses.PAYMENT_GROUPS:
+            criteria["payment_group"] = mode.casefold()
+        else:
+            criteria["payment_mode"] = mode
+        return self.kind != ESTIMATES
+
+    def _add_position(self, criteria: Document, after: Position) -> None:
+        all_of_instant, lower_numbers = after.may_hold(self.kind)
+        bounds = criteria.setdefault("created_at", {})
+        bounds["$lte" if all_of_instant or lower_numbers else "$lt"] = after.created_at
+        if lower_numbers:
+            criteria["$or"] = [{"created_at": {"$lt": after.created_at}}, {"number": {"$lt": after.number}}]
+
+
+def _add_days(criteria: Document, listing: Listing) -> None:
+    """The stored business date decides; `created_at` only keeps the scan of the index short."""
+    lower, upper = widest_bounds(listing.start, listing.end)
+    if listing.start is not None:
+        criteria.setdefault("business_date", {})["$gte"] = listing.start.isoformat()
+        criteria.setdefault("created_at", {})["$gte"] = lower
+    if listing.end is not None:
+        criteria.setdefault("business_date", {})["$lte"] = listing.end.isoformat()
+        criteria.setdefault("created_at", {})["$lte"] = upper
+
+
+def _search(word: str) -> Document:
+    """Documents whose customer has a word that begins so, or whose number is the word."""
+    prefix = {"terms": {"$elemMatch": {"$gte": word, "$lt": word + "\U0010ffff"}}}
+    number = parse_number(word)
+    return prefix if number is None else {"$or": [prefix, {"number": number}]}

@@ -1,0 +1,63 @@
+"""The shop's own exceptions for what the database says, and the one place where the driver's are translated."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+from pymongo.errors import PyMongoError
+
+from schemas.errors import ShopError
+
+RETRY_AFTER = {"Retry-After": "2"}
+
+
+class NotFound(ShopError):
+    status, code, title = 404, "not_found", "Not found"
+
+
+class AlreadyConverted(ShopError):
+    status, code, title = 400, "already_converted", "The estimate is already an order"
+
+
+class StaleVersion(ShopError):
+    status, code, title = 412, "stale_version", "Changed in the meantime"
+
+
+class KeyReused(ShopError):
+    status, code, title = 422, "idempotency_key_reused", "The Idempotency-Key was used for another request"
+
+
+
+class Unavailable(ShopError):
+    """The database is away, or did not commit in time. Nothing was guessed: asking again is safe."""
+
+    status, code, title = 503, "database_unavailable", "The database is not available"
+
+    def __init__(self, detail: str = "The shop's database does not answer just now. Please try again.") -> None:
+        super().__init__(detail, headers=RETRY_AFTER)
+
+
+class OutcomeUnknown(Unavailable):
+    """The deadline passed while the commit was under way: it may or may not have happened."""
+
+    code, title = "outcome_unknown", "Not known yet whether it was saved"
+
+    def __init__(self) -> None:
+        super().__init__("It is not known yet whether this was saved. Please send the very same request again.")
+
+
+class DatabaseRefused(RuntimeError):
+    """The database cannot carry this service; the message is a sentence that says how to mend it."""
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turns whatever the driver raises inside into `Unavailable`, keeping the cause for the log."""
+    try:
+        yield
+    except PyMongoError as error:
+        raise_unavailable(error)
+
+
+def raise_unavailable(error: PyMongoError) -> NoReturn:
+    raise Unavailable from error

@@ -1,0 +1,63 @@
+"""Estimates, in the shop's words."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from repositories.commands import Convert, Create, ReplaceEstimate, VoidEstimate
+from repositories.database import Database, Document
+from repositories.documents import Documents
+from repositories.journal import Journal, Outcome
+from schemas.idempotency import RequestKey
+from schemas.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
+from schemas.rollups import ESTIMATES
+
+
+class EstimateRepository(Documents):
+    """The estimates of one store. Reads come from `Documents`; every write goes through the journal."""
+
+    def __init__(self, database: Database, store: str, journal: Journal, clock: Callable[[], datetime]) -> None:
+        super().__init__(database, store, ESTIMATES)
+        self._journal = journal
+        self._clock = clock
+
+    async def create(self, draft: Document, keys: tuple[RequestKey, ...] = ()) -> Outcome:
+        """Writes an estimate; its digest is the answer. draft: as `schemas.documents.draft` makes it."""
+        estimate_id = new_id(ESTIMATE_PREFIX, self._clock())
+        return await self._journal.submit(Create(ESTIMATES, estimate_id, draft, keys))
+
+    async def replace(self, estimate_id: str, draft: Document, versions: frozenset[int] | None = None) -> Outcome:
+        """Writes the body of an estimate anew; the whole document is the answer.
+
+        :raises NotFound, AlreadyConverted, StaleVersion:
+        """
+        return await self._journal.submit(ReplaceEstimate(estimate_id, draft, versions))
+
+    async def convert(
+        self,
+        estimate_id: str,
+        *,
+        payment_mode: str,
+        amount_paid: int | None = None,
+        sale_by: str | None = None,
+        keys: tuple[RequestKey, ...] = (),
+    ) -> Outcome:
+        """Turns an estimate into an order, once; the order's digest is the answer. amount_paid: minor units.
+
+        :raises NotFound, AlreadyConverted:
+        """
+        order_id = new_id(ORDER_PREFIX, self._clock())
+        return await self._journal.submit(Convert(estimate_id, order_id, payment_mode, amount_paid, sale_by, keys))
+
+    async def void(
+        self,
+        estimate_id: str,
+        *,
+        reason: str | None = None,
+        who: str | None = None,
+        versions: frozenset[int] | None = None,
+    ) -> Outcome:
+        """Takes an unconverted estimate out of every list and report.
+
+        :raises NotFound, AlreadyConverted, StaleVersion:
+        """
+        return await self._journal.submit(VoidEstimate(estimate_id, reason, who, versions))

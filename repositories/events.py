@@ -1,0 +1,65 @@
+"""The event log, read: its head, a range of it, and the doorbell that tells that it has grown."""
+
+from collections.abc import AsyncIterator
+from typing import Any, Final, NamedTuple
+
+
+from repositories.database import COUNTERS, EVENTS, Database, Document
+from repositories.errors import Unavailable, translated
+
+RANGE_LIMIT: Final = 1_000
+
+
+class Head(NamedTuple):
+    """Where a store's log stands. epoch: names this very log, so that a restored or emptied database is noticed."""
+
+    epoch: str
+    seq: int
+
+
+class EventLog:
+    """The events of one store, in `seq` order, without gaps."""
+
+    def __init__(self, database: Database, store: str) -> None:
+        self._database = database
+        self._store = store
+
+    async def head(self) -> Head:
+        """The seq of the newest committed event, 0 where there is none.
+
+        :raises Unavailable: the database is away.
+        """
+        with translated():
+            counters = await self._database[COUNTERS].find_one({"_id": self._store}, {"epoch": 1, "head": 1})
+        if counters is None:
+            raise Unavailable("This shop's database was emptied while the service ran. Please restart the service.")
+        return Head(counters["epoch"], counters["head"])
+
+    async def after(self, seq: int, limit: int = RANGE_LIMIT) -> list[Document]:
+        """Up to `limit` events that follow `seq`, in order.
+
+        :raises Unavailable: the database is away.
+        """
+        with translated():
+            found = self._database[EVENTS].find({"store": self._store, "seq": {"$gt": seq}}, {"_id": 0})
+            return await found.sort("seq", 1).limit(limit).to_list(limit)
+
+    async def rings(self) -> AsyncIterator[int]:
+        """Yields the seq of each event that any process has committed.
+
+        It remembers nothing: after a break it starts anew "now", and the reader catches up by `after`.
+
+        :raises Unavailable: the stream broke; open it again.
+        """
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"operationType": "insert", "fullDocument.store": self._store}},
+            {"$project": {"fullDocument.seq": 1}},
+        ]
+        with translated():
+            async with self._database[EVENTS].watch(pipeline, max_await_time_ms=1_000) as stream:
+                while stream.alive:
+                    change = await stream.try_next()
+                    if change is not None:
+                        yield change["fullDocument"]["seq"]
+
+

@@ -1,0 +1,92 @@
+"""Indexes and the counter document: what must stand in the database before the first request. Idempotent."""
+
+import secrets
+from typing import Final
+
+from pymongo import ASCENDING as UP
+from pymongo import DESCENDING as DOWN
+from pymongo import IndexModel
+from pymongo.errors import OperationFailure, PyMongoError
+
+from repositories.database import COUNTERS, ESTIMATES, EVENTS, ORDERS, REQUESTS, Database
+from repositories.errors import DatabaseRefused
+
+ANSWER_RETENTION_DAYS: Final = 30
+_DAY: Final = 86_400
+_OPTIONS_CONFLICT: Final = 85
+
+_NEWEST: Final = [("created_at", DOWN), ("number", DOWN)]
+
+
+def _newest(*leading: str, name: str) -> IndexModel:
+    return IndexModel([(field, UP) for field in ("store", *leading)] + _NEWEST, name=name)
+
+
+def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
+    """Every index, by collection. All lead with the store, which is also what a cluster shards by."""
+    number = IndexModel([("store", UP), ("number", UP)], unique=True, name="number")
+    search = IndexModel([("store", UP), ("terms", UP)], name="search")
+    return {
+        ESTIMATES: [
+            number,
+            search,
+            _newest(name="newest"),
+            _newest("converted", name="converted"),
+            _newest("sale_by", name="staff"),
+            _newest("customer_phone", name="customer"),
+        ],
+        ORDERS: [
+            number,
+            search,
+            _newest(name="newest"),
+            _newest("status", name="status"),
+            _newest("sale_by", name="staff"),
+            _newest("payment_group", name="payment"),
+            _newest("customer_phone", name="customer"),
+            # The last guard against a double conversion, whatever the journal does.
+            IndexModel(
+                [("store", UP), ("estimate_id", UP)],
+                unique=True,
+                name="one_order_an_estimate",
+                partialFilterExpression={"estimate_id": {"$type": "string"}, "voided_at": None},
+            ),
+        ],
+        EVENTS: [
+            IndexModel([("store", UP), ("seq", UP)], unique=True, name="seq"),
+            IndexModel([("at", UP)], name="retention", expireAfterSeconds=event_retention_days * _DAY),
+        ],
+        REQUESTS: [
+            IndexModel([("store", UP), ("key", UP)], unique=True, name="key"),
+            IndexModel([("at", UP)], name="retention", expireAfterSeconds=ANSWER_RETENTION_DAYS * _DAY),
+        ],
+    }
+
+
+async def prepare(database: Database, store: str, event_retention_days: int) -> None:
+    """Creates what is missing and changes a retention that differs; safe beside running processes, new or old.
+
+    :raises DatabaseRefused: the database does not allow it.
+    """
+    try:
+        for collection, models in index_models(event_retention_days).items():
+            await _create(database, collection, models)
+        await database[COUNTERS].update_one(
+            {"_id": store},
+            {"$setOnInsert": {ESTIMATES: 0, ORDERS: 0, "head": 0, "epoch": secrets.token_hex(4)}},
+            upsert=True,
+        )
+    except PyMongoError as error:
+        raise DatabaseRefused(f"The indexes of the database cannot be prepared: {error}") from error
+
+
+async def _create(database: Database, collection: str, models: list[IndexModel]) -> None:
+    try:
+        await database[collection].create_indexes(models)
+    except OperationFailure as error:
+        if error.code != _OPTIONS_CONFLICT:
+            raise
+        seconds = next(m.document["expireAfterSeconds"] for m in models if m.document["name"] == "retention")
+        await database.command(
+            "collMod", collection, index={"name": "retention", "expireAfterSeconds": seconds}
+        )
+        await database[collection].create_indexes(models)

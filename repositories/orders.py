@@ -1,0 +1,52 @@
+"""Orders, in the shop's words."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from repositories.commands import ChangeStatus, Create, VoidOrder
+from repositories.database import Database, Document
+from repositories.documents import Documents
+from repositories.journal import Journal, Outcome
+from schemas.idempotency import RequestKey
+from schemas.public_ids import ORDER_PREFIX, new_id
+from schemas.rollups import ORDERS
+
+
+class OrderRepository(Documents):
+    """The orders of one store. Reads come from `Documents`; every write goes through the journal."""
+
+    def __init__(self, database: Database, store: str, journal: Journal, clock: Callable[[], datetime]) -> None:
+        super().__init__(database, store, ORDERS)
+        self._journal = journal
+        self._clock = clock
+
+    async def create_sale(self, draft: Document, keys: tuple[RequestKey, ...] = ()) -> Outcome:
+        """Books a sale; its digest is the answer. draft: as `schemas.documents.draft_sale` makes it."""
+        order_id = new_id(ORDER_PREFIX, self._clock())
+        return await self._journal.submit(Create(ORDERS, order_id, draft, keys))
+
+    async def change_status(self, order_id: str, status: str, versions: frozenset[int] | None = None) -> Outcome:
+        """Moves an order to a status; the whole document is the answer.
+
+        :raises NotFound, IllegalTransition, StaleVersion:
+        """
+        return await self._journal.submit(ChangeStatus(order_id, status, versions))
+
+    async def void(
+        self,
+        order_id: str,
+        *,
+        keep_estimate: bool = False,
+        reason: str | None = None,
+        who: str | None = None,
+        versions: frozenset[int] | None = None,
+    ) -> Outcome:
+        """Takes an order out of every list and report, and its estimate with it, or opens that estimate again.
+
+        :raises NotFound, StaleVersion:
+        """
+        # Which estimate it came from never changes, so it can be read before the journal's own reading.
+        order = await self.get(order_id)
+        return await self._journal.submit(
+            VoidOrder(order_id, order["estimate_id"], keep_estimate, reason, who, versions)
+        )

@@ -1,0 +1,152 @@
+"""What one group of commands makes of what it read: pure bookkeeping, no I/O.
+
+The journal reads, builds a `UnitOfWork`, lets each command work on it in turn, and writes what came out, all in one
+transaction. Rollup increments are not anybody's duty to remember: they are the difference between what the changed
+documents contributed before and after.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from repositories.errors import KeyReused
+from schemas.calendar import business_date
+from schemas.events import TYPES, digest
+from schemas.idempotency import RequestKey
+from schemas.rollups import RollupKey, contributions
+
+Document = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Counters:
+    """The store's counter document: the last numbers that were given, and the head of its event log."""
+
+    estimates: int
+    orders: int
+    head: int
+
+
+@dataclass(slots=True)
+class UnitOfWork:
+    """The state of a store as one group sees and changes it.
+
+    now: the instant of the group, UTC, whole milliseconds. documents: what was read, voided ones too, by (kind, id).
+    requests: remembered answers by key. changed, events, remembered, forgotten (key -> document): what is to be written.
+    """
+
+    store: str
+    zone: ZoneInfo
+    now: datetime
+    counters: Counters
+    documents: Mapping[tuple[str, str], Document]
+    requests: dict[str, Document]
+    changed: dict[tuple[str, str], Document] = field(default_factory=dict)
+    events: list[Document] = field(default_factory=list)
+    remembered: dict[str, Document] = field(default_factory=dict)
+    forgotten: dict[str, str] = field(default_factory=dict)
+
+    def find(self, kind: str, document_id: str) -> Document | None:
+        """The document as this group has left it so far, unless it is voided."""
+        key = (kind, document_id)
+        document = self.changed.get(key) or self.documents.get(key)
+        return None if document is None or document["voided_at"] is not None else document
+
+    def insert(self, kind: str, document_id: str, draft: Document) -> Document:
+        """A new document with the next number of its kind."""
+        number = getattr(self.counters, kind) + 1
+        setattr(self.counters, kind, number)
+        document = {
+            "_id": document_id,
+            "store": self.store,
+            "number": number,
+            **draft,
+            "created_at": self.now,
+            "updated_at": self.now,
+            "business_date": business_date(self.now, self.zone),
+            "version": 1,
+            "voided_at": None,
+        }
+        self.changed[kind, document_id] = document
+        return document
+
+    def update(self, kind: str, document: Document, **changes: Any) -> Document:
+        """The document with changes and the next version."""
+        updated = {**document, **changes, "updated_at": self.now, "version": document["version"] + 1}
+        self.changed[kind, document["_id"]] = updated
+        return updated
+
+    def void(self, kind: str, document: Document, reason: str | None, who: str | None) -> Document:
+        """Takes a document out of every list and report; its number stays spent, and its cart may be sold anew."""
+        for key in document["retry_keys"]:
+            self._forget(key, document["_id"])
+        return self.update(kind, document, voided_at=self.now, void_reason=reason, voided_by=who)
+
+    def emit(self, kind: str, action: str, document: Document, data: Document | None = None, **members: Any) -> Document:
+        """Appends an event to the log; answers its data."""
+        self.counters.head += 1
+        data = digest(kind, document) if data is None else data
+        self.events.append(
+            {
+                "store": self.store,
+                "seq": self.counters.head,
+                "type": TYPES[kind],
+                "action": action,
+                "id": document["_id"],
+                "data": data,
+                "at": self.now,
+                **members,
+            }
+        )
+        return data
+
+    def recall(self, keys: Iterable[RequestKey]) -> Document | None:
+        """The answer that was given to the same request before, if there is one.
+
+        :raises KeyReused: the key was given to another request.
+        """
+        for key in keys:
+            known = self.requests.get(key.key)
+            if known is None or (key.window is not None and known["at"] + key.window <= self.now):
+                continue
+            if known["fingerprint"] != key.fingerprint:
+                raise KeyReused("This Idempotency-Key was already used for another request.")
+            answer: Document = known["answer"]
+            return answer
+        return None
+
+    def remember(self, keys: Iterable[RequestKey], answer: Document) -> None:
+        """Keeps an answer for the next time that the same request comes."""
+        for key in keys:
+            request = {
+                "store": self.store,
+                "key": key.key,
+                "fingerprint": key.fingerprint,
+                "answer": answer,
+                "at": self.now,
+            }
+            self.requests[key.key] = self.remembered[key.key] = request
+            self.forgotten.pop(key.key, None)
+
+    def _forget(self, key: str, document_id: str) -> None:
+        """Frees a key, unless it has come to stand for another document since."""
+        known = self.requests.get(key)
+        if known is None or known["answer"]["_id"] == document_id:
+            self.requests.pop(key, None)
+            self.remembered.pop(key, None)
+            self.forgotten[key] = document_id
+
+    def increments(self) -> dict[RollupKey, dict[str, int]]:
+        """What the group adds to each rollup row, measure by measure; zeros left out."""
+        rows: dict[RollupKey, dict[str, int]] = {}
+        for (kind, document_id), document in self.changed.items():
+            before = self.documents.get((kind, document_id))
+            for sign, version in ((-1, before), (1, document)):
+                for key, measure, amount in contributions(kind, version):
+                    row = rows.setdefault(key, {})
+                    row[measure] = row.get(measure, 0) + sign * amount
+        kept = {key: {name: amount for name, amount in row.items() if amount} for key, row in rows.items()}
+        return {key: row for key, row in kept.items() if row}
+

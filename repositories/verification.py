@@ -1,0 +1,106 @@
+"""`pos verify`: recomputes what the journal keeps, from the raw documents, and lists every difference.
+
+I2 numbers are 1 … counter, each once, voided ones included. I3 orders and estimates name each other. I4 the rollups
+are the sums over the documents, to the paisa. And the event log has no hole.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+
+from repositories.database import COUNTERS, ESTIMATES, EVENTS, ORDERS, TOTALS, Database, Document
+from repositories.errors import translated
+from repositories.totals import row_key
+from schemas.numbers import format_number
+from schemas.rollups import RollupKey, contributions
+
+_MOST_SHOWN = 20
+
+
+async def verify(database: Database, store: str) -> list[str]:
+    """The differences, one sentence each; none when all is well. The store should be quiet meanwhile.
+
+    :raises Unavailable: the database is away.
+    """
+    with translated():
+        counters = await database[COUNTERS].find_one({"_id": store})
+        if counters is None:
+            return [f"Store {store!r} has no counters: run `pos migrate`."]
+        return [
+            *[line async for line in _numbers(database, store, counters)],
+            *[line async for line in _links(database, store)],
+            *[line async for line in _totals(database, store)],
+            *[line async for line in _events(database, store, counters["head"])],
+        ]
+
+
+async def _numbers(database: Database, store: str, counters: Document) -> AsyncIterator[str]:
+    for kind in (ESTIMATES, ORDERS):
+        given: Counter[int] = Counter()
+        async for document in database[kind].find({"store": store}, {"number": 1}):
+            given[document["number"]] += 1
+        last = counters[kind]
+        expected = range(1, last + 1)
+        for number in [n for n in expected if n not in given][:_MOST_SHOWN]:
+            yield f"{kind}: number {format_number(number)} is missing."
+        for number in [n for n, times in given.items() if times > 1][:_MOST_SHOWN]:
+            yield f"{kind}: number {format_number(number)} was given {given[number]} times."
+        for number in [n for n in given if n not in expected][:_MOST_SHOWN]:
+            yield f"{kind}: number {format_number(number)} lies beyond the counter, {last}."
+
+
+async def _links(database: Database, store: str) -> AsyncIterator[str]:
+    fields = {"number": 1, "converted": 1, "order_id": 1, "order_number": 1, "voided_at": 1}
+    estimates = {e["_id"]: e async for e in database[ESTIMATES].find({"store": store}, fields)}
+    claimed: Counter[str] = Counter()
+    orders = database[ORDERS].find(
+        {"store": store, "estimate_id": {"$ne": None}}, {"number": 1, "estimate_id": 1, "voided_at": 1}
+    )
+    async for order in orders:
+        estimate = estimates.get(order["estimate_id"])
+        if estimate is None:
+            yield f"Order {order['_id']} names estimate {order['estimate_id']}, which does not exist."
+        elif order["voided_at"] is None:
+            claimed[estimate["_id"]] += 1
+            if (estimate["order_id"], estimate["order_number"]) != (order["_id"], order["number"]):
+                yield f"Order {order['_id']} names estimate {estimate['_id']}, which names {estimate['order_id']}."
+    for estimate in estimates.values():
+        if claimed[estimate["_id"]] > 1:
+            yield f"Estimate {estimate['_id']} became {claimed[estimate['_id']]} orders."
+        if estimate["converted"] != (estimate["order_id"] is not None):
+            yield f"Estimate {estimate['_id']} says converted: {estimate['converted']}, order: {estimate['order_id']}."
+        elif estimate["converted"] and estimate["voided_at"] is None and not claimed[estimate["_id"]]:
+            yield f"Estimate {estimate['_id']} is converted, but its order {estimate['order_id']} is not there."
+
+
+async def _totals(database: Database, store: str) -> AsyncIterator[str]:
+    expected: Counter[tuple[RollupKey, str]] = Counter()
+    for kind in (ESTIMATES, ORDERS):
+        async for document in database[kind].find({"store": store, "voided_at": None}, {"items": 0}):
+            for key, measure, amount in contributions(kind, document):
+                expected[key, measure] += amount
+    stored: Counter[tuple[RollupKey, str]] = Counter()
+    async for row in database[TOTALS].find({"_id.store": store}):
+        for kind in (ESTIMATES, ORDERS):
+            for status, sums in row.get(kind, {}).items():
+                for name, amount in sums.items():
+                    stored[row_key(row["_id"]), f"{kind}.{status}.{name}"] += amount
+    differing = sorted(place for place in expected.keys() | stored.keys() if expected[place] != stored[place])
+    for place in differing[:_MOST_SHOWN]:
+        (period, staff, group), measure = place
+        yield (
+            f"Totals of {period}, {staff}, {group or 'no payment'}: {measure} is {stored[place]}, "
+            f"but the documents make {expected[place]}."
+        )
+    if len(differing) > _MOST_SHOWN:
+        yield f"… and {len(differing) - _MOST_SHOWN} more differences in the totals."
+
+
+async def _events(database: Database, store: str, head: int) -> AsyncIterator[str]:
+    """From the oldest event that is still kept, every seq up to the head stands in the log."""
+    expected: int | None = None
+    async for event in database[EVENTS].find({"store": store}, {"seq": 1}).sort("seq", 1):
+        if expected is not None and event["seq"] != expected:
+            yield f"Events {expected} to {event['seq'] - 1} are missing."
+        expected = event["seq"] + 1
+    if expected is not None and expected != head + 1:
+        yield f"The newest event is {expected - 1}, but the head of the log says {head}."

@@ -1,0 +1,62 @@
+"""The shop's calendar: UTC instants inside, days and offsets of the shop's time zone at the edge."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+# The farthest that a shop's day and the UTC day of the same name can lie apart (zones reach from -12 to +14 hours).
+_FARTHEST = timedelta(hours=26)
+
+
+def business_date(instant: datetime, zone: ZoneInfo) -> str:
+    """The shop's day, `YYYY-MM-DD`, in which an instant falls."""
+    return instant.astimezone(zone).date().isoformat()
+
+
+def shop_time(instant: datetime, zone: ZoneInfo) -> str:
+    """ISO 8601 with the shop's offset and milliseconds, as `2026-01-31T23:59:59.000+05:30`."""
+    return instant.astimezone(zone).isoformat(timespec="milliseconds")
+
+
+def widest_bounds(start: date | None, end: date | None) -> tuple[datetime | None, datetime | None]:
+    """Instants between which the days `start` to `end` lie whatever the zone: bounds for an index, not a filter."""
+    lower = datetime.combine(start, time.min, tzinfo=UTC) - _FARTHEST if start else None
+    upper = datetime.combine(end, time.max, tzinfo=UTC) + _FARTHEST if end else None
+    return lower, upper
+
+
+def month_days(year: int, month: int) -> tuple[date, date]:
+    """The first and the last day of a month."""
+    first = date(year, month, 1)
+    following = date(year + month // 12, month % 12 + 1, 1)
+    return first, following - timedelta(days=1)
+
+
+def days(start: date, end: date) -> Iterator[date]:
+    """Each day from `start` to `end`, both included."""
+    while start <= end:
+        yield start
+        start += timedelta(days=1)
+
+
+def periods(start: date, end: date) -> list[tuple[str, str]]:
+    """The fewest ranges of rollup periods that make up the days `start` to `end`, both included.
+
+    A period is a day (`2026-01-31`) or, where the whole month lies inside, a month (`2026-01`). Ranges are of one
+    kind each, both ends included, so that `2026-01-30 … 2026-04-02` is
+    `[("2026-01-30", "2026-01-31"), ("2026-02", "2026-03"), ("2026-04-01", "2026-04-02")]`.
+    """
+    if start > end:
+        return []
+    first_whole = start if start.day == 1 else month_days(start.year, start.month)[1] + timedelta(days=1)
+    after = end + timedelta(days=1)
+    after_whole = after.replace(day=1)
+    if first_whole >= after_whole:
+        return [(start.isoformat(), end.isoformat())]
+    ranges = []
+    if start < first_whole:
+        ranges.append((start.isoformat(), (first_whole - timedelta(days=1)).isoformat()))
+    ranges.append((first_whole.isoformat()[:7], (after_whole - timedelta(days=1)).isoformat()[:7]))
+    if after_whole <= end:
+        ranges.append((after_whole.isoformat(), end.isoformat()))
+    return ranges

@@ -1,0 +1,231 @@
+"""Estimates and orders at the edge: the bodies that create them, and the shapes in which they are shown.
+
+The stored shape (see `draft`) is what travels inside the house; a schema turns it into JSON at the very end.
+"""
+
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, fields, pre_load
+
+from schemas import money, pricing, statuses
+from schemas.fields import (
+    MAX_PRICE,
+    Claimed,
+    LineId,
+    Lines,
+    Money,
+    Number,
+    OneOf,
+    Percent,
+    PublicId,
+    Quantity,
+    ShopTime,
+    Text,
+    Truth,
+    ZonedSchema,
+)
+
+Document = dict[str, Any]
+
+
+class Body(Schema):
+    """A JSON body: unknown fields are kept out, and null means the same as leaving a field out."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    error_messages = {"type": "must be a JSON object"}
+
+    @pre_load
+    def drop_nulls(self, data: Any, **kwargs: Any) -> Any:
+        if isinstance(data, dict) and None in data.values():
+            return {key: value for key, value in data.items() if value is not None}
+        return data
+
+
+class LineBody(Body):
+    id = LineId()
+    name = Text(required=True)
+    price = Money(required=True, maximum=MAX_PRICE)
+    quantity = Quantity(required=True)
+    discount = Percent(load_default=0)
+
+
+class EstimateBody(Body):
+    """The body that creates or replaces an estimate."""
+
+    customer_name = Text(required=True)
+    customer_phone = Text(blank=True, load_default="")
+    customer_address = Text(blank=True, lines=True, load_default="")
+    sale_by = Text(required=True)
+    items = Lines(fields.Nested(LineBody), required=True)
+    subtotal = Claimed(required=True)
+    discount_amount = Claimed(load_default=money.exact(0))
+    is_percentage_discount = Truth(load_default=False)
+    total = Claimed(required=True)
+
+
+class SaleBody(EstimateBody):
+    """The body that makes a sale: an estimate's, and how it was paid."""
+
+    amount_paid = Claimed()
+    payment_mode = Text(load_default=statuses.CASH)
+
+
+class ConvertBody(Body):
+    """How a converted estimate was paid; everything may be left out."""
+
+    amount_paid = Money(round_excess=True)
+    payment_mode = Text(load_default=statuses.CASH)
+    sale_by = Text()
+
+
+class StatusChange(Schema):
+    """The status that an order is to have, in any case: in the query or in the body."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    status = OneOf(statuses.ORDER_STATUSES, required=True)
+
+
+class VoidQuery(Schema):
+    """Why, and on whose word, a document is voided."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    reason = Text(load_default=None)
+    by = Text(load_default=None)
+    keep_estimate = fields.Boolean(load_default=False)
+
+
+def draft(body: dict[str, Any]) -> Document:
+    """The stored part of a document that a loaded `EstimateBody` makes, its totals proved.
+
+    Keys: customer_name, customer_phone, customer_address, sale_by; items, each with id, name, price, quantity,
+    discount and total; subtotal, discount, discount_percentage, round_off, total. Units as in `schemas.money`.
+
+    :raises TotalsMismatch: the client's figures are not those of the lines.
+    """
+    items = body["items"]
+    claim = pricing.Claim(body["subtotal"], body["discount_amount"], body["is_percentage_discount"], body["total"])
+    bill = pricing.prove([pricing.Line(item["price"], item["quantity"], item["discount"]) for item in items], claim)
+    return {
+        "customer_name": body["customer_name"],
+        "customer_phone": body["customer_phone"],
+        "customer_address": body["customer_address"],
+        "sale_by": body["sale_by"],
+        "items": [
+            {"id": position, **item, "total": total}
+            for position, (item, total) in enumerate(zip(items, bill.line_totals, strict=True), start=1)
+        ],
+        "subtotal": bill.subtotal,
+        "discount": bill.discount,
+        "discount_percentage": bill.discount_percentage,
+        "round_off": bill.round_off,
+        "total": bill.total,
+    }
+
+
+def draft_sale(body: dict[str, Any]) -> Document:
+    """As `draft`, for a loaded `SaleBody`: with amount_paid (the total, where it was left out) and payment_mode.
+
+    A client that claims to have been paid the total that it claims means paid in full, to the paisa.
+    """
+    document = draft(body)
+    paid = body.get("amount_paid", body["total"])
+    in_full = paid == body["total"]
+    document["amount_paid"] = document["total"] if in_full else money.rounded(paid, money.MONEY_PLACES)
+    document["payment_mode"] = body["payment_mode"]
+    return document
+
+
+class LineSchema(Schema):
+    id = fields.Raw()
+    name = fields.String()
+    price = Money()
+    quantity = Quantity()
+    discount = Percent()
+    total = Money()
+
+
+class _DocumentSchema(ZonedSchema):
+    """What estimates and orders have in common."""
+
+    id = PublicId()
+    _id = PublicId()
+    customer_name = fields.String()
+    customer_phone = fields.String()
+    customer_address = fields.String()
+    sale_by = fields.String()
+    items = fields.List(fields.Nested(LineSchema))
+    items_count = fields.Function(lambda document: len(document["items"]))
+    subtotal = Money()
+    discount_amount = fields.Method("get_discount_amount")
+    is_percentage_discount = fields.Function(lambda document: document["discount_percentage"] is not None)
+    discount_percentage = Percent()
+    discount_value = Money(attribute="discount")
+    round_off = Money()
+    total = Money()
+    created_at = ShopTime()
+    updated_at = ShopTime()
+    version = fields.Integer()
+
+    def get_discount_amount(self, document: Document) -> float:
+        """In the client's own terms: the percentage where the discount is one, else the amount."""
+        percentage = document["discount_percentage"]
+        if percentage is None:
+            return money.to_json(document["discount"])
+        return float(percentage / 10**money.PERCENT_PLACES)
+
+
+class EstimateSchema(_DocumentSchema):
+    estimate_id = PublicId()
+    estimate_number = Number(attribute="number")
+    is_converted_to_order = fields.Boolean(attribute="converted")
+    linked_order_id = fields.String(attribute="order_id")
+    linked_order_number = Number(attribute="order_number")
+    status = fields.Function(lambda document: statuses.CONVERTED if document["converted"] else statuses.PENDING)
+
+
+class OrderSchema(_DocumentSchema):
+    order_id = PublicId()
+    sale_number = Number(attribute="number")
+    amount_paid = Money()
+    payment_mode = fields.String()
+    status = fields.String()
+    source_estimate_id = fields.String(attribute="estimate_id")
+    source_estimate_number = Number(attribute="estimate_number")
+    is_from_estimate = fields.Function(lambda document: document["estimate_id"] is not None)
+
+
+class EstimateReceipt(ZonedSchema):
+    """The short answer to the creation of an estimate, and the data of its events."""
+
+    estimate_id = PublicId()
+    estimate_number = Number(attribute="number")
+    customer_name = fields.String()
+    total = Money()
+    created_at = ShopTime()
+
+
+class OrderReceipt(ZonedSchema):
+    """The short answer to a sale."""
+
+    order_id = PublicId()
+    sale_number = Number(attribute="number")
+    customer_name = fields.String()
+    total = Money()
+    created_at = ShopTime()
+
+
+class ConversionReceipt(OrderReceipt):
+    """The short answer to the conversion of an estimate."""
+
+    estimate_id = fields.String()
+    estimate_number = Number()
+    payment_mode = fields.String()
+    amount_paid = Money()
+
+

@@ -1,0 +1,236 @@
+"""marshmallow fields for the edge: strict in, exact inside, the shape that the existing clients read out."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from marshmallow import Schema, ValidationError, fields
+
+from schemas import money
+from schemas.calendar import shop_time
+from schemas.numbers import format_number
+
+MAX_TEXT: Final = 500
+MAX_LINES: Final = 1_000
+MAX_PRICE: Final = 10_000_000
+MAX_QUANTITY: Final = 1_000_000
+_MAX_CLAIM: Final = money.MAX_MONEY // money.MINOR_PER_UNIT
+_MAX_INTEGER_ID: Final = 2**53
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL_BUT_LINES: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def _number(value: Any) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValidationError("must be a number")
+    return value
+
+
+class FixedPoint(fields.Field[int]):
+    """A JSON number that is held as a whole number of 10^-places.
+
+    :param places: decimals; more than these are refused, or rounded half-up when `round_excess`.
+    :param minimum, maximum: bounds in JSON's units; `above_zero` refuses 0 itself.
+    """
+
+    def __init__(
+        self,
+        places: int,
+        *,
+        maximum: int,
+        above_zero: bool = False,
+        round_excess: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.places = places
+        self.unit = 10**places
+        self.maximum = maximum * self.unit
+        self.minimum = 1 if above_zero else 0
+        self.convert: Callable[[int | float, int], int] = money.rounded if round_excess else money.whole
+        floor = "must be more than 0" if above_zero else "must be 0 or more"
+        self.bounds = f"{floor} and at most {maximum:,}"
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        number = _number(value)
+        # Compared before the conversion, so that 1e308 is a refusal and not a long division.
+        if not -1 < number * self.unit < self.maximum + 1:
+            raise ValidationError(self.bounds)
+        try:
+            fixed = self.convert(number, self.places)
+        except money.InexactError:
+            raise ValidationError(f"must have at most {self.places} decimals") from None
+        if not self.minimum <= fixed <= self.maximum:
+            raise ValidationError(self.bounds)
+        return fixed
+
+    def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> float:
+        return (value or 0) / self.unit
+
+
+class Money(FixedPoint):
+    """Minor units inside, a JSON float outside: 39780 <-> 397.8."""
+
+    def __init__(self, *, maximum: int = money.MAX_MONEY // money.MINOR_PER_UNIT, **kwargs: Any) -> None:
+        super().__init__(money.MONEY_PLACES, maximum=maximum, **kwargs)
+
+
+class Quantity(FixedPoint):
+    """Thousandths inside; outside an int where it is whole, since the existing app sends and reads ints."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(money.QUANTITY_PLACES, maximum=MAX_QUANTITY, above_zero=True, **kwargs)
+
+    def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> float:
+        quantity = value or 0
+        return quantity // self.unit if quantity % self.unit == 0 else quantity / self.unit
+
+
+class Percent(FixedPoint):
+    """Millionths of a percent inside; 12.5 outside."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(money.PERCENT_PLACES, maximum=100, round_excess=True, **kwargs)
+
+
+class Claimed(fields.Field[Decimal]):
+    """A figure that a client computed in floating point: any decimals, exact as written. Load only."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Decimal:
+        number = _number(value)
+        if not 0 <= number <= _MAX_CLAIM:
+            raise ValidationError(f"must be 0 or more and at most {_MAX_CLAIM:,}")
+        return money.exact(number)
+
+
+class Text(fields.String):
+    """Text of 1 to 500 characters without control characters, trimmed. `blank` allows none; `lines` allows newlines."""
+
+    def __init__(self, *, blank: bool = False, lines: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.blank = blank
+        self.refused = _CONTROL_BUT_LINES if lines else _CONTROL
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if not isinstance(value, str):
+            raise ValidationError("must be text")
+        text = value.strip()
+        if not text and not self.blank:
+            raise ValidationError("must not be empty")
+        if len(text) > MAX_TEXT:
+            raise ValidationError(f"must have at most {MAX_TEXT} characters")
+        if self.refused.search(text):
+            raise ValidationError("must not contain control characters")
+        return text
+
+
+class Truth(fields.Field[bool]):
+    """JSON true or false, nothing that merely looks like it."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError("must be true or false")
+        return value
+
+
+class LineId(fields.Field[Any]):
+    """The client's own id of a cart line: an integer (the app: epoch milliseconds) or a short text."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int | str:
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _MAX_INTEGER_ID:
+            return value
+        if isinstance(value, str) and 0 < len(value) <= 100 and not _CONTROL.search(value):
+            return value
+        raise ValidationError("must be an integer, or a text of 1 to 100 characters")
+
+
+class Lines(fields.List):
+    """1 to 1,000 lines; counted before they are looked at, so that a flood of them costs nothing."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise ValidationError("must be a list of lines")
+        if not 1 <= len(value) <= MAX_LINES:
+            raise ValidationError(f"must have 1 to {MAX_LINES:,} lines")
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class Day(fields.Field[date]):
+    """A day as `YYYY-MM-DD`, in the years 1970 to 2999."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> date:
+        try:
+            # fromisoformat alone would also take 20260131 and 2026-W05-6.
+            day = datetime.strptime(value, "%Y-%m-%d").date() if re.fullmatch(r"\d{4}-\d\d-\d\d", value) else None
+        except ValueError:
+            day = None
+        if day is None or not 1970 <= day.year <= 2999:
+            raise ValidationError("must be a date, YYYY-MM-DD")
+        return day
+
+
+class WholeNumber(fields.Field[int]):
+    """A query parameter that is a whole number between two bounds, in plain ASCII digits."""
+
+    def __init__(self, minimum: int, maximum: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.minimum, self.maximum = minimum, maximum
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", value, re.ASCII) or not self.minimum <= int(value) <= self.maximum:
+            raise ValidationError(f"must be a whole number from {self.minimum:,} to {self.maximum:,}")
+        return int(value)
+
+
+class OneOf(fields.Field[str]):
+    """One of some names, in any case."""
+
+    def __init__(self, names: tuple[str, ...], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.names = {name.casefold(): name for name in names}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        name = self.names.get(value.strip().casefold()) if isinstance(value, str) else None
+        if name is None:
+            raise ValidationError(f"must be one of {', '.join(self.names.values())}")
+        return name
+
+
+class PublicId(fields.String):
+    """The document's own id. Dump only: several names show it, which `attribute` would not allow."""
+
+    def get_value(self, obj: Any, attr: str, accessor: Any = None, default: Any = None) -> Any:
+        return obj["_id"]
+
+
+class Number(fields.Field[str]):
+    """A document number: 7 -> `#007`. Dump only."""
+
+    def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else format_number(value)
+
+
+class ShopTime(fields.Field[datetime]):
+    """A UTC instant in the time zone of the schema that it stands in. Dump only."""
+
+    zone: ZoneInfo
+
+    def _bind_to_schema(self, field_name: str, parent: Any) -> None:
+        super()._bind_to_schema(field_name, parent)
+        root: Any = self.root
+        self.zone = root.zone
+
+    def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else shop_time(value, self.zone)
+
+
+class ZonedSchema(Schema):
+    """A schema whose times are shown in the shop's zone."""
+
+    def __init__(self, zone: ZoneInfo, **kwargs: Any) -> None:
+        self.zone = zone
+        super().__init__(**kwargs)

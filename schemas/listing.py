@@ -1,0 +1,130 @@
+"""What a list is asked for: filters, and the place in the list where a page begins."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from typing import Any, Final, Self
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validates_schema
+
+from schemas import statuses
+from schemas.errors import ShopError
+from schemas.fields import Day, OneOf, Text, WholeNumber
+from schemas.rollups import ESTIMATES, ORDERS
+
+DEFAULT_LIMIT: Final = 100
+MAX_LIMIT: Final = 500
+_MAX_TERM, _MAX_TERMS = 40, 12
+
+# Where an estimate and an order are of the same instant, the order comes first.
+_RANKS: Final = {ESTIMATES: 0, ORDERS: 1}
+
+
+class InvalidCursor(ShopError):
+    status, code, title = 400, "invalid_cursor", "The cursor is wrong"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A document's place in a newest-first list: its instant (UTC milliseconds), its kind's rank, its number."""
+
+    instant: int
+    rank: int
+    number: int
+
+    @classmethod
+    def of(cls, kind: str, document: Mapping[str, Any]) -> Self:
+        return cls(round(document["created_at"].timestamp() * 1000), _RANKS[kind], document["number"])
+
+    @property
+    def created_at(self) -> datetime:
+        return datetime.fromtimestamp(self.instant / 1000, UTC)
+
+    def encode(self) -> str:
+        """As an opaque, URL-safe text."""
+        return base64.urlsafe_b64encode(f"{self.instant}.{self.rank}.{self.number}".encode()).decode().rstrip("=")
+
+    @classmethod
+    def decode(cls, text: str) -> Self:
+        """:raises InvalidCursor: the text is none of ours."""
+        try:
+            raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii")
+            instant, rank, number = (int(part) for part in raw.split("."))
+            position = cls(instant, rank, number)
+            position.created_at  # noqa: B018  (an instant outside the calendar is no instant)
+        except (ValueError, binascii.Error, OverflowError, OSError) as error:
+            raise InvalidCursor("This cursor is not one that the service gave out.") from error
+        if rank not in _RANKS.values() or not 0 < number < 2**53:
+            raise InvalidCursor("This cursor is not one that the service gave out.")
+        return position
+
+    def may_hold(self, kind: str) -> tuple[bool, bool]:
+        """Whether documents of a kind at this very instant come after this place: (all of them, those of lower number)."""
+        rank = _RANKS[kind]
+        return rank < self.rank, rank == self.rank
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list as it is asked for. limit: None for the whole list."""
+
+    limit: int | None = None
+    after: Position | None = None
+    status: str | None = None
+    sale_by: str | None = None
+    payment_mode: str | None = None
+    customer_phone: str | None = None
+    start: date | None = None
+    end: date | None = None
+    q: str | None = None
+
+    def with_status(self, status: str) -> Self:
+        """The same list, of one status only."""
+        return replace(self, status=status)
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether it leaves out any live document, pages apart."""
+        return any((self.status, self.sale_by, self.payment_mode, self.customer_phone, self.start, self.end, self.q))
+
+
+class ListingQuery(Schema):
+    """The query parameters of a list."""
+
+    class Meta:
+        unknown = EXCLUDE
+        include = {"from": Day(attribute="start"), "to": Day(attribute="end")}  # noqa: RUF012  (marshmallow's own form)
+
+    limit = WholeNumber(1, MAX_LIMIT)
+    cursor = fields.String()
+    status = OneOf(statuses.ALL_STATUSES)
+    sale_by = Text()
+    payment_mode = Text()
+    customer_phone = Text()
+    q = Text()
+
+    @validates_schema(skip_on_field_errors=True)
+    def check(self, data: dict[str, Any], **kwargs: Any) -> None:
+        check_order_of_days(data, "to")
+
+    @post_load
+    def make(self, data: dict[str, Any], **kwargs: Any) -> Listing:
+        cursor = data.pop("cursor", None)
+        if cursor is not None:
+            data["after"] = Position.decode(cursor)
+            data.setdefault("limit", DEFAULT_LIMIT)
+        return Listing(**data)
+
+
+def terms_of(text: str) -> list[str]:
+    """What the `q` filter compares: the distinct words of a text, folded, each cut to the length that is indexed."""
+    return sorted({word[:_MAX_TERM] for word in text.casefold().split()})[:_MAX_TERMS]
+
+
+def check_order_of_days(data: Mapping[str, Any], end_field: str) -> None:
+    """:raises ValidationError: the last day lies before the first."""
+    start, end = data.get("start"), data.get("end")
+    if start and end and end < start:
+        raise ValidationError("must not be before the first day", end_field)

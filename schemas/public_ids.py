@@ -1,0 +1,19 @@
+"""Public ids: a prefix, 48 bits of time and 80 random bits, as `ORDER-01KAX3…` (the layout of a ULID, in Crockford's
+base 32). They are URL-safe, never guessable from one another, and sort by the time of their making."""
+
+import secrets
+from datetime import datetime
+from typing import Final
+
+ESTIMATE_PREFIX: Final = "EST-"
+ORDER_PREFIX: Final = "ORDER-"
+
+_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_RANDOM_BITS: Final = 80
+_DIGITS: Final = 26
+
+
+def new_id(prefix: str, now: datetime) -> str:
+    """A fresh public id."""
+    value = int(now.timestamp() * 1000) << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+    return prefix + "".join(_ALPHABET[value >> 5 * place & 31] for place in range(_DIGITS - 1, -1, -1))
