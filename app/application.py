@@ -56,7 +56,7 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -
     """
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
         if settings.mongodb_url is None:
             raise DatabaseRefused("MONGODB_URL is not set.")
         client = connect(settings.mongodb_url)

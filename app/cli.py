@@ -47,7 +47,9 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.  [default: HOST, or 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65_535, help="[default: PORT, or 8000]")] = None,
     data: Data = None,
-    workers: Annotated[int | None, typer.Option(min=1, max=64, help="Processes.  [default: WEB_CONCURRENCY, or 1]")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Processes.  [default: WEB_CONCURRENCY, or 1]")
+    ] = None,
     reload: Annotated[bool, typer.Option("--reload", help="Restart when the code changes (development).")] = False,
 ) -> None:
     """Serve the shop. Without MONGODB_URL it starts a MongoDB of its own, and stops it again in the end."""
@@ -168,10 +170,10 @@ def _terminable() -> Iterator[None]:
     uvicorn raises the signals that it caught once more when it has finished.
     """
 
-    def leave(number: int, frame: FrameType | None) -> None:
+    def leave(_number: int, _frame: FrameType | None) -> None:
         raise SystemExit(0)
 
-    def hang_up(number: int, frame: FrameType | None) -> None:
+    def hang_up(_number: int, _frame: FrameType | None) -> None:
         # The terminal was closed: end in good order, as uvicorn does for SIGTERM but not for SIGHUP.
         signal.raise_signal(signal.SIGTERM)
 

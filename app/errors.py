@@ -50,17 +50,15 @@ def problem(
 
 async def on_refusal(request: Request, error: Exception) -> Response:
     """A refusal of the shop's own."""
-    assert isinstance(error, ShopError)
-    if error.status >= 500:
+    assert isinstance(error, ShopError)  # noqa: S101  (for the type checker: the table below says so)
+    if error.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.warning("%s %s: %s", request.method, request.scope["path"], error.__cause__ or error)
-    return problem(
-        error.status, error.code, error.title, error.detail, headers=error.headers, members=error.members
-    )
+    return problem(error.status, error.code, error.title, error.detail, headers=error.headers, members=error.members)
 
 
-async def on_http_exception(request: Request, error: Exception) -> Response:
+async def on_http_exception(_: Request, error: Exception) -> Response:
     """What the router refuses."""
-    assert isinstance(error, HTTPException)
+    assert isinstance(error, HTTPException)  # noqa: S101
     title = http.HTTPStatus(error.status_code).phrase
     code, detail = _HTTP_DETAILS.get(error.status_code, (title.lower().replace(" ", "_"), title + "."))
     return problem(error.status_code, code, title, detail, headers=error.headers)

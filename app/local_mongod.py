@@ -82,7 +82,8 @@ def local_mongod(folder: Path, *, executable: Path, extra: tuple[str, ...] = ())
         stderr=subprocess.DEVNULL,
         # A group of its own, so that Ctrl-C reaches the server alone, which then stops this in its turn.
         start_new_session=True,
-        preexec_fn=_die_with_parent(),
+        # Safe here: this is the start, and there are no other threads yet.
+        preexec_fn=_die_with_parent(),  # noqa: PLW1509
     )
     url = f"mongodb://{quote(str(socket), safe='')}/?directConnection=true"
     try:
@@ -167,6 +168,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
-        logger.warning("The local mongod did not stop within %.0f s and is killed; its journal keeps it safe.", STOP_SECONDS)
+        logger.warning(
+            "The local mongod did not stop within %.0f s and is killed; its journal keeps it safe.", STOP_SECONDS
+        )
         process.kill()
         process.wait()

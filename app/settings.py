@@ -1,6 +1,6 @@
 """Settings, from the environment and `.env`: one frozen object, refused at start where a value is wrong."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -27,7 +27,7 @@ class Settings:
     port: int = 8000
     workers: int = 1
     store_id: str = "main"
-    timezone: ZoneInfo = ZoneInfo("Asia/Kolkata")
+    timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Asia/Kolkata"))
     currency: str = "INR"
     cors_origins: tuple[str, ...] = ()
     event_retention_days: int = 90
@@ -38,7 +38,7 @@ class Settings:
 
     def masked(self) -> dict[str, Any]:
         """The settings for people to see: secrets are starred out."""
-        shown = {field.name: getattr(self, field.name) for field in fields(self)}
+        shown = {each.name: getattr(self, each.name) for each in fields(self)}
         shown["timezone"] = self.timezone.key
         shown["mongodb_url"] = _masked_url(self.mongodb_url) if self.mongodb_url else None
         return shown

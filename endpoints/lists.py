@@ -88,7 +88,9 @@ async def _group_chunks(
         source: Documents = getattr(request.state, kind)
         tally = tallies[kind] = Tally()
         counted = _counted(source, listing, tally)
-        async for chunk in _wrapped(b'%s"%s":{"items":[' % (opening, kind.encode()), _joined(_shown(counted, show)), b"]"):
+        async for chunk in _wrapped(
+            b'%s"%s":{"items":[' % (opening, kind.encode()), _joined(_shown(counted, show)), b"]"
+        ):
             yield chunk
         yield b"," + orjson.dumps(tally.shown("total_amount"))[1:]
         opening = b","

@@ -12,7 +12,7 @@ from endpoints.responses import Freshness, answer
 from repositories.documents import Documents
 from schemas import reports
 from schemas.calendar import business_date, month_days
-from schemas.fields import Day, WholeNumber
+from schemas.fields import YEARS, Day, WholeNumber
 from schemas.listing import Listing, check_order_of_days
 from schemas.rollups import ESTIMATES, ORDERS
 from schemas.validation import load_query
@@ -46,7 +46,7 @@ class RangeQuery(ReportQuery):
 class MonthPath(Schema):
     """The month that a path names."""
 
-    year = WholeNumber(1970, 2999, required=True)
+    year = WholeNumber(YEARS[0], YEARS[-1], required=True)
     month = WholeNumber(1, 12, required=True)
 
 
@@ -59,7 +59,7 @@ class Today(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
         today = date.fromisoformat(business_date(request.state.clock(), request.state.zone))
         items = load_query(QUERY, request.query_params)["items"]
-        return await _days(request, today, today, items, {"date": today.isoformat()}, extra=today.isoformat())
+        return await _days(request, today, today, items, heading={"date": today.isoformat()}, extra=today.isoformat())
 
 
 class DateRange(HTTPEndpoint):
@@ -67,7 +67,7 @@ class DateRange(HTTPEndpoint):
         query = load_query(RANGE, request.query_params)
         start, end = query["start"], query["end"]
         heading = {"date_range": {"start": start.isoformat(), "end": end.isoformat()}}
-        return await _days(request, start, end, query["items"], heading)
+        return await _days(request, start, end, query["items"], heading=heading)
 
 
 class Monthly(HTTPEndpoint):
@@ -104,7 +104,7 @@ class OrdersOnly(HTTPEndpoint):
 
 
 async def _days(
-    request: Request, start: date, end: date, items: int, heading: dict[str, Any], extra: str = ""
+    request: Request, start: date, end: date, items: int, *, heading: dict[str, Any], extra: str = ""
 ) -> Response:
     freshness = await Freshness.of(request, extra)
     if freshness.is_held_by(request):

@@ -70,7 +70,11 @@ class Health(HTTPEndpoint):
         latency = await request.state.pulse.latency_ms()
         if latency is None:
             detail = "The shop's database does not answer just now."
-            health |= {"status": "unhealthy", "detail": detail, "database": {"status": "unreachable", "latency_ms": None}}
+            health |= {
+                "status": "unhealthy",
+                "detail": detail,
+                "database": {"status": "unreachable", "latency_ms": None},
+            }
             return answer(health, 503, {**NO_STORE, **RETRY_AFTER})
         return answer({**health, "database": {"status": "connected", "latency_ms": latency}}, headers=NO_STORE)
 

@@ -27,7 +27,6 @@ class KeyReused(ShopError):
     status, code, title = 422, "idempotency_key_reused", "The Idempotency-Key was used for another request"
 
 
-
 class Unavailable(ShopError):
     """The database is away, or did not commit in time. Nothing was guessed: asking again is safe."""
 

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from typing import Any, Final, NamedTuple
 
-
 from repositories.database import COUNTERS, EVENTS, Database, Document
 from repositories.errors import Unavailable, translated
 
@@ -61,5 +60,3 @@ class EventLog:
                     change = await stream.try_next()
                     if change is not None:
                         yield change["fullDocument"]["seq"]
-
-

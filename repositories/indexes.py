@@ -86,7 +86,5 @@ async def _create(database: Database, collection: str, models: list[IndexModel])
         if error.code != _OPTIONS_CONFLICT:
             raise
         seconds = next(m.document["expireAfterSeconds"] for m in models if m.document["name"] == "retention")
-        await database.command(
-            "collMod", collection, index={"name": "retention", "expireAfterSeconds": seconds}
-        )
+        await database.command("collMod", collection, index={"name": "retention", "expireAfterSeconds": seconds})
         await database[collection].create_indexes(models)

@@ -176,7 +176,7 @@ class Journal:
                     raise
                 if loop.time() + pause > give_up:
                     raise Unavailable from error
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+            await asyncio.sleep(_jittered(pause))
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _attempt(self, commands: Sequence[Command], give_up: float) -> list[Outcome | ShopError]:
@@ -271,13 +271,14 @@ async def _commit_transaction(session: Session, give_up: float) -> None:
     while True:
         try:
             await session.commit_transaction()
-            return
         except PyMongoError as error:
             if not error.has_error_label("UnknownTransactionCommitResult"):
                 raise
             if loop.time() + pause > give_up:
                 raise CommitUnknown from error
-        await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+        else:
+            return
+        await asyncio.sleep(_jittered(pause))
         pause = min(pause * 2, _LONGEST_PAUSE)
 
 
@@ -288,6 +289,10 @@ def _is_transient(error: Exception) -> bool:
     if isinstance(error, BulkWriteError):
         return any(failure["code"] == _DUPLICATE_KEY for failure in error.details["writeErrors"])
     return isinstance(error, PyMongoError) and error.has_error_label("TransientTransactionError")
+
+
+def _jittered(pause: float) -> float:
+    return pause * random.uniform(0.5, 1.5)  # noqa: S311  (spread, not secrecy)
 
 
 def _whole_milliseconds(instant: datetime) -> datetime:

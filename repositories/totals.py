@@ -21,4 +21,8 @@ def row_range(store: str, first: str, last: str) -> dict[str, Any]:
 
 
 def _leading(store: str, period: str) -> dict[str, Any]:
-    return {"store": store, "span": "month" if len(period.rstrip("\x00")) == len("2026-01") else "day", "period": period}
+    return {
+        "store": store,
+        "span": "month" if len(period.rstrip("\x00")) == len("2026-01") else "day",
+        "period": period,
+    }

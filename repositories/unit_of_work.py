@@ -34,7 +34,8 @@ class UnitOfWork:
     """The state of a store as one group sees and changes it.
 
     now: the instant of the group, UTC, whole milliseconds. documents: what was read, voided ones too, by (kind, id).
-    requests: remembered answers by key. changed, events, remembered, forgotten (key -> document): what is to be written.
+    requests: remembered answers by key. changed, events, remembered, forgotten (key -> document): what
+    is to be written.
     """
 
     store: str
@@ -84,7 +85,9 @@ class UnitOfWork:
             self._forget(key, document["_id"])
         return self.update(kind, document, voided_at=self.now, void_reason=reason, voided_by=who)
 
-    def emit(self, kind: str, action: str, document: Document, data: Document | None = None, **members: Any) -> Document:
+    def emit(
+        self, kind: str, action: str, document: Document, data: Document | None = None, **members: Any
+    ) -> Document:
         """Appends an event to the log; answers its data."""
         self.counters.head += 1
         data = digest(kind, document) if data is None else data
@@ -149,4 +152,3 @@ class UnitOfWork:
                     row[measure] = row.get(measure, 0) + sign * amount
         kept = {key: {name: amount for name, amount in row.items() if amount} for key, row in rows.items()}
         return {key: row for key, row in kept.items() if row}
-

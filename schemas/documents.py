@@ -34,8 +34,6 @@ class Body(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    error_messages = {"type": "must be a JSON object"}
-
     @pre_load
     def drop_nulls(self, data: Any, **kwargs: Any) -> Any:
         if isinstance(data, dict) and None in data.values():
@@ -227,5 +225,3 @@ class ConversionReceipt(OrderReceipt):
     estimate_number = Number()
     payment_mode = fields.String()
     amount_paid = Money()
-
-

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 from marshmallow import fields, post_dump
 
-from schemas.documents import ConversionReceipt, EstimateReceipt, OrderReceipt
+from schemas.documents import ConversionReceipt, EstimateReceipt
 from schemas.fields import Number, ShopTime, ZonedSchema
 from schemas.rollups import ESTIMATES, ORDERS
 from schemas.statuses import CONVERTED, PENDING

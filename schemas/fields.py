@@ -14,9 +14,11 @@ from schemas.calendar import shop_time
 from schemas.numbers import format_number
 
 MAX_TEXT: Final = 500
+MAX_LINE_ID: Final = 100
 MAX_LINES: Final = 1_000
 MAX_PRICE: Final = 10_000_000
 MAX_QUANTITY: Final = 1_000_000
+YEARS: Final = range(1970, 3000)
 _MAX_CLAIM: Final = money.MAX_MONEY // money.MINOR_PER_UNIT
 _MAX_INTEGER_ID: Final = 2**53
 
@@ -48,7 +50,7 @@ class FixedPoint(fields.Field[int]):
     ) -> None:
         super().__init__(**kwargs)
         self.places = places
-        self.unit = 10**places
+        self.unit: int = 10**places
         self.maximum = maximum * self.unit
         self.minimum = 1 if above_zero else 0
         self.convert: Callable[[int | float, int], int] = money.rounded if round_excess else money.whole
@@ -69,7 +71,7 @@ class FixedPoint(fields.Field[int]):
         return fixed
 
     def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> float:
-        return (value or 0) / self.unit
+        return float((value or 0) / self.unit)
 
 
 class Money(FixedPoint):
@@ -87,7 +89,7 @@ class Quantity(FixedPoint):
 
     def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> float:
         quantity = value or 0
-        return quantity // self.unit if quantity % self.unit == 0 else quantity / self.unit
+        return int(quantity // self.unit) if quantity % self.unit == 0 else float(quantity / self.unit)
 
 
 class Percent(FixedPoint):
@@ -143,12 +145,12 @@ class LineId(fields.Field[Any]):
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int | str:
         if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _MAX_INTEGER_ID:
             return value
-        if isinstance(value, str) and 0 < len(value) <= 100 and not _CONTROL.search(value):
+        if isinstance(value, str) and 0 < len(value) <= MAX_LINE_ID and not _CONTROL.search(value):
             return value
         raise ValidationError("must be an integer, or a text of 1 to 100 characters")
 
 
-class Lines(fields.List):
+class Lines(fields.List[Any]):
     """1 to 1,000 lines; counted before they are looked at, so that a flood of them costs nothing."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
@@ -165,10 +167,10 @@ class Day(fields.Field[date]):
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> date:
         try:
             # fromisoformat alone would also take 20260131 and 2026-W05-6.
-            day = datetime.strptime(value, "%Y-%m-%d").date() if re.fullmatch(r"\d{4}-\d\d-\d\d", value) else None
+            day = date.fromisoformat(value) if re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII) else None
         except ValueError:
             day = None
-        if day is None or not 1970 <= day.year <= 2999:
+        if day is None or day.year not in YEARS:
             raise ValidationError("must be a date, YYYY-MM-DD")
         return day
 

@@ -61,7 +61,7 @@ class Position:
         return position
 
     def may_hold(self, kind: str) -> tuple[bool, bool]:
-        """Whether documents of a kind at this very instant come after this place: (all of them, those of lower number)."""
+        """Which documents of a kind, of this very instant, come after this place: (all, those of lower number)."""
         rank = _RANKS[kind]
         return rank < self.rank, rank == self.rank
 

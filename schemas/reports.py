@@ -76,7 +76,11 @@ class Sums:
 
 
 def day_report(rows: Sequence[Row], estimates: Sequence[Json], orders: Sequence[Json], items: int) -> Json:
-    """Today's report, or that of a range of days. estimates, orders: as shown, newest first, at least RECENT of each."""
+    """The report of today, or of a range of days.
+
+    :param estimates, orders: as shown, newest first, RECENT of each or more where there are.
+    :param items: how many of each the report shows.
+    """
     sums = Sums.of(rows)
     estimated, earned = sums.estimated, sums.earned
     return {
@@ -257,5 +261,3 @@ def _recent(estimates: Sequence[Json], orders: Sequence[Json]) -> list[Json]:
 def recent_and(items: int) -> int:
     """How many documents of a kind a report reads: its items, and enough for `recent_items`."""
     return max(items, RECENT)
-
-

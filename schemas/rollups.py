@@ -31,7 +31,7 @@ class Row(NamedTuple):
 
 
 def contributions(kind: str, document: Mapping[str, Any] | None) -> Iterator[tuple[RollupKey, str, int]]:
-    """Each (row, measure, amount) that a document of `estimates` or `orders` adds; a voided or absent one adds nothing."""
+    """Each (row, measure, amount) that an estimate or an order adds; a voided or absent one adds nothing."""
     if document is None or document["voided_at"] is not None:
         return
     if kind == ESTIMATES:

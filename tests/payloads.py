@@ -1,0 +1,38 @@
+"""Bodies as clients send them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+Json = dict[str, Any]
+
+
+def line(price: float = 100.0, quantity: float = 1, discount: float = 0.0, **changes: Any) -> Json:
+    return {"id": 1, "name": "Test Item", "price": price, "quantity": quantity, "discount": discount, **changes}
+
+
+def estimate_body(
+    items: Sequence[Json] | None = None, *, discount: float = 0.0, is_percentage: bool = True, **changes: Any
+) -> Json:
+    """An estimate whose figures are computed as the phone app does: in binary floating point, rounded by nobody."""
+    lines = [line()] if items is None else list(items)
+    subtotal = 0.0
+    for each in lines:
+        subtotal += each["price"] * each["quantity"] * (1 - each["discount"] / 100)
+    total = subtotal - subtotal * discount / 100 if is_percentage else subtotal - discount
+    return {
+        "customer_name": "Test Customer",
+        "customer_phone": "1234567890",
+        "customer_address": "Test Address",
+        "sale_by": "Test User",
+        "items": lines,
+        "subtotal": subtotal,
+        "discount_amount": discount,
+        "is_percentage_discount": is_percentage,
+        "total": total,
+        **changes,
+    }
+
+
+def sale_body(*args: Any, **changes: Any) -> Json:
+    """An estimate's body is a sale's: paid in full, in cash."""
+    return estimate_body(*args, **changes)

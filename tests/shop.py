@@ -1,0 +1,122 @@
+"""A shop for tests: the real application behind a real uvicorn on a free port, and clients to use it with."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+import httpx
+import uvicorn
+import websockets
+from starlette.applications import Starlette
+
+from app.application import create_app, utc_now
+from app.server import FLAGS
+from app.settings import Settings
+from repositories.database import Database, connect
+from repositories.verification import verify
+from tests.payloads import estimate_body, sale_body
+
+DATABASE = "pos_tests"
+
+
+@dataclass
+class Shop:
+    """An open shop. http: a client of its server; database: its collections, raw; store: its id in each of them."""
+
+    http: httpx.AsyncClient
+    database: Database
+    store: str
+    port: int
+    app: Starlette
+
+    @property
+    def ws_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/ws"
+
+    def listen(self, **options: Any) -> websockets.connect:
+        """`async with shop.listen() as socket:`"""
+        return websockets.connect(self.ws_url, **options)
+
+    async def estimate(self, **changes: Any) -> Any:
+        """Writes an estimate, and answers with the receipt (`data`)."""
+        return await self.ok("POST", "/api/estimates/create", json=estimate_body(**changes))
+
+    async def sale(self, **changes: Any) -> Any:
+        """Books a sale, and answers with the receipt (`data`)."""
+        return await self.ok("POST", "/api/orders/create-sale", json=sale_body(**changes))
+
+    async def convert(self, estimate_id: str, **body: Any) -> Any:
+        return await self.ok("POST", f"/api/estimates/{estimate_id}/convert-to-order", json=body)
+
+    async def ok(self, method: str, path: str, **options: Any) -> Any:
+        """The `data` of an answer that must be a success, or the whole of it where it has none."""
+        response = await self.http.request(method, path, **options)
+        assert response.status_code in (200, 201), response.text
+        content = response.json()
+        return content.get("data", content) if isinstance(content, dict) else content
+
+    async def get(self, path: str, **parameters: Any) -> Any:
+        return await self.ok("GET", path, params=parameters)
+
+
+class OpenShop(Protocol):
+    def __call__(
+        self,
+        *,
+        clock: Callable[[], datetime] = ...,
+        timezone: ZoneInfo = ...,
+        store_id: str = ...,
+        **settings: Any,
+    ) -> Awaitable[Shop]: ...
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers, which belong to pytest here."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def opened(
+    mongodb_url: str, *, clock: Callable[[], datetime] = utc_now, check: bool = True, **settings: Any
+) -> AsyncIterator[Shop]:
+    """Opens a shop, and closes it; its books must agree with its documents in the end, if `check`."""
+    chosen = Settings(mongodb_url=mongodb_url, database_name=DATABASE, **settings)
+    app = create_app(chosen, clock=clock)
+    client = connect(mongodb_url)
+    async with (
+        serving(app) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30, limits=_LIMITS) as http,
+    ):
+        database: Database = client[DATABASE]
+        yield Shop(http, database, chosen.store_id, port, app)
+    if check:
+        assert await verify(client[DATABASE], chosen.store_id) == []
+    client.close()
+
+
+_LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=200)
+
+
+@asynccontextmanager
+async def serving(app: Any) -> AsyncIterator[int]:
+    """Serves an ASGI application with the flags of production; yields the port."""
+    with socket.create_server(("127.0.0.1", 0), backlog=2_048) as listener:
+        flags = {**FLAGS, "timeout_graceful_shutdown": 1, "log_config": None}
+        server = _Server(uvicorn.Config(app, **flags))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        while not server.started:
+            assert not serving.done(), "the server did not start"
+            await asyncio.sleep(0.002)
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = True
+            await serving
