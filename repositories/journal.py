@@ -18,7 +18,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from motor.motor_asyncio import AsyncIOMotorClientSession
-from pymongo import DeleteOne, InsertOne, ReadPreference, ReplaceOne, UpdateOne, WriteConcern
+from pymongo import DeleteOne, ReadPreference, ReplaceOne, UpdateOne, WriteConcern
 from pymongo.errors import BulkWriteError, ConnectionFailure, PyMongoError, WTimeoutError
 from pymongo.read_concern import ReadConcern
 
@@ -39,7 +39,7 @@ _SNAPSHOT: Final = ReadConcern("snapshot")
 _DURABLE: Final = WriteConcern(w="majority", j=True)
 
 Session = AsyncIOMotorClientSession
-Operation = InsertOne[Document] | ReplaceOne[Document] | UpdateOne | DeleteOne
+Update = ReplaceOne[Document] | UpdateOne | DeleteOne
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,24 +230,38 @@ class Journal:
         )
         if counted.matched_count != 1:
             raise Collision
-        operations: dict[str, list[Operation]] = defaultdict(list)
-        for (kind, document_id), document in work.changed.items():
-            is_new = (kind, document_id) not in work.documents
-            operations[kind].append(InsertOne(document) if is_new else ReplaceOne({"_id": document_id}, document))
-        operations[EVENTS] = [InsertOne(event) for event in work.events]
-        operations[TOTALS] = [
-            UpdateOne({"_id": row_id(self._store, key)}, {"$inc": row}, upsert=True)
-            for key, row in work.increments().items()
-        ]
-        for key, document_id in work.forgotten.items():
-            operations[REQUESTS].append(DeleteOne({"store": self._store, "key": key, "answer._id": document_id}))
-        for key, request in work.remembered.items():
-            known = key in remembered_before
-            same = {"store": self._store, "key": key}
-            operations[REQUESTS].append(ReplaceOne(same, request, upsert=True) if known else InsertOne(request))
-        for collection, writes in operations.items():
-            if writes:
-                await self._database[collection].bulk_write(writes, ordered=True, session=session)
+        for collection, documents in _inserts(work, remembered_before).items():
+            if documents:
+                await self._database[collection].insert_many(documents, session=session)
+        for collection, operations in _updates(work, remembered_before).items():
+            if operations:
+                await self._database[collection].bulk_write(operations, session=session)
+
+
+def _inserts(work: UnitOfWork, remembered_before: set[str]) -> dict[str, list[Document]]:
+    """What is new, by collection."""
+    inserts = defaultdict(list, {EVENTS: work.events})
+    for (kind, document_id), document in work.changed.items():
+        if (kind, document_id) not in work.documents:
+            inserts[kind].append(document)
+    inserts[REQUESTS] = [request for key, request in work.remembered.items() if key not in remembered_before]
+    return inserts
+
+
+def _updates(work: UnitOfWork, remembered_before: set[str]) -> dict[str, list[Update]]:
+    """What changes what stands there, by collection."""
+    updates: dict[str, list[Update]] = defaultdict(list)
+    for (kind, document_id), document in work.changed.items():
+        if (kind, document_id) in work.documents:
+            updates[kind].append(ReplaceOne({"_id": document_id}, document))
+    for key, row in work.increments().items():
+        updates[TOTALS].append(UpdateOne({"_id": row_id(work.store, key)}, {"$inc": row}, upsert=True))
+    for key, document_id in work.forgotten.items():
+        updates[REQUESTS].append(DeleteOne({"store": work.store, "key": key, "answer._id": document_id}))
+    for key, request in work.remembered.items():
+        if key in remembered_before:
+            updates[REQUESTS].append(ReplaceOne({"store": work.store, "key": key}, request, upsert=True))
+    return updates
 
 
 def _run(command: Command, work: UnitOfWork) -> Outcome | ShopError:

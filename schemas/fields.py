@@ -209,7 +209,7 @@ class PublicId(fields.String):
         return obj["_id"]
 
 
-class Number(fields.Field[str]):
+class Number(fields.Field[int]):
     """A document number: 7 -> `#007`. Dump only."""
 
     def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
