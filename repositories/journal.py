@@ -254,8 +254,8 @@ def _updates(work: UnitOfWork, remembered_before: set[str]) -> dict[str, list[Up
     for (kind, document_id), document in work.changed.items():
         if (kind, document_id) in work.documents:
             updates[kind].append(ReplaceOne({"_id": document_id}, document))
-    for key, row in work.increments().items():
-        updates[TOTALS].append(UpdateOne({"_id": row_id(work.store, key)}, {"$inc": row}, upsert=True))
+    for rollup, row in work.increments().items():
+        updates[TOTALS].append(UpdateOne({"_id": row_id(work.store, rollup)}, {"$inc": row}, upsert=True))
     for key, document_id in work.forgotten.items():
         updates[REQUESTS].append(DeleteOne({"store": work.store, "key": key, "answer._id": document_id}))
     for key, request in work.remembered.items():
