@@ -30,6 +30,8 @@ _OPTIONS: Final[dict[str, Any]] = {
     "connectTimeoutMS": 3_000,
     "socketTimeoutMS": 20_000,
     "waitQueueTimeoutMS": 2_000,
+    # How long a changed topology may stay unnoticed while the connection that watches it is still open.
+    "heartbeatFrequencyMS": 2_000,
     "maxPoolSize": 40,
     "tz_aware": True,
     "appname": "pos",

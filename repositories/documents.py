@@ -17,8 +17,6 @@ from schemas.rollups import ESTIMATES
 NEWEST_FIRST: Final = [("created_at", DESCENDING), ("number", DESCENDING)]
 BATCH: Final = 500
 
-_NOTHING: Final[Document] = {"_id": {"$in": []}}
-
 
 class Documents:
     """The live (not voided) documents of one kind in one store."""
@@ -51,22 +49,30 @@ class Documents:
 
     async def newest(self, listing: Listing, limit: int) -> list[Document]:
         """Up to `limit` documents of a list, newest first, from `listing.after` on."""
+        criteria = self.criteria(listing)
+        if criteria is None or not limit:
+            return []
         with translated():
-            found = self._collection.find(self.criteria(listing)).sort(NEWEST_FIRST).limit(limit)
-            return await found.to_list(limit) if limit else []
+            return await self._collection.find(criteria).sort(NEWEST_FIRST).limit(limit).to_list(limit)
 
     async def stream(self, listing: Listing) -> AsyncIterator[Document]:
         """A whole list, newest first, a batch at a time in memory."""
+        criteria = self.criteria(listing)
+        if criteria is None:
+            return
         with translated():
-            found = self._collection.find(self.criteria(listing), batch_size=BATCH).sort(NEWEST_FIRST)
+            found = self._collection.find(criteria, batch_size=BATCH).sort(NEWEST_FIRST)
             while batch := await found.to_list(BATCH):
                 for document in batch:
                     yield document
 
     async def sums(self, listing: Listing) -> tuple[int, int]:
         """How many documents a list has, pages apart, and their amount in minor units (see `amount`)."""
+        criteria = self.criteria(listing, paged=False)
+        if criteria is None:
+            return 0, 0
         pipeline = [
-            {"$match": self.criteria(listing, paged=False)},
+            {"$match": criteria},
             {"$group": {"_id": None, "count": {"$sum": 1}, "amount": {"$sum": self._amount_expression()}}},
         ]
         with translated():
@@ -85,13 +91,16 @@ class Documents:
             return "$total"
         return {"$cond": [{"$in": ["$status", list(statuses.EARNING)]}, "$amount_paid", 0]}
 
-    def criteria(self, listing: Listing, *, paged: bool = True) -> Document:
-        """The list as a filter that an index serves; of a page where `paged`, else of the whole list."""
+    def criteria(self, listing: Listing, *, paged: bool = True) -> Document | None:
+        """The list as a filter that an index serves; of a page where `paged`, else of the whole list.
+
+        None where no document of this kind can be in the list.
+        """
         criteria: Document = {"store": self._store, "voided_at": None}
         if listing.status is not None and not self._add_status(criteria, listing.status):
-            return _NOTHING
+            return None
         if listing.payment_mode is not None and not self._add_payment_mode(criteria, listing.payment_mode):
-            return _NOTHING
+            return None
         if listing.sale_by is not None:
             criteria["sale_by"] = listing.sale_by
         if listing.customer_phone is not None:

@@ -1,0 +1,187 @@
+"""Every list, look-up, report and write is served by an index: what really reaches the database, explained."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from app.settings import Settings
+from repositories.database import Database, connect
+from repositories.indexes import index_models, prepare
+from tests.payloads import line
+from tests.shop import DATABASE, Shop, opened
+
+Json = dict[str, Any]
+
+# What the driver adds to a command, which `explain` does not take.
+_ENVELOPE = {
+    "lsid",
+    "$clusterTime",
+    "$db",
+    "txnNumber",
+    "autocommit",
+    "startTransaction",
+    "readConcern",
+    "writeConcern",
+}
+
+
+@asynccontextmanager
+async def recorded(database: Database) -> AsyncIterator[list[Json]]:
+    """The commands that reach the database within the block."""
+    commands: list[Json] = []
+    await database.command("profile", 2)
+    try:
+        yield commands
+    finally:
+        await database.command("profile", 0)
+        async for entry in database["system.profile"].find({"ns": {"$regex": f"^{DATABASE}\\.(?!system)"}}):
+            commands.extend(_explainable(entry))
+        await database["system.profile"].drop()
+
+
+def _explainable(entry: Json) -> Iterator[Json]:
+    """A profiled operation as a command; the profiler keeps of updates and deletes only the statement."""
+    command = entry["command"]
+    if entry["op"] in ("update", "remove"):
+        name, statements = ("update", "updates") if entry["op"] == "update" else ("delete", "deletes")
+        yield {name: entry["ns"].split(".", 1)[1], statements: [command]}
+    elif "find" in command or "aggregate" in command:
+        yield command
+
+
+async def explained(database: Database, command: Json) -> Json:
+    plain = {name: value for name, value in command.items() if name not in _ENVELOPE}
+    explanation: Json = await database.command("explain", plain, verbosity="executionStats")
+    return explanation
+
+
+def stages(explanation: Any) -> Iterator[str]:
+    """The names of the stages of the winning plans."""
+    if isinstance(explanation, dict):
+        if "stage" in explanation:
+            yield explanation["stage"]
+        for name, value in explanation.items():
+            if name not in ("rejectedPlans", "command"):
+                yield from stages(value)
+    elif isinstance(explanation, list):
+        for value in explanation:
+            yield from stages(value)
+
+
+@pytest.fixture(scope="module")
+async def busy_shop(mongodb_url: str) -> AsyncIterator[Shop]:
+    """A shop with enough documents, of several kinds, that a wrong plan would be worth choosing."""
+    async with opened(mongodb_url, store_id="test-busy") as shop:
+        await asyncio.gather(*(_trade(shop, n) for n in range(60)))
+        yield shop
+
+
+async def _trade(shop: Shop, n: int) -> None:
+    staff, phone = f"Staff {n % 3}", f"98765{n % 5:05d}"
+    estimate = await shop.estimate(sale_by=staff, customer_phone=phone, items=[line(price=10.0 + n)])
+    if n % 2:
+        await shop.convert(estimate["estimate_id"], payment_mode=("Cash", "UPI: Asha")[n % 4 == 1])
+    await shop.sale(sale_by=staff, customer_phone=phone, items=[line(price=20.0 + n)])
+
+
+FILTERS = (
+    "",
+    "limit=10",
+    "status=Pending",
+    "status=Completed&limit=10",
+    "sale_by=Staff 1",
+    "payment_mode=upi&limit=10",
+    "customer_phone=9876500002",
+    "from=2020-01-01&to=2039-12-31",
+    "from=2039-01-01",
+    "sale_by=Staff 1&status=Completed&from=2020-01-01&limit=5",
+)
+LISTS = (
+    "/api/estimates/all",
+    "/api/estimates/pending",
+    "/api/estimates/converted",
+    "/api/orders/all",
+    "/api/orders/separate",
+    "/api/orders/orders-only",
+)
+REPORTS = (
+    "/api/reports/today",
+    "/api/reports/date-range?start_date=2020-01-15&end_date=2029-02-20",
+    "/api/reports/monthly/2026/11",
+    "/api/reports/staff-performance",
+    "/api/reports/estimates-only",
+    "/api/reports/orders-only?items=3",
+)
+
+
+async def test_every_list_and_report_reads_by_an_index_and_sorts_by_it(busy_shop: Shop) -> None:
+    paths = [f"{path}?{parameters}" for path in LISTS for parameters in FILTERS]
+    async with recorded(busy_shop.database) as commands:
+        for path in (*paths, *REPORTS):
+            assert (await busy_shop.http.get(path)).status_code == 200, path
+    assert len(commands) > len(paths)
+    for command in commands:
+        used = set(stages(await explained(busy_shop.database, command)))
+        assert not used & {"COLLSCAN", "SORT"}, (used, command)
+
+
+async def test_a_page_reads_no_more_than_it_shows(shop: Shop) -> None:
+    for _ in range(15):
+        await shop.sale()
+    async with recorded(shop.database) as commands:
+        response = await shop.http.get("/api/orders/orders-only", params={"limit": 5})
+        await shop.get("/api/orders/orders-only", limit=5, cursor=response.headers["x-next-cursor"])
+    pages = [command for command in commands if command.get("find") == "orders"]
+    assert len(pages) == 2
+    for command in pages:
+        explanation = await explained(shop.database, command)
+        assert explanation["executionStats"]["totalDocsExamined"] <= 7
+
+
+@pytest.mark.parametrize("words", ["test", "cust 9876", "987650", "12", "nobody"])
+async def test_searches_read_by_an_index(busy_shop: Shop, words: str) -> None:
+    async with recorded(busy_shop.database) as commands:
+        await busy_shop.get("/api/orders/all", q=words)
+    for command in commands:
+        assert "COLLSCAN" not in set(stages(await explained(busy_shop.database, command)))
+
+
+async def test_look_ups_and_writes_go_by_an_index(busy_shop: Shop) -> None:
+    estimate, other = await busy_shop.estimate(), await busy_shop.estimate()
+    async with recorded(busy_shop.database) as commands:
+        await busy_shop.get(f"/api/estimates/{estimate['estimate_id']}")
+        await busy_shop.get("/api/estimates/number/1")
+        await busy_shop.get("/api/orders/number/%23001")
+        await busy_shop.sale(created_at="2026-01-01T10:00:00", items=[line(id=1_700_000_000_001)])
+        order = await busy_shop.convert(estimate["estimate_id"])
+        await busy_shop.ok("PUT", f"/api/orders/{order['order_id']}/status", params={"status": "Refunded"})
+        await busy_shop.ok("DELETE", f"/api/orders/{order['order_id']}")
+        await busy_shop.ok("DELETE", f"/api/estimates/{other['estimate_id']}")
+    assert {next(iter(command)) for command in commands} == {"find", "update", "delete"}
+    for command in commands:
+        assert "COLLSCAN" not in set(stages(await explained(busy_shop.database, command))), command
+
+
+async def test_every_index_leads_with_the_store_but_for_retention() -> None:
+    for models in index_models(90).values():
+        for model in models:
+            leading = next(iter(model.document["key"]))
+            assert leading == "store" or model.document["name"] == "retention"
+
+
+async def test_preparing_again_changes_nothing_but_a_retention_that_differs(shop: Shop, mongodb_url: str) -> None:
+    async def retention() -> int:
+        return int((await shop.database.events.index_information())["retention"]["expireAfterSeconds"])
+
+    client = connect(mongodb_url)
+    await prepare(client[DATABASE], shop.store, 7)
+    assert await retention() == 7 * 86_400
+    await prepare(client[DATABASE], shop.store, Settings().event_retention_days)
+    assert await retention() == Settings().event_retention_days * 86_400
+    counters = await shop.database.counters.find_one({"_id": shop.store})
+    await prepare(client[DATABASE], shop.store, Settings().event_retention_days)
+    assert await shop.database.counters.find_one({"_id": shop.store}) == counters
+    client.close()

@@ -1,0 +1,170 @@
+"""The journal by itself: groups, refusals, and a database that fails at each step."""
+
+import asyncio
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from app.application import utc_now
+from repositories.commands import Convert, Create
+from repositories.errors import NotFound, OutcomeUnknown, Unavailable
+from repositories.journal import Journal, Outcome
+from schemas.documents import SaleBody, draft_sale
+from schemas.idempotency import RequestKey
+from schemas.public_ids import ORDER_PREFIX, new_id
+from schemas.rollups import ORDERS
+from tests.faults import failing
+from tests.payloads import sale_body
+from tests.shop import OpenShop, Shop
+
+KEY = (RequestKey("header:till-1", "the same"),)
+
+
+def journal_of(shop: Shop, **options: Any) -> Journal:
+    return Journal(shop.database, store=shop.store, zone=ZoneInfo("Asia/Kolkata"), clock=utc_now, **options)
+
+
+def sale(keys: tuple[RequestKey, ...] = (), **changes: Any) -> Create:
+    draft = {**draft_sale(SaleBody().load(sale_body())), **changes}
+    return Create(ORDERS, new_id(ORDER_PREFIX, utc_now()), draft, keys)
+
+
+async def numbers(shop: Shop) -> list[int]:
+    return [order["number"] async for order in shop.database.orders.find({"store": shop.store}).sort("number", 1)]
+
+
+async def committed(shop: Shop) -> int:
+    status = await shop.database.client.admin.command("serverStatus")
+    return int(status["transactions"]["totalCommitted"])
+
+
+async def test_commands_that_wait_share_a_transaction(shop: Shop) -> None:
+    journal = journal_of(shop)
+    before = await committed(shop)
+    await asyncio.gather(*(journal.submit(sale()) for _ in range(100)))
+    assert await committed(shop) - before == 1
+    assert await numbers(shop) == list(range(1, 101))
+
+
+async def test_a_group_takes_no_more_than_its_limit(shop: Shop) -> None:
+    journal = journal_of(shop, group_limit=10)
+    before = await committed(shop)
+    await asyncio.gather(*(journal.submit(sale()) for _ in range(25)))
+    assert await committed(shop) - before == 3
+
+
+async def test_a_refusal_is_its_own_and_spends_no_number(shop: Shop) -> None:
+    journal = journal_of(shop)
+    outcomes = await asyncio.gather(
+        journal.submit(sale()),
+        journal.submit(Convert("EST-NONE", "ORDER-X", "Cash")),
+        journal.submit(sale()),
+        return_exceptions=True,
+    )
+    assert [type(outcome) for outcome in outcomes] == [Outcome, NotFound, Outcome]
+    assert await numbers(shop) == [1, 2]
+
+
+async def test_a_command_that_cannot_be_stored_fails_alone(shop: Shop) -> None:
+    journal = journal_of(shop)
+    outcomes = await asyncio.gather(
+        journal.submit(sale()),
+        journal.submit(sale(customer_address=object())),
+        journal.submit(sale()),
+        return_exceptions=True,
+    )
+    assert [isinstance(outcome, Outcome) for outcome in outcomes] == [True, False, True]
+    assert await numbers(shop) == [1, 2]
+
+
+async def test_the_same_key_twice_in_one_group_is_one_sale(shop: Shop) -> None:
+    journal = journal_of(shop)
+    outcomes = await asyncio.gather(*(journal.submit(sale(KEY)) for _ in range(5)))
+    assert [outcome.replayed for outcome in outcomes] == [False, True, True, True, True]
+    assert len({outcome.answer["_id"] for outcome in outcomes}) == 1
+    assert await numbers(shop) == [1]
+
+
+@pytest.mark.parametrize(
+    ("command", "how"),
+    [
+        ("insert", {"errorCode": 112, "errorLabels": ["TransientTransactionError"]}),
+        ("insert", {"closeConnection": True}),
+        ("update", {"closeConnection": True}),
+        ("find", {"closeConnection": True}),
+        ("commitTransaction", {"closeConnection": True}),
+        # The commit happens, and its answer is spoilt: the outcome is unknown until it is asked for again.
+        ("commitTransaction", {"writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}}),
+        ("commitTransaction", {"errorCode": 251, "errorLabels": ["TransientTransactionError"]}),
+    ],
+)
+async def test_a_passing_fault_books_each_sale_once(shop: Shop, command: str, how: dict[str, Any]) -> None:
+    journal = journal_of(shop)
+    async with failing(shop.database, command, times=3, **how):
+        await asyncio.gather(*(journal.submit(sale()) for _ in range(10)))
+    assert await numbers(shop) == list(range(1, 11))
+
+
+async def test_a_database_that_stays_away_is_unavailable_and_nothing_is_half_done(shop: Shop) -> None:
+    journal = journal_of(shop, deadline=0.4)
+    async with failing(shop.database, "insert", closeConnection=True):
+        outcomes = await asyncio.gather(*(journal.submit(sale()) for _ in range(5)), return_exceptions=True)
+    assert all(isinstance(outcome, Unavailable) for outcome in outcomes)
+    await journal.submit(sale())
+    assert await numbers(shop) == [1]
+
+
+async def test_what_still_waits_at_its_deadline_is_never_carried_out(shop: Shop) -> None:
+    journal = journal_of(shop, deadline=0.3, group_limit=1)
+    async with failing(shop.database, "commitTransaction", times=1, blockConnection=True, blockTimeMS=600):
+        first, second = await asyncio.gather(journal.submit(sale(KEY)), journal.submit(sale()), return_exceptions=True)
+    assert isinstance(first, OutcomeUnknown)
+    assert type(second) is Unavailable
+    await journal.close()
+    # The first was under way, and has been committed since: the same request again is told so.
+    again = await journal_of(shop).submit(sale(KEY))
+    assert again.replayed
+    assert await numbers(shop) == [1]
+
+
+async def test_a_caller_that_goes_away_does_not_harm_the_others(shop: Shop) -> None:
+    journal = journal_of(shop)
+    leaving = asyncio.ensure_future(journal.submit(sale()))
+    staying = [asyncio.ensure_future(journal.submit(sale())) for _ in range(3)]
+    await asyncio.sleep(0)
+    leaving.cancel()
+    outcomes = await asyncio.gather(*staying)
+    assert sorted(outcome.answer["number"] for outcome in outcomes) == (await numbers(shop))[-3:]
+
+
+async def test_closing_commits_what_waits_and_takes_no_more(shop: Shop) -> None:
+    journal = journal_of(shop)
+    waiting = asyncio.ensure_future(journal.submit(sale()))
+    await asyncio.sleep(0)
+    await journal.close()
+    assert (await waiting).answer["number"] == 1
+    with pytest.raises(Unavailable):
+        await journal.submit(sale())
+
+
+async def test_two_journals_on_one_store_number_without_gaps(shop: Shop) -> None:
+    first, second = journal_of(shop, group_limit=7), journal_of(shop, group_limit=5)
+    await asyncio.gather(*(journal.submit(sale()) for journal in (first, second) for _ in range(60)))
+    assert await numbers(shop) == list(range(1, 121))
+
+
+async def test_a_key_that_two_processes_use_at_once_is_one_sale(shop: Shop) -> None:
+    journals = [journal_of(shop) for _ in range(4)]
+    outcomes = await asyncio.gather(*(journal.submit(sale(KEY)) for journal in journals for _ in range(10)))
+    assert len({outcome.answer["_id"] for outcome in outcomes}) == 1
+    assert await numbers(shop) == [1]
+
+
+async def test_over_http_a_database_that_is_away_is_a_503_that_says_when_to_ask_again(open_shop: OpenShop) -> None:
+    shop = await open_shop()
+    async with failing(shop.database, "find", closeConnection=True):
+        response = await shop.http.get("/api/estimates/all")
+    assert response.status_code == 503
+    assert response.headers["retry-after"].isdigit()
+    assert response.json()["code"] == "database_unavailable"
