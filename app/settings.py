@@ -1,5 +1,6 @@
 """Settings, from the environment and `.env`: one frozen object, refused at start where a value is wrong."""
 
+import re
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
@@ -10,6 +11,12 @@ from environs.exceptions import EnvError
 from marshmallow import ValidationError, validate
 
 LOG_LEVELS: Final = ("critical", "error", "warning", "info", "debug", "trace")
+
+
+# ISO 4217 currencies whose minor unit is not a hundredth; money here has two decimals.
+_OTHER_DECIMALS: Final = frozenset(
+    "BHD BIF CLF CLP DJF GNF IQD ISK JOD JPY KMF KRW KWD LYD OMR PYG RWF TND UGX UYI UYW VND VUV XAF XOF XPF".split()
+)
 
 
 class InvalidSettings(RuntimeError):
@@ -62,7 +69,7 @@ def read_settings() -> Settings:
             workers=env.int("WEB_CONCURRENCY", 1, validate=validate.Range(1, 64)),
             store_id=env.str("STORE_ID", "main", validate=validate.Regexp(r"^[A-Za-z0-9_-]{1,64}$")),
             timezone=_zone(env.str("TIMEZONE", "Asia/Kolkata")),
-            currency=env.str("CURRENCY", "INR", validate=validate.Regexp(r"^[A-Z]{3}$")),
+            currency=env.str("CURRENCY", "INR", validate=_has_two_decimals),
             cors_origins=tuple(env.list("CORS_ORIGINS", [], validate=_are_origins)),
             event_retention_days=env.int("EVENT_RETENTION_DAYS", 90, validate=validate.Range(1, 3_650)),
             log_level=env.str("LOG_LEVEL", "info", validate=validate.OneOf(LOG_LEVELS)),
@@ -92,6 +99,11 @@ def _are_origins(origins: list[str]) -> None:
         parts = urlsplit(origin)
         if origin != "*" and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path):
             raise ValidationError("must be origins separated by commas, as https://shop.example.com, or *")
+
+
+def _has_two_decimals(currency: str) -> None:
+    if not re.fullmatch(r"[A-Z]{3}", currency) or currency in _OTHER_DECIMALS:
+        raise ValidationError("must be an ISO 4217 code of a currency with two decimals, as INR")
 
 
 def _masked_url(url: str) -> str:

@@ -1,0 +1,181 @@
+"""How the service is started: flags, refusals, signals; as processes of their own."""
+
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pymongo import MongoClient
+
+from app.local_mongod import find_mongod
+from app.server import FLAGS
+from tests.shop import OpenShop
+from tests.test_local_mongod import wait_until_gone
+
+ROOT = Path(__file__).parents[1]
+POS = (sys.executable, "-m", "app")
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def environment(**changes: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in ("MONGODB_URL", "PORT", "HOST")}
+    return {**kept, **changes}
+
+
+def run(*command: str, **changes: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=ROOT, env=environment(**changes), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@contextmanager
+def running(*command: str, port: int, **changes: str) -> Iterator[subprocess.Popen[str]]:
+    """A server process that answers /health; it is killed in the end if it still runs."""
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment(**changes), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            assert process.poll() is None, process.communicate()[0]
+            try:
+                assert httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200
+                break
+            except httpx.TransportError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_the_procfile_names_the_flags_of_the_command_line() -> None:
+    (web,) = [line for line in (ROOT / "Procfile").read_text().splitlines() if line.startswith("web:")]
+    words = shlex.split(web)
+    for name, value in FLAGS.items():
+        flag = f"--{name.replace('_', '-')}"
+        if value is False and f"--no-{name.replace('_', '-')}" in words:
+            continue
+        assert words[words.index(flag) + 1] == _as_flag(value), flag
+
+
+def _as_flag(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def test_serve_brings_its_own_database_and_takes_it_down_again(tmp_path: Path) -> None:
+    port = free_port()
+    command = (*POS, "serve", "--port", str(port), "--data", str(tmp_path))
+    with running(*command, port=port) as server:
+        assert httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+        server.send_signal(signal.SIGINT)
+        output, _ = server.communicate(timeout=20)
+    assert server.returncode == 0, output
+    assert f"http://127.0.0.1:{port}" in output
+    assert str(tmp_path) in output
+    wait_until_gone(tmp_path)
+
+
+def test_a_killed_server_takes_its_database_with_it(tmp_path: Path) -> None:
+    port = free_port()
+    with running(*POS, "serve", "--port", str(port), "--data", str(tmp_path), port=port) as server:
+        server.kill()
+    wait_until_gone(tmp_path)
+
+
+def test_uvicorn_serves_what_the_environment_names(mongodb_url: str) -> None:
+    port = free_port()
+    command = (sys.executable, "-m", "uvicorn", "asgi:app", "--port", str(port))
+    with running(*command, port=port, MONGODB_URL=mongodb_url, DATABASE_NAME="pos_uvicorn") as server:
+        server.send_signal(signal.SIGTERM)
+        server.communicate(timeout=20)
+
+
+@pytest.mark.parametrize(
+    ("command", "changes", "sentence"),
+    [
+        ((sys.executable, "-m", "uvicorn", "asgi:app"), {}, "MONGODB_URL is not set"),
+        ((sys.executable, "-m", "uvicorn", "asgi:app"), {"PORT": "x"}, "PORT"),
+        ((*POS, "serve"), {"TIMEZONE": "Mars/Base"}, "TIMEZONE"),
+        ((*POS, "serve"), {"MONGODB_URL": "postgres://x"}, "MONGODB_URL is not a valid MongoDB address"),
+        ((*POS, "serve"), {"MONGODB_URL": "mongodb://127.0.0.1:9/"}, "cannot be used"),
+        ((*POS, "serve", "--host", "0.0.0.0"), {}, "not for production"),  # noqa: S104  (it must be refused)
+    ],
+)
+def test_a_start_that_cannot_be_is_refused_in_a_sentence(
+    command: tuple[str, ...], changes: dict[str, str], sentence: str
+) -> None:
+    refused = run(*command, **changes)
+    output = refused.stdout + refused.stderr
+    assert refused.returncode != 0
+    assert sentence in output.replace("\n", " ")
+    assert "Traceback" not in output
+
+
+def test_a_standalone_server_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    mongo_socket = tmp_path / "m.sock"
+    mongod = subprocess.Popen(
+        [find_mongod(), "--dbpath", tmp_path, "--bind_ip", mongo_socket, "--logpath", tmp_path / "log"],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while not mongo_socket.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        url = "mongodb://" + str(mongo_socket).replace("/", "%2F")
+        for command in ((*POS, "migrate"), (sys.executable, "-m", "uvicorn", "asgi:app", "--port", str(free_port()))):
+            refused = run(*command, MONGODB_URL=url)
+            output = refused.stdout + refused.stderr
+            assert refused.returncode != 0
+            assert "rs.initiate()" in output
+            assert "Traceback" not in output
+    finally:
+        mongod.kill()
+        mongod.wait()
+
+
+def test_migrate_and_verify_report_on_the_database(mongodb_url: str) -> None:
+    names = {"MONGODB_URL": mongodb_url, "DATABASE_NAME": "pos_cli", "STORE_ID": "cli"}
+    for _ in range(2):
+        assert run(*POS, "migrate", **names).returncode == 0
+    assert run(*POS, "verify", **names).returncode == 0
+    with MongoClient[dict[str, Any]](mongodb_url) as client:
+        client["pos_cli"]["counters"].update_one({"_id": "cli"}, {"$inc": {"orders": 1}})
+    verified = run(*POS, "verify", **names)
+    assert verified.returncode == 1
+    assert "orders: number #001 is missing." in verified.stdout
+
+
+async def test_readiness_fails_from_the_moment_a_shutdown_begins(open_shop: OpenShop) -> None:
+    passed_on = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: passed_on.append(number))
+    try:
+        shop = await open_shop()
+        assert (await shop.http.get("/readyz")).status_code == 200
+        os.kill(os.getpid(), signal.SIGTERM)
+        response = await shop.http.get("/readyz")
+        assert response.status_code == 503
+        assert response.json()["detail"] == "The service is shutting down."
+        assert (await shop.http.get("/livez")).status_code == 200
+        assert passed_on == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,83 @@
+"""Settings: defaults, what the environment changes, and wrong values refused by name."""
+
+from pathlib import Path
+
+import pytest
+
+from app.settings import InvalidSettings, Settings, read_settings
+
+NAMES = (
+    *("MONGODB_URL", "DATABASE_NAME", "PUBLIC_BASE_URL", "HOST", "PORT", "WEB_CONCURRENCY", "STORE_ID", "TIMEZONE"),
+    *("CURRENCY", "CORS_ORIGINS", "EVENT_RETENTION_DAYS", "LOG_LEVEL", "DATA_DIR", "MONGOD_PATH", "ALLOW_LOCAL_MONGOD"),
+)
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_an_empty_environment_makes_the_defaults() -> None:
+    assert read_settings() == Settings()
+
+
+def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "MONGODB_URL": "mongodb://db.internal/",
+        "PORT": "9000",
+        "TIMEZONE": "America/New_York",
+        "CORS_ORIGINS": "https://a.example,https://b.example",
+        "PUBLIC_BASE_URL": "https://shop.example/",
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings = read_settings()
+    assert settings.mongodb_url == "mongodb://db.internal/"
+    assert settings.port == 9000
+    assert settings.timezone.key == "America/New_York"
+    assert settings.cors_origins == ("https://a.example", "https://b.example")
+    assert settings.public_base_url == "https://shop.example"
+
+
+def test_a_dotenv_file_counts_where_the_environment_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("STORE_ID=from-file\nCURRENCY=USD\n")
+    monkeypatch.setenv("STORE_ID", "from-environment")
+    settings = read_settings()
+    assert (settings.store_id, settings.currency) == ("from-environment", "USD")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "eighty"),
+        ("PORT", "70000"),
+        ("DATABASE_NAME", "a/b"),
+        ("PUBLIC_BASE_URL", "shop.example"),
+        ("STORE_ID", "two words"),
+        ("TIMEZONE", "Asia/Nowhere"),
+        ("TIMEZONE", "../../etc/passwd"),
+        ("CURRENCY", "rupees"),
+        ("CURRENCY", "JPY"),
+        ("CORS_ORIGINS", "shop.example"),
+        ("EVENT_RETENTION_DAYS", "0"),
+        ("LOG_LEVEL", "loud"),
+        ("WEB_CONCURRENCY", "0"),
+        ("ALLOW_LOCAL_MONGOD", "perhaps"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InvalidSettings, match=name):
+        read_settings()
+
+
+def test_secrets_are_masked() -> None:
+    shown = Settings(mongodb_url="mongodb+srv://shop:s3cret@db.example/?w=majority").masked()
+    assert shown["mongodb_url"] == "mongodb+srv://***@db.example/?w=majority"
+    assert "s3cret" not in str(shown)
+
+
+def test_every_setting_is_in_the_readme() -> None:
+    readme = Path(__file__).parents[1].joinpath("README.md").read_text()
+    assert [name for name in NAMES if f"`{name}`" not in readme] == []
