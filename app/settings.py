@@ -15,7 +15,10 @@ LOG_LEVELS: Final = ("critical", "error", "warning", "info", "debug", "trace")
 
 # ISO 4217 currencies whose minor unit is not a hundredth; money here has two decimals.
 _OTHER_DECIMALS: Final = frozenset(
-    "BHD BIF CLF CLP DJF GNF IQD ISK JOD JPY KMF KRW KWD LYD OMR PYG RWF TND UGX UYI UYW VND VUV XAF XOF XPF".split()
+    {
+        *("BHD", "BIF", "CLF", "CLP", "DJF", "GNF", "IQD", "ISK", "JOD", "JPY", "KMF", "KRW", "KWD", "LYD", "OMR"),
+        *("PYG", "RWF", "TND", "UGX", "UYI", "UYW", "VND", "VUV", "XAF", "XOF", "XPF"),
+    }
 )
 
 

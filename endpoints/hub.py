@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.endpoints import WebSocketEndpoint
@@ -28,6 +29,14 @@ _REOPEN_SECONDS: Final = 0.5
 TOO_SLOW: Final = 4430
 
 logger = logging.getLogger("pos.hub")
+
+
+@dataclass(slots=True)
+class _Entry:
+    """An event in the ring; its frame is made once, for the first screen that is sent it."""
+
+    event: Event
+    frame: str | None = None
 
 
 class Connection:
@@ -52,7 +61,7 @@ class Hub:
         self._epoch = ""
         self._seq = 0
         self._early: dict[int, Event] = {}
-        self._ring: deque[str] = deque(maxlen=RING)
+        self._ring: deque[_Entry] = deque(maxlen=RING)
         self._connections: set[Connection] = set()
         self._bell = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -101,7 +110,7 @@ class Hub:
         published = False
         while (event := self._early.pop(self._seq + 1, None)) is not None:
             self._seq += 1
-            self._ring.append(self._frame(event))
+            self._ring.append(_Entry(event))
             published = True
         if self._early and min(self._early) <= self._seq:
             self._early = {seq: event for seq, event in self._early.items() if seq > self._seq}
@@ -118,9 +127,11 @@ class Hub:
                     if place < 0:
                         await connection.socket.close(TOO_SLOW, "too slow")
                         return
-                    frame = self._ring[place]
+                    entry = self._ring[place]
+                    if entry.frame is None:
+                        entry.frame = self._frame(entry.event)
                     connection.cursor += 1
-                    await connection.socket.send_text(frame)
+                    await connection.socket.send_text(entry.frame)
                 connection.more.clear()
                 await connection.more.wait()
         except (WebSocketDisconnect, RuntimeError, OSError):
@@ -131,8 +142,8 @@ class Hub:
         """Rings the bell when the log grows beyond what was published here."""
         while True:
             try:
-                async for seq in self._log.rings():
-                    if seq > self._seq:
+                async for head in self._log.rings():
+                    if head > self._seq:
                         self._bell.set()
             except Unavailable:
                 logger.warning("The doorbell fell silent; opening it again.")

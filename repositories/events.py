@@ -44,19 +44,20 @@ class EventLog:
             return await found.sort("seq", 1).limit(limit).to_list(limit)
 
     async def rings(self) -> AsyncIterator[int]:
-        """Yields the seq of each event that any process has committed.
+        """Yields the new head of the log whenever any process has committed.
 
-        It remembers nothing: after a break it starts anew "now", and the reader catches up by `after`.
+        It watches the counters, which every group of changes raises once, and not the events, of which there are many
+        more. It remembers nothing: after a break it starts anew "now", and the reader catches up by `after`.
 
         :raises Unavailable: the stream broke; open it again.
         """
         pipeline: list[dict[str, Any]] = [
-            {"$match": {"operationType": "insert", "fullDocument.store": self._store}},
-            {"$project": {"fullDocument.seq": 1}},
+            {"$match": {"operationType": "update", "documentKey._id": self._store}},
+            {"$project": {"updateDescription.updatedFields.head": 1}},
         ]
         with translated():
-            async with self._database[EVENTS].watch(pipeline, max_await_time_ms=1_000) as stream:
+            async with self._database[COUNTERS].watch(pipeline, max_await_time_ms=1_000) as stream:
                 while stream.alive:
                     change = await stream.try_next()
                     if change is not None:
-                        yield change["fullDocument"]["seq"]
+                        yield change["updateDescription"]["updatedFields"]["head"]

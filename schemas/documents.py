@@ -5,7 +5,7 @@ The stored shape (see `draft`) is what travels inside the house; a schema turns 
 
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, fields, pre_load
+from marshmallow import EXCLUDE, Schema, fields
 
 from schemas import money, pricing, statuses
 from schemas.fields import (
@@ -29,16 +29,10 @@ Document = dict[str, Any]
 
 
 class Body(Schema):
-    """A JSON body: unknown fields are kept out, and null means the same as leaving a field out."""
+    """A JSON body: unknown fields are kept out."""
 
     class Meta:
         unknown = EXCLUDE
-
-    @pre_load
-    def drop_nulls(self, data: Any, **kwargs: Any) -> Any:
-        if isinstance(data, dict) and None in data.values():
-            return {key: value for key, value in data.items() if value is not None}
-        return data
 
 
 class LineBody(Body):

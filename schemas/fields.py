@@ -4,10 +4,10 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
-from marshmallow import Schema, ValidationError, fields
+from marshmallow import Schema, ValidationError, fields, missing
 
 from schemas import money
 from schemas.calendar import shop_time
@@ -22,8 +22,19 @@ YEARS: Final = range(1970, 3000)
 _MAX_CLAIM: Final = money.MAX_MONEY // money.MINOR_PER_UNIT
 _MAX_INTEGER_ID: Final = 2**53
 
+T = TypeVar("T")
+
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CONTROL_BUT_LINES: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class _Loaded(fields.Field[T]):
+    """A field to which null means the same as being left out."""
+
+    def deserialize(
+        self, value: Any, attr: str | None = None, data: Mapping[str, Any] | None = None, **kwargs: Any
+    ) -> Any:
+        return super().deserialize(missing if value is None else value, attr, data, **kwargs)
 
 
 def _number(value: Any) -> int | float:
@@ -32,7 +43,7 @@ def _number(value: Any) -> int | float:
     return value
 
 
-class FixedPoint(fields.Field[int]):
+class FixedPoint(_Loaded[int]):
     """A JSON number that is held as a whole number of 10^-places.
 
     :param places: decimals; more than these are refused, or rounded half-up when `round_excess`.
@@ -99,7 +110,7 @@ class Percent(FixedPoint):
         super().__init__(money.PERCENT_PLACES, maximum=100, round_excess=True, **kwargs)
 
 
-class Claimed(fields.Field[Decimal]):
+class Claimed(_Loaded[Decimal]):
     """A figure that a client computed in floating point: any decimals, exact as written. Load only."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Decimal:
@@ -109,7 +120,7 @@ class Claimed(fields.Field[Decimal]):
         return money.exact(number)
 
 
-class Text(fields.String):
+class Text(_Loaded[str]):
     """Text of 1 to 500 characters without control characters, trimmed. `blank` allows none; `lines` allows newlines."""
 
     def __init__(self, *, blank: bool = False, lines: bool = False, **kwargs: Any) -> None:
@@ -130,7 +141,7 @@ class Text(fields.String):
         return text
 
 
-class Truth(fields.Field[bool]):
+class Truth(_Loaded[bool]):
     """JSON true or false, nothing that merely looks like it."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
@@ -139,7 +150,7 @@ class Truth(fields.Field[bool]):
         return value
 
 
-class LineId(fields.Field[Any]):
+class LineId(_Loaded[Any]):
     """The client's own id of a cart line: an integer (the app: epoch milliseconds) or a short text."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int | str:
@@ -150,7 +161,7 @@ class LineId(fields.Field[Any]):
         raise ValidationError("must be an integer, or a text of 1 to 100 characters")
 
 
-class Lines(fields.List[Any]):
+class Lines(_Loaded[Any], fields.List[Any]):
     """1 to 1,000 lines; counted before they are looked at, so that a flood of them costs nothing."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
@@ -161,7 +172,7 @@ class Lines(fields.List[Any]):
         return super()._deserialize(value, attr, data, **kwargs)
 
 
-class Day(fields.Field[date]):
+class Day(_Loaded[date]):
     """A day as `YYYY-MM-DD`, in the years 1970 to 2999."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> date:
@@ -175,7 +186,7 @@ class Day(fields.Field[date]):
         return day
 
 
-class WholeNumber(fields.Field[int]):
+class WholeNumber(_Loaded[int]):
     """A query parameter that is a whole number between two bounds, in plain ASCII digits."""
 
     def __init__(self, minimum: int, maximum: int, **kwargs: Any) -> None:
@@ -188,7 +199,7 @@ class WholeNumber(fields.Field[int]):
         return int(value)
 
 
-class OneOf(fields.Field[str]):
+class OneOf(_Loaded[str]):
     """One of some names, in any case."""
 
     def __init__(self, names: tuple[str, ...], **kwargs: Any) -> None:

@@ -46,6 +46,14 @@ def whole(value: int | float | Decimal, places: int) -> int:
 
     :raises InexactError: more decimals than `places`.
     """
+    # Most numbers need no Decimal: where the quotient gives back the very float, the whole number is what it means.
+    unit: int = 10**places
+    if isinstance(value, int):
+        return value * unit
+    if isinstance(value, float):
+        near = round(value * unit)
+        if near / unit == value:
+            return near
     scaled = exact(value).scaleb(places, _EXACT)
     nearest = scaled.to_integral_value(ROUND_HALF_UP)
     if abs(scaled - nearest) > _NOISE:

@@ -44,11 +44,12 @@ async def differences(shop: Shop) -> str:
     ],
 )
 async def test_a_changed_field_is_found(tampered: Shop, collection: str, change: Json, sentence: str) -> None:
-    store: Json = {
+    stores: dict[str, Json] = {
         "counters": {"_id": tampered.store},
         "totals": {"_id.store": tampered.store, "orders": {"$exists": True}},
-    }.get(collection) or {"store": tampered.store, "number": 1}
-    changed = await tampered.database[collection].update_one(store, change)
+    }
+    where = stores.get(collection, {"store": tampered.store, "number": 1})
+    changed = await tampered.database[collection].update_one(where, change)
     assert changed.modified_count == 1
     assert sentence in await differences(tampered)
 
