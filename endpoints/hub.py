@@ -13,7 +13,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from starlette.endpoints import WebSocketEndpoint
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -39,11 +39,19 @@ class _Entry:
     frame: str | None = None
 
 
+class Screen(Protocol):
+    """What the hub needs of a WebSocket."""
+
+    async def send_text(self, data: str) -> None: ...
+
+    async def close(self, code: int = ..., reason: str | None = ...) -> None: ...
+
+
 class Connection:
     """One screen: how far it has been sent, and how to send it more."""
 
-    def __init__(self, socket: WebSocket, cursor: int) -> None:
-        self.socket = socket
+    def __init__(self, screen: Screen, cursor: int) -> None:
+        self.screen = screen
         self.cursor = cursor
         self.more = asyncio.Event()
         self.writer: asyncio.Task[None] | None = None
@@ -93,9 +101,9 @@ class Hub:
         if self._early:
             self._bell.set()
 
-    def join(self, socket: WebSocket) -> Connection:
+    def join(self, screen: Screen) -> Connection:
         """A screen that gets every event from now on."""
-        connection = Connection(socket, self._seq)
+        connection = Connection(screen, self._seq)
         connection.writer = asyncio.create_task(self._write(connection))
         self._connections.add(connection)
         return connection
@@ -125,13 +133,13 @@ class Hub:
                 while connection.cursor < self._seq:
                     place = len(self._ring) - (self._seq - connection.cursor)
                     if place < 0:
-                        await connection.socket.close(TOO_SLOW, "too slow")
+                        await connection.screen.close(TOO_SLOW, "too slow")
                         return
                     entry = self._ring[place]
                     if entry.frame is None:
                         entry.frame = self._frame(entry.event)
                     connection.cursor += 1
-                    await connection.socket.send_text(entry.frame)
+                    await connection.screen.send_text(entry.frame)
                 connection.more.clear()
                 await connection.more.wait()
         except (WebSocketDisconnect, RuntimeError, OSError):
