@@ -91,6 +91,8 @@ def local_mongod(folder: Path, *, executable: Path, extra: tuple[str, ...] = ())
         yield url
     finally:
         _stop(process)
+        if socket.parent != folder:
+            shutil.rmtree(socket.parent, ignore_errors=True)
 
 
 def _command(executable: Path, folder: Path, socket: Path, extra: tuple[str, ...]) -> list[str]:

@@ -1,15 +1,49 @@
-"""The example of the README, as written."""
+"""The example of the README, as written there."""
 
 import json
+import re
+import shlex
+from pathlib import Path
+
+import httpx
 
 from tests.shop import Shop
 
+README = Path(__file__).parents[1].joinpath("README.md").read_text()
 
-async def test_a_sale_is_heard_on_the_socket(shop: Shop) -> None:
+
+def commands() -> list[list[str]]:
+    """The curl commands of the README, in words."""
+    blocks = re.findall(r"^    (curl .+?)\n\n", README, re.MULTILINE | re.DOTALL)
+    return [shlex.split(block.replace("\\\n", "")) for block in blocks]
+
+
+async def curl(shop: Shop, words: list[str]) -> httpx.Response:
+    """What curl would do with these words."""
+    options = dict(zip(words, words[1:], strict=False))
+    url = next(word for word in words if word.startswith("https://"))
+    return await shop.http.request(
+        options.get("-X", "GET"),
+        url.removeprefix("https://your-backend-url"),
+        content=options.get("-d"),
+        headers=[tuple(options["-H"].split(": "))] if "-H" in options else None,
+    )
+
+
+async def test_the_commands_work_as_written_and_the_socket_hears_of_it(shop: Shop) -> None:
+    health, create = commands()
+    assert (await curl(shop, health)).json()["status"] == "healthy"
     async with shop.listen() as socket:
-        estimate = await shop.estimate()
+        response = await curl(shop, create)
         frame = json.loads(await socket.recv())
-    assert frame["type"] == "estimate"
-    assert frame["action"] == "create"
+    assert response.status_code == 201
+    estimate = response.json()
+    assert estimate["data"]["total"] == 100.0
+    assert (frame["type"], frame["action"]) == ("estimate", "create")
     assert frame["id"] == estimate["estimate_id"]
-    assert frame["data"]["total"] == 100.0
+    assert frame["data"]["estimate_number"] == estimate["estimate_number"] == "#001"
+
+
+def test_the_javascript_is_in_the_readme() -> None:
+    assert "const ws = new WebSocket('wss://your-backend-url/ws');" in README
+    assert "ws.onmessage = (event) => console.log('WebSocket message:', JSON.parse(event.data));" in README
