@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -20,13 +21,13 @@ def commands() -> list[list[str]]:
 
 async def curl(shop: Shop, words: list[str]) -> httpx.Response:
     """What curl would do with these words."""
-    options = dict(zip(words, words[1:], strict=False))
+    options = dict(pairwise(words))
     url = next(word for word in words if word.startswith("https://"))
     return await shop.http.request(
         options.get("-X", "GET"),
         url.removeprefix("https://your-backend-url"),
         content=options.get("-d"),
-        headers=[tuple(options["-H"].split(": "))] if "-H" in options else None,
+        headers=dict([options["-H"].split(": ")]) if "-H" in options else None,
     )
 
 
