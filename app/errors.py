@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 from asgi_correlation_id import correlation_id
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -48,15 +48,15 @@ def problem(
     return Response(orjson.dumps(content), status, headers, PROBLEM_JSON)
 
 
-async def on_refusal(request: Request, error: Exception) -> Response:
+async def on_refusal(connection: HTTPConnection, error: Exception) -> Response:
     """A refusal of the shop's own."""
     assert isinstance(error, ShopError)  # noqa: S101  (for the type checker: the table below says so)
     if error.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
-        logger.warning("%s %s: %s", request.method, request.scope["path"], error.__cause__ or error)
+        logger.warning("%s: %s", connection.scope["path"], error.__cause__ or error)
     return problem(error.status, error.code, error.title, error.detail, headers=error.headers, members=error.members)
 
 
-async def on_http_exception(_: Request, error: Exception) -> Response:
+async def on_http_exception(_: HTTPConnection, error: Exception) -> Response:
     """What the router refuses."""
     assert isinstance(error, HTTPException)  # noqa: S101
     title = http.HTTPStatus(error.status_code).phrase
@@ -94,6 +94,9 @@ class ErrorGuard:
 
         try:
             await self.app(scope, receive, watch)
+        except ClientDisconnect:
+            # There is nobody left to answer.
+            logger.info("The client went away during %s %s", scope["method"], scope["path"])
         except Exception:
             logger.exception("Unforeseen error in %s %s", scope["method"], scope["path"])
             if started:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from starlette.endpoints import WebSocketEndpoint
+from starlette.exceptions import HTTPException
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from repositories.errors import Unavailable
@@ -207,6 +208,11 @@ class LiveUpdates(WebSocketEndpoint):
     async def on_disconnect(self, websocket: WebSocket, close_code: int) -> None:
         if self.connection is not None:
             websocket.state.hub.leave(self.connection)
+
+
+async def no_such_socket(_: WebSocket) -> None:
+    """Any other address: refused before the handshake, with a 404 like that of a page."""
+    raise HTTPException(404)
 
 
 async def _within(seconds: float, awaited: Awaitable[Any]) -> bool:

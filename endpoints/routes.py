@@ -3,7 +3,7 @@
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from endpoints import estimates, orders, reports, service
-from endpoints.hub import LiveUpdates
+from endpoints.hub import LiveUpdates, no_such_socket
 
 ROUTES: list[BaseRoute] = [
     Route("/", service.Welcome),
@@ -35,4 +35,5 @@ ROUTES: list[BaseRoute] = [
     Route("/api/reports/estimates-only", reports.EstimatesOnly),
     Route("/api/reports/orders-only", reports.OrdersOnly),
     WebSocketRoute("/ws", LiveUpdates),
+    WebSocketRoute("/{path:path}", no_such_socket),
 ]
