@@ -9,7 +9,7 @@ from starlette.responses import Response
 from endpoints.lists import array, listing_of
 from endpoints.requests import held_versions, read_json
 from endpoints.responses import answer, document_answer, replay_headers
-from repositories.journal import Outcome
+from repositories.transaction import Outcome
 from schemas.documents import ConvertBody, EstimateBody, VoidQuery, draft
 from schemas.idempotency import keys_of_conversion, keys_of_creation
 from schemas.listing import Listing

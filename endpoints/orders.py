@@ -9,7 +9,7 @@ from starlette.responses import Response
 from endpoints.lists import groups, history, listing_of
 from endpoints.requests import held_versions, read_json
 from endpoints.responses import answer, document_answer, replay_headers
-from repositories.journal import Outcome
+from repositories.transaction import Outcome
 from schemas.documents import SaleBody, StatusChange, VoidQuery, draft_sale
 from schemas.idempotency import keys_of_creation
 from schemas.rollups import ORDERS

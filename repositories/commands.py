@@ -6,16 +6,16 @@ does (`apply`). It refuses before it changes anything, so a refusal never touche
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from repositories.errors import AlreadyConverted, NotFound, StaleVersion
 from repositories.unit_of_work import UnitOfWork
 from schemas import events, statuses
+from schemas.documents import Document
 from schemas.idempotency import RequestKey
 from schemas.listing import terms_of
 from schemas.rollups import ESTIMATES, ORDERS
 
-Document = dict[str, Any]
 Reads = Sequence[tuple[str, str]]
 
 

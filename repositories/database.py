@@ -7,13 +7,11 @@ from pymongo import MongoClient
 from pymongo.errors import ConfigurationError, InvalidName, InvalidURI, OperationFailure, PyMongoError
 
 from repositories.errors import DatabaseRefused
+from schemas.documents import Document
 
-Document = dict[str, Any]
 Client = AsyncIOMotorClient[Document]
 Database = AsyncIOMotorDatabase[Document]
 
-ESTIMATES: Final = "estimates"
-ORDERS: Final = "orders"
 COUNTERS: Final = "counters"
 EVENTS: Final = "events"
 REQUESTS: Final = "requests"

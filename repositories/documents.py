@@ -5,10 +5,11 @@ from typing import Any, Final
 
 from pymongo import DESCENDING
 
-from repositories.database import Database, Document
+from repositories.database import Database
 from repositories.errors import NotFound, translated
 from schemas import statuses
 from schemas.calendar import widest_bounds
+from schemas.documents import Document
 from schemas.events import TYPES
 from schemas.listing import Listing, Position, terms_of
 from schemas.numbers import parse_number

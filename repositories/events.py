@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator
 from typing import Any, Final, NamedTuple
 
-from repositories.database import COUNTERS, EVENTS, Database, Document
+from repositories.database import COUNTERS, EVENTS, Database
 from repositories.errors import Unavailable, translated
+from schemas.documents import Document
 
 RANGE_LIMIT: Final = 1_000
 

@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncIterator, Container
 
-from repositories.database import Document
 from repositories.documents import Documents
+from schemas.documents import Document
 from schemas.listing import Listing, Position
 
 Entry = tuple[str, Document]

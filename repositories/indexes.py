@@ -8,8 +8,9 @@ from pymongo import DESCENDING as DOWN
 from pymongo import IndexModel
 from pymongo.errors import OperationFailure, PyMongoError
 
-from repositories.database import COUNTERS, ESTIMATES, EVENTS, ORDERS, REQUESTS, Database
+from repositories.database import COUNTERS, EVENTS, REQUESTS, Database
 from repositories.errors import DatabaseRefused
+from schemas.rollups import ESTIMATES, ORDERS
 
 ANSWER_RETENTION_DAYS: Final = 30
 _DAY: Final = 86_400

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from datetime import datetime
 
 from repositories.commands import ChangeStatus, Create, VoidOrder
-from repositories.database import Database, Document
+from repositories.database import Database
 from repositories.documents import Documents
-from repositories.journal import Journal, Outcome
+from repositories.journal import Journal
+from repositories.transaction import Outcome
+from schemas.documents import Document
 from schemas.idempotency import RequestKey
 from schemas.public_ids import ORDER_PREFIX, new_id
 from schemas.rollups import ORDERS

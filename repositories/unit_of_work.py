@@ -13,11 +13,10 @@ from zoneinfo import ZoneInfo
 
 from repositories.errors import KeyReused
 from schemas.calendar import business_date
+from schemas.documents import Document
 from schemas.events import TYPES, digest
 from schemas.idempotency import RequestKey
 from schemas.rollups import RollupKey, contributions
-
-Document = dict[str, Any]
 
 
 @dataclass(slots=True)

@@ -7,11 +7,12 @@ are the sums over the documents, to the paisa. And the event log has no hole.
 from collections import Counter
 from collections.abc import AsyncIterator
 
-from repositories.database import COUNTERS, ESTIMATES, EVENTS, ORDERS, TOTALS, Database, Document
+from repositories.database import COUNTERS, EVENTS, TOTALS, Database
 from repositories.errors import translated
 from repositories.totals import row_key
+from schemas.documents import Document
 from schemas.numbers import format_number
-from schemas.rollups import RollupKey, contributions
+from schemas.rollups import ESTIMATES, ORDERS, RollupKey, contributions
 
 _MOST_SHOWN = 20
 

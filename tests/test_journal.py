@@ -9,7 +9,8 @@ import pytest
 from app.application import utc_now
 from repositories.commands import Convert, Create
 from repositories.errors import NotFound, OutcomeUnknown, Unavailable
-from repositories.journal import Journal, Outcome
+from repositories.journal import Journal
+from repositories.transaction import Outcome
 from schemas.documents import SaleBody, draft_sale
 from schemas.idempotency import RequestKey
 from schemas.public_ids import ORDER_PREFIX, new_id

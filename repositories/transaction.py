@@ -1,0 +1,198 @@
+"""One group of commands as one transaction: read what they name, run them, write what came of it, commit.
+
+The commands themselves are pure (`unit_of_work.py`, `commands.py`); here is all the I/O of a write.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from motor.motor_asyncio import AsyncIOMotorClientSession
+from pymongo import DeleteOne, ReadPreference, ReplaceOne, UpdateOne, WriteConcern
+from pymongo.errors import BulkWriteError, ConnectionFailure, PyMongoError, WTimeoutError
+from pymongo.read_concern import ReadConcern
+
+from repositories.backoff import Backoff
+from repositories.commands import Command
+from repositories.database import COUNTERS, EVENTS, REQUESTS, TOTALS, Database
+from repositories.totals import row_id
+from repositories.unit_of_work import Counters, UnitOfWork
+from schemas.documents import Document
+from schemas.errors import ShopError
+from schemas.rollups import ESTIMATES, ORDERS
+
+_SNAPSHOT: Final = ReadConcern("snapshot")
+_DURABLE: Final = WriteConcern(w="majority", j=True)
+_DUPLICATE_KEY: Final = 11000
+
+Session = AsyncIOMotorClientSession
+Update = ReplaceOne[Document] | UpdateOne | DeleteOne
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a command.
+
+    answer: a document or a digest. events: those that it wrote. replayed: whether the answer is that of an earlier
+    request with the same key.
+    """
+
+    answer: Document
+    events: Sequence[Document] = ()
+    replayed: bool = False
+
+
+class CommitUnknown(Exception):
+    """The commit was sent, and no answer came within the deadline."""
+
+
+class Collision(Exception):
+    """Another process moved the counters between this group's read and its write."""
+
+
+class GroupTransaction:
+    """How a group of commands of one store becomes a transaction.
+
+    :param clock: the present instant, UTC.
+    """
+
+    def __init__(self, database: Database, store: str, zone: ZoneInfo, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._store = store
+        self._zone = zone
+        self._clock = clock
+
+    async def run(self, commands: Sequence[Command], backoff: Backoff) -> list[Outcome | ShopError]:
+        """One try. Each command's outcome, or its refusal, in their order.
+
+        :param backoff: for how long an unanswered commit is asked about.
+        :raises CommitUnknown: no answer came.
+        :raises Collision, PyMongoError: nothing was committed; see `is_transient`.
+        """
+        async with (
+            await self._database.client.start_session() as session,
+            session.start_transaction(_SNAPSHOT, _DURABLE, ReadPreference.PRIMARY),
+        ):
+            work = await self._read(session, commands)
+            remembered_before = set(work.requests)
+            head = work.counters.head
+            outcomes = [_outcome(command, work) for command in commands]
+            if work.changed:
+                await self._write(session, work, head, remembered_before)
+                await _commit(session, backoff)
+            return outcomes
+
+    async def _read(self, session: Session, commands: Sequence[Command]) -> UnitOfWork:
+        """What the group's commands name, with one `find` a collection."""
+        counters = await self._database[COUNTERS].find_one({"_id": self._store}, session=session)
+        if counters is None:
+            raise LookupError(f"The counters of store {self._store!r} are missing: run `pos migrate`.")
+        keys = {key.key for command in commands for key in command.keys}
+        requests = {}
+        if keys:
+            cursor = self._database[REQUESTS].find(
+                {"store": self._store, "key": {"$in": list(keys)}}, {"_id": 0}, session=session
+            )
+            requests = {request["key"]: request for request in await cursor.to_list(None)}
+        wanted = defaultdict(set)
+        for command in commands:
+            for kind, document_id in command.reads:
+                wanted[kind].add(document_id)
+        documents = {}
+        for kind, ids in wanted.items():
+            cursor = self._database[kind].find({"_id": {"$in": list(ids)}, "store": self._store}, session=session)
+            documents.update({(kind, document["_id"]): document for document in await cursor.to_list(None)})
+        return UnitOfWork(
+            store=self._store,
+            zone=self._zone,
+            now=_whole_milliseconds(self._clock()),
+            counters=Counters(counters[ESTIMATES], counters[ORDERS], counters["head"]),
+            documents=documents,
+            requests=requests,
+        )
+
+    async def _write(self, session: Session, work: UnitOfWork, head: int, remembered_before: set[str]) -> None:
+        """The counters first: where two processes collide, they do so before anything else was sent."""
+        raised = {ESTIMATES: work.counters.estimates, ORDERS: work.counters.orders, "head": work.counters.head}
+        counted = await self._database[COUNTERS].update_one(
+            {"_id": self._store, "head": head}, {"$set": raised}, session=session
+        )
+        if counted.matched_count != 1:
+            raise Collision
+        for collection, documents in _inserts(work, remembered_before).items():
+            if documents:
+                await self._database[collection].insert_many(documents, session=session)
+        for collection, operations in _updates(work, remembered_before).items():
+            if operations:
+                await self._database[collection].bulk_write(operations, session=session)
+
+
+def _inserts(work: UnitOfWork, remembered_before: set[str]) -> dict[str, list[Document]]:
+    """What is new, by collection."""
+    inserts = defaultdict(list, {EVENTS: work.events})
+    for (kind, document_id), document in work.changed.items():
+        if (kind, document_id) not in work.documents:
+            inserts[kind].append(document)
+    inserts[REQUESTS] = [request for key, request in work.remembered.items() if key not in remembered_before]
+    return inserts
+
+
+def _updates(work: UnitOfWork, remembered_before: set[str]) -> dict[str, list[Update]]:
+    """What changes what stands there, by collection."""
+    updates: dict[str, list[Update]] = defaultdict(list)
+    for (kind, document_id), document in work.changed.items():
+        if (kind, document_id) in work.documents:
+            updates[kind].append(ReplaceOne({"_id": document_id}, document))
+    for rollup, row in work.increments().items():
+        updates[TOTALS].append(UpdateOne({"_id": row_id(work.store, rollup)}, {"$inc": row}, upsert=True))
+    for key, document_id in work.forgotten.items():
+        updates[REQUESTS].append(DeleteOne({"store": work.store, "key": key, "answer._id": document_id}))
+    for key, request in work.remembered.items():
+        if key in remembered_before:
+            updates[REQUESTS].append(ReplaceOne({"store": work.store, "key": key}, request, upsert=True))
+    return updates
+
+
+def _outcome(command: Command, work: UnitOfWork) -> Outcome | ShopError:
+    """A command's outcome, or its refusal, which is its own and not the group's."""
+    try:
+        answer = work.recall(command.keys)
+        if answer is not None:
+            return Outcome(answer, replayed=True)
+        before = len(work.events)
+        answer = command.apply(work)
+        work.remember(command.keys, answer)
+        return Outcome(answer, work.events[before:])
+    except ShopError as refusal:
+        return refusal
+
+
+async def _commit(session: Session, backoff: Backoff) -> None:
+    """Commits; where the outcome is unknown, asks again with the same commit, which the server takes only once."""
+    while True:
+        try:
+            await session.commit_transaction()
+        except PyMongoError as error:
+            if not error.has_error_label("UnknownTransactionCommitResult"):
+                raise
+            if not await backoff.pause():
+                raise CommitUnknown from error
+        else:
+            return
+
+
+def is_transient(error: Exception) -> bool:
+    """Whether trying the whole group again can help. A duplicate key is a retry that raced us in another process."""
+    if isinstance(error, Collision | ConnectionFailure | WTimeoutError):
+        return True
+    if isinstance(error, BulkWriteError):
+        return any(failure["code"] == _DUPLICATE_KEY for failure in error.details["writeErrors"])
+    return isinstance(error, PyMongoError) and error.has_error_label("TransientTransactionError")
+
+
+def _whole_milliseconds(instant: datetime) -> datetime:
+    """As BSON will store it, so that the answer and the document agree."""
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
