@@ -4,6 +4,7 @@ It listens on a unix socket only, so nothing outside this machine's user can rea
 """
 
 import ctypes
+import fcntl
 import hashlib
 import logging
 import os
@@ -24,11 +25,13 @@ from repositories.database import initiate_replica_set, is_primary
 REPLICA_SET: Final = "rs0"
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 20.0
+PATIENCE_SECONDS: Final = 3.0
 
 # A socket's path has to fit into sockaddr_un, which has 108 bytes with the closing NUL.
 _LONGEST_SOCKET: Final = 107
 _FOLDER_IS_HELD: Final = 100
 _PR_SET_PDEATHSIG: Final = 1
+_IN_USE: Final = "Another mongod is using the data folder {folder}: stop it, or choose another folder with --data."
 
 logger = logging.getLogger("pos.mongod")
 
@@ -75,8 +78,18 @@ def local_mongod(folder: Path, *, executable: Path, extra: tuple[str, ...] = ())
     except OSError as error:
         raise MongodRefused(f"The data folder {folder} cannot be used: {error.strerror}.") from error
     socket = _socket_path(folder)
+    with _held(folder) as lock:
+        # Whatever stands there was left by a mongod that is dead, and must not be taken for the new one.
+        socket.unlink(missing_ok=True)
+        with _running(_command(executable, folder, socket, extra), folder, socket, lock) as url:
+            yield url
+
+
+@contextmanager
+def _running(command: list[str], folder: Path, socket: Path, lock: int) -> Iterator[str]:
     process = subprocess.Popen(  # noqa: S603  (the executable is the operator's own choice)
-        _command(executable, folder, socket, extra),
+        command,
+        pass_fds=(lock,),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -93,6 +106,30 @@ def local_mongod(folder: Path, *, executable: Path, extra: tuple[str, ...] = ())
         _stop(process)
         if socket.parent != folder:
             shutil.rmtree(socket.parent, ignore_errors=True)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[int]:
+    """Holds the data folder, for this process and for the mongod that inherits the lock: a mongod whose keeper was
+    killed holds it until it has ended, which takes a moment, and is worth a little patience."""
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        while not _lock(lock):
+            if time.monotonic() > give_up:
+                raise MongodRefused(_IN_USE.format(folder=folder))
+            time.sleep(0.05)
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _command(executable: Path, folder: Path, socket: Path, extra: tuple[str, ...]) -> list[str]:
@@ -155,7 +192,7 @@ def _await_primary(process: subprocess.Popen[bytes], folder: Path, url: str, soc
 
 def _why_it_ended(code: int, folder: Path) -> str:
     if code == _FOLDER_IS_HELD:
-        return f"Another mongod is using the data folder {folder}: stop it, or choose another folder with --data."
+        return _IN_USE.format(folder=folder)
     log = folder / "mongod.log"
     lines = log.read_text(errors="replace").splitlines()[-3:] if log.exists() else []
     quoted = "\n  ".join(["", *lines]) if lines else " It said nothing; is a library missing (libcurl4)?"

@@ -105,6 +105,9 @@ def test_a_killed_keeper_leaves_no_orphan(tmp_path: Path) -> None:
     keeper.kill()
     keeper.wait()
     keeper.stdout.close()
+    # Its successor need not wait for that: it does so by itself.
+    with local_mongod(tmp_path, executable=MONGOD) as url:
+        assert is_primary(url)
     wait_until_gone(tmp_path)
 
 
