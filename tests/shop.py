@@ -61,7 +61,7 @@ class Shop:
         return content.get("data", content) if isinstance(content, dict) else content
 
     async def get(self, path: str, **parameters: Any) -> Any:
-        return await self.ok("GET", path, params=parameters)
+        return await self.ok("GET", path, params=parameters or None)
 
 
 class OpenShop(Protocol):
