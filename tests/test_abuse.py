@@ -1,0 +1,241 @@
+"""Refused input of every kind: a clear 4xx, nothing stored, nothing given away, and every list still answers."""
+
+import asyncio
+import gzip
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.crowd import at_once
+from tests.payloads import estimate_body, line
+from tests.shop import Shop
+
+Json = dict[str, Any]
+
+WRITES = (
+    ("POST", "/api/estimates/create"),
+    ("POST", "/api/orders/create-sale"),
+    ("POST", "/api/estimates/EST-NONE/convert-to-order"),
+    ("PUT", "/api/estimates/EST-NONE"),
+    ("PUT", "/api/orders/ORDER-NONE/status"),
+)
+LISTS = (
+    *("/api/estimates/all", "/api/estimates/pending", "/api/estimates/converted", "/api/orders/all"),
+    *("/api/orders/separate", "/api/orders/orders-only"),
+)
+REPORTS = (
+    *("/api/reports/today", "/api/reports/date-range", "/api/reports/staff-performance"),
+    *("/api/reports/estimates-only", "/api/reports/orders-only"),
+)
+# What only our own insides could say.
+TRACES = ("traceback", "pymongo", "motor", "mongodb", "marshmallow", "site-packages", ".py", ".sock", "line 1 column")
+
+RAW = [
+    b"",
+    b"   ",
+    b"{",
+    b'{"customer_name": "A"',
+    b"[]",
+    b"[{}]",
+    b"1",
+    b'"text"',
+    b"null",
+    b"true",
+    b"{}",
+    b"\xff\xfe\x00",
+    b"\xef\xbb\xbf{}",
+    b"{'a': 1}",
+    b'{"a": 1,}',
+    b'{"total": NaN}',
+    b'{"total": Infinity}',
+    b'{"total": -Infinity}',
+    b'{"total": 1e999999}',
+    b'{"total": ' + b"9" * 100_000 + b"}",
+    b'{"total": 0x10}',
+    b'{"customer_name": "\\ud800"}',
+    b'{"customer_name": "\xed\xa0\x80"}',
+    b'{"customer_name": "a\x00b"}',
+    b"[" * 1_000_000,
+    b'{"a":' * 50_000,
+    b'{"a":' * 2_000 + b"1" + b"}" * 2_000,
+    b"{}" + b" " * 300_000,
+    gzip.compress(b"{}"),
+    gzip.compress(b" " * 10_000_000),
+    b"customer_name=A&total=1",
+    b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n--x--",
+]
+VALUES: list[Any] = [
+    *(True, False, -1, 1e308, -1e308, 1e-320, 2**63, 2**64, 10**18, 0.001, 1.005),
+    *("", " ", "x" * 501, "a\x00b", "a\x1bb", "\u2028", "\x7f", "NaN", "1e5", "100", "$where", "\U0001f600"),
+    *([], [1], [[]], {}, {"$gt": ""}, {"a.b": 1}),
+]
+FIELDS = (*estimate_body(), "amount_paid", "payment_mode", "created_at", "status")
+
+
+def strange_bodies() -> Iterator[bytes]:
+    """A sound body with each field in turn made strange, at the top and within a line."""
+    body = estimate_body()
+    for value in VALUES:
+        for name in FIELDS:
+            yield json.dumps({**body, name: value}).encode()
+        for name in line():
+            yield json.dumps({**body, "items": [{**line(), name: value}]}).encode()
+    wrong: list[Any] = [[line()] * 1_001, [{}] * 10_000, [None], ["x"], [[line()]], {"0": line()}]
+    for items in wrong:
+        yield json.dumps({**body, "items": items}).encode()
+    yield json.dumps({**body, "$set": {"total": 1}, "a.b": 1, "__proto__": {}, "_id": "EST-1", "number": 9}).encode()
+    yield b'{"total": 1,' + json.dumps(body).encode()[1:]
+
+
+def assert_decent(response: httpx.Response, *, told: bool = True) -> None:
+    """A success, or a refusal that a client understands; never a 5xx, and never our insides."""
+    assert response.status_code < 500, (response.request.url, response.text)
+    if response.status_code >= 400 and told:
+        assert isinstance(response.json()["detail"], str)
+        lowered = response.text.lower()
+        assert not [trace for trace in TRACES if trace in lowered], response.text
+
+
+async def assert_open(shop: Shop) -> None:
+    """Every list and report answers."""
+    for path in (*LISTS, *REPORTS, "/api/reports/monthly/2026/3"):
+        dates = {"start_date": "2020-01-01", "end_date": "2039-12-31"}
+        assert (await shop.http.get(path, params=dates)).status_code == 200, path
+
+
+@pytest.mark.parametrize(("method", "path"), WRITES)
+async def test_what_is_no_json_object_is_refused_everywhere(shop: Shop, method: str, path: str) -> None:
+    for raw in RAW:
+        response = await shop.http.request(method, path, content=raw)
+        assert_decent(response)
+        assert response.status_code in (400, 404, 413, 422), raw[:60]
+        assert response.elapsed.total_seconds() < 2.5
+    assert await shop.database.events.count_documents({"store": shop.store}) == 0
+
+
+@pytest.mark.parametrize(("method", "path"), WRITES)
+async def test_strange_values_are_refused_or_harmless(shop: Shop, method: str, path: str) -> None:
+    bodies = list(strange_bodies())
+    responses = await at_once((shop.http.request(method, path, content=body) for body in bodies), most=20)
+    for response in responses:
+        assert_decent(response)
+    accepted = sum(response.status_code == 201 for response in responses)
+    assert await shop.database.events.count_documents({"store": shop.store}) == accepted
+    await assert_open(shop)
+
+
+@pytest.mark.parametrize("field", ["customer_name", "sale_by", "customer_phone", "payment_mode"])
+@pytest.mark.parametrize("text", ["$where", "a.b", "{$gt: 1}", "\U0001f600", "नमस्ते", "a/b\\c", "<script>", "' OR 1=1"])
+async def test_odd_but_lawful_text_is_kept_as_it_is_and_found_again(shop: Shop, field: str, text: str) -> None:
+    await shop.sale(**{field: text})
+    (order,) = (await shop.get("/api/orders/orders-only"))["orders"]["items"]
+    assert order[field] == text
+    if field != "customer_name":
+        found = await shop.get("/api/orders/orders-only", **{field: text})
+        assert found["orders"]["count"] == 1
+    await assert_open(shop)
+
+
+PATHS = [
+    "/api/estimates/%00",
+    "/api/estimates/%2F",
+    "/api/estimates/%2e%2e/orders",
+    "/api/estimates/%ff%fe",
+    "/api/estimates/" + "a" * 8_000,
+    "/api/estimates/$where",
+    "/api/estimates/{}",
+    "/api/estimates/number/%23",
+    "/api/estimates/number/-1",
+    "/api/estimates/number/99999999999999999999",
+    "/api/estimates/number/%D9%A1",
+    "/api/orders/%0d%0aset-cookie:x",
+    "/api/orders/number/1.0",
+    "/api/orders/number/%00",
+    "/api/reports/monthly/2026/1e1",
+    "/api/reports/monthly/%D9%A2%D9%A0%D9%A2%D9%A6/1",
+    "/api/reports/monthly/99999999999999999999/1",
+    "/api/reports/monthly/2026/-1",
+]
+QUERIES = [
+    *("limit=", "limit=1e9", "limit=%C2%B2", "limit=1&limit=2", "limit[]=1", "limit=5&cursor=%00"),
+    *("cursor=AAAA", "cursor=" + "A" * 4_000, "cursor=LS0t", "cursor=MS4xLjk5OTk5OTk5OTk5OTk5OTk5OTk5", "cursor=%F0"),
+    *("status=", "status[$ne]=x", "sale_by[$ne]=x", "sale_by=%00", "customer_phone=%0a", "payment_mode=%E2%80%A8"),
+    *("from=0000-00-00", "from=9999-12-31", "to=%00", "from=2026-02-02&to=2026-02-01", "from=2026-1-1"),
+    *("q=", "q=%00", "q=" + "x+" * 249, "q=.*", "q=(((((", "q=%F0%9F%98%80", "q=$where", "q=" + "%23" * 100),
+    *("items=", "items=x", "items=1e3", "items=99999", "start_date=", "start_date=x&end_date=y", "end_date=2026-02-30"),
+    *("&&&&", "=", "%", "%zz", "a" * 8_000),
+]
+
+
+async def test_strange_addresses_are_refused(shop: Shop) -> None:
+    await shop.sale()
+    methods = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
+    requests = [(method, path) for path in PATHS for method in methods]
+    for method, path in requests:
+        response = await shop.http.request(method, path)
+        assert_decent(response, told=method != "HEAD")
+        assert 400 <= response.status_code < 500, (method, path)
+    await assert_open(shop)
+
+
+async def test_strange_queries_are_refused_or_harmless(shop: Shop) -> None:
+    await shop.sale()
+    targets = [f"{path}?{query}" for path in (*LISTS, *REPORTS) for query in QUERIES]
+    for response in await at_once((shop.http.get(target) for target in targets), most=20):
+        assert_decent(response)
+    for query in QUERIES:
+        assert_decent(await shop.http.put(f"/api/orders/X/status?{query}"))
+        assert_decent(await shop.http.delete(f"/api/orders/X?{query}"))
+    await assert_open(shop)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"If-Match": '"99999999999999999999999"'},
+        {"If-Match": ",,,"},
+        {"If-None-Match": "W/"},
+        {"Idempotency-Key": b"\xff\xfe"},
+        {"Idempotency-Key": "a\tb"},
+        {"X-Request-ID": "x" * 60_000},
+        {"Content-Type": "text/xml"},
+        {"Content-Encoding": "gzip"},
+        {"Origin": "null"},
+        {"Accept": "nothing/at-all"},
+        {"Cookie": "a=b;" * 2_000},
+    ],
+)
+async def test_strange_headers_are_refused_or_harmless(shop: Shop, headers: dict[str, Any]) -> None:
+    for method, path in (*WRITES, ("GET", "/api/estimates/all"), ("DELETE", "/api/orders/X")):
+        content = json.dumps(estimate_body()).encode() if method != "GET" else None
+        assert_decent(await shop.http.request(method, path, content=content, headers=headers))
+    await assert_open(shop)
+
+
+NOT_HTTP = [
+    b"GARBAGE\r\n\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00",
+    b"SELL /api/orders/create-sale HTTP/1.1\r\nhost: x\r\n\r\n",
+    b"GET /health HTTP/9.9\r\nhost: x\r\n\r\n",
+    b"GET /a b HTTP/1.1\r\nhost: x\r\n\r\n",
+    b"POST /api/orders/create-sale HTTP/1.1\r\nhost: x\r\ncontent-length: -5\r\n\r\n",
+    b"POST /api/orders/create-sale HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n",
+    b"POST /api/orders/create-sale HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n",
+    b"GET http://[::1 HTTP/1.1\r\nhost: x\r\n\r\n",
+    b"GET /health HTTP/1.1\r\nhost: x\r\nno colon here\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("raw", NOT_HTTP, ids=range(len(NOT_HTTP)))
+async def test_what_is_not_http_is_refused_in_json_too(shop: Shop, raw: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
+    writer.write(raw)
+    answer = await asyncio.wait_for(reader.read(), 10)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert isinstance(json.loads(body)["detail"], str)
+    writer.close()
+    await writer.wait_closed()
