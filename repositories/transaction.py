@@ -79,7 +79,7 @@ class GroupTransaction:
             work = await self._read(session, commands)
             remembered_before = set(work.requests)
             head = work.counters.head
-            outcomes = [_outcome(command, work) for command in commands]
+            outcomes = [apply_command(command, work) for command in commands]
             if work.changed:
                 await self._write(session, work, head, remembered_before)
                 await _commit(session, backoff)
@@ -156,7 +156,7 @@ def _updates(work: UnitOfWork, remembered_before: set[str]) -> dict[str, list[Up
     return updates
 
 
-def _outcome(command: Command, work: UnitOfWork) -> Outcome | ShopError:
+def apply_command(command: Command, work: UnitOfWork) -> Outcome | ShopError:
     """A command's outcome, or its refusal, which is its own and not the group's."""
     try:
         answer = work.recall(command.keys)

@@ -20,6 +20,8 @@ MAX_PRICE: Final = 10_000_000
 MAX_QUANTITY: Final = 1_000_000
 YEARS: Final = range(1970, 3000)
 _MAX_CLAIM: Final = money.MAX_MONEY // money.MINOR_PER_UNIT
+# 14.67 - 4.89 x 3 is -1.8e-15 in floating point: less than half a paisa below zero is zero.
+_NOTHING: Final = -0.005
 _MAX_INTEGER_ID: Final = 2**53
 
 T = TypeVar("T")
@@ -115,9 +117,9 @@ class Claimed(_Loaded[Decimal]):
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Decimal:
         number = _number(value)
-        if not 0 <= number <= _MAX_CLAIM:
+        if not _NOTHING < number <= _MAX_CLAIM:
             raise ValidationError(f"must be 0 or more and at most {_MAX_CLAIM:,}")
-        return money.exact(number)
+        return money.exact(max(number, 0))
 
 
 class Text(_Loaded[str]):

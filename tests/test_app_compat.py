@@ -168,6 +168,12 @@ async def test_every_refusal_is_json_with_a_string_detail(shop: Shop, method: st
     assert isinstance(response.json()["detail"], str)
 
 
+async def test_a_bill_that_floating_point_makes_less_than_nothing_is_free(shop: Shop) -> None:
+    body = estimate_body([line(4.89, 3)], discount=14.67, is_percentage=False)
+    assert body["total"] < 0
+    assert (await shop.ok("POST", "/api/orders/create-sale", json=body))["total"] == 0.0
+
+
 async def test_an_amount_under_the_percentage_switch_is_taken_as_the_total_says(shop: Shop) -> None:
     body = {**estimate_body([line(500.0)]), "discount_amount": 50.0, "is_percentage_discount": True, "total": 450.0}
     await shop.ok("POST", "/api/estimates/create", json=body)

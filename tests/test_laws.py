@@ -1,0 +1,188 @@
+"""Laws of the pure rules, for any input that hypothesis thinks of."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.calendar import business_date, days, month_days, periods, widest_bounds
+from schemas.documents import EstimateBody, draft
+from schemas.errors import TotalsMismatch
+from schemas.listing import InvalidCursor, Position
+from schemas.numbers import format_number, parse_number
+from schemas.public_ids import new_id
+from tests.payloads import estimate_body
+
+BODY = EstimateBody()
+PAISA = Decimal("0.01")
+
+cents = st.integers(0, 1_000_000_00).map(lambda n: n / 100)
+quantities = st.one_of(st.integers(1, 1_000), st.integers(1, 100_000).map(lambda n: n / 1_000))
+percents = st.one_of(st.just(0.0), st.integers(0, 100_00).map(lambda n: n / 100))
+lines = st.fixed_dictionaries(
+    {
+        "id": st.integers(1, 10**13),
+        "name": st.just("Item"),
+        "price": cents,
+        "quantity": quantities,
+        "discount": percents,
+    }
+)
+carts = st.lists(lines, min_size=1, max_size=50)
+
+
+Cart = list[dict[str, Any]]
+
+
+def half_up(value: Decimal) -> Decimal:
+    return value.quantize(PAISA, ROUND_HALF_UP)
+
+
+def exact(value: float) -> Decimal:
+    return Decimal(str(value))
+
+
+def exact_subtotal(cart: Cart) -> Decimal:
+    """By hand, in decimal arithmetic."""
+    return sum(
+        (
+            half_up(exact(line["price"]) * exact(line["quantity"]) * (100 - exact(line["discount"])) / 100)
+            for line in cart
+        ),
+        Decimal(0),
+    )
+
+
+def minor(value: Decimal) -> int:
+    return int(value * 100)
+
+
+@settings(max_examples=300, deadline=None)
+@given(cart=carts, discount=percents)
+def test_what_the_app_computes_with_a_percentage_is_accepted_and_stored_exact(cart: Cart, discount: float) -> None:
+    document = draft(BODY.load(estimate_body(cart, discount=discount)))
+    subtotal = exact_subtotal(cart)
+    off = half_up(subtotal * exact(discount) / 100)
+    assert document["subtotal"] == minor(subtotal)
+    assert document["round_off"] == 0
+    assert (document["discount"], document["total"]) == (minor(off), minor(subtotal - off))
+
+
+@settings(max_examples=200, deadline=None)
+@given(cart=carts, share=st.integers(0, 100))
+def test_what_the_app_computes_with_an_amount_is_accepted_and_stored_exact(cart: Cart, share: int) -> None:
+    subtotal = exact_subtotal(cart)
+    amount = (subtotal * share / 100).quantize(PAISA, "ROUND_DOWN")
+    document = draft(BODY.load(estimate_body(cart, discount=float(amount), is_percentage=False)))
+    assert (document["discount"], document["total"]) == (minor(amount), minor(subtotal - amount))
+    assert document["discount_percentage"] is None
+
+
+@settings(max_examples=200, deadline=None)
+@given(cart=carts, up=st.booleans())
+def test_a_total_rounded_to_a_whole_rupee_is_accepted_and_the_rest_kept_apart(cart: Cart, up: bool) -> None:
+    subtotal = exact_subtotal(cart)
+    rupees = subtotal.to_integral_value("ROUND_CEILING" if up else "ROUND_FLOOR")
+    document = draft(BODY.load({**estimate_body(cart), "total": float(rupees)}))
+    tolerance = PAISA * (len(cart) + 1)
+    expected = subtotal if abs(rupees - subtotal) <= tolerance else rupees
+    assert document["total"] == minor(expected)
+    assert document["total"] == document["subtotal"] - document["discount"] + document["round_off"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(cart=carts, by=st.integers(1, 10**9), down=st.booleans())
+def test_a_total_that_late_rounding_cannot_explain_is_refused(cart: Cart, by: int, down: bool) -> None:
+    subtotal = exact_subtotal(cart)
+    beyond = PAISA * (len(cart) + 1) + PAISA * by
+    claimed = subtotal - beyond if down else subtotal + beyond
+    if claimed < 0 or (claimed == claimed.to_integral_value() and abs(claimed - subtotal) < 1):
+        return
+    with pytest.raises(TotalsMismatch) as refusal:
+        draft(BODY.load({**estimate_body(cart), "total": float(claimed)}))
+    assert refusal.value.members["computed"]["total"] == float(subtotal)
+
+
+zones = st.sampled_from(sorted(available_timezones()))
+instants = st.datetimes(datetime(1971, 1, 1), datetime(2399, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
+some_days = st.dates(date(1971, 1, 1), date(2998, 12, 31))
+
+
+@settings(max_examples=500, deadline=None)
+@given(instant=instants, zone=zones)
+def test_an_instant_falls_in_the_day_that_the_shops_wall_clock_shows(instant: datetime, zone: str) -> None:
+    offset = instant.astimezone(ZoneInfo(zone)).utcoffset()
+    assert offset is not None
+    day = (instant.replace(tzinfo=None) + offset).date()
+    assert business_date(instant, ZoneInfo(zone)) == day.isoformat()
+    lower, upper = widest_bounds(day, day)
+    assert lower is not None
+    assert upper is not None
+    assert lower <= instant <= upper
+
+
+@settings(max_examples=300, deadline=None)
+@given(start=some_days, length=st.integers(0, 1_200))
+def test_periods_cover_each_day_of_a_range_once_and_no_other(start: date, length: int) -> None:
+    end = start + timedelta(days=length)
+    covered: list[date] = []
+    for first, last in periods(start, end):
+        if len(first) == len("2026-01"):
+            until = month_days(*map(int, last.split("-")))[1]
+            covered += days(date.fromisoformat(f"{first}-01"), until)
+        else:
+            covered += days(date.fromisoformat(first), date.fromisoformat(last))
+    assert covered == list(days(start, end))
+    assert len(periods(start, end)) <= 3
+
+
+@given(some_days)
+def test_a_month_begins_on_the_first_and_ends_before_the_next(day: date) -> None:
+    first, last = month_days(day.year, day.month)
+    assert (first.day, (last + timedelta(days=1)).day) == (1, 1)
+    assert first <= day <= last
+
+
+@given(st.integers(1, 10**15 - 1))
+def test_a_number_is_found_by_what_is_printed_of_it(number: int) -> None:
+    printed = format_number(number)
+    assert parse_number(printed) == parse_number(printed.removeprefix("#")) == parse_number(str(number)) == number
+
+
+@given(st.text(max_size=30))
+def test_no_other_text_is_a_number(text: str) -> None:
+    number = parse_number(text)
+    assert number is None or text.strip().removeprefix("#").lstrip("0") == str(number).lstrip("0")
+
+
+@given(st.integers(0, 32_503_680_000_000), st.integers(0, 1), st.integers(1, 2**53 - 1))
+def test_a_cursor_leads_back_to_its_place(instant: int, rank: int, number: int) -> None:
+    position = Position(instant, rank, number)
+    assert Position.decode(position.encode()) == position
+
+
+@given(st.one_of(st.text(max_size=60), st.binary(max_size=40).map(lambda raw: raw.hex())))
+def test_any_other_text_is_no_cursor(text: str) -> None:
+    try:
+        position = Position.decode(text)
+    except InvalidCursor:
+        return
+    assert position.encode().rstrip("=")
+
+
+def test_public_ids_do_not_repeat_and_sort_by_time() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    ids = [new_id("EST-", now + timedelta(milliseconds=n)) for n in range(1_000)]
+    assert ids == sorted(set(ids))
+    assert len({new_id("EST-", now) for _ in range(10_000)}) == 10_000
+
+
+@given(st.integers(-(10**12), 10**15), st.sampled_from([2, 3, 6]))
+def test_a_fixed_point_number_survives_json(value: int, places: int) -> None:
+    shown = value / 10**places
+    assert abs(Fraction(shown) * 10**places - value) < Fraction(1, 2)

@@ -1,0 +1,136 @@
+"""The totals that reports read are the sums over the documents, after any sequence of changes."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from repositories.commands import ChangeStatus, Command, Convert, Create, ReplaceEstimate, VoidEstimate, VoidOrder
+from repositories.transaction import apply_command
+from repositories.unit_of_work import Counters, UnitOfWork
+from schemas.documents import Document, EstimateBody, SaleBody, draft, draft_sale
+from schemas.errors import ShopError
+from schemas.rollups import ESTIMATES, ORDERS
+from schemas.statuses import ORDER_STATUSES, payment_group
+from tests.payloads import estimate_body, line
+
+KOLKATA = ZoneInfo("Asia/Kolkata")
+STAFF = ("Ravi", "Meera")
+MODES = ("Cash", "UPI: Asha", "Barter")
+
+
+@dataclass
+class Books:
+    """A store in memory: what the journal does with a database, group by group."""
+
+    counters: Counters = field(default_factory=lambda: Counters(0, 0, 0))
+    documents: dict[tuple[str, str], Document] = field(default_factory=dict)
+    totals: Counter[tuple[Any, str]] = field(default_factory=Counter)
+    events: list[Document] = field(default_factory=list)
+
+    def commit(self, commands: list[Command], now: datetime) -> Sequence[object]:
+        work = UnitOfWork("main", KOLKATA, now, self.counters, dict(self.documents), {})
+        outcomes = [apply_command(command, work) for command in commands]
+        for key, row in work.increments().items():
+            for measure, amount in row.items():
+                self.totals[key, measure] += amount
+        self.documents.update(work.changed)
+        self.events += work.events
+        return outcomes
+
+    def ids(self, kind: str) -> list[str]:
+        return [document_id for each, document_id in self.documents if each == kind]
+
+
+def sums(books: Books) -> Counter[tuple[Any, str]]:
+    """The totals by hand, from the raw documents."""
+    found: Counter[tuple[Any, str]] = Counter()
+    for (kind, _), document in books.documents.items():
+        if document["voided_at"] is not None:
+            continue
+        for period in (document["business_date"], document["business_date"][:7]):
+            if kind == ESTIMATES:
+                status = "Converted" if document["order_id"] else "Pending"
+                key, amounts = (period, document["sale_by"], ""), {"total": document["total"]}
+            else:
+                status = document["status"]
+                key = (period, document["sale_by"], payment_group(document["payment_mode"]))
+                amounts = {"paid": document["amount_paid"], "sold": document["total"]}
+            for name, amount in {"count": 1, **amounts}.items():
+                found[key, f"{kind}.{status}.{name}"] += amount
+    return found
+
+
+prices = st.integers(0, 10_000_00).map(lambda n: n / 100)
+choices = st.integers(0, 10**6)
+steps = st.tuples(
+    st.sampled_from(["quote", "sell", "convert", "edit", "status", "void", "void order"]), choices, prices
+)
+
+
+def command_of(books: Books, step: tuple[str, int, float], number: int) -> Command | None:
+    """A step as a command, on a document that some choice picks; None where there is none yet."""
+    what, choice, price = step
+    body = estimate_body([line(price)], sale_by=STAFF[choice % 2])
+    payment = MODES[choice % 3]
+    estimates, orders = books.ids(ESTIMATES), books.ids(ORDERS)
+    if what == "quote":
+        return Create(ESTIMATES, f"EST-{number}", draft(EstimateBody().load(body)))
+    if what == "sell":
+        sale = draft_sale(SaleBody().load({**body, "payment_mode": payment, "amount_paid": price / 2}))
+        return Create(ORDERS, f"ORDER-{number}", sale)
+    if what in ("status", "void order"):
+        order_id = orders[choice % len(orders)] if orders else None
+        if order_id is None:
+            return None
+        if what == "status":
+            return ChangeStatus(order_id, ORDER_STATUSES[choice % len(ORDER_STATUSES)])
+        return VoidOrder(order_id, books.documents[ORDERS, order_id]["estimate_id"], keep_estimate=choice % 2 == 0)
+    if not estimates:
+        return None
+    estimate_id = estimates[choice % len(estimates)]
+    if what == "convert":
+        return Convert(estimate_id, f"ORDER-{number}", payment, amount_paid=choice % 1_000, sale_by=STAFF[choice % 2])
+    if what == "edit":
+        return ReplaceEstimate(estimate_id, draft(EstimateBody().load(body)))
+    return VoidEstimate(estimate_id)
+
+
+@settings(max_examples=200, deadline=None)
+@given(sequence=st.lists(steps, min_size=1, max_size=40), group=st.integers(1, 8))
+def test_totals_are_the_sums_over_the_documents_after_any_sequence(
+    sequence: list[tuple[str, int, float]], group: int
+) -> None:
+    books = Books()
+    now = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    waiting: list[Command] = []
+    for number, step in enumerate(sequence):
+        command = command_of(books, step, number)
+        if command is not None:
+            waiting.append(command)
+        if len(waiting) >= group or number == len(sequence) - 1:
+            books.commit(waiting, now)
+            waiting = []
+            now += timedelta(hours=5)
+    assert +books.totals == +sums(books)
+    assert [event["seq"] for event in books.events] == list(range(1, books.counters.head + 1))
+    for kind, last in ((ESTIMATES, books.counters.estimates), (ORDERS, books.counters.orders)):
+        given_numbers = sorted(document["number"] for (each, _), document in books.documents.items() if each == kind)
+        assert given_numbers == list(range(1, last + 1))
+    for (kind, _), document in books.documents.items():
+        if kind == ORDERS and document["estimate_id"] and document["voided_at"] is None:
+            assert books.documents[ESTIMATES, document["estimate_id"]]["order_id"] == document["_id"]
+
+
+def test_a_refusal_changes_nothing() -> None:
+    books = Books()
+    outcomes = books.commit(
+        [VoidEstimate("EST-1"), ChangeStatus("ORDER-1", "Refunded")], datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    assert all(isinstance(outcome, ShopError) for outcome in outcomes)
+    assert (books.documents, books.events, books.totals) == ({}, [], Counter())
