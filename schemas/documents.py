@@ -8,6 +8,7 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, fields
 
 from schemas import money, pricing, statuses
+from schemas.errors import InvalidBody
 from schemas.fields import (
     MAX_PRICE,
     Claimed,
@@ -54,13 +55,13 @@ class EstimateBody(Body):
     subtotal = Claimed(required=True)
     discount_amount = Claimed(load_default=money.exact(0))
     is_percentage_discount = Truth(load_default=False)
-    total = Claimed(required=True)
+    total = Claimed(required=True, late_rounding=True)
 
 
 class SaleBody(EstimateBody):
     """The body that makes a sale: an estimate's, and how it was paid."""
 
-    amount_paid = Claimed()
+    amount_paid = Claimed(late_rounding=True)
     payment_mode = Text(load_default=statuses.CASH)
 
 
@@ -124,11 +125,18 @@ def draft_sale(body: dict[str, Any]) -> Document:
     """As `draft`, for a loaded `SaleBody`: with amount_paid (the total, where it was left out) and payment_mode.
 
     A client that claims to have been paid the total that it claims means paid in full, to the paisa.
+
+    :raises TotalsMismatch, InvalidBody: the figures do not add up; less than nothing was paid.
     """
     document = draft(body)
     paid = body.get("amount_paid", body["total"])
     in_full = paid == body["total"]
-    document["amount_paid"] = document["total"] if in_full else money.rounded(paid, money.MONEY_PLACES)
+    amount_paid = document["total"] if in_full else money.rounded(paid, money.MONEY_PLACES)
+    if amount_paid < 0:
+        raise InvalidBody(
+            "amount_paid: must be 0 or more.", [{"pointer": "/amount_paid", "detail": "must be 0 or more"}]
+        )
+    document["amount_paid"] = amount_paid
     document["payment_mode"] = body["payment_mode"]
     return document
 

@@ -20,8 +20,6 @@ MAX_PRICE: Final = 10_000_000
 MAX_QUANTITY: Final = 1_000_000
 YEARS: Final = range(1970, 3000)
 _MAX_CLAIM: Final = money.MAX_MONEY // money.MINOR_PER_UNIT
-# 14.67 - 4.89 x 3 is -1.8e-15 in floating point: less than half a paisa below zero is zero.
-_NOTHING: Final = -0.005
 _MAX_INTEGER_ID: Final = 2**53
 
 T = TypeVar("T")
@@ -113,13 +111,20 @@ class Percent(FixedPoint):
 
 
 class Claimed(_Loaded[Decimal]):
-    """A figure that a client computed in floating point: any decimals, exact as written. Load only."""
+    """A figure that a client computed in floating point: any decimals, exact as written. Load only.
+
+    :param late_rounding: whether it may be a little below zero, as a free bill's total is when it was rounded late.
+    """
+
+    def __init__(self, *, late_rounding: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.minimum = -(MAX_LINES + 1) / money.MINOR_PER_UNIT if late_rounding else 0
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Decimal:
         number = _number(value)
-        if not _NOTHING < number <= _MAX_CLAIM:
+        if not self.minimum <= number <= _MAX_CLAIM:
             raise ValidationError(f"must be 0 or more and at most {_MAX_CLAIM:,}")
-        return money.exact(max(number, 0))
+        return money.exact(number)
 
 
 class Text(_Loaded[str]):

@@ -1,5 +1,6 @@
 """What the tests stand on: one real mongod for the run, and real servers, each with a shop of its own."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from app.local_mongod import find_mongod, local_mongod
+from repositories.verification import verify
 from tests.shop import OpenShop, Shop, opened
 
 
@@ -20,19 +22,34 @@ def mongodb_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+async def closing() -> AsyncIterator[set[asyncio.Task[None]]]:
+    """Shops that are closing, which takes a server a tenth of a second and need not keep the next test waiting."""
+    tasks: set[asyncio.Task[None]] = set()
+    yield tasks
+    await asyncio.gather(*tasks)
+
+
 @pytest.fixture
-async def open_shop(mongodb_url: str) -> AsyncIterator[OpenShop]:
+async def open_shop(mongodb_url: str, closing: set[asyncio.Task[None]]) -> AsyncIterator[OpenShop]:
     """Opens shops: `await open_shop(clock=…, timezone=…)`. Each has a store of its own, unless it is told one.
 
     When the test is over, the books of every shop are checked: a test that leaves a difference fails.
     """
-    async with AsyncExitStack() as stack:
+    stack = AsyncExitStack()
+    shops: list[Shop] = []
 
-        async def open_one(**options: Any) -> Shop:
-            options.setdefault("store_id", f"test-{secrets.token_hex(6)}")
-            return await stack.enter_async_context(opened(mongodb_url, **options))
+    async def open_one(**options: Any) -> Shop:
+        options.setdefault("store_id", f"test-{secrets.token_hex(6)}")
+        shops.append(await stack.enter_async_context(opened(mongodb_url, **options)))
+        return shops[-1]
 
+    try:
         yield open_one
+        for shop in shops:
+            assert await verify(shop.database, shop.store) == []
+    finally:
+        closing.add(asyncio.create_task(stack.aclose()))
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """How the service is started: flags, refusals, signals; as processes of their own."""
 
+import asyncio
 import os
 import shlex
 import signal
@@ -165,7 +166,11 @@ def test_migrate_and_verify_report_on_the_database(mongodb_url: str) -> None:
     assert "orders: number #001 is missing." in verified.stdout
 
 
-async def test_readiness_fails_from_the_moment_a_shutdown_begins(open_shop: OpenShop) -> None:
+async def test_readiness_fails_from_the_moment_a_shutdown_begins(
+    open_shop: OpenShop, closing: set[asyncio.Task[None]]
+) -> None:
+    # Each shop puts the signal handlers back that it found, so the others must have gone.
+    await asyncio.gather(*closing)
     passed_on = []
     before = signal.signal(signal.SIGTERM, lambda number, _: passed_on.append(number))
     try:

@@ -13,8 +13,8 @@ Json = dict[str, Any]
 
 @pytest.fixture
 async def tampered(mongodb_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Shop]:
-    """A shop with a little of everything, whose books are not checked at the end."""
-    async with opened(mongodb_url, store_id=f"tampered-{id(request)}", check=False) as shop:
+    """A shop with a little of everything."""
+    async with opened(mongodb_url, store_id=f"tampered-{id(request)}") as shop:
         estimates = [await shop.estimate() for _ in range(3)]
         await shop.convert(estimates[0]["estimate_id"])
         await shop.sale()
