@@ -53,7 +53,7 @@ class EventLog:
         :raises Unavailable: the stream broke; open it again.
         """
         pipeline: list[dict[str, Any]] = [
-            {"$match": {"operationType": "update", "documentKey._id": self._store}},
+            {"$match": {"documentKey._id": self._store, "updateDescription.updatedFields.head": {"$exists": True}}},
             {"$project": {"updateDescription.updatedFields.head": 1}},
         ]
         with translated():
