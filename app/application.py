@@ -96,26 +96,26 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -
         routes=ROUTES,
         lifespan=lifespan,
         exception_handlers=EXCEPTION_HANDLERS,
-        middleware=[
-            Middleware(
-                CorrelationIdMiddleware,
-                header_name="X-Request-ID",
-                validator=_is_request_id,
-                transformer=str,
-            ),
-            Middleware(
-                CORSMiddleware,
-                allow_origins=settings.cors_origins,
-                allow_methods=("GET", "POST", "PUT", "DELETE"),
-                allow_headers=("*",),
-                expose_headers=EXPOSED_HEADERS,
-            ),
-            Middleware(ErrorGuard),
-        ],
+        middleware=_middleware(settings),
     )
     # A redirected POST loses its body with the existing app's HTTP client.
     app.router.redirect_slashes = False
     return app
+
+
+def _middleware(settings: Settings) -> list[Middleware]:
+    """From the outside in. The guard stands inside CORS, so that a browser can read what it says."""
+    request_id = Middleware(
+        CorrelationIdMiddleware, header_name="X-Request-ID", validator=_is_request_id, transformer=str
+    )
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=("GET", "POST", "PUT", "DELETE"),
+        allow_headers=("*",),
+        expose_headers=EXPOSED_HEADERS,
+    )
+    return [request_id, *([cors] if settings.cors_origins else []), Middleware(ErrorGuard)]
 
 
 def _is_request_id(text: str) -> bool:
