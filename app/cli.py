@@ -17,7 +17,7 @@ import uvicorn
 from rich.console import Console
 
 from app import SERVICE, __version__
-from app.local_mongod import MongodRefused, find_mongod, local_mongod
+from app.local_mongod import MongodRefused, find_mongod, local_mongod, running_url
 from app.server import uvicorn_options
 from app.settings import InvalidSettings, Settings, read_settings
 from repositories.database import Database, check_deployment, connect
@@ -54,7 +54,7 @@ def serve(
 ) -> None:
     """Serve the shop. Without MONGODB_URL it starts a MongoDB of its own, and stops it again in the end."""
     settings = _overridden(_settings(), host=host, port=port, workers=workers)
-    with _terminable(), _database(settings, data) as settings:
+    with _terminable(), _own_database(settings, data) as settings:
         _announce(settings)
         # The processes that serve read their settings from the environment, like any other.
         os.environ["MONGODB_URL"] = settings.mongodb_url or ""
@@ -118,7 +118,20 @@ def _overridden(settings: Settings, **options: Any) -> Settings:
 
 @contextmanager
 def _database(settings: Settings, data: Path | None) -> Iterator[Settings]:
-    """The settings with a database that runs: the one that they name, or the local mongod."""
+    """The settings with a database that runs: the one that they name, that of a server that runs on the data folder,
+    or the local mongod."""
+    running = running_url(_folder(settings, data)) if settings.mongodb_url is None else None
+    with _own_database(replace(settings, mongodb_url=running or settings.mongodb_url), data) as settings:
+        yield settings
+
+
+def _folder(settings: Settings, data: Path | None) -> Path:
+    return data or Path(settings.data_dir)
+
+
+@contextmanager
+def _own_database(settings: Settings, data: Path | None) -> Iterator[Settings]:
+    """The settings with a database that runs: the one that they name, or a local mongod of this process."""
     if settings.mongodb_url is not None:
         yield settings
         return
@@ -127,7 +140,7 @@ def _database(settings: Settings, data: Path | None) -> Iterator[Settings]:
             f"MONGODB_URL is not set, and the local mongod is not for production: set MONGODB_URL, or, to serve on "
             f"{settings.host} from the local mongod all the same, ALLOW_LOCAL_MONGOD=1."
         )
-    folder = data or Path(settings.data_dir)
+    folder = _folder(settings, data)
     executable = find_mongod(settings.mongod_path)
     with local_mongod(folder, executable=executable) as url:
         yield replace(settings, mongodb_url=url, data_dir=str(folder.resolve()))

@@ -98,7 +98,7 @@ def _running(command: list[str], folder: Path, socket: Path, lock: int) -> Itera
         # Safe here: this is the start, and there are no other threads yet.
         preexec_fn=_die_with_parent(),  # noqa: PLW1509
     )
-    url = f"mongodb://{quote(str(socket), safe='')}/?directConnection=true"
+    url = _url(socket)
     try:
         _await_primary(process, folder, url, socket)
         yield url
@@ -130,6 +130,16 @@ def _lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def running_url(folder: Path) -> str | None:
+    """The URL of the mongod that a server has running on a data folder, if there is one."""
+    url = _url(_socket_path(folder.resolve()))
+    return url if is_primary(url) else None
+
+
+def _url(socket: Path) -> str:
+    return f"mongodb://{quote(str(socket), safe='')}/?directConnection=true"
 
 
 def _command(executable: Path, folder: Path, socket: Path, extra: tuple[str, ...]) -> list[str]:

@@ -87,6 +87,12 @@ def test_serve_brings_its_own_database_and_takes_it_down_again(tmp_path: Path) -
     command = (*POS, "serve", "--port", str(port), "--data", str(tmp_path))
     with running(*command, port=port) as server:
         assert httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+        # The books can be checked beside it, and a second server is told that the folder is taken.
+        verified = run(*POS, "verify", "--data", str(tmp_path))
+        assert (verified.returncode, "No difference" in verified.stderr) == (0, True), verified.stderr
+        second = run(*POS, "serve", "--port", str(free_port()), "--data", str(tmp_path))
+        assert second.returncode == 1
+        assert "Another mongod is using the data folder" in second.stderr.replace("\n", " ")
         server.send_signal(signal.SIGINT)
         output, _ = server.communicate(timeout=20)
     assert server.returncode == 0, output
