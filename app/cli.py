@@ -121,8 +121,8 @@ def _database(settings: Settings, data: Path | None) -> Iterator[Settings]:
     """The settings with a database that runs: the one that they name, that of a server that runs on the data folder,
     or the local mongod."""
     running = running_url(_folder(settings, data)) if settings.mongodb_url is None else None
-    with _own_database(replace(settings, mongodb_url=running or settings.mongodb_url), data) as settings:
-        yield settings
+    with _own_database(replace(settings, mongodb_url=running or settings.mongodb_url), data) as ready:
+        yield ready
 
 
 def _folder(settings: Settings, data: Path | None) -> Path:
