@@ -112,7 +112,6 @@ async def test_what_is_no_json_object_is_refused_everywhere(shop: Shop, method: 
         response = await shop.http.request(method, path, content=raw)
         assert_decent(response)
         assert response.status_code in (400, 404, 413, 422), raw[:60]
-        assert response.elapsed.total_seconds() < 2.5
     assert await shop.database.events.count_documents({"store": shop.store}) == 0
 
 
