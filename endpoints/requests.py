@@ -9,6 +9,7 @@ from starlette.requests import Request
 from schemas.errors import ShopError
 
 MAX_BODY: Final = 256 * 1024
+MAX_DEPTH: Final = 32
 
 _VERSION_TAG: Final = re.compile(r'(?:W/)?"?(\d{1,15})"?', re.ASCII)
 
@@ -36,7 +37,17 @@ async def read_json(request: Request, *, optional: bool = False) -> dict[str, An
         raise MalformedBody("The body is not valid JSON in UTF-8.") from error
     if not isinstance(body, dict):
         raise MalformedBody("The body must be a JSON object.")
+    if _is_deeper(body, MAX_DEPTH):
+        raise MalformedBody(f"The body is nested more than {MAX_DEPTH} levels deep.")
     return body
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether a JSON value is nested more than so many levels deep: what can be read may be too deep to be written."""
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(each, levels - 1) for each in inner)
 
 
 async def _read(request: Request) -> bytes:

@@ -67,6 +67,10 @@ RAW = [
     b"customer_name=A&total=1",
     b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n--x--",
 ]
+RAW += [
+    b'{"created_at": "x", "n": ' + b"[" * depth + b"]" * depth + b"," + json.dumps(estimate_body()).encode()[1:]
+    for depth in (40, 253, 254, 500, 900, 1_100)
+]
 VALUES: list[Any] = [
     *(True, False, -1, 1e308, -1e308, 1e-320, 2**63, 2**64, 10**18, 0.001, 1.005),
     *("", " ", "x" * 501, "a\x00b", "a\x1bb", "\u2028", "\x7f", "NaN", "1e5", "100", "$where", "\U0001f600"),
