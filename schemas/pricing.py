@@ -69,11 +69,10 @@ def prove(lines: Sequence[Line], claim: Claim) -> Bill:
         raise _mismatch("The total is out of bounds", subtotal, discount, total)
     if not _close(claim.subtotal, subtotal, tolerance):
         raise _mismatch("The subtotal does not add up", subtotal, discount, total)
-    round_off = 0
-    if not _close(claim.total, total, tolerance):
-        round_off = _round_off(claim.total, total)
-        if not round_off:
-            raise _mismatch("The total does not add up", subtotal, discount, total)
+    # A total that follows from the client's own subtotal was not rounded to a whole unit, even where it is one.
+    round_off = 0 if _follows(claim, percentage is not None) else _round_off(claim.total, total)
+    if not _close(claim.total, total + round_off, tolerance):
+        raise _mismatch("The total does not add up", subtotal, discount, total)
     return Bill(line_totals, subtotal, discount, percentage, round_off, total + round_off)
 
 
@@ -84,14 +83,16 @@ def _discount(subtotal: int, claim: Claim, tolerance: Decimal) -> tuple[int, int
         return amount, None
     percentage = money.rounded(claim.discount, money.PERCENT_PLACES)
     discount = money.divide_half_up(subtotal * percentage, money.HUNDRED_PERCENT)
-    if not _fits(claim.total, subtotal - discount, tolerance) and _close(claim.total, subtotal - amount, tolerance):
+    if not _close(claim.total, subtotal - discount, tolerance) and _close(claim.total, subtotal - amount, tolerance):
         # The app has a switch that leaves `is_percentage_discount` set on an amount; the total says which was meant.
         return amount, None
     return discount, percentage
 
 
-def _fits(claimed: Decimal, total: int, tolerance: Decimal) -> bool:
-    return _close(claimed, total, tolerance) or _round_off(claimed, total) != 0
+def _follows(claim: Claim, is_percentage: bool) -> bool:
+    """Whether the claimed total is what the client's own subtotal and discount make, to the minor unit."""
+    discount = claim.subtotal * claim.discount / 100 if is_percentage else claim.discount
+    return abs(claim.subtotal - discount - claim.total) < Decimal(1).scaleb(-money.MONEY_PLACES)
 
 
 def _close(claimed: Decimal, minor: int, tolerance: Decimal) -> bool:

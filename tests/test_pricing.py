@@ -81,6 +81,16 @@ def test_rounding_to_a_whole_rupee_is_kept_apart(claimed: float, round_off: int)
     assert (bill.round_off, bill.total) == (round_off, 397_80 + round_off)
 
 
+def test_rounding_to_a_whole_rupee_is_kept_even_where_late_rounding_could_explain_it() -> None:
+    bill = prove([a_line(2.49)] * 40, a_claim(99.6, 100.0))
+    assert (bill.subtotal, bill.round_off, bill.total) == (99_60, 40, 100_00)
+
+
+def test_an_exact_amount_wins_over_a_percentage_and_a_rounding() -> None:
+    bill = prove([a_line(10.4)], a_claim(10.4, 10.0, 0.4, percentage=True))
+    assert (bill.discount, bill.discount_percentage, bill.round_off, bill.total) == (40, None, 0, 10_00)
+
+
 @pytest.mark.parametrize("claimed", [399.0, 396.0, 397.5])
 def test_what_is_no_rounding_to_the_next_whole_rupee_is_refused(claimed: float) -> None:
     with pytest.raises(TotalsMismatch):
