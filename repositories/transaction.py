@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo import DeleteOne, ReadPreference, ReplaceOne, UpdateOne, WriteConcern
-from pymongo.errors import BulkWriteError, ConnectionFailure, PyMongoError, WTimeoutError
+from pymongo.errors import ConnectionFailure, PyMongoError, WTimeoutError
 from pymongo.read_concern import ReadConcern
 
 from repositories.backoff import Backoff
@@ -26,7 +26,6 @@ from schemas.rollups import ESTIMATES, ORDERS
 
 _SNAPSHOT: Final = ReadConcern("snapshot")
 _DURABLE: Final = WriteConcern(w="majority", j=True)
-_DUPLICATE_KEY: Final = 11000
 
 Session = AsyncIOMotorClientSession
 Update = ReplaceOne[Document] | UpdateOne | DeleteOne
@@ -122,12 +121,13 @@ class GroupTransaction:
         )
         if counted.matched_count != 1:
             raise Collision
-        for collection, documents in _inserts(work, remembered_before).items():
-            if documents:
-                await self._database[collection].insert_many(documents, session=session)
+        # What makes room in a unique index comes before what takes it: an order is voided, its estimate ordered anew.
         for collection, operations in _updates(work, remembered_before).items():
             if operations:
                 await self._database[collection].bulk_write(operations, session=session)
+        for collection, documents in _inserts(work, remembered_before).items():
+            if documents:
+                await self._database[collection].insert_many(documents, session=session)
 
 
 def _inserts(work: UnitOfWork, remembered_before: set[str]) -> dict[str, list[Document]]:
@@ -185,11 +185,12 @@ async def _commit(session: Session, backoff: Backoff) -> None:
 
 
 def is_transient(error: Exception) -> bool:
-    """Whether trying the whole group again can help. A duplicate key is a retry that raced us in another process."""
+    """Whether trying the whole group again can help.
+
+    A duplicate key is not transient: whoever races us in another process is met at the counters, which come first.
+    """
     if isinstance(error, Collision | ConnectionFailure | WTimeoutError):
         return True
-    if isinstance(error, BulkWriteError):
-        return any(failure["code"] == _DUPLICATE_KEY for failure in error.details["writeErrors"])
     return isinstance(error, PyMongoError) and error.has_error_label("TransientTransactionError")
 
 

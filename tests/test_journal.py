@@ -5,18 +5,19 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from pymongo.errors import BulkWriteError
 
 from app.application import utc_now
-from repositories.commands import Convert, Create
+from repositories.commands import Convert, Create, VoidOrder
 from repositories.errors import NotFound, OutcomeUnknown, Unavailable
 from repositories.journal import Journal
 from repositories.transaction import Outcome
-from schemas.documents import SaleBody, draft_sale
+from schemas.documents import EstimateBody, SaleBody, draft, draft_sale
 from schemas.idempotency import RequestKey
-from schemas.public_ids import ORDER_PREFIX, new_id
-from schemas.rollups import ORDERS
+from schemas.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
+from schemas.rollups import ESTIMATES, ORDERS
 from tests.faults import failing
-from tests.payloads import sale_body
+from tests.payloads import estimate_body, sale_body
 from tests.shop import OpenShop, Shop
 
 KEY = (RequestKey("header:till-1", "the same"),)
@@ -27,8 +28,13 @@ def journal_of(shop: Shop, **options: Any) -> Journal:
 
 
 def sale(keys: tuple[RequestKey, ...] = (), **changes: Any) -> Create:
-    draft = {**draft_sale(SaleBody().load(sale_body())), **changes}
-    return Create(ORDERS, new_id(ORDER_PREFIX, utc_now()), draft, keys)
+    return Create(
+        ORDERS, new_id(ORDER_PREFIX, utc_now()), {**draft_sale(SaleBody().load(sale_body())), **changes}, keys
+    )
+
+
+def estimate() -> Create:
+    return Create(ESTIMATES, new_id(ESTIMATE_PREFIX, utc_now()), draft(EstimateBody().load(estimate_body())))
 
 
 async def numbers(shop: Shop) -> list[int]:
@@ -77,6 +83,28 @@ async def test_a_command_that_cannot_be_stored_fails_alone(shop: Shop) -> None:
     )
     assert [isinstance(outcome, Outcome) for outcome in outcomes] == [True, False, True]
     assert await numbers(shop) == [1, 2]
+
+
+async def test_a_number_that_is_taken_fails_its_own_kind_alone(shop: Shop) -> None:
+    """As in a store whose counters were restored wrongly."""
+    rogue = {"_id": "ORDER-ROGUE", "store": shop.store, "number": 1}
+    await shop.database.orders.insert_one(rogue)
+    journal = journal_of(shop)
+    outcomes = await asyncio.gather(journal.submit(sale()), journal.submit(estimate()), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [BulkWriteError, Outcome]
+    await shop.database.orders.delete_one(rogue)
+
+
+async def test_an_order_is_voided_and_its_estimate_ordered_anew_in_one_group(shop: Shop) -> None:
+    journal = journal_of(shop)
+    quote = (await journal.submit(estimate())).answer["_id"]
+    first = (await journal.submit(Convert(quote, "ORDER-1", "Cash"))).answer["_id"]
+    outcomes = await asyncio.gather(
+        journal.submit(VoidOrder(first, quote, keep_estimate=True)),
+        journal.submit(Convert(quote, "ORDER-2", "Cash")),
+        journal.submit(sale()),
+    )
+    assert [outcome.answer["number"] for outcome in outcomes] == [1, 2, 3]
 
 
 async def test_the_same_key_twice_in_one_group_is_one_sale(shop: Shop) -> None:
