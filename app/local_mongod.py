@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ REPLICA_SET: Final = "rs0"
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 20.0
 PATIENCE_SECONDS: Final = 3.0
+# The least time between two starts, so that a mongod that cannot start does not keep the machine busy.
+RESTART_SECONDS: Final = 1.0
 
 # A socket's path has to fit into sockaddr_un, which has 108 bytes with the closing NUL.
 _LONGEST_SOCKET: Final = 107
@@ -87,25 +90,64 @@ def local_mongod(folder: Path, *, executable: Path, extra: tuple[str, ...] = ())
 
 @contextmanager
 def _running(command: list[str], folder: Path, socket: Path, lock: int) -> Iterator[str]:
-    process = subprocess.Popen(  # noqa: S603  (the executable is the operator's own choice)
-        command,
-        pass_fds=(lock,),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        # A group of its own, so that Ctrl-C reaches the server alone, which then stops this in its turn.
-        start_new_session=True,
-        # Safe here: this is the start, and there are no other threads yet.
-        preexec_fn=_die_with_parent(),  # noqa: PLW1509
-    )
+    keeper = _Keeper(command, folder, lock)
     url = _url(socket)
     try:
-        _await_primary(process, folder, url, socket)
+        _await_primary(keeper.process, folder, url, socket)
+        keeper.watch()
         yield url
     finally:
-        _stop(process)
+        keeper.stop()
         if socket.parent != folder:
             shutil.rmtree(socket.parent, ignore_errors=True)
+
+
+class _Keeper:
+    """Starts a mongod, and starts it again where it dies (out of memory, a kill) before it is stopped.
+
+    :param lock: the descriptor of the data folder's lock, which the mongod inherits.
+    """
+
+    def __init__(self, command: list[str], folder: Path, lock: int) -> None:
+        self._command = command
+        self._folder = folder
+        self._lock = lock
+        self._stopped = threading.Event()
+        self._changing = threading.Lock()
+        self.process = self._start()
+
+    def watch(self) -> None:
+        """From here on a mongod that dies is started again."""
+        threading.Thread(target=self._watch, name="mongod keeper", daemon=True).start()
+
+    def stop(self) -> None:
+        with self._changing:
+            self._stopped.set()
+            _stop(self.process)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603  (the executable is the operator's own choice)
+            self._command,
+            pass_fds=(self._lock,),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            # A group of its own, so that Ctrl-C reaches the server alone, which then stops this in its turn.
+            start_new_session=True,
+            # It only calls the kernel, so other threads cannot hold what it needs.
+            preexec_fn=_die_with_parent(),  # noqa: PLW1509
+        )
+
+    def _watch(self) -> None:
+        while True:
+            code = self.process.wait()
+            with self._changing:
+                if self._stopped.is_set():
+                    return
+                logger.error("%s It is started again.", _why_it_ended(code, self._folder))
+                # The kernel ends it with the thread that started it, which is this one: it lives as long as the server.
+                self.process = self._start()
+            self._stopped.wait(RESTART_SECONDS)
 
 
 @contextmanager

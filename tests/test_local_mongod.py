@@ -64,6 +64,18 @@ def test_it_starts_again_on_the_same_data_even_after_a_kill(tmp_path: Path) -> N
         assert is_primary(url)
 
 
+def test_one_that_dies_while_it_is_needed_is_started_again(tmp_path: Path) -> None:
+    with local_mongod(tmp_path, executable=MONGOD) as url:
+        for _ in range(2):
+            (process,) = mongods_of(tmp_path)
+            os.kill(process, signal.SIGKILL)
+            deadline = time.monotonic() + 20
+            while mongods_of(tmp_path) in ([], [process]) or not is_primary(url):
+                assert time.monotonic() < deadline, "it was not started again"
+                time.sleep(0.05)
+    assert mongods_of(tmp_path) == []
+
+
 def test_a_folder_with_a_long_path_works_too(tmp_path: Path) -> None:
     folder = tmp_path / ("deep" * 20) / ("deeper" * 10)
     with local_mongod(folder, executable=MONGOD) as url:
