@@ -1,9 +1,11 @@
 """`pos`: the command line."""
 
 import asyncio
+import errno
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -39,6 +41,11 @@ console = Console(stderr=True, highlight=False)
 
 T = TypeVar("T")
 
+
+class AddressRefused(RuntimeError):
+    """The address cannot be listened on; the message is a sentence that says why and what to do."""
+
+
 Data = Annotated[Path | None, typer.Option(help="Folder of the local mongod's data.  [default: DATA_DIR, or ./data]")]
 
 
@@ -54,10 +61,11 @@ def serve(
 ) -> None:
     """Serve the shop. Without MONGODB_URL it starts a MongoDB of its own, and stops it again in the end."""
     settings = _overridden(_settings(), host=host, port=port, workers=workers)
-    with _terminable(), _own_database(settings, data) as settings:
-        _announce(settings)
+    _check_address(settings)
+    with _terminable(), _own_database(settings, data) as ready:
+        _announce(ready, is_local=settings.mongodb_url is None)
         # The processes that serve read their settings from the environment, like any other.
-        os.environ["MONGODB_URL"] = settings.mongodb_url or ""
+        os.environ["MONGODB_URL"] = ready.mongodb_url or ""
         os.environ["PORT"] = str(settings.port)
         uvicorn.run("asgi:app", **uvicorn_options(settings), reload=reload)
 
@@ -92,7 +100,7 @@ def main() -> None:
     """The `pos` command: what was refused ends in a sentence, not in a traceback."""
     try:
         cli()
-    except (InvalidSettings, MongodRefused, DatabaseRefused) as error:
+    except (AddressRefused, InvalidSettings, MongodRefused, DatabaseRefused) as error:
         _fail(str(error))
     except ShopError as error:
         _fail(error.detail)
@@ -146,6 +154,29 @@ def _own_database(settings: Settings, data: Path | None) -> Iterator[Settings]:
         yield replace(settings, mongodb_url=url, data_dir=str(folder.resolve()))
 
 
+def _check_address(settings: Settings) -> None:
+    """Whether the address can be listened on, asked before a database is started for it.
+
+    :raises AddressRefused: it is taken, or not of this machine.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+    except OSError as error:
+        where = f"{settings.host}, port {settings.port}"
+        if error.errno == errno.EADDRINUSE:
+            sentence = f"Another program listens on {where}: stop it, or choose another port with PORT or --port."
+        else:
+            sentence = (
+                f"The service cannot listen on {where} ({error.strerror}): choose HOST and PORT, or --host and --port."
+            )
+        raise AddressRefused(sentence) from error
+
+
 def _with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
     """Runs some work on a prepared database."""
 
@@ -166,11 +197,11 @@ async def _nothing(database: Database) -> None:
     """`prepare` was all."""
 
 
-def _announce(settings: Settings) -> None:
+def _announce(settings: Settings, *, is_local: bool) -> None:
     console.print(f"[bold]{SERVICE} {__version__}[/]")
     console.print(f"  HTTP       {settings.public_base_url}")
     console.print(f"  WebSocket  {settings.public_base_url.replace('http', 'ws', 1)}/ws")
-    where = settings.data_dir if "%2F" in (settings.mongodb_url or "") else settings.masked()["mongodb_url"]
+    where = settings.data_dir if is_local else settings.masked()["mongodb_url"]
     console.print(f"  Data       {where}", soft_wrap=True)
     shown = ", ".join(f"{name}={value}" for name, value in settings.masked().items() if name != "mongodb_url")
     console.print(f"  Settings   {shown}", style="dim", soft_wrap=True, markup=False)

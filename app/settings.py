@@ -1,25 +1,32 @@
 """Settings, from the environment and `.env`: one frozen object, refused at start where a value is wrong."""
 
+import dataclasses
 import re
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from environs import Env
-from environs.exceptions import EnvError
-from marshmallow import ValidationError, validate
+from marshmallow import ValidationError, fields, validate
 
 LOG_LEVELS: Final = ("critical", "error", "warning", "info", "debug", "trace")
 
 
-# ISO 4217 currencies whose minor unit is not a hundredth; money here has two decimals.
-_OTHER_DECIMALS: Final = frozenset(
-    {
-        *("BHD", "BIF", "CLF", "CLP", "DJF", "GNF", "IQD", "ISK", "JOD", "JPY", "KMF", "KRW", "KWD", "LYD", "OMR"),
-        *("PYG", "RWF", "TND", "UGX", "UYI", "UYW", "VND", "VUV", "XAF", "XOF", "XPF"),
-    }
-)
+#: The ISO 4217 currencies in circulation whose minor unit is a hundredth, since money here has two decimals.
+_TWO_DECIMALS: Final = """
+    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP CRC CUP CVE
+    CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR
+    KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB
+    PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY
+    TTD TWD TZS UAH USD UYU UZS VES WST XCD YER ZAR ZMW ZWG
+"""
+CURRENCIES: Final = frozenset(_TWO_DECIMALS.split())
+
+# MongoDB's own databases.
+_RESERVED: Final = ("admin", "config", "local")
+_NO_TRUTH: Final = "must be true or false."
 
 
 class InvalidSettings(RuntimeError):
@@ -48,7 +55,7 @@ class Settings:
 
     def masked(self) -> dict[str, Any]:
         """The settings for people to see: secrets are starred out."""
-        shown = {each.name: getattr(self, each.name) for each in fields(self)}
+        shown = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
         shown["timezone"] = self.timezone.key
         shown["mongodb_url"] = _masked_url(self.mongodb_url) if self.mongodb_url else None
         return shown
@@ -61,52 +68,107 @@ def read_settings() -> Settings:
     """
     env = Env()
     env.read_env(".env", recurse=False)
-    try:
-        port = env.int("PORT", 8000, validate=validate.Range(1, 65_535))
-        return Settings(
-            mongodb_url=env.str("MONGODB_URL", "").strip() or None,
-            database_name=env.str("DATABASE_NAME", "pos", validate=validate.Regexp(r"^[A-Za-z0-9_-]{1,38}$")),
-            public_base_url=env.str("PUBLIC_BASE_URL", f"http://127.0.0.1:{port}", validate=_is_base_url).rstrip("/"),
-            host=env.str("HOST", "127.0.0.1", validate=validate.Length(1)),
-            port=port,
-            workers=env.int("WEB_CONCURRENCY", 1, validate=validate.Range(1, 64)),
-            store_id=env.str("STORE_ID", "main", validate=validate.Regexp(r"^[A-Za-z0-9_-]{1,64}$")),
-            timezone=_zone(env.str("TIMEZONE", "Asia/Kolkata")),
-            currency=env.str("CURRENCY", "INR", validate=_has_two_decimals),
-            cors_origins=tuple(env.list("CORS_ORIGINS", [], validate=_are_origins)),
-            event_retention_days=env.int("EVENT_RETENTION_DAYS", 90, validate=validate.Range(1, 3_650)),
-            log_level=env.str("LOG_LEVEL", "info", validate=validate.OneOf(LOG_LEVELS)),
-            data_dir=env.str("DATA_DIR", "data", validate=validate.Length(1)),
-            mongod_path=env.str("MONGOD_PATH", "").strip() or None,
-            allow_local_mongod=env.bool("ALLOW_LOCAL_MONGOD", False),
-        )
-    except EnvError as error:
-        raise InvalidSettings(f"A setting is wrong. {error}") from error
+
+    def read(name: str, default: Any, kind: fields.Field[Any]) -> Any:
+        """A setting, trimmed. One that is set to nothing is not set."""
+        text = env.str(name, "").strip()
+        if not text:
+            return default
+        try:
+            return kind.deserialize(text)
+        except ValidationError as error:
+            raise InvalidSettings(f"A setting is wrong. {name}: {' '.join(error.messages)}") from error
+
+    port = read("PORT", 8000, _whole(1, 65_535))
+    return Settings(
+        mongodb_url=read("MONGODB_URL", None, _text()),
+        database_name=read("DATABASE_NAME", "pos", _text(_is_database_name)),
+        public_base_url=read("PUBLIC_BASE_URL", f"http://127.0.0.1:{port}", _text(_is_base_url)).rstrip("/"),
+        host=read("HOST", "127.0.0.1", _text()),
+        port=port,
+        workers=read("WEB_CONCURRENCY", 1, _whole(1, 64)),
+        store_id=read("STORE_ID", "main", _text(_is_store)),
+        timezone=ZoneInfo(read("TIMEZONE", "Asia/Kolkata", _text(_is_zone))),
+        currency=read("CURRENCY", "INR", _text(_has_two_decimals)).upper(),
+        cors_origins=tuple(_origins(read("CORS_ORIGINS", "", _text(_are_origins)))),
+        event_retention_days=read("EVENT_RETENTION_DAYS", 90, _whole(1, 3_650)),
+        log_level=read("LOG_LEVEL", "info", _text(_is_log_level)).lower(),
+        data_dir=read("DATA_DIR", "data", _text()),
+        mongod_path=read("MONGOD_PATH", None, _text()),
+        allow_local_mongod=read("ALLOW_LOCAL_MONGOD", False, fields.Boolean(error_messages={"invalid": _NO_TRUTH})),
+    )
 
 
-def _zone(name: str) -> ZoneInfo:
+def _whole(lowest: int, highest: int) -> fields.Integer:
+    sentence = f"must be a whole number from {lowest} to {highest}."
+    return fields.Integer(
+        validate=validate.Range(lowest, highest, error=sentence), error_messages={"invalid": sentence}
+    )
+
+
+def _text(check: Callable[[str], None] | None = None) -> fields.String:
+    return fields.String(validate=check)
+
+
+def _is_zone(name: str) -> None:
+    # "Factory" and "localtime" are in some systems' databases, and are nobody's time.
+    if "/" not in name and name != "UTC":
+        raise ValidationError("must be a time zone by its full name, as Asia/Kolkata.")
     try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise InvalidSettings(f"A setting is wrong. TIMEZONE: {name!r} is no time zone, as Asia/Kolkata is.") from error
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValidationError("must be a time zone, as Asia/Kolkata.") from None
+
+
+def _is_database_name(name: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,38}", name, re.ASCII) or name in _RESERVED:
+        raise ValidationError("must have 1 to 38 letters, digits, - or _, and be none of MongoDB's own.")
+
+
+def _is_store(name: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name, re.ASCII):
+        raise ValidationError("must have 1 to 64 letters, digits, - or _.")
 
 
 def _is_base_url(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValidationError("must be an http or https address, as https://shop.example.com")
+    if not _is_address(url) or "?" in url or "#" in url:
+        raise ValidationError("must be an http or https address, as https://shop.example.com.")
 
 
-def _are_origins(origins: list[str]) -> None:
-    for origin in origins:
-        parts = urlsplit(origin)
-        if origin != "*" and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path):
-            raise ValidationError("must be origins separated by commas, as https://shop.example.com, or *")
+def _origins(text: str) -> list[str]:
+    return [origin.strip() for origin in text.split(",") if origin.strip()]
+
+
+def _are_origins(text: str) -> None:
+    for origin in _origins(text):
+        if origin != "*" and not (_is_address(origin) and origin.count("/") == 2):  # noqa: PLR2004
+            raise ValidationError("must be origins separated by commas, as https://shop.example.com, or *.")
+
+
+def _is_address(url: str) -> bool:
+    """Whether it is a scheme, a host and perhaps a port and a path, and nothing that only looks like it."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    return (
+        parts.scheme in ("http", "https")
+        and bool(parts.hostname)
+        and port != 0
+        and "@" not in parts.netloc
+        and not re.search(r"[\s\\?#]", url)
+    )
+
+
+def _is_log_level(level: str) -> None:
+    if level.lower() not in LOG_LEVELS:
+        raise ValidationError(f"must be one of {', '.join(LOG_LEVELS)}.")
 
 
 def _has_two_decimals(currency: str) -> None:
-    if not re.fullmatch(r"[A-Z]{3}", currency) or currency in _OTHER_DECIMALS:
-        raise ValidationError("must be an ISO 4217 code of a currency with two decimals, as INR")
+    if currency.upper() not in CURRENCIES:
+        raise ValidationError("must be the ISO 4217 code of a currency with two decimals, as INR.")
 
 
 def _masked_url(url: str) -> str:

@@ -124,17 +124,29 @@ def test_uvicorn_serves_what_the_environment_names(mongodb_url: str) -> None:
         ((*POS, "serve"), {"TIMEZONE": "Mars/Base"}, "TIMEZONE"),
         ((*POS, "serve"), {"MONGODB_URL": "postgres://x"}, "MONGODB_URL is not a valid MongoDB address"),
         ((*POS, "serve"), {"MONGODB_URL": "mongodb://127.0.0.1:9/"}, "cannot be used"),
+        ((*POS, "serve", "--host", "192.0.2.1"), {}, "The service cannot listen on 192.0.2.1"),
         ((*POS, "serve", "--host", "0.0.0.0"), {}, "not for production"),  # noqa: S104  (it must be refused)
     ],
 )
 def test_a_start_that_cannot_be_is_refused_in_a_sentence(
     command: tuple[str, ...], changes: dict[str, str], sentence: str
 ) -> None:
-    refused = run(*command, **changes)
+    refused = run(*command, **{"PORT": str(free_port()), **changes})
     output = refused.stdout + refused.stderr
     assert refused.returncode != 0
     assert sentence in output.replace("\n", " ")
     assert "Traceback" not in output
+
+
+def test_a_port_that_is_taken_is_refused_before_a_database_is_started(tmp_path: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        refused = run(*POS, "serve", "--port", str(port), "--data", str(tmp_path / "data"))
+    assert refused.returncode == 1
+    assert "choose another port with PORT or --port" in refused.stderr.replace("\n", " ")
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_standalone_server_is_refused_with_the_way_out(tmp_path: Path) -> None:

@@ -40,6 +40,28 @@ def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.public_base_url == "https://shop.example"
 
 
+def test_space_around_a_value_and_the_case_of_a_name_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "PORT": " 9000 ",
+        "CORS_ORIGINS": " https://a.example , https://b.example,",
+        "LOG_LEVEL": "INFO",
+        "CURRENCY": "inr",
+        "ALLOW_LOCAL_MONGOD": "True",
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings = read_settings()
+    assert settings.port == 9000
+    assert settings.cors_origins == ("https://a.example", "https://b.example")
+    assert (settings.log_level, settings.currency, settings.allow_local_mongod) == ("info", "INR", True)
+
+
+@pytest.mark.parametrize("nothing", ["", "  "])
+def test_a_setting_that_is_set_to_nothing_is_not_set(monkeypatch: pytest.MonkeyPatch, nothing: str) -> None:
+    for name in NAMES:
+        monkeypatch.setenv(name, nothing)
+    assert read_settings() == Settings()
+
+
 def test_a_dotenv_file_counts_where_the_environment_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     Path(".env").write_text("STORE_ID=from-file\nCURRENCY=USD\n")
     monkeypatch.setenv("STORE_ID", "from-environment")
@@ -64,6 +86,16 @@ def test_a_dotenv_file_counts_where_the_environment_is_silent(monkeypatch: pytes
         ("LOG_LEVEL", "loud"),
         ("WEB_CONCURRENCY", "0"),
         ("ALLOW_LOCAL_MONGOD", "perhaps"),
+        ("DATABASE_NAME", "admin"),
+        ("DATABASE_NAME", "pos\u0660"),
+        ("CURRENCY", "ZZZ"),
+        ("TIMEZONE", "Factory"),
+        ("TIMEZONE", "localtime"),
+        ("PUBLIC_BASE_URL", "https://shop example.com"),
+        ("PUBLIC_BASE_URL", "https://shop.example:port"),
+        ("PUBLIC_BASE_URL", "https://shop.example/?"),
+        ("CORS_ORIGINS", "https://shop.example?x=1"),
+        ("CORS_ORIGINS", "https://shop.example/"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
