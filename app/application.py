@@ -64,7 +64,7 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -
             await check_deployment(client)
             database = client[settings.database_name]
             store, zone = settings.store_id, settings.timezone
-            await prepare(database, store, settings.event_retention_days)
+            await prepare(database, store, zone, settings.event_retention_days)
             journal = Journal(database, store=store, zone=zone, clock=clock)
             estimates = EstimateRepository(database, store, journal, clock)
             orders = OrderRepository(database, store, journal, clock)

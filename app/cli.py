@@ -185,7 +185,7 @@ def _with_database(settings: Settings, work: Callable[[Database], Awaitable[T]])
         try:
             await check_deployment(client)
             database = client[settings.database_name]
-            await prepare(database, settings.store_id, settings.event_retention_days)
+            await prepare(database, settings.store_id, settings.timezone, settings.event_retention_days)
             return await work(database)
         finally:
             client.close()

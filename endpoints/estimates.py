@@ -6,19 +6,21 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
-from endpoints.lists import array, listing_of
-from endpoints.requests import held_versions, read_json
+from endpoints.lists import array
+from endpoints.requests import held_versions, read_json, read_query
 from endpoints.responses import answer, document_answer, replay_headers
 from repositories.transaction import Outcome
 from schemas.documents import ConvertBody, EstimateBody, VoidQuery, draft
 from schemas.idempotency import keys_of_conversion, keys_of_creation
-from schemas.listing import Listing
-from schemas.statuses import CONVERTED, PENDING
-from schemas.validation import load_body, load_query
+from schemas.listing import ConvertedListing, EstimateListing, Listing, PendingListing
+from schemas.validation import load_body
 
 BODY: Final = EstimateBody()
 CONVERSION: Final = ConvertBody()
 VOID: Final = VoidQuery()
+LISTING: Final = EstimateListing()
+PENDING: Final = PendingListing()
+CONVERTED: Final = ConvertedListing()
 
 
 class EstimateCreation(HTTPEndpoint):
@@ -43,17 +45,17 @@ class EstimateCreation(HTTPEndpoint):
 
 class EstimateList(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
-        return await _list(request, listing_of(request))
+        return await _list(request, read_query(request, LISTING))
 
 
 class PendingEstimates(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
-        return await _list(request, listing_of(request).with_status(PENDING))
+        return await _list(request, read_query(request, PENDING))
 
 
 class ConvertedEstimates(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
-        return await _list(request, listing_of(request).with_status(CONVERTED))
+        return await _list(request, read_query(request, CONVERTED))
 
 
 class EstimateByNumber(HTTPEndpoint):
@@ -76,11 +78,11 @@ class Estimate(HTTPEndpoint):
         return document_answer(request.state.views.estimate(outcome.answer))
 
     async def delete(self, request: Request) -> Response:
-        void: dict[str, Any] = load_query(VOID, request.query_params)
+        void: dict[str, Any] = read_query(request, VOID)
         outcome: Outcome = await request.state.estimates.void(
             request.path_params["estimate_id"],
-            reason=void["reason"],
-            who=void["by"],
+            reason=void["reason"] or None,
+            who=void["by"] or None,
             versions=held_versions(request),
         )
         request.state.hub.notify(outcome.events)

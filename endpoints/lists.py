@@ -14,23 +14,15 @@ from starlette.responses import Response
 from endpoints.responses import Freshness, answer, page_headers, streamed
 from repositories.documents import Documents
 from schemas.documents import Document
-from schemas.listing import Listing, ListingQuery, Position
+from schemas.listing import Listing, Position
 from schemas.reports import Sums, Tally, separate_summary
 from schemas.rollups import ESTIMATES, ORDERS
-from schemas.validation import load_query
 
-LISTING: Final = ListingQuery()
 _CHUNK: Final = 64 * 1024
 
 T = TypeVar("T")
 
 Show = Callable[[Document], dict[str, Any]]
-
-
-def listing_of(request: Request) -> Listing:
-    """:raises InvalidQuery, InvalidCursor: a parameter is wrong."""
-    listing: Listing = load_query(LISTING, request.query_params)
-    return listing
 
 
 async def array(request: Request, source: Documents, show: Show, listing: Listing) -> Response:

@@ -6,18 +6,22 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
-from endpoints.lists import groups, history, listing_of
-from endpoints.requests import held_versions, read_json
+from endpoints.lists import groups, history
+from endpoints.requests import held_versions, read_json, read_query
 from endpoints.responses import answer, document_answer, replay_headers
 from repositories.transaction import Outcome
-from schemas.documents import SaleBody, StatusChange, VoidQuery, draft_sale
+from schemas.documents import SaleBody, StatusChange, StatusQuery, VoidQuery, draft_sale
 from schemas.idempotency import keys_of_creation
+from schemas.listing import ListingQuery, OrderListing
 from schemas.rollups import ORDERS
-from schemas.validation import load_body, load_query
+from schemas.validation import load_body
 
 BODY: Final = SaleBody()
 STATUS: Final = StatusChange()
+ASKED: Final = StatusQuery()
 VOID: Final = VoidQuery()
+LISTING: Final = OrderListing()
+BOTH: Final = ListingQuery()
 
 
 class SaleCreation(HTTPEndpoint):
@@ -42,17 +46,17 @@ class SaleCreation(HTTPEndpoint):
 
 class TransactionList(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
-        return await history(request, request.state.views.history_entry, listing_of(request))
+        return await history(request, request.state.views.history_entry, read_query(request, BOTH))
 
 
 class SeparateLists(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
-        return await groups(request, request.state.views.of_kind, listing_of(request), summary=True)
+        return await groups(request, request.state.views.of_kind, read_query(request, BOTH), summary=True)
 
 
 class OrderList(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
-        return await groups(request, {ORDERS: request.state.views.order}, listing_of(request), summary=False)
+        return await groups(request, {ORDERS: request.state.views.order}, read_query(request, LISTING), summary=False)
 
 
 class OrderByNumber(HTTPEndpoint):
@@ -67,12 +71,12 @@ class Order(HTTPEndpoint):
         return document_answer(request.state.views.order(order))
 
     async def delete(self, request: Request) -> Response:
-        void: dict[str, Any] = load_query(VOID, request.query_params)
+        void: dict[str, Any] = read_query(request, VOID)
         outcome: Outcome = await request.state.orders.void(
             request.path_params["order_id"],
             keep_estimate=void["keep_estimate"],
-            reason=void["reason"],
-            who=void["by"],
+            reason=void["reason"] or None,
+            who=void["by"] or None,
             versions=held_versions(request),
         )
         request.state.hub.notify(outcome.events)
@@ -90,8 +94,6 @@ class OrderStatus(HTTPEndpoint):
 
 
 async def _wanted_status(request: Request) -> str:
-    query = request.query_params
-    asked = query.get("status", query.get("new_status"))
-    if asked is not None:
-        return str(load_query(STATUS, {"status": asked})["status"])
-    return str(load_body(STATUS, await read_json(request, optional=True))["status"])
+    asked = read_query(request, ASKED)
+    wanted = asked.get("status", asked.get("new_status"))
+    return str(wanted or load_body(STATUS, await read_json(request, optional=True))["status"])

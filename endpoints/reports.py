@@ -8,6 +8,7 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
+from endpoints.requests import read_query
 from endpoints.responses import Freshness, answer
 from repositories.documents import Documents
 from schemas import reports
@@ -58,13 +59,13 @@ RANGE: Final = RangeQuery()
 class Today(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
         today = date.fromisoformat(business_date(request.state.clock(), request.state.zone))
-        items = load_query(QUERY, request.query_params)["items"]
+        items = read_query(request, QUERY)["items"]
         return await _days(request, today, today, items, heading={"date": today.isoformat()}, extra=today.isoformat())
 
 
 class DateRange(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
-        query = load_query(RANGE, request.query_params)
+        query = read_query(request, RANGE)
         start, end = query["start"], query["end"]
         heading = {"date_range": {"start": start.isoformat(), "end": end.isoformat()}}
         return await _days(request, start, end, query["items"], heading=heading)
@@ -84,7 +85,7 @@ class Monthly(HTTPEndpoint):
 
 class StaffPerformance(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
-        query = load_query(QUERY, request.query_params)
+        query = read_query(request, QUERY)
         freshness = await Freshness.of(request)
         if freshness.is_held_by(request):
             return freshness.not_modified()
@@ -116,7 +117,7 @@ async def _days(
 
 
 async def _one_kind(request: Request, kind: str, shape: Any) -> Response:
-    query = load_query(QUERY, request.query_params)
+    query = read_query(request, QUERY)
     freshness = await Freshness.of(request)
     if freshness.is_held_by(request):
         return freshness.not_modified()

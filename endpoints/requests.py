@@ -1,12 +1,16 @@
-"""What comes in: the body as a JSON object, bounded; versions that a client holds."""
+"""What comes in: the body as a JSON object, bounded; query parameters; versions that a client holds."""
 
+import codecs
 import re
+from collections import Counter
 from typing import Any, Final
 
 import orjson
+from marshmallow import Schema
 from starlette.requests import Request
 
-from schemas.errors import ShopError
+from schemas.errors import InvalidQuery, ShopError
+from schemas.validation import load_query
 
 MAX_BODY: Final = 256 * 1024
 MAX_DEPTH: Final = 32
@@ -23,16 +27,16 @@ class BodyTooLarge(ShopError):
 
 
 async def read_json(request: Request, *, optional: bool = False) -> dict[str, Any]:
-    """The body as a JSON object; `optional`: no body at all is an empty object.
+    """The body as a JSON object; `optional`: no body at all, or null, is an empty object.
 
     :raises BodyTooLarge: more than 256 KiB were announced, or arrived.
     :raises MalformedBody: not JSON, not UTF-8, NaN or Infinity, nested too deep, or not an object.
     """
     raw = await _read(request)
-    if optional and not raw.strip():
+    if optional and raw.strip() in (b"", b"null"):
         return {}
     try:
-        body = orjson.loads(raw)
+        body = orjson.loads(raw.removeprefix(codecs.BOM_UTF8))
     except orjson.JSONDecodeError as error:
         raise MalformedBody("The body is not valid JSON in UTF-8.") from error
     if not isinstance(body, dict):
@@ -40,6 +44,22 @@ async def read_json(request: Request, *, optional: bool = False) -> dict[str, An
     if _is_deeper(body, MAX_DEPTH):
         raise MalformedBody(f"The body is nested more than {MAX_DEPTH} levels deep.")
     return body
+
+
+def read_query(request: Request, schema: Schema) -> Any:
+    """The query parameters as the schema loads them.
+
+    :raises InvalidQuery: one is wrong, or stands there twice, so that nobody knows which was meant.
+    """
+    known = {field.data_key or name for name, field in schema.load_fields.items()}
+    given = Counter(name for name, _ in request.query_params.multi_items() if name in known)
+    repeated = [name for name, times in given.items() if times > 1]
+    if repeated:
+        raise InvalidQuery(
+            f"{repeated[0]}: must be given once.",
+            [{"pointer": f"/{name}", "detail": "must be given once"} for name in repeated],
+        )
+    return load_query(schema, request.query_params)
 
 
 def _is_deeper(value: Any, levels: int) -> bool:

@@ -13,8 +13,8 @@ from repositories.unit_of_work import UnitOfWork
 from schemas import events, statuses
 from schemas.documents import Document
 from schemas.idempotency import RequestKey
-from schemas.listing import terms_of
 from schemas.rollups import ESTIMATES, ORDERS
+from schemas.search import terms_of
 
 Reads = Sequence[tuple[str, str]]
 
@@ -228,7 +228,7 @@ _COPIED = (
 
 def _search_terms(draft: Document) -> Document:
     """What the `q` filter finds a document by."""
-    return {"terms": terms_of(f"{draft['customer_name']} {draft['customer_phone']}")}
+    return {"terms": terms_of(draft["customer_name"], draft["customer_phone"])}
 
 
 def _fresh_estimate() -> Document:

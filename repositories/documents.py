@@ -1,6 +1,6 @@
 """Estimates and orders, read: one document, a page, a whole list in bounded memory, a count."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from pymongo import DESCENDING
@@ -11,9 +11,10 @@ from schemas import statuses
 from schemas.calendar import widest_bounds
 from schemas.documents import Document
 from schemas.events import TYPES
-from schemas.listing import Listing, Position, terms_of
+from schemas.listing import Listing, Position
 from schemas.numbers import parse_number
 from schemas.rollups import ESTIMATES
+from schemas.search import readings_of
 
 NEWEST_FIRST: Final = [("created_at", DESCENDING), ("number", DESCENDING)]
 BATCH: Final = 500
@@ -107,7 +108,8 @@ class Documents:
         if listing.customer_phone is not None:
             criteria["customer_phone"] = listing.customer_phone
         if listing.q is not None:
-            criteria["$and"] = [_search(word) for word in terms_of(listing.q)]
+            readings = [_search(words) for words in readings_of(listing.q)]
+            criteria["$and"] = [readings[0] if len(readings) == 1 else {"$or": readings}]
         _add_days(criteria, listing)
         if paged and listing.after is not None:
             self._add_position(criteria, listing.after)
@@ -146,7 +148,12 @@ def _add_days(criteria: Document, listing: Listing) -> None:
         criteria.setdefault("created_at", {})["$lte"] = upper
 
 
-def _search(word: str) -> Document:
+def _search(words: Sequence[str]) -> Document:
+    """Documents that every word finds; none, where a query has no word at all, as `…` has none."""
+    return {"$and": [_find(word) for word in words]} if words else {"terms": {"$in": []}}
+
+
+def _find(word: str) -> Document:
     """Documents whose customer has a word that begins so, or whose number is the word."""
     prefix = {"terms": {"$elemMatch": {"$gte": word, "$lt": word + "\U0010ffff"}}}
     number = parse_number(word)

@@ -2,6 +2,7 @@
 
 import secrets
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from pymongo import ASCENDING as UP
 from pymongo import DESCENDING as DOWN
@@ -63,10 +64,10 @@ def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
     }
 
 
-async def prepare(database: Database, store: str, event_retention_days: int) -> None:
+async def prepare(database: Database, store: str, zone: ZoneInfo, event_retention_days: int) -> None:
     """Creates what is missing and changes a retention that differs; safe beside running processes, new or old.
 
-    :raises DatabaseRefused: the database does not allow it.
+    :raises DatabaseRefused: the database does not allow it, or the store's days are of another time zone.
     """
     try:
         for collection, models in index_models(event_retention_days).items():
@@ -76,8 +77,20 @@ async def prepare(database: Database, store: str, event_retention_days: int) -> 
             {"$setOnInsert": {ESTIMATES: 0, ORDERS: 0, "head": 0, "epoch": secrets.token_hex(4)}},
             upsert=True,
         )
+        await _keep_zone(database, store, zone)
     except PyMongoError as error:
         raise DatabaseRefused(f"The indexes of the database cannot be prepared: {error}") from error
+
+
+async def _keep_zone(database: Database, store: str, zone: ZoneInfo) -> None:
+    """A store's time zone can be chosen until its first document, which has a business date in it."""
+    await database[COUNTERS].update_one({"_id": store, "head": 0}, {"$set": {"timezone": zone.key}})
+    counters = await database[COUNTERS].find_one({"_id": store}, {"timezone": 1})
+    if counters is not None and counters["timezone"] != zone.key:
+        raise DatabaseRefused(
+            f"The days of store {store!r} are kept in {counters['timezone']}, and TIMEZONE is {zone.key}: set it to "
+            f"{counters['timezone']}, or take another STORE_ID. Days that are in the books cannot be moved."
+        )
 
 
 async def _create(database: Database, collection: str, models: list[IndexModel]) -> None:

@@ -12,6 +12,7 @@ from schemas.errors import InvalidBody
 from schemas.fields import (
     MAX_PRICE,
     Claimed,
+    Flag,
     LineId,
     Lines,
     Money,
@@ -30,7 +31,7 @@ Document = dict[str, Any]
 
 
 class Body(Schema):
-    """A JSON body: unknown fields are kept out."""
+    """A JSON body, or a query: unknown fields are kept out."""
 
     class Meta:
         unknown = EXCLUDE
@@ -73,24 +74,25 @@ class ConvertBody(Body):
     sale_by = Text()
 
 
-class StatusChange(Schema):
-    """The status that an order is to have, in any case: in the query or in the body."""
-
-    class Meta:
-        unknown = EXCLUDE
+class StatusChange(Body):
+    """The status that an order is to have, in any case."""
 
     status = OneOf(statuses.ORDER_STATUSES, required=True)
 
 
-class VoidQuery(Schema):
+class StatusQuery(Body):
+    """The same in the query, under either name; left out where the body says it."""
+
+    status = OneOf(statuses.ORDER_STATUSES)
+    new_status = OneOf(statuses.ORDER_STATUSES)
+
+
+class VoidQuery(Body):
     """Why, and on whose word, a document is voided."""
 
-    class Meta:
-        unknown = EXCLUDE
-
-    reason = Text(load_default=None)
-    by = Text(load_default=None)
-    keep_estimate = fields.Boolean(load_default=False)
+    reason = Text(blank=True, load_default="")
+    by = Text(blank=True, load_default="")
+    keep_estimate = Flag(load_default=False)
 
 
 def draft(body: dict[str, Any]) -> Document:

@@ -145,6 +145,8 @@ class Text(_Loaded[str]):
             raise ValidationError(f"must have at most {MAX_TEXT} characters")
         if self.refused.search(text):
             raise ValidationError("must not contain control characters")
+        if text and not any(character.isprintable() and not character.isspace() for character in text):
+            raise ValidationError("must not be empty")
         return text
 
 
@@ -155,6 +157,15 @@ class Truth(_Loaded[bool]):
         if not isinstance(value, bool):
             raise ValidationError("must be true or false")
         return value
+
+
+class Flag(_Loaded[bool]):
+    """A query parameter that is true or false."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if value.strip().casefold() not in ("true", "1", "false", "0"):
+            raise ValidationError("must be true or false")
+        return value.strip().casefold() in ("true", "1")
 
 
 class LineId(_Loaded[Any]):
@@ -202,7 +213,7 @@ class WholeNumber(_Loaded[int]):
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", value, re.ASCII) or not self.minimum <= int(value) <= self.maximum:
-            raise ValidationError(f"must be a whole number from {self.minimum:,} to {self.maximum:,}")
+            raise ValidationError(f"must be a whole number from {self.minimum} to {self.maximum}")
         return int(value)
 
 

@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final, Self
 
@@ -16,7 +16,6 @@ from schemas.rollups import ESTIMATES, ORDERS
 
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 500
-_MAX_TERM, _MAX_TERMS = 40, 12
 
 # Where an estimate and an order are of the same instant, the order comes first.
 _RANKS: Final = {ESTIMATES: 0, ORDERS: 1}
@@ -80,10 +79,6 @@ class Listing:
     end: date | None = None
     q: str | None = None
 
-    def with_status(self, status: str) -> Self:
-        """The same list, of one status only."""
-        return replace(self, status=status)
-
     @property
     def is_filtered(self) -> bool:
         """Whether it leaves out any live document, pages apart."""
@@ -91,7 +86,7 @@ class Listing:
 
 
 class ListingQuery(Schema):
-    """The query parameters of a list."""
+    """The query parameters of a list of estimates and orders."""
 
     class Meta:
         unknown = EXCLUDE
@@ -118,9 +113,20 @@ class ListingQuery(Schema):
         return Listing(**data)
 
 
-def terms_of(text: str) -> list[str]:
-    """What the `q` filter compares: the distinct words of a text, folded, each cut to the length that is indexed."""
-    return sorted({word[:_MAX_TERM] for word in text.casefold().split()})[:_MAX_TERMS]
+class EstimateListing(ListingQuery):
+    status = OneOf(statuses.ESTIMATE_STATUSES)
+
+
+class PendingListing(ListingQuery):
+    status = OneOf((statuses.PENDING,), load_default=statuses.PENDING)
+
+
+class ConvertedListing(ListingQuery):
+    status = OneOf((statuses.CONVERTED,), load_default=statuses.CONVERTED)
+
+
+class OrderListing(ListingQuery):
+    status = OneOf(statuses.ORDER_STATUSES)
 
 
 def check_order_of_days(data: Mapping[str, Any], end_field: str) -> None:

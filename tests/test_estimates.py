@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.payloads import estimate_body, line
@@ -235,3 +236,29 @@ async def test_pending_and_converted_are_lists_and_not_ids(shop: Shop) -> None:
     assert [each["id"] for each in await shop.get("/api/estimates/pending")] == [second["estimate_id"]]
     assert [each["id"] for each in await shop.get("/api/estimates/converted")] == [first["estimate_id"]]
     assert len(await shop.get("/api/estimates/all")) == 2
+
+
+@pytest.mark.parametrize("body", [b"", b"  ", b"null", b"{}"])
+async def test_a_conversion_needs_no_body(shop: Shop, body: bytes) -> None:
+    estimate = await shop.estimate()
+    path = f"/api/estimates/{estimate['estimate_id']}/convert-to-order"
+    assert (await shop.http.post(path, content=body)).status_code == 200
+
+
+async def test_a_byte_order_mark_before_the_body_does_not_matter(shop: Shop) -> None:
+    content = "\ufeff".encode() + orjson.dumps(estimate_body())
+    assert (await shop.http.post("/api/estimates/create", content=content)).status_code == 201
+
+
+@pytest.mark.parametrize("name", ["\u200b", " \u2060\u00ad ", "\ufeff"])
+async def test_a_name_that_nobody_can_see_is_none(shop: Shop, name: str) -> None:
+    response = await shop.http.post("/api/estimates/create", json=estimate_body(customer_name=name))
+    assert response.json()["errors"] == [{"pointer": "/customer_name", "detail": "must not be empty"}]
+
+
+async def test_an_empty_reason_is_none(shop: Shop) -> None:
+    estimate = await shop.estimate()
+    await shop.ok("DELETE", f"/api/estimates/{estimate['estimate_id']}?reason=&by=")
+    voided = await shop.database.estimates.find_one({"_id": estimate["estimate_id"]})
+    assert voided is not None
+    assert (voided["void_reason"], voided["voided_by"]) == (None, None)

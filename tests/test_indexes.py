@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from app.settings import Settings
 from repositories.database import Database, connect
+from repositories.errors import DatabaseRefused
 from repositories.indexes import index_models, prepare
 from tests.payloads import line
 from tests.shop import DATABASE, Shop, opened
@@ -99,6 +101,10 @@ FILTERS = (
     "from=2039-01-01",
     "sale_by=Staff 1&status=Completed&from=2020-01-01&limit=5",
 )
+KOLKATA = ZoneInfo("Asia/Kolkata")
+
+# Lists that can be asked for every status.
+BOTH = ("/api/orders/all", "/api/orders/separate")
 LISTS = (
     "/api/estimates/all",
     "/api/estimates/pending",
@@ -118,7 +124,13 @@ REPORTS = (
 
 
 async def test_every_list_and_report_reads_by_an_index_and_sorts_by_it(busy_shop: Shop) -> None:
-    paths = [f"{path}?{parameters}" for path in LISTS for parameters in FILTERS]
+    paths = [
+        f"{path}?{parameters}" for path in LISTS for parameters in FILTERS if "status" not in parameters or path in BOTH
+    ]
+    paths += [
+        "/api/estimates/all?status=Converted",
+        "/api/orders/orders-only?status=Completed&limit=9",
+    ]
     async with recorded(busy_shop.database) as commands:
         for path in (*paths, *REPORTS):
             assert (await busy_shop.http.get(path)).status_code == 200, path
@@ -177,11 +189,21 @@ async def test_preparing_again_changes_nothing_but_a_retention_that_differs(shop
         return int((await shop.database.events.index_information())["retention"]["expireAfterSeconds"])
 
     client = connect(mongodb_url)
-    await prepare(client[DATABASE], shop.store, 7)
+    await prepare(client[DATABASE], shop.store, KOLKATA, 7)
     assert await retention() == 7 * 86_400
-    await prepare(client[DATABASE], shop.store, Settings().event_retention_days)
+    await prepare(client[DATABASE], shop.store, KOLKATA, Settings().event_retention_days)
     assert await retention() == Settings().event_retention_days * 86_400
     counters = await shop.database.counters.find_one({"_id": shop.store})
-    await prepare(client[DATABASE], shop.store, Settings().event_retention_days)
+    await prepare(client[DATABASE], shop.store, KOLKATA, Settings().event_retention_days)
     assert await shop.database.counters.find_one({"_id": shop.store}) == counters
     client.close()
+
+
+async def test_a_time_zone_can_be_chosen_until_there_are_days_in_the_books(shop: Shop) -> None:
+    days = Settings().event_retention_days
+    for zone in ("Europe/Berlin", "Asia/Kolkata"):
+        await prepare(shop.database, shop.store, ZoneInfo(zone), days)
+    await shop.sale()
+    await prepare(shop.database, shop.store, KOLKATA, days)
+    with pytest.raises(DatabaseRefused, match="kept in Asia/Kolkata, and TIMEZONE is Europe/Berlin"):
+        await prepare(shop.database, shop.store, ZoneInfo("Europe/Berlin"), days)

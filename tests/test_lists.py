@@ -92,6 +92,14 @@ async def test_the_groups_count_every_order_and_add_up_what_the_shop_keeps(shop:
         ("/api/orders/orders-only", {"q": "00001 CUSTOMER"}, ["Customer 1"]),
         ("/api/orders/orders-only", {"q": "#003"}, ["Customer 0"]),
         ("/api/orders/orders-only", {"q": "nobody"}, []),
+        ("/api/orders/orders-only", {"q": "+91 98765-00002"}, ["Customer 2"]),
+        ("/api/orders/orders-only", {"q": "9876500002"}, ["Customer 2"]),
+        (
+            "/api/orders/orders-only",
+            {"q": "(customer) 98765"},
+            ["Customer 3", "Customer 2", "Customer 1", "Customer 0"],
+        ),
+        ("/api/orders/orders-only", {"q": "-"}, []),
         ("/api/orders/all", {"status": "Pending"}, ["Estimate 4", "Estimate 3", "Estimate 2"]),
         ("/api/orders/all", {"payment_mode": "cash"}, ["Customer 1", "Customer 0"]),
         ("/api/orders/all", {"sale_by": "Meera", "status": "Completed"}, ["Customer 1"]),
@@ -104,6 +112,20 @@ async def test_filters_keep_what_they_say(shop: Shop, path: str, filters: Json, 
     assert [item["customer_name"] for item in items_of(whole)] == names
     paged = await shop.get(path, **filters, limit=500)
     assert paged == whole
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/api/estimates/all", "Cancelled"),
+        ("/api/estimates/pending", "Converted"),
+        ("/api/estimates/converted", "Pending"),
+        ("/api/orders/orders-only", "Converted"),
+    ],
+)
+async def test_a_status_that_no_document_of_the_list_can_have_is_refused(shop: Shop, path: str, status: str) -> None:
+    response = await shop.http.get(path, params={"status": status})
+    assert (response.status_code, response.json()["errors"][0]["pointer"]) == (422, "/status")
 
 
 async def test_days_are_those_of_the_shop(open_shop: OpenShop) -> None:
@@ -195,6 +217,7 @@ async def test_asking_again_is_a_304_until_something_changes(shop: Shop, path: s
         ({"from": "20260201"}, 422, "invalid_query"),
         ({"from": "2026-02-02", "to": "2026-02-01"}, 422, "invalid_query"),
         ({"q": "x" * 501}, 422, "invalid_query"),
+        ({"limit": ["1", "2"]}, 422, "invalid_query"),
         ({"cursor": "nonsense"}, 400, "invalid_cursor"),
         ({"cursor": ""}, 400, "invalid_cursor"),
         ({"cursor": "OTk5OTk5OTk5OTk5OTk5OTk5OTkuMS4x"}, 400, "invalid_cursor"),

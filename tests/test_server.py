@@ -145,7 +145,7 @@ def test_a_port_that_is_taken_is_refused_before_a_database_is_started(tmp_path: 
         port = listener.getsockname()[1]
         refused = run(*POS, "serve", "--port", str(port), "--data", str(tmp_path / "data"))
     assert refused.returncode == 1
-    assert "choose another port with PORT or --port" in refused.stderr.replace("\n", " ")
+    assert "choose another port with PORT or --port" in " ".join(refused.stderr.split())
     assert not (tmp_path / "data").exists()
 
 
