@@ -19,8 +19,8 @@ MINOR_PER_UNIT: Final = 10**MONEY_PLACES
 WHOLE_QUANTITY: Final = 10**QUANTITY_PLACES
 HUNDRED_PERCENT: Final = 100 * 10**PERCENT_PLACES
 
-#: The largest amount of a bill, in minor units: so many of them fit into a sum of 64 bits that no shop gets there.
-MAX_MONEY: Final = 10**12
+#: The largest amount of a bill, in minor units: one line at the highest price and quantity. A float shows it exactly.
+MAX_MONEY: Final = 10**15
 
 # What a client's float may be away from a whole unit and still mean it: 0.1 + 0.2 is 0.30000000000000004.
 _NOISE: Final = Decimal("0.0001")
