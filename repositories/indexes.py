@@ -1,15 +1,16 @@
 """Indexes and the counter document: what must stand in the database before the first request. Idempotent."""
 
 import secrets
+from contextlib import suppress
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from pymongo import ASCENDING as UP
 from pymongo import DESCENDING as DOWN
 from pymongo import IndexModel
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import CollectionInvalid, OperationFailure, PyMongoError
 
-from repositories.database import COUNTERS, EVENTS, REQUESTS, Database
+from repositories.database import COUNTERS, EVENTS, REQUESTS, TOTALS, Database
 from repositories.errors import DatabaseRefused
 from schemas.rollups import ESTIMATES, ORDERS
 
@@ -72,6 +73,10 @@ async def prepare(database: Database, store: str, zone: ZoneInfo, event_retentio
     try:
         for collection, models in index_models(event_retention_days).items():
             await _create(database, collection, models)
+        # Made here, because the first sale would have to wait for it. Its only index is its id.
+        if TOTALS not in await database.list_collection_names():
+            with suppress(CollectionInvalid):
+                await database.create_collection(TOTALS)
         await database[COUNTERS].update_one(
             {"_id": store},
             {"$setOnInsert": {ESTIMATES: 0, ORDERS: 0, "head": 0, "epoch": secrets.token_hex(4)}},
