@@ -16,7 +16,10 @@ from app.errors import EXCEPTION_HANDLERS, ErrorGuard
 from app.settings import Settings
 from app.shutdown import Shutdown
 from endpoints.hub import Hub
+from endpoints.live import Origins
+from endpoints.ring import CAPACITY
 from endpoints.routes import ROUTES
+from endpoints.screens import Screens
 from endpoints.service import About
 from repositories.database import check_deployment, connect
 from repositories.errors import DatabaseRefused
@@ -28,7 +31,6 @@ from repositories.journal import Journal
 from repositories.orders import OrderRepository
 from repositories.pulse import Pulse
 from repositories.reports import ReportRepository
-from schemas.events import EventSchema
 from schemas.views import Views
 
 logger = logging.getLogger("pos")
@@ -49,10 +51,13 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> Starlette:
+def create_app(
+    settings: Settings, *, clock: Callable[[], datetime] = utc_now, ring_capacity: int = CAPACITY
+) -> Starlette:
     """The application of one store.
 
     :param clock: the present instant, UTC; tests bring their own.
+    :param ring_capacity: how many of the newest events the hub keeps in memory.
     """
 
     @asynccontextmanager
@@ -69,8 +74,10 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -
             estimates = EstimateRepository(database, store, journal, clock)
             orders = OrderRepository(database, store, journal, clock)
             log = EventLog(database, store)
-            hub = Hub(log, EventSchema(zone).frame)
+            hub = Hub(log, zone, ring_capacity)
+            screens = Screens(hub, settings.max_connections)
             await hub.start()
+            screens.start()
             shutdown = Shutdown()
             with shutdown.noticed():
                 yield {
@@ -83,10 +90,14 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -
                     "reports": ReportRepository(database, store),
                     "log": log,
                     "hub": hub,
+                    "screens": screens,
+                    "origins": Origins(settings.public_base_url, *settings.cors_origins),
+                    "public_base_url": settings.public_base_url,
                     "views": Views(zone),
                     "pulse": Pulse(client),
                     "shutdown": shutdown,
                 }
+            await screens.stop()
             await hub.stop()
             await journal.close()
         finally:

@@ -1,31 +1,50 @@
-"""uvicorn's HTTP protocol, with its own refusals as JSON too: the existing app resends what is not."""
+"""uvicorn's protocols, changed where the service needs it: refusals as JSON, and a short way for frames to screens."""
 
-from typing import Final
+import asyncio
+import logging
+import socket
+from asyncio.transports import BaseTransport
+from typing import Any, Final
 from uuid import uuid4
 
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
+from websockets.typing import StatusLike
 
 from app.errors import PROBLEM_JSON
+from endpoints.outlets import EXTENSION
 
 _DETAIL: Final = "The request is not valid HTTP."
+_NO_HANDSHAKE: Final = "The request is no WebSocket handshake."
+# What the kernel keeps for a screen that does not read; its own choice would go up to megabytes for each.
+_SEND_BUFFER: Final = 128 * 1024
+# How long a screen may take to hear a goodbye.
+_ABORT_SECONDS: Final = 5.0
+
+
+def _problem(status: int, code: str, title: str, detail: str, request_id: str) -> bytes:
+    return orjson.dumps(
+        {
+            "type": f"urn:pos:problem:{code}",
+            "title": title,
+            "status": status,
+            "detail": detail,
+            "code": code,
+            "instance": request_id,
+        }
+    )
 
 
 class JsonHttpProtocol(HttpToolsProtocol):
-    """Answers what is not HTTP with a problem document instead of plain text."""
+    """Answers what is not HTTP with a problem document instead of plain text: the existing app resends what is not."""
 
     def send_400_response(self, msg: str) -> None:
         request_id = uuid4().hex
-        content = orjson.dumps(
-            {
-                "type": "urn:pos:problem:invalid_http",
-                "title": "Not valid HTTP",
-                "status": 400,
-                "detail": _DETAIL,
-                "code": "invalid_http",
-                "instance": request_id,
-            }
-        )
+        content = _problem(400, "invalid_http", "Not valid HTTP", _DETAIL, request_id)
         head = (
             "HTTP/1.1 400 Bad Request\r\n"
             f"content-type: {PROBLEM_JSON}\r\n"
@@ -35,3 +54,101 @@ class JsonHttpProtocol(HttpToolsProtocol):
         )
         self.transport.write(head.encode("ascii") + content)
         self.transport.close()
+
+
+class _JsonServerProtocol(ServerProtocol):
+    """Refuses a handshake with a problem document instead of plain text."""
+
+    def reject(self, status: StatusLike, text: str) -> Response:
+        response = super().reject(status, text)
+        request_id = uuid4().hex
+        code = response.reason_phrase.lower().replace(" ", "_")
+        response.body = _problem(
+            response.status_code, code, response.reason_phrase, text.strip() or _NO_HANDSHAKE, request_id
+        )
+        for name in ("Content-Type", "Content-Length"):
+            del response.headers[name]
+        response.headers["Content-Type"] = PROBLEM_JSON
+        response.headers["Content-Length"] = str(len(response.body))
+        response.headers["X-Request-ID"] = request_id
+        return response
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """Takes whole frames beside ASGI's messages, and never waits for a screen that does not read.
+
+    It offers itself to the application as the ASGI extension `pos.frames`; see `endpoints.outlets.FrameTransport`.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.conn = _JsonServerProtocol(
+            extensions=self.conn.available_extensions,
+            max_size=self.config.ws_max_size,
+            logger=logging.getLogger("uvicorn.error"),
+        )
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        super().connection_made(transport)
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if not self.close_sent:
+            # The task that runs the application has not begun yet.
+            extensions: dict[Any, Any] = self.scope["extensions"] or {}
+            extensions[EXTENSION] = self
+
+    def write_frames(self, frames: bytes) -> None:
+        """Hands frames to the transport. They may not be compressed, nor cut.
+
+        :raises ConnectionError: the connection is closed, or closing.
+        """
+        if self.close_sent or self.disconnected or self.transport.is_closing():
+            raise ConnectionError("The WebSocket is closed.")
+        self.transport.write(frames)
+
+    async def drained(self) -> None:
+        """Waits until the transport takes more."""
+        if not self.writable.is_set():
+            await self.writable.wait()
+
+    def close_for(self, code: int, reason: str) -> None:
+        """Says goodbye; does not wait for long for an answer, nor for what stands before it to be read."""
+        if self.close_sent or self.disconnected or self.transport.is_closing():
+            return
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.stop_keepalive()
+        self.conn.send_close(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        self._abort_later()
+
+    def handle_close(self, event: Frame) -> None:
+        super().handle_close(event)
+        self._abort_later()
+
+    def handle_parser_exception(self) -> None:
+        super().handle_parser_exception()
+        self._abort_later()
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self._abort_later()
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self._abort_later()
+
+    def _abort_later(self) -> None:
+        """`close` waits for the buffer to be read, which a screen that hangs never does."""
+        if self.disconnected:
+            return
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+        self.close_timer = asyncio.get_running_loop().call_later(_ABORT_SECONDS, self.transport.abort)

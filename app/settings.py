@@ -48,6 +48,7 @@ class Settings:
     currency: str = "INR"
     cors_origins: tuple[str, ...] = ()
     event_retention_days: int = 90
+    max_connections: int = 10_000
     log_level: str = "info"
     data_dir: str = "data"
     mongod_path: str | None = None
@@ -92,6 +93,7 @@ def read_settings() -> Settings:
         currency=read("CURRENCY", "INR", _text(_has_two_decimals)).upper(),
         cors_origins=tuple(_origins(read("CORS_ORIGINS", "", _text(_are_origins)))),
         event_retention_days=read("EVENT_RETENTION_DAYS", 90, _whole(1, 3_650)),
+        max_connections=read("MAX_CONNECTIONS", 10_000, _whole(1, 1_000_000)),
         log_level=read("LOG_LEVEL", "info", _text(_is_log_level)).lower(),
         data_dir=read("DATA_DIR", "data", _text()),
         mongod_path=read("MONGOD_PATH", None, _text()),

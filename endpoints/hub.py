@@ -1,98 +1,150 @@
-"""The hub: from a committed event to every screen, in order, each once; and `/ws`, the screens' door.
+"""The hub: from a committed event to every reader, in order, each once.
 
 Two sources feed one door. The endpoint that committed an event hands it over at once; the doorbell (a change stream,
 and a poll for when it is silent) tells of events of other processes, which are then read from the log. The door opens
 strictly in `seq` order: what comes early waits, what came already is dropped.
 
-A connection is a cursor into a ring of the newest frames and one task that sends from it. Publishing never waits for
-a socket: a screen that does not read only falls behind, and is closed when the ring has passed it by.
+A reader is a cursor (`Feed`): into the ring of the newest events, or, where it lies further back, into the log.
+Publishing never waits for a reader.
 """
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+import time
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
+from zoneinfo import ZoneInfo
 
-from starlette.endpoints import WebSocketEndpoint
-from starlette.exceptions import HTTPException
-from starlette.websockets import WebSocket, WebSocketDisconnect
-
+from endpoints.ring import CAPACITY, Entry, Ring, first_of
 from repositories.errors import Unavailable
 from repositories.events import EventLog
-from schemas.events import Event
+from schemas.events import Event, frame, topics_of
+from schemas.live import Place
 
-RING: Final = 10_000
 POLL_SECONDS: Final = 1.0
-_REOPEN_SECONDS: Final = 0.5
+REPLAY_LIMIT: Final = 5_000
+#: After so long without a look at the log, what screens show may be old.
+STALE_SECONDS: Final = 10.0
 
-TOO_SLOW: Final = 4430
+_REOPEN_SECONDS: Final = 0.5
+_READ_AT_ONCE: Final = 500
+_READ_TOGETHER: Final = 4
+_LOW_SECONDS: Final = 60.0
+_WAKE_AT_ONCE: Final = 256
+
+EXPIRED, OTHER_LOG, AHEAD, TOO_FAR = "expired", "other_log", "ahead", "too_far"
 
 logger = logging.getLogger("pos.hub")
 
 
-@dataclass(slots=True)
-class _Entry:
-    """An event in the ring; its frame is made once, for the first screen that is sent it."""
+@dataclass(frozen=True, slots=True)
+class HubStatus:
+    """How the hub stands. lag: events that are known to be committed and are not published here yet. doorbell_age:
+    seconds since the change stream last gave a sign of life; looked: seconds since the log's head was last known."""
 
-    event: Event
-    frame: str | None = None
+    epoch: str
+    head: int
+    low: int
+    lag: int
+    doorbell_age: float
+    looked: float
+
+    @property
+    def is_stale(self) -> bool:
+        return self.looked > STALE_SECONDS
 
 
-class Screen(Protocol):
-    """What the hub needs of a WebSocket."""
+class Feed:
+    """One reader's place in the log.
 
-    async def send_text(self, data: str) -> None: ...
+    topics: those that it wants, None for all. cursor: the seq up to which it has taken everything. bell: set when there
+    may be more. lost: why it was moved to the head without having had all before it, for the reader to tell and clear.
+    """
 
-    async def close(self, code: int = ..., reason: str | None = ...) -> None: ...
+    __slots__ = ("bell", "cursor", "lost", "topics")
 
-
-class Connection:
-    """One screen: how far it has been sent, and how to send it more."""
-
-    def __init__(self, screen: Screen, cursor: int) -> None:
-        self.screen = screen
+    def __init__(self, cursor: int, topics: frozenset[str] | None = None) -> None:
         self.cursor = cursor
-        self.more = asyncio.Event()
-        self.writer: asyncio.Task[None] | None = None
+        self.topics = topics
+        self.bell = asyncio.Event()
+        self.lost: str | None = None
+
+    def wants(self, entry: Entry) -> bool:
+        return self.topics is None or not self.topics.isdisjoint(entry.topics)
 
 
 class Hub:
     """The hub of one process.
 
-    :param frame: turns an event into the text that is sent.
+    :param zone: of the times that screens show.
+    :param capacity: how many of the newest events are kept in memory.
     """
 
-    def __init__(self, log: EventLog, frame: Callable[[Event], str]) -> None:
+    def __init__(self, log: EventLog, zone: ZoneInfo, capacity: int = CAPACITY) -> None:
         self._log = log
-        self._frame = frame
+        self._zone = zone
         self._epoch = ""
-        self._seq = 0
+        self._known_head = 0
+        self._low = 1
         self._early: dict[int, Event] = {}
-        self._ring: deque[_Entry] = deque(maxlen=RING)
-        self._connections: set[Connection] = set()
+        self.ring = Ring(capacity)
+        self._preload = min(capacity, REPLAY_LIMIT)
+        self._feeds: set[Feed] = set()
         self._bell = asyncio.Event()
+        self._published = asyncio.Event()
+        self._reading = asyncio.Semaphore(_READ_TOGETHER)
         self._tasks: list[asyncio.Task[None]] = []
+        self._rung_at = self._looked_at = time.monotonic()
 
     @property
-    def connected_clients(self) -> int:
-        return len(self._connections)
+    def head(self) -> int:
+        """The seq of the newest event that was published here."""
+        return self.ring.last
+
+    @property
+    def readers(self) -> int:
+        return len(self._feeds)
+
+    @property
+    def here(self) -> Place:
+        return Place(self.head, self._epoch)
+
+    @property
+    def status(self) -> HubStatus:
+        now = time.monotonic()
+        return HubStatus(
+            self._epoch,
+            self.head,
+            self._low,
+            max(0, self._known_head - self.head),
+            now - self._rung_at,
+            now - self._looked_at,
+        )
 
     async def start(self) -> None:
-        """Takes its place at the head of the log; from here on it misses nothing.
+        """Takes its place at the head of the log, with the newest events in memory; from here on it misses nothing.
 
         :raises Unavailable: the database is away.
         """
-        self._epoch, self._seq = await self._log.head()
-        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._follow())]
+        self._epoch, head = await self._log.head()
+        await self._look_for_low()
+        self.ring.start_after(max(0, head - self._preload, self._low - 1))
+        while events := await self._log.after(self.head):
+            if events[0]["seq"] > self.head + 1:
+                self.ring.start_after(events[0]["seq"] - 1)
+            self._append(events)
+        self._known_head = self.head
+        self._looked_at = time.monotonic()
+        self._tasks = [
+            asyncio.create_task(work) for work in (self._listen(), self._follow(), self._wake(), self._watch_low())
+        ]
 
     async def stop(self) -> None:
-        """Ends the hub's own tasks and those of the connections that are left."""
-        writers = [connection.writer for connection in self._connections if connection.writer]
-        for task in (*self._tasks, *writers):
+        """Ends the hub's own tasks."""
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, *writers, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def notify(self, events: Sequence[Event]) -> None:
         """Events that this process has committed. Never waits."""
@@ -102,60 +154,98 @@ class Hub:
         if self._early:
             self._bell.set()
 
-    def join(self, screen: Screen) -> Connection:
-        """A screen that gets every event from now on."""
-        connection = Connection(screen, self._seq)
-        connection.writer = asyncio.create_task(self._write(connection))
-        self._connections.add(connection)
-        return connection
+    def subscribe(self, topics: frozenset[str] | None = None) -> Feed:
+        """A reader of every event from now on. It is woken until it unsubscribes."""
+        feed = Feed(self.head, topics)
+        self._feeds.add(feed)
+        return feed
 
-    def leave(self, connection: Connection) -> None:
-        self._connections.discard(connection)
-        if connection.writer is not None:
-            connection.writer.cancel()
+    def unsubscribe(self, feed: Feed) -> None:
+        self._feeds.discard(feed)
+
+    def why_not_from(self, place: Place) -> str | None:
+        """Why not everything since a place can be replayed; None where it can."""
+        if place.epoch not in (None, self._epoch):
+            return OTHER_LOG
+        if place.seq > max(self.head, self._known_head):
+            return AHEAD
+        if not self.ring.reaches(place.seq) and place.seq < self._low - 1:
+            return EXPIRED
+        return TOO_FAR if self.head - place.seq > REPLAY_LIMIT else None
+
+    async def take(self, feed: Feed, most: int, most_bytes: int) -> list[Entry]:
+        """What a reader wants of the next events, up to `most` of them; moves its cursor past all that it has seen.
+
+        An empty list may mean that it has everything (then its cursor is at the head), or that nothing was for it.
+
+        :raises Unavailable: it lies further back than the ring, and the database is away.
+        """
+        if self.ring.reaches(feed.cursor):
+            entries = self.ring.after(feed.cursor, most, most_bytes)
+        else:
+            entries = first_of(await self._read(feed.cursor), most, most_bytes)
+            if not entries or entries[0].seq != feed.cursor + 1:
+                feed.lost = EXPIRED
+                feed.cursor = self.head
+                return []
+        if entries:
+            feed.cursor = entries[-1].seq
+        return [entry for entry in entries if feed.wants(entry)]
+
+    async def since(self, place: Place, most: int) -> list[Entry]:
+        """Up to `most` events after a place, from memory where it reaches back so far.
+
+        :raises Unavailable: the database is away.
+        """
+        if self.ring.reaches(place.seq):
+            return self.ring.after(place.seq, most, self.ring.bytes_after(place.seq))
+        return await self._read(place.seq, most)
+
+    async def _read(self, seq: int, most: int = _READ_AT_ONCE) -> list[Entry]:
+        # Few at a time: a crowd that comes back after a long cut must not take the database from those who sell.
+        async with self._reading:
+            return [self._entry(event) for event in await self._log.after(seq, most)]
+
+    def _entry(self, event: Event) -> Entry:
+        return Entry(event["seq"], topics_of(event), frame(event, self._zone))
+
+    def _append(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self.ring.append(self._entry(event))
 
     def _open_door(self) -> None:
         """Publishes what is next in order, as far as it goes."""
-        published = False
-        while (event := self._early.pop(self._seq + 1, None)) is not None:
-            self._seq += 1
-            self._ring.append(_Entry(event))
-            published = True
-        if self._early and min(self._early) <= self._seq:
-            self._early = {seq: event for seq, event in self._early.items() if seq > self._seq}
-        if published:
-            for connection in self._connections:
-                connection.more.set()
+        before = self.head
+        while (event := self._early.pop(self.head + 1, None)) is not None:
+            self._append([event])
+        if self._early and min(self._early) <= self.head:
+            self._early = {seq: event for seq, event in self._early.items() if seq > self.head}
+        self._known_head = max(self._known_head, self.head, *self._early)
+        if self.head > before:
+            self._published.set()
 
-    async def _write(self, connection: Connection) -> None:
-        """Sends a connection what the ring holds beyond its cursor, for as long as it lasts."""
-        try:
-            while True:
-                while connection.cursor < self._seq:
-                    place = len(self._ring) - (self._seq - connection.cursor)
-                    if place < 0:
-                        await connection.screen.close(TOO_SLOW, "too slow")
-                        return
-                    entry = self._ring[place]
-                    if entry.frame is None:
-                        entry.frame = self._frame(entry.event)
-                    connection.cursor += 1
-                    await connection.screen.send_text(entry.frame)
-                connection.more.clear()
-                await connection.more.wait()
-        except (WebSocketDisconnect, RuntimeError, OSError):
-            # The screen has gone; its endpoint hears of it too, and leaves.
-            self._connections.discard(connection)
+    async def _wake(self) -> None:
+        """Wakes the readers after each publication, a few at a time, so that a sale need not wait for thousands."""
+        while True:
+            await self._published.wait()
+            self._published.clear()
+            for number, feed in enumerate(tuple(self._feeds), start=1):
+                feed.bell.set()
+                if number % _WAKE_AT_ONCE == 0:
+                    await asyncio.sleep(0)
 
     async def _listen(self) -> None:
         """Rings the bell when the log grows beyond what was published here."""
         while True:
             try:
                 async for head in self._log.rings():
-                    if head > self._seq:
+                    self._rung_at = time.monotonic()
+                    if head is not None and head > self.head:
+                        self._known_head = max(self._known_head, head)
                         self._bell.set()
-            except Unavailable:
-                logger.warning("The doorbell fell silent; opening it again.")
+            except Unavailable as error:
+                logger.warning("The doorbell fell silent; opening it again. %s", error.__cause__ or error)
+            # What was missed meanwhile is read as a range, so no token of the stream has to be remembered.
             self._bell.set()
             await asyncio.sleep(_REOPEN_SECONDS)
 
@@ -169,50 +259,49 @@ class Hub:
                     await self._catch_up()
             except Unavailable:
                 await asyncio.sleep(_REOPEN_SECONDS)
+                self._bell.set()
 
     async def _has_grown(self) -> bool:
         epoch, head = await self._log.head()
+        self._looked_at = time.monotonic()
         if epoch != self._epoch:
             logger.warning("The event log is another one than before; following it from its head.")
-            self._epoch, self._seq = epoch, head
-            self._early.clear()
-            self._ring.clear()
-            for connection in self._connections:
-                connection.cursor = head
-        return head > self._seq
+            self._epoch = epoch
+            await self._look_for_low()
+            self._start_over(head, OTHER_LOG)
+        self._known_head = head
+        return head > self.head
 
     async def _catch_up(self) -> None:
-        while events := await self._log.after(self._seq):
-            if events[0]["seq"] > self._seq + 1:
+        while events := await self._log.after(self.head):
+            if events[0]["seq"] > self.head + 1:
                 # Only retention removes events, and only long after everyone has seen them.
-                logger.warning("Events %d to %d are gone.", self._seq + 1, events[0]["seq"] - 1)
-                self._seq = events[0]["seq"] - 1
+                logger.warning("Events %d to %d are gone.", self.head + 1, events[0]["seq"] - 1)
+                self._start_over(events[0]["seq"] - 1, EXPIRED)
             for event in events:
                 self._early[event["seq"]] = event
             self._open_door()
+        self._looked_at = time.monotonic()
 
+    def _start_over(self, seq: int, reason: str) -> None:
+        """Goes on after `seq`, with nothing in memory; whoever stood elsewhere has lost something."""
+        self.ring.start_after(seq)
+        self._early.clear()
+        for feed in self._feeds:
+            feed.lost, feed.cursor = reason, seq
+            feed.bell.set()
 
-class LiveUpdates(WebSocketEndpoint):
-    """`/ws`. A client that just opens it gets every event from now on, and `pong` for `ping`; all else is ignored."""
+    async def _watch_low(self) -> None:
+        while True:
+            await asyncio.sleep(_LOW_SECONDS)
+            try:
+                await self._look_for_low()
+            except Unavailable:
+                logger.info("The oldest event could not be looked for.")
 
-    connection: Connection | None = None
-
-    async def on_connect(self, websocket: WebSocket) -> None:
-        await websocket.accept()
-        self.connection = websocket.state.hub.join(websocket)
-
-    async def on_receive(self, websocket: WebSocket, data: Any) -> None:
-        if data == "ping":
-            await websocket.send_text("pong")
-
-    async def on_disconnect(self, websocket: WebSocket, close_code: int) -> None:
-        if self.connection is not None:
-            websocket.state.hub.leave(self.connection)
-
-
-async def no_such_socket(_: WebSocket) -> None:
-    """Any other address: refused before the handshake, with a 404 like that of a page."""
-    raise HTTPException(404)
+    async def _look_for_low(self) -> None:
+        oldest = await self._log.low()
+        self._low = (await self._log.head()).seq + 1 if oldest is None else oldest
 
 
 async def _within(seconds: float, awaited: Awaitable[Any]) -> bool:

@@ -2,8 +2,8 @@
 
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from endpoints import estimates, orders, reports, service
-from endpoints.hub import LiveUpdates, no_such_socket
+from endpoints import estimates, events, orders, reports, service
+from endpoints.live import LiveUpdates, no_such_socket
 
 ROUTES: list[BaseRoute] = [
     Route("/", service.Welcome),
@@ -34,6 +34,9 @@ ROUTES: list[BaseRoute] = [
     Route("/api/reports/staff-performance", reports.StaffPerformance),
     Route("/api/reports/estimates-only", reports.EstimatesOnly),
     Route("/api/reports/orders-only", reports.OrdersOnly),
+    Route("/api/events", events.Events),
+    Route("/api/events/stream", events.EventStream),
+    Route("/asyncapi.json", events.AsyncApi),
     WebSocketRoute("/ws", LiveUpdates),
     WebSocketRoute("/{path:path}", no_such_socket),
 ]

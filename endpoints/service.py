@@ -94,9 +94,26 @@ class Readiness(HTTPEndpoint):
             raise Unavailable("The service is shutting down.")
         if await request.state.pulse.latency_ms() is None:
             raise Unavailable
+        if request.state.hub.status.is_stale:
+            raise Unavailable("Live updates do not follow the event log just now.")
         return answer({"status": "ready"}, headers=NO_STORE)
 
 
 class WebSocketStatus(HTTPEndpoint):
+    """How the hub of this process stands: `active`, or `degraded` while it cannot follow the log."""
+
     async def get(self, request: Request) -> Response:
-        return answer({"connected_clients": request.state.hub.connected_clients, "status": "active"}, headers=NO_STORE)
+        status = request.state.hub.status
+        return answer(
+            {
+                "connected_clients": len(request.state.screens),
+                "status": "degraded" if status.is_stale else "active",
+                "epoch": status.epoch,
+                "head": status.head,
+                "low": status.low,
+                "lag": status.lag,
+                "doorbell_age_seconds": round(status.doorbell_age, 3),
+                "looked_seconds_ago": round(status.looked, 3),
+            },
+            headers=NO_STORE,
+        )

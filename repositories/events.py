@@ -44,8 +44,18 @@ class EventLog:
             found = self._database[EVENTS].find({"store": self._store, "seq": {"$gt": seq}}, {"_id": 0})
             return await found.sort("seq", 1).limit(limit).to_list(limit)
 
-    async def rings(self) -> AsyncIterator[int]:
-        """Yields the new head of the log whenever any process has committed.
+    async def low(self) -> int | None:
+        """The seq of the oldest event that is kept, or None where there is none.
+
+        :raises Unavailable: the database is away.
+        """
+        with translated():
+            oldest = await self._database[EVENTS].find({"store": self._store}, {"seq": 1}).sort("seq", 1).to_list(1)
+        return oldest[0]["seq"] if oldest else None
+
+    async def rings(self) -> AsyncIterator[int | None]:
+        """Yields the new head of the log whenever any process has committed, and None at least every two seconds
+        while the stream lives.
 
         It watches the counters, which every group of changes raises once, and not the events, of which there are many
         more. It remembers nothing: after a break it starts anew "now", and the reader catches up by `after`.
@@ -60,5 +70,4 @@ class EventLog:
             async with self._database[COUNTERS].watch(pipeline, max_await_time_ms=1_000) as stream:
                 while stream.alive:
                     change = await stream.try_next()
-                    if change is not None:
-                        yield change["updateDescription"]["updatedFields"]["head"]
+                    yield None if change is None else change["updateDescription"]["updatedFields"]["head"]

@@ -1,19 +1,22 @@
-"""What changed, as it is stored in the event log and as a plain WebSocket client receives it."""
+"""What changed: as it is stored in the event log, and as screens receive it."""
 
-from typing import Any
+from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import orjson
-from marshmallow import fields, post_dump
 
-from schemas.documents import ConversionReceipt, EstimateReceipt
-from schemas.fields import Number, ShopTime, ZonedSchema
+from schemas.calendar import shop_time
+from schemas.money import to_json
+from schemas.numbers import format_number
 from schemas.rollups import ESTIMATES, ORDERS
 from schemas.statuses import CONVERTED, PENDING
 
 Event = dict[str, Any]
 
 CREATE, UPDATE, DELETE, CONVERT = "create", "update", "delete", "convert_to_order"
-TYPES = {ESTIMATES: "estimate", ORDERS: "order"}
+ACTIONS: Final = (CREATE, UPDATE, DELETE, CONVERT)
+TYPES: Final = {ESTIMATES: "estimate", ORDERS: "order"}
+KINDS: Final = {name: kind for kind, name in TYPES.items()}
 
 
 def digest(kind: str, document: dict[str, Any]) -> dict[str, Any]:
@@ -29,45 +32,57 @@ def digest(kind: str, document: dict[str, Any]) -> dict[str, Any]:
     return short
 
 
-class EstimateData(EstimateReceipt):
-    sale_by = fields.String()
-    status = fields.String()
-    version = fields.Integer()
+def topics_of(event: Event) -> frozenset[str]:
+    """What one can subscribe to to hear of an event: `estimates`, `orders`, `estimates/<id>`, `orders/<id>`.
+
+    A conversion belongs to the estimate and to the order that it makes.
+    """
+    kind = KINDS[event["type"]]
+    topics = {kind, f"{kind}/{event['id']}"}
+    if event["action"] == CONVERT:
+        topics |= {ORDERS, f"{ORDERS}/{event['order_id']}"}
+    return frozenset(topics)
 
 
-class OrderData(ConversionReceipt):
-    sale_by = fields.String()
-    status = fields.String()
-    version = fields.Integer()
+def frame(event: Event, zone: ZoneInfo) -> bytes:
+    """An event as a screen receives it: type, action, id, data, seq, at, as JSON; order_id and order_number where an
+    estimate became an order. The existing app casts these two to strings, so they are left out rather than null.
+
+    Written by hand, not by a schema: it stands between each commit and every screen, and takes a fifth of the time.
+    """
+    shown = {
+        "type": event["type"],
+        "action": event["action"],
+        "id": event["id"],
+        "data": _data(event, zone),
+    }
+    if event["action"] == CONVERT:
+        shown["order_id"] = event["order_id"]
+        shown["order_number"] = format_number(event["order_number"])
+    shown["seq"] = event["seq"]
+    shown["at"] = shop_time(event["at"], zone)
+    return orjson.dumps(shown)
 
 
-class EventSchema(ZonedSchema):
-    """One text frame: type, action, id, data, seq, at; order_id and order_number where an estimate became an order."""
-
-    type = fields.String()
-    action = fields.String()
-    id = fields.String()
-    data = fields.Method("get_data")
-    order_id = fields.String()
-    order_number = Number()
-    seq = fields.Integer()
-    at = ShopTime()
-
-    def __init__(self, zone: Any, **kwargs: Any) -> None:
-        super().__init__(zone, **kwargs)
-        self._estimate = EstimateData(zone)
-        self._order = OrderData(zone)
-
-    def get_data(self, event: Event) -> dict[str, Any]:
-        is_estimate = event["type"] == TYPES[ESTIMATES] and event["action"] != CONVERT
-        dumped: dict[str, Any] = (self._estimate if is_estimate else self._order).dump(event["data"])
-        return {key: value for key, value in dumped.items() if value is not None}
-
-    @post_dump
-    def strings_only(self, frame: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        """The existing app casts order_id and order_number to strings, so they are left out rather than null."""
-        return {key: value for key, value in frame.items() if value is not None}
-
-    def frame(self, event: Event) -> str:
-        """The event as the JSON text of one WebSocket frame."""
-        return orjson.dumps(self.dump(event)).decode()
+def _data(event: Event, zone: ZoneInfo) -> dict[str, Any]:
+    digest = event["data"]
+    if event["type"] == TYPES[ESTIMATES] and event["action"] != CONVERT:
+        data = {"estimate_id": digest["_id"], "estimate_number": format_number(digest["number"])}
+    else:
+        data = {
+            "order_id": digest["_id"],
+            "sale_number": format_number(digest["number"]),
+            "amount_paid": to_json(digest["amount_paid"]),
+            "payment_mode": digest["payment_mode"],
+        }
+        if digest["estimate_id"] is not None:
+            data["estimate_id"] = digest["estimate_id"]
+            data["estimate_number"] = format_number(digest["estimate_number"])
+    return data | {
+        "customer_name": digest["customer_name"],
+        "total": to_json(digest["total"]),
+        "created_at": shop_time(digest["created_at"], zone),
+        "sale_by": digest["sale_by"],
+        "status": digest["status"],
+        "version": digest["version"],
+    }

@@ -1,125 +1,204 @@
-"""The hub's door: in order, each once, whichever way an event comes; and across processes."""
+"""The hub's door: in order, each once, whichever way an event comes; its memory; and across processes."""
 
 import asyncio
 import json
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from endpoints.hub import RING, TOO_SLOW, Hub
+import pytest
+
+from endpoints.hub import AHEAD, EXPIRED, OTHER_LOG, REPLAY_LIMIT, TOO_FAR, Feed, Hub
+from endpoints.ring import Entry, Ring
 from repositories.events import Head
+from schemas.live import Place
 from tests.shop import OpenShop, Shop
 
 Json = dict[str, Any]
+KOLKATA = ZoneInfo("Asia/Kolkata")
 
 
 class Log:
     """An event log in memory, whose doorbell never rings: what the hub reads by itself when it notices a gap."""
 
     def __init__(self, head: int = 0) -> None:
+        self.epoch = "e1"
         self.events: list[Json] = [an_event(seq) for seq in range(1, head + 1)]
+        self.reads = 0
 
     async def head(self) -> Head:
-        return Head("epoch", len(self.events))
+        return Head(self.epoch, self.events[-1]["seq"] if self.events else 0)
+
+    async def low(self) -> int | None:
+        return self.events[0]["seq"] if self.events else None
 
     async def after(self, seq: int, limit: int = 1_000) -> list[Json]:
-        return self.events[seq : seq + limit]
+        self.reads += 1
+        return [event for event in self.events if event["seq"] > seq][:limit]
 
     async def rings(self) -> Any:
         await asyncio.Event().wait()
         yield 0
 
 
-class Screen:
-    """A WebSocket that keeps what it is sent; `stuck` ones never take anything."""
-
-    def __init__(self, *, stuck: bool = False) -> None:
-        self.received: list[int] = []
-        self.closed: int | None = None
-        self.free = asyncio.Event()
-        if not stuck:
-            self.free.set()
-
-    async def send_text(self, data: str) -> None:
-        await self.free.wait()
-        self.received.append(int(data))
-
-    async def close(self, code: int = 1000, reason: str | None = None) -> None:
-        self.closed = code
-
-    async def has(self, count: int) -> list[int]:
-        async with asyncio.timeout(10):
-            while len(self.received) < count:
-                await asyncio.sleep(0.001)
-        return self.received
-
-
 def an_event(seq: int) -> Json:
-    return {"seq": seq, "at": datetime(2026, 1, 1, tzinfo=UTC)}
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    names = {"customer_name": "Asha", "sale_by": "Ravi", "status": "Pending"}
+    data = {"_id": f"EST-{seq}", "number": seq, "total": 100, "created_at": now, "version": 1, **names}
+    return {"type": "estimate", "action": "create", "id": f"EST-{seq}", "data": data, "seq": seq, "at": now}
 
 
-def hub_of(log: Any) -> Hub:
-    return Hub(log, lambda event: str(event["seq"]))
+def hub_of(log: Any, **options: Any) -> Hub:
+    return Hub(log, KOLKATA, **options)
+
+
+async def taken(hub: Hub, feed: Feed, count: int) -> list[int]:
+    """The seqs of the next `count` events that a reader takes."""
+    seqs: list[int] = []
+    async with asyncio.timeout(10):
+        while len(seqs) < count:
+            feed.bell.clear()
+            entries = await hub.take(feed, 100, 60_000)
+            seqs += [entry.seq for entry in entries]
+            if not entries:
+                await feed.bell.wait()
+    return seqs
 
 
 async def test_events_that_come_out_of_order_are_delivered_in_order_and_once() -> None:
     log = Log()
-    hub, screen = hub_of(log), Screen()
+    hub = hub_of(log)
     await hub.start()
-    hub.join(screen)
+    feed = hub.subscribe()
     log.events = [an_event(seq) for seq in range(1, 6)]
     for seq in (2, 3, 1, 3, 5, 4, 1, 5):
         hub.notify([an_event(seq)])
-    assert await screen.has(5) == [1, 2, 3, 4, 5]
+    assert await taken(hub, feed, 5) == [1, 2, 3, 4, 5]
+    assert await hub.take(feed, 100, 60_000) == []
     await hub.stop()
 
 
 async def test_a_gap_is_read_from_the_log() -> None:
     log = Log(head=10)
-    hub, screen = hub_of(log), Screen()
+    hub = hub_of(log)
     await hub.start()
-    hub.join(screen)
+    feed = hub.subscribe()
     log.events = [an_event(seq) for seq in range(1, 3_001)]
     hub.notify([an_event(3_000)])
-    assert await screen.has(2_990) == list(range(11, 3_001))
+    assert await taken(hub, feed, 2_990) == list(range(11, 3_001))
     await hub.stop()
 
 
 async def test_a_silent_doorbell_is_covered_by_a_look_at_the_head() -> None:
     log = Log()
-    hub, screen = hub_of(log), Screen()
+    hub = hub_of(log)
     await hub.start()
-    hub.join(screen)
+    feed = hub.subscribe()
     log.events = [an_event(1)]
-    assert await screen.has(1) == [1]
+    assert await taken(hub, feed, 1) == [1]
     await hub.stop()
 
 
-async def test_a_screen_gets_nothing_from_before_it_came() -> None:
-    hub, screen = hub_of(Log(head=7)), Screen()
+async def test_a_reader_gets_nothing_from_before_it_came() -> None:
+    hub = hub_of(Log(head=7))
     await hub.start()
-    hub.join(screen)
+    feed = hub.subscribe()
     hub.notify([an_event(8)])
-    assert await screen.has(1) == [8]
+    assert await taken(hub, feed, 1) == [8]
     await hub.stop()
 
 
-async def test_a_stuck_screen_delays_nobody_and_is_closed_when_it_has_fallen_too_far_behind() -> None:
-    hub, stuck, quick = hub_of(Log()), Screen(stuck=True), Screen()
+async def test_what_lies_in_memory_needs_no_database() -> None:
+    log = Log(head=REPLAY_LIMIT + 100)
+    hub = hub_of(log)
     await hub.start()
-    hub.join(stuck)
-    hub.join(quick)
-    for seq in range(1, RING + 3):
-        hub.notify([an_event(seq)])
-        if seq % 1_000 == 0:
-            await quick.has(seq)
-    assert await quick.has(RING + 2) == list(range(1, RING + 3))
-    assert stuck.received == []
-    stuck.free.set()
-    async with asyncio.timeout(5):
-        while stuck.closed is None:
-            await asyncio.sleep(0.001)
-    assert stuck.closed == TOO_SLOW
+    reads = log.reads
+    for behind in (1, 50, REPLAY_LIMIT):
+        feed = hub.subscribe()
+        feed.cursor = hub.head - behind
+        assert await taken(hub, feed, behind) == list(range(hub.head - behind + 1, hub.head + 1))
+    assert log.reads == reads
     await hub.stop()
+
+
+@pytest.mark.parametrize("capacity", [1, 7, 40])
+async def test_a_reader_may_begin_anywhere_around_the_end_of_memory(capacity: int) -> None:
+    hub = hub_of(Log(head=50), capacity=capacity)
+    await hub.start()
+    for since in range(51):
+        assert hub.why_not_from(Place(since)) is None
+        feed = hub.subscribe()
+        feed.cursor = since
+        assert await taken(hub, feed, 50 - since) == list(range(since + 1, 51))
+    await hub.stop()
+
+
+async def test_a_place_that_cannot_be_replayed_from_is_named() -> None:
+    log = Log(head=REPLAY_LIMIT + 300)
+    log.events = log.events[100:]
+    hub = hub_of(log, capacity=10)
+    await hub.start()
+    low, head = 101, hub.head
+    reasons = {
+        Place(head): None,
+        Place(head, "e1"): None,
+        Place(head, "e2"): OTHER_LOG,
+        Place(head + 1): AHEAD,
+        Place(head - REPLAY_LIMIT): None,
+        Place(head - REPLAY_LIMIT - 1): TOO_FAR,
+        Place(low - 1): TOO_FAR,
+        Place(low - 2): EXPIRED,
+    }
+    assert {place: hub.why_not_from(place) for place in reasons} == reasons
+    await hub.stop()
+
+
+async def test_events_that_retention_has_taken_are_told_as_lost() -> None:
+    log = Log(head=50)
+    hub = hub_of(log, capacity=10)
+    await hub.start()
+    feed = hub.subscribe()
+    feed.cursor = 5
+    log.events = log.events[20:]
+    assert await hub.take(feed, 100, 60_000) == []
+    assert (feed.lost, feed.cursor) == (EXPIRED, 50)
+    await hub.stop()
+
+
+async def test_another_log_under_the_same_name_is_noticed() -> None:
+    log = Log(head=50)
+    hub = hub_of(log)
+    await hub.start()
+    feed = hub.subscribe()
+    log.epoch, log.events = "e2", [an_event(1)]
+    async with asyncio.timeout(10):
+        await feed.bell.wait()
+    assert (feed.lost, feed.cursor) == (OTHER_LOG, 1)
+    assert hub.here == Place(1, "e2")
+    hub.notify([an_event(2)])
+    assert await taken(hub, feed, 1) == [2]
+    await hub.stop()
+
+
+def entry(seq: int, size: int = 10) -> Entry:
+    return Entry(seq, frozenset(), b"x" * size)
+
+
+def test_the_ring_keeps_the_newest_and_no_more_than_it_may() -> None:
+    ring = Ring(capacity=5, max_bytes=100)
+    for seq in range(1, 9):
+        ring.append(entry(seq))
+    assert (ring.first, ring.last) == (4, 8)
+    assert (ring.reaches(3), ring.reaches(2)) == (True, False)
+    assert [each.seq for each in ring.after(5, 100, 1_000)] == [6, 7, 8]
+    assert [each.seq for each in ring.after(3, 2, 1_000)] == [4, 5]
+    assert [each.seq for each in ring.after(3, 100, 25)] == [4, 5]
+    assert [each.seq for each in ring.after(3, 100, 1)] == [4]
+    assert [ring.bytes_after(seq) for seq in (3, 6, 8, 9)] == [50, 20, 0, 0]
+    ring.append(entry(9, 75))
+    assert (ring.first, ring.last) == (7, 9)
+    ring.append(entry(10, 500))
+    assert (ring.first, ring.last, ring.bytes_after(9)) == (10, 10, 500)
 
 
 async def test_what_one_process_commits_is_heard_through_another_at_once(open_shop: OpenShop) -> None:

@@ -9,6 +9,7 @@ from app.settings import InvalidSettings, Settings, read_settings
 NAMES = (
     *("MONGODB_URL", "DATABASE_NAME", "PUBLIC_BASE_URL", "HOST", "PORT", "WEB_CONCURRENCY", "STORE_ID", "TIMEZONE"),
     *("CURRENCY", "CORS_ORIGINS", "EVENT_RETENTION_DAYS", "LOG_LEVEL", "DATA_DIR", "MONGOD_PATH", "ALLOW_LOCAL_MONGOD"),
+    "MAX_CONNECTIONS",
 )
 
 

@@ -123,7 +123,8 @@ async def test_every_screen_hears_every_change_in_order(shop: Shop) -> None:
 
 async def test_a_screen_that_leaves_is_forgotten(shop: Shop) -> None:
     async with shop.listen():
-        assert (await shop.get("/api/websocket/status")) == {"connected_clients": 1, "status": "active"}
+        status = await shop.get("/api/websocket/status")
+        assert (status["connected_clients"], status["status"]) == (1, "active")
     async with asyncio.timeout(5):
         while (await shop.get("/api/websocket/status"))["connected_clients"]:
             await asyncio.sleep(0.01)

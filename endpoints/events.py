@@ -1,0 +1,156 @@
+"""The event log over HTTP: a page of it, and a stream of Server-Sent Events."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import orjson
+from marshmallow import EXCLUDE, Schema, fields
+from starlette.endpoints import HTTPEndpoint
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from endpoints.hub import Feed, Hub
+from endpoints.live import wanted_by
+from endpoints.requests import read_query
+from endpoints.responses import JSON, answer
+from repositories.errors import Unavailable
+from schemas.asyncapi import document
+from schemas.errors import ShopError
+from schemas.fields import WholeNumber
+from schemas.live import Place, Subscription, read_since, read_topics
+
+NO_STORE: Final = {"Cache-Control": "no-store"}
+MAX_LIMIT: Final = 1_000
+_DEFAULT_LIMIT: Final = 100
+_AT_ONCE: Final = 100
+_CHUNK_BYTES: Final = 60_000
+# Routers cut connections that are idle for 55 s.
+_COMMENT_SECONDS: Final = 15.0
+# How soon a stream notices that the server stops.
+_WAKE_SECONDS: Final = 0.5
+_RETRY_MS: Final = 2_000
+
+
+class EventsGone(ShopError):
+    """The events that were asked for cannot be had whole; load anew, and go on from `head`."""
+
+    status, code, title = 410, "events_gone", "These events are gone"
+
+
+class EventsQuery(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+    since = fields.String()
+    topics = fields.String()
+    limit = WholeNumber(1, MAX_LIMIT, load_default=_DEFAULT_LIMIT)
+
+
+QUERY: Final = EventsQuery()
+
+
+class Events(HTTPEndpoint):
+    """`GET /api/events`: up to `limit` events after `since`, those of `topics`; `next` is where to go on."""
+
+    async def get(self, request: Request) -> Response:
+        query: dict[str, Any] = read_query(request, QUERY)
+        hub: Hub = request.state.hub
+        topics = read_topics(query.get("topics"))
+        place = read_since(query.get("since")) or Place(hub.status.low - 1)
+        reason = hub.why_not_from(place)
+        # A page is read from wherever it is, so it may lie far back.
+        if reason not in (None, "too_far"):
+            raise gone(hub, str(reason))
+        entries = await hub.since(place, query["limit"])
+        if entries and entries[0].seq != place.seq + 1:
+            raise gone(hub, "expired")
+        passed = entries[-1].seq if entries else place.seq
+        shown = [entry.text.json for entry in entries if topics is None or topics & entry.topics]
+        status = hub.status
+        head = {"epoch": status.epoch, "head": max(status.head, passed), "low": status.low, "next": passed}
+        content = b'%s,"events":[%s]}' % (orjson.dumps(head)[:-1], b",".join(shown))
+        return Response(content, headers=NO_STORE, media_type=JSON)
+
+
+class EventStream(HTTPEndpoint):
+    """`GET /api/events/stream`: Server-Sent Events, from now on or from `Last-Event-ID` (or `?since=`)."""
+
+    async def get(self, request: Request) -> Response:
+        wanted = wanted_by(request.query_params) or Subscription()
+        place = read_since(request.headers.get("last-event-id") or None) or wanted.since
+        if request.state.screens.is_full:
+            raise Unavailable("Too many screens are connected. Please try again later.")
+        frames = _stream(request, wanted.topics, place)
+        headers = {**NO_STORE, "X-Accel-Buffering": "no"}
+        return StreamingResponse(frames, headers=headers, media_type="text/event-stream")
+
+
+async def _stream(request: Request, topics: frozenset[str] | None, place: Place | None) -> AsyncIterator[bytes]:
+    hub: Hub = request.state.hub
+    feed = hub.subscribe(topics)
+    try:
+        yield b"retry: %d\n\n" % _RETRY_MS
+        if place is not None:
+            feed.lost = hub.why_not_from(place)
+            feed.cursor = hub.head if feed.lost else place.seq
+        async for chunk in _chunks(request, hub, feed):
+            yield chunk
+    finally:
+        hub.unsubscribe(feed)
+
+
+async def _chunks(request: Request, hub: Hub, feed: Feed) -> AsyncIterator[bytes]:
+    told = feed.cursor
+    silent_since = asyncio.get_running_loop().time()
+    while not request.state.shutdown.has_begun:
+        feed.bell.clear()
+        chunk = b""
+        if feed.lost is not None:
+            reason, feed.lost = feed.lost, None
+            chunk = _event(hub, hub.head, orjson.dumps({"reason": reason, "head": hub.head}), b"reset")
+            feed.cursor = told = hub.head
+        elif feed.cursor < hub.head:
+            entries = await hub.take(feed, _AT_ONCE, _CHUNK_BYTES)
+            chunk = b"".join([_event(hub, entry.seq, entry.text.json) for entry in entries])
+            told = entries[-1].seq if entries else told
+        else:
+            try:
+                async with asyncio.timeout(_WAKE_SECONDS):
+                    await feed.bell.wait()
+            except TimeoutError:
+                # What passed unseen moves the place to resume from, so that it does not grow too old.
+                if asyncio.get_running_loop().time() - silent_since > _COMMENT_SECONDS:
+                    chunk = b": still here\n\n" if told == feed.cursor else _event(hub, feed.cursor, None)
+                    told = feed.cursor
+        if chunk:
+            silent_since = asyncio.get_running_loop().time()
+            yield chunk
+
+
+def _event(hub: Hub, seq: int, data: bytes | None, name: bytes = b"") -> bytes:
+    """One event of the stream; without data it only moves the client's `Last-Event-ID`."""
+    lines = [b"id: %s" % str(Place(seq, hub.here.epoch)).encode()]
+    if name:
+        lines.append(b"event: " + name)
+    if data is not None:
+        lines.append(b"data: " + data)
+    return b"\n".join(lines) + b"\n\n"
+
+
+def gone(hub: Hub, reason: str) -> EventsGone:
+    status = hub.status
+    return EventsGone(
+        "The events since then cannot be replayed whole. Please load again, and go on from the head.",
+        reason=reason,
+        epoch=status.epoch,
+        head=status.head,
+        low=status.low,
+    )
+
+
+class AsyncApi(HTTPEndpoint):
+    """`GET /asyncapi.json`: what `/ws` says, for machines."""
+
+    async def get(self, request: Request) -> Response:
+        return answer(document(request.state.about.version, request.state.public_base_url))
