@@ -88,36 +88,39 @@ class EventStream(HTTPEndpoint):
 
 async def _stream(request: Request, topics: frozenset[str] | None, place: Place | None) -> AsyncIterator[bytes]:
     hub: Hub = request.state.hub
-    feed = hub.subscribe(topics)
+    bell = asyncio.Event()
+    feed = hub.subscribe(bell.set, topics)
     try:
         yield b"retry: %d\n\n" % _RETRY_MS
         if place is not None:
             feed.lost = hub.why_not_from(place)
             feed.cursor = hub.head if feed.lost else place.seq
-        async for chunk in _chunks(request, hub, feed):
+        async for chunk in _chunks(request, hub, feed, bell):
             yield chunk
     finally:
         hub.unsubscribe(feed)
 
 
-async def _chunks(request: Request, hub: Hub, feed: Feed) -> AsyncIterator[bytes]:
+async def _chunks(request: Request, hub: Hub, feed: Feed, bell: asyncio.Event) -> AsyncIterator[bytes]:
     told = feed.cursor
     silent_since = asyncio.get_running_loop().time()
     while not request.state.shutdown.has_begun:
-        feed.bell.clear()
+        bell.clear()
         chunk = b""
         if feed.lost is not None:
             reason, feed.lost = feed.lost, None
             chunk = _event(hub, hub.head, orjson.dumps({"reason": reason, "head": hub.head}), b"reset")
             feed.cursor = told = hub.head
         elif feed.cursor < hub.head:
-            entries = await hub.take(feed, _AT_ONCE, _CHUNK_BYTES)
+            entries = hub.take(feed, _AT_ONCE, _CHUNK_BYTES)
+            if entries is None:
+                entries = await hub.fetch(feed, _AT_ONCE, _CHUNK_BYTES)
             chunk = b"".join([_event(hub, entry.seq, entry.text.json) for entry in entries])
             told = entries[-1].seq if entries else told
         else:
             try:
                 async with asyncio.timeout(_WAKE_SECONDS):
-                    await feed.bell.wait()
+                    await bell.wait()
             except TimeoutError:
                 # What passed unseen moves the place to resume from, so that it does not grow too old.
                 if asyncio.get_running_loop().time() - silent_since > _COMMENT_SECONDS:

@@ -11,7 +11,7 @@ Publishing never waits for a reader.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -58,16 +58,16 @@ class HubStatus:
 class Feed:
     """One reader's place in the log.
 
-    topics: those that it wants, None for all. cursor: the seq up to which it has taken everything. bell: set when there
-    may be more. lost: why it was moved to the head without having had all before it, for the reader to tell and clear.
+    topics: those that it wants, None for all. cursor: the seq up to which it has taken everything. wake: called when
+    there may be more. lost: why it was moved to the head without having had all before it, for the reader to tell and clear.
     """
 
-    __slots__ = ("bell", "cursor", "lost", "topics")
+    __slots__ = ("cursor", "lost", "topics", "wake")
 
-    def __init__(self, cursor: int, topics: frozenset[str] | None = None) -> None:
+    def __init__(self, cursor: int, wake: Callable[[], None], topics: frozenset[str] | None = None) -> None:
         self.cursor = cursor
+        self.wake = wake
         self.topics = topics
-        self.bell = asyncio.Event()
         self.lost: str | None = None
 
     def wants(self, entry: Entry) -> bool:
@@ -154,9 +154,9 @@ class Hub:
         if self._early:
             self._bell.set()
 
-    def subscribe(self, topics: frozenset[str] | None = None) -> Feed:
+    def subscribe(self, wake: Callable[[], None], topics: frozenset[str] | None = None) -> Feed:
         """A reader of every event from now on. It is woken until it unsubscribes."""
-        feed = Feed(self.head, topics)
+        feed = Feed(self.head, wake, topics)
         self._feeds.add(feed)
         return feed
 
@@ -173,24 +173,36 @@ class Hub:
             return EXPIRED
         return TOO_FAR if self.head - place.seq > REPLAY_LIMIT else None
 
-    async def take(self, feed: Feed, most: int, most_bytes: int) -> list[Entry]:
+    def take(self, feed: Feed, most: int, most_bytes: int) -> list[Entry] | None:
         """What a reader wants of the next events, up to `most` of them; moves its cursor past all that it has seen.
 
-        An empty list may mean that it has everything (then its cursor is at the head), or that nothing was for it.
-
-        :raises Unavailable: it lies further back than the ring, and the database is away.
+        An empty list may mean that it has everything (then its cursor is at the head), or that nothing was for it. None:
+        it lies further back than memory, and has to `fetch`.
         """
-        if self.ring.reaches(feed.cursor):
-            entries = self.ring.after(feed.cursor, most, most_bytes)
-        else:
-            entries = first_of(await self._read(feed.cursor), most, most_bytes)
-            if not entries or entries[0].seq != feed.cursor + 1:
-                feed.lost = EXPIRED
-                feed.cursor = self.head
-                return []
+        if not self.ring.reaches(feed.cursor):
+            return None
+        return self._given(feed, self.ring.after(feed.cursor, most, most_bytes))
+
+    async def fetch(self, feed: Feed, most: int, most_bytes: int) -> list[Entry]:
+        """As `take`, from the log.
+
+        :raises Unavailable: the database is away.
+        """
+        cursor = feed.cursor
+        entries = first_of(await self._read(cursor), most, most_bytes)
+        if feed.lost is not None or feed.cursor != cursor:
+            # The log was found to be another one meanwhile.
+            return []
+        if not entries or entries[0].seq != cursor + 1:
+            feed.lost, feed.cursor = EXPIRED, self.head
+            return []
+        return self._given(feed, entries)
+
+    @staticmethod
+    def _given(feed: Feed, entries: list[Entry]) -> list[Entry]:
         if entries:
             feed.cursor = entries[-1].seq
-        return [entry for entry in entries if feed.wants(entry)]
+        return entries if feed.topics is None else [entry for entry in entries if feed.wants(entry)]
 
     async def since(self, place: Place, most: int) -> list[Entry]:
         """Up to `most` events after a place, from memory where it reaches back so far.
@@ -226,11 +238,13 @@ class Hub:
 
     async def _wake(self) -> None:
         """Wakes the readers after each publication, a few at a time, so that a sale need not wait for thousands."""
+        loop = asyncio.get_running_loop()
         while True:
             await self._published.wait()
             self._published.clear()
             for number, feed in enumerate(tuple(self._feeds), start=1):
-                feed.bell.set()
+                # Each by itself: whatever goes wrong with one reader is its own.
+                loop.call_soon(feed.wake)
                 if number % _WAKE_AT_ONCE == 0:
                     await asyncio.sleep(0)
 
@@ -289,7 +303,7 @@ class Hub:
         self._early.clear()
         for feed in self._feeds:
             feed.lost, feed.cursor = reason, seq
-            feed.bell.set()
+            feed.wake()
 
     async def _watch_low(self) -> None:
         while True:

@@ -80,7 +80,7 @@ class LiveUpdates(WebSocketEndpoint):
         code = self.screen.hear(data)
         if code is not None:
             screen, self.screen = self.screen, None
-            await websocket.state.screens.dismiss(screen, code)
+            websocket.state.screens.dismiss(screen, code)
 
     async def on_disconnect(self, websocket: WebSocket, close_code: int) -> None:
         if self.screen is not None:

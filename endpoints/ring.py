@@ -91,6 +91,9 @@ class Ring:
 
     def after(self, seq: int, most: int, most_bytes: int) -> list[Entry]:
         """The entries that follow `seq`: up to `most` of them and, beyond the first, `most_bytes`."""
+        if seq + 1 == self.last:
+            newest = self._slots[self.last % self._capacity]
+            return [] if newest is None else [newest]
         entries = (self._slots[each % self._capacity] for each in range(seq + 1, self.last + 1))
         return first_of((entry for entry in entries if entry is not None), most, most_bytes)
 

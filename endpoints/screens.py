@@ -1,4 +1,4 @@
-"""Screens: WebSocket connections, each a cursor into the event log and one task that sends from it.
+"""Screens: WebSocket connections, each a cursor into the event log and the way to one client.
 
 There are no queues per screen: what is not sent yet stands in the ring, for all of them once. A screen that does not
 read only falls behind, and is closed when it has fallen too far; it may come back and resume.
@@ -8,10 +8,10 @@ import asyncio
 import logging
 import secrets
 import time
-from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final, Protocol
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
 from endpoints.hub import Hub
 from endpoints.outlets import Gone, Outlet
@@ -43,14 +43,15 @@ REASONS: Final = {
 
 _AT_ONCE: Final = 100
 _FRAME_BYTES: Final = 60_000
-_PROGRESS_SECONDS: Final = 1.0
-_WATCH_SECONDS: Final = 1.0
+_TICK_SECONDS: Final = 1.0
 
 logger = logging.getLogger("pos.hub")
 
 
 class Dialect(Protocol):
-    """How a screen speaks: what it is told, and what its words mean."""
+    """How a screen speaks: what it is told, and what its words mean. is_talkative: whether it is told more than events."""
+
+    is_talkative: bool
 
     def of_entries(self, entries: Sequence[Entry]) -> Sequence[Text]:
         """The messages that carry some events."""
@@ -67,6 +68,7 @@ class Dialect(Protocol):
 class Plain:
     """What a client that just opens `/ws` speaks: events as they are, and `pong` to `ping`; all else is ignored."""
 
+    is_talkative = False
     _PONG: Final = Text(b"pong")
 
     def of_entries(self, entries: Sequence[Entry]) -> Sequence[Text]:
@@ -78,6 +80,8 @@ class Plain:
 
 class V1:
     """The subprotocol `pos.v1`: see `schemas.live`."""
+
+    is_talkative = True
 
     def of_entries(self, entries: Sequence[Entry]) -> Sequence[Text]:
         if len(entries) == 1:
@@ -95,37 +99,56 @@ class V1:
 
 
 class Screen:
-    """One screen.
+    """One screen. It does one thing after the other, as far as there is room on the way to it (`pump`).
 
-    :param wanted: what it wants from the start; None: nothing until it subscribes.
+    :param wanted: what it wants from the start; None: what its dialect gets unasked.
     """
+
+    __slots__ = (
+        "_allowance",
+        "_answers",
+        "_blocked_since",
+        "_dialect",
+        "_feed",
+        "_heard_at",
+        "_hub",
+        "_is_live",
+        "_is_subscribed",
+        "_outlet",
+        "_reading",
+        "_replay",
+        "_told",
+        "_wanted",
+    )
 
     def __init__(self, hub: Hub, outlet: Outlet, dialect: Dialect, wanted: Subscription | None) -> None:
         self._hub = hub
         self._outlet = outlet
         self._dialect = dialect
         self._wanted = wanted
-        self._is_subscribed = isinstance(dialect, Plain)
-        self._feed = hub.subscribe()
-        self._answers: deque[Text] = deque()
+        self._is_subscribed = not dialect.is_talkative
+        self._feed = hub.subscribe(self.pump)
+        self._answers: list[Text] = []
+        # The last seq that it was told, by an event or in passing.
         self._told = self._feed.cursor
+        # What is being replayed, until it is subscribed; and the task that reads for it where memory does not reach.
+        self._replay: _Replay | None = None
+        self._reading: asyncio.Task[None] | None = None
+        # Whether it has been up to date since it subscribed, and since when there has been no room.
         self._is_live = False
-        self._sending_since: float | None = None
+        self._blocked_since: float | None = None
         self._allowance = float(MESSAGES_PER_SECOND)
         self._heard_at = time.monotonic()
-        self.writer: asyncio.Task[None] | None = None
-
-    def greet(self, text: Text) -> None:
-        self._answers.append(text)
+        outlet.on_room = self.pump
 
     def hear(self, data: str | bytes) -> int | None:
         """Takes a message of the client's. A close code, where that was one too many or no message at all."""
         now = time.monotonic()
-        self._allowance = min(MESSAGES_PER_SECOND, self._allowance + (now - self._heard_at) * MESSAGES_PER_SECOND)
+        self._allowance += (now - self._heard_at) * MESSAGES_PER_SECOND
+        self._allowance = min(self._allowance, MESSAGES_PER_SECOND) - 1
         self._heard_at = now
-        if self._allowance < 1:
+        if self._allowance < 0:
             return TOO_MANY_MESSAGES
-        self._allowance -= 1
         try:
             meant = self._dialect.hear(data)
         except BadFrame:
@@ -134,109 +157,130 @@ class Screen:
             self._wanted = meant
         elif meant is not None:
             self._answers.append(meant)
-        self._feed.bell.set()
+        self.pump()
         return None
+
+    def greet(self, text: Text) -> None:
+        self._answers.append(text)
+        self.pump()
+
+    def pump(self) -> None:
+        """Sends what there is to send, as far as there is room."""
+        try:
+            while self._outlet.has_room and self._step():
+                pass
+        except Gone:
+            self.leave()
+        if self._outlet.has_room:
+            self._blocked_since = None
+        elif self._blocked_since is None:
+            self._blocked_since = time.monotonic()
+
+    def tick(self) -> None:
+        """Once a second: where only others' events have passed, the screen is told how far."""
+        is_idle = self._outlet.has_room and self._replay is None and self._feed.lost is None
+        if is_idle and self._is_subscribed and self._dialect.is_talkative and self._told < self._feed.cursor:
+            self._told = self._feed.cursor
+            self.greet(Text(live.progress(self._told)))
 
     def is_too_slow(self, now: float) -> bool:
         """Whether it takes nothing, and has for too long, or has fallen too far behind."""
-        if self._sending_since is None:
+        if self._blocked_since is None:
             return False
-        behind = self._hub.head - self._feed.cursor
-        return now - self._sending_since > SEND_SECONDS or (
+        cursor = self._feed.cursor
+        return now - self._blocked_since > SEND_SECONDS or (
             self._is_live
-            and (behind > MOST_BEHIND or self._hub.ring.bytes_after(self._feed.cursor) > MOST_BYTES_BEHIND)
+            and (self._hub.head - cursor > MOST_BEHIND or self._hub.ring.bytes_after(cursor) > MOST_BYTES_BEHIND)
         )
 
-    async def write(self) -> None:
-        """Sends what there is to send, for as long as the screen is there."""
-        with suppress(Gone):
-            while True:
-                self._feed.bell.clear()
-                while self._answers:
-                    await self._send([self._answers.popleft()])
-                if self._wanted is not None:
-                    wanted, self._wanted = self._wanted, None
-                    await self._begin(wanted)
-                elif self._feed.lost is not None:
-                    await self._tell_of_loss()
-                elif self._is_subscribed and self._feed.cursor < self._hub.head:
-                    await self._pass_on()
-                else:
-                    await self._rest()
-
-    async def close(self, code: int, reason: str) -> None:
-        if self.writer is not None:
-            self.writer.cancel()
-        self._hub.unsubscribe(self._feed)
-        await self._outlet.close(code, reason)
+    def close(self, code: int) -> None:
+        self.leave()
+        self._outlet.close(code, REASONS[code])
 
     def leave(self) -> None:
-        if self.writer is not None:
-            self.writer.cancel()
+        """Is sent nothing more."""
         self._hub.unsubscribe(self._feed)
+        self._outlet.on_room = None
+        if self._reading is not None:
+            self._reading.cancel()
 
-    async def _send(self, texts: Sequence[Text]) -> None:
-        self._sending_since = time.monotonic()
-        await self._outlet.send(texts)
-        self._sending_since = None
-
-    async def _begin(self, wanted: Subscription) -> None:
-        """Starts a subscription: the replay, then the word that all that follows is live."""
-        feed, hub = self._feed, self._hub
-        feed.topics, feed.lost = wanted.topics, None
-        self._is_subscribed = True
-        refusal = None if wanted.since is None else hub.why_not_from(wanted.since)
-        if wanted.since is None or refusal is not None:
-            feed.cursor = hub.head
+    def _step(self) -> bool:
+        """Does the next thing; False where there is nothing to do, or it has to be waited for."""
+        if self._answers:
+            answers, self._answers = self._answers, []
+            self._outlet.write(answers)
+        elif self._reading is not None:
+            return False
+        elif self._wanted is not None:
+            self._begin(self._wanted)
+        elif self._feed.lost is not None:
+            self._tell_of_loss()
+        elif self._replay is not None and self._feed.cursor >= self._replay.end:
+            self._finish(self._replay)
+        elif self._is_subscribed and self._feed.cursor < self._hub.head:
+            return self._pass_on()
         else:
-            feed.cursor = wanted.since.seq
-        self._told = feed.cursor
-        self._is_live = False
-        if refusal is not None:
-            await self._send([Text(live.reset(refusal, hub.here.epoch or "", feed.cursor))])
-        end = hub.head
-        while feed.cursor < end and feed.lost is None:
-            await self._pass_on()
-        recovered = wanted.since is not None and refusal is None and feed.lost is None
-        if feed.lost is not None:
-            await self._tell_of_loss()
-        self._told = feed.cursor
-        await self._send([Text(live.subscribed(wanted.id, feed.cursor, recovered=recovered))])
+            self._is_live = True
+            return False
+        return True
 
-    async def _pass_on(self) -> None:
+    def _begin(self, wanted: Subscription) -> None:
+        """Starts a subscription: the replay of what it missed, or the word that this cannot be had."""
+        self._wanted = None
+        refusal = None if wanted.since is None else self._hub.why_not_from(wanted.since)
+        is_replay = wanted.since is not None and refusal is None
+        self._feed.topics, self._feed.lost = wanted.topics, refusal
+        self._feed.cursor = self._told = wanted.since.seq if wanted.since and is_replay else self._hub.head
+        self._replay = _Replay(wanted.id, self._hub.head, is_replay)
+        self._is_subscribed, self._is_live = True, False
+
+    def _finish(self, replay: "_Replay") -> None:
+        self._replay = None
+        self._told = self._feed.cursor
+        self._outlet.write([Text(live.subscribed(replay.id, self._told, recovered=replay.is_whole))])
+
+    def _pass_on(self) -> bool:
+        entries = self._hub.take(self._feed, _AT_ONCE, _FRAME_BYTES)
+        if entries is None:
+            self._reading = asyncio.create_task(self._read())
+            return False
+        self._tell(entries)
+        return True
+
+    async def _read(self) -> None:
+        """Reads from the log what memory does not hold any more."""
         try:
-            entries = await self._hub.take(self._feed, _AT_ONCE, _FRAME_BYTES)
+            entries = await self._hub.fetch(self._feed, _AT_ONCE, _FRAME_BYTES)
         except Unavailable:
             # Nothing is lost: the cursor has not moved.
-            await asyncio.sleep(_WATCH_SECONDS)
-            return
+            entries = []
+            await asyncio.sleep(_TICK_SECONDS)
+        self._reading = None
+        with suppress(Gone):
+            self._tell(entries)
+        self.pump()
+
+    def _tell(self, entries: Sequence[Entry]) -> None:
         if entries:
-            await self._send(self._dialect.of_entries(entries))
             self._told = entries[-1].seq
+            self._outlet.write(self._dialect.of_entries(entries))
 
-    async def _tell_of_loss(self) -> None:
-        reason, self._feed.lost = self._feed.lost, None
-        if isinstance(self._dialect, V1) and self._is_subscribed:
-            self._told = self._feed.cursor
-            await self._send([Text(live.reset(str(reason), self._hub.here.epoch or "", self._feed.cursor))])
-
-    async def _rest(self) -> None:
-        """Waits for the bell. Where only others' events have passed, the screen is told how far, once a second."""
-        self._is_live = True
-        if self._told >= self._feed.cursor or not self._is_subscribed or isinstance(self._dialect, Plain):
-            await self._feed.bell.wait()
-            return
-        try:
-            async with asyncio.timeout(_PROGRESS_SECONDS):
-                await self._feed.bell.wait()
-        except TimeoutError:
-            self._told = self._feed.cursor
-            await self._send([Text(live.progress(self._feed.cursor))])
+    def _tell_of_loss(self) -> None:
+        reason, self._feed.lost = str(self._feed.lost), None
+        if self._replay is not None:
+            self._replay.is_whole = False
+        self._told = self._feed.cursor
+        if self._is_subscribed and self._dialect.is_talkative:
+            self._outlet.write([Text(live.reset(reason, self._hub.here.epoch or "", self._told))])
 
 
-def _report(writer: asyncio.Task[None]) -> None:
-    if not writer.cancelled() and (error := writer.exception()) is not None:
-        logger.error("A screen's writer failed.", exc_info=error)
+@dataclass(slots=True)
+class _Replay:
+    """A subscription that has not caught up yet. end: the seq after which all is live."""
+
+    id: Any
+    end: int
+    is_whole: bool
 
 
 class Screens:
@@ -262,42 +306,41 @@ class Screens:
         self._watching = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
-        """Ends the tasks of those that are left."""
-        tasks = [screen.writer for screen in self._screens if screen.writer is not None]
+        """Ends the watch, and leaves those that are left."""
+        for screen in self._screens:
+            screen.leave()
         if self._watching is not None:
-            tasks.append(self._watching)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
 
     def join(self, outlet: Outlet, dialect: Dialect, wanted: Subscription | None) -> Screen:
         """A screen that is sent what it wants, from now on or from an earlier place."""
         screen = Screen(self._hub, outlet, dialect, wanted)
-        if isinstance(dialect, V1):
+        self._screens.add(screen)
+        if dialect.is_talkative:
             status = self._hub.status
             welcome = live.welcome(
                 secrets.token_hex(8), status.epoch, status.head, status.low, PING_SECONDS, MAX_MESSAGE
             )
             screen.greet(Text(welcome))
-        screen.writer = asyncio.create_task(screen.write())
-        screen.writer.add_done_callback(_report)
-        self._screens.add(screen)
         return screen
 
     def leave(self, screen: Screen) -> None:
         self._screens.discard(screen)
         screen.leave()
 
-    async def dismiss(self, screen: Screen, code: int) -> None:
+    def dismiss(self, screen: Screen, code: int) -> None:
         self._screens.discard(screen)
-        await screen.close(code, REASONS[code])
+        screen.close(code)
 
     async def _watch(self) -> None:
-        """Closes those that do not read."""
+        """Closes those that do not read, and tells the others of what has passed them by."""
         while True:
-            await asyncio.sleep(_WATCH_SECONDS)
+            await asyncio.sleep(_TICK_SECONDS)
             now = time.monotonic()
-            slow = [screen for screen in self._screens if screen.is_too_slow(now)]
-            if slow:
-                logger.info("%d screens do not read, and are closed.", len(slow))
-                await asyncio.gather(*(self.dismiss(screen, TOO_SLOW) for screen in slow))
+            for screen in tuple(self._screens):
+                if screen.is_too_slow(now):
+                    logger.info("A screen does not read, and is closed.")
+                    self.dismiss(screen, TOO_SLOW)
+                else:
+                    screen.tick()

@@ -106,11 +106,7 @@ def read_message(text: str) -> Subscription | Ping:
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise BadFrame("not an object with a type")
     own_id = message.get("id")
-    if (
-        isinstance(own_id, bool)
-        or not (own_id is None or isinstance(own_id, int | str))
-        or len(str(own_id)) > MAX_TOPICS
-    ):
+    if not _is_own_id(own_id):
         raise BadFrame("the id is neither a short text nor an integer")
     if message["type"] == "ping":
         return Ping(own_id)
@@ -121,6 +117,11 @@ def read_message(text: str) -> Subscription | Ping:
     except InvalidSubscription as refusal:
         refusal.members["id"] = own_id
         raise
+
+
+def _is_own_id(value: Any) -> bool:
+    """Whether a value is something that a client may number its messages with."""
+    return not isinstance(value, bool) and isinstance(value, int | str | None) and len(str(value)) <= _MAX_ID
 
 
 def welcome(connection: str, epoch: str, head: int, low: int, ping: float, largest: int) -> bytes:

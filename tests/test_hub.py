@@ -52,16 +52,26 @@ def hub_of(log: Any, **options: Any) -> Hub:
     return Hub(log, KOLKATA, **options)
 
 
-async def taken(hub: Hub, feed: Feed, count: int) -> list[int]:
+def reader(hub: Hub, cursor: int | None = None) -> tuple[Feed, asyncio.Event]:
+    """A reader of the hub, and what wakes it."""
+    bell = asyncio.Event()
+    feed = hub.subscribe(bell.set)
+    feed.cursor = hub.head if cursor is None else cursor
+    return feed, bell
+
+
+async def taken(hub: Hub, feed: Feed, bell: asyncio.Event, count: int) -> list[int]:
     """The seqs of the next `count` events that a reader takes."""
     seqs: list[int] = []
     async with asyncio.timeout(10):
         while len(seqs) < count:
-            feed.bell.clear()
-            entries = await hub.take(feed, 100, 60_000)
+            bell.clear()
+            entries = hub.take(feed, 100, 60_000)
+            if entries is None:
+                entries = await hub.fetch(feed, 100, 60_000)
             seqs += [entry.seq for entry in entries]
             if not entries:
-                await feed.bell.wait()
+                await bell.wait()
     return seqs
 
 
@@ -69,12 +79,12 @@ async def test_events_that_come_out_of_order_are_delivered_in_order_and_once() -
     log = Log()
     hub = hub_of(log)
     await hub.start()
-    feed = hub.subscribe()
+    feed, bell = reader(hub)
     log.events = [an_event(seq) for seq in range(1, 6)]
     for seq in (2, 3, 1, 3, 5, 4, 1, 5):
         hub.notify([an_event(seq)])
-    assert await taken(hub, feed, 5) == [1, 2, 3, 4, 5]
-    assert await hub.take(feed, 100, 60_000) == []
+    assert await taken(hub, feed, bell, 5) == [1, 2, 3, 4, 5]
+    assert hub.take(feed, 100, 60_000) == []
     await hub.stop()
 
 
@@ -82,10 +92,10 @@ async def test_a_gap_is_read_from_the_log() -> None:
     log = Log(head=10)
     hub = hub_of(log)
     await hub.start()
-    feed = hub.subscribe()
+    feed, bell = reader(hub)
     log.events = [an_event(seq) for seq in range(1, 3_001)]
     hub.notify([an_event(3_000)])
-    assert await taken(hub, feed, 2_990) == list(range(11, 3_001))
+    assert await taken(hub, feed, bell, 2_990) == list(range(11, 3_001))
     await hub.stop()
 
 
@@ -93,18 +103,18 @@ async def test_a_silent_doorbell_is_covered_by_a_look_at_the_head() -> None:
     log = Log()
     hub = hub_of(log)
     await hub.start()
-    feed = hub.subscribe()
+    feed, bell = reader(hub)
     log.events = [an_event(1)]
-    assert await taken(hub, feed, 1) == [1]
+    assert await taken(hub, feed, bell, 1) == [1]
     await hub.stop()
 
 
 async def test_a_reader_gets_nothing_from_before_it_came() -> None:
     hub = hub_of(Log(head=7))
     await hub.start()
-    feed = hub.subscribe()
+    feed, bell = reader(hub)
     hub.notify([an_event(8)])
-    assert await taken(hub, feed, 1) == [8]
+    assert await taken(hub, feed, bell, 1) == [8]
     await hub.stop()
 
 
@@ -114,9 +124,8 @@ async def test_what_lies_in_memory_needs_no_database() -> None:
     await hub.start()
     reads = log.reads
     for behind in (1, 50, REPLAY_LIMIT):
-        feed = hub.subscribe()
-        feed.cursor = hub.head - behind
-        assert await taken(hub, feed, behind) == list(range(hub.head - behind + 1, hub.head + 1))
+        feed, bell = reader(hub, hub.head - behind)
+        assert await taken(hub, feed, bell, behind) == list(range(hub.head - behind + 1, hub.head + 1))
     assert log.reads == reads
     await hub.stop()
 
@@ -127,9 +136,8 @@ async def test_a_reader_may_begin_anywhere_around_the_end_of_memory(capacity: in
     await hub.start()
     for since in range(51):
         assert hub.why_not_from(Place(since)) is None
-        feed = hub.subscribe()
-        feed.cursor = since
-        assert await taken(hub, feed, 50 - since) == list(range(since + 1, 51))
+        feed, bell = reader(hub, since)
+        assert await taken(hub, feed, bell, 50 - since) == list(range(since + 1, 51))
     await hub.stop()
 
 
@@ -157,10 +165,9 @@ async def test_events_that_retention_has_taken_are_told_as_lost() -> None:
     log = Log(head=50)
     hub = hub_of(log, capacity=10)
     await hub.start()
-    feed = hub.subscribe()
-    feed.cursor = 5
+    feed, _ = reader(hub, 5)
     log.events = log.events[20:]
-    assert await hub.take(feed, 100, 60_000) == []
+    assert await hub.fetch(feed, 100, 60_000) == []
     assert (feed.lost, feed.cursor) == (EXPIRED, 50)
     await hub.stop()
 
@@ -169,14 +176,14 @@ async def test_another_log_under_the_same_name_is_noticed() -> None:
     log = Log(head=50)
     hub = hub_of(log)
     await hub.start()
-    feed = hub.subscribe()
+    feed, bell = reader(hub)
     log.epoch, log.events = "e2", [an_event(1)]
     async with asyncio.timeout(10):
-        await feed.bell.wait()
+        await bell.wait()
     assert (feed.lost, feed.cursor) == (OTHER_LOG, 1)
     assert hub.here == Place(1, "e2")
     hub.notify([an_event(2)])
-    assert await taken(hub, feed, 1) == [2]
+    assert await taken(hub, feed, bell, 1) == [2]
     await hub.stop()
 
 
