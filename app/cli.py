@@ -8,17 +8,19 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn, TypeVar
 
+import orjson
 import typer
 import uvicorn
 from rich.console import Console
 
 from app import SERVICE, __version__
+from app.listen import Listener, ListeningRefused, line_of, socket_url
 from app.local_mongod import MongodRefused, find_mongod, local_mongod, running_url
 from app.server import uvicorn_options
 from app.settings import InvalidSettings, Settings, read_settings
@@ -91,6 +93,33 @@ def verify(data: Data = None) -> None:
 
 
 @cli.command()
+def listen(
+    since: Annotated[
+        str | None, typer.Option(help="Replay what came after this event: its seq.  [default: from now on]")
+    ] = None,
+    topics: Annotated[
+        str | None, typer.Option(help="estimates, orders, estimates/<id>, orders/<id>; several by commas.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each event as a line of JSON.")] = False,
+    url: Annotated[str | None, typer.Option(help="The service's address.  [default: PUBLIC_BASE_URL]")] = None,
+) -> None:
+    """Show the shop's events as they come. After a cut it comes back, and misses and repeats nothing."""
+    listener = Listener(
+        socket_url(url or _settings().public_base_url),
+        since=since,
+        topics=[topic.strip() for topic in topics.split(",")] if topics else (),
+        tell=lambda sentence: console.print(sentence, style="dim", markup=False),
+    )
+
+    async def show() -> None:
+        async for event in listener.events():
+            typer.echo(orjson.dumps(event).decode() if as_json else line_of(event))
+
+    with suppress(KeyboardInterrupt, BrokenPipeError):
+        asyncio.run(show())
+
+
+@cli.command()
 def version() -> None:
     """Print the version."""
     typer.echo(f"{SERVICE} {__version__}")
@@ -100,7 +129,7 @@ def main() -> None:
     """The `pos` command: what was refused ends in a sentence, not in a traceback."""
     try:
         cli()
-    except (AddressRefused, InvalidSettings, MongodRefused, DatabaseRefused) as error:
+    except (AddressRefused, InvalidSettings, ListeningRefused, MongodRefused, DatabaseRefused) as error:
         _fail(str(error))
     except ShopError as error:
         _fail(error.detail)

@@ -59,7 +59,7 @@ class Feed:
     """One reader's place in the log.
 
     topics: those that it wants, None for all. cursor: the seq up to which it has taken everything. wake: called when
-    there may be more. lost: why it was moved to the head without having had all before it, for the reader to tell and clear.
+    there may be more. lost: why it was moved to the head without having had all before it; the reader tells and clears.
     """
 
     __slots__ = ("cursor", "lost", "topics", "wake")
@@ -176,8 +176,8 @@ class Hub:
     def take(self, feed: Feed, most: int, most_bytes: int) -> list[Entry] | None:
         """What a reader wants of the next events, up to `most` of them; moves its cursor past all that it has seen.
 
-        An empty list may mean that it has everything (then its cursor is at the head), or that nothing was for it. None:
-        it lies further back than memory, and has to `fetch`.
+        An empty list may mean that it has everything (then its cursor is at the head), or that nothing was for it.
+        None: it lies further back than memory, and has to `fetch`.
         """
         if not self.ring.reaches(feed.cursor):
             return None

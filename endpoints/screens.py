@@ -49,7 +49,7 @@ logger = logging.getLogger("pos.hub")
 
 
 class Dialect(Protocol):
-    """How a screen speaks: what it is told, and what its words mean. is_talkative: whether it is told more than events."""
+    """How a screen speaks. is_talkative: whether it is told more than events."""
 
     is_talkative: bool
 

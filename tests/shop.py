@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from app.application import create_app, utc_now
 from app.server import FLAGS
 from app.settings import Settings
+from endpoints.ring import CAPACITY
 from repositories.database import Database, connect
 from tests.payloads import estimate_body, sale_body
 
@@ -25,13 +26,15 @@ DATABASE = "pos_tests"
 
 @dataclass
 class Shop:
-    """An open shop. http: a client of its server; database: its collections, raw; store: its id in each of them."""
+    """An open shop. http: a client of its server; database: its collections, raw; store: its id in each of them;
+    state: what its lifespan yields, as handlers see it."""
 
     http: httpx.AsyncClient
     database: Database
     store: str
     port: int
     app: Starlette
+    state: dict[str, Any]
 
     @property
     def ws_url(self) -> str:
@@ -83,14 +86,21 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def opened(mongodb_url: str, *, clock: Callable[[], datetime] = utc_now, **settings: Any) -> AsyncIterator[Shop]:
-    """Opens a shop, and closes it."""
+async def opened(
+    mongodb_url: str,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    ring_capacity: int = CAPACITY,
+    server_flags: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> AsyncIterator[Shop]:
+    """Opens a shop, and closes it. server_flags: uvicorn's, where they are not those of production."""
     chosen = Settings(mongodb_url=mongodb_url, database_name=DATABASE, **settings)
-    app = create_app(chosen, clock=clock)
+    app = create_app(chosen, clock=clock, ring_capacity=ring_capacity)
     client = connect(mongodb_url)
-    async with serving(app) as port, _http_client(port) as http:
+    async with serving(app, **(server_flags or {})) as (port, state), _http_client(port) as http:
         database: Database = client[DATABASE]
-        yield Shop(http, database, chosen.store_id, port, app)
+        yield Shop(http, database, chosen.store_id, port, app, state)
     client.close()
 
 
@@ -105,19 +115,19 @@ def _http_client(port: int) -> httpx.AsyncClient:
 
 
 @asynccontextmanager
-async def serving(app: Any) -> AsyncIterator[int]:
-    """Serves an ASGI application with the flags of production; yields the port."""
+async def serving(app: Any, **changed: Any) -> AsyncIterator[tuple[int, dict[str, Any]]]:
+    """Serves an ASGI application with the flags of production; yields the port, and what the lifespan yields."""
     # asyncio switches Nagle's algorithm off only where the protocol is named, else each answer waits 40 ms.
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
-        flags = {**FLAGS, "timeout_graceful_shutdown": 1, "log_config": None}
+        flags = {**FLAGS, "timeout_graceful_shutdown": 1, "log_config": None, **changed}
         server = _Server(uvicorn.Config(app, **flags))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:
             assert not serving.done(), "the server did not start"
             await asyncio.sleep(0.002)
         try:
-            yield listener.getsockname()[1]
+            yield listener.getsockname()[1], server.lifespan.state
         finally:
             server.should_exit = True
             await serving

@@ -1,0 +1,138 @@
+"""A small client of the live updates: what `pos listen` shows, and an example of how a screen resumes after a cut."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
+
+import orjson
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+
+from schemas.live import SUBPROTOCOL
+
+Json = dict[str, Any]
+
+#: Close codes after which trying again cannot help.
+FINAL: Final = {1009: "a message was too large", 4400: "the subscription is wrong", 4403: "this origin is not allowed"}
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 15.0
+_JITTER: Final = (0.5, 1.5)
+_OPEN_SECONDS: Final = 10.0
+
+
+class ListeningRefused(RuntimeError):
+    """The service will not have this client; the message is a sentence that says why."""
+
+
+class Listener:
+    """The events of a service, each once, in order, over any number of connections.
+
+    :param url: `ws://…/ws` or `wss://…/ws`.
+    :param since: a seq, or a position `<epoch>.<seq>`; None: from now on.
+    :param topics: those of `schemas.events.topics_of`; none for everything.
+    :param tell: is told, in a sentence, of what is no event: a cut, a reset.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        since: str | None = None,
+        topics: Sequence[str] = (),
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._url = url
+        self._topics = list(topics)
+        self._tell = tell
+        self._position = since
+        self._epoch = ""
+        self._pause = _FIRST_PAUSE
+        self.seq: int | None = None
+
+    async def events(self) -> AsyncIterator[Json]:
+        """Yields events for ever.
+
+        :raises ListeningRefused: there is no use in trying again.
+        """
+        while True:
+            try:
+                async for event in self._visit():
+                    yield event
+            except ConnectionClosed as closed:
+                code = closed.rcvd.code if closed.rcvd is not None else None
+                if code in FINAL:
+                    raise ListeningRefused(f"The service closed the connection: {FINAL[code]}.") from closed
+                self._tell(f"The connection was cut{f' ({code})' if code else ''}; coming back.")
+            except InvalidURI as error:
+                raise ListeningRefused(f"{self._url} is no WebSocket address.") from error
+            except (OSError, InvalidHandshake, TimeoutError):
+                self._tell("The service cannot be reached; trying again.")
+            # Spread, so that not everyone comes back at once after a restart.
+            await asyncio.sleep(self._pause * random.uniform(*_JITTER))  # noqa: S311
+            self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+
+    async def _visit(self) -> AsyncIterator[Json]:
+        """The events of one connection."""
+        async with connect(self._url, subprotocols=[SUBPROTOCOL], open_timeout=_OPEN_SECONDS) as socket:  # type: ignore[list-item]
+            await socket.send(orjson.dumps(self._wish()).decode())
+            async for text in socket:
+                frame: Json = orjson.loads(text)
+                for event in self._heard(frame):
+                    yield event
+
+    def _wish(self) -> Json:
+        wish: Json = {"type": "subscribe"}
+        if self._topics:
+            wish["topics"] = self._topics
+        if self._position is not None:
+            wish["since"] = self._position
+        return wish
+
+    def _heard(self, frame: Json) -> list[Json]:
+        """What is new in a frame."""
+        match frame["type"]:
+            case "welcome":
+                self._epoch = frame["epoch"]
+            case "subscribed":
+                self._pause = _FIRST_PAUSE
+                self._stand_at(frame["seq"])
+            case "progress":
+                self._stand_at(frame["seq"])
+            case "reset":
+                self._tell(f"Some events are gone ({frame['reason']}); going on from {frame['head']}.")
+                self._epoch, self.seq = frame["epoch"], None
+                self._stand_at(frame["head"])
+            case "error":
+                raise ListeningRefused(frame["message"])
+            case "event":
+                return self._new([frame["event"]])
+            case "events":
+                return self._new(frame["events"])
+        return []
+
+    def _new(self, events: list[Json]) -> list[Json]:
+        new = [event for event in events if self.seq is None or event["seq"] > self.seq]
+        if new:
+            self._stand_at(new[-1]["seq"])
+        return new
+
+    def _stand_at(self, seq: int) -> None:
+        self.seq = seq
+        self._position = f"{self._epoch}.{seq}"
+
+
+def socket_url(base_url: str) -> str:
+    """The address of `/ws` on a service, however the service is named: with `http`, `ws`, or down to the path."""
+    parts = urlsplit(base_url if "://" in base_url else f"http://{base_url}")
+    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+    path = parts.path if parts.path.endswith("/ws") else parts.path.rstrip("/") + "/ws"
+    return urlunsplit((scheme, parts.netloc, path, "", ""))
+
+
+def line_of(event: Json) -> str:
+    """An event as a line for people: `   813  14:05:09  order     create   #012  Asha Patil  1750.05`."""
+    data = event["data"]
+    number = data.get("sale_number") if "order_id" in data else data.get("estimate_number")
+    columns = (f"{event['seq']:>6}", event["at"][11:19], f"{event['type']:<8}", f"{event['action']:<16}")
+    return "  ".join((*columns, f"{number:<6}", f"{data['total']:>12.2f}", data["customer_name"]))
