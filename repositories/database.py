@@ -17,6 +17,8 @@ EVENTS: Final = "events"
 REQUESTS: Final = "requests"
 TOTALS: Final = "totals"
 
+APPLICATION: Final = "pos"
+
 MINIMUM_VERSION: Final = (6, 0)
 
 # `j` matters twice: an acknowledged sale survives a power cut, and a change stream sees it without delay.
@@ -32,7 +34,7 @@ _OPTIONS: Final[dict[str, Any]] = {
     "heartbeatFrequencyMS": 2_000,
     "maxPoolSize": 40,
     "tz_aware": True,
-    "appname": "pos",
+    "appname": APPLICATION,
 }
 
 _ALREADY_INITIALIZED: Final = 23

@@ -27,6 +27,8 @@ from schemas.errors import ShopError
 
 GROUP_LIMIT: Final = 256
 DEADLINE_SECONDS: Final = 5.0
+# How long a group may fail before it is asked whether a dead process stands in its way.
+PATIENCE_SECONDS: Final = 0.5
 
 
 @dataclass(eq=False, slots=True)
@@ -130,6 +132,8 @@ class Journal:
     async def _transact(self, commands: Sequence[Command]) -> list[Outcome | ShopError]:
         """One transaction, tried until it commits or the deadline has passed."""
         backoff = Backoff(self._deadline)
+        clock = asyncio.get_running_loop().time
+        patience = clock() + PATIENCE_SECONDS
         while True:
             try:
                 return await self._transaction.run(commands, backoff)
@@ -138,5 +142,8 @@ class Journal:
             except (PyMongoError, Collision) as error:
                 if not is_transient(error):
                     raise
+                if clock() > patience:
+                    await self._transaction.make_way()
+                    patience = clock() + PATIENCE_SECONDS
                 if not await backoff.pause():
                     raise Unavailable from error

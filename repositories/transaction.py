@@ -18,6 +18,7 @@ from pymongo.read_concern import ReadConcern
 from repositories.backoff import Backoff
 from repositories.commands import Command
 from repositories.database import COUNTERS, EVENTS, REQUESTS, TOTALS, Database
+from repositories.orphans import end_orphans
 from repositories.totals import row_id
 from repositories.unit_of_work import Counters, UnitOfWork
 from schemas.documents import Document
@@ -83,6 +84,10 @@ class GroupTransaction:
                 await self._write(session, work, head, remembered_before)
                 await _commit(session, backoff)
             return outcomes
+
+    async def make_way(self) -> None:
+        """Ends what a dead process may have left in the way."""
+        await end_orphans(self._database.client)
 
     async def _read(self, session: Session, commands: Sequence[Command]) -> UnitOfWork:
         """What the group's commands name, with one `find` a collection."""
