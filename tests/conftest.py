@@ -2,16 +2,38 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.progress import track
 
 from app.local_mongod import find_mongod, local_mongod
 from repositories.verification import verify
 from tests.shop import OpenShop, Shop, opened
+
+
+@dataclass(frozen=True)
+class LongRun:
+    """Whether the tests of endurance run long (`pytest --soak`) or only as long as every run of the tests allows."""
+
+    is_long: bool
+
+    def rounds(self, short: int, long: int) -> Iterable[int]:
+        """How often something is done: a progress bar shows how far a long run has come."""
+        return track(range(long), transient=True) if self.is_long else range(short)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="run the tests of endurance long")
+
+
+@pytest.fixture(scope="session")
+def long_run(request: pytest.FixtureRequest) -> LongRun:
+    return LongRun(bool(request.config.getoption("--soak")))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,92 @@
+"""Servers as processes of their own: started, stopped, killed, started again on the same port."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from tests.shop import DATABASE
+from tests.test_server import ROOT, environment, free_port
+
+
+class Service:
+    """One `pos serve`."""
+
+    def __init__(self, mongodb_url: str, store: str, *options: str) -> None:
+        self.port = free_port()
+        self._command = (sys.executable, "-m", "app", "serve", "--port", str(self.port), *options)
+        self._environment = environment(
+            MONGODB_URL=mongodb_url, DATABASE_NAME=DATABASE, STORE_ID=store, LOG_LEVEL="warning"
+        )
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ws_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/ws"
+
+    async def start(self) -> None:
+        """Starts it, and waits until it answers."""
+        # A group of its own, so that its workers can be killed with it.
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command, cwd=ROOT, env=self._environment, start_new_session=True
+        )
+        async with httpx.AsyncClient() as client, asyncio.timeout(30):
+            while True:
+                try:
+                    if (await client.get(f"{self.url}/readyz")).status_code == 200:
+                        return
+                except httpx.TransportError:
+                    assert self._process.returncode is None, "the server ended"
+                await asyncio.sleep(0.05)
+
+    async def stop(self) -> int:
+        """Asks it to end, as a platform does; its exit code."""
+        assert self._process is not None
+        self._process.terminate()
+        return await asyncio.wait_for(self._process.wait(), 25)
+
+    async def kill(self) -> None:
+        """Ends it as a power cut does, its workers too."""
+        if self._process is not None and self._process.returncode is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            await self._process.wait()
+
+
+@asynccontextmanager
+async def services(mongodb_url: str, store: str, count: int, *options: str) -> AsyncIterator[list[Service]]:
+    """Several servers on one store; all are dead in the end."""
+    servers = [Service(mongodb_url, store, *options) for _ in range(count)]
+    try:
+        # One prepares the database; the others find it prepared.
+        await servers[0].start()
+        await asyncio.gather(*(server.start() for server in servers[1:]))
+        yield servers
+    finally:
+        await asyncio.gather(*(server.kill() for server in servers))
+
+
+async def insist(
+    client: httpx.AsyncClient, urls: list[str], path: str, body: Any, key: str, seconds: float = 60
+) -> Any:
+    """A POST as a till sends it: the very same again, to whichever server answers, until one says yes."""
+    async with asyncio.timeout(60):
+        for attempt in range(10_000):
+            try:
+                url = urls[attempt % len(urls)] + path
+                response = await client.post(url, json=body, headers={"Idempotency-Key": key}, timeout=10)
+                if response.status_code in (200, 201):
+                    return response.json()["data"]
+                assert response.status_code == 503, response.text
+            except httpx.TransportError:
+                pass
+            await asyncio.sleep(0.05)
+    raise AssertionError("nobody answered")

@@ -1,0 +1,102 @@
+"""Three real mongods as one replica set, whose members can be killed and come back."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from app.local_mongod import find_mongod
+from tests.test_server import free_port
+
+Json = dict[str, Any]
+NAME = "three"
+
+
+class ReplicaSet:
+    """Three members on loopback, on folders of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.ports = [free_port() for _ in range(3)]
+        self._processes: dict[int, asyncio.subprocess.Process] = {}
+
+    @property
+    def url(self) -> str:
+        hosts = ",".join(f"127.0.0.1:{port}" for port in self.ports)
+        return f"mongodb://{hosts}/?replicaSet={NAME}"
+
+    async def start(self) -> None:
+        """Starts the members, makes them a set, and waits for a primary."""
+        await asyncio.gather(*(self.start_member(port) for port in self.ports))
+        members = [{"_id": n, "host": f"127.0.0.1:{port}"} for n, port in enumerate(self.ports)]
+        # Quick to notice a death, since nobody here waits for a slow network.
+        settings = {"electionTimeoutMillis": 1_000, "heartbeatIntervalMillis": 250}
+        config = {"_id": NAME, "members": members, "settings": settings}
+        await asyncio.to_thread(self._command, self.ports[0], "replSetInitiate", config)
+        await self.primary()
+
+    async def start_member(self, port: int) -> None:
+        data = self._folder / str(port)
+        data.mkdir(exist_ok=True)
+        self._processes[port] = await asyncio.create_subprocess_exec(
+            *(str(find_mongod()), "--port", str(port), "--bind_ip", "127.0.0.1", "--dbpath", str(data)),
+            *("--replSet", NAME, "--oplogSize", "64", "--wiredTigerCacheSizeGB", "0.25"),
+            *("--logpath", str(data / "log"), "--logappend"),
+            *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+        async with asyncio.timeout(30):
+            while await asyncio.to_thread(self._hello, port) is None:
+                assert self._processes[port].returncode is None, (data / "log").read_text()[-2_000:]
+                await asyncio.sleep(0.05)
+
+    async def primary(self) -> int:
+        """The port of the member that takes writes, once there is one."""
+        async with asyncio.timeout(30):
+            while True:
+                for port in self.ports:
+                    hello = await asyncio.to_thread(self._hello, port)
+                    if hello is not None and hello["isWritablePrimary"]:
+                        return port
+                await asyncio.sleep(0.05)
+
+    async def kill_primary(self) -> None:
+        """Kills the primary, waits for the next one, and brings the dead one back."""
+        port = await self.primary()
+        self._processes[port].kill()
+        await self._processes[port].wait()
+        await self.primary()
+        await self.start_member(port)
+
+    async def stop(self) -> None:
+        for process in self._processes.values():
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    @staticmethod
+    def _command(port: int, name: str, value: Any) -> Json:
+        with MongoClient[Json](port=port, directConnection=True, serverSelectionTimeoutMS=500) as client:
+            return client.admin.command(name, value)
+
+    def _hello(self, port: int) -> Json | None:
+        try:
+            return self._command(port, "hello", 1)
+        except PyMongoError:
+            return None
+
+
+@asynccontextmanager
+async def replica_set() -> AsyncIterator[ReplicaSet]:
+    with tempfile.TemporaryDirectory() as folder:
+        nodes = ReplicaSet(Path(folder))
+        try:
+            await nodes.start()
+            yield nodes
+        finally:
+            await nodes.stop()
