@@ -8,7 +8,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -298,6 +298,9 @@ class Screens:
     def __len__(self) -> int:
         return len(self._screens)
 
+    def __iter__(self) -> Iterator[Screen]:
+        return iter(tuple(self._screens))
+
     @property
     def is_full(self) -> bool:
         return self._hub.readers >= self._most
@@ -307,7 +310,7 @@ class Screens:
 
     async def stop(self) -> None:
         """Ends the watch, and leaves those that are left."""
-        for screen in self._screens:
+        for screen in self:
             screen.leave()
         if self._watching is not None:
             self._watching.cancel()
@@ -338,7 +341,7 @@ class Screens:
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             now = time.monotonic()
-            for screen in tuple(self._screens):
+            for screen in self:
                 if screen.is_too_slow(now):
                     logger.info("A screen does not read, and is closed.")
                     self.dismiss(screen, TOO_SLOW)

@@ -1,6 +1,7 @@
 """Bodies as clients send them."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 Json = dict[str, Any]
@@ -36,3 +37,11 @@ def estimate_body(
 def sale_body(*args: Any, **changes: Any) -> Json:
     """An estimate's body is a sale's: paid in full, in cash."""
     return estimate_body(*args, **changes)
+
+
+def an_event(seq: int) -> Json:
+    """An event as the journal writes it into the log."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    names = {"customer_name": "Asha", "sale_by": "Ravi", "status": "Pending"}
+    data = {"_id": f"EST-{seq}", "number": seq, "total": 100, "created_at": now, "version": 1, **names}
+    return {"type": "estimate", "action": "create", "id": f"EST-{seq}", "data": data, "seq": seq, "at": now}

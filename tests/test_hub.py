@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,6 +11,7 @@ from endpoints.hub import AHEAD, EXPIRED, OTHER_LOG, REPLAY_LIMIT, TOO_FAR, Feed
 from endpoints.ring import Entry, Ring
 from repositories.events import Head
 from schemas.live import Place
+from tests.payloads import an_event
 from tests.shop import OpenShop, Shop
 
 Json = dict[str, Any]
@@ -39,13 +39,6 @@ class Log:
     async def rings(self) -> Any:
         await asyncio.Event().wait()
         yield 0
-
-
-def an_event(seq: int) -> Json:
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-    names = {"customer_name": "Asha", "sale_by": "Ravi", "status": "Pending"}
-    data = {"_id": f"EST-{seq}", "number": seq, "total": 100, "created_at": now, "version": 1, **names}
-    return {"type": "estimate", "action": "create", "id": f"EST-{seq}", "data": data, "seq": seq, "at": now}
 
 
 def hub_of(log: Any, **options: Any) -> Hub:
