@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test check format bench clean
+.PHONY: run test check format bench soak clean
 
 run: .venv/ready
 	@exec $(BIN)/pos serve
@@ -26,6 +26,10 @@ format: .venv/ready-dev
 
 bench: .venv/ready
 	$(BIN)/python -m benchmarks.create_sale
+	$(BIN)/python -m benchmarks.hub
+
+soak: .venv/ready-dev
+	$(BIN)/pytest --soak tests/test_resume.py tests/test_atomicity.py
 
 clean:
 	rm -rf .venv *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -2,7 +2,8 @@
 
     python -m benchmarks.broadcasters hub|plain-hub|broadcast|loop PORT
 
-For each line `N pace` on its input a server publishes N events and writes the moment at which it began. pace: `burst`
+For each line `N pace CLIENTS` on its input a server waits until it knows so many clients, writes the moment at which it
+begins, and publishes N events. pace: `burst`
 (as fast as it can), or `each` (the next one when the one before has been handed to every connection).
 
 hub: ours, with an event log in memory. plain-hub: the same through ASGI's own messages. broadcast:
@@ -15,6 +16,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -29,7 +31,7 @@ from websockets.asyncio.server import ServerConnection, broadcast, serve
 
 from app.server import FLAGS
 from app.shutdown import Shutdown
-from endpoints.hub import Hub
+from endpoints.hub import _WAKE_AT_ONCE, Hub
 from endpoints.live import LiveUpdates, Origins
 from endpoints.screens import Screens
 from repositories.events import Head
@@ -37,6 +39,15 @@ from schemas.events import frame
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
 Publish = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Broadcaster:
+    """publish: tells every client of an event. clients: how many there are. flushed: waits until all were handed it."""
+
+    publish: Publish
+    clients: Callable[[], int]
+    flushed: Callable[[], Awaitable[None]]
 
 
 def an_event(seq: int) -> dict[str, Any]:
@@ -66,30 +77,30 @@ class Log:
 
 
 async def main(name: str, port: int) -> None:
-    async with {"hub": hub, "plain-hub": hub, "broadcast": broadcasting, "loop": looping}[name](port, name) as (
-        publish,
-        flushed,
-    ):
+    servers = {"hub": hub, "plain-hub": hub, "broadcast": broadcasting, "loop": looping}
+    async with servers[name](port, name) as broadcaster:
         print("ready", flush=True)
-        await obey(publish, flushed)
+        await obey(broadcaster)
 
 
-async def obey(publish: Publish, flushed: Callable[[], Awaitable[None]]) -> None:
+async def obey(broadcaster: Broadcaster) -> None:
     lines = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     seq = 0
     while line := (await lines.readline()).decode().split():
+        while broadcaster.clients() < int(line[2]):
+            await asyncio.sleep(0.01)
         print(json.dumps(time.monotonic()), flush=True)
         for _ in range(int(line[0])):
             seq += 1
-            await publish(an_event(seq))
+            await broadcaster.publish(an_event(seq))
             if line[1] == "each":
-                await flushed()
+                await broadcaster.flushed()
             await asyncio.sleep(0)
 
 
 @asynccontextmanager
-async def hub(port: int, name: str) -> AsyncIterator[tuple[Publish, Any]]:
+async def hub(port: int, name: str) -> AsyncIterator[Broadcaster]:
     class Start(Log):
         async def head(self) -> Head:
             return Head("bench", 0)
@@ -108,17 +119,20 @@ async def hub(port: int, name: str) -> AsyncIterator[tuple[Publish, Any]]:
         hub.notify([event])
 
     async def flushed() -> None:
+        # As many turns of the loop as the hub needs to wake them all; only then is it worth asking each.
+        for _ in range(hub.readers // _WAKE_AT_ONCE + 2):
+            await asyncio.sleep(0)
         while any(feed.cursor < hub.head for feed in hub._feeds):
             await asyncio.sleep(0)
 
     app = Starlette(routes=[WebSocketRoute("/ws", LiveUpdates)], lifespan=lifespan)
     flags = FLAGS if name == "hub" else {**FLAGS, "ws": "websockets-sansio"}
     async with under_uvicorn(app, port, flags):
-        yield publish, flushed
+        yield Broadcaster(publish, lambda: hub.readers, flushed)
 
 
 @asynccontextmanager
-async def looping(port: int, _: str) -> AsyncIterator[tuple[Publish, Any]]:
+async def looping(port: int, _: str) -> AsyncIterator[Broadcaster]:
     sockets: set[WebSocket] = set()
 
     class Endpoint(WebSocketEndpoint):
@@ -136,11 +150,11 @@ async def looping(port: int, _: str) -> AsyncIterator[tuple[Publish, Any]]:
 
     app = Starlette(routes=[WebSocketRoute("/ws", Endpoint)])
     async with under_uvicorn(app, port, {**FLAGS, "ws": "websockets-sansio", "lifespan": "off"}):
-        yield publish, nothing
+        yield Broadcaster(publish, lambda: len(sockets), nothing)
 
 
 @asynccontextmanager
-async def broadcasting(port: int, _: str) -> AsyncIterator[tuple[Publish, Any]]:
+async def broadcasting(port: int, _: str) -> AsyncIterator[Broadcaster]:
     connections: set[ServerConnection] = set()
 
     async def handler(connection: ServerConnection) -> None:
@@ -151,7 +165,7 @@ async def broadcasting(port: int, _: str) -> AsyncIterator[tuple[Publish, Any]]:
         broadcast(connections, frame(event, KOLKATA).decode())
 
     async with serve(handler, "127.0.0.1", port, compression=None):
-        yield publish, nothing
+        yield Broadcaster(publish, lambda: len(connections), nothing)
 
 
 async def nothing() -> None:

@@ -45,7 +45,7 @@ SALE = {
 }
 FLAGS = (
     *("--port", str(PORT), "--log-level", "warning", "--no-access-log"),
-    *("--http", "app.protocol:JsonHttpProtocol", "--ws", "websockets-sansio"),
+    *("--http", "app.protocol:JsonHttpProtocol", "--ws", "app.protocol:SocketProtocol"),
 )
 
 

@@ -135,7 +135,7 @@ class Screen:
         self._replay: _Replay | None = None
         self._reading: asyncio.Task[None] | None = None
         # Whether it has been up to date since it subscribed, and since when there has been no room.
-        self._is_live = False
+        self._is_live = True
         self._blocked_since: float | None = None
         self._allowance = float(MESSAGES_PER_SECOND)
         self._heard_at = time.monotonic()
