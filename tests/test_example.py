@@ -1,13 +1,18 @@
 """The example of the README, as written there."""
 
+import ast
+import asyncio
 import json
 import re
 import shlex
+import sys
+import textwrap
 from itertools import pairwise
 from pathlib import Path
 
 import httpx
 
+from tests.processes import Service
 from tests.shop import Shop
 
 README = Path(__file__).parents[1].joinpath("README.md").read_text()
@@ -48,3 +53,31 @@ async def test_the_commands_work_as_written_and_the_socket_hears_of_it(shop: Sho
 def test_the_javascript_is_in_the_readme() -> None:
     assert "const ws = new WebSocket('wss://your-backend-url/ws');" in README
     assert "ws.onmessage = (event) => console.log('WebSocket message:', JSON.parse(event.data));" in README
+
+
+async def test_the_python_client_works_as_written_through_a_restart(shop: Shop, mongodb_url: str) -> None:
+    (code,) = re.findall(r"^(    import asyncio, json, random\n.+?print\)\)\n)", README, re.MULTILINE | re.DOTALL)
+    service = Service(mongodb_url, shop.store)
+    await service.start()
+    program = textwrap.dedent(code).replace("ws://127.0.0.1:8000/ws", service.ws_url).replace("print))", "print, 0))")
+    client = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-u", "-c", program), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    assert client.stdout is not None
+    try:
+        seqs: list[int] = []
+        async with asyncio.timeout(30):
+            for restart in (False, True):
+                if restart:
+                    await service.kill()
+                    await shop.sale()
+                    await service.start()
+                await shop.sale()
+                while len(seqs) < (3 if restart else 1):
+                    line = (await client.stdout.readline()).decode()
+                    seqs += [ast.literal_eval(line)["seq"]] if line.startswith("{") else []
+        assert seqs == [1, 2, 3]
+    finally:
+        client.kill()
+        await client.communicate()
+        await service.kill()
