@@ -41,7 +41,7 @@ async def read_json(request: Request, *, optional: bool = False) -> dict[str, An
         raise MalformedBody("The body is not valid JSON in UTF-8.") from error
     if not isinstance(body, dict):
         raise MalformedBody("The body must be a JSON object.")
-    if _is_deeper(body, MAX_DEPTH):
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _is_deeper(body, MAX_DEPTH):
         raise MalformedBody(f"The body is nested more than {MAX_DEPTH} levels deep.")
     return body
 

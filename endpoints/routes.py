@@ -1,4 +1,8 @@
-"""The route table: every address of the service. Fixed names stand before the ids that they could be taken for."""
+"""The route table: every address of the service.
+
+They are looked through in this order, so what a till asks for most comes first, and fixed names before the ids that
+they could be taken for.
+"""
 
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
@@ -6,6 +10,9 @@ from endpoints import estimates, events, orders, reports, service
 from endpoints.live import LiveUpdates, no_such_socket
 
 ROUTES: list[BaseRoute] = [
+    Route("/api/orders/create-sale", orders.SaleCreation),
+    Route("/api/estimates/create", estimates.EstimateCreation),
+    Route("/api/estimates/{estimate_id}/convert-to-order", estimates.EstimateConversion),
     Route("/", service.Welcome),
     Route("/health", service.Health),
     Route("/livez", service.Liveness),
@@ -14,14 +21,11 @@ ROUTES: list[BaseRoute] = [
     Route("/api/health", service.Health),
     Route("/api/version", service.Version),
     Route("/api/websocket/status", service.WebSocketStatus),
-    Route("/api/estimates/create", estimates.EstimateCreation),
     Route("/api/estimates/all", estimates.EstimateList),
     Route("/api/estimates/pending", estimates.PendingEstimates),
     Route("/api/estimates/converted", estimates.ConvertedEstimates),
     Route("/api/estimates/number/{estimate_number}", estimates.EstimateByNumber),
     Route("/api/estimates/{estimate_id}", estimates.Estimate),
-    Route("/api/estimates/{estimate_id}/convert-to-order", estimates.EstimateConversion),
-    Route("/api/orders/create-sale", orders.SaleCreation),
     Route("/api/orders/all", orders.TransactionList),
     Route("/api/orders/separate", orders.SeparateLists),
     Route("/api/orders/orders-only", orders.OrderList),

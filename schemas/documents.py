@@ -26,11 +26,12 @@ from schemas.fields import (
     Truth,
     ZonedSchema,
 )
+from schemas.quick import QuickSchema
 
 Document = dict[str, Any]
 
 
-class Body(Schema):
+class Body(QuickSchema):
     """A JSON body, or a query: unknown fields are kept out."""
 
     class Meta:
@@ -52,7 +53,7 @@ class EstimateBody(Body):
     customer_phone = Text(blank=True, load_default="")
     customer_address = Text(blank=True, lines=True, load_default="")
     sale_by = Text(required=True)
-    items = Lines(fields.Nested(LineBody), required=True)
+    items = Lines(LineBody, required=True)
     subtotal = Claimed(required=True)
     discount_amount = Claimed(load_default=money.exact(0))
     is_percentage_discount = Truth(load_default=False)

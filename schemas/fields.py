@@ -7,11 +7,12 @@ from decimal import Decimal
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
-from marshmallow import Schema, ValidationError, fields, missing
+from marshmallow import ValidationError, fields, missing
 
 from schemas import money
 from schemas.calendar import shop_time
 from schemas.numbers import format_number
+from schemas.quick import QuickSchema
 
 MAX_TEXT: Final = 500
 MAX_LINE_ID: Final = 100
@@ -143,11 +144,16 @@ class Text(_Loaded[str]):
             raise ValidationError("must not be empty")
         if len(text) > MAX_TEXT:
             raise ValidationError(f"must have at most {MAX_TEXT} characters")
+        if not text.isprintable():
+            self._check(text)
+        return text
+
+    def _check(self, text: str) -> None:
+        """What is not plainly printable: a newline may be, and so may a joiner between letters."""
         if self.refused.search(text):
             raise ValidationError("must not contain control characters")
-        if text and not any(character.isprintable() and not character.isspace() for character in text):
+        if not any(character.isprintable() and not character.isspace() for character in text):
             raise ValidationError("must not be empty")
-        return text
 
 
 class Truth(_Loaded[bool]):
@@ -180,14 +186,24 @@ class LineId(_Loaded[Any]):
 
 
 class Lines(_Loaded[Any], fields.List[Any]):
-    """1 to 1,000 lines; counted before they are looked at, so that a flood of them costs nothing."""
+    """1 to 1,000 lines; counted before they are looked at, so that a flood of them costs nothing.
+
+    :param schema: of one line.
+    """
+
+    def __init__(self, schema: type[QuickSchema], **kwargs: Any) -> None:
+        super().__init__(fields.Nested(schema), **kwargs)
+        self._read = schema().read
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
         if not isinstance(value, list):
             raise ValidationError("must be a list of lines")
         if not 1 <= len(value) <= MAX_LINES:
             raise ValidationError(f"must have 1 to {MAX_LINES:,} lines")
-        return super()._deserialize(value, attr, data, **kwargs)
+        try:
+            return [self._read(each) for each in value]
+        except ValidationError:
+            return super()._deserialize(value, attr, data, **kwargs)
 
 
 class Day(_Loaded[date]):
@@ -259,7 +275,7 @@ class ShopTime(fields.Field[datetime]):
         return None if value is None else shop_time(value, self.zone)
 
 
-class ZonedSchema(Schema):
+class ZonedSchema(QuickSchema):
     """A schema whose times are shown in the shop's zone."""
 
     def __init__(self, zone: ZoneInfo, **kwargs: Any) -> None:
