@@ -87,6 +87,7 @@ class Journal:
         self._closed = True
         if self._draining is not None:
             await self._draining
+        self._transaction.close()
 
     def _expire(self, entry: _Entry) -> None:
         if entry in self._waiting:
@@ -145,5 +146,7 @@ class Journal:
                 if clock() > patience:
                     await self._transaction.make_way()
                     patience = clock() + PATIENCE_SECONDS
-                if not await backoff.pause():
+                pause = backoff.pause()
+                if pause is None:
                     raise Unavailable from error
+            await asyncio.sleep(pause)

@@ -1,17 +1,22 @@
 """One group of commands as one transaction: read what they name, run them, write what came of it, commit.
 
-The commands themselves are pure (`unit_of_work.py`, `commands.py`); here is all the I/O of a write.
+The commands themselves are pure (`unit_of_work.py`, `commands.py`); here is all the I/O of a write, against PyMongo,
+which Motor wraps. It runs as a whole in one thread: seven round trips are one hop from the event loop instead
+of seven, each of which would have to wait for whatever requests the loop is busy with.
 """
 
+import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo import DeleteOne, ReadPreference, ReplaceOne, UpdateOne, WriteConcern
+from pymongo.client_session import ClientSession
 from pymongo.errors import ConnectionFailure, PyMongoError, WTimeoutError
 from pymongo.read_concern import ReadConcern
 
@@ -28,7 +33,6 @@ from schemas.rollups import ESTIMATES, ORDERS
 _SNAPSHOT: Final = ReadConcern("snapshot")
 _DURABLE: Final = WriteConcern(w="majority", j=True)
 
-Session = AsyncIOMotorClientSession
 Update = ReplaceOne[Document] | UpdateOne | DeleteOne
 
 
@@ -61,6 +65,8 @@ class GroupTransaction:
 
     def __init__(self, database: Database, store: str, zone: ZoneInfo, clock: Callable[[], datetime]) -> None:
         self._database = database
+        self._blocking = database.delegate
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"journal-{store}")
         self._store = store
         self._zone = zone
         self._clock = clock
@@ -72,43 +78,50 @@ class GroupTransaction:
         :raises CommitUnknown: no answer came.
         :raises Collision, PyMongoError: nothing was committed; see `is_transient`.
         """
-        async with (
-            await self._database.client.start_session() as session,
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, commands, backoff)
+
+    def close(self) -> None:
+        """Lets the thread go."""
+        self._thread.shutdown(wait=False)
+
+    def _run(self, commands: Sequence[Command], backoff: Backoff) -> list[Outcome | ShopError]:
+        with (
+            self._blocking.client.start_session() as session,
             session.start_transaction(_SNAPSHOT, _DURABLE, ReadPreference.PRIMARY),
         ):
-            work = await self._read(session, commands)
+            work = self._read(session, commands)
             remembered_before = set(work.requests)
             head = work.counters.head
             outcomes = [apply_command(command, work) for command in commands]
             if work.changed:
-                await self._write(session, work, head, remembered_before)
-                await _commit(session, backoff)
+                self._write(session, work, head, remembered_before)
+                _commit(session, backoff)
             return outcomes
 
     async def make_way(self) -> None:
         """Ends what a dead process may have left in the way."""
         await end_orphans(self._database.client)
 
-    async def _read(self, session: Session, commands: Sequence[Command]) -> UnitOfWork:
+    def _read(self, session: ClientSession, commands: Sequence[Command]) -> UnitOfWork:
         """What the group's commands name, with one `find` a collection."""
-        counters = await self._database[COUNTERS].find_one({"_id": self._store}, session=session)
+        counters = self._blocking[COUNTERS].find_one({"_id": self._store}, session=session)
         if counters is None:
             raise LookupError(f"The counters of store {self._store!r} are missing: run `pos migrate`.")
         keys = {key.key for command in commands for key in command.keys}
         requests = {}
         if keys:
-            cursor = self._database[REQUESTS].find(
+            cursor = self._blocking[REQUESTS].find(
                 {"store": self._store, "key": {"$in": list(keys)}}, {"_id": 0}, session=session
             )
-            requests = {request["key"]: request for request in await cursor.to_list(None)}
+            requests = {request["key"]: request for request in cursor.to_list()}
         wanted = defaultdict(set)
         for command in commands:
             for kind, document_id in command.reads:
                 wanted[kind].add(document_id)
         documents = {}
         for kind, ids in wanted.items():
-            cursor = self._database[kind].find({"_id": {"$in": list(ids)}, "store": self._store}, session=session)
-            documents.update({(kind, document["_id"]): document for document in await cursor.to_list(None)})
+            cursor = self._blocking[kind].find({"_id": {"$in": list(ids)}, "store": self._store}, session=session)
+            documents.update({(kind, document["_id"]): document for document in cursor.to_list()})
         return UnitOfWork(
             store=self._store,
             zone=self._zone,
@@ -118,10 +131,10 @@ class GroupTransaction:
             requests=requests,
         )
 
-    async def _write(self, session: Session, work: UnitOfWork, head: int, remembered_before: set[str]) -> None:
+    def _write(self, session: ClientSession, work: UnitOfWork, head: int, remembered_before: set[str]) -> None:
         """The counters first: where two processes collide, they do so before anything else was sent."""
         raised = {ESTIMATES: work.counters.estimates, ORDERS: work.counters.orders, "head": work.counters.head}
-        counted = await self._database[COUNTERS].update_one(
+        counted = self._blocking[COUNTERS].update_one(
             {"_id": self._store, "head": head}, {"$set": raised}, session=session
         )
         if counted.matched_count != 1:
@@ -129,10 +142,10 @@ class GroupTransaction:
         # What makes room in a unique index comes before what takes it: an order is voided, its estimate ordered anew.
         for collection, operations in _updates(work, remembered_before).items():
             if operations:
-                await self._database[collection].bulk_write(operations, session=session)
+                self._blocking[collection].bulk_write(operations, session=session)
         for collection, documents in _inserts(work, remembered_before).items():
             if documents:
-                await self._database[collection].insert_many(documents, session=session)
+                self._blocking[collection].insert_many(documents, session=session)
 
 
 def _inserts(work: UnitOfWork, remembered_before: set[str]) -> dict[str, list[Document]]:
@@ -175,16 +188,18 @@ def apply_command(command: Command, work: UnitOfWork) -> Outcome | ShopError:
         return refusal
 
 
-async def _commit(session: Session, backoff: Backoff) -> None:
+def _commit(session: ClientSession, backoff: Backoff) -> None:
     """Commits; where the outcome is unknown, asks again with the same commit, which the server takes only once."""
     while True:
         try:
-            await session.commit_transaction()
+            session.commit_transaction()
         except PyMongoError as error:
             if not error.has_error_label("UnknownTransactionCommitResult"):
                 raise
-            if not await backoff.pause():
+            pause = backoff.pause()
+            if pause is None:
                 raise CommitUnknown from error
+            time.sleep(pause)
         else:
             return
 
