@@ -6,6 +6,7 @@ from typing import Final
 
 _LONGEST: Final = 40
 _PHONE: Final = re.compile(r"\+?\d[\d\s()./-]*\d", re.ASCII)
+_ASCII_WORD: Final = re.compile(r"[a-z0-9]+", re.ASCII)
 _COUNTRY: Final = "91"
 _NATIONAL_DIGITS: Final = 10
 
@@ -26,6 +27,8 @@ def readings_of(query: str) -> list[list[str]]:
 
 def words_of(text: str) -> list[str]:
     """The distinct runs of letters, marks and digits, without regard to case or to how accents are encoded."""
+    if text.isascii():
+        return sorted({word[:_LONGEST] for word in _ASCII_WORD.findall(text.lower())})
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     spaced = "".join(character if unicodedata.category(character)[0] in "LMN" else " " for character in folded)
     return sorted({word[:_LONGEST] for word in spaced.split()})
