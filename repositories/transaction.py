@@ -6,6 +6,7 @@ of seven, each of which would have to wait for whatever requests the loop is bus
 """
 
 import asyncio
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -32,6 +33,8 @@ from schemas.rollups import ESTIMATES, ORDERS
 
 _SNAPSHOT: Final = ReadConcern("snapshot")
 _DURABLE: Final = WriteConcern(w="majority", j=True)
+# How long after another process was met at the counters they are read before each group.
+_ALONE_SECONDS: Final = 1.0
 
 Update = ReplaceOne[Document] | UpdateOne | DeleteOne
 
@@ -70,6 +73,9 @@ class GroupTransaction:
         self._store = store
         self._zone = zone
         self._clock = clock
+        # The counters as this process left them, as long as no other process has been met at them.
+        self._known: Counters | None = None
+        self._met_at = -math.inf
 
     async def run(self, commands: Sequence[Command], backoff: Backoff) -> list[Outcome | ShopError]:
         """One try. Each command's outcome, or its refusal, in their order.
@@ -78,35 +84,45 @@ class GroupTransaction:
         :raises CommitUnknown: no answer came.
         :raises Collision, PyMongoError: nothing was committed; see `is_transient`.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, commands, backoff)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, commands, backoff)
+        except (Collision, PyMongoError):
+            self._met_at = time.monotonic()
+            raise
 
     def close(self) -> None:
         """Lets the thread go."""
         self._thread.shutdown(wait=False)
 
     def _run(self, commands: Sequence[Command], backoff: Backoff) -> list[Outcome | ShopError]:
+        known, self._known = self._known, None
         with (
             self._blocking.client.start_session() as session,
             session.start_transaction(_SNAPSHOT, _DURABLE, ReadPreference.PRIMARY),
         ):
-            work = self._read(session, commands)
+            work = self._read(session, commands, known or self._counters(session))
             remembered_before = set(work.requests)
             head = work.counters.head
             outcomes = [apply_command(command, work) for command in commands]
             if work.changed:
                 self._write(session, work, head, remembered_before)
                 _commit(session, backoff)
-            return outcomes
+        if time.monotonic() - self._met_at > _ALONE_SECONDS:
+            self._known = work.counters
+        return outcomes
 
     async def make_way(self) -> None:
         """Ends what a dead process may have left in the way."""
         await end_orphans(self._database.client)
 
-    def _read(self, session: ClientSession, commands: Sequence[Command]) -> UnitOfWork:
-        """What the group's commands name, with one `find` a collection."""
+    def _counters(self, session: ClientSession) -> Counters:
         counters = self._blocking[COUNTERS].find_one({"_id": self._store}, session=session)
         if counters is None:
             raise LookupError(f"The counters of store {self._store!r} are missing: run `pos migrate`.")
+        return Counters(counters[ESTIMATES], counters[ORDERS], counters["head"])
+
+    def _read(self, session: ClientSession, commands: Sequence[Command], counters: Counters) -> UnitOfWork:
+        """What the group's commands name, with one `find` a collection."""
         keys = {key.key for command in commands for key in command.keys}
         requests = {}
         if keys:
@@ -126,7 +142,7 @@ class GroupTransaction:
             store=self._store,
             zone=self._zone,
             now=_whole_milliseconds(self._clock()),
-            counters=Counters(counters[ESTIMATES], counters[ORDERS], counters["head"]),
+            counters=counters,
             documents=documents,
             requests=requests,
         )
