@@ -1,14 +1,13 @@
 """Indexes and the counter document: what must stand in the database before the first request. Idempotent."""
 
 import secrets
-from contextlib import suppress
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from pymongo import ASCENDING as UP
 from pymongo import DESCENDING as DOWN
 from pymongo import IndexModel
-from pymongo.errors import CollectionInvalid, OperationFailure, PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from repositories.database import COUNTERS, EVENTS, REQUESTS, TOTALS, Database
 from repositories.errors import DatabaseRefused
@@ -16,7 +15,7 @@ from schemas.rollups import ESTIMATES, ORDERS
 
 ANSWER_RETENTION_DAYS: Final = 30
 _DAY: Final = 86_400
-_OPTIONS_CONFLICT: Final = 85
+_NAMESPACE_EXISTS, _OPTIONS_CONFLICT = 48, 85
 
 _NEWEST: Final = [("created_at", DOWN), ("number", DOWN)]
 
@@ -73,10 +72,7 @@ async def prepare(database: Database, store: str, zone: ZoneInfo, event_retentio
     try:
         for collection, models in index_models(event_retention_days).items():
             await _create(database, collection, models)
-        # Made here, because the first sale would have to wait for it. Its only index is its id.
-        if TOTALS not in await database.list_collection_names():
-            with suppress(CollectionInvalid):
-                await database.create_collection(TOTALS)
+        await _make_totals(database)
         await database[COUNTERS].update_one(
             {"_id": store},
             {"$setOnInsert": {ESTIMATES: 0, ORDERS: 0, "head": 0, "epoch": secrets.token_hex(4)}},
@@ -85,6 +81,15 @@ async def prepare(database: Database, store: str, zone: ZoneInfo, event_retentio
         await _keep_zone(database, store, zone)
     except PyMongoError as error:
         raise DatabaseRefused(f"The indexes of the database cannot be prepared: {error}") from error
+
+
+async def _make_totals(database: Database) -> None:
+    """Made here, because the first sale would have to wait for it. Its only index is its id."""
+    try:
+        await database.command("create", TOTALS)
+    except OperationFailure as error:
+        if error.code != _NAMESPACE_EXISTS:
+            raise
 
 
 async def _keep_zone(database: Database, store: str, zone: ZoneInfo) -> None:

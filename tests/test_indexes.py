@@ -1,6 +1,7 @@
 """Every list, look-up, report and write is served by an index: what really reaches the database, explained."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -207,3 +208,13 @@ async def test_a_time_zone_can_be_chosen_until_there_are_days_in_the_books(shop:
     await prepare(shop.database, shop.store, KOLKATA, days)
     with pytest.raises(DatabaseRefused, match="kept in Asia/Kolkata, and TIMEZONE is Europe/Berlin"):
         await prepare(shop.database, shop.store, ZoneInfo("Europe/Berlin"), days)
+
+
+async def test_several_processes_may_prepare_an_empty_database_at_once(mongodb_url: str) -> None:
+    clients = [connect(mongodb_url) for _ in range(8)]
+    name = f"pos_fresh_{secrets.token_hex(4)}"
+    await asyncio.gather(*(prepare(client[name], "main", KOLKATA, 90) for client in clients))
+    assert await clients[0][name].counters.count_documents({}) == 1
+    await clients[0].drop_database(name)
+    for client in clients:
+        client.close()
