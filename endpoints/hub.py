@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from endpoints.ring import CAPACITY, Entry, Ring, first_of
 from repositories.errors import Unavailable
 from repositories.events import EventLog
-from schemas.events import Event, frame, topics_of
+from schemas.events import Event, frame
 from schemas.live import Place
 
 POLL_SECONDS: Final = 1.0
@@ -32,6 +32,8 @@ _READ_AT_ONCE: Final = 500
 _READ_TOGETHER: Final = 4
 _LOW_SECONDS: Final = 60.0
 _WAKE_AT_ONCE: Final = 256
+# About what an event of this process takes.
+_USUAL_SIZE: Final = 500
 
 EXPIRED, OTHER_LOG, AHEAD, TOO_FAR = "expired", "other_log", "ahead", "too_far"
 
@@ -87,7 +89,7 @@ class Hub:
         self._epoch = ""
         self._known_head = 0
         self._low = 1
-        self._early: dict[int, Event] = {}
+        self._early: dict[int, Entry] = {}
         self.ring = Ring(capacity)
         self._preload = min(capacity, REPLAY_LIMIT)
         self._feeds: set[Feed] = set()
@@ -130,10 +132,12 @@ class Hub:
         self._epoch, head = await self._log.head()
         await self._look_for_low()
         self.ring.start_after(max(0, head - self._preload, self._low - 1))
-        while events := await self._log.after(self.head):
-            if events[0]["seq"] > self.head + 1:
-                self.ring.start_after(events[0]["seq"] - 1)
-            self._append(events)
+        while stored := await self._log.after(self.head):
+            first = stored[0].event["seq"]
+            if first > self.head + 1:
+                self.ring.start_after(first - 1)
+            for seq, (event, size) in enumerate(stored, start=first):
+                self.ring.append(self._entry(seq, event, size))
         self._known_head = self.head
         self._looked_at = time.monotonic()
         self._tasks = [
@@ -149,7 +153,7 @@ class Hub:
     def notify(self, events: Sequence[Event]) -> None:
         """Events that this process has committed. Never waits."""
         for event in events:
-            self._early[event["seq"]] = event
+            self._early[event["seq"]] = self._entry(event["seq"], event, _USUAL_SIZE).settle()
         self._open_door()
         if self._early:
             self._bell.set()
@@ -216,22 +220,22 @@ class Hub:
     async def _read(self, seq: int, most: int = _READ_AT_ONCE) -> list[Entry]:
         # Few at a time: a crowd that comes back after a long cut must not take the database from those who sell.
         async with self._reading:
-            return [self._entry(event) for event in await self._log.after(seq, most)]
+            stored = await self._log.after(seq, most)
+        return [self._entry(event["seq"], event, size) for event, size in stored]
 
-    def _entry(self, event: Event) -> Entry:
-        return Entry(event["seq"], topics_of(event), frame(event, self._zone))
+    def _entry(self, seq: int, event: Event, size: int) -> Entry:
+        return Entry(seq, event, size, self._render)
 
-    def _append(self, events: Sequence[Event]) -> None:
-        for event in events:
-            self.ring.append(self._entry(event))
+    def _render(self, event: Event) -> bytes:
+        return frame(event, self._zone)
 
     def _open_door(self) -> None:
         """Publishes what is next in order, as far as it goes."""
         before = self.head
-        while (event := self._early.pop(self.head + 1, None)) is not None:
-            self._append([event])
+        while (entry := self._early.pop(self.head + 1, None)) is not None:
+            self.ring.append(entry)
         if self._early and min(self._early) <= self.head:
-            self._early = {seq: event for seq, event in self._early.items() if seq > self.head}
+            self._early = {seq: entry for seq, entry in self._early.items() if seq > self.head}
         self._known_head = max(self._known_head, self.head, *self._early)
         if self.head > before:
             self._published.set()
@@ -287,13 +291,15 @@ class Hub:
         return head > self.head
 
     async def _catch_up(self) -> None:
-        while events := await self._log.after(self.head):
-            if events[0]["seq"] > self.head + 1:
+        while stored := await self._log.after(self.head):
+            first = stored[0].event["seq"]
+            if first > self.head + 1:
                 # Only retention removes events, and only long after everyone has seen them.
-                logger.warning("Events %d to %d are gone.", self.head + 1, events[0]["seq"] - 1)
-                self._start_over(events[0]["seq"] - 1, EXPIRED)
-            for event in events:
-                self._early[event["seq"]] = event
+                logger.warning("Events %d to %d are gone.", self.head + 1, first - 1)
+                self._start_over(first - 1, EXPIRED)
+            # The log has no gaps, so the first one's seq says all of theirs.
+            for seq, (event, size) in enumerate(stored, start=first):
+                self._early[seq] = self._entry(seq, event, size)
             self._open_door()
         self._looked_at = time.monotonic()
 

@@ -1,11 +1,13 @@
 """The event log, read: its head, a range of it, and the doorbell that tells that it has grown."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, NamedTuple
+
+from bson import CodecOptions
+from bson.raw_bson import RawBSONDocument
 
 from repositories.database import COUNTERS, EVENTS, Database
 from repositories.errors import Unavailable, translated
-from schemas.documents import Document
 
 RANGE_LIMIT: Final = 1_000
 
@@ -17,12 +19,21 @@ class Head(NamedTuple):
     seq: int
 
 
+class StoredEvent(NamedTuple):
+    """An event, and how many bytes it takes as it is stored."""
+
+    event: Mapping[str, Any]
+    size: int
+
+
 class EventLog:
     """The events of one store, in `seq` order, without gaps."""
 
     def __init__(self, database: Database, store: str) -> None:
         self._database = database
         self._store = store
+        # Read as they are stored, and decoded only where somebody looks at them: many a process only keeps them.
+        self._events = database.get_collection(EVENTS, CodecOptions(document_class=RawBSONDocument, tz_aware=True))
 
     async def head(self) -> Head:
         """The seq of the newest committed event, 0 where there is none.
@@ -35,14 +46,15 @@ class EventLog:
             raise Unavailable("This shop's database was emptied while the service ran. Please restart the service.")
         return Head(counters["epoch"], counters["head"])
 
-    async def after(self, seq: int, limit: int = RANGE_LIMIT) -> list[Document]:
+    async def after(self, seq: int, limit: int = RANGE_LIMIT) -> list[StoredEvent]:
         """Up to `limit` events that follow `seq`, in order.
 
         :raises Unavailable: the database is away.
         """
         with translated():
-            found = self._database[EVENTS].find({"store": self._store, "seq": {"$gt": seq}}, {"_id": 0})
-            return await found.sort("seq", 1).limit(limit).to_list(limit)
+            found = self._events.find({"store": self._store, "seq": {"$gt": seq}}, {"_id": 0})
+            documents: list[Any] = await found.sort("seq", 1).limit(limit).to_list(limit)
+        return [StoredEvent(document, len(document.raw)) for document in documents]
 
     async def low(self) -> int | None:
         """The seq of the oldest event that is kept, or None where there is none.

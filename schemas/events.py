@@ -1,5 +1,6 @@
 """What changed: as it is stored in the event log, and as screens receive it."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,7 @@ from schemas.numbers import format_number
 from schemas.rollups import ESTIMATES, ORDERS
 from schemas.statuses import CONVERTED, PENDING
 
-Event = dict[str, Any]
+Event = Mapping[str, Any]
 
 CREATE, UPDATE, DELETE, CONVERT = "create", "update", "delete", "convert_to_order"
 ACTIONS: Final = (CREATE, UPDATE, DELETE, CONVERT)

@@ -9,7 +9,7 @@ import pytest
 
 from endpoints.hub import AHEAD, EXPIRED, OTHER_LOG, REPLAY_LIMIT, TOO_FAR, Feed, Hub
 from endpoints.ring import Entry, Ring
-from repositories.events import Head
+from repositories.events import Head, StoredEvent
 from schemas.live import Place
 from tests.payloads import an_event
 from tests.shop import OpenShop, Shop
@@ -32,9 +32,9 @@ class Log:
     async def low(self) -> int | None:
         return self.events[0]["seq"] if self.events else None
 
-    async def after(self, seq: int, limit: int = 1_000) -> list[Json]:
+    async def after(self, seq: int, limit: int = 1_000) -> list[StoredEvent]:
         self.reads += 1
-        return [event for event in self.events if event["seq"] > seq][:limit]
+        return [StoredEvent(event, 300) for event in self.events if event["seq"] > seq][:limit]
 
     async def rings(self) -> Any:
         await asyncio.Event().wait()
@@ -181,7 +181,7 @@ async def test_another_log_under_the_same_name_is_noticed() -> None:
 
 
 def entry(seq: int, size: int = 10) -> Entry:
-    return Entry(seq, frozenset(), b"x" * size)
+    return Entry(seq, an_event(seq), size, lambda _: b"")
 
 
 def test_the_ring_keeps_the_newest_and_no_more_than_it_may() -> None:
