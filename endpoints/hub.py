@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from endpoints.ring import CAPACITY, Entry, Ring, first_of
 from repositories.errors import Unavailable
-from repositories.events import EventLog
+from repositories.events import RANGE_LIMIT, EventLog
 from schemas.events import Event, frame
 from schemas.live import Place
 
@@ -33,6 +33,7 @@ _READ_TOGETHER: Final = 4
 _LOW_SECONDS: Final = 60.0
 _WAKE_AT_ONCE: Final = 256
 # About what an event of this process takes.
+_UNHURRIED_SECONDS: Final = 0.1
 _USUAL_SIZE: Final = 500
 
 EXPIRED, OTHER_LOG, AHEAD, TOO_FAR = "expired", "other_log", "ahead", "too_far"
@@ -272,6 +273,9 @@ class Hub:
         while True:
             try:
                 rung = await _within(POLL_SECONDS, self._bell.wait())
+                if not self._feeds:
+                    # Nobody waits for it: what comes in the next moment is read together with it.
+                    await asyncio.sleep(_UNHURRIED_SECONDS)
                 self._bell.clear()
                 if rung or await self._has_grown():
                     await self._catch_up()
@@ -291,7 +295,9 @@ class Hub:
         return head > self.head
 
     async def _catch_up(self) -> None:
-        while stored := await self._log.after(self.head):
+        is_more = True
+        while is_more and (stored := await self._log.after(self.head)):
+            is_more = len(stored) == RANGE_LIMIT
             first = stored[0].event["seq"]
             if first > self.head + 1:
                 # Only retention removes events, and only long after everyone has seen them.

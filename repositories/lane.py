@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 _LONGEST_WAIT: Final = 0.25
-_NEXT_LOOK: Final = 0.0003
+_NEXT_LOOK: Final = 0.002
 
 
 class Lane:
