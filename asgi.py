@@ -1,5 +1,6 @@
 """The entry that uvicorn and the Procfile name: `uvicorn asgi:app`."""
 
+import gc
 import sys
 
 from app.application import create_app
@@ -13,3 +14,9 @@ if settings.mongodb_url is None:
     sys.exit("MONGODB_URL is not set: set it to your MongoDB's address, or run `pos serve`, which brings its own.")
 
 app = create_app(settings)
+
+# What stands now, stands for good: the collector need not look through it again and again (each time a pause of some
+# 30 ms for every till). What a request leaves behind is mostly freed without it, so it may come less often.
+gc.collect()
+gc.freeze()
+gc.set_threshold(20_000, 20, 20)

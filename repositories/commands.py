@@ -5,8 +5,8 @@ does (`apply`). It refuses before it changes anything, so a refusal never touche
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 from repositories.errors import AlreadyConverted, NotFound, StaleVersion
 from repositories.unit_of_work import UnitOfWork
@@ -51,7 +51,7 @@ class Create:
     document_id: str
     draft: Document
     keys: tuple[RequestKey, ...] = ()
-    reads: Reads = field(default=(), init=False)
+    reads: ClassVar[Reads] = ()
 
     def apply(self, work: UnitOfWork) -> Document:
         fresh = _fresh_estimate() if self.kind == ESTIMATES else _fresh_order(self.draft["payment_mode"])
@@ -113,7 +113,7 @@ class ReplaceEstimate:
     estimate_id: str
     draft: Document
     versions: frozenset[int] | None = None
-    keys: tuple[RequestKey, ...] = field(default=(), init=False)
+    keys: ClassVar[tuple[RequestKey, ...]] = ()
 
     @property
     def reads(self) -> Reads:
@@ -135,7 +135,7 @@ class ChangeStatus:
     order_id: str
     status: str
     versions: frozenset[int] | None = None
-    keys: tuple[RequestKey, ...] = field(default=(), init=False)
+    keys: ClassVar[tuple[RequestKey, ...]] = ()
 
     @property
     def reads(self) -> Reads:
@@ -160,7 +160,7 @@ class VoidEstimate:
     reason: str | None = None
     who: str | None = None
     versions: frozenset[int] | None = None
-    keys: tuple[RequestKey, ...] = field(default=(), init=False)
+    keys: ClassVar[tuple[RequestKey, ...]] = ()
 
     @property
     def reads(self) -> Reads:
@@ -187,7 +187,7 @@ class VoidOrder:
     reason: str | None = None
     who: str | None = None
     versions: frozenset[int] | None = None
-    keys: tuple[RequestKey, ...] = field(default=(), init=False)
+    keys: ClassVar[tuple[RequestKey, ...]] = ()
 
     @property
     def reads(self) -> Reads:

@@ -1,9 +1,9 @@
 """One door for every write: group commit.
 
 Requests hand the journal a command and await its outcome. While one group is committing, newcomers gather; the next
-group takes them all. Alone, a command commits at once. Where several came together the last time, the next group waits
-until as many have come again, but no longer than the last one took: clients that were answered together come back
-together, and one group of sixty costs half of two groups of thirty.
+group takes them all. Alone, a command commits at once. Where there were several a moment ago, the next group waits for
+as many to come again, but no longer than the last one took: clients that were answered together come back together,
+and one group of sixty costs little more than one of thirty.
 
 A group is one transaction (`transaction.py`): read what its commands name, run them in order, write documents, events,
 rollups and remembered answers, raise the store's counters. So numbers are gapless and unique, an event exists if and
@@ -40,7 +40,7 @@ MOST_GATHERING_SECONDS: Final = 0.05
 class _Entry:
     command: Command
     outcome: asyncio.Future[Outcome]
-    timer: asyncio.TimerHandle | None = None
+    due: float
 
 
 class Journal:
@@ -65,7 +65,12 @@ class Journal:
         self._group_limit = group_limit
         self._deadline = deadline
         self._waiting: deque[_Entry] = deque()
+        # Those without an outcome, the oldest first; one timer watches over them, since all have the same patience.
+        self._open: dict[_Entry, None] = {}
+        self._watch: asyncio.TimerHandle | None = None
+        # How many are likely to come together now, and until when they are waited for (time of the event loop).
         self._expected = 0
+        self._gathering_until = 0.0
         self._gathered = asyncio.Event()
         self._draining: asyncio.Task[None] | None = None
         self._closed = False
@@ -82,8 +87,10 @@ class Journal:
         if self._closed:
             raise Unavailable("The service is shutting down. Please try again.")
         loop = asyncio.get_running_loop()
-        entry = _Entry(command, loop.create_future())
-        entry.timer = loop.call_later(self._deadline, self._expire, entry)
+        entry = _Entry(command, loop.create_future(), loop.time() + self._deadline)
+        self._open[entry] = None
+        if self._watch is None:
+            self._watch = loop.call_at(entry.due, self._expire)
         self._waiting.append(entry)
         if len(self._waiting) >= self._expected:
             self._gathered.set()
@@ -98,17 +105,22 @@ class Journal:
             await self._draining
         self._transaction.close()
 
-    def _expire(self, entry: _Entry) -> None:
-        if entry in self._waiting:
-            self._waiting.remove(entry)
-            self._settle(entry, Unavailable())
-        else:
-            self._settle(entry, OutcomeUnknown())
+    def _expire(self) -> None:
+        """Answers those whose time is over, and looks again when the next one's will be."""
+        loop = asyncio.get_running_loop()
+        for entry in tuple(self._open):
+            if entry.due > loop.time():
+                self._watch = loop.call_at(entry.due, self._expire)
+                return
+            if entry in self._waiting:
+                self._waiting.remove(entry)
+                self._settle(entry, Unavailable())
+            else:
+                self._settle(entry, OutcomeUnknown())
+        self._watch = None
 
-    @staticmethod
-    def _settle(entry: _Entry, outcome: Outcome | BaseException) -> None:
-        if entry.timer is not None:
-            entry.timer.cancel()
+    def _settle(self, entry: _Entry, outcome: Outcome | BaseException) -> None:
+        self._open.pop(entry, None)
         if entry.outcome.done():
             return
         if isinstance(outcome, Outcome):
@@ -118,25 +130,23 @@ class Journal:
 
     async def _drain(self) -> None:
         clock = asyncio.get_running_loop().time
-        size, took = 0, 0.0
         while self._waiting:
-            await self._gather(size, took)
-            size = min(len(self._waiting), self._group_limit)
+            were_right = await self._gather()
             began = clock()
-            group = [self._waiting.popleft() for _ in range(size)]
+            group = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._group_limit))]
             await self._commit([entry for entry in group if not entry.outcome.done()])
-            took = clock() - began
+            # Those who are answered now, and, unless the last guess was too high, those who came meanwhile.
+            self._expected = min(len(group) + (len(self._waiting) if were_right else 0), self._group_limit)
+            self._gathering_until = clock() + min(clock() - began, MOST_GATHERING_SECONDS)
 
-    async def _gather(self, count: int, seconds: float) -> None:
-        """Waits until as many commands as `count` wait, for so many seconds at the most."""
-        if len(self._waiting) >= count or self._closed:
-            return
-        self._expected = count
-        self._gathered.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(min(seconds, MOST_GATHERING_SECONDS)):
-                await self._gathered.wait()
-        self._expected = 0
+    async def _gather(self) -> bool:
+        """Waits for those who are expected, and says whether they came in time."""
+        if len(self._waiting) < self._expected and not self._closed:
+            self._gathered.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(self._gathering_until):
+                    await self._gathered.wait()
+        return len(self._waiting) >= self._expected
 
     async def _commit(self, group: Sequence[_Entry]) -> None:
         """Commits a group; one that fails for no transient reason is taken apart, so that only the guilty fails."""

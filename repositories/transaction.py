@@ -11,9 +11,8 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from pymongo import DeleteOne, ReadPreference, ReplaceOne, UpdateOne, WriteConcern
@@ -40,8 +39,7 @@ _ALONE_SECONDS: Final = 1.0
 Update = ReplaceOne[Document] | UpdateOne | DeleteOne
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What came of a command.
 
     answer: a document or a digest. events: those that it wrote. replayed: whether the answer is that of an earlier
@@ -69,7 +67,9 @@ class GroupTransaction:
 
     def __init__(self, database: Database, store: str, zone: ZoneInfo, clock: Callable[[], datetime]) -> None:
         self._database = database
-        self._blocking = database.delegate
+        self._client = database.delegate.client
+        names = (COUNTERS, ESTIMATES, ORDERS, EVENTS, TOTALS, REQUESTS)
+        self._collections = {name: database.delegate[name] for name in names}
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"journal-{store}")
         self._lane = Lane(f"{database.client.address} {database.name} {store}")
         self._store = store
@@ -101,7 +101,7 @@ class GroupTransaction:
         known, self._known = self._known, None
         with (
             self._lane.turn(),
-            self._blocking.client.start_session() as session,
+            self._client.start_session() as session,
             session.start_transaction(_SNAPSHOT, _DURABLE, ReadPreference.PRIMARY),
         ):
             work = self._read(session, commands, known or self._counters(session))
@@ -120,7 +120,7 @@ class GroupTransaction:
         await end_orphans(self._database.client)
 
     def _counters(self, session: ClientSession) -> Counters:
-        counters = self._blocking[COUNTERS].find_one({"_id": self._store}, session=session)
+        counters = self._collections[COUNTERS].find_one({"_id": self._store}, session=session)
         if counters is None:
             raise LookupError(f"The counters of store {self._store!r} are missing: run `pos migrate`.")
         return Counters(counters[ESTIMATES], counters[ORDERS], counters["head"])
@@ -130,7 +130,7 @@ class GroupTransaction:
         keys = {key.key for command in commands for key in command.keys}
         requests = {}
         if keys:
-            cursor = self._blocking[REQUESTS].find(
+            cursor = self._collections[REQUESTS].find(
                 {"store": self._store, "key": {"$in": list(keys)}}, {"_id": 0}, session=session
             )
             requests = {request["key"]: request for request in cursor.to_list()}
@@ -140,7 +140,7 @@ class GroupTransaction:
                 wanted[kind].add(document_id)
         documents = {}
         for kind, ids in wanted.items():
-            cursor = self._blocking[kind].find({"_id": {"$in": list(ids)}, "store": self._store}, session=session)
+            cursor = self._collections[kind].find({"_id": {"$in": list(ids)}, "store": self._store}, session=session)
             documents.update({(kind, document["_id"]): document for document in cursor.to_list()})
         return UnitOfWork(
             store=self._store,
@@ -154,7 +154,7 @@ class GroupTransaction:
     def _write(self, session: ClientSession, work: UnitOfWork, head: int, remembered_before: set[str]) -> None:
         """The counters first: where two processes collide, they do so before anything else was sent."""
         raised = {ESTIMATES: work.counters.estimates, ORDERS: work.counters.orders, "head": work.counters.head}
-        counted = self._blocking[COUNTERS].update_one(
+        counted = self._collections[COUNTERS].update_one(
             {"_id": self._store, "head": head}, {"$set": raised}, session=session
         )
         if counted.matched_count != 1:
@@ -162,10 +162,10 @@ class GroupTransaction:
         # What makes room in a unique index comes before what takes it: an order is voided, its estimate ordered anew.
         for collection, operations in _updates(work, remembered_before).items():
             if operations:
-                self._blocking[collection].bulk_write(operations, session=session)
+                self._collections[collection].bulk_write(operations, session=session)
         for collection, documents in _inserts(work, remembered_before).items():
             if documents:
-                self._blocking[collection].insert_many(documents, session=session)
+                self._collections[collection].insert_many(documents, session=session)
 
 
 def _inserts(work: UnitOfWork, remembered_before: set[str]) -> dict[str, list[Document]]:

@@ -2,17 +2,22 @@
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 # The farthest that a shop's day and the UTC day of the same name can lie apart (zones reach from -12 to +14 hours).
 _FARTHEST = timedelta(hours=26)
+# What is committed together is of one instant, and each instant is shown several times.
+_INSTANTS = 256
 
 
+@lru_cache(_INSTANTS)
 def business_date(instant: datetime, zone: ZoneInfo) -> str:
     """The shop's day, `YYYY-MM-DD`, in which an instant falls."""
     return instant.astimezone(zone).date().isoformat()
 
 
+@lru_cache(_INSTANTS)
 def shop_time(instant: datetime, zone: ZoneInfo) -> str:
     """ISO 8601 with the shop's offset and milliseconds, as `2026-01-31T23:59:59.000+05:30`."""
     return instant.astimezone(zone).isoformat(timespec="milliseconds")

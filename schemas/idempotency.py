@@ -8,10 +8,9 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -27,8 +26,7 @@ class InvalidKey(ShopError):
     status, code, title = 422, "invalid_idempotency_key", "The Idempotency-Key is wrong"
 
 
-@dataclass(frozen=True, slots=True)
-class RequestKey:
+class RequestKey(NamedTuple):
     """A key and what must be the same for it to mean the same request.
 
     window: how long the key holds, where that is shorter than the store keeps it.

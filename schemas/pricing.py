@@ -5,15 +5,14 @@ The existing clients compute in binary floating point and round late, so a claim
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from schemas import money
 from schemas.errors import TotalsMismatch
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line of a cart. price: minor units; quantity: thousandths; discount: millionths of a percent."""
 
     price: int
@@ -29,8 +28,7 @@ class Line:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """What the client computed, in currency units, unrounded. `discount` is a percentage if `is_percentage`."""
 
     subtotal: Decimal
@@ -39,8 +37,7 @@ class Claim:
     total: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Bill:
+class Bill(NamedTuple):
     """The proved figures, in minor units.
 
     discount: what is taken off the subtotal; discount_percentage: millionths of a percent, or None where the discount

@@ -10,10 +10,12 @@ ORDER_PREFIX: Final = "ORDER-"
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _RANDOM_BITS: Final = 80
-_DIGITS: Final = 26
+_PAIRS: Final = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
+# From the thirteen pairs of digits that make an id, the first pair first.
+_PLACES: Final = tuple(range(120, -1, -10))
 
 
 def new_id(prefix: str, now: datetime) -> str:
     """A fresh public id."""
     value = int(now.timestamp() * 1000) << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
-    return prefix + "".join(_ALPHABET[value >> 5 * place & 31] for place in range(_DIGITS - 1, -1, -1))
+    return prefix + "".join([_PAIRS[value >> place & 1023] for place in _PLACES])

@@ -1,0 +1,76 @@
+"""Servers to be measured: uvicorn as the Procfile runs it, and the database beside it."""
+
+import os
+import re
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.local_mongod import find_mongod, local_mongod
+
+PORT = 8123
+PROCFILE = Path(__file__).parent.parent / "Procfile"
+
+
+@contextmanager
+def mongod() -> Iterator[str]:
+    """A database of its own; yields its URL."""
+    with tempfile.TemporaryDirectory() as folder, local_mongod(Path(folder), executable=find_mongod()) as url:
+        yield url
+
+
+def database_name() -> str:
+    return f"bench_{secrets.token_hex(4)}"
+
+
+@contextmanager
+def serving(app: str, url: str, database: str, *, workers: int = 1, store: str = "main") -> Iterator[int]:
+    """`app` on PORT, until the end of the block; yields the process id of the server."""
+    environment = {
+        **os.environ,
+        "MONGODB_URL": url,
+        "DATABASE_NAME": database,
+        "STORE_ID": store,
+        "PORT": str(PORT),
+        "WEB_CONCURRENCY": str(workers),
+        "LOG_LEVEL": "warning",
+    }
+    command = [sys.executable, "-m", "uvicorn", app, *_flags(), "--workers", str(workers)]
+    command += ["--port", str(PORT), "--log-level", "warning", "--no-access-log"]
+    server = subprocess.Popen(command, env=environment)
+    try:
+        await_answer()
+        yield server.pid
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def await_answer(path: str = "/") -> float:
+    """Waits until the server answers, with whatever; the seconds that it took."""
+    began = time.monotonic()
+    while time.monotonic() < began + 30:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{PORT}{path}", timeout=5).read()
+        except urllib.error.HTTPError:
+            break
+        except OSError:
+            time.sleep(0.01)
+        else:
+            break
+    else:
+        sys.exit("The server does not answer.")
+    return time.monotonic() - began
+
+
+def _flags() -> list[str]:
+    """Those of the Procfile, as far as they do not say where to listen."""
+    web = next(line for line in PROCFILE.read_text().splitlines() if line.startswith("web:"))
+    return " ".join(re.findall(r"--(?:http|ws|timeout|lifespan|no-server)[-\w]*(?: (?!--)\S+)?", web)).split()
