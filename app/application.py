@@ -15,6 +15,7 @@ from app import SERVICE, __version__
 from app.errors import EXCEPTION_HANDLERS, ErrorGuard
 from app.settings import Settings
 from app.shutdown import Shutdown
+from endpoints.copies import Copies
 from endpoints.hub import Hub
 from endpoints.live import Origins
 from endpoints.ring import CAPACITY
@@ -89,6 +90,7 @@ def create_app(
                     "history": History(estimates, orders),
                     "reports": ReportRepository(database, store),
                     "log": log,
+                    "copies": Copies(),
                     "hub": hub,
                     "screens": screens,
                     "origins": Origins(settings.public_base_url, *settings.cors_origins),

@@ -4,6 +4,7 @@ Without `limit` or `cursor` the whole list is streamed; count and amount follow 
 very documents that were sent. A page carries the count and amount of the whole list.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, TypeVar
 
@@ -11,8 +12,10 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from endpoints.responses import Freshness, answer, page_headers, streamed
+from endpoints.copies import Freshness, fresh
+from endpoints.responses import answer, page_headers, streamed
 from repositories.documents import Documents
+from repositories.history import History
 from schemas.documents import Document
 from schemas.listing import Listing, Position
 from schemas.reports import Sums, Tally, separate_summary
@@ -27,48 +30,59 @@ Show = Callable[[Document], dict[str, Any]]
 
 async def array(request: Request, source: Documents, show: Show, listing: Listing) -> Response:
     """The documents of one kind as a JSON array."""
-    freshness = await Freshness.of(request)
-    if freshness.is_held_by(request):
-        return freshness.not_modified()
-    if listing.limit is None:
-        chunks = _joined(_shown(source.stream(listing), show))
-        return await streamed(_wrapped(b"[", chunks, b"]"), freshness.headers)
-    found = await source.newest(listing, listing.limit + 1)
-    page, last = _page(found, listing.limit, lambda document: Position.of(source.kind, document))
-    return answer([show(document) for document in page], headers={**freshness.headers, **page_headers(request, last)})
+
+    async def make(freshness: Freshness) -> Response:
+        if listing.limit is None:
+            return await streamed(
+                _wrapped(b"[", _joined(_shown(source.batches(listing), show)), b"]"), freshness.headers
+            )
+        found = await source.newest(listing, listing.limit + 1)
+        page, last = _page(found, listing.limit, lambda document: Position.of(source.kind, document))
+        headers = {**freshness.headers, **page_headers(request, last)}
+        return answer([show(document) for document in page], headers=headers)
+
+    return await fresh(request, make)
 
 
 async def history(request: Request, show: Callable[[str, Document], dict[str, Any]], listing: Listing) -> Response:
     """Estimates and orders as one JSON array."""
-    freshness = await Freshness.of(request)
-    if freshness.is_held_by(request):
-        return freshness.not_modified()
-    source = request.state.history
-    if listing.limit is None:
-        entries = (show(kind, document) async for kind, document in source.stream(listing))
-        return await streamed(_wrapped(b"[", _joined(entries), b"]"), freshness.headers)
-    found = await source.newest(listing, listing.limit + 1)
-    page, last = _page(found, listing.limit, lambda entry: Position.of(*entry))
-    return answer([show(*entry) for entry in page], headers={**freshness.headers, **page_headers(request, last)})
+    source: History = request.state.history
+
+    async def make(freshness: Freshness) -> Response:
+        if listing.limit is None:
+            shown = ([show(*entry) for entry in batch] async for batch in source.batches(listing))
+            return await streamed(_wrapped(b"[", _joined(shown), b"]"), freshness.headers)
+        found = await source.newest(listing, listing.limit + 1)
+        page, last = _page(found, listing.limit, lambda entry: Position.of(*entry))
+        headers = {**freshness.headers, **page_headers(request, last)}
+        return answer([show(*entry) for entry in page], headers=headers)
+
+    return await fresh(request, make)
 
 
 async def groups(request: Request, shows: dict[str, Show], listing: Listing, *, summary: bool) -> Response:
     """`{estimates: {count, total_amount, items}, orders: {…}, summary}`, of the kinds that `shows` has."""
-    freshness = await Freshness.of(request)
-    if freshness.is_held_by(request):
-        return freshness.not_modified()
-    if listing.limit is None:
-        return await streamed(_group_chunks(request, shows, listing, summary), freshness.headers)
-    tallies = await _tallies(request, shows, listing)
-    found = await request.state.history.newest(listing, listing.limit + 1, kinds=tuple(shows))
-    page, last = _page(found, listing.limit, lambda entry: Position.of(*entry))
-    content: dict[str, Any] = {
-        kind: {**tallies[kind].shown("total_amount"), "items": [show(document) for k, document in page if k == kind]}
-        for kind, show in shows.items()
-    }
-    if summary:
-        content["summary"] = separate_summary(tallies[ESTIMATES], tallies[ORDERS])
-    return answer(content, headers={**freshness.headers, **page_headers(request, last)})
+
+    async def make(freshness: Freshness) -> Response:
+        if listing.limit is None:
+            return await streamed(_group_chunks(request, shows, listing, summary), freshness.headers)
+        tallies, found = await asyncio.gather(
+            _tallies(request, shows, listing),
+            request.state.history.newest(listing, listing.limit + 1, kinds=tuple(shows)),
+        )
+        page, last = _page(found, listing.limit, lambda entry: Position.of(*entry))
+        content: dict[str, Any] = {
+            kind: {
+                **tallies[kind].shown("total_amount"),
+                "items": [show(document) for k, document in page if k == kind],
+            }
+            for kind, show in shows.items()
+        }
+        if summary:
+            content["summary"] = separate_summary(tallies[ESTIMATES], tallies[ORDERS])
+        return answer(content, headers={**freshness.headers, **page_headers(request, last)})
+
+    return await fresh(request, make)
 
 
 async def _group_chunks(
@@ -99,28 +113,23 @@ async def _tallies(request: Request, shows: dict[str, Show], listing: Listing) -
     return {ESTIMATES: sums.estimated, ORDERS: sums.listed}
 
 
-async def _counted(source: Documents, listing: Listing, tally: Tally) -> AsyncIterator[Document]:
-    async for document in source.stream(listing):
-        tally.add(1, source.amount(document))
-        yield document
+async def _counted(source: Documents, listing: Listing, tally: Tally) -> AsyncIterator[list[Document]]:
+    async for batch in source.batches(listing):
+        tally.add(len(batch), sum(map(source.amount, batch)))
+        yield batch
 
 
-async def _shown(documents: AsyncIterator[Document], show: Show) -> AsyncIterator[dict[str, Any]]:
-    async for document in documents:
-        yield show(document)
+async def _shown(batches: AsyncIterator[list[Document]], show: Show) -> AsyncIterator[list[dict[str, Any]]]:
+    async for batch in batches:
+        yield [show(document) for document in batch]
 
 
-async def _joined(items: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
-    """Items as JSON, comma between, in chunks of a fair size."""
-    chunk = bytearray()
+async def _joined(batches: AsyncIterator[list[dict[str, Any]]]) -> AsyncIterator[bytes]:
+    """Items as JSON, comma between, a batch at a time."""
     comma = b""
-    async for item in items:
-        chunk += comma + orjson.dumps(item)
+    async for batch in batches:
+        yield comma + orjson.dumps(batch)[1:-1]
         comma = b","
-        if len(chunk) >= _CHUNK:
-            yield bytes(chunk)
-            chunk.clear()
-    yield bytes(chunk)
 
 
 async def _wrapped(opening: bytes, chunks: AsyncIterator[bytes], closing: bytes) -> AsyncIterator[bytes]:

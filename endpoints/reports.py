@@ -1,5 +1,7 @@
 """`/api/reports`: what was sold, read from the rollups."""
 
+import asyncio
+from collections.abc import Awaitable
 from datetime import date
 from typing import Any, Final
 
@@ -8,8 +10,9 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
+from endpoints.copies import Freshness, fresh
 from endpoints.requests import read_query
-from endpoints.responses import Freshness, answer
+from endpoints.responses import answer
 from repositories.documents import Documents
 from schemas import reports
 from schemas.calendar import business_date, month_days
@@ -58,9 +61,10 @@ RANGE: Final = RangeQuery()
 
 class Today(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
-        today = date.fromisoformat(business_date(request.state.clock(), request.state.zone))
+        day = business_date(request.state.clock(), request.state.zone)
+        today = date.fromisoformat(day)
         items = read_query(request, QUERY)["items"]
-        return await _days(request, today, today, items, heading={"date": today.isoformat()}, extra=today.isoformat())
+        return await _days(request, today, today, items, heading={"date": day}, extra=day)
 
 
 class DateRange(HTTPEndpoint):
@@ -74,24 +78,31 @@ class DateRange(HTTPEndpoint):
 class Monthly(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
         first, last = month_days(**load_query(MONTH, request.path_params))
-        freshness = await Freshness.of(request)
-        if freshness.is_held_by(request):
-            return freshness.not_modified()
-        rows = await request.state.reports.by_day(first, last)
-        estimates, orders = await _newest(request, Listing(start=first, end=last), reports.RECENT)
-        report = reports.monthly_report(rows, first, last, estimates, orders)
-        return answer(report, headers=freshness.headers)
+
+        async def make(freshness: Freshness) -> Response:
+            rows, estimates, orders = await asyncio.gather(
+                request.state.reports.by_day(first, last),
+                *_newest(request, Listing(start=first, end=last), reports.RECENT),
+            )
+            report = reports.monthly_report(rows, first, last, estimates, orders)
+            return answer(report, headers=freshness.headers)
+
+        return await fresh(request, make)
 
 
 class StaffPerformance(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
         query = read_query(request, QUERY)
-        freshness = await Freshness.of(request)
-        if freshness.is_held_by(request):
-            return freshness.not_modified()
-        rows = await request.state.reports.between(query["start"], query["end"])
-        estimates, orders = await _newest(request, Listing(start=query["start"], end=query["end"]), reports.RECENT)
-        return answer(reports.staff_report(rows, estimates, orders), headers=freshness.headers)
+        start, end = query["start"], query["end"]
+
+        async def make(freshness: Freshness) -> Response:
+            rows, estimates, orders = await asyncio.gather(
+                request.state.reports.between(start, end),
+                *_newest(request, Listing(start=start, end=end), reports.RECENT),
+            )
+            return answer(reports.staff_report(rows, estimates, orders), headers=freshness.headers)
+
+        return await fresh(request, make)
 
 
 class EstimatesOnly(HTTPEndpoint):
@@ -107,28 +118,33 @@ class OrdersOnly(HTTPEndpoint):
 async def _days(
     request: Request, start: date, end: date, items: int, *, heading: dict[str, Any], extra: str = ""
 ) -> Response:
-    freshness = await Freshness.of(request, extra)
-    if freshness.is_held_by(request):
-        return freshness.not_modified()
-    rows = await request.state.reports.between(start, end)
-    estimates, orders = await _newest(request, Listing(start=start, end=end), reports.recent_and(items))
-    report = reports.day_report(rows, estimates, orders, items)
-    return answer({**heading, **report}, headers=freshness.headers)
+    async def make(freshness: Freshness) -> Response:
+        rows, estimates, orders = await asyncio.gather(
+            request.state.reports.between(start, end),
+            *_newest(request, Listing(start=start, end=end), reports.recent_and(items)),
+        )
+        report = reports.day_report(rows, estimates, orders, items)
+        return answer({**heading, **report}, headers=freshness.headers)
+
+    return await fresh(request, make, extra)
 
 
 async def _one_kind(request: Request, kind: str, shape: Any) -> Response:
     query = read_query(request, QUERY)
-    freshness = await Freshness.of(request)
-    if freshness.is_held_by(request):
-        return freshness.not_modified()
-    rows = await request.state.reports.between(query["start"], query["end"])
-    listing = Listing(start=query["start"], end=query["end"])
-    shown = await _shown(request, kind, listing, reports.recent_and(query["items"]))
-    return answer(shape(rows, shown, query["items"]), headers=freshness.headers)
+    start, end, items = query["start"], query["end"], query["items"]
+
+    async def make(freshness: Freshness) -> Response:
+        rows, shown = await asyncio.gather(
+            request.state.reports.between(start, end),
+            _shown(request, kind, Listing(start=start, end=end), reports.recent_and(items)),
+        )
+        return answer(shape(rows, shown, items), headers=freshness.headers)
+
+    return await fresh(request, make)
 
 
-async def _newest(request: Request, listing: Listing, limit: int) -> tuple[list[Any], list[Any]]:
-    return await _shown(request, ESTIMATES, listing, limit), await _shown(request, ORDERS, listing, limit)
+def _newest(request: Request, listing: Listing, limit: int) -> tuple[Awaitable[list[Any]], Awaitable[list[Any]]]:
+    return _shown(request, ESTIMATES, listing, limit), _shown(request, ORDERS, listing, limit)
 
 
 async def _shown(request: Request, kind: str, listing: Listing, limit: int) -> list[Any]:

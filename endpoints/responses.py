@@ -1,14 +1,13 @@
 """What goes out: JSON, at once or streamed, with the headers that let a client ask again cheaply."""
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from repositories.events import Head
 from schemas.listing import Position
 
 JSON: Final = "application/json"
@@ -45,34 +44,6 @@ def document_answer(shown: Mapping[str, Any]) -> Response:
 
 def replay_headers(replayed: bool) -> Headers:
     return {"Idempotent-Replayed": "true"} if replayed else {}
-
-
-class Freshness:
-    """The state of the store that an answer shows: its event head, read before the data.
-
-    An answer is at least as new as its head, so a client that follows the event stream from `X-Stream-Position` on
-    misses nothing; and while the head stands, the same question has the same answer.
-
-    :param extra: what else the answer depends on, such as today's date.
-    """
-
-    def __init__(self, head: Head, version: str, extra: str = "") -> None:
-        self.etag = f'W/"{head.epoch}.{head.seq}.{version}{extra and "." + extra}"'
-        self.headers = {"ETag": self.etag, "X-Stream-Position": str(head.seq), "Cache-Control": "no-cache"}
-
-    @classmethod
-    async def of(cls, request: Request, extra: str = "") -> Self:
-        return cls(await request.state.log.head(), request.state.about.version, extra)
-
-    def is_held_by(self, request: Request) -> bool:
-        """Whether the client has this very answer already (`If-None-Match`, compared weakly)."""
-        held = request.headers.get("if-none-match", "")
-        return held.strip() == "*" or self.etag.removeprefix("W/") in (
-            tag.strip().removeprefix("W/") for tag in held.split(",")
-        )
-
-    def not_modified(self) -> Response:
-        return Response(status_code=304, headers=self.headers)
 
 
 def page_headers(request: Request, last: Position | None) -> Headers:

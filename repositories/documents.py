@@ -57,7 +57,7 @@ class Documents:
         with translated():
             return await self._collection.find(criteria).sort(NEWEST_FIRST).limit(limit).to_list(limit)
 
-    async def stream(self, listing: Listing) -> AsyncIterator[Document]:
+    async def batches(self, listing: Listing) -> AsyncIterator[list[Document]]:
         """A whole list, newest first, a batch at a time in memory."""
         criteria = self.criteria(listing)
         if criteria is None:
@@ -65,8 +65,7 @@ class Documents:
         with translated():
             found = self._collection.find(criteria, batch_size=BATCH).sort(NEWEST_FIRST)
             while batch := await found.to_list(BATCH):
-                for document in batch:
-                    yield document
+                yield batch
 
     async def sums(self, listing: Listing) -> tuple[int, int]:
         """How many documents a list has, pages apart, and their amount in minor units (see `amount`)."""

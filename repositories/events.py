@@ -8,6 +8,7 @@ from bson.raw_bson import RawBSONDocument
 
 from repositories.database import COUNTERS, EVENTS, Database
 from repositories.errors import Unavailable, translated
+from repositories.together import Together
 
 RANGE_LIMIT: Final = 1_000
 
@@ -33,10 +34,11 @@ class EventLog:
         self._database = database
         self._store = store
         # Read as they are stored, and decoded only where somebody looks at them: many a process only keeps them.
+        self.head = Together(self._head)
         self._events = database.get_collection(EVENTS, CodecOptions(document_class=RawBSONDocument, tz_aware=True))
 
-    async def head(self) -> Head:
-        """The seq of the newest committed event, 0 where there is none.
+    async def _head(self) -> Head:
+        """`head`: the seq of the newest committed event, 0 where there is none. All who ask together share a reading.
 
         :raises Unavailable: the database is away.
         """

@@ -1,10 +1,12 @@
 """Estimates and orders in one list, newest first."""
 
+import asyncio
 from collections.abc import AsyncIterator, Container
+from itertools import takewhile
 
 from repositories.documents import Documents
 from schemas.documents import Document
-from schemas.listing import Listing, Position
+from schemas.listing import Listing, Place, place_of
 
 Entry = tuple[str, Document]
 
@@ -18,19 +20,47 @@ class History:
     async def newest(self, listing: Listing, limit: int, kinds: Container[str] | None = None) -> list[Entry]:
         """Up to `limit` (kind, document) pairs, newest first; of some kinds only, where `kinds` says so."""
         sources = [source for source in self._sources if kinds is None or source.kind in kinds]
-        entries = [(source.kind, document) for source in sources for document in await source.newest(listing, limit)]
+        found = await asyncio.gather(*(source.newest(listing, limit) for source in sources))
+        entries = [
+            (source.kind, document) for source, documents in zip(sources, found, strict=True) for document in documents
+        ]
         entries.sort(key=_place, reverse=True)
         return entries[:limit]
 
-    async def stream(self, listing: Listing) -> AsyncIterator[Entry]:
+    async def batches(self, listing: Listing) -> AsyncIterator[list[Entry]]:
         """The whole list, a batch of each kind at a time in memory."""
-        streams = {source.kind: source.stream(listing) for source in self._sources}
-        heads = {kind: await anext(stream, None) for kind, stream in streams.items()}
-        while entries := [(kind, head) for kind, head in heads.items() if head is not None]:
-            kind, document = max(entries, key=_place)
-            yield kind, document
-            heads[kind] = await anext(streams[kind], None)
+        streams = [_Ahead(source, listing) for source in self._sources]
+        while True:
+            for stream in streams:
+                await stream.fill()
+            streams = [stream for stream in streams if stream.entries]
+            if not streams:
+                return
+            # All that is not older than the oldest of any batch can have nothing before it that is still to be read.
+            until = max(_place(stream.entries[-1]) for stream in streams)
+            merged = [entry for stream in streams for entry in stream.taken(until)]
+            merged.sort(key=_place, reverse=True)
+            yield merged
 
 
-def _place(entry: Entry) -> Position:
-    return Position.of(*entry)
+class _Ahead:
+    """What was read of one kind and is not given yet, newest first."""
+
+    def __init__(self, source: Documents, listing: Listing) -> None:
+        self._kind = source.kind
+        self._batches = source.batches(listing)
+        self.entries: list[Entry] = []
+
+    async def fill(self) -> None:
+        if not self.entries:
+            self.entries = [(self._kind, document) for document in await anext(self._batches, [])]
+
+    def taken(self, until: Place) -> list[Entry]:
+        """Takes those that are not older than a place."""
+        taken = list(takewhile(lambda entry: _place(entry) >= until, self.entries))
+        del self.entries[: len(taken)]
+        return taken
+
+
+def _place(entry: Entry) -> Place:
+    return place_of(*entry)

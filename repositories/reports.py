@@ -34,9 +34,7 @@ class ReportRepository:
         return await self._rows([(start.isoformat(), end.isoformat())])
 
     async def _rows(self, ranges: Iterable[tuple[str, str]]) -> list[Row]:
-        rows: list[Row] = []
+        filters = [row_range(self._store, first, last) for first, last in ranges]
         with translated():
-            for first, last in ranges:
-                found = await self._totals.find(row_range(self._store, first, last)).to_list(None)
-                rows.extend(Row(row_key(row["_id"]), row) for row in found)
-        return rows
+            found = await self._totals.find({"$or": filters} if len(filters) > 1 else filters[0]).to_list(None)
+        return [Row(row_key(row["_id"]), row) for row in found]

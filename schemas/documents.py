@@ -5,7 +5,7 @@ The stored shape (see `draft`) is what travels inside the house; a schema turns 
 
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, fields
+from marshmallow import EXCLUDE, fields
 
 from schemas import money, pricing, statuses
 from schemas.errors import InvalidBody
@@ -22,6 +22,7 @@ from schemas.fields import (
     PublicId,
     Quantity,
     ShopTime,
+    ShownLines,
     Text,
     Truth,
     ZonedSchema,
@@ -144,7 +145,7 @@ def draft_sale(body: dict[str, Any]) -> Document:
     return document
 
 
-class LineSchema(Schema):
+class LineSchema(QuickSchema):
     id = fields.Raw()
     name = fields.String()
     price = Money()
@@ -162,7 +163,7 @@ class _DocumentSchema(ZonedSchema):
     customer_phone = fields.String()
     customer_address = fields.String()
     sale_by = fields.String()
-    items = fields.List(fields.Nested(LineSchema))
+    items = ShownLines(LineSchema)
     items_count = fields.Function(lambda document: len(document["items"]))
     subtotal = Money()
     discount_amount = fields.Method("get_discount_amount")

@@ -83,7 +83,10 @@ class FixedPoint(_Loaded[int]):
         return fixed
 
     def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> float:
-        return float((value or 0) / self.unit)
+        return self.show(value)
+
+    def show(self, value: int | None) -> float:
+        return (value or 0) / self.unit
 
 
 class Money(FixedPoint):
@@ -99,9 +102,9 @@ class Quantity(FixedPoint):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(money.QUANTITY_PLACES, maximum=MAX_QUANTITY, above_zero=True, **kwargs)
 
-    def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> float:
+    def show(self, value: int | None) -> float:
         quantity = value or 0
-        return int(quantity // self.unit) if quantity % self.unit == 0 else float(quantity / self.unit)
+        return quantity // self.unit if quantity % self.unit == 0 else quantity / self.unit
 
 
 class Percent(FixedPoint):
@@ -206,6 +209,20 @@ class Lines(_Loaded[Any], fields.List[Any]):
             return super()._deserialize(value, attr, data, **kwargs)
 
 
+class ShownLines(fields.List[Any]):
+    """The lines of a document. Dump only.
+
+    :param schema: of one line.
+    """
+
+    def __init__(self, schema: type[QuickSchema], **kwargs: Any) -> None:
+        super().__init__(fields.Nested(schema), **kwargs)
+        self._dump = schema().dump
+
+    def show(self, value: list[Any]) -> list[Any]:
+        return [self._dump(each) for each in value]
+
+
 class Day(_Loaded[date]):
     """A day as `YYYY-MM-DD`, in the years 1970 to 2999."""
 
@@ -250,14 +267,21 @@ class OneOf(_Loaded[str]):
 class PublicId(fields.String):
     """The document's own id. Dump only: several names show it, which `attribute` would not allow."""
 
+    source = "_id"
+    show = None
+
     def get_value(self, obj: Any, attr: str, accessor: Any = None, default: Any = None) -> Any:
-        return obj["_id"]
+        return obj[self.source]
 
 
 class Number(fields.Field[int]):
     """A document number: 7 -> `#007`. Dump only."""
 
     def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return self.show(value)
+
+    @staticmethod
+    def show(value: int | None) -> str | None:
         return None if value is None else format_number(value)
 
 
@@ -272,6 +296,9 @@ class ShopTime(fields.Field[datetime]):
         self.zone = root.zone
 
     def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return self.show(value)
+
+    def show(self, value: datetime | None) -> str | None:
         return None if value is None else shop_time(value, self.zone)
 
 

@@ -21,6 +21,14 @@ MAX_LIMIT: Final = 500
 _RANKS: Final = {ESTIMATES: 0, ORDERS: 1}
 
 
+Place = tuple[datetime, int, int]
+
+
+def place_of(kind: str, document: Mapping[str, Any]) -> Place:
+    """What newest-first lists are sorted by, descending: instant, kind's rank, number."""
+    return document["created_at"], _RANKS[kind], document["number"]
+
+
 class InvalidCursor(ShopError):
     status, code, title = 400, "invalid_cursor", "The cursor is wrong"
 
@@ -35,7 +43,8 @@ class Position:
 
     @classmethod
     def of(cls, kind: str, document: Mapping[str, Any]) -> Self:
-        return cls(round(document["created_at"].timestamp() * 1000), _RANKS[kind], document["number"])
+        instant, rank, number = place_of(kind, document)
+        return cls(round(instant.timestamp() * 1000), rank, number)
 
     @property
     def created_at(self) -> datetime:

@@ -6,7 +6,8 @@ fields decide alone, both ways, so the two cannot differ in what they accept.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from functools import cached_property
+from typing import Any, Final
 
 from marshmallow import Schema, ValidationError, fields, missing
 
@@ -20,11 +21,13 @@ class QuickSchema(Schema):
             (field.data_key or name, field.attribute or name, field, _default(field))
             for name, field in self.load_fields.items()
         ]
-        self._dump_steps = [
-            (field.data_key or name, _plain_key(name, field), name, field) for name, field in self.dump_fields.items()
-        ]
         assert not any(field.validators for _, _, field, _ in self._load_steps)  # noqa: S101  (a rule for us)
         assert not any(self._hooks.values())  # noqa: S101
+
+    @cached_property
+    def _dump_steps(self) -> list[tuple[str, str | None, Any]]:
+        # Made when it is first needed: many a schema only loads, and has fields that cannot show anything.
+        return [(field.data_key or name, *self._way_out(name, field)) for name, field in self.dump_fields.items()]
 
     def load(self, data: Any, **kwargs: Any) -> Any:
         try:
@@ -37,16 +40,25 @@ class QuickSchema(Schema):
         if many:
             return [self.dump(each) for each in obj]
         dumped = {}
-        for key, plain, name, field in self._dump_steps:
-            if plain is None:
-                value = field.serialize(name, obj)
-            else:
-                value = obj.get(plain, missing)
-                if value is not missing:
-                    value = field._serialize(value, name, obj)  # noqa: SLF001
-            if value is not missing:
-                dumped[key] = value
+        for key, source, show in self._dump_steps:
+            if source is None:
+                dumped[key] = show(obj)
+            elif source in obj:
+                value = obj[source]
+                dumped[key] = value if show is None else show(value)
         return dumped
+
+    def _way_out(self, name: str, field: fields.Field[Any]) -> tuple[str | None, Any]:
+        """The key that a field reads of a mapping (None: it is given the whole), and what it makes of what it finds
+        (None: it leaves it as it stands)."""
+        if isinstance(field, fields.Function):
+            return None, field.serialize_func
+        if isinstance(field, fields.Method):
+            return None, getattr(self, str(field.serialize_method_name))
+        if type(field) in _AS_IT_STANDS:
+            return field.attribute or name, None
+        own: Any = field
+        return getattr(field, "source", field.attribute or name), own.show
 
     def read(self, data: Any) -> dict[str, Any]:
         """As `load`, in one pass.
@@ -68,16 +80,8 @@ class QuickSchema(Schema):
 
 
 _REQUIRED = object()
-
-
-def _plain_key(name: str, field: fields.Field[Any]) -> str | None:
-    """The key that a field reads of a mapping; None for fields that find their value in another way."""
-    finds_itself = (
-        isinstance(field, fields.Function | fields.Method | fields.Constant)
-        or type(field).get_value is not fields.Field.get_value
-        or type(field).serialize is not fields.Field.serialize
-    )
-    return None if finds_itself else field.attribute or name
+#: Fields of marshmallow's own whose stored value is what they show. Ours have `show`, and maybe `source`.
+_AS_IT_STANDS: Final = (fields.Raw, fields.String, fields.Integer, fields.Boolean)
 
 
 def _default(field: fields.Field[Any]) -> Any:

@@ -1,0 +1,113 @@
+"""Answers that are asked for again while nothing has changed: kept, encoded, under the event head that they show.
+
+While the head of the event log stands, the same question has the same answer. So a list or a report is computed once,
+however many ask for it at once or after one another, and only the head is read each time (once for all who ask
+together). Whoever holds the answer already is told so.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple, Self
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from repositories.events import Head
+
+MOST_BYTES: Final = 32 * 1024 * 1024
+#: An answer that is larger, or streamed, is made anew for each who asks.
+LARGEST: Final = 512 * 1024
+
+Key = tuple[str, bytes]
+
+
+class Freshness:
+    """The state of the store that an answer shows: its event head, read before the data.
+
+    An answer is at least as new as its head, so a client that follows the event stream from `X-Stream-Position` on
+    misses nothing.
+
+    :param extra: what else the answer depends on, such as today's date.
+    """
+
+    def __init__(self, head: Head, version: str, extra: str = "") -> None:
+        self.etag = f'W/"{head.epoch}.{head.seq}.{version}{extra and "." + extra}"'
+        self.headers = {"ETag": self.etag, "X-Stream-Position": str(head.seq), "Cache-Control": "no-cache"}
+
+    @classmethod
+    async def of(cls, request: Request, extra: str = "") -> Self:
+        return cls(await request.state.log.head(), request.state.about.version, extra)
+
+    def is_held_by(self, request: Request) -> bool:
+        """Whether the client has this very answer already (`If-None-Match`, compared weakly)."""
+        held = request.headers.get("if-none-match")
+        if held is None:
+            return False
+        return held.strip() == "*" or self.etag.removeprefix("W/") in (
+            tag.strip().removeprefix("W/") for tag in held.split(",")
+        )
+
+
+Make = Callable[[Freshness], Awaitable[Response]]
+
+
+class _Copy(NamedTuple):
+    etag: str
+    response: Response
+
+
+class Copies:
+    """The copies of one process: the latest answer to each question, up to `most_bytes` of those asked last."""
+
+    def __init__(self, most_bytes: int = MOST_BYTES, largest: int = LARGEST) -> None:
+        self._most_bytes = most_bytes
+        self._largest = largest
+        self._bytes = 0
+        self._kept: OrderedDict[Key, _Copy] = OrderedDict()
+        self._making: dict[tuple[Key, str], asyncio.Task[Response]] = {}
+
+    async def of(self, key: Key, freshness: Freshness, make: Make) -> Response:
+        """The answer to a question: a copy, the one that is being made, or a new one."""
+        kept = self._kept.get(key)
+        if kept is not None and kept.etag == freshness.etag:
+            self._kept.move_to_end(key)
+            return kept.response
+        making = self._making.get((key, freshness.etag))
+        if making is not None:
+            # Shielded: whoever goes away leaves the others their answer.
+            response = await asyncio.shield(making)
+            return await make(freshness) if isinstance(response, StreamingResponse) else response
+        making = self._making[key, freshness.etag] = asyncio.create_task(self._make(key, freshness, make))
+        return await asyncio.shield(making)
+
+    async def _make(self, key: Key, freshness: Freshness, make: Make) -> Response:
+        try:
+            response = await make(freshness)
+        finally:
+            del self._making[key, freshness.etag]
+        if not isinstance(response, StreamingResponse) and len(response.body) <= self._largest:
+            self._keep(key, _Copy(freshness.etag, response))
+        return response
+
+    def _keep(self, key: Key, copy: _Copy) -> None:
+        self._drop(key)
+        self._kept[key] = copy
+        self._bytes += len(copy.response.body)
+        while self._bytes > self._most_bytes:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, key: Key) -> None:
+        old = self._kept.pop(key, None)
+        if old is not None:
+            self._bytes -= len(old.response.body)
+
+
+async def fresh(request: Request, make: Make, extra: str = "") -> Response:
+    """The answer to a request for a list or a report, made by `make` unless there is a copy, or the client has it."""
+    freshness = await Freshness.of(request, extra)
+    if freshness.is_held_by(request):
+        return Response(status_code=304, headers=freshness.headers)
+    key = (request.scope["path"], request.scope["query_string"])
+    copies: Copies = request.state.copies
+    return await copies.of(key, freshness, make)

@@ -1,0 +1,160 @@
+"""Copies of answers: one computation however many ask, never an old answer, bounded memory."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from starlette.responses import Response, StreamingResponse
+
+from endpoints.copies import Copies, Freshness
+from repositories.events import Head
+from repositories.together import Together
+from tests.clock import Clock
+from tests.shop import OpenShop, Shop
+
+ASKED = (
+    "/api/orders/orders-only?limit=5",
+    "/api/orders/all?limit=5",
+    "/api/orders/separate",
+    "/api/estimates/all",
+    "/api/reports/today",
+    "/api/reports/staff-performance",
+    "/api/reports/monthly/2026/3",
+    "/api/reports/orders-only",
+)
+
+
+def freshness(seq: int) -> Freshness:
+    return Freshness(Head("epoch", seq), "1")
+
+
+class Maker:
+    """Makes answers slowly, and counts them."""
+
+    def __init__(self, size: int = 10, *, is_streamed: bool = False, error: Exception | None = None) -> None:
+        self.count = 0
+        self.size = size
+        self.is_streamed = is_streamed
+        self.error = error
+
+    async def __call__(self, of: Freshness) -> Response:
+        self.count += 1
+        await asyncio.sleep(0.01)
+        if self.error is not None:
+            raise self.error
+        return StreamingResponse(iter(())) if self.is_streamed else Response(b"x" * self.size, headers=of.headers)
+
+
+async def test_however_many_ask_at_once_it_is_made_once() -> None:
+    copies, make = Copies(), Maker()
+    answers = await asyncio.gather(*(copies.of(("/", b""), freshness(1), make) for _ in range(50)))
+    assert make.count == 1
+    assert len({id(each) for each in answers}) == 1
+    await copies.of(("/", b""), freshness(1), make)
+    assert make.count == 1
+    await copies.of(("/", b"limit=5"), freshness(1), make)
+    await copies.of(("/", b""), freshness(2), make)
+    assert make.count == 3
+
+
+async def test_whoever_goes_away_leaves_the_others_their_answer() -> None:
+    copies, make = Copies(), Maker()
+    first, second = (asyncio.create_task(copies.of(("/", b""), freshness(1), make)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert (await second).body == b"x" * 10
+    assert make.count == 1
+
+
+async def test_what_goes_wrong_goes_wrong_for_all_who_wait_and_for_nobody_later() -> None:
+    copies, failing = Copies(), Maker(error=LookupError("no"))
+    answers = await asyncio.gather(
+        *(copies.of(("/", b""), freshness(1), failing) for _ in range(3)), return_exceptions=True
+    )
+    assert [type(each) for each in answers] == [LookupError] * 3
+    make = Maker()
+    assert (await copies.of(("/", b""), freshness(1), make)).body == b"x" * 10
+
+
+async def test_a_stream_is_made_for_each() -> None:
+    copies, make = Copies(), Maker(is_streamed=True)
+    answers = await asyncio.gather(*(copies.of(("/", b""), freshness(1), make) for _ in range(3)))
+    assert len({id(each) for each in answers}) == make.count == 3
+
+
+async def test_memory_is_bounded_and_those_asked_last_stay() -> None:
+    copies = Copies(most_bytes=100, largest=50)
+    small, large = Maker(size=30), Maker(size=51)
+    for path in ("/1", "/2", "/3"):
+        await copies.of((path, b""), freshness(1), small)
+    await copies.of(("/1", b""), freshness(1), small)
+    await copies.of(("/4", b""), freshness(1), small)
+    assert small.count == 4
+    await copies.of(("/1", b""), freshness(1), small)
+    assert small.count == 4
+    await copies.of(("/2", b""), freshness(1), small)
+    assert small.count == 5
+    for _ in range(2):
+        await copies.of(("/large", b""), freshness(1), large)
+    assert large.count == 2
+
+
+async def test_those_who_ask_together_share_an_answer_that_is_never_older_than_their_question() -> None:
+    put: list[int] = []
+
+    async def ask() -> int:
+        put.append(len(put))
+        await asyncio.sleep(0.01)
+        return put[-1]
+
+    together = Together(ask)
+    first = asyncio.create_task(together())
+    await asyncio.sleep(0.001)
+    others = [asyncio.create_task(together()) for _ in range(20)]
+    await asyncio.sleep(0)
+    others[0].cancel()
+    assert await first == 0
+    # Asked while the first question was under way, so they need an answer of their own: one for all of them.
+    assert await asyncio.gather(*others[1:]) == [1] * 19
+    assert await together() == 2
+
+
+@pytest.mark.parametrize("path", ASKED)
+async def test_an_answer_is_never_older_than_what_was_answered_before(open_shop: OpenShop, path: str) -> None:
+    """Two processes, so to speak: what one has booked, the other shows to whoever asks next."""
+    clock = Clock()
+    clock.at("2026-03-05T12:00:00+05:30")
+    first = await open_shop(clock=clock)
+    second = await open_shop(clock=clock, store_id=first.store)
+    await first.estimate()
+    bodies, tags = set(), set()
+    for _ in range(5):
+        await first.sale()
+        estimate = await second.estimate()
+        answers = [await shop.http.get(path) for shop in (first, second, first, second)]
+        assert len({answer.content for answer in answers}) == 1
+        assert len({answer.headers["etag"] for answer in answers}) == 1
+        again = await second.http.get(path, headers={"If-None-Match": answers[0].headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        assert int(answers[0].headers["x-stream-position"]) == (await _head(first))
+        bodies.add(answers[0].content)
+        tags.add(answers[0].headers["etag"])
+        await second.ok("DELETE", f"/api/estimates/{estimate['estimate_id']}")
+    assert (len(tags), len(bodies)) == (5, 5)
+
+
+async def _head(shop: Shop) -> int:
+    counters: Any = await shop.database.counters.find_one({"_id": shop.store})
+    return int(counters["head"])
+
+
+async def test_today_is_another_day_after_midnight_though_nothing_was_sold(open_shop: OpenShop) -> None:
+    clock = Clock()
+    clock.at("2026-03-05T23:59:59+05:30")
+    shop = await open_shop(clock=clock)
+    await shop.sale()
+    before = await shop.get("/api/reports/today")
+    clock.at("2026-03-06T00:00:01+05:30")
+    after = await shop.get("/api/reports/today")
+    assert (before["date"], before["summary"]["orders_count"]) == ("2026-03-05", 1)
+    assert (after["date"], after["summary"]["orders_count"]) == ("2026-03-06", 0)
