@@ -29,7 +29,7 @@ bench: .venv/ready
 	$(BIN)/python -m benchmarks.hub
 
 soak: .venv/ready-dev
-	$(BIN)/pytest --soak tests/test_resume.py tests/test_atomicity.py
+	$(BIN)/pytest --soak tests/test_resume.py tests/test_atomicity.py tests/test_shared_journal.py
 
 clean:
 	rm -rf .venv *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

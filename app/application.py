@@ -32,6 +32,7 @@ from repositories.journal import Journal
 from repositories.orders import OrderRepository
 from repositories.pulse import Pulse
 from repositories.reports import ReportRepository
+from repositories.shared_journal import SharedJournal
 from schemas.views import Views
 
 logger = logging.getLogger("pos")
@@ -71,14 +72,18 @@ def create_app(
             database = client[settings.database_name]
             store, zone = settings.store_id, settings.timezone
             await prepare(database, store, zone, settings.event_retention_days)
-            journal = Journal(database, store=store, zone=zone, clock=clock)
+            log = EventLog(database, store)
+            own_journal = Journal(database, store=store, zone=zone, clock=clock)
+            journal = SharedJournal(
+                own_journal, log, f"{__version__} {settings.mongodb_url} {database.name} {store} {zone}"
+            )
             estimates = EstimateRepository(database, store, journal, clock)
             orders = OrderRepository(database, store, journal, clock)
-            log = EventLog(database, store)
-            hub = Hub(log, zone, ring_capacity)
+            hub = Hub(log, zone, ring_capacity, journal.rings)
             screens = Screens(hub, settings.max_connections)
             await hub.start()
             screens.start()
+            await journal.start()
             shutdown = Shutdown()
             with shutdown.noticed():
                 yield {

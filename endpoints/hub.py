@@ -11,7 +11,7 @@ Publishing never waits for a reader.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -37,6 +37,8 @@ _UNHURRIED_SECONDS: Final = 0.1
 _USUAL_SIZE: Final = 500
 
 EXPIRED, OTHER_LOG, AHEAD, TOO_FAR = "expired", "other_log", "ahead", "too_far"
+
+Rings = AsyncIterator[int | None]
 
 logger = logging.getLogger("pos.hub")
 
@@ -82,10 +84,14 @@ class Hub:
 
     :param zone: of the times that screens show.
     :param capacity: how many of the newest events are kept in memory.
+    :param rings: opens the doorbell, where it is not that of the log.
     """
 
-    def __init__(self, log: EventLog, zone: ZoneInfo, capacity: int = CAPACITY) -> None:
+    def __init__(
+        self, log: EventLog, zone: ZoneInfo, capacity: int = CAPACITY, rings: Callable[[], Rings] | None = None
+    ) -> None:
         self._log = log
+        self._rings = rings or log.rings
         self._zone = zone
         self._epoch = ""
         self._known_head = 0
@@ -257,7 +263,7 @@ class Hub:
         """Rings the bell when the log grows beyond what was published here."""
         while True:
             try:
-                async for head in self._log.rings():
+                async for head in self._rings():
                     self._rung_at = time.monotonic()
                     if head is not None and head > self.head:
                         self._known_head = max(self._known_head, head)

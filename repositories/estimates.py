@@ -6,7 +6,7 @@ from datetime import datetime
 from repositories.commands import Convert, Create, ReplaceEstimate, VoidEstimate
 from repositories.database import Database
 from repositories.documents import Documents
-from repositories.journal import Journal
+from repositories.shared_journal import SharedJournal
 from repositories.transaction import Outcome
 from schemas.documents import Document
 from schemas.idempotency import RequestKey
@@ -17,7 +17,7 @@ from schemas.rollups import ESTIMATES
 class EstimateRepository(Documents):
     """The estimates of one store. Reads come from `Documents`; every write goes through the journal."""
 
-    def __init__(self, database: Database, store: str, journal: Journal, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, store: str, journal: SharedJournal, clock: Callable[[], datetime]) -> None:
         super().__init__(database, store, ESTIMATES)
         self._journal = journal
         self._clock = clock

@@ -74,6 +74,11 @@ class Journal:
         self._gathered = asyncio.Event()
         self._draining: asyncio.Task[None] | None = None
         self._closed = False
+        #: Whether a group waits for those who were just answered. It pays where commands are made by this very process,
+        #: which cannot do so while a group is under way, not where they are made by others meanwhile.
+        self.gathers = True
+        #: Told the head of the event log after each group that has moved it.
+        self.on_commit: Callable[[int], None] = lambda _: None
 
     async def submit(self, command: Command) -> Outcome:
         """Commits a command, with whatever others are waiting.
@@ -84,6 +89,10 @@ class Journal:
         :raises Unavailable: not committed, because the database is away.
         :raises OutcomeUnknown: sent, and no answer within the deadline; the same request with its key settles it.
         """
+        return await self.enqueue(command)
+
+    def enqueue(self, command: Command) -> asyncio.Future[Outcome]:
+        """As `submit`, for whoever does not wait."""
         if self._closed:
             raise Unavailable("The service is shutting down. Please try again.")
         loop = asyncio.get_running_loop()
@@ -96,7 +105,7 @@ class Journal:
             self._gathered.set()
         if self._draining is None or self._draining.done():
             self._draining = loop.create_task(self._drain())
-        return await entry.outcome
+        return entry.outcome
 
     async def close(self) -> None:
         """Commits what is waiting, and takes no more."""
@@ -141,6 +150,8 @@ class Journal:
 
     async def _gather(self) -> bool:
         """Waits for those who are expected, and says whether they came in time."""
+        if not self.gathers:
+            return True
         if len(self._waiting) < self._expected and not self._closed:
             self._gathered.clear()
             with suppress(TimeoutError):
@@ -156,8 +167,12 @@ class Journal:
         await asyncio.wait({attempt})
         error = attempt.exception()
         if error is None:
-            for entry, outcome in zip(group, attempt.result(), strict=True):
+            outcomes = attempt.result()
+            for entry, outcome in zip(group, outcomes, strict=True):
                 self._settle(entry, outcome)
+            written = (outcome.events for outcome in reversed(outcomes) if isinstance(outcome, Outcome))
+            if newest := next(filter(None, written), None):
+                self.on_commit(newest[-1]["seq"])
         elif len(group) == 1 or isinstance(error, Unavailable):
             for entry in group:
                 self._settle(entry, error)

@@ -23,7 +23,6 @@ from pymongo.read_concern import ReadConcern
 from repositories.backoff import Backoff
 from repositories.commands import Command
 from repositories.database import COUNTERS, EVENTS, REQUESTS, TOTALS, Database
-from repositories.lane import Lane
 from repositories.orphans import end_orphans
 from repositories.totals import row_id
 from repositories.unit_of_work import Counters, UnitOfWork
@@ -71,7 +70,6 @@ class GroupTransaction:
         names = (COUNTERS, ESTIMATES, ORDERS, EVENTS, TOTALS, REQUESTS)
         self._collections = {name: database.delegate[name] for name in names}
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"journal-{store}")
-        self._lane = Lane(f"{database.client.address} {database.name} {store}")
         self._store = store
         self._zone = zone
         self._clock = clock
@@ -95,12 +93,10 @@ class GroupTransaction:
     def close(self) -> None:
         """Lets the thread go."""
         self._thread.shutdown(wait=False)
-        self._lane.close()
 
     def _run(self, commands: Sequence[Command], backoff: Backoff) -> list[Outcome | ShopError]:
         known, self._known = self._known, None
         with (
-            self._lane.turn(),
             self._client.start_session() as session,
             session.start_transaction(_SNAPSHOT, _DURABLE, ReadPreference.PRIMARY),
         ):

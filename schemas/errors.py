@@ -26,6 +26,16 @@ class ShopError(Exception):
         self.headers = dict(headers or {})
         self.members = members
 
+    def __reduce__(self) -> Any:
+        """As it goes from one process to another, whatever a subclass wants to be made of."""
+        return _again, (type(self), self.detail, self.headers, self.members)
+
+
+def _again(kind: type[ShopError], detail: str, headers: Mapping[str, str], members: Mapping[str, Any]) -> ShopError:
+    refusal = kind.__new__(kind)
+    ShopError.__init__(refusal, detail, headers=headers, **members)
+    return refusal
+
 
 class InvalidBody(ShopError):
     """The JSON is well formed, but fields of it are wrong; `errors` lists each with a JSON pointer (RFC 6901)."""

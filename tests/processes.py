@@ -33,6 +33,10 @@ class Service:
     def ws_url(self) -> str:
         return f"ws://127.0.0.1:{self.port}/ws"
 
+    @property
+    def pid(self) -> int | None:
+        return None if self._process is None else self._process.pid
+
     async def start(self) -> None:
         """Starts it, and waits until it answers."""
         # A group of its own, so that its workers can be killed with it.

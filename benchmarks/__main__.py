@@ -1,0 +1,44 @@
+"""Measures everything, or some of it: `python -m benchmarks [--quick] [SECTION …]`.
+
+Each figure stands beside its yardstick of the same run. Results are kept in `results.json`, from which
+`docs/performance.md` and its plots are made.
+"""
+
+import sys
+from collections.abc import Callable
+
+from benchmarks import living, reading, selling, stores
+from benchmarks.measures import Results, console
+from benchmarks.page import write_page
+from benchmarks.servers import mongod
+
+Measure = Callable[..., None]
+
+SECTIONS: dict[str, Measure] = {
+    "selling": lambda url, results, quick: selling.measure(
+        url, results, rounds=1 if quick else 3, seconds=1 if quick else 5
+    ),
+    "reading": lambda url, results, quick: reading.measure(
+        url, results, orders=10_000 if quick else 1_000_000, seconds=0.5 if quick else 4
+    ),
+    "living": lambda url, results, quick: living.measure(url, results, sales=5_000 if quick else 200_000),
+    "stores": lambda url, results, quick: stores.measure(url, results, most=100 if quick else 10_000),
+}
+
+
+def main(arguments: list[str]) -> None:
+    quick = "--quick" in arguments
+    chosen = [name for name in arguments if name in SECTIONS] or list(SECTIONS)
+    results = Results()
+    for name in chosen:
+        console.rule(name)
+        with mongod() as url:
+            SECTIONS[name](url, results, quick)
+    results.print()
+    if not quick:
+        results.save()
+        write_page()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

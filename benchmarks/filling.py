@@ -1,0 +1,69 @@
+"""Shops that have been selling for years: sales through the service's own transactions, many to a group."""
+
+import random
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from rich.progress import track
+
+from benchmarks.payloads import SALE
+from repositories.backoff import Backoff
+from repositories.commands import Create
+from repositories.database import connect
+from repositories.indexes import prepare
+from repositories.transaction import GroupTransaction
+from schemas.documents import Document, SaleBody, draft, draft_sale
+from schemas.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
+from schemas.rollups import ESTIMATES, ORDERS
+
+ZONE = ZoneInfo("Asia/Kolkata")
+YEARS = 10
+
+_GROUP = 500
+_STAFF = ("Asha", "Meera", "Nikhil", "Ravi", "Sunita")
+_MODES = ("Cash", "Cash", "UPI", "Card")
+_FIRST = ("Asha", "Bilal", "Chitra", "Deepak", "Farah", "Gopal", "Harini", "Imran", "Jaya", "Kiran", "Lata", "Manoj")
+_LAST = ("Patil", "Khan", "Iyer", "Rao", "Shah", "Das", "Nair", "Joshi", "Gill", "Bose")
+
+
+async def fill(url: str, database: str, store: str, orders: int) -> None:
+    """Books so many sales, spread evenly over the ten years that end now."""
+    client = connect(url)
+    await prepare(client[database], store, ZONE, 365 * 20)
+    moment = [datetime.now(UTC) - timedelta(days=365 * YEARS)]
+    step = timedelta(days=365 * YEARS) / max(1, orders // _GROUP)
+    transaction = GroupTransaction(client[database], store, ZONE, lambda: moment[0])
+    chance = random.Random(orders)
+    drafts = [_draft(chance) for _ in range(200)]
+    for _ in track(range(orders // _GROUP), f"{orders:,} orders"):
+        moment[0] += step
+        await transaction.run([_sale(chance.choice(drafts), moment[0]) for _ in range(_GROUP)], Backoff(30))
+    transaction.close()
+    client.close()
+
+
+async def fill_estimates(url: str, database: str, store: str, count: int) -> Sequence[str]:
+    """Writes so many estimates, and answers with their ids."""
+    client = connect(url)
+    await prepare(client[database], store, ZONE, 365)
+    transaction = GroupTransaction(client[database], store, ZONE, lambda: datetime.now(UTC))
+    written = draft(SaleBody().load(SALE))
+    ids = [new_id(ESTIMATE_PREFIX, datetime.now(UTC)) for _ in range(count)]
+    for place in range(0, count, _GROUP):
+        group = [Create(ESTIMATES, estimate_id, written) for estimate_id in ids[place : place + _GROUP]]
+        await transaction.run(group, Backoff(30))
+    transaction.close()
+    client.close()
+    return ids
+
+
+def _draft(chance: random.Random) -> Document:
+    name = f"{chance.choice(_FIRST)} {chance.choice(_LAST)}"
+    phone = f"98{chance.randrange(10**8):08}"
+    body = {**SALE, "customer_name": name, "customer_phone": phone, "sale_by": chance.choice(_STAFF)}
+    return draft_sale(SaleBody().load({**body, "payment_mode": chance.choice(_MODES)}))
+
+
+def _sale(written: Document, moment: datetime) -> Create:
+    return Create(ORDERS, new_id(ORDER_PREFIX, moment), written)

@@ -1,0 +1,113 @@
+"""How many sales a second are booked, and how long one takes."""
+
+import asyncio
+import time
+import urllib.request
+
+import orjson
+
+from benchmarks.filling import fill_estimates
+from benchmarks.load import Request, Run, load
+from benchmarks.measures import Results, Row, console, median
+from benchmarks.payloads import CREATE_SALE, SALE
+from benchmarks.servers import PORT, database_name, serving
+
+SECTION = "Sales"
+APPS = {
+    "echo": ("benchmarks.yardsticks:echo", CREATE_SALE, 1),
+    "validation": ("benchmarks.yardsticks:validation", CREATE_SALE, 1),
+    "obvious": ("benchmarks.yardsticks:database", "/obvious", 1),
+    "sale": ("asgi:app", CREATE_SALE, 1),
+    "2 workers": ("asgi:app", CREATE_SALE, 2),
+    "4 workers": ("asgi:app", CREATE_SALE, 4),
+}
+
+Runs = dict[str, list[Run]]
+
+
+def measure(url: str, results: Results, *, rounds: int, seconds: float) -> None:
+    runs = {connections: _in_turn(url, connections, rounds, seconds) for connections in (64, 256)}
+    for connections, measured in runs.items():
+        is_few = connections == 64
+        rates = {name: median([run.rate for run in each]) for name, each in measured.items()}
+        suffix = f", {connections} connections"
+        results.series[f"Requests a second{suffix}"] = {
+            "requests a second": [(place, rate) for place, rate in enumerate(rates.values())]
+        }
+        if is_few:
+            results.add(
+                SECTION,
+                Row("validation and reply only" + suffix, rates["validation"], "/s", "echo", rates["echo"], ">= 0.45"),
+            )
+        targets = (">= 0.25", ">= 0.65", ">= 5") if is_few else (">= 0.35", ">= 0.8", ">= 6")
+        for yardstick, target in zip(("echo", "validation", "obvious"), targets, strict=True):
+            name = {"validation": "validation only", "obvious": "obvious design"}.get(yardstick, yardstick)
+            results.add(SECTION, Row("create-sale" + suffix, rates["sale"], "/s", name, rates[yardstick], target))
+        p50, p99 = (median([getattr(run, name) for run in measured["sale"]]) for name in ("p50", "p99"))
+        results.add(SECTION, Row("create-sale p99" + suffix, p99, "ms", "its p50", p50, "<= 2.5" if is_few else None))
+        for workers in ("2 workers", "4 workers"):
+            target = ">= 1.0" if workers == "4 workers" else None
+            what = f"create-sale, {workers}{suffix}"
+            results.add(SECTION, Row(what, rates[workers], "/s", "one worker", rates["sale"], target))
+    _measure_alone(url, results, rounds)
+    _measure_conversion(url, results, rounds, seconds)
+
+
+def _in_turn(url: str, connections: int, rounds: int, seconds: float) -> Runs:
+    """Each in turn, round after round, each time on an empty store."""
+    runs: Runs = {name: [] for name in APPS}
+    for _ in range(rounds):
+        for name, (app, path, workers) in APPS.items():
+            runs[name].append(one(url, app, path, workers, connections, seconds))
+            console.print(f"  {name:12} {connections:4} connections: {runs[name][-1].rate:8,.0f}/s", style="dim")
+    return runs
+
+
+def one(url: str, app: str, path: str, workers: int, connections: int, seconds: float) -> Run:
+    database = database_name()
+    with serving(app, url, database, workers=workers):
+        request = Request.post([path], SALE)
+        load(PORT, request, connections=connections, seconds=1)
+        run = load(PORT, request, connections=connections, seconds=seconds)
+        if app == "asgi:app":
+            check_numbers(connections)
+    return run
+
+
+def check_numbers(connections: int) -> None:
+    """The numbers of the newest sales have no gap. Every answer was a success, so none can be missing."""
+    path = f"http://127.0.0.1:{PORT}/api/orders/orders-only?limit=500"
+    orders = orjson.loads(urllib.request.urlopen(path, timeout=30).read())["orders"]
+    numbers = [int(order["sale_number"].lstrip("#")) for order in orders["items"]]
+    assert numbers == list(range(numbers[0], numbers[0] - len(numbers), -1)), "numbers with gaps"
+    # What wrk no longer waited for may be booked after the count.
+    assert orders["count"] <= numbers[0] <= orders["count"] + connections, "numbers that nobody has"
+
+
+def _measure_alone(url: str, results: Results, rounds: int) -> None:
+    """One till, nobody else: how long a sale takes, beside one durable insert."""
+    ours, theirs = [], []
+    for _ in range(rounds):
+        database = database_name()
+        with serving("asgi:app", url, database):
+            ours.append(load(PORT, Request.post([CREATE_SALE], SALE), connections=1, seconds=3).p50)
+        with serving("benchmarks.yardsticks:database", url, database):
+            theirs.append(load(PORT, Request.post(["/inserting"], SALE), connections=1, seconds=3).p50)
+    row = Row("create-sale, one connection, p50", median(ours), "ms", "one durable insert", median(theirs), "<= 2")
+    results.add(SECTION, row)
+
+
+def _measure_conversion(url: str, results: Results, rounds: int, seconds: float) -> None:
+    conversions, sales = [], []
+    for _ in range(rounds):
+        database = database_name()
+        ids = asyncio.run(fill_estimates(url, database, "main", int(6_000 * (seconds + 1))))
+        paths = [f"/api/estimates/{each}/convert-to-order" for each in ids]
+        with serving("asgi:app", url, database):
+            warm, rest = paths[: len(paths) // 6], paths[len(paths) // 6 :]
+            load(PORT, Request.post(warm, {}), connections=64, seconds=0.5)
+            conversions.append(load(PORT, Request.post(rest, {}), connections=64, seconds=seconds).rate)
+            time.sleep(0.5)
+            sales.append(load(PORT, Request.post([CREATE_SALE], SALE), connections=64, seconds=seconds).rate)
+    row = Row("convert-to-order, 64 connections", median(conversions), "/s", "create-sale", median(sales), ">= 0.8")
+    results.add(SECTION, row)
