@@ -20,7 +20,7 @@ from schemas.rollups import ESTIMATES, ORDERS
 ZONE = ZoneInfo("Asia/Kolkata")
 YEARS = 10
 
-_GROUP = 500
+_GROUP = 100
 _STAFF = ("Asha", "Meera", "Nikhil", "Ravi", "Sunita")
 _MODES = ("Cash", "Cash", "UPI", "Card")
 _FIRST = ("Asha", "Bilal", "Chitra", "Deepak", "Farah", "Gopal", "Harini", "Imran", "Jaya", "Kiran", "Lata", "Manoj")

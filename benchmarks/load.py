@@ -59,7 +59,7 @@ def load(port: int, request: Request, *, connections: int, seconds: float) -> Ru
         body.write_bytes(b"" if request.body is None else orjson.dumps(request.body))
         headers = [part for pair in (request.headers or {}).items() for part in pair]
         command = [
-            *(wrk, "--threads", "1", "--connections", str(connections), "--duration", f"{seconds:g}s"),
+            *(wrk, "--threads", "1", "--connections", str(connections), "--duration", f"{max(1, round(seconds))}s"),
             *("--timeout", "30s", "--script", str(SCRIPT), f"http://127.0.0.1:{port}", "--", request.method),
             "-" if request.body is None else str(body),
             secrets.token_hex(6) + "-" if request.is_keyed else "-",

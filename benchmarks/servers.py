@@ -70,6 +70,11 @@ def await_answer(path: str = "/") -> float:
     return time.monotonic() - began
 
 
+def kilobytes(pid: int) -> int:
+    """What a process has in memory."""
+    return int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0])
+
+
 def _flags() -> list[str]:
     """Those of the Procfile, as far as they do not say where to listen."""
     web = next(line for line in PROCFILE.read_text().splitlines() if line.startswith("web:"))

@@ -43,10 +43,20 @@ class EventLog:
         :raises Unavailable: the database is away.
         """
         with translated():
-            counters = await self._database[COUNTERS].find_one({"_id": self._store}, {"epoch": 1, "head": 1})
-        if counters is None:
+            # The bare command: this is asked before each list and report, and `find_one` takes half as long again.
+            answer = await self._database.command(
+                "find",
+                COUNTERS,
+                filter={"_id": self._store},
+                projection={"epoch": 1, "head": 1},
+                limit=1,
+                singleBatch=True,
+                readConcern={"level": "majority"},
+            )
+        found = answer["cursor"]["firstBatch"]
+        if not found:
             raise Unavailable("This shop's database was emptied while the service ran. Please restart the service.")
-        return Head(counters["epoch"], counters["head"])
+        return Head(found[0]["epoch"], found[0]["head"])
 
     async def after(self, seq: int, limit: int = RANGE_LIMIT) -> list[StoredEvent]:
         """Up to `limit` events that follow `seq`, in order.

@@ -11,6 +11,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from repositories.database import COUNTERS, EVENTS, REQUESTS, TOTALS, Database
 from repositories.errors import DatabaseRefused
+from repositories.totals import add_years
 from schemas.rollups import ESTIMATES, ORDERS
 
 ANSWER_RETENTION_DAYS: Final = 30
@@ -78,6 +79,7 @@ async def prepare(database: Database, store: str, zone: ZoneInfo, event_retentio
             {"$setOnInsert": {ESTIMATES: 0, ORDERS: 0, "head": 0, "epoch": secrets.token_hex(4)}},
             upsert=True,
         )
+        await add_years(database, store)
         await _keep_zone(database, store, zone)
     except PyMongoError as error:
         raise DatabaseRefused(f"The indexes of the database cannot be prepared: {error}") from error

@@ -10,7 +10,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import datetime
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -62,14 +62,22 @@ class GroupTransaction:
     """How a group of commands of one store becomes a transaction.
 
     :param clock: the present instant, UTC.
+    :param threads: where it runs; a thread of its own, where there is none.
     """
 
-    def __init__(self, database: Database, store: str, zone: ZoneInfo, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        store: str,
+        zone: ZoneInfo,
+        clock: Callable[[], datetime],
+        threads: Executor | None = None,
+    ) -> None:
         self._database = database
         self._client = database.delegate.client
         names = (COUNTERS, ESTIMATES, ORDERS, EVENTS, TOTALS, REQUESTS)
         self._collections = {name: database.delegate[name] for name in names}
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"journal-{store}")
+        self._threads = threads or ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"journal-{store}")
         self._store = store
         self._zone = zone
         self._clock = clock
@@ -85,14 +93,14 @@ class GroupTransaction:
         :raises Collision, PyMongoError: nothing was committed; see `is_transient`.
         """
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, commands, backoff)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, commands, backoff)
         except (Collision, PyMongoError):
             self._met_at = time.monotonic()
             raise
 
     def close(self) -> None:
-        """Lets the thread go."""
-        self._thread.shutdown(wait=False)
+        """Lets the threads go."""
+        self._threads.shutdown(wait=False)
 
     def _run(self, commands: Sequence[Command], backoff: Backoff) -> list[Outcome | ShopError]:
         known, self._known = self._known, None

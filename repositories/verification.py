@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 from repositories.database import COUNTERS, EVENTS, TOTALS, Database
 from repositories.errors import translated
-from repositories.totals import row_key
+from repositories.totals import measures, row_key
 from schemas.documents import Document
 from schemas.numbers import format_number
 from schemas.rollups import ESTIMATES, ORDERS, RollupKey, contributions
@@ -81,10 +81,8 @@ async def _totals(database: Database, store: str) -> AsyncIterator[str]:
                 expected[key, measure] += amount
     stored: Counter[tuple[RollupKey, str]] = Counter()
     async for row in database[TOTALS].find({"_id.store": store}):
-        for kind in (ESTIMATES, ORDERS):
-            for status, sums in row.get(kind, {}).items():
-                for name, amount in sums.items():
-                    stored[row_key(row["_id"]), f"{kind}.{status}.{name}"] += amount
+        for measure, amount in measures(row):
+            stored[row_key(row["_id"]), measure] += amount
     differing = sorted(place for place in expected.keys() | stored.keys() if expected[place] != stored[place])
     for place in differing[:_MOST_SHOWN]:
         (period, staff, group), measure = place

@@ -67,7 +67,8 @@ class Sums:
 
     @property
     def earned(self) -> Tally:
-        return sum((self.orders[status] for status in EARNING), Tally())
+        kept = [self.orders[status] for status in EARNING if status in self.orders]
+        return Tally(sum(tally.count for tally in kept), sum(tally.amount for tally in kept))
 
     @property
     def listed(self) -> Tally:

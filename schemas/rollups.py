@@ -1,7 +1,8 @@
 """What each document adds to the totals that reports read.
 
-A rollup row belongs to (period, staff, payment group), where a period is a day (`2026-01-31`) or a month (`2026-01`);
-estimates have no payment and stand under the empty group. Its measures are counts and sums of minor units:
+A rollup row belongs to (period, staff, payment group), where a period is a day (`2026-01-31`), a month (`2026-01`)
+or a year (`2026`); estimates have no payment and stand under the empty group. Its measures are counts and sums of minor
+units:
 
     estimates.<status>.count, .total            status: Pending, Converted
     orders.<status>.count, .paid, .sold         status: as of the order; paid: amount_paid; sold: total
@@ -42,7 +43,7 @@ def contributions(kind: str, document: Mapping[str, Any] | None) -> Iterator[tup
         group = document["payment_group"]
         sums = {"count": 1, "paid": document["amount_paid"], "sold": document["total"]}
     day = document["business_date"]
-    for period in (day, day[:7]):
+    for period in (day, day[:7], day[:4]):
         key = RollupKey(period, document["sale_by"], group)
         for name, amount in sums.items():
             yield key, f"{kind}.{status}.{name}", amount

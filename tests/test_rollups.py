@@ -1,5 +1,6 @@
 """The totals that reports read are the sums over the documents, after any sequence of changes."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,11 +14,14 @@ from hypothesis import strategies as st
 from repositories.commands import ChangeStatus, Command, Convert, Create, ReplaceEstimate, VoidEstimate, VoidOrder
 from repositories.transaction import apply_command
 from repositories.unit_of_work import Counters, UnitOfWork
+from repositories.verification import verify
 from schemas.documents import Document, EstimateBody, SaleBody, draft, draft_sale
 from schemas.errors import ShopError
 from schemas.rollups import ESTIMATES, ORDERS
 from schemas.statuses import ORDER_STATUSES, payment_group
+from tests.clock import Clock
 from tests.payloads import estimate_body, line
+from tests.shop import OpenShop
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
 STAFF = ("Ravi", "Meera")
@@ -53,7 +57,8 @@ def sums(books: Books) -> Counter[tuple[Any, str]]:
     for (kind, _), document in books.documents.items():
         if document["voided_at"] is not None:
             continue
-        for period in (document["business_date"], document["business_date"][:7]):
+        day = document["business_date"]
+        for period in (day, day[:7], day[:4]):
             if kind == ESTIMATES:
                 status = "Converted" if document["order_id"] else "Pending"
                 key, amounts = (period, document["sale_by"], ""), {"total": document["total"]}
@@ -134,3 +139,23 @@ def test_a_refusal_changes_nothing() -> None:
     )
     assert all(isinstance(outcome, ShopError) for outcome in outcomes)
     assert (books.documents, books.events, books.totals) == ({}, [], Counter())
+
+
+async def test_a_store_from_before_there_were_years_gets_them_once(open_shop: OpenShop) -> None:
+    clock = Clock()
+    shop = await open_shop(clock=clock)
+    for moment in ("2024-12-31T23:59:00+05:30", "2025-01-01T00:01:00+05:30", "2025-07-01T12:00:00+05:30"):
+        clock.at(moment)
+        await shop.sale(sale_by="Ravi")
+        await shop.estimate(sale_by="Meera")
+    whole = await shop.get("/api/reports/date-range?start_date=2024-01-01&end_date=2025-12-31")
+    years = {"_id.store": shop.store, "_id.span": "year"}
+    kept = await shop.database.totals.find(years).to_list(None)
+    assert len(kept) == 4
+    await shop.database.totals.delete_many(years)
+    await shop.database.counters.update_one({"_id": shop.store}, {"$unset": {"totals": 1}})
+    await asyncio.gather(*(open_shop(clock=clock, store_id=shop.store) for _ in range(3)))
+    assert await shop.database.totals.count_documents(years) == 4
+    assert await verify(shop.database, shop.store) == []
+    again = await open_shop(clock=clock, store_id=shop.store)
+    assert await again.get("/api/reports/date-range?start_date=2024-01-01&end_date=2025-12-31") == whole

@@ -1,0 +1,219 @@
+"""Reports, pages and whole lists of a shop that has been selling for ten years, beside one that has just begun."""
+
+import asyncio
+import http.client
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from urllib.parse import quote
+
+import orjson
+
+from benchmarks.filling import ZONE, fill
+from benchmarks.load import Request, Run, load
+from benchmarks.measures import Results, Row, median
+from benchmarks.payloads import CREATE_SALE, SALE
+from benchmarks.servers import PORT, database_name, kilobytes, serving
+from repositories.database import connect
+from schemas.listing import Position
+from schemas.rollups import ORDERS
+
+SMALL, MIDDLE, LARGE = "small", "middle", "large"
+PAGE = "/api/orders/orders-only?limit=50"
+#: About 20 kB.
+TWENTY_KB = "/api/orders/orders-only?limit=22"
+
+#: Paths that differ in a parameter that means nothing, so that no answer is a copy.
+ANEW = 20_000
+ROUNDS = 3
+
+
+def measure(url: str, results: Results, *, orders: int, seconds: float) -> None:
+    database = database_name()
+    sizes = {SMALL: 1_000, MIDDLE: orders // 10, LARGE: orders}
+    for store, size in sizes.items():
+        asyncio.run(fill(url, database, store, size))
+    _measure_sales(url, database, results, orders, seconds)
+    _measure_reports(url, database, results, orders, seconds)
+    _measure_pages(url, database, results, orders, seconds)
+    _measure_whole_list(url, database, results, sizes[MIDDLE])
+    _measure_again(url, database, results, seconds)
+
+
+def _measure_sales(url: str, database: str, results: Results, orders: int, seconds: float) -> None:
+    rates: dict[str, list[float]] = {"empty": [], LARGE: []}
+    for _ in range(ROUNDS):
+        for store, measured in rates.items():
+            with serving("asgi:app", url, database, store=store):
+                load(PORT, Request.post([CREATE_SALE], SALE), connections=64, seconds=min(1, seconds))
+                run = load(PORT, Request.post([CREATE_SALE], SALE), connections=64, seconds=seconds)
+                measured.append(run.rate)
+    what = f"create-sale with {orders:,} orders stored, 64 connections"
+    results.add("Ten years", Row(what, median(rates[LARGE]), "/s", "empty store", median(rates["empty"]), ">= 0.95"))
+
+
+def reports() -> dict[str, str]:
+    today = datetime.now(ZONE).date()
+    return {
+        "today": "/api/reports/today",
+        "one-year range": f"/api/reports/date-range?start_date={today - timedelta(days=364)}&end_date={today}",
+        "monthly": f"/api/reports/monthly/{today.year}/{today.month}",
+        "staff": "/api/reports/staff-performance",
+    }
+
+
+def anew(path: str) -> list[str]:
+    """The same question, asked so that it has to be computed each time."""
+    joint = "&" if "?" in path else "?"
+    return [f"{path}{joint}_={number}" for number in range(ANEW)]
+
+
+def alone(paths: list[str], seconds: float) -> Run:
+    return load(PORT, Request(paths), connections=1, seconds=seconds)
+
+
+def _measure_reports(url: str, database: str, results: Results, orders: int, seconds: float) -> None:
+    with serving("benchmarks.yardsticks:database", url, database):
+        ping = median([alone(["/pinging"], seconds).p50 for _ in range(ROUNDS)])
+    computed: dict[tuple[str, str], float] = {}
+    for store in (SMALL, LARGE):
+        with serving("asgi:app", url, database, store=store):
+            for name, path in reports().items():
+                computed[store, name] = median([alone(anew(path), seconds / 2).p50 for _ in range(ROUNDS)])
+                if store == LARGE:
+                    again = median([alone([path], seconds / 2).p50 for _ in range(ROUNDS)])
+                    row = Row(f"{name} report, nothing sold since, p50", again, "ms", "database ping", ping, "<= 2")
+                    results.add("Ten years", row)
+    for name in reports():
+        what, large = f"{name} report, computed anew, p50", computed[LARGE, name]
+        results.add("Ten years", Row(what, large, "ms", "database ping", ping, "<= 2"))
+        results.add("Ten years", Row(what, large, "ms", "at 1,000 orders", computed[SMALL, name], "<= 1.5"))
+    results.series["Reports computed anew, p50 in ms"] = {
+        name: [(1_000, computed[SMALL, name]), (orders, computed[LARGE, name])] for name in reports()
+    }
+
+
+async def _last_page(url: str, database: str, store: str) -> str:
+    """The path of the page that ends with the oldest order."""
+    client = connect(url)
+    oldest = await client[database][ORDERS].find({"store": store}).sort([("created_at", 1), ("number", 1)]).to_list(51)
+    client.close()
+    return f"{PAGE}&cursor={quote(Position.of(ORDERS, oldest[-1]).encode())}"
+
+
+def _measure_pages(url: str, database: str, results: Results, orders: int, seconds: float) -> None:
+    paths = {"first": PAGE, "last": asyncio.run(_last_page(url, database, LARGE))}
+    with serving("benchmarks.yardsticks:echo", url, database):
+        echo = median([load(PORT, Request.post([CREATE_SALE], SALE), connections=64, seconds=seconds).rate] * 1)
+    p50: dict[str, list[float]] = {name: [] for name in paths}
+    rates: dict[str, float] = {}
+    anew_rates: dict[str, float] = {}
+    with serving("asgi:app", url, database, store=LARGE):
+        for _ in range(ROUNDS):
+            for name, path in paths.items():
+                p50[name].append(alone(anew(path), seconds / 2).p50)
+        for name, path in paths.items():
+            rates[name] = load(PORT, Request([path]), connections=64, seconds=seconds).rate
+            anew_rates[name] = load(PORT, Request(anew(path)), connections=64, seconds=seconds).rate
+    first, last = (median(p50[name]) for name in paths)
+    row = Row(f"last page of 50 of {orders:,}, computed anew, p50", last, "ms", "first page", first, "<= 1.5")
+    results.add("Ten years", row)
+    for name in paths:
+        what = f"{name} page of 50, 64 connections"
+        results.add("Ten years", Row(what + ", nothing sold since", rates[name], "/s", "echo", echo, ">= 0.15"))
+        results.add("Ten years", Row(what + ", computed anew", anew_rates[name], "/s", "echo", echo, ">= 0.15"))
+
+
+@dataclass
+class Memory:
+    """The most that a process had in memory, in MB."""
+
+    begun: float
+    most: float = 0.0
+    is_over: threading.Event = field(default_factory=threading.Event)
+
+
+@contextmanager
+def watched(pid: int) -> Iterator[Memory]:
+    memory = Memory(kilobytes(pid) / 1024)
+
+    def watch() -> None:
+        while not memory.is_over.wait(0.01):
+            memory.most = max(memory.most, kilobytes(pid) / 1024)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    yield memory
+    memory.is_over.set()
+    watcher.join()
+
+
+def _measure_whole_list(url: str, database: str, results: Results, orders: int) -> None:
+    firsts, rates = [], []
+    with serving("asgi:app", url, database, store=MIDDLE) as pid:
+        read_whole("/api/orders/orders-only")
+        with watched(pid) as memory:
+            for _ in range(ROUNDS):
+                first, whole, body = read_whole("/api/orders/orders-only")
+                assert len(orjson.loads(body)["orders"]["items"]) == orders
+                firsts.append(first)
+                rates.append(orders / whole)
+        busy = threading.Event()
+        reading = threading.Thread(target=lambda: _read_until(busy))
+        reading.start()
+        others = load(PORT, Request(["/api/orders/number/1"]), connections=1, seconds=3)
+        busy.set()
+        reading.join()
+    what = f"the whole list of {orders:,} orders"
+    results.add(
+        "Ten years",
+        Row(f"{what}: first byte", 1_000 * median(firsts), "ms", target="<= 100"),
+        Row(f"{what}: documents", median(rates), "/s", target=">= 60000"),
+        Row(f"{what}: memory grows by", memory.most - memory.begun, "MB", target="<= 64"),
+        Row(f"{what}: other requests meanwhile, p99", others.p99, "ms", target="<= 50"),
+    )
+
+
+def read_whole(path: str) -> tuple[float, float, bytes]:
+    """Seconds to the first byte, seconds to the last, and what came."""
+    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
+    began = time.monotonic()
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    parts = [answer.read1(65_536)]
+    first = time.monotonic() - began
+    while part := answer.read1(1 << 20):
+        parts.append(part)
+    whole = time.monotonic() - began
+    connection.close()
+    return first, whole, b"".join(parts)
+
+
+def _read_until(is_over: threading.Event) -> None:
+    while not is_over.is_set():
+        read_whole("/api/orders/orders-only")
+
+
+def _measure_again(url: str, database: str, results: Results, seconds: float) -> None:
+    echo, held, copied = [], [], []
+    for _ in range(ROUNDS):
+        with serving("benchmarks.yardsticks:echo", url, database):
+            echo.append(load(PORT, Request.post([CREATE_SALE], SALE), connections=64, seconds=seconds).rate)
+        with serving("asgi:app", url, database, store=LARGE):
+            connection = http.client.HTTPConnection("127.0.0.1", PORT)
+            connection.request("GET", TWENTY_KB)
+            answer = connection.getresponse()
+            tag, size = answer.headers["ETag"], len(answer.read())
+            connection.close()
+            conditional = Request([TWENTY_KB], headers={"If-None-Match": tag})
+            held.append(load(PORT, conditional, connections=64, seconds=seconds).rate)
+            copied.append(load(PORT, Request([TWENTY_KB]), connections=64, seconds=seconds).rate)
+    theirs = median(echo)
+    results.add(
+        "Asked again while nothing changed",
+        Row("with If-None-Match, 64 connections", median(held), "/s", "echo", theirs, ">= 0.4"),
+        Row(f"a copy of {size / 1000:.0f} kB, 64 connections", median(copied), "/s", "echo", theirs, ">= 0.3"),
+    )

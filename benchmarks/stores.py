@@ -1,0 +1,107 @@
+"""Many stores at once: what is sold a second in all, and how long a group takes, by how many stores there are.
+
+No transaction spans two stores and every index leads with the store, so stores only share the machine. The journals of
+all of them are driven from one process: a few threads, each time another store's group.
+"""
+
+import asyncio
+import itertools
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from app.application import utc_now
+from benchmarks.filling import ZONE
+from benchmarks.measures import Results, Row, median
+from benchmarks.payloads import SALE
+from benchmarks.servers import database_name
+from repositories.backoff import Backoff
+from repositories.commands import Create
+from repositories.database import COUNTERS, Database, connect
+from repositories.indexes import prepare
+from repositories.transaction import GroupTransaction, Outcome
+from schemas.documents import SaleBody, draft_sale
+from schemas.public_ids import ORDER_PREFIX, new_id
+from schemas.rollups import ORDERS
+
+AT_ONCE = 8
+GROUP = 8
+SECONDS = 6.0
+ROUNDS = 3
+
+
+def measure(url: str, results: Results, *, most: int) -> None:
+    counts = [count for count in (1, 10, 100, 1_000, 10_000) if AT_ONCE <= count <= most]
+    rates: dict[int, list[float]] = {count: [] for count in counts}
+    waits: dict[int, list[float]] = {count: [] for count in counts}
+    seconds = SECONDS if most > 100 else 1.0
+    for _ in range(ROUNDS):
+        for count in counts:
+            rate, p50 = asyncio.run(_sell(url, count, seconds))
+            rates[count].append(rate)
+            waits[count].append(p50)
+    fewest, largest = counts[0], counts[-1]
+    results.add(
+        "Many stores",
+        *(
+            Row(f"sales in {count:,} stores", median(rates[count]), "/s", f"{fewest} stores", median(rates[fewest]))
+            for count in counts[1:-1]
+        ),
+        Row(
+            *(f"sales in {largest:,} stores", median(rates[largest]), "/s"),
+            *(f"{fewest} stores", median(rates[fewest]), ">= 0.8"),
+        ),
+        Row(
+            *(f"a group of {GROUP} in {largest:,} stores, p50", median(waits[largest]), "ms"),
+            *(f"{fewest} stores", median(waits[fewest])),
+        ),
+    )
+    results.series["Sales a second by number of stores"] = {
+        "sales a second": [(count, median(each)) for count, each in rates.items()]
+    }
+
+
+async def _sell(url: str, count: int, seconds: float) -> tuple[float, float]:
+    """Sales a second, and the median of the milliseconds of a group."""
+    client = connect(url)
+    database = client[database_name()]
+    await _open(database, count)
+    written = draft_sale(SaleBody().load(SALE))
+    waits: list[float] = []
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        transactions = [
+            GroupTransaction(database, f"store-{number}", ZONE, utc_now, threads) for number in range(count)
+        ]
+        # Each seller has stores of its own, in random order, so that no two meet at one and none is warm.
+        shares = [transactions[place::AT_ONCE] for place in range(AT_ONCE)]
+        until = time.monotonic() + seconds
+
+        async def sell(share: list[GroupTransaction]) -> int:
+            random.Random(count).shuffle(share)
+            sold = 0
+            for transaction in itertools.cycle(share):
+                began = time.monotonic()
+                if began > until:
+                    return sold
+                group = [Create(ORDERS, new_id(ORDER_PREFIX, utc_now()), written) for _ in range(GROUP)]
+                outcomes = await transaction.run(group, Backoff(30))
+                assert all(isinstance(outcome, Outcome) for outcome in outcomes)
+                waits.append(1_000 * (time.monotonic() - began))
+                sold += GROUP
+            return sold
+
+        sold = sum(await asyncio.gather(*(sell(share) for share in shares)))
+    numbered = await database[COUNTERS].aggregate([{"$group": {"_id": None, "sold": {"$sum": "$orders"}}}]).to_list(1)
+    assert numbered[0]["sold"] == sold == await database[ORDERS].count_documents({})
+    await client.drop_database(database.name)
+    client.close()
+    return sold / seconds, median(waits)
+
+
+async def _open(database: Database, count: int) -> None:
+    """So many stores, empty."""
+    await prepare(database, "store-0", ZONE, 365)
+    empty = {"orders": 0, "estimates": 0, "head": 0, "epoch": "0", "timezone": ZONE.key}
+    others = [{"_id": f"store-{number}", **empty} for number in range(1, count)]
+    if others:
+        await database[COUNTERS].insert_many(others)
