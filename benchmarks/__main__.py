@@ -7,7 +7,7 @@ Each figure stands beside its yardstick of the same run. Results are kept in `re
 import sys
 from collections.abc import Callable
 
-from benchmarks import living, reading, selling, stores
+from benchmarks import hub, living, reading, selling, stores
 from benchmarks.measures import Results, console
 from benchmarks.page import write_page
 from benchmarks.servers import mongod
@@ -19,10 +19,13 @@ SECTIONS: dict[str, Measure] = {
         url, results, rounds=1 if quick else 3, seconds=1 if quick else 5
     ),
     "reading": lambda url, results, quick: reading.measure(
-        url, results, orders=10_000 if quick else 1_000_000, seconds=0.5 if quick else 4
+        url, results, orders=10_000 if quick else 1_000_000, rounds=1 if quick else 3, seconds=1 if quick else 4
     ),
     "living": lambda url, results, quick: living.measure(url, results, sales=5_000 if quick else 200_000),
-    "stores": lambda url, results, quick: stores.measure(url, results, most=100 if quick else 10_000),
+    "stores": lambda url, results, quick: stores.measure(
+        url, results, most=100 if quick else 10_000, rounds=1 if quick else 3, seconds=1 if quick else 6
+    ),
+    "hub": lambda url, results, quick: hub.measure(url, results, is_quick=quick),
 }
 
 

@@ -1,4 +1,4 @@
-"""How fast, how soon and at what price screens hear of events: a part of `make bench`.
+"""How fast, how soon and at what price screens hear of events.
 
 Each figure stands beside what it is measured against in the same run: a bare `websockets.broadcast()` server and a
 plain loop of sends. Servers, clients and database share this machine, so ratios count. One process plays all clients of
@@ -7,9 +7,7 @@ a server; it is near its own limit where the fastest servers are.
 
 import json
 import os
-import secrets
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,11 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from rich.console import Console
-from rich.table import Table
 
-from app.local_mongod import find_mongod, local_mongod
-from benchmarks.create_sale import PATH, SALE
+from benchmarks.measures import Results, Row, median
+from benchmarks.payloads import CREATE_SALE, SALE
+from benchmarks.servers import database_name
 
 ROUNDS = 3
 DELIVERIES = 200_000
@@ -34,8 +31,7 @@ PORT, OTHER_PORT = 8131, 8132
 RATE = 200
 SECONDS = 10
 SCREENS = 20
-
-console = Console()
+SECTION = "Live updates"
 
 
 class Child:
@@ -118,16 +114,19 @@ def deliveries(name: str, pace: str, clients: int) -> tuple[list[float], float]:
     return rates, size
 
 
-def show_deliveries() -> None:
-    table = Table("server", "clients", "deliveries/s", "of broadcast", "of loop", "KB a connection", title="Deliveries")
-    for clients in CROWDS:
+def measure_deliveries(results: Results, crowds: Sequence[int]) -> None:
+    for clients in crowds:
         rows = {server: deliveries(*server, clients) for server in SERVERS}
-        median = {server: statistics.median(rates) for server, (rates, _) in rows.items()}
-        for server in SERVERS:
-            ratios = [f"{median[server] / median[yardstick, 'each']:.2f}" for yardstick in ("broadcast", "loop")]
-            name = f"{server[0]}, in a burst" if server[1] == "burst" else server[0]
-            table.add_row(name, f"{clients:,}", f"{median[server]:,.0f}", *ratios, f"{rows[server][1]:.1f}")
-    console.print(table)
+        rates = {server: median(measured) for server, (measured, _) in rows.items()}
+        ours, burst = rates["hub", "each"], rates["hub", "burst"]
+        what = f"deliveries to {clients:,} clients"
+        results.add(
+            SECTION,
+            Row(f"{what}, one event at a time", ours, "/s", "broadcast()", rates["broadcast", "each"]),
+            Row(f"{what}, one event at a time", ours, "/s", "plain loop of sends", rates["loop", "each"]),
+            Row(f"{what}, in a burst", burst, "/s", "broadcast()", rates["broadcast", "each"]),
+            Row(f"{what}, the plain ASGI path", rates["plain-hub", "each"], "/s"),
+        )
 
 
 def quantiles(values: Sequence[float]) -> tuple[float, float]:
@@ -140,14 +139,11 @@ def sell(hey: str, body: Path, seconds: int, rate: int) -> str:
     workers = 10
     command = [hey, "-z", f"{seconds}s", "-c", str(workers), "-q", str(rate // workers), "-m", "POST", "-D", str(body)]
     return subprocess.run(
-        [*command, f"http://127.0.0.1:{PORT}{PATH}"], capture_output=True, text=True, check=True
+        [*command, f"http://127.0.0.1:{PORT}{CREATE_SALE}"], capture_output=True, text=True, check=True
     ).stdout
 
 
-def show_latency(hey: str, body: Path, environment: dict[str, str]) -> None:
-    table = Table(
-        "path", "p50 ms", "p99 ms", "events", title=f"Commit to delivery at {RATE} events/s, 100 clients each"
-    )
+def measure_latency(results: Results, hey: str, body: Path, environment: dict[str, str], seconds: int) -> None:
     with ExitStack() as stack:
         here = stack.enter_context(child("benchmarks.service", str(PORT), is_served=True, **environment))
         stack.enter_context(child("benchmarks.service", str(OTHER_PORT), is_served=True, **environment))
@@ -156,70 +152,62 @@ def show_latency(hey: str, body: Path, environment: dict[str, str]) -> None:
         for listeners in crowds.values():
             listeners.say("times")
         time.sleep(0.2)
-        sell(hey, body, SECONDS, RATE)
+        sell(hey, body, seconds, RATE)
         time.sleep(0.5)
         commits = here.ask("commits")
-        for name, listeners in crowds.items():
+        for (name, listeners), bound in zip(crowds.items(), (15, 30), strict=True):
             times = listeners.end()
             p50, p99 = quantiles([times[seq] - commits[seq] for seq in times])
-            table.add_row(name, f"{p50:.1f}", f"{p99:.1f}", f"{len(times):,}")
-    console.print(table)
+            what = f"commit to delivery at {RATE} events/s, {name}"
+            results.add(SECTION, Row(f"{what}, p50", p50, "ms"), Row(f"{what}, p99", p99, "ms", target=f"<= {bound}"))
 
 
-def show_memory_and_storm(environment: dict[str, str]) -> None:
-    table = Table("clients", "KB a connection", "seconds to connect", title="The whole service: connections")
+def measure_memory_and_storm(results: Results, environment: dict[str, str], crowds: Sequence[int]) -> None:
     with child("benchmarks.service", str(PORT), is_served=True, **environment) as server:
-        for clients in (1_000, 5_000):
+        for clients in crowds:
             before = server.kilobytes
             listeners = crowd(PORT, clients)
             size = (server.kilobytes - before) / clients
-            table.add_row(f"{clients:,}", f"{size:.1f}", f"{listeners.seconds:.1f}")  # type: ignore[attr-defined]
+            results.add(SECTION, Row(f"memory of a connection, {clients:,} of them", size, "KB", target="<= 20"))
             listeners.end()
             time.sleep(1)
-        console.print(table)
         head, reads = server.ask("head"), server.ask("reads")
-        missed = 200
+        missed, clients = 200, crowds[-1]
         began = time.monotonic()
-        listeners = crowd(PORT, 5_000, f"/ws?since={head - missed}")
+        listeners = crowd(PORT, clients, f"/ws?since={head - missed}")
         seconds = time.monotonic() - began
         listeners.end()
         count = server.ask("reads") - reads
-    storm = f"A storm: 5,000 clients come back, each {missed} events behind, in {seconds:.1f} s"
-    console.print(f"{storm}, with {count} reads of the log.")
+    what = f"{clients:,} clients come back at once, {missed} events behind"
+    results.add(SECTION, Row(what, seconds, "s"), Row(f"{what}: reads of the log", count, "reads", target="<= 20"))
 
 
-def show_stalled(hey: str, body: Path, environment: dict[str, str]) -> None:
+def measure_stalled(results: Results, hey: str, body: Path, environment: dict[str, str], rounds: int) -> None:
     """How long a sale takes with screens that read, and with as many that do not, measured in turn."""
-    table = Table("screens", "p50 ms", "p99 ms", title=f"A sale, {RATE} a second")
-    names = {"none": [], f"{SCREENS} that read": [], f"{SCREENS} that do not": ["--stalled"]}
+    names = {"none": [], f"{SCREENS} screens that read": [], f"{SCREENS} screens that do not": ["--stalled"]}
     figures: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     with child("benchmarks.service", str(PORT), is_served=True, **environment):
         sell(hey, body, 2, RATE)
-        for _ in range(ROUNDS + 2):
+        for _ in range(rounds):
             for name, options in names.items():
                 count = 0 if name == "none" else SCREENS
                 with child("benchmarks.readers", str(PORT), str(count), *options, is_served=True):
                     report = sell(hey, body, 4, RATE)
                 waits = {line.split()[0]: float(line.split()[2]) for line in report.splitlines() if "% in " in line}
                 figures[name].append((1_000 * waits["50%"], 1_000 * waits["99%"]))
-    for name, measured in figures.items():
-        p50, p99 = (statistics.median(each) for each in zip(*measured, strict=True))
-        table.add_row(name, f"{p50:.1f}", f"{p99:.1f}")
-    console.print(table)
+    none, *others = (median([p50 for p50, _ in measured]) for measured in figures.values())
+    for name, p50 in zip(list(names)[1:], others, strict=True):
+        results.add(SECTION, Row(f"a sale beside {name}, p50", p50, "ms", "no screens", none))
 
 
-def main() -> None:
+def measure(url: str, results: Results, *, is_quick: bool) -> None:
     hey = shutil.which("hey") or sys.exit("hey is needed: apt-get install hey")
-    show_deliveries()
+    crowds = (100, 500) if is_quick else CROWDS
+    measure_deliveries(results, crowds)
     with tempfile.TemporaryDirectory() as folder:
         body = Path(folder, "sale.json")
         body.write_bytes(orjson.dumps(SALE))
-        with local_mongod(Path(folder, "mongod"), executable=find_mongod()) as url:
-            environment = {"MONGODB_URL": url, "DATABASE_NAME": f"bench_{secrets.token_hex(4)}"}
-            show_latency(hey, body, environment)
-            show_memory_and_storm(environment)
-            show_stalled(hey, body, environment)
-
-
-if __name__ == "__main__":
-    main()
+        environment = {"MONGODB_URL": url, "DATABASE_NAME": database_name()}
+        measure_latency(results, hey, body, environment, 3 if is_quick else SECONDS)
+        measure_memory_and_storm(results, environment, crowds[1:])
+        measure_stalled(results, hey, body, environment, 1 if is_quick else 5)

@@ -51,13 +51,13 @@ class Results:
     """Everything that a run has measured. series: for the plots, (x, y) by name."""
 
     rows: dict[str, list[Row]] = field(default_factory=dict)
-    series: dict[str, dict[str, list[tuple[float, float]]]] = field(default_factory=dict)
+    series: dict[str, dict[str, list[tuple[Any, float]]]] = field(default_factory=dict)
 
     def add(self, section: str, *rows: Row) -> None:
         for row in rows:
             self.rows.setdefault(section, []).append(row)
             theirs = "" if row.theirs is None else f"   {row.yardstick}: {shown(row.theirs)}   ratio {row.ratio:.2f}"
-            target = "" if row.target is None else f"   target {row.target}: {'met' if row.is_met else 'MISSED'}"
+            target = "" if row.target is None else f"   target {row.target}: {'met' if row.is_met else 'not met'}"
             console.print(f"  {row.what}: {shown(row.ours)} {row.unit}{theirs}{target}", highlight=False)
 
     def print(self) -> None:

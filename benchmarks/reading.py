@@ -28,24 +28,23 @@ TWENTY_KB = "/api/orders/orders-only?limit=22"
 
 #: Paths that differ in a parameter that means nothing, so that no answer is a copy.
 ANEW = 20_000
-ROUNDS = 3
 
 
-def measure(url: str, results: Results, *, orders: int, seconds: float) -> None:
+def measure(url: str, results: Results, *, orders: int, rounds: int, seconds: float) -> None:
     database = database_name()
     sizes = {SMALL: 1_000, MIDDLE: orders // 10, LARGE: orders}
     for store, size in sizes.items():
         asyncio.run(fill(url, database, store, size))
-    _measure_sales(url, database, results, orders, seconds)
-    _measure_reports(url, database, results, orders, seconds)
-    _measure_pages(url, database, results, orders, seconds)
-    _measure_whole_list(url, database, results, sizes[MIDDLE])
-    _measure_again(url, database, results, seconds)
+    _measure_sales(url, database, results, orders, rounds, seconds)
+    _measure_reports(url, database, results, orders, rounds, seconds)
+    _measure_pages(url, database, results, orders, rounds, seconds)
+    _measure_whole_list(url, database, results, sizes[MIDDLE], rounds)
+    _measure_again(url, database, results, rounds, seconds)
 
 
-def _measure_sales(url: str, database: str, results: Results, orders: int, seconds: float) -> None:
+def _measure_sales(url: str, database: str, results: Results, orders: int, rounds: int, seconds: float) -> None:
     rates: dict[str, list[float]] = {"empty": [], LARGE: []}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for store, measured in rates.items():
             with serving("asgi:app", url, database, store=store):
                 load(PORT, Request.post([CREATE_SALE], SALE), connections=64, seconds=min(1, seconds))
@@ -75,16 +74,16 @@ def alone(paths: list[str], seconds: float) -> Run:
     return load(PORT, Request(paths), connections=1, seconds=seconds)
 
 
-def _measure_reports(url: str, database: str, results: Results, orders: int, seconds: float) -> None:
+def _measure_reports(url: str, database: str, results: Results, orders: int, rounds: int, seconds: float) -> None:
     with serving("benchmarks.yardsticks:database", url, database):
-        ping = median([alone(["/pinging"], seconds).p50 for _ in range(ROUNDS)])
+        ping = median([alone(["/pinging"], seconds).p50 for _ in range(rounds)])
     computed: dict[tuple[str, str], float] = {}
     for store in (SMALL, LARGE):
         with serving("asgi:app", url, database, store=store):
             for name, path in reports().items():
-                computed[store, name] = median([alone(anew(path), seconds / 2).p50 for _ in range(ROUNDS)])
+                computed[store, name] = median([alone(anew(path), seconds / 2).p50 for _ in range(rounds)])
                 if store == LARGE:
-                    again = median([alone([path], seconds / 2).p50 for _ in range(ROUNDS)])
+                    again = median([alone([path], seconds / 2).p50 for _ in range(rounds)])
                     row = Row(f"{name} report, nothing sold since, p50", again, "ms", "database ping", ping, "<= 2")
                     results.add("Ten years", row)
     for name in reports():
@@ -104,15 +103,15 @@ async def _last_page(url: str, database: str, store: str) -> str:
     return f"{PAGE}&cursor={quote(Position.of(ORDERS, oldest[-1]).encode())}"
 
 
-def _measure_pages(url: str, database: str, results: Results, orders: int, seconds: float) -> None:
+def _measure_pages(url: str, database: str, results: Results, orders: int, rounds: int, seconds: float) -> None:
     paths = {"first": PAGE, "last": asyncio.run(_last_page(url, database, LARGE))}
     with serving("benchmarks.yardsticks:echo", url, database):
-        echo = median([load(PORT, Request.post([CREATE_SALE], SALE), connections=64, seconds=seconds).rate] * 1)
+        echo = load(PORT, Request.post([CREATE_SALE], SALE), connections=64, seconds=seconds).rate
     p50: dict[str, list[float]] = {name: [] for name in paths}
     rates: dict[str, float] = {}
     anew_rates: dict[str, float] = {}
     with serving("asgi:app", url, database, store=LARGE):
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             for name, path in paths.items():
                 p50[name].append(alone(anew(path), seconds / 2).p50)
         for name, path in paths.items():
@@ -151,12 +150,12 @@ def watched(pid: int) -> Iterator[Memory]:
     watcher.join()
 
 
-def _measure_whole_list(url: str, database: str, results: Results, orders: int) -> None:
+def _measure_whole_list(url: str, database: str, results: Results, orders: int, rounds: int) -> None:
     firsts, rates = [], []
     with serving("asgi:app", url, database, store=MIDDLE) as pid:
         read_whole("/api/orders/orders-only")
         with watched(pid) as memory:
-            for _ in range(ROUNDS):
+            for _ in range(rounds):
                 first, whole, body = read_whole("/api/orders/orders-only")
                 assert len(orjson.loads(body)["orders"]["items"]) == orders
                 firsts.append(first)
@@ -197,9 +196,9 @@ def _read_until(is_over: threading.Event) -> None:
         read_whole("/api/orders/orders-only")
 
 
-def _measure_again(url: str, database: str, results: Results, seconds: float) -> None:
+def _measure_again(url: str, database: str, results: Results, rounds: int, seconds: float) -> None:
     echo, held, copied = [], [], []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         with serving("benchmarks.yardsticks:echo", url, database):
             echo.append(load(PORT, Request.post([CREATE_SALE], SALE), connections=64, seconds=seconds).rate)
         with serving("asgi:app", url, database, store=LARGE):

@@ -31,9 +31,7 @@ def measure(url: str, results: Results, *, rounds: int, seconds: float) -> None:
         is_few = connections == 64
         rates = {name: median([run.rate for run in each]) for name, each in measured.items()}
         suffix = f", {connections} connections"
-        results.series[f"Requests a second{suffix}"] = {
-            "requests a second": [(place, rate) for place, rate in enumerate(rates.values())]
-        }
+        results.series[f"Requests a second{suffix}"] = {"requests a second": list(rates.items())}
         if is_few:
             results.add(
                 SECTION,
@@ -101,11 +99,11 @@ def _measure_conversion(url: str, results: Results, rounds: int, seconds: float)
     conversions, sales = [], []
     for _ in range(rounds):
         database = database_name()
-        ids = asyncio.run(fill_estimates(url, database, "main", int(6_000 * (seconds + 1))))
+        ids = asyncio.run(fill_estimates(url, database, "main", 8_000 * round(seconds + 1)))
         paths = [f"/api/estimates/{each}/convert-to-order" for each in ids]
         with serving("asgi:app", url, database):
-            warm, rest = paths[: len(paths) // 6], paths[len(paths) // 6 :]
-            load(PORT, Request.post(warm, {}), connections=64, seconds=0.5)
+            warm, rest = paths[:8_000], paths[8_000:]
+            load(PORT, Request.post(warm, {}), connections=64, seconds=1)
             conversions.append(load(PORT, Request.post(rest, {}), connections=64, seconds=seconds).rate)
             time.sleep(0.5)
             sales.append(load(PORT, Request.post([CREATE_SALE], SALE), connections=64, seconds=seconds).rate)

@@ -26,16 +26,13 @@ from schemas.rollups import ORDERS
 
 AT_ONCE = 8
 GROUP = 8
-SECONDS = 6.0
-ROUNDS = 3
 
 
-def measure(url: str, results: Results, *, most: int) -> None:
+def measure(url: str, results: Results, *, most: int, rounds: int, seconds: float) -> None:
     counts = [count for count in (1, 10, 100, 1_000, 10_000) if AT_ONCE <= count <= most]
     rates: dict[int, list[float]] = {count: [] for count in counts}
     waits: dict[int, list[float]] = {count: [] for count in counts}
-    seconds = SECONDS if most > 100 else 1.0
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for count in counts:
             rate, p50 = asyncio.run(_sell(url, count, seconds))
             rates[count].append(rate)

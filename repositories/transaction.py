@@ -17,7 +17,14 @@ from zoneinfo import ZoneInfo
 
 from pymongo import DeleteOne, ReadPreference, ReplaceOne, UpdateOne, WriteConcern
 from pymongo.client_session import ClientSession
-from pymongo.errors import ConnectionFailure, PyMongoError, WTimeoutError
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    DuplicateKeyError,
+    OperationFailure,
+    PyMongoError,
+    WTimeoutError,
+)
 from pymongo.read_concern import ReadConcern
 
 from repositories.backoff import Backoff
@@ -34,6 +41,7 @@ _SNAPSHOT: Final = ReadConcern("snapshot")
 _DURABLE: Final = WriteConcern(w="majority", j=True)
 # How long after another process was met at the counters they are read before each group.
 _ALONE_SECONDS: Final = 1.0
+_DUPLICATE_KEY: Final = 11_000
 
 Update = ReplaceOne[Document] | UpdateOne | DeleteOne
 
@@ -56,6 +64,10 @@ class CommitUnknown(Exception):
 
 class Collision(Exception):
     """Another process moved the counters between this group's read and its write."""
+
+
+class _KeysMatter(Exception):
+    """A key of the group may have been used before: what stands under it decides."""
 
 
 class GroupTransaction:
@@ -103,17 +115,38 @@ class GroupTransaction:
         self._threads.shutdown(wait=False)
 
     def _run(self, commands: Sequence[Command], backoff: Backoff) -> list[Outcome | ShopError]:
+        try:
+            return self._try(commands, backoff, sees_keys=False)
+        except _KeysMatter:
+            return self._try(commands, backoff, sees_keys=True)
+
+    def _try(self, commands: Sequence[Command], backoff: Backoff, *, sees_keys: bool) -> list[Outcome | ShopError]:
+        """
+        :param sees_keys: whether the keys of the commands are looked up. Hardly any was used before, and one that was
+            cannot be remembered again, so this is done only where it turns out to matter.
+        """
         known, self._known = self._known, None
         with (
             self._client.start_session() as session,
             session.start_transaction(_SNAPSHOT, _DURABLE, ReadPreference.PRIMARY),
         ):
-            work = self._read(session, commands, known or self._counters(session))
+            work = self._read(session, commands, known or self._counters(session), sees_keys=sees_keys)
             remembered_before = set(work.requests)
             head = work.counters.head
             outcomes = [apply_command(command, work) for command in commands]
+            was_refused = any(
+                isinstance(outcome, ShopError) and command.keys
+                for command, outcome in zip(commands, outcomes, strict=True)
+            )
+            if was_refused and not sees_keys:
+                raise _KeysMatter
             if work.changed:
-                self._write(session, work, head, remembered_before)
+                try:
+                    self._write(session, work, head, remembered_before)
+                except (DuplicateKeyError, BulkWriteError) as error:
+                    if sees_keys or not _is_duplicate(error):
+                        raise
+                    raise _KeysMatter from error
                 _commit(session, backoff)
         if time.monotonic() - self._met_at > _ALONE_SECONDS:
             self._known = work.counters
@@ -129,9 +162,11 @@ class GroupTransaction:
             raise LookupError(f"The counters of store {self._store!r} are missing: run `pos migrate`.")
         return Counters(counters[ESTIMATES], counters[ORDERS], counters["head"])
 
-    def _read(self, session: ClientSession, commands: Sequence[Command], counters: Counters) -> UnitOfWork:
+    def _read(
+        self, session: ClientSession, commands: Sequence[Command], counters: Counters, *, sees_keys: bool
+    ) -> UnitOfWork:
         """What the group's commands name, with one `find` a collection."""
-        keys = {key.key for command in commands for key in command.keys}
+        keys = {key.key for command in commands for key in command.keys} if sees_keys else set()
         requests = {}
         if keys:
             cursor = self._collections[REQUESTS].find(
@@ -196,6 +231,12 @@ def _updates(work: UnitOfWork, remembered_before: set[str]) -> dict[str, list[Up
         if key in remembered_before:
             updates[REQUESTS].append(ReplaceOne({"store": work.store, "key": key}, request, upsert=True))
     return updates
+
+
+def _is_duplicate(error: OperationFailure) -> bool:
+    """Whether what was to be written stands there already."""
+    details = error.details or {}
+    return any(each["code"] == _DUPLICATE_KEY for each in (details, *details.get("writeErrors", ())) if "code" in each)
 
 
 def apply_command(command: Command, work: UnitOfWork) -> Outcome | ShopError:
