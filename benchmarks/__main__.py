@@ -16,12 +16,14 @@ Measure = Callable[..., None]
 
 SECTIONS: dict[str, Measure] = {
     "selling": lambda url, results, quick: selling.measure(
-        url, results, rounds=1 if quick else 3, seconds=1 if quick else 5
+        url, results, connections=(64,) if quick else (64, 256), rounds=1 if quick else 3, seconds=1 if quick else 5
     ),
     "reading": lambda url, results, quick: reading.measure(
         url, results, orders=10_000 if quick else 1_000_000, rounds=1 if quick else 3, seconds=1 if quick else 4
     ),
-    "living": lambda url, results, quick: living.measure(url, results, sales=5_000 if quick else 200_000),
+    "living": lambda url, results, quick: living.measure(
+        url, results, sales=2_000 if quick else 200_000, seconds=1 if quick else 5
+    ),
     "stores": lambda url, results, quick: stores.measure(
         url, results, most=100 if quick else 10_000, rounds=1 if quick else 3, seconds=1 if quick else 6
     ),

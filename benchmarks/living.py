@@ -10,26 +10,26 @@ from benchmarks.servers import PORT, await_answer, database_name, kilobytes, ser
 STARTS = 5
 
 
-def measure(url: str, results: Results, *, sales: int) -> None:
+def measure(url: str, results: Results, *, sales: int, seconds: float) -> None:
     database = database_name()
-    seconds = []
+    starts = []
     for _ in range(STARTS):
         began = time.monotonic()
         with serving("asgi:app", url, database):
             await_answer("/api/version")
-            seconds.append(time.monotonic() - began)
+            starts.append(time.monotonic() - began)
     with serving("asgi:app", url, database) as pid:
         time.sleep(2)
         idle = kilobytes(pid) / 1024
-        sold, grown = load(PORT, Request.post([CREATE_SALE], SALE), connections=64, seconds=3).requests, []
+        sold, grown = load(PORT, Request.post([CREATE_SALE], SALE), connections=64, seconds=seconds).requests, []
         before = kilobytes(pid) / 1024
-        while sold < sales:
-            sold += load(PORT, Request.post([CREATE_SALE], SALE), connections=64, seconds=5).requests
+        while sold < sales or not grown:
+            sold += load(PORT, Request.post([CREATE_SALE], SALE), connections=64, seconds=seconds).requests
             grown.append((float(sold), kilobytes(pid) / 1024))
             console.print(f"  {sold:,} sales: {grown[-1][1]:.0f} MB", style="dim")
     results.add(
         "A worker",
-        Row("start to first answer", median(seconds), "s", target="<= 1.5"),
+        Row("start to first answer", median(starts), "s", target="<= 1.5"),
         Row("memory, idle", idle, "MB", target="<= 90"),
         Row(f"memory after {sold:,} sales grows, once warm, by", grown[-1][1] - before, "MB", target="<= 20"),
         Row(f"memory after {sold:,} sales, against idle", grown[-1][1], "MB", "idle", idle),

@@ -3,6 +3,7 @@
 import asyncio
 import time
 import urllib.request
+from collections.abc import Sequence
 
 import orjson
 
@@ -25,12 +26,12 @@ APPS = {
 Runs = dict[str, list[Run]]
 
 
-def measure(url: str, results: Results, *, rounds: int, seconds: float) -> None:
-    runs = {connections: _in_turn(url, connections, rounds, seconds) for connections in (64, 256)}
-    for connections, measured in runs.items():
-        is_few = connections == 64
+def measure(url: str, results: Results, *, connections: Sequence[int], rounds: int, seconds: float) -> None:
+    for count in connections:
+        measured = _in_turn(url, count, rounds, seconds)
+        is_few = count == 64
         rates = {name: median([run.rate for run in each]) for name, each in measured.items()}
-        suffix = f", {connections} connections"
+        suffix = f", {count} connections"
         results.series[f"Requests a second{suffix}"] = {"requests a second": list(rates.items())}
         if is_few:
             results.add(

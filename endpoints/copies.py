@@ -7,13 +7,14 @@ together). Whoever holds the answer already is told so.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from typing import Final, NamedTuple, Self
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, Generic, NamedTuple, Self, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from repositories.events import Head
+from schemas.reports import Sums
 
 MOST_BYTES: Final = 32 * 1024 * 1024
 #: An answer that is larger, or streamed, is made anew for each who asks.
@@ -50,6 +51,7 @@ class Freshness:
 
 
 Make = Callable[[Freshness], Awaitable[Response]]
+T = TypeVar("T")
 
 
 class _Copy(NamedTuple):
@@ -57,15 +59,37 @@ class _Copy(NamedTuple):
     response: Response
 
 
+class Latest(Generic[T]):
+    """A value that all the pages of a list have in common, computed once while nothing changes."""
+
+    def __init__(self) -> None:
+        self._etag = ""
+        self._value: asyncio.Task[T] | None = None
+
+    async def at(self, etag: str, compute: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """The value while the log stands as the tag says."""
+        if self._value is None or self._etag != etag or (self._value.done() and self._value.exception() is not None):
+            self._etag, self._value = etag, asyncio.create_task(compute())
+        return await asyncio.shield(self._value)
+
+
 class Copies:
-    """The copies of one process: the latest answer to each question, up to `most_bytes` of those asked last."""
+    """The copies of one process: the latest answer to each question, up to `most_bytes` of those asked last.
+
+    sums: those of all documents, which every page of an unfiltered list shows.
+    """
 
     def __init__(self, most_bytes: int = MOST_BYTES, largest: int = LARGEST) -> None:
         self._most_bytes = most_bytes
         self._largest = largest
         self._bytes = 0
         self._kept: OrderedDict[Key, _Copy] = OrderedDict()
+        self.sums: Latest[Sums] = Latest()
         self._making: dict[tuple[Key, str], asyncio.Task[Response]] = {}
+
+    def __contains__(self, key: Key) -> bool:
+        """Whether the question was answered not long ago, with whatever."""
+        return key in self._kept
 
     async def of(self, key: Key, freshness: Freshness, make: Make) -> Response:
         """The answer to a question: a copy, the one that is being made, or a new one."""
@@ -103,11 +127,21 @@ class Copies:
             self._bytes -= len(old.response.body)
 
 
-async def fresh(request: Request, make: Make, extra: str = "") -> Response:
-    """The answer to a request for a list or a report, made by `make` unless there is a copy, or the client has it."""
+async def fresh(
+    request: Request,
+    parse: Callable[[], T],
+    make: Callable[[T, Freshness], Awaitable[Response]],
+    extra: str = "",
+) -> Response:
+    """The answer to a request for a list or a report, made by `make` unless there is a copy, or the client has it.
+
+    :param parse: reads what is asked for, or refuses it. What was answered before need not be parsed again.
+    :param extra: what else the answer depends on, such as today's date.
+    """
+    key = (request.scope["path"], request.scope["query_string"])
+    copies: Copies = request.state.copies
+    query = None if key in copies else parse()
     freshness = await Freshness.of(request, extra)
     if freshness.is_held_by(request):
         return Response(status_code=304, headers=freshness.headers)
-    key = (request.scope["path"], request.scope["query_string"])
-    copies: Copies = request.state.copies
-    return await copies.of(key, freshness, make)
+    return await copies.of(key, freshness, lambda freshness: make(parse() if query is None else query, freshness))

@@ -12,7 +12,7 @@ from endpoints.responses import answer, document_answer, replay_headers
 from repositories.transaction import Outcome
 from schemas.documents import ConvertBody, EstimateBody, VoidQuery, draft
 from schemas.idempotency import keys_of_conversion, keys_of_creation
-from schemas.listing import ConvertedListing, EstimateListing, Listing, PendingListing
+from schemas.listing import ConvertedListing, EstimateListing, ListingQuery, PendingListing
 from schemas.validation import load_body
 
 BODY: Final = EstimateBody()
@@ -45,17 +45,17 @@ class EstimateCreation(HTTPEndpoint):
 
 class EstimateList(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
-        return await _list(request, read_query(request, LISTING))
+        return await _list(request, LISTING)
 
 
 class PendingEstimates(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
-        return await _list(request, read_query(request, PENDING))
+        return await _list(request, PENDING)
 
 
 class ConvertedEstimates(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
-        return await _list(request, read_query(request, CONVERTED))
+        return await _list(request, CONVERTED)
 
 
 class EstimateByNumber(HTTPEndpoint):
@@ -111,5 +111,5 @@ class EstimateConversion(HTTPEndpoint):
         )
 
 
-async def _list(request: Request, listing: Listing) -> Response:
-    return await array(request, request.state.estimates, request.state.views.estimate, listing)
+async def _list(request: Request, schema: ListingQuery) -> Response:
+    return await array(request, request.state.estimates, request.state.views.estimate, schema)

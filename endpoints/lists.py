@@ -1,7 +1,8 @@
 """Lists in the shapes that clients know: an array, or `items` beside their count and amount.
 
 Without `limit` or `cursor` the whole list is streamed; count and amount follow the items, so they are those of the
-very documents that were sent. A page carries the count and amount of the whole list.
+very documents that were sent. A page carries the count and amount of the whole list. What is asked for is read by a
+schema that loads a `Listing`.
 """
 
 import asyncio
@@ -9,10 +10,12 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, TypeVar
 
 import orjson
+from marshmallow import Schema
 from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.copies import Freshness, fresh
+from endpoints.requests import read_query
 from endpoints.responses import answer, page_headers, streamed
 from repositories.documents import Documents
 from repositories.history import History
@@ -28,10 +31,10 @@ T = TypeVar("T")
 Show = Callable[[Document], dict[str, Any]]
 
 
-async def array(request: Request, source: Documents, show: Show, listing: Listing) -> Response:
+async def array(request: Request, source: Documents, show: Show, schema: Schema) -> Response:
     """The documents of one kind as a JSON array."""
 
-    async def make(freshness: Freshness) -> Response:
+    async def make(listing: Listing, freshness: Freshness) -> Response:
         if listing.limit is None:
             return await streamed(
                 _wrapped(b"[", _joined(_shown(source.batches(listing), show)), b"]"), freshness.headers
@@ -41,14 +44,14 @@ async def array(request: Request, source: Documents, show: Show, listing: Listin
         headers = {**freshness.headers, **page_headers(request, last)}
         return answer([show(document) for document in page], headers=headers)
 
-    return await fresh(request, make)
+    return await fresh(request, lambda: read_query(request, schema), make)
 
 
-async def history(request: Request, show: Callable[[str, Document], dict[str, Any]], listing: Listing) -> Response:
+async def history(request: Request, show: Callable[[str, Document], dict[str, Any]], schema: Schema) -> Response:
     """Estimates and orders as one JSON array."""
     source: History = request.state.history
 
-    async def make(freshness: Freshness) -> Response:
+    async def make(listing: Listing, freshness: Freshness) -> Response:
         if listing.limit is None:
             shown = ([show(*entry) for entry in batch] async for batch in source.batches(listing))
             return await streamed(_wrapped(b"[", _joined(shown), b"]"), freshness.headers)
@@ -57,17 +60,17 @@ async def history(request: Request, show: Callable[[str, Document], dict[str, An
         headers = {**freshness.headers, **page_headers(request, last)}
         return answer([show(*entry) for entry in page], headers=headers)
 
-    return await fresh(request, make)
+    return await fresh(request, lambda: read_query(request, schema), make)
 
 
-async def groups(request: Request, shows: dict[str, Show], listing: Listing, *, summary: bool) -> Response:
+async def groups(request: Request, shows: dict[str, Show], schema: Schema, *, summary: bool) -> Response:
     """`{estimates: {count, total_amount, items}, orders: {…}, summary}`, of the kinds that `shows` has."""
 
-    async def make(freshness: Freshness) -> Response:
+    async def make(listing: Listing, freshness: Freshness) -> Response:
         if listing.limit is None:
             return await streamed(_group_chunks(request, shows, listing, summary), freshness.headers)
         tallies, found = await asyncio.gather(
-            _tallies(request, shows, listing),
+            _tallies(request, shows, listing, freshness),
             request.state.history.newest(listing, listing.limit + 1, kinds=tuple(shows)),
         )
         page, last = _page(found, listing.limit, lambda entry: Position.of(*entry))
@@ -82,7 +85,7 @@ async def groups(request: Request, shows: dict[str, Show], listing: Listing, *, 
             content["summary"] = separate_summary(tallies[ESTIMATES], tallies[ORDERS])
         return answer(content, headers={**freshness.headers, **page_headers(request, last)})
 
-    return await fresh(request, make)
+    return await fresh(request, lambda: read_query(request, schema), make)
 
 
 async def _group_chunks(
@@ -105,11 +108,17 @@ async def _group_chunks(
     yield b"}"
 
 
-async def _tallies(request: Request, shows: dict[str, Show], listing: Listing) -> dict[str, Tally]:
+async def _tallies(
+    request: Request, shows: dict[str, Show], listing: Listing, freshness: Freshness
+) -> dict[str, Tally]:
     """Count and amount of the whole list: from the rollups where nothing is filtered out, else by asking an index."""
     if listing.is_filtered:
         return {kind: Tally(*await getattr(request.state, kind).sums(listing)) for kind in shows}
-    sums = Sums.of(await request.state.reports.between(None, None))
+
+    async def add_up() -> Sums:
+        return Sums.of(await request.state.reports.between(None, None))
+
+    sums = await request.state.copies.sums.at(freshness.etag, add_up)
     return {ESTIMATES: sums.estimated, ORDERS: sums.listed}
 
 

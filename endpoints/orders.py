@@ -46,17 +46,17 @@ class SaleCreation(HTTPEndpoint):
 
 class TransactionList(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
-        return await history(request, request.state.views.history_entry, read_query(request, BOTH))
+        return await history(request, request.state.views.history_entry, BOTH)
 
 
 class SeparateLists(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
-        return await groups(request, request.state.views.of_kind, read_query(request, BOTH), summary=True)
+        return await groups(request, request.state.views.of_kind, BOTH, summary=True)
 
 
 class OrderList(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
-        return await groups(request, {ORDERS: request.state.views.order}, read_query(request, LISTING), summary=False)
+        return await groups(request, {ORDERS: request.state.views.order}, LISTING, summary=False)
 
 
 class OrderByNumber(HTTPEndpoint):

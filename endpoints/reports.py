@@ -1,7 +1,7 @@
 """`/api/reports`: what was sold, read from the rollups."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import date
 from typing import Any, Final
 
@@ -20,6 +20,8 @@ from schemas.fields import YEARS, Day, WholeNumber
 from schemas.listing import Listing, check_order_of_days
 from schemas.rollups import ESTIMATES, ORDERS
 from schemas.validation import load_query
+
+Json = dict[str, Any]
 
 DEFAULT_ITEMS: Final = 100
 MAX_ITEMS: Final = 1_000
@@ -63,46 +65,44 @@ class Today(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
         day = business_date(request.state.clock(), request.state.zone)
         today = date.fromisoformat(day)
-        items = read_query(request, QUERY)["items"]
-        return await _days(request, today, today, items, heading={"date": day}, extra=day)
+
+        def parse() -> Json:
+            return {"start": today, "end": today, "items": read_query(request, QUERY)["items"]}
+
+        return await _days(request, parse, lambda _: {"date": day}, extra=day)
 
 
 class DateRange(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
-        query = read_query(request, RANGE)
-        start, end = query["start"], query["end"]
-        heading = {"date_range": {"start": start.isoformat(), "end": end.isoformat()}}
-        return await _days(request, start, end, query["items"], heading=heading)
+        def heading(query: Json) -> Json:
+            return {"date_range": {"start": query["start"].isoformat(), "end": query["end"].isoformat()}}
+
+        return await _days(request, lambda: read_query(request, RANGE), heading)
 
 
 class Monthly(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
-        first, last = month_days(**load_query(MONTH, request.path_params))
-
-        async def make(freshness: Freshness) -> Response:
+        async def make(month: tuple[date, date], freshness: Freshness) -> Response:
             rows, estimates, orders = await asyncio.gather(
-                request.state.reports.by_day(first, last),
-                *_newest(request, Listing(start=first, end=last), reports.RECENT),
+                request.state.reports.by_day(*month),
+                *_newest(request, Listing(start=month[0], end=month[1]), reports.RECENT),
             )
-            report = reports.monthly_report(rows, first, last, estimates, orders)
-            return answer(report, headers=freshness.headers)
+            return answer(reports.monthly_report(rows, *month, estimates, orders), headers=freshness.headers)
 
-        return await fresh(request, make)
+        return await fresh(request, lambda: month_days(**load_query(MONTH, request.path_params)), make)
 
 
 class StaffPerformance(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
-        query = read_query(request, QUERY)
-        start, end = query["start"], query["end"]
-
-        async def make(freshness: Freshness) -> Response:
+        async def make(query: Json, freshness: Freshness) -> Response:
+            start, end = query["start"], query["end"]
             rows, estimates, orders = await asyncio.gather(
                 request.state.reports.between(start, end),
                 *_newest(request, Listing(start=start, end=end), reports.RECENT),
             )
             return answer(reports.staff_report(rows, estimates, orders), headers=freshness.headers)
 
-        return await fresh(request, make)
+        return await fresh(request, lambda: read_query(request, QUERY), make)
 
 
 class EstimatesOnly(HTTPEndpoint):
@@ -116,31 +116,30 @@ class OrdersOnly(HTTPEndpoint):
 
 
 async def _days(
-    request: Request, start: date, end: date, items: int, *, heading: dict[str, Any], extra: str = ""
+    request: Request, parse: Callable[[], Json], heading: Callable[[Json], Json], extra: str = ""
 ) -> Response:
-    async def make(freshness: Freshness) -> Response:
+    async def make(query: Json, freshness: Freshness) -> Response:
+        start, end, items = query["start"], query["end"], query["items"]
         rows, estimates, orders = await asyncio.gather(
             request.state.reports.between(start, end),
             *_newest(request, Listing(start=start, end=end), reports.recent_and(items)),
         )
         report = reports.day_report(rows, estimates, orders, items)
-        return answer({**heading, **report}, headers=freshness.headers)
+        return answer({**heading(query), **report}, headers=freshness.headers)
 
-    return await fresh(request, make, extra)
+    return await fresh(request, parse, make, extra)
 
 
 async def _one_kind(request: Request, kind: str, shape: Any) -> Response:
-    query = read_query(request, QUERY)
-    start, end, items = query["start"], query["end"], query["items"]
-
-    async def make(freshness: Freshness) -> Response:
+    async def make(query: Json, freshness: Freshness) -> Response:
+        start, end, items = query["start"], query["end"], query["items"]
         rows, shown = await asyncio.gather(
             request.state.reports.between(start, end),
             _shown(request, kind, Listing(start=start, end=end), reports.recent_and(items)),
         )
         return answer(shape(rows, shown, items), headers=freshness.headers)
 
-    return await fresh(request, make)
+    return await fresh(request, lambda: read_query(request, QUERY), make)
 
 
 def _newest(request: Request, listing: Listing, limit: int) -> tuple[Awaitable[list[Any]], Awaitable[list[Any]]]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from starlette.responses import Response, StreamingResponse
 
-from endpoints.copies import Copies, Freshness
+from endpoints.copies import Copies, Freshness, Latest
 from repositories.events import Head
 from repositories.together import Together
 from tests.clock import Clock
@@ -97,6 +97,24 @@ async def test_memory_is_bounded_and_those_asked_last_stay() -> None:
     for _ in range(2):
         await copies.of(("/large", b""), freshness(1), large)
     assert large.count == 2
+
+
+async def test_what_all_pages_share_is_computed_once_and_again_after_a_failure() -> None:
+    latest: Latest[int] = Latest()
+    count = 0
+
+    async def compute() -> int:
+        nonlocal count
+        count += 1
+        await asyncio.sleep(0.01)
+        if count == 1:
+            raise LookupError
+        return count
+
+    failed = await asyncio.gather(*(latest.at("1", compute) for _ in range(3)), return_exceptions=True)
+    assert [type(each) for each in failed] == [LookupError] * 3
+    assert await asyncio.gather(*(latest.at("1", compute) for _ in range(3))) == [2, 2, 2]
+    assert await latest.at("2", compute) == 3
 
 
 async def test_those_who_ask_together_share_an_answer_that_is_never_older_than_their_question() -> None:
