@@ -50,7 +50,7 @@ def serving(app: str, url: str, database: str, *, workers: int = 1, store: str =
         yield server.pid
     finally:
         server.terminate()
-        server.wait()
+        server.wait(30)
 
 
 def await_answer(path: str = "/") -> float:

@@ -337,8 +337,10 @@ class Hub:
 
 
 async def _within(seconds: float, awaited: Awaitable[Any]) -> bool:
+    # Not `wait_for`: until Python 3.12 it takes a cancellation for itself where what it awaits is just done.
     try:
-        await asyncio.wait_for(awaited, seconds)
+        async with asyncio.timeout(seconds):
+            await awaited
     except TimeoutError:
         return False
     return True

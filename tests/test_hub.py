@@ -218,3 +218,16 @@ async def test_shops_do_not_hear_each_other(open_shop: OpenShop) -> None:
         sale = await here.sale()
         frame = json.loads(await socket.recv())
     assert frame["id"] == sale["order_id"]
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_it_stops_although_the_bell_rings_at_that_very_moment(turns: int) -> None:
+    hub = hub_of(Log())
+    await hub.start()
+    reader(hub)
+    await asyncio.sleep(0.05)
+    hub._bell.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await hub.stop()
