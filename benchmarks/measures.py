@@ -102,5 +102,11 @@ def median(values: Sequence[float]) -> float:
     return statistics.median(values)
 
 
+def typical(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:
+    """The figures of the round whose ratio is the median: what is measured in turn shares the moods of the machine."""
+    rounds = sorted(zip(ours, theirs, strict=True), key=lambda pair: pair[0] / pair[1])
+    return rounds[len(rounds) // 2]
+
+
 def _kept(row: Row) -> dict[str, Any]:
     return {**asdict(row), "ratio": row.ratio, "is_met": row.is_met}

@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import secrets
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import orjson
 
 from benchmarks.filling import ZONE, fill
 from benchmarks.load import Request, Run, load
-from benchmarks.measures import Results, Row, median
+from benchmarks.measures import Results, Row, median, typical
 from benchmarks.payloads import CREATE_SALE, SALE
 from benchmarks.servers import PORT, database_name, kilobytes, serving
 from repositories.database import connect
@@ -44,14 +45,15 @@ def measure(url: str, results: Results, *, orders: int, rounds: int, seconds: fl
 
 def _measure_sales(url: str, database: str, results: Results, orders: int, rounds: int, seconds: float) -> None:
     rates: dict[str, list[float]] = {"empty": [], LARGE: []}
-    for _ in range(rounds):
+    for _ in range(rounds + 2):
         for store, measured in rates.items():
             with serving("asgi:app", url, database, store=store):
                 load(PORT, Request.post([CREATE_SALE], SALE), connections=64, seconds=min(1, seconds))
                 run = load(PORT, Request.post([CREATE_SALE], SALE), connections=64, seconds=seconds)
                 measured.append(run.rate)
     what = f"create-sale with {orders:,} orders stored, 64 connections"
-    results.add("Ten years", Row(what, median(rates[LARGE]), "/s", "empty store", median(rates["empty"]), ">= 0.95"))
+    ours, theirs = typical(rates[LARGE], rates["empty"])
+    results.add("Ten years", Row(what, ours, "/s", "empty store", theirs, ">= 0.95"))
 
 
 def reports() -> dict[str, str]:
@@ -67,7 +69,8 @@ def reports() -> dict[str, str]:
 def anew(path: str) -> list[str]:
     """The same question, asked so that it has to be computed each time."""
     joint = "&" if "?" in path else "?"
-    return [f"{path}{joint}_={number}" for number in range(ANEW)]
+    run = secrets.token_hex(4)
+    return [f"{path}{joint}_={run}{number}" for number in range(ANEW)]
 
 
 def alone(paths: list[str], seconds: float) -> Run:
@@ -210,9 +213,13 @@ def _measure_again(url: str, database: str, results: Results, rounds: int, secon
             conditional = Request([TWENTY_KB], headers={"If-None-Match": tag})
             held.append(load(PORT, conditional, connections=64, seconds=seconds).rate)
             copied.append(load(PORT, Request([TWENTY_KB]), connections=64, seconds=seconds).rate)
-    theirs = median(echo)
-    results.add(
-        "Asked again while nothing changed",
-        Row("with If-None-Match, 64 connections", median(held), "/s", "echo", theirs, ">= 0.4"),
-        Row(f"a copy of {size / 1000:.0f} kB, 64 connections", median(copied), "/s", "echo", theirs, ">= 0.3"),
-    )
+    kilobytes_sent = f"{size / 1000:.0f} kB"
+    for what, rates, target in (
+        ("with If-None-Match", held, ">= 0.4"),
+        (f"a copy of {kilobytes_sent}", copied, ">= 0.3"),
+    ):
+        ours, theirs = typical(rates, echo)
+        results.add(
+            "Asked again while nothing changed",
+            Row(f"{what}, 64 connections", ours, "/s", "echo", theirs, target),
+        )
