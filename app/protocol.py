@@ -5,6 +5,7 @@ import logging
 import socket
 from asyncio.transports import BaseTransport
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, Final
 from uuid import uuid4
 
@@ -19,12 +20,18 @@ from websockets.typing import StatusLike
 from app.errors import PROBLEM_JSON
 from endpoints.outlets import EXTENSION
 
-_DETAIL: Final = "The request is not valid HTTP."
 _NO_HANDSHAKE: Final = "The request is no WebSocket handshake."
 # What the kernel keeps for a screen that does not read; its own choice would go up to megabytes for each.
 _SEND_BUFFER: Final = 128 * 1024
-# How long a screen may take to hear a goodbye.
+# How long a client may take to hear a goodbye.
 _ABORT_SECONDS: Final = 5.0
+_LINGER_SECONDS: Final = 1.0
+#: From the first byte of a request to its last.
+RECEIVE_SECONDS: Final = 10.0
+MAX_HEAD: Final = 64 * 1024
+_TOO_SLOW: Final = (408, "request_timeout", "The request took too long", "The request did not arrive in time.")
+_HEAD_TOO_LARGE: Final = (431, "headers_too_large", "The headers are too large", "The headers are too large.")
+_INVALID: Final = (400, "invalid_http", "Not valid HTTP", "The request is not valid HTTP.")
 
 
 def _problem(status: int, code: str, title: str, detail: str, request_id: str) -> bytes:
@@ -41,20 +48,105 @@ def _problem(status: int, code: str, title: str, detail: str, request_id: str) -
 
 
 class JsonHttpProtocol(HttpToolsProtocol):
-    """Answers what is not HTTP with a problem document instead of plain text: the existing app resends what is not."""
+    """Answers what is not HTTP with a problem document instead of plain text: the existing app resends what is not.
+
+    And gives requests a deadline, which uvicorn does not: a client that sends a byte a second would hold a connection
+    for ever, and one that sends headers without an end would fill the memory.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._is_receiving = False
+        self._is_over = False
+        self._has_head = False
+        self._head_size = 0
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        # Uvicorn sets this one after an answer only: whoever never asks anything may not stay either.
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_over:
+            return
+        super().data_received(data)
+        if not self._is_receiving:
+            self._end_deadline()
+            return
+        if not self._has_head:
+            self._head_size += len(data)
+            if self._head_size > MAX_HEAD:
+                self._refuse(*_HEAD_TOO_LARGE)
+        if self._deadline is None:
+            # Most requests arrive whole, and need no timer.
+            self._deadline = self.loop.call_later(RECEIVE_SECONDS, self._give_up)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._is_receiving = True
+        self._has_head = False
+        self._head_size = 0
+
+    def on_headers_complete(self) -> None:
+        self._has_head = True
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._is_receiving = False
+        super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._is_receiving = False
+        self._end_deadline()
+        super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:
+        self._refuse(*_INVALID)
+
+    def _end_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _give_up(self) -> None:
+        self._deadline = None
+        if self.flow.read_paused:
+            # It is we who do not read on, because the answer to an earlier request is still to be sent.
+            self._deadline = self.loop.call_later(RECEIVE_SECONDS, self._give_up)
+        elif self.cycle is not None and self.cycle.scope is self.scope and self.cycle.response_started:
+            self._hang_up()
+        else:
+            self._refuse(*_TOO_SLOW)
+
+    def _refuse(self, status: int, code: str, title: str, detail: str) -> None:
+        if self._is_over or self.transport.is_closing():
+            return
         request_id = uuid4().hex
-        content = _problem(400, "invalid_http", "Not valid HTTP", _DETAIL, request_id)
+        content = _problem(status, code, title, detail, request_id)
         head = (
-            "HTTP/1.1 400 Bad Request\r\n"
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
             f"content-type: {PROBLEM_JSON}\r\n"
             f"x-request-id: {request_id}\r\n"
             f"content-length: {len(content)}\r\n"
             "connection: close\r\n\r\n"
         )
         self.transport.write(head.encode("ascii") + content)
-        self.transport.close()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Says that no more will come, and reads on for a moment: where something lies unread when a connection is
+        closed, the system takes back what was said last."""
+        self._is_over = True
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+        # `close` waits for the buffer to be read, which whoever hangs never does.
+        self.loop.call_later(_ABORT_SECONDS, self.transport.abort)
 
 
 class _JsonServerProtocol(ServerProtocol):

@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, NamedTuple, Self, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from repositories.errors import answered
 from repositories.events import Head
 from schemas.reports import Sums
 
@@ -141,7 +142,9 @@ async def fresh(
     key = (request.scope["path"], request.scope["query_string"])
     copies: Copies = request.state.copies
     query = None if key in copies else parse()
-    freshness = await Freshness.of(request, extra)
-    if freshness.is_held_by(request):
-        return Response(status_code=304, headers=freshness.headers)
-    return await copies.of(key, freshness, lambda freshness: make(parse() if query is None else query, freshness))
+    # Two questions to the database, one after the other, and still no longer than one may take.
+    async with answered():
+        freshness = await Freshness.of(request, extra)
+        if freshness.is_held_by(request):
+            return Response(status_code=304, headers=freshness.headers)
+        return await copies.of(key, freshness, lambda freshness: make(parse() if query is None else query, freshness))

@@ -1,12 +1,13 @@
 """Estimates and orders, read: one document, a page, a whole list in bounded memory, a count."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from pymongo import DESCENDING
 
 from repositories.database import Database
-from repositories.errors import NotFound, translated
+from repositories.errors import NotFound, answered, translated
 from schemas import statuses
 from schemas.calendar import widest_bounds
 from schemas.documents import Document
@@ -43,7 +44,7 @@ class Documents:
         return await self._one({"store": self._store, "number": number, "voided_at": None})
 
     async def _one(self, criteria: Document) -> Document:
-        with translated():
+        async with answered():
             document = await self._collection.find_one(criteria)
         if document is None:
             raise NotFound(f"There is no such {TYPES[self.kind]}.")
@@ -54,18 +55,28 @@ class Documents:
         criteria = self.criteria(listing)
         if criteria is None or not limit:
             return []
-        with translated():
+        async with answered():
             return await self._collection.find(criteria).sort(NEWEST_FIRST).limit(limit).to_list(limit)
 
     async def batches(self, listing: Listing) -> AsyncIterator[list[Document]]:
-        """A whole list, newest first, a batch at a time in memory."""
+        """A whole list, newest first, two batches at a time in memory: one is read while the other is looked at."""
         criteria = self.criteria(listing)
         if criteria is None:
             return
         with translated():
             found = self._collection.find(criteria, batch_size=BATCH).sort(NEWEST_FIRST)
-            while batch := await found.to_list(BATCH):
-                yield batch
+            upcoming = asyncio.ensure_future(found.to_list(BATCH))
+            try:
+                while batch := await self._arrived(upcoming):
+                    upcoming = asyncio.ensure_future(found.to_list(BATCH))
+                    yield batch
+            finally:
+                upcoming.cancel()
+
+    @staticmethod
+    async def _arrived(upcoming: asyncio.Future[list[Document]]) -> list[Document]:
+        async with answered():
+            return await upcoming
 
     async def sums(self, listing: Listing) -> tuple[int, int]:
         """How many documents a list has, pages apart, and their amount in minor units (see `amount`)."""
@@ -76,7 +87,7 @@ class Documents:
             {"$match": criteria},
             {"$group": {"_id": None, "count": {"$sum": 1}, "amount": {"$sum": self._amount_expression()}}},
         ]
-        with translated():
+        async with answered():
             rows = await self._collection.aggregate(pipeline).to_list(1)
         return (rows[0]["count"], rows[0]["amount"]) if rows else (0, 0)
 

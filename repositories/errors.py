@@ -1,14 +1,16 @@
 """The shop's own exceptions for what the database says, and the one place where the driver's are translated."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NoReturn
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final, NoReturn
 
 from pymongo.errors import PyMongoError
 
 from schemas.errors import ShopError
 
 RETRY_AFTER = {"Retry-After": "2"}
+READ_SECONDS: Final = 4.5
 
 
 class NotFound(ShopError):
@@ -56,6 +58,18 @@ def translated() -> Iterator[None]:
         yield
     except PyMongoError as error:
         raise_unavailable(error)
+
+
+@asynccontextmanager
+async def answered(seconds: float = READ_SECONDS) -> AsyncIterator[None]:
+    """As `translated`, and for so long only: a database that was stopped, or a line that swallows everything, says
+    nothing at all, and whoever asks must hear that within the patience of a till."""
+    try:
+        async with asyncio.timeout(seconds):
+            with translated():
+                yield
+    except TimeoutError as error:
+        raise Unavailable from error
 
 
 def raise_unavailable(error: PyMongoError) -> NoReturn:

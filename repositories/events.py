@@ -7,7 +7,7 @@ from bson import CodecOptions
 from bson.raw_bson import RawBSONDocument
 
 from repositories.database import COUNTERS, EVENTS, Database
-from repositories.errors import Unavailable, translated
+from repositories.errors import Unavailable, answered, translated
 from repositories.together import Together
 
 RANGE_LIMIT: Final = 1_000
@@ -42,7 +42,7 @@ class EventLog:
 
         :raises Unavailable: the database is away.
         """
-        with translated():
+        async with answered():
             # The bare command: this is asked before each list and report, and `find_one` takes half as long again.
             answer = await self._database.command(
                 "find",
@@ -63,7 +63,7 @@ class EventLog:
 
         :raises Unavailable: the database is away.
         """
-        with translated():
+        async with answered():
             found = self._events.find({"store": self._store, "seq": {"$gt": seq}}, {"_id": 0})
             documents: list[Any] = await found.sort("seq", 1).limit(limit).to_list(limit)
         return [StoredEvent(document, len(document.raw)) for document in documents]
@@ -73,7 +73,7 @@ class EventLog:
 
         :raises Unavailable: the database is away.
         """
-        with translated():
+        async with answered():
             oldest = await self._database[EVENTS].find({"store": self._store}, {"seq": 1}).sort("seq", 1).to_list(1)
         return oldest[0]["seq"] if oldest else None
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import date
 
 from repositories.database import TOTALS, Database
-from repositories.errors import translated
+from repositories.errors import answered
 from repositories.totals import row_key, row_range
 from schemas.calendar import periods
 from schemas.rollups import Row
@@ -35,6 +35,6 @@ class ReportRepository:
 
     async def _rows(self, ranges: Iterable[tuple[str, str]]) -> list[Row]:
         filters = [row_range(self._store, first, last) for first, last in ranges]
-        with translated():
+        async with answered():
             found = await self._totals.find({"$or": filters} if len(filters) > 1 else filters[0]).to_list(None)
         return [Row(row_key(row["_id"]), row) for row in found]

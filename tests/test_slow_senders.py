@@ -1,0 +1,130 @@
+"""Clients that hold connections: nobody stays who does not get to the point, and nobody else notices."""
+
+import asyncio
+import json
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from app.protocol import MAX_HEAD, RECEIVE_SECONDS
+from tests.conftest import LongRun
+from tests.payloads import sale_body
+from tests.shop import Shop
+
+HEAD = b"POST /api/orders/create-sale HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\n"
+BODY = HEAD + b"Content-Length: 1000\r\n\r\n"
+CLOSED_WITHIN = 15.0
+
+
+async def drip(port: int, opening: bytes, piece: bytes) -> tuple[float, bytes]:
+    """Sends an opening, then a piece each second; seconds until the server hung up, and what it said."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    began = time.monotonic()
+
+    async def send() -> None:
+        writer.write(opening)
+        while True:
+            await asyncio.sleep(1)
+            writer.write(piece)
+
+    sending = asyncio.create_task(send())
+    try:
+        said = await asyncio.wait_for(reader.read(), CLOSED_WITHIN + 5)
+    except ConnectionError:
+        said = b""
+    sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
+    writer.transport.abort()
+    return time.monotonic() - began, said
+
+
+def problem_in(said: bytes) -> tuple[int, dict[str, Any]]:
+    head, _, content = said.partition(b"\r\n\r\n")
+    assert b"application/problem+json" in head
+    assert b"connection: close" in head
+    return int(head.split()[1]), json.loads(content)
+
+
+async def sale_seconds(shop: Shop, sales: int) -> list[float]:
+    async def timed() -> float:
+        began = time.monotonic()
+        assert (await shop.http.post("/api/orders/create-sale", json=sale_body())).status_code == 201
+        return time.monotonic() - began
+
+    return [await timed() for _ in range(sales)]
+
+
+async def test_who_sends_a_byte_a_second_is_sent_away_and_nobody_else_waits(shop: Shop, long_run: LongRun) -> None:
+    count = 500 if long_run.is_long else 150
+    before = await sale_seconds(shop, 200)
+    drips = [
+        asyncio.create_task(drip(shop.port, opening, piece))
+        for _ in range(count // 3)
+        for opening, piece in ((b"P", b"O"), (HEAD, b"x: y\r\n"), (BODY, b" "))
+    ]
+    await asyncio.sleep(1)
+    during = await sale_seconds(shop, 200)
+    ends = await asyncio.gather(*drips)
+    assert max(seconds for seconds, _ in ends) < CLOSED_WITHIN
+    for _, said in ends:
+        status, problem = problem_in(said)
+        assert (status, problem["code"]) in ((408, "request_timeout"), (400, "invalid_http"))
+        assert isinstance(problem["detail"], str)
+    assert {problem_in(said)[0] for _, said in ends} >= {408}
+    # Of the whole, since a single one of 200 says more about the machine than about the service.
+    assert statistics.quantiles(during, n=100)[89] < 2 * statistics.quantiles(before, n=100)[89] + 0.02
+    assert await shop.state["pulse"].latency_ms() is not None
+
+
+async def test_a_body_that_takes_its_time_but_comes_is_taken(shop: Shop) -> None:
+    body = json.dumps(sale_body()).encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
+    writer.write(HEAD + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body))
+    for place in range(0, len(body), 100):
+        writer.write(body[place : place + 100])
+        await asyncio.sleep(0.2)
+    said = await reader.read()
+    assert said.startswith(b"HTTP/1.1 201")
+    writer.close()
+
+
+async def test_a_connection_outlives_its_requests(shop: Shop) -> None:
+    """The deadline is a request's, not a connection's: one that is used on and off stays open."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
+    for _ in range(3):
+        writer.write(b"GET /livez HTTP/1.1\r\n")
+        await asyncio.sleep(0.1)
+        writer.write(b"Host: shop\r\n\r\n")
+        assert b"200" in await reader.readline()
+        while await reader.readline() != b"\r\n":
+            pass
+        await reader.read(100)
+        await asyncio.sleep(RECEIVE_SECONDS / 2.5)
+    assert not reader.at_eof()
+    writer.close()
+
+
+def one_long_header() -> bytes:
+    return b"GET / HTTP/1.1\r\nHost: shop\r\nX-Long: " + b"a" * (2 * MAX_HEAD)
+
+
+def many_headers() -> bytes:
+    return b"GET / HTTP/1.1\r\nHost: shop\r\n" + b"".join(b"X-%d: y\r\n" % number for number in range(20_000))
+
+
+def a_long_address() -> bytes:
+    return b"GET /" + b"a" * (2 * MAX_HEAD)
+
+
+@pytest.mark.parametrize("made", [one_long_header, many_headers, a_long_address])
+async def test_headers_without_an_end_are_refused(shop: Shop, made: Callable[[], bytes]) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
+    writer.write(made())
+    said = await asyncio.wait_for(reader.read(), 10)
+    status, problem = problem_in(said)
+    assert (status, problem["code"]) == (431, "headers_too_large")
+    writer.close()
+    assert (await shop.http.get("/livez")).status_code == 200
