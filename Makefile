@@ -31,7 +31,8 @@ bench-quick: .venv/ready-bench
 	$(BIN)/python -m benchmarks --quick
 
 soak: .venv/ready-dev
-	$(BIN)/pytest --soak tests/test_resume.py tests/test_atomicity.py tests/test_shared_journal.py
+	$(BIN)/pytest --soak tests/test_resume.py tests/test_atomicity.py tests/test_shared_journal.py tests/test_faults.py \
+	  tests/test_faults_of_clients.py tests/test_slow_senders.py tests/test_state_machine.py
 
 clean:
 	rm -rf .venv *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -18,9 +18,13 @@ from tests.shop import OpenShop, Shop, opened
 
 @dataclass(frozen=True)
 class LongRun:
-    """Whether the tests of endurance run long (`pytest --soak`) or only as long as every run of the tests allows."""
+    """Whether the tests of endurance run long (`pytest --soak`) or only as long as every run of the tests allows.
+
+    seed: of what is left to chance; `--seed` replays a run.
+    """
 
     is_long: bool
+    seed: int
 
     def rounds(self, short: int, long: int) -> Iterable[int]:
         """How often something is done: a progress bar shows how far a long run has come."""
@@ -29,11 +33,13 @@ class LongRun:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the tests of endurance long")
+    parser.addoption("--seed", type=int, help="what is left to chance in the tests of endurance")
 
 
 @pytest.fixture(scope="session")
 def long_run(request: pytest.FixtureRequest) -> LongRun:
-    return LongRun(bool(request.config.getoption("--soak")))
+    seed = request.config.getoption("--seed")
+    return LongRun(bool(request.config.getoption("--soak")), secrets.randbelow(10**6) if seed is None else seed)
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,13 @@
-"""Three real mongods as one replica set, whose members can be killed and come back."""
+"""Real mongods as one replica set, whose members can be killed, stopped and come back."""
 
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
@@ -14,21 +15,26 @@ from app.local_mongod import find_mongod
 from tests.test_server import free_port
 
 Json = dict[str, Any]
-NAME = "three"
+NAME = "rs"
 
 
 class ReplicaSet:
-    """Three members on loopback, on folders of their own."""
+    """Members on loopback, on folders of their own. options: more of mongod's own, for each."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, members: int = 3, *options: str) -> None:
         self._folder = folder
-        self.ports = [free_port() for _ in range(3)]
+        self._options = options
+        self.ports = [free_port() for _ in range(members)]
         self._processes: dict[int, asyncio.subprocess.Process] = {}
 
     @property
     def url(self) -> str:
         hosts = ",".join(f"127.0.0.1:{port}" for port in self.ports)
         return f"mongodb://{hosts}/?replicaSet={NAME}"
+
+    def client(self) -> AsyncIOMotorClient[Json]:
+        """A client of its own."""
+        return AsyncIOMotorClient(self.url, tz_aware=True, w="majority", journal=True)
 
     async def start(self) -> None:
         """Starts the members, makes them a set, and waits for a primary."""
@@ -48,6 +54,7 @@ class ReplicaSet:
             *("--replSet", NAME, "--oplogSize", "64", "--wiredTigerCacheSizeGB", "0.25"),
             *("--logpath", str(data / "log"), "--logappend"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+            *self._options,
             stdout=asyncio.subprocess.DEVNULL,
         )
         async with asyncio.timeout(30):
@@ -68,10 +75,23 @@ class ReplicaSet:
     async def kill_primary(self) -> None:
         """Kills the primary, waits for the next one, and brings the dead one back."""
         port = await self.primary()
-        self._processes[port].kill()
-        await self._processes[port].wait()
+        await self.kill(port)
         await self.primary()
         await self.start_member(port)
+
+    async def kill(self, port: int) -> None:
+        """As a power cut does."""
+        self._processes[port].kill()
+        await self._processes[port].wait()
+
+    def send(self, port: int, signal: int) -> None:
+        self._processes[port].send_signal(signal)
+
+    async def step_down(self) -> None:
+        """Makes the primary leave its place to another member."""
+        port = await self.primary()
+        with suppress(PyMongoError):
+            await asyncio.to_thread(self._command, port, "replSetStepDown", 5)
 
     async def stop(self) -> None:
         for process in self._processes.values():
@@ -92,9 +112,10 @@ class ReplicaSet:
 
 
 @asynccontextmanager
-async def replica_set() -> AsyncIterator[ReplicaSet]:
-    with tempfile.TemporaryDirectory() as folder:
-        nodes = ReplicaSet(Path(folder))
+async def replica_set(members: int = 3, *options: str, folder: Path | None = None) -> AsyncIterator[ReplicaSet]:
+    """:param folder: where the data lies, instead of in a folder that goes with it."""
+    with tempfile.TemporaryDirectory() as fresh:
+        nodes = ReplicaSet(folder or Path(fresh), members, *options)
         try:
             await nodes.start()
             yield nodes

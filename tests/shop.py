@@ -92,14 +92,15 @@ async def opened(
     clock: Callable[[], datetime] = utc_now,
     ring_capacity: int = CAPACITY,
     server_flags: Mapping[str, Any] | None = None,
+    database_name: str = DATABASE,
     **settings: Any,
 ) -> AsyncIterator[Shop]:
     """Opens a shop, and closes it. server_flags: uvicorn's, where they are not those of production."""
-    chosen = Settings(mongodb_url=mongodb_url, database_name=DATABASE, **settings)
+    chosen = Settings(mongodb_url=mongodb_url, database_name=database_name, **settings)
     app = create_app(chosen, clock=clock, ring_capacity=ring_capacity)
     client = connect(mongodb_url)
     async with serving(app, **(server_flags or {})) as (port, state), _http_client(port) as http:
-        database: Database = client[DATABASE]
+        database: Database = client[database_name]
         yield Shop(http, database, chosen.store_id, port, app, state)
     client.close()
 

@@ -1,0 +1,1 @@
+"""Who did what, on disk, and who judges it: see `tills.py` and `judge.py`."""
