@@ -97,15 +97,15 @@ def crowd(port: int, clients: int, path: str = "/ws", protocol: str = "") -> Chi
     return started
 
 
-def deliveries(name: str, pace: str, clients: int) -> tuple[list[float], float]:
+def deliveries(name: str, pace: str, clients: int, rounds: int) -> tuple[list[float], float]:
     """Deliveries a second of each round, and KB a connection."""
     with child("benchmarks.broadcasters", name, str(PORT), is_served=True) as server:
         before = server.kilobytes
         listeners = crowd(PORT, clients)
         size = (server.kilobytes - before) / clients
-        events = max(10, DELIVERIES // clients)
+        events = max(10, DELIVERIES // clients // (ROUNDS if rounds == 1 else 1))
         rates = []
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             listeners.say(clients * events)
             time.sleep(0.2)
             began = server.ask(f"{events} {pace} {clients}")
@@ -114,9 +114,9 @@ def deliveries(name: str, pace: str, clients: int) -> tuple[list[float], float]:
     return rates, size
 
 
-def measure_deliveries(results: Results, crowds: Sequence[int]) -> None:
+def measure_deliveries(results: Results, crowds: Sequence[int], rounds: int) -> None:
     for clients in crowds:
-        rows = {server: deliveries(*server, clients) for server in SERVERS}
+        rows = {server: deliveries(*server, clients, rounds) for server in SERVERS}
         rates = {server: median(measured) for server, (measured, _) in rows.items()}
         ours, burst = rates["hub", "each"], rates["hub", "burst"]
         what = f"deliveries to {clients:,} clients"
@@ -147,7 +147,7 @@ def measure_latency(results: Results, hey: str, body: Path, environment: dict[st
     with ExitStack() as stack:
         here = stack.enter_context(child("benchmarks.service", str(PORT), is_served=True, **environment))
         stack.enter_context(child("benchmarks.service", str(OTHER_PORT), is_served=True, **environment))
-        sell(hey, body, 2, RATE)
+        sell(hey, body, 1, RATE)
         crowds = {"in the process": crowd(PORT, 100), "across processes": crowd(OTHER_PORT, 100)}
         for listeners in crowds.values():
             listeners.say("times")
@@ -182,17 +182,19 @@ def measure_memory_and_storm(results: Results, environment: dict[str, str], crow
     results.add(SECTION, Row(what, seconds, "s"), Row(f"{what}: reads of the log", count, "reads", target="<= 20"))
 
 
-def measure_stalled(results: Results, hey: str, body: Path, environment: dict[str, str], rounds: int) -> None:
+def measure_stalled(
+    results: Results, hey: str, body: Path, environment: dict[str, str], rounds: int, seconds: int
+) -> None:
     """How long a sale takes with screens that read, and with as many that do not, measured in turn."""
     names = {"none": [], f"{SCREENS} screens that read": [], f"{SCREENS} screens that do not": ["--stalled"]}
     figures: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     with child("benchmarks.service", str(PORT), is_served=True, **environment):
-        sell(hey, body, 2, RATE)
+        sell(hey, body, 1, RATE)
         for _ in range(rounds):
             for name, options in names.items():
                 count = 0 if name == "none" else SCREENS
                 with child("benchmarks.readers", str(PORT), str(count), *options, is_served=True):
-                    report = sell(hey, body, 4, RATE)
+                    report = sell(hey, body, seconds, RATE)
                 waits = {line.split()[0]: float(line.split()[2]) for line in report.splitlines() if "% in " in line}
                 figures[name].append((1_000 * waits["50%"], 1_000 * waits["99%"]))
     none, *others = (median([p50 for p50, _ in measured]) for measured in figures.values())
@@ -202,12 +204,12 @@ def measure_stalled(results: Results, hey: str, body: Path, environment: dict[st
 
 def measure(url: str, results: Results, *, is_quick: bool) -> None:
     hey = shutil.which("hey") or sys.exit("hey is needed: apt-get install hey")
-    crowds = (100, 500) if is_quick else CROWDS
-    measure_deliveries(results, crowds)
+    crowds = (200,) if is_quick else CROWDS
+    measure_deliveries(results, crowds, 1 if is_quick else ROUNDS)
     with tempfile.TemporaryDirectory() as folder:
         body = Path(folder, "sale.json")
         body.write_bytes(orjson.dumps(SALE))
         environment = {"MONGODB_URL": url, "DATABASE_NAME": database_name()}
-        measure_latency(results, hey, body, environment, 3 if is_quick else SECONDS)
-        measure_memory_and_storm(results, environment, crowds[1:])
-        measure_stalled(results, hey, body, environment, 1 if is_quick else 5)
+        measure_latency(results, hey, body, environment, 2 if is_quick else SECONDS)
+        measure_memory_and_storm(results, environment, crowds[-2:])
+        measure_stalled(results, hey, body, environment, *((1, 1) if is_quick else (5, 4)))

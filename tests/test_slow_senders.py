@@ -74,8 +74,8 @@ async def test_who_sends_a_byte_a_second_is_sent_away_and_nobody_else_waits(shop
         assert (status, problem["code"]) in ((408, "request_timeout"), (400, "invalid_http"))
         assert isinstance(problem["detail"], str)
     assert {problem_in(said)[0] for _, said in ends} >= {408}
-    # Of the whole, since a single one of 200 says more about the machine than about the service.
-    assert statistics.quantiles(during, n=100)[89] < 2 * statistics.quantiles(before, n=100)[89] + 0.02
+    # Medians of the same run, since single ones of 200 say more about the machine than about the service.
+    assert statistics.median(during) < 2 * statistics.median(before) + 0.01
     assert await shop.state["pulse"].latency_ms() is not None
 
 
