@@ -11,7 +11,7 @@ import httpx
 import pytest
 import websockets
 
-from app.listen import Listener
+from app.listener import Listener
 from repositories.database import Database, connect
 from repositories.verification import verify
 from tests.conftest import LongRun

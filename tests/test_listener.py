@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.listen import Listener, ListeningRefused, line_of, socket_url
+from app.listener import Listener, ListeningRefused, line_of, socket_url
 from tests.processes import Service
 from tests.shop import Shop
 from tests.test_server import ROOT, environment

@@ -1,0 +1,1 @@
+"""What `pos` can do, a file a subject; `app/cli.py` puts them together."""

@@ -1,0 +1,29 @@
+"""`pos migrate` and `pos verify`: the database made ready, and its books checked."""
+
+import typer
+
+from app.commands.databases import Data, any_database, command_settings, console, with_database
+from repositories.database import Database
+from repositories.verification import verify as find_differences
+
+
+def migrate(data: Data = None) -> None:
+    """Create what the database needs (indexes, counters). Safe to repeat, and beside running processes."""
+    with any_database(command_settings(), data) as settings:
+        with_database(settings, _nothing)
+    console.print(f"The database [bold]{settings.database_name}[/] is ready.")
+
+
+def verify(data: Data = None) -> None:
+    """Recompute totals, numbers and links from the raw documents; exit 1 and name the differences, if any."""
+    with any_database(command_settings(), data) as settings:
+        differences = with_database(settings, lambda database: find_differences(database, settings.store_id))
+    for difference in differences:
+        typer.echo(difference)
+    if differences:
+        raise typer.Exit(1)
+    console.print("No difference: numbers, links, totals and events agree with the documents.")
+
+
+async def _nothing(database: Database) -> None:
+    """`prepare` was all."""

@@ -1,0 +1,78 @@
+"""What commands share: the settings, a database that runs, and a place for sentences to people."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+
+from app.local_mongod import MongodRefused, find_mongod, local_mongod, running_url
+from app.settings import Settings, read_settings
+from repositories.database import Database, check_deployment, connect
+from repositories.indexes import prepare
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+#: Sentences go to the standard error, so that what a command prints can be piped.
+console = Console(stderr=True, highlight=False)
+
+Data = Annotated[Path | None, typer.Option(help="Folder of the local mongod's data.  [default: DATA_DIR, or ./data]")]
+
+T = TypeVar("T")
+
+
+def command_settings() -> Settings:
+    settings = read_settings()
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    return settings
+
+
+@contextmanager
+def any_database(settings: Settings, data: Path | None) -> Iterator[Settings]:
+    """The settings with a database that runs: the one that they name, that of a server that runs on the data folder,
+    or the local mongod."""
+    running = running_url(_folder(settings, data)) if settings.mongodb_url is None else None
+    with own_database(replace(settings, mongodb_url=running or settings.mongodb_url), data) as ready:
+        yield ready
+
+
+def _folder(settings: Settings, data: Path | None) -> Path:
+    return data or Path(settings.data_dir)
+
+
+@contextmanager
+def own_database(settings: Settings, data: Path | None) -> Iterator[Settings]:
+    """The settings with a database that runs: the one that they name, or a local mongod of this process."""
+    if settings.mongodb_url is not None:
+        yield settings
+        return
+    if settings.host not in LOOPBACK and not settings.allow_local_mongod:
+        raise MongodRefused(
+            f"MONGODB_URL is not set, and the local mongod is not for production: set MONGODB_URL, or, to serve on "
+            f"{settings.host} from the local mongod all the same, ALLOW_LOCAL_MONGOD=1."
+        )
+    folder = _folder(settings, data)
+    executable = find_mongod(settings.mongod_path)
+    with local_mongod(folder, executable=executable) as url:
+        yield replace(settings, mongodb_url=url, data_dir=str(folder.resolve()))
+
+
+def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
+    """Runs some work on a prepared database."""
+
+    async def run() -> T:
+        client = connect(settings.mongodb_url or "")
+        try:
+            await check_deployment(client)
+            database = client[settings.database_name]
+            await prepare(database, settings.store_id, settings.timezone, settings.event_retention_days)
+            return await work(database)
+        finally:
+            client.close()
+
+    return asyncio.run(run())

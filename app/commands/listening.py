@@ -1,0 +1,37 @@
+"""`pos listen`."""
+
+import asyncio
+from contextlib import suppress
+from typing import Annotated
+
+import orjson
+import typer
+
+from app.commands.databases import command_settings, console
+from app.listener import Listener, line_of, socket_url
+
+
+def listen(
+    since: Annotated[
+        str | None, typer.Option(help="Replay what came after this event: its seq.  [default: from now on]")
+    ] = None,
+    topics: Annotated[
+        str | None, typer.Option(help="estimates, orders, estimates/<id>, orders/<id>; several by commas.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each event as a line of JSON.")] = False,
+    url: Annotated[str | None, typer.Option(help="The service's address.  [default: PUBLIC_BASE_URL]")] = None,
+) -> None:
+    """Show the shop's events as they come. After a cut it comes back, and misses and repeats nothing."""
+    listener = Listener(
+        socket_url(url or command_settings().public_base_url),
+        since=since,
+        topics=[topic.strip() for topic in topics.split(",")] if topics else (),
+        tell=lambda sentence: console.print(sentence, style="dim", markup=False),
+    )
+
+    async def show() -> None:
+        async for event in listener.events():
+            typer.echo(orjson.dumps(event).decode() if as_json else line_of(event))
+
+    with suppress(KeyboardInterrupt, BrokenPipeError):
+        asyncio.run(show())

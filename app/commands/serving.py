@@ -1,0 +1,106 @@
+"""`pos serve`."""
+
+import errno
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+import uvicorn
+
+from app import SERVICE, __version__
+from app.commands.databases import Data, command_settings, console, own_database
+from app.server import uvicorn_options
+from app.settings import Settings
+
+
+class AddressRefused(RuntimeError):
+    """The address cannot be listened on; the message is a sentence that says why and what to do."""
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.  [default: HOST, or 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65_535, help="[default: PORT, or 8000]")] = None,
+    data: Data = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Processes.  [default: WEB_CONCURRENCY, or 1]")
+    ] = None,
+    reload: Annotated[bool, typer.Option("--reload", help="Restart when the code changes (development).")] = False,
+) -> None:
+    """Serve the shop. Without MONGODB_URL it starts a MongoDB of its own, and stops it again in the end."""
+    settings = _overridden(command_settings(), host=host, port=port, workers=workers)
+    _check_address(settings)
+    with _terminable(), own_database(settings, data) as ready:
+        _announce(ready, is_local=settings.mongodb_url is None)
+        # The processes that serve read their settings from the environment, like any other.
+        os.environ["MONGODB_URL"] = ready.mongodb_url or ""
+        os.environ["PORT"] = str(settings.port)
+        uvicorn.run("asgi:app", **uvicorn_options(settings), reload=reload)
+
+
+def _overridden(settings: Settings, **options: Any) -> Settings:
+    changes = {name: value for name, value in options.items() if value is not None}
+    if "port" in changes and "PUBLIC_BASE_URL" not in os.environ:
+        changes["public_base_url"] = f"http://127.0.0.1:{changes['port']}"
+    return replace(settings, **changes)
+
+
+def _check_address(settings: Settings) -> None:
+    """Whether the address can be listened on, asked before a database is started for it.
+
+    :raises AddressRefused: it is taken, or not of this machine.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+    except OSError as error:
+        where = f"{settings.host}, port {settings.port}"
+        if error.errno == errno.EADDRINUSE:
+            sentence = f"Another program listens on {where}: stop it, or choose another port with PORT or --port."
+        else:
+            sentence = (
+                f"The service cannot listen on {where} ({error.strerror}): choose HOST and PORT, or --host and --port."
+            )
+        raise AddressRefused(sentence) from error
+
+
+def _announce(settings: Settings, *, is_local: bool) -> None:
+    console.print(f"[bold]{SERVICE} {__version__}[/]")
+    console.print(f"  HTTP       {settings.public_base_url}")
+    console.print(f"  WebSocket  {settings.public_base_url.replace('http', 'ws', 1)}/ws")
+    where = settings.data_dir if is_local else settings.masked()["mongodb_url"]
+    console.print(f"  Data       {where}", soft_wrap=True)
+    shown = ", ".join(f"{name}={value}" for name, value in settings.masked().items() if name != "mongodb_url")
+    console.print(f"  Settings   {shown}", style="dim", soft_wrap=True, markup=False)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends us like an exception, so that the local mongod is stopped on the way out.
+
+    uvicorn raises the signals that it caught once more when it has finished.
+    """
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(0)
+
+    def hang_up(_number: int, _frame: FrameType | None) -> None:
+        # The terminal was closed: end in good order, as uvicorn does for SIGTERM but not for SIGHUP.
+        signal.raise_signal(signal.SIGTERM)
+
+    handlers = {signal.SIGTERM: leave, signal.SIGINT: leave, signal.SIGHUP: hang_up}
+    previous = {sig: signal.signal(sig, handler) for sig, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for sig, handler in previous.items():
+            signal.signal(sig, handler)
