@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test check format bench bench-quick soak clean
+.PHONY: run test check format docs bench bench-quick soak clean
 
 run: .venv/ready
 	@exec $(BIN)/pos serve
@@ -23,6 +23,9 @@ check: .venv/ready-dev
 format: .venv/ready-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: .venv/ready-dev
+	$(BIN)/python -m scripts.house
 
 bench: .venv/ready-bench
 	$(BIN)/python -m benchmarks

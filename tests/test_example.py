@@ -1,4 +1,4 @@
-"""The example of the README, as written there."""
+"""The examples of the pages, as written there."""
 
 import ast
 import asyncio
@@ -15,7 +15,9 @@ import httpx
 from tests.processes import Service
 from tests.shop import Shop
 
-README = Path(__file__).parents[1].joinpath("README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+REALTIME = (ROOT / "docs" / "realtime.md").read_text()
 
 
 def commands() -> list[list[str]]:
@@ -56,7 +58,7 @@ def test_the_javascript_is_in_the_readme() -> None:
 
 
 async def test_the_python_client_works_as_written_through_a_restart(shop: Shop, mongodb_url: str) -> None:
-    (code,) = re.findall(r"^(    import asyncio, json, random\n.+?print\)\)\n)", README, re.MULTILINE | re.DOTALL)
+    (code,) = re.findall(r"^(    import asyncio, json, random\n.+?print\)\)\n)", REALTIME, re.MULTILINE | re.DOTALL)
     service = Service(mongodb_url, shop.store)
     await service.start()
     program = textwrap.dedent(code).replace("ws://127.0.0.1:8000/ws", service.ws_url).replace("print))", "print, 0))")

@@ -6,10 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from starlette.routing import Route
 
-from endpoints.routes import ROUTES
-from schemas.errors import ShopError
 from tests.faults import failing
 from tests.payloads import estimate_body
 from tests.shop import OpenShop, Shop
@@ -120,16 +117,3 @@ async def test_a_body_of_the_limit_is_read_and_one_byte_more_is_refused(shop: Sh
 
     chunked = await shop.http.post("/api/estimates/create", content=chunks())  # type: ignore[arg-type]
     assert_problem(chunked, 413, "body_too_large")
-
-
-def test_every_route_is_in_the_readme() -> None:
-    missing = [route.path for route in ROUTES if isinstance(route, Route) and route.path not in README]
-    assert missing == []
-
-
-def test_every_error_code_is_in_the_readme() -> None:
-    classes = [ShopError]
-    for each in classes:
-        classes += each.__subclasses__()
-    codes = {each.code for each in classes[1:]} | {"route_not_found", "method_not_allowed", "internal_error"}
-    assert [code for code in sorted(codes) if f"`{code}`" not in README] == []

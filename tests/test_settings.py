@@ -109,8 +109,3 @@ def test_secrets_are_masked() -> None:
     shown = Settings(mongodb_url="mongodb+srv://shop:s3cret@db.example/?w=majority").masked()
     assert shown["mongodb_url"] == "mongodb+srv://***@db.example/?w=majority"
     assert "s3cret" not in str(shown)
-
-
-def test_every_setting_is_in_the_readme() -> None:
-    readme = Path(__file__).parents[1].joinpath("README.md").read_text()
-    assert [name for name in NAMES if f"`{name}`" not in readme] == []
