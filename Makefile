@@ -10,7 +10,7 @@ run: .venv/ready
 	@exec $(BIN)/pos serve
 
 test: .venv/ready-dev
-	$(BIN)/pytest
+	$(BIN)/pytest -n 3 --dist worksteal
 
 check: .venv/ready-dev
 	$(BIN)/ruff format --check .

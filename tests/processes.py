@@ -10,8 +10,9 @@ from typing import Any
 
 import httpx
 
+from tests.ports import free_port
 from tests.shop import DATABASE
-from tests.test_server import ROOT, environment, free_port
+from tests.test_server import ROOT, environment
 
 
 class Service:

@@ -12,7 +12,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from app.local_mongod import find_mongod
-from tests.test_server import free_port
+from tests.ports import free_port
 
 Json = dict[str, Any]
 NAME = "rs"

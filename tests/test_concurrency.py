@@ -17,8 +17,9 @@ import websockets
 from repositories.verification import verify
 from tests.crowd import at_once, send
 from tests.payloads import line, sale_body
+from tests.ports import free_port
 from tests.shop import DATABASE, Shop
-from tests.test_server import ROOT, environment, free_port
+from tests.test_server import ROOT, environment
 
 STAMPS = [1_790_000_000_001, 1_790_000_000_002]
 Json = dict[str, Any]

@@ -19,18 +19,12 @@ from pymongo import MongoClient
 
 from app.local_mongod import find_mongod
 from app.server import FLAGS
+from tests.ports import free_port
 from tests.shop import OpenShop
 from tests.test_local_mongod import wait_until_gone
 
 ROOT = Path(__file__).parents[1]
 POS = (sys.executable, "-m", "app")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def environment(**changes: str) -> dict[str, str]:
