@@ -1,8 +1,8 @@
 """The event log over HTTP: a page of it, and a stream of Server-Sent Events."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any, Final
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, ClassVar, Final
 
 import orjson
 from marshmallow import EXCLUDE, Schema, fields
@@ -15,7 +15,7 @@ from endpoints.live import wanted_by
 from endpoints.requests import read_query
 from endpoints.responses import JSON, answer
 from repositories.errors import Unavailable
-from schemas.asyncapi import document
+from schemas.asyncapi import GONE, document
 from schemas.errors import ShopError
 from schemas.fields import WholeNumber
 from schemas.live import Place, Subscription, read_since, read_topics
@@ -36,6 +36,12 @@ class EventsGone(ShopError):
     """The events that were asked for cannot be had whole; load anew, and go on from `head`."""
 
     status, code, title = 410, "events_gone", "These events are gone"
+    extra: ClassVar[Mapping[str, Any]] = {
+        "reason": GONE,
+        "epoch": {"type": "string"},
+        "head": {"type": "integer", "minimum": 0},
+        "low": {"type": "integer", "minimum": 0},
+    }
 
 
 class EventsQuery(Schema):
