@@ -37,7 +37,7 @@ _DATA: Final[Json] = {
     "additionalProperties": False,
 }
 
-_EVENT: Final[Json] = {
+EVENT: Final[Json] = {
     "type": "object",
     "properties": {
         "type": {"enum": list(TYPES.values())},
@@ -145,7 +145,7 @@ def document(version: str, base_url: str) -> Json:
             "hear": _operation("receive", heard),
         },
         "components": {
-            "schemas": {"event": _EVENT, **FRAMES, **WORDS},
+            "schemas": {"event": EVENT, **FRAMES, **WORDS},
             "messages": {
                 name: {"contentType": "application/json", "payload": payload}
                 for name, payload in (said | heard).items()

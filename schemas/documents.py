@@ -211,6 +211,25 @@ class OrderSchema(_DocumentSchema):
     )
 
 
+class _Entry(QuickSchema):
+    """What the one list of estimates and orders shows beside their own fields, with the names that it always had."""
+
+    # By functions, since two fields of marshmallow may not have the same `attribute`.
+    customer = fields.Function(lambda document: document["customer_name"], metadata={"type": "string"})
+    amount = fields.Function(
+        lambda document: money.to_json(document["total"]), metadata={"type": "number", "minimum": 0}
+    )
+    time = fields.String(attribute="business_date", metadata={"format": "date"})
+
+
+class EstimateEntry(EstimateSchema, _Entry):
+    type = fields.Function(lambda _: "estimate", metadata={"const": "estimate"})
+
+
+class OrderEntry(OrderSchema, _Entry):
+    type = fields.Function(lambda _: "order", metadata={"const": "order"})
+
+
 class EstimateReceipt(ZonedSchema):
     """The short answer to the creation of an estimate, and the data of its events."""
 

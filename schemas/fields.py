@@ -27,6 +27,10 @@ T = TypeVar("T")
 
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CONTROL_BUT_LINES: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+#: What makes a text more than nothing: neither a space nor a character that only joins, marks or directs others.
+VISIBLE: Final = re.compile(
+    r"[^\x00-\x20\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\ufffb]"
+)
 FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -158,7 +162,7 @@ class Text(_Loaded[str]):
         """What is not plainly printable: a newline may be, and so may a joiner between letters, but not alone."""
         if self.refused.search(text):
             raise ValidationError("must not contain control characters")
-        return text if any(character.isprintable() and not character.isspace() for character in text) else ""
+        return text if VISIBLE.search(text) else ""
 
 
 class Truth(_Loaded[bool]):

@@ -17,6 +17,7 @@ from schemas.fields import (
     MAX_LINE_ID,
     MAX_LINES,
     MAX_TEXT,
+    VISIBLE,
     Claimed,
     Day,
     FixedPoint,
@@ -33,9 +34,8 @@ from schemas.fields import (
 
 Json = dict[str, Any]
 
-# What `str.strip` takes off the ends of a text, and what is neither invisible nor a space, in the terms of ECMA-262.
+# What `str.strip` takes off the ends of a text.
 _SPACE: Final = r"[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*"
-_VISIBLE: Final = r"[^\p{C}\p{Z}]"
 _DAY: Final = "^(19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}$"
 NUMBER: Final[Json] = {"type": "string", "pattern": "^#[0-9]{3,15}$", "examples": ["#007"]}
 
@@ -55,7 +55,7 @@ def describe(_: Any, field: fields.Field[Any], ret: Json) -> Json:
     return {**shape, **field.metadata}
 
 
-def describe_parameter(_: Any, field: fields.Field[Any], ret: Json) -> Json:
+def describe_parameter(_: Any, __: fields.Field[Any], ret: Json) -> Json:
     """The same of a query parameter, among which there is no null."""
     kinds = [kind for kind in _kinds(ret["schema"]) if kind != "null"]
     return {"schema": {**ret["schema"], "type": kinds[0] if len(kinds) == 1 else kinds}}
@@ -72,7 +72,7 @@ def _is_loaded(field: fields.Field[Any]) -> bool:
 
 
 @singledispatch
-def _shape(field: fields.Field[Any]) -> Json:
+def _shape(_: fields.Field[Any]) -> Json:
     return {}
 
 
@@ -91,7 +91,7 @@ def _(field: Claimed) -> Json:
 @_shape.register
 def _(field: Text) -> Json:
     inside = field.refused.pattern.replace("[", "[^", 1) + "*"
-    seen = f"{inside}{_VISIBLE}{inside}"
+    seen = f"{inside}{VISIBLE.pattern}{inside}"
     return {
         "type": "string",
         "minLength": 0 if field.blank else 1,
@@ -101,17 +101,17 @@ def _(field: Text) -> Json:
 
 
 @_shape.register
-def _(field: Truth) -> Json:
+def _(_: Truth) -> Json:
     return {"type": "boolean"}
 
 
 @_shape.register
-def _(field: Flag) -> Json:
+def _(_: Flag) -> Json:
     return {"type": "string", "enum": list(FLAGS)}
 
 
 @_shape.register
-def _(field: LineId) -> Json:
+def _(_: LineId) -> Json:
     return {
         "type": ["integer", "string"],
         "minimum": -MAX_INTEGER_ID,
@@ -123,12 +123,12 @@ def _(field: LineId) -> Json:
 
 
 @_shape.register
-def _(field: Lines) -> Json:
+def _(_: Lines) -> Json:
     return {"type": "array", "minItems": 1, "maxItems": MAX_LINES}
 
 
 @_shape.register
-def _(field: Day) -> Json:
+def _(_: Day) -> Json:
     return {"type": "string", "format": "date", "pattern": _DAY}
 
 
@@ -148,5 +148,5 @@ def _(field: Number) -> Json:
 
 
 @_shape.register
-def _(field: ShopTime) -> Json:
+def _(_: ShopTime) -> Json:
     return {"type": "string", "format": "date-time", "description": "With the shop's offset."}
