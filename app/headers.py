@@ -9,12 +9,16 @@ from schemas.live import SINCE
 Json = dict[str, Any]
 
 _INTEGER: Final[Json] = {"type": "integer", "minimum": 0}
+_NUMBER: Final[Json] = {
+    "description": "`%23001`, `001` or `1`.",
+    "schema": {"type": "string", "minLength": 1, "examples": ["1"]},
+}
 
 PATH_PARAMETERS: Final[dict[str, Json]] = {
     "estimate_id": {"description": "The public id of an estimate, `EST-…`."},
     "order_id": {"description": "The public id of an order, `ORDER-…`."},
-    "estimate_number": {"description": "`%23001`, `001` or `1`."},
-    "sale_number": {"description": "`%23001`, `001` or `1`."},
+    "estimate_number": _NUMBER,
+    "sale_number": _NUMBER,
     "asset": {"description": "A file of the page.", "schema": {"type": "string", "enum": list(ASSETS)}},
 }
 

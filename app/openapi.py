@@ -105,7 +105,8 @@ def document(routes: Sequence[BaseRoute]) -> Json:
         servers=[{"url": "/", "description": "This service"}],
         tags=[{"name": name, "description": text} for name, text in _TAGS.items()],
     )
-    plugin.converter.add_attribute_function(describe)
+    assert plugin.converter is not None  # noqa: S101  (for the type checker: the document has just made it)
+    plugin.converter.add_attribute_function(describe)  # type: ignore[no-untyped-call]
     plugin.converter.add_parameter_attribute_function(describe_parameter)
     _add_schemas(spec, refusals)
     for name, header in REQUEST_HEADERS.items():

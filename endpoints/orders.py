@@ -13,7 +13,7 @@ from endpoints.responses import answer, document_answer, replay_headers
 from repositories.transaction import Outcome
 from schemas.answers import ref
 from schemas.documents import SaleBody, StatusChange, StatusQuery, VoidQuery, draft_sale
-from schemas.errors import IllegalTransition
+from schemas.errors import IllegalTransition, InvalidBody
 from schemas.examples import SALES, STATUSES
 from schemas.idempotency import keys_of_creation
 from schemas.listing import ListingQuery, OrderListing
@@ -124,6 +124,10 @@ class OrderStatus(HTTPEndpoint):
 
 
 async def _wanted_status(request: Request) -> str:
+    """What the query says, else what the body says; what is there must be right either way."""
     asked = read_query(request, ASKED)
-    wanted = asked.get("status", asked.get("new_status"))
-    return str(wanted or load_body(STATUS, await read_json(request, optional=True))["status"])
+    said = load_body(STATUS, await read_json(request, optional=True))
+    wanted = asked.get("status") or asked.get("new_status") or said.get("status")
+    if wanted is None:
+        raise InvalidBody("status: is missing.", [{"pointer": "/status", "detail": "is missing"}])
+    return str(wanted)

@@ -28,20 +28,19 @@ DEFAULT_ITEMS: Final = 100
 MAX_ITEMS: Final = 1_000
 
 
-class ItemsQuery(Schema):
-    """How many documents a report shows."""
-
+class _Query(Schema):
     class Meta:
         unknown = EXCLUDE
+
+
+class ItemsQuery(_Query):
+    """How many documents a report shows."""
 
     items = WholeNumber(0, MAX_ITEMS, load_default=DEFAULT_ITEMS)
 
 
-class DaysQuery(Schema):
+class DaysQuery(_Query):
     """Which days a report covers: all, where they are left out."""
-
-    class Meta:
-        unknown = EXCLUDE
 
     start = Day(data_key="start_date", load_default=None)
     end = Day(data_key="end_date", load_default=None)

@@ -77,15 +77,14 @@ class ConvertBody(Body):
 
 
 class StatusChange(Body):
-    """The status that an order is to have, in any case."""
-
-    status = OneOf(statuses.ORDER_STATUSES, required=True)
-
-
-class StatusQuery(Body):
-    """The same in the query, under either name; left out where the body says it."""
+    """The status that an order is to have, in any case; left out where the query says it."""
 
     status = OneOf(statuses.ORDER_STATUSES)
+
+
+class StatusQuery(StatusChange):
+    """The same in the query, under either name."""
+
     new_status = OneOf(statuses.ORDER_STATUSES)
 
 

@@ -48,11 +48,16 @@ def describe(_: Any, field: fields.Field[Any], ret: Json) -> Json:
         shape["type"] = [*_kinds(shape), "null"]
     # What only is shown is read only, as all that stands beside it.
     ret.pop("readOnly", None)
-    if ret.get("default", 0) is None:
-        del ret["default"]
-    elif isinstance(field, Claimed) and "default" in ret:
-        ret["default"] = float(ret["default"])
+    default = ret.pop("default", None)
+    if default is not None:
+        ret["default"] = _as_json(field, default)
     return {**shape, **field.metadata}
+
+
+def _as_json(field: fields.Field[Any], default: Any) -> Any:
+    if isinstance(field, Flag):
+        return str(default).lower()
+    return float(default) if isinstance(field, Claimed) else default
 
 
 def describe_parameter(_: Any, __: fields.Field[Any], ret: Json) -> Json:
