@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test check format bench bench-quick soak clean
+.PHONY: run test check format docs bench bench-quick soak clean
 
 run: .venv/ready
 	@exec $(BIN)/pos serve
@@ -24,6 +24,9 @@ format: .venv/ready-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: .venv/ready
+	$(BIN)/python -m app.http_file > docs/pos.http
+
 bench: .venv/ready-bench
 	$(BIN)/python -m benchmarks
 
@@ -32,7 +35,7 @@ bench-quick: .venv/ready-bench
 
 soak: .venv/ready-dev
 	$(BIN)/pytest --soak tests/test_resume.py tests/test_atomicity.py tests/test_shared_journal.py tests/test_faults.py \
-	  tests/test_faults_of_clients.py tests/test_slow_senders.py tests/test_state_machine.py
+	  tests/test_faults_of_clients.py tests/test_slow_senders.py tests/test_state_machine.py tests/test_schemathesis.py
 
 clean:
 	rm -rf .venv *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

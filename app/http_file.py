@@ -1,6 +1,6 @@
 """`docs/pos.http`: the examples of the API's description as requests that editors send (REST Client, JetBrains).
 
-    python -m app.http_file > docs/pos.http
+python -m app.http_file > docs/pos.http
 """
 
 import sys

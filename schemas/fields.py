@@ -188,6 +188,9 @@ class LineId(_Loaded[Any]):
     """The client's own id of a cart line: an integer (the app: epoch milliseconds) or a short text."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int | str:
+        if isinstance(value, float) and value.is_integer():
+            # To JSON Schema, and to many a language, 7.0 is an integer too.
+            value = int(value)
         if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_INTEGER_ID:
             return value
         if isinstance(value, str) and 0 < len(value) <= MAX_LINE_ID and not CONTROL.search(value):

@@ -72,8 +72,6 @@ class Contract:
         return shown
 
     def assert_valid(self, schema: Json, value: Any) -> None:
-        validator = Draft202012Validator(
-            {**schema, "components": self.document["components"]}, validate_formats=True
-        )
+        validator = Draft202012Validator({**schema, "components": self.document["components"]}, validate_formats=True)
         errors = [f"{error.instance_path}: {error.message}"[:400] for error in validator.iter_errors(value)]
         assert errors == []
