@@ -4,14 +4,16 @@ The page is Swagger UI out of a package that is installed with the service, so i
 security policy keeps it from asking any other host for anything.
 """
 
+from asyncio import to_thread
 from base64 import b64encode
 from hashlib import sha256
+from importlib.metadata import version
 from typing import Final, Protocol
 
 from starlette.endpoints import HTTPEndpoint
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import HTMLResponse, Response
 from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
 
 from endpoints.described import Answer, Operation, described
@@ -27,7 +29,7 @@ ASSETS: Final = {
 }
 _HTML: Final = "text/html"
 _REVALIDATED: Final = {"Cache-Control": "no-cache"}
-_KEPT: Final = {"Cache-Control": "public, max-age=86400"}
+_KEPT: Final = {"Cache-Control": "public, max-age=86400", "ETag": f'"{version("swagger-ui-bundle-v2")}"'}
 _SCRIPT: Final = """
 SwaggerUIBundle({
   url: "openapi.json", dom_id: "#page", deepLinking: true, validatorUrl: null, displayRequestDuration: true,
@@ -105,11 +107,19 @@ class DocsAsset(HTTPEndpoint):
     @described(
         Operation(
             summary="A file of that page",
-            answers={200: Answer(content={}, description="The file.", headers=("ETag", "Cache-Control"), media="*/*")},
+            headers=("If-None-Match",),
+            answers={
+                200: Answer(content={}, description="The file.", headers=("ETag", "Cache-Control"), media="*/*"),
+                304: Answer(content=None, description="Nothing has changed.", headers=("ETag", "Cache-Control")),
+            },
         )
     )
     async def get(self, request: Request) -> Response:
         name = request.path_params["asset"]
         if name not in ASSETS:
             raise HTTPException(404)
-        return FileResponse(swagger_ui_path / name, headers=_KEPT, media_type=ASSETS[name])
+        if holds(request, _KEPT["ETag"]):
+            return Response(status_code=304, headers=_KEPT)
+        # Not a FileResponse: it answers parts of files, and a malformed `Range` with plain text.
+        content = await to_thread((swagger_ui_path / name).read_bytes)
+        return Response(content, headers=_KEPT, media_type=ASSETS[name])

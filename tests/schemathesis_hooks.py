@@ -12,6 +12,7 @@ Json = dict[str, Any]
 #: do not agree with one another, which JSON Schema cannot say.
 ALLOWED = {
     "already_converted",
+    "body_too_large",
     "events_gone",
     "idempotency_key_reused",
     "illegal_transition",

@@ -33,6 +33,13 @@ async def test_the_page_names_no_other_host_and_may_ask_none(shop: Shop) -> None
     assert "http" not in (await shop.get("/openapi.json"))["servers"][0]["url"]
 
 
+async def test_a_file_comes_whole_and_once(shop: Shop) -> None:
+    first = await shop.http.get("/docs/swagger-ui.css", headers={"Range": "bytes=none"})
+    assert first.status_code == 200
+    again = await shop.http.get("/docs/swagger-ui.css", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
 async def test_the_package_gives_nothing_else_away(shop: Shop) -> None:
     for name in ("index.html", "swagger-initializer.js", "..%2F__init__.py", "%00", "swagger-ui.css%00"):
         assert (await shop.http.get(f"/docs/{name}")).status_code == 404

@@ -37,7 +37,7 @@ ENDLESS = "/api/events/stream"
 async def test_no_request_finds_a_fault(open_shop: OpenShop, long_run: LongRun, tmp_path: Path) -> None:
     shop = await open_shop()
     size = (
-        ("--max-examples", "60")
+        ("--max-examples", "100")
         if long_run.is_long
         else ("--max-examples", "3", "--phases", "examples,fuzzing,stateful")
     )
