@@ -7,7 +7,7 @@ and the classes of what they refuse, and the fields of those schemas tell what t
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from hashlib import blake2b
-from inspect import getdoc
+from inspect import cleandoc
 from typing import Any, Final
 
 import orjson
@@ -142,10 +142,11 @@ def _problem_name(refusal: type[ShopError]) -> str:
 
 
 def _problem(refusal: type[ShopError]) -> Json:
+    """The shape of one refusal: a Problem of just this status, code and title, with the members that it adds."""
     fixed = {"status": {"const": refusal.status}, "code": {"const": refusal.code}, "title": {"const": refusal.title}}
     return {
         "type": "object",
-        "description": getdoc(refusal) if "__doc__" in vars(refusal) and refusal.__doc__ else refusal.title,
+        "description": cleandoc(refusal.__doc__ or refusal.title),
         "allOf": [ref("Problem")],
         "properties": {**fixed, **refusal.extra},
         "required": list(refusal.extra),

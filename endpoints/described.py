@@ -138,7 +138,8 @@ def creation(
     """A POST that is done once, however often it is sent."""
     return Operation(
         summary=summary,
-        description="Safe to send again: the same request is done once, and answered as the first time.",
+        description="Safe to send again: with the same `Idempotency-Key`, or without one the same `created_at` in the "
+        "body, it is done once, and answered as the first time.",
         body=body,
         optional=optional,
         examples=examples,
