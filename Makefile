@@ -26,6 +26,7 @@ format: .venv/ready-dev
 
 docs: .venv/ready-dev
 	$(BIN)/python -m scripts.house
+	$(BIN)/python -m app.http_file > docs/pos.http
 
 bench: .venv/ready-bench
 	$(BIN)/python -m benchmarks
@@ -35,7 +36,7 @@ bench-quick: .venv/ready-bench
 
 soak: .venv/ready-dev
 	$(BIN)/pytest --soak tests/test_resume.py tests/test_atomicity.py tests/test_shared_journal.py tests/test_faults.py \
-	  tests/test_faults_of_clients.py tests/test_slow_senders.py tests/test_state_machine.py
+	  tests/test_faults_of_clients.py tests/test_slow_senders.py tests/test_state_machine.py tests/test_schemathesis.py
 
 clean:
 	rm -rf .venv *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

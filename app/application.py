@@ -13,6 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app import SERVICE, __version__
 from app.errors import EXCEPTION_HANDLERS, ErrorGuard
+from app.openapi import Description
 from app.settings import Settings
 from app.shutdown import Shutdown
 from endpoints.copies import Copies
@@ -88,6 +89,7 @@ def create_app(
             with shutdown.noticed():
                 yield {
                     "about": About(SERVICE, __version__),
+                    "description": description,
                     "clock": clock,
                     "zone": zone,
                     "estimates": estimates,
@@ -110,6 +112,7 @@ def create_app(
         finally:
             client.close()
 
+    description = Description(ROUTES)
     app = Starlette(
         routes=ROUTES,
         lifespan=lifespan,

@@ -20,10 +20,24 @@ PROBLEM_JSON: Final = "application/problem+json"
 
 logger = logging.getLogger("pos")
 
-_HTTP_DETAILS: Final = {
-    404: ("route_not_found", "There is nothing at this address."),
-    405: ("method_not_allowed", "This address does not take that method."),
+
+class RouteNotFound(ShopError):
+    status, code, title = 404, "route_not_found", "Not Found"
+
+
+class MethodNotAllowed(ShopError):
+    status, code, title = 405, "method_not_allowed", "Method Not Allowed"
+
+
+class InternalError(ShopError):
+    status, code, title = 500, "internal_error", "Something went wrong"
+
+
+_OF_THE_ROUTER: Final[dict[int, ShopError]] = {
+    404: RouteNotFound("There is nothing at this address."),
+    405: MethodNotAllowed("This address does not take that method."),
 }
+_UNFORESEEN: Final = InternalError("Something went wrong on our side. Please try again.")
 
 
 def problem(
@@ -59,9 +73,12 @@ async def on_refusal(connection: HTTPConnection, error: Exception) -> Response:
 async def on_http_exception(_: HTTPConnection, error: Exception) -> Response:
     """What the router refuses."""
     assert isinstance(error, HTTPException)  # noqa: S101
+    known = _OF_THE_ROUTER.get(error.status_code)
+    if known is not None:
+        return problem(known.status, known.code, known.title, known.detail, headers=error.headers)
     title = http.HTTPStatus(error.status_code).phrase
-    code, detail = _HTTP_DETAILS.get(error.status_code, (title.lower().replace(" ", "_"), title + "."))
-    return problem(error.status_code, code, title, detail, headers=error.headers)
+    code = title.lower().replace(" ", "_")
+    return problem(error.status_code, code, title, title + ".", headers=error.headers)
 
 
 EXCEPTION_HANDLERS: Final[dict[Any, Any]] = {ShopError: on_refusal, HTTPException: on_http_exception}
@@ -102,9 +119,7 @@ class ErrorGuard:
             if started:
                 # Half an answer cannot be taken back: the connection breaks, which a client notices.
                 raise
-            response = problem(
-                500, "internal_error", "Something went wrong", "Something went wrong on our side. Please try again."
-            )
+            response = problem(_UNFORESEEN.status, _UNFORESEEN.code, _UNFORESEEN.title, _UNFORESEEN.detail)
             await response(scope, receive, send)
 
     async def _start(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -19,6 +19,7 @@ from websockets.typing import StatusLike
 
 from app.errors import PROBLEM_JSON
 from endpoints.outlets import EXTENSION
+from schemas.errors import ShopError
 
 _NO_HANDSHAKE: Final = "The request is no WebSocket handshake."
 # What the kernel keeps for a screen that does not read; its own choice would go up to megabytes for each.
@@ -29,9 +30,18 @@ _LINGER_SECONDS: Final = 1.0
 #: From the first byte of a request to its last.
 RECEIVE_SECONDS: Final = 10.0
 MAX_HEAD: Final = 64 * 1024
-_TOO_SLOW: Final = (408, "request_timeout", "The request took too long", "The request did not arrive in time.")
-_HEAD_TOO_LARGE: Final = (431, "headers_too_large", "The headers are too large", "The headers are too large.")
-_INVALID: Final = (400, "invalid_http", "Not valid HTTP", "The request is not valid HTTP.")
+
+
+class RequestTimeout(ShopError):
+    status, code, title = 408, "request_timeout", "The request took too long"
+
+
+class HeadersTooLarge(ShopError):
+    status, code, title = 431, "headers_too_large", "The headers are too large"
+
+
+class InvalidHttp(ShopError):
+    status, code, title = 400, "invalid_http", "Not valid HTTP"
 
 
 def _problem(status: int, code: str, title: str, detail: str, request_id: str) -> bytes:
@@ -81,7 +91,7 @@ class JsonHttpProtocol(HttpToolsProtocol):
         if not self._has_head:
             self._head_size += len(data)
             if self._head_size > MAX_HEAD:
-                self._refuse(*_HEAD_TOO_LARGE)
+                self._refuse(HeadersTooLarge("The headers are too large."))
         if self._deadline is None:
             # Most requests arrive whole, and need no timer.
             self._deadline = self.loop.call_later(RECEIVE_SECONDS, self._give_up)
@@ -106,7 +116,7 @@ class JsonHttpProtocol(HttpToolsProtocol):
         super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse(*_INVALID)
+        self._refuse(InvalidHttp("The request is not valid HTTP."))
 
     def _end_deadline(self) -> None:
         if self._deadline is not None:
@@ -121,15 +131,15 @@ class JsonHttpProtocol(HttpToolsProtocol):
         elif self.cycle is not None and self.cycle.scope is self.scope and self.cycle.response_started:
             self._hang_up()
         else:
-            self._refuse(*_TOO_SLOW)
+            self._refuse(RequestTimeout("The request did not arrive in time."))
 
-    def _refuse(self, status: int, code: str, title: str, detail: str) -> None:
+    def _refuse(self, error: ShopError) -> None:
         if self._is_over or self.transport.is_closing():
             return
         request_id = uuid4().hex
-        content = _problem(status, code, title, detail, request_id)
+        content = _problem(error.status, error.code, error.title, error.detail, request_id)
         head = (
-            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+            f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n"
             f"content-type: {PROBLEM_JSON}\r\n"
             f"x-request-id: {request_id}\r\n"
             f"content-length: {len(content)}\r\n"

@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, NamedTuple, Self, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from endpoints.requests import holds
 from repositories.errors import answered
 from repositories.events import Head
 from schemas.reports import Sums
@@ -40,15 +41,6 @@ class Freshness:
     @classmethod
     async def of(cls, request: Request, extra: str = "") -> Self:
         return cls(await request.state.log.head(), request.state.about.version, extra)
-
-    def is_held_by(self, request: Request) -> bool:
-        """Whether the client has this very answer already (`If-None-Match`, compared weakly)."""
-        held = request.headers.get("if-none-match")
-        if held is None:
-            return False
-        return held.strip() == "*" or self.etag.removeprefix("W/") in (
-            tag.strip().removeprefix("W/") for tag in held.split(",")
-        )
 
 
 Make = Callable[[Freshness], Awaitable[Response]]
@@ -145,6 +137,6 @@ async def fresh(
     # Two questions to the database, one after the other, and still no longer than one may take.
     async with answered():
         freshness = await Freshness.of(request, extra)
-        if freshness.is_held_by(request):
+        if holds(request, freshness.etag):
             return Response(status_code=304, headers=freshness.headers)
         return await copies.of(key, freshness, lambda freshness: make(parse() if query is None else query, freshness))

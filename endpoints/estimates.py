@@ -6,11 +6,16 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
+from endpoints.described import Answer, change, creation, described, listing, reading
 from endpoints.lists import array
 from endpoints.requests import held_versions, read_json, read_query
 from endpoints.responses import answer, document_answer, replay_headers
+from repositories.errors import AlreadyConverted, NotFound
 from repositories.transaction import Outcome
+from schemas.answers import ref
 from schemas.documents import ConvertBody, EstimateBody, VoidQuery, draft
+from schemas.errors import TotalsMismatch
+from schemas.examples import CONVERSIONS, ESTIMATES
 from schemas.idempotency import keys_of_conversion, keys_of_creation
 from schemas.listing import ConvertedListing, EstimateListing, ListingQuery, PendingListing
 from schemas.validation import load_body
@@ -24,6 +29,9 @@ CONVERTED: Final = ConvertedListing()
 
 
 class EstimateCreation(HTTPEndpoint):
+    @described(
+        creation("Write an estimate", "EstimateCreated", BODY, ESTIMATES, gives=("estimate_id", "estimate_number"))
+    )
     async def post(self, request: Request) -> Response:
         body = await read_json(request)
         keys = keys_of_creation(request.headers.get("idempotency-key"), request.scope["path"], body)
@@ -44,31 +52,45 @@ class EstimateCreation(HTTPEndpoint):
 
 
 class EstimateList(HTTPEndpoint):
+    @described(listing("Estimates", "EstimateList", LISTING))
     async def get(self, request: Request) -> Response:
         return await _list(request, LISTING)
 
 
 class PendingEstimates(HTTPEndpoint):
+    @described(listing("Estimates that are no order yet", "EstimateList", PENDING))
     async def get(self, request: Request) -> Response:
         return await _list(request, PENDING)
 
 
 class ConvertedEstimates(HTTPEndpoint):
+    @described(listing("Estimates that became orders", "EstimateList", CONVERTED))
     async def get(self, request: Request) -> Response:
         return await _list(request, CONVERTED)
 
 
 class EstimateByNumber(HTTPEndpoint):
+    @described(reading("An estimate by its number", "Estimate"))
     async def get(self, request: Request) -> Response:
         estimate = await request.state.estimates.by_number(request.path_params["estimate_number"])
         return document_answer(request.state.views.estimate(estimate))
 
 
 class Estimate(HTTPEndpoint):
+    @described(reading("An estimate", "Estimate"))
     async def get(self, request: Request) -> Response:
         estimate = await request.state.estimates.get(request.path_params["estimate_id"])
         return document_answer(request.state.views.estimate(estimate))
 
+    @described(
+        change(
+            "Replace the body of an unconverted estimate",
+            Answer(content=ref("Estimate"), description="The estimate as it is now.", headers=("ETag",)),
+            body=BODY,
+            examples=ESTIMATES,
+            refuses=(TotalsMismatch, AlreadyConverted),
+        )
+    )
     async def put(self, request: Request) -> Response:
         replacement = draft(load_body(BODY, await read_json(request)))
         outcome: Outcome = await request.state.estimates.replace(
@@ -77,6 +99,14 @@ class Estimate(HTTPEndpoint):
         request.state.hub.notify(outcome.events)
         return document_answer(request.state.views.estimate(outcome.answer))
 
+    @described(
+        change(
+            "Void an estimate",
+            Answer(content=ref("Done"), description="It is gone from every list; its number is never used again."),
+            query=VOID,
+            refuses=(AlreadyConverted,),
+        )
+    )
     async def delete(self, request: Request) -> Response:
         void: dict[str, Any] = read_query(request, VOID)
         outcome: Outcome = await request.state.estimates.void(
@@ -90,6 +120,18 @@ class Estimate(HTTPEndpoint):
 
 
 class EstimateConversion(HTTPEndpoint):
+    @described(
+        creation(
+            "Make an estimate an order",
+            "EstimateConverted",
+            CONVERSION,
+            CONVERSIONS,
+            gives=("order_id", "sale_number"),
+            status=200,
+            optional=True,
+            refuses=(NotFound, AlreadyConverted),
+        )
+    )
     async def post(self, request: Request) -> Response:
         body = await read_json(request, optional=True)
         keys = keys_of_conversion(request.headers.get("idempotency-key"), request.scope["path"], body)

@@ -1,8 +1,8 @@
 """The event log over HTTP: a page of it, and a stream of Server-Sent Events."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any, Final
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, ClassVar, Final
 
 import orjson
 from marshmallow import EXCLUDE, Schema, fields
@@ -10,19 +10,22 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from endpoints.described import Answer, Operation, described, plain
 from endpoints.hub import Feed, Hub
 from endpoints.live import wanted_by
 from endpoints.requests import read_query
 from endpoints.responses import JSON, answer
 from repositories.errors import Unavailable
-from schemas.asyncapi import document
-from schemas.errors import ShopError
+from schemas.answers import ref
+from schemas.asyncapi import GONE, document
+from schemas.errors import InvalidQuery, ShopError
 from schemas.fields import WholeNumber
-from schemas.live import Place, Subscription, read_since, read_topics
+from schemas.live import MAX_TOPICS, SINCE, TOPIC, InvalidSubscription, Place, Subscription, read_since, read_topics
 
 NO_STORE: Final = {"Cache-Control": "no-store"}
 MAX_LIMIT: Final = 1_000
 _DEFAULT_LIMIT: Final = 100
+_TOPIC: Final = rf" *({TOPIC.pattern}|\*) *"
 _AT_ONCE: Final = 100
 _CHUNK_BYTES: Final = 60_000
 # Routers cut connections that are idle for 55 s.
@@ -36,23 +39,51 @@ class EventsGone(ShopError):
     """The events that were asked for cannot be had whole; load anew, and go on from `head`."""
 
     status, code, title = 410, "events_gone", "These events are gone"
+    extra: ClassVar[Mapping[str, Any]] = {
+        "reason": GONE,
+        "epoch": {"type": "string"},
+        "head": {"type": "integer", "minimum": 0},
+        "low": {"type": "integer", "minimum": 0},
+    }
 
 
-class EventsQuery(Schema):
+class PlaceQuery(Schema):
+    """Where in the log to begin, and what to hear of. What they say is read by `schemas.live`, as on a WebSocket."""
+
     class Meta:
         unknown = EXCLUDE
 
-    since = fields.String()
-    topics = fields.String()
+    since = fields.String(metadata={"pattern": f"^{SINCE.pattern}$", "description": "A `seq`, or `<epoch>.<seq>`."})
+    topics = fields.String(
+        metadata={
+            "pattern": f"^{_TOPIC}(,{_TOPIC}){{0,{MAX_TOPICS - 1}}}$",
+            "description": "Separated by commas; without, everything.",
+        }
+    )
+
+
+class EventsQuery(PlaceQuery):
     limit = WholeNumber(1, MAX_LIMIT, load_default=_DEFAULT_LIMIT)
 
 
+PLACE: Final = PlaceQuery()
 QUERY: Final = EventsQuery()
+EVENT_STREAM: Final = "text/event-stream"
+STREAM: Final = {"type": "string", "description": "The `data` of each event is an Event, as JSON."}
 
 
 class Events(HTTPEndpoint):
     """`GET /api/events`: up to `limit` events after `since`, those of `topics`; `next` is where to go on."""
 
+    @described(
+        Operation(
+            summary="The event log, page by page",
+            description="Up to `limit` events after `since`; go on with `since` as `next` says.",
+            query=QUERY,
+            answers={200: Answer(content=ref("EventPage"), description="A page.", headers=("Cache-Control",))},
+            refuses=(InvalidQuery, InvalidSubscription, EventsGone, Unavailable),
+        )
+    )
     async def get(self, request: Request) -> Response:
         query: dict[str, Any] = read_query(request, QUERY)
         hub: Hub = request.state.hub
@@ -76,6 +107,23 @@ class Events(HTTPEndpoint):
 class EventStream(HTTPEndpoint):
     """`GET /api/events/stream`: Server-Sent Events, from now on or from `Last-Event-ID` (or `?since=`)."""
 
+    @described(
+        Operation(
+            summary="The event log as Server-Sent Events",
+            description="It goes on until the client leaves, from now on, or from `Last-Event-ID` (or `since`).",
+            query=PLACE,
+            headers=("Last-Event-ID",),
+            answers={
+                200: Answer(
+                    content=STREAM,
+                    description="Events, each with its place as `id`; `event: reset` where some cannot be replayed.",
+                    headers=("Cache-Control",),
+                    media=EVENT_STREAM,
+                )
+            },
+            refuses=(InvalidSubscription, Unavailable),
+        )
+    )
     async def get(self, request: Request) -> Response:
         wanted = wanted_by(request.query_params) or Subscription()
         place = read_since(request.headers.get("last-event-id") or None) or wanted.since
@@ -83,7 +131,7 @@ class EventStream(HTTPEndpoint):
             raise Unavailable("Too many screens are connected. Please try again later.")
         frames = _stream(request, wanted.topics, place)
         headers = {**NO_STORE, "X-Accel-Buffering": "no"}
-        return StreamingResponse(frames, headers=headers, media_type="text/event-stream")
+        return StreamingResponse(frames, headers=headers, media_type=EVENT_STREAM)
 
 
 async def _stream(request: Request, topics: frozenset[str] | None, place: Place | None) -> AsyncIterator[bytes]:
@@ -155,5 +203,6 @@ def gone(hub: Hub, reason: str) -> EventsGone:
 class AsyncApi(HTTPEndpoint):
     """`GET /asyncapi.json`: what `/ws` says, for machines."""
 
+    @described(plain("The live updates at `/ws`, described for machines", "Document"))
     async def get(self, request: Request) -> Response:
         return answer(document(request.state.about.version, request.state.public_base_url))

@@ -6,11 +6,15 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
+from endpoints.described import Answer, change, creation, described, listing, reading
 from endpoints.lists import groups, history
 from endpoints.requests import held_versions, read_json, read_query
 from endpoints.responses import answer, document_answer, replay_headers
 from repositories.transaction import Outcome
+from schemas.answers import ref
 from schemas.documents import SaleBody, StatusChange, StatusQuery, VoidQuery, draft_sale
+from schemas.errors import IllegalTransition, InvalidBody
+from schemas.examples import SALES, STATUSES
 from schemas.idempotency import keys_of_creation
 from schemas.listing import ListingQuery, OrderListing
 from schemas.rollups import ORDERS
@@ -25,6 +29,7 @@ BOTH: Final = ListingQuery()
 
 
 class SaleCreation(HTTPEndpoint):
+    @described(creation("Book a sale", "SaleCreated", BODY, SALES, gives=("order_id", "sale_number")))
     async def post(self, request: Request) -> Response:
         body = await read_json(request)
         keys = keys_of_creation(request.headers.get("idempotency-key"), request.scope["path"], body)
@@ -45,31 +50,44 @@ class SaleCreation(HTTPEndpoint):
 
 
 class TransactionList(HTTPEndpoint):
+    @described(listing("Estimates and orders in one list", "TransactionList", BOTH))
     async def get(self, request: Request) -> Response:
         return await history(request, request.state.views.history_entry, BOTH)
 
 
 class SeparateLists(HTTPEndpoint):
+    @described(listing("Estimates and orders, apart", "SeparateLists", BOTH))
     async def get(self, request: Request) -> Response:
         return await groups(request, request.state.views.of_kind, BOTH, summary=True)
 
 
 class OrderList(HTTPEndpoint):
+    @described(listing("Orders", "OrderList", LISTING))
     async def get(self, request: Request) -> Response:
         return await groups(request, {ORDERS: request.state.views.order}, LISTING, summary=False)
 
 
 class OrderByNumber(HTTPEndpoint):
+    @described(reading("An order by its number", "Order"))
     async def get(self, request: Request) -> Response:
         order = await request.state.orders.by_number(request.path_params["sale_number"])
         return document_answer(request.state.views.order(order))
 
 
 class Order(HTTPEndpoint):
+    @described(reading("An order", "Order"))
     async def get(self, request: Request) -> Response:
         order = await request.state.orders.get(request.path_params["order_id"])
         return document_answer(request.state.views.order(order))
 
+    @described(
+        change(
+            "Void an order, and the estimate that it came from",
+            Answer(content=ref("Done"), description="Gone from every list; the numbers are never used again."),
+            description="With `keep_estimate` the estimate is open again instead.",
+            query=VOID,
+        )
+    )
     async def delete(self, request: Request) -> Response:
         void: dict[str, Any] = read_query(request, VOID)
         outcome: Outcome = await request.state.orders.void(
@@ -84,6 +102,18 @@ class Order(HTTPEndpoint):
 
 
 class OrderStatus(HTTPEndpoint):
+    @described(
+        change(
+            "Change the status of an order",
+            Answer(content=ref("StatusChanged"), description="The order has this status."),
+            description="The status stands in the query, under either name, or in the body.",
+            query=ASKED,
+            body=STATUS,
+            optional=True,
+            examples=STATUSES,
+            refuses=(IllegalTransition,),
+        )
+    )
     async def put(self, request: Request) -> Response:
         outcome: Outcome = await request.state.orders.change_status(
             request.path_params["order_id"], await _wanted_status(request), held_versions(request)
@@ -94,6 +124,10 @@ class OrderStatus(HTTPEndpoint):
 
 
 async def _wanted_status(request: Request) -> str:
+    """What the query says, else what the body says; what is there must be right either way."""
     asked = read_query(request, ASKED)
-    wanted = asked.get("status", asked.get("new_status"))
-    return str(wanted or load_body(STATUS, await read_json(request, optional=True))["status"])
+    said = load_body(STATUS, await read_json(request, optional=True))
+    wanted = asked.get("status") or asked.get("new_status") or said.get("status")
+    if wanted is None:
+        raise InvalidBody("status: is missing.", [{"pointer": "/status", "detail": "is missing"}])
+    return str(wanted)

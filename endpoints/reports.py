@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.copies import Freshness, fresh
+from endpoints.described import described, report
 from endpoints.requests import read_query
 from endpoints.responses import answer
 from repositories.documents import Documents
@@ -27,13 +28,20 @@ DEFAULT_ITEMS: Final = 100
 MAX_ITEMS: Final = 1_000
 
 
-class ReportQuery(Schema):
-    """How many documents a report shows, and which days it covers (all, where they are left out)."""
-
+class _Query(Schema):
     class Meta:
         unknown = EXCLUDE
 
+
+class ItemsQuery(_Query):
+    """How many documents a report shows."""
+
     items = WholeNumber(0, MAX_ITEMS, load_default=DEFAULT_ITEMS)
+
+
+class DaysQuery(_Query):
+    """Which days a report covers: all, where they are left out."""
+
     start = Day(data_key="start_date", load_default=None)
     end = Day(data_key="end_date", load_default=None)
 
@@ -42,37 +50,45 @@ class ReportQuery(Schema):
         check_order_of_days(data, "end_date")
 
 
-class RangeQuery(ReportQuery):
-    """A report that must be told its days."""
+class ReportQuery(ItemsQuery, DaysQuery):
+    """Both."""
 
-    start = Day(data_key="start_date", required=True)
-    end = Day(data_key="end_date", required=True)
+
+class RangeQuery(ReportQuery):
+    """Both, of a report that must be told its days."""
+
+    start = Day(data_key="start_date", required=True, metadata={"examples": ["2026-01-01"]})
+    end = Day(data_key="end_date", required=True, metadata={"examples": ["2026-12-31"]})
 
 
 class MonthPath(Schema):
     """The month that a path names."""
 
-    year = WholeNumber(YEARS[0], YEARS[-1], required=True)
-    month = WholeNumber(1, 12, required=True)
+    year = WholeNumber(YEARS[0], YEARS[-1], required=True, metadata={"examples": [2026]})
+    month = WholeNumber(1, 12, required=True, metadata={"examples": [1]})
 
 
 MONTH: Final = MonthPath()
+ITEMS: Final = ItemsQuery()
+DAYS: Final = DaysQuery()
 QUERY: Final = ReportQuery()
 RANGE: Final = RangeQuery()
 
 
 class Today(HTTPEndpoint):
+    @described(report("Today in the shop", "TodayReport", query=ITEMS))
     async def get(self, request: Request) -> Response:
         day = business_date(request.state.clock(), request.state.zone)
         today = date.fromisoformat(day)
 
         def parse() -> Json:
-            return {"start": today, "end": today, "items": read_query(request, QUERY)["items"]}
+            return {"start": today, "end": today, "items": read_query(request, ITEMS)["items"]}
 
         return await _days(request, parse, lambda _: {"date": day}, extra=day)
 
 
 class DateRange(HTTPEndpoint):
+    @described(report("A range of days, both included", "RangeReport", query=RANGE))
     async def get(self, request: Request) -> Response:
         def heading(query: Json) -> Json:
             return {"date_range": {"start": query["start"].isoformat(), "end": query["end"].isoformat()}}
@@ -81,6 +97,7 @@ class DateRange(HTTPEndpoint):
 
 
 class Monthly(HTTPEndpoint):
+    @described(report("A month, day by day", "MonthReport", path=MONTH))
     async def get(self, request: Request) -> Response:
         async def make(month: tuple[date, date], freshness: Freshness) -> Response:
             rows, estimates, orders = await asyncio.gather(
@@ -93,6 +110,7 @@ class Monthly(HTTPEndpoint):
 
 
 class StaffPerformance(HTTPEndpoint):
+    @described(report("Who sold how much", "StaffReport", query=DAYS))
     async def get(self, request: Request) -> Response:
         async def make(query: Json, freshness: Freshness) -> Response:
             start, end = query["start"], query["end"]
@@ -102,15 +120,17 @@ class StaffPerformance(HTTPEndpoint):
             )
             return answer(reports.staff_report(rows, estimates, orders), headers=freshness.headers)
 
-        return await fresh(request, lambda: read_query(request, QUERY), make)
+        return await fresh(request, lambda: read_query(request, DAYS), make)
 
 
 class EstimatesOnly(HTTPEndpoint):
+    @described(report("Estimates alone", "EstimatesReport", query=QUERY))
     async def get(self, request: Request) -> Response:
         return await _one_kind(request, ESTIMATES, reports.estimates_report)
 
 
 class OrdersOnly(HTTPEndpoint):
+    @described(report("Orders alone", "OrdersReport", query=QUERY))
     async def get(self, request: Request) -> Response:
         return await _one_kind(request, ORDERS, reports.orders_report)
 

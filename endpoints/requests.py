@@ -90,6 +90,14 @@ def _too_large() -> BodyTooLarge:
     return BodyTooLarge(f"The body may have at most {MAX_BODY // 1024} KiB.", headers={"Connection": "close"})
 
 
+def holds(request: Request, etag: str) -> bool:
+    """Whether the client has the answer of that tag already (`If-None-Match`, compared weakly)."""
+    held = request.headers.get("if-none-match")
+    if held is None:
+        return False
+    return held.strip() == "*" or etag.removeprefix("W/") in (tag.strip().removeprefix("W/") for tag in held.split(","))
+
+
 def held_versions(request: Request) -> frozenset[int] | None:
     """The document versions that `If-Match` accepts; None where the client does not mind which."""
     header = request.headers.get("if-match")

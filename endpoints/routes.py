@@ -6,7 +6,7 @@ they could be taken for.
 
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from endpoints import estimates, events, orders, reports, service
+from endpoints import documentation, estimates, events, orders, reports, service
 from endpoints.live import LiveUpdates, no_such_socket
 
 ROUTES: list[BaseRoute] = [
@@ -40,7 +40,10 @@ ROUTES: list[BaseRoute] = [
     Route("/api/reports/orders-only", reports.OrdersOnly),
     Route("/api/events", events.Events),
     Route("/api/events/stream", events.EventStream),
+    Route("/openapi.json", documentation.OpenApi),
     Route("/asyncapi.json", events.AsyncApi),
+    Route("/docs", documentation.Docs),
+    Route("/docs/{asset}", documentation.DocsAsset),
     WebSocketRoute("/ws", LiveUpdates),
     WebSocketRoute("/{path:path}", no_such_socket),
 ]

@@ -7,8 +7,10 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
+from endpoints.described import Answer, Operation, described, plain
 from endpoints.responses import answer
 from repositories.errors import RETRY_AFTER, Unavailable
+from schemas.answers import ref
 from schemas.calendar import shop_time
 
 NO_STORE = {"Cache-Control": "no-store"}
@@ -23,6 +25,7 @@ class About:
 
 
 class Welcome(HTTPEndpoint):
+    @described(plain("What this is", "Welcome"))
     async def get(self, request: Request) -> Response:
         about: About = request.state.about
         return answer(
@@ -33,11 +36,15 @@ class Welcome(HTTPEndpoint):
                 "health": "/health",
                 "api": "/api/",
                 "websocket": "/ws",
+                "docs": "/docs",
+                "openapi": "/openapi.json",
+                "asyncapi": "/asyncapi.json",
             }
         )
 
 
 class ApiRoot(HTTPEndpoint):
+    @described(plain("What this API has", "ApiRoot"))
     async def get(self, request: Request) -> Response:
         about: About = request.state.about
         return answer(
@@ -51,6 +58,7 @@ class ApiRoot(HTTPEndpoint):
 
 
 class Version(HTTPEndpoint):
+    @described(plain("The version", "Version"))
     async def get(self, request: Request) -> Response:
         about: About = request.state.about
         return answer({"service": about.service, "version": about.version})
@@ -59,6 +67,19 @@ class Version(HTTPEndpoint):
 class Health(HTTPEndpoint):
     """Whether a sale could be booked now: 200, or 503 with the same shape."""
 
+    @described(
+        Operation(
+            summary="Whether a sale could be booked now",
+            answers={
+                200: Answer(content=ref("Healthy"), description="It could.", headers=("Cache-Control",)),
+                503: Answer(
+                    content=ref("Unhealthy"),
+                    description="The database does not answer.",
+                    headers=("Cache-Control", "Retry-After"),
+                ),
+            },
+        )
+    )
     async def get(self, request: Request) -> Response:
         about: About = request.state.about
         health: dict[str, Any] = {
@@ -82,6 +103,7 @@ class Health(HTTPEndpoint):
 class Liveness(HTTPEndpoint):
     """Whether the process runs; without any I/O, so that a database that is away gets nobody restarted."""
 
+    @described(plain("Whether the process runs", "Alive"))
     async def get(self, request: Request) -> Response:
         return answer({"status": "alive"}, headers=NO_STORE)
 
@@ -89,6 +111,7 @@ class Liveness(HTTPEndpoint):
 class Readiness(HTTPEndpoint):
     """Whether requests should be sent here: not from the moment a shutdown begins, nor while the database is away."""
 
+    @described(plain("Whether requests should be sent here", "Ready", refuses=(Unavailable,)))
     async def get(self, request: Request) -> Response:
         if request.state.shutdown.has_begun:
             raise Unavailable("The service is shutting down.")
@@ -102,6 +125,7 @@ class Readiness(HTTPEndpoint):
 class WebSocketStatus(HTTPEndpoint):
     """How the hub of this process stands: `active`, or `degraded` while it cannot follow the log."""
 
+    @described(plain("How many screens are connected, and how the hub of this process stands", "HubStatus"))
     async def get(self, request: Request) -> Response:
         status = request.state.hub.status
         return answer(

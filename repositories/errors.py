@@ -1,9 +1,9 @@
 """The shop's own exceptions for what the database says, and the one place where the driver's are translated."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import Final, NoReturn
+from typing import Any, ClassVar, Final, NoReturn
 
 from pymongo.errors import PyMongoError
 
@@ -23,6 +23,7 @@ class AlreadyConverted(ShopError):
 
 class StaleVersion(ShopError):
     status, code, title = 412, "stale_version", "Changed in the meantime"
+    extra: ClassVar[Mapping[str, Any]] = {"version": {"type": "integer", "minimum": 1}}
 
 
 class KeyReused(ShopError):

@@ -13,7 +13,7 @@ _TIME: Final[Json] = {"type": "string", "format": "date-time", "description": "W
 _SEQ: Final[Json] = {"type": "integer", "minimum": 0, "description": "A place in the event log; it has no gaps."}
 _TEXT: Final[Json] = {"type": "string"}
 _OWN_ID: Final[Json] = {"type": ["string", "integer", "null"], "description": "The client's own id of its message."}
-_REASON: Final[Json] = {"enum": ["expired", "other_log", "ahead", "too_far"]}
+GONE: Final[Json] = {"enum": ["expired", "other_log", "ahead", "too_far"]}
 
 _DATA: Final[Json] = {
     "type": "object",
@@ -37,7 +37,7 @@ _DATA: Final[Json] = {
     "additionalProperties": False,
 }
 
-_EVENT: Final[Json] = {
+EVENT: Final[Json] = {
     "type": "object",
     "properties": {
         "type": {"enum": list(TYPES.values())},
@@ -86,7 +86,7 @@ FRAMES: Final[dict[str, Json]] = {
     "singleEvent": _said("event", {"event": _EVENT_REFERENCE}),
     "events": _said("events", {"events": {"type": "array", "minItems": 2, "items": _EVENT_REFERENCE}}),
     "progress": _said("progress", {"seq": _SEQ}),
-    "reset": _said("reset", {"reason": _REASON, "epoch": _TEXT, "head": _SEQ}),
+    "reset": _said("reset", {"reason": GONE, "epoch": _TEXT, "head": _SEQ}),
     "pong": _said("pong", {"id": _OWN_ID}),
     "error": _said("error", {"id": _OWN_ID, "code": _TEXT, "message": _TEXT}),
 }
@@ -145,7 +145,7 @@ def document(version: str, base_url: str) -> Json:
             "hear": _operation("receive", heard),
         },
         "components": {
-            "schemas": {"event": _EVENT, **FRAMES, **WORDS},
+            "schemas": {"event": EVENT, **FRAMES, **WORDS},
             "messages": {
                 name: {"contentType": "application/json", "payload": payload}
                 for name, payload in (said | heard).items()

@@ -77,15 +77,14 @@ class ConvertBody(Body):
 
 
 class StatusChange(Body):
-    """The status that an order is to have, in any case."""
-
-    status = OneOf(statuses.ORDER_STATUSES, required=True)
-
-
-class StatusQuery(Body):
-    """The same in the query, under either name; left out where the body says it."""
+    """The status that an order is to have, in any case; left out where the query says it."""
 
     status = OneOf(statuses.ORDER_STATUSES)
+
+
+class StatusQuery(StatusChange):
+    """The same in the query, under either name."""
+
     new_status = OneOf(statuses.ORDER_STATUSES)
 
 
@@ -146,7 +145,7 @@ def draft_sale(body: dict[str, Any]) -> Document:
 
 
 class LineSchema(QuickSchema):
-    id = fields.Raw()
+    id = fields.Raw(metadata={"type": ["integer", "string"]})
     name = fields.String()
     price = Money()
     quantity = Quantity()
@@ -164,17 +163,19 @@ class _DocumentSchema(ZonedSchema):
     customer_address = fields.String()
     sale_by = fields.String()
     items = ShownLines(LineSchema)
-    items_count = fields.Function(lambda document: len(document["items"]))
+    items_count = fields.Function(lambda document: len(document["items"]), metadata={"type": "integer", "minimum": 1})
     subtotal = Money()
-    discount_amount = fields.Method("get_discount_amount")
-    is_percentage_discount = fields.Function(lambda document: document["discount_percentage"] is not None)
+    discount_amount = fields.Method("get_discount_amount", metadata={"type": "number", "minimum": 0})
+    is_percentage_discount = fields.Function(
+        lambda document: document["discount_percentage"] is not None, metadata={"type": "boolean"}
+    )
     discount_percentage = Percent()
     discount_value = Money(attribute="discount")
-    round_off = Money()
+    round_off = Money(metadata={"minimum": -1, "maximum": 1})
     total = Money()
     created_at = ShopTime()
     updated_at = ShopTime()
-    version = fields.Integer()
+    version = fields.Integer(metadata={"minimum": 1})
 
     def get_discount_amount(self, document: Document) -> float:
         """In the client's own terms: the percentage where the discount is one, else the amount."""
@@ -188,9 +189,12 @@ class EstimateSchema(_DocumentSchema):
     estimate_id = PublicId()
     estimate_number = Number(attribute="number")
     is_converted_to_order = fields.Boolean(attribute="converted")
-    linked_order_id = fields.String(attribute="order_id")
-    linked_order_number = Number(attribute="order_number")
-    status = fields.Function(lambda document: statuses.CONVERTED if document["converted"] else statuses.PENDING)
+    linked_order_id = fields.String(attribute="order_id", allow_none=True)
+    linked_order_number = Number(attribute="order_number", allow_none=True)
+    status = fields.Function(
+        lambda document: statuses.CONVERTED if document["converted"] else statuses.PENDING,
+        metadata={"type": "string", "enum": list(statuses.ESTIMATE_STATUSES)},
+    )
 
 
 class OrderSchema(_DocumentSchema):
@@ -198,10 +202,31 @@ class OrderSchema(_DocumentSchema):
     sale_number = Number(attribute="number")
     amount_paid = Money()
     payment_mode = fields.String()
-    status = fields.String()
-    source_estimate_id = fields.String(attribute="estimate_id")
-    source_estimate_number = Number(attribute="estimate_number")
-    is_from_estimate = fields.Function(lambda document: document["estimate_id"] is not None)
+    status = fields.String(metadata={"enum": list(statuses.ORDER_STATUSES)})
+    source_estimate_id = fields.String(attribute="estimate_id", allow_none=True)
+    source_estimate_number = Number(attribute="estimate_number", allow_none=True)
+    is_from_estimate = fields.Function(
+        lambda document: document["estimate_id"] is not None, metadata={"type": "boolean"}
+    )
+
+
+class _Entry(QuickSchema):
+    """What the one list of estimates and orders shows beside their own fields, with the names that it always had."""
+
+    # By functions, since two fields of marshmallow may not have the same `attribute`.
+    customer = fields.Function(lambda document: document["customer_name"], metadata={"type": "string"})
+    amount = fields.Function(
+        lambda document: money.to_json(document["total"]), metadata={"type": "number", "minimum": 0}
+    )
+    time = fields.String(attribute="business_date", metadata={"format": "date"})
+
+
+class EstimateEntry(EstimateSchema, _Entry):
+    type = fields.Function(lambda _: "estimate", metadata={"const": "estimate"})
+
+
+class OrderEntry(OrderSchema, _Entry):
+    type = fields.Function(lambda _: "order", metadata={"const": "order"})
 
 
 class EstimateReceipt(ZonedSchema):

@@ -19,6 +19,8 @@ class ShopError(Exception):
     status: ClassVar[int]
     code: ClassVar[str]
     title: ClassVar[str]
+    #: JSON Schemas of the members that it adds to the problem document, for the API's description.
+    extra: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, detail: str, *, headers: Mapping[str, str] | None = None, **members: Any) -> None:
         super().__init__(detail)
@@ -41,6 +43,18 @@ class InvalidBody(ShopError):
     """The JSON is well formed, but fields of it are wrong; `errors` lists each with a JSON pointer (RFC 6901)."""
 
     status, code, title = 422, "invalid_fields", "A field is wrong"
+    extra: ClassVar[Mapping[str, Any]] = {
+        "errors": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+                "required": ["pointer", "detail"],
+                "additionalProperties": False,
+            },
+        }
+    }
 
     def __init__(self, detail: str, errors: Sequence[Mapping[str, str]]) -> None:
         super().__init__(detail, errors=list(errors))
@@ -56,9 +70,21 @@ class TotalsMismatch(ShopError):
     """The figures of a bill do not add up; `computed` holds the server's own, as JSON floats."""
 
     status, code, title = 422, "totals_mismatch", "The totals do not add up"
+    extra: ClassVar[Mapping[str, Any]] = {
+        "computed": {
+            "type": "object",
+            "properties": {name: {"type": "number"} for name in ("subtotal", "discount", "total")},
+            "required": ["subtotal", "discount", "total"],
+            "additionalProperties": False,
+        }
+    }
 
 
 class IllegalTransition(ShopError):
     """An order cannot go from its status to the one asked for; `allowed` lists where it can go."""
 
     status, code, title = 409, "illegal_transition", "This change of status is not possible"
+    extra: ClassVar[Mapping[str, Any]] = {
+        "current": {"type": "string"},
+        "allowed": {"type": "array", "items": {"type": "string"}},
+    }

@@ -20,13 +20,18 @@ MAX_LINES: Final = 1_000
 MAX_PRICE: Final = 10_000_000
 MAX_QUANTITY: Final = 1_000_000
 YEARS: Final = range(1970, 3000)
-_MAX_CLAIM: Final = money.MAX_MONEY // money.MINOR_PER_UNIT
-_MAX_INTEGER_ID: Final = 2**53
+MAX_CLAIM: Final = money.MAX_MONEY // money.MINOR_PER_UNIT
+MAX_INTEGER_ID: Final = 2**53
 
 T = TypeVar("T")
 
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CONTROL_BUT_LINES: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+#: What makes a text more than nothing: neither a space nor a character that only joins, marks or directs others.
+VISIBLE: Final = re.compile(
+    r"[^\x00-\x20\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\ufffb]"
+)
+FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
 class _Loaded(fields.Field[T]):
@@ -63,8 +68,10 @@ class FixedPoint(_Loaded[int]):
         super().__init__(**kwargs)
         self.places = places
         self.unit: int = 10**places
+        self.most = maximum
         self.maximum = maximum * self.unit
         self.minimum = 1 if above_zero else 0
+        self.round_excess = round_excess
         self.convert: Callable[[int | float, int], int] = money.rounded if round_excess else money.whole
         floor = "must be more than 0" if above_zero else "must be 0 or more"
         self.bounds = f"{floor} and at most {maximum:,}"
@@ -72,7 +79,7 @@ class FixedPoint(_Loaded[int]):
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
         number = _number(value)
         # Compared before the conversion, so that 1e308 is a refusal and not a long division.
-        if not -1 < number * self.unit < self.maximum + 1:
+        if not 0 <= number <= self.most:
             raise ValidationError(self.bounds)
         try:
             fixed = self.convert(number, self.places)
@@ -126,8 +133,8 @@ class Claimed(_Loaded[Decimal]):
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Decimal:
         number = _number(value)
-        if not self.minimum <= number <= _MAX_CLAIM:
-            raise ValidationError(f"must be 0 or more and at most {_MAX_CLAIM:,}")
+        if not self.minimum <= number <= MAX_CLAIM:
+            raise ValidationError(f"must be 0 or more and at most {MAX_CLAIM:,}")
         return money.exact(number)
 
 
@@ -137,26 +144,25 @@ class Text(_Loaded[str]):
     def __init__(self, *, blank: bool = False, lines: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.blank = blank
-        self.refused = _CONTROL_BUT_LINES if lines else _CONTROL
+        self.refused = _CONTROL_BUT_LINES if lines else CONTROL
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         if not isinstance(value, str):
             raise ValidationError("must be text")
+        if len(value) > MAX_TEXT:
+            raise ValidationError(f"must have at most {MAX_TEXT} characters")
         text = value.strip()
+        if not text.isprintable():
+            text = self._visible(text)
         if not text and not self.blank:
             raise ValidationError("must not be empty")
-        if len(text) > MAX_TEXT:
-            raise ValidationError(f"must have at most {MAX_TEXT} characters")
-        if not text.isprintable():
-            self._check(text)
         return text
 
-    def _check(self, text: str) -> None:
-        """What is not plainly printable: a newline may be, and so may a joiner between letters."""
+    def _visible(self, text: str) -> str:
+        """What is not plainly printable: a newline may be, and so may a joiner between letters, but not alone."""
         if self.refused.search(text):
             raise ValidationError("must not contain control characters")
-        if not any(character.isprintable() and not character.isspace() for character in text):
-            raise ValidationError("must not be empty")
+        return text if VISIBLE.search(text) else ""
 
 
 class Truth(_Loaded[bool]):
@@ -172,18 +178,22 @@ class Flag(_Loaded[bool]):
     """A query parameter that is true or false."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
-        if value.strip().casefold() not in ("true", "1", "false", "0"):
+        flag = FLAGS.get(value.strip().casefold())
+        if flag is None:
             raise ValidationError("must be true or false")
-        return value.strip().casefold() in ("true", "1")
+        return flag
 
 
 class LineId(_Loaded[Any]):
     """The client's own id of a cart line: an integer (the app: epoch milliseconds) or a short text."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int | str:
-        if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _MAX_INTEGER_ID:
+        if isinstance(value, float) and value.is_integer():
+            # To JSON Schema, and to many a language, 7.0 is an integer too.
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_INTEGER_ID:
             return value
-        if isinstance(value, str) and 0 < len(value) <= MAX_LINE_ID and not _CONTROL.search(value):
+        if isinstance(value, str) and 0 < len(value) <= MAX_LINE_ID and not CONTROL.search(value):
             return value
         raise ValidationError("must be an integer, or a text of 1 to 100 characters")
 

@@ -19,8 +19,8 @@ MAX_TOPICS: Final = 100
 EVERYTHING: Final = "*"
 _MAX_ID: Final = 100
 
-_SINCE: Final = re.compile(r"(?:([0-9a-f]{1,32})\.)?([0-9]{1,15})", re.ASCII)
-_TOPIC: Final = re.compile(rf"(?:{ESTIMATES}|{ORDERS})(?:/[0-9A-Za-z-]{{1,64}})?", re.ASCII)
+SINCE: Final = re.compile(r"(?:([0-9a-f]{1,32})\.)?([0-9]{1,15})", re.ASCII)
+TOPIC: Final = re.compile(rf"(?:{ESTIMATES}|{ORDERS})(?:/[0-9A-Za-z-]{{1,64}})?", re.ASCII)
 
 Json = dict[str, Any]
 
@@ -69,7 +69,7 @@ def read_since(value: Any) -> Place | None:
         return None
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    match = _SINCE.fullmatch(value) if isinstance(value, str) else None
+    match = SINCE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise InvalidSubscription("since: must be the seq of an event, or the position that the service named.")
     return Place(int(match[2]), match[1])
@@ -86,7 +86,7 @@ def read_topics(value: Any) -> frozenset[str] | None:
     if not isinstance(names, list) or not 1 <= len(names) <= MAX_TOPICS:
         raise InvalidSubscription(f"topics: must be 1 to {MAX_TOPICS} topics.")
     for name in names:
-        if name != EVERYTHING and not (isinstance(name, str) and _TOPIC.fullmatch(name)):
+        if name != EVERYTHING and not (isinstance(name, str) and TOPIC.fullmatch(name)):
             raise InvalidSubscription(
                 f"topics: must be {ESTIMATES}, {ORDERS}, {ESTIMATES}/<id>, {ORDERS}/<id> or {EVERYTHING}."
             )

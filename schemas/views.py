@@ -3,8 +3,16 @@
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from schemas.documents import ConversionReceipt, Document, EstimateReceipt, EstimateSchema, OrderReceipt, OrderSchema
-from schemas.events import TYPES
+from schemas.documents import (
+    ConversionReceipt,
+    Document,
+    EstimateEntry,
+    EstimateReceipt,
+    EstimateSchema,
+    OrderEntry,
+    OrderReceipt,
+    OrderSchema,
+)
 from schemas.rollups import ESTIMATES, ORDERS
 
 Json = dict[str, Any]
@@ -20,14 +28,9 @@ class Views:
         self.order_receipt = OrderReceipt(zone).dump
         self.conversion_receipt = ConversionReceipt(zone).dump
         self.of_kind = {ESTIMATES: self.estimate, ORDERS: self.order}
+        self._entries = {ESTIMATES: EstimateEntry(zone).dump, ORDERS: OrderEntry(zone).dump}
 
     def history_entry(self, kind: str, document: Document) -> Json:
-        """An estimate or an order as the one list of both shows it, with the names that this list always had."""
-        shown: Json = self.of_kind[kind](document)
-        return {
-            **shown,
-            "type": TYPES[kind],
-            "customer": shown["customer_name"],
-            "amount": shown["total"],
-            "time": document["business_date"],
-        }
+        """An estimate or an order as the one list of both shows it."""
+        shown: Json = self._entries[kind](document)
+        return shown

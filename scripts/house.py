@@ -80,13 +80,15 @@ def in_order(found: Imports) -> dict[str, list[str]]:
     places: dict[str, float] = {}
     for name in reversed(FLOORS):
         modules = sorted(module for module in found if floor(module) == name)
-        weight = {
-            module: (sum(places[each] for each in found[module]) / len(found[module]) if found[module] else 0.5)
-            for module in modules
-        }
+        weight = {module: _mean([places[each] for each in sorted(found[module])]) for module in modules}
         orders[name] = sorted(modules, key=lambda module: (weight[module], module))
         places |= {module: (index + 0.5) / len(modules) for index, module in enumerate(orders[name])}
     return orders
+
+
+def _mean(places: Sequence[float]) -> float:
+    """Rounded, so that what is equal is a tie whatever was added first."""
+    return round(sum(places) / len(places), 6) if places else 0.5
 
 
 def placed(orders: Mapping[str, Sequence[str]]) -> tuple[dict[str, Box], dict[str, float], float]:

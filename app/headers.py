@@ -1,0 +1,52 @@
+"""Names that many addresses have in common, for the API's description: parts of paths, and headers both ways."""
+
+from typing import Any, Final
+
+from endpoints.documentation import ASSETS
+from schemas.idempotency import MAX_KEY
+from schemas.live import SINCE
+
+Json = dict[str, Any]
+
+_INTEGER: Final[Json] = {"type": "integer", "minimum": 0}
+_NUMBER: Final[Json] = {
+    "description": "`%23001`, `001` or `1`.",
+    "schema": {"type": "string", "minLength": 1, "examples": ["1"]},
+}
+
+PATH_PARAMETERS: Final[dict[str, Json]] = {
+    "estimate_id": {"description": "The public id of an estimate, `EST-…`."},
+    "order_id": {"description": "The public id of an order, `ORDER-…`."},
+    "estimate_number": _NUMBER,
+    "sale_number": _NUMBER,
+    "asset": {"description": "A file of the page.", "schema": {"type": "string", "enum": list(ASSETS)}},
+}
+
+REQUEST_HEADERS: Final[dict[str, Json]] = {
+    "Idempotency-Key": {
+        "description": "Names this request: with the same key it is done once, however often it is sent.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": "^[!-~]([ -~]*[!-~])?$"},
+    },
+    "If-Match": {"description": "The `ETag` of the document as the client holds it: refused if it has changed since."},
+    "If-None-Match": {"description": "The `ETag` of the answer that the client holds: 304 if nothing has changed."},
+    "Last-Event-ID": {
+        "description": "The place after which to go on: the `id` of the last event.",
+        "schema": {"type": "string", "pattern": f"^({SINCE.pattern})?$"},
+    },
+    "X-Request-ID": {"description": "The client's own name for the request, which comes back; else it is given one."},
+}
+
+ANSWER_HEADERS: Final[dict[str, Json]] = {
+    "Allow": {"description": "The methods that the address takes."},
+    "Cache-Control": {"description": "Whether the answer may be kept."},
+    "ETag": {"description": "Of a document its version, for `If-Match`; of all else for `If-None-Match`."},
+    "Idempotent-Replayed": {
+        "description": "The request was done before; this is the answer of then.",
+        "schema": {"type": "string", "const": "true"},
+    },
+    "Link": {"description": 'Where the next page is: `<…>; rel="next"`. Not on the last page.'},
+    "Retry-After": {"description": "Seconds after which to ask again.", "schema": _INTEGER},
+    "X-Next-Cursor": {"description": "The `cursor` of the next page. Not on the last page."},
+    "X-Request-ID": {"description": "The name of the request, also in the log.", "schema": {"type": "string"}},
+    "X-Stream-Position": {"description": "The `seq` that the answer is at least as new as.", "schema": _INTEGER},
+}

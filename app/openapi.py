@@ -1,0 +1,237 @@
+"""`/openapi.json`: the API described for machines, OpenAPI 3.1, made of what the handlers say of themselves.
+
+The route table names the handlers, their declarations (`endpoints/described.py`) name the schemas that they read with
+and the classes of what they refuse, and the fields of those schemas tell what they take. Nothing is written twice.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from hashlib import blake2b
+from inspect import cleandoc
+from typing import Any, Final
+
+import orjson
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from starlette.routing import BaseRoute, Route
+
+from app import SERVICE, __version__
+from app.errors import PROBLEM_JSON, InternalError, MethodNotAllowed, RouteNotFound
+from app.headers import ANSWER_HEADERS, PATH_PARAMETERS, REQUEST_HEADERS
+from app.protocol import HeadersTooLarge, InvalidHttp, RequestTimeout
+from endpoints.described import Answer, Operation, Refusals
+from endpoints.responses import JSON
+from schemas.answers import ANSWERS, DOCUMENTS, ref
+from schemas.errors import ShopError
+from schemas.json_schema import describe, describe_parameter
+
+Json = dict[str, Any]
+
+METHODS: Final = ("get", "post", "put", "delete", "patch")
+#: What any request may be answered, whatever it asks for.
+_ANYWHERE: Final[Refusals] = (InvalidHttp, RequestTimeout, HeadersTooLarge, InternalError)
+_HEADERS_OF_REFUSALS: Final = {405: ("Allow",), 503: ("Retry-After",)}
+_TAGS: Final = {
+    "estimates": "Quotes, until they become orders.",
+    "orders": "Sales, and the lists of estimates and orders together.",
+    "reports": "What was sold, read from running totals.",
+    "events": "Every change, in order; the same as on `/ws`.",
+    "service": "The service about itself.",
+}
+_ABOUT: Final = """\
+Money is a number with a decimal point, times are ISO 8601 with the shop's offset, document numbers are `#001`, `#002`,
+… and are found as `%23001`, `001` or `1`. Whatever answers GET answers HEAD. Live updates over the WebSocket `/ws` are
+described by [/asyncapi.json](/asyncapi.json).
+
+Every refusal, from every layer, is `application/problem+json` (RFC 9457) with a sentence in `detail`:
+
+| status | code | |
+| --- | --- | --- |
+"""
+_PROBLEM: Final[Json] = {
+    "type": "object",
+    "description": "RFC 9457. A refusal, from every layer; `code` is stable, `detail` is for people.",
+    "properties": {
+        "type": {"type": "string", "format": "uri", "pattern": "^urn:pos:problem:[a-z_]+$"},
+        "title": {"type": "string"},
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "detail": {"type": "string", "minLength": 1},
+        "code": {"type": "string"},
+        "instance": {"type": "string", "description": "The request id."},
+    },
+    "required": ["type", "title", "status", "detail", "code", "instance"],
+}
+
+
+class Description:
+    """The document, made when it is first asked for."""
+
+    def __init__(self, routes: Sequence[BaseRoute]) -> None:
+        self._routes = routes
+
+    @cached_property
+    def content(self) -> bytes:
+        return orjson.dumps(document(self._routes))
+
+    @cached_property
+    def etag(self) -> str:
+        return f'"{blake2b(self.content, digest_size=12).hexdigest()}"'
+
+
+def operations(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str, Operation]]:
+    """Each path and method of the routes, with what its handler says of itself."""
+    for route in routes:
+        if isinstance(route, Route):
+            for method in METHODS:
+                handler = getattr(route.endpoint, method, None)
+                if handler is not None:
+                    yield route.path, method, handler.operation
+
+
+def document(routes: Sequence[BaseRoute]) -> Json:
+    """The whole document, of these routes."""
+    described = list(operations(routes))
+    refusals = _every_refusal(operation for _, _, operation in described)
+    plugin = MarshmallowPlugin()
+    spec = APISpec(
+        title=SERVICE,
+        version=__version__,
+        openapi_version="3.1.0",
+        plugins=[plugin],
+        info={
+            "description": _ABOUT + "".join(f"| {each.status} | `{each.code}` | {each.title} |\n" for each in refusals)
+        },
+        # Whoever reads the document has reached the service: under that name it answers.
+        servers=[{"url": "/", "description": "This service"}],
+        tags=[{"name": name, "description": text} for name, text in _TAGS.items()],
+    )
+    assert plugin.converter is not None  # noqa: S101  (for the type checker: the document has just made it)
+    plugin.converter.add_attribute_function(describe)  # type: ignore[no-untyped-call]
+    plugin.converter.add_parameter_attribute_function(describe_parameter)
+    _add_schemas(spec, refusals)
+    for name, header in REQUEST_HEADERS.items():
+        spec.components.parameter(name, "header", {"schema": {"type": "string"}, **header})
+    for name, header in ANSWER_HEADERS.items():
+        spec.components.header(name, {"schema": {"type": "string"}, **header})
+    # What is described is never answered 405, so that answer stands here alone.
+    spec.components.response(MethodNotAllowed.code, _refused((MethodNotAllowed,)))
+    for path, method, operation in described:
+        spec.path(path, operations={method: _shown(path, method, operation, described)})
+    return spec.to_dict()
+
+
+def _every_refusal(described: Iterable[Operation]) -> list[type[ShopError]]:
+    declared = {refusal for operation in described for refusal in operation.refuses}
+    return sorted({*declared, *_ANYWHERE, RouteNotFound, MethodNotAllowed}, key=lambda each: (each.status, each.code))
+
+
+def _add_schemas(spec: APISpec, refusals: Iterable[type[ShopError]]) -> None:
+    for name, schema in DOCUMENTS.items():
+        spec.components.schema(name, schema=schema)
+    for shown in spec.components.schemas.values():
+        shown["required"] = list(shown["properties"])
+    for name, shape in ANSWERS.items():
+        spec.components.schema(name, shape)
+    spec.components.schema("Problem", _PROBLEM)
+    for refusal in refusals:
+        spec.components.schema(_problem_name(refusal), _problem(refusal))
+
+
+def _problem_name(refusal: type[ShopError]) -> str:
+    return f"Problem-{refusal.code}"
+
+
+def _problem(refusal: type[ShopError]) -> Json:
+    """The shape of one refusal: a Problem of just this status, code and title, with the members that it adds."""
+    fixed = {"status": {"const": refusal.status}, "code": {"const": refusal.code}, "title": {"const": refusal.title}}
+    return {
+        "type": "object",
+        "description": cleandoc(refusal.__doc__ or refusal.title),
+        "allOf": [ref("Problem")],
+        "properties": {**fixed, **refusal.extra},
+        "required": list(refusal.extra),
+        "unevaluatedProperties": False,
+    }
+
+
+def _shown(path: str, method: str, operation: Operation, described: Sequence[tuple[str, str, Operation]]) -> Json:
+    shown: Json = {
+        "operationId": _operation_id(path, method),
+        "tags": [_tag(path)],
+        "summary": operation.summary,
+        "description": operation.description,
+        "parameters": _parameters(path, operation),
+        "responses": {
+            **{str(status): _answered(answer, described) for status, answer in operation.answers.items()},
+            **_refusals(path, operation),
+        },
+    }
+    if operation.body is not None:
+        examples = {title: {"value": body} for title, body in operation.examples.items()}
+        shown["requestBody"] = {
+            "required": not operation.optional,
+            "content": {JSON: {"schema": operation.body, "examples": examples}},
+        }
+    return shown
+
+
+def _operation_id(path: str, method: str) -> str:
+    words = path.replace("{", "").replace("}", "").replace(".", "/").split("/")
+    return "-".join([method, *(word for word in words if word)])
+
+
+def _tag(path: str) -> str:
+    names = [name for name in path.split("/") if name in _TAGS]
+    return names[0] if names else "service"
+
+
+def _parameters(path: str, operation: Operation) -> list[Any]:
+    names = [word[1:-1] for word in path.split("/") if word.startswith("{")]
+    in_path: list[Any] = (
+        [
+            {"in": "path", "name": name, "schema": {"type": "string", "minLength": 1}, **PATH_PARAMETERS[name]}
+            for name in names
+        ]
+        if operation.path is None
+        else [{"in": "path", "schema": operation.path}]
+    )
+    in_query = [] if operation.query is None else [{"in": "query", "schema": operation.query}]
+    return [*in_path, *in_query, *operation.headers, "X-Request-ID"]
+
+
+def _answered(answer: Answer, described: Sequence[tuple[str, str, Operation]]) -> Json:
+    shown: Json = {"description": answer.description, "headers": _headers(*answer.headers)}
+    if answer.content is not None:
+        shown["content"] = {answer.media: {"schema": answer.content}}
+    links = {
+        _operation_id(path, method): {
+            "operationId": _operation_id(path, method),
+            "parameters": {name: f"$response.body#/{name}"},
+        }
+        for name in answer.gives
+        for path, method, _ in described
+        if f"{{{name}}}" in path
+    }
+    return {**shown, "links": links} if links else shown
+
+
+def _headers(*names: str) -> Json:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-ID", *names)}
+
+
+def _refusals(path: str, operation: Operation) -> Json:
+    """By status, since that is how they are told apart; below it by code."""
+    unrouted = (RouteNotFound,) if "{" in path else ()
+    by_status: dict[int, list[type[ShopError]]] = {}
+    for refusal in (*operation.refuses, *unrouted, *_ANYWHERE):
+        by_status.setdefault(refusal.status, []).append(refusal)
+    return {str(status): _refused(tuple(refusals)) for status, refusals in sorted(by_status.items())}
+
+
+def _refused(refusals: Refusals) -> Json:
+    schemas = [ref(_problem_name(refusal)) for refusal in refusals]
+    return {
+        "description": "; ".join(f"`{refusal.code}`: {refusal.title}" for refusal in refusals),
+        "headers": _headers(*_HEADERS_OF_REFUSALS.get(refusals[0].status, ())),
+        "content": {PROBLEM_JSON: {"schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas}}},
+    }

@@ -1,0 +1,125 @@
+"""`/docs` and `/openapi.json`: the API for people and for machines.
+
+The page is Swagger UI out of a package that is installed with the service, so it works without the internet, and its
+security policy keeps it from asking any other host for anything.
+"""
+
+from asyncio import to_thread
+from base64 import b64encode
+from hashlib import sha256
+from importlib.metadata import version
+from typing import Final, Protocol
+
+from starlette.endpoints import HTTPEndpoint
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
+
+from endpoints.described import Answer, Operation, described
+from endpoints.requests import holds
+from endpoints.responses import JSON
+from schemas.answers import ref
+
+#: The files of the package that the page names, and their types.
+ASSETS: Final = {
+    "swagger-ui.css": "text/css",
+    "swagger-ui-bundle.js": "text/javascript",
+    "favicon-32x32.png": "image/png",
+}
+_HTML: Final = "text/html"
+_REVALIDATED: Final = {"Cache-Control": "no-cache"}
+_KEPT: Final = {"Cache-Control": "public, max-age=86400", "ETag": f'"{version("swagger-ui-bundle-v2")}"'}
+_SCRIPT: Final = """
+SwaggerUIBundle({
+  url: "openapi.json", dom_id: "#page", deepLinking: true, validatorUrl: null, displayRequestDuration: true,
+  defaultModelsExpandDepth: 0, docExpansion: "list",
+});
+"""
+_PAGE: Final = f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>POS backend: API</title>
+<link rel="icon" href="docs/favicon-32x32.png">
+<link rel="stylesheet" href="docs/swagger-ui.css">
+</head>
+<body>
+<div id="page"></div>
+<script src="docs/swagger-ui-bundle.js"></script>
+<script>{_SCRIPT}</script>
+</body>
+</html>
+"""
+_POLICY: Final = (
+    "default-src 'none'; connect-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
+    f"script-src 'self' 'sha256-{b64encode(sha256(_SCRIPT.encode()).digest()).decode()}'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+
+
+class Described(Protocol):
+    """The API's description, as the application makes it. content: JSON; etag: changes with it."""
+
+    @property
+    def content(self) -> bytes: ...
+
+    @property
+    def etag(self) -> str: ...
+
+
+class OpenApi(HTTPEndpoint):
+    @described(
+        Operation(
+            summary="This description",
+            headers=("If-None-Match",),
+            answers={
+                200: Answer(content=ref("Document"), description="OpenAPI 3.1.", headers=("ETag", "Cache-Control")),
+                304: Answer(content=None, description="Nothing has changed.", headers=("ETag", "Cache-Control")),
+            },
+        )
+    )
+    async def get(self, request: Request) -> Response:
+        description: Described = request.state.description
+        headers = {**_REVALIDATED, "ETag": description.etag}
+        if holds(request, description.etag):
+            return Response(status_code=304, headers=headers)
+        return Response(description.content, headers=headers, media_type=JSON)
+
+
+class Docs(HTTPEndpoint):
+    @described(
+        Operation(
+            summary="The API as a page, to read and to try",
+            answers={
+                200: Answer(
+                    content={"type": "string"}, description="Swagger UI.", headers=("Cache-Control",), media=_HTML
+                )
+            },
+        )
+    )
+    async def get(self, request: Request) -> Response:
+        return HTMLResponse(_PAGE, headers={**_REVALIDATED, "Content-Security-Policy": _POLICY})
+
+
+class DocsAsset(HTTPEndpoint):
+    @described(
+        Operation(
+            summary="A file of that page",
+            headers=("If-None-Match",),
+            answers={
+                200: Answer(content={}, description="The file.", headers=("ETag", "Cache-Control"), media="*/*"),
+                304: Answer(content=None, description="Nothing has changed.", headers=("ETag", "Cache-Control")),
+            },
+        )
+    )
+    async def get(self, request: Request) -> Response:
+        name = request.path_params["asset"]
+        if name not in ASSETS:
+            raise HTTPException(404)
+        if holds(request, _KEPT["ETag"]):
+            return Response(status_code=304, headers=_KEPT)
+        # Not a FileResponse: it answers parts of files, and a malformed `Range` with plain text.
+        content = await to_thread((swagger_ui_path / name).read_bytes)
+        return Response(content, headers=_KEPT, media_type=ASSETS[name])

@@ -1,0 +1,197 @@
+"""What the service answers, as JSON Schema: each answer is a component of the API's description, under its name here.
+
+Estimates, orders and receipts are described by the very schemas that show them. Lists and reports are put together by
+hand, since they are streamed or made of rollups; the tests hold what is answered against what stands here.
+"""
+
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from schemas.asyncapi import EVENT
+from schemas.documents import (
+    ConversionReceipt,
+    EstimateEntry,
+    EstimateReceipt,
+    EstimateSchema,
+    OrderEntry,
+    OrderReceipt,
+    OrderSchema,
+)
+from schemas.fields import ZonedSchema
+from schemas.json_schema import NUMBER
+from schemas.reports import RECENT
+from schemas.statuses import ALL_STATUSES, ORDER_STATUSES, PAYMENT_GROUPS
+
+Json = dict[str, Any]
+
+_ANY_ZONE: Final = ZoneInfo("UTC")
+#: The schemas that show documents. All the members of what they show are there.
+DOCUMENTS: Final[dict[str, ZonedSchema]] = {
+    "Estimate": EstimateSchema(_ANY_ZONE),
+    "Order": OrderSchema(_ANY_ZONE),
+    "EstimateEntry": EstimateEntry(_ANY_ZONE),
+    "OrderEntry": OrderEntry(_ANY_ZONE),
+    "EstimateReceipt": EstimateReceipt(_ANY_ZONE),
+    "OrderReceipt": OrderReceipt(_ANY_ZONE),
+    "ConversionReceipt": ConversionReceipt(_ANY_ZONE),
+}
+
+
+def ref(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def array(items: Json) -> Json:
+    return {"type": "array", "items": items}
+
+
+def record(**members: Json) -> Json:
+    """An object that has these members, all of them, and no others."""
+    return {"type": "object", "properties": members, "required": list(members), "additionalProperties": False}
+
+
+_TEXT: Final[Json] = {"type": "string"}
+_COUNT: Final[Json] = {"type": "integer", "minimum": 0}
+_AMOUNT: Final[Json] = {"type": "number", "minimum": 0}
+_TIME: Final[Json] = {"type": "string", "format": "date-time"}
+_DAY: Final[Json] = {"type": "string", "format": "date"}
+_TRUE: Final[Json] = {"const": True}
+_KIND: Final[Json] = {"enum": ["estimate", "order"]}
+
+_TALLY: Final = record(count=_COUNT, amount=_AMOUNT)
+_CONVERSIONS: Final = record(pending=_COUNT, converted=_COUNT)
+_SUMMARY: Final[Json] = {
+    "total_sales": _AMOUNT,
+    "total_orders": _COUNT,
+    "total_estimates": _COUNT,
+    "completed_sales": _COUNT,
+}
+_TAIL: Final[Json] = {
+    "statistics": record(average_sale=_AMOUNT, conversion_rate={"type": "number", "minimum": 0, "maximum": 1}),
+    "staff_performance": array(ref("StaffPerformance")),
+    "recent_items": {**array(ref("RecentItem")), "maxItems": RECENT},
+}
+_ESTIMATE_ITEMS: Final = array(ref("Estimate"))
+_ORDER_ITEMS: Final = array(ref("Order"))
+_APART: Final[Json] = {
+    "payment_breakdown": record(**dict.fromkeys(PAYMENT_GROUPS, _TALLY)),
+    "cancelled": _TALLY,
+    "refunded": _TALLY,
+    "total_sold": {**_AMOUNT, "description": "What these orders were sold for, paid or not."},
+    "items": _ORDER_ITEMS,
+}
+_DAYS: Final[Json] = {
+    "summary": record(
+        total_transactions=_COUNT, total_revenue=_AMOUNT, estimates_count=_COUNT, orders_count=_COUNT, **_SUMMARY
+    ),
+    "estimates": record(count=_COUNT, total_amount=_AMOUNT, conversion_breakdown=_CONVERSIONS, items=_ESTIMATE_ITEMS),
+    "orders": record(count=_COUNT, total_amount=_AMOUNT, **_APART),
+    **_TAIL,
+}
+_BY_DAY: Final[Json] = {
+    "type": "object",
+    "propertyNames": _DAY,
+    "additionalProperties": record(count=_COUNT, total=_AMOUNT),
+    "minProperties": 28,
+    "maxProperties": 31,
+}
+_DATABASE: Final = record(
+    status={"enum": ["connected", "unreachable"]}, latency_ms={"type": ["number", "null"], "minimum": 0}
+)
+_HEALTH: Final[Json] = {
+    "status": {"enum": ["healthy", "unhealthy"]},
+    "timestamp": _TIME,
+    "service": _TEXT,
+    "version": _TEXT,
+    "database": _DATABASE,
+}
+
+
+def _receipt(name: str, **numbers: Json) -> Json:
+    return record(success=_TRUE, message=_TEXT, data=ref(name), **numbers)
+
+
+def _group(items: Json) -> Json:
+    return record(items=items, count=_COUNT, total_amount=_AMOUNT)
+
+
+ANSWERS: Final[dict[str, Json]] = {
+    "EstimateCreated": _receipt("EstimateReceipt", estimate_id=_TEXT, estimate_number=NUMBER),
+    "SaleCreated": _receipt("OrderReceipt", order_id=_TEXT, sale_number=NUMBER),
+    "EstimateConverted": _receipt("ConversionReceipt", order_id=_TEXT, sale_number=NUMBER),
+    "Done": record(success=_TRUE, message=_TEXT),
+    "StatusChanged": record(success=_TRUE, message=_TEXT, status={"enum": list(ORDER_STATUSES)}),
+    "EstimateList": _ESTIMATE_ITEMS,
+    "TransactionList": array({"oneOf": [ref("EstimateEntry"), ref("OrderEntry")]}),
+    "OrderList": record(orders=_group(_ORDER_ITEMS)),
+    "SeparateLists": record(
+        estimates=_group(_ESTIMATE_ITEMS),
+        orders=_group(_ORDER_ITEMS),
+        summary=record(total_estimates=_COUNT, total_orders=_COUNT, total_transactions=_COUNT, total_revenue=_AMOUNT),
+    ),
+    "StaffPerformance": record(
+        staff_name={"type": "string", "minLength": 1},
+        estimates_count=_COUNT,
+        estimates_total=_AMOUNT,
+        orders_count=_COUNT,
+        orders_total=_AMOUNT,
+        total_transactions=_COUNT,
+        total_revenue=_AMOUNT,
+        total_sales=_COUNT,
+        total_amount=_AMOUNT,
+    ),
+    "RecentItem": record(
+        type=_KIND, customer_name=_TEXT, total=_AMOUNT, status={"enum": list(ALL_STATUSES)}, created_at=_TIME
+    ),
+    "TodayReport": record(date=_DAY, **_DAYS),
+    "RangeReport": record(date_range=record(start=_DAY, end=_DAY), **_DAYS),
+    "MonthReport": record(
+        period={"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$"},
+        summary=record(total_estimates_amount=_AMOUNT, total_orders_amount=_AMOUNT, total_revenue=_AMOUNT, **_SUMMARY),
+        daily_breakdown=record(estimates=_BY_DAY, orders=_BY_DAY),
+        **_TAIL,
+    ),
+    "StaffReport": record(
+        summary=record(total_staff=_COUNT, total_transactions=_COUNT, total_revenue=_AMOUNT, **_SUMMARY), **_TAIL
+    ),
+    "EstimatesReport": record(
+        estimates=record(
+            total_count=_COUNT, total_amount=_AMOUNT, conversion_breakdown=_CONVERSIONS, items=_ESTIMATE_ITEMS
+        ),
+        summary=record(**_SUMMARY),
+        **_TAIL,
+    ),
+    "OrdersReport": record(
+        orders=record(total_count=_COUNT, total_amount=_AMOUNT, **_APART), summary=record(**_SUMMARY), **_TAIL
+    ),
+    "Event": EVENT,
+    "EventPage": record(epoch=_TEXT, head=_COUNT, low=_COUNT, next=_COUNT, events=array(ref("Event"))),
+    "Welcome": record(
+        message=_TEXT,
+        service=_TEXT,
+        version=_TEXT,
+        health=_TEXT,
+        api=_TEXT,
+        websocket=_TEXT,
+        docs=_TEXT,
+        openapi=_TEXT,
+        asyncapi=_TEXT,
+    ),
+    "ApiRoot": record(service=_TEXT, version=_TEXT, status=_TEXT, resources=array(_TEXT)),
+    "Version": record(service=_TEXT, version=_TEXT),
+    "Healthy": record(**_HEALTH),
+    "Unhealthy": record(detail=_TEXT, **_HEALTH),
+    "Alive": record(status={"const": "alive"}),
+    "Ready": record(status={"const": "ready"}),
+    "HubStatus": record(
+        connected_clients=_COUNT,
+        status={"enum": ["active", "degraded"]},
+        epoch=_TEXT,
+        head=_COUNT,
+        low=_COUNT,
+        lag=_COUNT,
+        doorbell_age_seconds=_AMOUNT,
+        looked_seconds_ago=_AMOUNT,
+    ),
+    "Document": {"type": "object", "description": "A description of this service, in the format that it names."},
+}

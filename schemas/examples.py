@@ -1,0 +1,44 @@
+"""Bodies as a till sends them, for the API's description. A test sends each to the running service."""
+
+from typing import Any, Final
+
+Json = dict[str, Any]
+
+_CUSTOMER: Final[Json] = {
+    "customer_name": "Test Customer",
+    "customer_phone": "1234567890",
+    "customer_address": "Test Address",
+    "sale_by": "Test User",
+}
+
+ESTIMATE: Final[Json] = {
+    **_CUSTOMER,
+    "items": [{"id": 1, "name": "Test Item", "price": 100.0, "quantity": 1}],
+    "subtotal": 100.0,
+    "discount_amount": 0.0,
+    "is_percentage_discount": True,
+    "total": 100.0,
+}
+
+DISCOUNTED: Final[Json] = {
+    **_CUSTOMER,
+    "items": [
+        {"id": 1, "name": "Basmati rice, 1 kg", "price": 129.5, "quantity": 2.5, "discount": 4},
+        {"id": 2, "name": "Jaggery", "price": 60.0, "quantity": 3},
+    ],
+    "subtotal": 490.8,
+    "discount_amount": 10.0,
+    "is_percentage_discount": True,
+    "total": 441.72,
+}
+
+ESTIMATES: Final = {"One line": ESTIMATE, "Two lines and ten per cent off": DISCOUNTED}
+SALES: Final = {
+    "Paid in full, in cash": ESTIMATE,
+    "Paid in part": {**DISCOUNTED, "amount_paid": 400.0, "payment_mode": "UPI: Asha"},
+}
+CONVERSIONS: Final[dict[str, Json]] = {
+    "Paid in full, in cash": {},
+    "Paid in part, by card": {"amount_paid": 50.0, "payment_mode": "Card", "sale_by": "Test User"},
+}
+STATUSES: Final[dict[str, Json]] = {"Cancelled": {"status": "Cancelled"}}

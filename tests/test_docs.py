@@ -1,0 +1,52 @@
+"""The page of the API: everything that it needs is served by the service itself."""
+
+import re
+
+import httpx
+
+from tests.shop import Shop
+
+NAMED = re.compile(r"""(?:src|href|url)\s*[=:]\s*"([^"]+)\"""")
+
+
+async def test_the_page_and_all_that_it_names_are_served_here(shop: Shop) -> None:
+    page = await shop.http.get("/docs")
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    named = NAMED.findall(page.text)
+    assert {name.rpartition(".")[2] for name in named} == {"css", "js", "png", "json"}
+    types = {}
+    for name in named:
+        answer = await shop.http.get(str(httpx.URL(str(page.url)).join(name)))
+        assert answer.status_code == 200, name
+        assert len(answer.content) > 500
+        types[name] = answer.headers["content-type"].partition(";")[0]
+    assert sorted(types.values()) == ["application/json", "image/png", "text/css", "text/javascript"]
+
+
+async def test_the_page_names_no_other_host_and_may_ask_none(shop: Shop) -> None:
+    page = await shop.http.get("/docs")
+    assert re.findall(r"(?:https?:)?//[\w.]", page.text) == []
+    policy = dict(part.strip().split(" ", 1) for part in page.headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    sources = {source for name in policy for source in policy[name].split()}
+    assert not any("//" in source or source == "*" for source in sources)
+    assert "http" not in (await shop.get("/openapi.json"))["servers"][0]["url"]
+
+
+async def test_a_file_comes_whole_and_once(shop: Shop) -> None:
+    first = await shop.http.get("/docs/swagger-ui.css", headers={"Range": "bytes=none"})
+    assert first.status_code == 200
+    again = await shop.http.get("/docs/swagger-ui.css", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_the_package_gives_nothing_else_away(shop: Shop) -> None:
+    for name in ("index.html", "swagger-initializer.js", "..%2F__init__.py", "%00", "swagger-ui.css%00"):
+        assert (await shop.http.get(f"/docs/{name}")).status_code == 404
+
+
+async def test_the_welcome_names_all_descriptions(shop: Shop) -> None:
+    welcome = await shop.get("/")
+    for name in ("docs", "openapi", "asyncapi"):
+        assert (await shop.http.get(welcome[name])).status_code == 200
+    assert welcome["asyncapi"] in (await shop.get("/openapi.json"))["info"]["description"]
