@@ -15,6 +15,7 @@ from starlette.responses import Response, StreamingResponse
 
 from repositories.errors import answered
 from repositories.events import Head
+from schemas.live import Place
 from schemas.reports import Sums
 
 MOST_BYTES: Final = 32 * 1024 * 1024
@@ -34,6 +35,7 @@ class Freshness:
     """
 
     def __init__(self, head: Head, version: str, extra: str = "") -> None:
+        self.place = Place(head.seq, head.epoch)
         self.etag = f'W/"{head.epoch}.{head.seq}.{version}{extra and "." + extra}"'
         self.headers = {"ETag": self.etag, "X-Stream-Position": str(head.seq), "Cache-Control": "no-cache"}
 
@@ -42,13 +44,17 @@ class Freshness:
         return cls(await request.state.log.head(), request.state.about.version, extra)
 
     def is_held_by(self, request: Request) -> bool:
-        """Whether the client has this very answer already (`If-None-Match`, compared weakly)."""
-        held = request.headers.get("if-none-match")
-        if held is None:
-            return False
-        return held.strip() == "*" or self.etag.removeprefix("W/") in (
-            tag.strip().removeprefix("W/") for tag in held.split(",")
-        )
+        """Whether the client has this very answer already."""
+        return is_held(self.etag, request)
+
+
+def is_held(etag: str, request: Request) -> bool:
+    """Whether `If-None-Match` names the tag, or any; compared weakly."""
+    held = request.headers.get("if-none-match")
+    if held is None:
+        return False
+    tags = (tag.strip().removeprefix("W/") for tag in held.split(","))
+    return held.strip() == "*" or etag.removeprefix("W/") in tags
 
 
 Make = Callable[[Freshness], Awaitable[Response]]

@@ -33,6 +33,7 @@ class Welcome(HTTPEndpoint):
                 "health": "/health",
                 "api": "/api/",
                 "websocket": "/ws",
+                "board": "/board",
             }
         )
 
