@@ -51,6 +51,16 @@ async def sell_a_day(shop: Shop, clock: Clock) -> None:
     clock.at(NOW)
 
 
+async def crowd_the_day(shop: Shop) -> None:
+    """The most that can stand on a board: every payment mode, many people with long names, crores."""
+    for number, mode in enumerate(("Cash", "Card", "Online", "UPI: Venkataraman Subramanian", "Bank", "Cheque", "Barter")):
+        await shop.sale(
+            items=[line(4_567_890.55, 1 + number)],
+            sale_by=f"Venkatanarasimharajuvaripeta Subrahmanyam {number}",
+            payment_mode=mode,
+        )
+
+
 async def take(browser: Browser, shop: Shop, file: Path, size: tuple[int, int], *, cut: bool = False, **options: Any) -> None:
     """A picture of the board as it stands once it is live; `cut`: once the shop has gone away."""
     width, height = size
@@ -85,6 +95,9 @@ async def main(arguments: list[str]) -> None:
             for name, size in {"wall": WALL, "4k": FOUR_K, "laptop": LAPTOP, "tablet": (820, 1180), "phone": PHONE}.items():
                 for scheme in ("light", "dark"):
                     await take(browser, shop, out / f"{name}-{scheme}.png", size, color_scheme=scheme)
+            await crowd_the_day(shop)
+            for name, size in {"full-wall": WALL, "full-laptop": LAPTOP, "full-phone": PHONE}.items():
+                await take(browser, shop, out / f"{name}.png", size)
             await take(browser, shop, out / "off-wall.png", WALL, cut=True, color_scheme="light")
             await take(browser, shop, out / "off-phone.png", PHONE, cut=True, color_scheme="dark")
             await browser.close()

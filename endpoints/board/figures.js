@@ -32,9 +32,10 @@ export class Figures {
     at('date').textContent = this.day.format(new Date(board.date)).replace(',', '');
     document.title = `${this.whole.format(orders.total_amount)} · ${times(orders.count, 'sale')}`;
     at('revenue').replaceChildren(...this.#set(orders.total_amount));
+    at('revenue').style.setProperty('--letters', this.money.format(orders.total_amount).length - 1.35);
     at('orders').textContent = orders.count.toLocaleString(LOCALE);
     at('orders-aside').textContent = this.#apart(orders);
-    at('average').replaceChildren(...this.#set(statistics.average_sale));
+    at('average').replaceChildren(...(orders.count ? this.#set(statistics.average_sale) : ['–']));
     at('average-aside').textContent = this.#due(orders);
     at('estimates').textContent = estimates.count.toLocaleString(LOCALE);
     at('estimates-aside').textContent = estimates.count
@@ -59,6 +60,7 @@ export class Figures {
       cell(orders.count), cell(this.money.format(orders.amount)), cell(estimates.count),
     )));
     document.querySelector('details').hidden = !busy.length;
+    at('hours-empty').hidden = Boolean(best);
   }
 
   #showPayments({ payment_breakdown: modes, total_amount: total }) {
@@ -108,7 +110,7 @@ export class Figures {
   #set(amount) {
     const parts = this.money.formatToParts(amount);
     const text = (wanted) => parts.filter(({ type }) => ['decimal', 'fraction'].includes(type) === wanted).map(({ value }) => value).join('');
-    return [text(false), element('span', 'minor', text(true))];
+    return [text(false), element('span', 'minor', text(true))]; // 3 letters that take the room of 1.65
   }
 }
 
