@@ -37,7 +37,9 @@ async def sell_a_day(shop: Shop, clock: Clock) -> None:
     opening = clock.now
     for hour, pace in enumerate(PACE):
         for step in range(pace):
-            clock.now = opening + timedelta(hours=hour, minutes=step * 54 // pace * (0.35 if hour == len(PACE) - 1 else 1))
+            clock.now = opening + timedelta(
+                hours=hour, minutes=step * 54 // pace * (0.35 if hour == len(PACE) - 1 else 1)
+            )
             items = [line(chance.randrange(90, 2_400) + 0.5 * chance.randrange(2), chance.randint(1, 3))]
             who = chance.choices(STAFF, (5, 4, 3, 2))[0]
             if chance.random() < 0.3:
@@ -53,7 +55,9 @@ async def sell_a_day(shop: Shop, clock: Clock) -> None:
 
 async def crowd_the_day(shop: Shop) -> None:
     """The most that can stand on a board: every payment mode, many people with long names, crores."""
-    for number, mode in enumerate(("Cash", "Card", "Online", "UPI: Venkataraman Subramanian", "Bank", "Cheque", "Barter")):
+    for number, mode in enumerate(
+        ("Cash", "Card", "Online", "UPI: Venkataraman Subramanian", "Bank", "Cheque", "Barter")
+    ):
         await shop.sale(
             items=[line(4_567_890.55, 1 + number)],
             sale_by=f"Venkatanarasimharajuvaripeta Subrahmanyam {number}",
@@ -61,7 +65,9 @@ async def crowd_the_day(shop: Shop) -> None:
         )
 
 
-async def take(browser: Browser, shop: Shop, file: Path, size: tuple[int, int], *, cut: bool = False, **options: Any) -> None:
+async def take(
+    browser: Browser, shop: Shop, file: Path, size: tuple[int, int], *, cut: bool = False, **options: Any
+) -> None:
     """A picture of the board as it stands once it is live; `cut`: once the shop has gone away."""
     width, height = size
     context = await browser.new_context(
@@ -92,7 +98,13 @@ async def main(arguments: list[str]) -> None:
             await take(browser, shop, out / "empty-wall.png", WALL)
             await take(browser, shop, out / "empty-phone.png", PHONE)
             await sell_a_day(shop, clock)
-            for name, size in {"wall": WALL, "4k": FOUR_K, "laptop": LAPTOP, "tablet": (820, 1180), "phone": PHONE}.items():
+            for name, size in {
+                "wall": WALL,
+                "4k": FOUR_K,
+                "laptop": LAPTOP,
+                "tablet": (820, 1180),
+                "phone": PHONE,
+            }.items():
                 for scheme in ("light", "dark"):
                     await take(browser, shop, out / f"{name}-{scheme}.png", size, color_scheme=scheme)
             await crowd_the_day(shop)
