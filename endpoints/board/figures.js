@@ -53,10 +53,10 @@ export class Figures {
     const busy = hours.filter(({ orders, estimates }) => orders.count || estimates.count);
     const best = busy.reduce((most, each) => (each.orders.amount > (most?.orders.amount ?? 0) ? each : most), null);
     at('chart-text').textContent = best
-      ? `Takings by hour. Most so far from ${best.hour} to ${best.hour + 1} o’clock: ${this.money.format(best.orders.amount)}.`
+      ? `Takings by hour. Most so far in the hour from ${twoDigits(best.hour)}:00: ${this.money.format(best.orders.amount)}.`
       : 'Takings by hour. None so far.';
     at('hour-rows').replaceChildren(...busy.map(({ hour, orders, estimates }) => row(
-      head(`${twoDigits(hour)}–${twoDigits(hour + 1)}`),
+      head(`${twoDigits(hour)}:00`),
       cell(orders.count), cell(this.money.format(orders.amount)), cell(estimates.count),
     )));
     document.querySelector('details').hidden = !busy.length;
