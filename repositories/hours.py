@@ -19,6 +19,8 @@ from schemas.statuses import CONVERTED, PENDING
 
 # Every zone's offset is a whole number of quarters, so a quarter lies in one hour of the shop, whichever its zone.
 _QUARTER: Final = {"$dateTrunc": {"date": "$created_at", "unit": "minute", "binSize": 15}}
+# How much of the time the day may be added up at most.
+_SHARE: Final = 0.2
 _COUNT: Final = {"$sum": 1}
 _GROUPS: Final[dict[str, dict[str, Any]]] = {
     ESTIMATES: {
@@ -53,8 +55,8 @@ class HourRepository:
         self._store = store
         self._zone = zone
         self._clock = clock
-        # However many screens ask, and at however many heads of the log, the day is added up once at a time.
-        self.today = Together(self._today)
+        # However many screens ask, and at however many heads of the log, selling has the database for itself mostly.
+        self.today = Together(self._today, _SHARE)
 
     async def _today(self) -> Hours:
         """`today`: the hours of the shop's present day; all who ask together share a reading.

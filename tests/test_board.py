@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.async_api import Browser, Route, WebSocketRoute, expect
 
+from repositories.together import Together
 from schemas.calendar import day_bounds
 from tests.board import FORBIDDEN, NOT_LIVE, Open, Screen, dismiss_all
 from tests.clock import Clock
@@ -226,21 +227,16 @@ async def test_figures_that_do_not_come_are_not_live(shop: Shop, screen: Open) -
 
 async def test_a_line_that_went_dead_without_a_word_is_noticed(shop: Shop, screen: Open) -> None:
     """A proxy holds the socket, and lets nothing through any more."""
-    held: list[WebSocketRoute] = []
+    lines: list[asyncio.Event] = []
 
     def hold(route: WebSocketRoute) -> None:
-        if not held:
-            server = route.connect_to_server()
-            is_dead = asyncio.Event()
-            route.on_message(lambda message: None if is_dead.is_set() else server.send(message))
-            server.on_message(lambda message: None if is_dead.is_set() else route.send(message))
-            route.die = is_dead.set  # type: ignore[attr-defined]
-            held.append(route)
-        else:
-            route.connect_to_server()
+        server, is_dead = route.connect_to_server(), asyncio.Event()
+        route.on_message(lambda message: None if is_dead.is_set() else server.send(message))
+        server.on_message(lambda message: None if is_dead.is_set() else route.send(message))
+        lines.append(is_dead)
 
     board = await screen(shop, sockets=hold, clock=datetime.now(UTC))
-    held[0].die()  # type: ignore[attr-defined]
+    lines[0].set()
     await shop.sale()
     await board.page.clock.fast_forward(11_000)
     await board.page.clock.fast_forward(9_000)
@@ -316,6 +312,23 @@ async def test_fifty_screens_cost_one_answer(shop: Shop) -> None:
     answers = await asyncio.gather(*(shop.get("/api/board") for _ in range(50)))
     assert added_up == 1
     assert all(answer == answers[0] for answer in answers)
+
+
+async def test_a_dear_question_rests_between_two_times() -> None:
+    loop = asyncio.get_running_loop()
+    began: list[float] = []
+    ended: list[float] = []
+
+    async def ask() -> int:
+        began.append(loop.time())
+        await asyncio.sleep(0.02)
+        ended.append(loop.time())
+        return len(ended)
+
+    together = Together(ask, share=0.25)
+    assert await asyncio.gather(*(together() for _ in range(5))) == [1] * 5
+    assert await asyncio.gather(*(together() for _ in range(5))) == [2] * 5
+    assert began[1] - ended[0] >= 3 * (ended[0] - began[0]) - 0.001
 
 
 async def test_many_sales_at_once_are_asked_for_a_few_times(shop: Shop, screen: Open) -> None:
