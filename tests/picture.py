@@ -91,7 +91,7 @@ async def main(arguments: list[str]) -> None:
             browser = await launched(playwright)
             if not arguments:
                 await sell_a_day(shop, clock)
-                await take(browser, shop, DOCS / "board.png", WALL, color_scheme="dark")
+                await take(browser, shop, DOCS / "board.png", (1600, 900), color_scheme="dark")
                 return
             out = Path(arguments[0])
             clock.at(NOW)

@@ -40,7 +40,7 @@ async function fetchFigures() {
   let pause = LEAST_PAUSE;
   try {
     // The browser keeps the last answer, and asks whether it still holds (If-None-Match).
-    const response = await fetch('api/board', { cache: 'no-cache', signal: AbortSignal.timeout(10_000) });
+    const response = await fetch('api/board', { cache: 'no-cache', signal: AbortSignal.timeout(6_000) });
     if (!response.ok) throw new Error(`HTTP ${response.status}`);
     show(await response.json(), wasUp);
     pause = Math.max(LEAST_PAUSE, (Date.now() - began) * BUSY_SHARE);
