@@ -282,6 +282,21 @@ async def test_a_new_log_is_followed_from_its_head(open_shop: OpenShop, screen: 
     await board.shows("₹200.00", 2)
 
 
+async def test_a_new_version_brings_its_own_page(shop: Shop, screen: Open) -> None:
+    board = await screen(shop)
+
+    async def answer_as_newer(route: Route) -> None:
+        figures = await (await route.fetch()).json()
+        await route.fulfill(json={**figures, "version": "newer"})
+
+    await board.page.route("**/api/board", answer_as_newer)
+    async with board.page.expect_event("load"):
+        await shop.sale()
+    await board.shows("₹100.00", 1)
+    await board.is_live()
+    assert len([url for url in board.asked if url.endswith(f":{shop.port}/board")]) == 2
+
+
 async def test_at_midnight_the_new_day_begins(open_shop: OpenShop, screen: Open) -> None:
     clock = Clock()
     clock.at("2026-03-14T23:59:30+05:30")
