@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test check format docs bench bench-quick soak clean
+.PHONY: run test check format docs screenshot bench bench-quick soak clean
 
 run: .venv/ready
 	@exec $(BIN)/pos serve
@@ -37,6 +37,10 @@ bench-quick: .venv/ready-bench
 soak: .venv/ready-dev
 	$(BIN)/pytest --soak tests/test_resume.py tests/test_atomicity.py tests/test_shared_journal.py tests/test_faults.py \
 	  tests/test_faults_of_clients.py tests/test_slow_senders.py tests/test_state_machine.py tests/test_schemathesis.py
+
+# The picture of the board in the documentation, taken of a real day in a real browser.
+screenshot: .venv/ready-dev
+	$(BIN)/python -m tests.picture
 
 clean:
 	rm -rf .venv *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -28,6 +28,7 @@ from repositories.errors import DatabaseRefused
 from repositories.estimates import EstimateRepository
 from repositories.events import EventLog
 from repositories.history import History
+from repositories.hours import HourRepository
 from repositories.indexes import prepare
 from repositories.journal import Journal
 from repositories.orders import OrderRepository
@@ -92,10 +93,12 @@ def create_app(
                     "description": description,
                     "clock": clock,
                     "zone": zone,
+                    "currency": settings.currency,
                     "estimates": estimates,
                     "orders": orders,
                     "history": History(estimates, orders),
                     "reports": ReportRepository(database, store),
+                    "hours": HourRepository(database, store, zone, clock),
                     "log": log,
                     "copies": Copies(),
                     "hub": hub,

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from endpoints.documentation import ASSETS
+from endpoints import board, documentation
 from schemas.idempotency import MAX_KEY
 from schemas.live import SINCE
 
@@ -19,7 +19,8 @@ PATH_PARAMETERS: Final[dict[str, Json]] = {
     "order_id": {"description": "The public id of an order, `ORDER-…`."},
     "estimate_number": _NUMBER,
     "sale_number": _NUMBER,
-    "asset": {"description": "A file of the page.", "schema": {"type": "string", "enum": list(ASSETS)}},
+    "asset": {"description": "A file of the page.", "schema": {"type": "string", "enum": list(documentation.ASSETS)}},
+    "file": {"description": "A file of the page.", "schema": {"type": "string", "enum": list(board.ASSETS)}},
 }
 
 REQUEST_HEADERS: Final[dict[str, Json]] = {

@@ -16,6 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from endpoints.requests import holds
 from repositories.errors import answered
 from repositories.events import Head
+from schemas.live import Place
 from schemas.reports import Sums
 
 MOST_BYTES: Final = 32 * 1024 * 1024
@@ -35,6 +36,7 @@ class Freshness:
     """
 
     def __init__(self, head: Head, version: str, extra: str = "") -> None:
+        self.place = Place(head.seq, head.epoch)
         self.etag = f'W/"{head.epoch}.{head.seq}.{version}{extra and "." + extra}"'
         self.headers = {"ETag": self.etag, "X-Stream-Position": str(head.seq), "Cache-Control": "no-cache"}
 

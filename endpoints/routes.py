@@ -6,7 +6,7 @@ they could be taken for.
 
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from endpoints import documentation, estimates, events, orders, reports, service
+from endpoints import board, documentation, estimates, events, orders, reports, service
 from endpoints.live import LiveUpdates, no_such_socket
 
 ROUTES: list[BaseRoute] = [
@@ -38,6 +38,9 @@ ROUTES: list[BaseRoute] = [
     Route("/api/reports/staff-performance", reports.StaffPerformance),
     Route("/api/reports/estimates-only", reports.EstimatesOnly),
     Route("/api/reports/orders-only", reports.OrdersOnly),
+    Route("/board", board.Page),
+    Route("/board/{file}", board.PageAsset),
+    Route("/api/board", board.Figures),
     Route("/api/events", events.Events),
     Route("/api/events/stream", events.EventStream),
     Route("/openapi.json", documentation.OpenApi),

@@ -39,6 +39,7 @@ class Welcome(HTTPEndpoint):
                 "docs": "/docs",
                 "openapi": "/openapi.json",
                 "asyncapi": "/asyncapi.json",
+                "board": "/board",
             }
         )
 

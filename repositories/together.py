@@ -13,10 +13,13 @@ class Together(Generic[T]):
     So each gets an answer that is at least as new as its asking, and however many ask, one round trip is under way.
 
     :param ask: puts the question.
+    :param share: how much of the time the asking may take at most; a dear question then rests between two times.
     """
 
-    def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:
+    def __init__(self, ask: Callable[[], Awaitable[T]], share: float = 1.0) -> None:
         self._ask = ask
+        self._rest = 1 / share - 1
+        self._rests_until = 0.0
         self._under_way: asyncio.Task[T] | None = None
         self._next: asyncio.Task[T] | None = None
 
@@ -30,5 +33,12 @@ class Together(Generic[T]):
     async def _put(self, before: asyncio.Task[T] | None) -> T:
         if before is not None:
             await asyncio.wait({before})
+        clock = asyncio.get_running_loop().time
+        if self._rests_until > clock():
+            await asyncio.sleep(self._rests_until - clock())
         self._under_way, self._next = self._next, None
-        return await self._ask()
+        began = clock()
+        try:
+            return await self._ask()
+        finally:
+            self._rests_until = clock() + (clock() - began) * self._rest

@@ -8,6 +8,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from schemas.asyncapi import EVENT
+from schemas.board import LATEST
 from schemas.documents import (
     ConversionReceipt,
     EstimateEntry,
@@ -164,6 +165,26 @@ ANSWERS: Final[dict[str, Json]] = {
     "OrdersReport": record(
         orders=record(total_count=_COUNT, total_amount=_AMOUNT, **_APART), summary=record(**_SUMMARY), **_TAIL
     ),
+    "Board": record(
+        version=_TEXT,
+        currency=_TEXT,
+        timezone=_TEXT,
+        position=_TEXT,
+        date=_DAY,
+        **_DAYS,
+        by_hour=array(record(hour={"type": "integer", "minimum": 0, "maximum": 23}, orders=_TALLY, estimates=_TALLY)),
+        latest={**array(ref("LatestSale")), "maxItems": LATEST},
+    ),
+    "LatestSale": record(
+        order_id=_TEXT,
+        sale_number=NUMBER,
+        created_at=_TIME,
+        sale_by=_TEXT,
+        payment_mode=_TEXT,
+        amount_paid=_AMOUNT,
+        total=_AMOUNT,
+        status={"enum": list(ORDER_STATUSES)},
+    ),
     "Event": EVENT,
     "EventPage": record(epoch=_TEXT, head=_COUNT, low=_COUNT, next=_COUNT, events=array(ref("Event"))),
     "Welcome": record(
@@ -176,6 +197,7 @@ ANSWERS: Final[dict[str, Json]] = {
         docs=_TEXT,
         openapi=_TEXT,
         asyncapi=_TEXT,
+        board=_TEXT,
     ),
     "ApiRoot": record(service=_TEXT, version=_TEXT, status=_TEXT, resources=array(_TEXT)),
     "Version": record(service=_TEXT, version=_TEXT),

@@ -30,6 +30,12 @@ def widest_bounds(start: date | None, end: date | None) -> tuple[datetime | None
     return lower, upper
 
 
+def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """The instants, UTC, at which a day of the shop begins and the next one does: 23 to 25 hours apart."""
+    first, following = (datetime.combine(each, time.min, tzinfo=zone) for each in (day, day + timedelta(days=1)))
+    return first.astimezone(UTC), following.astimezone(UTC)
+
+
 def month_days(year: int, month: int) -> tuple[date, date]:
     """The first and the last day of a month."""
     first = date(year, month, 1)

@@ -13,6 +13,7 @@ from rich.progress import track
 
 from app.local_mongod import find_mongod, local_mongod
 from repositories.verification import verify
+from tests.board import browser, screen  # noqa: F401
 from tests.shop import OpenShop, Shop, opened
 
 

@@ -132,7 +132,7 @@ async def test_every_operation_answers_as_it_says(shop: Shop, contract: Contract
         if path == "/api/events/stream" or "get" not in contract.document["paths"][path]:
             continue
         values = {"estimate_id": kept, "order_id": sold, "estimate_number": "%23001", "sale_number": "1"}
-        values |= {"year": "2026", "month": "2", "asset": "swagger-ui.css"}
+        values |= {"year": "2026", "month": "2", "asset": "swagger-ui.css", "file": "board.css"}
         address = path.format(**values)
         days = {"start_date": "2026-01-01", "end_date": "2999-12-31"} if path.endswith("date-range") else {}
         answer = await http.get(address, params=days)

@@ -77,6 +77,7 @@ def _announce(settings: Settings, *, is_local: bool) -> None:
     console.print(f"[bold]{SERVICE} {__version__}[/]")
     console.print(f"  HTTP       {settings.public_base_url}")
     console.print(f"  WebSocket  {settings.public_base_url.replace('http', 'ws', 1)}/ws")
+    console.print(f"  Board      {settings.public_base_url}/board")
     where = settings.data_dir if is_local else settings.masked()["mongodb_url"]
     console.print(f"  Data       {where}", soft_wrap=True)
     shown = ", ".join(f"{name}={value}" for name, value in settings.masked().items() if name != "mongodb_url")
