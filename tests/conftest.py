@@ -1,8 +1,10 @@
 """What the tests stand on: one real mongod for the run, and real servers, each with a shop of its own."""
 
 import asyncio
+import math
 import secrets
-from collections.abc import AsyncIterator, Iterable, Iterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,26 +22,37 @@ from tests.shop import OpenShop, Shop, opened
 class LongRun:
     """Whether the tests of endurance run long (`pytest --soak`) or only as long as every run of the tests allows.
 
-    seed: of what is left to chance; `--seed` replays a run.
+    seed: of what is left to chance; `--seed` replays a run. minutes: after which a long run of one test begins no
+    further round.
     """
 
     is_long: bool
     seed: int
+    minutes: float = math.inf
 
-    def rounds(self, short: int, long: int) -> Iterable[int]:
+    def rounds(self, short: int, long: int) -> Iterator[int]:
         """How often something is done: a progress bar shows how far a long run has come."""
-        return track(range(long), transient=True) if self.is_long else range(short)
+        until = time.monotonic() + 60 * self.minutes
+        for number in track(range(long), transient=True) if self.is_long else range(short):
+            if number and time.monotonic() > until:
+                return
+            yield number
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the tests of endurance long")
+    parser.addoption("--soak-minutes", type=float, default=math.inf, help="how long each of them may take at most")
     parser.addoption("--seed", type=int, help="what is left to chance in the tests of endurance")
 
 
 @pytest.fixture(scope="session")
 def long_run(request: pytest.FixtureRequest) -> LongRun:
     seed = request.config.getoption("--seed")
-    return LongRun(bool(request.config.getoption("--soak")), secrets.randbelow(10**6) if seed is None else seed)
+    return LongRun(
+        bool(request.config.getoption("--soak")),
+        secrets.randbelow(10**6) if seed is None else seed,
+        request.config.getoption("--soak-minutes"),
+    )
 
 
 @pytest.fixture(scope="session")
