@@ -16,6 +16,7 @@ from tests.oracle.tills import Crew
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "tests" / "soak.json"
 PAGE = ROOT / "docs" / "reliability.md"
+NONE = "\N{EN DASH}"
 BEGIN, END = "<!-- written by `make soak` -->\n", "<!-- until here -->\n"
 COUNTS = ("rounds", "operations", "lost", "doubled", "wrong")
 
@@ -102,12 +103,12 @@ def p99(seconds: Sequence[float]) -> float:
 
 
 def _count(number: int | None) -> str:
-    return "–" if number is None else f"{number:,}"
+    return NONE if number is None else f"{number:,}"
 
 
 def _time(seconds: float | None) -> str:
     if seconds is None:
-        return "–"
+        return NONE
     return f"{seconds * 1_000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
@@ -123,5 +124,5 @@ def _table(kept: dict[str, Json]) -> str:
 
 def _place(fault: str) -> tuple[str, int, str]:
     """A2 comes before A10."""
-    name = fault.split()[0]
+    name = fault.split(maxsplit=1)[0]
     return name[0], int(name[1:]), fault

@@ -58,8 +58,10 @@ async def test_it_finds_what_is_lost_and_what_is_doubled(tmp_path: Path, kind: s
 async def test_a1_control_it_finds_the_loss_of_sales_that_were_answered_before_they_were_on_disk(
     tmp_path: Path, long_run: LongRun
 ) -> None:
-    """What a killed mongod has not written to its journal yet is gone: half a second's worth, as it is set here. The same
-    kill -9, with the service as it is, loses nothing (`test_faults_of_the_database.py`: a1)."""
+    """What a killed mongod has not written to its journal yet is gone: half a second's worth, as it is set here.
+
+    The same kill -9, with the service as it is, loses nothing (`test_faults_of_the_database.py`: a1).
+    """
     caught = 0
     with reporting("A1 control: w:1, j:false", long_run) as report:
         for number in long_run.rounds(3, 20):
