@@ -21,8 +21,9 @@ async def failing(
     admin = database.client.admin
 
     async def is_reached() -> bool:
-        parameters = await admin.command("getParameter", **{"failpoint.failCommand": 1})
-        return int(parameters["failpoint.failCommand"]["timesEntered"]) > before["count"]
+        parameters = await admin.command({"getParameter": 1, "failpoint.failCommand": 1})
+        times: int = parameters["failpoint.failCommand"]["timesEntered"]
+        return times > int(before["count"])
 
     data = {"failCommands": list(commands), **how}
     before = await admin.command("configureFailPoint", "failCommand", mode=mode, data=data)

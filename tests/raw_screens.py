@@ -32,8 +32,20 @@ async def joined(port: int, *headers: str, buffer: int | None = None) -> socket.
     client.setblocking(False)
     await loop.sock_connect(client, ("127.0.0.1", port))
     await loop.sock_sendall(client, handshake("/ws", *headers))
-    assert b" 101 " in await loop.sock_recv(client, 1_024)
+    assert b" 101 " in await _head(client)
     return client
+
+
+async def _head(client: socket.socket) -> bytes:
+    """The answer to a handshake, and nothing of the frames that may come right behind it."""
+    head = await asyncio.get_running_loop().sock_recv(client, 1)
+    while not head.endswith(b"\r\n\r\n"):
+        with suppress(BlockingIOError):
+            waiting = client.recv(1_024, socket.MSG_PEEK)
+            end = waiting.find(b"\r\n\r\n")
+            head += client.recv(end + 4 if end >= 0 else len(waiting))
+        await asyncio.sleep(0)
+    return head
 
 
 async def read_all(client: socket.socket, seconds: float = 10) -> bytes:
@@ -47,9 +59,21 @@ async def read_all(client: socket.socket, seconds: float = 10) -> bytes:
     return bytes(data)
 
 
-def text_frame(text: bytes) -> bytes:
-    """As a client sends it, masked with zeros."""
-    return b"\x81" + bytes([0x80 | len(text)]) + b"\0\0\0\0" + text
+def frame(content: bytes, kind: int = 1) -> bytes:
+    """As a client sends it, masked with zeros. kind: 1 for a text, 2 for bytes."""
+    size = len(content)
+    length = bytes([0x80 | size]) if size < 126 else b"\xff" + size.to_bytes(8)
+    return bytes([0x80 | kind]) + length + b"\0\0\0\0" + content
+
+
+async def goodbye(client: socket.socket, seconds: float = 20) -> int | None:
+    """The code that a server closes with."""
+    loop = asyncio.get_running_loop()
+    data = b""
+    async with asyncio.timeout(seconds):
+        while (code := close_code(data)) is None and (chunk := await loop.sock_recv(client, 1 << 16)):
+            data = (data + chunk)[-256:]
+    return code
 
 
 def close_code(data: bytes) -> int | None:

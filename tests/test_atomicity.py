@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import time
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,8 @@ async def killed_before(database: Database, url: str, store: str, kind: str, ste
 
 async def happened(database: Database, store: str, kind: str) -> bool:
     """Whether the change is there, in which its document and its event must agree."""
+    changed: dict[str, Any]
+    action: dict[str, Any]
     if kind == "void":
         changed, action = {"voided_at": {"$ne": None}}, {"action": "delete", "type": "order"}
     else:
