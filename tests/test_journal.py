@@ -218,6 +218,13 @@ async def test_two_journals_on_one_store_number_without_gaps(shop: Shop) -> None
     assert await numbers(shop) == list(range(1, 121))
 
 
+async def test_what_another_process_has_sold_meanwhile_is_noticed(shop: Shop) -> None:
+    first, second = journal_of(shop), journal_of(shop)
+    for journal in (first, second, first, second):
+        await journal.submit(sale())
+    assert await numbers(shop) == [1, 2, 3, 4]
+
+
 async def test_a_key_that_two_processes_use_at_once_is_one_sale(shop: Shop) -> None:
     journals = [journal_of(shop) for _ in range(4)]
     outcomes = await asyncio.gather(*(journal.submit(sale(KEY)) for journal in journals for _ in range(10)))
