@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.progress import track
+from rich.progress import Progress, track
 
 from app.local_mongod import find_mongod, local_mongod
 from repositories.verification import verify
@@ -37,6 +37,16 @@ class LongRun:
             if number and time.monotonic() > until:
                 return
             yield number
+
+    def minutes_of(self, short: float, long: float) -> Iterator[float]:
+        """For so long something is done over and over: yields the seconds that are left, while there are any."""
+        seconds = 60 * (min(long, self.minutes) if self.is_long else short)
+        until = time.monotonic() + seconds
+        with Progress(transient=True, disable=not self.is_long) as progress:
+            task = progress.add_task("Soaking", total=seconds)
+            while (left := until - time.monotonic()) > 0:
+                progress.update(task, completed=seconds - left)
+                yield left
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
