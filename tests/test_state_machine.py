@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
@@ -53,7 +53,10 @@ class Sale:
 
 
 class ShopMachine(RuleBasedStateMachine):
-    """Does what a shop does, and remembers what must have come of it. `http`, `clock` and `report` are set by the test."""
+    """Does what a shop does, and remembers what must have come of it.
+
+    `http`, `clock` and `report` are set by the test.
+    """
 
     http: httpx.Client
     clock: Clock
@@ -229,7 +232,7 @@ def run_machine(open_shop: OpenShop, long_run: LongRun) -> Callable[[], Any]:
                 suppress_health_check=list(HealthCheck),
             )
             # The server runs in this very event loop, so the machine, which blocks, runs in a thread.
-            await asyncio.to_thread(run_state_machine_as_test, machine, settings=chosen)
+            await asyncio.to_thread(run_state_machine_as_test, seed(long_run.seed)(machine), settings=chosen)
 
     return run
 
