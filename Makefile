@@ -34,9 +34,11 @@ bench: .venv/ready-bench
 bench-quick: .venv/ready-bench
 	$(BIN)/python -m benchmarks --quick
 
+SOAK := $(addprefix tests/test_,$(addsuffix .py,faults_of_the_database faults_of_servers faults_of_clients atomicity judge \
+  resume shared_journal stalled_screens slow_senders abuse abuse_of_sockets state_machine schemathesis soak))
+
 soak: .venv/ready-dev
-	$(BIN)/pytest --soak tests/test_resume.py tests/test_atomicity.py tests/test_shared_journal.py tests/test_faults.py \
-	  tests/test_faults_of_clients.py tests/test_slow_senders.py tests/test_state_machine.py tests/test_schemathesis.py
+	$(BIN)/pytest --soak $(SOAK)
 
 # The picture of the board in the documentation, taken of a real day in a real browser.
 screenshot: .venv/ready-dev

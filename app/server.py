@@ -6,7 +6,7 @@ from app.settings import Settings
 
 FLAGS: Final[dict[str, Any]] = {
     "http": "app.protocol:JsonHttpProtocol",
-    "ws": "app.protocol:SocketProtocol",
+    "ws": "app.socket_protocol:SocketProtocol",
     "ws_max_size": 65_536,
     # Routers cut connections that are idle for 55 s.
     "ws_ping_interval": 20.0,

@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from endpoints.ring import Text
 
-#: The ASGI extension by which `app.protocol.SocketProtocol` offers itself.
+#: The ASGI extension by which `app.socket_protocol.SocketProtocol` offers itself.
 EXTENSION: Final = "pos.frames"
 _CLOSE_SECONDS: Final = 5.0
 
@@ -44,7 +44,7 @@ class Outlet(Protocol):
 
 
 class FrameTransport(Protocol):
-    """A WebSocket that takes whole frames. See `app.protocol.SocketProtocol`."""
+    """A WebSocket that takes whole frames. See `app.socket_protocol.SocketProtocol`."""
 
     on_room: Callable[[], None] | None
 

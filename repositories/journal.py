@@ -29,7 +29,8 @@ from repositories.transaction import Collision, CommitUnknown, GroupTransaction,
 from schemas.errors import ShopError
 
 GROUP_LIMIT: Final = 256
-DEADLINE_SECONDS: Final = 5.0
+# A till is answered within five seconds, the way there and back included.
+DEADLINE_SECONDS: Final = 4.5
 # How long a group may fail before it is asked whether a dead process stands in its way.
 PATIENCE_SECONDS: Final = 0.5
 # The longest that a group waits for others, however long the last one took.

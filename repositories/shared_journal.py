@@ -28,8 +28,9 @@ from hashlib import sha256
 from typing import Any, Final, cast
 
 from repositories.commands import Command, Convert, Create
+from repositories.errors import OutcomeUnknown
 from repositories.events import EventLog
-from repositories.journal import Journal
+from repositories.journal import DEADLINE_SECONDS, Journal
 from repositories.transaction import Outcome
 from schemas.errors import ShopError
 from schemas.idempotency import RequestKey
@@ -95,9 +96,14 @@ class SharedJournal:
         if not command.keys:
             command = replace(command, keys=(RequestKey(f"handed:{uuid.uuid4().hex}", ""),))
         try:
-            return await keeper.ask(command)
-        except Silent:
-            return await self._journal.submit(command)
+            # The keeper's silence and our own try share one deadline, since it is one request that waits.
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                try:
+                    return await keeper.ask(command)
+                except Silent:
+                    return await self._journal.submit(command)
+        except TimeoutError as error:
+            raise OutcomeUnknown from error
 
     async def rings(self) -> AsyncIterator[int | None]:
         """As `EventLog.rings`. Only the keeper listens to the database: a change stream reads every change that anybody

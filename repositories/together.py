@@ -27,6 +27,7 @@ class Together(Generic[T]):
         """:raises Exception: what asking raises, for each who waits for it."""
         if self._next is None:
             self._next = asyncio.create_task(self._put(self._under_way))
+            self._next.add_done_callback(_taken_note_of)
         # Shielded: whoever goes away leaves the others their answer.
         return await asyncio.shield(self._next)
 
@@ -42,3 +43,9 @@ class Together(Generic[T]):
             return await self._ask()
         finally:
             self._rests_until = clock() + (clock() - began) * self._rest
+
+
+def _taken_note_of(task: asyncio.Task[T]) -> None:
+    """A failure that nobody waits for any more is no news: else each of them would be a traceback in the log."""
+    if not task.cancelled():
+        task.exception()

@@ -1,15 +1,17 @@
 """What the tests stand on: one real mongod for the run, and real servers, each with a shop of its own."""
 
 import asyncio
+import math
 import secrets
-from collections.abc import AsyncIterator, Iterable, Iterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.progress import track
+from rich.progress import Progress, track
 
 from app.local_mongod import find_mongod, local_mongod
 from repositories.verification import verify
@@ -17,37 +19,62 @@ from tests.board import browser, screen  # noqa: F401
 from tests.shop import OpenShop, Shop, opened
 
 
+# Test clocks stand in other months: what the database thinks to have expired would vanish in the middle of a test.
+_SETTINGS = ("--setParameter", "enableTestCommands=1", "--setParameter", "ttlMonitorEnabled=false")
+
+
 @dataclass(frozen=True)
 class LongRun:
     """Whether the tests of endurance run long (`pytest --soak`) or only as long as every run of the tests allows.
 
-    seed: of what is left to chance; `--seed` replays a run.
+    seed: of what is left to chance; `--seed` replays a run. minutes: after which a long run of one test begins no
+    further round.
     """
 
     is_long: bool
     seed: int
+    minutes: float = math.inf
 
-    def rounds(self, short: int, long: int) -> Iterable[int]:
+    def rounds(self, short: int, long: int) -> Iterator[int]:
         """How often something is done: a progress bar shows how far a long run has come."""
-        return track(range(long), transient=True) if self.is_long else range(short)
+        until = time.monotonic() + 60 * self.minutes
+        for number in track(range(long), transient=True) if self.is_long else range(short):
+            if number and time.monotonic() > until:
+                return
+            yield number
+
+    def minutes_of(self, short: float, long: float) -> Iterator[float]:
+        """For so long something is done over and over: yields the seconds that are left, while there are any."""
+        seconds = 60 * (min(long, self.minutes) if self.is_long else short)
+        until = time.monotonic() + seconds
+        with Progress(transient=True, disable=not self.is_long) as progress:
+            task = progress.add_task("Soaking", total=seconds)
+            while (left := until - time.monotonic()) > 0:
+                progress.update(task, completed=seconds - left)
+                yield left
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the tests of endurance long")
+    parser.addoption("--soak-minutes", type=float, default=math.inf, help="how long each of them may take at most")
     parser.addoption("--seed", type=int, help="what is left to chance in the tests of endurance")
 
 
 @pytest.fixture(scope="session")
 def long_run(request: pytest.FixtureRequest) -> LongRun:
     seed = request.config.getoption("--seed")
-    return LongRun(bool(request.config.getoption("--soak")), secrets.randbelow(10**6) if seed is None else seed)
+    return LongRun(
+        bool(request.config.getoption("--soak")),
+        secrets.randbelow(10**6) if seed is None else seed,
+        request.config.getoption("--soak-minutes"),
+    )
 
 
 @pytest.fixture(scope="session")
 def mongodb_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a mongod that runs as long as the tests do."""
     folder: Path = tmp_path_factory.mktemp("mongod")
-    with local_mongod(folder, executable=find_mongod(), extra=("--setParameter", "enableTestCommands=1")) as url:
+    with local_mongod(folder, executable=find_mongod(), extra=_SETTINGS) as url:
         yield url
 
 

@@ -1,6 +1,7 @@
 """A crowd of clients: one plain connection for each request, so that hundreds cost little and reach every process."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -12,15 +13,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back. headers: names in lower case."""
+    """What came back. headers: names in lower case. seconds: from the first byte sent to the last received."""
 
     status: int
     headers: dict[str, str]
     content: Any
+    seconds: float
 
 
 async def send(port: int, method: str, path: str, body: Any = None, **headers: str) -> Answer:
     """One request on a connection of its own, which is closed after the answer."""
+    began = time.monotonic()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     payload = b"" if body is None else orjson.dumps(body)
     lines = {"host": "shop", "connection": "close", "content-length": str(len(payload)), **headers}
@@ -32,7 +35,7 @@ async def send(port: int, method: str, path: str, body: Any = None, **headers: s
     start, _, content = raw.partition(b"\r\n\r\n")
     status, *fields = start.decode("latin-1").split("\r\n")
     named = dict(field.lower().split(": ", 1) for field in fields)
-    return Answer(int(status.split()[1]), named, orjson.loads(content))
+    return Answer(int(status.split()[1]), named, orjson.loads(content), time.monotonic() - began)
 
 
 async def at_once(awaitables: Iterable[Awaitable[T]], most: int = 300) -> list[T]:

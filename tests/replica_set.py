@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -46,7 +47,8 @@ class ReplicaSet:
         await asyncio.to_thread(self._command, self.ports[0], "replSetInitiate", config)
         await self.primary()
 
-    async def start_member(self, port: int) -> None:
+    async def start_member(self, port: int) -> float:
+        """Starts one, and waits until it answers; the moment (monotonic) at which its port opened."""
         data = self._folder / str(port)
         data.mkdir(exist_ok=True)
         self._processes[port] = await asyncio.create_subprocess_exec(
@@ -56,11 +58,19 @@ class ReplicaSet:
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
             *self._options,
             stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
         )
         async with asyncio.timeout(30):
+            while not await _is_open(port):
+                assert self.is_running(port), (data / "log").read_text()[-2_000:]
+                await asyncio.sleep(0.01)
+            opened = time.monotonic()
             while await asyncio.to_thread(self._hello, port) is None:
-                assert self._processes[port].returncode is None, (data / "log").read_text()[-2_000:]
                 await asyncio.sleep(0.05)
+        return opened
+
+    def is_running(self, port: int) -> bool:
+        return self._processes[port].returncode is None
 
     async def primary(self) -> int:
         """The port of the member that takes writes, once there is one."""
@@ -72,12 +82,14 @@ class ReplicaSet:
                         return port
                 await asyncio.sleep(0.05)
 
-    async def kill_primary(self) -> None:
-        """Kills the primary, waits for the next one, and brings the dead one back."""
+    async def kill_primary(self) -> float:
+        """Kills the primary, waits for the next one, and brings the dead one back; the moment of its death."""
         port = await self.primary()
+        died = time.monotonic()
         await self.kill(port)
         await self.primary()
         await self.start_member(port)
+        return died
 
     async def kill(self, port: int) -> None:
         """As a power cut does."""
@@ -87,11 +99,13 @@ class ReplicaSet:
     def send(self, port: int, signal: int) -> None:
         self._processes[port].send_signal(signal)
 
-    async def step_down(self) -> None:
-        """Makes the primary leave its place to another member."""
+    async def step_down(self) -> float:
+        """Makes the primary leave its place to another member; the moment at which it was told to."""
         port = await self.primary()
+        told = time.monotonic()
         with suppress(PyMongoError):
             await asyncio.to_thread(self._command, port, "replSetStepDown", 5)
+        return told
 
     async def stop(self) -> None:
         for process in self._processes.values():
@@ -109,6 +123,15 @@ class ReplicaSet:
             return self._command(port, "hello", 1)
         except PyMongoError:
             return None
+
+
+async def _is_open(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 @asynccontextmanager

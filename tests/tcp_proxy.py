@@ -1,6 +1,7 @@
 """A line between a server and its database that can be cut, delayed, swallowed and half closed."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,7 +25,8 @@ class Line:
     cuts_after: Callable[[bytes], bool] = lambda _: False
     cut: int = 0
     own_port: int = 0
-    _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    # In the order in which they came, so that a seed chooses the same ones again.
+    _writers: dict[asyncio.StreamWriter, None] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -35,6 +37,12 @@ class Line:
         """Every connection breaks; new ones are taken."""
         for writer in tuple(self._writers):
             writer.transport.abort()
+
+    def cut_one(self, chance: random.Random) -> bool:
+        """One connection breaks; False, where there is none."""
+        if self._writers:
+            chance.choice(tuple(self._writers)).transport.abort()
+        return bool(self._writers)
 
     async def half_close(self) -> None:
         """Every connection says that it will send nothing more, and still hears."""
@@ -49,14 +57,14 @@ class Line:
         except OSError:
             writer.transport.abort()
             return
-        self._writers |= {writer, back}
+        self._writers |= {writer: None, back: None}
         try:
             await asyncio.gather(self._carry(reader, back, is_request=True), self._carry(there, writer))
         except (OSError, asyncio.IncompleteReadError):
             pass
         finally:
             for end in (writer, back):
-                self._writers.discard(end)
+                self._writers.pop(end, None)
                 end.transport.abort()
 
     async def _carry(

@@ -1,99 +1,89 @@
 """Killed between any two steps: a change exists if and only if its event does, and the shop goes on within seconds."""
 
 import asyncio
-import sys
-from contextlib import suppress
-from zoneinfo import ZoneInfo
+import secrets
+import time
+from typing import Any
 
-from app.application import utc_now
-from repositories.commands import Create
-from repositories.indexes import prepare
-from repositories.journal import Journal
-from repositories.verification import verify
-from schemas.documents import EstimateBody, draft
-from schemas.events import CONVERT
-from schemas.rollups import ESTIMATES
+import pytest
+
+from repositories.database import Database, connect
+from tests.conftest import LongRun
 from tests.faults import failing
-from tests.payloads import estimate_body
-from tests.shop import DATABASE, Shop
-from tests.test_server import ROOT, environment
+from tests.one_change import CHANGES, estimate, journal_of, set_the_scene, worker
+from tests.oracle.judge import judge
+from tests.report import Report, reporting
+from tests.shop import DATABASE
 
-KOLKATA = ZoneInfo("Asia/Kolkata")
-STEPS = ("find", "insert", "update", "commitTransaction")
-MOST_STEPS = 20
-# A command is held up for longer than it takes to see that nothing comes, and to kill.
-WAIT_MS, BLOCK_MS = 350, 1_000
-
-# A process that converts one estimate through a journal of its own, and is killed on the way.
-CONVERTER = """
-import asyncio, sys
-from zoneinfo import ZoneInfo
-from app.application import utc_now
-from repositories.commands import Convert
-from repositories.database import connect, ping
-from repositories.journal import Journal
-
-async def main(url, database, store):
-    client = connect(url)
-    await ping(client)
-    journal = Journal(client[database], store=store, zone=ZoneInfo("Asia/Kolkata"), clock=utc_now)
-    print("begins", flush=True)
-    sys.stdin.readline()
-    await journal.submit(Convert("EST-" + store, "ORDER-" + store, "Cash"))
-    print("done", flush=True)
-    await asyncio.sleep(60)
-
-asyncio.run(main(*sys.argv[1:]))
-"""
+STEPS = ("find", "insert", "update", "delete", "commitTransaction")
+MOST_STEPS = 25
+# How long the database holds a command up: longer than it takes to see that it does, and to kill.
+BLOCK_MS = 150
 
 
-async def killed_before(shop: Shop, mongodb_url: str, store: str, step: int) -> bool:
-    """Kills a process while its conversion waits at its step-th command. False: it has no so many, and was done."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", CONVERTER, mongodb_url, DATABASE, store),
-        cwd=ROOT,
-        env=environment(),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    assert process.stdin is not None
-    assert await process.stdout.readline() == b"begins\n"
-    is_done = False
-    async with failing(shop.database, *STEPS, skip=step, blockConnection=True, blockTimeMS=BLOCK_MS):
-        process.stdin.write(b"\n")
-        with suppress(TimeoutError):
-            async with asyncio.timeout(WAIT_MS / 1_000):
-                is_done = await process.stdout.readline() == b"done\n"
-        process.kill()
-        await process.wait()
-    return not is_done
+async def killed_before(database: Database, url: str, store: str, kind: str, step: int) -> bool:
+    """Kills a process while the database holds up its step-th command. False: it has no so many, and was done."""
+    async with (
+        failing(database, *STEPS, skip=step, blockConnection=True, blockTimeMS=BLOCK_MS) as is_reached,
+        worker(url, store, kind) as change,
+        asyncio.timeout(10),
+    ):
+        change.begin()
+        while not change.is_done:
+            if await is_reached():
+                return True
+    return False
 
 
-async def test_killed_before_any_step_it_is_all_or_nothing_and_the_shop_goes_on(shop: Shop, mongodb_url: str) -> None:
-    database = shop.database
-    stores = []
-    for step in range(MOST_STEPS):
-        store = f"{shop.store}-{step}"
-        stores.append(store)
-        await prepare(database, store, KOLKATA, 90)
-        journal = Journal(database, store=store, zone=KOLKATA, clock=utc_now)
-        await journal.submit(Create(ESTIMATES, f"EST-{store}", draft(EstimateBody().load(estimate_body()))))
-        if not await killed_before(shop, mongodb_url, store, step):
-            break
-    assert 8 <= len(stores) < MOST_STEPS, "a conversion reads and writes several collections"
+async def happened(database: Database, store: str, kind: str) -> bool:
+    """Whether the change is there, in which its document and its event must agree."""
+    changed: dict[str, Any]
+    action: dict[str, Any]
+    if kind == "void":
+        changed, action = {"voided_at": {"$ne": None}}, {"action": "delete", "type": "order"}
+    else:
+        changed, action = {}, {"$or": [{"action": "convert_to_order"}, {"action": "create", "type": "order"}]}
+    documents = await database.orders.count_documents({"store": store, **changed})
+    events = await database.events.count_documents({"store": store, **action})
+    assert documents == events <= 1, store
+    return documents == 1
 
-    async def judge(store: str) -> bool:
+
+@pytest.mark.parametrize("kind", CHANGES)
+async def test_killed_before_any_step_it_is_all_or_nothing_and_the_shop_goes_on(
+    mongodb_url: str, closing: set[asyncio.Task[None]], long_run: LongRun, kind: str
+) -> None:
+    # Nobody else's commands may be held up, or counted.
+    await asyncio.gather(*closing)
+    client = connect(mongodb_url)
+    database: Database = client[DATABASE]
+    stores: list[str] = []
+    with reporting(f"A3 kill -9 at each command of a {kind}", long_run) as report:
+        for step in range(MOST_STEPS):
+            stores.append(f"step-{secrets.token_hex(4)}")
+            await set_the_scene(database, stores[-1], kind)
+            if not await killed_before(database, mongodb_url, stores[-1], kind, step):
+                break
+        assert 6 <= len(stores) < MOST_STEPS, "a change reads and writes several collections"
         # The last command may still be on its way through the database.
         await asyncio.sleep(BLOCK_MS / 1_000)
-        journal = Journal(database, store=store, zone=KOLKATA, clock=utc_now)
-        await journal.submit(Create(ESTIMATES, f"EST2-{store}", draft(EstimateBody().load(estimate_body()))))
-        order = await database.orders.find_one({"store": store})
-        event = await database.events.find_one({"store": store, "action": CONVERT})
-        assert (order is None) == (event is None), store
-        assert await verify(database, store) == [], store
-        return order is not None
+        outcomes = await asyncio.gather(*(_judge(report, database, mongodb_url, store, kind) for store in stores))
+        assert False in outcomes
+        assert outcomes[-1] is True
+        assert max(report.back) < 3
+    client.close()
 
-    happened = await asyncio.gather(*(judge(store) for store in stores))
-    assert False in happened
-    assert happened[-1] is True
+
+async def _judge(report: Report, database: Database, url: str, store: str, kind: str) -> bool:
+    """Sells on, and looks at what came of the change."""
+    began = time.monotonic()
+    journal = journal_of(database, store)
+    await journal.submit(estimate(f"{store}-2"))
+    report.back.append(time.monotonic() - began)
+    await journal.close()
+    report.rounds += 1
+    report.operations += 1
+    verdict = await asyncio.to_thread(judge, url, DATABASE, store, None)
+    report.judge(verdict)
+    assert verdict.is_clean, verdict
+    return await happened(database, store, kind)

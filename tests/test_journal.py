@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from pymongo.errors import BulkWriteError
+from pymongo.read_concern import ReadConcern
 
 from app.application import utc_now
 from repositories.commands import Convert, Create, VoidOrder
@@ -95,6 +96,40 @@ async def test_a_number_that_is_taken_fails_its_own_kind_alone(shop: Shop) -> No
     await shop.database.orders.delete_one(rogue)
 
 
+async def test_an_estimate_that_has_an_order_gets_no_second_one_whatever_its_own_document_says(shop: Shop) -> None:
+    """As after a restore of one collection and not of the other."""
+    journal = journal_of(shop)
+    quote = (await journal.submit(estimate())).answer["_id"]
+    rogue = {"_id": "ORDER-ROGUE", "store": shop.store, "number": 9, "estimate_id": quote, "voided_at": None}
+    await shop.database.orders.insert_one(rogue)
+    with pytest.raises(BulkWriteError):
+        await journal.submit(Convert(quote, "ORDER-1", "Cash"))
+    await shop.database.orders.delete_one(rogue)
+    assert await numbers(shop) == []
+
+
+async def test_a_place_in_the_log_that_is_taken_is_not_taken_again(shop: Shop) -> None:
+    rogue = {"_id": "EVENT-ROGUE", "store": shop.store, "seq": 1}
+    await shop.database.events.insert_one(rogue)
+    with pytest.raises(BulkWriteError):
+        await journal_of(shop).submit(sale())
+    await shop.database.events.delete_one(rogue)
+    assert await numbers(shop) == []
+
+
+async def test_a_commit_is_acknowledged_from_the_disks_of_a_majority(shop: Shop) -> None:
+    """As the database itself sees it."""
+    pipeline: list[dict[str, Any]] = [{"$currentOp": {}}, {"$match": {"command.commitTransaction": 1}}]
+    admin = shop.database.client.get_database("admin", read_concern=ReadConcern("local"))
+    async with failing(shop.database, "commitTransaction", times=1, blockConnection=True, blockTimeMS=300) as is_held:
+        selling = asyncio.ensure_future(journal_of(shop).submit(sale()))
+        while not await is_held():
+            assert not selling.done()
+        (seen,) = await admin.aggregate(pipeline).to_list(None)
+        await selling
+    assert seen["command"]["writeConcern"] == {"w": "majority", "j": True}
+
+
 async def test_an_order_is_voided_and_its_estimate_ordered_anew_in_one_group(shop: Shop) -> None:
     journal = journal_of(shop)
     quote = (await journal.submit(estimate())).answer["_id"]
@@ -181,6 +216,13 @@ async def test_two_journals_on_one_store_number_without_gaps(shop: Shop) -> None
     first, second = journal_of(shop, group_limit=7), journal_of(shop, group_limit=5)
     await asyncio.gather(*(journal.submit(sale()) for journal in (first, second) for _ in range(60)))
     assert await numbers(shop) == list(range(1, 121))
+
+
+async def test_what_another_process_has_sold_meanwhile_is_noticed(shop: Shop) -> None:
+    first, second = journal_of(shop), journal_of(shop)
+    for journal in (first, second, first, second):
+        await journal.submit(sale())
+    assert await numbers(shop) == [1, 2, 3, 4]
 
 
 async def test_a_key_that_two_processes_use_at_once_is_one_sale(shop: Shop) -> None:

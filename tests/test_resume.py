@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,7 +21,9 @@ from tests.frames import Live, live, seqs_of
 from tests.payloads import sale_body
 from tests.processes import insist, services
 from tests.replica_set import replica_set
+from tests.report import Report, reporting
 from tests.shop import DATABASE, OpenShop, Shop
+from tests.tcp_proxy import line_to
 
 SALE = "/api/orders/create-sale"
 
@@ -56,15 +60,25 @@ async def head_of(database: Database, store: str) -> int:
     return int(counters["head"])
 
 
-async def all_heard(database: Database, store: str, roamers: Sequence[Roamer]) -> None:
+async def all_heard(database: Database, store: str, roamers: Sequence[Roamer], report: Report) -> None:
     """Each screen has heard the whole log, in order, each event once."""
     head = await head_of(database, store)
+    quiet = time.monotonic()
     with suppress(TimeoutError):
         async with asyncio.timeout(40):
             while any(len(roamer.seqs) < head for roamer in roamers):
                 await asyncio.sleep(0.05)
+    report.back.append(time.monotonic() - quiet)
+    log = list(range(1, head + 1))
     for roamer in roamers:
-        assert roamer.seqs == list(range(1, head + 1))
+        heard = Counter(roamer.seqs)
+        report.operations += len(roamer.seqs)
+        report.lost = (report.lost or 0) + sum(seq not in heard for seq in log)
+        report.doubled = (report.doubled or 0) + sum(count - 1 for count in heard.values())
+        report.wrong += roamer.seqs != sorted(roamer.seqs)
+    report.besides = [f"{len(roamers)} screens", f"{head:,} events"]
+    for roamer in roamers:
+        assert roamer.seqs == log
 
 
 @dataclass
@@ -100,36 +114,60 @@ async def nothing_lost_or_doubled(database: Database, store: str, sold: Sequence
     assert await verify(database, store) == []
 
 
-async def test_processes_are_killed_at_random_and_everyone_hears_everything(
+async def test_a13_sockets_are_cut_at_random_and_everyone_hears_everything(
+    shop: Shop, mongodb_url: str, long_run: LongRun
+) -> None:
+    store = f"{shop.store}-cuts"
+    chance = random.Random(long_run.seed)
+    with reporting("A13 WebSockets cut at random, resumed", long_run) as report:
+        async with services(mongodb_url, store, 1) as (server,), line_to(server.port) as line:
+            writers = Writers([server.url], pause=0.03)
+            async with screens([f"ws://127.0.0.1:{line.own_port}/ws"], 20) as roamers:
+                async with writers.selling(2):
+                    for _ in long_run.rounds(100, 1_000):
+                        await asyncio.sleep(chance.uniform(0.01, 0.05))
+                        while not line.cut_one(chance):
+                            await asyncio.sleep(0.01)
+                        report.rounds += 1
+                await all_heard(shop.database, store, roamers, report)
+        await nothing_lost_or_doubled(shop.database, store, writers.sold)
+
+
+async def test_a13_processes_are_killed_at_random_and_everyone_hears_everything(
     shop: Shop, mongodb_url: str, long_run: LongRun
 ) -> None:
     store = f"{shop.store}-kills"
-    async with services(mongodb_url, store, 3) as servers:
-        writers = Writers([server.url for server in servers])
-        async with screens([server.ws_url for server in servers], 50) as roamers:
-            async with writers.selling(4):
-                for _ in long_run.rounds(2, 60):
-                    await asyncio.sleep(random.uniform(0.3, 1.2))
-                    victim = random.choice(servers)
-                    await victim.kill()
-                    await asyncio.sleep(random.uniform(0, 0.5))
-                    await victim.start()
-            await all_heard(shop.database, store, roamers)
-    await nothing_lost_or_doubled(shop.database, store, writers.sold)
+    chance = random.Random(long_run.seed)
+    with reporting("A13 screens while processes are killed", long_run) as report:
+        async with services(mongodb_url, store, 3) as servers:
+            writers = Writers([server.url for server in servers])
+            async with screens([server.ws_url for server in servers], 50) as roamers:
+                async with writers.selling(4):
+                    for _ in long_run.rounds(2, 60):
+                        await asyncio.sleep(chance.uniform(0.3, 1.2))
+                        victim = chance.choice(servers)
+                        await victim.kill()
+                        await asyncio.sleep(chance.uniform(0, 0.5))
+                        await victim.start()
+                        report.rounds += 1
+                await all_heard(shop.database, store, roamers, report)
+        await nothing_lost_or_doubled(shop.database, store, writers.sold)
 
 
-async def test_a_rolling_restart_loses_nothing(shop: Shop, mongodb_url: str, long_run: LongRun) -> None:
+async def test_a13_a_rolling_restart_loses_nothing(shop: Shop, mongodb_url: str, long_run: LongRun) -> None:
     store = f"{shop.store}-rolling"
-    async with services(mongodb_url, store, 2) as servers:
-        writers = Writers([server.url for server in servers])
-        async with screens([server.ws_url for server in servers], 20) as roamers:
-            async with writers.selling(3):
-                for _ in long_run.rounds(1, 20):
-                    for server in servers:
-                        assert await server.stop() in (0, -15)
-                        await server.start()
-            await all_heard(shop.database, store, roamers)
-    await nothing_lost_or_doubled(shop.database, store, writers.sold)
+    with reporting("A13 screens while processes are restarted in turn", long_run) as report:
+        async with services(mongodb_url, store, 2) as servers:
+            writers = Writers([server.url for server in servers])
+            async with screens([server.ws_url for server in servers], 20) as roamers:
+                async with writers.selling(3):
+                    for _ in long_run.rounds(1, 20):
+                        for server in servers:
+                            assert await server.stop() in (0, -15)
+                            await server.start()
+                        report.rounds += 1
+                await all_heard(shop.database, store, roamers, report)
+        await nothing_lost_or_doubled(shop.database, store, writers.sold)
 
 
 async def test_a_restart_says_1012(shop: Shop, mongodb_url: str) -> None:
@@ -144,31 +182,36 @@ async def test_a_restart_says_1012(shop: Shop, mongodb_url: str) -> None:
             assert socket.close_code == 1012
 
 
-async def test_four_workers_behind_one_port(shop: Shop, mongodb_url: str) -> None:
+async def test_a13_four_workers_behind_one_port(shop: Shop, mongodb_url: str, long_run: LongRun) -> None:
     store = f"{shop.store}-workers"
-    async with services(mongodb_url, store, 1, "--workers", "4") as (server,):
-        writers = Writers([server.url], pause=0)
-        async with screens([server.ws_url], 24) as roamers:
-            async with writers.selling(8):
-                await asyncio.sleep(1.5)
-            await all_heard(shop.database, store, roamers)
-    await nothing_lost_or_doubled(shop.database, store, writers.sold)
+    with reporting("A13 screens of four workers behind one port", long_run) as report:
+        async with services(mongodb_url, store, 1, "--workers", "4") as (server,):
+            writers = Writers([server.url], pause=0)
+            async with screens([server.ws_url], 24) as roamers:
+                async with writers.selling(8):
+                    for _ in long_run.rounds(1, 20):
+                        await asyncio.sleep(1.5)
+                        report.rounds += 1
+                await all_heard(shop.database, store, roamers, report)
+        await nothing_lost_or_doubled(shop.database, store, writers.sold)
 
 
-async def test_on_three_nodes_the_primary_is_killed_and_everyone_hears_everything(long_run: LongRun) -> None:
+async def test_a13_on_three_nodes_the_primary_is_killed_and_everyone_hears_everything(long_run: LongRun) -> None:
     store = "three-nodes"
-    async with replica_set() as nodes, services(nodes.url, store, 2) as servers:
-        writers = Writers([server.url for server in servers])
-        async with screens([server.ws_url for server in servers], 10) as roamers:
-            async with writers.selling(3):
-                for _ in long_run.rounds(1, 10):
-                    await asyncio.sleep(0.5)
-                    await nodes.kill_primary()
-                    await asyncio.sleep(1)
-            client = connect(nodes.url)
-            await all_heard(client[DATABASE], store, roamers)
-        await nothing_lost_or_doubled(client[DATABASE], store, writers.sold)
-        client.close()
+    with reporting("A13 screens while the primary of three is killed", long_run) as report:
+        async with replica_set() as nodes, services(nodes.url, store, 2) as servers:
+            writers = Writers([server.url for server in servers])
+            async with screens([server.ws_url for server in servers], 10) as roamers:
+                async with writers.selling(3):
+                    for _ in long_run.rounds(1, 10):
+                        await asyncio.sleep(0.5)
+                        await nodes.kill_primary()
+                        await asyncio.sleep(1)
+                        report.rounds += 1
+                client = connect(nodes.url)
+                await all_heard(client[DATABASE], store, roamers, report)
+            await nothing_lost_or_doubled(client[DATABASE], store, writers.sold)
+            client.close()
 
 
 @pytest.mark.parametrize("capacity", [10, 10_000])

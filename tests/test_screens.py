@@ -2,43 +2,15 @@
 
 import asyncio
 import json
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 import websockets
 
 from tests.payloads import an_event
+from tests.raw_screens import joined, read_all, stalled
 from tests.shop import OpenShop, Shop, opened
 
-HANDSHAKE = (
-    "GET /ws HTTP/1.1\r\nHost: shop\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
 TOO_SLOW = (4430).to_bytes(2)
-
-
-async def a_screen_that_does_not_read(shop: Shop) -> socket.socket:
-    """An open WebSocket whose client has stopped reading."""
-    loop = asyncio.get_running_loop()
-    client = socket.socket()
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-    client.setblocking(False)
-    await loop.sock_connect(client, ("127.0.0.1", shop.port))
-    await loop.sock_sendall(client, HANDSHAKE.encode())
-    assert b" 101 " in await loop.sock_recv(client, 1_024)
-    return client
-
-
-@asynccontextmanager
-async def stalled(shop: Shop, count: int) -> AsyncIterator[list[socket.socket]]:
-    clients = [await a_screen_that_does_not_read(shop) for _ in range(count)]
-    try:
-        yield clients
-    finally:
-        for client in clients:
-            client.close()
 
 
 async def publish(shop: Shop, first: int, last: int) -> None:
@@ -55,15 +27,6 @@ async def only_left(shop: Shop, count: int) -> None:
             await asyncio.sleep(0.02)
 
 
-async def read_all(client: socket.socket) -> bytes:
-    loop = asyncio.get_running_loop()
-    data = b""
-    async with asyncio.timeout(10):
-        while chunk := await loop.sock_recv(client, 1 << 20):
-            data += chunk
-    return data
-
-
 @pytest.mark.parametrize(
     # Without our protocol the kernel keeps some megabytes for each before it says that there is no room.
     ("flags", "events"),
@@ -74,7 +37,7 @@ async def test_those_that_do_not_read_are_closed_and_the_others_hear_everything(
     open_shop: OpenShop, flags: dict[str, str], events: int
 ) -> None:
     shop = await open_shop(server_flags=flags)
-    async with stalled(shop, 20), shop.listen() as quick:
+    async with stalled(shop.port, 20), shop.listen() as quick:
         hearing = asyncio.create_task(_hear(quick, events))
         await publish(shop, 1, events)
         assert await asyncio.wait_for(hearing, 20) == list(range(1, events + 1))
@@ -87,8 +50,8 @@ async def _hear(quick: websockets.ClientConnection, events: int) -> list[int]:
 
 
 async def test_one_that_wakes_up_in_time_is_told_why(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.protocol._ABORT_SECONDS", 1.0)
-    async with stalled(shop, 1) as (client,):
+    monkeypatch.setattr("app.socket_protocol.ABORT_SECONDS", 1.0)
+    async with stalled(shop.port, 1) as (client,):
         await publish(shop, 1, 6_000)
         await only_left(shop, 0)
         data = await read_all(client)
@@ -112,13 +75,13 @@ async def test_a_single_send_may_not_take_too_long(shop: Shop, monkeypatch: pyte
     monkeypatch.setattr("endpoints.screens.SEND_SECONDS", 0.2)
     monkeypatch.setattr("endpoints.screens.MOST_BEHIND", 1_000_000)
     monkeypatch.setattr("endpoints.screens.MOST_BYTES_BEHIND", 1_000_000_000)
-    async with stalled(shop, 3):
+    async with stalled(shop.port, 3):
         await publish(shop, 1, 6_000)
         await only_left(shop, 0)
 
 
 async def test_what_a_screen_that_does_not_read_holds_is_bounded(shop: Shop) -> None:
-    async with stalled(shop, 1):
+    async with stalled(shop.port, 1):
         await publish(shop, 1, 1_900)
         await asyncio.sleep(0.1)
         (screen,) = shop.state["screens"]
@@ -130,10 +93,10 @@ async def test_what_a_screen_that_does_not_read_holds_is_bounded(shop: Shop) -> 
 async def test_a_server_that_stops_does_not_wait_for_those_that_do_not_read(
     mongodb_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.protocol._ABORT_SECONDS", 0.5)
+    monkeypatch.setattr("app.socket_protocol.ABORT_SECONDS", 0.5)
     async with asyncio.timeout(10):
         async with opened(mongodb_url, store_id="stops", server_flags={"timeout_graceful_shutdown": 60}) as shop:
-            clients = [await a_screen_that_does_not_read(shop) for _ in range(3)]
+            clients = [await joined(shop.port, buffer=4_096) for _ in range(3)]
             await publish(shop, 1, 1_500)
             await asyncio.sleep(0.1)
     for client in clients:

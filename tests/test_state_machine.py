@@ -10,13 +10,14 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from tests.clock import Clock
 from tests.conftest import LongRun
 from tests.payloads import estimate_body, line
+from tests.report import Report, reporting
 from tests.shop import OpenShop
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
@@ -52,16 +53,21 @@ class Sale:
 
 
 class ShopMachine(RuleBasedStateMachine):
-    """Does what a shop does, and remembers what must have come of it. `http` and `clock` are set by the test."""
+    """Does what a shop does, and remembers what must have come of it.
+
+    `http`, `clock` and `report` are set by the test.
+    """
 
     http: httpx.Client
     clock: Clock
+    report: Report
 
     estimates = Bundle("estimates")
     orders = Bundle("orders")
 
     def __init__(self) -> None:
         super().__init__()
+        self.report.rounds += 1
         self.quotes: dict[str, Quote] = {}
         self.sales: dict[str, Sale] = {}
         # The shop is the same in every run of the machine, so each begins on a day that none has seen.
@@ -72,6 +78,7 @@ class ShopMachine(RuleBasedStateMachine):
         return self.clock.now.astimezone(KOLKATA).date().isoformat()
 
     def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+        self.report.operations += 1
         response = self.http.request(method, path, **options)
         assert response.status_code < 500, response.text
         return response
@@ -213,8 +220,11 @@ def run_machine(open_shop: OpenShop, long_run: LongRun) -> Callable[[], Any]:
     async def run() -> None:
         clock = Clock()
         shop = await open_shop(clock=clock)
-        with httpx.Client(base_url=str(shop.http.base_url), timeout=30, verify=False) as http:  # noqa: S501
-            machine = type("Machine", (ShopMachine,), {"http": http, "clock": clock})
+        with (
+            httpx.Client(base_url=str(shop.http.base_url), timeout=30, verify=False) as http,  # noqa: S501
+            reporting("B6 the whole API against a model", long_run) as report,
+        ):
+            machine = type("Machine", (ShopMachine,), {"http": http, "clock": clock, "report": report})
             chosen = settings(
                 max_examples=400 if long_run.is_long else 25,
                 stateful_step_count=40,
@@ -222,7 +232,7 @@ def run_machine(open_shop: OpenShop, long_run: LongRun) -> Callable[[], Any]:
                 suppress_health_check=list(HealthCheck),
             )
             # The server runs in this very event loop, so the machine, which blocks, runs in a thread.
-            await asyncio.to_thread(run_state_machine_as_test, machine, settings=chosen)
+            await asyncio.to_thread(run_state_machine_as_test, seed(long_run.seed)(machine), settings=chosen)
 
     return run
 

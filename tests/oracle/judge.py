@@ -1,9 +1,9 @@
 """Holds the raw collections against the journals of the tills.
 
-    python -m tests.oracle.judge URL DATABASE STORE FOLDER
+    python -m tests.oracle.judge URL DATABASE STORE [FOLDER]
 
 It shares no code with the service: what the service takes for right must not decide what is right. It reads when all is
-quiet, and prints its verdict as JSON.
+quiet, and prints its verdict as JSON. Without a folder of journals it looks at the books alone.
 """
 
 import json
@@ -38,8 +38,8 @@ class Verdict:
         return not (self.lost or self.doubled or self.wrong)
 
 
-def judge(url: str, database: str, store: str, journals: Iterable[Path]) -> Verdict:
-    """The verdict on one store."""
+def judge(url: str, database: str, store: str, journals: Iterable[Path] | None) -> Verdict:
+    """The verdict on one store. journals: None, where nobody has kept any."""
     with MongoClient[Json](url, tz_aware=True, readConcernLevel="majority") as client:
         raw = client[database]
         estimates = list(raw["estimates"].find({"store": store}))
@@ -47,9 +47,11 @@ def judge(url: str, database: str, store: str, journals: Iterable[Path]) -> Verd
         counters = raw["counters"].find_one({"_id": store}) or {}
         totals = list(raw["totals"].find({"_id.store": store}))
         events = list(raw["events"].find({"store": store}).sort("seq", 1))
-    attempts, answers = _read(journals)
-    verdict = Verdict(len(attempts), len(answers))
-    _judge_operations(verdict, attempts, answers, estimates, orders)
+    verdict = Verdict()
+    if journals is not None:
+        attempts, answers = _read(journals)
+        verdict = Verdict(len(attempts), len(answers))
+        _judge_operations(verdict, attempts, answers, estimates, orders)
     for kind, documents in (("estimates", estimates), ("orders", orders)):
         numbers = sorted(document["number"] for document in documents)
         if numbers != list(range(1, counters.get(kind, 0) + 1)):
@@ -194,5 +196,6 @@ def _odd(numbers: list[int]) -> str:
 
 
 if __name__ == "__main__":
-    url, database, store, folder = sys.argv[1:]
-    print(json.dumps(asdict(judge(url, database, store, sorted(Path(folder).glob("*.ndjson")))), indent=1))  # noqa: T201
+    url, database, store, *folders = sys.argv[1:]
+    journals = sorted(Path(folders[0]).glob("*.ndjson")) if folders else None
+    print(json.dumps(asdict(judge(url, database, store, journals)), indent=1))  # noqa: T201

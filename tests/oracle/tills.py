@@ -7,6 +7,7 @@ is quiet each operation has been answered, and the judge can hold the books agai
 import asyncio
 import random
 import time
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -43,9 +44,10 @@ class Operation:
 class Till:
     """One client, with a journal of its own.
 
-    urls: servers that it may ask, one after another where one does not answer. told: moments (monotonic) at which it
-    was told of a success. waits: how long each operation took from its first sending, seconds. unavailable: moments at
-    which it was asked to come again. unexpected: answers that it must never get.
+    urls: servers that it may ask, one after another where one does not answer. told: when (monotonic) it was told of a
+    success, and by whom. waits: how long each operation took from its first sending, seconds. longest_answer: the
+    longest that a single answer took. unavailable: moments at which it was asked to come again. unexpected: answers
+    that it must never get.
     """
 
     name: str
@@ -53,8 +55,9 @@ class Till:
     journal: TextIO
     chance: random.Random
     pause: float = _PAUSE
-    told: list[float] = field(default_factory=list)
+    told: list[tuple[float, str]] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
+    longest_answer: float = 0.0
     unavailable: list[float] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
     _count: int = 0
@@ -97,8 +100,11 @@ class Till:
         while True:
             attempts += 1
             url = self.chance.choice(self.urls) if attempts == 1 else self.urls[attempts % len(self.urls)]
+            sent = time.monotonic()
             response = await self._send(client, url, operation)
             now = time.monotonic()
+            if response is not None:
+                self.longest_answer = max(self.longest_answer, now - sent)
             if response is not None and response.status_code != 503:
                 break
             if response is not None:
@@ -111,7 +117,7 @@ class Till:
         if last is not None:
             self.unexpected.append(f"{operation.name}: a 503 without a sentence: {last}")
         self.waits.append(now - began)
-        self.told.append(now)
+        self.told.append((now, url))
         # What was voided and not answered is not found any more: it was this very till that voided it.
         is_done_before = operation.kind == "void" and attempts > 1 and response.status_code == 404
         if response.status_code not in (200, 201) and not is_done_before:
@@ -146,6 +152,7 @@ class Crew:
 
     tills: list[Till]
     folder: Path
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     @property
     def operations(self) -> int:
@@ -156,6 +163,10 @@ class Crew:
         return max((wait for till in self.tills for wait in till.waits), default=0.0)
 
     @property
+    def longest_answer(self) -> float:
+        return max(till.longest_answer for till in self.tills)
+
+    @property
     def unexpected(self) -> list[str]:
         return [each for till in self.tills for each in till.unexpected]
 
@@ -163,11 +174,26 @@ class Crew:
     def journals(self) -> list[Path]:
         return sorted(self.folder.glob("*.ndjson"))
 
-    async def first_success_after(self, moment: float, seconds: float = 40) -> float:
-        """Seconds from a moment (monotonic) until any till was told of a success."""
+    async def dismiss(self) -> None:
+        """Sends the tills home in the middle of their work."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    def was_unavailable_after(self, moment: float) -> bool:
+        return any(till.unavailable and till.unavailable[-1] > moment for till in self.tills)
+
+    async def first_success_after(self, moment: float, url: str | None = None, seconds: float = 40) -> float:
+        """Seconds from a moment (monotonic) until any till was told of a success; by a certain server, where one is
+        named."""
         async with asyncio.timeout(seconds):
             while True:
-                told = [each for till in self.tills for each in till.told[-3:] if each > moment]
+                told = [
+                    when
+                    for till in self.tills
+                    for when, by in till.told[bisect_right(till.told, (moment, "")) :]
+                    if url in (None, by)
+                ]
                 if told:
                     return min(told) - moment
                 await asyncio.sleep(0.01)
@@ -185,14 +211,12 @@ async def working(urls: Sequence[str], folder: Path, *, tills: int = 6, seed: in
         ],
         folder,
     )
-    tasks = [asyncio.create_task(till.work(stopped)) for till in crew.tills]
+    crew.tasks = [asyncio.create_task(till.work(stopped)) for till in crew.tills]
     try:
         yield crew
         stopped.set()
-        await asyncio.gather(*tasks)
+        await asyncio.gather(*(task for task in crew.tasks if not task.cancelled()))
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await crew.dismiss()
         for journal in journals:
             journal.close()

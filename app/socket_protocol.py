@@ -1,0 +1,215 @@
+"""uvicorn's WebSockets, changed where the service needs it: a short way for frames, and an ear that tires."""
+
+import asyncio
+import logging
+import socket
+from asyncio.transports import BaseTransport
+from collections.abc import Callable
+from typing import Any, Final
+from uuid import uuid4
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
+from websockets.typing import StatusLike
+
+from app.errors import PROBLEM_JSON
+from app.protocol import ABORT_SECONDS, problem_bytes
+from endpoints.outlets import EXTENSION
+
+_NO_HANDSHAKE: Final = "The request is no WebSocket handshake."
+# What the kernel keeps for a screen that does not read; its own choice would go up to megabytes for each.
+_SEND_BUFFER: Final = 128 * 1024
+# How much of what a screen says is read in one turn of the event loop: far more than one that means well has to say.
+_PIECE: Final = 4096
+_INVALID_TEXT: Final = 1007
+
+
+class _JsonServerProtocol(ServerProtocol):
+    """Refuses a handshake with a problem document instead of plain text."""
+
+    def reject(self, status: StatusLike, text: str) -> Response:
+        response = super().reject(status, text)
+        request_id = uuid4().hex
+        code = response.reason_phrase.lower().replace(" ", "_")
+        response.body = problem_bytes(
+            response.status_code, code, response.reason_phrase, text.strip() or _NO_HANDSHAKE, request_id
+        )
+        for name in ("Content-Type", "Content-Length"):
+            del response.headers[name]
+        response.headers["Content-Type"] = PROBLEM_JSON
+        response.headers["Content-Length"] = str(len(response.body))
+        response.headers["X-Request-ID"] = request_id
+        return response
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class _Inbox:
+    """What uvicorn needs of an `asyncio.Queue`, at a tenth of its size: most screens never say anything."""
+
+    __slots__ = ("_messages", "_waiter")
+
+    def __init__(self) -> None:
+        self._messages: list[Any] = []
+        self._waiter: asyncio.Future[None] | None = None
+
+    def put_nowait(self, message: Any) -> None:
+        self._messages.append(message)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def get(self) -> Any:
+        while not self._messages:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+            self._waiter = None
+        return self._messages.pop(0)
+
+    def empty(self) -> bool:
+        return not self._messages
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """Takes whole frames beside ASGI's messages, and never waits for a screen that does not read.
+
+    It offers itself to the application as the ASGI extension `pos.frames`; see `endpoints.outlets.FrameTransport`.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.on_room: Callable[[], None] | None = None
+        self._unread = b""
+        self.queue = _Inbox()  # type: ignore[assignment]
+        self.conn = _JsonServerProtocol(
+            extensions=self.conn.available_extensions,
+            max_size=self.config.ws_max_size,
+            logger=logging.getLogger("uvicorn.error"),
+        )
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        super().connection_made(transport)
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+
+    def data_received(self, data: bytes) -> None:
+        is_behind = bool(self._unread)
+        self._unread += data
+        if not is_behind:
+            self._read_on()
+        if self._unread:
+            self.transport.pause_reading()
+
+    def _read_on(self) -> None:
+        """A piece a turn, and none before the last one was heard: a flood holds nobody up, and is never kept whole."""
+        if self.disconnected:
+            self._unread = b""
+        if self._unread and not self.read_paused:
+            piece, self._unread = self._unread[:_PIECE], self._unread[_PIECE:]
+            super().data_received(piece)
+            if self.read_paused or self.transport.is_closing():
+                return
+            if self._unread:
+                self.loop.call_soon(self._read_on)
+            else:
+                self.transport.resume_reading()
+
+    async def receive(self) -> Any:
+        message = await self.queue.get()
+        if self.read_paused and self.queue.empty():
+            self._hear_again()
+        return message
+
+    def _hear_again(self) -> None:
+        self.read_paused = False
+        if self._unread:
+            self._read_on()
+        else:
+            self.transport.resume_reading()
+
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text" and not _is_text(b"".join(self.frames)):
+            # Uvicorn does the same, and writes a traceback into the log for each.
+            self.conn.send_close(_INVALID_TEXT)
+            self.handle_parser_exception()
+            return
+        super().send_receive_event_to_app()
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if not self.close_sent:
+            # The task that runs the application has not begun yet.
+            extensions: dict[Any, Any] = self.scope["extensions"] or {}
+            extensions[EXTENSION] = self
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.close":
+            self._read_on()
+        if message["type"] == "websocket.accept":
+            # The handshake is over, and most of a connection's memory is its headers.
+            del self.request, self.response
+
+    def write_frames(self, frames: bytes) -> None:
+        """Hands frames to the transport. They may not be compressed, nor cut.
+
+        :raises ConnectionError: the connection is closed, or closing.
+        """
+        if self.close_sent or self.disconnected or self.transport.is_closing():
+            raise ConnectionError("The WebSocket is closed.")
+        self.transport.write(frames)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether what was written before has mostly been taken."""
+        return self.writable.is_set()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.on_room is not None:
+            self.on_room()
+
+    def close_for(self, code: int, reason: str) -> None:
+        """Says goodbye; does not wait for long for an answer, nor for what stands before it to be read."""
+        if self.close_sent or self.disconnected or self.transport.is_closing():
+            return
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.stop_keepalive()
+        self.conn.send_close(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.read_paused:
+            self._hear_again()
+        self._abort_later()
+
+    def handle_close(self, event: Frame) -> None:
+        super().handle_close(event)
+        self._abort_later()
+
+    def handle_parser_exception(self) -> None:
+        super().handle_parser_exception()
+        self._abort_later()
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self._abort_later()
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self._abort_later()
+
+    def _abort_later(self) -> None:
+        """`close` waits for the buffer to be read, which a screen that hangs never does."""
+        if self.disconnected:
+            return
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+        self.close_timer = asyncio.get_running_loop().call_later(ABORT_SECONDS, self.transport.abort)

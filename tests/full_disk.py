@@ -1,0 +1,54 @@
+"""A small disk of its own that can be filled: a tmpfs that only the process that mounted it sees, and we through it.
+
+It needs no rights where the system lets everybody have namespaces of their own, and is gone when its holder is.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_HOLD = 'mount -t tmpfs -o size="$1"m tmpfs "$2" && echo mounted && exec sleep 86400'
+
+
+@dataclass(frozen=True)
+class Disk:
+    """folder: where it is to be found."""
+
+    folder: Path
+
+    @property
+    def _ballast(self) -> Path:
+        return self.folder / "ballast"
+
+    def fill(self) -> None:
+        """Leaves no byte."""
+        free = os.statvfs(self.folder)
+        with self._ballast.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize)
+        assert os.statvfs(self.folder).f_bavail == 0
+
+    def make_room(self) -> None:
+        self._ballast.unlink(missing_ok=True)
+
+
+@asynccontextmanager
+async def small_disk(megabytes: int, place: Path) -> AsyncIterator[Disk]:
+    """:param place: an empty folder, which stays empty for everybody else."""
+    as_ourselves = () if os.geteuid() == 0 else ("--user", "--map-root-user")
+    holder = await asyncio.create_subprocess_exec(
+        *("unshare", *as_ourselves, "--mount", "--propagation", "private"),
+        *("sh", "-c", _HOLD, "sh", str(megabytes), str(place)),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert holder.stdout is not None
+        told = await asyncio.wait_for(holder.stdout.readline(), 10)
+        assert told == b"mounted\n", "This test fills a disk, and needs the right to mount one (root, or namespaces)."
+        yield Disk(Path(f"/proc/{holder.pid}/root{place}"))
+    finally:
+        if holder.returncode is None:
+            holder.kill()
+        await holder.wait()

@@ -1,0 +1,129 @@
+"""Screens as bare sockets, so that one process can have many of them, and one of them can stop reading."""
+
+import asyncio
+import re
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+_SMALL = 4_096
+_SEQ = re.compile(rb'"seq":(\d+)')
+
+
+def handshake(path: str = "/ws", *headers: str) -> bytes:
+    lines = (
+        f"GET {path} HTTP/1.1",
+        "Host: shop",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        *headers,
+    )
+    return "".join(f"{line}\r\n" for line in (*lines, "")).encode()
+
+
+async def joined(port: int, *headers: str, buffer: int | None = None) -> socket.socket:
+    """An open WebSocket; buffer: bytes that the system keeps for it, where that shall be little."""
+    loop = asyncio.get_running_loop()
+    client = socket.socket()
+    if buffer is not None:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    client.setblocking(False)
+    await loop.sock_connect(client, ("127.0.0.1", port))
+    await loop.sock_sendall(client, handshake("/ws", *headers))
+    assert b" 101 " in await _head(client)
+    return client
+
+
+async def _head(client: socket.socket) -> bytes:
+    """The answer to a handshake, and nothing of the frames that may come right behind it."""
+    head = await asyncio.get_running_loop().sock_recv(client, 1)
+    while not head.endswith(b"\r\n\r\n"):
+        with suppress(BlockingIOError):
+            waiting = client.recv(1_024, socket.MSG_PEEK)
+            end = waiting.find(b"\r\n\r\n")
+            head += client.recv(end + 4 if end >= 0 else len(waiting))
+        await asyncio.sleep(0)
+    return head
+
+
+async def read_all(client: socket.socket, seconds: float = 10) -> bytes:
+    """What comes until the server hangs up."""
+    loop = asyncio.get_running_loop()
+    data = bytearray()
+    with suppress(ConnectionError):
+        async with asyncio.timeout(seconds):
+            while chunk := await loop.sock_recv(client, 1 << 20):
+                data += chunk
+    return bytes(data)
+
+
+def frame(content: bytes, kind: int = 1) -> bytes:
+    """As a client sends it, masked with zeros. kind: 1 for a text, 2 for bytes."""
+    size = len(content)
+    length = bytes([0x80 | size]) if size < 126 else b"\xff" + size.to_bytes(8)
+    return bytes([0x80 | kind]) + length + b"\0\0\0\0" + content
+
+
+async def goodbye(client: socket.socket, seconds: float = 20) -> int | None:
+    """The code that a server closes with."""
+    loop = asyncio.get_running_loop()
+    data = b""
+    async with asyncio.timeout(seconds):
+        while (code := close_code(data)) is None and (chunk := await loop.sock_recv(client, 1 << 16)):
+            data = (data + chunk)[-256:]
+    return code
+
+
+def close_code(data: bytes) -> int | None:
+    """Of the close frame that stands at the end of what a server has sent, its reason being short."""
+    place = data.rfind(b"\x88", -127)
+    return (
+        int.from_bytes(data[place + 2 : place + 4]) if place >= 0 and len(data) == place + 2 + data[place + 1] else None
+    )
+
+
+@asynccontextmanager
+async def stalled(port: int, count: int) -> AsyncIterator[list[socket.socket]]:
+    """Clients that have stopped reading."""
+    clients = [await joined(port, buffer=_SMALL) for _ in range(count)]
+    try:
+        yield clients
+    finally:
+        for client in clients:
+            client.close()
+
+
+class Hearer:
+    """A healthy screen that does nothing but read. seqs: of the events that it heard."""
+
+    def __init__(self) -> None:
+        self.seqs: list[int] = []
+        self._rest = b""
+
+    async def read(self, client: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while chunk := await loop.sock_recv(client, 1 << 16):
+            # A number may be cut in two, so the end waits for the next chunk.
+            data = self._rest + chunk
+            found = list(_SEQ.finditer(data, 0, max(len(data) - 1, 0)))
+            found = [each for each in found if each.end() < len(data)]
+            self.seqs += [int(each[1]) for each in found]
+            self._rest = data[found[-1].end() :] if found else data
+
+
+@asynccontextmanager
+async def hearing(port: int, count: int) -> AsyncIterator[list[Hearer]]:
+    """Healthy screens."""
+    hearers = [Hearer() for _ in range(count)]
+    clients = [await joined(port) for _ in hearers]
+    tasks = [asyncio.create_task(hearer.read(client)) for hearer, client in zip(hearers, clients, strict=True)]
+    try:
+        yield hearers
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for client in clients:
+            client.close()

@@ -1,0 +1,96 @@
+"""The oracle itself: books that were tampered with do not pass, nor do those of a service that promises too much."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import LongRun
+from tests.oracle.judge import Verdict
+from tests.oracle.tills import working
+from tests.processes import Service
+from tests.replica_set import ReplicaSet, replica_set
+from tests.report import reporting
+from tests.shop import DATABASE
+from tests.strike import STORE, judged, one_node
+
+# `pos`, but a sale is answered before it is on disk.
+HASTY = """
+from pymongo import WriteConcern
+import repositories.transaction
+repositories.transaction._DURABLE = WriteConcern(w=1, j=False)
+from app.cli import main
+main()
+"""
+
+
+class HastyService(Service):
+    def __init__(self, mongodb_url: str, store: str) -> None:
+        super().__init__(mongodb_url, store)
+        self._command = (sys.executable, "-c", HASTY, "serve", "--port", str(self.port))
+
+
+@pytest.mark.parametrize("kind", ["sale", "estimate"])
+async def test_it_finds_what_is_lost_and_what_is_doubled(tmp_path: Path, kind: str) -> None:
+    collection = {"sale": "orders", "estimate": "estimates"}[kind]
+    async with one_node() as (nodes, servers):
+        async with working([servers[0].url], tmp_path) as crew:
+            await asyncio.sleep(1.5)
+        assert (await judged(nodes.url, tmp_path)).is_clean
+        assert crew.operations > 10
+        client = nodes.client()
+        documents = client[DATABASE][collection]
+        # Of a sale of its own, so that it is the marker of its operation.
+        victim: Any = await documents.find_one({"estimate_id": None, "voided_at": None, "converted": {"$ne": True}})
+        await documents.delete_one({"_id": victim["_id"]})
+        verdict = await judged(nodes.url, tmp_path)
+        assert any(victim["customer_name"] in each for each in verdict.lost)
+        assert any("I4" in each for each in verdict.wrong)
+        await documents.insert_many([victim, {**victim, "_id": victim["_id"] + "X", "number": 10_000}])
+        verdict = await judged(nodes.url, tmp_path)
+        assert any(victim["customer_name"] in each for each in verdict.doubled)
+        assert any("I2" in each for each in verdict.wrong)
+        client.close()
+
+
+async def test_a1_control_it_finds_the_loss_of_sales_that_were_answered_before_they_were_on_disk(
+    tmp_path: Path, long_run: LongRun
+) -> None:
+    """What a killed mongod has not written to its journal yet is gone: half a second's worth, as it is set here.
+
+    The same kill -9, with the service as it is, loses nothing (`test_faults_of_the_database.py`: a1).
+    """
+    caught = 0
+    with reporting("A1 control: w:1, j:false", long_run) as report:
+        for number in long_run.rounds(3, 20):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            async with replica_set(1, "--journalCommitInterval", "500") as nodes:
+                verdict = await killed_under_a_hasty_service(nodes, folder, long_run.seed + number)
+            caught += bool(verdict.lost)
+            report.judge(verdict)
+            report.rounds += 1
+            report.operations += verdict.operations
+            if caught and not long_run.is_long:
+                break
+        report.besides.append(f"a loss was seen in {caught} of {report.rounds} rounds, as it should be")
+        assert caught > 0
+
+
+async def killed_under_a_hasty_service(nodes: ReplicaSet, folder: Path, seed: int) -> Verdict:
+    server = HastyService(nodes.url, STORE)
+    try:
+        await server.start()
+        async with working([server.url], folder, seed=seed) as crew:
+            await asyncio.sleep(1.3)
+            await nodes.kill(nodes.ports[0])
+            # What was answered before is judged: nobody sends anything again.
+            await crew.dismiss()
+        await server.kill()
+        await nodes.start_member(nodes.ports[0])
+        await nodes.primary()
+        return await judged(nodes.url, folder)
+    finally:
+        await server.kill()

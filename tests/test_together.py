@@ -1,0 +1,51 @@
+"""One question for all who ask at the same time."""
+
+import asyncio
+import gc
+from typing import Any
+
+import pytest
+
+from repositories.together import Together
+
+
+async def test_those_who_ask_while_it_waits_share_an_answer_and_later_ones_do_not() -> None:
+    asked = 0
+    put = asyncio.Event()
+
+    async def ask() -> int:
+        nonlocal asked
+        asked += 1
+        await put.wait()
+        return asked
+
+    together = Together(ask)
+    first = [asyncio.ensure_future(together()) for _ in range(3)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    later = [asyncio.ensure_future(together()) for _ in range(3)]
+    put.set()
+    assert await asyncio.gather(*first, *later) == [1, 1, 1, 2, 2, 2]
+
+
+async def test_a_failure_that_nobody_waits_for_any_more_is_not_complained_about() -> None:
+    """As when the database says nothing for longer than those who ask have patience."""
+    complaints: list[dict[str, Any]] = []
+
+    async def ask() -> int:
+        await asyncio.sleep(0.01)
+        raise LookupError
+
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, complaint: complaints.append(complaint))
+    try:
+        asking = asyncio.ensure_future(Together(ask)())
+        await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await asyncio.sleep(0.05)
+        gc.collect()
+    finally:
+        loop.set_exception_handler(None)
+    assert complaints == []
