@@ -117,6 +117,7 @@ async def _chunks(request: Request, hub: Hub, feed: Feed, bell: asyncio.Event) -
                 entries = await hub.fetch(feed, _AT_ONCE, _CHUNK_BYTES)
             chunk = b"".join([_event(hub, entry.seq, entry.text.json) for entry in entries])
             told = entries[-1].seq if entries else told
+            hub.delivered += len(entries)
         else:
             try:
                 async with asyncio.timeout(_WAKE_SECONDS):

@@ -99,6 +99,14 @@ class Readiness(HTTPEndpoint):
         return answer({"status": "ready"}, headers=NO_STORE)
 
 
+class Metrics(HTTPEndpoint):
+    """What Prometheus asks for."""
+
+    async def get(self, request: Request) -> Response:
+        metrics = request.state.metrics
+        return Response(metrics.text(), headers=NO_STORE, media_type=metrics.media_type)
+
+
 class WebSocketStatus(HTTPEndpoint):
     """How the hub of this process stands: `active`, or `degraded` while it cannot follow the log."""
 
