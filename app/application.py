@@ -21,6 +21,7 @@ from app.security_headers import SecurityHeaders
 from app.settings import Settings
 from app.shutdown import Shutdown
 from app.tracing import Tracing
+from app.worker_metrics import WorkerMetrics
 from endpoints.copies import Copies
 from endpoints.hub import Hub
 from endpoints.live import Origins
@@ -100,9 +101,11 @@ def create_app(
             screens = Screens(hub, settings.max_connections)
             copies = Copies()
             metrics.watch(Parts(hub, screens, copies, pool))
+            workers = WorkerMetrics.of_this_server(metrics)
             await hub.start()
             screens.start()
             await journal.start()
+            await workers.start()
             shutdown = Shutdown()
             with shutdown.noticed():
                 yield {
@@ -121,9 +124,10 @@ def create_app(
                     "public_base_url": settings.public_base_url,
                     "views": Views(zone),
                     "pulse": Pulse(client),
-                    "metrics": metrics,
+                    "metrics": workers,
                     "shutdown": shutdown,
                 }
+            await workers.stop()
             await screens.stop()
             await hub.stop()
             await journal.close()

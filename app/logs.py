@@ -17,9 +17,11 @@ from asgi_correlation_id import correlation_id
 from app.settings import InvalidSettings, Settings, read_settings
 from repositories.errors import described
 
-#: What libraries say below this level quotes what they were given: commands, headers, frames.
-_LIBRARIES: Final = logging.INFO
-_QUIET: Final = ("asgi_correlation_id", "pymongo")
+#: What libraries say below these levels quotes what they were given: addresses, commands; of uvicorn headers, frames.
+_LIBRARIES: Final = logging.WARNING
+_UVICORN: Final = logging.INFO
+#: These warn of what any client can cause as often as it likes.
+_QUIET: Final = ("asgi_correlation_id",)
 #: uvicorn's lines on WebSockets, which name the whole address with its query.
 _ADDRESSES: Final = '%s - "WebSocket'
 
@@ -38,7 +40,7 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
     for name in ("uvicorn", "uvicorn.error", "uvicorn.asgi"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
-        logger.setLevel(max(level, _LIBRARIES))
+        logger.setLevel(max(level, _UVICORN))
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.ERROR)
     # Ours takes its place: see `access_log.py`.
@@ -92,8 +94,6 @@ def _handler(log_format: str, stream: TextIO | None = None) -> logging.Handler:
             _first_line_of_asyncio,
             _show_error,
         ],
-        keep_exc_info=True,
-        keep_stack_info=False,
     )
     made = logging.StreamHandler(chosen)
     made.setFormatter(formatter)

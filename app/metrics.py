@@ -43,7 +43,7 @@ class Metrics:
         ProcessCollector(registry=self._registry)
         self._requests = Counter(
             "pos_http_requests",
-            "Requests that were answered, 4xx of clients that went away included.",
+            "Requests; 4xx includes clients that went away unanswered.",
             ("method", "route", "status"),
             registry=self._registry,
         )

@@ -104,7 +104,7 @@ class Metrics(HTTPEndpoint):
 
     async def get(self, request: Request) -> Response:
         metrics = request.state.metrics
-        return Response(metrics.text(), headers=NO_STORE, media_type=metrics.media_type)
+        return Response(await metrics.text(), headers=NO_STORE, media_type=metrics.media_type)
 
 
 class WebSocketStatus(HTTPEndpoint):
