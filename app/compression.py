@@ -42,7 +42,8 @@ class _Answer:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start" and _is_worth_it(MutableHeaders(raw=message["headers"])):
             headers = MutableHeaders(raw=list(message["headers"]))
-            headers.add_vary_header("Accept-Encoding")
+            if "accept-encoding" not in headers.get("vary", "").lower():
+                headers.add_vary_header("Accept-Encoding")
             message = {**message, "headers": headers.raw}
             if self._takes_gzip:
                 self._packer, self._start = Packer(), message

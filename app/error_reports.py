@@ -33,13 +33,13 @@ class ErrorReports:
                 "SENTRY_DSN is set, but its package is missing: pip install '.[sentry]', or unset it."
             ) from error
         try:
+            # Nothing is collected by itself (`send_default_pii` is off unless set), and what is told is scrubbed.
             self._client = sentry_sdk.Client(
                 dsn,
                 release=__version__,
                 default_integrations=False,
                 auto_enabling_integrations=False,
                 auto_session_tracking=False,
-                send_default_pii=False,
                 include_local_variables=False,
                 max_request_body_size="never",
                 before_send=scrubbed,

@@ -66,7 +66,7 @@ def singing_body(**changes: Any) -> Any:
 
 
 async def sing(shop: Shop, *, key: str = KEY) -> list[httpx.Response]:
-    """Every route and method, asked for what is there and for what is not, right and wrong, with canaries everywhere."""
+    """Every route and method, asked for what is there and what is not, right and wrong, with canaries everywhere."""
     headers = {
         "Authorization": f"Bearer {TOKEN}",
         "Cookie": f"session={TOKEN}",
@@ -83,9 +83,9 @@ async def sing(shop: Shop, *, key: str = KEY) -> list[httpx.Response]:
             path = "/".join(PHONE if part.startswith("{") else part for part in route.path.split("/"))
             keyed = {**headers, "Idempotency-Key": f"{key}-{number}"}
             asked = {"params": {"q": NAME, "reason": REASON, "by": SELLER, "start_date": PLACE, "cursor": TOKEN}}
-            for body in (singing_body(), singing_body(total=NAME), singing_body(items=PLACE), {"status": NAME}):
-                answers.append(await shop.http.request(method, path, json=body, headers=keyed, **asked))
-            answers.append(await shop.http.request(method, path, content=f"{{{NAME}", headers=headers))
+            bodies = [singing_body(), singing_body(total=NAME), singing_body(items=PLACE), {"status": NAME}]
+            texts = [*map(json.dumps, bodies), f"{{{NAME}"]
+            answers += [await shop.http.request(method, path, content=text, headers=keyed, **asked) for text in texts]
     return answers
 
 
