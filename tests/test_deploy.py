@@ -146,7 +146,7 @@ def test_the_images_command_serves_and_ends_in_good_order(mongodb_url: str, tmp_
     health = json.loads(only("HEALTHCHECK").partition(" CMD ")[2])
     assert subprocess.run(health, env=environment(**names), capture_output=True, check=False).returncode != 0
     # The copied application is the one that runs: the folder it is started in comes first.
-    with running(*json.loads(only("CMD")), port=port, folder=tmp_path, **names) as server:
+    with running(*json.loads(only("CMD")), port=port, folder=str(tmp_path), **names) as server:
         assert httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
         assert subprocess.run(health, env=environment(**names), capture_output=True, check=False).returncode == 0
         server.send_signal(signal.SIGTERM)

@@ -82,10 +82,12 @@ async def sing(shop: Shop, *, key: str = KEY) -> list[httpx.Response]:
         for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"):
             path = "/".join(PHONE if part.startswith("{") else part for part in route.path.split("/"))
             keyed = {**headers, "Idempotency-Key": f"{key}-{number}"}
-            asked = {"params": {"q": NAME, "reason": REASON, "by": SELLER, "start_date": PLACE, "cursor": TOKEN}}
+            asked = {"q": NAME, "reason": REASON, "by": SELLER, "start_date": PLACE, "cursor": TOKEN}
             bodies = [singing_body(), singing_body(total=NAME), singing_body(items=PLACE), {"status": NAME}]
             texts = [*map(json.dumps, bodies), f"{{{NAME}"]
-            answers += [await shop.http.request(method, path, content=text, headers=keyed, **asked) for text in texts]
+            answers += [
+                await shop.http.request(method, path, content=text, headers=keyed, params=asked) for text in texts
+            ]
     return answers
 
 

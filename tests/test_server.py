@@ -43,7 +43,7 @@ def run(*command: str, **changes: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def running(*command: str, port: int, folder: Path = ROOT, **changes: str) -> Iterator[subprocess.Popen[str]]:
+def running(*command: str, port: int, folder: str = str(ROOT), **changes: str) -> Iterator[subprocess.Popen[str]]:
     """A server process that answers /health; it is killed in the end if it still runs."""
     process = subprocess.Popen(
         command, cwd=folder, env=environment(**changes), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
