@@ -29,7 +29,7 @@ class AccessLog:
     """
 
     def __init__(self, log_format: str, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stdout
+        self._stream = stream or sys.stderr
         self._render: Render = _json if is_json(log_format, self._stream) else _text(self._stream)
         self._lines: list[bytes] = []
 
@@ -64,7 +64,13 @@ def _text(stream: TextIO) -> Render:
     render = text_renderer(stream)
 
     def rendered(fields: dict[str, Any]) -> bytes:
-        shown = {**fields, "timestamp": f"{fields['timestamp'].astimezone():%H:%M:%S}"}
+        shown = {
+            "timestamp": f"{fields['timestamp'].astimezone():%H:%M:%S}",
+            "level": fields["level"],
+            "event": "{method} {route} {status}".format_map(fields),
+            "ms": fields["ms"],
+            "request_id": fields["request_id"],
+        }
         return f"{render(None, '', shown)!s}\n".encode()
 
     return rendered

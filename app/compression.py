@@ -8,10 +8,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from endpoints.encoding import ENCODING, MIN_SIZE, Packer, takes_gzip
 
-_TYPES: Final = ("application/", "text/", "image/svg+xml")
+_TYPES: Final = (b"application/", b"text/", b"image/svg+xml")
 #: Each of its events must arrive at once; and what is packed already.
-_NEVER: Final = ("text/event-stream", "application/zip", "application/gzip", "application/pdf", "application/vnd.")
+_NEVER: Final = (b"text/event-stream", b"application/zip", b"application/gzip", b"application/pdf", b"application/vnd.")
 _READS: Final = ("GET", "HEAD")
+
+RawHeaders = list[tuple[bytes, bytes]]
 
 
 class Compression:
@@ -22,36 +24,38 @@ class Compression:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http" and scope["method"] in _READS:
-            accepted = b",".join(value for name, value in scope["headers"] if name == b"accept-encoding")
-            send = _Answer(send, takes_gzip=takes_gzip(accepted.decode("latin-1")))
+            send = _Answer(scope, send)
         return self.app(scope, receive, send)
 
 
 class _Answer:
     """The way out for one answer."""
 
-    __slots__ = ("_packer", "_send", "_start", "_takes_gzip")
+    __slots__ = ("_packer", "_scope", "_send", "_start")
 
-    def __init__(self, send: Send, *, takes_gzip: bool) -> None:
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope = scope
         self._send = send
-        self._takes_gzip = takes_gzip
         # While there is a packer, the start waits for the first piece, which says whether the length is known.
         self._packer: Packer | None = None
         self._start: Message | None = None
 
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and _is_worth_it(MutableHeaders(raw=message["headers"])):
-            headers = MutableHeaders(raw=list(message["headers"]))
-            if "accept-encoding" not in headers.get("vary", "").lower():
-                headers.add_vary_header("Accept-Encoding")
-            message = {**message, "headers": headers.raw}
-            if self._takes_gzip:
-                self._packer, self._start = Packer(), message
-                return
-        elif self._packer is not None and message["type"] == "http.response.body":
-            await self._pack(self._packer, message)
-            return
-        await self._send(message)
+    def __call__(self, message: Message) -> Awaitable[None]:
+        if self._packer is not None and message["type"] == "http.response.body":
+            return self._pack(self._packer, message)
+        if message["type"] == "http.response.start" and _is_worth_it(message["headers"]):
+            return self._begin(message)
+        return self._send(message)
+
+    async def _begin(self, start: Message) -> None:
+        headers = MutableHeaders(raw=list(start["headers"]))
+        if "accept-encoding" not in headers.get("vary", "").lower():
+            headers.add_vary_header("Accept-Encoding")
+        start = {**start, "headers": headers.raw}
+        if _takes_gzip(self._scope):
+            self._packer, self._start = Packer(), start
+        else:
+            await self._send(start)
 
     async def _pack(self, packer: Packer, message: Message) -> None:
         is_more = message.get("more_body", False)
@@ -63,14 +67,20 @@ class _Answer:
             await self._send({"type": "http.response.body", "body": body, "more_body": is_more})
 
 
-def _is_worth_it(headers: MutableHeaders) -> bool:
-    media_type = headers.get("content-type", "")
-    if not media_type.startswith(_TYPES) or media_type.startswith(_NEVER) or "content-encoding" in headers:
+def _is_worth_it(raw: RawHeaders) -> bool:
+    headers = dict(raw)
+    if int(headers.get(b"content-length", MIN_SIZE)) < MIN_SIZE or b"content-encoding" in headers:
         return False
-    return int(headers.get("content-length", MIN_SIZE)) >= MIN_SIZE
+    media_type = headers.get(b"content-type", b"")
+    return media_type.startswith(_TYPES) and not media_type.startswith(_NEVER)
 
 
-def _packed(raw: list[tuple[bytes, bytes]], length: int | None) -> list[tuple[bytes, bytes]]:
+def _takes_gzip(scope: Scope) -> bool:
+    accepted = [value for name, value in scope["headers"] if name == b"accept-encoding"]
+    return takes_gzip(b",".join(accepted).decode("latin-1"))
+
+
+def _packed(raw: RawHeaders, length: int | None) -> RawHeaders:
     headers = MutableHeaders(raw=list(raw))
     headers["content-encoding"] = ENCODING
     del headers["content-length"]

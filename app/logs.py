@@ -77,17 +77,24 @@ def is_json(log_format: str, stream: TextIO) -> bool:
 def text_renderer(stream: TextIO) -> structlog.typing.Processor:
     """Lines for people."""
     return structlog.dev.ConsoleRenderer(
-        colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
+        colors=stream.isatty(),
+        exception_formatter=structlog.dev.plain_traceback,
+        pad_event_to=48,
+        sort_keys=False,
     )
 
 
 def _handler(log_format: str, stream: TextIO | None = None) -> logging.Handler:
-    chosen = stream or sys.stdout
-    own = structlog.processors.JSONRenderer(serializer=_json) if is_json(log_format, chosen) else text_renderer(chosen)
+    chosen = stream or sys.stderr
+    own: structlog.typing.Processor
+    if is_json(log_format, chosen):
+        own, stamp = structlog.processors.JSONRenderer(serializer=_json), structlog.processors.TimeStamper("iso")
+    else:
+        own, stamp = text_renderer(chosen), structlog.processors.TimeStamper("%H:%M:%S", utc=False)
     formatter = structlog.stdlib.ProcessorFormatter(
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, own],
         foreign_pre_chain=[
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            stamp,
             structlog.stdlib.add_log_level,
             structlog.stdlib.add_logger_name,
             _add_request_id,

@@ -234,7 +234,7 @@ async def test_on_a_terminal_lines_are_for_people() -> None:
         log(Exchange({"method": "GET"}, 0.0, 200))
         await asyncio.sleep(0)
         shown = reader.read(1_000).decode()
-    assert "request" in shown
+    assert "GET unmatched 499" in shown
     assert "\x1b[" in shown
     assert not shown.startswith("{")
 
