@@ -1,5 +1,6 @@
 """The connection: the options that make a write durable, and the refusal of a database that cannot carry the shop."""
 
+import re
 from typing import Any, Final
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
@@ -56,7 +57,9 @@ def connect(url: str, pool: Pool | None = None) -> Client:
     try:
         return AsyncIOMotorClient(url, event_listeners=[pool] if pool else [], **_OPTIONS)
     except (InvalidURI, ConfigurationError, InvalidName, ValueError) as error:
-        raise DatabaseRefused(f"MONGODB_URL is not a valid MongoDB address: {error}") from error
+        # What the driver quotes of an address may be half a password.
+        reason = re.sub(r"""(["']).*\1""", "***", str(error))
+        raise DatabaseRefused(f"MONGODB_URL is not a valid MongoDB address: {reason}") from None
 
 
 async def check_deployment(client: Client) -> None:

@@ -17,6 +17,8 @@ import pytest
 from pymongo import MongoClient
 
 from app.local_mongod import find_mongod
+from repositories.database import connect
+from repositories.errors import DatabaseRefused
 from tests.shop import OpenShop
 from tests.test_local_mongod import wait_until_gone
 
@@ -118,6 +120,13 @@ def test_a_start_that_cannot_be_is_refused_in_a_sentence(
     assert refused.returncode != 0
     assert sentence in output.replace("\n", " ")
     assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("address", ["s3/cret@db/", "s3cret@db:port/", "s3@cret@db/", "s3?cret@db/", "s3%cret@db/x"])
+def test_a_wrong_address_is_refused_without_its_password(address: str) -> None:
+    with pytest.raises(DatabaseRefused, match="MONGODB_URL is not a valid") as refusal:
+        connect(f"mongodb://shop:{address}")
+    assert "cret" not in str(refusal.value)
 
 
 def test_a_port_that_is_taken_is_refused_before_a_database_is_started(tmp_path: Path) -> None:
