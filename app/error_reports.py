@@ -2,7 +2,7 @@
 nothing that a customer or a till said."""
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 from asgi_correlation_id import correlation_id
 from starlette.types import Scope
@@ -11,9 +11,9 @@ from app import __version__
 from app.observation import route_of
 from app.settings import InvalidSettings
 
-_FLUSH_SECONDS = 2.0
+_FLUSH_SECONDS: Final = 2.0
 #: What stays of an event; all else may hold what somebody typed.
-_KEPT = ("event_id", "timestamp", "platform", "level", "exception", "tags", "release", "sdk")
+_KEPT: Final = ("event_id", "timestamp", "platform", "level", "exception", "tags", "release", "sdk")
 
 Json = dict[str, Any]
 

@@ -4,13 +4,15 @@ body or who sent it."""
 import asyncio
 import time
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from app import SERVICE, __version__
 from app.observation import Exchange
 from app.settings import InvalidSettings
 
-_PROPAGATED = (b"traceparent", b"tracestate")
+_PROPAGATED: Final = (b"traceparent", b"tracestate")
+#: A shutdown waits for no longer, whatever the collector does.
+_SEND_SECONDS: Final = 2.0
 
 
 class Tracing:
@@ -37,7 +39,7 @@ class Tracing:
         self._error = trace.StatusCode.ERROR
         resource = Resource.create({"service.name": SERVICE, "service.version": __version__})
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
+        exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=_SEND_SECONDS)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer(SERVICE, __version__)
 
@@ -61,7 +63,7 @@ class Tracing:
         span.end(ended)
 
     async def close(self) -> None:
-        """Sends what waits."""
+        """Sends what waits, for two seconds at the most."""
         await asyncio.to_thread(self._provider.shutdown)
 
 

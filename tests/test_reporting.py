@@ -5,6 +5,7 @@ import gzip
 import http.server
 import json
 import queue
+import socket
 import subprocess
 import sys
 import threading
@@ -14,7 +15,9 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from app.error_reports import scrubbed
+from app.error_reports import ErrorReports, scrubbed
+from app.observation import Exchange
+from app.tracing import Tracing
 from tests.payloads import estimate_body
 from tests.shop import OpenShop
 from tests.test_server import ROOT, environment
@@ -153,6 +156,18 @@ async def test_a_span_arrives_at_the_collector(
     }
     for quoted in (NAME, PHONE, "canary"):
         assert quoted.encode() not in content
+
+
+async def test_a_collector_that_says_nothing_holds_up_no_shutdown() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        tracing, reports = Tracing(f"http://{address}"), ErrorReports(f"http://key@{address}/7")
+        tracing.observe(Exchange({"method": "GET", "headers": []}, 0.0, 200))
+        reports.capture(ZeroDivisionError(), {"method": "GET"})
+        async with asyncio.timeout(10):
+            await asyncio.gather(tracing.close(), reports.close())
 
 
 def python(program: str, **changes: str) -> subprocess.CompletedProcess[str]:
