@@ -48,7 +48,8 @@ async def test_personal_data_is_kept_by_nobody(shop: Shop) -> None:
     for _ in range(3):
         answer = await shop.http.get("/api/estimates/all")
         assert answer.headers.get_list("cache-control") == ["no-cache"]
-        assert len(answer.headers.get_list("content-security-policy")) == 1
+        # The same copy each time, and nothing has been added to it by being sent.
+        assert [name for name in set(answer.headers) if len(answer.headers.get_list(name)) > 1] == []
 
 
 async def test_only_https_is_asked_to_stay_https(open_shop: OpenShop) -> None:
