@@ -69,10 +69,14 @@ class WorkerMetrics:
         return {name for name in named if name.startswith(self._prefix) and name != own}
 
     async def _answer(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
+        try:
             writer.write(await self._own())
             await writer.drain()
-        writer.close()
+        except OSError:
+            # It has stopped listening.
+            pass
+        finally:
+            writer.close()
 
 
 async def _ask(name: str) -> bytes:

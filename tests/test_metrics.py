@@ -154,10 +154,19 @@ async def test_a_worker_that_is_silent_is_not_waited_for() -> None:
     family = secrets.randbelow(10**9)
     asked = WorkerMetrics(Metrics(), family)
     await asked.start()
-    silent = await asyncio.start_unix_server(lambda *_: asyncio.sleep(60), f"\0{asked._prefix}1-1")
+    given_up = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        given_up.set()
+
+    silent = await asyncio.start_unix_server(say_nothing, f"\0{asked._prefix}1-1")
     try:
         async with asyncio.timeout(5):
             assert (await asked.text()).count(b"pos_journal_failures_total{") == 1
+            await given_up.wait()
     finally:
         silent.close()
         await asked.stop()
