@@ -3,17 +3,19 @@
 import gc
 import sys
 
+from app.access_log import AccessLog
 from app.application import create_app
+from app.logs import configure, shows_requests
 from app.settings import InvalidSettings, read_settings
 
 try:
     settings = read_settings()
+    if settings.mongodb_url is None:
+        sys.exit("MONGODB_URL is not set: set it to your MongoDB's address, or run `pos serve`, which brings its own.")
+    configure(settings)
+    app = create_app(settings, access_log=AccessLog(settings.log_format) if shows_requests(settings) else None)
 except InvalidSettings as error:
     sys.exit(str(error))
-if settings.mongodb_url is None:
-    sys.exit("MONGODB_URL is not set: set it to your MongoDB's address, or run `pos serve`, which brings its own.")
-
-app = create_app(settings)
 
 # What stands now, stands for good: the collector need not look through it again and again (each time a pause of some
 # 30 ms for every till). What a request leaves behind is mostly freed without it, so it may come less often.

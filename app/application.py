@@ -1,21 +1,28 @@
 """The whole wiring on one page: settings in, an application out."""
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from asgi_correlation_id import CorrelationIdMiddleware
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from app import SERVICE, __version__
+from app.compression import Compression
+from app.error_reports import ErrorReports
 from app.errors import EXCEPTION_HANDLERS, ErrorGuard
+from app.metrics import Metrics, Parts
+from app.observation import Observation, Observer
 from app.openapi import Description
+from app.request_id import RequestId
+from app.security_headers import SecurityHeaders
 from app.settings import Settings
 from app.shutdown import Shutdown
+from app.tracing import Tracing
+from app.worker_metrics import WorkerMetrics
 from endpoints.copies import Copies
 from endpoints.hub import Hub
 from endpoints.live import Origins
@@ -32,6 +39,7 @@ from repositories.hours import HourRepository
 from repositories.indexes import prepare
 from repositories.journal import Journal
 from repositories.orders import OrderRepository
+from repositories.pool import Pool
 from repositories.pulse import Pulse
 from repositories.reports import ReportRepository
 from repositories.shared_journal import SharedJournal
@@ -39,7 +47,6 @@ from schemas.views import Views
 
 logger = logging.getLogger("pos")
 
-MAX_REQUEST_ID: Final = 128
 EXPOSED_HEADERS: Final = (
     "ETag",
     "Idempotent-Replayed",
@@ -56,19 +63,29 @@ def utc_now() -> datetime:
 
 
 def create_app(
-    settings: Settings, *, clock: Callable[[], datetime] = utc_now, ring_capacity: int = CAPACITY
+    settings: Settings,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    ring_capacity: int = CAPACITY,
+    access_log: Observer | None = None,
 ) -> Starlette:
     """The application of one store.
 
     :param clock: the present instant, UTC; tests bring their own.
     :param ring_capacity: how many of the newest events the hub keeps in memory.
+    :param access_log: is told of each request, where there is to be one.
+    :raises InvalidSettings: what they ask for is not installed.
     """
+    metrics = Metrics()
+    tracing = Tracing(settings.otlp_endpoint) if settings.otlp_endpoint else None
+    reports = ErrorReports(settings.sentry_dsn) if settings.sentry_dsn else None
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
         if settings.mongodb_url is None:
             raise DatabaseRefused("MONGODB_URL is not set.")
-        client = connect(settings.mongodb_url)
+        pool = Pool()
+        client = connect(settings.mongodb_url, pool)
         try:
             await check_deployment(client)
             database = client[settings.database_name]
@@ -76,6 +93,7 @@ def create_app(
             await prepare(database, store, zone, settings.event_retention_days)
             log = EventLog(database, store)
             own_journal = Journal(database, store=store, zone=zone, clock=clock)
+            own_journal.on_group = metrics.group
             journal = SharedJournal(
                 own_journal, log, f"{__version__} {settings.mongodb_url} {database.name} {store} {zone}"
             )
@@ -83,9 +101,13 @@ def create_app(
             orders = OrderRepository(database, store, journal, clock)
             hub = Hub(log, zone, ring_capacity, journal.rings)
             screens = Screens(hub, settings.max_connections)
+            copies = Copies()
+            metrics.watch(Parts(hub, screens, copies, pool))
+            workers = WorkerMetrics.of_this_server(metrics)
             await hub.start()
             screens.start()
             await journal.start()
+            await workers.start()
             shutdown = Shutdown()
             with shutdown.noticed():
                 yield {
@@ -100,38 +122,42 @@ def create_app(
                     "reports": ReportRepository(database, store),
                     "hours": HourRepository(database, store, zone, clock),
                     "log": log,
-                    "copies": Copies(),
+                    "copies": copies,
                     "hub": hub,
                     "screens": screens,
                     "origins": Origins(settings.public_base_url, *settings.cors_origins),
                     "public_base_url": settings.public_base_url,
                     "views": Views(zone),
                     "pulse": Pulse(client),
+                    "metrics": workers,
                     "shutdown": shutdown,
                 }
+            await workers.stop()
             await screens.stop()
             await hub.stop()
             await journal.close()
         finally:
             client.close()
+            for sender in (tracing, reports):
+                if sender is not None:
+                    await sender.close()
 
     description = Description(ROUTES)
+    observers = [metrics.observe, *([access_log] if access_log else []), *([tracing.observe] if tracing else [])]
     app = Starlette(
         routes=ROUTES,
         lifespan=lifespan,
         exception_handlers=EXCEPTION_HANDLERS,
-        middleware=_middleware(settings),
+        middleware=_middleware(settings, observers, reports),
     )
     # A redirected POST loses its body with the existing app's HTTP client.
     app.router.redirect_slashes = False
     return app
 
 
-def _middleware(settings: Settings) -> list[Middleware]:
-    """From the outside in. The guard stands inside CORS, so that a browser can read what it says."""
-    request_id = Middleware(
-        CorrelationIdMiddleware, header_name="X-Request-ID", validator=_is_request_id, transformer=str
-    )
+def _middleware(settings: Settings, observers: Sequence[Observer], reports: ErrorReports | None) -> list[Middleware]:
+    """From the outside in. The guard stands inside CORS, so that a browser can read what it says, and outside
+    compression, so that it knows whether anything was sent."""
     cors = Middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
@@ -139,8 +165,11 @@ def _middleware(settings: Settings) -> list[Middleware]:
         allow_headers=("*",),
         expose_headers=EXPOSED_HEADERS,
     )
-    return [request_id, *([cors] if settings.cors_origins else []), Middleware(ErrorGuard)]
-
-
-def _is_request_id(text: str) -> bool:
-    return 0 < len(text) <= MAX_REQUEST_ID and text.isascii() and text.isprintable()
+    return [
+        Middleware(RequestId),
+        Middleware(Observation, observers=observers),
+        Middleware(SecurityHeaders, is_https=settings.public_base_url.startswith("https:")),
+        *([cors] if settings.cors_origins else []),
+        Middleware(ErrorGuard, **({"report": reports.capture} if reports else {})),
+        Middleware(Compression),
+    ]

@@ -3,7 +3,7 @@
 import http
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import orjson
@@ -13,12 +13,15 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from repositories.errors import DatabaseRefused
+from app.observation import route_of
+from repositories.errors import DatabaseRefused, described
 from schemas.errors import ShopError
 
 PROBLEM_JSON: Final = "application/problem+json"
 
 logger = logging.getLogger("pos")
+
+Report = Callable[[Exception, Scope], None]
 
 
 class RouteNotFound(ShopError):
@@ -66,7 +69,7 @@ async def on_refusal(connection: HTTPConnection, error: Exception) -> Response:
     """A refusal of the shop's own."""
     assert isinstance(error, ShopError)  # noqa: S101  (for the type checker: the table below says so)
     if error.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
-        logger.warning("%s: %s", connection.scope["path"], error.__cause__ or error)
+        logger.warning("%s: %s", route_of(connection.scope), described(error.__cause__ or error))
     return problem(error.status, error.code, error.title, error.detail, headers=error.headers, members=error.members)
 
 
@@ -87,11 +90,14 @@ EXCEPTION_HANDLERS: Final[dict[Any, Any]] = {ShopError: on_refusal, HTTPExceptio
 class ErrorGuard:
     """Turns what nobody foresaw into a JSON 500 that gives nothing away, inside CORS, so that browsers can read it.
 
+    :param report: is told of it too.
+
     It also lets a start that is refused end in a sentence instead of a traceback.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, report: Report = lambda *_: None) -> None:
         self.app = app
+        self._report = report
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -113,9 +119,10 @@ class ErrorGuard:
             await self.app(scope, receive, watch)
         except ClientDisconnect:
             # There is nobody left to answer.
-            logger.info("The client went away during %s %s", scope["method"], scope["path"])
-        except Exception:
-            logger.exception("Unforeseen error in %s %s", scope["method"], scope["path"])
+            logger.info("The client went away during %s %s", scope["method"], route_of(scope))
+        except Exception as error:
+            logger.exception("Unforeseen error in %s %s", scope["method"], route_of(scope))
+            self._report(error, scope)
             if started:
                 # Half an answer cannot be taken back: the connection breaks, which a client notices.
                 raise

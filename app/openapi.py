@@ -30,6 +30,8 @@ Json = dict[str, Any]
 METHODS: Final = ("get", "post", "put", "delete", "patch")
 #: What any request may be answered, whatever it asks for.
 _ANYWHERE: Final[Refusals] = (InvalidHttp, RequestTimeout, HeadersTooLarge, InternalError)
+#: Headers of every answer.
+_EVERYWHERE: Final = ("X-Request-ID", "Cache-Control")
 _HEADERS_OF_REFUSALS: Final = {405: ("Allow",), 503: ("Retry-After",)}
 _TAGS: Final = {
     "estimates": "Quotes, until they become orders.",
@@ -75,7 +77,8 @@ class Description:
 
     @cached_property
     def etag(self) -> str:
-        return f'"{blake2b(self.content, digest_size=12).hexdigest()}"'
+        # Weak, since it goes out packed, too.
+        return f'W/"{blake2b(self.content, digest_size=12).hexdigest()}"'
 
 
 def operations(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str, Operation]]:
@@ -216,7 +219,7 @@ def _answered(answer: Answer, described: Sequence[tuple[str, str, Operation]]) -
 
 
 def _headers(*names: str) -> Json:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-ID", *names)}
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*_EVERYWHERE, *names)}
 
 
 def _refusals(path: str, operation: Operation) -> Json:

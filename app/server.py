@@ -1,5 +1,6 @@
 """How uvicorn is run: the flags in one place, with the reasons for those that are not its defaults."""
 
+from pathlib import Path
 from typing import Any, Final
 
 from app.settings import Settings
@@ -19,6 +20,9 @@ FLAGS: Final[dict[str, Any]] = {
     "timeout_keep_alive": 95,
     "server_header": False,
     "lifespan": "on",
+    # One format for all lines, and our own line for a request: see `logs.py` and `access_log.py`.
+    "log_config": "app/logging.json",
+    "access_log": False,
 }
 
 
@@ -29,5 +33,7 @@ def uvicorn_options(settings: Settings) -> dict[str, Any]:
         "host": settings.host,
         "port": settings.port,
         "workers": settings.workers,
-        "log_level": settings.log_level,
+        # Below this, uvicorn tells of headers and frames.
+        "log_level": "info" if settings.log_level in ("debug", "trace") else settings.log_level,
+        "log_config": str(Path(__file__).with_name("logging.json")),
     }

@@ -12,6 +12,7 @@ from environs import Env
 from marshmallow import ValidationError, fields, validate
 
 LOG_LEVELS: Final = ("critical", "error", "warning", "info", "debug", "trace")
+LOG_FORMATS: Final = ("auto", "json", "text")
 
 
 #: The ISO 4217 currencies in circulation whose minor unit is a hundredth, since money here has two decimals.
@@ -50,6 +51,9 @@ class Settings:
     event_retention_days: int = 90
     max_connections: int = 10_000
     log_level: str = "info"
+    log_format: str = "auto"
+    sentry_dsn: str | None = None
+    otlp_endpoint: str | None = None
     data_dir: str = "data"
     mongod_path: str | None = None
     allow_local_mongod: bool = False
@@ -58,7 +62,8 @@ class Settings:
         """The settings for people to see: secrets are starred out."""
         shown = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
         shown["timezone"] = self.timezone.key
-        shown["mongodb_url"] = _masked_url(self.mongodb_url) if self.mongodb_url else None
+        for name in ("mongodb_url", "sentry_dsn", "otlp_endpoint"):
+            shown[name] = _masked_url(shown[name]) if shown[name] else None
         return shown
 
 
@@ -95,6 +100,9 @@ def read_settings() -> Settings:
         event_retention_days=read("EVENT_RETENTION_DAYS", 90, _whole(1, 3_650)),
         max_connections=read("MAX_CONNECTIONS", 10_000, _whole(1, 1_000_000)),
         log_level=read("LOG_LEVEL", "info", _text(_is_log_level)).lower(),
+        log_format=read("LOG_FORMAT", "auto", _text(_is_log_format)).lower(),
+        sentry_dsn=read("SENTRY_DSN", None, _text(_is_dsn)),
+        otlp_endpoint=read("OTEL_EXPORTER_OTLP_ENDPOINT", None, _text(_is_base_url)),
         data_dir=read("DATA_DIR", "data", _text()),
         mongod_path=read("MONGOD_PATH", None, _text()),
         allow_local_mongod=read("ALLOW_LOCAL_MONGOD", False, fields.Boolean(error_messages={"invalid": _NO_TRUTH})),
@@ -166,6 +174,16 @@ def _is_address(url: str) -> bool:
 def _is_log_level(level: str) -> None:
     if level.lower() not in LOG_LEVELS:
         raise ValidationError(f"must be one of {', '.join(LOG_LEVELS)}.")
+
+
+def _is_log_format(name: str) -> None:
+    if name.lower() not in LOG_FORMATS:
+        raise ValidationError(f"must be one of {', '.join(LOG_FORMATS)}.")
+
+
+def _is_dsn(dsn: str) -> None:
+    if not re.fullmatch(r"https?://[^@/\s]+@[^@/\s]+/\S+", dsn):
+        raise ValidationError("must be a Sentry project's DSN, as https://key@sentry.example.com/1.")
 
 
 def _has_two_decimals(currency: str) -> None:

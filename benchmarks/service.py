@@ -48,7 +48,7 @@ class NotedTransaction(GroupTransaction):
 
 
 async def main(port: int, reads: Reads) -> None:
-    server = uvicorn.Server(uvicorn.Config("asgi:app", port=port, log_level="warning", access_log=False, **FLAGS))
+    server = uvicorn.Server(uvicorn.Config("asgi:app", port=port, log_level="warning", **FLAGS))
     serving = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)

@@ -30,8 +30,6 @@ _GUARDS: Final = {
     "Content-Security-Policy": (
         "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
     ),
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
 }
 
 
@@ -62,7 +60,7 @@ ASSETS: Final = {
 
 
 def _file(summary: str, media: str) -> Operation:
-    headers = ("ETag", "Cache-Control")
+    headers = ("ETag",)
     return Operation(
         summary=summary,
         headers=("If-None-Match",),

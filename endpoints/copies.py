@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, NamedTuple, Self, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from endpoints.encoding import ENCODING, MIN_SIZE, Packer, takes_gzip
 from endpoints.requests import holds
 from repositories.errors import answered
 from repositories.events import Head
@@ -38,7 +39,12 @@ class Freshness:
     def __init__(self, head: Head, version: str, extra: str = "") -> None:
         self.place = Place(head.seq, head.epoch)
         self.etag = f'W/"{head.epoch}.{head.seq}.{version}{extra and "." + extra}"'
-        self.headers = {"ETag": self.etag, "X-Stream-Position": str(head.seq), "Cache-Control": "no-cache"}
+        self.headers = {
+            "ETag": self.etag,
+            "X-Stream-Position": str(head.seq),
+            "Cache-Control": "no-cache",
+            "Vary": "Accept-Encoding",
+        }
 
     @classmethod
     async def of(cls, request: Request, extra: str = "") -> Self:
@@ -50,8 +56,15 @@ T = TypeVar("T")
 
 
 class _Copy(NamedTuple):
+    """An answer; and the same packed, as soon as somebody takes it so."""
+
     etag: str
     response: Response
+    packed: Response | None = None
+
+    @property
+    def size(self) -> int:
+        return len(self.response.body) + (0 if self.packed is None else len(self.packed.body))
 
 
 class Latest(Generic[T]):
@@ -86,8 +99,28 @@ class Copies:
         """Whether the question was answered not long ago, with whatever."""
         return key in self._kept
 
-    async def of(self, key: Key, freshness: Freshness, make: Make) -> Response:
-        """The answer to a question: a copy, the one that is being made, or a new one."""
+    @property
+    def size(self) -> int:
+        """Bytes that are kept."""
+        return self._bytes
+
+    async def of(self, key: Key, freshness: Freshness, make: Make, *, packed: bool = False) -> Response:
+        """The answer to a question: a copy, the one that is being made, or a new one.
+
+        :param packed: whether it may be gzip, where that is worth it.
+        """
+        response = await self._plain(key, freshness, make)
+        kept = self._kept.get(key)
+        if not packed or kept is None or kept.response is not response or len(response.body) < MIN_SIZE:
+            return response
+        if kept.packed is None:
+            kept = kept._replace(packed=await _packed(response))
+            # Others may have packed it too meanwhile, or replaced it: then theirs stays.
+            if (now := self._kept.get(key)) is not None and now.response is response and now.packed is None:
+                self._keep(key, kept)
+        return kept.packed or response
+
+    async def _plain(self, key: Key, freshness: Freshness, make: Make) -> Response:
         kept = self._kept.get(key)
         if kept is not None and kept.etag == freshness.etag:
             self._kept.move_to_end(key)
@@ -112,14 +145,20 @@ class Copies:
     def _keep(self, key: Key, copy: _Copy) -> None:
         self._drop(key)
         self._kept[key] = copy
-        self._bytes += len(copy.response.body)
+        self._bytes += copy.size
         while self._bytes > self._most_bytes:
             self._drop(next(iter(self._kept)))
 
     def _drop(self, key: Key) -> None:
         old = self._kept.pop(key, None)
         if old is not None:
-            self._bytes -= len(old.response.body)
+            self._bytes -= old.size
+
+
+async def _packed(response: Response) -> Response:
+    body = await Packer().pack(bytes(response.body), is_last=True)
+    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+    return Response(body, response.status_code, {**headers, "Content-Encoding": ENCODING})
 
 
 async def fresh(
@@ -141,4 +180,7 @@ async def fresh(
         freshness = await Freshness.of(request, extra)
         if holds(request, freshness.etag):
             return Response(status_code=304, headers=freshness.headers)
-        return await copies.of(key, freshness, lambda freshness: make(parse() if query is None else query, freshness))
+        packed = takes_gzip(request.headers.get("accept-encoding"))
+        return await copies.of(
+            key, freshness, lambda freshness: make(parse() if query is None else query, freshness), packed=packed
+        )

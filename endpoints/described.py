@@ -23,7 +23,7 @@ Refusals = tuple[type[ShopError], ...]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_TAGGED: Final = ("ETag", "X-Stream-Position", "Cache-Control")
+_TAGGED: Final = ("ETag", "X-Stream-Position")
 _PAGED: Final = ("Link", "X-Next-Cursor")
 #: What a body can be refused for before anybody looks at its fields.
 _BODY: Final[Refusals] = (MalformedBody, BodyTooLarge, InvalidBody)
@@ -80,7 +80,7 @@ def plain(summary: str, shape: str, description: str = "", *, refuses: Refusals 
     return Operation(
         summary=summary,
         description=description,
-        answers={200: Answer(content=ref(shape), description="As it is now.", headers=("Cache-Control",))},
+        answers={200: Answer(content=ref(shape), description="As it is now.")},
         refuses=refuses,
     )
 

@@ -80,7 +80,7 @@ class Events(HTTPEndpoint):
             summary="The event log, page by page",
             description="Up to `limit` events after `since`; go on with `since` as `next` says.",
             query=QUERY,
-            answers={200: Answer(content=ref("EventPage"), description="A page.", headers=("Cache-Control",))},
+            answers={200: Answer(content=ref("EventPage"), description="A page.")},
             refuses=(InvalidQuery, InvalidSubscription, EventsGone, Unavailable),
         )
     )
@@ -117,7 +117,6 @@ class EventStream(HTTPEndpoint):
                 200: Answer(
                     content=STREAM,
                     description="Events, each with its place as `id`; `event: reset` where some cannot be replayed.",
-                    headers=("Cache-Control",),
                     media=EVENT_STREAM,
                 )
             },
@@ -165,6 +164,7 @@ async def _chunks(request: Request, hub: Hub, feed: Feed, bell: asyncio.Event) -
                 entries = await hub.fetch(feed, _AT_ONCE, _CHUNK_BYTES)
             chunk = b"".join([_event(hub, entry.seq, entry.text.json) for entry in entries])
             told = entries[-1].seq if entries else told
+            hub.delivered += len(entries)
         else:
             try:
                 async with asyncio.timeout(_WAKE_SECONDS):

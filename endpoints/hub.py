@@ -17,7 +17,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from endpoints.ring import CAPACITY, Entry, Ring, first_of
-from repositories.errors import Unavailable
+from repositories.errors import Unavailable, described
 from repositories.events import RANGE_LIMIT, EventLog
 from schemas.events import Event, frame
 from schemas.live import Place
@@ -104,6 +104,8 @@ class Hub:
         self._published = asyncio.Event()
         self._reading = asyncio.Semaphore(_READ_TOGETHER)
         self._tasks: list[asyncio.Task[None]] = []
+        #: Events that were handed to readers, each reader counted.
+        self.delivered = 0
         self._rung_at = self._looked_at = time.monotonic()
 
     @property
@@ -269,7 +271,7 @@ class Hub:
                         self._known_head = max(self._known_head, head)
                         self._bell.set()
             except Unavailable as error:
-                logger.warning("The doorbell fell silent; opening it again. %s", error.__cause__ or error)
+                logger.warning("The doorbell fell silent; opening it again. %s", described(error.__cause__ or error))
             # What was missed meanwhile is read as a range, so no token of the stream has to be remembered.
             self._bell.set()
             await asyncio.sleep(_REOPEN_SECONDS)

@@ -17,6 +17,7 @@ ROUTES: list[BaseRoute] = [
     Route("/health", service.Health),
     Route("/livez", service.Liveness),
     Route("/readyz", service.Readiness),
+    Route("/metrics", service.Metrics),
     Route("/api/", service.ApiRoot),
     Route("/api/health", service.Health),
     Route("/api/version", service.Version),

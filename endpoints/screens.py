@@ -263,6 +263,7 @@ class Screen:
     def _tell(self, entries: Sequence[Entry]) -> None:
         if entries:
             self._told = entries[-1].seq
+            self._hub.delivered += len(entries)
             self._outlet.write(self._dialect.of_entries(entries))
 
     def _tell_of_loss(self) -> None:

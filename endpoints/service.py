@@ -72,11 +72,11 @@ class Health(HTTPEndpoint):
         Operation(
             summary="Whether a sale could be booked now",
             answers={
-                200: Answer(content=ref("Healthy"), description="It could.", headers=("Cache-Control",)),
+                200: Answer(content=ref("Healthy"), description="It could."),
                 503: Answer(
                     content=ref("Unhealthy"),
                     description="The database does not answer.",
-                    headers=("Cache-Control", "Retry-After"),
+                    headers=("Retry-After",),
                 ),
             },
         )
@@ -121,6 +121,26 @@ class Readiness(HTTPEndpoint):
         if request.state.hub.status.is_stale:
             raise Unavailable("Live updates do not follow the event log just now.")
         return answer({"status": "ready"}, headers=NO_STORE)
+
+
+class Metrics(HTTPEndpoint):
+    """What Prometheus asks for."""
+
+    @described(
+        Operation(
+            summary="Figures of all workers, for Prometheus",
+            answers={
+                200: Answer(
+                    content={"type": "string"},
+                    description="Prometheus' text format.",
+                    media="text/plain",
+                )
+            },
+        )
+    )
+    async def get(self, request: Request) -> Response:
+        metrics = request.state.metrics
+        return Response(await metrics.text(), headers=NO_STORE, media_type=metrics.media_type)
 
 
 class WebSocketStatus(HTTPEndpoint):

@@ -1,12 +1,14 @@
 """The connection: the options that make a write durable, and the refusal of a database that cannot carry the shop."""
 
+import re
 from typing import Any, Final
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
 from pymongo import MongoClient
 from pymongo.errors import ConfigurationError, InvalidName, InvalidURI, OperationFailure, PyMongoError
 
-from repositories.errors import DatabaseRefused
+from repositories.errors import DatabaseRefused, first_clause
+from repositories.pool import Pool
 from schemas.documents import Document
 
 Client = AsyncIOMotorClient[Document]
@@ -46,15 +48,18 @@ _NO_REPLICA_SET: Final = (
 )
 
 
-def connect(url: str) -> Client:
+def connect(url: str, pool: Pool | None = None) -> Client:
     """A client whose every write is on a majority's disk before it is acknowledged. Connects lazily.
 
+    :param pool: is told of its connections.
     :raises DatabaseRefused: the URL is not one.
     """
     try:
-        return AsyncIOMotorClient(url, **_OPTIONS)
+        return AsyncIOMotorClient(url, event_listeners=[pool] if pool else [], **_OPTIONS)
     except (InvalidURI, ConfigurationError, InvalidName, ValueError) as error:
-        raise DatabaseRefused(f"MONGODB_URL is not a valid MongoDB address: {error}") from error
+        # What the driver quotes of an address may be half a password.
+        reason = re.sub(r"""(["']).*\1""", "***", str(error))
+        raise DatabaseRefused(f"MONGODB_URL is not a valid MongoDB address: {reason}") from None
 
 
 async def check_deployment(client: Client) -> None:
@@ -66,7 +71,7 @@ async def check_deployment(client: Client) -> None:
         hello = await client.admin.command("hello")
         build = await client.admin.command("buildInfo")
     except PyMongoError as error:
-        raise DatabaseRefused(f"The database at MONGODB_URL cannot be used: {_reason(error)}") from error
+        raise DatabaseRefused(f"The database at MONGODB_URL cannot be used: {first_clause(error)}") from error
     if "setName" not in hello and hello.get("msg") != "isdbgrid":
         raise DatabaseRefused(_NO_REPLICA_SET)
     version = tuple(build["versionArray"][:2])
@@ -107,8 +112,3 @@ def is_primary(url: str) -> bool:
             return bool(client.admin.command("hello")["isWritablePrimary"])
     except PyMongoError:
         return False
-
-
-def _reason(error: PyMongoError) -> str:
-    """The first clause of a driver's message, which otherwise runs to a description of the whole topology."""
-    return str(error).split(", Timeout:")[0].split(", full error:")[0]

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, ClassVar, Final, NoReturn
 
-from pymongo.errors import PyMongoError
+from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
 from schemas.errors import ShopError
 
@@ -71,6 +71,23 @@ async def answered(seconds: float = READ_SECONDS) -> AsyncIterator[None]:
                 yield
     except TimeoutError as error:
         raise Unavailable from error
+
+
+def described(error: BaseException) -> str:
+    """What may be logged of an exception: what it is, and no value that it quotes, since that may be a customer's."""
+    name = type(error).__qualname__
+    if isinstance(error, ConnectionFailure):
+        return f"{name}: {first_clause(error)}"
+    if isinstance(error, OperationFailure):
+        return f"{name}: code {error.code} {(error.details or {}).get('codeName', '')}".rstrip()
+    if isinstance(error, OSError) and error.strerror:
+        return f"{name}: {error.strerror}"
+    return name
+
+
+def first_clause(error: PyMongoError) -> str:
+    """Of a driver's message, which otherwise runs to a description of the whole topology."""
+    return str(error).split(", Timeout:")[0].split(", full error:")[0]
 
 
 def raise_unavailable(error: PyMongoError) -> NoReturn:

@@ -11,6 +11,7 @@ only if its change does, reports are exact, and a retry finds its answer.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -35,6 +36,16 @@ DEADLINE_SECONDS: Final = 4.5
 PATIENCE_SECONDS: Final = 0.5
 # The longest that a group waits for others, however long the last one took.
 MOST_GATHERING_SECONDS: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What became of a group. seconds: from its first try to its end. replays: commands that had been done before."""
+
+    size: int
+    seconds: float
+    is_committed: bool = True
+    replays: int = 0
 
 
 @dataclass(eq=False, slots=True)
@@ -80,6 +91,8 @@ class Journal:
         self.gathers = True
         #: Told the head of the event log after each group that has moved it.
         self.on_commit: Callable[[int], None] = lambda _: None
+        #: Told of each group that was committed, or was not.
+        self.on_group: Callable[[Group], None] = lambda _: None
 
     async def submit(self, command: Command) -> Outcome:
         """Commits a command, with whatever others are waiting.
@@ -164,17 +177,22 @@ class Journal:
         """Commits a group; one that fails for no transient reason is taken apart, so that only the guilty fails."""
         if not group:
             return
+        began = time.perf_counter()
         attempt = asyncio.ensure_future(self._transact([entry.command for entry in group]))
         await asyncio.wait({attempt})
         error = attempt.exception()
+        seconds = time.perf_counter() - began
         if error is None:
             outcomes = attempt.result()
+            replays = sum(isinstance(outcome, Outcome) and outcome.replayed for outcome in outcomes)
+            self.on_group(Group(len(group), seconds, replays=replays))
             for entry, outcome in zip(group, outcomes, strict=True):
                 self._settle(entry, outcome)
             written = (outcome.events for outcome in reversed(outcomes) if isinstance(outcome, Outcome))
             if newest := next(filter(None, written), None):
                 self.on_commit(newest[-1]["seq"])
         elif len(group) == 1 or isinstance(error, Unavailable):
+            self.on_group(Group(len(group), seconds, is_committed=False))
             for entry in group:
                 self._settle(entry, error)
         else:

@@ -162,7 +162,7 @@ class SharedJournal:
         loop = asyncio.get_running_loop()
         with suppress(OSError):
             _, keeper = await loop.create_unix_connection(
-                lambda: _Keeper(self._patience), sock=_connected(self._address)
+                lambda: _Keeper(self._patience), sock=connected(self._address)
             )
             try:
                 # One that was stopped has its name still, and would take everything and answer nothing.
@@ -178,7 +178,7 @@ class SharedJournal:
         found.set()
 
 
-def _connected(address: str) -> socket.socket:
+def connected(address: str) -> socket.socket:
     """A connection to a socket of this machine, which comes at once or not at all. (uvloop takes no such address.)"""
     connection = socket.socket(socket.AF_UNIX)
     try:
@@ -190,7 +190,7 @@ def _connected(address: str) -> socket.socket:
     return connection
 
 
-def _peer_user(connection: socket.socket) -> int:
+def peer_user(connection: socket.socket) -> int:
     """Who is at the other end, as the system knows it."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     _, user, _ = _CREDENTIALS.unpack(credentials)
@@ -210,7 +210,7 @@ class _Wire(asyncio.Protocol):
         self._incoming = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        user = _peer_user(transport.get_extra_info("socket"))
+        user = peer_user(transport.get_extra_info("socket"))
         # A pickle can do anything its sender can, which is nothing new where that is ourselves.
         if user != os.getuid():
             logger.warning("The socket of the shared journal is in the hands of user %d; not used.", user)

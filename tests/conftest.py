@@ -18,7 +18,6 @@ from repositories.verification import verify
 from tests.board import browser, screen  # noqa: F401
 from tests.shop import OpenShop, Shop, opened
 
-
 # Test clocks stand in other months: what the database thinks to have expired would vanish in the middle of a test.
 _SETTINGS = ("--setParameter", "enableTestCommands=1", "--setParameter", "ttlMonitorEnabled=false")
 

@@ -15,6 +15,7 @@ import websockets
 from starlette.applications import Starlette
 
 from app.application import create_app, utc_now
+from app.observation import Observer
 from app.server import FLAGS
 from app.settings import Settings
 from endpoints.ring import CAPACITY
@@ -93,11 +94,12 @@ async def opened(
     ring_capacity: int = CAPACITY,
     server_flags: Mapping[str, Any] | None = None,
     database_name: str = DATABASE,
+    access_log: Observer | None = None,
     **settings: Any,
 ) -> AsyncIterator[Shop]:
     """Opens a shop, and closes it. server_flags: uvicorn's, where they are not those of production."""
     chosen = Settings(mongodb_url=mongodb_url, database_name=database_name, **settings)
-    app = create_app(chosen, clock=clock, ring_capacity=ring_capacity)
+    app = create_app(chosen, clock=clock, ring_capacity=ring_capacity, access_log=access_log)
     client = connect(mongodb_url)
     async with serving(app, **(server_flags or {})) as (port, state), _http_client(port) as http:
         database: Database = client[database_name]

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shlex
 import signal
 import socket
 import subprocess
@@ -18,7 +17,8 @@ import pytest
 from pymongo import MongoClient
 
 from app.local_mongod import find_mongod
-from app.server import FLAGS
+from repositories.database import connect
+from repositories.errors import DatabaseRefused
 from tests.ports import free_port
 from tests.shop import OpenShop
 from tests.test_local_mongod import wait_until_gone
@@ -39,10 +39,10 @@ def run(*command: str, **changes: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def running(*command: str, port: int, **changes: str) -> Iterator[subprocess.Popen[str]]:
+def running(*command: str, port: int, folder: str = str(ROOT), **changes: str) -> Iterator[subprocess.Popen[str]]:
     """A server process that answers /health; it is killed in the end if it still runs."""
     process = subprocess.Popen(
-        command, cwd=ROOT, env=environment(**changes), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=folder, env=environment(**changes), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
         deadline = time.monotonic() + 30
@@ -58,22 +58,6 @@ def running(*command: str, port: int, **changes: str) -> Iterator[subprocess.Pop
     finally:
         process.kill()
         process.communicate()
-
-
-def test_the_procfile_names_the_flags_of_the_command_line() -> None:
-    (web,) = [line for line in (ROOT / "Procfile").read_text().splitlines() if line.startswith("web:")]
-    words = shlex.split(web)
-    for name, value in FLAGS.items():
-        flag = f"--{name.replace('_', '-')}"
-        if value is False and f"--no-{name.replace('_', '-')}" in words:
-            continue
-        assert words[words.index(flag) + 1] == _as_flag(value), flag
-
-
-def _as_flag(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def test_serve_brings_its_own_database_and_takes_it_down_again(tmp_path: Path) -> None:
@@ -130,6 +114,13 @@ def test_a_start_that_cannot_be_is_refused_in_a_sentence(
     assert refused.returncode != 0
     assert sentence in output.replace("\n", " ")
     assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("address", ["s3/cret@db/", "s3cret@db:port/", "s3@cret@db/", "s3?cret@db/", "s3%cret@db/x"])
+def test_a_wrong_address_is_refused_without_its_password(address: str) -> None:
+    with pytest.raises(DatabaseRefused, match="MONGODB_URL is not a valid") as refusal:
+        connect(f"mongodb://shop:{address}")
+    assert "cret" not in str(refusal.value)
 
 
 def test_a_port_that_is_taken_is_refused_before_a_database_is_started(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from app.settings import InvalidSettings, Settings, read_settings
 NAMES = (
     *("MONGODB_URL", "DATABASE_NAME", "PUBLIC_BASE_URL", "HOST", "PORT", "WEB_CONCURRENCY", "STORE_ID", "TIMEZONE"),
     *("CURRENCY", "CORS_ORIGINS", "EVENT_RETENTION_DAYS", "LOG_LEVEL", "DATA_DIR", "MONGOD_PATH", "ALLOW_LOCAL_MONGOD"),
-    "MAX_CONNECTIONS",
+    *("MAX_CONNECTIONS", "LOG_FORMAT", "SENTRY_DSN", "OTEL_EXPORTER_OTLP_ENDPOINT"),
 )
 
 
@@ -85,6 +85,10 @@ def test_a_dotenv_file_counts_where_the_environment_is_silent(monkeypatch: pytes
         ("CORS_ORIGINS", "shop.example"),
         ("EVENT_RETENTION_DAYS", "0"),
         ("LOG_LEVEL", "loud"),
+        ("LOG_FORMAT", "yaml"),
+        ("SENTRY_DSN", "sentry.example.com"),
+        ("SENTRY_DSN", "https://sentry.example.com/1"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
         ("WEB_CONCURRENCY", "0"),
         ("ALLOW_LOCAL_MONGOD", "perhaps"),
         ("DATABASE_NAME", "admin"),
@@ -109,3 +113,8 @@ def test_secrets_are_masked() -> None:
     shown = Settings(mongodb_url="mongodb+srv://shop:s3cret@db.example/?w=majority").masked()
     assert shown["mongodb_url"] == "mongodb+srv://***@db.example/?w=majority"
     assert "s3cret" not in str(shown)
+    others = Settings(
+        sentry_dsn="https://s3cret@sentry.example/1", otlp_endpoint="https://a:s3cret@otel.example"
+    ).masked()
+    assert others["sentry_dsn"] == "https://***@sentry.example/1"
+    assert "s3cret" not in str(others)

@@ -155,7 +155,7 @@ async def test_a_socket_in_the_hands_of_another_user_is_not_used(
     open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keeper = await open_shop()
-    monkeypatch.setattr(repositories.shared_journal, "_peer_user", lambda _: os.getuid() + 1)
+    monkeypatch.setattr(repositories.shared_journal, "peer_user", lambda _: os.getuid() + 1)
     guest = await open_shop(store_id=keeper.store)
     assert not journal_of(guest).is_kept_elsewhere
     assert (await guest.sale())["sale_number"] == "#001"

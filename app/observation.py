@@ -1,0 +1,74 @@
+"""Requests as they are watched: what each was, what came of it, and how long it took.
+
+Nothing here grows with what clients make up: a request is known by the address of its route, as the table has it.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+#: Of a client that went away before it was answered, as nginx has it.
+CLIENT_CLOSED: Final = 499
+UNMATCHED: Final = "unmatched"
+OTHER: Final = "OTHER"
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and its answer. began: on the clock of `time.perf_counter`; answered, ended: seconds from there until
+    the answer began, and until its last byte was handed over."""
+
+    scope: Scope
+    began: float
+    status: int = CLIENT_CLOSED
+    answered: float = 0.0
+    ended: float = 0.0
+
+    @property
+    def method(self) -> str:
+        method: str = self.scope["method"]
+        return method if method in METHODS else OTHER
+
+    @property
+    def route(self) -> str:
+        return route_of(self.scope)
+
+
+Observer = Callable[[Exchange], None]
+
+
+def route_of(scope: Scope) -> str:
+    """The address in the route table that a request was for, `/api/orders/{order_id}`; never the path itself."""
+    route = scope.get("route")
+    return UNMATCHED if route is None else str(route.path)
+
+
+class Observation:
+    """Tells observers of each HTTP request when it is over. WebSockets pass by; the hub counts them."""
+
+    def __init__(self, app: ASGIApp, observers: Sequence[Observer]) -> None:
+        self.app = app
+        self._observers = observers
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return self._watch(scope, receive, send) if scope["type"] == "http" else self.app(scope, receive, send)
+
+    async def _watch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange(scope, time.perf_counter())
+
+        async def watched(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                exchange.answered = time.perf_counter() - exchange.began
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        finally:
+            exchange.ended = time.perf_counter() - exchange.began
+            for observe in self._observers:
+                observe(exchange)
