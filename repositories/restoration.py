@@ -1,0 +1,168 @@
+"""A store that is filled from an archive: no shop until it is whole, and whole or not at all.
+
+While it lasts, the store's counters have a mark instead of numbers and a head. So a process that serves the store can
+give out no number (its next group fails at the counters), answers 503, and shows no half book; one that is started is
+refused. What was interrupted stays marked until it is done again from the beginning, or discarded.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Final
+
+from pymongo.client_session import ClientSession
+from pymongo.errors import BulkWriteError, DuplicateKeyError
+
+from repositories.database import COUNTERS, EVENTS, REQUESTS, RESTORING, TOTALS, Database
+from repositories.errors import DatabaseRefused, translated
+from repositories.indexes import prepare_collections
+from schemas.archive import ArchiveRefused
+from schemas.documents import Document
+from schemas.rollups import ESTIMATES, ORDERS
+
+_KEPT: Final = (ESTIMATES, ORDERS, TOTALS)
+_PASSING: Final = (EVENTS, REQUESTS)
+_DUPLICATE_KEY: Final = 11_000
+_OVERTAKEN: Final = "Another restoration of this store has begun meanwhile; this one has ended."
+
+
+class Restoration:
+    """The filling of one store."""
+
+    def __init__(self, database: Database, store: str) -> None:
+        self._database = database
+        self._store = store
+        self._mine = {"_id": store, f"{RESTORING}.token": secrets.token_hex(8)}
+        self._writing: asyncio.Future[None] | None = None
+
+    async def begin(self, now: datetime, event_retention_days: int) -> None:
+        """Marks the store, and empties it of what an interrupted restoration has left.
+
+        :raises DatabaseRefused: it has documents of its own.
+        """
+        await prepare_collections(self._database, event_retention_days)
+        counters = await self._database[COUNTERS].find_one({"_id": self._store})
+        is_left = counters is not None and RESTORING in counters
+        if not is_left and not await self._is_empty(counters):
+            raise DatabaseRefused(
+                f"Store {self._store!r} has documents: only an empty store can be filled. Take another DATABASE_NAME."
+            )
+        before = counters[RESTORING]["before"] if is_left and counters is not None else counters
+        mark = {"token": self._mine[f"{RESTORING}.token"], "began": now, "before": before}
+        # `totals` as `repositories.totals` leaves it, so that nobody adds years to what is not there yet.
+        await self._take(counters, {"head": None, "totals": "year", RESTORING: mark})
+        if is_left:
+            await self._empty()
+
+    async def add(self, collection: str, documents: Sequence[Document]) -> None:
+        """Documents, as the store has them. They are written while the next ones are read."""
+        await self._written()
+        # In a thread, as a whole: so it goes on while the next ones are read and decoded.
+        self._writing = asyncio.get_running_loop().run_in_executor(None, self._insert, collection, documents)
+
+    async def finish(self, counters: Document, counts: Mapping[str, int]) -> None:
+        """Makes it a shop, if all is there. Its log gets a name of its own: whoever holds a place in the old one may
+        have seen what came after the archive, and has to load again.
+
+        :raises DatabaseRefused: another restoration came between.
+        """
+        await self._written()
+        there = {name: await self._database[name].count_documents(self._of_store(name)) for name in _KEPT}
+        if any(there[name] != counts.get(name, 0) for name in _KEPT):
+            raise DatabaseRefused(f"The store holds {there} documents, and not those of the archive: run it again.")
+        done = await self._database[COUNTERS].replace_one(
+            self._mine, {**counters, "_id": self._store, "epoch": secrets.token_hex(4)}
+        )
+        if not done.matched_count:
+            raise DatabaseRefused(_OVERTAKEN)
+
+    async def discard(self, *, only_mine: bool = False) -> bool:
+        """Empties the store of what a restoration has left, this one or, unless `only_mine`, any; False where there is
+        nothing left."""
+        where = self._mine if only_mine else {"_id": self._store, RESTORING: {"$exists": True}}
+        counters = await self._database[COUNTERS].find_one(where)
+        if counters is None:
+            return False
+        # From here on nobody else writes into it: whoever did has lost the mark.
+        await self._take(counters, {**counters, RESTORING: {**counters[RESTORING], "token": secrets.token_hex(8)}})
+        await self._empty()
+        before = counters[RESTORING]["before"]
+        if before is None:
+            await self._database[COUNTERS].delete_one({"_id": self._store})
+        else:
+            await self._database[COUNTERS].replace_one({"_id": self._store}, before)
+        return True
+
+    async def _take(self, counters: Document | None, mark: Document) -> None:
+        """The counters become the mark, unless somebody has sold something or taken it just now."""
+        try:
+            if counters is None:
+                await self._database[COUNTERS].insert_one({"_id": self._store, **mark})
+                return
+            taken = await self._database[COUNTERS].replace_one(counters, mark)
+        except DuplicateKeyError:
+            taken = None
+        if taken is None or not taken.matched_count:
+            raise DatabaseRefused(f"Store {self._store!r} is in use just now; nothing was written.")
+
+    async def _is_empty(self, counters: Document | None) -> bool:
+        if counters is not None and any(counters[name] for name in (ESTIMATES, ORDERS, "head")):
+            return False
+        for name in (*_KEPT, *_PASSING):
+            if await self._database[name].find_one(self._of_store(name)) is not None:
+                return False
+        return True
+
+    def _insert(self, collection: str, documents: Sequence[Document]) -> None:
+        """In one transaction with the mark: whoever has lost it writes nothing more."""
+        database = self._database.delegate
+
+        def write(session: ClientSession) -> None:
+            marked = database[COUNTERS].update_one(self._mine, {"$inc": {f"{RESTORING}.batches": 1}}, session=session)
+            if not marked.matched_count:
+                raise DatabaseRefused(_OVERTAKEN)
+            database[collection].insert_many(documents, session=session)
+
+        try:
+            with database.client.start_session() as session:
+                session.with_transaction(write)
+        except BulkWriteError as error:
+            if any(each["code"] != _DUPLICATE_KEY for each in error.details["writeErrors"]):
+                raise
+            raise DatabaseRefused(
+                f"The database {self._database.name!r} has {collection} of the same ids already, in another store: "
+                "take another DATABASE_NAME."
+            ) from error
+
+    async def _written(self) -> None:
+        if self._writing is not None:
+            await self._writing
+
+    async def _empty(self) -> None:
+        for name in (*_KEPT, *_PASSING):
+            await self._database[name].delete_many(self._of_store(name))
+
+    def _of_store(self, collection: str) -> Document:
+        return {"_id.store": self._store} if collection == TOTALS else {"store": self._store}
+
+
+@asynccontextmanager
+async def restoring(
+    database: Database, store: str, now: datetime, event_retention_days: int
+) -> AsyncIterator[Restoration]:
+    """Fills a store in the block, which calls `finish` in the end. What is refused there leaves an empty store again;
+    what breaks off, one that is marked.
+
+    :raises DatabaseRefused: it cannot be filled.
+    :raises Unavailable: the database is away.
+    """
+    restoration = Restoration(database, store)
+    with translated():
+        await restoration.begin(now, event_retention_days)
+        try:
+            yield restoration
+        except (ArchiveRefused, DatabaseRefused):
+            await restoration.discard(only_mine=True)
+            raise
