@@ -65,14 +65,14 @@ def archive(path: Path) -> Iterator[ArchiveReader]:
     :raises FileRefused, ArchiveRefused: it cannot be opened; it is no archive.
     """
     try:
-        with path.open("rb") as file:
+        with path.open("rb", _BUFFER) as file:
             is_compressed = file.read(len(_GZIP)) == _GZIP
             file.seek(0)
             if is_compressed:
                 with gzip.GzipFile(fileobj=file) as content:
                     yield ArchiveReader(io.BufferedReader(content, _BUFFER).readline)
             else:
-                yield ArchiveReader(io.BufferedReader(file.detach(), _BUFFER).readline)
+                yield ArchiveReader(file.readline)
     except OSError as error:
         raise FileRefused(f"{path} cannot be read: {error.strerror or error}.") from error
 

@@ -43,12 +43,8 @@ class Restoration:
         :raises DatabaseRefused: it has documents of its own.
         """
         await prepare_collections(self._database, event_retention_days)
-        counters = await self._database[COUNTERS].find_one({"_id": self._store})
+        counters = await self.refuse_filled()
         is_left = counters is not None and RESTORING in counters
-        if not is_left and not await self._is_empty(counters):
-            raise DatabaseRefused(
-                f"Store {self._store!r} has documents: only an empty store can be filled. Take another DATABASE_NAME."
-            )
         before = counters[RESTORING]["before"] if is_left and counters is not None else counters
         mark = {"token": self._mine[f"{RESTORING}.token"], "began": now, "before": before}
         # `totals` as `repositories.totals` leaves it, so that nobody adds years to what is not there yet.
@@ -57,7 +53,10 @@ class Restoration:
             await self._empty()
 
     async def add(self, collection: str, documents: Sequence[Document]) -> None:
-        """Documents, as the store has them. They are written while the next ones are read."""
+        """Documents, as the store has them. They are written while the next ones are read.
+
+        :raises DatabaseRefused: their ids are taken; another restoration has begun.
+        """
         await self._written()
         # In a thread, as a whole: so it goes on while the next ones are read and decoded.
         self._writing = asyncio.get_running_loop().run_in_executor(None, self._insert, collection, documents)
@@ -69,7 +68,7 @@ class Restoration:
         :raises DatabaseRefused: another restoration came between.
         """
         await self._written()
-        there = {name: await self._database[name].count_documents(self._of_store(name)) for name in _KEPT}
+        there = {name: await self._database[name].count_documents(_of_store(name, self._store)) for name in _KEPT}
         if any(there[name] != counts.get(name, 0) for name in _KEPT):
             raise DatabaseRefused(f"The store holds {there} documents, and not those of the archive: run it again.")
         done = await self._database[COUNTERS].replace_one(
@@ -81,18 +80,21 @@ class Restoration:
     async def discard(self, *, only_mine: bool = False) -> bool:
         """Empties the store of what a restoration has left, this one or, unless `only_mine`, any; False where there is
         nothing left."""
+        if self._writing is not None:
+            await asyncio.wait({self._writing})
         where = self._mine if only_mine else {"_id": self._store, RESTORING: {"$exists": True}}
         counters = await self._database[COUNTERS].find_one(where)
         if counters is None:
             return False
         # From here on nobody else writes into it: whoever did has lost the mark.
-        await self._take(counters, {**counters, RESTORING: {**counters[RESTORING], "token": secrets.token_hex(8)}})
+        token = self._mine[f"{RESTORING}.token"]
+        await self._take(counters, {**counters, RESTORING: {**counters[RESTORING], "token": token, "batches": 0}})
         await self._empty()
         before = counters[RESTORING]["before"]
         if before is None:
-            await self._database[COUNTERS].delete_one({"_id": self._store})
+            await self._database[COUNTERS].delete_one(self._mine)
         else:
-            await self._database[COUNTERS].replace_one({"_id": self._store}, before)
+            await self._database[COUNTERS].replace_one(self._mine, before)
         return True
 
     async def _take(self, counters: Document | None, mark: Document) -> None:
@@ -107,13 +109,22 @@ class Restoration:
         if taken is None or not taken.matched_count:
             raise DatabaseRefused(f"Store {self._store!r} is in use just now; nothing was written.")
 
-    async def _is_empty(self, counters: Document | None) -> bool:
-        if counters is not None and any(counters[name] for name in (ESTIMATES, ORDERS, "head")):
-            return False
+    async def refuse_filled(self) -> Document | None:
+        """The store's counters, where it has any.
+
+        :raises DatabaseRefused: it has documents of its own.
+        """
+        counters = await self._database[COUNTERS].find_one({"_id": self._store})
+        if counters is not None and RESTORING in counters:
+            return counters
+        is_filled = counters is not None and any(counters[name] for name in (ESTIMATES, ORDERS, "head"))
         for name in (*_KEPT, *_PASSING):
-            if await self._database[name].find_one(self._of_store(name)) is not None:
-                return False
-        return True
+            is_filled = is_filled or await self._database[name].find_one(_of_store(name, self._store)) is not None
+        if is_filled:
+            raise DatabaseRefused(
+                f"Store {self._store!r} has documents: only an empty store can be filled. Take another DATABASE_NAME."
+            )
+        return counters
 
     def _insert(self, collection: str, documents: Sequence[Document]) -> None:
         """In one transaction with the mark: whoever has lost it writes nothing more."""
@@ -142,10 +153,11 @@ class Restoration:
 
     async def _empty(self) -> None:
         for name in (*_KEPT, *_PASSING):
-            await self._database[name].delete_many(self._of_store(name))
+            await self._database[name].delete_many(_of_store(name, self._store))
 
-    def _of_store(self, collection: str) -> Document:
-        return {"_id.store": self._store} if collection == TOTALS else {"store": self._store}
+
+def _of_store(collection: str, store: str) -> Document:
+    return {"_id.store": store} if collection == TOTALS else {"store": store}
 
 
 @asynccontextmanager

@@ -51,8 +51,6 @@ class Manifest:
     exported_at: str
     service: str
     counts: Mapping[str, int] = field(default_factory=dict)
-    format: str = FORMAT
-    version: int = VERSION
 
 
 class ArchiveWriter:
@@ -63,7 +61,7 @@ class ArchiveWriter:
         self.counts: Counter[str] = Counter()
 
     def opening(self, manifest: Manifest) -> bytes:
-        return self._counted(orjson.dumps(asdict(manifest)) + b"\n")
+        return self._counted(orjson.dumps({"format": FORMAT, "version": VERSION, **asdict(manifest)}) + b"\n")
 
     def documents(self, collection: str, documents: Sequence[Document]) -> bytes:
         """A line for each; the documents lose their store."""
@@ -128,10 +126,11 @@ class ArchiveReader:
             content = orjson.loads(line)
         except orjson.JSONDecodeError:
             content = None
-        if not isinstance(content, dict) or content.get("format") != FORMAT:
+        if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
             raise self._refused(f"this is not a {FORMAT}")
-        if content.get("version") != VERSION:
-            raise self._refused(f"this is version {content.get('version')} of the format, and {VERSION} is known here")
+        version = content.pop("version", None)
+        if version != VERSION:
+            raise self._refused(f"this is version {version} of the format, and {VERSION} is known here")
         try:
             return Manifest(**content)
         except TypeError:

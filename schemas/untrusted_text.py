@@ -39,7 +39,7 @@ def is_formula(text: str) -> bool:
     if text[:1] in ("\t", "\r", "\n"):
         return True
     for character in text:
-        # Separators, controls and formats are what programs look past.
-        if unicodedata.category(character)[0] not in "ZC":
+        # Separators, controls and formats are what programs look past, and a quotation mark where one opens a cell.
+        if character != '"' and unicodedata.category(character)[0] not in "ZC":
             return unicodedata.normalize("NFKC", character)[0] in _SIGNS or character == _MINUS
     return False

@@ -81,8 +81,7 @@ def restore(
     if discard:
         _discard(data)
     elif check:
-        manifest = _checked(_named(file))
-        _describe(manifest)
+        _describe(_checked(_named(file)))
     else:
         path, settings = _named(file), command_settings()
         with archive(path) as reader:
@@ -110,16 +109,18 @@ def import_(file: File = None, data: Data = None) -> None:
 
 
 def _fill(path: Path, settings: Settings, data: Path | None, done: str) -> None:
-    with tidy_end():
+    with archive(path) as reader:
+        _refuse_other_shop(reader.manifest, settings)
+
+    async def fill(database: Database) -> Manifest:
+        await Restoration(database, settings.store_id).refuse_filled()
         manifest = _checked(path)
-        _refuse_other_shop(manifest, settings)
+        with progress(console, "Writing", sum(manifest.counts.values())) as advance:
+            await read_archive(path, database, settings, utc_now(), advance)
+        return manifest
 
-        async def read(database: Database) -> None:
-            with progress(console, "Writing", sum(manifest.counts.values())) as advance:
-                await read_archive(path, database, settings, utc_now(), advance)
-
-        with any_database(settings, data) as ready:
-            with_database(ready, read, prepared=False)
+    with tidy_end(), any_database(settings, data) as ready:
+        manifest = with_database(ready, fill, prepared=False)
     _say(f"{done} {_contents(manifest)}, as of {manifest.exported_at}. `pos verify` checks the books.")
 
 
