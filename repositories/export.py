@@ -36,9 +36,10 @@ Batches = AsyncIterator[list[Document]]
 class StoreView:
     """A store at one moment. counters: its counter document."""
 
-    def __init__(self, database: Database, store: str) -> None:
+    def __init__(self, database: Database, store: str, batch: int) -> None:
         self._database = database
         self._store = store
+        self._batch = batch
         self._session: AsyncIOMotorClientSession | None = None
         self.counters: Document = {}
 
@@ -119,12 +120,12 @@ class StoreView:
     async def _found(self, collection: str, key: str, criteria: Document) -> Batches:
         """:raises OperationFailure: the snapshot is too old."""
         fields = {"_id": 0} if collection in _NAMELESS else None
-        cursor = self._database[collection].find(criteria, fields, session=self._session, batch_size=BATCH)
+        cursor = self._database[collection].find(criteria, fields, session=self._session, batch_size=self._batch)
         cursor = cursor.sort(key, 1)
-        upcoming = asyncio.ensure_future(cursor.to_list(BATCH))
+        upcoming = asyncio.ensure_future(cursor.to_list(self._batch))
         try:
             while batch := await upcoming:
-                upcoming = asyncio.ensure_future(cursor.to_list(BATCH))
+                upcoming = asyncio.ensure_future(cursor.to_list(self._batch))
                 yield batch
         finally:
             upcoming.cancel()
@@ -147,12 +148,13 @@ class StoreView:
 
 
 @asynccontextmanager
-async def view_of(database: Database, store: str) -> AsyncIterator[StoreView]:
+async def view_of(database: Database, store: str, batch: int = BATCH) -> AsyncIterator[StoreView]:
     """The store as it is now, for as long as the block takes.
 
+    :param batch: how many documents are read at a time.
     :raises Unavailable: the database is away.
     """
-    view = StoreView(database, store)
+    view = StoreView(database, store, batch)
     with translated():
         try:
             await view.begin()
