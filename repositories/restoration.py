@@ -13,11 +13,13 @@ from datetime import datetime
 from typing import Final
 
 from pymongo.client_session import ClientSession
-from pymongo.errors import BulkWriteError, DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError, ExecutionTimeout
 
+from repositories.backoff import Backoff
 from repositories.database import COUNTERS, EVENTS, REQUESTS, RESTORING, TOTALS, Database
 from repositories.errors import DatabaseRefused, translated
 from repositories.indexes import prepare_collections
+from repositories.orphans import end_orphans
 from schemas.archive import ArchiveRefused
 from schemas.documents import Document
 from schemas.rollups import ESTIMATES, ORDERS
@@ -25,6 +27,8 @@ from schemas.rollups import ESTIMATES, ORDERS
 _KEPT: Final = (ESTIMATES, ORDERS, TOTALS)
 _PASSING: Final = (EVENTS, REQUESTS)
 _DUPLICATE_KEY: Final = 11_000
+_HELD_MS: Final = 500
+_ORPHAN_SECONDS: Final = 10.0
 _OVERTAKEN: Final = "Another restoration of this store has begun meanwhile; this one has ended."
 
 
@@ -103,11 +107,27 @@ class Restoration:
             if counters is None:
                 await self._database[COUNTERS].insert_one({"_id": self._store, **mark})
                 return
-            taken = await self._database[COUNTERS].replace_one(counters, mark)
+            is_taken = await self._replace(counters, mark)
         except DuplicateKeyError:
-            taken = None
-        if taken is None or not taken.matched_count:
+            is_taken = False
+        if not is_taken:
             raise DatabaseRefused(f"Store {self._store!r} is in use just now; nothing was written.")
+
+    async def _replace(self, counters: Document, mark: Document) -> bool:
+        """Whether the counters were still what they were. A process that was killed may have left a transaction that
+        holds them."""
+        backoff = Backoff(_ORPHAN_SECONDS)
+        while True:
+            try:
+                found = await self._database[COUNTERS].find_one_and_replace(counters, mark, maxTimeMS=_HELD_MS)
+            except ExecutionTimeout:
+                pause = backoff.pause()
+                if pause is None:
+                    raise
+                await end_orphans(self._database.client)
+                await asyncio.sleep(pause)
+            else:
+                return found is not None
 
     async def refuse_filled(self) -> Document | None:
         """The store's counters, where it has any.
