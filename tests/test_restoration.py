@@ -108,7 +108,9 @@ async def test_a_service_that_runs_on_the_store_waits_and_goes_on(
         running.listen(subprotocols=["pos.v1"]) as socket,
     ):
         assert await running.get("/api/orders/all") == []
-        welcome = orjson.loads(await socket.recv())
+        await socket.send('{"type": "subscribe"}')
+        welcome, subscribed = [orjson.loads(await socket.recv()) for _ in range(2)]
+        assert subscribed["type"] == "subscribed"
         restoration = await begin(target, shop.store)
         for path, body in (("/api/orders/create-sale", SALE), ("/api/orders/orders-only", None)):
             refused = await running.http.request("POST" if body else "GET", path, json=body)
@@ -119,7 +121,7 @@ async def test_a_service_that_runs_on_the_store_waits_and_goes_on(
             while running.state["hub"].status.looked < POLL_SECONDS * 2:
                 await asyncio.sleep(0.02)
         await restoration.discard()
-        assert (await running.get("/api/orders/orders-only")) == []
+        assert await running.get("/api/orders/all") == []
         await read(file, target, shop.store)
         reset = orjson.loads(await asyncio.wait_for(socket.recv(), 10))
         assert (reset["type"], reset["head"]) == ("reset", 1)
