@@ -217,7 +217,7 @@ async def test_an_export_that_is_interrupted_leaves_no_file(
     async with failing(books.database, "aggregate", blockConnection=True, blockTimeMS=500):
         process = await pos_process("export", "-o", tmp_path / "shop.ndjson", stderr=PIPE)
         async with asyncio.timeout(20):
-            while not (await admin.command("currentOp", {"command.aggregate": "estimates"}))["inprog"]:
+            while not (await admin.command({"currentOp": 1, "command.aggregate": "estimates"}))["inprog"]:
                 await asyncio.sleep(0.01)
         assert [path.name.startswith(".shop.ndjson") for path in files_in(tmp_path)] == [True]
         process.send_signal(number)
