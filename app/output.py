@@ -73,6 +73,9 @@ def _new_file(path: Path, *, force: bool) -> Iterator[BinaryIO]:
 def _refuse_existing(path: Path, *, force: bool) -> None:
     if path.is_dir():
         raise FileRefused(f"{path} is a folder: name a file.")
+    if path.exists() and not path.is_file():
+        # As root, a device would be replaced like a file.
+        raise FileRefused(f"{path} is no ordinary file: name another one, or - for the standard output.")
     if path.exists() and not force:
         raise FileRefused(f"{path} exists already: choose another name, or replace it with --force.")
 

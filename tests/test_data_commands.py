@@ -190,6 +190,7 @@ async def test_an_existing_file_is_only_replaced_by_force(books: Shop, pos: Any,
     ("arguments", "sentence"),
     [
         (("export", "-o", "{folder}"), "is a folder: name a file"),
+        (("export", "-o", "/dev/null", "--force"), "is no ordinary file"),
         (("export", "-o", "{folder}/no/such"), "cannot be written: No such file or directory"),
         (("import", "{folder}/nothing"), "cannot be read: No such file or directory"),
         (("import", "{folder}"), "cannot be read: Is a directory"),

@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -164,6 +165,19 @@ def test_a_day_of_sales_is_a_row_and_an_empty_one_is_left_out() -> None:
     assert (row["Date"], row["Staff"], row["Payment"]) == ("2026-04-01", "Ravi", "cash")
     assert (row["Orders"], row["Sold"], row["Revenue"], row["Refunded, paid"]) == ("2", "3.50", "3.00", "0.50")
     assert list(table.rows(Row(key, {"orders": {"Completed": {"count": 0, "paid": 0, "sold": 0}}}))) == []
+
+
+def test_every_column_is_documented() -> None:
+    text = Path(__file__).parents[1].joinpath("docs", "data.md").read_text()
+    lines = {kind: table_of(kind, KOLKATA, lines=True).columns[-7:] for kind in (ORDERS, ESTIMATES)}
+    assert lines[ORDERS] == lines[ESTIMATES]
+    for name, columns in (
+        ("orders", table_of(ORDERS, KOLKATA).columns),
+        ("estimates", table_of(ESTIMATES, KOLKATA).columns),
+        ("reports", report_table().columns),
+    ):
+        assert f"| {name} | {', '.join(column.title for column in columns)} |" in text
+    assert ", ".join(column.title for column in lines[ORDERS]) in text
 
 
 @given(st.integers(-(10**15), 10**15))
