@@ -6,14 +6,18 @@ from typing import NoReturn
 import typer
 
 from app import SERVICE, __version__
+from app.commands.backups import backup, import_, restore
 from app.commands.books import migrate, verify
 from app.commands.databases import console
+from app.commands.exporting import export
 from app.commands.listening import listen
 from app.commands.serving import AddressRefused, serve
 from app.listener import ListeningRefused
 from app.local_mongod import MongodRefused
+from app.output import FileRefused
 from app.settings import InvalidSettings
 from repositories.errors import DatabaseRefused
+from schemas.archive import ArchiveRefused
 from schemas.errors import ShopError
 
 cli = typer.Typer(
@@ -26,6 +30,10 @@ cli = typer.Typer(
 
 for command in (serve, migrate, verify, listen):
     cli.command()(command)
+cli.command()(export)
+cli.command("import")(import_)
+cli.command()(backup)
+cli.command()(restore)
 
 
 @cli.command()
@@ -39,6 +47,8 @@ def main() -> None:
     try:
         cli()
     except (AddressRefused, InvalidSettings, ListeningRefused, MongodRefused, DatabaseRefused) as error:
+        _fail(str(error))
+    except (ArchiveRefused, FileRefused) as error:
         _fail(str(error))
     except ShopError as error:
         _fail(error.detail)

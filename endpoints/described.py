@@ -12,7 +12,7 @@ from marshmallow import Schema
 
 from endpoints.requests import BodyTooLarge, MalformedBody
 from endpoints.responses import JSON
-from repositories.errors import KeyReused, NotFound, OutcomeUnknown, StaleVersion, Unavailable
+from repositories.errors import BeingRestored, KeyReused, NotFound, OutcomeUnknown, StaleVersion, Unavailable
 from schemas.answers import ref
 from schemas.errors import InvalidBody, InvalidQuery, ShopError, TotalsMismatch
 from schemas.idempotency import InvalidKey
@@ -27,7 +27,9 @@ _TAGGED: Final = ("ETag", "X-Stream-Position")
 _PAGED: Final = ("Link", "X-Next-Cursor")
 #: What a body can be refused for before anybody looks at its fields.
 _BODY: Final[Refusals] = (MalformedBody, BodyTooLarge, InvalidBody)
-_WRITING: Final[Refusals] = (OutcomeUnknown, Unavailable)
+#: While a store is filled from an archive, it answers neither lists and reports nor changes.
+_AWAY: Final[Refusals] = (Unavailable, BeingRestored)
+_WRITING: Final[Refusals] = (OutcomeUnknown, *_AWAY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +98,7 @@ def listing(summary: str, shape: str, query: Schema) -> Operation:
             200: Answer(content=ref(shape), description="The list.", headers=(*_TAGGED, *_PAGED)),
             304: Answer(content=None, description="Nothing has changed.", headers=_TAGGED),
         },
-        refuses=(InvalidQuery, InvalidCursor, Unavailable),
+        refuses=(InvalidQuery, InvalidCursor, *_AWAY),
     )
 
 
@@ -111,7 +113,7 @@ def report(summary: str, shape: str, *, query: Schema | None = None, path: Schem
             200: Answer(content=ref(shape), description="The report.", headers=_TAGGED),
             304: Answer(content=None, description="Nothing has changed.", headers=_TAGGED),
         },
-        refuses=(InvalidQuery, Unavailable),
+        refuses=(InvalidQuery, *_AWAY),
     )
 
 

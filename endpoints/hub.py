@@ -17,7 +17,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from endpoints.ring import CAPACITY, Entry, Ring, first_of
-from repositories.errors import Unavailable, described
+from repositories.errors import BeingRestored, Unavailable, described
 from repositories.events import RANGE_LIMIT, EventLog
 from schemas.events import Event, frame
 from schemas.live import Place
@@ -287,6 +287,9 @@ class Hub:
                 self._bell.clear()
                 if rung or await self._has_grown():
                     await self._catch_up()
+            except BeingRestored:
+                # What is written meanwhile is no news; when it is over, the log is another one.
+                await asyncio.sleep(_REOPEN_SECONDS)
             except Unavailable:
                 await asyncio.sleep(_REOPEN_SECONDS)
                 self._bell.set()

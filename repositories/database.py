@@ -19,6 +19,9 @@ EVENTS: Final = "events"
 REQUESTS: Final = "requests"
 TOTALS: Final = "totals"
 
+#: A field of a store's counters while the store is filled from an archive, when it has no numbers to give out.
+RESTORING: Final = "restoring"
+
 APPLICATION: Final = "pos"
 
 MINIMUM_VERSION: Final = (6, 0)

@@ -39,6 +39,15 @@ class Unavailable(ShopError):
         super().__init__(detail, headers=RETRY_AFTER)
 
 
+class BeingRestored(Unavailable):
+    """The store is filled from an archive, or that was begun and not finished."""
+
+    code, title = "being_restored", "The shop is being restored"
+
+    def __init__(self) -> None:
+        super().__init__("The books of this shop are being restored just now. Please try again later.")
+
+
 class OutcomeUnknown(Unavailable):
     """The deadline passed while the commit was under way: it may or may not have happened."""
 

@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple
 from bson import CodecOptions
 from bson.raw_bson import RawBSONDocument
 
-from repositories.database import COUNTERS, EVENTS, Database
-from repositories.errors import Unavailable, answered, translated
+from repositories.database import COUNTERS, EVENTS, RESTORING, Database
+from repositories.errors import BeingRestored, Unavailable, answered, translated
 from repositories.together import Together
 
 RANGE_LIMIT: Final = 1_000
@@ -48,7 +48,7 @@ class EventLog:
                 "find",
                 COUNTERS,
                 filter={"_id": self._store},
-                projection={"epoch": 1, "head": 1},
+                projection={"epoch": 1, "head": 1, RESTORING: 1},
                 limit=1,
                 singleBatch=True,
                 readConcern={"level": "majority"},
@@ -56,6 +56,8 @@ class EventLog:
         found = answer["cursor"]["firstBatch"]
         if not found:
             raise Unavailable("This shop's database was emptied while the service ran. Please restart the service.")
+        if RESTORING in found[0]:
+            raise BeingRestored
         return Head(found[0]["epoch"], found[0]["head"])
 
     async def after(self, seq: int, limit: int = RANGE_LIMIT) -> list[StoredEvent]:

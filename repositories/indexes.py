@@ -9,7 +9,7 @@ from pymongo import DESCENDING as DOWN
 from pymongo import IndexModel
 from pymongo.errors import OperationFailure, PyMongoError
 
-from repositories.database import COUNTERS, EVENTS, REQUESTS, TOTALS, Database
+from repositories.database import COUNTERS, EVENTS, REQUESTS, RESTORING, TOTALS, Database
 from repositories.errors import DatabaseRefused
 from repositories.totals import add_years
 from schemas.rollups import ESTIMATES, ORDERS
@@ -68,21 +68,41 @@ def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
 async def prepare(database: Database, store: str, zone: ZoneInfo, event_retention_days: int) -> None:
     """Creates what is missing and changes a retention that differs; safe beside running processes, new or old.
 
-    :raises DatabaseRefused: the database does not allow it, or the store's days are of another time zone.
+    :raises DatabaseRefused: the database does not allow it, the store's days are of another time zone, or it is being
+        restored.
     """
     try:
-        for collection, models in index_models(event_retention_days).items():
-            await _create(database, collection, models)
-        await _make_totals(database)
+        await prepare_collections(database, event_retention_days)
         await database[COUNTERS].update_one(
             {"_id": store},
             {"$setOnInsert": {ESTIMATES: 0, ORDERS: 0, "head": 0, "epoch": secrets.token_hex(4)}},
             upsert=True,
         )
+        await _refuse_restoring(database, store)
         await add_years(database, store)
         await _keep_zone(database, store, zone)
     except PyMongoError as error:
         raise DatabaseRefused(f"The indexes of the database cannot be prepared: {error}") from error
+
+
+async def prepare_collections(database: Database, event_retention_days: int) -> None:
+    """Collections and indexes alone, which all stores share.
+
+    :raises PyMongoError: callers translate.
+    """
+    for collection, models in index_models(event_retention_days).items():
+        await _create(database, collection, models)
+    await _make_totals(database)
+
+
+async def _refuse_restoring(database: Database, store: str) -> None:
+    """What was restored by half is no shop."""
+    counters = await database[COUNTERS].find_one({"_id": store}, {RESTORING: 1})
+    if counters is not None and RESTORING in counters:
+        raise DatabaseRefused(
+            f"Store {store!r} is being restored since {counters[RESTORING]['began']:%Y-%m-%d %H:%M} UTC. If that has "
+            "ended, run the same `pos restore` or `pos import` again, or give it up with `pos restore --discard`."
+        )
 
 
 async def _make_totals(database: Database) -> None:

@@ -29,7 +29,8 @@ from pymongo.read_concern import ReadConcern
 
 from repositories.backoff import Backoff
 from repositories.commands import Command
-from repositories.database import COUNTERS, EVENTS, REQUESTS, TOTALS, Database
+from repositories.database import COUNTERS, EVENTS, REQUESTS, RESTORING, TOTALS, Database
+from repositories.errors import BeingRestored
 from repositories.orphans import end_orphans
 from repositories.totals import row_id
 from repositories.unit_of_work import Counters, UnitOfWork
@@ -160,6 +161,8 @@ class GroupTransaction:
         counters = self._collections[COUNTERS].find_one({"_id": self._store}, session=session)
         if counters is None:
             raise LookupError(f"The counters of store {self._store!r} are missing: run `pos migrate`.")
+        if RESTORING in counters:
+            raise BeingRestored
         return Counters(counters[ESTIMATES], counters[ORDERS], counters["head"])
 
     def _read(

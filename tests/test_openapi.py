@@ -14,7 +14,7 @@ from app import errors, http_file
 from app.application import EXPOSED_HEADERS
 from app.openapi import document
 from endpoints.routes import ROUTES
-from repositories.errors import OutcomeUnknown
+from repositories.errors import BeingRestored, OutcomeUnknown
 from schemas.errors import ShopError
 from tests.contract import Contract
 from tests.faults import failing
@@ -196,9 +196,13 @@ async def test_every_refusal_looks_as_it_says(
     for answer in refused:
         assert answer.status_code >= 400, answer.request.url
         contract.judge(answer)
-    late = await errors.on_refusal(HTTPConnection({"type": "http", "path": "/"}), OutcomeUnknown())
-    contract.assert_valid({"$ref": "#/components/schemas/Problem-outcome_unknown"}, orjson.loads(bytes(late.body)))
-    assert contract.codes | {"outcome_unknown"} == {refusal.code for refusal in all_refusals()}
+    rare: list[ShopError] = [OutcomeUnknown(), BeingRestored()]
+    for refusal in rare:
+        shown = await errors.on_refusal(HTTPConnection({"type": "http", "path": "/"}), refusal)
+        name = f"#/components/schemas/Problem-{refusal.code}"
+        contract.assert_valid({"$ref": name}, orjson.loads(bytes(shown.body)))
+    codes = contract.codes | {refusal.code for refusal in rare}
+    assert codes == {refusal.code for refusal in all_refusals()}
 
 
 async def _raw(shop: Shop, head: bytes) -> httpx.Response:

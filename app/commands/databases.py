@@ -62,15 +62,16 @@ def own_database(settings: Settings, data: Path | None) -> Iterator[Settings]:
         yield replace(settings, mongodb_url=url, data_dir=str(folder.resolve()))
 
 
-def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
-    """Runs some work on a prepared database."""
+def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]], *, prepared: bool = True) -> T:
+    """Runs some work on a database. prepared: with what the store needs in it."""
 
     async def run() -> T:
         client = connect(settings.mongodb_url or "")
         try:
             await check_deployment(client)
             database = client[settings.database_name]
-            await prepare(database, settings.store_id, settings.timezone, settings.event_retention_days)
+            if prepared:
+                await prepare(database, settings.store_id, settings.timezone, settings.event_retention_days)
             return await work(database)
         finally:
             client.close()

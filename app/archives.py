@@ -1,0 +1,122 @@
+"""Archives written from a store, checked, and read into one."""
+
+import gzip
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+
+from app import SERVICE, __version__
+from app.output import FileRefused
+from app.progress import Advance
+from app.settings import Settings
+from repositories.database import Database
+from repositories.export import StoreView
+from repositories.restoration import restoring
+from schemas.archive import COLLECTIONS, COUNTERS, ArchiveReader, ArchiveWriter, Document, Manifest, with_store
+
+_GZIP: Final = b"\x1f\x8b"
+#: Level 3 takes half the time of the usual 6, and the file is a tenth larger.
+_LEVEL: Final = 3
+_BUFFER: Final = 2**20
+# What is written in one transaction: so many documents, or so many bytes of them.
+_BATCH: Final = 1_000
+_BATCH_BYTES: Final = 4 * 2**20
+
+
+@contextmanager
+def compressed(stream: BinaryIO) -> Iterator[BinaryIO]:
+    """What is written here arrives in `stream` as gzip, without a name or a time in it."""
+    with gzip.GzipFile("", "wb", _LEVEL, stream, mtime=0) as file, io.BufferedWriter(cast("io.RawIOBase", file)) as out:
+        yield cast("BinaryIO", out)
+
+
+async def manifest_of(view: StoreView, settings: Settings, now: datetime) -> Manifest:
+    """What an archive of a store says of itself."""
+    return Manifest(
+        store=settings.store_id,
+        timezone=view.counters["timezone"],
+        currency=settings.currency,
+        head=view.counters["head"],
+        epoch=view.counters["epoch"],
+        exported_at=now.isoformat(timespec="seconds"),
+        service=f"{SERVICE} {__version__}",
+        counts=await view.counts(),
+    )
+
+
+async def write_archive(view: StoreView, manifest: Manifest, stream: BinaryIO, advance: Advance) -> None:
+    """Everything of a store."""
+    writer = ArchiveWriter()
+    stream.write(writer.opening(manifest))
+    for collection in COLLECTIONS:
+        async for batch in view.everything(collection):
+            stream.write(writer.documents(collection, batch))
+            advance(len(batch))
+    stream.write(writer.closing())
+
+
+@contextmanager
+def archive(path: Path) -> Iterator[ArchiveReader]:
+    """An archive, compressed or not.
+
+    :raises FileRefused, ArchiveRefused: it cannot be opened; it is no archive.
+    """
+    try:
+        with path.open("rb", _BUFFER) as file:
+            is_compressed = file.read(len(_GZIP)) == _GZIP
+            file.seek(0)
+            if is_compressed:
+                with gzip.GzipFile(fileobj=file) as content:
+                    yield ArchiveReader(io.BufferedReader(content, _BUFFER).readline)
+            else:
+                yield ArchiveReader(file.readline)
+    except OSError as error:
+        raise FileRefused(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def check_archive(path: Path, advance: Advance) -> Manifest:
+    """Reads an archive to its end.
+
+    :raises ArchiveRefused: it is not whole; the message names the line.
+    """
+    with archive(path) as reader:
+        for _ in reader.documents():
+            advance(1)
+        return reader.manifest
+
+
+async def read_archive(path: Path, database: Database, settings: Settings, now: datetime, advance: Advance) -> Manifest:
+    """Fills an empty store from an archive.
+
+    :raises ArchiveRefused, FileRefused: it is not whole, and the store stays empty.
+    :raises DatabaseRefused: the store cannot be filled.
+    """
+    store = settings.store_id
+    with archive(path) as reader:
+        async with restoring(database, store, now, settings.event_retention_days) as restoration:
+            counters: Document = {}
+            for collection, batch in _batches(reader):
+                whole = [with_store(collection, document, store) for document in batch]
+                if collection == COUNTERS:
+                    (counters,) = whole
+                else:
+                    await restoration.add(collection, whole)
+                advance(len(batch))
+            await restoration.finish(counters, reader.counts)
+        return reader.manifest
+
+
+def _batches(reader: ArchiveReader) -> Iterator[tuple[str, list[Document]]]:
+    batch: list[Document] = []
+    of, began = "", 0
+    for collection, document in reader.documents():
+        if batch and (collection != of or len(batch) == _BATCH or reader.bytes - began > _BATCH_BYTES):
+            yield of, batch
+            batch, began = [], reader.bytes
+        of = collection
+        batch.append(document)
+    if batch:
+        yield of, batch

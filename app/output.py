@@ -1,0 +1,94 @@
+"""Files that commands write: private, whole or not there at all, and never over another one by mistake."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, Final
+
+#: As the name of a file: the standard output.
+STDOUT: Final = Path("-")
+
+
+class FileRefused(RuntimeError):
+    """A file cannot be read or written; the message is a sentence that says why and what to do."""
+
+
+@contextmanager
+def output(path: Path, *, force: bool = False, is_binary: bool = False) -> Iterator[BinaryIO]:
+    """A file to write, or the standard output.
+
+    It is written beside its place, with mode 0600, and put there when all of it is on disk; whatever breaks off leaves
+    nothing. What stands there already is only replaced with `force`.
+
+    :param is_binary: whether a terminal should be spared it.
+    :raises FileRefused: it cannot be written, or exists.
+    """
+    if path == STDOUT:
+        with _stdout(is_binary=is_binary) as stream:
+            yield stream
+    else:
+        with _new_file(path, force=force) as stream:
+            yield stream
+
+
+@contextmanager
+def _stdout(*, is_binary: bool) -> Iterator[BinaryIO]:
+    if is_binary and sys.stdout.isatty():
+        raise FileRefused("This is nothing to look at: name a file with --output, or send it on with a pipe.")
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # Whoever read it had enough. Python would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+
+
+@contextmanager
+def _new_file(path: Path, *, force: bool) -> Iterator[BinaryIO]:
+    _refuse_existing(path, force=force)
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    beside = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        _refuse_existing(path, force=force)
+        beside.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        with suppress(FileNotFoundError):
+            beside.unlink()
+
+
+def _refuse_existing(path: Path, *, force: bool) -> None:
+    if path.is_dir():
+        raise FileRefused(f"{path} is a folder: name a file.")
+    if path.exists() and not path.is_file():
+        # As root, a device would be replaced like a file.
+        raise FileRefused(f"{path} is no ordinary file: name another one, or - for the standard output.")
+    if path.exists() and not force:
+        raise FileRefused(f"{path} exists already: choose another name, or replace it with --force.")
+
+
+def _unwritable(path: Path, error: OSError) -> FileRefused:
+    return FileRefused(f"{path} cannot be written: {error.strerror or error}.")
+
+
+def _sync_folder(folder: Path) -> None:
+    """So that the new name survives a power cut too. Not every file system knows how."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,211 @@
+"""The archive: everything of a store as lines of JSON, which says itself what it is and whether it is whole.
+
+    {"format": "pos-archive", "version": 1, "store": …, "timezone": …, "currency": …, "head": …, "counts": {…}, …}
+    {"collection": "orders", "crc32": 305419896, "document": {…}}            a line for each document
+    {"end": true, "documents": 1204, "counts": {…}, "sha256": "…"}           over every byte before this line
+
+A document is as it is stored, but for the store's name, so that another store can take it in. Instants are
+`{"$date": "2026-01-31T18:29:59.123Z"}`, as in MongoDB's Extended JSON. The checksum of a line tells which line was
+changed; that of the end, that a line was taken out, put in or moved.
+"""
+
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Final
+
+import orjson
+
+from schemas.rollups import ESTIMATES, ORDERS
+
+Document = dict[str, Any]
+
+FORMAT: Final = "pos-archive"
+VERSION: Final = 1
+COUNTERS: Final = "counters"
+#: Everything that a store has, in the order of an archive.
+COLLECTIONS: Final = (ESTIMATES, ORDERS, "events", "requests", "totals", COUNTERS)
+#: No stored document is larger than 16 MB.
+LONGEST_LINE: Final = 64 * 2**20
+
+_LINE: Final = b'{"collection":"%s","crc32":%d,"document":'
+_DATE: Final = "$date"
+
+
+class ArchiveRefused(RuntimeError):
+    """The file is no archive, or no whole one; the message names the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an archive is of. head, epoch: where its event log stood; counts: documents by collection."""
+
+    store: str
+    timezone: str
+    currency: str
+    head: int
+    epoch: str
+    exported_at: str
+    service: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+class ArchiveWriter:
+    """Makes the lines of one archive, in order; `opening` first, `closing` last."""
+
+    def __init__(self) -> None:
+        self._digest = sha256()
+        self.counts: Counter[str] = Counter()
+
+    def opening(self, manifest: Manifest) -> bytes:
+        return self._counted(orjson.dumps({"format": FORMAT, "version": VERSION, **asdict(manifest)}) + b"\n")
+
+    def documents(self, collection: str, documents: Sequence[Document]) -> bytes:
+        """A line for each; the documents lose their store."""
+        self.counts[collection] += len(documents)
+        return self._counted(b"".join([_line(collection, document) for document in documents]))
+
+    def closing(self) -> bytes:
+        end = {"end": True, "documents": self.counts.total(), "counts": self.counts, "sha256": self._digest.hexdigest()}
+        return orjson.dumps(end) + b"\n"
+
+    def _counted(self, content: bytes) -> bytes:
+        self._digest.update(content)
+        return content
+
+
+class ArchiveReader:
+    """Reads one archive.
+
+    :param readline: the next line, at most so many bytes of it; nothing at the end of the file.
+    :raises ArchiveRefused: from here and from `documents`; whoever has read to the end knows that it is whole.
+    """
+
+    def __init__(self, readline: Callable[[int], bytes]) -> None:
+        self._readline = readline
+        self._digest = sha256()
+        self._number = 0
+        self.counts: Counter[str] = Counter()
+        #: How many bytes of the file were read.
+        self.bytes = 0
+        self.manifest = self._opening()
+
+    def documents(self) -> Iterator[tuple[str, Document]]:
+        """Each document, with its collection. The store is missing in it; see `with_store`."""
+        while True:
+            line = self._next()
+            try:
+                content = orjson.loads(line)
+            except orjson.JSONDecodeError as error:
+                raise self._refused(f"it is not JSON ({error})") from None
+            if not isinstance(content, dict):
+                raise self._refused("it is not an object")
+            if "end" in content:
+                self._check_end(content)
+                return
+            self._digest.update(line)
+            collection = content.get("collection")
+            if collection not in COLLECTIONS or not isinstance(content.get("document"), dict):
+                raise self._refused("it holds no document of a collection that there is")
+            if content.get("crc32") != zlib.crc32(_raw_document(line)):
+                raise self._refused("its checksum is wrong: it was changed")
+            self.counts[collection] += 1
+            try:
+                document = _decoded(content["document"])
+            except (TypeError, ValueError):
+                raise self._refused("an instant in it is not ISO 8601") from None
+            yield collection, document
+
+    def _opening(self) -> Manifest:
+        line = self._next()
+        self._digest.update(line)
+        try:
+            content = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            content = None
+        if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
+            raise self._refused(f"this is not a {FORMAT}")
+        version = content.pop("version", None)
+        if version != VERSION:
+            raise self._refused(f"this is version {version} of the format, and {VERSION} is known here")
+        try:
+            return Manifest(**content)
+        except TypeError:
+            raise self._refused("the header lacks something, or has something unknown") from None
+
+    def _next(self) -> bytes:
+        line = self._read(LONGEST_LINE)
+        if not line:
+            raise self._refused("the file ends here, without its closing line: it is cut off")
+        self.bytes += len(line)
+        if not line.endswith(b"\n"):
+            raise self._refused("the line is cut off")
+        return line
+
+    def _read(self, most: int) -> bytes:
+        self._number += 1
+        try:
+            return self._readline(most)
+        except (EOFError, OSError, zlib.error) as error:
+            raise self._refused(f"the file cannot be read on, it is cut off or damaged ({error})") from error
+
+    def _check_end(self, end: Document) -> None:
+        if end.get("counts") != self.counts or end.get("documents") != self.counts.total():
+            raise self._refused(
+                f"the closing line counts {end.get('documents')} documents, and {self.counts.total()} came before it"
+            )
+        if end.get("sha256") != self._digest.hexdigest():
+            raise self._refused("the checksum of the file is wrong: lines were changed, moved or exchanged")
+        if self.counts[COUNTERS] != 1:
+            raise self._refused("the archive holds no counters")
+        if self._read(1):
+            raise self._refused("there is something after the closing line")
+
+    def _refused(self, reason: str) -> ArchiveRefused:
+        return ArchiveRefused(f"Line {self._number:,}: {reason}.")
+
+
+def with_store(collection: str, document: Document, store: str) -> Document:
+    """A document as a store has it."""
+    if collection == COUNTERS:
+        return {"_id": store, **document}
+    if collection == "totals":
+        return {**document, "_id": {"store": store, **document["_id"]}}
+    return {**({"_id": document.pop("_id")} if "_id" in document else {}), "store": store, **document}
+
+
+def _without_store(collection: str, document: Document) -> Document:
+    if collection == COUNTERS:
+        del document["_id"]
+    elif collection == "totals":
+        document["_id"] = {name: value for name, value in document["_id"].items() if name != "store"}
+    else:
+        del document["store"]
+    return document
+
+
+def _line(collection: str, document: Document) -> bytes:
+    content = orjson.dumps(_without_store(collection, document), _encoded, orjson.OPT_PASSTHROUGH_DATETIME)
+    return _LINE % (collection.encode(), zlib.crc32(content)) + content + b"}\n"
+
+
+def _raw_document(line: bytes) -> bytes:
+    """The bytes of the document, as they stand in its line."""
+    return line[line.find(b'"document":') + len(b'"document":') : -2]
+
+
+def _encoded(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return {_DATE: value.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+    raise TypeError(f"An archive has no room for {type(value).__name__}.")
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, dict):
+        if _DATE in value:
+            return datetime.fromisoformat(value[_DATE])
+        return {name: _decoded(each) if isinstance(each, dict | list) else each for name, each in value.items()}
+    return [_decoded(each) if isinstance(each, dict | list) else each for each in value]

@@ -1,0 +1,136 @@
+"""The archive: what is written is read again, and what is not whole is refused by the line."""
+
+import io
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.archive import COLLECTIONS, COUNTERS, ArchiveReader, ArchiveRefused, ArchiveWriter, Manifest, with_store
+
+Json = dict[str, Any]
+
+MANIFEST = Manifest("main", "Asia/Kolkata", "INR", 3, "ab12", "2026-11-24T10:00:00+00:00", "POS backend 1.0.0", {})
+NOW = datetime(2026, 1, 31, 18, 29, 59, 123_000, tzinfo=UTC)
+
+_names = st.text(st.characters(codec="utf-8", exclude_characters="$"), min_size=1, max_size=8)
+_instants = st.datetimes(timezones=st.just(UTC)).map(lambda at: at.replace(microsecond=at.microsecond // 1000 * 1000))
+_scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(codec="utf-8"), max_size=20)
+    | _instants
+)
+_values = st.recursive(
+    _scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_names, inner, max_size=3), max_leaves=8
+)
+_bodies = st.dictionaries(_names.filter(lambda name: name not in ("_id", "store")), _values, max_size=4)
+
+
+def written(*documents: tuple[str, Json]) -> bytes:
+    """An archive of some documents, and of counters."""
+    writer = ArchiveWriter()
+    lines = [writer.opening(MANIFEST)]
+    for collection, document in (*documents, (COUNTERS, {"_id": "main", "orders": 1})):
+        lines.append(writer.documents(collection, [document]))
+    return b"".join([*lines, writer.closing()])
+
+
+def read(content: bytes) -> list[tuple[str, Json]]:
+    return list(ArchiveReader(io.BytesIO(content).readline).documents())
+
+
+def orders(count: int) -> list[tuple[str, Json]]:
+    return [
+        ("orders", {"_id": f"ORDER-{number}", "store": "main", "number": number, "created_at": NOW, "total": 100})
+        for number in range(1, count + 1)
+    ]
+
+
+@given(bodies=st.lists(st.tuples(st.sampled_from(COLLECTIONS[:4]), _bodies), max_size=5))
+@settings(max_examples=100, deadline=None)
+def test_documents_come_back_as_they_were(bodies: list[tuple[str, Json]]) -> None:
+    documents = [(collection, {"_id": "x", "store": "main", **body}) for collection, body in bodies]
+    content = written(*((collection, dict(document)) for collection, document in documents))
+    back = [(collection, with_store(collection, document, "main")) for collection, document in read(content)]
+    assert back == [*documents, (COUNTERS, {"_id": "main", "orders": 1})]
+    assert [list(document) for _, document in back[:-1]] == [list(document) for _, document in documents]
+
+
+def test_another_store_takes_the_documents_in_under_its_own_name() -> None:
+    key = {"store": "main", "span": "day", "period": "2026-01-31", "staff": "Ravi", "mode": "cash"}
+    (first, total, counters) = read(written(*orders(1), ("totals", {"_id": key, "orders": {}})))
+    assert with_store(*first, "branch")["store"] == "branch"
+    assert list(with_store(*total, "branch")["_id"].items()) == list({**key, "store": "branch"}.items())
+    assert with_store(*counters, "branch") == {"_id": "branch", "orders": 1}
+
+
+def test_the_manifest_stands_in_the_first_line() -> None:
+    content = written()
+    assert ArchiveReader(io.BytesIO(content).readline).manifest == MANIFEST
+    first = orjson.loads(content.split(b"\n", maxsplit=1)[0])
+    assert (first["format"], first["version"], first["store"]) == ("pos-archive", 1, "main")
+
+
+def test_a_file_that_is_cut_off_anywhere_is_refused_with_the_line() -> None:
+    content = written(*orders(3))
+    for end in range(len(content)):
+        number = len(content[:end].split(b"\n"))
+        with pytest.raises(ArchiveRefused, match=f"^Line {number}: "):
+            read(content[:end])
+
+
+def test_a_byte_that_is_changed_anywhere_is_noticed() -> None:
+    content = written(*orders(2))
+    for place in range(len(content)):
+        changed = bytearray(content)
+        changed[place] ^= 1
+        with pytest.raises(ArchiveRefused, match=r"^Line \d"):
+            read(bytes(changed))
+
+
+def test_a_changed_amount_is_refused_with_its_line() -> None:
+    content = written(*orders(5)).replace(b'"number":3', b'"number":8')
+    with pytest.raises(ArchiveRefused, match="Line 4: its checksum is wrong: it was changed"):
+        read(content)
+
+
+@pytest.mark.parametrize(
+    ("edit", "sentence"),
+    [
+        (lambda lines: [*lines[:2], *lines[3:]], "closing line counts 4 documents, and 3 came before it"),
+        (lambda lines: [*lines[:2], lines[1], *lines[2:]], "closing line counts 4 documents, and 5"),
+        (lambda lines: [lines[0], lines[2], lines[1], *lines[3:]], "lines were changed, moved or exchanged"),
+        (lambda lines: [*lines, b"{}\n"], "after the closing line"),
+        (lambda lines: [lines[0].replace(b'version":1', b'version":2'), *lines[1:]], "version 2 of the format"),
+        (lambda lines: [lines[0].replace(b"INR", b"USD"), *lines[1:]], "lines were changed"),
+        (lambda lines: [lines[0].replace(b'"head"', b'"heat"'), *lines[1:]], "the header lacks something"),
+        (lambda lines: [lines[0], b"[1]\n", *lines[1:]], "Line 2: it is not an object"),
+        (lambda lines: [lines[0], b"hello\n", *lines[1:]], "Line 2: it is not JSON"),
+        (lambda lines: [lines[0], lines[1].replace(b"orders", b"system", 1), *lines[2:]], "Line 2: it holds no"),
+        (lambda lines: lines[1:], "Line 1: this is not a pos-archive"),
+        (lambda _: [], "Line 1: the file ends here"),
+    ],
+)
+def test_what_was_tampered_with_is_refused(edit: Any, sentence: str) -> None:
+    lines = written(*orders(3)).splitlines(keepends=True)
+    with pytest.raises(ArchiveRefused, match=sentence):
+        read(b"".join(edit(lines)))
+
+
+def test_an_archive_without_counters_is_none() -> None:
+    writer = ArchiveWriter()
+    content = writer.opening(MANIFEST) + writer.documents("orders", [orders(1)[0][1]])
+    with pytest.raises(ArchiveRefused, match="holds no counters"):
+        read(content + writer.closing())
+
+
+def test_an_instant_that_is_none_is_refused() -> None:
+    content = written(("orders", {"_id": "x", "store": "main", "at": {"$date": "yesterday"}}))
+    with pytest.raises(ArchiveRefused, match="Line 2: an instant"):
+        read(content)
