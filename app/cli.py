@@ -6,6 +6,7 @@ from typing import NoReturn
 import typer
 
 from app import SERVICE, __version__
+from app.commands.adopting import adopt
 from app.commands.books import migrate, verify
 from app.commands.databases import console
 from app.commands.listening import listen
@@ -24,7 +25,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (serve, migrate, verify, listen):
+for command in (serve, migrate, verify, listen, adopt):
     cli.command()(command)
 
 

@@ -9,7 +9,7 @@ from pymongo import DESCENDING as DOWN
 from pymongo import IndexModel
 from pymongo.errors import OperationFailure, PyMongoError
 
-from repositories.database import COUNTERS, EVENTS, REQUESTS, TOTALS, Database
+from repositories.database import ADOPTION, COUNTERS, EVENTS, REQUESTS, TOTALS, Database
 from repositories.errors import DatabaseRefused
 from repositories.totals import add_years
 from schemas.rollups import ESTIMATES, ORDERS
@@ -68,12 +68,12 @@ def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
 async def prepare(database: Database, store: str, zone: ZoneInfo, event_retention_days: int) -> None:
     """Creates what is missing and changes a retention that differs; safe beside running processes, new or old.
 
-    :raises DatabaseRefused: the database does not allow it, or the store's days are of another time zone.
+    :raises DatabaseRefused: the database does not allow it, the store's days are of another time zone, or its documents
+        are those of the earlier backend, or are just being taken over.
     """
     try:
-        for collection, models in index_models(event_retention_days).items():
-            await _create(database, collection, models)
-        await _make_totals(database)
+        await refuse_unadopted(database, store)
+        await create_indexes(database, event_retention_days)
         await database[COUNTERS].update_one(
             {"_id": store},
             {"$setOnInsert": {ESTIMATES: 0, ORDERS: 0, "head": 0, "epoch": secrets.token_hex(4)}},
@@ -83,6 +83,33 @@ async def prepare(database: Database, store: str, zone: ZoneInfo, event_retentio
         await _keep_zone(database, store, zone)
     except PyMongoError as error:
         raise DatabaseRefused(f"The indexes of the database cannot be prepared: {error}") from error
+
+
+async def create_indexes(database: Database, event_retention_days: int) -> None:
+    """What `prepare` does for all the stores of a database.
+
+    :raises PyMongoError: the database does not allow it.
+    """
+    for collection, models in index_models(event_retention_days).items():
+        await _create(database, collection, models)
+    await _make_totals(database)
+
+
+async def refuse_unadopted(database: Database, store: str) -> None:
+    """Whether the database still is one of the earlier backend, or a store of it is half taken over.
+
+    :raises DatabaseRefused: so it is.
+    """
+    adoption = await database[ADOPTION].find_one({"_id": store}, {"step": 1})
+    if adoption is not None and adoption["step"] != "done":
+        raise DatabaseRefused(f"Store {store!r} is being taken over from the earlier backend: run `pos adopt` again.")
+    if adoption is None and not await database[COUNTERS].find_one({}, {"_id": 1}):
+        for kind in (ESTIMATES, ORDERS):
+            if await database[kind].find_one({"store": None}, {"_id": 1}):
+                raise DatabaseRefused(
+                    f"The database {database.name!r} has {kind} of the earlier backend: take them over with "
+                    "`pos adopt` (first with --dry-run), or choose another DATABASE_NAME."
+                )
 
 
 async def _make_totals(database: Database) -> None:
@@ -96,7 +123,8 @@ async def _make_totals(database: Database) -> None:
 
 async def _keep_zone(database: Database, store: str, zone: ZoneInfo) -> None:
     """A store's time zone can be chosen until its first document, which has a business date in it."""
-    await database[COUNTERS].update_one({"_id": store, "head": 0}, {"$set": {"timezone": zone.key}})
+    empty = {"_id": store, "head": 0, "adopted": None}
+    await database[COUNTERS].update_one(empty, {"$set": {"timezone": zone.key}})
     counters = await database[COUNTERS].find_one({"_id": store}, {"timezone": 1})
     if counters is not None and counters["timezone"] != zone.key:
         raise DatabaseRefused(
