@@ -187,7 +187,7 @@ class Adoption:
             for batch in originals.batches(kind):
                 documents, kept = [], []
                 for original in batch:
-                    settled = ledger.settled(original.key)
+                    settled = ledger.settled(kind, original.key)
                     if settled is None:
                         continue
                     adopted = adopt(kind, original.document, self._target.zone)

@@ -1,17 +1,18 @@
 """What must be so before a store takes over the documents of the earlier backend."""
 
-from datetime import UTC, datetime, timedelta
+import asyncio
+from datetime import datetime
 from typing import Any, Final
 
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from repositories.adoption_source import BACKUP_PREFIX, KINDS
-from repositories.database import COUNTERS, Client, Database
+from repositories.database import COUNTERS, Database
 from repositories.errors import DatabaseRefused
 
-#: A service asks its stream of changes at least once a second; one that has not for so long is dead.
-_ALIVE: Final = timedelta(seconds=5)
+#: A service asks its stream of changes at least once a second.
+_ASKED_SECONDS: Final = 1.2
 _RUNNING: Final = "A service runs on store {store!r} of this database: stop it first, and start it when this is done."
 
 
@@ -57,29 +58,35 @@ async def refuse_running(database: Database, store: str) -> None:
 
 
 async def is_running(database: Database, store: str) -> bool:
-    """Whether any process has the stream of changes of a store open. False where that may not be asked."""
-    namespace = f"{database.name}.{COUNTERS}"
+    """Whether any process has the stream of changes of a store open. False where that may not be asked.
+
+    The stream of a dead process stays for a while, but nobody asks it for more: it takes a second look, and a third.
+    """
+    seen = await _streams(database, store)
+    before = seen
+    for _ in range(2) if seen else ():
+        await asyncio.sleep(_ASKED_SECONDS)
+        before, seen = seen, await _streams(database, store)
+    return any(last is None or last != before.get(cursor) for cursor, last in seen.items())
+
+
+async def _streams(database: Database, store: str) -> dict[Any, datetime | None]:
+    """The streams of changes of a store's counters, and when each was last asked; None: it is being asked now."""
+    pipeline: list[dict[str, Any]] = [
+        {"$match": {"ns": f"{database.name}.{COUNTERS}", "cursor.originatingCommand.pipeline": {"$exists": True}}},
+    ]
+    admin = database.client.get_database("admin", read_concern=ReadConcern("local"))
     for all_users in (True, False):
         try:
-            return any(_listens(each, store) for each in await _operations(database.client, namespace, all_users))
+            current = {"$currentOp": {"allUsers": all_users, "idleCursors": True}}
+            found = await admin.aggregate([current, *pipeline]).to_list(None)
         except PyMongoError:
             continue
-    return False
+        cursors = [(each["type"], each["cursor"]) for each in found if _listens(each["cursor"], store)]
+        return {cursor["cursorId"]: None if kind == "op" else cursor.get("lastAccessDate") for kind, cursor in cursors}
+    return {}
 
 
-async def _operations(client: Client, namespace: str, all_users: bool) -> list[dict[str, Any]]:
-    pipeline: list[dict[str, Any]] = [
-        {"$currentOp": {"allUsers": all_users, "idleCursors": True}},
-        {"$match": {"ns": namespace, "cursor.originatingCommand.pipeline": {"$exists": True}}},
-    ]
-    admin = client.get_database("admin", read_concern=ReadConcern("local"))
-    return await admin.aggregate(pipeline).to_list(None)
-
-
-def _listens(operation: dict[str, Any], store: str) -> bool:
-    cursor = operation["cursor"]
+def _listens(cursor: dict[str, Any], store: str) -> bool:
     stages = cursor["originatingCommand"]["pipeline"]
-    if not any(stage.get("$match", {}).get("documentKey._id") == store for stage in stages):
-        return False
-    last = cursor.get("lastAccessDate")
-    return operation["type"] == "op" or (isinstance(last, datetime) and datetime.now(UTC) - last < _ALIVE)
+    return any(stage.get("$match", {}).get("documentKey._id") == store for stage in stages)

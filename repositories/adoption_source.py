@@ -1,6 +1,7 @@
 """The collections of the earlier backend, read as they are: nothing in them is trusted, and nothing is written."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 import bson
@@ -66,24 +67,29 @@ class Source:
             yield batch
 
 
-def open_source(name: str, database: SyncDatabase[Any]) -> SyncDatabase[Any]:
+@contextmanager
+def opened_source(name: str, database: SyncDatabase[Any]) -> Iterator[SyncDatabase[Any]]:
     """The database that `--from` names: by its name, on the same server, or by an address that ends in its name.
+    Blocking.
 
     :raises DatabaseRefused: that is no address, or nobody answers there.
     """
     if "://" not in name:
-        return database.client[name]
+        yield database.client[name]
+        return
     try:
         found = parse_uri(name)["database"]
         if not found:
             raise DatabaseRefused("--from has to end in the database's name, as mongodb://host/shop.")
-        client: MongoClient[Any] = MongoClient(name, serverSelectionTimeoutMS=5_000, appname=APPLICATION + "-adopt")
-        client.admin.command("ping")
+        client: MongoClient[Any] = MongoClient(name, serverSelectionTimeoutMS=5_000, appname=APPLICATION)
     except (InvalidURI, ConfigurationError, InvalidName, ValueError) as error:
         raise DatabaseRefused(f"--from is not a valid MongoDB address: {error}") from error
-    except PyMongoError as error:
-        raise DatabaseRefused(f"The database at --from does not answer: {str(error).split(',')[0]}") from error
-    return client[found]
+    with client:
+        try:
+            client.admin.command("ping")
+        except PyMongoError as error:
+            raise DatabaseRefused(f"The database at --from does not answer: {str(error).split(',')[0]}") from error
+        yield client[found]
 
 
 def is_same(one: SyncDatabase[Any], other: SyncDatabase[Any]) -> bool:

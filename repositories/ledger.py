@@ -18,8 +18,9 @@ from schemas.rollups import ESTIMATES, ORDERS
 
 _TABLE: Final = """
     CREATE TABLE entry (
-      seq INTEGER PRIMARY KEY, kind TEXT, key BLOB UNIQUE, own TEXT, instant INTEGER, wanted_id TEXT, wanted INTEGER,
-      link TEXT, says_converted INTEGER, id TEXT, number INTEGER, partner INTEGER, total INTEGER, is_taken INTEGER)
+      seq INTEGER PRIMARY KEY, kind TEXT, key BLOB, own TEXT, instant INTEGER, wanted_id TEXT, wanted INTEGER,
+      link TEXT, says_converted INTEGER, id TEXT, number INTEGER, partner INTEGER, total INTEGER, is_taken INTEGER,
+      UNIQUE (kind, key))
 """
 #: Of those who want the same id, or the same number, the oldest gets it.
 _SETTLE_IDS: Final = """
@@ -140,9 +141,9 @@ class Ledger:
                 self._rows.execute(statement)
         self._rows.execute("COMMIT")
 
-    def settled(self, key: bytes) -> Settled | None:
+    def settled(self, kind: str, key: bytes) -> Settled | None:
         """What became of a document; None: it was not there when all were entered."""
-        row = self._rows.execute(_SELECT + " WHERE e.key = ?", (key,)).fetchone()
+        row = self._rows.execute(_SELECT + " WHERE e.kind = ? AND e.key = ?", (kind, key)).fetchone()
         return None if row is None else _settled(row)
 
     def all_settled(self) -> Iterator[tuple[str, Settled]]:

@@ -107,5 +107,5 @@ def shown(value: Any) -> str:
     """A value for a report: short, on one line, whatever it is."""
     if isinstance(value, Mapping | list | bytes):
         return f"({type(value).__name__} of {len(value)})"
-    said = _CONTROL.sub("�", str(value))
+    said = "".join(each if each.isprintable() else "�" for each in str(value)[: 2 * _MOST_SHOWN])
     return said if len(said) <= _MOST_SHOWN else said[: _MOST_SHOWN - 1] + "…"

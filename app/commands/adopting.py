@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from app.commands.databases import Data, any_database, command_settings, console
 from app.settings import Settings
 from repositories.adoption import Adoption, Target
-from repositories.adoption_source import is_same, open_source
+from repositories.adoption_source import is_same, opened_source
 from repositories.adoption_undo import drop_backup, undo
 from repositories.database import Database, check_deployment, connect
 from schemas.adoption import Report
@@ -70,10 +70,10 @@ def _adopt(
 
     async def work(database: Database) -> dict[str, Any] | None:
         own = database.delegate
-        source = await asyncio.to_thread(open_source, name or settings.database_name, own)
-        in_place = await asyncio.to_thread(is_same, source, own)
         target = Target(database, settings.store_id, settings.timezone, settings.event_retention_days)
-        with _progress() as tell, _written(path, report):
+        named = opened_source(name or settings.database_name, own)
+        with named as source, _progress() as tell, _written(path, report):
+            in_place = is_same(source, own)
             adoption = Adoption(target, own if in_place else source, in_place=in_place, report=report, tell=tell)
             state = await adoption.state()
             if state is not None and state["step"] == "done":
