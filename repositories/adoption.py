@@ -12,40 +12,22 @@ again.
 
 import asyncio
 import secrets
-from collections import Counter
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
-from zoneinfo import ZoneInfo
+from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo.errors import PyMongoError
 
 from repositories.adoption_checks import check_beginning, refuse_running
-from repositories.adoption_source import BACKUP_PREFIX, KINDS, Original, Source
-from repositories.database import ADOPTION, COUNTERS, ORIGINALS, TOTALS, Database
+from repositories.adoption_source import BACKUP_PREFIX, KINDS, Source
+from repositories.adoption_writing import Target, Tell, write
+from repositories.database import ADOPTION, COUNTERS
 from repositories.errors import DatabaseRefused
 from repositories.indexes import create_indexes
-from repositories.ledger import Ledger, Settled
-from repositories.totals import row_id
+from repositories.ledger import Ledger
 from schemas.adoption import Report, ranges_of_missing
 from schemas.documents import Document
-from schemas.legacy import Adopted, adopt
-from schemas.rollups import ESTIMATES, RollupKey, contributions
-
-#: What MongoDB takes in one document, less what we add to it.
-_LARGEST: Final = 15 * 1024 * 1024
-
-Tell = Callable[[str, int, int], None]
-
-
-class Target(NamedTuple):
-    """The store that is to have the documents."""
-
-    database: Database
-    store: str
-    zone: ZoneInfo
-    event_retention_days: int
+from schemas.legacy import adopt
 
 
 class Adoption:
@@ -62,7 +44,6 @@ class Adoption:
         self._in_place = in_place
         self._report = report
         self._tell = tell
-        self._of_store = {"store": target.store}
 
     async def state(self) -> Document | None:
         """What is known of an earlier run: `step` is begun, done or undoing; `summary` its report."""
@@ -101,7 +82,7 @@ class Adoption:
         await self._rename(state["renamed"])
         originals = self._originals(state)
         ledger = await asyncio.to_thread(self._settle, originals)
-        await asyncio.to_thread(self._write, originals, ledger)
+        await asyncio.to_thread(write, self._target, originals, ledger, self._tell)
         ledger.close()
         await create_indexes(self._database, self._target.event_retention_days)
         self._check_still(originals)
@@ -175,56 +156,6 @@ class Adoption:
         others = {"_id": {"$in": [each for each in ids if each]}, "store": {"$nin": [None, self._target.store]}}
         return {each["_id"] for each in self._database.delegate[kind].find(others, {"_id": 1})}
 
-    def _write(self, originals: Source, ledger: Ledger) -> None:
-        """The second pass, from the beginning: what an earlier try has left is taken away first."""
-        database = self._database.delegate
-        for name in (*KINDS, ORIGINALS):
-            database[name].delete_many(self._of_store)
-        database[TOTALS].delete_many({"_id.store": self._target.store})
-        sums: dict[RollupKey, Counter[str]] = {}
-        for kind in KINDS:
-            total, done = originals.count(kind), 0
-            for batch in originals.batches(kind):
-                documents, kept = [], []
-                for original in batch:
-                    settled = ledger.settled(kind, original.key)
-                    if settled is None:
-                        continue
-                    adopted = adopt(kind, original.document, self._target.zone)
-                    documents.append(self._placed(kind, adopted, settled))
-                    kept.append(self._kept(kind, original, adopted, settled))
-                    for key, measure, amount in contributions(kind, documents[-1]):
-                        sums.setdefault(key, Counter())[measure] += amount
-                if documents:
-                    database[kind].insert_many(documents, ordered=False)
-                    database[ORIGINALS].insert_many(kept, ordered=False)
-                done += len(batch)
-                self._tell(f"Writing {kind}", done, total)
-        for rows in _in_batches(_rows(self._target.store, sums)):
-            database[TOTALS].insert_many(rows, ordered=False)
-
-    def _placed(self, kind: str, adopted: Adopted, settled: Settled) -> Document:
-        """The document as it stands among the others."""
-        document = {"_id": settled.id, "store": self._target.store, "number": settled.number, **adopted.document}
-        if kind == ESTIMATES:
-            is_converted = settled.partner_id is not None
-            document.update(converted=is_converted, order_id=settled.partner_id, order_number=settled.partner_number)
-        else:
-            document.update(estimate_id=settled.partner_id, estimate_number=settled.partner_number)
-        return document
-
-    def _kept(self, kind: str, original: Original, adopted: Adopted, settled: Settled) -> Document:
-        """The original, verbatim, and what was done to it."""
-        return {
-            "_id": {"store": self._target.store, "kind": kind, "id": settled.id},
-            "store": self._target.store,
-            "kind": kind,
-            "number": settled.number,
-            "defects": [defect._asdict() for defect in (*adopted.defects, *settled.defects)],
-            # One that is nearly too large for MongoDB stays where it is.
-            "original": original.raw if len(original.raw.raw) < _LARGEST else None,
-        }
-
     def _check_still(self, originals: Source) -> None:
         for kind in KINDS:
             now, then = originals.count(kind), self._report.of_kind[kind][0]
@@ -248,33 +179,12 @@ class Adoption:
         }
         done = {"step": "done", "done_at": datetime.now(UTC), "summary": report.summary()}
 
-        async def write(session: AsyncIOMotorClientSession) -> None:
+        async def open_store(session: AsyncIOMotorClientSession) -> None:
             await self._database[COUNTERS].insert_one(counters, session=session)
             await self._database[ADOPTION].update_one({"_id": store}, {"$set": done}, session=session)
 
         try:
             async with await self._database.client.start_session() as session:
-                await session.with_transaction(write)
+                await session.with_transaction(open_store)
         except PyMongoError as error:
             raise DatabaseRefused(f"The store cannot be opened: {error}. Run this again.") from error
-
-
-def _rows(store: str, sums: dict[RollupKey, Counter[str]]) -> Iterator[Document]:
-    for key, measures in sums.items():
-        row: Document = {"_id": row_id(store, key)}
-        for measure, amount in measures.items():
-            if amount:
-                kind, status, name = measure.split(".")
-                row.setdefault(kind, {}).setdefault(status, {})[name] = amount
-        yield row
-
-
-def _in_batches(rows: Iterator[Document], size: int = 1_000) -> Iterator[list[Document]]:
-    batch: list[Document] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

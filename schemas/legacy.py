@@ -128,7 +128,9 @@ def adopt(kind: str, source: Mapping[str, Any], zone: ZoneInfo) -> Adopted:
     link = source.get("linked_order_id" if kind == ESTIMATES else "source_estimate_id")
     extra = [str(name) for name in source if name not in _KNOWN]
     if extra:
-        finding.defects.append(Defect("extra_fields", values.shown(", ".join(sorted(extra))), "", "kept in `adopted` only"))
+        finding.defects.append(
+            Defect("extra_fields", values.shown(", ".join(sorted(extra))), "", "kept in `adopted` only")
+        )
     says_converted = kind == ESTIMATES and (
         values.truth(source.get("is_converted_to_order"))
         or str(source.get("status")).casefold() == statuses.CONVERTED.casefold()

@@ -28,6 +28,9 @@ def text(value: Any, *, lines: bool = False) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     cleaned = (_CONTROL_BUT_LINES if lines else _CONTROL).sub(" ", str(value)).strip()[:MAX_TEXT].strip()
+    if cleaned.isascii():
+        # What is left of ASCII, trimmed, can be seen.
+        return cleaned or None
     has_any = any(character.isprintable() and not character.isspace() for character in cleaned)
     return cleaned if has_any else None
 
@@ -53,6 +56,12 @@ def fixed(value: Any, places: int, maximum: int) -> int | None:
 
     :param maximum: the largest magnitude, in those units; beyond it there is None.
     """
+    if isinstance(value, float) and abs(value) < 10**9:
+        # Most floats are the shortest way to write a whole number of units; see `money.whole`.
+        unit: int = 10**places
+        near = round(value * unit)
+        if near / unit == value:
+            return near if abs(near) <= maximum else None
     found = number(value)
     if found is None:
         return None

@@ -12,9 +12,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from app.commands.databases import Data, any_database, command_settings, console
 from app.settings import Settings
-from repositories.adoption import Adoption, Target
+from repositories.adoption import Adoption
 from repositories.adoption_source import is_same, opened_source
 from repositories.adoption_undo import drop_backup, undo
+from repositories.adoption_writing import Target
 from repositories.database import Database, check_deployment, connect
 from schemas.adoption import Report
 from schemas.legacy import Defect
