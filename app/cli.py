@@ -9,6 +9,7 @@ from app import SERVICE, __version__
 from app.commands.adopting import adopt
 from app.commands.books import migrate, verify
 from app.commands.databases import console
+from app.commands.demo import demo
 from app.commands.listening import listen
 from app.commands.serving import AddressRefused, serve
 from app.listener import ListeningRefused
@@ -25,7 +26,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (serve, migrate, verify, listen, adopt):
+for command in (serve, migrate, verify, listen, adopt, demo):
     cli.command()(command)
 
 
