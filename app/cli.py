@@ -10,6 +10,7 @@ from app.commands.adopting import adopt
 from app.commands.books import migrate, verify
 from app.commands.databases import console
 from app.commands.demo import demo
+from app.commands.doctor import doctor
 from app.commands.listening import listen
 from app.commands.serving import AddressRefused, serve
 from app.listener import ListeningRefused
@@ -26,7 +27,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (serve, migrate, verify, listen, adopt, demo):
+for command in (serve, migrate, verify, listen, adopt, demo, doctor):
     cli.command()(command)
 
 
