@@ -65,7 +65,6 @@ class DatabaseFacts:
     change_stream: str | None = None
     oplog_hours: float | None = None
     disk_free: int | None = None
-    disk_total: int | None = None
     indexes_missing: list[str] | None = None
     indexes_different: list[str] = field(default_factory=list)
     #: The store's counters, and the highest number of each kind that a document has.
@@ -209,7 +208,9 @@ def _look_at_oplog(database: SyncDatabase[Document], facts: DatabaseFacts) -> No
 
 def _look_at_disk(database: SyncDatabase[Document], facts: DatabaseFacts) -> None:
     stats = database.command("dbStats")
-    facts.disk_free, facts.disk_total = int(stats["fsTotalSize"] - stats["fsUsedSize"]), int(stats["fsTotalSize"])
+    # A database that does not exist yet lies on no disk.
+    if stats["fsTotalSize"]:
+        facts.disk_free = int(stats["fsTotalSize"] - stats["fsUsedSize"])
 
 
 def _look_at_indexes(database: SyncDatabase[Document], event_retention_days: int, facts: DatabaseFacts) -> None:

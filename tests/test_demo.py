@@ -14,7 +14,7 @@ from pymongo.database import Database
 from typer.testing import CliRunner, Result
 
 from app.cli import cli
-from app.demo.plan import Plan
+from app.demo.plan import Plan, makes_order
 from app.demo.seasons import weight
 from repositories.errors import DatabaseRefused
 from schemas.calendar import business_date

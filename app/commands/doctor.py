@@ -7,9 +7,10 @@ from typing import Annotated, Final
 
 import orjson
 import typer
+from rich.console import Console
 from rich.text import Text
 
-from app.commands.databases import Data, console
+from app.commands.databases import Data
 from app.doctor.findings import Finding, Level, warning
 from app.doctor.judgement import judge_machine, judge_settings
 from app.doctor.judgement_of_database import judge_database
@@ -38,8 +39,9 @@ def doctor(
         content = [{**finding._asdict(), "level": str(finding.level)} for finding in findings]
         typer.echo(orjson.dumps(content, option=orjson.OPT_INDENT_2).decode())
     else:
+        console = Console(highlight=False)
         for finding in findings:
-            _show(finding)
+            _show(console, finding)
     if any(finding.level is Level.WRONG for finding in findings):
         raise typer.Exit(1)
 
@@ -71,10 +73,9 @@ def _findings_of_database(settings: Settings, machine: MachineFacts) -> list[Fin
     return list(judge_database(replace(settings, mongodb_url=url), facts, datetime.now(UTC)))
 
 
-def _show(finding: Finding) -> None:
+def _show(console: Console, finding: Finding) -> None:
     """A line, and what to do where there is something to do."""
     line = Text.assemble((f"{finding.level:8}", _STYLES[finding.level]), (f"{finding.check}: ", "bold"), finding.says)
-    typer.echo(line.plain) if not console.is_terminal else console.print(line, soft_wrap=True)
+    console.print(line, soft_wrap=True)
     if finding.mend:
-        mend = f"{'':8}-> {finding.mend}"
-        typer.echo(mend) if not console.is_terminal else console.print(mend, soft_wrap=True, markup=False)
+        console.print(f"{'':8}-> {finding.mend}", soft_wrap=True, markup=False)

@@ -19,9 +19,7 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 def judge_settings(settings: Settings, problems: Mapping[str, str]) -> Iterator[Finding]:
     """:param problems: the settings that are wrong, and why."""
     for name, sentence in problems.items():
-        yield wrong(
-            "settings", f"{name}: {sentence}", f"Set {name} rightly, or remove it; the default serves meanwhile."
-        )
+        yield wrong("settings", f"{name}: {sentence}", f"Set {name} rightly, or unset it for the default.")
     if not problems:
         yield ok("settings", "Each has a right value.")
     yield _judge_address(settings)
@@ -85,13 +83,11 @@ def _judge_libraries(facts: MachineFacts) -> Finding:
     if not facts.has_pins:
         return warning("libraries", "There is no requirements.txt to compare with.", "Run this where the service lies.")
     if facts.libraries:
-        shown = [
-            f"{name} {installed or 'missing'} (not {pinned})" for name, (pinned, installed) in facts.libraries.items()
-        ]
-        finding = wrong if any(installed is None for _, installed in facts.libraries.values()) else warning
-        return finding(
-            "libraries", f"They differ from requirements.txt: {', '.join(shown)}.", "pip install -r requirements.txt"
-        )
+        differing = facts.libraries.items()
+        shown = [f"{name} {installed or 'missing'} (not {pinned})" for name, (pinned, installed) in differing]
+        finding = wrong if any(installed is None for _, (_, installed) in differing) else warning
+        says = f"They differ from requirements.txt: {', '.join(shown)}."
+        return finding("libraries", says, "pip install -r requirements.txt")
     return ok("libraries", "Those of requirements.txt.")
 
 
@@ -109,14 +105,14 @@ def _judge_port(settings: Settings, facts: MachineFacts) -> Finding:
         "taken": wrong(
             "port",
             f"Another program listens on {where}.",
-            "Stop it, or choose another PORT; `ss -ltnp` says which it is.",
+            "Stop it (`ss -ltnp` names it), or choose another PORT.",
         ),
         "not allowed": wrong("port", f"{where} is not for ordinary users.", "Choose a PORT from 1024 on."),
     }
     return says.get(facts.port) or wrong(
         "port",
         f"The service cannot listen on {where}: {facts.port}.",
-        "Choose a HOST that is this machine's, and a PORT.",
+        "Choose a HOST of this machine, and a PORT.",
     )
 
 

@@ -25,12 +25,12 @@ _UNREACHABLE: Final = {
     "auth": ("It refuses the user or the password", "Check both (special characters as %40), and authSource."),
     "tls": (
         "The encrypted connection fails",
-        "Check tls= in the address, the certificate's host and date, and tlsCAFile.",
+        "Check tls= in the address, the certificate's host and dates, tlsCAFile.",
     ),
     "timeout": ("Nobody answers there", "A firewall? On Atlas, allow this machine's address under Network Access."),
     "no_primary": (
         "No member is primary",
-        "See rs.status(): a majority of the members has to run and to see each other.",
+        "See rs.status(): a majority of the members has to run, connected.",
     ),
     "other": ("It cannot be used", "See what it says."),
 }
@@ -51,9 +51,7 @@ def judge_database(settings: Settings, facts: DatabaseFacts, now: datetime) -> I
     if facts.adoption is not None or facts.unadopted is not None:
         yield _judge_adoption(facts)
     if facts.has_looked_at_counters and facts.counters is None:
-        yield warning(
-            "store", f"Store {settings.store_id!r} does not exist yet.", "`pos migrate` or the first start makes it."
-        )
+        yield warning("store", f"Store {settings.store_id!r} does not exist yet.", "The first start makes it.")
         return
     yield _judge_indexes(facts)
     yield from _judge_counters(settings, facts)
