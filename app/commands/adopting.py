@@ -25,7 +25,7 @@ def adopt(
     source: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="URL/DATABASE", help="Where the documents lie.  [default: DATABASE_NAME, in place]"
+            "--from", metavar="URL/DATABASE", help="Where the documents lie; left out: in DATABASE_NAME, in place."
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and change nothing.")] = False,
@@ -42,16 +42,22 @@ def adopt(
 ) -> None:
     """Take over a database that the earlier backend wrote: every document, with its number and its id.
 
-    Stop the earlier backend and this service first. It can be repeated and cut off at any moment; docs/adopting.md
-    says what becomes of each defect, and how to go back.
+    Stop the earlier backend and this service first. It can be repeated, and cut off at any moment. docs/adopting.md says
+    what becomes of each defect, and how to go back.
 
-        pos adopt --dry-run                      what would happen to DATABASE_NAME, in place
+    What would happen to DATABASE_NAME, in place; then do it; then go back:
 
-        pos adopt --from shop --report all.ndjson   from another database of the same server
+        pos adopt --dry-run
 
-        pos adopt --from mongodb://old.example/shop     from another server; nothing is changed there
+        pos adopt
 
-        pos adopt --undo                         the way back
+        pos adopt --undo
+
+    From another database, of the same server or of another; nothing is changed there:
+
+        pos adopt --from shop --report defects.ndjson
+
+        pos adopt --from mongodb://old.example/shop
     """
     with any_database(command_settings(), data) as settings:
         if undoing:

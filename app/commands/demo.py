@@ -31,7 +31,7 @@ def demo(
     trade: Annotated[Trade, typer.Option(help="What the shop sells.")] = Trade.HARDWARE,
     seed: Annotated[int, typer.Option(help="The same seed makes the same shop.")] = 1,
     until: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last day.  [default: today, until now]")
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last day; left out: today, until now.")
     ] = None,
     store: Annotated[str, typer.Option(help="The store to fill; one with documents is refused.")] = "demo",
     replace: Annotated[bool, typer.Option("--replace", help="Empty it first, if `pos demo` has filled it.")] = False,
