@@ -167,7 +167,7 @@ def _payment(finding: Finding, total: int) -> Document:
         finding.note("status_unknown", "status", status)
     paid = values.fixed(finding.source.get("amount_paid"), MONEY_PLACES, MAX_MONEY)
     if paid is None:
-        finding.note("amount_paid_unreadable", "amount_paid", Decimal(total) / 100)
+        finding.note("amount_paid_unreadable", "amount_paid", f"{Decimal(total) / 100:.2f}")
         paid = total
     elif paid < 0:
         finding.note("amount_paid_negative", "amount_paid", 0)

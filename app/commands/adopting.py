@@ -42,8 +42,8 @@ def adopt(
 ) -> None:
     """Take over a database that the earlier backend wrote: every document, with its number and its id.
 
-    Stop the earlier backend and this service first. It can be repeated, and cut off at any moment. docs/adopting.md says
-    what becomes of each defect, and how to go back.
+    Stop the earlier backend and this service first. It can be repeated, and cut off at any moment. docs/adopting.md
+    says what becomes of each defect, and how to go back.
 
     What would happen to DATABASE_NAME, in place; then do it; then go back:
 
