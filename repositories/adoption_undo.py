@@ -17,9 +17,11 @@ async def undo(database: Database, store: str) -> None:
     if state is None:
         raise DatabaseRefused(_NOT_ADOPTED.format(store=store))
     await refuse_running(database, store)
-    if state["in_place"] and any([await database[kind].find_one({"store": {"$nin": [None, store]}}) for kind in KINDS]):
-        raise DatabaseRefused("Another store lives in this database now, beside the adopted one: undoing would end it.")
     here = set(await database.list_collection_names())
+    # What has our name and a backup beside it is ours, and not an original that has its name again.
+    ours = [kind for kind in KINDS if kind not in state["renamed"] or BACKUP_PREFIX + kind in here]
+    if state["in_place"] and any([await database[kind].find_one({"store": {"$nin": [None, store]}}) for kind in ours]):
+        raise DatabaseRefused("Another store lives in this database now, beside the adopted one: undoing would end it.")
     if state["step"] == "done" and any(BACKUP_PREFIX + kind not in here for kind in state["renamed"]):
         raise DatabaseRefused("The backup of the originals was dropped: there is nothing to go back to.")
     # From here on no process opens the store; and without its counters none that is open sells in it.

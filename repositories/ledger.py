@@ -40,9 +40,9 @@ _SETTLE_NUMBERS: Final = """
     CREATE UNIQUE INDEX number_rank_seq ON number_rank (seq);
     UPDATE entry SET number = wanted WHERE (SELECT place FROM number_rank WHERE number_rank.seq = entry.seq) = 1;
     CREATE TEMP TABLE fresh AS
-      SELECT seq, row_number() OVER (PARTITION BY kind ORDER BY instant, seq)
-        + (SELECT coalesce(max(number), 0) FROM entry o WHERE o.kind = e.kind) AS number
-      FROM entry e WHERE number IS NULL;
+      SELECT seq, highest + row_number() OVER (PARTITION BY kind ORDER BY instant, seq) AS number
+      FROM entry JOIN (SELECT kind, coalesce(max(number), 0) AS highest FROM entry GROUP BY kind) USING (kind)
+      WHERE number IS NULL;
     CREATE UNIQUE INDEX fresh_seq ON fresh (seq);
     UPDATE entry SET number = (SELECT fresh.number FROM fresh WHERE fresh.seq = entry.seq) WHERE number IS NULL;
     CREATE UNIQUE INDEX by_number ON entry (kind, number);

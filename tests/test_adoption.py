@@ -233,6 +233,20 @@ def test_the_way_back(own: Database[Any], adopt: Adopter) -> None:
     assert "nothing to go back to" in adopt.refused("--undo")
 
 
+def test_a_way_back_that_was_cut_off_is_gone_to_its_end(own: Database[Any], adopt: Adopter) -> None:
+    estimates, orders = legacy.nasty()
+    legacy.fill(own, ([{**each, "store": "Pune"} for each in estimates], orders))
+    before = plain([list(own[kind].find({}).sort("_id")) for kind in ("estimates", "orders")])
+    adopt.report()
+    # As it stands after the first of two collections has its name again.
+    own.adoption.update_one({}, {"$set": {"step": "undoing"}})
+    own.counters.delete_one({})
+    own.legacy_estimates.rename("estimates", dropTarget=True)
+    assert "finish that first" in adopt.refused()
+    assert adopt("--undo").exit_code == 0
+    assert plain([list(own[kind].find({}).sort("_id")) for kind in ("estimates", "orders")]) == before
+
+
 async def test_there_is_no_way_back_once_something_was_sold(
     own: Database[Any], adopt: Adopter, mongodb_url: str
 ) -> None:
