@@ -7,9 +7,8 @@ writes, it writes into a collection of its own, which it drops.
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -21,6 +20,7 @@ from pymongo.errors import ConfigurationError, InvalidName, InvalidURI, Operatio
 from pymongo.read_concern import ReadConcern
 
 from repositories.database import ADOPTION, APPLICATION, COUNTERS, EVENTS, TOTALS
+from repositories.database_facts import DatabaseFacts
 from repositories.indexes import index_models
 from schemas.documents import Document
 from schemas.rollups import ESTIMATES, ORDERS
@@ -41,44 +41,6 @@ _REASONS: Final = (
     ("no_primary", r"no primary available|no replica set members match"),
     ("timeout", r"timed out|timeout|no servers found|no replica set members (found|available)"),
 )
-
-
-@dataclass
-class DatabaseFacts:
-    """None: not known, because it was not asked, could not be, or there was no time left.
-
-    unreachable: why nobody answers (dns, tls, refused, auth, no_primary, timeout, invalid, other), and `detail` the
-    driver's words, without credentials. clock: seconds that the server is ahead of us. Each of majority, transaction
-    and change_stream is empty where it works, else what the driver says; majority_ms: how long a write took.
-    """
-
-    unreachable: str | None = None
-    detail: str = ""
-    version: str | None = None
-    set_name: str | None = None
-    is_mongos: bool = False
-    primary: str | None = None
-    clock: float | None = None
-    majority: str | None = None
-    majority_ms: float | None = None
-    transaction: str | None = None
-    change_stream: str | None = None
-    oplog_hours: float | None = None
-    disk_free: int | None = None
-    indexes_missing: list[str] | None = None
-    indexes_different: list[str] = field(default_factory=list)
-    #: The store's counters, and the highest number of each kind that a document has.
-    counters: Mapping[str, Any] | None = None
-    has_looked_at_counters: bool = False
-    highest: Mapping[str, int] | None = None
-    newest_event: int | None = None
-    #: The count and the amount (minor units) of live documents of each kind, by the totals and by the documents.
-    by_totals: Mapping[str, tuple[int, int]] | None = None
-    by_documents: Mapping[str, tuple[int, int]] | None = None
-    newest: datetime | None = None
-    adoption: str | None = None
-    unadopted: str | None = None
-    seconds: float = 0.0
 
 
 def examine(url: str, database_name: str, store: str, event_retention_days: int) -> DatabaseFacts:

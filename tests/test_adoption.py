@@ -1,91 +1,33 @@
-"""`pos adopt` on databases of the earlier backend: rehearsed, done, repeated, killed, undone; opened as a shop."""
+"""`pos adopt` on databases of the earlier backend: rehearsed, done, repeated; opened as a shop."""
 
 import asyncio
 import json
-import secrets
-import signal
-import subprocess
-import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from pymongo import MongoClient
 from pymongo.database import Database
-from typer.testing import CliRunner, Result
 
-from app.cli import cli
-from repositories import adoption_writing
-from repositories.adoption import Adoption
 from repositories.database import connect
 from repositories.errors import DatabaseRefused
 from repositories.indexes import prepare
 from repositories.verification import verify
 from tests import legacy
+from tests.adopter import Adopter, content, own_database, plain
 from tests.shop import Shop, opened
-from tests.test_server import POS, ROOT, environment
-
-Json = dict[str, Any]
 
 
 @pytest.fixture
 def own(mongodb_url: str) -> Iterator[Database[Any]]:
-    """A database of the test's own, in which a test puts what the earlier backend wrote."""
-    with MongoClient[Any](mongodb_url, tz_aware=True) as client:
-        name = f"pos_adopt_{secrets.token_hex(4)}"
-        yield client[name]
-        client.drop_database(name)
-        client.drop_database(f"{name}_new")
-
-
-class Adopter:
-    """`pos adopt` on a database."""
-
-    def __init__(self, mongodb_url: str, database: str) -> None:
-        self.environment = {"MONGODB_URL": mongodb_url, "DATABASE_NAME": database, "STORE_ID": "main"}
-
-    def __call__(self, *options: str) -> Result:
-        """Inside this process, since a start takes longer than the work."""
-        result = CliRunner().invoke(cli, ["adopt", *options], env=self.environment)
-        assert result.exception is None or isinstance(result.exception, SystemExit | DatabaseRefused), result.exception
-        return result
-
-    def report(self, *options: str) -> Json:
-        done = self("--json", *options)
-        assert done.exit_code == 0, done.stderr
-        report: Json = json.loads(done.stdout)
-        return report
-
-    def refused(self, *options: str) -> str:
-        done = self(*options)
-        assert isinstance(done.exception, DatabaseRefused), done.stdout
-        return str(done.exception)
+    with own_database(mongodb_url) as database:
+        yield database
 
 
 @pytest.fixture
 def adopt(mongodb_url: str, own: Database[Any]) -> Adopter:
     return Adopter(mongodb_url, own.name)
-
-
-def content(database: Database[Any]) -> dict[str, Any]:
-    """Everything in a database but the times and the epoch of its adoption."""
-    found = {
-        name: sorted(database[name].find({}), key=lambda each: str(each["_id"]))
-        for name in database.list_collection_names()
-    }
-    for each in found.get("counters", []):
-        each.pop("epoch")
-    for each in found.get("adoption", []):
-        each.pop("begun_at"), each.pop("done_at")
-    return found
-
-
-def plain(documents: Any) -> str:
-    """As text, since NaN is not NaN."""
-    return repr(documents)
 
 
 @pytest.fixture
@@ -220,47 +162,6 @@ async def test_verification_knows_each_number_that_was_missing(adopted: Shop) ->
     await collection.update_one({"number": 11}, {"$set": {"number": 12}})
 
 
-def test_the_way_back(own: Database[Any], adopt: Adopter) -> None:
-    legacy.fill(own, legacy.nasty())
-    before = plain([list(own[kind].find({}).sort("_id")) for kind in ("estimates", "orders")])
-    adopt.report()
-    assert adopt("--undo").exit_code == 0
-    assert plain([list(own[kind].find({}).sort("_id")) for kind in ("estimates", "orders")]) == before
-    assert "was not adopted" in adopt.refused("--undo")
-    # And forth again, and back no more, once the backup is gone.
-    adopt.report()
-    assert "legacy_estimates" in adopt("--drop-backup").stderr
-    assert "nothing to go back to" in adopt.refused("--undo")
-
-
-def test_a_way_back_that_was_cut_off_is_gone_to_its_end(own: Database[Any], adopt: Adopter) -> None:
-    estimates, orders = legacy.nasty()
-    legacy.fill(own, ([{**each, "store": "Pune"} for each in estimates], orders))
-    before = plain([list(own[kind].find({}).sort("_id")) for kind in ("estimates", "orders")])
-    adopt.report()
-    # As it stands after the first of two collections has its name again.
-    own.adoption.update_one({}, {"$set": {"step": "undoing"}})
-    own.counters.delete_one({})
-    own.legacy_estimates.rename("estimates", dropTarget=True)
-    assert "finish that first" in adopt.refused()
-    assert adopt("--undo").exit_code == 0
-    assert plain([list(own[kind].find({}).sort("_id")) for kind in ("estimates", "orders")]) == before
-
-
-async def test_there_is_no_way_back_once_something_was_sold(
-    own: Database[Any], adopt: Adopter, mongodb_url: str
-) -> None:
-    legacy.fill(own, legacy.believable(20))
-    await asyncio.to_thread(adopt.report)
-    async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:
-        assert "A service runs" in await asyncio.to_thread(adopt.refused, "--undo")
-        await shop.sale()
-    assert "1 changes were made" in await asyncio.to_thread(adopt.refused, "--undo")
-    async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:
-        await shop.sale()
-        assert await verify(shop.database, "main") == []
-
-
 def test_nothing_is_adopted_into_a_shop_that_sells(mongodb_url: str, own: Database[Any], adopt: Adopter) -> None:
     assert "nothing to adopt" in adopt.refused()
     legacy.fill(own, legacy.believable(5))
@@ -299,58 +200,3 @@ def test_each_defect_can_be_written_into_a_file(own: Database[Any], adopt: Adopt
     shown = adopt("--dry-run").stdout
     assert "9812345678" not in shown
     assert "number_repeated (2): the oldest keeps the number" in shown
-
-
-STEPS = ("_rename", "_originals", "_settle", "kept", "_check_still", "_finish")
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_cut_off_at_each_step_it_completes_the_next_time(
-    own: Database[Any], adopt: Adopter, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    legacy.fill(own, legacy.believable(30))
-    expected = adopt.report("--dry-run")
-    place = adoption_writing if step == "kept" else Adoption
-    for_good = getattr(place, step)
-    calls = iter(range(12))
-
-    def cut(*arguments: Any) -> Any:
-        # In the middle of what is written, and at once elsewhere.
-        if step != "kept" or next(calls) == 11:
-            raise DatabaseRefused("The power is cut.")
-        return for_good(*arguments)
-
-    monkeypatch.setattr(place, step, cut)
-    assert "power" in adopt.refused()
-    monkeypatch.undo()
-    assert own.adoption.find_one({"step": "begun"})
-    assert "run `pos adopt` again" in str(CliRunner().invoke(cli, ["migrate"], env=adopt.environment).exception)
-    assert adopt.report("--dry-run") == expected
-    assert adopt.report() == expected
-    assert CliRunner().invoke(cli, ["verify"], env=adopt.environment).exit_code == 0
-
-
-def test_killed_at_any_moment_it_completes_the_next_time(own: Database[Any], adopt: Adopter, mongodb_url: str) -> None:
-    """Killed as a power cut does it, until it comes through; in the end it is as if it had never been."""
-    legacy.fill(own, legacy.believable(2_000))
-    expected = Adopter(mongodb_url, f"{own.name}_new").report("--from", own.name)
-    kills = 0
-    for pause in (0, 0.3, 0.8):
-        process = subprocess.Popen([*POS, "adopt"], cwd=ROOT, env=environment(**adopt.environment))
-        deadline = time.monotonic() + 30
-        while process.poll() is None and not own.adoption.find_one({}):
-            assert time.monotonic() < deadline
-            time.sleep(0.001)
-        # This long into its work, and in the next round a little longer.
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(pause)
-        process.send_signal(signal.SIGKILL)
-        if process.wait() == 0:
-            break
-        kills += 1
-    assert kills
-    assert adopt.report() == expected
-    new = own.client[f"{own.name}_new"]
-    for kind in ("estimates", "orders", "totals"):
-        assert list(own[kind].find({}).sort("_id")) == list(new[kind].find({}).sort("_id"))
-    assert CliRunner().invoke(cli, ["verify"], env=adopt.environment).exit_code == 0

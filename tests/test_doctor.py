@@ -24,7 +24,8 @@ from app.doctor.judgement_of_database import judge_database
 from app.doctor.machine import MachineFacts
 from app.local_mongod import find_mongod
 from app.settings import InvalidSettings, Settings, read_settings
-from repositories.examination import DatabaseFacts, examine
+from repositories.database_facts import DatabaseFacts
+from repositories.examination import examine
 from tests.test_server import free_port
 
 Json = dict[str, Any]

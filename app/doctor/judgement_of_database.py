@@ -7,7 +7,7 @@ from typing import Final
 from app.doctor.findings import Finding, ok, warning, wrong
 from app.doctor.judgement import judge_disk
 from app.settings import Settings
-from repositories.examination import DatabaseFacts
+from repositories.database_facts import DatabaseFacts
 from schemas.numbers import format_number
 from schemas.rollups import ESTIMATES, ORDERS
 
