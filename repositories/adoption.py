@@ -79,6 +79,16 @@ class Adoption:
             state = await self._begin()
         elif state["step"] != "begun":
             raise DatabaseRefused("An adoption is being undone: finish that first, with `pos adopt --undo`.")
+        else:
+            await self._take_counters()
+        try:
+            await self._carry_out(state)
+        except PyMongoError as error:
+            # Without the rest of what the driver says, which may quote a customer.
+            reason = str(error).split(", full error:")[0]
+            raise DatabaseRefused(f"The adoption was cut off ({reason}). Run this again.") from error
+
+    async def _carry_out(self, state: Document) -> None:
         await self._rename(state["renamed"])
         originals = self._originals(state)
         ledger = await asyncio.to_thread(self._settle, originals)
@@ -100,13 +110,18 @@ class Adoption:
             "begun_at": datetime.now(UTC),
         }
         await self._database[ADOPTION].insert_one(state)
+        try:
+            await self._take_counters()
+        except DatabaseRefused:
+            await self._database[ADOPTION].delete_one({"_id": self._target.store})
+            raise
+        return state
+
+    async def _take_counters(self) -> None:
+        """Without them nobody sells in the store."""
         await self._database[COUNTERS].delete_one({"_id": self._target.store, "head": 0})
         if await self._database[COUNTERS].find_one({"_id": self._target.store}):
-            await self._database[ADOPTION].delete_one({"_id": self._target.store})
-            raise DatabaseRefused(
-                "Somebody has just sold in this store: stop the service, and adopt into an empty one."
-            )
-        return state
+            raise DatabaseRefused("Somebody has just sold in this store: stop the service, and take an empty store.")
 
     async def _rename(self, kinds: list[str]) -> None:
         here = set(await self._database.list_collection_names())
@@ -183,8 +198,5 @@ class Adoption:
             await self._database[COUNTERS].insert_one(counters, session=session)
             await self._database[ADOPTION].update_one({"_id": store}, {"$set": done}, session=session)
 
-        try:
-            async with await self._database.client.start_session() as session:
-                await session.with_transaction(open_store)
-        except PyMongoError as error:
-            raise DatabaseRefused(f"The store cannot be opened: {error}. Run this again.") from error
+        async with await self._database.client.start_session() as session:
+            await session.with_transaction(open_store)
