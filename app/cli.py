@@ -6,9 +6,12 @@ from typing import NoReturn
 import typer
 
 from app import SERVICE, __version__
+from app.commands.adopting import adopt
 from app.commands.backups import backup, import_, restore
 from app.commands.books import migrate, verify
 from app.commands.databases import console
+from app.commands.demo import demo
+from app.commands.doctor import doctor
 from app.commands.exporting import export
 from app.commands.listening import listen
 from app.commands.serving import AddressRefused, serve
@@ -28,12 +31,9 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (serve, migrate, verify, listen):
-    cli.command()(command)
-cli.command()(export)
-cli.command("import")(import_)
-cli.command()(backup)
-cli.command()(restore)
+for command in (serve, doctor, migrate, verify, listen, export, import_, backup, restore, adopt, demo):
+    # Python keeps the word `import` to itself.
+    cli.command(command.__name__.rstrip("_"))(command)
 
 
 @cli.command()

@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
@@ -28,10 +28,6 @@ CURRENCIES: Final = frozenset(_TWO_DECIMALS.split())
 # MongoDB's own databases.
 _RESERVED: Final = ("admin", "config", "local")
 _NO_TRUTH: Final = "must be true or false."
-
-
-class InvalidSettings(RuntimeError):
-    """A setting is wrong; the message names it and says what is expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +63,32 @@ class Settings:
         return shown
 
 
+class InvalidSettings(RuntimeError):
+    """The service cannot be what its settings say; the message names the setting and says what to do."""
+
+
+class WrongSettings(InvalidSettings):
+    """Settings are wrong; the message names each and says what is expected.
+
+    :param problems: name -> sentence.
+    :param rest: the settings with defaults in place of those that are wrong.
+    """
+
+    def __init__(self, problems: Mapping[str, str], rest: Settings) -> None:
+        what = "A setting is wrong." if len(problems) == 1 else f"{len(problems)} settings are wrong."
+        super().__init__(" ".join([what, *(f"{name}: {sentence}" for name, sentence in problems.items())]))
+        self.problems = problems
+        self.rest = rest
+
+
 def read_settings() -> Settings:
     """The settings that the environment and `.env` make, defaults where they are silent.
 
-    :raises InvalidSettings: one of them is wrong.
+    :raises WrongSettings: some of them are wrong.
     """
     env = Env()
     env.read_env(".env", recurse=False)
+    problems: dict[str, str] = {}
 
     def read(name: str, default: Any, kind: fields.Field[Any]) -> Any:
         """A setting, trimmed. One that is set to nothing is not set."""
@@ -83,10 +98,11 @@ def read_settings() -> Settings:
         try:
             return kind.deserialize(text)
         except ValidationError as error:
-            raise InvalidSettings(f"A setting is wrong. {name}: {' '.join(error.messages)}") from error
+            problems[name] = " ".join(error.messages)
+            return default
 
     port = read("PORT", 8000, _whole(1, 65_535))
-    return Settings(
+    settings = Settings(
         mongodb_url=read("MONGODB_URL", None, _text()),
         database_name=read("DATABASE_NAME", "pos", _text(_is_database_name)),
         public_base_url=read("PUBLIC_BASE_URL", f"http://127.0.0.1:{port}", _text(_is_base_url)).rstrip("/"),
@@ -107,6 +123,9 @@ def read_settings() -> Settings:
         mongod_path=read("MONGOD_PATH", None, _text()),
         allow_local_mongod=read("ALLOW_LOCAL_MONGOD", False, fields.Boolean(error_messages={"invalid": _NO_TRUTH})),
     )
+    if problems:
+        raise WrongSettings(problems, settings)
+    return settings
 
 
 def _whole(lowest: int, highest: int) -> fields.Integer:

@@ -14,8 +14,10 @@ from schemas.documents import Document
 Client = AsyncIOMotorClient[Document]
 Database = AsyncIOMotorDatabase[Document]
 
+ADOPTION: Final = "adoption"
 COUNTERS: Final = "counters"
 EVENTS: Final = "events"
+ORIGINALS: Final = "adopted"
 REQUESTS: Final = "requests"
 TOTALS: Final = "totals"
 

@@ -14,8 +14,9 @@ from typing import Any, Final
 from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo.errors import OperationFailure
 
-from repositories.database import COUNTERS, EVENTS, REQUESTS, TOTALS, Database
+from repositories.database import COUNTERS, EVENTS, ORIGINALS, REQUESTS, TOTALS, Database
 from repositories.errors import DatabaseRefused, translated
+from repositories.originals import RAW, as_bytes
 from repositories.totals import row_key, row_range
 from schemas.calendar import widest_bounds
 from schemas.documents import Document
@@ -24,7 +25,7 @@ from schemas.rollups import ESTIMATES, ORDERS, Row
 BATCH: Final = 1_000
 
 #: What each collection is read along: unique in a store, and served by an index.
-_KEYS: Final = {ESTIMATES: "number", ORDERS: "number", EVENTS: "seq", REQUESTS: "key", TOTALS: "_id"}
+_KEYS: Final = {ESTIMATES: "number", ORDERS: "number", EVENTS: "seq", REQUESTS: "key", TOTALS: "_id", ORIGINALS: "_id"}
 #: Ids that the database gave out for want of another one mean nothing, and are not the store's.
 _NAMELESS: Final = (EVENTS, REQUESTS)
 _SNAPSHOT_TOO_OLD: Final = 239
@@ -120,13 +121,14 @@ class StoreView:
     async def _found(self, collection: str, key: str, criteria: Document) -> Batches:
         """:raises OperationFailure: the snapshot is too old."""
         fields = {"_id": 0} if collection in _NAMELESS else None
-        cursor = self._database[collection].find(criteria, fields, session=self._session, batch_size=self._batch)
-        cursor = cursor.sort(key, 1)
+        is_raw = collection == ORIGINALS
+        source = self._database.get_collection(collection, codec_options=RAW if is_raw else None)
+        cursor = source.find(criteria, fields, session=self._session, batch_size=self._batch).sort(key, 1)
         upcoming = asyncio.ensure_future(cursor.to_list(self._batch))
         try:
             while batch := await upcoming:
                 upcoming = asyncio.ensure_future(cursor.to_list(self._batch))
-                yield batch
+                yield [as_bytes(document) for document in batch] if is_raw else batch
         finally:
             upcoming.cancel()
 
@@ -164,7 +166,7 @@ async def view_of(database: Database, store: str, batch: int = BATCH) -> AsyncIt
 
 
 def _of_store(collection: str, store: str) -> Document:
-    if collection == TOTALS:
+    if collection in (TOTALS, ORIGINALS):
         # A range of `_id`, which has an index; a field inside of it has none.
         return {"_id": {"$gte": {"store": store}, "$lt": {"store": store + "\x00"}}}
     return {"store": store}

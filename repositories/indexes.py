@@ -9,7 +9,7 @@ from pymongo import DESCENDING as DOWN
 from pymongo import IndexModel
 from pymongo.errors import OperationFailure, PyMongoError
 
-from repositories.database import COUNTERS, EVENTS, REQUESTS, RESTORING, TOTALS, Database
+from repositories.database import ADOPTION, COUNTERS, EVENTS, REQUESTS, RESTORING, TOTALS, Database
 from repositories.errors import DatabaseRefused
 from repositories.totals import add_years
 from schemas.rollups import ESTIMATES, ORDERS
@@ -68,10 +68,11 @@ def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
 async def prepare(database: Database, store: str, zone: ZoneInfo, event_retention_days: int) -> None:
     """Creates what is missing and changes a retention that differs; safe beside running processes, new or old.
 
-    :raises DatabaseRefused: the database does not allow it, the store's days are of another time zone, or it is being
-        restored.
+    :raises DatabaseRefused: the database does not allow it; the store's days are of another time zone; it is being
+        restored; its documents are those of the earlier backend, or are just being taken over.
     """
     try:
+        await refuse_unadopted(database, store)
         await prepare_collections(database, event_retention_days)
         await database[COUNTERS].update_one(
             {"_id": store},
@@ -105,6 +106,23 @@ async def _refuse_restoring(database: Database, store: str) -> None:
         )
 
 
+async def refuse_unadopted(database: Database, store: str) -> None:
+    """Whether the database still is one of the earlier backend, or a store of it is half taken over.
+
+    :raises DatabaseRefused: so it is.
+    """
+    adoption = await database[ADOPTION].find_one({"_id": store}, {"step": 1})
+    if adoption is not None and adoption["step"] != "done":
+        raise DatabaseRefused(f"Store {store!r} is being taken over from the earlier backend: run `pos adopt` again.")
+    if adoption is None and not await database[COUNTERS].find_one({}, {"_id": 1}):
+        for kind in (ESTIMATES, ORDERS):
+            if await database[kind].find_one({"store": None}, {"_id": 1}):
+                raise DatabaseRefused(
+                    f"The database {database.name!r} has {kind} of the earlier backend: take them over with "
+                    "`pos adopt` (first with --dry-run), or choose another DATABASE_NAME."
+                )
+
+
 async def _make_totals(database: Database) -> None:
     """Made here, because the first sale would have to wait for it. Its only index is its id."""
     try:
@@ -116,7 +134,8 @@ async def _make_totals(database: Database) -> None:
 
 async def _keep_zone(database: Database, store: str, zone: ZoneInfo) -> None:
     """A store's time zone can be chosen until its first document, which has a business date in it."""
-    await database[COUNTERS].update_one({"_id": store, "head": 0}, {"$set": {"timezone": zone.key}})
+    empty = {"_id": store, "head": 0, "adopted": None}
+    await database[COUNTERS].update_one(empty, {"$set": {"timezone": zone.key}})
     counters = await database[COUNTERS].find_one({"_id": store}, {"timezone": 1})
     if counters is not None and counters["timezone"] != zone.key:
         raise DatabaseRefused(

@@ -16,15 +16,16 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError, DuplicateKeyError, ExecutionTimeout
 
 from repositories.backoff import Backoff
-from repositories.database import COUNTERS, EVENTS, REQUESTS, RESTORING, TOTALS, Database
+from repositories.database import COUNTERS, EVENTS, ORIGINALS, REQUESTS, RESTORING, TOTALS, Database
 from repositories.errors import DatabaseRefused, translated
 from repositories.indexes import prepare_collections
+from repositories.originals import from_bytes
 from repositories.orphans import end_orphans
 from schemas.archive import ArchiveRefused
 from schemas.documents import Document
 from schemas.rollups import ESTIMATES, ORDERS
 
-_KEPT: Final = (ESTIMATES, ORDERS, TOTALS)
+_KEPT: Final = (ESTIMATES, ORDERS, TOTALS, ORIGINALS)
 _PASSING: Final = (EVENTS, REQUESTS)
 _DUPLICATE_KEY: Final = 11_000
 _HELD_MS: Final = 500
@@ -62,6 +63,8 @@ class Restoration:
         :raises DatabaseRefused: their ids are taken; another restoration has begun.
         """
         await self._written()
+        if collection == ORIGINALS:
+            documents = [from_bytes(document) for document in documents]
         # In a thread, as a whole: so it goes on while the next ones are read and decoded.
         self._writing = asyncio.get_running_loop().run_in_executor(None, self._insert, collection, documents)
 

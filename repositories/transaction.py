@@ -43,6 +43,7 @@ _DURABLE: Final = WriteConcern(w="majority", j=True)
 # How long after another process was met at the counters they are read before each group.
 _ALONE_SECONDS: Final = 1.0
 _DUPLICATE_KEY: Final = 11_000
+_COUNTED: Final = (ESTIMATES, ORDERS, "head", RESTORING)
 
 Update = ReplaceOne[Document] | UpdateOne | DeleteOne
 
@@ -158,7 +159,7 @@ class GroupTransaction:
         await end_orphans(self._database.client)
 
     def _counters(self, session: ClientSession) -> Counters:
-        counters = self._collections[COUNTERS].find_one({"_id": self._store}, session=session)
+        counters = self._collections[COUNTERS].find_one({"_id": self._store}, _COUNTED, session=session)
         if counters is None:
             raise LookupError(f"The counters of store {self._store!r} are missing: run `pos migrate`.")
         if RESTORING in counters:

@@ -1,6 +1,7 @@
 """`pos verify`: recomputes what the journal keeps, from the raw documents, and lists every difference.
 
-I2 numbers are 1 … counter, each once, voided ones included. I3 orders and estimates name each other. I4 the rollups
+I2 numbers are 1 … counter, each once, voided ones included; but for those that were missing when the documents of the
+earlier backend were taken over, which are known one by one. I3 orders and estimates name each other. I4 the rollups
 are the sums over the documents, to the paisa. And the event log has no hole.
 """
 
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterator
 from repositories.database import COUNTERS, EVENTS, TOTALS, Database
 from repositories.errors import translated
 from repositories.totals import measures, row_key
+from schemas.adoption import missing_of
 from schemas.documents import Document
 from schemas.numbers import format_number
 from schemas.rollups import ESTIMATES, ORDERS, RollupKey, contributions
@@ -41,10 +43,13 @@ async def _numbers(database: Database, store: str, counters: Document) -> AsyncI
             given[document["number"]] += 1
         last = counters[kind]
         expected = range(1, last + 1)
-        for number in [n for n in expected if n not in given][:_MOST_SHOWN]:
+        missing = missing_of(counters.get("adopted", {}).get(kind, {}).get("missing", ""))
+        for number in [n for n in expected if n not in given and n not in missing][:_MOST_SHOWN]:
             yield f"{kind}: number {format_number(number)} is missing."
         for number in [n for n, times in given.items() if times > 1][:_MOST_SHOWN]:
             yield f"{kind}: number {format_number(number)} was given {given[number]} times."
+        for number in sorted(missing & given.keys())[:_MOST_SHOWN]:
+            yield f"{kind}: number {format_number(number)} was missing when the shop was taken over, and is there now."
         for number in [n for n in given if n not in expected][:_MOST_SHOWN]:
             yield f"{kind}: number {format_number(number)} lies beyond the counter, {last}."
 

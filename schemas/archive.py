@@ -5,11 +5,13 @@
     {"end": true, "documents": 1204, "counts": {…}, "sha256": "…"}           over every byte before this line
 
 A document is as it is stored, but for the store's name, so that another store can take it in. Instants are
-`{"$date": "2026-01-31T18:29:59.123Z"}`, as in MongoDB's Extended JSON. The checksum of a line tells which line was
-changed; that of the end, that a line was taken out, put in or moved.
+`{"$date": "2026-01-31T18:29:59.123Z"}`, as in MongoDB's Extended JSON; bytes, which are what the earlier backend wrote
+in BSON, are `{"$binary": "…"}` in base64. The checksum of a line tells which line was changed; that of the end, that a
+line was taken out, put in or moved.
 """
 
 import zlib
+from base64 import b64decode, b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -26,13 +28,16 @@ Document = dict[str, Any]
 FORMAT: Final = "pos-archive"
 VERSION: Final = 1
 COUNTERS: Final = "counters"
+#: Where the store's name is part of the id.
+_COMPOUND: Final = ("totals", "adopted")
 #: Everything that a store has, in the order of an archive.
-COLLECTIONS: Final = (ESTIMATES, ORDERS, "events", "requests", "totals", COUNTERS)
+COLLECTIONS: Final = (ESTIMATES, ORDERS, "events", "requests", *_COMPOUND, COUNTERS)
 #: No stored document is larger than 16 MB.
 LONGEST_LINE: Final = 64 * 2**20
 
 _LINE: Final = b'{"collection":"%s","crc32":%d,"document":'
 _DATE: Final = "$date"
+_BINARY: Final = "$binary"
 
 
 class ArchiveRefused(RuntimeError):
@@ -116,7 +121,7 @@ class ArchiveReader:
             try:
                 document = _decoded(content["document"])
             except (TypeError, ValueError):
-                raise self._refused("an instant in it is not ISO 8601") from None
+                raise self._refused("an instant in it is not ISO 8601, or bytes are not base64") from None
             yield collection, document
 
     def _opening(self) -> Manifest:
@@ -172,18 +177,20 @@ def with_store(collection: str, document: Document, store: str) -> Document:
     """A document as a store has it."""
     if collection == COUNTERS:
         return {"_id": store, **document}
+    if collection in _COMPOUND:
+        document["_id"] = {"store": store, **document["_id"]}
     if collection == "totals":
-        return {**document, "_id": {"store": store, **document["_id"]}}
+        return document
     return {**({"_id": document.pop("_id")} if "_id" in document else {}), "store": store, **document}
 
 
 def _without_store(collection: str, document: Document) -> Document:
     if collection == COUNTERS:
         del document["_id"]
-    elif collection == "totals":
-        document["_id"] = {name: value for name, value in document["_id"].items() if name != "store"}
     else:
-        del document["store"]
+        document.pop("store", None)
+    if collection in _COMPOUND:
+        document["_id"] = {name: value for name, value in document["_id"].items() if name != "store"}
     return document
 
 
@@ -200,6 +207,8 @@ def _raw_document(line: bytes) -> bytes:
 def _encoded(value: Any) -> Any:
     if isinstance(value, datetime):
         return {_DATE: value.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+    if isinstance(value, bytes):
+        return {_BINARY: b64encode(value).decode()}
     raise TypeError(f"An archive has no room for {type(value).__name__}.")
 
 
@@ -207,5 +216,7 @@ def _decoded(value: Any) -> Any:
     if isinstance(value, dict):
         if _DATE in value:
             return datetime.fromisoformat(value[_DATE])
+        if _BINARY in value:
+            return b64decode(value[_BINARY], validate=True)
         return {name: _decoded(each) if isinstance(each, dict | list) else each for name, each in value.items()}
     return [_decoded(each) if isinstance(each, dict | list) else each for each in value]

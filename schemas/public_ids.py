@@ -2,6 +2,7 @@
 base 32). They are URL-safe, never guessable from one another, and sort by the time of their making."""
 
 import secrets
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
@@ -15,7 +16,7 @@ _PAIRS: Final = tuple(first + second for first in _ALPHABET for second in _ALPHA
 _PLACES: Final = tuple(range(120, -1, -10))
 
 
-def new_id(prefix: str, now: datetime) -> str:
-    """A fresh public id."""
-    value = int(now.timestamp() * 1000) << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+def new_id(prefix: str, now: datetime, random_bits: Callable[[int], int] = secrets.randbits) -> str:
+    """A fresh public id. random_bits: makes a number of so many bits; never a predictable one in a real shop."""
+    value = int(now.timestamp() * 1000) << _RANDOM_BITS | random_bits(_RANDOM_BITS)
     return prefix + "".join([_PAIRS[value >> place & 1023] for place in _PLACES])

@@ -1,0 +1,86 @@
+"""`pos demo`: a shop to try things out with."""
+
+import time as clock
+from collections.abc import Sequence
+from dataclasses import replace as replace_settings
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.progress import Progress
+
+from app.commands.databases import Data, any_database, command_settings, console, with_database
+from app.demo.plan import Plan, makes_order
+from app.settings import Settings
+from repositories.database import Database
+from repositories.demonstration import At, claim, fill
+
+_DAYS_A_MONTH = 30.44
+
+
+class Trade(StrEnum):
+    HARDWARE = "hardware"
+    GROCERY = "grocery"
+    CLOTHING = "clothing"
+
+
+def demo(
+    orders: Annotated[int, typer.Option(min=1, max=2_000_000, help="How many orders; estimates come on top.")] = 1_000,
+    months: Annotated[int, typer.Option(min=1, max=240, help="Over how long.")] = 12,
+    trade: Annotated[Trade, typer.Option(help="What the shop sells.")] = Trade.HARDWARE,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same shop.")] = 1,
+    until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last day; left out: today, until now.")
+    ] = None,
+    store: Annotated[str, typer.Option(help="The store to fill; one with documents is refused.")] = "demo",
+    replace: Annotated[bool, typer.Option("--replace", help="Empty it first, if `pos demo` has filled it.")] = False,
+    data: Data = None,
+) -> None:
+    """Fill a store of its own with believable documents: months of an Indian shop, its staff, customers and festivals.
+
+    Made-up documents never go where real ones are: the store is `demo`, whatever STORE_ID says, and one that has
+    documents is refused. Look at it with `STORE_ID=demo pos serve`.
+
+        pos demo --orders 10000 --months 24
+
+        pos demo --trade grocery --seed 7 --store corner-shop
+
+        pos demo --orders 500 --replace
+    """
+    chosen = replace_settings(command_settings(), store_id=store)
+    with any_database(chosen, data) as settings:
+        zone = settings.timezone
+        last = until.date() if until else datetime.now(zone).date()
+        first = last - timedelta(days=round(months * _DAYS_A_MONTH) - 1)
+        end = min(datetime.now(UTC), datetime.combine(last + timedelta(days=1), time(), zone).astimezone(UTC))
+        plan = Plan(trade, orders, _days(first, last), zone, end, seed)
+        facts = {
+            "trade": str(trade),
+            "orders": orders,
+            "first": first.isoformat(),
+            "last": last.isoformat(),
+            "seed": seed,
+        }
+        began = clock.perf_counter()
+        with_database(settings, lambda database: _fill(database, settings, plan, facts, replace=replace))
+    seconds = clock.perf_counter() - began
+    console.print(
+        f"Store [bold]{store}[/] has {orders:,} orders from {first} to {last} "
+        f"({seconds:.1f} s, {orders / seconds:,.0f} a second). Look at it with STORE_ID={store} pos serve."
+    )
+
+
+async def _fill(database: Database, settings: Settings, plan: Plan, facts: dict[str, Any], *, replace: bool) -> None:
+    await claim(database, settings.store_id, facts, replace=replace)
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("Selling", total=int(facts["orders"]))
+
+        def tell(group: Sequence[At]) -> None:
+            progress.advance(task, sum(makes_order(each) for each in group))
+
+        await fill(database, settings.store_id, settings.timezone, plan.steps(), tell)
+
+
+def _days(first: date, last: date) -> list[date]:
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]

@@ -1,0 +1,81 @@
+"""`pos doctor`."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import orjson
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from app.commands.databases import Data
+from app.doctor.findings import Finding, Level, warning
+from app.doctor.judgement import judge_machine, judge_settings
+from app.doctor.judgement_of_database import judge_database
+from app.doctor.machine import MachineFacts, look_at_machine
+from app.settings import Settings, WrongSettings, read_settings
+from repositories.examination import examine
+
+_ROOT: Final = Path(__file__).parents[2]
+_STYLES: Final = {Level.OK: "green", Level.WARNING: "yellow", Level.WRONG: "bold red"}
+
+
+def doctor(
+    data: Data = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Say what is wrong with settings, machine and database, and how to mend it; exit 1 if anything is wrong.
+
+    It changes nothing, and takes no more than some fifteen seconds. Run it beside the service, with its environment.
+
+        pos doctor
+
+        MONGODB_URL=mongodb+srv://… pos doctor --json
+    """
+    findings = _findings(data)
+    if as_json:
+        content = [{**finding._asdict(), "level": str(finding.level)} for finding in findings]
+        typer.echo(orjson.dumps(content, option=orjson.OPT_INDENT_2).decode())
+    else:
+        console = Console(highlight=False)
+        for finding in findings:
+            _show(console, finding)
+    if any(finding.level is Level.WRONG for finding in findings):
+        raise typer.Exit(1)
+
+
+def _findings(data: Path | None) -> list[Finding]:
+    try:
+        settings, problems = read_settings(), {}
+    except WrongSettings as error:
+        settings, problems = error.rest, dict(error.problems)
+    machine = look_at_machine(settings, data or Path(settings.data_dir), _ROOT)
+    return [
+        *judge_settings(settings, problems),
+        *judge_machine(settings, machine),
+        *_findings_of_database(settings, machine),
+    ]
+
+
+def _findings_of_database(settings: Settings, machine: MachineFacts) -> list[Finding]:
+    url = settings.mongodb_url or machine.running_url
+    if url is None:
+        return [
+            warning(
+                "database",
+                "MONGODB_URL is not set, and the local mongod does not run, so its data were not looked at.",
+                "Start `pos serve`, and run this beside it.",
+            )
+        ]
+    facts = examine(url, settings.database_name, settings.store_id, settings.event_retention_days)
+    return list(judge_database(replace(settings, mongodb_url=url), facts, datetime.now(UTC)))
+
+
+def _show(console: Console, finding: Finding) -> None:
+    """A line, and what to do where there is something to do."""
+    line = Text.assemble((f"{finding.level:8}", _STYLES[finding.level]), (f"{finding.check}: ", "bold"), finding.says)
+    console.print(line, soft_wrap=True)
+    if finding.mend:
+        console.print(f"{'':8}-> {finding.mend}", soft_wrap=True, markup=False)

@@ -1,0 +1,2 @@
+"""What is wrong with a deployment, and how to mend it: `machine.py` and `repositories/examination.py` gather facts,
+`judgement.py` and `judgement_of_database.py` judge them, purely."""

@@ -1,0 +1,202 @@
+"""`pos adopt`: a database of the earlier backend becomes a store of this one.
+
+The originals are only read. In place, where they have the names of our own collections, they are first renamed to
+`legacy_estimates` and `legacy_orders`, and stay there. Then two passes: the first looks at every document and settles
+numbers, ids and links (`ledger.py`), the second writes. While that goes on, the store has no counters, so that no
+process can sell in it, and `prepare` refuses to give it any; they appear together with the word that all is done, in
+one transaction. Whoever is killed before that begins anew the next time, and gets the same result.
+
+No events are emitted: what was sold years ago is no news to any screen. The log has a new epoch, so that all load
+again.
+"""
+
+import asyncio
+import secrets
+from datetime import UTC, datetime
+from typing import Any
+
+from motor.motor_asyncio import AsyncIOMotorClientSession
+from pymongo.errors import PyMongoError
+
+from repositories.adoption_checks import check_beginning, refuse_running
+from repositories.adoption_source import BACKUP_PREFIX, KINDS, Source
+from repositories.adoption_writing import Target, Tell, write
+from repositories.database import ADOPTION, COUNTERS
+from repositories.errors import DatabaseRefused
+from repositories.indexes import prepare_collections
+from repositories.ledger import Ledger
+from schemas.adoption import Report, ranges_of_missing
+from schemas.documents import Document
+from schemas.legacy import adopt
+
+
+class Adoption:
+    """One database taken over by one store.
+
+    :param source: the earlier backend's database; the target's own, to adopt in place.
+    :param tell: told what is going on, how much of it is done, and of how much.
+    """
+
+    def __init__(self, target: Target, source: Any, *, in_place: bool, report: Report, tell: Tell) -> None:
+        self._target = target
+        self._database = target.database
+        self._source = source
+        self._in_place = in_place
+        self._report = report
+        self._tell = tell
+
+    async def state(self) -> Document | None:
+        """What is known of an earlier run: `step` is begun, done or undoing; `summary` its report."""
+        return await self._database[ADOPTION].find_one({"_id": self._target.store})
+
+    async def _known_state(self) -> Document | None:
+        state = await self.state()
+        if state is not None and (state["from"], state["in_place"]) != (self._source.name, self._in_place):
+            raise DatabaseRefused(
+                f"This store was adopted, or is being adopted, from {state['from']!r}, not from {self._source.name!r}."
+            )
+        return state
+
+    async def rehearse(self) -> None:
+        """Fills the report, and changes nothing."""
+        state = await self._known_state()
+        if state is None:
+            await check_beginning(self._database, self._target.store, self._source, in_place=self._in_place)
+        ledger = await asyncio.to_thread(self._settle, self._originals(state))
+        ledger.close()
+
+    async def run(self) -> None:
+        """Adopts, or goes on with what was begun. Nothing happens where it was done before.
+
+        :raises DatabaseRefused: it cannot be done; the sentence says why.
+        """
+        state = await self._known_state()
+        if state is not None and state["step"] == "done":
+            return
+        await refuse_running(self._database, self._target.store)
+        if state is None:
+            await check_beginning(self._database, self._target.store, self._source, in_place=self._in_place)
+            state = await self._begin()
+        elif state["step"] != "begun":
+            raise DatabaseRefused("An adoption is being undone: finish that first, with `pos adopt --undo`.")
+        else:
+            await self._take_counters()
+        try:
+            await self._carry_out(state)
+        except PyMongoError as error:
+            # Without the rest of what the driver says, which may quote a customer.
+            reason = str(error).split(", full error:")[0]
+            raise DatabaseRefused(f"The adoption was cut off ({reason}). Run this again.") from error
+
+    async def _carry_out(self, state: Document) -> None:
+        await self._rename(state["renamed"])
+        originals = self._originals(state)
+        ledger = await asyncio.to_thread(self._settle, originals)
+        await asyncio.to_thread(write, self._target, originals, ledger, self._tell)
+        ledger.close()
+        await prepare_collections(self._database, self._target.event_retention_days)
+        self._check_still(originals)
+        await self._finish()
+
+    async def _begin(self) -> Document:
+        """From here on nobody sells in this store."""
+        here = set(await self._database.list_collection_names()) if self._in_place else set()
+        state: Document = {
+            "_id": self._target.store,
+            "step": "begun",
+            "from": self._source.name,
+            "in_place": self._in_place,
+            "renamed": [kind for kind in KINDS if kind in here],
+            "begun_at": datetime.now(UTC),
+        }
+        await self._database[ADOPTION].insert_one(state)
+        try:
+            await self._take_counters()
+        except DatabaseRefused:
+            await self._database[ADOPTION].delete_one({"_id": self._target.store})
+            raise
+        return state
+
+    async def _take_counters(self) -> None:
+        """Without them nobody sells in the store."""
+        await self._database[COUNTERS].delete_one({"_id": self._target.store, "head": 0})
+        if await self._database[COUNTERS].find_one({"_id": self._target.store}):
+            raise DatabaseRefused("Somebody has just sold in this store: stop the service, and take an empty store.")
+
+    async def _rename(self, kinds: list[str]) -> None:
+        here = set(await self._database.list_collection_names())
+        for kind in kinds:
+            if BACKUP_PREFIX + kind not in here:
+                await self._database[kind].rename(BACKUP_PREFIX + kind)
+
+    def _originals(self, state: Document | None) -> Source:
+        """Where they lie: in place, each kind under its name or, once it was renamed, under that of the backup."""
+        here = set(self._source.list_collection_names())
+        moved = state["renamed"] if state is not None else ()
+        backups = {kind: BACKUP_PREFIX + kind for kind in moved if BACKUP_PREFIX + kind in here}
+        if state is not None and state["in_place"]:
+            # What has our name and was not there before is ours.
+            backups = {kind: BACKUP_PREFIX + kind for kind in KINDS if kind not in moved} | backups
+        return Source(self._source, {kind: backups.get(kind, kind) for kind in KINDS})
+
+    def _settle(self, originals: Source) -> Ledger:
+        """The first pass."""
+        ledger = Ledger()
+        for kind in KINDS:
+            total, done = originals.count(kind), 0
+            for batch in originals.batches(kind):
+                adopted = [adopt(kind, each.document, self._target.zone) for each in batch]
+                taken = self._taken(kind, [each.public_id for each in adopted])
+                for each, one in zip(batch, adopted, strict=True):
+                    self._report.note(kind, each.own, one.defects)
+                ledger.add(
+                    kind,
+                    [(e.key, e.own, one, one.public_id in taken) for e, one in zip(batch, adopted, strict=True)],
+                )
+                done += len(batch)
+                self._tell(f"Looking at {kind}", done, total)
+        self._tell("Settling numbers, ids and links", 0, 0)
+        ledger.settle()
+        for kind, settled in ledger.all_settled():
+            self._report.note(kind, settled.id, settled.defects)
+        for kind in KINDS:
+            self._report.of_kind[kind] = ledger.totals(kind)
+            self._report.missing[kind] = ranges_of_missing(ledger.numbers(kind))
+        return ledger
+
+    def _taken(self, kind: str, ids: list[str | None]) -> set[str]:
+        """Those of some public ids that belong to other stores of the same database."""
+        if self._in_place:
+            return set()
+        others = {"_id": {"$in": [each for each in ids if each]}, "store": {"$nin": [None, self._target.store]}}
+        return {each["_id"] for each in self._database.delegate[kind].find(others, {"_id": 1})}
+
+    def _check_still(self, originals: Source) -> None:
+        for kind in KINDS:
+            now, then = originals.count(kind), self._report.of_kind[kind][0]
+            if now != then:
+                raise DatabaseRefused(
+                    f"The earlier backend still writes: there are {now:,} {kind} now, and there were {then:,}. "
+                    "Stop it, and run this again."
+                )
+
+    async def _finish(self) -> None:
+        """The counters appear, and with them the store."""
+        store, report = self._target.store, self._report
+        counters: Document = {
+            "_id": store,
+            **{kind: report.of_kind[kind][2] for kind in KINDS},
+            "head": 0,
+            "epoch": secrets.token_hex(4),
+            "totals": "year",
+            "timezone": self._target.zone.key,
+            "adopted": {kind: {"last": report.of_kind[kind][2], "missing": report.missing[kind]} for kind in KINDS},
+        }
+        done = {"step": "done", "done_at": datetime.now(UTC), "summary": report.summary()}
+
+        async def open_store(session: AsyncIOMotorClientSession) -> None:
+            await self._database[COUNTERS].insert_one(counters, session=session)
+            await self._database[ADOPTION].update_one({"_id": store}, {"$set": done}, session=session)
+
+        async with await self._database.client.start_session() as session:
+            await session.with_transaction(open_store)

@@ -1,0 +1,103 @@
+"""The second pass of `pos adopt`: every document written as ours, its original kept verbatim, the totals added up."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from repositories.adoption_source import KINDS, Original, Source
+from repositories.database import ORIGINALS, TOTALS, Database
+from repositories.ledger import Ledger, Settled
+from repositories.totals import row_id
+from schemas.documents import Document
+from schemas.legacy import Adopted, adopt
+from schemas.rollups import ESTIMATES, RollupKey, contributions
+
+#: What MongoDB takes in one document, less what we add to it.
+_LARGEST: Final = 15 * 1024 * 1024
+_ROWS: Final = 1_000
+
+Sums = dict[RollupKey, Counter[str]]
+#: Told what is going on, how much of it is done, and of how much.
+Tell = Callable[[str, int, int], None]
+
+
+class Target(NamedTuple):
+    """The store that is to have the documents."""
+
+    database: Database
+    store: str
+    zone: ZoneInfo
+    event_retention_days: int
+
+
+def write(target: Target, originals: Source, ledger: Ledger, tell: Tell) -> None:
+    """Writes all from the beginning: what an earlier try has left is taken away first. Blocking.
+
+    :raises PyMongoError: the database does not take it.
+    """
+    database, store = target.database.delegate, target.store
+    for name in (*KINDS, ORIGINALS):
+        database[name].delete_many({"store": store})
+    database[TOTALS].delete_many({"_id.store": store})
+    sums: Sums = {}
+    for kind in KINDS:
+        total, done = originals.count(kind), 0
+        for batch in originals.batches(kind):
+            written = list(_written(target, kind, batch, ledger))
+            for document, _ in written:
+                for key, measure, amount in contributions(kind, document):
+                    sums.setdefault(key, Counter())[measure] += amount
+            if written:
+                database[kind].insert_many([document for document, _ in written], ordered=False)
+                database[ORIGINALS].insert_many([kept for _, kept in written], ordered=False)
+            done += len(batch)
+            tell(f"Writing {kind}", done, total)
+    rows = list(_rows(store, sums))
+    for place in range(0, len(rows), _ROWS):
+        database[TOTALS].insert_many(rows[place : place + _ROWS], ordered=False)
+
+
+def _written(target: Target, kind: str, batch: list[Original], ledger: Ledger) -> Iterator[tuple[Document, Document]]:
+    """Each document as it is written, and what is kept of its original."""
+    for original in batch:
+        settled = ledger.settled(kind, original.key)
+        # One that came after the first pass is noticed when all is counted in the end.
+        if settled is not None:
+            adopted = adopt(kind, original.document, target.zone)
+            yield _placed(target.store, kind, adopted, settled), kept(target.store, kind, original, adopted, settled)
+
+
+def _placed(store: str, kind: str, adopted: Adopted, settled: Settled) -> Document:
+    """The document as it stands among the others."""
+    document = {"_id": settled.id, "store": store, "number": settled.number, **adopted.document}
+    if kind == ESTIMATES:
+        is_converted = settled.partner_id is not None
+        document.update(converted=is_converted, order_id=settled.partner_id, order_number=settled.partner_number)
+    else:
+        document.update(estimate_id=settled.partner_id, estimate_number=settled.partner_number)
+    return document
+
+
+def kept(store: str, kind: str, original: Original, adopted: Adopted, settled: Settled) -> Document:
+    """The original, verbatim, and what was done to it."""
+    return {
+        "_id": {"store": store, "kind": kind, "id": settled.id},
+        "store": store,
+        "kind": kind,
+        "number": settled.number,
+        "defects": [defect._asdict() for defect in (*adopted.defects, *settled.defects)],
+        # One that is nearly too large for MongoDB stays where it is.
+        "original": original.raw if len(original.raw.raw) < _LARGEST else None,
+    }
+
+
+def _rows(store: str, sums: Sums) -> Iterator[Document]:
+    """The totals as they are stored."""
+    for key, measures in sums.items():
+        row: Document = {"_id": row_id(store, key)}
+        for measure, amount in measures.items():
+            if amount:
+                kind, status, name = measure.split(".")
+                row.setdefault(kind, {}).setdefault(status, {})[name] = amount
+        yield row

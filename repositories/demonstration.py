@@ -1,0 +1,107 @@
+"""`pos demo`: a store filled with made-up documents, through the journal, and taken away again."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from repositories.adoption_checks import refuse_running
+from repositories.commands import Command, Reads
+from repositories.database import COUNTERS, EVENTS, REQUESTS, TOTALS, Database
+from repositories.errors import DatabaseRefused
+from repositories.journal import GROUP_LIMIT, Journal
+from repositories.unit_of_work import UnitOfWork
+from schemas.documents import Document
+from schemas.idempotency import RequestKey
+from schemas.rollups import ESTIMATES, ORDERS
+
+# A busy machine may take its time; nobody waits at a counter.
+_DEADLINE_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """A command that is carried out at a moment of its own, instead of that of its group."""
+
+    moment: datetime
+    command: Command
+
+    @property
+    def reads(self) -> Reads:
+        return self.command.reads
+
+    @property
+    def keys(self) -> tuple[RequestKey, ...]:
+        return self.command.keys
+
+    def apply(self, work: UnitOfWork) -> Document:
+        work.now = self.moment
+        return self.command.apply(work)
+
+
+async def claim(database: Database, store: str, facts: dict[str, Any], *, replace: bool) -> None:
+    """Marks an empty store as one of made-up documents.
+
+    :param facts: what it is made from, kept in its counters.
+    :param replace: whether one that was marked before is emptied first.
+    :raises DatabaseRefused: the store has documents, or a service runs on it.
+    """
+    await refuse_running(database, store)
+    counters: Document = await database[COUNTERS].find_one({"_id": store}) or {}
+    if replace and "demo" in counters:
+        await _empty(database, store)
+    marked = await database[COUNTERS].update_one(
+        {"_id": store, "head": 0, ESTIMATES: 0, ORDERS: 0}, {"$set": {"demo": facts}}
+    )
+    if not marked.matched_count:
+        hint = "fill it anew with --replace, or " if "demo" in counters else ""
+        raise DatabaseRefused(
+            f"Store {store!r} has documents, and made-up ones never go among them: {hint}name another with --store."
+        )
+
+
+async def fill(
+    database: Database,
+    store: str,
+    zone: ZoneInfo,
+    commands: Iterable[At],
+    tell: Callable[[Sequence[At]], None],
+) -> None:
+    """Carries out commands in order, in groups as large as the journal takes; the next is thought up meanwhile.
+
+    :param tell: told each group that is in the books.
+    :raises ShopError: one of them was refused.
+    """
+    journal = Journal(database, store=store, zone=zone, clock=lambda: datetime.now(UTC), deadline=_DEADLINE_SECONDS)
+    under_way: tuple[Sequence[At], asyncio.Future[Any] | None] = ((), None)
+    for group in _groups(iter(commands)):
+        waiting = asyncio.gather(*[journal.enqueue(command) for command in group])
+        # Lets the journal begin, while the next group is made.
+        await asyncio.sleep(0)
+        if under_way[1] is not None:
+            await under_way[1]
+            tell(under_way[0])
+        under_way = group, waiting
+    if under_way[1] is not None:
+        await under_way[1]
+        tell(under_way[0])
+    await journal.close()
+
+
+def _groups(commands: Iterator[At]) -> Iterator[list[At]]:
+    while group := list(islice(commands, GROUP_LIMIT)):
+        yield group
+
+
+async def _empty(database: Database, store: str) -> None:
+    """The counters last, under a new epoch: until then the store stays marked, and this can be repeated."""
+    for name in (ESTIMATES, ORDERS, EVENTS, REQUESTS):
+        await database[name].delete_many({"store": store})
+    await database[TOTALS].delete_many({"_id.store": store})
+    await database[COUNTERS].update_one(
+        {"_id": store}, {"$set": {ESTIMATES: 0, ORDERS: 0, "head": 0, "epoch": secrets.token_hex(4)}}
+    )

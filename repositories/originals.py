@@ -1,0 +1,30 @@
+"""What the earlier backend wrote, kept byte for byte in `adopted`: whatever is in it, nobody decodes it."""
+
+from typing import Any, Final
+
+from bson import CodecOptions
+from bson.raw_bson import RawBSONDocument
+
+from schemas.documents import Document
+
+RAW: Final[CodecOptions[Any]] = CodecOptions(document_class=RawBSONDocument)
+
+
+def as_bytes(kept: Any) -> Document:
+    """A kept original, read as `RAW`, as an archive takes it."""
+    original = kept["original"]
+    return {
+        **kept,
+        "_id": dict(kept["_id"]),
+        "defects": [dict(defect) for defect in kept["defects"]],
+        "original": None if original is None else original.raw,
+    }
+
+
+def from_bytes(kept: Document) -> Document:
+    """A kept original, as the database takes it.
+
+    :raises InvalidBSON: the bytes are none.
+    """
+    original = kept["original"]
+    return {**kept, "original": None if original is None else RawBSONDocument(original)}

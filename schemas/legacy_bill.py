@@ -1,0 +1,149 @@
+"""The bill of a document of the earlier backend, in whole paise, and such that it adds up:
+subtotal - discount + round_off = total.
+
+The total that was written on paper stays; what it differs by from the lines stands in `round_off`.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final, Protocol
+
+from schemas import legacy_values as values
+from schemas import money
+from schemas.documents import Document
+from schemas.fields import MAX_LINE_ID, MAX_PRICE, MAX_QUANTITY
+from schemas.pricing import Line
+
+_MAX_PRICE: Final = MAX_PRICE * money.MINOR_PER_UNIT
+_MAX_QUANTITY: Final = MAX_QUANTITY * money.WHOLE_QUANTITY
+_MAX_INTEGER_ID: Final = 2**53
+_PAISA: Final = Decimal("0.01")
+
+
+class Finding(Protocol):
+    """See `schemas.legacy`."""
+
+    source: Mapping[str, Any]
+
+    def note(self, rule: str, field: str, became: Any) -> None: ...
+
+
+def bill_of(finding: Finding) -> Document:
+    """items, subtotal, discount, discount_percentage, round_off and total, as `schemas.documents.draft` has them."""
+    items = _items(finding)
+    claimed = values.fixed(finding.source.get("total"), money.MONEY_PLACES, money.MAX_MONEY)
+    subtotal = sum(item["total"] for item in items)
+    if not items:
+        written = values.fixed(finding.source.get("subtotal"), money.MONEY_PLACES, money.MAX_MONEY)
+        subtotal = max(0, written if written is not None else claimed or 0)
+    discount, percentage = _discount(finding, subtotal, claimed)
+    if claimed is None or claimed < 0:
+        total = max(0, subtotal - discount)
+        finding.note("total_unreadable" if claimed is None else "total_negative", "total", _shown(total))
+    else:
+        total = claimed
+        _note_rounding(finding, total)
+    round_off = total - (subtotal - discount)
+    if abs(round_off) >= money.MINOR_PER_UNIT:
+        finding.note("totals_do_not_add_up", "total", f"{_shown(total)}; the lines make {_shown(subtotal - discount)}")
+    return {
+        "items": items,
+        "subtotal": subtotal,
+        "discount": discount,
+        "discount_percentage": percentage,
+        "round_off": round_off,
+        "total": total,
+    }
+
+
+def _items(finding: Finding) -> list[Document]:
+    raw = finding.source.get("items")
+    if not isinstance(raw, list) or not raw:
+        finding.note("items_missing", "items", "no lines")
+        return []
+    items: list[Document] = []
+    subtotal, unreadable, mended = 0, 0, 0
+    for position, line in enumerate(raw, start=1):
+        if not isinstance(line, Mapping):
+            unreadable += 1
+            continue
+        item, is_mended = _item(line, position, money.MAX_MONEY - subtotal)
+        subtotal += item["total"]
+        mended += is_mended
+        items.append(item)
+    if unreadable:
+        finding.note("lines_unreadable", "items", f"{unreadable} of {len(raw)} lines left out")
+    if mended:
+        finding.note("lines_mended", "items", f"{mended} of {len(raw)} lines mended")
+    return items
+
+
+def _item(line: Mapping[str, Any], position: int, room: int) -> tuple[Document, bool]:
+    """A line, and whether something of it had to be replaced. room: what the bill may still grow by."""
+    raw_id, raw_name = line.get("id"), line.get("name")
+    name = values.text(raw_name)
+    price = values.fixed(line.get("price"), money.MONEY_PLACES, _MAX_PRICE)
+    quantity = values.fixed(line.get("quantity"), money.QUANTITY_PLACES, _MAX_QUANTITY)
+    discount = values.fixed(line.get("discount"), money.PERCENT_PLACES, money.HUNDRED_PERCENT)
+    has_discount = line.get("discount") is not None
+    is_mended = (
+        name is None
+        or not isinstance(raw_name, str)
+        or name != raw_name.strip()
+        or price is None
+        or price < 0
+        or quantity is None
+        or quantity <= 0
+        or (has_discount and (discount is None or discount < 0))
+    )
+    price = max(0, price or 0)
+    quantity = quantity if quantity is not None and quantity > 0 else money.WHOLE_QUANTITY
+    discount = max(0, discount or 0)
+    total = Line(price, quantity, discount).total
+    if total > room:
+        price = total = 0
+        is_mended = True
+    item = {
+        "id": raw_id if _is_line_id(raw_id) else position,
+        "name": name or "Item",
+        "price": price,
+        "quantity": quantity,
+        "discount": discount,
+        "total": total,
+    }
+    return item, is_mended
+
+
+def _is_line_id(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= MAX_LINE_ID and values.text(value) == value
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _MAX_INTEGER_ID
+
+
+def _discount(finding: Finding, subtotal: int, claimed: int | None) -> tuple[int, int | None]:
+    """The discount in minor units, and its percentage where it is one: where the switch says percentage, and the total
+    does not say that an amount was meant."""
+    raw = finding.source.get("discount_amount")
+    amount = values.fixed(raw, money.MONEY_PLACES, money.MAX_MONEY)
+    if amount is None or amount < 0:
+        if raw is not None:
+            finding.note("discount_unreadable", "discount_amount", 0)
+        return 0, None
+    percentage = values.fixed(raw, money.PERCENT_PLACES, money.HUNDRED_PERCENT)
+    if not values.truth(finding.source.get("is_percentage_discount")) or percentage is None:
+        return amount, None
+    share = money.divide_half_up(subtotal * percentage, money.HUNDRED_PERCENT)
+    if claimed is not None and abs(claimed - (subtotal - amount)) < abs(claimed - (subtotal - share)):
+        return amount, None
+    return share, percentage
+
+
+def _note_rounding(finding: Finding, total: int) -> None:
+    """Floats that are no whole paise are common, and each is worth a word, since the books change by a fraction."""
+    written = values.number(finding.source.get("total"))
+    if written is not None and abs(written - total * _PAISA) > _PAISA / 100:
+        finding.note("total_rounded", "total", _shown(total))
+
+
+def _shown(minor: int) -> str:
+    return f"{Decimal(minor) * _PAISA:.2f}"

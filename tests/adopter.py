@@ -1,0 +1,68 @@
+"""`pos adopt` for tests, and a database to use it on."""
+
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.database import Database
+from typer.testing import CliRunner, Result
+
+from app.cli import cli
+from repositories.errors import DatabaseRefused
+
+Json = dict[str, Any]
+
+
+@contextmanager
+def own_database(mongodb_url: str) -> Iterator[Database[Any]]:
+    """A database of the test's own, in which a test puts what the earlier backend wrote."""
+    with MongoClient[Any](mongodb_url, tz_aware=True) as client:
+        name = f"pos_adopt_{secrets.token_hex(4)}"
+        yield client[name]
+        client.drop_database(name)
+        client.drop_database(f"{name}_new")
+
+
+class Adopter:
+    """`pos adopt` on a database."""
+
+    def __init__(self, mongodb_url: str, database: str) -> None:
+        self.environment = {"MONGODB_URL": mongodb_url, "DATABASE_NAME": database, "STORE_ID": "main"}
+
+    def __call__(self, *options: str) -> Result:
+        """Inside this process, since a start takes longer than the work."""
+        result = CliRunner().invoke(cli, ["adopt", *options], env=self.environment)
+        assert result.exception is None or isinstance(result.exception, SystemExit | DatabaseRefused), result.exception
+        return result
+
+    def report(self, *options: str) -> Json:
+        done = self("--json", *options)
+        assert done.exit_code == 0, done.stderr
+        report: Json = json.loads(done.stdout)
+        return report
+
+    def refused(self, *options: str) -> str:
+        done = self(*options)
+        assert isinstance(done.exception, DatabaseRefused), done.stdout
+        return str(done.exception)
+
+
+def content(database: Database[Any]) -> dict[str, Any]:
+    """Everything in a database but the times and the epoch of its adoption."""
+    found = {
+        name: sorted(database[name].find({}), key=lambda each: str(each["_id"]))
+        for name in database.list_collection_names()
+    }
+    for each in found.get("counters", []):
+        each.pop("epoch")
+    for each in found.get("adoption", []):
+        each.pop("begun_at"), each.pop("done_at")
+    return found
+
+
+def plain(documents: Any) -> str:
+    """As text, since NaN is not NaN."""
+    return repr(documents)

@@ -1,0 +1,222 @@
+"""`pos adopt` on databases of the earlier backend: rehearsed, done, repeated; opened as a shop."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from pymongo.database import Database
+
+from repositories.database import ADOPTION, connect
+from repositories.errors import DatabaseRefused
+from repositories.indexes import prepare
+from repositories.originals import RAW
+from repositories.verification import verify
+from schemas.archive import COLLECTIONS
+from tests import legacy
+from tests.adopter import Adopter, content, own_database, plain
+from tests.archives import contents, empty_database, read, write
+from tests.shop import Shop, opened
+
+
+@pytest.fixture
+def own(mongodb_url: str) -> Iterator[Database[Any]]:
+    with own_database(mongodb_url) as database:
+        yield database
+
+
+@pytest.fixture
+def adopt(mongodb_url: str, own: Database[Any]) -> Adopter:
+    return Adopter(mongodb_url, own.name)
+
+
+@pytest.fixture
+async def adopted(mongodb_url: str, own: Database[Any], adopt: Adopter) -> AsyncIterator[Shop]:
+    """A shop, open on an adopted database of the nasty kind."""
+    legacy.fill(own, legacy.nasty())
+    await asyncio.to_thread(adopt.report)
+    async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:
+        yield shop
+        assert await verify(shop.database, shop.store) == []
+
+
+async def test_an_adopted_shop_is_backed_up_whole(adopted: Shop, mongodb_url: str, tmp_path: Path) -> None:
+    names = set(await adopted.database.list_collection_names())
+    assert {name for name in names if not name.startswith("legacy_")} - {ADOPTION} == set(COLLECTIONS)
+    backup = await write(adopted.database, "main", tmp_path / "backup")
+    async with empty_database(mongodb_url) as database:
+        await read(backup, database, "main")
+        assert await verify(database, "main") == []
+        assert contents(await write(database, "main", tmp_path / "again")) == contents(backup)
+        assert await raw(adopted.database) == await raw(database) != []
+
+
+async def raw(database: Any) -> list[bytes]:
+    """What is kept of the originals, as bytes."""
+    found = await database.get_collection("adopted", codec_options=RAW).find().sort("_id", 1).to_list()
+    return [document.raw for document in found]
+
+
+def test_a_rehearsal_says_the_same_and_changes_nothing(own: Database[Any], adopt: Adopter) -> None:
+    legacy.fill(own, legacy.nasty())
+    before = plain(content(own))
+    rehearsed = adopt.report("--dry-run")
+    assert plain(content(own)) == before
+    assert adopt.report() == rehearsed
+    assert rehearsed["estimates"]["count"] == len(legacy.nasty()[0])
+    assert rehearsed["defects"]["number_repeated"] == 2
+    assert rehearsed["defects"]["id_repeated"] == 1
+
+
+def test_every_original_is_kept_verbatim(own: Database[Any], adopt: Adopter) -> None:
+    documents = legacy.nasty()
+    legacy.fill(own, documents)
+    adopt.report()
+    for kind, written in zip(("estimates", "orders"), documents, strict=True):
+        assert own[kind].count_documents({"store": "main"}) == len(written)
+        kept = [each["original"] for each in own.adopted.find({"kind": kind})]
+        backup = list(own[f"legacy_{kind}"].find({}))
+        assert sorted(map(plain, kept)) == sorted(map(plain, backup))
+        assert len(kept) == len(written)
+
+
+def test_twice_is_once(own: Database[Any], adopt: Adopter) -> None:
+    legacy.fill(own, legacy.believable(60))
+    first = adopt.report()
+    before = plain(content(own))
+    second = adopt("--json")
+    assert json.loads(second.stdout) == first
+    assert "adopted before" in second.stderr
+    assert plain(content(own)) == before
+
+
+async def test_from_another_database_makes_the_same(own: Database[Any], adopt: Adopter, mongodb_url: str) -> None:
+    legacy.fill(own, legacy.nasty())
+    before = plain(content(own))
+    elsewhere = Adopter(mongodb_url, f"{own.name}_new")
+    there = await asyncio.to_thread(elsewhere.report, "--from", own.name)
+    assert plain(content(own)) == before
+    by_address = mongodb_url.replace("/?", f"/{own.name}?")
+    assert await asyncio.to_thread(elsewhere.report, "--from", by_address) == there
+    assert await asyncio.to_thread(adopt.report) == there
+    new = own.client[f"{own.name}_new"]
+    for kind in ("estimates", "orders", "totals"):
+        assert list(new[kind].find({}).sort("_id")) == list(own[kind].find({}).sort("_id"))
+
+
+async def test_numbers_ids_and_links_are_settled(adopted: Shop) -> None:
+    orders = {each["order_id"]: each for each in await adopted.get("/api/orders/all") if each["type"] == "order"}
+    estimates = {each["estimate_id"]: each for each in await adopted.get("/api/estimates/all")}
+    # The phone's ids and the numbers on paper still lead to the same documents; the older one keeps a number.
+    assert orders["ORDER-00000001"]["sale_number"] == "#001"
+    assert (await adopted.get("/api/orders/number/%23001"))["order_id"] == "ORDER-00000001"
+    assert int(orders["ORDER-00000002"]["sale_number"][1:]) > 12
+    # The estimate goes with the order that it names, and the other order of it stands alone.
+    assert estimates["EST-00000001"]["linked_order_id"] == "ORDER-00000002"
+    assert orders["ORDER-00000002"]["source_estimate_id"] == "EST-00000001"
+    assert orders["ORDER-00000001"]["source_estimate_id"] is None
+    assert estimates["EST-00000004"]["status"] == "Pending"
+    assert (estimates["EST-00000005"]["status"], orders["ORDER-00000005"]["status"]) == ("Converted", "Cancelled")
+    assert "all" not in estimates
+    for kind, documents in (("estimates", estimates), ("orders", orders)):
+        for each, shown in documents.items():
+            found = await adopted.get(f"/api/{kind}/{each}")
+            assert found["total"] == shown["total"]
+            assert isinstance(found["total"], float)
+
+
+async def test_lists_and_reports_show_it_in_the_right_order_and_day(adopted: Shop) -> None:
+    every = await adopted.get("/api/orders/all")
+    assert len(every) == sum(len(each) for each in legacy.nasty())
+    stamps = [each["created_at"] for each in every]
+    assert stamps == sorted(stamps, reverse=True)
+    late = next(each for each in every if each["id"] == "EST-0000000C")
+    assert (late["time"], late["created_at"]) == ("2025-03-01", "2025-03-01T23:30:00.000+05:30")
+    for path in (
+        "/api/estimates/pending", "/api/estimates/converted", "/api/orders/separate", "/api/orders/orders-only",
+        "/api/reports/today", "/api/reports/date-range?start_date=2025-03-01&end_date=2025-03-31",
+        "/api/reports/monthly/2025/3", "/api/reports/staff-performance", "/api/reports/estimates-only",
+        "/api/reports/orders-only",
+    ):  # fmt: skip
+        assert await adopted.get(path) is not None
+    month = await adopted.get("/api/reports/date-range?start_date=2025-03-01&end_date=2025-03-31&items=1000")
+    listed = [each for each in every if each["type"] == "order" and each["time"].startswith("2025-03")]
+    earning = [each for each in listed if each["status"] == "Completed"]
+    assert month["orders"]["count"] == len(earning)
+    assert month["orders"]["total_amount"] == pytest.approx(sum(each["amount_paid"] for each in earning))
+    assert [
+        each["order_id"] for each in await adopted.get("/api/orders/all?q=Customer+7&limit=50") if "order_id" in each
+    ]
+
+
+async def test_work_goes_on(adopted: Shop) -> None:
+    counters: Any = await adopted.database.counters.find_one({})
+    sale = await adopted.sale()
+    assert sale["sale_number"] == f"#{counters['orders'] + 1:03d}"
+    assert (await adopted.estimate())["estimate_number"] == f"#{counters['estimates'] + 1}"
+    converted = await adopted.convert("EST-00000004")
+    assert (await adopted.get(f"/api/orders/{converted['order_id']}"))["source_estimate_id"] == "EST-00000004"
+    await adopted.convert("EST-00000008")
+    # An order and its estimate of old, voided; one of them opened again; a status changed; an estimate written anew.
+    await adopted.ok("DELETE", "/api/orders/ORDER-00000002")
+    assert (await adopted.http.get("/api/estimates/EST-00000001")).status_code == 404
+    await adopted.ok("DELETE", "/api/orders/ORDER-00000005?keep_estimate=true")
+    assert (await adopted.get("/api/estimates/EST-00000005"))["status"] == "Pending"
+    await adopted.ok("PUT", "/api/orders/ORDER-00000004/status?status=Refunded")
+    await adopted.ok("DELETE", "/api/estimates/EST-0000000A?reason=old")
+    events = (await adopted.get("/api/events"))["events"]
+    assert [each["seq"] for each in events] == list(range(1, 11))
+
+
+async def test_verification_knows_each_number_that_was_missing(adopted: Shop) -> None:
+    collection = adopted.database.orders
+    kept: Any = await collection.find_one({"number": 12})
+    await collection.delete_one({"number": 12})
+    assert "orders: number #012 is missing." in await verify(adopted.database, adopted.store)
+    await collection.insert_one(kept)
+    await collection.update_one({"number": 12}, {"$set": {"number": 11}})
+    assert any("#011 was missing when" in line for line in await verify(adopted.database, adopted.store))
+    await collection.update_one({"number": 11}, {"$set": {"number": 12}})
+
+
+def test_nothing_is_adopted_into_a_shop_that_sells(mongodb_url: str, own: Database[Any], adopt: Adopter) -> None:
+    assert "nothing to adopt" in adopt.refused()
+    legacy.fill(own, legacy.believable(5))
+    adopt.report()
+    elsewhere = Adopter(mongodb_url, own.name)
+    elsewhere.environment["STORE_ID"] = "second"
+    assert "documents of another store" in elsewhere.refused()
+    own.client[f"{own.name}_new"].orders.insert_one({"store": "main", "number": 1, "business_date": "2025-01-01"})
+    occupied = Adopter(mongodb_url, f"{own.name}_new")
+    assert "documents of its own" in occupied.refused("--from", own.name)
+
+
+async def test_a_running_service_is_refused(mongodb_url: str, own: Database[Any]) -> None:
+    legacy.fill(own, legacy.believable(5))
+    async with opened(mongodb_url, database_name=f"{own.name}_new", store_id="main"):
+        elsewhere = Adopter(mongodb_url, f"{own.name}_new")
+        assert "A service runs" in await asyncio.to_thread(elsewhere.refused, "--from", own.name)
+
+
+async def test_a_service_is_refused_on_what_is_not_adopted(own: Database[Any], mongodb_url: str) -> None:
+    legacy.fill(own, legacy.believable(5))
+    client = connect(mongodb_url)
+    with pytest.raises(DatabaseRefused, match="take them over with `pos adopt`"):
+        await prepare(client[own.name], "main", ZoneInfo("Asia/Kolkata"), 90)
+    assert set(own.list_collection_names()) == {"estimates", "orders"}
+    client.close()
+
+
+def test_each_defect_can_be_written_into_a_file(own: Database[Any], adopt: Adopter, tmp_path: Path) -> None:
+    legacy.fill(own, legacy.nasty())
+    path = tmp_path / "defects.ndjson"
+    report = adopt.report("--dry-run", "--report", str(path))
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len(lines) == sum(report["defects"].values())
+    assert {line["rule"] for line in lines} == set(report["defects"])
+    shown = adopt("--dry-run").stdout
+    assert "9812345678" not in shown
+    assert "number_repeated (2): the oldest keeps the number" in shown

@@ -1,0 +1,130 @@
+"""`pos adopt` cut off, killed, undone: it completes the next time, or goes back to where it came from."""
+
+import asyncio
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+from typer.testing import CliRunner
+
+from app.cli import cli
+from repositories import adoption_writing
+from repositories.adoption import Adoption
+from repositories.errors import DatabaseRefused
+from repositories.verification import verify
+from tests import legacy
+from tests.adopter import Adopter, own_database, plain
+from tests.shop import opened
+from tests.test_server import POS, ROOT, environment
+
+
+@pytest.fixture
+def own(mongodb_url: str) -> Iterator[Database[Any]]:
+    with own_database(mongodb_url) as database:
+        yield database
+
+
+@pytest.fixture
+def adopt(mongodb_url: str, own: Database[Any]) -> Adopter:
+    return Adopter(mongodb_url, own.name)
+
+
+def test_the_way_back(own: Database[Any], adopt: Adopter) -> None:
+    legacy.fill(own, legacy.nasty())
+    before = plain([list(own[kind].find({}).sort("_id")) for kind in ("estimates", "orders")])
+    adopt.report()
+    assert adopt("--undo").exit_code == 0
+    assert plain([list(own[kind].find({}).sort("_id")) for kind in ("estimates", "orders")]) == before
+    assert "was not adopted" in adopt.refused("--undo")
+    # And forth again, and back no more, once the backup is gone.
+    adopt.report()
+    assert "legacy_estimates" in adopt("--drop-backup").stderr
+    assert "nothing to go back to" in adopt.refused("--undo")
+
+
+def test_a_way_back_that_was_cut_off_is_gone_to_its_end(own: Database[Any], adopt: Adopter) -> None:
+    estimates, orders = legacy.nasty()
+    legacy.fill(own, ([{**each, "store": "Pune"} for each in estimates], orders))
+    before = plain([list(own[kind].find({}).sort("_id")) for kind in ("estimates", "orders")])
+    adopt.report()
+    # As it stands after the first of two collections has its name again.
+    own.adoption.update_one({}, {"$set": {"step": "undoing"}})
+    own.counters.delete_one({})
+    own.legacy_estimates.rename("estimates", dropTarget=True)
+    assert "finish that first" in adopt.refused()
+    assert adopt("--undo").exit_code == 0
+    assert plain([list(own[kind].find({}).sort("_id")) for kind in ("estimates", "orders")]) == before
+
+
+async def test_there_is_no_way_back_once_something_was_sold(
+    own: Database[Any], adopt: Adopter, mongodb_url: str
+) -> None:
+    legacy.fill(own, legacy.believable(20))
+    await asyncio.to_thread(adopt.report)
+    async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:
+        assert "A service runs" in await asyncio.to_thread(adopt.refused, "--undo")
+        await shop.sale()
+    assert "1 changes were made" in await asyncio.to_thread(adopt.refused, "--undo")
+    async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:
+        await shop.sale()
+        assert await verify(shop.database, "main") == []
+
+
+STEPS = ("_rename", "_originals", "_settle", "kept", "_check_still", "_finish")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_cut_off_at_each_step_it_completes_the_next_time(
+    own: Database[Any], adopt: Adopter, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    legacy.fill(own, legacy.believable(30))
+    expected = adopt.report("--dry-run")
+    place = adoption_writing if step == "kept" else Adoption
+    for_good = getattr(place, step)
+    calls = iter(range(12))
+
+    def cut(*arguments: Any) -> Any:
+        # In the middle of what is written, and at once elsewhere.
+        if step != "kept" or next(calls) == 11:
+            raise DatabaseRefused("The power is cut.")
+        return for_good(*arguments)
+
+    monkeypatch.setattr(place, step, cut)
+    assert "power" in adopt.refused()
+    monkeypatch.undo()
+    assert own.adoption.find_one({"step": "begun"})
+    assert "run `pos adopt` again" in str(CliRunner().invoke(cli, ["migrate"], env=adopt.environment).exception)
+    assert adopt.report("--dry-run") == expected
+    assert adopt.report() == expected
+    assert CliRunner().invoke(cli, ["verify"], env=adopt.environment).exit_code == 0
+
+
+def test_killed_at_any_moment_it_completes_the_next_time(own: Database[Any], adopt: Adopter, mongodb_url: str) -> None:
+    """Killed as a power cut does it, until it comes through; in the end it is as if it had never been."""
+    legacy.fill(own, legacy.believable(2_000))
+    expected = Adopter(mongodb_url, f"{own.name}_new").report("--from", own.name)
+    kills = 0
+    for pause in (0, 0.3, 0.8):
+        process = subprocess.Popen([*POS, "adopt"], cwd=ROOT, env=environment(**adopt.environment))
+        deadline = time.monotonic() + 30
+        while process.poll() is None and not own.adoption.find_one({}):
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        # This long into its work, and in the next round a little longer.
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(pause)
+        process.send_signal(signal.SIGKILL)
+        if process.wait() == 0:
+            break
+        kills += 1
+    assert kills
+    assert adopt.report() == expected
+    new = own.client[f"{own.name}_new"]
+    for kind in ("estimates", "orders", "totals"):
+        assert list(own[kind].find({}).sort("_id")) == list(new[kind].find({}).sort("_id"))
+    assert CliRunner().invoke(cli, ["verify"], env=adopt.environment).exit_code == 0

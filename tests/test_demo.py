@@ -1,0 +1,106 @@
+"""`pos demo`: made-up documents, believable, in a store of their own, and the same for a seed."""
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from pymongo import MongoClient
+from pymongo.database import Database
+from typer.testing import CliRunner, Result
+
+from app.cli import cli
+from app.demo.plan import Plan, makes_order
+from app.demo.seasons import weight
+from repositories.errors import DatabaseRefused
+from schemas.calendar import business_date
+from tests.shop import opened
+
+ZONE = ZoneInfo("Asia/Kolkata")
+DAYS = [date(2025, 9, 1) + timedelta(days=number) for number in range(91)]
+END = datetime(2025, 11, 30, 18, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def own(mongodb_url: str) -> Iterator[Database[Any]]:
+    with MongoClient[Any](mongodb_url, tz_aware=True) as client:
+        name = f"pos_demo_{secrets.token_hex(4)}"
+        yield client[name]
+        client.drop_database(name)
+
+
+def demo(database: Database[Any], url: str, *options: str) -> Result:
+    environment = {"MONGODB_URL": url, "DATABASE_NAME": database.name, "STORE_ID": "main"}
+    return CliRunner().invoke(cli, ["demo", "--until", "2025-11-30", "--months", "3", *options], env=environment)
+
+
+def test_the_same_seed_makes_the_same_shop() -> None:
+    first, again, other = (list(Plan("grocery", 200, DAYS, ZONE, END, seed).steps()) for seed in (5, 5, 6))
+    assert first == again != other
+
+
+@pytest.mark.parametrize("trade", ["hardware", "grocery", "clothing"])
+def test_a_plan_is_in_order_and_has_its_orders(trade: str) -> None:
+    steps = list(Plan(trade, 400, DAYS, ZONE, END, 1).steps())
+    moments = [step.moment for step in steps]
+    assert moments == sorted(set(moments))
+    assert all("2025-09-01" <= business_date(moment, ZONE) <= "2025-11-30" for moment in moments)
+    assert sum(map(makes_order, steps)) == 400
+
+
+def test_weekends_and_the_days_before_diwali_are_busy() -> None:
+    assert weight(date(2025, 7, 12)) > 1.3 * weight(date(2025, 7, 9))
+    assert weight(date(2025, 10, 18)) > 2 * weight(date(2025, 7, 12))
+    assert weight(date(2025, 10, 20)) < weight(date(2025, 7, 14))
+
+
+async def test_the_books_of_a_demo_are_right_and_believable(own: Database[Any], mongodb_url: str) -> None:
+    made = await asyncio.to_thread(demo, own, mongodb_url, "--orders", "600")
+    assert made.exit_code == 0, made.output
+    verified = await asyncio.to_thread(
+        lambda: CliRunner().invoke(
+            cli, ["verify"], env={"MONGODB_URL": mongodb_url, "DATABASE_NAME": own.name, "STORE_ID": "demo"}
+        )
+    )
+    assert verified.exit_code == 0, verified.output
+    orders = list(own.orders.find({"store": "demo"}).sort("number"))
+    assert [each["number"] for each in orders] == list(range(1, 601))
+    assert [each["created_at"] for each in orders] == sorted({each["created_at"] for each in orders})
+    assert {each["status"] for each in orders} == {"Completed", "Cancelled", "Refunded"}
+    assert any(each["voided_at"] for each in orders)
+    assert any(each["estimate_id"] for each in orders)
+    assert any(each["amount_paid"] < each["total"] for each in orders)
+    assert any(each["round_off"] for each in orders)
+    assert {each["payment_group"] for each in orders} >= {"cash", "upi", "card"}
+    assert any(not each["customer_name"].isascii() for each in orders)
+    # No number that anybody could be called under: none in India begins with a 5.
+    assert all(each["customer_phone"].replace(" ", "")[-10] == "5" for each in orders)
+    statuses = Counter(each["converted"] for each in own.estimates.find({"store": "demo"}))
+    assert statuses[True] > 50
+    assert statuses[False] > 50
+    async with opened(mongodb_url, database_name=own.name, store_id="demo") as shop:
+        month = await shop.get("/api/reports/monthly/2025/10")
+        assert month["summary"]["total_orders"] > 100
+        assert (await shop.sale())["sale_number"] == "#601"
+
+
+def test_it_never_goes_where_documents_are(own: Database[Any], mongodb_url: str) -> None:
+    own.counters.insert_one({"_id": "main", "estimates": 0, "orders": 1, "head": 1, "epoch": "e", "timezone": ZONE.key})
+    assert demo(own, mongodb_url, "--orders", "5").exit_code == 0
+    assert own.orders.count_documents({"store": "main"}) == 0
+    for options, sentence in (
+        (["--store", "main", "--replace"], "has documents"),
+        ([], "--replace"),
+    ):
+        refused = demo(own, mongodb_url, "--orders", "5", *options)
+        assert isinstance(refused.exception, DatabaseRefused)
+        assert sentence in str(refused.exception)
+    before = [each["_id"] for each in own.orders.find({"store": "demo"})]
+    assert demo(own, mongodb_url, "--orders", "5", "--replace").exit_code == 0
+    assert [each["_id"] for each in own.orders.find({"store": "demo"})] == before
+    marked: Any = own.counters.find_one({"_id": "demo"})
+    assert marked["demo"]["orders"] == 5
