@@ -89,7 +89,7 @@ class Events(HTTPEndpoint):
         hub: Hub = request.state.hub
         topics = read_topics(query.get("topics"))
         place = read_since(query.get("since")) or Place(hub.status.low - 1)
-        reason = hub.why_not_from(place)
+        reason = await hub.surely_why_not_from(place)
         # A page is read from wherever it is, so it may lie far back.
         if reason not in (None, "too_far"):
             raise gone(hub, str(reason))
@@ -140,7 +140,7 @@ async def _stream(request: Request, topics: frozenset[str] | None, place: Place 
     try:
         yield b"retry: %d\n\n" % _RETRY_MS
         if place is not None:
-            feed.lost = hub.why_not_from(place)
+            feed.lost = await hub.surely_why_not_from(place)
             feed.cursor = hub.head if feed.lost else place.seq
         async for chunk in _chunks(request, hub, feed, bell):
             yield chunk

@@ -186,6 +186,21 @@ class Hub:
             return EXPIRED
         return TOO_FAR if self.head - place.seq > REPLAY_LIMIT else None
 
+    async def surely_why_not_from(self, place: Place) -> str | None:
+        """As `why_not_from`, but what seems to lie ahead is looked for in the log first: whoever comes from another
+        process may have heard there what this one has yet to hear of.
+
+        :raises Unavailable: the database is away.
+        """
+        reason = self.why_not_from(place)
+        if reason != AHEAD:
+            return reason
+        epoch, head = await self._log.head()
+        if epoch == self._epoch:
+            self._known_head = max(self._known_head, head)
+            self._bell.set()
+        return self.why_not_from(place)
+
     def take(self, feed: Feed, most: int, most_bytes: int) -> list[Entry] | None:
         """What a reader wants of the next events, up to `most` of them; moves its cursor past all that it has seen.
 

@@ -13,12 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from endpoints.hub import Hub
+from endpoints.hub import AHEAD, Hub
 from endpoints.outlets import Gone, Outlet
 from endpoints.ring import Entry, Text
 from repositories.errors import Unavailable
 from schemas import live
-from schemas.live import BadFrame, InvalidSubscription, Ping, Subscription
+from schemas.live import BadFrame, InvalidSubscription, Ping, Place, Subscription
 
 MAX_SCREENS: Final = 10_000
 MAX_MESSAGE: Final = 65_536
@@ -212,7 +212,11 @@ class Screen:
         elif self._reading is not None:
             return False
         elif self._wanted is not None:
-            self._begin(self._wanted)
+            wanted, self._wanted = self._wanted, None
+            if wanted.since is not None and self._hub.why_not_from(wanted.since) == AHEAD:
+                self._reading = asyncio.create_task(self._look(wanted, wanted.since))
+                return False
+            self._begin(wanted)
         elif self._feed.lost is not None:
             self._tell_of_loss()
         elif self._replay is not None and self._feed.cursor >= self._replay.end:
@@ -226,13 +230,25 @@ class Screen:
 
     def _begin(self, wanted: Subscription) -> None:
         """Starts a subscription: the replay of what it missed, or the word that this cannot be had."""
-        self._wanted = None
         refusal = None if wanted.since is None else self._hub.why_not_from(wanted.since)
         is_replay = wanted.since is not None and refusal is None
         self._feed.topics, self._feed.lost = wanted.topics, refusal
         self._feed.cursor = self._told = wanted.since.seq if wanted.since and is_replay else self._hub.head
         self._replay = _Replay(wanted.id, self._hub.head, is_replay)
         self._is_subscribed, self._is_live = True, False
+
+    async def _look(self, wanted: Subscription, since: Place) -> None:
+        """Makes sure of a place that seems to lie ahead, before anybody is told to load again."""
+        try:
+            await self._hub.surely_why_not_from(since)
+        except Unavailable:
+            # Asked again, unless it wants something else by now.
+            self._wanted = self._wanted or wanted
+            await asyncio.sleep(_TICK_SECONDS)
+        else:
+            self._begin(wanted)
+        self._reading = None
+        self.pump()
 
     def _finish(self, replay: "_Replay") -> None:
         self._replay = None

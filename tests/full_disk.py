@@ -6,10 +6,11 @@ It needs no rights where the system lets everybody have namespaces of their own,
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+_PIECE = bytes(65_536)
 _HOLD = 'mount -t tmpfs -o size="$1"m tmpfs "$2" && echo mounted && exec sleep 86400'
 
 
@@ -24,11 +25,10 @@ class Disk:
         return self.folder / "ballast"
 
     def fill(self) -> None:
-        """Leaves no byte."""
-        free = os.statvfs(self.folder)
-        with self._ballast.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize)
-        assert os.statvfs(self.folder).f_bavail == 0
+        """Leaves no byte, however much is written to it meanwhile."""
+        with self._ballast.open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(_PIECE)
 
     def make_room(self) -> None:
         self._ballast.unlink(missing_ok=True)

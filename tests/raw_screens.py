@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 _SMALL = 4_096
+_PING, _PONG = 9, 10
 _SEQ = re.compile(rb'"seq":(\d+)')
 
 
@@ -96,21 +97,34 @@ async def stalled(port: int, count: int) -> AsyncIterator[list[socket.socket]]:
 
 
 class Hearer:
-    """A healthy screen that does nothing but read. seqs: of the events that it heard."""
+    """A healthy screen: it reads, and answers pings. seqs: of the events that it heard."""
 
     def __init__(self) -> None:
         self.seqs: list[int] = []
-        self._rest = b""
+        self._data = b""
 
     async def read(self, client: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while chunk := await loop.sock_recv(client, 1 << 16):
-            # A number may be cut in two, so the end waits for the next chunk.
-            data = self._rest + chunk
-            found = list(_SEQ.finditer(data, 0, max(len(data) - 1, 0)))
-            found = [each for each in found if each.end() < len(data)]
-            self.seqs += [int(each[1]) for each in found]
-            self._rest = data[found[-1].end() :] if found else data
+            self._data += chunk
+            while (found := _first_frame(self._data)) is not None:
+                kind, content, end = found
+                self._data = self._data[end:]
+                if kind == _PING:
+                    await loop.sock_sendall(client, frame(content, _PONG))
+                elif seq := _SEQ.search(content):
+                    self.seqs.append(int(seq[1]))
+
+
+def _first_frame(data: bytes) -> tuple[int, bytes, int] | None:
+    """Kind, content and end of the first frame of what a server has sent, once it is there whole."""
+    if len(data) < 4:
+        return None
+    size, start = data[1], 2
+    if size == 126:
+        size, start = int.from_bytes(data[2:4]), 4
+    end = start + size
+    return (data[0] & 15, data[start:end], end) if len(data) >= end else None
 
 
 @asynccontextmanager

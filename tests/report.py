@@ -86,12 +86,13 @@ class Report:
 def reporting(fault: str, long_run: LongRun) -> Iterator[Report]:
     """A report that is printed in the end, and kept if the run was a long one, whatever it has shown."""
     report = Report(fault, long_run.seed)
+    has_passed = False
     try:
         yield report
-    except AssertionError:
-        report.besides.append("this run failed")
-        raise
+        has_passed = True
     finally:
+        if not has_passed:
+            report.besides.append("this run failed")
         print(f"\n{report}")  # noqa: T201
         if long_run.is_long:
             report.save()

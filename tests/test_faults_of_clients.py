@@ -43,11 +43,12 @@ def count(report: Report, answers: Sequence[Answer]) -> None:
 
 async def test_a7_a_thousand_convert_one_estimate_at_once(shop: Shop, mongodb_url: str, long_run: LongRun) -> None:
     with reporting("A7 1,000 concurrent converts of one estimate", long_run) as report:
-        for _ in long_run.rounds(1, 50):
+        for number in long_run.rounds(1, 50):
             estimate = await shop.estimate()
             path = f"/api/estimates/{estimate['estimate_id']}/convert-to-order"
             answers = await at_once(
-                (send(shop.port, "POST", path, {}, idempotency_key=f"till-{n}") for n in range(1_000)), most=500
+                (send(shop.port, "POST", path, {}, idempotency_key=f"till-{number}-{n}") for n in range(1_000)),
+                most=500,
             )
             count(report, answers)
             assert Counter(answer.status for answer in answers) == {200: 1, 400: 999}

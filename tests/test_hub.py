@@ -154,6 +154,17 @@ async def test_a_place_that_cannot_be_replayed_from_is_named() -> None:
     await hub.stop()
 
 
+async def test_what_another_process_has_published_already_does_not_lie_ahead() -> None:
+    log = Log(head=50)
+    hub = hub_of(log)
+    await hub.start()
+    log.events += [an_event(51), an_event(52)]
+    assert hub.why_not_from(Place(52)) == AHEAD
+    assert await hub.surely_why_not_from(Place(52)) is None
+    assert await hub.surely_why_not_from(Place(53)) == AHEAD
+    await hub.stop()
+
+
 async def test_events_that_retention_has_taken_are_told_as_lost() -> None:
     log = Log(head=50)
     hub = hub_of(log, capacity=10)

@@ -214,6 +214,19 @@ async def test_a13_on_three_nodes_the_primary_is_killed_and_everyone_hears_every
             client.close()
 
 
+async def test_a_process_that_lags_behind_sends_nobody_away_who_comes_from_another(open_shop: OpenShop) -> None:
+    first = await open_shop()
+    lagging = await open_shop(store_id=first.store)
+    await lagging.state["hub"].stop()
+    await first.sale()
+    async with live(lagging) as screen:
+        await screen.say("subscribe", since=1)
+        assert (await screen.until("subscribed"))[1:] == [
+            {"type": "subscribed", "id": None, "seq": 1, "recovered": True}
+        ]
+    assert (await lagging.get("/api/events", since="1"))["next"] == 1
+
+
 @pytest.mark.parametrize("capacity", [10, 10_000])
 async def test_a_cut_at_every_position_around_a_replay(open_shop: OpenShop, capacity: int) -> None:
     """The socket is cut after each number of events of a replay that begins in the log, runs through memory and ends

@@ -54,7 +54,7 @@ def problem_in(said: bytes) -> tuple[int, dict[str, Any]]:
     return int(head.split()[1]), json.loads(content)
 
 
-async def p99_of_sales(http: httpx.AsyncClient, url: str, sales: int = 200) -> float:
+async def p99_of_sales(http: httpx.AsyncClient, url: str, sales: int = 100) -> float:
     """Of one window of sales, one after another, seconds."""
     waits = []
     for _ in range(sales):
