@@ -32,7 +32,8 @@ def database_name() -> str:
 
 @contextmanager
 def serving(app: str, url: str, database: str, *, workers: int = 1, store: str = "main") -> Iterator[int]:
-    """`app` on PORT, until the end of the block; yields the process id of the server."""
+    """`app` on PORT, until the end of the block; yields the process id of the server. It logs as in production: a line a
+    request, into a file; what is more than that is shown in the end."""
     environment = {
         **os.environ,
         "MONGODB_URL": url,
@@ -40,17 +41,20 @@ def serving(app: str, url: str, database: str, *, workers: int = 1, store: str =
         "STORE_ID": store,
         "PORT": str(PORT),
         "WEB_CONCURRENCY": str(workers),
-        "LOG_LEVEL": "warning",
+        "LOG_LEVEL": "info",
     }
     command = [sys.executable, "-m", "uvicorn", app, *_flags(), "--workers", str(workers)]
     command += ["--port", str(PORT), "--log-level", "warning", "--no-access-log"]
-    server = subprocess.Popen(command, env=environment)
-    try:
-        await_answer()
-        yield server.pid
-    finally:
-        server.terminate()
-        server.wait(30)
+    with tempfile.TemporaryFile("w+") as log:
+        server = subprocess.Popen(command, env=environment, stderr=log)
+        try:
+            await_answer()
+            yield server.pid
+        finally:
+            server.terminate()
+            server.wait(30)
+            log.seek(0)
+            sys.stderr.writelines(line for line in log if '"level":"info"' not in line)
 
 
 def await_answer(path: str = "/") -> float:
