@@ -158,6 +158,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             # The handshake is over, and most of a connection's memory is its headers.
             del self.request, self.response
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        # What refers to itself waits for the garbage collector, which comes seldom, and thousands may go in a minute.
+        self.on_room = None
+        self.conn.parser.close()
+        scope: Any = getattr(self, "scope", {})
+        (scope.get("extensions") or {}).pop(EXTENSION, None)
+
     def write_frames(self, frames: bytes) -> None:
         """Hands frames to the transport. They may not be compressed, nor cut.
 

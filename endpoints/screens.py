@@ -200,6 +200,8 @@ class Screen:
     def leave(self) -> None:
         """Is sent nothing more."""
         self._hub.unsubscribe(self._feed)
+        # Neither may hold this screen any more, which holds them.
+        self._feed.wake = _nothing
         self._outlet.on_room = None
         if self._reading is not None:
             self._reading.cancel()
@@ -289,6 +291,10 @@ class Screen:
         self._told = self._feed.cursor
         if self._is_subscribed and self._dialect.is_talkative:
             self._outlet.write([Text(live.reset(reason, self._hub.here.epoch or "", self._told))])
+
+
+def _nothing() -> None:
+    """What a screen that has left is woken for."""
 
 
 @dataclass(slots=True)

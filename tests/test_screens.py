@@ -1,11 +1,14 @@
 """A slow screen harms nobody: it takes no memory of ours, delays no sale, and is closed when it has fallen too far."""
 
 import asyncio
+import gc
 import json
 
 import pytest
 import websockets
 
+from endpoints.screens import Screen
+from tests.frames import live
 from tests.payloads import an_event
 from tests.raw_screens import joined, read_all, stalled
 from tests.shop import OpenShop, Shop, opened
@@ -101,3 +104,23 @@ async def test_a_server_that_stops_does_not_wait_for_those_that_do_not_read(
             await asyncio.sleep(0.1)
     for client in clients:
         client.close()
+
+
+async def test_those_that_have_gone_leave_nothing_for_the_garbage_collector(shop: Shop) -> None:
+    """It comes seldom, and what thousands of them left would fill the memory until then."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with shop.listen(), live(shop) as screen:
+            await screen.say("subscribe")
+            await screen.until("subscribed")
+            assert len(those_in_memory(shop)) == 2
+        async with asyncio.timeout(10):
+            while those_in_memory(shop):
+                await asyncio.sleep(0.05)
+    finally:
+        gc.enable()
+
+
+def those_in_memory(shop: Shop) -> list[Screen]:
+    return [each for each in gc.get_objects() if type(each) is Screen and each._hub is shop.state["hub"]]
