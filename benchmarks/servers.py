@@ -32,8 +32,8 @@ def database_name() -> str:
 
 @contextmanager
 def serving(app: str, url: str, database: str, *, workers: int = 1, store: str = "main") -> Iterator[int]:
-    """`app` on PORT, until the end of the block; yields the process id of the server. It logs as in production: a line a
-    request, into a file; what is more than that is shown in the end."""
+    """`app` on PORT, until the end of the block; yields the process id of the server. It logs as in production, into
+    a file: a line a request; what is more than that is shown in the end."""
     environment = {
         **os.environ,
         "MONGODB_URL": url,
