@@ -45,19 +45,14 @@ def adopt(
     Stop the earlier backend and this service first. It can be repeated, and cut off at any moment. docs/adopting.md
     says what becomes of each defect, and how to go back.
 
+    \b
     What would happen to DATABASE_NAME, in place; then do it; then go back:
-
-        pos adopt --dry-run
-
-        pos adopt
-
-        pos adopt --undo
-
+      pos adopt --dry-run
+      pos adopt
+      pos adopt --undo
     From another database, of the same server or of another; nothing is changed there:
-
-        pos adopt --from shop --report defects.ndjson
-
-        pos adopt --from mongodb://old.example/shop
+      pos adopt --from shop --report defects.ndjson
+      pos adopt --from mongodb://old.example/shop
     """
     with any_database(command_settings(), data) as settings:
         if undoing:

@@ -22,7 +22,7 @@ File = Annotated[Path | None, typer.Argument(metavar="FILE", help="An archive, c
 def backup(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="FILE", help="- is the standard output.  [default: pos-STORE-TIME.ndjson.gz]"),
+        typer.Argument(metavar="FILE", help="- is the standard output.  \\[default: pos-STORE-TIME.ndjson.gz]"),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     data: Data = None,

@@ -8,14 +8,20 @@ from repositories.verification import verify as find_differences
 
 
 def migrate(data: Data = None) -> None:
-    """Create what the database needs (indexes, counters). Safe to repeat, and beside running processes."""
+    """Create what the database needs (indexes, counters). Safe to repeat, and beside running processes.
+
+    `pos serve` does so by itself; this is for a deployment that wants it done before the new processes start.
+    """
     with any_database(command_settings(), data) as settings:
         with_database(settings, _nothing)
     console.print(f"The database [bold]{settings.database_name}[/] is ready.")
 
 
 def verify(data: Data = None) -> None:
-    """Recompute totals, numbers and links from the raw documents; exit 1 and name the differences, if any."""
+    """Recompute totals, numbers and links from the raw documents; exit 1 and name the differences, if any.
+
+    It reads every document, so a large store takes a while; it changes nothing.
+    """
     with any_database(command_settings(), data) as settings:
         differences = with_database(settings, lambda database: find_differences(database, settings.store_id))
     for difference in differences:

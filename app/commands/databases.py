@@ -21,7 +21,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 #: Sentences go to the standard error, so that what a command prints can be piped.
 console = Console(stderr=True, highlight=False)
 
-Data = Annotated[Path | None, typer.Option(help="Folder of the local mongod's data.  [default: DATA_DIR, or ./data]")]
+Data = Annotated[Path | None, typer.Option(help="Folder of the local mongod's data.  \\[default: DATA_DIR, or ./data]")]
 
 T = TypeVar("T")
 

@@ -42,11 +42,10 @@ def demo(
     Made-up documents never go where real ones are: the store is `demo`, whatever STORE_ID says, and one that has
     documents is refused. Look at it with `STORE_ID=demo pos serve`.
 
-        pos demo --orders 10000 --months 24
-
-        pos demo --trade grocery --seed 7 --store corner-shop
-
-        pos demo --orders 500 --replace
+    \b
+      pos demo --orders 10000 --months 24
+      pos demo --trade grocery --seed 7 --store corner-shop
+      pos demo --orders 500 --replace
     """
     chosen = replace_settings(command_settings(), store_id=store)
     with any_database(chosen, data) as settings:

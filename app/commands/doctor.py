@@ -30,9 +30,9 @@ def doctor(
 
     It changes nothing, and takes no more than some fifteen seconds. Run it beside the service, with its environment.
 
-        pos doctor
-
-        MONGODB_URL=mongodb+srv://… pos doctor --json
+    \b
+      pos doctor
+      MONGODB_URL=mongodb+srv://… pos doctor --json
     """
     findings = _findings(data)
     if as_json:

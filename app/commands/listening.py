@@ -13,15 +13,24 @@ from app.listener import Listener, line_of, socket_url
 
 def listen(
     since: Annotated[
-        str | None, typer.Option(help="Replay what came after this event: its seq.  [default: from now on]")
+        str | None, typer.Option(help="Replay what came after this event: its seq.  \\[default: from now on]")
     ] = None,
     topics: Annotated[
         str | None, typer.Option(help="estimates, orders, estimates/<id>, orders/<id>; several by commas.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print each event as a line of JSON.")] = False,
-    url: Annotated[str | None, typer.Option(help="The service's address.  [default: PUBLIC_BASE_URL]")] = None,
+    url: Annotated[str | None, typer.Option(help="The service's address.  \\[default: PUBLIC_BASE_URL]")] = None,
 ) -> None:
-    """Show the shop's events as they come. After a cut it comes back, and misses and repeats nothing."""
+    """Show the shop's events as they come. After a cut it comes back, and misses and repeats nothing.
+
+    \b
+    From now on; everything since event 813; the orders alone, for another program:
+      pos listen
+      pos listen --since 813
+      pos listen --topics orders --json | jq .data.total
+    Of a shop elsewhere:
+      pos listen --url https://shop.example.com
+    """
     listener = Listener(
         socket_url(url or command_settings().public_base_url),
         since=since,

@@ -24,15 +24,24 @@ class AddressRefused(RuntimeError):
 
 
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on.  [default: HOST, or 127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(min=1, max=65_535, help="[default: PORT, or 8000]")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.  \\[default: HOST, or 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65_535, help="\\[default: PORT, or 8000]")] = None,
     data: Data = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, max=64, help="Processes.  [default: WEB_CONCURRENCY, or 1]")
+        int | None, typer.Option(min=1, max=64, help="Processes.  \\[default: WEB_CONCURRENCY, or 1]")
     ] = None,
     reload: Annotated[bool, typer.Option("--reload", help="Restart when the code changes (development).")] = False,
 ) -> None:
-    """Serve the shop. Without MONGODB_URL it starts a MongoDB of its own, and stops it again in the end."""
+    """Serve the shop. Without MONGODB_URL it starts a MongoDB of its own, and stops it again in the end.
+
+    \b
+    On this machine, with a database in ./data; on another port and folder; the made-up shop of `pos demo`:
+      pos serve
+      pos serve --port 8080 --data ~/shop
+      STORE_ID=demo pos serve
+    For others, on a database of yours:
+      MONGODB_URL=mongodb+srv://… PUBLIC_BASE_URL=https://shop.example.com pos serve --host 0.0.0.0 --workers 2
+    """
     settings = _overridden(command_settings(), host=host, port=port, workers=workers)
     _check_address(settings)
     with _terminable(), own_database(settings, data) as ready:
