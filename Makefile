@@ -10,7 +10,8 @@ run: .venv/ready
 	@exec $(BIN)/pos serve
 
 test: .venv/ready-dev
-	$(BIN)/pytest -n 3 --dist worksteal
+	$(BIN)/pytest -n 3 --dist worksteal -m 'not alone'
+	$(BIN)/pytest -m alone
 
 check: .venv/ready-dev
 	$(BIN)/ruff format --check .

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from rich.progress import Progress, track
 
 from app.local_mongod import find_mongod, local_mongod
@@ -20,6 +21,11 @@ from tests.shop import OpenShop, Shop, opened
 
 # Test clocks stand in other months: what the database thinks to have expired would vanish in the middle of a test.
 _SETTINGS = ("--setParameter", "enableTestCommands=1", "--setParameter", "ttlMonitorEnabled=false")
+
+
+# How fast examples are made says something about the machine, which others use too, and nothing about the service.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @dataclass(frozen=True)

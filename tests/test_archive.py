@@ -53,7 +53,7 @@ def orders(count: int) -> list[tuple[str, Json]]:
 
 
 @given(bodies=st.lists(st.tuples(st.sampled_from(COLLECTIONS[:4]), _bodies), max_size=5))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_documents_come_back_as_they_were(bodies: list[tuple[str, Json]]) -> None:
     documents = [(collection, {"_id": "x", "store": "main", **body}) for collection, body in bodies]
     content = written(*((collection, dict(document)) for collection, document in documents))

@@ -7,12 +7,16 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.conftest import LongRun
 from tests.oracle.tills import Crew
 from tests.processes import services
 from tests.replica_set import replica_set
 from tests.strike import STORE, Back, one_node, strike
 from tests.tcp_proxy import line_to
+
+pytestmark = pytest.mark.alone
 
 
 async def test_a3_servers_are_killed_at_random(tmp_path: Path, long_run: LongRun) -> None:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.conftest import LongRun
 from tests.full_disk import small_disk
@@ -13,6 +14,8 @@ from tests.oracle.tills import Crew
 from tests.processes import Service, services
 from tests.replica_set import replica_set
 from tests.strike import STORE, Back, one_node, strike
+
+pytestmark = pytest.mark.alone
 
 
 async def test_a1_the_database_is_killed(tmp_path: Path, long_run: LongRun) -> None:

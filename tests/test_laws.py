@@ -62,7 +62,7 @@ def minor(value: Decimal) -> int:
     return int(value * 100)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(cart=carts, discount=percents)
 def test_what_the_app_computes_with_a_percentage_is_accepted_and_stored_exact(cart: Cart, discount: float) -> None:
     document = draft(BODY.load(estimate_body(cart, discount=discount)))
@@ -73,7 +73,7 @@ def test_what_the_app_computes_with_a_percentage_is_accepted_and_stored_exact(ca
     assert (document["discount"], document["total"]) == (minor(off), minor(subtotal - off))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(cart=carts, share=st.integers(0, 100))
 def test_what_the_app_computes_with_an_amount_is_accepted_and_stored_exact(cart: Cart, share: int) -> None:
     subtotal = exact_subtotal(cart)
@@ -83,7 +83,7 @@ def test_what_the_app_computes_with_an_amount_is_accepted_and_stored_exact(cart:
     assert document["discount_percentage"] is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(cart=carts, up=st.booleans())
 def test_a_total_rounded_to_a_whole_rupee_is_accepted_and_the_rest_kept_apart(cart: Cart, up: bool) -> None:
     subtotal = exact_subtotal(cart)
@@ -94,7 +94,7 @@ def test_a_total_rounded_to_a_whole_rupee_is_accepted_and_the_rest_kept_apart(ca
     assert document["total"] == document["subtotal"] - document["discount"] + document["round_off"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(cart=carts, by=st.integers(1, 10**9), down=st.booleans())
 def test_a_total_that_late_rounding_cannot_explain_is_refused(cart: Cart, by: int, down: bool) -> None:
     subtotal = exact_subtotal(cart)
@@ -112,7 +112,7 @@ instants = st.datetimes(datetime(1971, 1, 1), datetime(2399, 12, 31), timezones=
 some_days = st.dates(date(1971, 1, 1), date(2998, 12, 31))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(instant=instants, zone=zones)
 def test_an_instant_falls_in_the_day_that_the_shops_wall_clock_shows(instant: datetime, zone: str) -> None:
     offset = instant.astimezone(ZoneInfo(zone)).utcoffset()
@@ -125,7 +125,7 @@ def test_an_instant_falls_in_the_day_that_the_shops_wall_clock_shows(instant: da
     assert lower <= instant <= upper
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(start=some_days, length=st.integers(0, 1_200))
 def test_periods_cover_each_day_of_a_range_once_and_no_other(start: date, length: int) -> None:
     end = start + timedelta(days=length)

@@ -51,7 +51,7 @@ def placed(adopted: Adopted) -> dict[str, Any]:
 
 
 @given(kind=st.sampled_from((ESTIMATES, ORDERS)), changes=DOCUMENTS, is_complete=st.booleans())
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_whatever_it_looks_like_it_can_be_shown_and_added_up(
     kind: str, changes: dict[str, Any], is_complete: bool
 ) -> None:
@@ -135,7 +135,6 @@ def test_a_time_of_the_database_is_utc() -> None:
 
 
 @given(st.sets(st.integers(1, 60), min_size=1))
-@settings(deadline=None)
 def test_missing_numbers_are_kept_as_ranges(numbers: set[int]) -> None:
     assert missing_of(ranges_of_missing(sorted(numbers))) == set(range(1, max(numbers) + 1)) - numbers
 

@@ -106,7 +106,7 @@ def command_of(books: Books, step: tuple[str, int, float], number: int) -> Comma
     return VoidEstimate(estimate_id)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(sequence=st.lists(steps, min_size=1, max_size=40), group=st.integers(1, 8))
 def test_totals_are_the_sums_over_the_documents_after_any_sequence(
     sequence: list[tuple[str, int, float]], group: int

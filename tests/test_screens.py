@@ -13,6 +13,8 @@ from tests.payloads import an_event
 from tests.raw_screens import joined, read_all, stalled
 from tests.shop import OpenShop, Shop, opened
 
+pytestmark = pytest.mark.alone
+
 TOO_SLOW = (4430).to_bytes(2)
 
 

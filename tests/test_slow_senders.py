@@ -17,6 +17,8 @@ from tests.processes import services
 from tests.report import p99, reporting
 from tests.shop import Shop
 
+pytestmark = pytest.mark.alone
+
 SALE = "/api/orders/create-sale"
 HEAD = b"POST /api/orders/create-sale HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\n"
 BODY = HEAD + b"Content-Length: 1000\r\n\r\n"

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import httpx
+import pytest
 
 from tests.conftest import LongRun
 from tests.payloads import sale_body
@@ -17,6 +18,8 @@ from tests.raw_screens import Hearer, close_code, hearing, read_all, stalled
 from tests.report import p99, reporting
 from tests.shop import Shop
 from tests.test_resume import head_of
+
+pytestmark = pytest.mark.alone
 
 TOO_SLOW = 4430
 #: More events than the system keeps for one that does not read.
