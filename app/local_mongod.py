@@ -32,6 +32,8 @@ RESTART_SECONDS: Final = 1.0
 
 # A socket's path has to fit into sockaddr_un, which has 108 bytes with the closing NUL.
 _LONGEST_SOCKET: Final = 107
+#: What mongod calls the socket of its own.
+_OTHER_SOCKET: Final = "mongodb-27017.sock"
 _FOLDER_IS_HELD: Final = 100
 _PR_SET_PDEATHSIG: Final = 1
 _IN_USE: Final = "Another mongod is using the data folder {folder}: stop it, or choose another folder with --data."
@@ -189,7 +191,8 @@ def _command(executable: Path, folder: Path, socket: Path, extra: tuple[str, ...
         str(executable),
         *("--dbpath", str(folder / "db")),
         *("--logpath", str(folder / "mongod.log"), "--logappend"),
-        *("--bind_ip", str(socket), "--filePermissions", "0700"),
+        # Beside the one that it is told of it makes a socket of its own, by default one for all in /tmp.
+        *("--bind_ip", str(socket), "--unixSocketPrefix", str(socket.parent), "--filePermissions", "0700"),
         *("--replSet", REPLICA_SET, "--oplogSize", "256"),
         *("--wiredTigerCacheSizeGB", "0.25"),
         # MongoDB 6.0.5 decompresses zlib unsafely (CVE-2025-14847), and a local socket gains nothing by compression.
@@ -203,7 +206,7 @@ def _command(executable: Path, folder: Path, socket: Path, extra: tuple[str, ...
 def _socket_path(folder: Path) -> Path:
     """In the data folder where that is short enough, else in a short folder that is always the same for it."""
     path = folder / "mongod.sock"
-    if len(os.fsencode(path)) <= _LONGEST_SOCKET:
+    if len(os.fsencode(path.with_name(_OTHER_SOCKET))) <= _LONGEST_SOCKET:
         return path
     name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
     runtime = Path(tempfile.gettempdir(), f"pos-{os.getuid()}-{name}")

@@ -52,7 +52,16 @@ class ReplicaSet:
         data = self._folder / str(port)
         data.mkdir(exist_ok=True)
         self._processes[port] = await asyncio.create_subprocess_exec(
-            *(str(find_mongod()), "--port", str(port), "--bind_ip", "127.0.0.1", "--dbpath", str(data)),
+            *(
+                str(find_mongod()),
+                "--port",
+                str(port),
+                "--bind_ip",
+                "127.0.0.1",
+                "--nounixsocket",
+                "--dbpath",
+                str(data),
+            ),
             *("--replSet", NAME, "--oplogSize", "64", "--wiredTigerCacheSizeGB", "0.25"),
             *("--logpath", str(data / "log"), "--logappend"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),

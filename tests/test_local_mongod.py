@@ -52,6 +52,8 @@ def test_it_runs_inside_the_block_only_and_keeps_its_data_private(tmp_path: Path
         assert is_primary(url)
         assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
         assert len(mongods_of(tmp_path / "data")) == 1
+        # mongod makes one of its own, by default one for all in /tmp, where two that start at once meet.
+        assert (tmp_path / "data" / "mongodb-27017.sock").is_socket()
     assert mongods_of(tmp_path / "data") == []
     assert not is_primary(url)
 
