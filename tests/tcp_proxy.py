@@ -60,7 +60,8 @@ class Line:
         self._writers |= {writer: None, back: None}
         try:
             await asyncio.gather(self._carry(reader, back, is_request=True), self._carry(there, writer))
-        except (OSError, asyncio.IncompleteReadError):
+        except (OSError, asyncio.IncompleteReadError, RuntimeError):
+            # Cut, or half closed while there was more to say (for which asyncio has a RuntimeError).
             pass
         finally:
             for end in (writer, back):
