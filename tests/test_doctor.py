@@ -199,7 +199,17 @@ def test_a_wrong_password_and_a_connection_without_tls_are_told_apart(mongodb_ur
 def standalone(folder: Path) -> Iterator[str]:
     """A mongod that is no replica set."""
     path = folder / "m.sock"
-    command = [str(find_mongod()), "--dbpath", str(folder), "--bind_ip", str(path), "--logpath", str(folder / "log")]
+    command = [
+        str(find_mongod()),
+        "--dbpath",
+        str(folder),
+        "--bind_ip",
+        str(path),
+        "--unixSocketPrefix",
+        str(folder),
+        "--logpath",
+        str(folder / "log"),
+    ]
     mongod = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     url = "mongodb://" + str(path).replace("/", "%2F")
     try:
