@@ -128,8 +128,11 @@ class EventStream(HTTPEndpoint):
         place = read_since(request.headers.get("last-event-id") or None) or wanted.since
         if request.state.screens.is_full:
             raise Unavailable("Too many screens are connected. Please try again later.")
-        frames = _stream(request, wanted.topics, place)
         headers = {**NO_STORE, "X-Accel-Buffering": "no"}
+        if request.method == "HEAD":
+            # Its answer has no body, and so no end that a stream would come to.
+            return Response(headers=headers, media_type=EVENT_STREAM)
+        frames = _stream(request, wanted.topics, place)
         return StreamingResponse(frames, headers=headers, media_type=EVENT_STREAM)
 
 

@@ -223,3 +223,11 @@ async def test_a_doorbell_that_breaks_is_opened_again_and_nothing_is_missed(open
                     await asyncio.sleep(0.05)
             heard = [json.loads(await asyncio.wait_for(socket.recv(), 10))["seq"] for _ in range(3)]
             assert heard == [round_number * 3 + each for each in (1, 2, 3)]
+
+
+async def test_the_head_of_a_stream_comes_to_an_end(shop: Shop) -> None:
+    async with asyncio.timeout(10):
+        response = await shop.http.head("/api/events/stream")
+        assert (await shop.http.get("/livez")).status_code == 200
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert response.content == b""
