@@ -17,7 +17,7 @@ def as_bytes(kept: Any) -> Document:
         **kept,
         "_id": dict(kept["_id"]),
         "defects": [dict(defect) for defect in kept["defects"]],
-        "original": None if original is None else original.raw,
+        "original": None if original is None else bytes(original.raw),
     }
 
 
