@@ -20,22 +20,15 @@ METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "
 @dataclass(slots=True)
 class Exchange:
     """One request and its answer. began: on the clock of `time.perf_counter`; answered, ended: seconds from there until
-    the answer began, and until its last byte was handed over."""
+    the answer began, and until its last byte was handed over. route: see `route_of`, known when it is over."""
 
     scope: Scope
     began: float
+    method: str
+    route: str = UNMATCHED
     status: int = CLIENT_CLOSED
     answered: float = 0.0
     ended: float = 0.0
-
-    @property
-    def method(self) -> str:
-        method: str = self.scope["method"]
-        return method if method in METHODS else OTHER
-
-    @property
-    def route(self) -> str:
-        return route_of(self.scope)
 
 
 Observer = Callable[[Exchange], None]
@@ -58,7 +51,8 @@ class Observation:
         return self._watch(scope, receive, send) if scope["type"] == "http" else self.app(scope, receive, send)
 
     async def _watch(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(scope, time.perf_counter())
+        method = scope["method"]
+        exchange = Exchange(scope, time.perf_counter(), method if method in METHODS else OTHER)
 
         async def watched(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -70,5 +64,6 @@ class Observation:
             await self.app(scope, receive, watched)
         finally:
             exchange.ended = time.perf_counter() - exchange.began
+            exchange.route = route_of(scope)
             for observe in self._observers:
                 observe(exchange)

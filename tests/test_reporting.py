@@ -164,7 +164,7 @@ async def test_a_collector_that_says_nothing_holds_up_no_shutdown() -> None:
         silent.listen()
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         tracing, reports = Tracing(f"http://{address}"), ErrorReports(f"http://key@{address}/7")
-        tracing.observe(Exchange({"method": "GET", "headers": []}, 0.0, 200))
+        tracing.observe(Exchange({"method": "GET", "headers": []}, 0.0, "GET", status=200))
         reports.capture(ZeroDivisionError(), {"method": "GET"})
         async with asyncio.timeout(10):
             await asyncio.gather(tracing.close(), reports.close())
