@@ -21,28 +21,20 @@ from app.request_id import RequestId
 from app.security_headers import SecurityHeaders
 from app.settings import Settings
 from app.shutdown import Shutdown
+from app.stores import Stores, Surroundings
 from app.tracing import Tracing
 from app.worker_metrics import WorkerMetrics
-from endpoints.copies import Copies
-from endpoints.hub import Hub
+from endpoints.authentication import Authenticator
 from endpoints.live import Origins
 from endpoints.ring import CAPACITY
 from endpoints.routes import ROUTES
-from endpoints.screens import Screens
 from endpoints.service import About
+from repositories.credentials import Credentials
 from repositories.database import check_deployment, connect
 from repositories.errors import DatabaseRefused
-from repositories.estimates import EstimateRepository
-from repositories.events import EventLog
-from repositories.history import History
-from repositories.hours import HourRepository
 from repositories.indexes import prepare
-from repositories.journal import Journal
-from repositories.orders import OrderRepository
 from repositories.pool import Pool
 from repositories.pulse import Pulse
-from repositories.reports import ReportRepository
-from repositories.shared_journal import SharedJournal
 from schemas.views import Views
 
 logger = logging.getLogger("pos")
@@ -52,6 +44,7 @@ EXPOSED_HEADERS: Final = (
     "Idempotent-Replayed",
     "Link",
     "Retry-After",
+    "WWW-Authenticate",
     "X-Next-Cursor",
     "X-Request-ID",
     "X-Stream-Position",
@@ -91,23 +84,12 @@ def create_app(
             database = client[settings.database_name]
             store, zone = settings.store_id, settings.timezone
             await prepare(database, store, zone, settings.event_retention_days)
-            log = EventLog(database, store)
-            own_journal = Journal(database, store=store, zone=zone, clock=clock)
-            own_journal.on_group = metrics.group
-            journal = SharedJournal(
-                own_journal, log, f"{__version__} {settings.mongodb_url} {database.name} {store} {zone}"
-            )
-            estimates = EstimateRepository(database, store, journal, clock)
-            orders = OrderRepository(database, store, journal, clock)
-            hub = Hub(log, zone, ring_capacity, journal.rings)
-            screens = Screens(hub, settings.max_connections)
-            copies = Copies()
-            metrics.watch(Parts(hub, screens, copies, pool))
+            stores = Stores(store, Surroundings(database, settings, clock, ring_capacity, metrics.group))
+            metrics.watch(Parts(stores, pool))
             workers = WorkerMetrics.of_this_server(metrics)
-            await hub.start()
-            screens.start()
-            await journal.start()
+            await stores.start()
             await workers.start()
+            credentials = None if settings.is_open else Credentials(database, clock)
             shutdown = Shutdown()
             with shutdown.noticed():
                 yield {
@@ -116,15 +98,9 @@ def create_app(
                     "clock": clock,
                     "zone": zone,
                     "currency": settings.currency,
-                    "estimates": estimates,
-                    "orders": orders,
-                    "history": History(estimates, orders),
-                    "reports": ReportRepository(database, store),
-                    "hours": HourRepository(database, store, zone, clock),
-                    "log": log,
-                    "copies": copies,
-                    "hub": hub,
-                    "screens": screens,
+                    **stores.home.handed,
+                    "stores": stores,
+                    "authenticator": Authenticator(credentials),
                     "origins": Origins(settings.public_base_url, *settings.cors_origins),
                     "public_base_url": settings.public_base_url,
                     "views": Views(zone),
@@ -133,9 +109,7 @@ def create_app(
                     "shutdown": shutdown,
                 }
             await workers.stop()
-            await screens.stop()
-            await hub.stop()
-            await journal.close()
+            await stores.stop()
         finally:
             client.close()
             for sender in (tracing, reports):

@@ -34,6 +34,10 @@ REQUEST_HEADERS: Final[dict[str, Json]] = {
         "description": "The place after which to go on: the `id` of the last event.",
         "schema": {"type": "string", "pattern": f"^({SINCE.pattern})?$"},
     },
+    "X-Store": {
+        "description": "The store that is meant, where the sign-in is for all of them.",
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+    },
     "X-Request-ID": {"description": "The client's own name for the request, which comes back; else it is given one."},
 }
 
@@ -47,6 +51,7 @@ ANSWER_HEADERS: Final[dict[str, Json]] = {
     },
     "Link": {"description": 'Where the next page is: `<…>; rel="next"`. Not on the last page.'},
     "Retry-After": {"description": "Seconds after which to ask again.", "schema": _INTEGER},
+    "WWW-Authenticate": {"description": "How to sign in."},
     "X-Next-Cursor": {"description": "The `cursor` of the next page. Not on the last page."},
     "X-Request-ID": {"description": "The name of the request, also in the log.", "schema": {"type": "string"}},
     "X-Stream-Position": {"description": "The `seq` that the answer is at least as new as.", "schema": _INTEGER},

@@ -25,6 +25,8 @@ _TWO_DECIMALS: Final = """
 """
 CURRENCIES: Final = frozenset(_TWO_DECIMALS.split())
 
+#: Names of this machine that nobody else can reach it by.
+LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 # MongoDB's own databases.
 _RESERVED: Final = ("admin", "config", "local")
 _NO_TRUTH: Final = "must be true or false."
@@ -50,9 +52,18 @@ class Settings:
     log_format: str = "auto"
     sentry_dsn: str | None = None
     otlp_endpoint: str | None = None
+    sign_in: str = "auto"
+    secret_key: str | None = None
     data_dir: str = "data"
     mongod_path: str | None = None
     allow_local_mongod: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody signs in: so it is where only this machine reaches the service, unless told otherwise."""
+        if self.sign_in != "auto":
+            return self.sign_in == "off"
+        return self.host in LOOPBACK and urlsplit(self.public_base_url).hostname in LOOPBACK
 
     def masked(self) -> dict[str, Any]:
         """The settings for people to see: secrets are starred out."""

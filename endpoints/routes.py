@@ -4,12 +4,15 @@ They are looked through in this order, so what a till asks for most comes first,
 they could be taken for.
 """
 
+from typing import Final
+
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from endpoints import board, documentation, estimates, events, orders, reports, service
+from endpoints.guard import guarded
 from endpoints.live import LiveUpdates, no_such_socket
 
-ROUTES: list[BaseRoute] = [
+_TABLE: Final[list[BaseRoute]] = [
     Route("/api/orders/create-sale", orders.SaleCreation),
     Route("/api/estimates/create", estimates.EstimateCreation),
     Route("/api/estimates/{estimate_id}/convert-to-order", estimates.EstimateConversion),
@@ -51,3 +54,6 @@ ROUTES: list[BaseRoute] = [
     WebSocketRoute("/ws", LiveUpdates),
     WebSocketRoute("/{path:path}", no_such_socket),
 ]
+
+#: As they are served: each behind its guard.
+ROUTES: Final = guarded(_TABLE)

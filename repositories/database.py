@@ -16,6 +16,7 @@ Database = AsyncIOMotorDatabase[Document]
 
 ADOPTION: Final = "adoption"
 COUNTERS: Final = "counters"
+CREDENTIALS: Final = "credentials"
 EVENTS: Final = "events"
 ORIGINALS: Final = "adopted"
 REQUESTS: Final = "requests"

@@ -17,6 +17,10 @@ class NotFound(ShopError):
     status, code, title = 404, "not_found", "Not found"
 
 
+class NoSuchStore(ShopError):
+    status, code, title = 404, "no_such_store", "No such store"
+
+
 class AlreadyConverted(ShopError):
     status, code, title = 400, "already_converted", "The estimate is already an order"
 

@@ -36,6 +36,7 @@ from repositories.totals import row_id
 from repositories.unit_of_work import Counters, UnitOfWork
 from schemas.documents import Document
 from schemas.errors import ShopError
+from schemas.principals import DEVICES, USERS
 from schemas.rollups import ESTIMATES, ORDERS
 
 _SNAPSHOT: Final = ReadConcern("snapshot")
@@ -89,7 +90,7 @@ class GroupTransaction:
     ) -> None:
         self._database = database
         self._client = database.delegate.client
-        names = (COUNTERS, ESTIMATES, ORDERS, EVENTS, TOTALS, REQUESTS)
+        names = (COUNTERS, ESTIMATES, ORDERS, USERS, DEVICES, EVENTS, TOTALS, REQUESTS)
         self._collections = {name: database.delegate[name] for name in names}
         self._threads = threads or ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"journal-{store}")
         self._store = store

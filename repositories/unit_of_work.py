@@ -16,7 +16,8 @@ from schemas.calendar import business_date
 from schemas.documents import Document
 from schemas.events import TYPES, digest
 from schemas.idempotency import RequestKey
-from schemas.rollups import RollupKey, contributions
+from schemas.principals import THE_SERVICE, Actor
+from schemas.rollups import ESTIMATES, ORDERS, RollupKey, contributions
 
 
 @dataclass(slots=True)
@@ -47,6 +48,8 @@ class UnitOfWork:
     events: list[Document] = field(default_factory=list)
     remembered: dict[str, Document] = field(default_factory=dict)
     forgotten: dict[str, str] = field(default_factory=dict)
+    #: Whose command is being applied.
+    by: Actor = THE_SERVICE
 
     def find(self, kind: str, document_id: str) -> Document | None:
         """The document as this group has left it so far, unless it is voided."""
@@ -69,6 +72,13 @@ class UnitOfWork:
             "version": 1,
             "voided_at": None,
         }
+        self.changed[kind, document_id] = document
+        return document
+
+    def add(self, kind: str, document_id: str, draft: Document) -> Document:
+        """A new document of a kind that is neither numbered nor counted in any report."""
+        stamps = {"created_at": self.now, "updated_at": self.now, "version": 1, "voided_at": None}
+        document = {"_id": document_id, "store": self.store, **draft, **stamps}
         self.changed[kind, document_id] = document
         return document
 
@@ -144,6 +154,8 @@ class UnitOfWork:
         """What the group adds to each rollup row, measure by measure; zeros left out."""
         rows: dict[RollupKey, dict[str, int]] = {}
         for (kind, document_id), document in self.changed.items():
+            if kind not in (ESTIMATES, ORDERS):
+                continue
             before = self.documents.get((kind, document_id))
             for sign, version in ((-1, before), (1, document)):
                 for key, measure, amount in contributions(kind, version):

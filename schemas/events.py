@@ -9,6 +9,7 @@ import orjson
 from schemas.calendar import shop_time
 from schemas.money import to_json
 from schemas.numbers import format_number
+from schemas.principals import DEVICES, USERS
 from schemas.rollups import ESTIMATES, ORDERS
 from schemas.statuses import CONVERTED, PENDING
 
@@ -16,7 +17,9 @@ Event = Mapping[str, Any]
 
 CREATE, UPDATE, DELETE, CONVERT = "create", "update", "delete", "convert_to_order"
 ACTIONS: Final = (CREATE, UPDATE, DELETE, CONVERT)
-TYPES: Final = {ESTIMATES: "estimate", ORDERS: "order"}
+TYPES: Final = {ESTIMATES: "estimate", ORDERS: "order", USERS: "user", DEVICES: "device"}
+#: What only the audit shows. Screens hear that something happened, so that they see no gap, and not what.
+PRIVATE: Final = frozenset({TYPES[USERS], TYPES[DEVICES]})
 KINDS: Final = {name: kind for kind, name in TYPES.items()}
 
 

@@ -1,0 +1,136 @@
+"""The stores that a process serves: what each is served by, opened when it is first asked for."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from app import __version__
+from app.settings import Settings
+from endpoints.copies import Copies
+from endpoints.hub import Hub
+from endpoints.screens import Screens
+from repositories.database import Database
+from repositories.errors import NoSuchStore
+from repositories.estimates import EstimateRepository
+from repositories.events import EventLog
+from repositories.history import History
+from repositories.hours import HourRepository
+from repositories.journal import Group, Journal
+from repositories.orders import OrderRepository
+from repositories.reports import ReportRepository
+from repositories.shared_journal import SharedJournal
+from repositories.stores import store_exists
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all stores of a process have in common.
+
+    clock: the present instant, UTC. ring_capacity: how many of the newest events of a store are kept in memory.
+    on_group: is told of each group that a journal has written.
+    """
+
+    database: Database
+    settings: Settings
+    clock: Callable[[], datetime]
+    ring_capacity: int
+    on_group: Callable[[Group], None]
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return self.settings.timezone
+
+
+class Store:
+    """One store, as one process serves it."""
+
+    def __init__(self, name: str, around: Surroundings) -> None:
+        database, clock, zone = around.database, around.clock, around.zone
+        self.name = name
+        self._log = EventLog(database, name)
+        own_journal = Journal(database, store=name, zone=zone, clock=clock)
+        own_journal.on_group = around.on_group
+        shared = f"{__version__} {around.settings.mongodb_url} {database.name} {name} {zone}"
+        self.journal = SharedJournal(own_journal, self._log, shared)
+        self.hub = Hub(self._log, zone, around.ring_capacity, self.journal.rings)
+        self.screens = Screens(self.hub, around.settings.max_connections)
+        self.copies = Copies()
+        estimates = EstimateRepository(database, name, self.journal, clock)
+        orders = OrderRepository(database, name, self.journal, clock)
+        #: What a handler finds in `request.state` of a request to this store.
+        self.handed: Mapping[str, Any] = {
+            "store": name,
+            "estimates": estimates,
+            "orders": orders,
+            "history": History(estimates, orders),
+            "reports": ReportRepository(database, name),
+            "hours": HourRepository(database, name, zone, clock),
+            "log": self._log,
+            "copies": self.copies,
+            "hub": self.hub,
+            "screens": self.screens,
+        }
+
+    async def start(self) -> None:
+        """Follows the event log, and finds or becomes the keeper of the journal."""
+        await self.hub.start()
+        self.screens.start()
+        await self.journal.start()
+
+    async def stop(self) -> None:
+        """Lets the screens go, and commits what waits."""
+        await self.screens.stop()
+        await self.hub.stop()
+        await self.journal.close()
+
+
+class Stores:
+    """Those that are open in this process: the one that the settings name, and whichever else was asked for."""
+
+    def __init__(self, home: str, around: Surroundings) -> None:
+        self._around = around
+        self._open: dict[str, Store] = {}
+        self._opening: dict[str, asyncio.Task[Store]] = {}
+        self.home = Store(home, around)
+
+    def __iter__(self) -> Iterator[Store]:
+        return iter(tuple(self._open.values()))
+
+    async def start(self) -> None:
+        """Opens the one that the settings name."""
+        await self.home.start()
+        self._open[self.home.name] = self.home
+
+    async def stop(self) -> None:
+        for opening in tuple(self._opening.values()):
+            opening.cancel()
+        await asyncio.gather(*self._opening.values(), return_exceptions=True)
+        await asyncio.gather(*(store.stop() for store in self))
+
+    async def handed(self, name: str) -> Mapping[str, Any]:
+        """What a handler finds in `request.state` of a request to that store.
+
+        :raises NoSuchStore: nobody founded one of that name.
+        :raises Unavailable: the database is away.
+        """
+        store = self._open.get(name)
+        if store is None:
+            if name not in self._opening:
+                self._opening[name] = asyncio.create_task(self._begin(name))
+            # Shielded: whoever goes away leaves the store open for the others.
+            store = await asyncio.shield(self._opening[name])
+        return store.handed
+
+    async def _begin(self, name: str) -> Store:
+        try:
+            if not await store_exists(self._around.database, name):
+                raise NoSuchStore(f"There is no store {name!r}.")
+            store = Store(name, self._around)
+            await store.start()
+            self._open[name] = store
+            return store
+        finally:
+            del self._opening[name]
