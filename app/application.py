@@ -11,15 +11,19 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from app import SERVICE, __version__
+from app.client_address import ClientAddress
 from app.compression import Compression
+from app.doors import Doors
 from app.error_reports import ErrorReports
 from app.errors import EXCEPTION_HANDLERS, ErrorGuard
+from app.first_run import StandInPasswords, setup_token, tell_how_to_claim
 from app.metrics import Metrics, Parts
 from app.observation import Observation, Observer
 from app.openapi import Description
 from app.request_id import RequestId
 from app.security_headers import SecurityHeaders
 from app.settings import Settings
+from app.setup_gate import SetupGate
 from app.shutdown import Shutdown
 from app.stores import Stores, Surroundings
 from app.tracing import Tracing
@@ -29,12 +33,14 @@ from endpoints.live import Origins
 from endpoints.ring import CAPACITY
 from endpoints.routes import ROUTES
 from endpoints.service import About
+from repositories.claims import Claim
 from repositories.credentials import Credentials
 from repositories.database import check_deployment, connect
 from repositories.errors import DatabaseRefused
 from repositories.indexes import prepare
 from repositories.pool import Pool
 from repositories.pulse import Pulse
+from repositories.stores import AllStores
 from schemas.views import Views
 
 logger = logging.getLogger("pos")
@@ -90,6 +96,8 @@ def create_app(
             await stores.start()
             await workers.start()
             credentials = None if settings.is_open else Credentials(database, clock)
+            claim = Claim(database, stores.home.journal, clock)
+            await tell_how_to_claim(settings, claim)
             shutdown = Shutdown()
             with shutdown.noticed():
                 yield {
@@ -101,7 +109,11 @@ def create_app(
                     **stores.home.handed,
                     "stores": stores,
                     "authenticator": Authenticator(credentials),
-                    "origins": Origins(settings.public_base_url, *settings.cors_origins),
+                    "all_stores": AllStores(database),
+                    "claim": claim,
+                    "setup_token": setup_token(settings),
+                    "passwords": StandInPasswords(),
+                    "origins": origins,
                     "public_base_url": settings.public_base_url,
                     "views": Views(zone),
                     "pulse": Pulse(client),
@@ -116,20 +128,23 @@ def create_app(
                 if sender is not None:
                     await sender.close()
 
+    origins = Origins(settings.public_base_url, *settings.cors_origins)
     description = Description(ROUTES)
     observers = [metrics.observe, *([access_log] if access_log else []), *([tracing.observe] if tracing else [])]
     app = Starlette(
         routes=ROUTES,
         lifespan=lifespan,
         exception_handlers=EXCEPTION_HANDLERS,
-        middleware=_middleware(settings, observers, reports),
+        middleware=_middleware(settings, observers, reports, origins),
     )
     # A redirected POST loses its body with the existing app's HTTP client.
     app.router.redirect_slashes = False
     return app
 
 
-def _middleware(settings: Settings, observers: Sequence[Observer], reports: ErrorReports | None) -> list[Middleware]:
+def _middleware(
+    settings: Settings, observers: Sequence[Observer], reports: ErrorReports | None, origins: Origins
+) -> list[Middleware]:
     """From the outside in. The guard stands inside CORS, so that a browser can read what it says, and outside
     compression, so that it knows whether anything was sent."""
     cors = Middleware(
@@ -140,10 +155,13 @@ def _middleware(settings: Settings, observers: Sequence[Observer], reports: Erro
         expose_headers=EXPOSED_HEADERS,
     )
     return [
+        *([Middleware(ClientAddress, proxies=settings.trusted_proxies)] if settings.trusted_proxies else []),
         Middleware(RequestId),
         Middleware(Observation, observers=observers),
         Middleware(SecurityHeaders, is_https=settings.public_base_url.startswith("https:")),
         *([cors] if settings.cors_origins else []),
         Middleware(ErrorGuard, **({"report": reports.capture} if reports else {})),
+        Middleware(Doors, settings=settings, origins=origins),
+        *([] if settings.is_open else [Middleware(SetupGate)]),
         Middleware(Compression),
     ]

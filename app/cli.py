@@ -15,6 +15,7 @@ from app.commands.doctor import doctor
 from app.commands.exporting import export
 from app.commands.listening import listen
 from app.commands.serving import AddressRefused, serve
+from app.commands.stores import stores
 from app.listener import ListeningRefused
 from app.local_mongod import MongodRefused
 from app.output import FileRefused
@@ -34,6 +35,7 @@ cli = typer.Typer(
 for command in (serve, doctor, migrate, verify, listen, export, import_, backup, restore, adopt, demo):
     # Python keeps the word `import` to itself.
     cli.command(command.__name__.rstrip("_"))(command)
+cli.add_typer(stores)
 
 
 @cli.command()

@@ -6,6 +6,8 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
+from endpoints.access import OWNERS_STATUSES
+from endpoints.authentication import Forbidden
 from endpoints.described import Answer, change, creation, described, listing, reading
 from endpoints.lists import groups, history
 from endpoints.requests import held_versions, read_json, read_query
@@ -17,6 +19,7 @@ from schemas.errors import IllegalTransition, InvalidBody
 from schemas.examples import SALES, STATUSES
 from schemas.idempotency import keys_of_creation
 from schemas.listing import ListingQuery, OrderListing
+from schemas.principals import OWNER
 from schemas.rollups import ORDERS
 from schemas.validation import load_body
 
@@ -115,8 +118,11 @@ class OrderStatus(HTTPEndpoint):
         )
     )
     async def put(self, request: Request) -> Response:
+        wanted = await _wanted_status(request)
+        if wanted in OWNERS_STATUSES and request.state.principal.role != OWNER:
+            raise Forbidden(f"Only the owner may set the status {wanted}.")
         outcome: Outcome = await request.state.orders.change_status(
-            request.path_params["order_id"], await _wanted_status(request), held_versions(request)
+            request.path_params["order_id"], wanted, held_versions(request)
         )
         request.state.hub.notify(outcome.events)
         status = outcome.answer["status"]

@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from endpoints import board, documentation, estimates, events, orders, reports, service
+from endpoints import board, documentation, estimates, events, orders, reports, service, setup
 from endpoints.guard import guarded
 from endpoints.live import LiveUpdates, no_such_socket
 
@@ -24,6 +24,7 @@ _TABLE: Final[list[BaseRoute]] = [
     Route("/api/", service.ApiRoot),
     Route("/api/health", service.Health),
     Route("/api/version", service.Version),
+    Route("/api/setup", setup.Setup),
     Route("/api/websocket/status", service.WebSocketStatus),
     Route("/api/estimates/all", estimates.EstimateList),
     Route("/api/estimates/pending", estimates.PendingEstimates),
@@ -42,6 +43,7 @@ _TABLE: Final[list[BaseRoute]] = [
     Route("/api/reports/staff-performance", reports.StaffPerformance),
     Route("/api/reports/estimates-only", reports.EstimatesOnly),
     Route("/api/reports/orders-only", reports.OrdersOnly),
+    Route("/api/reports/stores", reports.StoreComparison),
     Route("/board", board.Page),
     Route("/board/{file}", board.PageAsset),
     Route("/api/board", board.Figures),

@@ -6,9 +6,8 @@ from urllib.parse import urlsplit
 
 from app.doctor.findings import Finding, ok, warning, wrong
 from app.doctor.machine import MachineFacts
-from app.settings import Settings
+from app.settings import LOOPBACK, Settings
 
-LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 _MINIMUM_PYTHON: Final = (3, 11)
 _LEAST_DISK: Final = 2 * 10**9
 #: Files beside those of clients: the database's connections, the event loop, logs.

@@ -1,0 +1,67 @@
+"""`/api/setup`: how a shop gets its first owner, once."""
+
+import hmac
+from typing import Final
+
+from starlette.endpoints import HTTPEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.described import Answer, Operation, described, plain
+from endpoints.requests import BodyTooLarge, MalformedBody, read_json
+from endpoints.responses import answer
+from endpoints.service import NO_STORE
+from repositories.claims import AlreadyClaimed, Claim
+from repositories.errors import OutcomeUnknown, Unavailable
+from repositories.transaction import Outcome
+from schemas.answers import ref
+from schemas.errors import InvalidBody, ShopError
+from schemas.setup import SetupBody
+from schemas.validation import load_body
+
+BODY: Final = SetupBody()
+
+
+class WrongSetupToken(ShopError):
+    status, code, title = 403, "wrong_setup_token", "Not the setup token"
+
+    def __init__(self) -> None:
+        super().__init__("This is not the setup token. It stands in the service's log, or is the setting SETUP_TOKEN.")
+
+
+class Setup(HTTPEndpoint):
+    @described(plain("Whether the shop has an owner", "SetupState", refuses=(Unavailable,)))
+    async def get(self, request: Request) -> Response:
+        claim: Claim = request.state.claim
+        return answer({"claimed": await claim.is_made()}, headers=NO_STORE)
+
+    @described(
+        Operation(
+            summary="Become the shop's first owner",
+            description="Done once: whoever comes later is told that the shop has an owner.",
+            body=BODY,
+            answers={201: Answer(content=ref("Claimed"), description="The owner can sign in now.")},
+            refuses=(
+                *(MalformedBody, BodyTooLarge, InvalidBody),
+                *(WrongSetupToken, AlreadyClaimed, OutcomeUnknown, Unavailable),
+            ),
+        )
+    )
+    async def post(self, request: Request) -> Response:
+        body = load_body(BODY, await read_json(request))
+        claim: Claim = request.state.claim
+        if await claim.is_made():
+            raise AlreadyClaimed
+        if not _is_right(request.state.setup_token, body["token"]):
+            raise WrongSetupToken
+        password = await request.state.passwords.hashed(body["password"])
+        outcome: Outcome = await claim.make(body["username"], body["name"], password)
+        request.state.hub.notify(outcome.events)
+        owner = outcome.answer
+        shown = {"id": owner["_id"], "username": owner["login"], "name": owner["name"], "role": owner["role"]}
+        return answer({"success": True, "message": "The shop is yours. Please sign in.", "data": shown}, 201, NO_STORE)
+
+
+def _is_right(expected: str | None, given: str) -> bool:
+    """Whether it is the setup token, in a time that says nothing of how much of it is right."""
+    return expected is not None and hmac.compare_digest(expected.encode(), given.encode("utf-8", "surrogatepass"))
