@@ -46,8 +46,8 @@ def serve(
     Where others can reach it, people sign in; on loopback it is open. See docs/security.md.
     """
     settings = _overridden(command_settings(), host=host, port=port, workers=workers)
-    refuse_unsafe(settings)
     _check_address(settings)
+    refuse_unsafe(settings)
     with _terminable(), own_database(settings, data) as ready:
         _announce(ready, is_local=settings.mongodb_url is None)
         # The processes that serve read their settings from the environment, like any other.
