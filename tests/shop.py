@@ -101,8 +101,6 @@ async def opened(
 ) -> AsyncIterator[Shop]:
     """Opens a shop, and closes it. server_flags: uvicorn's, where they are not those of production. is_claimed: whether
     there is an owner, where people sign in."""
-    # Requests that are written by hand call it so.
-    settings.setdefault("allowed_hosts", ("shop",))
     chosen = Settings(mongodb_url=mongodb_url, database_name=database_name, **settings)
     app = create_app(chosen, clock=clock, ring_capacity=ring_capacity, access_log=access_log)
     client = connect(mongodb_url)
