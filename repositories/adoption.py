@@ -23,7 +23,7 @@ from repositories.adoption_source import BACKUP_PREFIX, KINDS, Source
 from repositories.adoption_writing import Target, Tell, write
 from repositories.database import ADOPTION, COUNTERS
 from repositories.errors import DatabaseRefused
-from repositories.indexes import prepare_collections
+from repositories.indexes import prepare_collections, refuse_restoring
 from repositories.ledger import Ledger
 from schemas.adoption import Report, ranges_of_missing
 from schemas.documents import Document
@@ -50,6 +50,7 @@ class Adoption:
         return await self._database[ADOPTION].find_one({"_id": self._target.store})
 
     async def _known_state(self) -> Document | None:
+        await refuse_restoring(self._database, self._target.store)
         state = await self.state()
         if state is not None and (state["from"], state["in_place"]) != (self._source.name, self._in_place):
             raise DatabaseRefused(
@@ -120,6 +121,7 @@ class Adoption:
     async def _take_counters(self) -> None:
         """Without them nobody sells in the store."""
         await self._database[COUNTERS].delete_one({"_id": self._target.store, "head": 0})
+        await refuse_restoring(self._database, self._target.store)
         if await self._database[COUNTERS].find_one({"_id": self._target.store}):
             raise DatabaseRefused("Somebody has just sold in this store: stop the service, and take an empty store.")
 

@@ -3,9 +3,9 @@
 import json
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 from typer.testing import CliRunner, Result
@@ -16,8 +16,8 @@ from repositories.errors import DatabaseRefused
 Json = dict[str, Any]
 
 
-@contextmanager
-def own_database(mongodb_url: str) -> Iterator[Database[Any]]:
+@pytest.fixture
+def own(mongodb_url: str) -> Iterator[Database[Any]]:
     """A database of the test's own, in which a test puts what the earlier backend wrote."""
     with MongoClient[Any](mongodb_url, tz_aware=True) as client:
         name = f"pos_adopt_{secrets.token_hex(4)}"
@@ -48,6 +48,12 @@ class Adopter:
         done = self(*options)
         assert isinstance(done.exception, DatabaseRefused), done.stdout
         return str(done.exception)
+
+
+@pytest.fixture
+def adopt(mongodb_url: str, own: Database[Any]) -> Adopter:
+    """Of that database, in place."""
+    return Adopter(mongodb_url, own.name)
 
 
 def content(database: Database[Any]) -> dict[str, Any]:

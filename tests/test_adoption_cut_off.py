@@ -4,7 +4,6 @@ import asyncio
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -18,20 +17,9 @@ from repositories.adoption import Adoption
 from repositories.errors import DatabaseRefused
 from repositories.verification import verify
 from tests import legacy
-from tests.adopter import Adopter, own_database, plain
+from tests.adopter import Adopter, plain
 from tests.shop import opened
 from tests.test_server import POS, ROOT, environment
-
-
-@pytest.fixture
-def own(mongodb_url: str) -> Iterator[Database[Any]]:
-    with own_database(mongodb_url) as database:
-        yield database
-
-
-@pytest.fixture
-def adopt(mongodb_url: str, own: Database[Any]) -> Adopter:
-    return Adopter(mongodb_url, own.name)
 
 
 def test_the_way_back(own: Database[Any], adopt: Adopter) -> None:

@@ -124,3 +124,9 @@ def test_each_thing_that_is_broken_is_found(own: Database[Any], mongodb_url: str
     own.orders.update_one({"number": 30}, {"$set": {"created_at": datetime.now(UTC) + timedelta(days=2)}})
     assert checks() == {"indexes", "counters", "totals", "newest document"}
     assert sorted(own.list_collection_names()) == before
+
+
+def test_a_store_that_was_restored_by_half_is_found(own: Database[Any], mongodb_url: str) -> None:
+    own.counters.replace_one({"_id": "main"}, {"head": None, "restoring": {"began": datetime.now(UTC), "before": None}})
+    code, found = diagnosed(MONGODB_URL=mongodb_url, DATABASE_NAME=own.name)
+    assert (code, set(found) - {"open files"}) == (1, {"store"})

@@ -132,6 +132,13 @@ def test_a_database_is_judged(changes: Any, expected: tuple[str, Level]) -> None
     assert odd(judge_database(REMOTE, replace(SOUND, **changes), NOW)) == [expected]
 
 
+def test_a_store_that_is_being_restored_is_called_so_and_its_books_are_left_alone() -> None:
+    facts = replace(SOUND, counters={"head": None, "restoring": {"began": NOW}}, by_documents={}, newest_event=9)
+    (found,) = [each for each in judge_database(REMOTE, facts, NOW) if each.level is not Level.OK]
+    assert (found.check, found.level, found.says) == ("store", Level.WRONG, "It is being restored, or was by half.")
+    assert "pos restore --discard" in found.mend
+
+
 def test_books_of_another_time_zone_are_named() -> None:
     counters = {"estimates": 3, "orders": 2, "head": 7, "timezone": "Asia/Dubai"}
     assert odd(judge_database(REMOTE, replace(SOUND, counters=counters), NOW)) == [("TIMEZONE", Level.WRONG)]

@@ -7,6 +7,7 @@ from typing import Final
 from app.doctor.findings import Finding, ok, warning, wrong
 from app.doctor.judgement import judge_disk
 from app.settings import Settings
+from repositories.database import RESTORING
 from repositories.database_facts import DatabaseFacts
 from schemas.numbers import format_number
 from schemas.rollups import ESTIMATES, ORDERS
@@ -54,6 +55,14 @@ def judge_database(settings: Settings, facts: DatabaseFacts, now: datetime) -> I
         yield warning("store", f"Store {settings.store_id!r} does not exist yet.", "The first start makes it.")
         return
     yield _judge_indexes(facts)
+    if facts.counters is not None and RESTORING in facts.counters:
+        # Until that has ended there are no counters, and the rest is neither complete nor the shop's.
+        yield wrong(
+            "store",
+            "It is being restored, or was by half.",
+            "If that has ended, run the same `pos restore` or `pos import` again, or `pos restore --discard`.",
+        )
+        return
     yield from _judge_counters(settings, facts)
     yield _judge_totals(facts)
     yield _judge_newest(facts, now)
