@@ -11,6 +11,7 @@ from pymongo.database import Database
 from typer.testing import CliRunner, Result
 
 from app.cli import cli
+from app.output import FileRefused
 from repositories.errors import DatabaseRefused
 
 Json = dict[str, Any]
@@ -35,7 +36,8 @@ class Adopter:
     def __call__(self, *options: str) -> Result:
         """Inside this process, since a start takes longer than the work."""
         result = CliRunner().invoke(cli, ["adopt", *options], env=self.environment)
-        assert result.exception is None or isinstance(result.exception, SystemExit | DatabaseRefused), result.exception
+        is_said = isinstance(result.exception, SystemExit | DatabaseRefused | FileRefused)
+        assert result.exception is None or is_said, result.exception
         return result
 
     def report(self, *options: str) -> Json:
@@ -44,9 +46,9 @@ class Adopter:
         report: Json = json.loads(done.stdout)
         return report
 
-    def refused(self, *options: str) -> str:
+    def refused(self, *options: str, by: type[Exception] = DatabaseRefused) -> str:
         done = self(*options)
-        assert isinstance(done.exception, DatabaseRefused), done.stdout
+        assert isinstance(done.exception, by), done.stdout
         return str(done.exception)
 
 

@@ -171,15 +171,3 @@ async def test_verification_knows_each_number_that_was_missing(adopted: Shop) ->
     await collection.update_one({"number": 12}, {"$set": {"number": 11}})
     assert any("#011 was missing when" in line for line in await verify(adopted.database, adopted.store))
     await collection.update_one({"number": 11}, {"$set": {"number": 12}})
-
-
-def test_each_defect_can_be_written_into_a_file(own: Database[Any], adopt: Adopter, tmp_path: Path) -> None:
-    legacy.fill(own, legacy.nasty())
-    path = tmp_path / "defects.ndjson"
-    report = adopt.report("--dry-run", "--report", str(path))
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert len(lines) == sum(report["defects"].values())
-    assert {line["rule"] for line in lines} == set(report["defects"])
-    shown = adopt("--dry-run").stdout
-    assert "9812345678" not in shown
-    assert "number_repeated (2): the oldest keeps the number" in shown

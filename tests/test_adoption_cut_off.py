@@ -3,9 +3,11 @@
 import asyncio
 import signal
 import subprocess
+import threading
 import time
 from contextlib import suppress
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from pymongo.database import Database
@@ -14,8 +16,11 @@ from typer.testing import CliRunner
 from app.cli import cli
 from repositories import adoption_writing
 from repositories.adoption import Adoption
+from repositories.adoption_writing import Target
+from repositories.database import connect
 from repositories.errors import DatabaseRefused
 from repositories.verification import verify
+from schemas.adoption import Report
 from tests import legacy
 from tests.adopter import Adopter, plain
 from tests.shop import opened
@@ -116,3 +121,28 @@ def test_killed_at_any_moment_it_completes_the_next_time(own: Database[Any], ado
     for kind in ("estimates", "orders", "totals"):
         assert list(own[kind].find({}).sort("_id")) == list(new[kind].find({}).sort("_id"))
     assert CliRunner().invoke(cli, ["verify"], env=adopt.environment).exit_code == 0
+
+
+async def test_a_run_that_is_cancelled_ends_its_threads_first(own: Database[Any], mongodb_url: str) -> None:
+    """As Ctrl-C does it: what a thread does is ended at its next step, and not left to itself."""
+    legacy.fill(own, legacy.believable(1_200))
+    loop = asyncio.get_running_loop()
+    looking, cancelled = asyncio.Event(), threading.Event()
+    told: list[str] = []
+
+    def tell(step: str, _done: int, _total: int) -> None:
+        told.append(step)
+        loop.call_soon_threadsafe(looking.set)
+        cancelled.wait(30)
+
+    target = Target(connect(mongodb_url)[own.name], "main", ZoneInfo("Asia/Kolkata"), 90)
+    adoption = Adoption(target, target.database.delegate, in_place=True, report=Report(), tell=tell)
+    run = asyncio.create_task(adoption.run())
+    await asyncio.wait_for(looking.wait(), 30)
+    run.cancel()
+    loop.call_later(0.2, cancelled.set)
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert (cancelled.is_set(), len(told)) == (True, 1)
+    target.database.client.close()
+    assert own.adoption.find_one({"step": "begun"})

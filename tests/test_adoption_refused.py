@@ -34,7 +34,8 @@ def test_a_store_that_is_restored_after_its_adoption_is_left_alone(
     adopt.report()
     own.adoption.update_one({}, {"$set": {"step": step}})
     own.counters.replace_one({}, {each: RESTORED_BY_HALF[each] for each in ("head", "restoring")})
-    for options in ((), ("--dry-run",), ("--undo",), ("--drop-backup",)):
+    ends = (("--drop-backup",),) if step == "done" else ()
+    for options in ((), ("--dry-run",), ("--undo",), *ends):
         assert "is being restored" in adopt.refused(*options)
     assert own.orders.count_documents({}) == own.legacy_orders.count_documents({}) > 0
 
@@ -49,6 +50,16 @@ def test_nothing_is_adopted_into_a_shop_that_sells(mongodb_url: str, own: Databa
     own.client[f"{own.name}_new"].orders.insert_one({"store": "main", "number": 1, "business_date": "2025-01-01"})
     occupied = Adopter(mongodb_url, f"{own.name}_new")
     assert "documents of its own" in occupied.refused("--from", own.name)
+
+
+def test_a_store_that_was_adopted_is_adopted_from_nowhere_else(
+    mongodb_url: str, own: Database[Any], adopt: Adopter
+) -> None:
+    legacy.fill(own, legacy.believable(5))
+    adopt.report()
+    legacy.fill(own.client[f"{own.name}_new"], legacy.believable(5))
+    for options in ((), ("--dry-run",)):
+        assert f"from {own.name!r}, not from" in adopt.refused("--from", f"{own.name}_new", *options)
 
 
 async def test_a_running_service_is_refused(mongodb_url: str, own: Database[Any]) -> None:
