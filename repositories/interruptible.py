@@ -23,7 +23,7 @@ class Interruptible:
         self._is_over = Event()
 
     async def run(self, work: Callable[..., T], *arguments: object) -> T:
-        """Does some work in a thread. Where this is cancelled, the thread ends first, so that it touches nothing later."""
+        """Does some work in a thread. Cancelled, it lets the thread end first, so that it touches nothing later."""
         thread = asyncio.create_task(asyncio.to_thread(work, *arguments))
         try:
             return await asyncio.shield(thread)
