@@ -130,3 +130,21 @@ def test_a_store_that_was_restored_by_half_is_found(own: Database[Any], mongodb_
     own.counters.replace_one({"_id": "main"}, {"head": None, "restoring": {"began": datetime.now(UTC), "before": None}})
     code, found = diagnosed(MONGODB_URL=mongodb_url, DATABASE_NAME=own.name)
     assert (code, set(found) - {"open files"}) == (1, {"store"})
+
+
+def test_what_it_writes_is_said_and_taken_away(mongodb_url: str) -> None:
+    said = CliRunner().invoke(cli, ["doctor", "--help"], env={"COLUMNS": "200"}).stdout
+    assert "doctor_" in said
+    assert "changes nothing" not in said
+    name = f"pos_doctor_{secrets.token_hex(4)}"
+    assert set(diagnosed(MONGODB_URL=mongodb_url, DATABASE_NAME=name)[1]) - {"open files"} == {"store"}
+    with MongoClient[Any](mongodb_url) as client:
+        assert name not in client.list_database_names()
+
+
+def test_of_collections_it_drops_its_own_alone(own: Database[Any], mongodb_url: str) -> None:
+    for name in ("doctor_appointments", "doctor_1", "doctor_1700000000_0badcafe"):
+        own.create_collection(name)
+    assert set(diagnosed(MONGODB_URL=mongodb_url, DATABASE_NAME=own.name)[1]) - {"open files"} == set()
+    left = {name for name in own.list_collection_names() if name.startswith("doctor_")}
+    assert left == {"doctor_appointments", "doctor_1"}
