@@ -11,9 +11,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 Advance = Callable[[int], None]
 
 
-Tell = Callable[[str, int, int], None]
-
-
 @contextmanager
 def progress(console: Console, what: str, total: int | None) -> Iterator[Advance]:
     """Yields what is to be told how many more are done. total: None where nobody knows."""
@@ -23,7 +20,7 @@ def progress(console: Console, what: str, total: int | None) -> Iterator[Advance
 
 
 @contextmanager
-def progress_by_steps(console: Console) -> Iterator[Tell]:
+def progress_by_steps(console: Console) -> Iterator[Callable[[str, int, int], None]]:
     """Yields what is to be told how much is done of a step, and of how much; a bar a step. 0: nobody knows."""
     with _bars(console) as bars:
         tasks: dict[str, TaskID] = {}

@@ -97,7 +97,12 @@ def _adopt(
                     await (adoption.rehearse() if dry_run else adoption.run())
         return before
 
-    before = with_database(settings, work, prepared=False)
+    try:
+        before = with_database(settings, work, prepared=False)
+    except KeyboardInterrupt:
+        if not dry_run:
+            console.print("Cut off. Run the same again, and it completes; until then the store is closed.")
+        raise
     # Whoever has the defects on the standard output pipes them.
     say = partial(typer.echo, err=file == STDOUT)
     if as_json:
