@@ -104,7 +104,7 @@ def _look_around(
         seconds = min(_LOOK_SECONDS, until - time.monotonic())
         if seconds <= 0:
             return
-        # What may not be looked at, or not in time, stays unknown; so does what a server keeps to itself (a mongos has no
+        # What may not be looked at, or not in time, stays unknown; so does what a server keeps to itself (mongos has no
         # oplog), and what hangs on documents that somebody wrote by hand, with fields missing or of other types.
         with suppress(PyMongoError, LookupError, TypeError), pymongo.timeout(seconds):
             look()
