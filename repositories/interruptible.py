@@ -24,7 +24,8 @@ class Interruptible:
 
     async def run(self, work: Callable[..., T], *arguments: object) -> T:
         """Does some work in a thread. Cancelled, it lets the thread end first, so that it touches nothing later."""
-        thread = asyncio.create_task(asyncio.to_thread(work, *arguments))
+        # No task: where the loop itself is ended, as by SIGTERM, it cancels all of those, and nobody would wait.
+        thread = asyncio.get_running_loop().run_in_executor(None, work, *arguments)
         try:
             return await asyncio.shield(thread)
         except asyncio.CancelledError:

@@ -2,10 +2,12 @@
 
 import asyncio
 import signal
+import sqlite3
 import subprocess
-import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
+from pathlib import Path
+from threading import Event
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,8 +21,11 @@ from repositories.adoption import Adoption
 from repositories.adoption_writing import Target
 from repositories.database import connect
 from repositories.errors import DatabaseRefused
+from repositories.ledger import Ledger
 from repositories.verification import verify
 from schemas.adoption import Report
+from schemas.legacy import adopt as legacy_document
+from schemas.rollups import ORDERS
 from tests import legacy
 from tests.adopter import Adopter, plain
 from tests.shop import opened
@@ -123,11 +128,29 @@ def test_killed_at_any_moment_it_completes_the_next_time(own: Database[Any], ado
     assert CliRunner().invoke(cli, ["verify"], env=adopt.environment).exit_code == 0
 
 
+def test_whoever_stops_it_is_told_how_to_go_on(own: Database[Any], adopt: Adopter, tmp_path: Path) -> None:
+    legacy.fill(own, legacy.believable(5_000))
+    command = [*POS, "adopt", "--report", str(tmp_path / "defects.ndjson")]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment(**adopt.environment), stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 30
+    while not own.adoption.find_one({}):
+        assert (process.poll(), time.monotonic() < deadline) == (None, True)
+        time.sleep(0.001)
+    # What SIGTERM does here is what Ctrl-C does, which the tests may have been told to ignore.
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=30)
+    assert (process.returncode, "Run the same again" in said, "Traceback" in said) == (130, True, False), said
+    assert list(tmp_path.iterdir()) == []
+    assert "begun" in str(own.adoption.find_one({}))
+
+
 async def test_a_run_that_is_cancelled_ends_its_threads_first(own: Database[Any], mongodb_url: str) -> None:
     """As Ctrl-C does it: what a thread does is ended at its next step, and not left to itself."""
     legacy.fill(own, legacy.believable(1_200))
     loop = asyncio.get_running_loop()
-    looking, cancelled = asyncio.Event(), threading.Event()
+    looking, cancelled = asyncio.Event(), Event()
     told: list[str] = []
 
     def tell(step: str, _done: int, _total: int) -> None:
@@ -146,3 +169,13 @@ async def test_a_run_that_is_cancelled_ends_its_threads_first(own: Database[Any]
     assert (cancelled.is_set(), len(told)) == (True, 1)
     target.database.client.close()
     assert own.adoption.find_one({"step": "begun"})
+
+
+def test_what_sqlite_is_busy_with_is_ended_too() -> None:
+    over = Event()
+    one = legacy_document(ORDERS, legacy.order(1), ZoneInfo("Asia/Kolkata"))
+    with closing(Ledger(over.is_set)) as ledger:
+        ledger.add(ORDERS, [(str(place).encode(), str(place), one, False) for place in range(20_000)])
+        over.set()
+        with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+            ledger.settle()
