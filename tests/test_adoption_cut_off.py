@@ -24,7 +24,7 @@ from repositories.errors import DatabaseRefused
 from repositories.ledger import Ledger
 from repositories.verification import verify
 from schemas.adoption import Report
-from schemas.legacy import adopt as legacy_document
+from schemas.legacy import adopt as taken_over
 from schemas.rollups import ORDERS
 from tests import legacy
 from tests.adopter import Adopter, plain
@@ -173,7 +173,7 @@ async def test_a_run_that_is_cancelled_ends_its_threads_first(own: Database[Any]
 
 def test_what_sqlite_is_busy_with_is_ended_too() -> None:
     over = Event()
-    one = legacy_document(ORDERS, legacy.order(1), ZoneInfo("Asia/Kolkata"))
+    one = taken_over(ORDERS, legacy.order(1), ZoneInfo("Asia/Kolkata"))
     with closing(Ledger(over.is_set)) as ledger:
         ledger.add(ORDERS, [(str(place).encode(), str(place), one, False) for place in range(20_000)])
         over.set()

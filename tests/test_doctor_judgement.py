@@ -123,6 +123,7 @@ def test_a_local_database_is_judged(changes: Any, expected: tuple[str, Level]) -
         ({"indexes_missing": None}, ("indexes", Level.WARNING)),
         ({"highest": {"estimates": 3, "orders": 3}}, ("counters", Level.WRONG)),
         ({"newest_event": 9}, ("counters", Level.WRONG)),
+        ({"counters": {}}, ("counters", Level.WRONG)),
         ({"by_totals": {"estimates": (3, 101), "orders": (2, 50)}}, ("totals", Level.WRONG)),
         ({"by_documents": None}, ("totals", Level.WARNING)),
         ({"newest": NOW + timedelta(hours=1)}, ("newest document", Level.WRONG)),

@@ -165,11 +165,11 @@ def _judge_counters(settings: Settings, facts: DatabaseFacts) -> Iterator[Findin
         yield _unknown("counters")
         return
     problems = [
-        f"{kind}: the counter is {facts.counters[kind]}, and the highest number {format_number(facts.highest[kind])}"
+        f"{kind}: the counter is {facts.counters.get(kind)}, and the highest number {format_number(facts.highest[kind])}"
         for kind in (ESTIMATES, ORDERS)
-        if facts.counters[kind] != facts.highest[kind]
+        if facts.counters.get(kind) != facts.highest[kind]
     ]
-    if facts.newest_event is not None and facts.newest_event != facts.counters["head"]:
+    if facts.newest_event is not None and facts.newest_event != facts.counters.get("head"):
         problems.append(f"events: the head is {facts.counters['head']}, and the newest {facts.newest_event}")
     if problems:
         yield wrong(
