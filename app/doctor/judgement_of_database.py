@@ -170,7 +170,7 @@ def _judge_counters(settings: Settings, facts: DatabaseFacts) -> Iterator[Findin
         if facts.counters.get(kind) != facts.highest[kind]
     ]
     if facts.newest_event is not None and facts.newest_event != facts.counters.get("head"):
-        problems.append(f"events: the head is {facts.counters['head']}, and the newest {facts.newest_event}")
+        problems.append(f"events: the head is {facts.counters.get('head')}, and the newest {facts.newest_event}")
     if problems:
         yield wrong(
             "counters",
