@@ -164,13 +164,14 @@ def _judge_counters(settings: Settings, facts: DatabaseFacts) -> Iterator[Findin
     if facts.counters is None or facts.highest is None:
         yield _unknown("counters")
         return
+    counters, highest = facts.counters, facts.highest
     problems = [
-        f"{kind}: the counter is {facts.counters.get(kind)}, and the highest number {format_number(facts.highest[kind])}"
+        f"{kind}: the counter is {counters.get(kind)}, and the highest number {format_number(highest[kind])}"
         for kind in (ESTIMATES, ORDERS)
-        if facts.counters.get(kind) != facts.highest[kind]
+        if counters.get(kind) != highest[kind]
     ]
-    if facts.newest_event is not None and facts.newest_event != facts.counters.get("head"):
-        problems.append(f"events: the head is {facts.counters.get('head')}, and the newest {facts.newest_event}")
+    if facts.newest_event is not None and facts.newest_event != counters.get("head"):
+        problems.append(f"events: the head is {counters.get('head')}, and the newest {facts.newest_event}")
     if problems:
         yield wrong(
             "counters",
@@ -179,7 +180,7 @@ def _judge_counters(settings: Settings, facts: DatabaseFacts) -> Iterator[Findin
         )
     else:
         yield ok("counters", "They agree with the documents.")
-    zone = facts.counters.get("timezone")
+    zone = counters.get("timezone")
     if zone is not None and zone != settings.timezone.key:
         yield wrong(
             "TIMEZONE", f"The books are kept in {zone}, not {settings.timezone.key}.", f"Set TIMEZONE to {zone}."
