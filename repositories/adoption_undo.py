@@ -4,6 +4,7 @@ from repositories.adoption_checks import refuse_running
 from repositories.adoption_source import BACKUP_PREFIX, KINDS
 from repositories.database import ADOPTION, COUNTERS, ORIGINALS, TOTALS, Database
 from repositories.errors import DatabaseRefused
+from repositories.indexes import refuse_restoring
 
 _NOT_ADOPTED = "Store {store!r} was not adopted from the earlier backend."
 
@@ -11,11 +12,12 @@ _NOT_ADOPTED = "Store {store!r} was not adopted from the earlier backend."
 async def undo(database: Database, store: str) -> None:
     """Takes away what was adopted, and gives the originals their names back. Safe to repeat after a cut.
 
-    :raises DatabaseRefused: something was sold since, which would be lost; or a service runs.
+    :raises DatabaseRefused: something was sold since, which would be lost; a service runs; the store is being restored.
     """
     state = await database[ADOPTION].find_one({"_id": store})
     if state is None:
         raise DatabaseRefused(_NOT_ADOPTED.format(store=store))
+    await refuse_restoring(database, store)
     await refuse_running(database, store)
     here = set(await database.list_collection_names())
     # What has our name and a backup beside it is ours, and not an original that has its name again.
@@ -48,11 +50,12 @@ async def undo(database: Database, store: str) -> None:
 async def drop_backup(database: Database, store: str) -> list[str]:
     """Drops the renamed originals of a finished adoption in place; their copies in `adopted` stay. The names.
 
-    :raises DatabaseRefused: nothing was adopted, or not to its end.
+    :raises DatabaseRefused: nothing was adopted, or not to its end; the store is being restored.
     """
     state = await database[ADOPTION].find_one({"_id": store})
     if state is None or state["step"] != "done":
         raise DatabaseRefused(_NOT_ADOPTED.format(store=store))
+    await refuse_restoring(database, store)
     names = [BACKUP_PREFIX + kind for kind in state["renamed"]]
     for name in names:
         await database[name].drop()

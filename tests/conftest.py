@@ -16,6 +16,7 @@ from rich.progress import Progress, track
 
 from app.local_mongod import find_mongod, local_mongod
 from repositories.verification import verify
+from tests.adopter import adopt, own  # noqa: F401
 from tests.board import browser, screen  # noqa: F401
 from tests.shop import OpenShop, Shop, opened
 

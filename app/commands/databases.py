@@ -11,12 +11,11 @@ from typing import Annotated, TypeVar
 import typer
 from rich.console import Console
 
+from app.addresses import LOOPBACK
 from app.local_mongod import MongodRefused, find_mongod, local_mongod, running_url
 from app.settings import Settings, read_settings
 from repositories.database import Database, check_deployment, connect
 from repositories.indexes import prepare
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 #: Sentences go to the standard error, so that what a command prints can be piped.
 console = Console(stderr=True, highlight=False)

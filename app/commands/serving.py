@@ -3,7 +3,6 @@
 import errno
 import os
 import signal
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +13,7 @@ import typer
 import uvicorn
 
 from app import SERVICE, __version__
+from app.addresses import try_to_listen
 from app.commands.databases import Data, command_settings, console, own_database
 from app.server import uvicorn_options
 from app.settings import Settings
@@ -65,12 +65,7 @@ def _check_address(settings: Settings) -> None:
     :raises AddressRefused: it is taken, or not of this machine.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, protocol) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
+        try_to_listen(settings.host, settings.port)
     except OSError as error:
         where = f"{settings.host}, port {settings.port}"
         if error.errno == errno.EADDRINUSE:
