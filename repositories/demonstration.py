@@ -14,6 +14,7 @@ from repositories.commands import Command, Reads
 from repositories.database import COUNTERS, EVENTS, REQUESTS, TOTALS, Database
 from repositories.errors import DatabaseRefused
 from repositories.journal import GROUP_LIMIT, Journal
+from repositories.stores import of_store
 from repositories.unit_of_work import UnitOfWork
 from schemas.documents import Document
 from schemas.idempotency import RequestKey
@@ -99,9 +100,8 @@ def _groups(commands: Iterator[At]) -> Iterator[list[At]]:
 
 async def _empty(database: Database, store: str) -> None:
     """The counters last, under a new epoch: until then the store stays marked, and this can be repeated."""
-    for name in (ESTIMATES, ORDERS, EVENTS, REQUESTS):
-        await database[name].delete_many({"store": store})
-    await database[TOTALS].delete_many({"_id.store": store})
+    for name in (ESTIMATES, ORDERS, EVENTS, REQUESTS, TOTALS):
+        await database[name].delete_many(of_store(name, store))
     await database[COUNTERS].update_one(
         {"_id": store}, {"$set": {ESTIMATES: 0, ORDERS: 0, "head": 0, "epoch": secrets.token_hex(4)}}
     )

@@ -21,6 +21,7 @@ from repositories.errors import DatabaseRefused, translated
 from repositories.indexes import prepare_collections
 from repositories.originals import from_bytes
 from repositories.orphans import end_orphans
+from repositories.stores import of_store
 from schemas.archive import ArchiveRefused
 from schemas.documents import Document
 from schemas.rollups import ESTIMATES, ORDERS
@@ -75,7 +76,7 @@ class Restoration:
         :raises DatabaseRefused: another restoration came between.
         """
         await self._written()
-        there = {name: await self._database[name].count_documents(_of_store(name, self._store)) for name in _KEPT}
+        there = {name: await self._database[name].count_documents(of_store(name, self._store)) for name in _KEPT}
         if any(there[name] != counts.get(name, 0) for name in _KEPT):
             raise DatabaseRefused(f"The store holds {there} documents, and not those of the archive: run it again.")
         done = await self._database[COUNTERS].replace_one(
@@ -142,7 +143,7 @@ class Restoration:
             return counters
         is_filled = counters is not None and any(counters[name] for name in (ESTIMATES, ORDERS, "head"))
         for name in (*_KEPT, *_PASSING):
-            is_filled = is_filled or await self._database[name].find_one(_of_store(name, self._store)) is not None
+            is_filled = is_filled or await self._database[name].find_one(of_store(name, self._store)) is not None
         if is_filled:
             raise DatabaseRefused(
                 f"Store {self._store!r} has documents: only an empty store can be filled. Take another DATABASE_NAME."
@@ -176,11 +177,7 @@ class Restoration:
 
     async def _empty(self) -> None:
         for name in (*_KEPT, *_PASSING):
-            await self._database[name].delete_many(_of_store(name, self._store))
-
-
-def _of_store(collection: str, store: str) -> Document:
-    return {"_id.store": store} if collection == TOTALS else {"store": store}
+            await self._database[name].delete_many(of_store(name, self._store))
 
 
 @asynccontextmanager
