@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -78,19 +79,26 @@ async def fill(
     :raises ShopError: one of them was refused.
     """
     journal = Journal(database, store=store, zone=zone, clock=lambda: datetime.now(UTC), deadline=_DEADLINE_SECONDS)
-    under_way: tuple[Sequence[At], asyncio.Future[Any] | None] = ((), None)
-    for group in _groups(iter(commands)):
-        waiting = asyncio.gather(*[journal.enqueue(command) for command in group])
-        # Lets the journal begin, while the next group is made.
-        await asyncio.sleep(0)
-        if under_way[1] is not None:
-            await under_way[1]
-            tell(under_way[0])
-        under_way = group, waiting
-    if under_way[1] is not None:
-        await under_way[1]
-        tell(under_way[0])
-    await journal.close()
+    under_way: deque[tuple[Sequence[At], asyncio.Future[Any]]] = deque()
+
+    async def settle(most: int) -> None:
+        while len(under_way) > most:
+            group, outcomes = under_way[0]
+            await outcomes
+            tell(group)
+            under_way.popleft()
+
+    try:
+        for group in _groups(iter(commands)):
+            under_way.append((group, asyncio.gather(*map(journal.enqueue, group))))
+            # Lets the journal begin, while the next group is made.
+            await asyncio.sleep(0)
+            await settle(1)
+        await settle(0)
+    finally:
+        await journal.close()
+        # After a refusal, what became of the next group is of no interest.
+        await asyncio.gather(*(outcomes for _, outcomes in under_way), return_exceptions=True)
 
 
 def _groups(commands: Iterator[At]) -> Iterator[list[At]]:

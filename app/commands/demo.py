@@ -8,11 +8,12 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
+from marshmallow import ValidationError
 from rich.progress import Progress
 
 from app.commands.databases import Data, any_database, command_settings, console, with_database
 from app.demo.plan import Plan, makes_order
-from app.settings import Settings
+from app.settings import Settings, is_store
 from repositories.database import Database
 from repositories.demonstration import At, claim, fill
 
@@ -25,6 +26,15 @@ class Trade(StrEnum):
     CLOTHING = "clothing"
 
 
+def _store(name: str) -> str:
+    """What the setting STORE_ID would refuse could never be looked at."""
+    try:
+        is_store(name)
+    except ValidationError as error:
+        raise typer.BadParameter(" ".join(map(str, error.messages))) from None
+    return name
+
+
 def demo(
     orders: Annotated[int, typer.Option(min=1, max=2_000_000, help="How many orders; estimates come on top.")] = 1_000,
     months: Annotated[int, typer.Option(min=1, max=240, help="Over how long.")] = 12,
@@ -33,7 +43,9 @@ def demo(
     until: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last day; left out: today, until now.")
     ] = None,
-    store: Annotated[str, typer.Option(help="The store to fill; one with documents is refused.")] = "demo",
+    store: Annotated[
+        str, typer.Option(help="The store to fill; one with documents is refused.", callback=_store)
+    ] = "demo",
     replace: Annotated[bool, typer.Option("--replace", help="Empty it first, if `pos demo` has filled it.")] = False,
     data: Data = None,
 ) -> None:
@@ -65,8 +77,9 @@ def demo(
         with_database(settings, lambda database: _fill(database, settings, plan, facts, replace=replace))
     seconds = clock.perf_counter() - began
     console.print(
-        f"Store [bold]{store}[/] has {orders:,} orders from {first} to {last} "
-        f"({seconds:.1f} s, {orders / seconds:,.0f} a second). Look at it with STORE_ID={store} pos serve."
+        f"Store {store!r} has {orders:,} orders from {first} to {last} "
+        f"({seconds:.1f} s, {orders / seconds:,.0f} a second). Look at it with STORE_ID={store} pos serve.",
+        markup=False,
     )
 
 
