@@ -18,19 +18,13 @@ from repositories.indexes import prepare
 from repositories.restoration import Restoration, restoring
 from repositories.verification import verify
 from schemas.archive import ArchiveRefused
-from tests.archives import SALE, busy_week, contents, empty_database, read, settings_of, write
+from tests.archives import SALE, busy_week, contents, read, settings_of, write
 from tests.faults import failing
 from tests.shop import Shop, opened
 
 Json = dict[str, Any]
 
 READY = ({"status": "ready"}, "healthy")
-
-
-@pytest.fixture
-async def target(mongodb_url: str) -> AsyncIterator[Database]:
-    async with empty_database(mongodb_url) as database:
-        yield database
 
 
 @asynccontextmanager

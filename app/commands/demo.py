@@ -13,11 +13,13 @@ from rich.progress import Progress
 
 from app.commands.databases import Data, any_database, command_settings, console, with_database
 from app.demo.plan import Plan, makes_order
+from app.progress import tidy_end
 from app.settings import Settings, is_store
 from repositories.database import Database
 from repositories.demonstration import At, claim, fill
 
 _DAYS_A_MONTH = 30.44
+_EARLIEST = date(1970, 1, 1)
 
 
 class Trade(StrEnum):
@@ -60,10 +62,9 @@ def demo(
       pos demo --orders 500 --replace
     """
     chosen = replace_settings(command_settings(), store_id=store)
-    with any_database(chosen, data) as settings:
+    first, last = _period(until, months, datetime.now(chosen.timezone).date())
+    with tidy_end(), any_database(chosen, data) as settings:
         zone = settings.timezone
-        last = until.date() if until else datetime.now(zone).date()
-        first = last - timedelta(days=round(months * _DAYS_A_MONTH) - 1)
         end = min(datetime.now(UTC), datetime.combine(last + timedelta(days=1), time(), zone).astimezone(UTC))
         plan = Plan(trade, orders, _days(first, last), zone, end, seed)
         facts = {
@@ -81,6 +82,20 @@ def demo(
         f"({seconds:.1f} s, {orders / seconds:,.0f} a second). Look at it with STORE_ID={store} pos serve.",
         markup=False,
     )
+
+
+def _period(until: datetime | None, months: int, today: date) -> tuple[date, date]:
+    """The first and the last day.
+
+    :raises BadParameter: the last one is still to come, or the first one lies where no clock of a shop ever stood.
+    """
+    last = until.date() if until else today
+    span = timedelta(days=round(months * _DAYS_A_MONTH) - 1)
+    if not _EARLIEST + span <= last <= today:
+        raise typer.BadParameter(
+            f"the last day may be today, and the first one, {months} months before, {_EARLIEST}.", param_hint="--until"
+        )
+    return last - span, last
 
 
 async def _fill(database: Database, settings: Settings, plan: Plan, facts: dict[str, Any], *, replace: bool) -> None:
