@@ -99,7 +99,7 @@ class _Sheets:
             try:
                 self._book.close()
             except FileCreateError as error:
-                raise OSError(*error.args) from error
+                raise error.args[0] from error
             return self._path.open("rb")
 
     def _next_sheet(self) -> Worksheet:

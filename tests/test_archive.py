@@ -38,7 +38,7 @@ _bodies = st.dictionaries(_names.filter(lambda name: name not in ("_id", "store"
 def written(*documents: tuple[str, Json]) -> bytes:
     """An archive of some documents, and of counters."""
     writer = ArchiveWriter()
-    lines = [writer.opening(replace(MANIFEST, counts=Counter(collection for collection, _ in documents)))]
+    lines = [writer.opening(replace(MANIFEST, counts=dict(Counter(collection for collection, _ in documents))))]
     for collection, document in (*documents, (COUNTERS, {"_id": "main", "orders": 1})):
         lines.append(writer.documents(collection, [document]))
     return b"".join([*lines, writer.closing()])

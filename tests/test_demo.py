@@ -22,7 +22,7 @@ from repositories.demonstration import At, fill
 from repositories.errors import DatabaseRefused, NotFound
 from repositories.journal import GROUP_LIMIT
 from schemas.calendar import business_date
-from tests.shop import opened
+from tests.shop import Shop, opened
 
 ZONE = ZoneInfo("Asia/Kolkata")
 DAYS = [date(2025, 9, 1) + timedelta(days=number) for number in range(91)]

@@ -1,5 +1,6 @@
 """Files that commands write and read: what the system has against one is said of that one, and of no other."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,7 @@ FULL = "cannot be written: No space left on device"
 
 def test_what_has_nothing_to_do_with_a_file_is_not_blamed_on_it(tmp_path: Path) -> None:
     (source := tmp_path / "source").write_bytes(an_archive())
-    with pytest.raises(ConnectionRefusedError), archive(source), output(tmp_path / "new") as stream:
-        stream.write(b"much")
+    with pytest.raises(ConnectionRefusedError), archive(source), output(tmp_path / "new"):
         raise ConnectionRefusedError
     assert files_in(tmp_path) == [source]
 
@@ -40,21 +40,15 @@ async def test_a_full_disk_leaves_nothing_and_is_named(tmp_path: Path) -> None:
         assert [path.read_bytes() for path in files_in(disk.folder)] == [b"small"]
 
 
-async def test_a_workbook_is_put_together_elsewhere_and_that_place_is_named(
+def test_a_workbook_is_put_together_elsewhere_and_that_place_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "disk").mkdir()
-    async with small_disk(1, tmp_path / "disk") as disk:
-        monkeypatch.setattr("tempfile.tempdir", str(disk.folder))
-        disk.fill()
-        with (
-            pytest.raises(FileRefused) as refused,
-            output(tmp_path / "book.xlsx") as stream,
-            xlsx_file(stream, report_table()),
-        ):
-            pass
-        monkeypatch.undo()
-    assert str(refused.value) == f"The folder for temporary files (TMPDIR) {FULL}."
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    stream = io.BytesIO()
+    with pytest.raises(FileRefused) as refused, xlsx_file(stream, report_table()):
+        raise AssertionError("It was not to begin.")
+    assert str(refused.value) == "The folder for temporary files (TMPDIR) cannot be written: No such file or directory."
+    assert stream.getvalue() == b""
 
 
 @pytest.mark.parametrize(

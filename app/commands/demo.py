@@ -13,7 +13,6 @@ from rich.progress import Progress
 
 from app.commands.databases import Data, any_database, command_settings, console, with_database
 from app.demo.plan import Plan, makes_order
-from app.progress import tidy_end
 from app.settings import Settings, is_store
 from repositories.database import Database
 from repositories.demonstration import At, claim, fill
@@ -63,7 +62,7 @@ def demo(
     """
     chosen = replace_settings(command_settings(), store_id=store)
     first, last = _period(until, months, datetime.now(chosen.timezone).date())
-    with tidy_end(), any_database(chosen, data) as settings:
+    with any_database(chosen, data) as settings:
         zone = settings.timezone
         end = min(datetime.now(UTC), datetime.combine(last + timedelta(days=1), time(), zone).astimezone(UTC))
         plan = Plan(trade, orders, _days(first, last), zone, end, seed)
