@@ -199,7 +199,9 @@ async def test_the_whole_of_a_store_is_found_by_an_index(busy_shop: Shop) -> Non
     looked_at = {command[name] for command in commands for name in ("find", "aggregate", "delete") if name in command}
     assert {"estimates", "orders", "events", "requests", "totals", "adopted"} <= looked_at
     for command in commands:
-        assert "COLLSCAN" not in set(stages(await explained(database, command))), command
+        # Whether there is any store in the database is seen from the first counters.
+        if command.get("find") != "counters":
+            assert "COLLSCAN" not in set(stages(await explained(database, command))), command
 
 
 async def test_every_index_leads_with_the_store_but_for_retention() -> None:
