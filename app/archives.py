@@ -67,6 +67,8 @@ def archive(path: Path) -> Iterator[ArchiveReader]:
     with ExitStack() as stack:
         try:
             file = stack.enter_context(path.open("rb", _BUFFER))
+            if not file.seekable():
+                raise FileRefused(f"{path} is no ordinary file, and an archive is read more than once: save it first.")
             is_compressed = file.read(len(_GZIP)) == _GZIP
             file.seek(0)
         except OSError as error:

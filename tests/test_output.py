@@ -1,6 +1,7 @@
 """Files that commands write and read: what the system has against one is said of that one, and of no other."""
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,17 @@ def test_what_has_nothing_to_do_with_a_file_is_not_blamed_on_it(tmp_path: Path) 
     with pytest.raises(ConnectionRefusedError), archive(source), output(tmp_path / "new"):
         raise ConnectionRefusedError
     assert files_in(tmp_path) == [source]
+
+
+def test_an_archive_that_can_be_read_only_once_is_refused() -> None:
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, an_archive())
+        with pytest.raises(FileRefused, match="is no ordinary file"), archive(Path(f"/dev/fd/{reading}")):
+            raise AssertionError("It was not to be read.")
+    finally:
+        os.close(reading)
+        os.close(writing)
 
 
 async def test_a_full_disk_leaves_nothing_and_is_named(tmp_path: Path) -> None:
