@@ -128,7 +128,7 @@ def create_app(
                     "origins": Origins(settings.public_base_url, *settings.cors_origins),
                     "public_base_url": settings.public_base_url,
                     "views": Views(zone),
-                    "pulse": Pulse(client),
+                    "pulse": Pulse(database, store),
                     "metrics": workers,
                     "shutdown": shutdown,
                 }

@@ -5,6 +5,7 @@ from repositories.adoption_source import BACKUP_PREFIX, KINDS
 from repositories.database import ADOPTION, COUNTERS, ORIGINALS, TOTALS, Database
 from repositories.errors import DatabaseRefused
 from repositories.indexes import refuse_restoring
+from repositories.stores import of_store
 
 _NOT_ADOPTED = "Store {store!r} was not adopted from the earlier backend."
 
@@ -37,8 +38,8 @@ async def undo(database: Database, store: str) -> None:
         )
     # In place our collections are dropped whole, when the originals take their names again.
     for name in (ORIGINALS,) if state["in_place"] else (*KINDS, ORIGINALS):
-        await database[name].delete_many({"store": store})
-    await database[TOTALS].delete_many({"_id.store": store})
+        await database[name].delete_many(of_store(name, store))
+    await database[TOTALS].delete_many(of_store(TOTALS, store))
     for kind in KINDS if state["in_place"] else ():
         if kind in state["renamed"] and BACKUP_PREFIX + kind in here:
             await database[BACKUP_PREFIX + kind].rename(kind, dropTarget=True)

@@ -7,7 +7,7 @@ from bson import CodecOptions
 from bson.raw_bson import RawBSONDocument
 
 from repositories.database import COUNTERS, EVENTS, RESTORING, Database
-from repositories.errors import BeingRestored, Unavailable, answered, translated
+from repositories.errors import BeingRestored, Emptied, answered, translated
 from repositories.together import Together
 
 RANGE_LIMIT: Final = 1_000
@@ -55,7 +55,7 @@ class EventLog:
             )
         found = answer["cursor"]["firstBatch"]
         if not found:
-            raise Unavailable("This shop's database was emptied while the service ran. Please restart the service.")
+            raise Emptied
         if RESTORING in found[0]:
             raise BeingRestored
         return Head(found[0]["epoch"], found[0]["head"])

@@ -22,6 +22,7 @@ from pymongo.read_concern import ReadConcern
 from repositories.database import ADOPTION, APPLICATION, COUNTERS, EVENTS, TOTALS
 from repositories.database_facts import DatabaseFacts
 from repositories.indexes import index_models
+from repositories.totals import row_range
 from schemas.documents import Document
 from schemas.rollups import ESTIMATES, ORDERS
 
@@ -220,7 +221,7 @@ def _look_at_adoption(database: SyncDatabase[Document], store: str, facts: Datab
 def _look_at_totals(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
     """Counts and amounts of everything, once from the rows of years, and once from the documents."""
     by_totals = dict.fromkeys(_KINDS, (0, 0))
-    for row in database[TOTALS].find({"_id.store": store, "_id.span": "year"}):
+    for row in database[TOTALS].find(row_range(store, "0000", "9999")):
         for kind in _KINDS:
             for sums in row.get(kind, {}).values():
                 count, amount = by_totals[kind]

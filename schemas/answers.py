@@ -97,7 +97,8 @@ _BY_DAY: Final[Json] = {
     "maxProperties": 31,
 }
 _DATABASE: Final = record(
-    status={"enum": ["connected", "unreachable"]}, latency_ms={"type": ["number", "null"], "minimum": 0}
+    status={"enum": ["connected", "unreachable", "restoring", "emptied"]},
+    latency_ms={"type": ["number", "null"], "minimum": 0},
 )
 _HEALTH: Final[Json] = {
     "status": {"enum": ["healthy", "unhealthy"]},

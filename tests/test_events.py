@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults import failing
 from tests.frames import DOCUMENT, PLAIN, TOLD, validator_of
-from tests.shop import OpenShop, Shop
+from tests.shop import DATABASE, OpenShop, Shop
 
 Json = dict[str, Any]
 EVENTS, STREAM = "/api/events", "/api/events/stream"
@@ -198,7 +198,8 @@ async def test_the_status_says_how_the_hub_stands(shop: Shop) -> None:
 
 async def test_a_hub_that_cannot_follow_is_not_ready(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("endpoints.hub.STALE_SECONDS", 0.3)
-    async with failing(shop.database, "find", closeConnection=True):
+    async with failing(shop.database, "find", namespace=f"{DATABASE}.events", closeConnection=True):
+        await shop.sale()
         async with asyncio.timeout(10):
             while (await shop.get("/api/websocket/status"))["status"] != "degraded":
                 await asyncio.sleep(0.05)

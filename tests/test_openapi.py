@@ -189,7 +189,7 @@ async def test_every_refusal_looks_as_it_says(
     reused = {"Idempotency-Key": "one"}
     await http.post("/api/estimates/create", json=estimate_body(), headers=reused)
     refused.append(await http.post("/api/estimates/create", json=estimate_body(sale_by="Ravi"), headers=reused))
-    async with failing(shop.database, "ping", closeConnection=True):
+    async with failing(shop.database, "find", closeConnection=True):
         refused += [await http.get("/readyz"), await http.get("/health")]
     monkeypatch.setattr("endpoints.estimates.draft", lambda _: 1 / 0)
     refused.append(await http.post("/api/estimates/create", json=estimate_body()))
