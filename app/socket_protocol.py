@@ -15,7 +15,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import StatusLike
 
 from app.errors import PROBLEM_JSON
-from app.protocol import ABORT_SECONDS, problem_bytes
+from app.protocol import ABORT_SECONDS, SECURITY_HEADERS, problem_bytes
 from endpoints.outlets import EXTENSION
 
 _NO_HANDSHAKE: Final = "The request is no WebSocket handshake."
@@ -41,6 +41,7 @@ class _JsonServerProtocol(ServerProtocol):
         response.headers["Content-Type"] = PROBLEM_JSON
         response.headers["Content-Length"] = str(len(response.body))
         response.headers["X-Request-ID"] = request_id
+        response.headers.update(SECURITY_HEADERS)
         return response
 
 

@@ -1,0 +1,103 @@
+"""The heads of requests: how large they may be, and what is answered before there is a request."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from app.protocol import MAX_HEAD
+from tests.shop import Shop
+
+LONG = b"a" * 70_000
+SMALL = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+async def answers(port: int, *pieces: bytes) -> list[Answer]:
+    """What a server says to some pieces, sent one after the other, until it hangs up."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            # Each arrives by itself.
+            await asyncio.sleep(0.02)
+        async with asyncio.timeout(10):
+            return [answer async for answer in _said(reader)]
+    finally:
+        writer.transport.abort()
+
+
+async def _said(reader: asyncio.StreamReader) -> AsyncIterator[Answer]:
+    is_last = False
+    while not is_last:
+        first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
+        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+        yield int(first.split()[1]), headers, await reader.readexactly(int(headers["content-length"]))
+        is_last = headers.get("connection") == "close"
+
+
+def large(request_line: bytes = b"GET /livez HTTP/1.1", *headers: bytes) -> bytes:
+    return b"\r\n".join([request_line, b"host: x", b"connection: close", *headers, b"", b""])
+
+
+LARGE = {
+    "a header": large(b"GET /livez HTTP/1.1", b"x-long: " + LONG),
+    "many headers": large(b"GET /livez HTTP/1.1", *[b"x: " + b"a" * 995] * 70),
+    "a path": large(b"GET /livez/" + LONG + b" HTTP/1.1"),
+    "a query": large(b"GET /livez?q=" + LONG + b" HTTP/1.1"),
+    "a name": large(b"GET /livez HTTP/1.1", LONG + b": x"),
+    "a socket": large(b"GET /ws HTTP/1.1", b"upgrade: websocket", b"connection: upgrade", b"x-long: " + LONG),
+    "with a body": large(b"POST /livez HTTP/1.1", b"content-length: 2", b"x-long: " + LONG) + b"{}",
+}
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 5])
+@pytest.mark.parametrize("kind", LARGE)
+async def test_a_large_head_is_refused_however_it_comes(shop: Shop, kind: str, pieces: int) -> None:
+    head = LARGE[kind]
+    size = len(head) // pieces + 1
+    (answer,) = await answers(shop.port, *[head[start : start + size] for start in range(0, len(head), size)])
+    assert (answer[0], json.loads(answer[2])["code"]) == (431, "headers_too_large")
+
+
+async def test_a_large_head_behind_another_request_is_refused_too(shop: Shop) -> None:
+    first, second = await answers(shop.port, SMALL, LARGE["a header"])
+    assert (first[0], second[0]) == (200, 431)
+
+
+async def test_a_head_of_almost_the_limit_is_taken(shop: Shop) -> None:
+    head = large(b"GET /livez HTTP/1.1", b"x-long: " + b"a" * (MAX_HEAD - 200))
+    for pieces in ([head], [head[:40_000], head[40_000:]]):
+        ((status, _, _),) = await answers(shop.port, *pieces)
+        assert status == 200
+
+
+async def test_a_body_before_it_does_not_make_a_head_large(shop: Shop) -> None:
+    body = b"x" * 64_000
+    post = b"POST /nothing HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+    last = large(b"GET /livez HTTP/1.1", b"x: " + b"a" * 3_000)
+    first, second = await answers(shop.port, post, body + last[:2_500], last[2_500:])
+    assert (first[0], second[0]) == (404, 200)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"NONSENSE\r\n\r\n", 400),
+        (LARGE["a header"], 431),
+        (large(b"GET /ws HTTP/1.1", b"connection: upgrade", b"upgrade: websocket"), 400),
+    ],
+    ids=["no HTTP", "too large", "no handshake"],
+)
+async def test_what_is_refused_before_there_is_a_request_is_kept_by_nobody_either(
+    shop: Shop, sent: bytes, status: int
+) -> None:
+    usual = (await shop.http.get("/nothing")).headers
+    ((answered, headers, content),) = await answers(shop.port, sent)
+    assert answered == status
+    own = {"date", "content-length", "x-request-id"}
+    assert {name: value for name, value in usual.items() if name not in own}.items() <= headers.items()
+    assert headers["x-request-id"] == json.loads(content)["instance"]
