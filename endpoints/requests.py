@@ -10,6 +10,7 @@ from marshmallow import Schema
 from starlette.requests import Request
 
 from schemas.errors import InvalidQuery, ShopError
+from schemas.idempotency import RepeatedKey
 from schemas.validation import load_query
 
 MAX_BODY: Final = 256 * 1024
@@ -96,6 +97,17 @@ def holds(request: Request, etag: str) -> bool:
     if held is None:
         return False
     return held.strip() == "*" or etag.removeprefix("W/") in (tag.strip().removeprefix("W/") for tag in held.split(","))
+
+
+def idempotency_key(request: Request) -> str | None:
+    """The `Idempotency-Key`, where there is one.
+
+    :raises RepeatedKey: there are several.
+    """
+    keys = request.headers.getlist("idempotency-key")
+    if len(keys) > 1:
+        raise RepeatedKey("The Idempotency-Key header must be given once.")
+    return keys[0] if keys else None
 
 
 def held_versions(request: Request) -> frozenset[int] | None:
