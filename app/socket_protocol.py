@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 from uuid import uuid4
 
+from asgi_correlation_id import correlation_id
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 from websockets.http11 import Request, Response
@@ -24,6 +25,8 @@ _SEND_BUFFER: Final = 128 * 1024
 # How much of what a screen says is read in one turn of the event loop: far more than one that means well has to say.
 _PIECE: Final = 4096
 _INVALID_TEXT: Final = 1007
+# What uvicorn closes with where a ping is not answered.
+_UNANSWERED: Final = 1011
 
 
 class _JsonServerProtocol(ServerProtocol):
@@ -43,6 +46,12 @@ class _JsonServerProtocol(ServerProtocol):
         response.headers["X-Request-ID"] = request_id
         response.headers.update(SECURITY_HEADERS)
         return response
+
+
+def _refusal_headers() -> list[tuple[bytes, bytes]]:
+    """Of a handshake that the application refuses: no middleware of ours sees it as an answer."""
+    headers = {**SECURITY_HEADERS, "x-request-id": correlation_id.get() or ""}
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
 def _is_text(data: bytes) -> bool:
@@ -152,6 +161,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             extensions[EXTENSION] = self
 
     async def send(self, message: Any) -> None:
+        if message["type"] == "websocket.http.response.start":
+            message = {**message, "headers": [*message["headers"], *_refusal_headers()]}
         await super().send(message)
         if message["type"] == "websocket.close":
             self._read_on()
@@ -208,6 +219,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._abort_later()
 
     def keepalive_timeout(self) -> None:
+        if not self.close_sent and not self.transport.is_closing():
+            # Else the application would hear of it when the line is gone, and without the reason.
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": _UNANSWERED, "reason": ""})
         super().keepalive_timeout()
         self._abort_later()
 

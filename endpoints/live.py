@@ -1,6 +1,6 @@
 """`/ws`: the door of the screens."""
 
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import QueryParams
@@ -20,6 +20,9 @@ from endpoints.screens import (
     Screen,
 )
 from schemas.live import SUBPROTOCOL, InvalidSubscription, Subscription, read_since, read_topics
+
+#: The address of `no_such_socket`: whatever is no other.
+ANYWHERE: Final = "/{path:path}"
 
 
 class Origins:

@@ -247,9 +247,12 @@ async def test_a_stream_whose_database_goes_away_ends_and_is_taken_up_again(
 ) -> None:
     shop = await open_shop(ring_capacity=1)
     await trade(shop)
-    async with failing(shop.database, "find", closeConnection=True):
-        async with asyncio.timeout(20), streaming(shop, last_event_id="2") as messages:
-            assert [message async for message in messages if "data" in message] == []
+    async with (
+        failing(shop.database, "find", closeConnection=True),
+        asyncio.timeout(20),
+        streaming(shop, last_event_id="2") as messages,
+    ):
+        assert [message async for message in messages if "data" in message] == []
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
     async with streaming(shop, last_event_id="2") as messages:
         assert [json.loads(message["data"])["seq"] for message in await following(messages, 3)] == [3, 4, 5]
