@@ -125,12 +125,22 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self._unread and not self.read_paused:
             piece, self._unread = self._unread[:_PIECE], self._unread[_PIECE:]
             super().data_received(piece)
+            if self.conn.handshake_exc is not None and not self.handshake_initiated:
+                self._refuse_handshake()
             if self.read_paused or self.transport.is_closing():
                 return
             if self._unread:
                 self.loop.call_soon(self._read_on)
             else:
                 self.transport.resume_reading()
+
+    def _refuse_handshake(self) -> None:
+        """The parser has its answer ready (a line that is too long, too many of them), and uvicorn never sends it."""
+        self.handshake_initiated = self.handshake_complete = self.close_sent = True
+        self._unread = b""
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.transport.close()
+        self._abort_later()
 
     async def receive(self) -> Any:
         message = await self.queue.get()

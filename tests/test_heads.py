@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.protocol import MAX_HEAD
+from tests.raw_screens import handshake
 from tests.shop import Shop
 
 LONG = b"a" * 70_000
@@ -101,3 +102,31 @@ async def test_what_is_refused_before_there_is_a_request_is_kept_by_nobody_eithe
     own = {"date", "content-length", "x-request-id"}
     assert {name: value for name, value in usual.items() if name not in own}.items() <= headers.items()
     assert headers["x-request-id"] == json.loads(content)["instance"]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/ws", ["X-Long: " + "a" * 9_000], 431),
+        ("/ws?" + "a" * 9_000, [], 414),
+        ("/ws", [f"X-{number}: y" for number in range(200)], 431),
+    ],
+    ids=["a header", "a query", "many headers"],
+)
+async def test_a_handshake_that_the_parser_refuses_is_answered(
+    shop: Shop, path: str, headers: list[str], status: int
+) -> None:
+    ((answered, given, content),) = await answers(shop.port, handshake(path, *headers))
+    assert answered == status
+    assert given["content-type"] == "application/problem+json"
+    assert json.loads(content)["status"] == status
+
+
+async def test_lists_of_tags_may_stand_on_several_lines(shop: Shop) -> None:
+    order = (await shop.sale())["order_id"]
+    tag = (await shop.http.get("/api/orders/all")).headers["etag"]
+    held = [("If-None-Match", '"7"'), ("If-None-Match", tag)]
+    assert (await shop.http.get("/api/orders/all", headers=held)).status_code == 304
+    path = f"/api/orders/{order}"
+    assert (await shop.http.delete(path, headers=[("If-Match", '"7"'), ("If-Match", '"8"')])).status_code == 412
+    assert (await shop.http.delete(path, headers=[("If-Match", '"7"'), ("If-Match", '"1"')])).status_code == 200
