@@ -9,6 +9,7 @@ import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.errors import PROBLEM_JSON
+from endpoints.requests import BodyTooLarge
 from schemas.errors import ShopError
 
 # How long a client may take to hear a goodbye.
@@ -27,6 +28,9 @@ SECURITY_HEADERS: Final = {
     "x-content-type-options": "nosniff",
 }
 _SECURITY_LINES: Final = "".join(f"{name}: {value}\r\n" for name, value in SECURITY_HEADERS.items())
+# Of a body in chunks, with whatever stands beside the body, which no handler sees, and which the parser would keep
+# without an end: its trailers, and what may follow the length of a chunk. A body alone is refused far earlier.
+_MAX_CHUNKED: Final = 1024 * 1024
 # What a line of a head takes beside its name and value.
 _LINE_BYTES: Final = len(": \r\n")
 
@@ -73,6 +77,7 @@ class JsonHttpProtocol(HttpToolsProtocol):
         # Bytes of an unfinished head, of the chunk that is being read, and whether that began with an earlier request.
         self._head_size = 0
         self._chunk_size = 0
+        self._tail_size = 0
         self._is_shared = False
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -94,7 +99,11 @@ class JsonHttpProtocol(HttpToolsProtocol):
         if not self._is_receiving:
             self._end_deadline()
             return
-        if not self._has_head and not self._is_shared:
+        if self._has_head:
+            self._tail_size += self._chunk_size
+            if self._tail_size > _MAX_CHUNKED and self._is_chunked():
+                self._give_up_on(BodyTooLarge("The request is too large."))
+        elif not self._is_shared:
             self._head_size += self._chunk_size
             if self._head_size > MAX_HEAD:
                 self._refuse(HeadersTooLarge("The headers are too large."))
@@ -106,7 +115,7 @@ class JsonHttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._is_receiving = True
         self._has_head = False
-        self._head_size = 0
+        self._head_size = self._tail_size = 0
 
     def on_headers_complete(self) -> None:
         self._has_head = True
@@ -145,10 +154,17 @@ class JsonHttpProtocol(HttpToolsProtocol):
         if self.flow.read_paused:
             # It is we who do not read on, because the answer to an earlier request is still to be sent.
             self._deadline = self.loop.call_later(RECEIVE_SECONDS, self._give_up)
-        elif self.cycle is not None and self.cycle.scope is self.scope and self.cycle.response_started:
+        else:
+            self._give_up_on(RequestTimeout("The request did not arrive in time."))
+
+    def _give_up_on(self, error: ShopError) -> None:
+        if self.cycle is not None and self.cycle.scope is self.scope and self.cycle.response_started:
             self._hang_up()
         else:
-            self._refuse(RequestTimeout("The request did not arrive in time."))
+            self._refuse(error)
+
+    def _is_chunked(self) -> bool:
+        return any(name == b"transfer-encoding" for name, _ in self.headers)
 
     def _refuse(self, error: ShopError) -> None:
         if self._is_over or self.transport.is_closing():

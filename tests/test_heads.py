@@ -130,3 +130,22 @@ async def test_lists_of_tags_may_stand_on_several_lines(shop: Shop) -> None:
     path = f"/api/orders/{order}"
     assert (await shop.http.delete(path, headers=[("If-Match", '"7"'), ("If-Match", '"8"')])).status_code == 412
     assert (await shop.http.delete(path, headers=[("If-Match", '"7"'), ("If-Match", '"1"')])).status_code == 200
+
+
+@pytest.mark.parametrize("beside", [b"0\r\n" + b"x: y\r\n" * 300_000, b"0\r\nx: " + LONG * 16, b"2;" + LONG * 16])
+async def test_what_stands_beside_a_body_has_an_end_too(shop: Shop, beside: bytes) -> None:
+    head = b"POST /api/orders/create-sale HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n"
+    ((status, _, content),) = await answers(shop.port, head, beside)
+    assert (status, json.loads(content)["code"]) == (413, "body_too_large")
+
+
+async def test_a_large_body_that_nobody_reads_is_sent_away_after_its_answer(shop: Shop) -> None:
+    head = b"POST /nothing HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
+    writer.write(head)
+    assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 404")
+    writer.write(chunk * 20)
+    async with asyncio.timeout(5):
+        assert b" 413 " not in await reader.read()
+    writer.transport.abort()
