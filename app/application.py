@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 
 from app import SERVICE, __version__
 from app.compression import Compression
+from app.cors import Cors
 from app.error_reports import ErrorReports
 from app.errors import EXCEPTION_HANDLERS, ErrorGuard
 from app.metrics import Metrics, Parts
@@ -164,7 +164,7 @@ def _middleware(
     """From the outside in. The guard stands inside CORS, so that a browser can read what it says, and outside
     compression, so that it knows whether anything was sent."""
     cors = Middleware(
-        CORSMiddleware,
+        Cors,
         allow_origins=settings.cors_origins,
         allow_methods=("GET", "POST", "PUT", "DELETE"),
         allow_headers=("*",),
