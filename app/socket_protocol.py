@@ -101,7 +101,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.conn = _JsonServerProtocol(
             extensions=self.conn.available_extensions,
             max_size=self.config.ws_max_size,
-            logger=logging.getLogger("uvicorn.error"),
+            # At a level at which it says nothing of what `socket_log.py` has a line for.
+            logger=logging.getLogger("websockets.server"),
         )
 
     def connection_made(self, transport: BaseTransport) -> None:
@@ -176,6 +177,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         await super().send(message)
         if message["type"] == "websocket.close":
             self._read_on()
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            # An answer, though not the one that was asked for: uvicorn takes it for a fault, and logs an error each time.
+            self.handshake_complete = True
         if message["type"] == "websocket.accept":
             # The handshake is over, and most of a connection's memory is its headers.
             del self.request, self.response

@@ -81,7 +81,7 @@ async def test_it_says_with_what_code_a_screen_was_sent_away(
 
 @pytest.mark.parametrize(("path", "status"), [(NAME.split()[0], 404), ("a%0ab%1b[31m", 403)])
 async def test_who_may_not_come_in_is_in_the_log_too(
-    open_shop: OpenShop, written: io.StringIO, path: str, status: int
+    open_shop: OpenShop, written: io.StringIO, caplog: pytest.LogCaptureFixture, path: str, status: int
 ) -> None:
     shop = await open_shop(socket_log=SocketLog("json", written))
     with pytest.raises(InvalidStatus) as refusal:
@@ -95,6 +95,7 @@ async def test_who_may_not_come_in_is_in_the_log_too(
         async with shop.listen(origin="https://elsewhere.example") as screen:
             await screen.recv()
     *_, closed = await lines(written, 3)
+    assert [record for record in caplog.records if record.levelname not in ("DEBUG", "INFO")] == []
     assert known(closed, "code") == ("socket closed", "/ws", 4403)
 
 
