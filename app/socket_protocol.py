@@ -178,7 +178,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if message["type"] == "websocket.close":
             self._read_on()
         if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
-            # An answer, though not the one that was asked for: uvicorn takes it for a fault, and logs an error each time.
+            # An answer, too: uvicorn takes it for a fault of the application, and logs an error each time.
             self.handshake_complete = True
         if message["type"] == "websocket.accept":
             # The handshake is over, and most of a connection's memory is its headers.
