@@ -1,7 +1,6 @@
 """`/ws`: the door of the screens."""
 
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Final
 
 from starlette.datastructures import QueryParams
 from starlette.endpoints import WebSocketEndpoint
@@ -21,6 +20,9 @@ from endpoints.screens import (
 )
 from schemas.live import SUBPROTOCOL, InvalidSubscription, Subscription, read_since, read_topics
 
+#: The address of `no_such_socket`: whatever is no other.
+ANYWHERE: Final = "/{path:path}"
+
 
 class Origins:
     """The web pages that may open a socket: those of the service itself, and those that the settings name.
@@ -38,7 +40,8 @@ class Origins:
         """
         if origin is None or "*" in self._allowed or origin.lower() in self._allowed:
             return True
-        netloc = urlsplit(origin.lower()).netloc
+        # Not parsed, which fails on what is no address at all.
+        netloc = origin.lower().partition("://")[2]
         return bool(netloc) and host is not None and netloc == host.lower()
 
 

@@ -7,7 +7,7 @@ they could be taken for.
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from endpoints import board, documentation, estimates, events, orders, reports, service
-from endpoints.live import LiveUpdates, no_such_socket
+from endpoints.live import ANYWHERE, LiveUpdates, no_such_socket
 
 ROUTES: list[BaseRoute] = [
     Route("/api/orders/create-sale", orders.SaleCreation),
@@ -49,5 +49,5 @@ ROUTES: list[BaseRoute] = [
     Route("/docs", documentation.Docs),
     Route("/docs/{asset}", documentation.DocsAsset),
     WebSocketRoute("/ws", LiveUpdates),
-    WebSocketRoute("/{path:path}", no_such_socket),
+    WebSocketRoute(ANYWHERE, no_such_socket),
 ]

@@ -40,6 +40,8 @@ class Body(QuickSchema):
 
 
 class LineBody(Body):
+    error_messages = {"type": "must have a name, a price and a quantity"}  # noqa: RUF012  (as marshmallow has it)
+
     id = LineId()
     name = Text(required=True)
     price = Money(required=True, maximum=MAX_PRICE)

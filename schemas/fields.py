@@ -205,7 +205,9 @@ class Lines(_Loaded[Any], fields.List[Any]):
     """
 
     def __init__(self, schema: type[QuickSchema], **kwargs: Any) -> None:
-        super().__init__(fields.Nested(schema), **kwargs)
+        # Null in place of a line is as much none as a text is.
+        null: dict[str, Any] = {"null": schema.error_messages["type"]}
+        super().__init__(fields.Nested(schema, error_messages=null), **kwargs)
         self._read = schema().read
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
@@ -270,7 +272,8 @@ class OneOf(_Loaded[str]):
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         name = self.names.get(value.strip().casefold()) if isinstance(value, str) else None
         if name is None:
-            raise ValidationError(f"must be one of {', '.join(self.names.values())}")
+            choice = "one of " if len(self.names) > 1 else ""
+            raise ValidationError(f"must be {choice}{', '.join(self.names.values())}")
         return name
 
 

@@ -170,6 +170,7 @@ async def test_every_refusal_looks_as_it_says(
         await http.post("/api/estimates/create", json={}),
         await http.post("/api/estimates/create", json=estimate_body(total=1)),
         await http.post("/api/estimates/create", json=estimate_body(), headers={"Idempotency-Key": "k" * 300}),
+        await http.post("/api/estimates/create", json=estimate_body(), headers=[("Idempotency-Key", "k")] * 2),
         await http.put(f"/api/estimates/{estimate}", json=estimate_body()),
         await http.put(f"/api/orders/{order}/status?status=Pending"),
         await http.put(f"/api/orders/{order}/status"),

@@ -25,7 +25,12 @@ class AddressRefused(RuntimeError):
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.  \\[default: HOST, or 127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(min=1, max=65_535, help="\\[default: PORT, or 8000]")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=65_535, help="Also in PUBLIC_BASE_URL, if that is not set.  \\[default: PORT, or 8000]"
+        ),
+    ] = None,
     data: Data = None,
     workers: Annotated[
         int | None, typer.Option(min=1, max=64, help="Processes.  \\[default: WEB_CONCURRENCY, or 1]")
@@ -54,7 +59,8 @@ def serve(
 
 def _overridden(settings: Settings, **options: Any) -> Settings:
     changes = {name: value for name, value in options.items() if value is not None}
-    if "port" in changes and "PUBLIC_BASE_URL" not in os.environ:
+    # As in the settings, what is set to nothing is not set.
+    if "port" in changes and not os.environ.get("PUBLIC_BASE_URL", "").strip():
         changes["public_base_url"] = f"http://127.0.0.1:{changes['port']}"
     return replace(settings, **changes)
 
