@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -32,9 +33,7 @@ _READ_AT_ONCE: Final = 500
 _READ_TOGETHER: Final = 4
 _LOW_SECONDS: Final = 60.0
 _WAKE_AT_ONCE: Final = 256
-# About what an event of this process takes.
 _UNHURRIED_SECONDS: Final = 0.1
-_USUAL_SIZE: Final = 500
 
 EXPIRED, OTHER_LOG, AHEAD, TOO_FAR = "expired", "other_log", "ahead", "too_far"
 
@@ -92,7 +91,7 @@ class Hub:
     ) -> None:
         self._log = log
         self._rings = rings or log.rings
-        self._zone = zone
+        self._render = partial(frame, zone=zone)
         self._epoch = ""
         self._known_head = 0
         self._low = 1
@@ -162,7 +161,7 @@ class Hub:
     def notify(self, events: Sequence[Event]) -> None:
         """Events that this process has committed. Never waits."""
         for event in events:
-            self._early[event["seq"]] = self._entry(event["seq"], event, _USUAL_SIZE).settle()
+            self._early[event["seq"]] = Entry.rendered(event["seq"], event, self._render)
         self._open_door()
         if self._early:
             self._bell.set()
@@ -249,9 +248,6 @@ class Hub:
 
     def _entry(self, seq: int, event: Event, size: int) -> Entry:
         return Entry(seq, event, size, self._render)
-
-    def _render(self, event: Event) -> bytes:
-        return frame(event, self._zone)
 
     def _open_door(self) -> None:
         """Publishes what is next in order, as far as it goes."""

@@ -15,8 +15,6 @@ from endpoints.screens import (
     REASONS,
     RESTARTING,
     TRY_LATER,
-    V1,
-    Plain,
     Screen,
 )
 from schemas.live import SUBPROTOCOL, InvalidSubscription, Subscription, read_since, read_topics
@@ -60,8 +58,9 @@ class LiveUpdates(WebSocketEndpoint):
             except InvalidSubscription:
                 code = BAD_FRAME
             else:
-                dialect = V1() if speaks_v1 or wanted is not None else Plain()
-                self.screen = websocket.state.screens.join(outlet_of(websocket), dialect, wanted)
+                self.screen = websocket.state.screens.join(
+                    outlet_of(websocket), wanted, speaks_v1=speaks_v1 or wanted is not None
+                )
         if code is not None:
             await websocket.close(code, REASONS[code])
 

@@ -1,67 +1,82 @@
 """The newest events, each rendered once, for however many screens; and a reader's place among them."""
 
 from collections.abc import Callable, Iterable
-from functools import cached_property
 from itertools import islice
 from typing import Final
 
 from websockets.frames import Frame, Opcode
 
-from schemas import live
 from schemas.events import Event, topics_of
 
 CAPACITY: Final = 10_000
 MAX_BYTES: Final = 16 * 1024 * 1024
+#: What an entry takes beside its frame: its objects, topics and numbers. `tests/test_ring.py` holds it against the truth.
+OVERHEAD: Final = 576
 
 
 class Text:
-    """A message to screens: its JSON, and, made once, the WebSocket frame that carries it."""
+    """A message to screens, as an unmasked text frame, as RFC 6455 has servers send it: the same bytes for every screen.
+
+    It holds the frame and nothing else, since this is what stands in memory by the thousand.
+    """
+
+    __slots__ = ("_start", "wire")
 
     def __init__(self, json: bytes) -> None:
-        self.json = json
+        self.wire = Frame(Opcode.TEXT, json).serialize(mask=False)
+        self._start = len(self.wire) - len(json)
 
-    @cached_property
-    def wire(self) -> bytes:
-        """An unmasked text frame, as RFC 6455 has servers send it: the same bytes for every screen."""
-        return Frame(Opcode.TEXT, self.json).serialize(mask=False)
+    @property
+    def json(self) -> bytes:
+        """What the frame carries."""
+        return self.wire[self._start :]
 
 
 class Entry:
-    """An event, rendered for the first screen that wants it.
+    """An event, rendered for the first screen that wants it. The event itself is not kept after that.
 
-    :param size: about how many bytes it takes.
+    :param size: bytes of it as it is stored, which are about as many as those of its frame.
     :param render: makes its JSON.
     """
+
+    __slots__ = ("_event", "_render", "_text", "_topics", "seq", "size")
 
     def __init__(self, seq: int, event: Event, size: int, render: Callable[[Event], bytes]) -> None:
         self.seq = seq
         self.size = size
-        self._event = event
+        self._event: Event | None = event
         self._render = render
+        self._text: Text | None = None
+        self._topics: tuple[str, ...] = ()
 
-    @cached_property
-    def topics(self) -> frozenset[str]:
+    @classmethod
+    def rendered(cls, seq: int, event: Event, render: Callable[[Event], bytes]) -> "Entry":
+        """An entry that is rendered at once, and so knows its size."""
+        entry = cls(seq, event, 0, render)
+        entry.size = len(entry.text.wire)
+        return entry
+
+    @property
+    def topics(self) -> tuple[str, ...]:
         """See `schemas.events.topics_of`."""
-        return topics_of(self._event)
+        if self._text is None:
+            self._settle()
+        return self._topics
 
-    @cached_property
+    @property
     def text(self) -> Text:
-        return Text(self._render(self._event))
+        return self._text or self._settle()
 
-    def settle(self) -> "Entry":
-        """Renders it now, which takes a few microseconds and makes it a fifth as large."""
-        self.topics, self.text  # noqa: B018  (both are kept once they are made)
-        self._event = {}
-        return self
-
-    @cached_property
-    def v1(self) -> Text:
-        """The event alone in a message of the subprotocol."""
-        return Text(live.event(self.text.json))
+    def _settle(self) -> Text:
+        assert self._event is not None  # noqa: S101  (it is kept until this)
+        self._topics = topics_of(self._event)
+        self._text = Text(self._render(self._event))
+        self._event = None
+        return self._text
 
 
 class Ring:
-    """A gapless run of the newest entries: at most `capacity` of them, and `max_bytes`.
+    """A gapless run of the newest entries: at most `capacity` of them, and `max_bytes` of memory.
 
     first, last: the seqs of the oldest and the newest entry; where it is empty, first is last + 1.
     """
@@ -90,8 +105,13 @@ class Ring:
         self._bytes += entry.size
         self._slots[slot], self._ends[slot] = entry, self._bytes
         self.last = entry.seq
-        while self._bytes - self._dropped > self._max_bytes and self.first < self.last:
+        while self.memory > self._max_bytes and self.first < self.last:
             self._drop()
+
+    @property
+    def memory(self) -> int:
+        """How many bytes of memory all of it takes."""
+        return self._bytes - self._dropped + OVERHEAD * (self.last - self.first + 1)
 
     def _drop(self) -> None:
         slot = self.first % self._capacity
@@ -104,7 +124,7 @@ class Ring:
         return seq + 1 >= self.first
 
     def bytes_after(self, seq: int) -> int:
-        """How many bytes stand here after `seq`."""
+        """How many bytes of messages stand here after `seq`."""
         if seq >= self.last:
             return 0
         return self._bytes - (self._ends[seq % self._capacity] if seq >= self.first else self._dropped)

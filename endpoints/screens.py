@@ -79,14 +79,22 @@ class Plain:
 
 
 class V1:
-    """The subprotocol `pos.v1`: see `schemas.live`."""
+    """The subprotocol `pos.v1`: see `schemas.live`.
+
+    One for all who speak it: most are told the same one after the other, so what was said last is kept.
+    """
 
     is_talkative = True
 
+    def __init__(self) -> None:
+        self._last: Sequence[Entry] = ()
+        self._said: Sequence[Text] = ()
+
     def of_entries(self, entries: Sequence[Entry]) -> Sequence[Text]:
-        if len(entries) == 1:
-            return [entries[0].v1]
-        return [Text(live.events([entry.text.json for entry in entries]))]
+        if entries != self._last:
+            texts = [entry.text.json for entry in entries]
+            self._last, self._said = entries, [Text(live.event(*texts) if len(texts) == 1 else live.events(texts))]
+        return self._said
 
     def hear(self, data: str | bytes) -> Text | Subscription | None:
         if isinstance(data, bytes):
@@ -315,6 +323,7 @@ class Screens:
     def __init__(self, hub: Hub, most: int = MAX_SCREENS) -> None:
         self._hub = hub
         self._most = most
+        self._plain, self._v1 = Plain(), V1()
         self._screens: set[Screen] = set()
         self._watching: asyncio.Task[None] | None = None
 
@@ -339,8 +348,9 @@ class Screens:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
 
-    def join(self, outlet: Outlet, dialect: Dialect, wanted: Subscription | None) -> Screen:
+    def join(self, outlet: Outlet, wanted: Subscription | None, *, speaks_v1: bool) -> Screen:
         """A screen that is sent what it wants, from now on or from an earlier place."""
+        dialect: Dialect = self._v1 if speaks_v1 else self._plain
         screen = Screen(self._hub, outlet, dialect, wanted)
         self._screens.add(screen)
         if dialect.is_talkative:

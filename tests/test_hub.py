@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from endpoints.hub import AHEAD, EXPIRED, OTHER_LOG, REPLAY_LIMIT, TOO_FAR, Feed, Hub
-from endpoints.ring import Entry, Ring
 from repositories.events import Head, StoredEvent
 from schemas.live import Place
 from tests.payloads import an_event
@@ -189,27 +188,6 @@ async def test_another_log_under_the_same_name_is_noticed() -> None:
     hub.notify([an_event(2)])
     assert await taken(hub, feed, bell, 1) == [2]
     await hub.stop()
-
-
-def entry(seq: int, size: int = 10) -> Entry:
-    return Entry(seq, an_event(seq), size, lambda _: b"")
-
-
-def test_the_ring_keeps_the_newest_and_no_more_than_it_may() -> None:
-    ring = Ring(capacity=5, max_bytes=100)
-    for seq in range(1, 9):
-        ring.append(entry(seq))
-    assert (ring.first, ring.last) == (4, 8)
-    assert (ring.reaches(3), ring.reaches(2)) == (True, False)
-    assert [each.seq for each in ring.after(5, 100, 1_000)] == [6, 7, 8]
-    assert [each.seq for each in ring.after(3, 2, 1_000)] == [4, 5]
-    assert [each.seq for each in ring.after(3, 100, 25)] == [4, 5]
-    assert [each.seq for each in ring.after(3, 100, 1)] == [4]
-    assert [ring.bytes_after(seq) for seq in (3, 6, 8, 9)] == [50, 20, 0, 0]
-    ring.append(entry(9, 75))
-    assert (ring.first, ring.last) == (7, 9)
-    ring.append(entry(10, 500))
-    assert (ring.first, ring.last, ring.bytes_after(9)) == (10, 10, 500)
 
 
 async def test_what_one_process_commits_is_heard_through_another_at_once(open_shop: OpenShop) -> None:
