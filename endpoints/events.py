@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from endpoints.described import Answer, Operation, described, plain
-from endpoints.hub import Feed, Hub
+from endpoints.feeds import Feed
+from endpoints.hub import Hub
 from endpoints.live import wanted_by
 from endpoints.requests import read_query
 from endpoints.responses import JSON, answer

@@ -8,15 +8,9 @@ from starlette.endpoints import WebSocketEndpoint
 from starlette.exceptions import HTTPException
 from starlette.websockets import WebSocket
 
+from endpoints.close_codes import BAD_FRAME, FORBIDDEN, REASONS, RESTARTING, TRY_LATER
 from endpoints.outlets import outlet_of
-from endpoints.screens import (
-    BAD_FRAME,
-    FORBIDDEN,
-    REASONS,
-    RESTARTING,
-    TRY_LATER,
-    Screen,
-)
+from endpoints.screen import Screen
 from schemas.live import SUBPROTOCOL, InvalidSubscription, Subscription, read_since, read_topics
 
 

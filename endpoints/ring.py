@@ -1,78 +1,11 @@
-"""The newest events, each rendered once, for however many screens; and a reader's place among them."""
+"""The newest events in memory."""
 
-from collections.abc import Callable, Iterable
-from itertools import islice
 from typing import Final
 
-from websockets.frames import Frame, Opcode
-
-from schemas.events import Event, topics_of
+from endpoints.entries import OVERHEAD, Entry, first_of
 
 CAPACITY: Final = 10_000
 MAX_BYTES: Final = 16 * 1024 * 1024
-#: What an entry takes beside its frame: its objects, topics and numbers. `tests/test_ring.py` holds it against the truth.
-OVERHEAD: Final = 576
-
-
-class Text:
-    """A message to screens, as an unmasked text frame, as RFC 6455 has servers send it: the same bytes for every screen.
-
-    It holds the frame and nothing else, since this is what stands in memory by the thousand.
-    """
-
-    __slots__ = ("_start", "wire")
-
-    def __init__(self, json: bytes) -> None:
-        self.wire = Frame(Opcode.TEXT, json).serialize(mask=False)
-        self._start = len(self.wire) - len(json)
-
-    @property
-    def json(self) -> bytes:
-        """What the frame carries."""
-        return self.wire[self._start :]
-
-
-class Entry:
-    """An event, rendered for the first screen that wants it. The event itself is not kept after that.
-
-    :param size: bytes of it as it is stored, which are about as many as those of its frame.
-    :param render: makes its JSON.
-    """
-
-    __slots__ = ("_event", "_render", "_text", "_topics", "seq", "size")
-
-    def __init__(self, seq: int, event: Event, size: int, render: Callable[[Event], bytes]) -> None:
-        self.seq = seq
-        self.size = size
-        self._event: Event | None = event
-        self._render = render
-        self._text: Text | None = None
-        self._topics: tuple[str, ...] = ()
-
-    @classmethod
-    def rendered(cls, seq: int, event: Event, render: Callable[[Event], bytes]) -> "Entry":
-        """An entry that is rendered at once, and so knows its size."""
-        entry = cls(seq, event, 0, render)
-        entry.size = len(entry.text.wire)
-        return entry
-
-    @property
-    def topics(self) -> tuple[str, ...]:
-        """See `schemas.events.topics_of`."""
-        if self._text is None:
-            self._settle()
-        return self._topics
-
-    @property
-    def text(self) -> Text:
-        return self._text or self._settle()
-
-    def _settle(self) -> Text:
-        assert self._event is not None  # noqa: S101  (it is kept until this)
-        self._topics = topics_of(self._event)
-        self._text = Text(self._render(self._event))
-        self._event = None
-        return self._text
 
 
 class Ring:
@@ -136,15 +69,3 @@ class Ring:
             return [] if newest is None else [newest]
         entries = (self._slots[each % self._capacity] for each in range(seq + 1, self.last + 1))
         return first_of((entry for entry in entries if entry is not None), most, most_bytes)
-
-
-def first_of(entries: Iterable[Entry], most: int, most_bytes: int) -> list[Entry]:
-    """The first of some entries, up to `most` of them and, beyond the first, `most_bytes`."""
-    chosen: list[Entry] = []
-    size = 0
-    for entry in islice(entries, most):
-        size += entry.size
-        if chosen and size > most_bytes:
-            break
-        chosen.append(entry)
-    return chosen

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from endpoints.hub import AHEAD, EXPIRED, OTHER_LOG, REPLAY_LIMIT, TOO_FAR, Feed, Hub
+from endpoints.feeds import AHEAD, EXPIRED, OTHER_LOG, TOO_FAR, Feed
+from endpoints.hub import REPLAY_LIMIT, Hub
 from repositories.events import Head, StoredEvent
 from schemas.live import Place
 from tests.payloads import an_event
@@ -33,7 +34,7 @@ class Log:
 
     async def after(self, seq: int, limit: int = 1_000) -> list[StoredEvent]:
         self.reads += 1
-        return [StoredEvent(event, 300) for event in self.events if event["seq"] > seq][:limit]
+        return [StoredEvent(event["seq"], event, 300) for event in self.events if event["seq"] > seq][:limit]
 
     async def rings(self) -> Any:
         await asyncio.Event().wait()
@@ -215,7 +216,7 @@ async def test_it_stops_although_the_bell_rings_at_that_very_moment(turns: int) 
     await hub.start()
     reader(hub)
     await asyncio.sleep(0.05)
-    hub._bell.set()
+    hub._follower.bell.set()
     for _ in range(turns):
         await asyncio.sleep(0)
     async with asyncio.timeout(5):

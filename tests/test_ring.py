@@ -3,22 +3,19 @@
 import gc
 import tracemalloc
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import bson
 import pytest
-from bson import CodecOptions
-from bson.raw_bson import RawBSONDocument
 
-from endpoints.ring import Entry, Ring
-from schemas.events import frame
+from endpoints.entries import Entry, Rendering
+from endpoints.ring import Ring
+from repositories.events import stored_events
 from tests.payloads import an_event
 
 COUNT = 2_000
-AS_STORED = CodecOptions(document_class=RawBSONDocument, tz_aware=True)
-RENDER = partial(frame, zone=ZoneInfo("Asia/Kolkata"))
+RENDERING = Rendering(ZoneInfo("Asia/Kolkata"))
 
 
 def entry(seq: int, size: int = 10) -> Entry:
@@ -61,12 +58,14 @@ def a_sale(seq: int, name: str) -> dict[str, Any]:
 
 
 def as_published(seq: int, name: str) -> Entry:
-    return Entry.rendered(seq, a_sale(seq, name), RENDER)
+    return RENDERING.of_committed(a_sale(seq, name))
 
 
 def as_read(seq: int, name: str) -> Entry:
     raw = bson.encode(a_sale(seq, name))
-    return Entry(seq, RawBSONDocument(raw, AS_STORED), len(raw), RENDER)
+    # As the driver hands over a large one: a view into all that it was sent.
+    (entry,) = RENDERING.of_stored(stored_events([memoryview(raw + bytes(5_000))[: len(raw)]]))
+    return entry
 
 
 @pytest.mark.parametrize("name", ["Asha", "आशा पाटील " * 30], ids=["short", "long"])

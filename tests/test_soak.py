@@ -31,7 +31,7 @@ MINUTES = 120
 BACK_WITHIN = 8.0
 #: Faults between two looks at the books.
 FAULTS_A_CHECKPOINT = 12
-#: What a server may grow by beside its memory of events, which takes some 0.95 KB for each of them and never more than its bound.
+#: What a server may grow by beside its memory of events: some 0.95 KB for each, and never more than the ring may hold.
 MOST_MEGABYTES = 24
 KILOBYTES_AN_EVENT = 1.0
 
