@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from endpoints.described import Answer, Operation, described, plain
-from endpoints.hub import Feed, Hub
+from endpoints.feeds import Feed
+from endpoints.hub import Hub
 from endpoints.live import wanted_by
 from endpoints.requests import read_query
 from endpoints.responses import JSON, answer
@@ -98,7 +99,7 @@ class Events(HTTPEndpoint):
         if entries and entries[0].seq != place.seq + 1:
             raise gone(hub, "expired")
         passed = entries[-1].seq if entries else place.seq
-        shown = [entry.text.json for entry in entries if topics is None or topics & entry.topics]
+        shown = [entry.text.json for entry in entries if topics is None or not topics.isdisjoint(entry.topics)]
         status = hub.status
         head = {"epoch": status.epoch, "head": max(status.head, passed), "low": status.low, "next": passed}
         content = b'%s,"events":[%s]}' % (orjson.dumps(head)[:-1], b",".join(shown))

@@ -7,17 +7,9 @@ from starlette.endpoints import WebSocketEndpoint
 from starlette.exceptions import HTTPException
 from starlette.websockets import WebSocket
 
+from endpoints.close_codes import BAD_FRAME, FORBIDDEN, REASONS, RESTARTING, TRY_LATER
 from endpoints.outlets import outlet_of
-from endpoints.screens import (
-    BAD_FRAME,
-    FORBIDDEN,
-    REASONS,
-    RESTARTING,
-    TRY_LATER,
-    V1,
-    Plain,
-    Screen,
-)
+from endpoints.screen import Screen
 from schemas.live import SUBPROTOCOL, InvalidSubscription, Subscription, read_since, read_topics
 
 #: The address of `no_such_socket`: whatever is no other.
@@ -63,8 +55,9 @@ class LiveUpdates(WebSocketEndpoint):
             except InvalidSubscription:
                 code = BAD_FRAME
             else:
-                dialect = V1() if speaks_v1 or wanted is not None else Plain()
-                self.screen = websocket.state.screens.join(outlet_of(websocket), dialect, wanted)
+                self.screen = websocket.state.screens.join(
+                    outlet_of(websocket), wanted, speaks_v1=speaks_v1 or wanted is not None
+                )
         if code is not None:
             await websocket.close(code, REASONS[code])
 

@@ -18,9 +18,9 @@ from schemas.documents import (
     OrderReceipt,
     OrderSchema,
 )
-from schemas.fields import ZonedSchema
 from schemas.json_schema import NUMBER
 from schemas.reports import RECENT
+from schemas.shown_fields import ZonedSchema
 from schemas.statuses import ALL_STATUSES, ORDER_STATUSES, PAYMENT_GROUPS
 
 Json = dict[str, Any]

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from schemas import legacy_values as values
 from schemas import money
 from schemas.documents import Document
-from schemas.fields import MAX_INTEGER_ID, MAX_LINE_ID, MAX_PRICE, MAX_QUANTITY
+from schemas.limits import MAX_INTEGER_ID, MAX_LINE_ID, MAX_PRICE, MAX_QUANTITY
 from schemas.pricing import Line
 
 _MAX_PRICE: Final = MAX_PRICE * money.MINOR_PER_UNIT

@@ -196,7 +196,7 @@ async def test_a_full_queue_arrives_whole_at_the_end(collector: Collector) -> No
 
 def observe_many(tracing: Tracing) -> None:
     for _ in range(MANY):
-        tracing.observe(Exchange({"method": "GET", "headers": []}, 0.0, 200))
+        tracing.observe(Exchange({"method": "GET", "headers": []}, 0.0, "GET", status=200))
 
 
 def python(program: str, **changes: str) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from endpoints.hub import POLL_SECONDS
+from endpoints.follower import POLL_SECONDS
 from repositories.database import Database
 from repositories.errors import BeingRestored, DatabaseRefused
 from repositories.events import EventLog
