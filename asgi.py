@@ -8,6 +8,7 @@ from app.application import create_app
 from app.logs import configure, shows_requests
 from app.modes import refuse_unsafe, warn_of
 from app.settings import InvalidSettings, read_settings
+from app.socket_log import SocketLog
 
 try:
     settings = read_settings()
@@ -16,7 +17,12 @@ try:
     refuse_unsafe(settings)
     configure(settings)
     warn_of(settings)
-    app = create_app(settings, access_log=AccessLog(settings.log_format) if shows_requests(settings) else None)
+    is_shown = shows_requests(settings)
+    app = create_app(
+        settings,
+        access_log=AccessLog(settings.log_format) if is_shown else None,
+        socket_log=SocketLog(settings.log_format) if is_shown else None,
+    )
 except InvalidSettings as error:
     sys.exit(str(error))
 

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 
 from app import SERVICE, __version__
 from app.client_address import ClientAddress
 from app.compression import Compression
+from app.cors import Cors
 from app.doors import Doors
 from app.error_reports import ErrorReports
 from app.errors import EXCEPTION_HANDLERS, ErrorGuard
@@ -25,6 +25,7 @@ from app.security_headers import SecurityHeaders
 from app.settings import Settings
 from app.setup_gate import SetupGate
 from app.shutdown import Shutdown
+from app.socket_log import SocketLog, SocketObservation
 from app.stores import Stores, Surroundings
 from app.tracing import Tracing
 from app.worker_metrics import WorkerMetrics
@@ -67,12 +68,14 @@ def create_app(
     clock: Callable[[], datetime] = utc_now,
     ring_capacity: int = CAPACITY,
     access_log: Observer | None = None,
+    socket_log: SocketLog | None = None,
 ) -> Starlette:
     """The application of one store.
 
     :param clock: the present instant, UTC; tests bring their own.
     :param ring_capacity: how many of the newest events the hub keeps in memory.
     :param access_log: is told of each request, where there is to be one.
+    :param socket_log: is told of each WebSocket, likewise.
     :raises InvalidSettings: what they ask for is not installed.
     """
     metrics = Metrics()
@@ -116,7 +119,7 @@ def create_app(
                     "origins": origins,
                     "public_base_url": settings.public_base_url,
                     "views": Views(zone),
-                    "pulse": Pulse(client),
+                    "pulse": Pulse(database, store),
                     "metrics": workers,
                     "shutdown": shutdown,
                 }
@@ -135,7 +138,7 @@ def create_app(
         routes=ROUTES,
         lifespan=lifespan,
         exception_handlers=EXCEPTION_HANDLERS,
-        middleware=_middleware(settings, observers, reports, origins),
+        middleware=_middleware(settings, observers, reports, socket_log, origins),
     )
     # A redirected POST loses its body with the existing app's HTTP client.
     app.router.redirect_slashes = False
@@ -143,12 +146,16 @@ def create_app(
 
 
 def _middleware(
-    settings: Settings, observers: Sequence[Observer], reports: ErrorReports | None, origins: Origins
+    settings: Settings,
+    observers: Sequence[Observer],
+    reports: ErrorReports | None,
+    socket_log: SocketLog | None,
+    origins: Origins,
 ) -> list[Middleware]:
     """From the outside in. The guard stands inside CORS, so that a browser can read what it says, and outside
     compression, so that it knows whether anything was sent."""
     cors = Middleware(
-        CORSMiddleware,
+        Cors,
         allow_origins=settings.cors_origins,
         allow_methods=("GET", "POST", "PUT", "DELETE"),
         allow_headers=("*",),
@@ -158,6 +165,7 @@ def _middleware(
         *([Middleware(ClientAddress, proxies=settings.trusted_proxies)] if settings.trusted_proxies else []),
         Middleware(RequestId),
         Middleware(Observation, observers=observers),
+        *([Middleware(SocketObservation, log=socket_log)] if socket_log else []),
         Middleware(SecurityHeaders, is_https=settings.public_base_url.startswith("https:")),
         *([cors] if settings.cors_origins else []),
         Middleware(ErrorGuard, **({"report": reports.capture} if reports else {})),

@@ -14,10 +14,11 @@ from typing import Final
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.addresses import LOOPBACK
 from app.errors import on_refusal
-from app.settings import LOOPBACK, Settings
+from app.settings import Settings
+from endpoints.close_codes import FORBIDDEN
 from endpoints.live import Origins
-from endpoints.screens import FORBIDDEN, REASONS
 from schemas.errors import ShopError
 from schemas.live import SUBPROTOCOL
 
@@ -111,7 +112,7 @@ async def refuse(error: ShopError, scope: Scope, receive: Receive, send: Send, c
     await receive()
     chosen = SUBPROTOCOL if SUBPROTOCOL in scope["subprotocols"] else None
     await send({"type": "websocket.accept", "subprotocol": chosen, "headers": []})
-    await send({"type": "websocket.close", "code": code, "reason": REASONS[code]})
+    await send({"type": "websocket.close", "code": code, "reason": error.title})
 
 
 @lru_cache(_MOST_REMEMBERED)

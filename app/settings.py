@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo
 
@@ -11,9 +11,7 @@ from environs import Env
 from marshmallow import ValidationError, fields
 
 from app import setting_values as values
-
-#: Names of this machine that nobody else can reach it by.
-LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+from app.addresses import LOOPBACK
 
 
 @dataclass(frozen=True, slots=True)

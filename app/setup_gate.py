@@ -6,7 +6,7 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.doors import refuse
-from endpoints.screens import TRY_LATER
+from endpoints.close_codes import TRY_LATER
 from repositories.claims import Claim
 from schemas.errors import ShopError
 

@@ -21,7 +21,8 @@ from schemas import reports
 from schemas.answers import ref
 from schemas.calendar import business_date, month_days
 from schemas.errors import InvalidQuery
-from schemas.fields import YEARS, Day, WholeNumber
+from schemas.fields import Day, WholeNumber
+from schemas.limits import YEARS
 from schemas.listing import Listing, check_order_of_days
 from schemas.rollups import ESTIMATES, ORDERS
 from schemas.validation import load_query

@@ -1,16 +1,25 @@
-"""The stores of a database. A store is there when it has counters."""
+"""The stores of a database: which there are, and what is theirs."""
 
 import asyncio
 from datetime import date
 
-from repositories.database import COUNTERS, Database
+from repositories.database import COUNTERS, ORIGINALS, TOTALS, Database
 from repositories.errors import answered
 from repositories.reports import ReportRepository
+from schemas.documents import Document
 from schemas.rollups import Row
 
 
+def of_store(collection: str, store: str) -> Document:
+    """A filter, which an index serves, for all that a store has in a collection of documents."""
+    if collection in (TOTALS, ORIGINALS):
+        # A range of `_id`, which has an index; a field inside of it has none.
+        return {"_id": {"$gte": {"store": store}, "$lt": {"store": store + "\x00"}}}
+    return {"store": store}
+
+
 async def store_exists(database: Database, name: str) -> bool:
-    """Whether somebody founded a store of that name.
+    """Whether somebody founded a store of that name: it has counters then.
 
     :raises Unavailable: the database is away.
     """

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from endpoints.access import ACCESS, ANYONE
+from endpoints.access import ACCESS, Roles
 from schemas.principals import ROLES
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "security.md"
@@ -15,9 +15,15 @@ def table() -> str:
     lines = [f"| route | {' | '.join(ROLES)} |", f"| --- |{' --- |' * len(ROLES)}"]
     for path, methods in ACCESS.items():
         for method, allowed in methods.items():
-            cells = ["anyone" if allowed is ANYONE else "yes" if role in allowed else "" for role in ROLES]
+            cells = [_cell(role, allowed) for role in ROLES]
             lines.append(f"| `{method} {path}` | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _cell(role: str, allowed: Roles | None) -> str:
+    if allowed is None:
+        return "anyone"
+    return "yes" if role in allowed else ""
 
 
 def written() -> str:

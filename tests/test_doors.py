@@ -227,7 +227,7 @@ async def test_the_clients_address_is_what_the_last_trusted_proxy_saw(
 
 
 def test_the_doors_cost_a_microsecond_or_two() -> None:
-    doors = Doors(lambda *_: None, Settings(), Origins())  # type: ignore[arg-type,return-value]
+    doors = Doors(lambda *_: None, Settings(), Origins())  # type: ignore[arg-type]
     headers = [(b"x-header-%d" % number, b"value") for number in range(6)]
     scope = scope_of(LOCAL, LOCAL, headers=[(b"host", b"127.0.0.1:8000"), *headers])
     best = min(_seconds(doors, scope) for _ in range(20))

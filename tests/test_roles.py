@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import httpx
 import pytest
@@ -99,11 +100,12 @@ async def test_what_takes_a_sale_out_of_the_takings_is_the_owners(open_shop: Ope
     address = f"/api/orders/{order['order_id']}/status"
     for kind in (CASHIER, DEVICE, VIEWER):
         headers = await headers_of(shop, kind)
-        for asking in (
+        ways: list[dict[str, Any]] = [
             {"params": {"status": status}},
             {"params": {"new_status": status.lower()}},
             {"json": {"status": status.upper()}},
-        ):
+        ]
+        for asking in ways:
             assert_problem(await shop.http.put(address, headers=headers, **asking), 403, "forbidden")
     shown = await shop.http.get(f"/api/orders/{order['order_id']}", headers=owner)
     assert (shown.json()["status"], shown.json()["version"]) == ("Completed", 1)

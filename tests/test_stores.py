@@ -23,7 +23,11 @@ from tests.test_service import assert_problem
 
 Json = dict[str, Any]
 
-CANARIES = {"customer_name": "Zerzura Quillon", "customer_phone": "9123409876", "customer_address": "7 Umbra Lane"}
+CANARIES: Json = {
+    "customer_name": "Zerzura Quillon",
+    "customer_phone": "9123409876",
+    "customer_address": "7 Umbra Lane",
+}
 SALE, ESTIMATE = "/api/orders/create-sale", "/api/estimates/create"
 
 
@@ -125,7 +129,7 @@ async def _try(shop: Shop, filled: Filled, method: str, template: str, headers: 
 
 async def _beginning(answer: Any, *, is_endless: bool) -> str:
     if not is_endless or answer.status_code >= 400:
-        return (await answer.aread()).decode("utf-8", "replace")
+        return str((await answer.aread()).decode("utf-8", "replace"))
     said = b""
     try:
         async with asyncio.timeout(0.3):

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+from app.addresses import LOOPBACK
 from app.doctor.findings import Finding, ok, warning, wrong
 from app.doctor.machine import MachineFacts
 from app.modes import described, problems_of
-from app.settings import LOOPBACK, Settings
+from app.settings import Settings
 
 _MINIMUM_PYTHON: Final = (3, 11)
 _LEAST_DISK: Final = 2 * 10**9
