@@ -19,6 +19,8 @@ from app.settings import Settings
 from app.setup_gate import BEFORE_SETUP
 from endpoints.routes import ROUTES
 from schemas.principals import FIRST_OWNER
+from tests.doors import CLAIM as BODY
+from tests.doors import SETUP_TOKEN as TOKEN
 from tests.payloads import sale_body
 from tests.ports import free_port
 from tests.shop import OpenShop, Shop
@@ -26,8 +28,6 @@ from tests.test_server import running
 from tests.test_service import assert_problem
 
 SECRET = "4f9c1d7e2a8b5c3f6e0d9a1b8c7f2e5d"
-TOKEN = "uX7-kQ2_mB9zR4tY"
-BODY = {"token": TOKEN, "username": "Asha", "name": "Asha Rao", "password": "Monsoon over Kochi"}
 
 
 @pytest.fixture
