@@ -39,9 +39,10 @@ async def tell_how_to_claim(settings: Settings, claim: Claim) -> None:
     # A token that was set is known to whoever set it, and need not stand in a log.
     shown = "$SETUP_TOKEN" if settings.setup_token else setup_token(settings)
     logger.critical(
+        # Without quotes, which a log in JSON would escape.
         "THIS SHOP HAS NO OWNER YET. Make yourself its owner, once, with a password of 12 characters or more: "
-        "curl -X POST %s/api/setup -H 'Content-Type: application/json' "
-        '-d "{\\"token\\": \\"%s\\", \\"username\\": \\"owner\\", \\"name\\": \\"Owner\\", \\"password\\": \\"...\\"}"',
+        "curl %s/api/setup --data-urlencode token=%s --data-urlencode username=owner --data-urlencode name=Owner "
+        "--data-urlencode password=YOUR-PASSWORD",
         settings.public_base_url,
         shown,
     )

@@ -1,14 +1,16 @@
 """`/api/setup`: how a shop gets its first owner, once."""
 
 import hmac
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.described import Answer, Operation, described, plain
-from endpoints.requests import BodyTooLarge, MalformedBody, read_json
+from endpoints.requests import BodyTooLarge, MalformedBody, read_body, read_json
 from endpoints.responses import answer
 from endpoints.service import NO_STORE
 from repositories.claims import AlreadyClaimed, Claim
@@ -20,6 +22,7 @@ from schemas.setup import SetupBody
 from schemas.validation import load_body
 
 BODY: Final = SetupBody()
+_FORM: Final = "application/x-www-form-urlencoded"
 
 
 class WrongSetupToken(ShopError):
@@ -38,7 +41,7 @@ class Setup(HTTPEndpoint):
     @described(
         Operation(
             summary="Become the shop's first owner",
-            description="Done once: whoever comes later is told that the shop has an owner.",
+            description="Done once: whoever comes later is told that there is an owner. The body may be a form, too.",
             body=BODY,
             answers={201: Answer(content=ref("Claimed"), description="The owner can sign in now.")},
             refuses=(
@@ -48,7 +51,7 @@ class Setup(HTTPEndpoint):
         )
     )
     async def post(self, request: Request) -> Response:
-        body = load_body(BODY, await read_json(request))
+        body = load_body(BODY, await _given(request))
         claim: Claim = request.state.claim
         if await claim.is_made():
             raise AlreadyClaimed
@@ -60,6 +63,13 @@ class Setup(HTTPEndpoint):
         owner = outcome.answer
         shown = {"id": owner["_id"], "username": owner["login"], "name": owner["name"], "role": owner["role"]}
         return answer({"success": True, "message": "The shop is yours. Please sign in.", "data": shown}, 201, NO_STORE)
+
+
+async def _given(request: Request) -> Mapping[str, Any]:
+    """The body: JSON, or a form, as the line in the log sends it, which needs no quotes so."""
+    if request.headers.get("content-type", "").startswith(_FORM):
+        return dict(parse_qsl((await read_body(request)).decode("utf-8", "replace")))
+    return await read_json(request)
 
 
 def _is_right(expected: str | None, given: str) -> bool:

@@ -1,9 +1,12 @@
 """The claim of a shop: until it, nothing answers but what whoever sets it up needs; it happens once."""
 
 import asyncio
+import itertools
+import json
 import logging
 import re
 import secrets
+import shlex
 import sys
 from contextlib import ExitStack
 from typing import Any
@@ -185,6 +188,20 @@ async def test_the_log_says_how_to_claim_once_a_server(
     with caplog.at_level(logging.CRITICAL, "pos"):
         await unclaimed(open_shop, database_name, store_id="c")
     assert caplog.records == []
+
+
+async def test_the_line_of_the_log_works_as_it_stands(
+    open_shop: OpenShop, database_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.CRITICAL, "pos"):
+        shop = await unclaimed(open_shop, database_name, setup_token=None, secret_key=SECRET)
+    line = caplog.records[-1].getMessage()
+    # A log in JSON shows it as it is.
+    assert json.dumps(line) == f'"{line}"'
+    words = shlex.split(line.partition("more: ")[2])
+    fields = [word for before, word in itertools.pairwise(words) if before == "--data-urlencode"]
+    claimed = await shop.http.post("/api/setup", data=dict(field.split("=", 1) for field in fields))
+    assert claimed.status_code == 201, claimed.text
 
 
 async def test_a_token_that_was_set_stands_in_no_log(
