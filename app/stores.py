@@ -27,8 +27,9 @@ from repositories.stores import store_exists
 
 #: A store that nobody has used for so long is closed, and opened again when somebody comes.
 IDLE_SECONDS: Final = 300.0
-#: How many are open at a time in one process: each has a thread, a change stream and a memory of events.
-MOST_OPEN: Final = 50
+#: How many are open at a time in one process. Each has a change stream, which keeps one of the driver's threads busy:
+#: half of them are left for those who ask for something.
+MOST_OPEN: Final = 12
 #: A request that was given its store has surely ended after so long.
 _SURELY_OVER_SECONDS: Final = 30.0
 
