@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from repositories.account_commands import AccountExists, AddAccount
 from repositories.commands import Command
@@ -91,11 +91,13 @@ class Claim:
         }
         try:
             outcome = await self._journal.submit(AddAccount(USERS, FIRST_OWNER, draft))
-        except (AccountExists, DuplicateKeyError) as error:
+        except (AccountExists, BulkWriteError) as error:
             # The second is said where processes of two home stores claim at the same moment.
-            raise AlreadyClaimed from error
-        finally:
             self._look_again = 0.0
+            if await self.is_made():
+                raise AlreadyClaimed from error
+            raise
+        self._look_again = 0.0
         return outcome
 
     async def is_mine_to_tell(self, server: str) -> bool:

@@ -15,12 +15,14 @@ class Secret(fields.String):
     """Text that is taken as it is, and quoted nowhere."""
 
     def __init__(self, shortest: int, longest: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        self.refusal = f"must be text of {shortest} to {longest} characters"
+        lengths = {"minLength": shortest, "maxLength": longest}
+        super().__init__(metadata=lengths, error_messages={"null": self.refusal}, **kwargs)
         self.shortest, self.longest = shortest, longest
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         if not isinstance(value, str) or not self.shortest <= len(value) <= self.longest:
-            raise ValidationError(f"must be text of {self.shortest} to {self.longest} characters")
+            raise ValidationError(self.refusal)
         return value
 
 

@@ -6,8 +6,8 @@ import httpx
 
 from schemas.principals import OWNER, VIEWER
 from tests.payloads import sale_body
-from tests.people import credential_of
 from tests.shop import OpenShop, Shop
+from tests.signed_in import credential_of
 
 SETUP_TOKEN = "uX7-kQ2_mB9zR4tY"
 CLAIM = {"token": SETUP_TOKEN, "username": "Asha", "name": "Asha Rao", "password": "Monsoon over Kochi"}

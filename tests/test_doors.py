@@ -16,9 +16,9 @@ from app.doors import Doors, is_loopback
 from app.settings import Settings
 from endpoints.live import Origins
 from tests.payloads import sale_body
-from tests.people import credential_of
 from tests.ports import free_port
 from tests.shop import OpenShop, Shop
+from tests.signed_in import credential_of
 from tests.test_server import running
 from tests.test_service import assert_problem
 

@@ -13,8 +13,8 @@ from endpoints.routes import ROUTES
 from schemas.principals import CASHIER, DEVICE, OWNER, ROLES, VIEWER
 from scripts import roles
 from tests.payloads import sale_body
-from tests.people import credential_of
 from tests.shop import OpenShop, Shop
+from tests.signed_in import credential_of
 from tests.test_service import assert_problem
 
 #: Those who are nobody (any more), and what they are told.

@@ -17,8 +17,8 @@ from repositories.indexes import prepare
 from repositories.verification import verify
 from schemas.principals import CASHIER, OWNER, VIEWER
 from tests.payloads import estimate_body, sale_body
-from tests.people import credential_of
 from tests.shop import OpenShop, Shop
+from tests.signed_in import credential_of
 from tests.test_service import assert_problem
 
 Json = dict[str, Any]
