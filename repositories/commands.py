@@ -1,7 +1,8 @@
 """The changes of state that a shop knows, as pure functions over a unit of work.
 
-A command says which documents it must see (`reads`), under which keys its answer is remembered (`keys`), and what it
-does (`apply`). It refuses before it changes anything, so a refusal never touches its neighbours in the group.
+A command says which documents it must see (`reads`), under which keys its answer is remembered (`keys`), whose it is
+(`by`), and what it does (`apply`). It refuses before it changes anything, so a refusal never touches its neighbours in
+the group.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from repositories.unit_of_work import UnitOfWork
 from schemas import events, statuses
 from schemas.documents import Document
 from schemas.idempotency import RequestKey
+from schemas.principals import THE_SERVICE, Actor
 from schemas.rollups import ESTIMATES, ORDERS
 from schemas.search import terms_of
 
@@ -30,6 +32,11 @@ class Command(Protocol):
     @property
     def keys(self) -> tuple[RequestKey, ...]:
         """The keys under which the answer is remembered; empty: it is not."""
+        ...
+
+    @property
+    def by(self) -> Actor:
+        """Who does it: `UnitOfWork.by` while it is applied."""
         ...
 
     def apply(self, work: UnitOfWork) -> Document:
@@ -51,6 +58,7 @@ class Create:
     document_id: str
     draft: Document
     keys: tuple[RequestKey, ...] = ()
+    by: Actor = THE_SERVICE
     reads: ClassVar[Reads] = ()
 
     def apply(self, work: UnitOfWork) -> Document:
@@ -73,6 +81,7 @@ class Convert:
     amount_paid: int | None = None
     sale_by: str | None = None
     keys: tuple[RequestKey, ...] = ()
+    by: Actor = THE_SERVICE
 
     @property
     def reads(self) -> Reads:
@@ -113,6 +122,7 @@ class ReplaceEstimate:
     estimate_id: str
     draft: Document
     versions: frozenset[int] | None = None
+    by: Actor = THE_SERVICE
     keys: ClassVar[tuple[RequestKey, ...]] = ()
 
     @property
@@ -135,6 +145,7 @@ class ChangeStatus:
     order_id: str
     status: str
     versions: frozenset[int] | None = None
+    by: Actor = THE_SERVICE
     keys: ClassVar[tuple[RequestKey, ...]] = ()
 
     @property
@@ -160,6 +171,7 @@ class VoidEstimate:
     reason: str | None = None
     who: str | None = None
     versions: frozenset[int] | None = None
+    by: Actor = THE_SERVICE
     keys: ClassVar[tuple[RequestKey, ...]] = ()
 
     @property
@@ -187,6 +199,7 @@ class VoidOrder:
     reason: str | None = None
     who: str | None = None
     versions: frozenset[int] | None = None
+    by: Actor = THE_SERVICE
     keys: ClassVar[tuple[RequestKey, ...]] = ()
 
     @property

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from pymongo import DeleteOne, ReadPreference, ReplaceOne, UpdateOne, WriteConcern
@@ -28,6 +28,7 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 
 from repositories.backoff import Backoff
+from repositories.chain import sealed
 from repositories.commands import Command
 from repositories.database import COUNTERS, EVENTS, REQUESTS, RESTORING, TOTALS, Database
 from repositories.errors import BeingRestored
@@ -44,7 +45,7 @@ _DURABLE: Final = WriteConcern(w="majority", j=True)
 # How long after another process was met at the counters they are read before each group.
 _ALONE_SECONDS: Final = 1.0
 _DUPLICATE_KEY: Final = 11_000
-_COUNTED: Final = (ESTIMATES, ORDERS, "head", RESTORING)
+_COUNTED: Final = (ESTIMATES, ORDERS, "head", "hash", RESTORING)
 
 Update = ReplaceOne[Document] | UpdateOne | DeleteOne
 
@@ -165,7 +166,7 @@ class GroupTransaction:
             raise LookupError(f"The counters of store {self._store!r} are missing: run `pos migrate`.")
         if RESTORING in counters:
             raise BeingRestored
-        return Counters(counters[ESTIMATES], counters[ORDERS], counters["head"])
+        return Counters(counters[ESTIMATES], counters[ORDERS], counters["head"], counters.get("hash"))
 
     def _read(
         self, session: ClientSession, commands: Sequence[Command], counters: Counters, *, sees_keys: bool
@@ -197,24 +198,32 @@ class GroupTransaction:
 
     def _write(self, session: ClientSession, work: UnitOfWork, head: int, remembered_before: set[str]) -> None:
         """The counters first: where two processes collide, they do so before anything else was sent."""
-        raised = {ESTIMATES: work.counters.estimates, ORDERS: work.counters.orders, "head": work.counters.head}
-        counted = self._collections[COUNTERS].update_one(
-            {"_id": self._store, "head": head}, {"$set": raised}, session=session
-        )
+        counters = work.counters
+        # Both, since a log that was restored meanwhile may have come just as far.
+        here = {"_id": self._store, "head": head, "hash": counters.hash}
+        events, counters.hash = sealed(work.events, counters.hash)
+        raised = {
+            ESTIMATES: counters.estimates,
+            ORDERS: counters.orders,
+            "head": counters.head,
+            "hash": counters.hash,
+        }
+        counted = self._collections[COUNTERS].update_one(here, {"$set": raised}, session=session)
         if counted.matched_count != 1:
             raise Collision
         # What makes room in a unique index comes before what takes it: an order is voided, its estimate ordered anew.
         for collection, operations in _updates(work, remembered_before).items():
             if operations:
                 self._collections[collection].bulk_write(operations, session=session)
-        for collection, documents in _inserts(work, remembered_before).items():
+        inserts: dict[str, Sequence[Any]] = {EVENTS: events, **_inserts(work, remembered_before)}
+        for collection, documents in inserts.items():
             if documents:
                 self._collections[collection].insert_many(documents, session=session)
 
 
 def _inserts(work: UnitOfWork, remembered_before: set[str]) -> dict[str, list[Document]]:
-    """What is new, by collection."""
-    inserts = defaultdict(list, {EVENTS: work.events})
+    """What is new beside the events, by collection."""
+    inserts: dict[str, list[Document]] = defaultdict(list)
     for (kind, document_id), document in work.changed.items():
         if (kind, document_id) not in work.documents:
             inserts[kind].append(document)
@@ -251,6 +260,7 @@ def apply_command(command: Command, work: UnitOfWork) -> Outcome | ShopError:
         if answer is not None:
             return Outcome(answer, replayed=True)
         before = len(work.events)
+        work.by = command.by
         answer = command.apply(work)
         work.remember(command.keys, answer)
         return Outcome(answer, work.events[before:])
