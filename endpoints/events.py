@@ -97,7 +97,7 @@ class Events(HTTPEndpoint):
         if entries and entries[0].seq != place.seq + 1:
             raise gone(hub, "expired")
         passed = entries[-1].seq if entries else place.seq
-        shown = [entry.text.json for entry in entries if topics is None or topics & entry.topics]
+        shown = [entry.text.json for entry in entries if entry.is_for(topics)]
         status = hub.status
         head = {"epoch": status.epoch, "head": max(status.head, passed), "low": status.low, "next": passed}
         content = b'%s,"events":[%s]}' % (orjson.dumps(head)[:-1], b",".join(shown))

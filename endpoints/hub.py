@@ -75,9 +75,6 @@ class Feed:
         self.topics = topics
         self.lost: str | None = None
 
-    def wants(self, entry: Entry) -> bool:
-        return self.topics is None or not self.topics.isdisjoint(entry.topics)
-
 
 class Hub:
     """The hub of one process.
@@ -230,7 +227,7 @@ class Hub:
     def _given(feed: Feed, entries: list[Entry]) -> list[Entry]:
         if entries:
             feed.cursor = entries[-1].seq
-        return entries if feed.topics is None else [entry for entry in entries if feed.wants(entry)]
+        return [entry for entry in entries if entry.is_for(feed.topics)]
 
     async def since(self, place: Place, most: int) -> list[Entry]:
         """Up to `most` events after a place, from memory where it reaches back so far.

@@ -44,13 +44,18 @@ class Entry:
         """See `schemas.events.topics_of`."""
         return topics_of(self._event)
 
+    def is_for(self, topics: frozenset[str] | None) -> bool:
+        """Whether whoever wants these topics, None for all, is to hear of it; of what is private nobody is."""
+        return bool(self.topics) if topics is None else not topics.isdisjoint(self.topics)
+
     @cached_property
     def text(self) -> Text:
         return Text(self._render(self._event))
 
     def settle(self) -> "Entry":
         """Renders it now, which takes a few microseconds and makes it a fifth as large."""
-        self.topics, self.text  # noqa: B018  (both are kept once they are made)
+        if self.topics:
+            self.text  # noqa: B018  (both are kept once they are made)
         self._event = {}
         return self
 
