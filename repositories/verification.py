@@ -113,12 +113,13 @@ async def _events(database: Database, store: str, counters: Document, advance: A
     """From the oldest event that is still kept, every seq up to the head stands in the log, unaltered."""
     chain = Chain()
     stored = database.get_collection(EVENTS, CodecOptions(document_class=RawBSONDocument))
-    cursor = stored.find({"store": store}, UNPLACED, batch_size=_BATCH).sort("seq", 1)
+    cursor: Any = stored.find({"store": store}, UNPLACED, batch_size=_BATCH).sort("seq", 1)
     shown = 0
-    batch: list[Any]
     while batch := await cursor.to_list(_BATCH):
         found = [
-            line for event in batch for line in chain.differences(event["seq"], event.raw, has_hash="hash" in event)
+            line
+            for event in batch
+            for line in chain.differences(event["seq"], bytes(event.raw), has_hash="hash" in event)
         ]
         for line in found[: _MOST_SHOWN - shown]:
             yield line
