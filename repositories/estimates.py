@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from repositories.commands import Convert, Create, ReplaceEstimate, VoidEstimate
+from repositories.commands import Convert, Create, ReplaceEstimate
 from repositories.database import Database
 from repositories.documents import Documents
 from repositories.shared_journal import SharedJournal
 from repositories.transaction import Outcome
+from repositories.void_commands import VoidEstimate
 from schemas.documents import Document
 from schemas.idempotency import RequestKey
 from schemas.principals import Actor

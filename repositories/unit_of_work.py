@@ -36,6 +36,11 @@ class Counters:
     head: int
     hash: bytes | None = None
 
+    @property
+    def stored(self) -> Document:
+        """As the counter document has them."""
+        return {ESTIMATES: self.estimates, ORDERS: self.orders, "head": self.head, "hash": self.hash}
+
 
 #: Some fields as they were, and as they are.
 Change = tuple[Document, Document]

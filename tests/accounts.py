@@ -14,11 +14,12 @@ OWNER_OF_TESTS = Actor("USER-OWNER", "Asha Patil", OWNER, address="192.0.2.7", r
 
 async def signed_in(shop: Shop, role: str, name: str) -> Mapping[str, str]:
     """The headers of somebody who has just come to the shop."""
-    kind, owner = (DEVICES, f"DEVICE-{name}") if role == DEVICE else (USERS, f"USER-{name}")
-    account = {"_id": f"{owner}-{shop.store}", "name": name, "role": role, "belongs_to": None, "voided_at": None}
+    kind, prefix = (DEVICES, "DEVICE") if role == DEVICE else (USERS, "USER")
+    owner = f"{prefix}-{name}-{shop.store}"
+    account = {"_id": owner, "name": name, "role": role, "belongs_to": None, "voided_at": None}
     await shop.database[kind].insert_one(account)
     credentials = Credentials(shop.database, shop.state["clock"])
-    token = await credentials.issue(KEY if role == DEVICE else ACCESS, account["_id"])
+    token = await credentials.issue(KEY if role == DEVICE else ACCESS, owner)
     return {"Authorization": f"Bearer {token}"}
 
 
