@@ -9,7 +9,7 @@ from starlette.responses import Response
 from endpoints.described import Answer, Operation, described
 from endpoints.requests import read_query
 from endpoints.responses import answer, page_headers
-from repositories.errors import Unavailable
+from repositories.errors import BeingRestored, Unavailable
 from schemas.answers import ref
 from schemas.audit import AuditListing, AuditPosition, AuditQuery, row
 from schemas.errors import InvalidQuery
@@ -26,11 +26,13 @@ class Audit(HTTPEndpoint):
             "of each event covers that of the one before: `pos verify` finds one that was altered.",
             query=QUERY,
             answers={200: Answer(content=ref("AuditPage"), description="A page.", headers=("Link", "X-Next-Cursor"))},
-            refuses=(InvalidQuery, InvalidCursor, Unavailable),
+            refuses=(InvalidQuery, InvalidCursor, Unavailable, BeingRestored),
         )
     )
     async def get(self, request: Request) -> Response:
         listing: AuditListing = read_query(request, QUERY)
+        # What is being filled from an archive shows no half log.
+        await request.state.log.head()
         found = await request.state.audit.newest(listing, listing.limit + 1)
         page = found[: listing.limit]
         last = AuditPosition(page[-1]["seq"]) if len(found) > listing.limit else None
