@@ -9,7 +9,7 @@ from starlette.responses import Response
 from endpoints.actors import actor_of
 from endpoints.described import Answer, change, creation, described, listing, reading
 from endpoints.lists import array
-from endpoints.requests import held_versions, read_json, read_query
+from endpoints.requests import held_versions, idempotency_key, read_json, read_query
 from endpoints.responses import answer, document_answer, replay_headers
 from repositories.errors import AlreadyConverted, NotFound
 from repositories.transaction import Outcome
@@ -35,7 +35,7 @@ class EstimateCreation(HTTPEndpoint):
     )
     async def post(self, request: Request) -> Response:
         body = await read_json(request)
-        keys = keys_of_creation(request.headers.get("idempotency-key"), request.scope["path"], body)
+        keys = keys_of_creation(idempotency_key(request), request.scope["path"], body)
         estimate = draft(load_body(BODY, body))
         outcome: Outcome = await request.state.estimates.create(estimate, keys, by=actor_of(request))
         request.state.hub.notify(outcome.events)
@@ -137,7 +137,7 @@ class EstimateConversion(HTTPEndpoint):
     )
     async def post(self, request: Request) -> Response:
         body = await read_json(request, optional=True)
-        keys = keys_of_conversion(request.headers.get("idempotency-key"), request.scope["path"], body)
+        keys = keys_of_conversion(idempotency_key(request), request.scope["path"], body)
         payment: dict[str, Any] = load_body(CONVERSION, body)
         outcome: Outcome = await request.state.estimates.convert(
             request.path_params["estimate_id"], keys=keys, by=actor_of(request), **payment

@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 from marshmallow import EXCLUDE, Schema, fields, post_load, validates_schema
 
 from schemas import money
+from schemas.amounts import Percent
 from schemas.calendar import shop_time
 from schemas.documents import LineSchema
 from schemas.events import CONVERT, TYPES, Event
-from schemas.fields import Day, OneOf, Percent, Text, WholeNumber
+from schemas.fields import Day, OneOf, Text, WholeNumber
 from schemas.listing import DEFAULT_LIMIT, MAX_LIMIT, InvalidCursor, check_order_of_days
 from schemas.numbers import format_number
 
