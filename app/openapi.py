@@ -45,6 +45,7 @@ _TAGS: Final = {
     "estimates": "Quotes, until they become orders.",
     "orders": "Sales, and the lists of estimates and orders together.",
     "reports": "What was sold, read from running totals.",
+    "audit": "Who did what; for owners.",
     "events": "Every change, in order; the same as on `/ws`.",
     "service": "The service about itself.",
 }

@@ -12,6 +12,7 @@ from app.settings import Settings
 from endpoints.copies import Copies
 from endpoints.hub import Hub
 from endpoints.screens import Screens
+from repositories.audit import Audit
 from repositories.database import Database
 from repositories.errors import NoSuchStore
 from repositories.estimates import EstimateRepository
@@ -69,6 +70,7 @@ class Store:
             "reports": ReportRepository(database, name),
             "hours": HourRepository(database, name, zone, clock),
             "log": self._log,
+            "audit": Audit(database, name, zone),
             "copies": self.copies,
             "hub": self.hub,
             "screens": self.screens,

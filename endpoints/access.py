@@ -61,6 +61,7 @@ ACCESS: Final[Mapping[str, Mapping[str, Roles | None]]] = {
     "/board": _PUBLIC,
     "/board/{file}": _PUBLIC,
     "/api/board": _REPORT,
+    "/api/audit": {"GET": OWNERS},
     "/api/events": _READ,
     "/api/events/stream": _READ,
     "/openapi.json": _PUBLIC,

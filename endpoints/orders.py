@@ -6,6 +6,7 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
+from endpoints.actors import actor_of
 from endpoints.described import Answer, change, creation, described, listing, reading
 from endpoints.lists import groups, history
 from endpoints.requests import held_versions, idempotency_key, read_json, read_query
@@ -33,7 +34,8 @@ class SaleCreation(HTTPEndpoint):
     async def post(self, request: Request) -> Response:
         body = await read_json(request)
         keys = keys_of_creation(idempotency_key(request), request.scope["path"], body)
-        outcome: Outcome = await request.state.orders.create_sale(draft_sale(load_body(BODY, body)), keys)
+        sale = draft_sale(load_body(BODY, body))
+        outcome: Outcome = await request.state.orders.create_sale(sale, keys, by=actor_of(request))
         request.state.hub.notify(outcome.events)
         receipt = request.state.views.order_receipt(outcome.answer)
         return answer(
@@ -96,6 +98,7 @@ class Order(HTTPEndpoint):
             reason=void["reason"] or None,
             who=void["by"] or None,
             versions=held_versions(request),
+            by=actor_of(request),
         )
         request.state.hub.notify(outcome.events)
         return answer({"success": True, "message": "Order deleted successfully"})
@@ -116,7 +119,10 @@ class OrderStatus(HTTPEndpoint):
     )
     async def put(self, request: Request) -> Response:
         outcome: Outcome = await request.state.orders.change_status(
-            request.path_params["order_id"], await _wanted_status(request), held_versions(request)
+            request.path_params["order_id"],
+            await _wanted_status(request),
+            held_versions(request),
+            by=actor_of(request),
         )
         request.state.hub.notify(outcome.events)
         status = outcome.answer["status"]

@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from endpoints import board, documentation, estimates, events, orders, reports, service
+from endpoints import audit, board, documentation, estimates, events, orders, reports, service
 from endpoints.guard import guarded
 from endpoints.live import ANYWHERE, LiveUpdates, no_such_socket
 
@@ -45,6 +45,7 @@ _TABLE: Final[list[BaseRoute]] = [
     Route("/board", board.Page),
     Route("/board/{file}", board.PageAsset),
     Route("/api/board", board.Figures),
+    Route("/api/audit", audit.Audit),
     Route("/api/events", events.Events),
     Route("/api/events/stream", events.EventStream),
     Route("/openapi.json", documentation.OpenApi),

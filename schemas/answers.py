@@ -18,7 +18,9 @@ from schemas.documents import (
     OrderReceipt,
     OrderSchema,
 )
+from schemas.events import ACTIONS, TYPES
 from schemas.json_schema import NUMBER
+from schemas.principals import ROLES
 from schemas.reports import RECENT
 from schemas.shown_fields import ZonedSchema
 from schemas.statuses import ALL_STATUSES, ORDER_STATUSES, PAYMENT_GROUPS
@@ -57,6 +59,15 @@ _AMOUNT: Final[Json] = {"type": "number", "minimum": 0}
 _TIME: Final[Json] = {"type": "string", "format": "date-time"}
 _DAY: Final[Json] = {"type": "string", "format": "date"}
 _TRUE: Final[Json] = {"const": True}
+_OPTIONAL: Final[Json] = {"type": ["string", "null"]}
+_OPTIONAL_NUMBER: Final[Json] = {**NUMBER, "type": ["string", "null"]}
+#: Null for what is older than the audit.
+_ACTOR: Final[Json] = {
+    **record(
+        id=_TEXT, name=_TEXT, role={"enum": list(ROLES)}, device=_OPTIONAL, address=_OPTIONAL, request_id=_OPTIONAL
+    ),
+    "type": ["object", "null"],
+}
 _KIND: Final[Json] = {"enum": ["estimate", "order"]}
 
 _TALLY: Final = record(count=_COUNT, amount=_AMOUNT)
@@ -187,6 +198,19 @@ ANSWERS: Final[dict[str, Json]] = {
         status={"enum": list(ORDER_STATUSES)},
     ),
     "Event": EVENT,
+    "AuditPage": array(ref("AuditRow")),
+    "AuditRow": record(
+        seq={"type": "integer", "minimum": 1},
+        at=_TIME,
+        type={"enum": list(TYPES.values())},
+        action={"enum": list(ACTIONS)},
+        id=_TEXT,
+        number=_OPTIONAL_NUMBER,
+        by=_ACTOR,
+        before={"type": ["object", "null"], "description": "The fields that were changed, as they were."},
+        after={"type": "object", "description": "The same fields as they are now; of what is new, what it is."},
+        hash={"type": ["string", "null"], "pattern": "^[0-9a-f]{64}$"},
+    ),
     "EventPage": record(epoch=_TEXT, head=_COUNT, low=_COUNT, next=_COUNT, events=array(ref("Event"))),
     "Welcome": record(
         message=_TEXT,

@@ -9,6 +9,8 @@ ROLES: Final = (OWNER, CASHIER, VIEWER, DEVICE)
 USERS, DEVICES = "users", "devices"
 #: The roles that a person can have; a device has its own.
 ROLES_OF_USERS: Final = (OWNER, CASHIER, VIEWER)
+#: Their fields that only the database sees, and no event, no answer and no log.
+SECRETS: Final = frozenset({"password", "pin"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,11 @@ class Actor:
             "address": self.address,
             "request_id": self.request_id,
         }
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        """As a document keeps it."""
+        return {"id": self.id, "name": self.name}
 
 
 #: For what the service does by itself, or somebody at the machine that it runs on.
