@@ -63,11 +63,16 @@ ACCESS: Final[Mapping[str, Mapping[str, Roles | None]]] = {
     "/api/board": _REPORT,
     "/api/events": _READ,
     "/api/events/stream": _READ,
+    "/api/ws-ticket": {"POST": ALL},
+    "/ws": _READ,
     "/openapi.json": _PUBLIC,
     "/asyncapi.json": _PUBLIC,
     "/docs": _PUBLIC,
     "/docs/{asset}": _PUBLIC,
 }
+
+#: Where a ticket is taken: what a browser cannot open with a header of its own.
+TICKETED: Final = frozenset({"/ws", "/api/events/stream"})
 
 #: Statuses that take a sale out of the takings, which is the owner's to do.
 OWNERS_STATUSES: Final = frozenset({CANCELLED, REFUNDED})

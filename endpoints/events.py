@@ -10,11 +10,13 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from endpoints.access import ACCESS
 from endpoints.described import Answer, Operation, described, plain
 from endpoints.hub import Feed, Hub
 from endpoints.live import wanted_by
 from endpoints.requests import read_query
 from endpoints.responses import JSON, answer
+from endpoints.sessions import Sessions
 from repositories.errors import Unavailable
 from schemas.answers import ref
 from schemas.asyncapi import GONE, document
@@ -33,6 +35,7 @@ _COMMENT_SECONDS: Final = 15.0
 # How soon a stream notices that the server stops.
 _WAKE_SECONDS: Final = 0.5
 _RETRY_MS: Final = 2_000
+_READERS: Final = ACCESS["/api/events/stream"]["GET"] or frozenset()
 
 
 class EventsGone(ShopError):
@@ -138,23 +141,33 @@ class EventStream(HTTPEndpoint):
 
 async def _stream(request: Request, topics: frozenset[str] | None, place: Place | None) -> AsyncIterator[bytes]:
     hub: Hub = request.state.hub
-    bell = asyncio.Event()
+    sessions: Sessions = request.state.sessions
+    bell, is_over = asyncio.Event(), asyncio.Event()
+
+    def end(_: int) -> None:
+        is_over.set()
+        bell.set()
+
     feed = hub.subscribe(bell.set, topics)
+    session = sessions.begin(request.state.principal, request.state.store, _READERS, end)
     try:
         yield b"retry: %d\n\n" % _RETRY_MS
         if place is not None:
             feed.lost = await hub.surely_why_not_from(place)
             feed.cursor = hub.head if feed.lost else place.seq
-        async for chunk in _chunks(request, hub, feed, bell):
+        async for chunk in _chunks(request, hub, feed, bell, is_over):
             yield chunk
     finally:
+        sessions.leave(session)
         hub.unsubscribe(feed)
 
 
-async def _chunks(request: Request, hub: Hub, feed: Feed, bell: asyncio.Event) -> AsyncIterator[bytes]:
+async def _chunks(
+    request: Request, hub: Hub, feed: Feed, bell: asyncio.Event, is_over: asyncio.Event
+) -> AsyncIterator[bytes]:
     told = feed.cursor
     silent_since = asyncio.get_running_loop().time()
-    while not request.state.shutdown.has_begun:
+    while not request.state.shutdown.has_begun and not is_over.is_set():
         bell.clear()
         chunk = b""
         if feed.lost is not None:

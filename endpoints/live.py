@@ -1,6 +1,7 @@
 """`/ws`: the door of the screens."""
 
-from typing import Any
+from functools import partial
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import QueryParams
@@ -8,18 +9,28 @@ from starlette.endpoints import WebSocketEndpoint
 from starlette.exceptions import HTTPException
 from starlette.websockets import WebSocket
 
+from endpoints.access import ACCESS
+from endpoints.authentication import NotSignedIn, SignInExpired
+from endpoints.guard import admit
 from endpoints.outlets import outlet_of
 from endpoints.screens import (
     BAD_FRAME,
     FORBIDDEN,
+    NOT_SIGNED_IN,
     REASONS,
     RESTARTING,
+    SIGN_IN_EXPIRED,
     TRY_LATER,
     V1,
     Plain,
     Screen,
 )
+from endpoints.sessions import Session
+from repositories.errors import Unavailable
+from schemas.errors import ShopError
 from schemas.live import SUBPROTOCOL, InvalidSubscription, Subscription, read_since, read_topics
+
+_ROLES: Final = ACCESS["/ws"]["GET"] or frozenset()
 
 
 class Origins:
@@ -49,30 +60,34 @@ class LiveUpdates(WebSocketEndpoint):
     """
 
     screen: Screen | None = None
+    session: Session | None = None
 
     async def on_connect(self, websocket: WebSocket) -> None:
-        speaks_v1 = SUBPROTOCOL in websocket.scope["subprotocols"]
-        await websocket.accept(SUBPROTOCOL if speaks_v1 else None)
-        code = self._refusal(websocket)
-        if code is None:
-            try:
-                wanted = wanted_by(websocket.query_params)
-            except InvalidSubscription:
-                code = BAD_FRAME
-            else:
-                dialect = V1() if speaks_v1 or wanted is not None else Plain()
-                self.screen = websocket.state.screens.join(outlet_of(websocket), dialect, wanted)
+        await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None)
+        # After the handshake, since a browser tells its page only of close codes, and nothing of a refused handshake.
+        code = await self._let_in(websocket)
         if code is not None:
             await websocket.close(code, REASONS[code])
 
-    def _refusal(self, websocket: WebSocket) -> int | None:
-        """The close code for a client that may not come in. After the handshake, since a browser tells its page only of
-        close codes, and nothing of a refused handshake."""
+    async def _let_in(self, websocket: WebSocket) -> int | None:
+        """Makes a screen of it, or says why not, as a close code. What is refused never reaches the hub."""
         if not websocket.state.origins.allow(websocket.headers.get("origin"), websocket.headers.get("host")):
             return FORBIDDEN
         if websocket.state.shutdown.has_begun:
             return RESTARTING
-        return TRY_LATER if websocket.state.screens.is_full else None
+        try:
+            principal = await admit(websocket.scope, _ROLES, takes_tickets=True)
+            wanted = wanted_by(websocket.query_params)
+        except ShopError as refusal:
+            return code_of(refusal)
+        screens = websocket.state.screens
+        if screens.is_full:
+            return TRY_LATER
+        speaks_v1 = SUBPROTOCOL in websocket.scope["subprotocols"] or wanted is not None
+        self.screen = screens.join(outlet_of(websocket), V1() if speaks_v1 else Plain(), wanted)
+        end = partial(screens.dismiss, self.screen)
+        self.session = websocket.state.sessions.begin(principal, websocket.state.store, _ROLES, end)
+        return None
 
     async def on_receive(self, websocket: WebSocket, data: Any) -> None:
         if self.screen is None:
@@ -85,6 +100,19 @@ class LiveUpdates(WebSocketEndpoint):
     async def on_disconnect(self, websocket: WebSocket, close_code: int) -> None:
         if self.screen is not None:
             websocket.state.screens.leave(self.screen)
+        if self.session is not None:
+            websocket.state.sessions.leave(self.session)
+
+
+def code_of(refusal: ShopError) -> int:
+    """A refusal as a close code."""
+    if isinstance(refusal, InvalidSubscription):
+        return BAD_FRAME
+    if isinstance(refusal, SignInExpired):
+        return SIGN_IN_EXPIRED
+    if isinstance(refusal, NotSignedIn):
+        return NOT_SIGNED_IN
+    return TRY_LATER if isinstance(refusal, Unavailable) else FORBIDDEN
 
 
 def wanted_by(query: QueryParams) -> Subscription | None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from endpoints import board, documentation, estimates, events, orders, reports, service
+from endpoints import board, documentation, estimates, events, orders, reports, service, tickets
 from endpoints.guard import guarded
 from endpoints.live import LiveUpdates, no_such_socket
 
@@ -47,6 +47,7 @@ _TABLE: Final[list[BaseRoute]] = [
     Route("/api/board", board.Figures),
     Route("/api/events", events.Events),
     Route("/api/events/stream", events.EventStream),
+    Route("/api/ws-ticket", tickets.Tickets),
     Route("/openapi.json", documentation.OpenApi),
     Route("/asyncapi.json", events.AsyncApi),
     Route("/docs", documentation.Docs),

@@ -187,6 +187,7 @@ ANSWERS: Final[dict[str, Json]] = {
     ),
     "Event": EVENT,
     "EventPage": record(epoch=_TEXT, head=_COUNT, low=_COUNT, next=_COUNT, events=array(ref("Event"))),
+    "Ticket": record(ticket=_TEXT, expires_in=_COUNT),
     "Welcome": record(
         message=_TEXT,
         service=_TEXT,

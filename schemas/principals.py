@@ -1,6 +1,7 @@
 """Who asks, and what is kept of who did something: pure values, no I/O."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 OWNER, CASHIER, VIEWER, DEVICE = "owner", "cashier", "viewer", "device"
@@ -17,7 +18,7 @@ class Principal:
 
     id: of a user (`USER-…`) or a device (`DEVICE-…`). name: as people know it. role: one of `ROLES`. store: the one
     that it belongs to, None for all of them. device: the id of the device that it works at. credential: what it showed,
-    as it is stored; None where nobody signs in.
+    as it is stored; None where nobody signs in. expires_at: when that ends by itself, UTC; None where it does not.
     """
 
     id: str
@@ -26,6 +27,7 @@ class Principal:
     store: str | None = None
     device: str | None = None
     credential: str | None = None
+    expires_at: datetime | None = None
 
 
 #: Whoever comes to a service that is open, since only this machine reaches it.
