@@ -148,13 +148,18 @@ class Credentials:
         now = self._clock()
         known = {digest: _known(rows.get(digest), accounts, now) for digest in wanted}
         for digest in wanted:
-            if known[digest].principal is None:
-                self._cache.pop(digest, None)
+            self._forget_other(digest, known[digest])
         return known
 
     def forget(self) -> None:
         """Takes nothing for granted any more: what was ended here holds here at once."""
         self._cache.clear()
+
+    def _forget_other(self, digest: str, known: Known) -> None:
+        """What was found otherwise before holds no longer."""
+        task = self._cache.get(digest)
+        if task is not None and task.done() and (task.cancelled() or task.exception() or task.result() != known):
+            self._cache.pop(digest, None)
 
     async def _look_up(self, digest: str) -> Known:
         return (await self.alive([digest]))[digest]

@@ -158,7 +158,7 @@ async def test_whoever_may_not_come_in_is_told_why_and_costs_no_feed(open_shop: 
     other = await person(shop, "viewer")
     clock.advance(hours=1)
     assert await refused(shop, **other.headers) == (EXPIRED, "the sign-in has expired")
-    assert (await refused(shop, **{**(await person(shop, "none")).headers}))[0] == FORBIDDEN
+    assert (await refused(shop, **(await person(shop, "none")).headers))[0] == FORBIDDEN
     assert (await refused(shop, **{**(await person(shop, "owner")).headers, "X-Store": "nowhere"}))[0] == FORBIDDEN
     assert shop.state["hub"].readers == 0
 
