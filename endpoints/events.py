@@ -16,6 +16,7 @@ from endpoints.hub import Feed, Hub
 from endpoints.live import wanted_by
 from endpoints.requests import read_query
 from endpoints.responses import JSON, answer
+from endpoints.screens import REASONS
 from endpoints.sessions import Sessions
 from repositories.errors import Unavailable
 from schemas.answers import ref
@@ -221,4 +222,4 @@ class AsyncApi(HTTPEndpoint):
 
     @described(plain("The live updates at `/ws`, described for machines", "Document"))
     async def get(self, request: Request) -> Response:
-        return answer(document(request.state.about.version, request.state.public_base_url))
+        return answer(document(request.state.about.version, request.state.public_base_url, REASONS))

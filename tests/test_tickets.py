@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import re
 from base64 import b64encode
 from contextlib import suppress
 
@@ -10,6 +11,7 @@ import pytest
 import websockets
 
 from app.access_log import AccessLog
+from endpoints.screens import REASONS
 from repositories.credentials import hashed
 from repositories.database import CREDENTIALS
 from tests.clock import Clock
@@ -17,7 +19,9 @@ from tests.frames import closed_with
 from tests.payloads import sale_body
 from tests.people import Person, person
 from tests.shop import OpenShop, Shop
+from tests.test_indexes import recorded
 from tests.test_logs import lines, written  # noqa: F401
+from tests.test_server import ROOT
 
 NOT_SIGNED_IN, EXPIRED, FORBIDDEN = 4401, 4431, 4403
 SALE = sale_body()
@@ -204,3 +208,24 @@ async def test_no_log_shows_a_ticket(open_shop: OpenShop, written: io.StringIO) 
             await asyncio.sleep(0.01)
     text = written.getvalue()
     assert not any(secret in text for secret in (*tickets, viewer.token, "ticket="))
+
+
+async def test_the_description_names_each_way_in_and_each_close_code(guarded: Shop) -> None:
+    served = await guarded.get("/asyncapi.json")
+    channel = served["channels"]["live"]
+    assert channel["x-close-codes"] == {str(code): reason for code, reason in REASONS.items()}
+    assert set(served["components"]["securitySchemes"]) == {"bearer", "basic", "ticket"}
+    for each in served["servers"]["shop"]["security"]:
+        assert each["$ref"].rpartition("/")[2] in served["components"]["securitySchemes"]
+    assert set(channel["bindings"]["ws"]["query"]["properties"]) == {"ticket", "since", "topics"}
+    page = (ROOT / "docs" / "realtime.md").read_text()
+    table = page[page.index("## Close codes") :]
+    assert [code for code in REASONS if not re.search(rf"^\|[^|]*\b{code}\b", table, re.MULTILINE)] == []
+
+
+async def test_a_crowd_that_shows_nothing_never_reaches_the_database_nor_the_hub(guarded: Shop) -> None:
+    async with recorded(guarded.database) as commands:
+        assert await asyncio.gather(*(refused(guarded) for _ in range(200))) == [(NOT_SIGNED_IN, "not signed in")] * 200
+    asked = {name for command in commands for name in ("find", "findAndModify") if name in command}
+    assert not any(command.get(name) == CREDENTIALS for command in commands for name in asked)
+    assert guarded.state["hub"].readers == 0
