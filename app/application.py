@@ -25,11 +25,11 @@ from app.stores import Stores, Surroundings
 from app.tracing import Tracing
 from app.worker_metrics import WorkerMetrics
 from endpoints.authentication import Authenticator
+from endpoints.connections import Connections
 from endpoints.live import Origins
 from endpoints.ring import CAPACITY
 from endpoints.routes import ROUTES
 from endpoints.service import About
-from endpoints.sessions import Sessions
 from repositories.credentials import Credentials
 from repositories.database import check_deployment, connect
 from repositories.errors import DatabaseRefused
@@ -91,8 +91,8 @@ def create_app(
             await stores.start()
             await workers.start()
             credentials = None if settings.is_open else Credentials(database, clock)
-            sessions = Sessions(credentials, clock)
-            sessions.start()
+            connections = Connections(credentials, clock)
+            connections.start()
             shutdown = Shutdown()
             with shutdown.noticed():
                 yield {
@@ -104,7 +104,7 @@ def create_app(
                     **stores.home.handed,
                     "stores": stores,
                     "authenticator": Authenticator(credentials),
-                    "sessions": sessions,
+                    "connections": connections,
                     "origins": Origins(settings.public_base_url, *settings.cors_origins),
                     "public_base_url": settings.public_base_url,
                     "views": Views(zone),
@@ -112,7 +112,7 @@ def create_app(
                     "metrics": workers,
                     "shutdown": shutdown,
                 }
-            await sessions.stop()
+            await connections.stop()
             await workers.stop()
             await stores.stop()
         finally:

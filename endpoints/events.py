@@ -11,13 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from endpoints.access import ACCESS
+from endpoints.connections import Connections
 from endpoints.described import Answer, Operation, described, plain
 from endpoints.hub import Feed, Hub
 from endpoints.live import wanted_by
 from endpoints.requests import read_query
 from endpoints.responses import JSON, answer
 from endpoints.screens import REASONS
-from endpoints.sessions import Sessions
 from repositories.errors import Unavailable
 from schemas.answers import ref
 from schemas.asyncapi import GONE, document
@@ -142,7 +142,7 @@ class EventStream(HTTPEndpoint):
 
 async def _stream(request: Request, topics: frozenset[str] | None, place: Place | None) -> AsyncIterator[bytes]:
     hub: Hub = request.state.hub
-    sessions: Sessions = request.state.sessions
+    connections: Connections = request.state.connections
     bell, is_over = asyncio.Event(), asyncio.Event()
 
     def end(_: int) -> None:
@@ -150,7 +150,7 @@ async def _stream(request: Request, topics: frozenset[str] | None, place: Place 
         bell.set()
 
     feed = hub.subscribe(bell.set, topics)
-    session = sessions.begin(request.state.principal, request.state.store, _READERS, end)
+    connection = connections.begin(request.state.principal, request.state.store, _READERS, end)
     try:
         yield b"retry: %d\n\n" % _RETRY_MS
         if place is not None:
@@ -159,7 +159,7 @@ async def _stream(request: Request, topics: frozenset[str] | None, place: Place 
         async for chunk in _chunks(request, hub, feed, bell, is_over):
             yield chunk
     finally:
-        sessions.leave(session)
+        connections.leave(connection)
         hub.unsubscribe(feed)
 
 

@@ -11,6 +11,7 @@ from starlette.websockets import WebSocket
 
 from endpoints.access import ACCESS
 from endpoints.authentication import NotSignedIn, SignInExpired
+from endpoints.connections import Connection
 from endpoints.guard import admit
 from endpoints.outlets import outlet_of
 from endpoints.screens import (
@@ -25,7 +26,6 @@ from endpoints.screens import (
     Plain,
     Screen,
 )
-from endpoints.sessions import Session
 from repositories.errors import Unavailable
 from schemas.errors import ShopError
 from schemas.live import SUBPROTOCOL, InvalidSubscription, Subscription, read_since, read_topics
@@ -60,7 +60,7 @@ class LiveUpdates(WebSocketEndpoint):
     """
 
     screen: Screen | None = None
-    session: Session | None = None
+    connection: Connection | None = None
 
     async def on_connect(self, websocket: WebSocket) -> None:
         await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None)
@@ -86,7 +86,7 @@ class LiveUpdates(WebSocketEndpoint):
         speaks_v1 = SUBPROTOCOL in websocket.scope["subprotocols"] or wanted is not None
         self.screen = screens.join(outlet_of(websocket), V1() if speaks_v1 else Plain(), wanted)
         end = partial(screens.dismiss, self.screen)
-        self.session = websocket.state.sessions.begin(principal, websocket.state.store, _ROLES, end)
+        self.connection = websocket.state.connections.begin(principal, websocket.state.store, _ROLES, end)
         return None
 
     async def on_receive(self, websocket: WebSocket, data: Any) -> None:
@@ -100,8 +100,8 @@ class LiveUpdates(WebSocketEndpoint):
     async def on_disconnect(self, websocket: WebSocket, close_code: int) -> None:
         if self.screen is not None:
             websocket.state.screens.leave(self.screen)
-        if self.session is not None:
-            websocket.state.sessions.leave(self.session)
+        if self.connection is not None:
+            websocket.state.connections.leave(self.connection)
 
 
 def code_of(refusal: ShopError) -> int:

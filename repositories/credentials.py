@@ -23,7 +23,7 @@ from schemas.principals import DEVICE, DEVICES, USERS, Principal
 
 ACCESS, REFRESH, KEY, TICKET = "access", "refresh", "key", "ticket"
 #: How long a credential that was ended somewhere may still be taken here. With the look at those who are connected
-#: (`endpoints/sessions.py`), which comes as often, it makes less than five seconds.
+#: (`endpoints/connections.py`), which comes as often, it makes less than five seconds.
 CACHE_SECONDS: Final = 2.0
 TICKET_LIFETIME: Final = timedelta(seconds=30)
 #: How long each kind lasts; None: until it is revoked.

@@ -13,7 +13,7 @@ import pytest
 import websockets
 
 from endpoints.access import ALL
-from endpoints.sessions import Sessions
+from endpoints.connections import Connections
 from repositories.credentials import Credentials, Known, hashed
 from repositories.database import CREDENTIALS
 from schemas.principals import Principal
@@ -32,7 +32,7 @@ MOST_SECONDS = 5.0
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is looked more often than a shop needs."""
-    monkeypatch.setattr("endpoints.sessions.LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("endpoints.connections.LOOK_SECONDS", 0.02)
 
 
 async def _revoke(guest: Person, clock: Clock) -> None:
@@ -97,7 +97,7 @@ async def test_whoever_may_no_longer_is_let_go(
         assert refused.status_code == status
         await stays.send("ping")
         assert await stays.recv() == "pong"
-        assert [session.principal.id for session in shop.state["sessions"]] == [other.id]
+        assert [connection.principal.id for connection in shop.state["connections"]] == [other.id]
     await _all_left(shop)
 
 
@@ -114,7 +114,7 @@ async def _is_over(stream: httpx.Response) -> None:
 
 async def _all_left(shop: Shop) -> None:
     async with asyncio.timeout(10):
-        while list(shop.state["sessions"]) or shop.state["hub"].readers:
+        while list(shop.state["connections"]) or shop.state["hub"].readers:
             await asyncio.sleep(0.01)
 
 
@@ -178,7 +178,7 @@ async def test_while_the_database_is_away_nobody_is_shut_out(open_shop: OpenShop
             # What expires needs no database.
             clock.advance(hours=1)
             assert await closed_with(brief) == EXPIRED
-            assert not shop.state["sessions"]._watching.done()
+            assert not shop.state["connections"]._watching.done()
         await guest.revoke()
         assert await closed_with(socket) == NOT_SIGNED_IN
 
@@ -186,29 +186,29 @@ async def test_while_the_database_is_away_nobody_is_shut_out(open_shop: OpenShop
 async def test_a_thousand_screens_of_few_sign_ins_are_looked_at_in_three_queries(shop: Shop) -> None:
     """And what is asked for is a row for each sign-in, not for each screen."""
     credentials = Credentials(shop.database, shop.state["clock"])
-    sessions = Sessions(credentials, shop.state["clock"])
+    connections = Connections(credentials, shop.state["clock"])
     people = [await person(shop, role) for role in ("device", "viewer", "cashier", "owner")]
     ended: list[int] = []
     for each in islice(cycle(people), 1_000):
         known = await credentials.known(each.token)
         assert known.principal is not None
-        sessions.begin(known.principal, shop.store, ALL or frozenset(), ended.append)
+        connections.begin(known.principal, shop.store, ALL or frozenset(), ended.append)
     await people[0].revoke()
     async with recorded(shop.database) as commands:
-        await sessions._look(credentials)
+        await connections._look(credentials)
     asked = {command["find"]: command["filter"]["_id"]["$in"] for command in commands if "find" in command}
     ours = {name: ids for name, ids in asked.items() if name in ("credentials", "users", "devices")}
     assert {name: len(ids) for name, ids in ours.items()} == {"credentials": 4, "users": 3}
     assert ended == [NOT_SIGNED_IN] * 250
-    assert len(list(sessions)) == 750
+    assert len(list(connections)) == 750
 
 
 async def test_an_open_service_watches_nobody(shop: Shop) -> None:
     async with shop.listen() as socket:
         await socket.send("ping")
         await socket.recv()
-        assert list(shop.state["sessions"]) == []
-        assert shop.state["sessions"]._watching is None
+        assert list(shop.state["connections"]) == []
+        assert shop.state["connections"]._watching is None
 
 
 async def test_known_is_what_the_rows_say(open_shop: OpenShop) -> None:

@@ -26,7 +26,7 @@ End = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Session:
+class Connection:
     """One connection. store: that it is to. roles: those that may have it. end: ends it, with a close code."""
 
     principal: Principal
@@ -45,7 +45,7 @@ class Session:
         return None
 
 
-class Sessions:
+class Connections:
     """Those of one process.
 
     :param credentials: None where nobody signs in, and nobody has to go.
@@ -55,11 +55,11 @@ class Sessions:
     def __init__(self, credentials: Credentials | None, clock: Callable[[], datetime]) -> None:
         self._credentials = credentials
         self._clock = clock
-        self._sessions: dict[str, set[Session]] = {}
+        self._connections: dict[str, set[Connection]] = {}
         self._watching: asyncio.Task[None] | None = None
 
-    def __iter__(self) -> Iterator[Session]:
-        return iter([session for sessions in self._sessions.values() for session in sessions])
+    def __iter__(self) -> Iterator[Connection]:
+        return iter([connection for connections in self._connections.values() for connection in connections])
 
     def start(self) -> None:
         if self._credentials is not None:
@@ -70,25 +70,25 @@ class Sessions:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
 
-    def begin(self, principal: Principal, store: str, roles: Roles, end: End) -> Session:
+    def begin(self, principal: Principal, store: str, roles: Roles, end: End) -> Connection:
         """A connection of theirs. `end` is called once at the most, when it counts as over already."""
-        session = Session(principal, store, roles, end)
+        connection = Connection(principal, store, roles, end)
         if principal.credential is not None:
-            self._sessions.setdefault(principal.credential, set()).add(session)
-        return session
+            self._connections.setdefault(principal.credential, set()).add(connection)
+        return connection
 
-    def leave(self, session: Session) -> None:
+    def leave(self, connection: Connection) -> None:
         """The connection is over."""
-        digest = session.principal.credential
-        sessions = self._sessions.get(digest) if digest is not None else None
-        if digest is not None and sessions is not None:
-            sessions.discard(session)
-            if not sessions:
-                del self._sessions[digest]
+        digest = connection.principal.credential
+        connections = self._connections.get(digest) if digest is not None else None
+        if digest is not None and connections is not None:
+            connections.discard(connection)
+            if not connections:
+                del self._connections[digest]
 
-    def _end(self, session: Session, code: int) -> None:
-        self.leave(session)
-        session.end(code)
+    def _end(self, connection: Connection, code: int) -> None:
+        self.leave(connection)
+        connection.end(code)
 
     async def _watch(self, credentials: Credentials) -> None:
         looking = asyncio.create_task(self._look(credentials))
@@ -103,17 +103,17 @@ class Sessions:
 
     def _end_expired(self) -> None:
         now = self._clock()
-        for session in self:
-            expires_at = session.principal.expires_at
+        for connection in self:
+            expires_at = connection.principal.expires_at
             if expires_at is not None and expires_at <= now:
-                self._end(session, SIGN_IN_EXPIRED)
+                self._end(connection, SIGN_IN_EXPIRED)
 
     async def _look(self, credentials: Credentials) -> None:
-        if not self._sessions:
+        if not self._connections:
             return
         with suppress(Unavailable):
-            for digest, known in (await credentials.alive(self._sessions)).items():
-                for session in tuple(self._sessions.get(digest, ())):
-                    code = session.refusal(known)
+            for digest, known in (await credentials.alive(self._connections)).items():
+                for connection in tuple(self._connections.get(digest, ())):
+                    code = connection.refusal(known)
                     if code is not None:
-                        self._end(session, code)
+                        self._end(connection, code)
