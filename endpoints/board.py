@@ -1,5 +1,6 @@
 """The live board: a page for the phone and for the wall, and today's figures for it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
@@ -42,8 +43,8 @@ class Asset:
     etag: str
 
     @classmethod
-    def read(cls, name: str) -> Self:
-        body = files("endpoints").joinpath("board", name).read_bytes()
+    def read(cls, name: str, edit: Callable[[bytes], bytes] = lambda body: body) -> Self:
+        body = edit(files("endpoints").joinpath("board", name).read_bytes())
         return cls(body, _TYPES[name.rpartition(".")[2]], f'"{sha256(body).hexdigest()[:16]}"')
 
     def answer(self, request: Request) -> Response:
@@ -54,8 +55,13 @@ class Asset:
 
 
 _PAGE: Final = Asset.read("board.html")
+#: So that it asks for nothing that it would be refused.
+_PAGE_TO_SIGN_IN: Final = Asset.read(
+    "board.html", lambda page: page.replace(b"<html ", b'<html data-sign-in="needed" ')
+)
 ASSETS: Final = {
-    name: Asset.read(name) for name in ("board.css", "board.js", "chart.js", "figures.js", "live.js", "icon.svg")
+    name: Asset.read(name)
+    for name in ("board.css", "board.js", "chart.js", "figures.js", "form.js", "live.js", "sign-in.js", "icon.svg")
 }
 
 
@@ -74,7 +80,8 @@ def _file(summary: str, media: str) -> Operation:
 class Page(HTTPEndpoint):
     @described(_file("The live board: today as it comes, for a phone and for a wall screen", "text/html"))
     async def get(self, request: Request) -> Response:
-        return _PAGE.answer(request)
+        page = _PAGE if request.state.authenticator.is_open else _PAGE_TO_SIGN_IN
+        return page.answer(request)
 
 
 class PageAsset(HTTPEndpoint):
