@@ -75,7 +75,11 @@ class Credentials:
         :raises Unavailable: the database is away.
         """
         digest = hashed(token)
-        task = self._cache.get(digest)
+        try:
+            # Each request comes by here, and `get` looks twice.
+            task = self._cache[digest]
+        except KeyError:
+            task = None
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
             # All who show it at once share one reading.
             task = self._cache[digest] = asyncio.create_task(self._look_up(digest))
