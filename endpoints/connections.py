@@ -14,8 +14,8 @@ from typing import Final
 
 from endpoints.access import Roles
 from endpoints.authentication import Forbidden
+from endpoints.close_codes import FORBIDDEN, NOT_SIGNED_IN, SIGN_IN_EXPIRED
 from endpoints.guard import admitted
-from endpoints.screens import FORBIDDEN, NOT_SIGNED_IN, SIGN_IN_EXPIRED
 from repositories.credentials import Credentials, Known
 from repositories.errors import Unavailable
 from schemas.principals import Principal

@@ -15,7 +15,7 @@ from endpoints.responses import JSON
 from repositories.errors import BeingRestored, KeyReused, NotFound, OutcomeUnknown, StaleVersion, Unavailable
 from schemas.answers import ref
 from schemas.errors import InvalidBody, InvalidQuery, ShopError, TotalsMismatch
-from schemas.idempotency import InvalidKey
+from schemas.idempotency import InvalidKey, RepeatedKey
 from schemas.listing import InvalidCursor
 
 Json = dict[str, Any]
@@ -151,7 +151,7 @@ def creation(
                 content=ref(shape), description="Done, now or before.", headers=("Idempotent-Replayed",), gives=gives
             )
         },
-        refuses=(*_BODY, *refuses, InvalidKey, KeyReused, *_WRITING),
+        refuses=(*_BODY, *refuses, RepeatedKey, InvalidKey, KeyReused, *_WRITING),
     )
 
 

@@ -2,7 +2,6 @@
 
 from functools import partial
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from starlette.datastructures import QueryParams
 from starlette.endpoints import WebSocketEndpoint
@@ -11,10 +10,7 @@ from starlette.websockets import WebSocket
 
 from endpoints.access import ACCESS
 from endpoints.authentication import NotSignedIn, SignInExpired
-from endpoints.connections import Connection
-from endpoints.guard import admit
-from endpoints.outlets import outlet_of
-from endpoints.screens import (
+from endpoints.close_codes import (
     BAD_FRAME,
     FORBIDDEN,
     NOT_SIGNED_IN,
@@ -22,13 +18,17 @@ from endpoints.screens import (
     RESTARTING,
     SIGN_IN_EXPIRED,
     TRY_LATER,
-    V1,
-    Plain,
-    Screen,
 )
+from endpoints.connections import Connection
+from endpoints.guard import admit
+from endpoints.outlets import outlet_of
+from endpoints.screen import Screen
 from repositories.errors import Unavailable
 from schemas.errors import ShopError
 from schemas.live import SUBPROTOCOL, InvalidSubscription, Subscription, read_since, read_topics
+
+#: The address of `no_such_socket`: whatever is no other.
+ANYWHERE: Final = "/{path:path}"
 
 _ROLES: Final = ACCESS["/ws"]["GET"] or frozenset()
 
@@ -49,7 +49,8 @@ class Origins:
         """
         if origin is None or "*" in self._allowed or origin.lower() in self._allowed:
             return True
-        netloc = urlsplit(origin.lower()).netloc
+        # Not parsed, which fails on what is no address at all.
+        netloc = origin.lower().partition("://")[2]
         return bool(netloc) and host is not None and netloc == host.lower()
 
 
@@ -84,7 +85,7 @@ class LiveUpdates(WebSocketEndpoint):
         if screens.is_full:
             return TRY_LATER
         speaks_v1 = SUBPROTOCOL in websocket.scope["subprotocols"] or wanted is not None
-        self.screen = screens.join(outlet_of(websocket), V1() if speaks_v1 else Plain(), wanted)
+        self.screen = screens.join(outlet_of(websocket), wanted, speaks_v1=speaks_v1)
         end = partial(screens.dismiss, self.screen)
         self.connection = websocket.state.connections.begin(principal, websocket.state.store, _ROLES, end)
         return None

@@ -11,7 +11,7 @@ import pytest
 import websockets
 
 from app.access_log import AccessLog
-from endpoints.screens import REASONS
+from endpoints.close_codes import REASONS
 from repositories.credentials import hashed
 from repositories.database import CREDENTIALS
 from tests.clock import Clock
