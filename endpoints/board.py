@@ -27,7 +27,17 @@ _PAGE: Final = Asset.read(_FOLDER, "board.html", _GUARDS)
 _PAGE_TO_SIGN_IN: Final = Asset.of(_PAGE.body.replace(b"<html ", b'<html data-sign-in="needed" '), "html", _GUARDS)
 ASSETS: Final = {
     name: Asset.read(_FOLDER, name, _GUARDS)
-    for name in ("board.css", "board.js", "chart.js", "figures.js", "form.js", "live.js", "sign-in.js", "icon.svg")
+    for name in (
+        "board.css",
+        "board.js",
+        "chart.js",
+        "figures.js",
+        "form.js",
+        "keep.js",
+        "live.js",
+        "sign-in.js",
+        "icon.svg",
+    )
 }
 
 

@@ -6,7 +6,7 @@ import orjson
 from playwright.async_api import BrowserContext, Route
 
 from repositories.credentials import ACCESS, REFRESH, Credentials, new_token
-from tests.people import Person, person
+from tests.guests import Guest, invited
 from tests.shop import Shop
 
 
@@ -15,14 +15,14 @@ class Desk:
     """One shop's. refreshes: tokens that were not used yet, by whose they are; used: those that were."""
 
     shop: Shop
-    passwords: dict[tuple[str, str], Person] = field(default_factory=dict)
-    refreshes: dict[str, Person] = field(default_factory=dict)
+    passwords: dict[tuple[str, str], Guest] = field(default_factory=dict)
+    refreshes: dict[str, Guest] = field(default_factory=dict)
     used: list[str] = field(default_factory=list)
     reused: int = 0
     seconds: int = 3_600
 
-    async def knows(self, username: str, password: str, role: str = "viewer") -> Person:
-        self.passwords[username, password] = await person(self.shop, role)
+    async def knows(self, username: str, password: str, role: str = "viewer") -> Guest:
+        self.passwords[username, password] = await invited(self.shop, role)
         return self.passwords[username, password]
 
     async def stand_in(self, context: BrowserContext) -> None:

@@ -12,8 +12,8 @@ from playwright.async_api import Browser, BrowserContext, expect
 from repositories.database import CREDENTIALS
 from tests.board import NOT_LIVE, OUT, Open, Screen
 from tests.desk import Desk
+from tests.guests import Guest, invited
 from tests.payloads import sale_body
-from tests.people import Person, person
 from tests.shop import OpenShop, Shop
 from tests.test_board_looks import FAINT_TEXTS, SIZE
 
@@ -41,11 +41,11 @@ async def context(browser: Browser, desk: Desk) -> AsyncIterator[BrowserContext]
 
 
 @pytest.fixture
-async def seller(guarded: Shop) -> Person:
-    return await person(guarded, "cashier")
+async def seller(guarded: Shop) -> Guest:
+    return await invited(guarded, "cashier")
 
 
-async def sell(seller: Person) -> None:
+async def sell(seller: Guest) -> None:
     await seller.shop.ok("POST", "/api/orders/create-sale", json=sale_body(), headers=seller.headers)
 
 
@@ -54,7 +54,7 @@ async def board_of(context: BrowserContext, shop: Shop) -> Screen:
 
 
 async def test_whoever_signs_in_sees_each_sale_within_a_second_and_stays_in(
-    guarded: Shop, context: BrowserContext, desk: Desk, seller: Person
+    guarded: Shop, context: BrowserContext, desk: Desk, seller: Guest
 ) -> None:
     await desk.knows("meera", PASSWORD)
     board = await board_of(context, guarded)
@@ -75,6 +75,7 @@ async def test_whoever_signs_in_sees_each_sale_within_a_second_and_stays_in(
     await board.shows("₹300.00", 3)
     assert "Not signed in" not in board.said
     assert board.complaints == []
+    assert "pos_r_" in str(await context.storage_state(indexed_db=True))
     # What lasts is never in an address, and everything that was asked for is the shop's own.
     assert not any("pos_a_" in url or "pos_r_" in url for url in board.asked)
     sockets = [url for url in board.asked if url.startswith("ws:")]
@@ -103,7 +104,7 @@ async def test_a_shop_that_does_not_answer_is_said(guarded: Shop, context: Brows
 
 
 async def test_whoever_is_ended_is_shown_the_form_again_and_no_figures(
-    guarded: Shop, context: BrowserContext, desk: Desk, seller: Person
+    guarded: Shop, context: BrowserContext, desk: Desk, seller: Guest
 ) -> None:
     viewer = await desk.knows("meera", PASSWORD)
     board = await board_of(context, guarded)
@@ -120,7 +121,7 @@ async def test_whoever_is_ended_is_shown_the_form_again_and_no_figures(
     await expect(board.page.get_by_role("status")).to_have_text("Not signed in")
     await expect(board.page).to_have_title("Today")
     await expect(board.page.locator("#username")).to_be_focused()
-    assert await board.page.evaluate("localStorage.length") == 0
+    assert "pos_r_" not in str(await context.storage_state(indexed_db=True))
     assert [each for each in board.complaints if not REFUSED.match(each)] == []
     await board.sign_in("meera", PASSWORD)
     await board.is_live()
@@ -129,7 +130,7 @@ async def test_whoever_is_ended_is_shown_the_form_again_and_no_figures(
 
 
 async def test_a_sign_in_is_renewed_and_the_screen_stays_live_all_the_while(
-    guarded: Shop, context: BrowserContext, desk: Desk, seller: Person
+    guarded: Shop, context: BrowserContext, desk: Desk, seller: Guest
 ) -> None:
     await desk.knows("meera", PASSWORD)
     page = await context.new_page()

@@ -20,7 +20,7 @@ from schemas.principals import Principal
 from tests.clock import Clock
 from tests.faults import failing
 from tests.frames import closed_with
-from tests.people import Person, person
+from tests.guests import Guest, invited
 from tests.shop import OpenShop, Shop
 from tests.test_indexes import recorded
 
@@ -35,23 +35,23 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("endpoints.connections.LOOK_SECONDS", 0.02)
 
 
-async def _revoke(guest: Person, clock: Clock) -> None:
+async def _revoke(guest: Guest, clock: Clock) -> None:
     await guest.revoke()
 
 
-async def _end(guest: Person, clock: Clock) -> None:
+async def _end(guest: Guest, clock: Clock) -> None:
     await guest.change(voided_at=clock.now)
 
 
-async def _demote(guest: Person, clock: Clock) -> None:
+async def _demote(guest: Guest, clock: Clock) -> None:
     await guest.change(role="nobody")
 
 
-async def _move(guest: Person, clock: Clock) -> None:
+async def _move(guest: Guest, clock: Clock) -> None:
     await guest.change(belongs_to="elsewhere")
 
 
-async def _expire(guest: Person, clock: Clock) -> None:
+async def _expire(guest: Guest, clock: Clock) -> None:
     clock.advance(hours=1)
 
 
@@ -68,12 +68,12 @@ async def _expire(guest: Person, clock: Clock) -> None:
     ],
 )
 async def test_whoever_may_no_longer_is_let_go(
-    open_shop: OpenShop, hasty: None, role: str, end: Callable[[Person, Clock], Awaitable[None]], code: int, status: int
+    open_shop: OpenShop, hasty: None, role: str, end: Callable[[Guest, Clock], Awaitable[None]], code: int, status: int
 ) -> None:
     """Sockets that came by header, by Basic and by ticket, and event streams; others stay, and hear on."""
     clock = Clock()
     shop = await open_shop(sign_in="on", clock=clock)
-    guest, other = await person(shop, role), await person(shop, "device")
+    guest, other = await invited(shop, role), await invited(shop, "device")
     async with AsyncExitStack() as stack:
         sockets = [
             await stack.enter_async_context(websockets.connect(shop.ws_url, additional_headers=guest.headers)),
@@ -121,7 +121,7 @@ async def _all_left(shop: Shop) -> None:
 async def test_within_five_seconds_it_holds_for_those_who_come_and_for_those_who_are_there(open_shop: OpenShop) -> None:
     """As often as a shop really looks; somebody who comes at once after the end may still be known, and then goes."""
     shop = await open_shop(sign_in="on")
-    guest = await person(shop, "viewer")
+    guest = await invited(shop, "viewer")
     async with shop.listen(additional_headers=guest.headers) as early:
         await early.send("ping")
         await early.recv()
@@ -134,8 +134,8 @@ async def test_within_five_seconds_it_holds_for_those_who_come_and_for_those_who
 
 async def test_the_end_of_a_device_ends_those_who_signed_in_at_it(open_shop: OpenShop, hasty: None) -> None:
     shop = await open_shop(sign_in="on")
-    device = await person(shop, "device")
-    cashier = await person(shop, "cashier", device=device.id)
+    device = await invited(shop, "device")
+    cashier = await invited(shop, "cashier", device=device.id)
     async with shop.listen(additional_headers=cashier.headers) as socket:
         await device.change(voided_at=datetime.now(UTC))
         assert await closed_with(socket) == NOT_SIGNED_IN
@@ -145,7 +145,7 @@ async def test_what_ends_at_one_process_ends_at_all(open_shop: OpenShop, hasty: 
     """Two servers on one store. Which one ended it does not matter: each looks for itself."""
     first = await open_shop(sign_in="on")
     second = await open_shop(sign_in="on", store_id=first.store)
-    guest = await person(first, "viewer")
+    guest = await invited(first, "viewer")
     async with (
         first.listen(additional_headers=guest.headers) as here,
         second.listen(additional_headers=guest.headers) as there,
@@ -161,7 +161,7 @@ async def test_what_ends_at_one_process_ends_at_all(open_shop: OpenShop, hasty: 
 async def test_while_the_database_is_away_nobody_is_shut_out(open_shop: OpenShop, hasty: None) -> None:
     clock = Clock()
     shop = await open_shop(sign_in="on", clock=clock)
-    guest, expiring = await person(shop, "device"), await person(shop, "viewer")
+    guest, expiring = await invited(shop, "device"), await invited(shop, "viewer")
     async with (
         shop.listen(additional_headers=guest.headers) as socket,
         shop.listen(additional_headers=expiring.headers) as brief,
@@ -187,7 +187,7 @@ async def test_a_thousand_screens_of_few_sign_ins_are_looked_at_in_three_queries
     """And what is asked for is a row for each sign-in, not for each screen."""
     credentials = Credentials(shop.database, shop.state["clock"])
     connections = Connections(credentials, shop.state["clock"])
-    people = [await person(shop, role) for role in ("device", "viewer", "cashier", "owner")]
+    people = [await invited(shop, role) for role in ("device", "viewer", "cashier", "owner")]
     ended: list[int] = []
     for each in islice(cycle(people), 1_000):
         known = await credentials.known(each.token)
@@ -216,9 +216,9 @@ async def test_known_is_what_the_rows_say(open_shop: OpenShop) -> None:
     clock = Clock()
     shop = await open_shop(sign_in="on", clock=clock)
     credentials = Credentials(shop.database, clock)
-    fine, ended, orphan = [await person(shop, "viewer") for _ in range(3)]
-    till, gone = await person(shop, "device"), await person(shop, "device")
-    at_gone = await person(shop, "cashier", device=gone.id)
+    fine, ended, orphan = [await invited(shop, "viewer") for _ in range(3)]
+    till, gone = await invited(shop, "device"), await invited(shop, "device")
+    at_gone = await invited(shop, "cashier", device=gone.id)
     await ended.change(voided_at=clock.now)
     await gone.change(voided_at=clock.now)
     await shop.database[orphan.kind].delete_one({"_id": orphan.id})

@@ -12,8 +12,8 @@ import pytest
 
 from app.listener import Listener, ListeningRefused, line_of, socket_url, without_credentials
 from tests.clock import Clock
+from tests.guests import invited
 from tests.payloads import sale_body
-from tests.people import person
 from tests.processes import Service
 from tests.shop import OpenShop, Shop
 from tests.test_server import ROOT, environment
@@ -120,7 +120,7 @@ async def test_a_foreign_origin_is_not_tried_again(shop: Shop, monkeypatch: pyte
 
 async def test_it_signs_in_by_the_environment_by_its_input_or_by_the_address(open_shop: OpenShop) -> None:
     shop = await open_shop(sign_in="on")
-    till = await person(shop, "device")
+    till = await invited(shop, "device")
     await shop.ok("POST", "/api/orders/create-sale", json=sale_body(), headers=till.headers)
     address = f"127.0.0.1:{shop.port}"
     options = ("--json", "--since", "0")
@@ -141,9 +141,9 @@ async def test_it_says_why_it_may_not_listen_and_where_to_go_on(
     shop = await open_shop(sign_in="on", clock=clock)
     with pytest.raises(ListeningRefused, match=r"nobody is signed in with this token.*another one\.$"):
         await anext(Listener(shop.ws_url).events())
-    viewer, till = await person(shop, "viewer"), await person(shop, "device")
+    viewer, till = await invited(shop, "viewer"), await invited(shop, "device")
     with pytest.raises(ListeningRefused, match="may not listen there"):
-        await anext(Listener(shop.ws_url, token=(await person(shop, "nobody")).token).events())
+        await anext(Listener(shop.ws_url, token=(await invited(shop, "nobody")).token).events())
     for guest, sentence in ((viewer, "sign-in has expired"), (till, "was revoked")):
         events = Listener(shop.ws_url, since="0", token=guest.token).events()
         await shop.ok("POST", "/api/orders/create-sale", json=sale_body(), headers=till.headers)

@@ -126,6 +126,7 @@ async def test_every_operation_answers_as_it_says(shop: Shop, contract: Contract
     assert judge(await http.post("/api/estimates/create", json=estimate_body(), headers=keyed)) == first
     sold = judge(await http.post(f"/api/estimates/{first['estimate_id']}/convert-to-order"))["order_id"]
     other = judge(await http.post("/api/orders/create-sale", json=sale_body(amount_paid=20)))["order_id"]
+    judge(await http.post("/api/ws-ticket"))
     judge(await http.put(f"/api/estimates/{kept}", json=estimate_body(discount=12.5)))
     judge(await http.put(f"/api/orders/{other}/status", params={"status": "cancelled"}))
     for path in contract.document["paths"]:

@@ -1,7 +1,9 @@
 // Who looks at the page, where the shop asks for that. The access token stays in memory; the refresh token is kept, so
 // that a screen on a wall survives a restart. It knows nothing of the page.
 
-const KEPT = 'pos.refresh_token', LOCK = 'pos.refresh';
+import { Keep } from './keep.js';
+
+const NAME = 'pos.sign-in';
 const PATIENCE = 15_000, EARLIEST = 300_000, SHARE = 0.25; // Renewed in the last quarter of its time, or its last 5 minutes.
 
 // Nobody is signed in any more, or somebody who may not see this; the message is a sentence for people.
@@ -9,12 +11,14 @@ export class SignedOut extends Error {}
 
 export class SignIn {
   #needed; #hears; #token = null; #renewAt = 0; #renewing = null;
+  #keep = new Keep(NAME);
+  #tabs = new BroadcastChannel(NAME);
 
-  // needed: whether the shop asks for it. hears: renewed(), elsewhere(): somebody has signed in on another tab.
+  // needed: whether the shop asks for it. hears: renewed(); elsewhere(), when somebody has signed in on another tab.
   constructor(needed, hears) {
     this.#needed = needed;
     this.#hears = hears;
-    addEventListener('storage', ({ key, newValue }) => key === KEPT && newValue && hears.elsewhere());
+    this.#tabs.onmessage = () => hears.elsewhere();
   }
 
   get isIn() {
@@ -25,28 +29,28 @@ export class SignIn {
   async enter(username, password) {
     const response = await post('api/auth/login', { username, password });
     if (!response.ok) throw new Error(await sentenceOf(response));
-    this.#take(await response.json());
+    await this.#take(await response.json());
+    this.#tabs.postMessage('');
   }
 
   // Signs out, here at once, and at the shop if it can be reached.
   async leave() {
     const token = this.#token;
-    this.#forget();
+    await this.#forget();
     if (token) await post('api/auth/logout', {}, token).catch(() => {});
   }
 
   // As the browser's own, for whoever is signed in; throws SignedOut where nobody is, or is not allowed to.
   async fetch(path, options = {}) {
-    if (this.#kept && Date.now() >= this.#renewAt) await this.#renew();
-    if (this.#needed && !this.#token) throw new SignedOut('');
+    if (this.#needed && Date.now() >= this.#renewAt) await this.#renew();
     let response = await fetch(path, this.#signed(options));
-    if (response.status === 401 && this.#kept) {
+    if (response.status === 401) {
       await this.#renew();
       response = await fetch(path, this.#signed(options));
     }
     if (response.status === 401 || response.status === 403) {
       const sentence = await sentenceOf(response);
-      this.#forget();
+      await this.#forget();
       throw new SignedOut(sentence);
     }
     return response;
@@ -54,14 +58,10 @@ export class SignIn {
 
   // What opens a socket, once: nothing, where nobody has to sign in.
   async ticket() {
-    if (!this.#needed && !this.#token) return null;
+    if (!this.#needed) return null;
     const response = await this.fetch('api/ws-ticket', { method: 'POST', signal: AbortSignal.timeout(PATIENCE) });
     if (!response.ok) throw new Error(await sentenceOf(response));
     return (await response.json()).ticket;
-  }
-
-  get #kept() {
-    return localStorage.getItem(KEPT);
   }
 
   #signed(options) {
@@ -76,31 +76,32 @@ export class SignIn {
   async #renewAlone() {
     const isFirst = !this.#token;
     await alone(async () => {
-      const kept = this.#kept;
+      const kept = await this.#keep.read();
       if (!kept) throw new SignedOut('');
       const response = await post('api/auth/refresh', { refresh_token: kept });
       if (response.status === 401) {
         const sentence = await sentenceOf(response);
-        this.#forget();
+        await this.#forget();
         throw new SignedOut(sentence);
       }
       if (!response.ok) throw new Error(await sentenceOf(response));
-      this.#take(await response.json());
+      await this.#take(await response.json());
     });
     if (!isFirst) this.#hears.renewed();
   }
 
-  #take({ access_token: token, refresh_token: refresh, expires_in: seconds }) {
+  async #take({ access_token: token, refresh_token: refresh, expires_in: seconds }) {
     this.#needed = true;
     this.#token = token;
     this.#renewAt = Date.now() + 1_000 * seconds - Math.min(EARLIEST, SHARE * 1_000 * seconds);
-    localStorage.setItem(KEPT, refresh);
+    await this.#keep.write(refresh);
   }
 
-  #forget() {
+  async #forget() {
     this.#needed = true;
     this.#token = null;
-    localStorage.removeItem(KEPT);
+    this.#renewAt = 0;
+    await this.#keep.write(null);
   }
 }
 
@@ -116,5 +117,5 @@ async function sentenceOf(response) {
 
 // Browsers have locks where the page came by https, or from the machine itself.
 function alone(work) {
-  return navigator.locks ? navigator.locks.request(LOCK, work) : work();
+  return navigator.locks ? navigator.locks.request(NAME, work) : work();
 }

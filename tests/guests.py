@@ -11,7 +11,7 @@ from tests.shop import Shop
 
 
 @dataclass(frozen=True)
-class Person:
+class Guest:
     """Somebody with a token. kind: the collection that they stand in."""
 
     shop: Shop
@@ -37,7 +37,7 @@ class Person:
         await self.shop.database[self.kind].update_one({"_id": self.id}, {"$set": fields})
 
 
-async def person(shop: Shop, role: str = "cashier", belongs_to: str | None = None, device: str | None = None) -> Person:
+async def invited(shop: Shop, role: str = "cashier", belongs_to: str | None = None, device: str | None = None) -> Guest:
     """Somebody new, of a role, signed in; device: the id of the one that they work at."""
     credentials = Credentials(shop.database, shop.state["clock"])
     kind = DEVICES if role == DEVICE else USERS
@@ -45,4 +45,4 @@ async def person(shop: Shop, role: str = "cashier", belongs_to: str | None = Non
     account = {"_id": new, "store": shop.store, "name": role, "role": role, "belongs_to": belongs_to, "voided_at": None}
     await shop.database[kind].insert_one(account)
     token = await credentials.issue(KEY if role == DEVICE else ACCESS, new, device=device)
-    return Person(shop, kind, new, token)
+    return Guest(shop, kind, new, token)
