@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app import SERVICE, __version__
 from app.compression import Compression
+from app.door import Door
 from app.error_reports import ErrorReports
 from app.errors import EXCEPTION_HANDLERS, ErrorGuard
 from app.metrics import Metrics, Parts
@@ -29,12 +30,12 @@ from endpoints.live import Origins
 from endpoints.ring import CAPACITY
 from endpoints.routes import ROUTES
 from endpoints.service import About
-from repositories.credentials import Credentials
 from repositories.database import check_deployment, connect
 from repositories.errors import DatabaseRefused
 from repositories.indexes import prepare
 from repositories.pool import Pool
 from repositories.pulse import Pulse
+from repositories.rate_limits import RateLimits
 from schemas.views import Views
 
 logger = logging.getLogger("pos")
@@ -89,7 +90,8 @@ def create_app(
             workers = WorkerMetrics.of_this_server(metrics)
             await stores.start()
             await workers.start()
-            credentials = None if settings.is_open else Credentials(database, clock)
+            rate_limits = RateLimits(settings.mongodb_url, settings.database_name, settings.rate_limit)
+            door = Door(settings, database, clock, stores.journal_of)
             shutdown = Shutdown()
             with shutdown.noticed():
                 yield {
@@ -100,7 +102,9 @@ def create_app(
                     "currency": settings.currency,
                     **stores.home.handed,
                     "stores": stores,
-                    "authenticator": Authenticator(credentials),
+                    "authenticator": Authenticator(None if settings.is_open else door.credentials),
+                    "rate_limits": rate_limits,
+                    **door.handed,
                     "origins": Origins(settings.public_base_url, *settings.cors_origins),
                     "public_base_url": settings.public_base_url,
                     "views": Views(zone),
@@ -110,6 +114,8 @@ def create_app(
                 }
             await workers.stop()
             await stores.stop()
+            door.close()
+            rate_limits.close()
         finally:
             client.close()
             for sender in (tracing, reports):

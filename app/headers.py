@@ -19,6 +19,8 @@ PATH_PARAMETERS: Final[dict[str, Json]] = {
     "order_id": {"description": "The public id of an order, `ORDER-…`."},
     "estimate_number": _NUMBER,
     "sale_number": _NUMBER,
+    "user_id": {"description": "The id of a user, `USER-…`."},
+    "device_id": {"description": "The id of a device, `DEVICE-…`."},
     "asset": {"description": "A file of the page.", "schema": {"type": "string", "enum": list(documentation.ASSETS)}},
     "file": {"description": "A file of the page.", "schema": {"type": "string", "enum": list(board.ASSETS)}},
 }

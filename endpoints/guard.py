@@ -33,11 +33,13 @@ class Guard:
 async def admit(scope: Scope, roles: Roles) -> Principal:
     """Whoever asks, if a role of theirs is among these; from now on `request.state` is that of their store.
 
-    :raises NotSignedIn, SignInExpired, Forbidden, NoSuchStore, Unavailable:
+    :raises NotSignedIn, SignInExpired, TooManyRequests, Forbidden, NoSuchStore, Unavailable:
     """
     state = scope["state"]
     authenticator: Authenticator = state["authenticator"]
     principal = await authenticator.principal(scope["headers"])
+    if principal.credential is not None:
+        await state["rate_limits"].spend(principal.credential)
     if principal.role not in roles:
         raise Forbidden
     store = _store_of(scope, principal)

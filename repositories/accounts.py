@@ -167,6 +167,11 @@ class Users(_Accounts):
             await self._sessions.end_all_of(user["_id"], keeping)
         return changed
 
+    async def change_password(self, user: Document, new: str, by: Actor, keeping: str | None) -> None:
+        """As `change`, of one's own password, for which a body says `new`."""
+        _refuse_weak("new", password_defect(new, self._names(user)))
+        await self.change(user, {"password": new}, by, keeping)
+
     async def end(self, user: Document, by: Actor) -> None:
         """Somebody signs in no more.
 
@@ -181,12 +186,15 @@ class Users(_Accounts):
         others = [each["_id"] for each in await self.all(None) if owns_all(each) and each["_id"] != user["_id"]]
         return KeepingAnOwner(change, tuple(others))
 
+    def _names(self, user: Document) -> tuple[str, ...]:
+        """What everybody would try first as somebody's password."""
+        return (user["login"], user["name"], self._home, user["belongs_to"] or "")
+
     async def _hashed(self, given: Document, whose: Document) -> dict[str, Any]:
         """The password and the PIN that are given, as they are stored."""
-        names = (whose["login"], whose["name"], self._home, whose["belongs_to"] or "")
         hashed: dict[str, Any] = {}
         if given.get("password") is not None:
-            _refuse_weak("password", password_defect(given["password"], names))
+            _refuse_weak("password", password_defect(given["password"], self._names(whose)))
         if given.get("pin") is not None:
             _refuse_weak("pin", pin_defect(given["pin"]))
         for name in given.keys() & {"password", "pin"}:

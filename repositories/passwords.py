@@ -99,6 +99,5 @@ class Passwords:
             return False
 
     def _keyed(self, secret: str) -> bytes:
-        return (
-            hmac.new(self._key or b"", normalized(secret).encode("utf-8", "surrogatepass"), sha256).hexdigest().encode()
-        )
+        content = normalized(secret).encode("utf-8", "surrogatepass")
+        return hmac.new(self._key or b"", content, sha256).hexdigest().encode()

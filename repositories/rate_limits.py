@@ -5,6 +5,7 @@ the database for a hundred requests at once and spends them by itself, so that a
 """
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
@@ -29,8 +30,6 @@ _MOST_HELD: Final = 10_000
 _MINUTE: Final = 60.0
 #: How long a sign-in waits for its count, and how long all else does, which then goes on without.
 _CLOSED_SECONDS, _OPEN_SECONDS = 4.5, 0.5
-#: After which it is asked again, where the database was away.
-_PAUSE: Final = 5.0
 # What is lost in a crash is a minute's count.
 _OPTIONS: Final[dict[str, Any]] = {
     "w": 1,
@@ -47,11 +46,11 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class _Held:
-    """What a process may still spend of what it has taken for a credential. until: of the clock of `time.monotonic`,
-    when it has to ask again."""
+    """What a process may still spend of what it has taken for a credential. refused_until: on the clock of
+    `time.monotonic`; before then there is nothing to be had."""
 
-    left: int
-    until: float
+    left: float
+    refused_until: float = 0.0
 
 
 class RateLimits:
@@ -102,10 +101,10 @@ class RateLimits:
         if self._each is None:
             return
         held = self._held.get(credential)
-        if held is None or (held.left <= 0 and held.until <= time.monotonic()):
+        while held is None or held.left <= 0:
+            if held is not None and held.refused_until > time.monotonic():
+                raise TooManyRequests(held.refused_until - time.monotonic())
             held = await self._taken(credential)
-        if held.left <= 0 and held.until > time.monotonic():
-            raise TooManyRequests(held.until - time.monotonic())
         held.left -= 1
 
     async def _taken(self, credential: str) -> _Held:
@@ -122,12 +121,12 @@ class RateLimits:
         try:
             async with asyncio.timeout(_OPEN_SECONDS):
                 if await self._limiter.hit(limit, credential, cost=self._block):
-                    held = _Held(self._block, 0.0)
+                    held = _Held(self._block)
                 else:
                     held = _Held(0, time.monotonic() + await self._seconds(limit, credential))
         except (StorageError, TimeoutError):
             # What asks for the database will hear by itself that it is away.
-            held = _Held(self._block, time.monotonic() + _PAUSE)
+            held = _Held(math.inf)
         self._held[credential] = held
         return held
 

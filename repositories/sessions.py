@@ -126,10 +126,8 @@ class Sessions:
         async with answered():
             rows = await self._rows.find(criteria, {"_id": 0}).sort("created_at", 1).to_list()
         # The refresh token of a family outlasts its access tokens.
-        newest = {
-            row["family"]: row for row in sorted(rows, key=lambda row: (row["kind"] != ACCESS, row["created_at"]))
-        }
-        return sorted(newest.values(), key=lambda row: row["created_at"], reverse=True)
+        shown = {row["family"]: row for row in sorted(rows, key=lambda row: row["kind"] != ACCESS)}
+        return sorted(shown.values(), key=lambda row: row["created_at"], reverse=True)
 
     async def _delete(self, criteria: dict[str, Any]) -> int:
         async with answered():
