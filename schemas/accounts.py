@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from marshmallow import ValidationError, fields
+from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from schemas.documents import Body, Document
 from schemas.fields import OneOf, PublicId, ShopTime, Text, ZonedSchema
@@ -97,8 +97,15 @@ class PasswordBody(Body):
     new = _password(required=True)
 
 
-class UserChange(Body):
-    """What of a user is to be different; what is left out stays. A PIN that is null is taken away."""
+class _AccountBody(Schema):
+    """A body in which null says something else than a member that is left out."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+
+class UserChange(_AccountBody):
+    """What of a user is to be different; what is left out stays. A password or a PIN that is null is taken away."""
 
     name = Text()
     role = OneOf(ROLES_OF_USERS)
@@ -115,7 +122,7 @@ class UserBody(UserChange):
     role = OneOf(ROLES_OF_USERS, required=True)
 
 
-class DeviceBody(Body):
+class DeviceBody(_AccountBody):
     """A new device. Left out, the store is that of the request."""
 
     name = Text(required=True)

@@ -1,10 +1,10 @@
 """People and devices of a shop where one signs in, for tests."""
 
+from hashlib import sha256
 from typing import Any
 
 import httpx
 
-from repositories.attempts import Attempts
 from schemas.principals import CASHIER, OWNER, THE_SERVICE
 from tests.shop import OpenShop, Shop
 
@@ -27,8 +27,14 @@ async def add(shop: Shop, role: str = CASHIER, belongs_to: str | None = None, **
     return user
 
 
-async def login(shop: Shop, username: str, password: str = PASSWORD, **options: Any) -> httpx.Response:
-    return await shop.http.post("/api/auth/login", json={"username": username, "password": password}, **options)
+async def login(shop: Shop, username: str, password: str = PASSWORD, address: str | None = None) -> httpx.Response:
+    """Signs in from an address, by default one of the shop's own, since all the tests share one database."""
+    headers = {"X-Forwarded-For": address or address_of(shop)}
+    return await shop.http.post("/api/auth/login", json={"username": username, "password": password}, headers=headers)
+
+
+def address_of(shop: Shop) -> str:
+    return "10." + ".".join(str(byte) for byte in sha256(shop.store.encode()).digest()[:3])
 
 
 def bearer(token: str) -> Headers:
@@ -38,9 +44,7 @@ def bearer(token: str) -> Headers:
 async def as_(shop: Shop, role: str = OWNER, belongs_to: str | None = None, **draft: Any) -> Headers:
     """The headers of somebody new, of that role."""
     user = await add(shop, role, belongs_to, **draft)
-    answer = await login(shop, user["login"])
-    assert answer.status_code == 200, answer.text
-    return bearer(answer.json()["access_token"])
+    return bearer((await shop.state["sessions"].begin(user["_id"])).access)
 
 
 async def enrol(shop: Shop, owner: Headers, **body: Any) -> tuple[str, Headers]:
@@ -48,7 +52,3 @@ async def enrol(shop: Shop, owner: Headers, **body: Any) -> tuple[str, Headers]:
     answer = await shop.http.post("/api/devices", json={"name": "Tablet", **body}, headers=owner)
     assert answer.status_code == 201, answer.text
     return answer.json()["device"]["id"], bearer(answer.json()["key"])
-
-
-def attempts_of(shop: Shop) -> Attempts:
-    return Attempts(shop.database, shop.state["clock"])
