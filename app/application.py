@@ -11,8 +11,8 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from app import SERVICE, __version__
+from app.accounts import Accounts
 from app.compression import Compression
-from app.door import Door
 from app.error_reports import ErrorReports
 from app.errors import EXCEPTION_HANDLERS, ErrorGuard
 from app.metrics import Metrics, Parts
@@ -91,7 +91,7 @@ def create_app(
             await stores.start()
             await workers.start()
             rate_limits = RateLimits(settings.mongodb_url, settings.database_name, settings.rate_limit)
-            door = Door(settings, database, clock, stores.journal_of)
+            accounts = Accounts(settings, database, clock, stores.journal_of)
             shutdown = Shutdown()
             with shutdown.noticed():
                 yield {
@@ -102,9 +102,9 @@ def create_app(
                     "currency": settings.currency,
                     **stores.home.handed,
                     "stores": stores,
-                    "authenticator": Authenticator(None if settings.is_open else door.credentials),
+                    "authenticator": Authenticator(None if settings.is_open else accounts.credentials),
                     "rate_limits": rate_limits,
-                    **door.handed,
+                    **accounts.handed,
                     "origins": Origins(settings.public_base_url, *settings.cors_origins),
                     "public_base_url": settings.public_base_url,
                     "views": Views(zone),
@@ -114,7 +114,7 @@ def create_app(
                 }
             await workers.stop()
             await stores.stop()
-            door.close()
+            accounts.close()
             rate_limits.close()
         finally:
             client.close()

@@ -132,6 +132,7 @@ def read_settings() -> Settings:
         log_format=read("LOG_FORMAT", "auto", _text(_is_log_format)).lower(),
         sentry_dsn=read("SENTRY_DSN", None, _text(_is_dsn)),
         otlp_endpoint=read("OTEL_EXPORTER_OTLP_ENDPOINT", None, _text(_is_base_url)),
+        secret_key=read("SECRET_KEY", None, _text()),
         data_dir=read("DATA_DIR", "data", _text()),
         mongod_path=read("MONGOD_PATH", None, _text()),
         allow_local_mongod=read("ALLOW_LOCAL_MONGOD", False, fields.Boolean(error_messages={"invalid": _NO_TRUTH})),

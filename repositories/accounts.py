@@ -73,10 +73,10 @@ class _Accounts:
         return account
 
     async def _add(self, account_id: str, draft: Document, by: Actor) -> Document:
-        command = AddAccount(self.kind, account_id, draft)
-        return await self._commit(draft["belongs_to"] or self._home, command, by)
+        command = AddAccount(self.kind, account_id, draft, by)
+        return await self._commit(draft["belongs_to"] or self._home, command)
 
-    async def _commit(self, store: str, command: Command, by: Actor) -> Document:
+    async def _commit(self, store: str, command: Command) -> Document:
         journal = await self._journal_of(store)
         try:
             return (await journal.submit(command)).answer
@@ -104,7 +104,7 @@ class Devices(_Accounts):
 
         :raises NotFound, Unavailable:
         """
-        await self._commit(device["store"], EndAccount(DEVICES, device["_id"]), by)
+        await self._commit(device["store"], EndAccount(DEVICES, device["_id"], by))
         await self._sessions.end_all_of(device["_id"])
 
 
@@ -161,8 +161,8 @@ class Users(_Accounts):
         :raises InvalidBody, NotFound, NoSecretKey, TooManyRequests, Unavailable:
         """
         hashed = await self._hashed(changes, {**user, **changes})
-        change = ChangeAccount(USERS, user["_id"], {**changes, **hashed})
-        changed = await self._commit(user["store"], await self._keeping_an_owner(user, change), by)
+        change = ChangeAccount(USERS, user["_id"], {**changes, **hashed}, by)
+        changed = await self._commit(user["store"], await self._keeping_an_owner(user, change))
         if hashed:
             await self._sessions.end_all_of(user["_id"], keeping)
         return changed
@@ -178,8 +178,8 @@ class Users(_Accounts):
         :raises LastOwner: nobody would be left who can do everything.
         :raises NotFound, Unavailable:
         """
-        end = await self._keeping_an_owner(user, EndAccount(USERS, user["_id"]))
-        await self._commit(user["store"], end, by)
+        end = await self._keeping_an_owner(user, EndAccount(USERS, user["_id"], by))
+        await self._commit(user["store"], end)
         await self._sessions.end_all_of(user["_id"])
 
     async def _keeping_an_owner(self, user: Document, change: ChangeAccount | EndAccount) -> Command:

@@ -9,7 +9,7 @@ from repositories.unit_of_work import UnitOfWork
 from schemas.documents import Document
 from schemas.errors import ShopError
 from schemas.idempotency import RequestKey
-from schemas.principals import OWNER, USERS
+from schemas.principals import OWNER, USERS, Actor
 
 
 class LastOwner(ShopError):
@@ -30,6 +30,10 @@ class KeepingAnOwner:
     change: ChangeAccount | EndAccount
     others: tuple[str, ...]
     keys: ClassVar[tuple[RequestKey, ...]] = ()
+
+    @property
+    def by(self) -> Actor:
+        return self.change.by
 
     @property
     def reads(self) -> Reads:

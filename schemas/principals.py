@@ -11,6 +11,8 @@ USERS, DEVICES = "users", "devices"
 FIRST_OWNER: Final = "USER-OWNER"
 #: The roles that a person can have; a device has its own.
 ROLES_OF_USERS: Final = (OWNER, CASHIER, VIEWER)
+#: Their fields that only the database sees, and no event, no answer and no log.
+SECRETS: Final = frozenset({"password", "pin"})
 
 
 @dataclass(frozen=True, slots=True)

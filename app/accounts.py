@@ -14,7 +14,7 @@ from repositories.sessions import Sessions
 from repositories.sign_in import SignIn
 
 
-class Door:
+class Accounts:
     """What a database has of people, devices and their sign-ins.
 
     :param clock: the present instant, UTC.
@@ -32,6 +32,7 @@ class Door:
         self.devices = Devices(*around)
         #: What a handler finds in `request.state`.
         self.handed: Mapping[str, Any] = {
+            "passwords": self._passwords,
             "credentials": self.credentials,
             "sessions": self.sessions,
             "users": self.users,
