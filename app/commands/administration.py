@@ -1,4 +1,4 @@
-"""What the commands share that change who may sign in. They work beside a running service, and before the first start."""
+"""What the commands share that change who may sign in. They work beside a running service, and before its start."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
