@@ -7,13 +7,19 @@ from app.access_log import AccessLog
 from app.application import create_app
 from app.logs import configure, shows_requests
 from app.settings import InvalidSettings, read_settings
+from app.socket_log import SocketLog
 
 try:
     settings = read_settings()
     if settings.mongodb_url is None:
         sys.exit("MONGODB_URL is not set: set it to your MongoDB's address, or run `pos serve`, which brings its own.")
     configure(settings)
-    app = create_app(settings, access_log=AccessLog(settings.log_format) if shows_requests(settings) else None)
+    is_shown = shows_requests(settings)
+    app = create_app(
+        settings,
+        access_log=AccessLog(settings.log_format) if is_shown else None,
+        socket_log=SocketLog(settings.log_format) if is_shown else None,
+    )
 except InvalidSettings as error:
     sys.exit(str(error))
 

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 
 from app import SERVICE, __version__
 from app.accounts import Accounts
 from app.compression import Compression
+from app.cors import Cors
 from app.error_reports import ErrorReports
 from app.errors import EXCEPTION_HANDLERS, ErrorGuard
 from app.metrics import Metrics, Parts
@@ -22,6 +22,7 @@ from app.request_id import RequestId
 from app.security_headers import SecurityHeaders
 from app.settings import Settings
 from app.shutdown import Shutdown
+from app.socket_log import SocketLog, SocketObservation
 from app.stores import Stores, Surroundings
 from app.tracing import Tracing
 from app.worker_metrics import WorkerMetrics
@@ -62,12 +63,14 @@ def create_app(
     clock: Callable[[], datetime] = utc_now,
     ring_capacity: int = CAPACITY,
     access_log: Observer | None = None,
+    socket_log: SocketLog | None = None,
 ) -> Starlette:
     """The application of one store.
 
     :param clock: the present instant, UTC; tests bring their own.
     :param ring_capacity: how many of the newest events the hub keeps in memory.
     :param access_log: is told of each request, where there is to be one.
+    :param socket_log: is told of each WebSocket, likewise.
     :raises InvalidSettings: what they ask for is not installed.
     """
     metrics = Metrics()
@@ -108,7 +111,7 @@ def create_app(
                     "origins": Origins(settings.public_base_url, *settings.cors_origins),
                     "public_base_url": settings.public_base_url,
                     "views": Views(zone),
-                    "pulse": Pulse(client),
+                    "pulse": Pulse(database, store),
                     "metrics": workers,
                     "shutdown": shutdown,
                 }
@@ -128,18 +131,20 @@ def create_app(
         routes=ROUTES,
         lifespan=lifespan,
         exception_handlers=EXCEPTION_HANDLERS,
-        middleware=_middleware(settings, observers, reports),
+        middleware=_middleware(settings, observers, reports, socket_log),
     )
     # A redirected POST loses its body with the existing app's HTTP client.
     app.router.redirect_slashes = False
     return app
 
 
-def _middleware(settings: Settings, observers: Sequence[Observer], reports: ErrorReports | None) -> list[Middleware]:
+def _middleware(
+    settings: Settings, observers: Sequence[Observer], reports: ErrorReports | None, socket_log: SocketLog | None
+) -> list[Middleware]:
     """From the outside in. The guard stands inside CORS, so that a browser can read what it says, and outside
     compression, so that it knows whether anything was sent."""
     cors = Middleware(
-        CORSMiddleware,
+        Cors,
         allow_origins=settings.cors_origins,
         allow_methods=("GET", "POST", "PUT", "DELETE"),
         allow_headers=("*",),
@@ -148,6 +153,7 @@ def _middleware(settings: Settings, observers: Sequence[Observer], reports: Erro
     return [
         Middleware(RequestId),
         Middleware(Observation, observers=observers),
+        *([Middleware(SocketObservation, log=socket_log)] if socket_log else []),
         Middleware(SecurityHeaders, is_https=settings.public_base_url.startswith("https:")),
         *([cors] if settings.cors_origins else []),
         Middleware(ErrorGuard, **({"report": reports.capture} if reports else {})),

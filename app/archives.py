@@ -3,7 +3,7 @@
 import gzip
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final, cast
@@ -64,17 +64,19 @@ def archive(path: Path) -> Iterator[ArchiveReader]:
 
     :raises FileRefused, ArchiveRefused: it cannot be opened; it is no archive.
     """
-    try:
-        with path.open("rb", _BUFFER) as file:
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(path.open("rb", _BUFFER))
+            if not file.seekable():
+                raise FileRefused(f"{path} is no ordinary file, and an archive is read more than once: save it first.")
             is_compressed = file.read(len(_GZIP)) == _GZIP
             file.seek(0)
-            if is_compressed:
-                with gzip.GzipFile(fileobj=file) as content:
-                    yield ArchiveReader(io.BufferedReader(content, _BUFFER).readline)
-            else:
-                yield ArchiveReader(file.readline)
-    except OSError as error:
-        raise FileRefused(f"{path} cannot be read: {error.strerror or error}.") from error
+        except OSError as error:
+            raise FileRefused(f"{path} cannot be read: {error.strerror or error}.") from error
+        if is_compressed:
+            file = io.BufferedReader(stack.enter_context(gzip.GzipFile(fileobj=file)), _BUFFER)
+        # What goes wrong from here on with the file, the reader says.
+        yield ArchiveReader(file.readline)
 
 
 def check_archive(path: Path, advance: Advance) -> Manifest:
@@ -91,8 +93,12 @@ def check_archive(path: Path, advance: Advance) -> Manifest:
 async def read_archive(path: Path, database: Database, settings: Settings, now: datetime, advance: Advance) -> Manifest:
     """Fills an empty store from an archive.
 
-    :raises ArchiveRefused, FileRefused: it is not whole, and the store stays empty.
-    :raises DatabaseRefused: the store cannot be filled.
+    :returns: what the archive says of itself.
+    :raises FileRefused: it cannot be opened; nothing was done.
+    :raises ArchiveRefused: it is not whole; the store is empty again.
+    :raises DatabaseRefused: the store cannot be filled; it is as it was, unless another restoration has taken it over.
+    :raises Unavailable: the database went away; what was written stays, and the store marked as being restored. So it
+        does whatever else breaks off the work.
     """
     store = settings.store_id
     with archive(path) as reader:

@@ -22,7 +22,7 @@ from app.listener import ListeningRefused
 from app.local_mongod import MongodRefused
 from app.output import FileRefused
 from app.settings import InvalidSettings
-from repositories.errors import DatabaseRefused
+from repositories.errors import DatabaseRefused, described
 from schemas.archive import ArchiveRefused
 from schemas.errors import ShopError
 
@@ -56,7 +56,8 @@ def main() -> None:
     except (ArchiveRefused, FileRefused) as error:
         _fail(str(error))
     except ShopError as error:
-        _fail(error.detail)
+        # Whoever runs commands may know what to do about it.
+        _fail(error.detail if error.__cause__ is None else f"{error.detail} ({described(error.__cause__)})")
 
 
 def _fail(sentence: str) -> NoReturn:

@@ -1,12 +1,13 @@
 """Files that commands write: private, whole or not there at all, and never over another one by mistake."""
 
+import io
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import IO, Any, BinaryIO, Final, cast
 
 #: As the name of a file: the standard output.
 STDOUT: Final = Path("-")
@@ -38,33 +39,36 @@ def output(path: Path, *, force: bool = False, is_binary: bool = False) -> Itera
 def _stdout(*, is_binary: bool) -> Iterator[BinaryIO]:
     if is_binary and sys.stdout.isatty():
         raise FileRefused("This is nothing to look at: name a file with --output, or send it on with a pipe.")
+    stream = _Stream(sys.stdout.buffer, "The standard output")
     try:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        # Whoever read it had enough. Python would complain once more when it flushes at its end.
+        yield cast("BinaryIO", stream)
+        stream.flush()
+    except FileRefused as refused:
+        # Python would complain once more when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(1) from None
+        if isinstance(refused.__cause__, BrokenPipeError):
+            # Whoever read it had enough.
+            raise SystemExit(1) from None
+        raise
 
 
 @contextmanager
 def _new_file(path: Path, *, force: bool) -> Iterator[BinaryIO]:
     _refuse_existing(path, force=force)
-    try:
+    with writing(path):
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
-    except OSError as error:
-        raise _unwritable(path, error) from error
     beside = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            yield stream
+        with os.fdopen(descriptor, "wb", buffering=0) as file:
+            stream = io.BufferedWriter(_Stream(file, path))
+            yield cast("BinaryIO", stream)
             stream.flush()
-            os.fsync(stream.fileno())
+            with writing(path):
+                os.fsync(descriptor)
         _refuse_existing(path, force=force)
-        beside.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise _unwritable(path, error) from error
+        with writing(path):
+            beside.replace(path)
+            _sync_folder(path.parent)
     finally:
         with suppress(FileNotFoundError):
             beside.unlink()
@@ -80,8 +84,38 @@ def _refuse_existing(path: Path, *, force: bool) -> None:
         raise FileRefused(f"{path} exists already: choose another name, or replace it with --force.")
 
 
-def _unwritable(path: Path, error: OSError) -> FileRefused:
-    return FileRefused(f"{path} cannot be written: {error.strerror or error}.")
+@contextmanager
+def writing(place: object) -> Iterator[None]:
+    """:raises FileRefused: naming the place, for what the system has against the block."""
+    try:
+        yield
+    except OSError as error:
+        raise FileRefused(f"{place} cannot be written: {error.strerror or error}.") from error
+
+
+class _Stream(io.RawIOBase):
+    """Passes on what is written. Only what the system has against that is blamed on the place, and not whatever else
+    goes wrong meanwhile.
+
+    :param place: what a refusal names.
+    """
+
+    def __init__(self, target: IO[bytes], place: object) -> None:
+        super().__init__()
+        self._target = target
+        self._place = place
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any, /) -> int:
+        with writing(self._place):
+            return self._target.write(content)
+
+    def flush(self) -> None:
+        if not self._target.closed:
+            with writing(self._place):
+                self._target.flush()
 
 
 def _sync_folder(folder: Path) -> None:

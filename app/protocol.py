@@ -9,6 +9,7 @@ import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.errors import PROBLEM_JSON
+from endpoints.requests import BodyTooLarge
 from schemas.errors import ShopError
 
 # How long a client may take to hear a goodbye.
@@ -17,6 +18,21 @@ _LINGER_SECONDS: Final = 1.0
 #: From the first byte of a request to its last.
 RECEIVE_SECONDS: Final = 10.0
 MAX_HEAD: Final = 64 * 1024
+#: As `security_headers.py` adds them: what is refused here never comes so far.
+SECURITY_HEADERS: Final = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+_SECURITY_LINES: Final = "".join(f"{name}: {value}\r\n" for name, value in SECURITY_HEADERS.items())
+# Of a body in chunks, with whatever stands beside the body, which no handler sees, and which the parser would keep
+# without an end: its trailers, and what may follow the length of a chunk. A body alone is refused far earlier.
+_MAX_CHUNKED: Final = 1024 * 1024
+# What a line of a head takes beside its name and value.
+_LINE_BYTES: Final = len(": \r\n")
 
 
 class RequestTimeout(ShopError):
@@ -57,7 +73,12 @@ class JsonHttpProtocol(HttpToolsProtocol):
         self._is_receiving = False
         self._is_over = False
         self._has_head = False
+        self._is_too_large = False
+        # Bytes of an unfinished head, of the chunk that is being read, and whether that began with an earlier request.
         self._head_size = 0
+        self._chunk_size = 0
+        self._tail_size = 0
+        self._is_shared = False
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -72,12 +93,18 @@ class JsonHttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_over:
             return
+        self._chunk_size = len(data)
+        self._is_shared = False
         super().data_received(data)
         if not self._is_receiving:
             self._end_deadline()
             return
-        if not self._has_head:
-            self._head_size += len(data)
+        if self._has_head:
+            self._tail_size += self._chunk_size
+            if self._tail_size > _MAX_CHUNKED and self._is_chunked():
+                self._give_up_on(BodyTooLarge("The request is too large."))
+        elif not self._is_shared:
+            self._head_size += self._chunk_size
             if self._head_size > MAX_HEAD:
                 self._refuse(HeadersTooLarge("The headers are too large."))
         if self._deadline is None:
@@ -88,14 +115,19 @@ class JsonHttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._is_receiving = True
         self._has_head = False
-        self._head_size = 0
+        self._head_size = self._tail_size = 0
 
     def on_headers_complete(self) -> None:
         self._has_head = True
+        # Counted only where so much arrived, which is hardly ever.
+        if self._head_size + self._chunk_size > MAX_HEAD and self._size_of_head() > MAX_HEAD:
+            self._is_too_large = True
+            raise ValueError("The head is too large.")
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._is_receiving = False
+        self._is_shared = True
         super().on_message_complete()
 
     def handle_websocket_upgrade(self) -> None:
@@ -104,7 +136,13 @@ class JsonHttpProtocol(HttpToolsProtocol):
         super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse(InvalidHttp("The request is not valid HTTP."))
+        if self._is_too_large:
+            self._refuse(HeadersTooLarge("The headers are too large."))
+        else:
+            self._refuse(InvalidHttp("The request is not valid HTTP."))
+
+    def _size_of_head(self) -> int:
+        return len(self.url) + sum([len(name) + len(value) + _LINE_BYTES for name, value in self.headers])
 
     def _end_deadline(self) -> None:
         if self._deadline is not None:
@@ -116,10 +154,17 @@ class JsonHttpProtocol(HttpToolsProtocol):
         if self.flow.read_paused:
             # It is we who do not read on, because the answer to an earlier request is still to be sent.
             self._deadline = self.loop.call_later(RECEIVE_SECONDS, self._give_up)
-        elif self.cycle is not None and self.cycle.scope is self.scope and self.cycle.response_started:
+        else:
+            self._give_up_on(RequestTimeout("The request did not arrive in time."))
+
+    def _give_up_on(self, error: ShopError) -> None:
+        if self.cycle is not None and self.cycle.scope is self.scope and self.cycle.response_started:
             self._hang_up()
         else:
-            self._refuse(RequestTimeout("The request did not arrive in time."))
+            self._refuse(error)
+
+    def _is_chunked(self) -> bool:
+        return any(name == b"transfer-encoding" for name, _ in self.headers)
 
     def _refuse(self, error: ShopError) -> None:
         if self._is_over or self.transport.is_closing():
@@ -130,6 +175,7 @@ class JsonHttpProtocol(HttpToolsProtocol):
             f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n"
             f"content-type: {PROBLEM_JSON}\r\n"
             f"x-request-id: {request_id}\r\n"
+            f"{_SECURITY_LINES}"
             f"content-length: {len(content)}\r\n"
             "connection: close\r\n\r\n"
         )

@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from environs import Env
 from marshmallow import ValidationError, fields, validate
 
+from app.addresses import LOOPBACK
+
 LOG_LEVELS: Final = ("critical", "error", "warning", "info", "debug", "trace")
 LOG_FORMATS: Final = ("auto", "json", "text")
 
@@ -25,8 +27,6 @@ _TWO_DECIMALS: Final = """
 """
 CURRENCIES: Final = frozenset(_TWO_DECIMALS.split())
 
-#: Names of this machine that nobody else can reach it by.
-LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 # MongoDB's own databases.
 _RESERVED: Final = ("admin", "config", "local")
 _NO_TRUTH: Final = "must be true or false."
@@ -121,7 +121,7 @@ def read_settings() -> Settings:
         host=read("HOST", "127.0.0.1", _text()),
         port=port,
         workers=read("WEB_CONCURRENCY", 1, _whole(1, 64)),
-        store_id=read("STORE_ID", "main", _text(_is_store)),
+        store_id=read("STORE_ID", "main", _text(is_store)),
         timezone=ZoneInfo(read("TIMEZONE", "Asia/Kolkata", _text(_is_zone))),
         currency=read("CURRENCY", "INR", _text(_has_two_decimals)).upper(),
         cors_origins=tuple(_origins(read("CORS_ORIGINS", "", _text(_are_origins)))),
@@ -168,7 +168,8 @@ def _is_database_name(name: str) -> None:
         raise ValidationError("must have 1 to 38 letters, digits, - or _, and be none of MongoDB's own.")
 
 
-def _is_store(name: str) -> None:
+def is_store(name: str) -> None:
+    """:raises ValidationError: it is no name for a store."""
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name, re.ASCII):
         raise ValidationError("must have 1 to 64 letters, digits, - or _.")
 

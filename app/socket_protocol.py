@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 from uuid import uuid4
 
+from asgi_correlation_id import correlation_id
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 from websockets.http11 import Request, Response
@@ -15,7 +16,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import StatusLike
 
 from app.errors import PROBLEM_JSON
-from app.protocol import ABORT_SECONDS, problem_bytes
+from app.protocol import ABORT_SECONDS, SECURITY_HEADERS, problem_bytes
 from endpoints.outlets import EXTENSION
 
 _NO_HANDSHAKE: Final = "The request is no WebSocket handshake."
@@ -24,6 +25,8 @@ _SEND_BUFFER: Final = 128 * 1024
 # How much of what a screen says is read in one turn of the event loop: far more than one that means well has to say.
 _PIECE: Final = 4096
 _INVALID_TEXT: Final = 1007
+# What uvicorn closes with where a ping is not answered.
+_UNANSWERED: Final = 1011
 
 
 class _JsonServerProtocol(ServerProtocol):
@@ -41,7 +44,14 @@ class _JsonServerProtocol(ServerProtocol):
         response.headers["Content-Type"] = PROBLEM_JSON
         response.headers["Content-Length"] = str(len(response.body))
         response.headers["X-Request-ID"] = request_id
+        response.headers.update(SECURITY_HEADERS)
         return response
+
+
+def _refusal_headers() -> list[tuple[bytes, bytes]]:
+    """Of a handshake that the application refuses: no middleware of ours sees it as an answer."""
+    headers = {**SECURITY_HEADERS, "x-request-id": correlation_id.get() or ""}
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
 def _is_text(data: bytes) -> bool:
@@ -91,7 +101,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.conn = _JsonServerProtocol(
             extensions=self.conn.available_extensions,
             max_size=self.config.ws_max_size,
-            logger=logging.getLogger("uvicorn.error"),
+            # At a level at which it says nothing of what `socket_log.py` has a line for.
+            logger=logging.getLogger("websockets.server"),
         )
 
     def connection_made(self, transport: BaseTransport) -> None:
@@ -115,12 +126,22 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self._unread and not self.read_paused:
             piece, self._unread = self._unread[:_PIECE], self._unread[_PIECE:]
             super().data_received(piece)
+            if self.conn.handshake_exc is not None and not self.handshake_initiated:
+                self._refuse_handshake()
             if self.read_paused or self.transport.is_closing():
                 return
             if self._unread:
                 self.loop.call_soon(self._read_on)
             else:
                 self.transport.resume_reading()
+
+    def _refuse_handshake(self) -> None:
+        """The parser has its answer ready (a line that is too long, too many of them), and uvicorn never sends it."""
+        self.handshake_initiated = self.handshake_complete = self.close_sent = True
+        self._unread = b""
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.transport.close()
+        self._abort_later()
 
     async def receive(self) -> Any:
         message = await self.queue.get()
@@ -151,9 +172,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             extensions[EXTENSION] = self
 
     async def send(self, message: Any) -> None:
+        if message["type"] == "websocket.http.response.start":
+            message = {**message, "headers": [*message["headers"], *_refusal_headers()]}
         await super().send(message)
         if message["type"] == "websocket.close":
             self._read_on()
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            # An answer, too: uvicorn takes it for a fault of the application, and logs an error each time.
+            self.handshake_complete = True
         if message["type"] == "websocket.accept":
             # The handshake is over, and most of a connection's memory is its headers.
             del self.request, self.response
@@ -207,6 +233,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._abort_later()
 
     def keepalive_timeout(self) -> None:
+        if not self.close_sent and not self.transport.is_closing():
+            # Else the application would hear of it when the line is gone, and without the reason.
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": _UNANSWERED, "reason": ""})
         super().keepalive_timeout()
         self._abort_later()
 

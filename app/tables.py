@@ -5,19 +5,23 @@ import io
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from xlsxwriter import Workbook
+from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.worksheet import Worksheet
 
+from app.output import writing
 from schemas.spreadsheets import PLACES, Cell, Column, Kind, Table, csv_text
 from schemas.untrusted_text import for_workbook
 
 #: What XLSX allows on one sheet, the headers included.
 MAX_ROWS: Final = 2**20
+#: What is full or missing where the folder is that a book is put together in.
+_PRIVATE: Final = "The folder for temporary files (TMPDIR)"
 _BOM: Final = "\ufeff"
 _FORMATS: Final = {
     Kind.MONEY: "#,##0.00",
@@ -46,26 +50,33 @@ def csv_file(stream: BinaryIO, table: Table, *, bom: bool) -> Iterator[AddRow]:
 @contextmanager
 def xlsx_file(stream: BinaryIO, table: Table, *, max_rows: int = MAX_ROWS) -> Iterator[AddRow]:
     """Yields what takes the rows. Where there are more than a sheet may have, they go on on the next one."""
-    # Rows wait in files of their own until the end; they go with this folder, whatever happens.
-    with tempfile.TemporaryDirectory(prefix="pos-") as folder:
-        path = Path(folder, "book.xlsx")
-        book = Workbook(
-            str(path),
-            {"constant_memory": True, "tmpdir": folder, "strings_to_formulas": False, "strings_to_urls": False},
-        )
-        book.use_zip64()
-        sheets = _Sheets(book, table, max_rows)
+    with ExitStack() as stack:
+        with writing(_PRIVATE):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pos-"))
+            sheets = _Sheets(Path(folder, "book.xlsx"), table, max_rows)
         yield sheets.add
-        book.close()
-        with path.open("rb") as written:
-            shutil.copyfileobj(written, stream, 2**20)
+        with sheets.closed() as book:
+            shutil.copyfileobj(book, stream, 2**20)
 
 
 class _Sheets:
-    """The sheets of a workbook, filled one after the other."""
+    """The sheets of a workbook, filled one after the other.
 
-    def __init__(self, book: Workbook, table: Table, max_rows: int) -> None:
-        self._book = book
+    :param path: in a folder of its own, where rows wait in files until the end.
+    """
+
+    def __init__(self, path: Path, table: Table, max_rows: int) -> None:
+        self._path = path
+        self._book = book = Workbook(
+            str(path),
+            {
+                "constant_memory": True,
+                "tmpdir": str(path.parent),
+                "strings_to_formulas": False,
+                "strings_to_urls": False,
+            },
+        )
+        book.use_zip64()
         self._table = table
         self._max_rows = max_rows
         self._formats = {kind: book.add_format({"num_format": text}) for kind, text in _FORMATS.items()}
@@ -74,12 +85,22 @@ class _Sheets:
         self._sheet, self._row = self._next_sheet(), 1
 
     def add(self, row: Sequence[Cell]) -> None:
-        if self._row == self._max_rows:
-            self._sheet, self._row = self._next_sheet(), 1
-        for position, (column, cell) in enumerate(zip(self._table.columns, row, strict=True)):
-            if cell is not None:
-                self._write(position, column, cell)
+        with writing(_PRIVATE):
+            if self._row == self._max_rows:
+                self._sheet, self._row = self._next_sheet(), 1
+            for position, (column, cell) in enumerate(zip(self._table.columns, row, strict=True)):
+                if cell is not None:
+                    self._write(position, column, cell)
         self._row += 1
+
+    def closed(self) -> BinaryIO:
+        """The whole book, to read."""
+        with writing(_PRIVATE):
+            try:
+                self._book.close()
+            except FileCreateError as error:
+                raise error.args[0] from error
+            return self._path.open("rb")
 
     def _next_sheet(self) -> Worksheet:
         self._count += 1

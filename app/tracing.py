@@ -4,6 +4,7 @@ body or who sent it."""
 import asyncio
 import time
 from http import HTTPStatus
+from threading import Thread
 from typing import Any, Final
 
 from app import SERVICE, __version__
@@ -64,7 +65,10 @@ class Tracing:
 
     async def close(self) -> None:
         """Sends what waits, for two seconds at the most."""
-        await asyncio.to_thread(self._provider.shutdown)
+        # A full queue goes out in several batches, each of which may wait for as long: what is left then is given up.
+        sending = Thread(target=self._provider.shutdown, daemon=True)
+        sending.start()
+        await asyncio.to_thread(sending.join, _SEND_SECONDS)
 
 
 def _propagated(exchange: Exchange) -> list[Any]:

@@ -31,7 +31,8 @@ from websockets.asyncio.server import ServerConnection, broadcast, serve
 
 from app.server import FLAGS
 from app.shutdown import Shutdown
-from endpoints.hub import _WAKE_AT_ONCE, Hub
+from endpoints.feeds import WAKE_AT_ONCE
+from endpoints.hub import Hub
 from endpoints.live import LiveUpdates, Origins
 from endpoints.screens import Screens
 from repositories.events import Head
@@ -62,7 +63,6 @@ class Log:
     """An event log without a database behind it."""
 
     async def head(self) -> Head:
-        await asyncio.sleep(3600)
         return Head("bench", 0)
 
     async def low(self) -> int | None:
@@ -101,17 +101,12 @@ async def obey(broadcaster: Broadcaster) -> None:
 
 @asynccontextmanager
 async def hub(port: int, name: str) -> AsyncIterator[Broadcaster]:
-    class Start(Log):
-        async def head(self) -> Head:
-            return Head("bench", 0)
-
-    hub = Hub(Start(), KOLKATA)  # type: ignore[arg-type]
+    hub = Hub(Log(), KOLKATA)  # type: ignore[arg-type]
     screens = Screens(hub)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
         await hub.start()
-        hub._log = Log()  # type: ignore[assignment]
         screens.start()
         yield {"hub": hub, "screens": screens, "origins": Origins(), "shutdown": Shutdown()}
 
@@ -120,9 +115,9 @@ async def hub(port: int, name: str) -> AsyncIterator[Broadcaster]:
 
     async def flushed() -> None:
         # As many turns of the loop as the hub needs to wake them all; only then is it worth asking each.
-        for _ in range(hub.readers // _WAKE_AT_ONCE + 2):
+        for _ in range(hub.readers // WAKE_AT_ONCE + 2):
             await asyncio.sleep(0)
-        while any(feed.cursor < hub.head for feed in hub._feeds):
+        while any(feed.cursor < hub.head for feed in hub.feeds):
             await asyncio.sleep(0)
 
     app = Starlette(routes=[WebSocketRoute("/ws", LiveUpdates)], lifespan=lifespan)

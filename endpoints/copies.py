@@ -76,9 +76,13 @@ class Latest(Generic[T]):
 
     async def at(self, etag: str, compute: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The value while the log stands as the tag says."""
-        if self._value is None or self._etag != etag or (self._value.done() and self._value.exception() is not None):
+        if self._value is None or self._etag != etag or _has_failed(self._value):
             self._etag, self._value = etag, asyncio.create_task(compute())
         return await asyncio.shield(self._value)
+
+
+def _has_failed(task: asyncio.Task[Any]) -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)
 
 
 class Copies:

@@ -25,7 +25,7 @@ from repositories.errors import (
 from repositories.passwords import NoSecretKey
 from schemas.answers import ref
 from schemas.errors import InvalidBody, InvalidQuery, ShopError, TotalsMismatch
-from schemas.idempotency import InvalidKey
+from schemas.idempotency import InvalidKey, RepeatedKey
 from schemas.listing import InvalidCursor
 
 Json = dict[str, Any]
@@ -161,7 +161,7 @@ def creation(
                 content=ref(shape), description="Done, now or before.", headers=("Idempotent-Replayed",), gives=gives
             )
         },
-        refuses=(*_BODY, *refuses, InvalidKey, KeyReused, *_WRITING),
+        refuses=(*_BODY, *refuses, RepeatedKey, InvalidKey, KeyReused, *_WRITING),
     )
 
 

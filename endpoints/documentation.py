@@ -4,39 +4,36 @@ The page is Swagger UI out of a package that is installed with the service, so i
 security policy keeps it from asking any other host for anything.
 """
 
-from asyncio import to_thread
 from base64 import b64encode
 from hashlib import sha256
-from importlib.metadata import version
 from typing import Final, Protocol
 
 from starlette.endpoints import HTTPEndpoint
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
 
+from endpoints.assets import Asset, asset, asset_answer
 from endpoints.described import Answer, Operation, described
 from endpoints.requests import holds
 from endpoints.responses import JSON
 from schemas.answers import ref
 
-#: The files of the package that the page names, and their types.
+_REVALIDATED: Final = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+# A day, without asking: they change with the package only.
+_KEPT: Final = {"Cache-Control": "public, max-age=86400"}
+#: The files of the package that the page names.
 ASSETS: Final = {
-    "swagger-ui.css": "text/css",
-    "swagger-ui-bundle.js": "text/javascript",
-    "favicon-32x32.png": "image/png",
+    name: Asset.read(swagger_ui_path, name, _KEPT)
+    for name in ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png")
 }
-_HTML: Final = "text/html"
-_REVALIDATED: Final = {"Cache-Control": "no-cache"}
-_KEPT: Final = {"Cache-Control": "public, max-age=86400", "ETag": f'"{version("swagger-ui-bundle-v2")}"'}
 _SCRIPT: Final = """
 SwaggerUIBundle({
   url: "openapi.json", dom_id: "#page", deepLinking: true, validatorUrl: null, displayRequestDuration: true,
   defaultModelsExpandDepth: 0, docExpansion: "list",
 });
 """
-_PAGE: Final = f"""<!doctype html>
+_HTML: Final = f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -57,6 +54,7 @@ _POLICY: Final = (
     f"script-src 'self' 'sha256-{b64encode(sha256(_SCRIPT.encode()).digest()).decode()}'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+_PAGE: Final = Asset.of(_HTML.encode(), "html", {"Content-Security-Policy": _POLICY})
 
 
 class Described(Protocol):
@@ -89,33 +87,12 @@ class OpenApi(HTTPEndpoint):
 
 
 class Docs(HTTPEndpoint):
-    @described(
-        Operation(
-            summary="The API as a page, to read and to try",
-            answers={200: Answer(content={"type": "string"}, description="Swagger UI.", media=_HTML)},
-        )
-    )
+    @described(asset("The API as a page, to read and to try", "text/html"))
     async def get(self, request: Request) -> Response:
-        return HTMLResponse(_PAGE, headers={**_REVALIDATED, "Content-Security-Policy": _POLICY})
+        return _PAGE.answer(request)
 
 
 class DocsAsset(HTTPEndpoint):
-    @described(
-        Operation(
-            summary="A file of that page",
-            headers=("If-None-Match",),
-            answers={
-                200: Answer(content={}, description="The file.", headers=("ETag",), media="*/*"),
-                304: Answer(content=None, description="Nothing has changed.", headers=("ETag",)),
-            },
-        )
-    )
+    @described(asset("A file of that page"))
     async def get(self, request: Request) -> Response:
-        name = request.path_params["asset"]
-        if name not in ASSETS:
-            raise HTTPException(404)
-        if holds(request, _KEPT["ETag"]):
-            return Response(status_code=304, headers=_KEPT)
-        # Not a FileResponse: it answers parts of files, and a malformed `Range` with plain text.
-        content = await to_thread((swagger_ui_path / name).read_bytes)
-        return Response(content, headers=_KEPT, media_type=ASSETS[name])
+        return asset_answer(ASSETS, request.path_params["asset"], request)

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from endpoints.described import Answer, change, creation, described, listing, reading
 from endpoints.lists import array
-from endpoints.requests import held_versions, read_json, read_query
+from endpoints.requests import held_versions, idempotency_key, read_json, read_query
 from endpoints.responses import answer, document_answer, replay_headers
 from repositories.errors import AlreadyConverted, NotFound
 from repositories.transaction import Outcome
@@ -34,7 +34,7 @@ class EstimateCreation(HTTPEndpoint):
     )
     async def post(self, request: Request) -> Response:
         body = await read_json(request)
-        keys = keys_of_creation(request.headers.get("idempotency-key"), request.scope["path"], body)
+        keys = keys_of_creation(idempotency_key(request), request.scope["path"], body)
         outcome: Outcome = await request.state.estimates.create(draft(load_body(BODY, body)), keys)
         request.state.hub.notify(outcome.events)
         receipt = request.state.views.estimate_receipt(outcome.answer)
@@ -134,7 +134,7 @@ class EstimateConversion(HTTPEndpoint):
     )
     async def post(self, request: Request) -> Response:
         body = await read_json(request, optional=True)
-        keys = keys_of_conversion(request.headers.get("idempotency-key"), request.scope["path"], body)
+        keys = keys_of_conversion(idempotency_key(request), request.scope["path"], body)
         payment: dict[str, Any] = load_body(CONVERSION, body)
         outcome: Outcome = await request.state.estimates.convert(
             request.path_params["estimate_id"], keys=keys, **payment

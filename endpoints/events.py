@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from typing import Any, ClassVar, Final
 
 import orjson
@@ -11,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from endpoints.described import Answer, Operation, described, plain
-from endpoints.hub import Feed, Hub
+from endpoints.feeds import Feed
+from endpoints.hub import Hub
 from endpoints.live import wanted_by
 from endpoints.requests import read_query
 from endpoints.responses import JSON, answer
@@ -97,7 +99,7 @@ class Events(HTTPEndpoint):
         if entries and entries[0].seq != place.seq + 1:
             raise gone(hub, "expired")
         passed = entries[-1].seq if entries else place.seq
-        shown = [entry.text.json for entry in entries if topics is None or topics & entry.topics]
+        shown = [entry.text.json for entry in entries if topics is None or not topics.isdisjoint(entry.topics)]
         status = hub.status
         head = {"epoch": status.epoch, "head": max(status.head, passed), "low": status.low, "next": passed}
         content = b'%s,"events":[%s]}' % (orjson.dumps(head)[:-1], b",".join(shown))
@@ -128,6 +130,9 @@ class EventStream(HTTPEndpoint):
         place = read_since(request.headers.get("last-event-id") or None) or wanted.since
         if request.state.screens.is_full:
             raise Unavailable("Too many screens are connected. Please try again later.")
+        if place is not None:
+            # Before the answer begins, so that a database that is away is still a 503.
+            await request.state.hub.surely_why_not_from(place)
         headers = {**NO_STORE, "X-Accel-Buffering": "no"}
         if request.method == "HEAD":
             # Its answer has no body, and so no end that a stream would come to.
@@ -143,10 +148,12 @@ async def _stream(request: Request, topics: frozenset[str] | None, place: Place 
     try:
         yield b"retry: %d\n\n" % _RETRY_MS
         if place is not None:
-            feed.lost = await hub.surely_why_not_from(place)
+            feed.lost = hub.why_not_from(place)
             feed.cursor = hub.head if feed.lost else place.seq
-        async for chunk in _chunks(request, hub, feed, bell):
-            yield chunk
+        # Without the database the stream ends, and nothing is lost: the client comes back with its `Last-Event-ID`.
+        with suppress(Unavailable):
+            async for chunk in _chunks(request, hub, feed, bell):
+                yield chunk
     finally:
         hub.unsubscribe(feed)
 

@@ -1,46 +1,34 @@
 """The hub: from a committed event to every reader, in order, each once.
 
-Two sources feed one door. The endpoint that committed an event hands it over at once; the doorbell (a change stream,
-and a poll for when it is silent) tells of events of other processes, which are then read from the log. The door opens
-strictly in `seq` order: what comes early waits, what came already is dropped.
+Two sources feed one door. The endpoint that committed an event hands it over at once; the follower hears of events of
+other processes, and reads them from the log. The door opens strictly in `seq` order.
 
 A reader is a cursor (`Feed`): into the ring of the newest events, or, where it lies further back, into the log.
 Publishing never waits for a reader.
 """
 
 import asyncio
-import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
-from endpoints.ring import CAPACITY, Entry, Ring, first_of
-from repositories.errors import BeingRestored, Unavailable, described
-from repositories.events import RANGE_LIMIT, EventLog
-from schemas.events import Event, frame
+from endpoints.door import Door
+from endpoints.entries import Entry, Rendering, first_of
+from endpoints.feeds import AHEAD, EXPIRED, OTHER_LOG, TOO_FAR, Feed, Feeds
+from endpoints.follower import Follower, Rings
+from endpoints.ring import CAPACITY, Ring
+from repositories.events import EventLog
+from schemas.events import Event
 from schemas.live import Place
 
-POLL_SECONDS: Final = 1.0
 REPLAY_LIMIT: Final = 5_000
 #: After so long without a look at the log, what screens show may be old.
 STALE_SECONDS: Final = 10.0
 
-_REOPEN_SECONDS: Final = 0.5
 _READ_AT_ONCE: Final = 500
 _READ_TOGETHER: Final = 4
-_LOW_SECONDS: Final = 60.0
-_WAKE_AT_ONCE: Final = 256
-# About what an event of this process takes.
-_UNHURRIED_SECONDS: Final = 0.1
-_USUAL_SIZE: Final = 500
-
-EXPIRED, OTHER_LOG, AHEAD, TOO_FAR = "expired", "other_log", "ahead", "too_far"
-
-Rings = AsyncIterator[int | None]
-
-logger = logging.getLogger("pos.hub")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +48,6 @@ class HubStatus:
         return self.looked > STALE_SECONDS
 
 
-class Feed:
-    """One reader's place in the log.
-
-    topics: those that it wants, None for all. cursor: the seq up to which it has taken everything. wake: called when
-    there may be more. lost: why it was moved to the head without having had all before it; the reader tells and clears.
-    """
-
-    __slots__ = ("cursor", "lost", "topics", "wake")
-
-    def __init__(self, cursor: int, wake: Callable[[], None], topics: frozenset[str] | None = None) -> None:
-        self.cursor = cursor
-        self.wake = wake
-        self.topics = topics
-        self.lost: str | None = None
-
-    def wants(self, entry: Entry) -> bool:
-        return self.topics is None or not self.topics.isdisjoint(entry.topics)
-
-
 class Hub:
     """The hub of one process.
 
@@ -91,22 +60,16 @@ class Hub:
         self, log: EventLog, zone: ZoneInfo, capacity: int = CAPACITY, rings: Callable[[], Rings] | None = None
     ) -> None:
         self._log = log
-        self._rings = rings or log.rings
-        self._zone = zone
-        self._epoch = ""
-        self._known_head = 0
-        self._low = 1
-        self._early: dict[int, Entry] = {}
-        self.ring = Ring(capacity)
+        self._rendering = Rendering(zone)
         self._preload = min(capacity, REPLAY_LIMIT)
-        self._feeds: set[Feed] = set()
-        self._bell = asyncio.Event()
-        self._published = asyncio.Event()
+        self.ring = Ring(capacity)
+        self.feeds = Feeds()
+        self._door = Door(self.ring, self.feeds)
+        self._follower = Follower(log, rings or log.rings, self._rendering, self._door, self.feeds)
         self._reading = asyncio.Semaphore(_READ_TOGETHER)
         self._tasks: list[asyncio.Task[None]] = []
         #: Events that were handed to readers, each reader counted.
         self.delivered = 0
-        self._rung_at = self._looked_at = time.monotonic()
 
     @property
     def head(self) -> int:
@@ -115,22 +78,22 @@ class Hub:
 
     @property
     def readers(self) -> int:
-        return len(self._feeds)
+        return len(self.feeds)
 
     @property
     def here(self) -> Place:
-        return Place(self.head, self._epoch)
+        return Place(self.head, self._follower.epoch)
 
     @property
     def status(self) -> HubStatus:
         now = time.monotonic()
         return HubStatus(
-            self._epoch,
+            self._follower.epoch,
             self.head,
-            self._low,
-            max(0, self._known_head - self.head),
-            now - self._rung_at,
-            now - self._looked_at,
+            self._follower.low,
+            max(0, self._door.known_head - self.head),
+            now - self._follower.rung_at,
+            now - self._follower.looked_at,
         )
 
     async def start(self) -> None:
@@ -138,20 +101,10 @@ class Hub:
 
         :raises Unavailable: the database is away.
         """
-        self._epoch, head = await self._log.head()
-        await self._look_for_low()
-        self.ring.start_after(max(0, head - self._preload, self._low - 1))
-        while stored := await self._log.after(self.head):
-            first = stored[0].event["seq"]
-            if first > self.head + 1:
-                self.ring.start_after(first - 1)
-            for seq, (event, size) in enumerate(stored, start=first):
-                self.ring.append(self._entry(seq, event, size))
-        self._known_head = self.head
-        self._looked_at = time.monotonic()
-        self._tasks = [
-            asyncio.create_task(work) for work in (self._listen(), self._follow(), self._wake(), self._watch_low())
-        ]
+        await self._follower.start(self._preload)
+        follower = self._follower
+        works = (follower.listen(), follower.follow(), self.feeds.keep_waking(), follower.watch_low())
+        self._tasks = [asyncio.create_task(work) for work in works]
 
     async def stop(self) -> None:
         """Ends the hub's own tasks."""
@@ -161,28 +114,26 @@ class Hub:
 
     def notify(self, events: Sequence[Event]) -> None:
         """Events that this process has committed. Never waits."""
-        for event in events:
-            self._early[event["seq"]] = self._entry(event["seq"], event, _USUAL_SIZE).settle()
-        self._open_door()
-        if self._early:
-            self._bell.set()
+        self._door.admit([self._rendering.of_committed(event) for event in events])
+        if self._door.has_gap:
+            self._follower.bell.set()
 
     def subscribe(self, wake: Callable[[], None], topics: frozenset[str] | None = None) -> Feed:
         """A reader of every event from now on. It is woken until it unsubscribes."""
         feed = Feed(self.head, wake, topics)
-        self._feeds.add(feed)
+        self.feeds.add(feed)
         return feed
 
     def unsubscribe(self, feed: Feed) -> None:
-        self._feeds.discard(feed)
+        self.feeds.discard(feed)
 
     def why_not_from(self, place: Place) -> str | None:
         """Why not everything since a place can be replayed; None where it can."""
-        if place.epoch not in (None, self._epoch):
+        if place.epoch not in (None, self._follower.epoch):
             return OTHER_LOG
-        if place.seq > max(self.head, self._known_head):
+        if place.seq > max(self.head, self._door.known_head):
             return AHEAD
-        if not self.ring.reaches(place.seq) and place.seq < self._low - 1:
+        if not self.ring.reaches(place.seq) and place.seq < self._follower.low - 1:
             return EXPIRED
         return TOO_FAR if self.head - place.seq > REPLAY_LIMIT else None
 
@@ -195,10 +146,7 @@ class Hub:
         reason = self.why_not_from(place)
         if reason != AHEAD:
             return reason
-        epoch, head = await self._log.head()
-        if epoch == self._epoch:
-            self._known_head = max(self._known_head, head)
-            self._bell.set()
+        await self._follower.look_ahead()
         return self.why_not_from(place)
 
     def take(self, feed: Feed, most: int, most_bytes: int) -> list[Entry] | None:
@@ -209,7 +157,7 @@ class Hub:
         """
         if not self.ring.reaches(feed.cursor):
             return None
-        return self._given(feed, self.ring.after(feed.cursor, most, most_bytes))
+        return feed.given(self.ring.after(feed.cursor, most, most_bytes))
 
     async def fetch(self, feed: Feed, most: int, most_bytes: int) -> list[Entry]:
         """As `take`, from the log.
@@ -224,13 +172,7 @@ class Hub:
         if not entries or entries[0].seq != cursor + 1:
             feed.lost, feed.cursor = EXPIRED, self.head
             return []
-        return self._given(feed, entries)
-
-    @staticmethod
-    def _given(feed: Feed, entries: list[Entry]) -> list[Entry]:
-        if entries:
-            feed.cursor = entries[-1].seq
-        return entries if feed.topics is None else [entry for entry in entries if feed.wants(entry)]
+        return feed.given(entries)
 
     async def since(self, place: Place, most: int) -> list[Entry]:
         """Up to `most` events after a place, from memory where it reaches back so far.
@@ -245,122 +187,4 @@ class Hub:
         # Few at a time: a crowd that comes back after a long cut must not take the database from those who sell.
         async with self._reading:
             stored = await self._log.after(seq, most)
-        return [self._entry(event["seq"], event, size) for event, size in stored]
-
-    def _entry(self, seq: int, event: Event, size: int) -> Entry:
-        return Entry(seq, event, size, self._render)
-
-    def _render(self, event: Event) -> bytes:
-        return frame(event, self._zone)
-
-    def _open_door(self) -> None:
-        """Publishes what is next in order, as far as it goes."""
-        before = self.head
-        while (entry := self._early.pop(self.head + 1, None)) is not None:
-            self.ring.append(entry)
-        if self._early and min(self._early) <= self.head:
-            self._early = {seq: entry for seq, entry in self._early.items() if seq > self.head}
-        self._known_head = max(self._known_head, self.head, *self._early)
-        if self.head > before:
-            self._published.set()
-
-    async def _wake(self) -> None:
-        """Wakes the readers after each publication, a few at a time, so that a sale need not wait for thousands."""
-        loop = asyncio.get_running_loop()
-        while True:
-            await self._published.wait()
-            self._published.clear()
-            for number, feed in enumerate(tuple(self._feeds), start=1):
-                # Each by itself: whatever goes wrong with one reader is its own.
-                loop.call_soon(feed.wake)
-                if number % _WAKE_AT_ONCE == 0:
-                    await asyncio.sleep(0)
-
-    async def _listen(self) -> None:
-        """Rings the bell when the log grows beyond what was published here."""
-        while True:
-            try:
-                async for head in self._rings():
-                    self._rung_at = time.monotonic()
-                    if head is not None and head > self.head:
-                        self._known_head = max(self._known_head, head)
-                        self._bell.set()
-            except Unavailable as error:
-                logger.warning("The doorbell fell silent; opening it again. %s", described(error.__cause__ or error))
-            # What was missed meanwhile is read as a range, so no token of the stream has to be remembered.
-            self._bell.set()
-            await asyncio.sleep(_REOPEN_SECONDS)
-
-    async def _follow(self) -> None:
-        """Reads what the bell announced; looks by itself where the bell was silent for a while."""
-        while True:
-            try:
-                rung = await _within(POLL_SECONDS, self._bell.wait())
-                if not self._feeds:
-                    # Nobody waits for it: what comes in the next moment is read together with it.
-                    await asyncio.sleep(_UNHURRIED_SECONDS)
-                self._bell.clear()
-                if rung or await self._has_grown():
-                    await self._catch_up()
-            except BeingRestored:
-                # What is written meanwhile is no news; when it is over, the log is another one.
-                await asyncio.sleep(_REOPEN_SECONDS)
-            except Unavailable:
-                await asyncio.sleep(_REOPEN_SECONDS)
-                self._bell.set()
-
-    async def _has_grown(self) -> bool:
-        epoch, head = await self._log.head()
-        self._looked_at = time.monotonic()
-        if epoch != self._epoch:
-            logger.warning("The event log is another one than before; following it from its head.")
-            self._epoch = epoch
-            await self._look_for_low()
-            self._start_over(head, OTHER_LOG)
-        self._known_head = head
-        return head > self.head
-
-    async def _catch_up(self) -> None:
-        is_more = True
-        while is_more and (stored := await self._log.after(self.head)):
-            is_more = len(stored) == RANGE_LIMIT
-            first = stored[0].event["seq"]
-            if first > self.head + 1:
-                # Only retention removes events, and only long after everyone has seen them.
-                logger.warning("Events %d to %d are gone.", self.head + 1, first - 1)
-                self._start_over(first - 1, EXPIRED)
-            # The log has no gaps, so the first one's seq says all of theirs.
-            for seq, (event, size) in enumerate(stored, start=first):
-                self._early[seq] = self._entry(seq, event, size)
-            self._open_door()
-        self._looked_at = time.monotonic()
-
-    def _start_over(self, seq: int, reason: str) -> None:
-        """Goes on after `seq`, with nothing in memory; whoever stood elsewhere has lost something."""
-        self.ring.start_after(seq)
-        self._early.clear()
-        for feed in self._feeds:
-            feed.lost, feed.cursor = reason, seq
-            feed.wake()
-
-    async def _watch_low(self) -> None:
-        while True:
-            await asyncio.sleep(_LOW_SECONDS)
-            try:
-                await self._look_for_low()
-            except Unavailable:
-                logger.info("The oldest event could not be looked for.")
-
-    async def _look_for_low(self) -> None:
-        oldest = await self._log.low()
-        self._low = (await self._log.head()).seq + 1 if oldest is None else oldest
-
-
-async def _within(seconds: float, awaited: Awaitable[Any]) -> bool:
-    # Not `wait_for`: until Python 3.12 it takes a cancellation for itself where what it awaits is just done.
-    try:
-        async with asyncio.timeout(seconds):
-            await awaited
-    except TimeoutError:
-        return False
-    return True
+        return self._rendering.of_stored(stored)

@@ -1,25 +1,19 @@
 """`/ws`: the door of the screens."""
 
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Final
 
 from starlette.datastructures import QueryParams
 from starlette.endpoints import WebSocketEndpoint
 from starlette.exceptions import HTTPException
 from starlette.websockets import WebSocket
 
+from endpoints.close_codes import BAD_FRAME, FORBIDDEN, REASONS, RESTARTING, TRY_LATER
 from endpoints.outlets import outlet_of
-from endpoints.screens import (
-    BAD_FRAME,
-    FORBIDDEN,
-    REASONS,
-    RESTARTING,
-    TRY_LATER,
-    V1,
-    Plain,
-    Screen,
-)
+from endpoints.screen import Screen
 from schemas.live import SUBPROTOCOL, InvalidSubscription, Subscription, read_since, read_topics
+
+#: The address of `no_such_socket`: whatever is no other.
+ANYWHERE: Final = "/{path:path}"
 
 
 class Origins:
@@ -38,7 +32,8 @@ class Origins:
         """
         if origin is None or "*" in self._allowed or origin.lower() in self._allowed:
             return True
-        netloc = urlsplit(origin.lower()).netloc
+        # Not parsed, which fails on what is no address at all.
+        netloc = origin.lower().partition("://")[2]
         return bool(netloc) and host is not None and netloc == host.lower()
 
 
@@ -60,8 +55,9 @@ class LiveUpdates(WebSocketEndpoint):
             except InvalidSubscription:
                 code = BAD_FRAME
             else:
-                dialect = V1() if speaks_v1 or wanted is not None else Plain()
-                self.screen = websocket.state.screens.join(outlet_of(websocket), dialect, wanted)
+                self.screen = websocket.state.screens.join(
+                    outlet_of(websocket), wanted, speaks_v1=speaks_v1 or wanted is not None
+                )
         if code is not None:
             await websocket.close(code, REASONS[code])
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from endpoints.described import Answer, change, creation, described, listing, reading
 from endpoints.lists import groups, history
-from endpoints.requests import held_versions, read_json, read_query
+from endpoints.requests import held_versions, idempotency_key, read_json, read_query
 from endpoints.responses import answer, document_answer, replay_headers
 from repositories.transaction import Outcome
 from schemas.answers import ref
@@ -32,7 +32,7 @@ class SaleCreation(HTTPEndpoint):
     @described(creation("Book a sale", "SaleCreated", BODY, SALES, gives=("order_id", "sale_number")))
     async def post(self, request: Request) -> Response:
         body = await read_json(request)
-        keys = keys_of_creation(request.headers.get("idempotency-key"), request.scope["path"], body)
+        keys = keys_of_creation(idempotency_key(request), request.scope["path"], body)
         outcome: Outcome = await request.state.orders.create_sale(draft_sale(load_body(BODY, body)), keys)
         request.state.hub.notify(outcome.events)
         receipt = request.state.views.order_receipt(outcome.answer)

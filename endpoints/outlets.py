@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from endpoints.ring import Text
+from endpoints.entries import Text
 
 #: The ASGI extension by which `app.socket_protocol.SocketProtocol` offers itself.
 EXTENSION: Final = "pos.frames"

@@ -17,7 +17,8 @@ from endpoints.responses import answer
 from repositories.documents import Documents
 from schemas import reports
 from schemas.calendar import business_date, month_days
-from schemas.fields import YEARS, Day, WholeNumber
+from schemas.fields import Day, WholeNumber
+from schemas.limits import YEARS
 from schemas.listing import Listing, check_order_of_days
 from schemas.rollups import ESTIMATES, ORDERS
 from schemas.validation import load_query

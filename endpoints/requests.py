@@ -10,6 +10,7 @@ from marshmallow import Schema
 from starlette.requests import Request
 
 from schemas.errors import InvalidQuery, ShopError
+from schemas.idempotency import RepeatedKey
 from schemas.validation import load_query
 
 MAX_BODY: Final = 256 * 1024
@@ -90,18 +91,32 @@ def _too_large() -> BodyTooLarge:
     return BodyTooLarge(f"The body may have at most {MAX_BODY // 1024} KiB.", headers={"Connection": "close"})
 
 
+def _listed(request: Request, name: str) -> str:
+    """A header that is a list; of several lines of it the lists, one behind the other (RFC 9110, 5.3)."""
+    return ",".join(request.headers.getlist(name))
+
+
 def holds(request: Request, etag: str) -> bool:
     """Whether the client has the answer of that tag already (`If-None-Match`, compared weakly)."""
-    held = request.headers.get("if-none-match")
-    if held is None:
-        return False
+    held = _listed(request, "if-none-match")
     return held.strip() == "*" or etag.removeprefix("W/") in (tag.strip().removeprefix("W/") for tag in held.split(","))
+
+
+def idempotency_key(request: Request) -> str | None:
+    """The `Idempotency-Key`, where there is one.
+
+    :raises RepeatedKey: there are several.
+    """
+    keys = request.headers.getlist("idempotency-key")
+    if len(keys) > 1:
+        raise RepeatedKey("The Idempotency-Key header must be given once.")
+    return keys[0] if keys else None
 
 
 def held_versions(request: Request) -> frozenset[int] | None:
     """The document versions that `If-Match` accepts; None where the client does not mind which."""
-    header = request.headers.get("if-match")
-    if header is None or header.strip() == "*":
+    header = _listed(request, "if-match")
+    if header.strip() == "*" or "if-match" not in request.headers:
         return None
     matches = (_VERSION_TAG.fullmatch(tag.strip()) for tag in header.split(","))
     return frozenset(int(match[1]) for match in matches if match)

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from endpoints import accounts, board, documentation, estimates, events, orders, reports, service, sign_in
 from endpoints.guard import guarded
-from endpoints.live import LiveUpdates, no_such_socket
+from endpoints.live import ANYWHERE, LiveUpdates, no_such_socket
 
 _TABLE: Final[list[BaseRoute]] = [
     Route("/api/orders/create-sale", orders.SaleCreation),
@@ -62,7 +62,7 @@ _TABLE: Final[list[BaseRoute]] = [
     Route("/docs", documentation.Docs),
     Route("/docs/{asset}", documentation.DocsAsset),
     WebSocketRoute("/ws", LiveUpdates),
-    WebSocketRoute("/{path:path}", no_such_socket),
+    WebSocketRoute(ANYWHERE, no_such_socket),
 ]
 
 #: As they are served: each behind its guard.

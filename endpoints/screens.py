@@ -1,309 +1,29 @@
-"""Screens: WebSocket connections, each a cursor into the event log and the way to one client.
-
-There are no queues per screen: what is not sent yet stands in the ring, for all of them once. A screen that does not
-read only falls behind, and is closed when it has fallen too far; it may come back and resume.
+"""All the screens of one process: they come, are watched, and go. One that does not read is closed when it has fallen
+too far behind; it may come back and resume.
 """
 
 import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from collections.abc import Iterator
+from typing import Final
 
-from endpoints.hub import AHEAD, Hub
-from endpoints.outlets import Gone, Outlet
-from endpoints.ring import Entry, Text
-from repositories.errors import Unavailable
+from endpoints.close_codes import TOO_SLOW
+from endpoints.dialects import V1, Dialect, Plain
+from endpoints.entries import Text
+from endpoints.hub import Hub
+from endpoints.outlets import Outlet
+from endpoints.screen import Screen
 from schemas import live
-from schemas.live import BadFrame, InvalidSubscription, Ping, Place, Subscription
+from schemas.live import Subscription
 
 MAX_SCREENS: Final = 10_000
 MAX_MESSAGE: Final = 65_536
 PING_SECONDS: Final = 20.0
-MESSAGES_PER_SECOND: Final = 20
-#: How far behind a screen may fall while it takes nothing, and how long one send may last.
-MOST_BEHIND: Final = 2_000
-MOST_BYTES_BEHIND: Final = 1024 * 1024
-SEND_SECONDS: Final = 10.0
-
-RESTARTING, TRY_LATER = 1012, 1013
-BAD_FRAME, FORBIDDEN, TOO_MANY_MESSAGES, TOO_SLOW = 4400, 4403, 4429, 4430
-
-REASONS: Final = {
-    RESTARTING: "the server restarts",
-    TRY_LATER: "too many connections",
-    BAD_FRAME: "bad frame",
-    FORBIDDEN: "this origin is not allowed",
-    TOO_MANY_MESSAGES: "too many messages",
-    TOO_SLOW: "too slow",
-}
-
-_AT_ONCE: Final = 100
-_FRAME_BYTES: Final = 60_000
 _TICK_SECONDS: Final = 1.0
 
 logger = logging.getLogger("pos.hub")
-
-
-class Dialect(Protocol):
-    """How a screen speaks. is_talkative: whether it is told more than events."""
-
-    is_talkative: bool
-
-    def of_entries(self, entries: Sequence[Entry]) -> Sequence[Text]:
-        """The messages that carry some events."""
-        ...
-
-    def hear(self, data: str | bytes) -> Text | Subscription | None:
-        """What is to be answered to a message, or what it asks for.
-
-        :raises BadFrame: it is no message.
-        """
-        ...
-
-
-class Plain:
-    """What a client that just opens `/ws` speaks: events as they are, and `pong` to `ping`; all else is ignored."""
-
-    is_talkative = False
-    _PONG: Final = Text(b"pong")
-
-    def of_entries(self, entries: Sequence[Entry]) -> Sequence[Text]:
-        return [entry.text for entry in entries]
-
-    def hear(self, data: str | bytes) -> Text | Subscription | None:
-        return self._PONG if data == "ping" else None
-
-
-class V1:
-    """The subprotocol `pos.v1`: see `schemas.live`."""
-
-    is_talkative = True
-
-    def of_entries(self, entries: Sequence[Entry]) -> Sequence[Text]:
-        if len(entries) == 1:
-            return [entries[0].v1]
-        return [Text(live.events([entry.text.json for entry in entries]))]
-
-    def hear(self, data: str | bytes) -> Text | Subscription | None:
-        if isinstance(data, bytes):
-            raise BadFrame("not a text")
-        try:
-            message = live.read_message(data)
-        except InvalidSubscription as refusal:
-            return Text(live.error(refusal.members["id"], refusal.code, refusal.detail))
-        return Text(live.pong(message.id)) if isinstance(message, Ping) else message
-
-
-class Screen:
-    """One screen. It does one thing after the other, as far as there is room on the way to it (`pump`).
-
-    :param wanted: what it wants from the start; None: what its dialect gets unasked.
-    """
-
-    __slots__ = (
-        "_allowance",
-        "_answers",
-        "_blocked_since",
-        "_dialect",
-        "_feed",
-        "_heard_at",
-        "_hub",
-        "_is_live",
-        "_is_subscribed",
-        "_outlet",
-        "_reading",
-        "_replay",
-        "_told",
-        "_wanted",
-    )
-
-    def __init__(self, hub: Hub, outlet: Outlet, dialect: Dialect, wanted: Subscription | None) -> None:
-        self._hub = hub
-        self._outlet = outlet
-        self._dialect = dialect
-        self._wanted = wanted
-        self._is_subscribed = not dialect.is_talkative
-        self._feed = hub.subscribe(self.pump)
-        self._answers: list[Text] = []
-        # The last seq that it was told, by an event or in passing.
-        self._told = self._feed.cursor
-        # What is being replayed, until it is subscribed; and the task that reads for it where memory does not reach.
-        self._replay: _Replay | None = None
-        self._reading: asyncio.Task[None] | None = None
-        # Whether it has been up to date since it subscribed, and since when there has been no room.
-        self._is_live = True
-        self._blocked_since: float | None = None
-        self._allowance = float(MESSAGES_PER_SECOND)
-        self._heard_at = time.monotonic()
-        outlet.on_room = self.pump
-
-    def hear(self, data: str | bytes) -> int | None:
-        """Takes a message of the client's. A close code, where that was one too many or no message at all."""
-        now = time.monotonic()
-        self._allowance += (now - self._heard_at) * MESSAGES_PER_SECOND
-        self._allowance = min(self._allowance, MESSAGES_PER_SECOND) - 1
-        self._heard_at = now
-        if self._allowance < 0:
-            return TOO_MANY_MESSAGES
-        try:
-            meant = self._dialect.hear(data)
-        except BadFrame:
-            return BAD_FRAME
-        if isinstance(meant, Subscription):
-            self._wanted = meant
-        elif meant is not None:
-            self._answers.append(meant)
-        self.pump()
-        return None
-
-    def greet(self, text: Text) -> None:
-        self._answers.append(text)
-        self.pump()
-
-    def pump(self) -> None:
-        """Sends what there is to send, as far as there is room."""
-        try:
-            while self._outlet.has_room and self._step():
-                pass
-        except Gone:
-            self.leave()
-        if self._outlet.has_room:
-            self._blocked_since = None
-        elif self._blocked_since is None:
-            self._blocked_since = time.monotonic()
-
-    def tick(self) -> None:
-        """Once a second: where only others' events have passed, the screen is told how far."""
-        is_idle = self._outlet.has_room and self._replay is None and self._feed.lost is None
-        if is_idle and self._is_subscribed and self._dialect.is_talkative and self._told < self._feed.cursor:
-            self._told = self._feed.cursor
-            self.greet(Text(live.progress(self._told)))
-
-    def is_too_slow(self, now: float) -> bool:
-        """Whether it takes nothing, and has for too long, or has fallen too far behind."""
-        if self._blocked_since is None:
-            return False
-        cursor = self._feed.cursor
-        return now - self._blocked_since > SEND_SECONDS or (
-            self._is_live
-            and (self._hub.head - cursor > MOST_BEHIND or self._hub.ring.bytes_after(cursor) > MOST_BYTES_BEHIND)
-        )
-
-    def close(self, code: int) -> None:
-        self.leave()
-        self._outlet.close(code, REASONS[code])
-
-    def leave(self) -> None:
-        """Is sent nothing more."""
-        self._hub.unsubscribe(self._feed)
-        # Neither may hold this screen any more, which holds them.
-        self._feed.wake = _nothing
-        self._outlet.on_room = None
-        if self._reading is not None:
-            self._reading.cancel()
-
-    def _step(self) -> bool:
-        """Does the next thing; False where there is nothing to do, or it has to be waited for."""
-        if self._answers:
-            answers, self._answers = self._answers, []
-            self._outlet.write(answers)
-        elif self._reading is not None:
-            return False
-        elif self._wanted is not None:
-            wanted, self._wanted = self._wanted, None
-            if wanted.since is not None and self._hub.why_not_from(wanted.since) == AHEAD:
-                self._reading = asyncio.create_task(self._look(wanted, wanted.since))
-                return False
-            self._begin(wanted)
-        elif self._feed.lost is not None:
-            self._tell_of_loss()
-        elif self._replay is not None and self._feed.cursor >= self._replay.end:
-            self._finish(self._replay)
-        elif self._is_subscribed and self._feed.cursor < self._hub.head:
-            return self._pass_on()
-        else:
-            self._is_live = True
-            return False
-        return True
-
-    def _begin(self, wanted: Subscription) -> None:
-        """Starts a subscription: the replay of what it missed, or the word that this cannot be had."""
-        refusal = None if wanted.since is None else self._hub.why_not_from(wanted.since)
-        is_replay = wanted.since is not None and refusal is None
-        self._feed.topics, self._feed.lost = wanted.topics, refusal
-        self._feed.cursor = self._told = wanted.since.seq if wanted.since and is_replay else self._hub.head
-        self._replay = _Replay(wanted.id, self._hub.head, is_replay)
-        self._is_subscribed, self._is_live = True, False
-
-    async def _look(self, wanted: Subscription, since: Place) -> None:
-        """Makes sure of a place that seems to lie ahead, before anybody is told to load again."""
-        try:
-            await self._hub.surely_why_not_from(since)
-        except Unavailable:
-            # Asked again, unless it wants something else by now.
-            self._wanted = self._wanted or wanted
-            await asyncio.sleep(_TICK_SECONDS)
-        else:
-            self._begin(wanted)
-        self._reading = None
-        self.pump()
-
-    def _finish(self, replay: "_Replay") -> None:
-        self._replay = None
-        self._told = self._feed.cursor
-        self._outlet.write([Text(live.subscribed(replay.id, self._told, recovered=replay.is_whole))])
-
-    def _pass_on(self) -> bool:
-        entries = self._hub.take(self._feed, _AT_ONCE, _FRAME_BYTES)
-        if entries is None:
-            self._reading = asyncio.create_task(self._read())
-            return False
-        self._tell(entries)
-        return True
-
-    async def _read(self) -> None:
-        """Reads from the log what memory does not hold any more."""
-        try:
-            entries = await self._hub.fetch(self._feed, _AT_ONCE, _FRAME_BYTES)
-        except Unavailable:
-            # Nothing is lost: the cursor has not moved.
-            entries = []
-            await asyncio.sleep(_TICK_SECONDS)
-        self._reading = None
-        with suppress(Gone):
-            self._tell(entries)
-        self.pump()
-
-    def _tell(self, entries: Sequence[Entry]) -> None:
-        if entries:
-            self._told = entries[-1].seq
-            self._hub.delivered += len(entries)
-            self._outlet.write(self._dialect.of_entries(entries))
-
-    def _tell_of_loss(self) -> None:
-        reason, self._feed.lost = str(self._feed.lost), None
-        if self._replay is not None:
-            self._replay.is_whole = False
-        self._told = self._feed.cursor
-        if self._is_subscribed and self._dialect.is_talkative:
-            self._outlet.write([Text(live.reset(reason, self._hub.here.epoch or "", self._told))])
-
-
-def _nothing() -> None:
-    """What a screen that has left is woken for."""
-
-
-@dataclass(slots=True)
-class _Replay:
-    """A subscription that has not caught up yet. end: the seq after which all is live."""
-
-    id: Any
-    end: int
-    is_whole: bool
 
 
 class Screens:
@@ -315,6 +35,7 @@ class Screens:
     def __init__(self, hub: Hub, most: int = MAX_SCREENS) -> None:
         self._hub = hub
         self._most = most
+        self._plain, self._v1 = Plain(), V1()
         self._screens: set[Screen] = set()
         self._watching: asyncio.Task[None] | None = None
 
@@ -339,8 +60,9 @@ class Screens:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
 
-    def join(self, outlet: Outlet, dialect: Dialect, wanted: Subscription | None) -> Screen:
+    def join(self, outlet: Outlet, wanted: Subscription | None, *, speaks_v1: bool) -> Screen:
         """A screen that is sent what it wants, from now on or from an earlier place."""
+        dialect: Dialect = self._v1 if speaks_v1 else self._plain
         screen = Screen(self._hub, outlet, dialect, wanted)
         self._screens.add(screen)
         if dialect.is_talkative:

@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from endpoints.described import Answer, Operation, described, plain
 from endpoints.responses import answer
-from repositories.errors import RETRY_AFTER, Unavailable
+from repositories.errors import RETRY_AFTER, BeingRestored, Unavailable
+from repositories.pulse import Beat
 from schemas.answers import ref
 from schemas.calendar import shop_time
 
@@ -75,7 +76,7 @@ class Health(HTTPEndpoint):
                 200: Answer(content=ref("Healthy"), description="It could."),
                 503: Answer(
                     content=ref("Unhealthy"),
-                    description="The database does not answer.",
+                    description="The database does not answer, or the store is being restored.",
                     headers=("Retry-After",),
                 ),
             },
@@ -89,16 +90,12 @@ class Health(HTTPEndpoint):
             "service": about.service,
             "version": about.version,
         }
-        latency = await request.state.pulse.latency_ms()
-        if latency is None:
-            detail = "The shop's database does not answer just now."
-            health |= {
-                "status": "unhealthy",
-                "detail": detail,
-                "database": {"status": "unreachable", "latency_ms": None},
-            }
+        beat: Beat = await request.state.pulse.beat()
+        health["database"] = {"status": beat.status, "latency_ms": beat.latency_ms}
+        if beat.refusal is not None:
+            health |= {"status": "unhealthy", "detail": beat.refusal.detail}
             return answer(health, 503, {**NO_STORE, **RETRY_AFTER})
-        return answer({**health, "database": {"status": "connected", "latency_ms": latency}}, headers=NO_STORE)
+        return answer(health, headers=NO_STORE)
 
 
 class Liveness(HTTPEndpoint):
@@ -110,14 +107,16 @@ class Liveness(HTTPEndpoint):
 
 
 class Readiness(HTTPEndpoint):
-    """Whether requests should be sent here: not from the moment a shutdown begins, nor while the database is away."""
+    """Whether requests should be sent here: not from the moment a shutdown begins, nor while the database is away or
+    the store is being restored."""
 
-    @described(plain("Whether requests should be sent here", "Ready", refuses=(Unavailable,)))
+    @described(plain("Whether requests should be sent here", "Ready", refuses=(Unavailable, BeingRestored)))
     async def get(self, request: Request) -> Response:
         if request.state.shutdown.has_begun:
             raise Unavailable("The service is shutting down.")
-        if await request.state.pulse.latency_ms() is None:
-            raise Unavailable
+        refusal = (await request.state.pulse.beat()).refusal
+        if refusal is not None:
+            raise refusal
         if request.state.hub.status.is_stale:
             raise Unavailable("Live updates do not follow the event log just now.")
         return answer({"status": "ready"}, headers=NO_STORE)

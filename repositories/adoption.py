@@ -10,8 +10,8 @@ No events are emitted: what was sold years ago is no news to any screen. The log
 again.
 """
 
-import asyncio
 import secrets
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,7 +23,8 @@ from repositories.adoption_source import BACKUP_PREFIX, KINDS, Source
 from repositories.adoption_writing import Target, Tell, write
 from repositories.database import ADOPTION, COUNTERS
 from repositories.errors import DatabaseRefused
-from repositories.indexes import prepare_collections
+from repositories.indexes import prepare_collections, refuse_restoring
+from repositories.interruptible import Interruptible
 from repositories.ledger import Ledger
 from schemas.adoption import Report, ranges_of_missing
 from schemas.documents import Document
@@ -43,14 +44,21 @@ class Adoption:
         self._source = source
         self._in_place = in_place
         self._report = report
-        self._tell = tell
+        self._tell_caller = tell
+        self._threads = Interruptible()
 
-    async def state(self) -> Document | None:
-        """What is known of an earlier run: `step` is begun, done or undoing; `summary` its report."""
-        return await self._database[ADOPTION].find_one({"_id": self._target.store})
+    async def done_before(self) -> dict[str, Any] | None:
+        """The report of an earlier run that came to its end, after which there is nothing to do.
+
+        :raises DatabaseRefused: it was from another database; the store is being restored.
+        """
+        state = await self._known_state()
+        return dict(state["summary"]) if state is not None and state["step"] == "done" else None
 
     async def _known_state(self) -> Document | None:
-        state = await self.state()
+        """What is known of an earlier run: `step` is begun, done or undoing; `summary` its report."""
+        await refuse_restoring(self._database, self._target.store)
+        state: Document | None = await self._database[ADOPTION].find_one({"_id": self._target.store})
         if state is not None and (state["from"], state["in_place"]) != (self._source.name, self._in_place):
             raise DatabaseRefused(
                 f"This store was adopted, or is being adopted, from {state['from']!r}, not from {self._source.name!r}."
@@ -58,12 +66,17 @@ class Adoption:
         return state
 
     async def rehearse(self) -> None:
-        """Fills the report, and changes nothing."""
+        """Fills the report, and changes nothing. Nothing happens where it was done before.
+
+        :raises DatabaseRefused: it could not be done; the sentence says why.
+        """
         state = await self._known_state()
+        if state is not None and state["step"] == "done":
+            return
         if state is None:
             await check_beginning(self._database, self._target.store, self._source, in_place=self._in_place)
-        ledger = await asyncio.to_thread(self._settle, self._originals(state))
-        ledger.close()
+        with self._ledger() as ledger:
+            await self._threads.run(self._settle, self._originals(state), ledger)
 
     async def run(self) -> None:
         """Adopts, or goes on with what was begun. Nothing happens where it was done before.
@@ -91,9 +104,9 @@ class Adoption:
     async def _carry_out(self, state: Document) -> None:
         await self._rename(state["renamed"])
         originals = self._originals(state)
-        ledger = await asyncio.to_thread(self._settle, originals)
-        await asyncio.to_thread(write, self._target, originals, ledger, self._tell)
-        ledger.close()
+        with self._ledger() as ledger:
+            await self._threads.run(self._settle, originals, ledger)
+            await self._threads.run(write, self._target, originals, ledger, self._tell)
         await prepare_collections(self._database, self._target.event_retention_days)
         self._check_still(originals)
         await self._finish()
@@ -120,6 +133,7 @@ class Adoption:
     async def _take_counters(self) -> None:
         """Without them nobody sells in the store."""
         await self._database[COUNTERS].delete_one({"_id": self._target.store, "head": 0})
+        await refuse_restoring(self._database, self._target.store)
         if await self._database[COUNTERS].find_one({"_id": self._target.store}):
             raise DatabaseRefused("Somebody has just sold in this store: stop the service, and take an empty store.")
 
@@ -139,9 +153,16 @@ class Adoption:
             backups = {kind: BACKUP_PREFIX + kind for kind in KINDS if kind not in moved} | backups
         return Source(self._source, {kind: backups.get(kind, kind) for kind in KINDS})
 
-    def _settle(self, originals: Source) -> Ledger:
+    def _ledger(self) -> closing[Ledger]:
+        return closing(Ledger(self._threads.is_over))
+
+    def _tell(self, step: str, done: int, total: int) -> None:
+        """Called by the threads after each batch, which is where they end if they have to."""
+        self._threads.go_on()
+        self._tell_caller(step, done, total)
+
+    def _settle(self, originals: Source, ledger: Ledger) -> None:
         """The first pass."""
-        ledger = Ledger()
         for kind in KINDS:
             total, done = originals.count(kind), 0
             for batch in originals.batches(kind):
@@ -162,7 +183,6 @@ class Adoption:
         for kind in KINDS:
             self._report.of_kind[kind] = ledger.totals(kind)
             self._report.missing[kind] = ranges_of_missing(ledger.numbers(kind))
-        return ledger
 
     def _taken(self, kind: str, ids: list[str | None]) -> set[str]:
         """Those of some public ids that belong to other stores of the same database."""

@@ -22,7 +22,7 @@ async def check_beginning(database: Database, store: str, source: Any, *, in_pla
     :raises DatabaseRefused: no.
     """
     counters = await database[COUNTERS].find_one({"_id": store})
-    is_used = counters is not None and any(counters[name] for name in (*KINDS, "head"))
+    is_used = counters is not None and any(counters.get(name) for name in (*KINDS, "head"))
     if is_used or any([await database[kind].find_one({"store": store}) for kind in KINDS]):
         raise DatabaseRefused(
             f"Store {store!r} has documents of its own already: choose another STORE_ID or DATABASE_NAME."

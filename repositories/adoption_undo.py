@@ -4,6 +4,8 @@ from repositories.adoption_checks import refuse_running
 from repositories.adoption_source import BACKUP_PREFIX, KINDS
 from repositories.database import ADOPTION, COUNTERS, ORIGINALS, TOTALS, Database
 from repositories.errors import DatabaseRefused
+from repositories.indexes import refuse_restoring
+from repositories.stores import of_store
 
 _NOT_ADOPTED = "Store {store!r} was not adopted from the earlier backend."
 
@@ -11,11 +13,12 @@ _NOT_ADOPTED = "Store {store!r} was not adopted from the earlier backend."
 async def undo(database: Database, store: str) -> None:
     """Takes away what was adopted, and gives the originals their names back. Safe to repeat after a cut.
 
-    :raises DatabaseRefused: something was sold since, which would be lost; or a service runs.
+    :raises DatabaseRefused: something was sold since, which would be lost; a service runs; the store is being restored.
     """
     state = await database[ADOPTION].find_one({"_id": store})
     if state is None:
         raise DatabaseRefused(_NOT_ADOPTED.format(store=store))
+    await refuse_restoring(database, store)
     await refuse_running(database, store)
     here = set(await database.list_collection_names())
     # What has our name and a backup beside it is ours, and not an original that has its name again.
@@ -35,8 +38,8 @@ async def undo(database: Database, store: str) -> None:
         )
     # In place our collections are dropped whole, when the originals take their names again.
     for name in (ORIGINALS,) if state["in_place"] else (*KINDS, ORIGINALS):
-        await database[name].delete_many({"store": store})
-    await database[TOTALS].delete_many({"_id.store": store})
+        await database[name].delete_many(of_store(name, store))
+    await database[TOTALS].delete_many(of_store(TOTALS, store))
     for kind in KINDS if state["in_place"] else ():
         if kind in state["renamed"] and BACKUP_PREFIX + kind in here:
             await database[BACKUP_PREFIX + kind].rename(kind, dropTarget=True)
@@ -48,11 +51,12 @@ async def undo(database: Database, store: str) -> None:
 async def drop_backup(database: Database, store: str) -> list[str]:
     """Drops the renamed originals of a finished adoption in place; their copies in `adopted` stay. The names.
 
-    :raises DatabaseRefused: nothing was adopted, or not to its end.
+    :raises DatabaseRefused: nothing was adopted, or not to its end; the store is being restored.
     """
     state = await database[ADOPTION].find_one({"_id": store})
     if state is None or state["step"] != "done":
         raise DatabaseRefused(_NOT_ADOPTED.format(store=store))
+    await refuse_restoring(database, store)
     names = [BACKUP_PREFIX + kind for kind in state["renamed"]]
     for name in names:
         await database[name].drop()

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from repositories.adoption_source import KINDS, Original, Source
 from repositories.database import ORIGINALS, TOTALS, Database
 from repositories.ledger import Ledger, Settled
+from repositories.stores import of_store
 from repositories.totals import row_id
 from schemas.documents import Document
 from schemas.legacy import Adopted, adopt
@@ -37,9 +38,8 @@ def write(target: Target, originals: Source, ledger: Ledger, tell: Tell) -> None
     :raises PyMongoError: the database does not take it.
     """
     database, store = target.database.delegate, target.store
-    for name in (*KINDS, ORIGINALS):
-        database[name].delete_many({"store": store})
-    database[TOTALS].delete_many({"_id.store": store})
+    for name in (*KINDS, ORIGINALS, TOTALS):
+        database[name].delete_many(of_store(name, store))
     sums: Sums = {}
     for kind in KINDS:
         total, done = originals.count(kind), 0

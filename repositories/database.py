@@ -86,14 +86,6 @@ async def check_deployment(client: Client) -> None:
         raise DatabaseRefused(f"MongoDB {build['version']} is too old: 6.0 or newer is needed.")
 
 
-async def ping(client: Client) -> None:
-    """One round trip to the primary.
-
-    :raises PyMongoError: none came back; callers translate.
-    """
-    await client.admin.command("ping")
-
-
 def initiate_replica_set(url: str, name: str, host: str) -> bool:
     """Makes a server that was started with --replSet the only member of its set, if that was not done before.
 

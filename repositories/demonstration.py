@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from repositories.commands import Command, Reads
 from repositories.database import COUNTERS, EVENTS, REQUESTS, TOTALS, Database
 from repositories.errors import DatabaseRefused
 from repositories.journal import GROUP_LIMIT, Journal
+from repositories.stores import of_store
 from repositories.unit_of_work import UnitOfWork
 from schemas.documents import Document
 from schemas.idempotency import RequestKey
@@ -77,19 +79,26 @@ async def fill(
     :raises ShopError: one of them was refused.
     """
     journal = Journal(database, store=store, zone=zone, clock=lambda: datetime.now(UTC), deadline=_DEADLINE_SECONDS)
-    under_way: tuple[Sequence[At], asyncio.Future[Any] | None] = ((), None)
-    for group in _groups(iter(commands)):
-        waiting = asyncio.gather(*[journal.enqueue(command) for command in group])
-        # Lets the journal begin, while the next group is made.
-        await asyncio.sleep(0)
-        if under_way[1] is not None:
-            await under_way[1]
-            tell(under_way[0])
-        under_way = group, waiting
-    if under_way[1] is not None:
-        await under_way[1]
-        tell(under_way[0])
-    await journal.close()
+    under_way: deque[tuple[Sequence[At], asyncio.Future[Any]]] = deque()
+
+    async def settle(most: int) -> None:
+        while len(under_way) > most:
+            group, outcomes = under_way[0]
+            await outcomes
+            tell(group)
+            under_way.popleft()
+
+    try:
+        for group in _groups(iter(commands)):
+            under_way.append((group, asyncio.gather(*map(journal.enqueue, group))))
+            # Lets the journal begin, while the next group is made.
+            await asyncio.sleep(0)
+            await settle(1)
+        await settle(0)
+    finally:
+        await journal.close()
+        # After a refusal, what became of the next group is of no interest.
+        await asyncio.gather(*(outcomes for _, outcomes in under_way), return_exceptions=True)
 
 
 def _groups(commands: Iterator[At]) -> Iterator[list[At]]:
@@ -99,9 +108,8 @@ def _groups(commands: Iterator[At]) -> Iterator[list[At]]:
 
 async def _empty(database: Database, store: str) -> None:
     """The counters last, under a new epoch: until then the store stays marked, and this can be repeated."""
-    for name in (ESTIMATES, ORDERS, EVENTS, REQUESTS):
-        await database[name].delete_many({"store": store})
-    await database[TOTALS].delete_many({"_id.store": store})
+    for name in (ESTIMATES, ORDERS, EVENTS, REQUESTS, TOTALS):
+        await database[name].delete_many(of_store(name, store))
     await database[COUNTERS].update_one(
         {"_id": store}, {"$set": {ESTIMATES: 0, ORDERS: 0, "head": 0, "epoch": secrets.token_hex(4)}}
     )

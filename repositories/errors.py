@@ -62,6 +62,13 @@ class BeingRestored(Unavailable):
         super().__init__("The books of this shop are being restored just now. Please try again later.")
 
 
+class Emptied(Unavailable):
+    """The store has no counters any more."""
+
+    def __init__(self) -> None:
+        super().__init__("This shop's database was emptied while the service ran. Please restart the service.")
+
+
 class OutcomeUnknown(Unavailable):
     """The deadline passed while the commit was under way: it may or may not have happened."""
 

@@ -1,16 +1,18 @@
 """The event log, read: its head, a range of it, and the doorbell that tells that it has grown."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from bson import CodecOptions
 from bson.raw_bson import RawBSONDocument
 
 from repositories.database import COUNTERS, EVENTS, RESTORING, Database
-from repositories.errors import BeingRestored, Unavailable, answered, translated
+from repositories.errors import BeingRestored, Emptied, answered, translated
 from repositories.together import Together
 
 RANGE_LIMIT: Final = 1_000
+
+_AS_STORED: Final = CodecOptions(document_class=RawBSONDocument, tz_aware=True)
 
 
 class Head(NamedTuple):
@@ -21,8 +23,9 @@ class Head(NamedTuple):
 
 
 class StoredEvent(NamedTuple):
-    """An event, and how many bytes it takes as it is stored."""
+    """An event, not decoded yet, and how many bytes it takes as it is stored."""
 
+    seq: int
     event: Mapping[str, Any]
     size: int
 
@@ -35,7 +38,7 @@ class EventLog:
         self._store = store
         # Read as they are stored, and decoded only where somebody looks at them: many a process only keeps them.
         self.head = Together(self._head)
-        self._events = database.get_collection(EVENTS, CodecOptions(document_class=RawBSONDocument, tz_aware=True))
+        self._events = database.get_collection(EVENTS, _AS_STORED)
 
     async def _head(self) -> Head:
         """`head`: the seq of the newest committed event, 0 where there is none. All who ask together share a reading.
@@ -55,7 +58,7 @@ class EventLog:
             )
         found = answer["cursor"]["firstBatch"]
         if not found:
-            raise Unavailable("This shop's database was emptied while the service ran. Please restart the service.")
+            raise Emptied
         if RESTORING in found[0]:
             raise BeingRestored
         return Head(found[0]["epoch"], found[0]["head"])
@@ -68,7 +71,7 @@ class EventLog:
         async with answered():
             found = self._events.find({"store": self._store, "seq": {"$gt": seq}}, {"_id": 0})
             documents: list[Any] = await found.sort("seq", 1).limit(limit).to_list(limit)
-        return [StoredEvent(document, len(document.raw)) for document in documents]
+        return stored_events([document.raw for document in documents])
 
     async def low(self) -> int | None:
         """The seq of the oldest event that is kept, or None where there is none.
@@ -97,3 +100,16 @@ class EventLog:
                 while stream.alive:
                     change = await stream.try_next()
                     yield None if change is None else change["updateDescription"]["updatedFields"]["head"]
+
+
+def stored_events(events: Sequence[bytes | memoryview]) -> list[StoredEvent]:
+    """Events that take no more memory than their bytes, until somebody looks into them."""
+    if not events:
+        return []
+    # Looked for in a copy, since a document that was looked into keeps all that it decoded. The log has no gaps, so the
+    # first one's seq says all of theirs.
+    first = RawBSONDocument(events[0], _AS_STORED)["seq"]
+    # A large one comes as a view into the driver's buffer, all of which it would keep.
+    return [
+        StoredEvent(seq, RawBSONDocument(bytes(raw), _AS_STORED), len(raw)) for seq, raw in enumerate(events, first)
+    ]

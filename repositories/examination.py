@@ -22,6 +22,7 @@ from pymongo.read_concern import ReadConcern
 from repositories.database import ADOPTION, APPLICATION, COUNTERS, EVENTS, TOTALS
 from repositories.database_facts import DatabaseFacts
 from repositories.indexes import index_models
+from repositories.totals import row_range
 from schemas.documents import Document
 from schemas.rollups import ESTIMATES, ORDERS
 
@@ -29,6 +30,7 @@ from schemas.rollups import ESTIMATES, ORDERS
 SECONDS: Final = 11.0
 _LOOK_SECONDS: Final = 3.0
 _PROBE: Final = "doctor_"
+_PROBE_NAME: Final = re.compile(_PROBE + r"(\d{10})_[0-9a-f]{8}")
 _STALE_SECONDS: Final = 600
 _AUTHENTICATION_FAILED, _UNAUTHORIZED = 18, 13
 _KINDS: Final = (ESTIMATES, ORDERS)
@@ -103,8 +105,9 @@ def _look_around(
         seconds = min(_LOOK_SECONDS, until - time.monotonic())
         if seconds <= 0:
             return
-        # What may not be looked at, or not in time, stays unknown.
-        with suppress(PyMongoError, KeyError, TypeError, IndexError), pymongo.timeout(seconds):
+        # What may not be looked at, or not in time, stays unknown; so does what a server keeps to itself (mongos has no
+        # oplog), and what hangs on documents that somebody wrote by hand, with fields missing or of other types.
+        with suppress(PyMongoError, LookupError, TypeError), pymongo.timeout(seconds):
             look()
 
 
@@ -116,8 +119,9 @@ def _look_at_writes(database: SyncDatabase[Document], facts: DatabaseFacts) -> N
         return
     now = int(time.time())
     for name in database.list_collection_names(filter={"name": {"$regex": f"^{_PROBE}"}}):
-        # Of somebody who was killed here before.
-        if now - int(name.split("_")[1]) > _STALE_SECONDS:
+        # Of a doctor who was killed here before.
+        found = _PROBE_NAME.fullmatch(name)
+        if found is not None and now - int(found[1]) > _STALE_SECONDS:
             database.drop_collection(name)
     probe = database.get_collection(
         f"{_PROBE}{now}_{secrets.token_hex(4)}", write_concern=WriteConcern(w="majority", j=True, wtimeout=2_500)
@@ -217,7 +221,7 @@ def _look_at_adoption(database: SyncDatabase[Document], store: str, facts: Datab
 def _look_at_totals(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
     """Counts and amounts of everything, once from the rows of years, and once from the documents."""
     by_totals = dict.fromkeys(_KINDS, (0, 0))
-    for row in database[TOTALS].find({"_id.store": store, "_id.span": "year"}):
+    for row in database[TOTALS].find(row_range(store, "0000", "9999")):
         for kind in _KINDS:
             for sums in row.get(kind, {}).values():
                 count, amount = by_totals[kind]

@@ -17,6 +17,7 @@ from pymongo.errors import OperationFailure
 from repositories.database import COUNTERS, EVENTS, ORIGINALS, REQUESTS, TOTALS, Database
 from repositories.errors import DatabaseRefused, translated
 from repositories.originals import RAW, as_bytes
+from repositories.stores import of_store
 from repositories.totals import row_key, row_range
 from schemas.calendar import widest_bounds
 from schemas.documents import Document
@@ -69,7 +70,7 @@ class StoreView:
         if collection == COUNTERS:
             yield [dict(self.counters)]
             return
-        async for batch in self._scan(collection, _of_store(collection, self._store)):
+        async for batch in self._scan(collection, of_store(collection, self._store)):
             yield batch
 
     async def documents(self, kind: str, start: date | None, end: date | None, *, voided: bool) -> Batches:
@@ -133,7 +134,7 @@ class StoreView:
             upcoming.cancel()
 
     async def _count(self, collection: str) -> int:
-        pipeline: list[Any] = [{"$match": _of_store(collection, self._store)}, {"$count": "n"}]
+        pipeline: list[Any] = [{"$match": of_store(collection, self._store)}, {"$count": "n"}]
         rows = await self._database[collection].aggregate(pipeline, session=self._session).to_list(1)
         return rows[0]["n"] if rows else 0
 
@@ -163,13 +164,6 @@ async def view_of(database: Database, store: str, batch: int = BATCH) -> AsyncIt
             yield view
         finally:
             await view.end()
-
-
-def _of_store(collection: str, store: str) -> Document:
-    if collection in (TOTALS, ORIGINALS):
-        # A range of `_id`, which has an index; a field inside of it has none.
-        return {"_id": {"$gte": {"store": store}, "$lt": {"store": store + "\x00"}}}
-    return {"store": store}
 
 
 def _days(start: date | None, end: date | None) -> Document:

@@ -109,7 +109,7 @@ async def prepare(database: Database, store: str, zone: ZoneInfo, event_retentio
             {"$setOnInsert": {ESTIMATES: 0, ORDERS: 0, "head": 0, "epoch": secrets.token_hex(4)}},
             upsert=True,
         )
-        await _refuse_restoring(database, store)
+        await refuse_restoring(database, store)
         await add_years(database, store)
         await _keep_zone(database, store, zone)
     except PyMongoError as error:
@@ -126,8 +126,11 @@ async def prepare_collections(database: Database, event_retention_days: int) -> 
     await _make_totals(database)
 
 
-async def _refuse_restoring(database: Database, store: str) -> None:
-    """What was restored by half is no shop."""
+async def refuse_restoring(database: Database, store: str) -> None:
+    """Whether the store is being restored, or was by half, which is no shop.
+
+    :raises DatabaseRefused: so it is.
+    """
     counters = await database[COUNTERS].find_one({"_id": store}, {RESTORING: 1})
     if counters is not None and RESTORING in counters:
         raise DatabaseRefused(

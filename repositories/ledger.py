@@ -6,7 +6,7 @@ same documents are always settled in the same way.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from typing import Final, NamedTuple
@@ -95,6 +95,8 @@ _SETTLE: Final = (
     *(_SETTLE_IDS, _SETTLE_NUMBERS, _FIND_NAMED),
     *(_PAIR_BY_ORDERS, _KEEP_PAIRS, _PAIR_BY_ESTIMATES, _KEEP_PAIRS),
 )
+#: Instructions of SQLite's machine, some hundredth of a second of them.
+_ASK_EVERY: Final = 100_000
 
 
 class Settled(NamedTuple):
@@ -108,11 +110,15 @@ class Settled(NamedTuple):
 
 
 class Ledger:
-    """One row a document of either kind."""
+    """One row a document of either kind.
 
-    def __init__(self) -> None:
+    :param is_over: asked all the while; where it says so, what is being done raises `sqlite3.OperationalError`.
+    """
+
+    def __init__(self, is_over: Callable[[], bool] = bool) -> None:
         self._rows = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._rows.create_function("fresh_id", 2, _fresh_id, deterministic=True)
+        self._rows.set_progress_handler(is_over, _ASK_EVERY)
         self._rows.execute(_TABLE)
         self._rows.execute("BEGIN")
 

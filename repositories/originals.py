@@ -3,8 +3,10 @@
 from typing import Any, Final
 
 from bson import CodecOptions
+from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 
+from schemas.archive import ArchiveRefused
 from schemas.documents import Document
 
 RAW: Final[CodecOptions[Any]] = CodecOptions(document_class=RawBSONDocument)
@@ -24,7 +26,10 @@ def as_bytes(kept: Any) -> Document:
 def from_bytes(kept: Document) -> Document:
     """A kept original, as the database takes it.
 
-    :raises InvalidBSON: the bytes are none.
+    :raises ArchiveRefused: it holds no document.
     """
-    original = kept["original"]
-    return {**kept, "original": None if original is None else RawBSONDocument(original)}
+    original = kept.get("original")
+    try:
+        return {**kept, "original": None if original is None else RawBSONDocument(original)}
+    except (BSONError, TypeError) as error:
+        raise ArchiveRefused(f"The original of {kept['_id']} is no document of the earlier backend.") from error

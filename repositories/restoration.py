@@ -16,16 +16,16 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError, DuplicateKeyError, ExecutionTimeout
 
 from repositories.backoff import Backoff
-from repositories.database import COUNTERS, EVENTS, ORIGINALS, REQUESTS, RESTORING, TOTALS, Database
+from repositories.database import COUNTERS, EVENTS, ORIGINALS, REQUESTS, RESTORING, Database
 from repositories.errors import DatabaseRefused, translated
-from repositories.indexes import prepare_collections
+from repositories.indexes import prepare_collections, refuse_unadopted
 from repositories.originals import from_bytes
 from repositories.orphans import end_orphans
-from schemas.archive import ArchiveRefused
+from repositories.stores import of_store
+from schemas.archive import KEPT, ArchiveRefused
 from schemas.documents import Document
 from schemas.rollups import ESTIMATES, ORDERS
 
-_KEPT: Final = (ESTIMATES, ORDERS, TOTALS, ORIGINALS)
 _PASSING: Final = (EVENTS, REQUESTS)
 _DUPLICATE_KEY: Final = 11_000
 _HELD_MS: Final = 500
@@ -45,10 +45,10 @@ class Restoration:
     async def begin(self, now: datetime, event_retention_days: int) -> None:
         """Marks the store, and empties it of what an interrupted restoration has left.
 
-        :raises DatabaseRefused: it has documents of its own.
+        :raises DatabaseRefused: as `refuse_filled`.
         """
-        await prepare_collections(self._database, event_retention_days)
         counters = await self.refuse_filled()
+        await prepare_collections(self._database, event_retention_days)
         is_left = counters is not None and RESTORING in counters
         before = counters[RESTORING]["before"] if is_left and counters is not None else counters
         mark = {"token": self._mine[f"{RESTORING}.token"], "began": now, "before": before}
@@ -75,8 +75,8 @@ class Restoration:
         :raises DatabaseRefused: another restoration came between.
         """
         await self._written()
-        there = {name: await self._database[name].count_documents(_of_store(name, self._store)) for name in _KEPT}
-        if any(there[name] != counts.get(name, 0) for name in _KEPT):
+        there = {name: await self._database[name].count_documents(of_store(name, self._store)) for name in KEPT}
+        if any(there[name] != counts.get(name, 0) for name in KEPT):
             raise DatabaseRefused(f"The store holds {there} documents, and not those of the archive: run it again.")
         done = await self._database[COUNTERS].replace_one(
             self._mine, {**counters, "_id": self._store, "epoch": secrets.token_hex(4)}
@@ -135,14 +135,16 @@ class Restoration:
     async def refuse_filled(self) -> Document | None:
         """The store's counters, where it has any.
 
-        :raises DatabaseRefused: it has documents of its own.
+        :raises DatabaseRefused: it has documents of its own, or the database those of the earlier backend, among which
+            ours have no place.
         """
+        await refuse_unadopted(self._database, self._store)
         counters = await self._database[COUNTERS].find_one({"_id": self._store})
         if counters is not None and RESTORING in counters:
             return counters
         is_filled = counters is not None and any(counters[name] for name in (ESTIMATES, ORDERS, "head"))
-        for name in (*_KEPT, *_PASSING):
-            is_filled = is_filled or await self._database[name].find_one(_of_store(name, self._store)) is not None
+        for name in (*KEPT, *_PASSING):
+            is_filled = is_filled or await self._database[name].find_one(of_store(name, self._store)) is not None
         if is_filled:
             raise DatabaseRefused(
                 f"Store {self._store!r} has documents: only an empty store can be filled. Take another DATABASE_NAME."
@@ -175,12 +177,8 @@ class Restoration:
             await self._writing
 
     async def _empty(self) -> None:
-        for name in (*_KEPT, *_PASSING):
-            await self._database[name].delete_many(_of_store(name, self._store))
-
-
-def _of_store(collection: str, store: str) -> Document:
-    return {"_id.store": store} if collection == TOTALS else {"store": store}
+        for name in (*KEPT, *_PASSING):
+            await self._database[name].delete_many(of_store(name, self._store))
 
 
 @asynccontextmanager

@@ -55,7 +55,7 @@ async def add_years(database: Database, store: str) -> None:
         if not begun.modified_count:
             return
         sums: dict[RollupKey, Counter[str]] = {}
-        async for row in database[TOTALS].find({"_id.store": store, "_id.span": "month"}, session=session):
+        async for row in database[TOTALS].find(row_range(store, "0000-00", "9999-99"), session=session):
             month = row_key(row["_id"])
             sums.setdefault(month._replace(period=month.period[:4]), Counter()).update(dict(measures(row)))
         for key, row in sums.items():

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 
 from repositories.database import COUNTERS, EVENTS, TOTALS, Database
 from repositories.errors import translated
+from repositories.stores import of_store
 from repositories.totals import measures, row_key
 from schemas.adoption import missing_of
 from schemas.documents import Document
@@ -85,7 +86,7 @@ async def _totals(database: Database, store: str) -> AsyncIterator[str]:
             for key, measure, amount in contributions(kind, document):
                 expected[key, measure] += amount
     stored: Counter[tuple[RollupKey, str]] = Counter()
-    async for row in database[TOTALS].find({"_id.store": store}):
+    async for row in database[TOTALS].find(of_store(TOTALS, store)):
         for measure, amount in measures(row):
             stored[row_key(row["_id"]), measure] += amount
     differing = sorted(place for place in expected.keys() | stored.keys() if expected[place] != stored[place])

@@ -19,10 +19,10 @@ from schemas.documents import (
     OrderReceipt,
     OrderSchema,
 )
-from schemas.fields import ZonedSchema
 from schemas.json_schema import NUMBER
 from schemas.principals import ROLES
 from schemas.reports import RECENT
+from schemas.shown_fields import ZonedSchema
 from schemas.statuses import ALL_STATUSES, ORDER_STATUSES, PAYMENT_GROUPS
 
 Json = dict[str, Any]
@@ -101,7 +101,8 @@ _BY_DAY: Final[Json] = {
     "maxProperties": 31,
 }
 _DATABASE: Final = record(
-    status={"enum": ["connected", "unreachable"]}, latency_ms={"type": ["number", "null"], "minimum": 0}
+    status={"enum": ["connected", "unreachable", "restoring", "emptied"]},
+    latency_ms={"type": ["number", "null"], "minimum": 0},
 )
 _HEALTH: Final[Json] = {
     "status": {"enum": ["healthy", "unhealthy"]},

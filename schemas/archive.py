@@ -20,6 +20,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 import orjson
+from marshmallow import Schema, ValidationError, fields
 
 from schemas.rollups import ESTIMATES, ORDERS
 
@@ -30,6 +31,8 @@ VERSION: Final = 1
 COUNTERS: Final = "counters"
 #: Where the store's name is part of the id.
 _COMPOUND: Final = ("totals", "adopted")
+#: What is kept for ever. Events and requests expire, perhaps while they are written.
+KEPT: Final = (ESTIMATES, ORDERS, *_COMPOUND)
 #: Everything that a store has, in the order of an archive.
 COLLECTIONS: Final = (ESTIMATES, ORDERS, "events", "requests", *_COMPOUND, COUNTERS)
 #: No stored document is larger than 16 MB.
@@ -56,6 +59,17 @@ class Manifest:
     exported_at: str
     service: str
     counts: Mapping[str, int] = field(default_factory=dict)
+
+
+class _Header(Schema):
+    """The first line, without format and version."""
+
+    store = timezone = currency = epoch = exported_at = service = fields.String(required=True)
+    head = fields.Integer(required=True, strict=True)
+    counts = fields.Dict(fields.String(), fields.Integer(strict=True), required=True)
+
+
+_HEADER: Final = _Header()
 
 
 class ArchiveWriter:
@@ -115,6 +129,8 @@ class ArchiveReader:
             collection = content.get("collection")
             if collection not in COLLECTIONS or not isinstance(content.get("document"), dict):
                 raise self._refused("it holds no document of a collection that there is")
+            if collection in _COMPOUND and not isinstance(content["document"].get("_id"), dict):
+                raise self._refused("the document in it has no id")
             if content.get("crc32") != zlib.crc32(_raw_document(line)):
                 raise self._refused("its checksum is wrong: it was changed")
             self.counts[collection] += 1
@@ -137,9 +153,10 @@ class ArchiveReader:
         if version != VERSION:
             raise self._refused(f"this is version {version} of the format, and {VERSION} is known here")
         try:
-            return Manifest(**content)
-        except TypeError:
-            raise self._refused("the header lacks something, or has something unknown") from None
+            return Manifest(**_HEADER.load(content))
+        except ValidationError as error:
+            names = ", ".join(sorted(error.messages_dict))
+            raise self._refused(f"the header lacks something, or has something unknown or wrong: {names}") from None
 
     def _next(self) -> bytes:
         line = self._read(LONGEST_LINE)
@@ -164,6 +181,10 @@ class ArchiveReader:
             )
         if end.get("sha256") != self._digest.hexdigest():
             raise self._refused("the checksum of the file is wrong: lines were changed, moved or exchanged")
+        for name in KEPT:
+            announced = self.manifest.counts.get(name, 0)
+            if announced != self.counts[name]:
+                raise self._refused(f"the header announces {announced} {name}, and {self.counts[name]} came")
         if self.counts[COUNTERS] != 1:
             raise self._refused("the archive holds no counters")
         if self._read(1):

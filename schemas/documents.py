@@ -8,26 +8,12 @@ from typing import Any
 from marshmallow import EXCLUDE, fields
 
 from schemas import money, pricing, statuses
+from schemas.amounts import Claimed, Money, Percent, Quantity
 from schemas.errors import InvalidBody
-from schemas.fields import (
-    MAX_PRICE,
-    Claimed,
-    Flag,
-    LineId,
-    Lines,
-    Money,
-    Number,
-    OneOf,
-    Percent,
-    PublicId,
-    Quantity,
-    ShopTime,
-    ShownLines,
-    Text,
-    Truth,
-    ZonedSchema,
-)
+from schemas.fields import Flag, LineId, Lines, OneOf, Text, Truth
+from schemas.limits import MAX_PRICE
 from schemas.quick import QuickSchema
+from schemas.shown_fields import Number, PublicId, ShopTime, ShownLines, ZonedSchema
 
 Document = dict[str, Any]
 
@@ -40,6 +26,8 @@ class Body(QuickSchema):
 
 
 class LineBody(Body):
+    error_messages = {"type": "must have a name, a price and a quantity"}  # noqa: RUF012  (as marshmallow has it)
+
     id = LineId()
     name = Text(required=True)
     price = Money(required=True, maximum=MAX_PRICE)

@@ -36,16 +36,14 @@ def digest(kind: str, document: dict[str, Any]) -> dict[str, Any]:
     return short
 
 
-def topics_of(event: Event) -> frozenset[str]:
+def topics_of(event: Event) -> tuple[str, ...]:
     """What one can subscribe to to hear of an event: `estimates`, `orders`, `estimates/<id>`, `orders/<id>`.
 
     A conversion belongs to the estimate and to the order that it makes.
     """
     kind = KINDS[event["type"]]
-    topics = {kind, f"{kind}/{event['id']}"}
-    if event["action"] == CONVERT:
-        topics |= {ORDERS, f"{ORDERS}/{event['order_id']}"}
-    return frozenset(topics)
+    topics = (kind, f"{kind}/{event['id']}")
+    return (*topics, ORDERS, f"{ORDERS}/{event['order_id']}") if event["action"] == CONVERT else topics
 
 
 def frame(event: Event, zone: ZoneInfo) -> bytes:

@@ -1,27 +1,14 @@
-"""marshmallow fields for the edge: strict in, exact inside, the shape that the existing clients read out."""
+"""Fields that a client fills in, in a body or a query: strict in what they take. Amounts: `schemas/amounts.py`."""
 
 import re
-from collections.abc import Callable, Mapping
-from datetime import date, datetime
-from decimal import Decimal
+from collections.abc import Mapping
+from datetime import date
 from typing import Any, Final, TypeVar
-from zoneinfo import ZoneInfo
 
 from marshmallow import ValidationError, fields, missing
 
-from schemas import money
-from schemas.calendar import shop_time
-from schemas.numbers import format_number
+from schemas.limits import MAX_INTEGER_ID, MAX_LINE_ID, MAX_LINES, MAX_TEXT, YEARS
 from schemas.quick import QuickSchema
-
-MAX_TEXT: Final = 500
-MAX_LINE_ID: Final = 100
-MAX_LINES: Final = 1_000
-MAX_PRICE: Final = 10_000_000
-MAX_QUANTITY: Final = 1_000_000
-YEARS: Final = range(1970, 3000)
-MAX_CLAIM: Final = money.MAX_MONEY // money.MINOR_PER_UNIT
-MAX_INTEGER_ID: Final = 2**53
 
 T = TypeVar("T")
 
@@ -34,7 +21,7 @@ VISIBLE: Final = re.compile(
 FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
-class _Loaded(fields.Field[T]):
+class Loaded(fields.Field[T]):
     """A field to which null means the same as being left out."""
 
     def deserialize(
@@ -43,102 +30,7 @@ class _Loaded(fields.Field[T]):
         return super().deserialize(missing if value is None else value, attr, data, **kwargs)
 
 
-def _number(value: Any) -> int | float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValidationError("must be a number")
-    return value
-
-
-class FixedPoint(_Loaded[int]):
-    """A JSON number that is held as a whole number of 10^-places.
-
-    :param places: decimals; more than these are refused, or rounded half-up when `round_excess`.
-    :param minimum, maximum: bounds in JSON's units; `above_zero` refuses 0 itself.
-    """
-
-    def __init__(
-        self,
-        places: int,
-        *,
-        maximum: int,
-        above_zero: bool = False,
-        round_excess: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.places = places
-        self.unit: int = 10**places
-        self.most = maximum
-        self.maximum = maximum * self.unit
-        self.minimum = 1 if above_zero else 0
-        self.round_excess = round_excess
-        self.convert: Callable[[int | float, int], int] = money.rounded if round_excess else money.whole
-        floor = "must be more than 0" if above_zero else "must be 0 or more"
-        self.bounds = f"{floor} and at most {maximum:,}"
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
-        number = _number(value)
-        # Compared before the conversion, so that 1e308 is a refusal and not a long division.
-        if not 0 <= number <= self.most:
-            raise ValidationError(self.bounds)
-        try:
-            fixed = self.convert(number, self.places)
-        except money.InexactError:
-            raise ValidationError(f"must have at most {self.places} decimals") from None
-        if not self.minimum <= fixed <= self.maximum:
-            raise ValidationError(self.bounds)
-        return fixed
-
-    def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> float:
-        return self.show(value)
-
-    def show(self, value: int | None) -> float:
-        return (value or 0) / self.unit
-
-
-class Money(FixedPoint):
-    """Minor units inside, a JSON float outside: 39780 <-> 397.8."""
-
-    def __init__(self, *, maximum: int = money.MAX_MONEY // money.MINOR_PER_UNIT, **kwargs: Any) -> None:
-        super().__init__(money.MONEY_PLACES, maximum=maximum, **kwargs)
-
-
-class Quantity(FixedPoint):
-    """Thousandths inside; outside an int where it is whole, since the existing app sends and reads ints."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(money.QUANTITY_PLACES, maximum=MAX_QUANTITY, above_zero=True, **kwargs)
-
-    def show(self, value: int | None) -> float:
-        quantity = value or 0
-        return quantity // self.unit if quantity % self.unit == 0 else quantity / self.unit
-
-
-class Percent(FixedPoint):
-    """Millionths of a percent inside; 12.5 outside."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(money.PERCENT_PLACES, maximum=100, round_excess=True, **kwargs)
-
-
-class Claimed(_Loaded[Decimal]):
-    """A figure that a client computed in floating point: any decimals, exact as written. Load only.
-
-    :param late_rounding: whether it may be a little below zero, as a free bill's total is when it was rounded late.
-    """
-
-    def __init__(self, *, late_rounding: bool = False, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.minimum = -(MAX_LINES + 1) / money.MINOR_PER_UNIT if late_rounding else 0
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Decimal:
-        number = _number(value)
-        if not self.minimum <= number <= MAX_CLAIM:
-            raise ValidationError(f"must be 0 or more and at most {MAX_CLAIM:,}")
-        return money.exact(number)
-
-
-class Text(_Loaded[str]):
+class Text(Loaded[str]):
     """Text of 1 to 500 characters without control characters, trimmed. `blank` allows none; `lines` allows newlines."""
 
     def __init__(self, *, blank: bool = False, lines: bool = False, **kwargs: Any) -> None:
@@ -165,7 +57,7 @@ class Text(_Loaded[str]):
         return text if VISIBLE.search(text) else ""
 
 
-class Truth(_Loaded[bool]):
+class Truth(Loaded[bool]):
     """JSON true or false, nothing that merely looks like it."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
@@ -174,7 +66,7 @@ class Truth(_Loaded[bool]):
         return value
 
 
-class Flag(_Loaded[bool]):
+class Flag(Loaded[bool]):
     """A query parameter that is true or false."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
@@ -184,7 +76,7 @@ class Flag(_Loaded[bool]):
         return flag
 
 
-class LineId(_Loaded[Any]):
+class LineId(Loaded[Any]):
     """The client's own id of a cart line: an integer (the app: epoch milliseconds) or a short text."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int | str:
@@ -198,14 +90,16 @@ class LineId(_Loaded[Any]):
         raise ValidationError("must be an integer, or a text of 1 to 100 characters")
 
 
-class Lines(_Loaded[Any], fields.List[Any]):
+class Lines(Loaded[Any], fields.List[Any]):
     """1 to 1,000 lines; counted before they are looked at, so that a flood of them costs nothing.
 
     :param schema: of one line.
     """
 
     def __init__(self, schema: type[QuickSchema], **kwargs: Any) -> None:
-        super().__init__(fields.Nested(schema), **kwargs)
+        # Null in place of a line is as much none as a text is.
+        null: dict[str, Any] = {"null": schema.error_messages["type"]}
+        super().__init__(fields.Nested(schema, error_messages=null), **kwargs)
         self._read = schema().read
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
@@ -219,21 +113,7 @@ class Lines(_Loaded[Any], fields.List[Any]):
             return super()._deserialize(value, attr, data, **kwargs)
 
 
-class ShownLines(fields.List[Any]):
-    """The lines of a document. Dump only.
-
-    :param schema: of one line.
-    """
-
-    def __init__(self, schema: type[QuickSchema], **kwargs: Any) -> None:
-        super().__init__(fields.Nested(schema), **kwargs)
-        self._dump = schema().dump
-
-    def show(self, value: list[Any]) -> list[Any]:
-        return [self._dump(each) for each in value]
-
-
-class Day(_Loaded[date]):
+class Day(Loaded[date]):
     """A day as `YYYY-MM-DD`, in the years 1970 to 2999."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> date:
@@ -247,7 +127,7 @@ class Day(_Loaded[date]):
         return day
 
 
-class WholeNumber(_Loaded[int]):
+class WholeNumber(Loaded[int]):
     """A query parameter that is a whole number between two bounds, in plain ASCII digits."""
 
     def __init__(self, minimum: int, maximum: int, **kwargs: Any) -> None:
@@ -260,7 +140,7 @@ class WholeNumber(_Loaded[int]):
         return int(value)
 
 
-class OneOf(_Loaded[str]):
+class OneOf(Loaded[str]):
     """One of some names, in any case."""
 
     def __init__(self, names: tuple[str, ...], **kwargs: Any) -> None:
@@ -270,51 +150,6 @@ class OneOf(_Loaded[str]):
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         name = self.names.get(value.strip().casefold()) if isinstance(value, str) else None
         if name is None:
-            raise ValidationError(f"must be one of {', '.join(self.names.values())}")
+            choice = "one of " if len(self.names) > 1 else ""
+            raise ValidationError(f"must be {choice}{', '.join(self.names.values())}")
         return name
-
-
-class PublicId(fields.String):
-    """The document's own id. Dump only: several names show it, which `attribute` would not allow."""
-
-    source = "_id"
-    show = None
-
-    def get_value(self, obj: Any, attr: str, accessor: Any = None, default: Any = None) -> Any:
-        return obj[self.source]
-
-
-class Number(fields.Field[int]):
-    """A document number: 7 -> `#007`. Dump only."""
-
-    def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
-        return self.show(value)
-
-    @staticmethod
-    def show(value: int | None) -> str | None:
-        return None if value is None else format_number(value)
-
-
-class ShopTime(fields.Field[datetime]):
-    """A UTC instant in the time zone of the schema that it stands in. Dump only."""
-
-    zone: ZoneInfo
-
-    def _bind_to_schema(self, field_name: str, parent: Any) -> None:
-        super()._bind_to_schema(field_name, parent)
-        root: Any = self.root
-        self.zone = root.zone
-
-    def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
-        return self.show(value)
-
-    def show(self, value: datetime | None) -> str | None:
-        return None if value is None else shop_time(value, self.zone)
-
-
-class ZonedSchema(QuickSchema):
-    """A schema whose times are shown in the shop's zone."""
-
-    def __init__(self, zone: ZoneInfo, **kwargs: Any) -> None:
-        self.zone = zone
-        super().__init__(**kwargs)

@@ -26,6 +26,12 @@ class InvalidKey(ShopError):
     status, code, title = 422, "invalid_idempotency_key", "The Idempotency-Key is wrong"
 
 
+class RepeatedKey(ShopError):
+    """Which of the keys was meant, nobody knows."""
+
+    status, code, title = 400, "repeated_idempotency_key", "More than one Idempotency-Key"
+
+
 class RequestKey(NamedTuple):
     """A key and what must be the same for it to mean the same request.
 

@@ -1,4 +1,4 @@
-"""The fields of `schemas/fields.py` as JSON Schema: what each takes, or shows, told by the field itself.
+"""The fields of our schemas as JSON Schema: what each takes, or shows, told by the field itself.
 
 `describe` is one of the functions that apispec's marshmallow plugin asks about a field. What it does not know itself
 (marshmallow's own fields, lists, nesting) it leaves to the others; what stands in a field's `metadata` goes above all.
@@ -9,28 +9,10 @@ from typing import Any, Final
 
 from marshmallow import EXCLUDE, fields
 
-from schemas.fields import (
-    CONTROL,
-    FLAGS,
-    MAX_CLAIM,
-    MAX_INTEGER_ID,
-    MAX_LINE_ID,
-    MAX_LINES,
-    MAX_TEXT,
-    VISIBLE,
-    Claimed,
-    Day,
-    FixedPoint,
-    Flag,
-    LineId,
-    Lines,
-    Number,
-    OneOf,
-    ShopTime,
-    Text,
-    Truth,
-    WholeNumber,
-)
+from schemas.amounts import Claimed, FixedPoint
+from schemas.fields import CONTROL, FLAGS, VISIBLE, Day, Flag, LineId, Lines, OneOf, Text, Truth, WholeNumber
+from schemas.limits import MAX_CLAIM, MAX_INTEGER_ID, MAX_LINE_ID, MAX_LINES, MAX_TEXT
+from schemas.shown_fields import Number, ShopTime
 
 Json = dict[str, Any]
 

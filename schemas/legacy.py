@@ -139,7 +139,7 @@ def adopt(kind: str, source: Mapping[str, Any], zone: ZoneInfo) -> Adopted:
         document,
         found_number,
         public_id,
-        None if link in (None, "") else str(link)[:64],
+        None if link is None else str(link)[:64] or None,
         says_converted,
         tuple(finding.defects),
     )
@@ -196,7 +196,8 @@ def _number(finding: Finding, *names: str) -> int | None:
 def _public_id(finding: Finding, field: str) -> str | None:
     raw = finding.source.get(field)
     if isinstance(raw, str) and _URL_SAFE.fullmatch(raw) and raw.casefold() not in _TAKEN:
-        return raw
+        # Plain: the driver has texts of its own, which cannot be looked up.
+        return str(raw)
     # Where there was none, the earlier lists showed MongoDB's own id, which a phone may hold.
     own = str(finding.source.get("_id", ""))
     found = own if _URL_SAFE.fullmatch(own) and own.casefold() not in _TAKEN else None

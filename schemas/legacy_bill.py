@@ -11,12 +11,11 @@ from typing import Any, Final, Protocol
 from schemas import legacy_values as values
 from schemas import money
 from schemas.documents import Document
-from schemas.fields import MAX_LINE_ID, MAX_PRICE, MAX_QUANTITY
+from schemas.limits import MAX_INTEGER_ID, MAX_LINE_ID, MAX_PRICE, MAX_QUANTITY
 from schemas.pricing import Line
 
 _MAX_PRICE: Final = MAX_PRICE * money.MINOR_PER_UNIT
 _MAX_QUANTITY: Final = MAX_QUANTITY * money.WHOLE_QUANTITY
-_MAX_INTEGER_ID: Final = 2**53
 _PAISA: Final = Decimal("0.01")
 
 
@@ -104,7 +103,7 @@ def _item(line: Mapping[str, Any], position: int, room: int) -> tuple[Document, 
         price = total = 0
         is_mended = True
     item = {
-        "id": raw_id if _is_line_id(raw_id) else position,
+        "id": _line_id(raw_id, position),
         "name": name or "Item",
         "price": price,
         "quantity": quantity,
@@ -114,10 +113,12 @@ def _item(line: Mapping[str, Any], position: int, room: int) -> tuple[Document, 
     return item, is_mended
 
 
-def _is_line_id(value: Any) -> bool:
-    if isinstance(value, str):
-        return len(value) <= MAX_LINE_ID and values.text(value) == value
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _MAX_INTEGER_ID
+def _line_id(raw: Any, position: int) -> int | str:
+    """The line's own id, plain, since the driver has texts and integers of its own; its position where it has none."""
+    if isinstance(raw, int) and not isinstance(raw, bool) and abs(raw) <= MAX_INTEGER_ID:
+        return int(raw)
+    written = str(raw) if isinstance(raw, str) and len(raw) <= MAX_LINE_ID else ""
+    return written if written and values.text(written) == written else position
 
 
 def _discount(finding: Finding, subtotal: int, claimed: int | None) -> tuple[int, int | None]:

@@ -15,6 +15,8 @@ from marshmallow import Schema, ValidationError, fields, missing
 class QuickSchema(Schema):
     """A schema whose fields have no validators beside themselves, and no hooks; unknown members are kept out."""
 
+    error_messages = {"type": "must be an object"}  # noqa: RUF012  (as marshmallow has it)
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._load_steps = [

@@ -29,7 +29,7 @@ SALE: Final = (
     "repositories.unit_of_work",
     "schemas.rollups",
     "endpoints.hub",
-    "endpoints.screens",
+    "endpoints.screen",
 )
 
 _WIDTH, _LEFT, _GAP = 1500, 24, 14

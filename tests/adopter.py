@@ -3,21 +3,22 @@
 import json
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 from typer.testing import CliRunner, Result
 
 from app.cli import cli
+from app.output import FileRefused
 from repositories.errors import DatabaseRefused
 
 Json = dict[str, Any]
 
 
-@contextmanager
-def own_database(mongodb_url: str) -> Iterator[Database[Any]]:
+@pytest.fixture
+def own(mongodb_url: str) -> Iterator[Database[Any]]:
     """A database of the test's own, in which a test puts what the earlier backend wrote."""
     with MongoClient[Any](mongodb_url, tz_aware=True) as client:
         name = f"pos_adopt_{secrets.token_hex(4)}"
@@ -35,7 +36,8 @@ class Adopter:
     def __call__(self, *options: str) -> Result:
         """Inside this process, since a start takes longer than the work."""
         result = CliRunner().invoke(cli, ["adopt", *options], env=self.environment)
-        assert result.exception is None or isinstance(result.exception, SystemExit | DatabaseRefused), result.exception
+        is_said = isinstance(result.exception, SystemExit | DatabaseRefused | FileRefused)
+        assert result.exception is None or is_said, result.exception
         return result
 
     def report(self, *options: str) -> Json:
@@ -44,10 +46,16 @@ class Adopter:
         report: Json = json.loads(done.stdout)
         return report
 
-    def refused(self, *options: str) -> str:
+    def refused(self, *options: str, by: type[Exception] = DatabaseRefused) -> str:
         done = self(*options)
-        assert isinstance(done.exception, DatabaseRefused), done.stdout
+        assert isinstance(done.exception, by), done.stdout
         return str(done.exception)
+
+
+@pytest.fixture
+def adopt(mongodb_url: str, own: Database[Any]) -> Adopter:
+    """Of that database, in place."""
+    return Adopter(mongodb_url, own.name)
 
 
 def content(database: Database[Any]) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from rich.progress import Progress, track
 
 from app.local_mongod import find_mongod, local_mongod
 from repositories.verification import verify
+from tests.adopter import adopt, own  # noqa: F401
 from tests.board import browser, screen  # noqa: F401
+from tests.commands import books, pos, pos_process, target  # noqa: F401
 from tests.shop import OpenShop, Shop, opened
 
 # Test clocks stand in other months: what the database thinks to have expired would vanish in the middle of a test.

@@ -4,7 +4,7 @@ import random
 from datetime import datetime, timedelta
 from typing import Any
 
-from bson import Decimal128, Int64, ObjectId
+from bson import Code, Decimal128, Int64, ObjectId
 from pymongo.database import Database
 
 Json = dict[str, Any]
@@ -110,6 +110,7 @@ def nasty() -> tuple[list[Json], list[Json]]:
         estimate(12, _START + 11 * hour, created_at="2025-03-01T23:30:00", whatsapp_sent=True, **{"a.b": 1}),
         estimate(13, _START + 12 * hour, created_at=None, estimate_id="EST/../..", estimate_number="#1500"),
         estimate(14, _START + 13 * hour, status="CONVERTED", is_converted_to_order="yes"),
+        estimate(15, _START + 14 * hour, estimate_id=Code("EST-CODE"), linked_order_id=Code("ORDER-CODE")),
         {"_id": "bare"},
         {"_id": 7, "items": [None, "text", {}, {"name": 5, "price": "1,200.50", "quantity": -1, "discount": 400}]},
     ]

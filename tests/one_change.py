@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from app.application import utc_now
 from repositories.commands import Command, Convert, Create, VoidOrder
-from repositories.database import Database, connect, ping
+from repositories.database import Database, connect
 from repositories.indexes import prepare
 from repositories.journal import Journal
 from schemas.documents import EstimateBody, SaleBody, draft, draft_sale
@@ -56,7 +56,7 @@ async def set_the_scene(database: Database, store: str, kind: str) -> None:
 def _work(url: str, store: str, kind: str, wire: Connection) -> None:
     async def change() -> None:
         client = connect(url)
-        await ping(client)
+        await client.admin.command("ping")
         journal = journal_of(client[DATABASE], store)
         wire.send("ready")
         await asyncio.to_thread(wire.recv)

@@ -4,7 +4,7 @@ from typing import Any
 
 import schemathesis
 
-from schemas.fields import MAX_CLAIM
+from schemas.limits import MAX_CLAIM
 
 Json = dict[str, Any]
 

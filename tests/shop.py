@@ -18,6 +18,7 @@ from app.application import create_app, utc_now
 from app.observation import Observer
 from app.server import FLAGS
 from app.settings import Settings
+from app.socket_log import SocketLog
 from endpoints.ring import CAPACITY
 from repositories.database import Database, connect
 from tests.payloads import estimate_body, sale_body
@@ -95,11 +96,12 @@ async def opened(
     server_flags: Mapping[str, Any] | None = None,
     database_name: str = DATABASE,
     access_log: Observer | None = None,
+    socket_log: SocketLog | None = None,
     **settings: Any,
 ) -> AsyncIterator[Shop]:
     """Opens a shop, and closes it. server_flags: uvicorn's, where they are not those of production."""
     chosen = Settings(mongodb_url=mongodb_url, database_name=database_name, **settings)
-    app = create_app(chosen, clock=clock, ring_capacity=ring_capacity, access_log=access_log)
+    app = create_app(chosen, clock=clock, ring_capacity=ring_capacity, access_log=access_log, socket_log=socket_log)
     client = connect(mongodb_url)
     async with serving(app, **(server_flags or {})) as (port, state), _http_client(port) as http:
         database: Database = client[database_name]

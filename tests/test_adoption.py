@@ -2,35 +2,21 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from pymongo.database import Database
 
-from repositories.database import ADOPTION, connect
-from repositories.errors import DatabaseRefused
-from repositories.indexes import prepare
+from repositories.database import ADOPTION
 from repositories.originals import RAW
 from repositories.verification import verify
 from schemas.archive import COLLECTIONS
 from tests import legacy
-from tests.adopter import Adopter, content, own_database, plain
+from tests.adopter import Adopter, content, plain
 from tests.archives import contents, empty_database, read, write
 from tests.shop import Shop, opened
-
-
-@pytest.fixture
-def own(mongodb_url: str) -> Iterator[Database[Any]]:
-    with own_database(mongodb_url) as database:
-        yield database
-
-
-@pytest.fixture
-def adopt(mongodb_url: str, own: Database[Any]) -> Adopter:
-    return Adopter(mongodb_url, own.name)
 
 
 @pytest.fixture
@@ -185,43 +171,3 @@ async def test_verification_knows_each_number_that_was_missing(adopted: Shop) ->
     await collection.update_one({"number": 12}, {"$set": {"number": 11}})
     assert any("#011 was missing when" in line for line in await verify(adopted.database, adopted.store))
     await collection.update_one({"number": 11}, {"$set": {"number": 12}})
-
-
-def test_nothing_is_adopted_into_a_shop_that_sells(mongodb_url: str, own: Database[Any], adopt: Adopter) -> None:
-    assert "nothing to adopt" in adopt.refused()
-    legacy.fill(own, legacy.believable(5))
-    adopt.report()
-    elsewhere = Adopter(mongodb_url, own.name)
-    elsewhere.environment["STORE_ID"] = "second"
-    assert "documents of another store" in elsewhere.refused()
-    own.client[f"{own.name}_new"].orders.insert_one({"store": "main", "number": 1, "business_date": "2025-01-01"})
-    occupied = Adopter(mongodb_url, f"{own.name}_new")
-    assert "documents of its own" in occupied.refused("--from", own.name)
-
-
-async def test_a_running_service_is_refused(mongodb_url: str, own: Database[Any]) -> None:
-    legacy.fill(own, legacy.believable(5))
-    async with opened(mongodb_url, database_name=f"{own.name}_new", store_id="main"):
-        elsewhere = Adopter(mongodb_url, f"{own.name}_new")
-        assert "A service runs" in await asyncio.to_thread(elsewhere.refused, "--from", own.name)
-
-
-async def test_a_service_is_refused_on_what_is_not_adopted(own: Database[Any], mongodb_url: str) -> None:
-    legacy.fill(own, legacy.believable(5))
-    client = connect(mongodb_url)
-    with pytest.raises(DatabaseRefused, match="take them over with `pos adopt`"):
-        await prepare(client[own.name], "main", ZoneInfo("Asia/Kolkata"), 90)
-    assert set(own.list_collection_names()) == {"estimates", "orders"}
-    client.close()
-
-
-def test_each_defect_can_be_written_into_a_file(own: Database[Any], adopt: Adopter, tmp_path: Path) -> None:
-    legacy.fill(own, legacy.nasty())
-    path = tmp_path / "defects.ndjson"
-    report = adopt.report("--dry-run", "--report", str(path))
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert len(lines) == sum(report["defects"].values())
-    assert {line["rule"] for line in lines} == set(report["defects"])
-    shown = adopt("--dry-run").stdout
-    assert "9812345678" not in shown
-    assert "number_repeated (2): the oldest keeps the number" in shown

@@ -2,11 +2,14 @@
 
 import asyncio
 import signal
+import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
+from pathlib import Path
+from threading import Event
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from pymongo.database import Database
@@ -15,23 +18,18 @@ from typer.testing import CliRunner
 from app.cli import cli
 from repositories import adoption_writing
 from repositories.adoption import Adoption
+from repositories.adoption_writing import Target
+from repositories.database import connect
 from repositories.errors import DatabaseRefused
+from repositories.ledger import Ledger
 from repositories.verification import verify
+from schemas.adoption import Report
+from schemas.legacy import adopt as taken_over
+from schemas.rollups import ORDERS
 from tests import legacy
-from tests.adopter import Adopter, own_database, plain
+from tests.adopter import Adopter, plain
 from tests.shop import opened
 from tests.test_server import POS, ROOT, environment
-
-
-@pytest.fixture
-def own(mongodb_url: str) -> Iterator[Database[Any]]:
-    with own_database(mongodb_url) as database:
-        yield database
-
-
-@pytest.fixture
-def adopt(mongodb_url: str, own: Database[Any]) -> Adopter:
-    return Adopter(mongodb_url, own.name)
 
 
 def test_the_way_back(own: Database[Any], adopt: Adopter) -> None:
@@ -128,3 +126,56 @@ def test_killed_at_any_moment_it_completes_the_next_time(own: Database[Any], ado
     for kind in ("estimates", "orders", "totals"):
         assert list(own[kind].find({}).sort("_id")) == list(new[kind].find({}).sort("_id"))
     assert CliRunner().invoke(cli, ["verify"], env=adopt.environment).exit_code == 0
+
+
+def test_whoever_stops_it_is_told_how_to_go_on(own: Database[Any], adopt: Adopter, tmp_path: Path) -> None:
+    legacy.fill(own, legacy.believable(5_000))
+    command = [*POS, "adopt", "--report", str(tmp_path / "defects.ndjson")]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment(**adopt.environment), stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 30
+    while not own.adoption.find_one({}):
+        assert (process.poll(), time.monotonic() < deadline) == (None, True)
+        time.sleep(0.001)
+    # What SIGTERM does here is what Ctrl-C does, which the tests may have been told to ignore.
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=30)
+    assert (process.returncode, "Run the same again" in said, "Traceback" in said) == (130, True, False), said
+    assert list(tmp_path.iterdir()) == []
+    assert "begun" in str(own.adoption.find_one({}))
+
+
+async def test_a_run_that_is_cancelled_ends_its_threads_first(own: Database[Any], mongodb_url: str) -> None:
+    """As Ctrl-C does it: what a thread does is ended at its next step, and not left to itself."""
+    legacy.fill(own, legacy.believable(1_200))
+    loop = asyncio.get_running_loop()
+    looking, cancelled = asyncio.Event(), Event()
+    told: list[str] = []
+
+    def tell(step: str, _done: int, _total: int) -> None:
+        told.append(step)
+        loop.call_soon_threadsafe(looking.set)
+        cancelled.wait(30)
+
+    target = Target(connect(mongodb_url)[own.name], "main", ZoneInfo("Asia/Kolkata"), 90)
+    adoption = Adoption(target, target.database.delegate, in_place=True, report=Report(), tell=tell)
+    run = asyncio.create_task(adoption.run())
+    await asyncio.wait_for(looking.wait(), 30)
+    run.cancel()
+    loop.call_later(0.2, cancelled.set)
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert (cancelled.is_set(), len(told)) == (True, 1)
+    target.database.client.close()
+    assert own.adoption.find_one({"step": "begun"})
+
+
+def test_what_sqlite_is_busy_with_is_ended_too() -> None:
+    over = Event()
+    one = taken_over(ORDERS, legacy.order(1), ZoneInfo("Asia/Kolkata"))
+    with closing(Ledger(over.is_set)) as ledger:
+        ledger.add(ORDERS, [(str(place).encode(), str(place), one, False) for place in range(20_000)])
+        over.set()
+        with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+            ledger.settle()

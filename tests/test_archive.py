@@ -1,6 +1,9 @@
 """The archive: what is written is read again, and what is not whole is refused by the line."""
 
 import io
+import zlib
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,7 +38,7 @@ _bodies = st.dictionaries(_names.filter(lambda name: name not in ("_id", "store"
 def written(*documents: tuple[str, Json]) -> bytes:
     """An archive of some documents, and of counters."""
     writer = ArchiveWriter()
-    lines = [writer.opening(MANIFEST)]
+    lines = [writer.opening(replace(MANIFEST, counts=dict(Counter(collection for collection, _ in documents))))]
     for collection, document in (*documents, (COUNTERS, {"_id": "main", "orders": 1})):
         lines.append(writer.documents(collection, [document]))
     return b"".join([*lines, writer.closing()])
@@ -123,9 +126,46 @@ def test_what_was_tampered_with_is_refused(edit: Any, sentence: str) -> None:
         read(b"".join(edit(lines)))
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("counts", value) for value in (None, "abc", ["orders"], {"orders": "x"}, {"orders": None})),
+        *(("store", value) for value in (None, 5, {"a": 1})),
+        *(("head", value) for value in (None, "3", 1.5)),
+        *((name, ...) for name in ("counts", "store", "timezone", "epoch", "exported_at")),
+        ("more", 1),
+    ],
+)
+def test_a_header_of_other_types_is_refused_by_name(name: str, value: Any) -> None:
+    first, *lines = written(*orders(1)).splitlines(keepends=True)
+    header = {**orjson.loads(first), name: value}
+    if value is ...:
+        del header[name]
+    with pytest.raises(ArchiveRefused, match=f"^Line 1: the header lacks .*: {name}\\.$"):
+        read(b"".join([orjson.dumps(header), b"\n", *lines]))
+
+
+def test_an_archive_that_holds_other_numbers_than_its_header_announces_is_refused() -> None:
+    writer = ArchiveWriter()
+    content = writer.opening(replace(MANIFEST, counts={"orders": 2, "estimates": 0}))
+    content += writer.documents("orders", [orders(1)[0][1]]) + writer.documents("counters", [{"_id": "main"}])
+    with pytest.raises(ArchiveRefused, match="Line 4: the header announces 2 orders, and 1 came"):
+        read(content + writer.closing())
+
+
+@pytest.mark.parametrize("collection", ["totals", "adopted"])
+def test_a_document_without_the_id_that_it_is_kept_by_is_refused(collection: str) -> None:
+    lines = written((collection, {"_id": {"store": "main"}})).splitlines(keepends=True)
+    document = b'{"orders":{}}'
+    lines[1] = b'{"collection":"%s","crc32":%d,"document":%s}\n' % (collection.encode(), zlib.crc32(document), document)
+    with pytest.raises(ArchiveRefused, match="Line 2: the document in it has no id"):
+        read(b"".join(lines))
+
+
 def test_an_archive_without_counters_is_none() -> None:
     writer = ArchiveWriter()
-    content = writer.opening(MANIFEST) + writer.documents("orders", [orders(1)[0][1]])
+    manifest = replace(MANIFEST, counts={"orders": 1})
+    content = writer.opening(manifest) + writer.documents("orders", [orders(1)[0][1]])
     with pytest.raises(ArchiveRefused, match="holds no counters"):
         read(content + writer.closing())
 

@@ -117,6 +117,26 @@ async def test_what_all_pages_share_is_computed_once_and_again_after_a_failure()
     assert await latest.at("2", compute) == 3
 
 
+async def test_what_was_cancelled_is_computed_anew() -> None:
+    latest: Latest[int] = Latest()
+    tasks: list[asyncio.Task[Any]] = []
+
+    async def compute() -> int:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.append(task)
+        if len(tasks) == 1:
+            await asyncio.Event().wait()
+        return len(tasks)
+
+    asking = asyncio.create_task(latest.at("1", compute))
+    while not tasks:
+        await asyncio.sleep(0)
+    tasks[0].cancel()
+    assert isinstance((await asyncio.gather(asking, return_exceptions=True))[0], asyncio.CancelledError)
+    assert await latest.at("1", compute) == 2
+
+
 async def test_those_who_ask_together_share_an_answer_that_is_never_older_than_their_question() -> None:
     put: list[int] = []
 

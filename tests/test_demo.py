@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -16,9 +17,12 @@ from typer.testing import CliRunner, Result
 from app.cli import cli
 from app.demo.plan import Plan, makes_order
 from app.demo.seasons import weight
-from repositories.errors import DatabaseRefused
+from repositories.commands import VoidEstimate
+from repositories.demonstration import At, fill
+from repositories.errors import DatabaseRefused, NotFound
+from repositories.journal import GROUP_LIMIT
 from schemas.calendar import business_date
-from tests.shop import opened
+from tests.shop import Shop, opened
 
 ZONE = ZoneInfo("Asia/Kolkata")
 DAYS = [date(2025, 9, 1) + timedelta(days=number) for number in range(91)]
@@ -86,6 +90,35 @@ async def test_the_books_of_a_demo_are_right_and_believable(own: Database[Any], 
         month = await shop.get("/api/reports/monthly/2025/10")
         assert month["summary"]["total_orders"] > 100
         assert (await shop.sale())["sale_number"] == "#601"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--store", "corner shop"], "must have 1 to 64 letters, digits, - or _."),
+        (["--store", ""], "must have 1 to 64 letters, digits, - or _."),
+        (["--store", "[bold]"], "must have 1 to 64 letters, digits, - or _."),
+        (["--until", "9999-12-31"], "the last day may be today"),
+        (["--until", "0001-01-01"], "the last day may be today"),
+    ],
+)
+def test_what_no_shop_could_be_is_refused(options: list[str], sentence: str) -> None:
+    refused = CliRunner().invoke(cli, ["demo", *options])
+    assert refused.exit_code == 2
+    assert sentence in " ".join(refused.stderr.replace("│", " ").split())
+
+
+async def test_a_command_that_is_refused_ends_the_filling_and_its_journal(shop: Shop) -> None:
+    now = datetime.now(UTC)
+    nothing = [At(now, VoidEstimate(f"EST-{number}")) for number in range(2 * GROUP_LIMIT)]
+    with pytest.raises(NotFound) as refused:
+        await fill(shop.database, shop.store, ZONE, nothing, lambda _: None)
+    # The refusal holds the journal, which would otherwise be thrown away, and its thread with it.
+    assert refused.traceback
+    own = f"journal-{shop.store}"
+    async with asyncio.timeout(10):
+        while sum(thread.name.startswith(own) for thread in threading.enumerate()) > 0:
+            await asyncio.sleep(0.01)
 
 
 def test_it_never_goes_where_documents_are(own: Database[Any], mongodb_url: str) -> None:

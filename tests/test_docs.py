@@ -3,6 +3,7 @@
 import re
 
 import httpx
+import pytest
 
 from tests.shop import Shop
 
@@ -50,3 +51,15 @@ async def test_the_welcome_names_all_descriptions(shop: Shop) -> None:
     for name in ("docs", "openapi", "asyncapi"):
         assert (await shop.http.get(welcome[name])).status_code == 200
     assert welcome["asyncapi"] in (await shop.get("/openapi.json"))["info"]["description"]
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/swagger-ui.css", "/board", "/board/board.js", "/openapi.json"])
+async def test_who_holds_a_file_is_told_so_as_the_file_itself_would_be(shop: Shop, path: str) -> None:
+    for encoding in ("gzip", "identity"):
+        whole = await shop.http.get(path, headers={"Accept-Encoding": encoding})
+        held = {"Accept-Encoding": encoding, "If-None-Match": whole.headers["etag"]}
+        again = await shop.http.get(path, headers=held)
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["vary"] == whole.headers["vary"] == "Accept-Encoding"
+        for name in ("cache-control", "content-security-policy"):
+            assert again.headers[name] == whole.headers[name]

@@ -10,8 +10,8 @@ from websockets.frames import CloseCode
 from app.application import create_app
 from app.cli import cli
 from app.settings import Settings
+from endpoints.close_codes import REASONS
 from endpoints.routes import ROUTES
-from endpoints.screens import REASONS
 from schemas.errors import ShopError
 from scripts import house
 from tests.test_settings import NAMES

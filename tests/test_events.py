@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults import failing
 from tests.frames import DOCUMENT, PLAIN, TOLD, validator_of
-from tests.shop import OpenShop, Shop
+from tests.shop import DATABASE, OpenShop, Shop
 
 Json = dict[str, Any]
 EVENTS, STREAM = "/api/events", "/api/events/stream"
@@ -198,7 +198,8 @@ async def test_the_status_says_how_the_hub_stands(shop: Shop) -> None:
 
 async def test_a_hub_that_cannot_follow_is_not_ready(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("endpoints.hub.STALE_SECONDS", 0.3)
-    async with failing(shop.database, "find", closeConnection=True):
+    async with failing(shop.database, "find", namespace=f"{DATABASE}.events", closeConnection=True):
+        await shop.sale()
         async with asyncio.timeout(10):
             while (await shop.get("/api/websocket/status"))["status"] != "degraded":
                 await asyncio.sleep(0.05)
@@ -231,3 +232,28 @@ async def test_the_head_of_a_stream_comes_to_an_end(shop: Shop) -> None:
         assert (await shop.http.get("/livez")).status_code == 200
     assert response.headers["content-type"].startswith("text/event-stream")
     assert response.content == b""
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_stream_that_cannot_begin_is_refused_whole(shop: Shop, method: str) -> None:
+    await trade(shop)
+    async with failing(shop.database, "find", closeConnection=True):
+        response = await shop.http.request(method, STREAM, headers={"Last-Event-ID": "99"})
+    assert (response.status_code, response.headers["content-type"]) == (503, "application/problem+json")
+    assert "retry-after" in response.headers
+
+
+async def test_a_stream_whose_database_goes_away_ends_and_is_taken_up_again(
+    open_shop: OpenShop, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop = await open_shop(ring_capacity=1)
+    await trade(shop)
+    async with (
+        failing(shop.database, "find", closeConnection=True),
+        asyncio.timeout(20),
+        streaming(shop, last_event_id="2") as messages,
+    ):
+        assert [message async for message in messages if "data" in message] == []
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+    async with streaming(shop, last_event_id="2") as messages:
+        assert [json.loads(message["data"])["seq"] for message in await following(messages, 3)] == [3, 4, 5]

@@ -81,8 +81,10 @@ async def test_a_browser_asks_before_and_is_allowed(open_shop: OpenShop, method:
     assert method in answer.headers["access-control-allow-methods"]
     assert header in answer.headers["access-control-allow-headers"]
     foreign = await shop.http.options("/api/estimates/X", headers={**asked, "Origin": "https://evil.example"})
-    assert foreign.status_code == 400
     assert "access-control-allow-origin" not in foreign.headers
+    for refused in (foreign, await shop.http.options("/", headers={**asked, "Access-Control-Request-Method": "TRACE"})):
+        assert (refused.status_code, refused.headers["content-type"]) == (400, "application/problem+json")
+        assert refused.json()["code"] == "cors_refused"
 
 
 async def test_without_the_setting_no_browser_of_elsewhere_may(shop: Shop) -> None:

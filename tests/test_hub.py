@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from endpoints.hub import AHEAD, EXPIRED, OTHER_LOG, REPLAY_LIMIT, TOO_FAR, Feed, Hub
-from endpoints.ring import Entry, Ring
+from endpoints.feeds import AHEAD, EXPIRED, OTHER_LOG, TOO_FAR, Feed
+from endpoints.hub import REPLAY_LIMIT, Hub
 from repositories.events import Head, StoredEvent
 from schemas.live import Place
 from tests.payloads import an_event
@@ -34,7 +34,7 @@ class Log:
 
     async def after(self, seq: int, limit: int = 1_000) -> list[StoredEvent]:
         self.reads += 1
-        return [StoredEvent(event, 300) for event in self.events if event["seq"] > seq][:limit]
+        return [StoredEvent(event["seq"], event, 300) for event in self.events if event["seq"] > seq][:limit]
 
     async def rings(self) -> Any:
         await asyncio.Event().wait()
@@ -191,27 +191,6 @@ async def test_another_log_under_the_same_name_is_noticed() -> None:
     await hub.stop()
 
 
-def entry(seq: int, size: int = 10) -> Entry:
-    return Entry(seq, an_event(seq), size, lambda _: b"")
-
-
-def test_the_ring_keeps_the_newest_and_no_more_than_it_may() -> None:
-    ring = Ring(capacity=5, max_bytes=100)
-    for seq in range(1, 9):
-        ring.append(entry(seq))
-    assert (ring.first, ring.last) == (4, 8)
-    assert (ring.reaches(3), ring.reaches(2)) == (True, False)
-    assert [each.seq for each in ring.after(5, 100, 1_000)] == [6, 7, 8]
-    assert [each.seq for each in ring.after(3, 2, 1_000)] == [4, 5]
-    assert [each.seq for each in ring.after(3, 100, 25)] == [4, 5]
-    assert [each.seq for each in ring.after(3, 100, 1)] == [4]
-    assert [ring.bytes_after(seq) for seq in (3, 6, 8, 9)] == [50, 20, 0, 0]
-    ring.append(entry(9, 75))
-    assert (ring.first, ring.last) == (7, 9)
-    ring.append(entry(10, 500))
-    assert (ring.first, ring.last, ring.bytes_after(9)) == (10, 10, 500)
-
-
 async def test_what_one_process_commits_is_heard_through_another_at_once(open_shop: OpenShop) -> None:
     here = await open_shop()
     there: Shop = await open_shop(store_id=here.store)
@@ -237,7 +216,7 @@ async def test_it_stops_although_the_bell_rings_at_that_very_moment(turns: int) 
     await hub.start()
     reader(hub)
     await asyncio.sleep(0.05)
-    hub._bell.set()
+    hub._follower.bell.set()
     for _ in range(turns):
         await asyncio.sleep(0)
     async with asyncio.timeout(5):

@@ -45,6 +45,17 @@ async def test_a_malformed_key_is_refused(shop: Shop, key: str) -> None:
     assert (response.status_code, response.json()["code"]) == (422, "invalid_idempotency_key")
 
 
+@pytest.mark.parametrize("second", ["a", "b", ""])
+async def test_two_keys_in_one_request_are_refused(shop: Shop, second: str) -> None:
+    keys = [("Idempotency-Key", "a"), ("idempotency-key", second)]
+    estimate = await shop.estimate()
+    for path in (SALE, "/api/estimates/create", f"/api/estimates/{estimate['estimate_id']}/convert-to-order"):
+        response = await shop.http.post(path, json=sale_body(), headers=keys)
+        assert (response.status_code, response.json()["code"]) == (400, "repeated_idempotency_key")
+    assert await count(shop) == 0
+    assert (await shop.get(f"/api/estimates/{estimate['estimate_id']}"))["status"] == "Pending"
+
+
 async def test_a_stamped_body_that_comes_again_is_the_same_sale(shop: Shop) -> None:
     sales = [await shop.sale(created_at="2026-11-23T21:45:00.123456") for _ in range(3)]
     assert len({sale["order_id"] for sale in sales}) == 1

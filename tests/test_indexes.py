@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,10 @@ import pytest
 from app.settings import Settings
 from repositories.database import Database, connect
 from repositories.errors import DatabaseRefused
+from repositories.export import view_of
 from repositories.indexes import index_models, prepare
+from repositories.restoration import Restoration
+from repositories.verification import verify
 from tests.payloads import line
 from tests.shop import DATABASE, Shop, opened
 
@@ -176,6 +180,28 @@ async def test_look_ups_and_writes_go_by_an_index(busy_shop: Shop) -> None:
     assert {next(iter(command)) for command in commands} == {"find", "update", "delete"}
     for command in commands:
         assert "COLLSCAN" not in set(stages(await explained(busy_shop.database, command))), command
+
+
+async def test_the_whole_of_a_store_is_found_by_an_index(busy_shop: Shop) -> None:
+    """As it is verified, exported, filled and emptied; beside other stores, which may be large."""
+    database = busy_shop.database
+    async with recorded(database) as commands:
+        assert await verify(database, busy_shop.store) == []
+        async with view_of(database, busy_shop.store) as view:
+            counts = await view.counts()
+            for collection in counts:
+                assert sum([len(batch) async for batch in view.everything(collection)]) == counts[collection]
+        for _ in range(2):
+            restoration = Restoration(database, "test-restored")
+            await restoration.begin(datetime.now(UTC), Settings().event_retention_days)
+        await restoration.finish({"estimates": 0, "orders": 0, "head": 0}, {})
+        await database.counters.delete_one({"_id": "test-restored"})
+    looked_at = {command[name] for command in commands for name in ("find", "aggregate", "delete") if name in command}
+    assert {"estimates", "orders", "events", "requests", "totals", "adopted"} <= looked_at
+    for command in commands:
+        # Whether there is any store in the database is seen from the first counters.
+        if command.get("find") != "counters":
+            assert "COLLSCAN" not in set(stages(await explained(database, command))), command
 
 
 async def test_every_index_leads_with_the_store_but_for_retention() -> None:

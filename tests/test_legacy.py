@@ -6,6 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from bson import Code, Int64
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,6 +34,8 @@ SCALARS = st.one_of(
     ),
     st.datetimes(timezones=st.sampled_from((None, UTC))),
     st.binary(max_size=5),
+    # A text to Python, and to MongoDB a piece of JavaScript, which has no hash and equals no text.
+    st.builds(Code, st.sampled_from(("", "EST-1", "#001", "Pending", "true", "2025-01-01", "12.50"))),
 )
 LINES = st.lists(
     st.one_of(SCALARS, st.dictionaries(st.sampled_from(("id", "name", "price", "quantity", "discount")), SCALARS)),
@@ -126,6 +129,21 @@ def test_a_status_in_odd_case_is_no_defect() -> None:
 def test_an_amount_that_says_it_is_a_percentage_is_known_by_the_total() -> None:
     adopted = adopt(ESTIMATES, legacy.estimate(1, discount_amount=50.0, total=649.0), KOLKATA)
     assert (adopted.document["discount"], adopted.document["discount_percentage"]) == (5_000, None)
+
+
+@pytest.mark.parametrize("value", [Code("EST-1"), Code("EST-1", {"x": 1})])
+def test_what_only_looks_like_a_text_becomes_one(value: Any) -> None:
+    items = [line(id=value, name=value)]
+    adopted = adopt(ESTIMATES, legacy.estimate(1, estimate_id=value, linked_order_id=value, items=items), KOLKATA)
+    (item,) = adopted.document["items"]
+    found = (adopted.public_id, adopted.link, item["id"], item["name"])
+    assert found == ("EST-1",) * 4
+    assert {type(each) for each in found} == {str}
+
+
+def test_what_only_looks_like_an_integer_becomes_one() -> None:
+    (item,) = adopt(ORDERS, legacy.order(1, items=[line(id=Int64(7))]), KOLKATA).document["items"]
+    assert (item["id"], type(item["id"])) == (7, int)
 
 
 def test_a_time_of_the_database_is_utc() -> None:

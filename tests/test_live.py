@@ -217,6 +217,9 @@ async def test_a_message_that_is_too_large_closes_the_socket(shop: Shop) -> None
         ("https://shop.example.evil.example", False),
         ("null", False),
         ("file://", False),
+        ("http://[::1", False),
+        ("http://", False),
+        ("x", False),
     ],
 )
 async def test_a_page_of_a_foreign_origin_is_turned_away(

@@ -170,6 +170,7 @@ async def test_every_refusal_looks_as_it_says(
         await http.post("/api/estimates/create", json={}),
         await http.post("/api/estimates/create", json=estimate_body(total=1)),
         await http.post("/api/estimates/create", json=estimate_body(), headers={"Idempotency-Key": "k" * 300}),
+        await http.post("/api/estimates/create", json=estimate_body(), headers=[("Idempotency-Key", "k")] * 2),
         await http.put(f"/api/estimates/{estimate}", json=estimate_body()),
         await http.put(f"/api/orders/{order}/status?status=Pending"),
         await http.put(f"/api/orders/{order}/status"),
@@ -189,7 +190,7 @@ async def test_every_refusal_looks_as_it_says(
     reused = {"Idempotency-Key": "one"}
     await http.post("/api/estimates/create", json=estimate_body(), headers=reused)
     refused.append(await http.post("/api/estimates/create", json=estimate_body(sale_by="Ravi"), headers=reused))
-    async with failing(shop.database, "ping", closeConnection=True):
+    async with failing(shop.database, "find", closeConnection=True):
         refused += [await http.get("/readyz"), await http.get("/health")]
     monkeypatch.setattr("endpoints.estimates.draft", lambda _: 1 / 0)
     refused.append(await http.post("/api/estimates/create", json=estimate_body()))

@@ -23,6 +23,7 @@ from tests.shop import OpenShop
 from tests.test_server import ROOT, environment
 
 NAME, PHONE = "Kanariya Vogelsang", "9876501234"
+MANY = 2_000
 EXTRAS = ("opentelemetry", "sentry_sdk")
 
 Received = tuple[str, bytes]
@@ -168,6 +169,34 @@ async def test_a_collector_that_says_nothing_holds_up_no_shutdown() -> None:
         reports.capture(ZeroDivisionError(), {"method": "GET"})
         async with asyncio.timeout(10):
             await asyncio.gather(tracing.close(), reports.close())
+
+
+async def test_a_full_queue_holds_up_no_shutdown_for_longer() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        tracing = Tracing(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        observe_many(tracing)
+        # Two seconds, and what a busy machine may add; one batch after the other would take eight.
+        async with asyncio.timeout(4):
+            await tracing.close()
+
+
+async def test_a_full_queue_arrives_whole_at_the_end(collector: Collector) -> None:
+    tracing = Tracing(f"http://{collector.address}")
+    observe_many(tracing)
+    await tracing.close()
+    arrived = 0
+    while arrived < MANY:
+        _, content = await collector.take()
+        (resource,) = ExportTraceServiceRequest.FromString(content).resource_spans
+        arrived += len(resource.scope_spans[0].spans)
+    assert arrived == MANY
+
+
+def observe_many(tracing: Tracing) -> None:
+    for _ in range(MANY):
+        tracing.observe(Exchange({"method": "GET", "headers": []}, 0.0, "GET", status=200))
 
 
 def python(program: str, **changes: str) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from endpoints.hub import POLL_SECONDS
+from endpoints.follower import POLL_SECONDS
 from repositories.database import Database
 from repositories.errors import BeingRestored, DatabaseRefused
 from repositories.events import EventLog
@@ -18,17 +18,13 @@ from repositories.indexes import prepare
 from repositories.restoration import Restoration, restoring
 from repositories.verification import verify
 from schemas.archive import ArchiveRefused
-from tests.archives import SALE, busy_week, contents, empty_database, read, settings_of, write
+from tests.archives import SALE, busy_week, contents, read, settings_of, write
 from tests.faults import failing
 from tests.shop import Shop, opened
 
 Json = dict[str, Any]
 
-
-@pytest.fixture
-async def target(mongodb_url: str) -> AsyncIterator[Database]:
-    async with empty_database(mongodb_url) as database:
-        yield database
+READY = ({"status": "ready"}, "healthy")
 
 
 @asynccontextmanager
@@ -115,6 +111,10 @@ async def test_a_service_that_runs_on_the_store_waits_and_goes_on(
         for path, body in (("/api/orders/create-sale", SALE), ("/api/orders/orders-only", None)):
             refused = await running.http.request("POST" if body else "GET", path, json=body)
             assert (refused.status_code, refused.json()["code"]) == (503, "being_restored")
+        ready, health = [await running.http.get(path) for path in ("/readyz", "/health")]
+        assert (ready.status_code, ready.json()["code"]) == (503, "being_restored")
+        assert (health.status_code, health.json()["database"]["status"]) == (503, "restoring")
+        assert health.json()["detail"] == ready.json()["detail"] == BeingRestored().detail
         # The hub would look by now: it must not take what is written for news.
         await restoration.add("events", [{"store": shop.store, "seq": 1, "type": "order"}])
         async with asyncio.timeout(20):
@@ -123,6 +123,7 @@ async def test_a_service_that_runs_on_the_store_waits_and_goes_on(
         await restoration.discard()
         assert await running.get("/api/orders/all") == []
         await read(file, target, shop.store)
+        assert (await running.get("/readyz"), (await running.get("/health"))["status"]) == READY
         reset = orjson.loads(await asyncio.wait_for(socket.recv(), 10))
         assert (reset["type"], reset["head"]) == ("reset", 1)
         assert reset["epoch"] != welcome["epoch"]

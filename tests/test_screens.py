@@ -7,7 +7,7 @@ import json
 import pytest
 import websockets
 
-from endpoints.screens import Screen
+from endpoints.screen import Screen
 from tests.frames import live
 from tests.payloads import an_event
 from tests.raw_screens import joined, read_all, stalled
@@ -77,9 +77,9 @@ def _frames(data: bytes) -> list[bytes]:
 
 
 async def test_a_single_send_may_not_take_too_long(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("endpoints.screens.SEND_SECONDS", 0.2)
-    monkeypatch.setattr("endpoints.screens.MOST_BEHIND", 1_000_000)
-    monkeypatch.setattr("endpoints.screens.MOST_BYTES_BEHIND", 1_000_000_000)
+    monkeypatch.setattr("endpoints.screen.SEND_SECONDS", 0.2)
+    monkeypatch.setattr("endpoints.screen.MOST_BEHIND", 1_000_000)
+    monkeypatch.setattr("endpoints.screen.MOST_BYTES_BEHIND", 1_000_000_000)
     async with stalled(shop.port, 3):
         await publish(shop, 1, 6_000)
         await only_left(shop, 0)

@@ -79,6 +79,21 @@ def test_serve_brings_its_own_database_and_takes_it_down_again(tmp_path: Path) -
     wait_until_gone(tmp_path)
 
 
+def test_the_address_follows_the_port_of_the_command_line(mongodb_url: str, tmp_path: Path) -> None:
+    port = free_port()
+    # A variable that is set to nothing is not set.
+    unset = {"PUBLIC_BASE_URL": " ", "PORT": "8123", "MONGODB_URL": mongodb_url, "DATABASE_NAME": "pos_port"}
+    command = (*POS, "serve", "--port", str(port), "--data", str(tmp_path))
+    with running(*command, port=port, **unset) as server:
+        named = httpx.get(f"http://127.0.0.1:{port}/asyncapi.json").json()["servers"]
+        server.send_signal(signal.SIGTERM)
+        output, _ = server.communicate(timeout=20)
+    assert f"HTTP       http://127.0.0.1:{port}\n" in output
+    assert f"public_base_url=http://127.0.0.1:{port}," in output
+    assert "8123" not in output
+    assert {each["host"] for each in named.values()} == {f"127.0.0.1:{port}"}
+
+
 def test_a_killed_server_takes_its_database_with_it(tmp_path: Path) -> None:
     port = free_port()
     with running(*POS, "serve", "--port", str(port), "--data", str(tmp_path), port=port) as server:

@@ -38,12 +38,23 @@ async def test_health_says_how_the_database_is(shop: Shop, path: str) -> None:
 
 
 async def test_without_the_database_it_lives_but_is_neither_healthy_nor_ready(shop: Shop) -> None:
-    async with failing(shop.database, "ping", closeConnection=True):
+    async with failing(shop.database, "find", closeConnection=True):
         health = await shop.http.get("/health")
         assert (health.status_code, health.json()["database"]["status"]) == (503, "unreachable")
         assert isinstance(health.json()["detail"], str)
         assert_problem(await shop.http.get("/readyz"), 503, "database_unavailable")
         assert (await shop.get("/livez")) == {"status": "alive"}
+    assert (await shop.http.get("/readyz")).status_code == 200
+
+
+async def test_a_store_that_was_emptied_is_neither_healthy_nor_ready(shop: Shop) -> None:
+    counters = await shop.database.counters.find_one_and_delete({"_id": shop.store})
+    assert counters is not None
+    health = await shop.http.get("/health")
+    assert (health.status_code, health.json()["database"]["status"]) == (503, "emptied")
+    assert "was emptied while the service ran" in health.json()["detail"]
+    assert_problem(await shop.http.get("/readyz"), 503, "database_unavailable")
+    await shop.database.counters.insert_one(counters)
     assert (await shop.http.get("/readyz")).status_code == 200
 
 

@@ -9,10 +9,9 @@ import time
 import httpx
 import pytest
 
-import repositories.shared_journal
 from repositories.commands import Create
 from repositories.errors import NotFound, OutcomeUnknown, StaleVersion, Unavailable
-from repositories.shared_journal import SharedJournal
+from repositories.shared_journal import PATIENCE_SECONDS, SharedJournal
 from repositories.verification import verify
 from schemas.errors import IllegalTransition, InvalidBody, ShopError
 from tests.conftest import LongRun
@@ -140,7 +139,7 @@ async def test_a_keeper_that_is_silent_is_left_and_what_it_was_given_is_booked_o
             # Left alone, it goes on by itself at once.
             began = time.monotonic()
             assert (await http.post(guest.url + SALE, json=sale_body())).status_code == 201
-            assert time.monotonic() - began < repositories.shared_journal.PATIENCE_SECONDS
+            assert time.monotonic() - began < PATIENCE_SECONDS
         finally:
             os.kill(keeper.pid, signal.SIGCONT)
         # What it was given before it was stopped it finds done, and both go on together.
@@ -155,7 +154,7 @@ async def test_a_socket_in_the_hands_of_another_user_is_not_used(
     open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keeper = await open_shop()
-    monkeypatch.setattr(repositories.shared_journal, "peer_user", lambda _: os.getuid() + 1)
+    monkeypatch.setattr("repositories.local_socket.peer_user", lambda _: os.getuid() + 1)
     guest = await open_shop(store_id=keeper.store)
     assert not journal_of(guest).is_kept_elsewhere
     assert (await guest.sale())["sale_number"] == "#001"

@@ -49,3 +49,20 @@ async def test_a_failure_that_nobody_waits_for_any_more_is_not_complained_about(
     finally:
         loop.set_exception_handler(None)
     assert complaints == []
+
+
+async def test_a_dear_question_rests_between_two_times() -> None:
+    loop = asyncio.get_running_loop()
+    began: list[float] = []
+    ended: list[float] = []
+
+    async def ask() -> int:
+        began.append(loop.time())
+        await asyncio.sleep(0.02)
+        ended.append(loop.time())
+        return len(ended)
+
+    together = Together(ask, share=0.25)
+    assert await asyncio.gather(*(together() for _ in range(5))) == [1] * 5
+    assert await asyncio.gather(*(together() for _ in range(5))) == [2] * 5
+    assert began[1] - ended[0] >= 3 * (ended[0] - began[0]) - 0.001

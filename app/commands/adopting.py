@@ -1,22 +1,23 @@
 """`pos adopt`: the documents of the earlier backend, taken over."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app.commands.databases import Data, any_database, command_settings, console
+from app.commands.databases import Data, any_database, command_settings, console, with_database
+from app.output import STDOUT, output
+from app.progress import progress_by_steps, tidy_end
 from app.settings import Settings
 from repositories.adoption import Adoption
 from repositories.adoption_source import is_same, opened_source
 from repositories.adoption_undo import drop_backup, undo
 from repositories.adoption_writing import Target
-from repositories.database import Database, check_deployment, connect
+from repositories.database import Database
 from schemas.adoption import Report
 from schemas.legacy import Defect
 
@@ -30,8 +31,13 @@ def adopt(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and change nothing.")] = False,
     report: Annotated[
-        Path | None, typer.Option(help="Write every single defect into this file, a line of JSON each. Not masked.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write every single defect into this file, a line of JSON each; - is the standard output. Not masked.",
+        ),
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file of --report, where it exists.")] = False,
     unmasked: Annotated[bool, typer.Option("--unmasked", help="Show names, phones and addresses too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
     undoing: Annotated[bool, typer.Option("--undo", help="Go back, as long as nothing was sold since.")] = False,
@@ -54,19 +60,27 @@ def adopt(
       pos adopt --from shop --report defects.ndjson
       pos adopt --from mongodb://old.example/shop
     """
-    with any_database(command_settings(), data) as settings:
+    with tidy_end(), any_database(command_settings(), data) as settings:
         if undoing:
-            _with_client(settings, lambda database: undo(database, settings.store_id))
+            with_database(settings, lambda database: undo(database, settings.store_id), prepared=False)
             console.print("The adoption was undone: the originals are where they were.")
         elif dropping:
-            names = _with_client(settings, lambda database: drop_backup(database, settings.store_id))
+            names = with_database(settings, lambda database: drop_backup(database, settings.store_id), prepared=False)
             console.print(f"Dropped: {', '.join(names) or 'nothing, for the originals lie in another database'}.")
         else:
-            _adopt(settings, source, dry_run=dry_run, path=report, unmasked=unmasked, as_json=as_json)
+            how = {"dry_run": dry_run, "unmasked": unmasked, "as_json": as_json}
+            _adopt(settings, source, file=report, force=force, **how)
 
 
 def _adopt(
-    settings: Settings, name: str | None, *, dry_run: bool, path: Path | None, unmasked: bool, as_json: bool
+    settings: Settings,
+    name: str | None,
+    *,
+    dry_run: bool,
+    file: Path | None,
+    force: bool,
+    unmasked: bool,
+    as_json: bool,
 ) -> None:
     report = Report()
 
@@ -74,21 +88,28 @@ def _adopt(
         own = database.delegate
         target = Target(database, settings.store_id, settings.timezone, settings.event_retention_days)
         named = opened_source(name or settings.database_name, own)
-        with named as source, _progress() as tell, _written(path, report):
+        with named as source, progress_by_steps(console) as tell:
             in_place = is_same(source, own)
             adoption = Adoption(target, own if in_place else source, in_place=in_place, report=report, tell=tell)
-            state = await adoption.state()
-            if state is not None and state["step"] == "done":
-                return dict(state["summary"])
-            await (adoption.rehearse() if dry_run else adoption.run())
-        return None
+            before = await adoption.done_before()
+            if before is None:
+                with _written(file, report, force=force):
+                    await (adoption.rehearse() if dry_run else adoption.run())
+        return before
 
-    before = _with_client(settings, work)
+    try:
+        before = with_database(settings, work, prepared=False)
+    except KeyboardInterrupt:
+        if not dry_run:
+            console.print("Cut off. Run the same again, and it completes; until then the store is closed.")
+        raise
+    # Whoever has the defects on the standard output pipes them.
+    say = partial(typer.echo, err=file == STDOUT)
     if as_json:
-        typer.echo(orjson.dumps(before or report.summary(), option=orjson.OPT_INDENT_2).decode())
+        say(orjson.dumps(before or report.summary(), option=orjson.OPT_INDENT_2).decode())
     elif before is None:
         for line in report.lines(is_masked=not unmasked):
-            typer.echo(line)
+            say(line)
     if before is not None:
         console.print(f"Store {settings.store_id!r} was adopted before: nothing was done.")
     elif dry_run:
@@ -97,42 +118,13 @@ def _adopt(
         console.print(f"Store {settings.store_id!r} is adopted. `pos verify` checks it, `pos serve` opens it.")
 
 
-def _with_client(settings: Settings, work: Callable[[Database], Awaitable[Any]]) -> Any:
-    """Runs some work on the database as it is: it is not prepared, since it is not ours yet."""
-
-    async def run() -> Any:
-        client = connect(settings.mongodb_url or "")
-        try:
-            await check_deployment(client)
-            return await work(client[settings.database_name])
-        finally:
-            client.close()
-
-    return asyncio.run(run())
-
-
 @contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar a step; nothing where there is no terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        tasks: dict[str, Any] = {}
-
-        def tell(step: str, done: int, total: int) -> None:
-            if step not in tasks:
-                tasks[step] = progress.add_task(step, total=total or None)
-            progress.update(tasks[step], completed=done)
-
-        yield tell
-
-
-@contextmanager
-def _written(path: Path | None, report: Report) -> Iterator[None]:
+def _written(path: Path | None, report: Report, *, force: bool) -> Iterator[None]:
     """Writes each defect into a file as it is found."""
     if path is None:
         yield
         return
-    with path.open("wb") as file:
+    with output(path, force=force) as file:
 
         def write(kind: str, own: str, defect: Defect) -> None:
             file.write(orjson.dumps({"kind": kind, "id": own, **defect._asdict()}) + b"\n")

@@ -165,8 +165,8 @@ def _describe(manifest: Manifest) -> None:
 
 
 def _contents(manifest: Manifest) -> str:
-    counts = manifest.counts
-    return f"{counts['orders']:,} orders and {counts['estimates']:,} estimates of store {manifest.store!r}"
+    orders, estimates = (manifest.counts.get(name, 0) for name in ("orders", "estimates"))
+    return f"{orders:,} orders and {estimates:,} estimates of store {manifest.store!r}"
 
 
 def _say(sentence: str) -> None:

@@ -11,12 +11,12 @@ from typing import Annotated, TypeVar
 import typer
 from rich.console import Console
 
+from app.addresses import LOOPBACK
 from app.local_mongod import MongodRefused, find_mongod, local_mongod, running_url
 from app.settings import Settings, read_settings
 from repositories.database import Database, check_deployment, connect
+from repositories.errors import translated
 from repositories.indexes import prepare
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 #: Sentences go to the standard error, so that what a command prints can be piped.
 console = Console(stderr=True, highlight=False)
@@ -63,7 +63,10 @@ def own_database(settings: Settings, data: Path | None) -> Iterator[Settings]:
 
 
 def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]], *, prepared: bool = True) -> T:
-    """Runs some work on a database. prepared: with what the store needs in it."""
+    """Runs some work on a database. prepared: with what the store needs in it.
+
+    :raises DatabaseRefused, Unavailable: it cannot be used; it went away.
+    """
 
     async def run() -> T:
         client = connect(settings.mongodb_url or "")
@@ -72,7 +75,8 @@ def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]], 
             database = client[settings.database_name]
             if prepared:
                 await prepare(database, settings.store_id, settings.timezone, settings.event_retention_days)
-            return await work(database)
+            with translated():
+                return await work(database)
         finally:
             client.close()
 

@@ -8,21 +8,32 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
+from marshmallow import ValidationError
 from rich.progress import Progress
 
 from app.commands.databases import Data, any_database, command_settings, console, with_database
 from app.demo.plan import Plan, makes_order
-from app.settings import Settings
+from app.settings import Settings, is_store
 from repositories.database import Database
 from repositories.demonstration import At, claim, fill
 
 _DAYS_A_MONTH = 30.44
+_EARLIEST = date(1970, 1, 1)
 
 
 class Trade(StrEnum):
     HARDWARE = "hardware"
     GROCERY = "grocery"
     CLOTHING = "clothing"
+
+
+def _store(name: str) -> str:
+    """What the setting STORE_ID would refuse could never be looked at."""
+    try:
+        is_store(name)
+    except ValidationError as error:
+        raise typer.BadParameter(" ".join(map(str, error.messages))) from None
+    return name
 
 
 def demo(
@@ -33,7 +44,9 @@ def demo(
     until: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last day; left out: today, until now.")
     ] = None,
-    store: Annotated[str, typer.Option(help="The store to fill; one with documents is refused.")] = "demo",
+    store: Annotated[
+        str, typer.Option(help="The store to fill; one with documents is refused.", callback=_store)
+    ] = "demo",
     replace: Annotated[bool, typer.Option("--replace", help="Empty it first, if `pos demo` has filled it.")] = False,
     data: Data = None,
 ) -> None:
@@ -48,10 +61,9 @@ def demo(
       pos demo --orders 500 --replace
     """
     chosen = replace_settings(command_settings(), store_id=store)
+    first, last = _period(until, months, datetime.now(chosen.timezone).date())
     with any_database(chosen, data) as settings:
         zone = settings.timezone
-        last = until.date() if until else datetime.now(zone).date()
-        first = last - timedelta(days=round(months * _DAYS_A_MONTH) - 1)
         end = min(datetime.now(UTC), datetime.combine(last + timedelta(days=1), time(), zone).astimezone(UTC))
         plan = Plan(trade, orders, _days(first, last), zone, end, seed)
         facts = {
@@ -65,9 +77,24 @@ def demo(
         with_database(settings, lambda database: _fill(database, settings, plan, facts, replace=replace))
     seconds = clock.perf_counter() - began
     console.print(
-        f"Store [bold]{store}[/] has {orders:,} orders from {first} to {last} "
-        f"({seconds:.1f} s, {orders / seconds:,.0f} a second). Look at it with STORE_ID={store} pos serve."
+        f"Store {store!r} has {orders:,} orders from {first} to {last} "
+        f"({seconds:.1f} s, {orders / seconds:,.0f} a second). Look at it with STORE_ID={store} pos serve.",
+        markup=False,
     )
+
+
+def _period(until: datetime | None, months: int, today: date) -> tuple[date, date]:
+    """The first and the last day.
+
+    :raises BadParameter: the last one is still to come, or the first one lies where no clock of a shop ever stood.
+    """
+    last = until.date() if until else today
+    span = timedelta(days=round(months * _DAYS_A_MONTH) - 1)
+    if not _EARLIEST + span <= last <= today:
+        raise typer.BadParameter(
+            f"the last day may be today, and the first one, {months} months before, {_EARLIEST}.", param_hint="--until"
+        )
+    return last - span, last
 
 
 async def _fill(database: Database, settings: Settings, plan: Plan, facts: dict[str, Any], *, replace: bool) -> None:

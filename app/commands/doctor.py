@@ -28,7 +28,9 @@ def doctor(
 ) -> None:
     """Say what is wrong with settings, machine and database, and how to mend it; exit 1 if anything is wrong.
 
-    It changes nothing, and takes no more than some fifteen seconds. Run it beside the service, with its environment.
+    It takes no more than some fifteen seconds. Run it beside the service, with its environment. What the shop has is
+    only read. To try writes, transactions and change streams it makes a collection doctor_… of its own in
+    DATABASE_NAME, and drops it again.
 
     \b
       pos doctor

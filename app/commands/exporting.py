@@ -1,7 +1,7 @@
 """`pos export`."""
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from app.application import utc_now
-from app.archives import manifest_of, write_archive
+from app.archives import compressed, manifest_of, write_archive
 from app.commands.databases import Data, any_database, command_settings, console, with_database
 from app.output import STDOUT, output
 from app.progress import progress, tidy_end
@@ -41,7 +41,10 @@ _DAY = ["%Y-%m-%d"]
 def export(
     what: Annotated[What, typer.Argument(help="Everything, or a table.")] = What.ALL,
     out: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="Where to; - is the standard output.")
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Where to, compressed if it ends with .gz; - is the standard output."
+        ),
     ] = STDOUT,
     form: Annotated[
         Format | None,
@@ -78,13 +81,15 @@ def export(
     To the standard output:
       pos export orders --format csv --no-bom | head
     """
-    chosen = _format(what, out, form)
+    ending, is_compressed = _ending(out)
+    chosen = form or _format(what, ending)
     days = (start.date() if start else None, end.date() if end else None)
     _check_options(what, chosen, days, is_narrowed=lines or voided)
     settings = command_settings()
     with (
         tidy_end(),
-        output(out, force=force, is_binary=chosen is Format.XLSX) as stream,
+        output(out, force=force, is_binary=chosen is Format.XLSX) as file,
+        compressed(file) if is_compressed else nullcontext(file) as stream,
         any_database(settings, data) as ready,
     ):
         if what is What.ALL:
@@ -109,12 +114,23 @@ def _check_options(what: What, form: Format, days: Days, *, is_narrowed: bool) -
         raise typer.BadParameter("the first day is after the last one.", param_hint="--from")
 
 
-def _format(what: What, out: Path, form: Format | None) -> Format:
-    if form is not None:
-        return form
-    ending = out.suffix.lower().removeprefix(".")
+def _ending(out: Path) -> tuple[str, bool]:
+    """What a file's name ends with, and whether it is to be compressed."""
+    is_compressed = out.suffix.lower() == ".gz"
+    inner = out.with_suffix("") if is_compressed else out
+    return inner.suffix.lower().removeprefix("."), is_compressed
+
+
+def _format(what: What, ending: str) -> Format:
+    """:raises BadParameter: nobody could guess it from the ending."""
     if ending in tuple(Format):
         return Format(ending)
+    if ending:
+        raise typer.BadParameter(
+            f"nothing is known that ends with .{ending}: let it end with {', '.join(f'.{each}' for each in Format)}, "
+            "with .gz behind that to compress it, or choose with --format.",
+            param_hint="--output",
+        )
     return Format.NDJSON if what is What.ALL else Format.CSV
 
 

@@ -3,7 +3,6 @@
 import errno
 import os
 import signal
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +13,7 @@ import typer
 import uvicorn
 
 from app import SERVICE, __version__
+from app.addresses import try_to_listen
 from app.commands.databases import Data, command_settings, console, own_database
 from app.server import uvicorn_options
 from app.settings import Settings
@@ -25,7 +25,12 @@ class AddressRefused(RuntimeError):
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.  \\[default: HOST, or 127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(min=1, max=65_535, help="\\[default: PORT, or 8000]")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=65_535, help="Also in PUBLIC_BASE_URL, if that is not set.  \\[default: PORT, or 8000]"
+        ),
+    ] = None,
     data: Data = None,
     workers: Annotated[
         int | None, typer.Option(min=1, max=64, help="Processes.  \\[default: WEB_CONCURRENCY, or 1]")
@@ -54,7 +59,8 @@ def serve(
 
 def _overridden(settings: Settings, **options: Any) -> Settings:
     changes = {name: value for name, value in options.items() if value is not None}
-    if "port" in changes and "PUBLIC_BASE_URL" not in os.environ:
+    # As in the settings, what is set to nothing is not set.
+    if "port" in changes and not os.environ.get("PUBLIC_BASE_URL", "").strip():
         changes["public_base_url"] = f"http://127.0.0.1:{changes['port']}"
     return replace(settings, **changes)
 
@@ -65,12 +71,7 @@ def _check_address(settings: Settings) -> None:
     :raises AddressRefused: it is taken, or not of this machine.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, protocol) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
+        try_to_listen(settings.host, settings.port)
     except OSError as error:
         where = f"{settings.host}, port {settings.port}"
         if error.errno == errno.EADDRINUSE:

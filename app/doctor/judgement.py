@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+from app.addresses import LOOPBACK
 from app.doctor.findings import Finding, ok, warning, wrong
 from app.doctor.machine import MachineFacts
 from app.settings import Settings
 
-LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 _MINIMUM_PYTHON: Final = (3, 11)
 _LEAST_DISK: Final = 2 * 10**9
 #: Files beside those of clients: the database's connections, the event loop, logs.

@@ -7,6 +7,7 @@ from typing import Final
 from app.doctor.findings import Finding, ok, warning, wrong
 from app.doctor.judgement import judge_disk
 from app.settings import Settings
+from repositories.database import RESTORING
 from repositories.database_facts import DatabaseFacts
 from schemas.numbers import format_number
 from schemas.rollups import ESTIMATES, ORDERS
@@ -54,6 +55,14 @@ def judge_database(settings: Settings, facts: DatabaseFacts, now: datetime) -> I
         yield warning("store", f"Store {settings.store_id!r} does not exist yet.", "The first start makes it.")
         return
     yield _judge_indexes(facts)
+    if facts.counters is not None and RESTORING in facts.counters:
+        # Until that has ended there are no counters, and the rest is neither complete nor the shop's.
+        yield wrong(
+            "store",
+            "It is being restored, or was by half.",
+            "If that has ended, run the same `pos restore` or `pos import` again, or `pos restore --discard`.",
+        )
+        return
     yield from _judge_counters(settings, facts)
     yield _judge_totals(facts)
     yield _judge_newest(facts, now)
@@ -155,13 +164,14 @@ def _judge_counters(settings: Settings, facts: DatabaseFacts) -> Iterator[Findin
     if facts.counters is None or facts.highest is None:
         yield _unknown("counters")
         return
+    counters, highest = facts.counters, facts.highest
     problems = [
-        f"{kind}: the counter is {facts.counters[kind]}, and the highest number {format_number(facts.highest[kind])}"
+        f"{kind}: the counter is {counters.get(kind)}, and the highest number {format_number(highest[kind])}"
         for kind in (ESTIMATES, ORDERS)
-        if facts.counters[kind] != facts.highest[kind]
+        if counters.get(kind) != highest[kind]
     ]
-    if facts.newest_event is not None and facts.newest_event != facts.counters["head"]:
-        problems.append(f"events: the head is {facts.counters['head']}, and the newest {facts.newest_event}")
+    if facts.newest_event is not None and facts.newest_event != counters.get("head"):
+        problems.append(f"events: the head is {counters.get('head')}, and the newest {facts.newest_event}")
     if problems:
         yield wrong(
             "counters",
@@ -170,7 +180,7 @@ def _judge_counters(settings: Settings, facts: DatabaseFacts) -> Iterator[Findin
         )
     else:
         yield ok("counters", "They agree with the documents.")
-    zone = facts.counters.get("timezone")
+    zone = counters.get("timezone")
     if zone is not None and zone != settings.timezone.key:
         yield wrong(
             "TIMEZONE", f"The books are kept in {zone}, not {settings.timezone.key}.", f"Set TIMEZONE to {zone}."

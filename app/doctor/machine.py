@@ -1,12 +1,12 @@
 """What `pos doctor` sees of this machine: facts, judged elsewhere."""
 
+import errno
 import fcntl
 import importlib.metadata
 import os
 import re
 import resource
 import shutil
-import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import TZPATH, ZoneInfo, ZoneInfoNotFoundError
 
+from app.addresses import try_to_listen
 from app.local_mongod import MongodRefused, find_mongod, running_url
 from app.settings import Settings
 
@@ -123,17 +124,13 @@ def _is_held(lock: Path) -> bool:
 
 def _look_at_port(host: str, port: int) -> str:
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, protocol) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
+        try_to_listen(host, port)
     except PermissionError:
         return "not allowed"
     except OSError as error:
-        in_use = isinstance(error, OSError) and "in use" in str(error)
-        return ("ours" if _is_ours(host, port) else "taken") if in_use else str(error.strerror)
+        if error.errno != errno.EADDRINUSE:
+            return str(error.strerror)
+        return "ours" if _is_ours(host, port) else "taken"
     return "free"
 
 

@@ -6,6 +6,8 @@ import { Line } from './live.js';
 const LEAST_PAUSE = 400, BUSY_SHARE = 5; // At most some two loads a second, and a fifth of the time.
 const AGAIN = 2_000, MINUTE = 60_000, NEWS_PAUSE = 12_000;
 
+class NoAnswer extends Error {}
+
 const at = (id) => document.getElementById(id);
 const socketUrl = new URL('ws', document.baseURI);
 socketUrl.protocol = socketUrl.protocol.replace('http', 'ws');
@@ -39,12 +41,11 @@ async function fetchFigures() {
   const began = Date.now(), wasUp = line.isUp;
   let pause = LEAST_PAUSE;
   try {
-    // The browser keeps the last answer, and asks whether it still holds (If-None-Match).
-    const response = await fetch('api/board', { cache: 'no-cache', signal: AbortSignal.timeout(6_000) });
-    if (!response.ok) throw new Error(`HTTP ${response.status}`);
-    show(await response.json(), wasUp);
+    show(await answer(), wasUp);
     pause = Math.max(LEAST_PAUSE, (Date.now() - began) * BUSY_SHARE);
-  } catch {
+  } catch (error) {
+    // That the shop does not answer is said on the page; all else is a fault of the page itself.
+    if (!(error instanceof NoAnswer)) console.error(error);
     wanted = true;
     pause = AGAIN * (0.5 + Math.random());
     lost(began);
@@ -52,6 +53,17 @@ async function fetchFigures() {
   loading = false;
   next = Date.now() + pause;
   if (wanted) load();
+}
+
+// The browser keeps the last answer, and asks whether it still holds (If-None-Match).
+async function answer() {
+  try {
+    const response = await fetch('api/board', { cache: 'no-cache', signal: AbortSignal.timeout(6_000) });
+    if (!response.ok) throw new Error(`HTTP ${response.status}`);
+    return await response.json();
+  } catch (cause) {
+    throw new NoAnswer('The shop does not answer.', { cause });
+  }
 }
 
 function show(answer, wasUp) {
@@ -70,8 +82,8 @@ function show(answer, wasUp) {
 function lost(when) {
   lostAt ??= when;
   if (board === null) return say('off', stop || 'Not live: the shop does not answer. Trying again …');
-  const time = figures.time.format(lostAt), day = figures.isoDay.format(lostAt);
-  const since = day === figures.isoDay.format(Date.now()) ? time : `${figures.shortDay.format(lostAt)}, ${time}`;
+  const time = figures.time.format(lostAt), day = figures.isoDay(lostAt);
+  const since = day === figures.isoDay(Date.now()) ? time : `${figures.shortDay.format(lostAt)}, ${time}`;
   say('off', `Not live since ${since} — showing what was known then.${stop && ` ${stop}`}`);
 }
 

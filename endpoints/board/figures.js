@@ -24,7 +24,13 @@ export class Figures {
     this.time = zoned({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
     this.shortDay = zoned({ day: 'numeric', month: 'short' });
     this.day = new Intl.DateTimeFormat(LOCALE, { timeZone: 'UTC', weekday: 'long', day: 'numeric', month: 'long' });
-    this.isoDay = new Intl.DateTimeFormat('en-CA', { timeZone: timezone, dateStyle: 'short' });
+    this.days = new Intl.DateTimeFormat('sv-SE', { timeZone: timezone, year: 'numeric', month: '2-digit', day: '2-digit' });
+  }
+
+  // The day in the shop's zone, as `/api/board` writes it: YYYY-MM-DD.
+  isoDay(when) {
+    const parts = Object.fromEntries(this.days.formatToParts(when).map(({ type, value }) => [type, value]));
+    return `${parts.year}-${parts.month}-${parts.day}`;
   }
 
   show(board) {
@@ -48,7 +54,7 @@ export class Figures {
 
   // The bar of the present hour is marked; by itself this changes as time goes by.
   #showHours({ date, by_hour: hours }) {
-    const now = new Date(), isToday = this.isoDay.format(now) === date;
+    const now = new Date(), isToday = this.isoDay(now) === date;
     this.#chart.draw(hours, isToday ? Number(this.time.format(now).slice(0, 2)) : null, this.whole);
     const busy = hours.filter(({ orders, estimates }) => orders.count || estimates.count);
     const best = busy.reduce((most, each) => (each.orders.amount > (most?.orders.amount ?? 0) ? each : most), null);

@@ -1,0 +1,101 @@
+"""Events as screens are sent them: each rendered once, for however many."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import islice
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from websockets.frames import Frame, Opcode
+
+from repositories.events import StoredEvent
+from schemas.events import Event, frame, topics_of
+
+#: What an entry takes beside its frame: objects, topics, numbers. `tests/test_ring.py` holds it against the truth.
+OVERHEAD: Final = 576
+
+
+class Text:
+    """A message to screens as an unmasked text frame (RFC 6455), which has the same bytes for every screen.
+
+    It holds the frame and nothing else, since this is what stands in memory by the thousand.
+    """
+
+    __slots__ = ("_start", "wire")
+
+    def __init__(self, json: bytes) -> None:
+        self.wire = Frame(Opcode.TEXT, json).serialize(mask=False)
+        self._start = len(self.wire) - len(json)
+
+    @property
+    def json(self) -> bytes:
+        """What the frame carries."""
+        return self.wire[self._start :]
+
+
+class Entry:
+    """An event, rendered for the first screen that wants it. The event itself is not kept after that.
+
+    :param size: bytes of it as it is stored, which are about as many as those of its frame.
+    :param render: makes its JSON.
+    """
+
+    __slots__ = ("_event", "_render", "_text", "_topics", "seq", "size")
+
+    def __init__(self, seq: int, event: Event, size: int, render: Callable[[Event], bytes]) -> None:
+        self.seq = seq
+        self.size = size
+        self._event: Event | None = event
+        self._render = render
+        self._text: Text | None = None
+        self._topics: tuple[str, ...] = ()
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """See `schemas.events.topics_of`."""
+        if self._text is None:
+            self._settle()
+        return self._topics
+
+    @property
+    def text(self) -> Text:
+        return self._text or self._settle()
+
+    def _settle(self) -> Text:
+        assert self._event is not None  # noqa: S101  (it is kept until this)
+        self._topics = topics_of(self._event)
+        self._text = Text(self._render(self._event))
+        self._event = None
+        return self._text
+
+
+class Rendering:
+    """Makes entries of events.
+
+    :param zone: of the times that screens show.
+    """
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self._render = partial(frame, zone=zone)
+
+    def of_committed(self, event: Event) -> Entry:
+        """Of an event of this process: rendered at once, which is cheap while it is decoded, and makes it small."""
+        entry = Entry(event["seq"], event, 0, self._render)
+        entry.size = len(entry.text.wire)
+        return entry
+
+    def of_stored(self, stored: Sequence[StoredEvent]) -> list[Entry]:
+        """Of a piece of the log: rendered when somebody asks, since many a process only keeps them."""
+        return [Entry(seq, event, size, self._render) for seq, event, size in stored]
+
+
+def first_of(entries: Iterable[Entry], most: int, most_bytes: int) -> list[Entry]:
+    """The first of some entries, up to `most` of them and, beyond the first, `most_bytes`."""
+    chosen: list[Entry] = []
+    size = 0
+    for entry in islice(entries, most):
+        size += entry.size
+        if chosen and size > most_bytes:
+            break
+        chosen.append(entry)
+    return chosen

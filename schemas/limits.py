@@ -1,0 +1,14 @@
+"""How much a client may send: the bounds of texts, bills, amounts and days."""
+
+from typing import Final
+
+from schemas import money
+
+MAX_TEXT: Final = 500
+MAX_LINE_ID: Final = 100
+MAX_LINES: Final = 1_000
+MAX_PRICE: Final = 10_000_000
+MAX_QUANTITY: Final = 1_000_000
+YEARS: Final = range(1970, 3000)
+MAX_CLAIM: Final = money.MAX_MONEY // money.MINOR_PER_UNIT
+MAX_INTEGER_ID: Final = 2**53

@@ -1,0 +1,75 @@
+"""Files that commands write and read: what the system has against one is said of that one, and of no other."""
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.archives import archive
+from app.output import FileRefused, output
+from app.tables import xlsx_file
+from schemas.spreadsheets import report_table
+from tests.commands import an_archive, files_in, refusal
+from tests.full_disk import small_disk
+from tests.shop import Shop
+from tests.test_server import POS, run
+
+FULL = "cannot be written: No space left on device"
+
+
+def test_what_has_nothing_to_do_with_a_file_is_not_blamed_on_it(tmp_path: Path) -> None:
+    (source := tmp_path / "source").write_bytes(an_archive())
+    with pytest.raises(ConnectionRefusedError), archive(source), output(tmp_path / "new"):
+        raise ConnectionRefusedError
+    assert files_in(tmp_path) == [source]
+
+
+def test_an_archive_that_can_be_read_only_once_is_refused() -> None:
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, an_archive())
+        with pytest.raises(FileRefused, match="is no ordinary file"), archive(Path(f"/dev/fd/{reading}")):
+            raise AssertionError("It was not to be read.")
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+async def test_a_full_disk_leaves_nothing_and_is_named(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    async with small_disk(1, tmp_path / "disk") as disk:
+        for size in (1, 4096, 3 * 2**20):
+            disk.fill()
+            with pytest.raises(FileRefused) as refused, output(disk.folder / "new") as stream:
+                stream.write(bytes(size))
+            assert str(refused.value) == f"{disk.folder / 'new'} {FULL}."
+            assert [path.name for path in files_in(disk.folder)] == ["ballast"]
+            disk.make_room()
+        with output(disk.folder / "new") as stream:
+            stream.write(b"small")
+        assert [path.read_bytes() for path in files_in(disk.folder)] == [b"small"]
+
+
+def test_a_workbook_is_put_together_elsewhere_and_that_place_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    stream = io.BytesIO()
+    with pytest.raises(FileRefused) as refused, xlsx_file(stream, report_table()):
+        raise AssertionError("It was not to begin.")
+    assert str(refused.value) == "The folder for temporary files (TMPDIR) cannot be written: No such file or directory."
+    assert stream.getvalue() == b""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("export",), ("export", "orders"), ("export", "orders", "--format", "xlsx"), ("backup", "-")],
+)
+async def test_a_full_disk_behind_the_standard_output_is_said_in_a_sentence(
+    shop: Shop, mongodb_url: str, arguments: tuple[str, ...]
+) -> None:
+    names: Any = {"MONGODB_URL": mongodb_url, "DATABASE_NAME": shop.database.name, "STORE_ID": shop.store}
+    said = run("sh", "-c", 'exec "$@" > /dev/full', "sh", *POS, *arguments, **names)
+    assert refusal(said) == f"The standard output {FULL}."
