@@ -7,9 +7,10 @@ from typing import Any, Final
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from schemas.documents import Body, Document
-from schemas.fields import OneOf, PublicId, ShopTime, Text, ZonedSchema
+from schemas.fields import OneOf, Text
 from schemas.passwords import LONGEST, SHORTEST
 from schemas.principals import ROLES_OF_USERS, Principal
+from schemas.shown_fields import PublicId, ShopTime, ZonedSchema
 
 _LOGIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{1,63}", re.ASCII)
 _STORE: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
