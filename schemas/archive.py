@@ -22,6 +22,7 @@ from typing import Any, Final
 import orjson
 from marshmallow import Schema, ValidationError, fields
 
+from schemas.principals import DEVICES, USERS
 from schemas.rollups import ESTIMATES, ORDERS
 
 Document = dict[str, Any]
@@ -33,8 +34,9 @@ COUNTERS: Final = "counters"
 _COMPOUND: Final = ("totals", "adopted")
 #: What is kept for ever. Events and requests expire, perhaps while they are written.
 KEPT: Final = (ESTIMATES, ORDERS, *_COMPOUND)
-#: Everything that a store has, in the order of an archive.
-COLLECTIONS: Final = (ESTIMATES, ORDERS, "events", "requests", *_COMPOUND, COUNTERS)
+#: Everything that a store has, in the order of an archive. Credentials are not among it: an archive can be older than
+#: the theft of a tablet, whose key would be good again. So everybody signs in anew, and devices are enrolled anew.
+COLLECTIONS: Final = (ESTIMATES, ORDERS, USERS, DEVICES, "events", "requests", *_COMPOUND, COUNTERS)
 #: No stored document is larger than 16 MB.
 LONGEST_LINE: Final = 64 * 2**20
 

