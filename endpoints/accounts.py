@@ -38,7 +38,7 @@ class UserList(HTTPEndpoint):
     @described(
         account_change(
             "A new user",
-            Answer(content=ref("User"), description="The user.", gives=("user_id",)),
+            Answer(content=ref("User"), description="The user."),
             status=201,
             body=USER,
             examples=USERS,

@@ -40,9 +40,9 @@ def _newest(*leading: str, name: str) -> IndexModel:
 _SIGN_IN: Final = {
     USERS: [
         IndexModel([("login", UP)], unique=True, name="login", partialFilterExpression={"voided_at": None}),
-        IndexModel([("store", UP)], name="store"),
+        IndexModel([("store", UP), ("_id", UP)], name="store"),
     ],
-    DEVICES: [IndexModel([("store", UP)], name="store")],
+    DEVICES: [IndexModel([("store", UP), ("_id", UP)], name="store")],
     CREDENTIALS: [
         IndexModel([("owner", UP)], name="owner"),
         IndexModel([("device", UP)], name="device"),

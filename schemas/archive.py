@@ -33,7 +33,7 @@ COUNTERS: Final = "counters"
 #: Where the store's name is part of the id.
 _COMPOUND: Final = ("totals", "adopted")
 #: What is kept for ever. Events and requests expire, perhaps while they are written.
-KEPT: Final = (ESTIMATES, ORDERS, *_COMPOUND)
+KEPT: Final = (ESTIMATES, ORDERS, USERS, DEVICES, *_COMPOUND)
 #: Everything that a store has, in the order of an archive. Credentials are not among it: an archive can be older than
 #: the theft of a tablet, whose key would be good again. So everybody signs in anew, and devices are enrolled anew.
 COLLECTIONS: Final = (ESTIMATES, ORDERS, USERS, DEVICES, "events", "requests", *_COMPOUND, COUNTERS)
