@@ -34,8 +34,8 @@ COUNTERS: Final = "counters"
 _COMPOUND: Final = ("totals", "adopted")
 #: What is kept for ever. Events and requests expire, perhaps while they are written.
 KEPT: Final = (ESTIMATES, ORDERS, USERS, DEVICES, *_COMPOUND)
-#: Everything that a store has, in the order of an archive. Credentials are not among it: an archive can be older than
-#: the theft of a tablet, whose key would be good again. So everybody signs in anew, and devices are enrolled anew.
+#: Everything that a store has, in the order of an archive; but for what people and devices are signed in with: an
+#: archive can be older than the theft of a tablet, whose key would be good again. So everybody signs in anew.
 COLLECTIONS: Final = (ESTIMATES, ORDERS, USERS, DEVICES, "events", "requests", *_COMPOUND, COUNTERS)
 #: No stored document is larger than 16 MB.
 LONGEST_LINE: Final = 64 * 2**20

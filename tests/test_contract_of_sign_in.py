@@ -36,37 +36,37 @@ async def test_every_operation_and_every_refusal_is_as_it_is_described(open_shop
     judge, login = contract.judge, {"username": f"owner-{shop.store}", "password": PASSWORD}
     await add(shop, OWNER)
     first = judge(await shop.http.post("/api/auth/login", json=login))
-    owner = {"headers": bearer(first["access_token"])}
+    owner = bearer(first["access_token"])
     judge(await shop.http.post("/api/auth/refresh", json={"refresh_token": first["refresh_token"]}))
-    judge(await shop.http.get("/api/auth/profile", **owner))
+    judge(await shop.http.get("/api/auth/profile", headers=owner))
     new = {"username": f"ravi-{shop.store}", "name": "Ravi", "role": "cashier", "password": PASSWORD, "pin": PIN}
-    user = judge(await shop.http.post("/api/users", json=new, **owner))["id"]
-    assert judge(await shop.http.post("/api/users", json=new, **owner))["code"] == "account_exists"
-    assert judge(await shop.http.post("/api/users", json={}, **owner))["code"] == "invalid_fields"
-    judge(await shop.http.get("/api/users", **owner))
-    judge(await shop.http.get(f"/api/users/{user}", **owner))
-    judge(await shop.http.put(f"/api/users/{user}", json={"name": "Ravi K"}, **owner))
-    enrolled = judge(await shop.http.post("/api/devices", json={"name": "Tablet"}, **owner))
-    judge(await shop.http.get("/api/devices", **owner))
+    user = judge(await shop.http.post("/api/users", json=new, headers=owner))["id"]
+    assert judge(await shop.http.post("/api/users", json=new, headers=owner))["code"] == "account_exists"
+    assert judge(await shop.http.post("/api/users", json={}, headers=owner))["code"] == "invalid_fields"
+    judge(await shop.http.get("/api/users", headers=owner))
+    judge(await shop.http.get(f"/api/users/{user}", headers=owner))
+    judge(await shop.http.put(f"/api/users/{user}", json={"name": "Ravi K"}, headers=owner))
+    enrolled = judge(await shop.http.post("/api/devices", json={"name": "Tablet"}, headers=owner))
+    judge(await shop.http.get("/api/devices", headers=owner))
     key, pin = bearer(enrolled["key"]), {"username": new["username"], "pin": PIN}
     judge(await shop.http.post("/api/auth/pin", json=pin, headers=key))
-    assert judge(await shop.http.post("/api/auth/pin", json=pin, **owner))["code"] == "forbidden"
+    assert judge(await shop.http.post("/api/auth/pin", json=pin, headers=owner))["code"] == "forbidden"
     assert judge(await shop.http.get("/api/auth/profile"))["code"] == "not_signed_in"
-    elsewhere = {"headers": {**owner["headers"], "X-Store": "nowhere"}}
-    assert judge(await shop.http.get("/api/auth/profile", **elsewhere))["code"] == "no_such_store"
-    own = judge(await shop.http.get("/api/auth/profile", **owner))["id"]
-    assert judge(await shop.http.delete(f"/api/users/{own}", **owner))["code"] == "last_owner"
+    elsewhere = {**owner, "X-Store": "nowhere"}
+    assert judge(await shop.http.get("/api/auth/profile", headers=elsewhere))["code"] == "no_such_store"
+    own = judge(await shop.http.get("/api/auth/profile", headers=owner))["id"]
+    assert judge(await shop.http.delete(f"/api/users/{own}", headers=owner))["code"] == "last_owner"
     changed = {"current": PASSWORD, "new": "seven loud coconut palms"}
-    judge(await shop.http.post("/api/auth/password", json=changed, **owner))
-    judge(await shop.http.delete(f"/api/users/{user}", **owner))
-    judge(await shop.http.delete(f"/api/devices/{enrolled['device']['id']}", **owner))
+    judge(await shop.http.post("/api/auth/password", json=changed, headers=owner))
+    judge(await shop.http.delete(f"/api/users/{user}", headers=owner))
+    judge(await shop.http.delete(f"/api/devices/{enrolled['device']['id']}", headers=owner))
     wrong = [await shop.http.post("/api/auth/login", json={**login, "password": "wrong"}) for _ in range(7)]
     assert {judge(answer)["code"] for answer in wrong} == {"not_signed_in", "too_many_requests"}
     lifetime = LIFETIMES[ACCESS]
     assert lifetime is not None
     clock.now += lifetime
     shop.state["credentials"].forget()
-    assert judge(await shop.http.get("/api/auth/profile", **owner))["code"] == "sign_in_expired"
+    assert judge(await shop.http.get("/api/auth/profile", headers=owner))["code"] == "sign_in_expired"
     token = (await shop.state["sessions"].begin(own)).access
     judge(await shop.http.post("/api/auth/logout", headers=bearer(token)))
     keyless = await open_shop()
@@ -77,7 +77,7 @@ async def test_every_operation_and_every_refusal_is_as_it_is_described(open_shop
 
 
 async def test_the_examples_are_bodies_that_are_taken(open_shop: OpenShop, contract: Contract) -> None:
-    for _, path, operation in contract.operations:
+    for _, _, operation in contract.operations:
         body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
         for example in body.get("examples", {}).values():
             contract.assert_valid(body["schema"], example["value"])
