@@ -20,8 +20,10 @@ Roles = frozenset[str]
 ANYONE: Final[Roles | None] = None
 ALL: Final[Roles | None] = frozenset(ROLES)
 SELLERS: Final[Roles | None] = frozenset({OWNER, CASHIER, DEVICE})
+PEOPLE: Final[Roles | None] = frozenset({OWNER, CASHIER, VIEWER})
 READERS: Final[Roles | None] = frozenset({OWNER, VIEWER})
 OWNERS: Final[Roles | None] = frozenset({OWNER})
+DEVICES: Final[Roles | None] = frozenset({DEVICE})
 
 _READ: Final = {"GET": ALL}
 _REPORT: Final = {"GET": READERS}
@@ -58,6 +60,16 @@ ACCESS: Final[Mapping[str, Mapping[str, Roles | None]]] = {
     "/api/reports/staff-performance": _REPORT,
     "/api/reports/estimates-only": _REPORT,
     "/api/reports/orders-only": _REPORT,
+    "/api/auth/login": {"POST": ANYONE},
+    "/api/auth/refresh": {"POST": ANYONE},
+    "/api/auth/pin": {"POST": DEVICES},
+    "/api/auth/logout": {"POST": PEOPLE},
+    "/api/auth/profile": _READ,
+    "/api/auth/password": {"POST": PEOPLE},
+    "/api/users": {"GET": OWNERS, "POST": OWNERS},
+    "/api/users/{user_id}": {"GET": OWNERS, "PUT": OWNERS, "DELETE": OWNERS},
+    "/api/devices": {"GET": OWNERS, "POST": OWNERS},
+    "/api/devices/{device_id}": {"DELETE": OWNERS},
     "/board": _PUBLIC,
     "/board/{file}": _PUBLIC,
     "/api/board": _REPORT,

@@ -36,7 +36,7 @@ class Guard:
 async def admit(scope: Scope, roles: Roles, *, takes_tickets: bool = False) -> Principal:
     """Whoever asks, if a role of theirs is among these; from now on `request.state` is that of their store.
 
-    :raises NotSignedIn, SignInExpired, Forbidden, NoSuchStore, Unavailable:
+    :raises NotSignedIn, SignInExpired, TooManyRequests, Forbidden, NoSuchStore, Unavailable:
     """
     state = scope["state"]
     authenticator: Authenticator = state["authenticator"]
@@ -45,6 +45,8 @@ async def admit(scope: Scope, roles: Roles, *, takes_tickets: bool = False) -> P
         principal, asked = await authenticator.principal(scope["headers"]), None
     else:
         principal, asked = await authenticator.of_ticket(ticket)
+    if principal.credential is not None:
+        await state["rate_limits"].spend(principal.credential)
     store = admitted(principal, roles, asked or _store_asked(scope))
     if store is not None and store != state["store"]:
         state.update(await state["stores"].handed(store))

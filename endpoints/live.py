@@ -23,7 +23,7 @@ from endpoints.connections import Connection
 from endpoints.guard import admit
 from endpoints.outlets import outlet_of
 from endpoints.screen import Screen
-from repositories.errors import Unavailable
+from repositories.errors import TooManyRequests, Unavailable
 from schemas.errors import ShopError
 from schemas.live import SUBPROTOCOL, InvalidSubscription, Subscription, read_since, read_topics
 
@@ -113,7 +113,7 @@ def code_of(refusal: ShopError) -> int:
         return SIGN_IN_EXPIRED
     if isinstance(refusal, NotSignedIn):
         return NOT_SIGNED_IN
-    return TRY_LATER if isinstance(refusal, Unavailable) else FORBIDDEN
+    return TRY_LATER if isinstance(refusal, TooManyRequests | Unavailable) else FORBIDDEN
 
 
 def wanted_by(query: QueryParams) -> Subscription | None:

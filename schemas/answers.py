@@ -7,6 +7,7 @@ hand, since they are streamed or made of rollups; the tests hold what is answere
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from schemas.accounts import DeviceSchema, UserSchema
 from schemas.asyncapi import EVENT
 from schemas.board import LATEST
 from schemas.documents import (
@@ -19,6 +20,7 @@ from schemas.documents import (
     OrderSchema,
 )
 from schemas.json_schema import NUMBER
+from schemas.principals import ROLES
 from schemas.reports import RECENT
 from schemas.shown_fields import ZonedSchema
 from schemas.statuses import ALL_STATUSES, ORDER_STATUSES, PAYMENT_GROUPS
@@ -35,6 +37,8 @@ DOCUMENTS: Final[dict[str, ZonedSchema]] = {
     "EstimateReceipt": EstimateReceipt(_ANY_ZONE),
     "OrderReceipt": OrderReceipt(_ANY_ZONE),
     "ConversionReceipt": ConversionReceipt(_ANY_ZONE),
+    "User": UserSchema(_ANY_ZONE),
+    "Device": DeviceSchema(_ANY_ZONE),
 }
 
 
@@ -107,6 +111,10 @@ _HEALTH: Final[Json] = {
     "version": _TEXT,
     "database": _DATABASE,
 }
+
+_NAME_OR_NULL: Final[Json] = {"type": ["string", "null"]}
+_ACCESS: Final[Json] = {"access_token": _TEXT, "token_type": {"const": "bearer"}, "expires_in": _COUNT}
+_RENEWABLE: Final[Json] = {**_ACCESS, "refresh_token": _TEXT}
 
 
 def _receipt(name: str, **numbers: Json) -> Json:
@@ -186,6 +194,13 @@ ANSWERS: Final[dict[str, Json]] = {
         total=_AMOUNT,
         status={"enum": list(ORDER_STATUSES)},
     ),
+    "SignedIn": record(**_RENEWABLE, user=ref("Profile")),
+    "SignedInAtDevice": record(**_ACCESS, user=ref("Profile")),
+    "Renewed": record(**_RENEWABLE),
+    "Profile": record(id=_TEXT, name=_TEXT, role={"enum": list(ROLES)}, store=_NAME_OR_NULL, device=_NAME_OR_NULL),
+    "UserList": array(ref("User")),
+    "DeviceList": array(ref("Device")),
+    "DeviceEnrolled": record(device=ref("Device"), key=_TEXT),
     "Event": EVENT,
     "EventPage": record(epoch=_TEXT, head=_COUNT, low=_COUNT, next=_COUNT, events=array(ref("Event"))),
     "Ticket": record(ticket=_TEXT, expires_in=_COUNT),

@@ -8,8 +8,12 @@ OWNER, CASHIER, VIEWER, DEVICE = "owner", "cashier", "viewer", "device"
 ROLES: Final = (OWNER, CASHIER, VIEWER, DEVICE)
 #: The collections of those who can sign in.
 USERS, DEVICES = "users", "devices"
+#: The id of the owner that the claim of a shop makes: it can be given once only, so a shop is claimed once.
+FIRST_OWNER: Final = "USER-OWNER"
 #: The roles that a person can have; a device has its own.
 ROLES_OF_USERS: Final = (OWNER, CASHIER, VIEWER)
+#: Their fields that only the database sees, and no event, no answer and no log.
+SECRETS: Final = frozenset({"password", "pin"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ async def invited(shop: Shop, role: str = "cashier", belongs_to: str | None = No
     credentials = Credentials(shop.database, shop.state["clock"])
     kind = DEVICES if role == DEVICE else USERS
     new = f"{kind[:-1].upper()}-{secrets.token_hex(6)}"
-    account = {"_id": new, "store": shop.store, "name": role, "role": role, "belongs_to": belongs_to, "voided_at": None}
-    await shop.database[kind].insert_one(account)
+    account = {"_id": new, "store": shop.store, "login": new.casefold(), "name": role, "role": role}
+    await shop.database[kind].insert_one({**account, "belongs_to": belongs_to, "voided_at": None})
     token = await credentials.issue(KEY if role == DEVICE else ACCESS, new, device=device)
     return Guest(shop, kind, new, token)
