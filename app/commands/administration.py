@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from app.accounts import Accounts
 from app.commands.databases import any_database, command_settings, with_database
@@ -62,8 +60,8 @@ def belonging(store: str | None, everywhere: bool, settings: Settings) -> str | 
 
 
 def show(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """A table on the standard output."""
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        table.add_row(*row)
-    Console(highlight=False, markup=False).print(table)
+    """A table on the standard output, whose cells are whole however narrow the terminal is: ids are copied from it."""
+    lines = [columns, *rows]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    for line in lines:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
