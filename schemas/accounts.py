@@ -144,8 +144,8 @@ class UserSchema(_AccountSchema):
 
     username = fields.String(attribute="login")
     role = fields.String(metadata={"enum": list(ROLES_OF_USERS)})
-    has_password = fields.Function(lambda user: user["password"] is not None, metadata={"type": "boolean"})
-    has_pin = fields.Function(lambda user: user["pin"] is not None, metadata={"type": "boolean"})
+    has_password = fields.Function(lambda user: user.get("password") is not None, metadata={"type": "boolean"})
+    has_pin = fields.Function(lambda user: user.get("pin") is not None, metadata={"type": "boolean"})
 
 
 class DeviceSchema(_AccountSchema):

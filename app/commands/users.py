@@ -79,7 +79,14 @@ def list_(data: Data = None) -> None:
         return await accounts.users.all(None)
 
     rows = [
-        (each["login"], each["name"], each["role"], each["belongs_to"] or "all", _signs_in_with(each), each["_id"])
+        (
+            each.get("login", ""),
+            each["name"],
+            each["role"],
+            each["belongs_to"] or "all",
+            _signs_in_with(each),
+            each["_id"],
+        )
         for each in administer(data, work)
     ]
     show(("username", "name", "role", "store", "signs in with", "id"), rows)
@@ -139,4 +146,4 @@ def _secret(prompt: str, from_stdin: bool) -> str:
 
 
 def _signs_in_with(account: Document) -> str:
-    return ", ".join(name for name in ("password", "pin") if account[name] is not None) or "nothing"
+    return ", ".join(name for name in ("password", "pin") if account.get(name) is not None) or "nothing"
