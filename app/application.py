@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from app import SERVICE, __version__
+from app.accounts import Accounts
 from app.compression import Compression
 from app.cors import Cors
 from app.error_reports import ErrorReports
@@ -26,16 +27,17 @@ from app.stores import Stores, Surroundings
 from app.tracing import Tracing
 from app.worker_metrics import WorkerMetrics
 from endpoints.authentication import Authenticator
+from endpoints.connections import Connections
 from endpoints.live import Origins
 from endpoints.ring import CAPACITY
 from endpoints.routes import ROUTES
 from endpoints.service import About
-from repositories.credentials import Credentials
 from repositories.database import check_deployment, connect
 from repositories.errors import DatabaseRefused
 from repositories.indexes import prepare
 from repositories.pool import Pool
 from repositories.pulse import Pulse
+from repositories.rate_limits import RateLimits
 from schemas.views import Views
 
 logger = logging.getLogger("pos")
@@ -92,7 +94,11 @@ def create_app(
             workers = WorkerMetrics.of_this_server(metrics)
             await stores.start()
             await workers.start()
-            credentials = None if settings.is_open else Credentials(database, clock)
+            rate_limits = RateLimits(settings.mongodb_url, settings.database_name, settings.rate_limit)
+            accounts = Accounts(settings, database, clock, stores.journal_of)
+            credentials = None if settings.is_open else accounts.credentials
+            connections = Connections(credentials, clock)
+            connections.start()
             shutdown = Shutdown()
             with shutdown.noticed():
                 yield {
@@ -104,6 +110,9 @@ def create_app(
                     **stores.home.handed,
                     "stores": stores,
                     "authenticator": Authenticator(credentials),
+                    "connections": connections,
+                    "rate_limits": rate_limits,
+                    **accounts.handed,
                     "origins": Origins(settings.public_base_url, *settings.cors_origins),
                     "public_base_url": settings.public_base_url,
                     "views": Views(zone),
@@ -111,8 +120,11 @@ def create_app(
                     "metrics": workers,
                     "shutdown": shutdown,
                 }
+            await connections.stop()
             await workers.stop()
             await stores.stop()
+            accounts.close()
+            rate_limits.close()
         finally:
             client.close()
             for sender in (tracing, reports):

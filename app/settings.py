@@ -48,6 +48,7 @@ class Settings:
     cors_origins: tuple[str, ...] = ()
     event_retention_days: int = 90
     max_connections: int = 10_000
+    rate_limit: int = 12_000
     log_level: str = "info"
     log_format: str = "auto"
     sentry_dsn: str | None = None
@@ -126,10 +127,12 @@ def read_settings() -> Settings:
         cors_origins=tuple(_origins(read("CORS_ORIGINS", "", _text(_are_origins)))),
         event_retention_days=read("EVENT_RETENTION_DAYS", 90, _whole(1, 3_650)),
         max_connections=read("MAX_CONNECTIONS", 10_000, _whole(1, 1_000_000)),
+        rate_limit=read("RATE_LIMIT", 12_000, _whole(0, 1_000_000)),
         log_level=read("LOG_LEVEL", "info", _text(_is_log_level)).lower(),
         log_format=read("LOG_FORMAT", "auto", _text(_is_log_format)).lower(),
         sentry_dsn=read("SENTRY_DSN", None, _text(_is_dsn)),
         otlp_endpoint=read("OTEL_EXPORTER_OTLP_ENDPOINT", None, _text(_is_base_url)),
+        secret_key=read("SECRET_KEY", None, _text()),
         data_dir=read("DATA_DIR", "data", _text()),
         mongod_path=read("MONGOD_PATH", None, _text()),
         allow_local_mongod=read("ALLOW_LOCAL_MONGOD", False, fields.Boolean(error_messages={"invalid": _NO_TRUTH})),

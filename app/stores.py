@@ -64,6 +64,7 @@ class Store:
         #: What a handler finds in `request.state` of a request to this store.
         self.handed: Mapping[str, Any] = {
             "store": name,
+            "journal": self.journal,
             "estimates": estimates,
             "orders": orders,
             "history": History(estimates, orders),
@@ -125,6 +126,14 @@ class Stores:
             # Shielded: whoever goes away leaves the store open for the others.
             store = await asyncio.shield(self._opening[name])
         return store.handed
+
+    async def journal_of(self, name: str) -> SharedJournal:
+        """The journal of a store.
+
+        :raises NoSuchStore, Unavailable: as `handed`.
+        """
+        journal: SharedJournal = (await self.handed(name))["journal"]
+        return journal
 
     async def _begin(self, name: str) -> Store:
         try:

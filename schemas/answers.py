@@ -7,6 +7,7 @@ hand, since they are streamed or made of rollups; the tests hold what is answere
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from schemas.accounts import DeviceSchema, UserSchema
 from schemas.asyncapi import EVENT
 from schemas.board import LATEST
 from schemas.documents import (
@@ -37,6 +38,8 @@ DOCUMENTS: Final[dict[str, ZonedSchema]] = {
     "EstimateReceipt": EstimateReceipt(_ANY_ZONE),
     "OrderReceipt": OrderReceipt(_ANY_ZONE),
     "ConversionReceipt": ConversionReceipt(_ANY_ZONE),
+    "User": UserSchema(_ANY_ZONE),
+    "Device": DeviceSchema(_ANY_ZONE),
 }
 
 
@@ -119,6 +122,10 @@ _HEALTH: Final[Json] = {
     "database": _DATABASE,
 }
 
+_NAME_OR_NULL: Final[Json] = {"type": ["string", "null"]}
+_ACCESS: Final[Json] = {"access_token": _TEXT, "token_type": {"const": "bearer"}, "expires_in": _COUNT}
+_RENEWABLE: Final[Json] = {**_ACCESS, "refresh_token": _TEXT}
+
 
 def _receipt(name: str, **numbers: Json) -> Json:
     return record(success=_TRUE, message=_TEXT, data=ref(name), **numbers)
@@ -197,6 +204,13 @@ ANSWERS: Final[dict[str, Json]] = {
         total=_AMOUNT,
         status={"enum": list(ORDER_STATUSES)},
     ),
+    "SignedIn": record(**_RENEWABLE, user=ref("Profile")),
+    "SignedInAtDevice": record(**_ACCESS, user=ref("Profile")),
+    "Renewed": record(**_RENEWABLE),
+    "Profile": record(id=_TEXT, name=_TEXT, role={"enum": list(ROLES)}, store=_NAME_OR_NULL, device=_NAME_OR_NULL),
+    "UserList": array(ref("User")),
+    "DeviceList": array(ref("Device")),
+    "DeviceEnrolled": record(device=ref("Device"), key=_TEXT),
     "Event": EVENT,
     "AuditPage": array(ref("AuditRow")),
     "AuditRow": record(
@@ -212,6 +226,7 @@ ANSWERS: Final[dict[str, Json]] = {
         hash={"type": ["string", "null"], "pattern": "^[0-9a-f]{64}$"},
     ),
     "EventPage": record(epoch=_TEXT, head=_COUNT, low=_COUNT, next=_COUNT, events=array(ref("Event"))),
+    "Ticket": record(ticket=_TEXT, expires_in=_COUNT),
     "Welcome": record(
         message=_TEXT,
         service=_TEXT,
