@@ -10,13 +10,14 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from app import SERVICE, __version__
+from app.accounts import Accounts
 from app.client_address import ClientAddress
 from app.compression import Compression
 from app.cors import Cors
 from app.doors import Doors
 from app.error_reports import ErrorReports
 from app.errors import EXCEPTION_HANDLERS, ErrorGuard
-from app.first_run import StandInPasswords, setup_token, tell_how_to_claim
+from app.first_run import setup_token, tell_how_to_claim
 from app.metrics import Metrics, Parts
 from app.observation import Observation, Observer
 from app.openapi import Description
@@ -30,17 +31,18 @@ from app.stores import Stores, Surroundings
 from app.tracing import Tracing
 from app.worker_metrics import WorkerMetrics
 from endpoints.authentication import Authenticator
+from endpoints.connections import Connections
 from endpoints.live import Origins
 from endpoints.ring import CAPACITY
 from endpoints.routes import ROUTES
 from endpoints.service import About
 from repositories.claims import Claim
-from repositories.credentials import Credentials
 from repositories.database import check_deployment, connect
 from repositories.errors import DatabaseRefused
 from repositories.indexes import prepare
 from repositories.pool import Pool
 from repositories.pulse import Pulse
+from repositories.rate_limits import RateLimits
 from repositories.stores import AllStores
 from schemas.views import Views
 
@@ -98,8 +100,12 @@ def create_app(
             workers = WorkerMetrics.of_this_server(metrics)
             await stores.start()
             await workers.start()
-            credentials = None if settings.is_open else Credentials(database, clock)
-            claim = Claim(database, stores.home.journal, clock)
+            rate_limits = RateLimits(settings.mongodb_url, settings.database_name, settings.rate_limit)
+            accounts = Accounts(settings, database, clock, stores.journal_of)
+            credentials = None if settings.is_open else accounts.credentials
+            connections = Connections(credentials, clock)
+            connections.start()
+            claim = Claim(database, accounts.users, clock)
             await tell_how_to_claim(settings, claim)
             shutdown = Shutdown()
             with shutdown.noticed():
@@ -112,10 +118,12 @@ def create_app(
                     **stores.home.handed,
                     "stores": stores,
                     "authenticator": Authenticator(credentials),
+                    "connections": connections,
+                    "rate_limits": rate_limits,
+                    **accounts.handed,
                     "all_stores": AllStores(database),
                     "claim": claim,
                     "setup_token": setup_token(settings),
-                    "passwords": StandInPasswords(),
                     "origins": origins,
                     "public_base_url": settings.public_base_url,
                     "views": Views(zone),
@@ -123,8 +131,11 @@ def create_app(
                     "metrics": workers,
                     "shutdown": shutdown,
                 }
+            await connections.stop()
             await workers.stop()
             await stores.stop()
+            accounts.close()
+            rate_limits.close()
         finally:
             client.close()
             for sender in (tracing, reports):

@@ -1,6 +1,5 @@
 """The first start of a shop where people sign in: the token that claims it, and the line that says how."""
 
-import asyncio
 import hmac
 import logging
 import os
@@ -9,8 +8,6 @@ from base64 import urlsafe_b64encode
 from hashlib import sha256
 from multiprocessing import parent_process
 from typing import Final
-
-from argon2 import PasswordHasher
 
 from app.settings import Settings
 from repositories.claims import Claim
@@ -52,15 +49,3 @@ def _this_server() -> str:
     """The same in all the workers of a server."""
     parent = parent_process()
     return f"{socket.gethostname()} {os.getpid() if parent is None else parent.pid}"
-
-
-class StandInPasswords:
-    """Hashes passwords, two at a time, off the event loop."""
-
-    def __init__(self) -> None:
-        self._hasher = PasswordHasher()
-        self._semaphore = asyncio.Semaphore(2)
-
-    async def hashed(self, password: str) -> str:
-        async with self._semaphore:
-            return await asyncio.to_thread(self._hasher.hash, password)

@@ -26,7 +26,7 @@ from endpoints.access import ACCESS, ANYONE
 from endpoints.authentication import Forbidden, NotSignedIn, SignInExpired
 from endpoints.described import Answer, Operation, Refusals
 from endpoints.responses import JSON
-from repositories.errors import NoSuchStore, Unavailable
+from repositories.errors import NoSuchStore, TooManyRequests, Unavailable
 from schemas.answers import ANSWERS, DOCUMENTS, ref
 from schemas.errors import ShopError
 from schemas.json_schema import describe, describe_parameter
@@ -39,15 +39,24 @@ _ANYWHERE: Final[Refusals] = (InvalidHttp, RequestTimeout, HeadersTooLarge, Inte
 #: Headers of every answer.
 _EVERYWHERE: Final = ("X-Request-ID", "Cache-Control")
 #: What a request to a route with a guard may be answered besides, and the header by which it names a store.
-_AT_THE_GUARD: Final[Refusals] = (NotSignedIn, SignInExpired, Forbidden, NoSuchStore, Unavailable)
+_AT_THE_GUARD: Final[Refusals] = (NotSignedIn, SignInExpired, Forbidden, NoSuchStore, TooManyRequests, Unavailable)
 _STORE: Final = "X-Store"
-_HEADERS_OF_REFUSALS: Final = {401: ("WWW-Authenticate",), 405: ("Allow",), 503: ("Retry-After",)}
+_HEADERS_OF_REFUSALS: Final = {
+    401: ("WWW-Authenticate",),
+    405: ("Allow",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
 _CREDENTIAL: Final = "credential"
 _TAGS: Final = {
     "estimates": "Quotes, until they become orders.",
     "orders": "Sales, and the lists of estimates and orders together.",
     "reports": "What was sold, read from running totals.",
+    "audit": "Who did what; for owners.",
     "events": "Every change, in order; the same as on `/ws`.",
+    "auth": "Signing in and out.",
+    "users": "People who may sign in, for owners.",
+    "devices": "Tablets and tills with a key of their own, for owners.",
     "service": "The service about itself.",
 }
 _ABOUT: Final = """\

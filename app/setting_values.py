@@ -28,7 +28,7 @@ _RESERVED: Final = ("admin", "config", "local")
 _NO_TRUTH: Final = "must be true or false."
 #: The least that a secret has: characters, and different ones among them. Thirty-two random hex digits have some 14.
 _SECRET_LENGTH, _DISTINCT = 32, 8
-_TOKEN_LENGTH: Final = 16
+_TOKEN_LENGTH, _LONGEST_TOKEN = 16, 256
 HOW_TO_MAKE_ONE: Final = "Make one with `openssl rand -hex 32`."
 #: How the secrets begin that stand in examples.
 _EXAMPLES: Final = ("change", "secret", "default", "password", "your", "example", "insecure", "django", "test", "xxx")
@@ -139,5 +139,7 @@ def is_secret(secret: str) -> None:
 
 
 def is_setup_token(token: str) -> None:
-    if len(token) < _TOKEN_LENGTH or len(set(token)) < _DISTINCT:
-        raise ValidationError(f"must have {_TOKEN_LENGTH} characters or more, {_DISTINCT} different ones among them.")
+    if not _TOKEN_LENGTH <= len(token) <= _LONGEST_TOKEN or len(set(token)) < _DISTINCT:
+        raise ValidationError(
+            f"must have {_TOKEN_LENGTH} to {_LONGEST_TOKEN} characters, {_DISTINCT} different ones among them."
+        )

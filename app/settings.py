@@ -30,6 +30,7 @@ class Settings:
     cors_origins: tuple[str, ...] = ()
     event_retention_days: int = 90
     max_connections: int = 10_000
+    rate_limit: int = 12_000
     log_level: str = "info"
     log_format: str = "auto"
     sentry_dsn: str | None = None
@@ -131,6 +132,7 @@ def read_settings() -> Settings:
         cors_origins=tuple(values.origins(read("CORS_ORIGINS", "", values.text(values.are_origins)))),
         event_retention_days=read("EVENT_RETENTION_DAYS", 90, values.whole(1, 3_650)),
         max_connections=read("MAX_CONNECTIONS", 10_000, values.whole(1, 1_000_000)),
+        rate_limit=read("RATE_LIMIT", 12_000, values.whole(0, 1_000_000)),
         log_level=read("LOG_LEVEL", "info", values.one_of(*values.LOG_LEVELS)).lower(),
         log_format=read("LOG_FORMAT", "auto", values.one_of(*values.LOG_FORMATS)).lower(),
         sentry_dsn=read("SENTRY_DSN", None, values.text(values.is_dsn)),

@@ -13,6 +13,7 @@ from app.settings import Settings
 from endpoints.copies import Copies
 from endpoints.hub import Hub
 from endpoints.screens import Screens
+from repositories.audit import Audit
 from repositories.database import Database
 from repositories.errors import NoSuchStore, Unavailable
 from repositories.estimates import EstimateRepository
@@ -72,12 +73,14 @@ class Store:
         #: What a handler finds in `request.state` of a request to this store.
         self.handed: Mapping[str, Any] = {
             "store": name,
+            "journal": self.journal,
             "estimates": estimates,
             "orders": orders,
             "history": History(estimates, orders),
             "reports": ReportRepository(database, name),
             "hours": HourRepository(database, name, zone, clock),
             "log": self._log,
+            "audit": Audit(database, name, zone),
             "copies": self.copies,
             "hub": self.hub,
             "screens": self.screens,
@@ -152,6 +155,14 @@ class Stores:
             store = await asyncio.shield(self._opening[name])
         self._used[name] = time.monotonic()
         return store.handed
+
+    async def journal_of(self, name: str) -> SharedJournal:
+        """The journal of a store.
+
+        :raises NoSuchStore, Unavailable: as `handed`.
+        """
+        journal: SharedJournal = (await self.handed(name))["journal"]
+        return journal
 
     async def _begin(self, name: str) -> Store:
         try:

@@ -8,7 +8,20 @@ from typing import Final
 
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from endpoints import board, documentation, estimates, events, orders, reports, service, setup
+from endpoints import (
+    accounts,
+    audit,
+    board,
+    documentation,
+    estimates,
+    events,
+    orders,
+    reports,
+    service,
+    setup,
+    sign_in,
+    tickets,
+)
 from endpoints.guard import guarded
 from endpoints.live import ANYWHERE, LiveUpdates, no_such_socket
 
@@ -44,11 +57,23 @@ _TABLE: Final[list[BaseRoute]] = [
     Route("/api/reports/estimates-only", reports.EstimatesOnly),
     Route("/api/reports/orders-only", reports.OrdersOnly),
     Route("/api/reports/stores", reports.StoreComparison),
+    Route("/api/auth/login", sign_in.Login),
+    Route("/api/auth/refresh", sign_in.Refresh),
+    Route("/api/auth/pin", sign_in.PinLogin),
+    Route("/api/auth/logout", sign_in.Logout),
+    Route("/api/auth/profile", sign_in.Profile),
+    Route("/api/auth/password", sign_in.Password),
+    Route("/api/users", accounts.UserList),
+    Route("/api/users/{user_id}", accounts.User),
+    Route("/api/devices", accounts.DeviceList),
+    Route("/api/devices/{device_id}", accounts.Device),
     Route("/board", board.Page),
     Route("/board/{file}", board.PageAsset),
     Route("/api/board", board.Figures),
+    Route("/api/audit", audit.Audit),
     Route("/api/events", events.Events),
     Route("/api/events/stream", events.EventStream),
+    Route("/api/ws-ticket", tickets.Tickets),
     Route("/openapi.json", documentation.OpenApi),
     Route("/asyncapi.json", events.AsyncApi),
     Route("/docs", documentation.Docs),

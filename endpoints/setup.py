@@ -5,19 +5,24 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from asgi_correlation_id import correlation_id
 from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
+from endpoints.actors import address_of
 from endpoints.described import Answer, Operation, described, plain
 from endpoints.requests import BodyTooLarge, MalformedBody, read_body, read_json
 from endpoints.responses import answer
 from endpoints.service import NO_STORE
+from repositories.account_commands import AccountExists
 from repositories.claims import AlreadyClaimed, Claim
-from repositories.errors import OutcomeUnknown, Unavailable
-from repositories.transaction import Outcome
+from repositories.errors import OutcomeUnknown, TooManyRequests, Unavailable
+from repositories.passwords import NoSecretKey
+from repositories.rate_limits import SETUP
 from schemas.answers import ref
 from schemas.errors import InvalidBody, ShopError
+from schemas.principals import FIRST_OWNER, OWNER, Actor
 from schemas.setup import SetupBody
 from schemas.validation import load_body
 
@@ -46,21 +51,22 @@ class Setup(HTTPEndpoint):
             answers={201: Answer(content=ref("Claimed"), description="The owner can sign in now.")},
             refuses=(
                 *(MalformedBody, BodyTooLarge, InvalidBody),
-                *(WrongSetupToken, AlreadyClaimed, OutcomeUnknown, Unavailable),
+                *(WrongSetupToken, AlreadyClaimed, AccountExists, NoSecretKey, TooManyRequests),
+                *(OutcomeUnknown, Unavailable),
             ),
         )
     )
     async def post(self, request: Request) -> Response:
         body = load_body(BODY, await _given(request))
+        address = address_of(request)
+        await request.state.rate_limits.count(SETUP, address)
         claim: Claim = request.state.claim
         if await claim.is_made():
             raise AlreadyClaimed
         if not _is_right(request.state.setup_token, body["token"]):
             raise WrongSetupToken
-        password = await request.state.passwords.hashed(body["password"])
-        outcome: Outcome = await claim.make(body["username"], body["name"], password)
-        request.state.hub.notify(outcome.events)
-        owner = outcome.answer
+        by = Actor(FIRST_OWNER, body["name"], OWNER, address=address, request_id=correlation_id.get())
+        owner = await claim.make(body["username"], body["name"], body["password"], by)
         shown = {"id": owner["_id"], "username": owner["login"], "name": owner["name"], "role": owner["role"]}
         return answer({"success": True, "message": "The shop is yours. Please sign in.", "data": shown}, 201, NO_STORE)
 

@@ -11,6 +11,7 @@ from schemas.documents import Document
 from schemas.errors import ShopError
 from schemas.events import TYPES
 from schemas.idempotency import RequestKey
+from schemas.principals import SECRETS, THE_SERVICE, Actor
 
 
 class AccountExists(ShopError):
@@ -24,6 +25,7 @@ class AddAccount:
     kind: str
     account_id: str
     draft: Document
+    by: Actor = THE_SERVICE
     keys: ClassVar[tuple[RequestKey, ...]] = ()
 
     @property
@@ -45,6 +47,7 @@ class ChangeAccount:
     kind: str
     account_id: str
     changes: Document
+    by: Actor = THE_SERVICE
     keys: ClassVar[tuple[RequestKey, ...]] = ()
 
     @property
@@ -66,6 +69,7 @@ class EndAccount:
 
     kind: str
     account_id: str
+    by: Actor = THE_SERVICE
     keys: ClassVar[tuple[RequestKey, ...]] = ()
 
     @property
@@ -81,10 +85,6 @@ class EndAccount:
         return account
 
 
-#: What no event may hold.
-_SECRET = frozenset({"password", "pin"})
-
-
 def shown(account: Document) -> Document:
     """An account as its event keeps it: without what it signs in with."""
-    return {name: value for name, value in account.items() if name not in _SECRET}
+    return {name: value for name, value in account.items() if name not in SECRETS}

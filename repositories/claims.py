@@ -6,17 +6,17 @@ The first owner has a fixed id, so however many claim at once, over however many
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
-from pymongo.errors import BulkWriteError, DuplicateKeyError
+from pymongo.errors import DuplicateKeyError
 
-from repositories.account_commands import AccountExists, AddAccount
-from repositories.commands import Command
+from repositories.account_commands import AccountExists
+from repositories.accounts import Users
 from repositories.database import CREDENTIALS, Database
 from repositories.errors import answered
-from repositories.transaction import Outcome
+from schemas.documents import Document
 from schemas.errors import ShopError
-from schemas.principals import FIRST_OWNER, OWNER, USERS
+from schemas.principals import FIRST_OWNER, OWNER, USERS, Actor
 
 #: How often a process looks whether another one was told the claim.
 _LOOK_SECONDS: Final = 1.0
@@ -32,12 +32,6 @@ class AlreadyClaimed(ShopError):
         super().__init__("This shop has its owner already. Please sign in.")
 
 
-class Writer(Protocol):
-    """What takes commands: the journal of the home store."""
-
-    async def submit(self, command: Command) -> Outcome: ...
-
-
 class Claim:
     """Whether the shop of a database has an owner, and how it gets its first one.
 
@@ -48,13 +42,13 @@ class Claim:
     def __init__(
         self,
         database: Database,
-        journal: Writer,
+        users: Users,
         clock: Callable[[], datetime],
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._users = database[USERS]
+        self._accounts = database[USERS]
         self._credentials = database[CREDENTIALS]
-        self._journal = journal
+        self._users = users
         self._clock = clock
         self._seconds = seconds
         self._is_made = False
@@ -68,37 +62,31 @@ class Claim:
         """
         if not self._is_made and self._seconds() >= self._look_again:
             self._look_again = self._seconds() + _LOOK_SECONDS
-            async with answered():
-                self._is_made = await self._users.find_one({"role": OWNER}, {"_id": 1}) is not None
+            await self._look()
         return self._is_made
 
-    async def make(self, login: str, name: str, password: str) -> Outcome:
-        """The first owner, of all stores. password: hashed.
+    async def _look(self) -> bool:
+        async with answered():
+            self._is_made = await self._accounts.find_one({"role": OWNER}, {"_id": 1}) is not None
+        return self._is_made
+
+    async def make(self, login: str, name: str, password: str, by: Actor) -> Document:
+        """The first owner, of all stores.
 
         :raises AlreadyClaimed: there is an owner.
-        :raises Unavailable, OutcomeUnknown: the database is away.
+        :raises AccountExists: somebody else, who is no owner, signs in so.
+        :raises InvalidBody: the password is too weak.
+        :raises NoSecretKey, TooManyRequests, Unavailable, OutcomeUnknown:
         """
-        self._look_again = 0.0
-        if await self.is_made():
-            raise AlreadyClaimed
-        draft = {
-            "login": login.casefold(),
-            "name": name,
-            "role": OWNER,
-            "belongs_to": None,
-            "password": password,
-            "pin": None,
-        }
+        draft = {"login": login, "name": name, "role": OWNER, "belongs_to": None, "password": password, "pin": None}
         try:
-            outcome = await self._journal.submit(AddAccount(USERS, FIRST_OWNER, draft))
-        except (AccountExists, BulkWriteError) as error:
-            # The second is said where processes of two home stores claim at the same moment.
-            self._look_again = 0.0
-            if await self.is_made():
-                raise AlreadyClaimed from error
+            return await self._users.add(draft, by, FIRST_OWNER)
+        except AccountExists:
+            if await self._look():
+                raise AlreadyClaimed from None
             raise
-        self._look_again = 0.0
-        return outcome
+        finally:
+            self._look_again = 0.0
 
     async def is_mine_to_tell(self, server: str) -> bool:
         """Whether this process is the one of its server that says how to claim. server: names it among all.

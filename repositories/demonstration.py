@@ -19,6 +19,7 @@ from repositories.stores import of_store
 from repositories.unit_of_work import UnitOfWork
 from schemas.documents import Document
 from schemas.idempotency import RequestKey
+from schemas.principals import Actor
 from schemas.rollups import ESTIMATES, ORDERS
 
 # A busy machine may take its time; nobody waits at a counter.
@@ -39,6 +40,10 @@ class At:
     @property
     def keys(self) -> tuple[RequestKey, ...]:
         return self.command.keys
+
+    @property
+    def by(self) -> Actor:
+        return self.command.by
 
     def apply(self, work: UnitOfWork) -> Document:
         work.now = self.moment
@@ -111,5 +116,6 @@ async def _empty(database: Database, store: str) -> None:
     for name in (ESTIMATES, ORDERS, EVENTS, REQUESTS, TOTALS):
         await database[name].delete_many(of_store(name, store))
     await database[COUNTERS].update_one(
-        {"_id": store}, {"$set": {ESTIMATES: 0, ORDERS: 0, "head": 0, "epoch": secrets.token_hex(4)}}
+        {"_id": store},
+        {"$set": {ESTIMATES: 0, ORDERS: 0, "head": 0, "epoch": secrets.token_hex(4)}, "$unset": {"hash": ""}},
     )

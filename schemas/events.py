@@ -18,7 +18,7 @@ Event = Mapping[str, Any]
 CREATE, UPDATE, DELETE, CONVERT = "create", "update", "delete", "convert_to_order"
 ACTIONS: Final = (CREATE, UPDATE, DELETE, CONVERT)
 TYPES: Final = {ESTIMATES: "estimate", ORDERS: "order", USERS: "user", DEVICES: "device"}
-#: What only the audit shows. Screens hear that something happened, so that they see no gap, and not what.
+#: What only the audit shows. Screens are told at most that something has passed, as of what they did not ask for.
 PRIVATE: Final = frozenset({TYPES[USERS], TYPES[DEVICES]})
 KINDS: Final = {name: kind for kind, name in TYPES.items()}
 
@@ -39,8 +39,10 @@ def digest(kind: str, document: dict[str, Any]) -> dict[str, Any]:
 def topics_of(event: Event) -> tuple[str, ...]:
     """What one can subscribe to to hear of an event: `estimates`, `orders`, `estimates/<id>`, `orders/<id>`.
 
-    A conversion belongs to the estimate and to the order that it makes.
+    A conversion belongs to the estimate and to the order that it makes; what is private, to none.
     """
+    if event["type"] in PRIVATE:
+        return ()
     kind = KINDS[event["type"]]
     topics = (kind, f"{kind}/{event['id']}")
     return (*topics, ORDERS, f"{ORDERS}/{event['order_id']}") if event["action"] == CONVERT else topics
@@ -68,8 +70,6 @@ def frame(event: Event, zone: ZoneInfo) -> bytes:
 
 def _data(event: Event, zone: ZoneInfo) -> dict[str, Any]:
     digest = event["data"]
-    if event["type"] in PRIVATE:
-        return {}
     if event["type"] == TYPES[ESTIMATES] and event["action"] != CONVERT:
         data = {"estimate_id": digest["_id"], "estimate_number": format_number(digest["number"])}
     else:

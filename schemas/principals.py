@@ -1,6 +1,7 @@
 """Who asks, and what is kept of who did something: pure values, no I/O."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 OWNER, CASHIER, VIEWER, DEVICE = "owner", "cashier", "viewer", "device"
@@ -11,6 +12,8 @@ USERS, DEVICES = "users", "devices"
 FIRST_OWNER: Final = "USER-OWNER"
 #: The roles that a person can have; a device has its own.
 ROLES_OF_USERS: Final = (OWNER, CASHIER, VIEWER)
+#: Their fields that only the database sees, and no event, no answer and no log.
+SECRETS: Final = frozenset({"password", "pin"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,7 @@ class Principal:
 
     id: of a user (`USER-…`) or a device (`DEVICE-…`). name: as people know it. role: one of `ROLES`. store: the one
     that it belongs to, None for all of them. device: the id of the device that it works at. credential: what it showed,
-    as it is stored; None where nobody signs in.
+    as it is stored; None where nobody signs in. expires_at: when that ends by itself, UTC; None where it does not.
     """
 
     id: str
@@ -28,6 +31,7 @@ class Principal:
     store: str | None = None
     device: str | None = None
     credential: str | None = None
+    expires_at: datetime | None = None
 
 
 #: Whoever comes to a service that is open, since only this machine reaches it.
@@ -60,6 +64,11 @@ class Actor:
             "address": self.address,
             "request_id": self.request_id,
         }
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        """As a document keeps it."""
+        return {"id": self.id, "name": self.name}
 
 
 #: For what the service does by itself, or somebody at the machine that it runs on.

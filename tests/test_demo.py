@@ -17,10 +17,10 @@ from typer.testing import CliRunner, Result
 from app.cli import cli
 from app.demo.plan import Plan, makes_order
 from app.demo.seasons import weight
-from repositories.commands import VoidEstimate
 from repositories.demonstration import At, fill
 from repositories.errors import DatabaseRefused, NotFound
 from repositories.journal import GROUP_LIMIT
+from repositories.void_commands import VoidEstimate
 from schemas.calendar import business_date
 from tests.shop import Shop, opened
 

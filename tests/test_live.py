@@ -225,7 +225,9 @@ async def test_a_message_that_is_too_large_closes_the_socket(shop: Shop) -> None
 async def test_a_page_of_a_foreign_origin_is_turned_away(
     open_shop: OpenShop, origin: str | None, is_allowed: bool
 ) -> None:
-    shop = await open_shop(public_base_url="https://shop.example", cors_origins=("https://till.example:8443",))
+    shop = await open_shop(
+        public_base_url="https://shop.example", cors_origins=("https://till.example:8443",), sign_in="off"
+    )
     origin = origin and origin.format(port=shop.port)
     async with shop.listen(origin=origin) as socket:
         if is_allowed:

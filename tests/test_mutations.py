@@ -96,11 +96,11 @@ async def no_proof_of_totals(_: Shop, patch: Patch) -> None:
 
 
 async def no_look_at_the_conversion(_: Shop, patch: Patch) -> None:
-    patch.setattr(repositories.commands, "_refuse_converted", lambda _: None)
+    patch.setattr(repositories.commands, "refuse_converted", lambda _: None)
 
 
 async def no_look_at_the_version(_: Shop, patch: Patch) -> None:
-    patch.setattr(repositories.commands, "_refuse_stale", lambda *_: None)
+    patch.setattr(repositories.commands, "refuse_stale", lambda *_: None)
 
 
 async def no_void(_: Shop, patch: Patch) -> None:

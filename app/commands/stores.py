@@ -10,7 +10,7 @@ from repositories.database import Database
 from repositories.indexes import prepare
 from repositories.stores import store_exists, store_names
 
-stores = typer.Typer(name="store", help="The stores of the database.", no_args_is_help=True)
+store = typer.Typer(name="store", help="The stores of the database.", no_args_is_help=True)
 
 
 def _is_a_store(name: str) -> str:
@@ -19,7 +19,7 @@ def _is_a_store(name: str) -> str:
     return name
 
 
-@stores.command()
+@store.command()
 def add(name: Annotated[str, typer.Argument(callback=_is_a_store)], data: Data = None) -> None:
     """Found a store, with the time zone of the settings. One that is there already stays as it is.
 
@@ -37,7 +37,7 @@ def add(name: Annotated[str, typer.Argument(callback=_is_a_store)], data: Data =
     console.print(f"Store {name!r} {'is there already' if is_there else 'is founded'}.", markup=False)
 
 
-@stores.command("list")
+@store.command("list")
 def list_(data: Data = None) -> None:
     """Print the names of the stores, one a line.
 
