@@ -27,6 +27,7 @@ format: .venv/ready-dev
 
 docs: .venv/ready-dev
 	$(BIN)/python -m scripts.house
+	$(BIN)/python -m scripts.roles
 	$(BIN)/python -m app.http_file > docs/pos.http
 
 bench: .venv/ready-bench

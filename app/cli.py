@@ -16,6 +16,7 @@ from app.commands.doctor import doctor
 from app.commands.exporting import export
 from app.commands.listening import listen
 from app.commands.serving import AddressRefused, serve
+from app.commands.stores import store
 from app.commands.tokens import token
 from app.commands.users import user
 from app.listener import ListeningRefused
@@ -37,7 +38,7 @@ cli = typer.Typer(
 for command in (serve, doctor, migrate, verify, listen, export, import_, backup, restore, adopt, demo):
     # Python keeps the word `import` to itself.
     cli.command(command.__name__.rstrip("_"))(command)
-for group in (user, device, token):
+for group in (user, device, token, store):
     cli.add_typer(group)
 
 

@@ -17,9 +17,11 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from starlette.routing import BaseRoute, Route
 
 from app import SERVICE, __version__
+from app.doors import PROBES, ForeignOrigin, OnlyThisMachine, WrongHost
 from app.errors import PROBLEM_JSON, InternalError, MethodNotAllowed, RouteNotFound
 from app.headers import ANSWER_HEADERS, PATH_PARAMETERS, REQUEST_HEADERS
 from app.protocol import HeadersTooLarge, InvalidHttp, RequestTimeout
+from app.setup_gate import BEFORE_SETUP, NotSetUp
 from endpoints.access import ACCESS, ANYONE
 from endpoints.authentication import Forbidden, NotSignedIn, SignInExpired
 from endpoints.described import Answer, Operation, Refusals
@@ -113,11 +115,22 @@ def _is_public(path: str, method: str) -> bool:
 
 
 def _guarded(path: str, method: str, operation: Operation) -> Operation:
-    """An operation with what its guard takes and refuses."""
+    """An operation with what its guard takes and refuses, and those who stand before it."""
+    operation = replace(operation, refuses=(*operation.refuses, *_refusals_before(path, method)))
     if _is_public(path, method):
         return operation
     refuses = dict.fromkeys((*operation.refuses, *_AT_THE_GUARD))
     return replace(operation, refuses=tuple(refuses), headers=(*operation.headers, _STORE))
+
+
+def _refusals_before(path: str, method: str) -> Refusals:
+    """What is refused before anybody looks at the route."""
+    return (
+        OnlyThisMachine,
+        *(() if path in PROBES else (WrongHost,)),
+        *(() if method == "get" else (ForeignOrigin,)),
+        *(() if path in BEFORE_SETUP else (NotSetUp,)),
+    )
 
 
 def document(routes: Sequence[BaseRoute]) -> Json:

@@ -18,6 +18,7 @@ from endpoints import (
     orders,
     reports,
     service,
+    setup,
     sign_in,
     tickets,
 )
@@ -36,6 +37,7 @@ _TABLE: Final[list[BaseRoute]] = [
     Route("/api/", service.ApiRoot),
     Route("/api/health", service.Health),
     Route("/api/version", service.Version),
+    Route("/api/setup", setup.Setup),
     Route("/api/websocket/status", service.WebSocketStatus),
     Route("/api/estimates/all", estimates.EstimateList),
     Route("/api/estimates/pending", estimates.PendingEstimates),
@@ -54,6 +56,7 @@ _TABLE: Final[list[BaseRoute]] = [
     Route("/api/reports/staff-performance", reports.StaffPerformance),
     Route("/api/reports/estimates-only", reports.EstimatesOnly),
     Route("/api/reports/orders-only", reports.OrdersOnly),
+    Route("/api/reports/stores", reports.StoreComparison),
     Route("/api/auth/login", sign_in.Login),
     Route("/api/auth/refresh", sign_in.Refresh),
     Route("/api/auth/pin", sign_in.PinLogin),

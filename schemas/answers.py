@@ -21,7 +21,7 @@ from schemas.documents import (
 )
 from schemas.events import ACTIONS, TYPES
 from schemas.json_schema import NUMBER
-from schemas.principals import ROLES
+from schemas.principals import OWNER, ROLES
 from schemas.reports import RECENT
 from schemas.shown_fields import ZonedSchema
 from schemas.statuses import ALL_STATUSES, ORDER_STATUSES, PAYMENT_GROUPS
@@ -127,6 +127,16 @@ _ACCESS: Final[Json] = {"access_token": _TEXT, "token_type": {"const": "bearer"}
 _RENEWABLE: Final[Json] = {**_ACCESS, "refresh_token": _TEXT}
 
 
+_DAY_OR_NONE: Final[Json] = {"type": ["string", "null"], "format": "date"}
+_OF_A_STORE: Final[Json] = {
+    "orders_count": _COUNT,
+    "total_revenue": {**_AMOUNT, "description": "What was paid, of what the store keeps, as in every report."},
+    "total_sold": {**_AMOUNT, "description": "What these orders were sold for, paid or not."},
+    "estimates_count": _COUNT,
+    "estimates_total": _AMOUNT,
+}
+
+
 def _receipt(name: str, **numbers: Json) -> Json:
     return record(success=_TRUE, message=_TEXT, data=ref(name), **numbers)
 
@@ -183,6 +193,12 @@ ANSWERS: Final[dict[str, Json]] = {
     ),
     "OrdersReport": record(
         orders=record(total_count=_COUNT, total_amount=_AMOUNT, **_APART), summary=record(**_SUMMARY), **_TAIL
+    ),
+    "StoresReport": record(
+        start_date=_DAY_OR_NONE,
+        end_date=_DAY_OR_NONE,
+        stores=array(record(store=_TEXT, **_OF_A_STORE)),
+        total=record(**_OF_A_STORE),
     ),
     "Board": record(
         version=_TEXT,
@@ -241,6 +257,10 @@ ANSWERS: Final[dict[str, Json]] = {
     ),
     "ApiRoot": record(service=_TEXT, version=_TEXT, status=_TEXT, resources=array(_TEXT)),
     "Version": record(service=_TEXT, version=_TEXT),
+    "SetupState": record(claimed={"type": "boolean"}),
+    "Claimed": record(
+        success=_TRUE, message=_TEXT, data=record(id=_TEXT, username=_TEXT, name=_TEXT, role={"const": OWNER})
+    ),
     "Healthy": record(**_HEALTH),
     "Unhealthy": record(detail=_TEXT, **_HEALTH),
     "Alive": record(status={"const": "alive"}),

@@ -70,8 +70,6 @@ def frame(event: Event, zone: ZoneInfo) -> bytes:
 
 def _data(event: Event, zone: ZoneInfo) -> dict[str, Any]:
     digest = event["data"]
-    if event["type"] in PRIVATE:
-        return {}
     if event["type"] == TYPES[ESTIMATES] and event["action"] != CONVERT:
         data = {"estimate_id": digest["_id"], "estimate_number": format_number(digest["number"])}
     else:

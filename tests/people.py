@@ -17,6 +17,8 @@ Headers = dict[str, str]
 
 async def signed_in_shop(open_shop: OpenShop, **options: Any) -> Shop:
     """A shop where one signs in. Nobody can, yet."""
+    # The proxy before it says which address a request came from.
+    options.setdefault("trusted_proxies", 1)
     return await open_shop(sign_in="on", secret_key="a secret key of the tests", **options)
 
 

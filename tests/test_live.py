@@ -270,7 +270,7 @@ async def test_a_replay_outlasts_a_database_that_is_away_for_a_moment(open_shop:
 
 async def test_a_handshake_that_is_none_is_refused_as_json(shop: Shop) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
-    writer.write(b"GET /ws HTTP/1.1\r\nHost: shop\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    writer.write(b"GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
     head, _, body = (await reader.read()).partition(b"\r\n\r\n")
     writer.close()
     assert b" 400 " in head.split(b"\r\n")[0]

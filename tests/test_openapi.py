@@ -17,6 +17,7 @@ from endpoints.routes import ROUTES
 from repositories.errors import BeingRestored, OutcomeUnknown
 from schemas.errors import ShopError
 from tests.contract import Contract
+from tests.doors import claimed, refused_at_the_doors
 from tests.faults import failing
 from tests.payloads import estimate_body, line, sale_body
 from tests.shop import OpenShop, Shop
@@ -113,7 +114,7 @@ async def test_it_is_served_with_a_tag(shop: Shop) -> None:
     assert (await shop.http.get("/openapi.json", headers={"If-None-Match": '"other"'})).status_code == 200
 
 
-async def test_every_operation_answers_as_it_says(shop: Shop, contract: Contract) -> None:
+async def test_every_operation_answers_as_it_says(shop: Shop, open_shop: OpenShop, contract: Contract) -> None:
     """Each succeeds once at least, on documents of every kind."""
     http = shop.http
     judge = contract.judge
@@ -147,6 +148,7 @@ async def test_every_operation_answers_as_it_says(shop: Shop, contract: Contract
             judge(await http.get(address, params={"limit": "1"}))
     async with http.stream("GET", "/api/events/stream", params={"since": "0"}) as stream:
         judge(await _begun(stream))
+    judge(await claimed(open_shop))
     judge(await http.delete(f"/api/estimates/{kept}", params={"reason": "a trial"}))
     judge(await http.delete(f"/api/orders/{sold}", params={"keep_estimate": "true"}))
     succeeded = {(method, path) for method, path, status in contract.seen if status < 300}
@@ -195,6 +197,7 @@ async def test_every_refusal_looks_as_it_says(
     refused.append(await http.post("/api/estimates/create", json=estimate_body(sale_by="Ravi"), headers=reused))
     async with failing(shop.database, "find", closeConnection=True):
         refused += [await http.get("/readyz"), await http.get("/health")]
+    refused += await refused_at_the_doors(open_shop)
     monkeypatch.setattr("endpoints.estimates.draft", lambda _: 1 / 0)
     refused.append(await http.post("/api/estimates/create", json=estimate_body()))
     for answer in refused:
