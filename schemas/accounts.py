@@ -51,7 +51,7 @@ class Login(fields.Field[str]):
         if not isinstance(value, str):
             raise ValidationError("must be text")
         if not 1 <= len(value) <= LONGEST or (self.is_new and not _LOGIN.fullmatch(value)):
-            raise ValidationError("must have 2 to 64 letters, digits, or . _ @ + - within")
+            raise ValidationError("must have 2 to 64 letters, digits, dots, or signs of _@+-")
         return value.casefold()
 
 

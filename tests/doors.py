@@ -10,14 +10,15 @@ from tests.shop import OpenShop, Shop
 from tests.signed_in import credential_of
 
 SETUP_TOKEN = "uX7-kQ2_mB9zR4tY"
-_KEY = {"secret_key": "4f9c1d7e2a8b5c3f6e0d9a1b8c7f2e5d"}
+SECRET_KEY = "4f9c1d7e2a8b5c3f6e0d9a1b8c7f2e5d"
 CLAIM = {"token": SETUP_TOKEN, "username": "Asha", "name": "Asha Rao", "password": "Monsoon over Kochi"}
 
 
 async def unclaimed(open_shop: OpenShop) -> Shop:
     """A shop that nobody has claimed, in a database of its own."""
     name = f"pos_setup_{secrets.token_hex(4)}"
-    return await open_shop(sign_in="on", is_claimed=False, database_name=name, setup_token=SETUP_TOKEN, **_KEY)
+    given = {"setup_token": SETUP_TOKEN, "secret_key": SECRET_KEY}
+    return await open_shop(sign_in="on", is_claimed=False, database_name=name, **given)  # type: ignore[arg-type]
 
 
 async def claimed(open_shop: OpenShop) -> httpx.Response:

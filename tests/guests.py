@@ -43,6 +43,8 @@ async def invited(shop: Shop, role: str = "cashier", belongs_to: str | None = No
     kind = DEVICES if role == DEVICE else USERS
     new = f"{kind[:-1].upper()}-{secrets.token_hex(6)}"
     account = {"_id": new, "store": shop.store, "login": new.casefold(), "name": role, "role": role}
-    await shop.database[kind].insert_one({**account, "belongs_to": belongs_to, "voided_at": None})
+    now = shop.state["clock"]()
+    stamps = {"created_at": now, "updated_at": now, "version": 1, "voided_at": None, "pin": None}
+    await shop.database[kind].insert_one({**account, "belongs_to": belongs_to, **stamps})
     token = await credentials.issue(KEY if role == DEVICE else ACCESS, new, device=device)
     return Guest(shop, kind, new, token)

@@ -21,7 +21,7 @@ from app.settings import Settings
 from app.socket_log import SocketLog
 from endpoints.ring import CAPACITY
 from repositories.database import Database, connect
-from schemas.principals import FIRST_OWNER, OWNER, USERS
+from schemas.principals import OWNER, USERS
 from tests.payloads import estimate_body, sale_body
 
 DATABASE = "pos_tests"
@@ -115,9 +115,9 @@ async def opened(
 
 
 async def claim(database: Database) -> None:
-    """Makes the first owner, if nobody has."""
-    owner = {"login": "owner", "name": "Owner", "role": OWNER, "belongs_to": None, "voided_at": None}
-    await database[USERS].update_one({"_id": FIRST_OWNER}, {"$setOnInsert": owner}, upsert=True)
+    """Lets the shop have had an owner, who is gone: so it is set up, and there is nobody whom a test did not make."""
+    gone = {"login": "gone", "name": "Gone", "role": OWNER, "belongs_to": None, "voided_at": utc_now()}
+    await database[USERS].update_one({"_id": "USER-GONE"}, {"$setOnInsert": gone}, upsert=True)
 
 
 def _http_client(port: int) -> httpx.AsyncClient:

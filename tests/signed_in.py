@@ -15,6 +15,7 @@ async def credential_of(
     """The headers by which somebody new shows who they are. store: the one that they belong to, None for all."""
     clock = shop.state["clock"]
     kind, prefix = (DEVICES, "DEVICE") if role == DEVICE else (USERS, "USER")
+    now = clock()
     account: dict[str, Any] = {
         "_id": f"{prefix}-{secrets.token_hex(8)}",
         "store": shop.store,
@@ -22,7 +23,12 @@ async def credential_of(
         "name": role.title(),
         "role": role,
         "belongs_to": store,
-        "voided_at": clock() if is_disabled else None,
+        "password": None,
+        "pin": None,
+        "created_at": now,
+        "updated_at": now,
+        "version": 1,
+        "voided_at": now if is_disabled else None,
     }
     await shop.database[kind].insert_one(account)
     credentials = Credentials(shop.database, clock)

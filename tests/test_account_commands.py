@@ -16,7 +16,7 @@ from tests.shop import DATABASE, OpenShop, Shop
 from tests.test_login import refusal, who
 from tests.test_server import POS, ROOT, environment
 
-SECRET = "a secret key of the tests"
+SECRET = "the tests' own key: 7f1c-93ad-5e20-b84f"
 Process = subprocess.CompletedProcess[str]
 
 
@@ -168,6 +168,6 @@ async def test_an_ended_device_is_shut_out_of_another_process_within_five_second
     assert (await who(shop, token)).status_code == 200
     pos("token", "revoke", "--user", f"owner-{shop.store}")
     cache = shop.state["credentials"]._cache
-    assert cache.ttl == 5.0
+    assert cache.ttl <= 5.0
     cache.clear()
     assert (await shop.http.get("/api/auth/profile", headers=bearer(token))).status_code == 401

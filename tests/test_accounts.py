@@ -207,7 +207,7 @@ async def test_a_devices_key_is_shown_once_and_kept_as_a_hash(open_shop: OpenSho
 
 
 async def test_the_shop_is_claimed_once(open_shop: OpenShop) -> None:
-    shop = await signed_in_shop(open_shop, database_name=f"pos_tests_{secrets.token_hex(4)}")
+    shop = await signed_in_shop(open_shop, is_claimed=False, database_name=f"pos_tests_{secrets.token_hex(4)}")
     users = shop.state["users"]
     assert not await users.is_claimed()
 

@@ -206,7 +206,7 @@ async def test_hashes_are_renewed_when_their_parameters_are_out_of_date(open_sho
 
 async def test_without_a_secret_key_nobody_gets_a_password(open_shop: OpenShop) -> None:
     shop = await open_shop()
-    answer = await login(shop, "anybody")
+    answer = await login(shop, "anybody", address="127.0.0.1")
     assert refusal(answer) == (409, "no_secret_key")
 
 
