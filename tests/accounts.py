@@ -31,7 +31,14 @@ def user(shop: Shop) -> str:
 
 
 async def add_user(shop: Shop, **members: Any) -> Outcome:
-    draft = {"login": shop.store, "name": "Ravi", "role": "cashier", "belongs_to": None, "password": "$argon2id$x"}
+    draft = {
+        "login": shop.store,
+        "name": "Ravi",
+        "role": "cashier",
+        "belongs_to": None,
+        "password": "$argon2id$x",
+        "pin": None,
+    }
     return await _submit(shop, AddAccount(USERS, user(shop), {**draft, **members}, by=OWNER_OF_TESTS))
 
 
