@@ -100,6 +100,7 @@ async def test_the_books_of_a_demo_are_right_and_believable(own: Database[Any], 
         (["--store", "[bold]"], "must have 1 to 64 letters, digits, - or _."),
         (["--until", "9999-12-31"], "the last day may be today"),
         (["--until", "0001-01-01"], "the last day may be today"),
+        (["--seed", "9" * 26], "is not in the range"),
     ],
 )
 def test_what_no_shop_could_be_is_refused(options: list[str], sentence: str) -> None:

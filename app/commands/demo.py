@@ -20,6 +20,8 @@ from repositories.demonstration import At, claim, fill
 
 _DAYS_A_MONTH = 30.44
 _EARLIEST = date(1970, 1, 1)
+# It is kept in the store's counters, and MongoDB's numbers end there.
+_MOST_SEED = 2**63 - 1
 
 
 class Trade(StrEnum):
@@ -41,7 +43,7 @@ def demo(
     orders: Annotated[int, typer.Option(min=1, max=2_000_000, help="How many orders; estimates come on top.")] = 1_000,
     months: Annotated[int, typer.Option(min=1, max=240, help="Over how long.")] = 12,
     trade: Annotated[Trade, typer.Option(help="What the shop sells.")] = Trade.HARDWARE,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same shop.")] = 1,
+    seed: Annotated[int, typer.Option(min=-_MOST_SEED, max=_MOST_SEED, help="The same seed makes the same shop.")] = 1,
     until: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last day; left out: today, until now.")
     ] = None,
