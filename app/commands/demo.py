@@ -16,7 +16,7 @@ from app.demo.plan import Plan, makes_order
 from app.setting_values import is_store
 from app.settings import Settings
 from repositories.database import Database
-from repositories.demonstration import At, claim, fill
+from repositories.demonstration import At, claim, fill, seal
 
 _DAYS_A_MONTH = 30.44
 _EARLIEST = date(1970, 1, 1)
@@ -50,7 +50,9 @@ def demo(
     store: Annotated[
         str, typer.Option(help="The store to fill; one with documents is refused.", callback=_store)
     ] = "demo",
-    replace: Annotated[bool, typer.Option("--replace", help="Empty it first, if `pos demo` has filled it.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Empty it first, if it has only what `pos demo` made.")
+    ] = False,
     data: Data = None,
 ) -> None:
     """Fill a store of its own with believable documents: months of an Indian shop, its staff, customers and festivals.
@@ -109,6 +111,7 @@ async def _fill(database: Database, settings: Settings, plan: Plan, facts: dict[
             progress.advance(task, sum(makes_order(each) for each in group))
 
         await fill(database, settings.store_id, settings.timezone, plan.steps(), tell)
+    await seal(database, settings.store_id)
 
 
 def _days(first: date, last: date) -> list[date]:
