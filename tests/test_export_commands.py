@@ -132,3 +132,10 @@ async def test_a_terminal_sees_progress_and_is_spared_what_is_no_text(
     assert (code, "Exporting" in said, "Exported" in said) == (0, True, True)
     code, said = await on_a_terminal("backup", "-")
     assert (code, "This is nothing to look at" in said) == (1, True)
+
+
+def test_a_day_that_is_none_is_refused_in_words_of_the_shop() -> None:
+    for option in ("--from", "--to"):
+        refused = CliRunner().invoke(cli, ["export", "orders", option, "2026-13-01"])
+        assert refused.exit_code == 2
+        assert "Write it as YYYY-MM-DD" in " ".join(refused.stderr.replace("│", " ").split())

@@ -9,11 +9,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from app.cli import cli
 from app.listener import Listener, ListeningRefused, line_of, socket_url, without_credentials
 from tests.clock import Clock
 from tests.guests import invited
 from tests.payloads import sale_body
+from tests.ports import free_port
 from tests.processes import Service
 from tests.shop import OpenShop, Shop
 from tests.test_server import ROOT, environment
@@ -206,3 +209,26 @@ def test_a_line_shows_what_a_person_looks_for() -> None:
         "data": {"order_id": "ORDER-1", "sale_number": "#012", "total": 1750.05, "customer_name": "Asha Patil"},
     }
     assert line_of(event).split() == ["813", "14:05:09", "order", "create", "#012", "1750.05", "Asha", "Patil"]
+
+
+@pytest.mark.parametrize("url", ["foo", "ftp://shop.example.com", "http://", "foo:99999", "http://[::1"])
+def test_what_is_no_address_is_refused_before_anything_is_tried(url: str) -> None:
+    refused = CliRunner().invoke(cli, ["listen", "--url", url])
+    assert refused.exit_code == 2
+    assert "This is no address of a service" in refused.stderr
+
+
+async def test_it_names_the_address_that_it_tries_once() -> None:
+    told: list[str] = []
+    waits: list[float] = []
+    port = free_port()
+
+    async def pause(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            raise asyncio.CancelledError
+
+    listener = Listener(socket_url(f"http://user:key@127.0.0.1:{port}"), tell=told.append, pause=pause)
+    with pytest.raises(asyncio.CancelledError):
+        await anext(listener.events())
+    assert told == [f"Nobody answers at ws://127.0.0.1:{port}/ws; trying again until somebody does."]

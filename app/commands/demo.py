@@ -12,6 +12,7 @@ from marshmallow import ValidationError
 from rich.progress import Progress
 
 from app.commands.databases import Data, any_database, command_settings, console, with_database
+from app.commands.days import day
 from app.demo.plan import Plan, makes_order
 from app.setting_values import is_store
 from app.settings import Settings
@@ -45,7 +46,7 @@ def demo(
     trade: Annotated[Trade, typer.Option(help="What the shop sells.")] = Trade.HARDWARE,
     seed: Annotated[int, typer.Option(min=-_MOST_SEED, max=_MOST_SEED, help="The same seed makes the same shop.")] = 1,
     until: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last day; left out: today, until now.")
+        date | None, typer.Option(parser=day, metavar="YYYY-MM-DD", help="The last day; left out: today, until now.")
     ] = None,
     store: Annotated[
         str, typer.Option(help="The store to fill; one with documents is refused.", callback=_store)
@@ -88,12 +89,12 @@ def demo(
     )
 
 
-def _period(until: datetime | None, months: int, today: date) -> tuple[date, date]:
+def _period(until: date | None, months: int, today: date) -> tuple[date, date]:
     """The first and the last day.
 
     :raises BadParameter: the last one is still to come, or the first one lies where no clock of a shop ever stood.
     """
-    last = until.date() if until else today
+    last = until or today
     span = timedelta(days=round(months * _DAYS_A_MONTH) - 1)
     if not _EARLIEST + span <= last <= today:
         raise typer.BadParameter(

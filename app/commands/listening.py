@@ -10,7 +10,7 @@ import orjson
 import typer
 
 from app.commands.databases import command_settings, console
-from app.listener import Listener, line_of, socket_url
+from app.listener import Listener, ListeningRefused, line_of, socket_url
 
 #: Where the token is looked for. Never on the command line, which others on the machine can read.
 VARIABLE: Final = "POS_TOKEN"
@@ -45,7 +45,7 @@ def listen(
       xclip -o | pos listen --token-stdin
     """
     listener = Listener(
-        socket_url(url or command_settings().public_base_url),
+        _address(url or command_settings().public_base_url),
         since=since,
         topics=[topic.strip() for topic in topics.split(",")] if topics else (),
         token=sys.stdin.readline().strip() if token_stdin else os.environ.get(VARIABLE, "").strip() or None,
@@ -58,3 +58,11 @@ def listen(
 
     with suppress(KeyboardInterrupt, BrokenPipeError):
         asyncio.run(show())
+
+
+def _address(url: str) -> str:
+    """:raises BadParameter: it is none."""
+    try:
+        return socket_url(url)
+    except ListeningRefused as error:
+        raise typer.BadParameter(str(error), param_hint="--url") from None
