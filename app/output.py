@@ -26,9 +26,10 @@ def watch_standard_output() -> None:
     reading it."""
     old = sys.stdout
     # Nobody minds what is printed where it was closed from the start.
-    if isinstance(old, io.TextIOWrapper):
-        options = {"line_buffering": old.line_buffering, "write_through": old.write_through}
-        sys.stdout = _Printed(old.buffer, old.encoding, old.errors, **options)
+    if type(old) is io.TextIOWrapper:
+        sys.stdout = _Printed(
+            old.buffer, old.encoding, old.errors, line_buffering=old.line_buffering, write_through=True
+        )
 
 
 @contextmanager

@@ -167,9 +167,9 @@ def test_no_credential_is_shown() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://", "nonsense://x/ws", "ws://"])
-async def test_an_address_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(ListeningRefused, match="no WebSocket address"):
-        await anext(Listener(socket_url(url)).events())
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ListeningRefused, match="no address of a service"):
+        socket_url(url)
 
 
 async def test_a_reset_is_told_and_the_listening_goes_on(shop: Shop) -> None:
