@@ -22,7 +22,7 @@ from app.commands.tokens import token
 from app.commands.users import user
 from app.listener import ListeningRefused
 from app.local_mongod import MongodRefused
-from app.output import FileRefused, OutputRefused, watch_standard_output
+from app.output import FileRefused, OutputRefused, drop_standard_output, watch_standard_output
 from app.settings import InvalidSettings
 from repositories.errors import DatabaseRefused, described
 from schemas.archive import ArchiveRefused
@@ -57,6 +57,7 @@ def main() -> None:
     except (AddressRefused, InvalidSettings, ListeningRefused, MongodRefused, DatabaseRefused) as error:
         _fail(str(error))
     except OutputRefused as error:
+        drop_standard_output()
         # A code that says nothing of the shop, as 1 does after `pos doctor`.
         _fail(str(error), os.EX_IOERR)
     except (ArchiveRefused, FileRefused) as error:

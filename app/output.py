@@ -59,7 +59,7 @@ def _stdout(*, is_binary: bool) -> Iterator[BinaryIO]:
         yield cast("BinaryIO", stream)
         stream.flush()
     except FileRefused as refused:
-        _drop_stdout()
+        drop_standard_output()
         if isinstance(refused.__cause__, BrokenPipeError):
             # Whoever read it had enough.
             raise SystemExit(1) from None
@@ -127,11 +127,10 @@ def _printing() -> Iterator[None]:
         # Whoever read it had enough, which is no failure.
         raise
     except OSError as error:
-        _drop_stdout()
         raise OutputRefused(f"The standard output cannot be written: {error.strerror or error}.") from error
 
 
-def _drop_stdout() -> None:
+def drop_standard_output() -> None:
     """Python would complain once more when it flushes at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
