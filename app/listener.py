@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -63,15 +64,16 @@ class Listener:
         self._told = ""
         self.seq: int | None = None
 
-    async def events(self) -> AsyncIterator[Json]:
+    async def events(self) -> AsyncGenerator[Json, None]:
         """Yields events for ever.
 
         :raises ListeningRefused: there is no use in trying again.
         """
         while True:
             try:
-                async for event in self._visit():
-                    yield event
+                async with aclosing(self._visit()) as visit:
+                    async for event in visit:
+                        yield event
             except ConnectionClosed as closed:
                 code = closed.rcvd.code if closed.rcvd is not None else None
                 if code in FINAL:
@@ -98,7 +100,7 @@ class Listener:
         """How to go on another time."""
         return f" Go on with --since {self.seq}." if self.seq is not None else ""
 
-    async def _visit(self) -> AsyncIterator[Json]:
+    async def _visit(self) -> AsyncGenerator[Json, None]:
         """The events of one connection."""
         async with connect(
             self._url,

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Annotated, Final
 
 import orjson
@@ -53,8 +53,9 @@ def listen(
     )
 
     async def show() -> None:
-        async for event in listener.events():
-            typer.echo(orjson.dumps(event).decode() if as_json else line_of(event))
+        async with aclosing(listener.events()) as events:
+            async for event in events:
+                typer.echo(orjson.dumps(event).decode() if as_json else line_of(event))
 
     with suppress(KeyboardInterrupt, BrokenPipeError):
         asyncio.run(show())
