@@ -183,7 +183,7 @@ async def test_a_reset_is_told_and_the_listening_goes_on(shop: Shop) -> None:
         await shop.sale()
         assert (await heard)["seq"] == 2
     assert told == ["Some events are gone (ahead); going on from 1."]
-    await events.aclose()  # type: ignore[attr-defined]
+    await events.aclose()
 
 
 @pytest.mark.parametrize(
