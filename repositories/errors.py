@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, ClassVar, Final, NoReturn
@@ -115,9 +116,10 @@ def described(error: BaseException) -> str:
     return name
 
 
-def first_clause(error: PyMongoError) -> str:
-    """Of a driver's message, which otherwise runs to a description of the whole topology."""
-    return str(error).split(", Timeout:")[0].split(", full error:")[0]
+def first_clause(error: Exception) -> str:
+    """Of a driver's message, which otherwise runs to its timeouts and a description of the whole topology, or quotes
+    documents."""
+    return re.split(r" \(configured timeouts|, Timeout:|, full error:", str(error))[0]
 
 
 def raise_unavailable(error: PyMongoError) -> NoReturn:

@@ -9,11 +9,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from app.cli import cli
 from app.listener import Listener, ListeningRefused, line_of, socket_url, without_credentials
 from tests.clock import Clock
 from tests.guests import invited
 from tests.payloads import sale_body
+from tests.ports import free_port
 from tests.processes import Service
 from tests.shop import OpenShop, Shop
 from tests.test_server import ROOT, environment
@@ -164,9 +167,9 @@ def test_no_credential_is_shown() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://", "nonsense://x/ws", "ws://"])
-async def test_an_address_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(ListeningRefused, match="no WebSocket address"):
-        await anext(Listener(socket_url(url)).events())
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ListeningRefused, match="no address of a service"):
+        socket_url(url)
 
 
 async def test_a_reset_is_told_and_the_listening_goes_on(shop: Shop) -> None:
@@ -180,7 +183,7 @@ async def test_a_reset_is_told_and_the_listening_goes_on(shop: Shop) -> None:
         await shop.sale()
         assert (await heard)["seq"] == 2
     assert told == ["Some events are gone (ahead); going on from 1."]
-    await events.aclose()  # type: ignore[attr-defined]
+    await events.aclose()
 
 
 @pytest.mark.parametrize(
@@ -206,3 +209,26 @@ def test_a_line_shows_what_a_person_looks_for() -> None:
         "data": {"order_id": "ORDER-1", "sale_number": "#012", "total": 1750.05, "customer_name": "Asha Patil"},
     }
     assert line_of(event).split() == ["813", "14:05:09", "order", "create", "#012", "1750.05", "Asha", "Patil"]
+
+
+@pytest.mark.parametrize("url", ["foo", "ftp://shop.example.com", "http://", "foo:99999", "http://[::1"])
+def test_what_is_no_address_is_refused_before_anything_is_tried(url: str) -> None:
+    refused = CliRunner().invoke(cli, ["listen", "--url", url])
+    assert refused.exit_code == 2
+    assert "This is no address of a service" in refused.stderr
+
+
+async def test_it_names_the_address_that_it_tries_once() -> None:
+    told: list[str] = []
+    waits: list[float] = []
+    port = free_port()
+
+    async def pause(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            raise asyncio.CancelledError
+
+    listener = Listener(socket_url(f"http://user:key@127.0.0.1:{port}"), tell=told.append, pause=pause)
+    with pytest.raises(asyncio.CancelledError):
+        await anext(listener.events())
+    assert told == [f"Nobody answers at ws://127.0.0.1:{port}/ws; trying again until somebody does."]

@@ -20,6 +20,8 @@ from repositories.indexes import prepare
 
 #: Sentences go to the standard error, so that what a command prints can be piped.
 console = Console(stderr=True, highlight=False)
+# Where no terminal says how wide it is, a command in a sentence stays in one piece.
+console.soft_wrap = not console.is_terminal
 
 Data = Annotated[Path | None, typer.Option(help="Folder of the local mongod's data.  \\[default: DATA_DIR, or ./data]")]
 

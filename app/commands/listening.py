@@ -3,14 +3,14 @@
 import asyncio
 import os
 import sys
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Annotated, Final
 
 import orjson
 import typer
 
 from app.commands.databases import command_settings, console
-from app.listener import Listener, line_of, socket_url
+from app.listener import Listener, ListeningRefused, line_of, socket_url
 
 #: Where the token is looked for. Never on the command line, which others on the machine can read.
 VARIABLE: Final = "POS_TOKEN"
@@ -45,7 +45,7 @@ def listen(
       xclip -o | pos listen --token-stdin
     """
     listener = Listener(
-        socket_url(url or command_settings().public_base_url),
+        _address(url or command_settings().public_base_url),
         since=since,
         topics=[topic.strip() for topic in topics.split(",")] if topics else (),
         token=sys.stdin.readline().strip() if token_stdin else os.environ.get(VARIABLE, "").strip() or None,
@@ -53,8 +53,17 @@ def listen(
     )
 
     async def show() -> None:
-        async for event in listener.events():
-            typer.echo(orjson.dumps(event).decode() if as_json else line_of(event))
+        async with aclosing(listener.events()) as events:
+            async for event in events:
+                typer.echo(orjson.dumps(event).decode() if as_json else line_of(event))
 
     with suppress(KeyboardInterrupt, BrokenPipeError):
         asyncio.run(show())
+
+
+def _address(url: str) -> str:
+    """:raises BadParameter: it is none."""
+    try:
+        return socket_url(url)
+    except ListeningRefused as error:
+        raise typer.BadParameter(str(error), param_hint="--url") from None
