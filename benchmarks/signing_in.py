@@ -34,7 +34,7 @@ def _rate(url: str, seconds: float, *, is_open: bool) -> float:
     settings: dict[str, str] = {}
     if not is_open:
         headers = {"Authorization": f"Bearer {asyncio.run(_enrol(url, database))}"}
-        # An address that others reach is signed in; a till that sells as fast as it can stays below this limit, which is counted.
+        # An address that others reach is signed in. The limit is counted, and above what one till can sell.
         address = {"PUBLIC_BASE_URL": "https://shop.example"}
         settings = {**address, "SECRET_KEY": secrets.token_hex(32), "RATE_LIMIT": "1000000"}
     with serving("asgi:app", url, database, **settings):
