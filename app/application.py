@@ -10,40 +10,40 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from app import SERVICE, __version__
+from app.accounts import Accounts
+from app.client_address import ClientAddress
 from app.compression import Compression
 from app.cors import Cors
+from app.doors import Doors
 from app.error_reports import ErrorReports
 from app.errors import EXCEPTION_HANDLERS, ErrorGuard
+from app.first_run import setup_token, tell_how_to_claim
 from app.metrics import Metrics, Parts
 from app.observation import Observation, Observer
 from app.openapi import Description
 from app.request_id import RequestId
 from app.security_headers import SecurityHeaders
 from app.settings import Settings
+from app.setup_gate import SetupGate
 from app.shutdown import Shutdown
 from app.socket_log import SocketLog, SocketObservation
+from app.stores import Stores, Surroundings
 from app.tracing import Tracing
 from app.worker_metrics import WorkerMetrics
-from endpoints.copies import Copies
-from endpoints.hub import Hub
+from endpoints.authentication import Authenticator
+from endpoints.connections import Connections
 from endpoints.live import Origins
 from endpoints.ring import CAPACITY
 from endpoints.routes import ROUTES
-from endpoints.screens import Screens
 from endpoints.service import About
+from repositories.claims import Claim
 from repositories.database import check_deployment, connect
 from repositories.errors import DatabaseRefused
-from repositories.estimates import EstimateRepository
-from repositories.events import EventLog
-from repositories.history import History
-from repositories.hours import HourRepository
 from repositories.indexes import prepare
-from repositories.journal import Journal
-from repositories.orders import OrderRepository
 from repositories.pool import Pool
 from repositories.pulse import Pulse
-from repositories.reports import ReportRepository
-from repositories.shared_journal import SharedJournal
+from repositories.rate_limits import RateLimits
+from repositories.stores import AllStores
 from schemas.views import Views
 
 logger = logging.getLogger("pos")
@@ -53,6 +53,7 @@ EXPOSED_HEADERS: Final = (
     "Idempotent-Replayed",
     "Link",
     "Retry-After",
+    "WWW-Authenticate",
     "X-Next-Cursor",
     "X-Request-ID",
     "X-Stream-Position",
@@ -94,23 +95,18 @@ def create_app(
             database = client[settings.database_name]
             store, zone = settings.store_id, settings.timezone
             await prepare(database, store, zone, settings.event_retention_days)
-            log = EventLog(database, store)
-            own_journal = Journal(database, store=store, zone=zone, clock=clock)
-            own_journal.on_group = metrics.group
-            journal = SharedJournal(
-                own_journal, log, f"{__version__} {settings.mongodb_url} {database.name} {store} {zone}"
-            )
-            estimates = EstimateRepository(database, store, journal, clock)
-            orders = OrderRepository(database, store, journal, clock)
-            hub = Hub(log, zone, ring_capacity, journal.rings)
-            screens = Screens(hub, settings.max_connections)
-            copies = Copies()
-            metrics.watch(Parts(hub, screens, copies, pool))
+            stores = Stores(store, Surroundings(database, settings, clock, ring_capacity, metrics.group))
+            metrics.watch(Parts(stores, pool))
             workers = WorkerMetrics.of_this_server(metrics)
-            await hub.start()
-            screens.start()
-            await journal.start()
+            await stores.start()
             await workers.start()
+            rate_limits = RateLimits(settings.mongodb_url, settings.database_name, settings.rate_limit)
+            accounts = Accounts(settings, database, clock, stores.journal_of)
+            credentials = None if settings.is_open else accounts.credentials
+            connections = Connections(credentials, clock)
+            connections.start()
+            claim = Claim(database, accounts.users, clock)
+            await tell_how_to_claim(settings, claim)
             shutdown = Shutdown()
             with shutdown.noticed():
                 yield {
@@ -119,39 +115,41 @@ def create_app(
                     "clock": clock,
                     "zone": zone,
                     "currency": settings.currency,
-                    "estimates": estimates,
-                    "orders": orders,
-                    "history": History(estimates, orders),
-                    "reports": ReportRepository(database, store),
-                    "hours": HourRepository(database, store, zone, clock),
-                    "log": log,
-                    "copies": copies,
-                    "hub": hub,
-                    "screens": screens,
-                    "origins": Origins(settings.public_base_url, *settings.cors_origins),
+                    **stores.home.handed,
+                    "stores": stores,
+                    "authenticator": Authenticator(credentials),
+                    "connections": connections,
+                    "rate_limits": rate_limits,
+                    **accounts.handed,
+                    "all_stores": AllStores(database),
+                    "claim": claim,
+                    "setup_token": setup_token(settings),
+                    "origins": origins,
                     "public_base_url": settings.public_base_url,
                     "views": Views(zone),
                     "pulse": Pulse(database, store),
                     "metrics": workers,
                     "shutdown": shutdown,
                 }
+            await connections.stop()
             await workers.stop()
-            await screens.stop()
-            await hub.stop()
-            await journal.close()
+            await stores.stop()
+            accounts.close()
+            rate_limits.close()
         finally:
             client.close()
             for sender in (tracing, reports):
                 if sender is not None:
                     await sender.close()
 
+    origins = Origins(settings.public_base_url, *settings.cors_origins)
     description = Description(ROUTES)
     observers = [metrics.observe, *([access_log] if access_log else []), *([tracing.observe] if tracing else [])]
     app = Starlette(
         routes=ROUTES,
         lifespan=lifespan,
         exception_handlers=EXCEPTION_HANDLERS,
-        middleware=_middleware(settings, observers, reports, socket_log),
+        middleware=_middleware(settings, observers, reports, socket_log, origins),
     )
     # A redirected POST loses its body with the existing app's HTTP client.
     app.router.redirect_slashes = False
@@ -159,7 +157,11 @@ def create_app(
 
 
 def _middleware(
-    settings: Settings, observers: Sequence[Observer], reports: ErrorReports | None, socket_log: SocketLog | None
+    settings: Settings,
+    observers: Sequence[Observer],
+    reports: ErrorReports | None,
+    socket_log: SocketLog | None,
+    origins: Origins,
 ) -> list[Middleware]:
     """From the outside in. The guard stands inside CORS, so that a browser can read what it says, and outside
     compression, so that it knows whether anything was sent."""
@@ -171,11 +173,14 @@ def _middleware(
         expose_headers=EXPOSED_HEADERS,
     )
     return [
+        *([Middleware(ClientAddress, proxies=settings.trusted_proxies)] if settings.trusted_proxies else []),
         Middleware(RequestId),
         Middleware(Observation, observers=observers),
         *([Middleware(SocketObservation, log=socket_log)] if socket_log else []),
         Middleware(SecurityHeaders, is_https=settings.public_base_url.startswith("https:")),
         *([cors] if settings.cors_origins else []),
         Middleware(ErrorGuard, **({"report": reports.capture} if reports else {})),
+        Middleware(Doors, settings=settings, origins=origins),
+        *([] if settings.is_open else [Middleware(SetupGate)]),
         Middleware(Compression),
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 from app import SERVICE, __version__
-from app.output import FileRefused
+from app.output import STDOUT, FileRefused
 from app.progress import Advance
 from app.settings import Settings
 from repositories.database import Database
@@ -24,6 +24,7 @@ _BUFFER: Final = 2**20
 # What is written in one transaction: so many documents, or so many bytes of them.
 _BATCH: Final = 1_000
 _BATCH_BYTES: Final = 4 * 2**20
+_READ_TWICE: Final = "no ordinary file, and an archive is read more than once: save it first."
 
 
 @contextmanager
@@ -64,11 +65,13 @@ def archive(path: Path) -> Iterator[ArchiveReader]:
 
     :raises FileRefused, ArchiveRefused: it cannot be opened; it is no archive.
     """
+    if path == STDOUT:
+        raise FileRefused(f"The standard input is {_READ_TWICE}")
     with ExitStack() as stack:
         try:
             file = stack.enter_context(path.open("rb", _BUFFER))
             if not file.seekable():
-                raise FileRefused(f"{path} is no ordinary file, and an archive is read more than once: save it first.")
+                raise FileRefused(f"{path} is {_READ_TWICE}")
             is_compressed = file.read(len(_GZIP)) == _GZIP
             file.seek(0)
         except OSError as error:

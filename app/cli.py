@@ -1,5 +1,6 @@
 """`pos`: the command line."""
 
+import os
 import sys
 from typing import NoReturn
 
@@ -11,13 +12,17 @@ from app.commands.backups import backup, import_, restore
 from app.commands.books import migrate, verify
 from app.commands.databases import console
 from app.commands.demo import demo
+from app.commands.devices import device
 from app.commands.doctor import doctor
 from app.commands.exporting import export
 from app.commands.listening import listen
 from app.commands.serving import AddressRefused, serve
+from app.commands.stores import store
+from app.commands.tokens import token
+from app.commands.users import user
 from app.listener import ListeningRefused
 from app.local_mongod import MongodRefused
-from app.output import FileRefused
+from app.output import FileRefused, OutputRefused, drop_standard_output, watch_standard_output
 from app.settings import InvalidSettings
 from repositories.errors import DatabaseRefused, described
 from schemas.archive import ArchiveRefused
@@ -34,6 +39,8 @@ cli = typer.Typer(
 for command in (serve, doctor, migrate, verify, listen, export, import_, backup, restore, adopt, demo):
     # Python keeps the word `import` to itself.
     cli.command(command.__name__.rstrip("_"))(command)
+for group in (user, device, token, store):
+    cli.add_typer(group)
 
 
 @cli.command()
@@ -44,10 +51,15 @@ def version() -> None:
 
 def main() -> None:
     """The `pos` command: what was refused ends in a sentence, not in a traceback."""
+    watch_standard_output()
     try:
         cli()
     except (AddressRefused, InvalidSettings, ListeningRefused, MongodRefused, DatabaseRefused) as error:
         _fail(str(error))
+    except OutputRefused as error:
+        drop_standard_output()
+        # A code that says nothing of the shop, as 1 does after `pos doctor`.
+        _fail(str(error), os.EX_IOERR)
     except (ArchiveRefused, FileRefused) as error:
         _fail(str(error))
     except ShopError as error:
@@ -55,6 +67,6 @@ def main() -> None:
         _fail(error.detail if error.__cause__ is None else f"{error.detail} ({described(error.__cause__)})")
 
 
-def _fail(sentence: str) -> NoReturn:
+def _fail(sentence: str, code: int = 1) -> NoReturn:
     console.print(sentence, style="red", markup=False)
-    sys.exit(1)
+    sys.exit(code)

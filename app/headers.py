@@ -19,6 +19,14 @@ PATH_PARAMETERS: Final[dict[str, Json]] = {
     "order_id": {"description": "The public id of an order, `ORDER-…`."},
     "estimate_number": _NUMBER,
     "sale_number": _NUMBER,
+    "user_id": {
+        "description": "The id of a user, `USER-…`.",
+        "schema": {"type": "string", "minLength": 1, "examples": ["USER-OWNER"]},
+    },
+    "device_id": {
+        "description": "The id of a device, `DEVICE-…`.",
+        "schema": {"type": "string", "minLength": 1, "examples": ["DEVICE-01KAX3M5Q2T7V9WXYZ0123456A"]},
+    },
     "asset": {"description": "A file of the page.", "schema": {"type": "string", "enum": list(documentation.ASSETS)}},
     "file": {"description": "A file of the page.", "schema": {"type": "string", "enum": list(board.ASSETS)}},
 }
@@ -34,6 +42,10 @@ REQUEST_HEADERS: Final[dict[str, Json]] = {
         "description": "The place after which to go on: the `id` of the last event.",
         "schema": {"type": "string", "pattern": f"^({SINCE.pattern})?$"},
     },
+    "X-Store": {
+        "description": "The store that is meant, where the sign-in is for all of them.",
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+    },
     "X-Request-ID": {"description": "The client's own name for the request, which comes back; else it is given one."},
 }
 
@@ -47,6 +59,7 @@ ANSWER_HEADERS: Final[dict[str, Json]] = {
     },
     "Link": {"description": 'Where the next page is: `<…>; rel="next"`. Not on the last page.'},
     "Retry-After": {"description": "Seconds after which to ask again.", "schema": _INTEGER},
+    "WWW-Authenticate": {"description": "How to sign in."},
     "X-Next-Cursor": {"description": "The `cursor` of the next page. Not on the last page."},
     "X-Request-ID": {"description": "The name of the request, also in the log.", "schema": {"type": "string"}},
     "X-Stream-Position": {"description": "The `seq` that the answer is at least as new as.", "schema": _INTEGER},

@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -14,8 +15,14 @@ from schemas.live import SUBPROTOCOL
 
 Json = dict[str, Any]
 
-#: Close codes after which trying again cannot help.
-FINAL: Final = {1009: "a message was too large", 4400: "the subscription is wrong", 4403: "this origin is not allowed"}
+#: Close codes after which trying again cannot help, and why.
+FINAL: Final = {
+    1009: "a message was too large",
+    4400: "the subscription is wrong",
+    4401: "nobody is signed in: there was no token, or it is not known there, or was revoked. Set POS_TOKEN",
+    4403: "this sign-in, or this origin, may not listen there",
+    4431: "the sign-in has expired. Sign in again, or take a device's key, which lasts",
+}
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 15.0
 _JITTER: Final = (0.5, 1.5)
 _OPEN_SECONDS: Final = 10.0
@@ -31,7 +38,9 @@ class Listener:
     :param url: `ws://…/ws` or `wss://…/ws`.
     :param since: a seq, or a position `<epoch>.<seq>`; None: from now on.
     :param topics: those of `schemas.events.topics_of`; none for everything.
+    :param token: what to sign in with; None where the service is open, or the address holds `user:key@`.
     :param tell: is told, in a sentence, of what is no event: a cut, a reset.
+    :param pause: waits so many seconds.
     """
 
     def __init__(
@@ -40,41 +49,65 @@ class Listener:
         *,
         since: str | None = None,
         topics: Sequence[str] = (),
+        token: str | None = None,
         tell: Callable[[str], None] = lambda _: None,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._url = url
         self._topics = list(topics)
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._tell = tell
+        self._sleep = pause
         self._position = since
         self._epoch = ""
         self._pause = _FIRST_PAUSE
+        self._told = ""
         self.seq: int | None = None
 
-    async def events(self) -> AsyncIterator[Json]:
+    async def events(self) -> AsyncGenerator[Json, None]:
         """Yields events for ever.
 
         :raises ListeningRefused: there is no use in trying again.
         """
         while True:
             try:
-                async for event in self._visit():
-                    yield event
+                async with aclosing(self._visit()) as visit:
+                    async for event in visit:
+                        yield event
             except ConnectionClosed as closed:
                 code = closed.rcvd.code if closed.rcvd is not None else None
                 if code in FINAL:
-                    raise ListeningRefused(f"The service closed the connection: {FINAL[code]}.") from closed
-                self._tell(f"The connection was cut{f' ({code})' if code else ''}; coming back.")
+                    raise ListeningRefused(f"The service closed the connection: {FINAL[code]}.{self._rest}") from closed
+                self._tell_once(f"The connection was cut{f' ({code})' if code else ''}; coming back.")
             except InvalidURI as error:
-                raise ListeningRefused(f"{self._url} is no WebSocket address.") from error
+                raise ListeningRefused(f"{without_credentials(self._url)} is no WebSocket address.") from error
             except (OSError, InvalidHandshake, TimeoutError):
-                self._tell("The service cannot be reached; trying again.")
+                self._tell_once(
+                    f"Nobody answers at {without_credentials(self._url)}; trying again until somebody does."
+                )
             # Spread, so that not everyone comes back at once after a restart.
-            await asyncio.sleep(self._pause * random.uniform(*_JITTER))  # noqa: S311
+            await self._sleep(self._pause * random.uniform(*_JITTER))  # noqa: S311
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 
-    async def _visit(self) -> AsyncIterator[Json]:
+    def _tell_once(self, sentence: str) -> None:
+        """Not again for each try that ends alike."""
+        if sentence != self._told:
+            self._tell(sentence)
+            self._told = sentence
+
+    @property
+    def _rest(self) -> str:
+        """How to go on another time."""
+        return f" Go on with --since {self.seq}." if self.seq is not None else ""
+
+    async def _visit(self) -> AsyncGenerator[Json, None]:
         """The events of one connection."""
-        async with connect(self._url, subprotocols=[SUBPROTOCOL], open_timeout=_OPEN_SECONDS) as socket:  # type: ignore[list-item]
+        async with connect(
+            self._url,
+            subprotocols=[SUBPROTOCOL],  # type: ignore[list-item]
+            additional_headers=self._headers,
+            open_timeout=_OPEN_SECONDS,
+        ) as socket:
             await socket.send(orjson.dumps(self._wish()).decode())
             async for text in socket:
                 frame: Json = orjson.loads(text)
@@ -95,7 +128,7 @@ class Listener:
             case "welcome":
                 self._epoch = frame["epoch"]
             case "subscribed":
-                self._pause = _FIRST_PAUSE
+                self._pause, self._told = _FIRST_PAUSE, ""
                 self._stand_at(frame["seq"])
             case "progress":
                 self._stand_at(frame["seq"])
@@ -123,11 +156,28 @@ class Listener:
 
 
 def socket_url(base_url: str) -> str:
-    """The address of `/ws` on a service, however the service is named: with `http`, `ws`, or down to the path."""
-    parts = urlsplit(base_url if "://" in base_url else f"http://{base_url}")
+    """The address of `/ws` on a service, however the service is named: with `http`, `ws`, or down to the path.
+
+    :raises ListeningRefused: no service can be named like that. A lone word is rather a slip than a machine.
+    """
+    is_whole = "://" in base_url
+    try:
+        parts = urlsplit(base_url if is_whole else f"http://{base_url}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise ListeningRefused(f"This is no address of a service: {error}.") from error
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+    is_lone_word = not is_whole and port is None and host != "localhost" and not set(host) & set(".:")
+    if scheme not in ("ws", "wss") or not host or is_lone_word:
+        raise ListeningRefused("This is no address of a service. Write it like https://shop.example.com.")
     path = parts.path if parts.path.endswith("/ws") else parts.path.rstrip("/") + "/ws"
     return urlunsplit((scheme, parts.netloc, path, "", ""))
+
+
+def without_credentials(url: str) -> str:
+    """An address as it may be shown."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def line_of(event: Json) -> str:

@@ -1,7 +1,7 @@
 """What Prometheus asks for at `/metrics`: requests and groups as they were counted, the rest as it stands just then."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,9 +12,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from app.observation import Exchange
-from endpoints.copies import Copies
-from endpoints.hub import Hub
-from endpoints.screens import Screens
+from app.stores import Store, Stores
 from repositories.journal import Group
 from repositories.pool import Pool
 
@@ -22,14 +20,22 @@ _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 _SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _CLASS: Final = 100
 
+#: What is looked at of each store that is open here: name, text, value.
+_OF_A_STORE: Final[tuple[tuple[str, str, Callable[[Store], float]], ...]] = (
+    ("pos_event_log_head", "The seq of the newest event that was published here.", lambda s: s.hub.status.head),
+    ("pos_hub_lag", "Events that are committed and not published here yet.", lambda s: s.hub.status.lag),
+    ("pos_hub_looked_seconds", "Since the head of the event log was last known.", lambda s: s.hub.status.looked),
+    ("pos_hub_connections", "WebSockets that are open.", lambda s: len(s.screens)),
+    ("pos_hub_readers", "Readers of the hub: WebSockets and event streams.", lambda s: s.hub.readers),
+    ("pos_copies_bytes", "Answers that are kept for those who ask again.", lambda s: s.copies.size),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The parts of a running service that are looked at when somebody asks."""
 
-    hub: Hub
-    screens: Screens
-    copies: Copies
+    stores: Stores
     pool: Pool
 
 
@@ -108,25 +114,24 @@ class _Present(Collector):
         self._parts = parts
 
     def collect(self) -> Iterable[Metric]:
-        hub, screens, copies, pool = self._parts.hub, self._parts.screens, self._parts.copies, self._parts.pool
-        status = hub.status
-        for name, text, value in (
-            ("pos_event_log_head", "The seq of the newest event that was published here.", status.head),
-            ("pos_hub_lag", "Events that are committed and not published here yet.", status.lag),
-            ("pos_hub_looked_seconds", "Since the head of the event log was last known.", status.looked),
-            ("pos_hub_connections", "WebSockets that are open.", len(screens)),
-            ("pos_hub_readers", "Readers of the hub: WebSockets and event streams.", hub.readers),
-            ("pos_copies_bytes", "Answers that are kept for those who ask again.", copies.size),
-            ("pos_database_connections", "Connections to the database.", pool.opened),
-            ("pos_database_connections_in_use", "Those that are doing something.", pool.in_use),
-        ):
-            yield GaugeMetricFamily(name, text, value)
-        for name, text, value in (
-            ("pos_hub_delivered", "Events that were handed to a reader, each reader counted.", hub.delivered),
-            ("pos_database_connections_created", "Connections that were ever made.", pool.created),
-            ("pos_database_checkouts_failed", "Waits for a connection that were in vain.", pool.failed),
-        ):
-            yield CounterMetricFamily(name, text, value)
+        for name, text, look in _OF_A_STORE:
+            family = GaugeMetricFamily(name, text, labels=("store",))
+            for store in self._parts.stores:
+                family.add_metric((store.name,), look(store))
+            yield family
+        delivered = CounterMetricFamily(
+            "pos_hub_delivered", "Events that were handed to a reader, each reader counted.", labels=("store",)
+        )
+        for store in self._parts.stores:
+            delivered.add_metric((store.name,), store.hub.delivered)
+        yield delivered
+        pool = self._parts.pool
+        yield GaugeMetricFamily("pos_database_connections", "Connections to the database.", pool.opened)
+        yield GaugeMetricFamily("pos_database_connections_in_use", "Those that are doing something.", pool.in_use)
+        yield CounterMetricFamily("pos_database_connections_created", "Connections that were ever made.", pool.created)
+        yield CounterMetricFamily(
+            "pos_database_checkouts_failed", "Waits for a connection that were in vain.", pool.failed
+        )
 
 
 class _OfProcess(Collector):

@@ -5,6 +5,7 @@ and the classes of what they refuse, and the fields of those schemas tell what t
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from hashlib import blake2b
 from inspect import cleandoc
@@ -16,11 +17,16 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from starlette.routing import BaseRoute, Route
 
 from app import SERVICE, __version__
+from app.doors import PROBES, ForeignOrigin, OnlyThisMachine, WrongHost
 from app.errors import PROBLEM_JSON, InternalError, MethodNotAllowed, RouteNotFound
 from app.headers import ANSWER_HEADERS, PATH_PARAMETERS, REQUEST_HEADERS
 from app.protocol import HeadersTooLarge, InvalidHttp, RequestTimeout
+from app.setup_gate import BEFORE_SETUP, NotSetUp
+from endpoints.access import ACCESS, ANYONE
+from endpoints.authentication import Forbidden, NotSignedIn, SignInExpired
 from endpoints.described import Answer, Operation, Refusals
 from endpoints.responses import JSON
+from repositories.errors import NoSuchStore, TooManyRequests, Unavailable
 from schemas.answers import ANSWERS, DOCUMENTS, ref
 from schemas.errors import ShopError
 from schemas.json_schema import describe, describe_parameter
@@ -32,12 +38,25 @@ METHODS: Final = ("get", "post", "put", "delete", "patch")
 _ANYWHERE: Final[Refusals] = (InvalidHttp, RequestTimeout, HeadersTooLarge, InternalError)
 #: Headers of every answer.
 _EVERYWHERE: Final = ("X-Request-ID", "Cache-Control")
-_HEADERS_OF_REFUSALS: Final = {405: ("Allow",), 503: ("Retry-After",)}
+#: What a request to a route with a guard may be answered besides, and the header by which it names a store.
+_AT_THE_GUARD: Final[Refusals] = (NotSignedIn, SignInExpired, Forbidden, NoSuchStore, TooManyRequests, Unavailable)
+_STORE: Final = "X-Store"
+_HEADERS_OF_REFUSALS: Final = {
+    401: ("WWW-Authenticate",),
+    405: ("Allow",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
+_CREDENTIAL: Final = "credential"
 _TAGS: Final = {
     "estimates": "Quotes, until they become orders.",
     "orders": "Sales, and the lists of estimates and orders together.",
     "reports": "What was sold, read from running totals.",
+    "audit": "Who did what; for owners.",
     "events": "Every change, in order; the same as on `/ws`.",
+    "auth": "Signing in and out.",
+    "users": "People who may sign in, for owners.",
+    "devices": "Tablets and tills with a key of their own, for owners.",
     "service": "The service about itself.",
 }
 _ABOUT: Final = """\
@@ -88,7 +107,30 @@ def operations(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str, Operatio
             for method in METHODS:
                 handler = getattr(route.endpoint, method, None)
                 if handler is not None:
-                    yield route.path, method, handler.operation
+                    yield route.path, method, _guarded(route.path, method, handler.operation)
+
+
+def _is_public(path: str, method: str) -> bool:
+    return ACCESS[path][method.upper()] is ANYONE
+
+
+def _guarded(path: str, method: str, operation: Operation) -> Operation:
+    """An operation with what its guard takes and refuses, and those who stand before it."""
+    operation = replace(operation, refuses=(*operation.refuses, *_refusals_before(path, method)))
+    if _is_public(path, method):
+        return operation
+    refuses = dict.fromkeys((*operation.refuses, *_AT_THE_GUARD))
+    return replace(operation, refuses=tuple(refuses), headers=(*operation.headers, _STORE))
+
+
+def _refusals_before(path: str, method: str) -> Refusals:
+    """What is refused before anybody looks at the route."""
+    return (
+        OnlyThisMachine,
+        *(() if path in PROBES else (WrongHost,)),
+        *(() if method == "get" else (ForeignOrigin,)),
+        *(() if path in BEFORE_SETUP else (NotSetUp,)),
+    )
 
 
 def document(routes: Sequence[BaseRoute]) -> Json:
@@ -116,6 +158,15 @@ def document(routes: Sequence[BaseRoute]) -> Json:
         spec.components.parameter(name, "header", {"schema": {"type": "string"}, **header})
     for name, header in ANSWER_HEADERS.items():
         spec.components.header(name, {"schema": {"type": "string"}, **header})
+    spec.components.security_scheme(
+        _CREDENTIAL,
+        {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An access token or a device's key; also taken as the password of Basic. "
+            "Not needed where the service is open to its own machine only.",
+        },
+    )
     # What is described is never answered 405, so that answer stands here alone.
     spec.components.response(MethodNotAllowed.code, _refused((MethodNotAllowed,)))
     for path, method, operation in described:
@@ -163,6 +214,7 @@ def _shown(path: str, method: str, operation: Operation, described: Sequence[tup
         "tags": [_tag(path)],
         "summary": operation.summary,
         "description": operation.description,
+        "security": [] if _is_public(path, method) else [{_CREDENTIAL: []}, {}],
         "parameters": _parameters(path, operation),
         "responses": {
             **{str(status): _answered(answer, described) for status, answer in operation.answers.items()},

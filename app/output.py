@@ -17,6 +17,21 @@ class FileRefused(RuntimeError):
     """A file cannot be read or written; the message is a sentence that says why and what to do."""
 
 
+class OutputRefused(FileRefused):
+    """What a command says cannot be written to the standard output."""
+
+
+def watch_standard_output() -> None:
+    """From now on whatever is printed is written, or `OutputRefused` is raised, unless somebody has merely stopped
+    reading it."""
+    old = sys.stdout
+    # Nobody minds what is printed where it was closed from the start.
+    if type(old) is io.TextIOWrapper:
+        sys.stdout = _Printed(
+            old.buffer, old.encoding, old.errors, line_buffering=old.line_buffering, write_through=True
+        )
+
+
 @contextmanager
 def output(path: Path, *, force: bool = False, is_binary: bool = False) -> Iterator[BinaryIO]:
     """A file to write, or the standard output.
@@ -44,8 +59,7 @@ def _stdout(*, is_binary: bool) -> Iterator[BinaryIO]:
         yield cast("BinaryIO", stream)
         stream.flush()
     except FileRefused as refused:
-        # Python would complain once more when it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_standard_output()
         if isinstance(refused.__cause__, BrokenPipeError):
             # Whoever read it had enough.
             raise SystemExit(1) from None
@@ -91,6 +105,34 @@ def writing(place: object) -> Iterator[None]:
         yield
     except OSError as error:
         raise FileRefused(f"{place} cannot be written: {error.strerror or error}.") from error
+
+
+class _Printed(io.TextIOWrapper):
+    """The standard output, which says what it cannot do."""
+
+    def write(self, text: str, /) -> int:
+        with _printing():
+            return super().write(text)
+
+    def flush(self) -> None:
+        with _printing():
+            super().flush()
+
+
+@contextmanager
+def _printing() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        # Whoever read it had enough, which is no failure.
+        raise
+    except OSError as error:
+        raise OutputRefused(f"The standard output cannot be written: {error.strerror or error}.") from error
+
+
+def drop_standard_output() -> None:
+    """Python would complain once more when it flushes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Stream(io.RawIOBase):

@@ -64,7 +64,8 @@ class Entry:
     def _settle(self) -> Text:
         assert self._event is not None  # noqa: S101  (it is kept until this)
         self._topics = topics_of(self._event)
-        self._text = Text(self._render(self._event))
+        # What is private has no topic, and is sent to nobody.
+        self._text = Text(self._render(self._event) if self._topics else b"")
         self._event = None
         return self._text
 
@@ -87,6 +88,13 @@ class Rendering:
     def of_stored(self, stored: Sequence[StoredEvent]) -> list[Entry]:
         """Of a piece of the log: rendered when somebody asks, since many a process only keeps them."""
         return [Entry(seq, event, size, self._render) for seq, event, size in stored]
+
+
+def wanted_of(entries: Iterable[Entry], topics: frozenset[str] | None) -> list[Entry]:
+    """Those of some entries that whoever wants these topics, None for all, is to hear of. What is private has none."""
+    if topics is None:
+        return [entry for entry in entries if entry.topics]
+    return [entry for entry in entries if not topics.isdisjoint(entry.topics)]
 
 
 def first_of(entries: Iterable[Entry], most: int, most_bytes: int) -> list[Entry]:

@@ -6,6 +6,7 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
+from endpoints.actors import actor_of
 from endpoints.described import Answer, change, creation, described, listing, reading
 from endpoints.lists import array
 from endpoints.requests import held_versions, idempotency_key, read_json, read_query
@@ -35,7 +36,8 @@ class EstimateCreation(HTTPEndpoint):
     async def post(self, request: Request) -> Response:
         body = await read_json(request)
         keys = keys_of_creation(idempotency_key(request), request.scope["path"], body)
-        outcome: Outcome = await request.state.estimates.create(draft(load_body(BODY, body)), keys)
+        estimate = draft(load_body(BODY, body))
+        outcome: Outcome = await request.state.estimates.create(estimate, keys, by=actor_of(request))
         request.state.hub.notify(outcome.events)
         receipt = request.state.views.estimate_receipt(outcome.answer)
         return answer(
@@ -94,7 +96,7 @@ class Estimate(HTTPEndpoint):
     async def put(self, request: Request) -> Response:
         replacement = draft(load_body(BODY, await read_json(request)))
         outcome: Outcome = await request.state.estimates.replace(
-            request.path_params["estimate_id"], replacement, held_versions(request)
+            request.path_params["estimate_id"], replacement, held_versions(request), by=actor_of(request)
         )
         request.state.hub.notify(outcome.events)
         return document_answer(request.state.views.estimate(outcome.answer))
@@ -114,6 +116,7 @@ class Estimate(HTTPEndpoint):
             reason=void["reason"] or None,
             who=void["by"] or None,
             versions=held_versions(request),
+            by=actor_of(request),
         )
         request.state.hub.notify(outcome.events)
         return answer({"success": True, "message": "Estimate deleted successfully"})
@@ -137,7 +140,7 @@ class EstimateConversion(HTTPEndpoint):
         keys = keys_of_conversion(idempotency_key(request), request.scope["path"], body)
         payment: dict[str, Any] = load_body(CONVERSION, body)
         outcome: Outcome = await request.state.estimates.convert(
-            request.path_params["estimate_id"], keys=keys, **payment
+            request.path_params["estimate_id"], keys=keys, by=actor_of(request), **payment
         )
         request.state.hub.notify(outcome.events)
         receipt = request.state.views.conversion_receipt(outcome.answer)

@@ -11,7 +11,11 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from endpoints.access import ACCESS
+from endpoints.close_codes import REASONS
+from endpoints.connections import Connections
 from endpoints.described import Answer, Operation, described, plain
+from endpoints.entries import wanted_of
 from endpoints.feeds import Feed
 from endpoints.hub import Hub
 from endpoints.live import wanted_by
@@ -35,6 +39,7 @@ _COMMENT_SECONDS: Final = 15.0
 # How soon a stream notices that the server stops.
 _WAKE_SECONDS: Final = 0.5
 _RETRY_MS: Final = 2_000
+_READERS: Final = ACCESS["/api/events/stream"]["GET"] or frozenset()
 
 
 class EventsGone(ShopError):
@@ -99,7 +104,7 @@ class Events(HTTPEndpoint):
         if entries and entries[0].seq != place.seq + 1:
             raise gone(hub, "expired")
         passed = entries[-1].seq if entries else place.seq
-        shown = [entry.text.json for entry in entries if topics is None or not topics.isdisjoint(entry.topics)]
+        shown = [entry.text.json for entry in wanted_of(entries, topics)]
         status = hub.status
         head = {"epoch": status.epoch, "head": max(status.head, passed), "low": status.low, "next": passed}
         content = b'%s,"events":[%s]}' % (orjson.dumps(head)[:-1], b",".join(shown))
@@ -143,8 +148,15 @@ class EventStream(HTTPEndpoint):
 
 async def _stream(request: Request, topics: frozenset[str] | None, place: Place | None) -> AsyncIterator[bytes]:
     hub: Hub = request.state.hub
-    bell = asyncio.Event()
+    connections: Connections = request.state.connections
+    bell, is_over = asyncio.Event(), asyncio.Event()
+
+    def end(_: int) -> None:
+        is_over.set()
+        bell.set()
+
     feed = hub.subscribe(bell.set, topics)
+    connection = connections.begin(request.state.principal, request.state.store, _READERS, end)
     try:
         yield b"retry: %d\n\n" % _RETRY_MS
         if place is not None:
@@ -152,16 +164,19 @@ async def _stream(request: Request, topics: frozenset[str] | None, place: Place 
             feed.cursor = hub.head if feed.lost else place.seq
         # Without the database the stream ends, and nothing is lost: the client comes back with its `Last-Event-ID`.
         with suppress(Unavailable):
-            async for chunk in _chunks(request, hub, feed, bell):
+            async for chunk in _chunks(request, hub, feed, bell, is_over):
                 yield chunk
     finally:
+        connections.leave(connection)
         hub.unsubscribe(feed)
 
 
-async def _chunks(request: Request, hub: Hub, feed: Feed, bell: asyncio.Event) -> AsyncIterator[bytes]:
+async def _chunks(
+    request: Request, hub: Hub, feed: Feed, bell: asyncio.Event, is_over: asyncio.Event
+) -> AsyncIterator[bytes]:
     told = feed.cursor
     silent_since = asyncio.get_running_loop().time()
-    while not request.state.shutdown.has_begun:
+    while not request.state.shutdown.has_begun and not is_over.is_set():
         bell.clear()
         chunk = b""
         if feed.lost is not None:
@@ -215,4 +230,4 @@ class AsyncApi(HTTPEndpoint):
 
     @described(plain("The live updates at `/ws`, described for machines", "Document"))
     async def get(self, request: Request) -> Response:
-        return answer(document(request.state.about.version, request.state.public_base_url))
+        return answer(document(request.state.about.version, request.state.public_base_url, REASONS))

@@ -6,6 +6,9 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
+from endpoints.access import OWNERS_STATUSES
+from endpoints.actors import actor_of
+from endpoints.authentication import Forbidden
 from endpoints.described import Answer, change, creation, described, listing, reading
 from endpoints.lists import groups, history
 from endpoints.requests import held_versions, idempotency_key, read_json, read_query
@@ -17,6 +20,7 @@ from schemas.errors import IllegalTransition, InvalidBody
 from schemas.examples import SALES, STATUSES
 from schemas.idempotency import keys_of_creation
 from schemas.listing import ListingQuery, OrderListing
+from schemas.principals import OWNER
 from schemas.rollups import ORDERS
 from schemas.validation import load_body
 
@@ -33,7 +37,8 @@ class SaleCreation(HTTPEndpoint):
     async def post(self, request: Request) -> Response:
         body = await read_json(request)
         keys = keys_of_creation(idempotency_key(request), request.scope["path"], body)
-        outcome: Outcome = await request.state.orders.create_sale(draft_sale(load_body(BODY, body)), keys)
+        sale = draft_sale(load_body(BODY, body))
+        outcome: Outcome = await request.state.orders.create_sale(sale, keys, by=actor_of(request))
         request.state.hub.notify(outcome.events)
         receipt = request.state.views.order_receipt(outcome.answer)
         return answer(
@@ -96,6 +101,7 @@ class Order(HTTPEndpoint):
             reason=void["reason"] or None,
             who=void["by"] or None,
             versions=held_versions(request),
+            by=actor_of(request),
         )
         request.state.hub.notify(outcome.events)
         return answer({"success": True, "message": "Order deleted successfully"})
@@ -115,8 +121,11 @@ class OrderStatus(HTTPEndpoint):
         )
     )
     async def put(self, request: Request) -> Response:
+        wanted = await _wanted_status(request)
+        if wanted in OWNERS_STATUSES and request.state.principal.role != OWNER:
+            raise Forbidden(f"Only the owner may set the status {wanted}.")
         outcome: Outcome = await request.state.orders.change_status(
-            request.path_params["order_id"], await _wanted_status(request), held_versions(request)
+            request.path_params["order_id"], wanted, held_versions(request), by=actor_of(request)
         )
         request.state.hub.notify(outcome.events)
         status = outcome.answer["status"]

@@ -8,6 +8,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from schemas.audit import AuditPosition
 from schemas.listing import Position
 
 JSON: Final = "application/json"
@@ -46,7 +47,7 @@ def replay_headers(replayed: bool) -> Headers:
     return {"Idempotent-Replayed": "true"} if replayed else {}
 
 
-def page_headers(request: Request, last: Position | None) -> Headers:
+def page_headers(request: Request, last: Position | AuditPosition | None) -> Headers:
     """Where the next page begins, for a page that is followed by another."""
     if last is None:
         return {}

@@ -4,12 +4,28 @@ They are looked through in this order, so what a till asks for most comes first,
 they could be taken for.
 """
 
+from typing import Final
+
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from endpoints import board, documentation, estimates, events, orders, reports, service
+from endpoints import (
+    accounts,
+    audit,
+    board,
+    documentation,
+    estimates,
+    events,
+    orders,
+    reports,
+    service,
+    setup,
+    sign_in,
+    tickets,
+)
+from endpoints.guard import guarded
 from endpoints.live import ANYWHERE, LiveUpdates, no_such_socket
 
-ROUTES: list[BaseRoute] = [
+_TABLE: Final[list[BaseRoute]] = [
     Route("/api/orders/create-sale", orders.SaleCreation),
     Route("/api/estimates/create", estimates.EstimateCreation),
     Route("/api/estimates/{estimate_id}/convert-to-order", estimates.EstimateConversion),
@@ -21,6 +37,7 @@ ROUTES: list[BaseRoute] = [
     Route("/api/", service.ApiRoot),
     Route("/api/health", service.Health),
     Route("/api/version", service.Version),
+    Route("/api/setup", setup.Setup),
     Route("/api/websocket/status", service.WebSocketStatus),
     Route("/api/estimates/all", estimates.EstimateList),
     Route("/api/estimates/pending", estimates.PendingEstimates),
@@ -39,11 +56,24 @@ ROUTES: list[BaseRoute] = [
     Route("/api/reports/staff-performance", reports.StaffPerformance),
     Route("/api/reports/estimates-only", reports.EstimatesOnly),
     Route("/api/reports/orders-only", reports.OrdersOnly),
+    Route("/api/reports/stores", reports.StoreComparison),
+    Route("/api/auth/login", sign_in.Login),
+    Route("/api/auth/refresh", sign_in.Refresh),
+    Route("/api/auth/pin", sign_in.PinLogin),
+    Route("/api/auth/logout", sign_in.Logout),
+    Route("/api/auth/profile", sign_in.Profile),
+    Route("/api/auth/password", sign_in.Password),
+    Route("/api/users", accounts.UserList),
+    Route("/api/users/{user_id}", accounts.User),
+    Route("/api/devices", accounts.DeviceList),
+    Route("/api/devices/{device_id}", accounts.Device),
     Route("/board", board.Page),
     Route("/board/{file}", board.PageAsset),
     Route("/api/board", board.Figures),
+    Route("/api/audit", audit.Audit),
     Route("/api/events", events.Events),
     Route("/api/events/stream", events.EventStream),
+    Route("/api/ws-ticket", tickets.Tickets),
     Route("/openapi.json", documentation.OpenApi),
     Route("/asyncapi.json", events.AsyncApi),
     Route("/docs", documentation.Docs),
@@ -51,3 +81,6 @@ ROUTES: list[BaseRoute] = [
     WebSocketRoute("/ws", LiveUpdates),
     WebSocketRoute(ANYWHERE, no_such_socket),
 ]
+
+#: As they are served: each behind its guard.
+ROUTES: Final = guarded(_TABLE)

@@ -22,7 +22,7 @@ from repositories.adoption_checks import check_beginning, refuse_running
 from repositories.adoption_source import BACKUP_PREFIX, KINDS, Source
 from repositories.adoption_writing import Target, Tell, write
 from repositories.database import ADOPTION, COUNTERS
-from repositories.errors import DatabaseRefused
+from repositories.errors import DatabaseRefused, first_clause
 from repositories.indexes import prepare_collections, refuse_restoring
 from repositories.interruptible import Interruptible
 from repositories.ledger import Ledger
@@ -98,8 +98,7 @@ class Adoption:
             await self._carry_out(state)
         except PyMongoError as error:
             # Without the rest of what the driver says, which may quote a customer.
-            reason = str(error).split(", full error:")[0]
-            raise DatabaseRefused(f"The adoption was cut off ({reason}). Run this again.") from error
+            raise DatabaseRefused(f"The adoption was cut off ({first_clause(error)}). Run this again.") from error
 
     async def _carry_out(self, state: Document) -> None:
         await self._rename(state["renamed"])

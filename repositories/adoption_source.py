@@ -14,7 +14,7 @@ from pymongo.errors import ConfigurationError, InvalidName, InvalidURI, PyMongoE
 from pymongo.uri_parser import parse_uri
 
 from repositories.database import APPLICATION
-from repositories.errors import DatabaseRefused
+from repositories.errors import DatabaseRefused, first_clause
 from repositories.originals import RAW
 from schemas.rollups import ESTIMATES, ORDERS
 
@@ -88,7 +88,7 @@ def opened_source(name: str, database: SyncDatabase[Any]) -> Iterator[SyncDataba
         try:
             client.admin.command("ping")
         except PyMongoError as error:
-            raise DatabaseRefused(f"The database at --from does not answer: {str(error).split(',')[0]}") from error
+            raise DatabaseRefused(f"The database at --from does not answer: {first_clause(error)}.") from error
         yield client[found]
 
 

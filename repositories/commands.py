@@ -1,7 +1,8 @@
 """The changes of state that a shop knows, as pure functions over a unit of work.
 
-A command says which documents it must see (`reads`), under which keys its answer is remembered (`keys`), and what it
-does (`apply`). It refuses before it changes anything, so a refusal never touches its neighbours in the group.
+A command says which documents it must see (`reads`), under which keys its answer is remembered (`keys`), whose it is
+(`by`), and what it does (`apply`). It refuses before it changes anything, so a refusal never touches its neighbours in
+the group.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from repositories.unit_of_work import UnitOfWork
 from schemas import events, statuses
 from schemas.documents import Document
 from schemas.idempotency import RequestKey
+from schemas.principals import THE_SERVICE, Actor
 from schemas.rollups import ESTIMATES, ORDERS
 from schemas.search import terms_of
 
@@ -30,6 +32,11 @@ class Command(Protocol):
     @property
     def keys(self) -> tuple[RequestKey, ...]:
         """The keys under which the answer is remembered; empty: it is not."""
+        ...
+
+    @property
+    def by(self) -> Actor:
+        """Who does it: `UnitOfWork.by` while it is applied."""
         ...
 
     def apply(self, work: UnitOfWork) -> Document:
@@ -51,6 +58,7 @@ class Create:
     document_id: str
     draft: Document
     keys: tuple[RequestKey, ...] = ()
+    by: Actor = THE_SERVICE
     reads: ClassVar[Reads] = ()
 
     def apply(self, work: UnitOfWork) -> Document:
@@ -73,14 +81,15 @@ class Convert:
     amount_paid: int | None = None
     sale_by: str | None = None
     keys: tuple[RequestKey, ...] = ()
+    by: Actor = THE_SERVICE
 
     @property
     def reads(self) -> Reads:
         return ((ESTIMATES, self.estimate_id),)
 
     def apply(self, work: UnitOfWork) -> Document:
-        estimate = _live(work, ESTIMATES, self.estimate_id)
-        _refuse_converted(estimate)
+        estimate = live(work, ESTIMATES, self.estimate_id)
+        refuse_converted(estimate)
         order = work.insert(
             ORDERS,
             self.order_id,
@@ -113,6 +122,7 @@ class ReplaceEstimate:
     estimate_id: str
     draft: Document
     versions: frozenset[int] | None = None
+    by: Actor = THE_SERVICE
     keys: ClassVar[tuple[RequestKey, ...]] = ()
 
     @property
@@ -120,9 +130,9 @@ class ReplaceEstimate:
         return ((ESTIMATES, self.estimate_id),)
 
     def apply(self, work: UnitOfWork) -> Document:
-        estimate = _live(work, ESTIMATES, self.estimate_id)
-        _refuse_stale(estimate, self.versions)
-        _refuse_converted(estimate)
+        estimate = live(work, ESTIMATES, self.estimate_id)
+        refuse_stale(estimate, self.versions)
+        refuse_converted(estimate)
         estimate = work.update(ESTIMATES, estimate, **self.draft, **_search_terms(self.draft))
         work.emit(ESTIMATES, events.UPDATE, estimate)
         return estimate
@@ -135,6 +145,7 @@ class ChangeStatus:
     order_id: str
     status: str
     versions: frozenset[int] | None = None
+    by: Actor = THE_SERVICE
     keys: ClassVar[tuple[RequestKey, ...]] = ()
 
     @property
@@ -142,73 +153,14 @@ class ChangeStatus:
         return ((ORDERS, self.order_id),)
 
     def apply(self, work: UnitOfWork) -> Document:
-        order = _live(work, ORDERS, self.order_id)
-        _refuse_stale(order, self.versions)
+        order = live(work, ORDERS, self.order_id)
+        refuse_stale(order, self.versions)
         if order["status"] == self.status:
             return order
         statuses.check_transition(order["status"], self.status)
         order = work.update(ORDERS, order, status=self.status)
         work.emit(ORDERS, events.UPDATE, order)
         return order
-
-
-@dataclass(frozen=True, slots=True)
-class VoidEstimate:
-    """An unconverted estimate leaves every list and report."""
-
-    estimate_id: str
-    reason: str | None = None
-    who: str | None = None
-    versions: frozenset[int] | None = None
-    keys: ClassVar[tuple[RequestKey, ...]] = ()
-
-    @property
-    def reads(self) -> Reads:
-        return ((ESTIMATES, self.estimate_id),)
-
-    def apply(self, work: UnitOfWork) -> Document:
-        estimate = _live(work, ESTIMATES, self.estimate_id)
-        _refuse_stale(estimate, self.versions)
-        _refuse_converted(estimate)
-        voided = work.void(ESTIMATES, estimate, self.reason, self.who)
-        return work.emit(ESTIMATES, events.DELETE, voided)
-
-
-@dataclass(frozen=True, slots=True)
-class VoidOrder:
-    """An order leaves every list and report, and the estimate that it came from goes with it, or opens again.
-
-    estimate_id: the order's, known before the group reads, since it never changes.
-    """
-
-    order_id: str
-    estimate_id: str | None
-    keep_estimate: bool = False
-    reason: str | None = None
-    who: str | None = None
-    versions: frozenset[int] | None = None
-    keys: ClassVar[tuple[RequestKey, ...]] = ()
-
-    @property
-    def reads(self) -> Reads:
-        order = (ORDERS, self.order_id)
-        return (order,) if self.estimate_id is None else (order, (ESTIMATES, self.estimate_id))
-
-    def apply(self, work: UnitOfWork) -> Document:
-        order = _live(work, ORDERS, self.order_id)
-        _refuse_stale(order, self.versions)
-        voided = work.void(ORDERS, order, self.reason, self.who)
-        answer = work.emit(ORDERS, events.DELETE, voided)
-        estimate = None if self.estimate_id is None else work.find(ESTIMATES, self.estimate_id)
-        if estimate is None:
-            return answer
-        if self.keep_estimate:
-            estimate = work.update(ESTIMATES, estimate, converted=False, order_id=None, order_number=None)
-            work.emit(ESTIMATES, events.UPDATE, estimate)
-        else:
-            estimate = work.void(ESTIMATES, estimate, self.reason, self.who)
-            work.emit(ESTIMATES, events.DELETE, estimate)
-        return answer
 
 
 #: What an order takes over from its estimate.
@@ -248,19 +200,22 @@ def _reopening(keys: tuple[RequestKey, ...]) -> list[str]:
     return [key.key for key in keys if key.reopens]
 
 
-def _live(work: UnitOfWork, kind: str, document_id: str) -> Document:
+def live(work: UnitOfWork, kind: str, document_id: str) -> Document:
+    """:raises NotFound: there is none, or it is voided."""
     document = work.find(kind, document_id)
     if document is None:
         raise NotFound(f"There is no such {events.TYPES[kind]}.")
     return document
 
 
-def _refuse_converted(estimate: Document) -> None:
+def refuse_converted(estimate: Document) -> None:
+    """:raises AlreadyConverted:"""
     if estimate["converted"]:
         raise AlreadyConverted("This estimate has already been converted to an order.")
 
 
-def _refuse_stale(document: Document, versions: frozenset[int] | None) -> None:
+def refuse_stale(document: Document, versions: frozenset[int] | None) -> None:
+    """:raises StaleVersion: it is of none of these versions; None stands for any."""
     if versions is not None and document["version"] not in versions:
         raise StaleVersion(
             "Somebody else has changed this in the meantime. Please load it again.", version=document["version"]

@@ -15,7 +15,9 @@ Client = AsyncIOMotorClient[Document]
 Database = AsyncIOMotorDatabase[Document]
 
 ADOPTION: Final = "adoption"
+ATTEMPTS: Final = "attempts"
 COUNTERS: Final = "counters"
+CREDENTIALS: Final = "credentials"
 EVENTS: Final = "events"
 ORIGINALS: Final = "adopted"
 REQUESTS: Final = "requests"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from repositories.adoption_checks import refuse_running
@@ -19,10 +19,15 @@ from repositories.stores import of_store
 from repositories.unit_of_work import UnitOfWork
 from schemas.documents import Document
 from schemas.idempotency import RequestKey
+from schemas.principals import OWNER, Actor
 from schemas.rollups import ESTIMATES, ORDERS
 
 # A busy machine may take its time; nobody waits at a counter.
 _DEADLINE_SECONDS = 120.0
+#: Whom made-up documents are by, which nobody else ever is.
+_DEMO: Final = Actor("pos demo", "pos demo", OWNER)
+#: Where a store stands: whatever is sold or changed moves it.
+_PLACE: Final = (ESTIMATES, ORDERS, "head", "hash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,10 @@ class At:
     def keys(self) -> tuple[RequestKey, ...]:
         return self.command.keys
 
+    @property
+    def by(self) -> Actor:
+        return _DEMO
+
     def apply(self, work: UnitOfWork) -> Document:
         work.now = self.moment
         return self.command.apply(work)
@@ -49,12 +58,17 @@ async def claim(database: Database, store: str, facts: dict[str, Any], *, replac
     """Marks an empty store as one of made-up documents.
 
     :param facts: what it is made from, kept in its counters.
-    :param replace: whether one that was marked before is emptied first.
-    :raises DatabaseRefused: the store has documents, or a service runs on it.
+    :param replace: whether one that was marked before, and holds nothing else, is emptied first.
+    :raises DatabaseRefused: the store has documents, or something came to the made-up ones; a service runs on it.
     """
     await refuse_running(database, store)
     counters: Document = await database[COUNTERS].find_one({"_id": store}) or {}
     if replace and "demo" in counters:
+        if not await _is_all_made_up(database, store, counters):
+            raise DatabaseRefused(
+                f"Store {store!r} was changed after `pos demo` had filled it, and that would be lost: it stays. Name "
+                "another one with --store."
+            )
         await _empty(database, store)
     marked = await database[COUNTERS].update_one(
         {"_id": store, "head": 0, ESTIMATES: 0, ORDERS: 0}, {"$set": {"demo": facts}}
@@ -101,6 +115,31 @@ async def fill(
         await asyncio.gather(*(outcomes for _, outcomes in under_way), return_exceptions=True)
 
 
+async def seal(database: Database, store: str) -> None:
+    """Keeps where a filled store stands, so that what comes after is known from it. Nothing where somebody else came
+    between, which leaves it to the documents."""
+    counters: Document = await database[COUNTERS].find_one({"_id": store}) or {}
+    if not await _has_strangers(database, store):
+        await database[COUNTERS].update_one(
+            {"_id": store, "demo": {"$exists": True}}, {"$set": {"demo.place": _place(counters)}}
+        )
+
+
+def _place(counters: Document) -> Document:
+    return {name: counters.get(name) for name in _PLACE}
+
+
+async def _is_all_made_up(database: Database, store: str, counters: Document) -> bool:
+    """Whether a marked store has nothing but what `pos demo` made, also where it was cut off."""
+    place = counters["demo"].get("place")
+    return bool(place == _place(counters)) if place else not await _has_strangers(database, store)
+
+
+async def _has_strangers(database: Database, store: str) -> bool:
+    theirs = {"store": store, "changed_by.id": {"$ne": _DEMO.id}}
+    return any([await database[kind].find_one(theirs, {"_id": 1}) for kind in (ESTIMATES, ORDERS)])
+
+
 def _groups(commands: Iterator[At]) -> Iterator[list[At]]:
     while group := list(islice(commands, GROUP_LIMIT)):
         yield group
@@ -111,5 +150,6 @@ async def _empty(database: Database, store: str) -> None:
     for name in (ESTIMATES, ORDERS, EVENTS, REQUESTS, TOTALS):
         await database[name].delete_many(of_store(name, store))
     await database[COUNTERS].update_one(
-        {"_id": store}, {"$set": {ESTIMATES: 0, ORDERS: 0, "head": 0, "epoch": secrets.token_hex(4)}}
+        {"_id": store},
+        {"$set": {ESTIMATES: 0, ORDERS: 0, "head": 0, "epoch": secrets.token_hex(4)}, "$unset": {"hash": ""}},
     )

@@ -1,6 +1,8 @@
 """The shop's own exceptions for what the database says, and the one place where the driver's are translated."""
 
 import asyncio
+import math
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, ClassVar, Final, NoReturn
@@ -15,6 +17,10 @@ READ_SECONDS: Final = 4.5
 
 class NotFound(ShopError):
     status, code, title = 404, "not_found", "Not found"
+
+
+class NoSuchStore(ShopError):
+    status, code, title = 404, "no_such_store", "No such store"
 
 
 class AlreadyConverted(ShopError):
@@ -37,6 +43,15 @@ class Unavailable(ShopError):
 
     def __init__(self, detail: str = "The shop's database does not answer just now. Please try again.") -> None:
         super().__init__(detail, headers=RETRY_AFTER)
+
+
+class TooManyRequests(ShopError):
+    """Asked too often. seconds: after which to ask again."""
+
+    status, code, title = 429, "too_many_requests", "Too many requests"
+
+    def __init__(self, seconds: float, detail: str = "That was too often. Please wait a little and try again.") -> None:
+        super().__init__(detail, headers={"Retry-After": str(max(1, math.ceil(seconds)))})
 
 
 class BeingRestored(Unavailable):
@@ -101,9 +116,10 @@ def described(error: BaseException) -> str:
     return name
 
 
-def first_clause(error: PyMongoError) -> str:
-    """Of a driver's message, which otherwise runs to a description of the whole topology."""
-    return str(error).split(", Timeout:")[0].split(", full error:")[0]
+def first_clause(error: Exception) -> str:
+    """Of a driver's message, which otherwise runs to its timeouts and a description of the whole topology, or quotes
+    documents."""
+    return re.split(r" \(configured timeouts|, Timeout:|, full error:", str(error))[0]
 
 
 def raise_unavailable(error: PyMongoError) -> NoReturn:

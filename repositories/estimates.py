@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from repositories.commands import Convert, Create, ReplaceEstimate, VoidEstimate
+from repositories.commands import Convert, Create, ReplaceEstimate
 from repositories.database import Database
 from repositories.documents import Documents
 from repositories.shared_journal import SharedJournal
 from repositories.transaction import Outcome
+from repositories.void_commands import VoidEstimate
 from schemas.documents import Document
 from schemas.idempotency import RequestKey
+from schemas.principals import Actor
 from schemas.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
 from schemas.rollups import ESTIMATES
 
@@ -22,17 +24,19 @@ class EstimateRepository(Documents):
         self._journal = journal
         self._clock = clock
 
-    async def create(self, draft: Document, keys: tuple[RequestKey, ...] = ()) -> Outcome:
+    async def create(self, draft: Document, keys: tuple[RequestKey, ...] = (), *, by: Actor) -> Outcome:
         """Writes an estimate; its digest is the answer. draft: as `schemas.documents.draft` makes it."""
         estimate_id = new_id(ESTIMATE_PREFIX, self._clock())
-        return await self._journal.submit(Create(ESTIMATES, estimate_id, draft, keys))
+        return await self._journal.submit(Create(ESTIMATES, estimate_id, draft, keys, by))
 
-    async def replace(self, estimate_id: str, draft: Document, versions: frozenset[int] | None = None) -> Outcome:
+    async def replace(
+        self, estimate_id: str, draft: Document, versions: frozenset[int] | None = None, *, by: Actor
+    ) -> Outcome:
         """Writes the body of an estimate anew; the whole document is the answer.
 
         :raises NotFound, AlreadyConverted, StaleVersion:
         """
-        return await self._journal.submit(ReplaceEstimate(estimate_id, draft, versions))
+        return await self._journal.submit(ReplaceEstimate(estimate_id, draft, versions, by))
 
     async def convert(
         self,
@@ -42,13 +46,15 @@ class EstimateRepository(Documents):
         amount_paid: int | None = None,
         sale_by: str | None = None,
         keys: tuple[RequestKey, ...] = (),
+        by: Actor,
     ) -> Outcome:
         """Turns an estimate into an order, once; the order's digest is the answer. amount_paid: minor units.
 
         :raises NotFound, AlreadyConverted:
         """
         order_id = new_id(ORDER_PREFIX, self._clock())
-        return await self._journal.submit(Convert(estimate_id, order_id, payment_mode, amount_paid, sale_by, keys))
+        command = Convert(estimate_id, order_id, payment_mode, amount_paid, sale_by, keys, by)
+        return await self._journal.submit(command)
 
     async def void(
         self,
@@ -57,9 +63,10 @@ class EstimateRepository(Documents):
         reason: str | None = None,
         who: str | None = None,
         versions: frozenset[int] | None = None,
+        by: Actor,
     ) -> Outcome:
-        """Takes an unconverted estimate out of every list and report.
+        """Takes an unconverted estimate out of every list and report. who: as for an order.
 
         :raises NotFound, AlreadyConverted, StaleVersion:
         """
-        return await self._journal.submit(VoidEstimate(estimate_id, reason, who, versions))
+        return await self._journal.submit(VoidEstimate(estimate_id, reason, who, versions, by))

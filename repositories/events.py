@@ -11,6 +11,8 @@ from repositories.errors import BeingRestored, Emptied, answered, translated
 from repositories.together import Together
 
 RANGE_LIMIT: Final = 1_000
+#: What only the audit and the chain look at stays in the database.
+_TOLD: Final = {"_id": 0, "by": 0, "before": 0, "after": 0, "prev": 0, "hash": 0}
 
 _AS_STORED: Final = CodecOptions(document_class=RawBSONDocument, tz_aware=True)
 
@@ -69,7 +71,7 @@ class EventLog:
         :raises Unavailable: the database is away.
         """
         async with answered():
-            found = self._events.find({"store": self._store, "seq": {"$gt": seq}}, {"_id": 0})
+            found = self._events.find({"store": self._store, "seq": {"$gt": seq}}, _TOLD)
             documents: list[Any] = await found.sort("seq", 1).limit(limit).to_list(limit)
         return stored_events([document.raw for document in documents])
 

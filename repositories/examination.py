@@ -21,6 +21,7 @@ from pymongo.read_concern import ReadConcern
 
 from repositories.database import ADOPTION, APPLICATION, COUNTERS, EVENTS, TOTALS
 from repositories.database_facts import DatabaseFacts
+from repositories.errors import first_clause
 from repositories.indexes import index_models
 from repositories.totals import row_range
 from schemas.documents import Document
@@ -162,7 +163,7 @@ def _tried(work: Callable[[], object]) -> str:
     try:
         work()
     except PyMongoError as error:
-        return str(error).split(", full error:")[0]
+        return first_clause(error)
     return ""
 
 
@@ -248,7 +249,7 @@ def _why(error: PyMongoError) -> str:
 
 def _said(error: Exception, url: str) -> str:
     """The first clause of what the driver says, without the credentials of the address."""
-    said = str(error).split(", Timeout:")[0].split(", full error:")[0].split(" (configured timeouts")[0]
+    said = first_clause(error)
     password = urlsplit(url).netloc.rpartition("@")[0].partition(":")[2]
     for form in filter(None, {password, unquote(password)}):
         said = said.replace(form, "***")

@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from repositories.commands import ChangeStatus, Create, VoidOrder
+from repositories.commands import ChangeStatus, Create
 from repositories.database import Database
 from repositories.documents import Documents
 from repositories.shared_journal import SharedJournal
 from repositories.transaction import Outcome
+from repositories.void_commands import VoidOrder
 from schemas.documents import Document
 from schemas.idempotency import RequestKey
+from schemas.principals import Actor
 from schemas.public_ids import ORDER_PREFIX, new_id
 from schemas.rollups import ORDERS
 
@@ -22,17 +24,19 @@ class OrderRepository(Documents):
         self._journal = journal
         self._clock = clock
 
-    async def create_sale(self, draft: Document, keys: tuple[RequestKey, ...] = ()) -> Outcome:
+    async def create_sale(self, draft: Document, keys: tuple[RequestKey, ...] = (), *, by: Actor) -> Outcome:
         """Books a sale; its digest is the answer. draft: as `schemas.documents.draft_sale` makes it."""
         order_id = new_id(ORDER_PREFIX, self._clock())
-        return await self._journal.submit(Create(ORDERS, order_id, draft, keys))
+        return await self._journal.submit(Create(ORDERS, order_id, draft, keys, by))
 
-    async def change_status(self, order_id: str, status: str, versions: frozenset[int] | None = None) -> Outcome:
+    async def change_status(
+        self, order_id: str, status: str, versions: frozenset[int] | None = None, *, by: Actor
+    ) -> Outcome:
         """Moves an order to a status; the whole document is the answer.
 
         :raises NotFound, IllegalTransition, StaleVersion:
         """
-        return await self._journal.submit(ChangeStatus(order_id, status, versions))
+        return await self._journal.submit(ChangeStatus(order_id, status, versions, by))
 
     async def void(
         self,
@@ -42,13 +46,16 @@ class OrderRepository(Documents):
         reason: str | None = None,
         who: str | None = None,
         versions: frozenset[int] | None = None,
+        by: Actor,
     ) -> Outcome:
         """Takes an order out of every list and report, and its estimate with it, or opens that estimate again.
+
+        who: on whose word, in the client's terms; None for whoever does it.
 
         :raises NotFound, StaleVersion:
         """
         # Which estimate it came from never changes, so it can be read before the journal's own reading.
         order = await self.get(order_id)
         return await self._journal.submit(
-            VoidOrder(order_id, order["estimate_id"], keep_estimate, reason, who, versions)
+            VoidOrder(order_id, order["estimate_id"], keep_estimate, reason, who, versions, by)
         )

@@ -78,8 +78,10 @@ class Restoration:
         there = {name: await self._database[name].count_documents(of_store(name, self._store)) for name in KEPT}
         if any(there[name] != counts.get(name, 0) for name in KEPT):
             raise DatabaseRefused(f"The store holds {there} documents, and not those of the archive: run it again.")
+        # What was brought here is nobody's to replace, also where it was made up once.
+        whole = {name: value for name, value in counters.items() if name != "demo"}
         done = await self._database[COUNTERS].replace_one(
-            self._mine, {**counters, "_id": self._store, "epoch": secrets.token_hex(4)}
+            self._mine, {**whole, "_id": self._store, "epoch": secrets.token_hex(4)}
         )
         if not done.matched_count:
             raise DatabaseRefused(_OVERTAKEN)

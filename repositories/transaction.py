@@ -12,40 +12,38 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from pymongo import DeleteOne, ReadPreference, ReplaceOne, UpdateOne, WriteConcern
+from pymongo import ReadPreference, WriteConcern
 from pymongo.client_session import ClientSession
 from pymongo.errors import (
     BulkWriteError,
     ConnectionFailure,
     DuplicateKeyError,
-    OperationFailure,
     PyMongoError,
     WTimeoutError,
 )
 from pymongo.read_concern import ReadConcern
 
 from repositories.backoff import Backoff
+from repositories.chain import sealed
 from repositories.commands import Command
 from repositories.database import COUNTERS, EVENTS, REQUESTS, RESTORING, TOTALS, Database
 from repositories.errors import BeingRestored
+from repositories.group_writes import inserts_of, is_duplicate, updates_of
 from repositories.orphans import end_orphans
-from repositories.totals import row_id
 from repositories.unit_of_work import Counters, UnitOfWork
 from schemas.documents import Document
 from schemas.errors import ShopError
+from schemas.principals import DEVICES, USERS
 from schemas.rollups import ESTIMATES, ORDERS
 
 _SNAPSHOT: Final = ReadConcern("snapshot")
 _DURABLE: Final = WriteConcern(w="majority", j=True)
 # How long after another process was met at the counters they are read before each group.
 _ALONE_SECONDS: Final = 1.0
-_DUPLICATE_KEY: Final = 11_000
-_COUNTED: Final = (ESTIMATES, ORDERS, "head", RESTORING)
-
-Update = ReplaceOne[Document] | UpdateOne | DeleteOne
+_COUNTED: Final = (ESTIMATES, ORDERS, "head", "hash", RESTORING)
 
 
 class Outcome(NamedTuple):
@@ -89,7 +87,7 @@ class GroupTransaction:
     ) -> None:
         self._database = database
         self._client = database.delegate.client
-        names = (COUNTERS, ESTIMATES, ORDERS, EVENTS, TOTALS, REQUESTS)
+        names = (COUNTERS, ESTIMATES, ORDERS, USERS, DEVICES, EVENTS, TOTALS, REQUESTS)
         self._collections = {name: database.delegate[name] for name in names}
         self._threads = threads or ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"journal-{store}")
         self._store = store
@@ -146,7 +144,7 @@ class GroupTransaction:
                 try:
                     self._write(session, work, head, remembered_before)
                 except (DuplicateKeyError, BulkWriteError) as error:
-                    if sees_keys or not _is_duplicate(error):
+                    if sees_keys or not is_duplicate(error):
                         raise
                     raise _KeysMatter from error
                 _commit(session, backoff)
@@ -164,7 +162,7 @@ class GroupTransaction:
             raise LookupError(f"The counters of store {self._store!r} are missing: run `pos migrate`.")
         if RESTORING in counters:
             raise BeingRestored
-        return Counters(counters[ESTIMATES], counters[ORDERS], counters["head"])
+        return Counters(counters[ESTIMATES], counters[ORDERS], counters["head"], counters.get("hash"))
 
     def _read(
         self, session: ClientSession, commands: Sequence[Command], counters: Counters, *, sees_keys: bool
@@ -196,51 +194,21 @@ class GroupTransaction:
 
     def _write(self, session: ClientSession, work: UnitOfWork, head: int, remembered_before: set[str]) -> None:
         """The counters first: where two processes collide, they do so before anything else was sent."""
-        raised = {ESTIMATES: work.counters.estimates, ORDERS: work.counters.orders, "head": work.counters.head}
-        counted = self._collections[COUNTERS].update_one(
-            {"_id": self._store, "head": head}, {"$set": raised}, session=session
-        )
+        counters = work.counters
+        # Both, since a log that was restored meanwhile may have come just as far.
+        here = {"_id": self._store, "head": head, "hash": counters.hash}
+        events, counters.hash = sealed(work.events, counters.hash)
+        counted = self._collections[COUNTERS].update_one(here, {"$set": counters.stored}, session=session)
         if counted.matched_count != 1:
             raise Collision
         # What makes room in a unique index comes before what takes it: an order is voided, its estimate ordered anew.
-        for collection, operations in _updates(work, remembered_before).items():
+        for collection, operations in updates_of(work, remembered_before).items():
             if operations:
                 self._collections[collection].bulk_write(operations, session=session)
-        for collection, documents in _inserts(work, remembered_before).items():
+        inserts: dict[str, Sequence[Any]] = {EVENTS: events, **inserts_of(work, remembered_before)}
+        for collection, documents in inserts.items():
             if documents:
                 self._collections[collection].insert_many(documents, session=session)
-
-
-def _inserts(work: UnitOfWork, remembered_before: set[str]) -> dict[str, list[Document]]:
-    """What is new, by collection."""
-    inserts = defaultdict(list, {EVENTS: work.events})
-    for (kind, document_id), document in work.changed.items():
-        if (kind, document_id) not in work.documents:
-            inserts[kind].append(document)
-    inserts[REQUESTS] = [request for key, request in work.remembered.items() if key not in remembered_before]
-    return inserts
-
-
-def _updates(work: UnitOfWork, remembered_before: set[str]) -> dict[str, list[Update]]:
-    """What changes what stands there, by collection."""
-    updates: dict[str, list[Update]] = defaultdict(list)
-    for (kind, document_id), document in work.changed.items():
-        if (kind, document_id) in work.documents:
-            updates[kind].append(ReplaceOne({"_id": document_id}, document))
-    for rollup, row in work.increments().items():
-        updates[TOTALS].append(UpdateOne({"_id": row_id(work.store, rollup)}, {"$inc": row}, upsert=True))
-    for key, document_id in work.forgotten.items():
-        updates[REQUESTS].append(DeleteOne({"store": work.store, "key": key, "answer._id": document_id}))
-    for key, request in work.remembered.items():
-        if key in remembered_before:
-            updates[REQUESTS].append(ReplaceOne({"store": work.store, "key": key}, request, upsert=True))
-    return updates
-
-
-def _is_duplicate(error: OperationFailure) -> bool:
-    """Whether what was to be written stands there already."""
-    details = error.details or {}
-    return any(each["code"] == _DUPLICATE_KEY for each in (details, *details.get("writeErrors", ())) if "code" in each)
 
 
 def apply_command(command: Command, work: UnitOfWork) -> Outcome | ShopError:
@@ -250,6 +218,7 @@ def apply_command(command: Command, work: UnitOfWork) -> Outcome | ShopError:
         if answer is not None:
             return Outcome(answer, replayed=True)
         before = len(work.events)
+        work.by = command.by
         answer = command.apply(work)
         work.remember(command.keys, answer)
         return Outcome(answer, work.events[before:])

@@ -8,7 +8,7 @@ documents contributed before and after.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from repositories.errors import KeyReused
@@ -16,16 +16,34 @@ from schemas.calendar import business_date
 from schemas.documents import Document
 from schemas.events import TYPES, digest
 from schemas.idempotency import RequestKey
-from schemas.rollups import RollupKey, contributions
+from schemas.principals import SECRETS, THE_SERVICE, Actor
+from schemas.rollups import ESTIMATES, ORDERS, RollupKey, contributions
+
+#: Fields that follow from others, and are no change of their own.
+_DERIVED: Final = frozenset({"terms"})
+_HIDDEN: Final = "***"
 
 
 @dataclass(slots=True)
 class Counters:
-    """The store's counter document: the last numbers that were given, and the head of its event log."""
+    """The store's counter document: the last numbers that were given, and the head of its event log.
+
+    hash: of the event at the head; None where no event has one yet (see `chain.py`).
+    """
 
     estimates: int
     orders: int
     head: int
+    hash: bytes | None = None
+
+    @property
+    def stored(self) -> Document:
+        """As the counter document has them."""
+        return {ESTIMATES: self.estimates, ORDERS: self.orders, "head": self.head, "hash": self.hash}
+
+
+#: Some fields as they were, and as they are.
+Change = tuple[Document, Document]
 
 
 @dataclass(slots=True)
@@ -47,6 +65,10 @@ class UnitOfWork:
     events: list[Document] = field(default_factory=list)
     remembered: dict[str, Document] = field(default_factory=dict)
     forgotten: dict[str, str] = field(default_factory=dict)
+    #: What a document was changed from and to, until an event tells of it.
+    changes: dict[tuple[str, str], Change] = field(default_factory=dict)
+    #: Whose command is being applied.
+    by: Actor = THE_SERVICE
 
     def find(self, kind: str, document_id: str) -> Document | None:
         """The document as this group has left it so far, unless it is voided."""
@@ -58,14 +80,21 @@ class UnitOfWork:
         """A new document with the next number of its kind."""
         number = getattr(self.counters, kind) + 1
         setattr(self.counters, kind, number)
+        return self.add(
+            kind, document_id, {"number": number, **draft, "business_date": business_date(self.now, self.zone)}
+        )
+
+    def add(self, kind: str, document_id: str, draft: Document) -> Document:
+        """A new document of a kind that is neither numbered nor counted in any report."""
+        who = self.by.signature
         document = {
             "_id": document_id,
             "store": self.store,
-            "number": number,
             **draft,
             "created_at": self.now,
+            "created_by": who,
             "updated_at": self.now,
-            "business_date": business_date(self.now, self.zone),
+            "changed_by": who,
             "version": 1,
             "voided_at": None,
         }
@@ -74,22 +103,25 @@ class UnitOfWork:
 
     def update(self, kind: str, document: Document, **changes: Any) -> Document:
         """The document with changes and the next version."""
-        updated = {**document, **changes, "updated_at": self.now, "version": document["version"] + 1}
+        stamps = {"updated_at": self.now, "changed_by": self.by.signature, "version": document["version"] + 1}
+        updated = {**document, **changes, **stamps}
         self.changed[kind, document["_id"]] = updated
+        self.changes[kind, document["_id"]] = _difference(document, changes)
         return updated
 
     def void(self, kind: str, document: Document, reason: str | None, who: str | None) -> Document:
         """Takes a document out of every list and report; its number stays spent, and its cart may be sold anew."""
         for key in document["retry_keys"]:
             self._forget(key, document["_id"])
-        return self.update(kind, document, voided_at=self.now, void_reason=reason, voided_by=who)
+        return self.update(kind, document, voided_at=self.now, void_reason=reason, voided_by=who or self.by.name)
 
     def emit(
         self, kind: str, action: str, document: Document, data: Document | None = None, **members: Any
     ) -> Document:
-        """Appends an event to the log; answers its data."""
+        """Appends an event to the log; answers its data. Where the document was changed, it says from what to what."""
         self.counters.head += 1
         data = digest(kind, document) if data is None else data
+        change = self.changes.pop((kind, document["_id"]), None)
         self.events.append(
             {
                 "store": self.store,
@@ -100,6 +132,8 @@ class UnitOfWork:
                 "data": data,
                 "at": self.now,
                 **members,
+                **({} if change is None else {"before": change[0], "after": change[1]}),
+                "by": self.by.stored,
             }
         )
         return data
@@ -144,6 +178,8 @@ class UnitOfWork:
         """What the group adds to each rollup row, measure by measure; zeros left out."""
         rows: dict[RollupKey, dict[str, int]] = {}
         for (kind, document_id), document in self.changed.items():
+            if kind not in (ESTIMATES, ORDERS):
+                continue
             before = self.documents.get((kind, document_id))
             for sign, version in ((-1, before), (1, document)):
                 for key, measure, amount in contributions(kind, version):
@@ -151,3 +187,13 @@ class UnitOfWork:
                     row[measure] = row.get(measure, 0) + sign * amount
         kept = {key: {name: amount for name, amount in row.items() if amount} for key, row in rows.items()}
         return {key: row for key, row in kept.items() if row}
+
+
+def _difference(document: Document, changes: Document) -> Change:
+    """The fields that these changes make others of. Of a secret, only that it is another one."""
+    names = [name for name, value in changes.items() if name not in _DERIVED and document.get(name) != value]
+    return _shown(document, names), _shown(changes, names)
+
+
+def _shown(fields: Document, names: Iterable[str]) -> Document:
+    return {name: _HIDDEN if name in SECRETS and fields.get(name) else fields.get(name) for name in names}

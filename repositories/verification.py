@@ -2,12 +2,18 @@
 
 I2 numbers are 1 … counter, each once, voided ones included; but for those that were missing when the documents of the
 earlier backend were taken over, which are known one by one. I3 orders and estimates name each other. I4 the rollups
-are the sums over the documents, to the paisa. And the event log has no hole.
+are the sums over the documents, to the paisa. And the event log has no hole, and each event is what it was when it was
+written: see `chain.py`.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
+from bson import CodecOptions
+from bson.raw_bson import RawBSONDocument
+
+from repositories.chain import UNPLACED, Chain
 from repositories.database import COUNTERS, EVENTS, TOTALS, Database
 from repositories.errors import translated
 from repositories.stores import of_store
@@ -18,11 +24,15 @@ from schemas.numbers import format_number
 from schemas.rollups import ESTIMATES, ORDERS, RollupKey, contributions
 
 _MOST_SHOWN = 20
+_BATCH = 1_000
+
+Advance = Callable[[int], None]
 
 
-async def verify(database: Database, store: str) -> list[str]:
+async def verify(database: Database, store: str, advance: Advance = lambda _: None) -> list[str]:
     """The differences, one sentence each; none when all is well. The store should be quiet meanwhile.
 
+    :param advance: told, now and then, how many more events were looked at.
     :raises Unavailable: the database is away.
     """
     with translated():
@@ -33,7 +43,7 @@ async def verify(database: Database, store: str) -> list[str]:
             *[line async for line in _numbers(database, store, counters)],
             *[line async for line in _links(database, store)],
             *[line async for line in _totals(database, store)],
-            *[line async for line in _events(database, store, counters["head"])],
+            *[line async for line in _events(database, store, counters, advance)],
         ]
 
 
@@ -100,12 +110,30 @@ async def _totals(database: Database, store: str) -> AsyncIterator[str]:
         yield f"… and {len(differing) - _MOST_SHOWN} more differences in the totals."
 
 
-async def _events(database: Database, store: str, head: int) -> AsyncIterator[str]:
-    """From the oldest event that is still kept, every seq up to the head stands in the log."""
-    expected: int | None = None
-    async for event in database[EVENTS].find({"store": store}, {"seq": 1}).sort("seq", 1):
-        if expected is not None and event["seq"] != expected:
-            yield f"Events {expected} to {event['seq'] - 1} are missing."
-        expected = event["seq"] + 1
-    if expected is not None and expected != head + 1:
-        yield f"The newest event is {expected - 1}, but the head of the log says {head}."
+async def _events(database: Database, store: str, counters: Document, advance: Advance) -> AsyncIterator[str]:
+    """From the oldest event that is still kept, every seq up to the head stands in the log, unaltered."""
+    chain = Chain()
+    stored = database.get_collection(EVENTS, CodecOptions(document_class=RawBSONDocument))
+    cursor: Any = stored.find({"store": store}, UNPLACED, batch_size=_BATCH).sort("seq", 1)
+    shown = 0
+    while batch := await cursor.to_list(_BATCH):
+        found = [
+            line
+            for event in batch
+            for line in chain.differences(event["seq"], bytes(event.raw), has_hash="hash" in event)
+        ]
+        for line in found[: _MOST_SHOWN - shown]:
+            yield line
+        shown = min(shown + len(found), _MOST_SHOWN)
+        advance(len(batch))
+    for line in chain.end(counters["head"], counters.get("hash")):
+        yield line
+
+
+async def count_events(database: Database, store: str) -> int:
+    """How many events there are to be looked at.
+
+    :raises Unavailable: the database is away.
+    """
+    with translated():
+        return await database[EVENTS].count_documents({"store": store})

@@ -9,6 +9,7 @@ import orjson
 from schemas.calendar import shop_time
 from schemas.money import to_json
 from schemas.numbers import format_number
+from schemas.principals import DEVICES, USERS
 from schemas.rollups import ESTIMATES, ORDERS
 from schemas.statuses import CONVERTED, PENDING
 
@@ -16,7 +17,9 @@ Event = Mapping[str, Any]
 
 CREATE, UPDATE, DELETE, CONVERT = "create", "update", "delete", "convert_to_order"
 ACTIONS: Final = (CREATE, UPDATE, DELETE, CONVERT)
-TYPES: Final = {ESTIMATES: "estimate", ORDERS: "order"}
+TYPES: Final = {ESTIMATES: "estimate", ORDERS: "order", USERS: "user", DEVICES: "device"}
+#: What only the audit shows. Screens are told at most that something has passed, as of what they did not ask for.
+PRIVATE: Final = frozenset({TYPES[USERS], TYPES[DEVICES]})
 KINDS: Final = {name: kind for kind, name in TYPES.items()}
 
 
@@ -36,8 +39,10 @@ def digest(kind: str, document: dict[str, Any]) -> dict[str, Any]:
 def topics_of(event: Event) -> tuple[str, ...]:
     """What one can subscribe to to hear of an event: `estimates`, `orders`, `estimates/<id>`, `orders/<id>`.
 
-    A conversion belongs to the estimate and to the order that it makes.
+    A conversion belongs to the estimate and to the order that it makes; what is private, to none.
     """
+    if event["type"] in PRIVATE:
+        return ()
     kind = KINDS[event["type"]]
     topics = (kind, f"{kind}/{event['id']}")
     return (*topics, ORDERS, f"{ORDERS}/{event['order_id']}") if event["action"] == CONVERT else topics

@@ -8,10 +8,11 @@ from multiprocessing.connection import Connection
 from zoneinfo import ZoneInfo
 
 from app.application import utc_now
-from repositories.commands import Command, Convert, Create, VoidOrder
+from repositories.commands import Command, Convert, Create
 from repositories.database import Database, connect
 from repositories.indexes import prepare
 from repositories.journal import Journal
+from repositories.void_commands import VoidOrder
 from schemas.documents import EstimateBody, SaleBody, draft, draft_sale
 from schemas.idempotency import RequestKey
 from schemas.rollups import ESTIMATES, ORDERS

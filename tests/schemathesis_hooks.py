@@ -11,20 +11,30 @@ Json = dict[str, Any]
 #: Refusals of requests that are right in themselves: it is the books that say no, or two members of the request that
 #: do not agree with one another, which JSON Schema cannot say.
 ALLOWED = {
+    "account_exists",
+    "already_claimed",
     "already_converted",
     "body_too_large",
     "events_gone",
+    "forbidden",
     "idempotency_key_reused",
     "illegal_transition",
     "invalid_cursor",
+    "last_owner",
+    "no_secret_key",
+    "no_such_store",
     "not_found",
+    "not_signed_in",
     "route_not_found",
     "stale_version",
+    "too_many_requests",
     "totals_mismatch",
+    "wrong_setup_token",
 }
 DISAGREEMENTS = {
     ("invalid_query", "/to", "must not be before the first day"),
     ("invalid_query", "/end_date", "must not be before the first day"),
+    ("invalid_fields", "/password", "is missing"),
     ("invalid_fields", "/status", "is missing"),
     ("invalid_fields", "/amount_paid", "must be 0 or more"),
 }

@@ -76,3 +76,27 @@ async def test_a_service_is_refused_on_what_is_not_adopted(own: Database[Any], m
         await prepare(client[own.name], "main", ZoneInfo("Asia/Kolkata"), 90)
     assert set(own.list_collection_names()) == {"estimates", "orders"}
     client.close()
+
+
+@pytest.mark.parametrize("way", ["--undo", "--drop-backup"])
+@pytest.mark.parametrize(
+    "more",
+    [("--dry-run",), ("--from", "shop"), ("--report", "-"), ("--force",), ("--unmasked",), ("--json",), ("other",)],
+)
+def test_what_cannot_be_taken_back_goes_alone(
+    own: Database[Any], adopt: Adopter, way: str, more: tuple[str, ...]
+) -> None:
+    legacy.fill(own, legacy.believable(5))
+    adopt.report()
+    before = {name: own[name].count_documents({}) for name in own.list_collection_names()}
+    refused = adopt(
+        way, *(({"--undo": "--drop-backup", "--drop-backup": "--undo"}[way],) if more == ("other",) else more)
+    )
+    assert refused.exit_code == 2
+    assert "goes alone" in refused.stderr
+    assert {name: own[name].count_documents({}) for name in own.list_collection_names()} == before
+
+
+def test_a_source_that_does_not_answer_is_said_without_the_rest_of_the_driver(adopt: Adopter) -> None:
+    said = adopt.refused("--from", "mongodb://127.0.0.1:1/shop")
+    assert said == "The database at --from does not answer: 127.0.0.1:1: [Errno 111] Connection refused."

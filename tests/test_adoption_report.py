@@ -58,8 +58,13 @@ def test_a_place_where_nothing_can_be_written_is_refused(own: Database[Any], ado
     assert not own.adoption.find_one({})
 
 
-def test_the_report_can_be_piped(own: Database[Any], adopt: Adopter) -> None:
+def test_the_report_can_be_piped(
+    own: Database[Any], adopt: Adopter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     legacy.fill(own, legacy.nasty())
     done = adopt("--dry-run", "--report", "-")
     assert {json.loads(line)["kind"] for line in done.stdout.splitlines()} == {"estimates", "orders"}
     assert "number_repeated (2)" in done.stderr
+    # No file of that name, either.
+    assert list(tmp_path.iterdir()) == []

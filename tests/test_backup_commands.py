@@ -132,3 +132,15 @@ async def test_an_import_that_is_killed_is_no_shop_until_it_is_done_again(
     assert pos("import", file, database=target.name).returncode == 0
     assert await verify(target, books.store) == []
     assert contents(await write(target, books.store, tmp_path / "again")) == contents(file)
+
+
+@pytest.mark.parametrize("with_check", [True, False])
+async def test_a_store_is_only_discarded_where_nothing_else_is_asked(
+    target: Database, pos: Any, shop: Shop, tmp_path: Path, with_check: bool
+) -> None:
+    (file := tmp_path / "file").write_bytes(an_archive(shop.store))
+    await Restoration(target, shop.store).begin(datetime.now(UTC), 90)
+    refused = pos("restore", "--discard", *(("--check",) if with_check else (file,)), database=target.name)
+    assert refused.returncode == 2
+    assert "--discard goes alone" in refused.stderr
+    assert "restoring" in (await target.counters.find_one({"_id": shop.store}) or {})

@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,10 +18,10 @@ from typer.testing import CliRunner, Result
 from app.cli import cli
 from app.demo.plan import Plan, makes_order
 from app.demo.seasons import weight
-from repositories.commands import VoidEstimate
 from repositories.demonstration import At, fill
 from repositories.errors import DatabaseRefused, NotFound
 from repositories.journal import GROUP_LIMIT
+from repositories.void_commands import VoidEstimate
 from schemas.calendar import business_date
 from tests.shop import Shop, opened
 
@@ -100,6 +101,7 @@ async def test_the_books_of_a_demo_are_right_and_believable(own: Database[Any], 
         (["--store", "[bold]"], "must have 1 to 64 letters, digits, - or _."),
         (["--until", "9999-12-31"], "the last day may be today"),
         (["--until", "0001-01-01"], "the last day may be today"),
+        (["--seed", "9" * 26], "less than or equal to 9223372036854775807"),
     ],
 )
 def test_what_no_shop_could_be_is_refused(options: list[str], sentence: str) -> None:
@@ -137,3 +139,35 @@ def test_it_never_goes_where_documents_are(own: Database[Any], mongodb_url: str)
     assert [each["_id"] for each in own.orders.find({"store": "demo"})] == before
     marked: Any = own.counters.find_one({"_id": "demo"})
     assert marked["demo"]["orders"] == 5
+
+
+async def test_what_was_sold_in_a_demo_is_never_replaced(own: Database[Any], mongodb_url: str) -> None:
+    assert (await asyncio.to_thread(demo, own, mongodb_url, "--orders", "5")).exit_code == 0
+    async with opened(mongodb_url, database_name=own.name, store_id="demo") as shop:
+        sold = await shop.sale()
+    refused = await asyncio.to_thread(demo, own, mongodb_url, "--orders", "5", "--replace")
+    assert "was changed after" in str(refused.exception)
+    # Nor where the filling was cut off, and left no word of where it stood.
+    own.counters.update_one({"_id": "demo"}, {"$unset": {"demo.place": ""}})
+    refused = await asyncio.to_thread(demo, own, mongodb_url, "--orders", "5", "--replace")
+    assert "was changed after" in str(refused.exception)
+    assert own.orders.count_documents({"_id": sold["order_id"]}) == 1
+
+
+def test_a_filling_that_was_cut_off_is_replaced(own: Database[Any], mongodb_url: str) -> None:
+    assert demo(own, mongodb_url, "--orders", "5").exit_code == 0
+    own.counters.update_one({"_id": "demo"}, {"$unset": {"demo.place": ""}})
+    assert demo(own, mongodb_url, "--orders", "6", "--replace").exit_code == 0
+    assert own.orders.count_documents({"store": "demo"}) == 6
+
+
+def test_an_imported_demo_is_no_demo_any_more(own: Database[Any], mongodb_url: str, tmp_path: Path) -> None:
+    assert demo(own, mongodb_url, "--orders", "5").exit_code == 0
+    names = {"MONGODB_URL": mongodb_url, "DATABASE_NAME": own.name, "STORE_ID": "demo"}
+    file = str(tmp_path / "demo.ndjson")
+    assert CliRunner().invoke(cli, ["export", "-o", file], env=names).exit_code == 0
+    own.client.drop_database(own.name)
+    assert CliRunner().invoke(cli, ["import", file], env={**names, "STORE_ID": "branch"}).exit_code == 0
+    refused = demo(own, mongodb_url, "--orders", "5", "--store", "branch", "--replace")
+    assert "has documents" in str(refused.exception)
+    assert own.orders.count_documents({"store": "branch"}) == 5

@@ -84,7 +84,7 @@ async def test_an_existing_file_is_only_replaced_by_force(books: Shop, pos: Any,
         (("export", "--lines"), "all is everything"),
         (("export", "reports", "--voided"), "neither lines nor voided"),
         (("export", "orders", "--from", "2026-02-01", "--to", "2026-01-01"), "the first day is after"),
-        (("export", "orders", "--from", "yesterday"), "does not match the format"),
+        (("export", "orders", "--from", "yesterday"), "is no day"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
@@ -132,3 +132,10 @@ async def test_a_terminal_sees_progress_and_is_spared_what_is_no_text(
     assert (code, "Exporting" in said, "Exported" in said) == (0, True, True)
     code, said = await on_a_terminal("backup", "-")
     assert (code, "This is nothing to look at" in said) == (1, True)
+
+
+def test_a_day_that_is_none_is_refused_in_words_of_the_shop() -> None:
+    for option in ("--from", "--to"):
+        refused = CliRunner().invoke(cli, ["export", "orders", option, "2026-13-01"])
+        assert refused.exit_code == 2
+        assert "Write it as YYYY-MM-DD" in " ".join(refused.stderr.replace("│", " ").split())

@@ -9,10 +9,11 @@ from pymongo.errors import BulkWriteError
 from pymongo.read_concern import ReadConcern
 
 from app.application import utc_now
-from repositories.commands import Convert, Create, VoidOrder
+from repositories.commands import Convert, Create
 from repositories.errors import NotFound, OutcomeUnknown, Unavailable
 from repositories.journal import Journal
 from repositories.transaction import Outcome
+from repositories.void_commands import VoidOrder
 from schemas.documents import EstimateBody, SaleBody, draft, draft_sale
 from schemas.idempotency import RequestKey
 from schemas.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id

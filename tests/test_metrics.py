@@ -26,7 +26,7 @@ def values_of(text: str) -> Values:
     return {
         (
             sample.name,
-            frozenset((name, value) for name, value in sample.labels.items() if name != "worker"),
+            frozenset((name, value) for name, value in sample.labels.items() if name not in ("worker", "store")),
         ): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples

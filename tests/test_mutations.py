@@ -8,7 +8,7 @@ import pytest
 from pymongo import WriteConcern
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
-from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
 import repositories.commands
 import repositories.transaction
@@ -17,6 +17,7 @@ import schemas.statuses
 from repositories.database import EVENTS, REQUESTS
 from repositories.indexes import index_models
 from repositories.unit_of_work import UnitOfWork
+from schemas.principals import USERS
 from schemas.rollups import ESTIMATES, ORDERS
 from tests import test_concurrency, test_estimates, test_idempotency, test_journal, test_orders
 from tests.shop import Shop, opened
@@ -96,11 +97,11 @@ async def no_proof_of_totals(_: Shop, patch: Patch) -> None:
 
 
 async def no_look_at_the_conversion(_: Shop, patch: Patch) -> None:
-    patch.setattr(repositories.commands, "_refuse_converted", lambda _: None)
+    patch.setattr(repositories.commands, "refuse_converted", lambda _: None)
 
 
 async def no_look_at_the_version(_: Shop, patch: Patch) -> None:
-    patch.setattr(repositories.commands, "_refuse_stale", lambda *_: None)
+    patch.setattr(repositories.commands, "refuse_stale", lambda *_: None)
 
 
 async def no_void(_: Shop, patch: Patch) -> None:
@@ -121,11 +122,19 @@ async def a_number_of_an_estimate_is_taken(shop: Shop) -> None:
         await test_journal.journal_of(shop).submit(test_journal.estimate())
 
 
+async def a_login_is_taken(shop: Shop) -> None:
+    row = {"store": shop.store, "login": shop.store, "voided_at": None}
+    await shop.database[USERS].insert_one({"_id": f"USER-1-{shop.store}", **row})
+    with pytest.raises(DuplicateKeyError):
+        await shop.database[USERS].insert_one({"_id": f"USER-2-{shop.store}", **row})
+
+
 async def a_connection_breaks(shop: Shop) -> None:
     await test_journal.test_a_passing_fault_books_each_sale_once(shop, "insert", {"closeConnection": True})
 
 
 INDEXES: list[tuple[Guard, Scenario]] = [
+    (no_index(USERS, "login"), a_login_is_taken),
     (no_index(REQUESTS, "key"), test_idempotency.test_a_key_makes_the_second_answer_the_first),
     (no_index(ORDERS, "number"), test_journal.test_a_number_that_is_taken_fails_its_own_kind_alone),
     (no_index(ESTIMATES, "number"), a_number_of_an_estimate_is_taken),

@@ -1,5 +1,6 @@
 """Files that commands write and read: what the system has against one is said of that one, and of no other."""
 
+import asyncio
 import io
 import os
 from pathlib import Path
@@ -73,3 +74,38 @@ async def test_a_full_disk_behind_the_standard_output_is_said_in_a_sentence(
     names: Any = {"MONGODB_URL": mongodb_url, "DATABASE_NAME": shop.database.name, "STORE_ID": shop.store}
     said = run("sh", "-c", 'exec "$@" > /dev/full', "sh", *POS, *arguments, **names)
     assert refusal(said) == f"The standard output {FULL}."
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [("--help",), ("version",), ("doctor", "--json"), ("doctor",)])
+def test_what_cannot_be_printed_is_said_in_a_sentence_and_with_a_code_of_its_own(
+    tmp_path: Path, arguments: tuple[str, ...], unbuffered: str
+) -> None:
+    names = {"DATA_DIR": str(tmp_path / "data"), "PYTHONUNBUFFERED": unbuffered}
+    said = run("sh", "-c", 'exec "$@" > /dev/full', "sh", *POS, *arguments, **names)
+    assert (said.returncode, said.stderr) == (os.EX_IOERR, f"The standard output {FULL}.\n")
+
+
+async def test_events_that_cannot_be_printed_end_listening(shop: Shop) -> None:
+    await shop.sale()
+    address = f"http://127.0.0.1:{shop.port}"
+    options = ("listen", "--since", "0", "--url", address)
+    said = await asyncio.to_thread(run, "sh", "-c", 'exec "$@" > /dev/full', "sh", *POS, *options)
+    assert (said.returncode, said.stderr) == (os.EX_IOERR, f"The standard output {FULL}.\n")
+
+
+def test_nobody_minds_what_is_printed_into_nothing() -> None:
+    for end in (">&-", "| true"):
+        said = run("sh", "-c", f'"$@" {end}', "sh", *POS, "version")
+        assert said.stderr == ""
+
+
+def test_an_archive_is_not_read_from_the_standard_input() -> None:
+    with pytest.raises(FileRefused, match="The standard input is no ordinary file, and an archive is read more than"):
+        archive(Path("-")).__enter__()
+
+
+def test_a_sentence_is_not_wrapped_where_no_terminal_is(tmp_path: Path) -> None:
+    folder = tmp_path / ("a" * 90)
+    said = run(*POS, "backup", str(folder / "x" / "file"), COLUMNS="80")
+    assert len(said.stderr.splitlines()) == 1

@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from repositories.commands import ChangeStatus, Command, Convert, Create, ReplaceEstimate, VoidEstimate, VoidOrder
+from repositories.commands import ChangeStatus, Command, Convert, Create, ReplaceEstimate
 from repositories.transaction import apply_command
 from repositories.unit_of_work import Counters, UnitOfWork
 from repositories.verification import verify
+from repositories.void_commands import VoidEstimate, VoidOrder
 from schemas.documents import Document, EstimateBody, SaleBody, draft, draft_sale
 from schemas.errors import ShopError
 from schemas.rollups import ESTIMATES, ORDERS

@@ -60,6 +60,18 @@ def adopt(
       pos adopt --from shop --report defects.ndjson
       pos adopt --from mongodb://old.example/shop
     """
+    options = {
+        "--undo": undoing,
+        "--drop-backup": dropping,
+        "--dry-run": dry_run,
+        "--from": source is not None,
+        "--report": report is not None,
+        "--force": force,
+        "--unmasked": unmasked,
+        "--json": as_json,
+    }
+    if undoing or dropping:
+        _refuse_more([name for name, is_given in options.items() if is_given])
     with tidy_end(), any_database(command_settings(), data) as settings:
         if undoing:
             with_database(settings, lambda database: undo(database, settings.store_id), prepared=False)
@@ -70,6 +82,15 @@ def adopt(
         else:
             how = {"dry_run": dry_run, "unmasked": unmasked, "as_json": as_json}
             _adopt(settings, source, file=report, force=force, **how)
+
+
+def _refuse_more(names: list[str]) -> None:
+    """Going back and dropping are ways of no return, and do nothing by halves.
+
+    :raises BadParameter: there is more than the one option.
+    """
+    if len(names) > 1:
+        raise typer.BadParameter(f"{names[0]} goes alone, without {', '.join(names[1:])}: nothing was done.")
 
 
 def _adopt(

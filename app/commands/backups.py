@@ -78,6 +78,8 @@ def restore(
     Give up what was interrupted:
       pos restore --discard
     """
+    if discard and (check or file is not None):
+        raise typer.BadParameter("--discard goes alone, without --check and without a file: nothing was done.")
     if discard:
         _discard(data)
     elif check:

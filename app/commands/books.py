@@ -3,7 +3,9 @@
 import typer
 
 from app.commands.databases import Data, any_database, command_settings, console, with_database
+from app.progress import progress
 from repositories.database import Database
+from repositories.verification import count_events
 from repositories.verification import verify as find_differences
 
 
@@ -18,17 +20,23 @@ def migrate(data: Data = None) -> None:
 
 
 def verify(data: Data = None) -> None:
-    """Recompute totals, numbers and links from the raw documents; exit 1 and name the differences, if any.
+    """Recompute totals, numbers, links and the hashes of the event log from what is stored; exit 1 and name the
+    differences, if any.
 
     It reads every document, so a large store takes a while; it changes nothing.
     """
     with any_database(command_settings(), data) as settings:
-        differences = with_database(settings, lambda database: find_differences(database, settings.store_id))
+        differences = with_database(settings, lambda database: _differences(database, settings.store_id))
     for difference in differences:
         typer.echo(difference)
     if differences:
         raise typer.Exit(1)
     console.print("No difference: numbers, links, totals and events agree with the documents.")
+
+
+async def _differences(database: Database, store: str) -> list[str]:
+    with progress(console, "Events", await count_events(database, store)) as advance:
+        return await find_differences(database, store, advance)
 
 
 async def _nothing(database: Database) -> None:

@@ -12,13 +12,17 @@ from marshmallow import ValidationError
 from rich.progress import Progress
 
 from app.commands.databases import Data, any_database, command_settings, console, with_database
+from app.commands.days import day
 from app.demo.plan import Plan, makes_order
-from app.settings import Settings, is_store
+from app.setting_values import is_store
+from app.settings import Settings
 from repositories.database import Database
-from repositories.demonstration import At, claim, fill
+from repositories.demonstration import At, claim, fill, seal
 
 _DAYS_A_MONTH = 30.44
 _EARLIEST = date(1970, 1, 1)
+# It is kept in the store's counters, and MongoDB's numbers end there.
+_MOST_SEED = 2**63 - 1
 
 
 class Trade(StrEnum):
@@ -40,14 +44,16 @@ def demo(
     orders: Annotated[int, typer.Option(min=1, max=2_000_000, help="How many orders; estimates come on top.")] = 1_000,
     months: Annotated[int, typer.Option(min=1, max=240, help="Over how long.")] = 12,
     trade: Annotated[Trade, typer.Option(help="What the shop sells.")] = Trade.HARDWARE,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same shop.")] = 1,
+    seed: Annotated[int, typer.Option(min=-_MOST_SEED, max=_MOST_SEED, help="The same seed makes the same shop.")] = 1,
     until: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last day; left out: today, until now.")
+        date | None, typer.Option(parser=day, metavar="YYYY-MM-DD", help="The last day; left out: today, until now.")
     ] = None,
     store: Annotated[
         str, typer.Option(help="The store to fill; one with documents is refused.", callback=_store)
     ] = "demo",
-    replace: Annotated[bool, typer.Option("--replace", help="Empty it first, if `pos demo` has filled it.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Empty it first, if it has only what `pos demo` made.")
+    ] = False,
     data: Data = None,
 ) -> None:
     """Fill a store of its own with believable documents: months of an Indian shop, its staff, customers and festivals.
@@ -83,12 +89,12 @@ def demo(
     )
 
 
-def _period(until: datetime | None, months: int, today: date) -> tuple[date, date]:
+def _period(until: date | None, months: int, today: date) -> tuple[date, date]:
     """The first and the last day.
 
     :raises BadParameter: the last one is still to come, or the first one lies where no clock of a shop ever stood.
     """
-    last = until.date() if until else today
+    last = until or today
     span = timedelta(days=round(months * _DAYS_A_MONTH) - 1)
     if not _EARLIEST + span <= last <= today:
         raise typer.BadParameter(
@@ -106,6 +112,7 @@ async def _fill(database: Database, settings: Settings, plan: Plan, facts: dict[
             progress.advance(task, sum(makes_order(each) for each in group))
 
         await fill(database, settings.store_id, settings.timezone, plan.steps(), tell)
+    await seal(database, settings.store_id)
 
 
 def _days(first: date, last: date) -> list[date]:

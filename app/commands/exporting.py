@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, nullcontext
-from datetime import date, datetime
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
@@ -12,6 +12,7 @@ import typer
 from app.application import utc_now
 from app.archives import compressed, manifest_of, write_archive
 from app.commands.databases import Data, any_database, command_settings, console, with_database
+from app.commands.days import day
 from app.output import STDOUT, output
 from app.progress import progress, tidy_end
 from app.settings import Settings
@@ -35,7 +36,6 @@ class Format(StrEnum):
 
 
 Days = tuple[date | None, date | None]
-_DAY = ["%Y-%m-%d"]
 
 
 def export(
@@ -53,10 +53,10 @@ def export(
         ),
     ] = None,
     start: Annotated[
-        datetime | None, typer.Option("--from", formats=_DAY, metavar="YYYY-MM-DD", help="The first day, in the shop.")
+        date | None, typer.Option("--from", parser=day, metavar="YYYY-MM-DD", help="The first day, in the shop.")
     ] = None,
     end: Annotated[
-        datetime | None, typer.Option("--to", formats=_DAY, metavar="YYYY-MM-DD", help="The last day, included.")
+        date | None, typer.Option("--to", parser=day, metavar="YYYY-MM-DD", help="The last day, included.")
     ] = None,
     lines: Annotated[bool, typer.Option("--lines", help="A row for each line item, not for each document.")] = False,
     voided: Annotated[bool, typer.Option("--voided", help="Voided documents too, marked as such.")] = False,
@@ -83,7 +83,7 @@ def export(
     """
     ending, is_compressed = _ending(out)
     chosen = form or _format(what, ending)
-    days = (start.date() if start else None, end.date() if end else None)
+    days = (start, end)
     _check_options(what, chosen, days, is_narrowed=lines or voided)
     settings = command_settings()
     with (

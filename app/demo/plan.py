@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 from app.demo.carts import Carts
 from app.demo.people import STAFF
 from app.demo.seasons import moments
-from repositories.commands import ChangeStatus, Command, Convert, Create, ReplaceEstimate, VoidEstimate, VoidOrder
+from repositories.commands import ChangeStatus, Command, Convert, Create, ReplaceEstimate
 from repositories.demonstration import At
+from repositories.void_commands import VoidEstimate, VoidOrder
 from schemas.documents import EstimateBody, SaleBody, draft, draft_sale
 from schemas.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
 from schemas.rollups import ESTIMATES, ORDERS

@@ -1,0 +1,40 @@
+"""`/api/audit`: who did what, when, from where, and what it was before."""
+
+from typing import Final
+
+from starlette.endpoints import HTTPEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.described import Answer, Operation, described
+from endpoints.requests import read_query
+from endpoints.responses import answer, page_headers
+from repositories.errors import BeingRestored, Unavailable
+from schemas.answers import ref
+from schemas.audit import AuditListing, AuditPosition, AuditQuery, row
+from schemas.errors import InvalidQuery
+from schemas.listing import InvalidCursor
+
+QUERY: Final = AuditQuery()
+
+
+class Audit(HTTPEndpoint):
+    @described(
+        Operation(
+            summary="Who did what",
+            description="Every change with who made it and what it was before, newest first, page by page. The `hash` "
+            "of each event covers that of the one before: `pos verify` finds one that was altered.",
+            query=QUERY,
+            answers={200: Answer(content=ref("AuditPage"), description="A page.", headers=("Link", "X-Next-Cursor"))},
+            refuses=(InvalidQuery, InvalidCursor, Unavailable, BeingRestored),
+        )
+    )
+    async def get(self, request: Request) -> Response:
+        listing: AuditListing = read_query(request, QUERY)
+        # What is being filled from an archive shows no half log.
+        await request.state.log.head()
+        found = await request.state.audit.newest(listing, listing.limit + 1)
+        page = found[: listing.limit]
+        last = AuditPosition(page[-1]["seq"]) if len(found) > listing.limit else None
+        headers = {"Cache-Control": "no-store", **page_headers(request, last)}
+        return answer([row(event, request.state.zone) for event in page], headers=headers)

@@ -1,0 +1,129 @@
+"""Who a request comes from, by what it shows: a token as Bearer, or as the password of Basic.
+
+The existing app can only put a key into its address, `https://till:KEY@shop.example`, which its HTTP client turns into
+Basic; the name before the colon is not looked at.
+"""
+
+import binascii
+from base64 import b64decode
+from collections.abc import Iterable
+from typing import Final
+
+from repositories.credentials import TICKET, Credentials, Known, new_token
+from schemas.errors import ShopError
+from schemas.principals import ANYBODY, Principal
+
+#: Basic is not offered, though it is taken: browsers would ask for a password in a window of their own.
+_CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="pos"'}
+_MAX_CREDENTIAL: Final = 512
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class NotSignedIn(ShopError):
+    """Nothing was shown, or nothing that is known here."""
+
+    status, code, title = 401, "not_signed_in", "Not signed in"
+
+    def __init__(self, detail: str = "Please sign in.") -> None:
+        super().__init__(detail, headers=_CHALLENGE)
+
+
+class SignInExpired(NotSignedIn):
+    """What was shown was right once."""
+
+    code, title = "sign_in_expired", "The sign-in has expired"
+
+    def __init__(self) -> None:
+        super().__init__("Your sign-in has expired. Please sign in again.")
+
+
+class Forbidden(ShopError):
+    """Signed in, and not allowed to do this."""
+
+    status, code, title = 403, "forbidden", "Not allowed"
+
+    def __init__(self, detail: str = "Your role does not allow this. Please ask the owner.") -> None:
+        super().__init__(detail)
+
+
+class Authenticator:
+    """Knows people by their credentials.
+
+    :param credentials: None where nobody signs in: everybody is the owner then.
+    """
+
+    def __init__(self, credentials: Credentials | None) -> None:
+        self._credentials = credentials
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody signs in here."""
+        return self._credentials is None
+
+    async def principal(self, headers: Headers) -> Principal:
+        """Whoever sent these headers.
+
+        :raises NotSignedIn, SignInExpired:
+        :raises Unavailable: the database is away.
+        """
+        if self._credentials is None:
+            return ANYBODY
+        authorization = next((value for name, value in headers if name == b"authorization"), b"")
+        return await self.of_token(_token(authorization))
+
+    async def of_token(self, token: str) -> Principal:
+        """Whoever shows this token.
+
+        :raises NotSignedIn, SignInExpired:
+        :raises Unavailable: the database is away.
+        """
+        if self._credentials is None:
+            return ANYBODY
+        if not token:
+            raise NotSignedIn
+        return _somebody(await self._credentials.known(token))
+
+    async def ticket(self, principal: Principal, store: str) -> str:
+        """A ticket of theirs to one connection to this store. Where nobody signs in, any will do.
+
+        :raises Unavailable: the database is away.
+        """
+        if self._credentials is None:
+            return new_token(TICKET)
+        return await self._credentials.issue_ticket(principal, store)
+
+    async def of_ticket(self, ticket: str) -> tuple[Principal, str | None]:
+        """Whoever a ticket was given to, and the store that it is for. It can be used once.
+
+        :raises NotSignedIn, SignInExpired:
+        :raises Unavailable: the database is away.
+        """
+        if self._credentials is None:
+            return ANYBODY, None
+        known, store = await self._credentials.use(ticket)
+        return _somebody(known), store
+
+
+def _somebody(known: Known) -> Principal:
+    """:raises NotSignedIn, SignInExpired: it is nobody."""
+    if known.is_expired:
+        raise SignInExpired
+    if known.principal is None:
+        raise NotSignedIn("This sign-in is not known here, or was ended. Please sign in again.")
+    return known.principal
+
+
+def _token(authorization: bytes) -> str:
+    """The token of an `Authorization` header; empty where there is none."""
+    if len(authorization) > _MAX_CREDENTIAL:
+        return ""
+    scheme, _, rest = authorization.decode("latin-1").partition(" ")
+    if scheme.lower() == "bearer":
+        return rest.strip()
+    if scheme.lower() == "basic":
+        try:
+            return b64decode(rest.strip(), validate=True).decode("utf-8").partition(":")[2]
+        except (binascii.Error, UnicodeDecodeError):
+            return ""
+    return ""

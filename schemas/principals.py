@@ -1,0 +1,75 @@
+"""Who asks, and what is kept of who did something: pure values, no I/O."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+OWNER, CASHIER, VIEWER, DEVICE = "owner", "cashier", "viewer", "device"
+ROLES: Final = (OWNER, CASHIER, VIEWER, DEVICE)
+#: The collections of those who can sign in.
+USERS, DEVICES = "users", "devices"
+#: The id of the owner that the claim of a shop makes: it can be given once only, so a shop is claimed once.
+FIRST_OWNER: Final = "USER-OWNER"
+#: The roles that a person can have; a device has its own.
+ROLES_OF_USERS: Final = (OWNER, CASHIER, VIEWER)
+#: Their fields that only the database sees, and no event, no answer and no log.
+SECRETS: Final = frozenset({"password", "pin"})
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whoever a request comes from.
+
+    id: of a user (`USER-…`) or a device (`DEVICE-…`). name: as people know it. role: one of `ROLES`. store: the one
+    that it belongs to, None for all of them. device: the id of the device that it works at. credential: what it showed,
+    as it is stored; None where nobody signs in. expires_at: when that ends by itself, UTC; None where it does not.
+    """
+
+    id: str
+    name: str
+    role: str
+    store: str | None = None
+    device: str | None = None
+    credential: str | None = None
+    expires_at: datetime | None = None
+
+
+#: Whoever comes to a service that is open, since only this machine reaches it.
+ANYBODY: Final = Principal("open", "open", OWNER)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did something, and from where, as it is kept with each change."""
+
+    id: str
+    name: str
+    role: str
+    device: str | None = None
+    address: str | None = None
+    request_id: str | None = None
+
+    @classmethod
+    def of(cls, principal: Principal, address: str | None, request_id: str | None) -> "Actor":
+        return cls(principal.id, principal.name, principal.role, principal.device, address, request_id)
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """As an event keeps it."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "role": self.role,
+            "device": self.device,
+            "address": self.address,
+            "request_id": self.request_id,
+        }
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        """As a document keeps it."""
+        return {"id": self.id, "name": self.name}
+
+
+#: For what the service does by itself, or somebody at the machine that it runs on.
+THE_SERVICE: Final = Actor("service", "service", OWNER)
