@@ -21,6 +21,7 @@ from repositories.database import (
     Database,
 )
 from repositories.errors import DatabaseRefused
+from repositories.retention import RETENTION, remember
 from repositories.totals import add_years
 from schemas.principals import DEVICES, USERS
 from schemas.rollups import ESTIMATES, ORDERS
@@ -183,6 +184,8 @@ async def _create(database: Database, collection: str, models: list[IndexModel])
     except OperationFailure as error:
         if error.code != _OPTIONS_CONFLICT:
             raise
-        seconds = next(m.document["expireAfterSeconds"] for m in models if m.document["name"] == "retention")
-        await database.command("collMod", collection, index={"name": "retention", "expireAfterSeconds": seconds})
+        if collection == EVENTS:
+            await remember(database)
+        seconds = next(m.document["expireAfterSeconds"] for m in models if m.document["name"] == RETENTION)
+        await database.command("collMod", collection, index={"name": RETENTION, "expireAfterSeconds": seconds})
         await database[collection].create_indexes(models)

@@ -27,7 +27,7 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 
 from repositories.backoff import Backoff
-from repositories.chain import sealed
+from repositories.chain import Tip, sealed
 from repositories.commands import Command
 from repositories.database import COUNTERS, EVENTS, REQUESTS, RESTORING, TOTALS, Database
 from repositories.errors import BeingRestored, is_duplicate
@@ -43,7 +43,7 @@ _SNAPSHOT: Final = ReadConcern("snapshot")
 _DURABLE: Final = WriteConcern(w="majority", j=True)
 # How long after another process was met at the counters they are read before each group.
 _ALONE_SECONDS: Final = 1.0
-_COUNTED: Final = (ESTIMATES, ORDERS, "head", "hash", RESTORING)
+_COUNTED: Final = (ESTIMATES, ORDERS, "head", "hash", "at", RESTORING)
 
 
 class Outcome(NamedTuple):
@@ -162,7 +162,8 @@ class GroupTransaction:
             raise LookupError(f"The counters of store {self._store!r} are missing: run `pos migrate`.")
         if RESTORING in counters:
             raise BeingRestored
-        return Counters(counters[ESTIMATES], counters[ORDERS], counters["head"], counters.get("hash"))
+        newest = Tip(counters.get("hash"), counters.get("at"))
+        return Counters(counters[ESTIMATES], counters[ORDERS], counters["head"], *newest)
 
     def _read(
         self, session: ClientSession, commands: Sequence[Command], counters: Counters, *, sees_keys: bool
@@ -197,7 +198,7 @@ class GroupTransaction:
         counters = work.counters
         # Both, since a log that was restored meanwhile may have come just as far.
         here = {"_id": self._store, "head": head, "hash": counters.hash}
-        events, counters.hash = sealed(work.events, counters.hash)
+        events, (counters.hash, counters.at) = sealed(work.events, Tip(counters.hash, counters.at))
         counted = self._collections[COUNTERS].update_one(here, {"$set": counters.stored}, session=session)
         if counted.matched_count != 1:
             raise Collision

@@ -28,18 +28,19 @@ _HIDDEN: Final = "***"
 class Counters:
     """The store's counter document: the last numbers that were given, and the head of its event log.
 
-    hash: of the event at the head; None where no event has one yet (see `chain.py`).
+    hash, at: of the event at the head; None where that has none (see `chain.py`).
     """
 
     estimates: int
     orders: int
     head: int
     hash: bytes | None = None
+    at: datetime | None = None
 
     @property
     def stored(self) -> Document:
         """As the counter document has them."""
-        return {ESTIMATES: self.estimates, ORDERS: self.orders, "head": self.head, "hash": self.hash}
+        return {ESTIMATES: self.estimates, ORDERS: self.orders, "head": self.head, "hash": self.hash, "at": self.at}
 
 
 #: Some fields as they were, and as they are.
