@@ -15,6 +15,8 @@ from repositories.database import (
     COUNTERS,
     CREDENTIALS,
     EVENTS,
+    FACTS,
+    OWNERS,
     REQUESTS,
     RESTORING,
     TOTALS,
@@ -125,6 +127,8 @@ async def prepare_collections(database: Database, event_retention_days: int) -> 
     for collection, models in index_models(event_retention_days).items():
         await _create(database, collection, models)
     await _make_totals(database)
+    # Two who made it at once, each in a transaction, would stand in each other's way.
+    await database[FACTS].update_one({"_id": OWNERS}, {"$setOnInsert": {"changes": 0}}, upsert=True)
 
 
 async def refuse_restoring(database: Database, store: str) -> None:

@@ -17,19 +17,13 @@ from zoneinfo import ZoneInfo
 
 from pymongo import ReadPreference, WriteConcern
 from pymongo.client_session import ClientSession
-from pymongo.errors import (
-    BulkWriteError,
-    ConnectionFailure,
-    DuplicateKeyError,
-    PyMongoError,
-    WTimeoutError,
-)
+from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError, PyMongoError, WTimeoutError
 from pymongo.read_concern import ReadConcern
 
 from repositories.backoff import Backoff
 from repositories.chain import Tip, sealed
 from repositories.commands import Command
-from repositories.database import COUNTERS, EVENTS, REQUESTS, RESTORING, TOTALS, Database
+from repositories.database import COUNTERS, EVENTS, FACTS, OWNERS, REQUESTS, RESTORING, TOTALS, Database
 from repositories.errors import BeingRestored, is_duplicate
 from repositories.group_writes import inserts_of, updates_of
 from repositories.orphans import end_orphans
@@ -87,7 +81,7 @@ class GroupTransaction:
     ) -> None:
         self._database = database
         self._client = database.delegate.client
-        names = (COUNTERS, ESTIMATES, ORDERS, USERS, DEVICES, EVENTS, TOTALS, REQUESTS)
+        names = (COUNTERS, ESTIMATES, ORDERS, USERS, DEVICES, EVENTS, TOTALS, REQUESTS, FACTS)
         self._collections = {name: database.delegate[name] for name in names}
         self._threads = threads or ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"journal-{store}")
         self._store = store
@@ -182,7 +176,8 @@ class GroupTransaction:
                 wanted[kind].add(document_id)
         documents = {}
         for kind, ids in wanted.items():
-            cursor = self._collections[kind].find({"_id": {"$in": list(ids)}, "store": self._store}, session=session)
+            here = {} if kind in (USERS, DEVICES) else {"store": self._store}
+            cursor = self._collections[kind].find({"_id": {"$in": list(ids)}, **here}, session=session)
             documents.update({(kind, document["_id"]): document for document in cursor.to_list()})
         return UnitOfWork(
             store=self._store,
@@ -202,6 +197,9 @@ class GroupTransaction:
         counted = self._collections[COUNTERS].update_one(here, {"$set": counters.stored}, session=session)
         if counted.matched_count != 1:
             raise Collision
+        if work.changes_owners:
+            changed = {"$inc": {"changes": 1}, "$set": {"claimed": True}}
+            self._collections[FACTS].update_one({"_id": OWNERS}, changed, upsert=True, session=session)
         # What makes room in a unique index comes before what takes it: an order is voided, its estimate ordered anew.
         for collection, operations in updates_of(work, remembered_before).items():
             if operations:

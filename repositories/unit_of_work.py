@@ -70,6 +70,8 @@ class UnitOfWork:
     changes: dict[tuple[str, str], Change] = field(default_factory=dict)
     #: Whose command is being applied.
     by: Actor = THE_SERVICE
+    #: Whether an owner is made, changed or ended: two such groups at once, of two stores, must not miss each other.
+    changes_owners: bool = False
 
     def find(self, kind: str, document_id: str) -> Document | None:
         """The document as this group has left it so far, unless it is voided."""
@@ -104,7 +106,13 @@ class UnitOfWork:
 
     def update(self, kind: str, document: Document, **changes: Any) -> Document:
         """The document with changes and the next version."""
-        stamps = {"updated_at": self.now, "changed_by": self.by.signature, "version": document["version"] + 1}
+        stamps = {
+            # Who came here from another store is kept by this one from now on.
+            "store": self.store,
+            "updated_at": self.now,
+            "changed_by": self.by.signature,
+            "version": document["version"] + 1,
+        }
         updated = {**document, **changes, **stamps}
         self.changed[kind, document["_id"]] = updated
         self.changes[kind, document["_id"]] = _difference(document, changes)
