@@ -44,6 +44,7 @@ from repositories.indexes import prepare
 from repositories.pool import Pool
 from repositories.pulse import Pulse
 from repositories.rate_limits import RateLimits
+from repositories.secret_keys import check_key
 from repositories.stores import AllStores
 from schemas.views import Views
 
@@ -96,6 +97,7 @@ def create_app(
             database = client[settings.database_name]
             store, zone = settings.store_id, settings.timezone
             await prepare(database, store, zone, settings.event_retention_days)
+            await check_key(database, settings.secret_key)
             stores = Stores(store, Surroundings(database, settings, clock, ring_capacity, metrics.group))
             metrics.watch(Parts(stores, pool))
             workers = WorkerMetrics.of_this_server(metrics)

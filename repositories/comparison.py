@@ -132,6 +132,8 @@ class Comparison:
 
 def _said_by(event: Document) -> Iterator[_Said]:
     kind = KINDS[event["type"]]
+    if kind not in _COMPARED:
+        return
     if event["action"] == CONVERT:
         yield _Said(kind, event["id"], None, event)
         yield _Said(ORDERS, event["order_id"], event["data"].get("version"), event)

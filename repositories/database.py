@@ -27,6 +27,8 @@ TOTALS: Final = "totals"
 #: What holds of the whole database, by its name: `owners` is written by each change of an owner, and says whether
 #: there ever was one.
 OWNERS: Final = "owners"
+#: Another one: the proof of the key that passwords are made with.
+KEY_PROOF: Final = "secret_key"
 
 #: A field of a store's counters while the store is filled from an archive, when it has no numbers to give out.
 RESTORING: Final = "restoring"

@@ -39,6 +39,8 @@ class DatabaseFacts:
     by_totals: Mapping[str, tuple[int, int]] | None = None
     by_documents: Mapping[str, tuple[int, int]] | None = None
     newest: datetime | None = None
+    #: Of the key that passwords are made with.
+    key_proof: str | None = None
     adoption: str | None = None
     unadopted: str | None = None
     seconds: float = 0.0

@@ -19,7 +19,7 @@ from pymongo.database import Database as SyncDatabase
 from pymongo.errors import ConfigurationError, InvalidName, InvalidURI, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from repositories.database import ADOPTION, APPLICATION, COUNTERS, EVENTS, TOTALS
+from repositories.database import ADOPTION, APPLICATION, COUNTERS, EVENTS, FACTS, KEY_PROOF, TOTALS
 from repositories.database_facts import DatabaseFacts
 from repositories.errors import first_clause
 from repositories.indexes import index_models
@@ -99,6 +99,7 @@ def _look_around(
         lambda: _look_at_indexes(database, event_retention_days, facts),
         lambda: _look_at_counters(database, store, facts),
         lambda: _look_at_times(database, store, facts),
+        lambda: _look_at_key(database, facts),
         lambda: _look_at_adoption(database, store, facts),
         lambda: _look_at_totals(database, store, facts),
     ]
@@ -211,6 +212,11 @@ def _look_at_times(database: SyncDatabase[Document], store: str, facts: Database
     last_event = database[EVENTS].find({"store": store}, {"at": 1}).sort("seq", -1).limit(1).to_list()
     moments = [each for each in (*found, *(event["at"] for event in last_event)) if each is not None]
     facts.newest = max(moments, default=None)
+
+
+def _look_at_key(database: SyncDatabase[Document], facts: DatabaseFacts) -> None:
+    kept = database[FACTS].find_one({"_id": KEY_PROOF})
+    facts.key_proof = None if kept is None else kept["proof"]
 
 
 def _look_at_adoption(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:

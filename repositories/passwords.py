@@ -24,7 +24,7 @@ from schemas.passwords import normalized
 AT_ONCE: Final = 2
 #: Whoever comes when so many wait is sent away: a sign-in that takes seconds is none.
 _MOST_WAITING: Final = 100
-_HASHER: Final = PasswordHasher(time_cost=5, memory_cost=7 * 1024, parallelism=1)
+HASHER: Final = PasswordHasher(time_cost=5, memory_cost=7 * 1024, parallelism=1)
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ class Passwords:
     :param hasher: argon2id; tests bring one that counts.
     """
 
-    def __init__(self, secret_key: str | None, hasher: PasswordHasher = _HASHER) -> None:
+    def __init__(self, secret_key: str | None, hasher: PasswordHasher = HASHER) -> None:
         self._key = None if secret_key is None else hmac.digest(secret_key.encode(), b"pos passwords", sha256)
         self._hasher = hasher
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="passwords")

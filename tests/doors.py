@@ -6,11 +6,11 @@ import httpx
 
 from schemas.principals import OWNER, VIEWER
 from tests.payloads import sale_body
+from tests.people import SECRET_KEY
 from tests.shop import OpenShop, Shop
 from tests.signed_in import credential_of
 
 SETUP_TOKEN = "uX7-kQ2_mB9zR4tY"
-SECRET_KEY = "4f9c1d7e2a8b5c3f6e0d9a1b8c7f2e5d"
 CLAIM = {"token": SETUP_TOKEN, "username": "Asha", "name": "Asha Rao", "password": "Monsoon over Kochi"}
 
 

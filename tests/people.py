@@ -11,6 +11,8 @@ from tests.shop import OpenShop, Shop
 PASSWORD = "three quiet mango trees"
 NEW_PASSWORD = "seven loud coconut palms"
 PIN = "702946"
+#: One for all, since they share a database, which knows its key.
+SECRET_KEY = "the tests' own key: 7f1c-93ad-5e20-b84f"
 
 Headers = dict[str, str]
 
@@ -19,7 +21,7 @@ async def signed_in_shop(open_shop: OpenShop, **options: Any) -> Shop:
     """A shop where one signs in. Nobody can, yet."""
     # The proxy before it says which address a request came from.
     options.setdefault("trusted_proxies", 1)
-    return await open_shop(sign_in="on", secret_key="the tests' own key: 7f1c-93ad-5e20-b84f", **options)
+    return await open_shop(sign_in="on", secret_key=SECRET_KEY, **options)
 
 
 async def add(shop: Shop, role: str = CASHIER, belongs_to: str | None = None, **draft: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """`pos user`, `pos device` and `pos token`, as their user: real processes, beside a running service and without one."""
 
 import asyncio
+import json
 import os
 import pty
 import secrets
@@ -9,14 +10,15 @@ import subprocess
 from typing import Any
 
 import pytest
+from pymongo import MongoClient
 
 from schemas.principals import OWNER
-from tests.people import NEW_PASSWORD, PASSWORD, PIN, add, as_, bearer, login, signed_in_shop
+from tests.people import NEW_PASSWORD, PASSWORD, PIN, SECRET_KEY, add, as_, bearer, login, signed_in_shop
+from tests.ports import free_port
 from tests.shop import DATABASE, OpenShop, Shop
 from tests.test_login import refusal, who
-from tests.test_server import POS, ROOT, environment
+from tests.test_server import POS, ROOT, environment, run
 
-SECRET = "the tests' own key: 7f1c-93ad-5e20-b84f"
 Process = subprocess.CompletedProcess[str]
 
 
@@ -29,7 +31,7 @@ async def shop(open_shop: OpenShop) -> Shop:
 def pos(mongodb_url: str, shop: Shop) -> Any:
     """Runs `pos` on the shop's store."""
 
-    def command(*arguments: str, text: str = "", database: str = DATABASE, secret: str = SECRET) -> Process:
+    def command(*arguments: str, text: str = "", database: str = DATABASE, secret: str = SECRET_KEY) -> Process:
         names = environment(
             MONGODB_URL=mongodb_url, DATABASE_NAME=database, STORE_ID=shop.store, COLUMNS="200", SECRET_KEY=secret
         )
@@ -111,6 +113,36 @@ async def test_the_first_owner_is_of_all_stores(pos: Any) -> None:
     assert (removed.returncode, "This is the last owner of all stores" in removed.stderr) == (1, True)
 
 
+async def test_another_secret_key_is_noticed_and_can_be_taken_on_purpose(
+    pos: Any, mongodb_url: str, open_shop: OpenShop
+) -> None:
+    database = f"pos_tests_{secrets.token_hex(4)}"
+    add_owner = ("user", "add", "asha", "--role", "owner", "--password-stdin")
+    other = "another key of the tests: 90ab-17cd-ee21"
+    assert pos(*add_owner, text=PASSWORD, database=database).returncode == 0
+    with MongoClient[Any](mongodb_url) as client:
+        proof = client[database]["facts"].find_one({"_id": "secret_key"})
+    assert SECRET_KEY not in str(proof)
+    for command in (("user", "add", "ravi", "--password-stdin"), ("migrate",), ("user", "list")):
+        refused = pos(*command, text=PASSWORD, database=database, secret=other)
+        assert refused.returncode == 1
+        assert "SECRET_KEY is not the one that the passwords" in refused.stderr
+        assert "Traceback" not in refused.stderr
+    names = {"MONGODB_URL": mongodb_url, "DATABASE_NAME": database, "SIGN_IN": "on", "SECRET_KEY": other}
+    served = run(*POS, "serve", "--port", str(free_port()), **names)
+    assert (served.returncode != 0, "Traceback" in served.stdout + served.stderr) == (True, False)
+    assert "SECRET_KEY is not the one that the passwords" in served.stdout + served.stderr
+    found = json.loads(pos("doctor", "--json", database=database, secret=other).stdout)
+    assert [each["level"] for each in found if each["check"] == "SECRET_KEY"][-1] == "wrong"
+    assert pos("migrate", "--new-key", database=database, secret=other).returncode == 0
+    assert pos("migrate", database=database).returncode == 1
+    shop = await open_shop(database_name=database, sign_in="on", secret_key=other)
+    assert refusal(await login(shop, "asha")) == (401, "not_signed_in")
+    changed = pos("user", "password", "asha", "--password-stdin", text=NEW_PASSWORD, database=database, secret=other)
+    assert changed.returncode == 0, changed.stderr
+    assert (await login(shop, "asha", NEW_PASSWORD)).status_code == 200
+
+
 async def test_a_device_sells_with_the_key_that_was_printed_until_it_is_revoked(shop: Shop, pos: Any) -> None:
     made = pos("device", "add", "Counter tablet")
     key, device = made.stdout.strip(), made.stderr.split(" is ")[1].split(".")[0]
@@ -154,7 +186,7 @@ def _until(terminal: int, words: bytes) -> bytes:
 
 
 async def test_a_password_is_asked_for_without_being_shown(shop: Shop, mongodb_url: str) -> None:
-    names = environment(MONGODB_URL=mongodb_url, DATABASE_NAME=DATABASE, STORE_ID=shop.store, SECRET_KEY=SECRET)
+    names = environment(MONGODB_URL=mongodb_url, DATABASE_NAME=DATABASE, STORE_ID=shop.store, SECRET_KEY=SECRET_KEY)
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(ROOT)

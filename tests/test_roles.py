@@ -13,6 +13,7 @@ from endpoints.routes import ROUTES
 from schemas.principals import CASHIER, DEVICE, OWNER, ROLES, VIEWER
 from scripts import roles
 from tests.payloads import sale_body
+from tests.people import SECRET_KEY
 from tests.shop import OpenShop, Shop
 from tests.signed_in import credential_of
 from tests.test_service import assert_problem
@@ -65,7 +66,7 @@ def _problem(response: httpx.Response) -> Mapping[str, object]:
 
 @pytest.mark.parametrize("kind", [*ROLES, *STRANGERS])
 async def test_every_route_takes_those_whom_the_table_names(open_shop: OpenShop, kind: str) -> None:
-    shop = await open_shop(sign_in="on", secret_key="2f9c5d1e7a4b8c3f6e0d9a1b8c7f2e5d")
+    shop = await open_shop(sign_in="on", secret_key=SECRET_KEY)
     seen = 0
     for path, method, allowed in every_access():
         status, code = await asked(shop, method, path, await headers_of(shop, kind))

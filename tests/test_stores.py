@@ -17,6 +17,7 @@ from repositories.indexes import prepare
 from repositories.verification import verify
 from schemas.principals import CASHIER, OWNER, VIEWER
 from tests.payloads import estimate_body, sale_body
+from tests.people import SECRET_KEY
 from tests.shop import OpenShop, Shop
 from tests.signed_in import credential_of
 from tests.test_service import assert_problem
@@ -88,7 +89,7 @@ def routes() -> Iterator[tuple[str, str]]:
 
 @pytest.fixture
 async def shop(open_shop: OpenShop) -> Shop:
-    return await open_shop(sign_in="on", secret_key="2f9c5d1e7a4b8c3f6e0d9a1b8c7f2e5d")
+    return await open_shop(sign_in="on", secret_key=SECRET_KEY)
 
 
 @pytest.mark.parametrize("is_home_asked", [True, False])

@@ -13,6 +13,7 @@ from app.settings import Settings
 from repositories.database import Database
 from repositories.errors import NoSuchStore
 from repositories.journal import Journal
+from repositories.secret_keys import check_key
 from repositories.stores import store_exists
 
 Store = Annotated[str | None, typer.Option(help="The store that they belong to.  \\[default: STORE_ID]")]
@@ -30,6 +31,7 @@ def administer(data: Path | None, work: Callable[[Accounts, Settings], Awaitable
 async def _with_accounts(
     settings: Settings, database: Database, work: Callable[[Accounts, Settings], Awaitable[T]]
 ) -> T:
+    await check_key(database, settings.secret_key)
     journals: dict[str, Journal] = {}
 
     async def journal_of(name: str) -> Journal:

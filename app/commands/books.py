@@ -1,21 +1,33 @@
 """`pos migrate` and `pos verify`: the database made ready, and its books checked."""
 
+from typing import Annotated
+
 import typer
 
 from app.commands.databases import Data, any_database, command_settings, console, with_database
 from app.progress import progress
 from repositories.database import Database
+from repositories.secret_keys import check_key, replace_key
 from repositories.verification import count_events
 from repositories.verification import verify as find_differences
 
+NewKey = Annotated[
+    bool,
+    typer.Option("--new-key", help="SECRET_KEY is another one on purpose: all passwords and PINs are worth nothing."),
+]
 
-def migrate(data: Data = None) -> None:
+
+def migrate(data: Data = None, new_key: NewKey = False) -> None:
     """Create what the database needs (indexes, counters). Safe to repeat, and beside running processes.
 
     `pos serve` does so by itself; this is for a deployment that wants it done before the new processes start.
+
+    Where SECRET_KEY is not the one that passwords were made with, it refuses, as the service does. With --new-key it
+    takes the new one; then each needs another password: `pos user password USERNAME`.
     """
     with any_database(command_settings(), data) as settings:
-        with_database(settings, _nothing)
+        keep = replace_key if new_key else check_key
+        with_database(settings, lambda database: keep(database, settings.secret_key))
     console.print(f"The database [bold]{settings.database_name}[/] is ready.")
 
 
@@ -41,7 +53,3 @@ def verify(data: Data = None) -> None:
 async def _differences(database: Database, store: str) -> list[str]:
     with progress(console, "Events", await count_events(database, store)) as advance:
         return await find_differences(database, store, advance, console.print)
-
-
-async def _nothing(database: Database) -> None:
-    """`prepare` was all."""

@@ -9,6 +9,7 @@ from app.doctor.judgement import judge_disk
 from app.settings import Settings
 from repositories.database import RESTORING
 from repositories.database_facts import DatabaseFacts
+from repositories.secret_keys import proves
 from schemas.numbers import format_number
 from schemas.rollups import ESTIMATES, ORDERS
 
@@ -49,6 +50,8 @@ def judge_database(settings: Settings, facts: DatabaseFacts, now: datetime) -> I
     yield from _judge_set(facts)
     yield from _judge_room(facts)
     yield _judge_clock(facts)
+    if settings.secret_key is not None and facts.key_proof is not None:
+        yield _judge_key(settings.secret_key, facts.key_proof)
     if facts.adoption is not None or facts.unadopted is not None:
         yield _judge_adoption(facts)
     if facts.has_looked_at_counters and facts.counters is None:
@@ -208,6 +211,16 @@ def _judge_newest(facts: DatabaseFacts, now: datetime) -> Finding:
             "A clock was or is wrong: see to it; what is sold now stands before that until then.",
         )
     return ok("newest document", f"{facts.newest:%Y-%m-%d %H:%M} UTC" if facts.newest else "There is none yet.")
+
+
+def _judge_key(secret_key: str, proof: str) -> Finding:
+    if proves(proof, secret_key):
+        return ok("SECRET_KEY", "It is the one that passwords were made with.")
+    return wrong(
+        "SECRET_KEY",
+        "It is not the one that the passwords and PINs of this database were made with: none of them is right.",
+        "Set that one again; or, if it must be another one, `pos migrate --new-key` and new passwords for all.",
+    )
 
 
 def _unknown(check: str) -> Finding:
