@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
 
 @dataclass
@@ -9,6 +10,11 @@ class Clock:
     """The present instant, UTC, wherever a test puts it."""
 
     now: datetime = datetime(2026, 3, 14, 9, 30, tzinfo=UTC)
+
+    @classmethod
+    def days_ago(cls, days: int) -> Self:
+        """As events are made that retention, by the database's own clock, may have taken."""
+        return cls(datetime.now(UTC) - timedelta(days=days))
 
     def __call__(self) -> datetime:
         return self.now

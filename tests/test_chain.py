@@ -1,7 +1,7 @@
 """The chain of the event log: `pos verify` names the first event that is not as it was written."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
@@ -153,8 +153,7 @@ async def test_what_retention_would_not_take_is_missed(tampered: Shop, tamper: T
 @pytest.fixture
 async def old(mongodb_url: str, request: pytest.FixtureRequest) -> AsyncIterator[tuple[Shop, Clock]]:
     """A shop that sold three times 100 days ago, and then nothing for long."""
-    clock = Clock()
-    clock.at((datetime.now(UTC) - timedelta(days=100)).isoformat())
+    clock = Clock.days_ago(100)
     async with opened(mongodb_url, store_id=f"old-{id(request)}", clock=clock) as shop:
         for _ in range(3):
             await shop.sale()
@@ -188,8 +187,7 @@ async def test_an_old_event_may_outlive_younger_ones(old: tuple[Shop, Clock]) ->
 
 
 async def test_a_retention_that_was_shorter_before_is_remembered(mongodb_url: str, own: Any) -> None:
-    clock = Clock()
-    clock.at((datetime.now(UTC) - timedelta(days=40)).isoformat())
+    clock = Clock.days_ago(40)
     settings = {"database_name": own.name, "clock": clock}
     async with opened(mongodb_url, event_retention_days=30, **settings) as shop:
         await shop.sale()

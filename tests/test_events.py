@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.clock import Clock
 from tests.faults import failing
 from tests.frames import DOCUMENT, PLAIN, TOLD, validator_of
 from tests.shop import DATABASE, OpenShop, Shop
@@ -77,7 +78,7 @@ async def test_a_wrong_question_is_refused(shop: Shop, query: str, status: int, 
 
 
 async def test_what_retention_has_taken_is_gone_not_left_out(open_shop: OpenShop) -> None:
-    shop = await open_shop(ring_capacity=1)
+    shop = await open_shop(ring_capacity=1, clock=Clock.days_ago(100))
     await trade(shop)
     await shop.database.events.delete_many({"store": shop.store, "seq": {"$lte": 2}})
     assert (await shop.http.get(EVENTS, params={"since": 1})).status_code == 410

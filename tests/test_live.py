@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import websockets
 
+from tests.clock import Clock
 from tests.faults import failing
 from tests.frames import Live, closed_with, live, seqs_of
 from tests.shop import OpenShop, Shop
@@ -121,7 +122,7 @@ async def test_a_place_that_cannot_be_had_is_a_reset_and_no_part_of_a_replay(
 
 
 async def test_what_the_log_keeps_no_more_is_a_reset(open_shop: OpenShop) -> None:
-    shop = await open_shop()
+    shop = await open_shop(clock=Clock.days_ago(100))
     await some_sales(shop, 20)
     await shop.database.events.delete_many({"store": shop.store, "seq": {"$lte": 12}})
     later = await open_shop(store_id=shop.store, ring_capacity=5)

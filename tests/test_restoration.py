@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -235,7 +235,7 @@ async def test_a_log_whose_beginning_was_gone_before_is_as_whole_as_it_was(
     own: Any, target: Database, mongodb_url: str, tmp_path: Path
 ) -> None:
     """It comes from a database that keeps events for a shorter time."""
-    clock = Clock(datetime.now(UTC) - timedelta(days=40))
+    clock = Clock.days_ago(40)
     async with opened(mongodb_url, database_name=own.name, clock=clock, event_retention_days=30) as shop:
         await shop.sale()
         clock.now = datetime.now(UTC)

@@ -6,6 +6,7 @@ is not, what was made is there, what was voided is gone; each request on its own
 
 import asyncio
 import json
+import secrets
 import sys
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,8 @@ ENDLESS = "/api/events/stream"
 
 
 async def test_no_request_finds_a_fault(open_shop: OpenShop, long_run: LongRun, tmp_path: Path) -> None:
-    shop = await open_shop()
+    # A database of its own, since an owner of all stores sees whoever other tests have made.
+    shop = await open_shop(database_name=f"pos_tests_{secrets.token_hex(4)}")
     size = (
         ("--max-examples", "100")
         if long_run.is_long
