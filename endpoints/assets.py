@@ -52,7 +52,7 @@ class Asset:
 
 
 class WithoutSlash(HTTPEndpoint):
-    """A page's address with a slash at its end, as some type it. Leads to the page, which names its files relatively."""
+    """A page's address as some type it, with a slash at its end. It leads to the page, whose files are beside it."""
 
     async def get(self, request: Request) -> Response:
         # Relative, since the service may stand behind a prefix that it does not know of.
