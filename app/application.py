@@ -35,7 +35,7 @@ from endpoints.connections import Connections
 from endpoints.fixed_paths import FixedPaths
 from endpoints.live import Origins
 from endpoints.ring import CAPACITY
-from endpoints.routes import ROUTES
+from endpoints.routes import ROUTES, SLASHED
 from endpoints.service import About
 from repositories.claims import Claim
 from repositories.database import check_deployment, connect
@@ -147,7 +147,7 @@ def create_app(
     description = Description(ROUTES)
     observers = [metrics.observe, *([access_log] if access_log else []), *([tracing.observe] if tracing else [])]
     app = Starlette(
-        routes=[FixedPaths(ROUTES), *ROUTES],
+        routes=[FixedPaths(ROUTES), *ROUTES, *SLASHED],
         lifespan=lifespan,
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=_middleware(settings, observers, reports, socket_log, origins),

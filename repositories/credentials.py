@@ -8,7 +8,9 @@ asked for it, and `store`, the one that it was asked for. Whose it is, and what 
 """
 
 import asyncio
+import hmac
 import secrets
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -90,13 +92,20 @@ class Credentials:
         return known
 
     async def issue(
-        self, kind: str, owner: str, *, family: str | None = None, device: str | None = None, **members: Any
+        self,
+        kind: str,
+        owner: str,
+        *,
+        token: str | None = None,
+        family: str | None = None,
+        device: str | None = None,
+        **members: Any,
     ) -> str:
-        """A new token, which nobody can be told again.
+        """A new token, which nobody can be told again, unless whoever asks has made it.
 
         :raises Unavailable: the database is away.
         """
-        token = new_token(kind)
+        token = token or new_token(kind)
         now, lifetime = self._clock(), LIFETIMES[kind]
         row = {
             "_id": hashed(token),
@@ -179,6 +188,12 @@ class Credentials:
 def new_token(kind: str) -> str:
     """256 random bits, as text."""
     return PREFIX[kind] + secrets.token_urlsafe(_TOKEN_BYTES)
+
+
+def following_token(kind: str, token: str, secret: str) -> str:
+    """The token that takes the place of another one. Whoever has both that and the secret can tell it again."""
+    digest = hmac.digest(token.encode(), f"{kind} {secret}".encode(), sha256)
+    return PREFIX[kind] + urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def hashed(token: str) -> str:
