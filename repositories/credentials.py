@@ -2,9 +2,10 @@
 
 `credentials` holds one row for each: `_id` the SHA-256 of the token, `kind`, `owner` (the id of a user or a device),
 `device` (the one that it was made at, or None), `family` (what a sign-in and all its renewals have in common),
-`created_at`, `expires_at` (None: until it is revoked). A ticket has `stands_for` too, the `_id` of the credential that
-asked for it, and `store`, the one that it was asked for. Whose it is, and what they may do, is read from `users` and
-`devices` each time, so that a change there needs no new token.
+`version` (that of the user when they signed in), `created_at`, `expires_at` (None: until it is revoked). A ticket has
+`stands_for` too, the `_id` of the credential that asked for it, and `store`, the one that it was asked for. Whose it
+is, and what they may do, is read from `users` and `devices` each time, so that a change there needs no new token, and
+ends what it ends by itself: that rows are deleted then is only tidying up.
 """
 
 import asyncio
@@ -201,6 +202,12 @@ def hashed(token: str) -> str:
     return sha256(token.encode()).hexdigest()
 
 
+def was_ended(row: Document, owner: Document) -> bool:
+    """Whether its owner got another password or PIN since this sign-in began, which was not spared then."""
+    ended = owner.get("sign_ins")
+    return ended is not None and row.get("version", 0) < ended["since"] and row["family"] != ended["but"]
+
+
 def _known(row: Document | None, accounts: dict[str, Document], now: datetime) -> Known:
     """What a row says, beside the accounts that it names."""
     if row is None:
@@ -209,7 +216,7 @@ def _known(row: Document | None, accounts: dict[str, Document], now: datetime) -
     if expires_at is not None and expires_at <= now:
         return EXPIRED
     owner = accounts.get(row["owner"])
-    if owner is None or (device is not None and device not in accounts):
+    if owner is None or was_ended(row, owner) or (device is not None and device not in accounts):
         return NOBODY
     if row["kind"] == KEY:
         return Known(Principal(owner["_id"], owner["name"], DEVICE, owner["belongs_to"], owner["_id"], row["_id"]))

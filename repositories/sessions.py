@@ -14,11 +14,12 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from repositories.credentials import ACCESS, KEY, LIFETIMES, REFRESH, Credentials, following_token, hashed
+from repositories.credentials import ACCESS, KEY, LIFETIMES, REFRESH, Credentials, following_token, hashed, was_ended
 from repositories.database import CREDENTIALS, Database
 from repositories.errors import answered
 from schemas.documents import Document
 from schemas.idempotency import RETRY_WINDOW
+from schemas.principals import USERS
 
 
 class Tokens(NamedTuple):
@@ -47,25 +48,27 @@ class Sessions:
 
     def __init__(self, database: Database, credentials: Credentials, clock: Callable[[], datetime]) -> None:
         self._rows = database[CREDENTIALS]
+        self._users = database[USERS]
         self._credentials = credentials
         self._clock = clock
 
-    async def begin(self, owner: str) -> Tokens:
+    async def begin(self, owner: str, version: int = 0) -> Tokens:
         """Somebody signs in.
 
+        :param version: of the user whose password it was.
         :raises Unavailable: the database is away.
         """
-        refresh = await self._credentials.issue(REFRESH, owner, used_at=None)
+        refresh = await self._credentials.issue(REFRESH, owner, version=version, used_at=None)
         family = await self.family_of(hashed(refresh)) or ""
-        access = await self._credentials.issue(ACCESS, owner, family=family)
+        access = await self._credentials.issue(ACCESS, owner, family=family, version=version)
         return Tokens(access, refresh, family, _seconds())
 
-    async def begin_at(self, device: str, owner: str) -> Tokens:
+    async def begin_at(self, device: str, owner: str, version: int = 0) -> Tokens:
         """Somebody signs in at a device, for an hour, and for no longer than the device itself may.
 
         :raises Unavailable: the database is away.
         """
-        access = await self._credentials.issue(ACCESS, owner, device=device)
+        access = await self._credentials.issue(ACCESS, owner, device=device, version=version)
         family = await self.family_of(hashed(access))
         return Tokens(access, None, family or "", _seconds())
 
@@ -78,7 +81,7 @@ class Sessions:
         :raises Unavailable: the database is away.
         """
         row = await self._row_of(refresh)
-        if row is None:
+        if row is None or await self._is_over(row):
             return Renewal(None)
         tokens: Tokens | None = None
         if row["used_at"] is None:
@@ -98,7 +101,7 @@ class Sessions:
         salt = secrets.token_urlsafe()
         secret = f"{salt} {key}"
         tokens = _following(row, refresh, secret)
-        around = {"family": row["family"]}
+        around = {"family": row["family"], "version": row.get("version", 0)}
         await self._credentials.issue(REFRESH, row["owner"], token=tokens.refresh, used_at=None, **around)
         await self._credentials.issue(ACCESS, row["owner"], token=tokens.access, **around)
         retry = None if key is None else {"salt": salt, "hash": hashed(secret)}
@@ -119,6 +122,12 @@ class Sessions:
     async def _row_of(self, refresh: str) -> Document | None:
         async with answered():
             return await self._rows.find_one({"_id": hashed(refresh), "kind": REFRESH})
+
+    async def _is_over(self, row: Document) -> bool:
+        """Whether its user is gone, or has ended it with another password."""
+        async with answered():
+            user = await self._users.find_one({"_id": row["owner"], "voided_at": None}, {"sign_ins": 1})
+        return user is None or was_ended(row, user)
 
     async def family_of(self, digest: str | None) -> str | None:
         """The family of a credential, as it is stored; None where it is gone."""
@@ -151,14 +160,20 @@ class Sessions:
             criteria["$or"] = [{"owner": owner}, {"device": owner}]
         async with answered():
             rows = await self._rows.find(criteria, {"_id": 0}).sort("created_at", 1).to_list()
+            known = {"_id": {"$in": [row["owner"] for row in rows]}, "sign_ins": {"$ne": None}}
+            users = {user["_id"]: user for user in await self._users.find(known, {"sign_ins": 1}).to_list()}
+        rows = [row for row in rows if not was_ended(row, users.get(row["owner"], {}))]
         # The refresh token of a family outlasts its access tokens.
         shown = {row["family"]: row for row in sorted(rows, key=lambda row: row["kind"] != ACCESS)}
         return sorted(shown.values(), key=lambda row: row["created_at"], reverse=True)
 
     async def _delete(self, criteria: dict[str, Any]) -> int:
-        async with answered():
-            deleted = await self._rows.delete_many(criteria)
-        self._credentials.forget()
+        try:
+            async with answered():
+                deleted = await self._rows.delete_many(criteria)
+        finally:
+            # Also where no answer came: it may have happened.
+            self._credentials.forget()
         return deleted.deleted_count
 
 

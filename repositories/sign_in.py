@@ -39,7 +39,7 @@ class SignIn:
         user = await self._verified(PASSWORD, login, password, place)
         if user is None:
             return None
-        return await self._begun(user, PASSWORD, lambda: self._sessions.begin(user["_id"]))
+        return await self._begun(user, PASSWORD, lambda: self._sessions.begin(user["_id"], user["version"]))
 
     async def by_pin(self, login: str, pin: str, device: Principal) -> SignedIn | None:
         """None where the login or the PIN is wrong, or the user belongs to another store than the device.
@@ -49,7 +49,7 @@ class SignIn:
         user = await self._verified(PIN, login, pin, device.id, device.store)
         if user is None:
             return None
-        return await self._begun(user, PIN, lambda: self._sessions.begin_at(device.id, user["_id"]))
+        return await self._begun(user, PIN, lambda: self._sessions.begin_at(device.id, user["_id"], user["version"]))
 
     async def is_password_of(self, user: Document, password: str, place: str) -> bool:
         """Whether somebody who is signed in knows the password, too.
