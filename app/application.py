@@ -102,7 +102,7 @@ def create_app(
             await stores.start()
             await workers.start()
             rate_limits = RateLimits(settings.mongodb_url, settings.database_name, settings.rate_limit)
-            accounts = Accounts(settings, database, clock, stores.journal_of)
+            accounts = Accounts(settings, database, clock, stores.journal_of, rate_limits)
             credentials = None if settings.is_open else accounts.credentials
             connections = Connections(credentials, clock)
             connections.start()
