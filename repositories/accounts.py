@@ -162,8 +162,11 @@ class Users(_Accounts):
         """Some of name, role, belongs_to, password and pin. A new password or PIN ends all sign-ins but one family.
 
         :raises LastOwner: nobody would be left who can do everything.
+        :raises NoSuchStore: they would belong to one that nobody founded.
         :raises InvalidBody, NotFound, NoSecretKey, TooManyRequests, Unavailable:
         """
+        if changes.get("belongs_to") is not None:
+            await self._journal_of(changes["belongs_to"])
         hashed = await self._hashed(changes, {**user, **changes})
         change = ChangeAccount(USERS, user["_id"], {**changes, **hashed}, by, keeping)
         changed = await self._commit(user["store"], await self._keeping_an_owner(user, change))
