@@ -50,7 +50,8 @@ export class SignIn {
     }
     if (response.status === 401 || response.status === 403) {
       const sentence = await sentenceOf(response);
-      await this.#forget();
+      // Who is known and not allowed holds a sign-in that would live on for weeks, and be nobody's.
+      await (response.status === 403 ? this.leave() : this.#forget());
       throw new SignedOut(sentence);
     }
     return response;
