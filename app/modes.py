@@ -58,11 +58,19 @@ def described(settings: Settings) -> str:
 
 
 def warn_of(settings: Settings) -> None:
-    """Says aloud, at each start, what somebody has chosen against all advice."""
+    """Says aloud, at each start, what somebody has chosen against all advice, or has not thought of."""
     if settings.is_insecure and not settings.is_local:
         logger.critical(
             "SIGN-IN IS OFF and ALLOW_INSECURE=1: whoever reaches %s is the owner. Unset both, and set SECRET_KEY.",
             _reached_at(settings),
+        )
+    if settings.answers_loopback_names_alone:
+        logger.warning(
+            "HOST is %s, but PUBLIC_BASE_URL is %s: whoever asks by another name or address than this machine's own is "
+            "answered 400 wrong_host. Set PUBLIC_BASE_URL to the address that people use, as http://192.168.1.20:%d.",
+            settings.host,
+            settings.public_base_url,
+            settings.port,
         )
     if settings.is_insecure and settings.is_for_any_page:
         logger.critical(

@@ -68,6 +68,11 @@ class Settings:
         return self.is_open and "*" in self.cors_origins
 
     @property
+    def answers_loopback_names_alone(self) -> bool:
+        """Whether others reach the service, but by no name that it answers to."""
+        return self.host not in LOOPBACK and self.public_host in LOOPBACK and not self.allowed_hosts
+
+    @property
     def public_host(self) -> str:
         """The name in `PUBLIC_BASE_URL`."""
         return urlsplit(self.public_base_url).hostname or ""

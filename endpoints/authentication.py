@@ -38,6 +38,15 @@ class SignInExpired(NotSignedIn):
         super().__init__("Your sign-in has expired. Please sign in again.")
 
 
+class RepeatedAuthorization(ShopError):
+    """Several credentials in one request: a proxy and the service could each take another one for the right one."""
+
+    status, code, title = 400, "repeated_authorization", "More than one Authorization"
+
+    def __init__(self) -> None:
+        super().__init__("The Authorization header must be given once.")
+
+
 class Forbidden(ShopError):
     """Signed in, and not allowed to do this."""
 
@@ -65,13 +74,15 @@ class Authenticator:
         """Whoever sent these headers.
 
         :param address: that they came from.
-        :raises NotSignedIn, SignInExpired, TooManyRequests:
+        :raises RepeatedAuthorization, NotSignedIn, SignInExpired, TooManyRequests:
         :raises Unavailable: the database is away.
         """
         if self._credentials is None:
             return ANYBODY
-        authorization = next((value for name, value in headers if name == b"authorization"), b"")
-        token = _token(authorization)
+        shown = [value for name, value in headers if name == b"authorization"]
+        if len(shown) > 1:
+            raise RepeatedAuthorization
+        token = _token(shown[0]) if shown else ""
         if not token:
             raise NotSignedIn
         return _somebody(await self._credentials.known(token, address))
