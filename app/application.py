@@ -35,7 +35,7 @@ from endpoints.connections import Connections
 from endpoints.fixed_paths import FixedPaths
 from endpoints.live import Origins
 from endpoints.ring import CAPACITY
-from endpoints.routes import ROUTES
+from endpoints.routes import ROUTES, SLASHED
 from endpoints.service import About
 from repositories.claims import Claim
 from repositories.database import check_deployment, connect
@@ -102,7 +102,7 @@ def create_app(
             await stores.start()
             await workers.start()
             rate_limits = RateLimits(settings.mongodb_url, settings.database_name, settings.rate_limit)
-            accounts = Accounts(settings, database, clock, stores.journal_of)
+            accounts = Accounts(settings, database, clock, stores.journal_of, rate_limits)
             credentials = None if settings.is_open else accounts.credentials
             connections = Connections(credentials, clock)
             connections.start()
@@ -147,7 +147,7 @@ def create_app(
     description = Description(ROUTES)
     observers = [metrics.observe, *([access_log] if access_log else []), *([tracing.observe] if tracing else [])]
     app = Starlette(
-        routes=[FixedPaths(ROUTES), *ROUTES],
+        routes=[FixedPaths(ROUTES), *ROUTES, *SLASHED],
         lifespan=lifespan,
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=_middleware(settings, observers, reports, socket_log, origins),

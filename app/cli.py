@@ -2,6 +2,7 @@
 
 import os
 import sys
+from http import HTTPStatus
 from typing import NoReturn
 
 import typer
@@ -63,8 +64,9 @@ def main() -> None:
     except (ArchiveRefused, FileRefused) as error:
         _fail(str(error))
     except ShopError as error:
-        # Whoever runs commands may know what to do about it.
-        _fail(error.detail if error.__cause__ is None else f"{error.detail} ({described(error.__cause__)})")
+        # What ails the database, whoever runs commands may know what to do about; a refusal says all there is.
+        cause = error.__cause__ if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else None
+        _fail(error.detail if cause is None else f"{error.detail} ({described(cause)})")
 
 
 def _fail(sentence: str, code: int = 1) -> NoReturn:

@@ -30,7 +30,7 @@ from app.openapi_refusals import (
 )
 from app.setup_gate import BEFORE_SETUP, NotSetUp
 from endpoints.access import ACCESS, ANYONE
-from endpoints.authentication import Forbidden, NotSignedIn, SignInExpired
+from endpoints.authentication import Forbidden, NotSignedIn, RepeatedAuthorization, SignInExpired
 from endpoints.described import Answer, Operation, Refusals
 from endpoints.responses import JSON
 from repositories.errors import NoSuchStore, TooManyRequests, Unavailable
@@ -42,7 +42,10 @@ Json = dict[str, Any]
 
 METHODS: Final = ("get", "post", "put", "delete", "patch")
 #: What a request to a route with a guard may be answered besides, and the header by which it names a store.
-_AT_THE_GUARD: Final[Refusals] = (NotSignedIn, SignInExpired, Forbidden, NoSuchStore, TooManyRequests, Unavailable)
+_AT_THE_GUARD: Final[Refusals] = (
+    *(RepeatedAuthorization, NotSignedIn, SignInExpired, Forbidden),
+    *(NoSuchStore, TooManyRequests, Unavailable),
+)
 _STORE: Final = "X-Store"
 _CREDENTIAL: Final = "credential"
 _TAGS: Final = {

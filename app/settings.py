@@ -63,6 +63,16 @@ class Settings:
         return self.sign_in == "off" and self.allow_insecure
 
     @property
+    def is_for_any_page(self) -> bool:
+        """Whether nobody signs in, and web pages of everybody may do what they like through their visitor's browser."""
+        return self.is_open and "*" in self.cors_origins
+
+    @property
+    def answers_loopback_names_alone(self) -> bool:
+        """Whether others reach the service, but by no name that it answers to."""
+        return self.host not in LOOPBACK and self.public_host in LOOPBACK and not self.allowed_hosts
+
+    @property
     def public_host(self) -> str:
         """The name in `PUBLIC_BASE_URL`."""
         return urlsplit(self.public_base_url).hostname or ""

@@ -66,7 +66,7 @@ class Store:
         shared = f"{__version__} {around.settings.mongodb_url} {database.name} {name} {zone}"
         self.journal = SharedJournal(own_journal, self._log, shared)
         self.hub = Hub(self._log, zone, around.ring_capacity, self.journal.rings)
-        self.screens = Screens(self.hub, around.settings.max_connections)
+        self.screens = Screens(self.hub)
         self.copies = Copies()
         estimates = EstimateRepository(database, name, self.journal, clock)
         orders = OrderRepository(database, name, self.journal, clock)
@@ -125,6 +125,11 @@ class Stores:
 
     def __iter__(self) -> Iterator[Store]:
         return iter(tuple(self._open.values()))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many screens and event streams are connected to this process as may be, to all stores together."""
+        return sum(store.hub.readers for store in self) >= self._around.settings.max_connections
 
     async def start(self) -> None:
         """Opens the one that the settings name."""

@@ -197,14 +197,25 @@ def change(
     )
 
 
-def entrance(summary: str, shape: str, body: Schema, examples: Mapping[str, Json]) -> Operation:
+def entrance(
+    summary: str,
+    shape: str,
+    body: Schema,
+    examples: Mapping[str, Json],
+    *,
+    description: str = "",
+    headers: tuple[str, ...] = (),
+    refuses: Refusals = (),
+) -> Operation:
     """A way to sign in."""
     return Operation(
         summary=summary,
+        description=description,
         body=body,
         examples=examples,
+        headers=headers,
         answers={200: Answer(content=ref(shape), description="Signed in.")},
-        refuses=(*_BODY, NotSignedIn, SignInExpired, NoSecretKey, TooManyRequests, Unavailable),
+        refuses=(*_BODY, NotSignedIn, SignInExpired, NoSecretKey, TooManyRequests, Unavailable, *refuses),
     )
 
 

@@ -132,7 +132,7 @@ class EventStream(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
         wanted = wanted_by(request.query_params) or Subscription()
         place = read_since(request.headers.get("last-event-id") or None) or wanted.since
-        if request.state.screens.is_full:
+        if request.state.stores.is_full:
             raise Unavailable("Too many screens are connected. Please try again later.")
         if place is not None:
             # Before the answer begins, so that a database that is away is still a 503.

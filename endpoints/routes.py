@@ -21,6 +21,7 @@ from endpoints import (
     sign_in,
     tickets,
 )
+from endpoints.assets import WithoutSlash
 from endpoints.guard import guarded
 from endpoints.live import ANYWHERE, LiveUpdates, no_such_socket
 
@@ -83,3 +84,6 @@ _TABLE: Final[list[BaseRoute]] = [
 
 #: As they are served: each behind its guard.
 ROUTES: Final = guarded(_TABLE)
+
+#: Pages, as some type their address. They lead to the page, whoever asks, and are no part of the API.
+SLASHED: Final = [Route(f"{page}/", WithoutSlash) for page in ("/board", "/docs")]

@@ -7,6 +7,7 @@ the database for a hundred requests at once and spends them by itself, so that a
 import asyncio
 import math
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Final, TypeVar
@@ -25,6 +26,8 @@ _WINDOWS: Final = "rate_windows"
 LOGIN: Final = RateLimitItemPerMinute(60, namespace="login")
 PIN_LOGIN: Final = RateLimitItemPerMinute(120, namespace="pin")
 SETUP: Final = RateLimitItemPerMinute(20, namespace="setup")
+#: Tokens that nobody has. A tablet that was taken out, and asks again and again, comes to 30.
+UNKNOWN: Final = RateLimitItemPerMinute(600, namespace="unknown")
 _BLOCK: Final = 100
 _MOST_HELD: Final = 10_000
 _MINUTE: Final = 60.0
@@ -40,6 +43,10 @@ _OPTIONS: Final[dict[str, Any]] = {
     "socketTimeoutMS": 5_000,
     "appname": "pos",
 }
+
+_GUESSED: Final = (
+    "Too many sign-ins came from your address that are not known here. Please wait a little and try again."
+)
 
 T = TypeVar("T")
 
@@ -74,6 +81,8 @@ class RateLimits:
         self._block = max(1, min(_BLOCK, per_minute // 10))
         self._held: TTLCache[str, _Held] = TTLCache(_MOST_HELD, _MINUTE)
         self._taking: dict[str, asyncio.Task[_Held]] = {}
+        # Who has guessed too often, and until when that is so, on the clock of `time.monotonic`.
+        self._guessers: TTLCache[str, float] = TTLCache(_MOST_HELD, _MINUTE)
 
     def close(self) -> None:
         self._storage.storage.close()
@@ -106,6 +115,26 @@ class RateLimits:
                 raise TooManyRequests(held.refused_until - time.monotonic())
             held = await self._taken(credential)
         held.left -= 1
+
+    async def guessed(self, address: str | None) -> None:
+        """Counts a token that nobody has. Where the database is away, it is none that was let in, either.
+
+        :param address: that it came from.
+        """
+        network = network_of(address)
+        with suppress(StorageError, TimeoutError):
+            async with asyncio.timeout(_OPEN_SECONDS):
+                if not await self._limiter.hit(UNKNOWN, network):
+                    self._guessers[network] = time.monotonic() + await self._seconds(UNKNOWN, network)
+
+    def refuse_guessers(self, address: str | None) -> None:
+        """Asks no database: what is not known here does not reach it from such an address.
+
+        :raises TooManyRequests: so many tokens came from it that nobody has.
+        """
+        until = self._guessers.get(network_of(address), 0.0) if self._guessers else 0.0
+        if until > time.monotonic():
+            raise TooManyRequests(until - time.monotonic(), _GUESSED)
 
     async def _taken(self, credential: str) -> _Held:
         """The next block; all who need it at once share one asking."""

@@ -20,7 +20,7 @@ from schemas.principals import SECRETS, THE_SERVICE, Actor
 from schemas.rollups import ESTIMATES, ORDERS, Additions, RollupKey
 
 #: Fields that follow from others, and are no change of their own.
-_DERIVED: Final = frozenset({"terms"})
+_DERIVED: Final = frozenset({"terms", "sign_ins"})
 _HIDDEN: Final = "***"
 
 

@@ -68,10 +68,18 @@ def keys_of_conversion(header: str | None, path: str, body: Mapping[str, Any]) -
     return (RequestKey(f"convert:{same}", same, reopens=True),)
 
 
-def _of_header(header: str, path: str, body: Mapping[str, Any]) -> RequestKey:
+def readable_key(header: str) -> str:
+    """An `Idempotency-Key` as it was given.
+
+    :raises InvalidKey: it is too long, empty, or not to be read.
+    """
     if not 1 <= len(header) <= MAX_KEY or not header.isprintable():
         raise InvalidKey(f"The Idempotency-Key header must have 1 to {MAX_KEY} printable characters.")
-    return RequestKey(f"header:{header}", _digest(path, body))
+    return header
+
+
+def _of_header(header: str, path: str, body: Mapping[str, Any]) -> RequestKey:
+    return RequestKey(f"header:{readable_key(header)}", _digest(path, body))
 
 
 def _is_stamped(line: Any) -> bool:

@@ -198,6 +198,9 @@ async def test_a_role_that_may_not_see_it_is_told_so(guarded: Shop, context: Bro
     await board.sign_in(ravi.login, PASSWORD)
     await expect(board.page.get_by_role("alert")).to_have_text("Your role does not allow this. Please ask the owner.")
     await expect(board.page.get_by_role("main")).to_be_hidden()
+    # Nor does a sign-in live on that nobody holds.
+    assert await guarded.database[CREDENTIALS].find_one({"owner": ravi.id}) is None
+    assert "pos_r_" not in str(await context.storage_state(indexed_db=True))
 
 
 async def test_where_nobody_signs_in_there_is_no_form_and_no_ticket(shop: Shop, screen: Open) -> None:

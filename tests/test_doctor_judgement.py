@@ -65,11 +65,17 @@ def test_a_sound_setup_has_nothing_to_mend() -> None:
         ({"trusted_proxies": 1}, ("TRUSTED_PROXIES", Level.WARNING)),
         ({**PUBLIC, "trusted_proxies": 1, "sign_in": "off"}, ("settings", Level.WRONG)),
         ({**PUBLIC, "trusted_proxies": 1, "sign_in": "off", "allow_insecure": True}, ("sign-in", Level.WARNING)),
-        ({"cors_origins": ("*",)}, ("CORS_ORIGINS", Level.WARNING)),
+        ({"cors_origins": ("*",), "sign_in": "on", "secret_key": SECRET}, ("CORS_ORIGINS", Level.WARNING)),
+        ({"cors_origins": ("*",), "sign_in": "off", "allow_insecure": True}, ("CORS_ORIGINS", Level.WARNING)),
     ],
 )
 def test_settings_are_judged_together(changes: Any, expected: tuple[str, Level]) -> None:
     assert odd(judge_settings(replace(REMOTE, **changes), {})) == [expected]
+
+
+def test_every_web_page_as_the_owner_is_wrong() -> None:
+    found = odd(judge_settings(replace(REMOTE, cors_origins=("*",)), {}))
+    assert found == [("settings", Level.WRONG), ("CORS_ORIGINS", Level.WRONG)]
 
 
 @pytest.mark.parametrize(

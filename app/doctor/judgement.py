@@ -25,7 +25,7 @@ def judge_settings(settings: Settings, problems: Mapping[str, str]) -> Iterator[
     if not problems:
         yield ok("settings", "Each has a right value.")
     yield _judge_address(settings)
-    yield _judge_origins(settings.cors_origins)
+    yield _judge_origins(settings)
     yield _judge_sign_in(settings)
     yield _judge_proxies(settings)
 
@@ -55,14 +55,16 @@ def _judge_address(settings: Settings) -> Finding:
     return ok(check, url)
 
 
-def _judge_origins(origins: tuple[str, ...]) -> Finding:
-    if "*" in origins:
-        return warning(
-            "CORS_ORIGINS",
-            "Web pages of any origin may read the shop.",
-            "Name the origins of your own pages, separated by commas.",
+def _judge_origins(settings: Settings) -> Finding:
+    check, mend = "CORS_ORIGINS", "Name the origins of your own pages, separated by commas."
+    if settings.is_for_any_page:
+        finding = warning if settings.is_insecure else wrong
+        return finding(
+            check, "Nobody signs in, so web pages of any origin read the shop, sell and enrol devices.", mend
         )
-    return ok("CORS_ORIGINS", ", ".join(origins) or "None but the service's own.")
+    if "*" in settings.cors_origins:
+        return warning(check, "Web pages of any origin may do what their visitor's credential may.", mend)
+    return ok(check, ", ".join(settings.cors_origins) or "None but the service's own.")
 
 
 def _judge_sign_in(settings: Settings) -> Finding:
