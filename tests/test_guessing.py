@@ -1,4 +1,4 @@
-"""Thousands of guesses at a server that is a process of its own: nothing holds up its event loop, and others sell on."""
+"""Thousands of guesses at a server that is a process of its own: nothing holds up its event loop, others sell on."""
 
 import asyncio
 import json
