@@ -18,6 +18,7 @@ from app.doors import Doors
 from app.error_reports import ErrorReports
 from app.errors import EXCEPTION_HANDLERS, ErrorGuard
 from app.first_run import setup_token, tell_how_to_claim
+from app.loop_lag import LoopLag
 from app.metrics import Metrics, Parts
 from app.observation import Observation, Observer
 from app.openapi import Description
@@ -97,10 +98,12 @@ def create_app(
             store, zone = settings.store_id, settings.timezone
             await prepare(database, store, zone, settings.event_retention_days)
             stores = Stores(store, Surroundings(database, settings, clock, ring_capacity, metrics.group))
-            metrics.watch(Parts(stores, pool))
+            lag = LoopLag()
+            metrics.watch(Parts(stores, pool, lag))
             workers = WorkerMetrics.of_this_server(metrics)
             await stores.start()
             await workers.start()
+            lag.start()
             rate_limits = RateLimits(settings.mongodb_url, settings.database_name, settings.rate_limit)
             accounts = Accounts(settings, database, clock, stores.journal_of, rate_limits)
             credentials = None if settings.is_open else accounts.credentials
@@ -133,6 +136,7 @@ def create_app(
                     "shutdown": shutdown,
                 }
             await connections.stop()
+            await lag.stop()
             await workers.stop()
             await stores.stop()
             accounts.close()

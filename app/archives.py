@@ -108,7 +108,7 @@ async def read_archive(path: Path, database: Database, settings: Settings, now: 
         async with restoring(database, store, now, settings.event_retention_days) as restoration:
             counters: Document = {}
             for collection, batch in _batches(reader):
-                whole = [with_store(collection, document, store) for document in batch]
+                whole = [with_store(collection, document, store, reader.manifest.store) for document in batch]
                 if collection == COUNTERS:
                     (counters,) = whole
                 else:

@@ -196,14 +196,16 @@ class ArchiveReader:
         return ArchiveRefused(f"Line {self._number:,}: {reason}.")
 
 
-def with_store(collection: str, document: Document, store: str) -> Document:
-    """A document as a store has it."""
+def with_store(collection: str, document: Document, store: str, before: str) -> Document:
+    """A document as a store has it. before: the store that it was of; who belonged to that belongs to this one."""
     if collection == COUNTERS:
         return {"_id": store, **document}
     if collection in _COMPOUND:
         document["_id"] = {"store": store, **document["_id"]}
     if collection == "totals":
         return document
+    if collection in (USERS, DEVICES) and document.get("belongs_to") == before:
+        document["belongs_to"] = store
     return {**({"_id": document.pop("_id")} if "_id" in document else {}), "store": store, **document}
 
 

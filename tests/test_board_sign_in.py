@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, expect
+from playwright.async_api import Browser, BrowserContext, Route, expect
 
 from repositories.database import CREDENTIALS
 from tests.board import NOT_LIVE, OUT, Open, Screen
@@ -171,6 +171,27 @@ async def test_many_tabs_renew_one_after_the_other(guarded: Shop, context: Brows
         await asyncio.gather(*(board.page.reload() for board in boards))
         await asyncio.gather(*(board.is_live() for board in boards))
     assert [renewals(board) for board in boards] == [3, 4, 4, 4]
+
+
+async def test_a_renewal_whose_answer_is_lost_signs_nobody_out(
+    guarded: Shop, context: BrowserContext, meera: Account
+) -> None:
+    board = await board_of(context, guarded)
+    await board.sign_in(meera.login, PASSWORD)
+    await board.is_live()
+    lost = []
+
+    async def lose(route: Route) -> None:
+        """The shop has answered, and the page never hears it."""
+        lost.append((await route.fetch()).status)
+        await route.abort()
+
+    await board.page.route("**/api/auth/refresh", lose, times=1)
+    await board.page.reload()
+    await board.is_live()
+    assert lost == [200]
+    await board.page.reload()
+    await board.is_live()
 
 
 async def test_signing_out_is_for_good(guarded: Shop, context: BrowserContext, meera: Account) -> None:
