@@ -1,0 +1,132 @@
+"""A process that sets paper: jobs in, PDFs out, one after another, until its parent goes.
+
+    python -m services.typesetter PARENT FONT_DIR
+
+A message is its length and so many bytes. A job is a pickled `Job`; the answer is a byte that says whether it worked,
+and the PDF or a word of why not.
+"""
+
+import ctypes
+import io
+import os
+import pickle
+import resource
+import signal
+import struct
+import sys
+from importlib.resources import files
+from typing import Any, BinaryIO, Final, NamedTuple
+
+import orjson
+import segno
+import typst
+
+from schemas.paper import Sheet
+from schemas.scripts import BLOCKS
+
+LENGTH: Final = struct.Struct("!I")
+DONE, FAILED = b"\x01", b"\x00"
+#: Address space of a worker, most of which is never touched: the typesetter, fonts and threads' stacks.
+MOST_MEMORY: Final = 2 * 2**30
+TEMPLATE: Final = files("services").joinpath("sheet.typ").read_bytes()
+#: The last is part of the typesetter, and has all that Latin text and figures need.
+FONTS: Final = ("Noto Sans", *(f"Noto Sans {script}" for script in BLOCKS), "Libertinus Serif")
+
+_PR_SET_PDEATHSIG: Final = 1
+_NICE: Final = 5
+
+
+class Job(NamedTuple):
+    """instant: seconds since 1970, which the PDF says that it was made at."""
+
+    sheet: Sheet
+    paper: str
+    instant: int
+
+
+class Typesetter:
+    """Fonts are looked for once. What is set twice comes out byte for byte the same, in any process.
+
+    :param font_dir: where Noto's fonts are.
+    """
+
+    def __init__(self, font_dir: str) -> None:
+        paths = [font_dir] if os.path.isdir(font_dir) else []  # noqa: PTH112
+        fonts = typst.Fonts(include_system_fonts=False, font_paths=paths)
+        self._families = [family for family in FONTS if family in fonts.families()]
+        self._compiler = typst.Compiler(font_paths=fonts, ignore_system_fonts=True)
+
+    def pdf(self, job: Job) -> bytes:
+        """:raises RuntimeError: it cannot be set, as with a picture that is none."""
+        return self.typeset(job, "pdf")
+
+    def typeset(self, job: Job, form: str, **options: Any) -> Any:
+        """In any form that the typesetter has."""
+        shown = {**_shown(job.sheet), "fonts": self._families, "paper": job.paper}
+        return self._compiler.compile(
+            TEMPLATE,
+            format=form,
+            sys_inputs={"sheet": orjson.dumps(shown).decode()},
+            timestamp=job.instant,
+            pdf_tags=False,
+            **options,
+        )
+
+
+def qr_code(text: str) -> str:
+    """A QR code as SVG, with the quiet zone that readers need."""
+    out = io.BytesIO()
+    segno.make(text, error="m", micro=False).save(out, kind="svg", border=4, xmldecl=False)
+    return out.getvalue().decode()
+
+
+def _shown(sheet: Sheet) -> dict[str, Any]:
+    head = sheet.head
+    lines = [*head.address, head.state, _listed(head.phone, head.email), f"GSTIN {head.gst_number}"]
+    if not head.gst_number:
+        lines.pop()
+    return {
+        **sheet._asdict(),
+        "rows": [row._asdict() for row in sheet.rows],
+        "head": {
+            "business_name": head.business_name,
+            "lines": [line for line in lines if line],
+            "footer": head.footer.splitlines(),
+            "upi_id": head.upi_id,
+        },
+        "logo": None if head.logo is None else list(head.logo),
+        "qr": None if sheet.pay is None else qr_code(sheet.pay),
+    }
+
+
+def _listed(*texts: str) -> str:
+    return " · ".join(text for text in texts if text)
+
+
+def serve(typesetter: Typesetter, jobs: BinaryIO, answers: BinaryIO) -> None:
+    """Sets each job that comes, until none can come any more."""
+    while header := jobs.read(LENGTH.size):
+        job: Job = pickle.loads(jobs.read(*LENGTH.unpack(header)))  # noqa: S301  (from the parent alone)
+        try:
+            answer = DONE + typesetter.pdf(job)
+        except RuntimeError as error:
+            answer = FAILED + str(error).encode()
+        answers.write(LENGTH.pack(len(answer)) + answer)
+        answers.flush()
+
+
+def main(parent: int, font_dir: str) -> None:
+    # Whoever started this may be killed while a sheet is set.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        return
+    # Ctrl-C is the server's to act on, which ends this in its turn.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+    # Those who sell go first.
+    os.nice(_NICE)
+    serve(Typesetter(font_dir), sys.stdin.buffer, sys.stdout.buffer)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2])
