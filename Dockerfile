@@ -6,6 +6,8 @@ RUN /srv/venv/bin/pip install --no-cache-dir --disable-pip-version-check --requi
 
 FROM python:3.11.14-slim-bookworm
 ENV PATH=/srv/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# What estimates and bills are set in.
+RUN apt-get update && apt-get install -y --no-install-recommends fonts-noto-core && rm -rf /var/lib/apt/lists/*
 WORKDIR /srv/pos
 COPY --from=build /srv/venv /srv/venv
 COPY asgi.py ./
@@ -13,6 +15,7 @@ COPY app ./app
 COPY endpoints ./endpoints
 COPY repositories ./repositories
 COPY schemas ./schemas
+COPY services ./services
 USER 10001:10001
 EXPOSE 8000
 # Whether the process lives, not whether its database does: nobody is helped by a restart for that.

@@ -34,9 +34,13 @@ from repositories.credentials import Credentials
 from repositories.database import check_deployment, connect
 from repositories.errors import DatabaseRefused
 from repositories.indexes import prepare
+from repositories.links import PublicLinks
 from repositories.pool import Pool
 from repositories.pulse import Pulse
 from schemas.views import Views
+from services.fonts import Fonts
+from services.paper import Paper
+from services.workers import Workers
 
 logger = logging.getLogger("pos")
 
@@ -93,6 +97,8 @@ def create_app(
             await stores.start()
             await workers.start()
             credentials = None if settings.is_open else Credentials(database, clock)
+            fonts = Fonts(settings.font_dir)
+            paper = Paper(Workers(settings.font_dir), fonts, zone, settings.currency)
             shutdown = Shutdown()
             with shutdown.noticed():
                 yield {
@@ -106,11 +112,14 @@ def create_app(
                     "authenticator": Authenticator(credentials),
                     "origins": Origins(settings.public_base_url, *settings.cors_origins),
                     "public_base_url": settings.public_base_url,
+                    "paper": paper,
+                    "public_links": PublicLinks(database, clock),
                     "views": Views(zone),
                     "pulse": Pulse(database, store),
                     "metrics": workers,
                     "shutdown": shutdown,
                 }
+            await paper.stop()
             await workers.stop()
             await stores.stop()
         finally:

@@ -19,6 +19,8 @@ PATH_PARAMETERS: Final[dict[str, Json]] = {
     "order_id": {"description": "The public id of an order, `ORDER-…`."},
     "estimate_number": _NUMBER,
     "sale_number": _NUMBER,
+    "link_id": {"description": "The id of a public link, `LINK-…`."},
+    "token": {"description": "What makes a public link unguessable."},
     "asset": {"description": "A file of the page.", "schema": {"type": "string", "enum": list(documentation.ASSETS)}},
     "file": {"description": "A file of the page.", "schema": {"type": "string", "enum": list(board.ASSETS)}},
 }
@@ -44,6 +46,7 @@ REQUEST_HEADERS: Final[dict[str, Json]] = {
 ANSWER_HEADERS: Final[dict[str, Json]] = {
     "Allow": {"description": "The methods that the address takes."},
     "Cache-Control": {"description": "Whether the answer may be kept."},
+    "Content-Disposition": {"description": "A name for the file."},
     "ETag": {"description": "Of a document its version, for `If-Match`; of all else for `If-None-Match`."},
     "Idempotent-Replayed": {
         "description": "The request was done before; this is the answer of then.",

@@ -47,6 +47,7 @@ _TAGS: Final = {
     "reports": "What was sold, read from running totals.",
     "audit": "Who did what; for owners.",
     "events": "Every change, in order; the same as on `/ws`.",
+    "links": "Links by which customers see a document.",
     "service": "The service about itself.",
 }
 _ABOUT: Final = """\

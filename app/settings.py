@@ -13,6 +13,8 @@ from marshmallow import ValidationError, fields, validate
 
 from app.addresses import LOOPBACK
 
+from services.fonts import DEBIANS
+
 LOG_LEVELS: Final = ("critical", "error", "warning", "info", "debug", "trace")
 LOG_FORMATS: Final = ("auto", "json", "text")
 
@@ -57,6 +59,7 @@ class Settings:
     data_dir: str = "data"
     mongod_path: str | None = None
     allow_local_mongod: bool = False
+    font_dir: str = DEBIANS
 
     @property
     def is_open(self) -> bool:
@@ -132,6 +135,7 @@ def read_settings() -> Settings:
         otlp_endpoint=read("OTEL_EXPORTER_OTLP_ENDPOINT", None, _text(_is_base_url)),
         data_dir=read("DATA_DIR", "data", _text()),
         mongod_path=read("MONGOD_PATH", None, _text()),
+        font_dir=read("FONT_DIR", DEBIANS, _text()),
         allow_local_mongod=read("ALLOW_LOCAL_MONGOD", False, fields.Boolean(error_messages={"invalid": _NO_TRUTH})),
     )
     if problems:

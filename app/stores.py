@@ -20,10 +20,12 @@ from repositories.events import EventLog
 from repositories.history import History
 from repositories.hours import HourRepository
 from repositories.journal import Group, Journal
+from repositories.links import LinkRepository
 from repositories.orders import OrderRepository
 from repositories.reports import ReportRepository
 from repositories.shared_journal import SharedJournal
 from repositories.stores import store_exists
+from schemas.shop_head import ShopHead
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ class Store:
             "orders": orders,
             "history": History(estimates, orders),
             "reports": ReportRepository(database, name),
+            "links": LinkRepository(database, name, self.journal, clock),
+            "shop_head": self._head,
             "hours": HourRepository(database, name, zone, clock),
             "log": self._log,
             "audit": Audit(database, name, zone),
@@ -75,6 +79,10 @@ class Store:
             "hub": self.hub,
             "screens": self.screens,
         }
+
+    async def _head(self) -> ShopHead:
+        """What stands at the head of its paper."""
+        return ShopHead(self.name)
 
     async def start(self) -> None:
         """Follows the event log, and finds or becomes the keeper of the journal."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from endpoints import audit, board, documentation, estimates, events, orders, reports, service
+from endpoints import audit, board, documentation, estimates, events, links, orders, paper, public, reports, service
 from endpoints.guard import guarded
 from endpoints.live import ANYWHERE, LiveUpdates, no_such_socket
 
@@ -42,6 +42,14 @@ _TABLE: Final[list[BaseRoute]] = [
     Route("/api/reports/staff-performance", reports.StaffPerformance),
     Route("/api/reports/estimates-only", reports.EstimatesOnly),
     Route("/api/reports/orders-only", reports.OrdersOnly),
+    Route("/api/estimates/{estimate_id}/pdf", paper.EstimatePaper),
+    Route("/api/estimates/{estimate_id}/link", links.EstimateLinks),
+    Route("/api/orders/{order_id}/pdf", paper.OrderPaper),
+    Route("/api/orders/{order_id}/link", links.OrderLinks),
+    Route("/api/links/{link_id}", links.Link),
+    Route("/d/{token}.pdf", public.PublicPaper),
+    Route("/d/{token}", public.PublicPage),
+    Route("/static/estimates/{token}.pdf", public.PublicPaper),
     Route("/board", board.Page),
     Route("/board/{file}", board.PageAsset),
     Route("/api/board", board.Figures),

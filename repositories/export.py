@@ -14,7 +14,7 @@ from typing import Any, Final
 from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo.errors import OperationFailure
 
-from repositories.database import COUNTERS, EVENTS, ORIGINALS, REQUESTS, TOTALS, Database
+from repositories.database import COUNTERS, EVENTS, LINKS, ORIGINALS, REQUESTS, TOTALS, Database
 from repositories.errors import DatabaseRefused, translated
 from repositories.originals import RAW, as_bytes
 from repositories.stores import of_store
@@ -26,7 +26,10 @@ from schemas.rollups import ESTIMATES, ORDERS, Row
 BATCH: Final = 1_000
 
 #: What each collection is read along: unique in a store, and served by an index.
-_KEYS: Final = {ESTIMATES: "number", ORDERS: "number", EVENTS: "seq", REQUESTS: "key", TOTALS: "_id", ORIGINALS: "_id"}
+_KEYS: Final = {
+    **{ESTIMATES: "number", ORDERS: "number", EVENTS: "seq", REQUESTS: "key"},
+    **dict.fromkeys((LINKS, TOTALS, ORIGINALS), "_id"),
+}
 #: Ids that the database gave out for want of another one mean nothing, and are not the store's.
 _NAMELESS: Final = (EVENTS, REQUESTS)
 _SNAPSHOT_TOO_OLD: Final = 239

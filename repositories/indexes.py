@@ -9,7 +9,7 @@ from pymongo import DESCENDING as DOWN
 from pymongo import IndexModel
 from pymongo.errors import OperationFailure, PyMongoError
 
-from repositories.database import ADOPTION, COUNTERS, EVENTS, REQUESTS, RESTORING, TOTALS, Database
+from repositories.database import ADOPTION, COUNTERS, EVENTS, LINKS, REQUESTS, RESTORING, TOTALS, Database
 from repositories.errors import DatabaseRefused
 from repositories.totals import add_years
 from schemas.rollups import ESTIMATES, ORDERS
@@ -57,6 +57,12 @@ def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
         EVENTS: [
             IndexModel([("store", UP), ("seq", UP)], unique=True, name="seq"),
             IndexModel([("at", UP)], name="retention", expireAfterSeconds=event_retention_days * _DAY),
+        ],
+        LINKS: [
+            IndexModel([("store", UP), ("_id", UP)], name="archive"),
+            IndexModel([("store", UP), ("document_id", UP)], name="document"),
+            # Whoever has a link need not know which store it is of.
+            IndexModel([("token", UP)], unique=True, name="token"),
         ],
         REQUESTS: [
             IndexModel([("store", UP), ("key", UP)], unique=True, name="key"),

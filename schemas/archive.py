@@ -32,9 +32,9 @@ COUNTERS: Final = "counters"
 #: Where the store's name is part of the id.
 _COMPOUND: Final = ("totals", "adopted")
 #: What is kept for ever. Events and requests expire, perhaps while they are written.
-KEPT: Final = (ESTIMATES, ORDERS, *_COMPOUND)
+KEPT: Final = (ESTIMATES, ORDERS, "links", *_COMPOUND)
 #: Everything that a store has, in the order of an archive.
-COLLECTIONS: Final = (ESTIMATES, ORDERS, "events", "requests", *_COMPOUND, COUNTERS)
+COLLECTIONS: Final = (ESTIMATES, ORDERS, "events", "requests", "links", *_COMPOUND, COUNTERS)
 #: No stored document is larger than 16 MB.
 LONGEST_LINE: Final = 64 * 2**20
 

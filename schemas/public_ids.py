@@ -8,6 +8,7 @@ from typing import Final
 
 ESTIMATE_PREFIX: Final = "EST-"
 ORDER_PREFIX: Final = "ORDER-"
+LINK_PREFIX: Final = "LINK-"
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _RANDOM_BITS: Final = 80

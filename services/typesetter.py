@@ -1,9 +1,6 @@
 """A process that sets paper: jobs in, PDFs out, one after another, until its parent goes.
 
-    python -m services.typesetter PARENT FONT_DIR
-
-A message is its length and so many bytes. A job is a pickled `Job`; the answer is a byte that says whether it worked,
-and the PDF or a word of why not.
+python -m services.typesetter PARENT FONT_DIR
 """
 
 import ctypes
@@ -12,36 +9,23 @@ import os
 import pickle
 import resource
 import signal
-import struct
 import sys
 from importlib.resources import files
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import Any, BinaryIO, Final
 
 import orjson
 import segno
 import typst
 
 from schemas.paper import Sheet
-from schemas.scripts import BLOCKS
+from services.fonts import FAMILIES
+from services.protocol import DONE, FAILED, LENGTH, Job
 
-LENGTH: Final = struct.Struct("!I")
-DONE, FAILED = b"\x01", b"\x00"
 #: Address space of a worker, most of which is never touched: the typesetter, fonts and threads' stacks.
 MOST_MEMORY: Final = 2 * 2**30
 TEMPLATE: Final = files("services").joinpath("sheet.typ").read_bytes()
-#: The last is part of the typesetter, and has all that Latin text and figures need.
-FONTS: Final = ("Noto Sans", *(f"Noto Sans {script}" for script in BLOCKS), "Libertinus Serif")
-
 _PR_SET_PDEATHSIG: Final = 1
 _NICE: Final = 5
-
-
-class Job(NamedTuple):
-    """instant: seconds since 1970, which the PDF says that it was made at."""
-
-    sheet: Sheet
-    paper: str
-    instant: int
 
 
 class Typesetter:
@@ -53,7 +37,7 @@ class Typesetter:
     def __init__(self, font_dir: str) -> None:
         paths = [font_dir] if os.path.isdir(font_dir) else []  # noqa: PTH112
         fonts = typst.Fonts(include_system_fonts=False, font_paths=paths)
-        self._families = [family for family in FONTS if family in fonts.families()]
+        self._families = [family for family in FAMILIES if family in fonts.families()]
         self._compiler = typst.Compiler(font_paths=fonts, ignore_system_fonts=True)
 
     def pdf(self, job: Job) -> bytes:
