@@ -12,7 +12,6 @@ from environs import Env
 from marshmallow import ValidationError, fields, validate
 
 from app.addresses import LOOPBACK
-
 from services.fonts import DEBIANS
 
 LOG_LEVELS: Final = ("critical", "error", "warning", "info", "debug", "trace")

@@ -22,7 +22,9 @@ PAPER: Final = PaperQuery()
 _HELD: Final = {"Cache-Control": "private, no-cache"}
 # The PDF viewers of browsers are pages of their own.
 _POLICY: Final = {
-    "Content-Security-Policy": "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'"
+    "Content-Security-Policy": (
+        "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'"
+    ),
 }
 
 

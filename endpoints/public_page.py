@@ -53,8 +53,8 @@ def page(sheet: Sheet, pdf: str) -> bytes:
 
 
 def _row(row: Row) -> str:
-    discount = f" (−{row.discount})" if row.discount else ""
-    detail = f'<br><span class="quiet">{escape(f"{row.quantity} × {row.price}{discount}")}</span>'
+    discount = f" (&minus;{escape(row.discount)})" if row.discount else ""
+    detail = f'<br><span class="quiet">{escape(row.quantity)} &times; {escape(row.price)}{discount}</span>'
     return f"<tr><td>{escape(row.name)}{detail}</td><td>{escape(row.total)}</td></tr>"
 
 

@@ -27,7 +27,10 @@ BATCH: Final = 1_000
 
 #: What each collection is read along: unique in a store, and served by an index.
 _KEYS: Final = {
-    **{ESTIMATES: "number", ORDERS: "number", EVENTS: "seq", REQUESTS: "key"},
+    ESTIMATES: "number",
+    ORDERS: "number",
+    EVENTS: "seq",
+    REQUESTS: "key",
     **dict.fromkeys((LINKS, TOTALS, ORIGINALS), "_id"),
 }
 #: Ids that the database gave out for want of another one mean nothing, and are not the store's.

@@ -6,10 +6,10 @@ from schemas import money
 from schemas.figures import INDIAN_GROUPS
 
 _SMALL: Final = (
-    "Zero One Two Three Four Five Six Seven Eight Nine Ten Eleven Twelve Thirteen Fourteen Fifteen Sixteen Seventeen "
-    "Eighteen Nineteen"
-).split()
-_TENS: Final = "Zero Ten Twenty Thirty Forty Fifty Sixty Seventy Eighty Ninety".split()
+    *("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine"),
+    *("Ten", "Eleven", "Twelve", "Thirteen", "Fourteen", "Fifteen", "Sixteen", "Seventeen", "Eighteen", "Nineteen"),
+)
+_TENS: Final = ("", "Ten", "Twenty", "Thirty", "Forty", "Fifty", "Sixty", "Seventy", "Eighty", "Ninety")
 _LAKHS: Final = ((10**7, "Crore"), (10**5, "Lakh"), (10**3, "Thousand"))
 _MILLIONS: Final = ((10**12, "Trillion"), (10**9, "Billion"), (10**6, "Million"), (10**3, "Thousand"))
 #: One and many of the unit, one and many of its hundredth, where it has names of its own that everybody knows.

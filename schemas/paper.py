@@ -1,6 +1,6 @@
 """What a sheet of paper says of a document: every word and figure of it, ready to be set. Pure."""
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 

@@ -1,4 +1,4 @@
-"""The fonts of the shop's paper: Noto Sans, for each script a family, as Debian's package `fonts-noto-core` has them."""
+"""The fonts of the shop's paper: Noto Sans, a family for each script, as Debian's `fonts-noto-core` has them."""
 
 from collections.abc import Iterable
 from pathlib import Path
