@@ -1,6 +1,6 @@
 """A process that sets paper: jobs in, PDFs out, one after another, until its parent goes.
 
-python -m services.typesetter PARENT FONT_DIR
+python -m services.typesetter PARENT FONT_DIR MOST_MEMORY
 """
 
 import ctypes
@@ -21,8 +21,6 @@ from schemas.paper import Sheet
 from services.fonts import FAMILIES
 from services.protocol import DONE, FAILED, LENGTH, Job
 
-#: Address space of a worker, most of which is never touched: the typesetter, fonts and threads' stacks.
-MOST_MEMORY: Final = 2 * 2**30
 TEMPLATE: Final = files("services").joinpath("sheet.typ").read_bytes()
 _PR_SET_PDEATHSIG: Final = 1
 _NICE: Final = 5
@@ -96,18 +94,18 @@ def serve(typesetter: Typesetter, jobs: BinaryIO, answers: BinaryIO) -> None:
         answers.flush()
 
 
-def main(parent: int, font_dir: str) -> None:
+def main(parent: int, font_dir: str, most_memory: int) -> None:
     # Whoever started this may be killed while a sheet is set.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         return
     # Ctrl-C is the server's to act on, which ends this in its turn.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+    resource.setrlimit(resource.RLIMIT_AS, (most_memory, most_memory))
     # Those who sell go first.
     os.nice(_NICE)
     serve(Typesetter(font_dir), sys.stdin.buffer, sys.stdout.buffer)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

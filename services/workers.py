@@ -22,6 +22,8 @@ SECONDS: Final = 10.0
 #: What is kept for the next sheet grows a little with each.
 JOBS: Final = 1_000
 MOST_WAITING: Final = 256
+#: Address space of a worker, most of which is never touched: the typesetter, fonts and the stacks of threads.
+MOST_MEMORY: Final = 2 * 2**30
 
 _HOME: Final = Path(__file__).parents[1]
 
@@ -45,10 +47,10 @@ class _Worker:
         self.jobs = 0
 
     @classmethod
-    async def start(cls, font_dir: str) -> Self:
+    async def start(cls, font_dir: str, most_memory: int) -> Self:
         return cls(
             await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "services.typesetter", str(os.getpid()), font_dir),
+                *(sys.executable, "-m", "services.typesetter", str(os.getpid()), font_dir, str(most_memory)),
                 cwd=_HOME,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
@@ -82,13 +84,20 @@ class Workers:
     """:param font_dir: where Noto's fonts are."""
 
     def __init__(
-        self, font_dir: str, *, size: int = SIZE, seconds: float = SECONDS, most_waiting: int = MOST_WAITING
+        self,
+        font_dir: str,
+        *,
+        size: int = SIZE,
+        seconds: float = SECONDS,
+        most_waiting: int = MOST_WAITING,
+        most_memory: int = MOST_MEMORY,
     ) -> None:
         self._font_dir = font_dir
         self._seconds = seconds
         self._places = asyncio.Semaphore(size)
         self._waiting = 0
         self._most_waiting = most_waiting
+        self._most_memory = most_memory
         self._idle: list[_Worker] = []
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -135,7 +144,7 @@ class Workers:
             worker = self._idle.pop()
             if worker.process.returncode is None:
                 return worker
-        return await _Worker.start(self._font_dir)
+        return await _Worker.start(self._font_dir, self._most_memory)
 
     def _give_back(self, worker: _Worker) -> None:
         if worker.jobs < JOBS:

@@ -145,8 +145,8 @@ async def test_a_sheet_that_cannot_be_set_spares_its_worker() -> None:
 
 
 async def test_a_sheet_that_takes_too_much_memory_ends_its_worker_alone() -> None:
-    workers = Workers(DEBIANS, seconds=60)
-    huge = job(order(*[item("x" * 200)] * 200_000))
+    workers = Workers(DEBIANS, seconds=60, most_memory=900 * 2**20)
+    huge = job(order(*[item("x" * 200)] * 20_000))
     with pytest.raises((PaperUnavailable, PaperFailed)):
         await workers.pdf(huge)
     assert await workers.pdf(job(order()))
