@@ -4,6 +4,7 @@ The route table names the handlers, their declarations (`endpoints/described.py`
 and the classes of what they refuse, and the fields of those schemas tell what they take. Nothing is written twice.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -221,7 +222,7 @@ def _tag(path: str) -> str:
 
 
 def _parameters(path: str, operation: Operation) -> list[Any]:
-    names = [word[1:-1] for word in path.split("/") if word.startswith("{")]
+    names = re.findall(r"{(\w+)}", path)
     in_path: list[Any] = (
         [
             {"in": "path", "name": name, "schema": {"type": "string", "minLength": 1}, **PATH_PARAMETERS[name]}

@@ -96,7 +96,7 @@ def _judge_fonts(settings: Settings, facts: MachineFacts) -> Finding:
     if facts.fonts_missing:
         return warning(
             "fonts",
-            f"{settings.font_dir} has no Noto Sans for {', '.join(facts.fonts_missing)}: PDFs in these are refused, or plain.",
+            f"{settings.font_dir} has no Noto Sans for {', '.join(facts.fonts_missing)}, so PDFs lack it.",
             "Debian: apt-get install fonts-noto-core; elsewhere set FONT_DIR to the folder of Noto Sans.",
         )
     return ok("fonts", "Noto Sans for every script.")
