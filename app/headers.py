@@ -19,8 +19,14 @@ PATH_PARAMETERS: Final[dict[str, Json]] = {
     "order_id": {"description": "The public id of an order, `ORDER-…`."},
     "estimate_number": _NUMBER,
     "sale_number": _NUMBER,
-    "link_id": {"description": "The id of a public link, `LINK-…`."},
-    "token": {"description": "What makes a public link unguessable."},
+    "link_id": {
+        "description": "The id of a public link, `LINK-…`.",
+        "schema": {"type": "string", "minLength": 1, "examples": ["LINK-01KAX3"]},
+    },
+    "token": {
+        "description": "What makes a public link unguessable.",
+        "schema": {"type": "string", "minLength": 1, "examples": ["HjDRhi5FN3iYO3GJOqVvoNbt2CTCDhdu"]},
+    },
     "asset": {"description": "A file of the page.", "schema": {"type": "string", "enum": list(documentation.ASSETS)}},
     "file": {"description": "A file of the page.", "schema": {"type": "string", "enum": list(board.ASSETS)}},
 }

@@ -1,12 +1,14 @@
 """Estimates and orders on paper: `/api/estimates/{estimate_id}/pdf` and the same of orders."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
-from endpoints.described import Answer, Operation, described
+from endpoints.described import Answer, Operation, Refusals, described
 from endpoints.requests import holds, read_query
 from repositories.errors import NotFound, Unavailable
 from schemas.documents import Document
@@ -28,7 +30,9 @@ _POLICY: Final = {
 }
 
 
-def paper(summary: str, *, refuses: tuple[Any, ...] = (NotFound,)) -> Operation:
+def paper(
+    summary: str, *, refuses: Refusals = (NotFound,), answers: Mapping[int, Answer] = MappingProxyType({})
+) -> Operation:
     """An answer that is a PDF."""
     headers = ("ETag",)
     return Operation(
@@ -39,6 +43,7 @@ def paper(summary: str, *, refuses: tuple[Any, ...] = (NotFound,)) -> Operation:
         answers={
             200: Answer(content={}, description="The PDF.", headers=(*headers, "Content-Disposition"), media=PDF),
             304: Answer(content=None, description="Nothing has changed.", headers=headers),
+            **answers,
         },
         refuses=(*refuses, InvalidQuery, FontsMissing, PaperUnavailable, Unavailable),
     )

@@ -16,6 +16,7 @@ from schemas.documents import Document
 _HTML: Final = "text/html; charset=utf-8"
 _HIDDEN: Final = {"X-Robots-Tag": "noindex, nofollow, noarchive"}
 _HEADERS: Final = {**_HIDDEN, "Content-Security-Policy": POLICY, "Cache-Control": "private, no-store"}
+_NO_LINK: Final = Answer(content={}, description="No link, or none any more.", media="*/*")
 
 
 class PublicPage(HTTPEndpoint):
@@ -24,7 +25,7 @@ class PublicPage(HTTPEndpoint):
             summary="A document, as whoever has a link to it sees it",
             answers={
                 200: Answer(content={}, description="A page that offers the PDF.", media="text/html"),
-                404: Answer(content={}, description="No link, or none any more.", media="text/html"),
+                404: _NO_LINK,
             },
             refuses=(Unavailable,),
         )
@@ -40,7 +41,7 @@ class PublicPage(HTTPEndpoint):
 
 
 class PublicPaper(HTTPEndpoint):
-    @described(paper("That document on paper", refuses=()))
+    @described(paper("That document on paper", refuses=(), answers={404: _NO_LINK}))
     async def get(self, request: Request) -> Response:
         found = await _find(request)
         if found is None:

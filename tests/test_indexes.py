@@ -204,11 +204,11 @@ async def test_the_whole_of_a_store_is_found_by_an_index(busy_shop: Shop) -> Non
             assert "COLLSCAN" not in set(stages(await explained(database, command))), command
 
 
-async def test_every_index_leads_with_the_store_but_for_retention() -> None:
+async def test_every_index_leads_with_the_store_but_for_retention_and_tokens() -> None:
     for models in index_models(90).values():
         for model in models:
             leading = next(iter(model.document["key"]))
-            assert leading == "store" or model.document["name"] == "retention"
+            assert leading == "store" or model.document["name"] in ("retention", "token")
 
 
 async def test_preparing_again_changes_nothing_but_a_retention_that_differs(shop: Shop, mongodb_url: str) -> None:
