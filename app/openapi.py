@@ -257,7 +257,7 @@ def _headers(*names: str) -> Json:
 
 def _refusals(path: str, operation: Operation) -> Json:
     """By status, since that is how they are told apart; below it by code."""
-    unrouted = (RouteNotFound,) if "{" in path and 404 not in operation.answers else ()
+    unrouted = (RouteNotFound,) if "{" in path and RouteNotFound.status not in operation.answers else ()
     by_status: dict[int, list[type[ShopError]]] = {}
     for refusal in (*operation.refuses, *unrouted, *_ANYWHERE):
         by_status.setdefault(refusal.status, []).append(refusal)

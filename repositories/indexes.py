@@ -26,7 +26,7 @@ def _newest(*leading: str, name: str) -> IndexModel:
 
 
 def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
-    """Every index, by collection. All but those of tokens lead with the store, which is also what a cluster shards by."""
+    """Every index, by collection. All but that of tokens lead with the store, by which a cluster shards."""
     number = IndexModel([("store", UP), ("number", UP)], unique=True, name="number")
     search = IndexModel([("store", UP), ("terms", UP)], name="search")
     return {
