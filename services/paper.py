@@ -55,7 +55,14 @@ class Paper:
 
     def name(self, document: Document, head: ShopHead, paper: str | None = None) -> str:
         """Of this very sheet: another version of the document, of the settings or of the service has another."""
-        parts = (document["store"], document["_id"], document["version"], head, paper or head.paper)
+        parts = (
+            document["store"],
+            document["_id"],
+            document["version"],
+            head.version,
+            head.business_name,
+            paper or head.paper,
+        )
         return blake2b(repr(parts).encode() + self._edition, digest_size=12).hexdigest()
 
     def sheet(self, document: Document, head: ShopHead) -> Sheet:
