@@ -21,6 +21,7 @@ from repositories.stores import of_store
 from repositories.totals import row_key, row_range
 from schemas.calendar import widest_bounds
 from schemas.documents import Document
+from schemas.principals import DEVICES, USERS
 from schemas.rollups import ESTIMATES, ORDERS, Row
 
 BATCH: Final = 1_000
@@ -29,9 +30,13 @@ BATCH: Final = 1_000
 _KEYS: Final = {
     ESTIMATES: "number",
     ORDERS: "number",
+    USERS: "_id",
+    DEVICES: "_id",
     EVENTS: "seq",
     REQUESTS: "key",
-    **dict.fromkeys((LINKS, TOTALS, ORIGINALS), "_id"),
+    LINKS: "_id",
+    TOTALS: "_id",
+    ORIGINALS: "_id",
 }
 #: Ids that the database gave out for want of another one mean nothing, and are not the store's.
 _NAMELESS: Final = (EVENTS, REQUESTS)

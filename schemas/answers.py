@@ -7,6 +7,7 @@ hand, since they are streamed or made of rollups; the tests hold what is answere
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from schemas.accounts import DeviceSchema, UserSchema
 from schemas.asyncapi import EVENT
 from schemas.board import LATEST
 from schemas.documents import (
@@ -20,7 +21,7 @@ from schemas.documents import (
 )
 from schemas.events import ACTIONS, TYPES
 from schemas.json_schema import NUMBER
-from schemas.principals import ROLES
+from schemas.principals import OWNER, ROLES
 from schemas.reports import RECENT
 from schemas.shown_fields import ZonedSchema
 from schemas.statuses import ALL_STATUSES, ORDER_STATUSES, PAYMENT_GROUPS
@@ -37,6 +38,8 @@ DOCUMENTS: Final[dict[str, ZonedSchema]] = {
     "EstimateReceipt": EstimateReceipt(_ANY_ZONE),
     "OrderReceipt": OrderReceipt(_ANY_ZONE),
     "ConversionReceipt": ConversionReceipt(_ANY_ZONE),
+    "User": UserSchema(_ANY_ZONE),
+    "Device": DeviceSchema(_ANY_ZONE),
 }
 
 
@@ -119,6 +122,20 @@ _HEALTH: Final[Json] = {
     "database": _DATABASE,
 }
 
+_NAME_OR_NULL: Final[Json] = {"type": ["string", "null"]}
+_ACCESS: Final[Json] = {"access_token": _TEXT, "token_type": {"const": "bearer"}, "expires_in": _COUNT}
+_RENEWABLE: Final[Json] = {**_ACCESS, "refresh_token": _TEXT}
+
+
+_DAY_OR_NONE: Final[Json] = {"type": ["string", "null"], "format": "date"}
+_OF_A_STORE: Final[Json] = {
+    "orders_count": _COUNT,
+    "total_revenue": {**_AMOUNT, "description": "What was paid, of what the store keeps, as in every report."},
+    "total_sold": {**_AMOUNT, "description": "What these orders were sold for, paid or not."},
+    "estimates_count": _COUNT,
+    "estimates_total": _AMOUNT,
+}
+
 
 def _receipt(name: str, **numbers: Json) -> Json:
     return record(success=_TRUE, message=_TEXT, data=ref(name), **numbers)
@@ -177,6 +194,12 @@ ANSWERS: Final[dict[str, Json]] = {
     "OrdersReport": record(
         orders=record(total_count=_COUNT, total_amount=_AMOUNT, **_APART), summary=record(**_SUMMARY), **_TAIL
     ),
+    "StoresReport": record(
+        start_date=_DAY_OR_NONE,
+        end_date=_DAY_OR_NONE,
+        stores=array(record(store=_TEXT, **_OF_A_STORE)),
+        total=record(**_OF_A_STORE),
+    ),
     "Board": record(
         version=_TEXT,
         currency=_TEXT,
@@ -197,6 +220,13 @@ ANSWERS: Final[dict[str, Json]] = {
         total=_AMOUNT,
         status={"enum": list(ORDER_STATUSES)},
     ),
+    "SignedIn": record(**_RENEWABLE, user=ref("Profile")),
+    "SignedInAtDevice": record(**_ACCESS, user=ref("Profile")),
+    "Renewed": record(**_RENEWABLE),
+    "Profile": record(id=_TEXT, name=_TEXT, role={"enum": list(ROLES)}, store=_NAME_OR_NULL, device=_NAME_OR_NULL),
+    "UserList": array(ref("User")),
+    "DeviceList": array(ref("Device")),
+    "DeviceEnrolled": record(device=ref("Device"), key=_TEXT),
     "PublicLink": record(id=_TEXT, url=_TEXT, pdf_url=_TEXT, expires_at=_TIME),
     "LinkList": record(links=array(ref("Link"))),
     "Link": record(
@@ -222,6 +252,7 @@ ANSWERS: Final[dict[str, Json]] = {
         hash={"type": ["string", "null"], "pattern": "^[0-9a-f]{64}$"},
     ),
     "EventPage": record(epoch=_TEXT, head=_COUNT, low=_COUNT, next=_COUNT, events=array(ref("Event"))),
+    "Ticket": record(ticket=_TEXT, expires_in=_COUNT),
     "Welcome": record(
         message=_TEXT,
         service=_TEXT,
@@ -236,6 +267,10 @@ ANSWERS: Final[dict[str, Json]] = {
     ),
     "ApiRoot": record(service=_TEXT, version=_TEXT, status=_TEXT, resources=array(_TEXT)),
     "Version": record(service=_TEXT, version=_TEXT),
+    "SetupState": record(claimed={"type": "boolean"}),
+    "Claimed": record(
+        success=_TRUE, message=_TEXT, data=record(id=_TEXT, username=_TEXT, name=_TEXT, role={"const": OWNER})
+    ),
     "Healthy": record(**_HEALTH),
     "Unhealthy": record(detail=_TEXT, **_HEALTH),
     "Alive": record(status={"const": "alive"}),

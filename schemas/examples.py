@@ -42,3 +42,20 @@ CONVERSIONS: Final[dict[str, Json]] = {
     "Paid in part, by card": {"amount_paid": 50.0, "payment_mode": "Card", "sale_by": "Test User"},
 }
 STATUSES: Final[dict[str, Json]] = {"Cancelled": {"status": "Cancelled"}}
+LOGINS: Final[dict[str, Json]] = {"With a password": {"username": "asha", "password": "three quiet mango trees"}}
+PINS: Final[dict[str, Json]] = {"With a PIN": {"username": "asha", "pin": "702946"}}
+REFRESHES: Final[dict[str, Json]] = {"Once": {"refresh_token": "pos_r_…"}}
+PASSWORDS: Final[dict[str, Json]] = {
+    "A new one": {"current": "three quiet mango trees", "new": "seven loud coconut palms"}
+}
+USERS: Final[dict[str, Json]] = {
+    "A cashier": {
+        "username": "ravi",
+        "name": "Ravi",
+        "role": "cashier",
+        "password": "nine slow paper boats",
+        "pin": "481503",
+    }
+}
+USER_CHANGES: Final[dict[str, Json]] = {"Another role": {"role": "viewer"}, "No PIN any more": {"pin": None}}
+DEVICES: Final[dict[str, Json]] = {"A tablet": {"name": "Counter tablet"}}
