@@ -23,7 +23,7 @@ from services.protocol import DONE, FAILED, LENGTH, Job
 
 TEMPLATE: Final = files("services").joinpath("sheet.typ").read_bytes()
 _PR_SET_PDEATHSIG: Final = 1
-_NICE: Final = 5
+_NICE: Final = 15
 
 
 class Typesetter:

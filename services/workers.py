@@ -52,6 +52,8 @@ class _Worker:
             await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "services.typesetter", str(os.getpid()), font_dir, str(most_memory)),
                 cwd=_HOME,
+                # One thread each: with more, a sheet takes the cores that a sale wants.
+                env={**os.environ, "RAYON_NUM_THREADS": "1"},
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 # Ctrl-C reaches the server alone.
