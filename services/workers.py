@@ -25,6 +25,8 @@ MOST_WAITING: Final = 256
 #: Address space of a worker, most of which is never touched: the typesetter, fonts and the stacks of threads.
 MOST_MEMORY: Final = 2 * 2**30
 
+#: What a worker may know of the environment: no address of a database, no secret.
+_KNOWN: Final = ("PATH", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 _HOME: Final = Path(__file__).parents[1]
 
 
@@ -53,7 +55,7 @@ class _Worker:
                 *(sys.executable, "-m", "services.typesetter", str(os.getpid()), font_dir, str(most_memory)),
                 cwd=_HOME,
                 # One thread each: with more, a sheet takes the cores that a sale wants.
-                env={**os.environ, "RAYON_NUM_THREADS": "1"},
+                env={name: os.environ[name] for name in _KNOWN if name in os.environ} | {"RAYON_NUM_THREADS": "1"},
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 # Ctrl-C reaches the server alone.
