@@ -40,11 +40,15 @@ from repositories.claims import Claim
 from repositories.database import check_deployment, connect
 from repositories.errors import DatabaseRefused
 from repositories.indexes import prepare
+from repositories.links import PublicLinks
 from repositories.pool import Pool
 from repositories.pulse import Pulse
 from repositories.rate_limits import RateLimits
 from repositories.stores import AllStores
 from schemas.views import Views
+from services.fonts import Fonts
+from services.paper import Paper
+from services.workers import Workers
 
 logger = logging.getLogger("pos")
 
@@ -107,6 +111,8 @@ def create_app(
             connections.start()
             claim = Claim(database, accounts.users, clock)
             await tell_how_to_claim(settings, claim)
+            fonts = Fonts(settings.font_dir)
+            paper = Paper(Workers(settings.font_dir), fonts, zone, settings.currency)
             shutdown = Shutdown()
             with shutdown.noticed():
                 yield {
@@ -126,12 +132,15 @@ def create_app(
                     "setup_token": setup_token(settings),
                     "origins": origins,
                     "public_base_url": settings.public_base_url,
+                    "paper": paper,
+                    "public_links": PublicLinks(database, clock),
                     "views": Views(zone),
                     "pulse": Pulse(database, store),
                     "metrics": workers,
                     "shutdown": shutdown,
                 }
             await connections.stop()
+            await paper.stop()
             await workers.stop()
             await stores.stop()
             accounts.close()

@@ -19,6 +19,14 @@ PATH_PARAMETERS: Final[dict[str, Json]] = {
     "order_id": {"description": "The public id of an order, `ORDER-…`."},
     "estimate_number": _NUMBER,
     "sale_number": _NUMBER,
+    "link_id": {
+        "description": "The id of a public link, `LINK-…`.",
+        "schema": {"type": "string", "minLength": 1, "examples": ["LINK-01KAX3"]},
+    },
+    "token": {
+        "description": "What makes a public link unguessable.",
+        "schema": {"type": "string", "minLength": 1, "examples": ["HjDRhi5FN3iYO3GJOqVvoNbt2CTCDhdu"]},
+    },
     "user_id": {
         "description": "The id of a user, `USER-…`.",
         "schema": {"type": "string", "minLength": 1, "examples": ["USER-OWNER"]},
@@ -52,6 +60,7 @@ REQUEST_HEADERS: Final[dict[str, Json]] = {
 ANSWER_HEADERS: Final[dict[str, Json]] = {
     "Allow": {"description": "The methods that the address takes."},
     "Cache-Control": {"description": "Whether the answer may be kept."},
+    "Content-Disposition": {"description": "A name for the file."},
     "ETag": {"description": "Of a document its version, for `If-Match`; of all else for `If-None-Match`."},
     "Idempotent-Replayed": {
         "description": "The request was done before; this is the answer of then.",

@@ -4,6 +4,7 @@ The route table names the handlers, their declarations (`endpoints/described.py`
 and the classes of what they refuse, and the fields of those schemas tell what they take. Nothing is written twice.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -57,6 +58,7 @@ _TAGS: Final = {
     "auth": "Signing in and out.",
     "users": "People who may sign in, for owners.",
     "devices": "Tablets and tills with a key of their own, for owners.",
+    "links": "Links by which customers see a document.",
     "service": "The service about itself.",
 }
 _ABOUT: Final = """\
@@ -241,7 +243,7 @@ def _tag(path: str) -> str:
 
 
 def _parameters(path: str, operation: Operation) -> list[Any]:
-    names = [word[1:-1] for word in path.split("/") if word.startswith("{")]
+    names = re.findall(r"{(\w+)}", path)
     in_path: list[Any] = (
         [
             {"in": "path", "name": name, "schema": {"type": "string", "minLength": 1}, **PATH_PARAMETERS[name]}
@@ -276,7 +278,7 @@ def _headers(*names: str) -> Json:
 
 def _refusals(path: str, operation: Operation) -> Json:
     """By status, since that is how they are told apart; below it by code."""
-    unrouted = (RouteNotFound,) if "{" in path else ()
+    unrouted = (RouteNotFound,) if "{" in path and RouteNotFound.status not in operation.answers else ()
     by_status: dict[int, list[type[ShopError]]] = {}
     for refusal in (*operation.refuses, *unrouted, *_ANYWHERE):
         by_status.setdefault(refusal.status, []).append(refusal)

@@ -12,6 +12,7 @@ from marshmallow import ValidationError, fields
 
 from app import setting_values as values
 from app.addresses import LOOPBACK
+from services.fonts import DEBIANS
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Settings:
     data_dir: str = "data"
     mongod_path: str | None = None
     allow_local_mongod: bool = False
+    font_dir: str = DEBIANS
 
     @property
     def is_open(self) -> bool:
@@ -145,6 +147,7 @@ def read_settings() -> Settings:
         trusted_proxies=read("TRUSTED_PROXIES", 0, values.whole(0, 10)),
         data_dir=read("DATA_DIR", "data", values.text()),
         mongod_path=read("MONGOD_PATH", None, values.text()),
+        font_dir=read("FONT_DIR", DEBIANS, values.text()),
         allow_local_mongod=read("ALLOW_LOCAL_MONGOD", False, values.truth()),
     )
     if problems:

@@ -21,10 +21,12 @@ from repositories.events import EventLog
 from repositories.history import History
 from repositories.hours import HourRepository
 from repositories.journal import Group, Journal
+from repositories.links import LinkRepository
 from repositories.orders import OrderRepository
 from repositories.reports import ReportRepository
 from repositories.shared_journal import SharedJournal
 from repositories.stores import store_exists
+from schemas.shop_head import ShopHead
 
 #: A store that nobody has used for so long is closed, and opened again when somebody comes.
 IDLE_SECONDS: Final = 300.0
@@ -78,6 +80,8 @@ class Store:
             "orders": orders,
             "history": History(estimates, orders),
             "reports": ReportRepository(database, name),
+            "links": LinkRepository(database, name, self.journal, clock),
+            "shop_head": self._head,
             "hours": HourRepository(database, name, zone, clock),
             "log": self._log,
             "audit": Audit(database, name, zone),
@@ -85,6 +89,10 @@ class Store:
             "hub": self.hub,
             "screens": self.screens,
         }
+
+    async def _head(self) -> ShopHead:
+        """What stands at the head of its paper."""
+        return ShopHead(self.name)
 
     @property
     def is_watched(self) -> bool:

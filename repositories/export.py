@@ -14,7 +14,7 @@ from typing import Any, Final
 from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo.errors import OperationFailure
 
-from repositories.database import COUNTERS, EVENTS, ORIGINALS, REQUESTS, TOTALS, Database
+from repositories.database import COUNTERS, EVENTS, LINKS, ORIGINALS, REQUESTS, TOTALS, Database
 from repositories.errors import DatabaseRefused, translated
 from repositories.originals import RAW, as_bytes
 from repositories.stores import of_store
@@ -34,6 +34,7 @@ _KEYS: Final = {
     DEVICES: "_id",
     EVENTS: "seq",
     REQUESTS: "key",
+    LINKS: "_id",
     TOTALS: "_id",
     ORIGINALS: "_id",
 }

@@ -15,6 +15,7 @@ from repositories.database import (
     COUNTERS,
     CREDENTIALS,
     EVENTS,
+    LINKS,
     REQUESTS,
     RESTORING,
     TOTALS,
@@ -55,7 +56,7 @@ _SIGN_IN: Final = {
 
 
 def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
-    """Every index, by collection. All lead with the store, which is also what a cluster shards by."""
+    """Every index, by collection. All but that of tokens lead with the store, by which a cluster shards."""
     number = IndexModel([("store", UP), ("number", UP)], unique=True, name="number")
     search = IndexModel([("store", UP), ("terms", UP)], name="search")
     return {
@@ -86,6 +87,12 @@ def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
         EVENTS: [
             IndexModel([("store", UP), ("seq", UP)], unique=True, name="seq"),
             IndexModel([("at", UP)], name="retention", expireAfterSeconds=event_retention_days * _DAY),
+        ],
+        LINKS: [
+            IndexModel([("store", UP), ("_id", UP)], name="archive"),
+            IndexModel([("store", UP), ("document_id", UP)], name="document"),
+            # Whoever has a link need not know which store it is of.
+            IndexModel([("token", UP)], unique=True, name="token"),
         ],
         REQUESTS: [
             IndexModel([("store", UP), ("key", UP)], unique=True, name="key"),

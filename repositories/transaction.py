@@ -29,7 +29,7 @@ from pymongo.read_concern import ReadConcern
 from repositories.backoff import Backoff
 from repositories.chain import sealed
 from repositories.commands import Command
-from repositories.database import COUNTERS, EVENTS, REQUESTS, RESTORING, TOTALS, Database
+from repositories.database import COUNTERS, EVENTS, LINKS, REQUESTS, RESTORING, TOTALS, Database
 from repositories.errors import BeingRestored
 from repositories.group_writes import inserts_of, is_duplicate, updates_of
 from repositories.orphans import end_orphans
@@ -87,7 +87,7 @@ class GroupTransaction:
     ) -> None:
         self._database = database
         self._client = database.delegate.client
-        names = (COUNTERS, ESTIMATES, ORDERS, USERS, DEVICES, EVENTS, TOTALS, REQUESTS)
+        names = (COUNTERS, ESTIMATES, ORDERS, USERS, DEVICES, LINKS, EVENTS, TOTALS, REQUESTS)
         self._collections = {name: database.delegate[name] for name in names}
         self._threads = threads or ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"journal-{store}")
         self._store = store

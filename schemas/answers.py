@@ -227,6 +227,16 @@ ANSWERS: Final[dict[str, Json]] = {
     "UserList": array(ref("User")),
     "DeviceList": array(ref("Device")),
     "DeviceEnrolled": record(device=ref("Device"), key=_TEXT),
+    "PublicLink": record(id=_TEXT, url=_TEXT, pdf_url=_TEXT, expires_at=_TIME),
+    "LinkList": record(links=array(ref("Link"))),
+    "Link": record(
+        id=_TEXT,
+        created_at=_TIME,
+        expires_at=_TIME,
+        viewed_at={"type": ["string", "null"], "format": "date-time"},
+        views=_COUNT,
+        is_open={"type": "boolean"},
+    ),
     "Event": EVENT,
     "AuditPage": array(ref("AuditRow")),
     "AuditRow": record(

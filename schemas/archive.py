@@ -30,13 +30,14 @@ Document = dict[str, Any]
 FORMAT: Final = "pos-archive"
 VERSION: Final = 1
 COUNTERS: Final = "counters"
+LINKS: Final = "links"
 #: Where the store's name is part of the id.
 _COMPOUND: Final = ("totals", "adopted")
 #: What is kept for ever. Events and requests expire, perhaps while they are written.
-KEPT: Final = (ESTIMATES, ORDERS, USERS, DEVICES, *_COMPOUND)
+KEPT: Final = (ESTIMATES, ORDERS, USERS, DEVICES, LINKS, *_COMPOUND)
 #: Everything that a store has, in the order of an archive; but for what people and devices are signed in with: an
 #: archive can be older than the theft of a tablet, whose key would be good again. So everybody signs in anew.
-COLLECTIONS: Final = (ESTIMATES, ORDERS, USERS, DEVICES, "events", "requests", *_COMPOUND, COUNTERS)
+COLLECTIONS: Final = (ESTIMATES, ORDERS, USERS, DEVICES, LINKS, "events", "requests", *_COMPOUND, COUNTERS)
 #: No stored document is larger than 16 MB.
 LONGEST_LINE: Final = 64 * 2**20
 

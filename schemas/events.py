@@ -17,9 +17,9 @@ Event = Mapping[str, Any]
 
 CREATE, UPDATE, DELETE, CONVERT = "create", "update", "delete", "convert_to_order"
 ACTIONS: Final = (CREATE, UPDATE, DELETE, CONVERT)
-TYPES: Final = {ESTIMATES: "estimate", ORDERS: "order", USERS: "user", DEVICES: "device"}
+TYPES: Final = {ESTIMATES: "estimate", ORDERS: "order", USERS: "user", DEVICES: "device", "links": "link"}
 #: What only the audit shows. Screens are told at most that something has passed, as of what they did not ask for.
-PRIVATE: Final = frozenset({TYPES[USERS], TYPES[DEVICES]})
+PRIVATE: Final = frozenset({TYPES[USERS], TYPES[DEVICES], TYPES["links"]})
 KINDS: Final = {name: kind for kind, name in TYPES.items()}
 
 

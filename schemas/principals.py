@@ -13,7 +13,7 @@ FIRST_OWNER: Final = "USER-OWNER"
 #: The roles that a person can have; a device has its own.
 ROLES_OF_USERS: Final = (OWNER, CASHIER, VIEWER)
 #: Their fields that only the database sees, and no event, no answer and no log.
-SECRETS: Final = frozenset({"password", "pin"})
+SECRETS: Final = frozenset({"password", "pin", "token"})
 
 
 @dataclass(frozen=True, slots=True)

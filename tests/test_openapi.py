@@ -16,6 +16,8 @@ from app.openapi import document
 from endpoints.routes import ROUTES
 from repositories.errors import BeingRestored, OutcomeUnknown
 from schemas.errors import ShopError
+from services.fonts import FontsMissing
+from services.workers import PaperUnavailable
 from tests.contract import Contract
 from tests.doors import claimed, refused_at_the_doors
 from tests.faults import failing
@@ -132,11 +134,14 @@ async def test_every_operation_answers_as_it_says(shop: Shop, open_shop: OpenSho
     judge(await http.post("/api/ws-ticket"))
     judge(await http.put(f"/api/estimates/{kept}", json=estimate_body(discount=12.5)))
     judge(await http.put(f"/api/orders/{other}/status", params={"status": "cancelled"}))
+    link = judge(await http.post(f"/api/orders/{other}/link", json={"days": 7}))
+    judge(await http.post(f"/api/estimates/{kept}/link"))
     for path in contract.document["paths"]:
         if path == "/api/events/stream" or path.startswith(PATHS) or "get" not in contract.document["paths"][path]:
             continue
         values = {"estimate_id": kept, "order_id": sold, "estimate_number": "%23001", "sale_number": "1"}
         values |= {"year": "2026", "month": "2", "asset": "swagger-ui.css", "file": "board.css"}
+        values |= {"token": link["url"].rpartition("/")[2]}
         address = path.format(**values)
         days = {"start_date": "2026-01-01", "end_date": "2999-12-31"} if path.endswith("date-range") else {}
         answer = await http.get(address, params=days)
@@ -148,6 +153,8 @@ async def test_every_operation_answers_as_it_says(shop: Shop, open_shop: OpenSho
             judge(await http.get(address, params={"limit": "1"}))
     async with http.stream("GET", "/api/events/stream", params={"since": "0"}) as stream:
         judge(await _begun(stream))
+    judge(await http.delete(f"/api/links/{link['id']}"))
+    judge(await http.get(f"/d/{link['url'].rpartition('/')[2]}"))
     judge(await claimed(open_shop))
     judge(await http.delete(f"/api/estimates/{kept}", params={"reason": "a trial"}))
     judge(await http.delete(f"/api/orders/{sold}", params={"keep_estimate": "true"}))
@@ -203,7 +210,7 @@ async def test_every_refusal_looks_as_it_says(
     for answer in refused:
         assert answer.status_code >= 400, answer.request.url
         contract.judge(answer)
-    rare: list[ShopError] = [OutcomeUnknown(), BeingRestored()]
+    rare: list[ShopError] = [OutcomeUnknown(), BeingRestored(), PaperUnavailable("Later."), FontsMissing("None.")]
     for refusal in rare:
         shown = await errors.on_refusal(HTTPConnection({"type": "http", "path": "/"}), refusal)
         name = f"#/components/schemas/Problem-{refusal.code}"
