@@ -32,6 +32,7 @@ from app.tracing import Tracing
 from app.worker_metrics import WorkerMetrics
 from endpoints.authentication import Authenticator
 from endpoints.connections import Connections
+from endpoints.fixed_paths import FixedPaths
 from endpoints.live import Origins
 from endpoints.ring import CAPACITY
 from endpoints.routes import ROUTES
@@ -155,7 +156,7 @@ def create_app(
     description = Description(ROUTES)
     observers = [metrics.observe, *([access_log] if access_log else []), *([tracing.observe] if tracing else [])]
     app = Starlette(
-        routes=ROUTES,
+        routes=[FixedPaths(ROUTES), *ROUTES],
         lifespan=lifespan,
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=_middleware(settings, observers, reports, socket_log, origins),

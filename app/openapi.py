@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from hashlib import blake2b
-from inspect import cleandoc
 from typing import Any, Final
 
 import orjson
@@ -19,35 +18,33 @@ from starlette.routing import BaseRoute, Route
 
 from app import SERVICE, __version__
 from app.doors import PROBES, ForeignOrigin, OnlyThisMachine, WrongHost
-from app.errors import PROBLEM_JSON, InternalError, MethodNotAllowed, RouteNotFound
+from app.errors import MethodNotAllowed
 from app.headers import ANSWER_HEADERS, PATH_PARAMETERS, REQUEST_HEADERS
-from app.protocol import HeadersTooLarge, InvalidHttp, RequestTimeout
+from app.openapi_refusals import (
+    PROBLEM,
+    every_refusal,
+    headers_named,
+    problem_name,
+    problem_shape,
+    refusals_of,
+    refused,
+)
 from app.setup_gate import BEFORE_SETUP, NotSetUp
 from endpoints.access import ACCESS, ANYONE
 from endpoints.authentication import Forbidden, NotSignedIn, SignInExpired
 from endpoints.described import Answer, Operation, Refusals
 from endpoints.responses import JSON
 from repositories.errors import NoSuchStore, TooManyRequests, Unavailable
-from schemas.answers import ANSWERS, DOCUMENTS, ref
+from schemas.answers import ANSWERS, DOCUMENTS
 from schemas.errors import ShopError
 from schemas.json_schema import describe, describe_parameter
 
 Json = dict[str, Any]
 
 METHODS: Final = ("get", "post", "put", "delete", "patch")
-#: What any request may be answered, whatever it asks for.
-_ANYWHERE: Final[Refusals] = (InvalidHttp, RequestTimeout, HeadersTooLarge, InternalError)
-#: Headers of every answer.
-_EVERYWHERE: Final = ("X-Request-ID", "Cache-Control")
 #: What a request to a route with a guard may be answered besides, and the header by which it names a store.
 _AT_THE_GUARD: Final[Refusals] = (NotSignedIn, SignInExpired, Forbidden, NoSuchStore, TooManyRequests, Unavailable)
 _STORE: Final = "X-Store"
-_HEADERS_OF_REFUSALS: Final = {
-    401: ("WWW-Authenticate",),
-    405: ("Allow",),
-    429: ("Retry-After",),
-    503: ("Retry-After",),
-}
 _CREDENTIAL: Final = "credential"
 _TAGS: Final = {
     "estimates": "Quotes, until they become orders.",
@@ -71,19 +68,6 @@ Every refusal, from every layer, is `application/problem+json` (RFC 9457) with a
 | status | code | |
 | --- | --- | --- |
 """
-_PROBLEM: Final[Json] = {
-    "type": "object",
-    "description": "RFC 9457. A refusal, from every layer; `code` is stable, `detail` is for people.",
-    "properties": {
-        "type": {"type": "string", "format": "uri", "pattern": "^urn:pos:problem:[a-z_]+$"},
-        "title": {"type": "string"},
-        "status": {"type": "integer", "minimum": 400, "maximum": 599},
-        "detail": {"type": "string", "minLength": 1},
-        "code": {"type": "string"},
-        "instance": {"type": "string", "description": "The request id."},
-    },
-    "required": ["type", "title", "status", "detail", "code", "instance"],
-}
 
 
 class Description:
@@ -138,7 +122,7 @@ def _refusals_before(path: str, method: str) -> Refusals:
 def document(routes: Sequence[BaseRoute]) -> Json:
     """The whole document, of these routes."""
     described = list(operations(routes))
-    refusals = _every_refusal(operation for _, _, operation in described)
+    refusals = every_refusal(operation for _, _, operation in described)
     plugin = MarshmallowPlugin()
     spec = APISpec(
         title=SERVICE,
@@ -170,15 +154,10 @@ def document(routes: Sequence[BaseRoute]) -> Json:
         },
     )
     # What is described is never answered 405, so that answer stands here alone.
-    spec.components.response(MethodNotAllowed.code, _refused((MethodNotAllowed,)))
+    spec.components.response(MethodNotAllowed.code, refused((MethodNotAllowed,)))
     for path, method, operation in described:
         spec.path(path, operations={method: _shown(path, method, operation, described)})
     return spec.to_dict()
-
-
-def _every_refusal(described: Iterable[Operation]) -> list[type[ShopError]]:
-    declared = {refusal for operation in described for refusal in operation.refuses}
-    return sorted({*declared, *_ANYWHERE, RouteNotFound, MethodNotAllowed}, key=lambda each: (each.status, each.code))
 
 
 def _add_schemas(spec: APISpec, refusals: Iterable[type[ShopError]]) -> None:
@@ -188,26 +167,9 @@ def _add_schemas(spec: APISpec, refusals: Iterable[type[ShopError]]) -> None:
         shown["required"] = list(shown["properties"])
     for name, shape in ANSWERS.items():
         spec.components.schema(name, shape)
-    spec.components.schema("Problem", _PROBLEM)
+    spec.components.schema("Problem", PROBLEM)
     for refusal in refusals:
-        spec.components.schema(_problem_name(refusal), _problem(refusal))
-
-
-def _problem_name(refusal: type[ShopError]) -> str:
-    return f"Problem-{refusal.code}"
-
-
-def _problem(refusal: type[ShopError]) -> Json:
-    """The shape of one refusal: a Problem of just this status, code and title, with the members that it adds."""
-    fixed = {"status": {"const": refusal.status}, "code": {"const": refusal.code}, "title": {"const": refusal.title}}
-    return {
-        "type": "object",
-        "description": cleandoc(refusal.__doc__ or refusal.title),
-        "allOf": [ref("Problem")],
-        "properties": {**fixed, **refusal.extra},
-        "required": list(refusal.extra),
-        "unevaluatedProperties": False,
-    }
+        spec.components.schema(problem_name(refusal), problem_shape(refusal))
 
 
 def _shown(path: str, method: str, operation: Operation, described: Sequence[tuple[str, str, Operation]]) -> Json:
@@ -220,7 +182,7 @@ def _shown(path: str, method: str, operation: Operation, described: Sequence[tup
         "parameters": _parameters(path, operation),
         "responses": {
             **{str(status): _answered(answer, described) for status, answer in operation.answers.items()},
-            **_refusals(path, operation),
+            **refusals_of(path, operation),
         },
     }
     if operation.body is not None:
@@ -257,7 +219,7 @@ def _parameters(path: str, operation: Operation) -> list[Any]:
 
 
 def _answered(answer: Answer, described: Sequence[tuple[str, str, Operation]]) -> Json:
-    shown: Json = {"description": answer.description, "headers": _headers(*answer.headers)}
+    shown: Json = {"description": answer.description, "headers": headers_named(*answer.headers)}
     if answer.content is not None:
         shown["content"] = {answer.media: {"schema": answer.content}}
     links = {
@@ -270,25 +232,3 @@ def _answered(answer: Answer, described: Sequence[tuple[str, str, Operation]]) -
         if f"{{{name}}}" in path
     }
     return {**shown, "links": links} if links else shown
-
-
-def _headers(*names: str) -> Json:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*_EVERYWHERE, *names)}
-
-
-def _refusals(path: str, operation: Operation) -> Json:
-    """By status, since that is how they are told apart; below it by code."""
-    unrouted = (RouteNotFound,) if "{" in path and RouteNotFound.status not in operation.answers else ()
-    by_status: dict[int, list[type[ShopError]]] = {}
-    for refusal in (*operation.refuses, *unrouted, *_ANYWHERE):
-        by_status.setdefault(refusal.status, []).append(refusal)
-    return {str(status): _refused(tuple(refusals)) for status, refusals in sorted(by_status.items())}
-
-
-def _refused(refusals: Refusals) -> Json:
-    schemas = [ref(_problem_name(refusal)) for refusal in refusals]
-    return {
-        "description": "; ".join(f"`{refusal.code}`: {refusal.title}" for refusal in refusals),
-        "headers": _headers(*_HEADERS_OF_REFUSALS.get(refusals[0].status, ())),
-        "content": {PROBLEM_JSON: {"schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas}}},
-    }

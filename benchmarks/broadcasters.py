@@ -29,8 +29,11 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 
+from app.application import utc_now
 from app.server import FLAGS
 from app.shutdown import Shutdown
+from endpoints.authentication import Authenticator
+from endpoints.connections import Connections
 from endpoints.feeds import WAKE_AT_ONCE
 from endpoints.hub import Hub
 from endpoints.live import LiveUpdates, Origins
@@ -108,7 +111,15 @@ async def hub(port: int, name: str) -> AsyncIterator[Broadcaster]:
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
         await hub.start()
         screens.start()
-        yield {"hub": hub, "screens": screens, "origins": Origins(), "shutdown": Shutdown()}
+        yield {
+            "authenticator": Authenticator(None),
+            "connections": Connections(None, utc_now),
+            "hub": hub,
+            "screens": screens,
+            "origins": Origins(),
+            "shutdown": Shutdown(),
+            "store": "main",
+        }
 
     async def publish(event: dict[str, Any]) -> None:
         hub.notify([event])

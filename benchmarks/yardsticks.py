@@ -31,6 +31,7 @@ from repositories.orders import OrderRepository
 from repositories.transaction import Outcome, apply_command
 from repositories.unit_of_work import Counters, UnitOfWork
 from schemas.documents import draft_sale
+from schemas.principals import ANYBODY
 from schemas.public_ids import ORDER_PREFIX, new_id
 from schemas.validation import load_body
 from schemas.views import Views
@@ -79,7 +80,7 @@ class Deaf:
 async def _validating(_: Starlette) -> AsyncIterator[dict[str, Any]]:
     orders = OrderRepository({"orders": None}, "main", Forgetful(), utc_now)  # type: ignore[arg-type]
 
-    yield {"orders": orders, "hub": Deaf(), "views": Views(ZONE)}
+    yield {"orders": orders, "hub": Deaf(), "views": Views(ZONE), "principal": ANYBODY}
 
 
 validation = Starlette(routes=[Route(CREATE_SALE, SaleCreation)], lifespan=_validating)

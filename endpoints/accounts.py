@@ -26,8 +26,6 @@ USER: Final = UserBody()
 CHANGE: Final = UserChange()
 DEVICE: Final = DeviceBody()
 
-_NO_STORE: Final = {"Cache-Control": "no-store"}
-
 
 class UserList(HTTPEndpoint):
     @described(plain("Users", "UserList", refuses=(Unavailable,)))
@@ -116,7 +114,7 @@ class DeviceList(HTTPEndpoint):
         body: dict[str, Any] = load_body(DEVICE, await read_json(request))
         device = await request.state.devices.add(body["name"], _store_of(request, body), actor_of(request))
         key = await request.state.credentials.issue(KEY, device["_id"])
-        return answer({"device": request.state.views.device(device), "key": key}, 201, _NO_STORE)
+        return answer({"device": request.state.views.device(device), "key": key}, 201)
 
 
 class Device(HTTPEndpoint):

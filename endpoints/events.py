@@ -28,7 +28,6 @@ from schemas.errors import InvalidQuery, ShopError
 from schemas.fields import WholeNumber
 from schemas.live import MAX_TOPICS, SINCE, TOPIC, InvalidSubscription, Place, Subscription, read_since, read_topics
 
-NO_STORE: Final = {"Cache-Control": "no-store"}
 MAX_LIMIT: Final = 1_000
 _DEFAULT_LIMIT: Final = 100
 _TOPIC: Final = rf" *({TOPIC.pattern}|\*) *"
@@ -108,7 +107,7 @@ class Events(HTTPEndpoint):
         status = hub.status
         head = {"epoch": status.epoch, "head": max(status.head, passed), "low": status.low, "next": passed}
         content = b'%s,"events":[%s]}' % (orjson.dumps(head)[:-1], b",".join(shown))
-        return Response(content, headers=NO_STORE, media_type=JSON)
+        return Response(content, media_type=JSON)
 
 
 class EventStream(HTTPEndpoint):
@@ -138,7 +137,7 @@ class EventStream(HTTPEndpoint):
         if place is not None:
             # Before the answer begins, so that a database that is away is still a 503.
             await request.state.hub.surely_why_not_from(place)
-        headers = {**NO_STORE, "X-Accel-Buffering": "no"}
+        headers = {"X-Accel-Buffering": "no"}
         if request.method == "HEAD":
             # Its answer has no body, and so no end that a stream would come to.
             return Response(headers=headers, media_type=EVENT_STREAM)

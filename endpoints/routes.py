@@ -1,7 +1,6 @@
 """The route table: every address of the service.
 
-They are looked through in this order, so what a till asks for most comes first, and fixed names before the ids that
-they could be taken for.
+They are looked through in this order, fixed names before the ids that they could be taken for.
 """
 
 from typing import Final

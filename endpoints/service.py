@@ -15,8 +15,6 @@ from repositories.pulse import Beat
 from schemas.answers import ref
 from schemas.calendar import shop_time
 
-NO_STORE = {"Cache-Control": "no-store"}
-
 
 @dataclass(frozen=True, slots=True)
 class About:
@@ -95,8 +93,8 @@ class Health(HTTPEndpoint):
         health["database"] = {"status": beat.status, "latency_ms": beat.latency_ms}
         if beat.refusal is not None:
             health |= {"status": "unhealthy", "detail": beat.refusal.detail}
-            return answer(health, 503, {**NO_STORE, **RETRY_AFTER})
-        return answer(health, headers=NO_STORE)
+            return answer(health, 503, RETRY_AFTER)
+        return answer(health)
 
 
 class Liveness(HTTPEndpoint):
@@ -104,7 +102,7 @@ class Liveness(HTTPEndpoint):
 
     @described(plain("Whether the process runs", "Alive"))
     async def get(self, request: Request) -> Response:
-        return answer({"status": "alive"}, headers=NO_STORE)
+        return answer({"status": "alive"})
 
 
 class Readiness(HTTPEndpoint):
@@ -120,7 +118,7 @@ class Readiness(HTTPEndpoint):
             raise refusal
         if request.state.hub.status.is_stale:
             raise Unavailable("Live updates do not follow the event log just now.")
-        return answer({"status": "ready"}, headers=NO_STORE)
+        return answer({"status": "ready"})
 
 
 class Metrics(HTTPEndpoint):
@@ -142,7 +140,7 @@ class Metrics(HTTPEndpoint):
         if request.state.principal.store is not None:
             raise Forbidden("These figures are of all stores, and your sign-in belongs to one.")
         metrics = request.state.metrics
-        return Response(await metrics.text(), headers=NO_STORE, media_type=metrics.media_type)
+        return Response(await metrics.text(), media_type=metrics.media_type)
 
 
 class WebSocketStatus(HTTPEndpoint):
@@ -162,5 +160,4 @@ class WebSocketStatus(HTTPEndpoint):
                 "doorbell_age_seconds": round(status.doorbell_age, 3),
                 "looked_seconds_ago": round(status.looked, 3),
             },
-            headers=NO_STORE,
         )

@@ -14,7 +14,6 @@ from endpoints.actors import address_of
 from endpoints.described import Answer, Operation, described, plain
 from endpoints.requests import BodyTooLarge, MalformedBody, read_body, read_json
 from endpoints.responses import answer
-from endpoints.service import NO_STORE
 from repositories.account_commands import AccountExists
 from repositories.claims import AlreadyClaimed, Claim
 from repositories.errors import OutcomeUnknown, TooManyRequests, Unavailable
@@ -41,7 +40,7 @@ class Setup(HTTPEndpoint):
     @described(plain("Whether the shop has an owner", "SetupState", refuses=(Unavailable,)))
     async def get(self, request: Request) -> Response:
         claim: Claim = request.state.claim
-        return answer({"claimed": await claim.is_made()}, headers=NO_STORE)
+        return answer({"claimed": await claim.is_made()})
 
     @described(
         Operation(
@@ -68,7 +67,7 @@ class Setup(HTTPEndpoint):
         by = Actor(FIRST_OWNER, body["name"], OWNER, address=address, request_id=correlation_id.get())
         owner = await claim.make(body["username"], body["name"], body["password"], by)
         shown = {"id": owner["_id"], "username": owner["login"], "name": owner["name"], "role": owner["role"]}
-        return answer({"success": True, "message": "The shop is yours. Please sign in.", "data": shown}, 201, NO_STORE)
+        return answer({"success": True, "message": "The shop is yours. Please sign in.", "data": shown}, 201)
 
 
 async def _given(request: Request) -> Mapping[str, Any]:

@@ -29,7 +29,6 @@ REFRESH: Final = RefreshBody()
 PASSWORD: Final = PasswordBody()
 
 #: Tokens are nobody's to keep on the way.
-_NO_STORE: Final = {"Cache-Control": "no-store"}
 _WRONG: Final = "The name or the password is wrong."
 _WRONG_PIN: Final = "The name or the PIN is wrong, or this is another store's device."
 
@@ -68,7 +67,7 @@ class Refresh(HTTPEndpoint):
             raise SignInExpired
         if renewal.tokens is None:
             raise NotSignedIn("This sign-in is not known here, or was ended. Please sign in again.")
-        return answer(_shown(renewal.tokens), headers=_NO_STORE)
+        return answer(_shown(renewal.tokens))
 
 
 class Logout(HTTPEndpoint):
@@ -83,7 +82,7 @@ class Logout(HTTPEndpoint):
 class Profile(HTTPEndpoint):
     @described(plain("Who one is", "Profile"))
     async def get(self, request: Request) -> Response:
-        return answer(profile(request.state.principal), headers=_NO_STORE)
+        return answer(profile(request.state.principal))
 
 
 class Password(HTTPEndpoint):
@@ -110,7 +109,7 @@ class Password(HTTPEndpoint):
 def _welcome(signed_in: SignedIn, device: str | None = None) -> Response:
     user = signed_in.user
     who = Principal(user["_id"], user["name"], user["role"], user["belongs_to"], device)
-    return answer({**_shown(signed_in.tokens), "user": profile(who)}, headers=_NO_STORE)
+    return answer({**_shown(signed_in.tokens), "user": profile(who)})
 
 
 def _shown(tokens: Tokens) -> dict[str, Any]:

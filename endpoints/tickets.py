@@ -15,7 +15,6 @@ from endpoints.responses import answer
 from repositories.credentials import TICKET_LIFETIME
 from schemas.answers import ref
 
-_NO_STORE: Final = {"Cache-Control": "no-store"}
 _SECONDS: Final = int(TICKET_LIFETIME.total_seconds())
 
 
@@ -30,4 +29,4 @@ class Tickets(HTTPEndpoint):
     )
     async def post(self, request: Request) -> Response:
         ticket = await request.state.authenticator.ticket(request.state.principal, request.state.store)
-        return answer({"ticket": ticket, "expires_in": _SECONDS}, headers=_NO_STORE)
+        return answer({"ticket": ticket, "expires_in": _SECONDS})

@@ -2,14 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
-from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from repositories.account_commands import AccountExists, AddAccount, ChangeAccount, EndAccount
 from repositories.commands import Command
 from repositories.database import Database
-from repositories.errors import NotFound, answered
+from repositories.errors import NotFound, answered, is_duplicate
 from repositories.ownership import KeepingAnOwner, owns_all
 from repositories.passwords import Passwords
 from repositories.sessions import Sessions
@@ -18,10 +18,8 @@ from schemas.documents import Document
 from schemas.errors import InvalidBody
 from schemas.events import TYPES
 from schemas.passwords import password_defect, pin_defect
-from schemas.principals import DEVICES, FIRST_OWNER, USERS, Actor
+from schemas.principals import DEVICES, OWNER, USERS, Actor
 from schemas.public_ids import DEVICE_PREFIX, USER_PREFIX, new_id
-
-_DUPLICATE_KEY: Final = 11_000
 
 
 class TakesCommands(Protocol):
@@ -81,7 +79,7 @@ class _Accounts:
         try:
             return (await journal.submit(command)).answer
         except (BulkWriteError, DuplicateKeyError) as error:
-            if not _is_taken(error):
+            if not is_duplicate(error):
                 raise
             raise AccountExists(f"There is such a {TYPES[self.kind]} already.") from error
 
@@ -126,12 +124,12 @@ class Users(_Accounts):
         self._passwords = passwords
 
     async def is_claimed(self) -> bool:
-        """Whether the shop has had an owner.
+        """Whether there is an owner, or was one: the shop is claimed.
 
         :raises Unavailable: the database is away.
         """
         async with answered():
-            return await self._accounts.find_one({"_id": FIRST_OWNER}, {"_id": 1}) is not None
+            return await self._accounts.find_one({"role": OWNER}, {"_id": 1}) is not None
 
     async def by_login(self, login: str) -> Document:
         """:raises NotFound: nobody signs in so."""
@@ -205,8 +203,3 @@ class Users(_Accounts):
 def _refuse_weak(name: str, defect: str | None) -> None:
     if defect is not None:
         raise InvalidBody(f"{name}: {defect}.", [{"pointer": f"/{name}", "detail": defect}])
-
-
-def _is_taken(error: OperationFailure) -> bool:
-    details = error.details or {}
-    return any(each.get("code") == _DUPLICATE_KEY for each in (details, *details.get("writeErrors", ())))

@@ -16,7 +16,7 @@ from repositories.database import CREDENTIALS, Database
 from repositories.errors import answered
 from schemas.documents import Document
 from schemas.errors import ShopError
-from schemas.principals import FIRST_OWNER, OWNER, USERS, Actor
+from schemas.principals import FIRST_OWNER, OWNER, Actor
 
 #: How often a process looks whether another one was told the claim.
 _LOOK_SECONDS: Final = 1.0
@@ -46,7 +46,6 @@ class Claim:
         clock: Callable[[], datetime],
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._accounts = database[USERS]
         self._credentials = database[CREDENTIALS]
         self._users = users
         self._clock = clock
@@ -66,8 +65,7 @@ class Claim:
         return self._is_made
 
     async def _look(self) -> bool:
-        async with answered():
-            self._is_made = await self._accounts.find_one({"role": OWNER}, {"_id": 1}) is not None
+        self._is_made = await self._users.is_claimed()
         return self._is_made
 
     async def make(self, login: str, name: str, password: str, by: Actor) -> Document:

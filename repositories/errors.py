@@ -13,6 +13,7 @@ from schemas.errors import ShopError
 
 RETRY_AFTER = {"Retry-After": "2"}
 READ_SECONDS: Final = 4.5
+DUPLICATE_KEY: Final = 11_000
 
 
 class NotFound(ShopError):
@@ -120,6 +121,12 @@ def first_clause(error: Exception) -> str:
     """Of a driver's message, which otherwise runs to its timeouts and a description of the whole topology, or quotes
     documents."""
     return re.split(r" \(configured timeouts|, Timeout:|, full error:", str(error))[0]
+
+
+def is_duplicate(error: OperationFailure) -> bool:
+    """Whether what was to be written, or some of it, stands there already."""
+    details = error.details or {}
+    return any(each.get("code") == DUPLICATE_KEY for each in (details, *details.get("writeErrors", ())))
 
 
 def raise_unavailable(error: PyMongoError) -> NoReturn:

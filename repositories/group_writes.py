@@ -1,17 +1,13 @@
 """What a group of commands writes beside the counters and the events, as operations of the database."""
 
 from collections import defaultdict
-from typing import Final
 
 from pymongo import DeleteOne, ReplaceOne, UpdateOne
-from pymongo.errors import OperationFailure
 
 from repositories.database import REQUESTS, TOTALS
 from repositories.totals import row_id
 from repositories.unit_of_work import UnitOfWork
 from schemas.documents import Document
-
-_DUPLICATE_KEY: Final = 11_000
 
 Update = ReplaceOne[Document] | UpdateOne | DeleteOne
 
@@ -40,9 +36,3 @@ def updates_of(work: UnitOfWork, remembered_before: set[str]) -> dict[str, list[
         if key in remembered_before:
             updates[REQUESTS].append(ReplaceOne({"store": work.store, "key": key}, request, upsert=True))
     return updates
-
-
-def is_duplicate(error: OperationFailure) -> bool:
-    """Whether what was to be written stands there already."""
-    details = error.details or {}
-    return any(each["code"] == _DUPLICATE_KEY for each in (details, *details.get("writeErrors", ())) if "code" in each)

@@ -177,7 +177,9 @@ def _settled(
         row
     )
     defects = []
-    if wanted is not None and wanted != number:
+    if wanted is None:
+        defects.append(Defect("number_given", _NUMBER[kind], "none", format_number(number)))
+    elif wanted != number:
         defects.append(Defect("number_repeated", _NUMBER[kind], format_number(wanted), format_number(number)))
     if wanted_id is not None and wanted_id != own_id:
         rule = "id_of_another_store" if is_taken else "id_repeated"

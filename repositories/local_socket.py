@@ -6,6 +6,7 @@ import os
 import pickle
 import socket
 import struct
+from abc import ABC, abstractmethod
 from typing import Any, Final, cast
 
 _LENGTH: Final = struct.Struct("!I")
@@ -33,7 +34,7 @@ def peer_user(connection: socket.socket) -> int:
     return int(user)
 
 
-class Wire(asyncio.Protocol):
+class Wire(asyncio.Protocol, ABC):
     """Lists of messages between two processes of one user, each list a pickle behind its length.
 
     What is sent in one turn of the event loop goes as one list: the outcomes of a group are one message.
@@ -71,8 +72,9 @@ class Wire(asyncio.Protocol):
             for message in messages:
                 self.received(*message)
 
+    @abstractmethod
     def received(self, number: int, content: Any) -> None:
-        raise NotImplementedError
+        """A message has come."""
 
     def send(self, number: int, content: Any) -> None:
         if not self._outgoing:

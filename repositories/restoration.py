@@ -17,7 +17,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, ExecutionTimeout
 
 from repositories.backoff import Backoff
 from repositories.database import COUNTERS, EVENTS, ORIGINALS, REQUESTS, RESTORING, Database
-from repositories.errors import DatabaseRefused, translated
+from repositories.errors import DUPLICATE_KEY, DatabaseRefused, translated
 from repositories.indexes import prepare_collections, refuse_unadopted
 from repositories.originals import from_bytes
 from repositories.orphans import end_orphans
@@ -27,7 +27,6 @@ from schemas.documents import Document
 from schemas.rollups import ESTIMATES, ORDERS
 
 _PASSING: Final = (EVENTS, REQUESTS)
-_DUPLICATE_KEY: Final = 11_000
 _HELD_MS: Final = 500
 _ORPHAN_SECONDS: Final = 10.0
 _OVERTAKEN: Final = "Another restoration of this store has begun meanwhile; this one has ended."
@@ -167,7 +166,7 @@ class Restoration:
             with database.client.start_session() as session:
                 session.with_transaction(write)
         except BulkWriteError as error:
-            if any(each["code"] != _DUPLICATE_KEY for each in error.details["writeErrors"]):
+            if any(each["code"] != DUPLICATE_KEY for each in error.details["writeErrors"]):
                 raise
             raise DatabaseRefused(
                 f"The database {self._database.name!r} has {collection} of the same ids already, in another store: "

@@ -30,8 +30,8 @@ from repositories.backoff import Backoff
 from repositories.chain import sealed
 from repositories.commands import Command
 from repositories.database import COUNTERS, EVENTS, LINKS, REQUESTS, RESTORING, TOTALS, Database
-from repositories.errors import BeingRestored
-from repositories.group_writes import inserts_of, is_duplicate, updates_of
+from repositories.errors import BeingRestored, is_duplicate
+from repositories.group_writes import inserts_of, updates_of
 from repositories.orphans import end_orphans
 from repositories.unit_of_work import Counters, UnitOfWork
 from schemas.documents import Document

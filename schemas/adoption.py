@@ -17,6 +17,7 @@ RULES: Final[Mapping[str, str]] = {
     "number_repeated": "the oldest keeps the number, the others get new ones after the highest",
     "number_missing": "gets a new number after the highest",
     "number_is_a_stamp": "gets a new number after the highest",
+    "number_given": "the number of a document that had none, or a stamp",
     "id_repeated": "the oldest keeps the id, the others get new ones",
     "id_of_another_store": "gets a new id",
     "id_unusable": "gets MongoDB's own id, or a new one",

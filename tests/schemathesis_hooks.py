@@ -35,6 +35,7 @@ ALLOWED = {
 DISAGREEMENTS = {
     ("invalid_query", "/to", "must not be before the first day"),
     ("invalid_query", "/end_date", "must not be before the first day"),
+    ("invalid_fields", "/password", "is missing"),
     ("invalid_fields", "/status", "is missing"),
     ("invalid_fields", "/amount_paid", "must be 0 or more"),
 }

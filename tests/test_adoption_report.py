@@ -29,6 +29,16 @@ def test_each_defect_can_be_written_into_a_file(own: Database[Any], adopt: Adopt
     assert "number_repeated (2): the oldest keeps the number" in shown
 
 
+def test_whatever_got_a_new_number_is_shown_with_it(own: Database[Any], adopt: Adopter, path: Path) -> None:
+    legacy.fill(own, legacy.nasty())
+    found = adopt.report("--report", str(path))["defects"]
+    assert found["number_given"] == found["number_missing"] + found["number_is_a_stamp"] > 0
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    given = {line["became"] for line in lines if line["rule"] == "number_given"}
+    stored = {f"#{order['number']:03}" for name in ("orders", "estimates") for order in own[name].find()}
+    assert given <= stored
+
+
 def test_a_report_that_exists_is_only_replaced_by_force(own: Database[Any], adopt: Adopter, path: Path) -> None:
     legacy.fill(own, legacy.nasty())
     path.write_text("of yesterday")

@@ -32,7 +32,8 @@ def contract() -> Contract:
 
 async def test_every_operation_and_every_refusal_is_as_it_is_described(open_shop: OpenShop, contract: Contract) -> None:
     clock = Clock()
-    shop = await signed_in_shop(open_shop, clock=clock)
+    # In a database of its own: an owner of all stores sees the people of every other test.
+    shop = await signed_in_shop(open_shop, clock=clock, database_name="pos_contract_of_sign_in")
     judge, login = contract.judge, {"username": f"owner-{shop.store}", "password": PASSWORD}
     await add(shop, OWNER)
     first = judge(await shop.http.post("/api/auth/login", json=login))

@@ -121,14 +121,15 @@ async def test_whether_it_is_claimed_is_not_asked_of_the_database_again(
     now = 100.0
     monkeypatch.setattr(claim, "_seconds", lambda: now)
     claim._look_again = 0.0
-    users = claim._accounts
+    users = shop.state["users"]
+    accounts = users._accounts
 
     class Watched:
         async def find_one(self, *question: Any) -> Any:
             looked.append(now)
-            return await users.find_one(*question)
+            return await accounts.find_one(*question)
 
-    monkeypatch.setattr(claim, "_accounts", Watched())
+    monkeypatch.setattr(users, "_accounts", Watched())
     for _ in range(20):
         assert_problem(await shop.http.get("/board"), 503, "not_set_up")
     assert looked == [100.0]
