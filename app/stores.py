@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app import __version__
+from app import SERVICE, __version__
 from app.settings import Settings
 from endpoints.copies import Copies
 from endpoints.hub import Hub
@@ -23,6 +23,7 @@ from repositories.journal import Group, Journal
 from repositories.orders import OrderRepository
 from repositories.reports import ReportRepository
 from repositories.shared_journal import SharedJournal
+from repositories.shop_settings import ShopSettingsRepository
 from repositories.stores import store_exists
 
 
@@ -71,6 +72,7 @@ class Store:
             "hours": HourRepository(database, name, zone, clock),
             "log": self._log,
             "audit": Audit(database, name, zone),
+            "shop_settings": ShopSettingsRepository(database, name, self.journal, SERVICE),
             "copies": self.copies,
             "hub": self.hub,
             "screens": self.screens,

@@ -62,6 +62,7 @@ ACCESS: Final[Mapping[str, Mapping[str, Roles | None]]] = {
     "/board/{file}": _PUBLIC,
     "/api/board": _REPORT,
     "/api/audit": {"GET": OWNERS},
+    "/api/settings": {"GET": ALL, "PUT": OWNERS},
     "/api/events": _READ,
     "/api/events/stream": _READ,
     "/openapi.json": _PUBLIC,

@@ -22,6 +22,8 @@ from schemas.rollups import ESTIMATES, ORDERS, RollupKey, contributions
 #: Fields that follow from others, and are no change of their own.
 _DERIVED: Final = frozenset({"terms"})
 _HIDDEN: Final = "***"
+#: Fields of which an event says only that they are others: secrets, and what is large.
+_UNTOLD: Final = SECRETS | {"logo"}
 
 
 @dataclass(slots=True)
@@ -190,10 +192,10 @@ class UnitOfWork:
 
 
 def _difference(document: Document, changes: Document) -> Change:
-    """The fields that these changes make others of. Of a secret, only that it is another one."""
+    """The fields that these changes make others of. Of those that are not told, only that."""
     names = [name for name, value in changes.items() if name not in _DERIVED and document.get(name) != value]
     return _shown(document, names), _shown(changes, names)
 
 
 def _shown(fields: Document, names: Iterable[str]) -> Document:
-    return {name: _HIDDEN if name in SECRETS and fields.get(name) else fields.get(name) for name in names}
+    return {name: _HIDDEN if name in _UNTOLD and fields.get(name) else fields.get(name) for name in names}

@@ -41,4 +41,14 @@ CONVERSIONS: Final[dict[str, Json]] = {
     "Paid in full, in cash": {},
     "Paid in part, by card": {"amount_paid": 50.0, "payment_mode": "Card", "sale_by": "Test User"},
 }
+SETTINGS: Final[dict[str, Json]] = {
+    "Name and tax number": {
+        "business_name": "Asha Stores",
+        "business_phone": "020 2553 1234",
+        "gst_number": "27AAPFU0939F1ZV",
+        "upi_id": "asha.stores@okbank",
+        "enable_notifications": True,
+    },
+    "A narrow roll": {"paper": "80mm", "footer": "Thank you. Come again."},
+}
 STATUSES: Final[dict[str, Json]] = {"Cancelled": {"status": "Cancelled"}}

@@ -27,6 +27,9 @@ DISAGREEMENTS = {
     ("invalid_query", "/end_date", "must not be before the first day"),
     ("invalid_fields", "/status", "is missing"),
     ("invalid_fields", "/amount_paid", "must be 0 or more"),
+    ("invalid_fields", "/gst_number", "is not a valid GST number"),
+    ("invalid_fields", "/logo", "must be in base64"),
+    ("invalid_fields", "/logo", "must be a PNG or a JPEG"),
 }
 
 
