@@ -57,10 +57,6 @@ class Entry:
             self._settle()
         return self._topics
 
-    def is_for(self, topics: frozenset[str] | None) -> bool:
-        """Whether whoever wants these topics, None for all, is to hear of it."""
-        return bool(self.topics) if topics is None else not topics.isdisjoint(self.topics)
-
     @property
     def text(self) -> Text:
         return self._text or self._settle()
@@ -92,6 +88,13 @@ class Rendering:
     def of_stored(self, stored: Sequence[StoredEvent]) -> list[Entry]:
         """Of a piece of the log: rendered when somebody asks, since many a process only keeps them."""
         return [Entry(seq, event, size, self._render) for seq, event, size in stored]
+
+
+def wanted_of(entries: Iterable[Entry], topics: frozenset[str] | None) -> list[Entry]:
+    """Those of some entries that whoever wants these topics, None for all, is to hear of. What is private has none."""
+    if topics is None:
+        return [entry for entry in entries if entry.topics]
+    return [entry for entry in entries if not topics.isdisjoint(entry.topics)]
 
 
 def first_of(entries: Iterable[Entry], most: int, most_bytes: int) -> list[Entry]:

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from endpoints.described import Answer, Operation, described, plain
+from endpoints.entries import wanted_of
 from endpoints.feeds import Feed
 from endpoints.hub import Hub
 from endpoints.live import wanted_by
@@ -99,7 +100,7 @@ class Events(HTTPEndpoint):
         if entries and entries[0].seq != place.seq + 1:
             raise gone(hub, "expired")
         passed = entries[-1].seq if entries else place.seq
-        shown = [entry.text.json for entry in entries if entry.is_for(topics)]
+        shown = [entry.text.json for entry in wanted_of(entries, topics)]
         status = hub.status
         head = {"epoch": status.epoch, "head": max(status.head, passed), "low": status.low, "next": passed}
         content = b'%s,"events":[%s]}' % (orjson.dumps(head)[:-1], b",".join(shown))

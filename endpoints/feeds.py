@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from endpoints.entries import Entry
+from endpoints.entries import Entry, wanted_of
 
 #: Why a reader did not get everything.
 EXPIRED, OTHER_LOG, AHEAD, TOO_FAR = "expired", "other_log", "ahead", "too_far"
@@ -31,7 +31,7 @@ class Feed:
         """Which of the next entries it wants; its cursor moves past them all."""
         if entries:
             self.cursor = entries[-1].seq
-        return [entry for entry in entries if entry.is_for(self.topics)]
+        return wanted_of(entries, self.topics)
 
 
 class Feeds:

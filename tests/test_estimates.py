@@ -256,9 +256,9 @@ async def test_a_name_that_nobody_can_see_is_none(shop: Shop, name: str) -> None
     assert response.json()["errors"] == [{"pointer": "/customer_name", "detail": "must not be empty"}]
 
 
-async def test_an_empty_reason_is_none(shop: Shop) -> None:
+async def test_an_empty_reason_is_none_and_an_empty_name_that_of_whoever_did_it(shop: Shop) -> None:
     estimate = await shop.estimate()
     await shop.ok("DELETE", f"/api/estimates/{estimate['estimate_id']}?reason=&by=")
     voided = await shop.database.estimates.find_one({"_id": estimate["estimate_id"]})
     assert voided is not None
-    assert (voided["void_reason"], voided["voided_by"]) == (None, None)
+    assert (voided["void_reason"], voided["voided_by"]) == (None, "open")
