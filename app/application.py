@@ -31,11 +31,13 @@ from endpoints.ring import CAPACITY
 from endpoints.routes import ROUTES
 from endpoints.service import About
 from repositories.credentials import Credentials
+from repositories.customer_building import build_customers, has_customers
 from repositories.database import check_deployment, connect
 from repositories.errors import DatabaseRefused
 from repositories.indexes import prepare
 from repositories.pool import Pool
 from repositories.pulse import Pulse
+from schemas.phones import region_of
 from schemas.views import Views
 
 logger = logging.getLogger("pos")
@@ -87,6 +89,8 @@ def create_app(
             database = client[settings.database_name]
             store, zone = settings.store_id, settings.timezone
             await prepare(database, store, zone, settings.event_retention_days)
+            if not await has_customers(database, store):
+                await build_customers(database, store, region_of(settings.currency))
             stores = Stores(store, Surroundings(database, settings, clock, ring_capacity, metrics.group))
             metrics.watch(Parts(stores, pool))
             workers = WorkerMetrics.of_this_server(metrics)

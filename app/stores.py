@@ -13,6 +13,7 @@ from endpoints.copies import Copies
 from endpoints.hub import Hub
 from endpoints.screens import Screens
 from repositories.audit import Audit
+from repositories.customers import CustomerRepository
 from repositories.database import Database
 from repositories.errors import NoSuchStore
 from repositories.estimates import EstimateRepository
@@ -25,6 +26,7 @@ from repositories.reports import ReportRepository
 from repositories.shared_journal import SharedJournal
 from repositories.shop_settings import ShopSettingsRepository
 from repositories.stores import store_exists
+from schemas.phones import region_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,10 @@ class Store:
         database, clock, zone = around.database, around.clock, around.zone
         self.name = name
         self._log = EventLog(database, name)
-        own_journal = Journal(database, store=name, zone=zone, clock=clock)
+        region = region_of(around.settings.currency)
+        own_journal = Journal(database, store=name, zone=zone, clock=clock, region=region)
         own_journal.on_group = around.on_group
-        shared = f"{__version__} {around.settings.mongodb_url} {database.name} {name} {zone}"
+        shared = f"{__version__} {around.settings.mongodb_url} {database.name} {name} {zone} {region}"
         self.journal = SharedJournal(own_journal, self._log, shared)
         self.hub = Hub(self._log, zone, around.ring_capacity, self.journal.rings)
         self.screens = Screens(self.hub, around.settings.max_connections)
@@ -72,6 +75,7 @@ class Store:
             "hours": HourRepository(database, name, zone, clock),
             "log": self._log,
             "audit": Audit(database, name, zone),
+            "customers": CustomerRepository(database, name, self.journal, clock, region),
             "shop_settings": ShopSettingsRepository(database, name, self.journal, SERVICE),
             "copies": self.copies,
             "hub": self.hub,

@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from endpoints import audit, board, documentation, estimates, events, orders, reports, service, settings
+from endpoints import audit, board, customers, documentation, estimates, events, orders, reports, service, settings
 from endpoints.guard import guarded
 from endpoints.live import ANYWHERE, LiveUpdates, no_such_socket
 
@@ -46,6 +46,9 @@ _TABLE: Final[list[BaseRoute]] = [
     Route("/board/{file}", board.PageAsset),
     Route("/api/board", board.Figures),
     Route("/api/audit", audit.Audit),
+    Route("/api/customers", customers.CustomerList),
+    Route("/api/customers/create", customers.CustomerCreation),
+    Route("/api/customers/{customer_id}", customers.Customer),
     Route("/api/settings", settings.Settings),
     Route("/api/events", events.Events),
     Route("/api/events/stream", events.EventStream),

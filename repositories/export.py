@@ -21,12 +21,16 @@ from repositories.stores import of_store
 from repositories.totals import row_key, row_range
 from schemas.calendar import widest_bounds
 from schemas.documents import Document
-from schemas.rollups import ESTIMATES, ORDERS, Row
+from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS, Row
+from schemas.shop_settings import SETTINGS
 
 BATCH: Final = 1_000
 
 #: What each collection is read along: unique in a store, and served by an index.
-_KEYS: Final = {ESTIMATES: "number", ORDERS: "number", EVENTS: "seq", REQUESTS: "key", TOTALS: "_id", ORIGINALS: "_id"}
+_KEYS: Final = {
+    ESTIMATES: "number", ORDERS: "number", CUSTOMERS: "_id", SETTINGS: "_id",
+    EVENTS: "seq", REQUESTS: "key", TOTALS: "_id", ORIGINALS: "_id",
+}
 #: Ids that the database gave out for want of another one mean nothing, and are not the store's.
 _NAMELESS: Final = (EVENTS, REQUESTS)
 _SNAPSHOT_TOO_OLD: Final = 239

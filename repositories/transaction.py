@@ -36,8 +36,9 @@ from repositories.orphans import end_orphans
 from repositories.unit_of_work import Counters, UnitOfWork
 from schemas.documents import Document
 from schemas.errors import ShopError
+from schemas.phones import INDIA
 from schemas.principals import DEVICES, USERS
-from schemas.rollups import ESTIMATES, ORDERS
+from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
 from schemas.shop_settings import SETTINGS
 
 _SNAPSHOT: Final = ReadConcern("snapshot")
@@ -76,6 +77,7 @@ class GroupTransaction:
 
     :param clock: the present instant, UTC.
     :param threads: where it runs; a thread of its own, where there is none.
+    :param region: of phone numbers without a country code.
     """
 
     def __init__(
@@ -85,15 +87,17 @@ class GroupTransaction:
         zone: ZoneInfo,
         clock: Callable[[], datetime],
         threads: Executor | None = None,
+        region: str = INDIA,
     ) -> None:
         self._database = database
         self._client = database.delegate.client
-        names = (COUNTERS, ESTIMATES, ORDERS, USERS, DEVICES, SETTINGS, EVENTS, TOTALS, REQUESTS)
+        names = (COUNTERS, ESTIMATES, ORDERS, USERS, DEVICES, SETTINGS, CUSTOMERS, EVENTS, TOTALS, REQUESTS)
         self._collections = {name: database.delegate[name] for name in names}
         self._threads = threads or ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"journal-{store}")
         self._store = store
         self._zone = zone
         self._clock = clock
+        self._region = region
         # The counters as this process left them, as long as no other process has been met at them.
         self._known: Counters | None = None
         self._met_at = -math.inf
@@ -182,7 +186,7 @@ class GroupTransaction:
                 wanted[kind].add(document_id)
         documents = {}
         for kind, ids in wanted.items():
-            cursor = self._collections[kind].find({"_id": {"$in": list(ids)}, "store": self._store}, session=session)
+            cursor = self._collections[kind].find(self._named(kind, ids), session=session)
             documents.update({(kind, document["_id"]): document for document in cursor.to_list()})
         return UnitOfWork(
             store=self._store,
@@ -191,7 +195,15 @@ class GroupTransaction:
             counters=counters,
             documents=documents,
             requests=requests,
+            region=self._region,
         )
+
+    def _named(self, kind: str, ids: set[str]) -> Document:
+        """A filter for what is named by ids; customers are named by their numbers as well."""
+        named: Document = {"_id": {"$in": list(ids)}}
+        if kind == CUSTOMERS:
+            named = {"$or": [named, {"numbers": {"$in": list(ids)}, "store": self._store}]}
+        return {**named, "store": self._store}
 
     def _write(self, session: ClientSession, work: UnitOfWork, head: int, remembered_before: set[str]) -> None:
         """The counters first: where two processes collide, they do so before anything else was sent."""

@@ -16,11 +16,12 @@ from schemas.calendar import business_date
 from schemas.documents import Document
 from schemas.events import TYPES, digest
 from schemas.idempotency import RequestKey
+from schemas.phones import INDIA
 from schemas.principals import SECRETS, THE_SERVICE, Actor
 from schemas.rollups import ESTIMATES, ORDERS, RollupKey, contributions
 
 #: Fields that follow from others, and are no change of their own.
-_DERIVED: Final = frozenset({"terms"})
+_DERIVED: Final = frozenset({"terms", "phone_e164", "numbers"})
 _HIDDEN: Final = "***"
 #: Fields of which an event says only that they are others: secrets, and what is large.
 _UNTOLD: Final = SECRETS | {"logo"}
@@ -71,6 +72,8 @@ class UnitOfWork:
     changes: dict[tuple[str, str], Change] = field(default_factory=dict)
     #: Whose command is being applied.
     by: Actor = THE_SERVICE
+    #: Of phone numbers without a country code.
+    region: str = INDIA
 
     def find(self, kind: str, document_id: str) -> Document | None:
         """The document as this group has left it so far, unless it is voided."""

@@ -230,6 +230,18 @@ ANSWERS: Final[dict[str, Json]] = {
         after={"type": "object", "description": "The same fields as they are now; of what is new, what it is."},
         hash={"type": ["string", "null"], "pattern": "^[0-9a-f]{64}$"},
     ),
+    "Customer": record(
+        **dict.fromkeys(("id", "customer_id", "name", "phone", "email", "address", "notes"), _TEXT),
+        created_at=_TIME,
+        last_visit=_TIME,
+        total_orders=_COUNT,
+        total_spent=_AMOUNT,
+        total_due={"type": "number", "description": "What was sold to them less what they paid."},
+        estimates=_COUNT,
+        version={"type": "integer", "minimum": 1},
+    ),
+    "CustomerList": record(customers=array(ref("Customer"))),
+    "CustomerSaved": record(success=_TRUE, message=_TEXT, data=ref("Customer"), customer_id=_TEXT),
     "ShopSettings": _partly(
         record(
             **dict.fromkeys(_BUSINESS, _TEXT),

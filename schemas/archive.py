@@ -22,7 +22,8 @@ from typing import Any, Final
 import orjson
 from marshmallow import Schema, ValidationError, fields
 
-from schemas.rollups import ESTIMATES, ORDERS
+from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
+from schemas.shop_settings import SETTINGS
 
 Document = dict[str, Any]
 
@@ -32,9 +33,9 @@ COUNTERS: Final = "counters"
 #: Where the store's name is part of the id.
 _COMPOUND: Final = ("totals", "adopted")
 #: What is kept for ever. Events and requests expire, perhaps while they are written.
-KEPT: Final = (ESTIMATES, ORDERS, *_COMPOUND)
+KEPT: Final = (ESTIMATES, ORDERS, CUSTOMERS, SETTINGS, *_COMPOUND)
 #: Everything that a store has, in the order of an archive.
-COLLECTIONS: Final = (ESTIMATES, ORDERS, "events", "requests", *_COMPOUND, COUNTERS)
+COLLECTIONS: Final = (ESTIMATES, ORDERS, CUSTOMERS, SETTINGS, "events", "requests", *_COMPOUND, COUNTERS)
 #: No stored document is larger than 16 MB.
 LONGEST_LINE: Final = 64 * 2**20
 
@@ -198,6 +199,8 @@ def with_store(collection: str, document: Document, store: str) -> Document:
     """A document as a store has it."""
     if collection == COUNTERS:
         return {"_id": store, **document}
+    if collection == SETTINGS:
+        document["_id"] = store
     if collection in _COMPOUND:
         document["_id"] = {"store": store, **document["_id"]}
     if collection == "totals":

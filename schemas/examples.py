@@ -41,6 +41,10 @@ CONVERSIONS: Final[dict[str, Json]] = {
     "Paid in full, in cash": {},
     "Paid in part, by card": {"amount_paid": 50.0, "payment_mode": "Card", "sale_by": "Test User"},
 }
+CUSTOMERS: Final[dict[str, Json]] = {
+    "With a phone number": {"name": "Meera Kulkarni", "phone": "98220 12345", "address": "12 MG Road, Pune"}
+}
+CUSTOMER_CHANGES: Final[dict[str, Json]] = {"An address": {"address": "14 MG Road, Pune", "notes": "Pays monthly"}}
 SETTINGS: Final[dict[str, Json]] = {
     "Name and tax number": {
         "business_name": "Asha Stores",
