@@ -94,7 +94,7 @@ class ChangeCustomer:
         if owner is not None and owner["_id"] != customer["_id"]:
             raise _taken(owner)
         # A number that nothing was sold to was a slip of the pen, and is free again.
-        earlier = customer.get("numbers", []) if any(customer["sums"].values()) else []
+        earlier = customer.get("numbers", []) if any(customer.get("sums", {}).values()) else []
         return {NUMBER: self.number, "numbers": [*(each for each in earlier if each != self.number), self.number]}
 
 

@@ -65,6 +65,7 @@ def counting(
     comes_back: whether one who was taken away is in the list again."""
     update: dict[str, Any] = {"$inc": {f"sums.{name}": amount for name, amount in sums.items()}} if sums else {}
     if fresh is not None:
+        fresh = {**fresh, "numbers": [number]}
         update["$max"] = {"last_visit": fresh["created_at"]}
         if comes_back:
             update |= {"$set": {"voided_at": None}, "$setOnInsert": fresh}

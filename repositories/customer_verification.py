@@ -30,9 +30,7 @@ async def differences_of_customers(database: Database, store: str) -> list[str]:
         if uncounted:
             found.append(f"{kind}: {uncounted:,} count for no customer yet: run `pos migrate`.")
     async for customer in database[CUSTOMERS].find({"store": store}):
-        numbers = customer.get("numbers", [])
-        # One that a sale has made has its only number as a text.
-        of_customer = [numbers] if isinstance(numbers, str) else numbers
+        of_customer = customer.get("numbers", [])
         found += _differences(customer, [expected.pop(each, Counter()) for each in of_customer])
         if any(visits.get(each, customer["last_visit"]) > customer["last_visit"] for each in of_customer):
             found.append(f"Customer {customer['_id']} bought something after their last visit.")

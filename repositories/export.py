@@ -28,8 +28,14 @@ BATCH: Final = 1_000
 
 #: What each collection is read along: unique in a store, and served by an index.
 _KEYS: Final = {
-    ESTIMATES: "number", ORDERS: "number", CUSTOMERS: "_id", SETTINGS: "_id",
-    EVENTS: "seq", REQUESTS: "key", TOTALS: "_id", ORIGINALS: "_id",
+    ESTIMATES: "number",
+    ORDERS: "number",
+    CUSTOMERS: "_id",
+    SETTINGS: "_id",
+    EVENTS: "seq",
+    REQUESTS: "key",
+    TOTALS: "_id",
+    ORIGINALS: "_id",
 }
 #: Ids that the database gave out for want of another one mean nothing, and are not the store's.
 _NAMELESS: Final = (EVENTS, REQUESTS)

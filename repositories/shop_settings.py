@@ -43,12 +43,10 @@ class ChangeSettings:
         changes = changed(settings, self.changes)
         if not changes:
             return stored or {}
-        if stored is None:
-            after = work.add(SETTINGS, self.store, changes)
-        else:
-            after = work.update(SETTINGS, stored, **changes)
+        is_first = stored is None
+        after = work.add(SETTINGS, self.store, changes) if stored is None else work.update(SETTINGS, stored, **changes)
         shown = ShopSettings.of(after, self.business_name).shown()
-        work.emit(SETTINGS, events.CREATE if stored is None else events.UPDATE, after, shown)
+        work.emit(SETTINGS, events.CREATE if is_first else events.UPDATE, after, shown)
         return after
 
 

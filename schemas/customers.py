@@ -63,7 +63,7 @@ class CustomerChange(Body):
 
 def shown(customer: Document, zone: ZoneInfo) -> Document:
     """As the app reads a customer: no member is ever null, amounts are floats."""
-    sums = {**NOTHING, **customer["sums"]}
+    sums = {**NOTHING, **customer.get("sums", {})}
     return {
         "id": customer["_id"],
         "customer_id": customer["_id"],

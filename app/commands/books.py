@@ -13,7 +13,7 @@ from schemas.phones import region_of
 
 
 def migrate(data: Data = None) -> None:
-    """Create what the database needs (indexes, counters, the customers of what was sold). Safe to repeat, and beside running processes.
+    """Create what the database needs (indexes, counters, customers). Safe to repeat, and beside running processes.
 
     `pos serve` does so by itself; this is for a deployment that wants it done before the new processes start.
     """
@@ -23,8 +23,8 @@ def migrate(data: Data = None) -> None:
 
 
 def verify(data: Data = None) -> None:
-    """Recompute totals, customers, numbers, links and the hashes of the event log from what is stored; exit 1 and name the
-    differences, if any.
+    """Recompute totals, customers, numbers, links and the hashes of the event log from what is stored; exit 1 and name
+    the differences, if any.
 
     It reads every document, so a large store takes a while; it changes nothing.
     """
