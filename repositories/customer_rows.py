@@ -84,7 +84,7 @@ def fresh_row(document: Document, now: datetime, who: Document = THE_SERVICE.sig
         "email": "",
         "address": document["customer_address"],
         "notes": "",
-        "terms": terms_of(document["customer_name"], document["customer_phone"]),
+        "terms": document.get("terms") or terms_of(document["customer_name"], document["customer_phone"]),
         "created_at": now,
         "created_by": who,
         "updated_at": now,
