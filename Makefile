@@ -27,6 +27,7 @@ format: .venv/ready-dev
 
 docs: .venv/ready-dev
 	$(BIN)/python -m scripts.house
+	$(BIN)/python -m scripts.roles
 	$(BIN)/python -m app.http_file > docs/pos.http
 
 bench: .venv/ready-bench
@@ -36,7 +37,7 @@ bench-quick: .venv/ready-bench
 	$(BIN)/python -m benchmarks --quick
 
 SOAK := $(addprefix tests/test_,$(addsuffix .py,faults_of_the_database faults_of_servers faults_of_clients atomicity judge \
-  resume shared_journal stalled_screens slow_senders abuse abuse_of_sockets state_machine schemathesis soak))
+  resume shared_journal stalled_screens slow_senders abuse abuse_of_sockets attempts state_machine schemathesis soak))
 
 soak: .venv/ready-dev
 	$(BIN)/pytest --soak $(SOAK)

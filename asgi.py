@@ -6,6 +6,7 @@ import sys
 from app.access_log import AccessLog
 from app.application import create_app
 from app.logs import configure, shows_requests
+from app.modes import refuse_unsafe, warn_of
 from app.settings import InvalidSettings, read_settings
 from app.socket_log import SocketLog
 
@@ -13,7 +14,9 @@ try:
     settings = read_settings()
     if settings.mongodb_url is None:
         sys.exit("MONGODB_URL is not set: set it to your MongoDB's address, or run `pos serve`, which brings its own.")
+    refuse_unsafe(settings)
     configure(settings)
+    warn_of(settings)
     is_shown = shows_requests(settings)
     app = create_app(
         settings,

@@ -10,33 +10,41 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from app import SERVICE, __version__
+from app.accounts import Accounts
+from app.client_address import ClientAddress
 from app.compression import Compression
 from app.cors import Cors
+from app.doors import Doors
 from app.error_reports import ErrorReports
 from app.errors import EXCEPTION_HANDLERS, ErrorGuard
+from app.first_run import setup_token, tell_how_to_claim
 from app.metrics import Metrics, Parts
 from app.observation import Observation, Observer
 from app.openapi import Description
 from app.request_id import RequestId
 from app.security_headers import SecurityHeaders
 from app.settings import Settings
+from app.setup_gate import SetupGate
 from app.shutdown import Shutdown
 from app.socket_log import SocketLog, SocketObservation
 from app.stores import Stores, Surroundings
 from app.tracing import Tracing
 from app.worker_metrics import WorkerMetrics
 from endpoints.authentication import Authenticator
+from endpoints.connections import Connections
 from endpoints.live import Origins
 from endpoints.ring import CAPACITY
 from endpoints.routes import ROUTES
 from endpoints.service import About
-from repositories.credentials import Credentials
+from repositories.claims import Claim
 from repositories.customer_building import build_customers, has_customers
 from repositories.database import check_deployment, connect
 from repositories.errors import DatabaseRefused
 from repositories.indexes import prepare
 from repositories.pool import Pool
 from repositories.pulse import Pulse
+from repositories.rate_limits import RateLimits
+from repositories.stores import AllStores
 from schemas.phones import region_of
 from schemas.views import Views
 
@@ -96,7 +104,13 @@ def create_app(
             workers = WorkerMetrics.of_this_server(metrics)
             await stores.start()
             await workers.start()
-            credentials = None if settings.is_open else Credentials(database, clock)
+            rate_limits = RateLimits(settings.mongodb_url, settings.database_name, settings.rate_limit)
+            accounts = Accounts(settings, database, clock, stores.journal_of)
+            credentials = None if settings.is_open else accounts.credentials
+            connections = Connections(credentials, clock)
+            connections.start()
+            claim = Claim(database, accounts.users, clock)
+            await tell_how_to_claim(settings, claim)
             shutdown = Shutdown()
             with shutdown.noticed():
                 yield {
@@ -108,28 +122,38 @@ def create_app(
                     **stores.home.handed,
                     "stores": stores,
                     "authenticator": Authenticator(credentials),
-                    "origins": Origins(settings.public_base_url, *settings.cors_origins),
+                    "connections": connections,
+                    "rate_limits": rate_limits,
+                    **accounts.handed,
+                    "all_stores": AllStores(database),
+                    "claim": claim,
+                    "setup_token": setup_token(settings),
+                    "origins": origins,
                     "public_base_url": settings.public_base_url,
                     "views": Views(zone),
                     "pulse": Pulse(database, store),
                     "metrics": workers,
                     "shutdown": shutdown,
                 }
+            await connections.stop()
             await workers.stop()
             await stores.stop()
+            accounts.close()
+            rate_limits.close()
         finally:
             client.close()
             for sender in (tracing, reports):
                 if sender is not None:
                     await sender.close()
 
+    origins = Origins(settings.public_base_url, *settings.cors_origins)
     description = Description(ROUTES)
     observers = [metrics.observe, *([access_log] if access_log else []), *([tracing.observe] if tracing else [])]
     app = Starlette(
         routes=ROUTES,
         lifespan=lifespan,
         exception_handlers=EXCEPTION_HANDLERS,
-        middleware=_middleware(settings, observers, reports, socket_log),
+        middleware=_middleware(settings, observers, reports, socket_log, origins),
     )
     # A redirected POST loses its body with the existing app's HTTP client.
     app.router.redirect_slashes = False
@@ -137,7 +161,11 @@ def create_app(
 
 
 def _middleware(
-    settings: Settings, observers: Sequence[Observer], reports: ErrorReports | None, socket_log: SocketLog | None
+    settings: Settings,
+    observers: Sequence[Observer],
+    reports: ErrorReports | None,
+    socket_log: SocketLog | None,
+    origins: Origins,
 ) -> list[Middleware]:
     """From the outside in. The guard stands inside CORS, so that a browser can read what it says, and outside
     compression, so that it knows whether anything was sent."""
@@ -149,11 +177,14 @@ def _middleware(
         expose_headers=EXPOSED_HEADERS,
     )
     return [
+        *([Middleware(ClientAddress, proxies=settings.trusted_proxies)] if settings.trusted_proxies else []),
         Middleware(RequestId),
         Middleware(Observation, observers=observers),
         *([Middleware(SocketObservation, log=socket_log)] if socket_log else []),
         Middleware(SecurityHeaders, is_https=settings.public_base_url.startswith("https:")),
         *([cors] if settings.cors_origins else []),
         Middleware(ErrorGuard, **({"report": reports.capture} if reports else {})),
+        Middleware(Doors, settings=settings, origins=origins),
+        *([] if settings.is_open else [Middleware(SetupGate)]),
         Middleware(Compression),
     ]

@@ -11,10 +11,14 @@ from app.commands.backups import backup, import_, restore
 from app.commands.books import migrate, verify
 from app.commands.databases import console
 from app.commands.demo import demo
+from app.commands.devices import device
 from app.commands.doctor import doctor
 from app.commands.exporting import export
 from app.commands.listening import listen
 from app.commands.serving import AddressRefused, serve
+from app.commands.stores import store
+from app.commands.tokens import token
+from app.commands.users import user
 from app.listener import ListeningRefused
 from app.local_mongod import MongodRefused
 from app.output import FileRefused
@@ -34,6 +38,8 @@ cli = typer.Typer(
 for command in (serve, doctor, migrate, verify, listen, export, import_, backup, restore, adopt, demo):
     # Python keeps the word `import` to itself.
     cli.command(command.__name__.rstrip("_"))(command)
+for group in (user, device, token, store):
+    cli.add_typer(group)
 
 
 @cli.command()

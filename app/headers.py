@@ -20,6 +20,14 @@ PATH_PARAMETERS: Final[dict[str, Json]] = {
     "customer_id": {"description": "The public id of a customer, `CUST-…`."},
     "estimate_number": _NUMBER,
     "sale_number": _NUMBER,
+    "user_id": {
+        "description": "The id of a user, `USER-…`.",
+        "schema": {"type": "string", "minLength": 1, "examples": ["USER-OWNER"]},
+    },
+    "device_id": {
+        "description": "The id of a device, `DEVICE-…`.",
+        "schema": {"type": "string", "minLength": 1, "examples": ["DEVICE-01KAX3M5Q2T7V9WXYZ0123456A"]},
+    },
     "asset": {"description": "A file of the page.", "schema": {"type": "string", "enum": list(documentation.ASSETS)}},
     "file": {"description": "A file of the page.", "schema": {"type": "string", "enum": list(board.ASSETS)}},
 }

@@ -14,8 +14,14 @@ from schemas.live import SUBPROTOCOL
 
 Json = dict[str, Any]
 
-#: Close codes after which trying again cannot help.
-FINAL: Final = {1009: "a message was too large", 4400: "the subscription is wrong", 4403: "this origin is not allowed"}
+#: Close codes after which trying again cannot help, and why.
+FINAL: Final = {
+    1009: "a message was too large",
+    4400: "the subscription is wrong",
+    4401: "nobody is signed in: there was no token, or it is not known there, or was revoked. Set POS_TOKEN",
+    4403: "this sign-in, or this origin, may not listen there",
+    4431: "the sign-in has expired. Sign in again, or take a device's key, which lasts",
+}
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 15.0
 _JITTER: Final = (0.5, 1.5)
 _OPEN_SECONDS: Final = 10.0
@@ -31,6 +37,7 @@ class Listener:
     :param url: `ws://…/ws` or `wss://…/ws`.
     :param since: a seq, or a position `<epoch>.<seq>`; None: from now on.
     :param topics: those of `schemas.events.topics_of`; none for everything.
+    :param token: what to sign in with; None where the service is open, or the address holds `user:key@`.
     :param tell: is told, in a sentence, of what is no event: a cut, a reset.
     """
 
@@ -40,10 +47,12 @@ class Listener:
         *,
         since: str | None = None,
         topics: Sequence[str] = (),
+        token: str | None = None,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._url = url
         self._topics = list(topics)
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._tell = tell
         self._position = since
         self._epoch = ""
@@ -62,19 +71,29 @@ class Listener:
             except ConnectionClosed as closed:
                 code = closed.rcvd.code if closed.rcvd is not None else None
                 if code in FINAL:
-                    raise ListeningRefused(f"The service closed the connection: {FINAL[code]}.") from closed
+                    raise ListeningRefused(f"The service closed the connection: {FINAL[code]}.{self._rest}") from closed
                 self._tell(f"The connection was cut{f' ({code})' if code else ''}; coming back.")
             except InvalidURI as error:
-                raise ListeningRefused(f"{self._url} is no WebSocket address.") from error
+                raise ListeningRefused(f"{without_credentials(self._url)} is no WebSocket address.") from error
             except (OSError, InvalidHandshake, TimeoutError):
                 self._tell("The service cannot be reached; trying again.")
             # Spread, so that not everyone comes back at once after a restart.
             await asyncio.sleep(self._pause * random.uniform(*_JITTER))  # noqa: S311
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 
+    @property
+    def _rest(self) -> str:
+        """How to go on another time."""
+        return f" Go on with --since {self.seq}." if self.seq is not None else ""
+
     async def _visit(self) -> AsyncIterator[Json]:
         """The events of one connection."""
-        async with connect(self._url, subprotocols=[SUBPROTOCOL], open_timeout=_OPEN_SECONDS) as socket:  # type: ignore[list-item]
+        async with connect(
+            self._url,
+            subprotocols=[SUBPROTOCOL],  # type: ignore[list-item]
+            additional_headers=self._headers,
+            open_timeout=_OPEN_SECONDS,
+        ) as socket:
             await socket.send(orjson.dumps(self._wish()).decode())
             async for text in socket:
                 frame: Json = orjson.loads(text)
@@ -128,6 +147,12 @@ def socket_url(base_url: str) -> str:
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
     path = parts.path if parts.path.endswith("/ws") else parts.path.rstrip("/") + "/ws"
     return urlunsplit((scheme, parts.netloc, path, "", ""))
+
+
+def without_credentials(url: str) -> str:
+    """An address as it may be shown."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def line_of(event: Json) -> str:

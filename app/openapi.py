@@ -17,14 +17,16 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from starlette.routing import BaseRoute, Route
 
 from app import SERVICE, __version__
+from app.doors import PROBES, ForeignOrigin, OnlyThisMachine, WrongHost
 from app.errors import PROBLEM_JSON, InternalError, MethodNotAllowed, RouteNotFound
 from app.headers import ANSWER_HEADERS, PATH_PARAMETERS, REQUEST_HEADERS
 from app.protocol import HeadersTooLarge, InvalidHttp, RequestTimeout
+from app.setup_gate import BEFORE_SETUP, NotSetUp
 from endpoints.access import ACCESS, ANYONE
 from endpoints.authentication import Forbidden, NotSignedIn, SignInExpired
 from endpoints.described import Answer, Operation, Refusals
 from endpoints.responses import JSON
-from repositories.errors import NoSuchStore, Unavailable
+from repositories.errors import NoSuchStore, TooManyRequests, Unavailable
 from schemas.answers import ANSWERS, DOCUMENTS, ref
 from schemas.errors import ShopError
 from schemas.json_schema import describe, describe_parameter
@@ -37,9 +39,14 @@ _ANYWHERE: Final[Refusals] = (InvalidHttp, RequestTimeout, HeadersTooLarge, Inte
 #: Headers of every answer.
 _EVERYWHERE: Final = ("X-Request-ID", "Cache-Control")
 #: What a request to a route with a guard may be answered besides, and the header by which it names a store.
-_AT_THE_GUARD: Final[Refusals] = (NotSignedIn, SignInExpired, Forbidden, NoSuchStore, Unavailable)
+_AT_THE_GUARD: Final[Refusals] = (NotSignedIn, SignInExpired, Forbidden, NoSuchStore, TooManyRequests, Unavailable)
 _STORE: Final = "X-Store"
-_HEADERS_OF_REFUSALS: Final = {401: ("WWW-Authenticate",), 405: ("Allow",), 503: ("Retry-After",)}
+_HEADERS_OF_REFUSALS: Final = {
+    401: ("WWW-Authenticate",),
+    405: ("Allow",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
 _CREDENTIAL: Final = "credential"
 _TAGS: Final = {
     "estimates": "Quotes, until they become orders.",
@@ -47,6 +54,9 @@ _TAGS: Final = {
     "reports": "What was sold, read from running totals.",
     "audit": "Who did what; for owners.",
     "events": "Every change, in order; the same as on `/ws`.",
+    "auth": "Signing in and out.",
+    "users": "People who may sign in, for owners.",
+    "devices": "Tablets and tills with a key of their own, for owners.",
     "service": "The service about itself.",
 }
 _ABOUT: Final = """\
@@ -105,11 +115,22 @@ def _is_public(path: str, method: str) -> bool:
 
 
 def _guarded(path: str, method: str, operation: Operation) -> Operation:
-    """An operation with what its guard takes and refuses."""
+    """An operation with what its guard takes and refuses, and those who stand before it."""
+    operation = replace(operation, refuses=(*operation.refuses, *_refusals_before(path, method)))
     if _is_public(path, method):
         return operation
     refuses = dict.fromkeys((*operation.refuses, *_AT_THE_GUARD))
     return replace(operation, refuses=tuple(refuses), headers=(*operation.headers, _STORE))
+
+
+def _refusals_before(path: str, method: str) -> Refusals:
+    """What is refused before anybody looks at the route."""
+    return (
+        OnlyThisMachine,
+        *(() if path in PROBES else (WrongHost,)),
+        *(() if method == "get" else (ForeignOrigin,)),
+        *(() if path in BEFORE_SETUP else (NotSetUp,)),
+    )
 
 
 def document(routes: Sequence[BaseRoute]) -> Json:

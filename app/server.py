@@ -19,6 +19,8 @@ FLAGS: Final[dict[str, Any]] = {
     # Longer than a router's 90 s, so that the router, not we, closes a connection that it may be about to use.
     "timeout_keep_alive": 95,
     "server_header": False,
+    # What uvicorn makes of X-Forwarded-For anybody can forge: see `client_address.py`.
+    "proxy_headers": False,
     "lifespan": "on",
     # One format for all lines, and our own line for a request: see `logs.py` and `access_log.py`.
     "log_config": "app/logging.json",

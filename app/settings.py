@@ -1,35 +1,17 @@
 """Settings, from the environment and `.env`: one frozen object, refused at start where a value is wrong."""
 
 import dataclasses
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from environs import Env
-from marshmallow import ValidationError, fields, validate
+from marshmallow import ValidationError, fields
 
+from app import setting_values as values
 from app.addresses import LOOPBACK
-
-LOG_LEVELS: Final = ("critical", "error", "warning", "info", "debug", "trace")
-LOG_FORMATS: Final = ("auto", "json", "text")
-
-
-#: The ISO 4217 currencies in circulation whose minor unit is a hundredth, since money here has two decimals.
-_TWO_DECIMALS: Final = """
-    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP CRC CUP CVE
-    CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR
-    KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB
-    PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY
-    TTD TWD TZS UAH USD UYU UZS VES WST XCD YER ZAR ZMW ZWG
-"""
-CURRENCIES: Final = frozenset(_TWO_DECIMALS.split())
-
-# MongoDB's own databases.
-_RESERVED: Final = ("admin", "config", "local")
-_NO_TRUTH: Final = "must be true or false."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +30,17 @@ class Settings:
     cors_origins: tuple[str, ...] = ()
     event_retention_days: int = 90
     max_connections: int = 10_000
+    rate_limit: int = 12_000
     log_level: str = "info"
     log_format: str = "auto"
     sentry_dsn: str | None = None
     otlp_endpoint: str | None = None
     sign_in: str = "auto"
-    secret_key: str | None = None
+    secret_key: str | None = field(default=None, repr=False)
+    setup_token: str | None = field(default=None, repr=False)
+    allow_insecure: bool = False
+    allowed_hosts: tuple[str, ...] = ()
+    trusted_proxies: int = 0
     data_dir: str = "data"
     mongod_path: str | None = None
     allow_local_mongod: bool = False
@@ -63,7 +50,22 @@ class Settings:
         """Whether nobody signs in: so it is where only this machine reaches the service, unless told otherwise."""
         if self.sign_in != "auto":
             return self.sign_in == "off"
-        return self.host in LOOPBACK and urlsplit(self.public_base_url).hostname in LOOPBACK
+        return self.is_local
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine reaches the service, as far as the settings know."""
+        return self.host in LOOPBACK and self.public_host in LOOPBACK
+
+    @property
+    def is_insecure(self) -> bool:
+        """Whether nobody signs in, wherever they come from, because somebody has said so twice."""
+        return self.sign_in == "off" and self.allow_insecure
+
+    @property
+    def public_host(self) -> str:
+        """The name in `PUBLIC_BASE_URL`."""
+        return urlsplit(self.public_base_url).hostname or ""
 
     def masked(self) -> dict[str, Any]:
         """The settings for people to see: secrets are starred out."""
@@ -71,6 +73,8 @@ class Settings:
         shown["timezone"] = self.timezone.key
         for name in ("mongodb_url", "sentry_dsn", "otlp_endpoint"):
             shown[name] = _masked_url(shown[name]) if shown[name] else None
+        for name in ("secret_key", "setup_token"):
+            shown[name] = "***" if shown[name] else None
         return shown
 
 
@@ -112,114 +116,40 @@ def read_settings() -> Settings:
             problems[name] = " ".join(error.messages)
             return default
 
-    port = read("PORT", 8000, _whole(1, 65_535))
+    port = read("PORT", 8000, values.whole(1, 65_535))
+    # Render says what it called the service, which is its address until it is given one of its own.
+    address = read("RENDER_EXTERNAL_URL", f"http://127.0.0.1:{port}", values.text(values.is_base_url))
     settings = Settings(
-        mongodb_url=read("MONGODB_URL", None, _text()),
-        database_name=read("DATABASE_NAME", "pos", _text(_is_database_name)),
-        public_base_url=read("PUBLIC_BASE_URL", f"http://127.0.0.1:{port}", _text(_is_base_url)).rstrip("/"),
-        host=read("HOST", "127.0.0.1", _text()),
+        mongodb_url=read("MONGODB_URL", None, values.text()),
+        database_name=read("DATABASE_NAME", "pos", values.text(values.is_database_name)),
+        public_base_url=read("PUBLIC_BASE_URL", address, values.text(values.is_base_url)).rstrip("/"),
+        host=read("HOST", "127.0.0.1", values.text()),
         port=port,
-        workers=read("WEB_CONCURRENCY", 1, _whole(1, 64)),
-        store_id=read("STORE_ID", "main", _text(is_store)),
-        timezone=ZoneInfo(read("TIMEZONE", "Asia/Kolkata", _text(_is_zone))),
-        currency=read("CURRENCY", "INR", _text(_has_two_decimals)).upper(),
-        cors_origins=tuple(_origins(read("CORS_ORIGINS", "", _text(_are_origins)))),
-        event_retention_days=read("EVENT_RETENTION_DAYS", 90, _whole(1, 3_650)),
-        max_connections=read("MAX_CONNECTIONS", 10_000, _whole(1, 1_000_000)),
-        log_level=read("LOG_LEVEL", "info", _text(_is_log_level)).lower(),
-        log_format=read("LOG_FORMAT", "auto", _text(_is_log_format)).lower(),
-        sentry_dsn=read("SENTRY_DSN", None, _text(_is_dsn)),
-        otlp_endpoint=read("OTEL_EXPORTER_OTLP_ENDPOINT", None, _text(_is_base_url)),
-        data_dir=read("DATA_DIR", "data", _text()),
-        mongod_path=read("MONGOD_PATH", None, _text()),
-        allow_local_mongod=read("ALLOW_LOCAL_MONGOD", False, fields.Boolean(error_messages={"invalid": _NO_TRUTH})),
+        workers=read("WEB_CONCURRENCY", 1, values.whole(1, 64)),
+        store_id=read("STORE_ID", "main", values.text(values.is_store)),
+        timezone=ZoneInfo(read("TIMEZONE", "Asia/Kolkata", values.text(values.is_zone))),
+        currency=read("CURRENCY", "INR", values.text(values.has_two_decimals)).upper(),
+        cors_origins=tuple(values.origins(read("CORS_ORIGINS", "", values.text(values.are_origins)))),
+        event_retention_days=read("EVENT_RETENTION_DAYS", 90, values.whole(1, 3_650)),
+        max_connections=read("MAX_CONNECTIONS", 10_000, values.whole(1, 1_000_000)),
+        rate_limit=read("RATE_LIMIT", 12_000, values.whole(0, 1_000_000)),
+        log_level=read("LOG_LEVEL", "info", values.one_of(*values.LOG_LEVELS)).lower(),
+        log_format=read("LOG_FORMAT", "auto", values.one_of(*values.LOG_FORMATS)).lower(),
+        sentry_dsn=read("SENTRY_DSN", None, values.text(values.is_dsn)),
+        otlp_endpoint=read("OTEL_EXPORTER_OTLP_ENDPOINT", None, values.text(values.is_base_url)),
+        sign_in=read("SIGN_IN", "auto", values.one_of(*values.SIGN_IN)).lower(),
+        secret_key=read("SECRET_KEY", None, values.text(values.is_secret)),
+        setup_token=read("SETUP_TOKEN", None, values.text(values.is_setup_token)),
+        allow_insecure=read("ALLOW_INSECURE", False, values.truth()),
+        allowed_hosts=tuple(values.hosts(read("ALLOWED_HOSTS", "", values.text(values.are_hosts)))),
+        trusted_proxies=read("TRUSTED_PROXIES", 0, values.whole(0, 10)),
+        data_dir=read("DATA_DIR", "data", values.text()),
+        mongod_path=read("MONGOD_PATH", None, values.text()),
+        allow_local_mongod=read("ALLOW_LOCAL_MONGOD", False, values.truth()),
     )
     if problems:
         raise WrongSettings(problems, settings)
     return settings
-
-
-def _whole(lowest: int, highest: int) -> fields.Integer:
-    sentence = f"must be a whole number from {lowest} to {highest}."
-    return fields.Integer(
-        validate=validate.Range(lowest, highest, error=sentence), error_messages={"invalid": sentence}
-    )
-
-
-def _text(check: Callable[[str], None] | None = None) -> fields.String:
-    return fields.String(validate=check)
-
-
-def _is_zone(name: str) -> None:
-    # "Factory" and "localtime" are in some systems' databases, and are nobody's time.
-    if "/" not in name and name != "UTC":
-        raise ValidationError("must be a time zone by its full name, as Asia/Kolkata.")
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValidationError("must be a time zone, as Asia/Kolkata.") from None
-
-
-def _is_database_name(name: str) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,38}", name, re.ASCII) or name in _RESERVED:
-        raise ValidationError("must have 1 to 38 letters, digits, - or _, and be none of MongoDB's own.")
-
-
-def is_store(name: str) -> None:
-    """:raises ValidationError: it is no name for a store."""
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name, re.ASCII):
-        raise ValidationError("must have 1 to 64 letters, digits, - or _.")
-
-
-def _is_base_url(url: str) -> None:
-    if not _is_address(url) or "?" in url or "#" in url:
-        raise ValidationError("must be an http or https address, as https://shop.example.com.")
-
-
-def _origins(text: str) -> list[str]:
-    return [origin.strip() for origin in text.split(",") if origin.strip()]
-
-
-def _are_origins(text: str) -> None:
-    for origin in _origins(text):
-        if origin != "*" and not (_is_address(origin) and origin.count("/") == 2):  # noqa: PLR2004
-            raise ValidationError("must be origins separated by commas, as https://shop.example.com, or *.")
-
-
-def _is_address(url: str) -> bool:
-    """Whether it is a scheme, a host and perhaps a port and a path, and nothing that only looks like it."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return False
-    return (
-        parts.scheme in ("http", "https")
-        and bool(parts.hostname)
-        and port != 0
-        and "@" not in parts.netloc
-        and not re.search(r"[\s\\?#]", url)
-    )
-
-
-def _is_log_level(level: str) -> None:
-    if level.lower() not in LOG_LEVELS:
-        raise ValidationError(f"must be one of {', '.join(LOG_LEVELS)}.")
-
-
-def _is_log_format(name: str) -> None:
-    if name.lower() not in LOG_FORMATS:
-        raise ValidationError(f"must be one of {', '.join(LOG_FORMATS)}.")
-
-
-def _is_dsn(dsn: str) -> None:
-    if not re.fullmatch(r"https?://[^@/\s]+@[^@/\s]+/\S+", dsn):
-        raise ValidationError("must be a Sentry project's DSN, as https://key@sentry.example.com/1.")
-
-
-def _has_two_decimals(currency: str) -> None:
-    if currency.upper() not in CURRENCIES:
-        raise ValidationError("must be the ISO 4217 code of a currency with two decimals, as INR.")
 
 
 def _masked_url(url: str) -> str:

@@ -1,10 +1,11 @@
 """The stores that a process serves: what each is served by, opened when it is first asked for."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from app import SERVICE, __version__
@@ -15,7 +16,7 @@ from endpoints.screens import Screens
 from repositories.audit import Audit
 from repositories.customers import CustomerRepository
 from repositories.database import Database
-from repositories.errors import NoSuchStore
+from repositories.errors import NoSuchStore, Unavailable
 from repositories.estimates import EstimateRepository
 from repositories.events import EventLog
 from repositories.history import History
@@ -27,6 +28,14 @@ from repositories.shared_journal import SharedJournal
 from repositories.shop_settings import ShopSettingsRepository
 from repositories.stores import store_exists
 from schemas.phones import region_of
+
+#: A store that nobody has used for so long is closed, and opened again when somebody comes.
+IDLE_SECONDS: Final = 300.0
+#: How many are open at a time in one process. Each has a change stream, which keeps one of the driver's threads busy:
+#: half of them are left for those who ask for something.
+MOST_OPEN: Final = 12
+#: A request that was given its store has surely ended after so long.
+_SURELY_OVER_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,7 @@ class Store:
         #: What a handler finds in `request.state` of a request to this store.
         self.handed: Mapping[str, Any] = {
             "store": name,
+            "journal": self.journal,
             "estimates": estimates,
             "orders": orders,
             "history": History(estimates, orders),
@@ -81,6 +91,11 @@ class Store:
             "hub": self.hub,
             "screens": self.screens,
         }
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether a screen or a reader of the event stream is connected."""
+        return self.hub.readers > 0
 
     async def start(self) -> None:
         """Follows the event log, and finds or becomes the keeper of the journal."""
@@ -96,10 +111,20 @@ class Store:
 
 
 class Stores:
-    """Those that are open in this process: the one that the settings name, and whichever else was asked for."""
+    """Those that are open in this process: the one that the settings name, which stays so, and whichever others were
+    asked for lately.
 
-    def __init__(self, home: str, around: Surroundings) -> None:
+    :param idle: seconds after which another one is closed that nobody uses.
+    :param most: how many may be open at a time.
+    """
+
+    def __init__(self, home: str, around: Surroundings, *, idle: float = IDLE_SECONDS, most: int = MOST_OPEN) -> None:
         self._around = around
+        self._idle = idle
+        self._most = most
+        # When each of the others was asked for last.
+        self._used: dict[str, float] = {}
+        self._closing: asyncio.Task[None] | None = None
         self._open: dict[str, Store] = {}
         self._opening: dict[str, asyncio.Task[Store]] = {}
         self.home = Store(home, around)
@@ -111,8 +136,12 @@ class Stores:
         """Opens the one that the settings name."""
         await self.home.start()
         self._open[self.home.name] = self.home
+        self._closing = asyncio.create_task(self._close_idle())
 
     async def stop(self) -> None:
+        if self._closing is not None:
+            self._closing.cancel()
+            await asyncio.gather(self._closing, return_exceptions=True)
         for opening in tuple(self._opening.values()):
             opening.cancel()
         await asyncio.gather(*self._opening.values(), return_exceptions=True)
@@ -122,7 +151,7 @@ class Stores:
         """What a handler finds in `request.state` of a request to that store.
 
         :raises NoSuchStore: nobody founded one of that name.
-        :raises Unavailable: the database is away.
+        :raises Unavailable: the database is away, or as many stores are open as can be.
         """
         store = self._open.get(name)
         if store is None:
@@ -130,15 +159,53 @@ class Stores:
                 self._opening[name] = asyncio.create_task(self._begin(name))
             # Shielded: whoever goes away leaves the store open for the others.
             store = await asyncio.shield(self._opening[name])
+        self._used[name] = time.monotonic()
         return store.handed
+
+    async def journal_of(self, name: str) -> SharedJournal:
+        """The journal of a store.
+
+        :raises NoSuchStore, Unavailable: as `handed`.
+        """
+        journal: SharedJournal = (await self.handed(name))["journal"]
+        return journal
 
     async def _begin(self, name: str) -> Store:
         try:
             if not await store_exists(self._around.database, name):
                 raise NoSuchStore(f"There is no store {name!r}.")
+            await self._make_room()
             store = Store(name, self._around)
             await store.start()
             self._open[name] = store
             return store
         finally:
             del self._opening[name]
+
+    async def _make_room(self) -> None:
+        """:raises Unavailable: all that are open are in use."""
+        if len(self._open) + len(self._opening) > self._most:
+            unused = self._unused_for(_SURELY_OVER_SECONDS)
+            if not unused:
+                raise Unavailable("As many stores are open here as can be. Please try again in a moment.")
+            await self._close(unused[0])
+
+    async def _close_idle(self) -> None:
+        while True:
+            await asyncio.sleep(self._idle / 4)
+            for name in self._unused_for(self._idle):
+                await self._close(name)
+
+    def _unused_for(self, seconds: float) -> list[str]:
+        """The stores, but for the home, that nobody watches or has used for so long; the longest unused first."""
+        until = time.monotonic() - seconds
+        unused = [name for name, used in self._used.items() if used <= until and name in self._open]
+        return sorted(
+            (name for name in unused if not self._open[name].is_watched and name != self.home.name),
+            key=self._used.__getitem__,
+        )
+
+    async def _close(self, name: str) -> None:
+        store = self._open.pop(name)
+        del self._used[name]
+        await store.stop()

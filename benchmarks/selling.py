@@ -8,6 +8,7 @@ from functools import partial
 
 import orjson
 
+from benchmarks import signing_in
 from benchmarks.filling import fill_estimates
 from benchmarks.load import Request, Run, load
 from benchmarks.measures import Results, Row, console, median, typical
@@ -49,6 +50,7 @@ def measure(url: str, results: Results, *, connections: Sequence[int], rounds: i
         for workers, target in (("2 workers", None), ("4 workers", ">= 1.0")):
             if workers in rates:
                 add(f"create-sale, {workers}{suffix}", workers, "one worker", "sale", target)
+    signing_in.measure(url, results, section=SECTION, rounds=max(3, rounds), seconds=seconds)
     _measure_alone(url, results, rounds)
     _measure_conversion(url, results, rounds, seconds)
 

@@ -31,9 +31,11 @@ def database_name() -> str:
 
 
 @contextmanager
-def serving(app: str, url: str, database: str, *, workers: int = 1, store: str = "main") -> Iterator[int]:
+def serving(
+    app: str, url: str, database: str, *, workers: int = 1, store: str = "main", **settings: str
+) -> Iterator[int]:
     """`app` on PORT, until the end of the block; yields the process id of the server. It logs as in production, into
-    a file: a line a request; what is more than that is shown in the end."""
+    a file: a line a request; what is more than that is shown in the end. settings: other ones, by name."""
     environment = {
         **os.environ,
         "MONGODB_URL": url,
@@ -42,6 +44,7 @@ def serving(app: str, url: str, database: str, *, workers: int = 1, store: str =
         "PORT": str(PORT),
         "WEB_CONCURRENCY": str(workers),
         "LOG_LEVEL": "info",
+        **settings,
     }
     command = [sys.executable, "-m", "uvicorn", app, *_flags(), "--workers", str(workers)]
     command += ["--port", str(PORT), "--log-level", "warning", "--no-access-log"]

@@ -20,8 +20,10 @@ Roles = frozenset[str]
 ANYONE: Final[Roles | None] = None
 ALL: Final[Roles | None] = frozenset(ROLES)
 SELLERS: Final[Roles | None] = frozenset({OWNER, CASHIER, DEVICE})
+PEOPLE: Final[Roles | None] = frozenset({OWNER, CASHIER, VIEWER})
 READERS: Final[Roles | None] = frozenset({OWNER, VIEWER})
 OWNERS: Final[Roles | None] = frozenset({OWNER})
+DEVICES: Final[Roles | None] = frozenset({DEVICE})
 
 _READ: Final = {"GET": ALL}
 _REPORT: Final = {"GET": READERS}
@@ -37,6 +39,7 @@ ACCESS: Final[Mapping[str, Mapping[str, Roles | None]]] = {
     "/api/": _PUBLIC,
     "/api/health": _PUBLIC,
     "/api/version": _PUBLIC,
+    "/api/setup": {"GET": ANYONE, "POST": ANYONE},
     "/api/websocket/status": _READ,
     "/api/estimates/create": {"POST": SELLERS},
     "/api/estimates/all": _READ,
@@ -58,6 +61,17 @@ ACCESS: Final[Mapping[str, Mapping[str, Roles | None]]] = {
     "/api/reports/staff-performance": _REPORT,
     "/api/reports/estimates-only": _REPORT,
     "/api/reports/orders-only": _REPORT,
+    "/api/reports/stores": {"GET": OWNERS},
+    "/api/auth/login": {"POST": ANYONE},
+    "/api/auth/refresh": {"POST": ANYONE},
+    "/api/auth/pin": {"POST": DEVICES},
+    "/api/auth/logout": {"POST": PEOPLE},
+    "/api/auth/profile": _READ,
+    "/api/auth/password": {"POST": PEOPLE},
+    "/api/users": {"GET": OWNERS, "POST": OWNERS},
+    "/api/users/{user_id}": {"GET": OWNERS, "PUT": OWNERS, "DELETE": OWNERS},
+    "/api/devices": {"GET": OWNERS, "POST": OWNERS},
+    "/api/devices/{device_id}": {"DELETE": OWNERS},
     "/board": _PUBLIC,
     "/board/{file}": _PUBLIC,
     "/api/board": _REPORT,
@@ -68,11 +82,16 @@ ACCESS: Final[Mapping[str, Mapping[str, Roles | None]]] = {
     "/api/settings": {"GET": ALL, "PUT": OWNERS},
     "/api/events": _READ,
     "/api/events/stream": _READ,
+    "/api/ws-ticket": {"POST": ALL},
+    "/ws": _READ,
     "/openapi.json": _PUBLIC,
     "/asyncapi.json": _PUBLIC,
     "/docs": _PUBLIC,
     "/docs/{asset}": _PUBLIC,
 }
+
+#: Where a ticket is taken: what a browser cannot open with a header of its own.
+TICKETED: Final = frozenset({"/ws", "/api/events/stream"})
 
 #: Statuses that take a sale out of the takings, which is the owner's to do.
 OWNERS_STATUSES: Final = frozenset({CANCELLED, REFUNDED})

@@ -9,7 +9,7 @@ from base64 import b64decode
 from collections.abc import Iterable
 from typing import Final
 
-from repositories.credentials import Credentials
+from repositories.credentials import TICKET, Credentials, Known, new_token
 from schemas.errors import ShopError
 from schemas.principals import ANYBODY, Principal
 
@@ -82,12 +82,36 @@ class Authenticator:
             return ANYBODY
         if not token:
             raise NotSignedIn
-        known = await self._credentials.known(token)
-        if known.is_expired:
-            raise SignInExpired
-        if known.principal is None:
-            raise NotSignedIn("This sign-in is not known here, or was ended. Please sign in again.")
-        return known.principal
+        return _somebody(await self._credentials.known(token))
+
+    async def ticket(self, principal: Principal, store: str) -> str:
+        """A ticket of theirs to one connection to this store. Where nobody signs in, any will do.
+
+        :raises Unavailable: the database is away.
+        """
+        if self._credentials is None:
+            return new_token(TICKET)
+        return await self._credentials.issue_ticket(principal, store)
+
+    async def of_ticket(self, ticket: str) -> tuple[Principal, str | None]:
+        """Whoever a ticket was given to, and the store that it is for. It can be used once.
+
+        :raises NotSignedIn, SignInExpired:
+        :raises Unavailable: the database is away.
+        """
+        if self._credentials is None:
+            return ANYBODY, None
+        known, store = await self._credentials.use(ticket)
+        return _somebody(known), store
+
+
+def _somebody(known: Known) -> Principal:
+    """:raises NotSignedIn, SignInExpired: it is nobody."""
+    if known.is_expired:
+        raise SignInExpired
+    if known.principal is None:
+        raise NotSignedIn("This sign-in is not known here, or was ended. Please sign in again.")
+    return known.principal
 
 
 def _token(authorization: bytes) -> str:

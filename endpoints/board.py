@@ -23,16 +23,29 @@ _GUARDS: Final = {
 }
 _FOLDER: Final = files("endpoints").joinpath("board")
 _PAGE: Final = Asset.read(_FOLDER, "board.html", _GUARDS)
+#: The same where people sign in: it asks for nothing that it would be refused.
+_PAGE_TO_SIGN_IN: Final = Asset.of(_PAGE.body.replace(b"<html ", b'<html data-sign-in="needed" '), "html", _GUARDS)
 ASSETS: Final = {
     name: Asset.read(_FOLDER, name, _GUARDS)
-    for name in ("board.css", "board.js", "chart.js", "figures.js", "live.js", "icon.svg")
+    for name in (
+        "board.css",
+        "board.js",
+        "chart.js",
+        "figures.js",
+        "form.js",
+        "keep.js",
+        "live.js",
+        "sign-in.js",
+        "icon.svg",
+    )
 }
 
 
 class Page(HTTPEndpoint):
     @described(asset("The live board: today as it comes, for a phone and for a wall screen", "text/html"))
     async def get(self, request: Request) -> Response:
-        return _PAGE.answer(request)
+        page = _PAGE if request.state.authenticator.is_open else _PAGE_TO_SIGN_IN
+        return page.answer(request)
 
 
 class PageAsset(HTTPEndpoint):

@@ -10,9 +10,19 @@ from typing import Any, Final, TypeVar
 
 from marshmallow import Schema
 
+from endpoints.authentication import NotSignedIn, SignInExpired
 from endpoints.requests import BodyTooLarge, MalformedBody
 from endpoints.responses import JSON
-from repositories.errors import BeingRestored, KeyReused, NotFound, OutcomeUnknown, StaleVersion, Unavailable
+from repositories.errors import (
+    BeingRestored,
+    KeyReused,
+    NotFound,
+    OutcomeUnknown,
+    StaleVersion,
+    TooManyRequests,
+    Unavailable,
+)
+from repositories.passwords import NoSecretKey
 from schemas.answers import ref
 from schemas.errors import InvalidBody, InvalidQuery, ShopError, TotalsMismatch
 from schemas.idempotency import InvalidKey, RepeatedKey
@@ -184,4 +194,34 @@ def change(
             *refuses,
             *_WRITING,
         ),
+    )
+
+
+def entrance(summary: str, shape: str, body: Schema, examples: Mapping[str, Json]) -> Operation:
+    """A way to sign in."""
+    return Operation(
+        summary=summary,
+        body=body,
+        examples=examples,
+        answers={200: Answer(content=ref(shape), description="Signed in.")},
+        refuses=(*_BODY, NotSignedIn, SignInExpired, NoSecretKey, TooManyRequests, Unavailable),
+    )
+
+
+def account_change(
+    summary: str,
+    answer: Answer,
+    *,
+    status: int = 200,
+    body: Schema | None = None,
+    examples: Mapping[str, Json] | None = None,
+    refuses: Refusals = (),
+) -> Operation:
+    """A change of who may sign in."""
+    return Operation(
+        summary=summary,
+        body=body,
+        examples=examples or {},
+        answers={status: answer},
+        refuses=(*(_BODY if body else ()), *refuses, *_WRITING),
     )

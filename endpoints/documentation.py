@@ -30,7 +30,7 @@ ASSETS: Final = {
 _SCRIPT: Final = """
 SwaggerUIBundle({
   url: "openapi.json", dom_id: "#page", deepLinking: true, validatorUrl: null, displayRequestDuration: true,
-  defaultModelsExpandDepth: 0, docExpansion: "list",
+  defaultModelsExpandDepth: 0, docExpansion: "list", persistAuthorization: true,
 });
 """
 _HTML: Final = f"""<!doctype html>

@@ -11,6 +11,9 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from endpoints.access import ACCESS
+from endpoints.close_codes import REASONS
+from endpoints.connections import Connections
 from endpoints.described import Answer, Operation, described, plain
 from endpoints.entries import wanted_of
 from endpoints.feeds import Feed
@@ -36,6 +39,7 @@ _COMMENT_SECONDS: Final = 15.0
 # How soon a stream notices that the server stops.
 _WAKE_SECONDS: Final = 0.5
 _RETRY_MS: Final = 2_000
+_READERS: Final = ACCESS["/api/events/stream"]["GET"] or frozenset()
 
 
 class EventsGone(ShopError):
@@ -144,8 +148,15 @@ class EventStream(HTTPEndpoint):
 
 async def _stream(request: Request, topics: frozenset[str] | None, place: Place | None) -> AsyncIterator[bytes]:
     hub: Hub = request.state.hub
-    bell = asyncio.Event()
+    connections: Connections = request.state.connections
+    bell, is_over = asyncio.Event(), asyncio.Event()
+
+    def end(_: int) -> None:
+        is_over.set()
+        bell.set()
+
     feed = hub.subscribe(bell.set, topics)
+    connection = connections.begin(request.state.principal, request.state.store, _READERS, end)
     try:
         yield b"retry: %d\n\n" % _RETRY_MS
         if place is not None:
@@ -153,16 +164,19 @@ async def _stream(request: Request, topics: frozenset[str] | None, place: Place 
             feed.cursor = hub.head if feed.lost else place.seq
         # Without the database the stream ends, and nothing is lost: the client comes back with its `Last-Event-ID`.
         with suppress(Unavailable):
-            async for chunk in _chunks(request, hub, feed, bell):
+            async for chunk in _chunks(request, hub, feed, bell, is_over):
                 yield chunk
     finally:
+        connections.leave(connection)
         hub.unsubscribe(feed)
 
 
-async def _chunks(request: Request, hub: Hub, feed: Feed, bell: asyncio.Event) -> AsyncIterator[bytes]:
+async def _chunks(
+    request: Request, hub: Hub, feed: Feed, bell: asyncio.Event, is_over: asyncio.Event
+) -> AsyncIterator[bytes]:
     told = feed.cursor
     silent_since = asyncio.get_running_loop().time()
-    while not request.state.shutdown.has_begun:
+    while not request.state.shutdown.has_begun and not is_over.is_set():
         bell.clear()
         chunk = b""
         if feed.lost is not None:
@@ -216,4 +230,4 @@ class AsyncApi(HTTPEndpoint):
 
     @described(plain("The live updates at `/ws`, described for machines", "Document"))
     async def get(self, request: Request) -> Response:
-        return answer(document(request.state.about.version, request.state.public_base_url))
+        return answer(document(request.state.about.version, request.state.public_base_url, REASONS))

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from starlette.datastructures import QueryParams
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from endpoints.access import ACCESS, Roles
+from endpoints.access import ACCESS, TICKETED, Roles
 from endpoints.authentication import Authenticator, Forbidden
 from schemas.principals import Principal
 
@@ -17,47 +18,64 @@ class Guard:
     """Lets those through to a route who may use it, as `request.state.principal`, and hands them their store.
 
     :param access: method -> roles, None for anyone. Methods that are not in it are the handler's to refuse.
+    :param takes_tickets: whether `?ticket=` will do instead of a header.
     """
 
-    def __init__(self, app: ASGIApp, access: Mapping[str, Roles | None]) -> None:
+    def __init__(self, app: ASGIApp, access: Mapping[str, Roles | None], *, takes_tickets: bool = False) -> None:
         self._app = app
         self._access = {**access, "HEAD": access.get("GET")}
+        self._takes_tickets = takes_tickets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         roles = self._access.get(scope["method"])
         if roles is not None:
-            await admit(scope, roles)
+            await admit(scope, roles, takes_tickets=self._takes_tickets)
         await self._app(scope, receive, send)
 
 
-async def admit(scope: Scope, roles: Roles) -> Principal:
+async def admit(scope: Scope, roles: Roles, *, takes_tickets: bool = False) -> Principal:
     """Whoever asks, if a role of theirs is among these; from now on `request.state` is that of their store.
 
-    :raises NotSignedIn, SignInExpired, Forbidden, NoSuchStore, Unavailable:
+    :raises NotSignedIn, SignInExpired, TooManyRequests, Forbidden, NoSuchStore, Unavailable:
     """
     state = scope["state"]
     authenticator: Authenticator = state["authenticator"]
-    principal = await authenticator.principal(scope["headers"])
-    if principal.role not in roles:
-        raise Forbidden
-    store = _store_of(scope, principal)
+    ticket = _ticket_of(scope) if takes_tickets else None
+    if ticket is None:
+        principal, asked = await authenticator.principal(scope["headers"]), None
+    else:
+        principal, asked = await authenticator.of_ticket(ticket)
+    if principal.credential is not None:
+        await state["rate_limits"].spend(principal.credential)
+    store = admitted(principal, roles, asked or _store_asked(scope))
     if store is not None and store != state["store"]:
         state.update(await state["stores"].handed(store))
     state["principal"] = principal
     return principal
 
 
-def _store_of(scope: Scope, principal: Principal) -> str | None:
-    """The store that is asked for; None for the one that the settings name.
+def admitted(principal: Principal, roles: Roles, asked: str | None) -> str | None:
+    """The store that they come to; None for the one that the settings name.
 
-    :raises Forbidden: it is not theirs.
+    :param asked: the one that they ask for, if any.
+    :raises Forbidden: a role or a store that is not for them.
     """
-    asked = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-store"), None)
+    if principal.role not in roles:
+        raise Forbidden
     if principal.store is None:
         return asked
     if asked is not None and asked != principal.store:
         raise Forbidden("Your sign-in belongs to another store.")
     return principal.store
+
+
+def _store_asked(scope: Scope) -> str | None:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-store"), None)
+
+
+def _ticket_of(scope: Scope) -> str | None:
+    query = scope["query_string"]
+    return QueryParams(query).get("ticket") if b"ticket=" in query else None
 
 
 def guarded(routes: Iterable[BaseRoute]) -> list[BaseRoute]:
@@ -72,5 +90,5 @@ def guarded(routes: Iterable[BaseRoute]) -> list[BaseRoute]:
             access = ACCESS[route.path]
             if handled != set(access):
                 raise LookupError(f"{route.path}: the table of access says {set(access)}, the handler {handled}.")
-            route.app = Guard(route.app, access)
+            route.app = Guard(route.app, access, takes_tickets=route.path in TICKETED)
     return table

@@ -1,5 +1,6 @@
 """`/ws`: the door of the screens."""
 
+from functools import partial
 from typing import Any, Final
 
 from starlette.datastructures import QueryParams
@@ -7,13 +8,29 @@ from starlette.endpoints import WebSocketEndpoint
 from starlette.exceptions import HTTPException
 from starlette.websockets import WebSocket
 
-from endpoints.close_codes import BAD_FRAME, FORBIDDEN, REASONS, RESTARTING, TRY_LATER
+from endpoints.access import ACCESS
+from endpoints.authentication import NotSignedIn, SignInExpired
+from endpoints.close_codes import (
+    BAD_FRAME,
+    FORBIDDEN,
+    NOT_SIGNED_IN,
+    REASONS,
+    RESTARTING,
+    SIGN_IN_EXPIRED,
+    TRY_LATER,
+)
+from endpoints.connections import Connection
+from endpoints.guard import admit
 from endpoints.outlets import outlet_of
 from endpoints.screen import Screen
+from repositories.errors import TooManyRequests, Unavailable
+from schemas.errors import ShopError
 from schemas.live import SUBPROTOCOL, InvalidSubscription, Subscription, read_since, read_topics
 
 #: The address of `no_such_socket`: whatever is no other.
 ANYWHERE: Final = "/{path:path}"
+
+_ROLES: Final = ACCESS["/ws"]["GET"] or frozenset()
 
 
 class Origins:
@@ -44,31 +61,34 @@ class LiveUpdates(WebSocketEndpoint):
     """
 
     screen: Screen | None = None
+    connection: Connection | None = None
 
     async def on_connect(self, websocket: WebSocket) -> None:
-        speaks_v1 = SUBPROTOCOL in websocket.scope["subprotocols"]
-        await websocket.accept(SUBPROTOCOL if speaks_v1 else None)
-        code = self._refusal(websocket)
-        if code is None:
-            try:
-                wanted = wanted_by(websocket.query_params)
-            except InvalidSubscription:
-                code = BAD_FRAME
-            else:
-                self.screen = websocket.state.screens.join(
-                    outlet_of(websocket), wanted, speaks_v1=speaks_v1 or wanted is not None
-                )
+        await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None)
+        # After the handshake, since a browser tells its page only of close codes, and nothing of a refused handshake.
+        code = await self._let_in(websocket)
         if code is not None:
             await websocket.close(code, REASONS[code])
 
-    def _refusal(self, websocket: WebSocket) -> int | None:
-        """The close code for a client that may not come in. After the handshake, since a browser tells its page only of
-        close codes, and nothing of a refused handshake."""
+    async def _let_in(self, websocket: WebSocket) -> int | None:
+        """Makes a screen of it, or says why not, as a close code. What is refused never reaches the hub."""
         if not websocket.state.origins.allow(websocket.headers.get("origin"), websocket.headers.get("host")):
             return FORBIDDEN
         if websocket.state.shutdown.has_begun:
             return RESTARTING
-        return TRY_LATER if websocket.state.screens.is_full else None
+        try:
+            principal = await admit(websocket.scope, _ROLES, takes_tickets=True)
+            wanted = wanted_by(websocket.query_params)
+        except ShopError as refusal:
+            return code_of(refusal)
+        screens = websocket.state.screens
+        if screens.is_full:
+            return TRY_LATER
+        speaks_v1 = SUBPROTOCOL in websocket.scope["subprotocols"] or wanted is not None
+        self.screen = screens.join(outlet_of(websocket), wanted, speaks_v1=speaks_v1)
+        end = partial(screens.dismiss, self.screen)
+        self.connection = websocket.state.connections.begin(principal, websocket.state.store, _ROLES, end)
+        return None
 
     async def on_receive(self, websocket: WebSocket, data: Any) -> None:
         if self.screen is None:
@@ -81,6 +101,19 @@ class LiveUpdates(WebSocketEndpoint):
     async def on_disconnect(self, websocket: WebSocket, close_code: int) -> None:
         if self.screen is not None:
             websocket.state.screens.leave(self.screen)
+        if self.connection is not None:
+            websocket.state.connections.leave(self.connection)
+
+
+def code_of(refusal: ShopError) -> int:
+    """A refusal as a close code."""
+    if isinstance(refusal, InvalidSubscription):
+        return BAD_FRAME
+    if isinstance(refusal, SignInExpired):
+        return SIGN_IN_EXPIRED
+    if isinstance(refusal, NotSignedIn):
+        return NOT_SIGNED_IN
+    return TRY_LATER if isinstance(refusal, TooManyRequests | Unavailable) else FORBIDDEN
 
 
 def wanted_by(query: QueryParams) -> Subscription | None:

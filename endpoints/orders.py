@@ -6,7 +6,9 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
+from endpoints.access import OWNERS_STATUSES
 from endpoints.actors import actor_of
+from endpoints.authentication import Forbidden
 from endpoints.described import Answer, change, creation, described, listing, reading
 from endpoints.lists import groups, history
 from endpoints.requests import held_versions, idempotency_key, read_json, read_query
@@ -18,6 +20,7 @@ from schemas.errors import IllegalTransition, InvalidBody
 from schemas.examples import SALES, STATUSES
 from schemas.idempotency import keys_of_creation
 from schemas.listing import ListingQuery, OrderListing
+from schemas.principals import OWNER
 from schemas.rollups import ORDERS
 from schemas.validation import load_body
 
@@ -118,11 +121,11 @@ class OrderStatus(HTTPEndpoint):
         )
     )
     async def put(self, request: Request) -> Response:
+        wanted = await _wanted_status(request)
+        if wanted in OWNERS_STATUSES and request.state.principal.role != OWNER:
+            raise Forbidden(f"Only the owner may set the status {wanted}.")
         outcome: Outcome = await request.state.orders.change_status(
-            request.path_params["order_id"],
-            await _wanted_status(request),
-            held_versions(request),
-            by=actor_of(request),
+            request.path_params["order_id"], wanted, held_versions(request), by=actor_of(request)
         )
         request.state.hub.notify(outcome.events)
         status = outcome.answer["status"]

@@ -10,13 +10,17 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
+from endpoints.authentication import Forbidden
 from endpoints.copies import Freshness, fresh
-from endpoints.described import described, report
+from endpoints.described import Answer, Operation, described, report
 from endpoints.requests import read_query
 from endpoints.responses import answer
 from repositories.documents import Documents
+from repositories.errors import Unavailable
 from schemas import reports
+from schemas.answers import ref
 from schemas.calendar import business_date, month_days
+from schemas.errors import InvalidQuery
 from schemas.fields import Day, WholeNumber
 from schemas.limits import YEARS
 from schemas.listing import Listing, check_order_of_days
@@ -134,6 +138,29 @@ class OrdersOnly(HTTPEndpoint):
     @described(report("Orders alone", "OrdersReport", query=QUERY))
     async def get(self, request: Request) -> Response:
         return await _one_kind(request, ORDERS, reports.orders_report)
+
+
+class StoreComparison(HTTPEndpoint):
+    """For owners of all stores: what each of them sold."""
+
+    @described(
+        Operation(
+            summary="The stores side by side",
+            description="For an owner of all stores. The days are those of each store.",
+            query=DAYS,
+            answers={200: Answer(content=ref("StoresReport"), description="The report.")},
+            refuses=(InvalidQuery, Forbidden, Unavailable),
+        )
+    )
+    async def get(self, request: Request) -> Response:
+        if request.state.principal.store is not None:
+            raise Forbidden("Your sign-in belongs to one store. Please ask an owner of all stores.")
+        days: Json = read_query(request, DAYS)
+        rows = await request.state.all_stores.between(days["start"], days["end"])
+        shown = {
+            name: day and day.isoformat() for name, day in (("start_date", days["start"]), ("end_date", days["end"]))
+        }
+        return answer({**shown, **reports.stores_report(rows)})
 
 
 async def _days(

@@ -33,7 +33,7 @@ async def read_json(request: Request, *, optional: bool = False) -> dict[str, An
     :raises BodyTooLarge: more than 256 KiB were announced, or arrived.
     :raises MalformedBody: not JSON, not UTF-8, NaN or Infinity, nested too deep, or not an object.
     """
-    raw = await _read(request)
+    raw = await read_body(request)
     if optional and raw.strip() in (b"", b"null"):
         return {}
     try:
@@ -71,7 +71,8 @@ def _is_deeper(value: Any, levels: int) -> bool:
     return levels == 0 or any(_is_deeper(each, levels - 1) for each in inner)
 
 
-async def _read(request: Request) -> bytes:
+async def read_body(request: Request) -> bytes:
+    """:raises BodyTooLarge: more than 256 KiB were announced, or arrived."""
     announced = request.headers.get("content-length", "0")
     # A length of many digits is refused without being parsed; one that is no number never came past the server.
     if len(announced) > len(str(MAX_BODY)) or int(announced) > MAX_BODY:

@@ -8,7 +8,22 @@ from typing import Final
 
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from endpoints import audit, board, customers, documentation, estimates, events, orders, reports, service, settings
+from endpoints import (
+    accounts,
+    audit,
+    board,
+    customers,
+    documentation,
+    estimates,
+    events,
+    orders,
+    reports,
+    service,
+    settings,
+    setup,
+    sign_in,
+    tickets,
+)
 from endpoints.guard import guarded
 from endpoints.live import ANYWHERE, LiveUpdates, no_such_socket
 
@@ -24,6 +39,7 @@ _TABLE: Final[list[BaseRoute]] = [
     Route("/api/", service.ApiRoot),
     Route("/api/health", service.Health),
     Route("/api/version", service.Version),
+    Route("/api/setup", setup.Setup),
     Route("/api/websocket/status", service.WebSocketStatus),
     Route("/api/estimates/all", estimates.EstimateList),
     Route("/api/estimates/pending", estimates.PendingEstimates),
@@ -42,6 +58,17 @@ _TABLE: Final[list[BaseRoute]] = [
     Route("/api/reports/staff-performance", reports.StaffPerformance),
     Route("/api/reports/estimates-only", reports.EstimatesOnly),
     Route("/api/reports/orders-only", reports.OrdersOnly),
+    Route("/api/reports/stores", reports.StoreComparison),
+    Route("/api/auth/login", sign_in.Login),
+    Route("/api/auth/refresh", sign_in.Refresh),
+    Route("/api/auth/pin", sign_in.PinLogin),
+    Route("/api/auth/logout", sign_in.Logout),
+    Route("/api/auth/profile", sign_in.Profile),
+    Route("/api/auth/password", sign_in.Password),
+    Route("/api/users", accounts.UserList),
+    Route("/api/users/{user_id}", accounts.User),
+    Route("/api/devices", accounts.DeviceList),
+    Route("/api/devices/{device_id}", accounts.Device),
     Route("/board", board.Page),
     Route("/board/{file}", board.PageAsset),
     Route("/api/board", board.Figures),
@@ -52,6 +79,7 @@ _TABLE: Final[list[BaseRoute]] = [
     Route("/api/settings", settings.Settings),
     Route("/api/events", events.Events),
     Route("/api/events/stream", events.EventStream),
+    Route("/api/ws-ticket", tickets.Tickets),
     Route("/openapi.json", documentation.OpenApi),
     Route("/asyncapi.json", events.AsyncApi),
     Route("/docs", documentation.Docs),

@@ -7,6 +7,7 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
+from endpoints.authentication import Forbidden
 from endpoints.described import Answer, Operation, described, plain
 from endpoints.responses import answer
 from repositories.errors import RETRY_AFTER, BeingRestored, Unavailable
@@ -138,6 +139,8 @@ class Metrics(HTTPEndpoint):
         )
     )
     async def get(self, request: Request) -> Response:
+        if request.state.principal.store is not None:
+            raise Forbidden("These figures are of all stores, and your sign-in belongs to one.")
         metrics = request.state.metrics
         return Response(await metrics.text(), headers=NO_STORE, media_type=metrics.media_type)
 

@@ -2,7 +2,8 @@
 
 `credentials` holds one row for each: `_id` the SHA-256 of the token, `kind`, `owner` (the id of a user or a device),
 `device` (the one that it was made at, or None), `family` (what a sign-in and all its renewals have in common),
-`created_at`, `expires_at` (None: until it is revoked). Whose it is, and what they may do, is read from `users` and
+`created_at`, `expires_at` (None: until it is revoked). A ticket has `stands_for` too, the `_id` of the credential that
+asked for it, and `store`, the one that it was asked for. Whose it is, and what they may do, is read from `users` and
 `devices` each time, so that a change there needs no new token.
 """
 
@@ -21,14 +22,16 @@ from schemas.documents import Document
 from schemas.principals import DEVICE, DEVICES, USERS, Principal
 
 ACCESS, REFRESH, KEY, TICKET = "access", "refresh", "key", "ticket"
-#: How long a credential that was ended somewhere may still be taken here.
-CACHE_SECONDS: Final = 5.0
+#: How long a credential that was ended somewhere may still be taken here. With the look at those who are connected
+#: (`endpoints/connections.py`), which comes as often, it makes less than five seconds.
+CACHE_SECONDS: Final = 2.0
+TICKET_LIFETIME: Final = timedelta(seconds=30)
 #: How long each kind lasts; None: until it is revoked.
 LIFETIMES: Final = {
     ACCESS: timedelta(hours=1),
     REFRESH: timedelta(days=30),
     KEY: None,
-    TICKET: timedelta(seconds=30),
+    TICKET: TICKET_LIFETIME,
 }
 #: What a token begins with, so that people, and scanners for leaked secrets, see what it is.
 PREFIX: Final = {ACCESS: "pos_a_", REFRESH: "pos_r_", KEY: "pos_k_", TICKET: "pos_t_"}
@@ -41,6 +44,17 @@ class Known(NamedTuple):
 
     principal: Principal | None
     is_expired: bool = False
+
+
+NOBODY: Final = Known(None)
+EXPIRED: Final = Known(None, is_expired=True)
+
+
+class Ticket(NamedTuple):
+    """What is known of a ticket, which is used up by now. store: the one that it was asked for."""
+
+    known: Known
+    store: str | None = None
 
 
 class Credentials:
@@ -56,16 +70,24 @@ class Credentials:
         self._cache: TTLCache[str, asyncio.Task[Known]] = TTLCache(_MOST_CACHED, cache_seconds)
 
     async def known(self, token: str) -> Known:
-        """What is known of a token, at most five seconds old.
+        """What is known of a token, at most two seconds old.
 
         :raises Unavailable: the database is away.
         """
         digest = hashed(token)
-        task = self._cache.get(digest)
+        try:
+            # Each request comes by here, and `get` looks twice.
+            task = self._cache[digest]
+        except KeyError:
+            task = None
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
             # All who show it at once share one reading.
             task = self._cache[digest] = asyncio.create_task(self._look_up(digest))
-        return task.result() if task.done() else await asyncio.shield(task)
+        known = task.result() if task.done() else await asyncio.shield(task)
+        principal = known.principal
+        if principal is not None and principal.expires_at is not None and principal.expires_at <= self._clock():
+            return EXPIRED
+        return known
 
     async def issue(
         self, kind: str, owner: str, *, family: str | None = None, device: str | None = None, **members: Any
@@ -74,7 +96,7 @@ class Credentials:
 
         :raises Unavailable: the database is away.
         """
-        token = PREFIX[kind] + secrets.token_urlsafe(_TOKEN_BYTES)
+        token = new_token(kind)
         now, lifetime = self._clock(), LIFETIMES[kind]
         row = {
             "_id": hashed(token),
@@ -90,33 +112,73 @@ class Credentials:
             await self._credentials.insert_one(row)
         return token
 
+    async def issue_ticket(self, principal: Principal, store: str) -> str:
+        """A ticket that stands, once and for half a minute, for what this principal has shown.
+
+        :raises Unavailable: the database is away.
+        """
+        return await self.issue(
+            TICKET, principal.id, device=principal.device, stands_for=principal.credential, store=store
+        )
+
+    async def use(self, ticket: str) -> Ticket:
+        """Takes a ticket: of all who show the same one at once, one is known.
+
+        :raises Unavailable: the database is away.
+        """
+        async with answered():
+            row = await self._credentials.find_one_and_delete({"_id": hashed(ticket), "kind": TICKET})
+        if row is None:
+            return Ticket(NOBODY)
+        if row["expires_at"] <= self._clock():
+            return Ticket(EXPIRED)
+        digest = row["stands_for"]
+        return Ticket((await self.alive([digest]))[digest], row["store"])
+
     async def alive(self, digests: Iterable[str]) -> dict[str, Known]:
-        """What is known of each of these credentials, read anew.
+        """What is known of each of these credentials, read anew, in three queries at the most.
 
         :raises Unavailable: the database is away.
         """
         wanted = list(digests)
-        return dict(zip(wanted, await asyncio.gather(*map(self._look_up, wanted)), strict=True))
+        async with answered():
+            found = self._credentials.find({"_id": {"$in": wanted}, "kind": {"$in": [ACCESS, KEY]}})
+            rows = {row["_id"]: row for row in await found.to_list(None)}
+            devices = {row["device"] for row in rows.values()} | {
+                row["owner"] for row in rows.values() if row["kind"] == KEY
+            }
+            people = {row["owner"] for row in rows.values() if row["kind"] == ACCESS}
+            accounts = {**await self._accounts(DEVICES, devices - {None}), **await self._accounts(USERS, people)}
+        now = self._clock()
+        known = {digest: _known(rows.get(digest), accounts, now) for digest in wanted}
+        for digest in wanted:
+            self._forget_other(digest, known[digest])
+        return known
 
     def forget(self) -> None:
         """Takes nothing for granted any more: what was ended here holds here at once."""
         self._cache.clear()
 
+    def _forget_other(self, digest: str, known: Known) -> None:
+        """What was found otherwise before holds no longer."""
+        task = self._cache.get(digest)
+        if task is not None and task.done() and (task.cancelled() or task.exception() or task.result() != known):
+            self._cache.pop(digest, None)
+
     async def _look_up(self, digest: str) -> Known:
-        async with answered():
-            row = await self._credentials.find_one({"_id": digest, "kind": {"$in": [ACCESS, KEY]}})
-            if row is None:
-                return Known(None)
-            if row["expires_at"] is not None and row["expires_at"] <= self._clock():
-                return Known(None, is_expired=True)
-            devices = self._database[DEVICES]
-            if row["device"] is not None and await devices.find_one({"_id": row["device"], "voided_at": None}) is None:
-                return Known(None)
-            if row["kind"] == KEY:
-                device = await devices.find_one({"_id": row["owner"], "voided_at": None})
-                return Known(None if device is None else _of_device(device, digest))
-            user = await self._database[USERS].find_one({"_id": row["owner"], "voided_at": None})
-            return Known(None if user is None else _of_user(user, row))
+        return (await self.alive([digest]))[digest]
+
+    async def _accounts(self, kind: str, ids: set[str]) -> dict[str, Document]:
+        """Those of these users or devices that were not ended, by id."""
+        if not ids:
+            return {}
+        found = self._database[kind].find({"_id": {"$in": list(ids)}, "voided_at": None})
+        return {account["_id"]: account for account in await found.to_list(None)}
+
+
+def new_token(kind: str) -> str:
+    """256 random bits, as text."""
+    return PREFIX[kind] + secrets.token_urlsafe(_TOKEN_BYTES)
 
 
 def hashed(token: str) -> str:
@@ -124,9 +186,19 @@ def hashed(token: str) -> str:
     return sha256(token.encode()).hexdigest()
 
 
-def _of_user(user: Document, row: Document) -> Principal:
-    return Principal(user["_id"], user["name"], user["role"], user["belongs_to"], row["device"], row["_id"])
-
-
-def _of_device(device: Document, digest: str) -> Principal:
-    return Principal(device["_id"], device["name"], DEVICE, device["belongs_to"], device["_id"], digest)
+def _known(row: Document | None, accounts: dict[str, Document], now: datetime) -> Known:
+    """What a row says, beside the accounts that it names."""
+    if row is None:
+        return NOBODY
+    expires_at, device = row["expires_at"], row["device"]
+    if expires_at is not None and expires_at <= now:
+        return EXPIRED
+    owner = accounts.get(row["owner"])
+    if owner is None or (device is not None and device not in accounts):
+        return NOBODY
+    if row["kind"] == KEY:
+        return Known(Principal(owner["_id"], owner["name"], DEVICE, owner["belongs_to"], owner["_id"], row["_id"]))
+    principal = Principal(
+        owner["_id"], owner["name"], owner["role"], owner["belongs_to"], device, row["_id"], expires_at
+    )
+    return Known(principal)

@@ -15,6 +15,7 @@ Client = AsyncIOMotorClient[Document]
 Database = AsyncIOMotorDatabase[Document]
 
 ADOPTION: Final = "adoption"
+ATTEMPTS: Final = "attempts"
 COUNTERS: Final = "counters"
 CREDENTIALS: Final = "credentials"
 EVENTS: Final = "events"

@@ -1,6 +1,7 @@
 """The shop's own exceptions for what the database says, and the one place where the driver's are translated."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, ClassVar, Final, NoReturn
@@ -41,6 +42,15 @@ class Unavailable(ShopError):
 
     def __init__(self, detail: str = "The shop's database does not answer just now. Please try again.") -> None:
         super().__init__(detail, headers=RETRY_AFTER)
+
+
+class TooManyRequests(ShopError):
+    """Asked too often. seconds: after which to ask again."""
+
+    status, code, title = 429, "too_many_requests", "Too many requests"
+
+    def __init__(self, seconds: float, detail: str = "That was too often. Please wait a little and try again.") -> None:
+        super().__init__(detail, headers={"Retry-After": str(max(1, math.ceil(seconds)))})
 
 
 class BeingRestored(Unavailable):

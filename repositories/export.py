@@ -21,6 +21,7 @@ from repositories.stores import of_store
 from repositories.totals import row_key, row_range
 from schemas.calendar import widest_bounds
 from schemas.documents import Document
+from schemas.principals import DEVICES, USERS
 from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS, Row
 from schemas.shop_settings import SETTINGS
 
@@ -30,6 +31,8 @@ BATCH: Final = 1_000
 _KEYS: Final = {
     ESTIMATES: "number",
     ORDERS: "number",
+    USERS: "_id",
+    DEVICES: "_id",
     CUSTOMERS: "_id",
     SETTINGS: "_id",
     EVENTS: "seq",

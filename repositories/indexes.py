@@ -9,9 +9,20 @@ from pymongo import DESCENDING as DOWN
 from pymongo import IndexModel
 from pymongo.errors import OperationFailure, PyMongoError
 
-from repositories.database import ADOPTION, COUNTERS, EVENTS, REQUESTS, RESTORING, TOTALS, Database
+from repositories.database import (
+    ADOPTION,
+    ATTEMPTS,
+    COUNTERS,
+    CREDENTIALS,
+    EVENTS,
+    REQUESTS,
+    RESTORING,
+    TOTALS,
+    Database,
+)
 from repositories.errors import DatabaseRefused
 from repositories.totals import add_years
+from schemas.principals import DEVICES, USERS
 from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
 from schemas.shop_settings import SETTINGS
 
@@ -24,6 +35,24 @@ _NEWEST: Final = [("created_at", DOWN), ("number", DOWN)]
 
 def _newest(*leading: str, name: str) -> IndexModel:
     return IndexModel([(field, UP) for field in ("store", *leading)] + _NEWEST, name=name)
+
+
+#: Of those who sign in, who may do so in several stores.
+_SIGN_IN: Final = {
+    USERS: [
+        IndexModel([("login", UP)], unique=True, name="login", partialFilterExpression={"voided_at": None}),
+        IndexModel([("store", UP), ("_id", UP)], name="store"),
+    ],
+    DEVICES: [IndexModel([("store", UP), ("_id", UP)], name="store")],
+    CREDENTIALS: [
+        IndexModel([("owner", UP)], name="owner"),
+        IndexModel([("device", UP)], name="device"),
+        IndexModel([("family", UP)], name="family"),
+        # For a day, whoever shows one hears that it has expired; then, that it is not known.
+        IndexModel([("expires_at", UP)], name="retention", expireAfterSeconds=_DAY),
+    ],
+    ATTEMPTS: [IndexModel([("expires_at", UP)], name="retention", expireAfterSeconds=0)],
+}
 
 
 def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
@@ -74,6 +103,7 @@ def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
             IndexModel([("store", UP), ("key", UP)], unique=True, name="key"),
             IndexModel([("at", UP)], name="retention", expireAfterSeconds=ANSWER_RETENTION_DAYS * _DAY),
         ],
+        **_SIGN_IN,
     }
 
 

@@ -1,8 +1,13 @@
 """The stores of a database: which there are, and what is theirs."""
 
+import asyncio
+from datetime import date
+
 from repositories.database import COUNTERS, ORIGINALS, TOTALS, Database
 from repositories.errors import answered
+from repositories.reports import ReportRepository
 from schemas.documents import Document
+from schemas.rollups import Row
 
 
 def of_store(collection: str, store: str) -> Document:
@@ -20,3 +25,28 @@ async def store_exists(database: Database, name: str) -> bool:
     """
     async with answered():
         return await database[COUNTERS].find_one({"_id": name}, {"_id": 1}) is not None
+
+
+async def store_names(database: Database) -> list[str]:
+    """The stores of a database, by name.
+
+    :raises Unavailable: the database is away.
+    """
+    async with answered():
+        return [row["_id"] for row in await database[COUNTERS].find({}, {"_id": 1}).sort("_id", 1).to_list(None)]
+
+
+class AllStores:
+    """The totals of all the stores of a database, for those who may see them all."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def between(self, start: date | None, end: date | None) -> dict[str, list[Row]]:
+        """By store, the rollup rows that make up these days, both included.
+
+        :raises Unavailable: the database is away.
+        """
+        names = await store_names(self._database)
+        rows = await asyncio.gather(*(ReportRepository(self._database, name).between(start, end) for name in names))
+        return dict(zip(names, rows, strict=True))

@@ -7,6 +7,7 @@ hand, since they are streamed or made of rollups; the tests hold what is answere
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from schemas.accounts import DeviceSchema, UserSchema
 from schemas.asyncapi import EVENT
 from schemas.board import LATEST
 from schemas.documents import (
@@ -21,7 +22,7 @@ from schemas.documents import (
 from schemas.events import ACTIONS, TYPES
 from schemas.gst import STATES
 from schemas.json_schema import NUMBER
-from schemas.principals import ROLES
+from schemas.principals import OWNER, ROLES
 from schemas.reports import RECENT
 from schemas.shop_settings import PAPERS
 from schemas.shown_fields import ZonedSchema
@@ -39,6 +40,8 @@ DOCUMENTS: Final[dict[str, ZonedSchema]] = {
     "EstimateReceipt": EstimateReceipt(_ANY_ZONE),
     "OrderReceipt": OrderReceipt(_ANY_ZONE),
     "ConversionReceipt": ConversionReceipt(_ANY_ZONE),
+    "User": UserSchema(_ANY_ZONE),
+    "Device": DeviceSchema(_ANY_ZONE),
 }
 
 
@@ -122,6 +125,20 @@ _HEALTH: Final[Json] = {
     "database": _DATABASE,
 }
 
+_NAME_OR_NULL: Final[Json] = {"type": ["string", "null"]}
+_ACCESS: Final[Json] = {"access_token": _TEXT, "token_type": {"const": "bearer"}, "expires_in": _COUNT}
+_RENEWABLE: Final[Json] = {**_ACCESS, "refresh_token": _TEXT}
+
+
+_DAY_OR_NONE: Final[Json] = {"type": ["string", "null"], "format": "date"}
+_OF_A_STORE: Final[Json] = {
+    "orders_count": _COUNT,
+    "total_revenue": {**_AMOUNT, "description": "What was paid, of what the store keeps, as in every report."},
+    "total_sold": {**_AMOUNT, "description": "What these orders were sold for, paid or not."},
+    "estimates_count": _COUNT,
+    "estimates_total": _AMOUNT,
+}
+
 
 #: Of the settings of a shop: texts, and switches of the app.
 _BUSINESS: Final = (
@@ -196,6 +213,12 @@ ANSWERS: Final[dict[str, Json]] = {
     "OrdersReport": record(
         orders=record(total_count=_COUNT, total_amount=_AMOUNT, **_APART), summary=record(**_SUMMARY), **_TAIL
     ),
+    "StoresReport": record(
+        start_date=_DAY_OR_NONE,
+        end_date=_DAY_OR_NONE,
+        stores=array(record(store=_TEXT, **_OF_A_STORE)),
+        total=record(**_OF_A_STORE),
+    ),
     "Board": record(
         version=_TEXT,
         currency=_TEXT,
@@ -216,6 +239,13 @@ ANSWERS: Final[dict[str, Json]] = {
         total=_AMOUNT,
         status={"enum": list(ORDER_STATUSES)},
     ),
+    "SignedIn": record(**_RENEWABLE, user=ref("Profile")),
+    "SignedInAtDevice": record(**_ACCESS, user=ref("Profile")),
+    "Renewed": record(**_RENEWABLE),
+    "Profile": record(id=_TEXT, name=_TEXT, role={"enum": list(ROLES)}, store=_NAME_OR_NULL, device=_NAME_OR_NULL),
+    "UserList": array(ref("User")),
+    "DeviceList": array(ref("Device")),
+    "DeviceEnrolled": record(device=ref("Device"), key=_TEXT),
     "Event": EVENT,
     "AuditPage": array(ref("AuditRow")),
     "AuditRow": record(
@@ -255,6 +285,7 @@ ANSWERS: Final[dict[str, Json]] = {
         logo={"type": "string", "description": "In base64; with `logo=true`."},
     ),
     "EventPage": record(epoch=_TEXT, head=_COUNT, low=_COUNT, next=_COUNT, events=array(ref("Event"))),
+    "Ticket": record(ticket=_TEXT, expires_in=_COUNT),
     "Welcome": record(
         message=_TEXT,
         service=_TEXT,
@@ -269,6 +300,10 @@ ANSWERS: Final[dict[str, Json]] = {
     ),
     "ApiRoot": record(service=_TEXT, version=_TEXT, status=_TEXT, resources=array(_TEXT)),
     "Version": record(service=_TEXT, version=_TEXT),
+    "SetupState": record(claimed={"type": "boolean"}),
+    "Claimed": record(
+        success=_TRUE, message=_TEXT, data=record(id=_TEXT, username=_TEXT, name=_TEXT, role={"const": OWNER})
+    ),
     "Healthy": record(**_HEALTH),
     "Unhealthy": record(detail=_TEXT, **_HEALTH),
     "Alive": record(status={"const": "alive"}),

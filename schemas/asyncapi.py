@@ -1,5 +1,6 @@
 """`/ws` and the event stream as an AsyncAPI 3.0 document: the one place that describes every frame."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from schemas.events import ACTIONS, TYPES
@@ -115,10 +116,33 @@ WORDS: Final[dict[str, Json]] = {
 }
 
 
-def document(version: str, base_url: str) -> Json:
+#: How a client says who it is. Not needed where the service is open to its own machine only.
+_SECURITY: Final[Json] = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An access token or a device's key."},
+    "basic": {"type": "http", "scheme": "basic", "description": "The same as the password; any user name will do."},
+    "ticket": {
+        "type": "httpApiKey",
+        "in": "query",
+        "name": "ticket",
+        "description": "For browsers: what POST /api/ws-ticket has answered, once, within 30 seconds. No other token "
+        "is taken from an address.",
+    },
+}
+_QUERY: Final[Json] = {
+    "type": "object",
+    "properties": {
+        "ticket": {"type": "string", "description": "Instead of a header: see the security scheme of that name."},
+        "since": {"type": "string", "description": "As in the message subscribe; then pos.v1 is spoken."},
+        "topics": {"type": "string", "description": "As in the message subscribe, separated by commas."},
+    },
+}
+
+
+def document(version: str, base_url: str, closes: Mapping[int, str] | None = None) -> Json:
     """The whole document.
 
     :param base_url: the service's address for people, `http` or `https`.
+    :param closes: the codes that the server closes a connection with, and the reason that it gives with each.
     """
     scheme, _, host = base_url.partition("://")
     said = {"plainEvent": _EVENT_REFERENCE, **{name: _reference(name) for name in FRAMES}}
@@ -133,11 +157,19 @@ def document(version: str, base_url: str) -> Json:
                 f"{SUBPROTOCOL}, or with ?since=, it speaks the other messages."
             ),
         },
-        "servers": {"shop": {"host": host, "protocol": "wss" if scheme == "https" else "ws"}},
+        "servers": {
+            "shop": {
+                "host": host,
+                "protocol": "wss" if scheme == "https" else "ws",
+                "security": [{"$ref": f"#/components/securitySchemes/{name}"} for name in _SECURITY],
+            }
+        },
         "channels": {
             "live": {
                 "address": "/ws",
                 "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in (*said, *heard)},
+                "bindings": {"ws": {"query": _QUERY}},
+                "x-close-codes": {str(code): reason for code, reason in (closes or {}).items()},
             }
         },
         "operations": {
@@ -146,6 +178,7 @@ def document(version: str, base_url: str) -> Json:
         },
         "components": {
             "schemas": {"event": EVENT, **FRAMES, **WORDS},
+            "securitySchemes": _SECURITY,
             "messages": {
                 name: {"contentType": "application/json", "payload": payload}
                 for name, payload in (said | heard).items()

@@ -56,3 +56,20 @@ SETTINGS: Final[dict[str, Json]] = {
     "A narrow roll": {"paper": "80mm", "footer": "Thank you. Come again."},
 }
 STATUSES: Final[dict[str, Json]] = {"Cancelled": {"status": "Cancelled"}}
+LOGINS: Final[dict[str, Json]] = {"With a password": {"username": "asha", "password": "three quiet mango trees"}}
+PINS: Final[dict[str, Json]] = {"With a PIN": {"username": "asha", "pin": "702946"}}
+REFRESHES: Final[dict[str, Json]] = {"Once": {"refresh_token": "pos_r_…"}}
+PASSWORDS: Final[dict[str, Json]] = {
+    "A new one": {"current": "three quiet mango trees", "new": "seven loud coconut palms"}
+}
+USERS: Final[dict[str, Json]] = {
+    "A cashier": {
+        "username": "ravi",
+        "name": "Ravi",
+        "role": "cashier",
+        "password": "nine slow paper boats",
+        "pin": "481503",
+    }
+}
+USER_CHANGES: Final[dict[str, Json]] = {"Another role": {"role": "viewer"}, "No PIN any more": {"pin": None}}
+DEVICES: Final[dict[str, Json]] = {"A tablet": {"name": "Counter tablet"}}

@@ -1,12 +1,15 @@
 """Who asks, and what is kept of who did something: pure values, no I/O."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 OWNER, CASHIER, VIEWER, DEVICE = "owner", "cashier", "viewer", "device"
 ROLES: Final = (OWNER, CASHIER, VIEWER, DEVICE)
 #: The collections of those who can sign in.
 USERS, DEVICES = "users", "devices"
+#: The id of the owner that the claim of a shop makes: it can be given once only, so a shop is claimed once.
+FIRST_OWNER: Final = "USER-OWNER"
 #: The roles that a person can have; a device has its own.
 ROLES_OF_USERS: Final = (OWNER, CASHIER, VIEWER)
 #: Their fields that only the database sees, and no event, no answer and no log.
@@ -19,7 +22,7 @@ class Principal:
 
     id: of a user (`USER-…`) or a device (`DEVICE-…`). name: as people know it. role: one of `ROLES`. store: the one
     that it belongs to, None for all of them. device: the id of the device that it works at. credential: what it showed,
-    as it is stored; None where nobody signs in.
+    as it is stored; None where nobody signs in. expires_at: when that ends by itself, UTC; None where it does not.
     """
 
     id: str
@@ -28,6 +31,7 @@ class Principal:
     store: str | None = None
     device: str | None = None
     credential: str | None = None
+    expires_at: datetime | None = None
 
 
 #: Whoever comes to a service that is open, since only this machine reaches it.

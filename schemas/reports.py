@@ -5,7 +5,7 @@ are counted apart. Revenue never adds estimates.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final
@@ -176,6 +176,22 @@ def orders_report(rows: Sequence[Row], orders: Sequence[Json], items: int) -> Js
         },
         "summary": _app_summary(sums),
         **_app_members(sums, staff_performance(rows), (), orders),
+    }
+
+
+def stores_report(rows: Mapping[str, Sequence[Row]]) -> Json:
+    """The stores side by side, and their sum. rows: by store."""
+    stores = [{"store": store, **_of_a_store(Sums.of(of_store))} for store, of_store in sorted(rows.items())]
+    return {"stores": stores, "total": _of_a_store(Sums.of(row for of_store in rows.values() for row in of_store))}
+
+
+def _of_a_store(sums: Sums) -> Json:
+    return {
+        "orders_count": sums.earned.count,
+        "total_revenue": to_json(sums.earned.amount),
+        "total_sold": to_json(sums.sold),
+        "estimates_count": sums.estimated.count,
+        "estimates_total": to_json(sums.estimated.amount),
     }
 
 

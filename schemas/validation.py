@@ -8,7 +8,8 @@ from marshmallow import Schema, ValidationError
 from schemas.errors import InvalidBody, InvalidQuery
 
 _MOST_SHOWN = 20
-_REQUIRED = "Missing data for required field."
+#: What marshmallow says, and what we do.
+_OWN_WORDS = {"Missing data for required field.": "is missing", "Field may not be null.": "must not be null"}
 
 
 def load_body(schema: Schema, body: Mapping[str, Any]) -> Any:
@@ -45,7 +46,7 @@ def _flatten(pointer: str, messages: Any) -> Iterator[tuple[str, str]]:
             yield from _flatten(pointer if name == "_schema" else f"{pointer}/{escaped}", below)
     else:
         for message in messages if isinstance(messages, list) else [messages]:
-            yield pointer, "is missing" if message == _REQUIRED else str(message)
+            yield pointer, _OWN_WORDS.get(message, str(message))
 
 
 def _sentence(error: Mapping[str, str]) -> str:

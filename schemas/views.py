@@ -3,6 +3,7 @@
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from schemas.accounts import DeviceSchema, UserSchema
 from schemas.documents import (
     ConversionReceipt,
     Document,
@@ -27,6 +28,8 @@ class Views:
         self.estimate_receipt = EstimateReceipt(zone).dump
         self.order_receipt = OrderReceipt(zone).dump
         self.conversion_receipt = ConversionReceipt(zone).dump
+        self.user = UserSchema(zone).dump
+        self.device = DeviceSchema(zone).dump
         self.of_kind = {ESTIMATES: self.estimate, ORDERS: self.order}
         self._entries = {ESTIMATES: EstimateEntry(zone).dump, ORDERS: OrderEntry(zone).dump}
 

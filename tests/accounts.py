@@ -16,7 +16,9 @@ async def signed_in(shop: Shop, role: str, name: str) -> Mapping[str, str]:
     """The headers of somebody who has just come to the shop."""
     kind, prefix = (DEVICES, "DEVICE") if role == DEVICE else (USERS, "USER")
     owner = f"{prefix}-{name}-{shop.store}"
-    account = {"_id": owner, "name": name, "role": role, "belongs_to": None, "voided_at": None}
+    now = shop.state["clock"]()
+    stamps = {"store": shop.store, "created_at": now, "updated_at": now, "version": 1, "voided_at": None}
+    account = {"_id": owner, "login": owner, "name": name, "role": role, "belongs_to": None, "pin": None, **stamps}
     await shop.database[kind].insert_one(account)
     credentials = Credentials(shop.database, shop.state["clock"])
     token = await credentials.issue(KEY if role == DEVICE else ACCESS, owner)

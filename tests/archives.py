@@ -19,6 +19,9 @@ Json = dict[str, Any]
 
 SALE = sale_body(customer_name="Ravi")
 
+#: What is in a database, and in no archive.
+NOT_THE_STORES = {"credentials", "attempts", "rate_limits", "rate_windows"}
+
 
 def settings_of(database: Database, store: str) -> Settings:
     return Settings(database_name=database.name, store_id=store, timezone=ZoneInfo("Asia/Kolkata"))

@@ -13,6 +13,7 @@ from tests.browser import launched
 from tests.shop import Shop
 
 LIVE = re.compile("^Live$")
+OUT = re.compile("^Not signed in$")
 NOT_LIVE = re.compile(r"^Not live since \d\d:\d\d — showing what was known then\.")
 
 # Tells of every sentence that the status line shows, since one may be gone before anybody looks.
@@ -56,11 +57,18 @@ class Screen:
         page.on("console", self._note)
 
     async def opened(self, port: int, until: re.Pattern[str] = LIVE) -> "Screen":
+        """Opens the page, and waits until it has said something."""
         await self.page.expose_function("said", self._hear)
         await self.page.add_init_script(TELL)
         await self.page.goto(f"http://127.0.0.1:{port}/board")
         await self.has_said(until)
         return self
+
+    async def sign_in(self, username: str, password: str) -> None:
+        """Fills in the form, which must be there."""
+        await self.page.get_by_label("Username").fill(username)
+        await self.page.get_by_label("Password").fill(password)
+        await self.page.get_by_role("button", name="Sign in").click()
 
     async def is_live(self) -> None:
         await expect(self.page.get_by_role("status")).to_have_text("Live")

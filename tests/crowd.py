@@ -26,7 +26,7 @@ async def send(port: int, method: str, path: str, body: Any = None, **headers: s
     began = time.monotonic()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     payload = b"" if body is None else orjson.dumps(body)
-    lines = {"host": "shop", "connection": "close", "content-length": str(len(payload)), **headers}
+    lines = {"host": "localhost", "connection": "close", "content-length": str(len(payload)), **headers}
     head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in lines.items())
     writer.write(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + payload)
     raw = await reader.read()

@@ -14,7 +14,7 @@ _SEQ = re.compile(rb'"seq":(\d+)')
 def handshake(path: str = "/ws", *headers: str) -> bytes:
     lines = (
         f"GET {path} HTTP/1.1",
-        "Host: shop",
+        "Host: localhost",
         "Connection: Upgrade",
         "Upgrade: websocket",
         "Sec-WebSocket-Version: 13",

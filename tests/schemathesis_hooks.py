@@ -11,16 +11,19 @@ Json = dict[str, Any]
 #: Refusals of requests that are right in themselves: it is the books that say no, or two members of the request that
 #: do not agree with one another, which JSON Schema cannot say.
 ALLOWED = {
+    "already_claimed",
     "already_converted",
     "body_too_large",
     "events_gone",
     "idempotency_key_reused",
     "illegal_transition",
     "invalid_cursor",
+    "no_such_store",
     "not_found",
     "route_not_found",
     "stale_version",
     "totals_mismatch",
+    "wrong_setup_token",
 }
 DISAGREEMENTS = {
     ("invalid_query", "/to", "must not be before the first day"),

@@ -21,6 +21,7 @@ from app.settings import Settings
 from app.socket_log import SocketLog
 from endpoints.ring import CAPACITY
 from repositories.database import Database, connect
+from schemas.principals import OWNER, USERS
 from tests.payloads import estimate_body, sale_body
 
 DATABASE = "pos_tests"
@@ -97,16 +98,26 @@ async def opened(
     database_name: str = DATABASE,
     access_log: Observer | None = None,
     socket_log: SocketLog | None = None,
+    is_claimed: bool = True,
     **settings: Any,
 ) -> AsyncIterator[Shop]:
-    """Opens a shop, and closes it. server_flags: uvicorn's, where they are not those of production."""
+    """Opens a shop, and closes it. server_flags: uvicorn's, where they are not those of production. is_claimed: whether
+    there is an owner, where people sign in."""
     chosen = Settings(mongodb_url=mongodb_url, database_name=database_name, **settings)
     app = create_app(chosen, clock=clock, ring_capacity=ring_capacity, access_log=access_log, socket_log=socket_log)
     client = connect(mongodb_url)
+    if is_claimed and not chosen.is_open:
+        await claim(client[database_name])
     async with serving(app, **(server_flags or {})) as (port, state), _http_client(port) as http:
         database: Database = client[database_name]
         yield Shop(http, database, chosen.store_id, port, app, state)
     client.close()
+
+
+async def claim(database: Database) -> None:
+    """Lets the shop have had an owner, who is gone: so it is set up, and there is nobody whom a test did not make."""
+    gone = {"login": "gone", "name": "Gone", "role": OWNER, "belongs_to": None, "voided_at": utc_now()}
+    await database[USERS].update_one({"_id": "USER-GONE"}, {"$setOnInsert": gone}, upsert=True)
 
 
 def _http_client(port: int) -> httpx.AsyncClient:

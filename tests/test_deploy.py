@@ -71,7 +71,8 @@ def test_every_platform_runs_the_flags_of_the_command_line(where: str) -> None:
             shown = f"{value:g}" if isinstance(value, float) else str(value)
             assert given[f"--{flag}"] == [shown.lower() if isinstance(value, bool) else shown], flag
     # What uvicorn would otherwise take from variables that platforms set.
-    assert given["--forwarded-allow-ips"] == ["*"]
+    assert "--no-proxy-headers" in given
+    assert "--forwarded-allow-ips" not in given
     assert given["--workers"] == ["${WEB_CONCURRENCY:-1}"]
     assert (given["--host"], given["--port"]) == (["0.0.0.0"], ["${PORT:-8000}"])  # noqa: S104  (of a container)
     assert command == procfile()["web"]
@@ -86,12 +87,19 @@ def test_both_platforms_prepare_the_database_before_a_release() -> None:
 def test_only_settings_that_exist_are_set() -> None:
     manifest = json.loads((ROOT / "app.json").read_text())
     set_there = {each["key"] for each in blueprint()["envVars"]}
-    assert {"MONGODB_URL", "PUBLIC_BASE_URL"} <= set_there <= set(NAMES)
-    assert {"MONGODB_URL", "PUBLIC_BASE_URL"} <= set(manifest["env"]) <= set(NAMES)
+    needed = {"MONGODB_URL", "SECRET_KEY", "TRUSTED_PROXIES"}
+    # Render says itself what it called the service.
+    assert needed <= set_there <= set(NAMES)
+    assert {"PUBLIC_BASE_URL", *needed} <= set(manifest["env"]) <= set(NAMES)
     assert manifest["buildpacks"] == [{"url": "heroku/python"}]
     # No value stands there that ought to be secret.
     assert "value" not in manifest["env"]["MONGODB_URL"]
-    assert next(each for each in blueprint()["envVars"] if each["key"] == "MONGODB_URL")["sync"] is False
+    assert manifest["env"]["SECRET_KEY"]["generator"] == "secret"
+    variables = {each["key"]: each for each in blueprint()["envVars"]}
+    assert variables["MONGODB_URL"]["sync"] is False
+    assert variables["SECRET_KEY"]["generateValue"] is True
+    # The router of each is the one proxy before the service.
+    assert manifest["env"]["TRUSTED_PROXIES"]["value"] == variables["TRUSTED_PROXIES"]["value"] == "1"
 
 
 def test_the_buildpack_finds_one_list_of_packages_and_the_version() -> None:

@@ -4,8 +4,10 @@ import re
 
 import httpx
 import pytest
+from playwright.async_api import Browser
 
-from tests.shop import Shop
+from tests.guests import invited
+from tests.shop import OpenShop, Shop
 
 NAMED = re.compile(r"""(?:src|href|url)\s*[=:]\s*"([^"]+)\"""")
 
@@ -63,3 +65,24 @@ async def test_who_holds_a_file_is_told_so_as_the_file_itself_would_be(shop: Sho
         assert again.headers["vary"] == whole.headers["vary"] == "Accept-Encoding"
         for name in ("cache-control", "content-security-policy"):
             assert again.headers[name] == whole.headers[name]
+
+
+async def test_whoever_signs_in_there_can_try_requests_and_stays_signed_in(
+    open_shop: OpenShop, browser: Browser
+) -> None:
+    shop = await open_shop(sign_in="on")
+    till = await invited(shop, "device")
+    context = await browser.new_context()
+    page = await context.new_page()
+    await page.goto(f"http://127.0.0.1:{shop.port}/docs#/service/get-api-websocket-status")
+    await page.get_by_role("button", name="Authorize", exact=True).click()
+    await page.get_by_label("auth-bearer-value").fill(till.token)
+    await page.get_by_role("button", name="Apply credentials").click()
+    await page.get_by_role("button", name="Close", exact=True).click()
+    for _ in range(2):
+        await page.get_by_role("button", name="Try it out").click()
+        async with page.expect_response("**/api/websocket/status") as answered:
+            await page.get_by_role("button", name="Execute").click()
+        assert (await answered.value).status == 200
+        await page.reload()
+    await context.close()

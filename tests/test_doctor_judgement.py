@@ -15,6 +15,8 @@ from app.settings import Settings
 from repositories.database_facts import DatabaseFacts
 
 NOW = datetime(2026, 3, 14, 9, 30, tzinfo=UTC)
+SECRET = "4f9c1d7e2a8b5c3f6e0d9a1b8c7f2e5d"
+PUBLIC = {"public_base_url": "https://shop.example"}
 REMOTE = Settings(mongodb_url="mongodb://asha:geheim@db.example/")
 SOUND = DatabaseFacts(
     version="7.0.12",
@@ -56,8 +58,13 @@ def test_a_sound_setup_has_nothing_to_mend() -> None:
     ("changes", "expected"),
     [
         ({"port": 9000}, ("PUBLIC_BASE_URL", Level.WRONG)),
-        ({"host": "0.0.0.0"}, ("PUBLIC_BASE_URL", Level.WARNING)),  # noqa: S104
-        ({"public_base_url": "http://shop.example"}, ("PUBLIC_BASE_URL", Level.WARNING)),
+        ({"host": "0.0.0.0", "secret_key": SECRET}, ("PUBLIC_BASE_URL", Level.WARNING)),  # noqa: S104
+        ({"public_base_url": "http://shop.example", "secret_key": SECRET}, ("PUBLIC_BASE_URL", Level.WARNING)),
+        ({**PUBLIC, "trusted_proxies": 1}, ("settings", Level.WRONG)),
+        ({**PUBLIC, "secret_key": SECRET}, ("TRUSTED_PROXIES", Level.WARNING)),
+        ({"trusted_proxies": 1}, ("TRUSTED_PROXIES", Level.WARNING)),
+        ({**PUBLIC, "trusted_proxies": 1, "sign_in": "off"}, ("settings", Level.WRONG)),
+        ({**PUBLIC, "trusted_proxies": 1, "sign_in": "off", "allow_insecure": True}, ("sign-in", Level.WARNING)),
         ({"cors_origins": ("*",)}, ("CORS_ORIGINS", Level.WARNING)),
     ],
 )

@@ -59,6 +59,7 @@ def test_every_close_code_is_documented(code: int) -> None:
 
 def test_every_command_is_documented() -> None:
     names = [command.name or command.callback.__name__ for command in cli.registered_commands if command.callback]
+    names += [str(group.typer_instance.info.name) for group in cli.registered_groups if group.typer_instance]
     assert [name for name in names if f"pos {name}" not in README] == []
 
 

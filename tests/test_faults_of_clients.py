@@ -113,7 +113,7 @@ async def _unanswered(port: int, body: object, patience: float) -> None:
     """A request whose answer nobody waits for: the phone has lost its network."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     content = orjson.dumps(body)
-    head = f"POST {SALE} HTTP/1.1\r\nHost: shop\r\nContent-Length: {len(content)}\r\n\r\n"
+    head = f"POST {SALE} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n\r\n"
     writer.write(head.encode() + content)
     await writer.drain()
     await asyncio.sleep(patience)

@@ -160,7 +160,7 @@ async def test_ids_that_are_given_differ(shop: Shop) -> None:
 async def _ask(port: int, *headers: bytes) -> httpx.Response:
     """An answer to a request with headers that no client library would send."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, family=socket.AF_INET)
-    writer.write(b"\r\n".join([b"GET /nothing HTTP/1.1", b"Host: x", b"Connection: close", *headers, b"", b""]))
+    writer.write(b"\r\n".join([b"GET /nothing HTTP/1.1", b"Host: localhost", b"Connection: close", *headers, b"", b""]))
     async with asyncio.timeout(10):
         answer = await reader.read()
     writer.close()

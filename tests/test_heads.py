@@ -11,7 +11,7 @@ from tests.raw_screens import handshake
 from tests.shop import Shop
 
 LONG = b"a" * 70_000
-SMALL = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"
+SMALL = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -41,7 +41,7 @@ async def _said(reader: asyncio.StreamReader) -> AsyncIterator[Answer]:
 
 
 def large(request_line: bytes = b"GET /livez HTTP/1.1", *headers: bytes) -> bytes:
-    return b"\r\n".join([request_line, b"host: x", b"connection: close", *headers, b"", b""])
+    return b"\r\n".join([request_line, b"host: localhost", b"connection: close", *headers, b"", b""])
 
 
 LARGE = {
@@ -78,7 +78,7 @@ async def test_a_head_of_almost_the_limit_is_taken(shop: Shop) -> None:
 
 async def test_a_body_before_it_does_not_make_a_head_large(shop: Shop) -> None:
     body = b"x" * 64_000
-    post = b"POST /nothing HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+    post = b"POST /nothing HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % len(body)
     last = large(b"GET /livez HTTP/1.1", b"x: " + b"a" * 3_000)
     first, second = await answers(shop.port, post, body + last[:2_500], last[2_500:])
     assert (first[0], second[0]) == (404, 200)
@@ -134,13 +134,13 @@ async def test_lists_of_tags_may_stand_on_several_lines(shop: Shop) -> None:
 
 @pytest.mark.parametrize("beside", [b"0\r\n" + b"x: y\r\n" * 300_000, b"0\r\nx: " + LONG * 16, b"2;" + LONG * 16])
 async def test_what_stands_beside_a_body_has_an_end_too(shop: Shop, beside: bytes) -> None:
-    head = b"POST /api/orders/create-sale HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n"
+    head = b"POST /api/orders/create-sale HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n"
     ((status, _, content),) = await answers(shop.port, head, beside)
     assert (status, json.loads(content)["code"]) == (413, "body_too_large")
 
 
 async def test_a_large_body_that_nobody_reads_is_sent_away_after_its_answer(shop: Shop) -> None:
-    head = b"POST /nothing HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    head = b"POST /nothing HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
     chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
     writer.write(head)

@@ -10,24 +10,32 @@ from typing import Any
 
 import pytest
 
-from app.listener import Listener, ListeningRefused, line_of, socket_url
+from app.listener import Listener, ListeningRefused, line_of, socket_url, without_credentials
+from tests.clock import Clock
+from tests.guests import invited
+from tests.payloads import sale_body
 from tests.processes import Service
-from tests.shop import Shop
+from tests.shop import OpenShop, Shop
 from tests.test_server import ROOT, environment
 
 Json = dict[str, Any]
 
 
 @asynccontextmanager
-async def listening(url: str, *options: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`pos listen` as a process of its own, whose lines can be read; ended with Ctrl-C."""
+async def listening(
+    url: str, *options: str, said: str = "", **settings: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`pos listen` as a process of its own, whose lines can be read; ended with Ctrl-C. said: to its input."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "app", "listen", "--url", url, *options),
         cwd=ROOT,
-        env=environment(),
+        env=environment(**settings),
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
+    assert process.stdin is not None
+    process.stdin.write(said.encode())
     try:
         yield process
         process.send_signal(signal.SIGINT)
@@ -106,8 +114,53 @@ async def test_what_cannot_be_is_refused_in_a_sentence(shop: Shop, options: tupl
 
 async def test_a_foreign_origin_is_not_tried_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("endpoints.live.Origins.allow", lambda *_: False)
-    with pytest.raises(ListeningRefused, match="origin is not allowed"):
+    with pytest.raises(ListeningRefused, match="may not listen there"):
         await anext(Listener(shop.ws_url).events())
+
+
+async def test_it_signs_in_by_the_environment_by_its_input_or_by_the_address(open_shop: OpenShop) -> None:
+    shop = await open_shop(sign_in="on")
+    till = await invited(shop, "device")
+    await shop.ok("POST", "/api/orders/create-sale", json=sale_body(), headers=till.headers)
+    address = f"127.0.0.1:{shop.port}"
+    options = ("--json", "--since", "0")
+    async with (
+        listening(f"http://{address}", *options, POS_TOKEN=till.token) as first,
+        listening(f"http://{address}", *options, "--token-stdin", said=f"{till.token}\n") as second,
+        listening(f"http://x:{till.token}@{address}", *options) as third,
+    ):
+        for process in (first, second, third):
+            assert json.loads((await lines_of(process, 1))[0])["seq"] == 1
+
+
+async def test_it_says_why_it_may_not_listen_and_where_to_go_on(
+    open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("endpoints.connections.LOOK_SECONDS", 0.02)
+    clock = Clock()
+    shop = await open_shop(sign_in="on", clock=clock)
+    with pytest.raises(ListeningRefused, match=r"nobody is signed in: there was no token.*POS_TOKEN\.$"):
+        await anext(Listener(shop.ws_url).events())
+    viewer, till = await invited(shop, "viewer"), await invited(shop, "device")
+    with pytest.raises(ListeningRefused, match="may not listen there"):
+        await anext(Listener(shop.ws_url, token=(await invited(shop, "nobody")).token).events())
+    for guest, sentence in ((viewer, "sign-in has expired"), (till, "was revoked")):
+        events = Listener(shop.ws_url, since="0", token=guest.token).events()
+        await shop.ok("POST", "/api/orders/create-sale", json=sale_body(), headers=till.headers)
+        await anext(events)
+        clock.advance(hours=1)
+        await till.revoke() if guest is till else None
+        with pytest.raises(ListeningRefused, match=rf"{sentence}.*Go on with --since \d+\."):
+            await _last_of(events)
+
+
+async def _last_of(events: AsyncIterator[Json]) -> None:
+    async for _ in events:
+        pass
+
+
+def test_no_credential_is_shown() -> None:
+    assert without_credentials("wss://till:pos_k_secret@shop.example:81/ws") == "wss://shop.example:81/ws"
 
 
 @pytest.mark.parametrize("url", ["http://", "nonsense://x/ws", "ws://"])

@@ -225,7 +225,9 @@ async def test_a_message_that_is_too_large_closes_the_socket(shop: Shop) -> None
 async def test_a_page_of_a_foreign_origin_is_turned_away(
     open_shop: OpenShop, origin: str | None, is_allowed: bool
 ) -> None:
-    shop = await open_shop(public_base_url="https://shop.example", cors_origins=("https://till.example:8443",))
+    shop = await open_shop(
+        public_base_url="https://shop.example", cors_origins=("https://till.example:8443",), sign_in="off"
+    )
     origin = origin and origin.format(port=shop.port)
     async with shop.listen(origin=origin) as socket:
         if is_allowed:
@@ -268,7 +270,7 @@ async def test_a_replay_outlasts_a_database_that_is_away_for_a_moment(open_shop:
 
 async def test_a_handshake_that_is_none_is_refused_as_json(shop: Shop) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
-    writer.write(b"GET /ws HTTP/1.1\r\nHost: shop\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    writer.write(b"GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
     head, _, body = (await reader.read()).partition(b"\r\n\r\n")
     writer.close()
     assert b" 400 " in head.split(b"\r\n")[0]

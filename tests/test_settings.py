@@ -9,14 +9,15 @@ from app.settings import InvalidSettings, Settings, read_settings
 NAMES = (
     *("MONGODB_URL", "DATABASE_NAME", "PUBLIC_BASE_URL", "HOST", "PORT", "WEB_CONCURRENCY", "STORE_ID", "TIMEZONE"),
     *("CURRENCY", "CORS_ORIGINS", "EVENT_RETENTION_DAYS", "LOG_LEVEL", "DATA_DIR", "MONGOD_PATH", "ALLOW_LOCAL_MONGOD"),
-    *("MAX_CONNECTIONS", "LOG_FORMAT", "SENTRY_DSN", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+    *("MAX_CONNECTIONS", "LOG_FORMAT", "SENTRY_DSN", "OTEL_EXPORTER_OTLP_ENDPOINT", "RATE_LIMIT", "SECRET_KEY"),
+    *("SIGN_IN", "SETUP_TOKEN", "ALLOW_INSECURE", "ALLOWED_HOSTS", "TRUSTED_PROXIES"),
 )
 
 
 @pytest.fixture(autouse=True)
 def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in NAMES:
+    for name in (*NAMES, "RENDER_EXTERNAL_URL"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -101,6 +102,23 @@ def test_a_dotenv_file_counts_where_the_environment_is_silent(monkeypatch: pytes
         ("PUBLIC_BASE_URL", "https://shop.example/?"),
         ("CORS_ORIGINS", "https://shop.example?x=1"),
         ("CORS_ORIGINS", "https://shop.example/"),
+        ("SIGN_IN", "maybe"),
+        ("ALLOW_INSECURE", "perhaps"),
+        ("ALLOWED_HOSTS", "https://shop.example"),
+        ("ALLOWED_HOSTS", "shop.example:8000"),
+        ("ALLOWED_HOSTS", "*"),
+        ("TRUSTED_PROXIES", "-1"),
+        ("TRUSTED_PROXIES", "all"),
+        ("SETUP_TOKEN", "short"),
+        ("SETUP_TOKEN", "aaaaaaaaaaaaaaaaaaaaaaaa"),
+        ("SECRET_KEY", "2f9c5d1e7a"),
+        ("SECRET_KEY", "changeme-8f3d2a6b9c1e4f7a0d5b8e2c"),
+        ("SECRET_KEY", "Change_Me_8f3d2a6b9c1e4f7a0d5b8e2c"),
+        ("SECRET_KEY", "secret-8f3d2a6b9c1e4f7a0d5b8e2c6a9"),
+        ("SECRET_KEY", "django-insecure-8f3d2a6b9c1e4f7a0d"),
+        ("SECRET_KEY", "x" * 40),
+        ("SECRET_KEY", "0123456789abcdef" * 2),
+        ("SECRET_KEY", "abcabcdabcdeabcdefabcabcdabcdeabcd"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -118,3 +136,21 @@ def test_secrets_are_masked() -> None:
     ).masked()
     assert others["sentry_dsn"] == "https://***@sentry.example/1"
     assert "s3cret" not in str(others)
+    keys = Settings(secret_key="s3cret" * 9, setup_token="s3cret-token")
+    assert (keys.masked()["secret_key"], keys.masked()["setup_token"]) == ("***", "***")
+    assert "s3cret" not in repr(keys)
+
+
+def test_what_a_refusal_says_of_a_secret_does_not_quote_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_KEY", "changeme-8f3d2a6b9c1e4f7a0d5b8e2c")
+    with pytest.raises(InvalidSettings) as refusal:
+        read_settings()
+    assert "8f3d" not in str(refusal.value)
+
+
+def test_render_names_the_address_until_somebody_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RENDER_EXTERNAL_URL", "https://pos-1.onrender.example")
+    assert read_settings().public_base_url == "https://pos-1.onrender.example"
+    assert not read_settings().is_open
+    monkeypatch.setenv("PUBLIC_BASE_URL", "https://shop.example")
+    assert read_settings().public_base_url == "https://shop.example"

@@ -2,20 +2,14 @@
 
 from base64 import b64encode
 
-from repositories.credentials import ACCESS, KEY, Credentials
-from schemas.principals import DEVICES, USERS
 from tests.payloads import sale_body
 from tests.shop import OpenShop, Shop
+from tests.signed_in import credential_of
 
 
-async def _key(shop: Shop, role: str, belongs_to: str | None = None) -> str:
+async def _key(shop: Shop, role: str) -> str:
     """A token of somebody who was not there before."""
-    credentials = Credentials(shop.database, shop.state["clock"])
-    kind, owner = (DEVICES, f"DEVICE-{role}") if role == "device" else (USERS, f"USER-{role}")
-    await shop.database[kind].insert_one(
-        {"_id": owner + shop.store, "name": role, "role": role, "belongs_to": belongs_to, "voided_at": None}
-    )
-    return await credentials.issue(KEY if role == "device" else ACCESS, owner + shop.store)
+    return (await credential_of(shop, role))["Authorization"].removeprefix("Bearer ")
 
 
 async def test_whoever_shows_nothing_is_asked_to_sign_in(open_shop: OpenShop) -> None:

@@ -20,7 +20,7 @@ from tests.shop import Shop
 pytestmark = pytest.mark.alone
 
 SALE = "/api/orders/create-sale"
-HEAD = b"POST /api/orders/create-sale HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /api/orders/create-sale HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 BODY = HEAD + b"Content-Length: 1000\r\n\r\n"
 CLOSED_WITHIN = 15.0
 # What is sent at once, and what is sent each second: before the method ends, among the headers, in the body.
@@ -128,7 +128,7 @@ async def test_a_connection_outlives_its_requests(shop: Shop) -> None:
     for _ in range(3):
         writer.write(b"GET /livez HTTP/1.1\r\n")
         await asyncio.sleep(0.1)
-        writer.write(b"Host: shop\r\n\r\n")
+        writer.write(b"Host: localhost\r\n\r\n")
         assert b"200" in await reader.readline()
         while await reader.readline() != b"\r\n":
             pass
@@ -139,11 +139,11 @@ async def test_a_connection_outlives_its_requests(shop: Shop) -> None:
 
 
 def one_long_header() -> bytes:
-    return b"GET / HTTP/1.1\r\nHost: shop\r\nX-Long: " + b"a" * (2 * MAX_HEAD)
+    return b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"a" * (2 * MAX_HEAD)
 
 
 def many_headers() -> bytes:
-    return b"GET / HTTP/1.1\r\nHost: shop\r\n" + b"".join(b"X-%d: y\r\n" % number for number in range(20_000))
+    return b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"".join(b"X-%d: y\r\n" % number for number in range(20_000))
 
 
 def a_long_address() -> bytes:

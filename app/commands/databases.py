@@ -11,8 +11,8 @@ from typing import Annotated, TypeVar
 import typer
 from rich.console import Console
 
-from app.addresses import LOOPBACK
 from app.local_mongod import MongodRefused, find_mongod, local_mongod, running_url
+from app.modes import LOCAL_MONGOD
 from app.settings import Settings, read_settings
 from repositories.database import Database, check_deployment, connect
 from repositories.errors import translated
@@ -51,11 +51,8 @@ def own_database(settings: Settings, data: Path | None) -> Iterator[Settings]:
     if settings.mongodb_url is not None:
         yield settings
         return
-    if settings.host not in LOOPBACK and not settings.allow_local_mongod:
-        raise MongodRefused(
-            f"MONGODB_URL is not set, and the local mongod is not for production: set MONGODB_URL, or, to serve on "
-            f"{settings.host} from the local mongod all the same, ALLOW_LOCAL_MONGOD=1."
-        )
+    if not settings.is_local and not settings.allow_local_mongod:
+        raise MongodRefused(f"MONGODB_URL {LOCAL_MONGOD}")
     folder = _folder(settings, data)
     executable = find_mongod(settings.mongod_path)
     with local_mongod(folder, executable=executable) as url:

@@ -13,7 +13,8 @@ from rich.progress import Progress
 
 from app.commands.databases import Data, any_database, command_settings, console, with_database
 from app.demo.plan import Plan, makes_order
-from app.settings import Settings, is_store
+from app.setting_values import is_store
+from app.settings import Settings
 from repositories.database import Database
 from repositories.demonstration import At, claim, fill
 

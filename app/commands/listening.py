@@ -1,14 +1,19 @@
 """`pos listen`."""
 
 import asyncio
+import os
+import sys
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Final
 
 import orjson
 import typer
 
 from app.commands.databases import command_settings, console
 from app.listener import Listener, line_of, socket_url
+
+#: Where the token is looked for. Never on the command line, which others on the machine can read.
+VARIABLE: Final = "POS_TOKEN"
 
 
 def listen(
@@ -20,8 +25,13 @@ def listen(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print each event as a line of JSON.")] = False,
     url: Annotated[str | None, typer.Option(help="The service's address.  \\[default: PUBLIC_BASE_URL]")] = None,
+    token_stdin: Annotated[
+        bool, typer.Option("--token-stdin", help="Read the token from the first line of the input.")
+    ] = False,
 ) -> None:
     """Show the shop's events as they come. After a cut it comes back, and misses and repeats nothing.
+
+    Where people sign in, it takes the token or the device's key from POS_TOKEN, or from its input.
 
     \b
     From now on; everything since event 813; the orders alone, for another program:
@@ -30,11 +40,15 @@ def listen(
       pos listen --topics orders --json | jq .data.total
     Of a shop elsewhere:
       pos listen --url https://shop.example.com
+    Where people sign in, with a device's key from a file, or from the clipboard:
+      POS_TOKEN=$(cat till.key) pos listen
+      xclip -o | pos listen --token-stdin
     """
     listener = Listener(
         socket_url(url or command_settings().public_base_url),
         since=since,
         topics=[topic.strip() for topic in topics.split(",")] if topics else (),
+        token=sys.stdin.readline().strip() if token_stdin else os.environ.get(VARIABLE, "").strip() or None,
         tell=lambda sentence: console.print(sentence, style="dim", markup=False),
     )
 

@@ -15,6 +15,7 @@ import uvicorn
 from app import SERVICE, __version__
 from app.addresses import try_to_listen
 from app.commands.databases import Data, command_settings, console, own_database
+from app.modes import described, refuse_unsafe
 from app.server import uvicorn_options
 from app.settings import Settings
 
@@ -45,22 +46,26 @@ def serve(
       pos serve --port 8080 --data ~/shop
       STORE_ID=demo pos serve
     For others, on a database of yours:
-      MONGODB_URL=mongodb+srv://… PUBLIC_BASE_URL=https://shop.example.com pos serve --host 0.0.0.0 --workers 2
+      MONGODB_URL=mongodb+srv://… PUBLIC_BASE_URL=https://shop.example.com SECRET_KEY=… pos serve --host 0.0.0.0
+
+    Where others can reach it, people sign in; on loopback it is open. See docs/security.md.
     """
     settings = _overridden(command_settings(), host=host, port=port, workers=workers)
     _check_address(settings)
+    refuse_unsafe(settings)
     with _terminable(), own_database(settings, data) as ready:
         _announce(ready, is_local=settings.mongodb_url is None)
         # The processes that serve read their settings from the environment, like any other.
         os.environ["MONGODB_URL"] = ready.mongodb_url or ""
-        os.environ["PORT"] = str(settings.port)
+        os.environ["HOST"], os.environ["PORT"] = settings.host, str(settings.port)
         uvicorn.run("asgi:app", **uvicorn_options(settings), reload=reload)
 
 
 def _overridden(settings: Settings, **options: Any) -> Settings:
     changes = {name: value for name, value in options.items() if value is not None}
     # As in the settings, what is set to nothing is not set.
-    if "port" in changes and not os.environ.get("PUBLIC_BASE_URL", "").strip():
+    named = any(os.environ.get(name, "").strip() for name in ("PUBLIC_BASE_URL", "RENDER_EXTERNAL_URL"))
+    if "port" in changes and not named:
         changes["public_base_url"] = f"http://127.0.0.1:{changes['port']}"
     return replace(settings, **changes)
 
@@ -90,6 +95,7 @@ def _announce(settings: Settings, *, is_local: bool) -> None:
     console.print(f"  Board      {settings.public_base_url}/board")
     where = settings.data_dir if is_local else settings.masked()["mongodb_url"]
     console.print(f"  Data       {where}", soft_wrap=True)
+    console.print(f"  Sign-in    {described(settings)}")
     shown = ", ".join(f"{name}={value}" for name, value in settings.masked().items() if name != "mongodb_url")
     console.print(f"  Settings   {shown}", style="dim", soft_wrap=True, markup=False)
 

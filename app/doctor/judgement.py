@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from app.addresses import LOOPBACK
 from app.doctor.findings import Finding, ok, warning, wrong
 from app.doctor.machine import MachineFacts
+from app.modes import described, problems_of
 from app.settings import Settings
 
 _MINIMUM_PYTHON: Final = (3, 11)
@@ -18,12 +19,15 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 def judge_settings(settings: Settings, problems: Mapping[str, str]) -> Iterator[Finding]:
     """:param problems: the settings that are wrong, and why."""
+    problems = {**problems_of(settings), **problems}
     for name, sentence in problems.items():
         yield wrong("settings", f"{name}: {sentence}", f"Set {name} rightly, or unset it for the default.")
     if not problems:
         yield ok("settings", "Each has a right value.")
     yield _judge_address(settings)
     yield _judge_origins(settings.cors_origins)
+    yield _judge_sign_in(settings)
+    yield _judge_proxies(settings)
 
 
 def _judge_address(settings: Settings) -> Finding:
@@ -59,6 +63,32 @@ def _judge_origins(origins: tuple[str, ...]) -> Finding:
             "Name the origins of your own pages, separated by commas.",
         )
     return ok("CORS_ORIGINS", ", ".join(origins) or "None but the service's own.")
+
+
+def _judge_sign_in(settings: Settings) -> Finding:
+    check, says = "sign-in", f"The service is {described(settings)}."
+    if settings.is_insecure and not settings.is_local:
+        return warning(check, says, "Unset SIGN_IN and ALLOW_INSECURE, and set SECRET_KEY.")
+    return ok(check, says)
+
+
+def _judge_proxies(settings: Settings) -> Finding:
+    check = "TRUSTED_PROXIES"
+    if settings.public_base_url.startswith("https:") and not settings.trusted_proxies:
+        return warning(
+            check,
+            "The service speaks no TLS itself, so a proxy stands before it, but none is trusted: all clients have one "
+            "address, in limits and in the audit.",
+            "Set it to the number of proxies, 1 on Heroku and Render.",
+        )
+    if settings.trusted_proxies and settings.is_local:
+        return warning(
+            check,
+            "Proxies are trusted, but PUBLIC_BASE_URL is loopback: where none stands before the service, anybody can "
+            "say which address they have.",
+            "Unset it, or set PUBLIC_BASE_URL to the address that people use.",
+        )
+    return ok(check, str(settings.trusted_proxies))
 
 
 def judge_machine(settings: Settings, facts: MachineFacts) -> Iterator[Finding]:

@@ -1,0 +1,73 @@
+"""`pos device`: the tablets and tills that have a key of their own."""
+
+from typing import Annotated
+
+import typer
+
+from app.accounts import Accounts
+from app.commands.administration import AllStores, Store, administer, belonging, show
+from app.commands.databases import Data, console
+from app.settings import Settings
+from repositories.credentials import KEY
+from schemas.accounts import DeviceBody
+from schemas.documents import Document
+from schemas.principals import THE_SERVICE
+from schemas.validation import load_body
+
+device = typer.Typer(name="device", help="The tablets and tills that have a key of their own.", no_args_is_help=True)
+
+
+@device.command("add")
+def add(
+    name: Annotated[str, typer.Argument(help="As people know it.")],
+    store: Store = None,
+    everywhere: AllStores = False,
+    data: Data = None,
+) -> None:
+    """Enrol a device, and print its key, which nobody can be shown again.
+
+    It sells with that key alone; a cashier who has a PIN can sign in at it. An app that can only be given an address
+    takes the key in it, as https://till:KEY@shop.example.com.
+
+    \b
+      pos device add "Counter tablet"
+      pos device add "Tablet of the north store" --store north
+    """
+
+    async def work(accounts: Accounts, settings: Settings) -> tuple[Document, str]:
+        body = load_body(DeviceBody(), {"name": name})
+        made = await accounts.devices.add(body["name"], belonging(store, everywhere, settings), THE_SERVICE)
+        return made, await accounts.credentials.issue(KEY, made["_id"])
+
+    made, key = administer(data, work)
+    console.print(f"{made['name']} is {made['_id']}. Its key, which is shown this once only:", markup=False)
+    typer.echo(key)
+
+
+@device.command("list")
+def list_(data: Data = None) -> None:
+    """Show all devices, of all stores; never their keys."""
+
+    async def work(accounts: Accounts, _: Settings) -> list[Document]:
+        return await accounts.devices.all(None)
+
+    show(("id", "name", "store"), [(d["_id"], d["name"], d["belongs_to"] or "all") for d in administer(data, work)])
+
+
+@device.command("remove")
+def remove(
+    device_id: Annotated[str, typer.Argument(metavar="ID", help="As `pos device list` shows it.")], data: Data = None
+) -> None:
+    """Take a device out: its key is worth nothing, nor is what somebody has signed in with at it.
+
+    A running service follows within five seconds.
+
+    \b
+      pos device remove DEVICE-01KAX3…
+    """
+
+    async def work(accounts: Accounts, _: Settings) -> None:
+        await accounts.devices.end(await accounts.devices.get(device_id, None), THE_SERVICE)
+
+    administer(data, work)
+    console.print(f"{device_id} is taken out.", markup=False)

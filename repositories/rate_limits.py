@@ -1,0 +1,148 @@
+"""How often anybody may ask, counted in the database, so that it holds for all processes together.
+
+Signing in is counted for each address, one by one. All else is counted for each credential, in blocks: a process asks
+the database for a hundred requests at once and spends them by itself, so that a sale waits for no counter.
+"""
+
+import asyncio
+import math
+import time
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+from typing import Any, Final, TypeVar
+
+from cachetools import TTLCache
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.aio.storage import MongoDBStorage
+from limits.aio.strategies import FixedWindowRateLimiter
+from limits.errors import StorageError
+
+from repositories.errors import TooManyRequests, Unavailable
+
+COUNTS: Final = "rate_limits"
+_WINDOWS: Final = "rate_windows"
+#: Of one address, a minute: a shop's tills are behind one address, and so is whoever guesses.
+LOGIN: Final = RateLimitItemPerMinute(60, namespace="login")
+PIN_LOGIN: Final = RateLimitItemPerMinute(120, namespace="pin")
+SETUP: Final = RateLimitItemPerMinute(20, namespace="setup")
+_BLOCK: Final = 100
+_MOST_HELD: Final = 10_000
+_MINUTE: Final = 60.0
+#: How long a sign-in waits for its count, and how long all else does, which then goes on without.
+_CLOSED_SECONDS, _OPEN_SECONDS = 4.5, 0.5
+# What is lost in a crash is a minute's count.
+_OPTIONS: Final[dict[str, Any]] = {
+    "w": 1,
+    "journal": False,
+    "maxPoolSize": 10,
+    "serverSelectionTimeoutMS": 4_000,
+    "connectTimeoutMS": 3_000,
+    "socketTimeoutMS": 5_000,
+    "appname": "pos",
+}
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Held:
+    """What a process may still spend of what it has taken for a credential. refused_until: on the clock of
+    `time.monotonic`; before then there is nothing to be had."""
+
+    left: float
+    refused_until: float = 0.0
+
+
+class RateLimits:
+    """The limits of one database.
+
+    :param url: of the database. :param database_name: which one it is.
+    :param per_minute: how many requests one credential may make a minute; 0: any number.
+    """
+
+    def __init__(self, url: str, database_name: str, per_minute: int) -> None:
+        self._storage = MongoDBStorage(
+            url.replace("mongodb", "async+mongodb", 1),
+            database_name=database_name,
+            counter_collection_name=COUNTS,
+            window_collection_name=_WINDOWS,
+            wrap_exceptions=True,
+            **_OPTIONS,
+        )
+        self._limiter = FixedWindowRateLimiter(self._storage)
+        self._each = RateLimitItemPerMinute(per_minute, namespace="each") if per_minute else None
+        self._block = max(1, min(_BLOCK, per_minute // 10))
+        self._held: TTLCache[str, _Held] = TTLCache(_MOST_HELD, _MINUTE)
+        self._taking: dict[str, asyncio.Task[_Held]] = {}
+
+    def close(self) -> None:
+        self._storage.storage.close()
+
+    async def count(self, limit: RateLimitItem, address: str | None) -> None:
+        """Counts one request of an address.
+
+        :param limit: `LOGIN`, `PIN_LOGIN` or `SETUP`.
+        :raises TooManyRequests: there were too many.
+        :raises Unavailable: the database is away, so nobody knows; what is behind it does not open unguarded.
+        """
+        network = network_of(address)
+        try:
+            async with asyncio.timeout(_CLOSED_SECONDS):
+                if not await self._limiter.hit(limit, network):
+                    raise TooManyRequests(await self._seconds(limit, network))
+        except (StorageError, TimeoutError) as error:
+            raise Unavailable from error
+
+    async def spend(self, credential: str) -> None:
+        """Counts one request of a credential; hardly ever waits for the database, and lets it pass where that is away.
+
+        :raises TooManyRequests: there were too many.
+        """
+        if self._each is None:
+            return
+        held = self._held.get(credential)
+        while held is None or held.left <= 0:
+            if held is not None and held.refused_until > time.monotonic():
+                raise TooManyRequests(held.refused_until - time.monotonic())
+            held = await self._taken(credential)
+        held.left -= 1
+
+    async def _taken(self, credential: str) -> _Held:
+        """The next block; all who need it at once share one asking."""
+        task = self._taking.get(credential)
+        if task is None:
+            task = self._taking[credential] = asyncio.create_task(self._take(credential))
+            task.add_done_callback(lambda _: self._taking.pop(credential, None))
+        return await asyncio.shield(task)
+
+    async def _take(self, credential: str) -> _Held:
+        limit = self._each
+        assert limit is not None  # noqa: S101  (for the type checker: `spend` has looked)
+        try:
+            async with asyncio.timeout(_OPEN_SECONDS):
+                if await self._limiter.hit(limit, credential, cost=self._block):
+                    held = _Held(self._block)
+                else:
+                    held = _Held(0, time.monotonic() + await self._seconds(limit, credential))
+        except (StorageError, TimeoutError):
+            # What asks for the database will hear by itself that it is away.
+            held = _Held(math.inf)
+        self._held[credential] = held
+        return held
+
+    async def _seconds(self, limit: RateLimitItem, name: str) -> float:
+        """Until the present minute of a count is over."""
+        reset, _ = await self._limiter.get_window_stats(limit, name)
+        return max(1.0, reset - time.time())
+
+
+def network_of(address: str | None) -> str:
+    """What one party can be taken to have: an IPv4 address, or a /64 of IPv6, in which anybody has any number."""
+    try:
+        parsed = ip_address(address or "")
+    except ValueError:
+        return "unknown"
+    if isinstance(parsed, IPv6Address):
+        mapped = parsed.ipv4_mapped
+        return str(mapped) if mapped else parsed.exploded[:19]
+    return str(parsed)

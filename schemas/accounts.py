@@ -1,0 +1,163 @@
+"""Users, devices and sign-ins at the edge: the bodies that come in, and the shapes in which accounts are shown."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields
+
+from schemas.documents import Body, Document
+from schemas.fields import OneOf, Text
+from schemas.passwords import LONGEST, SHORTEST
+from schemas.principals import ROLES_OF_USERS, Principal
+from schemas.shown_fields import PublicId, ShopTime, ZonedSchema
+
+_LOGIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{1,63}", re.ASCII)
+_STORE: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_LONGEST_TOKEN: Final = 512
+
+
+class Secret(fields.Field[str]):
+    """A text that is taken as it was typed, and never said again.
+
+    :param longest: characters.
+    """
+
+    def __init__(self, longest: int = LONGEST, **kwargs: Any) -> None:
+        shape = {"type": ["string", "null"] if kwargs.get("allow_none") else "string", "maxLength": longest}
+        super().__init__(metadata={**shape, "minLength": 1, "writeOnly": True, **kwargs.pop("metadata", {})}, **kwargs)
+        self.longest = longest
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if not isinstance(value, str):
+            raise ValidationError("must be text")
+        if not 1 <= len(value) <= self.longest:
+            raise ValidationError(f"must have 1 to {self.longest} characters")
+        return value
+
+
+class Login(fields.Field[str]):
+    """What somebody signs in as, in any case.
+
+    :param is_new: whether it is just being given to somebody.
+    """
+
+    def __init__(self, *, is_new: bool = False, **kwargs: Any) -> None:
+        shape = {"pattern": f"^{_LOGIN.pattern}$"} if is_new else {"minLength": 1, "maxLength": LONGEST}
+        super().__init__(metadata={"type": "string", **shape}, **kwargs)
+        self.is_new = is_new
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if not isinstance(value, str):
+            raise ValidationError("must be text")
+        if not 1 <= len(value) <= LONGEST or (self.is_new and not _LOGIN.fullmatch(value)):
+            raise ValidationError("must have 2 to 64 letters, digits, dots, or signs of _@+-")
+        return value.casefold()
+
+
+class StoreName(fields.Field[str]):
+    """A store; null for all of them."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        shape = {"type": ["string", "null"], "pattern": f"^{_STORE.pattern}$"}
+        described = "The store that it belongs to; null: all of them."
+        super().__init__(allow_none=True, metadata={**shape, "description": described}, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if not isinstance(value, str) or not _STORE.fullmatch(value):
+            raise ValidationError("must be the name of a store, or null")
+        return value
+
+
+def _password(**kwargs: Any) -> Secret:
+    return Secret(metadata={"minLength": SHORTEST}, **kwargs)
+
+
+def _pin() -> Secret:
+    return Secret(longest=6, allow_none=True, metadata={"minLength": 6, "pattern": "^[0-9]{6}$"})
+
+
+class LoginBody(Body):
+    username = Login(required=True)
+    password = Secret(required=True)
+
+
+class PinBody(Body):
+    username = Login(required=True)
+    pin = Secret(required=True)
+
+
+class RefreshBody(Body):
+    refresh_token = Secret(_LONGEST_TOKEN, required=True)
+
+
+class PasswordBody(Body):
+    """One's own password, changed."""
+
+    current = Secret(required=True)
+    new = _password(required=True)
+
+
+class _AccountBody(Schema):
+    """A body in which null says something else than a member that is left out."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+
+class UserChange(_AccountBody):
+    """What of a user is to be different; what is left out stays. A password or a PIN that is null is taken away."""
+
+    name = Text()
+    role = OneOf(ROLES_OF_USERS)
+    belongs_to = StoreName()
+    password = _password(allow_none=True)
+    pin = _pin()
+
+
+class UserBody(UserChange):
+    """A new user, who signs in with a password, a PIN, or either. Left out, the store is that of the request."""
+
+    username = Login(required=True, is_new=True)
+    name = Text(required=True)
+    role = OneOf(ROLES_OF_USERS, required=True)
+
+
+class DeviceBody(_AccountBody):
+    """A new device. Left out, the store is that of the request."""
+
+    name = Text(required=True)
+    belongs_to = StoreName()
+
+
+class _AccountSchema(ZonedSchema):
+    id = PublicId()
+    name = fields.String()
+    belongs_to = fields.String(allow_none=True, metadata={"description": "A store; null: all of them."})
+    created_at = ShopTime()
+    updated_at = ShopTime()
+    version = fields.Integer()
+
+
+class UserSchema(_AccountSchema):
+    """A user, without what they sign in with."""
+
+    username = fields.String(attribute="login")
+    role = fields.String(metadata={"enum": list(ROLES_OF_USERS)})
+    has_password = fields.Function(lambda user: user.get("password") is not None, metadata={"type": "boolean"})
+    has_pin = fields.Function(lambda user: user.get("pin") is not None, metadata={"type": "boolean"})
+
+
+class DeviceSchema(_AccountSchema):
+    """A device, without its key."""
+
+
+def profile(principal: Principal) -> Document:
+    """Who somebody is, to themselves. store: the one that they belong to, None for all of them."""
+    return {
+        "id": principal.id,
+        "name": principal.name,
+        "role": principal.role,
+        "store": principal.store,
+        "device": principal.device,
+    }

@@ -1,0 +1,85 @@
+"""What a password and a PIN must be: long, and nothing that is tried first.
+
+The rules follow NIST SP 800-63B: length instead of classes of characters, and a list of what everybody takes.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Final
+
+SHORTEST, LONGEST = 12, 256
+PIN: Final = re.compile(r"[0-9]{6}", re.ASCII)
+
+#: The commonest that are long enough, as leaked lists have them, without what only decorates them.
+_COMMONEST: Final = """
+    password password1 passwordpassword passw0rdpassw0rd mypassword thisismypassword changeme changemenow letmein
+    letmeinplease iloveyou iloveyousomuch iloveyouforever administrator adminadmin adminadminadmin rootrootroot
+    welcome welcomewelcome welcomehome trustno1trustno1 correcthorsebatterystaple basketball footballfootball
+    princessprincess sunshinesunshine superman supermansuperman dragondragon monkeymonkey michaeljordan
+    manchesterunited liverpoolfc chocolatecake qwertyqwerty qwerty123456 asdfghasdfgh zxcvbnzxcvbn abcabcabcabc
+    abc123abc123 123abc123abc a1b2c3d4e5f6 1q2w3e4r5t6y 1qaz2wsx3edc qazwsxedcrfv q1w2e3r4t5y6 zaq12wsxcde3
+    pointofsale pointofsaleadmin shopkeeper mysecretpassword secretpassword supersecret defaultpassword
+    jaishreeram jaimatadi omnamahshivaya harekrishna harekrishnahareram bismillah bismillahirrahman
+    krishnakrishna ganeshganesh indiaindia bharatmatakijai
+"""
+_COMMON: Final = frozenset(_COMMONEST.split())
+_DECORATION: Final = re.compile(r"[\W_]+")
+_TRAILING: Final = re.compile(r"[0-9]{1,4}$")
+#: Whoever runs a finger over the keyboard types a piece of one of these, forwards or backwards, perhaps repeatedly.
+_RUNS: Final = tuple(
+    run * 3
+    for run in (
+        "1234567890",
+        "0123456789",
+        "abcdefghijklmnopqrstuvwxyz",
+        "qwertyuiop",
+        "qwertyuiopasdfghjklzxcvbnm",
+        "asdfghjkl",
+        "zxcvbnm",
+        "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
+        "1q2w3e4r5t6y7u8i9o0p",
+    )
+)
+#: In steps of one, as 123456 and 987654.
+_STEPS: Final = ("01234567890", "09876543210")
+
+
+def normalized(secret: str) -> str:
+    """A password as it is compared: the same letters, however a keyboard composes them."""
+    return unicodedata.normalize("NFKC", secret)
+
+
+def password_defect(password: str, names: Iterable[str]) -> str | None:
+    """Why it cannot be somebody's password, as the part of a sentence that quotes nothing; None where it can.
+
+    :param names: what it may not be, whatever decorates it: the login, the name, the shop's.
+    """
+    plain = normalized(password)
+    if not SHORTEST <= len(plain) <= LONGEST:
+        return f"must have {SHORTEST} to {LONGEST} characters"
+    bare = _DECORATION.sub("", plain.casefold())
+    if len(set(bare)) <= 1 or _is_repeated(bare):
+        return "must not repeat one piece over and over"
+    if any(run in (bare, bare[::-1]) or bare in run or bare[::-1] in run for run in _RUNS):
+        return "must not be a run over the keyboard"
+    if bare in _COMMON or _TRAILING.sub("", bare) in _COMMON:
+        return "is among those that are tried first"
+    taken = {_DECORATION.sub("", name.casefold()) for name in names}
+    if _TRAILING.sub("", bare) in taken or bare in taken:
+        return "must not be your name or the shop's"
+    return None
+
+
+def pin_defect(pin: str) -> str | None:
+    """Why it cannot be somebody's PIN, as the part of a sentence that quotes nothing; None where it can."""
+    if not PIN.fullmatch(pin):
+        return "must have six digits"
+    if _is_repeated(pin) or any(pin in step for step in _STEPS):
+        return "must not be one of those that are tried first, as 111111 or 123456"
+    return None
+
+
+def _is_repeated(text: str) -> bool:
+    """Whether it is a piece of up to four characters again and again."""
+    return any(text == (text[:size] * len(text))[: len(text)] for size in range(1, min(4, len(text) // 2) + 1))

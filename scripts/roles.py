@@ -1,0 +1,36 @@
+"""Writes the table of roles in the page about security, from the table of access in the code."""
+
+from pathlib import Path
+from typing import Final
+
+from endpoints.access import ACCESS, Roles
+from schemas.principals import ROLES
+
+PAGE: Final = Path(__file__).parents[1] / "docs" / "security.md"
+_BEGIN, _END = "<!-- roles: written by `make docs` -->\n", "<!-- end of roles -->\n"
+
+
+def table() -> str:
+    """A row for each route and method, in the order of the code."""
+    lines = [f"| route | {' | '.join(ROLES)} |", f"| --- |{' --- |' * len(ROLES)}"]
+    for path, methods in ACCESS.items():
+        for method, allowed in methods.items():
+            cells = [_cell(role, allowed) for role in ROLES]
+            lines.append(f"| `{method} {path}` | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(role: str, allowed: Roles | None) -> str:
+    if allowed is None:
+        return "anyone"
+    return "yes" if role in allowed else ""
+
+
+def written() -> str:
+    """The page with the table as it should be."""
+    before, _, rest = PAGE.read_text().partition(_BEGIN)
+    return before + _BEGIN + "\n" + table() + "\n" + _END + rest.partition(_END)[2]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(written())

@@ -1,0 +1,37 @@
+"""Those who sign in, in tests: with a credential of their own, each."""
+
+import secrets
+from datetime import timedelta
+from typing import Any
+
+from repositories.credentials import ACCESS, KEY, Credentials
+from schemas.principals import DEVICE, DEVICES, USERS
+from tests.shop import Shop
+
+
+async def credential_of(
+    shop: Shop, role: str, *, store: str | None = None, is_disabled: bool = False, is_expired: bool = False
+) -> dict[str, str]:
+    """The headers by which somebody new shows who they are. store: the one that they belong to, None for all."""
+    clock = shop.state["clock"]
+    kind, prefix = (DEVICES, "DEVICE") if role == DEVICE else (USERS, "USER")
+    now = clock()
+    account: dict[str, Any] = {
+        "_id": f"{prefix}-{secrets.token_hex(8)}",
+        "store": shop.store,
+        "login": secrets.token_hex(8),
+        "name": role.title(),
+        "role": role,
+        "belongs_to": store,
+        "password": None,
+        "pin": None,
+        "created_at": now,
+        "updated_at": now,
+        "version": 1,
+        "voided_at": now if is_disabled else None,
+    }
+    await shop.database[kind].insert_one(account)
+    credentials = Credentials(shop.database, clock)
+    changed = {"expires_at": clock() - timedelta(seconds=1)} if is_expired else {}
+    token = await credentials.issue(KEY if role == DEVICE else ACCESS, account["_id"], **changed)
+    return {"Authorization": f"Bearer {token}"}
