@@ -33,6 +33,7 @@ from repositories.database import COUNTERS, EVENTS, REQUESTS, RESTORING, TOTALS,
 from repositories.errors import BeingRestored
 from repositories.group_writes import inserts_of, is_duplicate, updates_of
 from repositories.orphans import end_orphans
+from repositories.stores import named
 from repositories.unit_of_work import Counters, UnitOfWork
 from schemas.documents import Document
 from schemas.errors import ShopError
@@ -186,7 +187,7 @@ class GroupTransaction:
                 wanted[kind].add(document_id)
         documents = {}
         for kind, ids in wanted.items():
-            cursor = self._collections[kind].find(self._named(kind, ids), session=session)
+            cursor = self._collections[kind].find(named(kind, self._store, ids), session=session)
             documents.update({(kind, document["_id"]): document for document in cursor.to_list()})
         return UnitOfWork(
             store=self._store,
@@ -197,13 +198,6 @@ class GroupTransaction:
             requests=requests,
             region=self._region,
         )
-
-    def _named(self, kind: str, ids: set[str]) -> Document:
-        """A filter for what is named by ids; customers are named by their numbers as well."""
-        named: Document = {"_id": {"$in": list(ids)}}
-        if kind == CUSTOMERS:
-            named = {"$or": [named, {"numbers": {"$in": list(ids)}, "store": self._store}]}
-        return {**named, "store": self._store}
 
     def _write(self, session: ClientSession, work: UnitOfWork, head: int, remembered_before: set[str]) -> None:
         """The counters first: where two processes collide, they do so before anything else was sent."""

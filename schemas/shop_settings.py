@@ -79,7 +79,6 @@ def changed(settings: ShopSettings, changes: Document) -> Document:
     after = replace(settings, **changes)
     if after.gst_number and after.state and not after.gst_number.startswith(after.state):
         name = STATES[after.gst_number[:2]]
-        raise InvalidBody(
-            f"state: the GST number is of {name}.", [{"pointer": "/state", "detail": f"the GST number is of {name}"}]
-        )
+        detail = f"must be {name}, as the GST number says"
+        raise InvalidBody(f"state: {detail}.", [{"pointer": "/state", "detail": detail}])
     return {name: value for name, value in changes.items() if value != getattr(settings, name)}

@@ -29,7 +29,7 @@ class Gstin(Text):
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         number = super()._deserialize(value, attr, data, **kwargs).upper()
         if number and not is_gstin(number):
-            raise ValidationError("is not a valid GST number")
+            raise ValidationError("must be a valid GST number")
         return number
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import schemathesis
 
+from schemas.gst import STATES
 from schemas.limits import MAX_CLAIM
 
 Json = dict[str, Any]
@@ -14,6 +15,7 @@ ALLOWED = {
     "already_claimed",
     "already_converted",
     "body_too_large",
+    "customer_exists",
     "events_gone",
     "idempotency_key_reused",
     "illegal_transition",
@@ -30,7 +32,8 @@ DISAGREEMENTS = {
     ("invalid_query", "/end_date", "must not be before the first day"),
     ("invalid_fields", "/status", "is missing"),
     ("invalid_fields", "/amount_paid", "must be 0 or more"),
-    ("invalid_fields", "/gst_number", "is not a valid GST number"),
+    *(("invalid_fields", "/state", f"must be {name}, as the GST number says") for name in STATES.values()),
+    ("invalid_fields", "/gst_number", "must be a valid GST number"),
     ("invalid_fields", "/logo", "must be in base64"),
     ("invalid_fields", "/logo", "must be a PNG or a JPEG"),
 }
