@@ -38,6 +38,7 @@ from endpoints.ring import CAPACITY
 from endpoints.routes import ROUTES
 from endpoints.service import About
 from repositories.claims import Claim
+from repositories.customer_building import build_customers, has_customers
 from repositories.database import check_deployment, connect
 from repositories.errors import DatabaseRefused
 from repositories.indexes import prepare
@@ -46,6 +47,7 @@ from repositories.pool import Pool
 from repositories.pulse import Pulse
 from repositories.rate_limits import RateLimits
 from repositories.stores import AllStores
+from schemas.phones import region_of
 from schemas.views import Views
 from services.fonts import Fonts
 from services.paper import Paper
@@ -100,6 +102,8 @@ def create_app(
             database = client[settings.database_name]
             store, zone = settings.store_id, settings.timezone
             await prepare(database, store, zone, settings.event_retention_days)
+            if not await has_customers(database, store):
+                await build_customers(database, store, region_of(settings.currency))
             stores = Stores(store, Surroundings(database, settings, clock, ring_capacity, metrics.group))
             metrics.watch(Parts(stores, pool))
             workers = WorkerMetrics.of_this_server(metrics)

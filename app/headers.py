@@ -17,6 +17,7 @@ _NUMBER: Final[Json] = {
 PATH_PARAMETERS: Final[dict[str, Json]] = {
     "estimate_id": {"description": "The public id of an estimate, `EST-…`."},
     "order_id": {"description": "The public id of an order, `ORDER-…`."},
+    "customer_id": {"description": "The public id of a customer, `CUST-…`."},
     "estimate_number": _NUMBER,
     "sale_number": _NUMBER,
     "link_id": {

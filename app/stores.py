@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from app import __version__
+from app import SERVICE, __version__
 from app.settings import Settings
 from endpoints.copies import Copies
 from endpoints.hub import Hub
 from endpoints.screens import Screens
 from repositories.audit import Audit
+from repositories.customers import CustomerRepository
 from repositories.database import Database
 from repositories.errors import NoSuchStore, Unavailable
 from repositories.estimates import EstimateRepository
@@ -25,7 +26,9 @@ from repositories.links import LinkRepository
 from repositories.orders import OrderRepository
 from repositories.reports import ReportRepository
 from repositories.shared_journal import SharedJournal
+from repositories.shop_settings import ShopSettingsRepository
 from repositories.stores import store_exists
+from schemas.phones import region_of
 from schemas.shop_head import ShopHead
 
 #: A store that nobody has used for so long is closed, and opened again when somebody comes.
@@ -63,9 +66,10 @@ class Store:
         database, clock, zone = around.database, around.clock, around.zone
         self.name = name
         self._log = EventLog(database, name)
-        own_journal = Journal(database, store=name, zone=zone, clock=clock)
+        region = region_of(around.settings.currency)
+        own_journal = Journal(database, store=name, zone=zone, clock=clock, region=region)
         own_journal.on_group = around.on_group
-        shared = f"{__version__} {around.settings.mongodb_url} {database.name} {name} {zone}"
+        shared = f"{__version__} {around.settings.mongodb_url} {database.name} {name} {zone} {region}"
         self.journal = SharedJournal(own_journal, self._log, shared)
         self.hub = Hub(self._log, zone, around.ring_capacity, self.journal.rings)
         self.screens = Screens(self.hub, around.settings.max_connections)
@@ -85,6 +89,8 @@ class Store:
             "hours": HourRepository(database, name, zone, clock),
             "log": self._log,
             "audit": Audit(database, name, zone),
+            "customers": CustomerRepository(database, name, self.journal, clock, region),
+            "shop_settings": ShopSettingsRepository(database, name, self.journal, SERVICE),
             "copies": self.copies,
             "hub": self.hub,
             "screens": self.screens,

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from schemas.audit import AuditPosition
+from schemas.customers import CustomerPosition
 from schemas.listing import Position
 
 JSON: Final = "application/json"
@@ -47,7 +48,7 @@ def replay_headers(replayed: bool) -> Headers:
     return {"Idempotent-Replayed": "true"} if replayed else {}
 
 
-def page_headers(request: Request, last: Position | AuditPosition | None) -> Headers:
+def page_headers(request: Request, last: Position | AuditPosition | CustomerPosition | None) -> Headers:
     """Where the next page begins, for a page that is followed by another."""
     if last is None:
         return {}

@@ -22,7 +22,8 @@ from repositories.totals import row_key, row_range
 from schemas.calendar import widest_bounds
 from schemas.documents import Document
 from schemas.principals import DEVICES, USERS
-from schemas.rollups import ESTIMATES, ORDERS, Row
+from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS, Row
+from schemas.shop_settings import SETTINGS
 
 BATCH: Final = 1_000
 
@@ -32,6 +33,8 @@ _KEYS: Final = {
     ORDERS: "number",
     USERS: "_id",
     DEVICES: "_id",
+    CUSTOMERS: "_id",
+    SETTINGS: "_id",
     EVENTS: "seq",
     REQUESTS: "key",
     LINKS: "_id",

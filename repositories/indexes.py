@@ -24,7 +24,8 @@ from repositories.database import (
 from repositories.errors import DatabaseRefused
 from repositories.totals import add_years
 from schemas.principals import DEVICES, USERS
-from schemas.rollups import ESTIMATES, ORDERS
+from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
+from schemas.shop_settings import SETTINGS
 
 ANSWER_RETENTION_DAYS: Final = 30
 _DAY: Final = 86_400
@@ -84,6 +85,17 @@ def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
                 partialFilterExpression={"estimate_id": {"$type": "string"}, "voided_at": None},
             ),
         ],
+        CUSTOMERS: [
+            IndexModel(
+                [("store", UP), ("numbers", UP)],
+                unique=True,
+                name="numbers",
+                partialFilterExpression={"numbers": {"$exists": True}},
+            ),
+            IndexModel([("store", UP), ("last_visit", DOWN), ("_id", DOWN)], name="newest"),
+            search,
+        ],
+        SETTINGS: [IndexModel([("store", UP)], name="store")],
         EVENTS: [
             IndexModel([("store", UP), ("seq", UP)], unique=True, name="seq"),
             IndexModel([("at", UP)], name="retention", expireAfterSeconds=event_retention_days * _DAY),

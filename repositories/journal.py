@@ -28,6 +28,7 @@ from repositories.database import Database
 from repositories.errors import OutcomeUnknown, Unavailable
 from repositories.transaction import Collision, CommitUnknown, GroupTransaction, Outcome, is_transient
 from schemas.errors import ShopError
+from schemas.phones import INDIA
 
 GROUP_LIMIT: Final = 256
 # A till is answered within five seconds, the way there and back included.
@@ -60,6 +61,7 @@ class Journal:
 
     :param clock: the present instant, UTC.
     :param group_limit: how many commands one transaction takes at the most.
+    :param region: of phone numbers without a country code.
     :param deadline: seconds after which a command is answered with a 503, whatever the database does.
     """
 
@@ -72,8 +74,9 @@ class Journal:
         clock: Callable[[], datetime],
         group_limit: int = GROUP_LIMIT,
         deadline: float = DEADLINE_SECONDS,
+        region: str = INDIA,
     ) -> None:
-        self._transaction = GroupTransaction(database, store, zone, clock)
+        self._transaction = GroupTransaction(database, store, zone, clock, region=region)
         self._group_limit = group_limit
         self._deadline = deadline
         self._waiting: deque[_Entry] = deque()

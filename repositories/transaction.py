@@ -33,11 +33,14 @@ from repositories.database import COUNTERS, EVENTS, LINKS, REQUESTS, RESTORING, 
 from repositories.errors import BeingRestored, is_duplicate
 from repositories.group_writes import inserts_of, updates_of
 from repositories.orphans import end_orphans
+from repositories.stores import named
 from repositories.unit_of_work import Counters, UnitOfWork
 from schemas.documents import Document
 from schemas.errors import ShopError
+from schemas.phones import INDIA
 from schemas.principals import DEVICES, USERS
-from schemas.rollups import ESTIMATES, ORDERS
+from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
+from schemas.shop_settings import SETTINGS
 
 _SNAPSHOT: Final = ReadConcern("snapshot")
 _DURABLE: Final = WriteConcern(w="majority", j=True)
@@ -75,6 +78,7 @@ class GroupTransaction:
 
     :param clock: the present instant, UTC.
     :param threads: where it runs; a thread of its own, where there is none.
+    :param region: of phone numbers without a country code.
     """
 
     def __init__(
@@ -84,15 +88,17 @@ class GroupTransaction:
         zone: ZoneInfo,
         clock: Callable[[], datetime],
         threads: Executor | None = None,
+        region: str = INDIA,
     ) -> None:
         self._database = database
         self._client = database.delegate.client
-        names = (COUNTERS, ESTIMATES, ORDERS, USERS, DEVICES, LINKS, EVENTS, TOTALS, REQUESTS)
+        names = (COUNTERS, ESTIMATES, ORDERS, USERS, DEVICES, SETTINGS, CUSTOMERS, LINKS, EVENTS, TOTALS, REQUESTS)
         self._collections = {name: database.delegate[name] for name in names}
         self._threads = threads or ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"journal-{store}")
         self._store = store
         self._zone = zone
         self._clock = clock
+        self._region = region
         # The counters as this process left them, as long as no other process has been met at them.
         self._known: Counters | None = None
         self._met_at = -math.inf
@@ -181,7 +187,7 @@ class GroupTransaction:
                 wanted[kind].add(document_id)
         documents = {}
         for kind, ids in wanted.items():
-            cursor = self._collections[kind].find({"_id": {"$in": list(ids)}, "store": self._store}, session=session)
+            cursor = self._collections[kind].find(named(kind, self._store, ids), session=session)
             documents.update({(kind, document["_id"]): document for document in cursor.to_list()})
         return UnitOfWork(
             store=self._store,
@@ -190,6 +196,7 @@ class GroupTransaction:
             counters=counters,
             documents=documents,
             requests=requests,
+            region=self._region,
         )
 
     def _write(self, session: ClientSession, work: UnitOfWork, head: int, remembered_before: set[str]) -> None:

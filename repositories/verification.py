@@ -14,6 +14,7 @@ from bson import CodecOptions
 from bson.raw_bson import RawBSONDocument
 
 from repositories.chain import UNPLACED, Chain
+from repositories.customer_verification import differences_of_customers
 from repositories.database import COUNTERS, EVENTS, TOTALS, Database
 from repositories.errors import translated
 from repositories.stores import of_store
@@ -43,6 +44,7 @@ async def verify(database: Database, store: str, advance: Advance = lambda _: No
             *[line async for line in _numbers(database, store, counters)],
             *[line async for line in _links(database, store)],
             *[line async for line in _totals(database, store)],
+            *await differences_of_customers(database, store),
             *[line async for line in _events(database, store, counters, advance)],
         ]
 

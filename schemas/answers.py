@@ -20,9 +20,11 @@ from schemas.documents import (
     OrderSchema,
 )
 from schemas.events import ACTIONS, TYPES
+from schemas.gst import STATES
 from schemas.json_schema import NUMBER
 from schemas.principals import OWNER, ROLES
 from schemas.reports import RECENT
+from schemas.shop_settings import PAPERS
 from schemas.shown_fields import ZonedSchema
 from schemas.statuses import ALL_STATUSES, ORDER_STATUSES, PAYMENT_GROUPS
 
@@ -61,6 +63,7 @@ _COUNT: Final[Json] = {"type": "integer", "minimum": 0}
 _AMOUNT: Final[Json] = {"type": "number", "minimum": 0}
 _TIME: Final[Json] = {"type": "string", "format": "date-time"}
 _DAY: Final[Json] = {"type": "string", "format": "date"}
+_TRUTH: Final[Json] = {"type": "boolean"}
 _TRUE: Final[Json] = {"const": True}
 _OPTIONAL: Final[Json] = {"type": ["string", "null"]}
 _OPTIONAL_NUMBER: Final[Json] = {**NUMBER, "type": ["string", "null"]}
@@ -135,6 +138,22 @@ _OF_A_STORE: Final[Json] = {
     "estimates_count": _COUNT,
     "estimates_total": _AMOUNT,
 }
+
+
+#: Of the settings of a shop: texts, and switches of the app.
+_BUSINESS: Final = (
+    *("business_name", "business_address", "business_phone", "business_email", "gst_number", "api_url"),
+    *("address_line1", "address_line2", "address_line3", "footer", "upi_id", "number_prefix"),
+)
+_SWITCHES: Final = (
+    *("enable_notifications", "enable_auto_backup", "enable_dark_mode", "enable_sound_effects"),
+    *("enable_whatsapp_integration", "enable_sms_integration"),
+)
+
+
+def _partly(shape: Json, **members: Json) -> Json:
+    """A record that may have these members as well."""
+    return {**shape, "properties": {**shape["properties"], **members}}
 
 
 def _receipt(name: str, **numbers: Json) -> Json:
@@ -250,6 +269,30 @@ ANSWERS: Final[dict[str, Json]] = {
         before={"type": ["object", "null"], "description": "The fields that were changed, as they were."},
         after={"type": "object", "description": "The same fields as they are now; of what is new, what it is."},
         hash={"type": ["string", "null"], "pattern": "^[0-9a-f]{64}$"},
+    ),
+    "Customer": record(
+        **dict.fromkeys(("id", "customer_id", "name", "phone", "email", "address", "notes"), _TEXT),
+        created_at=_TIME,
+        last_visit=_TIME,
+        total_orders=_COUNT,
+        total_spent=_AMOUNT,
+        total_due={"type": "number", "description": "What was sold to them less what they paid."},
+        estimates=_COUNT,
+        version={"type": "integer", "minimum": 1},
+    ),
+    "CustomerList": record(customers=array(ref("Customer"))),
+    "CustomerSaved": record(success=_TRUE, message=_TEXT, data=ref("Customer"), customer_id=_TEXT),
+    "ShopSettings": _partly(
+        record(
+            **dict.fromkeys(_BUSINESS, _TEXT),
+            **dict.fromkeys(_SWITCHES, _TRUTH),
+            state={"enum": ["", *STATES]},
+            state_name={"enum": ["", *STATES.values()]},
+            paper={"enum": list(PAPERS)},
+            has_logo=_TRUTH,
+            version=_COUNT,
+        ),
+        logo={"type": "string", "description": "In base64; with `logo=true`."},
     ),
     "EventPage": record(epoch=_TEXT, head=_COUNT, low=_COUNT, next=_COUNT, events=array(ref("Event"))),
     "Ticket": record(ticket=_TEXT, expires_in=_COUNT),

@@ -23,7 +23,8 @@ import orjson
 from marshmallow import Schema, ValidationError, fields
 
 from schemas.principals import DEVICES, USERS
-from schemas.rollups import ESTIMATES, ORDERS
+from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
+from schemas.shop_settings import SETTINGS
 
 Document = dict[str, Any]
 
@@ -34,10 +35,22 @@ LINKS: Final = "links"
 #: Where the store's name is part of the id.
 _COMPOUND: Final = ("totals", "adopted")
 #: What is kept for ever. Events and requests expire, perhaps while they are written.
-KEPT: Final = (ESTIMATES, ORDERS, USERS, DEVICES, LINKS, *_COMPOUND)
+KEPT: Final = (ESTIMATES, ORDERS, CUSTOMERS, SETTINGS, USERS, DEVICES, LINKS, *_COMPOUND)
 #: Everything that a store has, in the order of an archive; but for what people and devices are signed in with: an
 #: archive can be older than the theft of a tablet, whose key would be good again. So everybody signs in anew.
-COLLECTIONS: Final = (ESTIMATES, ORDERS, USERS, DEVICES, LINKS, "events", "requests", *_COMPOUND, COUNTERS)
+COLLECTIONS: Final = (
+    ESTIMATES,
+    ORDERS,
+    CUSTOMERS,
+    SETTINGS,
+    USERS,
+    DEVICES,
+    LINKS,
+    "events",
+    "requests",
+    *_COMPOUND,
+    COUNTERS,
+)
 #: No stored document is larger than 16 MB.
 LONGEST_LINE: Final = 64 * 2**20
 
@@ -201,6 +214,8 @@ def with_store(collection: str, document: Document, store: str) -> Document:
     """A document as a store has it."""
     if collection == COUNTERS:
         return {"_id": store, **document}
+    if collection == SETTINGS:
+        document["_id"] = store
     if collection in _COMPOUND:
         document["_id"] = {"store": store, **document["_id"]}
     if collection == "totals":

@@ -10,16 +10,25 @@ from schemas.calendar import shop_time
 from schemas.money import to_json
 from schemas.numbers import format_number
 from schemas.principals import DEVICES, USERS
-from schemas.rollups import ESTIMATES, ORDERS
+from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
+from schemas.shop_settings import SETTINGS
 from schemas.statuses import CONVERTED, PENDING
 
 Event = Mapping[str, Any]
 
 CREATE, UPDATE, DELETE, CONVERT = "create", "update", "delete", "convert_to_order"
 ACTIONS: Final = (CREATE, UPDATE, DELETE, CONVERT)
-TYPES: Final = {ESTIMATES: "estimate", ORDERS: "order", USERS: "user", DEVICES: "device", "links": "link"}
+TYPES: Final = {
+    ESTIMATES: "estimate",
+    ORDERS: "order",
+    USERS: "user",
+    DEVICES: "device",
+    SETTINGS: "settings",
+    CUSTOMERS: "customer",
+    "links": "link",
+}
 #: What only the audit shows. Screens are told at most that something has passed, as of what they did not ask for.
-PRIVATE: Final = frozenset({TYPES[USERS], TYPES[DEVICES], TYPES["links"]})
+PRIVATE: Final = frozenset({TYPES[USERS], TYPES[DEVICES], TYPES[SETTINGS], TYPES[CUSTOMERS], TYPES["links"]})
 KINDS: Final = {name: kind for kind, name in TYPES.items()}
 
 

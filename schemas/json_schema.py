@@ -11,7 +11,9 @@ from marshmallow import EXCLUDE, fields
 
 from schemas.amounts import Claimed, FixedPoint
 from schemas.fields import CONTROL, FLAGS, VISIBLE, Day, Flag, LineId, Lines, OneOf, Text, Truth, WholeNumber
+from schemas.gst import GSTIN, STATES
 from schemas.limits import MAX_CLAIM, MAX_INTEGER_ID, MAX_LINE_ID, MAX_LINES, MAX_TEXT
+from schemas.shop_settings_body import MAX_PREFIX, UPI_ID, Gstin, Logo, NumberPrefix, State, UpiId
 from schemas.shown_fields import Number, ShopTime
 
 Json = dict[str, Any]
@@ -85,6 +87,31 @@ def _(field: Text) -> Json:
         "maxLength": MAX_TEXT,
         "pattern": f"^{_SPACE}({inside if field.blank else seen}){_SPACE}$",
     }
+
+
+@_shape.register
+def _(_: Gstin) -> Json:
+    return {"type": "string", "pattern": f"^({GSTIN.pattern})?$", "examples": ["27AAPFU0939F1ZV"]}
+
+
+@_shape.register
+def _(_: State) -> Json:
+    return {"type": "string", "enum": ["", *STATES, *STATES.values()]}
+
+
+@_shape.register
+def _(_: UpiId) -> Json:
+    return {"type": "string", "pattern": f"^({UPI_ID.pattern})?$"}
+
+
+@_shape.register
+def _(_: NumberPrefix) -> Json:
+    return {"type": "string", "maxLength": MAX_PREFIX, "pattern": r"^[ -.0-\[\]-~]*$"}
+
+
+@_shape.register
+def _(_: Logo) -> Json:
+    return {"type": "string", "contentEncoding": "base64"}
 
 
 @_shape.register

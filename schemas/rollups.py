@@ -15,6 +15,7 @@ from schemas import statuses
 
 ESTIMATES = "estimates"
 ORDERS = "orders"
+CUSTOMERS = "customers"
 NO_PAYMENT = ""
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import schemathesis
 
+from schemas.gst import STATES
 from schemas.limits import MAX_CLAIM
 
 Json = dict[str, Any]
@@ -16,6 +17,7 @@ ALLOWED = {
     "already_claimed",
     "already_converted",
     "body_too_large",
+    "customer_exists",
     "events_gone",
     "forbidden",
     "idempotency_key_reused",
@@ -38,6 +40,10 @@ DISAGREEMENTS = {
     ("invalid_fields", "/password", "is missing"),
     ("invalid_fields", "/status", "is missing"),
     ("invalid_fields", "/amount_paid", "must be 0 or more"),
+    *(("invalid_fields", "/state", f"must be {name}, as the GST number says") for name in STATES.values()),
+    ("invalid_fields", "/gst_number", "must be a valid GST number"),
+    ("invalid_fields", "/logo", "must be in base64"),
+    ("invalid_fields", "/logo", "must be a PNG or a JPEG"),
 }
 
 

@@ -18,7 +18,7 @@ from repositories.database import EVENTS, REQUESTS
 from repositories.indexes import index_models
 from repositories.unit_of_work import UnitOfWork
 from schemas.principals import USERS
-from schemas.rollups import ESTIMATES, ORDERS
+from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
 from tests import test_concurrency, test_estimates, test_idempotency, test_journal, test_orders
 from tests.shop import Shop, opened
 
@@ -129,6 +129,12 @@ async def a_login_is_taken(shop: Shop) -> None:
         await shop.database[USERS].insert_one({"_id": f"USER-2-{shop.store}", **row})
 
 
+async def a_phone_number_has_two_customers(shop: Shop) -> None:
+    rows = [{"_id": f"CUST-{shop.store}-{n}", "store": shop.store, "numbers": ["+919822012345"]} for n in range(2)]
+    with pytest.raises(BulkWriteError):
+        await shop.database.customers.insert_many(rows)
+
+
 async def a_connection_breaks(shop: Shop) -> None:
     await test_journal.test_a_passing_fault_books_each_sale_once(shop, "insert", {"closeConnection": True})
 
@@ -138,6 +144,7 @@ INDEXES: list[tuple[Guard, Scenario]] = [
     (no_index(REQUESTS, "key"), test_idempotency.test_a_key_makes_the_second_answer_the_first),
     (no_index(ORDERS, "number"), test_journal.test_a_number_that_is_taken_fails_its_own_kind_alone),
     (no_index(ESTIMATES, "number"), a_number_of_an_estimate_is_taken),
+    (no_index(CUSTOMERS, "numbers"), a_phone_number_has_two_customers),
     (no_index(EVENTS, "seq"), test_journal.test_a_place_in_the_log_that_is_taken_is_not_taken_again),
     (
         no_index(ORDERS, "one_order_an_estimate"),

@@ -133,6 +133,11 @@ async def test_every_operation_answers_as_it_says(shop: Shop, open_shop: OpenSho
     other = judge(await http.post("/api/orders/create-sale", json=sale_body(amount_paid=20)))["order_id"]
     judge(await http.post("/api/ws-ticket"))
     judge(await http.put(f"/api/estimates/{kept}", json=estimate_body(discount=12.5)))
+    meera = judge(await http.post("/api/customers/create", json={"name": "Meera", "phone": "98220 12345"}))[
+        "customer_id"
+    ]
+    judge(await http.put(f"/api/customers/{meera}", json={"notes": "Pays monthly"}))
+    judge(await http.put("/api/settings", json={"footer": "Come again", "gst_number": "27AAPFU0939F1ZV"}))
     judge(await http.put(f"/api/orders/{other}/status", params={"status": "cancelled"}))
     link = judge(await http.post(f"/api/orders/{other}/link", json={"days": 7}))
     judge(await http.post(f"/api/estimates/{kept}/link"))
@@ -156,6 +161,7 @@ async def test_every_operation_answers_as_it_says(shop: Shop, open_shop: OpenSho
     judge(await http.delete(f"/api/links/{link['id']}"))
     judge(await http.get(f"/d/{link['url'].rpartition('/')[2]}"))
     judge(await claimed(open_shop))
+    judge(await http.delete(f"/api/customers/{meera}"))
     judge(await http.delete(f"/api/estimates/{kept}", params={"reason": "a trial"}))
     judge(await http.delete(f"/api/orders/{sold}", params={"keep_estimate": "true"}))
     succeeded = {(method, path) for method, path, status in contract.seen if status < 300}
@@ -176,7 +182,11 @@ async def test_every_refusal_looks_as_it_says(
     http = shop.http
     estimate = (await shop.estimate())["estimate_id"]
     order = (await shop.convert(estimate))["order_id"]
+    customer = {"name": "Asha", "phone": "98220 12345"}
+    await http.post("/api/customers/create", json=customer)
     refused = [
+        await http.post("/api/customers/create", json={**customer, "name": "Ravi"}),
+        await http.put("/api/settings", json={"upi_id": "asha"}),
         await http.post("/api/estimates/create", content=b"{"),
         await http.post("/api/estimates/create", content=b" " * 300_000),
         await http.post("/api/estimates/create", json={}),
@@ -257,9 +267,18 @@ async def _address(shop: Shop, path: str, operation: Json) -> str:
     for parameter in [each for each in operation["parameters"] if each.get("in") == "path"]:
         name = parameter["name"]
         examples = parameter["schema"].get("examples")
-        made = {} if examples else await (shop.estimate() if name.startswith("estimate") else shop.sale())
+        made = {} if examples else await _made(shop, name)
         path = path.replace(f"{{{name}}}", str(examples[0] if examples else made[name]))
     return path
+
+
+async def _made(shop: Shop, name: str) -> Json:
+    """A new document of the kind that a parameter names."""
+    if name == "customer_id":
+        customer: Json = (await shop.http.post("/api/customers/create", json={"name": "Meera"})).json()
+        return customer
+    receipt: Json = await (shop.estimate() if name.startswith("estimate") else shop.sale())
+    return receipt
 
 
 def test_the_http_file_is_that_of_the_document(described: Json) -> None:
