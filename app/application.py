@@ -11,7 +11,6 @@ from starlette.middleware import Middleware
 
 from app import SERVICE, __version__
 from app.accounts import Accounts
-from app.addresses import LOOPBACK
 from app.client_address import ClientAddress
 from app.compression import Compression
 from app.cors import Cors
@@ -19,6 +18,7 @@ from app.doors import Doors
 from app.error_reports import ErrorReports
 from app.errors import EXCEPTION_HANDLERS, ErrorGuard
 from app.first_run import setup_token, tell_how_to_claim
+from app.messaging import Messaging
 from app.metrics import Metrics, Parts
 from app.observation import Observation, Observer
 from app.openapi import Description
@@ -44,7 +44,6 @@ from repositories.database import check_deployment, connect
 from repositories.errors import DatabaseRefused
 from repositories.indexes import prepare
 from repositories.links import PublicLinks
-from repositories.outbox import Outbox
 from repositories.pool import Pool
 from repositories.pulse import Pulse
 from repositories.rate_limits import RateLimits
@@ -53,7 +52,7 @@ from schemas.phones import region_of
 from schemas.views import Views
 from services.console import ConsoleProvider
 from services.fonts import Fonts
-from services.jobs import Jobs, Provider
+from services.jobs import Provider
 from services.paper import Paper
 from services.workers import Workers
 
@@ -94,7 +93,6 @@ def create_app(
     :raises InvalidSettings: what they ask for is not installed.
     """
     metrics = Metrics()
-    postman = provider or ConsoleProvider()
     tracing = Tracing(settings.otlp_endpoint) if settings.otlp_endpoint else None
     reports = ErrorReports(settings.sentry_dsn) if settings.sentry_dsn else None
 
@@ -127,9 +125,8 @@ def create_app(
             await tell_how_to_claim(settings, claim)
             fonts = Fonts(settings.font_dir)
             paper = Paper(Workers(settings.font_dir), fonts, zone, settings.currency)
-            outbox = Outbox(database, store, stores.journal_of, stores.tell, clock)
-            jobs = Jobs(outbox, postman)
-            jobs.start()
+            messaging = Messaging(settings, database, stores, clock, provider or ConsoleProvider())
+            messaging.start()
             shutdown = Shutdown()
             with shutdown.noticed():
                 yield {
@@ -150,9 +147,8 @@ def create_app(
                     "origins": origins,
                     "public_base_url": settings.public_base_url,
                     "paper": paper,
-                    "document_base_url": _reached_from_outside(settings, postman),
                     "region": region_of(settings.currency),
-                    "jobs": jobs,
+                    **messaging.handed,
                     "public_links": PublicLinks(database, clock),
                     "views": Views(zone),
                     "pulse": Pulse(database, store),
@@ -160,7 +156,7 @@ def create_app(
                     "shutdown": shutdown,
                 }
             await connections.stop()
-            await jobs.stop()
+            await messaging.stop()
             await paper.stop()
             await workers.stop()
             await stores.stop()
@@ -184,12 +180,6 @@ def create_app(
     # A redirected POST loses its body with the existing app's HTTP client.
     app.router.redirect_slashes = False
     return app
-
-
-def _reached_from_outside(settings: Settings, provider: Provider) -> str | None:
-    """Where phones find documents; None where they cannot, unless nothing leaves this machine anyway."""
-    is_reached = settings.public_host not in LOOPBACK or provider.name == ConsoleProvider.name
-    return settings.public_base_url if is_reached else None
 
 
 def _middleware(

@@ -67,6 +67,7 @@ _TABLE: Final[list[BaseRoute]] = [
     Route("/api/orders/{order_id}/link", links.OrderLinks),
     Route("/api/messages", messages.Messages),
     Route("/api/whatsapp/send", messages.TextMessage),
+    Route("/api/whatsapp/send-estimate-pdf", messages.UploadedMessage),
     Route("/api/estimates/{estimate_id}/send", messages.EstimateMessage),
     Route("/api/orders/{order_id}/send", messages.OrderMessage),
     Route("/api/links/{link_id}", links.Link),

@@ -21,9 +21,12 @@ CREDENTIALS: Final = "credentials"
 EVENTS: Final = "events"
 LINKS: Final = "links"
 LINK_VIEWS: Final = "link_views"
+#: What providers tell of messages, until it is known of which.
+NEWS: Final = "message_news"
 ORIGINALS: Final = "adopted"
 REQUESTS: Final = "requests"
 TOTALS: Final = "totals"
+UPLOADS: Final = "uploads"
 
 #: A field of a store's counters while the store is filled from an archive, when it has no numbers to give out.
 RESTORING: Final = "restoring"

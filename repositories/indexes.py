@@ -16,9 +16,11 @@ from repositories.database import (
     CREDENTIALS,
     EVENTS,
     LINKS,
+    NEWS,
     REQUESTS,
     RESTORING,
     TOTALS,
+    UPLOADS,
     Database,
 )
 from repositories.errors import DatabaseRefused
@@ -122,6 +124,11 @@ def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
                 partialFilterExpression={"provider_id": {"$type": "string"}},
             ),
         ],
+        NEWS: [
+            IndexModel([("provider_id", UP), ("provider", UP)], name="provider"),
+            IndexModel([("expires_at", UP)], name="retention", expireAfterSeconds=0),
+        ],
+        UPLOADS: [IndexModel([("expires_at", UP)], name="retention", expireAfterSeconds=0)],
         REQUESTS: [
             IndexModel([("store", UP), ("key", UP)], unique=True, name="key"),
             IndexModel([("at", UP)], name="retention", expireAfterSeconds=ANSWER_RETENTION_DAYS * _DAY),

@@ -1,7 +1,7 @@
 """Messages to customers, as commands of the journal.
 
-What workers do is guarded by the number of the attempt, so that one who comes late overwrites nothing; and each of their
-commands does nothing the second time, so that one whose outcome is not known can simply be given again.
+What workers do is guarded by the number of the attempt, so that one who comes late overwrites nothing; and each of
+their commands does nothing the second time, so that one whose outcome is not known can simply be given again.
 """
 
 from dataclasses import dataclass

@@ -1,0 +1,47 @@
+"""Messages to customers, wired: the outbox, the worker of this process, and what handlers need of both."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from app.addresses import LOOPBACK
+from app.settings import Settings
+from app.stores import Stores
+from repositories.database import Database
+from repositories.outbox import Outbox
+from repositories.uploads import Uploads
+from services.console import ConsoleProvider
+from services.jobs import Jobs, Provider
+
+
+class Messaging:
+    """
+    :param clock: the present instant, UTC.
+    :param provider: brings messages to phones.
+    """
+
+    def __init__(
+        self, settings: Settings, database: Database, stores: Stores, clock: Callable[[], datetime], provider: Provider
+    ) -> None:
+        outbox = Outbox(database, settings.store_id, stores.journal_of, stores.tell, clock)
+        self._jobs = Jobs(outbox, provider)
+        #: What a handler finds in `request.state`.
+        self.handed: Mapping[str, Any] = {
+            "outbox": outbox,
+            "jobs": self._jobs,
+            "uploads": Uploads(database, clock),
+            "document_base_url": _reached_from_outside(settings, provider),
+        }
+
+    def start(self) -> None:
+        self._jobs.start()
+
+    async def stop(self) -> None:
+        """Lets what is being sent come to its end, within seconds."""
+        await self._jobs.stop()
+
+
+def _reached_from_outside(settings: Settings, provider: Provider) -> str | None:
+    """Where phones find documents; None where they cannot, unless nothing leaves this machine anyway."""
+    is_reached = settings.public_host not in LOOPBACK or provider.name == ConsoleProvider.name
+    return settings.public_base_url if is_reached else None
