@@ -123,10 +123,8 @@ def create_app(
             connections.start()
             claim = Claim(database, accounts.users, clock)
             await tell_how_to_claim(settings, claim)
-            fonts = Fonts(settings.font_dir)
-            paper = Paper(Workers(settings.font_dir), fonts, zone, settings.currency)
-            messaging = Messaging(settings, database, stores, clock, provider or ConsoleProvider())
-            messaging.start()
+            paper = Paper(Workers(settings.font_dir), Fonts(settings.font_dir), zone, settings.currency)
+            messaging = Messaging.started(settings, database, stores, clock, provider or ConsoleProvider())
             shutdown = Shutdown()
             with shutdown.noticed():
                 yield {

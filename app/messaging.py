@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from app.addresses import LOOPBACK
 from app.settings import Settings
@@ -33,8 +33,12 @@ class Messaging:
             "document_base_url": _reached_from_outside(settings, provider),
         }
 
-    def start(self) -> None:
-        self._jobs.start()
+    @classmethod
+    def started(cls, *options: Any) -> Self:
+        """Takes what the constructor does; from now on it sends what waits."""
+        messaging = cls(*options)
+        messaging._jobs.start()
+        return messaging
 
     async def stop(self) -> None:
         """Lets what is being sent come to its end, within seconds."""

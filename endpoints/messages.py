@@ -141,7 +141,8 @@ class OrderMessage(HTTPEndpoint):
 
 async def count_message(request: Request) -> None:
     """:raises TooManyRequests: whoever asks has sent too many within a minute."""
-    await request.state.rate_limits.count_message(request.state.principal.credential)
+    # Where nobody signs in, a store is as one.
+    await request.state.rate_limits.count_message(request.state.principal.credential or request.state.store)
 
 
 def asked(request: Request, outcome: Outcome) -> Response:

@@ -13,6 +13,7 @@ from schemas.limits import MAX_UPLOAD
 #: What stands beside the file: texts, and what separates them.
 _MAX_BESIDE: Final = 64 * 1024
 _MAX_FORM: Final = MAX_UPLOAD + _MAX_BESIDE
+_MOST_PASSED_OVER: Final = 16 * MAX_UPLOAD
 _MAX_FIELDS: Final = 20
 
 
@@ -25,14 +26,11 @@ class _InMemory(MultiPartParser):
 async def read_form(request: Request) -> dict[str, Any]:
     """The fields of a form by name: texts, and of a file its bytes.
 
-    :raises BodyTooLarge: more than 2 MiB and what stands beside them were announced, or arrived.
+    :raises BodyTooLarge: more than 2 MiB and what stands beside them arrived.
     :raises MalformedBody: it is no such form, or a field stands in it twice.
     """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise MalformedBody("The body must be a form, multipart/form-data.")
-    announced = request.headers.get("content-length", "0")
-    if len(announced) > len(str(_MAX_FORM)) or int(announced) > _MAX_FORM:
-        raise _too_large()
     parser = _InMemory(
         request.headers, _bounded(request), max_files=1, max_fields=_MAX_FIELDS, max_part_size=_MAX_BESIDE
     )
@@ -49,13 +47,13 @@ async def read_form(request: Request) -> dict[str, Any]:
 
 
 async def _bounded(request: Request) -> AsyncGenerator[bytes, None]:
+    """Of what is too large the rest is passed over, within reason: who is still sending does not hear an answer."""
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > _MAX_FORM:
-            raise _too_large()
-        yield chunk
-
-
-def _too_large() -> BodyTooLarge:
-    return BodyTooLarge(f"The file may have at most {MAX_UPLOAD >> 20} MiB.", headers={"Connection": "close"})
+        if size <= _MAX_FORM:
+            yield chunk
+        elif size > _MOST_PASSED_OVER:
+            break
+    if size > _MAX_FORM:
+        raise BodyTooLarge(f"The file may have at most {MAX_UPLOAD >> 20} MiB.", headers={"Connection": "close"})

@@ -21,8 +21,6 @@ CREDENTIALS: Final = "credentials"
 EVENTS: Final = "events"
 LINKS: Final = "links"
 LINK_VIEWS: Final = "link_views"
-#: What providers tell of messages, until it is known of which.
-NEWS: Final = "message_news"
 ORIGINALS: Final = "adopted"
 REQUESTS: Final = "requests"
 TOTALS: Final = "totals"

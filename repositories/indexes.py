@@ -16,7 +16,6 @@ from repositories.database import (
     CREDENTIALS,
     EVENTS,
     LINKS,
-    NEWS,
     REQUESTS,
     RESTORING,
     TOTALS,
@@ -123,10 +122,6 @@ def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
                 name="provider",
                 partialFilterExpression={"provider_id": {"$type": "string"}},
             ),
-        ],
-        NEWS: [
-            IndexModel([("provider_id", UP), ("provider", UP)], name="provider"),
-            IndexModel([("expires_at", UP)], name="retention", expireAfterSeconds=0),
         ],
         UPLOADS: [IndexModel([("expires_at", UP)], name="retention", expireAfterSeconds=0)],
         REQUESTS: [
