@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 
 from app import SERVICE, __version__
 from app.accounts import Accounts
+from app.addresses import LOOPBACK
 from app.client_address import ClientAddress
 from app.compression import Compression
 from app.cors import Cors
@@ -43,13 +44,16 @@ from repositories.database import check_deployment, connect
 from repositories.errors import DatabaseRefused
 from repositories.indexes import prepare
 from repositories.links import PublicLinks
+from repositories.outbox import Outbox
 from repositories.pool import Pool
 from repositories.pulse import Pulse
 from repositories.rate_limits import RateLimits
 from repositories.stores import AllStores
 from schemas.phones import region_of
 from schemas.views import Views
+from services.console import ConsoleProvider
 from services.fonts import Fonts
+from services.jobs import Jobs, Provider
 from services.paper import Paper
 from services.workers import Workers
 
@@ -78,6 +82,7 @@ def create_app(
     ring_capacity: int = CAPACITY,
     access_log: Observer | None = None,
     socket_log: SocketLog | None = None,
+    provider: Provider | None = None,
 ) -> Starlette:
     """The application of one store.
 
@@ -85,9 +90,11 @@ def create_app(
     :param ring_capacity: how many of the newest events the hub keeps in memory.
     :param access_log: is told of each request, where there is to be one.
     :param socket_log: is told of each WebSocket, likewise.
+    :param provider: brings messages to phones; None for the one that the settings name.
     :raises InvalidSettings: what they ask for is not installed.
     """
     metrics = Metrics()
+    postman = provider or ConsoleProvider()
     tracing = Tracing(settings.otlp_endpoint) if settings.otlp_endpoint else None
     reports = ErrorReports(settings.sentry_dsn) if settings.sentry_dsn else None
 
@@ -109,7 +116,9 @@ def create_app(
             workers = WorkerMetrics.of_this_server(metrics)
             await stores.start()
             await workers.start()
-            rate_limits = RateLimits(settings.mongodb_url, settings.database_name, settings.rate_limit)
+            rate_limits = RateLimits(
+                settings.mongodb_url, settings.database_name, settings.rate_limit, settings.message_rate_limit
+            )
             accounts = Accounts(settings, database, clock, stores.journal_of)
             credentials = None if settings.is_open else accounts.credentials
             connections = Connections(credentials, clock)
@@ -118,6 +127,9 @@ def create_app(
             await tell_how_to_claim(settings, claim)
             fonts = Fonts(settings.font_dir)
             paper = Paper(Workers(settings.font_dir), fonts, zone, settings.currency)
+            outbox = Outbox(database, store, stores.journal_of, stores.tell, clock)
+            jobs = Jobs(outbox, postman)
+            jobs.start()
             shutdown = Shutdown()
             with shutdown.noticed():
                 yield {
@@ -138,6 +150,9 @@ def create_app(
                     "origins": origins,
                     "public_base_url": settings.public_base_url,
                     "paper": paper,
+                    "document_base_url": _reached_from_outside(settings, postman),
+                    "region": region_of(settings.currency),
+                    "jobs": jobs,
                     "public_links": PublicLinks(database, clock),
                     "views": Views(zone),
                     "pulse": Pulse(database, store),
@@ -145,6 +160,7 @@ def create_app(
                     "shutdown": shutdown,
                 }
             await connections.stop()
+            await jobs.stop()
             await paper.stop()
             await workers.stop()
             await stores.stop()
@@ -168,6 +184,12 @@ def create_app(
     # A redirected POST loses its body with the existing app's HTTP client.
     app.router.redirect_slashes = False
     return app
+
+
+def _reached_from_outside(settings: Settings, provider: Provider) -> str | None:
+    """Where phones find documents; None where they cannot, unless nothing leaves this machine anyway."""
+    is_reached = settings.public_host not in LOOPBACK or provider.name == ConsoleProvider.name
+    return settings.public_base_url if is_reached else None
 
 
 def _middleware(

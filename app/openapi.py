@@ -55,6 +55,7 @@ _TAGS: Final = {
     "auth": "Signing in and out.",
     "users": "People who may sign in, for owners.",
     "devices": "Tablets and tills with a key of their own, for owners.",
+    "messages": "Messages to customers, and how each stands.",
     "links": "Links by which customers see a document.",
     "service": "The service about itself.",
 }

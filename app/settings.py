@@ -32,6 +32,7 @@ class Settings:
     event_retention_days: int = 90
     max_connections: int = 10_000
     rate_limit: int = 12_000
+    message_rate_limit: int = 60
     log_level: str = "info"
     log_format: str = "auto"
     sentry_dsn: str | None = None
@@ -135,6 +136,7 @@ def read_settings() -> Settings:
         event_retention_days=read("EVENT_RETENTION_DAYS", 90, values.whole(1, 3_650)),
         max_connections=read("MAX_CONNECTIONS", 10_000, values.whole(1, 1_000_000)),
         rate_limit=read("RATE_LIMIT", 12_000, values.whole(0, 1_000_000)),
+        message_rate_limit=read("MESSAGE_RATE_LIMIT", 60, values.whole(0, 1_000_000)),
         log_level=read("LOG_LEVEL", "info", values.one_of(*values.LOG_LEVELS)).lower(),
         log_format=read("LOG_FORMAT", "auto", values.one_of(*values.LOG_FORMATS)).lower(),
         sentry_dsn=read("SENTRY_DSN", None, values.text(values.is_dsn)),

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -23,11 +23,13 @@ from repositories.history import History
 from repositories.hours import HourRepository
 from repositories.journal import Group, Journal
 from repositories.links import LinkRepository
+from repositories.messages import MessageRepository
 from repositories.orders import OrderRepository
 from repositories.reports import ReportRepository
 from repositories.shared_journal import SharedJournal
 from repositories.shop_settings import ShopSettingsRepository
 from repositories.stores import store_exists
+from schemas.events import Event
 from schemas.phones import region_of
 from schemas.shop_head import ShopHead
 
@@ -85,6 +87,7 @@ class Store:
             "history": History(estimates, orders),
             "reports": ReportRepository(database, name),
             "links": LinkRepository(database, name, self.journal, clock),
+            "messages": MessageRepository(database, name, around.settings.store_id, self.journal, clock),
             "shop_head": self._head,
             "hours": HourRepository(database, name, zone, clock),
             "log": self._log,
@@ -177,6 +180,12 @@ class Stores:
         """
         journal: SharedJournal = (await self.handed(name))["journal"]
         return journal
+
+    def tell(self, name: str, events: Sequence[Event]) -> None:
+        """Lets the screens of a store hear of what this process has written, if it is open here."""
+        store = self._open.get(name)
+        if store is not None:
+            store.hub.notify(events)
 
     async def _begin(self, name: str) -> Store:
         try:

@@ -23,6 +23,7 @@ from repositories.database import (
 )
 from repositories.errors import DatabaseRefused
 from repositories.totals import add_years
+from schemas.messages import MESSAGES
 from schemas.principals import DEVICES, USERS
 from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
 from schemas.shop_settings import SETTINGS
@@ -105,6 +106,21 @@ def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
             IndexModel([("store", UP), ("document_id", UP)], name="document"),
             # Whoever has a link need not know which store it is of.
             IndexModel([("token", UP)], unique=True, name="token"),
+        ],
+        MESSAGES: [
+            IndexModel([("store", UP), ("_id", UP)], name="newest"),
+            IndexModel([("store", UP), ("state", UP), ("_id", UP)], name="state"),
+            IndexModel([("store", UP), ("document_id", UP), ("_id", UP)], name="document"),
+            # What is to be done, and nothing else: of all stores that the processes of one send for.
+            IndexModel(
+                [("outbox", UP), ("due_at", UP)], name="due", partialFilterExpression={"due_at": {"$type": "date"}}
+            ),
+            # By which a provider's news finds its message, whichever store that is of.
+            IndexModel(
+                [("provider_id", UP), ("provider", UP)],
+                name="provider",
+                partialFilterExpression={"provider_id": {"$type": "string"}},
+            ),
         ],
         REQUESTS: [
             IndexModel([("store", UP), ("key", UP)], unique=True, name="key"),

@@ -47,10 +47,15 @@ class LinkRepository:
 
         :raises NotFound: there is no such document.
         """
+        link, token = self.draft(kind, document_id, days=days, by=by)
+        outcome = await self._journal.submit(link)
+        return NewLink(outcome.answer, token, outcome)
+
+    def draft(self, kind: str, document_id: str, *, days: int, by: Actor) -> tuple[AddLink, str]:
+        """What makes such a link, and its token."""
         token, now = secrets.token_urlsafe(_TOKEN_BYTES), self._clock()
         link_id, expires_at = new_id(LINK_PREFIX, now), now + timedelta(days=days)
-        outcome = await self._journal.submit(AddLink(link_id, kind, document_id, hashed(token), expires_at, by))
-        return NewLink(outcome.answer, token, outcome)
+        return AddLink(link_id, kind, document_id, hashed(token), expires_at, by), token
 
     async def end(self, link_id: str, *, by: Actor) -> Outcome:
         """:raises NotFound: there is none, or it was ended before."""

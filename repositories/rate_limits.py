@@ -26,6 +26,8 @@ LOGIN: Final = RateLimitItemPerMinute(60, namespace="login")
 PIN_LOGIN: Final = RateLimitItemPerMinute(120, namespace="pin")
 SETUP: Final = RateLimitItemPerMinute(20, namespace="setup")
 _BLOCK: Final = 100
+#: Where nobody signs in, all are one.
+_NOBODY: Final = "open"
 _MOST_HELD: Final = 10_000
 _MINUTE: Final = 60.0
 #: How long a sign-in waits for its count, and how long all else does, which then goes on without.
@@ -58,9 +60,10 @@ class RateLimits:
 
     :param url: of the database. :param database_name: which one it is.
     :param per_minute: how many requests one credential may make a minute; 0: any number.
+    :param messages: how many messages it may send a minute, likewise.
     """
 
-    def __init__(self, url: str, database_name: str, per_minute: int) -> None:
+    def __init__(self, url: str, database_name: str, per_minute: int, messages: int = 0) -> None:
         self._storage = MongoDBStorage(
             url.replace("mongodb", "async+mongodb", 1),
             database_name=database_name,
@@ -71,6 +74,7 @@ class RateLimits:
         )
         self._limiter = FixedWindowRateLimiter(self._storage)
         self._each = RateLimitItemPerMinute(per_minute, namespace="each") if per_minute else None
+        self._messages = RateLimitItemPerMinute(messages, namespace="message") if messages else None
         self._block = max(1, min(_BLOCK, per_minute // 10))
         self._held: TTLCache[str, _Held] = TTLCache(_MOST_HELD, _MINUTE)
         self._taking: dict[str, asyncio.Task[_Held]] = {}
@@ -85,11 +89,18 @@ class RateLimits:
         :raises TooManyRequests: there were too many.
         :raises Unavailable: the database is away, so nobody knows; what is behind it does not open unguarded.
         """
-        network = network_of(address)
+        await self._count(limit, network_of(address))
+
+    async def count_message(self, credential: str | None) -> None:
+        """Counts one message that a credential has sent; raises as `count`."""
+        if self._messages is not None:
+            await self._count(self._messages, credential or _NOBODY)
+
+    async def _count(self, limit: RateLimitItem, name: str) -> None:
         try:
             async with asyncio.timeout(_CLOSED_SECONDS):
-                if not await self._limiter.hit(limit, network):
-                    raise TooManyRequests(await self._seconds(limit, network))
+                if not await self._limiter.hit(limit, name):
+                    raise TooManyRequests(await self._seconds(limit, name))
         except (StorageError, TimeoutError) as error:
             raise Unavailable from error
 

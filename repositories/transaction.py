@@ -37,6 +37,7 @@ from repositories.stores import named
 from repositories.unit_of_work import Counters, UnitOfWork
 from schemas.documents import Document
 from schemas.errors import ShopError
+from schemas.messages import MESSAGES
 from schemas.phones import INDIA
 from schemas.principals import DEVICES, USERS
 from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
@@ -92,7 +93,8 @@ class GroupTransaction:
     ) -> None:
         self._database = database
         self._client = database.delegate.client
-        names = (COUNTERS, ESTIMATES, ORDERS, USERS, DEVICES, SETTINGS, CUSTOMERS, LINKS, EVENTS, TOTALS, REQUESTS)
+        who_and_what = (USERS, DEVICES, SETTINGS, CUSTOMERS, LINKS, MESSAGES)
+        names = (COUNTERS, ESTIMATES, ORDERS, *who_and_what, EVENTS, TOTALS, REQUESTS)
         self._collections = {name: database.delegate[name] for name in names}
         self._threads = threads or ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"journal-{store}")
         self._store = store

@@ -20,8 +20,8 @@ from schemas.phones import INDIA
 from schemas.principals import SECRETS, THE_SERVICE, Actor
 from schemas.rollups import ESTIMATES, ORDERS, RollupKey, contributions
 
-#: Fields that follow from others, and are no change of their own.
-_DERIVED: Final = frozenset({"terms", "phone_e164", "numbers"})
+#: Fields that follow from others, or say who is at work, and are no change of their own.
+_DERIVED: Final = frozenset({"terms", "phone_e164", "numbers", "due_at", "holder"})
 _HIDDEN: Final = "***"
 #: Fields of which an event says only that they are others: secrets, and what is large.
 _UNTOLD: Final = SECRETS | {"logo"}

@@ -22,6 +22,7 @@ from schemas.documents import (
 from schemas.events import ACTIONS, TYPES
 from schemas.gst import STATES
 from schemas.json_schema import NUMBER
+from schemas.message_states import STATES as MESSAGE_STATES
 from schemas.principals import OWNER, ROLES
 from schemas.reports import RECENT
 from schemas.shop_settings import PAPERS
@@ -62,6 +63,7 @@ _TEXT: Final[Json] = {"type": "string"}
 _COUNT: Final[Json] = {"type": "integer", "minimum": 0}
 _AMOUNT: Final[Json] = {"type": "number", "minimum": 0}
 _TIME: Final[Json] = {"type": "string", "format": "date-time"}
+_TIME_OR_NONE: Final[Json] = {"type": ["string", "null"], "format": "date-time"}
 _DAY: Final[Json] = {"type": "string", "format": "date"}
 _TRUTH: Final[Json] = {"type": "boolean"}
 _TRUE: Final[Json] = {"const": True}
@@ -282,6 +284,26 @@ ANSWERS: Final[dict[str, Json]] = {
     ),
     "CustomerList": record(customers=array(ref("Customer"))),
     "CustomerSaved": record(success=_TRUE, message=_TEXT, data=ref("Customer"), customer_id=_TEXT),
+    "MessageAsked": record(
+        success=_TRUE, message=_TEXT, message_id=_TEXT, state={"enum": list(MESSAGE_STATES)}, pdf_url=_OPTIONAL
+    ),
+    "Message": record(
+        id=_TEXT,
+        state={"enum": list(MESSAGE_STATES)},
+        phone_number=_TEXT,
+        message=_TEXT,
+        has_document=_TRUTH,
+        document_id=_OPTIONAL,
+        provider=_OPTIONAL,
+        attempts=_COUNT,
+        error={**record(code=_TEXT, reason=_TEXT), "type": ["object", "null"]},
+        by=_TEXT,
+        created_at=_TIME,
+        updated_at=_TIME,
+        **dict.fromkeys(("sent_at", "delivered_at", "read_at", "next_try_at"), _TIME_OR_NONE),
+        version={"type": "integer", "minimum": 1},
+    ),
+    "MessageList": record(messages=array(ref("Message"))),
     "ShopSettings": _partly(
         record(
             **dict.fromkeys(_BUSINESS, _TEXT),

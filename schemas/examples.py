@@ -45,6 +45,12 @@ CUSTOMERS: Final[dict[str, Json]] = {
     "With a phone number": {"name": "Meera Kulkarni", "phone": "98220 12345", "address": "12 MG Road, Pune"}
 }
 CUSTOMER_CHANGES: Final[dict[str, Json]] = {"An address": {"address": "14 MG Road, Pune", "notes": "Pays monthly"}}
+MESSAGES: Final[dict[str, Json]] = {
+    "A text": {"phone_number": "98220 12345", "message": "Your order is ready. Asha Stores"},
+}
+DOCUMENT_MESSAGES: Final[dict[str, Json]] = {
+    "To another phone": {"phone_number": "+91 98220 12345", "message": "As we spoke of.", "days": 7},
+}
 SETTINGS: Final[dict[str, Json]] = {
     "Name and tax number": {
         "business_name": "Asha Stores",

@@ -84,7 +84,7 @@ def _(field: Text) -> Json:
     return {
         "type": "string",
         "minLength": 0 if field.blank else 1,
-        "maxLength": MAX_TEXT,
+        "maxLength": field.longest,
         "pattern": f"^{_SPACE}({inside if field.blank else seen}){_SPACE}$",
     }
 

@@ -14,6 +14,8 @@ DROPPABLE: Final = frozenset({QUEUED, FAILED, UNKNOWN})
 MOST_TRIES: Final = 6
 _FIRST_PAUSE: Final = timedelta(seconds=5)
 _LONGEST_PAUSE: Final = timedelta(minutes=15)
+#: However long a provider asks to be left alone.
+_LONGEST_ASKED: Final = timedelta(hours=1)
 
 #: What a provider's news may replace: they come late, twice and in any order, and never take anything back.
 _BEFORE: Final[Mapping[str, frozenset[str]]] = {
@@ -38,3 +40,8 @@ def pause_after(tries: int, chance: float) -> timedelta | None:
         return None
     pause: timedelta = min(_FIRST_PAUSE * (1 << (tries - 1)), _LONGEST_PAUSE)
     return pause * (0.5 + chance / 2)
+
+
+def longest_of(pause: timedelta, asked: float | None) -> timedelta:
+    """The longer of our own pause and the one that a provider asks for, in seconds, within reason."""
+    return pause if asked is None else max(pause, min(timedelta(seconds=max(asked, 0)), _LONGEST_ASKED))

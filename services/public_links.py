@@ -27,5 +27,9 @@ async def make_public_link(
     :raises NotFound: there is no such document.
     """
     link, token, outcome = await links.create(kind, document_id, days=days, by=by)
-    urls = f"{base_url}/d/{token}", f"{base_url}/static/estimates/{token}.pdf"
+    urls = f"{base_url}/d/{token}", pdf_url_of(base_url, token)
     return PublicLink(link["_id"], *urls, link["expires_at"], outcome.events)
+
+
+def pdf_url_of(base_url: str, token: str) -> str:
+    return f"{base_url}/static/estimates/{token}.pdf"
