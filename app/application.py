@@ -51,10 +51,12 @@ from repositories.rate_limits import RateLimits
 from repositories.stores import AllStores
 from schemas.phones import region_of
 from schemas.views import Views
+from schemas.whatsapp_webhook import WebhookKeys
 from services.console import ConsoleProvider
 from services.fonts import Fonts
 from services.jobs import Jobs, Provider
 from services.paper import Paper
+from services.providers import provider_of
 from services.workers import Workers
 
 logger = logging.getLogger("pos")
@@ -94,7 +96,8 @@ def create_app(
     :raises InvalidSettings: what they ask for is not installed.
     """
     metrics = Metrics()
-    postman = provider or ConsoleProvider()
+    own = provider_of(settings.whatsapp, clock)
+    postman = provider or own
     tracing = Tracing(settings.otlp_endpoint) if settings.otlp_endpoint else None
     reports = ErrorReports(settings.sentry_dsn) if settings.sentry_dsn else None
 
@@ -153,6 +156,8 @@ def create_app(
                     "document_base_url": _reached_from_outside(settings, postman),
                     "region": region_of(settings.currency),
                     "jobs": jobs,
+                    "outbox": outbox,
+                    "webhook_keys": WebhookKeys(settings.whatsapp.app_secret, settings.whatsapp.verify_token),
                     "public_links": PublicLinks(database, clock),
                     "views": Views(zone),
                     "pulse": Pulse(database, store),
@@ -161,6 +166,7 @@ def create_app(
                 }
             await connections.stop()
             await jobs.stop()
+            await own.close()
             await paper.stop()
             await workers.stop()
             await stores.stop()

@@ -13,7 +13,7 @@ class Letter:
 
     to: E.164. text: what a person reads, the caption where there is a document. document_url: of a PDF that the
     provider fetches itself. template, variables: for providers and times that take approved texts alone; None: the
-    provider's own choice.
+    provider's own choice. reference: the shop's own id of the message, which news of it may bring back.
     """
 
     to: str
@@ -22,6 +22,7 @@ class Letter:
     filename: str | None = None
     template: str | None = None
     variables: tuple[str, ...] = ()
+    reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ def queued(outbox: str, now: datetime) -> Document:
 
 def letter_of(message: Document) -> Letter:
     letter = message["letter"]
-    return Letter(**{**letter, "variables": tuple(letter["variables"])})
+    return Letter(**{**letter, "variables": tuple(letter["variables"]), "reference": message["_id"]})
 
 
 def settled(message: Document, outcome: Outcome, now: datetime, chance: float) -> Document:

@@ -62,12 +62,18 @@ class WebhookKeys:
 @dataclass(frozen=True, slots=True)
 class News:
     """What became of a message. provider_id: as the provider's answer named it. state: of `message_states`. at: when
-    it came to that, UTC. error: code and reason, of what failed."""
+    it came to that, UTC. code, reason: of what failed. reference: the letter's."""
 
     provider_id: str
     state: str
     at: datetime
-    error: str | None = None
+    code: str | None = None
+    reason: str | None = None
+    reference: str | None = None
+
+    @property
+    def error(self) -> dict[str, str | None] | None:
+        return None if self.code is None else {"code": self.code, "reason": self.reason}
 
 
 def news_in(body: Mapping[str, Any]) -> list[News]:
@@ -94,15 +100,16 @@ def _news(status: Mapping[str, Any]) -> News | None:
         return None
     if not isinstance(state, str) or state not in _TOLD or not _SECONDS.fullmatch(stamp):
         return None
-    return News(
-        provider_id, state, datetime.fromtimestamp(int(stamp), UTC), _error(status) if state == FAILED else None
-    )
+    code, reason = _error(status) if state == FAILED else (None, None)
+    reference = status.get("biz_opaque_callback_data")
+    at = datetime.fromtimestamp(int(stamp), UTC)
+    return News(provider_id, state, at, code, reason, reference if isinstance(reference, str) else None)
 
 
-def _error(status: Mapping[str, Any]) -> str:
+def _error(status: Mapping[str, Any]) -> tuple[str, str]:
     error: Mapping[str, Any] = next(iter(_objects(status, "errors")), {})
     data = error.get("error_data")
     said = (data.get("details") if isinstance(data, dict) else None) or error.get("message") or error.get("title")
     reason = reason_of(said, otherwise="The provider gave no reason.")
     code = error.get("code")
-    return f"{code}: {reason}" if isinstance(code, int) and not isinstance(code, bool) else reason
+    return str(code) if isinstance(code, int) and not isinstance(code, bool) else "failed", reason

@@ -19,7 +19,7 @@ from schemas.letters import Again, Refused, Unknown
 
 #: Seconds to connect, to write and between two reads; and for all of it together.
 _TIMEOUTS: Final = httpx.Timeout(connect=5, write=10, read=20, pool=5)
-_WHOLE: Final = 30.0
+_WHOLE: Final = 25.0
 _LARGEST_ANSWER: Final = 64 * 1024
 #: The longest pause that a provider may ask for, in seconds.
 _LONGEST_PAUSE: Final = 3_600.0
@@ -30,8 +30,8 @@ _NOT_REACHED: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeo
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a provider said. body: the JSON object, None where it is none, too large, or broken off. after: `Retry-After`
-    in seconds."""
+    """What a provider said. body: the JSON object, None where it is none, too large, or broken off. after:
+    `Retry-After` in seconds."""
 
     status: int
     body: Mapping[str, Any] | None

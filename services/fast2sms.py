@@ -19,7 +19,9 @@ _INDIAN: Final = re.compile(r"\+91([6-9]\d{9})", re.ASCII)
 _FINAL: Final = frozenset({*range(401, 427), 500, 990, *range(995, 1000)})
 _TOO_MANY, _GATEWAY_TIMEOUT = 429, 504
 #: How it says that it may go better later, where it gives no code that is known.
-_PASSING: Final = re.compile(r"try again|too many|rate limit|temporar|timed? ?out|busy|unavailable|server error", re.I)
+_PASSING: Final = re.compile(
+    r"try again|too many|rate limit|temporar|timed? ?out|busy|unavailable|server error", re.IGNORECASE
+)
 
 
 class Fast2Sms:
@@ -72,7 +74,7 @@ def question_of(letter: Letter, settings: ProviderSettings) -> dict[str, str] | 
     template = letter.template or (settings.document_template if letter.document_url else settings.template)
     if template is None:
         return Refused("no_template", "No approved text is set for this kind of message.")
-    variables = letter.variables if letter.template else letter.variables or (letter.text,)
+    variables = letter.variables if letter.template else (letter.text,)
     values = "|".join(_between_bars(value) for value in variables)
     if len(values) > LONGEST_VALUES:
         return Refused("wrong_length", f"The values of an approved text may have {LONGEST_VALUES:,} characters.")

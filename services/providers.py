@@ -6,7 +6,7 @@ from typing import Protocol
 
 from schemas.letters import Letter, Outcome
 from services import fast2sms, whatsapp_cloud
-from services.console import Console
+from services.console import ConsoleProvider
 from services.exchange import Exchange
 from services.fast2sms import Fast2Sms
 from services.provider_settings import CLOUD, FAST2SMS, ProviderSettings
@@ -33,4 +33,4 @@ def provider_of(settings: ProviderSettings, clock: Callable[[], datetime]) -> Pr
         return WhatsAppCloud(settings, Exchange(settings.base_url or whatsapp_cloud.DEFAULT_URL, clock))
     if settings.provider == FAST2SMS:
         return Fast2Sms(settings, Exchange(settings.base_url or fast2sms.DEFAULT_URL, clock))
-    return Console()
+    return ConsoleProvider()

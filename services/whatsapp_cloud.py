@@ -35,6 +35,9 @@ class WhatsAppCloud:
         if isinstance(content, Refused):
             return content
         body = {"messaging_product": "whatsapp", "recipient_type": "individual", "to": letter.to, **content}
+        if letter.reference:
+            # News of the message bring it back, also where the answer that named its id was lost.
+            body["biz_opaque_callback_data"] = letter.reference
         answer = await self._exchange.ask("POST", self._path, headers=self._headers, json=body)
         return self._outcome(answer) if isinstance(answer, Answer) else answer
 
@@ -67,13 +70,13 @@ def content_of(letter: Letter, settings: ProviderSettings) -> Json | Refused:
     """The part of a message that says what it is: an approved text, a document or a text of one's own.
 
     Where the settings name an approved text, it is what letters go out with, since others reach those alone who wrote
-    to the shop within the last 24 hours. Its one value is the letter's text, unless the letter brings others.
+    to the shop within the last 24 hours. Such a text has one value, what the letter says: not every letter has others.
     """
     usual = settings.document_template if letter.document_url else settings.template
     if letter.template:
         return _template(letter, letter.template, letter.variables, settings.template_language)
     if usual:
-        return _template(letter, usual, letter.variables or (letter.text,), settings.template_language)
+        return _template(letter, usual, (letter.text,), settings.template_language)
     if letter.document_url is None:
         if not 0 < len(letter.text) <= LONGEST_TEXT:
             return Refused("wrong_length", f"A text must have 1 to {LONGEST_TEXT:,} characters.")
