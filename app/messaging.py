@@ -10,8 +10,10 @@ from app.stores import Stores
 from repositories.database import Database
 from repositories.outbox import Outbox
 from repositories.uploads import Uploads
-from services.console import ConsoleProvider
-from services.jobs import Jobs, Provider
+from schemas.whatsapp_webhook import WebhookKeys
+from services.jobs import Jobs
+from services.provider_settings import CONSOLE
+from services.providers import Provider
 
 
 class Messaging:
@@ -24,12 +26,14 @@ class Messaging:
         self, settings: Settings, database: Database, stores: Stores, clock: Callable[[], datetime], provider: Provider
     ) -> None:
         outbox = Outbox(database, settings.store_id, stores.journal_of, stores.tell, clock)
+        self._provider = provider
         self._jobs = Jobs(outbox, provider)
         #: What a handler finds in `request.state`.
         self.handed: Mapping[str, Any] = {
             "outbox": outbox,
             "jobs": self._jobs,
             "uploads": Uploads(database, clock),
+            "webhook_keys": WebhookKeys(settings.whatsapp.app_secret, settings.whatsapp.verify_token),
             "document_base_url": _reached_from_outside(settings, provider),
         }
 
@@ -43,9 +47,10 @@ class Messaging:
     async def stop(self) -> None:
         """Lets what is being sent come to its end, within seconds."""
         await self._jobs.stop()
+        await self._provider.close()
 
 
 def _reached_from_outside(settings: Settings, provider: Provider) -> str | None:
     """Where phones find documents; None where they cannot, unless nothing leaves this machine anyway."""
-    is_reached = settings.public_host not in LOOPBACK or provider.name == ConsoleProvider.name
+    is_reached = settings.public_host not in LOOPBACK or provider.name == CONSOLE
     return settings.public_base_url if is_reached else None

@@ -12,7 +12,9 @@ from marshmallow import ValidationError, fields
 
 from app import setting_values as values
 from app.addresses import LOOPBACK
+from app.whatsapp_settings import read_whatsapp
 from services.fonts import DEBIANS
+from services.provider_settings import ProviderSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Settings:
     mongod_path: str | None = None
     allow_local_mongod: bool = False
     font_dir: str = DEBIANS
+    whatsapp: ProviderSettings = field(default_factory=ProviderSettings)
 
     @property
     def is_open(self) -> bool:
@@ -74,6 +77,7 @@ class Settings:
         """The settings for people to see: secrets are starred out."""
         shown = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
         shown["timezone"] = self.timezone.key
+        shown["whatsapp"] = self.whatsapp.provider
         for name in ("mongodb_url", "sentry_dsn", "otlp_endpoint"):
             shown[name] = _masked_url(shown[name]) if shown[name] else None
         for name in ("secret_key", "setup_token"):
@@ -151,6 +155,7 @@ def read_settings() -> Settings:
         mongod_path=read("MONGOD_PATH", None, values.text()),
         font_dir=read("FONT_DIR", DEBIANS, values.text()),
         allow_local_mongod=read("ALLOW_LOCAL_MONGOD", False, values.truth()),
+        whatsapp=read_whatsapp(read, problems),
     )
     if problems:
         raise WrongSettings(problems, settings)

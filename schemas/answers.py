@@ -284,6 +284,7 @@ ANSWERS: Final[dict[str, Json]] = {
     ),
     "CustomerList": record(customers=array(ref("Customer"))),
     "CustomerSaved": record(success=_TRUE, message=_TEXT, data=ref("Customer"), customer_id=_TEXT),
+    "NewsTaken": record(success=_TRUE, statuses=_COUNT),
     "MessageAsked": record(
         success=_TRUE, message=_TEXT, message_id=_TEXT, state={"enum": list(MESSAGE_STATES)}, pdf_url=_OPTIONAL
     ),

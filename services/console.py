@@ -5,14 +5,18 @@ import secrets
 from typing import Final
 
 from schemas.letters import Accepted, Letter, Outcome
+from services.provider_settings import CONSOLE
 
 logger = logging.getLogger("pos.messages")
 
 
 class ConsoleProvider:
-    name: Final = "console"
+    name: Final = CONSOLE
 
     async def send(self, letter: Letter) -> Outcome:
         what = "a text" if letter.document_url is None else "a document"
-        logger.info("The console has taken %s of %d characters.", what, len(letter.text))
+        logger.info("The console has taken %s of %d characters: nothing was sent.", what, len(letter.text))
         return Accepted(f"console-{secrets.token_hex(8)}")
+
+    async def close(self) -> None:
+        """There is nothing to close."""
