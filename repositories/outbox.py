@@ -9,11 +9,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from pymongo import ReturnDocument
+from pymongo.errors import ExecutionTimeout
 
 from repositories.commands import Command
 from repositories.database import Database
 from repositories.errors import answered
 from repositories.message_commands import Begin, Report, Settle
+from repositories.orphans import end_orphans
 from repositories.shared_journal import SharedJournal
 from schemas.documents import Document
 from schemas.events import Event
@@ -23,6 +25,7 @@ from schemas.messages import MESSAGES, read_reference
 
 #: How long a message that was claimed and not begun is left to its claimant.
 CLAIM_SECONDS: Final = 15.0
+_HELD_MS: Final = 500
 
 
 class Outbox:
@@ -56,12 +59,18 @@ class Outbox:
         now = self._clock()
         lease = {"holder": holder, "due_at": now + timedelta(seconds=CLAIM_SECONDS)}
         async with answered():
-            return await self._collection.find_one_and_update(
-                {"outbox": self._home, "due_at": {"$lte": now}},
-                {"$set": lease},
-                sort=[("due_at", 1)],
-                return_document=ReturnDocument.AFTER,
-            )
+            try:
+                return await self._collection.find_one_and_update(
+                    {"outbox": self._home, "due_at": {"$lte": now}},
+                    {"$set": lease},
+                    sort=[("due_at", 1)],
+                    return_document=ReturnDocument.AFTER,
+                    maxTimeMS=_HELD_MS,
+                )
+            except ExecutionTimeout:
+                # A process that was killed may have left a transaction that holds it; the next time it is free.
+                await end_orphans(self._collection.database.client)
+                return None
 
     async def begin(self, message: Document, provider: str, seconds: float) -> Document | None:
         """The message as it is being sent; None where it was taken away meanwhile.

@@ -15,8 +15,10 @@ from typing import Any
 
 import httpx
 import orjson
+from pymongo.errors import ExecutionTimeout
 
 from repositories.database import Database, connect
+from repositories.orphans import end_orphans
 from repositories.verification import verify
 from tests.conftest import LongRun
 from tests.faults import failing
@@ -26,6 +28,8 @@ from tests.provider_stub import NO_ANSWER, ProviderStub, listening
 from tests.shop import DATABASE
 
 SECRET = "the app secret of the tests"
+# How long the database holds a change up: longer than it takes to see that it does, and to kill.
+BLOCK_MS = 400
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -64,11 +68,22 @@ class Sending:
         """Starts those again that were killed, long after: every lease has run out."""
         for server in self.servers:
             await server.kill()
-        await self.database.messages.update_many(
-            {"store": self.store, "due_at": {"$ne": None}}, {"$set": {"due_at": LONG_AGO}}
-        )
+        async with asyncio.timeout(10):
+            while not await self._moved_on():
+                await end_orphans(self.database.client)
         for server in self.servers:
             await server.start()
+
+    async def _moved_on(self) -> bool:
+        """Whether nothing that was left open holds the messages any more."""
+        command = {"update": "messages", "maxTimeMS": 500}
+        criteria = {"store": self.store, "due_at": {"$ne": None}}
+        update = {"q": criteria, "u": {"$set": {"due_at": LONG_AGO}}, "multi": True}
+        try:
+            await self.database.command({**command, "updates": [update]})
+        except ExecutionTimeout:
+            return False
+        return True
 
     @property
     def received(self) -> Counter[str]:
@@ -108,7 +123,7 @@ async def sending(mongodb_url: str, count: int = 1) -> AsyncIterator[Sending]:
 def updates_of_messages(one: Sending, **options: Any) -> Any:
     """From here on, or after the first `skip`, changes of messages hang in the database."""
     namespace = f"{DATABASE}.messages"
-    return failing(one.database, "update", namespace=namespace, blockConnection=True, blockTimeMS=60_000, **options)
+    return failing(one.database, "update", namespace=namespace, blockConnection=True, blockTimeMS=BLOCK_MS, **options)
 
 
 async def test_killed_before_it_began_to_send_it_is_sent_by_the_next(mongodb_url: str) -> None:
