@@ -11,7 +11,6 @@ from starlette.middleware import Middleware
 
 from app import SERVICE, __version__
 from app.accounts import Accounts
-from app.addresses import LOOPBACK
 from app.client_address import ClientAddress
 from app.compression import Compression
 from app.cors import Cors
@@ -19,6 +18,7 @@ from app.doors import Doors
 from app.error_reports import ErrorReports
 from app.errors import EXCEPTION_HANDLERS, ErrorGuard
 from app.first_run import setup_token, tell_how_to_claim
+from app.messaging import Messaging
 from app.metrics import Metrics, Parts
 from app.observation import Observation, Observer
 from app.openapi import Description
@@ -44,19 +44,15 @@ from repositories.database import check_deployment, connect
 from repositories.errors import DatabaseRefused
 from repositories.indexes import prepare
 from repositories.links import PublicLinks
-from repositories.outbox import Outbox
 from repositories.pool import Pool
 from repositories.pulse import Pulse
 from repositories.rate_limits import RateLimits
 from repositories.stores import AllStores
 from schemas.phones import region_of
 from schemas.views import Views
-from schemas.whatsapp_webhook import WebhookKeys
-from services.console import ConsoleProvider
 from services.fonts import Fonts
-from services.jobs import Jobs, Provider
+from services.jobs import Provider
 from services.paper import Paper
-from services.providers import provider_of
 from services.workers import Workers
 
 logger = logging.getLogger("pos")
@@ -96,8 +92,6 @@ def create_app(
     :raises InvalidSettings: what they ask for is not installed.
     """
     metrics = Metrics()
-    own = provider_of(settings.whatsapp, clock)
-    postman = provider or own
     tracing = Tracing(settings.otlp_endpoint) if settings.otlp_endpoint else None
     reports = ErrorReports(settings.sentry_dsn) if settings.sentry_dsn else None
 
@@ -128,11 +122,8 @@ def create_app(
             connections.start()
             claim = Claim(database, accounts.users, clock)
             await tell_how_to_claim(settings, claim)
-            fonts = Fonts(settings.font_dir)
-            paper = Paper(Workers(settings.font_dir), fonts, zone, settings.currency)
-            outbox = Outbox(database, store, stores.journal_of, stores.tell, clock)
-            jobs = Jobs(outbox, postman)
-            jobs.start()
+            paper = Paper(Workers(settings.font_dir), Fonts(settings.font_dir), zone, settings.currency)
+            messaging = Messaging.started(settings, database, stores, clock, provider)
             shutdown = Shutdown()
             with shutdown.noticed():
                 yield {
@@ -153,11 +144,8 @@ def create_app(
                     "origins": origins,
                     "public_base_url": settings.public_base_url,
                     "paper": paper,
-                    "document_base_url": _reached_from_outside(settings, postman),
                     "region": region_of(settings.currency),
-                    "jobs": jobs,
-                    "outbox": outbox,
-                    "webhook_keys": WebhookKeys(settings.whatsapp.app_secret, settings.whatsapp.verify_token),
+                    **messaging.handed,
                     "public_links": PublicLinks(database, clock),
                     "views": Views(zone),
                     "pulse": Pulse(database, store),
@@ -165,8 +153,7 @@ def create_app(
                     "shutdown": shutdown,
                 }
             await connections.stop()
-            await jobs.stop()
-            await own.close()
+            await messaging.stop()
             await paper.stop()
             await workers.stop()
             await stores.stop()
@@ -190,12 +177,6 @@ def create_app(
     # A redirected POST loses its body with the existing app's HTTP client.
     app.router.redirect_slashes = False
     return app
-
-
-def _reached_from_outside(settings: Settings, provider: Provider) -> str | None:
-    """Where phones find documents; None where they cannot, unless nothing leaves this machine anyway."""
-    is_reached = settings.public_host not in LOOPBACK or provider.name == ConsoleProvider.name
-    return settings.public_base_url if is_reached else None
 
 
 def _middleware(

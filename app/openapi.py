@@ -33,7 +33,6 @@ from app.setup_gate import BEFORE_SETUP, NotSetUp
 from endpoints.access import ACCESS, ANYONE
 from endpoints.authentication import Forbidden, NotSignedIn, SignInExpired
 from endpoints.described import Answer, Operation, Refusals
-from endpoints.responses import JSON
 from repositories.errors import NoSuchStore, TooManyRequests, Unavailable
 from schemas.answers import ANSWERS, DOCUMENTS
 from schemas.errors import ShopError
@@ -190,7 +189,7 @@ def _shown(path: str, method: str, operation: Operation, described: Sequence[tup
         examples = {title: {"value": body} for title, body in operation.examples.items()}
         shown["requestBody"] = {
             "required": not operation.optional,
-            "content": {JSON: {"schema": operation.body, "examples": examples}},
+            "content": {operation.takes: {"schema": operation.body, "examples": examples}},
         }
     return shown
 

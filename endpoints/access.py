@@ -54,6 +54,7 @@ ACCESS: Final[Mapping[str, Mapping[str, Roles | None]]] = {
     "/api/messages": _REPORT,
     "/api/whatsapp/send": {"POST": SELLERS},
     "/api/whatsapp/webhook": {"GET": ANYONE, "POST": ANYONE},
+    "/api/whatsapp/send-estimate-pdf": {"POST": SELLERS},
     "/api/estimates/{estimate_id}/send": {"POST": SELLERS},
     "/api/orders/{order_id}/send": {"POST": SELLERS},
     "/api/orders/{order_id}/link": {"GET": ALL, "POST": SELLERS},

@@ -1,5 +1,7 @@
 """Messages to customers: asked for by those who sell, listed for owners."""
 
+from dataclasses import replace
+from hashlib import sha256
 from typing import Any, Final
 
 from starlette.endpoints import HTTPEndpoint
@@ -10,21 +12,35 @@ from endpoints.actors import actor_of
 from endpoints.described import Answer, Operation, creation, described
 from endpoints.requests import idempotency_key, read_json, read_query
 from endpoints.responses import answer, page_headers, replay_headers
+from endpoints.uploads import read_form
 from repositories.errors import NotFound, TooManyRequests, Unavailable
 from repositories.transaction import Outcome
+from repositories.uploads import Upload
 from schemas.answers import ref
-from schemas.errors import InvalidBody, InvalidQuery
+from schemas.errors import InvalidQuery
 from schemas.examples import DOCUMENT_MESSAGES, MESSAGES
 from schemas.idempotency import keys_of_message
 from schemas.letter_texts import dialable, text_letter
+from schemas.letters import Letter
 from schemas.listing import InvalidCursor
-from schemas.message_queries import DocumentMessageBody, MessageBody, MessageListing, MessagePosition, MessageQuery
+from schemas.message_queries import (
+    DocumentMessageBody,
+    MessageBody,
+    MessageListing,
+    MessagePosition,
+    MessageQuery,
+    UploadBody,
+)
 from schemas.messages import shown
 from schemas.rollups import ESTIMATES, ORDERS
 from schemas.validation import load_body
 from services.correspondence import NoPublicAddress, reached_at, send_document
+from services.public_links import pdf_url_of
 
 BODY: Final = MessageBody()
+UPLOAD: Final = UploadBody()
+#: What an uploaded PDF is called on the phone.
+FILE_NAME: Final = "estimate.pdf"
 DOCUMENT: Final = DocumentMessageBody()
 QUERY: Final = MessageQuery()
 
@@ -81,6 +97,36 @@ class TextMessage(HTTPEndpoint):
         return asked(request, await request.state.messages.send(letter, keys=keys, by=actor_of(request)))
 
 
+class UploadedMessage(HTTPEndpoint):
+    @described(
+        replace(
+            creation(
+                "Send a PDF of one's own making to a phone",
+                "MessageAsked",
+                UPLOAD,
+                {},
+                gives=(),
+                refuses=(NoPublicAddress, TooManyRequests),
+            ),
+            takes="multipart/form-data",
+        )
+    )
+    async def post(self, request: Request) -> Response:
+        form = await read_form(request)
+        body: dict[str, Any] = load_body(UPLOAD, form)
+        said = {**form, "file": sha256(body["file"]).hexdigest()}
+        keys = keys_of_message(idempotency_key(request), request.scope["path"], said)
+        to = dialable(body["phone_number"], request.state.region)
+        base_url = reached_at(request.state.document_base_url)
+        await count_message(request)
+        token = await request.state.uploads.keep(request.state.store, Upload(FILE_NAME, body["file"]))
+        letter = Letter(to, body["caption"] or body["message"], pdf_url_of(base_url, token), FILE_NAME)
+        outcome: Outcome = await request.state.messages.send(letter, keys=keys, by=actor_of(request))
+        if outcome.replayed:
+            await request.state.uploads.drop(token)
+        return asked(request, outcome)
+
+
 class EstimateMessage(HTTPEndpoint):
     @described(_SENDING)
     async def post(self, request: Request) -> Response:
@@ -95,7 +141,8 @@ class OrderMessage(HTTPEndpoint):
 
 async def count_message(request: Request) -> None:
     """:raises TooManyRequests: whoever asks has sent too many within a minute."""
-    await request.state.rate_limits.count_message(request.state.principal.credential)
+    # Where nobody signs in, a store is as one.
+    await request.state.rate_limits.count_message(request.state.principal.credential or request.state.store)
 
 
 def asked(request: Request, outcome: Outcome) -> Response:

@@ -75,5 +75,10 @@ async def paper_answer(request: Request, document: Document, **options: Any) -> 
     if holds(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     content = await request.state.paper.render(document, head, wanted)
-    headers["Content-Disposition"] = f'inline; filename="{file_name(document)}"'
-    return Response(content, headers=headers, media_type=PDF, **options)
+    return pdf_answer(content, file_name(document), headers, **options)
+
+
+def pdf_answer(content: bytes, name: str, headers: Mapping[str, str], **options: Any) -> Response:
+    """name: of the file, in plain ASCII."""
+    said = {**_POLICY, **headers, "Content-Disposition": f'inline; filename="{name}"'}
+    return Response(content, headers=said, media_type=PDF, **options)

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.described import Answer, Operation, described
-from endpoints.paper import paper, paper_answer
+from endpoints.paper import paper, paper_answer, pdf_answer
 from endpoints.public_page import NOTHING_HERE, POLICY, page
 from repositories.errors import NoSuchStore, NotFound, Unavailable
 from schemas.documents import Document
@@ -45,7 +45,8 @@ class PublicPaper(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
         found = await _find(request)
         if found is None:
-            return _nothing()
+            upload = await request.state.uploads.find(request.path_params["token"])
+            return _nothing() if upload is None else pdf_answer(upload.content, upload.name, _HIDDEN)
         link, document = found
         counted = BackgroundTask(request.state.public_links.count, link)
         return await paper_answer(request, document, headers=_HIDDEN, background=counted)

@@ -69,6 +69,7 @@ _TABLE: Final[list[BaseRoute]] = [
     Route("/api/messages", messages.Messages),
     Route("/api/whatsapp/send", messages.TextMessage),
     Route("/api/whatsapp/webhook", whatsapp_webhook.Webhook),
+    Route("/api/whatsapp/send-estimate-pdf", messages.UploadedMessage),
     Route("/api/estimates/{estimate_id}/send", messages.EstimateMessage),
     Route("/api/orders/{order_id}/send", messages.OrderMessage),
     Route("/api/links/{link_id}", links.Link),

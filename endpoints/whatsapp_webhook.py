@@ -1,4 +1,4 @@
-"""`/api/whatsapp/webhook`: where WhatsApp says what became of messages. Nobody signs in; what counts is the signature."""
+"""`/api/whatsapp/webhook`: where WhatsApp says what became of messages. Nobody signs in: the signature counts."""
 
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -26,7 +26,13 @@ class Outbox(Protocol):
     """Whoever keeps how the messages of all stores stand."""
 
     async def record_status(
-        self, provider: str, provider_id: str, state: str, at: datetime, error: dict[str, Any] | None
+        self,
+        provider: str,
+        provider_id: str,
+        state: str,
+        at: datetime,
+        error: dict[str, Any] | None,
+        reference: str | None,
     ) -> None: ...
 
 
@@ -82,5 +88,5 @@ class Webhook(HTTPEndpoint):
         told = news_in(json_object(raw))
         outbox: Outbox = request.state.outbox
         for news in told:
-            await outbox.record_status(CLOUD, news.provider_id, news.state, news.at, news.error)
+            await outbox.record_status(CLOUD, news.provider_id, news.state, news.at, news.error, news.reference)
         return answer({"success": True, "statuses": len(told)})

@@ -21,6 +21,7 @@ from repositories.stores import of_store
 from repositories.totals import row_key, row_range
 from schemas.calendar import widest_bounds
 from schemas.documents import Document
+from schemas.messages import MESSAGES
 from schemas.principals import DEVICES, USERS
 from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS, Row
 from schemas.shop_settings import SETTINGS
@@ -38,6 +39,7 @@ _KEYS: Final = {
     EVENTS: "seq",
     REQUESTS: "key",
     LINKS: "_id",
+    MESSAGES: "_id",
     TOTALS: "_id",
     ORIGINALS: "_id",
 }

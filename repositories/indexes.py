@@ -19,6 +19,7 @@ from repositories.database import (
     REQUESTS,
     RESTORING,
     TOTALS,
+    UPLOADS,
     Database,
 )
 from repositories.errors import DatabaseRefused
@@ -122,6 +123,7 @@ def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
                 partialFilterExpression={"provider_id": {"$type": "string"}},
             ),
         ],
+        UPLOADS: [IndexModel([("expires_at", UP)], name="retention", expireAfterSeconds=0)],
         REQUESTS: [
             IndexModel([("store", UP), ("key", UP)], unique=True, name="key"),
             IndexModel([("at", UP)], name="retention", expireAfterSeconds=ANSWER_RETENTION_DAYS * _DAY),

@@ -1,7 +1,7 @@
 """Messages to customers, as commands of the journal.
 
-What workers do is guarded by the number of the attempt, so that one who comes late overwrites nothing; and each of their
-commands does nothing the second time, so that one whose outcome is not known can simply be given again.
+What workers do is guarded by the number of the attempt, so that one who comes late overwrites nothing; and each of
+their commands does nothing the second time, so that one whose outcome is not known can simply be given again.
 """
 
 from dataclasses import dataclass
@@ -107,9 +107,11 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """News from the provider of a message that it has. error: of one that failed."""
+    """News from the provider of a message that it has. attempt: that it is of, None where it does not say. error: of
+    one that failed."""
 
     message_id: str
+    attempt: int | None
     provider_id: str
     state: str
     at: datetime
@@ -123,10 +125,12 @@ class Report:
 
     def apply(self, work: UnitOfWork) -> Document:
         message = _live(work, self.message_id)
-        if message["provider_id"] != self.provider_id or not is_news(message["state"], self.state):
+        is_of_another = message["provider_id"] not in (None, self.provider_id)
+        if is_of_another or self.attempt not in (None, message["attempt"]) or not is_news(message["state"], self.state):
             return message
         reached = {REACHED[self.state]: self.at} if self.state in REACHED else {}
-        return _changed(work, message, state=self.state, error=self.error, due_at=None, holder=None, **reached)
+        done = {"due_at": None, "holder": None, "provider_id": self.provider_id, "error": self.error}
+        return _changed(work, message, state=self.state, **done, **reached)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from datetime import datetime
 from repositories.commands import Command
 from repositories.database import Database
 from repositories.errors import answered
+from repositories.journal import Journal
 from repositories.link_commands import AddLink
 from repositories.message_commands import Drop, Retry, Send
 from repositories.shared_journal import SharedJournal
@@ -26,7 +27,12 @@ class MessageRepository:
     """
 
     def __init__(
-        self, database: Database, store: str, outbox: str, journal: SharedJournal, clock: Callable[[], datetime]
+        self,
+        database: Database,
+        store: str,
+        outbox: str,
+        journal: Journal | SharedJournal,
+        clock: Callable[[], datetime],
     ) -> None:
         self._collection = database[MESSAGES]
         self._store = store

@@ -13,13 +13,13 @@ from pymongo import ReturnDocument
 from repositories.commands import Command
 from repositories.database import Database
 from repositories.errors import answered
-from repositories.message_commands import Begin, Settle
+from repositories.message_commands import Begin, Report, Settle
 from repositories.shared_journal import SharedJournal
 from schemas.documents import Document
 from schemas.events import Event
 from schemas.letters import Outcome
 from schemas.message_states import SENDING
-from schemas.messages import MESSAGES
+from schemas.messages import MESSAGES, read_reference
 
 #: How long a message that was claimed and not begun is left to its claimant.
 CLAIM_SECONDS: Final = 15.0
@@ -48,8 +48,8 @@ class Outbox:
         self._clock = clock
 
     async def claim(self, holder: str) -> Document | None:
-        """The message that has waited longest, from now on this holder's: queued, or one that was being sent by somebody
-        who has been gone for too long.
+        """The message that has waited longest, from now on this holder's: queued, or being sent by somebody who is
+        silent for too long.
 
         :raises Unavailable: the database is away.
         """
@@ -80,6 +80,30 @@ class Outbox:
         :raises Unavailable: not known whether that was written; say it again.
         """
         return await self._submit(message, Settle(message["_id"], message["attempt"], outcome, chance))
+
+    async def record_status(
+        self,
+        provider: str,
+        provider_id: str,
+        state: str,
+        at: datetime,
+        error: Document | None = None,
+        reference: str | None = None,
+    ) -> None:
+        """News from a provider: a message came further, or failed. What is known already, takes something back, or is
+        of nothing that was sent from here changes nothing.
+
+        :param at: the provider's own time. :param error: code and reason, of one that failed.
+        :param reference: the letter's, where the provider brings it back. So news is understood also where the answer
+            that said `provider_id` was lost, or is still under way.
+        :raises Unavailable: not recorded; the provider tells again.
+        """
+        message_id, attempt = read_reference(reference)
+        named = {"provider_id": provider_id} if message_id is None else {"_id": message_id}
+        async with answered():
+            message = await self._collection.find_one({**named, "provider": provider})
+        if message is not None:
+            await self._submit(message, Report(message["_id"], attempt, provider_id, state, at, error))
 
     async def _submit(self, message: Document, command: Command) -> Document:
         store = message["store"]

@@ -26,8 +26,6 @@ LOGIN: Final = RateLimitItemPerMinute(60, namespace="login")
 PIN_LOGIN: Final = RateLimitItemPerMinute(120, namespace="pin")
 SETUP: Final = RateLimitItemPerMinute(20, namespace="setup")
 _BLOCK: Final = 100
-#: Where nobody signs in, all are one.
-_NOBODY: Final = "open"
 _MOST_HELD: Final = 10_000
 _MINUTE: Final = 60.0
 #: How long a sign-in waits for its count, and how long all else does, which then goes on without.
@@ -91,10 +89,10 @@ class RateLimits:
         """
         await self._count(limit, network_of(address))
 
-    async def count_message(self, credential: str | None) -> None:
+    async def count_message(self, credential: str) -> None:
         """Counts one message that a credential has sent; raises as `count`."""
         if self._messages is not None:
-            await self._count(self._messages, credential or _NOBODY)
+            await self._count(self._messages, credential)
 
     async def _count(self, limit: RateLimitItem, name: str) -> None:
         try:

@@ -17,6 +17,7 @@ from repositories.chain import UNPLACED, Chain
 from repositories.customer_verification import differences_of_customers
 from repositories.database import COUNTERS, EVENTS, TOTALS, Database
 from repositories.errors import translated
+from repositories.message_verification import differences_of_messages
 from repositories.stores import of_store
 from repositories.totals import measures, row_key
 from schemas.adoption import missing_of
@@ -45,6 +46,7 @@ async def verify(database: Database, store: str, advance: Advance = lambda _: No
             *[line async for line in _links(database, store)],
             *[line async for line in _totals(database, store)],
             *await differences_of_customers(database, store),
+            *await differences_of_messages(database, store),
             *[line async for line in _events(database, store, counters, advance)],
         ]
 

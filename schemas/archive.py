@@ -22,6 +22,7 @@ from typing import Any, Final
 import orjson
 from marshmallow import Schema, ValidationError, fields
 
+from schemas.messages import MESSAGES
 from schemas.principals import DEVICES, USERS
 from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
 from schemas.shop_settings import SETTINGS
@@ -34,23 +35,12 @@ COUNTERS: Final = "counters"
 LINKS: Final = "links"
 #: Where the store's name is part of the id.
 _COMPOUND: Final = ("totals", "adopted")
+_OWN: Final = (ESTIMATES, ORDERS, CUSTOMERS, SETTINGS, USERS, DEVICES, LINKS, MESSAGES)
 #: What is kept for ever. Events and requests expire, perhaps while they are written.
-KEPT: Final = (ESTIMATES, ORDERS, CUSTOMERS, SETTINGS, USERS, DEVICES, LINKS, *_COMPOUND)
+KEPT: Final = (*_OWN, *_COMPOUND)
 #: Everything that a store has, in the order of an archive; but for what people and devices are signed in with: an
 #: archive can be older than the theft of a tablet, whose key would be good again. So everybody signs in anew.
-COLLECTIONS: Final = (
-    ESTIMATES,
-    ORDERS,
-    CUSTOMERS,
-    SETTINGS,
-    USERS,
-    DEVICES,
-    LINKS,
-    "events",
-    "requests",
-    *_COMPOUND,
-    COUNTERS,
-)
+COLLECTIONS: Final = (*_OWN, "events", "requests", *_COMPOUND, COUNTERS)
 #: No stored document is larger than 16 MB.
 LONGEST_LINE: Final = 64 * 2**20
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from schemas.events import ACTIONS, TYPES
-from schemas.message_states import STATES
 from schemas.live import MAX_TOPICS, SUBPROTOCOL
+from schemas.message_states import STATES
 
 Json = dict[str, Any]
 

@@ -12,7 +12,8 @@ from marshmallow import EXCLUDE, fields
 from schemas.amounts import Claimed, FixedPoint
 from schemas.fields import CONTROL, FLAGS, VISIBLE, Day, Flag, LineId, Lines, OneOf, Text, Truth, WholeNumber
 from schemas.gst import GSTIN, STATES
-from schemas.limits import MAX_CLAIM, MAX_INTEGER_ID, MAX_LINE_ID, MAX_LINES, MAX_TEXT
+from schemas.limits import MAX_CLAIM, MAX_INTEGER_ID, MAX_LINE_ID, MAX_LINES
+from schemas.message_queries import Pdf
 from schemas.shop_settings_body import MAX_PREFIX, UPI_ID, Gstin, Logo, NumberPrefix, State, UpiId
 from schemas.shown_fields import Number, ShopTime
 
@@ -112,6 +113,11 @@ def _(_: NumberPrefix) -> Json:
 @_shape.register
 def _(_: Logo) -> Json:
     return {"type": "string", "contentEncoding": "base64"}
+
+
+@_shape.register
+def _(_: Pdf) -> Json:
+    return {"type": "string", "format": "binary", "description": "A PDF of at most 2 MiB."}
 
 
 @_shape.register

@@ -13,7 +13,7 @@ class Letter:
 
     to: E.164. text: what a person reads, the caption where there is a document. document_url: of a PDF that the
     provider fetches itself. template, variables: for providers and times that take approved texts alone; None: the
-    provider's own choice. reference: the shop's own id of the message, which news of it may bring back.
+    provider's own choice. reference: the shop's own name for this attempt, which news of it may bring back.
     """
 
     to: str

@@ -3,14 +3,16 @@
 import base64
 import binascii
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from marshmallow import EXCLUDE, Schema, fields, post_load
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
 
 from schemas.documents import Body
-from schemas.fields import OneOf, Text, WholeNumber
+from schemas.fields import Loaded, OneOf, Text, WholeNumber
 from schemas.letters import LONGEST_TEXT
+from schemas.limits import MAX_UPLOAD
 from schemas.links import DEFAULT_DAYS, Days
 from schemas.listing import DEFAULT_LIMIT, MAX_LIMIT, InvalidCursor
 from schemas.message_states import STATES
@@ -18,6 +20,7 @@ from schemas.public_ids import MESSAGE_PREFIX
 
 #: The longest caption of a document that WhatsApp takes, in characters.
 _LONGEST_CAPTION: Final = 1_024
+_PDF: Final = b"%PDF-"
 _ID: Final = re.compile(rf"{MESSAGE_PREFIX}[0-9A-Z]{{26}}", re.ASCII)
 
 
@@ -79,9 +82,21 @@ class MessageBody(Body):
     pdf_url = Text()
 
 
-class UploadBody(Body):
-    """What comes beside a PDF."""
+class Pdf(Loaded[bytes]):
+    """The bytes of a PDF, as a form carries them."""
 
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bytes:
+        if not isinstance(value, bytes) or not value.startswith(_PDF):
+            raise ValidationError("must be a PDF")
+        if len(value) > MAX_UPLOAD:
+            raise ValidationError(f"must have at most {MAX_UPLOAD >> 20} MiB")
+        return value
+
+
+class UploadBody(Body):
+    """The form that sends a PDF of somebody's own making."""
+
+    file = Pdf(required=True)
     phone_number = Text(required=True)
     message = Text(lines=True, blank=True, load_default="", longest=LONGEST_TEXT)
     caption = Text(lines=True, blank=True, load_default="", longest=_LONGEST_CAPTION)

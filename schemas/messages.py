@@ -4,6 +4,7 @@
 nobody knows what became of it. Whoever looks moves it on, which is a lease. None: there is nothing left to do.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -13,9 +14,11 @@ from zoneinfo import ZoneInfo
 from schemas.calendar import shop_time
 from schemas.letters import Accepted, Again, Letter, Outcome, Refused
 from schemas.message_states import DELIVERED, FAILED, QUEUED, READ, SENDING, SENT, UNKNOWN, longest_of, pause_after
+from schemas.public_ids import MESSAGE_PREFIX
 
 Document = dict[str, Any]
 
+_REFERENCE: Final = re.compile(rf"({MESSAGE_PREFIX}[0-9A-Z]{{26}})\.([0-9]{{1,9}})", re.ASCII)
 MESSAGES: Final = "messages"
 #: States in which something is left to do.
 OPEN: Final = frozenset({QUEUED, SENDING})
@@ -44,7 +47,14 @@ def queued(outbox: str, now: datetime) -> Document:
 
 def letter_of(message: Document) -> Letter:
     letter = message["letter"]
-    return Letter(**{**letter, "variables": tuple(letter["variables"]), "reference": message["_id"]})
+    reference = f"{message['_id']}.{message['attempt']}"
+    return Letter(**{**letter, "variables": tuple(letter["variables"]), "reference": reference})
+
+
+def read_reference(reference: str | None) -> tuple[str | None, int | None]:
+    """The message and the attempt that a letter's reference names; None both where it is none of ours."""
+    match = _REFERENCE.fullmatch(reference or "")
+    return (match[1], int(match[2])) if match else (None, None)
 
 
 def settled(message: Document, outcome: Outcome, now: datetime, chance: float) -> Document:

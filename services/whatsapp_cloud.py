@@ -3,6 +3,7 @@
 Its errors are told apart by `error.code`, as Meta asks for: titles and subcodes are to go.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from schemas.letters import LONGEST_TEXT, Accepted, Again, Letter, Outcome, Refused, Unknown
@@ -56,7 +57,7 @@ class WhatsAppCloud:
         reason = f"The provider answered with the status {answer.status}."
         return refused_or_again(answer, answer.code, reason, is_passing=answer.is_passing)
 
-    def _failure(self, answer: Answer, error: Json) -> Refused | Again:
+    def _failure(self, answer: Answer, error: Mapping[str, Any]) -> Refused | Again:
         code, data = error.get("code"), error.get("error_data")
         said = (data.get("details") if isinstance(data, dict) else None) or error.get("message")
         reason = reason_of(said, self._settings.token, otherwise="The provider gave no reason.")
@@ -108,7 +109,7 @@ def in_template(value: str) -> str:
     return " ".join(value.split()) or "-"
 
 
-def _id_in(body: Json) -> str | None:
+def _id_in(body: Mapping[str, Any]) -> str | None:
     messages = body.get("messages")
     first = messages[0] if isinstance(messages, list) and messages else None
     provider_id = first.get("id") if isinstance(first, dict) else None

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from secrets import token_hex
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -77,6 +78,12 @@ class ProviderStub:
     url: str
     script: deque[Script] = field(default_factory=deque)
     received: list[Received] = field(default_factory=list)
+    # No two providers of a run give out the same id: shops of other tests are in the same database.
+    _name: str = field(default_factory=lambda: token_hex(4))
+
+    def id_of(self, number: int) -> str:
+        """What a message is called that it took by itself. number: of the request, from 1 on."""
+        return f"wamid.{self._name}.{number}"
 
     def says(self, *scripts: Script) -> None:
         self.script.extend(scripts)
@@ -99,7 +106,7 @@ class ProviderStub:
         if self.script:
             return self.script.popleft()
         number = len(self.received)
-        return FAST2SMS_ACCEPTED if received.method == "GET" else cloud_accepted(f"wamid.{number}")
+        return FAST2SMS_ACCEPTED if received.method == "GET" else cloud_accepted(self.id_of(number))
 
 
 async def _request(reader: asyncio.StreamReader) -> Received:

@@ -165,7 +165,7 @@ async def test_a_pause_then_a_success(stub: ProviderStub) -> None:
 async def test_many_at_once_each_have_their_own_answer(stub: ProviderStub) -> None:
     async with provided(stub.url, CLOUD_SETTINGS) as provider:
         found = await asyncio.gather(*(provider.send(replace(TEXT, text=str(number))) for number in range(50)))
-    assert {each.provider_id for each in found if isinstance(each, Accepted)} == {f"wamid.{n}" for n in range(1, 51)}
+    assert {each.provider_id for each in found if isinstance(each, Accepted)} == {stub.id_of(n) for n in range(1, 51)}
 
 
 def test_a_pause_may_be_a_date() -> None:

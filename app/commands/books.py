@@ -34,7 +34,7 @@ def verify(data: Data = None) -> None:
         typer.echo(difference)
     if differences:
         raise typer.Exit(1)
-    console.print("No difference: numbers, links, totals, customers and events agree with the documents.")
+    console.print("No difference: numbers, links, totals, customers, messages and events agree with the documents.")
 
 
 async def _differences(database: Database, store: str) -> list[str]:

@@ -1,0 +1,62 @@
+"""Messages to customers, wired: the outbox, the worker of this process, and what handlers need of both."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Self
+
+from app.addresses import LOOPBACK
+from app.settings import Settings
+from app.stores import Stores
+from repositories.database import Database
+from repositories.outbox import Outbox
+from repositories.uploads import Uploads
+from schemas.whatsapp_webhook import WebhookKeys
+from services.console import ConsoleProvider
+from services.jobs import Jobs, Provider
+from services.providers import provider_of
+
+
+class Messaging:
+    """
+    :param clock: the present instant, UTC.
+    :param provider: brings messages to phones; None for the one that the settings name, which is closed at the end.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        stores: Stores,
+        clock: Callable[[], datetime],
+        provider: Provider | None,
+    ) -> None:
+        self._own = provider_of(settings.whatsapp, clock)
+        postman = provider or self._own
+        outbox = Outbox(database, settings.store_id, stores.journal_of, stores.tell, clock)
+        self._jobs = Jobs(outbox, postman)
+        #: What a handler finds in `request.state`.
+        self.handed: Mapping[str, Any] = {
+            "outbox": outbox,
+            "jobs": self._jobs,
+            "uploads": Uploads(database, clock),
+            "webhook_keys": WebhookKeys(settings.whatsapp.app_secret, settings.whatsapp.verify_token),
+            "document_base_url": _reached_from_outside(settings, postman),
+        }
+
+    @classmethod
+    def started(cls, *options: Any) -> Self:
+        """Takes what the constructor does; from now on it sends what waits."""
+        messaging = cls(*options)
+        messaging._jobs.start()
+        return messaging
+
+    async def stop(self) -> None:
+        """Lets what is being sent come to its end, within seconds."""
+        await self._jobs.stop()
+        await self._own.close()
+
+
+def _reached_from_outside(settings: Settings, provider: Provider) -> str | None:
+    """Where phones find documents; None where they cannot, unless nothing leaves this machine anyway."""
+    is_reached = settings.public_host not in LOOPBACK or provider.name == ConsoleProvider.name
+    return settings.public_base_url if is_reached else None

@@ -1,0 +1,227 @@
+"""Messages to customers: asked for, sent, listed."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from schemas.letters import Accepted, Refused
+from schemas.limits import MAX_UPLOAD
+from schemas.message_states import FAILED, SENT
+from tests.frames import live
+from tests.postman import ADDRESS, OUTSIDE, PHONE, Postman, ask, messages, until
+from tests.shop import OpenShop, Shop
+
+PDF = b"%PDF-1.7\n" + b"x" * 1_000
+
+
+async def upload(shop: Shop, content: bytes = PDF, **fields: str) -> Any:
+    form = {"phone_number": PHONE, "message": "Your estimate", "caption": "As we spoke of", **fields}
+    files = {"file": ("estimate.pdf", content, "application/pdf")}
+    return await shop.http.post("/api/whatsapp/send-estimate-pdf", data=form, files=files)
+
+
+def path_of(url: str | None) -> str:
+    assert url is not None
+    assert url.startswith(f"{ADDRESS}/static/estimates/")
+    return url.removeprefix(ADDRESS)
+
+
+async def test_a_text_is_sent_and_shown(open_shop: OpenShop) -> None:
+    postman = Postman(Accepted("wamid.1"))
+    shop = await open_shop(provider=postman)
+    sent = await until(shop, await ask(shop), SENT)
+    (letter,) = postman.letters
+    assert (letter.to, letter.text, letter.document_url) == ("+919822012345", "Your order is ready.", None)
+    assert (sent["provider"], sent["attempts"], sent["error"], sent["by"]) == ("postman", 1, None, "open")
+    assert sent["sent_at"] is not None
+    assert sent["phone_number"] == "+919822012345"
+
+
+@pytest.mark.parametrize("kind", ["estimates", "orders"])
+async def test_a_document_goes_out_as_a_link_that_opens(open_shop: OpenShop, kind: str) -> None:
+    postman = Postman()
+    shop = await open_shop(provider=postman, **OUTSIDE)
+    made = await (shop.estimate if kind == "estimates" else shop.sale)(customer_phone=PHONE)
+    document_id = made["estimate_id" if kind == "estimates" else "order_id"]
+    answer = await shop.http.post(f"/api/{kind}/{document_id}/send")
+    assert answer.status_code == 201, answer.text
+    sent = await until(shop, answer.json()["message_id"], SENT)
+    assert (sent["document_id"], sent["has_document"]) == (document_id, True)
+    (letter,) = postman.letters
+    assert letter.filename == ("estimate-001.pdf" if kind == "estimates" else "order-001.pdf")
+    assert letter.variables[1:3] == ("Estimate #001" if kind == "estimates" else "Bill #001", "₹100.00")
+    assert letter.text.startswith(letter.variables[1])
+    pdf = await shop.http.get(path_of(letter.document_url))
+    assert pdf.content.startswith(b"%PDF-")
+    (link,) = (await shop.get(f"/api/{kind}/{document_id}/link"))["links"]
+    assert link["is_open"]
+
+
+async def test_a_document_goes_to_another_phone_with_words_of_the_shops_own(open_shop: OpenShop) -> None:
+    postman = Postman()
+    shop = await open_shop(provider=postman, **OUTSIDE)
+    sale = await shop.sale(customer_phone="")
+    address = f"/api/orders/{sale['order_id']}/send"
+    nobody = await shop.http.post(address)
+    assert (nobody.status_code, nobody.json()["errors"][0]["pointer"]) == (422, "/phone_number")
+    assert "links" not in nobody.text
+    sent = await shop.http.post(address, json={"phone_number": PHONE, "message": "धन्यवाद", "days": 1})
+    await until(shop, sent.json()["message_id"], SENT)
+    assert (postman.letters[0].to, postman.letters[0].text) == ("+919822012345", "धन्यवाद")
+    assert len((await shop.get(f"/api/orders/{sale['order_id']}/link"))["links"]) == 1
+
+
+async def test_a_pdf_of_ones_own_is_kept_and_served(open_shop: OpenShop) -> None:
+    postman = Postman()
+    shop = await open_shop(provider=postman, **OUTSIDE)
+    answers = [await upload(shop) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    # The very same again is the app, which heard no answer: it is sent once, and kept once.
+    assert answers[0].json() == answers[1].json()
+    await until(shop, answers[0].json()["message_id"], SENT)
+    assert len(postman.letters) == 1
+    assert postman.letters[0].text == "As we spoke of"
+    assert await shop.database.uploads.count_documents({"store": shop.store}) == 1
+    served = await shop.http.get(path_of(answers[0].json()["pdf_url"]))
+    assert (served.content, served.headers["content-type"]) == (PDF, "application/pdf")
+    assert served.headers["x-robots-tag"] == "noindex, nofollow, noarchive"
+    assert (
+        "sandbox" in served.headers["content-security-policy"] or "'none'" in served.headers["content-security-policy"]
+    )
+    again = {"phone_number": PHONE, "message": "Once more", "pdf_url": answers[0].json()["pdf_url"]}
+    assert (await shop.http.post("/api/whatsapp/send", json=again)).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "code"),
+    [
+        (b"", 422, "invalid_fields"),
+        (b"PK\x03\x04", 422, "invalid_fields"),
+        (b"<html>%PDF-", 422, "invalid_fields"),
+        (b"%PDF-" + b"x" * MAX_UPLOAD, 422, "invalid_fields"),
+        (b"%PDF-" + b"x" * 2 * MAX_UPLOAD, 413, "body_too_large"),
+    ],
+)
+async def test_what_is_no_pdf_or_too_large_is_refused(shop: Shop, content: bytes, status: int, code: str) -> None:
+    answer = await upload(shop, content)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert await shop.database.uploads.count_documents({"store": shop.store}) == 0
+
+
+async def test_a_pdf_of_just_two_mebibytes_is_taken(shop: Shop) -> None:
+    assert (await upload(shop, b"%PDF-" + b"x" * (MAX_UPLOAD - 5))).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("application/json", b"{}"),
+        ("multipart/form-data", b""),
+        ("multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: form-data\r\n\r\n--x--"),
+        ("multipart/form-data; boundary=x", b"nothing of the kind"),
+        (
+            "multipart/form-data; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n' * 40 + b"--x--",
+        ),
+    ],
+)
+async def test_what_is_no_form_is_refused(shop: Shop, kind: str, content: bytes) -> None:
+    path = "/api/whatsapp/send-estimate-pdf"
+    answer = await shop.http.post(path, content=content, headers={"Content-Type": kind})
+    assert (answer.status_code, answer.json()["code"]) in ((400, "malformed_body"), (422, "invalid_fields"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": "Hello"},
+        {"phone_number": "1234567890", "message": "Hello"},
+        {"phone_number": PHONE},
+        {"phone_number": PHONE, "message": "x" * 4_097},
+        {"phone_number": PHONE, "pdf_url": "https://elsewhere.example/x.pdf"},
+    ],
+)
+async def test_what_cannot_be_sent_is_refused(shop: Shop, body: dict[str, Any]) -> None:
+    answer = await shop.http.post("/api/whatsapp/send", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_fields")
+    assert await messages(shop) == []
+
+
+async def test_documents_need_an_address_that_phones_reach(open_shop: OpenShop) -> None:
+    shop = await open_shop(provider=Postman())
+    sale = await shop.sale(customer_phone=PHONE)
+    url = {"phone_number": PHONE, "pdf_url": "http://127.0.0.1:8000/static/estimates/x.pdf"}
+    refused = [
+        await shop.http.post(f"/api/orders/{sale['order_id']}/send"),
+        await shop.http.post("/api/whatsapp/send", json=url),
+        await upload(shop),
+    ]
+    assert {(answer.status_code, answer.json()["code"]) for answer in refused} == {(409, "no_public_address")}
+    assert "PUBLIC_BASE_URL" in refused[0].json()["detail"]
+    assert await messages(shop) == []
+    await until(shop, await ask(shop), SENT)
+
+
+async def test_the_same_ask_is_sent_once(open_shop: OpenShop) -> None:
+    postman = Postman()
+    shop = await open_shop(provider=postman)
+    ids = await asyncio.gather(*(ask(shop, **{"Idempotency-Key": "one"}) for _ in range(20)))
+    ids += await asyncio.gather(*(ask(shop, "Hello") for _ in range(20)))
+    ids += [await ask(shop, "Hello", **{"Idempotency-Key": "two"})]
+    assert len(set(ids)) == 3
+    for each in set(ids):
+        await until(shop, each, SENT)
+    assert len(postman.letters) == 3
+
+
+async def test_the_list_is_filtered_and_paged(open_shop: OpenShop) -> None:
+    shop = await open_shop(provider=Postman(Refused("131026", "Not on WhatsApp.")), **OUTSIDE)
+    failed = await ask(shop)
+    assert (await until(shop, failed, FAILED))["error"] == {"code": "131026", "reason": "Not on WhatsApp."}
+    ids = [failed, *[await ask(shop, f"Number {number}") for number in range(4)]]
+    sale = await shop.sale(customer_phone=PHONE)
+    about = (await shop.http.post(f"/api/orders/{sale['order_id']}/send")).json()["message_id"]
+    for each in (*ids[1:], about):
+        await until(shop, each, SENT)
+    assert [each["id"] for each in await messages(shop, state="failed")] == [failed]
+    assert [each["id"] for each in await messages(shop, document_id=sale["order_id"])] == [about]
+    page = await shop.http.get("/api/messages", params={"limit": 4})
+    seen = page.json()["messages"]
+    while "next" in page.links:
+        page = await shop.http.get(page.links["next"]["url"])
+        seen += page.json()["messages"]
+    assert [each["id"] for each in seen] == [about, *reversed(ids)]
+    assert (await shop.http.get("/api/messages", params={"cursor": "x"})).json()["code"] == "invalid_cursor"
+
+
+async def test_only_who_names_the_topic_hears_of_messages(open_shop: OpenShop) -> None:
+    shop = await open_shop(provider=Postman())
+    async with shop.listen() as plain, live(shop, "?topics=*") as all_, live(shop, "?topics=messages") as some:
+        await all_.until("subscribed")
+        await some.until("subscribed")
+        asked = await ask(shop)
+        states: list[str] = []
+        while SENT not in states:
+            frame = await some.next()
+            found = [frame["event"]] if frame["type"] == "event" else frame.get("events", [])
+            assert {event["id"] for event in found} <= {asked}
+            states += [event["data"]["state"] for event in found]
+        assert states == ["queued", "sending", "sent"]
+        await shop.sale()
+        assert '"type":"order"' in str(await plain.recv())
+        assert await all_.seqs(1) == [4]
+    told = await shop.http.get("/api/events", params={"topics": f"messages/{asked}"})
+    assert len(told.json()["events"]) == 3
+    assert "98220" not in told.text
+
+
+async def test_too_many_messages_are_refused(open_shop: OpenShop) -> None:
+    shop = await open_shop(provider=Postman(), message_rate_limit=3)
+    body = {"phone_number": PHONE}
+    sent = [await shop.http.post("/api/whatsapp/send", json={**body, "message": str(number)}) for number in range(8)]
+    # A minute may end meanwhile.
+    refused = [answer for answer in sent if answer.status_code == 429]
+    assert len(refused) >= 2
+    assert refused[0].json()["code"] == "too_many_requests"
+    assert int(refused[0].headers["Retry-After"]) >= 1
