@@ -170,7 +170,7 @@ async def test_what_is_signed_and_no_json_or_too_large_is_refused(open_shop: Ope
 
 def test_news_of_customers_and_of_things_to_come_is_passed_over() -> None:
     good = status("wamid.1", READ)
-    odd = [
+    odd: list[Any] = [
         *(None, 7, [], {}, {**good, "id": 7}, {**good, "id": ""}, {**good, "id": "x" * 513}, {**good, "status": 7}),
         *({**good, "timestamp": stamp} for stamp in ("", "now", "-1", "1" * 12, None, 1.5, "\u0661")),
     ]
