@@ -12,8 +12,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
-#: What it can do after what it has said: end the answer, say nothing more, or break off.
-END, HANG, BREAK = "end", "hang", "break"
+#: What it can do after what it has said: end the answer, say nothing more, break off, or go on
+#: for ever, a byte at a time.
+END, HANG, BREAK, DRIP = "end", "hang", "break", "drip"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ FAST2SMS_ACCEPTED_TOO: Final = answer(200, {"status": True, "message": "Sent"})
 NO_ANSWER: Final = Script(b"", HANG)
 CLOSED: Final = Script(b"", BREAK)
 BROKEN_OFF: Final = Script(b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"messages": [{"id": "w', BREAK)
+DRIPPING: Final = Script(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n", DRIP)
 JUNK: Final = answer(200, b"<html>Down for a moment</html>")
 TOO_LARGE: Final = answer(200, b'{"messages": [{"id": "x"}], "filler": "' + b"x" * 100_000 + b'"}')
 
@@ -96,6 +98,10 @@ class ProviderStub:
             if script.then == HANG:
                 # Until the client has had enough.
                 await reader.read()
+            while script.then == DRIP and not writer.is_closing():
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.01)
             if script.then == BREAK:
                 writer.transport.abort()
         finally:

@@ -142,6 +142,15 @@ async def test_a_provider_that_takes_it_and_says_nothing_leaves_it_unknown(stub:
     assert len(stub.received) == 1
 
 
+async def test_a_provider_that_never_ends_its_answer_is_not_waited_for(stub: ProviderStub) -> None:
+    assert isinstance(await send(stub, said.DRIPPING, whole=0.3), Unknown)
+
+
+async def test_the_proxy_of_the_machine_is_not_asked(stub: ProviderStub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    assert isinstance(await send(stub, said.cloud_accepted()), Accepted)
+
+
 async def test_an_error_whose_body_breaks_off_is_still_an_error(stub: ProviderStub) -> None:
     broken = Script(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 500\r\n\r\n{", said.BREAK)
     assert (await send(stub, broken)).code == "http_401"

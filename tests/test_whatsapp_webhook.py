@@ -168,6 +168,20 @@ async def test_what_is_signed_and_no_json_or_too_large_is_refused(open_shop: Ope
     assert await code(b'{"x": "' + b"x" * 2_900_000 + b'"}') == (200, None)
 
 
+async def test_many_large_bodies_at_once_are_all_read(open_shop: OpenShop) -> None:
+    shop = await connected(open_shop)
+    raw = b'{"x": "' + b"x" * 1_000_000 + b'"}'
+    signed = {"X-Hub-Signature-256": signature(raw)}
+    answers = await asyncio.gather(*(shop.http.post(PATH, content=raw, headers=signed) for _ in range(12)))
+    assert [answer.status_code for answer in answers] == [200] * 12
+
+    async def chunked() -> AsyncIterator[bytes]:
+        yield raw[:500_000]
+        yield raw[500_000:]
+
+    assert (await shop.http.post(PATH, content=chunked(), headers=signed)).status_code == 200
+
+
 def test_news_of_customers_and_of_things_to_come_is_passed_over() -> None:
     good = status("wamid.1", READ)
     odd: list[Any] = [
