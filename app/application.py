@@ -51,8 +51,8 @@ from repositories.stores import AllStores
 from schemas.phones import region_of
 from schemas.views import Views
 from services.fonts import Fonts
-from services.jobs import Provider
 from services.paper import Paper
+from services.providers import Provider, provider_of
 from services.workers import Workers
 
 logger = logging.getLogger("pos")
@@ -123,7 +123,9 @@ def create_app(
             claim = Claim(database, accounts.users, clock)
             await tell_how_to_claim(settings, claim)
             paper = Paper(Workers(settings.font_dir), Fonts(settings.font_dir), zone, settings.currency)
-            messaging = Messaging.started(settings, database, stores, clock, provider)
+            messaging = Messaging.started(
+                settings, database, stores, clock, provider or provider_of(settings.whatsapp, clock)
+            )
             shutdown = Shutdown()
             with shutdown.noticed():
                 yield {

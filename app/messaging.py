@@ -12,9 +12,9 @@ from repositories.database import Database
 from repositories.outbox import Outbox
 from repositories.uploads import Uploads
 from schemas.whatsapp_webhook import WebhookKeys
-from services.console import ConsoleProvider
-from services.jobs import Jobs, Provider
-from services.providers import provider_of
+from services.jobs import Jobs
+from services.provider_settings import CONSOLE
+from services.providers import Provider
 
 #: How many of the provider's large bodies are read at a time.
 _LARGE_BODIES: Final = 4
@@ -23,21 +23,15 @@ _LARGE_BODIES: Final = 4
 class Messaging:
     """
     :param clock: the present instant, UTC.
-    :param provider: brings messages to phones; None for the one that the settings name, which is closed at the end.
+    :param provider: brings messages to phones.
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        database: Database,
-        stores: Stores,
-        clock: Callable[[], datetime],
-        provider: Provider | None,
+        self, settings: Settings, database: Database, stores: Stores, clock: Callable[[], datetime], provider: Provider
     ) -> None:
-        self._own = provider_of(settings.whatsapp, clock)
-        postman = provider or self._own
         outbox = Outbox(database, settings.store_id, stores.journal_of, stores.tell, clock)
-        self._jobs = Jobs(outbox, postman)
+        self._provider = provider
+        self._jobs = Jobs(outbox, provider)
         #: What a handler finds in `request.state`.
         self.handed: Mapping[str, Any] = {
             "outbox": outbox,
@@ -45,7 +39,7 @@ class Messaging:
             "uploads": Uploads(database, clock),
             "large_bodies": asyncio.Semaphore(_LARGE_BODIES),
             "webhook_keys": WebhookKeys(settings.whatsapp.app_secret, settings.whatsapp.verify_token),
-            "document_base_url": _reached_from_outside(settings, postman),
+            "document_base_url": _reached_from_outside(settings, provider),
         }
 
     @classmethod
@@ -58,10 +52,10 @@ class Messaging:
     async def stop(self) -> None:
         """Lets what is being sent come to its end, within seconds."""
         await self._jobs.stop()
-        await self._own.close()
+        await self._provider.close()
 
 
 def _reached_from_outside(settings: Settings, provider: Provider) -> str | None:
     """Where phones find documents; None where they cannot, unless nothing leaves this machine anyway."""
-    is_reached = settings.public_host not in LOOPBACK or provider.name == ConsoleProvider.name
+    is_reached = settings.public_host not in LOOPBACK or provider.name == CONSOLE
     return settings.public_base_url if is_reached else None

@@ -1,7 +1,6 @@
-"""`/api/whatsapp/webhook`: where WhatsApp says what became of messages. Nobody signs in: the signature counts."""
+"""`/api/whatsapp/webhook`: where WhatsApp says what became of messages. Its signature counts, and nothing else does."""
 
-from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Final
 
 from marshmallow import EXCLUDE, Schema, fields, validate
 from starlette.endpoints import HTTPEndpoint
@@ -12,6 +11,7 @@ from endpoints.described import Answer, Operation, described
 from endpoints.requests import MAX_BODY, BodyTooLarge, MalformedBody, json_object, read_body, read_query
 from endpoints.responses import answer
 from repositories.errors import OutcomeUnknown, Unavailable
+from repositories.outbox import Outbox
 from schemas.answers import ref
 from schemas.errors import InvalidQuery
 from schemas.whatsapp_webhook import NotFromProvider, WebhookKeys, news_in
@@ -22,27 +22,12 @@ LARGEST: Final = 3 * 1024 * 1024
 _LONGEST_VALUE: Final = 256
 
 
-class Outbox(Protocol):
-    """Whoever keeps how the messages of all stores stand."""
-
-    async def record_status(
-        self,
-        provider: str,
-        provider_id: str,
-        state: str,
-        at: datetime,
-        error: dict[str, Any] | None,
-        reference: str | None,
-    ) -> None: ...
-
-
 class VerificationQuery(Schema):
     """How Meta asks whether the address is that of somebody who knows the token."""
 
     class Meta:
         unknown = EXCLUDE
 
-    mode = fields.String(data_key="hub.mode", load_default="", metadata={"description": "`subscribe`."})
     token = fields.String(data_key="hub.verify_token", load_default="", metadata={"description": "The verify token."})
     challenge = fields.String(
         data_key="hub.challenge",

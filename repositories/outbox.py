@@ -99,7 +99,7 @@ class Outbox:
         :raises Unavailable: not recorded; the provider tells again.
         """
         message_id, attempt = read_reference(reference)
-        named = {"provider_id": provider_id} if message_id is None else {"_id": message_id}
+        named = {"provider_id": provider_id, "outbox": self._home} if message_id is None else {"_id": message_id}
         async with answered():
             message = await self._collection.find_one({**named, "provider": provider})
         if message is not None:

@@ -11,7 +11,7 @@ import random
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 from repositories.errors import Unavailable
 from repositories.outbox import Outbox
@@ -19,6 +19,7 @@ from schemas.documents import Document
 from schemas.letters import Letter, Outcome, Unknown
 from schemas.message_states import SENDING
 from schemas.messages import letter_of
+from services.providers import Provider
 
 #: How many messages a process sends at a time.
 PLACES: Final = 8
@@ -33,15 +34,6 @@ _AGAIN_SECONDS: Final = 0.5
 logger = logging.getLogger("pos.messages")
 
 T = TypeVar("T")
-
-
-class Provider(Protocol):
-    """Whoever brings messages to phones."""
-
-    @property
-    def name(self) -> str: ...
-
-    async def send(self, letter: Letter) -> Outcome: ...
 
 
 class Jobs:

@@ -34,6 +34,9 @@ class Postman:
         await self.door.wait()
         return self.answers.popleft() if self.answers else Accepted(f"{letter.reference}-{number}")
 
+    async def close(self) -> None:
+        """There is nothing to close."""
+
 
 async def ask(shop: Shop, text: str = "Your order is ready.", **headers: str) -> str:
     """Asks for a text; the message's id."""

@@ -22,7 +22,7 @@ from app.socket_log import SocketLog
 from endpoints.ring import CAPACITY
 from repositories.database import Database, connect
 from schemas.principals import OWNER, USERS
-from services.jobs import Provider
+from services.providers import Provider
 from tests.payloads import estimate_body, sale_body
 
 DATABASE = "pos_tests"
