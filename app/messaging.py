@@ -1,8 +1,9 @@
 """Messages to customers, wired: the outbox, the worker of this process, and what handlers need of both."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from app.addresses import LOOPBACK
 from app.settings import Settings
@@ -14,6 +15,9 @@ from schemas.whatsapp_webhook import WebhookKeys
 from services.jobs import Jobs
 from services.provider_settings import CONSOLE
 from services.providers import Provider
+
+#: How many of the provider's large bodies are read at a time.
+_LARGE_BODIES: Final = 4
 
 
 class Messaging:
@@ -33,6 +37,7 @@ class Messaging:
             "outbox": outbox,
             "jobs": self._jobs,
             "uploads": Uploads(database, clock),
+            "large_bodies": asyncio.Semaphore(_LARGE_BODIES),
             "webhook_keys": WebhookKeys(settings.whatsapp.app_secret, settings.whatsapp.verify_token),
             "document_base_url": _reached_from_outside(settings, provider),
         }

@@ -57,7 +57,7 @@ class WhatsAppCloud:
         reason = f"The provider answered with the status {answer.status}."
         return refused_or_again(answer, answer.code, reason, is_passing=answer.is_passing)
 
-    def _failure(self, answer: Answer, error: Json) -> Refused | Again:
+    def _failure(self, answer: Answer, error: Mapping[str, Any]) -> Refused | Again:
         code, data = error.get("code"), error.get("error_data")
         said = (data.get("details") if isinstance(data, dict) else None) or error.get("message")
         reason = reason_of(said, self._settings.token, otherwise="The provider gave no reason.")

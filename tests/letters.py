@@ -29,10 +29,10 @@ FAST2SMS_SETTINGS: Final = ProviderSettings(
 
 @asynccontextmanager
 async def provided(
-    url: str, settings: ProviderSettings, *, read: float = 10.0, **changes: Any
+    url: str, settings: ProviderSettings, *, read: float = 10.0, whole: float = 20.0, **changes: Any
 ) -> AsyncIterator[Provider]:
-    """A provider at an address. read: seconds that it waits for an answer; changes: of the settings."""
-    exchange = Exchange(url, lambda: NOW, timeouts=httpx.Timeout(5, read=read), whole=20)
+    """A provider at an address. read, whole: how many seconds it waits for a byte, for all; changes: of settings."""
+    exchange = Exchange(url, lambda: NOW, timeouts=httpx.Timeout(5, read=read), whole=whole)
     chosen = replace(settings, **changes)
     provider: Provider = WhatsAppCloud(chosen, exchange) if settings.provider == CLOUD else Fast2Sms(chosen, exchange)
     try:

@@ -6,13 +6,15 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from secrets import token_hex
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
-#: What it can do after what it has said: end the answer, say nothing more, or break off.
-END, HANG, BREAK = "end", "hang", "break"
+#: What it can do after what it has said: end the answer, say nothing more, break off, or go on
+#: for ever, a byte at a time.
+END, HANG, BREAK, DRIP = "end", "hang", "break", "drip"
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ FAST2SMS_ACCEPTED_TOO: Final = answer(200, {"status": True, "message": "Sent"})
 NO_ANSWER: Final = Script(b"", HANG)
 CLOSED: Final = Script(b"", BREAK)
 BROKEN_OFF: Final = Script(b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"messages": [{"id": "w', BREAK)
+DRIPPING: Final = Script(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n", DRIP)
 JUNK: Final = answer(200, b"<html>Down for a moment</html>")
 TOO_LARGE: Final = answer(200, b'{"messages": [{"id": "x"}], "filler": "' + b"x" * 100_000 + b'"}')
 
@@ -77,6 +80,12 @@ class ProviderStub:
     url: str
     script: deque[Script] = field(default_factory=deque)
     received: list[Received] = field(default_factory=list)
+    # No two providers of a run give out the same id: shops of other tests are in the same database.
+    _name: str = field(default_factory=lambda: token_hex(4))
+
+    def id_of(self, number: int) -> str:
+        """What a message is called that it took by itself. number: of the request, from 1 on."""
+        return f"wamid.{self._name}.{number}"
 
     def says(self, *scripts: Script) -> None:
         self.script.extend(scripts)
@@ -89,6 +98,10 @@ class ProviderStub:
             if script.then == HANG:
                 # Until the client has had enough.
                 await reader.read()
+            while script.then == DRIP and not writer.is_closing():
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.01)
             if script.then == BREAK:
                 writer.transport.abort()
         finally:
@@ -99,7 +112,7 @@ class ProviderStub:
         if self.script:
             return self.script.popleft()
         number = len(self.received)
-        return FAST2SMS_ACCEPTED if received.method == "GET" else cloud_accepted(f"wamid.{number}")
+        return FAST2SMS_ACCEPTED if received.method == "GET" else cloud_accepted(self.id_of(number))
 
 
 async def _request(reader: asyncio.StreamReader) -> Received:

@@ -16,8 +16,10 @@ from app.openapi import document
 from endpoints.routes import ROUTES
 from repositories.errors import BeingRestored, OutcomeUnknown
 from schemas.errors import ShopError
+from schemas.message_states import READ
 from services.fonts import FontsMissing
 from services.workers import PaperUnavailable
+from tests import webhook
 from tests.contract import Contract
 from tests.doors import claimed, refused_at_the_doors
 from tests.faults import failing
@@ -161,6 +163,9 @@ async def test_every_operation_answers_as_it_says(shop: Shop, open_shop: OpenSho
     judge(await http.delete(f"/api/links/{link['id']}"))
     judge(await http.get(f"/d/{link['url'].rpartition('/')[2]}"))
     judge(await claimed(open_shop))
+    whatsapp = await webhook.connected(open_shop)
+    judge(await webhook.verify(whatsapp))
+    judge(await webhook.tell(whatsapp, webhook.status("wamid.none", READ)))
     judge(await http.delete(f"/api/customers/{meera}"))
     judge(await http.delete(f"/api/estimates/{kept}", params={"reason": "a trial"}))
     judge(await http.delete(f"/api/orders/{sold}", params={"keep_estimate": "true"}))
@@ -204,6 +209,7 @@ async def test_every_refusal_looks_as_it_says(
         await http.get("/api/events?since=99"),
         await http.get("/api/events?since=x"),
         await http.get("/docs/swagger-ui.js"),
+        await http.get("/api/whatsapp/webhook"),
         await http.patch("/api/estimates/all"),
         await _raw(shop, b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Filler: " + b"x" * 100_000),
         await _raw(shop, b"GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: none\r\n\r\n"),

@@ -142,6 +142,15 @@ async def test_a_provider_that_takes_it_and_says_nothing_leaves_it_unknown(stub:
     assert len(stub.received) == 1
 
 
+async def test_a_provider_that_never_ends_its_answer_is_not_waited_for(stub: ProviderStub) -> None:
+    assert isinstance(await send(stub, said.DRIPPING, whole=0.3), Unknown)
+
+
+async def test_the_proxy_of_the_machine_is_not_asked(stub: ProviderStub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    assert isinstance(await send(stub, said.cloud_accepted()), Accepted)
+
+
 async def test_an_error_whose_body_breaks_off_is_still_an_error(stub: ProviderStub) -> None:
     broken = Script(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 500\r\n\r\n{", said.BREAK)
     assert (await send(stub, broken)).code == "http_401"
@@ -165,7 +174,7 @@ async def test_a_pause_then_a_success(stub: ProviderStub) -> None:
 async def test_many_at_once_each_have_their_own_answer(stub: ProviderStub) -> None:
     async with provided(stub.url, CLOUD_SETTINGS) as provider:
         found = await asyncio.gather(*(provider.send(replace(TEXT, text=str(number))) for number in range(50)))
-    assert {each.provider_id for each in found if isinstance(each, Accepted)} == {f"wamid.{n}" for n in range(1, 51)}
+    assert {each.provider_id for each in found if isinstance(each, Accepted)} == {stub.id_of(n) for n in range(1, 51)}
 
 
 def test_a_pause_may_be_a_date() -> None:

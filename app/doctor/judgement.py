@@ -9,6 +9,7 @@ from app.doctor.findings import Finding, ok, warning, wrong
 from app.doctor.machine import MachineFacts
 from app.modes import described, problems_of
 from app.settings import Settings
+from services.provider_settings import CLOUD, CONSOLE
 
 _MINIMUM_PYTHON: Final = (3, 11)
 _LEAST_DISK: Final = 2 * 10**9
@@ -28,6 +29,7 @@ def judge_settings(settings: Settings, problems: Mapping[str, str]) -> Iterator[
     yield _judge_origins(settings.cors_origins)
     yield _judge_sign_in(settings)
     yield _judge_proxies(settings)
+    yield _judge_messages(settings)
 
 
 def _judge_address(settings: Settings) -> Finding:
@@ -89,6 +91,25 @@ def _judge_proxies(settings: Settings) -> Finding:
             "Unset it, or set PUBLIC_BASE_URL to the address that people use.",
         )
     return ok(check, str(settings.trusted_proxies))
+
+
+def _judge_messages(settings: Settings) -> Finding:
+    check, whatsapp = "messages", settings.whatsapp
+    if whatsapp.provider == CONSOLE:
+        return ok(check, "None go out: WHATSAPP_PROVIDER is console.")
+    if settings.public_host in LOOPBACK:
+        return warning(
+            check,
+            "Documents are sent as links, and PUBLIC_BASE_URL is an address that phones cannot reach.",
+            "Set it to the address by which the service is reached from outside.",
+        )
+    if whatsapp.provider == CLOUD and whatsapp.app_secret is None:
+        return warning(
+            check,
+            "Nothing tells whether messages arrive.",
+            "Set WHATSAPP_APP_SECRET and WHATSAPP_VERIFY_TOKEN, and the webhook: see docs/messages.md.",
+        )
+    return ok(check, f"They go out through {whatsapp.provider}.")
 
 
 def judge_machine(settings: Settings, facts: MachineFacts) -> Iterator[Finding]:
