@@ -118,7 +118,7 @@ def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
             ),
             # By which a provider's news finds its message, whichever store that is of.
             IndexModel(
-                [("provider_id", UP), ("provider", UP)],
+                [("outbox", UP), ("provider_id", UP)],
                 name="provider",
                 partialFilterExpression={"provider_id": {"$type": "string"}},
             ),

@@ -14,18 +14,12 @@ from repositories.link_commands import AddLink
 from repositories.unit_of_work import UnitOfWork
 from schemas import events
 from schemas.documents import Document
-from schemas.errors import ShopError
+from schemas.errors import IllegalTransition
 from schemas.idempotency import RequestKey
 from schemas.letters import Outcome
 from schemas.message_states import CANCELLED, DROPPABLE, QUEUED, RETRIABLE, SENDING, UNKNOWN, is_news
 from schemas.messages import MESSAGES, REACHED, queued, settled, told
 from schemas.principals import THE_SERVICE, Actor
-
-
-class MessageStands(ShopError):
-    """What was asked of a message is not possible in its state."""
-
-    status, code, title = 409, "message_stands", "Not possible as the message stands"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +144,9 @@ class Retry:
     def apply(self, work: UnitOfWork) -> Document:
         message = _live(work, self.message_id)
         if message["state"] not in RETRIABLE:
-            raise MessageStands(f"The message is {message['state']}, so there is nothing to send again.")
+            raise _refused(message, "there is nothing to send again")
         if message["state"] == UNKNOWN and not self.is_sure:
-            raise MessageStands("Nobody knows whether the message was sent: it may come twice.")
+            raise _refused(message, "nobody knows whether it was sent, and it may come twice")
         return _changed(work, message, **queued(self.outbox, work.now), error=None, provider_id=None)
 
 
@@ -171,7 +165,7 @@ class Drop:
     def apply(self, work: UnitOfWork) -> Document:
         message = _live(work, self.message_id)
         if message["state"] not in DROPPABLE:
-            raise MessageStands(f"The message is {message['state']}, so there is nothing to drop.")
+            raise _refused(message, "there is nothing to drop")
         return _changed(work, message, state=CANCELLED, due_at=None, holder=None)
 
 
@@ -180,6 +174,11 @@ def _live(work: UnitOfWork, message_id: str) -> Document:
     if message is None:
         raise NotFound("There is no such message.")
     return message
+
+
+def _refused(message: Document, why: str) -> IllegalTransition:
+    allowed = [CANCELLED] if message["state"] in DROPPABLE else []
+    return IllegalTransition(f"The message is {message['state']}: {why}.", current=message["state"], allowed=allowed)
 
 
 def _changed(work: UnitOfWork, message: Document, **changes: object) -> Document:

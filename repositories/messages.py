@@ -52,11 +52,11 @@ class MessageRepository:
         return await self._submit(Send(message_id, drafted(letter, *about), self._outbox, link, keys, by))
 
     async def retry(self, message_id: str, *, is_sure: bool = False, by: Actor) -> Outcome:
-        """:raises NotFound, MessageStands:"""
+        """:raises NotFound, IllegalTransition:"""
         return await self._submit(Retry(message_id, self._outbox, is_sure, by))
 
     async def drop(self, message_id: str, *, by: Actor) -> Outcome:
-        """:raises NotFound, MessageStands:"""
+        """:raises NotFound, IllegalTransition:"""
         return await self._submit(Drop(message_id, by))
 
     async def newest(self, listing: MessageListing, limit: int) -> list[Document]:

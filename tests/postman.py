@@ -12,6 +12,7 @@ ADDRESS = "https://shop.example"
 #: A shop that the outside reaches, and where nobody signs in.
 OUTSIDE: dict[str, Any] = {"public_base_url": ADDRESS, "sign_in": "off", "allow_insecure": True}
 PHONE = "98220 12345"
+PDF = b"%PDF-1.7\n" + b"x" * 1_000
 
 
 class Postman:
@@ -63,3 +64,9 @@ async def until(shop: Shop, message_id: str, *states: str, seconds: float = 10) 
         while (found := await message(shop, message_id))["state"] not in states:
             await asyncio.sleep(0.02)
     return found
+
+
+async def upload(shop: Shop, content: bytes = PDF, **fields: str) -> Any:
+    form = {"phone_number": PHONE, "message": "Your estimate", "caption": "As we spoke of", **fields}
+    files = {"file": ("estimate.pdf", content, "application/pdf")}
+    return await shop.http.post("/api/whatsapp/send-estimate-pdf", data=form, files=files)

@@ -9,16 +9,8 @@ from schemas.letters import Accepted, Refused
 from schemas.limits import MAX_UPLOAD
 from schemas.message_states import FAILED, SENT
 from tests.frames import live
-from tests.postman import ADDRESS, OUTSIDE, PHONE, Postman, ask, messages, until
+from tests.postman import ADDRESS, OUTSIDE, PDF, PHONE, Postman, ask, messages, until, upload
 from tests.shop import OpenShop, Shop
-
-PDF = b"%PDF-1.7\n" + b"x" * 1_000
-
-
-async def upload(shop: Shop, content: bytes = PDF, **fields: str) -> Any:
-    form = {"phone_number": PHONE, "message": "Your estimate", "caption": "As we spoke of", **fields}
-    files = {"file": ("estimate.pdf", content, "application/pdf")}
-    return await shop.http.post("/api/whatsapp/send-estimate-pdf", data=form, files=files)
 
 
 def path_of(url: str | None) -> str:

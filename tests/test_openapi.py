@@ -24,6 +24,7 @@ from tests.contract import Contract
 from tests.doors import claimed, refused_at_the_doors
 from tests.faults import failing
 from tests.payloads import estimate_body, line, sale_body
+from tests.postman import PHONE, Postman, upload
 from tests.shop import OpenShop, Shop
 from tests.test_contract_of_sign_in import CODES, PATHS
 from tests.test_server import ROOT
@@ -162,6 +163,11 @@ async def test_every_operation_answers_as_it_says(shop: Shop, open_shop: OpenSho
         judge(await _begun(stream))
     judge(await http.delete(f"/api/links/{link['id']}"))
     judge(await http.get(f"/d/{link['url'].rpartition('/')[2]}"))
+    for path in (f"/api/estimates/{kept}/send", f"/api/orders/{other}/send"):
+        judge(await http.post(path, json={"phone_number": PHONE}))
+    judge(await http.post("/api/whatsapp/send", json={"phone_number": PHONE, "message": "Hello"}))
+    judge(await upload(shop))
+    judge(await http.get("/api/messages"))
     judge(await claimed(open_shop))
     whatsapp = await webhook.connected(open_shop)
     judge(await webhook.verify(whatsapp))
@@ -221,6 +227,7 @@ async def test_every_refusal_looks_as_it_says(
     async with failing(shop.database, "find", closeConnection=True):
         refused += [await http.get("/readyz"), await http.get("/health")]
     refused += await refused_at_the_doors(open_shop)
+    refused.append(await upload(await open_shop(provider=Postman())))
     monkeypatch.setattr("endpoints.estimates.draft", lambda _: 1 / 0)
     refused.append(await http.post("/api/estimates/create", json=estimate_body()))
     for answer in refused:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from repositories.message_commands import MessageStands
 from repositories.outbox import CLAIM_SECONDS, Outbox
+from schemas.errors import IllegalTransition
 from schemas.letters import Accepted, Again, Letter, Refused, Unknown
 from schemas.message_states import CANCELLED, DELIVERED, FAILED, MOST_TRIES, QUEUED, READ, SENDING, SENT, UNKNOWN
 from schemas.principals import THE_SERVICE
@@ -108,7 +108,7 @@ async def test_what_nobody_knows_is_not_sent_again_by_itself(open_shop: OpenShop
     assert lost["error"] == {"code": "unanswered", "reason": "The answer was lost."}
     clock.advance(days=30)
     assert await outbox_of(shop).claim("anybody") is None
-    with pytest.raises(MessageStands, match="twice"):
+    with pytest.raises(IllegalTransition, match="twice"):
         await shop.state["messages"].retry(asked, by=THE_SERVICE)
     await shop.state["messages"].retry(asked, is_sure=True, by=THE_SERVICE)
     await next_try(shop, clock, asked, SENT)
@@ -178,7 +178,7 @@ async def test_what_is_dropped_is_not_sent(open_shop: OpenShop) -> None:
     await shop.state["messages"].drop(asked, by=THE_SERVICE)
     assert await outbox_of(shop).begin(held, "postman", LEASE) is None
     assert (await message(shop, asked))["state"] == CANCELLED
-    with pytest.raises(MessageStands):
+    with pytest.raises(IllegalTransition):
         await shop.state["messages"].drop(asked, by=THE_SERVICE)
     await shop.state["messages"].retry(asked, by=THE_SERVICE)
     assert (await claimed(shop))["_id"] == asked
