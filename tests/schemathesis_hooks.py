@@ -27,6 +27,7 @@ ALLOWED = {
     "no_secret_key",
     "no_such_store",
     "not_found",
+    "not_from_provider",
     "not_signed_in",
     "route_not_found",
     "stale_version",
