@@ -44,6 +44,7 @@ class Outbox:
         on_events: Callable[[str, Sequence[Event]], None],
         clock: Callable[[], datetime],
     ) -> None:
+        self._client = database.client
         self._collection = database[MESSAGES]
         self._home = home
         self._journal_of = journal_of
@@ -69,7 +70,7 @@ class Outbox:
                 )
             except ExecutionTimeout:
                 # A process that was killed may have left a transaction that holds it; the next time it is free.
-                await end_orphans(self._collection.database.client)
+                await end_orphans(self._client)
                 return None
 
     async def begin(self, message: Document, provider: str, seconds: float) -> Document | None:

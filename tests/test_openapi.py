@@ -167,7 +167,6 @@ async def test_every_operation_answers_as_it_says(shop: Shop, open_shop: OpenSho
         judge(await http.post(path, json={"phone_number": PHONE}))
     judge(await http.post("/api/whatsapp/send", json={"phone_number": PHONE, "message": "Hello"}))
     judge(await upload(shop))
-    judge(await http.get("/api/messages"))
     judge(await claimed(open_shop))
     whatsapp = await webhook.connected(open_shop)
     judge(await webhook.verify(whatsapp))
