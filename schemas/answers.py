@@ -24,7 +24,7 @@ from schemas.gst import STATES
 from schemas.json_schema import NUMBER
 from schemas.principals import OWNER, ROLES
 from schemas.reports import RECENT
-from schemas.shop_settings import PAPERS
+from schemas.shop_head import PAPERS
 from schemas.shown_fields import ZonedSchema
 from schemas.statuses import ALL_STATUSES, ORDER_STATUSES, PAYMENT_GROUPS
 

@@ -224,9 +224,9 @@ def with_store(collection: str, document: Document, store: str) -> Document:
 
 
 def _without_store(collection: str, document: Document) -> Document:
-    if collection == COUNTERS:
+    if collection in (COUNTERS, SETTINGS):
         del document["_id"]
-    else:
+    if collection != COUNTERS:
         document.pop("store", None)
     if collection in _COMPOUND:
         document["_id"] = {name: value for name, value in document["_id"].items() if name != "store"}
