@@ -12,9 +12,9 @@ from endpoints.described import Answer, Operation, change, described
 from endpoints.requests import held_versions, read_json, read_query
 from endpoints.responses import document_answer
 from repositories.errors import Unavailable
-from schemas.answers import ref
 from schemas.errors import InvalidQuery
 from schemas.examples import SETTINGS
+from schemas.shapes import ref
 from schemas.shop_settings_body import ShopSettingsBody, ShopSettingsQuery
 from schemas.validation import load_body
 from services.workers import PaperUnavailable
