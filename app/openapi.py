@@ -187,9 +187,11 @@ def _shown(path: str, method: str, operation: Operation, described: Sequence[tup
     }
     if operation.body is not None:
         examples = {title: {"value": body} for title, body in operation.examples.items()}
+        # Where no body at all is as good, null is too.
+        schema = {"anyOf": [operation.body, {"type": "null"}]} if operation.optional else operation.body
         shown["requestBody"] = {
             "required": not operation.optional,
-            "content": {operation.takes: {"schema": operation.body, "examples": examples}},
+            "content": {operation.takes: {"schema": schema, "examples": examples}},
         }
     return shown
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 from app.errors import PROBLEM_JSON, InternalError, MethodNotAllowed, RouteNotFound
 from app.protocol import HeadersTooLarge, InvalidHttp, RequestTimeout
 from endpoints.described import Operation, Refusals
-from schemas.answers import ref
 from schemas.errors import ShopError
+from schemas.shapes import ref
 
 Json = dict[str, Any]
 

@@ -76,6 +76,7 @@ class Store:
         self.hub = Hub(self._log, zone, around.ring_capacity, self.journal.rings)
         self.screens = Screens(self.hub, around.settings.max_connections)
         self.copies = Copies()
+        self._settings = ShopSettingsRepository(database, name, self.journal, SERVICE)
         estimates = EstimateRepository(database, name, self.journal, clock)
         orders = OrderRepository(database, name, self.journal, clock)
         #: What a handler finds in `request.state` of a request to this store.
@@ -93,15 +94,18 @@ class Store:
             "log": self._log,
             "audit": Audit(database, name, zone),
             "customers": CustomerRepository(database, name, self.journal, clock, region),
-            "shop_settings": ShopSettingsRepository(database, name, self.journal, SERVICE),
+            "shop_settings": self._settings,
             "copies": self.copies,
             "hub": self.hub,
             "screens": self.screens,
         }
 
     async def _head(self) -> ShopHead:
-        """What stands at the head of its paper."""
-        return ShopHead(self.name)
+        """What stands at the head of its paper.
+
+        :raises Unavailable: the database is away.
+        """
+        return (await self._settings.current()).head
 
     @property
     def is_watched(self) -> bool:

@@ -14,10 +14,10 @@ from endpoints.requests import held_versions, idempotency_key, read_json, read_q
 from endpoints.responses import answer, page_headers, replay_headers
 from repositories.customer_commands import CustomerExists
 from repositories.transaction import Outcome
-from schemas.answers import ref
 from schemas.customers import CustomerBody, CustomerChange, CustomerListing, CustomerPosition, CustomerQuery, shown
 from schemas.examples import CUSTOMER_CHANGES, CUSTOMERS
 from schemas.idempotency import keys_of_creation
+from schemas.shapes import ref
 from schemas.validation import load_body
 
 BODY: Final = CustomerBody()

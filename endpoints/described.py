@@ -23,10 +23,10 @@ from repositories.errors import (
     Unavailable,
 )
 from repositories.passwords import NoSecretKey
-from schemas.answers import ref
 from schemas.errors import InvalidBody, InvalidQuery, ShopError, TotalsMismatch
 from schemas.idempotency import InvalidKey, RepeatedKey
 from schemas.listing import InvalidCursor
+from schemas.shapes import ref
 
 Json = dict[str, Any]
 Refusals = tuple[type[ShopError], ...]

@@ -11,11 +11,11 @@ from endpoints.described import Answer, Operation, change, described
 from endpoints.requests import BodyTooLarge, MalformedBody, read_json
 from endpoints.responses import answer
 from repositories.errors import NotFound, OutcomeUnknown, Unavailable
-from schemas.answers import ref
 from schemas.calendar import shop_time
 from schemas.errors import InvalidBody
 from schemas.links import LinkBody, shown_link
 from schemas.rollups import ESTIMATES, ORDERS
+from schemas.shapes import ref
 from schemas.validation import load_body
 from services.public_links import make_public_link
 

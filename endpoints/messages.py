@@ -16,7 +16,6 @@ from endpoints.uploads import read_form
 from repositories.errors import NotFound, TooManyRequests, Unavailable
 from repositories.transaction import Outcome
 from repositories.uploads import Upload
-from schemas.answers import ref
 from schemas.errors import InvalidQuery
 from schemas.examples import DOCUMENT_MESSAGES, MESSAGES
 from schemas.idempotency import keys_of_message
@@ -33,6 +32,7 @@ from schemas.message_queries import (
 )
 from schemas.messages import shown
 from schemas.rollups import ESTIMATES, ORDERS
+from schemas.shapes import ref
 from schemas.validation import load_body
 from services.correspondence import NoPublicAddress, reached_at, send_document
 from services.public_links import pdf_url_of

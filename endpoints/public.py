@@ -7,10 +7,12 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
+from endpoints.actors import address_of
 from endpoints.described import Answer, Operation, described
 from endpoints.paper import paper, paper_answer, pdf_answer
 from endpoints.public_page import NOTHING_HERE, POLICY, page
-from repositories.errors import NoSuchStore, NotFound, Unavailable
+from repositories.errors import NoSuchStore, NotFound, TooManyRequests, Unavailable
+from repositories.rate_limits import LINK
 from schemas.documents import Document
 
 _HTML: Final = "text/html; charset=utf-8"
@@ -27,7 +29,7 @@ class PublicPage(HTTPEndpoint):
                 200: Answer(content={}, description="A page that offers the PDF.", media="text/html"),
                 404: _NO_LINK,
             },
-            refuses=(Unavailable,),
+            refuses=(TooManyRequests, Unavailable),
         )
     )
     async def get(self, request: Request) -> Response:
@@ -41,7 +43,7 @@ class PublicPage(HTTPEndpoint):
 
 
 class PublicPaper(HTTPEndpoint):
-    @described(paper("That document on paper", refuses=(), answers={404: _NO_LINK}))
+    @described(paper("That document on paper", refuses=(TooManyRequests,), answers={404: _NO_LINK}))
     async def get(self, request: Request) -> Response:
         found = await _find(request)
         if found is None:
@@ -53,7 +55,11 @@ class PublicPaper(HTTPEndpoint):
 
 
 async def _find(request: Request) -> tuple[Document, Document] | None:
-    """The link that is shown, and the document that it leads to; from now on `request.state` is that of its store."""
+    """The link that is shown, and the document that it leads to; from now on `request.state` is that of its store.
+
+    :raises TooManyRequests, Unavailable:
+    """
+    await request.state.rate_limits.count(LINK, address_of(request))
     link = await request.state.public_links.find(request.path_params["token"])
     if link is None:
         return None

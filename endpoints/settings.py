@@ -1,5 +1,6 @@
 """`/api/settings`: what the shop says of itself, as one flat object."""
 
+from base64 import b64decode
 from typing import Final
 
 from starlette.endpoints import HTTPEndpoint
@@ -11,11 +12,12 @@ from endpoints.described import Answer, Operation, change, described
 from endpoints.requests import held_versions, read_json, read_query
 from endpoints.responses import document_answer
 from repositories.errors import Unavailable
-from schemas.answers import ref
 from schemas.errors import InvalidQuery
 from schemas.examples import SETTINGS
+from schemas.shapes import ref
 from schemas.shop_settings_body import ShopSettingsBody, ShopSettingsQuery
 from schemas.validation import load_body
+from services.workers import PaperUnavailable
 
 BODY: Final = ShopSettingsBody()
 QUERY: Final = ShopSettingsQuery()
@@ -45,10 +47,13 @@ class Settings(HTTPEndpoint):
             description="What is left out stays as it is.",
             body=BODY,
             examples=SETTINGS,
+            refuses=(PaperUnavailable,),
         )
     )
     async def put(self, request: Request) -> Response:
         changes = load_body(BODY, await read_json(request))
+        if changes.get("logo"):
+            await request.state.paper.check_logo(b64decode(changes["logo"]))
         outcome = await request.state.shop_settings.change(changes, held_versions(request), by=actor_of(request))
         request.state.hub.notify(outcome.events)
         settings = await request.state.shop_settings.current()

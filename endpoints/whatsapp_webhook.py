@@ -12,8 +12,8 @@ from endpoints.requests import MAX_BODY, BodyTooLarge, MalformedBody, json_objec
 from endpoints.responses import answer
 from repositories.errors import OutcomeUnknown, Unavailable
 from repositories.outbox import Outbox
-from schemas.answers import ref
 from schemas.errors import InvalidQuery
+from schemas.shapes import ref
 from schemas.whatsapp_webhook import NotFromProvider, WebhookKeys, news_in
 from services.provider_settings import CLOUD
 

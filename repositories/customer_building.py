@@ -5,12 +5,13 @@ on beside processes that sell, old and new.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo import UpdateOne
 
-from repositories.customer_rows import counting, fresh_row
+from repositories.customer_rows import OWNER, Count, fresh_row, whose, written
 from repositories.database import COUNTERS, Database
 from schemas.customers import NUMBER, contribution
 from schemas.documents import Document
@@ -69,9 +70,7 @@ async def _batch(
         if uncounted:
             marks = [UpdateOne({"_id": each["_id"]}, {"$set": {NUMBER: each[NUMBER]}}) for each in uncounted]
             await database[kind].bulk_write(marks, ordered=False, session=session)
-            rows = [_row(store, kind, each) for each in uncounted if each[NUMBER] is not None]
-            if rows:
-                await database[CUSTOMERS].bulk_write(rows, session=session)
+            await _write(session, database, store, _counts(kind, uncounted))
         return batch
 
     batch: list[Document] = await session.with_transaction(count)
@@ -79,8 +78,24 @@ async def _batch(
     return batch[-1]["number"] if len(batch) == _BATCH else None
 
 
-def _row(store: str, kind: str, document: Document) -> UpdateOne:
-    added = contribution(kind, document)
-    fresh = fresh_row(document, document["created_at"])
-    # Who was taken away since stays away: it is an old sale that is counted now.
-    return counting(store, document[NUMBER], added[1] if added else {}, fresh, comes_back=False)
+def _counts(kind: str, documents: list[Document]) -> dict[str, Count]:
+    """By number, what was not counted yet. Who was taken away since stays away: they are old sales."""
+    counts: dict[str, Count] = {}
+    for document in documents:
+        if document[NUMBER] is None:
+            continue
+        count = counts.setdefault(document[NUMBER], Count(comes_back=False))
+        count.fresh = count.fresh or partial(fresh_row, document, document["created_at"])
+        count.visit = max(document["created_at"], count.visit or document["created_at"])
+        added = contribution(kind, document)
+        count.add(added[1] if added else {})
+    return counts
+
+
+async def _write(session: AsyncIOMotorClientSession, database: Database, store: str, counts: dict[str, Count]) -> None:
+    owners = await database[CUSTOMERS].find(whose(store, counts), OWNER, session=session).to_list(None)
+    updates, fresh = written(store, counts, owners)
+    if updates:
+        await database[CUSTOMERS].bulk_write(updates, ordered=False, session=session)
+    if fresh:
+        await database[CUSTOMERS].insert_many(fresh, session=session)

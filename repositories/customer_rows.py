@@ -1,13 +1,16 @@
 """What a group of commands writes of customers: their sums, kept by the same transaction as the documents.
 
-A row is found by the number, through the unique index over all the numbers of a customer, and made where there is
-none; so nothing has to be read first. Sums are the difference between what the changed documents contributed before and
+Whose a number is, is read once for all the numbers of a group, through the unique index over the numbers of each. So a
+row that is there is found by its id, which is a third cheaper than by number, and new ones are inserted together, a
+third of the price of an upsert each. Sums are the difference between what the changed documents contributed before and
 after, as those of the totals are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from pymongo import ReplaceOne, UpdateOne
 
@@ -19,28 +22,37 @@ from schemas.public_ids import new_id
 from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
 from schemas.search import terms_of
 
-Sums = dict[str, int]
+#: What has to be known of whoever has a number.
+OWNER: Final = ("numbers", "voided_at")
 
 
-def customer_writes(work: UnitOfWork) -> list[ReplaceOne[Document] | UpdateOne]:
-    """What was changed of customers themselves first, since it was made of sums as they stood before."""
-    written: list[ReplaceOne[Document] | UpdateOne] = [
+@dataclass(slots=True)
+class Count:
+    """What changes for one number. sums: what is added. fresh: makes whoever it is, where nobody has it; visit: when
+    they came last; both None where nobody came. comes_back: whether one who was taken away is in the list again."""
+
+    sums: dict[str, int] = field(default_factory=dict)
+    fresh: Callable[[], Document] | None = None
+    visit: datetime | None = None
+    comes_back: bool = True
+
+    def add(self, sums: Mapping[str, int], sign: int = 1) -> None:
+        for name, amount in sums.items():
+            self.sums[name] = self.sums.get(name, 0) + sign * amount
+
+
+def changed_customers(work: UnitOfWork) -> list[ReplaceOne[Document]]:
+    """What was changed of customers themselves. Written first, since it was made of sums as they stood before."""
+    return [
         ReplaceOne({"_id": document["_id"]}, document, upsert=True)
         for (kind, _), document in work.changed.items()
         if kind == CUSTOMERS
     ]
-    sums, visits = _differences(work)
-    for number in sums.keys() | visits.keys():
-        visit = visits.get(number)
-        fresh = None if visit is None else fresh_row(visit, visit["updated_at"], visit["changed_by"])
-        written.append(counting(work.store, number, sums.get(number, {}), fresh, comes_back=True))
-    return written
 
 
-def _differences(work: UnitOfWork) -> tuple[dict[str, Sums], dict[str, Document]]:
-    """By number: what is added to its sums, zeros left out; and the document that somebody came for."""
-    sums: dict[str, Sums] = {}
-    visits: dict[str, Document] = {}
+def counts_of(work: UnitOfWork) -> dict[str, Count]:
+    """By number, what the documents of a group change."""
+    counts: dict[str, Count] = {}
     for (kind, document_id), document in work.changed.items():
         if kind not in (ESTIMATES, ORDERS):
             continue
@@ -48,34 +60,63 @@ def _differences(work: UnitOfWork) -> tuple[dict[str, Sums], dict[str, Document]
         for sign, version in ((-1, before), (1, document)):
             added = contribution(kind, version)
             if added is not None:
-                row = sums.setdefault(added[0], {})
-                for name, amount in added[1].items():
-                    row[name] = row.get(name, 0) + sign * amount
+                counts.setdefault(added[0], Count()).add(added[1], sign)
         number = document.get(NUMBER)
         if number and (before is None or before.get(NUMBER) != number):
-            visits[number] = document
-    kept = {number: {name: amount for name, amount in row.items() if amount} for number, row in sums.items()}
-    return {number: row for number, row in kept.items() if row}, visits
+            count = counts.setdefault(number, Count())
+            count.fresh = partial(fresh_row, document, document["updated_at"], document["changed_by"])
+            count.visit = document["updated_at"]
+    return counts
 
 
-def counting(
-    store: str, number: str, sums: Mapping[str, int], fresh: Document | None, *, comes_back: bool
-) -> UpdateOne:
-    """Adds to the sums of whoever has a number. fresh: who is made where nobody has it; None where nobody came.
-    comes_back: whether one who was taken away is in the list again."""
-    update: dict[str, Any] = {"$inc": {f"sums.{name}": amount for name, amount in sums.items()}} if sums else {}
-    if fresh is not None:
-        fresh = {**fresh, "numbers": [number]}
-        update["$max"] = {"last_visit": fresh["created_at"]}
-        if comes_back:
-            update |= {"$set": {"voided_at": None}, "$setOnInsert": fresh}
-        else:
-            update["$setOnInsert"] = {**fresh, "voided_at": None}
-    return UpdateOne({"store": store, "numbers": number}, update, upsert=fresh is not None)
+def whose(store: str, numbers: Iterable[str]) -> Document:
+    """A filter, which an index serves, for the customers who have these numbers."""
+    return {"store": store, "numbers": {"$in": list(numbers)}}
+
+
+def written(
+    store: str, counts: Mapping[str, Count], owners: Iterable[Mapping[str, Any]]
+) -> tuple[list[UpdateOne], list[Document]]:
+    """The changes of rows that are there, and the rows that are new.
+
+    :param owners: the customers who have the numbers, as `OWNER` says.
+    """
+    known = {number: owner for owner in owners for number in owner["numbers"]}
+    updates, fresh = [], []
+    for number, count in counts.items():
+        if number in known:
+            update = _update(count, known[number])
+            if update:
+                updates.append(UpdateOne({"_id": known[number]["_id"]}, update))
+        elif count.fresh is not None:
+            fresh.append(new_row(store, count.fresh(), count.visit, count.sums))
+    return updates, fresh
+
+
+def _update(count: Count, owner: Mapping[str, Any]) -> Document:
+    sums = {f"sums.{name}": amount for name, amount in count.sums.items() if amount}
+    update: Document = {"$inc": sums} if sums else {}
+    if count.visit is not None:
+        update["$max"] = {"last_visit": count.visit}
+        if count.comes_back and owner["voided_at"] is not None:
+            update["$set"] = {"voided_at": None}
+    return update
+
+
+def new_row(store: str, fresh: Document, visit: datetime | None, sums: Mapping[str, int] = NOTHING) -> Document:
+    """A customer who is made of an estimate or a sale; see `fresh_row`."""
+    return {
+        **fresh,
+        "store": store,
+        "numbers": [fresh[NUMBER]],
+        "sums": {**NOTHING, **sums},
+        "last_visit": visit,
+        "voided_at": None,
+    }
 
 
 def fresh_row(document: Document, now: datetime, who: Document = THE_SERVICE.signature) -> Document:
-    """The fields of a customer that are known from an estimate or a sale. Another one is made of it by `counting`."""
+    """The fields of a customer that are known from an estimate or a sale; see `new_row`."""
     return {
         "_id": new_id(CUSTOMER_PREFIX, now),
         "name": document["customer_name"],
@@ -100,9 +141,7 @@ def count_customer(customers: dict[str, Document], store: str, kind: str, docume
         return
     row = customers.get(number)
     if row is None:
-        fresh = fresh_row(document, document["created_at"])
-        places = {"store": store, "numbers": [number], "sums": dict(NOTHING), "voided_at": None}
-        row = customers[number] = {**fresh, **places, "last_visit": document["created_at"]}
+        row = customers[number] = new_row(store, fresh_row(document, document["created_at"]), document["created_at"])
     row["last_visit"] = max(row["last_visit"], document["created_at"])
     added = contribution(kind, document)
     for name, amount in added[1].items() if added else ():

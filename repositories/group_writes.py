@@ -4,7 +4,7 @@ from collections import defaultdict
 
 from pymongo import DeleteOne, ReplaceOne, UpdateOne
 
-from repositories.customer_rows import customer_writes
+from repositories.customer_rows import changed_customers
 from repositories.database import REQUESTS, TOTALS
 from repositories.totals import row_id
 from repositories.unit_of_work import UnitOfWork
@@ -32,7 +32,7 @@ def updates_of(work: UnitOfWork, remembered_before: set[str]) -> dict[str, list[
             updates[kind].append(ReplaceOne({"_id": document_id}, document))
     for rollup, row in work.increments().items():
         updates[TOTALS].append(UpdateOne({"_id": row_id(work.store, rollup)}, {"$inc": row}, upsert=True))
-    updates[CUSTOMERS].extend(customer_writes(work))
+    updates[CUSTOMERS].extend(changed_customers(work))
     for key, document_id in work.forgotten.items():
         updates[REQUESTS].append(DeleteOne({"store": work.store, "key": key, "answer._id": document_id}))
     for key, request in work.remembered.items():

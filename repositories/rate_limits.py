@@ -1,7 +1,8 @@
 """How often anybody may ask, counted in the database, so that it holds for all processes together.
 
-Signing in is counted for each address, one by one. All else is counted for each credential, in blocks: a process asks
-the database for a hundred requests at once and spends them by itself, so that a sale waits for no counter.
+Signing in and looking at public links are counted for each address, one by one. All else is counted for each
+credential, in blocks: a process asks the database for a hundred requests at once and spends them by itself, so that a
+sale waits for no counter.
 """
 
 import asyncio
@@ -25,6 +26,8 @@ _WINDOWS: Final = "rate_windows"
 LOGIN: Final = RateLimitItemPerMinute(60, namespace="login")
 PIN_LOGIN: Final = RateLimitItemPerMinute(120, namespace="pin")
 SETUP: Final = RateLimitItemPerMinute(20, namespace="setup")
+#: Of public links. A mobile network has thousands of customers behind one address.
+LINK: Final = RateLimitItemPerMinute(300, namespace="link")
 _BLOCK: Final = 100
 _MOST_HELD: Final = 10_000
 _MINUTE: Final = 60.0
@@ -83,7 +86,7 @@ class RateLimits:
     async def count(self, limit: RateLimitItem, address: str | None) -> None:
         """Counts one request of an address.
 
-        :param limit: `LOGIN`, `PIN_LOGIN` or `SETUP`.
+        :param limit: `LOGIN`, `PIN_LOGIN`, `SETUP` or `LINK`.
         :raises TooManyRequests: there were too many.
         :raises Unavailable: the database is away, so nobody knows; what is behind it does not open unguarded.
         """

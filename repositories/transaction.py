@@ -29,6 +29,7 @@ from pymongo.read_concern import ReadConcern
 from repositories.backoff import Backoff
 from repositories.chain import sealed
 from repositories.commands import Command
+from repositories.customer_rows import OWNER, counts_of, whose, written
 from repositories.database import COUNTERS, EVENTS, LINKS, REQUESTS, RESTORING, TOTALS, Database
 from repositories.errors import BeingRestored, is_duplicate
 from repositories.group_writes import inserts_of, updates_of
@@ -218,6 +219,19 @@ class GroupTransaction:
         for collection, documents in inserts.items():
             if documents:
                 self._collections[collection].insert_many(documents, session=session)
+        self._count_customers(session, work)
+
+    def _count_customers(self, session: ClientSession, work: UnitOfWork) -> None:
+        counts = counts_of(work)
+        if not counts:
+            return
+        customers = self._collections[CUSTOMERS]
+        owners = customers.find(whose(self._store, counts), OWNER, session=session).to_list()
+        updates, fresh = written(self._store, counts, owners)
+        if updates:
+            customers.bulk_write(updates, ordered=False, session=session)
+        if fresh:
+            customers.insert_many(fresh, session=session)
 
 
 def apply_command(command: Command, work: UnitOfWork) -> Outcome | ShopError:

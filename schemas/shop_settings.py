@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from schemas.errors import InvalidBody
 from schemas.gst import STATES
+from schemas.shop_head import A4, ShopHead
 
 Document = dict[str, Any]
 
 SETTINGS: Final = "settings"
-PAPERS: Final = ("A4", "A5", "80mm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class ShopSettings:
     logo: str = ""
     footer: str = ""
     upi_id: str = ""
-    paper: str = PAPERS[0]
+    paper: str = A4
     number_prefix: str = ""
     version: int = 0
 
@@ -55,9 +55,23 @@ class ShopSettings:
         return STATES.get(self.state, "")
 
     @property
-    def logo_bytes(self) -> bytes | None:
-        """The picture itself, or None where there is none."""
-        return base64.b64decode(self.logo) if self.logo else None
+    def head(self) -> ShopHead:
+        """What stands at the head of the shop's paper. The address is its lines, or what the app has it in."""
+        lines = (self.address_line1, self.address_line2, self.address_line3)
+        return ShopHead(
+            business_name=self.business_name,
+            address=tuple(line for line in lines if line) or tuple(self.business_address.splitlines()),
+            phone=self.business_phone,
+            email=self.business_email,
+            gst_number=self.gst_number,
+            state=self.state_name,
+            logo=base64.b64decode(self.logo) if self.logo else None,
+            footer=self.footer,
+            upi_id=self.upi_id,
+            paper=self.paper,
+            number_prefix=self.number_prefix,
+            version=self.version,
+        )
 
     def shown(self, *, with_logo: bool = False) -> Document:
         """As the API shows them: flat, each member always there and of its type. The logo only for who asks for it,

@@ -12,7 +12,7 @@ from schemas.documents import Body
 from schemas.fields import Flag, Loaded, OneOf, Text, Truth
 from schemas.gst import is_gstin, state_code
 from schemas.pictures import picture_of
-from schemas.shop_settings import PAPERS
+from schemas.shop_head import PAPERS
 
 MAX_LOGO: Final = 100 * 1024
 MAX_LOGO_SIDE: Final = 2_000

@@ -1,7 +1,9 @@
 """Documents on paper: set once for each version, however many ask, and kept for a while."""
 
 import asyncio
+import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import blake2b
 from importlib.metadata import version
 from importlib.resources import files
@@ -11,12 +13,15 @@ from zoneinfo import ZoneInfo
 from cachetools import LRUCache
 
 from schemas.documents import Document
+from schemas.errors import InvalidBody
 from schemas.paper import Sheet, sheet
 from schemas.scripts import scripts_of
-from schemas.shop_head import ShopHead
+from schemas.shop_head import A4, ShopHead
 from services.fonts import Fonts
 from services.protocol import Job
-from services.workers import Workers
+from services.workers import PaperFailed, Workers
+
+logger = logging.getLogger("pos")
 
 #: How many bytes of PDFs a process keeps.
 MOST_KEPT: Final = 16 * 2**20
@@ -69,18 +74,43 @@ class Paper:
         """What the paper says."""
         return sheet(document, head, self._zone, self._currency)
 
+    async def check_logo(self, logo: bytes) -> None:
+        """Sets a sheet with this picture on it, since only the typesetter knows which ones it can read.
+
+        :raises InvalidBody: it cannot.
+        :raises PaperUnavailable:
+        """
+        try:
+            await self._workers.pdf(Job(_bare(ShopHead("", logo=logo)), A4, 0))
+        except PaperFailed as error:
+            detail = "must be a picture that can be printed; this one is damaged"
+            raise InvalidBody(f"logo: {detail}.", [{"pointer": "/logo", "detail": detail}]) from error
+
     async def stop(self) -> None:
         await self._workers.stop()
 
     async def _make(self, document: Document, head: ShopHead, paper: str) -> bytes:
         said = self.sheet(document, head)
         self._fonts.check(scripts_of("".join(_texts(said))))
-        return await self._workers.pdf(Job(said, paper, int(document["updated_at"].timestamp())))
+        job = Job(said, paper, int(document["updated_at"].timestamp()))
+        try:
+            return await self._workers.pdf(job)
+        except PaperFailed:
+            if head.logo is None:
+                raise
+            # It could be read when it was set, by a typesetter of another version perhaps.
+            logger.warning("The logo of store %s cannot be printed.", document["store"])
+            return await self._workers.pdf(job._replace(sheet=said._replace(head=replace(head, logo=None))))
 
     def _keep(self, name: str, done: asyncio.Task[bytes]) -> None:
         del self._under_way[name]
         if not done.cancelled() and done.exception() is None and len(done.result()) <= MOST_KEPT:
             self._kept[name] = done.result()
+
+
+def _bare(head: ShopHead) -> Sheet:
+    """A sheet with a head alone."""
+    return Sheet("", "", head, (), (), (), (), "", (), "", None, has_discounts=False)
 
 
 def _texts(value: Any) -> Iterator[str]:

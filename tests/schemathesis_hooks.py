@@ -11,7 +11,7 @@ from schemas.limits import MAX_CLAIM
 Json = dict[str, Any]
 
 #: Refusals of requests that are right in themselves: it is the books that say no, or two members of the request that
-#: do not agree with one another, which JSON Schema cannot say.
+#: do not agree with one another, or a secret that is too easy, which JSON Schema cannot say.
 ALLOWED = {
     "account_exists",
     "already_claimed",
@@ -39,6 +39,8 @@ DISAGREEMENTS = {
     ("invalid_query", "/to", "must not be before the first day"),
     ("invalid_query", "/end_date", "must not be before the first day"),
     ("invalid_fields", "/password", "is missing"),
+    ("invalid_fields", "/password", "must not repeat one piece over and over"),
+    ("invalid_fields", "/pin", "must not be one of those that are tried first, as 111111 or 123456"),
     ("invalid_fields", "/status", "is missing"),
     ("invalid_fields", "/amount_paid", "must be 0 or more"),
     *(("invalid_fields", "/state", f"must be {name}, as the GST number says") for name in STATES.values()),

@@ -1,12 +1,14 @@
 """Public links: who has one sees the document, until it ends; nobody else sees anything."""
 
 import asyncio
+import secrets
 from datetime import timedelta
 from html import escape
 from typing import Any
 
 import pytest
 
+from repositories.rate_limits import LINK
 from tests.clock import Clock
 from tests.payloads import line
 from tests.shop import OpenShop, Shop
@@ -107,3 +109,23 @@ async def test_days_are_bounded(shop: Shop, days: Any) -> None:
 async def test_there_is_no_link_to_what_is_not_there(shop: Shop) -> None:
     for path in ("/api/orders/ORDER-1/link", "/api/estimates/EST-1/link"):
         assert [(await shop.http.request(method, path)).status_code for method in ("POST", "GET")] == [404, 404]
+
+
+async def test_one_address_looks_so_often_a_minute(open_shop: OpenShop) -> None:
+    shop = await open_shop(trusted_proxies=1, public_base_url="https://shop.example.com", secret_key="s" * 32)
+    address = f"2001:db8:{secrets.token_hex(2)}:{secrets.token_hex(2)}"
+    paths = ("/d/unknown", "/d/unknown.pdf", "/static/estimates/unknown.pdf")
+
+    async def look(number: int, network: str = address) -> tuple[int, str]:
+        headers = {"X-Forwarded-For": f"{network}::{number:x}", "Host": "shop.example.com"}
+        answer = await shop.http.get(paths[number % len(paths)], headers=headers)
+        return answer.status_code, answer.headers.get("retry-after", "")
+
+    # A minute may end in between, and another one begin.
+    looks = [await asyncio.gather(*(look(number) for number in range(100))) for _ in range(2 * LINK.amount // 100 + 1)]
+    answers = [answer for each in looks for answer in each]
+    assert LINK.amount <= answers.count((404, "")) <= 2 * LINK.amount
+    refused = [wait for status, wait in answers if status != 404]
+    assert {status for status, _ in answers} == {404, 429}
+    assert all(1 <= int(wait) <= 60 for wait in refused)
+    assert await look(0, "2001:db8:1:2") == (404, "")

@@ -14,7 +14,7 @@ import repositories.commands
 import repositories.transaction
 import schemas.pricing
 import schemas.statuses
-from repositories.database import EVENTS, REQUESTS
+from repositories.database import EVENTS, LINKS, REQUESTS
 from repositories.indexes import index_models
 from repositories.unit_of_work import UnitOfWork
 from schemas.principals import USERS
@@ -135,6 +135,12 @@ async def a_phone_number_has_two_customers(shop: Shop) -> None:
         await shop.database.customers.insert_many(rows)
 
 
+async def a_token_leads_to_two_documents(shop: Shop) -> None:
+    rows = [{"_id": f"LINK-{shop.store}-{n}", "store": shop.store, "token": shop.store} for n in range(2)]
+    with pytest.raises(BulkWriteError):
+        await shop.database[LINKS].insert_many(rows)
+
+
 async def a_connection_breaks(shop: Shop) -> None:
     await test_journal.test_a_passing_fault_books_each_sale_once(shop, "insert", {"closeConnection": True})
 
@@ -145,6 +151,7 @@ INDEXES: list[tuple[Guard, Scenario]] = [
     (no_index(ORDERS, "number"), test_journal.test_a_number_that_is_taken_fails_its_own_kind_alone),
     (no_index(ESTIMATES, "number"), a_number_of_an_estimate_is_taken),
     (no_index(CUSTOMERS, "numbers"), a_phone_number_has_two_customers),
+    (no_index(LINKS, "token"), a_token_leads_to_two_documents),
     (no_index(EVENTS, "seq"), test_journal.test_a_place_in_the_log_that_is_taken_is_not_taken_again),
     (
         no_index(ORDERS, "one_order_an_estimate"),

@@ -13,6 +13,7 @@ from schemas.gst import STATES, check_character, is_gstin, state_code
 from schemas.phones import NOWHERE, normalised, region_of
 from schemas.pictures import JPEG, PNG, Picture, picture_of
 from tests.accounts import signed_in
+from tests.sheets import logo
 from tests.shop import OpenShop, Shop
 
 PATH = "/api/settings"
@@ -96,13 +97,13 @@ async def test_the_state_follows_the_tax_number_and_agrees_with_it(shop: Shop) -
 
 
 async def test_the_logo_comes_for_who_asks(shop: Shop) -> None:
-    picture = base64.b64encode(png(64, 64)).decode()
+    picture = base64.b64encode(logo()).decode()
     after = await shop.ok("PUT", PATH, json={"logo": "data:image/png;base64," + picture})
     assert after["has_logo"]
     assert "logo" not in after
     assert (await shop.get(PATH, logo="true"))["logo"] == picture
     current = await shop.state["shop_settings"].current()
-    assert current.logo_bytes == png(64, 64)
+    assert current.head.logo == logo()
     [row] = await shop.get("/api/audit")
     assert picture not in str(row)
     assert not (await shop.ok("PUT", PATH, json={"logo": ""}))["has_logo"]
