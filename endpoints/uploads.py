@@ -10,6 +10,8 @@ from starlette.requests import Request
 from endpoints.requests import BodyTooLarge, MalformedBody
 from schemas.limits import MAX_UPLOAD
 
+#: The address of the one form that there is.
+UPLOADS: Final = b"/api/whatsapp/send-estimate-pdf"
 #: What stands beside the file: texts, and what separates them.
 _MAX_BESIDE: Final = 64 * 1024
 _MAX_FORM: Final = MAX_UPLOAD + _MAX_BESIDE

@@ -1,16 +1,23 @@
 """Messages to customers: asked for, sent, listed."""
 
 import asyncio
+import io
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from schemas.letters import Accepted, Refused
+from app import logs
+from app.access_log import AccessLog
+from app.settings import Settings
+from schemas.letters import Accepted, Letter, Outcome, Refused
 from schemas.limits import MAX_UPLOAD
 from schemas.message_states import FAILED, SENT
 from tests.frames import live
 from tests.postman import ADDRESS, OUTSIDE, PDF, PHONE, Postman, ask, messages, until, upload
 from tests.shop import OpenShop, Shop
+from tests.test_secrets_in_logs import restored  # noqa: F401
 
 
 def path_of(url: str | None) -> str:
@@ -217,3 +224,50 @@ async def test_too_many_messages_are_refused(open_shop: OpenShop) -> None:
     assert len(refused) >= 2
     assert refused[0].json()["code"] == "too_many_requests"
     assert int(refused[0].headers["Retry-After"]) >= 1
+
+
+async def test_a_slow_phone_may_take_its_time_for_a_pdf(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And for nothing else: the same in the same time to another address is cut off."""
+    monkeypatch.setattr("app.protocol.RECEIVE_SECONDS", 0.05)
+
+    async def sent_slowly(path: str) -> int:
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b"--x\r\n"
+            await asyncio.sleep(0.3)
+            yield b"--x--\r\n"
+
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        return (await shop.http.post(path, content=pieces(), headers=headers)).status_code
+
+    assert await sent_slowly("/api/whatsapp/send-estimate-pdf") in (400, 422)
+    assert await sent_slowly("/api/whatsapp/send") == 408
+
+
+class Broken(Postman):
+    async def send(self, letter: Letter) -> Outcome:
+        self.letters.append(letter)
+        raise RuntimeError(f"It fell down with {letter}")
+
+
+@pytest.mark.usefixtures("restored")
+async def test_no_log_says_to_whom_or_what(open_shop: OpenShop) -> None:
+    stream = io.StringIO()
+    access_log = AccessLog("json", stream)
+    broken = Broken()
+    shop = await open_shop(provider=broken, access_log=access_log, **OUTSIDE)
+    logs.configure(replace(Settings(), log_format="json", log_level="trace"), stream)
+    sale = await shop.sale(customer_phone=PHONE)
+    await ask(shop, "Canary in a text")
+    await shop.http.post(f"/api/orders/{sale['order_id']}/send", json={"message": "Canary in a caption"})
+    await upload(shop, message="Canary in a form")
+    await shop.http.post("/api/whatsapp/send", json={"phone_number": "98220123456", "message": "Canary refused"})
+    async with asyncio.timeout(10):
+        while len(broken.letters) < 3:
+            await asyncio.sleep(0.01)
+    await shop.state["jobs"].stop()
+    access_log.flush()
+    written = stream.getvalue()
+    assert written.count("A message could not be seen to.") == 3
+    tokens = [str(letter.document_url).rpartition("/")[2] for letter in broken.letters if letter.document_url]
+    assert len(tokens) == 2
+    assert [canary for canary in (*tokens, "98220", "Canary") if canary in written] == []
