@@ -12,10 +12,10 @@ from http import HTTPStatus
 from typing import Any, Final, TextIO
 
 import orjson
-from asgi_correlation_id import correlation_id
 
 from app.logs import is_json, text_renderer
 from app.observation import Exchange
+from endpoints.request_ids import request_id
 
 _JSON: Final = orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
 
@@ -43,7 +43,7 @@ class AccessLog:
             "route": exchange.route,
             "status": exchange.status,
             "ms": round(exchange.ended * 1000, 2),
-            "request_id": correlation_id.get(),
+            "request_id": request_id.get(),
         }
         if not self._lines:
             asyncio.get_running_loop().call_soon(self.flush)

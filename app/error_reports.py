@@ -4,12 +4,12 @@ nothing that a customer or a till said."""
 import asyncio
 from typing import Any, Final
 
-from asgi_correlation_id import correlation_id
 from starlette.types import Scope
 
 from app import __version__
 from app.observation import route_of
 from app.settings import InvalidSettings
+from endpoints.request_ids import request_id
 
 _FLUSH_SECONDS: Final = 2.0
 #: What stays of an event; all else may hold what somebody typed.
@@ -51,7 +51,7 @@ class ErrorReports:
     def capture(self, error: Exception, scope: Scope) -> None:
         """Sends it, from a thread of the client's own."""
         event, hint = self._event_of(error, client_options=self._client.options)
-        event["tags"] = {"route": route_of(scope), "method": scope["method"], "request_id": correlation_id.get() or ""}
+        event["tags"] = {"route": route_of(scope), "method": scope["method"], "request_id": request_id.get() or ""}
         self._client.capture_event(event, hint)
 
     async def close(self) -> None:

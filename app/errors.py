@@ -3,17 +3,17 @@
 import http
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import orjson
-from asgi_correlation_id import correlation_id
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.observation import route_of
+from endpoints.request_ids import request_id
 from repositories.errors import DatabaseRefused, described
 from schemas.errors import ShopError
 
@@ -59,7 +59,7 @@ def problem(
         "status": status,
         "detail": detail,
         "code": code,
-        "instance": correlation_id.get() or "",
+        "instance": request_id.get() or "",
         **(members or {}),
     }
     return Response(orjson.dumps(content), status, headers, PROBLEM_JSON)
@@ -110,10 +110,10 @@ class ErrorGuard:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
 
-        async def watch(message: Message) -> None:
+        def watch(message: Message) -> Awaitable[None]:
             nonlocal started
             started = started or message["type"] == "http.response.start"
-            await send(message)
+            return send(message)
 
         try:
             await self.app(scope, receive, watch)

@@ -12,16 +12,14 @@ from typing import Any, Final, TextIO
 
 import orjson
 import structlog
-from asgi_correlation_id import correlation_id
 
 from app.settings import InvalidSettings, Settings, read_settings
+from endpoints.request_ids import request_id
 from repositories.errors import described
 
 #: What libraries say below these levels quotes what they were given: addresses, commands; of uvicorn headers, frames.
 _LIBRARIES: Final = logging.WARNING
 _UVICORN: Final = logging.INFO
-#: These warn of what any client can cause as often as it likes.
-_QUIET: Final = ("asgi_correlation_id",)
 #: uvicorn's lines on WebSockets, which name the whole address with its query.
 _ADDRESSES: Final = '%s - "WebSocket'
 
@@ -41,8 +39,6 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
         logger.setLevel(max(level, _UVICORN))
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(logging.ERROR)
     # Ours takes its place: see `access_log.py`.
     access = logging.getLogger("uvicorn.access")
     access.handlers, access.propagate = [], False
@@ -117,8 +113,8 @@ def _names_no_address(record: logging.LogRecord) -> bool:
 
 
 def _add_request_id(_: Any, __: str, fields: Fields) -> Fields:
-    if (request_id := correlation_id.get()) is not None:
-        fields["request_id"] = request_id
+    if (current := request_id.get()) is not None:
+        fields["request_id"] = current
     return fields
 
 

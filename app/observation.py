@@ -54,11 +54,11 @@ class Observation:
         method = scope["method"]
         exchange = Exchange(scope, time.perf_counter(), method if method in METHODS else OTHER)
 
-        async def watched(message: Message) -> None:
+        def watched(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
                 exchange.answered = time.perf_counter() - exchange.began
-            await send(message)
+            return send(message)
 
         try:
             await self.app(scope, receive, watched)

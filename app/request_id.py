@@ -1,32 +1,37 @@
 """`X-Request-ID`: taken over from the client where it is plain and short, made anew otherwise, and sent back."""
 
+from collections.abc import Awaitable
 from secrets import token_hex
 from typing import Final
 
-from asgi_correlation_id import CorrelationIdMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from endpoints.request_ids import request_id
 
 MAX_LENGTH: Final = 128
+_HEADER: Final = b"x-request-id"
 
 
-class RequestId(CorrelationIdMiddleware):
-    """As the package has it, at half the cost: ids from a quicker source, the request left as it came, and without the
-    extension that looks for Sentry in each request wherever that is installed."""
+class RequestId:
+    """Names each request and WebSocket, as `request_id` has it from now on, and tells the client."""
 
-    def __post_init__(self) -> None:
-        self.validator = _is_plain
-        self.generator = _new
-        self.transformer = None
-        self.update_request_header = False
-        self.sentry_extension = _nobody
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] == "lifespan":
+            return self.app(scope, receive, send)
+        given = next((value for name, value in scope["headers"] if name == _HEADER), b"")
+        name = given if _is_plain(given) else token_hex(16).encode()
+        request_id.set(name.decode())
+
+        def named(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (_HEADER, name)]
+            return send(message)
+
+        return self.app(scope, receive, named)
 
 
-def _is_plain(text: str) -> bool:
-    return 0 < len(text) <= MAX_LENGTH and text.isascii() and text.isprintable()
-
-
-def _new() -> str:
-    return token_hex(16)
-
-
-def _nobody(_: str) -> None:
-    pass
+def _is_plain(given: bytes) -> bool:
+    return 0 < len(given) <= MAX_LENGTH and given.isascii() and given.decode().isprintable()

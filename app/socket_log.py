@@ -12,12 +12,12 @@ from http import HTTPStatus
 from typing import Any, Final, TextIO
 
 import orjson
-from asgi_correlation_id import correlation_id
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.logs import is_json, text_renderer
 from app.observation import UNMATCHED, route_of
 from endpoints.live import ANYWHERE
+from endpoints.request_ids import request_id
 
 _JSON: Final = orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
 #: The application ended without a word from the client: a fault, or the end of the process.
@@ -104,4 +104,4 @@ class SocketObservation:
     def _tell(self, event: str, scope: Scope, **fields: Any) -> None:
         route = route_of(scope)
         shown = {"route": UNMATCHED if route == ANYWHERE else route, **fields}
-        self._log.write(event, {**shown, "clients": self._open, "request_id": correlation_id.get()})
+        self._log.write(event, {**shown, "clients": self._open, "request_id": request_id.get()})

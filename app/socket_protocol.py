@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any, Final
 from uuid import uuid4
 
-from asgi_correlation_id import correlation_id
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 from websockets.http11 import Request, Response
@@ -18,6 +17,7 @@ from websockets.typing import StatusLike
 from app.errors import PROBLEM_JSON
 from app.protocol import ABORT_SECONDS, SECURITY_HEADERS, problem_bytes
 from endpoints.outlets import EXTENSION
+from endpoints.request_ids import request_id
 
 _NO_HANDSHAKE: Final = "The request is no WebSocket handshake."
 # What the kernel keeps for a screen that does not read; its own choice would go up to megabytes for each.
@@ -50,7 +50,7 @@ class _JsonServerProtocol(ServerProtocol):
 
 def _refusal_headers() -> list[tuple[bytes, bytes]]:
     """Of a handshake that the application refuses: no middleware of ours sees it as an answer."""
-    headers = {**SECURITY_HEADERS, "x-request-id": correlation_id.get() or ""}
+    headers = {**SECURITY_HEADERS, "x-request-id": request_id.get() or ""}
     return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 

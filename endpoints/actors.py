@@ -1,14 +1,14 @@
 """Who does what a request asks for, as it is kept with each change."""
 
-from asgi_correlation_id import correlation_id
 from starlette.requests import HTTPConnection
 
+from endpoints.request_ids import request_id
 from schemas.principals import Actor
 
 
 def actor_of(connection: HTTPConnection) -> Actor:
     """Whoever the guard let through, with the address and the name of the request."""
-    return Actor.of(connection.state.principal, address_of(connection), correlation_id.get())
+    return Actor.of(connection.state.principal, address_of(connection), request_id.get())
 
 
 def address_of(connection: HTTPConnection) -> str | None:

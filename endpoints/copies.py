@@ -6,6 +6,7 @@ together). Whoever holds the answer already is told so.
 """
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, Generic, NamedTuple, Self, TypeVar
@@ -15,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 
 from endpoints.encoding import ENCODING, MIN_SIZE, Packer, takes_gzip
 from endpoints.requests import holds
-from repositories.errors import answered
+from repositories.errors import READ_SECONDS, answered
 from repositories.events import Head
 from schemas.live import Place
 from schemas.reports import Sums
@@ -179,12 +180,15 @@ async def fresh(
     key = (request.scope["path"], request.scope["query_string"])
     copies: Copies = request.state.copies
     query = None if key in copies else parse()
-    # Two questions to the database, one after the other, and still no longer than one may take.
-    async with answered():
-        freshness = await Freshness.of(request, extra)
-        if holds(request, freshness.etag):
-            return Response(status_code=304, headers=freshness.headers)
-        packed = takes_gzip(request.headers.get("accept-encoding"))
-        return await copies.of(
-            key, freshness, lambda freshness: make(parse() if query is None else query, freshness), packed=packed
-        )
+    asked_at = time.monotonic()
+
+    async def made(freshness: Freshness) -> Response:
+        # Two questions to the database, one after the other, and still no longer than one may take.
+        async with answered(READ_SECONDS - (time.monotonic() - asked_at)):
+            return await make(parse() if query is None else query, freshness)
+
+    freshness = await Freshness.of(request, extra)
+    if holds(request, freshness.etag):
+        return Response(status_code=304, headers=freshness.headers)
+    packed = takes_gzip(request.headers.get("accept-encoding"))
+    return await copies.of(key, freshness, made, packed=packed)

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from asgi_correlation_id import correlation_id
 from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.actors import address_of
 from endpoints.described import Answer, Operation, described, plain
+from endpoints.request_ids import request_id
 from endpoints.requests import BodyTooLarge, MalformedBody, read_body, read_json
 from endpoints.responses import answer
 from repositories.account_commands import AccountExists
@@ -64,7 +64,7 @@ class Setup(HTTPEndpoint):
             raise AlreadyClaimed
         if not _is_right(request.state.setup_token, body["token"]):
             raise WrongSetupToken
-        by = Actor(FIRST_OWNER, body["name"], OWNER, address=address, request_id=correlation_id.get())
+        by = Actor(FIRST_OWNER, body["name"], OWNER, address=address, request_id=request_id.get())
         owner = await claim.make(body["username"], body["name"], body["password"], by)
         shown = {"id": owner["_id"], "username": owner["login"], "name": owner["name"], "role": owner["role"]}
         return answer({"success": True, "message": "The shop is yours. Please sign in.", "data": shown}, 201)

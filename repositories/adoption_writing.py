@@ -1,6 +1,5 @@
 """The second pass of `pos adopt`: every document written as ours, its original kept verbatim, the totals added up."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -15,13 +14,12 @@ from schemas.customers import NUMBER
 from schemas.documents import Document
 from schemas.legacy import Adopted, adopt
 from schemas.phones import INDIA, normalised
-from schemas.rollups import CUSTOMERS, ESTIMATES, RollupKey, contributions
+from schemas.rollups import CUSTOMERS, ESTIMATES, Additions
 
 #: What MongoDB takes in one document, less what we add to it.
 _LARGEST: Final = 15 * 1024 * 1024
 _ROWS: Final = 1_000
 
-Sums = dict[RollupKey, Counter[str]]
 #: Told what is going on, how much of it is done, and of how much.
 Tell = Callable[[str, int, int], None]
 
@@ -44,22 +42,21 @@ def write(target: Target, originals: Source, ledger: Ledger, tell: Tell) -> None
     database, store = target.database.delegate, target.store
     for name in (*KINDS, ORIGINALS, TOTALS, CUSTOMERS):
         database[name].delete_many(of_store(name, store))
-    sums: Sums = {}
+    additions = Additions()
     customers: dict[str, Document] = {}
     for kind in KINDS:
         total, done = originals.count(kind), 0
         for batch in originals.batches(kind):
             written = list(_written(target, kind, batch, ledger))
             for document, _ in written:
-                for key, measure, amount in contributions(kind, document):
-                    sums.setdefault(key, Counter())[measure] += amount
+                additions.add(kind, document)
                 count_customer(customers, store, kind, document)
             if written:
                 database[kind].insert_many([document for document, _ in written], ordered=False)
                 database[ORIGINALS].insert_many([kept for _, kept in written], ordered=False)
             done += len(batch)
             tell(f"Writing {kind}", done, total)
-    for name, rows in ((TOTALS, list(_rows(store, sums))), (CUSTOMERS, list(customers.values()))):
+    for name, rows in ((TOTALS, list(_rows(store, additions))), (CUSTOMERS, list(customers.values()))):
         for place in range(0, len(rows), _ROWS):
             database[name].insert_many(rows[place : place + _ROWS], ordered=False)
 
@@ -99,12 +96,11 @@ def kept(store: str, kind: str, original: Original, adopted: Adopted, settled: S
     }
 
 
-def _rows(store: str, sums: Sums) -> Iterator[Document]:
+def _rows(store: str, additions: Additions) -> Iterator[Document]:
     """The totals as they are stored."""
-    for key, measures in sums.items():
+    for key, measures in additions.rows().items():
         row: Document = {"_id": row_id(store, key)}
         for measure, amount in measures.items():
-            if amount:
-                kind, status, name = measure.split(".")
-                row.setdefault(kind, {}).setdefault(status, {})[name] = amount
+            kind, status, name = measure.split(".")
+            row.setdefault(kind, {}).setdefault(status, {})[name] = amount
         yield row

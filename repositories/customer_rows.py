@@ -13,6 +13,8 @@ from functools import partial
 from typing import Any, Final
 
 from pymongo import ReplaceOne, UpdateOne
+from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
 
 from repositories.unit_of_work import UnitOfWork
 from schemas.customers import CUSTOMER_PREFIX, NOTHING, NUMBER, contribution
@@ -48,6 +50,21 @@ def changed_customers(work: UnitOfWork) -> list[ReplaceOne[Document]]:
         for (kind, _), document in work.changed.items()
         if kind == CUSTOMERS
     ]
+
+
+def count_customers(customers: Collection[Document], store: str, work: UnitOfWork, session: ClientSession) -> None:
+    """Counts what the documents of a group change, and makes the customers that are missing.
+
+    :raises PyMongoError: callers translate.
+    """
+    counts = counts_of(work)
+    if not counts:
+        return
+    updates, fresh = written(store, counts, customers.find(whose(store, counts), OWNER, session=session).to_list())
+    if updates:
+        customers.bulk_write(updates, ordered=False, session=session)
+    if fresh:
+        customers.insert_many(fresh, session=session)
 
 
 def counts_of(work: UnitOfWork) -> dict[str, Count]:

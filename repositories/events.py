@@ -47,17 +47,16 @@ class EventLog:
 
         :raises Unavailable: the database is away.
         """
-        async with answered():
-            # The bare command: this is asked before each list and report, and `find_one` takes half as long again.
-            answer = await self._database.command(
-                "find",
-                COUNTERS,
-                filter={"_id": self._store},
-                projection={"epoch": 1, "head": 1, RESTORING: 1},
-                limit=1,
-                singleBatch=True,
-                readConcern={"level": "majority"},
-            )
+        # The bare command: this is asked before each list and report, and `find_one` takes half as long again.
+        answer = await self._database.command(
+            "find",
+            COUNTERS,
+            filter={"_id": self._store},
+            projection={"epoch": 1, "head": 1, RESTORING: 1},
+            limit=1,
+            singleBatch=True,
+            readConcern={"level": "majority"},
+        )
         found = answer["cursor"]["firstBatch"]
         if not found:
             raise Emptied

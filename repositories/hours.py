@@ -11,7 +11,6 @@ from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from repositories.database import Database
-from repositories.errors import answered
 from repositories.together import Together
 from schemas.calendar import business_date, day_bounds
 from schemas.rollups import ESTIMATES, NO_PAYMENT, ORDERS, RollupKey, Row
@@ -73,8 +72,7 @@ class HourRepository:
             {"$match": {"store": self._store, "created_at": {"$gte": begin, "$lt": end}, "voided_at": None}},
             {"$group": _GROUPS[kind]},
         ]
-        async with answered():
-            found = await self._database[kind].aggregate(pipeline, hint="newest").to_list(None)
+        found = await self._database[kind].aggregate(pipeline, hint="newest").to_list(None)
         return [self._row(kind, **group) for group in found]
 
     def _row(self, kind: str, _id: dict[str, Any], **sums: int) -> Row:

@@ -24,9 +24,10 @@ from pymongo.errors import PyMongoError
 
 from repositories.backoff import Backoff
 from repositories.commands import Command
+from repositories.commit import CommitUnknown
 from repositories.database import Database
 from repositories.errors import OutcomeUnknown, Unavailable
-from repositories.transaction import Collision, CommitUnknown, GroupTransaction, Outcome, is_transient
+from repositories.transaction import Collision, GroupTransaction, Outcome, is_transient
 from schemas.errors import ShopError
 from schemas.phones import INDIA
 

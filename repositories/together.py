@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
+from repositories.errors import answered
+
 T = TypeVar("T")
 
 
 class Together(Generic[T]):
     """A question whose answer is shared by those who asked before it was put, and by nobody who came later.
 
-    So each gets an answer that is at least as new as its asking, and however many ask, one round trip is under way.
+    So each gets an answer that is at least as new as its asking, and however many ask, one round trip is under way. The
+    time that a reading may take counts from the first who waited for it, so nobody waits longer than that.
 
     :param ask: puts the question.
     :param share: how much of the time the asking may take at most; a dear question then rests between two times.
@@ -24,7 +27,10 @@ class Together(Generic[T]):
         self._next: asyncio.Task[T] | None = None
 
     async def __call__(self) -> T:
-        """:raises Exception: what asking raises, for each who waits for it."""
+        """
+        :raises Unavailable: the database is away, or there was no answer in time.
+        :raises Exception: what asking raises besides, for each who waits for it.
+        """
         if self._next is None:
             self._next = asyncio.create_task(self._put(self._under_way))
             self._next.add_done_callback(_taken_note_of)
@@ -32,17 +38,20 @@ class Together(Generic[T]):
         return await asyncio.shield(self._next)
 
     async def _put(self, before: asyncio.Task[T] | None) -> T:
-        if before is not None:
-            await asyncio.wait({before})
         clock = asyncio.get_running_loop().time
-        if self._rests_until > clock():
-            await asyncio.sleep(self._rests_until - clock())
-        self._under_way, self._next = self._next, None
-        began = clock()
-        try:
-            return await self._ask()
-        finally:
-            self._rests_until = clock() + (clock() - began) * self._rest
+        async with answered():
+            try:
+                if before is not None:
+                    await asyncio.wait({before})
+                if self._rests_until > clock():
+                    await asyncio.sleep(self._rests_until - clock())
+            finally:
+                self._under_way, self._next = self._next, None
+            began = clock()
+            try:
+                return await self._ask()
+            finally:
+                self._rests_until = clock() + (clock() - began) * self._rest
 
 
 def _taken_note_of(task: asyncio.Task[T]) -> None:

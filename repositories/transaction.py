@@ -29,7 +29,8 @@ from pymongo.read_concern import ReadConcern
 from repositories.backoff import Backoff
 from repositories.chain import sealed
 from repositories.commands import Command
-from repositories.customer_rows import OWNER, counts_of, whose, written
+from repositories.commit import commit
+from repositories.customer_rows import count_customers
 from repositories.database import COUNTERS, EVENTS, LINKS, REQUESTS, RESTORING, TOTALS, Database
 from repositories.errors import BeingRestored, is_duplicate
 from repositories.group_writes import inserts_of, updates_of
@@ -61,10 +62,6 @@ class Outcome(NamedTuple):
     answer: Document
     events: Sequence[Document] = ()
     replayed: bool = False
-
-
-class CommitUnknown(Exception):
-    """The commit was sent, and no answer came within the deadline."""
 
 
 class Collision(Exception):
@@ -156,7 +153,7 @@ class GroupTransaction:
                     if sees_keys or not is_duplicate(error):
                         raise
                     raise _KeysMatter from error
-                _commit(session, backoff)
+                commit(session, backoff)
         if time.monotonic() - self._met_at > _ALONE_SECONDS:
             self._known = work.counters
         return outcomes
@@ -219,19 +216,7 @@ class GroupTransaction:
         for collection, documents in inserts.items():
             if documents:
                 self._collections[collection].insert_many(documents, session=session)
-        self._count_customers(session, work)
-
-    def _count_customers(self, session: ClientSession, work: UnitOfWork) -> None:
-        counts = counts_of(work)
-        if not counts:
-            return
-        customers = self._collections[CUSTOMERS]
-        owners = customers.find(whose(self._store, counts), OWNER, session=session).to_list()
-        updates, fresh = written(self._store, counts, owners)
-        if updates:
-            customers.bulk_write(updates, ordered=False, session=session)
-        if fresh:
-            customers.insert_many(fresh, session=session)
+        count_customers(self._collections[CUSTOMERS], self._store, work, session)
 
 
 def apply_command(command: Command, work: UnitOfWork) -> Outcome | ShopError:
@@ -247,22 +232,6 @@ def apply_command(command: Command, work: UnitOfWork) -> Outcome | ShopError:
         return Outcome(answer, work.events[before:])
     except ShopError as refusal:
         return refusal
-
-
-def _commit(session: ClientSession, backoff: Backoff) -> None:
-    """Commits; where the outcome is unknown, asks again with the same commit, which the server takes only once."""
-    while True:
-        try:
-            session.commit_transaction()
-        except PyMongoError as error:
-            if not error.has_error_label("UnknownTransactionCommitResult"):
-                raise
-            pause = backoff.pause()
-            if pause is None:
-                raise CommitUnknown from error
-            time.sleep(pause)
-        else:
-            return
 
 
 def is_transient(error: Exception) -> bool:

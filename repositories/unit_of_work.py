@@ -18,7 +18,7 @@ from schemas.events import TYPES, digest
 from schemas.idempotency import RequestKey
 from schemas.phones import INDIA
 from schemas.principals import SECRETS, THE_SERVICE, Actor
-from schemas.rollups import ESTIMATES, ORDERS, RollupKey, contributions
+from schemas.rollups import ESTIMATES, ORDERS, Additions, RollupKey
 
 #: Fields that follow from others, or say who is at work, and are no change of their own.
 _DERIVED: Final = frozenset({"terms", "phone_e164", "numbers", "due_at", "holder"})
@@ -181,17 +181,12 @@ class UnitOfWork:
 
     def increments(self) -> dict[RollupKey, dict[str, int]]:
         """What the group adds to each rollup row, measure by measure; zeros left out."""
-        rows: dict[RollupKey, dict[str, int]] = {}
+        additions = Additions()
         for (kind, document_id), document in self.changed.items():
-            if kind not in (ESTIMATES, ORDERS):
-                continue
-            before = self.documents.get((kind, document_id))
-            for sign, version in ((-1, before), (1, document)):
-                for key, measure, amount in contributions(kind, version):
-                    row = rows.setdefault(key, {})
-                    row[measure] = row.get(measure, 0) + sign * amount
-        kept = {key: {name: amount for name, amount in row.items() if amount} for key, row in rows.items()}
-        return {key: row for key, row in kept.items() if row}
+            if kind in (ESTIMATES, ORDERS):
+                additions.add(kind, self.documents.get((kind, document_id)), -1)
+                additions.add(kind, document)
+        return additions.rows()
 
 
 def _difference(document: Document, changes: Document) -> Change:

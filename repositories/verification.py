@@ -23,7 +23,7 @@ from repositories.totals import measures, row_key
 from schemas.adoption import missing_of
 from schemas.documents import Document
 from schemas.numbers import format_number
-from schemas.rollups import ESTIMATES, ORDERS, RollupKey, contributions
+from schemas.rollups import ESTIMATES, ORDERS, Additions, RollupKey
 
 _MOST_SHOWN = 20
 _BATCH = 1_000
@@ -95,11 +95,11 @@ async def _links(database: Database, store: str) -> AsyncIterator[str]:
 
 
 async def _totals(database: Database, store: str) -> AsyncIterator[str]:
-    expected: Counter[tuple[RollupKey, str]] = Counter()
+    additions = Additions()
     for kind in (ESTIMATES, ORDERS):
         async for document in database[kind].find({"store": store, "voided_at": None}, {"items": 0}):
-            for key, measure, amount in contributions(kind, document):
-                expected[key, measure] += amount
+            additions.add(kind, document)
+    expected = Counter({(key, name): amount for key, row in additions.rows().items() for name, amount in row.items()})
     stored: Counter[tuple[RollupKey, str]] = Counter()
     async for row in database[TOTALS].find(of_store(TOTALS, store)):
         for measure, amount in measures(row):

@@ -1,7 +1,6 @@
 """Amounts at the edge: JSON numbers outside, exact inside."""
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from typing import Any
 
 from marshmallow import ValidationError
@@ -89,8 +88,8 @@ class Percent(FixedPoint):
         super().__init__(money.PERCENT_PLACES, maximum=100, round_excess=True, **kwargs)
 
 
-class Claimed(Loaded[Decimal]):
-    """A figure that a client computed in floating point: any decimals, exact as written. Load only.
+class Claimed(Loaded[float]):
+    """A figure that a client computed in floating point: any decimals, as it wrote them. Load only.
 
     :param late_rounding: whether it may be a little below zero, as a free bill's total is when it was rounded late.
     """
@@ -99,8 +98,8 @@ class Claimed(Loaded[Decimal]):
         super().__init__(**kwargs)
         self.minimum = -(MAX_LINES + 1) / money.MINOR_PER_UNIT if late_rounding else 0
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Decimal:
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int | float:
         number = _number(value)
         if not self.minimum <= number <= MAX_CLAIM:
             raise ValidationError(f"must be 0 or more and at most {MAX_CLAIM:,}")
-        return money.exact(number)
+        return number

@@ -44,7 +44,7 @@ class EstimateBody(Body):
     sale_by = Text(required=True)
     items = Lines(LineBody, required=True)
     subtotal = Claimed(required=True)
-    discount_amount = Claimed(load_default=money.exact(0))
+    discount_amount = Claimed(load_default=0)
     is_percentage_discount = Truth(load_default=False)
     total = Claimed(required=True, late_rounding=True)
 

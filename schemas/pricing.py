@@ -31,10 +31,25 @@ class Line(NamedTuple):
 class Claim(NamedTuple):
     """What the client computed, in currency units, unrounded. `discount` is a percentage if `is_percentage`."""
 
+    subtotal: int | float
+    discount: int | float
+    is_percentage: bool
+    total: int | float
+
+
+class _ExactClaim(NamedTuple):
+    """The same in decimals."""
+
     subtotal: Decimal
     discount: Decimal
     is_percentage: bool
     total: Decimal
+
+    @classmethod
+    def of(cls, claim: Claim) -> "_ExactClaim":
+        return cls(
+            money.exact(claim.subtotal), money.exact(claim.discount), claim.is_percentage, money.exact(claim.total)
+        )
 
 
 class Bill(NamedTuple):
@@ -57,9 +72,16 @@ def prove(lines: Sequence[Line], claim: Claim) -> Bill:
 
     :raises TotalsMismatch: subtotal or total differ by more than late rounding explains; carries the server's figures.
     """
-    line_totals = tuple(line.total for line in lines)
+    line_totals = tuple([line.total for line in lines])
     subtotal = sum(line_totals)
-    tolerance = Decimal(len(lines) + 1).scaleb(-money.MONEY_PLACES)
+    if claim.subtotal == claim.total == money.to_json(subtotal) and not claim.discount and subtotal <= money.MAX_MONEY:
+        # The very floats, and nothing taken off, as most bills are: they need no decimals.
+        return Bill(line_totals, subtotal, 0, 0 if claim.is_percentage else None, 0, subtotal)
+    return _prove(line_totals, subtotal, _ExactClaim.of(claim))
+
+
+def _prove(line_totals: tuple[int, ...], subtotal: int, claim: _ExactClaim) -> Bill:
+    tolerance = Decimal(len(line_totals) + 1).scaleb(-money.MONEY_PLACES)
     discount, percentage = _discount(subtotal, claim, tolerance)
     total = subtotal - discount
     if not 0 <= total <= money.MAX_MONEY:
@@ -73,7 +95,7 @@ def prove(lines: Sequence[Line], claim: Claim) -> Bill:
     return Bill(line_totals, subtotal, discount, percentage, round_off, total + round_off)
 
 
-def _discount(subtotal: int, claim: Claim, tolerance: Decimal) -> tuple[int, int | None]:
+def _discount(subtotal: int, claim: _ExactClaim, tolerance: Decimal) -> tuple[int, int | None]:
     """The discount in minor units, and its percentage where it is one."""
     amount = money.rounded(claim.discount, money.MONEY_PLACES)
     if not claim.is_percentage:
@@ -86,7 +108,7 @@ def _discount(subtotal: int, claim: Claim, tolerance: Decimal) -> tuple[int, int
     return discount, percentage
 
 
-def _follows(claim: Claim, is_percentage: bool) -> bool:
+def _follows(claim: _ExactClaim, is_percentage: bool) -> bool:
     """Whether the claimed total is what the client's own subtotal and discount make, to the minor unit."""
     discount = claim.subtotal * claim.discount / 100 if is_percentage else claim.discount
     return abs(claim.subtotal - discount - claim.total) < Decimal(1).scaleb(-money.MONEY_PLACES)

@@ -4,6 +4,7 @@ base 32). They are URL-safe, never guessable from one another, and sort by the t
 import secrets
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 ESTIMATE_PREFIX: Final = "EST-"
@@ -14,13 +15,19 @@ LINK_PREFIX: Final = "LINK-"
 MESSAGE_PREFIX: Final = "MSG-"
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_RANDOM_BITS: Final = 80
-_PAIRS: Final = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
-# From the thirteen pairs of digits that make an id, the first pair first.
-_PLACES: Final = tuple(range(120, -1, -10))
+_DIGIT_BITS: Final = 5
+_TIME_DIGITS, _RANDOM_DIGITS = 10, 16
+# Each byte as the digit that its five lower bits are.
+_DIGITS: Final = bytes(ord(_ALPHABET[byte % len(_ALPHABET)]) for byte in range(256))
 
 
-def new_id(prefix: str, now: datetime, random_bits: Callable[[int], int] = secrets.randbits) -> str:
-    """A fresh public id. random_bits: makes a number of so many bits; never a predictable one in a real shop."""
-    value = int(now.timestamp() * 1000) << _RANDOM_BITS | random_bits(_RANDOM_BITS)
-    return prefix + "".join([_PAIRS[value >> place & 1023] for place in _PLACES])
+def new_id(prefix: str, now: datetime, random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> str:
+    """A fresh public id. random_bytes: makes so many bytes; never predictable ones in a real shop."""
+    return prefix + _time(int(now.timestamp() * 1000)) + random_bytes(_RANDOM_DIGITS).translate(_DIGITS).decode()
+
+
+@lru_cache(1)
+def _time(milliseconds: int) -> str:
+    """The first digits, which are the same for whatever is made in the same millisecond."""
+    places = range(_DIGIT_BITS * (_TIME_DIGITS - 1), -1, -_DIGIT_BITS)
+    return "".join([_ALPHABET[milliseconds >> place & (len(_ALPHABET) - 1)] for place in places])

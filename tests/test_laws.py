@@ -74,6 +74,20 @@ def test_what_the_app_computes_with_a_percentage_is_accepted_and_stored_exact(ca
 
 
 @settings(max_examples=200)
+@given(cart=carts, is_percentage=st.booleans(), beside=st.floats(-0.004, 0.004))
+def test_a_bill_is_the_same_whether_its_claim_is_the_very_float_or_a_little_beside_it(
+    cart: Cart, is_percentage: bool, beside: float
+) -> None:
+    subtotal = float(exact_subtotal(cart))
+    near = max(subtotal + beside, 0)
+    claims = [{"subtotal": subtotal, "total": subtotal}, {"subtotal": near, "total": near}]
+    bodies = [estimate_body(cart, is_percentage=is_percentage, **claim) for claim in claims]
+    very, other = (draft(BODY.load(body)) for body in bodies)
+    assert very == other
+    assert (very["total"], very["discount"], very["round_off"]) == (minor(exact_subtotal(cart)), 0, 0)
+
+
+@settings(max_examples=200)
 @given(cart=carts, share=st.integers(0, 100))
 def test_what_the_app_computes_with_an_amount_is_accepted_and_stored_exact(cart: Cart, share: int) -> None:
     subtotal = exact_subtotal(cart)

@@ -38,7 +38,7 @@ async def doomed(mongodb_url: str, request: pytest.FixtureRequest) -> AsyncItera
 async def no_transaction(_: Shop, patch: Patch) -> None:
     """Each write stands as soon as it is sent."""
     patch.setattr(ClientSession, "start_transaction", lambda *_: nullcontext())
-    patch.setattr(repositories.transaction, "_commit", lambda *_: None)
+    patch.setattr(repositories.transaction, "commit", lambda *_: None)
 
 
 def no_index(collection: str, name: str) -> Guard:

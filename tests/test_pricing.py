@@ -14,7 +14,7 @@ def a_line(price: float, quantity: float = 1, discount: float = 0) -> Line:
 
 
 def a_claim(subtotal: float, total: float, discount: float = 0, *, percentage: bool = False) -> Claim:
-    return Claim(money.exact(subtotal), money.exact(discount), percentage, money.exact(total))
+    return Claim(subtotal, discount, percentage, total)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from tests.shop import OpenShop, Shop
 
 CANARY = "canary in the coal mine"
 WEAK = "canarycanarycanary"
-NAMES = ("", "uvicorn", "uvicorn.error", "uvicorn.asgi", "uvicorn.access", "pos", "asgi_correlation_id")
+NAMES = ("", "uvicorn", "uvicorn.error", "uvicorn.asgi", "uvicorn.access", "pos")
 
 
 @pytest.fixture

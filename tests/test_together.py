@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from repositories.errors import Unavailable, answered
 from repositories.together import Together
 
 
@@ -66,3 +67,29 @@ async def test_a_dear_question_rests_between_two_times() -> None:
     assert await asyncio.gather(*(together() for _ in range(5))) == [1] * 5
     assert await asyncio.gather(*(together() for _ in range(5))) == [2] * 5
     assert began[1] - ended[0] >= 3 * (ended[0] - began[0]) - 0.001
+
+
+async def test_whoever_waits_behind_a_reading_that_hangs_waits_no_longer_than_one_may_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    most = 0.5
+    monkeypatch.setattr("repositories.together.answered", lambda: answered(most))
+    hangs = True
+
+    async def ask() -> int:
+        if hangs:
+            await asyncio.Event().wait()
+        return 1
+
+    together = Together(ask)
+    first = asyncio.ensure_future(together())
+    await asyncio.sleep(most / 10)
+    waiting = asyncio.gather(*(together() for _ in range(3)), return_exceptions=True)
+    # Between the time that one reading may take, and the end of the second if it had all of it for itself.
+    too_long = asyncio.ensure_future(asyncio.sleep(1.7 * most))
+    assert [type(each) for each in await waiting] == [Unavailable] * 3
+    assert not too_long.done()
+    assert isinstance((await asyncio.gather(first, return_exceptions=True))[0], Unavailable)
+    hangs = False
+    assert await together() == 1
+    await too_long

@@ -120,4 +120,4 @@ class Plan:
         return min(later.replace(microsecond=later.microsecond // 1000 * 1000), self._until - timedelta(seconds=1))
 
     def _id(self, prefix: str, now: datetime) -> str:
-        return new_id(prefix, now, self._chance.getrandbits)
+        return new_id(prefix, now, self._chance.randbytes)
