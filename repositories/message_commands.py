@@ -18,7 +18,7 @@ from schemas.errors import IllegalTransition
 from schemas.idempotency import RequestKey
 from schemas.letters import Outcome
 from schemas.message_states import CANCELLED, DROPPABLE, QUEUED, RETRIABLE, SENDING, UNKNOWN, is_news
-from schemas.messages import MESSAGES, REACHED, queued, settled, told
+from schemas.messages import MESSAGES, REACHED, is_doubtful, queued, settled, told
 from schemas.principals import THE_SERVICE, Actor
 
 
@@ -145,7 +145,7 @@ class Retry:
         message = _live(work, self.message_id)
         if message["state"] not in RETRIABLE:
             raise _refused(message, "there is nothing to send again")
-        if message["state"] == UNKNOWN and not self.is_sure:
+        if is_doubtful(message) and not self.is_sure:
             raise _refused(message, "nobody knows whether it was sent, and it may come twice")
         return _changed(work, message, **queued(self.outbox, work.now), error=None, provider_id=None)
 

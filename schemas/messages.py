@@ -26,13 +26,18 @@ OPEN: Final = frozenset({QUEUED, SENDING})
 REACHED: Final[Mapping[str, str]] = {SENT: "sent_at", DELIVERED: "delivered_at", READ: "read_at"}
 _DONE: Final[Mapping[str, Any]] = {"due_at": None, "holder": None}
 #: What a message that was in an archive says: what was open then may have been sent since.
+_UNANSWERED: Final = "unanswered"
 _RESTORED: Final = {"code": "restored", "reason": "It was open in the backup, and may have been sent since."}
+
+_DOUBTS: Final = (_UNANSWERED, _RESTORED["code"])
 
 
 def drafted(letter: Letter, kind: str | None = None, document_id: str | None = None) -> Document:
     """The stored part of a message that is asked for. kind, document_id: of the document that it is about."""
+    content = {**asdict(letter), "variables": list(letter.variables)}
+    del content["reference"]
     return {
-        "letter": {**asdict(letter), "variables": list(letter.variables)},
+        "letter": content,
         "kind": kind,
         "document_id": document_id,
         **dict.fromkeys(("provider", "provider_id", "error", *REACHED.values())),
@@ -69,7 +74,12 @@ def settled(message: Document, outcome: Outcome, now: datetime, chance: float) -
         if pause is None:
             return {**_DONE, "state": FAILED, "error": error}
         return {"state": QUEUED, "due_at": now + longest_of(pause, outcome.after), "holder": None, "error": error}
-    return {**_DONE, "state": UNKNOWN, "error": _error("unanswered", outcome.reason)}
+    return {**_DONE, "state": UNKNOWN, "error": _error(_UNANSWERED, outcome.reason)}
+
+
+def is_doubtful(message: Document) -> bool:
+    """Whether a message may have been sent already, for all that is known of its last attempt."""
+    return message["error"] is not None and message["error"]["code"] in _DOUBTS
 
 
 def _error(code: str, reason: str) -> Document:
