@@ -87,7 +87,7 @@ class Life(RuleBasedStateMachine):
         if is_last:
             self.flights.remove(flight)
 
-    @rule(state=st.sampled_from((SENT, DELIVERED, READ, FAILED)), attempt=st.integers(1, 4))
+    @rule(state=st.sampled_from((SENT, DELIVERED, READ, FAILED)), attempt=st.integers(0, 9))
     def tell(self, state: str, attempt: int) -> None:
         before = self.message
         self.do(Report("MSG-1", attempt, "wamid", state, self.now))
@@ -104,6 +104,14 @@ class Life(RuleBasedStateMachine):
 
     def _is_doubtful(self) -> bool:
         return (self.message["error"] or {}).get("code") == "unanswered"
+
+    @precondition(lambda self: self.message["state"] in (FAILED, UNKNOWN))
+    @rule()
+    def insist(self) -> None:
+        """Somebody has it sent again, and a worker does so at once."""
+        self.retry(is_sure=True)
+        self.claim()
+        self.begin(len(self.claims) - 1)
 
     @rule()
     def drop(self) -> None:
