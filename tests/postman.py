@@ -12,6 +12,7 @@ ADDRESS = "https://shop.example"
 #: A shop that the outside reaches, and where nobody signs in.
 OUTSIDE: dict[str, Any] = {"public_base_url": ADDRESS, "sign_in": "off", "allow_insecure": True}
 PHONE = "98220 12345"
+LETTER = Letter("+919822012345", "Your order is ready.")
 PDF = b"%PDF-1.7\n" + b"x" * 1_000
 
 
@@ -70,3 +71,9 @@ async def upload(shop: Shop, content: bytes = PDF, **fields: str) -> Any:
     form = {"phone_number": PHONE, "message": "Your estimate", "caption": "As we spoke of", **fields}
     files = {"file": ("estimate.pdf", content, "application/pdf")}
     return await shop.http.post("/api/whatsapp/send-estimate-pdf", data=form, files=files)
+
+
+def path_of(url: str | None) -> str:
+    assert url is not None
+    assert url.startswith(f"{ADDRESS}/static/estimates/")
+    return url.removeprefix(ADDRESS)

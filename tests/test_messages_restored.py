@@ -8,9 +8,9 @@ from schemas.letters import Refused
 from schemas.message_states import FAILED, QUEUED, SENDING, SENT, UNKNOWN
 from schemas.principals import THE_SERVICE
 from tests.archives import contents, read, write
-from tests.postman import Postman, ask, messages, until
+from tests.postman import LETTER, Postman, ask, messages, until
 from tests.shop import OpenShop, opened
-from tests.test_outbox import LEASE, LETTER
+from tests.test_outbox import LEASE
 
 
 async def test_nothing_is_sent_because_a_backup_was_restored(

@@ -8,17 +8,15 @@ import pytest
 
 from repositories.outbox import CLAIM_SECONDS, Outbox
 from schemas.errors import IllegalTransition
-from schemas.letters import Accepted, Again, Letter, Refused, Unknown
+from schemas.letters import Accepted, Again, Refused, Unknown
 from schemas.message_states import CANCELLED, DELIVERED, FAILED, MOST_TRIES, QUEUED, READ, SENDING, SENT, UNKNOWN
 from schemas.principals import THE_SERVICE
 from services.jobs import SEND_SECONDS, SETTLING_SECONDS, Jobs
 from tests.clock import Clock
-from tests.faults import failing
 from tests.postman import Postman, ask, message, until
 from tests.shop import OpenShop, Shop
 
 BUSY = Again("131056", "Too many to this phone.")
-LETTER = Letter("+919822012345", "Your order is ready.")
 LEASE = SEND_SECONDS + SETTLING_SECONDS
 
 
@@ -217,52 +215,3 @@ async def test_news_of_an_earlier_attempt_says_nothing_of_a_later_one(open_shop:
     await begun(shop, "another")
     await outbox_of(shop).record_status("postman", "wamid.1", FAILED, clock.now, None, f"{asked}.1")
     assert (await message(shop, asked))["state"] == SENDING
-
-
-@pytest.mark.parametrize("fault", ["findAndModify", "update", "commitTransaction"])
-async def test_a_database_that_is_away_for_a_while_loses_nothing(open_shop: OpenShop, fault: str) -> None:
-    postman = Postman()
-    shop = await open_shop(provider=postman)
-    postman.door.clear()
-    ids = [await ask(shop, f"Number {number}") for number in range(5)]
-    for each in ids:
-        await until(shop, each, SENDING)
-    async with failing(shop.database, fault, closeConnection=True) as is_reached:
-        postman.door.set()
-        async with asyncio.timeout(20):
-            while not await is_reached():
-                await asyncio.sleep(0.02)
-    for each in ids:
-        await until(shop, each, SENT, seconds=30)
-    assert len(postman.letters) == len(ids)
-
-
-async def test_two_processes_send_each_message_once(open_shop: OpenShop) -> None:
-    postmen = Postman(), Postman()
-    first = await open_shop(provider=postmen[0])
-    second = await open_shop(provider=postmen[1], store_id=first.store)
-    shops = first, second
-    asked = await asyncio.gather(
-        *(shops[number % 2].state["messages"].send(LETTER, by=THE_SERVICE) for number in range(200))
-    )
-    for shop in shops:
-        shop.state["jobs"].wake()
-    async with asyncio.timeout(60):
-        while await first.database.messages.count_documents({"store": first.store, "state": {"$ne": SENT}}):
-            await asyncio.sleep(0.05)
-    references = [letter.reference for postman in postmen for letter in postman.letters]
-    assert sorted(map(str, references)) == sorted(f"{outcome.answer['_id']}.1" for outcome in asked)
-    assert all(postman.letters for postman in postmen)
-
-
-async def test_messages_of_another_store_are_sent_too_and_those_of_another_deployment_are_not(
-    open_shop: OpenShop,
-) -> None:
-    postman = Postman()
-    home, other = await open_shop(provider=postman), await open_shop(provider=Postman())
-    handed = await home.state["stores"].handed(other.store)
-    asked = (await handed["messages"].send(LETTER, by=THE_SERVICE)).answer["_id"]
-    await until(other, asked, SENT)
-    own = await ask(other)
-    await until(other, own, SENT)
-    assert [letter.reference for letter in postman.letters] == [f"{asked}.1"]
