@@ -1,8 +1,8 @@
 """What a group of commands writes of customers: their sums, kept by the same transaction as the documents.
 
 Whose a number is, is read once for all the numbers of a group, through the unique index over the numbers of each. So a
-row that is there is found by its id, which is a third cheaper than by number, and new ones are inserted together, a
-third of the price of an upsert each. Sums are the difference between what the changed documents contributed before and
+row that is there is changed by its id, and new ones are inserted together: with the reading, half of what an upsert by
+number costs the database for each. Sums are the difference between what the changed documents contributed before and
 after, as those of the totals are.
 """
 
