@@ -12,7 +12,7 @@ from endpoints.actors import actor_of
 from endpoints.described import Answer, Operation, creation, described
 from endpoints.requests import idempotency_key, read_json, read_query
 from endpoints.responses import answer, page_headers, replay_headers
-from endpoints.uploads import read_form
+from endpoints.uploads import MalformedForm, read_form
 from repositories.errors import NotFound, TooManyRequests, Unavailable
 from repositories.transaction import Outcome
 from repositories.uploads import Upload
@@ -106,7 +106,7 @@ class UploadedMessage(HTTPEndpoint):
                 UPLOAD,
                 {},
                 gives=(),
-                refuses=(NoPublicAddress, TooManyRequests),
+                refuses=(MalformedForm, NoPublicAddress, TooManyRequests),
             ),
             takes="multipart/form-data",
         )

@@ -7,7 +7,8 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from endpoints.requests import BodyTooLarge, MalformedBody
+from endpoints.requests import BodyTooLarge
+from schemas.errors import ShopError
 from schemas.limits import MAX_UPLOAD
 
 #: The address of the one form that there is.
@@ -17,6 +18,10 @@ _MAX_BESIDE: Final = 64 * 1024
 _MAX_FORM: Final = MAX_UPLOAD + _MAX_BESIDE
 _MOST_PASSED_OVER: Final = 16 * MAX_UPLOAD
 _MAX_FIELDS: Final = 20
+
+
+class MalformedForm(ShopError):
+    status, code, title = 400, "malformed_form", "The body is not a form with a file"
 
 
 class _InMemory(MultiPartParser):
@@ -29,20 +34,20 @@ async def read_form(request: Request) -> dict[str, Any]:
     """The fields of a form by name: texts, and of a file its bytes.
 
     :raises BodyTooLarge: more than 2 MiB and what stands beside them arrived.
-    :raises MalformedBody: it is no such form, or a field stands in it twice.
+    :raises MalformedForm: it is no such form, or a field stands in it twice.
     """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise MalformedBody("The body must be a form, multipart/form-data.")
+        raise MalformedForm("The body must be a form, multipart/form-data.")
     parser = _InMemory(
         request.headers, _bounded(request), max_files=1, max_fields=_MAX_FIELDS, max_part_size=_MAX_BESIDE
     )
     try:
         form = await parser.parse()
     except MultiPartException as error:
-        raise MalformedBody("The body is not a valid form with one file.") from error
+        raise MalformedForm("The body is not a valid form with one file.") from error
     items = form.multi_items()
     if len({name for name, _ in items}) < len(items):
-        raise MalformedBody("A field of the form stands in it twice.")
+        raise MalformedForm("A field of the form stands in it twice.")
     content = {name: await value.read() if isinstance(value, UploadFile) else value for name, value in items}
     await form.close()
     return content

@@ -215,6 +215,7 @@ async def test_every_refusal_looks_as_it_says(
         await http.get("/api/events?since=x"),
         await http.get("/docs/swagger-ui.js"),
         await http.get("/api/whatsapp/webhook"),
+        await http.post("/api/whatsapp/send-estimate-pdf", content=b"x"),
         await http.patch("/api/estimates/all"),
         await _raw(shop, b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Filler: " + b"x" * 100_000),
         await _raw(shop, b"GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: none\r\n\r\n"),

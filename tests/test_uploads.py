@@ -68,7 +68,7 @@ async def test_a_pdf_of_just_two_mebibytes_is_taken(shop: Shop) -> None:
 async def test_what_is_no_form_is_refused(shop: Shop, kind: str, content: bytes) -> None:
     path = "/api/whatsapp/send-estimate-pdf"
     answer = await shop.http.post(path, content=content, headers={"Content-Type": kind})
-    assert (answer.status_code, answer.json()["code"]) in ((400, "malformed_body"), (422, "invalid_fields"))
+    assert (answer.status_code, answer.json()["code"]) in ((400, "malformed_form"), (422, "invalid_fields"))
 
 
 async def test_a_slow_phone_may_take_its_time_for_a_pdf(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
