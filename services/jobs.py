@@ -63,9 +63,12 @@ class Jobs:
         self._bell = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
         self._working: asyncio.Task[None] | None = None
+        self._is_stopping = False
 
     def start(self) -> None:
-        self._working = asyncio.create_task(self._work())
+        if not self._is_stopping:
+            self._working = asyncio.create_task(self._work())
+            self._working.add_done_callback(self._failed)
 
     def wake(self) -> None:
         """Says that there is something to send."""
@@ -73,6 +76,7 @@ class Jobs:
 
     async def stop(self) -> None:
         """Begins nothing more, and gives what is being sent a little time. What is then still open is found again."""
+        self._is_stopping = True
         if self._working is not None:
             self._working.cancel()
             await asyncio.gather(self._working, return_exceptions=True)
@@ -86,13 +90,18 @@ class Jobs:
         while True:
             await self._free.acquire()
             self._bell.clear()
-            message = await self._claimed()
-            if message is not None:
-                task = asyncio.create_task(self._handle(message))
+            task = None
+            try:
+                message = await self._claimed()
+                if message is not None:
+                    task = asyncio.create_task(self._handle(message))
+            finally:
+                if task is None:
+                    self._free.release()
+            if task is not None:
                 self._under_way.add(task)
                 task.add_done_callback(self._ended)
                 continue
-            self._free.release()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._poll):
                     await self._bell.wait()
@@ -104,6 +113,12 @@ class Jobs:
         except Unavailable:
             await asyncio.sleep(_AGAIN_SECONDS)
             return None
+
+    def _failed(self, task: asyncio.Task[None]) -> None:
+        """Whatever has gone wrong, messages go on being sent."""
+        if not task.cancelled():
+            logger.error("The worker of messages has failed, and begins again.", exc_info=task.exception())
+            asyncio.get_running_loop().call_later(self._poll, self.start)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)

@@ -6,6 +6,7 @@ import pytest
 
 from schemas.message_states import SENDING, SENT
 from schemas.principals import THE_SERVICE
+from services.jobs import PLACES
 from tests.faults import failing
 from tests.postman import LETTER, Postman, ask, until
 from tests.shop import OpenShop
@@ -58,3 +59,22 @@ async def test_messages_of_another_store_are_sent_too_and_those_of_another_deplo
     own = await ask(other)
     await until(other, own, SENT)
     assert [letter.reference for letter in postman.letters] == [f"{asked}.1"]
+
+
+async def test_a_worker_that_fails_begins_again(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And gives back its place each time: it fails more often than it has places."""
+    postman = Postman()
+    shop = await open_shop(provider=postman)
+    outbox = shop.state["outbox"]
+    claim, failures = outbox.claim, iter(range(PLACES + 1))
+
+    async def failing_claim(holder: str) -> object:
+        if next(failures, None) is not None:
+            raise ZeroDivisionError
+        return await claim(holder)
+
+    monkeypatch.setattr(shop.state["jobs"], "_poll", 0.01)
+    monkeypatch.setattr(outbox, "claim", failing_claim)
+    await until(shop, await ask(shop), SENT)
+    assert next(failures, None) is None
+    assert len(postman.letters) == 1
