@@ -22,8 +22,10 @@ from schemas.messages import letter_of
 from services.providers import Provider
 
 #: How many messages a process sends at a time.
-PLACES: Final = 8
+PLACES: Final = 4
 POLL_SECONDS: Final = 1.0
+#: From one message to the next: those who sell go first.
+PACE_SECONDS: Final = 0.025
 #: How long a provider may take to answer, and for how long after that nobody else looks at the message.
 SEND_SECONDS: Final = 30.0
 SETTLING_SECONDS: Final = 30.0
@@ -101,6 +103,7 @@ class Jobs:
             if task is not None:
                 self._under_way.add(task)
                 task.add_done_callback(self._ended)
+                await asyncio.sleep(PACE_SECONDS)
                 continue
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._poll):
