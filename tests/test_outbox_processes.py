@@ -17,7 +17,7 @@ async def test_a_database_that_is_away_for_a_while_loses_nothing(open_shop: Open
     postman = Postman()
     shop = await open_shop(provider=postman)
     postman.door.clear()
-    ids = [await ask(shop, f"Number {number}") for number in range(5)]
+    ids = [await ask(shop, f"Number {number}") for number in range(PLACES)]
     for each in ids:
         await until(shop, each, SENDING)
     async with failing(shop.database, fault, closeConnection=True) as is_reached:
