@@ -16,6 +16,7 @@ from app.commands.demo import demo
 from app.commands.devices import device
 from app.commands.doctor import doctor
 from app.commands.exporting import export
+from app.commands.jobs import jobs
 from app.commands.listening import listen
 from app.commands.serving import AddressRefused, serve
 from app.commands.stores import store
@@ -40,7 +41,7 @@ cli = typer.Typer(
 for command in (serve, doctor, migrate, verify, listen, export, import_, backup, restore, adopt, demo):
     # Python keeps the word `import` to itself.
     cli.command(command.__name__.rstrip("_"))(command)
-for group in (user, device, token, store):
+for group in (user, device, token, store, jobs):
     cli.add_typer(group)
 
 

@@ -22,11 +22,11 @@ from endpoints.live import wanted_by
 from endpoints.requests import read_query
 from endpoints.responses import JSON, answer
 from repositories.errors import Unavailable
-from schemas.answers import ref
 from schemas.asyncapi import GONE, document
 from schemas.errors import InvalidQuery, ShopError
 from schemas.fields import WholeNumber
 from schemas.live import MAX_TOPICS, SINCE, TOPIC, InvalidSubscription, Place, Subscription, read_since, read_topics
+from schemas.shapes import ref
 
 MAX_LIMIT: Final = 1_000
 _DEFAULT_LIMIT: Final = 100

@@ -18,10 +18,10 @@ from repositories.rate_limits import LOGIN, PIN_LOGIN, network_of
 from repositories.sessions import Tokens
 from repositories.sign_in import SignedIn
 from schemas.accounts import LoginBody, PasswordBody, PinBody, RefreshBody, profile
-from schemas.answers import ref
 from schemas.examples import LOGINS, PASSWORDS, PINS, REFRESHES
 from schemas.idempotency import InvalidKey, RepeatedKey, readable_key
 from schemas.principals import Principal
+from schemas.shapes import ref
 from schemas.validation import load_body
 
 BODY: Final = LoginBody()

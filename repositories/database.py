@@ -19,9 +19,12 @@ ATTEMPTS: Final = "attempts"
 COUNTERS: Final = "counters"
 CREDENTIALS: Final = "credentials"
 EVENTS: Final = "events"
+LINKS: Final = "links"
+LINK_VIEWS: Final = "link_views"
 ORIGINALS: Final = "adopted"
 REQUESTS: Final = "requests"
 TOTALS: Final = "totals"
+UPLOADS: Final = "uploads"
 
 #: A field of a store's counters while the store is filled from an archive, when it has no numbers to give out.
 RESTORING: Final = "restoring"

@@ -16,12 +16,15 @@ from schemas.calendar import business_date
 from schemas.documents import Document
 from schemas.events import TYPES, digest
 from schemas.idempotency import RequestKey
+from schemas.phones import INDIA
 from schemas.principals import SECRETS, THE_SERVICE, Actor
 from schemas.rollups import ESTIMATES, ORDERS, Additions, RollupKey
 
-#: Fields that follow from others, and are no change of their own.
-_DERIVED: Final = frozenset({"terms", "sign_ins"})
+#: Fields that follow from others, or say who is at work, and are no change of their own.
+_DERIVED: Final = frozenset({"terms", "phone_e164", "numbers", "due_at", "holder", "sign_ins"})
 _HIDDEN: Final = "***"
+#: Fields of which an event says only that they are others: secrets, and what is large.
+_UNTOLD: Final = SECRETS | {"logo"}
 
 
 @dataclass(slots=True)
@@ -69,6 +72,8 @@ class UnitOfWork:
     changes: dict[tuple[str, str], Change] = field(default_factory=dict)
     #: Whose command is being applied.
     by: Actor = THE_SERVICE
+    #: Of phone numbers without a country code.
+    region: str = INDIA
 
     def find(self, kind: str, document_id: str) -> Document | None:
         """The document as this group has left it so far, unless it is voided."""
@@ -185,10 +190,10 @@ class UnitOfWork:
 
 
 def _difference(document: Document, changes: Document) -> Change:
-    """The fields that these changes make others of. Of a secret, only that it is another one."""
+    """The fields that these changes make others of. Of those that are not told, only that."""
     names = [name for name, value in changes.items() if name not in _DERIVED and document.get(name) != value]
     return _shown(document, names), _shown(changes, names)
 
 
 def _shown(fields: Document, names: Iterable[str]) -> Document:
-    return {name: _HIDDEN if name in SECRETS and fields.get(name) else fields.get(name) for name in names}
+    return {name: _HIDDEN if name in _UNTOLD and fields.get(name) else fields.get(name) for name in names}

@@ -2,8 +2,8 @@
 
 I2 numbers are 1 … counter, each once, voided ones included; but for those that were missing when the documents of the
 earlier backend were taken over, which are known one by one. I3 orders and estimates name each other. I4 the rollups
-are the sums over the documents, to the paisa. And the event log has no hole, and each event is what it was when it was
-written: see `chain.py`.
+are the sums over the documents, to the paisa. Public links show what is there. And the event log has no hole, and each
+event is what it was when it was written: see `chain.py`.
 """
 
 from collections import Counter
@@ -14,8 +14,10 @@ from bson import CodecOptions
 from bson.raw_bson import RawBSONDocument
 
 from repositories.chain import UNPLACED, Chain
-from repositories.database import COUNTERS, EVENTS, TOTALS, Database
+from repositories.customer_verification import differences_of_customers
+from repositories.database import COUNTERS, EVENTS, LINKS, TOTALS, Database
 from repositories.errors import translated
+from repositories.message_verification import differences_of_messages
 from repositories.stores import of_store
 from repositories.totals import measures, row_key
 from schemas.adoption import missing_of
@@ -43,6 +45,9 @@ async def verify(database: Database, store: str, advance: Advance = lambda _: No
             *[line async for line in _numbers(database, store, counters)],
             *[line async for line in _links(database, store)],
             *[line async for line in _totals(database, store)],
+            *await differences_of_customers(database, store),
+            *await differences_of_messages(database, store),
+            *[line async for line in _public_links(database, store)],
             *[line async for line in _events(database, store, counters, advance)],
         ]
 
@@ -108,6 +113,20 @@ async def _totals(database: Database, store: str) -> AsyncIterator[str]:
         )
     if len(differing) > _MOST_SHOWN:
         yield f"… and {len(differing) - _MOST_SHOWN} more differences in the totals."
+
+
+async def _public_links(database: Database, store: str) -> AsyncIterator[str]:
+    """What a link shows is there, though it may be voided."""
+    for kind in (ESTIMATES, ORDERS):
+        pipeline: list[Document] = [
+            {"$match": {"store": store, "kind": kind}},
+            {"$lookup": {"from": kind, "localField": "document_id", "foreignField": "_id", "as": "shown"}},
+            {"$match": {"shown.store": {"$ne": store}}},
+            {"$limit": _MOST_SHOWN},
+            {"$project": {"document_id": 1}},
+        ]
+        async for link in database[LINKS].aggregate(pipeline):
+            yield f"Link {link['_id']} shows {link['document_id']}, which does not exist."
 
 
 async def _events(database: Database, store: str, counters: Document, advance: Advance) -> AsyncIterator[str]:

@@ -18,6 +18,7 @@ from schemas.errors import ShopError
 
 MAX_KEY: Final = 255
 RETRY_WINDOW: Final = timedelta(minutes=10)
+MESSAGE_WINDOW: Final = timedelta(minutes=2)
 # Epoch milliseconds between 2001 and 2286 have thirteen digits; smaller numbers are counters, which repeat.
 _STAMPS: Final = range(10**12, 10**13)
 
@@ -66,6 +67,15 @@ def keys_of_conversion(header: str | None, path: str, body: Mapping[str, Any]) -
         return (_of_header(header, path, body),)
     same = _digest(path, body)
     return (RequestKey(f"convert:{same}", same, reopens=True),)
+
+
+def keys_of_message(header: str | None, path: str, body: Mapping[str, Any]) -> tuple[RequestKey, ...]:
+    """The key of a POST that has something sent: without a header, the very same is sent once within two minutes, in
+    which an app tries it again by itself; after that somebody means it."""
+    if header is not None:
+        return (_of_header(header, path, body),)
+    same = _digest(path, body)
+    return (RequestKey(f"message:{same}", same, window=MESSAGE_WINDOW),)
 
 
 def readable_key(header: str) -> str:

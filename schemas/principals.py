@@ -15,7 +15,7 @@ ROLES_OF_USERS: Final = (OWNER, CASHIER, VIEWER)
 #: What users sign in with.
 KNOWLEDGE: Final = frozenset({"password", "pin"})
 #: Their fields that only the database sees, and no event, no answer and no log.
-SECRETS: Final = KNOWLEDGE | {"sign_ins"}
+SECRETS: Final = KNOWLEDGE | {"sign_ins", "token"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from schemas import statuses
 
 ESTIMATES = "estimates"
 ORDERS = "orders"
+CUSTOMERS = "customers"
 NO_PAYMENT = ""
 _MEASURES: Final = {ESTIMATES: ("count", "total"), ORDERS: ("count", "paid", "sold")}
 #: Of a day, how many characters name the day itself, its month and its year.

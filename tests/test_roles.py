@@ -60,7 +60,8 @@ async def asked(shop: Shop, method: str, path: str, headers: dict[str, str]) -> 
 
 
 def _problem(response: httpx.Response) -> Mapping[str, object]:
-    content = response.json()
+    # Customers are told in a page that a link leads nowhere.
+    content = {} if response.headers["content-type"].startswith("text/html") else response.json()
     return content if isinstance(content, dict) else {}
 
 

@@ -4,24 +4,27 @@ import typer
 
 from app.commands.databases import Data, any_database, command_settings, console, with_database
 from app.progress import progress
+from app.settings import Settings
+from repositories.customer_building import build_customers, count_documents
 from repositories.database import Database
 from repositories.verification import count_events
 from repositories.verification import verify as find_differences
+from schemas.phones import region_of
 
 
 def migrate(data: Data = None) -> None:
-    """Create what the database needs (indexes, counters). Safe to repeat, and beside running processes.
+    """Create what the database needs (indexes, counters, customers). Safe to repeat, and beside running processes.
 
     `pos serve` does so by itself; this is for a deployment that wants it done before the new processes start.
     """
     with any_database(command_settings(), data) as settings:
-        with_database(settings, _nothing)
+        with_database(settings, lambda database: _customers(database, settings))
     console.print(f"The database [bold]{settings.database_name}[/] is ready.")
 
 
 def verify(data: Data = None) -> None:
-    """Recompute totals, numbers, links and the hashes of the event log from what is stored; exit 1 and name the
-    differences, if any.
+    """Recompute totals, customers, numbers, links and the hashes of the event log from what is stored; exit 1 and name
+    the differences, if any.
 
     It reads every document, so a large store takes a while; it changes nothing.
     """
@@ -31,7 +34,7 @@ def verify(data: Data = None) -> None:
         typer.echo(difference)
     if differences:
         raise typer.Exit(1)
-    console.print("No difference: numbers, links, totals and events agree with the documents.")
+    console.print("No difference: numbers, links, totals, customers, messages and events agree with the documents.")
 
 
 async def _differences(database: Database, store: str) -> list[str]:
@@ -39,5 +42,7 @@ async def _differences(database: Database, store: str) -> list[str]:
         return await find_differences(database, store, advance)
 
 
-async def _nothing(database: Database) -> None:
-    """`prepare` was all."""
+async def _customers(database: Database, settings: Settings) -> None:
+    store = settings.store_id
+    with progress(console, "Customers", await count_documents(database, store)) as advance:
+        await build_customers(database, store, region_of(settings.currency), advance)
