@@ -124,16 +124,12 @@ async def test_they_are_found_by_name_and_phone(shop: Shop, q: str) -> None:
     assert await customers(shop, q="zz") == []
 
 
-@pytest.mark.parametrize(
-    ("listing", "index"),
-    [(CustomerListing(), "store"), (CustomerListing(q="mee"), "search"), (CustomerListing(q="98220 1"), "search")],
-    ids=["list", "name", "phone"],
-)
-async def test_an_index_serves_each_question(shop: Shop, listing: CustomerListing, index: str) -> None:
+@pytest.mark.parametrize(("q", "index"), [(None, "store"), ("mee", "search"), ("98220 1", "search")])
+async def test_an_index_serves_each_question(shop: Shop, q: str | None, index: str) -> None:
     row = {"store": shop.store, "voided_at": None, "last_visit": shop.state["clock"]()}
     rows = [{"_id": f"CUST-{shop.store}-{number}", "terms": [f"a{number}"], **row} for number in range(300)]
     await shop.database.customers.insert_many([*rows, {**rows[0], "_id": f"CUST-{shop.store}", "terms": ["meera"]}])
-    criteria = shop.state["customers"].criteria(listing)
+    criteria = shop.state["customers"].criteria(CustomerListing(q=q))
     found = shop.database.customers.find(criteria).sort([("last_visit", -1), ("_id", -1)])
     assert f"'indexName': '{index}'" in str((await found.explain())["queryPlanner"]["winningPlan"])
     by_number = await shop.database.customers.find(whose(shop.store, ["+919822012345", "+919822054321"])).explain()
