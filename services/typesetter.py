@@ -10,7 +10,9 @@ import pickle
 import resource
 import signal
 import sys
+from contextlib import suppress
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import orjson
@@ -94,6 +96,14 @@ def serve(typesetter: Typesetter, jobs: BinaryIO, answers: BinaryIO) -> None:
         answers.flush()
 
 
+def stand_back() -> None:
+    """Those who sell go first: whatever this process does is done with what they leave."""
+    os.nice(_NICE)
+    # Where Linux schedules sessions as groups, niceness counts inside of one only; this is that of the whole group.
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(_NICE))
+
+
 def main(parent: int, font_dir: str, most_memory: int) -> None:
     # Whoever started this may be killed while a sheet is set.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -102,8 +112,7 @@ def main(parent: int, font_dir: str, most_memory: int) -> None:
     # Ctrl-C is the server's to act on, which ends this in its turn.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (most_memory, most_memory))
-    # Those who sell go first.
-    os.nice(_NICE)
+    stand_back()
     serve(Typesetter(font_dir), sys.stdin.buffer, sys.stdout.buffer)
 
 

@@ -16,7 +16,8 @@ from typing import Final, Self
 from schemas.errors import ShopError
 from services.protocol import DONE, LENGTH, Job
 
-SIZE: Final = 2
+#: Half of the cores: the others are for those who sell.
+SIZE: Final = max(1, (os.cpu_count() or 1) // 2)
 #: From when a worker has the job; a sheet of 300 lines takes a third of a second.
 SECONDS: Final = 10.0
 #: What is kept for the next sheet grows a little with each.
