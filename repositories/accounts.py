@@ -1,4 +1,4 @@
-"""Those who can sign in: users and devices, changed through the journal of the store that keeps them."""
+"""Those who can sign in: users and devices, changed through the journal of the store that they belong to."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -9,9 +9,9 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from repositories.account_commands import AccountExists, AddAccount, ChangeAccount, EndAccount
 from repositories.commands import Command
-from repositories.database import Database
+from repositories.database import FACTS, OWNERS, Database
 from repositories.errors import NotFound, Unavailable, answered, is_duplicate
-from repositories.ownership import KeepingAnOwner, owns_all
+from repositories.ownership import KeepingAnOwner, owns
 from repositories.passwords import Passwords
 from repositories.sessions import Sessions
 from repositories.transaction import Outcome
@@ -73,7 +73,11 @@ class _Accounts:
 
     async def _add(self, account_id: str, draft: Document, by: Actor) -> Document:
         command = AddAccount(self.kind, account_id, draft, by)
-        return await self._commit(draft["belongs_to"] or self._home, command)
+        return await self._commit(self._keeper(draft), command)
+
+    def _keeper(self, account: Document) -> str:
+        """The store whose audit tells of an account: the one that it belongs to, and home of who belongs to all."""
+        return account["belongs_to"] or self._home
 
     async def _commit(self, store: str, command: Command) -> Document:
         journal = await self._journal_of(store)
@@ -108,7 +112,7 @@ class Devices(_Accounts):
 
         :raises NotFound, Unavailable:
         """
-        await self._commit(device["store"], EndAccount(DEVICES, device["_id"], by))
+        await self._commit(self._keeper(device), EndAccount(DEVICES, device["_id"], by))
         await self._tidy(device["_id"])
 
 
@@ -127,14 +131,18 @@ class Users(_Accounts):
         passwords: Passwords,
     ) -> None:
         super().__init__(database, home, journal_of, sessions, clock)
+        self._facts = database[FACTS]
         self._passwords = passwords
 
     async def is_claimed(self) -> bool:
-        """Whether there is an owner, or was one: the shop is claimed.
+        """Whether there is an owner, or ever was one: the shop is claimed, and stays so.
 
         :raises Unavailable: the database is away.
         """
         async with answered():
+            if await self._facts.find_one({"_id": OWNERS, "claimed": True}, {"_id": 1}) is not None:
+                return True
+            # From before that was kept.
             return await self._accounts.find_one({"role": OWNER}, {"_id": 1}) is not None
 
     async def by_login(self, login: str) -> Document:
@@ -169,7 +177,8 @@ class Users(_Accounts):
             await self._journal_of(changes["belongs_to"])
         hashed = await self._hashed(changes, {**user, **changes})
         change = ChangeAccount(USERS, user["_id"], {**changes, **hashed}, by, keeping)
-        changed = await self._commit(user["store"], await self._keeping_an_owner(user, change))
+        # Who moves is kept by the store that they come to.
+        changed = await self._commit(self._keeper({**user, **changes}), await self._keeping_an_owner(user, change))
         if hashed:
             await self._tidy(user["_id"], keeping)
         return changed
@@ -186,11 +195,11 @@ class Users(_Accounts):
         :raises NotFound, Unavailable:
         """
         end = await self._keeping_an_owner(user, EndAccount(USERS, user["_id"], by))
-        await self._commit(user["store"], end)
+        await self._commit(self._keeper(user), end)
         await self._tidy(user["_id"])
 
     async def _keeping_an_owner(self, user: Document, change: ChangeAccount | EndAccount) -> Command:
-        others = [each["_id"] for each in await self.all(None) if owns_all(each) and each["_id"] != user["_id"]]
+        others = [each["_id"] for each in await self.all(None) if owns(each) and each["_id"] != user["_id"]]
         return KeepingAnOwner(change, tuple(others))
 
     def _names(self, user: Document) -> tuple[str, ...]:

@@ -1,13 +1,15 @@
 """The chain of the event log: each event names the one before by its hash, so that none can be altered, taken out or
 put in unnoticed.
 
-The last two fields of a stored event are `prev`, the hash of the event before (zeros where none has one), and `hash`,
-the SHA-256 of its own bytes as BSON from `seq` to `prev`. What names the place where it lies, `_id` and `store`, is not
-in it: an event stays the same in the archive and in another store. The newest hash stands in the store's counters.
+The last fields of a stored event are `prev_at`, when the event before was made (None where that is not known), `prev`,
+the hash of that one (zeros where it has none), and `hash`, the SHA-256 of its own bytes as BSON from `seq` to `prev`.
+What names the place where it lies, `_id` and `store`, is not in it: an event stays the same in the archive and in
+another store. The newest hash and the newest moment stand in the store's counters.
 """
 
 import struct
 from collections.abc import Iterable
+from datetime import datetime
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -30,20 +32,28 @@ _END: Final = b"\x00"
 _FIELD: Final = len(_HASH) + 32
 
 
-def sealed(events: Iterable[Document], previous: bytes | None) -> tuple[list[RawBSONDocument], bytes]:
-    """New events as they are to be stored, and the hash of the last.
+class Tip(NamedTuple):
+    """The newest event: its hash and its moment, None where there is none, or none that has one."""
+
+    hash: bytes | None
+    at: datetime | None
+
+
+def sealed(events: Iterable[Document], tip: Tip) -> tuple[list[RawBSONDocument], Tip]:
+    """New events as they are to be stored, and the last of them.
 
     :param events: each with its store as the first field.
-    :param previous: the hash of the event before, None where there is none that has one.
+    :param tip: the event before.
     """
-    newest = previous or GENESIS
+    newest, at = tip.hash or GENESIS, tip.at
     rows = []
     for event in events:
-        raw = encode({**event, "prev": newest})
+        raw = encode({**event, "prev_at": at, "prev": newest})
+        at = event["at"]
         newest = sha256(raw[_after_store(raw) : -1]).digest()
         # Put together rather than encoded anew, which would take as long again.
         rows.append(RawBSONDocument(b"".join((_SIZE.pack(len(raw) + _FIELD), raw[4:-1], _HASH, newest, _END))))
-    return rows, newest
+    return rows, Tip(newest, at)
 
 
 def _after_store(raw: bytes) -> int:
@@ -73,38 +83,61 @@ def link_of(raw: bytes) -> Link | None:
 class Chain:
     """Walks along the log, the oldest event first, and says what is wrong with it.
 
-    What retention has taken away is missing at the beginning only. Events that are older than the chain have no hash.
+    Events that are older than the chain have no hash, and neither `by`, which came with it.
+
+    :param expired: what was made before may have been taken away by retention; nothing else may be missing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, expired: datetime) -> None:
+        self._expired = expired
         self._seq: int | None = None
         self._link: Link | None = None
+        #: Whether no event is missing, up to here.
+        self.is_whole = True
+        #: The newest event that has no hash, 0 where each has one.
+        self.unsealed = 0
 
-    def differences(self, seq: int, raw: bytes, *, has_hash: bool) -> list[str]:
+    def differences(self, event: Document, raw: bytes) -> list[str]:
         """What is wrong with the next event, one sentence each. raw: as it is stored, `UNPLACED`."""
+        seq = event["seq"]
         before, self._seq = self._seq, seq
-        link, known = link_of(raw), self._link
+        known, link = self._link, link_of(raw)
         self._link = link
-        if before is not None and seq != before + 1:
-            missing = f"Events {before + 1} to {seq - 1} are missing."
-            return [missing, *_own(seq, link, has_hash=has_hash or known is not None)]
-        own = _own(seq, link, has_hash=has_hash or known is not None)
-        if own or link is None:
-            return own
+        if link is None:
+            self.unsealed = seq
+        own = _own(seq, link, has_hash="hash" in event or "by" in event or known is not None)
+        if seq != (before or 0) + 1:
+            self.is_whole = False
+            return [*self._missing(before or 0, seq, event.get("prev_at")), *own]
         expected = known.hash if known is not None else GENESIS
-        is_oldest = before is None and seq != 1
-        if is_oldest or link.prev == expected:
-            return []
+        if own or link is None or link.prev == expected:
+            return own
         return [f"Event {seq} does not follow event {seq - 1}: that one was altered, or others stood between them."]
 
-    def end(self, head: int, newest: bytes | None) -> list[str]:
-        """What is wrong with the end of the log, which the counters name."""
-        if self._seq is None:
+    def _missing(self, before: int, seq: int, prev_at: datetime | None) -> list[str]:
+        """What retention takes away is the oldest; where a clock was wrong, that may lie in the middle, too."""
+        if prev_at is None and not before:
+            # From before events knew when the one before was made.
             return []
-        if self._seq != head:
-            return [f"The newest event is {self._seq}, but the head of the log says {head}."]
-        if (self._link.hash if self._link is not None else None) != newest:
+        if prev_at is not None and prev_at <= self._expired:
+            return []
+        when = "" if prev_at is None else f", the last of them of {prev_at:%Y-%m-%d %H:%M} UTC"
+        return [f"Events {before + 1} to {seq - 1} are missing{when}: too young for retention."]
+
+    def end(self, head: int, newest: Tip) -> list[str]:
+        """What is wrong with the end of the log. head, newest: as the counters name them."""
+        if self._seq != (head or None):
+            self.is_whole = False
+            if newest.at is not None and newest.at <= self._expired:
+                return []
+            if self._seq is not None:
+                return [f"The newest event is {self._seq}, but the head of the log says {head}."]
+            # Of a head from before there were moments, only the documents tell how old it is.
+            return [] if newest.at is None else [f"Events 1 to {head} are missing: too young for retention."]
+        if (self._link.hash if self._link is not None else None) != newest.hash:
             return [f"Event {self._seq} is not the one that the head of the log knows: it was altered."]
+        if newest.hash is None and newest.at is not None:
+            return ["The head of the log has no hash, and had one: it was altered."]
         return []
 
 

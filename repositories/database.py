@@ -19,12 +19,17 @@ ATTEMPTS: Final = "attempts"
 COUNTERS: Final = "counters"
 CREDENTIALS: Final = "credentials"
 EVENTS: Final = "events"
+FACTS: Final = "facts"
 LINKS: Final = "links"
 LINK_VIEWS: Final = "link_views"
 ORIGINALS: Final = "adopted"
 REQUESTS: Final = "requests"
 TOTALS: Final = "totals"
 UPLOADS: Final = "uploads"
+
+#: What holds of the whole database, by its name: `owners` is written by each change of an owner, and says whether
+#: there ever was one.
+OWNERS: Final = "owners"
 
 #: A field of a store's counters while the store is filled from an archive, when it has no numbers to give out.
 RESTORING: Final = "restoring"

@@ -151,5 +151,5 @@ async def _empty(database: Database, store: str) -> None:
         await database[name].delete_many(of_store(name, store))
     await database[COUNTERS].update_one(
         {"_id": store},
-        {"$set": {ESTIMATES: 0, ORDERS: 0, "head": 0, "epoch": secrets.token_hex(4)}, "$unset": {"hash": ""}},
+        {"$set": {ESTIMATES: 0, ORDERS: 0, "head": 0, "epoch": secrets.token_hex(4)}, "$unset": {"hash": "", "at": ""}},
     )

@@ -12,7 +12,7 @@ from repositories.together import Together
 
 RANGE_LIMIT: Final = 1_000
 #: What only the audit and the chain look at stays in the database.
-_TOLD: Final = {"_id": 0, "by": 0, "before": 0, "after": 0, "prev": 0, "hash": 0}
+_TOLD: Final = {"_id": 0, "by": 0, "before": 0, "after": 0, "prev_at": 0, "prev": 0, "hash": 0}
 
 _AS_STORED: Final = CodecOptions(document_class=RawBSONDocument, tz_aware=True)
 

@@ -17,6 +17,7 @@ from pymongo.errors import OperationFailure
 from repositories.database import COUNTERS, EVENTS, LINKS, ORIGINALS, REQUESTS, TOTALS, Database
 from repositories.errors import DatabaseRefused, translated
 from repositories.originals import RAW, as_bytes
+from repositories.retention import expired_before
 from repositories.stores import of_store
 from repositories.totals import row_key, row_range
 from schemas.calendar import widest_bounds
@@ -84,7 +85,7 @@ class StoreView:
         :raises DatabaseRefused: it took too long, and the shop went on selling.
         """
         if collection == COUNTERS:
-            yield [dict(self.counters)]
+            yield [{**self.counters, **await self._expired()}]
             return
         async for batch in self._scan(collection, of_store(collection, self._store)):
             yield batch
@@ -108,6 +109,13 @@ class StoreView:
         days = (start or _FIRST_DAY).isoformat(), (end or _LAST_DAY).isoformat()
         async for batch in self._scan(TOTALS, row_range(self._store, *days)):
             yield [Row(row_key(row["_id"]), row) for row in batch]
+
+    async def _expired(self) -> Document:
+        """What another database has to know of a log whose beginning is gone."""
+        first = {"store": self._store, "seq": 1}
+        if not self.counters["head"] or await self._database[EVENTS].find_one(first, {"_id": 1}):
+            return {}
+        return {"expired": await expired_before(self._database, self.counters)}
 
     async def _numbers(self, kind: str, start: date | None, end: date | None) -> tuple[int, int] | None:
         """The lowest and the highest number of some days, found by the index of instants."""

@@ -15,7 +15,9 @@ from repositories.database import (
     COUNTERS,
     CREDENTIALS,
     EVENTS,
+    FACTS,
     LINKS,
+    OWNERS,
     REQUESTS,
     RESTORING,
     TOTALS,
@@ -23,6 +25,7 @@ from repositories.database import (
     Database,
 )
 from repositories.errors import DatabaseRefused
+from repositories.retention import RETENTION, remember
 from repositories.totals import add_years
 from schemas.messages import MESSAGES
 from schemas.principals import DEVICES, USERS
@@ -162,6 +165,8 @@ async def prepare_collections(database: Database, event_retention_days: int) -> 
     for collection, models in index_models(event_retention_days).items():
         await _create(database, collection, models)
     await _make_totals(database)
+    # Two who made it at once, each in a transaction, would stand in each other's way.
+    await database[FACTS].update_one({"_id": OWNERS}, {"$setOnInsert": {"changes": 0}}, upsert=True)
 
 
 async def refuse_restoring(database: Database, store: str) -> None:
@@ -221,6 +226,8 @@ async def _create(database: Database, collection: str, models: list[IndexModel])
     except OperationFailure as error:
         if error.code != _OPTIONS_CONFLICT:
             raise
-        seconds = next(m.document["expireAfterSeconds"] for m in models if m.document["name"] == "retention")
-        await database.command("collMod", collection, index={"name": "retention", "expireAfterSeconds": seconds})
+        if collection == EVENTS:
+            await remember(database)
+        seconds = next(m.document["expireAfterSeconds"] for m in models if m.document["name"] == RETENTION)
+        await database.command("collMod", collection, index={"name": RETENTION, "expireAfterSeconds": seconds})
         await database[collection].create_indexes(models)

@@ -16,15 +16,15 @@ class LastOwner(ShopError):
     status, code, title = 409, "last_owner", "The last owner"
 
     def __init__(self) -> None:
-        super().__init__("This is the last owner of all stores: make somebody else one first.")
+        super().__init__("This is the last owner of all stores, or the only one: make somebody else one first.")
 
 
 @dataclass(frozen=True, slots=True)
 class KeepingAnOwner:
-    """A change of a user, unless it takes away the last owner.
+    """A change of a user, unless it takes away the last owner: of all stores, or, where there is none such, of any.
 
-    others: the ids of the other owners of all stores. They are read in the transaction of the change, so that two who
-    demote each other at once do not both succeed.
+    others: the ids of the other owners. They are read in the transaction of the change, and each change of an owner
+    writes the same row, so that two who demote each other at once, also in two stores, do not both succeed.
     """
 
     change: ChangeAccount | EndAccount
@@ -41,17 +41,26 @@ class KeepingAnOwner:
 
     def apply(self, work: UnitOfWork) -> Document:
         user = work.find(USERS, self.change.account_id)
-        if user is not None and owns_all(user) and not self._leaves(user):
-            left = (work.find(USERS, other) for other in self.others)
-            if not any(other is not None and owns_all(other) for other in left):
-                raise LastOwner
+        after = self._after(user)
+        if user is not None:
+            for is_owner in (owns, owns_all):
+                if is_owner(user) and not is_owner(after):
+                    left = (work.find(USERS, other) for other in self.others)
+                    if not any(is_owner(other) for other in left):
+                        raise LastOwner
+            work.changes_owners |= owns(user) or owns(after)
         return self.change.apply(work)
 
-    def _leaves(self, user: Document) -> bool:
-        """Whether the user is an owner afterwards, too."""
-        return isinstance(self.change, ChangeAccount) and owns_all({**user, **self.change.changes})
+    def _after(self, user: Document | None) -> Document | None:
+        """The user as the change leaves them, None where they are gone."""
+        return {**user, **self.change.changes} if user is not None and isinstance(self.change, ChangeAccount) else None
 
 
-def owns_all(user: Document) -> bool:
+def owns(user: Document | None) -> bool:
+    """Whether a user is there, and the owner of a store or of all."""
+    return user is not None and user["role"] == OWNER
+
+
+def owns_all(user: Document | None) -> bool:
     """Whether a user is the owner of all the stores, and not of one."""
-    return user["role"] == OWNER and user["belongs_to"] is None
+    return user is not None and owns(user) and user["belongs_to"] is None

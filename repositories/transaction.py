@@ -17,21 +17,15 @@ from zoneinfo import ZoneInfo
 
 from pymongo import ReadPreference, WriteConcern
 from pymongo.client_session import ClientSession
-from pymongo.errors import (
-    BulkWriteError,
-    ConnectionFailure,
-    DuplicateKeyError,
-    PyMongoError,
-    WTimeoutError,
-)
+from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError, PyMongoError, WTimeoutError
 from pymongo.read_concern import ReadConcern
 
 from repositories.backoff import Backoff
-from repositories.chain import sealed
+from repositories.chain import Tip, sealed
 from repositories.commands import Command
 from repositories.commit import commit
 from repositories.customer_rows import count_customers
-from repositories.database import COUNTERS, EVENTS, LINKS, REQUESTS, RESTORING, TOTALS, Database
+from repositories.database import COUNTERS, EVENTS, FACTS, LINKS, OWNERS, REQUESTS, RESTORING, TOTALS, Database
 from repositories.errors import BeingRestored, is_duplicate
 from repositories.group_writes import inserts_of, updates_of
 from repositories.orphans import end_orphans
@@ -49,7 +43,7 @@ _SNAPSHOT: Final = ReadConcern("snapshot")
 _DURABLE: Final = WriteConcern(w="majority", j=True)
 # How long after another process was met at the counters they are read before each group.
 _ALONE_SECONDS: Final = 1.0
-_COUNTED: Final = (ESTIMATES, ORDERS, "head", "hash", RESTORING)
+_COUNTED: Final = (ESTIMATES, ORDERS, "head", "hash", "at", RESTORING)
 
 
 class Outcome(NamedTuple):
@@ -92,7 +86,7 @@ class GroupTransaction:
         self._database = database
         self._client = database.delegate.client
         who_and_what = (USERS, DEVICES, SETTINGS, CUSTOMERS, LINKS, MESSAGES)
-        names = (COUNTERS, ESTIMATES, ORDERS, *who_and_what, EVENTS, TOTALS, REQUESTS)
+        names = (COUNTERS, ESTIMATES, ORDERS, *who_and_what, EVENTS, TOTALS, REQUESTS, FACTS)
         self._collections = {name: database.delegate[name] for name in names}
         self._threads = threads or ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"journal-{store}")
         self._store = store
@@ -168,7 +162,8 @@ class GroupTransaction:
             raise LookupError(f"The counters of store {self._store!r} are missing: run `pos migrate`.")
         if RESTORING in counters:
             raise BeingRestored
-        return Counters(counters[ESTIMATES], counters[ORDERS], counters["head"], counters.get("hash"))
+        newest = Tip(counters.get("hash"), counters.get("at"))
+        return Counters(counters[ESTIMATES], counters[ORDERS], counters["head"], *newest)
 
     def _read(
         self, session: ClientSession, commands: Sequence[Command], counters: Counters, *, sees_keys: bool
@@ -187,7 +182,9 @@ class GroupTransaction:
                 wanted[kind].add(document_id)
         documents = {}
         for kind, ids in wanted.items():
-            cursor = self._collections[kind].find(named(kind, self._store, ids), session=session)
+            # A person is one, whichever store keeps the row.
+            here = {"_id": {"$in": list(ids)}} if kind in (USERS, DEVICES) else named(kind, self._store, ids)
+            cursor = self._collections[kind].find(here, session=session)
             documents.update({(kind, document["_id"]): document for document in cursor.to_list()})
         return UnitOfWork(
             store=self._store,
@@ -204,10 +201,13 @@ class GroupTransaction:
         counters = work.counters
         # Both, since a log that was restored meanwhile may have come just as far.
         here = {"_id": self._store, "head": head, "hash": counters.hash}
-        events, counters.hash = sealed(work.events, counters.hash)
+        events, (counters.hash, counters.at) = sealed(work.events, Tip(counters.hash, counters.at))
         counted = self._collections[COUNTERS].update_one(here, {"$set": counters.stored}, session=session)
         if counted.matched_count != 1:
             raise Collision
+        if work.changes_owners:
+            changed = {"$inc": {"changes": 1}, "$set": {"claimed": True}}
+            self._collections[FACTS].update_one({"_id": OWNERS}, changed, upsert=True, session=session)
         # What makes room in a unique index comes before what takes it: an order is voided, its estimate ordered anew.
         for collection, operations in updates_of(work, remembered_before).items():
             if operations:

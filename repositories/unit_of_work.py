@@ -31,18 +31,19 @@ _UNTOLD: Final = SECRETS | {"logo"}
 class Counters:
     """The store's counter document: the last numbers that were given, and the head of its event log.
 
-    hash: of the event at the head; None where no event has one yet (see `chain.py`).
+    hash, at: of the event at the head; None where that has none (see `chain.py`).
     """
 
     estimates: int
     orders: int
     head: int
     hash: bytes | None = None
+    at: datetime | None = None
 
     @property
     def stored(self) -> Document:
         """As the counter document has them."""
-        return {ESTIMATES: self.estimates, ORDERS: self.orders, "head": self.head, "hash": self.hash}
+        return {ESTIMATES: self.estimates, ORDERS: self.orders, "head": self.head, "hash": self.hash, "at": self.at}
 
 
 #: Some fields as they were, and as they are.
@@ -74,6 +75,8 @@ class UnitOfWork:
     by: Actor = THE_SERVICE
     #: Of phone numbers without a country code.
     region: str = INDIA
+    #: Whether an owner is made, changed or ended: two such groups at once, of two stores, must not miss each other.
+    changes_owners: bool = False
 
     def find(self, kind: str, document_id: str) -> Document | None:
         """The document as this group has left it so far, unless it is voided."""
@@ -108,7 +111,13 @@ class UnitOfWork:
 
     def update(self, kind: str, document: Document, **changes: Any) -> Document:
         """The document with changes and the next version."""
-        stamps = {"updated_at": self.now, "changed_by": self.by.signature, "version": document["version"] + 1}
+        stamps = {
+            # Who came here from another store is kept by this one from now on.
+            "store": self.store,
+            "updated_at": self.now,
+            "changed_by": self.by.signature,
+            "version": document["version"] + 1,
+        }
         updated = {**document, **changes, **stamps}
         self.changed[kind, document["_id"]] = updated
         self.changes[kind, document["_id"]] = _difference(document, changes)

@@ -2,22 +2,26 @@
 
 I2 numbers are 1 … counter, each once, voided ones included; but for those that were missing when the documents of the
 earlier backend were taken over, which are known one by one. I3 orders and estimates name each other. I4 the rollups
-are the sums over the documents, to the paisa. Public links show what is there. And the event log has no hole, and each
-event is what it was when it was written: see `chain.py`.
+are the sums over the documents, to the paisa. Public links show what is there. And the event log has no hole but what
+retention took, each event is what it was when it was written (`chain.py`), and documents are what it says of them
+(`comparison.py`).
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterable
+from itertools import islice
+from typing import Any, Final
 
-from bson import CodecOptions
+from bson import CodecOptions, decode
 from bson.raw_bson import RawBSONDocument
 
-from repositories.chain import UNPLACED, Chain
+from repositories.chain import UNPLACED, Chain, Tip
+from repositories.comparison import Comparison
 from repositories.customer_verification import differences_of_customers
 from repositories.database import COUNTERS, EVENTS, LINKS, TOTALS, Database
 from repositories.errors import translated
 from repositories.message_verification import differences_of_messages
+from repositories.retention import expired_before
 from repositories.stores import of_store
 from repositories.totals import measures, row_key
 from schemas.adoption import missing_of
@@ -28,13 +32,20 @@ from schemas.rollups import ESTIMATES, ORDERS, Additions, RollupKey
 _MOST_SHOWN = 20
 _BATCH = 1_000
 
+_AS_STORED: Final = CodecOptions(document_class=RawBSONDocument)
+_AWARE: Final = CodecOptions[Document](tz_aware=True)
+
 Advance = Callable[[int], None]
+Remark = Callable[[str], None]
 
 
-async def verify(database: Database, store: str, advance: Advance = lambda _: None) -> list[str]:
+async def verify(
+    database: Database, store: str, advance: Advance = lambda _: None, remark: Remark = lambda _: None
+) -> list[str]:
     """The differences, one sentence each; none when all is well. The store should be quiet meanwhile.
 
     :param advance: told, now and then, how many more events were looked at.
+    :param remark: told what is no difference, and should be known all the same.
     :raises Unavailable: the database is away.
     """
     with translated():
@@ -48,7 +59,7 @@ async def verify(database: Database, store: str, advance: Advance = lambda _: No
             *await differences_of_customers(database, store),
             *await differences_of_messages(database, store),
             *[line async for line in _public_links(database, store)],
-            *[line async for line in _events(database, store, counters, advance)],
+            *[line async for line in _events(database, store, counters, advance, remark)],
         ]
 
 
@@ -129,24 +140,43 @@ async def _public_links(database: Database, store: str) -> AsyncIterator[str]:
             yield f"Link {link['_id']} shows {link['document_id']}, which does not exist."
 
 
-async def _events(database: Database, store: str, counters: Document, advance: Advance) -> AsyncIterator[str]:
-    """From the oldest event that is still kept, every seq up to the head stands in the log, unaltered."""
-    chain = Chain()
-    stored = database.get_collection(EVENTS, CodecOptions(document_class=RawBSONDocument))
+async def _events(
+    database: Database, store: str, counters: Document, advance: Advance, remark: Remark
+) -> AsyncIterator[str]:
+    """Every seq that is not too old to be kept, up to the head, stands in the log, unaltered, and the documents are
+    what it says."""
+    expired = await expired_before(database, counters)
+    chain = Chain(expired)
+    comparison = Comparison(database, store, expired)
+    stored = database.get_collection(EVENTS, _AS_STORED)
     cursor: Any = stored.find({"store": store}, UNPLACED, batch_size=_BATCH).sort("seq", 1)
-    shown = 0
+    in_log, in_documents = _Shown(), _Shown()
     while batch := await cursor.to_list(_BATCH):
-        found = [
-            line
-            for event in batch
-            for line in chain.differences(event["seq"], bytes(event.raw), has_hash="hash" in event)
-        ]
-        for line in found[: _MOST_SHOWN - shown]:
-            yield line
-        shown = min(shown + len(found), _MOST_SHOWN)
+        raws = [bytes(event.raw) for event in batch]
+        # As a whole, since most of what stands in them is looked at.
+        events = [decode(raw, _AWARE) for raw in raws]
+        in_log.take(line for event, raw in zip(events, raws, strict=True) for line in chain.differences(event, raw))
+        in_documents.take(await comparison.differences(events))
         advance(len(batch))
-    for line in chain.end(counters["head"], counters.get("hash")):
+    in_log.take(chain.end(counters["head"], Tip(counters.get("hash"), counters.get("at"))))
+    async for line in comparison.untold(is_whole=chain.is_whole):
+        in_documents.take([line])
+    for line in (*in_log.lines, *in_documents.lines):
         yield line
+    if chain.unsealed:
+        remark(
+            f"Events up to {chain.unsealed} are older than the chain: they have no hash, and nothing vouches for them."
+        )
+
+
+class _Shown:
+    """As many of a kind of difference as somebody reads."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def take(self, lines: Iterable[str]) -> None:
+        self.lines += islice(lines, _MOST_SHOWN - len(self.lines))
 
 
 async def count_events(database: Database, store: str) -> int:

@@ -17,7 +17,8 @@ async def signed_in(shop: Shop, role: str, name: str) -> Mapping[str, str]:
     kind, prefix = (DEVICES, "DEVICE") if role == DEVICE else (USERS, "USER")
     owner = f"{prefix}-{name}-{shop.store}"
     now = shop.state["clock"]()
-    stamps = {"store": shop.store, "created_at": now, "updated_at": now, "version": 1, "voided_at": None}
+    # No event tells of them, so they are kept elsewhere.
+    stamps = {"store": f"{shop.store}-people", "created_at": now, "updated_at": now, "version": 1, "voided_at": None}
     account = {"_id": owner, "login": owner, "name": name, "role": role, "belongs_to": None, "pin": None, **stamps}
     await shop.database[kind].insert_one(account)
     credentials = Credentials(shop.database, shop.state["clock"])

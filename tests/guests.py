@@ -42,7 +42,8 @@ async def invited(shop: Shop, role: str = "cashier", belongs_to: str | None = No
     credentials = Credentials(shop.database, shop.state["clock"])
     kind = DEVICES if role == DEVICE else USERS
     new = f"{kind[:-1].upper()}-{secrets.token_hex(6)}"
-    account = {"_id": new, "store": shop.store, "login": new.casefold(), "name": role, "role": role}
+    # No event tells of them, so they are kept elsewhere.
+    account = {"_id": new, "store": f"{shop.store}-people", "login": new.casefold(), "name": role, "role": role}
     now = shop.state["clock"]()
     stamps = {"created_at": now, "updated_at": now, "version": 1, "voided_at": None, "pin": None}
     await shop.database[kind].insert_one({**account, "belongs_to": belongs_to, **stamps})

@@ -18,7 +18,8 @@ async def credential_of(
     now = clock()
     account: dict[str, Any] = {
         "_id": f"{prefix}-{secrets.token_hex(8)}",
-        "store": shop.store,
+        # No event tells of them, so they are kept elsewhere.
+        "store": f"{shop.store}-people",
         "login": secrets.token_hex(8),
         "name": role.title(),
         "role": role,

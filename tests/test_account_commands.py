@@ -72,7 +72,6 @@ async def test_what_is_wrong_is_said_in_a_sentence(shop: Shop, pos: Any) -> None
         (("user", "add", user["login"], "--password-stdin"), PASSWORD, "There is such a user already."),
         (("user", "add", f"a-{shop.store}", "--store", "nowhere", "--password-stdin"), PASSWORD, "There is no store"),
         (("user", "remove", "nobody-at-all"), "", "There is no such user."),
-        (("user", "remove", user["login"]), "", "This is the last owner of all stores"),
         (("device", "remove", "DEVICE-0"), "", "There is no such device."),
     ):
         process = pos(*arguments, text=text)
@@ -100,6 +99,17 @@ async def test_the_first_owner_claims_the_shop_before_its_first_start(pos: Any) 
         ("meena", "owner", listed[1][3], False),
     ]
     assert listed[1][3] != "all"
+
+
+async def test_the_first_owner_is_of_all_stores(pos: Any) -> None:
+    database = f"pos_tests_{secrets.token_hex(4)}"
+    add = ("user", "add", "asha", "--role", "owner", "--password-stdin")
+    of_one = pos(*add, "--store", "north", text=PASSWORD, database=database)
+    assert of_one.returncode == 2
+    assert "The first owner belongs to all stores" in of_one.stderr
+    assert "The shop has its owner." in pos(*add, text=PASSWORD, database=database).stderr
+    removed = pos("user", "remove", "asha", database=database)
+    assert (removed.returncode, "This is the last owner of all stores" in removed.stderr) == (1, True)
 
 
 async def test_a_device_sells_with_the_key_that_was_printed_until_it_is_revoked(shop: Shop, pos: Any) -> None:

@@ -149,8 +149,8 @@ async def test_what_is_older_than_the_audit_reads_well(shop: Shop) -> None:
     sale = await shop.sale()
     own = {"store": shop.store}
     await shop.database.orders.update_one(own, {"$unset": {"created_by": "", "changed_by": ""}})
-    await shop.database.events.update_one(own, {"$unset": {"by": "", "prev": "", "hash": ""}})
-    await shop.database.counters.update_one({"_id": shop.store}, {"$unset": {"hash": ""}})
+    await shop.database.events.update_one(own, {"$unset": {"by": "", "prev_at": "", "prev": "", "hash": ""}})
+    await shop.database.counters.update_one({"_id": shop.store}, {"$unset": {"hash": "", "at": ""}})
     [old] = await audit(shop)
     assert (old["by"], old["hash"], old["after"]["total"]) == (None, None, 100.0)
     assert (await shop.get(f"/api/orders/{sale['order_id']}"))["total"] == 100.0

@@ -1,6 +1,7 @@
 """The chain of the event log: `pos verify` names the first event that is not as it was written."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -9,6 +10,7 @@ from bson import encode
 
 from repositories.verification import verify
 from tests.accounts import add_user
+from tests.clock import Clock
 from tests.shop import Shop, opened
 
 Json = dict[str, Any]
@@ -102,7 +104,7 @@ async def strip(shop: Shop, seq: int) -> None:
         pytest.param(lambda shop: set_field(shop, 7, action="update"), "Event 7 was altered", id="the newest"),
         pytest.param(remove_newest, "Event 6 is not the one that the head", id="the newest missing"),
         pytest.param(lambda shop: strip(shop, 4), "Event 4 was altered", id="one without a hash"),
-        pytest.param(lambda shop: strip(shop, 1), "Event 2 does not follow event 1", id="the oldest without a hash"),
+        pytest.param(lambda shop: strip(shop, 1), "Event 1 was altered", id="the oldest without a hash"),
     ],
 )
 async def test_what_was_tampered_with_is_named_first(tampered: Shop, tamper: Tamper, sentence: str) -> None:
@@ -112,30 +114,109 @@ async def test_what_was_tampered_with_is_named_first(tampered: Shop, tamper: Tam
     assert found[0].startswith(sentence), found
 
 
-async def test_what_retention_leaves_still_holds_together(tampered: Shop) -> None:
-    await tampered.database.events.delete_many({"store": tampered.store, "seq": {"$lte": 3}})
-    assert await verify(tampered.database, tampered.store) == []
-    await set_field(tampered, 4, **{"data.total": 1})
-    assert (await verify(tampered.database, tampered.store))[0].startswith("Event 4 was altered")
-    await tampered.database.events.delete_many({"store": tampered.store})
-    assert await verify(tampered.database, tampered.store) == []
-    await tampered.sale()
-    assert await verify(tampered.database, tampered.store) == []
+async def forget(shop: Shop) -> None:
+    """All hashes, and who did it, as if the log were older than the chain."""
+    links = {"by": "", "prev_at": "", "prev": "", "hash": ""}
+    await shop.database.events.update_many({"store": shop.store}, {"$unset": links})
+    await shop.database.counters.update_one({"_id": shop.store}, {"$unset": {"hash": "", "at": ""}})
+    for kind in ("orders", "estimates"):
+        fields = {"created_by": "", "changed_by": ""}
+        await shop.database[kind].update_many({"store": shop.store}, {"$unset": fields})
+
+
+async def cut(shop: Shop, seq: int) -> None:
+    """The oldest events are gone, up to this one."""
+    await shop.database.events.delete_many({"store": shop.store, "seq": {"$lte": seq}})
+
+
+async def strip_all(shop: Shop) -> None:
+    """All hashes are gone, and somebody else did it all."""
+    own = {"store": shop.store}
+    await shop.database.events.update_many(own, {"$unset": {"prev": "", "hash": ""}, "$set": {"by.name": "X"}})
+    await shop.database.counters.update_one({"_id": shop.store}, {"$unset": {"hash": ""}})
+
+
+@pytest.mark.parametrize(
+    ("tamper", "sentence"),
+    [
+        pytest.param(lambda shop: cut(shop, 7), "Events 1 to 7 are missing", id="all"),
+        pytest.param(lambda shop: cut(shop, 6), "Events 1 to 6 are missing", id="all but the newest"),
+        pytest.param(lambda shop: cut(shop, 3), "Events 1 to 3 are missing", id="the oldest"),
+        pytest.param(strip_all, "Event 1 was altered, or put in: it has no hash", id="all hashes"),
+    ],
+)
+async def test_what_retention_would_not_take_is_missed(tampered: Shop, tamper: Tamper, sentence: str) -> None:
+    await tamper(tampered)
+    assert (await verify(tampered.database, tampered.store))[0].startswith(sentence)
+
+
+@pytest.fixture
+async def old(mongodb_url: str, request: pytest.FixtureRequest) -> AsyncIterator[tuple[Shop, Clock]]:
+    """A shop that sold three times 100 days ago, and then nothing for long."""
+    clock = Clock()
+    clock.at((datetime.now(UTC) - timedelta(days=100)).isoformat())
+    async with opened(mongodb_url, store_id=f"old-{id(request)}", clock=clock) as shop:
+        for _ in range(3):
+            await shop.sale()
+            clock.advance(minutes=1)
+        yield shop, clock
+
+
+async def test_what_retention_leaves_still_holds_together(old: tuple[Shop, Clock]) -> None:
+    shop, clock = old
+    await cut(shop, 2)
+    assert await verify(shop.database, shop.store) == []
+    await cut(shop, 3)
+    assert await verify(shop.database, shop.store) == []
+    clock.now = datetime.now(UTC)
+    for _ in range(3):
+        await shop.sale()
+    assert await verify(shop.database, shop.store) == []
+    await set_field(shop, 4, **{"data.total": 1})
+    assert (await verify(shop.database, shop.store))[0].startswith("Event 4 was altered")
+    await cut(shop, 4)
+    assert (await verify(shop.database, shop.store))[0].startswith("Events 1 to 4 are missing")
+
+
+async def test_an_old_event_may_outlive_younger_ones(old: tuple[Shop, Clock]) -> None:
+    """It was made when the clock was fast."""
+    shop, clock = old
+    await remove(shop, 2)
+    clock.now = datetime.now(UTC)
+    await shop.sale()
+    assert await verify(shop.database, shop.store) == []
+
+
+async def test_a_retention_that_was_shorter_before_is_remembered(mongodb_url: str, own: Any) -> None:
+    clock = Clock()
+    clock.at((datetime.now(UTC) - timedelta(days=40)).isoformat())
+    settings = {"database_name": own.name, "clock": clock}
+    async with opened(mongodb_url, event_retention_days=30, **settings) as shop:
+        await shop.sale()
+        await shop.sale()
+        clock.now = datetime.now(UTC)
+        await shop.sale()
+        await cut(shop, 2)
+    async with opened(mongodb_url, event_retention_days=90, **settings) as shop:
+        assert await verify(shop.database, shop.store) == []
+        await shop.sale()
+        await cut(shop, 3)
+        assert (await verify(shop.database, shop.store))[0].startswith("Events 1 to 3 are missing")
 
 
 async def test_a_log_from_before_the_chain_goes_on_with_one(mongodb_url: str, request: pytest.FixtureRequest) -> None:
     async with opened(mongodb_url, store_id=f"chain-{id(request)}") as shop:
         await shop.sale()
         await shop.sale()
-        fields = {"by": "", "prev": "", "hash": ""}
-        await shop.database.events.update_many({"store": shop.store}, {"$unset": fields})
-        await shop.database.counters.update_one({"_id": shop.store}, {"$unset": {"hash": ""}})
-        assert await verify(shop.database, shop.store) == []
+        await forget(shop)
+        remarks: list[str] = []
+        assert await verify(shop.database, shop.store, remark=remarks.append) == []
+        assert [line.split(":")[0] for line in remarks] == ["Events up to 2 are older than the chain"]
     async with opened(mongodb_url, store_id=shop.store) as shop:
         await shop.sale()
         await shop.sale()
         third = await event_of(shop, 3)
-        assert (third["prev"], list(third)[-2:]) == (bytes(32), ["prev", "hash"])
+        assert (third["prev"], list(third)[-3:]) == (bytes(32), ["prev_at", "prev", "hash"])
         assert await verify(shop.database, shop.store) == []
         await strip(shop, 4)
         assert (await verify(shop.database, shop.store))[0].startswith("Event 4 was altered")

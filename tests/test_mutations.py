@@ -123,7 +123,7 @@ async def a_number_of_an_estimate_is_taken(shop: Shop) -> None:
 
 
 async def a_login_is_taken(shop: Shop) -> None:
-    row = {"store": shop.store, "login": shop.store, "voided_at": None}
+    row = {"store": f"{shop.store}-people", "login": shop.store, "voided_at": None}
     await shop.database[USERS].insert_one({"_id": f"USER-1-{shop.store}", **row})
     with pytest.raises(DuplicateKeyError):
         await shop.database[USERS].insert_one({"_id": f"USER-2-{shop.store}", **row})

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from repositories.restoration import Restoration, restoring
 from repositories.verification import verify
 from schemas.archive import ArchiveRefused
 from tests.archives import SALE, busy_week, contents, read, settings_of, write
+from tests.clock import Clock
 from tests.faults import failing
 from tests.shop import Shop, opened
 
@@ -228,3 +229,19 @@ async def test_a_batch_that_collides_is_written_again(target: Database) -> None:
         await restoration.add("orders", [order(1)])
         await restoration.finish({"estimates": 0, "orders": 1, "head": 0}, {"orders": 1})
     assert await target.orders.count_documents({}) == 1
+
+
+async def test_a_log_whose_beginning_was_gone_before_is_as_whole_as_it_was(
+    own: Any, target: Database, mongodb_url: str, tmp_path: Path
+) -> None:
+    """It comes from a database that keeps events for a shorter time."""
+    clock = Clock(datetime.now(UTC) - timedelta(days=40))
+    async with opened(mongodb_url, database_name=own.name, clock=clock, event_retention_days=30) as shop:
+        await shop.sale()
+        clock.now = datetime.now(UTC)
+        await shop.sale()
+        await shop.database.events.delete_one({"seq": 1})
+        await read(await write(shop.database, shop.store, tmp_path / "archive"), target, "main")
+    assert await verify(target, "main") == []
+    await target.events.delete_one({"seq": 2})
+    assert (await verify(target, "main"))[0].startswith("Events 1 to 2 are missing")

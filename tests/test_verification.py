@@ -1,11 +1,14 @@
 """`pos verify` finds whatever was tampered with, and is silent when nothing was."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from repositories.verification import verify
+from tests.accounts import add_user, change_user
+from tests.payloads import estimate_body, line
 from tests.shop import Shop, opened
 
 Json = dict[str, Any]
@@ -52,6 +55,67 @@ async def test_a_changed_field_is_found(tampered: Shop, collection: str, change:
     changed = await tampered.database[collection].update_one(where, change)
     assert changed.modified_count == 1
     assert sentence in await differences(tampered)
+
+
+@pytest.mark.parametrize(
+    ("collection", "number", "change", "sentence"),
+    [
+        ("orders", 2, {"$set": {"customer_name": "X"}}, "event 5 left it: customer_name"),
+        ("orders", 2, {"$set": {"created_by": {"id": "x", "name": "X"}}}, "event 5 left it: created_by"),
+        ("orders", 2, {"$set": {"changed_by": {"id": "x", "name": "X"}}}, "event 5 left it: changed_by"),
+        ("orders", 2, {"$set": {"created_at": datetime(2020, 1, 1, tzinfo=UTC)}}, "event 5 left it: created_at"),
+        ("orders", 2, {"$set": {"updated_at": datetime(2020, 1, 1, tzinfo=UTC)}}, "event 5 left it: updated_at"),
+        ("orders", 2, {"$unset": {"customer_name": ""}}, "event 5 left it: customer_name"),
+        ("orders", 2, {"$inc": {"version": -1}}, "event 5 left it: version"),
+        ("orders", 2, {"$inc": {"version": 1}}, "No event tells of the newest change of ORDER-"),
+        ("orders", 3, {"$set": {"voided_at": None}}, "event 7 left it: voided_at"),
+        ("orders", 3, {"$set": {"voided_by": "X"}}, "event 7 left it: voided_by"),
+        ("orders", 1, {"$set": {"created_by": {"id": "x", "name": "X"}}}, "event 4 left it: created_by"),
+        ("estimates", 1, {"$set": {"customer_name": "X"}}, "event 4 left it: customer_name"),
+        ("estimates", 1, {"$set": {"created_by.name": "X"}}, "event 1 left it: created_by"),
+        ("estimates", 1, {"$set": {"order_number": 9}}, "event 4 left it: order_number"),
+        ("estimates", 2, {"$set": {"items.0.name": "X"}}, "event 8 left it: items"),
+        ("estimates", 2, {"$set": {"customer_phone": "1"}}, "event 8 left it: customer_phone"),
+    ],
+)
+async def test_a_document_is_what_its_events_say(
+    tampered: Shop, collection: str, number: int, change: Json, sentence: str
+) -> None:
+    estimate = await tampered.database.estimates.find_one({"store": tampered.store, "number": 2})
+    assert estimate is not None
+    body = estimate_body(customer_phone="987", items=[line(name="Other")])
+    await tampered.ok("PUT", f"/api/estimates/{estimate['_id']}", json=body)
+    assert await verify(tampered.database, tampered.store) == []
+    where = {"store": tampered.store, "number": number}
+    assert (await tampered.database[collection].update_one(where, change)).modified_count == 1
+    assert sentence in await differences(tampered)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"$set": {"role": "owner"}}, "event 9 left it: role"),
+        ({"$set": {"belongs_to": None}}, "event 9 left it: belongs_to"),
+        ({"$set": {"role": "owner"}, "$inc": {"version": 1}}, "No event tells of the newest change of"),
+        ({"$set": {"login": "x"}}, "event 9 left it: login"),
+    ],
+)
+async def test_a_user_is_what_the_events_say(tampered: Shop, change: Json, sentence: str) -> None:
+    await add_user(tampered, belongs_to=tampered.store)
+    user = (await change_user(tampered, name="Another")).answer
+    assert await verify(tampered.database, tampered.store) == []
+    assert (await tampered.database.users.update_one({"_id": user["_id"]}, change)).modified_count == 1
+    assert sentence in await differences(tampered)
+
+
+async def test_who_was_put_in_is_found(tampered: Shop) -> None:
+    user = (await add_user(tampered)).answer
+    stranger = {**user, "_id": "USER-STRANGER", "login": "stranger", "role": "owner"}
+    await tampered.database.users.insert_one(stranger)
+    try:
+        assert "of the newest change of USER-STRANGER in users" in await differences(tampered)
+    finally:
+        await tampered.database.users.delete_one({"_id": "USER-STRANGER"})
 
 
 @pytest.mark.parametrize(

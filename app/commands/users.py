@@ -58,7 +58,9 @@ def add(
     secrets = _secrets(password=not no_password, pin=with_pin or no_password, from_stdin=from_stdin)
 
     async def work(accounts: Accounts, settings: Settings) -> tuple[Document, bool]:
-        claims = role == Role.OWNER and store is None and not await accounts.users.is_claimed()
+        claims = role == Role.OWNER and not await accounts.users.is_claimed()
+        if claims and store is not None:
+            raise typer.BadParameter("The first owner belongs to all stores: leave --store out.")
         body: dict[str, Any] = load_body(UserBody(), {"username": username, "name": name or username, "role": role})
         draft = {"login": body["username"], "name": body["name"], "role": body["role"]}
         draft["belongs_to"] = None if claims else belonging(store, everywhere, settings)
