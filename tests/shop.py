@@ -5,7 +5,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -68,6 +68,12 @@ class Shop:
 
     async def get(self, path: str, **parameters: Any) -> Any:
         return await self.ok("GET", path, params=parameters or None)
+
+    async def expire(self, seq: int) -> None:
+        """Takes the events up to one away, as retention does when they are old."""
+        await self.database.events.delete_many({"store": self.store, "seq": {"$lte": seq}})
+        expired = {"expired": utc_now() + timedelta(seconds=1)}
+        await self.database.counters.update_one({"_id": self.store}, {"$set": expired})
 
 
 class OpenShop(Protocol):

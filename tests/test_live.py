@@ -124,7 +124,7 @@ async def test_a_place_that_cannot_be_had_is_a_reset_and_no_part_of_a_replay(
 async def test_what_the_log_keeps_no_more_is_a_reset(open_shop: OpenShop) -> None:
     shop = await open_shop()
     await some_sales(shop, 20)
-    await shop.database.events.delete_many({"store": shop.store, "seq": {"$lte": 12}})
+    await shop.expire(12)
     later = await open_shop(store_id=shop.store, ring_capacity=5)
     async with live(later) as screen:
         assert (await screen.next())["low"] == 13
