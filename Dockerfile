@@ -3,16 +3,20 @@ FROM python:3.11.14-slim-bookworm AS build
 RUN python -m venv /srv/venv
 COPY requirements.txt .
 RUN /srv/venv/bin/pip install --no-cache-dir --disable-pip-version-check --requirement requirements.txt
+# What estimates and bills are set in.
+RUN apt-get update && apt-get install -y --no-install-recommends fonts-noto-core
 
 FROM python:3.11.14-slim-bookworm
 ENV PATH=/srv/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /srv/pos
 COPY --from=build /srv/venv /srv/venv
+COPY --from=build /usr/share/fonts/truetype/noto/NotoSans*-Regular.ttf /usr/share/fonts/truetype/noto/NotoSans*-Bold.ttf /usr/share/fonts/truetype/noto/
 COPY asgi.py ./
 COPY app ./app
 COPY endpoints ./endpoints
 COPY repositories ./repositories
 COPY schemas ./schemas
+COPY services ./services
 USER 10001:10001
 EXPOSE 8000
 # Whether the process lives, not whether its database does: nobody is helped by a restart for that.

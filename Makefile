@@ -42,9 +42,10 @@ SOAK := $(addprefix tests/test_,$(addsuffix .py,faults_of_the_database faults_of
 soak: .venv/ready-dev
 	$(BIN)/pytest --soak $(SOAK)
 
-# The picture of the board in the documentation, taken of a real day in a real browser.
+# The pictures in the documentation: of the board, taken of a real day in a real browser, and of paper.
 screenshot: .venv/ready-dev
 	$(BIN)/python -m tests.picture
+	$(BIN)/python -m tests.paper_picture
 
 clean:
 	rm -rf .venv *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

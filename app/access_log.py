@@ -8,7 +8,6 @@ import asyncio
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Any, Final, TextIO
 
 import orjson
@@ -34,10 +33,9 @@ class AccessLog:
         self._lines: list[bytes] = []
 
     def __call__(self, exchange: Exchange) -> None:
-        is_fault = exchange.status >= HTTPStatus.INTERNAL_SERVER_ERROR
         fields = {
             "timestamp": datetime.now(UTC),
-            "level": "error" if is_fault else "info",
+            "level": "error" if exchange.is_fault else "info",
             "event": "request",
             "method": exchange.method,
             "route": exchange.route,

@@ -10,6 +10,7 @@ from repositories.attempts import Attempts
 from repositories.credentials import Credentials
 from repositories.database import Database
 from repositories.passwords import Passwords
+from repositories.rate_limits import RateLimits
 from repositories.sessions import Sessions
 from repositories.sign_in import SignIn
 
@@ -19,13 +20,19 @@ class Accounts:
 
     :param clock: the present instant, UTC.
     :param journal_of: the journal of a store, by its name.
+    :param rate_limits: None where nobody comes with tokens.
     """
 
     def __init__(
-        self, settings: Settings, database: Database, clock: Callable[[], datetime], journal_of: JournalOf
+        self,
+        settings: Settings,
+        database: Database,
+        clock: Callable[[], datetime],
+        journal_of: JournalOf,
+        rate_limits: RateLimits | None = None,
     ) -> None:
         self._passwords = Passwords(settings.secret_key)
-        self.credentials = Credentials(database, clock)
+        self.credentials = Credentials(database, clock, rate_limits=rate_limits)
         self.sessions = Sessions(database, self.credentials, clock)
         around = (database, settings.store_id, journal_of, self.sessions, clock)
         self.users = Users(*around, self._passwords)

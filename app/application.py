@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -18,6 +18,8 @@ from app.doors import Doors
 from app.error_reports import ErrorReports
 from app.errors import EXCEPTION_HANDLERS, ErrorGuard
 from app.first_run import setup_token, tell_how_to_claim
+from app.loop_lag import LoopLag
+from app.messaging import Messaging
 from app.metrics import Metrics, Parts
 from app.observation import Observation, Observer
 from app.openapi import Description
@@ -35,18 +37,25 @@ from endpoints.connections import Connections
 from endpoints.fixed_paths import FixedPaths
 from endpoints.live import Origins
 from endpoints.ring import CAPACITY
-from endpoints.routes import ROUTES
+from endpoints.routes import ROUTES, SLASHED
 from endpoints.service import About
 from repositories.claims import Claim
+from repositories.customer_building import build_missing_customers
 from repositories.database import check_deployment, connect
 from repositories.errors import DatabaseRefused
 from repositories.indexes import prepare
+from repositories.links import PublicLinks
 from repositories.pool import Pool
 from repositories.pulse import Pulse
 from repositories.rate_limits import RateLimits
 from repositories.secret_keys import check_key
 from repositories.stores import AllStores
+from schemas.phones import region_of
 from schemas.views import Views
+from services.fonts import Fonts
+from services.paper import Paper
+from services.providers import Provider, provider_of
+from services.workers import Workers
 
 logger = logging.getLogger("pos")
 
@@ -62,6 +71,12 @@ EXPOSED_HEADERS: Final = (
 )
 
 
+class Running(Protocol):
+    """What works beside the requests, until the end."""
+
+    async def stop(self) -> None: ...
+
+
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -73,6 +88,7 @@ def create_app(
     ring_capacity: int = CAPACITY,
     access_log: Observer | None = None,
     socket_log: SocketLog | None = None,
+    provider: Provider | None = None,
 ) -> Starlette:
     """The application of one store.
 
@@ -80,6 +96,7 @@ def create_app(
     :param ring_capacity: how many of the newest events the hub keeps in memory.
     :param access_log: is told of each request, where there is to be one.
     :param socket_log: is told of each WebSocket, likewise.
+    :param provider: brings messages to phones; None for the one that the settings name.
     :raises InvalidSettings: what they ask for is not installed.
     """
     metrics = Metrics()
@@ -98,18 +115,27 @@ def create_app(
             store, zone = settings.store_id, settings.timezone
             await prepare(database, store, zone, settings.event_retention_days)
             await check_key(database, settings.secret_key)
+            await build_missing_customers(database, store, region_of(settings.currency))
             stores = Stores(store, Surroundings(database, settings, clock, ring_capacity, metrics.group))
-            metrics.watch(Parts(stores, pool))
+            lag = LoopLag()
+            metrics.watch(Parts(stores, pool, lag))
             workers = WorkerMetrics.of_this_server(metrics)
             await stores.start()
             await workers.start()
-            rate_limits = RateLimits(settings.mongodb_url, settings.database_name, settings.rate_limit)
-            accounts = Accounts(settings, database, clock, stores.journal_of)
+            lag.start()
+            rate_limits = RateLimits(
+                settings.mongodb_url, settings.database_name, settings.rate_limit, settings.message_rate_limit
+            )
+            accounts = Accounts(settings, database, clock, stores.journal_of, rate_limits)
             credentials = None if settings.is_open else accounts.credentials
             connections = Connections(credentials, clock)
             connections.start()
             claim = Claim(database, accounts.users, clock)
             await tell_how_to_claim(settings, claim)
+            paper = Paper(Workers(settings.font_dir), Fonts(settings.font_dir), zone, settings.currency)
+            messaging = Messaging.started(
+                settings, database, stores, clock, provider or provider_of(settings.whatsapp, clock)
+            )
             shutdown = Shutdown()
             with shutdown.noticed():
                 yield {
@@ -129,14 +155,18 @@ def create_app(
                     "setup_token": setup_token(settings),
                     "origins": origins,
                     "public_base_url": settings.public_base_url,
+                    "paper": paper,
+                    "region": region_of(settings.currency),
+                    **messaging.handed,
+                    "public_links": PublicLinks(database, clock),
                     "views": Views(zone),
                     "pulse": Pulse(database, store),
                     "metrics": workers,
                     "shutdown": shutdown,
                 }
-            await connections.stop()
-            await workers.stop()
-            await stores.stop()
+            running: tuple[Running, ...] = (connections, lag, messaging, paper, workers, stores)
+            for part in running:
+                await part.stop()
             accounts.close()
             rate_limits.close()
         finally:
@@ -149,7 +179,7 @@ def create_app(
     description = Description(ROUTES)
     observers = [metrics.observe, *([access_log] if access_log else []), *([tracing.observe] if tracing else [])]
     app = Starlette(
-        routes=[FixedPaths(ROUTES), *ROUTES],
+        routes=[FixedPaths(ROUTES), *ROUTES, *SLASHED],
         lifespan=lifespan,
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=_middleware(settings, observers, reports, socket_log, origins),

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from http import HTTPStatus
 from typing import NoReturn
 
 import typer
@@ -15,6 +16,7 @@ from app.commands.demo import demo
 from app.commands.devices import device
 from app.commands.doctor import doctor
 from app.commands.exporting import export
+from app.commands.jobs import jobs
 from app.commands.listening import listen
 from app.commands.serving import AddressRefused, serve
 from app.commands.stores import store
@@ -39,7 +41,7 @@ cli = typer.Typer(
 for command in (serve, doctor, migrate, verify, listen, export, import_, backup, restore, adopt, demo):
     # Python keeps the word `import` to itself.
     cli.command(command.__name__.rstrip("_"))(command)
-for group in (user, device, token, store):
+for group in (user, device, token, store, jobs):
     cli.add_typer(group)
 
 
@@ -63,8 +65,9 @@ def main() -> None:
     except (ArchiveRefused, FileRefused) as error:
         _fail(str(error))
     except ShopError as error:
-        # Whoever runs commands may know what to do about it.
-        _fail(error.detail if error.__cause__ is None else f"{error.detail} ({described(error.__cause__)})")
+        # What ails the database, whoever runs commands may know what to do about; a refusal says all there is.
+        cause = error.__cause__ if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else None
+        _fail(error.detail if cause is None else f"{error.detail} ({described(cause)})")
 
 
 def _fail(sentence: str, code: int = 1) -> NoReturn:

@@ -27,6 +27,7 @@ PROBES: Final = frozenset({"/livez", "/readyz", "/health"})
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _MOST_REMEMBERED: Final = 1_024
 _LONGEST_HOST: Final = 300
+_LONGEST_WAY: Final = 4_096
 
 
 class WrongHost(ShopError):
@@ -84,7 +85,7 @@ class Doors:
             elif name == b"origin":
                 origin = value
             elif name == b"x-forwarded-for":
-                forwarded = value
+                forwarded = value if forwarded is None else b",".join((forwarded, value))
         if self._is_for_this_machine and not _is_of_this_machine(scope, forwarded):
             return _ELSEWHERE
         if scope["path"] in PROBES:
@@ -131,9 +132,11 @@ def _is_of_this_machine(scope: Scope, forwarded: bytes | None) -> bool:
     if client is None or not is_loopback(client[0]) or not is_loopback(_own_address(scope)):
         return False
     # A proxy on this machine hands over what others ask.
-    return forwarded is None or all(
-        is_loopback(each.strip()) for each in forwarded[:4_096].decode("latin-1").split(",")
-    )
+    if forwarded is None:
+        return True
+    # Whom the proxy names stands at the end, so nothing is cut off.
+    way = forwarded.decode("latin-1").split(",") if len(forwarded) <= _LONGEST_WAY else [""]
+    return all(is_loopback(each.strip()) for each in way)
 
 
 def _own_address(scope: Scope) -> str:

@@ -17,8 +17,17 @@ _NUMBER: Final[Json] = {
 PATH_PARAMETERS: Final[dict[str, Json]] = {
     "estimate_id": {"description": "The public id of an estimate, `EST-…`."},
     "order_id": {"description": "The public id of an order, `ORDER-…`."},
+    "customer_id": {"description": "The public id of a customer, `CUST-…`."},
     "estimate_number": _NUMBER,
     "sale_number": _NUMBER,
+    "link_id": {
+        "description": "The id of a public link, `LINK-…`.",
+        "schema": {"type": "string", "minLength": 1, "examples": ["LINK-01KAX3"]},
+    },
+    "token": {
+        "description": "What makes a public link unguessable.",
+        "schema": {"type": "string", "minLength": 1, "examples": ["HjDRhi5FN3iYO3GJOqVvoNbt2CTCDhdu"]},
+    },
     "user_id": {
         "description": "The id of a user, `USER-…`.",
         "schema": {"type": "string", "minLength": 1, "examples": ["USER-OWNER"]},
@@ -52,6 +61,7 @@ REQUEST_HEADERS: Final[dict[str, Json]] = {
 ANSWER_HEADERS: Final[dict[str, Json]] = {
     "Allow": {"description": "The methods that the address takes."},
     "Cache-Control": {"description": "Whether the answer may be kept."},
+    "Content-Disposition": {"description": "A name for the file."},
     "ETag": {"description": "Of a document its version, for `If-Match`; of all else for `If-None-Match`."},
     "Idempotent-Replayed": {
         "description": "The request was done before; this is the answer of then.",

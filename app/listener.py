@@ -183,6 +183,8 @@ def without_credentials(url: str) -> str:
 def line_of(event: Json) -> str:
     """An event as a line for people: `   813  14:05:09  order     create   #012  Asha Patil  1750.05`."""
     data = event["data"]
-    number = data.get("sale_number") if "order_id" in data else data.get("estimate_number")
     columns = (f"{event['seq']:>6}", event["at"][11:19], f"{event['type']:<8}", f"{event['action']:<16}")
+    if "state" in data:
+        return "  ".join((*columns, f"{data['state']:<9}", event["id"], data["error"] or "")).rstrip()
+    number = data.get("sale_number") if "order_id" in data else data.get("estimate_number")
     return "  ".join((*columns, f"{number:<6}", f"{data['total']:>12.2f}", data["customer_name"]))

@@ -11,6 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from app.loop_lag import LoopLag
 from app.observation import Exchange
 from app.stores import Store, Stores
 from repositories.journal import Group
@@ -37,6 +38,7 @@ class Parts:
 
     stores: Stores
     pool: Pool
+    lag: LoopLag
 
 
 class Metrics:
@@ -125,6 +127,9 @@ class _Present(Collector):
         for store in self._parts.stores:
             delivered.add_metric((store.name,), store.hub.delivered)
         yield delivered
+        lag = self._parts.lag.worst
+        yield GaugeMetricFamily("pos_event_loop_lag_seconds", "The latest that the event loop was.", lag.late)
+        yield GaugeMetricFamily("pos_event_loop_blocked_seconds", "The same, without waiting for a core.", lag.blocked)
         pool = self._parts.pool
         yield GaugeMetricFamily("pos_database_connections", "Connections to the database.", pool.opened)
         yield GaugeMetricFamily("pos_database_connections_in_use", "Those that are doing something.", pool.in_use)

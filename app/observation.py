@@ -6,6 +6,7 @@ Nothing here grows with what clients make up: a request is known by the address 
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,6 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 CLIENT_CLOSED: Final = 499
 UNMATCHED: Final = "unmatched"
 OTHER: Final = "OTHER"
+#: In `scope["state"]`: that the answer is no fault, whatever its status.
+IS_EXPECTED: Final = "is_expected"
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
 
@@ -29,6 +32,11 @@ class Exchange:
     status: int = CLIENT_CLOSED
     answered: float = 0.0
     ended: float = 0.0
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether something is the matter with the service."""
+        return self.status >= HTTPStatus.INTERNAL_SERVER_ERROR and IS_EXPECTED not in self.scope.get("state", {})
 
 
 Observer = Callable[[Exchange], None]

@@ -4,6 +4,7 @@ The route table names the handlers, their declarations (`endpoints/described.py`
 and the classes of what they refuse, and the fields of those schemas tell what they take. Nothing is written twice.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -30,9 +31,8 @@ from app.openapi_refusals import (
 )
 from app.setup_gate import BEFORE_SETUP, NotSetUp
 from endpoints.access import ACCESS, ANYONE
-from endpoints.authentication import Forbidden, NotSignedIn, SignInExpired
+from endpoints.authentication import Forbidden, NotSignedIn, RepeatedAuthorization, SignInExpired
 from endpoints.described import Answer, Operation, Refusals
-from endpoints.responses import JSON
 from repositories.errors import NoSuchStore, TooManyRequests, Unavailable
 from schemas.answers import ANSWERS, DOCUMENTS
 from schemas.errors import ShopError
@@ -42,7 +42,10 @@ Json = dict[str, Any]
 
 METHODS: Final = ("get", "post", "put", "delete", "patch")
 #: What a request to a route with a guard may be answered besides, and the header by which it names a store.
-_AT_THE_GUARD: Final[Refusals] = (NotSignedIn, SignInExpired, Forbidden, NoSuchStore, TooManyRequests, Unavailable)
+_AT_THE_GUARD: Final[Refusals] = (
+    *(RepeatedAuthorization, NotSignedIn, SignInExpired, Forbidden),
+    *(NoSuchStore, TooManyRequests, Unavailable),
+)
 _STORE: Final = "X-Store"
 _CREDENTIAL: Final = "credential"
 _TAGS: Final = {
@@ -54,6 +57,8 @@ _TAGS: Final = {
     "auth": "Signing in and out.",
     "users": "People who may sign in, for owners.",
     "devices": "Tablets and tills with a key of their own, for owners.",
+    "messages": "Messages to customers, and how each stands.",
+    "links": "Links by which customers see a document.",
     "service": "The service about itself.",
 }
 _ABOUT: Final = """\
@@ -189,7 +194,7 @@ def _shown(path: str, method: str, operation: Operation, described: Sequence[tup
         schema = {"anyOf": [operation.body, {"type": "null"}]} if operation.optional else operation.body
         shown["requestBody"] = {
             "required": not operation.optional,
-            "content": {JSON: {"schema": schema, "examples": examples}},
+            "content": {operation.takes: {"schema": schema, "examples": examples}},
         }
     return shown
 
@@ -205,7 +210,7 @@ def _tag(path: str) -> str:
 
 
 def _parameters(path: str, operation: Operation) -> list[Any]:
-    names = [word[1:-1] for word in path.split("/") if word.startswith("{")]
+    names = re.findall(r"{(\w+)}", path)
     in_path: list[Any] = (
         [
             {"in": "path", "name": name, "schema": {"type": "string", "minLength": 1}, **PATH_PARAMETERS[name]}

@@ -7,8 +7,8 @@ from typing import Any, Final
 from app.errors import PROBLEM_JSON, InternalError, MethodNotAllowed, RouteNotFound
 from app.protocol import HeadersTooLarge, InvalidHttp, RequestTimeout
 from endpoints.described import Operation, Refusals
-from schemas.answers import ref
 from schemas.errors import ShopError
+from schemas.shapes import ref
 
 Json = dict[str, Any]
 
@@ -63,7 +63,7 @@ def problem_shape(refusal: type[ShopError]) -> Json:
 
 def refusals_of(path: str, operation: Operation) -> Json:
     """By status, since that is how they are told apart; below it by code."""
-    unrouted = (RouteNotFound,) if "{" in path else ()
+    unrouted = (RouteNotFound,) if "{" in path and RouteNotFound.status not in operation.answers else ()
     by_status: dict[int, list[type[ShopError]]] = {}
     for refusal in (*operation.refuses, *unrouted, *_ANYWHERE):
         by_status.setdefault(refusal.status, []).append(refusal)

@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.errors import PROBLEM_JSON
 from endpoints.requests import BodyTooLarge
+from endpoints.uploads import UPLOADS
 from schemas.errors import ShopError
 
 # How long a client may take to hear a goodbye.
@@ -17,6 +18,8 @@ ABORT_SECONDS: Final = 5.0
 _LINGER_SECONDS: Final = 1.0
 #: From the first byte of a request to its last.
 RECEIVE_SECONDS: Final = 10.0
+#: A file of 2 MiB from a phone with a poor line.
+UPLOAD_SECONDS: Final = 40.0
 MAX_HEAD: Final = 64 * 1024
 #: As `security_headers.py` adds them: what is refused here never comes so far.
 SECURITY_HEADERS: Final = {
@@ -109,7 +112,8 @@ class JsonHttpProtocol(HttpToolsProtocol):
                 self._refuse(HeadersTooLarge("The headers are too large."))
         if self._deadline is None:
             # Most requests arrive whole, and need no timer.
-            self._deadline = self.loop.call_later(RECEIVE_SECONDS, self._give_up)
+            is_upload = self._has_head and self.url == UPLOADS
+            self._deadline = self.loop.call_later(UPLOAD_SECONDS if is_upload else RECEIVE_SECONDS, self._give_up)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

@@ -12,6 +12,9 @@ from marshmallow import ValidationError, fields
 
 from app import setting_values as values
 from app.addresses import LOOPBACK
+from app.whatsapp_settings import read_whatsapp
+from services.fonts import DEBIANS
+from services.provider_settings import ProviderSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class Settings:
     event_retention_days: int = 90
     max_connections: int = 10_000
     rate_limit: int = 12_000
+    message_rate_limit: int = 60
     log_level: str = "info"
     log_format: str = "auto"
     sentry_dsn: str | None = None
@@ -44,6 +48,8 @@ class Settings:
     data_dir: str = "data"
     mongod_path: str | None = None
     allow_local_mongod: bool = False
+    font_dir: str = DEBIANS
+    whatsapp: ProviderSettings = field(default_factory=ProviderSettings)
 
     @property
     def is_open(self) -> bool:
@@ -63,6 +69,16 @@ class Settings:
         return self.sign_in == "off" and self.allow_insecure
 
     @property
+    def is_for_any_page(self) -> bool:
+        """Whether nobody signs in, and web pages of everybody may do what they like through their visitor's browser."""
+        return self.is_open and "*" in self.cors_origins
+
+    @property
+    def answers_loopback_names_alone(self) -> bool:
+        """Whether others reach the service, but by no name that it answers to."""
+        return self.host not in LOOPBACK and self.public_host in LOOPBACK and not self.allowed_hosts
+
+    @property
     def public_host(self) -> str:
         """The name in `PUBLIC_BASE_URL`."""
         return urlsplit(self.public_base_url).hostname or ""
@@ -71,6 +87,7 @@ class Settings:
         """The settings for people to see: secrets are starred out."""
         shown = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
         shown["timezone"] = self.timezone.key
+        shown["whatsapp"] = self.whatsapp.provider
         for name in ("mongodb_url", "sentry_dsn", "otlp_endpoint"):
             shown[name] = _masked_url(shown[name]) if shown[name] else None
         for name in ("secret_key", "setup_token"):
@@ -133,6 +150,7 @@ def read_settings() -> Settings:
         event_retention_days=read("EVENT_RETENTION_DAYS", 90, values.whole(1, 3_650)),
         max_connections=read("MAX_CONNECTIONS", 10_000, values.whole(1, 1_000_000)),
         rate_limit=read("RATE_LIMIT", 12_000, values.whole(0, 1_000_000)),
+        message_rate_limit=read("MESSAGE_RATE_LIMIT", 60, values.whole(0, 1_000_000)),
         log_level=read("LOG_LEVEL", "info", values.one_of(*values.LOG_LEVELS)).lower(),
         log_format=read("LOG_FORMAT", "auto", values.one_of(*values.LOG_FORMATS)).lower(),
         sentry_dsn=read("SENTRY_DSN", None, values.text(values.is_dsn)),
@@ -145,7 +163,9 @@ def read_settings() -> Settings:
         trusted_proxies=read("TRUSTED_PROXIES", 0, values.whole(0, 10)),
         data_dir=read("DATA_DIR", "data", values.text()),
         mongod_path=read("MONGOD_PATH", None, values.text()),
+        font_dir=read("FONT_DIR", DEBIANS, values.text()),
         allow_local_mongod=read("ALLOW_LOCAL_MONGOD", False, values.truth()),
+        whatsapp=read_whatsapp(read, problems),
     )
     if problems:
         raise WrongSettings(problems, settings)

@@ -6,6 +6,7 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.doors import refuse
+from app.observation import IS_EXPECTED
 from endpoints.close_codes import TRY_LATER
 from repositories.claims import Claim
 from schemas.errors import ShopError
@@ -50,4 +51,6 @@ class SetupGate:
         if self._is_open:
             await self.app(scope, receive, send)
         else:
+            # Nothing is the matter: it waits for its owner, and its log need not cry.
+            scope["state"][IS_EXPECTED] = True
             await refuse(NotSetUp(), scope, receive, send, TRY_LATER)

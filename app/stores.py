@@ -2,18 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from app import __version__
+from app import SERVICE, __version__
 from app.settings import Settings
 from endpoints.copies import Copies
 from endpoints.hub import Hub
 from endpoints.screens import Screens
 from repositories.audit import Audit
+from repositories.customers import CustomerRepository
 from repositories.database import Database
 from repositories.errors import NoSuchStore, Unavailable
 from repositories.estimates import EstimateRepository
@@ -21,10 +22,16 @@ from repositories.events import EventLog
 from repositories.history import History
 from repositories.hours import HourRepository
 from repositories.journal import Group, Journal
+from repositories.links import LinkRepository
+from repositories.messages import MessageRepository
 from repositories.orders import OrderRepository
 from repositories.reports import ReportRepository
 from repositories.shared_journal import SharedJournal
+from repositories.shop_settings import ShopSettingsRepository
 from repositories.stores import store_exists
+from schemas.events import Event
+from schemas.phones import region_of
+from schemas.shop_head import ShopHead
 
 #: A store that nobody has used for so long is closed, and opened again when somebody comes.
 IDLE_SECONDS: Final = 300.0
@@ -61,13 +68,15 @@ class Store:
         database, clock, zone = around.database, around.clock, around.zone
         self.name = name
         self._log = EventLog(database, name)
-        own_journal = Journal(database, store=name, zone=zone, clock=clock)
+        region = region_of(around.settings.currency)
+        own_journal = Journal(database, store=name, zone=zone, clock=clock, region=region)
         own_journal.on_group = around.on_group
-        shared = f"{__version__} {around.settings.mongodb_url} {database.name} {name} {zone}"
+        shared = f"{__version__} {around.settings.mongodb_url} {database.name} {name} {zone} {region}"
         self.journal = SharedJournal(own_journal, self._log, shared)
         self.hub = Hub(self._log, zone, around.ring_capacity, self.journal.rings)
-        self.screens = Screens(self.hub, around.settings.max_connections)
+        self.screens = Screens(self.hub)
         self.copies = Copies()
+        self._settings = ShopSettingsRepository(database, name, self.journal, SERVICE)
         estimates = EstimateRepository(database, name, self.journal, clock)
         orders = OrderRepository(database, name, self.journal, clock)
         #: What a handler finds in `request.state` of a request to this store.
@@ -78,13 +87,25 @@ class Store:
             "orders": orders,
             "history": History(estimates, orders),
             "reports": ReportRepository(database, name),
+            "links": LinkRepository(database, name, self.journal, clock),
+            "messages": MessageRepository(database, name, around.settings.store_id, self.journal, clock),
+            "shop_head": self._head,
             "hours": HourRepository(database, name, zone, clock),
             "log": self._log,
             "audit": Audit(database, name, zone),
+            "customers": CustomerRepository(database, name, self.journal, clock, region),
+            "shop_settings": self._settings,
             "copies": self.copies,
             "hub": self.hub,
             "screens": self.screens,
         }
+
+    async def _head(self) -> ShopHead:
+        """What stands at the head of its paper.
+
+        :raises Unavailable: the database is away.
+        """
+        return (await self._settings.current()).head
 
     @property
     def is_watched(self) -> bool:
@@ -126,6 +147,11 @@ class Stores:
     def __iter__(self) -> Iterator[Store]:
         return iter(tuple(self._open.values()))
 
+    @property
+    def is_full(self) -> bool:
+        """Whether as many screens and event streams are connected to this process as may be, to all stores together."""
+        return sum(store.hub.readers for store in self) >= self._around.settings.max_connections
+
     async def start(self) -> None:
         """Opens the one that the settings name."""
         await self.home.start()
@@ -163,6 +189,12 @@ class Stores:
         """
         journal: SharedJournal = (await self.handed(name))["journal"]
         return journal
+
+    def tell(self, name: str, events: Sequence[Event]) -> None:
+        """Lets the screens of a store hear of what this process has written, if it is open here."""
+        store = self._open.get(name)
+        if store is not None:
+            store.hub.notify(events)
 
     async def _begin(self, name: str) -> Store:
         try:

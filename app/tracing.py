@@ -1,17 +1,18 @@
 """Spans for OpenTelemetry, where `OTEL_EXPORTER_OTLP_ENDPOINT` names a collector: one a request, without its query, its
-body or who sent it."""
+body, its headers or who sent it."""
 
 import asyncio
 import time
 from http import HTTPStatus
 from threading import Thread
-from typing import Any, Final
+from typing import Final
 
 from app import SERVICE, __version__
 from app.observation import Exchange
 from app.settings import InvalidSettings
 
-_PROPAGATED: Final = (b"traceparent", b"tracestate")
+#: What ties the span to its trace, in hexadecimal digits. Not `tracestate`, which is whatever a client writes.
+_PARENT: Final = b"traceparent"
 #: A shutdown waits for no longer, whatever the collector does.
 _SEND_SECONDS: Final = 2.0
 
@@ -47,7 +48,7 @@ class Tracing:
     def observe(self, exchange: Exchange) -> None:
         """Makes the span of a request that is over."""
         ended = time.time_ns()
-        carrier = {name.decode(): value.decode("latin-1") for name, value in _propagated(exchange)}
+        carrier = {"traceparent": _parent(exchange)}
         span = self._tracer.start_span(
             f"{exchange.method} {exchange.route}",
             self._propagator.extract(carrier),
@@ -71,5 +72,5 @@ class Tracing:
         await asyncio.to_thread(sending.join, _SEND_SECONDS)
 
 
-def _propagated(exchange: Exchange) -> list[Any]:
-    return [pair for pair in exchange.scope["headers"] if pair[0] in _PROPAGATED]
+def _parent(exchange: Exchange) -> str:
+    return next((value.decode("latin-1") for name, value in exchange.scope["headers"] if name == _PARENT), "")

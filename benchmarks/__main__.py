@@ -7,7 +7,7 @@ Each figure stands beside its yardstick of the same run. Results are kept in `re
 import sys
 from collections.abc import Callable
 
-from benchmarks import hub, living, reading, selling, stores
+from benchmarks import beside, hub, living, paper, reading, selling, stores
 from benchmarks.measures import Results, console
 from benchmarks.page import write_page
 from benchmarks.servers import mongod
@@ -26,6 +26,10 @@ SECTIONS: dict[str, Measure] = {
     ),
     "stores": lambda url, results, quick: stores.measure(
         url, results, most=100 if quick else 10_000, rounds=1 if quick else 3, seconds=1 if quick else 6
+    ),
+    "paper": lambda _, results, quick: paper.measure(results, rounds=10 if quick else 200),
+    "beside": lambda url, results, quick: beside.measure(
+        url, results, rounds=1 if quick else 5, seconds=1 if quick else 5
     ),
     "hub": lambda url, results, quick: hub.measure(url, results, is_quick=quick),
 }

@@ -17,9 +17,9 @@ from repositories.errors import NotFound, TooManyRequests, Unavailable
 from repositories.ownership import LastOwner
 from repositories.passwords import NoSecretKey
 from schemas.accounts import DeviceBody, UserBody, UserChange
-from schemas.answers import ref
 from schemas.errors import InvalidBody
 from schemas.examples import DEVICES, USER_CHANGES, USERS
+from schemas.shapes import ref
 from schemas.validation import load_body
 
 USER: Final = UserBody()

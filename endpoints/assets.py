@@ -6,9 +6,10 @@ from hashlib import sha256
 from importlib.resources.abc import Traversable
 from typing import Final, Self
 
+from starlette.endpoints import HTTPEndpoint
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from endpoints.described import Answer, Operation
 from endpoints.requests import holds
@@ -48,6 +49,15 @@ class Asset:
         if holds(request, self.headers["ETag"]):
             return Response(status_code=304, headers=self.headers)
         return Response(self.body, headers=self.headers, media_type=self.media_type)
+
+
+class WithoutSlash(HTTPEndpoint):
+    """A page's address as some type it, with a slash at its end. It leads to the page, whose files are beside it."""
+
+    async def get(self, request: Request) -> Response:
+        # Relative, since the service may stand behind a prefix that it does not know of.
+        address = f"../{request.url.path.strip('/')}"
+        return RedirectResponse(f"{address}?{request.url.query}" if request.url.query else address, 308)
 
 
 def asset_answer(assets: Mapping[str, Asset], name: str, request: Request) -> Response:

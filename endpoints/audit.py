@@ -10,10 +10,10 @@ from endpoints.described import Answer, Operation, described
 from endpoints.requests import read_query
 from endpoints.responses import answer, page_headers
 from repositories.errors import BeingRestored, Unavailable
-from schemas.answers import ref
 from schemas.audit import AuditListing, AuditPosition, AuditQuery, row
 from schemas.errors import InvalidQuery
 from schemas.listing import InvalidCursor
+from schemas.shapes import ref
 
 QUERY: Final = AuditQuery()
 

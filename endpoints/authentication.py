@@ -38,6 +38,15 @@ class SignInExpired(NotSignedIn):
         super().__init__("Your sign-in has expired. Please sign in again.")
 
 
+class RepeatedAuthorization(ShopError):
+    """Several credentials in one request: a proxy and the service could each take another one for the right one."""
+
+    status, code, title = 400, "repeated_authorization", "More than one Authorization"
+
+    def __init__(self) -> None:
+        super().__init__("The Authorization header must be given once.")
+
+
 class Forbidden(ShopError):
     """Signed in, and not allowed to do this."""
 
@@ -61,28 +70,22 @@ class Authenticator:
         """Whether nobody signs in here."""
         return self._credentials is None
 
-    async def principal(self, headers: Headers) -> Principal:
+    async def principal(self, headers: Headers, address: str | None) -> Principal:
         """Whoever sent these headers.
 
-        :raises NotSignedIn, SignInExpired:
+        :param address: that they came from.
+        :raises RepeatedAuthorization, NotSignedIn, SignInExpired, TooManyRequests:
         :raises Unavailable: the database is away.
         """
         if self._credentials is None:
             return ANYBODY
-        authorization = next((value for name, value in headers if name == b"authorization"), b"")
-        return await self.of_token(_token(authorization))
-
-    async def of_token(self, token: str) -> Principal:
-        """Whoever shows this token.
-
-        :raises NotSignedIn, SignInExpired:
-        :raises Unavailable: the database is away.
-        """
-        if self._credentials is None:
-            return ANYBODY
+        shown = [value for name, value in headers if name == b"authorization"]
+        if len(shown) > 1:
+            raise RepeatedAuthorization
+        token = _token(shown[0]) if shown else ""
         if not token:
             raise NotSignedIn
-        return _somebody(await self._credentials.known(token))
+        return _somebody(await self._credentials.known(token, address))
 
     async def ticket(self, principal: Principal, store: str) -> str:
         """A ticket of theirs to one connection to this store. Where nobody signs in, any will do.
@@ -93,15 +96,16 @@ class Authenticator:
             return new_token(TICKET)
         return await self._credentials.issue_ticket(principal, store)
 
-    async def of_ticket(self, ticket: str) -> tuple[Principal, str | None]:
+    async def of_ticket(self, ticket: str, address: str | None) -> tuple[Principal, str | None]:
         """Whoever a ticket was given to, and the store that it is for. It can be used once.
 
-        :raises NotSignedIn, SignInExpired:
+        :param address: that it came from.
+        :raises NotSignedIn, SignInExpired, TooManyRequests:
         :raises Unavailable: the database is away.
         """
         if self._credentials is None:
             return ANYBODY, None
-        known, store = await self._credentials.use(ticket)
+        known, store = await self._credentials.use(ticket, address)
         return _somebody(known), store
 
 

@@ -23,10 +23,10 @@ from repositories.errors import (
     Unavailable,
 )
 from repositories.passwords import NoSecretKey
-from schemas.answers import ref
 from schemas.errors import InvalidBody, InvalidQuery, ShopError, TotalsMismatch
 from schemas.idempotency import InvalidKey, RepeatedKey
 from schemas.listing import InvalidCursor
+from schemas.shapes import ref
 
 Json = dict[str, Any]
 Refusals = tuple[type[ShopError], ...]
@@ -62,7 +62,7 @@ class Operation:
     """What a handler takes, answers and refuses.
 
     path, query, body: the schemas that it reads with. headers: names of the request headers that it looks at.
-    examples: bodies that it takes, by title; `optional`: it takes none at all, too.
+    examples: bodies that it takes, by title; `optional`: it takes none at all, too. takes: the body's type.
     """
 
     summary: str
@@ -75,6 +75,7 @@ class Operation:
     examples: Mapping[str, Json] = field(default_factory=dict)
     headers: tuple[str, ...] = ()
     refuses: Refusals = ()
+    takes: str = JSON
 
 
 def described(operation: Operation) -> Callable[[F], F]:
@@ -197,14 +198,25 @@ def change(
     )
 
 
-def entrance(summary: str, shape: str, body: Schema, examples: Mapping[str, Json]) -> Operation:
+def entrance(
+    summary: str,
+    shape: str,
+    body: Schema,
+    examples: Mapping[str, Json],
+    *,
+    description: str = "",
+    headers: tuple[str, ...] = (),
+    refuses: Refusals = (),
+) -> Operation:
     """A way to sign in."""
     return Operation(
         summary=summary,
+        description=description,
         body=body,
         examples=examples,
+        headers=headers,
         answers={200: Answer(content=ref(shape), description="Signed in.")},
-        refuses=(*_BODY, NotSignedIn, SignInExpired, NoSecretKey, TooManyRequests, Unavailable),
+        refuses=(*_BODY, NotSignedIn, SignInExpired, NoSecretKey, TooManyRequests, Unavailable, *refuses),
     )
 
 

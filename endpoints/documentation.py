@@ -17,7 +17,7 @@ from endpoints.assets import Asset, asset, asset_answer
 from endpoints.described import Answer, Operation, described
 from endpoints.requests import holds
 from endpoints.responses import JSON
-from schemas.answers import ref
+from schemas.shapes import ref
 
 _REVALIDATED: Final = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
 # A day, without asking: they change with the package only.

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from websockets.frames import Frame, Opcode
 
 from repositories.events import StoredEvent
-from schemas.events import Event, frame, topics_of
+from schemas.events import BY_NAME_ALONE, Event, frame, topics_of
 
 #: What an entry takes beside its frame: objects, topics, numbers. `tests/test_ring.py` holds it against the truth.
 OVERHEAD: Final = 576
@@ -91,9 +91,10 @@ class Rendering:
 
 
 def wanted_of(entries: Iterable[Entry], topics: frozenset[str] | None) -> list[Entry]:
-    """Those of some entries that whoever wants these topics, None for all, is to hear of. What is private has none."""
+    """Those of some entries that whoever wants these topics, None for all, is to hear of. What is private has none; of
+    some, only those hear who name them."""
     if topics is None:
-        return [entry for entry in entries if entry.topics]
+        return [entry for entry in entries if entry.topics and entry.topics[0] not in BY_NAME_ALONE]
     return [entry for entry in entries if not topics.isdisjoint(entry.topics)]
 
 

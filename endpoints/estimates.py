@@ -13,12 +13,12 @@ from endpoints.requests import held_versions, idempotency_key, read_json, read_q
 from endpoints.responses import answer, document_answer, replay_headers
 from repositories.errors import AlreadyConverted, NotFound
 from repositories.transaction import Outcome
-from schemas.answers import ref
 from schemas.documents import ConvertBody, EstimateBody, VoidQuery, draft
 from schemas.errors import TotalsMismatch
 from schemas.examples import CONVERSIONS, ESTIMATES
 from schemas.idempotency import keys_of_conversion, keys_of_creation
 from schemas.listing import ConvertedListing, EstimateListing, ListingQuery, PendingListing
+from schemas.shapes import ref
 from schemas.validation import load_body
 
 BODY: Final = EstimateBody()

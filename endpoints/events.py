@@ -22,11 +22,11 @@ from endpoints.live import wanted_by
 from endpoints.requests import read_query
 from endpoints.responses import JSON, answer
 from repositories.errors import Unavailable
-from schemas.answers import ref
 from schemas.asyncapi import GONE, document
 from schemas.errors import InvalidQuery, ShopError
 from schemas.fields import WholeNumber
 from schemas.live import MAX_TOPICS, SINCE, TOPIC, InvalidSubscription, Place, Subscription, read_since, read_topics
+from schemas.shapes import ref
 
 MAX_LIMIT: Final = 1_000
 _DEFAULT_LIMIT: Final = 100
@@ -132,7 +132,7 @@ class EventStream(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
         wanted = wanted_by(request.query_params) or Subscription()
         place = read_since(request.headers.get("last-event-id") or None) or wanted.since
-        if request.state.screens.is_full:
+        if request.state.stores.is_full:
             raise Unavailable("Too many screens are connected. Please try again later.")
         if place is not None:
             # Before the answer begins, so that a database that is away is still a 503.

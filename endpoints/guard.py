@@ -40,11 +40,13 @@ async def admit(scope: Scope, roles: Roles, *, takes_tickets: bool = False) -> P
     """
     state = scope["state"]
     authenticator: Authenticator = state["authenticator"]
+    client = scope["client"]
+    address = None if client is None else client[0]
     ticket = _ticket_of(scope) if takes_tickets else None
     if ticket is None:
-        principal, asked = await authenticator.principal(scope["headers"]), None
+        principal, asked = await authenticator.principal(scope["headers"], address), None
     else:
-        principal, asked = await authenticator.of_ticket(ticket)
+        principal, asked = await authenticator.of_ticket(ticket, address)
     if principal.credential is not None:
         await state["rate_limits"].spend(principal.credential)
     store = admitted(principal, roles, asked or _store_asked(scope))

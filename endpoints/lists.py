@@ -6,7 +6,7 @@ schema that loads a `Listing`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -120,6 +120,13 @@ async def _tallies(
 
     sums = await request.state.copies.sums.at(freshness.etag, add_up)
     return {ESTIMATES: sums.estimated, ORDERS: sums.listed}
+
+
+async def enclosed(
+    opening: bytes, batches: AsyncIterator[list[Document]], show: Show, closing: bytes, headers: Mapping[str, str]
+) -> Response:
+    """A whole list, streamed, between an opening and a closing."""
+    return await streamed(_wrapped(opening, _joined(_shown(batches, show)), closing), headers)
 
 
 async def _counted(source: Documents, listing: Listing, tally: Tally) -> AsyncIterator[list[Document]]:

@@ -81,9 +81,9 @@ class LiveUpdates(WebSocketEndpoint):
             wanted = wanted_by(websocket.query_params)
         except ShopError as refusal:
             return code_of(refusal)
-        screens = websocket.state.screens
-        if screens.is_full:
+        if websocket.state.stores.is_full:
             return TRY_LATER
+        screens = websocket.state.screens
         speaks_v1 = SUBPROTOCOL in websocket.scope["subprotocols"] or wanted is not None
         self.screen = screens.join(outlet_of(websocket), wanted, speaks_v1=speaks_v1)
         end = partial(screens.dismiss, self.screen)

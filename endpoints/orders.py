@@ -14,7 +14,6 @@ from endpoints.lists import groups, history
 from endpoints.requests import held_versions, idempotency_key, read_json, read_query
 from endpoints.responses import answer, document_answer, replay_headers
 from repositories.transaction import Outcome
-from schemas.answers import ref
 from schemas.documents import SaleBody, StatusChange, StatusQuery, VoidQuery, draft_sale
 from schemas.errors import IllegalTransition, InvalidBody
 from schemas.examples import SALES, STATUSES
@@ -22,6 +21,7 @@ from schemas.idempotency import keys_of_creation
 from schemas.listing import ListingQuery, OrderListing
 from schemas.principals import OWNER
 from schemas.rollups import ORDERS
+from schemas.shapes import ref
 from schemas.validation import load_body
 
 BODY: Final = SaleBody()

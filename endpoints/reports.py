@@ -18,13 +18,13 @@ from endpoints.responses import answer
 from repositories.documents import Documents
 from repositories.errors import Unavailable
 from schemas import reports
-from schemas.answers import ref
 from schemas.calendar import business_date, month_days
 from schemas.errors import InvalidQuery
 from schemas.fields import Day, WholeNumber
 from schemas.limits import YEARS
 from schemas.listing import Listing, check_order_of_days
 from schemas.rollups import ESTIMATES, ORDERS
+from schemas.shapes import ref
 from schemas.validation import load_query
 
 Json = dict[str, Any]

@@ -34,8 +34,11 @@ async def read_json(request: Request, *, optional: bool = False) -> dict[str, An
     :raises MalformedBody: not JSON, not UTF-8, NaN or Infinity, nested too deep, or not an object.
     """
     raw = await read_body(request)
-    if optional and raw.strip() in (b"", b"null"):
-        return {}
+    return {} if optional and raw.strip() in (b"", b"null") else json_object(raw)
+
+
+def json_object(raw: bytes) -> dict[str, Any]:
+    """:raises MalformedBody: not JSON, not UTF-8, NaN or Infinity, nested too deep, or not an object."""
     try:
         body = orjson.loads(raw.removeprefix(codecs.BOM_UTF8))
     except orjson.JSONDecodeError as error:
@@ -71,25 +74,25 @@ def _is_deeper(value: Any, levels: int) -> bool:
     return levels == 0 or any(_is_deeper(each, levels - 1) for each in inner)
 
 
-async def read_body(request: Request) -> bytes:
-    """:raises BodyTooLarge: more than 256 KiB were announced, or arrived."""
+async def read_body(request: Request, most: int = MAX_BODY) -> bytes:
+    """:raises BodyTooLarge: more bytes than these were announced, or arrived."""
     announced = request.headers.get("content-length", "0")
     # A length of many digits is refused without being parsed; one that is no number never came past the server.
-    if len(announced) > len(str(MAX_BODY)) or int(announced) > MAX_BODY:
-        raise _too_large()
+    if len(announced) > len(str(most)) or int(announced) > most:
+        raise _too_large(most)
     chunks = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > MAX_BODY:
-            raise _too_large()
+        if size > most:
+            raise _too_large(most)
         chunks.append(chunk)
     return b"".join(chunks)
 
 
-def _too_large() -> BodyTooLarge:
+def _too_large(most: int) -> BodyTooLarge:
     # What is still to come is not read, so the connection cannot serve another request.
-    return BodyTooLarge(f"The body may have at most {MAX_BODY // 1024} KiB.", headers={"Connection": "close"})
+    return BodyTooLarge(f"The body may have at most {most // 1024} KiB.", headers={"Connection": "close"})
 
 
 def _listed(request: Request, name: str) -> str:

@@ -9,7 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from schemas.audit import AuditPosition
+from schemas.customers import CustomerPosition
 from schemas.listing import Position
+from schemas.message_queries import MessagePosition
 
 JSON: Final = "application/json"
 
@@ -47,7 +49,9 @@ def replay_headers(replayed: bool) -> Headers:
     return {"Idempotent-Replayed": "true"} if replayed else {}
 
 
-def page_headers(request: Request, last: Position | AuditPosition | None) -> Headers:
+def page_headers(
+    request: Request, last: Position | AuditPosition | CustomerPosition | MessagePosition | None
+) -> Headers:
     """Where the next page begins, for a page that is followed by another."""
     if last is None:
         return {}

@@ -11,16 +11,24 @@ from endpoints import (
     accounts,
     audit,
     board,
+    customers,
     documentation,
     estimates,
     events,
+    links,
+    messages,
     orders,
+    paper,
+    public,
     reports,
     service,
+    settings,
     setup,
     sign_in,
     tickets,
+    whatsapp_webhook,
 )
+from endpoints.assets import WithoutSlash
 from endpoints.guard import guarded
 from endpoints.live import ANYWHERE, LiveUpdates, no_such_socket
 
@@ -55,6 +63,20 @@ _TABLE: Final[list[BaseRoute]] = [
     Route("/api/reports/staff-performance", reports.StaffPerformance),
     Route("/api/reports/estimates-only", reports.EstimatesOnly),
     Route("/api/reports/orders-only", reports.OrdersOnly),
+    Route("/api/estimates/{estimate_id}/pdf", paper.EstimatePaper),
+    Route("/api/estimates/{estimate_id}/link", links.EstimateLinks),
+    Route("/api/orders/{order_id}/pdf", paper.OrderPaper),
+    Route("/api/orders/{order_id}/link", links.OrderLinks),
+    Route("/api/messages", messages.Messages),
+    Route("/api/whatsapp/send", messages.TextMessage),
+    Route("/api/whatsapp/send-estimate-pdf", messages.UploadedMessage),
+    Route("/api/whatsapp/webhook", whatsapp_webhook.Webhook),
+    Route("/api/estimates/{estimate_id}/send", messages.EstimateMessage),
+    Route("/api/orders/{order_id}/send", messages.OrderMessage),
+    Route("/api/links/{link_id}", links.Link),
+    Route("/d/{token}.pdf", public.PublicPaper),
+    Route("/d/{token}", public.PublicPage),
+    Route("/static/estimates/{token}.pdf", public.PublicPaper),
     Route("/api/reports/stores", reports.StoreComparison),
     Route("/api/auth/login", sign_in.Login),
     Route("/api/auth/refresh", sign_in.Refresh),
@@ -70,6 +92,10 @@ _TABLE: Final[list[BaseRoute]] = [
     Route("/board/{file}", board.PageAsset),
     Route("/api/board", board.Figures),
     Route("/api/audit", audit.Audit),
+    Route("/api/customers", customers.CustomerList),
+    Route("/api/customers/create", customers.CustomerCreation),
+    Route("/api/customers/{customer_id}", customers.Customer),
+    Route("/api/settings", settings.Settings),
     Route("/api/events", events.Events),
     Route("/api/events/stream", events.EventStream),
     Route("/api/ws-ticket", tickets.Tickets),
@@ -83,3 +109,6 @@ _TABLE: Final[list[BaseRoute]] = [
 
 #: As they are served: each behind its guard.
 ROUTES: Final = guarded(_TABLE)
+
+#: Pages, as some type their address. They lead to the page, whoever asks, and are no part of the API.
+SLASHED: Final = [Route(f"{page}/", WithoutSlash) for page in ("/board", "/docs")]

@@ -1,5 +1,5 @@
-"""All the screens of one process: they come, are watched, and go. One that does not read is closed when it has fallen
-too far behind; it may come back and resume.
+"""All the screens of one store in one process: they come, are watched, and go. One that does not read is closed when
+it has fallen too far behind; it may come back and resume.
 """
 
 import asyncio
@@ -18,7 +18,6 @@ from endpoints.screen import Screen
 from schemas import live
 from schemas.live import Subscription
 
-MAX_SCREENS: Final = 10_000
 MAX_MESSAGE: Final = 65_536
 PING_SECONDS: Final = 20.0
 _TICK_SECONDS: Final = 1.0
@@ -27,14 +26,10 @@ logger = logging.getLogger("pos.hub")
 
 
 class Screens:
-    """All screens of one process.
+    """All screens of one hub."""
 
-    :param most: how many readers of the hub there may be, screens and event streams together.
-    """
-
-    def __init__(self, hub: Hub, most: int = MAX_SCREENS) -> None:
+    def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._most = most
         self._plain, self._v1 = Plain(), V1()
         self._screens: set[Screen] = set()
         self._watching: asyncio.Task[None] | None = None
@@ -44,10 +39,6 @@ class Screens:
 
     def __iter__(self) -> Iterator[Screen]:
         return iter(tuple(self._screens))
-
-    @property
-    def is_full(self) -> bool:
-        return self._hub.readers >= self._most
 
     def start(self) -> None:
         self._watching = asyncio.create_task(self._watch())

@@ -12,8 +12,8 @@ from endpoints.described import Answer, Operation, described, plain
 from endpoints.responses import answer
 from repositories.errors import RETRY_AFTER, BeingRestored, Unavailable
 from repositories.pulse import Beat
-from schemas.answers import ref
 from schemas.calendar import shop_time
+from schemas.shapes import ref
 
 
 @dataclass(frozen=True, slots=True)

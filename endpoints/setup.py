@@ -19,10 +19,10 @@ from repositories.claims import AlreadyClaimed, Claim
 from repositories.errors import OutcomeUnknown, TooManyRequests, Unavailable
 from repositories.passwords import NoSecretKey
 from repositories.rate_limits import SETUP
-from schemas.answers import ref
 from schemas.errors import InvalidBody, ShopError
 from schemas.principals import FIRST_OWNER, OWNER, Actor
 from schemas.setup import SetupBody
+from schemas.shapes import ref
 from schemas.validation import load_body
 
 BODY: Final = SetupBody()

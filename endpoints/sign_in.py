@@ -9,7 +9,7 @@ from starlette.responses import Response
 from endpoints.actors import actor_of, address_of
 from endpoints.authentication import NotSignedIn, SignInExpired
 from endpoints.described import Answer, account_change, described, entrance, plain
-from endpoints.requests import read_json
+from endpoints.requests import idempotency_key, read_json
 from endpoints.responses import answer
 from repositories.errors import NotFound, TooManyRequests, Unavailable
 from repositories.ownership import LastOwner
@@ -18,9 +18,10 @@ from repositories.rate_limits import LOGIN, PIN_LOGIN, network_of
 from repositories.sessions import Tokens
 from repositories.sign_in import SignedIn
 from schemas.accounts import LoginBody, PasswordBody, PinBody, RefreshBody, profile
-from schemas.answers import ref
 from schemas.examples import LOGINS, PASSWORDS, PINS, REFRESHES
+from schemas.idempotency import InvalidKey, RepeatedKey, readable_key
 from schemas.principals import Principal
+from schemas.shapes import ref
 from schemas.validation import load_body
 
 BODY: Final = LoginBody()
@@ -58,11 +59,24 @@ class PinLogin(HTTPEndpoint):
 
 
 class Refresh(HTTPEndpoint):
-    @described(entrance("Renew a sign-in, once", "Renewed", REFRESH, REFRESHES))
+    @described(
+        entrance(
+            "Renew a sign-in, once",
+            "Renewed",
+            REFRESH,
+            REFRESHES,
+            description="A refresh token that comes a second time ends all that came of that sign-in; but with the "
+            "`Idempotency-Key` that it came with the first time, and within ten minutes, it gets the same answer.",
+            headers=("Idempotency-Key",),
+            refuses=(InvalidKey, RepeatedKey),
+        )
+    )
     async def post(self, request: Request) -> Response:
         body: dict[str, Any] = load_body(REFRESH, await read_json(request))
         await request.state.rate_limits.count(LOGIN, address_of(request))
-        renewal = await request.state.sessions.renew(body["refresh_token"])
+        given = idempotency_key(request)
+        key = None if given is None else readable_key(given)
+        renewal = await request.state.sessions.renew(body["refresh_token"], key)
         if renewal.is_expired:
             raise SignInExpired
         if renewal.tokens is None:

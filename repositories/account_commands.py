@@ -11,7 +11,7 @@ from schemas.documents import Document
 from schemas.errors import ShopError
 from schemas.events import TYPES
 from schemas.idempotency import RequestKey
-from schemas.principals import OWNER, SECRETS, THE_SERVICE, Actor
+from schemas.principals import KNOWLEDGE, OWNER, SECRETS, THE_SERVICE, Actor
 
 
 class AccountExists(ShopError):
@@ -43,12 +43,19 @@ class AddAccount:
 
 @dataclass(frozen=True, slots=True)
 class ChangeAccount:
-    """Some fields of a user or a device are others from now on."""
+    """Some fields of a user or a device are others from now on.
+
+    With another password or PIN all their sign-ins are over, in the same transaction: `sign_ins` of the user says so,
+    `{since, but}`, of which version of the user those must be that count, and which family does so all the same.
+
+    keeping: that family.
+    """
 
     kind: str
     account_id: str
     changes: Document
     by: Actor = THE_SERVICE
+    keeping: str | None = None
     keys: ClassVar[tuple[RequestKey, ...]] = ()
 
     @property
@@ -59,7 +66,9 @@ class ChangeAccount:
         account = work.find(self.kind, self.account_id)
         if account is None:
             raise NotFound(f"There is no such {TYPES[self.kind]}.")
-        account = work.update(self.kind, account, **self.changes)
+        ended = {"sign_ins": {"since": account["version"] + 1, "but": self.keeping}}
+        is_ended = not KNOWLEDGE.isdisjoint(self.changes)
+        account = work.update(self.kind, account, **self.changes, **(ended if is_ended else {}))
         work.emit(self.kind, events.UPDATE, account, shown(account))
         return account
 

@@ -1,6 +1,7 @@
 """Those who can sign in: users and devices, changed through the journal of the store that they belong to."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -9,7 +10,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from repositories.account_commands import AccountExists, AddAccount, ChangeAccount, EndAccount
 from repositories.commands import Command
 from repositories.database import FACTS, OWNERS, Database
-from repositories.errors import NotFound, answered, is_duplicate
+from repositories.errors import NotFound, Unavailable, answered, is_duplicate
 from repositories.ownership import KeepingAnOwner, owns
 from repositories.passwords import Passwords
 from repositories.sessions import Sessions
@@ -87,6 +88,11 @@ class _Accounts:
                 raise
             raise AccountExists(f"There is such a {TYPES[self.kind]} already.") from error
 
+    async def _tidy(self, account_id: str, keeping: str | None = None) -> None:
+        """Deletes the credentials that a change has ended. It holds without, so the change fails with nothing of it."""
+        with suppress(Unavailable):
+            await self._sessions.end_all_of(account_id, keeping)
+
 
 class Devices(_Accounts):
     """Tablets and tills, each with a key of its own."""
@@ -107,7 +113,7 @@ class Devices(_Accounts):
         :raises NotFound, Unavailable:
         """
         await self._commit(self._keeper(device), EndAccount(DEVICES, device["_id"], by))
-        await self._sessions.end_all_of(device["_id"])
+        await self._tidy(device["_id"])
 
 
 class Users(_Accounts):
@@ -164,14 +170,17 @@ class Users(_Accounts):
         """Some of name, role, belongs_to, password and pin. A new password or PIN ends all sign-ins but one family.
 
         :raises LastOwner: nobody would be left who can do everything.
+        :raises NoSuchStore: they would belong to one that nobody founded.
         :raises InvalidBody, NotFound, NoSecretKey, TooManyRequests, Unavailable:
         """
+        if changes.get("belongs_to") is not None:
+            await self._journal_of(changes["belongs_to"])
         hashed = await self._hashed(changes, {**user, **changes})
-        change = ChangeAccount(USERS, user["_id"], {**changes, **hashed}, by)
+        change = ChangeAccount(USERS, user["_id"], {**changes, **hashed}, by, keeping)
         # Who moves is kept by the store that they come to.
         changed = await self._commit(self._keeper({**user, **changes}), await self._keeping_an_owner(user, change))
         if hashed:
-            await self._sessions.end_all_of(user["_id"], keeping)
+            await self._tidy(user["_id"], keeping)
         return changed
 
     async def change_password(self, user: Document, new: str, by: Actor, keeping: str | None) -> None:
@@ -187,7 +196,7 @@ class Users(_Accounts):
         """
         end = await self._keeping_an_owner(user, EndAccount(USERS, user["_id"], by))
         await self._commit(self._keeper(user), end)
-        await self._sessions.end_all_of(user["_id"])
+        await self._tidy(user["_id"])
 
     async def _keeping_an_owner(self, user: Document, change: ChangeAccount | EndAccount) -> Command:
         others = [each["_id"] for each in await self.all(None) if owns(each) and each["_id"] != user["_id"]]

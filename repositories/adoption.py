@@ -208,6 +208,7 @@ class Adoption:
             "head": 0,
             "epoch": secrets.token_hex(4),
             "totals": "year",
+            "customers": True,
             "timezone": self._target.zone.key,
             "adopted": {kind: {"last": report.of_kind[kind][2], "missing": report.missing[kind]} for kind in KINDS},
         }

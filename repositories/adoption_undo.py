@@ -6,6 +6,7 @@ from repositories.database import ADOPTION, COUNTERS, ORIGINALS, TOTALS, Databas
 from repositories.errors import DatabaseRefused
 from repositories.indexes import refuse_restoring
 from repositories.stores import of_store
+from schemas.rollups import CUSTOMERS
 
 _NOT_ADOPTED = "Store {store!r} was not adopted from the earlier backend."
 
@@ -39,7 +40,8 @@ async def undo(database: Database, store: str) -> None:
     # In place our collections are dropped whole, when the originals take their names again.
     for name in (ORIGINALS,) if state["in_place"] else (*KINDS, ORIGINALS):
         await database[name].delete_many(of_store(name, store))
-    await database[TOTALS].delete_many(of_store(TOTALS, store))
+    for name in (TOTALS, CUSTOMERS):
+        await database[name].delete_many(of_store(name, store))
     for kind in KINDS if state["in_place"] else ():
         if kind in state["renamed"] and BACKUP_PREFIX + kind in here:
             await database[BACKUP_PREFIX + kind].rename(kind, dropTarget=True)

@@ -1,24 +1,25 @@
 """The second pass of `pos adopt`: every document written as ours, its original kept verbatim, the totals added up."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from repositories.adoption_source import KINDS, Original, Source
+from repositories.customer_rows import count_customer
 from repositories.database import ORIGINALS, TOTALS, Database
 from repositories.ledger import Ledger, Settled
 from repositories.stores import of_store
 from repositories.totals import row_id
+from schemas.customers import NUMBER
 from schemas.documents import Document
 from schemas.legacy import Adopted, adopt
-from schemas.rollups import ESTIMATES, RollupKey, contributions
+from schemas.phones import INDIA, normalised
+from schemas.rollups import CUSTOMERS, ESTIMATES, Additions
 
 #: What MongoDB takes in one document, less what we add to it.
 _LARGEST: Final = 15 * 1024 * 1024
 _ROWS: Final = 1_000
 
-Sums = dict[RollupKey, Counter[str]]
 #: Told what is going on, how much of it is done, and of how much.
 Tell = Callable[[str, int, int], None]
 
@@ -30,6 +31,7 @@ class Target(NamedTuple):
     store: str
     zone: ZoneInfo
     event_retention_days: int
+    region: str = INDIA
 
 
 def write(target: Target, originals: Source, ledger: Ledger, tell: Tell) -> None:
@@ -38,24 +40,25 @@ def write(target: Target, originals: Source, ledger: Ledger, tell: Tell) -> None
     :raises PyMongoError: the database does not take it.
     """
     database, store = target.database.delegate, target.store
-    for name in (*KINDS, ORIGINALS, TOTALS):
+    for name in (*KINDS, ORIGINALS, TOTALS, CUSTOMERS):
         database[name].delete_many(of_store(name, store))
-    sums: Sums = {}
+    additions = Additions()
+    customers: dict[str, Document] = {}
     for kind in KINDS:
         total, done = originals.count(kind), 0
         for batch in originals.batches(kind):
             written = list(_written(target, kind, batch, ledger))
             for document, _ in written:
-                for key, measure, amount in contributions(kind, document):
-                    sums.setdefault(key, Counter())[measure] += amount
+                additions.add(kind, document)
+                count_customer(customers, store, kind, document)
             if written:
                 database[kind].insert_many([document for document, _ in written], ordered=False)
                 database[ORIGINALS].insert_many([kept for _, kept in written], ordered=False)
             done += len(batch)
             tell(f"Writing {kind}", done, total)
-    rows = list(_rows(store, sums))
-    for place in range(0, len(rows), _ROWS):
-        database[TOTALS].insert_many(rows[place : place + _ROWS], ordered=False)
+    for name, rows in ((TOTALS, list(_rows(store, additions))), (CUSTOMERS, list(customers.values()))):
+        for place in range(0, len(rows), _ROWS):
+            database[name].insert_many(rows[place : place + _ROWS], ordered=False)
 
 
 def _written(target: Target, kind: str, batch: list[Original], ledger: Ledger) -> Iterator[tuple[Document, Document]]:
@@ -65,12 +68,13 @@ def _written(target: Target, kind: str, batch: list[Original], ledger: Ledger) -
         # One that came after the first pass is noticed when all is counted in the end.
         if settled is not None:
             adopted = adopt(kind, original.document, target.zone)
-            yield _placed(target.store, kind, adopted, settled), kept(target.store, kind, original, adopted, settled)
+            yield _placed(target, kind, adopted, settled), kept(target.store, kind, original, adopted, settled)
 
 
-def _placed(store: str, kind: str, adopted: Adopted, settled: Settled) -> Document:
+def _placed(target: Target, kind: str, adopted: Adopted, settled: Settled) -> Document:
     """The document as it stands among the others."""
-    document = {"_id": settled.id, "store": store, "number": settled.number, **adopted.document}
+    document = {"_id": settled.id, "store": target.store, "number": settled.number, **adopted.document}
+    document[NUMBER] = normalised(document["customer_phone"], target.region)
     if kind == ESTIMATES:
         is_converted = settled.partner_id is not None
         document.update(converted=is_converted, order_id=settled.partner_id, order_number=settled.partner_number)
@@ -92,12 +96,11 @@ def kept(store: str, kind: str, original: Original, adopted: Adopted, settled: S
     }
 
 
-def _rows(store: str, sums: Sums) -> Iterator[Document]:
+def _rows(store: str, additions: Additions) -> Iterator[Document]:
     """The totals as they are stored."""
-    for key, measures in sums.items():
+    for key, measures in additions.rows().items():
         row: Document = {"_id": row_id(store, key)}
         for measure, amount in measures.items():
-            if amount:
-                kind, status, name = measure.split(".")
-                row.setdefault(kind, {}).setdefault(status, {})[name] = amount
+            kind, status, name = measure.split(".")
+            row.setdefault(kind, {}).setdefault(status, {})[name] = amount
         yield row

@@ -5,8 +5,9 @@ than one after another. It counts as a failure until it has succeeded.
 
 `attempts` holds a row for each account, whether it exists or not: `_id`, the hash of what is tried and of the login;
 `strangers` and `known`, each `{failures, until, since, count, by}`; `places`, from which this account has signed in
-lately, `[{place, at}]`; `expires_at`. Those places have a budget of their own, so that strangers, however often they
-try, do not shut out whom the account belongs to.
+lately, `[{place, at}]`; `expires_at`. Those places are `known`, so that strangers, however often they try, do not shut
+out whom the account belongs to. Each of them waits by itself, in a row of its own (`place`, of the same shape), and has
+a share of the day of all of them, so that a bad tablet does not shut anybody out at the others.
 """
 
 import secrets
@@ -29,9 +30,12 @@ _FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=5), timedelta(minutes=15)
 _DAY: Final = timedelta(days=1)
 _REMEMBERED: Final = timedelta(days=30)
 _MOST_PLACES: Final = 50
-STRANGERS, KNOWN = "strangers", "known"
+STRANGERS, KNOWN, PLACE = "strangers", "known", "place"
 #: How many failures a day there can be at most: together, what a day and an account have.
 BUDGETS: Final = {STRANGERS: 60, KNOWN: 40}
+#: And at each of the known places.
+PER_PLACE: Final = 20
+_MOST: Final = {**BUDGETS, PLACE: PER_PLACE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +64,27 @@ class Attempts:
         :raises TooManyRequests: there were too many.
         :raises Unavailable: the database is away.
         """
-        account, now, ticket = _account(kind, login), self._clock(), secrets.token_hex(8)
+        account, now = _account(kind, login), self._clock()
         async with answered():
             known = {"_id": account, "places": {"$elemMatch": {"place": place, "at": {"$gt": now - _REMEMBERED}}}}
             budget = STRANGERS if await self._rows.find_one(known, {"_id": 1}) is None else KNOWN
+        if budget == KNOWN:
+            # First there: what is refused at this place takes nothing from the others.
+            await self._take(_at(account, place), PLACE, now)
+        await self._take(account, budget, now)
+        return Attempt(account, place, budget)
+
+    async def _take(self, row_id: str, budget: str, now: datetime) -> None:
+        ticket = secrets.token_hex(8)
+        async with answered():
             row = await self._rows.find_one_and_update(
-                {"_id": account},
+                {"_id": row_id},
                 _reservation(budget, now, ticket),
                 upsert=True,
                 return_document=ReturnDocument.AFTER,
             )
         if row[budget]["by"] != ticket:
-            raise TooManyRequests(_wait(row[budget], BUDGETS[budget], now).total_seconds(), _REFUSAL)
-        return Attempt(account, place, budget)
+            raise TooManyRequests(_wait(row[budget], _MOST[budget], now).total_seconds(), _REFUSAL)
 
     async def succeeded(self, attempt: Attempt) -> None:
         """It was the right one: nothing stands against this account any more, as seen from there.
@@ -80,15 +92,13 @@ class Attempts:
         :raises Unavailable: the database is away.
         """
         now = self._clock()
-        cleared = {
-            f"{attempt.budget}.failures": 0,
-            f"{attempt.budget}.until": now,
-            f"{attempt.budget}.count": {"$max": [0, {"$subtract": [f"${attempt.budget}.count", 1]}]},
-            "places": _with_place(attempt.place, now),
-            "expires_at": now + _REMEMBERED,
-        }
+        remembered = {"places": _with_place(attempt.place, now), "expires_at": now + _REMEMBERED}
+        cleared = {attempt.account: {**_cleared(attempt.budget, now), **remembered}}
+        if attempt.budget == KNOWN:
+            cleared[_at(attempt.account, attempt.place)] = _cleared(PLACE, now)
         async with answered():
-            await self._rows.update_one({"_id": attempt.account}, [{"$set": cleared}])
+            for row_id, fields in cleared.items():
+                await self._rows.update_one({"_id": row_id}, [{"$set": fields}])
 
 
 _REFUSAL: Final = "There were too many attempts to sign in. Please wait a little and try again."
@@ -99,15 +109,26 @@ def _account(kind: str, login: str) -> str:
     return f"{kind}:{sha256(login.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
 
 
+def _at(account: str, place: str) -> str:
+    """An account, as it is used from one place."""
+    return f"{account}:{sha256(place.encode()).hexdigest()[:16]}"
+
+
+def _cleared(budget: str, now: datetime) -> Document:
+    count = {"$max": [0, {"$subtract": [f"${budget}.count", 1]}]}
+    return {f"{budget}.failures": 0, f"{budget}.until": now, f"{budget}.count": count}
+
+
 def _reservation(budget: str, now: datetime, ticket: str) -> list[Document]:
     """The update that grants one more try, or leaves the row as it is."""
     before: Any = {name: {"$ifNull": [f"${budget}.{name}", default]} for name, default in _fresh(now).items()}
     is_new_day = {"$lte": ["$$was.since", now - _DAY]}
     count = {"$cond": [is_new_day, 0, "$$was.count"]}
-    is_granted = {"$and": [{"$lte": ["$$was.until", now]}, {"$lt": ["$$count", BUDGETS[budget]]}]}
+    is_granted = {"$and": [{"$lte": ["$$was.until", now]}, {"$lt": ["$$count", _MOST[budget]]}]}
     granted = {
         "failures": "$$failures",
-        "until": {"$add": [now, _milliseconds("$$failures")]},
+        # Of the known places, each waits by itself.
+        "until": now if budget == KNOWN else {"$add": [now, _milliseconds("$$failures")]},
         "since": {"$cond": [is_new_day, now, "$$was.since"]},
         "count": {"$add": ["$$count", 1]},
         "by": ticket,

@@ -12,8 +12,10 @@ from typing import ClassVar, Protocol
 from repositories.errors import AlreadyConverted, NotFound, StaleVersion
 from repositories.unit_of_work import UnitOfWork
 from schemas import events, statuses
+from schemas.customers import NUMBER
 from schemas.documents import Document
 from schemas.idempotency import RequestKey
+from schemas.phones import normalised
 from schemas.principals import THE_SERVICE, Actor
 from schemas.rollups import ESTIMATES, ORDERS
 from schemas.search import terms_of
@@ -64,7 +66,7 @@ class Create:
     def apply(self, work: UnitOfWork) -> Document:
         fresh = _fresh_estimate() if self.kind == ESTIMATES else _fresh_order(self.draft["payment_mode"])
         fresh["retry_keys"] = _reopening(self.keys)
-        document = work.insert(self.kind, self.document_id, {**self.draft, **_search_terms(self.draft), **fresh})
+        document = work.insert(self.kind, self.document_id, {**self.draft, **_found_by(work, self.draft), **fresh})
         return work.emit(self.kind, events.CREATE, document)
 
 
@@ -95,6 +97,7 @@ class Convert:
             self.order_id,
             {
                 **{name: estimate[name] for name in _COPIED},
+                **_found_by(work, estimate),
                 "sale_by": self.sale_by or estimate["sale_by"],
                 "amount_paid": estimate["total"] if self.amount_paid is None else self.amount_paid,
                 "payment_mode": self.payment_mode,
@@ -133,7 +136,7 @@ class ReplaceEstimate:
         estimate = live(work, ESTIMATES, self.estimate_id)
         refuse_stale(estimate, self.versions)
         refuse_converted(estimate)
-        estimate = work.update(ESTIMATES, estimate, **self.draft, **_search_terms(self.draft))
+        estimate = work.update(ESTIMATES, estimate, **self.draft, **_found_by(work, self.draft))
         work.emit(ESTIMATES, events.UPDATE, estimate)
         return estimate
 
@@ -174,13 +177,13 @@ _COPIED = (
     "discount_percentage",
     "round_off",
     "total",
-    "terms",
 )
 
 
-def _search_terms(draft: Document) -> Document:
-    """What the `q` filter finds a document by."""
-    return {"terms": terms_of(draft["customer_name"], draft["customer_phone"])}
+def _found_by(work: UnitOfWork, draft: Document) -> Document:
+    """What the `q` filter finds a document by, and the number that says for which customer it counts."""
+    phone = draft["customer_phone"]
+    return {"terms": terms_of(draft["customer_name"], phone), NUMBER: normalised(phone, work.region)}
 
 
 def _fresh_estimate() -> Document:

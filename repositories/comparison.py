@@ -59,7 +59,7 @@ class Comparison:
 
     async def differences(self, events: Sequence[Document]) -> list[str]:
         """What is different in the documents of the next events, one sentence each."""
-        said = [each for event in events for each in _said_by(event)]
+        said = [each for event in events for each in _said_by(event) if each.kind in _COMPARED]
         documents = await self._documents(said)
         return [line for each in said for line in self._of(each, documents.get((each.kind, each.id)))]
 
@@ -169,10 +169,11 @@ def _of_state(said: _Said, document: Document) -> Iterator[str]:
     if said.version is None:
         # Of the estimate, it says what the order took over.
         data = {"number": data["estimate_number"], "customer_name": data["customer_name"], "total": data["total"]}
-    yield from _differing(data, _as_told(said.kind, document))
+    comparable = _placeless if said.kind in _ACCOUNTS else dict
+    yield from _differing(comparable(data), comparable(_as_told(said.kind, document)))
     if said.version is None or event["action"] != CONVERT:
         after = {name: value for name, value in event.get("after", {}).items() if name not in SECRETS}
-        yield from _differing(after, document)
+        yield from _differing(comparable(after), comparable(document))
     stamps = {"updated_at": event["at"], **({"changed_by": _signature(event)} if "by" in event else {})}
     yield from _differing(stamps, document)
     if (document.get("voided_at") is not None) != (event["action"] == DELETE):
@@ -183,6 +184,13 @@ def _as_told(kind: str, document: Document) -> Document:
     if kind == ESTIMATES:
         return {**document, "status": CONVERTED if document.get("converted") else PENDING}
     return shown(document) if kind in _ACCOUNTS else document
+
+
+def _placeless(account: Mapping[str, Any]) -> Document:
+    """Whether somebody belongs to all stores, but not to which: a store that was restored may have another name now."""
+    return {
+        name: value is None if name == "belongs_to" else value for name, value in account.items() if name != "store"
+    }
 
 
 def _differing(said: Mapping[str, Any], document: Document) -> Iterator[str]:

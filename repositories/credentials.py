@@ -2,22 +2,26 @@
 
 `credentials` holds one row for each: `_id` the SHA-256 of the token, `kind`, `owner` (the id of a user or a device),
 `device` (the one that it was made at, or None), `family` (what a sign-in and all its renewals have in common),
-`created_at`, `expires_at` (None: until it is revoked). A ticket has `stands_for` too, the `_id` of the credential that
-asked for it, and `store`, the one that it was asked for. Whose it is, and what they may do, is read from `users` and
-`devices` each time, so that a change there needs no new token.
+`version` (that of the user when they signed in), `created_at`, `expires_at` (None: until it is revoked). A ticket has
+`stands_for` too, the `_id` of the credential that asked for it, and `store`, the one that it was asked for. Whose it
+is, and what they may do, is read from `users` and `devices` each time, so that a change there needs no new token, and
+ends what it ends by itself: that rows are deleted then is only tidying up.
 """
 
 import asyncio
+import hmac
 import secrets
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
-from cachetools import TTLCache
+from cachetools import LRUCache, TTLCache
 
 from repositories.database import CREDENTIALS, Database
 from repositories.errors import answered
+from repositories.rate_limits import RateLimits
 from schemas.documents import Document
 from schemas.principals import DEVICE, DEVICES, USERS, Principal
 
@@ -61,17 +65,29 @@ class Credentials:
     """The credentials of one database.
 
     :param clock: the present instant, UTC.
+    :param rate_limits: count the tokens that nobody has, where anybody can come with one.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], datetime], cache_seconds: float = CACHE_SECONDS) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Callable[[], datetime],
+        cache_seconds: float = CACHE_SECONDS,
+        rate_limits: RateLimits | None = None,
+    ) -> None:
         self._database = database
         self._credentials = database[CREDENTIALS]
         self._clock = clock
         self._cache: TTLCache[str, asyncio.Task[Known]] = TTLCache(_MOST_CACHED, cache_seconds)
+        self._rate_limits = rate_limits
+        # What was somebody's when it was looked at last: no guess, whatever else comes from there.
+        self._familiar: LRUCache[str, None] = LRUCache(_MOST_CACHED)
 
-    async def known(self, token: str) -> Known:
+    async def known(self, token: str, address: str | None = None) -> Known:
         """What is known of a token, at most two seconds old.
 
+        :param address: that it came from.
+        :raises TooManyRequests: from there came too many that nobody has, and this one was not seen here before.
         :raises Unavailable: the database is away.
         """
         digest = hashed(token)
@@ -81,8 +97,9 @@ class Credentials:
         except KeyError:
             task = None
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+            self._refuse_guess(digest, address)
             # All who show it at once share one reading.
-            task = self._cache[digest] = asyncio.create_task(self._look_up(digest))
+            task = self._cache[digest] = asyncio.create_task(self._look_up(digest, address))
         known = task.result() if task.done() else await asyncio.shield(task)
         principal = known.principal
         if principal is not None and principal.expires_at is not None and principal.expires_at <= self._clock():
@@ -90,16 +107,24 @@ class Credentials:
         return known
 
     async def issue(
-        self, kind: str, owner: str, *, family: str | None = None, device: str | None = None, **members: Any
+        self,
+        kind: str,
+        owner: str,
+        *,
+        token: str | None = None,
+        family: str | None = None,
+        device: str | None = None,
+        **members: Any,
     ) -> str:
-        """A new token, which nobody can be told again.
+        """A new token, which nobody can be told again, unless whoever asks has made it.
 
         :raises Unavailable: the database is away.
         """
-        token = new_token(kind)
+        token = token or new_token(kind)
         now, lifetime = self._clock(), LIFETIMES[kind]
+        digest = hashed(token)
         row = {
-            "_id": hashed(token),
+            "_id": digest,
             "kind": kind,
             "owner": owner,
             "device": device,
@@ -110,6 +135,7 @@ class Credentials:
         }
         async with answered():
             await self._credentials.insert_one(row)
+        self._familiar[digest] = None
         return token
 
     async def issue_ticket(self, principal: Principal, store: str) -> str:
@@ -121,19 +147,24 @@ class Credentials:
             TICKET, principal.id, device=principal.device, stands_for=principal.credential, store=store
         )
 
-    async def use(self, ticket: str) -> Ticket:
+    async def use(self, ticket: str, address: str | None = None) -> Ticket:
         """Takes a ticket: of all who show the same one at once, one is known.
 
-        :raises Unavailable: the database is away.
+        :param address: that it came from.
+        :raises TooManyRequests, Unavailable: as `known`.
         """
+        digest = hashed(ticket)
+        self._refuse_guess(digest, address)
         async with answered():
-            row = await self._credentials.find_one_and_delete({"_id": hashed(ticket), "kind": TICKET})
+            row = await self._credentials.find_one_and_delete({"_id": digest, "kind": TICKET})
+        self._familiar.pop(digest, None)
         if row is None:
+            await self._guessed(address)
             return Ticket(NOBODY)
         if row["expires_at"] <= self._clock():
             return Ticket(EXPIRED)
-        digest = row["stands_for"]
-        return Ticket((await self.alive([digest]))[digest], row["store"])
+        shown = row["stands_for"]
+        return Ticket((await self.alive([shown]))[shown], row["store"])
 
     async def alive(self, digests: Iterable[str]) -> dict[str, Known]:
         """What is known of each of these credentials, read anew, in three queries at the most.
@@ -165,8 +196,22 @@ class Credentials:
         if task is not None and task.done() and (task.cancelled() or task.exception() or task.result() != known):
             self._cache.pop(digest, None)
 
-    async def _look_up(self, digest: str) -> Known:
-        return (await self.alive([digest]))[digest]
+    async def _look_up(self, digest: str, address: str | None) -> Known:
+        known = (await self.alive([digest]))[digest]
+        if known == NOBODY:
+            self._familiar.pop(digest, None)
+            await self._guessed(address)
+        else:
+            self._familiar[digest] = None
+        return known
+
+    def _refuse_guess(self, digest: str, address: str | None) -> None:
+        if self._rate_limits is not None and digest not in self._familiar:
+            self._rate_limits.refuse_guessers(address)
+
+    async def _guessed(self, address: str | None) -> None:
+        if self._rate_limits is not None:
+            await self._rate_limits.guessed(address)
 
     async def _accounts(self, kind: str, ids: set[str]) -> dict[str, Document]:
         """Those of these users or devices that were not ended, by id."""
@@ -181,9 +226,21 @@ def new_token(kind: str) -> str:
     return PREFIX[kind] + secrets.token_urlsafe(_TOKEN_BYTES)
 
 
+def following_token(kind: str, token: str, secret: str) -> str:
+    """The token that takes the place of another one. Whoever has both that and the secret can tell it again."""
+    digest = hmac.digest(token.encode(), f"{kind} {secret}".encode(), sha256)
+    return PREFIX[kind] + urlsafe_b64encode(digest).decode().rstrip("=")
+
+
 def hashed(token: str) -> str:
     """As a token is stored. It has 256 random bits, so a plain hash is as good as a slow one."""
     return sha256(token.encode()).hexdigest()
+
+
+def was_ended(row: Document, owner: Document) -> bool:
+    """Whether its owner got another password or PIN since this sign-in began, which was not spared then."""
+    ended = owner.get("sign_ins")
+    return ended is not None and row.get("version", 0) < ended["since"] and row["family"] != ended["but"]
 
 
 def _known(row: Document | None, accounts: dict[str, Document], now: datetime) -> Known:
@@ -194,11 +251,9 @@ def _known(row: Document | None, accounts: dict[str, Document], now: datetime) -
     if expires_at is not None and expires_at <= now:
         return EXPIRED
     owner = accounts.get(row["owner"])
-    if owner is None or (device is not None and device not in accounts):
+    if owner is None or was_ended(row, owner) or (device is not None and device not in accounts):
         return NOBODY
     if row["kind"] == KEY:
         return Known(Principal(owner["_id"], owner["name"], DEVICE, owner["belongs_to"], owner["_id"], row["_id"]))
-    principal = Principal(
-        owner["_id"], owner["name"], owner["role"], owner["belongs_to"], device, row["_id"], expires_at
-    )
-    return Known(principal)
+    who = (owner["_id"], owner["name"], owner["role"], owner["belongs_to"])
+    return Known(Principal(*who, device, row["_id"], expires_at))

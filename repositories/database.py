@@ -20,9 +20,12 @@ COUNTERS: Final = "counters"
 CREDENTIALS: Final = "credentials"
 EVENTS: Final = "events"
 FACTS: Final = "facts"
+LINKS: Final = "links"
+LINK_VIEWS: Final = "link_views"
 ORIGINALS: Final = "adopted"
 REQUESTS: Final = "requests"
 TOTALS: Final = "totals"
+UPLOADS: Final = "uploads"
 
 #: What holds of the whole database, by its name: `owners` is written by each change of an owner, and says whether
 #: there ever was one.

@@ -20,7 +20,7 @@ from repositories.unit_of_work import UnitOfWork
 from schemas.documents import Document
 from schemas.idempotency import RequestKey
 from schemas.principals import OWNER, Actor
-from schemas.rollups import ESTIMATES, ORDERS
+from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
 
 # A busy machine may take its time; nobody waits at a counter.
 _DEADLINE_SECONDS = 120.0
@@ -147,7 +147,7 @@ def _groups(commands: Iterator[At]) -> Iterator[list[At]]:
 
 async def _empty(database: Database, store: str) -> None:
     """The counters last, under a new epoch: until then the store stays marked, and this can be repeated."""
-    for name in (ESTIMATES, ORDERS, EVENTS, REQUESTS, TOTALS):
+    for name in (ESTIMATES, ORDERS, CUSTOMERS, EVENTS, REQUESTS, TOTALS):
         await database[name].delete_many(of_store(name, store))
     await database[COUNTERS].update_one(
         {"_id": store},

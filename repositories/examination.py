@@ -99,7 +99,6 @@ def _look_around(
         lambda: _look_at_indexes(database, event_retention_days, facts),
         lambda: _look_at_counters(database, store, facts),
         lambda: _look_at_times(database, store, facts),
-        lambda: _look_at_key(database, facts),
         lambda: _look_at_adoption(database, store, facts),
         lambda: _look_at_totals(database, store, facts),
     ]
@@ -198,6 +197,7 @@ def _look_at_indexes(database: SyncDatabase[Document], event_retention_days: int
 def _look_at_counters(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
     facts.counters = database[COUNTERS].find_one({"_id": store})
     facts.has_looked_at_counters = True
+    facts.key_proof = (database[FACTS].find_one({"_id": KEY_PROOF}) or {}).get("proof")
     facts.highest = {kind: _last(database, kind, store, "number") or 0 for kind in _KINDS}
     facts.newest_event = _last(database, EVENTS, store, "seq")
 
@@ -212,11 +212,6 @@ def _look_at_times(database: SyncDatabase[Document], store: str, facts: Database
     last_event = database[EVENTS].find({"store": store}, {"at": 1}).sort("seq", -1).limit(1).to_list()
     moments = [each for each in (*found, *(event["at"] for event in last_event)) if each is not None]
     facts.newest = max(moments, default=None)
-
-
-def _look_at_key(database: SyncDatabase[Document], facts: DatabaseFacts) -> None:
-    kept = database[FACTS].find_one({"_id": KEY_PROOF})
-    facts.key_proof = None if kept is None else kept["proof"]
 
 
 def _look_at_adoption(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:

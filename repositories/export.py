@@ -14,7 +14,7 @@ from typing import Any, Final
 from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo.errors import OperationFailure
 
-from repositories.database import COUNTERS, EVENTS, ORIGINALS, REQUESTS, TOTALS, Database
+from repositories.database import COUNTERS, EVENTS, LINKS, ORIGINALS, REQUESTS, TOTALS, Database
 from repositories.errors import DatabaseRefused, translated
 from repositories.originals import RAW, as_bytes
 from repositories.retention import expired_before
@@ -22,8 +22,10 @@ from repositories.stores import of_store
 from repositories.totals import row_key, row_range
 from schemas.calendar import widest_bounds
 from schemas.documents import Document
+from schemas.messages import MESSAGES
 from schemas.principals import DEVICES, USERS
-from schemas.rollups import ESTIMATES, ORDERS, Row
+from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS, Row
+from schemas.shop_settings import SETTINGS
 
 BATCH: Final = 1_000
 
@@ -33,8 +35,12 @@ _KEYS: Final = {
     ORDERS: "number",
     USERS: "_id",
     DEVICES: "_id",
+    CUSTOMERS: "_id",
+    SETTINGS: "_id",
     EVENTS: "seq",
     REQUESTS: "key",
+    LINKS: "_id",
+    MESSAGES: "_id",
     TOTALS: "_id",
     ORIGINALS: "_id",
 }

@@ -4,10 +4,12 @@ from collections import defaultdict
 
 from pymongo import DeleteOne, ReplaceOne, UpdateOne
 
+from repositories.customer_rows import changed_customers
 from repositories.database import REQUESTS, TOTALS
 from repositories.totals import row_id
 from repositories.unit_of_work import UnitOfWork
 from schemas.documents import Document
+from schemas.rollups import CUSTOMERS
 
 Update = ReplaceOne[Document] | UpdateOne | DeleteOne
 
@@ -16,7 +18,7 @@ def inserts_of(work: UnitOfWork, remembered_before: set[str]) -> dict[str, list[
     """What is new beside the events, by collection."""
     inserts: dict[str, list[Document]] = defaultdict(list)
     for (kind, document_id), document in work.changed.items():
-        if (kind, document_id) not in work.documents:
+        if (kind, document_id) not in work.documents and kind != CUSTOMERS:
             inserts[kind].append(document)
     inserts[REQUESTS] = [request for key, request in work.remembered.items() if key not in remembered_before]
     return inserts
@@ -26,10 +28,11 @@ def updates_of(work: UnitOfWork, remembered_before: set[str]) -> dict[str, list[
     """What changes what stands there, by collection."""
     updates: dict[str, list[Update]] = defaultdict(list)
     for (kind, document_id), document in work.changed.items():
-        if (kind, document_id) in work.documents:
+        if (kind, document_id) in work.documents and kind != CUSTOMERS:
             updates[kind].append(ReplaceOne({"_id": document_id}, document))
     for rollup, row in work.increments().items():
         updates[TOTALS].append(UpdateOne({"_id": row_id(work.store, rollup)}, {"$inc": row}, upsert=True))
+    updates[CUSTOMERS].extend(changed_customers(work))
     for key, document_id in work.forgotten.items():
         updates[REQUESTS].append(DeleteOne({"store": work.store, "key": key, "answer._id": document_id}))
     for key, request in work.remembered.items():

@@ -16,17 +16,21 @@ from repositories.database import (
     CREDENTIALS,
     EVENTS,
     FACTS,
+    LINKS,
     OWNERS,
     REQUESTS,
     RESTORING,
     TOTALS,
+    UPLOADS,
     Database,
 )
 from repositories.errors import DatabaseRefused
 from repositories.retention import RETENTION, remember
 from repositories.totals import add_years
+from schemas.messages import MESSAGES
 from schemas.principals import DEVICES, USERS
-from schemas.rollups import ESTIMATES, ORDERS
+from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
+from schemas.shop_settings import SETTINGS
 
 ANSWER_RETENTION_DAYS: Final = 30
 _DAY: Final = 86_400
@@ -58,7 +62,7 @@ _SIGN_IN: Final = {
 
 
 def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
-    """Every index, by collection. All lead with the store, which is also what a cluster shards by."""
+    """Every index, by collection. All but that of tokens lead with the store, by which a cluster shards."""
     number = IndexModel([("store", UP), ("number", UP)], unique=True, name="number")
     search = IndexModel([("store", UP), ("terms", UP)], name="search")
     return {
@@ -86,10 +90,44 @@ def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
                 partialFilterExpression={"estimate_id": {"$type": "string"}, "voided_at": None},
             ),
         ],
+        CUSTOMERS: [
+            IndexModel(
+                [("store", UP), ("numbers", UP)],
+                unique=True,
+                name="numbers",
+                partialFilterExpression={"numbers": {"$exists": True}},
+            ),
+            # None by the last visit, which each sale moves: the list is sorted when somebody asks for it.
+            IndexModel([("store", UP), ("_id", UP)], name="store"),
+            search,
+        ],
+        SETTINGS: [IndexModel([("store", UP)], name="store")],
         EVENTS: [
             IndexModel([("store", UP), ("seq", UP)], unique=True, name="seq"),
             IndexModel([("at", UP)], name="retention", expireAfterSeconds=event_retention_days * _DAY),
         ],
+        LINKS: [
+            IndexModel([("store", UP), ("_id", UP)], name="archive"),
+            IndexModel([("store", UP), ("document_id", UP)], name="document"),
+            # Whoever has a link need not know which store it is of.
+            IndexModel([("token", UP)], unique=True, name="token"),
+        ],
+        MESSAGES: [
+            IndexModel([("store", UP), ("_id", UP)], name="newest"),
+            IndexModel([("store", UP), ("state", UP), ("_id", UP)], name="state"),
+            IndexModel([("store", UP), ("document_id", UP), ("_id", UP)], name="document"),
+            # What is to be done, and nothing else: of all stores that the processes of one send for.
+            IndexModel(
+                [("outbox", UP), ("due_at", UP)], name="due", partialFilterExpression={"due_at": {"$type": "date"}}
+            ),
+            # By which a provider's news finds its message, whichever store that is of.
+            IndexModel(
+                [("outbox", UP), ("provider_id", UP)],
+                name="provider",
+                partialFilterExpression={"provider_id": {"$type": "string"}},
+            ),
+        ],
+        UPLOADS: [IndexModel([("expires_at", UP)], name="retention", expireAfterSeconds=0)],
         REQUESTS: [
             IndexModel([("store", UP), ("key", UP)], unique=True, name="key"),
             IndexModel([("at", UP)], name="retention", expireAfterSeconds=ANSWER_RETENTION_DAYS * _DAY),

@@ -24,10 +24,12 @@ from pymongo.errors import PyMongoError
 
 from repositories.backoff import Backoff
 from repositories.commands import Command
+from repositories.commit import CommitUnknown
 from repositories.database import Database
 from repositories.errors import OutcomeUnknown, Unavailable
-from repositories.transaction import Collision, CommitUnknown, GroupTransaction, Outcome, is_transient
+from repositories.transaction import Collision, GroupTransaction, Outcome, is_transient
 from schemas.errors import ShopError
+from schemas.phones import INDIA
 
 GROUP_LIMIT: Final = 256
 # A till is answered within five seconds, the way there and back included.
@@ -60,6 +62,7 @@ class Journal:
 
     :param clock: the present instant, UTC.
     :param group_limit: how many commands one transaction takes at the most.
+    :param region: of phone numbers without a country code.
     :param deadline: seconds after which a command is answered with a 503, whatever the database does.
     """
 
@@ -72,8 +75,9 @@ class Journal:
         clock: Callable[[], datetime],
         group_limit: int = GROUP_LIMIT,
         deadline: float = DEADLINE_SECONDS,
+        region: str = INDIA,
     ) -> None:
-        self._transaction = GroupTransaction(database, store, zone, clock)
+        self._transaction = GroupTransaction(database, store, zone, clock, region=region)
         self._group_limit = group_limit
         self._deadline = deadline
         self._waiting: deque[_Entry] = deque()

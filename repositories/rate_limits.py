@@ -1,12 +1,14 @@
 """How often anybody may ask, counted in the database, so that it holds for all processes together.
 
-Signing in is counted for each address, one by one. All else is counted for each credential, in blocks: a process asks
-the database for a hundred requests at once and spends them by itself, so that a sale waits for no counter.
+Signing in and looking at public links are counted for each address, one by one. All else is counted for each
+credential, in blocks: a process asks the database for a hundred requests at once and spends them by itself, so that a
+sale waits for no counter.
 """
 
 import asyncio
 import math
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Final, TypeVar
@@ -25,6 +27,10 @@ _WINDOWS: Final = "rate_windows"
 LOGIN: Final = RateLimitItemPerMinute(60, namespace="login")
 PIN_LOGIN: Final = RateLimitItemPerMinute(120, namespace="pin")
 SETUP: Final = RateLimitItemPerMinute(20, namespace="setup")
+#: Tokens that nobody has. A tablet that was taken out, and asks again and again, comes to 30.
+UNKNOWN: Final = RateLimitItemPerMinute(600, namespace="unknown")
+#: Of public links. A mobile network has thousands of customers behind one address.
+LINK: Final = RateLimitItemPerMinute(300, namespace="link")
 _BLOCK: Final = 100
 _MOST_HELD: Final = 10_000
 _MINUTE: Final = 60.0
@@ -40,6 +46,10 @@ _OPTIONS: Final[dict[str, Any]] = {
     "socketTimeoutMS": 5_000,
     "appname": "pos",
 }
+
+_GUESSED: Final = (
+    "Too many sign-ins came from your address that are not known here. Please wait a little and try again."
+)
 
 T = TypeVar("T")
 
@@ -58,9 +68,10 @@ class RateLimits:
 
     :param url: of the database. :param database_name: which one it is.
     :param per_minute: how many requests one credential may make a minute; 0: any number.
+    :param messages: how many messages it may send a minute, likewise.
     """
 
-    def __init__(self, url: str, database_name: str, per_minute: int) -> None:
+    def __init__(self, url: str, database_name: str, per_minute: int, messages: int = 0) -> None:
         self._storage = MongoDBStorage(
             url.replace("mongodb", "async+mongodb", 1),
             database_name=database_name,
@@ -71,9 +82,12 @@ class RateLimits:
         )
         self._limiter = FixedWindowRateLimiter(self._storage)
         self._each = RateLimitItemPerMinute(per_minute, namespace="each") if per_minute else None
+        self._messages = RateLimitItemPerMinute(messages, namespace="message") if messages else None
         self._block = max(1, min(_BLOCK, per_minute // 10))
         self._held: TTLCache[str, _Held] = TTLCache(_MOST_HELD, _MINUTE)
         self._taking: dict[str, asyncio.Task[_Held]] = {}
+        # Who has guessed too often, and until when that is so, on the clock of `time.monotonic`.
+        self._guessers: TTLCache[str, float] = TTLCache(_MOST_HELD, _MINUTE)
 
     def close(self) -> None:
         self._storage.storage.close()
@@ -81,15 +95,22 @@ class RateLimits:
     async def count(self, limit: RateLimitItem, address: str | None) -> None:
         """Counts one request of an address.
 
-        :param limit: `LOGIN`, `PIN_LOGIN` or `SETUP`.
+        :param limit: `LOGIN`, `PIN_LOGIN`, `SETUP` or `LINK`.
         :raises TooManyRequests: there were too many.
         :raises Unavailable: the database is away, so nobody knows; what is behind it does not open unguarded.
         """
-        network = network_of(address)
+        await self._count(limit, network_of(address))
+
+    async def count_message(self, credential: str) -> None:
+        """Counts one message that a credential has sent; raises as `count`."""
+        if self._messages is not None:
+            await self._count(self._messages, credential)
+
+    async def _count(self, limit: RateLimitItem, name: str) -> None:
         try:
             async with asyncio.timeout(_CLOSED_SECONDS):
-                if not await self._limiter.hit(limit, network):
-                    raise TooManyRequests(await self._seconds(limit, network))
+                if not await self._limiter.hit(limit, name):
+                    raise TooManyRequests(await self._seconds(limit, name))
         except (StorageError, TimeoutError) as error:
             raise Unavailable from error
 
@@ -106,6 +127,26 @@ class RateLimits:
                 raise TooManyRequests(held.refused_until - time.monotonic())
             held = await self._taken(credential)
         held.left -= 1
+
+    async def guessed(self, address: str | None) -> None:
+        """Counts a token that nobody has. Where the database is away, it is none that was let in, either.
+
+        :param address: that it came from.
+        """
+        network = network_of(address)
+        with suppress(StorageError, TimeoutError):
+            async with asyncio.timeout(_OPEN_SECONDS):
+                if not await self._limiter.hit(UNKNOWN, network):
+                    self._guessers[network] = time.monotonic() + await self._seconds(UNKNOWN, network)
+
+    def refuse_guessers(self, address: str | None) -> None:
+        """Asks no database: what is not known here does not reach it from such an address.
+
+        :raises TooManyRequests: so many tokens came from it that nobody has.
+        """
+        until = self._guessers.get(network_of(address), 0.0) if self._guessers else 0.0
+        if until > time.monotonic():
+            raise TooManyRequests(until - time.monotonic(), _GUESSED)
 
     async def _taken(self, credential: str) -> _Held:
         """The next block; all who need it at once share one asking."""

@@ -29,6 +29,7 @@ from repositories.guest import BELL, Guest
 from repositories.journal import DEADLINE_SECONDS, Journal
 from repositories.keeper import Keeper, Silent
 from repositories.local_socket import connected
+from repositories.message_commands import Begin, Send, Settle
 from repositories.transaction import Outcome
 from schemas.idempotency import RequestKey
 
@@ -72,10 +73,11 @@ class SharedJournal:
     async def submit(self, command: Command) -> Outcome:
         """As `Journal.submit`."""
         keeper = self._keeper
-        # What changes an existing document is rare, and has no key by which it could be told that it was done.
-        if keeper is None or not isinstance(command, Create | Convert):
+        # What else changes an existing document is rare, and has no key by which it could be told that it was done.
+        if keeper is None or not isinstance(command, Create | Convert | Send | Begin | Settle):
             return await self._journal.submit(command)
-        if not command.keys:
+        # Those of workers do nothing the second time.
+        if not command.keys and not isinstance(command, Begin | Settle):
             command = replace(command, keys=(RequestKey(f"handed:{uuid.uuid4().hex}", ""),))
         try:
             # The keeper's silence and our own try share one deadline, since it is one request that waits.

@@ -39,17 +39,17 @@ class SignIn:
         user = await self._verified(PASSWORD, login, password, place)
         if user is None:
             return None
-        return await self._begun(user, PASSWORD, lambda: self._sessions.begin(user["_id"]))
+        return await self._begun(user, PASSWORD, lambda: self._sessions.begin(user["_id"], user["version"]))
 
     async def by_pin(self, login: str, pin: str, device: Principal) -> SignedIn | None:
         """None where the login or the PIN is wrong, or the user belongs to another store than the device.
 
         :raises NoSecretKey, TooManyRequests, Unavailable:
         """
-        user = await self._verified(PIN, login, pin, device.id)
-        if user is None or not _share_a_store(user["belongs_to"], device.store):
+        user = await self._verified(PIN, login, pin, device.id, device.store)
+        if user is None:
             return None
-        return await self._begun(user, PIN, lambda: self._sessions.begin_at(device.id, user["_id"]))
+        return await self._begun(user, PIN, lambda: self._sessions.begin_at(device.id, user["_id"], user["version"]))
 
     async def is_password_of(self, user: Document, password: str, place: str) -> bool:
         """Whether somebody who is signed in knows the password, too.
@@ -58,10 +58,16 @@ class SignIn:
         """
         return await self._verified(PASSWORD, user["login"], password, place) is not None
 
-    async def _verified(self, kind: str, login: str, secret: str, place: str) -> Document | None:
+    async def _verified(
+        self, kind: str, login: str, secret: str, place: str, store: str | None = None
+    ) -> Document | None:
+        """The user whose secret it is. store: that they must be of, None for any."""
         attempt = await self._attempts.reserve(kind, login, place)
         async with answered():
             user = await self._users.find_one({"login": login, "voided_at": None})
+        if user is not None and not _share_a_store(user["belongs_to"], store):
+            # A stranger here: also a right secret counts as a failure, or the wait would tell that it is right.
+            user = None
         name = _STORED[kind]
         if not await self._passwords.verify(None if user is None else user[name], secret) or user is None:
             return None

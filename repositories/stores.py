@@ -1,13 +1,14 @@
 """The stores of a database: which there are, and what is theirs."""
 
 import asyncio
+from collections.abc import Iterable
 from datetime import date
 
 from repositories.database import COUNTERS, ORIGINALS, TOTALS, Database
 from repositories.errors import answered
 from repositories.reports import ReportRepository
 from schemas.documents import Document
-from schemas.rollups import Row
+from schemas.rollups import CUSTOMERS, Row
 
 
 def of_store(collection: str, store: str) -> Document:
@@ -16,6 +17,14 @@ def of_store(collection: str, store: str) -> Document:
         # A range of `_id`, which has an index; a field inside of it has none.
         return {"_id": {"$gte": {"store": store}, "$lt": {"store": store + "\x00"}}}
     return {"store": store}
+
+
+def named(collection: str, store: str, ids: Iterable[str]) -> Document:
+    """A filter, which indexes serve, for what ids name; customers are named by their phone numbers as well."""
+    by_id: Document = {"_id": {"$in": list(ids)}}
+    if collection == CUSTOMERS:
+        by_id = {"$or": [by_id, {"store": store, "numbers": {"$in": list(ids)}}]}
+    return {**by_id, "store": store}
 
 
 async def store_exists(database: Database, name: str) -> bool:

@@ -23,15 +23,21 @@ from pymongo.read_concern import ReadConcern
 from repositories.backoff import Backoff
 from repositories.chain import Tip, sealed
 from repositories.commands import Command
-from repositories.database import COUNTERS, EVENTS, FACTS, OWNERS, REQUESTS, RESTORING, TOTALS, Database
+from repositories.commit import commit
+from repositories.customer_rows import count_customers
+from repositories.database import COUNTERS, EVENTS, FACTS, LINKS, OWNERS, REQUESTS, RESTORING, TOTALS, Database
 from repositories.errors import BeingRestored, is_duplicate
 from repositories.group_writes import inserts_of, updates_of
 from repositories.orphans import end_orphans
+from repositories.stores import named
 from repositories.unit_of_work import Counters, UnitOfWork
 from schemas.documents import Document
 from schemas.errors import ShopError
+from schemas.messages import MESSAGES
+from schemas.phones import INDIA
 from schemas.principals import DEVICES, USERS
-from schemas.rollups import ESTIMATES, ORDERS
+from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
+from schemas.shop_settings import SETTINGS
 
 _SNAPSHOT: Final = ReadConcern("snapshot")
 _DURABLE: Final = WriteConcern(w="majority", j=True)
@@ -52,10 +58,6 @@ class Outcome(NamedTuple):
     replayed: bool = False
 
 
-class CommitUnknown(Exception):
-    """The commit was sent, and no answer came within the deadline."""
-
-
 class Collision(Exception):
     """Another process moved the counters between this group's read and its write."""
 
@@ -69,6 +71,7 @@ class GroupTransaction:
 
     :param clock: the present instant, UTC.
     :param threads: where it runs; a thread of its own, where there is none.
+    :param region: of phone numbers without a country code.
     """
 
     def __init__(
@@ -78,15 +81,18 @@ class GroupTransaction:
         zone: ZoneInfo,
         clock: Callable[[], datetime],
         threads: Executor | None = None,
+        region: str = INDIA,
     ) -> None:
         self._database = database
         self._client = database.delegate.client
-        names = (COUNTERS, ESTIMATES, ORDERS, USERS, DEVICES, EVENTS, TOTALS, REQUESTS, FACTS)
+        who_and_what = (USERS, DEVICES, SETTINGS, CUSTOMERS, LINKS, MESSAGES)
+        names = (COUNTERS, ESTIMATES, ORDERS, *who_and_what, EVENTS, TOTALS, REQUESTS, FACTS)
         self._collections = {name: database.delegate[name] for name in names}
         self._threads = threads or ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"journal-{store}")
         self._store = store
         self._zone = zone
         self._clock = clock
+        self._region = region
         # The counters as this process left them, as long as no other process has been met at them.
         self._known: Counters | None = None
         self._met_at = -math.inf
@@ -141,7 +147,7 @@ class GroupTransaction:
                     if sees_keys or not is_duplicate(error):
                         raise
                     raise _KeysMatter from error
-                _commit(session, backoff)
+                commit(session, backoff)
         if time.monotonic() - self._met_at > _ALONE_SECONDS:
             self._known = work.counters
         return outcomes
@@ -176,8 +182,9 @@ class GroupTransaction:
                 wanted[kind].add(document_id)
         documents = {}
         for kind, ids in wanted.items():
-            here = {} if kind in (USERS, DEVICES) else {"store": self._store}
-            cursor = self._collections[kind].find({"_id": {"$in": list(ids)}, **here}, session=session)
+            # A person is one, whichever store keeps the row.
+            here = {"_id": {"$in": list(ids)}} if kind in (USERS, DEVICES) else named(kind, self._store, ids)
+            cursor = self._collections[kind].find(here, session=session)
             documents.update({(kind, document["_id"]): document for document in cursor.to_list()})
         return UnitOfWork(
             store=self._store,
@@ -186,6 +193,7 @@ class GroupTransaction:
             counters=counters,
             documents=documents,
             requests=requests,
+            region=self._region,
         )
 
     def _write(self, session: ClientSession, work: UnitOfWork, head: int, remembered_before: set[str]) -> None:
@@ -208,6 +216,7 @@ class GroupTransaction:
         for collection, documents in inserts.items():
             if documents:
                 self._collections[collection].insert_many(documents, session=session)
+        count_customers(self._collections[CUSTOMERS], self._store, work, session)
 
 
 def apply_command(command: Command, work: UnitOfWork) -> Outcome | ShopError:
@@ -223,22 +232,6 @@ def apply_command(command: Command, work: UnitOfWork) -> Outcome | ShopError:
         return Outcome(answer, work.events[before:])
     except ShopError as refusal:
         return refusal
-
-
-def _commit(session: ClientSession, backoff: Backoff) -> None:
-    """Commits; where the outcome is unknown, asks again with the same commit, which the server takes only once."""
-    while True:
-        try:
-            session.commit_transaction()
-        except PyMongoError as error:
-            if not error.has_error_label("UnknownTransactionCommitResult"):
-                raise
-            pause = backoff.pause()
-            if pause is None:
-                raise CommitUnknown from error
-            time.sleep(pause)
-        else:
-            return
 
 
 def is_transient(error: Exception) -> bool:

@@ -16,12 +16,15 @@ from schemas.calendar import business_date
 from schemas.documents import Document
 from schemas.events import TYPES, digest
 from schemas.idempotency import RequestKey
+from schemas.phones import INDIA
 from schemas.principals import SECRETS, THE_SERVICE, Actor
-from schemas.rollups import ESTIMATES, ORDERS, RollupKey, contributions
+from schemas.rollups import ESTIMATES, ORDERS, Additions, RollupKey
 
-#: Fields that follow from others, and are no change of their own.
-_DERIVED: Final = frozenset({"terms"})
+#: Fields that follow from others, or say who is at work, and are no change of their own.
+_DERIVED: Final = frozenset({"terms", "phone_e164", "numbers", "due_at", "holder", "sign_ins"})
 _HIDDEN: Final = "***"
+#: Fields of which an event says only that they are others: secrets, and what is large.
+_UNTOLD: Final = SECRETS | {"logo"}
 
 
 @dataclass(slots=True)
@@ -70,6 +73,8 @@ class UnitOfWork:
     changes: dict[tuple[str, str], Change] = field(default_factory=dict)
     #: Whose command is being applied.
     by: Actor = THE_SERVICE
+    #: Of phone numbers without a country code.
+    region: str = INDIA
     #: Whether an owner is made, changed or ended: two such groups at once, of two stores, must not miss each other.
     changes_owners: bool = False
 
@@ -185,24 +190,19 @@ class UnitOfWork:
 
     def increments(self) -> dict[RollupKey, dict[str, int]]:
         """What the group adds to each rollup row, measure by measure; zeros left out."""
-        rows: dict[RollupKey, dict[str, int]] = {}
+        additions = Additions()
         for (kind, document_id), document in self.changed.items():
-            if kind not in (ESTIMATES, ORDERS):
-                continue
-            before = self.documents.get((kind, document_id))
-            for sign, version in ((-1, before), (1, document)):
-                for key, measure, amount in contributions(kind, version):
-                    row = rows.setdefault(key, {})
-                    row[measure] = row.get(measure, 0) + sign * amount
-        kept = {key: {name: amount for name, amount in row.items() if amount} for key, row in rows.items()}
-        return {key: row for key, row in kept.items() if row}
+            if kind in (ESTIMATES, ORDERS):
+                additions.add(kind, self.documents.get((kind, document_id)), -1)
+                additions.add(kind, document)
+        return additions.rows()
 
 
 def _difference(document: Document, changes: Document) -> Change:
-    """The fields that these changes make others of. Of a secret, only that it is another one."""
+    """The fields that these changes make others of. Of those that are not told, only that."""
     names = [name for name, value in changes.items() if name not in _DERIVED and document.get(name) != value]
     return _shown(document, names), _shown(changes, names)
 
 
 def _shown(fields: Document, names: Iterable[str]) -> Document:
-    return {name: _HIDDEN if name in SECRETS and fields.get(name) else fields.get(name) for name in names}
+    return {name: _HIDDEN if name in _UNTOLD and fields.get(name) else fields.get(name) for name in names}

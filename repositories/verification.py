@@ -2,8 +2,9 @@
 
 I2 numbers are 1 … counter, each once, voided ones included; but for those that were missing when the documents of the
 earlier backend were taken over, which are known one by one. I3 orders and estimates name each other. I4 the rollups
-are the sums over the documents, to the paisa. And the event log has no hole but what retention took, each event is
-what it was when it was written (`chain.py`), and documents are what it says of them (`comparison.py`).
+are the sums over the documents, to the paisa. Public links show what is there. And the event log has no hole but what
+retention took, each event is what it was when it was written (`chain.py`), and documents are what it says of them
+(`comparison.py`).
 """
 
 from collections import Counter
@@ -16,15 +17,17 @@ from bson.raw_bson import RawBSONDocument
 
 from repositories.chain import UNPLACED, Chain, Tip
 from repositories.comparison import Comparison
-from repositories.database import COUNTERS, EVENTS, TOTALS, Database
+from repositories.customer_verification import differences_of_customers
+from repositories.database import COUNTERS, EVENTS, LINKS, TOTALS, Database
 from repositories.errors import translated
+from repositories.message_verification import differences_of_messages
 from repositories.retention import expired_before
 from repositories.stores import of_store
 from repositories.totals import measures, row_key
 from schemas.adoption import missing_of
 from schemas.documents import Document
 from schemas.numbers import format_number
-from schemas.rollups import ESTIMATES, ORDERS, RollupKey, contributions
+from schemas.rollups import ESTIMATES, ORDERS, Additions, RollupKey
 
 _MOST_SHOWN = 20
 _BATCH = 1_000
@@ -53,6 +56,9 @@ async def verify(
             *[line async for line in _numbers(database, store, counters)],
             *[line async for line in _links(database, store)],
             *[line async for line in _totals(database, store)],
+            *await differences_of_customers(database, store),
+            *await differences_of_messages(database, store),
+            *[line async for line in _public_links(database, store)],
             *[line async for line in _events(database, store, counters, advance, remark)],
         ]
 
@@ -100,11 +106,11 @@ async def _links(database: Database, store: str) -> AsyncIterator[str]:
 
 
 async def _totals(database: Database, store: str) -> AsyncIterator[str]:
-    expected: Counter[tuple[RollupKey, str]] = Counter()
+    additions = Additions()
     for kind in (ESTIMATES, ORDERS):
         async for document in database[kind].find({"store": store, "voided_at": None}, {"items": 0}):
-            for key, measure, amount in contributions(kind, document):
-                expected[key, measure] += amount
+            additions.add(kind, document)
+    expected = Counter({(key, name): amount for key, row in additions.rows().items() for name, amount in row.items()})
     stored: Counter[tuple[RollupKey, str]] = Counter()
     async for row in database[TOTALS].find(of_store(TOTALS, store)):
         for measure, amount in measures(row):
@@ -118,6 +124,20 @@ async def _totals(database: Database, store: str) -> AsyncIterator[str]:
         )
     if len(differing) > _MOST_SHOWN:
         yield f"… and {len(differing) - _MOST_SHOWN} more differences in the totals."
+
+
+async def _public_links(database: Database, store: str) -> AsyncIterator[str]:
+    """What a link shows is there, though it may be voided."""
+    for kind in (ESTIMATES, ORDERS):
+        pipeline: list[Document] = [
+            {"$match": {"store": store, "kind": kind}},
+            {"$lookup": {"from": kind, "localField": "document_id", "foreignField": "_id", "as": "shown"}},
+            {"$match": {"shown.store": {"$ne": store}}},
+            {"$limit": _MOST_SHOWN},
+            {"$project": {"document_id": 1}},
+        ]
+        async for link in database[LINKS].aggregate(pipeline):
+            yield f"Link {link['_id']} shows {link['document_id']}, which does not exist."
 
 
 async def _events(

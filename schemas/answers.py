@@ -4,12 +4,12 @@ Estimates, orders and receipts are described by the very schemas that show them.
 hand, since they are streamed or made of rollups; the tests hold what is answered against what stands here.
 """
 
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
+from schemas.account_answers import ACCOUNT_ANSWERS
 from schemas.accounts import DeviceSchema, UserSchema
 from schemas.asyncapi import EVENT
-from schemas.board import LATEST
 from schemas.documents import (
     ConversionReceipt,
     EstimateEntry,
@@ -19,14 +19,13 @@ from schemas.documents import (
     OrderReceipt,
     OrderSchema,
 )
-from schemas.events import ACTIONS, TYPES
 from schemas.json_schema import NUMBER
-from schemas.principals import OWNER, ROLES
-from schemas.reports import RECENT
+from schemas.message_answers import MESSAGE_ANSWERS
+from schemas.report_answers import ESTIMATE_ITEMS, ORDER_ITEMS, REPORT_ANSWERS
+from schemas.shapes import AMOUNT, COUNT, TEXT, TIME, TRUE, Json, array, record, ref
+from schemas.shop_answers import SHOP_ANSWERS
 from schemas.shown_fields import ZonedSchema
-from schemas.statuses import ALL_STATUSES, ORDER_STATUSES, PAYMENT_GROUPS
-
-Json = dict[str, Any]
+from schemas.statuses import ORDER_STATUSES
 
 _ANY_ZONE: Final = ZoneInfo("UTC")
 #: The schemas that show documents. All the members of what they show are there.
@@ -42,238 +41,74 @@ DOCUMENTS: Final[dict[str, ZonedSchema]] = {
     "Device": DeviceSchema(_ANY_ZONE),
 }
 
-
-def ref(name: str) -> Json:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def array(items: Json) -> Json:
-    return {"type": "array", "items": items}
-
-
-def record(**members: Json) -> Json:
-    """An object that has these members, all of them, and no others."""
-    return {"type": "object", "properties": members, "required": list(members), "additionalProperties": False}
-
-
-_TEXT: Final[Json] = {"type": "string"}
-_COUNT: Final[Json] = {"type": "integer", "minimum": 0}
-_AMOUNT: Final[Json] = {"type": "number", "minimum": 0}
-_TIME: Final[Json] = {"type": "string", "format": "date-time"}
-_DAY: Final[Json] = {"type": "string", "format": "date"}
-_TRUE: Final[Json] = {"const": True}
-_OPTIONAL: Final[Json] = {"type": ["string", "null"]}
-_OPTIONAL_NUMBER: Final[Json] = {**NUMBER, "type": ["string", "null"]}
-#: Null for what is older than the audit.
-_ACTOR: Final[Json] = {
-    **record(
-        id=_TEXT, name=_TEXT, role={"enum": list(ROLES)}, device=_OPTIONAL, address=_OPTIONAL, request_id=_OPTIONAL
-    ),
-    "type": ["object", "null"],
-}
-_KIND: Final[Json] = {"enum": ["estimate", "order"]}
-
-_TALLY: Final = record(count=_COUNT, amount=_AMOUNT)
-_CONVERSIONS: Final = record(pending=_COUNT, converted=_COUNT)
-_SUMMARY: Final[Json] = {
-    "total_sales": _AMOUNT,
-    "total_orders": _COUNT,
-    "total_estimates": _COUNT,
-    "completed_sales": _COUNT,
-}
-_TAIL: Final[Json] = {
-    "statistics": record(average_sale=_AMOUNT, conversion_rate={"type": "number", "minimum": 0, "maximum": 1}),
-    "staff_performance": array(ref("StaffPerformance")),
-    "recent_items": {**array(ref("RecentItem")), "maxItems": RECENT},
-}
-_ESTIMATE_ITEMS: Final = array(ref("Estimate"))
-_ORDER_ITEMS: Final = array(ref("Order"))
-_APART: Final[Json] = {
-    "payment_breakdown": record(**dict.fromkeys(PAYMENT_GROUPS, _TALLY)),
-    "cancelled": _TALLY,
-    "refunded": _TALLY,
-    "total_sold": {**_AMOUNT, "description": "What these orders were sold for, paid or not."},
-    "items": _ORDER_ITEMS,
-}
-_DAYS: Final[Json] = {
-    "summary": record(
-        total_transactions=_COUNT, total_revenue=_AMOUNT, estimates_count=_COUNT, orders_count=_COUNT, **_SUMMARY
-    ),
-    "estimates": record(count=_COUNT, total_amount=_AMOUNT, conversion_breakdown=_CONVERSIONS, items=_ESTIMATE_ITEMS),
-    "orders": record(count=_COUNT, total_amount=_AMOUNT, **_APART),
-    **_TAIL,
-}
-_BY_DAY: Final[Json] = {
-    "type": "object",
-    "propertyNames": _DAY,
-    "additionalProperties": record(count=_COUNT, total=_AMOUNT),
-    "minProperties": 28,
-    "maxProperties": 31,
-}
 _DATABASE: Final = record(
     status={"enum": ["connected", "unreachable", "restoring", "emptied"]},
     latency_ms={"type": ["number", "null"], "minimum": 0},
 )
 _HEALTH: Final[Json] = {
     "status": {"enum": ["healthy", "unhealthy"]},
-    "timestamp": _TIME,
-    "service": _TEXT,
-    "version": _TEXT,
+    "timestamp": TIME,
+    "service": TEXT,
+    "version": TEXT,
     "database": _DATABASE,
-}
-
-_NAME_OR_NULL: Final[Json] = {"type": ["string", "null"]}
-_ACCESS: Final[Json] = {"access_token": _TEXT, "token_type": {"const": "bearer"}, "expires_in": _COUNT}
-_RENEWABLE: Final[Json] = {**_ACCESS, "refresh_token": _TEXT}
-
-
-_DAY_OR_NONE: Final[Json] = {"type": ["string", "null"], "format": "date"}
-_OF_A_STORE: Final[Json] = {
-    "orders_count": _COUNT,
-    "total_revenue": {**_AMOUNT, "description": "What was paid, of what the store keeps, as in every report."},
-    "total_sold": {**_AMOUNT, "description": "What these orders were sold for, paid or not."},
-    "estimates_count": _COUNT,
-    "estimates_total": _AMOUNT,
 }
 
 
 def _receipt(name: str, **numbers: Json) -> Json:
-    return record(success=_TRUE, message=_TEXT, data=ref(name), **numbers)
+    return record(success=TRUE, message=TEXT, data=ref(name), **numbers)
 
 
 def _group(items: Json) -> Json:
-    return record(items=items, count=_COUNT, total_amount=_AMOUNT)
+    return record(items=items, count=COUNT, total_amount=AMOUNT)
 
 
 ANSWERS: Final[dict[str, Json]] = {
-    "EstimateCreated": _receipt("EstimateReceipt", estimate_id=_TEXT, estimate_number=NUMBER),
-    "SaleCreated": _receipt("OrderReceipt", order_id=_TEXT, sale_number=NUMBER),
-    "EstimateConverted": _receipt("ConversionReceipt", order_id=_TEXT, sale_number=NUMBER),
-    "Done": record(success=_TRUE, message=_TEXT),
-    "StatusChanged": record(success=_TRUE, message=_TEXT, status={"enum": list(ORDER_STATUSES)}),
-    "EstimateList": _ESTIMATE_ITEMS,
+    **REPORT_ANSWERS,
+    **ACCOUNT_ANSWERS,
+    **SHOP_ANSWERS,
+    **MESSAGE_ANSWERS,
+    "EstimateCreated": _receipt("EstimateReceipt", estimate_id=TEXT, estimate_number=NUMBER),
+    "SaleCreated": _receipt("OrderReceipt", order_id=TEXT, sale_number=NUMBER),
+    "EstimateConverted": _receipt("ConversionReceipt", order_id=TEXT, sale_number=NUMBER),
+    "Done": record(success=TRUE, message=TEXT),
+    "StatusChanged": record(success=TRUE, message=TEXT, status={"enum": list(ORDER_STATUSES)}),
+    "EstimateList": ESTIMATE_ITEMS,
     "TransactionList": array({"oneOf": [ref("EstimateEntry"), ref("OrderEntry")]}),
-    "OrderList": record(orders=_group(_ORDER_ITEMS)),
+    "OrderList": record(orders=_group(ORDER_ITEMS)),
     "SeparateLists": record(
-        estimates=_group(_ESTIMATE_ITEMS),
-        orders=_group(_ORDER_ITEMS),
-        summary=record(total_estimates=_COUNT, total_orders=_COUNT, total_transactions=_COUNT, total_revenue=_AMOUNT),
+        estimates=_group(ESTIMATE_ITEMS),
+        orders=_group(ORDER_ITEMS),
+        summary=record(total_estimates=COUNT, total_orders=COUNT, total_transactions=COUNT, total_revenue=AMOUNT),
     ),
-    "StaffPerformance": record(
-        staff_name={"type": "string", "minLength": 1},
-        estimates_count=_COUNT,
-        estimates_total=_AMOUNT,
-        orders_count=_COUNT,
-        orders_total=_AMOUNT,
-        total_transactions=_COUNT,
-        total_revenue=_AMOUNT,
-        total_sales=_COUNT,
-        total_amount=_AMOUNT,
-    ),
-    "RecentItem": record(
-        type=_KIND, customer_name=_TEXT, total=_AMOUNT, status={"enum": list(ALL_STATUSES)}, created_at=_TIME
-    ),
-    "TodayReport": record(date=_DAY, **_DAYS),
-    "RangeReport": record(date_range=record(start=_DAY, end=_DAY), **_DAYS),
-    "MonthReport": record(
-        period={"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$"},
-        summary=record(total_estimates_amount=_AMOUNT, total_orders_amount=_AMOUNT, total_revenue=_AMOUNT, **_SUMMARY),
-        daily_breakdown=record(estimates=_BY_DAY, orders=_BY_DAY),
-        **_TAIL,
-    ),
-    "StaffReport": record(
-        summary=record(total_staff=_COUNT, total_transactions=_COUNT, total_revenue=_AMOUNT, **_SUMMARY), **_TAIL
-    ),
-    "EstimatesReport": record(
-        estimates=record(
-            total_count=_COUNT, total_amount=_AMOUNT, conversion_breakdown=_CONVERSIONS, items=_ESTIMATE_ITEMS
-        ),
-        summary=record(**_SUMMARY),
-        **_TAIL,
-    ),
-    "OrdersReport": record(
-        orders=record(total_count=_COUNT, total_amount=_AMOUNT, **_APART), summary=record(**_SUMMARY), **_TAIL
-    ),
-    "StoresReport": record(
-        start_date=_DAY_OR_NONE,
-        end_date=_DAY_OR_NONE,
-        stores=array(record(store=_TEXT, **_OF_A_STORE)),
-        total=record(**_OF_A_STORE),
-    ),
-    "Board": record(
-        version=_TEXT,
-        currency=_TEXT,
-        timezone=_TEXT,
-        position=_TEXT,
-        date=_DAY,
-        **_DAYS,
-        by_hour=array(record(hour={"type": "integer", "minimum": 0, "maximum": 23}, orders=_TALLY, estimates=_TALLY)),
-        latest={**array(ref("LatestSale")), "maxItems": LATEST},
-    ),
-    "LatestSale": record(
-        order_id=_TEXT,
-        sale_number=NUMBER,
-        created_at=_TIME,
-        sale_by=_TEXT,
-        payment_mode=_TEXT,
-        amount_paid=_AMOUNT,
-        total=_AMOUNT,
-        status={"enum": list(ORDER_STATUSES)},
-    ),
-    "SignedIn": record(**_RENEWABLE, user=ref("Profile")),
-    "SignedInAtDevice": record(**_ACCESS, user=ref("Profile")),
-    "Renewed": record(**_RENEWABLE),
-    "Profile": record(id=_TEXT, name=_TEXT, role={"enum": list(ROLES)}, store=_NAME_OR_NULL, device=_NAME_OR_NULL),
-    "UserList": array(ref("User")),
-    "DeviceList": array(ref("Device")),
-    "DeviceEnrolled": record(device=ref("Device"), key=_TEXT),
     "Event": EVENT,
-    "AuditPage": array(ref("AuditRow")),
-    "AuditRow": record(
-        seq={"type": "integer", "minimum": 1},
-        at=_TIME,
-        type={"enum": list(TYPES.values())},
-        action={"enum": list(ACTIONS)},
-        id=_TEXT,
-        number=_OPTIONAL_NUMBER,
-        by=_ACTOR,
-        before={"type": ["object", "null"], "description": "The fields that were changed, as they were."},
-        after={"type": "object", "description": "The same fields as they are now; of what is new, what it is."},
-        hash={"type": ["string", "null"], "pattern": "^[0-9a-f]{64}$"},
-    ),
-    "EventPage": record(epoch=_TEXT, head=_COUNT, low=_COUNT, next=_COUNT, events=array(ref("Event"))),
-    "Ticket": record(ticket=_TEXT, expires_in=_COUNT),
+    "EventPage": record(epoch=TEXT, head=COUNT, low=COUNT, next=COUNT, events=array(ref("Event"))),
     "Welcome": record(
-        message=_TEXT,
-        service=_TEXT,
-        version=_TEXT,
-        health=_TEXT,
-        api=_TEXT,
-        websocket=_TEXT,
-        docs=_TEXT,
-        openapi=_TEXT,
-        asyncapi=_TEXT,
-        board=_TEXT,
+        message=TEXT,
+        service=TEXT,
+        version=TEXT,
+        health=TEXT,
+        api=TEXT,
+        websocket=TEXT,
+        docs=TEXT,
+        openapi=TEXT,
+        asyncapi=TEXT,
+        board=TEXT,
     ),
-    "ApiRoot": record(service=_TEXT, version=_TEXT, status=_TEXT, resources=array(_TEXT)),
-    "Version": record(service=_TEXT, version=_TEXT),
-    "SetupState": record(claimed={"type": "boolean"}),
-    "Claimed": record(
-        success=_TRUE, message=_TEXT, data=record(id=_TEXT, username=_TEXT, name=_TEXT, role={"const": OWNER})
-    ),
+    "ApiRoot": record(service=TEXT, version=TEXT, status=TEXT, resources=array(TEXT)),
+    "Version": record(service=TEXT, version=TEXT),
     "Healthy": record(**_HEALTH),
-    "Unhealthy": record(detail=_TEXT, **_HEALTH),
+    "Unhealthy": record(detail=TEXT, **_HEALTH),
     "Alive": record(status={"const": "alive"}),
     "Ready": record(status={"const": "ready"}),
     "HubStatus": record(
-        connected_clients=_COUNT,
+        connected_clients=COUNT,
         status={"enum": ["active", "degraded"]},
-        epoch=_TEXT,
-        head=_COUNT,
-        low=_COUNT,
-        lag=_COUNT,
-        doorbell_age_seconds=_AMOUNT,
-        looked_seconds_ago=_AMOUNT,
+        epoch=TEXT,
+        head=COUNT,
+        low=COUNT,
+        lag=COUNT,
+        doorbell_age_seconds=AMOUNT,
+        looked_seconds_ago=AMOUNT,
     ),
     "Document": {"type": "object", "description": "A description of this service, in the format that it names."},
 }

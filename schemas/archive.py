@@ -11,38 +11,39 @@ line was taken out, put in or moved.
 """
 
 import zlib
-from base64 import b64decode, b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
 import orjson
 from marshmallow import Schema, ValidationError, fields
 
+from schemas.archive_values import decoded, encoded
+from schemas.messages import MESSAGES
 from schemas.principals import DEVICES, USERS
-from schemas.rollups import ESTIMATES, ORDERS
+from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
+from schemas.shop_settings import SETTINGS
 
 Document = dict[str, Any]
 
 FORMAT: Final = "pos-archive"
 VERSION: Final = 1
 COUNTERS: Final = "counters"
+LINKS: Final = "links"
 #: Where the store's name is part of the id.
 _COMPOUND: Final = ("totals", "adopted")
+_OWN: Final = (ESTIMATES, ORDERS, CUSTOMERS, SETTINGS, USERS, DEVICES, LINKS, MESSAGES)
 #: What is kept for ever. Events and requests expire, perhaps while they are written.
-KEPT: Final = (ESTIMATES, ORDERS, USERS, DEVICES, *_COMPOUND)
+KEPT: Final = (*_OWN, *_COMPOUND)
 #: Everything that a store has, in the order of an archive; but for what people and devices are signed in with: an
 #: archive can be older than the theft of a tablet, whose key would be good again. So everybody signs in anew.
-COLLECTIONS: Final = (ESTIMATES, ORDERS, USERS, DEVICES, "events", "requests", *_COMPOUND, COUNTERS)
+COLLECTIONS: Final = (*_OWN, "events", "requests", *_COMPOUND, COUNTERS)
 #: No stored document is larger than 16 MB.
 LONGEST_LINE: Final = 64 * 2**20
 
 _LINE: Final = b'{"collection":"%s","crc32":%d,"document":'
-_DATE: Final = "$date"
-_BINARY: Final = "$binary"
 
 
 class ArchiveRefused(RuntimeError):
@@ -137,7 +138,7 @@ class ArchiveReader:
                 raise self._refused("its checksum is wrong: it was changed")
             self.counts[collection] += 1
             try:
-                document = _decoded(content["document"])
+                document = decoded(content["document"])
             except (TypeError, ValueError):
                 raise self._refused("an instant in it is not ISO 8601, or bytes are not base64") from None
             yield collection, document
@@ -196,21 +197,25 @@ class ArchiveReader:
         return ArchiveRefused(f"Line {self._number:,}: {reason}.")
 
 
-def with_store(collection: str, document: Document, store: str) -> Document:
-    """A document as a store has it."""
+def with_store(collection: str, document: Document, store: str, before: str) -> Document:
+    """A document as a store has it. before: the store that it was of; who belonged to that belongs to this one."""
     if collection == COUNTERS:
         return {"_id": store, **document}
+    if collection == SETTINGS:
+        document["_id"] = store
     if collection in _COMPOUND:
         document["_id"] = {"store": store, **document["_id"]}
     if collection == "totals":
         return document
+    if collection in (USERS, DEVICES) and document.get("belongs_to") == before:
+        document["belongs_to"] = store
     return {**({"_id": document.pop("_id")} if "_id" in document else {}), "store": store, **document}
 
 
 def _without_store(collection: str, document: Document) -> Document:
-    if collection == COUNTERS:
+    if collection in (COUNTERS, SETTINGS):
         del document["_id"]
-    else:
+    if collection != COUNTERS:
         document.pop("store", None)
     if collection in _COMPOUND:
         document["_id"] = {name: value for name, value in document["_id"].items() if name != "store"}
@@ -218,28 +223,10 @@ def _without_store(collection: str, document: Document) -> Document:
 
 
 def _line(collection: str, document: Document) -> bytes:
-    content = orjson.dumps(_without_store(collection, document), _encoded, orjson.OPT_PASSTHROUGH_DATETIME)
+    content = orjson.dumps(_without_store(collection, document), encoded, orjson.OPT_PASSTHROUGH_DATETIME)
     return _LINE % (collection.encode(), zlib.crc32(content)) + content + b"}\n"
 
 
 def _raw_document(line: bytes) -> bytes:
     """The bytes of the document, as they stand in its line."""
     return line[line.find(b'"document":') + len(b'"document":') : -2]
-
-
-def _encoded(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return {_DATE: value.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
-    if isinstance(value, bytes):
-        return {_BINARY: b64encode(value).decode()}
-    raise TypeError(f"An archive has no room for {type(value).__name__}.")
-
-
-def _decoded(value: Any) -> Any:
-    if isinstance(value, dict):
-        if _DATE in value:
-            return datetime.fromisoformat(value[_DATE])
-        if _BINARY in value:
-            return b64decode(value[_BINARY], validate=True)
-        return {name: _decoded(each) if isinstance(each, dict | list) else each for name, each in value.items()}
-    return [_decoded(each) if isinstance(each, dict | list) else each for each in value]

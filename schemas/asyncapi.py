@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from schemas.events import ACTIONS, TYPES
 from schemas.live import MAX_TOPICS, SUBPROTOCOL
+from schemas.message_states import STATES
 
 Json = dict[str, Any]
 
@@ -38,13 +39,27 @@ _DATA: Final[Json] = {
     "additionalProperties": False,
 }
 
+_MESSAGE_DATA: Final[Json] = {
+    "type": "object",
+    "description": "How a message to a customer stands; only for those who subscribe to `messages`.",
+    "properties": {
+        "state": {"enum": list(STATES)},
+        "attempt": {"type": "integer", "minimum": 0},
+        "document_id": {"type": ["string", "null"]},
+        "error": {"type": ["string", "null"], "description": "A code."},
+        "version": {"type": "integer", "minimum": 1},
+    },
+    "required": ["state", "attempt", "document_id", "error", "version"],
+    "additionalProperties": False,
+}
+
 EVENT: Final[Json] = {
     "type": "object",
     "properties": {
         "type": {"enum": list(TYPES.values())},
         "action": {"enum": list(ACTIONS)},
         "id": {"type": "string", "description": "The public id of the document."},
-        "data": _DATA,
+        "data": {"oneOf": [_DATA, _MESSAGE_DATA]},
         "order_id": {"type": "string", "description": "Of a conversion: the order that it made."},
         "order_number": _NUMBER,
         "seq": {**_SEQ, "minimum": 1},
@@ -104,7 +119,8 @@ WORDS: Final[dict[str, Json]] = {
                 "minItems": 1,
                 "maxItems": MAX_TOPICS,
                 "items": _TEXT,
-                "description": "estimates, orders, estimates/<id>, orders/<id> or *; left out: everything.",
+                "description": "estimates, orders, messages, one of them as orders/<id>, or *; left out or *: "
+                "estimates and orders.",
             },
             "since": {
                 "type": ["integer", "string"],

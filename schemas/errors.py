@@ -81,7 +81,7 @@ class TotalsMismatch(ShopError):
 
 
 class IllegalTransition(ShopError):
-    """An order cannot go from its status to the one asked for; `allowed` lists where it can go."""
+    """An order, or a message, cannot go from its status to the one asked for; `allowed` lists where it can go."""
 
     status, code, title = 409, "illegal_transition", "This change of status is not possible"
     extra: ClassVar[Mapping[str, Any]] = {

@@ -7,19 +7,32 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from schemas.calendar import shop_time
+from schemas.messages import MESSAGES
 from schemas.money import to_json
 from schemas.numbers import format_number
 from schemas.principals import DEVICES, USERS
-from schemas.rollups import ESTIMATES, ORDERS
+from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
+from schemas.shop_settings import SETTINGS
 from schemas.statuses import CONVERTED, PENDING
 
 Event = Mapping[str, Any]
 
 CREATE, UPDATE, DELETE, CONVERT = "create", "update", "delete", "convert_to_order"
 ACTIONS: Final = (CREATE, UPDATE, DELETE, CONVERT)
-TYPES: Final = {ESTIMATES: "estimate", ORDERS: "order", USERS: "user", DEVICES: "device"}
+TYPES: Final = {
+    ESTIMATES: "estimate",
+    ORDERS: "order",
+    USERS: "user",
+    DEVICES: "device",
+    SETTINGS: "settings",
+    CUSTOMERS: "customer",
+    "links": "link",
+    MESSAGES: "message",
+}
 #: What only the audit shows. Screens are told at most that something has passed, as of what they did not ask for.
-PRIVATE: Final = frozenset({TYPES[USERS], TYPES[DEVICES]})
+PRIVATE: Final = frozenset({TYPES[USERS], TYPES[DEVICES], TYPES[SETTINGS], TYPES[CUSTOMERS], TYPES["links"]})
+#: Topics that only those hear of who name them: the app reloads its screens at whatever it does not know.
+BY_NAME_ALONE: Final = frozenset({MESSAGES})
 KINDS: Final = {name: kind for kind, name in TYPES.items()}
 
 
@@ -37,7 +50,8 @@ def digest(kind: str, document: dict[str, Any]) -> dict[str, Any]:
 
 
 def topics_of(event: Event) -> tuple[str, ...]:
-    """What one can subscribe to to hear of an event: `estimates`, `orders`, `estimates/<id>`, `orders/<id>`.
+    """What one can subscribe to to hear of an event: `estimates`, `orders`, `estimates/<id>`, `orders/<id>`, and
+    of messages likewise.
 
     A conversion belongs to the estimate and to the order that it makes; what is private, to none.
     """
@@ -70,6 +84,8 @@ def frame(event: Event, zone: ZoneInfo) -> bytes:
 
 def _data(event: Event, zone: ZoneInfo) -> dict[str, Any]:
     digest = event["data"]
+    if event["type"] == TYPES[MESSAGES]:
+        return {name: value for name, value in digest.items() if name != "_id"}
     if event["type"] == TYPES[ESTIMATES] and event["action"] != CONVERT:
         data = {"estimate_id": digest["_id"], "estimate_number": format_number(digest["number"])}
     else:

@@ -41,6 +41,26 @@ CONVERSIONS: Final[dict[str, Json]] = {
     "Paid in full, in cash": {},
     "Paid in part, by card": {"amount_paid": 50.0, "payment_mode": "Card", "sale_by": "Test User"},
 }
+CUSTOMERS: Final[dict[str, Json]] = {
+    "With a phone number": {"name": "Meera Kulkarni", "phone": "98220 12345", "address": "12 MG Road, Pune"}
+}
+CUSTOMER_CHANGES: Final[dict[str, Json]] = {"An address": {"address": "14 MG Road, Pune", "notes": "Pays monthly"}}
+MESSAGES: Final[dict[str, Json]] = {
+    "A text": {"phone_number": "98220 12345", "message": "Your order is ready. Asha Stores"},
+}
+DOCUMENT_MESSAGES: Final[dict[str, Json]] = {
+    "To another phone": {"phone_number": "+91 98220 12345", "message": "As we spoke of.", "days": 7},
+}
+SETTINGS: Final[dict[str, Json]] = {
+    "Name and tax number": {
+        "business_name": "Asha Stores",
+        "business_phone": "020 2553 1234",
+        "gst_number": "27AAPFU0939F1ZV",
+        "upi_id": "asha.stores@okbank",
+        "enable_notifications": True,
+    },
+    "A narrow roll": {"paper": "80mm", "footer": "Thank you. Come again."},
+}
 STATUSES: Final[dict[str, Json]] = {"Cancelled": {"status": "Cancelled"}}
 LOGINS: Final[dict[str, Json]] = {"With a password": {"username": "asha", "password": "three quiet mango trees"}}
 PINS: Final[dict[str, Json]] = {"With a PIN": {"username": "asha", "pin": "702946"}}

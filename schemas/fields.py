@@ -31,18 +31,20 @@ class Loaded(fields.Field[T]):
 
 
 class Text(Loaded[str]):
-    """Text of 1 to 500 characters without control characters, trimmed. `blank` allows none; `lines` allows newlines."""
+    """Text of 1 to 500 characters, or another `longest`, without control characters, trimmed. `blank` allows none;
+    `lines` allows newlines."""
 
-    def __init__(self, *, blank: bool = False, lines: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, blank: bool = False, lines: bool = False, longest: int = MAX_TEXT, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.blank = blank
+        self.longest = longest
         self.refused = _CONTROL_BUT_LINES if lines else CONTROL
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         if not isinstance(value, str):
             raise ValidationError("must be text")
-        if len(value) > MAX_TEXT:
-            raise ValidationError(f"must have at most {MAX_TEXT} characters")
+        if len(value) > self.longest:
+            raise ValidationError(f"must have at most {self.longest} characters")
         text = value.strip()
         if not text.isprintable():
             text = self._visible(text)

@@ -18,6 +18,7 @@ from schemas.errors import ShopError
 
 MAX_KEY: Final = 255
 RETRY_WINDOW: Final = timedelta(minutes=10)
+MESSAGE_WINDOW: Final = timedelta(minutes=2)
 # Epoch milliseconds between 2001 and 2286 have thirteen digits; smaller numbers are counters, which repeat.
 _STAMPS: Final = range(10**12, 10**13)
 
@@ -68,10 +69,27 @@ def keys_of_conversion(header: str | None, path: str, body: Mapping[str, Any]) -
     return (RequestKey(f"convert:{same}", same, reopens=True),)
 
 
-def _of_header(header: str, path: str, body: Mapping[str, Any]) -> RequestKey:
+def keys_of_message(header: str | None, path: str, body: Mapping[str, Any]) -> tuple[RequestKey, ...]:
+    """The key of a POST that has something sent: without a header, the very same is sent once within two minutes, in
+    which an app tries it again by itself; after that somebody means it."""
+    if header is not None:
+        return (_of_header(header, path, body),)
+    same = _digest(path, body)
+    return (RequestKey(f"message:{same}", same, window=MESSAGE_WINDOW),)
+
+
+def readable_key(header: str) -> str:
+    """An `Idempotency-Key` as it was given.
+
+    :raises InvalidKey: it is too long, empty, or not to be read.
+    """
     if not 1 <= len(header) <= MAX_KEY or not header.isprintable():
         raise InvalidKey(f"The Idempotency-Key header must have 1 to {MAX_KEY} printable characters.")
-    return RequestKey(f"header:{header}", _digest(path, body))
+    return header
+
+
+def _of_header(header: str, path: str, body: Mapping[str, Any]) -> RequestKey:
+    return RequestKey(f"header:{readable_key(header)}", _digest(path, body))
 
 
 def _is_stamped(line: Any) -> bool:

@@ -11,7 +11,10 @@ from marshmallow import EXCLUDE, fields
 
 from schemas.amounts import Claimed, FixedPoint
 from schemas.fields import CONTROL, FLAGS, VISIBLE, Day, Flag, LineId, Lines, OneOf, Text, Truth, WholeNumber
-from schemas.limits import MAX_CLAIM, MAX_INTEGER_ID, MAX_LINE_ID, MAX_LINES, MAX_TEXT
+from schemas.gst import GSTIN, STATES
+from schemas.limits import MAX_CLAIM, MAX_INTEGER_ID, MAX_LINE_ID, MAX_LINES
+from schemas.message_queries import Pdf
+from schemas.shop_settings_body import MAX_PREFIX, UPI_ID, Gstin, Logo, NumberPrefix, State, UpiId
 from schemas.shown_fields import Number, ShopTime
 
 Json = dict[str, Any]
@@ -82,9 +85,39 @@ def _(field: Text) -> Json:
     return {
         "type": "string",
         "minLength": 0 if field.blank else 1,
-        "maxLength": MAX_TEXT,
+        "maxLength": field.longest,
         "pattern": f"^{_SPACE}({inside if field.blank else seen}){_SPACE}$",
     }
+
+
+@_shape.register
+def _(_: Gstin) -> Json:
+    return {"type": "string", "pattern": f"^({GSTIN.pattern})?$", "examples": ["27AAPFU0939F1ZV"]}
+
+
+@_shape.register
+def _(_: State) -> Json:
+    return {"type": "string", "enum": ["", *STATES, *STATES.values()]}
+
+
+@_shape.register
+def _(_: UpiId) -> Json:
+    return {"type": "string", "pattern": f"^({UPI_ID.pattern})?$"}
+
+
+@_shape.register
+def _(_: NumberPrefix) -> Json:
+    return {"type": "string", "maxLength": MAX_PREFIX, "pattern": r"^[ -.0-\[\]-~]*$"}
+
+
+@_shape.register
+def _(_: Logo) -> Json:
+    return {"type": "string", "contentEncoding": "base64"}
+
+
+@_shape.register
+def _(_: Pdf) -> Json:
+    return {"type": "string", "format": "binary", "description": "A PDF of at most 2 MiB."}
 
 
 @_shape.register

@@ -5,6 +5,8 @@ from typing import Final
 from schemas import money
 
 MAX_TEXT: Final = 500
+#: Bytes of a file.
+MAX_UPLOAD: Final = 2 * 1024 * 1024
 MAX_LINE_ID: Final = 100
 MAX_LINES: Final = 1_000
 MAX_PRICE: Final = 10_000_000

@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 
 from schemas.errors import ShopError
+from schemas.messages import MESSAGES
 from schemas.rollups import ESTIMATES, ORDERS
 
 SUBPROTOCOL: Final = "pos.v1"
@@ -20,7 +21,7 @@ EVERYTHING: Final = "*"
 _MAX_ID: Final = 100
 
 SINCE: Final = re.compile(r"(?:([0-9a-f]{1,32})\.)?([0-9]{1,15})", re.ASCII)
-TOPIC: Final = re.compile(rf"(?:{ESTIMATES}|{ORDERS})(?:/[0-9A-Za-z-]{{1,64}})?", re.ASCII)
+TOPIC: Final = re.compile(rf"(?:{ESTIMATES}|{ORDERS}|{MESSAGES})(?:/[0-9A-Za-z-]{{1,64}})?", re.ASCII)
 
 Json = dict[str, Any]
 
@@ -88,7 +89,7 @@ def read_topics(value: Any) -> frozenset[str] | None:
     for name in names:
         if name != EVERYTHING and not (isinstance(name, str) and TOPIC.fullmatch(name)):
             raise InvalidSubscription(
-                f"topics: must be {ESTIMATES}, {ORDERS}, {ESTIMATES}/<id>, {ORDERS}/<id> or {EVERYTHING}."
+                f"topics: must be {ESTIMATES}, {ORDERS} or {MESSAGES}, one of them as {ORDERS}/<id>, or {EVERYTHING}."
             )
     return None if EVERYTHING in names else frozenset(names)
 

@@ -65,10 +65,16 @@ def password_defect(password: str, names: Iterable[str]) -> str | None:
         return "must not be a run over the keyboard"
     if bare in _COMMON or _TRAILING.sub("", bare) in _COMMON:
         return "is among those that are tried first"
-    taken = {_DECORATION.sub("", name.casefold()) for name in names}
-    if _TRAILING.sub("", bare) in taken or bare in taken:
+    if _is_made_of(bare, {_DECORATION.sub("", name.casefold()) for name in names} - {""}):
         return "must not be your name or the shop's"
     return None
+
+
+def _is_made_of(bare: str, names: set[str]) -> bool:
+    """Whether there is nothing in it but these names, however often, and a year or so."""
+    for name in sorted(names, key=len, reverse=True):
+        bare = bare.replace(name, "")
+    return _TRAILING.fullmatch(bare) is not None or not bare
 
 
 def pin_defect(pin: str) -> str | None:

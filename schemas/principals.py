@@ -12,8 +12,10 @@ USERS, DEVICES = "users", "devices"
 FIRST_OWNER: Final = "USER-OWNER"
 #: The roles that a person can have; a device has its own.
 ROLES_OF_USERS: Final = (OWNER, CASHIER, VIEWER)
+#: What users sign in with.
+KNOWLEDGE: Final = frozenset({"password", "pin"})
 #: Their fields that only the database sees, and no event, no answer and no log.
-SECRETS: Final = frozenset({"password", "pin"})
+SECRETS: Final = KNOWLEDGE | {"sign_ins", "token"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,18 @@ units:
     orders.<status>.count, .paid, .sold         status: as of the order; paid: amount_paid; sold: total
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 from schemas import statuses
 
 ESTIMATES = "estimates"
 ORDERS = "orders"
+CUSTOMERS = "customers"
 NO_PAYMENT = ""
+_MEASURES: Final = {ESTIMATES: ("count", "total"), ORDERS: ("count", "paid", "sold")}
+#: Of a day, how many characters name the day itself, its month and its year.
+_PERIODS: Final = (len("2026-01-31"), len("2026-01"), len("2026"))
 
 
 class RollupKey(NamedTuple):
@@ -31,19 +35,41 @@ class Row(NamedTuple):
     measures: Mapping[str, Any]
 
 
-def contributions(kind: str, document: Mapping[str, Any] | None) -> Iterator[tuple[RollupKey, str, int]]:
-    """Each (row, measure, amount) that an estimate or an order adds; a voided or absent one adds nothing."""
-    if document is None or document["voided_at"] is not None:
-        return
-    if kind == ESTIMATES:
-        status = statuses.CONVERTED if document["converted"] else statuses.PENDING
-        group, sums = NO_PAYMENT, {"count": 1, "total": document["total"]}
-    else:
-        status = document["status"]
-        group = document["payment_group"]
-        sums = {"count": 1, "paid": document["amount_paid"], "sold": document["total"]}
-    day = document["business_date"]
-    for period in (day, day[:7], day[:4]):
-        key = RollupKey(period, document["sale_by"], group)
-        for name, amount in sums.items():
-            yield key, f"{kind}.{status}.{name}", amount
+class Additions:
+    """What documents add to the rollup rows: each estimate and order that is not voided, once for its day, once for
+    the month and once for the year."""
+
+    def __init__(self) -> None:
+        # First by the day, as most of what is added together is of one: the rows are made when all of it is there.
+        self._days: dict[tuple[str, str, RollupKey], list[int]] = {}
+
+    def add(self, kind: str, document: Mapping[str, Any] | None, sign: int = 1) -> None:
+        """:param sign: -1 for what a document added before it was changed. document: a voided or absent one adds
+        nothing."""
+        if document is None or document["voided_at"] is not None:
+            return
+        if kind == ESTIMATES:
+            status = statuses.CONVERTED if document["converted"] else statuses.PENDING
+            group, amounts = NO_PAYMENT, [1, document["total"]]
+        else:
+            status = document["status"]
+            group, amounts = document["payment_group"], [1, document["amount_paid"], document["total"]]
+        place = kind, status, RollupKey(document["business_date"], document["sale_by"], group)
+        sums = self._days.get(place)
+        if sums is None:
+            sums = self._days[place] = [0] * len(amounts)
+        for index, amount in enumerate(amounts):
+            sums[index] += sign * amount
+
+    def rows(self) -> dict[RollupKey, dict[str, int]]:
+        """The sums by row and measure, as `orders.Completed.paid`; zeros left out."""
+        rows: dict[RollupKey, dict[str, int]] = {}
+        for (kind, status, key), sums in self._days.items():
+            for name, amount in zip(_MEASURES[kind], sums, strict=True):
+                if amount:
+                    for length in _PERIODS:
+                        row = rows.setdefault(key._replace(period=key.period[:length]), {})
+                        measure = f"{kind}.{status}.{name}"
+                        row[measure] = row.get(measure, 0) + amount
+        kept = {key: {name: amount for name, amount in row.items() if amount} for key, row in rows.items()}
+        return {key: row for key, row in kept.items() if row}

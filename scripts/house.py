@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import grimp
 
-FLOORS: Final = ("app", "endpoints", "repositories", "schemas")
+FLOORS: Final = ("app", "endpoints", "services", "repositories", "schemas")
 PAGE: Final = Path(__file__).parents[1] / "docs" / "house.svg"
 #: The modules that a sale passes, in its order.
 SALE: Final = (
@@ -35,7 +35,13 @@ SALE: Final = (
 _WIDTH, _LEFT, _GAP = 1500, 24, 14
 _BOX, _LINE, _TITLE, _BETWEEN = 30, 44, 40, 70
 _CHARACTER: Final = 7.6
-_COLOURS: Final = {"app": "#7c3aed", "endpoints": "#0369a1", "repositories": "#047857", "schemas": "#b45309"}
+_COLOURS: Final = {
+    "app": "#7c3aed",
+    "endpoints": "#0369a1",
+    "services": "#be185d",
+    "repositories": "#047857",
+    "schemas": "#b45309",
+}
 _STYLE: Final = """
 text { font: 13px ui-monospace, monospace; fill: #1f2937; paint-order: stroke; stroke: #fff; stroke-width: 4px }
 .title { font: 600 16px system-ui, sans-serif }

@@ -20,7 +20,7 @@ Json = dict[str, Any]
 SALE = sale_body(customer_name="Ravi")
 
 #: What is in a database, and in no archive.
-NOT_THE_STORES = {"credentials", "attempts", "facts", "rate_limits", "rate_windows"}
+NOT_THE_STORES = {"facts", "link_views", "uploads", "credentials", "attempts", "rate_limits", "rate_windows"}
 
 
 def settings_of(database: Database, store: str) -> Settings:

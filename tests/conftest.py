@@ -110,6 +110,9 @@ async def open_shop(mongodb_url: str, closing: set[asyncio.Task[None]]) -> Async
     try:
         yield open_one
         for shop in shops:
+            # Books are looked at while nothing is written.
+            await shop.state["jobs"].stop()
+        for shop in shops:
             assert await verify(shop.database, shop.store) == []
     finally:
         closing.add(asyncio.create_task(stack.aclose()))

@@ -44,6 +44,7 @@ async def refused_at_the_doors(open_shop: OpenShop) -> list[httpx.Response]:
         await open_to_all.http.post(sale, json=sale_body(), headers={"Origin": "https://evil.example"}),
         await open_to_all.http.get("/api/orders/all", headers={"X-Store": "nowhere"}),
         await signed_in.http.get("/api/orders/all"),
+        await signed_in.http.get("/api/orders/all", headers=[("Authorization", "Bearer x")] * 2),
         await signed_in.http.get("/api/orders/all", headers=await credential_of(signed_in, OWNER, is_expired=True)),
         await signed_in.http.post(sale, json=sale_body(), headers=await credential_of(signed_in, VIEWER)),
     ]

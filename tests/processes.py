@@ -17,13 +17,19 @@ from tests.test_server import ROOT, environment
 
 
 class Service:
-    """One `pos serve`."""
+    """One `pos serve`. names: settings, from the environment."""
 
-    def __init__(self, mongodb_url: str, store: str, *options: str) -> None:
+    def __init__(self, mongodb_url: str, store: str, *options: str, **names: str) -> None:
         self.port = free_port()
         self._command = (sys.executable, "-m", "app", "serve", "--port", str(self.port), *options)
         self._environment = environment(
-            MONGODB_URL=mongodb_url, DATABASE_NAME=DATABASE, STORE_ID=store, LOG_LEVEL="warning"
+            **{
+                "MONGODB_URL": mongodb_url,
+                "DATABASE_NAME": DATABASE,
+                "STORE_ID": store,
+                "LOG_LEVEL": "warning",
+                **names,
+            }
         )
         self._process: asyncio.subprocess.Process | None = None
 
@@ -75,9 +81,11 @@ class Service:
 
 
 @asynccontextmanager
-async def services(mongodb_url: str, store: str, count: int, *options: str) -> AsyncIterator[list[Service]]:
-    """Several servers on one store; all are dead in the end."""
-    servers = [Service(mongodb_url, store, *options) for _ in range(count)]
+async def services(
+    mongodb_url: str, store: str, count: int, *options: str, **names: str
+) -> AsyncIterator[list[Service]]:
+    """Several servers on one store; all are dead in the end. names: settings, from the environment."""
+    servers = [Service(mongodb_url, store, *options, **names) for _ in range(count)]
     try:
         # One prepares the database; the others find it prepared.
         await servers[0].start()

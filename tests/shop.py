@@ -5,7 +5,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -22,6 +22,7 @@ from app.socket_log import SocketLog
 from endpoints.ring import CAPACITY
 from repositories.database import Database, connect
 from schemas.principals import OWNER, USERS
+from services.providers import Provider
 from tests.payloads import estimate_body, sale_body
 
 DATABASE = "pos_tests"
@@ -68,6 +69,12 @@ class Shop:
     async def get(self, path: str, **parameters: Any) -> Any:
         return await self.ok("GET", path, params=parameters or None)
 
+    async def expire(self, seq: int) -> None:
+        """Takes the events up to one away, as retention does when they are old."""
+        await self.database.events.delete_many({"store": self.store, "seq": {"$lte": seq}})
+        expired = {"expired": utc_now() + timedelta(seconds=1)}
+        await self.database.counters.update_one({"_id": self.store}, {"$set": expired})
+
 
 class OpenShop(Protocol):
     def __call__(
@@ -98,13 +105,15 @@ async def opened(
     database_name: str = DATABASE,
     access_log: Observer | None = None,
     socket_log: SocketLog | None = None,
+    provider: Provider | None = None,
     is_claimed: bool = True,
     **settings: Any,
 ) -> AsyncIterator[Shop]:
     """Opens a shop, and closes it. server_flags: uvicorn's, where they are not those of production. is_claimed: whether
     there is an owner, where people sign in."""
     chosen = Settings(mongodb_url=mongodb_url, database_name=database_name, **settings)
-    app = create_app(chosen, clock=clock, ring_capacity=ring_capacity, access_log=access_log, socket_log=socket_log)
+    observers: dict[str, Any] = {"access_log": access_log, "socket_log": socket_log}
+    app = create_app(chosen, clock=clock, ring_capacity=ring_capacity, provider=provider, **observers)
     client = connect(mongodb_url)
     if is_claimed and not chosen.is_open:
         await claim(client[database_name])

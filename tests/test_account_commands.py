@@ -80,6 +80,7 @@ async def test_what_is_wrong_is_said_in_a_sentence(shop: Shop, pos: Any) -> None
         assert process.returncode == 1
         assert said in process.stderr
         assert "Traceback" not in process.stderr
+        assert "Error" not in process.stderr, "what it was in the database helps nobody who is refused"
     without = pos("user", "add", f"a-{shop.store}", "--password-stdin", text=PASSWORD, secret="")
     assert without.returncode == 1
     assert "Passwords need the setting SECRET_KEY" in without.stderr
@@ -156,6 +157,7 @@ async def test_a_device_sells_with_the_key_that_was_printed_until_it_is_revoked(
     assert device in pos("device", "list").stdout
     listed = pos("token", "list", "--device", device).stdout
     assert key not in listed
+    assert listed.splitlines()[1].endswith("until revoked")
     family = listed.splitlines()[1].split()[0]
     assert pos("token", "revoke", "--family", family).returncode == 0
     shop.state["credentials"].forget()

@@ -263,6 +263,18 @@ async def test_an_owner_of_all_stores_adds_people_to_any_that_is_there(open_shop
     assert refusal(await create(shop, owner, username="fourth", belongs_to="nowhere")) == (404, "no_such_store")
 
 
+async def test_nobody_is_moved_to_a_store_that_is_not_there(open_shop: OpenShop) -> None:
+    shop, other = await signed_in_shop(open_shop), await signed_in_shop(open_shop)
+    owner = await as_(shop, OWNER)
+    address = f"/api/users/{(await create(shop, owner)).json()['id']}"
+    refused = await shop.http.put(address, json={"belongs_to": "nowhere", "name": "Ravi K"}, headers=owner)
+    assert refusal(refused) == (404, "no_such_store")
+    assert (await shop.http.get(address, headers=owner)).json()["version"] == 1
+    for store in (other.store, None):
+        moved = await shop.http.put(address, json={"belongs_to": store}, headers=owner)
+        assert (moved.status_code, moved.json()["belongs_to"]) == (200, store)
+
+
 @pytest.mark.parametrize("role", [CASHIER, VIEWER, DEVICE])
 async def test_nobody_but_an_owner_sees_accounts(open_shop: OpenShop, role: str) -> None:
     shop = await signed_in_shop(open_shop)

@@ -58,9 +58,11 @@ def orders(count: int) -> list[tuple[str, Json]]:
 @given(bodies=st.lists(st.tuples(st.sampled_from(COLLECTIONS[:4]), _bodies), max_size=5))
 @settings(max_examples=100)
 def test_documents_come_back_as_they_were(bodies: list[tuple[str, Json]]) -> None:
-    documents = [(collection, {"_id": "x", "store": "main", **body}) for collection, body in bodies]
+    # Settings have no id but the store's name.
+    ids = {"settings": "main"}
+    documents = [(name, {"_id": ids.get(name, "x"), "store": "main", **body}) for name, body in bodies]
     content = written(*((collection, dict(document)) for collection, document in documents))
-    back = [(collection, with_store(collection, document, "main")) for collection, document in read(content)]
+    back = [(collection, with_store(collection, document, "main", "main")) for collection, document in read(content)]
     assert back == [*documents, (COUNTERS, {"_id": "main", "orders": 1})]
     assert [list(document) for _, document in back[:-1]] == [list(document) for _, document in documents]
 
@@ -68,9 +70,9 @@ def test_documents_come_back_as_they_were(bodies: list[tuple[str, Json]]) -> Non
 def test_another_store_takes_the_documents_in_under_its_own_name() -> None:
     key = {"store": "main", "span": "day", "period": "2026-01-31", "staff": "Ravi", "mode": "cash"}
     (first, total, counters) = read(written(*orders(1), ("totals", {"_id": key, "orders": {}})))
-    assert with_store(*first, "branch")["store"] == "branch"
-    assert list(with_store(*total, "branch")["_id"].items()) == list({**key, "store": "branch"}.items())
-    assert with_store(*counters, "branch") == {"_id": "branch", "orders": 1}
+    assert with_store(*first, "branch", "main")["store"] == "branch"
+    assert list(with_store(*total, "branch", "main")["_id"].items()) == list({**key, "store": "branch"}.items())
+    assert with_store(*counters, "branch", "main") == {"_id": "branch", "orders": 1}
 
 
 def test_the_manifest_stands_in_the_first_line() -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, expect
+from playwright.async_api import Browser, BrowserContext, Route, expect
 
 from repositories.database import CREDENTIALS
 from tests.board import NOT_LIVE, OUT, Open, Screen
@@ -173,6 +173,27 @@ async def test_many_tabs_renew_one_after_the_other(guarded: Shop, context: Brows
     assert [renewals(board) for board in boards] == [3, 4, 4, 4]
 
 
+async def test_a_renewal_whose_answer_is_lost_signs_nobody_out(
+    guarded: Shop, context: BrowserContext, meera: Account
+) -> None:
+    board = await board_of(context, guarded)
+    await board.sign_in(meera.login, PASSWORD)
+    await board.is_live()
+    lost = []
+
+    async def lose(route: Route) -> None:
+        """The shop has answered, and the page never hears it."""
+        lost.append((await route.fetch()).status)
+        await route.abort()
+
+    await board.page.route("**/api/auth/refresh", lose, times=1)
+    await board.page.reload()
+    await board.is_live()
+    assert lost == [200]
+    await board.page.reload()
+    await board.is_live()
+
+
 async def test_signing_out_is_for_good(guarded: Shop, context: BrowserContext, meera: Account) -> None:
     board = await board_of(context, guarded)
     await expect(board.page.get_by_role("button", name="Sign out")).to_be_hidden()
@@ -198,6 +219,9 @@ async def test_a_role_that_may_not_see_it_is_told_so(guarded: Shop, context: Bro
     await board.sign_in(ravi.login, PASSWORD)
     await expect(board.page.get_by_role("alert")).to_have_text("Your role does not allow this. Please ask the owner.")
     await expect(board.page.get_by_role("main")).to_be_hidden()
+    # Nor does a sign-in live on that nobody holds.
+    assert await guarded.database[CREDENTIALS].find_one({"owner": ravi.id}) is None
+    assert "pos_r_" not in str(await context.storage_state(indexed_db=True))
 
 
 async def test_where_nobody_signs_in_there_is_no_form_and_no_ticket(shop: Shop, screen: Open) -> None:

@@ -68,7 +68,8 @@ async def test_every_operation_and_every_refusal_is_as_it_is_described(open_shop
     clock.now += lifetime
     shop.state["credentials"].forget()
     assert judge(await shop.http.get("/api/auth/profile", headers=owner))["code"] == "sign_in_expired"
-    token = (await shop.state["sessions"].begin(own)).access
+    version = (await shop.state["users"].get(own, None))["version"]
+    token = (await shop.state["sessions"].begin(own, version)).access
     judge(await shop.http.post("/api/auth/logout", headers=bearer(token)))
     keyless = await open_shop()
     assert judge(await keyless.http.post("/api/auth/login", json=login))["code"] == "no_secret_key"

@@ -164,4 +164,11 @@ def test_the_images_command_serves_and_ends_in_good_order(mongodb_url: str, tmp_
     assert server.returncode in (0, -signal.SIGTERM), output
     assert "Finished server process" in output
     assert all(line.startswith("{") for line in output.splitlines()), output
-    assert {path.name for path in tmp_path.iterdir()} == {"asgi.py", "app", "endpoints", "repositories", "schemas"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "asgi.py",
+        "app",
+        "endpoints",
+        "services",
+        "repositories",
+        "schemas",
+    }

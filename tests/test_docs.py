@@ -86,3 +86,17 @@ async def test_whoever_signs_in_there_can_try_requests_and_stays_signed_in(
         assert (await answered.value).status == 200
         await page.reload()
     await context.close()
+
+
+@pytest.mark.parametrize("page", ["docs", "board"])
+async def test_a_slash_at_the_end_leads_to_the_page_whoever_asks(open_shop: OpenShop, page: str) -> None:
+    shop = await open_shop(sign_in="on")
+    for query in ("", "?since=1&x=%0d%0a"):
+        answer = await shop.http.get(f"/{page}/{query}")
+        assert (answer.status_code, answer.headers["location"].lower()) == (308, f"../{page}{query}")
+        followed = await shop.http.get(f"/{page}/{query}", follow_redirects=True)
+        assert (followed.status_code, followed.url.path) == (200, f"/{page}")
+        assert followed.content == (await shop.http.get(f"/{page}")).content
+    assert (await shop.http.head(f"/{page}/")).status_code == 308
+    assert (await shop.http.post(f"/{page}/")).status_code == 405
+    assert (await shop.http.get(f"/{page}//")).status_code == 404

@@ -13,10 +13,12 @@ from app.doctor.judgement_of_database import judge_database
 from app.doctor.machine import MachineFacts
 from app.settings import Settings
 from repositories.database_facts import DatabaseFacts
+from tests.letters import CLOUD_SETTINGS, FAST2SMS_SETTINGS
 
 NOW = datetime(2026, 3, 14, 9, 30, tzinfo=UTC)
 SECRET = "4f9c1d7e2a8b5c3f6e0d9a1b8c7f2e5d"
 PUBLIC = {"public_base_url": "https://shop.example"}
+BEHIND_A_PROXY = {**PUBLIC, "secret_key": SECRET, "trusted_proxies": 1}
 REMOTE = Settings(mongodb_url="mongodb://asha:geheim@db.example/")
 SOUND = DatabaseFacts(
     version="7.0.12",
@@ -61,15 +63,23 @@ def test_a_sound_setup_has_nothing_to_mend() -> None:
         ({"host": "0.0.0.0", "secret_key": SECRET}, ("PUBLIC_BASE_URL", Level.WARNING)),  # noqa: S104
         ({"public_base_url": "http://shop.example", "secret_key": SECRET}, ("PUBLIC_BASE_URL", Level.WARNING)),
         ({**PUBLIC, "trusted_proxies": 1}, ("settings", Level.WRONG)),
+        ({"whatsapp": FAST2SMS_SETTINGS}, ("messages", Level.WARNING)),
+        ({**BEHIND_A_PROXY, "whatsapp": CLOUD_SETTINGS}, ("messages", Level.WARNING)),
         ({**PUBLIC, "secret_key": SECRET}, ("TRUSTED_PROXIES", Level.WARNING)),
         ({"trusted_proxies": 1}, ("TRUSTED_PROXIES", Level.WARNING)),
         ({**PUBLIC, "trusted_proxies": 1, "sign_in": "off"}, ("settings", Level.WRONG)),
         ({**PUBLIC, "trusted_proxies": 1, "sign_in": "off", "allow_insecure": True}, ("sign-in", Level.WARNING)),
-        ({"cors_origins": ("*",)}, ("CORS_ORIGINS", Level.WARNING)),
+        ({"cors_origins": ("*",), "sign_in": "on", "secret_key": SECRET}, ("CORS_ORIGINS", Level.WARNING)),
+        ({"cors_origins": ("*",), "sign_in": "off", "allow_insecure": True}, ("CORS_ORIGINS", Level.WARNING)),
     ],
 )
 def test_settings_are_judged_together(changes: Any, expected: tuple[str, Level]) -> None:
     assert odd(judge_settings(replace(REMOTE, **changes), {})) == [expected]
+
+
+def test_every_web_page_as_the_owner_is_wrong() -> None:
+    found = odd(judge_settings(replace(REMOTE, cors_origins=("*",)), {}))
+    assert found == [("settings", Level.WRONG), ("CORS_ORIGINS", Level.WRONG)]
 
 
 @pytest.mark.parametrize(

@@ -193,6 +193,25 @@ async def test_open_notices_that_a_proxy_of_this_machine_hands_over_what_others_
 
 
 @pytest.mark.parametrize(
+    "forwarded",
+    [
+        ["6.6.6.6", "127.0.0.1"],
+        ["127.0.0.1", "6.6.6.6"],
+        ["127.0.0.1, 6.6.6.6"],
+        ["127.0.0.1", "127.0.0.1", "6.6.6.6, ::1"],
+        # Longer than is read of it.
+        ["127.0.0.1," * 409 + "::1   ,6.6.6.6"],
+        ["127.0.0.1", ""],
+    ],
+)
+async def test_open_looks_at_all_that_a_request_says_of_its_way(shop: Shop, forwarded: list[str]) -> None:
+    way = [("X-Forwarded-For", value) for value in forwarded]
+    assert_problem(await shop.http.get("/api/orders/all", headers=way), 403, "only_this_machine")
+    local = [("X-Forwarded-For", "127.0.0.1"), ("X-Forwarded-For", "::1, 127.0.0.2")]
+    assert (await shop.http.get("/api/orders/all", headers=local)).status_code == 200
+
+
+@pytest.mark.parametrize(
     ("proxies", "forwarded", "client"),
     [
         (1, ["203.0.113.9"], "203.0.113.9"),

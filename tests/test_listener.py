@@ -211,6 +211,20 @@ def test_a_line_shows_what_a_person_looks_for() -> None:
     assert line_of(event).split() == ["813", "14:05:09", "order", "create", "#012", "1750.05", "Asha", "Patil"]
 
 
+def test_a_message_is_a_line_that_names_nobody() -> None:
+    data = {"state": "failed", "attempt": 6, "document_id": None, "error": "131056", "version": 14}
+    event = {"seq": 813, "at": "2026-11-23T14:05:09.123+05:30", "type": "message", "action": "update", "id": "MSG-1"}
+    assert line_of({**event, "data": data}).split() == [
+        "813",
+        "14:05:09",
+        "message",
+        "update",
+        "failed",
+        "MSG-1",
+        "131056",
+    ]
+
+
 @pytest.mark.parametrize("url", ["foo", "ftp://shop.example.com", "http://", "foo:99999", "http://[::1"])
 def test_what_is_no_address_is_refused_before_anything_is_tried(url: str) -> None:
     refused = CliRunner().invoke(cli, ["listen", "--url", url])

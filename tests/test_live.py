@@ -10,6 +10,7 @@ import websockets
 from tests.clock import Clock
 from tests.faults import failing
 from tests.frames import Live, closed_with, live, seqs_of
+from tests.guests import invited
 from tests.shop import OpenShop, Shop
 
 Json = dict[str, Any]
@@ -124,7 +125,7 @@ async def test_a_place_that_cannot_be_had_is_a_reset_and_no_part_of_a_replay(
 async def test_what_the_log_keeps_no_more_is_a_reset(open_shop: OpenShop) -> None:
     shop = await open_shop(clock=Clock.days_ago(100))
     await some_sales(shop, 20)
-    await shop.database.events.delete_many({"store": shop.store, "seq": {"$lte": 12}})
+    await shop.expire(12)
     later = await open_shop(store_id=shop.store, ring_capacity=5)
     async with live(later) as screen:
         assert (await screen.next())["low"] == 13
@@ -244,6 +245,30 @@ async def test_one_more_than_there_may_be_is_asked_to_come_later(open_shop: Open
         assert await closed_with(third) == 1013
         stream = await shop.http.get("/api/events/stream")
         assert stream.status_code == 503
+
+
+async def test_there_may_be_so_many_in_a_process_and_not_in_each_store(open_shop: OpenShop) -> None:
+    there = await open_shop(sign_in="on")
+    here = await open_shop(sign_in="on", max_connections=2)
+    owner = await invited(here, "owner")
+    elsewhere = {**owner.headers, "X-Store": there.store}
+    async with here.listen(additional_headers=owner.headers) as first:
+        await first.send("ping")
+        assert await first.recv() == "pong"
+        async with here.http.stream("GET", "/api/events/stream", headers=elsewhere) as stream:
+            lines = stream.aiter_lines()
+            assert await anext(lines) == "retry: 2000"
+            for headers in (owner.headers, elsewhere):
+                async with here.listen(additional_headers=headers) as third:
+                    assert await closed_with(third) == 1013
+                assert (await here.http.get("/api/events/stream", headers=headers)).status_code == 503
+        # Who leaves makes room, in whichever store it is wanted.
+        async with asyncio.timeout(10):
+            while here.state["stores"].is_full:
+                await asyncio.sleep(0.01)
+        async with here.listen(additional_headers=elsewhere) as again:
+            await again.send("ping")
+            assert await again.recv() == "pong"
 
 
 async def test_during_a_shutdown_nobody_new_comes_in(shop: Shop) -> None:

@@ -4,6 +4,7 @@ import asyncio
 
 import httpx
 
+from repositories.attempts import FREE
 from repositories.credentials import ACCESS, LIFETIMES, hashed
 from schemas.principals import CASHIER, OWNER
 from tests.clock import Clock
@@ -164,12 +165,16 @@ async def test_a_pin_works_at_an_enrolled_device_only_and_dies_with_it(open_shop
     assert await shop.database["credentials"].count_documents({"owner": device}) == 0
 
 
-async def test_a_pin_does_not_open_another_stores_device(open_shop: OpenShop) -> None:
+async def test_a_pin_does_not_open_another_stores_device_nor_is_it_told_that_it_is_right(open_shop: OpenShop) -> None:
     shop, other = await signed_in_shop(open_shop), await signed_in_shop(open_shop)
-    _, key = await enrol(shop, await as_(shop, OWNER))
-    stranger = await add(other, CASHIER, other.store, pin=PIN)
-    answer = await shop.http.post("/api/auth/pin", json={"username": stranger["login"], "pin": PIN}, headers=key)
-    assert refusal(answer) == (401, "not_signed_in")
+    _, key = await enrol(shop, await as_(shop, OWNER), belongs_to=shop.store)
+    strangers = [await add(other, CASHIER, other.store, pin=PIN, login=f"{n}-{other.store}") for n in range(2)]
+    said = []
+    for stranger, pin in zip(strangers, (PIN, "702947"), strict=True):
+        body = {"username": stranger["login"], "pin": pin}
+        answers = [await shop.http.post("/api/auth/pin", json=body, headers=key) for _ in range(FREE + 2)]
+        said.append([refusal(answer) for answer in answers])
+    assert said[0] == said[1] == [(401, "not_signed_in")] * FREE + [(429, "too_many_requests")] * 2
 
 
 async def test_tokens_are_taken_for_what_they_are_only(open_shop: OpenShop) -> None:

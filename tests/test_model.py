@@ -17,6 +17,8 @@ from tests.shop import OpenShop, Shop
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
 MODES = ("Cash", "UPI: Asha", "Barter")
+#: The last one is no number, and makes no customer.
+PHONES = ("9822012345", "+91 98111 11211", "020 2553 1234", "1234567890")
 
 
 @dataclass
@@ -42,6 +44,18 @@ class Model:
             "groups": {group: float(amount) for group, amount in groups.items() if amount},
         }
 
+    def expected_customers(self) -> dict[str, tuple[int, float, float, int]]:
+        """By phone: orders, paid, due, estimates; of those who have any."""
+        found = {}
+        for phone in PHONES[:-1]:
+            orders = [each for each in self.orders.values() if each["phone"] == phone]
+            earning = [each for each in orders if each["status"] not in ("Cancelled", "Refunded")]
+            paid = sum((each["paid"] for each in earning), Decimal(0))
+            due = sum((each["total"] for each in earning), Decimal(0)) - paid
+            estimates = sum(each["phone"] == phone for each in self.estimates.values())
+            found[phone] = (len(earning), float(paid), float(due), estimates)
+        return {phone: sums for phone, sums in found.items() if any(sums)}
+
 
 @pytest.mark.parametrize("seed", range(12))
 async def test_over_http_reports_agree_with_a_model_after_any_sequence(open_shop: OpenShop, seed: int) -> None:
@@ -66,6 +80,12 @@ async def test_over_http_reports_agree_with_a_model_after_any_sequence(open_shop
             "groups": {mode: row["amount"] for mode, row in orders["payment_breakdown"].items() if row["amount"]},
         }
         assert found == model.expected(day), (seed, day)
+    customers = {each["phone"]: each for each in (await shop.get("/api/customers"))["customers"]}
+    sums = {
+        phone: (each["total_orders"], each["total_spent"], each["total_due"], each["estimates"])
+        for phone, each in customers.items()
+    }
+    assert {phone: each for phone, each in sums.items() if any(each)} == model.expected_customers(), seed
     listed = await shop.get("/api/orders/separate")
     assert {item["id"] for item in listed["orders"]["items"]} == set(model.orders)
     assert {item["id"] for item in listed["estimates"]["items"]} == set(model.estimates)
@@ -73,15 +93,19 @@ async def test_over_http_reports_agree_with_a_model_after_any_sequence(open_shop
 
 async def quote(shop: Shop, chance: random.Random, model: Model, day: str) -> None:
     price = Decimal(chance.randrange(1, 100_000)) / 100
-    receipt = await shop.estimate(items=[line(float(price))])
-    model.estimates[receipt["estimate_id"]] = {"day": day, "total": price, "order": None}
+    phone = chance.choice(PHONES)
+    receipt = await shop.estimate(items=[line(float(price))], customer_phone=phone)
+    model.estimates[receipt["estimate_id"]] = {"day": day, "total": price, "order": None, "phone": phone}
 
 
 async def sell(shop: Shop, chance: random.Random, model: Model, day: str) -> None:
     price = Decimal(chance.randrange(1, 100_000)) / 100
     paid, mode = chance.choice([price, price / 2]).quantize(Decimal("0.01")), chance.choice(MODES)
-    receipt = await shop.sale(items=[line(float(price))], amount_paid=float(paid), payment_mode=mode)
+    phone = chance.choice(PHONES)
+    bill = {"items": [line(float(price))], "customer_phone": phone}
+    receipt = await shop.sale(**bill, amount_paid=float(paid), payment_mode=mode)
     order = {"day": day, "paid": paid, "mode": mode, "status": "Completed", "estimate": None}
+    order |= {"total": price, "phone": phone}
     model.orders[receipt["order_id"]] = order
 
 
@@ -93,6 +117,7 @@ async def convert(shop: Shop, chance: random.Random, model: Model, day: str) -> 
         estimate = model.estimates[estimate_id]
         estimate["order"] = receipt["order_id"]
         order = {"day": day, "paid": estimate["total"], "mode": mode, "status": "Completed", "estimate": estimate_id}
+        order |= {name: estimate[name] for name in ("total", "phone")}
         model.orders[receipt["order_id"]] = order
 
 
@@ -100,8 +125,10 @@ async def edit(shop: Shop, chance: random.Random, model: Model, _: str) -> None:
     open_ones = [key for key, each in model.estimates.items() if each["order"] is None]
     if open_ones:
         estimate_id, price = chance.choice(open_ones), Decimal(chance.randrange(1, 100_000)) / 100
-        await shop.ok("PUT", f"/api/estimates/{estimate_id}", json=estimate_body([line(float(price))]))
-        model.estimates[estimate_id]["total"] = price
+        phone = chance.choice(PHONES)
+        body = estimate_body([line(float(price))], customer_phone=phone)
+        await shop.ok("PUT", f"/api/estimates/{estimate_id}", json=body)
+        model.estimates[estimate_id] |= {"total": price, "phone": phone}
 
 
 async def end(shop: Shop, chance: random.Random, model: Model, _: str) -> None:

@@ -40,6 +40,12 @@ def test_what_others_reach_is_signed_in(settings: dict[str, str], is_open: bool)
         ({"sign_in": "off", "host": EVERYWHERE}, {"SIGN_IN"}),
         ({"sign_in": "off", "public_base_url": PUBLIC}, {"SIGN_IN"}),
         ({"sign_in": "off", "public_base_url": PUBLIC, "allow_insecure": True}, set()),
+        ({"cors_origins": ("*",)}, {"CORS_ORIGINS"}),
+        ({"cors_origins": (PUBLIC, "*"), "sign_in": "off"}, {"CORS_ORIGINS"}),
+        ({"cors_origins": ("*",), "allow_insecure": True}, {"CORS_ORIGINS"}),
+        ({"cors_origins": ("*",), "sign_in": "off", "allow_insecure": True}, set()),
+        ({"cors_origins": ("*",), "sign_in": "on", "secret_key": SECRET}, set()),
+        ({"cors_origins": (PUBLIC,)}, set()),
         ({"host": EVERYWHERE}, {"SECRET_KEY"}),
         ({"host": EVERYWHERE, "allow_insecure": True}, {"SECRET_KEY"}),
         ({"sign_in": "on"}, {"SECRET_KEY"}),
@@ -66,8 +72,31 @@ def test_what_is_insecure_is_said_aloud(caplog: pytest.LogCaptureFixture) -> Non
     assert caplog.records == []
     insecure = Settings(sign_in="off", allow_insecure=True, host=EVERYWHERE)
     warn_of(insecure)
-    assert [record.levelno for record in caplog.records] == [logging.CRITICAL]
+    assert [record.levelno for record in caplog.records] == [logging.CRITICAL, logging.WARNING]
     assert "ALLOW_INSECURE" in described(insecure)
+    assert f"whoever reaches {EVERYWHERE}, port 8000, is the owner" in caplog.text
+    warn_of(Settings(sign_in="off", allow_insecure=True, public_base_url=PUBLIC))
+    assert f"whoever reaches {PUBLIC} is the owner" in caplog.text
+
+
+def test_that_nobody_else_can_name_it_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    shared = {"sign_in": "on", "secret_key": SECRET, "host": EVERYWHERE}
+    warn_of(Settings(**shared, public_base_url=PUBLIC))  # type: ignore[arg-type]
+    warn_of(Settings(**shared, allowed_hosts=("192.168.1.20",)))  # type: ignore[arg-type]
+    assert caplog.records == []
+    warn_of(Settings(**shared))  # type: ignore[arg-type]
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert "answered 400 wrong_host. Set PUBLIC_BASE_URL" in caplog.text
+
+
+def test_that_every_page_is_the_owner_is_said_aloud(caplog: pytest.LogCaptureFixture) -> None:
+    warn_of(Settings(sign_in="on", secret_key=SECRET, cors_origins=("*",)))
+    assert caplog.records == []
+    insecure = Settings(sign_in="off", allow_insecure=True, cors_origins=("*",))
+    warn_of(insecure)
+    assert [record.levelno for record in caplog.records] == [logging.CRITICAL]
+    assert "every web page" in caplog.text
+    assert "EVERY WEB PAGE" in described(insecure)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +106,7 @@ def test_what_is_insecure_is_said_aloud(caplog: pytest.LogCaptureFixture) -> Non
         ({"PUBLIC_BASE_URL": PUBLIC}, "SECRET_KEY: must be set"),
         ({"RENDER_EXTERNAL_URL": PUBLIC}, "SECRET_KEY: must be set"),
         ({"PUBLIC_BASE_URL": PUBLIC, "SIGN_IN": "off"}, "SIGN_IN: is off"),
+        ({"CORS_ORIGINS": "*"}, "CORS_ORIGINS: is *, and nobody signs in"),
         ({"SECRET_KEY": "changeme"}, "SECRET_KEY: must have 32"),
         ({"SECRET_KEY": "0" * 64}, "SECRET_KEY: can be guessed"),
     ],
@@ -105,4 +135,5 @@ def test_serve_says_whether_it_is_open_and_tells_its_workers_where_it_listens(mo
         assert mode in output
         assert ("NO OWNER" in output) is ("SECRET_KEY" in changes)
         assert ("SIGN-IN IS OFF" in output) is ("ALLOW_INSECURE" in changes)
+        assert ("400 wrong_host" in output) is (host == EVERYWHERE)
         assert SECRET not in output

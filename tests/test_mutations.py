@@ -14,11 +14,11 @@ import repositories.commands
 import repositories.transaction
 import schemas.pricing
 import schemas.statuses
-from repositories.database import EVENTS, REQUESTS
+from repositories.database import EVENTS, LINKS, REQUESTS
 from repositories.indexes import index_models
 from repositories.unit_of_work import UnitOfWork
 from schemas.principals import USERS
-from schemas.rollups import ESTIMATES, ORDERS
+from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
 from tests import test_concurrency, test_estimates, test_idempotency, test_journal, test_orders
 from tests.shop import Shop, opened
 
@@ -38,7 +38,7 @@ async def doomed(mongodb_url: str, request: pytest.FixtureRequest) -> AsyncItera
 async def no_transaction(_: Shop, patch: Patch) -> None:
     """Each write stands as soon as it is sent."""
     patch.setattr(ClientSession, "start_transaction", lambda *_: nullcontext())
-    patch.setattr(repositories.transaction, "_commit", lambda *_: None)
+    patch.setattr(repositories.transaction, "commit", lambda *_: None)
 
 
 def no_index(collection: str, name: str) -> Guard:
@@ -129,6 +129,18 @@ async def a_login_is_taken(shop: Shop) -> None:
         await shop.database[USERS].insert_one({"_id": f"USER-2-{shop.store}", **row})
 
 
+async def a_phone_number_has_two_customers(shop: Shop) -> None:
+    rows = [{"_id": f"CUST-{shop.store}-{n}", "store": shop.store, "numbers": ["+919822012345"]} for n in range(2)]
+    with pytest.raises(BulkWriteError):
+        await shop.database.customers.insert_many(rows)
+
+
+async def a_token_leads_to_two_documents(shop: Shop) -> None:
+    rows = [{"_id": f"LINK-{shop.store}-{n}", "store": shop.store, "token": shop.store} for n in range(2)]
+    with pytest.raises(BulkWriteError):
+        await shop.database[LINKS].insert_many(rows)
+
+
 async def a_connection_breaks(shop: Shop) -> None:
     await test_journal.test_a_passing_fault_books_each_sale_once(shop, "insert", {"closeConnection": True})
 
@@ -138,6 +150,8 @@ INDEXES: list[tuple[Guard, Scenario]] = [
     (no_index(REQUESTS, "key"), test_idempotency.test_a_key_makes_the_second_answer_the_first),
     (no_index(ORDERS, "number"), test_journal.test_a_number_that_is_taken_fails_its_own_kind_alone),
     (no_index(ESTIMATES, "number"), a_number_of_an_estimate_is_taken),
+    (no_index(CUSTOMERS, "numbers"), a_phone_number_has_two_customers),
+    (no_index(LINKS, "token"), a_token_leads_to_two_documents),
     (no_index(EVENTS, "seq"), test_journal.test_a_place_in_the_log_that_is_taken_is_not_taken_again),
     (
         no_index(ORDERS, "one_order_an_estimate"),

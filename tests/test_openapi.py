@@ -16,10 +16,15 @@ from app.openapi import document
 from endpoints.routes import ROUTES
 from repositories.errors import BeingRestored, OutcomeUnknown
 from schemas.errors import ShopError
+from schemas.message_states import READ
+from services.fonts import FontsMissing
+from services.workers import PaperUnavailable
+from tests import webhook
 from tests.contract import Contract
 from tests.doors import claimed, refused_at_the_doors
 from tests.faults import failing
 from tests.payloads import estimate_body, line, sale_body
+from tests.postman import PHONE, Postman, upload
 from tests.shop import OpenShop, Shop
 from tests.test_contract_of_sign_in import CODES, PATHS
 from tests.test_server import ROOT
@@ -131,12 +136,20 @@ async def test_every_operation_answers_as_it_says(shop: Shop, open_shop: OpenSho
     other = judge(await http.post("/api/orders/create-sale", json=sale_body(amount_paid=20)))["order_id"]
     judge(await http.post("/api/ws-ticket"))
     judge(await http.put(f"/api/estimates/{kept}", json=estimate_body(discount=12.5)))
+    meera = judge(await http.post("/api/customers/create", json={"name": "Meera", "phone": "98220 12345"}))[
+        "customer_id"
+    ]
+    judge(await http.put(f"/api/customers/{meera}", json={"notes": "Pays monthly"}))
+    judge(await http.put("/api/settings", json={"footer": "Come again", "gst_number": "27AAPFU0939F1ZV"}))
     judge(await http.put(f"/api/orders/{other}/status", params={"status": "cancelled"}))
+    link = judge(await http.post(f"/api/orders/{other}/link", json={"days": 7}))
+    judge(await http.post(f"/api/estimates/{kept}/link"))
     for path in contract.document["paths"]:
         if path == "/api/events/stream" or path.startswith(PATHS) or "get" not in contract.document["paths"][path]:
             continue
         values = {"estimate_id": kept, "order_id": sold, "estimate_number": "%23001", "sale_number": "1"}
         values |= {"year": "2026", "month": "2", "asset": "swagger-ui.css", "file": "board.css"}
+        values |= {"token": link["url"].rpartition("/")[2]}
         address = path.format(**values)
         days = {"start_date": "2026-01-01", "end_date": "2999-12-31"} if path.endswith("date-range") else {}
         answer = await http.get(address, params=days)
@@ -148,7 +161,17 @@ async def test_every_operation_answers_as_it_says(shop: Shop, open_shop: OpenSho
             judge(await http.get(address, params={"limit": "1"}))
     async with http.stream("GET", "/api/events/stream", params={"since": "0"}) as stream:
         judge(await _begun(stream))
+    judge(await http.delete(f"/api/links/{link['id']}"))
+    judge(await http.get(f"/d/{link['url'].rpartition('/')[2]}"))
+    for path in (f"/api/estimates/{kept}/send", f"/api/orders/{other}/send"):
+        judge(await http.post(path, json={"phone_number": PHONE}))
+    judge(await http.post("/api/whatsapp/send", json={"phone_number": PHONE, "message": "Hello"}))
+    judge(await upload(shop))
     judge(await claimed(open_shop))
+    whatsapp = await webhook.connected(open_shop)
+    judge(await webhook.verify(whatsapp))
+    judge(await webhook.tell(whatsapp, webhook.status("wamid.none", READ)))
+    judge(await http.delete(f"/api/customers/{meera}"))
     judge(await http.delete(f"/api/estimates/{kept}", params={"reason": "a trial"}))
     judge(await http.delete(f"/api/orders/{sold}", params={"keep_estimate": "true"}))
     succeeded = {(method, path) for method, path, status in contract.seen if status < 300}
@@ -169,7 +192,11 @@ async def test_every_refusal_looks_as_it_says(
     http = shop.http
     estimate = (await shop.estimate())["estimate_id"]
     order = (await shop.convert(estimate))["order_id"]
+    customer = {"name": "Asha", "phone": "98220 12345"}
+    await http.post("/api/customers/create", json=customer)
     refused = [
+        await http.post("/api/customers/create", json={**customer, "name": "Ravi"}),
+        await http.put("/api/settings", json={"upi_id": "asha"}),
         await http.post("/api/estimates/create", content=b"{"),
         await http.post("/api/estimates/create", content=b" " * 300_000),
         await http.post("/api/estimates/create", json={}),
@@ -187,6 +214,8 @@ async def test_every_refusal_looks_as_it_says(
         await http.get("/api/events?since=99"),
         await http.get("/api/events?since=x"),
         await http.get("/docs/swagger-ui.js"),
+        await http.get("/api/whatsapp/webhook"),
+        await http.post("/api/whatsapp/send-estimate-pdf", content=b"x"),
         await http.patch("/api/estimates/all"),
         await _raw(shop, b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Filler: " + b"x" * 100_000),
         await _raw(shop, b"GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: none\r\n\r\n"),
@@ -198,12 +227,13 @@ async def test_every_refusal_looks_as_it_says(
     async with failing(shop.database, "find", closeConnection=True):
         refused += [await http.get("/readyz"), await http.get("/health")]
     refused += await refused_at_the_doors(open_shop)
+    refused.append(await upload(await open_shop(provider=Postman())))
     monkeypatch.setattr("endpoints.estimates.draft", lambda _: 1 / 0)
     refused.append(await http.post("/api/estimates/create", json=estimate_body()))
     for answer in refused:
         assert answer.status_code >= 400, answer.request.url
         contract.judge(answer)
-    rare: list[ShopError] = [OutcomeUnknown(), BeingRestored()]
+    rare: list[ShopError] = [OutcomeUnknown(), BeingRestored(), PaperUnavailable("Later."), FontsMissing("None.")]
     for refusal in rare:
         shown = await errors.on_refusal(HTTPConnection({"type": "http", "path": "/"}), refusal)
         name = f"#/components/schemas/Problem-{refusal.code}"
@@ -250,9 +280,18 @@ async def _address(shop: Shop, path: str, operation: Json) -> str:
     for parameter in [each for each in operation["parameters"] if each.get("in") == "path"]:
         name = parameter["name"]
         examples = parameter["schema"].get("examples")
-        made = {} if examples else await (shop.estimate() if name.startswith("estimate") else shop.sale())
+        made = {} if examples else await _made(shop, name)
         path = path.replace(f"{{{name}}}", str(examples[0] if examples else made[name]))
     return path
+
+
+async def _made(shop: Shop, name: str) -> Json:
+    """A new document of the kind that a parameter names."""
+    if name == "customer_id":
+        customer: Json = (await shop.http.post("/api/customers/create", json={"name": "Meera"})).json()
+        return customer
+    receipt: Json = await (shop.estimate() if name.startswith("estimate") else shop.sale())
+    return receipt
 
 
 def test_the_http_file_is_that_of_the_document(described: Json) -> None:

@@ -12,6 +12,7 @@ from endpoints.access import ACCESS, OWNERS_STATUSES, Roles
 from endpoints.routes import ROUTES
 from schemas.principals import CASHIER, DEVICE, OWNER, ROLES, VIEWER
 from scripts import roles
+from tests.frames import closed_with
 from tests.payloads import sale_body
 from tests.people import SECRET_KEY
 from tests.shop import OpenShop, Shop
@@ -60,7 +61,8 @@ async def asked(shop: Shop, method: str, path: str, headers: dict[str, str]) -> 
 
 
 def _problem(response: httpx.Response) -> Mapping[str, object]:
-    content = response.json()
+    # Customers are told in a page that a link leads nowhere.
+    content = {} if response.headers["content-type"].startswith("text/html") else response.json()
     return content if isinstance(content, dict) else {}
 
 
@@ -84,6 +86,19 @@ async def test_every_route_takes_those_whom_the_table_names(open_shop: OpenShop,
             assert code in ("", "forbidden"), where
         seen += 1
     assert seen >= len(ACCESS)
+
+
+async def test_who_shows_two_credentials_is_refused(open_shop: OpenShop) -> None:
+    """Whichever of them is taken, something before the service may have looked at the other one."""
+    shop = await open_shop(sign_in="on")
+    owner, viewer = [(await credential_of(shop, role))["Authorization"] for role in (OWNER, VIEWER)]
+    for first, second in ((owner, viewer), (viewer, owner), (owner, owner), ("", owner)):
+        both = [("Authorization", first), ("Authorization", second)]
+        answer = await shop.http.get("/api/auth/profile", headers=both)
+        assert (answer.status_code, answer.json()["code"]) == (400, "repeated_authorization")
+    async with shop.listen(additional_headers=[("Authorization", owner)] * 2) as socket:
+        assert await closed_with(socket) == 4403
+    assert (await shop.http.get("/api/auth/profile", headers={"Authorization": owner})).status_code == 200
 
 
 async def test_a_method_that_a_route_has_not_is_refused_as_such_to_all(open_shop: OpenShop) -> None:

@@ -6,7 +6,6 @@ is not, what was made is there, what was voided is gone; each request on its own
 
 import asyncio
 import json
-import secrets
 import sys
 from pathlib import Path
 from typing import Any
@@ -36,8 +35,8 @@ ENDLESS = "/api/events/stream"
 
 
 async def test_no_request_finds_a_fault(open_shop: OpenShop, long_run: LongRun, tmp_path: Path) -> None:
-    # A database of its own, since an owner of all stores sees whoever other tests have made.
-    shop = await open_shop(database_name=f"pos_tests_{secrets.token_hex(4)}")
+    # In a database of its own: an owner of all stores sees the people of every other test.
+    shop = await open_shop(database_name="pos_schemathesis")
     size = (
         ("--max-examples", "100")
         if long_run.is_long

@@ -33,7 +33,7 @@ def restored() -> Iterator[None]:
         logger.setLevel(level)
 
 
-async def _everything(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> tuple[set[str], str]:
+async def everything(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> tuple[set[str], str]:
     """Uses whatever holds a secret, rightly and wrongly; the secrets, and all that was said in refusal."""
     owner = await as_(shop, OWNER, password=CANARY)
     cashier = await add(shop, CASHIER, shop.store, password=CANARY, pin=PIN)
@@ -81,7 +81,7 @@ async def test_no_secret_is_in_a_log_or_in_a_refusal(
     access_log = AccessLog(log_format, stream)
     shop = await signed_in_shop(open_shop, access_log=access_log)
     logs.configure(replace(Settings(), log_format=log_format, log_level=level), stream)
-    found, said = await _everything(shop, monkeypatch)
+    found, said = await everything(shop, monkeypatch)
     access_log.flush()
     written = stream.getvalue()
     assert "Unforeseen error in POST /api/auth/login" in written

@@ -20,7 +20,7 @@ STRANGE: tuple[Any, ...] = (
 )
 WRITTEN = ("", "x", "-1", "1e9", "x" * 600, "\x00", "0000-00-00")
 DETAIL = re.compile(r"is missing|must [^.]*[^. ]")
-SENTENCE = re.compile(rf"(?:Line \d+(?:, \w+)?|\w+): (?:{DETAIL.pattern})\.")
+SENTENCE = re.compile(rf"(?:Line \d+(?:, \w+)?|[\w.]+): (?:{DETAIL.pattern})\.")
 
 
 def bodies(schema: Schema) -> Iterator[dict[str, Any]]:

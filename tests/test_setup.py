@@ -1,6 +1,7 @@
 """The claim of a shop: until it, nothing answers but what whoever sets it up needs; it happens once."""
 
 import asyncio
+import io
 import itertools
 import json
 import logging
@@ -17,6 +18,7 @@ import websockets
 from pymongo import MongoClient
 from starlette.routing import Route
 
+from app.access_log import AccessLog
 from app.first_run import setup_token
 from app.settings import Settings
 from app.setup_gate import BEFORE_SETUP
@@ -56,6 +58,15 @@ def test_the_token_is_the_same_in_each_process_and_says_nothing_of_the_secret() 
     assert SECRET not in made
     assert setup_token(Settings(secret_key=SECRET, setup_token=TOKEN)) == TOKEN
     assert setup_token(Settings()) is None
+
+
+async def test_waiting_for_an_owner_is_no_error_of_the_log(open_shop: OpenShop, database_name: str) -> None:
+    written = io.StringIO()
+    shop = await unclaimed(open_shop, database_name, access_log=AccessLog("json", written))
+    assert_problem(await shop.http.get("/board"), 503, "not_set_up")
+    await shop.http.get("/livez")
+    logged = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert [(each["status"], each["level"]) for each in logged] == [(503, "info"), (200, "info")]
 
 
 async def test_until_the_claim_only_what_sets_up_answers(open_shop: OpenShop, database_name: str) -> None:

@@ -20,6 +20,7 @@ from repositories.adoption_writing import Target
 from repositories.database import Database
 from schemas.adoption import Report
 from schemas.legacy import Defect
+from schemas.phones import region_of
 
 
 def adopt(
@@ -107,7 +108,9 @@ def _adopt(
 
     async def work(database: Database) -> dict[str, Any] | None:
         own = database.delegate
-        target = Target(database, settings.store_id, settings.timezone, settings.event_retention_days)
+        target = Target(
+            database, settings.store_id, settings.timezone, settings.event_retention_days, region_of(settings.currency)
+        )
         named = opened_source(name or settings.database_name, own)
         with named as source, progress_by_steps(console) as tell:
             in_place = is_same(source, own)

@@ -6,10 +6,13 @@ import typer
 
 from app.commands.databases import Data, any_database, command_settings, console, with_database
 from app.progress import progress
+from app.settings import Settings
+from repositories.customer_building import build_customers, count_documents
 from repositories.database import Database
 from repositories.secret_keys import check_key, replace_key
 from repositories.verification import count_events
 from repositories.verification import verify as find_differences
+from schemas.phones import region_of
 
 NewKey = Annotated[
     bool,
@@ -18,7 +21,7 @@ NewKey = Annotated[
 
 
 def migrate(data: Data = None, new_key: NewKey = False) -> None:
-    """Create what the database needs (indexes, counters). Safe to repeat, and beside running processes.
+    """Create what the database needs (indexes, counters, customers). Safe to repeat, and beside running processes.
 
     `pos serve` does so by itself; this is for a deployment that wants it done before the new processes start.
 
@@ -26,14 +29,13 @@ def migrate(data: Data = None, new_key: NewKey = False) -> None:
     takes the new one; then each needs another password: `pos user password USERNAME`.
     """
     with any_database(command_settings(), data) as settings:
-        keep = replace_key if new_key else check_key
-        with_database(settings, lambda database: keep(database, settings.secret_key))
+        with_database(settings, lambda database: _prepared(database, settings, new_key=new_key))
     console.print(f"The database [bold]{settings.database_name}[/] is ready.")
 
 
 def verify(data: Data = None) -> None:
-    """Recompute totals, numbers, links and the hashes of the event log from what is stored, and compare the documents
-    with what the log says of them; exit 1 and name the differences, if any.
+    """Recompute totals, customers, numbers, links and the hashes of the event log from what is stored, and compare the
+    documents with what the log says of them; exit 1 and name the differences, if any.
 
     It reads every document, so a large store takes a while; it changes nothing. What no event tells of is not compared:
     the lines of a bill that nobody changed, passwords and PINs, and what retention has taken out of the log.
@@ -45,11 +47,19 @@ def verify(data: Data = None) -> None:
     if differences:
         raise typer.Exit(1)
     console.print(
-        "No difference: numbers, links and totals agree with the documents, the event log is whole, and the documents "
-        "are what it says of them."
+        "No difference: numbers, links, totals, customers and messages agree with the documents, the event log is "
+        "whole, and the documents are what it says of them."
     )
 
 
 async def _differences(database: Database, store: str) -> list[str]:
     with progress(console, "Events", await count_events(database, store)) as advance:
         return await find_differences(database, store, advance, console.print)
+
+
+async def _prepared(database: Database, settings: Settings, *, new_key: bool) -> None:
+    keep = replace_key if new_key else check_key
+    await keep(database, settings.secret_key)
+    store = settings.store_id
+    with progress(console, "Customers", await count_documents(database, store)) as advance:
+        await build_customers(database, store, region_of(settings.currency), advance)

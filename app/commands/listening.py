@@ -21,7 +21,7 @@ def listen(
         str | None, typer.Option(help="Replay what came after this event: its seq.  \\[default: from now on]")
     ] = None,
     topics: Annotated[
-        str | None, typer.Option(help="estimates, orders, estimates/<id>, orders/<id>; several by commas.")
+        str | None, typer.Option(help="estimates, orders, messages, or one as orders/<id>; several by commas.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print each event as a line of JSON.")] = False,
     url: Annotated[str | None, typer.Option(help="The service's address.  \\[default: PUBLIC_BASE_URL]")] = None,

@@ -32,7 +32,7 @@ def list_(username: OfUser = None, device: OfDevice = None, data: Data = None) -
         (each["family"], each["kind"], each["owner"], each["device"] or "", _time(each, "created_at"), _until(each))
         for each in administer(data, work)
     ]
-    show(("family", "kind", "of", "at", "since", "until"), rows)
+    show(("family", "kind", "of", "at", "since", "ends"), rows)
 
 
 @token.command("revoke")
@@ -77,4 +77,4 @@ def _time(row: Document, name: str) -> str:
 
 
 def _until(row: Document) -> str:
-    return "revoked" if row["expires_at"] is None else _time(row, "expires_at")
+    return "until revoked" if row["expires_at"] is None else _time(row, "expires_at")

@@ -9,6 +9,7 @@ from app.doctor.findings import Finding, ok, warning, wrong
 from app.doctor.machine import MachineFacts
 from app.modes import described, problems_of
 from app.settings import Settings
+from services.provider_settings import CLOUD, CONSOLE
 
 _MINIMUM_PYTHON: Final = (3, 11)
 _LEAST_DISK: Final = 2 * 10**9
@@ -25,9 +26,10 @@ def judge_settings(settings: Settings, problems: Mapping[str, str]) -> Iterator[
     if not problems:
         yield ok("settings", "Each has a right value.")
     yield _judge_address(settings)
-    yield _judge_origins(settings.cors_origins)
+    yield _judge_origins(settings)
     yield _judge_sign_in(settings)
     yield _judge_proxies(settings)
+    yield _judge_messages(settings)
 
 
 def _judge_address(settings: Settings) -> Finding:
@@ -55,14 +57,16 @@ def _judge_address(settings: Settings) -> Finding:
     return ok(check, url)
 
 
-def _judge_origins(origins: tuple[str, ...]) -> Finding:
-    if "*" in origins:
-        return warning(
-            "CORS_ORIGINS",
-            "Web pages of any origin may read the shop.",
-            "Name the origins of your own pages, separated by commas.",
+def _judge_origins(settings: Settings) -> Finding:
+    check, mend = "CORS_ORIGINS", "Name the origins of your own pages, separated by commas."
+    if settings.is_for_any_page:
+        finding = warning if settings.is_insecure else wrong
+        return finding(
+            check, "Nobody signs in, so web pages of any origin read the shop, sell and enrol devices.", mend
         )
-    return ok("CORS_ORIGINS", ", ".join(origins) or "None but the service's own.")
+    if "*" in settings.cors_origins:
+        return warning(check, "Web pages of any origin may do what their visitor's credential may.", mend)
+    return ok(check, ", ".join(settings.cors_origins) or "None but the service's own.")
 
 
 def _judge_sign_in(settings: Settings) -> Finding:
@@ -91,10 +95,30 @@ def _judge_proxies(settings: Settings) -> Finding:
     return ok(check, str(settings.trusted_proxies))
 
 
+def _judge_messages(settings: Settings) -> Finding:
+    check, whatsapp = "messages", settings.whatsapp
+    if whatsapp.provider == CONSOLE:
+        return ok(check, "None go out: WHATSAPP_PROVIDER is console.")
+    if settings.public_host in LOOPBACK:
+        return warning(
+            check,
+            "Documents are sent as links, and PUBLIC_BASE_URL is an address that phones cannot reach.",
+            "Set it to the address by which the service is reached from outside.",
+        )
+    if whatsapp.provider == CLOUD and whatsapp.app_secret is None:
+        return warning(
+            check,
+            "Nothing tells whether messages arrive.",
+            "Set WHATSAPP_APP_SECRET and WHATSAPP_VERIFY_TOKEN, and the webhook: see docs/messages.md.",
+        )
+    return ok(check, f"They go out through {whatsapp.provider}.")
+
+
 def judge_machine(settings: Settings, facts: MachineFacts) -> Iterator[Finding]:
     yield _judge_python(facts)
     yield _judge_libraries(facts)
     yield _judge_zones(settings, facts)
+    yield _judge_fonts(settings, facts)
     yield _judge_port(settings, facts)
     yield _judge_files(settings, facts)
     if settings.mongodb_url is None:
@@ -119,6 +143,16 @@ def _judge_libraries(facts: MachineFacts) -> Finding:
         says = f"They differ from requirements.txt: {', '.join(shown)}."
         return finding("libraries", says, "pip install -r requirements.txt")
     return ok("libraries", "Those of requirements.txt.")
+
+
+def _judge_fonts(settings: Settings, facts: MachineFacts) -> Finding:
+    if facts.fonts_missing:
+        return warning(
+            "fonts",
+            f"{settings.font_dir} has no Noto Sans for {', '.join(facts.fonts_missing)}, so PDFs lack it.",
+            "Debian: apt-get install fonts-noto-core; elsewhere set FONT_DIR to the folder of Noto Sans.",
+        )
+    return ok("fonts", "Noto Sans for every script.")
 
 
 def _judge_zones(settings: Settings, facts: MachineFacts) -> Finding:

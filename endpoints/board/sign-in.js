@@ -37,7 +37,7 @@ export class SignIn {
   async leave() {
     const token = this.#token;
     await this.#forget();
-    if (token) await post('api/auth/logout', {}, token).catch(() => {});
+    if (token) await post('api/auth/logout', {}, { Authorization: `Bearer ${token}` }).catch(() => {});
   }
 
   // As the browser's own, for whoever is signed in; throws SignedOut where nobody is, or is not allowed to.
@@ -50,7 +50,8 @@ export class SignIn {
     }
     if (response.status === 401 || response.status === 403) {
       const sentence = await sentenceOf(response);
-      await this.#forget();
+      // Who is known and not allowed holds a sign-in that would live on for weeks, and be nobody's.
+      await (response.status === 403 ? this.leave() : this.#forget());
       throw new SignedOut(sentence);
     }
     return response;
@@ -73,12 +74,15 @@ export class SignIn {
   }
 
   // One tab at a time: a refresh token that is shown twice ends the sign-in of them all. So it is read when it is its turn.
+  // But an answer may be lost: with the key that it was sent with, which is kept beside it first, the token may come again.
   async #renewAlone() {
     const isFirst = !this.#token;
     await alone(async () => {
       const kept = await this.#keep.read();
       if (!kept) throw new SignedOut('');
-      const response = await post('api/auth/refresh', { refresh_token: kept });
+      const [refresh, key = random()] = kept.split(' ');
+      await this.#keep.write(`${refresh} ${key}`);
+      const response = await post('api/auth/refresh', { refresh_token: refresh }, { 'Idempotency-Key': key });
       if (response.status === 401) {
         const sentence = await sentenceOf(response);
         await this.#forget();
@@ -105,9 +109,13 @@ export class SignIn {
   }
 }
 
-function post(path, body, token) {
-  const headers = { 'Content-Type': 'application/json', ...(token && { Authorization: `Bearer ${token}` }) };
-  return fetch(path, { method: 'POST', headers, body: JSON.stringify(body), signal: AbortSignal.timeout(PATIENCE) });
+function post(path, body, headers = {}) {
+  const sent = { method: 'POST', headers: { 'Content-Type': 'application/json', ...headers }, body: JSON.stringify(body) };
+  return fetch(path, { ...sent, signal: AbortSignal.timeout(PATIENCE) });
+}
+
+function random() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 // What the shop says of a refusal.

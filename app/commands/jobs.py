@@ -1,0 +1,104 @@
+"""`pos jobs`: messages that wait, that could not be sent, or of which nobody knows."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Final, TypeVar
+
+import typer
+
+from app.application import utc_now
+from app.commands.administration import show
+from app.commands.databases import Data, any_database, command_settings, console, with_database
+from app.settings import Settings
+from repositories.database import Database
+from repositories.journal import Journal
+from repositories.messages import MessageRepository
+from schemas.documents import Document
+from schemas.message_queries import MessageListing
+from schemas.message_states import FAILED, QUEUED, SENDING, STATES, UNKNOWN
+from schemas.principals import THE_SERVICE
+
+jobs = typer.Typer(name="jobs", help="Messages that wait, or could not be sent.", no_args_is_help=True)
+
+Store = Annotated[str | None, typer.Option(help="The store whose messages are meant.  \\[default: STORE_ID]")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="As `pos jobs list` shows it.")]
+
+_MOST_SHOWN: Final = 500
+#: What somebody may want to do something about.
+_NOTABLE: Final = (QUEUED, SENDING, FAILED, UNKNOWN)
+
+T = TypeVar("T")
+
+
+@jobs.command("list")
+def list_(
+    state: Annotated[str | None, typer.Option(help=f"Only those that are so: {', '.join(STATES)}.")] = None,
+    store: Store = None,
+    data: Data = None,
+) -> None:
+    """Show messages, the newest first: those that are not through, or those of one state. Never to whom they go.
+
+    \b
+      pos jobs list
+      pos jobs list --state unknown
+    """
+    if state is not None and state not in STATES:
+        raise typer.BadParameter(f"--state must be one of {', '.join(STATES)}.")
+
+    async def work(messages: MessageRepository) -> list[Document]:
+        states = _NOTABLE if state is None else (state,)
+        found = [await messages.newest(MessageListing(state=each), _MOST_SHOWN) for each in states]
+        return sorted((message for some in found for message in some), key=lambda each: str(each["_id"]), reverse=True)
+
+    show(
+        ("id", "state", "tries", "next try (UTC)", "error", "about"), [_row(each) for each in _with(data, store, work)]
+    )
+
+
+@jobs.command()
+def retry(
+    message_id: Id,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Also one that may have been sent already.")] = False,
+    store: Store = None,
+    data: Data = None,
+) -> None:
+    """Have a message sent again that failed, was dropped, or of which nobody knows. A running service does it at once.
+
+    \b
+      pos jobs retry MSG-01KAX3…
+    """
+    _with(data, store, lambda messages: messages.retry(message_id, is_sure=anyway, by=THE_SERVICE))
+    console.print(f"{message_id} waits to be sent.", markup=False)
+
+
+@jobs.command()
+def drop(message_id: Id, store: Store = None, data: Data = None) -> None:
+    """Have a message not sent, or no longer shown as one that somebody should look at.
+
+    \b
+      pos jobs drop MSG-01KAX3…
+    """
+    _with(data, store, lambda messages: messages.drop(message_id, by=THE_SERVICE))
+    console.print(f"{message_id} is dropped.", markup=False)
+
+
+def _with(data: Path | None, store: str | None, work: Callable[[MessageRepository], Awaitable[T]]) -> T:
+    with any_database(command_settings(), data) as settings:
+        return with_database(settings, lambda database: _on_messages(settings, database, store, work))
+
+
+async def _on_messages(
+    settings: Settings, database: Database, store: str | None, work: Callable[[MessageRepository], Awaitable[T]]
+) -> T:
+    name = store or settings.store_id
+    journal = Journal(database, store=name, zone=settings.timezone, clock=utc_now)
+    try:
+        return await work(MessageRepository(database, name, settings.store_id, journal, utc_now))
+    finally:
+        await journal.close()
+
+
+def _row(message: Document) -> tuple[str, ...]:
+    due = f"{message['due_at']:%Y-%m-%d %H:%M:%S}" if message["state"] == QUEUED else ""
+    error = "" if message["error"] is None else f"{message['error']['code']}: {message['error']['reason']}"
+    return (message["_id"], message["state"], str(message["tries"]), due, error, message["document_id"] or "")

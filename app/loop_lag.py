@@ -1,0 +1,82 @@
+"""How late the event loop is: what keeps it from the next thing keeps everybody who is served here waiting.
+
+Either something blocks it, which is the service's own fault, or the machine is busy, and its thread waits for a core.
+Linux tells the two apart.
+"""
+
+import asyncio
+import os
+import time
+from contextlib import suppress
+from typing import Final, NamedTuple
+
+#: How often it is looked. What takes less than that may pass unseen.
+_EVERY_SECONDS: Final = 0.02
+#: The worst is that of the present span and of the one before, so that a scraper once a minute misses none.
+_SPAN_SECONDS: Final = 60.0
+#: Of the thread that reads it: nanoseconds that it ran, and that it was ready to run and did not.
+_SCHEDULING: Final = "/proc/thread-self/schedstat"
+
+
+class Lag(NamedTuple):
+    """In seconds. late: all of it; blocked: without what the thread waited for a core."""
+
+    late: float = 0.0
+    blocked: float = 0.0
+
+    def or_worse(self, other: "Lag") -> "Lag":
+        return Lag(max(self.late, other.late), max(self.blocked, other.blocked))
+
+
+class LoopLag:
+    """The lag of one event loop."""
+
+    def __init__(self) -> None:
+        self._worst = self._worst_before = Lag()
+        self._watching: asyncio.Task[None] | None = None
+
+    @property
+    def worst(self) -> Lag:
+        """Of the last minute or two."""
+        return self._worst.or_worse(self._worst_before)
+
+    def start(self) -> None:
+        self._watching = asyncio.create_task(self._watch())
+
+    async def stop(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        queue = _RunQueue()
+        try:
+            span_ends = time.monotonic() + _SPAN_SECONDS
+            while True:
+                due, waited = time.monotonic() + _EVERY_SECONDS, queue.seconds()
+                await asyncio.sleep(_EVERY_SECONDS)
+                now = time.monotonic()
+                late = now - due
+                self._worst = self._worst.or_worse(Lag(late, late - (queue.seconds() - waited)))
+                if now >= span_ends:
+                    self._worst_before, self._worst = self._worst, Lag()
+                    span_ends = now + _SPAN_SECONDS
+        finally:
+            queue.close()
+
+
+class _RunQueue:
+    """How long this thread has waited for a core."""
+
+    def __init__(self) -> None:
+        self._file: int | None = None
+        with suppress(OSError):
+            self._file = os.open(_SCHEDULING, os.O_RDONLY | os.O_CLOEXEC)
+
+    def seconds(self) -> float:
+        """Since it was started; always 0 where the system does not say."""
+        return 0.0 if self._file is None else int(os.pread(self._file, 64, 0).split()[1]) / 1e9
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)

@@ -1,0 +1,61 @@
+"""Messages to customers, wired: the outbox, the worker of this process, and what handlers need of both."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, Self
+
+from app.addresses import LOOPBACK
+from app.settings import Settings
+from app.stores import Stores
+from repositories.database import Database
+from repositories.outbox import Outbox
+from repositories.uploads import Uploads
+from schemas.whatsapp_webhook import WebhookKeys
+from services.jobs import Jobs
+from services.provider_settings import CONSOLE
+from services.providers import Provider
+
+#: How many of the provider's large bodies are read at a time.
+_LARGE_BODIES: Final = 4
+
+
+class Messaging:
+    """
+    :param clock: the present instant, UTC.
+    :param provider: brings messages to phones.
+    """
+
+    def __init__(
+        self, settings: Settings, database: Database, stores: Stores, clock: Callable[[], datetime], provider: Provider
+    ) -> None:
+        outbox = Outbox(database, settings.store_id, stores.journal_of, stores.tell, clock)
+        self._provider = provider
+        self._jobs = Jobs(outbox, provider)
+        #: What a handler finds in `request.state`.
+        self.handed: Mapping[str, Any] = {
+            "outbox": outbox,
+            "jobs": self._jobs,
+            "uploads": Uploads(database, clock),
+            "large_bodies": asyncio.Semaphore(_LARGE_BODIES),
+            "webhook_keys": WebhookKeys(settings.whatsapp.app_secret, settings.whatsapp.verify_token),
+            "document_base_url": _reached_from_outside(settings, provider),
+        }
+
+    @classmethod
+    def started(cls, *options: Any) -> Self:
+        """Takes what the constructor does; from now on it sends what waits."""
+        messaging = cls(*options)
+        messaging._jobs.start()
+        return messaging
+
+    async def stop(self) -> None:
+        """Lets what is being sent come to its end, within seconds."""
+        await self._jobs.stop()
+        await self._provider.close()
+
+
+def _reached_from_outside(settings: Settings, provider: Provider) -> str | None:
+    """Where phones find documents; None where they cannot, unless nothing leaves this machine anyway."""
+    is_reached = settings.public_host not in LOOPBACK or provider.name == CONSOLE
+    return settings.public_base_url if is_reached else None

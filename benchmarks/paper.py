@@ -1,0 +1,105 @@
+"""How long paper takes: of ten lines, of three hundred, in each script, through the workers that the service has."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from benchmarks.measures import Results, Row, median
+from schemas.shop_head import A4, ROLL, ShopHead
+from services.fonts import DEBIANS, Fonts
+from services.paper import Paper
+from services.workers import Workers
+
+SECTION = "Paper"
+ITEMS = {
+    "Latin": "Cotton shirt",
+    "Devanagari": "क्षत्रिय साड़ी",
+    "Gujarati": "ગુજરાતી સાડી",
+    "Tamil": "தமிழ் புடவை",
+    "Telugu": "తెలుగు చీర",
+    "Kannada": "ಕನ್ನಡ ಸೀರೆ",
+    "Bengali": "বাংলা শাড়ি",
+}
+HEAD = ShopHead("Lakshmi Textiles", ("12 Commercial Street",), gst_number="29ABCDE1234F1Z5", upi_id="lakshmi@okbank")
+_SHORT, _LONG = 10, 300
+
+
+def measure(results: Results, *, rounds: int) -> None:
+    asyncio.run(_measure(results, rounds))
+
+
+async def _measure(results: Results, rounds: int) -> None:
+    workers = Workers(DEBIANS, size=1)
+    paper = Paper(workers, Fonts(DEBIANS), ZoneInfo("Asia/Kolkata"), "INR")
+    await paper.render(_order("Latin", 1, 0), HEAD)
+    for script in ITEMS:
+        times, size = await _times(paper, script, _SHORT, rounds)
+        target = "<= 60" if script == "Latin" else None
+        results.add(
+            SECTION,
+            Row(f"{_SHORT} lines, {script}: p50", median(times), "ms", target=target),
+            Row(f"{_SHORT} lines, {script}: p99", _p99(times), "ms"),
+            Row(f"{_SHORT} lines, {script}: size", size / 1000, "kB"),
+        )
+    roll, _ = await _times(paper, "Latin", _SHORT, rounds, ROLL)
+    long, size = await _times(paper, "Latin", _LONG, max(rounds // 10, 3))
+    results.add(
+        SECTION,
+        Row(f"{_SHORT} lines on an 80 mm roll: p50", median(roll), "ms"),
+        Row(f"{_LONG} lines: p50", median(long), "ms"),
+        Row(f"{_LONG} lines: p99", _p99(long), "ms"),
+        Row(f"{_LONG} lines: size", size / 1000, "kB"),
+        # The one that has set the long sheets; those before it had their thousand.
+        Row("memory of a worker", _megabytes(workers.pids[0]), "MB", target="<= 512"),
+    )
+    await paper.stop()
+
+
+async def _times(paper: Paper, script: str, lines: int, rounds: int, size: str = A4) -> tuple[list[float], int]:
+    """Milliseconds of each sheet, all of them different, and how many bytes the last has."""
+    times, content = [], b""
+    for number in range(1, rounds + 1):
+        document = _order(script, lines, number)
+        began = time.perf_counter()
+        content = await paper.render(document, HEAD, size)
+        times.append(1_000 * (time.perf_counter() - began))
+    return times, len(content)
+
+
+def _order(script: str, lines: int, number: int) -> dict[str, Any]:
+    at = datetime(2026, 1, 31, 10, 0, tzinfo=UTC)
+    item = {"price": 123_456, "quantity": 1_500, "discount": 12_500_000, "total": 162_036}
+    total = lines * item["total"]
+    return {
+        "_id": f"ORDER-{script}-{lines}-{number}",
+        "store": "main",
+        "number": number,
+        "version": 1,
+        "created_at": at,
+        "updated_at": at,
+        "sale_by": "Ravi",
+        "customer_name": f"{ITEMS[script]} {number}",
+        "customer_phone": "98450 12345",
+        "customer_address": "4 Lake Road\nMysuru",
+        "status": "Completed",
+        "items": [{"id": each, "name": f"{ITEMS[script]} {number}-{each}", **item} for each in range(lines)],
+        "subtotal": total,
+        "discount": 0,
+        "discount_percentage": None,
+        "round_off": 0,
+        "total": total,
+        "amount_paid": 10_000,
+        "payment_mode": "Cash",
+    }
+
+
+def _p99(times: Sequence[float]) -> float:
+    return sorted(times)[int(len(times) * 0.99)]
+
+
+def _megabytes(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/status").read_text().split("VmHWM:")[1].split()[0]) / 1_000

@@ -1,0 +1,97 @@
+"""`/api/customers`: who buys, how often, for how much, and what they owe."""
+
+from typing import Any, Final
+
+from starlette.endpoints import HTTPEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.actors import actor_of
+from endpoints.copies import Freshness, fresh
+from endpoints.described import Answer, change, creation, described, listing
+from endpoints.lists import enclosed
+from endpoints.requests import held_versions, idempotency_key, read_json, read_query
+from endpoints.responses import answer, page_headers, replay_headers
+from repositories.customer_commands import CustomerExists
+from repositories.transaction import Outcome
+from schemas.customers import CustomerBody, CustomerChange, CustomerListing, CustomerPosition, CustomerQuery, shown
+from schemas.examples import CUSTOMER_CHANGES, CUSTOMERS
+from schemas.idempotency import keys_of_creation
+from schemas.shapes import ref
+from schemas.validation import load_body
+
+BODY: Final = CustomerBody()
+CHANGE: Final = CustomerChange()
+QUERY: Final = CustomerQuery()
+
+
+class CustomerList(HTTPEndpoint):
+    @described(listing("Customers", "CustomerList", QUERY))
+    async def get(self, request: Request) -> Response:
+        customers, zone = request.state.customers, request.state.zone
+
+        async def make(listing: CustomerListing, freshness: Freshness) -> Response:
+            if listing.limit is None:
+                batches = customers.batches(listing)
+                show = lambda customer: shown(customer, zone)  # noqa: E731
+                return await enclosed(b'{"customers":[', batches, show, b"]}", freshness.headers)
+            found = await customers.newest(listing, listing.limit + 1)
+            page = found[: listing.limit]
+            last = CustomerPosition.of(page[-1]) if len(found) > listing.limit else None
+            headers = {**freshness.headers, **page_headers(request, last)}
+            return answer({"customers": [shown(each, zone) for each in page]}, headers=headers)
+
+        return await fresh(request, lambda: read_query(request, QUERY), make)
+
+
+class CustomerCreation(HTTPEndpoint):
+    @described(
+        creation("Make a customer", "CustomerSaved", BODY, CUSTOMERS, gives=("customer_id",), refuses=(CustomerExists,))
+    )
+    async def post(self, request: Request) -> Response:
+        body = await read_json(request)
+        keys = keys_of_creation(idempotency_key(request), request.scope["path"], body)
+        draft = load_body(BODY, body)
+        outcome: Outcome = await request.state.customers.create(draft, keys, by=actor_of(request))
+        request.state.hub.notify(outcome.events)
+        saved = _saved(request, outcome, "Customer created successfully")
+        return answer(saved, 201, replay_headers(outcome.replayed))
+
+
+class Customer(HTTPEndpoint):
+    @described(
+        change(
+            "Change a customer",
+            Answer(content=ref("CustomerSaved"), description="The customer as they are now.", headers=("ETag",)),
+            description="What is left out stays. What was sold to an earlier phone number still counts for them.",
+            body=CHANGE,
+            examples=CUSTOMER_CHANGES,
+            refuses=(CustomerExists,),
+        )
+    )
+    async def put(self, request: Request) -> Response:
+        changes = load_body(CHANGE, await read_json(request, optional=True))
+        outcome: Outcome = await request.state.customers.change(
+            request.path_params["customer_id"], changes, held_versions(request), by=actor_of(request)
+        )
+        request.state.hub.notify(outcome.events)
+        saved = _saved(request, outcome, "Customer updated successfully")
+        return answer(saved, headers={"ETag": f'"{outcome.answer["version"]}"'})
+
+    @described(
+        change(
+            "Take a customer out of the list",
+            Answer(content=ref("Done"), description="Gone from the list, until the next sale to them."),
+        )
+    )
+    async def delete(self, request: Request) -> Response:
+        outcome: Outcome = await request.state.customers.end(
+            request.path_params["customer_id"], held_versions(request), by=actor_of(request)
+        )
+        request.state.hub.notify(outcome.events)
+        return answer({"success": True, "message": "Customer deleted successfully"})
+
+
+def _saved(request: Request, outcome: Outcome, message: str) -> dict[str, Any]:
+    customer = shown(outcome.answer, request.state.zone)
+    return {"success": True, "message": message, "data": customer, "customer_id": customer["id"]}

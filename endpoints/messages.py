@@ -1,0 +1,187 @@
+"""Messages to customers: asked for by those who sell, listed for owners."""
+
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any, Final
+
+from starlette.endpoints import HTTPEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.actors import actor_of
+from endpoints.described import Answer, Operation, creation, described
+from endpoints.requests import idempotency_key, read_json, read_query
+from endpoints.responses import answer, page_headers, replay_headers
+from endpoints.uploads import MalformedForm, read_form
+from repositories.errors import NotFound, TooManyRequests, Unavailable
+from repositories.transaction import Outcome
+from repositories.uploads import Upload
+from schemas.errors import InvalidQuery
+from schemas.examples import DOCUMENT_MESSAGES, MESSAGES
+from schemas.idempotency import keys_of_message
+from schemas.letter_texts import dialable, text_letter
+from schemas.letters import Letter
+from schemas.listing import InvalidCursor
+from schemas.message_queries import (
+    DocumentMessageBody,
+    MessageBody,
+    MessageListing,
+    MessagePosition,
+    MessageQuery,
+    UploadBody,
+)
+from schemas.messages import shown
+from schemas.rollups import ESTIMATES, ORDERS
+from schemas.shapes import ref
+from schemas.validation import load_body
+from services.correspondence import NoPublicAddress, reached_at, send_document
+from services.public_links import pdf_url_of
+
+BODY: Final = MessageBody()
+UPLOAD: Final = UploadBody()
+#: What an uploaded PDF is called on the phone.
+FILE_NAME: Final = "estimate.pdf"
+DOCUMENT: Final = DocumentMessageBody()
+QUERY: Final = MessageQuery()
+
+_SENDING: Final = creation(
+    "Send the document to its customer, with a link to it as a PDF",
+    "MessageAsked",
+    DOCUMENT,
+    DOCUMENT_MESSAGES,
+    gives=(),
+    optional=True,
+    refuses=(NotFound, NoPublicAddress, TooManyRequests),
+)
+
+
+class Messages(HTTPEndpoint):
+    @described(
+        Operation(
+            summary="Messages to customers, and how each stands",
+            description="Newest first, page by page. What is `unknown` may have been sent or not, and is not sent "
+            "again by itself.",
+            query=QUERY,
+            answers={200: Answer(content=ref("MessageList"), description="A page.", headers=("Link", "X-Next-Cursor"))},
+            refuses=(InvalidQuery, InvalidCursor, Unavailable),
+        )
+    )
+    async def get(self, request: Request) -> Response:
+        listing: MessageListing = read_query(request, QUERY)
+        found = await request.state.messages.newest(listing, listing.limit + 1)
+        page = found[: listing.limit]
+        last = MessagePosition(page[-1]["_id"]) if len(found) > listing.limit else None
+        headers = {"Cache-Control": "no-store", **page_headers(request, last)}
+        return answer({"messages": [shown(each, request.state.zone) for each in page]}, headers=headers)
+
+
+class TextMessage(HTTPEndpoint):
+    @described(
+        creation(
+            "Send a text to a phone, with a document of this service or without",
+            "MessageAsked",
+            BODY,
+            MESSAGES,
+            gives=(),
+            refuses=(NoPublicAddress, TooManyRequests),
+        )
+    )
+    async def post(self, request: Request) -> Response:
+        content = await read_json(request)
+        keys = keys_of_message(idempotency_key(request), request.scope["path"], content)
+        body: dict[str, Any] = load_body(BODY, content)
+        to = dialable(body["phone_number"], request.state.region)
+        base_url = reached_at(request.state.document_base_url) if "pdf_url" in body else None
+        letter = text_letter(body, to, base_url)
+        await count_message(request)
+        return asked(request, await request.state.messages.send(letter, keys=keys, by=actor_of(request)))
+
+
+class UploadedMessage(HTTPEndpoint):
+    @described(
+        replace(
+            creation(
+                "Send a PDF of one's own making to a phone",
+                "MessageAsked",
+                UPLOAD,
+                {},
+                gives=(),
+                refuses=(MalformedForm, NoPublicAddress, TooManyRequests),
+            ),
+            takes="multipart/form-data",
+        )
+    )
+    async def post(self, request: Request) -> Response:
+        form = await read_form(request)
+        body: dict[str, Any] = load_body(UPLOAD, form)
+        said = {**form, "file": sha256(body["file"]).hexdigest()}
+        keys = keys_of_message(idempotency_key(request), request.scope["path"], said)
+        to = dialable(body["phone_number"], request.state.region)
+        base_url = reached_at(request.state.document_base_url)
+        await count_message(request)
+        token = await request.state.uploads.keep(request.state.store, Upload(FILE_NAME, body["file"]))
+        letter = Letter(to, body["caption"] or body["message"], pdf_url_of(base_url, token), FILE_NAME)
+        outcome: Outcome = await request.state.messages.send(letter, keys=keys, by=actor_of(request))
+        if outcome.replayed:
+            await request.state.uploads.drop(token)
+        return asked(request, outcome)
+
+
+class EstimateMessage(HTTPEndpoint):
+    @described(_SENDING)
+    async def post(self, request: Request) -> Response:
+        return await _send(request, ESTIMATES, request.path_params["estimate_id"])
+
+
+class OrderMessage(HTTPEndpoint):
+    @described(_SENDING)
+    async def post(self, request: Request) -> Response:
+        return await _send(request, ORDERS, request.path_params["order_id"])
+
+
+async def count_message(request: Request) -> None:
+    """:raises TooManyRequests: whoever asks has sent too many within a minute."""
+    # Where nobody signs in, a store is as one.
+    await request.state.rate_limits.count_message(request.state.principal.credential or request.state.store)
+
+
+def asked(request: Request, outcome: Outcome) -> Response:
+    """The answer to whoever has asked for a message; the worker of this process hears of it."""
+    request.state.hub.notify(outcome.events)
+    request.state.jobs.wake()
+    message = outcome.answer
+    return answer(
+        {
+            "success": True,
+            "message": "Message queued",
+            "message_id": message["_id"],
+            "state": message["state"],
+            "pdf_url": message["document_url"],
+        },
+        201,
+        replay_headers(outcome.replayed),
+    )
+
+
+async def _send(request: Request, kind: str, document_id: str) -> Response:
+    content = await read_json(request, optional=True)
+    keys = keys_of_message(idempotency_key(request), request.scope["path"], content)
+    body: dict[str, Any] = load_body(DOCUMENT, content)
+    document = await getattr(request.state, kind).get(document_id)
+    to = dialable(body.get("phone_number", document["customer_phone"]), request.state.region)
+    await count_message(request)
+    outcome = await send_document(
+        request.state.messages,
+        request.state.links,
+        request.state.document_base_url,
+        document,
+        await request.state.shop_head(),
+        request.state.currency,
+        kind=kind,
+        to=to,
+        text=body.get("message"),
+        days=body["days"],
+        keys=keys,
+        by=actor_of(request),
+    )
+    return asked(request, outcome)

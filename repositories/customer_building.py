@@ -1,0 +1,110 @@
+"""Customers of what was written before there were any: each document is given its number, and counted, once.
+
+A document with `phone_e164` has been counted; one without has not. So this can be cut off and repeated at will, and go
+on beside processes that sell, old and new.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from motor.motor_asyncio import AsyncIOMotorClientSession
+from pymongo import UpdateOne
+
+from repositories.customer_rows import OWNER, Count, fresh_row, whose, written
+from repositories.database import COUNTERS, Database
+from schemas.customers import NUMBER, contribution
+from schemas.documents import Document
+from schemas.phones import normalised
+from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
+
+_BATCH: Final = 500
+_FIELDS: Final = ("number", NUMBER, "customer_name", "customer_phone", "customer_address", "created_at", "voided_at")
+_COUNTED: Final = ("status", "total", "amount_paid")
+
+Advance = Callable[[int], None]
+
+
+async def has_customers(database: Database, store: str) -> bool:
+    """Whether everything was counted once; a process of an earlier version may have sold something since."""
+    return await database[COUNTERS].find_one({"_id": store, "customers": True}, {"_id": 1}) is not None
+
+
+async def count_documents(database: Database, store: str) -> int:
+    """How many documents `build_customers` looks at."""
+    return sum([await database[kind].count_documents({"store": store}) for kind in (ESTIMATES, ORDERS)])
+
+
+async def build_customers(database: Database, store: str, region: str, advance: Advance = lambda _: None) -> None:
+    """Counts what was not counted yet, and makes the customers that are missing.
+
+    :raises PyMongoError: callers translate.
+    """
+    async with await database.client.start_session() as session:
+        for kind in (ESTIMATES, ORDERS):
+            after: int | None = 0
+            while after is not None:
+                after = await _batch(session, database, store, region, kind, after, advance)
+    await database[COUNTERS].update_one({"_id": store}, {"$set": {"customers": True}})
+
+
+async def build_missing_customers(database: Database, store: str, region: str) -> None:
+    """As `build_customers`, where that was never done to the end.
+
+    :raises PyMongoError: callers translate.
+    """
+    if not await has_customers(database, store):
+        await build_customers(database, store, region)
+
+
+async def _batch(
+    session: AsyncIOMotorClientSession,
+    database: Database,
+    store: str,
+    region: str,
+    kind: str,
+    after: int,
+    advance: Advance,
+) -> int | None:
+    """Counts a batch that follows a number, in one transaction; the last number of it, None at the end."""
+    criteria = {"store": store, "number": {"$gt": after}}
+
+    async def count(session: AsyncIOMotorClientSession) -> list[Document]:
+        fields = (*_FIELDS, *_COUNTED)
+        found = database[kind].find(criteria, fields, session=session).sort("number", 1).limit(_BATCH)
+        batch = await found.to_list(_BATCH)
+        uncounted = [each for each in batch if NUMBER not in each]
+        for document in uncounted:
+            document[NUMBER] = normalised(document["customer_phone"], region)
+        if uncounted:
+            marks = [UpdateOne({"_id": each["_id"]}, {"$set": {NUMBER: each[NUMBER]}}) for each in uncounted]
+            await database[kind].bulk_write(marks, ordered=False, session=session)
+            await _write(session, database, store, _counts(kind, uncounted))
+        return batch
+
+    batch: list[Document] = await session.with_transaction(count)
+    advance(len(batch))
+    return batch[-1]["number"] if len(batch) == _BATCH else None
+
+
+def _counts(kind: str, documents: list[Document]) -> dict[str, Count]:
+    """By number, what was not counted yet. Who was taken away since stays away: they are old sales."""
+    counts: dict[str, Count] = {}
+    for document in documents:
+        if document[NUMBER] is None:
+            continue
+        count = counts.setdefault(document[NUMBER], Count(comes_back=False))
+        count.fresh = count.fresh or partial(fresh_row, document, document["created_at"])
+        count.visit = max(document["created_at"], count.visit or document["created_at"])
+        added = contribution(kind, document)
+        count.add(added[1] if added else {})
+    return counts
+
+
+async def _write(session: AsyncIOMotorClientSession, database: Database, store: str, counts: dict[str, Count]) -> None:
+    owners = await database[CUSTOMERS].find(whose(store, counts), OWNER, session=session).to_list(None)
+    updates, fresh = written(store, counts, owners)
+    if updates:
+        await database[CUSTOMERS].bulk_write(updates, ordered=False, session=session)
+    if fresh:
+        await database[CUSTOMERS].insert_many(fresh, session=session)

@@ -1,0 +1,187 @@
+"""Messages to customers, as commands of the journal.
+
+What workers do is guarded by the number of the attempt, so that one who comes late overwrites nothing; and each of
+their commands does nothing the second time, so that one whose outcome is not known can simply be given again.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from repositories.commands import Reads
+from repositories.errors import NotFound
+from repositories.link_commands import AddLink
+from repositories.unit_of_work import UnitOfWork
+from schemas import events
+from schemas.documents import Document
+from schemas.errors import IllegalTransition
+from schemas.idempotency import RequestKey
+from schemas.letters import Outcome
+from schemas.message_states import CANCELLED, DROPPABLE, QUEUED, RETRIABLE, SENDING, UNKNOWN, is_news
+from schemas.messages import MESSAGES, REACHED, is_doubtful, queued, settled, told
+from schemas.principals import THE_SERVICE, Actor
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A message is to be sent. draft: as `schemas.messages.drafted`. outbox: the store whose processes send it. link:
+    made with it, to what it is about."""
+
+    message_id: str
+    draft: Document
+    outbox: str
+    link: AddLink | None = None
+    keys: tuple[RequestKey, ...] = ()
+    by: Actor = THE_SERVICE
+
+    @property
+    def reads(self) -> Reads:
+        return () if self.link is None else self.link.reads
+
+    def apply(self, work: UnitOfWork) -> Document:
+        if self.link is not None:
+            self.link.apply(work)
+        message = work.add(MESSAGES, self.message_id, {**self.draft, **queued(self.outbox, work.now)})
+        told_ = work.emit(MESSAGES, events.CREATE, message, told(message))
+        return {**told_, "document_url": message["letter"]["document_url"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """A worker is about to call the provider. It may, if the answer is being sent, by this holder, with this attempt.
+
+    holder: who has claimed it. until: when nobody needs to wait for it any longer.
+    """
+
+    message_id: str
+    holder: str
+    attempt: int
+    provider: str
+    until: datetime
+    by: ClassVar[Actor] = THE_SERVICE
+    keys: ClassVar[tuple[RequestKey, ...]] = ()
+
+    @property
+    def reads(self) -> Reads:
+        return ((MESSAGES, self.message_id),)
+
+    def apply(self, work: UnitOfWork) -> Document:
+        message = _live(work, self.message_id)
+        claimed = (message["state"], message["holder"], message["attempt"])
+        if claimed != (QUEUED, self.holder, self.attempt - 1):
+            return message
+        begun = {"state": SENDING, "attempt": self.attempt, "tries": message["tries"] + 1}
+        return _changed(work, message, **begun, provider=self.provider, due_at=self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """What became of an attempt. chance: 0 to 1, see `schemas.message_states.pause_after`."""
+
+    message_id: str
+    attempt: int
+    outcome: Outcome
+    chance: float
+    by: ClassVar[Actor] = THE_SERVICE
+    keys: ClassVar[tuple[RequestKey, ...]] = ()
+
+    @property
+    def reads(self) -> Reads:
+        return ((MESSAGES, self.message_id),)
+
+    def apply(self, work: UnitOfWork) -> Document:
+        message = _live(work, self.message_id)
+        if message["attempt"] != self.attempt or message["state"] not in (SENDING, UNKNOWN):
+            return message
+        changes = settled(message, self.outcome, work.now, self.chance)
+        if changes["state"] == message["state"]:
+            return message
+        return _changed(work, message, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """News from the provider of a message that it has. attempt: that it is of, None where it does not say. error: of
+    one that failed."""
+
+    message_id: str
+    attempt: int | None
+    provider_id: str
+    state: str
+    at: datetime
+    error: Document | None = None
+    by: ClassVar[Actor] = THE_SERVICE
+    keys: ClassVar[tuple[RequestKey, ...]] = ()
+
+    @property
+    def reads(self) -> Reads:
+        return ((MESSAGES, self.message_id),)
+
+    def apply(self, work: UnitOfWork) -> Document:
+        message = _live(work, self.message_id)
+        is_of_another = message["provider_id"] not in (None, self.provider_id)
+        if is_of_another or self.attempt not in (None, message["attempt"]) or not is_news(message["state"], self.state):
+            return message
+        reached = {REACHED[self.state]: self.at} if self.state in REACHED else {}
+        done = {"due_at": None, "holder": None, "provider_id": self.provider_id, "error": self.error}
+        return _changed(work, message, state=self.state, **done, **reached)
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Somebody wants a message to be sent after all. is_sure: also one that may have been sent already."""
+
+    message_id: str
+    outbox: str
+    is_sure: bool = False
+    by: Actor = THE_SERVICE
+    keys: ClassVar[tuple[RequestKey, ...]] = ()
+
+    @property
+    def reads(self) -> Reads:
+        return ((MESSAGES, self.message_id),)
+
+    def apply(self, work: UnitOfWork) -> Document:
+        message = _live(work, self.message_id)
+        if message["state"] not in RETRIABLE:
+            raise _refused(message, "there is nothing to send again")
+        if is_doubtful(message) and not self.is_sure:
+            raise _refused(message, "nobody knows whether it was sent, and it may come twice")
+        return _changed(work, message, **queued(self.outbox, work.now), error=None, provider_id=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A message that shall not be sent."""
+
+    message_id: str
+    by: Actor = THE_SERVICE
+    keys: ClassVar[tuple[RequestKey, ...]] = ()
+
+    @property
+    def reads(self) -> Reads:
+        return ((MESSAGES, self.message_id),)
+
+    def apply(self, work: UnitOfWork) -> Document:
+        message = _live(work, self.message_id)
+        if message["state"] not in DROPPABLE:
+            raise _refused(message, "there is nothing to drop")
+        return _changed(work, message, state=CANCELLED, due_at=None, holder=None)
+
+
+def _live(work: UnitOfWork, message_id: str) -> Document:
+    message = work.find(MESSAGES, message_id)
+    if message is None:
+        raise NotFound("There is no such message.")
+    return message
+
+
+def _refused(message: Document, why: str) -> IllegalTransition:
+    allowed = [CANCELLED] if message["state"] in DROPPABLE else []
+    return IllegalTransition(f"The message is {message['state']}: {why}.", current=message["state"], allowed=allowed)
+
+
+def _changed(work: UnitOfWork, message: Document, **changes: object) -> Document:
+    message = work.update(MESSAGES, message, **changes)
+    work.emit(MESSAGES, events.UPDATE, message, told(message))
+    return message

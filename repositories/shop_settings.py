@@ -1,0 +1,99 @@
+"""The settings of a shop: read often, changed hardly ever."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from repositories.commands import Reads, refuse_stale
+from repositories.database import Database
+from repositories.errors import answered
+from repositories.shared_journal import SharedJournal
+from repositories.transaction import Outcome
+from repositories.unit_of_work import UnitOfWork
+from schemas import events
+from schemas.documents import Document
+from schemas.idempotency import RequestKey
+from schemas.principals import THE_SERVICE, Actor
+from schemas.shop_settings import SETTINGS, ShopSettings, changed
+
+#: How long another process may not have heard of a change.
+FRESH_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSettings:
+    """Some settings are others from now on; where none is, nothing happens. store: whose they are, and their id."""
+
+    store: str
+    business_name: str
+    changes: Document
+    versions: frozenset[int] | None = None
+    by: Actor = THE_SERVICE
+    keys: ClassVar[tuple[RequestKey, ...]] = ()
+
+    @property
+    def reads(self) -> Reads:
+        return ((SETTINGS, self.store),)
+
+    def apply(self, work: UnitOfWork) -> Document:
+        stored = work.find(SETTINGS, self.store)
+        settings = ShopSettings.of(stored, self.business_name)
+        refuse_stale({"version": settings.version}, self.versions)
+        changes = changed(settings, self.changes)
+        if not changes:
+            return stored or {}
+        is_first = stored is None
+        after = work.add(SETTINGS, self.store, changes) if stored is None else work.update(SETTINGS, stored, **changes)
+        shown = ShopSettings.of(after, self.business_name).shown()
+        work.emit(SETTINGS, events.CREATE if is_first else events.UPDATE, after, shown)
+        return after
+
+
+class ShopSettingsRepository:
+    """The settings of one store, at most a second old; at once after a change that went through here.
+
+    :param business_name: of a shop that has never said its own.
+    :param clock: seconds that only go forwards.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        store: str,
+        journal: SharedJournal,
+        business_name: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._collection = database[SETTINGS]
+        self._store = store
+        self._journal = journal
+        self._business_name = business_name
+        self._clock = clock
+        self._known: ShopSettings | None = None
+        self._fresh_until = 0.0
+
+    async def current(self) -> ShopSettings:
+        """:raises Unavailable: the database is away."""
+        known, asked_at = self._known, self._clock()
+        if known is not None and asked_at < self._fresh_until:
+            return known
+        async with answered():
+            found = await self._collection.find_one({"_id": self._store})
+        return self._keep(ShopSettings.of(found, self._business_name), asked_at)
+
+    async def change(self, changes: Document, versions: frozenset[int] | None = None, *, by: Actor) -> Outcome:
+        """Changes some; `current` knows of it when this returns. changes: as `ShopSettingsBody` loads them.
+
+        :raises StaleVersion, InvalidBody:
+        """
+        command = ChangeSettings(self._store, self._business_name, changes, versions, by)
+        outcome = await self._journal.submit(command)
+        self._keep(ShopSettings.of(outcome.answer, self._business_name), self._clock())
+        return outcome
+
+    def _keep(self, settings: ShopSettings, as_of: float) -> ShopSettings:
+        # Readings come back in any order; versions only rise, unless the store was restored, which takes a while.
+        if self._known is None or settings.version >= self._known.version or as_of >= self._fresh_until:
+            self._known, self._fresh_until = settings, as_of + FRESH_SECONDS
+        return self._known

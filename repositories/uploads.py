@@ -1,0 +1,60 @@
+"""PDFs that were uploaded to be sent: kept until they expire, and found by the hash of their token.
+
+They are no part of the books, so they are in no archive, and no event tells of them.
+"""
+
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from repositories.credentials import hashed
+from repositories.database import UPLOADS, Database
+from repositories.errors import Unavailable, answered
+
+UPLOAD_DAYS: Final = 30
+_TOKEN_BYTES: Final = 24
+
+
+class Upload(NamedTuple):
+    name: str
+    content: bytes
+
+
+class Uploads:
+    """Those of all stores.
+
+    :param clock: the present instant, UTC.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self._collection = database[UPLOADS]
+        self._clock = clock
+
+    async def keep(self, store: str, upload: Upload) -> str:
+        """Keeps a file; the token by which it is found.
+
+        :raises Unavailable: the database is away.
+        """
+        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        expires_at = self._clock() + timedelta(days=UPLOAD_DAYS)
+        kept = {"_id": hashed(token), "store": store, **upload._asdict(), "expires_at": expires_at}
+        async with answered():
+            await self._collection.insert_one(kept)
+        return token
+
+    async def find(self, token: str) -> Upload | None:
+        """The file of that token, unless it has expired.
+
+        :raises Unavailable: the database is away.
+        """
+        async with answered():
+            found = await self._collection.find_one({"_id": hashed(token), "expires_at": {"$gt": self._clock()}})
+        return None if found is None else Upload(found["name"], bytes(found["content"]))
+
+    async def drop(self, token: str) -> None:
+        """Takes a file away that nobody was told of; one that cannot be, expires."""
+        with suppress(Unavailable):
+            async with answered():
+                await self._collection.delete_one({"_id": hashed(token)})

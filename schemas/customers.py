@@ -1,0 +1,140 @@
+"""Customers: what a document adds to the sums of whom it is for, and how they come in and are shown.
+
+A customer is known by phone numbers: each estimate and sale counts for whoever has its number (`phone_e164`). One
+without that field was written before there were customers, and counts for nobody until `pos migrate` has seen it.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Self
+from zoneinfo import ZoneInfo
+
+from marshmallow import EXCLUDE, Schema, fields, post_load
+
+from schemas import money, statuses
+from schemas.calendar import shop_time
+from schemas.documents import Body, Document
+from schemas.fields import Text, WholeNumber
+from schemas.listing import DEFAULT_LIMIT, MAX_LIMIT, InvalidCursor
+from schemas.rollups import ESTIMATES
+
+CUSTOMER_PREFIX: Final = "CUST-"
+NUMBER: Final = "phone_e164"
+#: estimates, orders: how many; sold, paid: minor units, of the orders whose money the shop keeps.
+NOTHING: Final[Mapping[str, int]] = {"estimates": 0, "orders": 0, "sold": 0, "paid": 0}
+
+
+def contribution(kind: str, document: Mapping[str, Any] | None) -> tuple[str, Mapping[str, int]] | None:
+    """The phone number that an estimate or an order counts for, and what it adds to its sums (`NOTHING`'s members).
+
+    None: it counts for nobody. A cancelled or refunded order is none, and owes nothing.
+    """
+    if document is None or document["voided_at"] is not None or not document.get(NUMBER):
+        return None
+    if kind == ESTIMATES:
+        return document[NUMBER], {"estimates": 1}
+    if document["status"] not in statuses.EARNING:
+        return None
+    return document[NUMBER], {"orders": 1, "sold": document["total"], "paid": document["amount_paid"]}
+
+
+class CustomerBody(Body):
+    """The body that makes a customer."""
+
+    name = Text(required=True)
+    phone = Text(blank=True, load_default="")
+    email = Text(blank=True, load_default="")
+    address = Text(blank=True, lines=True, load_default="")
+    notes = Text(blank=True, lines=True, load_default="")
+
+
+class CustomerChange(Body):
+    """What is to be another; what is left out stays."""
+
+    name = Text()
+    phone = Text(blank=True)
+    email = Text(blank=True)
+    address = Text(blank=True, lines=True)
+    notes = Text(blank=True, lines=True)
+
+
+def shown(customer: Document, zone: ZoneInfo) -> Document:
+    """As the app reads a customer: no member is ever null, amounts are floats."""
+    sums = {**NOTHING, **customer.get("sums", {})}
+    return {
+        "id": customer["_id"],
+        "customer_id": customer["_id"],
+        **{name: customer[name] for name in ("name", "phone", "email", "address", "notes")},
+        "created_at": shop_time(customer["created_at"], zone),
+        "last_visit": shop_time(customer["last_visit"], zone),
+        "total_orders": sums["orders"],
+        "total_spent": money.to_json(sums["paid"]),
+        "total_due": money.to_json(sums["sold"] - sums["paid"]),
+        "estimates": sums["estimates"],
+        "version": customer["version"],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerPosition:
+    """A customer's place in the list: the instant of the last visit (UTC milliseconds), and the id."""
+
+    instant: int
+    id: str
+
+    @classmethod
+    def of(cls, customer: Mapping[str, Any]) -> Self:
+        return cls(round(customer["last_visit"].timestamp() * 1000), customer["_id"])
+
+    @property
+    def last_visit(self) -> datetime:
+        return datetime.fromtimestamp(self.instant / 1000, UTC)
+
+    def encode(self) -> str:
+        """As an opaque, URL-safe text."""
+        return base64.urlsafe_b64encode(f"{self.instant}.{self.id}".encode()).decode().rstrip("=")
+
+    @classmethod
+    def decode(cls, text: str) -> Self:
+        """:raises InvalidCursor: the text is none of ours."""
+        try:
+            raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii")
+            instant, _, name = raw.partition(".")
+            position = cls(int(instant), name)
+            position.last_visit  # noqa: B018  (an instant outside the calendar is no instant)
+        except (ValueError, binascii.Error, OverflowError, OSError) as error:
+            raise InvalidCursor("This cursor is not one that the service gave out.") from error
+        if not name.startswith(CUSTOMER_PREFIX):
+            raise InvalidCursor("This cursor is not one that the service gave out.")
+        return position
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerListing:
+    """The customers as they are asked for. limit: None for all of them."""
+
+    limit: int | None = None
+    after: CustomerPosition | None = None
+    q: str | None = None
+
+
+class CustomerQuery(Schema):
+    """The query parameters of the list of customers."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    limit = WholeNumber(1, MAX_LIMIT)
+    cursor = fields.String()
+    q = Text(metadata={"description": "Beginnings of words of the name, or the beginning of the phone number."})
+
+    @post_load
+    def make(self, data: dict[str, Any], **kwargs: Any) -> CustomerListing:
+        cursor = data.pop("cursor", None)
+        if cursor is not None:
+            data["after"] = CustomerPosition.decode(cursor)
+            data.setdefault("limit", DEFAULT_LIMIT)
+        return CustomerListing(**data)

@@ -1,0 +1,111 @@
+"""What the list of messages is asked for, and the bodies that ask for one to be sent."""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
+
+from schemas.documents import Body
+from schemas.fields import Loaded, OneOf, Text, WholeNumber
+from schemas.letters import LONGEST_TEXT
+from schemas.limits import MAX_UPLOAD
+from schemas.links import DEFAULT_DAYS, Days
+from schemas.listing import DEFAULT_LIMIT, MAX_LIMIT, InvalidCursor
+from schemas.message_states import STATES
+from schemas.public_ids import MESSAGE_PREFIX
+
+#: The longest caption of a document that WhatsApp takes, in characters.
+_LONGEST_CAPTION: Final = 1_024
+_PDF: Final = b"%PDF-"
+_ID: Final = re.compile(rf"{MESSAGE_PREFIX}[0-9A-Z]{{26}}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePosition:
+    """A message's place in the list: its id, since ids sort by the time of their making."""
+
+    id: str
+
+    def encode(self) -> str:
+        """As an opaque, URL-safe text."""
+        return base64.urlsafe_b64encode(self.id.encode()).decode().rstrip("=")
+
+    @classmethod
+    def decode(cls, text: str) -> Self:
+        """:raises InvalidCursor: the text is none of ours."""
+        try:
+            found = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii")
+        except (ValueError, binascii.Error) as error:
+            raise InvalidCursor("This cursor is not one that the service gave out.") from error
+        if not _ID.fullmatch(found):
+            raise InvalidCursor("This cursor is not one that the service gave out.")
+        return cls(found)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageListing:
+    """A page of the messages as it is asked for. document_id: of what they are about."""
+
+    limit: int = DEFAULT_LIMIT
+    after: MessagePosition | None = None
+    state: str | None = None
+    document_id: str | None = None
+
+
+class MessageQuery(Schema):
+    """The query parameters of the list of messages."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    limit = WholeNumber(1, MAX_LIMIT, load_default=DEFAULT_LIMIT)
+    cursor = fields.String()
+    state = OneOf(STATES)
+    document_id = Text(metadata={"description": "Of the estimate or order that they are about."})
+
+    @post_load
+    def make(self, data: dict[str, Any], **kwargs: Any) -> MessageListing:
+        cursor = data.pop("cursor", None)
+        return MessageListing(**data, after=None if cursor is None else MessagePosition.decode(cursor))
+
+
+class MessageBody(Body):
+    """A text to a phone, with a document or without. `caption` is what stands below the document."""
+
+    phone_number = Text(required=True)
+    message = Text(lines=True, blank=True, load_default="", longest=LONGEST_TEXT)
+    caption = Text(lines=True, blank=True, load_default="", longest=_LONGEST_CAPTION)
+    pdf_url = Text()
+
+
+class Pdf(Loaded[bytes]):
+    """The bytes of a PDF, as a form carries them."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bytes:
+        if not isinstance(value, bytes) or not value.startswith(_PDF):
+            raise ValidationError("must be a PDF")
+        if len(value) > MAX_UPLOAD:
+            raise ValidationError(f"must have at most {MAX_UPLOAD >> 20} MiB")
+        return value
+
+
+class UploadBody(Body):
+    """The form that sends a PDF of somebody's own making."""
+
+    file = Pdf(required=True)
+    phone_number = Text(required=True)
+    message = Text(lines=True, blank=True, load_default="", longest=LONGEST_TEXT)
+    caption = Text(lines=True, blank=True, load_default="", longest=_LONGEST_CAPTION)
+
+
+class DocumentMessageBody(Body):
+    """How an estimate or an order is sent: to its customer, unless another phone is named, with words of the shop's
+    own. days: for how long the link in it leads to the document."""
+
+    phone_number = Text()
+    message = Text(lines=True, longest=_LONGEST_CAPTION)
+    days = Days(load_default=DEFAULT_DAYS)

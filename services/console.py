@@ -1,0 +1,22 @@
+"""For development: messages go to the log, without number or text."""
+
+import logging
+import secrets
+from typing import Final
+
+from schemas.letters import Accepted, Letter, Outcome
+from services.provider_settings import CONSOLE
+
+logger = logging.getLogger("pos.messages")
+
+
+class ConsoleProvider:
+    name: Final = CONSOLE
+
+    async def send(self, letter: Letter) -> Outcome:
+        what = "a text" if letter.document_url is None else "a document"
+        logger.info("The console has taken %s of %d characters: nothing was sent.", what, len(letter.text))
+        return Accepted(f"console-{secrets.token_hex(8)}")
+
+    async def close(self) -> None:
+        """There is nothing to close."""

@@ -1,0 +1,58 @@
+"""Messages to customers, asked for: what each takes beside the outbox."""
+
+from typing import Final
+
+from repositories.links import LinkRepository
+from repositories.messages import MessageRepository
+from repositories.transaction import Outcome
+from schemas.documents import Document
+from schemas.errors import ShopError
+from schemas.idempotency import RequestKey
+from schemas.letter_texts import document_letter
+from schemas.principals import Actor
+from schemas.shop_head import ShopHead
+from services.public_links import pdf_url_of
+
+_NO_ADDRESS: Final = (
+    "Documents are sent as links, and phones cannot reach this one: set PUBLIC_BASE_URL to the address by which the "
+    "service is reached from outside."
+)
+
+
+class NoPublicAddress(ShopError):
+    """A document cannot be sent, since nobody outside could open it."""
+
+    status, code, title = 409, "no_public_address", "No public address"
+
+
+def reached_at(base_url: str | None) -> str:
+    """:raises NoPublicAddress: it is None."""
+    if base_url is None:
+        raise NoPublicAddress(_NO_ADDRESS)
+    return base_url
+
+
+async def send_document(
+    messages: MessageRepository,
+    links: LinkRepository,
+    base_url: str | None,
+    document: Document,
+    head: ShopHead,
+    currency: str,
+    *,
+    kind: str,
+    to: str,
+    text: str | None,
+    days: int,
+    keys: tuple[RequestKey, ...],
+    by: Actor,
+) -> Outcome:
+    """An estimate or an order to a phone, with a link that is made with the message.
+
+    :raises NoPublicAddress, NotFound:
+    """
+    address = reached_at(base_url)
+    link, token = links.draft(kind, document["_id"], days=days, by=by)
+    url = pdf_url_of(address, token)
+    letter = document_letter(document, head, currency, to=to, text=text, document_url=url)
+    return await messages.send(letter, link, keys, by=by)

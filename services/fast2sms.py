@@ -1,0 +1,104 @@
+"""Fast2SMS: `GET /dev/whatsapp`, which sends approved texts to Indian phones. Its key is in the address."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from schemas.letters import Accepted, Again, Letter, Outcome, Refused, Unknown
+from schemas.reasons import reason_of
+from services.exchange import Answer, Exchange, refused_or_again
+from services.provider_settings import FAST2SMS, ProviderSettings
+from services.whatsapp_cloud import in_template
+
+DEFAULT_URL: Final = "https://www.fast2sms.com"
+PATH: Final = "dev/whatsapp"
+#: All values of a text together: what WhatsApp shows of one, and what an address can hold.
+LONGEST_VALUES: Final = 1_024
+_INDIAN: Final = re.compile(r"\+91([6-9]\d{9})", re.ASCII)
+#: The codes of its list of errors: each needs somebody who mends a setting, a text or the wallet.
+_FINAL: Final = frozenset({*range(401, 427), 500, 990, *range(995, 1000)})
+_TOO_MANY, _GATEWAY_TIMEOUT = 429, 504
+#: How it says that it may go better later, where it gives no code that is known.
+_PASSING: Final = re.compile(
+    r"try again|too many|rate limit|temporar|timed? ?out|busy|unavailable|server error", re.IGNORECASE
+)
+
+
+class Fast2Sms:
+    """Sends through one WhatsApp number that Fast2SMS keeps."""
+
+    name = FAST2SMS
+
+    def __init__(self, settings: ProviderSettings, exchange: Exchange) -> None:
+        self._settings = settings
+        self._exchange = exchange
+
+    async def send(self, letter: Letter) -> Outcome:
+        asked = question_of(letter, self._settings)
+        if isinstance(asked, Refused):
+            return asked
+        answer = await self._exchange.ask("GET", PATH, params={"authorization": self._settings.token, **asked})
+        return self._outcome(answer) if isinstance(answer, Answer) else answer
+
+    async def close(self) -> None:
+        await self._exchange.close()
+
+    def _outcome(self, answer: Answer) -> Accepted | Refused | Again | Unknown:
+        body = answer.body or {}
+        flags = [body.get("return"), body.get("status")]
+        if answer.is_success and any(flag is True for flag in flags):
+            return Accepted(_id_in(body))
+        if answer.is_success and not any(flag is False for flag in flags):
+            return Unknown("The answer could not be read, so it may have been sent.")
+        if answer.status == _GATEWAY_TIMEOUT:
+            return Unknown("A gateway heard no answer, so it may have been sent.")
+        return self._failure(answer, body)
+
+    def _failure(self, answer: Answer, body: Mapping[str, Any]) -> Refused | Again:
+        code, said = _code_in(body), body.get("message")
+        if isinstance(said, list):
+            said = " ".join(each for each in said if isinstance(each, str))
+        otherwise = f"The provider answered with the status {answer.status}."
+        reason = reason_of(said, self._settings.token, otherwise=otherwise)
+        is_passing = answer.is_passing or (
+            code not in _FINAL and (code == _TOO_MANY or _PASSING.search(reason) is not None)
+        )
+        return refused_or_again(answer, answer.code if code is None else str(code), reason, is_passing=is_passing)
+
+
+def question_of(letter: Letter, settings: ProviderSettings) -> dict[str, str] | Refused:
+    """The parameters of the address, but for the key."""
+    number = _INDIAN.fullmatch(letter.to)
+    if number is None:
+        return Refused("not_indian", "Fast2SMS reaches Indian mobile numbers alone.")
+    template = letter.template or (settings.document_template if letter.document_url else settings.template)
+    if template is None:
+        return Refused("no_template", "No approved text is set for this kind of message.")
+    variables = letter.variables if letter.template else (letter.text,)
+    values = "|".join(_between_bars(value) for value in variables)
+    if len(values) > LONGEST_VALUES:
+        return Refused("wrong_length", f"The values of an approved text may have {LONGEST_VALUES:,} characters.")
+    asked = {
+        "message_id": template,
+        "phone_number_id": settings.phone_number_id,
+        "numbers": number[1],
+        "variables_values": values,
+        "media_url": letter.document_url or "",
+        "document_filename": (letter.filename or "") if letter.document_url else "",
+    }
+    return {name: value for name, value in asked.items() if value}
+
+
+def _between_bars(value: str) -> str:
+    """A value that shifts no other: a bar in it would be taken for the end of it."""
+    return in_template(value.replace("|", "/"))
+
+
+def _id_in(body: Mapping[str, Any]) -> str | None:
+    given = body.get("request_id")
+    return given if isinstance(given, str) and given else None
+
+
+def _code_in(body: Mapping[str, Any]) -> int | None:
+    code = body.get("status_code")
+    return code if isinstance(code, int) and not isinstance(code, bool) else None

@@ -1,0 +1,120 @@
+"""A process that sets paper: jobs in, PDFs out, one after another, until its parent goes.
+
+python -m services.typesetter PARENT FONT_DIR MOST_MEMORY
+"""
+
+import ctypes
+import io
+import os
+import pickle
+import resource
+import signal
+import sys
+from contextlib import suppress
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import orjson
+import segno
+import typst
+
+from schemas.paper import Sheet
+from services.fonts import FAMILIES
+from services.protocol import DONE, FAILED, LENGTH, Job
+
+TEMPLATE: Final = files("services").joinpath("sheet.typ").read_bytes()
+_PR_SET_PDEATHSIG: Final = 1
+_NICE: Final = 15
+
+
+class Typesetter:
+    """Fonts are looked for once. What is set twice comes out byte for byte the same, in any process.
+
+    :param font_dir: where Noto's fonts are.
+    """
+
+    def __init__(self, font_dir: str) -> None:
+        paths = [font_dir] if os.path.isdir(font_dir) else []  # noqa: PTH112
+        fonts = typst.Fonts(include_system_fonts=False, font_paths=paths)
+        self._families = [family for family in FAMILIES if family in fonts.families()]
+        self._compiler = typst.Compiler(font_paths=fonts, ignore_system_fonts=True)
+
+    def pdf(self, job: Job) -> bytes:
+        """:raises RuntimeError: it cannot be set, as with a picture that is none."""
+        shown = {**_shown(job.sheet), "fonts": self._families, "paper": job.paper}
+        content = self._compiler.compile(
+            TEMPLATE,
+            format="pdf",
+            sys_inputs={"sheet": orjson.dumps(shown).decode()},
+            timestamp=job.instant,
+            pdf_tags=False,
+        )
+        assert isinstance(content, bytes)  # noqa: S101  (for the type checker: lists are of pictures)
+        return content
+
+
+def qr_code(text: str) -> str:
+    """A QR code as SVG, with the quiet zone that readers need."""
+    out = io.BytesIO()
+    segno.make(text, error="m", micro=False).save(out, kind="svg", border=4, xmldecl=False)
+    return out.getvalue().decode()
+
+
+def _shown(sheet: Sheet) -> dict[str, Any]:
+    head = sheet.head
+    lines = [*head.address, head.state, _listed(head.phone, head.email), f"GSTIN {head.gst_number}"]
+    if not head.gst_number:
+        lines.pop()
+    return {
+        **sheet._asdict(),
+        "rows": [row._asdict() for row in sheet.rows],
+        "head": {
+            "business_name": head.business_name,
+            "lines": [line for line in lines if line],
+            "footer": head.footer.splitlines(),
+            "upi_id": head.upi_id,
+        },
+        "logo": None if head.logo is None else list(head.logo),
+        "qr": None if sheet.pay is None else qr_code(sheet.pay),
+    }
+
+
+def _listed(*texts: str) -> str:
+    return " · ".join(text for text in texts if text)
+
+
+def serve(typesetter: Typesetter, jobs: BinaryIO, answers: BinaryIO) -> None:
+    """Sets each job that comes, until none can come any more."""
+    while header := jobs.read(LENGTH.size):
+        job: Job = pickle.loads(jobs.read(*LENGTH.unpack(header)))  # noqa: S301  (from the parent alone)
+        try:
+            answer = DONE + typesetter.pdf(job)
+        except RuntimeError as error:
+            answer = FAILED + str(error).encode()
+        answers.write(LENGTH.pack(len(answer)) + answer)
+        answers.flush()
+
+
+def stand_back() -> None:
+    """Those who sell go first: whatever this process does is done with what they leave."""
+    os.nice(_NICE)
+    # Where Linux schedules sessions as groups, niceness counts inside of one only; this is that of the whole group.
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(_NICE))
+
+
+def main(parent: int, font_dir: str, most_memory: int) -> None:
+    # Whoever started this may be killed while a sheet is set.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        return
+    # Ctrl-C is the server's to act on, which ends this in its turn.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_AS, (most_memory, most_memory))
+    stand_back()
+    serve(Typesetter(font_dir), sys.stdin.buffer, sys.stdout.buffer)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

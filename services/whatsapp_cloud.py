@@ -1,0 +1,116 @@
+"""WhatsApp's own Cloud API: `POST /{version}/{phone_number_id}/messages`, as Meta describes it for v25.0.
+
+Its errors are told apart by `error.code`, as Meta asks for: titles and subcodes are to go.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from schemas.letters import LONGEST_TEXT, Accepted, Again, Letter, Outcome, Refused, Unknown
+from schemas.reasons import reason_of
+from services.exchange import Answer, Exchange, refused_or_again
+from services.provider_settings import CLOUD, ProviderSettings
+
+DEFAULT_URL: Final = "https://graph.facebook.com"
+LONGEST_CAPTION: Final = 1_024
+#: Throughput, an unknown fault of theirs, a service that is away, too many to one phone: it may go better later.
+PASSING: Final = frozenset({130429, 131000, 131016, 131056})
+_GATEWAY_TIMEOUT: Final = 504
+
+Json = dict[str, Any]
+
+
+class WhatsAppCloud:
+    """Sends through one phone number of a WhatsApp Business account."""
+
+    name = CLOUD
+
+    def __init__(self, settings: ProviderSettings, exchange: Exchange) -> None:
+        self._settings = settings
+        self._exchange = exchange
+        self._path = f"{settings.api_version}/{settings.phone_number_id}/messages"
+        self._headers = {"Authorization": f"Bearer {settings.token}"}
+
+    async def send(self, letter: Letter) -> Outcome:
+        content = content_of(letter, self._settings)
+        if isinstance(content, Refused):
+            return content
+        body = {"messaging_product": "whatsapp", "recipient_type": "individual", "to": letter.to, **content}
+        if letter.reference:
+            # News of the message bring it back, also where the answer that named its id was lost.
+            body["biz_opaque_callback_data"] = letter.reference
+        answer = await self._exchange.ask("POST", self._path, headers=self._headers, json=body)
+        return self._outcome(answer) if isinstance(answer, Answer) else answer
+
+    async def close(self) -> None:
+        await self._exchange.close()
+
+    def _outcome(self, answer: Answer) -> Accepted | Refused | Again | Unknown:
+        body = answer.body or {}
+        if answer.is_success and (provider_id := _id_in(body)):
+            return Accepted(provider_id)
+        error = body.get("error")
+        if isinstance(error, dict):
+            return self._failure(answer, error)
+        if answer.is_success or answer.status == _GATEWAY_TIMEOUT:
+            return Unknown("The answer could not be read, so it may have been sent.")
+        reason = f"The provider answered with the status {answer.status}."
+        return refused_or_again(answer, answer.code, reason, is_passing=answer.is_passing)
+
+    def _failure(self, answer: Answer, error: Mapping[str, Any]) -> Refused | Again:
+        code, data = error.get("code"), error.get("error_data")
+        said = (data.get("details") if isinstance(data, dict) else None) or error.get("message")
+        reason = reason_of(said, self._settings.token, otherwise="The provider gave no reason.")
+        is_known = isinstance(code, int) and not isinstance(code, bool)
+        return refused_or_again(
+            answer, str(code) if is_known else answer.code, reason, is_passing=code in PASSING or answer.is_passing
+        )
+
+
+def content_of(letter: Letter, settings: ProviderSettings) -> Json | Refused:
+    """The part of a message that says what it is: an approved text, a document or a text of one's own.
+
+    Where the settings name an approved text, it is what letters go out with, since others reach those alone who wrote
+    to the shop within the last 24 hours. Such a text has one value, what the letter says: not every letter has others.
+    """
+    usual = settings.document_template if letter.document_url else settings.template
+    if letter.template:
+        return _template(letter, letter.template, letter.variables, settings.template_language)
+    if usual:
+        return _template(letter, usual, (letter.text,), settings.template_language)
+    if letter.document_url is None:
+        if not 0 < len(letter.text) <= LONGEST_TEXT:
+            return Refused("wrong_length", f"A text must have 1 to {LONGEST_TEXT:,} characters.")
+        return {"type": "text", "text": {"preview_url": False, "body": letter.text}}
+    if len(letter.text) > LONGEST_CAPTION:
+        return Refused("wrong_length", f"The text beside a document may have {LONGEST_CAPTION:,} characters.")
+    caption = {"caption": letter.text} if letter.text else {}
+    return {"type": "document", "document": {**_document(letter), **caption}}
+
+
+def _template(letter: Letter, name: str, values: tuple[str, ...], language: str) -> Json:
+    components: list[Json] = []
+    if letter.document_url is not None:
+        header = {"type": "document", "document": _document(letter)}
+        components.append({"type": "header", "parameters": [header]})
+    if values:
+        texts = [{"type": "text", "text": in_template(value)} for value in values]
+        components.append({"type": "body", "parameters": texts})
+    return {"type": "template", "template": {"name": name, "language": {"code": language}, "components": components}}
+
+
+def _document(letter: Letter) -> Json:
+    named = {"filename": letter.filename} if letter.filename else {}
+    return {"link": letter.document_url, **named}
+
+
+def in_template(value: str) -> str:
+    """A value as an approved text takes it: no newline, no tab, no run of spaces, and not nothing."""
+    return " ".join(value.split()) or "-"
+
+
+def _id_in(body: Mapping[str, Any]) -> str | None:
+    messages = body.get("messages")
+    first = messages[0] if isinstance(messages, list) and messages else None
+    provider_id = first.get("id") if isinstance(first, dict) else None
+    return provider_id if isinstance(provider_id, str) and provider_id else None

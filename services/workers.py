@@ -1,0 +1,170 @@
+"""A few processes that set paper, so that nobody who sells waits for it.
+
+Each does one job at a time. One that takes too long or too much is killed, alone, and another takes its place when it
+is needed. Nothing is started before it is needed, and nothing is left: a worker ends when its input does, or the
+process that started it.
+"""
+
+import asyncio
+import os
+import pickle
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Self
+
+from schemas.errors import ShopError
+from services.protocol import DONE, LENGTH, Job
+
+#: Half of the cores: the others are for those who sell.
+SIZE: Final = max(1, (os.cpu_count() or 1) // 2)
+#: From when a worker has the job; a sheet of 300 lines takes a third of a second.
+SECONDS: Final = 10.0
+#: What is kept for the next sheet grows a little with each.
+JOBS: Final = 1_000
+MOST_WAITING: Final = 256
+#: Address space of a worker, most of which is never touched: the typesetter, fonts and the stacks of threads.
+MOST_MEMORY: Final = 2 * 2**30
+
+#: What a worker may know of the environment: no address of a database, no secret.
+_KNOWN: Final = ("PATH", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+_HOME: Final = Path(__file__).parents[1]
+
+
+class PaperUnavailable(ShopError):
+    """The sheet could not be set just now: too many wait, or it took too long."""
+
+    status, code, title = 503, "paper_unavailable", "No paper just now"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"Retry-After": "5"})
+
+
+class PaperFailed(RuntimeError):
+    """The sheet cannot be set, however often it is tried."""
+
+
+class _Worker:
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.jobs = 0
+
+    @classmethod
+    async def start(cls, font_dir: str, most_memory: int) -> Self:
+        return cls(
+            await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "services.typesetter", str(os.getpid()), font_dir, str(most_memory)),
+                cwd=_HOME,
+                # One thread each: with more, a sheet takes the cores that a sale wants.
+                env={name: os.environ[name] for name in _KNOWN if name in os.environ} | {"RAYON_NUM_THREADS": "1"},
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                # Ctrl-C reaches the server alone.
+                start_new_session=True,
+            )
+        )
+
+    async def pdf(self, job: Job) -> bytes:
+        self.jobs += 1
+        content = pickle.dumps(job)
+        assert self.process.stdin is not None and self.process.stdout is not None  # noqa: S101, PT018  (both are pipes)
+        self.process.stdin.write(LENGTH.pack(len(content)) + content)
+        await self.process.stdin.drain()
+        (size,) = LENGTH.unpack(await self.process.stdout.readexactly(LENGTH.size))
+        answer = await self.process.stdout.readexactly(size)
+        if not answer.startswith(DONE):
+            raise PaperFailed(answer[1:].decode())
+        return answer[1:]
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            self.process.kill()
+
+    async def end(self) -> None:
+        self.kill()
+        await self.process.wait()
+
+
+class Workers:
+    """:param font_dir: where Noto's fonts are."""
+
+    def __init__(
+        self,
+        font_dir: str,
+        *,
+        size: int = SIZE,
+        seconds: float = SECONDS,
+        most_waiting: int = MOST_WAITING,
+        most_memory: int = MOST_MEMORY,
+    ) -> None:
+        self._font_dir = font_dir
+        self._seconds = seconds
+        self._places = asyncio.Semaphore(size)
+        self._waiting = 0
+        self._most_waiting = most_waiting
+        self._most_memory = most_memory
+        self._idle: list[_Worker] = []
+        self._ending: set[asyncio.Task[None]] = set()
+
+    @property
+    def pids(self) -> list[int]:
+        """Of the workers that wait for a job."""
+        return [worker.process.pid for worker in self._idle]
+
+    async def pdf(self, job: Job) -> bytes:
+        """The sheet as a PDF.
+
+        :raises PaperUnavailable: it took too long, its worker died, or too many wait already.
+        :raises PaperFailed: it cannot be set.
+        """
+        if self._waiting >= self._most_waiting:
+            raise PaperUnavailable("Many are waiting for paper just now. Please try again in a moment.")
+        self._waiting += 1
+        try:
+            async with self._places:
+                return await self._set(job)
+        finally:
+            self._waiting -= 1
+
+    async def _set(self, job: Job) -> bytes:
+        worker = await self._take()
+        try:
+            async with asyncio.timeout(self._seconds):
+                content = await worker.pdf(job)
+        except PaperFailed:
+            self._give_back(worker)
+            raise
+        except (TimeoutError, EOFError, OSError) as error:
+            raise PaperUnavailable("This document could not be put on paper in time. Please try again.") from error
+        finally:
+            if sys.exc_info()[0] is not None and worker not in self._idle:
+                # Whatever it is at, nobody waits for the answer.
+                self._end(worker)
+        self._give_back(worker)
+        return content
+
+    async def _take(self) -> _Worker:
+        """One that is idle and alive, or else a new one."""
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.process.returncode is None:
+                return worker
+        return await _Worker.start(self._font_dir, self._most_memory)
+
+    def _give_back(self, worker: _Worker) -> None:
+        if worker.jobs < JOBS:
+            self._idle.append(worker)
+        else:
+            self._end(worker)
+
+    def _end(self, worker: _Worker) -> None:
+        task = asyncio.create_task(worker.end())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def stop(self) -> None:
+        """Ends them all."""
+        for worker in self._idle:
+            self._end(worker)
+        self._idle.clear()
+        await asyncio.gather(*self._ending)

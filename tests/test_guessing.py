@@ -1,0 +1,128 @@
+"""Thousands of guesses at a server that is a process of its own: nothing holds up its event loop, others sell on."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from app.loop_lag import LoopLag
+from tests.archives import empty_database
+from tests.conftest import LongRun
+from tests.doors import CLAIM, SECRET_KEY, SETUP_TOKEN
+from tests.payloads import sale_body
+from tests.people import PIN, Headers, bearer
+from tests.processes import services
+from tests.test_metrics import value, values_of
+
+Json = dict[str, Any]
+
+MOST_SECONDS = 0.1
+MOST_VERIFIED = 100
+#: Of a sale meanwhile, on a machine that others use too.
+MOST_SECONDS_OF_A_SALE = 1.0
+
+
+async def guess(port: int, path: str, bodies: Iterator[Json], headers: Callable[[int], Headers]) -> Counter[int]:
+    """Sends all of these over eight connections; how often each status was answered."""
+    statuses: Counter[int] = Counter()
+    numbered = enumerate(bodies)
+
+    async def connection() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for number, body in numbered:
+            content = json.dumps(body).encode()
+            fields = {"Host": "127.0.0.1", "Content-Length": str(len(content)), **headers(number)}
+            head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+            writer.write(f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + content)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            statuses[int(answer[9:12])] += 1
+            await reader.readexactly(int(answer.lower().partition(b"content-length: ")[2].partition(b"\r")[0]))
+        writer.close()
+
+    await asyncio.gather(*(connection() for _ in range(8)))
+    return statuses
+
+
+async def sign_in(http: httpx.AsyncClient) -> Headers:
+    """Makes the owner, and signs in."""
+    assert (await http.post("/api/setup", json=CLAIM)).status_code == 201
+    body = {"username": CLAIM["username"], "password": CLAIM["password"]}
+    return bearer((await http.post("/api/auth/login", json=body)).json()["access_token"])
+
+
+async def enrol_a_victim(http: httpx.AsyncClient, owner: Headers) -> Headers:
+    """A cashier with a PIN; what their tablet shows."""
+    ravi = {"username": "ravi", "name": "Ravi", "role": "cashier", "pin": PIN}
+    assert (await http.post("/api/users", json=ravi, headers=owner)).status_code == 201
+    return bearer((await http.post("/api/devices", json={"name": "Tablet"}, headers=owner)).json()["key"])
+
+
+async def besides(attack: "asyncio.Task[Counter[int]]", http: httpx.AsyncClient, owner: Headers) -> list[float]:
+    """Sells until the attack is over; how long each sale took."""
+    seconds = []
+    while not attack.done():
+        began = time.monotonic()
+        sold = await http.post("/api/orders/create-sale", json=sale_body(), headers=owner)
+        assert sold.status_code == 201, sold.text
+        seconds.append(time.monotonic() - began)
+        await asyncio.sleep(0.02)
+    return sorted(seconds)
+
+
+async def blocked(http: httpx.AsyncClient, owner: Headers) -> float:
+    """The worst that the server's loop was held up, as it says itself."""
+    seen = values_of((await http.get("/metrics", headers=owner)).text)
+    assert value(seen, "pos_event_loop_lag_seconds") > 0
+    return value(seen, "pos_event_loop_blocked_seconds")
+
+
+@pytest.mark.alone
+async def test_the_event_loop_is_not_held_up_by_thousands_of_guesses(mongodb_url: str, long_run: LongRun) -> None:
+    """From as many addresses, so that the limit of each address stops none of them."""
+    count = 10_000 if long_run.is_long else 1_500
+    names = {"SIGN_IN": "on", "SECRET_KEY": SECRET_KEY, "SETUP_TOKEN": SETUP_TOKEN, "TRUSTED_PROXIES": "1"}
+    async with (
+        empty_database(mongodb_url) as database,
+        services(mongodb_url, "main", 1, DATABASE_NAME=database.name, **names) as (server,),
+        httpx.AsyncClient(base_url=server.url, timeout=60, headers={"X-Forwarded-For": "10.0.0.1"}) as http,
+    ):
+        owner = await sign_in(http)
+        tablet = await enrol_a_victim(http, owner)
+        passwords = ({"username": CLAIM["username"], "password": f"a wrong guess {number}"} for number in range(count))
+        pins = ({"username": "ravi", "pin": f"{number:06}"} for number in range(count))
+        for path, bodies, shown in (("/api/auth/login", passwords, {}), ("/api/auth/pin", pins, tablet)):
+            attack = asyncio.create_task(guess(server.port, path, bodies, _from_anywhere(shown)))
+            sales = await besides(attack, http, owner)
+            statuses = await attack
+            # Whatever was looked at is a 401; what was not, a 429.
+            assert statuses.keys() == {401, 429}
+            assert sum(statuses.values()) == count
+            assert statuses[401] <= MOST_VERIFIED
+            assert sales[len(sales) * 99 // 100] < MOST_SECONDS_OF_A_SALE
+            assert await blocked(http, owner) < MOST_SECONDS
+
+
+def _from_anywhere(shown: Headers) -> Callable[[int], Headers]:
+    def headers(number: int) -> Headers:
+        return {**shown, "X-Forwarded-For": f"198.{18 + number // 65536}.{number // 256 % 256}.{number % 256}"}
+
+    return headers
+
+
+async def test_a_loop_that_is_held_up_says_so() -> None:
+    lag = LoopLag()
+    lag.start()
+    try:
+        await asyncio.sleep(0)
+        time.sleep(0.2)  # noqa: ASYNC251  (it holds up the loop, as nothing should)
+        async with asyncio.timeout(10):
+            while lag.worst.late < MOST_SECONDS:
+                await asyncio.sleep(0.01)
+        assert lag.worst.blocked > MOST_SECONDS
+    finally:
+        await lag.stop()

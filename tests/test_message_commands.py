@@ -1,0 +1,136 @@
+"""The life of a message, in any order of what workers, providers and people do: pure, without a database."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from repositories.commands import Command
+from repositories.message_commands import Begin, Drop, Report, Retry, Send, Settle
+from repositories.transaction import Outcome, apply_command
+from repositories.unit_of_work import Counters, UnitOfWork
+from schemas.errors import ShopError
+from schemas.letters import Accepted, Again, Letter, Refused, Unknown
+from schemas.message_states import DELIVERED, FAILED, QUEUED, READ, SENDING, SENT, STATES, UNKNOWN
+from schemas.messages import MESSAGES, OPEN, drafted, letter_of
+
+LEASE = timedelta(seconds=60)
+OUTCOMES = (Accepted("wamid"), Refused("1", "No."), Again("2", "Busy."), Unknown("Lost."))
+
+
+class Life(RuleBasedStateMachine):
+    """One message. received: the attempts that the provider was asked for, in their order. flights: those whose worker
+    has not said what became of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+        self.received: list[str | None] = []
+        self.flights: list[dict[str, Any]] = []
+        self.claims: list[dict[str, Any]] = []
+        self.message: dict[str, Any] = {}
+        # Whether somebody, or the provider, has said that it was not sent, since it was given away last.
+        self.is_free = True
+
+    def do(self, command: Command) -> Outcome | ShopError:
+        documents = {(MESSAGES, "MSG-1"): self.message} if self.message else {}
+        work = UnitOfWork("main", ZoneInfo("UTC"), self.now, Counters(0, 0, 0), documents, {})
+        outcome = apply_command(command, work)
+        before = self.message
+        self.message = work.changed.get((MESSAGES, "MSG-1"), before)
+        is_new = self.message is not before
+        assert len(work.events) == is_new, "a change has an event, and nothing else has"
+        return outcome
+
+    @initialize()
+    def ask(self) -> None:
+        self.do(Send("MSG-1", drafted(Letter("+919822012345", "Hello")), "main"))
+
+    @precondition(lambda self: self.message["due_at"] is not None and self.message["due_at"] <= self.now)
+    @rule()
+    def claim(self) -> None:
+        self.message = {**self.message, "holder": f"holder-{len(self.claims)}", "due_at": self.now + LEASE / 4}
+        self.claims.append(self.message)
+
+    @precondition(lambda self: self.claims)
+    @rule(which=st.integers(0, 9))
+    def begin(self, which: int) -> None:
+        claim = self.claims[which % len(self.claims)]
+        if claim["state"] == SENDING:
+            self.do(Settle("MSG-1", claim["attempt"], Unknown("Gone."), 0.5))
+            return
+        attempt = claim["attempt"] + 1
+        before, was_begun = self.message, self.message["state"] == SENDING
+        self.do(Begin("MSG-1", claim["holder"], attempt, "postman", self.now + LEASE))
+        begun = self.message
+        assert begun is before or claim["holder"] == before["holder"], "somebody else has claimed it since"
+        if not was_begun and (begun["state"], begun["holder"], begun["attempt"]) == (SENDING, claim["holder"], attempt):
+            assert self.is_free, "it may have been sent, and nobody has asked for it again"
+            self.is_free = False
+            self.received.append(letter_of(begun).reference)
+            self.flights.append(dict(begun))
+
+    @precondition(lambda self: self.flights)
+    @rule(which=st.integers(0, 9), outcome=st.sampled_from(OUTCOMES), is_last=st.booleans())
+    def settle(self, which: int, outcome: Any, is_last: bool) -> None:
+        """is_last: whether the worker knows that this was written, and does not say it again."""
+        flight = self.flights[which % len(self.flights)]
+        is_current = flight["attempt"] == self.message["attempt"] and self.message["state"] in (SENDING, UNKNOWN)
+        before = self.message
+        self.do(Settle("MSG-1", flight["attempt"], flight.setdefault("outcome", outcome), 0.5))
+        assert is_current or self.message is before, "a later attempt, or news, has said more"
+        if is_current and isinstance(flight["outcome"], Again):
+            self.is_free = True
+        if is_last:
+            self.flights.remove(flight)
+
+    @rule(state=st.sampled_from((SENT, DELIVERED, READ, FAILED)), attempt=st.integers(0, 9))
+    def tell(self, state: str, attempt: int) -> None:
+        before = self.message
+        self.do(Report("MSG-1", attempt, "wamid", state, self.now))
+        if attempt != before["attempt"] or before["state"] in (QUEUED, READ):
+            assert self.message == before
+
+    @rule(is_sure=st.booleans())
+    def retry(self, is_sure: bool) -> None:
+        was_known = self.message["state"] in (FAILED, "cancelled") and not self._is_doubtful()
+        outcome = self.do(Retry("MSG-1", "main", is_sure))
+        if not isinstance(outcome, ShopError):
+            assert is_sure or was_known
+            self.is_free = True
+
+    def _is_doubtful(self) -> bool:
+        return (self.message["error"] or {}).get("code") == "unanswered"
+
+    @precondition(lambda self: self.message["state"] in (FAILED, UNKNOWN))
+    @rule()
+    def insist(self) -> None:
+        """Somebody has it sent again, and a worker does so at once."""
+        self.retry(is_sure=True)
+        self.claim()
+        self.begin(len(self.claims) - 1)
+
+    @rule()
+    def drop(self) -> None:
+        self.do(Drop("MSG-1"))
+
+    @rule(seconds=st.sampled_from((1, 20, 70, 4_000)))
+    def wait(self, seconds: int) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    @invariant()
+    def each_attempt_is_made_once(self) -> None:
+        assert len(set(self.received)) == len(self.received)
+
+    @precondition(lambda self: self.message)
+    @invariant()
+    def only_what_is_open_waits(self) -> None:
+        assert self.message["state"] in STATES
+        assert (self.message["due_at"] is not None) == (self.message["state"] in OPEN)
+
+
+TestLife = Life.TestCase
+TestLife.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

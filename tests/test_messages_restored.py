@@ -1,0 +1,50 @@
+"""A backup that is restored sends nothing: what was open in it may have been sent since."""
+
+from pathlib import Path
+
+from repositories.database import Database
+from repositories.verification import verify
+from schemas.letters import Refused
+from schemas.message_states import FAILED, QUEUED, SENDING, SENT, UNKNOWN
+from schemas.principals import THE_SERVICE
+from tests.archives import contents, read, write
+from tests.postman import LETTER, Postman, ask, messages, until
+from tests.shop import OpenShop, opened
+from tests.test_outbox import LEASE
+
+
+async def test_nothing_is_sent_because_a_backup_was_restored(
+    open_shop: OpenShop, target: Database, mongodb_url: str, tmp_path: Path
+) -> None:
+    shop = await open_shop(provider=Postman(Refused("131026", "Not on WhatsApp.")))
+    failed = await ask(shop)
+    await until(shop, failed, FAILED)
+    sent = await ask(shop, "Another one.")
+    await until(shop, sent, SENT)
+    await shop.state["jobs"].stop()
+    sending = await ask(shop, "A third one.")
+    claimed = await shop.state["outbox"].claim("somebody")
+    assert (await shop.state["outbox"].begin(claimed, "postman", LEASE))["_id"] == sending
+    queued = await ask(shop, "A fourth one.")
+    archive = await write(shop.database, shop.store, tmp_path / "archive")
+    kept = {document["_id"]: document for collection, document in contents(archive) if collection == "messages"}
+    assert [kept[each]["state"] for each in (failed, sent, sending, queued)] == [FAILED, SENT, SENDING, QUEUED]
+    await read(archive, target, shop.store)
+    assert await verify(target, shop.store) == []
+    postman = Postman()
+    async with opened(mongodb_url, database_name=target.name, store_id=shop.store, provider=postman) as restored:
+        # A message of its own has come through, so the worker has looked.
+        own = (await restored.state["messages"].send(LETTER, by=THE_SERVICE)).answer["_id"]
+        await until(restored, own, SENT)
+        states = {each["id"]: (each["state"], (each["error"] or {}).get("code")) for each in await messages(restored)}
+        assert states == {
+            own: (SENT, None),
+            failed: (FAILED, "131026"),
+            sent: (SENT, None),
+            sending: (UNKNOWN, "restored"),
+            queued: (UNKNOWN, "restored"),
+        }
+        assert len(postman.letters) == 1
+        await restored.state["messages"].retry(queued, is_sure=True, by=THE_SERVICE)
+        restored.state["jobs"].wake()
+        await until(restored, queued, SENT)

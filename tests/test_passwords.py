@@ -1,0 +1,23 @@
+"""Which passwords are too weak, beside those that the API's tests try."""
+
+import pytest
+
+from schemas.passwords import password_defect
+
+NAMES = ("owner", "Asha Rao", "main", "")
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        *("owner-owner-2024", "OwnerOwnerOwner", "owner2024owner", "asha.rao.owner", "main-owner-main-1"),
+        "Asha Rao 2024!",
+    ],
+)
+def test_names_alone_are_no_password(password: str) -> None:
+    assert password_defect(password, NAMES) == "must not be your name or the shop's"
+
+
+@pytest.mark.parametrize("password", ["owner of three mango trees", "asha rao 98765432", "remains of the main road"])
+def test_a_name_among_other_words_does_no_harm(password: str) -> None:
+    assert password_defect(password, NAMES) is None

@@ -1,0 +1,88 @@
+"""PDFs that are uploaded to be sent: bounded, kept for a while, and served to whoever has the link."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from schemas.limits import MAX_UPLOAD
+from schemas.message_states import SENT
+from tests.postman import OUTSIDE, PDF, PHONE, Postman, path_of, until, upload
+from tests.shop import OpenShop, Shop
+
+
+async def test_a_pdf_of_ones_own_is_kept_and_served(open_shop: OpenShop) -> None:
+    postman = Postman()
+    shop = await open_shop(provider=postman, **OUTSIDE)
+    answers = [await upload(shop) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    # The very same again is the app, which heard no answer: it is sent once, and kept once.
+    assert answers[0].json() == answers[1].json()
+    await until(shop, answers[0].json()["message_id"], SENT)
+    assert len(postman.letters) == 1
+    assert postman.letters[0].text == "As we spoke of"
+    assert await shop.database.uploads.count_documents({"store": shop.store}) == 1
+    served = await shop.http.get(path_of(answers[0].json()["pdf_url"]))
+    assert (served.content, served.headers["content-type"]) == (PDF, "application/pdf")
+    assert served.headers["x-robots-tag"] == "noindex, nofollow, noarchive"
+    assert (
+        "sandbox" in served.headers["content-security-policy"] or "'none'" in served.headers["content-security-policy"]
+    )
+    again = {"phone_number": PHONE, "message": "Once more", "pdf_url": answers[0].json()["pdf_url"]}
+    assert (await shop.http.post("/api/whatsapp/send", json=again)).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "code"),
+    [
+        (b"", 422, "invalid_fields"),
+        (b"PK\x03\x04", 422, "invalid_fields"),
+        (b"<html>%PDF-", 422, "invalid_fields"),
+        (b"%PDF-" + b"x" * MAX_UPLOAD, 422, "invalid_fields"),
+        (b"%PDF-" + b"x" * 2 * MAX_UPLOAD, 413, "body_too_large"),
+    ],
+)
+async def test_what_is_no_pdf_or_too_large_is_refused(shop: Shop, content: bytes, status: int, code: str) -> None:
+    answer = await upload(shop, content)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert await shop.database.uploads.count_documents({"store": shop.store}) == 0
+
+
+async def test_a_pdf_of_just_two_mebibytes_is_taken(shop: Shop) -> None:
+    assert (await upload(shop, b"%PDF-" + b"x" * (MAX_UPLOAD - 5))).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("application/json", b"{}"),
+        ("multipart/form-data", b""),
+        ("multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: form-data\r\n\r\n--x--"),
+        ("multipart/form-data; boundary=x", b"nothing of the kind"),
+        (
+            "multipart/form-data; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n' * 40 + b"--x--",
+        ),
+    ],
+)
+async def test_what_is_no_form_is_refused(shop: Shop, kind: str, content: bytes) -> None:
+    path = "/api/whatsapp/send-estimate-pdf"
+    answer = await shop.http.post(path, content=content, headers={"Content-Type": kind})
+    assert (answer.status_code, answer.json()["code"]) in ((400, "malformed_form"), (422, "invalid_fields"))
+
+
+async def test_a_slow_phone_may_take_its_time_for_a_pdf(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And for nothing else: the same in the same time to another address is cut off."""
+    monkeypatch.setattr("app.protocol.RECEIVE_SECONDS", 0.05)
+
+    async def sent_slowly(path: str) -> int:
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b"--x\r\n"
+            await asyncio.sleep(0.3)
+            yield b"--x--\r\n"
+
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        return (await shop.http.post(path, content=pieces(), headers=headers)).status_code
+
+    assert await sent_slowly("/api/whatsapp/send-estimate-pdf") in (400, 422)
+    assert await sent_slowly("/api/whatsapp/send") == 408
