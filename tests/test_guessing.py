@@ -13,9 +13,9 @@ import pytest
 from app.loop_lag import LoopLag
 from tests.archives import empty_database
 from tests.conftest import LongRun
-from tests.doors import CLAIM, SECRET_KEY, SETUP_TOKEN
+from tests.doors import CLAIM, SETUP_TOKEN
 from tests.payloads import sale_body
-from tests.people import PIN, Headers, bearer
+from tests.people import PIN, SECRET_KEY, Headers, bearer
 from tests.processes import services
 from tests.test_metrics import value, values_of
 

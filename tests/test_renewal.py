@@ -13,9 +13,9 @@ from schemas.idempotency import RETRY_WINDOW
 from tests.archives import empty_database
 from tests.clock import Clock
 from tests.conftest import LongRun
-from tests.doors import CLAIM, SECRET_KEY, SETUP_TOKEN
+from tests.doors import CLAIM, SETUP_TOKEN
 from tests.faults import failing
-from tests.people import add, address_of, bearer, login, signed_in_shop
+from tests.people import SECRET_KEY, add, address_of, bearer, login, signed_in_shop
 from tests.processes import Service, services
 from tests.shop import OpenShop, Shop
 from tests.test_login import refusal, who

@@ -9,9 +9,9 @@ from repositories.database import CREDENTIALS, Database
 from repositories.verification import verify
 from schemas.principals import CASHIER
 from tests.archives import read, write
-from tests.doors import CLAIM, SECRET_KEY, SETUP_TOKEN
+from tests.doors import CLAIM, SETUP_TOKEN
 from tests.payloads import sale_body
-from tests.people import PASSWORD, PIN, Headers, add, bearer, enrol, login
+from tests.people import PASSWORD, PIN, SECRET_KEY, Headers, add, bearer, enrol, login
 from tests.shop import OpenShop, Shop
 from tests.test_login import refusal, renew
 

@@ -10,9 +10,9 @@ import httpx
 import websockets
 
 from tests.archives import empty_database
-from tests.doors import SECRET_KEY, SETUP_TOKEN
+from tests.doors import SETUP_TOKEN
 from tests.frames import closed_with
-from tests.people import NEW_PASSWORD, PASSWORD, PIN, Headers, bearer
+from tests.people import NEW_PASSWORD, PASSWORD, PIN, SECRET_KEY, Headers, bearer
 from tests.processes import Service, services
 from tests.test_guessing import sign_in
 
