@@ -10,9 +10,11 @@ from typing import Final
 
 from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo import UpdateOne
+from pymongo.errors import PyMongoError
 
 from repositories.customer_rows import OWNER, Count, fresh_row, whose, written
 from repositories.database import COUNTERS, Database
+from repositories.errors import DatabaseRefused, first_clause
 from schemas.customers import NUMBER, contribution
 from schemas.documents import Document
 from schemas.phones import normalised
@@ -51,10 +53,13 @@ async def build_customers(database: Database, store: str, region: str, advance: 
 async def build_missing_customers(database: Database, store: str, region: str) -> None:
     """As `build_customers`, where that was never done to the end.
 
-    :raises PyMongoError: callers translate.
+    :raises DatabaseRefused: it cannot be done now.
     """
-    if not await has_customers(database, store):
-        await build_customers(database, store, region)
+    try:
+        if not await has_customers(database, store):
+            await build_customers(database, store, region)
+    except PyMongoError as error:
+        raise DatabaseRefused(f"The customers cannot be counted: {first_clause(error)}") from error
 
 
 async def _batch(

@@ -52,7 +52,7 @@ class Sessions:
         self._credentials = credentials
         self._clock = clock
 
-    async def begin(self, owner: str, version: int = 0) -> Tokens:
+    async def begin(self, owner: str, version: int) -> Tokens:
         """Somebody signs in.
 
         :param version: of the user whose password it was.
@@ -63,7 +63,7 @@ class Sessions:
         access = await self._credentials.issue(ACCESS, owner, family=family, version=version)
         return Tokens(access, refresh, family, _seconds())
 
-    async def begin_at(self, device: str, owner: str, version: int = 0) -> Tokens:
+    async def begin_at(self, device: str, owner: str, version: int) -> Tokens:
         """Somebody signs in at a device, for an hour, and for no longer than the device itself may.
 
         :raises Unavailable: the database is away.

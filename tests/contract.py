@@ -4,7 +4,12 @@ import re
 from typing import Any
 
 import httpx
+import orjson
 from jsonschema_rs import Draft202012Validator
+
+from app.openapi import document
+from endpoints.routes import ROUTES
+from schemas.errors import ShopError
 
 Json = dict[str, Any]
 
@@ -75,3 +80,17 @@ class Contract:
         validator = Draft202012Validator({**schema, "components": self.document["components"]}, validate_formats=True)
         errors = [f"{error.instance_path}: {error.message}"[:400] for error in validator.iter_errors(value)]
         assert errors == []
+
+
+def served_document() -> Json:
+    """The API's description as it is served."""
+    served: Json = orjson.loads(orjson.dumps(document(ROUTES)))
+    return served
+
+
+def all_refusals() -> list[type[ShopError]]:
+    """Every class of refusal that there is."""
+    classes = [ShopError]
+    for each in classes:
+        classes += each.__subclasses__()
+    return classes[1:]

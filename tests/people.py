@@ -48,7 +48,13 @@ def bearer(token: str) -> Headers:
 async def as_(shop: Shop, role: str = OWNER, belongs_to: str | None = None, **draft: Any) -> Headers:
     """The headers of somebody new, of that role."""
     user = await add(shop, role, belongs_to, **draft)
-    return bearer((await shop.state["sessions"].begin(user["_id"])).access)
+    return bearer((await shop.state["sessions"].begin(user["_id"], user["version"])).access)
+
+
+async def create(shop: Shop, owner: Headers, **changes: Any) -> httpx.Response:
+    """The answer to an owner who adds a cashier."""
+    body = {"username": f"Ravi-{shop.store}", "name": "Ravi", "role": CASHIER, "password": PASSWORD, **changes}
+    return await shop.http.post("/api/users", json=body, headers=owner)
 
 
 async def enrol(shop: Shop, owner: Headers, **body: Any) -> tuple[str, Headers]:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from repositories.errors import TooManyRequests
 from schemas.principals import CASHIER, OWNER
 from tests.clock import Clock
 from tests.conftest import LongRun
+from tests.guessing import guess
 from tests.people import PIN, Headers, add, as_, enrol, login, signed_in_shop
 from tests.shop import OpenShop, Shop
 from tests.test_login import refusal
@@ -59,28 +60,6 @@ class Lag:
         return sorted(self.seconds)[len(self.seconds) * 99 // 100]
 
 
-async def guess(shop: Shop, path: str, bodies: Iterator[Json], headers: Callable[[int], Headers]) -> Counter[int]:
-    """Sends all of these over eight connections; how often each status was answered. By hand, since a real client takes
-    longer than the service, in the very process whose event loop is watched."""
-    statuses: Counter[int] = Counter()
-    numbered = enumerate(bodies)
-
-    async def connection() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
-        for number, body in numbered:
-            content = json.dumps(body).encode()
-            fields = {"Host": "127.0.0.1", "Content-Length": str(len(content)), **headers(number)}
-            head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-            writer.write(f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + content)
-            answer = await reader.readuntil(b"\r\n\r\n")
-            statuses[int(answer[9:12])] += 1
-            await reader.readexactly(int(answer.lower().partition(b"content-length: ")[2].partition(b"\r")[0]))
-        writer.close()
-
-    await asyncio.gather(*(connection() for _ in range(8)))
-    return statuses
-
-
 def _guesses(long_run: LongRun) -> int:
     return 10_000 if long_run.is_long else 2_000
 
@@ -115,7 +94,7 @@ async def test_thousands_of_guesses_of_a_password(open_shop: OpenShop, long_run:
     guesses = (
         {"username": victim["login"], "password": f"a wrong guess {number}"} for number in range(_guesses(long_run))
     )
-    statuses = await accompanied(guess(shop, "/api/auth/login", guesses, address), sign_in)
+    statuses = await accompanied(guess(shop.port, "/api/auth/login", guesses, address), sign_in)
     watching.cancel()
     assert statuses.keys() <= {401, 429}
     assert sum(statuses.values()) == _guesses(long_run)
@@ -141,7 +120,9 @@ async def test_thousands_of_guesses_of_a_pin(open_shop: OpenShop, long_run: Long
 
     watching = asyncio.create_task(lag.watch())
     guesses = ({"username": victim["login"], "pin": f"{number:06}"} for number in range(_guesses(long_run)))
-    attack = guess(shop, "/api/auth/pin", guesses, lambda number: {**key, "X-Forwarded-For": f"10.9.{number % 200}.1"})
+    attack = guess(
+        shop.port, "/api/auth/pin", guesses, lambda number: {**key, "X-Forwarded-For": f"10.9.{number % 200}.1"}
+    )
     statuses = await accompanied(attack, sell)
     watching.cancel()
     assert statuses.keys() <= {401, 429}

@@ -15,7 +15,7 @@ from tests.contract import Contract
 from tests.people import PASSWORD, PIN, add, bearer, signed_in_shop
 from tests.shop import OpenShop
 
-#: What is looked at here, and not in `test_openapi.py`, whose shop is open.
+#: What is looked at here, and not in `test_openapi_answers.py`, whose shop is open.
 PATHS: Final = ("/api/auth/", "/api/users", "/api/devices")
 CODES: Final = frozenset(
     {

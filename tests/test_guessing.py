@@ -1,10 +1,9 @@
 """Thousands of guesses at a server that is a process of its own: nothing holds up its event loop, others sell on."""
 
 import asyncio
-import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -14,6 +13,7 @@ from app.loop_lag import LoopLag
 from tests.archives import empty_database
 from tests.conftest import LongRun
 from tests.doors import CLAIM, SETUP_TOKEN
+from tests.guessing import guess
 from tests.payloads import sale_body
 from tests.people import PIN, SECRET_KEY, Headers, bearer
 from tests.processes import services
@@ -25,27 +25,6 @@ MOST_SECONDS = 0.1
 MOST_VERIFIED = 100
 #: Of a sale meanwhile, on a machine that others use too.
 MOST_SECONDS_OF_A_SALE = 1.0
-
-
-async def guess(port: int, path: str, bodies: Iterator[Json], headers: Callable[[int], Headers]) -> Counter[int]:
-    """Sends all of these over eight connections; how often each status was answered."""
-    statuses: Counter[int] = Counter()
-    numbered = enumerate(bodies)
-
-    async def connection() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        for number, body in numbered:
-            content = json.dumps(body).encode()
-            fields = {"Host": "127.0.0.1", "Content-Length": str(len(content)), **headers(number)}
-            head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-            writer.write(f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + content)
-            answer = await reader.readuntil(b"\r\n\r\n")
-            statuses[int(answer[9:12])] += 1
-            await reader.readexactly(int(answer.lower().partition(b"content-length: ")[2].partition(b"\r")[0]))
-        writer.close()
-
-    await asyncio.gather(*(connection() for _ in range(8)))
-    return statuses
 
 
 async def sign_in(http: httpx.AsyncClient) -> Headers:

@@ -30,7 +30,7 @@ LISTS = (
     "/api/reports/orders-only",
     "/api/events",
 )
-# The stream of events does not end, so it would hold up each request; `test_openapi.py` looks at it.
+# The stream of events does not end, so it would hold up each request; `test_openapi_answers.py` looks at it.
 ENDLESS = "/api/events/stream"
 
 
