@@ -1,4 +1,4 @@
-"""Owners: the last one stays, whichever store keeps the row, and a claim lasts; who moves is told of where they come to."""
+"""Owners: the last one stays, whichever store keeps the row; a claim lasts; who moves is told of where they come to."""
 
 import asyncio
 import secrets
