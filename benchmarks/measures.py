@@ -102,6 +102,11 @@ def median(values: Sequence[float]) -> float:
     return statistics.median(values)
 
 
+def p99(times: Sequence[float]) -> float:
+    """What all but one in a hundred stay below."""
+    return sorted(times)[int(len(times) * 0.99)]
+
+
 def typical(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:
     """The figures of the round whose ratio is the median: what is measured in turn shares the moods of the machine."""
     rounds = sorted(zip(ours, theirs, strict=True), key=lambda pair: pair[0] / pair[1])

@@ -2,13 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from benchmarks.measures import Results, Row, median
+from benchmarks.measures import Results, Row, median, p99
 from schemas.shop_head import A4, ROLL, ShopHead
 from services.fonts import DEBIANS, Fonts
 from services.paper import Paper
@@ -42,7 +41,7 @@ async def _measure(results: Results, rounds: int) -> None:
         results.add(
             SECTION,
             Row(f"{_SHORT} lines, {script}: p50", median(times), "ms", target=target),
-            Row(f"{_SHORT} lines, {script}: p99", _p99(times), "ms"),
+            Row(f"{_SHORT} lines, {script}: p99", p99(times), "ms"),
             Row(f"{_SHORT} lines, {script}: size", size / 1000, "kB"),
         )
     roll, _ = await _times(paper, "Latin", _SHORT, rounds, ROLL)
@@ -51,7 +50,7 @@ async def _measure(results: Results, rounds: int) -> None:
         SECTION,
         Row(f"{_SHORT} lines on an 80 mm roll: p50", median(roll), "ms"),
         Row(f"{_LONG} lines: p50", median(long), "ms"),
-        Row(f"{_LONG} lines: p99", _p99(long), "ms"),
+        Row(f"{_LONG} lines: p99", p99(long), "ms"),
         Row(f"{_LONG} lines: size", size / 1000, "kB"),
         # The one that has set the long sheets; those before it had their thousand.
         Row("memory of a worker", _megabytes(workers.pids[0]), "MB", target="<= 512"),
@@ -95,10 +94,6 @@ def _order(script: str, lines: int, number: int) -> dict[str, Any]:
         "amount_paid": 10_000,
         "payment_mode": "Cash",
     }
-
-
-def _p99(times: Sequence[float]) -> float:
-    return sorted(times)[int(len(times) * 0.99)]
 
 
 def _megabytes(pid: int) -> float:
