@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +22,8 @@ Json = dict[str, Any]
 
 MOST_SECONDS = 0.1
 MOST_VERIFIED = 100
+#: For how long sales are looked at before.
+QUIET_SECONDS = 2.0
 #: Of a sale meanwhile, on a machine that others use too.
 MOST_SECONDS_OF_A_SALE = 1.0
 
@@ -41,7 +42,7 @@ async def enrol_a_victim(http: httpx.AsyncClient, owner: Headers) -> Headers:
     return bearer((await http.post("/api/devices", json={"name": "Tablet"}, headers=owner)).json()["key"])
 
 
-async def besides(attack: "asyncio.Task[Counter[int]]", http: httpx.AsyncClient, owner: Headers) -> list[float]:
+async def besides(attack: "asyncio.Task[Any]", http: httpx.AsyncClient, owner: Headers) -> list[float]:
     """Sells until the attack is over; how long each sale took."""
     seconds = []
     while not attack.done():
@@ -53,11 +54,10 @@ async def besides(attack: "asyncio.Task[Counter[int]]", http: httpx.AsyncClient,
     return sorted(seconds)
 
 
-async def blocked(http: httpx.AsyncClient, owner: Headers) -> float:
-    """The worst that the server's loop was held up, as it says itself."""
+async def lag_of(http: httpx.AsyncClient, owner: Headers) -> tuple[float, float]:
+    """The worst that the server's loop was late, and that it was held up, as it says itself."""
     seen = values_of((await http.get("/metrics", headers=owner)).text)
-    assert value(seen, "pos_event_loop_lag_seconds") > 0
-    return value(seen, "pos_event_loop_blocked_seconds")
+    return value(seen, "pos_event_loop_lag_seconds"), value(seen, "pos_event_loop_blocked_seconds")
 
 
 @pytest.mark.alone
@@ -72,6 +72,7 @@ async def test_the_event_loop_is_not_held_up_by_thousands_of_guesses(mongodb_url
     ):
         owner = await sign_in(http)
         tablet = await enrol_a_victim(http, owner)
+        before = await besides(asyncio.create_task(asyncio.sleep(QUIET_SECONDS)), http, owner)
         passwords = ({"username": CLAIM["username"], "password": f"a wrong guess {number}"} for number in range(count))
         pins = ({"username": "ravi", "pin": f"{number:06}"} for number in range(count))
         for path, bodies, shown in (("/api/auth/login", passwords, {}), ("/api/auth/pin", pins, tablet)):
@@ -82,8 +83,19 @@ async def test_the_event_loop_is_not_held_up_by_thousands_of_guesses(mongodb_url
             assert statuses.keys() == {401, 429}
             assert sum(statuses.values()) == count
             assert statuses[401] <= MOST_VERIFIED
+            late, blocked = await lag_of(http, owner)
+            print(  # noqa: T201
+                f"\n{count:,} guesses at {path}: {statuses[401]} verified; the loop was {late * 1000:.0f} ms late at worst, "
+                f"{blocked * 1000:.0f} ms of it held up; a sale p50 {_ms(sales, 50)}, p99 {_ms(sales, 99)} ms, before "
+                f"{_ms(before, 50)} and {_ms(before, 99)}"
+            )
             assert sales[len(sales) * 99 // 100] < MOST_SECONDS_OF_A_SALE
-            assert await blocked(http, owner) < MOST_SECONDS
+            assert 0 < blocked <= late
+            assert blocked < MOST_SECONDS
+
+
+def _ms(seconds: list[float], percent: int) -> str:
+    return f"{1000 * seconds[len(seconds) * percent // 100]:.0f}"
 
 
 def _from_anywhere(shown: Headers) -> Callable[[int], Headers]:
