@@ -86,8 +86,8 @@ async def test_the_event_loop_is_not_held_up_by_thousands_of_guesses(mongodb_url
             late, blocked = await lag_of(http, owner)
             print(  # noqa: T201
                 f"\n{count:,} guesses at {path}: {statuses[401]} verified; the loop was {late * 1000:.0f} ms late at "
-                f"worst, {blocked * 1000:.0f} ms of it held up; a sale p50 {_ms(sales, 50)}, p99 {_ms(sales, 99)} ms, before "
-                f"{_ms(before, 50)} and {_ms(before, 99)}"
+                f"worst, {blocked * 1000:.0f} ms of it held up; a sale p50 {_ms(sales, 50)}, p99 {_ms(sales, 99)} ms, "
+                f"before {_ms(before, 50)} and {_ms(before, 99)}"
             )
             assert sales[len(sales) * 99 // 100] < MOST_SECONDS_OF_A_SALE
             assert 0 < blocked <= late
