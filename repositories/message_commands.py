@@ -17,7 +17,7 @@ from schemas.documents import Document
 from schemas.errors import IllegalTransition
 from schemas.idempotency import RequestKey
 from schemas.letters import Outcome
-from schemas.message_states import CANCELLED, DROPPABLE, QUEUED, RETRIABLE, SENDING, UNKNOWN, is_news
+from schemas.message_states import CANCELLED, DROPPABLE, QUEUED, RETRIABLE, SENDING, SENT, UNKNOWN, is_news
 from schemas.messages import MESSAGES, REACHED, is_doubtful, queued, settled, told
 from schemas.principals import THE_SERVICE, Actor
 
@@ -119,12 +119,20 @@ class Report:
 
     def apply(self, work: UnitOfWork) -> Document:
         message = _live(work, self.message_id)
-        is_of_another = message["provider_id"] not in (None, self.provider_id)
-        if is_of_another or self.attempt not in (None, message["attempt"]) or not is_news(message["state"], self.state):
+        if not self._is_of(message) or not is_news(message["state"], self.state):
             return message
         reached = {REACHED[self.state]: self.at} if self.state in REACHED else {}
         done = {"due_at": None, "holder": None, "provider_id": self.provider_id, "error": self.error}
         return _changed(work, message, state=self.state, **done, **reached)
+
+    def _is_of(self, message: Document) -> bool:
+        """Whether it is of what was given away last."""
+        if not message["attempt"] or self.attempt not in (None, message["attempt"]):
+            return False
+        if message["state"] != QUEUED:
+            return message["provider_id"] in (None, self.provider_id)
+        # Put back by itself, or by somebody who has it sent again, for whom only what is on the phone has been sent.
+        return self.attempt is not None and (message["tries"] > 0 or self.state != SENT)
 
 
 @dataclass(frozen=True, slots=True)
