@@ -5,6 +5,8 @@ from typing import Final
 
 #: The longest text that WhatsApp takes, in characters.
 LONGEST_TEXT: Final = 4_096
+#: The longest caption of a document that it takes.
+LONGEST_CAPTION: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True)

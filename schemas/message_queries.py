@@ -11,15 +11,13 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
 
 from schemas.documents import Body
 from schemas.fields import Loaded, OneOf, Text, WholeNumber
-from schemas.letters import LONGEST_TEXT
+from schemas.letters import LONGEST_CAPTION, LONGEST_TEXT
 from schemas.limits import MAX_UPLOAD
 from schemas.links import DEFAULT_DAYS, Days
 from schemas.listing import DEFAULT_LIMIT, MAX_LIMIT, InvalidCursor
 from schemas.message_states import STATES
 from schemas.public_ids import MESSAGE_PREFIX
 
-#: The longest caption of a document that WhatsApp takes, in characters.
-_LONGEST_CAPTION: Final = 1_024
 _PDF: Final = b"%PDF-"
 _ID: Final = re.compile(rf"{MESSAGE_PREFIX}[0-9A-Z]{{26}}", re.ASCII)
 
@@ -74,11 +72,12 @@ class MessageQuery(Schema):
 
 
 class MessageBody(Body):
-    """A text to a phone, with a document or without. `caption` is what stands below the document."""
+    """A text to a phone, with a document or without. `caption` is what stands below the document, after
+    `message` where both are given."""
 
     phone_number = Text(required=True)
     message = Text(lines=True, blank=True, load_default="", longest=LONGEST_TEXT)
-    caption = Text(lines=True, blank=True, load_default="", longest=_LONGEST_CAPTION)
+    caption = Text(lines=True, blank=True, load_default="", longest=LONGEST_CAPTION)
     pdf_url = Text()
 
 
@@ -99,7 +98,7 @@ class UploadBody(Body):
     file = Pdf(required=True)
     phone_number = Text(required=True)
     message = Text(lines=True, blank=True, load_default="", longest=LONGEST_TEXT)
-    caption = Text(lines=True, blank=True, load_default="", longest=_LONGEST_CAPTION)
+    caption = Text(lines=True, blank=True, load_default="", longest=LONGEST_CAPTION)
 
 
 class DocumentMessageBody(Body):
@@ -107,5 +106,5 @@ class DocumentMessageBody(Body):
     own. days: for how long the link in it leads to the document."""
 
     phone_number = Text()
-    message = Text(lines=True, longest=_LONGEST_CAPTION)
+    message = Text(lines=True, longest=LONGEST_CAPTION)
     days = Days(load_default=DEFAULT_DAYS)

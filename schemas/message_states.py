@@ -10,6 +10,8 @@ STATES: Final = (QUEUED, SENDING, SENT, DELIVERED, READ, FAILED, UNKNOWN, CANCEL
 #: From where somebody may have it sent again, and from where it may be dropped.
 RETRIABLE: Final = frozenset({FAILED, UNKNOWN, CANCELLED})
 DROPPABLE: Final = frozenset({QUEUED, FAILED, UNKNOWN})
+#: What does not stand for the message when the same is asked for anew.
+NOT_SENT: Final = frozenset({FAILED, CANCELLED})
 
 MOST_TRIES: Final = 6
 _FIRST_PAUSE: Final = timedelta(seconds=5)

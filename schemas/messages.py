@@ -6,7 +6,7 @@ nobody knows what became of it. Whoever looks moves it on, which is a lease. Non
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -29,17 +29,33 @@ _DONE: Final[Mapping[str, Any]] = {"due_at": None, "holder": None}
 _UNANSWERED: Final = "unanswered"
 _RESTORED: Final = {"code": "restored", "reason": "It was open in the backup, and may have been sent since."}
 
+#: What a message comes to whose document does not open any more.
+GONE: Final = {"code": "document_gone", "reason": "Its document is voided, or the link to it has ended."}
+
 _DOUBTS: Final = (_UNANSWERED, _RESTORED["code"])
 
 
-def drafted(letter: Letter, kind: str | None = None, document_id: str | None = None) -> Document:
-    """The stored part of a message that is asked for. kind, document_id: of the document that it is about."""
+@dataclass(frozen=True, slots=True)
+class Enclosed:
+    """What opens at the address that a letter gives. kind, document_id: of an estimate or an order. link_id: by which
+    it is reached. until: when the address ends. Each None where there is none."""
+
+    kind: str | None = None
+    document_id: str | None = None
+    link_id: str | None = None
+    until: datetime | None = None
+
+
+NOTHING: Final = Enclosed()
+
+
+def drafted(letter: Letter, enclosed: Enclosed = NOTHING) -> Document:
+    """The stored part of a message that is asked for."""
     content = {**asdict(letter), "variables": list(letter.variables)}
     del content["reference"]
     return {
         "letter": content,
-        "kind": kind,
-        "document_id": document_id,
+        **asdict(enclosed),
         **dict.fromkeys(("provider", "provider_id", "error", *REACHED.values())),
         "attempt": 0,
     }
@@ -62,17 +78,22 @@ def read_reference(reference: str | None) -> tuple[str | None, int | None]:
     return (match[1], int(match[2])) if match else (None, None)
 
 
+def given_up(error: Document) -> Document:
+    """What makes a message one that is not sent."""
+    return {**_DONE, "state": FAILED, "error": error}
+
+
 def settled(message: Document, outcome: Outcome, now: datetime, chance: float) -> Document:
     """What a message that is being sent becomes by what the provider has said. chance: see `pause_after`."""
     if isinstance(outcome, Accepted):
         return {**_DONE, "state": SENT, "provider_id": outcome.provider_id, "sent_at": now, "error": None}
     if isinstance(outcome, Refused):
-        return {**_DONE, "state": FAILED, "error": _error(outcome.code, outcome.reason)}
+        return given_up(_error(outcome.code, outcome.reason))
     if isinstance(outcome, Again):
         pause = pause_after(message["tries"], chance)
         error = _error(outcome.code, outcome.reason)
         if pause is None:
-            return {**_DONE, "state": FAILED, "error": error}
+            return given_up(error)
         return {"state": QUEUED, "due_at": now + longest_of(pause, outcome.after), "holder": None, "error": error}
     return {**_DONE, "state": UNKNOWN, "error": _error(_UNANSWERED, outcome.reason)}
 

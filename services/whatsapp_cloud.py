@@ -6,13 +6,12 @@ Its errors are told apart by `error.code`, as Meta asks for: titles and subcodes
 from collections.abc import Mapping
 from typing import Any, Final
 
-from schemas.letters import LONGEST_TEXT, Accepted, Again, Letter, Outcome, Refused, Unknown
+from schemas.letters import LONGEST_CAPTION, LONGEST_TEXT, Accepted, Again, Letter, Outcome, Refused, Unknown
 from schemas.reasons import reason_of
 from services.exchange import Answer, Exchange, refused_or_again
 from services.provider_settings import CLOUD, ProviderSettings
 
 DEFAULT_URL: Final = "https://graph.facebook.com"
-LONGEST_CAPTION: Final = 1_024
 #: Throughput, an unknown fault of theirs, a service that is away, too many to one phone: it may go better later.
 PASSING: Final = frozenset({130429, 131000, 131016, 131056})
 _GATEWAY_TIMEOUT: Final = 504

@@ -14,7 +14,7 @@ from repositories.transaction import Outcome, apply_command
 from repositories.unit_of_work import Counters, UnitOfWork
 from schemas.errors import ShopError
 from schemas.letters import Accepted, Again, Letter, Refused, Unknown
-from schemas.message_states import DELIVERED, FAILED, QUEUED, READ, SENDING, SENT, STATES, UNKNOWN
+from schemas.message_states import DELIVERED, FAILED, READ, SENDING, SENT, STATES, UNKNOWN
 from schemas.messages import MESSAGES, OPEN, drafted, letter_of
 
 LEASE = timedelta(seconds=60)
@@ -112,7 +112,7 @@ class Life(RuleBasedStateMachine):
     @rule(is_sure=st.booleans())
     def retry(self, is_sure: bool) -> None:
         was_known = self.message["state"] in (FAILED, "cancelled") and not self._is_doubtful()
-        outcome = self.do(Retry("MSG-1", "main", is_sure))
+        outcome = self.do(Retry("MSG-1", is_sure=is_sure))
         if not isinstance(outcome, ShopError):
             assert is_sure or was_known
             self.is_free = True

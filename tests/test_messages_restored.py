@@ -48,3 +48,16 @@ async def test_nothing_is_sent_because_a_backup_was_restored(
         await restored.state["messages"].retry(queued, is_sure=True, by=THE_SERVICE)
         restored.state["jobs"].wake()
         await until(restored, queued, SENT)
+
+
+async def test_what_is_taken_over_by_another_store_is_sent_by_that_one(
+    open_shop: OpenShop, target: Database, mongodb_url: str, tmp_path: Path
+) -> None:
+    shop = await open_shop(provider=Postman(Refused("131026", "Not on WhatsApp.")))
+    failed = await ask(shop)
+    await until(shop, failed, FAILED)
+    await read(await write(shop.database, shop.store, tmp_path / "archive"), target, "another")
+    async with opened(mongodb_url, database_name=target.name, store_id="another", provider=Postman()) as restored:
+        await restored.state["messages"].retry(failed, by=THE_SERVICE)
+        restored.state["jobs"].wake()
+        await until(restored, failed, SENT)

@@ -17,10 +17,10 @@ async def test_a_pdf_of_ones_own_is_kept_and_served(open_shop: OpenShop) -> None
     answers = [await upload(shop) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [201, 201]
     # The very same again is the app, which heard no answer: it is sent once, and kept once.
-    assert answers[0].json() == answers[1].json()
+    assert answers[0].json() == {**answers[1].json(), "state": "queued"}
     await until(shop, answers[0].json()["message_id"], SENT)
     assert len(postman.letters) == 1
-    assert postman.letters[0].text == "As we spoke of"
+    assert postman.letters[0].text == "Your estimate\n\nAs we spoke of"
     assert await shop.database.uploads.count_documents({"store": shop.store}) == 1
     served = await shop.http.get(path_of(answers[0].json()["pdf_url"]))
     assert (served.content, served.headers["content-type"]) == (PDF, "application/pdf")
@@ -30,6 +30,17 @@ async def test_a_pdf_of_ones_own_is_kept_and_served(open_shop: OpenShop) -> None
     )
     again = {"phone_number": PHONE, "message": "Once more", "pdf_url": answers[0].json()["pdf_url"]}
     assert (await shop.http.post("/api/whatsapp/send", json=again)).status_code == 201
+
+
+async def test_what_is_refused_as_a_message_is_not_kept(open_shop: OpenShop) -> None:
+    shop = await open_shop(provider=Postman(), **OUTSIDE)
+    once = {"Idempotency-Key": "once"}
+    answers = [await upload(shop, headers=once, caption=caption) for caption in ("One", "Another")]
+    assert [answer.status_code for answer in answers] == [201, 422]
+    assert answers[1].json()["code"] == "idempotency_key_reused"
+    too_long = await upload(shop, message="m" * 600, caption="c" * 600)
+    assert (too_long.status_code, too_long.json()["code"]) == (422, "invalid_fields")
+    assert await shop.database.uploads.count_documents({"store": shop.store}) == 1
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,10 @@ from app.commands.administration import show
 from app.commands.databases import Data, any_database, command_settings, console, with_database
 from app.settings import Settings
 from repositories.database import Database
+from repositories.errors import NoSuchStore
 from repositories.journal import Journal
 from repositories.messages import MessageRepository
+from repositories.stores import store_exists
 from schemas.documents import Document
 from schemas.message_queries import MessageListing
 from schemas.message_states import FAILED, QUEUED, SENDING, STATES, UNKNOWN
@@ -91,6 +93,8 @@ async def _on_messages(
     settings: Settings, database: Database, store: str | None, work: Callable[[MessageRepository], Awaitable[T]]
 ) -> T:
     name = store or settings.store_id
+    if not await store_exists(database, name):
+        raise NoSuchStore(f"There is no store {name!r}.")
     journal = Journal(database, store=name, zone=settings.timezone, clock=utc_now)
     try:
         return await work(MessageRepository(database, name, settings.store_id, journal, utc_now))
