@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -74,12 +75,55 @@ async def test_a_pdf_of_just_two_mebibytes_is_taken(shop: Shop) -> None:
             "multipart/form-data; boundary=x",
             b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n' * 40 + b"--x--",
         ),
+        (
+            "multipart/form-data; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\n1\r\n'
+            b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--x--',
+        ),
     ],
 )
 async def test_what_is_no_form_is_refused(shop: Shop, kind: str, content: bytes) -> None:
     path = "/api/whatsapp/send-estimate-pdf"
     answer = await shop.http.post(path, content=content, headers={"Content-Type": kind})
     assert (answer.status_code, answer.json()["code"]) in ((400, "malformed_form"), (422, "invalid_fields"))
+
+
+@pytest.mark.parametrize(
+    ("charset", "said"),
+    [
+        ("undefined", b"Namaste"),
+        ("utf-7", b"+2AA-"),
+        ("utf-16", b"\x00\xd8"),
+        ("idna", b"xn--\xff"),
+        ("rot13", b"Namaste"),
+        ("unicode_escape", rb"\ud800"),
+        ("utf-8", b"\xff"),
+        ("UTF-8", b"\xed\xa0\x80"),
+    ],
+)
+async def test_a_form_is_in_utf_8(open_shop: OpenShop, charset: str, said: bytes) -> None:
+    shop = await open_shop(provider=Postman(), **OUTSIDE)
+    answer = await written(shop, charset, said)
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_form")
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF8", '"utf-8"'])
+async def test_a_form_may_say_that_it_is_in_utf_8(open_shop: OpenShop, charset: str) -> None:
+    postman = Postman()
+    shop = await open_shop(provider=postman, **OUTSIDE)
+    answer = await written(shop, charset, "धन्यवाद".encode())
+    assert answer.status_code == 201, answer.text
+    await until(shop, answer.json()["message_id"], SENT)
+    assert postman.letters[0].text == "धन्यवाद"
+
+
+async def written(shop: Shop, charset: str, said: bytes) -> Any:
+    """The answer to a form that is written by hand."""
+    fields = {b"phone_number": PHONE.encode(), b"message": said, b'file"; filename="x.pdf': PDF}
+    parts = [b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % each for each in fields.items()]
+    kind = f"multipart/form-data; boundary=x; charset={charset}"
+    path = "/api/whatsapp/send-estimate-pdf"
+    return await shop.http.post(path, content=b"".join(parts) + b"--x--", headers={"Content-Type": kind})
 
 
 async def test_a_slow_phone_may_take_its_time_for_a_pdf(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
