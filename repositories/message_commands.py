@@ -18,7 +18,7 @@ from schemas.errors import IllegalTransition
 from schemas.idempotency import RequestKey, reopening
 from schemas.letters import Outcome
 from schemas.message_states import CANCELLED, DROPPABLE, NOT_SENT, QUEUED, RETRIABLE, SENDING, SENT, UNKNOWN, is_news
-from schemas.messages import GONE, MESSAGES, REACHED, given_up, is_doubtful, queued, settled, told
+from schemas.messages import DONE, GONE, MESSAGES, REACHED, given_up, is_doubtful, queued, settled, told
 from schemas.principals import THE_SERVICE, Actor
 
 
@@ -124,8 +124,8 @@ class Report(_OfMessage):
         if not self._is_of(message) or not is_news(message["state"], self.state):
             return message
         reached = {REACHED[self.state]: self.at} if self.state in REACHED else {}
-        done = {"due_at": None, "holder": None, "provider_id": self.provider_id, "error": self.error}
-        return _changed(work, message, state=self.state, **done, **reached)
+        told_of = {"state": self.state, "provider_id": self.provider_id, "error": self.error}
+        return _changed(work, message, **told_of, **DONE, **reached)
 
     def _is_of(self, message: Document) -> bool:
         """Whether it is of what was given away last."""
@@ -171,7 +171,7 @@ class Drop(_OfMessage):
         message = live(work, MESSAGES, self.message_id)
         if message["state"] not in DROPPABLE:
             raise _refused(message, "there is nothing to drop")
-        return _changed(work, message, state=CANCELLED, due_at=None, holder=None)
+        return _changed(work, message, state=CANCELLED, **DONE)
 
 
 def read_with(message: Document) -> Reads:

@@ -59,13 +59,9 @@ def wrong(name: str, detail: str) -> InvalidBody:
 def document_letter(
     document: Document, head: ShopHead, currency: str, *, to: str, text: str | None, document_url: str
 ) -> Letter:
-    """An estimate or an order to whom it is for.
-
-    variables, in this order: the customer's name, the document ("Bill #007"), its total, the shop's name.
-    """
+    """An estimate or an order to whom it is for. text: None for a line with its number, its total and the shop."""
     kind = "Bill" if "amount_paid" in document else "Estimate"
     total = amount(document["total"], currency)
     titled = f"{kind} {written_number(document, head)}"
-    variables = (document["customer_name"], titled, total, head.business_name)
     said = text or f"{titled} for {document['customer_name']}: {total}. {head.business_name}"
-    return Letter(to, said, document_url, file_name(document), variables=variables)
+    return Letter(to, said, document_url, file_name(document))

@@ -12,8 +12,8 @@ from services.whatsapp_cloud import in_template
 
 DEFAULT_URL: Final = "https://www.fast2sms.com"
 PATH: Final = "dev/whatsapp"
-#: All values of a text together: what WhatsApp shows of one, and what an address can hold.
-LONGEST_VALUES: Final = 1_024
+#: What WhatsApp shows of a value, and what an address can hold.
+LONGEST_VALUE: Final = 1_024
 _INDIAN: Final = re.compile(r"\+91([6-9]\d{9})", re.ASCII)
 #: The codes of its list of errors: each needs somebody who mends a setting, a text or the wallet.
 _FINAL: Final = frozenset({*range(401, 427), 500, 990, *range(995, 1000)})
@@ -71,27 +71,22 @@ def question_of(letter: Letter, settings: ProviderSettings) -> dict[str, str] | 
     number = _INDIAN.fullmatch(letter.to)
     if number is None:
         return Refused("not_indian", "Fast2SMS reaches Indian mobile numbers alone.")
-    template = letter.template or (settings.document_template if letter.document_url else settings.template)
+    template = settings.document_template if letter.document_url else settings.template
     if template is None:
         return Refused("no_template", "No approved text is set for this kind of message.")
-    variables = letter.variables if letter.template else (letter.text,)
-    values = "|".join(_between_bars(value) for value in variables)
-    if len(values) > LONGEST_VALUES:
-        return Refused("wrong_length", f"The values of an approved text may have {LONGEST_VALUES:,} characters.")
+    # A bar in the value would be taken for the end of it.
+    value = in_template(letter.text.replace("|", "/"))
+    if len(value) > LONGEST_VALUE:
+        return Refused("wrong_length", f"The value of an approved text may have {LONGEST_VALUE:,} characters.")
     asked = {
         "message_id": template,
         "phone_number_id": settings.phone_number_id,
         "numbers": number[1],
-        "variables_values": values,
+        "variables_values": value,
         "media_url": letter.document_url or "",
         "document_filename": (letter.filename or "") if letter.document_url else "",
     }
     return {name: value for name, value in asked.items() if value}
-
-
-def _between_bars(value: str) -> str:
-    """A value that shifts no other: a bar in it would be taken for the end of it."""
-    return in_template(value.replace("|", "/"))
 
 
 def _id_in(body: Mapping[str, Any]) -> str | None:

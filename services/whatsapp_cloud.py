@@ -70,13 +70,11 @@ def content_of(letter: Letter, settings: ProviderSettings) -> Json | Refused:
     """The part of a message that says what it is: an approved text, a document or a text of one's own.
 
     Where the settings name an approved text, it is what letters go out with, since others reach those alone who wrote
-    to the shop within the last 24 hours. Such a text has one value, what the letter says: not every letter has others.
+    to the shop within the last 24 hours. Such a text has one value, what the letter says.
     """
     usual = settings.document_template if letter.document_url else settings.template
-    if letter.template:
-        return _template(letter, letter.template, letter.variables, settings.template_language)
     if usual:
-        return _template(letter, usual, (letter.text,), settings.template_language)
+        return _template(letter, usual, settings.template_language)
     if letter.document_url is None:
         if not 0 < len(letter.text) <= LONGEST_TEXT:
             return Refused("wrong_length", f"A text must have 1 to {LONGEST_TEXT:,} characters.")
@@ -87,14 +85,12 @@ def content_of(letter: Letter, settings: ProviderSettings) -> Json | Refused:
     return {"type": "document", "document": {**_document(letter), **caption}}
 
 
-def _template(letter: Letter, name: str, values: tuple[str, ...], language: str) -> Json:
+def _template(letter: Letter, name: str, language: str) -> Json:
     components: list[Json] = []
     if letter.document_url is not None:
         header = {"type": "document", "document": _document(letter)}
         components.append({"type": "header", "parameters": [header]})
-    if values:
-        texts = [{"type": "text", "text": in_template(value)} for value in values]
-        components.append({"type": "body", "parameters": texts})
+    components.append({"type": "body", "parameters": [{"type": "text", "text": in_template(letter.text)}]})
     return {"type": "template", "template": {"name": name, "language": {"code": language}, "components": components}}
 
 
