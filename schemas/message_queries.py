@@ -1,7 +1,5 @@
 """What the list of messages is asked for, and the bodies that ask for one to be sent."""
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ from schemas.fields import Loaded, OneOf, Text, WholeNumber
 from schemas.letters import LONGEST_CAPTION, LONGEST_TEXT
 from schemas.limits import MAX_UPLOAD
 from schemas.links import DEFAULT_DAYS, Days
-from schemas.listing import DEFAULT_LIMIT, MAX_LIMIT, InvalidCursor
+from schemas.listing import DEFAULT_LIMIT, MAX_LIMIT, InvalidCursor, as_cursor, read_cursor
 from schemas.message_states import STATES
 from schemas.public_ids import MESSAGE_PREFIX
 
@@ -30,17 +28,14 @@ class MessagePosition:
 
     def encode(self) -> str:
         """As an opaque, URL-safe text."""
-        return base64.urlsafe_b64encode(self.id.encode()).decode().rstrip("=")
+        return as_cursor(self.id)
 
     @classmethod
     def decode(cls, text: str) -> Self:
         """:raises InvalidCursor: the text is none of ours."""
-        try:
-            found = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii")
-        except (ValueError, binascii.Error) as error:
-            raise InvalidCursor("This cursor is not one that the service gave out.") from error
+        found = read_cursor(text)
         if not _ID.fullmatch(found):
-            raise InvalidCursor("This cursor is not one that the service gave out.")
+            raise InvalidCursor
         return cls(found)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from schemas.letters import Accepted, Again, Letter, Outcome, Refused, Unknown
-from schemas.reasons import reason_of
+from schemas.reasons import code_of, reason_of
 from services.exchange import Answer, Exchange, refused_or_again
 from services.provider_settings import FAST2SMS, ProviderSettings
 from services.whatsapp_cloud import in_template
@@ -17,7 +17,7 @@ LONGEST_VALUE: Final = 1_024
 _INDIAN: Final = re.compile(r"\+91([6-9]\d{9})", re.ASCII)
 #: The codes of its list of errors: each needs somebody who mends a setting, a text or the wallet.
 _FINAL: Final = frozenset({*range(401, 427), 500, 990, *range(995, 1000)})
-_TOO_MANY, _GATEWAY_TIMEOUT = 429, 504
+_TOO_MANY: Final = 429
 #: How it says that it may go better later, where it gives no code that is known.
 _PASSING: Final = re.compile(
     r"try again|too many|rate limit|temporar|timed? ?out|busy|unavailable|server error", re.IGNORECASE
@@ -50,20 +50,19 @@ class Fast2Sms:
             return Accepted(_id_in(body))
         if answer.is_success and not any(flag is False for flag in flags):
             return Unknown("The answer could not be read, so it may have been sent.")
-        if answer.status == _GATEWAY_TIMEOUT:
+        if answer.is_lost:
             return Unknown("A gateway heard no answer, so it may have been sent.")
         return self._failure(answer, body)
 
     def _failure(self, answer: Answer, body: Mapping[str, Any]) -> Refused | Again:
-        code, said = _code_in(body), body.get("message")
+        code, said = code_of(body.get("status_code")), body.get("message")
         if isinstance(said, list):
             said = " ".join(each for each in said if isinstance(each, str))
-        otherwise = f"The provider answered with the status {answer.status}."
-        reason = reason_of(said, self._settings.token, otherwise=otherwise)
+        reason = reason_of(said, self._settings.token, otherwise=answer.reason)
         is_passing = answer.is_passing or (
             code not in _FINAL and (code == _TOO_MANY or _PASSING.search(reason) is not None)
         )
-        return refused_or_again(answer, answer.code if code is None else str(code), reason, is_passing=is_passing)
+        return refused_or_again(answer, code, reason, is_passing=is_passing)
 
 
 def question_of(letter: Letter, settings: ProviderSettings) -> dict[str, str] | Refused:
@@ -92,8 +91,3 @@ def question_of(letter: Letter, settings: ProviderSettings) -> dict[str, str] | 
 def _id_in(body: Mapping[str, Any]) -> str | None:
     given = body.get("request_id")
     return given if isinstance(given, str) and given else None
-
-
-def _code_in(body: Mapping[str, Any]) -> int | None:
-    code = body.get("status_code")
-    return code if isinstance(code, int) and not isinstance(code, bool) else None

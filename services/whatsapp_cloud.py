@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from schemas.letters import LONGEST_CAPTION, LONGEST_TEXT, Accepted, Again, Letter, Outcome, Refused, Unknown
-from schemas.reasons import reason_of
+from schemas.reasons import cloud_error
 from services.exchange import Answer, Exchange, refused_or_again
 from services.provider_settings import CLOUD, ProviderSettings
 
 DEFAULT_URL: Final = "https://graph.facebook.com"
 #: Throughput, an unknown fault of theirs, a service that is away, too many to one phone: it may go better later.
 PASSING: Final = frozenset({130429, 131000, 131016, 131056})
-_GATEWAY_TIMEOUT: Final = 504
 
 Json = dict[str, Any]
 
@@ -51,19 +50,13 @@ class WhatsAppCloud:
         error = body.get("error")
         if isinstance(error, dict):
             return self._failure(answer, error)
-        if answer.is_success or answer.status == _GATEWAY_TIMEOUT:
+        if answer.is_success or answer.is_lost:
             return Unknown("The answer could not be read, so it may have been sent.")
-        reason = f"The provider answered with the status {answer.status}."
-        return refused_or_again(answer, answer.code, reason, is_passing=answer.is_passing)
+        return refused_or_again(answer, None, answer.reason, is_passing=answer.is_passing)
 
     def _failure(self, answer: Answer, error: Mapping[str, Any]) -> Refused | Again:
-        code, data = error.get("code"), error.get("error_data")
-        said = (data.get("details") if isinstance(data, dict) else None) or error.get("message")
-        reason = reason_of(said, self._settings.token, otherwise="The provider gave no reason.")
-        is_known = isinstance(code, int) and not isinstance(code, bool)
-        return refused_or_again(
-            answer, str(code) if is_known else answer.code, reason, is_passing=code in PASSING or answer.is_passing
-        )
+        code, reason = cloud_error(error, self._settings.token)
+        return refused_or_again(answer, code, reason, is_passing=code in PASSING or answer.is_passing)
 
 
 def content_of(letter: Letter, settings: ProviderSettings) -> Json | Refused:
