@@ -83,7 +83,7 @@ class TextMessage(HTTPEndpoint):
             BODY,
             MESSAGES,
             gives=(),
-            refuses=(NoPublicAddress, TooManyRequests),
+            refuses=(NotFound, NoPublicAddress, TooManyRequests),
         )
     )
     async def post(self, request: Request) -> Response:

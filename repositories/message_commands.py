@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from repositories.commands import Reads, live
 from repositories.database import LINKS
+from repositories.errors import NotFound
 from repositories.link_commands import AddLink
 from repositories.unit_of_work import UnitOfWork
 from schemas import events
@@ -36,11 +37,13 @@ class Send:
 
     @property
     def reads(self) -> Reads:
-        return () if self.link is None else self.link.reads
+        return read_with(self.draft)
 
     def apply(self, work: UnitOfWork) -> Document:
         if self.link is not None:
             self.link.apply(work)
+        if not _opens(work, self.draft):
+            raise NotFound("The document does not open any more.")
         waiting = {**queued(self.outbox, work.now), "retry_keys": reopening(self.keys)}
         message = work.add(MESSAGES, self.message_id, {**self.draft, **waiting})
         told_ = work.emit(MESSAGES, events.CREATE, message, told(message))

@@ -53,7 +53,7 @@ class MessageRepository:
         """Puts a letter into the outbox. link: made with it, to the document that is `enclosed` then.
         Where it was asked for before, the answer says how that message stands now.
 
-        :raises NotFound: there is no such document.
+        :raises NotFound: the document is not there, or does not open.
         """
         message_id = new_id(MESSAGE_PREFIX, self._clock())
         if link is not None:
