@@ -59,9 +59,12 @@ def wrong(name: str, detail: str) -> InvalidBody:
 def document_letter(
     document: Document, head: ShopHead, currency: str, *, to: str, text: str | None, document_url: str
 ) -> Letter:
-    """An estimate or an order to whom it is for. text: None for a line with its number, its total and the shop."""
+    """An estimate or an order to whom it is for. text: None for a line with its number, its total and both names; of
+    names so long that it would not stand below a document, the shop's alone."""
     kind = "Bill" if "amount_paid" in document else "Estimate"
     total = amount(document["total"], currency)
     titled = f"{kind} {written_number(document, head)}"
-    said = text or f"{titled} for {document['customer_name']}: {total}. {head.business_name}"
-    return Letter(to, said, document_url, file_name(document))
+    said = f"{titled} for {document['customer_name']}: {total}. {head.business_name}"
+    if len(said) > LONGEST_CAPTION:
+        said = f"{titled}: {total}. {head.business_name}"
+    return Letter(to, text or said, document_url, file_name(document))

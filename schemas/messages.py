@@ -122,7 +122,9 @@ def told(message: Document) -> Document:
 
 
 def as_restored(message: Document) -> Document:
-    """A message from an archive: nothing is sent because somebody restored a backup."""
+    """A message from an archive: nothing is sent because somebody restored a backup, and an upload is not there."""
+    if message["letter"]["document_url"] is not None and message.get("link_id") is None:
+        message = {**message, "until": message["created_at"]}
     if message["state"] not in OPEN:
         return message
     return {**message, **DONE, "state": UNKNOWN, "error": _RESTORED}

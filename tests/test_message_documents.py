@@ -70,6 +70,16 @@ async def test_a_pdf_that_was_uploaded_is_sent_while_it_is_kept(open_shop: OpenS
     assert (await message(shop, asked))["error"]["code"] == "document_gone"
 
 
+async def test_the_line_below_a_document_is_never_too_long(open_shop: OpenShop) -> None:
+    postman = Postman()
+    shop = await open_shop(provider=postman, **OUTSIDE)
+    await shop.ok("PUT", "/api/settings", json={"business_name": "S" * 500})
+    made = await shop.sale(customer_phone=PHONE, customer_name="C" * 500)
+    asked = (await shop.http.post(f"/api/orders/{made['order_id']}/send")).json()["message_id"]
+    await until(shop, asked, SENT)
+    assert postman.letters[0].text == f"Bill #001: ₹100.00. {'S' * 500}"
+
+
 async def test_a_text_brings_only_a_pdf_that_opens(open_shop: OpenShop) -> None:
     postman = Postman()
     shop, other = await open_shop(provider=postman, **OUTSIDE), await open_shop(provider=Postman(), **OUTSIDE)
