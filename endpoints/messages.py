@@ -154,7 +154,7 @@ def asked(request: Request, outcome: Outcome) -> Response:
     return answer(
         {
             "success": True,
-            "message": "Message queued",
+            "message": f"Message {message['state']}",
             "message_id": message["_id"],
             "state": message["state"],
             "pdf_url": message["document_url"],

@@ -77,7 +77,7 @@ class MessageRepository:
         :raises Unavailable: the database is away.
         """
         criteria: Document = {"store": self._store}
-        criteria |= {} if listing.state is None else {"state": listing.state}
+        criteria |= {} if not listing.states else {"state": {"$in": listing.states}}
         criteria |= {} if listing.document_id is None else {"document_id": listing.document_id}
         criteria |= {} if listing.after is None else {"_id": {"$lt": listing.after.id}}
         async with answered():

@@ -41,11 +41,12 @@ class MessagePosition:
 
 @dataclass(frozen=True, slots=True)
 class MessageListing:
-    """A page of the messages as it is asked for. document_id: of what they are about."""
+    """A page of the messages as it is asked for. states: any of these, all where there are none. document_id: of what
+    they are about."""
 
     limit: int = DEFAULT_LIMIT
     after: MessagePosition | None = None
-    state: str | None = None
+    states: tuple[str, ...] = ()
     document_id: str | None = None
 
 
@@ -62,8 +63,9 @@ class MessageQuery(Schema):
 
     @post_load
     def make(self, data: dict[str, Any], **kwargs: Any) -> MessageListing:
-        cursor = data.pop("cursor", None)
-        return MessageListing(**data, after=None if cursor is None else MessagePosition.decode(cursor))
+        cursor, state = data.pop("cursor", None), data.pop("state", None)
+        states = () if state is None else (state,)
+        return MessageListing(**data, states=states, after=None if cursor is None else MessagePosition.decode(cursor))
 
 
 class MessageBody(Body):

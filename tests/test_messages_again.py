@@ -25,7 +25,7 @@ async def test_a_replay_says_how_the_message_stands(open_shop: OpenShop) -> None
     address = await sold(shop)
     first = await asked(shop, address)
     await until(shop, first["message_id"], SENT)
-    assert await asked(shop, address) == {**first, "state": SENT, "replayed": True}
+    assert await asked(shop, address) == {**first, "message": "Message sent", "state": SENT, "replayed": True}
 
 
 async def test_a_number_that_was_corrected_is_another_message(open_shop: OpenShop) -> None:
@@ -47,7 +47,8 @@ async def test_whoever_names_a_key_hears_of_that_very_message(open_shop: OpenSho
     address = await sold(shop)
     failed = await asked(shop, address, **{"Idempotency-Key": "one"})
     await until(shop, failed["message_id"], FAILED)
-    assert await asked(shop, address, **{"Idempotency-Key": "one"}) == {**failed, "state": FAILED, "replayed": True}
+    again = await asked(shop, address, **{"Idempotency-Key": "one"})
+    assert again == {**failed, "message": "Message failed", "state": FAILED, "replayed": True}
 
 
 async def test_a_message_that_failed_is_asked_for_anew(open_shop: OpenShop) -> None:

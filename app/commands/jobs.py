@@ -48,9 +48,7 @@ def list_(
         raise typer.BadParameter(f"--state must be one of {', '.join(STATES)}.")
 
     async def work(messages: MessageRepository) -> list[Document]:
-        states = _NOTABLE if state is None else (state,)
-        found = [await messages.newest(MessageListing(state=each), _MOST_SHOWN) for each in states]
-        return sorted((message for some in found for message in some), key=lambda each: str(each["_id"]), reverse=True)
+        return await messages.newest(MessageListing(states=_NOTABLE if state is None else (state,)), _MOST_SHOWN)
 
     show(
         ("id", "state", "tries", "next try (UTC)", "error", "about"), [_row(each) for each in _with(data, store, work)]
