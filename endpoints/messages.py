@@ -19,7 +19,7 @@ from repositories.uploads import Upload
 from schemas.errors import InvalidQuery
 from schemas.examples import DOCUMENT_MESSAGES, MESSAGES
 from schemas.idempotency import keys_of_message
-from schemas.letter_texts import dialable, text_letter
+from schemas.letter_texts import caption_of, dialable, text_letter
 from schemas.letters import Letter
 from schemas.listing import InvalidCursor
 from schemas.message_queries import (
@@ -30,11 +30,11 @@ from schemas.message_queries import (
     MessageQuery,
     UploadBody,
 )
-from schemas.messages import shown
+from schemas.messages import NOTHING, Enclosed, shown
 from schemas.rollups import ESTIMATES, ORDERS
 from schemas.shapes import ref
 from schemas.validation import load_body
-from services.correspondence import NoPublicAddress, reached_at, send_document
+from services.correspondence import NoPublicAddress, enclosed_at, reached_at, send_document
 from services.public_links import pdf_url_of
 
 BODY: Final = MessageBody()
@@ -83,7 +83,7 @@ class TextMessage(HTTPEndpoint):
             BODY,
             MESSAGES,
             gives=(),
-            refuses=(NoPublicAddress, TooManyRequests),
+            refuses=(NotFound, NoPublicAddress, TooManyRequests),
         )
     )
     async def post(self, request: Request) -> Response:
@@ -91,10 +91,10 @@ class TextMessage(HTTPEndpoint):
         keys = keys_of_message(idempotency_key(request), request.scope["path"], content)
         body: dict[str, Any] = load_body(BODY, content)
         to = dialable(body["phone_number"], request.state.region)
-        base_url = reached_at(request.state.document_base_url) if "pdf_url" in body else None
-        letter = text_letter(body, to, base_url)
+        letter = text_letter(body, to)
         await count_message(request)
-        return asked(request, await request.state.messages.send(letter, keys=keys, by=actor_of(request)))
+        enclosed = await _enclosed(request, letter)
+        return asked(request, await request.state.messages.send(letter, enclosed, keys, by=actor_of(request)))
 
 
 class UploadedMessage(HTTPEndpoint):
@@ -117,13 +117,14 @@ class UploadedMessage(HTTPEndpoint):
         said = {**form, "file": sha256(body["file"]).hexdigest()}
         keys = keys_of_message(idempotency_key(request), request.scope["path"], said)
         to = dialable(body["phone_number"], request.state.region)
-        base_url = reached_at(request.state.document_base_url)
+        text, base_url = caption_of(body), reached_at(request.state.document_base_url)
         await count_message(request)
-        token = await request.state.uploads.keep(request.state.store, Upload(FILE_NAME, body["file"]))
-        letter = Letter(to, body["caption"] or body["message"], pdf_url_of(base_url, token), FILE_NAME)
-        outcome: Outcome = await request.state.messages.send(letter, keys=keys, by=actor_of(request))
+        uploads, messages = request.state.uploads, request.state.messages
+        async with uploads.kept(request.state.store, Upload(FILE_NAME, body["file"])) as kept:
+            letter = Letter(to, text, pdf_url_of(base_url, kept.token), FILE_NAME)
+            outcome: Outcome = await messages.send(letter, Enclosed(until=kept.until), keys, by=actor_of(request))
         if outcome.replayed:
-            await request.state.uploads.drop(token)
+            await uploads.drop(kept.token)
         return asked(request, outcome)
 
 
@@ -153,7 +154,7 @@ def asked(request: Request, outcome: Outcome) -> Response:
     return answer(
         {
             "success": True,
-            "message": "Message queued",
+            "message": f"Message {message['state']}",
             "message_id": message["_id"],
             "state": message["state"],
             "pdf_url": message["document_url"],
@@ -163,12 +164,22 @@ def asked(request: Request, outcome: Outcome) -> Response:
     )
 
 
+async def _enclosed(request: Request, letter: Letter) -> Enclosed:
+    if letter.document_url is None:
+        return NOTHING
+    state = request.state
+    return await enclosed_at(
+        state.public_links, state.uploads, state.document_base_url, state.store, letter.document_url
+    )
+
+
 async def _send(request: Request, kind: str, document_id: str) -> Response:
     content = await read_json(request, optional=True)
-    keys = keys_of_message(idempotency_key(request), request.scope["path"], content)
+    key = idempotency_key(request)
     body: dict[str, Any] = load_body(DOCUMENT, content)
     document = await getattr(request.state, kind).get(document_id)
     to = dialable(body.get("phone_number", document["customer_phone"]), request.state.region)
+    keys = keys_of_message(key, request.scope["path"], content, to, document["version"])
     await count_message(request)
     outcome = await send_document(
         request.state.messages,

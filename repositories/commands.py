@@ -14,7 +14,7 @@ from repositories.unit_of_work import UnitOfWork
 from schemas import events, statuses
 from schemas.customers import NUMBER
 from schemas.documents import Document
-from schemas.idempotency import RequestKey
+from schemas.idempotency import RequestKey, reopening
 from schemas.phones import normalised
 from schemas.principals import THE_SERVICE, Actor
 from schemas.rollups import ESTIMATES, ORDERS
@@ -65,7 +65,7 @@ class Create:
 
     def apply(self, work: UnitOfWork) -> Document:
         fresh = _fresh_estimate() if self.kind == ESTIMATES else _fresh_order(self.draft["payment_mode"])
-        fresh["retry_keys"] = _reopening(self.keys)
+        fresh["retry_keys"] = reopening(self.keys)
         document = work.insert(self.kind, self.document_id, {**self.draft, **_found_by(work, self.draft), **fresh})
         return work.emit(self.kind, events.CREATE, document)
 
@@ -104,7 +104,7 @@ class Convert:
                 **_fresh_order(self.payment_mode),
                 "estimate_id": estimate["_id"],
                 "estimate_number": estimate["number"],
-                "retry_keys": _reopening(self.keys),
+                "retry_keys": reopening(self.keys),
             },
         )
         work.update(ESTIMATES, estimate, converted=True, order_id=order["_id"], order_number=order["number"])
@@ -197,10 +197,6 @@ def _fresh_order(payment_mode: str) -> Document:
         "estimate_id": None,
         "estimate_number": None,
     }
-
-
-def _reopening(keys: tuple[RequestKey, ...]) -> list[str]:
-    return [key.key for key in keys if key.reopens]
 
 
 def live(work: UnitOfWork, kind: str, document_id: str) -> Document:

@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from repositories.commands import Reads
+from repositories.commands import Reads, live
+from repositories.database import LINKS
 from repositories.errors import NotFound
 from repositories.link_commands import AddLink
 from repositories.unit_of_work import UnitOfWork
 from schemas import events
 from schemas.documents import Document
 from schemas.errors import IllegalTransition
-from schemas.idempotency import RequestKey
+from schemas.idempotency import RequestKey, reopening
 from schemas.letters import Outcome
-from schemas.message_states import CANCELLED, DROPPABLE, QUEUED, RETRIABLE, SENDING, UNKNOWN, is_news
-from schemas.messages import MESSAGES, REACHED, is_doubtful, queued, settled, told
+from schemas.message_states import CANCELLED, DROPPABLE, NOT_SENT, QUEUED, RETRIABLE, SENDING, SENT, UNKNOWN, is_news
+from schemas.messages import DONE, GONE, MESSAGES, REACHED, given_up, is_doubtful, queued, settled, told
 from schemas.principals import THE_SERVICE, Actor
 
 
@@ -36,61 +37,71 @@ class Send:
 
     @property
     def reads(self) -> Reads:
-        return () if self.link is None else self.link.reads
+        return read_with(self.draft)
 
     def apply(self, work: UnitOfWork) -> Document:
         if self.link is not None:
             self.link.apply(work)
-        message = work.add(MESSAGES, self.message_id, {**self.draft, **queued(self.outbox, work.now)})
+        if not _opens(work, self.draft):
+            raise NotFound("The document does not open any more.")
+        waiting = {**queued(self.outbox, work.now), "retry_keys": reopening(self.keys)}
+        message = work.add(MESSAGES, self.message_id, {**self.draft, **waiting})
         told_ = work.emit(MESSAGES, events.CREATE, message, told(message))
         return {**told_, "document_url": message["letter"]["document_url"]}
 
 
 @dataclass(frozen=True, slots=True)
-class Begin:
-    """A worker is about to call the provider. It may, if the answer is being sent, by this holder, with this attempt.
-
-    holder: who has claimed it. until: when nobody needs to wait for it any longer.
-    """
+class _OfMessage:
+    """What is done with a message that is there."""
 
     message_id: str
-    holder: str
-    attempt: int
-    provider: str
-    until: datetime
-    by: ClassVar[Actor] = THE_SERVICE
     keys: ClassVar[tuple[RequestKey, ...]] = ()
 
     @property
     def reads(self) -> Reads:
         return ((MESSAGES, self.message_id),)
 
+
+@dataclass(frozen=True, slots=True)
+class Begin(_OfMessage):
+    """A worker is about to call the provider. It may, if the answer is being sent, by this holder, with this attempt.
+
+    holder: who has claimed it. until: when nobody needs to wait for it any longer. enclosed: as `read_with` names it.
+    """
+
+    holder: str
+    attempt: int
+    provider: str
+    until: datetime
+    enclosed: Reads = ()
+    by: ClassVar[Actor] = THE_SERVICE
+
+    @property
+    def reads(self) -> Reads:
+        return ((MESSAGES, self.message_id), *self.enclosed)
+
     def apply(self, work: UnitOfWork) -> Document:
-        message = _live(work, self.message_id)
+        message = live(work, MESSAGES, self.message_id)
         claimed = (message["state"], message["holder"], message["attempt"])
         if claimed != (QUEUED, self.holder, self.attempt - 1):
             return message
+        if not _opens(work, message):
+            return _changed(work, message, **given_up(GONE))
         begun = {"state": SENDING, "attempt": self.attempt, "tries": message["tries"] + 1}
         return _changed(work, message, **begun, provider=self.provider, due_at=self.until)
 
 
 @dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(_OfMessage):
     """What became of an attempt. chance: 0 to 1, see `schemas.message_states.pause_after`."""
 
-    message_id: str
     attempt: int
     outcome: Outcome
     chance: float
     by: ClassVar[Actor] = THE_SERVICE
-    keys: ClassVar[tuple[RequestKey, ...]] = ()
-
-    @property
-    def reads(self) -> Reads:
-        return ((MESSAGES, self.message_id),)
 
     def apply(self, work: UnitOfWork) -> Document:
-        message = _live(work, self.message_id)
+        message = live(work, MESSAGES, self.message_id)
         if message["attempt"] != self.attempt or message["state"] not in (SENDING, UNKNOWN):
             return message
         changes = settled(message, self.outcome, work.now, self.chance)
@@ -100,80 +111,83 @@ class Settle:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Report(_OfMessage):
     """News from the provider of a message that it has. attempt: that it is of, None where it does not say. error: of
     one that failed."""
 
-    message_id: str
     attempt: int | None
     provider_id: str
     state: str
     at: datetime
     error: Document | None = None
     by: ClassVar[Actor] = THE_SERVICE
-    keys: ClassVar[tuple[RequestKey, ...]] = ()
-
-    @property
-    def reads(self) -> Reads:
-        return ((MESSAGES, self.message_id),)
 
     def apply(self, work: UnitOfWork) -> Document:
-        message = _live(work, self.message_id)
-        is_of_another = message["provider_id"] not in (None, self.provider_id)
-        if is_of_another or self.attempt not in (None, message["attempt"]) or not is_news(message["state"], self.state):
+        message = live(work, MESSAGES, self.message_id)
+        if not self._is_of(message) or not is_news(message["state"], self.state):
             return message
         reached = {REACHED[self.state]: self.at} if self.state in REACHED else {}
-        done = {"due_at": None, "holder": None, "provider_id": self.provider_id, "error": self.error}
-        return _changed(work, message, state=self.state, **done, **reached)
+        told_of = {"state": self.state, "provider_id": self.provider_id, "error": self.error}
+        return _changed(work, message, **told_of, **DONE, **reached)
+
+    def _is_of(self, message: Document) -> bool:
+        """Whether it is of what was given away last."""
+        if not message["attempt"] or self.attempt not in (None, message["attempt"]):
+            return False
+        if message["state"] != QUEUED:
+            return message["provider_id"] in (None, self.provider_id)
+        # Put back by itself, or by somebody who has it sent again, for whom only what is on the phone has been sent.
+        return self.attempt is not None and (message["tries"] > 0 or self.state != SENT)
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
-    """Somebody wants a message to be sent after all. is_sure: also one that may have been sent already."""
+class Retry(_OfMessage):
+    """Somebody wants a message to be sent after all. enclosed: as `read_with` names it. is_sure: also one that may have
+    been sent already."""
 
-    message_id: str
-    outbox: str
+    enclosed: Reads = ()
     is_sure: bool = False
     by: Actor = THE_SERVICE
-    keys: ClassVar[tuple[RequestKey, ...]] = ()
 
     @property
     def reads(self) -> Reads:
-        return ((MESSAGES, self.message_id),)
+        return ((MESSAGES, self.message_id), *self.enclosed)
 
     def apply(self, work: UnitOfWork) -> Document:
-        message = _live(work, self.message_id)
+        message = live(work, MESSAGES, self.message_id)
         if message["state"] not in RETRIABLE:
             raise _refused(message, "there is nothing to send again")
         if is_doubtful(message) and not self.is_sure:
             raise _refused(message, "nobody knows whether it was sent, and it may come twice")
-        return _changed(work, message, **queued(self.outbox, work.now), error=None, provider_id=None)
+        if not _opens(work, message):
+            raise _refused(message, "its document is voided, or the link to it has ended")
+        return _changed(work, message, **queued(message["outbox"], work.now), error=None, provider_id=None)
 
 
 @dataclass(frozen=True, slots=True)
-class Drop:
+class Drop(_OfMessage):
     """A message that shall not be sent."""
 
-    message_id: str
     by: Actor = THE_SERVICE
-    keys: ClassVar[tuple[RequestKey, ...]] = ()
-
-    @property
-    def reads(self) -> Reads:
-        return ((MESSAGES, self.message_id),)
 
     def apply(self, work: UnitOfWork) -> Document:
-        message = _live(work, self.message_id)
+        message = live(work, MESSAGES, self.message_id)
         if message["state"] not in DROPPABLE:
             raise _refused(message, "there is nothing to drop")
-        return _changed(work, message, state=CANCELLED, due_at=None, holder=None)
+        return _changed(work, message, state=CANCELLED, **DONE)
 
 
-def _live(work: UnitOfWork, message_id: str) -> Document:
-    message = work.find(MESSAGES, message_id)
-    if message is None:
-        raise NotFound("There is no such message.")
-    return message
+def read_with(message: Document) -> Reads:
+    """What must be there for the document of a message to open: the link, and what that leads to."""
+    # Messages of before do not say by which link.
+    link_id = message.get("link_id")
+    return () if link_id is None else ((LINKS, link_id), (message["kind"], message["document_id"]))
+
+
+def _opens(work: UnitOfWork, message: Document) -> bool:
+    until = message.get("until")
+    is_over = until is not None and until <= work.now
+    return not is_over and all(work.find(*each) is not None for each in read_with(message))
 
 
 def _refused(message: Document, why: str) -> IllegalTransition:
@@ -183,5 +197,7 @@ def _refused(message: Document, why: str) -> IllegalTransition:
 
 def _changed(work: UnitOfWork, message: Document, **changes: object) -> Document:
     message = work.update(MESSAGES, message, **changes)
+    if message["state"] in NOT_SENT:
+        work.forget(message.get("retry_keys", ()), message["_id"])
     work.emit(MESSAGES, events.UPDATE, message, told(message))
     return message

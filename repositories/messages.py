@@ -1,6 +1,7 @@
 """Messages to customers, in the shop's words: asked for, listed, sent again, dropped."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from repositories.commands import Command
@@ -8,14 +9,14 @@ from repositories.database import Database
 from repositories.errors import answered
 from repositories.journal import Journal
 from repositories.link_commands import AddLink
-from repositories.message_commands import Drop, Retry, Send
+from repositories.message_commands import Drop, Retry, Send, read_with
 from repositories.shared_journal import SharedJournal
 from repositories.transaction import Outcome
 from schemas.documents import Document
-from schemas.idempotency import RequestKey
+from schemas.idempotency import RequestKey, reopening
 from schemas.letters import Letter
 from schemas.message_queries import MessageListing
-from schemas.messages import MESSAGES, drafted
+from schemas.messages import MESSAGES, NOTHING, Enclosed, drafted
 from schemas.principals import Actor
 from schemas.public_ids import MESSAGE_PREFIX, new_id
 
@@ -41,19 +42,30 @@ class MessageRepository:
         self._clock = clock
 
     async def send(
-        self, letter: Letter, link: AddLink | None = None, keys: tuple[RequestKey, ...] = (), *, by: Actor
+        self,
+        letter: Letter,
+        enclosed: Enclosed = NOTHING,
+        keys: tuple[RequestKey, ...] = (),
+        *,
+        link: AddLink | None = None,
+        by: Actor,
     ) -> Outcome:
-        """Puts a letter into the outbox. link: made with it, to the document that it is about.
+        """Puts a letter into the outbox. link: made with it, to the document that is `enclosed` then.
+        Where it was asked for before, the answer says how that message stands now.
 
-        :raises NotFound: there is no such document.
+        :raises NotFound: the document is not there, or does not open.
         """
-        about = (None, None) if link is None else (link.kind, link.document_id)
         message_id = new_id(MESSAGE_PREFIX, self._clock())
-        return await self._submit(Send(message_id, drafted(letter, *about), self._outbox, link, keys, by))
+        if link is not None:
+            enclosed = Enclosed(link.kind, link.document_id, link.link_id, link.expires_at)
+            link = replace(link, message_id=message_id, retry_keys=tuple(reopening(keys)))
+        outcome = await self._submit(Send(message_id, drafted(letter, enclosed), self._outbox, link, keys, by))
+        return await self._as_it_stands(outcome) if outcome.replayed else outcome
 
     async def retry(self, message_id: str, *, is_sure: bool = False, by: Actor) -> Outcome:
         """:raises NotFound, IllegalTransition:"""
-        return await self._submit(Retry(message_id, self._outbox, is_sure, by))
+        message = await self._found(message_id)
+        return await self._submit(Retry(message_id, read_with(message or {}), is_sure, by))
 
     async def drop(self, message_id: str, *, by: Actor) -> Outcome:
         """:raises NotFound, IllegalTransition:"""
@@ -65,11 +77,19 @@ class MessageRepository:
         :raises Unavailable: the database is away.
         """
         criteria: Document = {"store": self._store}
-        criteria |= {} if listing.state is None else {"state": listing.state}
+        criteria |= {} if not listing.states else {"state": {"$in": listing.states}}
         criteria |= {} if listing.document_id is None else {"document_id": listing.document_id}
         criteria |= {} if listing.after is None else {"_id": {"$lt": listing.after.id}}
         async with answered():
             return await self._collection.find(criteria).sort("_id", -1).limit(limit).to_list(limit)
+
+    async def _as_it_stands(self, outcome: Outcome) -> Outcome:
+        message = await self._found(outcome.answer["_id"])
+        return outcome if message is None else outcome._replace(answer={**outcome.answer, "state": message["state"]})
+
+    async def _found(self, message_id: str) -> Document | None:
+        async with answered():
+            return await self._collection.find_one({"_id": message_id, "store": self._store})
 
     async def _submit(self, command: Command) -> Outcome:
         return await self._journal.submit(command)

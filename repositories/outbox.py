@@ -14,7 +14,7 @@ from pymongo.errors import ExecutionTimeout
 from repositories.commands import Command
 from repositories.database import Database
 from repositories.errors import answered
-from repositories.message_commands import Begin, Report, Settle
+from repositories.message_commands import Begin, Report, Settle, read_with
 from repositories.orphans import end_orphans
 from repositories.shared_journal import SharedJournal
 from schemas.documents import Document
@@ -74,13 +74,14 @@ class Outbox:
                 return None
 
     async def begin(self, message: Document, provider: str, seconds: float) -> Document | None:
-        """The message as it is being sent; None where it was taken away meanwhile.
+        """The message as it is being sent; None where it was taken away meanwhile, or its document does not open.
 
         :param seconds: for how long nobody else looks at it.
         :raises Unavailable: not known whether it was begun; ask again.
         """
         attempt, until = message["attempt"] + 1, self._clock() + timedelta(seconds=seconds)
-        begun = await self._submit(message, Begin(message["_id"], message["holder"], attempt, provider, until))
+        asked = Begin(message["_id"], message["holder"], attempt, provider, until, read_with(message))
+        begun = await self._submit(message, asked)
         held = (begun["state"], begun["holder"], begun["attempt"])
         return begun if held == (SENDING, message["holder"], attempt) else None
 

@@ -125,8 +125,7 @@ class UnitOfWork:
 
     def void(self, kind: str, document: Document, reason: str | None, who: str | None) -> Document:
         """Takes a document out of every list and report; its number stays spent, and its cart may be sold anew."""
-        for key in document["retry_keys"]:
-            self._forget(key, document["_id"])
+        self.forget(document["retry_keys"], document["_id"])
         return self.update(kind, document, voided_at=self.now, void_reason=reason, voided_by=who or self.by.name)
 
     def emit(
@@ -180,13 +179,14 @@ class UnitOfWork:
             self.requests[key.key] = self.remembered[key.key] = request
             self.forgotten.pop(key.key, None)
 
-    def _forget(self, key: str, document_id: str) -> None:
-        """Frees a key, unless it has come to stand for another document since."""
-        known = self.requests.get(key)
-        if known is None or known["answer"]["_id"] == document_id:
-            self.requests.pop(key, None)
-            self.remembered.pop(key, None)
-            self.forgotten[key] = document_id
+    def forget(self, keys: Iterable[str], document_id: str) -> None:
+        """Frees keys, but for those that have come to stand for another document since."""
+        for key in keys:
+            known = self.requests.get(key)
+            if known is None or known["answer"]["_id"] == document_id:
+                self.requests.pop(key, None)
+                self.remembered.pop(key, None)
+                self.forgotten[key] = document_id
 
     def increments(self) -> dict[RollupKey, dict[str, int]]:
         """What the group adds to each rollup row, measure by measure; zeros left out."""

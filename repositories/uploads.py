@@ -4,14 +4,15 @@ They are no part of the books, so they are in no archive, and no event tells of 
 """
 
 import secrets
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from repositories.credentials import hashed
 from repositories.database import UPLOADS, Database
-from repositories.errors import Unavailable, answered
+from repositories.errors import OutcomeUnknown, Unavailable, answered
+from schemas.errors import ShopError
 
 UPLOAD_DAYS: Final = 30
 _TOKEN_BYTES: Final = 24
@@ -20,6 +21,13 @@ _TOKEN_BYTES: Final = 24
 class Upload(NamedTuple):
     name: str
     content: bytes
+
+
+class Kept(NamedTuple):
+    """token: by which a file is found, and until: when it is not any more."""
+
+    token: str
+    until: datetime
 
 
 class Uploads:
@@ -32,8 +40,9 @@ class Uploads:
         self._collection = database[UPLOADS]
         self._clock = clock
 
-    async def keep(self, store: str, upload: Upload) -> str:
-        """Keeps a file; the token by which it is found.
+    @asynccontextmanager
+    async def kept(self, store: str, upload: Upload) -> AsyncIterator[Kept]:
+        """Keeps a file, unless what it is for is refused meanwhile.
 
         :raises Unavailable: the database is away.
         """
@@ -42,7 +51,14 @@ class Uploads:
         kept = {"_id": hashed(token), "store": store, **upload._asdict(), "expires_at": expires_at}
         async with answered():
             await self._collection.insert_one(kept)
-        return token
+        try:
+            yield Kept(token, expires_at)
+        except OutcomeUnknown:
+            # It may be needed.
+            raise
+        except ShopError:
+            await self.drop(token)
+            raise
 
     async def find(self, token: str) -> Upload | None:
         """The file of that token, unless it has expired.
@@ -52,6 +68,16 @@ class Uploads:
         async with answered():
             found = await self._collection.find_one({"_id": hashed(token), "expires_at": {"$gt": self._clock()}})
         return None if found is None else Upload(found["name"], bytes(found["content"]))
+
+    async def until(self, store: str, token: str) -> datetime | None:
+        """When the store's file of that token expires; None where there is none, or it has.
+
+        :raises Unavailable: the database is away.
+        """
+        named = {"_id": hashed(token), "store": store, "expires_at": {"$gt": self._clock()}}
+        async with answered():
+            found = await self._collection.find_one(named, {"expires_at": 1})
+        return None if found is None else found["expires_at"]
 
     async def drop(self, token: str) -> None:
         """Takes a file away that nobody was told of; one that cannot be, expires."""

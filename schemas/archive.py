@@ -35,6 +35,8 @@ LINKS: Final = "links"
 #: Where the store's name is part of the id.
 _COMPOUND: Final = ("totals", "adopted")
 _OWN: Final = (ESTIMATES, ORDERS, CUSTOMERS, SETTINGS, USERS, DEVICES, LINKS, MESSAGES)
+#: Where a document names the store that it is of beside `store`.
+_OWNER: Final = {USERS: "belongs_to", DEVICES: "belongs_to", MESSAGES: "outbox"}
 #: What is kept for ever. Events and requests expire, perhaps while they are written.
 KEPT: Final = (*_OWN, *_COMPOUND)
 #: Everything that a store has, in the order of an archive; but for what people and devices are signed in with: an
@@ -198,7 +200,8 @@ class ArchiveReader:
 
 
 def with_store(collection: str, document: Document, store: str, before: str) -> Document:
-    """A document as a store has it. before: the store that it was of; who belonged to that belongs to this one."""
+    """A document as a store has it. before: the store that it was of; who belonged to that belongs to this one, and its
+    messages are sent by this one's processes."""
     if collection == COUNTERS:
         return {"_id": store, **document}
     if collection == SETTINGS:
@@ -207,8 +210,9 @@ def with_store(collection: str, document: Document, store: str, before: str) -> 
         document["_id"] = {"store": store, **document["_id"]}
     if collection == "totals":
         return document
-    if collection in (USERS, DEVICES) and document.get("belongs_to") == before:
-        document["belongs_to"] = store
+    owner = _OWNER.get(collection)
+    if owner is not None and document.get(owner) == before:
+        document[owner] = store
     return {**({"_id": document.pop("_id")} if "_id" in document else {}), "store": store, **document}
 
 

@@ -1,7 +1,5 @@
 """The audit: what it is asked for, and how it shows who did what, and what it was before."""
 
-import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -16,13 +14,15 @@ from schemas.calendar import shop_time
 from schemas.documents import LineSchema
 from schemas.events import CONVERT, TYPES, Event
 from schemas.fields import Day, OneOf, Text, WholeNumber
-from schemas.listing import DEFAULT_LIMIT, MAX_LIMIT, InvalidCursor, check_order_of_days
+from schemas.listing import DEFAULT_LIMIT, MAX_LIMIT, InvalidCursor, as_cursor, check_order_of_days, read_cursor
 from schemas.numbers import format_number
 
 _MONEY: Final = frozenset({"subtotal", "discount", "round_off", "total", "amount_paid"})
 _NUMBERS: Final = frozenset({"order_number", "estimate_number"})
 #: Where the thing lies, and what the row says beside it.
 _BESIDE: Final = frozenset({"_id", "store", "number"})
+#: Of a `seq`; more are refused unread.
+_DIGITS: Final = 16
 _SHOW_LINES: Final = LineSchema().dump
 _SHOW_PERCENT: Final = Percent().show
 
@@ -35,19 +35,15 @@ class AuditPosition:
 
     def encode(self) -> str:
         """As an opaque, URL-safe text."""
-        return base64.urlsafe_b64encode(str(self.seq).encode()).decode().rstrip("=")
+        return as_cursor(str(self.seq))
 
     @classmethod
     def decode(cls, text: str) -> Self:
         """:raises InvalidCursor: the text is none of ours."""
-        try:
-            raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii")
-            seq = int(raw) if raw.isdecimal() else 0
-        except (ValueError, binascii.Error) as error:
-            raise InvalidCursor("This cursor is not one that the service gave out.") from error
-        if not 0 < seq < 2**53:
-            raise InvalidCursor("This cursor is not one that the service gave out.")
-        return cls(seq)
+        raw = read_cursor(text)
+        if not raw.isdecimal() or len(raw) > _DIGITS or not 0 < int(raw) < 2**53:
+            raise InvalidCursor
+        return cls(int(raw))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@
    minutes, even under a new `created_at` (the app's Retry button stamps the sale anew but keeps the lines).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
@@ -37,7 +37,8 @@ class RequestKey(NamedTuple):
     """A key and what must be the same for it to mean the same request.
 
     window: how long the key holds, where that is shorter than the store keeps it.
-    reopens: whether voiding the document frees the key, since the same request may then be meant anew.
+    reopens: whether the key is freed where what came of it is taken back (a document is voided, a message not sent),
+    since the same request may then be meant anew.
     """
 
     key: str
@@ -69,13 +70,21 @@ def keys_of_conversion(header: str | None, path: str, body: Mapping[str, Any]) -
     return (RequestKey(f"convert:{same}", same, reopens=True),)
 
 
-def keys_of_message(header: str | None, path: str, body: Mapping[str, Any]) -> tuple[RequestKey, ...]:
+def keys_of_message(header: str | None, path: str, body: Mapping[str, Any], *meant: Any) -> tuple[RequestKey, ...]:
     """The key of a POST that has something sent: without a header, the very same is sent once within two minutes, in
-    which an app tries it again by itself; after that somebody means it."""
+    which an app tries it again by itself; after that somebody means it.
+
+    :param meant: what the body leaves to the document that is sent, and what is another message when it changes.
+    """
     if header is not None:
         return (_of_header(header, path, body),)
-    same = _digest(path, body)
-    return (RequestKey(f"message:{same}", same, window=MESSAGE_WINDOW),)
+    same = _digest(path, [body, *meant])
+    return (RequestKey(f"message:{same}", same, window=MESSAGE_WINDOW, reopens=True),)
+
+
+def reopening(keys: Iterable[RequestKey]) -> list[str]:
+    """Those that are freed where what came of them is taken back."""
+    return [key.key for key in keys if key.reopens]
 
 
 def readable_key(header: str) -> str:

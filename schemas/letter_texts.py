@@ -1,9 +1,11 @@
 """What a message to a customer says, where nobody has written it: pure."""
 
+from urllib.parse import urlsplit
+
 from schemas.documents import Document
 from schemas.errors import InvalidBody
 from schemas.figures import amount
-from schemas.letters import Letter
+from schemas.letters import LONGEST_CAPTION, LONGEST_TEXT, Letter
 from schemas.paper import file_name, written_number
 from schemas.phones import normalised
 from schemas.shop_head import ShopHead
@@ -16,39 +18,53 @@ def dialable(text: str, region: str) -> str:
     """
     number = normalised(text, region)
     if number is None:
-        raise _wrong("phone_number", "must be a phone number that can be dialled")
+        raise wrong("phone_number", "must be a phone number that can be dialled")
     return number
 
 
-def text_letter(body: Document, to: str, base_url: str | None) -> Letter:
-    """A letter of a loaded `MessageBody`. base_url: where the documents of this service are.
+def text_letter(body: Document, to: str) -> Letter:
+    """A letter of a loaded `MessageBody`.
 
-    :raises InvalidBody: it says nothing; the document is not one of this service.
+    :raises InvalidBody: it says nothing, or more than stands below a document.
     """
-    text, url = body["message"] or body["caption"], body.get("pdf_url")
-    if url is None:
-        if not text:
-            raise _wrong("message", "must not be empty")
-        return Letter(to, text)
-    if not url.startswith(f"{base_url}/"):
-        raise _wrong("pdf_url", "must be an address of this service")
-    return Letter(to, body["caption"] or text, url, url.rpartition("/")[2])
+    url = body.get("pdf_url")
+    if url is not None:
+        return Letter(to, caption_of(body), url, urlsplit(url).path.rpartition("/")[2])
+    text = _said(body, LONGEST_TEXT)
+    if not text:
+        raise wrong("message", "must not be empty")
+    return Letter(to, text)
 
 
-def _wrong(name: str, detail: str) -> InvalidBody:
+def caption_of(body: Document) -> str:
+    """What a loaded body says below a document.
+
+    :raises InvalidBody: it says more than stands there.
+    """
+    return _said(body, LONGEST_CAPTION)
+
+
+def _said(body: Document, longest: int) -> str:
+    """What the message and the caption say, each once."""
+    text = "\n\n".join(dict.fromkeys(each for each in (body["message"], body["caption"]) if each))
+    if len(text) > longest:
+        raise wrong("message", f"must have at most {longest} characters, with the caption")
+    return text
+
+
+def wrong(name: str, detail: str) -> InvalidBody:
     return InvalidBody(f"{name}: {detail}.", [{"pointer": f"/{name}", "detail": detail}])
 
 
 def document_letter(
     document: Document, head: ShopHead, currency: str, *, to: str, text: str | None, document_url: str
 ) -> Letter:
-    """An estimate or an order to whom it is for.
-
-    variables, in this order: the customer's name, the document ("Bill #007"), its total, the shop's name.
-    """
+    """An estimate or an order to whom it is for. text: None for a line with its number, its total and both names; of
+    names so long that it would not stand below a document, the shop's alone."""
     kind = "Bill" if "amount_paid" in document else "Estimate"
     total = amount(document["total"], currency)
     titled = f"{kind} {written_number(document, head)}"
-    variables = (document["customer_name"], titled, total, head.business_name)
-    said = text or f"{titled} for {document['customer_name']}: {total}. {head.business_name}"
-    return Letter(to, said, document_url, file_name(document), variables=variables)
+    said = f"{titled} for {document['customer_name']}: {total}. {head.business_name}"
+    if len(said) > LONGEST_CAPTION:
+        said = f"{titled}: {total}. {head.business_name}"
+    return Letter(to, text or said, document_url, file_name(document))

@@ -5,6 +5,8 @@ from typing import Final
 
 #: The longest text that WhatsApp takes, in characters.
 LONGEST_TEXT: Final = 4_096
+#: The longest caption of a document that it takes.
+LONGEST_CAPTION: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,16 +14,13 @@ class Letter:
     """A message to one phone.
 
     to: E.164. text: what a person reads, the caption where there is a document. document_url: of a PDF that the
-    provider fetches itself. template, variables: for providers and times that take approved texts alone; None: the
-    provider's own choice. reference: the shop's own name for this attempt, which news of it may bring back.
+    provider fetches itself. reference: the shop's own name for this attempt, which news of it may bring back.
     """
 
     to: str
     text: str
     document_url: str | None = None
     filename: str | None = None
-    template: str | None = None
-    variables: tuple[str, ...] = ()
     reference: str | None = None
 
 

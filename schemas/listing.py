@@ -32,6 +32,22 @@ def place_of(kind: str, document: Mapping[str, Any]) -> Place:
 class InvalidCursor(ShopError):
     status, code, title = 400, "invalid_cursor", "The cursor is wrong"
 
+    def __init__(self, detail: str = "This cursor is not one that the service gave out.") -> None:
+        super().__init__(detail)
+
+
+def as_cursor(place: str) -> str:
+    """A place in a list as an opaque, URL-safe text."""
+    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+
+
+def read_cursor(text: str) -> str:
+    """:raises InvalidCursor: it is none."""
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii")
+    except (ValueError, binascii.Error) as error:
+        raise InvalidCursor from error
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
@@ -52,20 +68,19 @@ class Position:
 
     def encode(self) -> str:
         """As an opaque, URL-safe text."""
-        return base64.urlsafe_b64encode(f"{self.instant}.{self.rank}.{self.number}".encode()).decode().rstrip("=")
+        return as_cursor(f"{self.instant}.{self.rank}.{self.number}")
 
     @classmethod
     def decode(cls, text: str) -> Self:
         """:raises InvalidCursor: the text is none of ours."""
         try:
-            raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii")
-            instant, rank, number = (int(part) for part in raw.split("."))
+            instant, rank, number = (int(part) for part in read_cursor(text).split("."))
             position = cls(instant, rank, number)
             position.created_at  # noqa: B018  (an instant outside the calendar is no instant)
-        except (ValueError, binascii.Error, OverflowError, OSError) as error:
-            raise InvalidCursor("This cursor is not one that the service gave out.") from error
+        except (ValueError, OverflowError, OSError) as error:
+            raise InvalidCursor from error
         if rank not in _RANKS.values() or not 0 < number < 2**53:
-            raise InvalidCursor("This cursor is not one that the service gave out.")
+            raise InvalidCursor
         return position
 
     def may_hold(self, kind: str) -> tuple[bool, bool]:

@@ -1,7 +1,5 @@
 """What the list of messages is asked for, and the bodies that ask for one to be sent."""
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,15 +9,13 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
 
 from schemas.documents import Body
 from schemas.fields import Loaded, OneOf, Text, WholeNumber
-from schemas.letters import LONGEST_TEXT
+from schemas.letters import LONGEST_CAPTION, LONGEST_TEXT
 from schemas.limits import MAX_UPLOAD
 from schemas.links import DEFAULT_DAYS, Days
-from schemas.listing import DEFAULT_LIMIT, MAX_LIMIT, InvalidCursor
+from schemas.listing import DEFAULT_LIMIT, MAX_LIMIT, InvalidCursor, as_cursor, read_cursor
 from schemas.message_states import STATES
 from schemas.public_ids import MESSAGE_PREFIX
 
-#: The longest caption of a document that WhatsApp takes, in characters.
-_LONGEST_CAPTION: Final = 1_024
 _PDF: Final = b"%PDF-"
 _ID: Final = re.compile(rf"{MESSAGE_PREFIX}[0-9A-Z]{{26}}", re.ASCII)
 
@@ -32,27 +28,25 @@ class MessagePosition:
 
     def encode(self) -> str:
         """As an opaque, URL-safe text."""
-        return base64.urlsafe_b64encode(self.id.encode()).decode().rstrip("=")
+        return as_cursor(self.id)
 
     @classmethod
     def decode(cls, text: str) -> Self:
         """:raises InvalidCursor: the text is none of ours."""
-        try:
-            found = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii")
-        except (ValueError, binascii.Error) as error:
-            raise InvalidCursor("This cursor is not one that the service gave out.") from error
+        found = read_cursor(text)
         if not _ID.fullmatch(found):
-            raise InvalidCursor("This cursor is not one that the service gave out.")
+            raise InvalidCursor
         return cls(found)
 
 
 @dataclass(frozen=True, slots=True)
 class MessageListing:
-    """A page of the messages as it is asked for. document_id: of what they are about."""
+    """A page of the messages as it is asked for. states: any of these, all where there are none. document_id: of what
+    they are about."""
 
     limit: int = DEFAULT_LIMIT
     after: MessagePosition | None = None
-    state: str | None = None
+    states: tuple[str, ...] = ()
     document_id: str | None = None
 
 
@@ -69,16 +63,18 @@ class MessageQuery(Schema):
 
     @post_load
     def make(self, data: dict[str, Any], **kwargs: Any) -> MessageListing:
-        cursor = data.pop("cursor", None)
-        return MessageListing(**data, after=None if cursor is None else MessagePosition.decode(cursor))
+        cursor, state = data.pop("cursor", None), data.pop("state", None)
+        states = () if state is None else (state,)
+        return MessageListing(**data, states=states, after=None if cursor is None else MessagePosition.decode(cursor))
 
 
 class MessageBody(Body):
-    """A text to a phone, with a document or without. `caption` is what stands below the document."""
+    """A text to a phone, with a document or without. `caption` is what stands below the document, after
+    `message` where both are given."""
 
     phone_number = Text(required=True)
     message = Text(lines=True, blank=True, load_default="", longest=LONGEST_TEXT)
-    caption = Text(lines=True, blank=True, load_default="", longest=_LONGEST_CAPTION)
+    caption = Text(lines=True, blank=True, load_default="", longest=LONGEST_CAPTION)
     pdf_url = Text()
 
 
@@ -99,7 +95,7 @@ class UploadBody(Body):
     file = Pdf(required=True)
     phone_number = Text(required=True)
     message = Text(lines=True, blank=True, load_default="", longest=LONGEST_TEXT)
-    caption = Text(lines=True, blank=True, load_default="", longest=_LONGEST_CAPTION)
+    caption = Text(lines=True, blank=True, load_default="", longest=LONGEST_CAPTION)
 
 
 class DocumentMessageBody(Body):
@@ -107,5 +103,5 @@ class DocumentMessageBody(Body):
     own. days: for how long the link in it leads to the document."""
 
     phone_number = Text()
-    message = Text(lines=True, longest=_LONGEST_CAPTION)
+    message = Text(lines=True, longest=LONGEST_CAPTION)
     days = Days(load_default=DEFAULT_DAYS)

@@ -10,6 +10,8 @@ STATES: Final = (QUEUED, SENDING, SENT, DELIVERED, READ, FAILED, UNKNOWN, CANCEL
 #: From where somebody may have it sent again, and from where it may be dropped.
 RETRIABLE: Final = frozenset({FAILED, UNKNOWN, CANCELLED})
 DROPPABLE: Final = frozenset({QUEUED, FAILED, UNKNOWN})
+#: What does not stand for the message when the same is asked for anew.
+NOT_SENT: Final = frozenset({FAILED, CANCELLED})
 
 MOST_TRIES: Final = 6
 _FIRST_PAUSE: Final = timedelta(seconds=5)
@@ -17,11 +19,13 @@ _LONGEST_PAUSE: Final = timedelta(minutes=15)
 #: However long a provider asks to be left alone.
 _LONGEST_ASKED: Final = timedelta(hours=1)
 
-#: What a provider's news may replace: they come late, twice and in any order, and never take anything back.
+#: What a provider's news may replace: they come late, twice and in any order, and never take anything back. What is
+#: on the phone is there, whatever else was said of it; what the provider took may still have failed since.
+_ARRIVED_FROM: Final = frozenset({QUEUED, SENDING, UNKNOWN, SENT, FAILED, CANCELLED})
 _BEFORE: Final[Mapping[str, frozenset[str]]] = {
-    SENT: frozenset({SENDING, UNKNOWN}),
-    DELIVERED: frozenset({SENDING, UNKNOWN, SENT}),
-    READ: frozenset({SENDING, UNKNOWN, SENT, DELIVERED}),
+    SENT: frozenset({QUEUED, SENDING, UNKNOWN}),
+    DELIVERED: _ARRIVED_FROM,
+    READ: _ARRIVED_FROM | {DELIVERED},
     FAILED: frozenset({SENDING, UNKNOWN, SENT}),
 }
 

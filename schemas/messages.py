@@ -6,17 +6,16 @@ nobody knows what became of it. Whoever looks moves it on, which is a lease. Non
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from schemas.calendar import shop_time
+from schemas.documents import Document
 from schemas.letters import Accepted, Again, Letter, Outcome, Refused
 from schemas.message_states import DELIVERED, FAILED, QUEUED, READ, SENDING, SENT, UNKNOWN, longest_of, pause_after
 from schemas.public_ids import MESSAGE_PREFIX
-
-Document = dict[str, Any]
 
 _REFERENCE: Final = re.compile(rf"({MESSAGE_PREFIX}[0-9A-Z]{{26}})\.([0-9]{{1,9}})", re.ASCII)
 MESSAGES: Final = "messages"
@@ -24,22 +23,40 @@ MESSAGES: Final = "messages"
 OPEN: Final = frozenset({QUEUED, SENDING})
 #: When it came to each of these.
 REACHED: Final[Mapping[str, str]] = {SENT: "sent_at", DELIVERED: "delivered_at", READ: "read_at"}
-_DONE: Final[Mapping[str, Any]] = {"due_at": None, "holder": None}
+#: What is kept of a letter: it is the same at each attempt.
+_KEPT: Final = ("to", "text", "document_url", "filename")
+#: Nobody looks at it any more.
+DONE: Final[Mapping[str, Any]] = {"due_at": None, "holder": None}
 #: What a message that was in an archive says: what was open then may have been sent since.
 _UNANSWERED: Final = "unanswered"
 _RESTORED: Final = {"code": "restored", "reason": "It was open in the backup, and may have been sent since."}
 
+#: What a message comes to whose document does not open any more.
+GONE: Final = {"code": "document_gone", "reason": "Its document is voided, or the link to it has ended."}
+
 _DOUBTS: Final = (_UNANSWERED, _RESTORED["code"])
 
 
-def drafted(letter: Letter, kind: str | None = None, document_id: str | None = None) -> Document:
-    """The stored part of a message that is asked for. kind, document_id: of the document that it is about."""
-    content = {**asdict(letter), "variables": list(letter.variables)}
-    del content["reference"]
+@dataclass(frozen=True, slots=True)
+class Enclosed:
+    """What opens at the address that a letter gives. kind, document_id: of an estimate or an order. link_id: by which
+    it is reached. until: when the address ends. Each None where there is none."""
+
+    kind: str | None = None
+    document_id: str | None = None
+    link_id: str | None = None
+    until: datetime | None = None
+
+
+NOTHING: Final = Enclosed()
+
+
+def drafted(letter: Letter, enclosed: Enclosed = NOTHING) -> Document:
+    """The stored part of a message that is asked for."""
+    content = {name: getattr(letter, name) for name in _KEPT}
     return {
         "letter": content,
-        "kind": kind,
-        "document_id": document_id,
+        **asdict(enclosed),
         **dict.fromkeys(("provider", "provider_id", "error", *REACHED.values())),
         "attempt": 0,
     }
@@ -51,9 +68,9 @@ def queued(outbox: str, now: datetime) -> Document:
 
 
 def letter_of(message: Document) -> Letter:
-    letter = message["letter"]
-    reference = f"{message['_id']}.{message['attempt']}"
-    return Letter(**{**letter, "variables": tuple(letter["variables"]), "reference": reference})
+    """What is handed to the provider at the attempt that the message is at."""
+    kept = {name: message["letter"][name] for name in _KEPT}
+    return Letter(**kept, reference=f"{message['_id']}.{message['attempt']}")
 
 
 def read_reference(reference: str | None) -> tuple[str | None, int | None]:
@@ -62,19 +79,24 @@ def read_reference(reference: str | None) -> tuple[str | None, int | None]:
     return (match[1], int(match[2])) if match else (None, None)
 
 
+def given_up(error: Document) -> Document:
+    """What makes a message one that is not sent."""
+    return {**DONE, "state": FAILED, "error": error}
+
+
 def settled(message: Document, outcome: Outcome, now: datetime, chance: float) -> Document:
     """What a message that is being sent becomes by what the provider has said. chance: see `pause_after`."""
     if isinstance(outcome, Accepted):
-        return {**_DONE, "state": SENT, "provider_id": outcome.provider_id, "sent_at": now, "error": None}
+        return {**DONE, "state": SENT, "provider_id": outcome.provider_id, "sent_at": now, "error": None}
     if isinstance(outcome, Refused):
-        return {**_DONE, "state": FAILED, "error": _error(outcome.code, outcome.reason)}
+        return given_up(_error(outcome.code, outcome.reason))
     if isinstance(outcome, Again):
         pause = pause_after(message["tries"], chance)
         error = _error(outcome.code, outcome.reason)
         if pause is None:
-            return {**_DONE, "state": FAILED, "error": error}
+            return given_up(error)
         return {"state": QUEUED, "due_at": now + longest_of(pause, outcome.after), "holder": None, "error": error}
-    return {**_DONE, "state": UNKNOWN, "error": _error(_UNANSWERED, outcome.reason)}
+    return {**DONE, "state": UNKNOWN, "error": _error(_UNANSWERED, outcome.reason)}
 
 
 def is_doubtful(message: Document) -> bool:
@@ -100,10 +122,12 @@ def told(message: Document) -> Document:
 
 
 def as_restored(message: Document) -> Document:
-    """A message from an archive: nothing is sent because somebody restored a backup."""
+    """A message from an archive: nothing is sent because somebody restored a backup, and an upload is not there."""
+    if message["letter"]["document_url"] is not None and message.get("link_id") is None:
+        message = {**message, "until": message["created_at"]}
     if message["state"] not in OPEN:
         return message
-    return {**message, **_DONE, "state": UNKNOWN, "error": _RESTORED}
+    return {**message, **DONE, "state": UNKNOWN, "error": _RESTORED}
 
 
 def shown(message: Document, zone: ZoneInfo) -> Document:

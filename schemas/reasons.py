@@ -1,6 +1,7 @@
 """What a provider says of a failure, as people may read it: without keys, addresses and phone numbers."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -11,6 +12,18 @@ _ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.-]{0,20}://\S+", re.IGNORECASE)
 #: Seven digits and more, however they are grouped. A provider's own codes have six at most.
 _NUMBER: Final = re.compile(r"\+?\d(?:[\s().-]{0,3}\d){6,}")
 _NOT_PRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+def code_of(said: Any) -> int | None:
+    """A provider's code, as a number; None where it is none."""
+    return said if isinstance(said, int) and not isinstance(said, bool) else None
+
+
+def cloud_error(error: Mapping[str, Any], *secrets: str) -> tuple[int | None, str]:
+    """Code and reason of an error of the Cloud API, as its answers and its news have it."""
+    data = error.get("error_data")
+    said = (data.get("details") if isinstance(data, dict) else None) or error.get("message") or error.get("title")
+    return code_of(error.get("code")), reason_of(said, *secrets, otherwise="The provider gave no reason.")
 
 
 def reason_of(said: Any, *secrets: str, otherwise: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from schemas.errors import ShopError
 from schemas.message_states import DELIVERED, FAILED, READ, SENT
-from schemas.reasons import reason_of
+from schemas.reasons import cloud_error
 
 _SIGNATURE: Final = re.compile(r"sha256=[0-9a-f]{64}", re.ASCII)
 _TOLD: Final = frozenset({SENT, DELIVERED, READ, FAILED})
@@ -107,9 +107,5 @@ def _news(status: Mapping[str, Any]) -> News | None:
 
 
 def _error(status: Mapping[str, Any]) -> tuple[str, str]:
-    error: Mapping[str, Any] = next(iter(_objects(status, "errors")), {})
-    data = error.get("error_data")
-    said = (data.get("details") if isinstance(data, dict) else None) or error.get("message") or error.get("title")
-    reason = reason_of(said, otherwise="The provider gave no reason.")
-    code = error.get("code")
-    return str(code) if isinstance(code, int) and not isinstance(code, bool) else "failed", reason
+    code, reason = cloud_error(next(iter(_objects(status, "errors")), {}))
+    return "failed" if code is None else str(code), reason

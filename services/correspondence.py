@@ -2,16 +2,18 @@
 
 from typing import Final
 
-from repositories.links import LinkRepository
+from repositories.links import LinkRepository, PublicLinks
 from repositories.messages import MessageRepository
 from repositories.transaction import Outcome
+from repositories.uploads import Uploads
 from schemas.documents import Document
 from schemas.errors import ShopError
 from schemas.idempotency import RequestKey
-from schemas.letter_texts import document_letter
+from schemas.letter_texts import document_letter, wrong
+from schemas.messages import Enclosed
 from schemas.principals import Actor
 from schemas.shop_head import ShopHead
-from services.public_links import pdf_url_of
+from services.public_links import pdf_url_of, token_in
 
 _NO_ADDRESS: Final = (
     "Documents are sent as links, and phones cannot reach this one: set PUBLIC_BASE_URL to the address by which the "
@@ -30,6 +32,25 @@ def reached_at(base_url: str | None) -> str:
     if base_url is None:
         raise NoPublicAddress(_NO_ADDRESS)
     return base_url
+
+
+async def enclosed_at(
+    public_links: PublicLinks, uploads: Uploads, base_url: str | None, store: str, url: str
+) -> Enclosed:
+    """What opens at an address that this service gave out, for whoever has it.
+
+    :raises NoPublicAddress: phones cannot reach it.
+    :raises InvalidBody: no PDF of the store opens there.
+    """
+    token = token_in(reached_at(base_url), url)
+    if token is not None:
+        link = await public_links.find(token)
+        if link is not None and link["store"] == store:
+            return Enclosed(link["kind"], link["document_id"], link["_id"], link["expires_at"])
+        until = await uploads.until(store, token)
+        if until is not None:
+            return Enclosed(until=until)
+    raise wrong("pdf_url", "must be the address of a PDF that this service gave out, and that still opens")
 
 
 async def send_document(
@@ -55,4 +76,4 @@ async def send_document(
     link, token = links.draft(kind, document["_id"], days=days, by=by)
     url = pdf_url_of(address, token)
     letter = document_letter(document, head, currency, to=to, text=text, document_url=url)
-    return await messages.send(letter, link, keys, by=by)
+    return await messages.send(letter, keys=keys, link=link, by=by)

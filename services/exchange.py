@@ -42,9 +42,14 @@ class Answer:
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
     @property
-    def code(self) -> str:
-        """What an outcome is called where the provider has no code of its own."""
-        return f"http_{self.status}"
+    def reason(self) -> str:
+        """What is said of a failure where the provider says nothing."""
+        return f"The provider answered with the status {self.status}."
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether only a gateway has answered, which heard nothing, so that it may have been sent."""
+        return self.status == HTTPStatus.GATEWAY_TIMEOUT
 
     @property
     def is_passing(self) -> bool:
@@ -144,6 +149,7 @@ def pause_of(headers: Mapping[str, str], now: datetime) -> float | None:
     return min(max(seconds, 0.0), _LONGEST_PAUSE)
 
 
-def refused_or_again(answer: Answer, code: str, reason: str, *, is_passing: bool) -> Refused | Again:
-    """What a failure comes to, of which the provider surely says that it is one."""
-    return Again(code, reason, answer.after) if is_passing else Refused(code, reason)
+def refused_or_again(answer: Answer, code: int | None, reason: str, *, is_passing: bool) -> Refused | Again:
+    """What a failure comes to, of which the provider surely says that it is one. code: its own, or None."""
+    name = f"http_{answer.status}" if code is None else str(code)
+    return Again(name, reason, answer.after) if is_passing else Refused(name, reason)

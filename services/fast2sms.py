@@ -5,19 +5,19 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from schemas.letters import Accepted, Again, Letter, Outcome, Refused, Unknown
-from schemas.reasons import reason_of
+from schemas.reasons import code_of, reason_of
 from services.exchange import Answer, Exchange, refused_or_again
 from services.provider_settings import FAST2SMS, ProviderSettings
 from services.whatsapp_cloud import in_template
 
 DEFAULT_URL: Final = "https://www.fast2sms.com"
 PATH: Final = "dev/whatsapp"
-#: All values of a text together: what WhatsApp shows of one, and what an address can hold.
-LONGEST_VALUES: Final = 1_024
+#: What WhatsApp shows of a value, and what an address can hold.
+LONGEST_VALUE: Final = 1_024
 _INDIAN: Final = re.compile(r"\+91([6-9]\d{9})", re.ASCII)
 #: The codes of its list of errors: each needs somebody who mends a setting, a text or the wallet.
 _FINAL: Final = frozenset({*range(401, 427), 500, 990, *range(995, 1000)})
-_TOO_MANY, _GATEWAY_TIMEOUT = 429, 504
+_TOO_MANY: Final = 429
 #: How it says that it may go better later, where it gives no code that is known.
 _PASSING: Final = re.compile(
     r"try again|too many|rate limit|temporar|timed? ?out|busy|unavailable|server error", re.IGNORECASE
@@ -50,20 +50,19 @@ class Fast2Sms:
             return Accepted(_id_in(body))
         if answer.is_success and not any(flag is False for flag in flags):
             return Unknown("The answer could not be read, so it may have been sent.")
-        if answer.status == _GATEWAY_TIMEOUT:
+        if answer.is_lost:
             return Unknown("A gateway heard no answer, so it may have been sent.")
         return self._failure(answer, body)
 
     def _failure(self, answer: Answer, body: Mapping[str, Any]) -> Refused | Again:
-        code, said = _code_in(body), body.get("message")
+        code, said = code_of(body.get("status_code")), body.get("message")
         if isinstance(said, list):
             said = " ".join(each for each in said if isinstance(each, str))
-        otherwise = f"The provider answered with the status {answer.status}."
-        reason = reason_of(said, self._settings.token, otherwise=otherwise)
+        reason = reason_of(said, self._settings.token, otherwise=answer.reason)
         is_passing = answer.is_passing or (
             code not in _FINAL and (code == _TOO_MANY or _PASSING.search(reason) is not None)
         )
-        return refused_or_again(answer, answer.code if code is None else str(code), reason, is_passing=is_passing)
+        return refused_or_again(answer, code, reason, is_passing=is_passing)
 
 
 def question_of(letter: Letter, settings: ProviderSettings) -> dict[str, str] | Refused:
@@ -71,34 +70,24 @@ def question_of(letter: Letter, settings: ProviderSettings) -> dict[str, str] | 
     number = _INDIAN.fullmatch(letter.to)
     if number is None:
         return Refused("not_indian", "Fast2SMS reaches Indian mobile numbers alone.")
-    template = letter.template or (settings.document_template if letter.document_url else settings.template)
+    template = settings.document_template if letter.document_url else settings.template
     if template is None:
         return Refused("no_template", "No approved text is set for this kind of message.")
-    variables = letter.variables if letter.template else (letter.text,)
-    values = "|".join(_between_bars(value) for value in variables)
-    if len(values) > LONGEST_VALUES:
-        return Refused("wrong_length", f"The values of an approved text may have {LONGEST_VALUES:,} characters.")
+    # A bar in the value would be taken for the end of it.
+    value = in_template(letter.text.replace("|", "/"))
+    if len(value) > LONGEST_VALUE:
+        return Refused("wrong_length", f"The value of an approved text may have {LONGEST_VALUE:,} characters.")
     asked = {
         "message_id": template,
         "phone_number_id": settings.phone_number_id,
         "numbers": number[1],
-        "variables_values": values,
+        "variables_values": value,
         "media_url": letter.document_url or "",
         "document_filename": (letter.filename or "") if letter.document_url else "",
     }
     return {name: value for name, value in asked.items() if value}
 
 
-def _between_bars(value: str) -> str:
-    """A value that shifts no other: a bar in it would be taken for the end of it."""
-    return in_template(value.replace("|", "/"))
-
-
 def _id_in(body: Mapping[str, Any]) -> str | None:
     given = body.get("request_id")
     return given if isinstance(given, str) and given else None
-
-
-def _code_in(body: Mapping[str, Any]) -> int | None:
-    code = body.get("status_code")
-    return code if isinstance(code, int) and not isinstance(code, bool) else None

@@ -1,12 +1,15 @@
 """Links by which whoever has one sees a document, without signing in."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from repositories.links import LinkRepository
 from schemas.events import Event
 from schemas.principals import Actor
+
+_PDF_PATH: Final = re.compile(r"/(?:static/estimates|d)/([A-Za-z0-9_-]{1,64})\.pdf(?:\?[!-~]*)?")
 
 
 class PublicLink(NamedTuple):
@@ -33,3 +36,9 @@ async def make_public_link(
 
 def pdf_url_of(base_url: str, token: str) -> str:
     return f"{base_url}/static/estimates/{token}.pdf"
+
+
+def token_in(base_url: str, url: str) -> str | None:
+    """The token of a PDF's public address; None where it is none of this service."""
+    found = _PDF_PATH.fullmatch(url.removeprefix(base_url)) if url.startswith(base_url) else None
+    return None if found is None else found[1]

@@ -6,16 +6,14 @@ Its errors are told apart by `error.code`, as Meta asks for: titles and subcodes
 from collections.abc import Mapping
 from typing import Any, Final
 
-from schemas.letters import LONGEST_TEXT, Accepted, Again, Letter, Outcome, Refused, Unknown
-from schemas.reasons import reason_of
+from schemas.letters import LONGEST_CAPTION, LONGEST_TEXT, Accepted, Again, Letter, Outcome, Refused, Unknown
+from schemas.reasons import cloud_error
 from services.exchange import Answer, Exchange, refused_or_again
 from services.provider_settings import CLOUD, ProviderSettings
 
 DEFAULT_URL: Final = "https://graph.facebook.com"
-LONGEST_CAPTION: Final = 1_024
 #: Throughput, an unknown fault of theirs, a service that is away, too many to one phone: it may go better later.
 PASSING: Final = frozenset({130429, 131000, 131016, 131056})
-_GATEWAY_TIMEOUT: Final = 504
 
 Json = dict[str, Any]
 
@@ -52,32 +50,24 @@ class WhatsAppCloud:
         error = body.get("error")
         if isinstance(error, dict):
             return self._failure(answer, error)
-        if answer.is_success or answer.status == _GATEWAY_TIMEOUT:
+        if answer.is_success or answer.is_lost:
             return Unknown("The answer could not be read, so it may have been sent.")
-        reason = f"The provider answered with the status {answer.status}."
-        return refused_or_again(answer, answer.code, reason, is_passing=answer.is_passing)
+        return refused_or_again(answer, None, answer.reason, is_passing=answer.is_passing)
 
     def _failure(self, answer: Answer, error: Mapping[str, Any]) -> Refused | Again:
-        code, data = error.get("code"), error.get("error_data")
-        said = (data.get("details") if isinstance(data, dict) else None) or error.get("message")
-        reason = reason_of(said, self._settings.token, otherwise="The provider gave no reason.")
-        is_known = isinstance(code, int) and not isinstance(code, bool)
-        return refused_or_again(
-            answer, str(code) if is_known else answer.code, reason, is_passing=code in PASSING or answer.is_passing
-        )
+        code, reason = cloud_error(error, self._settings.token)
+        return refused_or_again(answer, code, reason, is_passing=code in PASSING or answer.is_passing)
 
 
 def content_of(letter: Letter, settings: ProviderSettings) -> Json | Refused:
     """The part of a message that says what it is: an approved text, a document or a text of one's own.
 
     Where the settings name an approved text, it is what letters go out with, since others reach those alone who wrote
-    to the shop within the last 24 hours. Such a text has one value, what the letter says: not every letter has others.
+    to the shop within the last 24 hours. Such a text has one value, what the letter says.
     """
     usual = settings.document_template if letter.document_url else settings.template
-    if letter.template:
-        return _template(letter, letter.template, letter.variables, settings.template_language)
     if usual:
-        return _template(letter, usual, (letter.text,), settings.template_language)
+        return _template(letter, usual, settings.template_language)
     if letter.document_url is None:
         if not 0 < len(letter.text) <= LONGEST_TEXT:
             return Refused("wrong_length", f"A text must have 1 to {LONGEST_TEXT:,} characters.")
@@ -88,14 +78,12 @@ def content_of(letter: Letter, settings: ProviderSettings) -> Json | Refused:
     return {"type": "document", "document": {**_document(letter), **caption}}
 
 
-def _template(letter: Letter, name: str, values: tuple[str, ...], language: str) -> Json:
+def _template(letter: Letter, name: str, language: str) -> Json:
     components: list[Json] = []
     if letter.document_url is not None:
         header = {"type": "document", "document": _document(letter)}
         components.append({"type": "header", "parameters": [header]})
-    if values:
-        texts = [{"type": "text", "text": in_template(value)} for value in values]
-        components.append({"type": "body", "parameters": texts})
+    components.append({"type": "body", "parameters": [{"type": "text", "text": in_template(letter.text)}]})
     return {"type": "template", "template": {"name": name, "language": {"code": language}, "components": components}}
 
 

@@ -67,10 +67,10 @@ async def until(shop: Shop, message_id: str, *states: str, seconds: float = 10) 
     return found
 
 
-async def upload(shop: Shop, content: bytes = PDF, **fields: str) -> Any:
+async def upload(shop: Shop, content: bytes = PDF, headers: dict[str, str] | None = None, **fields: str) -> Any:
     form = {"phone_number": PHONE, "message": "Your estimate", "caption": "As we spoke of", **fields}
     files = {"file": ("estimate.pdf", content, "application/pdf")}
-    return await shop.http.post("/api/whatsapp/send-estimate-pdf", data=form, files=files)
+    return await shop.http.post("/api/whatsapp/send-estimate-pdf", data=form, files=files, headers=headers)
 
 
 def path_of(url: str | None) -> str:

@@ -48,11 +48,10 @@ async def test_a_text_has_no_document(stub: ProviderStub) -> None:
     assert stub.received[0].query["message_id"] == "18287"
 
 
-def test_no_value_shifts_another() -> None:
-    letter = replace(TEXT, template="3610", variables=("A|B", "", "two\nlines", "|"))
-    asked: Any = question_of(letter, FAST2SMS_SETTINGS)
-    assert (asked["message_id"], asked["variables_values"]) == ("3610", "A/B|-|two lines|/")
-    assert "variables_values" not in question_of(replace(TEXT, template="3610"), FAST2SMS_SETTINGS)  # type: ignore[operator]
+@pytest.mark.parametrize(("text", "value"), [("A|B\n two  lines|", "A/B two lines/"), ("|", "/"), (" \n", "-")])
+def test_a_text_is_one_value(text: str, value: str) -> None:
+    asked: Any = question_of(replace(TEXT, text=text), FAST2SMS_SETTINGS)
+    assert asked["variables_values"] == value
 
 
 @pytest.mark.parametrize(

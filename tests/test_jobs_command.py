@@ -46,6 +46,17 @@ async def test_a_message_is_sent_again_by_the_running_service(open_shop: OpenSho
     assert "no such message" in refusal(pos("jobs", "retry", "MSG-NONE"))
 
 
+async def test_a_message_of_another_store_goes_to_those_who_send_it(open_shop: OpenShop, shop: Shop, pos: Any) -> None:
+    """Whoever types the command need not have the STORE_ID of the service."""
+    served, _, failed = await lost_and_failed(open_shop, shop)
+    asked = ("--store", served.store)
+    assert failed in pos("jobs", "list", *asked, STORE_ID="main").stdout
+    assert pos("jobs", "retry", failed, *asked, STORE_ID="main").returncode == 0
+    assert (await until(served, failed, SENT))["attempts"] == 2
+    for command in (("list",), ("retry", failed), ("drop", failed)):
+        assert "There is no store 'typo'" in refusal(pos("jobs", *command, "--store", "typo"))
+
+
 async def test_a_message_is_dropped(open_shop: OpenShop, shop: Shop, pos: Any) -> None:
     served, lost, _ = await lost_and_failed(open_shop, shop)
     assert pos("jobs", "drop", lost).returncode == 0

@@ -14,7 +14,7 @@ from repositories.transaction import Outcome, apply_command
 from repositories.unit_of_work import Counters, UnitOfWork
 from schemas.errors import ShopError
 from schemas.letters import Accepted, Again, Letter, Refused, Unknown
-from schemas.message_states import DELIVERED, FAILED, QUEUED, READ, SENDING, SENT, STATES, UNKNOWN
+from schemas.message_states import DELIVERED, FAILED, READ, SENDING, SENT, STATES, UNKNOWN
 from schemas.messages import MESSAGES, OPEN, drafted, letter_of
 
 LEASE = timedelta(seconds=60)
@@ -34,6 +34,8 @@ class Life(RuleBasedStateMachine):
         self.message: dict[str, Any] = {}
         # Whether somebody, or the provider, has said that it was not sent, since it was given away last.
         self.is_free = True
+        # Whether the provider has said that it is on the phone.
+        self.has_arrived = False
 
     def do(self, command: Command) -> Outcome | ShopError:
         documents = {(MESSAGES, "MSG-1"): self.message} if self.message else {}
@@ -69,6 +71,7 @@ class Life(RuleBasedStateMachine):
         assert begun is before or claim["holder"] == before["holder"], "somebody else has claimed it since"
         if not was_begun and (begun["state"], begun["holder"], begun["attempt"]) == (SENDING, claim["holder"], attempt):
             assert self.is_free, "it may have been sent, and nobody has asked for it again"
+            assert not self.has_arrived, "it is on the phone"
             self.is_free = False
             self.received.append(letter_of(begun).reference)
             self.flights.append(dict(begun))
@@ -87,17 +90,29 @@ class Life(RuleBasedStateMachine):
         if is_last:
             self.flights.remove(flight)
 
-    @rule(state=st.sampled_from((SENT, DELIVERED, READ, FAILED)), attempt=st.integers(0, 9))
-    def tell(self, state: str, attempt: int) -> None:
-        before = self.message
+    @rule(state=st.sampled_from((SENT, DELIVERED, READ, FAILED)), ago=st.sampled_from((-1, 0, 0, 0, 1)))
+    def tell(self, state: str, ago: int) -> None:
+        """ago: how many attempts lie between that of which the provider speaks and the last one."""
+        before, attempt = self.message, self.message["attempt"] - ago
         self.do(Report("MSG-1", attempt, "wamid", state, self.now))
-        if attempt != before["attempt"] or before["state"] in (QUEUED, READ):
+        if ago or not attempt or before["state"] == READ:
             assert self.message == before
+        elif state in (DELIVERED, READ):
+            assert self.message["state"] in (DELIVERED, READ)
+            self.has_arrived = True
+
+    @precondition(lambda self: self.message["state"] == SENDING and self.flights)
+    @rule(state=st.sampled_from((SENT, DELIVERED, READ)))
+    def take_after_all(self, state: str) -> None:
+        """The provider says that it may be tried again, and then that it has taken it."""
+        self.settle(len(self.flights) - 1, Again("2", "Busy."), True)
+        self.tell(state, 0)
+        assert self.message["due_at"] is None
 
     @rule(is_sure=st.booleans())
     def retry(self, is_sure: bool) -> None:
         was_known = self.message["state"] in (FAILED, "cancelled") and not self._is_doubtful()
-        outcome = self.do(Retry("MSG-1", "main", is_sure))
+        outcome = self.do(Retry("MSG-1", is_sure=is_sure))
         if not isinstance(outcome, ShopError):
             assert is_sure or was_known
             self.is_free = True

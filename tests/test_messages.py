@@ -41,8 +41,8 @@ async def test_a_document_goes_out_as_a_link_that_opens(open_shop: OpenShop, kin
     assert (sent["document_id"], sent["has_document"]) == (document_id, True)
     (letter,) = postman.letters
     assert letter.filename == ("estimate-001.pdf" if kind == "estimates" else "order-001.pdf")
-    assert letter.variables[1:3] == ("Estimate #001" if kind == "estimates" else "Bill #001", "₹100.00")
-    assert letter.text.startswith(letter.variables[1])
+    titled = "Estimate #001" if kind == "estimates" else "Bill #001"
+    assert letter.text.startswith(f"{titled} for Test Customer: ₹100.00. ")
     pdf = await shop.http.get(path_of(letter.document_url))
     assert pdf.content.startswith(b"%PDF-")
     (link,) = (await shop.get(f"/api/{kind}/{document_id}/link"))["links"]
@@ -71,6 +71,8 @@ async def test_a_document_goes_to_another_phone_with_words_of_the_shops_own(open
         {"phone_number": PHONE},
         {"phone_number": PHONE, "message": "x" * 4_097},
         {"phone_number": PHONE, "pdf_url": "https://elsewhere.example/x.pdf"},
+        {"phone_number": PHONE, "pdf_url": "http://127.0.0.1:8000/static/estimates/x.pdf", "message": "x" * 1_025},
+        {"phone_number": PHONE, "message": "x" * 4_000, "caption": "y" * 100},
     ],
 )
 async def test_what_cannot_be_sent_is_refused(shop: Shop, body: dict[str, Any]) -> None:

@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+import pytest
+
 from repositories.database import Database
 from repositories.verification import verify
+from schemas.errors import IllegalTransition
 from schemas.letters import Refused
 from schemas.message_states import FAILED, QUEUED, SENDING, SENT, UNKNOWN
 from schemas.principals import THE_SERVICE
 from tests.archives import contents, read, write
-from tests.postman import LETTER, Postman, ask, messages, until
+from tests.postman import LETTER, OUTSIDE, Postman, ask, messages, until, upload
 from tests.shop import OpenShop, opened
 from tests.test_outbox import LEASE
 
@@ -48,3 +51,30 @@ async def test_nothing_is_sent_because_a_backup_was_restored(
         await restored.state["messages"].retry(queued, is_sure=True, by=THE_SERVICE)
         restored.state["jobs"].wake()
         await until(restored, queued, SENT)
+
+
+async def test_a_pdf_that_is_in_no_backup_is_not_sent_from_one(
+    open_shop: OpenShop, target: Database, mongodb_url: str, tmp_path: Path
+) -> None:
+    shop = await open_shop(provider=Postman(Refused("131026", "Not on WhatsApp.")), **OUTSIDE)
+    failed = (await upload(shop)).json()["message_id"]
+    await until(shop, failed, FAILED)
+    await read(await write(shop.database, shop.store, tmp_path / "archive"), target, shop.store)
+    async with opened(
+        mongodb_url, database_name=target.name, store_id=shop.store, provider=Postman(), **OUTSIDE
+    ) as restored:
+        with pytest.raises(IllegalTransition, match="the link to it has ended"):
+            await restored.state["messages"].retry(failed, by=THE_SERVICE)
+
+
+async def test_what_is_taken_over_by_another_store_is_sent_by_that_one(
+    open_shop: OpenShop, target: Database, mongodb_url: str, tmp_path: Path
+) -> None:
+    shop = await open_shop(provider=Postman(Refused("131026", "Not on WhatsApp.")))
+    failed = await ask(shop)
+    await until(shop, failed, FAILED)
+    await read(await write(shop.database, shop.store, tmp_path / "archive"), target, "another")
+    async with opened(mongodb_url, database_name=target.name, store_id="another", provider=Postman()) as restored:
+        await restored.state["messages"].retry(failed, by=THE_SERVICE)
+        restored.state["jobs"].wake()
+        await until(restored, failed, SENT)

@@ -75,7 +75,7 @@ async def no_memory_of_answers(_: Shop, patch: Patch) -> None:
 
 
 async def no_key_is_freed(_: Shop, patch: Patch) -> None:
-    patch.setattr(UnitOfWork, "_forget", lambda *_: None)
+    patch.setattr(UnitOfWork, "forget", lambda *_: None)
 
 
 async def no_look_at_the_status(_: Shop, patch: Patch) -> None:

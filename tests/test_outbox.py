@@ -215,3 +215,29 @@ async def test_news_of_an_earlier_attempt_says_nothing_of_a_later_one(open_shop:
     await begun(shop, "another")
     await outbox_of(shop).record_status("postman", "wamid.1", FAILED, clock.now, None, f"{asked}.1")
     assert (await message(shop, asked))["state"] == SENDING
+
+
+@pytest.mark.parametrize("told", [SENT, DELIVERED, READ])
+async def test_what_the_provider_took_after_all_is_not_sent_again(open_shop: OpenShop, told: str) -> None:
+    """It said that it may be tried again, and then, of the same attempt, that it was sent."""
+    clock = Clock()
+    shop, asked = await idle(open_shop, clock)
+    assert (await outbox_of(shop).settle(await begun(shop), BUSY, 0.5))["state"] == QUEUED
+    await outbox_of(shop).record_status("postman", "wamid.1", told, clock.now, None, f"{asked}.1")
+    shown = await message(shop, asked)
+    assert (shown["state"], shown["error"], shown["next_try_at"]) == (told, None, None)
+    clock.advance(days=1)
+    assert await outbox_of(shop).claim("anybody") is None
+
+
+async def test_that_it_was_taken_once_does_not_end_what_somebody_has_asked_for_again(open_shop: OpenShop) -> None:
+    """The provider says late that it took what had failed since: only what is on the phone needs no other try."""
+    clock = Clock()
+    shop, asked = await idle(open_shop, clock)
+    await outbox_of(shop).settle(await begun(shop), Accepted("wamid.1"), 0.5)
+    await outbox_of(shop).record_status("postman", "wamid.1", FAILED, clock.now, {"code": "1", "reason": "No."})
+    await shop.state["messages"].retry(asked, by=THE_SERVICE)
+    await outbox_of(shop).record_status("postman", "wamid.1", SENT, clock.now, None, f"{asked}.1")
+    assert (await message(shop, asked))["state"] == QUEUED
+    await outbox_of(shop).record_status("postman", "wamid.1", DELIVERED, clock.now, None, f"{asked}.1")
+    assert (await message(shop, asked))["state"] == DELIVERED

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -17,10 +18,11 @@ async def test_a_pdf_of_ones_own_is_kept_and_served(open_shop: OpenShop) -> None
     answers = [await upload(shop) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [201, 201]
     # The very same again is the app, which heard no answer: it is sent once, and kept once.
-    assert answers[0].json() == answers[1].json()
+    assert answers[0].json()["message_id"] == answers[1].json()["message_id"]
+    assert answers[0].json()["pdf_url"] == answers[1].json()["pdf_url"]
     await until(shop, answers[0].json()["message_id"], SENT)
     assert len(postman.letters) == 1
-    assert postman.letters[0].text == "As we spoke of"
+    assert postman.letters[0].text == "Your estimate\n\nAs we spoke of"
     assert await shop.database.uploads.count_documents({"store": shop.store}) == 1
     served = await shop.http.get(path_of(answers[0].json()["pdf_url"]))
     assert (served.content, served.headers["content-type"]) == (PDF, "application/pdf")
@@ -30,6 +32,17 @@ async def test_a_pdf_of_ones_own_is_kept_and_served(open_shop: OpenShop) -> None
     )
     again = {"phone_number": PHONE, "message": "Once more", "pdf_url": answers[0].json()["pdf_url"]}
     assert (await shop.http.post("/api/whatsapp/send", json=again)).status_code == 201
+
+
+async def test_what_is_refused_as_a_message_is_not_kept(open_shop: OpenShop) -> None:
+    shop = await open_shop(provider=Postman(), **OUTSIDE)
+    once = {"Idempotency-Key": "once"}
+    answers = [await upload(shop, headers=once, caption=caption) for caption in ("One", "Another")]
+    assert [answer.status_code for answer in answers] == [201, 422]
+    assert answers[1].json()["code"] == "idempotency_key_reused"
+    too_long = await upload(shop, message="m" * 600, caption="c" * 600)
+    assert (too_long.status_code, too_long.json()["code"]) == (422, "invalid_fields")
+    assert await shop.database.uploads.count_documents({"store": shop.store}) == 1
 
 
 @pytest.mark.parametrize(
@@ -63,12 +76,58 @@ async def test_a_pdf_of_just_two_mebibytes_is_taken(shop: Shop) -> None:
             "multipart/form-data; boundary=x",
             b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n' * 40 + b"--x--",
         ),
+        (
+            "multipart/form-data; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\n1\r\n' * 2 + b"--x--",
+        ),
+        (
+            "multipart/form-data; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n' * 2 + b"--x--",
+        ),
     ],
 )
 async def test_what_is_no_form_is_refused(shop: Shop, kind: str, content: bytes) -> None:
     path = "/api/whatsapp/send-estimate-pdf"
     answer = await shop.http.post(path, content=content, headers={"Content-Type": kind})
-    assert (answer.status_code, answer.json()["code"]) in ((400, "malformed_form"), (422, "invalid_fields"))
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_form")
+
+
+@pytest.mark.parametrize(
+    ("charset", "said"),
+    [
+        ("undefined", b"Namaste"),
+        ("utf-7", b"+2AA-"),
+        ("utf-16", b"\x00\xd8"),
+        ("idna", b"xn--\xff"),
+        ("rot13", b"Namaste"),
+        ("unicode_escape", rb"\ud800"),
+        ("utf-8", b"\xff"),
+        ("UTF-8", b"\xed\xa0\x80"),
+    ],
+)
+async def test_a_form_is_in_utf_8(open_shop: OpenShop, charset: str, said: bytes) -> None:
+    shop = await open_shop(provider=Postman(), **OUTSIDE)
+    answer = await written(shop, charset, said)
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_form")
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF8", '"utf-8"'])
+async def test_a_form_may_say_that_it_is_in_utf_8(open_shop: OpenShop, charset: str) -> None:
+    postman = Postman()
+    shop = await open_shop(provider=postman, **OUTSIDE)
+    answer = await written(shop, charset, "धन्यवाद".encode())
+    assert answer.status_code == 201, answer.text
+    await until(shop, answer.json()["message_id"], SENT)
+    assert postman.letters[0].text == "धन्यवाद"
+
+
+async def written(shop: Shop, charset: str, said: bytes) -> Any:
+    """The answer to a form that is written by hand."""
+    fields = {b"phone_number": PHONE.encode(), b"message": said, b'file"; filename="x.pdf': PDF}
+    parts = [b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % each for each in fields.items()]
+    kind = f"multipart/form-data; boundary=x; charset={charset}"
+    path = "/api/whatsapp/send-estimate-pdf"
+    return await shop.http.post(path, content=b"".join(parts) + b"--x--", headers={"Content-Type": kind})
 
 
 async def test_a_slow_phone_may_take_its_time_for_a_pdf(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

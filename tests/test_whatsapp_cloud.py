@@ -66,20 +66,16 @@ def test_an_approved_text_of_the_settings_is_taken_for_each_kind() -> None:
     }
     document = {"link": DOCUMENT.document_url, "filename": "Bill-007.pdf"}
     header = {"type": "header", "parameters": [{"type": "document", "document": document}]}
-    assert content_of(replace(DOCUMENT, variables=("Asha", "Bill #007")), settings) == {
+    assert content_of(DOCUMENT, settings) == {
         "type": "template",
         "template": {"name": "bill", "language": language, "components": [header, body]},
     }
 
 
-def test_a_letter_may_name_an_approved_text_and_all_its_values() -> None:
-    letter = replace(TEXT, template="due", variables=("Asha\n  Patil", "", "₹1,200.00"))
-    content: Any = content_of(letter, CLOUD_SETTINGS)
-    assert content["template"]["name"] == "due"
-    [body] = content["template"]["components"]
-    assert [each["text"] for each in body["parameters"]] == ["Asha Patil", "-", "₹1,200.00"]
-    bare: Any = content_of(replace(TEXT, template="hello"), CLOUD_SETTINGS)
-    assert bare["template"]["components"] == []
+@pytest.mark.parametrize(("text", "value"), [("Asha\n  Patil\t", "Asha Patil"), ("", "-")])
+def test_a_value_of_an_approved_text_has_no_newlines_and_is_not_empty(text: str, value: str) -> None:
+    content: Any = content_of(replace(TEXT, text=text), replace(CLOUD_SETTINGS, template="note"))
+    assert content["template"]["components"] == [{"type": "body", "parameters": [{"type": "text", "text": value}]}]
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,10 @@ from app.commands.administration import show
 from app.commands.databases import Data, any_database, command_settings, console, with_database
 from app.settings import Settings
 from repositories.database import Database
+from repositories.errors import NoSuchStore
 from repositories.journal import Journal
 from repositories.messages import MessageRepository
+from repositories.stores import store_exists
 from schemas.documents import Document
 from schemas.message_queries import MessageListing
 from schemas.message_states import FAILED, QUEUED, SENDING, STATES, UNKNOWN
@@ -46,9 +48,7 @@ def list_(
         raise typer.BadParameter(f"--state must be one of {', '.join(STATES)}.")
 
     async def work(messages: MessageRepository) -> list[Document]:
-        states = _NOTABLE if state is None else (state,)
-        found = [await messages.newest(MessageListing(state=each), _MOST_SHOWN) for each in states]
-        return sorted((message for some in found for message in some), key=lambda each: str(each["_id"]), reverse=True)
+        return await messages.newest(MessageListing(states=_NOTABLE if state is None else (state,)), _MOST_SHOWN)
 
     show(
         ("id", "state", "tries", "next try (UTC)", "error", "about"), [_row(each) for each in _with(data, store, work)]
@@ -91,6 +91,8 @@ async def _on_messages(
     settings: Settings, database: Database, store: str | None, work: Callable[[MessageRepository], Awaitable[T]]
 ) -> T:
     name = store or settings.store_id
+    if not await store_exists(database, name):
+        raise NoSuchStore(f"There is no store {name!r}.")
     journal = Journal(database, store=name, zone=settings.timezone, clock=utc_now)
     try:
         return await work(MessageRepository(database, name, settings.store_id, journal, utc_now))
