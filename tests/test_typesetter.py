@@ -20,7 +20,7 @@ _AGAIN = "import sys; from tests.sheets import *; sys.stdout.buffer.write(pdf(or
 
 def flat(text: str) -> str:
     """Without what line breaks and extraction add."""
-    return "".join(unicodedata.normalize("NFC", text).split()).replace("\u200b", "")
+    return "".join(unicodedata.normalize("NFC", text).split())
 
 
 @pytest.mark.parametrize("paper", PAPERS)
@@ -74,7 +74,11 @@ def test_a_roll_is_as_long_as_it_needs() -> None:
 
 
 @pytest.mark.parametrize(("paper", "margin"), [(A4, 15.0), (A5, 9.0), (ROLL, 3.0)])
-@pytest.mark.parametrize("name", ["W" * 200, "क्ष" * 90, "shirt " * 33], ids=["one word", "Hindi", "words"])
+@pytest.mark.parametrize(
+    "name",
+    ["W" * 200, "VENKATARAMANUJAMM", "क्ष" * 90, "shirt " * 33],
+    ids=["one word", "capitals", "Hindi", "words"],
+)
 def test_long_names_stay_on_the_paper(paper: str, margin: float, name: str) -> None:
     """margin: millimetres at each side where nothing may be printed."""
     head = replace(HEAD, business_name=name, email="very.long.address.of.a.shop@" + "example" * 8 + ".com")
@@ -91,6 +95,23 @@ def test_a_long_name_does_not_touch_the_figures() -> None:
     assert flat("Silk" * 50) in flat(long)
     assert flat("100.00") in flat(short)
     assert flat("100.00") in flat(long)
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_a_word_that_fits_its_column_is_found_whole(paper: str) -> None:
+    head = replace(HEAD, email="accounts.of.lakshmi@example.com", upi_id="lakshmi.textiles.blr@okbank")
+    sku = "SKU-ABCDEFGH-123456789"
+    text = "".join(texts(pdf(order(item(f"A shirt of cotton, {sku}"), sale_by="ravi.kumar.lakshmi.1"), paper, head)))
+    for expected in (head.email, head.upi_id, sku, "ravi.kumar.lakshmi.1"):
+        assert expected in text
+
+
+@pytest.mark.parametrize("syllable", ["ಸ್ತ್ರೀ", "ਪ੍ਰੀ", "స్త్రీ", "स्त्री", "സ്ത്രീ"])
+def test_a_long_word_is_broken_between_syllables(syllable: str) -> None:
+    (page,) = texts(pdf(estimate(item(syllable * 60)), A5))
+    lines = [line for each in page.splitlines() if syllable in (line := each.removeprefix("1 "))]
+    assert len(lines) > 1
+    assert {line.strip().replace(syllable, "") for line in lines} <= {"", "1 100.00 100.00"}
 
 
 def test_a_logo_is_seen() -> None:
