@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import astuple, replace
 from hashlib import blake2b
 from importlib.metadata import version
 from importlib.resources import files
@@ -118,7 +118,7 @@ def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, ShopHead):
-        yield from _texts((value.business_name, value.address, value.state, value.footer, value.number_prefix))
+        yield from _texts(astuple(value))
     elif isinstance(value, tuple):
         for each in value:
             yield from _texts(each)

@@ -76,6 +76,9 @@ async def test_a_server_without_fonts_says_what_to_install(open_shop: OpenShop, 
     refused = await shop.http.get(f"/api/orders/{tamil['order_id']}/pdf")
     assert (refused.status_code, refused.json()["code"]) == (503, "fonts_missing")
     assert "Tamil" in refused.json()["detail"]
+    await shop.ok("PUT", "/api/settings", json={"business_email": NAMES["Urdu"], "business_phone": NAMES["Telugu"]})
+    refused = await shop.http.get(f"/api/orders/{latin['order_id']}/pdf")
+    assert "Arabic, Telugu" in refused.json()["detail"]
 
 
 class Counted(Workers):
