@@ -9,10 +9,9 @@ PAPERS: Final = (A4, A5, ROLL)
 
 @dataclass(frozen=True, slots=True)
 class ShopHead:
-    """Of one version of the shop's settings.
+    """As the shop's settings say.
 
-    logo: a PNG or a JPEG. upi_id: as `shop@bank`. number_prefix: goes before a document's number. version: of the
-    settings; another version may look different.
+    logo: a PNG or a JPEG. upi_id: as `shop@bank`. number_prefix: goes before a document's number.
     """
 
     business_name: str
@@ -26,4 +25,3 @@ class ShopHead:
     upi_id: str = ""
     paper: str = A4
     number_prefix: str = ""
-    version: int = 0

@@ -26,7 +26,6 @@ HEAD = ShopHead(
     footer="Thank you, come again!",
     upi_id="lakshmi@okbank",
     number_prefix="LT-",
-    version=3,
 )
 #: What a shop may sell, with conjuncts, signs before their letter, and a ra that is drawn like an eyelash.
 NAMES = {
