@@ -73,7 +73,7 @@ async def paper_answer(request: Request, document: Document, **options: Any) -> 
     headers = {"ETag": f'"{request.state.paper.name(job)}"', **_HELD, **_POLICY}
     headers |= options.pop("headers", {})
     if holds(request, headers["ETag"]):
-        return Response(status_code=304, headers=headers)
+        return Response(status_code=304, headers=headers, **options)
     content = await request.state.paper.render(job)
     return pdf_answer(content, file_name(document), headers, **options)
 
