@@ -96,6 +96,15 @@ def texts(content: bytes) -> list[str]:
         document.close()
 
 
+def sizes(content: bytes) -> list[tuple[float, float]]:
+    """Width and height of each page, in points."""
+    document = pypdfium2.PdfDocument(content)
+    try:
+        return [page.get_size() for page in document]
+    finally:
+        document.close()
+
+
 def pictures(content: bytes, scale: float = 2.0) -> list[Image.Image]:
     """Each page as it is seen, in grey."""
     document = pypdfium2.PdfDocument(content)

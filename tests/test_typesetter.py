@@ -13,7 +13,7 @@ from PIL import ImageChops
 from schemas.shop_head import A4, A5, PAPERS, ROLL
 from services.fonts import DEBIANS, Fonts, FontsMissing
 from services.typesetter import Typesetter
-from tests.sheets import HEAD, NAMES, estimate, item, job, logo, order, pdf, pictures, texts
+from tests.sheets import HEAD, NAMES, estimate, item, job, logo, order, pdf, pictures, sizes, texts
 
 _AGAIN = "import sys; from tests.sheets import *; sys.stdout.buffer.write(pdf(order(item(NAMES['Hindi']))))"
 
@@ -71,6 +71,22 @@ def test_a_roll_is_as_long_as_it_needs() -> None:
     assert (len(short), len(long)) == (1, 1)
     assert short[0].width == long[0].width
     assert long[0].height > 2 * short[0].height
+
+
+@pytest.mark.parametrize("name", ["Line", "Line " + "of silk " * 24], ids=["short", "long"])
+def test_a_roll_is_never_longer_than_readers_show(name: str) -> None:
+    content = pdf(order(*(item(f"{name} {number}") for number in range(1_000))), ROLL)
+    assert max(size[1] for size in sizes(content)) < 14_400
+    assert re.findall(r"(\d+)\s+1 \S 100", " ".join(texts(content))) == [str(number) for number in range(1_000)]
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_a_footer_of_many_lines_stays_on_the_paper(paper: str) -> None:
+    content = pdf(order(), paper, replace(HEAD, footer="\n".join(f"Rule {number}" for number in range(200))))
+    assert re.findall(r"Rule (\d+)", " ".join(texts(content))) == [str(number) for number in range(200)]
+    for page in pictures(content):
+        bottom = page.crop((0, page.height - int(4 * 2 * 72 / 25.4), *page.size))
+        assert bottom.getextrema() == (255, 255)
 
 
 @pytest.mark.parametrize(("paper", "margin"), [(A4, 15.0), (A5, 9.0), (ROLL, 3.0)])
