@@ -1,7 +1,5 @@
 """The audit: what it is asked for, and how it shows who did what, and what it was before."""
 
-import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -16,7 +14,7 @@ from schemas.calendar import shop_time
 from schemas.documents import LineSchema
 from schemas.events import CONVERT, TYPES, Event
 from schemas.fields import Day, OneOf, Text, WholeNumber
-from schemas.listing import DEFAULT_LIMIT, MAX_LIMIT, InvalidCursor, check_order_of_days
+from schemas.listing import DEFAULT_LIMIT, MAX_LIMIT, check_order_of_days, cursor_of, place_at
 from schemas.numbers import format_number
 
 _MONEY: Final = frozenset({"subtotal", "discount", "round_off", "total", "amount_paid"})
@@ -34,19 +32,18 @@ class AuditPosition:
     seq: int
 
     def encode(self) -> str:
-        """As an opaque, URL-safe text."""
-        return base64.urlsafe_b64encode(str(self.seq).encode()).decode().rstrip("=")
+        return cursor_of(self.seq)
 
     @classmethod
     def decode(cls, text: str) -> Self:
         """:raises InvalidCursor: the text is none of ours."""
-        try:
-            raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii")
-            seq = int(raw) if raw.isdecimal() else 0
-        except (ValueError, binascii.Error) as error:
-            raise InvalidCursor("This cursor is not one that the service gave out.") from error
+        return place_at(text, cls._of_parts)
+
+    @classmethod
+    def _of_parts(cls, parts: list[str]) -> Self:
+        (seq,) = map(int, parts)
         if not 0 < seq < 2**53:
-            raise InvalidCursor("This cursor is not one that the service gave out.")
+            raise ValueError(parts)
         return cls(seq)
 
 

@@ -1,7 +1,5 @@
 """What the list of messages is asked for, and the bodies that ask for one to be sent."""
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ from schemas.fields import Loaded, OneOf, Text, WholeNumber
 from schemas.letters import LONGEST_TEXT
 from schemas.limits import MAX_UPLOAD
 from schemas.links import DEFAULT_DAYS, Days
-from schemas.listing import DEFAULT_LIMIT, MAX_LIMIT, InvalidCursor
+from schemas.listing import DEFAULT_LIMIT, MAX_LIMIT, cursor_of, place_at
 from schemas.message_states import STATES
 from schemas.public_ids import MESSAGE_PREFIX
 
@@ -31,19 +29,19 @@ class MessagePosition:
     id: str
 
     def encode(self) -> str:
-        """As an opaque, URL-safe text."""
-        return base64.urlsafe_b64encode(self.id.encode()).decode().rstrip("=")
+        return cursor_of(self.id)
 
     @classmethod
     def decode(cls, text: str) -> Self:
         """:raises InvalidCursor: the text is none of ours."""
-        try:
-            found = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii")
-        except (ValueError, binascii.Error) as error:
-            raise InvalidCursor("This cursor is not one that the service gave out.") from error
-        if not _ID.fullmatch(found):
-            raise InvalidCursor("This cursor is not one that the service gave out.")
-        return cls(found)
+        return place_at(text, cls._of_parts)
+
+    @classmethod
+    def _of_parts(cls, parts: list[str]) -> Self:
+        (name,) = parts
+        if not _ID.fullmatch(name):
+            raise ValueError(parts)
+        return cls(name)
 
 
 @dataclass(frozen=True, slots=True)
