@@ -161,6 +161,18 @@ async def test_a_sheet_that_cannot_be_set_spares_its_worker() -> None:
     await workers.stop()
 
 
+async def test_a_sheet_without_its_damaged_logo_spares_the_worker_too() -> None:
+    workers = Workers(DEBIANS)
+    paper = Paper(workers, Fonts(DEBIANS), ZONE, "INR")
+    await paper.render(paper.job(order(), HEAD))
+    before = workers.pids
+    assert await paper.render(paper.job(order(), replace(HEAD, logo=b"no picture")))
+    for sale_by in ("Asha", "Ravi"):
+        await paper.render(paper.job(order(sale_by=sale_by), HEAD))
+    assert workers.pids == before
+    await workers.stop()
+
+
 async def test_a_sheet_that_takes_too_much_memory_ends_its_worker_alone() -> None:
     workers = Workers(DEBIANS, seconds=60, most_memory=900 * 2**20)
     huge = job(order(*[item("x" * 200)] * 20_000))
