@@ -25,3 +25,10 @@ class ShopHead:
     upi_id: str = ""
     paper: str = A4
     number_prefix: str = ""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What stands below the name."""
+        reached = " · ".join(text for text in (self.phone, self.email) if text)
+        taxed = f"GSTIN {self.gst_number}" if self.gst_number else ""
+        return tuple(line for line in (*self.address, self.state, reached, taxed) if line)

@@ -54,9 +54,9 @@ class Paper:
 
     def name(self, job: Job) -> str:
         """Of this very sheet: one that says anything else, or looks otherwise, has another."""
-        logo = job.sheet.head.logo or b""
-        said = repr(_without_logo(job)).encode()
-        return blake2b(b"".join((self._edition, said, logo)), digest_size=12).hexdigest()
+        head = job.sheet.head
+        said = repr((_without_logo(job), head.lines)).encode()
+        return blake2b(b"".join((self._edition, said, head.logo or b"")), digest_size=12).hexdigest()
 
     async def render(self, job: Job) -> bytes:
         """The sheet as a PDF.
