@@ -34,7 +34,7 @@ def measure(results: Results, *, rounds: int) -> None:
 async def _measure(results: Results, rounds: int) -> None:
     workers = Workers(DEBIANS, size=1)
     paper = Paper(workers, Fonts(DEBIANS), ZoneInfo("Asia/Kolkata"), "INR")
-    await paper.render(_order("Latin", 1, 0), HEAD)
+    await paper.render(paper.job(_order("Latin", 1, 0), HEAD))
     for script in ITEMS:
         times, size = await _times(paper, script, _SHORT, rounds)
         target = "<= 60" if script == "Latin" else None
@@ -64,7 +64,7 @@ async def _times(paper: Paper, script: str, lines: int, rounds: int, size: str =
     for number in range(1, rounds + 1):
         document = _order(script, lines, number)
         began = time.perf_counter()
-        content = await paper.render(document, HEAD, size)
+        content = await paper.render(paper.job(document, HEAD, size))
         times.append(1_000 * (time.perf_counter() - began))
     return times, len(content)
 

@@ -37,7 +37,7 @@ def paper(
     headers = ("ETag",)
     return Operation(
         summary=summary,
-        description="The same version of a document, on the same paper, is the same bytes.",
+        description="The same words and figures, on the same paper, are the same bytes.",
         query=PAPER,
         headers=("If-None-Match",),
         answers={
@@ -69,12 +69,12 @@ async def paper_answer(request: Request, document: Document, **options: Any) -> 
     :raises InvalidQuery, FontsMissing, PaperUnavailable:
     """
     wanted = read_query(request, PAPER).get("paper")
-    head = await request.state.shop_head()
-    headers = {"ETag": f'"{request.state.paper.name(document, head, wanted)}"', **_HELD, **_POLICY}
+    job = request.state.paper.job(document, await request.state.shop_head(), wanted)
+    headers = {"ETag": f'"{request.state.paper.name(job)}"', **_HELD, **_POLICY}
     headers |= options.pop("headers", {})
     if holds(request, headers["ETag"]):
-        return Response(status_code=304, headers=headers)
-    content = await request.state.paper.render(document, head, wanted)
+        return Response(status_code=304, headers=headers, **options)
+    content = await request.state.paper.render(job)
     return pdf_answer(content, file_name(document), headers, **options)
 
 

@@ -39,7 +39,7 @@ class PublicPage(HTTPEndpoint):
         link, document = found
         head = await request.state.shop_head()
         content = page(request.state.paper.sheet(document, head), f"{request.path_params['token']}.pdf")
-        return Response(content, 200, _HEADERS, _HTML, BackgroundTask(request.state.public_links.count, link))
+        return Response(content, 200, _HEADERS, _HTML, _counted(request, link))
 
 
 class PublicPaper(HTTPEndpoint):
@@ -50,8 +50,7 @@ class PublicPaper(HTTPEndpoint):
             upload = await request.state.uploads.find(request.path_params["token"])
             return _nothing() if upload is None else pdf_answer(upload.content, upload.name, _HIDDEN)
         link, document = found
-        counted = BackgroundTask(request.state.public_links.count, link)
-        return await paper_answer(request, document, headers=_HIDDEN, background=counted)
+        return await paper_answer(request, document, headers=_HIDDEN, background=_counted(request, link))
 
 
 async def _find(request: Request) -> tuple[Document, Document] | None:
@@ -68,6 +67,11 @@ async def _find(request: Request) -> tuple[Document, Document] | None:
         return link, await getattr(request.state, link["kind"]).get(link["document_id"])
     except (NotFound, NoSuchStore):
         return None
+
+
+def _counted(request: Request, link: Document) -> BackgroundTask | None:
+    """Counts the look when it has been answered. Who asks for the head alone, as previews do, sees nothing."""
+    return None if request.method == "HEAD" else BackgroundTask(request.state.public_links.count, link)
 
 
 def _nothing() -> Response:

@@ -33,9 +33,8 @@ def page(sheet: Sheet, pdf: str) -> bytes:
     """:param pdf: where the PDF is, as seen from the page."""
     title = f"{sheet.title} {sheet.number}"
     head = sheet.head
-    about = [*head.address, head.state, head.phone, head.email, head.gst_number and f"GSTIN {head.gst_number}"]
     parts = [
-        f"<h1>{escape(head.business_name)}</h1>{_lines(about)}",
+        f"<h1>{escape(head.business_name)}</h1>{_lines(head.lines)}",
         f"<h2>{escape(title)}</h2>{_lines(f'{label}: {value}' for label, value in sheet.facts[1:])}",
         f"<h2>To</h2>{_lines(sheet.customer)}",
         "<table><thead><tr><th>Item</th><th>Amount</th></tr></thead><tbody>",

@@ -84,18 +84,20 @@ class ChangeCustomer:
             changes |= self._numbers(work, customer)
         merged = {**customer, **changes}
         customer = work.update(CUSTOMERS, customer, **changes, terms=terms_of(merged["name"], merged["phone"]))
+        if not customer.get("numbers"):
+            # Left out where there are none: to the unique index, two empty lists are the same number.
+            customer.pop("numbers", None)
         return _told(work, events.UPDATE, customer)
 
     def _numbers(self, work: UnitOfWork, customer: Document) -> Document:
         """:raises CustomerExists: the number is another customer's."""
-        if self.number is None:
-            return {NUMBER: None}
-        owner = _owner(work, self.number)
+        owner = None if self.number is None else _owner(work, self.number)
         if owner is not None and owner["_id"] != customer["_id"]:
             raise _taken(owner)
         # A number that nothing was sold to was a slip of the pen, and is free again.
         earlier = customer.get("numbers", []) if any(customer.get("sums", {}).values()) else []
-        return {NUMBER: self.number, "numbers": [*(each for each in earlier if each != self.number), self.number]}
+        now = [] if self.number is None else [self.number]
+        return {NUMBER: self.number, "numbers": [*(each for each in earlier if each != self.number), *now]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,8 @@ def _owner(work: UnitOfWork, number: str) -> Document | None:
 
 
 def _taken(owner: Document) -> CustomerExists:
-    return CustomerExists("There is a customer with this phone number already.", customer_id=owner["_id"])
+    detail = "There is a customer who has this phone number, or had it when they bought something."
+    return CustomerExists(detail, customer_id=owner["_id"])
 
 
 def _told(work: UnitOfWork, action: str, customer: Document) -> Document:

@@ -10,6 +10,7 @@ from repositories.customer_commands import AddCustomer, ChangeCustomer, EndCusto
 from repositories.database import Database
 from repositories.documents import BATCH
 from repositories.errors import answered
+from repositories.search import found_by
 from repositories.shared_journal import SharedJournal
 from repositories.transaction import Outcome
 from schemas.customers import CUSTOMER_PREFIX, CustomerListing
@@ -19,7 +20,6 @@ from schemas.phones import normalised
 from schemas.principals import Actor
 from schemas.public_ids import new_id
 from schemas.rollups import CUSTOMERS
-from schemas.search import readings_of
 
 _NEWEST: Final = [("last_visit", DESCENDING), ("_id", DESCENDING)]
 
@@ -85,16 +85,9 @@ class CustomerRepository:
         """The list as a filter that an index serves."""
         every: list[Document] = [{"store": self._store, "voided_at": None}]
         if listing.q is not None:
-            every.append({"$or": [_beginning(words) for words in readings_of(listing.q)]})
+            every.append(found_by(listing.q))
         if listing.after is not None:
             last = listing.after.last_visit
             every.append({"last_visit": {"$lte": last}})
             every.append({"$or": [{"last_visit": {"$lt": last}}, {"_id": {"$lt": listing.after.id}}]})
         return {"$and": every}
-
-
-def _beginning(words: list[str]) -> Document:
-    """Customers who have a word that begins so, for each of them; nobody, where there is no word."""
-    if not words:
-        return {"terms": {"$in": []}}
-    return {"$and": [{"terms": {"$elemMatch": {"$gte": word, "$lt": word + "\U0010ffff"}}} for word in words]}

@@ -1,13 +1,14 @@
 """Estimates and orders, read: one document, a page, a whole list in bounded memory, a count."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from pymongo import DESCENDING
 
 from repositories.database import Database
 from repositories.errors import NotFound, answered, translated
+from repositories.search import beginning, found_by
 from schemas import statuses
 from schemas.calendar import widest_bounds
 from schemas.documents import Document
@@ -15,7 +16,6 @@ from schemas.events import TYPES
 from schemas.listing import Listing, Position
 from schemas.numbers import parse_number
 from schemas.rollups import ESTIMATES
-from schemas.search import readings_of
 
 NEWEST_FIRST: Final = [("created_at", DESCENDING), ("number", DESCENDING)]
 BATCH: Final = 500
@@ -120,8 +120,7 @@ class Documents:
         if listing.customer_phone is not None:
             criteria["customer_phone"] = listing.customer_phone
         if listing.q is not None:
-            readings = [_search(words) for words in readings_of(listing.q)]
-            criteria["$and"] = [readings[0] if len(readings) == 1 else {"$or": readings}]
+            criteria["$and"] = [found_by(listing.q, _find)]
         _add_days(criteria, listing)
         if paged and listing.after is not None:
             self._add_position(criteria, listing.after)
@@ -160,13 +159,8 @@ def _add_days(criteria: Document, listing: Listing) -> None:
         criteria.setdefault("created_at", {})["$lte"] = upper
 
 
-def _search(words: Sequence[str]) -> Document:
-    """Documents that every word finds; none, where a query has no word at all, as `…` has none."""
-    return {"$and": [_find(word) for word in words]} if words else {"terms": {"$in": []}}
-
-
 def _find(word: str) -> Document:
     """Documents whose customer has a word that begins so, or whose number is the word."""
-    prefix = {"terms": {"$elemMatch": {"$gte": word, "$lt": word + "\U0010ffff"}}}
+    prefix = beginning(word)
     number = parse_number(word)
     return prefix if number is None else {"$or": [prefix, {"number": number}]}

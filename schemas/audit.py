@@ -14,7 +14,7 @@ from schemas.calendar import shop_time
 from schemas.documents import LineSchema
 from schemas.events import CONVERT, TYPES, Event
 from schemas.fields import Day, OneOf, Text, WholeNumber
-from schemas.listing import DEFAULT_LIMIT, MAX_LIMIT, InvalidCursor, as_cursor, check_order_of_days, read_cursor
+from schemas.listing import DEFAULT_LIMIT, MAX_LIMIT, check_order_of_days, cursor_of, place_at
 from schemas.numbers import format_number
 
 _MONEY: Final = frozenset({"subtotal", "discount", "round_off", "total", "amount_paid"})
@@ -34,16 +34,19 @@ class AuditPosition:
     seq: int
 
     def encode(self) -> str:
-        """As an opaque, URL-safe text."""
-        return as_cursor(str(self.seq))
+        return cursor_of(self.seq)
 
     @classmethod
     def decode(cls, text: str) -> Self:
         """:raises InvalidCursor: the text is none of ours."""
-        raw = read_cursor(text)
-        if not raw.isdecimal() or len(raw) > _DIGITS or not 0 < int(raw) < 2**53:
-            raise InvalidCursor
-        return cls(int(raw))
+        return place_at(text, cls._of_parts)
+
+    @classmethod
+    def _of_parts(cls, parts: list[str]) -> Self:
+        (seq,) = map(int, parts)
+        if not 0 < seq < 2**53:
+            raise ValueError(parts)
+        return cls(seq)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,6 @@ A customer is known by phone numbers: each estimate and sale counts for whoever 
 without that field was written before there were customers, and counts for nobody until `pos migrate` has seen it.
 """
 
-import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +16,7 @@ from schemas import money, statuses
 from schemas.calendar import shop_time
 from schemas.documents import Body, Document
 from schemas.fields import Text, WholeNumber
-from schemas.listing import DEFAULT_LIMIT, MAX_LIMIT, InvalidCursor
+from schemas.listing import DEFAULT_LIMIT, MAX_LIMIT, cursor_of, place_at
 from schemas.rollups import ESTIMATES
 
 CUSTOMER_PREFIX: Final = "CUST-"
@@ -94,21 +92,20 @@ class CustomerPosition:
         return datetime.fromtimestamp(self.instant / 1000, UTC)
 
     def encode(self) -> str:
-        """As an opaque, URL-safe text."""
-        return base64.urlsafe_b64encode(f"{self.instant}.{self.id}".encode()).decode().rstrip("=")
+        return cursor_of(self.instant, self.id)
 
     @classmethod
     def decode(cls, text: str) -> Self:
         """:raises InvalidCursor: the text is none of ours."""
-        try:
-            raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii")
-            instant, _, name = raw.partition(".")
-            position = cls(int(instant), name)
-            position.last_visit  # noqa: B018  (an instant outside the calendar is no instant)
-        except (ValueError, binascii.Error, OverflowError, OSError) as error:
-            raise InvalidCursor("This cursor is not one that the service gave out.") from error
+        return place_at(text, cls._of_parts)
+
+    @classmethod
+    def _of_parts(cls, parts: list[str]) -> Self:
+        instant, name = parts
+        position = cls(int(instant), name)
+        position.last_visit  # noqa: B018  (an instant outside the calendar is no instant)
         if not name.startswith(CUSTOMER_PREFIX):
-            raise InvalidCursor("This cursor is not one that the service gave out.")
+            raise ValueError(parts)
         return position
 
 

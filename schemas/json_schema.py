@@ -14,7 +14,7 @@ from schemas.fields import CONTROL, FLAGS, VISIBLE, Day, Flag, LineId, Lines, On
 from schemas.gst import GSTIN, STATES
 from schemas.limits import MAX_CLAIM, MAX_INTEGER_ID, MAX_LINE_ID, MAX_LINES
 from schemas.message_queries import Pdf
-from schemas.shop_settings_body import MAX_PREFIX, UPI_ID, Gstin, Logo, NumberPrefix, State, UpiId
+from schemas.shop_settings_body import UPI_ID, Gstin, Logo, State, UpiId
 from schemas.shown_fields import Number, ShopTime
 
 Json = dict[str, Any]
@@ -103,11 +103,6 @@ def _(_: State) -> Json:
 @_shape.register
 def _(_: UpiId) -> Json:
     return {"type": "string", "pattern": f"^({UPI_ID.pattern})?$"}
-
-
-@_shape.register
-def _(_: NumberPrefix) -> Json:
-    return {"type": "string", "maxLength": MAX_PREFIX, "pattern": r"^[ -.0-\[\]-~]*$"}
 
 
 @_shape.register

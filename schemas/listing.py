@@ -1,11 +1,10 @@
 """What a list is asked for: filters, and the place in the list where a page begins."""
 
 import base64
-import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validates_schema
 
@@ -20,8 +19,8 @@ MAX_LIMIT: Final = 500
 # Where an estimate and an order are of the same instant, the order comes first.
 _RANKS: Final = {ESTIMATES: 0, ORDERS: 1}
 
-
 Place = tuple[datetime, int, int]
+P = TypeVar("P")
 
 
 def place_of(kind: str, document: Mapping[str, Any]) -> Place:
@@ -32,21 +31,23 @@ def place_of(kind: str, document: Mapping[str, Any]) -> Place:
 class InvalidCursor(ShopError):
     status, code, title = 400, "invalid_cursor", "The cursor is wrong"
 
-    def __init__(self, detail: str = "This cursor is not one that the service gave out.") -> None:
-        super().__init__(detail)
+
+def cursor_of(*parts: object) -> str:
+    """A place in a list, as an opaque, URL-safe text; of its parts, none has a point in it."""
+    return base64.urlsafe_b64encode(".".join(map(str, parts)).encode()).decode().rstrip("=")
 
 
-def as_cursor(place: str) -> str:
-    """A place in a list as an opaque, URL-safe text."""
-    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+def place_at(cursor: str, place: Callable[[list[str]], P]) -> P:
+    """The place that a cursor stands for.
 
-
-def read_cursor(text: str) -> str:
-    """:raises InvalidCursor: it is none."""
+    :param place: makes it of the parts; raises ValueError, OverflowError or OSError where they are none.
+    :raises InvalidCursor: the text is none of ours.
+    """
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii")
-    except (ValueError, binascii.Error) as error:
-        raise InvalidCursor from error
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        return place(raw.decode("ascii").split("."))
+    except (ValueError, OverflowError, OSError) as error:
+        raise InvalidCursor("This cursor is not one that the service gave out.") from error
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,20 +68,20 @@ class Position:
         return datetime.fromtimestamp(self.instant / 1000, UTC)
 
     def encode(self) -> str:
-        """As an opaque, URL-safe text."""
-        return as_cursor(f"{self.instant}.{self.rank}.{self.number}")
+        return cursor_of(self.instant, self.rank, self.number)
 
     @classmethod
     def decode(cls, text: str) -> Self:
         """:raises InvalidCursor: the text is none of ours."""
-        try:
-            instant, rank, number = (int(part) for part in read_cursor(text).split("."))
-            position = cls(instant, rank, number)
-            position.created_at  # noqa: B018  (an instant outside the calendar is no instant)
-        except (ValueError, OverflowError, OSError) as error:
-            raise InvalidCursor from error
+        return place_at(text, cls._of_parts)
+
+    @classmethod
+    def _of_parts(cls, parts: list[str]) -> Self:
+        instant, rank, number = map(int, parts)
+        position = cls(instant, rank, number)
+        position.created_at  # noqa: B018  (an instant outside the calendar is no instant)
         if rank not in _RANKS.values() or not 0 < number < 2**53:
-            raise InvalidCursor
+            raise ValueError(parts)
         return position
 
     def may_hold(self, kind: str) -> tuple[bool, bool]:

@@ -12,7 +12,7 @@ from schemas.fields import Loaded, OneOf, Text, WholeNumber
 from schemas.letters import LONGEST_CAPTION, LONGEST_TEXT
 from schemas.limits import MAX_UPLOAD
 from schemas.links import DEFAULT_DAYS, Days
-from schemas.listing import DEFAULT_LIMIT, MAX_LIMIT, InvalidCursor, as_cursor, read_cursor
+from schemas.listing import DEFAULT_LIMIT, MAX_LIMIT, cursor_of, place_at
 from schemas.message_states import STATES
 from schemas.public_ids import MESSAGE_PREFIX
 
@@ -27,16 +27,19 @@ class MessagePosition:
     id: str
 
     def encode(self) -> str:
-        """As an opaque, URL-safe text."""
-        return as_cursor(self.id)
+        return cursor_of(self.id)
 
     @classmethod
     def decode(cls, text: str) -> Self:
         """:raises InvalidCursor: the text is none of ours."""
-        found = read_cursor(text)
-        if not _ID.fullmatch(found):
-            raise InvalidCursor
-        return cls(found)
+        return place_at(text, cls._of_parts)
+
+    @classmethod
+    def _of_parts(cls, parts: list[str]) -> Self:
+        (name,) = parts
+        if not _ID.fullmatch(name):
+            raise ValueError(parts)
+        return cls(name)
 
 
 @dataclass(frozen=True, slots=True)

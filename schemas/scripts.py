@@ -4,6 +4,7 @@ from typing import Final
 
 #: Those that India's shops write in, beside the Latin one, by their block in Unicode. Fonts are named after them.
 BLOCKS: Final = {
+    "Arabic": range(0x0600, 0x0700),
     "Devanagari": range(0x0900, 0x0980),
     "Bengali": range(0x0980, 0x0A00),
     "Gurmukhi": range(0x0A00, 0x0A80),
@@ -14,7 +15,7 @@ BLOCKS: Final = {
     "Kannada": range(0x0C80, 0x0D00),
     "Malayalam": range(0x0D00, 0x0D80),
 }
-# The danda and the double danda end sentences in all of them.
+# The danda and the double danda end sentences in several of them.
 _SHARED: Final = ("\u0964", "\u0965")
 
 

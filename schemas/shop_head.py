@@ -9,10 +9,9 @@ PAPERS: Final = (A4, A5, ROLL)
 
 @dataclass(frozen=True, slots=True)
 class ShopHead:
-    """Of one version of the shop's settings.
+    """As the shop's settings say.
 
-    logo: a PNG or a JPEG. upi_id: as `shop@bank`. number_prefix: goes before a document's number. version: of the
-    settings; another version may look different.
+    logo: a PNG or a JPEG. upi_id: as `shop@bank`. number_prefix: goes before a document's number.
     """
 
     business_name: str
@@ -26,4 +25,10 @@ class ShopHead:
     upi_id: str = ""
     paper: str = A4
     number_prefix: str = ""
-    version: int = 0
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What stands below the name."""
+        reached = " · ".join(text for text in (self.phone, self.email) if text)
+        taxed = f"GSTIN {self.gst_number}" if self.gst_number else ""
+        return tuple(line for line in (*self.address, self.state, reached, taxed) if line)

@@ -70,7 +70,6 @@ class ShopSettings:
             upi_id=self.upi_id,
             paper=self.paper,
             number_prefix=self.number_prefix,
-            version=self.version,
         )
 
     def shown(self, *, with_logo: bool = False) -> Document:

@@ -16,6 +16,7 @@ from schemas.shop_head import PAPERS
 
 MAX_LOGO: Final = 100 * 1024
 MAX_LOGO_SIDE: Final = 2_000
+#: Of what stands before document numbers on paper.
 MAX_PREFIX: Final = 20
 #: A virtual payment address: a name, and the handle of whoever keeps it.
 UPI_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,255}@[A-Za-z][A-Za-z0-9]{1,63}", re.ASCII)
@@ -51,16 +52,6 @@ class UpiId(Text):
         text = super()._deserialize(value, attr, data, **kwargs)
         if text and not UPI_ID.fullmatch(text):
             raise ValidationError("must be a UPI address, as shop@bank")
-        return text
-
-
-class NumberPrefix(Text):
-    """What stands before document numbers on paper. It becomes part of file names."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
-        text = super()._deserialize(value, attr, data, **kwargs)
-        if len(text) > MAX_PREFIX or "/" in text or "\\" in text:
-            raise ValidationError(f"must have at most {MAX_PREFIX} characters, and neither / nor \\")
         return text
 
 
@@ -110,7 +101,7 @@ class ShopSettingsBody(Body):
     footer = Text(blank=True, lines=True)
     upi_id = UpiId(blank=True)
     paper = OneOf(PAPERS)
-    number_prefix = NumberPrefix(blank=True)
+    number_prefix = Text(blank=True, longest=MAX_PREFIX)
 
 
 class ShopSettingsQuery(Body):

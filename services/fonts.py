@@ -22,8 +22,9 @@ class Fonts:
     """Those of a folder, as it is when the service starts."""
 
     def __init__(self, folder: str) -> None:
-        sizes = {path.stem: path.stat().st_size for path in sorted(Path(folder).glob("NotoSans*-*.ttf"))}
-        self._there = frozenset(name for name in ("", *BLOCKS) if f"NotoSans{name}-Regular" in sizes)
+        # All of them: what Noto Sans does not have is taken from any other font that is there.
+        sizes = {path.name: path.stat().st_size for path in sorted(Path(folder).glob("*.[ot]t[fc]"))}
+        self._there = frozenset(name for name in ("", *BLOCKS) if f"NotoSans{name}-Regular.ttf" in sizes)
         #: What paper looks like hangs on this.
         self.edition = str(sizes)
 

@@ -1,9 +1,9 @@
-"""Documents on paper: set once for each version, however many ask, and kept for a while."""
+"""Documents on paper: each sheet is set once, however many ask, and kept for a while."""
 
 import asyncio
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import astuple, replace
 from hashlib import blake2b
 from importlib.metadata import version
 from importlib.resources import files
@@ -27,7 +27,10 @@ logger = logging.getLogger("pos")
 MOST_KEPT: Final = 16 * 2**20
 
 #: What a sheet looks like, beside what it says.
-_EDITION: Final = files("services").joinpath("sheet.typ").read_bytes() + version("typst").encode()
+_EDITION: Final = (
+    *(files("services").joinpath(name).read_bytes() for name in ("sheet.typ", "typesetter.py")),
+    *(version(name).encode() for name in ("typst", "segno")),
+)
 
 
 class Paper:
@@ -40,35 +43,35 @@ class Paper:
         self._currency = currency
         self._kept: LRUCache[str, bytes] = LRUCache(MOST_KEPT, len)
         self._under_way: dict[str, asyncio.Task[bytes]] = {}
-        self._edition = _EDITION + fonts.edition.encode() + currency.encode()
+        self._edition = blake2b(repr((_EDITION, fonts.edition)).encode()).digest()
 
-    async def render(self, document: Document, head: ShopHead, paper: str | None = None) -> bytes:
-        """A stored estimate or order as a PDF.
+    def job(self, document: Document, head: ShopHead, paper: str | None = None) -> Job:
+        """What `render` sets: a stored estimate or order.
 
         :param paper: one of `PAPERS`; None for the shop's own.
+        """
+        return Job(self.sheet(document, head), paper or head.paper, int(document["updated_at"].timestamp()))
+
+    def name(self, job: Job) -> str:
+        """Of this very sheet: one that says anything else, or looks otherwise, has another."""
+        head = job.sheet.head
+        said = repr((_without_logo(job), head.lines)).encode()
+        return blake2b(b"".join((self._edition, said, head.logo or b"")), digest_size=12).hexdigest()
+
+    async def render(self, job: Job) -> bytes:
+        """The sheet as a PDF.
+
         :raises FontsMissing, PaperUnavailable:
         """
-        name = self.name(document, head, paper)
+        name = self.name(job)
         if (kept := self._kept.get(name)) is not None:
             return kept
         task = self._under_way.get(name)
         if task is None:
-            task = self._under_way[name] = asyncio.create_task(self._make(document, head, paper or head.paper))
+            task = self._under_way[name] = asyncio.create_task(self._make(job))
             task.add_done_callback(lambda done: self._keep(name, done))
         # Shielded: whoever goes away leaves the sheet to the others.
         return await asyncio.shield(task)
-
-    def name(self, document: Document, head: ShopHead, paper: str | None = None) -> str:
-        """Of this very sheet: another version of the document, of the settings or of the service has another."""
-        parts = (
-            document["store"],
-            document["_id"],
-            document["version"],
-            head.version,
-            head.business_name,
-            paper or head.paper,
-        )
-        return blake2b(repr(parts).encode() + self._edition, digest_size=12).hexdigest()
 
     def sheet(self, document: Document, head: ShopHead) -> Sheet:
         """What the paper says."""
@@ -89,23 +92,25 @@ class Paper:
     async def stop(self) -> None:
         await self._workers.stop()
 
-    async def _make(self, document: Document, head: ShopHead, paper: str) -> bytes:
-        said = self.sheet(document, head)
-        self._fonts.check(scripts_of("".join(_texts(said))))
-        job = Job(said, paper, int(document["updated_at"].timestamp()))
+    async def _make(self, job: Job) -> bytes:
+        self._fonts.check(scripts_of("".join(_texts(job.sheet))))
         try:
             return await self._workers.pdf(job)
         except PaperFailed:
-            if head.logo is None:
+            if job.sheet.head.logo is None:
                 raise
             # It could be read when it was set, by a typesetter of another version perhaps.
-            logger.warning("The logo of store %s cannot be printed.", document["store"])
-            return await self._workers.pdf(job._replace(sheet=said._replace(head=replace(head, logo=None))))
+            logger.warning("The logo of %s cannot be printed.", job.sheet.head.business_name)
+            return await self._workers.pdf(_without_logo(job))
 
     def _keep(self, name: str, done: asyncio.Task[bytes]) -> None:
         del self._under_way[name]
         if not done.cancelled() and done.exception() is None and len(done.result()) <= MOST_KEPT:
             self._kept[name] = done.result()
+
+
+def _without_logo(job: Job) -> Job:
+    return job._replace(sheet=job.sheet._replace(head=replace(job.sheet.head, logo=None)))
 
 
 def _bare(head: ShopHead) -> Sheet:
@@ -118,7 +123,7 @@ def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, ShopHead):
-        yield from _texts((value.business_name, value.address, value.state, value.footer, value.number_prefix))
+        yield from _texts(astuple(value))
     elif isinstance(value, tuple):
         for each in value:
             yield from _texts(each)

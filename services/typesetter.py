@@ -63,25 +63,18 @@ def qr_code(text: str) -> str:
 
 def _shown(sheet: Sheet) -> dict[str, Any]:
     head = sheet.head
-    lines = [*head.address, head.state, _listed(head.phone, head.email), f"GSTIN {head.gst_number}"]
-    if not head.gst_number:
-        lines.pop()
     return {
         **sheet._asdict(),
         "rows": [row._asdict() for row in sheet.rows],
         "head": {
             "business_name": head.business_name,
-            "lines": [line for line in lines if line],
+            "lines": head.lines,
             "footer": head.footer.splitlines(),
             "upi_id": head.upi_id,
         },
         "logo": None if head.logo is None else list(head.logo),
         "qr": None if sheet.pay is None else qr_code(sheet.pay),
     }
-
-
-def _listed(*texts: str) -> str:
-    return " · ".join(text for text in texts if text)
 
 
 def serve(typesetter: Typesetter, jobs: BinaryIO, answers: BinaryIO) -> None:

@@ -64,17 +64,14 @@ class _Worker:
             )
         )
 
-    async def pdf(self, job: Job) -> bytes:
+    async def answer(self, job: Job) -> bytes:
         self.jobs += 1
         content = pickle.dumps(job)
         assert self.process.stdin is not None and self.process.stdout is not None  # noqa: S101, PT018  (both are pipes)
         self.process.stdin.write(LENGTH.pack(len(content)) + content)
         await self.process.stdin.drain()
         (size,) = LENGTH.unpack(await self.process.stdout.readexactly(LENGTH.size))
-        answer = await self.process.stdout.readexactly(size)
-        if not answer.startswith(DONE):
-            raise PaperFailed(answer[1:].decode())
-        return answer[1:]
+        return await self.process.stdout.readexactly(size)
 
     def kill(self) -> None:
         with suppress(ProcessLookupError):
@@ -128,20 +125,19 @@ class Workers:
 
     async def _set(self, job: Job) -> bytes:
         worker = await self._take()
+        has_answered = False
         try:
             async with asyncio.timeout(self._seconds):
-                content = await worker.pdf(job)
-        except PaperFailed:
-            self._give_back(worker)
-            raise
+                answer = await worker.answer(job)
+            has_answered = True
         except (TimeoutError, EOFError, OSError) as error:
             raise PaperUnavailable("This document could not be put on paper in time. Please try again.") from error
         finally:
-            if sys.exc_info()[0] is not None and worker not in self._idle:
-                # Whatever it is at, nobody waits for the answer.
-                self._end(worker)
-        self._give_back(worker)
-        return content
+            # Whatever one is at that has not answered, nobody waits for it.
+            (self._give_back if has_answered else self._end)(worker)
+        if not answer.startswith(DONE):
+            raise PaperFailed(answer[len(DONE) :].decode())
+        return answer[len(DONE) :]
 
     async def _take(self) -> _Worker:
         """One that is idle and alive, or else a new one."""

@@ -26,7 +26,6 @@ HEAD = ShopHead(
     footer="Thank you, come again!",
     upi_id="lakshmi@okbank",
     number_prefix="LT-",
-    version=3,
 )
 #: What a shop may sell, with conjuncts, signs before their letter, and a ra that is drawn like an eyelash.
 NAMES = {
@@ -38,6 +37,7 @@ NAMES = {
     "Telugu": "తెలుగు చీర స్త్రీ",
     "Kannada": "ಕನ್ನಡ ಸೀರೆ ಸ್ತ್ರೀ",
     "Bengali": "বাংলা শাড়ি ক্ষত্রিয়",
+    "Urdu": "سوتی قمیض نیلی",
 }
 
 
@@ -92,6 +92,15 @@ def texts(content: bytes) -> list[str]:
     document = pypdfium2.PdfDocument(content)
     try:
         return [page.get_textpage().get_text_range().replace("\r\n", "\n") for page in document]
+    finally:
+        document.close()
+
+
+def sizes(content: bytes) -> list[tuple[float, float]]:
+    """Width and height of each page, in points."""
+    document = pypdfium2.PdfDocument(content)
+    try:
+        return [page.get_size() for page in document]
     finally:
         document.close()
 

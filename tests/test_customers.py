@@ -193,6 +193,26 @@ async def test_a_slip_of_the_pen_is_free_again(shop: Shop) -> None:
     assert (await shop.http.post(CREATE, json={"name": "Ravi", "phone": ASHA})).status_code == 201
 
 
+async def test_a_number_that_is_blanked_is_free_again(shop: Shop) -> None:
+    """However many are left without one."""
+    for phone in (ASHA, MEERA):
+        customer = (await shop.http.post(CREATE, json={"name": "Slip", "phone": phone})).json()["customer_id"]
+        await shop.ok("PUT", f"{PATH}/{customer}", json={"phone": ""})
+        assert (await shop.http.post(CREATE, json={"name": "Ravi", "phone": phone})).status_code == 201
+        await shop.sale(customer_phone=phone)
+    sold = [(each["name"], each["total_orders"]) for each in await customers(shop)]
+    assert sorted(sold) == [("Ravi", 1), ("Ravi", 1), ("Slip", 0), ("Slip", 0)]
+    assert await verify(shop.database, shop.store) == []
+
+
+async def test_a_blanked_number_that_was_sold_to_stays_theirs(shop: Shop) -> None:
+    await shop.sale(customer_phone=ASHA)
+    path = f"{PATH}/{(await only(shop))['id']}"
+    await shop.ok("PUT", path, json={"phone": ""})
+    await shop.sale(customer_phone=ASHA)
+    assert ((await only(shop))["phone"], (await only(shop))["total_orders"]) == ("", 2)
+
+
 async def test_customers_without_a_number_are_as_many_as_one_likes(shop: Shop) -> None:
     for name in ("Asha", "Ravi"):
         await shop.ok("POST", CREATE, json={"name": name})
@@ -203,7 +223,8 @@ async def test_sales_and_customers_of_one_instant(shop: Shop) -> None:
     """In whatever order they fall into one group."""
     posts = [shop.http.post(CREATE, json={"name": "Asha", "phone": ASHA}) for _ in range(5)]
     sales = [shop.http.post("/api/orders/create-sale", json=sale_body(customer_phone=ASHA)) for _ in range(20)]
-    answers = await asyncio.gather(*(each for pair in zip(sales, posts * 4, strict=False) for each in pair[:1]), *posts)
+    mixed = [each for place, sale in enumerate(sales) for each in (sale, *posts[place : place + 1])]
+    answers = await asyncio.gather(*mixed)
     assert {answer.status_code for answer in answers} <= {201, 409}
     assert (await only(shop))["total_orders"] == 20
 

@@ -27,6 +27,13 @@ async def linked(shop: Shop, **body: Any) -> tuple[str, dict[str, Any]]:
     return f"/d/{token}", {**made, **sale}
 
 
+async def wait_for_views(shop: Shop, made: dict[str, Any], views: int) -> None:
+    """A look is counted after its answer."""
+    async with asyncio.timeout(5):
+        while (await shop.get(f"/api/orders/{made['order_id']}/link"))["links"][0]["views"] != views:
+            await asyncio.sleep(0.01)
+
+
 async def test_whoever_has_a_link_sees_the_document(open_shop: OpenShop) -> None:
     shop = await open_shop(sign_in="off")
     path, _ = await linked(shop)
@@ -60,20 +67,22 @@ async def test_nothing_else_is_told_apart(open_shop: OpenShop) -> None:
     assert {(answer.status_code, answer.content) for answer in answers} == {(404, answers[0].content)}
 
 
+async def test_a_look_at_what_one_has_counts_and_one_at_the_head_alone_does_not(open_shop: OpenShop) -> None:
+    shop = await open_shop()
+    path, made = await linked(shop)
+    heads = [await shop.http.head(each) for each in (path, f"{path}.pdf")]
+    assert [head.status_code for head in heads] == [200, 200]
+    held = {"If-None-Match": heads[1].headers["etag"]}
+    assert [(await shop.http.get(f"{path}.pdf", headers=held)).status_code for _ in range(3)] == [304] * 3
+    await wait_for_views(shop, made, 3)
+
+
 async def test_views_are_counted_and_links_listed(open_shop: OpenShop) -> None:
     shop = await open_shop()
     path, made = await linked(shop, days=365)
     await asyncio.gather(*(shop.http.get(path) for _ in range(5)))
     address = f"/api/orders/{made['order_id']}/link"
-
-    async def views() -> int:
-        count: int = (await shop.get(address))["links"][0]["views"]
-        return count
-
-    async with asyncio.timeout(5):
-        # A look is counted after its answer.
-        while await views() < 5:
-            await asyncio.sleep(0.01)
+    await wait_for_views(shop, made, 5)
     (link,) = (await shop.get(address))["links"]
     assert (link["id"], link["views"], link["is_open"]) == (made["id"], 5, True)
     assert path.rpartition("/")[2] not in str(link)

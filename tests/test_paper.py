@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from services.fonts import DEBIANS, Fonts
 from services.paper import Paper
 from services.workers import PaperFailed, PaperUnavailable, Workers
 from tests.payloads import line
-from tests.sheets import HEAD, NAMES, ZONE, item, job, order, texts
+from tests.sheets import HEAD, NAMES, ZONE, item, job, logo, order, texts
 from tests.shop import OpenShop, Shop
 
 _PARENT = """
@@ -76,6 +77,9 @@ async def test_a_server_without_fonts_says_what_to_install(open_shop: OpenShop, 
     refused = await shop.http.get(f"/api/orders/{tamil['order_id']}/pdf")
     assert (refused.status_code, refused.json()["code"]) == (503, "fonts_missing")
     assert "Tamil" in refused.json()["detail"]
+    await shop.ok("PUT", "/api/settings", json={"business_email": NAMES["Urdu"], "business_phone": NAMES["Telugu"]})
+    refused = await shop.http.get(f"/api/orders/{latin['order_id']}/pdf")
+    assert "Arabic, Telugu" in refused.json()["detail"]
 
 
 class Counted(Workers):
@@ -91,17 +95,30 @@ class Counted(Workers):
 async def test_it_is_set_once_however_many_ask() -> None:
     workers = Counted(DEBIANS)
     paper = Paper(workers, Fonts(DEBIANS), ZONE, "INR")
-    first = asyncio.create_task(paper.render(order(), HEAD))
-    others = [asyncio.create_task(paper.render(order(), HEAD)) for _ in range(20)]
+    bill = paper.job(order(), HEAD)
+    first = asyncio.create_task(paper.render(bill))
+    others = [asyncio.create_task(paper.render(paper.job(order(), HEAD))) for _ in range(20)]
     await asyncio.sleep(0)
     # Whoever was first and goes away takes nothing from the others.
     first.cancel()
     assert len(set(await asyncio.gather(*others))) == 1
-    await paper.render(order(), HEAD)
+    await paper.render(bill)
     assert workers.jobs == 1
-    await paper.render(order(version=2), HEAD)
+    await paper.render(paper.job(order(sale_by="Meera"), HEAD))
     assert workers.jobs == 2
     await paper.stop()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"footer": "Come again"}, {"logo": logo()}, {"paper": "A5"}, {"address": ("x",)}],
+    ids=["footer", "logo", "paper", "address"],
+)
+async def test_a_head_that_says_anything_else_is_another_sheet(changes: dict[str, Any]) -> None:
+    """Whatever its version: a restored store may have the same one with other contents."""
+    paper = Paper(Workers(DEBIANS), Fonts(DEBIANS), ZONE, "INR")
+    names = [paper.name(paper.job(order(), head)) for head in (HEAD, replace(HEAD), replace(HEAD, **changes))]
+    assert names[0] == names[1] != names[2]
 
 
 async def test_a_worker_that_takes_too_long_is_killed_alone() -> None:
@@ -140,6 +157,18 @@ async def test_a_sheet_that_cannot_be_set_spares_its_worker() -> None:
         await workers.pdf(bad._replace(sheet=bad.sheet._replace(head=replace(HEAD, logo=b"no picture"))))
     before = workers.pids
     assert await workers.pdf(bad)
+    assert workers.pids == before
+    await workers.stop()
+
+
+async def test_a_sheet_without_its_damaged_logo_spares_the_worker_too() -> None:
+    workers = Workers(DEBIANS)
+    paper = Paper(workers, Fonts(DEBIANS), ZONE, "INR")
+    await paper.render(paper.job(order(), HEAD))
+    before = workers.pids
+    assert await paper.render(paper.job(order(), replace(HEAD, logo=b"no picture")))
+    for sale_by in ("Asha", "Ravi"):
+        await paper.render(paper.job(order(sale_by=sale_by), HEAD))
     assert workers.pids == before
     await workers.stop()
 

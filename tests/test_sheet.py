@@ -67,6 +67,6 @@ def test_names_of_files_are_safe() -> None:
 
 def test_scripts_of_texts() -> None:
     assert scripts_of("".join(NAMES.values())) == {
-        *("Devanagari", "Gujarati", "Tamil", "Telugu", "Kannada", "Bengali"),
+        *("Devanagari", "Gujarati", "Tamil", "Telugu", "Kannada", "Bengali", "Arabic"),
     }
     assert scripts_of("₹ 12 — naïve। 中") == frozenset()

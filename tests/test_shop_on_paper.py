@@ -71,6 +71,14 @@ async def test_what_the_settings_say_stands_on_paper(shop: Shop) -> None:
     assert "Old Market" not in texts(changed)[0]
 
 
+async def test_a_prefix_of_the_financial_year(shop: Shop) -> None:
+    """On paper it is as it was set; the name of the file does without it."""
+    await set_up(shop, **SETTINGS | {"number_prefix": "24-25/"})
+    answer = await bill(shop)
+    assert "No. 24-25/001" in texts(answer.content)[0]
+    assert answer.headers["content-disposition"] == 'inline; filename="order-001.pdf"'
+
+
 async def test_other_settings_are_another_paper(shop: Shop) -> None:
     await set_up(shop, **SETTINGS)
     before = await bill(shop)

@@ -13,14 +13,14 @@ from PIL import ImageChops
 from schemas.shop_head import A4, A5, PAPERS, ROLL
 from services.fonts import DEBIANS, Fonts, FontsMissing
 from services.typesetter import Typesetter
-from tests.sheets import HEAD, NAMES, estimate, item, job, logo, order, pdf, pictures, texts
+from tests.sheets import HEAD, NAMES, estimate, item, job, logo, order, pdf, pictures, sizes, texts
 
 _AGAIN = "import sys; from tests.sheets import *; sys.stdout.buffer.write(pdf(order(item(NAMES['Hindi']))))"
 
 
 def flat(text: str) -> str:
     """Without what line breaks and extraction add."""
-    return "".join(unicodedata.normalize("NFC", text).split()).replace("\u200b", "")
+    return "".join(unicodedata.normalize("NFC", text).split())
 
 
 @pytest.mark.parametrize("paper", PAPERS)
@@ -73,8 +73,28 @@ def test_a_roll_is_as_long_as_it_needs() -> None:
     assert long[0].height > 2 * short[0].height
 
 
+@pytest.mark.parametrize("name", ["Line", "Line " + "of silk " * 24], ids=["short", "long"])
+def test_a_roll_is_never_longer_than_readers_show(name: str) -> None:
+    content = pdf(order(*(item(f"{name} {number}") for number in range(1_000))), ROLL)
+    assert max(size[1] for size in sizes(content)) < 14_400
+    assert re.findall(r"(\d+)\s+1 \S 100", " ".join(texts(content))) == [str(number) for number in range(1_000)]
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_a_footer_of_many_lines_stays_on_the_paper(paper: str) -> None:
+    content = pdf(order(), paper, replace(HEAD, footer="\n".join(f"Rule {number}" for number in range(200))))
+    assert re.findall(r"Rule (\d+)", " ".join(texts(content))) == [str(number) for number in range(200)]
+    for page in pictures(content):
+        bottom = page.crop((0, page.height - int(4 * 2 * 72 / 25.4), *page.size))
+        assert bottom.getextrema() == (255, 255)
+
+
 @pytest.mark.parametrize(("paper", "margin"), [(A4, 15.0), (A5, 9.0), (ROLL, 3.0)])
-@pytest.mark.parametrize("name", ["W" * 200, "क्ष" * 90, "shirt " * 33], ids=["one word", "Hindi", "words"])
+@pytest.mark.parametrize(
+    "name",
+    ["W" * 200, "VENKATARAMANUJAMM", "क्ष" * 90, "shirt " * 33],
+    ids=["one word", "capitals", "Hindi", "words"],
+)
 def test_long_names_stay_on_the_paper(paper: str, margin: float, name: str) -> None:
     """margin: millimetres at each side where nothing may be printed."""
     head = replace(HEAD, business_name=name, email="very.long.address.of.a.shop@" + "example" * 8 + ".com")
@@ -91,6 +111,23 @@ def test_a_long_name_does_not_touch_the_figures() -> None:
     assert flat("Silk" * 50) in flat(long)
     assert flat("100.00") in flat(short)
     assert flat("100.00") in flat(long)
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_a_word_that_fits_its_column_is_found_whole(paper: str) -> None:
+    head = replace(HEAD, email="accounts.of.lakshmi@example.com", upi_id="lakshmi.textiles.blr@okbank")
+    sku = "SKU-ABCDEFGH-123456789"
+    text = "".join(texts(pdf(order(item(f"A shirt of cotton, {sku}"), sale_by="ravi.kumar.lakshmi.1"), paper, head)))
+    for expected in (head.email, head.upi_id, sku, "ravi.kumar.lakshmi.1"):
+        assert expected in text
+
+
+@pytest.mark.parametrize("syllable", ["ಸ್ತ್ರೀ", "ਪ੍ਰੀ", "స్త్రీ", "स्त्री", "സ്ത്രീ"])
+def test_a_long_word_is_broken_between_syllables(syllable: str) -> None:
+    (page,) = texts(pdf(estimate(item(syllable * 60)), A5))
+    lines = [line for each in page.splitlines() if syllable in (line := each.removeprefix("1 "))]
+    assert len(lines) > 1
+    assert {line.strip().replace(syllable, "") for line in lines} <= {"", "1 100.00 100.00"}
 
 
 def test_a_logo_is_seen() -> None:
