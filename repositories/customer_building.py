@@ -12,7 +12,7 @@ from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo import UpdateOne
 from pymongo.errors import PyMongoError
 
-from repositories.customer_rows import OWNER, Count, fresh_row, whose, written
+from repositories.customer_rows import OWNER, Count, by_number, fresh_row, whose, written
 from repositories.database import COUNTERS, Database
 from repositories.errors import DatabaseRefused, first_clause
 from schemas.customers import NUMBER, contribution
@@ -108,7 +108,7 @@ def _counts(kind: str, documents: list[Document]) -> dict[str, Count]:
 
 async def _write(session: AsyncIOMotorClientSession, database: Database, store: str, counts: dict[str, Count]) -> None:
     owners = await database[CUSTOMERS].find(whose(store, counts), OWNER, session=session).to_list(None)
-    updates, fresh = written(store, counts, owners)
+    updates, fresh = written(store, counts, by_number(owners))
     if updates:
         await database[CUSTOMERS].bulk_write(updates, ordered=False, session=session)
     if fresh:

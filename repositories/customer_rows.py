@@ -1,11 +1,12 @@
 """What a group of commands writes of customers: their sums, kept by the same transaction as the documents.
 
-Whose a number is, is read once for all the numbers of a group, through the unique index over the numbers of each. So a
-row that is there is changed by its id, and new ones are inserted together: with the reading, half of what an upsert by
-number costs the database for each. Sums are the difference between what the changed documents contributed before and
-after, as those of the totals are.
+Whose a number is, is read once for all the numbers of a group, through the unique index over the numbers of each, where
+this process does not know it from an earlier sale. So a row that is there is changed by its id, and new ones are
+inserted together: with the reading, half of what an upsert by number costs the database for each. Sums are the
+difference between what the changed documents contributed before and after, as those of the totals are.
 """
 
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,6 +27,10 @@ from schemas.search import terms_of
 
 #: What has to be known of whoever has a number.
 OWNER: Final = ("numbers", "voided_at")
+#: Whoever has a number, by the number, as they were read.
+Owners = dict[str, Mapping[str, Any]]
+#: How many numbers are known at the most: some megabytes of them.
+_MOST_KNOWN: Final = 10_000
 
 
 @dataclass(slots=True)
@@ -52,19 +57,26 @@ def changed_customers(work: UnitOfWork) -> list[ReplaceOne[Document]]:
     ]
 
 
-def count_customers(customers: Collection[Document], store: str, work: UnitOfWork, session: ClientSession) -> None:
+def count_customers(
+    customers: Collection[Document], store: str, work: UnitOfWork, owners: Owners, session: ClientSession
+) -> bool:
     """Counts what the documents of a group change, and makes the customers that are missing.
 
+    :param owners: those who are known; those whom the group needs become known.
+    :returns: whether they were still there. If not, the group must not be committed.
     :raises PyMongoError: callers translate.
     """
+    if len(owners) > _MOST_KNOWN or any(kind == CUSTOMERS for kind, _ in work.changed):
+        owners.clear()
     counts = counts_of(work)
-    if not counts:
-        return
-    updates, fresh = written(store, counts, customers.find(whose(store, counts), OWNER, session=session).to_list())
-    if updates:
-        customers.bulk_write(updates, ordered=False, session=session)
+    unknown = counts.keys() - owners
+    found = by_number(customers.find(whose(store, unknown), OWNER, session=session)) if unknown else {}
+    updates, fresh = written(store, counts, ChainMap(found, owners))
+    # One who was taken away comes back with this sale, and is read again with the next one.
+    owners.update((number, owner) for number, owner in found.items() if owner["voided_at"] is None)
     if fresh:
         customers.insert_many(fresh, session=session)
+    return not updates or customers.bulk_write(updates, ordered=False, session=session).matched_count == len(updates)
 
 
 def counts_of(work: UnitOfWork) -> dict[str, Count]:
@@ -91,20 +103,25 @@ def whose(store: str, numbers: Iterable[str]) -> Document:
     return {"store": store, "numbers": {"$in": list(numbers)}}
 
 
+def by_number(owners: Iterable[Mapping[str, Any]]) -> Owners:
+    """Customers, as `OWNER` says, by each number that they have."""
+    return {number: owner for owner in owners for number in owner["numbers"]}
+
+
 def written(
-    store: str, counts: Mapping[str, Count], owners: Iterable[Mapping[str, Any]]
+    store: str, counts: Mapping[str, Count], owners: Mapping[str, Mapping[str, Any]]
 ) -> tuple[list[UpdateOne], list[Document]]:
     """The changes of rows that are there, and the rows that are new.
 
-    :param owners: the customers who have the numbers, as `OWNER` says.
+    :param owners: the customers who have the numbers, as `by_number` has them.
     """
-    known = {number: owner for owner in owners for number in owner["numbers"]}
     updates, fresh = [], []
     for number, count in counts.items():
-        if number in known:
-            update = _update(count, known[number])
+        owner = owners.get(number)
+        if owner is not None:
+            update = _update(count, owner)
             if update:
-                updates.append(UpdateOne({"_id": known[number]["_id"]}, update))
+                updates.append(UpdateOne({"_id": owner["_id"]}, update))
         elif count.fresh is not None:
             fresh.append(new_row(store, count.fresh(), count.visit, count.sums))
     return updates, fresh

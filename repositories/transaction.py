@@ -24,7 +24,7 @@ from repositories.backoff import Backoff
 from repositories.chain import Tip, sealed
 from repositories.commands import Command
 from repositories.commit import commit
-from repositories.customer_rows import count_customers
+from repositories.customer_rows import Owners, count_customers
 from repositories.database import COUNTERS, EVENTS, FACTS, LINKS, OWNERS, REQUESTS, RESTORING, TOTALS, Database
 from repositories.errors import BeingRestored, is_duplicate
 from repositories.group_writes import inserts_of, updates_of
@@ -59,7 +59,7 @@ class Outcome(NamedTuple):
 
 
 class Collision(Exception):
-    """Another process moved the counters between this group's read and its write."""
+    """Another process moved the counters, or took away a customer, between this group's read and its write."""
 
 
 class _KeysMatter(Exception):
@@ -95,6 +95,8 @@ class GroupTransaction:
         self._region = region
         # The counters as this process left them, as long as no other process has been met at them.
         self._known: Counters | None = None
+        # Whose phone numbers are whose: as true as the counters, since whoever changes a customer moves them.
+        self._owners: Owners = {}
         self._met_at = -math.inf
 
     async def run(self, commands: Sequence[Command], backoff: Backoff) -> list[Outcome | ShopError]:
@@ -126,6 +128,8 @@ class GroupTransaction:
             cannot be remembered again, so this is done only where it turns out to matter.
         """
         known, self._known = self._known, None
+        if known is None:
+            self._owners.clear()
         with (
             self._client.start_session() as session,
             session.start_transaction(_SNAPSHOT, _DURABLE, ReadPreference.PRIMARY),
@@ -216,7 +220,8 @@ class GroupTransaction:
         for collection, documents in inserts.items():
             if documents:
                 self._collections[collection].insert_many(documents, session=session)
-        count_customers(self._collections[CUSTOMERS], self._store, work, session)
+        if not count_customers(self._collections[CUSTOMERS], self._store, work, self._owners, session):
+            raise Collision
 
 
 def apply_command(command: Command, work: UnitOfWork) -> Outcome | ShopError:
