@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
 
+from pymongo import WriteConcern
 from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError, DuplicateKeyError, ExecutionTimeout
 
@@ -96,7 +97,7 @@ class Restoration:
             return False
         # From here on nobody else writes into it: whoever did has lost the mark.
         token = self._mine[f"{RESTORING}.token"]
-        await self._take(counters, {**counters, RESTORING: {**counters[RESTORING], "token": token, "batches": 0}})
+        await self._take(counters, {**counters, RESTORING: {**counters[RESTORING], "token": token}})
         await self._empty()
         before = counters[RESTORING]["before"]
         if before is None:
@@ -120,10 +121,12 @@ class Restoration:
     async def _replace(self, counters: Document, mark: Document) -> bool:
         """Whether the counters were still what they were. A process that was killed may have left a transaction that
         holds them."""
+        # So long is waited for who holds them, and not for the disk too.
+        at_once = self._database[COUNTERS].with_options(write_concern=WriteConcern(w=1))
         backoff = Backoff(_ORPHAN_SECONDS)
         while True:
             try:
-                found = await self._database[COUNTERS].find_one_and_replace(counters, mark, maxTimeMS=_HELD_MS)
+                found = await at_once.find_one_and_replace(counters, mark, maxTimeMS=_HELD_MS)
             except ExecutionTimeout:
                 pause = backoff.pause()
                 if pause is None:
@@ -131,7 +134,10 @@ class Restoration:
                 await end_orphans(self._database.client)
                 await asyncio.sleep(pause)
             else:
-                return found is not None
+                break
+        # That it lasts, and everybody sees it.
+        await self._database[COUNTERS].update_one(self._mine, {"$set": {f"{RESTORING}.batches": 0}})
+        return found is not None
 
     async def refuse_filled(self) -> Document | None:
         """The store's counters, where it has any.
