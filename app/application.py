@@ -41,7 +41,7 @@ from endpoints.routes import ROUTES, SLASHED
 from endpoints.service import About
 from repositories.claims import Claim
 from repositories.customer_building import build_missing_customers
-from repositories.database import check_deployment, connect
+from repositories.database import Database, check_deployment, connect
 from repositories.errors import DatabaseRefused
 from repositories.indexes import prepare
 from repositories.links import PublicLinks
@@ -55,6 +55,7 @@ from schemas.views import Views
 from services.fonts import Fonts
 from services.paper import Paper
 from services.providers import Provider, provider_of
+from services.right_of_way import RightOfWay
 from services.workers import Workers
 
 logger = logging.getLogger("pos")
@@ -110,13 +111,12 @@ def create_app(
         pool = Pool()
         client = connect(settings.mongodb_url, pool)
         try:
-            await check_deployment(client)
             database = client[settings.database_name]
             store, zone = settings.store_id, settings.timezone
-            await prepare(database, store, zone, settings.event_retention_days)
-            await check_key(database, settings.secret_key)
-            await build_missing_customers(database, store, region_of(settings.currency))
-            stores = Stores(store, Surroundings(database, settings, clock, ring_capacity, metrics.group))
+            await _make_ready(database, settings)
+            right_of_way = RightOfWay()
+            around = Surroundings(database, settings, clock, ring_capacity, metrics.group, right_of_way.claim)
+            stores = Stores(store, around)
             lag = LoopLag()
             metrics.watch(Parts(stores, pool, lag))
             workers = WorkerMetrics.of_this_server(metrics)
@@ -132,7 +132,8 @@ def create_app(
             connections.start()
             claim = Claim(database, accounts.users, clock)
             await tell_how_to_claim(settings, claim)
-            paper = Paper(Workers(settings.font_dir), Fonts(settings.font_dir), zone, settings.currency)
+            typesetters = Workers(settings.font_dir, right_of_way)
+            paper = Paper(typesetters, Fonts(settings.font_dir), zone, settings.currency)
             messaging = Messaging.started(
                 settings, database, stores, clock, provider or provider_of(settings.whatsapp, clock)
             )
@@ -187,6 +188,17 @@ def create_app(
     # A redirected POST loses its body with the existing app's HTTP client.
     app.router.redirect_slashes = False
     return app
+
+
+async def _make_ready(database: Database, settings: Settings) -> None:
+    """What has to be so before anybody is served.
+
+    :raises DatabaseRefused:
+    """
+    await check_deployment(database.client)
+    await prepare(database, settings.store_id, settings.timezone, settings.event_retention_days)
+    await check_key(database, settings.secret_key)
+    await build_missing_customers(database, settings.store_id, region_of(settings.currency))
 
 
 def _middleware(

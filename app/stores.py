@@ -47,7 +47,8 @@ class Surroundings:
     """What all stores of a process have in common.
 
     clock: the present instant, UTC. ring_capacity: how many of the newest events of a store are kept in memory.
-    on_group: is told of each group that a journal has written.
+    on_group: is told of each group that a journal has written. on_busy: is told by each journal that somebody waits
+    there now, and that nobody does any more.
     """
 
     database: Database
@@ -55,6 +56,7 @@ class Surroundings:
     clock: Callable[[], datetime]
     ring_capacity: int
     on_group: Callable[[Group], None]
+    on_busy: Callable[[bool], None]
 
     @property
     def zone(self) -> ZoneInfo:
@@ -70,7 +72,7 @@ class Store:
         self._log = EventLog(database, name)
         region = region_of(around.settings.currency)
         own_journal = Journal(database, store=name, zone=zone, clock=clock, region=region)
-        own_journal.on_group = around.on_group
+        own_journal.on_group, own_journal.on_busy = around.on_group, around.on_busy
         shared = f"{__version__} {around.settings.mongodb_url} {database.name} {name} {zone} {region}"
         self.journal = SharedJournal(own_journal, self._log, shared)
         self.hub = Hub(self._log, zone, around.ring_capacity, self.journal.rings)

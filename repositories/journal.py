@@ -95,6 +95,8 @@ class Journal:
         self.gathers = True
         #: Told the head of the event log after each group that has moved it.
         self.on_commit: Callable[[int], None] = lambda _: None
+        #: Told True as somebody comes, and False as the last one has an outcome.
+        self.on_busy: Callable[[bool], None] = lambda _: None
         #: Told of each group that was committed, or was not.
         self.on_group: Callable[[Group], None] = lambda _: None
 
@@ -115,6 +117,8 @@ class Journal:
             raise Unavailable("The service is shutting down. Please try again.")
         loop = asyncio.get_running_loop()
         entry = _Entry(command, loop.create_future(), loop.time() + self._deadline)
+        if not self._open:
+            self.on_busy(True)
         self._open[entry] = None
         if self._watch is None:
             self._watch = loop.call_at(entry.due, self._expire)
@@ -147,7 +151,10 @@ class Journal:
         self._watch = None
 
     def _settle(self, entry: _Entry, outcome: Outcome | BaseException) -> None:
-        self._open.pop(entry, None)
+        if entry in self._open:
+            del self._open[entry]
+            if not self._open:
+                self.on_busy(False)
         if entry.outcome.done():
             return
         if isinstance(outcome, Outcome):

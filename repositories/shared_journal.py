@@ -56,6 +56,7 @@ class SharedJournal:
         self._patience = patience
         self._keeper: Keeper | None = None
         self._guests: set[Guest] = set()
+        self._handed_over = 0
         self._seeking: asyncio.Task[None] | None = None
 
     @property
@@ -83,11 +84,23 @@ class SharedJournal:
             # The keeper's silence and our own try share one deadline, since it is one request that waits.
             async with asyncio.timeout(DEADLINE_SECONDS):
                 try:
-                    return await keeper.ask(command)
+                    return await self._hand_over(keeper, command)
                 except Silent:
                     return await self._journal.submit(command)
         except TimeoutError as error:
             raise OutcomeUnknown from error
+
+    async def _hand_over(self, keeper: Keeper, command: Command) -> Outcome:
+        """Those who wait for the keeper are busy here too."""
+        self._handed_over += 1
+        if self._handed_over == 1:
+            self._journal.on_busy(True)
+        try:
+            return await keeper.ask(command)
+        finally:
+            self._handed_over -= 1
+            if not self._handed_over:
+                self._journal.on_busy(False)
 
     async def rings(self) -> AsyncIterator[int | None]:
         """As `EventLog.rings`. Only the keeper listens to the database: a change stream reads every change that anybody

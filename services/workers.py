@@ -15,6 +15,7 @@ from typing import Final, Self
 
 from schemas.errors import ShopError
 from services.protocol import DONE, LENGTH, Job
+from services.right_of_way import RightOfWay
 
 #: Half of the cores: the others are for those who sell.
 SIZE: Final = max(1, (os.cpu_count() or 1) // 2)
@@ -83,11 +84,15 @@ class _Worker:
 
 
 class Workers:
-    """:param font_dir: where Noto's fonts are."""
+    """
+    :param font_dir: where Noto's fonts are.
+    :param right_of_way: that of others, who are not to wait for paper.
+    """
 
     def __init__(
         self,
         font_dir: str,
+        right_of_way: RightOfWay,
         *,
         size: int = SIZE,
         seconds: float = SECONDS,
@@ -95,6 +100,7 @@ class Workers:
         most_memory: int = MOST_MEMORY,
     ) -> None:
         self._font_dir = font_dir
+        self._right_of_way = right_of_way
         self._seconds = seconds
         self._places = asyncio.Semaphore(size)
         self._waiting = 0
@@ -127,8 +133,9 @@ class Workers:
         worker = await self._take()
         has_answered = False
         try:
-            async with asyncio.timeout(self._seconds):
-                answer = await worker.answer(job)
+            with self._right_of_way.yielding(worker.process):
+                async with asyncio.timeout(self._seconds):
+                    answer = await worker.answer(job)
             has_answered = True
         except (TimeoutError, EOFError, OSError) as error:
             raise PaperUnavailable("This document could not be put on paper in time. Please try again.") from error

@@ -14,19 +14,23 @@ import pytest
 
 from services.fonts import DEBIANS, Fonts
 from services.paper import Paper
+from services.right_of_way import RightOfWay
 from services.workers import PaperFailed, PaperUnavailable, Workers
 from tests.payloads import line
 from tests.sheets import HEAD, NAMES, ZONE, item, job, logo, order, texts
 from tests.shop import OpenShop, Shop
 
 _PARENT = """
-import asyncio
+import asyncio, os, signal
 from services.workers import Workers
+from services.right_of_way import RightOfWay
 from services.fonts import DEBIANS
 from tests.sheets import *
 async def main():
-    workers = Workers(DEBIANS)
+    workers = Workers(DEBIANS, RightOfWay())
     await workers.pdf(job(order()))
+    for pid in workers.pids:
+        os.kill(pid, signal.SIGSTOP)
     print(*workers.pids, flush=True)
     await asyncio.sleep(60)
 asyncio.run(main())
@@ -93,7 +97,7 @@ class Counted(Workers):
 
 
 async def test_it_is_set_once_however_many_ask() -> None:
-    workers = Counted(DEBIANS)
+    workers = Counted(DEBIANS, RightOfWay())
     paper = Paper(workers, Fonts(DEBIANS), ZONE, "INR")
     bill = paper.job(order(), HEAD)
     first = asyncio.create_task(paper.render(bill))
@@ -116,13 +120,13 @@ async def test_it_is_set_once_however_many_ask() -> None:
 )
 async def test_a_head_that_says_anything_else_is_another_sheet(changes: dict[str, Any]) -> None:
     """Whatever its version: a restored store may have the same one with other contents."""
-    paper = Paper(Workers(DEBIANS), Fonts(DEBIANS), ZONE, "INR")
+    paper = Paper(Workers(DEBIANS, RightOfWay()), Fonts(DEBIANS), ZONE, "INR")
     names = [paper.name(paper.job(order(), head)) for head in (HEAD, replace(HEAD), replace(HEAD, **changes))]
     assert names[0] == names[1] != names[2]
 
 
 async def test_a_worker_that_takes_too_long_is_killed_alone() -> None:
-    workers = Workers(DEBIANS, size=2, seconds=2.0)
+    workers = Workers(DEBIANS, RightOfWay(), size=2, seconds=2.0)
     await asyncio.gather(*(workers.pdf(job(order(number=number))) for number in range(2)))
     stuck, other = workers.pids
     os.kill(stuck, signal.SIGSTOP)
@@ -137,7 +141,7 @@ async def test_a_worker_that_takes_too_long_is_killed_alone() -> None:
 
 
 async def test_a_worker_that_died_is_replaced() -> None:
-    workers = Workers(DEBIANS)
+    workers = Workers(DEBIANS, RightOfWay())
     await workers.pdf(job(order()))
     (pid,) = workers.pids
     os.kill(pid, signal.SIGKILL)
@@ -151,7 +155,7 @@ async def test_a_worker_that_died_is_replaced() -> None:
 
 
 async def test_a_sheet_that_cannot_be_set_spares_its_worker() -> None:
-    workers = Workers(DEBIANS)
+    workers = Workers(DEBIANS, RightOfWay())
     bad = job(order(), head=HEAD)
     with pytest.raises(PaperFailed):
         await workers.pdf(bad._replace(sheet=bad.sheet._replace(head=replace(HEAD, logo=b"no picture"))))
@@ -162,7 +166,7 @@ async def test_a_sheet_that_cannot_be_set_spares_its_worker() -> None:
 
 
 async def test_a_sheet_without_its_damaged_logo_spares_the_worker_too() -> None:
-    workers = Workers(DEBIANS)
+    workers = Workers(DEBIANS, RightOfWay())
     paper = Paper(workers, Fonts(DEBIANS), ZONE, "INR")
     await paper.render(paper.job(order(), HEAD))
     before = workers.pids
@@ -174,7 +178,7 @@ async def test_a_sheet_without_its_damaged_logo_spares_the_worker_too() -> None:
 
 
 async def test_a_sheet_that_takes_too_much_memory_ends_its_worker_alone() -> None:
-    workers = Workers(DEBIANS, seconds=60, most_memory=900 * 2**20)
+    workers = Workers(DEBIANS, RightOfWay(), seconds=60, most_memory=900 * 2**20)
     huge = job(order(*[item("x" * 200)] * 20_000))
     with pytest.raises((PaperUnavailable, PaperFailed)):
         await workers.pdf(huge)
@@ -183,7 +187,7 @@ async def test_a_sheet_that_takes_too_much_memory_ends_its_worker_alone() -> Non
 
 
 async def test_no_more_wait_than_there_is_room_for() -> None:
-    workers = Workers(DEBIANS, size=1, most_waiting=2)
+    workers = Workers(DEBIANS, RightOfWay(), size=1, most_waiting=2)
     outcomes = await asyncio.gather(
         *(workers.pdf(job(order(number=number))) for number in range(4)), return_exceptions=True
     )
@@ -192,6 +196,7 @@ async def test_no_more_wait_than_there_is_room_for() -> None:
 
 
 def test_workers_end_with_the_service_that_is_killed() -> None:
+    """Also those that are held up just then."""
     parent = subprocess.Popen([sys.executable, "-c", _PARENT], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     pids = [int(pid) for pid in parent.stdout.readline().split()]
