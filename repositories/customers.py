@@ -8,7 +8,7 @@ from pymongo import DESCENDING
 
 from repositories.customer_commands import AddCustomer, ChangeCustomer, EndCustomer
 from repositories.database import Database
-from repositories.documents import BATCH
+from repositories.documents import READ
 from repositories.errors import answered
 from repositories.search import found_by
 from repositories.shared_journal import SharedJournal
@@ -50,10 +50,10 @@ class CustomerRepository:
 
     async def batches(self, listing: CustomerListing) -> AsyncIterator[list[Document]]:
         """All of them, a batch at a time in memory."""
-        found: Any = self._collection.find(self.criteria(listing), batch_size=BATCH).sort(_NEWEST)
+        found: Any = self._collection.find(self.criteria(listing), batch_size=READ).sort(_NEWEST)
         while True:
             async with answered():
-                batch = await found.to_list(BATCH)
+                batch = await found.to_list(READ)
             if not batch:
                 return
             yield batch

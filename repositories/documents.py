@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import islice
 from typing import Any, Final
 
+from bson import decode_iter
 from pymongo import DESCENDING
 
 from repositories.database import Database
@@ -18,9 +20,11 @@ from schemas.numbers import parse_number
 from schemas.rollups import ESTIMATES
 
 NEWEST_FIRST: Final = [("created_at", DESCENDING), ("number", DESCENDING)]
-BATCH: Final = 500
+#: How many are read at a time, and decoded at a time: few enough that they are in the core's cache when they are shown.
+READ: Final = 500
+_BATCH: Final = 50
 #: What no list shows, and would be decoded for nothing: a quarter of a document.
-_UNSHOWN: Final = {"created_by": 0, "changed_by": 0, "terms": 0, "retry_keys": 0}
+_UNSHOWN: Final = dict.fromkeys(("created_by", "changed_by", "terms", "retry_keys", "store", "phone_e164"), 0)
 
 
 class Documents:
@@ -61,22 +65,24 @@ class Documents:
             return await self._collection.find(criteria, _UNSHOWN).sort(NEWEST_FIRST).limit(limit).to_list(limit)
 
     async def batches(self, listing: Listing) -> AsyncIterator[list[Document]]:
-        """A whole list, newest first, two batches at a time in memory: one is read while the other is looked at."""
+        """A whole list, newest first, in bounded memory: the next ones are read while these are looked at."""
         criteria = self.criteria(listing)
         if criteria is None:
             return
         with translated():
-            found = self._collection.find(criteria, _UNSHOWN, batch_size=BATCH).sort(NEWEST_FIRST)
-            upcoming = asyncio.ensure_future(found.to_list(BATCH))
+            found: Any = self._collection.find_raw_batches(criteria, _UNSHOWN, batch_size=READ).sort(NEWEST_FIRST)
+            upcoming = asyncio.ensure_future(anext(found, None))
             try:
-                while batch := await self._arrived(upcoming):
-                    upcoming = asyncio.ensure_future(found.to_list(BATCH))
-                    yield batch
+                while (content := await self._arrived(upcoming)) is not None:
+                    upcoming = asyncio.ensure_future(anext(found, None))
+                    documents = decode_iter(content, self._collection.codec_options)
+                    while batch := list(islice(documents, _BATCH)):
+                        yield batch
             finally:
                 upcoming.cancel()
 
     @staticmethod
-    async def _arrived(upcoming: asyncio.Future[list[Document]]) -> list[Document]:
+    async def _arrived(upcoming: asyncio.Future[bytes | None]) -> bytes | None:
         async with answered():
             return await upcoming
 
