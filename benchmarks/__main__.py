@@ -43,10 +43,10 @@ def main(arguments: list[str]) -> None:
         console.rule(name)
         with mongod() as url:
             SECTIONS[name](url, results, quick)
+        if not quick:
+            results.save()
+            write_page()
     results.print()
-    if not quick:
-        results.save()
-        write_page()
 
 
 if __name__ == "__main__":

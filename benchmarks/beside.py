@@ -67,7 +67,7 @@ def measure(url: str, results: Results, *, rounds: int, seconds: float) -> None:
     spinning: dict[str, list[Times]] = {way: [] for way in ways}
     sheets, asked_for = 0, 0.0
     for _ in range(rounds):
-        with serving("asgi:app", url, database_name(), **_SETTINGS):
+        with serving("asgi:app", url, database_name(), settings=_SETTINGS):
             _sell(1)
             for way, sell in ways.items():
                 alone[way].append(sell(seconds))

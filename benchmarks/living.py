@@ -21,7 +21,8 @@ def measure(url: str, results: Results, *, sales: int, seconds: float) -> None:
     with serving("asgi:app", url, database) as pid:
         time.sleep(2)
         idle = kilobytes(pid) / 1024
-        sold, grown = load(PORT, Request.post([CREATE_SALE], SALE), connections=64, seconds=seconds).requests, []
+        grown: list[tuple[float, float]] = []
+        sold = load(PORT, Request.post([CREATE_SALE], SALE), connections=64, seconds=seconds).requests
         before = kilobytes(pid) / 1024
         while sold < sales or not grown:
             sold += load(PORT, Request.post([CREATE_SALE], SALE), connections=64, seconds=seconds).requests

@@ -11,6 +11,7 @@ from benchmarks.measures import Results, Row, median, p99
 from schemas.shop_head import A4, ROLL, ShopHead
 from services.fonts import DEBIANS, Fonts
 from services.paper import Paper
+from services.right_of_way import RightOfWay
 from services.workers import Workers
 
 SECTION = "Paper"
@@ -32,7 +33,7 @@ def measure(results: Results, *, rounds: int) -> None:
 
 
 async def _measure(results: Results, rounds: int) -> None:
-    workers = Workers(DEBIANS, size=1)
+    workers = Workers(DEBIANS, RightOfWay(), size=1)
     paper = Paper(workers, Fonts(DEBIANS), ZoneInfo("Asia/Kolkata"), "INR")
     await paper.render(paper.job(_order("Latin", 1, 0), HEAD))
     for script in ITEMS:

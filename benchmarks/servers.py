@@ -9,9 +9,10 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from app.local_mongod import find_mongod, local_mongod
 
@@ -32,7 +33,13 @@ def database_name() -> str:
 
 @contextmanager
 def serving(
-    app: str, url: str, database: str, *, workers: int = 1, store: str = "main", **settings: str
+    app: str,
+    url: str,
+    database: str,
+    *,
+    workers: int = 1,
+    store: str = "main",
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[int]:
     """`app` on PORT, until the end of the block; yields the process id of the server. It logs as in production, into
     a file: a line a request; what is more than that is shown in the end. settings: other ones, by name."""

@@ -37,7 +37,7 @@ def _rate(url: str, seconds: float, *, is_open: bool) -> float:
         # An address that others reach is signed in. The limit is counted, and above what one till can sell.
         address = {"PUBLIC_BASE_URL": "https://shop.example"}
         settings = {**address, "SECRET_KEY": secrets.token_hex(32), "RATE_LIMIT": "1000000"}
-    with serving("asgi:app", url, database, **settings):
+    with serving("asgi:app", url, database, settings=settings):
         request = Request([CREATE_SALE], "POST", SALE, is_keyed=True, headers=headers)
         load(PORT, request, connections=_CONNECTIONS, seconds=1)
         return load(PORT, request, connections=_CONNECTIONS, seconds=seconds).rate
