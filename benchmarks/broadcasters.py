@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -119,6 +120,7 @@ async def hub(port: int, name: str) -> AsyncIterator[Broadcaster]:
             "origins": Origins(),
             "shutdown": Shutdown(),
             "store": "main",
+            "stores": SimpleNamespace(is_full=False),
         }
 
     async def publish(event: dict[str, Any]) -> None:
