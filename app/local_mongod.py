@@ -3,7 +3,6 @@
 It listens on a unix socket only, so nothing outside this machine's user can reach it.
 """
 
-import ctypes
 import fcntl
 import hashlib
 import logging
@@ -14,7 +13,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Final
 from urllib.parse import quote
 
 from repositories.database import initiate_replica_set, is_primary
+from services.lifeline import die_with_parent
 
 REPLICA_SET: Final = "rs0"
 START_SECONDS: Final = 60.0
@@ -35,7 +35,6 @@ _LONGEST_SOCKET: Final = 107
 #: What mongod calls the socket of its own.
 _OTHER_SOCKET: Final = "mongodb-27017.sock"
 _FOLDER_IS_HELD: Final = 100
-_PR_SET_PDEATHSIG: Final = 1
 _IN_USE: Final = "Another mongod is using the data folder {folder}: stop it, or choose another folder with --data."
 
 logger = logging.getLogger("pos.mongod")
@@ -136,8 +135,7 @@ class _Keeper:
             stderr=subprocess.DEVNULL,
             # A group of its own, so that Ctrl-C reaches the server alone, which then stops this in its turn.
             start_new_session=True,
-            # It only calls the kernel, so other threads cannot hold what it needs.
-            preexec_fn=_die_with_parent(),  # noqa: PLW1509
+            preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509  (see there)
         )
 
     def _watch(self) -> None:
@@ -214,19 +212,6 @@ def _socket_path(folder: Path) -> Path:
     if runtime.stat().st_uid != os.getuid() or runtime.is_symlink():
         raise MongodRefused(f"The folder {runtime} belongs to somebody else.")
     return runtime / "mongod.sock"
-
-
-def _die_with_parent() -> Callable[[], None]:
-    """Asks Linux to send SIGTERM when this process dies, however it dies, so that a killed server leaves no orphan."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    parent = os.getpid()
-
-    def ask() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return ask
 
 
 def _await_primary(process: subprocess.Popen[bytes], folder: Path, url: str, socket: Path) -> None:

@@ -6,7 +6,7 @@ schema that loads a `Listing`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -90,7 +90,7 @@ async def groups(request: Request, shows: dict[str, Show], schema: Schema, *, su
 
 async def _group_chunks(
     request: Request, shows: dict[str, Show], listing: Listing, summary: bool
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     tallies = {}
     opening = b"{"
     for kind, show in shows.items():
@@ -140,7 +140,7 @@ async def _shown(batches: AsyncIterator[list[Document]], show: Show) -> AsyncIte
         yield [show(document) for document in batch]
 
 
-async def _joined(batches: AsyncIterator[list[dict[str, Any]]]) -> AsyncIterator[bytes]:
+async def _joined(batches: AsyncIterator[list[dict[str, Any]]]) -> AsyncGenerator[bytes]:
     """Items as JSON, comma between, a batch at a time."""
     comma = b""
     async for batch in batches:
@@ -148,7 +148,7 @@ async def _joined(batches: AsyncIterator[list[dict[str, Any]]]) -> AsyncIterator
         comma = b","
 
 
-async def _wrapped(opening: bytes, chunks: AsyncIterator[bytes], closing: bytes) -> AsyncIterator[bytes]:
+async def _wrapped(opening: bytes, chunks: AsyncIterator[bytes], closing: bytes) -> AsyncGenerator[bytes]:
     """The chunks between an opening and a closing, which ride on the first and the last of them."""
     held = opening
     async for chunk in chunks:

@@ -1,12 +1,14 @@
 """What goes out: JSON, at once or streamed, with the headers that let a client ask again cheaply."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any, Final
 from urllib.parse import urlencode
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Send
 
 from schemas.audit import AuditPosition
 from schemas.customers import CustomerPosition
@@ -18,12 +20,22 @@ JSON: Final = "application/json"
 Headers = Mapping[str, str]
 
 
+class _Streamed(StreamingResponse):
+    """Lets go of what it streams, also where the client is gone before the end: a database keeps the rest ready."""
+
+    body_iterator: AsyncGenerator[bytes]
+
+    async def stream_response(self, send: Send) -> None:
+        async with aclosing(self.body_iterator):
+            await super().stream_response(send)
+
+
 def answer(content: Any, status: int = 200, headers: Headers | None = None) -> Response:
     """JSON as a whole."""
     return Response(orjson.dumps(content), status, headers, JSON)
 
 
-async def streamed(chunks: AsyncIterator[bytes], headers: Headers) -> Response:
+async def streamed(chunks: AsyncGenerator[bytes], headers: Headers) -> Response:
     """JSON as it comes. The first chunk is made before anything is sent, so a database that is away is still a 503;
     an answer of one chunk is sent whole, with its length."""
     first = await anext(chunks)
@@ -31,13 +43,14 @@ async def streamed(chunks: AsyncIterator[bytes], headers: Headers) -> Response:
     if second is None:
         return Response(first, 200, headers, JSON)
 
-    async def resumed(second: bytes) -> AsyncIterator[bytes]:
-        yield first
-        yield second
-        async for chunk in chunks:
-            yield chunk
+    async def resumed(second: bytes) -> AsyncGenerator[bytes]:
+        async with aclosing(chunks):
+            yield first
+            yield second
+            async for chunk in chunks:
+                yield chunk
 
-    return StreamingResponse(resumed(second), 200, headers, JSON)
+    return _Streamed(resumed(second), 200, headers, JSON)
 
 
 def document_answer(shown: Mapping[str, Any]) -> Response:

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from itertools import islice
 from typing import Any, Final
 
 from bson import decode_iter
 from pymongo import DESCENDING
+from pymongo.errors import PyMongoError
 
 from repositories.database import Database
 from repositories.errors import NotFound, answered, translated
@@ -23,6 +25,7 @@ NEWEST_FIRST: Final = [("created_at", DESCENDING), ("number", DESCENDING)]
 #: How many are read at a time, and decoded at a time: few enough that they are in the core's cache when they are shown.
 READ: Final = 500
 _BATCH: Final = 50
+_LETTING_GO_SECONDS: Final = 0.2
 #: What no list shows, and would be decoded for nothing: a quarter of a document.
 _UNSHOWN: Final = dict.fromkeys(("created_by", "changed_by", "terms", "retry_keys", "store", "phone_e164"), 0)
 
@@ -80,6 +83,7 @@ class Documents:
                         yield batch
             finally:
                 upcoming.cancel()
+                await _let_go(found)
 
     @staticmethod
     async def _arrived(upcoming: asyncio.Future[bytes | None]) -> bytes | None:
@@ -152,6 +156,13 @@ class Documents:
         bounds["$lte" if all_of_instant or lower_numbers else "$lt"] = after.created_at
         if lower_numbers:
             criteria["$or"] = [{"created_at": {"$lt": after.created_at}}, {"number": {"$lt": after.number}}]
+
+
+async def _let_go(cursor: Any) -> None:
+    """Tells the database not to keep the rest ready; one that is away forgets it by itself."""
+    with suppress(TimeoutError, PyMongoError):
+        async with asyncio.timeout(_LETTING_GO_SECONDS):
+            await cursor.close()
 
 
 def _add_days(criteria: Document, listing: Listing) -> None:

@@ -168,6 +168,10 @@ class Journal:
             were_right = await self._gather()
             began = clock()
             group = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._group_limit))]
+            for entry in group:
+                if entry.outcome.done():
+                    # Its caller went away before it was begun.
+                    self._settle(entry, Unavailable())
             await self._commit([entry for entry in group if not entry.outcome.done()])
             # Those who are answered now, and, unless the last guess was too high, those who came meanwhile.
             self._expected = min(len(group) + (len(self._waiting) if were_right else 0), self._group_limit)

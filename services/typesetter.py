@@ -1,9 +1,8 @@
 """A process that sets paper: jobs in, PDFs out, one after another, until its parent goes.
 
-python -m services.typesetter PARENT FONT_DIR MOST_MEMORY
+python -m services.typesetter FONT_DIR MOST_MEMORY
 """
 
-import ctypes
 import io
 import os
 import pickle
@@ -24,7 +23,6 @@ from services.fonts import FAMILIES
 from services.protocol import DONE, FAILED, LENGTH, Job
 
 TEMPLATE: Final = files("services").joinpath("sheet.typ").read_bytes()
-_PR_SET_PDEATHSIG: Final = 1
 _NICE: Final = 15
 
 
@@ -97,11 +95,7 @@ def stand_back() -> None:
         Path("/proc/self/autogroup").write_text(str(_NICE))
 
 
-def main(parent: int, font_dir: str, most_memory: int) -> None:
-    # Whoever started this may be killed while a sheet is set.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        return
+def main(font_dir: str, most_memory: int) -> None:
     # Ctrl-C is the server's to act on, which ends this in its turn.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (most_memory, most_memory))
@@ -110,4 +104,4 @@ def main(parent: int, font_dir: str, most_memory: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]))

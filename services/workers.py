@@ -8,12 +8,14 @@ process that started it.
 import asyncio
 import os
 import pickle
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
 from schemas.errors import ShopError
+from services.lifeline import die_with_parent
 from services.protocol import DONE, LENGTH, Job
 from services.right_of_way import RightOfWay
 
@@ -54,7 +56,7 @@ class _Worker:
     async def start(cls, font_dir: str, most_memory: int) -> Self:
         return cls(
             await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "services.typesetter", str(os.getpid()), font_dir, str(most_memory)),
+                *(sys.executable, "-m", "services.typesetter", font_dir, str(most_memory)),
                 cwd=_HOME,
                 # One thread each: with more, a sheet takes the cores that a sale wants.
                 env={name: os.environ[name] for name in _KNOWN if name in os.environ} | {"RAYON_NUM_THREADS": "1"},
@@ -62,6 +64,7 @@ class _Worker:
                 stdout=asyncio.subprocess.PIPE,
                 # Ctrl-C reaches the server alone.
                 start_new_session=True,
+                preexec_fn=die_with_parent(signal.SIGKILL),
             )
         )
 
