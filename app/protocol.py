@@ -83,6 +83,8 @@ class JsonHttpProtocol(HttpToolsProtocol):
         self._tail_size = 0
         self._is_shared = False
         self._deadline: asyncio.TimerHandle | None = None
+        # Whether that is the one of an upload.
+        self._is_patient = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -110,15 +112,17 @@ class JsonHttpProtocol(HttpToolsProtocol):
             self._head_size += self._chunk_size
             if self._head_size > MAX_HEAD:
                 self._refuse(HeadersTooLarge("The headers are too large."))
-        if self._deadline is None:
+        is_upload = self._has_head and self.url.partition(b"?")[0] == UPLOADS
+        if self._deadline is None or (is_upload and not self._is_patient):
             # Most requests arrive whole, and need no timer.
-            is_upload = self._has_head and self.url == UPLOADS
+            self._end_deadline()
+            self._is_patient = is_upload
             self._deadline = self.loop.call_later(UPLOAD_SECONDS if is_upload else RECEIVE_SECONDS, self._give_up)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._is_receiving = True
-        self._has_head = False
+        self._has_head = self._is_patient = False
         self._head_size = self._tail_size = 0
 
     def on_headers_complete(self) -> None:

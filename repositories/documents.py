@@ -1,7 +1,7 @@
 """Estimates and orders, read: one document, a page, a whole list in bounded memory, a count."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from itertools import islice
 from typing import Any, Final
@@ -67,7 +67,7 @@ class Documents:
         async with answered():
             return await self._collection.find(criteria, _UNSHOWN).sort(NEWEST_FIRST).limit(limit).to_list(limit)
 
-    async def batches(self, listing: Listing) -> AsyncIterator[list[Document]]:
+    async def batches(self, listing: Listing) -> AsyncGenerator[list[Document]]:
         """A whole list, newest first, in bounded memory: the next ones are read while these are looked at."""
         criteria = self.criteria(listing)
         if criteria is None:
@@ -82,8 +82,7 @@ class Documents:
                     while batch := list(islice(documents, _BATCH)):
                         yield batch
             finally:
-                upcoming.cancel()
-                await _let_go(found)
+                await _let_go(found, upcoming)
 
     @staticmethod
     async def _arrived(upcoming: asyncio.Future[bytes | None]) -> bytes | None:
@@ -158,10 +157,11 @@ class Documents:
             criteria["$or"] = [{"created_at": {"$lt": after.created_at}}, {"number": {"$lt": after.number}}]
 
 
-async def _let_go(cursor: Any) -> None:
+async def _let_go(cursor: Any, upcoming: asyncio.Future[Any]) -> None:
     """Tells the database not to keep the rest ready; one that is away forgets it by itself."""
     with suppress(TimeoutError, PyMongoError):
         async with asyncio.timeout(_LETTING_GO_SECONDS):
+            await asyncio.gather(upcoming, return_exceptions=True)
             await cursor.close()
 
 

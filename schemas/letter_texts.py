@@ -1,6 +1,6 @@
 """What a message to a customer says, where nobody has written it: pure."""
 
-from urllib.parse import urlsplit
+import re
 
 from schemas.documents import Document
 from schemas.errors import InvalidBody
@@ -29,7 +29,7 @@ def text_letter(body: Document, to: str) -> Letter:
     """
     url = body.get("pdf_url")
     if url is not None:
-        return Letter(to, caption_of(body), url, urlsplit(url).path.rpartition("/")[2])
+        return Letter(to, caption_of(body), url, re.split("[?#]", url)[0].rpartition("/")[2])
     text = _said(body, LONGEST_TEXT)
     if not text:
         raise wrong("message", "must not be empty")

@@ -6,7 +6,7 @@ and a sale wakes up several threads one after another.
 
 import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -19,10 +19,12 @@ class RightOfWay:
     """Holds processes up, and lets them go."""
 
     def __init__(self) -> None:
-        self._yielding: set[asyncio.subprocess.Process] = set()
+        # And who is told for how many seconds each of them was held.
+        self._yielding: dict[asyncio.subprocess.Process, Callable[[float], None]] = {}
         # Journals at which somebody waits.
         self._busy = 0
         self._are_held = False
+        self._held_since = 0.0
         # Runs out when those who were held have to be let go, or those who were let go may be held again.
         self._timer: asyncio.TimerHandle | None = None
 
@@ -35,9 +37,12 @@ class RightOfWay:
             self._release()
 
     @contextmanager
-    def yielding(self, process: asyncio.subprocess.Process) -> Iterator[None]:
-        """The process may be held up as long as the block lasts."""
-        self._yielding.add(process)
+    def yielding(self, process: asyncio.subprocess.Process, on_held: Callable[[float], None]) -> Iterator[None]:
+        """The process may be held up as long as the block lasts.
+
+        :param on_held: told, each time that it goes on, for how many seconds it was held.
+        """
+        self._yielding[process] = on_held
         if self._are_held:
             _send(process, signal.SIGSTOP)
         else:
@@ -45,35 +50,39 @@ class RightOfWay:
         try:
             yield
         finally:
-            self._yielding.remove(process)
+            del self._yielding[process]
             if self._are_held:
                 _send(process, signal.SIGCONT)
 
     def _hold(self) -> None:
         if self._busy and self._yielding and self._timer is None:
+            loop = asyncio.get_running_loop()
             self._are_held = True
-            self._send_all(signal.SIGSTOP)
-            self._timer = asyncio.get_running_loop().call_later(MOST_HELD_SECONDS, self._let_pass)
+            self._held_since = loop.time()
+            for process in self._yielding:
+                _send(process, signal.SIGSTOP)
+            self._timer = loop.call_later(MOST_HELD_SECONDS, self._let_pass)
 
     def _release(self) -> None:
         if self._are_held and self._timer is not None:
             self._timer.cancel()
             self._timer = None
-            self._are_held = False
-            self._send_all(signal.SIGCONT)
+            self._let_go()
 
     def _let_pass(self) -> None:
-        self._are_held = False
-        self._send_all(signal.SIGCONT)
+        self._let_go()
         self._timer = asyncio.get_running_loop().call_later(LEAST_FREE_SECONDS, self._hold_again)
 
     def _hold_again(self) -> None:
         self._timer = None
         self._hold()
 
-    def _send_all(self, signal_: signal.Signals) -> None:
-        for process in self._yielding:
-            _send(process, signal_)
+    def _let_go(self) -> None:
+        self._are_held = False
+        seconds = asyncio.get_running_loop().time() - self._held_since
+        for process, on_held in self._yielding.items():
+            _send(process, signal.SIGCONT)
+            on_held(seconds)
 
 
 def _send(process: asyncio.subprocess.Process, signal_: signal.Signals) -> None:

@@ -8,9 +8,11 @@ process that started it.
 import asyncio
 import os
 import pickle
+import resource
 import signal
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
@@ -23,8 +25,9 @@ from services.right_of_way import RightOfWay
 SIZE: Final = max(1, (os.cpu_count() or 1) // 2)
 #: From when a worker has the job; a sheet of 300 lines takes a third of a second.
 SECONDS: Final = 10.0
-#: What is kept for the next sheet grows a little with each.
+#: What is kept for the next sheet grows with each, a little or, where it is long, by hundreds of megabytes.
 JOBS: Final = 1_000
+MOST_KEPT_MEGABYTES: Final = 512
 MOST_WAITING: Final = 256
 #: Address space of a worker, most of which is never touched: the typesetter, fonts and the stacks of threads.
 MOST_MEMORY: Final = 2 * 2**30
@@ -32,6 +35,7 @@ MOST_MEMORY: Final = 2 * 2**30
 #: What a worker may know of the environment: no address of a database, no secret.
 _KNOWN: Final = ("PATH", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 _HOME: Final = Path(__file__).parents[1]
+_NOT_IN_TIME: Final = "This document could not be put on paper in time. Please try again."
 
 
 class PaperUnavailable(ShopError):
@@ -45,6 +49,10 @@ class PaperUnavailable(ShopError):
 
 class PaperFailed(RuntimeError):
     """The sheet cannot be set, however often it is tried."""
+
+
+class _Died(Exception):
+    """A worker ended before it had answered."""
 
 
 class _Worker:
@@ -76,6 +84,15 @@ class _Worker:
         await self.process.stdin.drain()
         (size,) = LENGTH.unpack(await self.process.stdout.readexactly(LENGTH.size))
         return await self.process.stdout.readexactly(size)
+
+    @property
+    def megabytes(self) -> float:
+        """What it has in memory, where Linux tells."""
+        try:
+            pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        except OSError:
+            return 0.0
+        return pages * resource.getpagesize() / 2**20
 
     def kill(self) -> None:
         with suppress(ProcessLookupError):
@@ -128,20 +145,29 @@ class Workers:
         self._waiting += 1
         try:
             async with self._places:
-                return await self._set(job)
+                try:
+                    return await self._set(job)
+                except _Died:
+                    # Perhaps of what an earlier sheet had left it.
+                    return await self._set(job, afresh=True)
+        except _Died as error:
+            raise PaperUnavailable(_NOT_IN_TIME) from error
         finally:
             self._waiting -= 1
 
-    async def _set(self, job: Job) -> bytes:
-        worker = await self._take()
+    async def _set(self, job: Job, *, afresh: bool = False) -> bytes:
+        worker = await (_Worker.start(self._font_dir, self._most_memory) if afresh else self._take())
         has_answered = False
         try:
-            with self._right_of_way.yielding(worker.process):
-                async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self._seconds) as limit:
+                # While it is held it can do nothing, so that counts for nothing.
+                with self._right_of_way.yielding(worker.process, partial(_extend, limit)):
                     answer = await worker.answer(job)
             has_answered = True
-        except (TimeoutError, EOFError, OSError) as error:
-            raise PaperUnavailable("This document could not be put on paper in time. Please try again.") from error
+        except TimeoutError as error:
+            raise PaperUnavailable(_NOT_IN_TIME) from error
+        except (EOFError, OSError) as error:
+            raise _Died from error
         finally:
             # Whatever one is at that has not answered, nobody waits for it.
             (self._give_back if has_answered else self._end)(worker)
@@ -158,7 +184,7 @@ class Workers:
         return await _Worker.start(self._font_dir, self._most_memory)
 
     def _give_back(self, worker: _Worker) -> None:
-        if worker.jobs < JOBS:
+        if worker.jobs < JOBS and worker.megabytes < MOST_KEPT_MEGABYTES:
             self._idle.append(worker)
         else:
             self._end(worker)
@@ -174,3 +200,9 @@ class Workers:
             self._end(worker)
         self._idle.clear()
         await asyncio.gather(*self._ending)
+
+
+def _extend(limit: asyncio.Timeout, seconds: float) -> None:
+    when = limit.when()
+    if when is not None and not limit.expired():
+        limit.reschedule(when + seconds)

@@ -71,6 +71,7 @@ async def test_a_document_goes_to_another_phone_with_words_of_the_shops_own(open
         {"phone_number": PHONE},
         {"phone_number": PHONE, "message": "x" * 4_097},
         {"phone_number": PHONE, "pdf_url": "https://elsewhere.example/x.pdf"},
+        {"phone_number": PHONE, "pdf_url": "http://["},
         {"phone_number": PHONE, "pdf_url": "http://127.0.0.1:8000/static/estimates/x.pdf", "message": "x" * 1_025},
         {"phone_number": PHONE, "message": "x" * 4_000, "caption": "y" * 100},
     ],

@@ -20,6 +20,25 @@ from tests.payloads import line
 from tests.sheets import HEAD, NAMES, ZONE, item, job, logo, order, texts
 from tests.shop import OpenShop, Shop
 
+_DYING_EARLY = """
+import asyncio
+from services.workers import Workers
+from services.right_of_way import RightOfWay
+from services.fonts import DEBIANS
+from tests.sheets import *
+async def main():
+    way = RightOfWay()
+    way.claim(True)
+    workers = Workers(DEBIANS, way)
+    setting = asyncio.create_task(workers.pdf(job(order())))
+    while not way._yielding:
+        await asyncio.sleep(0)
+    (process,) = way._yielding
+    print(process.pid, flush=True)
+    import time
+    time.sleep(60)
+asyncio.run(main())
+"""
 _PARENT = """
 import asyncio, os, signal
 from services.workers import Workers
@@ -145,11 +164,8 @@ async def test_a_worker_that_died_is_replaced() -> None:
     await workers.pdf(job(order()))
     (pid,) = workers.pids
     os.kill(pid, signal.SIGKILL)
-    # Whether its end was noticed before the next sheet, or by it, the one after that comes out.
-    try:
-        await workers.pdf(job(order()))
-    except PaperUnavailable:
-        await workers.pdf(job(order()))
+    # Whether its end was noticed before the next sheet, or by it.
+    assert await workers.pdf(job(order()))
     assert pid not in workers.pids
     await workers.stop()
 
@@ -186,6 +202,25 @@ async def test_a_sheet_that_takes_too_much_memory_ends_its_worker_alone() -> Non
     await workers.stop()
 
 
+async def test_a_worker_that_keeps_too_much_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    workers = Workers(DEBIANS, RightOfWay())
+    await workers.pdf(job(order()))
+    before = workers.pids
+    monkeypatch.setattr("services.workers.MOST_KEPT_MEGABYTES", 1)
+    assert await workers.pdf(job(order()))
+    assert (len(before), workers.pids) == (1, [])
+    await workers.stop()
+
+
+async def test_time_in_which_a_worker_is_held_counts_for_nothing() -> None:
+    way = RightOfWay()
+    workers = Workers(DEBIANS, way, seconds=2.5)
+    way.claim(True)
+    # Some two seconds of work in a fifth of the time.
+    assert await workers.pdf(job(order(*(item(f"{number} " + "silk " * 30) for number in range(1_500)))))
+    await workers.stop()
+
+
 async def test_no_more_wait_than_there_is_room_for() -> None:
     workers = Workers(DEBIANS, RightOfWay(), size=1, most_waiting=2)
     outcomes = await asyncio.gather(
@@ -195,9 +230,10 @@ async def test_no_more_wait_than_there_is_room_for() -> None:
     await workers.stop()
 
 
-def test_workers_end_with_the_service_that_is_killed() -> None:
+@pytest.mark.parametrize("code", [_PARENT, _DYING_EARLY], ids=["at work", "being started"])
+def test_workers_end_with_the_service_that_is_killed(code: str) -> None:
     """Also those that are held up just then."""
-    parent = subprocess.Popen([sys.executable, "-c", _PARENT], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     pids = [int(pid) for pid in parent.stdout.readline().split()]
     assert [is_alive(pid) for pid in pids] == [True]

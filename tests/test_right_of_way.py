@@ -33,6 +33,10 @@ async def busy_process() -> AsyncIterator[Process]:
         await process.wait()
 
 
+def ignored(_: float) -> None:
+    pass
+
+
 def is_held(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
@@ -47,7 +51,7 @@ async def until(process: Process, *, held: bool) -> None:
 async def test_one_is_held_while_somebody_waits_and_never_for_long() -> None:
     way = RightOfWay()
     async with busy_process() as process:
-        with way.yielding(process):
+        with way.yielding(process, ignored):
             assert not is_held(process.pid)
             way.claim(True)
             for _ in range(3):
@@ -62,7 +66,7 @@ async def test_one_is_held_while_somebody_waits_and_never_for_long() -> None:
 async def test_one_is_let_go_as_nobody_waits_any_more() -> None:
     way = RightOfWay()
     async with busy_process() as process:
-        with way.yielding(process):
+        with way.yielding(process, ignored):
             way.claim(True)
             way.claim(True)
             way.claim(False)
@@ -74,10 +78,10 @@ async def test_one_is_let_go_as_nobody_waits_any_more() -> None:
 async def test_one_that_comes_while_others_are_held_is_held_too_and_goes_on_when_it_is_done() -> None:
     way = RightOfWay()
     async with busy_process() as first, busy_process() as second:
-        with way.yielding(first):
+        with way.yielding(first, ignored):
             way.claim(True)
             await until(first, held=True)
-            with way.yielding(second):
+            with way.yielding(second, ignored):
                 await until(second, held=True)
             await until(second, held=False)
             way.claim(True)
@@ -88,7 +92,7 @@ async def test_one_that_comes_while_others_are_held_is_held_too_and_goes_on_when
 async def test_one_that_died_stands_in_nobodys_way() -> None:
     way = RightOfWay()
     async with busy_process() as dead, busy_process() as alive:
-        with way.yielding(dead), way.yielding(alive):
+        with way.yielding(dead, ignored), way.yielding(alive, ignored):
             dead.kill()
             await dead.wait()
             way.claim(True)
