@@ -4,6 +4,7 @@ Each figure stands beside its yardstick of the same run. Results are kept in `re
 `docs/performance.md` and its plots are made.
 """
 
+import argparse
 import sys
 from collections.abc import Callable
 
@@ -36,8 +37,13 @@ SECTIONS: dict[str, Measure] = {
 
 
 def main(arguments: list[str]) -> None:
-    quick = "--quick" in arguments
-    chosen = [name for name in arguments if name in SECTIONS] or list(SECTIONS)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures everything, or some sections.")
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
+    parser.add_argument("--quick", action="store_true", help="a glance, of which nothing is kept")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.sections) - set(SECTIONS):
+        parser.error(f"no such section: {', '.join(sorted(unknown))}")
+    quick, chosen = options.quick, options.sections or list(SECTIONS)
     results = Results()
     for name in chosen:
         console.rule(name)

@@ -1,4 +1,4 @@
-"""`docs/performance.md` and its plots, from `results.json`: figures are never typed by hand.
+"""`docs/performance.md` and its plots, from `results.json`: figures are not typed by hand.
 
 The words between them stand in `performance.md.in`, beside this file: `{{table NAME}}` becomes the table of a section,
 `{{plot NAME}}` the plot of a series.

@@ -62,7 +62,7 @@ _SIGN_IN: Final = {
 
 
 def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
-    """Every index, by collection. All but that of tokens lead with the store, by which a cluster shards."""
+    """Every index, by collection. Those that a sale or an estimate writes lead with the store, but for retention."""
     number = IndexModel([("store", UP), ("number", UP)], unique=True, name="number")
     search = IndexModel([("store", UP), ("terms", UP)], name="search")
     return {
