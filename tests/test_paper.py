@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -212,12 +214,19 @@ async def test_a_worker_that_keeps_too_much_is_replaced(monkeypatch: pytest.Monk
     await workers.stop()
 
 
+class HeldForAMinute(RightOfWay):
+    """Says of each process that it was held for a minute."""
+
+    @contextmanager
+    def yielding(self, process: asyncio.subprocess.Process, on_held: Callable[[float], None]) -> Iterator[None]:
+        on_held(60.0)
+        with super().yielding(process, on_held):
+            yield
+
+
 async def test_time_in_which_a_worker_is_held_counts_for_nothing() -> None:
-    way = RightOfWay()
-    workers = Workers(DEBIANS, way, seconds=2.5)
-    way.claim(True)
-    # Some two seconds of work in a fifth of the time.
-    assert await workers.pdf(job(order(*(item(f"{number} " + "silk " * 30) for number in range(1_500)))))
+    workers = Workers(DEBIANS, HeldForAMinute(), seconds=0.01)
+    assert await workers.pdf(job(order()))
     await workers.stop()
 
 

@@ -11,7 +11,7 @@ import pytest
 from repositories.customer_commands import EndCustomer
 from repositories.errors import NotFound
 from services.fonts import DEBIANS
-from services.right_of_way import RightOfWay
+from services.right_of_way import MOST_HELD_SECONDS, RightOfWay
 from services.workers import Workers
 from tests.faults import failing
 from tests.sheets import item, job, order
@@ -50,8 +50,9 @@ async def until(process: Process, *, held: bool) -> None:
 
 async def test_one_is_held_while_somebody_waits_and_never_for_long() -> None:
     way = RightOfWay()
+    held: list[float] = []
     async with busy_process() as process:
-        with way.yielding(process, ignored):
+        with way.yielding(process, held.append):
             assert not is_held(process.pid)
             way.claim(True)
             for _ in range(3):
@@ -61,6 +62,8 @@ async def test_one_is_held_while_somebody_waits_and_never_for_long() -> None:
             await until(process, held=False)
             await asyncio.sleep(0.2)
             assert not is_held(process.pid)
+    assert len(held) >= 3
+    assert sum(held) >= 2 * MOST_HELD_SECONDS
 
 
 async def test_one_is_let_go_as_nobody_waits_any_more() -> None:
