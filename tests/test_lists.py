@@ -1,17 +1,10 @@
 """Lists: shapes, filters, pages, the whole list streamed, and asking again cheaply."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
-from starlette.responses import StreamingResponse
-from starlette.types import Message
 
-from endpoints.responses import streamed
-from repositories.documents import Documents
-from schemas.listing import Listing
-from schemas.rollups import ORDERS
 from tests.clock import Clock
 from tests.crowd import at_once, send
 from tests.payloads import line, sale_body
@@ -234,45 +227,3 @@ async def test_asking_again_is_a_304_until_something_changes(shop: Shop, path: s
 async def test_a_wrong_parameter_is_refused(shop: Shop, path: str, parameters: Json, status: int, code: str) -> None:
     response = await shop.http.get(path, params=parameters)
     assert (response.status_code, response.json()["code"]) == (status, code)
-
-
-async def test_the_database_keeps_nothing_for_whoever_does_not_read_on(shop: Shop) -> None:
-    await shop.sale()
-    orders = shop.database.orders
-    one = await orders.find_one({"store": shop.store})
-    assert one is not None
-    await orders.insert_many([{**one, "_id": f"COPY-{number}", "number": number} for number in range(2, 1_200)])
-
-    async def cursors() -> int:
-        status = await shop.database.client.admin.command("serverStatus")
-        return int(status["metrics"]["cursor"]["open"]["total"])
-
-    before = await cursors()
-    batches = Documents(shop.database, shop.store, ORDERS).batches(Listing())
-    assert len(await anext(batches)) == 50
-    assert await cursors() == before + 1
-    await batches.aclose()
-    assert await cursors() == before
-    await orders.delete_many({"_id": {"$regex": "^COPY-"}})
-
-
-async def test_what_is_streamed_to_a_client_that_is_gone_is_let_go() -> None:
-    is_over = False
-
-    async def chunks() -> AsyncGenerator[bytes]:
-        nonlocal is_over
-        try:
-            while True:
-                yield b"[]"
-        finally:
-            is_over = True
-
-    async def send(message: Message) -> None:
-        if message.get("body"):
-            raise OSError("gone")
-
-    response = await streamed(chunks(), {})
-    assert isinstance(response, StreamingResponse)
-    with pytest.raises(OSError, match="gone"):
-        await response.stream_response(send)
-    assert is_over
