@@ -19,7 +19,7 @@ class RightOfWay:
     """Holds processes up, and lets them go."""
 
     def __init__(self) -> None:
-        # And who is told for how many seconds each of them was held.
+        # Those who may be held, and who is told for how many seconds each of them was.
         self._yielding: dict[asyncio.subprocess.Process, Callable[[float], None]] = {}
         # Journals at which somebody waits.
         self._busy = 0

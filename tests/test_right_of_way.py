@@ -116,6 +116,15 @@ async def test_a_journal_says_when_somebody_waits(shop: Shop) -> None:
     assert told == [True, False] * 3
 
 
+async def test_whoever_went_away_before_the_group_began_is_waited_for_by_nobody(shop: Shop) -> None:
+    told: list[bool] = []
+    journal = journal_of(shop)
+    journal.on_busy = told.append
+    journal.enqueue(sale()).cancel()
+    await journal.close()
+    assert told == [True, False]
+
+
 async def test_one_who_hands_over_says_so_too(open_shop: OpenShop) -> None:
     keeper = await open_shop()
     guest = await open_shop(store_id=keeper.store)
