@@ -20,7 +20,7 @@ import orjson
 
 from benchmarks.load import Request, Run, load, loading
 from benchmarks.measures import Results, Row, median, p99, typical
-from benchmarks.payloads import CREATE_SALE, SALE
+from benchmarks.payloads import CREATE_SALE, SALE, SALES
 from benchmarks.servers import PORT, database_name, serving
 from schemas.shop_head import PAPERS
 
@@ -95,7 +95,7 @@ def _row(what: str, times: list[Times], alone: list[Times], place: int, target: 
 
 
 def _sell(seconds: float) -> Times:
-    run = load(PORT, Request.post([CREATE_SALE], SALE), connections=_CONNECTIONS, seconds=seconds)
+    run = load(PORT, Request.post([CREATE_SALE], SALES), connections=_CONNECTIONS, seconds=seconds)
     return run.p50, run.p99
 
 

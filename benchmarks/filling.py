@@ -1,5 +1,6 @@
 """Shops that have been selling for years: sales through the service's own transactions, many to a group."""
 
+import itertools
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -7,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from rich.progress import track
 
-from benchmarks.payloads import SALE
+from benchmarks.payloads import SALE, SALES
 from repositories.backoff import Backoff
 from repositories.commands import Create
 from repositories.database import connect
@@ -48,10 +49,14 @@ async def fill_estimates(url: str, database: str, store: str, count: int) -> Seq
     client = connect(url)
     await prepare(client[database], store, ZONE, 365)
     transaction = GroupTransaction(client[database], store, ZONE, lambda: datetime.now(UTC))
-    written = draft(SaleBody().load(SALE))
+    drafts = [draft(SaleBody().load(body)) for body in SALES]
     ids = [new_id(ESTIMATE_PREFIX, datetime.now(UTC)) for _ in range(count)]
     for place in range(0, count, _GROUP):
-        group = [Create(ESTIMATES, estimate_id, written) for estimate_id in ids[place : place + _GROUP]]
+        customers = itertools.cycle(drafts[place % len(drafts) :])
+        group = [
+            Create(ESTIMATES, estimate_id, written)
+            for estimate_id, written in zip(ids[place : place + _GROUP], customers, strict=False)
+        ]
         await transaction.run(group, Backoff(30))
     transaction.close()
     client.close()

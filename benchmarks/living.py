@@ -4,7 +4,7 @@ import time
 
 from benchmarks.load import Request, load
 from benchmarks.measures import Results, Row, console, median
-from benchmarks.payloads import CREATE_SALE, SALE
+from benchmarks.payloads import CREATE_SALE, SALES
 from benchmarks.servers import PORT, await_answer, database_name, kilobytes, serving
 
 STARTS = 5
@@ -22,10 +22,10 @@ def measure(url: str, results: Results, *, sales: int, seconds: float) -> None:
         time.sleep(2)
         idle = kilobytes(pid) / 1024
         grown: list[tuple[float, float]] = []
-        sold = load(PORT, Request.post([CREATE_SALE], SALE), connections=64, seconds=seconds).requests
+        sold = load(PORT, Request.post([CREATE_SALE], SALES), connections=64, seconds=seconds).requests
         before = kilobytes(pid) / 1024
         while sold < sales or not grown:
-            sold += load(PORT, Request.post([CREATE_SALE], SALE), connections=64, seconds=seconds).requests
+            sold += load(PORT, Request.post([CREATE_SALE], SALES), connections=64, seconds=seconds).requests
             grown.append((float(sold), kilobytes(pid) / 1024))
             console.print(f"  {sold:,} sales: {grown[-1][1]:.0f} MB", style="dim")
     results.add(

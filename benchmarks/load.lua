@@ -1,36 +1,29 @@
 -- What wrk sends, and what it says at the end: see load.py.
 --
--- Arguments: method, file of the body or "-", prefix of the idempotency keys or "-", file of the paths or "-", and any
--- number of headers, name and value in turn. Paths are taken in turn, from the first again after the last.
+-- Arguments: method, file of the bodies, prefix of the idempotency keys or "-", file of the paths, and any number of
+-- headers, name and value in turn. Bodies and paths stand one on a line, and are taken in turn, from the first again
+-- after the last.
 
-local paths, place, prefix, count = {}, 0, nil, 0
+local paths, bodies, prefix, count = {}, {}, nil, 0
+
+local function lines_of(name, lines)
+   for line in io.lines(name) do lines[#lines + 1] = line end
+end
 
 function init(args)
    wrk.method = args[1]
-   if args[2] ~= "-" then
-      local file = assert(io.open(args[2], "rb"))
-      wrk.body = file:read("*a")
-      file:close()
-      wrk.headers["Content-Type"] = "application/json"
-   end
+   lines_of(args[2], bodies)
+   if #bodies > 0 then wrk.headers["Content-Type"] = "application/json" end
    if args[3] ~= "-" then prefix = args[3] end
-   if args[4] ~= "-" then
-      for line in io.lines(args[4]) do paths[#paths + 1] = line end
-   end
+   lines_of(args[4], paths)
    for i = 5, #args, 2 do wrk.headers[args[i]] = args[i + 1] end
 end
 
 function request()
-   local path = nil
-   if #paths > 0 then
-      path = paths[place + 1]
-      place = (place + 1) % #paths
-   end
-   if prefix then
-      count = count + 1
-      wrk.headers["Idempotency-Key"] = prefix .. count
-   end
-   return wrk.format(nil, path)
+   local path, body = paths[count % #paths + 1], bodies[count % #bodies + 1]
+   count = count + 1
+   if prefix then wrk.headers["Idempotency-Key"] = prefix .. count end
+   return wrk.format(nil, path, nil, body)
 end
 
 function done(summary, latency, requests)

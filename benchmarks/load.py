@@ -39,17 +39,18 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent, again and again. paths: taken in turn. is_keyed: with an idempotency key of its own each time."""
+    """What is sent, again and again. paths, bodies: taken in turn. is_keyed: with an idempotency key of its own each
+    time."""
 
     paths: Sequence[str]
     method: str = "GET"
-    body: Any = None
+    bodies: Sequence[Any] = ()
     is_keyed: bool = False
     headers: Mapping[str, str] | None = None
 
     @classmethod
-    def post(cls, paths: Sequence[str], body: Any, *, is_keyed: bool = True) -> Self:
-        return cls(paths, "POST", body, is_keyed)
+    def post(cls, paths: Sequence[str], bodies: Sequence[Any], *, is_keyed: bool = True) -> Self:
+        return cls(paths, "POST", bodies, is_keyed)
 
 
 def load(port: int, request: Request, *, connections: int, seconds: float) -> Run:
@@ -77,14 +78,13 @@ def _started(
     with tempfile.TemporaryDirectory() as folder:
         paths = Path(folder, "paths")
         paths.write_text("\n".join(request.paths) + "\n")
-        body = Path(folder, "body")
-        body.write_bytes(b"" if request.body is None else orjson.dumps(request.body))
+        bodies = Path(folder, "bodies")
+        bodies.write_bytes(b"".join(orjson.dumps(body) + b"\n" for body in request.bodies))
         headers = [part for pair in (request.headers or {}).items() for part in pair]
         command = [
             *("nice", "-n", str(niceness), wrk, "--threads", "1", "--connections", str(connections)),
             *("--duration", f"{max(1, round(seconds))}s", "--timeout", "30s", "--script", str(SCRIPT)),
-            *(f"http://127.0.0.1:{port}", "--", request.method),
-            "-" if request.body is None else str(body),
+            *(f"http://127.0.0.1:{port}", "--", request.method, str(bodies)),
             secrets.token_hex(6) + "-" if request.is_keyed else "-",
             *(str(paths), *headers),
         ]

@@ -52,8 +52,11 @@ class Results:
 
     rows: dict[str, list[Row]] = field(default_factory=dict)
     series: dict[str, dict[str, list[tuple[Any, float]]]] = field(default_factory=dict)
+    # When the last row of each section was measured.
+    _at: dict[str, str] = field(default_factory=dict)
 
     def add(self, section: str, *rows: Row) -> None:
+        self._at[section] = datetime.now(UTC).isoformat(timespec="minutes")
         for row in rows:
             self.rows.setdefault(section, []).append(row)
             theirs = "" if row.theirs is None else f"   {row.yardstick}: {shown(row.theirs)}   ratio {row.ratio:.2f}"
@@ -70,8 +73,8 @@ class Results:
     def save(self) -> None:
         """Adds to what is kept: sections that this run left out stay as they were."""
         kept = load() if RESULTS.exists() else {"sections": {}, "series": {}}
-        about = {"at": datetime.now(UTC).isoformat(timespec="minutes"), "machine": machine()}
         for section, rows in self.rows.items():
+            about = {"at": self._at[section], "machine": machine()}
             kept["sections"][section] = {**about, "rows": [_kept(row) for row in rows]}
         kept["series"].update(self.series)
         RESULTS.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")

@@ -19,3 +19,6 @@ SALE: dict[str, Any] = {
     "is_percentage_discount": False,
     "total": 1750.05,
 }
+
+#: The same sale to one customer after another, as a shop's regulars come.
+SALES: list[dict[str, Any]] = [{**SALE, "customer_phone": f"98{number:08}"} for number in range(5_000)]

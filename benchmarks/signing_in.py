@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from app.application import utc_now
 from benchmarks.load import Request, load
 from benchmarks.measures import Results, Row, console, typical
-from benchmarks.payloads import CREATE_SALE, SALE
+from benchmarks.payloads import CREATE_SALE, SALES
 from benchmarks.servers import PORT, database_name, serving
 from repositories.credentials import KEY, Credentials
 from repositories.database import connect
@@ -38,7 +38,7 @@ def _rate(url: str, seconds: float, *, is_open: bool) -> float:
         address = {"PUBLIC_BASE_URL": "https://shop.example"}
         settings = {**address, "SECRET_KEY": secrets.token_hex(32), "RATE_LIMIT": "1000000"}
     with serving("asgi:app", url, database, settings=settings):
-        request = Request([CREATE_SALE], "POST", SALE, is_keyed=True, headers=headers)
+        request = Request([CREATE_SALE], "POST", SALES, is_keyed=True, headers=headers)
         load(PORT, request, connections=_CONNECTIONS, seconds=1)
         return load(PORT, request, connections=_CONNECTIONS, seconds=seconds).rate
 

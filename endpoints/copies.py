@@ -9,7 +9,8 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final, Generic, NamedTuple, Self, TypeVar
+from functools import cached_property
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -47,9 +48,10 @@ class Freshness:
             "Vary": "Accept-Encoding",
         }
 
-    @classmethod
-    async def of(cls, request: Request, extra: str = "") -> Self:
-        return cls(await request.state.log.head(), request.state.about.version, extra)
+    @cached_property
+    def unchanged(self) -> Response:
+        """What whoever holds the answer is told."""
+        return Response(status_code=304, headers=self.headers)
 
 
 Make = Callable[[Freshness], Awaitable[Response]]
@@ -99,6 +101,8 @@ class Copies:
         self._kept: OrderedDict[Key, _Copy] = OrderedDict()
         self.sums: Latest[Sums] = Latest()
         self._making: dict[tuple[Key, str], asyncio.Task[Response]] = {}
+        self._head: Head | None = None
+        self._at_head: dict[str, Freshness] = {}
 
     def __contains__(self, key: Key) -> bool:
         """Whether the question was answered not long ago, with whatever."""
@@ -108,6 +112,14 @@ class Copies:
     def size(self) -> int:
         """Bytes that are kept."""
         return self._bytes
+
+    def freshness(self, head: Head, version: str, extra: str = "") -> Freshness:
+        """The same one for as long as the head stands. (Made for each request, it costs as much as a copy.)"""
+        if head != self._head:
+            self._head, self._at_head = head, {}
+        if extra not in self._at_head:
+            self._at_head[extra] = Freshness(head, version, extra)
+        return self._at_head[extra]
 
     async def of(self, key: Key, freshness: Freshness, make: Make, *, packed: bool = False) -> Response:
         """The answer to a question: a copy, the one that is being made, or a new one.
@@ -187,8 +199,8 @@ async def fresh(
         async with answered(READ_SECONDS - (time.monotonic() - asked_at)):
             return await make(parse() if query is None else query, freshness)
 
-    freshness = await Freshness.of(request, extra)
+    freshness = copies.freshness(await request.state.log.head(), request.state.about.version, extra)
     if holds(request, freshness.etag):
-        return Response(status_code=304, headers=freshness.headers)
+        return freshness.unchanged
     packed = takes_gzip(request.headers.get("accept-encoding"))
     return await copies.of(key, freshness, made, packed=packed)

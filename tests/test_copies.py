@@ -9,6 +9,7 @@ from starlette.responses import Response, StreamingResponse
 from endpoints.copies import Copies, Freshness, Latest
 from repositories.events import Head
 from repositories.together import Together
+from schemas.live import Place
 from tests.clock import Clock
 from tests.shop import OpenShop, Shop
 
@@ -146,15 +147,31 @@ async def test_those_who_ask_together_share_an_answer_that_is_never_older_than_t
         return put[-1]
 
     together = Together(ask)
-    first = asyncio.create_task(together())
+    first = together()
     await asyncio.sleep(0.001)
-    others = [asyncio.create_task(together()) for _ in range(20)]
+    others = [together() for _ in range(20)]
     await asyncio.sleep(0)
     others[0].cancel()
     assert await first == 0
     # Asked while the first question was under way, so they need an answer of their own: one for all of them.
     assert await asyncio.gather(*others[1:]) == [1] * 19
     assert await together() == 2
+
+
+def test_what_is_said_of_a_head_is_made_once_and_forgotten_when_the_head_moves() -> None:
+    copies = Copies()
+    known = copies.freshness(Head("epoch", 7), "1")
+    today = copies.freshness(Head("epoch", 7), "1", "2026-03-05")
+    assert copies.freshness(Head("epoch", 7), "1") is known
+    assert copies.freshness(Head("epoch", 7), "1", "2026-03-05") is today
+    assert today.etag != known.etag
+    assert known.unchanged is known.unchanged
+    assert known.unchanged.headers["etag"] == known.etag
+    for head in (Head("epoch", 8), Head("another", 7), Head("epoch", 7)):
+        moved = copies.freshness(head, "1")
+        assert moved is not known
+        assert moved.place == Place(head.seq, head.epoch)
+        assert moved.etag.startswith(f'W/"{head.epoch}.{head.seq}.')
 
 
 @pytest.mark.parametrize("path", ASKED)

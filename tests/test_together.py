@@ -93,3 +93,22 @@ async def test_whoever_waits_behind_a_reading_that_hangs_waits_no_longer_than_on
     hangs = False
     assert await together() == 1
     await too_long
+
+
+async def test_those_who_wait_hear_that_a_reading_failed_or_was_broken_off() -> None:
+    async def ask() -> int:
+        await asyncio.sleep(0.01)
+        raise LookupError
+
+    together = Together(ask)
+    failed = await asyncio.gather(*(together() for _ in range(2)), return_exceptions=True)
+    assert [type(each) for each in failed] == [LookupError] * 2
+
+    before = asyncio.all_tasks()
+    together = Together(ask)
+    waiting = [together(), together()]
+    (reading,) = asyncio.all_tasks() - before
+    waiting[0].cancel()
+    reading.cancel()
+    broken_off = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(each) for each in broken_off] == [asyncio.CancelledError] * 2
