@@ -49,14 +49,10 @@ async def fill_estimates(url: str, database: str, store: str, count: int) -> Seq
     client = connect(url)
     await prepare(client[database], store, ZONE, 365)
     transaction = GroupTransaction(client[database], store, ZONE, lambda: datetime.now(UTC))
-    drafts = [draft(SaleBody().load(body)) for body in SALES]
+    drafts = itertools.cycle([draft(SaleBody().load(body)) for body in SALES])
     ids = [new_id(ESTIMATE_PREFIX, datetime.now(UTC)) for _ in range(count)]
     for place in range(0, count, _GROUP):
-        customers = itertools.cycle(drafts[place % len(drafts) :])
-        group = [
-            Create(ESTIMATES, estimate_id, written)
-            for estimate_id, written in zip(ids[place : place + _GROUP], customers, strict=False)
-        ]
+        group = [Create(ESTIMATES, estimate_id, next(drafts)) for estimate_id in ids[place : place + _GROUP]]
         await transaction.run(group, Backoff(30))
     transaction.close()
     client.close()
