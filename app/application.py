@@ -49,6 +49,7 @@ from repositories.pool import Pool
 from repositories.pulse import Pulse
 from repositories.rate_limits import RateLimits
 from repositories.secret_keys import check_key
+from repositories.showing import Showings
 from repositories.stores import AllStores
 from schemas.phones import region_of
 from schemas.views import Views
@@ -137,6 +138,7 @@ def create_app(
             messaging = Messaging.started(
                 settings, database, stores, clock, provider or provider_of(settings.whatsapp, clock)
             )
+            views = Views(zone)
             shutdown = Shutdown()
             with shutdown.noticed():
                 yield {
@@ -151,7 +153,7 @@ def create_app(
                     "connections": connections,
                     "rate_limits": rate_limits,
                     **accounts.handed,
-                    "all_stores": AllStores(database),
+                    "all_stores": AllStores(database, clock),
                     "claim": claim,
                     "setup_token": setup_token(settings),
                     "origins": origins,
@@ -160,7 +162,8 @@ def create_app(
                     "region": region_of(settings.currency),
                     **messaging.handed,
                     "public_links": PublicLinks(database, clock),
-                    "views": Views(zone),
+                    "views": views,
+                    "showings": Showings(views),
                     "pulse": Pulse(database, store),
                     "metrics": workers,
                     "shutdown": shutdown,

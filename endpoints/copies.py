@@ -20,7 +20,7 @@ from endpoints.requests import holds
 from repositories.errors import READ_SECONDS, answered
 from repositories.events import Head
 from schemas.live import Place
-from schemas.reports import Sums
+from schemas.sums import Sums
 
 MOST_BYTES: Final = 32 * 1024 * 1024
 #: An answer that is larger, or streamed, is made anew for each who asks.

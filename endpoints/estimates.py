@@ -157,4 +157,4 @@ class EstimateConversion(HTTPEndpoint):
 
 
 async def _list(request: Request, schema: ListingQuery) -> Response:
-    return await array(request, request.state.estimates, request.state.views.estimate, schema)
+    return await array(request, request.state.estimates, schema)

@@ -6,7 +6,7 @@ schema that loads a `Listing`.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -19,67 +19,70 @@ from endpoints.requests import read_query
 from endpoints.responses import answer, page_headers, streamed
 from repositories.documents import Documents
 from repositories.history import History
+from repositories.showing import Show, Showing, Shown
 from schemas.documents import Document
 from schemas.listing import Listing, Position
-from schemas.reports import Sums, Tally, separate_summary
+from schemas.reports import separate_summary
 from schemas.rollups import ESTIMATES, ORDERS
+from schemas.sums import Sums, Tally
 
 _CHUNK: Final = 64 * 1024
 
 T = TypeVar("T")
 
-Show = Callable[[Document], dict[str, Any]]
 
-
-async def array(request: Request, source: Documents, show: Show, schema: Schema) -> Response:
+async def array(request: Request, source: Documents, schema: Schema) -> Response:
     """The documents of one kind as a JSON array."""
+    showing: Showing = request.state.showings.of_kind[source.kind]
 
     async def make(listing: Listing, freshness: Freshness) -> Response:
         if listing.limit is None:
             return await streamed(
-                _wrapped(b"[", _joined(_shown(source.batches(listing), show)), b"]"), freshness.headers
+                _wrapped(b"[", _joined(_shown(source.batches(listing), showing.show)), b"]"), freshness.headers
             )
-        found = await source.newest(listing, listing.limit + 1)
-        page, last = _page(found, listing.limit, lambda document: Position.of(source.kind, document))
+        found = await source.newest(listing, listing.limit + 1, showing)
+        page, last = _page(found, listing.limit, lambda shown: Position.of(source.kind, shown.place))
         headers = {**freshness.headers, **page_headers(request, last)}
-        return answer([show(document) for document in page], headers=headers)
+        return answer([shown.json for shown in page], headers=headers)
 
     return await fresh(request, lambda: read_query(request, schema), make)
 
 
-async def history(request: Request, show: Callable[[str, Document], dict[str, Any]], schema: Schema) -> Response:
+async def history(request: Request, showings: Mapping[str, Showing], schema: Schema) -> Response:
     """Estimates and orders as one JSON array."""
     source: History = request.state.history
 
     async def make(listing: Listing, freshness: Freshness) -> Response:
         if listing.limit is None:
-            shown = ([show(*entry) for entry in batch] async for batch in source.batches(listing))
+            shown = (
+                [showings[kind].show(document) for kind, document in batch] async for batch in source.batches(listing)
+            )
             return await streamed(_wrapped(b"[", _joined(shown), b"]"), freshness.headers)
-        found = await source.newest(listing, listing.limit + 1)
-        page, last = _page(found, listing.limit, lambda entry: Position.of(*entry))
+        found = await source.newest(listing, listing.limit + 1, showings)
+        page, last = _page(found, listing.limit, _position)
         headers = {**freshness.headers, **page_headers(request, last)}
-        return answer([show(*entry) for entry in page], headers=headers)
+        return answer([shown.json for _, shown in page], headers=headers)
 
     return await fresh(request, lambda: read_query(request, schema), make)
 
 
-async def groups(request: Request, shows: dict[str, Show], schema: Schema, *, summary: bool) -> Response:
-    """`{estimates: {count, total_amount, items}, orders: {…}, summary}`, of the kinds that `shows` has."""
+async def groups(request: Request, showings: Mapping[str, Showing], schema: Schema, *, summary: bool) -> Response:
+    """`{estimates: {count, total_amount, items}, orders: {…}, summary}`, of the kinds that `showings` has."""
 
     async def make(listing: Listing, freshness: Freshness) -> Response:
         if listing.limit is None:
-            return await streamed(_group_chunks(request, shows, listing, summary), freshness.headers)
+            return await streamed(_group_chunks(request, showings, listing, summary), freshness.headers)
         tallies, found = await asyncio.gather(
-            _tallies(request, shows, listing, freshness),
-            request.state.history.newest(listing, listing.limit + 1, kinds=tuple(shows)),
+            _tallies(request, showings, listing, freshness),
+            request.state.history.newest(listing, listing.limit + 1, showings),
         )
-        page, last = _page(found, listing.limit, lambda entry: Position.of(*entry))
+        page, last = _page(found, listing.limit, _position)
         content: dict[str, Any] = {
             kind: {
                 **tallies[kind].shown("total_amount"),
-                "items": [show(document) for k, document in page if k == kind],
+                "items": [shown.json for of_kind, shown in page if of_kind == kind],
             }
-            for kind, show in shows.items()
+            for kind in showings
         }
         if summary:
             content["summary"] = separate_summary(tallies[ESTIMATES], tallies[ORDERS])
@@ -89,16 +92,16 @@ async def groups(request: Request, shows: dict[str, Show], schema: Schema, *, su
 
 
 async def _group_chunks(
-    request: Request, shows: dict[str, Show], listing: Listing, summary: bool
+    request: Request, showings: Mapping[str, Showing], listing: Listing, summary: bool
 ) -> AsyncGenerator[bytes]:
     tallies = {}
     opening = b"{"
-    for kind, show in shows.items():
+    for kind, showing in showings.items():
         source: Documents = getattr(request.state, kind)
         tally = tallies[kind] = Tally()
         counted = _counted(source, listing, tally)
         async for chunk in _wrapped(
-            b'%s"%s":{"items":[' % (opening, kind.encode()), _joined(_shown(counted, show)), b"]"
+            b'%s"%s":{"items":[' % (opening, kind.encode()), _joined(_shown(counted, showing.show)), b"]"
         ):
             yield chunk
         yield b"," + orjson.dumps(tally.shown("total_amount"))[1:]
@@ -108,12 +111,10 @@ async def _group_chunks(
     yield b"}"
 
 
-async def _tallies(
-    request: Request, shows: dict[str, Show], listing: Listing, freshness: Freshness
-) -> dict[str, Tally]:
+async def _tallies(request: Request, kinds: Iterable[str], listing: Listing, freshness: Freshness) -> dict[str, Tally]:
     """Count and amount of the whole list: from the rollups where nothing is filtered out, else by asking an index."""
     if listing.is_filtered:
-        return {kind: Tally(*await getattr(request.state, kind).sums(listing)) for kind in shows}
+        return {kind: Tally(*await getattr(request.state, kind).sums(listing)) for kind in kinds}
 
     async def add_up() -> Sums:
         return Sums.of(await request.state.reports.between(None, None))
@@ -157,6 +158,11 @@ async def _wrapped(opening: bytes, chunks: AsyncIterator[bytes], closing: bytes)
             held = b""
         held += chunk
     yield held + closing
+
+
+def _position(entry: tuple[str, Shown]) -> Position:
+    kind, shown = entry
+    return Position.of(kind, shown.place)
 
 
 def _page(found: list[T], limit: int, place: Callable[[T], Position]) -> tuple[list[T], Position | None]:

@@ -57,19 +57,19 @@ class SaleCreation(HTTPEndpoint):
 class TransactionList(HTTPEndpoint):
     @described(listing("Estimates and orders in one list", "TransactionList", BOTH))
     async def get(self, request: Request) -> Response:
-        return await history(request, request.state.views.history_entry, BOTH)
+        return await history(request, request.state.showings.entries, BOTH)
 
 
 class SeparateLists(HTTPEndpoint):
     @described(listing("Estimates and orders, apart", "SeparateLists", BOTH))
     async def get(self, request: Request) -> Response:
-        return await groups(request, request.state.views.of_kind, BOTH, summary=True)
+        return await groups(request, request.state.showings.of_kind, BOTH, summary=True)
 
 
 class OrderList(HTTPEndpoint):
     @described(listing("Orders", "OrderList", LISTING))
     async def get(self, request: Request) -> Response:
-        return await groups(request, {ORDERS: request.state.views.order}, LISTING, summary=False)
+        return await groups(request, {ORDERS: request.state.showings.of_kind[ORDERS]}, LISTING, summary=False)
 
 
 class OrderByNumber(HTTPEndpoint):

@@ -17,12 +17,14 @@ from endpoints.requests import read_query
 from endpoints.responses import answer
 from repositories.documents import Documents
 from repositories.errors import Unavailable
+from repositories.showing import Showing
 from schemas import reports
 from schemas.calendar import business_date, month_days
 from schemas.errors import InvalidQuery
 from schemas.fields import Day, WholeNumber
 from schemas.limits import YEARS
 from schemas.listing import Listing, check_order_of_days
+from schemas.reports import Items
 from schemas.rollups import ESTIMATES, ORDERS
 from schemas.shapes import ref
 from schemas.validation import load_query
@@ -105,11 +107,12 @@ class Monthly(HTTPEndpoint):
     @described(report("A month, day by day", "MonthReport", path=MONTH))
     async def get(self, request: Request) -> Response:
         async def make(month: tuple[date, date], freshness: Freshness) -> Response:
-            rows, estimates, orders = await asyncio.gather(
-                request.state.reports.by_day(*month),
+            (of_month, of_days), estimates, orders = await asyncio.gather(
+                request.state.reports.month(*month),
                 *_newest(request, Listing(start=month[0], end=month[1]), reports.RECENT),
             )
-            return answer(reports.monthly_report(rows, *month, estimates, orders), headers=freshness.headers)
+            report = reports.monthly_report(of_month, of_days, *month, estimates, orders)
+            return answer(report, headers=freshness.headers)
 
         return await fresh(request, lambda: month_days(**load_query(MONTH, request.path_params)), make)
 
@@ -190,11 +193,12 @@ async def _one_kind(request: Request, kind: str, shape: Any) -> Response:
     return await fresh(request, lambda: read_query(request, QUERY), make)
 
 
-def _newest(request: Request, listing: Listing, limit: int) -> tuple[Awaitable[list[Any]], Awaitable[list[Any]]]:
+def _newest(request: Request, listing: Listing, limit: int) -> tuple[Awaitable[Items], Awaitable[Items]]:
     return _shown(request, ESTIMATES, listing, limit), _shown(request, ORDERS, listing, limit)
 
 
-async def _shown(request: Request, kind: str, listing: Listing, limit: int) -> list[Any]:
+async def _shown(request: Request, kind: str, listing: Listing, limit: int) -> Items:
     source: Documents = getattr(request.state, kind)
-    show = request.state.views.of_kind[kind]
-    return [show(document) for document in await source.newest(listing, limit)]
+    showing: Showing = request.state.showings.of_kind[kind]
+    found = await source.newest(listing, limit, showing)
+    return Items([shown.json for shown in found], [shown.parsed() for shown in found[: reports.RECENT]])

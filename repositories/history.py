@@ -1,10 +1,11 @@
 """Estimates and orders in one list, newest first."""
 
 import asyncio
-from collections.abc import AsyncIterator, Container
+from collections.abc import AsyncIterator, Mapping
 from itertools import takewhile
 
 from repositories.documents import Documents
+from repositories.showing import Showing, Shown
 from schemas.documents import Document
 from schemas.listing import Listing, Place, place_of
 
@@ -17,14 +18,12 @@ class History:
     def __init__(self, *sources: Documents) -> None:
         self._sources = sources
 
-    async def newest(self, listing: Listing, limit: int, kinds: Container[str] | None = None) -> list[Entry]:
-        """Up to `limit` (kind, document) pairs, newest first; of some kinds only, where `kinds` says so."""
-        sources = [source for source in self._sources if kinds is None or source.kind in kinds]
-        found = await asyncio.gather(*(source.newest(listing, limit) for source in sources))
-        entries = [
-            (source.kind, document) for source, documents in zip(sources, found, strict=True) for document in documents
-        ]
-        entries.sort(key=_place, reverse=True)
+    async def newest(self, listing: Listing, limit: int, showings: Mapping[str, Showing]) -> list[tuple[str, Shown]]:
+        """Up to `limit` (kind, document) pairs, newest first; of the kinds that are shown."""
+        sources = [source for source in self._sources if source.kind in showings]
+        found = await asyncio.gather(*(source.newest(listing, limit, showings[source.kind]) for source in sources))
+        entries = [(source.kind, shown) for source, of_kind in zip(sources, found, strict=True) for shown in of_kind]
+        entries.sort(key=lambda entry: place_of(entry[0], entry[1].place), reverse=True)
         return entries[:limit]
 
     async def batches(self, listing: Listing) -> AsyncIterator[list[Entry]]:

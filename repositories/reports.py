@@ -1,40 +1,64 @@
 """Reports, read from the rollups: their cost grows with days, staff and payment modes, never with sales."""
 
-from collections.abc import Iterable
-from datetime import date
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Final
+
+from pymongo.read_concern import ReadConcern
 
 from repositories.database import TOTALS, Database
 from repositories.errors import answered
+from repositories.stored import decoded, find_stored
 from repositories.totals import row_key, row_range
-from schemas.calendar import periods
+from schemas.periods import Span, spans
 from schemas.rollups import Row
 
 _FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2999, 12, 31)
+#: All rows as of one instant: what is taken off a row again is what was added to it.
+_AS_OF_ONE_INSTANT: Final = ReadConcern("snapshot")
+#: More than a report ever has, so that it is one round trip.
+_AT_ONCE: Final = 10_000
+#: Rows that need not be decoded again while they are the same, as those of most days are.
+_KEPT: Final = 2_048
 
 
 class ReportRepository:
     """The totals of one store."""
 
-    def __init__(self, database: Database, store: str) -> None:
-        self._totals = database[TOTALS]
+    def __init__(self, database: Database, store: str, clock: Callable[[], datetime]) -> None:
+        self._totals = database.get_collection(TOTALS, read_concern=_AS_OF_ONE_INSTANT)
         self._store = store
+        self._clock = clock
 
     async def between(self, start: date | None, end: date | None) -> list[Row]:
-        """The rollup rows that make up the days from `start` to `end`, both included, by month where months are whole.
+        """The fewest rollup rows that make up the days from `start` to `end`, both included; some are taken off.
 
         :raises Unavailable: the database is away.
         """
-        return await self._rows(periods(start or _FIRST_DAY, end or _LAST_DAY))
+        return await self._rows(spans(start or _FIRST_DAY, end or _LAST_DAY, self._clock().date()))
 
-    async def by_day(self, start: date, end: date) -> list[Row]:
-        """The rollup rows of each day from `start` to `end`, both included.
+    async def month(self, first: date, last: date) -> tuple[list[Row], list[Row]]:
+        """The rollup rows of a month, and those of each of its days, from the `first` to the `last`.
 
         :raises Unavailable: the database is away.
         """
-        return await self._rows([(start.isoformat(), end.isoformat())])
+        month = first.isoformat()[: len("2026-01")]
+        rows = await self._rows([Span(month, month), Span(first.isoformat(), last.isoformat())])
+        return [row for row in rows if row.key.period == month], [row for row in rows if row.key.period != month]
 
-    async def _rows(self, ranges: Iterable[tuple[str, str]]) -> list[Row]:
-        filters = [row_range(self._store, first, last) for first, last in ranges]
+    async def _rows(self, spans: Sequence[Span]) -> list[Row]:
+        filters = [row_range(self._store, span.first, span.last) for span in spans]
         async with answered():
-            found = await self._totals.find({"$or": filters} if len(filters) > 1 else filters[0]).to_list(None)
-        return [Row(row_key(row["_id"]), row) for row in found]
+            found = await find_stored(self._totals, {"$or": filters} if len(filters) > 1 else filters[0], _AT_ONCE)
+        taken_off = [span for span in spans if span.sign < 0]
+        rows = [_row(stored) for stored in found]
+        if not taken_off:
+            return rows
+        return [row._replace(sign=-1) if any(row.key.period in span for span in taken_off) else row for row in rows]
+
+
+@lru_cache(_KEPT)
+def _row(stored: bytes) -> Row:
+    row = decoded(stored)
+    return Row(row_key(row["_id"]), row)

@@ -1,8 +1,8 @@
 """The stores of a database: which there are, and what is theirs."""
 
 import asyncio
-from collections.abc import Iterable
-from datetime import date
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
 
 from repositories.database import COUNTERS, ORIGINALS, TOTALS, Database
 from repositories.errors import answered
@@ -48,8 +48,9 @@ async def store_names(database: Database) -> list[str]:
 class AllStores:
     """The totals of all the stores of a database, for those who may see them all."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
+        self._clock = clock
 
     async def between(self, start: date | None, end: date | None) -> dict[str, list[Row]]:
         """By store, the rollup rows that make up these days, both included.
@@ -57,5 +58,6 @@ class AllStores:
         :raises Unavailable: the database is away.
         """
         names = await store_names(self._database)
-        rows = await asyncio.gather(*(ReportRepository(self._database, name).between(start, end) for name in names))
+        stores = [ReportRepository(self._database, name, self._clock) for name in names]
+        rows = await asyncio.gather(*(store.between(start, end) for store in stores))
         return dict(zip(names, rows, strict=True))

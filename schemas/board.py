@@ -1,12 +1,12 @@
 """What the live board shows: today's report, made of rows of hours, with the hours apart. Pure."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date
 from typing import Any, Final
 
-from schemas.reports import Sums, day_report
+from schemas.reports import NO_ITEMS, day_report
 from schemas.rollups import Row
+from schemas.sums import Sums
 
 Json = dict[str, Any]
 
@@ -25,7 +25,7 @@ def board(day: date, rows: Sequence[Row], orders: Sequence[Json]) -> Json:
     """
     return {
         "date": day.isoformat(),
-        **day_report(rows, (), (), 0),
+        **day_report(rows, NO_ITEMS, NO_ITEMS, 0),
         "by_hour": _by_hour(rows),
         "latest": [{name: order[name] for name in _SHOWN} for order in orders],
     }
@@ -33,11 +33,8 @@ def board(day: date, rows: Sequence[Row], orders: Sequence[Json]) -> Json:
 
 def _by_hour(rows: Sequence[Row]) -> list[Json]:
     """Each of the 24 hours of the shop's clock, empty ones too."""
-    of_hours: dict[int, list[Row]] = defaultdict(list)
-    for row in rows:
-        of_hours[int(row.key.period[-2:])].append(row)
-    sums_of_hours = [Sums.of(of_hours[hour]) for hour in range(_HOURS)]
+    sums_of_hours = Sums.by(lambda row: row.key.period[-2:], rows)
     return [
         {"hour": hour, "orders": sums.earned.shown(), "estimates": sums.estimated.shown()}
-        for hour, sums in enumerate(sums_of_hours)
+        for hour, sums in ((hour, sums_of_hours[f"{hour:02}"]) for hour in range(_HOURS))
     ]

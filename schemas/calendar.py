@@ -48,39 +48,3 @@ def days(start: date, end: date) -> Iterator[date]:
     while start <= end:
         yield start
         start += timedelta(days=1)
-
-
-def periods(start: date, end: date, *, by_year: bool = True) -> list[tuple[str, str]]:
-    """The fewest ranges of rollup periods that make up the days `start` to `end`, both included.
-
-    A period is a day (`2026-01-31`) or, where the whole of it lies inside, a month (`2026-01`) or a year (`2026`).
-    Ranges are of one kind each, both ends included, so that `2026-01-30 … 2026-04-02` is
-    `[("2026-01-30", "2026-01-31"), ("2026-02", "2026-03"), ("2026-04-01", "2026-04-02")]`.
-    """
-    if start > end:
-        return []
-    after = end + timedelta(days=1)
-    if by_year:
-        first_whole = start if (start.month, start.day) == (1, 1) else date(start.year + 1, 1, 1)
-        after_whole = date(after.year, 1, 1)
-        if first_whole < after_whole:
-            years = (str(first_whole.year), str(after_whole.year - 1))
-            return [
-                *periods(start, first_whole - timedelta(days=1), by_year=False),
-                years,
-                *periods(after_whole, end, by_year=False),
-            ]
-    first_whole = start if start.day == 1 else month_days(start.year, start.month)[1] + timedelta(days=1)
-    after_whole = after.replace(day=1)
-    if first_whole >= after_whole:
-        return [(start.isoformat(), end.isoformat())]
-    months = (first_whole.isoformat()[:7], (after_whole - timedelta(days=1)).isoformat()[:7])
-    return [
-        *_days(start, first_whole - timedelta(days=1)),
-        months,
-        *_days(after_whole, end),
-    ]
-
-
-def _days(start: date, end: date) -> list[tuple[str, str]]:
-    return [(start.isoformat(), end.isoformat())] if start <= end else []

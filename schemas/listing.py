@@ -23,6 +23,10 @@ Place = tuple[datetime, int, int]
 P = TypeVar("P")
 
 
+#: What places a document among its kind.
+PLACE: Final = ("created_at", "number")
+
+
 def place_of(kind: str, document: Mapping[str, Any]) -> Place:
     """What newest-first lists are sorted by, descending: instant, kind's rank, number."""
     return document["created_at"], _RANKS[kind], document["number"]

@@ -4,16 +4,15 @@ An amount of orders is what was paid (`amount_paid`) for those whose money the s
 are counted apart. Revenue never adds estimates.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from schemas.calendar import days
 from schemas.money import divide_half_up, to_json
-from schemas.rollups import ESTIMATES, ORDERS, Row
-from schemas.statuses import CANCELLED, COMPLETED, CONVERTED, EARNING, PAYMENT_GROUPS, PENDING, REFUNDED
+from schemas.rollups import Row
+from schemas.statuses import CANCELLED, COMPLETED, CONVERTED, PAYMENT_GROUPS, PENDING, REFUNDED
+from schemas.sums import Sums, Tally
 
 Json = dict[str, Any]
 
@@ -21,68 +20,24 @@ RECENT: Final = 5
 NO_STAFF: Final = "Unknown"
 
 
-@dataclass(slots=True)
-class Tally:
-    """A count and an amount in minor units."""
+class Items(NamedTuple):
+    """Documents, newest first: all of them as they are shown, and the first RECENT as objects."""
 
-    count: int = 0
-    amount: int = 0
-
-    def add(self, count: int, amount: int) -> None:
-        self.count += count
-        self.amount += amount
-
-    def __add__(self, other: "Tally") -> "Tally":
-        return Tally(self.count + other.count, self.amount + other.amount)
-
-    def shown(self, amount_name: str = "amount") -> Json:
-        return {"count": self.count, amount_name: to_json(self.amount)}
+    shown: Sequence[Any]
+    newest: Sequence[Json]
 
 
-@dataclass(slots=True)
-class Sums:
-    """Rollup rows, added up."""
-
-    estimates: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
-    orders: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
-    payments: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
-    sold: int = 0
-
-    @classmethod
-    def of(cls, rows: Iterable[Row]) -> "Sums":
-        sums = cls()
-        for key, measures in rows:
-            for status, row in measures.get(ESTIMATES, {}).items():
-                sums.estimates[status].add(row.get("count", 0), row.get("total", 0))
-            for status, row in measures.get(ORDERS, {}).items():
-                sums.orders[status].add(row.get("count", 0), row.get("paid", 0))
-                if status in EARNING:
-                    sums.payments[key.group].add(row.get("count", 0), row.get("paid", 0))
-                    sums.sold += row.get("sold", 0)
-        return sums
-
-    @property
-    def estimated(self) -> Tally:
-        return self.estimates[PENDING] + self.estimates[CONVERTED]
-
-    @property
-    def earned(self) -> Tally:
-        kept = [self.orders[status] for status in EARNING if status in self.orders]
-        return Tally(sum(tally.count for tally in kept), sum(tally.amount for tally in kept))
-
-    @property
-    def listed(self) -> Tally:
-        """As a list shows orders: every live one is counted, and what the shop keeps is added up."""
-        return Tally(sum(tally.count for tally in self.orders.values()), self.earned.amount)
+NO_ITEMS: Final = Items((), ())
 
 
-def day_report(rows: Sequence[Row], estimates: Sequence[Json], orders: Sequence[Json], items: int) -> Json:
+def day_report(rows: Sequence[Row], estimates: Items, orders: Items, items: int) -> Json:
     """The report of today, or of a range of days.
 
-    :param estimates, orders: as shown, newest first, RECENT of each or more where there are.
+    :param estimates, orders: RECENT of each or more, where there are.
     :param items: how many of each the report shows.
     """
-    sums = Sums.of(rows)
+    by_staff = sums_by_staff(rows)
+    sums = Sums.of_all(by_staff.values())
     estimated, earned = sums.estimated, sums.earned
     return {
         "summary": {
@@ -95,26 +50,25 @@ def day_report(rows: Sequence[Row], estimates: Sequence[Json], orders: Sequence[
         "estimates": {
             **estimated.shown("total_amount"),
             "conversion_breakdown": _conversions(sums),
-            "items": list(estimates[:items]),
+            "items": estimates.shown[:items],
         },
         "orders": {
             **earned.shown("total_amount"),
             **_orders_apart(sums),
-            "items": list(orders[:items]),
+            "items": orders.shown[:items],
         },
-        **_app_members(sums, staff_performance(rows), estimates, orders),
+        **_app_members(sums, by_staff, estimates, orders),
     }
 
 
 def monthly_report(
-    rows: Sequence[Row], first: date, last: date, estimates: Sequence[Json], orders: Sequence[Json]
+    of_month: Sequence[Row], of_days: Sequence[Row], first: date, last: date, estimates: Items, orders: Items
 ) -> Json:
-    """A month, day by day; every day of it stands there. rows: one period a day."""
-    by_day: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        by_day[row.key.period].append(row)
-    sums = Sums.of(rows)
-    sums_of_days = {day.isoformat(): Sums.of(by_day[day.isoformat()]) for day in days(first, last)}
+    """A month, day by day; every day of it stands there. of_month, of_days: its rows."""
+    by_staff = sums_by_staff(of_month)
+    by_day = Sums.by(lambda row: row.key.period, of_days)
+    sums = Sums.of_all(by_staff.values())
+    sums_of_days = {day.isoformat(): by_day[day.isoformat()] for day in days(first, last)}
     estimated, earned = sums.estimated, sums.earned
     return {
         "period": first.isoformat()[:7],
@@ -130,17 +84,17 @@ def monthly_report(
             "estimates": {day: of_day.estimated.shown("total") for day, of_day in sums_of_days.items()},
             "orders": {day: of_day.earned.shown("total") for day, of_day in sums_of_days.items()},
         },
-        **_app_members(sums, staff_performance(rows), estimates, orders),
+        **_app_members(sums, by_staff, estimates, orders),
     }
 
 
-def staff_report(rows: Sequence[Row], estimates: Sequence[Json], orders: Sequence[Json]) -> Json:
+def staff_report(rows: Sequence[Row], estimates: Items, orders: Items) -> Json:
     """Who sold how much."""
-    sums = Sums.of(rows)
-    by_staff = staff_performance(rows)
+    by_staff = sums_by_staff(rows)
+    sums = Sums.of_all(by_staff.values())
     return {
         "summary": {
-            "total_staff": len(by_staff),
+            "total_staff": len(staff_performance(by_staff)),
             "total_transactions": sums.estimated.count + sums.earned.count,
             "total_revenue": to_json(sums.earned.amount),
             **_app_summary(sums),
@@ -149,40 +103,43 @@ def staff_report(rows: Sequence[Row], estimates: Sequence[Json], orders: Sequenc
     }
 
 
-def estimates_report(rows: Sequence[Row], estimates: Sequence[Json], items: int) -> Json:
+def estimates_report(rows: Sequence[Row], estimates: Items, items: int) -> Json:
     """Estimates alone."""
-    sums = Sums.of(rows)
+    by_staff = sums_by_staff(rows)
+    sums = Sums.of_all(by_staff.values())
     return {
         "estimates": {
             "total_count": sums.estimated.count,
             "total_amount": to_json(sums.estimated.amount),
             "conversion_breakdown": _conversions(sums),
-            "items": list(estimates[:items]),
+            "items": estimates.shown[:items],
         },
         "summary": _app_summary(sums),
-        **_app_members(sums, staff_performance(rows), estimates, ()),
+        **_app_members(sums, by_staff, estimates, NO_ITEMS),
     }
 
 
-def orders_report(rows: Sequence[Row], orders: Sequence[Json], items: int) -> Json:
+def orders_report(rows: Sequence[Row], orders: Items, items: int) -> Json:
     """Orders alone."""
-    sums = Sums.of(rows)
+    by_staff = sums_by_staff(rows)
+    sums = Sums.of_all(by_staff.values())
     return {
         "orders": {
             "total_count": sums.earned.count,
             "total_amount": to_json(sums.earned.amount),
             **_orders_apart(sums),
-            "items": list(orders[:items]),
+            "items": orders.shown[:items],
         },
         "summary": _app_summary(sums),
-        **_app_members(sums, staff_performance(rows), (), orders),
+        **_app_members(sums, by_staff, NO_ITEMS, orders),
     }
 
 
 def stores_report(rows: Mapping[str, Sequence[Row]]) -> Json:
     """The stores side by side, and their sum. rows: by store."""
-    stores = [{"store": store, **_of_a_store(Sums.of(of_store))} for store, of_store in sorted(rows.items())]
-    return {"stores": stores, "total": _of_a_store(Sums.of(row for of_store in rows.values() for row in of_store))}
+    sums = {store: Sums.of(of_store) for store, of_store in rows.items()}
+    stores = [{"store": store, **_of_a_store(sums[store])} for store in sorted(sums)]
+    return {"stores": stores, "total": _of_a_store(Sums.of_all(sums.values()))}
 
 
 def _of_a_store(sums: Sums) -> Json:
@@ -205,12 +162,13 @@ def separate_summary(estimates: Tally, orders: Tally) -> Json:
     }
 
 
-def staff_performance(rows: Iterable[Row]) -> list[Json]:
+def sums_by_staff(rows: Iterable[Row]) -> Mapping[str, Sums]:
+    return Sums.by(lambda row: row.key.staff, rows)
+
+
+def staff_performance(by_staff: Mapping[str, Sums]) -> list[Json]:
     """Each member of staff with what they sold, the highest revenue first."""
-    by_staff: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        by_staff[row.key.staff].append(row)
-    performance = [_performance(staff, Sums.of(of_staff)) for staff, of_staff in by_staff.items()]
+    performance = [_performance(staff, sums) for staff, sums in by_staff.items()]
     active = [row for row in performance if row["total_transactions"]]
     return sorted(active, key=lambda row: (-row["total_revenue"], row["staff_name"]))
 
@@ -254,7 +212,7 @@ def _app_summary(sums: Sums) -> Json:
     }
 
 
-def _app_members(sums: Sums, by_staff: list[Json], estimates: Sequence[Json], orders: Sequence[Json]) -> Json:
+def _app_members(sums: Sums, by_staff: Mapping[str, Sums], estimates: Items, orders: Items) -> Json:
     """What the existing app's report screen reads beside the summary."""
     earned, estimated = sums.earned, sums.estimated
     converted = sums.estimates[CONVERTED].count
@@ -263,13 +221,13 @@ def _app_members(sums: Sums, by_staff: list[Json], estimates: Sequence[Json], or
             "average_sale": to_json(divide_half_up(earned.amount, earned.count)) if earned.count else 0.0,
             "conversion_rate": round(converted / estimated.count, 4) if estimated.count else 0.0,
         },
-        "staff_performance": by_staff,
+        "staff_performance": staff_performance(by_staff),
         "recent_items": _recent(estimates, orders),
     }
 
 
-def _recent(estimates: Sequence[Json], orders: Sequence[Json]) -> list[Json]:
-    both = [("estimate", shown) for shown in estimates[:RECENT]] + [("order", shown) for shown in orders[:RECENT]]
+def _recent(estimates: Items, orders: Items) -> list[Json]:
+    both = [("estimate", shown) for shown in estimates.newest] + [("order", shown) for shown in orders.newest]
     both.sort(key=lambda pair: datetime.fromisoformat(pair[1]["created_at"]), reverse=True)
     names = ("customer_name", "total", "status", "created_at")
     return [{"type": kind, **{name: shown[name] for name in names}} for kind, shown in both[:RECENT]]

@@ -29,10 +29,14 @@ class RollupKey(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A rollup row as it is stored: its measures stand nested, as `measures["orders"]["Completed"]["paid"]`."""
+    """A rollup row as it is stored: its measures stand nested, as `measures["orders"]["Completed"]["paid"]`.
+
+    sign: -1 where they are to be taken off a sum, in which those of a longer period stand.
+    """
 
     key: RollupKey
     measures: Mapping[str, Any]
+    sign: int = 1
 
 
 class Additions:

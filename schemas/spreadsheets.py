@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 
 from schemas import money
 from schemas.numbers import format_number
-from schemas.reports import Sums
 from schemas.rollups import ORDERS
 from schemas.statuses import CANCELLED, CONVERTED, EARNING, PENDING, REFUNDED
+from schemas.sums import Sums
 from schemas.untrusted_text import for_csv
 
 Document = dict[str, Any]

@@ -6,7 +6,6 @@ from zoneinfo import ZoneInfo
 from schemas.accounts import DeviceSchema, UserSchema
 from schemas.documents import (
     ConversionReceipt,
-    Document,
     EstimateEntry,
     EstimateReceipt,
     EstimateSchema,
@@ -31,9 +30,5 @@ class Views:
         self.user = UserSchema(zone).dump
         self.device = DeviceSchema(zone).dump
         self.of_kind = {ESTIMATES: self.estimate, ORDERS: self.order}
-        self._entries = {ESTIMATES: EstimateEntry(zone).dump, ORDERS: OrderEntry(zone).dump}
-
-    def history_entry(self, kind: str, document: Document) -> Json:
-        """An estimate or an order as the one list of both shows it."""
-        shown: Json = self._entries[kind](document)
-        return shown
+        #: Estimates and orders as the one list of both shows them.
+        self.entries = {ESTIMATES: EstimateEntry(zone).dump, ORDERS: OrderEntry(zone).dump}

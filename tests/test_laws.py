@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.calendar import business_date, days, month_days, periods, widest_bounds
+from schemas.calendar import business_date, month_days, widest_bounds
 from schemas.documents import EstimateBody, draft
 from schemas.errors import TotalsMismatch
 from schemas.listing import InvalidCursor, Position
@@ -137,23 +137,6 @@ def test_an_instant_falls_in_the_day_that_the_shops_wall_clock_shows(instant: da
     assert lower is not None
     assert upper is not None
     assert lower <= instant <= upper
-
-
-@settings(max_examples=300)
-@given(start=some_days, length=st.integers(0, 1_200))
-def test_periods_cover_each_day_of_a_range_once_and_no_other(start: date, length: int) -> None:
-    end = start + timedelta(days=length)
-    covered: list[date] = []
-    for first, last in periods(start, end):
-        if len(first) == len("2026"):
-            covered += days(date(int(first), 1, 1), date(int(last), 12, 31))
-        elif len(first) == len("2026-01"):
-            until = month_days(*map(int, last.split("-")))[1]
-            covered += days(date.fromisoformat(f"{first}-01"), until)
-        else:
-            covered += days(date.fromisoformat(first), date.fromisoformat(last))
-    assert covered == list(days(start, end))
-    assert len(periods(start, end)) <= 5
 
 
 @given(some_days)

@@ -61,7 +61,7 @@ def test_whatever_it_looks_like_it_can_be_shown_and_added_up(
     base = (legacy.estimate(1) if kind == ESTIMATES else legacy.order(1)) if is_complete else {}
     adopted = adopt(kind, {**base, **changes}, KOLKATA)
     document = placed(adopted)
-    shown = VIEWS.history_entry(kind, document)
+    shown = VIEWS.entries[kind](document)
     json.dumps(shown, allow_nan=False)
     assert document["subtotal"] - document["discount"] + document["round_off"] == document["total"] >= 0
     assert sum(item["total"] for item in document["items"]) == document["subtotal"] or not document["items"]
