@@ -153,7 +153,7 @@ def create_app(
                     "connections": connections,
                     "rate_limits": rate_limits,
                     **accounts.handed,
-                    "all_stores": AllStores(database, clock),
+                    "all_stores": AllStores(database, zone, clock),
                     "claim": claim,
                     "setup_token": setup_token(settings),
                     "origins": origins,

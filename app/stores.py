@@ -88,7 +88,7 @@ class Store:
             "estimates": estimates,
             "orders": orders,
             "history": History(estimates, orders),
-            "reports": ReportRepository(database, name, clock),
+            "reports": ReportRepository(database, name, zone, clock),
             "links": LinkRepository(database, name, self.journal, clock),
             "messages": MessageRepository(database, name, around.settings.store_id, self.journal, clock),
             "shop_head": self._head,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from pymongo.read_concern import ReadConcern
 
@@ -11,13 +12,14 @@ from repositories.database import TOTALS, Database
 from repositories.errors import answered
 from repositories.stored import decoded, find_stored
 from repositories.totals import row_key, row_range
+from schemas.calendar import business_date
 from schemas.periods import Span, spans
 from schemas.rollups import Row
 
 _FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2999, 12, 31)
 #: All rows as of one instant: what is taken off a row again is what was added to it.
 _AS_OF_ONE_INSTANT: Final = ReadConcern("snapshot")
-#: More than a report ever has, so that it is one round trip.
+#: More than a report has, as a rule, so that it is one round trip.
 _AT_ONCE: Final = 10_000
 #: Rows that need not be decoded again while they are the same, as those of most days are.
 _KEPT: Final = 2_048
@@ -26,17 +28,19 @@ _KEPT: Final = 2_048
 class ReportRepository:
     """The totals of one store."""
 
-    def __init__(self, database: Database, store: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, store: str, zone: ZoneInfo, clock: Callable[[], datetime]) -> None:
         self._totals = database.get_collection(TOTALS, read_concern=_AS_OF_ONE_INSTANT)
         self._store = store
+        self._zone = zone
         self._clock = clock
 
     async def between(self, start: date | None, end: date | None) -> list[Row]:
-        """The fewest rollup rows that make up the days from `start` to `end`, both included; some are taken off.
+        """The rows of the few periods that make up the days from `start` to `end`, both included; some are taken off.
 
         :raises Unavailable: the database is away.
         """
-        return await self._rows(spans(start or _FIRST_DAY, end or _LAST_DAY, self._clock().date()))
+        today = business_date(self._clock(), self._zone)
+        return await self._rows(spans(start or _FIRST_DAY, end or _LAST_DAY, today))
 
     async def month(self, first: date, last: date) -> tuple[list[Row], list[Row]]:
         """The rollup rows of a month, and those of each of its days, from the `first` to the `last`.

@@ -18,8 +18,9 @@ from schemas.views import Views
 
 Show = Callable[[Document], dict[str, Any]]
 
-#: Documents of each view; and the bytes of a document from which on it is made anew each time, as few are.
-_KEPT: Final = 512
+#: Documents of each view: more than a report or a page shows, which would find none of them otherwise; one of two lines
+#: takes 2 kB. And the bytes of a document from which on it is made anew each time, so that what is kept is bounded.
+_KEPT: Final = 1_024
 _LARGEST: Final = 4 * 1024
 
 

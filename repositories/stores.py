@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 from repositories.database import COUNTERS, ORIGINALS, TOTALS, Database
 from repositories.errors import answered
@@ -48,8 +49,9 @@ async def store_names(database: Database) -> list[str]:
 class AllStores:
     """The totals of all the stores of a database, for those who may see them all."""
 
-    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, zone: ZoneInfo, clock: Callable[[], datetime]) -> None:
         self._database = database
+        self._zone = zone
         self._clock = clock
 
     async def between(self, start: date | None, end: date | None) -> dict[str, list[Row]]:
@@ -58,6 +60,6 @@ class AllStores:
         :raises Unavailable: the database is away.
         """
         names = await store_names(self._database)
-        stores = [ReportRepository(self._database, name, self._clock) for name in names]
+        stores = [ReportRepository(self._database, name, self._zone, self._clock) for name in names]
         rows = await asyncio.gather(*(store.between(start, end) for store in stores))
         return dict(zip(names, rows, strict=True))

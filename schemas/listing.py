@@ -4,7 +4,7 @@ import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Protocol, Self, TypeVar
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validates_schema
 
@@ -20,7 +20,13 @@ MAX_LIMIT: Final = 500
 _RANKS: Final = {ESTIMATES: 0, ORDERS: 1}
 
 Place = tuple[datetime, int, int]
-P = TypeVar("P")
+
+
+class _Encodes(Protocol):
+    def encode(self) -> str: ...
+
+
+P = TypeVar("P", bound=_Encodes)
 
 
 #: What places a document among its kind.
@@ -36,6 +42,9 @@ class InvalidCursor(ShopError):
     status, code, title = 400, "invalid_cursor", "The cursor is wrong"
 
 
+_NOT_OURS: Final = "This cursor is not one that the service gave out."
+
+
 def cursor_of(*parts: object) -> str:
     """A place in a list, as an opaque, URL-safe text; of its parts, none has a point in it."""
     return base64.urlsafe_b64encode(".".join(map(str, parts)).encode()).decode().rstrip("=")
@@ -49,9 +58,14 @@ def place_at(cursor: str, place: Callable[[list[str]], P]) -> P:
     """
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        return place(raw.decode("ascii").split("."))
+        found = place(raw.decode("ascii").split("."))
+        written = found.encode()
     except (ValueError, OverflowError, OSError) as error:
-        raise InvalidCursor("This cursor is not one that the service gave out.") from error
+        raise InvalidCursor(_NOT_OURS) from error
+    # `int` reads what nobody wrote, as `1_000`.
+    if written != cursor:
+        raise InvalidCursor(_NOT_OURS)
+    return found
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -28,11 +28,11 @@ class Span(NamedTuple):
         return isinstance(period, str) and len(period) == len(self.first) and self.first <= period <= self.last
 
 
-def spans(start: date, end: date, today: date) -> list[Span]:
-    """The fewest periods that make up the days `start` to `end`, both included. Each day of them is counted once; no
+def spans(start: date, end: date, today: str) -> list[Span]:
+    """Few periods that make up the days `start` to `end`, both included. Each day of them is counted once; no
     period stands in two spans.
 
-    :param today: what lies after it is thought to be empty, and so costs nothing to take off.
+    :param today: the shop's day; what lies after it is thought to be empty, and so costs nothing to take off.
     """
     if start > end:
         return []
@@ -44,12 +44,12 @@ def spans(start: date, end: date, today: date) -> list[Span]:
     return _joined([*years, *_of_year(date(end.year, 1, 1), end, today)])
 
 
-def _of_year(start: date, end: date, today: date) -> list[Span]:
+def _of_year(start: date, end: date, today: str) -> list[Span]:
     whole = date(start.year, 1, 1), date(start.year, 12, 31)
     return _cheapest(str(start.year), whole, (start, end), _by_month, today)
 
 
-def _by_month(start: date, end: date, today: date) -> list[Span]:
+def _by_month(start: date, end: date, today: str) -> list[Span]:
     found: list[Span] = []
     for month in range(start.month, end.month + 1):
         whole = month_days(start.year, month)
@@ -59,7 +59,11 @@ def _by_month(start: date, end: date, today: date) -> list[Span]:
 
 
 def _joined(spans: list[Span]) -> list[Span]:
-    """Whole months, or whole years, that stand one after the other: as one span."""
+    """Whole months, or whole years, that stand one after the other: as one span.
+
+    Neighbours in the list are neighbours in time where they are of a kind and sign: what is taken off stands behind the
+    longer period that it is taken off.
+    """
     joined: list[Span] = []
     for span in spans:
         if (
@@ -73,7 +77,7 @@ def _joined(spans: list[Span]) -> list[Span]:
     return joined
 
 
-def _by_day(start: date, end: date, _: date) -> list[Span]:
+def _by_day(start: date, end: date, _: str) -> list[Span]:
     return [Span(start.isoformat(), end.isoformat())]
 
 
@@ -81,8 +85,8 @@ def _cheapest(
     period: str,
     whole: tuple[date, date],
     wanted: tuple[date, date],
-    by_parts: Callable[[date, date, date], list[Span]],
-    today: date,
+    by_parts: Callable[[date, date, str], list[Span]],
+    today: str,
 ) -> list[Span]:
     """Some days of a period: parts of it, or the whole less its other parts."""
     if wanted == whole:
@@ -95,9 +99,9 @@ def _cheapest(
     return min(parts, less, key=lambda spans: sum(_filled(span, today) for span in spans))
 
 
-def _filled(span: Span, today: date) -> int:
+def _filled(span: Span, today: str) -> int:
     """How many periods of a span have begun."""
-    last = min(span.last, today.isoformat()[: len(span.last)])
+    last = min(span.last, today[: len(span.last)])
     return max(0, _ordinal(last) - _ordinal(span.first) + 1)
 
 

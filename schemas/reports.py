@@ -92,14 +92,15 @@ def staff_report(rows: Sequence[Row], estimates: Items, orders: Items) -> Json:
     """Who sold how much."""
     by_staff = sums_by_staff(rows)
     sums = Sums.of_all(by_staff.values())
+    members = _app_members(sums, by_staff, estimates, orders)
     return {
         "summary": {
-            "total_staff": len(staff_performance(by_staff)),
+            "total_staff": len(members["staff_performance"]),
             "total_transactions": sums.estimated.count + sums.earned.count,
             "total_revenue": to_json(sums.earned.amount),
             **_app_summary(sums),
         },
-        **_app_members(sums, by_staff, estimates, orders),
+        **members,
     }
 
 

@@ -220,6 +220,8 @@ async def test_asking_again_is_a_304_until_something_changes(shop: Shop, path: s
         ({"limit": ["1", "2"]}, 422, "invalid_query"),
         ({"cursor": "nonsense"}, 400, "invalid_cursor"),
         ({"cursor": ""}, 400, "invalid_cursor"),
+        # 1_795_941_635_411.1.1
+        ({"cursor": "MV83OTVfOTQxXzYzNV80MTEuMS4x"}, 400, "invalid_cursor"),
         ({"cursor": "OTk5OTk5OTk5OTk5OTk5OTk5OTkuMS4x"}, 400, "invalid_cursor"),
     ],
 )

@@ -55,11 +55,11 @@ def test_no_more_are_kept_than_a_bounded_number() -> None:
     words = Words()
     showing = Showing(words)
     first = stored_as("first")
-    for name in ("first", *(f"{number:09}" for number in range(512))):
+    for name in ("first", *(f"{number:09}" for number in range(1_024))):
         showing(stored_as(name))
-    assert words.count == 513
+    assert words.count == 1_025
     showing(first)
-    assert words.count == 514
+    assert words.count == 1_026
 
 
 async def test_what_comes_in_several_batches_is_found_whole(shop: Shop) -> None:
