@@ -70,7 +70,7 @@ def measure(url: str, results: Results, *, connections: Sequence[int], rounds: i
         for workers, hoped_for in (("2 workers", None), ("4 workers", ">= 1.0")):
             if workers in rates:
                 add(f"create-sale, {workers}{suffix}", workers, "one worker", "sale", hoped_for)
-    signing_in.measure(url, results, section=SECTION, rounds=max(3, rounds), seconds=seconds)
+    signing_in.measure(url, results, section=SECTION, rounds=rounds, seconds=seconds)
     _measure_alone(url, results, rounds, seconds)
     _measure_conversion(url, results, rounds, seconds)
 
