@@ -11,10 +11,10 @@ from endpoints.assets import Asset, asset, asset_answer
 from endpoints.copies import Freshness, fresh
 from endpoints.described import described, report
 from endpoints.responses import answer
-from repositories.stored import decoded
 from schemas.board import LATEST, board
 from schemas.calendar import business_date
 from schemas.listing import Listing
+from schemas.rollups import ORDERS
 
 _GUARDS: Final = {
     # Nothing inline, nothing foreign; a signage player of the same house may frame it.
@@ -60,8 +60,9 @@ class Figures(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
         async def make(_: None, freshness: Freshness) -> Response:
             hours = await request.state.hours.today()
-            newest = await request.state.orders.newest(Listing(start=hours.day, end=hours.day), LATEST, decoded)
-            figures = board(hours.day, hours.rows, [request.state.views.order(order) for order in newest])
+            of_today = Listing(start=hours.day, end=hours.day)
+            newest = await request.state.orders.newest(of_today, LATEST, request.state.showings.of_kind[ORDERS])
+            figures = board(hours.day, hours.rows, [order.parsed() for order in newest])
             return answer({**_heading(request, freshness), **figures}, headers=freshness.headers)
 
         today = business_date(request.state.clock(), request.state.zone)

@@ -1,10 +1,10 @@
 """Estimates and orders, read: one document, a page, a whole list in bounded memory, a count."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from bson import decode_iter
 from pymongo import DESCENDING
@@ -13,6 +13,7 @@ from pymongo.errors import PyMongoError
 from repositories.database import Database
 from repositories.errors import NotFound, answered, translated
 from repositories.search import beginning, found_by
+from repositories.showing import Showing, Shown
 from repositories.stored import find_stored
 from schemas import statuses
 from schemas.calendar import widest_bounds
@@ -29,8 +30,6 @@ _BATCH: Final = 50
 _LETTING_GO_SECONDS: Final = 0.2
 #: What no list shows, and would be decoded for nothing: a quarter of a document.
 _UNSHOWN: Final = dict.fromkeys(("created_by", "changed_by", "terms", "retry_keys", "store", "phone_e164"), 0)
-
-T = TypeVar("T")
 
 
 class Documents:
@@ -62,11 +61,8 @@ class Documents:
             raise NotFound(f"There is no such {TYPES[self.kind]}.")
         return document
 
-    async def newest(self, listing: Listing, limit: int, made: Callable[[bytes], T]) -> list[T]:
-        """Up to `limit` documents of a list, newest first, from `listing.after` on.
-
-        :param made: what each is to be, of its BSON.
-        """
+    async def newest(self, listing: Listing, limit: int, showing: Showing) -> list[Shown]:
+        """Up to `limit` documents of a list, as they are shown, newest first, from `listing.after` on."""
         criteria = self.criteria(listing)
         if criteria is None or not limit:
             return []
@@ -74,7 +70,7 @@ class Documents:
             found = await find_stored(
                 self._collection, criteria, limit, projection=_UNSHOWN, sort=NEWEST_FIRST, limit=limit
             )
-        return [made(each) for each in found]
+        return [showing(each) for each in found]
 
     async def batches(self, listing: Listing) -> AsyncGenerator[list[Document]]:
         """A whole list, newest first, in bounded memory: the next ones are read while these are looked at."""

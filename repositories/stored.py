@@ -24,6 +24,7 @@ async def find_stored(collection: Collection, criteria: Document, at_once: int, 
 
 def apart(batch: bytes) -> list[bytes]:
     """The documents of a batch, which are sent one after the other."""
+    # The driver's own way to their bytes, `RawBSONDocument`, takes eight times as long.
     documents, start = [], 0
     while start < len(batch):
         (size,) = _SIZE.unpack_from(batch, start)

@@ -1,6 +1,5 @@
 """The schemas that show documents, made once for the shop's time zone."""
 
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from schemas.accounts import DeviceSchema, UserSchema
@@ -14,8 +13,6 @@ from schemas.documents import (
     OrderSchema,
 )
 from schemas.rollups import ESTIMATES, ORDERS
-
-Json = dict[str, Any]
 
 
 class Views:
