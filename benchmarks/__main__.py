@@ -7,30 +7,42 @@ Each figure stands beside its yardstick of the same run. Results are kept in `re
 import argparse
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
 
 from benchmarks import beside, hub, living, paper, reading, selling, stores
 from benchmarks.measures import Results, console
 from benchmarks.page import write_page
 from benchmarks.servers import mongod
 
+#: How long a load lasts in a quick run.
+QUICK_SECONDS = 0.3
+
 Measure = Callable[..., None]
 
 SECTIONS: dict[str, Measure] = {
     "selling": lambda url, results, quick: selling.measure(
-        url, results, connections=(64,) if quick else (64, 256), rounds=1 if quick else 3, seconds=1 if quick else 5
+        url,
+        results,
+        connections=(64,) if quick else (64, 256),
+        rounds=1 if quick else 3,
+        seconds=QUICK_SECONDS if quick else 5,
     ),
     "reading": lambda url, results, quick: reading.measure(
-        url, results, orders=10_000 if quick else 1_000_000, rounds=1 if quick else 3, seconds=1 if quick else 4
+        url,
+        results,
+        orders=10_000 if quick else 1_000_000,
+        rounds=1 if quick else 3,
+        seconds=QUICK_SECONDS if quick else 4,
     ),
     "living": lambda url, results, quick: living.measure(
-        url, results, sales=2_000 if quick else 200_000, seconds=1 if quick else 5
+        url, results, starts=2 if quick else 5, sales=2_000 if quick else 200_000, seconds=QUICK_SECONDS if quick else 5
     ),
     "stores": lambda url, results, quick: stores.measure(
-        url, results, most=100 if quick else 10_000, rounds=1 if quick else 3, seconds=1 if quick else 6
+        url, results, most=100 if quick else 10_000, rounds=1 if quick else 3, seconds=QUICK_SECONDS if quick else 6
     ),
     "paper": lambda _, results, quick: paper.measure(results, rounds=10 if quick else 200),
     "beside": lambda url, results, quick: beside.measure(
-        url, results, rounds=1 if quick else 5, seconds=1 if quick else 5
+        url, results, rounds=1 if quick else 5, seconds=QUICK_SECONDS if quick else 5
     ),
     "hub": lambda url, results, quick: hub.measure(url, results, is_quick=quick),
 }
@@ -45,13 +57,15 @@ def main(arguments: list[str]) -> None:
         parser.error(f"no such section: {', '.join(sorted(unknown))}")
     quick, chosen = options.quick, options.sections or list(SECTIONS)
     results = Results()
-    for name in chosen:
-        console.rule(name)
-        with mongod() as url:
-            SECTIONS[name](url, results, quick)
-        if not quick:
-            results.save()
-            write_page()
+    with ExitStack() as whole_run:
+        shared = whole_run.enter_context(mongod()) if quick else None
+        for name in chosen:
+            console.rule(name)
+            with nullcontext(shared) if shared else mongod() as url:
+                SECTIONS[name](url, results, quick)
+            if not quick:
+                results.save()
+                write_page()
     results.print()
 
 

@@ -18,7 +18,7 @@ from uuid import uuid4
 import httpx
 import orjson
 
-from benchmarks.load import Request, Run, load, loading
+from benchmarks.load import Request, Run, load, loading, warming
 from benchmarks.measures import Results, Row, median, p99, typical
 from benchmarks.payloads import CREATE_SALE, SALE, SALES
 from benchmarks.servers import PORT, database_name, serving
@@ -43,8 +43,8 @@ _CONNECTIONS = 64
 #: A busy shop many times over, and no more than the machine can do beside paper.
 _TILLS = 8
 _SALES_A_SECOND = 100
-#: More than are set within a round.
-_ORDERS = 400
+#: More than are set in a second, each on every size of paper.
+_ORDERS_A_SECOND = 40
 _LINE = {"name": "Basmati rice 5 kg", "price": 100, "quantity": 1}
 _TEN_LINES: dict[str, Any] = {
     **SALE,
@@ -68,10 +68,10 @@ def measure(url: str, results: Results, *, rounds: int, seconds: float) -> None:
     sheets, asked_for = 0, 0.0
     for _ in range(rounds):
         with serving("asgi:app", url, database_name(), settings=_SETTINGS):
-            _sell(1)
+            _sell(warming(seconds))
             for way, sell in ways.items():
                 alone[way].append(sell(seconds))
-            with _other_work() as runs:
+            with _other_work(len(ways) * seconds) as runs:
                 for way, sell in ways.items():
                     beside[way].append(sell(seconds))
             sheets, asked_for = sheets + runs[0].requests, asked_for + runs[0].seconds
@@ -133,19 +133,19 @@ def _spinner() -> Iterator[None]:
 
 
 @contextmanager
-def _other_work() -> Iterator[list[Run]]:
-    """It is well under way when the block begins, and over soon after it."""
+def _other_work(seconds: float) -> Iterator[list[Run]]:
+    """Enough for so long. It is well under way when the block begins, and over soon after it."""
     with _provider():
-        paths = asyncio.run(_asked_for())
+        paths = asyncio.run(_asked_for(round(_ORDERS_A_SECOND * (_BEGINNING_SECONDS + seconds))))
         with loading(PORT, Request(paths), connections=_AT_ONCE) as runs:
             time.sleep(_BEGINNING_SECONDS)
             yield runs
 
 
-async def _asked_for() -> list[str]:
+async def _asked_for(count: int) -> list[str]:
     """Asks for messages, and names sheets that were never set before."""
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{PORT}", timeout=30) as http:
-        orders = [await _an_order(http, number) for number in range(_ORDERS)]
+        orders = [await _an_order(http, number) for number in range(count)]
         await asyncio.gather(*(_message(http, number) for number in range(_AT_ONCE)))
     return [f"/api/orders/{order}/pdf?paper={paper}" for paper in PAPERS for order in orders]
 

@@ -172,7 +172,7 @@ async def broadcasting(port: int, _: str) -> AsyncIterator[Broadcaster]:
     async def publish(event: dict[str, Any]) -> None:
         broadcast(connections, frame(event, KOLKATA).decode())
 
-    async with serve(handler, "127.0.0.1", port, compression=None):
+    async with serve(handler, "127.0.0.1", port, compression=None, backlog=2048):
         yield Broadcaster(publish, lambda: len(connections), nothing)
 
 
@@ -182,6 +182,8 @@ async def nothing() -> None:
 
 @asynccontextmanager
 async def under_uvicorn(app: Any, port: int, flags: dict[str, Any]) -> AsyncIterator[None]:
+    # As libraries log by themselves: nothing of each connection.
+    flags = {**flags, "log_config": None}
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", **flags))
     task = asyncio.create_task(server.serve())
     while not server.started:

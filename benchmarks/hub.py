@@ -19,6 +19,7 @@ from typing import Any
 
 import orjson
 
+from benchmarks.load import warming
 from benchmarks.measures import Results, Row, median
 from benchmarks.payloads import CREATE_SALE, SALE
 from benchmarks.servers import database_name
@@ -97,26 +98,26 @@ def crowd(port: int, clients: int, path: str = "/ws", protocol: str = "") -> Chi
     return started
 
 
-def deliveries(name: str, pace: str, clients: int, rounds: int) -> tuple[list[float], float]:
-    """Deliveries a second of each round, and KB a connection."""
+def deliveries(name: str, pace: str, clients: int, count: int, rounds: int) -> tuple[list[float], float]:
+    """Deliveries a second of each round of so many, and KB a connection."""
     with child("benchmarks.broadcasters", name, str(PORT), is_served=True) as server:
         before = server.kilobytes
         listeners = crowd(PORT, clients)
         size = (server.kilobytes - before) / clients
-        events = max(10, DELIVERIES // clients // (ROUNDS if rounds == 1 else 1))
+        events = max(10, count // clients)
         rates = []
         for _ in range(rounds):
             listeners.say(clients * events)
-            time.sleep(0.2)
+            time.sleep(0.1)
             began = server.ask(f"{events} {pace} {clients}")
             rates.append(clients * events / (json.loads(listeners.hear()) - began))
         listeners.end()
     return rates, size
 
 
-def measure_deliveries(results: Results, crowds: Sequence[int], rounds: int) -> None:
+def measure_deliveries(results: Results, crowds: Sequence[int], count: int, rounds: int) -> None:
     for clients in crowds:
-        rows = {server: deliveries(*server, clients, rounds) for server in SERVERS}
+        rows = {server: deliveries(*server, clients, count, rounds) for server in SERVERS}
         rates = {server: median(measured) for server, (measured, _) in rows.items()}
         ours, burst = rates["hub", "each"], rates["hub", "burst"]
         what = f"deliveries to {clients:,} clients"
@@ -135,19 +136,20 @@ def quantiles(values: Sequence[float]) -> tuple[float, float]:
     return 1_000 * ordered[len(ordered) // 2], 1_000 * ordered[int(len(ordered) * 0.99)]
 
 
-def sell(hey: str, body: Path, seconds: int, rate: int) -> str:
+def sell(hey: str, body: Path, seconds: float, rate: int) -> str:
     workers = 10
-    command = [hey, "-z", f"{seconds}s", "-c", str(workers), "-q", str(rate // workers), "-m", "POST", "-D", str(body)]
+    command = [hey, "-z", f"{seconds:g}s", "-c", str(workers), "-q", str(rate // workers)]
+    command += ["-m", "POST", "-D", str(body)]
     return subprocess.run(
         [*command, f"http://127.0.0.1:{PORT}{CREATE_SALE}"], capture_output=True, text=True, check=True
     ).stdout
 
 
-def measure_latency(results: Results, hey: str, body: Path, environment: dict[str, str], seconds: int) -> None:
+def measure_latency(results: Results, hey: str, body: Path, environment: dict[str, str], seconds: float) -> None:
     with ExitStack() as stack:
         here = stack.enter_context(child("benchmarks.service", str(PORT), is_served=True, **environment))
         stack.enter_context(child("benchmarks.service", str(OTHER_PORT), is_served=True, **environment))
-        sell(hey, body, 1, RATE)
+        sell(hey, body, warming(seconds), RATE)
         crowds = {"in the process": crowd(PORT, 100), "across processes": crowd(OTHER_PORT, 100)}
         for listeners in crowds.values():
             listeners.say("times")
@@ -162,41 +164,37 @@ def measure_latency(results: Results, hey: str, body: Path, environment: dict[st
             results.add(SECTION, Row(f"{what}, p50", p50, "ms"), Row(f"{what}, p99", p99, "ms", target=f"<= {bound}"))
 
 
-def measure_memory_and_storm(results: Results, environment: dict[str, str], crowds: Sequence[int]) -> None:
-    with child("benchmarks.service", str(PORT), is_served=True, **environment) as server:
-        for clients in crowds:
-            before = server.kilobytes
-            listeners = crowd(PORT, clients)
-            size = (server.kilobytes - before) / clients
-            results.add(SECTION, Row(f"memory of a connection, {clients:,} of them", size, "KB", target="<= 20"))
-            listeners.end()
-            time.sleep(1)
-        head, reads = server.ask("head"), server.ask("reads")
-        missed, clients = 200, crowds[-1]
-        began = time.monotonic()
-        listeners = crowd(PORT, clients, f"/ws?since={head - missed}")
-        seconds = time.monotonic() - began
+def measure_memory_and_storm(results: Results, server: Child, crowds: Sequence[int]) -> None:
+    for clients in crowds:
+        before = server.kilobytes
+        listeners = crowd(PORT, clients)
+        size = (server.kilobytes - before) / clients
+        results.add(SECTION, Row(f"memory of a connection, {clients:,} of them", size, "KB", target="<= 20"))
         listeners.end()
-        count = server.ask("reads") - reads
+        time.sleep(0.5)
+    head, reads = server.ask("head"), server.ask("reads")
+    missed, clients = 200, crowds[-1]
+    began = time.monotonic()
+    listeners = crowd(PORT, clients, f"/ws?since={head - missed}")
+    seconds = time.monotonic() - began
+    listeners.end()
+    count = server.ask("reads") - reads
     what = f"{clients:,} clients come back at once, {missed} events behind"
     results.add(SECTION, Row(what, seconds, "s"), Row(f"{what}: reads of the log", count, "reads", target="<= 20"))
 
 
-def measure_stalled(
-    results: Results, hey: str, body: Path, environment: dict[str, str], rounds: int, seconds: int
-) -> None:
+def measure_stalled(results: Results, hey: str, body: Path, rounds: int, seconds: float) -> None:
     """How long a sale takes with screens that read, and with as many that do not, measured in turn."""
     names = {"none": [], f"{SCREENS} screens that read": [], f"{SCREENS} screens that do not": ["--stalled"]}
     figures: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
-    with child("benchmarks.service", str(PORT), is_served=True, **environment):
-        sell(hey, body, 1, RATE)
-        for _ in range(rounds):
-            for name, options in names.items():
-                count = 0 if name == "none" else SCREENS
-                with child("benchmarks.readers", str(PORT), str(count), *options, is_served=True):
-                    report = sell(hey, body, seconds, RATE)
-                waits = {line.split()[0]: float(line.split()[2]) for line in report.splitlines() if "% in " in line}
-                figures[name].append((1_000 * waits["50%"], 1_000 * waits["99%"]))
+    sell(hey, body, warming(seconds), RATE)
+    for _ in range(rounds):
+        for name, options in names.items():
+            count = 0 if name == "none" else SCREENS
+            with child("benchmarks.readers", str(PORT), str(count), *options, is_served=True):
+                report = sell(hey, body, seconds, RATE)
+            waits = {line.split()[0]: float(line.split()[2]) for line in report.splitlines() if "% in " in line}
+            figures[name].append((1_000 * waits["50%"], 1_000 * waits["99%"]))
     none, *others = (median([p50 for p50, _ in measured]) for measured in figures.values())
     for name, p50 in zip(list(names)[1:], others, strict=True):
         results.add(SECTION, Row(f"a sale beside {name}, p50", p50, "ms", "no screens", none))
@@ -205,11 +203,12 @@ def measure_stalled(
 def measure(url: str, results: Results, *, is_quick: bool) -> None:
     hey = shutil.which("hey") or sys.exit("hey is needed: apt-get install hey")
     crowds = (200,) if is_quick else CROWDS
-    measure_deliveries(results, crowds, 1 if is_quick else ROUNDS)
+    measure_deliveries(results, crowds, *((20_000, 1) if is_quick else (DELIVERIES, ROUNDS)))
     with tempfile.TemporaryDirectory() as folder:
         body = Path(folder, "sale.json")
         body.write_bytes(orjson.dumps(SALE))
         environment = {"MONGODB_URL": url, "DATABASE_NAME": database_name()}
-        measure_latency(results, hey, body, environment, 2 if is_quick else SECONDS)
-        measure_memory_and_storm(results, environment, crowds[-2:])
-        measure_stalled(results, hey, body, environment, *((1, 1) if is_quick else (5, 4)))
+        measure_latency(results, hey, body, environment, 1 if is_quick else SECONDS)
+        with child("benchmarks.service", str(PORT), is_served=True, **environment) as server:
+            measure_memory_and_storm(results, server, crowds[-2:])
+            measure_stalled(results, hey, body, *((1, 0.5) if is_quick else (5, 4)))

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ import orjson
 
 SCRIPT = Path(__file__).with_name("load.lua")
 _AT_MOST_SECONDS = 120
+#: As a process that steps back for every other one.
+_BACKGROUND = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +58,35 @@ class Request:
 
 def load(port: int, request: Request, *, connections: int, seconds: float) -> Run:
     """Keeps so many connections busy for so long. Ends the benchmark where any answer was no success."""
-    with _started(port, request, connections, seconds) as wrk:
-        return _seen(wrk)
+    with loading(port, request, connections=connections, niceness=0) as runs:
+        time.sleep(seconds)
+    return runs[0]
+
+
+def warm_load(port: int, request: Request, *, connections: int, seconds: float) -> Run:
+    """As `load`, of a server that has been busy with the same for a moment."""
+    load(port, request, connections=connections, seconds=warming(seconds))
+    return load(port, request, connections=connections, seconds=seconds)
+
+
+def warming(seconds: float) -> float:
+    """How long a server is warmed for a run of so many seconds."""
+    return min(1, seconds / 2)
 
 
 @contextmanager
-def loading(port: int, request: Request, *, connections: int) -> Iterator[list[Run]]:
+def loading(port: int, request: Request, *, connections: int, niceness: int = _BACKGROUND) -> Iterator[list[Run]]:
     """Keeps so many connections busy as long as the block lasts, with what nobody else wants of this machine: those who
     ask have machines of their own, in truth. What was yielded then has the run."""
     runs: list[Run] = []
-    with _started(port, request, connections, _AT_MOST_SECONDS, niceness=19) as wrk:
+    with _started(port, request, connections, niceness) as wrk:
         yield runs
         wrk.send_signal(signal.SIGINT)
         runs.append(_seen(wrk))
 
 
 @contextmanager
-def _started(
-    port: int, request: Request, connections: int, seconds: float, niceness: int = 0
-) -> Iterator[subprocess.Popen[str]]:
+def _started(port: int, request: Request, connections: int, niceness: int) -> Iterator[subprocess.Popen[str]]:
     wrk = shutil.which("wrk") or sys.exit("wrk is needed: apt-get install wrk")
     with tempfile.TemporaryDirectory() as folder:
         paths = Path(folder, "paths")
@@ -83,7 +96,7 @@ def _started(
         headers = [part for pair in (request.headers or {}).items() for part in pair]
         command = [
             *("nice", "-n", str(niceness), wrk, "--threads", "1", "--connections", str(connections)),
-            *("--duration", f"{max(1, round(seconds))}s", "--timeout", "30s", "--script", str(SCRIPT)),
+            *("--duration", f"{_AT_MOST_SECONDS}s", "--timeout", "30s", "--script", str(SCRIPT)),
             *(f"http://127.0.0.1:{port}", "--", request.method, str(bodies)),
             secrets.token_hex(6) + "-" if request.is_keyed else "-",
             *(str(paths), *headers),

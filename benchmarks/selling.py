@@ -10,12 +10,12 @@ from typing import Any
 
 import orjson
 
-from benchmarks import signing_in
 from benchmarks.filling import fill_estimates
-from benchmarks.load import Request, Run, load
+from benchmarks.load import Request, Run, load, warm_load, warming
 from benchmarks.measures import Results, Row, console, median, typical
 from benchmarks.payloads import CREATE_SALE, SALE, SALES
 from benchmarks.servers import PORT, database_name, serving
+from benchmarks.signing_in import SignedIn, sign_in
 
 SECTION = "Sales"
 
@@ -28,6 +28,7 @@ class Contender:
     path: str = CREATE_SALE
     workers: int = 1
     bodies: Sequence[Any] = tuple(SALES)
+    is_signed_in: bool = False
     is_extra: bool = False
 
 
@@ -36,12 +37,15 @@ CONTENDERS = {
     "validation": Contender("benchmarks.yardsticks:validation"),
     "obvious": Contender("benchmarks.yardsticks:database", "/obvious"),
     "sale": Contender("asgi:app"),
+    "signed in": Contender("asgi:app", is_signed_in=True),
     "one customer": Contender("asgi:app", bodies=(SALE,), is_extra=True),
     "2 workers": Contender("asgi:app", workers=2, is_extra=True),
     "4 workers": Contender("asgi:app", workers=4),
 }
 #: For one till alone: it sells to them again and again.
 REGULARS = SALES[:100]
+#: More than are converted in a second: none is converted twice.
+_MOST_CONVERSIONS = 6_000
 
 Runs = dict[str, list[Run]]
 
@@ -67,10 +71,10 @@ def measure(url: str, results: Results, *, connections: Sequence[int], rounds: i
         results.add(SECTION, Row("create-sale p99" + suffix, p99, "ms", "its p50", p50, "<= 2.5" if is_few else None))
         if "one customer" in rates:
             add(f"create-sale, always to one customer{suffix}", "one customer", "to 5,000 in turn", "sale", None)
+        add(f"create-sale, signed in{suffix}", "signed in", "open", "sale", ">= 0.9")
         for workers, hoped_for in (("2 workers", None), ("4 workers", ">= 1.0")):
             if workers in rates:
                 add(f"create-sale, {workers}{suffix}", workers, "one worker", "sale", hoped_for)
-    signing_in.measure(url, results, section=SECTION, rounds=rounds, seconds=seconds)
     _measure_alone(url, results, rounds, seconds)
     _measure_conversion(url, results, rounds, seconds)
 
@@ -94,20 +98,21 @@ def _in_turn(url: str, connections: int, rounds: int, seconds: float) -> Runs:
 
 
 def _run(url: str, contender: Contender, connections: int, seconds: float) -> Run:
-    with serving(contender.app, url, database_name(), workers=contender.workers):
-        request = Request.post([contender.path], contender.bodies)
-        if seconds > 1:
-            load(PORT, request, connections=connections, seconds=1)
-        run = load(PORT, request, connections=connections, seconds=seconds)
+    database = database_name()
+    till = sign_in(url, database) if contender.is_signed_in else SignedIn({}, {})
+    with serving(contender.app, url, database, workers=contender.workers, settings=till.settings):
+        request = Request([contender.path], "POST", contender.bodies, is_keyed=True, headers=till.headers)
+        run = warm_load(PORT, request, connections=connections, seconds=seconds)
         if contender.app == "asgi:app":
-            check_numbers(connections)
+            check_numbers(connections, till.headers)
     return run
 
 
-def check_numbers(connections: int) -> None:
+def check_numbers(connections: int, headers: dict[str, str]) -> None:
     """The numbers of the newest sales have no gap. Every answer was a success, so none can be missing."""
     path = f"http://127.0.0.1:{PORT}/api/orders/orders-only?limit=500"
-    orders = orjson.loads(urllib.request.urlopen(path, timeout=30).read())["orders"]
+    asked = urllib.request.Request(path, headers=headers)
+    orders = orjson.loads(urllib.request.urlopen(asked, timeout=30).read())["orders"]
     numbers = [int(order["sale_number"].lstrip("#")) for order in orders["items"]]
     assert numbers == list(range(numbers[0], numbers[0] - len(numbers), -1)), "numbers with gaps"
     # What wrk no longer waited for may be booked after the count.
@@ -121,8 +126,7 @@ def _measure_alone(url: str, results: Results, rounds: int, seconds: float) -> N
         database = database_name()
         with serving("asgi:app", url, database):
             regular = Request.post([CREATE_SALE], REGULARS)
-            load(PORT, regular, connections=1, seconds=1)
-            ours.append(load(PORT, regular, connections=1, seconds=seconds).p50)
+            ours.append(warm_load(PORT, regular, connections=1, seconds=seconds).p50)
         with serving("benchmarks.yardsticks:database", url, database):
             theirs.append(load(PORT, Request.post(["/inserting"], REGULARS), connections=1, seconds=seconds).p50)
     p50, their_p50 = typical(ours, theirs)
@@ -133,12 +137,14 @@ def _measure_conversion(url: str, results: Results, rounds: int, seconds: float)
     conversions, sales = [], []
     for _ in range(rounds):
         database = database_name()
-        ids = asyncio.run(fill_estimates(url, database, "main", 6_000 * round(seconds + 1)))
+        warmers = round(_MOST_CONVERSIONS * warming(seconds))
+        count = warmers + round(_MOST_CONVERSIONS * seconds)
+        ids = asyncio.run(fill_estimates(url, database, "main", count))
         paths = [f"/api/estimates/{each}/convert-to-order" for each in ids]
         with serving("asgi:app", url, database):
-            warm, rest = paths[:6_000], paths[6_000:]
-            load(PORT, Request.post(warm, [{}]), connections=64, seconds=1)
-            conversions.append(load(PORT, Request.post(rest, [{}]), connections=64, seconds=seconds).rate)
+            warm, rest = (Request.post(share, [{}]) for share in (paths[:warmers], paths[warmers:]))
+            load(PORT, warm, connections=64, seconds=warming(seconds))
+            conversions.append(load(PORT, rest, connections=64, seconds=seconds).rate)
             time.sleep(0.5)
             sales.append(load(PORT, Request.post([CREATE_SALE], SALES), connections=64, seconds=seconds).rate)
     rate, their_rate = typical(conversions, sales)
