@@ -9,7 +9,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Message
 
 from endpoints.responses import streamed
-from repositories.documents import Documents
+from repositories.documents import READ, Documents
 from schemas.listing import Listing
 from schemas.rollups import ORDERS
 from tests.shop import Shop
@@ -23,7 +23,7 @@ async def test_the_database_keeps_nothing_for_whoever_does_not_read_on(
     orders = shop.database.orders
     one = await orders.find_one({"store": shop.store})
     assert one is not None
-    await orders.insert_many([{**one, "_id": f"COPY-{number}", "number": number} for number in range(2, 1_200)])
+    await orders.insert_many([{**one, "_id": f"COPY-{number}", "number": number} for number in range(2, 3 * READ)])
 
     async def cursors() -> int:
         """Those of this store alone: other shops are closing at any time."""
