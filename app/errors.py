@@ -69,8 +69,12 @@ async def on_refusal(connection: HTTPConnection, error: Exception) -> Response:
     """A refusal of the shop's own."""
     assert isinstance(error, ShopError)  # noqa: S101  (for the type checker: the table below says so)
     if error.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
-        logger.warning("%s: %s", route_of(connection.scope), described(error.__cause__ or error))
+        _warn(connection.scope, error)
     return problem(error.status, error.code, error.title, error.detail, headers=error.headers, members=error.members)
+
+
+def _warn(scope: Scope, error: ShopError) -> None:
+    logger.warning("%s: %s", route_of(scope), described(error.__cause__ or error))
 
 
 async def on_http_exception(_: HTTPConnection, error: Exception) -> Response:
@@ -121,10 +125,14 @@ class ErrorGuard:
             # There is nobody left to answer.
             logger.info("The client went away during %s %s", scope["method"], route_of(scope))
         except Exception as error:
+            if started and isinstance(error.__cause__, ShopError):
+                # A refusal in the midst of an answer, which Starlette cannot send any more.
+                _warn(scope, error.__cause__)
+                # Half an answer cannot be taken back: uvicorn closes what is not complete, which a client notices.
+                return
             logger.exception("Unforeseen error in %s %s", scope["method"], route_of(scope))
             self._report(error, scope)
             if started:
-                # Half an answer cannot be taken back: the connection breaks, which a client notices.
                 raise
             response = problem(_UNFORESEEN.status, _UNFORESEEN.code, _UNFORESEEN.title, _UNFORESEEN.detail)
             await response(scope, receive, send)

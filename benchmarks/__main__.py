@@ -5,6 +5,7 @@ Each figure stands beside its yardstick of the same run. Results are kept in `re
 """
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
@@ -55,6 +56,8 @@ def main(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
     if unknown := set(options.sections) - set(SECTIONS):
         parser.error(f"no such section: {', '.join(sorted(unknown))}")
+    # So that whoever ends it ends what it has started, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     quick, chosen = options.quick, options.sections or list(SECTIONS)
     results = Results()
     with ExitStack() as whole_run:

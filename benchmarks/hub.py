@@ -7,6 +7,7 @@ a server; it is near its own limit where the fastest servers are.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -125,7 +126,7 @@ def measure_deliveries(results: Results, crowds: Sequence[int], count: int, roun
             SECTION,
             Row(f"{what}, one event at a time", ours, "/s", "broadcast()", rates["broadcast", "each"]),
             Row(f"{what}, one event at a time", ours, "/s", "plain loop of sends", rates["loop", "each"]),
-            Row(f"{what}, in a burst", burst, "/s", "broadcast()", rates["broadcast", "each"]),
+            Row(f"{what}, in a burst", burst, "/s", "broadcast(), one at a time", rates["broadcast", "each"]),
             Row(f"{what}, the plain ASGI path", rates["plain-hub", "each"], "/s"),
         )
 
@@ -140,9 +141,11 @@ def sell(hey: str, body: Path, seconds: float, rate: int) -> str:
     workers = 10
     command = [hey, "-z", f"{seconds:g}s", "-c", str(workers), "-q", str(rate // workers)]
     command += ["-m", "POST", "-D", str(body)]
-    return subprocess.run(
-        [*command, f"http://127.0.0.1:{PORT}{CREATE_SALE}"], capture_output=True, text=True, check=True
-    ).stdout
+    command += [f"http://127.0.0.1:{PORT}{CREATE_SALE}"]
+    report = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    if set(re.findall(r"^ +\[(\w+)\]", report, re.MULTILINE)) != {"201"}:
+        sys.exit(f"Not every answer was a success:\n{report}")
+    return report
 
 
 def measure_latency(results: Results, hey: str, body: Path, environment: dict[str, str], seconds: float) -> None:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -81,7 +81,6 @@ def loading(port: int, request: Request, *, connections: int, niceness: int = _B
     runs: list[Run] = []
     with _started(port, request, connections, niceness) as wrk:
         yield runs
-        wrk.send_signal(signal.SIGINT)
         runs.append(_seen(wrk))
 
 
@@ -106,7 +105,12 @@ def _started(port: int, request: Request, connections: int, niceness: int) -> It
 
 
 def _seen(wrk: subprocess.Popen[str]) -> Run:
-    output, _ = wrk.communicate()
+    output = None
+    while output is None:
+        wrk.send_signal(signal.SIGINT)
+        # It does not wake up of one that comes just before it falls asleep.
+        with suppress(subprocess.TimeoutExpired):
+            output, _ = wrk.communicate(timeout=2)
     if wrk.returncode:
         sys.exit(output)
     said = json.loads(output.splitlines()[-1])

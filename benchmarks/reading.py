@@ -177,9 +177,11 @@ def watched(pid: int) -> Iterator[Memory]:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    yield memory
-    memory.is_over.set()
-    watcher.join()
+    try:
+        yield memory
+    finally:
+        memory.is_over.set()
+        watcher.join()
 
 
 def _measure_whole_list(url: str, database: str, results: Results, orders: int, rounds: int, seconds: float) -> None:
@@ -192,12 +194,8 @@ def _measure_whole_list(url: str, database: str, results: Results, orders: int, 
                 assert len(orjson.loads(body)["orders"]["items"]) == orders
                 firsts.append(first)
                 rates.append(orders / whole)
-        busy = threading.Event()
-        reading = threading.Thread(target=lambda: _read_until(busy))
-        reading.start()
-        others = load(PORT, Request(["/api/orders/number/1"]), connections=1, seconds=seconds)
-        busy.set()
-        reading.join()
+        with _reading_on():
+            others = load(PORT, Request(["/api/orders/number/1"]), connections=1, seconds=seconds)
     what = f"the whole list of {orders:,} orders"
     results.add(
         "Ten years",
@@ -223,6 +221,19 @@ def read_whole(path: str) -> tuple[float, float, bytes]:
     return first, whole, b"".join(parts)
 
 
-def _read_until(is_over: threading.Event) -> None:
-    while not is_over.is_set():
-        read_whole("/api/orders/orders-only")
+@contextmanager
+def _reading_on() -> Iterator[None]:
+    """Somebody reads the whole list, again and again, until the end of the block."""
+    is_over = threading.Event()
+
+    def read_on() -> None:
+        while not is_over.is_set():
+            read_whole("/api/orders/orders-only")
+
+    reader = threading.Thread(target=read_on)
+    reader.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        reader.join()

@@ -45,7 +45,7 @@ CONTENDERS = {
 #: For one till alone: it sells to them again and again.
 REGULARS = SALES[:100]
 #: More than are converted in a second: none is converted twice.
-_MOST_CONVERSIONS = 6_000
+_MOST_CONVERSIONS = 8_000
 
 Runs = dict[str, list[Run]]
 
