@@ -125,10 +125,10 @@ class ErrorGuard:
             # There is nobody left to answer.
             logger.info("The client went away during %s %s", scope["method"], route_of(scope))
         except Exception as error:
+            # Half an answer cannot be taken back: the connection breaks, which a client notices.
             if started and isinstance(error.__cause__, ShopError):
-                # A refusal in the midst of an answer, which Starlette cannot send any more.
+                # A refusal that came too late for Starlette to send it.
                 _warn(scope, error.__cause__)
-                # Half an answer cannot be taken back: uvicorn closes what is not complete, which a client notices.
                 return
             logger.exception("Unforeseen error in %s %s", scope["method"], route_of(scope))
             self._report(error, scope)

@@ -2,9 +2,10 @@
 
     python -m benchmarks.crowd PORT CLIENTS PATH [PROTOCOL]
 
-writes `{"connected": seconds}` when all are in. Then, for each line with a number on its input, it writes the moment at
-which so many more frames had come in to all of them together (of the clock that all processes share). After the line
-`times` one client notes when each event came, and these moments are written when the input ends.
+writes `{"connected": seconds}` when all are in. Then, for each line with a number on its input, it writes it again,
+and later the moment at which so many more frames had come in to all of them together (of the clock that all processes
+share). After the line `times`, which it repeats, one client notes when each event came, and these moments are written
+when the input ends.
 """
 
 import asyncio
@@ -126,7 +127,7 @@ async def main(port: int, clients: int, path: str, protocol: str = "") -> None:
             crowd.watched = crowd.clients[0]
         else:
             crowd.wanted = crowd.frames + int(line)
-            crowd.count(0)
+        say(line)
     crowd.is_leaving = True
     if crowd.watched is not None:
         say(crowd.times)

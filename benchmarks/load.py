@@ -52,8 +52,9 @@ class Request:
     headers: Mapping[str, str] | None = None
 
     @classmethod
-    def post(cls, paths: Sequence[str], bodies: Sequence[Any], *, is_keyed: bool = True) -> Self:
-        return cls(paths, "POST", bodies, is_keyed)
+    def post(cls, paths: Sequence[str], bodies: Sequence[Any], headers: Mapping[str, str] | None = None) -> Self:
+        """What is to be booked."""
+        return cls(paths, "POST", bodies, is_keyed=True, headers=headers)
 
 
 def load(port: int, request: Request, *, connections: int, seconds: float) -> Run:
@@ -101,7 +102,11 @@ def _started(port: int, request: Request, connections: int, niceness: int) -> It
             *(str(paths), *headers),
         ]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-            yield process
+            try:
+                yield process
+            finally:
+                # One that nobody waited for would go on without its server.
+                process.kill()
 
 
 def _seen(wrk: subprocess.Popen[str]) -> Run:

@@ -101,7 +101,7 @@ def _run(url: str, contender: Contender, connections: int, seconds: float) -> Ru
     database = database_name()
     till = sign_in(url, database) if contender.is_signed_in else SignedIn({}, {})
     with serving(contender.app, url, database, workers=contender.workers, settings=till.settings):
-        request = Request([contender.path], "POST", contender.bodies, is_keyed=True, headers=till.headers)
+        request = Request.post([contender.path], contender.bodies, till.headers)
         run = warm_load(PORT, request, connections=connections, seconds=seconds)
         if contender.app == "asgi:app":
             check_numbers(connections, till.headers)
@@ -145,6 +145,7 @@ def _measure_conversion(url: str, results: Results, rounds: int, seconds: float)
             warm, rest = (Request.post(share, [{}]) for share in (paths[:warmers], paths[warmers:]))
             load(PORT, warm, connections=64, seconds=warming(seconds))
             conversions.append(load(PORT, rest, connections=64, seconds=seconds).rate)
+            # What wrk no longer waited for is done by then.
             time.sleep(0.5)
             sales.append(load(PORT, Request.post([CREATE_SALE], SALES), connections=64, seconds=seconds).rate)
     rate, their_rate = typical(conversions, sales)

@@ -19,6 +19,7 @@ class SignedIn:
 
 
 def sign_in(url: str, database: str) -> SignedIn:
+    """Writes a shop with an owner and a till into an empty database."""
     key = asyncio.run(_enrol(url, database))
     # An address that others reach is signed in. The limit is counted, and above what one till can sell.
     settings = {"PUBLIC_BASE_URL": "https://shop.example", "RATE_LIMIT": "1000000"}

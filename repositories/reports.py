@@ -12,7 +12,7 @@ from repositories.database import TOTALS, Database
 from repositories.errors import answered
 from repositories.stored import decoded, find_stored
 from repositories.totals import row_key, row_range
-from schemas.calendar import business_date
+from schemas.calendar import business_date, month_of
 from schemas.periods import Span, spans
 from schemas.rollups import Row
 
@@ -47,7 +47,7 @@ class ReportRepository:
 
         :raises Unavailable: the database is away.
         """
-        month = first.isoformat()[: len("2026-01")]
+        month = month_of(first)
         rows = await self._rows([Span(month, month), Span(first.isoformat(), last.isoformat())])
         return [row for row in rows if row.key.period == month], [row for row in rows if row.key.period != month]
 

@@ -36,6 +36,11 @@ def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
     return first.astimezone(UTC), following.astimezone(UTC)
 
 
+def month_of(day: date) -> str:
+    """The month of a day, `YYYY-MM`."""
+    return day.isoformat()[: len("YYYY-MM")]
+
+
 def month_days(year: int, month: int) -> tuple[date, date]:
     """The first and the last day of a month."""
     first = date(year, month, 1)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
-from schemas.calendar import month_days
+from schemas.calendar import month_days, month_of
 
 _DAY: Final = timedelta(days=1)
 _MONTH: Final = len("2026-01")
@@ -54,7 +54,7 @@ def _by_month(start: date, end: date, today: str) -> list[Span]:
     for month in range(start.month, end.month + 1):
         whole = month_days(start.year, month)
         of_month = max(start, whole[0]), min(end, whole[1])
-        found += _cheapest(whole[0].isoformat()[:_MONTH], whole, of_month, _by_day, today)
+        found += _cheapest(month_of(whole[0]), whole, of_month, _by_day, today)
     return _joined(found)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 
-from schemas.calendar import days
+from schemas.calendar import days, month_of
 from schemas.money import divide_half_up, to_json
 from schemas.rollups import Row
 from schemas.statuses import CANCELLED, COMPLETED, CONVERTED, PAYMENT_GROUPS, PENDING, REFUNDED
@@ -71,7 +71,7 @@ def monthly_report(
     sums_of_days = {day.isoformat(): by_day[day.isoformat()] for day in days(first, last)}
     estimated, earned = sums.estimated, sums.earned
     return {
-        "period": first.isoformat()[:7],
+        "period": month_of(first),
         "summary": {
             "total_estimates": estimated.count,
             "total_orders": earned.count,
