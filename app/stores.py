@@ -1,8 +1,10 @@
 """The stores that a process serves: what each is served by, opened when it is first asked for."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -22,6 +24,7 @@ from repositories.events import EventLog
 from repositories.history import History
 from repositories.hours import HourRepository
 from repositories.journal import Group, Journal
+from repositories.lasting import Lasting
 from repositories.links import LinkRepository
 from repositories.messages import MessageRepository
 from repositories.orders import OrderRepository
@@ -38,8 +41,10 @@ IDLE_SECONDS: Final = 300.0
 #: How many are open at a time in one process. Each has a change stream, which keeps one of the driver's threads busy:
 #: half of them are left for those who ask for something.
 MOST_OPEN: Final = 12
-#: A request that was given its store has surely ended after so long.
-_SURELY_OVER_SECONDS: Final = 30.0
+#: A store that was used so lately is not closed to make room: opening it again costs more than it holds.
+_KEPT_SECONDS: Final = 30.0
+
+logger = logging.getLogger("pos")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,9 @@ class Store:
         self.hub = Hub(self._log, zone, around.ring_capacity, self.journal.rings)
         self.screens = Screens(self.hub)
         self.copies = Copies()
+        #: How many requests are using it now, and when the last one began or ended (monotonic).
+        self.requests = 0
+        self.used_at = time.monotonic()
         self._settings = ShopSettingsRepository(database, name, self.journal, SERVICE)
         estimates = EstimateRepository(database, name, self.journal, clock)
         orders = OrderRepository(database, name, self.journal, clock)
@@ -110,9 +118,9 @@ class Store:
         return (await self._settings.current()).head
 
     @property
-    def is_watched(self) -> bool:
-        """Whether a screen or a reader of the event stream is connected."""
-        return self.hub.readers > 0
+    def is_used(self) -> bool:
+        """Whether a request, a screen, a reader of the event stream or a command is using it now."""
+        return self.requests > 0 or self.hub.readers > 0 or self.journal.is_busy
 
     async def start(self) -> None:
         """Follows the event log, and finds or becomes the keeper of the journal."""
@@ -128,8 +136,8 @@ class Store:
 
 
 class Stores:
-    """Those that are open in this process: the one that the settings name, which stays so, and whichever others were
-    asked for lately.
+    """The stores that are open in this process: the one that the settings name, which stays so, and others that were
+    asked for lately. One that is used is never closed.
 
     :param idle: seconds after which another one is closed that nobody uses.
     :param most: how many may be open at a time.
@@ -139,11 +147,10 @@ class Stores:
         self._around = around
         self._idle = idle
         self._most = most
-        # When each of the others was asked for last.
-        self._used: dict[str, float] = {}
-        self._closing: asyncio.Task[None] | None = None
+        self._closing = Lasting("The closing of idle stores", self._close_idle)
         self._open: dict[str, Store] = {}
         self._opening: dict[str, asyncio.Task[Store]] = {}
+        self._ending: dict[str, asyncio.Task[None]] = {}
         self.home = Store(home, around)
 
     def __iter__(self) -> Iterator[Store]:
@@ -158,31 +165,41 @@ class Stores:
         """Opens the one that the settings name."""
         await self.home.start()
         self._open[self.home.name] = self.home
-        self._closing = asyncio.create_task(self._close_idle())
+        self._closing.start()
 
     async def stop(self) -> None:
-        if self._closing is not None:
-            self._closing.cancel()
-            await asyncio.gather(self._closing, return_exceptions=True)
+        await self._closing.stop()
         for opening in tuple(self._opening.values()):
             opening.cancel()
-        await asyncio.gather(*self._opening.values(), return_exceptions=True)
+        await asyncio.gather(*self._opening.values(), *self._ending.values(), return_exceptions=True)
         await asyncio.gather(*(store.stop() for store in self))
 
     async def handed(self, name: str) -> Mapping[str, Any]:
-        """What a handler finds in `request.state` of a request to that store.
+        """Return what a handler finds in `request.state` of a request to that store.
 
-        :raises NoSuchStore: nobody founded one of that name.
+        It stays open until the next `await`; `in_use` keeps it open for longer.
+
+        :raises NoSuchStore: no store of that name was founded.
         :raises Unavailable: the database is away, or as many stores are open as can be.
         """
-        store = self._open.get(name)
-        if store is None:
+        while (store := self._open.get(name)) is None:
             if name not in self._opening:
                 self._opening[name] = asyncio.create_task(self._begin(name))
-            # Shielded: whoever goes away leaves the store open for the others.
-            store = await asyncio.shield(self._opening[name])
-        self._used[name] = time.monotonic()
+            # Shielded: a request that is cancelled leaves the store open for the others.
+            await asyncio.shield(self._opening[name])
+        store.used_at = time.monotonic()
         return store.handed
+
+    @contextmanager
+    def in_use(self, name: str) -> Iterator[None]:
+        """Keep an open store open until the end of the block."""
+        store = self._open[name]
+        store.requests += 1
+        try:
+            yield
+        finally:
+            store.requests -= 1
+            store.used_at = time.monotonic()
 
     async def journal_of(self, name: str) -> SharedJournal:
         """The journal of a store.
@@ -200,40 +217,51 @@ class Stores:
 
     async def _begin(self, name: str) -> Store:
         try:
+            # One of that name that is closing finishes first: it still holds the journal.
+            if name in self._ending:
+                await asyncio.wait({self._ending[name]})
             if not await store_exists(self._around.database, name):
                 raise NoSuchStore(f"There is no store {name!r}.")
             await self._make_room()
             store = Store(name, self._around)
             await store.start()
+            store.used_at = time.monotonic()
             self._open[name] = store
             return store
         finally:
             del self._opening[name]
 
     async def _make_room(self) -> None:
-        """:raises Unavailable: all that are open are in use."""
+        """Close the store that was unused for longest, where as many are open as may be.
+
+        :raises Unavailable: all that are open are in use, or were so a moment ago.
+        """
         if len(self._open) + len(self._opening) > self._most:
-            unused = self._unused_for(_SURELY_OVER_SECONDS)
+            unused = self._unused_for(_KEPT_SECONDS)
             if not unused:
                 raise Unavailable("As many stores are open here as can be. Please try again in a moment.")
-            await self._close(unused[0])
+            await asyncio.wait({self._close(unused[0])})
 
     async def _close_idle(self) -> None:
         while True:
             await asyncio.sleep(self._idle / 4)
-            for name in self._unused_for(self._idle):
-                await self._close(name)
+            for store in self._unused_for(self._idle):
+                self._close(store)
 
-    def _unused_for(self, seconds: float) -> list[str]:
-        """The stores, but for the home, that nobody watches or has used for so long; the longest unused first."""
+    def _unused_for(self, seconds: float) -> list[Store]:
+        """Return the stores, but for the home, that were not used for so long; the longest unused first."""
         until = time.monotonic() - seconds
-        unused = [name for name, used in self._used.items() if used <= until and name in self._open]
-        return sorted(
-            (name for name in unused if not self._open[name].is_watched and name != self.home.name),
-            key=self._used.__getitem__,
-        )
+        unused = [store for store in self if not store.is_used and store.used_at <= until and store is not self.home]
+        return sorted(unused, key=lambda store: store.used_at)
 
-    async def _close(self, name: str) -> None:
-        store = self._open.pop(name)
-        del self._used[name]
-        await store.stop()
+    def _close(self, store: Store) -> asyncio.Task[None]:
+        """Take a store out at once, and stop it in a task of its own, so that its failure is its own."""
+        del self._open[store.name]
+        task = self._ending[store.name] = asyncio.create_task(store.stop())
+        task.add_done_callback(lambda task: self._closed(store.name, task))
+        return task
+
+    def _closed(self, name: str, task: asyncio.Task[None]) -> None:
+        del self._ending[name]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("The store %s could not be closed properly.", name, exc_info=error)

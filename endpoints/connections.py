@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from endpoints.access import Roles
@@ -18,6 +19,7 @@ from endpoints.close_codes import FORBIDDEN, NOT_SIGNED_IN, SIGN_IN_EXPIRED
 from endpoints.guard import admitted
 from repositories.credentials import Credentials, Known
 from repositories.errors import Unavailable
+from repositories.lasting import Lasting
 from schemas.principals import Principal
 
 LOOK_SECONDS: Final = 2.0
@@ -56,19 +58,19 @@ class Connections:
         self._credentials = credentials
         self._clock = clock
         self._connections: dict[str, set[Connection]] = {}
-        self._watching: asyncio.Task[None] | None = None
+        self._watching: Lasting | None = None
 
     def __iter__(self) -> Iterator[Connection]:
         return iter([connection for connections in self._connections.values() for connection in connections])
 
     def start(self) -> None:
         if self._credentials is not None:
-            self._watching = asyncio.create_task(self._watch(self._credentials))
+            self._watching = Lasting("The watch over sign-ins", partial(self._watch, self._credentials))
+            self._watching.start()
 
     async def stop(self) -> None:
         if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+            await self._watching.stop()
 
     def begin(self, principal: Principal, store: str, roles: Roles, end: End) -> Connection:
         """A connection of theirs. `end` is called once at the most, when it counts as over already."""

@@ -28,9 +28,14 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         roles = self._access.get(scope["method"])
-        if roles is not None:
-            await admit(scope, roles, takes_tickets=self._takes_tickets)
-        await self._app(scope, receive, send)
+        if roles is None:
+            await self._app(scope, receive, send)
+            return
+        await admit(scope, roles, takes_tickets=self._takes_tickets)
+        state = scope["state"]
+        # Until the answer is sent: a list may be streamed for long.
+        with state["stores"].in_use(state["store"]):
+            await self._app(scope, receive, send)
 
 
 async def admit(scope: Scope, roles: Roles, *, takes_tickets: bool = False) -> Principal:

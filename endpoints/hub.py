@@ -20,6 +20,7 @@ from endpoints.feeds import AHEAD, EXPIRED, OTHER_LOG, TOO_FAR, Feed, Feeds
 from endpoints.follower import Follower, Rings
 from endpoints.ring import CAPACITY, Ring
 from repositories.events import EventLog
+from repositories.lasting import Lasting
 from schemas.events import Event
 from schemas.live import Place
 
@@ -67,7 +68,7 @@ class Hub:
         self._door = Door(self.ring, self.feeds)
         self._follower = Follower(log, rings or log.rings, self._rendering, self._door, self.feeds)
         self._reading = asyncio.Semaphore(_READ_TOGETHER)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._works: list[Lasting] = []
         #: Events that were handed to readers, each reader counted.
         self.delivered = 0
 
@@ -103,14 +104,14 @@ class Hub:
         """
         await self._follower.start(self._preload)
         follower = self._follower
-        works = (follower.listen(), follower.follow(), self.feeds.keep_waking(), follower.watch_low())
-        self._tasks = [asyncio.create_task(work) for work in works]
+        works = (follower.listen, follower.follow, self.feeds.keep_waking, follower.watch_low)
+        self._works = [Lasting(f"The hub ({work.__name__})", work) for work in works]
+        for work in self._works:
+            work.start()
 
     async def stop(self) -> None:
         """Ends the hub's own tasks."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(work.stop() for work in self._works))
 
     def notify(self, events: Sequence[Event]) -> None:
         """Events that this process has committed. Never waits."""

@@ -37,7 +37,8 @@ class PublicPage(HTTPEndpoint):
         if found is None:
             return _nothing()
         link, document = found
-        head = await request.state.shop_head()
+        with request.state.stores.in_use(link["store"]):
+            head = await request.state.shop_head()
         content = page(request.state.paper.sheet(document, head), f"{request.path_params['token']}.pdf")
         return Response(content, 200, _HEADERS, _HTML, _counted(request, link))
 
@@ -50,7 +51,8 @@ class PublicPaper(HTTPEndpoint):
             upload = await request.state.uploads.find(request.path_params["token"])
             return _nothing() if upload is None else pdf_answer(upload.content, upload.name, _HIDDEN)
         link, document = found
-        return await paper_answer(request, document, headers=_HIDDEN, background=_counted(request, link))
+        with request.state.stores.in_use(link["store"]):
+            return await paper_answer(request, document, headers=_HIDDEN, background=_counted(request, link))
 
 
 async def _find(request: Request) -> tuple[Document, Document] | None:
@@ -64,7 +66,8 @@ async def _find(request: Request) -> tuple[Document, Document] | None:
         return None
     try:
         request.scope["state"].update(await request.state.stores.handed(link["store"]))
-        return link, await getattr(request.state, link["kind"]).get(link["document_id"])
+        with request.state.stores.in_use(link["store"]):
+            return link, await getattr(request.state, link["kind"]).get(link["document_id"])
     except (NotFound, NoSuchStore):
         return None
 

@@ -15,6 +15,7 @@ from endpoints.entries import Text
 from endpoints.hub import Hub
 from endpoints.outlets import Outlet
 from endpoints.screen import Screen
+from repositories.lasting import Lasting
 from schemas import live
 from schemas.live import Subscription
 
@@ -32,7 +33,7 @@ class Screens:
         self._hub = hub
         self._plain, self._v1 = Plain(), V1()
         self._screens: set[Screen] = set()
-        self._watching: asyncio.Task[None] | None = None
+        self._watching = Lasting("The watch over screens", self._watch)
 
     def __len__(self) -> int:
         return len(self._screens)
@@ -41,15 +42,13 @@ class Screens:
         return iter(tuple(self._screens))
 
     def start(self) -> None:
-        self._watching = asyncio.create_task(self._watch())
+        self._watching.start()
 
     async def stop(self) -> None:
         """Ends the watch, and leaves those that are left."""
         for screen in self:
             screen.leave()
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+        await self._watching.stop()
 
     def join(self, outlet: Outlet, wanted: Subscription | None, *, speaks_v1: bool) -> Screen:
         """A screen that is sent what it wants, from now on or from an earlier place."""

@@ -129,6 +129,11 @@ class Journal:
             self._draining = loop.create_task(self._drain())
         return entry.outcome
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a command is without an outcome."""
+        return bool(self._open)
+
     async def close(self) -> None:
         """Commits what is waiting, and takes no more."""
         self._closed = True

@@ -64,6 +64,11 @@ class SharedJournal:
         """Whether another process keeps the journal for this one."""
         return self._keeper is not None
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a command of this process, or one that it took from another, is without an outcome."""
+        return self._handed_over > 0 or self._journal.is_busy
+
     async def start(self) -> None:
         """Finds whoever keeps the journal, or becomes that."""
         if sys.platform == "linux":

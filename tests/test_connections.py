@@ -178,7 +178,7 @@ async def test_while_the_database_is_away_nobody_is_shut_out(open_shop: OpenShop
             # What expires needs no database.
             clock.advance(hours=1)
             assert await closed_with(brief) == EXPIRED
-            assert not shop.state["connections"]._watching.done()
+            assert not shop.state["connections"]._watching._task.done()
         await guest.revoke()
         assert await closed_with(socket) == NOT_SIGNED_IN
 
