@@ -9,6 +9,8 @@ import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.errors import PROBLEM_JSON
+from app.unread import cut, limit_writing
+from endpoints.connections import CUT
 from endpoints.requests import BodyTooLarge
 from endpoints.uploads import UPLOADS
 from schemas.errors import ShopError
@@ -20,6 +22,8 @@ _LINGER_SECONDS: Final = 1.0
 RECEIVE_SECONDS: Final = 10.0
 #: A file of 2 MiB from a phone with a poor line.
 UPLOAD_SECONDS: Final = 40.0
+#: How long a connection may outlast the word to stop: no answer takes longer, and an event stream ends by itself.
+STOP_SECONDS: Final = 6.0
 MAX_HEAD: Final = 64 * 1024
 #: As `security_headers.py` adds them: what is refused here never comes so far.
 SECURITY_HEADERS: Final = {
@@ -75,6 +79,7 @@ class JsonHttpProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._is_receiving = False
         self._is_over = False
+        self._is_lost = False
         self._has_head = False
         self._is_too_large = False
         # Bytes of an unfinished head, of the chunk that is being read, and whether that began with an earlier request.
@@ -88,10 +93,15 @@ class JsonHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        limit_writing(transport)
         # Uvicorn sets this one after an answer only: whoever never asks anything may not stay either.
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._is_lost = True
+        if self.scope is not None:
+            # It refers to this connection, which would wait for the garbage collector.
+            self.scope.pop("extensions", None)
         self._end_deadline()
         super().connection_lost(exc)
 
@@ -131,6 +141,7 @@ class JsonHttpProtocol(HttpToolsProtocol):
         if self._head_size + self._chunk_size > MAX_HEAD and self._size_of_head() > MAX_HEAD:
             self._is_too_large = True
             raise ValueError("The head is too large.")
+        self.scope["extensions"] = {CUT: self.cut}  # type: ignore[dict-item]
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -142,6 +153,16 @@ class JsonHttpProtocol(HttpToolsProtocol):
         self._is_receiving = False
         self._end_deadline()
         super().handle_websocket_upgrade()
+
+    def shutdown(self) -> None:
+        """End what is idle now, and whatever is under way after a while: who does not read, or sends, never ends."""
+        super().shutdown()
+        self.loop.call_later(STOP_SECONDS, self.cut)
+
+    def cut(self) -> None:
+        """End the connection now, whatever waits to be taken."""
+        if not self._is_lost:
+            cut(self.transport)
 
     def send_400_response(self, msg: str) -> None:
         if self._is_too_large:
@@ -198,4 +219,4 @@ class JsonHttpProtocol(HttpToolsProtocol):
             self.transport.write_eof()
         self.loop.call_later(_LINGER_SECONDS, self.transport.close)
         # `close` waits for the buffer to be read, which whoever hangs never does.
-        self.loop.call_later(ABORT_SECONDS, self.transport.abort)
+        self.loop.call_later(ABORT_SECONDS, self.cut)

@@ -15,7 +15,7 @@ FLAGS: Final[dict[str, Any]] = {
     # Frames are small; compressing each costs more than it saves.
     "ws_per_message_deflate": False,
     # Uvicorn waits for ever unless told; a platform kills after 30 s.
-    "timeout_graceful_shutdown": 20,
+    "timeout_graceful_shutdown": 8,
     # Longer than a router's 90 s, so that the router, not we, closes a connection that it may be about to use.
     "timeout_keep_alive": 95,
     "server_header": False,

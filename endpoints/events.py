@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from endpoints.access import ACCESS
 from endpoints.close_codes import REASONS
-from endpoints.connections import Connections
+from endpoints.connections import CUT, Connections
 from endpoints.described import Answer, Operation, described, plain
 from endpoints.entries import wanted_of
 from endpoints.feeds import Feed
@@ -38,6 +38,8 @@ _COMMENT_SECONDS: Final = 15.0
 # How soon a stream notices that the server stops.
 _WAKE_SECONDS: Final = 0.5
 _RETRY_MS: Final = 2_000
+# How long a stream that was ended may take to say so before it is cut.
+_GOODBYE_SECONDS: Final = 1.0
 _READERS: Final = ACCESS["/api/events/stream"]["GET"] or frozenset()
 
 
@@ -137,7 +139,8 @@ class EventStream(HTTPEndpoint):
         if place is not None:
             # Before the answer begins, so that a database that is away is still a 503.
             await request.state.hub.surely_why_not_from(place)
-        headers = {"X-Accel-Buffering": "no"}
+        # Nothing follows on this connection, which may be cut.
+        headers = {"X-Accel-Buffering": "no", "Connection": "close"}
         if request.method == "HEAD":
             # Its answer has no body, and so no end that a stream would come to.
             return Response(headers=headers, media_type=EVENT_STREAM)
@@ -153,6 +156,10 @@ async def _stream(request: Request, topics: frozenset[str] | None, place: Place 
     def end(_: int) -> None:
         is_over.set()
         bell.set()
+        # A client that does not read would never come to the end.
+        cut = request.scope.get("extensions", {}).get(CUT)
+        if cut is not None:
+            asyncio.get_running_loop().call_later(_GOODBYE_SECONDS, cut)
 
     feed = hub.subscribe(bell.set, topics)
     connection = connections.begin(request.state.principal, request.state.store, _READERS, end)

@@ -1,0 +1,63 @@
+"""SIGTERM while clients take nothing, or send slowly: the service ends within ten seconds all the same."""
+
+import asyncio
+import socket
+import time
+from contextlib import AsyncExitStack
+
+import httpx
+import pytest
+
+from tests.payloads import line, sale_body
+from tests.processes import Service, services
+from tests.raw_screens import stalled
+from tests.shop import Shop
+from tests.test_left_lists import WHOLE_LIST
+from tests.unread import answer_begins, unread
+
+MOST_SECONDS = 10.0
+_HEAD = "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\nContent-Length: 90000\r\n\r\n"
+
+
+async def slow_sender(port: int, path: str, kind: str) -> socket.socket:
+    """A client that has sent a little of a long body."""
+    loop = asyncio.get_running_loop()
+    client = socket.socket()
+    client.setblocking(False)
+    await loop.sock_connect(client, ("127.0.0.1", port))
+    await loop.sock_sendall(client, _HEAD.format(path=path, kind=kind).encode() + b"{")
+    return client
+
+
+async def fill(server: Service, sales: int) -> None:
+    """Makes lists and event streams longer than what the system takes for a client that does not read."""
+    body = sale_body(items=[line(name="x" * 400)] * 400)
+    async with httpx.AsyncClient(base_url=server.url, timeout=30, verify=False) as http:  # noqa: S501
+        for _ in range(sales):
+            answer = await http.post("/api/orders/create-sale", json=body)
+            assert answer.status_code == 201, answer.text
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_a_stop_does_not_wait_for_clients_that_take_or_send_nothing(
+    shop: Shop, mongodb_url: str, workers: str
+) -> None:
+    options = ("--workers", workers)
+    async with services(mongodb_url, f"{shop.store}-stops", 1, *options) as (server,), AsyncExitStack() as stack:
+        streams = await stack.enter_async_context(unread(server.port, "/api/events/stream", 4))
+        for client in streams:
+            assert b" 200 " in await answer_begins(client)
+        await stack.enter_async_context(stalled(server.port, 4))
+        await fill(server, 60)
+        lists = await stack.enter_async_context(unread(server.port, WHOLE_LIST, 4))
+        for client in lists:
+            assert b" 200 " in await answer_begins(client)
+        for path, kind in (
+            ("/api/orders/create-sale", "application/json"),
+            ("/api/whatsapp/send-estimate-pdf", "multipart/form-data; boundary=x"),
+        ):
+            stack.callback((await slow_sender(server.port, path, kind)).close)
+        began = time.monotonic()
+        assert await server.stop() == 0
+        assert time.monotonic() - began < MOST_SECONDS

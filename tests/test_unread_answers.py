@@ -1,0 +1,66 @@
+"""Answers that nobody reads: a connection that takes nothing is ended, and what it held is let go."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.guests import invited
+from tests.shop import OpenShop, Shop
+from tests.test_left_lists import WHOLE_LIST, copy, idle_cursors, waiting_cursor
+from tests.test_screens import publish
+from tests.unread import answer_begins, ended, is_cut, unread
+
+STREAM = "/api/events/stream"
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.unread.WRITE_SECONDS", 1.5)
+
+
+@pytest.fixture
+async def shop(open_shop: OpenShop) -> AsyncIterator[Shop]:
+    shop = await open_shop()
+    yield shop
+    await shop.database.orders.delete_many({"_id": {"$regex": f"^COPY-{shop.store}-"}})
+
+
+async def test_a_whole_list_that_nobody_reads_is_ended(impatient: None, shop: Shop) -> None:
+    await shop.sale()
+    await copy(shop, 12_000)
+    async with unread(shop.port, WHOLE_LIST) as (client,):
+        await waiting_cursor(shop)
+        async with asyncio.timeout(20):
+            while await idle_cursors(shop):
+                await asyncio.sleep(0.05)
+        assert await is_cut(client)
+
+
+async def test_an_event_stream_that_nobody_reads_is_ended(impatient: None, shop: Shop) -> None:
+    async with unread(shop.port, STREAM) as (client,):
+        assert await answer_begins(client) == b"HTTP/1.1 200 OK"
+        hub = shop.state["hub"]
+        assert hub.readers == 1
+        await publish(shop, 1, 9_000)
+        async with asyncio.timeout(20):
+            while hub.readers:
+                await asyncio.sleep(0.05)
+        assert await is_cut(client)
+
+
+async def test_an_unread_event_stream_ends_at_once_when_its_device_is_revoked(
+    open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("endpoints.connections.LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("endpoints.events._GOODBYE_SECONDS", 0.1)
+    shop = await open_shop(sign_in="on")
+    device = await invited(shop, "device")
+    async with unread(shop.port, STREAM, headers=device.headers) as (client,):
+        assert await answer_begins(client) == b"HTTP/1.1 200 OK"
+        hub = shop.state["hub"]
+        await publish(shop, 1, 9_000)
+        await device.revoke()
+        # Far sooner than one that takes nothing would be given up.
+        await ended(client)
+        assert hub.readers == 0
