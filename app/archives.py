@@ -14,9 +14,10 @@ from app.progress import Advance
 from app.settings import Settings
 from repositories.database import Database
 from repositories.export import StoreView
-from repositories.restoration import restoring
+from repositories.restoration import refuse_unstorable, restoring
 from schemas.archive import COLLECTIONS, COUNTERS, ArchiveReader, ArchiveWriter, Document, Manifest, with_store
 from schemas.messages import MESSAGES, as_restored
+from schemas.rollups import ESTIMATES, ORDERS
 
 _GZIP: Final = b"\x1f\x8b"
 #: Level 3 takes half the time of the usual 6, and the file is a tenth larger.
@@ -89,7 +90,8 @@ def check_archive(path: Path, advance: Advance) -> Manifest:
     :raises ArchiveRefused: it is not whole; the message names the line.
     """
     with archive(path) as reader:
-        for _ in reader.documents():
+        for collection, document in reader.documents():
+            refuse_unstorable(_brought(reader, collection, document, reader.manifest.store), reader.refused)
             advance(1)
         return reader.manifest
 
@@ -109,7 +111,7 @@ async def read_archive(path: Path, database: Database, settings: Settings, now: 
         async with restoring(database, store, now, settings.event_retention_days) as restoration:
             counters: Document = {}
             for collection, batch in _batches(reader):
-                whole = [_brought(collection, document, store, reader.manifest.store) for document in batch]
+                whole = [_brought(reader, collection, document, store) for document in batch]
                 if collection == COUNTERS:
                     (counters,) = whole
                 else:
@@ -119,9 +121,19 @@ async def read_archive(path: Path, database: Database, settings: Settings, now: 
         return reader.manifest
 
 
-def _brought(collection: str, document: Document, store: str, before: str) -> Document:
-    """A document as a store has it that was restored: nothing is sent because of that. before: as for `with_store`."""
-    return with_store(collection, as_restored(document) if collection == MESSAGES else document, store, before)
+def _brought(reader: ArchiveReader, collection: str, document: Document, store: str) -> Document:
+    """Return a document as a store has it that was restored: nothing is sent because of that.
+
+    :raises ArchiveRefused: it lacks what this service writes into each of its kind.
+    """
+    number = document.get("number")
+    if collection in (ESTIMATES, ORDERS) and (isinstance(number, bool) or not isinstance(number, int)):
+        raise reader.refused("the document in it has no number")
+    try:
+        document = as_restored(document) if collection == MESSAGES else document
+    except (LookupError, TypeError):
+        raise reader.refused("the message in it is not complete") from None
+    return with_store(collection, document, store, reader.manifest.store)
 
 
 def _batches(reader: ArchiveReader) -> Iterator[tuple[str, list[Document]]]:

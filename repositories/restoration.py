@@ -7,11 +7,13 @@ refused. What was interrupted stays marked until it is done again from the begin
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
 
+from bson import encode
+from bson.errors import BSONError
 from pymongo import WriteConcern
 from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError, DuplicateKeyError, ExecutionTimeout
@@ -29,6 +31,7 @@ from schemas.rollups import ESTIMATES, ORDERS
 
 _PASSING: Final = (EVENTS, REQUESTS)
 _HELD_MS: Final = 500
+_LARGEST: Final = 16 * 2**20
 _ORPHAN_SECONDS: Final = 10.0
 _OVERTAKEN: Final = "Another restoration of this store has begun meanwhile; this one has ended."
 
@@ -172,8 +175,14 @@ class Restoration:
             with database.client.start_session() as session:
                 session.with_transaction(write)
         except BulkWriteError as error:
-            if any(each["code"] != DUPLICATE_KEY for each in error.details["writeErrors"]):
+            codes = {each["code"] for each in error.details["writeErrors"]}
+            if not codes:
                 raise
+            if codes != {DUPLICATE_KEY}:
+                raise DatabaseRefused(
+                    f"The database {self._database.name!r} does not take {collection} of this archive (code "
+                    f"{min(codes - {DUPLICATE_KEY})})."
+                ) from error
             raise DatabaseRefused(
                 f"The database {self._database.name!r} has {collection} of the same ids already, in another store: "
                 "take another DATABASE_NAME."
@@ -206,3 +215,21 @@ async def restoring(
         except (ArchiveRefused, DatabaseRefused):
             await restoration.discard(only_mine=True)
             raise
+
+
+def refuse_unstorable(document: Document, refused: Callable[[str], ArchiveRefused]) -> None:
+    """Refuse a document that the database would not take, before anything is written.
+
+    :param refused: makes the refusal, which names the line.
+    :raises ArchiveRefused: it cannot be stored.
+    """
+    try:
+        size = len(encode(document))
+    except OverflowError:
+        raise refused("a whole number in it has more than 64 bits") from None
+    except (BSONError, UnicodeError):
+        raise refused(
+            "the database cannot store it: a name in it has a NUL, or a value is of an unknown kind"
+        ) from None
+    if size > _LARGEST:
+        raise refused("it is larger than the 16 MB that the database stores as one document")

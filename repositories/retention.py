@@ -14,7 +14,7 @@ from repositories.database import COUNTERS, EVENTS, Database
 RETENTION: Final = "retention"
 #: Settings change in one moment, and the database looks around in another.
 _GRACE: Final = timedelta(days=1)
-_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def expired_before(database: Database, counters: Mapping[str, Any]) -> datetime:

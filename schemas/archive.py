@@ -12,10 +12,10 @@ line was taken out, put in or moved.
 
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 from marshmallow import Schema, ValidationError, fields
@@ -32,9 +32,11 @@ FORMAT: Final = "pos-archive"
 VERSION: Final = 1
 COUNTERS: Final = "counters"
 LINKS: Final = "links"
-#: Where the store's name is part of the id.
-_COMPOUND: Final = ("totals", "adopted")
+#: Where the store's name is part of the id: the names beside it.
+_COMPOUND: Final = {"totals": {"span", "period", "staff", "mode"}, "adopted": {"kind", "id"}}
 _OWN: Final = (ESTIMATES, ORDERS, CUSTOMERS, SETTINGS, USERS, DEVICES, LINKS, MESSAGES)
+#: Where a document has an id of its own, a text.
+_NAMED: Final = (ESTIMATES, ORDERS, CUSTOMERS, USERS, DEVICES, LINKS, MESSAGES)
 #: Where a document names the store that it is of beside `store`.
 _OWNER: Final = {USERS: "belongs_to", DEVICES: "belongs_to", MESSAGES: "outbox"}
 #: What is kept for ever. Events and requests expire, perhaps while they are written.
@@ -124,26 +126,34 @@ class ArchiveReader:
             try:
                 content = orjson.loads(line)
             except orjson.JSONDecodeError as error:
-                raise self._refused(f"it is not JSON ({error})") from None
+                raise self.refused(f"it is not JSON ({error})") from None
             if not isinstance(content, dict):
-                raise self._refused("it is not an object")
+                raise self.refused("it is not an object")
             if "end" in content:
                 self._check_end(content)
                 return
             self._digest.update(line)
             collection = content.get("collection")
             if collection not in COLLECTIONS or not isinstance(content.get("document"), dict):
-                raise self._refused("it holds no document of a collection that there is")
-            if collection in _COMPOUND and not isinstance(content["document"].get("_id"), dict):
-                raise self._refused("the document in it has no id")
+                raise self.refused("it holds no document of a collection that there is")
             if content.get("crc32") != zlib.crc32(_raw_document(line)):
-                raise self._refused("its checksum is wrong: it was changed")
+                raise self.refused("its checksum is wrong: it was changed")
             self.counts[collection] += 1
-            try:
-                document = decoded(content["document"])
-            except (TypeError, ValueError):
-                raise self._refused("an instant in it is not ISO 8601, or bytes are not base64") from None
-            yield collection, document
+            yield collection, self._document(collection, content["document"])
+
+    def _document(self, collection: str, content: Document) -> Document:
+        """Return the document of a line: one of the header's store, with an id, and without the store's name."""
+        for name in _stores_of(collection, content):
+            if name != self.manifest.store:
+                raise self.refused(f"it is of the store {name!r}, and the header is of {self.manifest.store!r}")
+        content = _without_store(collection, content)
+        if not _has_id(collection, content):
+            raise self.refused("the document in it has no id")
+        try:
+            document = decoded(content)
+        except ValueError as error:
+            raise self.refused(str(error)) from None
+        return cast("Document", document)
 
     def _opening(self) -> Manifest:
         line = self._next()
@@ -153,23 +163,23 @@ class ArchiveReader:
         except orjson.JSONDecodeError:
             content = None
         if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
-            raise self._refused(f"this is not a {FORMAT}")
+            raise self.refused(f"this is not a {FORMAT}")
         version = content.pop("version", None)
         if version != VERSION:
-            raise self._refused(f"this is version {version} of the format, and {VERSION} is known here")
+            raise self.refused(f"this is version {version} of the format, and {VERSION} is known here")
         try:
             return Manifest(**_HEADER.load(content))
         except ValidationError as error:
             names = ", ".join(sorted(error.messages_dict))
-            raise self._refused(f"the header lacks something, or has something unknown or wrong: {names}") from None
+            raise self.refused(f"the header lacks something, or has something unknown or wrong: {names}") from None
 
     def _next(self) -> bytes:
         line = self._read(LONGEST_LINE)
         if not line:
-            raise self._refused("the file ends here, without its closing line: it is cut off")
+            raise self.refused("the file ends here, without its closing line: it is cut off")
         self.bytes += len(line)
         if not line.endswith(b"\n"):
-            raise self._refused("the line is cut off")
+            raise self.refused("the line is cut off")
         return line
 
     def _read(self, most: int) -> bytes:
@@ -177,25 +187,26 @@ class ArchiveReader:
         try:
             return self._readline(most)
         except (EOFError, OSError, zlib.error) as error:
-            raise self._refused(f"the file cannot be read on, it is cut off or damaged ({error})") from error
+            raise self.refused(f"the file cannot be read on, it is cut off or damaged ({error})") from error
 
     def _check_end(self, end: Document) -> None:
         if end.get("counts") != self.counts or end.get("documents") != self.counts.total():
-            raise self._refused(
+            raise self.refused(
                 f"the closing line counts {end.get('documents')} documents, and {self.counts.total()} came before it"
             )
         if end.get("sha256") != self._digest.hexdigest():
-            raise self._refused("the checksum of the file is wrong: lines were changed, moved or exchanged")
+            raise self.refused("the checksum of the file is wrong: lines were changed, moved or exchanged")
         for name in KEPT:
             announced = self.manifest.counts.get(name, 0)
             if announced != self.counts[name]:
-                raise self._refused(f"the header announces {announced} {name}, and {self.counts[name]} came")
+                raise self.refused(f"the header announces {announced} {name}, and {self.counts[name]} came")
         if self.counts[COUNTERS] != 1:
-            raise self._refused("the archive holds no counters")
+            raise self.refused("the archive holds no counters")
         if self._read(1):
-            raise self._refused("there is something after the closing line")
+            raise self.refused("there is something after the closing line")
 
-    def _refused(self, reason: str) -> ArchiveRefused:
+    def refused(self, reason: str) -> ArchiveRefused:
+        """Return a refusal that names the line read last."""
         return ArchiveRefused(f"Line {self._number:,}: {reason}.")
 
 
@@ -216,12 +227,37 @@ def with_store(collection: str, document: Document, store: str, before: str) -> 
     return {**({"_id": document.pop("_id")} if "_id" in document else {}), "store": store, **document}
 
 
+def _stores_of(collection: str, document: Document) -> Iterator[Any]:
+    """Yield each name of a store that stands in the line of a document; an account may belong to all stores."""
+    if collection in (COUNTERS, SETTINGS) and "_id" in document:
+        yield document["_id"]
+    if collection != COUNTERS and "store" in document:
+        yield document["store"]
+    key = document.get("_id")
+    if collection in _COMPOUND and isinstance(key, dict) and "store" in key:
+        yield key["store"]
+    if collection in (USERS, DEVICES) and document.get("belongs_to") is not None:
+        yield document["belongs_to"]
+
+
+def _has_id(collection: str, document: Document) -> bool:
+    """Whether a document, without the store's name, has an id of the kind that its collection has."""
+    key = document.get("_id")
+    if collection in _COMPOUND:
+        return isinstance(key, dict) and key.keys() == _COMPOUND[collection] and _are_texts(key.values())
+    return collection not in _NAMED or (isinstance(key, str) and bool(key))
+
+
+def _are_texts(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
 def _without_store(collection: str, document: Document) -> Document:
     if collection in (COUNTERS, SETTINGS):
-        del document["_id"]
+        document.pop("_id", None)
     if collection != COUNTERS:
         document.pop("store", None)
-    if collection in _COMPOUND:
+    if collection in _COMPOUND and isinstance(document.get("_id"), dict):
         document["_id"] = {name: value for name, value in document["_id"].items() if name != "store"}
     return document
 

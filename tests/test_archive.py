@@ -1,10 +1,12 @@
 """The archive: what is written is read again, and what is not whole is refused by the line."""
 
 import io
+import json
 import zlib
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -20,7 +22,10 @@ MANIFEST = Manifest("main", "Asia/Kolkata", "INR", 3, "ab12", "2026-11-24T10:00:
 NOW = datetime(2026, 1, 31, 18, 29, 59, 123_000, tzinfo=UTC)
 
 _names = st.text(st.characters(codec="utf-8", exclude_characters="$"), min_size=1, max_size=8)
-_instants = st.datetimes(timezones=st.just(UTC)).map(lambda at: at.replace(microsecond=at.microsecond // 1000 * 1000))
+_first, _last = datetime(1970, 1, 1), datetime(2999, 12, 31)  # noqa: DTZ001
+_instants = st.datetimes(_first, _last, timezones=st.just(UTC)).map(
+    lambda at: at.replace(microsecond=at.microsecond // 1000 * 1000)
+)
 _scalars = (
     st.none()
     | st.booleans()
@@ -176,3 +181,75 @@ def test_an_instant_that_is_none_is_refused() -> None:
     content = written(("orders", {"_id": "x", "store": "main", "at": {"$date": "yesterday"}}))
     with pytest.raises(ArchiveRefused, match="Line 2: an instant"):
         read(content)
+
+
+def lines_with(collection: str, document: Json) -> bytes:
+    """An archive of version 1 with one line that was written by another hand, its checksums right."""
+    content = json.dumps(document).encode()
+    header = {"format": "pos-archive", "version": 1, **asdict(MANIFEST), "counts": {collection: 1}}
+    rows = [(collection, content), (COUNTERS, b'{"orders":1}')] if collection != COUNTERS else [(COUNTERS, content)]
+    counts = dict(Counter(name for name, _ in rows))
+    lines = [orjson.dumps({**header, "counts": counts}) + b"\n"]
+    for name, row in rows:
+        lines.append(b'{"collection":"%s","crc32":%d,"document":%s}\n' % (name.encode(), zlib.crc32(row), row))
+    end = {"end": True, "documents": len(rows), "counts": counts, "sha256": sha256(b"".join(lines)).hexdigest()}
+    return b"".join([*lines, orjson.dumps(end) + b"\n"])
+
+
+#: One line for each way in which a document can name a store, as another store would have it.
+OF_ANOTHER_STORE = [
+    *(
+        (name, {"_id": "x", "store": "victim", "number": 1})
+        for name in COLLECTIONS
+        if name not in ("counters", "settings")
+    ),
+    ("settings", {"_id": "victim"}),
+    ("settings", {"store": "victim"}),
+    ("counters", {"_id": "victim", "orders": 1}),
+    ("totals", {"_id": {"store": "victim", "span": "day", "period": "2026-01-31", "staff": "", "mode": ""}}),
+    ("adopted", {"_id": {"store": "victim", "kind": "orders", "id": "x"}}),
+    ("users", {"_id": "x", "belongs_to": "victim"}),
+    ("devices", {"_id": "x", "belongs_to": "victim"}),
+    *(
+        ("orders", {"_id": "x", "store": value, "number": 1})
+        for value in (None, 5, {"$gt": ""}, ["main"], "Main", "main ")
+    ),
+]
+
+
+@pytest.mark.parametrize(("collection", "document"), OF_ANOTHER_STORE)
+def test_a_line_of_another_store_than_the_headers_is_refused(collection: str, document: Json) -> None:
+    with pytest.raises(ArchiveRefused, match=r"Line 2: it is of the store .*, and the header is of 'main'"):
+        read(lines_with(collection, document))
+
+
+def test_a_line_that_names_the_headers_own_store_goes_to_the_store_that_takes_it() -> None:
+    ((_, order), _) = read(lines_with("orders", {"_id": "x", "store": "main", "number": 1}))
+    assert with_store("orders", order, "branch", "main") == {"_id": "x", "store": "branch", "number": 1}
+
+
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [{"a": value}]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("document", "sentence"),
+    [
+        ({"_id": "x", "deep": nested(250)}, "nested more than 100 levels deep"),
+        ({"_id": "x", "deep": nested(51)}, "nested more than 100 levels deep"),
+        *(
+            ({"_id": "x", "at": {"$date": written}}, "not of the years 1970 to 2999")
+            for written in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "1969-12-31T23:59:59Z")
+        ),
+        *(({"_id": "x", "at": {"$date": written}}, "is not ISO 8601") for written in ("99999-01-01", 5, None, {})),
+        *(({"_id": "x", "b": {"$binary": written}}, "is not base64|are not base64") for written in ("é", "a", 5, None)),
+        *(({"_id": value}, "has no id") for value in (None, 5, "", ["x"], {"$oid": "x"})),
+        ({}, "has no id"),
+    ],
+)
+def test_a_line_that_cannot_be_stored_is_refused_with_its_number(document: Json, sentence: str) -> None:
+    with pytest.raises(ArchiveRefused, match=f"^Line 2: .*({sentence})"):
+        read(lines_with("customers", document))

@@ -22,6 +22,7 @@ from tests.archives import contents, write
 from tests.commands import an_archive, files_in, refusal
 from tests.faults import failing
 from tests.shop import Shop
+from tests.test_archive import OF_ANOTHER_STORE, lines_with, nested
 from tests.test_restoration import is_empty
 
 
@@ -144,3 +145,35 @@ async def test_a_store_is_only_discarded_where_nothing_else_is_asked(
     assert refused.returncode == 2
     assert "--discard goes alone" in refused.stderr
     assert "restoring" in (await target.counters.find_one({"_id": shop.store}) or {})
+
+
+HOSTILE = [
+    *((row, "is of the store") for row in OF_ANOTHER_STORE[::5]),
+    (("customers", {"_id": "x", "deep": nested(250)}), "nested more than 100 levels"),
+    (("customers", {"_id": "x", "a\0b": 1}), "a name in it has a NUL"),
+    (("customers", {"_id": "x", "n": 2**64 - 1}), "more than 64 bits"),
+    (("customers", {"_id": "x", "at": {"$date": "0001-01-01T00:00:00+14:00"}}), "not of the years"),
+    (("orders", {"_id": "x", "number": "1"}), "has no number"),
+    (("messages", {"_id": "x", "letter": None}), "the message in it is not complete"),
+]
+
+
+@pytest.mark.parametrize(("row", "sentence"), HOSTILE)
+@pytest.mark.parametrize("command", [("restore", "--check"), ("restore",), ("import",)])
+async def test_an_archive_of_another_hand_is_refused_before_anything_is_written(
+    target: Database,
+    mongodb_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    row: tuple[str, Any],
+    sentence: str,
+    command: tuple[str, ...],
+) -> None:
+    (file := tmp_path / "file").write_bytes(lines_with(*row))
+    for name, value in {"MONGODB_URL": mongodb_url, "DATABASE_NAME": target.name, "STORE_ID": "main"}.items():
+        monkeypatch.setenv(name, value)
+    refused = await asyncio.to_thread(CliRunner().invoke, cli, [*command, str(file)])
+    assert isinstance(refused.exception, ArchiveRefused), refused.exception
+    assert str(refused.exception).startswith("Line 2: ")
+    assert sentence in str(refused.exception)
+    assert await target.list_collection_names() == []
