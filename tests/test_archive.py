@@ -235,21 +235,22 @@ def nested(levels: int) -> Any:
     return value
 
 
-@pytest.mark.parametrize(
-    ("document", "sentence"),
-    [
-        ({"_id": "x", "deep": nested(250)}, "nested more than 100 levels deep"),
-        ({"_id": "x", "deep": nested(51)}, "nested more than 100 levels deep"),
-        *(
-            ({"_id": "x", "at": {"$date": written}}, "not of the years 1970 to 2999")
-            for written in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "1969-12-31T23:59:59Z")
-        ),
-        *(({"_id": "x", "at": {"$date": written}}, "is not ISO 8601") for written in ("99999-01-01", 5, None, {})),
-        *(({"_id": "x", "b": {"$binary": written}}, "is not base64|are not base64") for written in ("é", "a", 5, None)),
-        *(({"_id": value}, "has no id") for value in (None, 5, "", ["x"], {"$oid": "x"})),
-        ({}, "has no id"),
-    ],
-)
+_NO_YEARS = ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "1969-12-31T23:59:59Z")
+_NO_INSTANTS: tuple[Any, ...] = ("99999-01-01", 5, None, {})
+_NO_BYTES: tuple[Any, ...] = ("é", "a", 5, None)
+_NO_IDS: tuple[Any, ...] = (None, 5, "", ["x"], {"$oid": "x"})
+UNSTORABLE: list[tuple[Json, str]] = [
+    ({"_id": "x", "deep": nested(250)}, "nested more than 100 levels deep"),
+    ({"_id": "x", "deep": nested(51)}, "nested more than 100 levels deep"),
+    *(({"_id": "x", "at": {"$date": written}}, "not of the years 1970 to 2999") for written in _NO_YEARS),
+    *(({"_id": "x", "at": {"$date": written}}, "is not ISO 8601") for written in _NO_INSTANTS),
+    *(({"_id": "x", "b": {"$binary": written}}, "bytes in it are not base64") for written in _NO_BYTES),
+    *(({"_id": value}, "has no id") for value in _NO_IDS),
+    ({}, "has no id"),
+]
+
+
+@pytest.mark.parametrize(("document", "sentence"), UNSTORABLE)
 def test_a_line_that_cannot_be_stored_is_refused_with_its_number(document: Json, sentence: str) -> None:
-    with pytest.raises(ArchiveRefused, match=f"^Line 2: .*({sentence})"):
+    with pytest.raises(ArchiveRefused, match=f"^Line 2: .*{sentence}"):
         read(lines_with("customers", document))
