@@ -27,7 +27,7 @@ class ErrorReports:
     def __init__(self, dsn: str) -> None:
         try:
             import sentry_sdk
-            from sentry_sdk.utils import BadDsn, event_from_exception
+            from sentry_sdk.utils import event_from_exception
         except ImportError as error:
             raise InvalidSettings(
                 "SENTRY_DSN is set, but its package is missing: pip install '.[sentry]', or unset it."
@@ -44,8 +44,9 @@ class ErrorReports:
                 max_request_body_size="never",
                 before_send=scrubbed,
             )
-        except BadDsn as error:
-            raise InvalidSettings(f"A setting is wrong. SENTRY_DSN: {error}") from error
+        except ValueError:
+            # Its reason would quote the address, of which the key is a part.
+            raise InvalidSettings("A setting is wrong. SENTRY_DSN: must be a Sentry project's DSN.") from None
         self._event_of = event_from_exception
 
     def capture(self, error: Exception, scope: Scope) -> None:

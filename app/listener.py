@@ -12,6 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from schemas.live import SUBPROTOCOL
+from schemas.safe_addresses import PERCENT_ENCODE, is_web_address, safe_address
 
 Json = dict[str, Any]
 
@@ -26,6 +27,10 @@ FINAL: Final = {
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 15.0
 _JITTER: Final = (0.5, 1.5)
 _OPEN_SECONDS: Final = 10.0
+_NO_SERVICE: Final = (
+    "This is no address of a service. Write it like https://shop.example.com; where it has credentials, "
+    f"{PERCENT_ENCODE}."
+)
 
 
 class ListeningRefused(RuntimeError):
@@ -79,12 +84,10 @@ class Listener:
                 if code in FINAL:
                     raise ListeningRefused(f"The service closed the connection: {FINAL[code]}.{self._rest}") from closed
                 self._tell_once(f"The connection was cut{f' ({code})' if code else ''}; coming back.")
-            except InvalidURI as error:
-                raise ListeningRefused(f"{without_credentials(self._url)} is no WebSocket address.") from error
+            except InvalidURI:
+                raise ListeningRefused(f"{safe_address(self._url)} is no WebSocket address.") from None
             except (OSError, InvalidHandshake, TimeoutError):
-                self._tell_once(
-                    f"Nobody answers at {without_credentials(self._url)}; trying again until somebody does."
-                )
+                self._tell_once(f"Nobody answers at {safe_address(self._url)}; trying again until somebody does.")
             # Spread, so that not everyone comes back at once after a restart.
             await self._sleep(self._pause * random.uniform(*_JITTER))  # noqa: S311
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
@@ -161,23 +164,19 @@ def socket_url(base_url: str) -> str:
     :raises ListeningRefused: no service can be named like that. A lone word is rather a slip than a machine.
     """
     is_whole = "://" in base_url
+    whole = base_url if is_whole else f"http://{base_url}"
     try:
-        parts = urlsplit(base_url if is_whole else f"http://{base_url}")
-        host, port = parts.hostname or "", parts.port
-    except ValueError as error:
-        raise ListeningRefused(f"This is no address of a service: {error}.") from error
+        parts = urlsplit(whole)
+        host, port = (parts.hostname or "", parts.port) if is_web_address(whole) else ("", None)
+    except ValueError:
+        # Its words quote the address, of which a password may be a part.
+        raise ListeningRefused(_NO_SERVICE) from None
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
     is_lone_word = not is_whole and port is None and host != "localhost" and not set(host) & set(".:")
     if scheme not in ("ws", "wss") or not host or is_lone_word:
-        raise ListeningRefused("This is no address of a service. Write it like https://shop.example.com.")
+        raise ListeningRefused(_NO_SERVICE)
     path = parts.path if parts.path.endswith("/ws") else parts.path.rstrip("/") + "/ws"
     return urlunsplit((scheme, parts.netloc, path, "", ""))
-
-
-def without_credentials(url: str) -> str:
-    """An address as it may be shown."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def line_of(event: Json) -> str:

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from marshmallow import ValidationError, fields, validate
 
+from schemas.safe_addresses import is_web_address, mongodb_defect
+
 LOG_LEVELS: Final = ("critical", "error", "warning", "info", "debug", "trace")
 LOG_FORMATS: Final = ("auto", "json", "text")
 SIGN_IN: Final = ("auto", "on", "off")
@@ -96,8 +98,14 @@ def _is_address(url: str) -> bool:
     )
 
 
+def is_mongodb_url(url: str) -> None:
+    defect = mongodb_defect(url)
+    if defect is not None:
+        raise ValidationError(defect)
+
+
 def is_dsn(dsn: str) -> None:
-    if not re.fullmatch(r"https?://[^@/\s]+@[^@/\s]+/\S+", dsn):
+    if not is_web_address(dsn) or not re.fullmatch(r"https?://[^@/\s]+@[^@/\s]+/([\w./-]+/)?[0-9]+", dsn, re.ASCII):
         raise ValidationError("must be a Sentry project's DSN, as https://key@sentry.example.com/1.")
 
 

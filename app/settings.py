@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from environs import Env
@@ -13,6 +13,7 @@ from marshmallow import ValidationError, fields
 from app import setting_values as values
 from app.addresses import LOOPBACK
 from app.whatsapp_settings import read_whatsapp
+from schemas.safe_addresses import safe_address
 from services.fonts import DEBIANS
 from services.provider_settings import ProviderSettings
 
@@ -89,7 +90,7 @@ class Settings:
         shown["timezone"] = self.timezone.key
         shown["whatsapp"] = self.whatsapp.provider
         for name in ("mongodb_url", "sentry_dsn", "otlp_endpoint"):
-            shown[name] = _masked_url(shown[name]) if shown[name] else None
+            shown[name] = safe_address(shown[name]) if shown[name] else None
         for name in ("secret_key", "setup_token"):
             shown[name] = "***" if shown[name] else None
         return shown
@@ -137,7 +138,7 @@ def read_settings() -> Settings:
     # Render says what it called the service, which is its address until it is given one of its own.
     address = read("RENDER_EXTERNAL_URL", f"http://127.0.0.1:{port}", values.text(values.is_base_url))
     settings = Settings(
-        mongodb_url=read("MONGODB_URL", None, values.text()),
+        mongodb_url=read("MONGODB_URL", None, values.text(values.is_mongodb_url)),
         database_name=read("DATABASE_NAME", "pos", values.text(values.is_database_name)),
         public_base_url=read("PUBLIC_BASE_URL", address, values.text(values.is_base_url)).rstrip("/"),
         host=read("HOST", "127.0.0.1", values.text()),
@@ -170,10 +171,3 @@ def read_settings() -> Settings:
     if problems:
         raise WrongSettings(problems, settings)
     return settings
-
-
-def _masked_url(url: str) -> str:
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url
-    return urlunsplit(parts._replace(netloc="***@" + parts.netloc.rsplit("@", 1)[1]))

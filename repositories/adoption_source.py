@@ -10,13 +10,14 @@ from bson.codec_options import DatetimeConversion
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 from pymongo.database import Database as SyncDatabase
-from pymongo.errors import ConfigurationError, InvalidName, InvalidURI, PyMongoError
+from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
-from repositories.database import APPLICATION
+from repositories.database import APPLICATION, valid_address
 from repositories.errors import DatabaseRefused, first_clause
 from repositories.originals import RAW
 from schemas.rollups import ESTIMATES, ORDERS
+from schemas.safe_addresses import safe_address, safe_words
 
 BATCH: Final = 1_000
 KINDS: Final = (ESTIMATES, ORDERS)
@@ -74,21 +75,20 @@ def opened_source(name: str, database: SyncDatabase[Any]) -> Iterator[SyncDataba
 
     :raises DatabaseRefused: that is no address, or nobody answers there.
     """
-    if "://" not in name:
+    if not set(name) & set(":/@"):
         yield database.client[name]
         return
-    try:
+    with valid_address(name, "--from"):
         found = parse_uri(name)["database"]
         if not found:
             raise DatabaseRefused("--from has to end in the database's name, as mongodb://host/shop.")
         client: MongoClient[Any] = MongoClient(name, serverSelectionTimeoutMS=5_000, appname=APPLICATION)
-    except (InvalidURI, ConfigurationError, InvalidName, ValueError) as error:
-        raise DatabaseRefused(f"--from is not a valid MongoDB address: {error}") from error
     with client:
         try:
             client.admin.command("ping")
         except PyMongoError as error:
-            raise DatabaseRefused(f"The database at --from does not answer: {first_clause(error)}.") from error
+            words = safe_words(first_clause(error), name)
+            raise DatabaseRefused(f"{safe_address(name)}, named by --from, does not answer: {words}.") from error
         yield client[found]
 
 

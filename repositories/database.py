@@ -1,15 +1,17 @@
 """The connection: the options that make a write durable, and the refusal of a database that cannot carry the shop."""
 
-import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
 from pymongo import MongoClient
-from pymongo.errors import ConfigurationError, InvalidName, InvalidURI, OperationFailure, PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from repositories.errors import DatabaseRefused, first_clause
 from repositories.pool import Pool
 from schemas.documents import Document
+from schemas.safe_addresses import mongodb_defect, safe_address, safe_words
 
 Client = AsyncIOMotorClient[Document]
 Database = AsyncIOMotorDatabase[Document]
@@ -72,12 +74,26 @@ def connect(url: str, pool: Pool | None = None) -> Client:
     :param pool: is told of its connections.
     :raises DatabaseRefused: the URL is not one.
     """
-    try:
+    with valid_address(url, "MONGODB_URL"):
         return AsyncIOMotorClient(url, event_listeners=[pool] if pool else [], **_OPTIONS)
-    except (InvalidURI, ConfigurationError, InvalidName, ValueError) as error:
-        # What the driver quotes of an address may be half a password.
-        reason = re.sub(r"""(["']).*\1""", "***", str(error))
-        raise DatabaseRefused(f"MONGODB_URL is not a valid MongoDB address: {reason}") from None
+
+
+@contextmanager
+def valid_address(url: str, setting: str) -> Iterator[None]:
+    """Refuse an address before the driver reads it, or what the driver says of it, without a part of its credentials.
+
+    :param setting: what the address is named by, for the sentence.
+    :raises DatabaseRefused: it is no address of MongoDB, or can be read in more than one way.
+    """
+    defect = mongodb_defect(url)
+    if defect is not None:
+        raise DatabaseRefused(f"{setting} {defect}")
+    try:
+        yield
+    except (PyMongoError, ValueError, TypeError, OverflowError, OSError) as error:
+        words = safe_words(first_clause(error), url)
+        # Without the cause, which quotes the address.
+        raise DatabaseRefused(f"{setting}, {safe_address(url)}, cannot be used: {words}") from None
 
 
 async def check_deployment(client: Client) -> None:

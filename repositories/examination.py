@@ -11,21 +11,21 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
 import pymongo
 from pymongo import MongoClient, ReadPreference, WriteConcern
 from pymongo.database import Database as SyncDatabase
-from pymongo.errors import ConfigurationError, InvalidName, InvalidURI, OperationFailure, PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from repositories.database import ADOPTION, APPLICATION, COUNTERS, EVENTS, FACTS, KEY_PROOF, TOTALS
+from repositories.database import ADOPTION, APPLICATION, COUNTERS, EVENTS, FACTS, KEY_PROOF, TOTALS, valid_address
 from repositories.database_facts import DatabaseFacts
-from repositories.errors import first_clause
+from repositories.errors import DatabaseRefused, first_clause
 from repositories.indexes import index_models
 from repositories.totals import row_range
 from schemas.documents import Document
 from schemas.rollups import ESTIMATES, ORDERS
+from schemas.safe_addresses import safe_words
 
 #: For everything, and for one look.
 SECONDS: Final = 11.0
@@ -51,23 +51,24 @@ def examine(url: str, database_name: str, store: str, event_retention_days: int)
     facts = DatabaseFacts()
     began = time.monotonic()
     try:
-        client: MongoClient[Document] = MongoClient(
-            url,
-            serverSelectionTimeoutMS=3_000,
-            connectTimeoutMS=2_000,
-            socketTimeoutMS=4_000,
-            appname=f"{APPLICATION}-doctor",
-            tz_aware=True,
-        )
-    except (InvalidURI, ConfigurationError, InvalidName, ValueError) as error:
-        facts.detail = _said(error, url)
+        with valid_address(url, "MONGODB_URL"):
+            client: MongoClient[Document] = MongoClient(
+                url,
+                serverSelectionTimeoutMS=3_000,
+                connectTimeoutMS=2_000,
+                socketTimeoutMS=4_000,
+                appname=f"{APPLICATION}-doctor",
+                tz_aware=True,
+            )
+    except DatabaseRefused as error:
+        facts.detail = str(error)
         facts.unreachable = "dns" if "DNS" in str(error) else "invalid"
         return facts
     with client:
         try:
             _meet(client, facts)
         except PyMongoError as error:
-            facts.unreachable, facts.detail = _why(error), _said(error, url)
+            facts.unreachable, facts.detail = _why(error), safe_words(first_clause(error), url)
         if facts.unreachable is None:
             _look_around(client[database_name], store, event_retention_days, facts, began + SECONDS)
     facts.seconds = time.monotonic() - began
@@ -246,12 +247,3 @@ def _why(error: PyMongoError) -> str:
     if "authentication failed" in said:
         return "auth"
     return next((reason for reason, words in _REASONS if re.search(words, said)), "other")
-
-
-def _said(error: Exception, url: str) -> str:
-    """The first clause of what the driver says, without the credentials of the address."""
-    said = first_clause(error)
-    password = urlsplit(url).netloc.rpartition("@")[0].partition(":")[2]
-    for form in filter(None, {password, unquote(password)}):
-        said = said.replace(form, "***")
-    return re.sub(r"//[^/@\s]*@", "//***@", said)

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import cli
-from app.listener import Listener, ListeningRefused, line_of, socket_url, without_credentials
+from app.listener import Listener, ListeningRefused, line_of, socket_url
 from tests.clock import Clock
 from tests.guests import invited
 from tests.payloads import sale_body
@@ -162,10 +162,6 @@ async def _last_of(events: AsyncIterator[Json]) -> None:
         pass
 
 
-def test_no_credential_is_shown() -> None:
-    assert without_credentials("wss://till:pos_k_secret@shop.example:81/ws") == "wss://shop.example:81/ws"
-
-
 @pytest.mark.parametrize("url", ["http://", "nonsense://x/ws", "ws://"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ListeningRefused, match="no address of a service"):
@@ -245,4 +241,4 @@ async def test_it_names_the_address_that_it_tries_once() -> None:
     listener = Listener(socket_url(f"http://user:key@127.0.0.1:{port}"), tell=told.append, pause=pause)
     with pytest.raises(asyncio.CancelledError):
         await anext(listener.events())
-    assert told == [f"Nobody answers at ws://127.0.0.1:{port}/ws; trying again until somebody does."]
+    assert told == [f"Nobody answers at ws://127.0.0.1:{port}; trying again until somebody does."]

@@ -115,7 +115,7 @@ def test_uvicorn_serves_what_the_environment_names(mongodb_url: str) -> None:
         ((sys.executable, "-m", "uvicorn", "asgi:app"), {}, "MONGODB_URL is not set"),
         ((sys.executable, "-m", "uvicorn", "asgi:app"), {"PORT": "x"}, "PORT"),
         ((*POS, "serve"), {"TIMEZONE": "Mars/Base"}, "TIMEZONE"),
-        ((*POS, "serve"), {"MONGODB_URL": "postgres://x"}, "MONGODB_URL is not a valid MongoDB address"),
+        ((*POS, "serve"), {"MONGODB_URL": "postgres://x"}, "MONGODB_URL: must be a valid MongoDB address"),
         ((*POS, "serve"), {"MONGODB_URL": "mongodb://127.0.0.1:9/"}, "cannot be used"),
         ((*POS, "serve", "--host", "192.0.2.1"), {}, "The service cannot listen on 192.0.2.1"),
         ((*POS, "serve", "--host", "0.0.0.0"), {}, "not for production"),  # noqa: S104  (it must be refused)
@@ -133,7 +133,7 @@ def test_a_start_that_cannot_be_is_refused_in_a_sentence(
 
 @pytest.mark.parametrize("address", ["s3/cret@db/", "s3cret@db:port/", "s3@cret@db/", "s3?cret@db/", "s3%cret@db/x"])
 def test_a_wrong_address_is_refused_without_its_password(address: str) -> None:
-    with pytest.raises(DatabaseRefused, match="MONGODB_URL is not a valid") as refusal:
+    with pytest.raises(DatabaseRefused, match="MONGODB_URL must be a valid") as refusal:
         connect(f"mongodb://shop:{address}")
     assert "cret" not in str(refusal.value)
 

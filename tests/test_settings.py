@@ -140,12 +140,12 @@ def test_a_wrong_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name:
 
 def test_secrets_are_masked() -> None:
     shown = Settings(mongodb_url="mongodb+srv://shop:s3cret@db.example/?w=majority").masked()
-    assert shown["mongodb_url"] == "mongodb+srv://***@db.example/?w=majority"
+    assert shown["mongodb_url"] == "mongodb+srv://db.example"
     assert "s3cret" not in str(shown)
     others = Settings(
         sentry_dsn="https://s3cret@sentry.example/1", otlp_endpoint="https://a:s3cret@otel.example"
     ).masked()
-    assert others["sentry_dsn"] == "https://***@sentry.example/1"
+    assert others["sentry_dsn"] == "https://sentry.example"
     assert "s3cret" not in str(others)
     keys = Settings(secret_key="s3cret" * 9, setup_token="s3cret-token")
     assert (keys.masked()["secret_key"], keys.masked()["setup_token"]) == ("***", "***")

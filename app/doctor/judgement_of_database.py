@@ -20,7 +20,7 @@ _CLOCK_SECONDS, _CLOCK_WRONG_SECONDS = 2.0, 60.0
 _UNREACHABLE: Final = {
     "invalid": (
         "It is no MongoDB address",
-        "Write it as mongodb://host/ or, of Atlas, mongodb+srv://user:password@host/.",
+        "Write it as mongodb://host/ or, of Atlas, mongodb+srv://user:password@host/, the password percent-encoded.",
     ),
     "dns": ("Its host is not known", "Check the spelling of the host, and this machine's DNS."),
     "refused": ("Nobody listens there", "Start MongoDB; check host and port, and what it binds to (net.bindIp)."),

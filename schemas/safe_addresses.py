@@ -1,0 +1,63 @@
+"""Addresses as they may be shown: without credentials, whatever the address looks like. Pure.
+
+Where a password is not percent-encoded, no rule can tell where it ends: in `mongodb://shop:a@b/c@host/` the driver
+takes `b` for the host. So an address is shown in part only where it can be read in one way, and not at all otherwise.
+"""
+
+import re
+from typing import Final
+from urllib.parse import unquote, unquote_plus
+
+_USER_INFO: Final = r"(?P<user>(?:[^/?@:%]|%[0-9A-Fa-f]{2})+)(?::(?P<password>(?:[^/?@:%]|%[0-9A-Fa-f]{2})*))?@"
+_LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_PORT: Final = r"(?::[0-9]{1,5})?"
+_HOST: Final = rf"(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]{{2,45}}\]){_PORT}"
+_SOCKET: Final = r"%2[Ff][A-Za-z0-9%._~+-]{1,300}\.sock"
+#: The letters that MongoDB forbids in the name of a database are not in it.
+_DATABASE: Final = r'[^/?@\\\s"$*<>:|#]{1,64}'
+_MONGODB: Final = re.compile(
+    rf"(?P<scheme>mongodb(?:\+srv)?)://(?:{_USER_INFO})?(?:(?:{_HOST}|{_SOCKET}),)*(?P<host>{_HOST}|{_SOCKET})"
+    rf"(?:/(?P<database>{_DATABASE})?)?(?:\?[^@]*)?",
+    re.ASCII,
+)
+_WEB: Final = re.compile(
+    rf"(?P<scheme>https?|wss?)://(?:{_USER_INFO})?(?P<host>{_HOST})(?:[/?#][^@]*)?", re.ASCII | re.IGNORECASE
+)
+_SCHEMES: Final = ("mongodb://", "mongodb+srv://")
+PERCENT_ENCODE: Final = (
+    "in the user name and the password, each of the characters : / ? # [ ] @ % has to be percent-encoded, as %40 for @"
+)
+
+
+def mongodb_defect(url: str) -> str | None:
+    """Return why a text cannot be read as a MongoDB address in one way, as a part of a sentence that quotes nothing of
+    it; None where it can."""
+    if not url.startswith(_SCHEMES):
+        return "must be a valid MongoDB address: it begins with mongodb:// or mongodb+srv://."
+    if _MONGODB.fullmatch(url) is None:
+        return f"must be a valid MongoDB address, as mongodb://user:password@host/shop; {PERCENT_ENCODE}."
+    return None
+
+
+def safe_address(url: str) -> str:
+    """Return the scheme and the last host of an address, and the database of MongoDB's; no host where the address can
+    be read in more than one way."""
+    match = _MONGODB.fullmatch(url) or _WEB.fullmatch(url)
+    if match is None:
+        return "(an address that is not shown)"
+    database = match.groupdict().get("database")
+    return f"{match['scheme']}://{match['host']}" + (f"/{database}" if database else "")
+
+
+def is_web_address(url: str) -> bool:
+    """Return whether a text is an address of HTTP or WebSockets that can be read in one way."""
+    return _WEB.fullmatch(url) is not None
+
+
+def safe_words(words: str, url: str) -> str:
+    """Return what a driver says, without what it quotes; nothing where it repeats a password of the address."""
+    match = _MONGODB.fullmatch(url)
+    password = (match["password"] or "") if match else url
+    if any(form and form in words for form in (password, unquote(password), unquote_plus(password))):
+        return "what the driver says repeats a part of the address"
+    return re.sub(r"""(["']).*\1""", "***", words)
