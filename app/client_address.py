@@ -7,8 +7,12 @@ with the request, and can be anything. So the client is as many from the right a
 from collections.abc import Awaitable
 from functools import lru_cache
 from ipaddress import ip_address
+from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+# Far more than an address and its port take: what is remembered is bounded.
+_LONGEST: Final = 100
 
 
 class ClientAddress:
@@ -25,7 +29,8 @@ class ClientAddress:
         if scope["type"] != "lifespan":
             given = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
             addresses = b",".join(given).rsplit(b",", self._proxies)[-self._proxies :]
-            client = _address_in(addresses[0]) if given and len(addresses) == self._proxies else None
+            is_whole = bool(given) and len(addresses) == self._proxies and len(addresses[0]) <= _LONGEST
+            client = _address_in(addresses[0]) if is_whole else None
             # A request that passed fewer proxies keeps the address of whoever handed it over.
             if client is not None:
                 scope["client"] = (client, 0)

@@ -36,5 +36,5 @@ class Audit(HTTPEndpoint):
         found = await request.state.audit.newest(listing, listing.limit + 1)
         page = found[: listing.limit]
         last = AuditPosition(page[-1]["seq"]) if len(found) > listing.limit else None
-        headers = {"Cache-Control": "no-store", **page_headers(request, last)}
+        headers = {"Cache-Control": "no-store", **page_headers(request, QUERY, last)}
         return answer([row(event, request.state.zone) for event in page], headers=headers)

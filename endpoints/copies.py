@@ -12,8 +12,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import cached_property
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+from cachetools import LRUCache
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Scope
 
 from endpoints.encoding import ENCODING, MIN_SIZE, Packer, takes_gzip
 from endpoints.requests import holds
@@ -25,8 +27,12 @@ from schemas.sums import Sums
 MOST_BYTES: Final = 32 * 1024 * 1024
 #: An answer that is larger, or streamed, is made anew for each who asks.
 LARGEST: Final = 512 * 1024
-
-Key = tuple[str, bytes]
+#: What an answer takes beside its body and its key: the response, its headers, its place here.
+OVERHEAD: Final = 2_048
+# Addresses of which it is remembered what they ask for, and how long such a one may be: reading one takes as long as a
+# copy does.
+_MOST_ADDRESSES: Final = 256
+_LONGEST_ADDRESS: Final = 256
 
 
 class Freshness:
@@ -58,6 +64,13 @@ Make = Callable[[Freshness], Awaitable[Response]]
 T = TypeVar("T")
 
 
+class Question(NamedTuple):
+    """What is asked for. key: the same for all that mean the same. query: as the schema has loaded it."""
+
+    key: str
+    query: Any
+
+
 class _Copy(NamedTuple):
     """An answer; and the same packed, as soon as somebody takes it so."""
 
@@ -67,7 +80,8 @@ class _Copy(NamedTuple):
 
     @property
     def size(self) -> int:
-        return len(self.response.body) + (0 if self.packed is None else len(self.packed.body))
+        """Bytes of memory, its key apart."""
+        return sum(OVERHEAD + len(each.body) for each in (self.response, self.packed) if each is not None)
 
 
 class Latest(Generic[T]):
@@ -98,20 +112,32 @@ class Copies:
         self._most_bytes = most_bytes
         self._largest = largest
         self._bytes = 0
-        self._kept: OrderedDict[Key, _Copy] = OrderedDict()
+        self._kept: OrderedDict[str, _Copy] = OrderedDict()
+        self._questions: LRUCache[tuple[str, bytes, str], Question] = LRUCache(_MOST_ADDRESSES)
         self.sums: Latest[Sums] = Latest()
-        self._making: dict[tuple[Key, str], asyncio.Task[Response]] = {}
+        self._making: dict[tuple[str, str], asyncio.Task[Response]] = {}
         self._head: Head | None = None
         self._at_head: dict[str, Freshness] = {}
 
-    def __contains__(self, key: Key) -> bool:
-        """Whether the question was answered not long ago, with whatever."""
-        return key in self._kept
-
     @property
     def size(self) -> int:
-        """Bytes that are kept."""
+        """Bytes that are kept, keys and what surrounds an answer included."""
         return self._bytes
+
+    def question(self, scope: Scope, extra: str, parse: Callable[[], Any]) -> Question:
+        """Return what an address asks for, however it is written: unknown parameters change nothing.
+
+        :param extra: what else that depends on.
+        :param parse: reads the address, or refuses it.
+        """
+        path, query_string = scope["path"], scope["query_string"]
+        known = self._questions.get((path, query_string, extra))
+        if known is None:
+            query, endpoint = parse(), scope["endpoint"]
+            known = Question(f"{endpoint.__module__}.{endpoint.__qualname__} {query!r}", query)
+            if len(path) + len(query_string) <= _LONGEST_ADDRESS:
+                self._questions[path, query_string, extra] = known
+        return known
 
     def freshness(self, head: Head, version: str, extra: str = "") -> Freshness:
         """The same one for as long as the head stands. (Made for each request, it costs as much as a copy.)"""
@@ -121,7 +147,7 @@ class Copies:
             self._at_head[extra] = Freshness(head, version, extra)
         return self._at_head[extra]
 
-    async def of(self, key: Key, freshness: Freshness, make: Make, *, packed: bool = False) -> Response:
+    async def of(self, key: str, freshness: Freshness, make: Make, *, packed: bool = False) -> Response:
         """The answer to a question: a copy, the one that is being made, or a new one.
 
         :param packed: whether it may be gzip, where that is worth it.
@@ -137,7 +163,7 @@ class Copies:
                 self._keep(key, kept)
         return kept.packed or response
 
-    async def _plain(self, key: Key, freshness: Freshness, make: Make) -> Response:
+    async def _plain(self, key: str, freshness: Freshness, make: Make) -> Response:
         kept = self._kept.get(key)
         if kept is not None and kept.etag == freshness.etag:
             self._kept.move_to_end(key)
@@ -150,7 +176,7 @@ class Copies:
         making = self._making[key, freshness.etag] = asyncio.create_task(self._make(key, freshness, make))
         return await asyncio.shield(making)
 
-    async def _make(self, key: Key, freshness: Freshness, make: Make) -> Response:
+    async def _make(self, key: str, freshness: Freshness, make: Make) -> Response:
         try:
             response = await make(freshness)
         finally:
@@ -159,17 +185,17 @@ class Copies:
             self._keep(key, _Copy(freshness.etag, response))
         return response
 
-    def _keep(self, key: Key, copy: _Copy) -> None:
+    def _keep(self, key: str, copy: _Copy) -> None:
         self._drop(key)
         self._kept[key] = copy
-        self._bytes += copy.size
+        self._bytes += len(key) + copy.size
         while self._bytes > self._most_bytes:
             self._drop(next(iter(self._kept)))
 
-    def _drop(self, key: Key) -> None:
+    def _drop(self, key: str) -> None:
         old = self._kept.pop(key, None)
         if old is not None:
-            self._bytes -= old.size
+            self._bytes -= len(key) + old.size
 
 
 async def _packed(response: Response) -> Response:
@@ -186,21 +212,20 @@ async def fresh(
 ) -> Response:
     """The answer to a request for a list or a report, made by `make` unless there is a copy, or the client has it.
 
-    :param parse: reads what is asked for, or refuses it. What was answered before need not be parsed again.
+    :param parse: reads what is asked for, or refuses it.
     :param extra: what else the answer depends on, such as today's date.
     """
-    key = (request.scope["path"], request.scope["query_string"])
     copies: Copies = request.state.copies
-    query = None if key in copies else parse()
+    question = copies.question(request.scope, extra, parse)
     asked_at = time.monotonic()
 
     async def made(freshness: Freshness) -> Response:
         # Two questions to the database, one after the other, and still no longer than one may take.
         async with answered(READ_SECONDS - (time.monotonic() - asked_at)):
-            return await make(parse() if query is None else query, freshness)
+            return await make(question.query, freshness)
 
     freshness = copies.freshness(await request.state.log.head(), request.state.about.version, extra)
     if holds(request, freshness.etag):
         return freshness.unchanged
     packed = takes_gzip(request.headers.get("accept-encoding"))
-    return await copies.of(key, freshness, made, packed=packed)
+    return await copies.of(question.key, freshness, made, packed=packed)

@@ -38,7 +38,7 @@ class CustomerList(HTTPEndpoint):
             found = await customers.newest(listing, listing.limit + 1)
             page = found[: listing.limit]
             last = CustomerPosition.of(page[-1]) if len(found) > listing.limit else None
-            headers = {**freshness.headers, **page_headers(request, last)}
+            headers = {**freshness.headers, **page_headers(request, QUERY, last)}
             return answer({"customers": [shown(each, zone) for each in page]}, headers=headers)
 
         return await fresh(request, lambda: read_query(request, QUERY), make)

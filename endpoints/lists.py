@@ -42,7 +42,7 @@ async def array(request: Request, source: Documents, schema: Schema) -> Response
             )
         found = await source.newest(listing, listing.limit + 1, showing)
         page, last = _page(found, listing.limit, lambda shown: Position.of(source.kind, shown.place))
-        headers = {**freshness.headers, **page_headers(request, last)}
+        headers = {**freshness.headers, **page_headers(request, schema, last)}
         return answer([shown.json for shown in page], headers=headers)
 
     return await fresh(request, lambda: read_query(request, schema), make)
@@ -60,7 +60,7 @@ async def history(request: Request, showings: Mapping[str, Showing], schema: Sch
             return await streamed(_wrapped(b"[", _joined(shown), b"]"), freshness.headers)
         found = await source.newest(listing, listing.limit + 1, showings)
         page, last = _page(found, listing.limit, _position)
-        headers = {**freshness.headers, **page_headers(request, last)}
+        headers = {**freshness.headers, **page_headers(request, schema, last)}
         return answer([shown.json for _, shown in page], headers=headers)
 
     return await fresh(request, lambda: read_query(request, schema), make)
@@ -86,7 +86,7 @@ async def groups(request: Request, showings: Mapping[str, Showing], schema: Sche
         }
         if summary:
             content["summary"] = separate_summary(tallies[ESTIMATES], tallies[ORDERS])
-        return answer(content, headers={**freshness.headers, **page_headers(request, last)})
+        return answer(content, headers={**freshness.headers, **page_headers(request, schema, last)})
 
     return await fresh(request, lambda: read_query(request, schema), make)
 

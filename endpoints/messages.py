@@ -71,7 +71,7 @@ class Messages(HTTPEndpoint):
         found = await request.state.messages.newest(listing, listing.limit + 1)
         page = found[: listing.limit]
         last = MessagePosition(page[-1]["_id"]) if len(found) > listing.limit else None
-        headers = {"Cache-Control": "no-store", **page_headers(request, last)}
+        headers = {"Cache-Control": "no-store", **page_headers(request, QUERY, last)}
         return answer({"messages": [shown(each, request.state.zone) for each in page]}, headers=headers)
 
 

@@ -55,8 +55,7 @@ def read_query(request: Request, schema: Schema) -> Any:
 
     :raises InvalidQuery: one is wrong, or stands there twice, so that nobody knows which was meant.
     """
-    known = {field.data_key or name for name, field in schema.load_fields.items()}
-    given = Counter(name for name, _ in request.query_params.multi_items() if name in known)
+    given = Counter(name for name, _ in known_parameters(request, schema))
     repeated = [name for name, times in given.items() if times > 1]
     if repeated:
         raise InvalidQuery(
@@ -64,6 +63,12 @@ def read_query(request: Request, schema: Schema) -> Any:
             [{"pointer": f"/{name}", "detail": "must be given once"} for name in repeated],
         )
     return load_query(schema, request.query_params)
+
+
+def known_parameters(request: Request, schema: Schema) -> list[tuple[str, str]]:
+    """Return the query parameters that the schema knows, as they were given; the others mean nothing."""
+    known = {field.data_key or name for name, field in schema.load_fields.items()}
+    return [(name, value) for name, value in request.query_params.multi_items() if name in known]
 
 
 def _is_deeper(value: Any, levels: int) -> bool:

@@ -6,10 +6,12 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 import orjson
+from marshmallow import Schema
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
+from endpoints.requests import known_parameters
 from schemas.audit import AuditPosition
 from schemas.customers import CustomerPosition
 from schemas.listing import Position
@@ -63,12 +65,15 @@ def replay_headers(replayed: bool) -> Headers:
 
 
 def page_headers(
-    request: Request, last: Position | AuditPosition | CustomerPosition | MessagePosition | None
+    request: Request, schema: Schema, last: Position | AuditPosition | CustomerPosition | MessagePosition | None
 ) -> Headers:
-    """Where the next page begins, for a page that is followed by another."""
+    """Where the next page begins, for a page that is followed by another.
+
+    :param schema: of the query. What it does not know is not repeated: others may be given the same answer.
+    """
     if last is None:
         return {}
     cursor = last.encode()
-    parameters = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+    parameters = [(name, value) for name, value in known_parameters(request, schema) if name != "cursor"]
     target = f"{request.scope['path']}?{urlencode([*parameters, ('cursor', cursor)])}"
     return {"Link": f'<{target}>; rel="next"', "X-Next-Cursor": cursor}

@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from app.compression import Compression
-from endpoints.copies import Copies, Freshness
+from endpoints.copies import OVERHEAD, Copies, Freshness
 from endpoints.encoding import MIN_SIZE, takes_gzip
 from repositories.events import Head
 from tests.payloads import estimate_body, line
@@ -143,15 +143,16 @@ async def test_a_copy_is_packed_once_and_counted() -> None:
         return made
 
     freshness = Freshness(Head("epoch", 1), "1")
-    plain = await copies.of(("/", b""), freshness, make)
-    assert copies.size == len(made.body) == 20_000
-    packed = await asyncio.gather(*(copies.of(("/", b""), freshness, make, packed=True) for _ in range(5)))
-    again = await copies.of(("/", b""), freshness, make, packed=True)
+    plain = await copies.of("/", freshness, make)
+    assert copies.size == len("/") + OVERHEAD + len(made.body)
+    assert len(made.body) == 20_000
+    packed = await asyncio.gather(*(copies.of("/", freshness, make, packed=True) for _ in range(5)))
+    again = await copies.of("/", freshness, make, packed=True)
     assert plain is made
     assert again in packed
     assert {gzip.decompress(each.body) for each in packed} == {made.body}
     assert (again.headers["etag"], again.headers["content-encoding"]) == ('W/"1"', "gzip")
-    assert copies.size == len(made.body) + len(again.body)
+    assert copies.size == len("/") + 2 * OVERHEAD + len(made.body) + len(again.body)
     for n in range(20):
         await copies.of((f"/{n}", b""), freshness, make, packed=True)
         assert copies.size <= 100_000

@@ -1,12 +1,13 @@
 """Copies of answers: one computation however many ask, never an old answer, bounded memory."""
 
 import asyncio
+import tracemalloc
 from typing import Any
 
 import pytest
 from starlette.responses import Response, StreamingResponse
 
-from endpoints.copies import Copies, Freshness, Latest
+from endpoints.copies import OVERHEAD, Copies, Freshness, Latest
 from repositories.events import Head
 from repositories.together import Together
 from schemas.live import Place
@@ -48,19 +49,19 @@ class Maker:
 
 async def test_however_many_ask_at_once_it_is_made_once() -> None:
     copies, make = Copies(), Maker()
-    answers = await asyncio.gather(*(copies.of(("/", b""), freshness(1), make) for _ in range(50)))
+    answers = await asyncio.gather(*(copies.of("/", freshness(1), make) for _ in range(50)))
     assert make.count == 1
     assert len({id(each) for each in answers}) == 1
-    await copies.of(("/", b""), freshness(1), make)
+    await copies.of("/", freshness(1), make)
     assert make.count == 1
-    await copies.of(("/", b"limit=5"), freshness(1), make)
-    await copies.of(("/", b""), freshness(2), make)
+    await copies.of("/?limit=5", freshness(1), make)
+    await copies.of("/", freshness(2), make)
     assert make.count == 3
 
 
 async def test_whoever_goes_away_leaves_the_others_their_answer() -> None:
     copies, make = Copies(), Maker()
-    first, second = (asyncio.create_task(copies.of(("/", b""), freshness(1), make)) for _ in range(2))
+    first, second = (asyncio.create_task(copies.of("/", freshness(1), make)) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
     assert (await second).body == b"x" * 10
@@ -69,35 +70,91 @@ async def test_whoever_goes_away_leaves_the_others_their_answer() -> None:
 
 async def test_what_goes_wrong_goes_wrong_for_all_who_wait_and_for_nobody_later() -> None:
     copies, failing = Copies(), Maker(error=LookupError("no"))
-    answers = await asyncio.gather(
-        *(copies.of(("/", b""), freshness(1), failing) for _ in range(3)), return_exceptions=True
-    )
+    answers = await asyncio.gather(*(copies.of("/", freshness(1), failing) for _ in range(3)), return_exceptions=True)
     assert [type(each) for each in answers] == [LookupError] * 3
     make = Maker()
-    assert (await copies.of(("/", b""), freshness(1), make)).body == b"x" * 10
+    assert (await copies.of("/", freshness(1), make)).body == b"x" * 10
 
 
 async def test_a_stream_is_made_for_each() -> None:
     copies, make = Copies(), Maker(is_streamed=True)
-    answers = await asyncio.gather(*(copies.of(("/", b""), freshness(1), make) for _ in range(3)))
+    answers = await asyncio.gather(*(copies.of("/", freshness(1), make) for _ in range(3)))
     assert len({id(each) for each in answers}) == make.count == 3
 
 
 async def test_memory_is_bounded_and_those_asked_last_stay() -> None:
-    copies = Copies(most_bytes=100, largest=50)
+    copies = Copies(most_bytes=3 * OVERHEAD + 100, largest=50)
     small, large = Maker(size=30), Maker(size=51)
     for path in ("/1", "/2", "/3"):
-        await copies.of((path, b""), freshness(1), small)
-    await copies.of(("/1", b""), freshness(1), small)
-    await copies.of(("/4", b""), freshness(1), small)
+        await copies.of(path, freshness(1), small)
+    await copies.of("/1", freshness(1), small)
+    await copies.of("/4", freshness(1), small)
     assert small.count == 4
-    await copies.of(("/1", b""), freshness(1), small)
+    await copies.of("/1", freshness(1), small)
     assert small.count == 4
-    await copies.of(("/2", b""), freshness(1), small)
+    await copies.of("/2", freshness(1), small)
     assert small.count == 5
     for _ in range(2):
-        await copies.of(("/large", b""), freshness(1), large)
+        await copies.of("/large", freshness(1), large)
     assert large.count == 2
+
+
+async def test_what_is_counted_is_what_is_kept() -> None:
+    """Many questions with tiny answers: their keys, and what surrounds an answer, are most of it."""
+    copies, of = Copies(most_bytes=8 * 2**20), freshness(1)
+    headers = {**of.headers, "Link": f"<{'x' * 200}>", "X-Next-Cursor": "x" * 60}
+
+    async def make(_: Freshness) -> Response:
+        return Response(b"[]", headers=headers, media_type="application/json")
+
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(4_000):
+            await copies.of(f"{number:0600}", of, make)
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert copies.size / 2 < taken < copies.size <= 8 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("path", "others"),
+    [
+        ("/api/orders/orders-only?limit=2", ("limit=02", "%6cimit=2")),
+        ("/api/customers?limit=2&q=asha", ("q=asha&limit=2", "q=+asha&limit=2")),
+        ("/api/reports/today?items=5", ("items=05",)),
+        ("/api/reports/monthly/2026/3", ()),
+        ("/api/reports/staff-performance", ()),
+        ("/api/board", ()),
+    ],
+)
+async def test_the_same_question_is_kept_once_however_its_address_is_written(
+    shop: Shop, path: str, others: tuple[str, ...]
+) -> None:
+    for _ in range(3):
+        await shop.sale(customer_name="Asha", customer_phone="9822012345")
+    plain = await shop.http.get(path)
+    copies: Copies = shop.state["copies"]
+    kept = copies.size
+    assert kept > 0
+    bare, _, query = path.partition("?")
+    unknown = [f"{query}&_={number}&{'x' * 3_000}={number}".strip("&") for number in range(50)]
+    for each in (*unknown, *others):
+        answer = await shop.http.get(f"{bare}?{each}")
+        assert answer.content == plain.content
+        assert "xxx" not in answer.headers.get("link", "")
+        assert answer.headers.get("x-next-cursor") == plain.headers.get("x-next-cursor")
+    assert copies.size == kept
+
+
+async def test_a_page_that_is_followed_by_another_repeats_no_unknown_parameter(shop: Shop) -> None:
+    for _ in range(3):
+        await shop.sale()
+    for path in ("/api/orders/all?limit=1", "/api/audit?limit=1"):
+        link = (await shop.http.get(f"{path}&{'y' * 3_000}=1")).headers["link"]
+        assert link.startswith(f"<{path}&cursor=")
+        assert "yyy" not in link
 
 
 async def test_what_all_pages_share_is_computed_once_and_again_after_a_failure() -> None:
