@@ -154,7 +154,7 @@ async def test_a_copy_is_packed_once_and_counted() -> None:
     assert (again.headers["etag"], again.headers["content-encoding"]) == ('W/"1"', "gzip")
     assert copies.size == len("/") + 2 * OVERHEAD + len(made.body) + len(again.body)
     for n in range(20):
-        await copies.of((f"/{n}", b""), freshness, make, packed=True)
+        await copies.of(f"/{n}", freshness, make, packed=True)
         assert copies.size <= 100_000
 
 
