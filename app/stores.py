@@ -35,6 +35,7 @@ from repositories.stores import store_exists
 from schemas.events import Event
 from schemas.phones import region_of
 from schemas.shop_head import ShopHead
+from schemas.shop_settings import ShopSettings
 
 #: A store that nobody has used for so long is closed, and opened again when somebody comes.
 IDLE_SECONDS: Final = 300.0
@@ -86,7 +87,8 @@ class Store:
         #: How many requests are using it now, and when the last one began or ended (monotonic).
         self.requests = 0
         self.used_at = time.monotonic()
-        self._settings = ShopSettingsRepository(database, name, self.journal, SERVICE)
+        fresh = ShopSettings.fresh(SERVICE, around.settings.public_base_url)
+        self._settings = ShopSettingsRepository(database, name, self.journal, fresh)
         estimates = EstimateRepository(database, name, self.journal, clock)
         orders = OrderRepository(database, name, self.journal, clock)
         #: What a handler finds in `request.state` of a request to this store.

@@ -53,6 +53,7 @@ ACCESS: Final[Mapping[str, Mapping[str, Roles | None]]] = {
     "/api/orders/{order_id}/pdf": _READ,
     "/api/messages": _REPORT,
     "/api/whatsapp/send": {"POST": SELLERS},
+    "/api/whatsapp/sms/send": {"POST": SELLERS},
     "/api/whatsapp/send-estimate-pdf": {"POST": SELLERS},
     "/api/whatsapp/webhook": {"GET": ANYONE, "POST": ANYONE},
     "/api/estimates/{estimate_id}/send": {"POST": SELLERS},

@@ -42,6 +42,10 @@ UPLOAD: Final = UploadBody()
 #: What an uploaded PDF is called on the phone.
 FILE_NAME: Final = "estimate.pdf"
 DOCUMENT: Final = DocumentMessageBody()
+#: The address that the keys of a text are made of: at its other address it is the same message.
+TEXT_PATH: Final = "/api/whatsapp/send"
+#: What the existing app takes for success, and nothing else, where it sends a message.
+TAKEN: Final = 200
 QUERY: Final = MessageQuery()
 
 _SENDING: Final = creation(
@@ -83,18 +87,20 @@ class TextMessage(HTTPEndpoint):
             BODY,
             MESSAGES,
             gives=(),
+            status=200,
             refuses=(NotFound, NoPublicAddress, TooManyRequests),
         )
     )
     async def post(self, request: Request) -> Response:
         content = await read_json(request)
-        keys = keys_of_message(idempotency_key(request), request.scope["path"], content)
+        keys = keys_of_message(idempotency_key(request), TEXT_PATH, content)
         body: dict[str, Any] = load_body(BODY, content)
         to = dialable(body["phone_number"], request.state.region)
         letter = text_letter(body, to)
         await count_message(request)
         enclosed = await _enclosed(request, letter)
-        return asked(request, await request.state.messages.send(letter, enclosed, keys, by=actor_of(request)))
+        outcome = await request.state.messages.send(letter, enclosed, keys, by=actor_of(request))
+        return asked(request, outcome, TAKEN)
 
 
 class UploadedMessage(HTTPEndpoint):
@@ -106,6 +112,7 @@ class UploadedMessage(HTTPEndpoint):
                 UPLOAD,
                 {},
                 gives=(),
+                status=200,
                 refuses=(MalformedForm, NoPublicAddress, TooManyRequests),
             ),
             takes="multipart/form-data",
@@ -125,7 +132,7 @@ class UploadedMessage(HTTPEndpoint):
             outcome: Outcome = await messages.send(letter, Enclosed(until=kept.until), keys, by=actor_of(request))
         if outcome.replayed:
             await uploads.drop(kept.token)
-        return asked(request, outcome)
+        return asked(request, outcome, TAKEN)
 
 
 class EstimateMessage(HTTPEndpoint):
@@ -146,8 +153,8 @@ async def count_message(request: Request) -> None:
     await request.state.rate_limits.count_message(request.state.principal.credential or request.state.store)
 
 
-def asked(request: Request, outcome: Outcome) -> Response:
-    """The answer to whoever has asked for a message; the worker of this process hears of it."""
+def asked(request: Request, outcome: Outcome, status: int = 201) -> Response:
+    """Return the answer to a request for a message, and wake the worker of this process."""
     request.state.hub.notify(outcome.events)
     request.state.jobs.wake()
     message = outcome.answer
@@ -159,7 +166,7 @@ def asked(request: Request, outcome: Outcome) -> Response:
             "state": message["state"],
             "pdf_url": message["document_url"],
         },
-        201,
+        status,
         replay_headers(outcome.replayed),
     )
 

@@ -69,6 +69,7 @@ _TABLE: Final[list[BaseRoute]] = [
     Route("/api/orders/{order_id}/link", links.OrderLinks),
     Route("/api/messages", messages.Messages),
     Route("/api/whatsapp/send", messages.TextMessage),
+    Route("/api/whatsapp/sms/send", messages.TextMessage),
     Route("/api/whatsapp/send-estimate-pdf", messages.UploadedMessage),
     Route("/api/whatsapp/webhook", whatsapp_webhook.Webhook),
     Route("/api/estimates/{estimate_id}/send", messages.EstimateMessage),

@@ -28,8 +28,9 @@ class Settings(HTTPEndpoint):
     @described(
         Operation(
             summary="The settings of the shop",
-            description="Each member is always there: a text that was never set is empty, a switch false. The logo "
-            "comes with `logo=true` only.",
+            description="Each member is always there. Until the shop sets them, texts are empty, but for a name and "
+            "`api_url`, which is the public address; and notifications, backup, dark mode and sounds are on, as in the "
+            "app. The logo comes with `logo=true` only.",
             query=QUERY,
             answers={200: _SHOWN},
             refuses=(InvalidQuery, Unavailable),

@@ -15,7 +15,7 @@ from schemas import events
 from schemas.documents import Document
 from schemas.idempotency import RequestKey
 from schemas.principals import THE_SERVICE, Actor
-from schemas.shop_settings import SETTINGS, ShopSettings, changed
+from schemas.shop_settings import SETTINGS, ShopSettings, changed, first_stored
 
 #: How long another process may not have heard of a change.
 FRESH_SECONDS: Final = 1.0
@@ -23,10 +23,13 @@ FRESH_SECONDS: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ChangeSettings:
-    """Some settings are others from now on; where none is, nothing happens. store: whose they are, and their id."""
+    """Some settings are others from now on; where none is, nothing happens.
+
+    store: whose they are, and their id. fresh: those of a shop that has set nothing.
+    """
 
     store: str
-    business_name: str
+    fresh: ShopSettings
     changes: Document
     versions: frozenset[int] | None = None
     by: Actor = THE_SERVICE
@@ -38,14 +41,17 @@ class ChangeSettings:
 
     def apply(self, work: UnitOfWork) -> Document:
         stored = work.find(SETTINGS, self.store)
-        settings = ShopSettings.of(stored, self.business_name)
+        settings = ShopSettings.of(stored, self.fresh)
         refuse_stale({"version": settings.version}, self.versions)
         changes = changed(settings, self.changes)
         if not changes:
             return stored or {}
         is_first = stored is None
-        after = work.add(SETTINGS, self.store, changes) if stored is None else work.update(SETTINGS, stored, **changes)
-        shown = ShopSettings.of(after, self.business_name).shown()
+        if stored is None:
+            after = work.add(SETTINGS, self.store, {**first_stored(self.fresh), **changes})
+        else:
+            after = work.update(SETTINGS, stored, **changes)
+        shown = ShopSettings.of(after, self.fresh).shown()
         work.emit(SETTINGS, events.CREATE if is_first else events.UPDATE, after, shown)
         return after
 
@@ -53,7 +59,7 @@ class ChangeSettings:
 class ShopSettingsRepository:
     """The settings of one store, at most a second old; at once after a change that went through here.
 
-    :param business_name: of a shop that has never said its own.
+    :param fresh: those of a shop that has set nothing.
     :param clock: seconds that only go forwards.
     """
 
@@ -62,13 +68,13 @@ class ShopSettingsRepository:
         database: Database,
         store: str,
         journal: SharedJournal,
-        business_name: str,
+        fresh: ShopSettings,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._collection = database[SETTINGS]
         self._store = store
         self._journal = journal
-        self._business_name = business_name
+        self._fresh = fresh
         self._clock = clock
         self._known: ShopSettings | None = None
         self._fresh_until = 0.0
@@ -80,16 +86,16 @@ class ShopSettingsRepository:
             return known
         async with answered():
             found = await self._collection.find_one({"_id": self._store})
-        return self._keep(ShopSettings.of(found, self._business_name), asked_at)
+        return self._keep(ShopSettings.of(found, self._fresh), asked_at)
 
     async def change(self, changes: Document, versions: frozenset[int] | None = None, *, by: Actor) -> Outcome:
         """Changes some; `current` knows of it when this returns. changes: as `ShopSettingsBody` loads them.
 
         :raises StaleVersion, InvalidBody:
         """
-        command = ChangeSettings(self._store, self._business_name, changes, versions, by)
+        command = ChangeSettings(self._store, self._fresh, changes, versions, by)
         outcome = await self._journal.submit(command)
-        self._keep(ShopSettings.of(outcome.answer, self._business_name), self._clock())
+        self._keep(ShopSettings.of(outcome.answer, self._fresh), self._clock())
         return outcome
 
     def _keep(self, settings: ShopSettings, as_of: float) -> ShopSettings:

@@ -16,8 +16,9 @@ SETTINGS: Final = "settings"
 
 @dataclass(frozen=True, slots=True)
 class ShopSettings:
-    """The settings of a store; what was never set is "" or false.
+    """The settings of a store.
 
+    The defaults are those of a switch that a shop's settings lack: stored before switches had other ones, it was off.
     state: GST code of the state. logo: a PNG or JPEG in base64. version: 0 where nothing was ever set.
     """
 
@@ -45,10 +46,25 @@ class ShopSettings:
     version: int = 0
 
     @classmethod
-    def of(cls, document: Mapping[str, Any] | None, business_name: str) -> "ShopSettings":
-        """Of what is stored, if anything is. business_name: of a shop that has never said its own."""
-        stored = {} if document is None else {name: document[name] for name in _NAMES if name in document}
-        return cls(**{"business_name": business_name, **stored})
+    def fresh(cls, business_name: str, api_url: str) -> "ShopSettings":
+        """Return the settings of a shop that has set nothing: the existing app's own defaults.
+
+        :param api_url: the public address of the service.
+        """
+        texts: Document = {"business_name": business_name, "api_url": api_url}
+        return cls(**texts, **dict.fromkeys(_SWITCHED_ON, True))
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any] | None, fresh: "ShopSettings") -> "ShopSettings":
+        """Return what is stored; where nothing is, and of the name and the address where they are not, what is fresh.
+
+        :param fresh: see `fresh`.
+        """
+        if document is None:
+            return fresh
+        stored = {name: document[name] for name in _NAMES if name in document}
+        known = cls(**{"business_name": fresh.business_name, **stored})
+        return known if known.api_url else replace(known, api_url=fresh.api_url)
 
     @property
     def state_name(self) -> str:
@@ -80,6 +96,13 @@ class ShopSettings:
 
 
 _NAMES: Final = tuple(field.name for field in fields(ShopSettings))
+#: The switches that are on in the existing app until it hears otherwise.
+_SWITCHED_ON: Final = ("enable_notifications", "enable_auto_backup", "enable_dark_mode", "enable_sound_effects")
+
+
+def first_stored(fresh: ShopSettings) -> Document:
+    """Return what a shop's settings begin with when they are first stored: the switches as they are until then."""
+    return {name: getattr(fresh, name) for name in _SWITCHED_ON}
 
 
 def changed(settings: ShopSettings, changes: Document) -> Document:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.payloads import estimate_body, line
-from tests.shop import Shop
+from tests.postman import OUTSIDE, PHONE, Postman, messages, upload
+from tests.shop import OpenShop, Shop
 
 Json = dict[str, Any]
 
@@ -179,3 +180,30 @@ async def test_an_amount_under_the_percentage_switch_is_taken_as_the_total_says(
     await shop.ok("POST", "/api/estimates/create", json=body)
     (estimate,) = await shop.get("/api/estimates/all")
     assert (estimate["total"], estimate["discount_amount"], estimate["is_percentage_discount"]) == (450.0, 50.0, False)
+
+
+@pytest.mark.parametrize("path", ["/api/whatsapp/send", "/api/whatsapp/sms/send"])
+async def test_a_message_that_is_taken_is_answered_with_200_alone(open_shop: OpenShop, path: str) -> None:
+    shop = await open_shop(provider=Postman(), **OUTSIDE)
+    answer = await shop.http.post(path, json={"phone_number": "9822012345", "message": "Hello Asha,\n\nEstimate #001"})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["success"] is True
+    assert isinstance(answer.json()["message"], str)
+    refused = await shop.http.post(path, json={"phone_number": "12", "message": "Hello"})
+    assert (refused.status_code, isinstance(refused.json()["detail"], str)) == (422, True)
+
+
+async def test_an_uploaded_estimate_is_answered_with_200_and_its_address(open_shop: OpenShop) -> None:
+    shop = await open_shop(provider=Postman(), **OUTSIDE)
+    answer = await upload(shop)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["success"] is True
+    assert (await shop.http.get(answer.json()["pdf_url"].removeprefix(OUTSIDE["public_base_url"]))).status_code == 200
+
+
+async def test_the_same_text_at_both_addresses_is_one_message(open_shop: OpenShop) -> None:
+    shop = await open_shop(provider=Postman(), **OUTSIDE)
+    body = {"phone_number": PHONE, "message": "Your order is ready."}
+    answers = [await shop.http.post(f"/api/whatsapp/{path}", json=body) for path in ("send", "sms/send", "send")]
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert len(await messages(shop)) == 1

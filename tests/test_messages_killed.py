@@ -47,7 +47,7 @@ class Sending:
         body = {"phone_number": PHONE, "message": text}
         headers = {"Idempotency-Key": secrets.token_hex(8)}
         answer = await self.http.post(f"{server.url}/api/whatsapp/send", json=body, headers=headers)
-        assert answer.status_code == 201, answer.text
+        assert answer.status_code == 200, answer.text
         message_id: str = answer.json()["message_id"]
         return message_id
 

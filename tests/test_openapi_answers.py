@@ -77,7 +77,8 @@ async def test_every_operation_answers_as_it_says(shop: Shop, open_shop: OpenSho
     judge(await http.get(f"/d/{link['url'].rpartition('/')[2]}"))
     for path in (f"/api/estimates/{kept}/send", f"/api/orders/{other}/send"):
         judge(await http.post(path, json={"phone_number": PHONE}))
-    judge(await http.post("/api/whatsapp/send", json={"phone_number": PHONE, "message": "Hello"}))
+    for path in ("send", "sms/send"):
+        judge(await http.post(f"/api/whatsapp/{path}", json={"phone_number": PHONE, "message": "Hello"}))
     judge(await upload(shop))
     judge(await claimed(open_shop))
     whatsapp = await webhook.connected(open_shop)

@@ -12,11 +12,14 @@ from repositories.shop_settings import ShopSettingsRepository
 from schemas.gst import STATES, check_character, is_gstin, state_code
 from schemas.phones import NOWHERE, normalised, region_of
 from schemas.pictures import JPEG, PNG, Picture, picture_of
+from schemas.shop_settings import ShopSettings
 from tests.accounts import signed_in
+from tests.postman import ADDRESS, OUTSIDE
 from tests.sheets import logo
 from tests.shop import OpenShop, Shop
 
 PATH = "/api/settings"
+FRESH = ShopSettings.fresh("POS backend", "http://127.0.0.1:8000")
 GSTIN = "27AAPFU0939F1ZV"
 TEXTS = ("business_name", "business_address", "business_phone", "business_email", "gst_number", "api_url")
 SWITCHES = (
@@ -38,16 +41,38 @@ def jpeg(width: int, height: int) -> bytes:
 async def test_what_was_never_set_has_the_type_that_the_app_casts_to(shop: Shop) -> None:
     settings = await shop.get(PATH)
     assert settings["business_name"] == "POS backend"
-    assert {name: settings[name] for name in TEXTS[1:]} == dict.fromkeys(TEXTS[1:], "")
-    assert {name: settings[name] for name in SWITCHES} == dict.fromkeys(SWITCHES, False)
+    assert {name: settings[name] for name in TEXTS[1:-1]} == dict.fromkeys(TEXTS[1:-1], "")
+    assert {type(settings[name]) for name in SWITCHES} == {bool}
     assert None not in settings.values()
+
+
+async def test_fresh_settings_are_the_apps_own_defaults_and_the_public_address(open_shop: OpenShop) -> None:
+    shop = await open_shop(**OUTSIDE)
+    settings = await shop.get(PATH)
+    assert {name: settings[name] for name in SWITCHES} == {
+        **dict.fromkeys(SWITCHES[:4], True),
+        **dict.fromkeys(SWITCHES[4:], False),
+    }
+    assert settings["api_url"] == ADDRESS
+    # Another member is set, and those stay; one that is switched off stays off.
+    after = await shop.ok("PUT", PATH, json={"footer": "Come again", "enable_dark_mode": False})
+    assert after == {**settings, "footer": "Come again", "enable_dark_mode": False, "version": 1}
+    assert await shop.get(PATH) == after
+    assert (await shop.ok("PUT", PATH, json={"enable_dark_mode": True, "api_url": ""}))["api_url"] == ADDRESS
+
+
+async def test_settings_that_were_stored_with_other_defaults_keep_what_was_shown(shop: Shop) -> None:
+    now = shop.state["clock"]()
+    stored = {"_id": shop.store, "store": shop.store, "footer": "x", "version": 1, "created_at": now, "updated_at": now}
+    await shop.database["settings"].insert_one({**stored, "voided_at": None})
+    assert {(await shop.get(PATH))[name] for name in SWITCHES} == {False}
 
 
 async def test_the_app_sends_the_whole_object_back(shop: Shop) -> None:
     answer = await shop.http.get(PATH)
-    body = {**answer.json(), "business_name": "Asha Stores", "enable_dark_mode": True, "surprise": 1}
+    body = {**answer.json(), "business_name": "Asha Stores", "enable_dark_mode": False, "surprise": 1}
     after = await shop.ok("PUT", PATH, json=body)
-    assert (after["business_name"], after["enable_dark_mode"], after["version"]) == ("Asha Stores", True, 1)
+    assert (after["business_name"], after["enable_dark_mode"], after["version"]) == ("Asha Stores", False, 1)
     assert "surprise" not in after
     assert await shop.get(PATH) == after
     assert (await shop.ok("PUT", PATH, json=body))["version"] == 1, "nothing was changed, so nothing happened"
@@ -127,7 +152,7 @@ async def test_all_read_and_the_owner_changes(open_shop: OpenShop, role: str, st
 async def test_another_process_hears_of_a_change_within_a_second(shop: Shop) -> None:
     now = 0.0
     home = shop.state["stores"].home
-    other = ShopSettingsRepository(shop.database, shop.store, home.journal, "POS backend", lambda: now)
+    other = ShopSettingsRepository(shop.database, shop.store, home.journal, FRESH, lambda: now)
     assert (await other.current()).version == 0
     await shop.ok("PUT", PATH, json={"footer": "x"})
     assert (await shop.state["shop_settings"].current()).footer == "x"
