@@ -2,8 +2,11 @@
 
     owner     everything, and alone: voiding, refunds, settings, users, devices, exports, the audit
     cashier   sells, converts, writes and edits estimates, reads lists, today's report
-    device    a cashier that is bound to one tablet
     viewer    reads everything that is sold, and the board
+    device    a cashier's; an owner's or a viewer's does what they may
+
+No device signs itself out, has a password, or makes users and devices: who finds a lost phone must not be able to make
+more keys of it. Devices alone take a PIN.
 
 What a role may do within a route (no refund by a cashier) is checked where the body is known: see `OWNERS_STATUSES`.
 """
@@ -11,19 +14,20 @@ What a role may do within a route (no refund by a cashier) is checked where the 
 from collections.abc import Mapping
 from typing import Final
 
-from schemas.principals import CASHIER, DEVICE, OWNER, ROLES, VIEWER
+from schemas.principals import CASHIER, DEVICE, OWNER, OWNERS_DEVICE, STANDINGS, VIEWER, VIEWERS_DEVICE
 from schemas.statuses import CANCELLED, REFUNDED
 
 Roles = frozenset[str]
 
 #: Whoever reaches the service, signed in or not.
 ANYONE: Final[Roles | None] = None
-ALL: Final[Roles | None] = frozenset(ROLES)
-SELLERS: Final[Roles | None] = frozenset({OWNER, CASHIER, DEVICE})
+ALL: Final[Roles | None] = frozenset(STANDINGS)
+SELLERS: Final[Roles | None] = frozenset({OWNER, CASHIER, DEVICE, OWNERS_DEVICE})
 PEOPLE: Final[Roles | None] = frozenset({OWNER, CASHIER, VIEWER})
-READERS: Final[Roles | None] = frozenset({OWNER, VIEWER})
-OWNERS: Final[Roles | None] = frozenset({OWNER})
-DEVICES: Final[Roles | None] = frozenset({DEVICE})
+READERS: Final[Roles | None] = frozenset({OWNER, VIEWER, OWNERS_DEVICE, VIEWERS_DEVICE})
+OWNERS: Final[Roles | None] = frozenset({OWNER, OWNERS_DEVICE})
+OWNERS_IN_PERSON: Final[Roles | None] = frozenset({OWNER})
+DEVICES: Final[Roles | None] = frozenset({DEVICE, OWNERS_DEVICE, VIEWERS_DEVICE})
 
 _READ: Final = {"GET": ALL}
 _REPORT: Final = {"GET": READERS}
@@ -83,10 +87,10 @@ ACCESS: Final[Mapping[str, Mapping[str, Roles | None]]] = {
     "/api/auth/logout": {"POST": PEOPLE},
     "/api/auth/profile": _READ,
     "/api/auth/password": {"POST": PEOPLE},
-    "/api/users": {"GET": OWNERS, "POST": OWNERS},
-    "/api/users/{user_id}": {"GET": OWNERS, "PUT": OWNERS, "DELETE": OWNERS},
-    "/api/devices": {"GET": OWNERS, "POST": OWNERS},
-    "/api/devices/{device_id}": {"DELETE": OWNERS},
+    "/api/users": {"GET": OWNERS_IN_PERSON, "POST": OWNERS_IN_PERSON},
+    "/api/users/{user_id}": {"GET": OWNERS_IN_PERSON, "PUT": OWNERS_IN_PERSON, "DELETE": OWNERS_IN_PERSON},
+    "/api/devices": {"GET": OWNERS_IN_PERSON, "POST": OWNERS_IN_PERSON},
+    "/api/devices/{device_id}": {"DELETE": OWNERS_IN_PERSON},
     "/board": _PUBLIC,
     "/board/{file}": _PUBLIC,
     "/api/board": _REPORT,

@@ -112,7 +112,8 @@ class DeviceList(HTTPEndpoint):
     )
     async def post(self, request: Request) -> Response:
         body: dict[str, Any] = load_body(DEVICE, await read_json(request))
-        device = await request.state.devices.add(body["name"], _store_of(request, body), actor_of(request))
+        store = _store_of(request, body)
+        device = await request.state.devices.add(body["name"], store, actor_of(request), body["role"])
         key = await request.state.credentials.issue(KEY, device["_id"])
         return answer({"device": request.state.views.device(device), "key": key}, 201)
 

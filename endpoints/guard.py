@@ -67,7 +67,7 @@ def admitted(principal: Principal, roles: Roles, asked: str | None) -> str | Non
     :param asked: the one that they ask for, if any.
     :raises Forbidden: a role or a store that is not for them.
     """
-    if principal.role not in roles:
+    if principal.standing not in roles:
         raise Forbidden
     if principal.store is None:
         return asked

@@ -11,7 +11,7 @@ from schemas.documents import Document
 from schemas.errors import ShopError
 from schemas.events import TYPES
 from schemas.idempotency import RequestKey
-from schemas.principals import KNOWLEDGE, OWNER, SECRETS, THE_SERVICE, Actor
+from schemas.principals import KNOWLEDGE, OWNER, SECRETS, THE_SERVICE, USERS, Actor
 
 
 class AccountExists(ShopError):
@@ -35,7 +35,8 @@ class AddAccount:
     def apply(self, work: UnitOfWork) -> Document:
         if (self.kind, self.account_id) in work.documents or (self.kind, self.account_id) in work.changed:
             raise AccountExists(f"There is such a {TYPES[self.kind]} already.")
-        work.changes_owners |= self.draft.get("role") == OWNER
+        # An owner's device is no owner: nobody signs in as it who could make another one.
+        work.changes_owners |= self.kind == USERS and self.draft.get("role") == OWNER
         account = work.add(self.kind, self.account_id, self.draft)
         work.emit(self.kind, events.CREATE, account, shown(account))
         return account

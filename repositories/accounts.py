@@ -19,7 +19,7 @@ from schemas.documents import Document
 from schemas.errors import InvalidBody
 from schemas.events import TYPES
 from schemas.passwords import password_defect, pin_defect
-from schemas.principals import DEVICES, OWNER, USERS, Actor
+from schemas.principals import CASHIER, DEVICES, OWNER, USERS, Actor
 from schemas.public_ids import DEVICE_PREFIX, USER_PREFIX, new_id
 
 
@@ -99,13 +99,15 @@ class Devices(_Accounts):
 
     kind = DEVICES
 
-    async def add(self, name: str, belongs_to: str | None, by: Actor) -> Document:
-        """Enrols a device. belongs_to: a store, None for all of them. Its key is made by `Credentials.issue`.
+    async def add(self, name: str, belongs_to: str | None, by: Actor, role: str = CASHIER) -> Document:
+        """Enrol a device, whose key is made by `Credentials.issue`.
 
+        :param belongs_to: a store, None for all of them.
+        :param role: one of `GIVEN_ROLES`: whose device it is.
         :raises NoSuchStore, Unavailable:
         """
         device_id = new_id(DEVICE_PREFIX, self._clock())
-        return await self._add(device_id, {"name": name, "belongs_to": belongs_to}, by)
+        return await self._add(device_id, {"name": name, "role": role, "belongs_to": belongs_to}, by)
 
     async def end(self, device: Document, by: Actor) -> None:
         """Takes a device out: its key is worth nothing from now on, and neither is what was made at it.

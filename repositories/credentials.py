@@ -23,7 +23,7 @@ from repositories.database import CREDENTIALS, Database
 from repositories.errors import answered
 from repositories.rate_limits import RateLimits
 from schemas.documents import Document
-from schemas.principals import DEVICE, DEVICES, USERS, Principal
+from schemas.principals import DEVICES, USERS, Principal, device_principal
 
 ACCESS, REFRESH, KEY, TICKET = "access", "refresh", "key", "ticket"
 #: How long a credential that was ended somewhere may still be taken here. With the look at those who are connected
@@ -254,6 +254,6 @@ def _known(row: Document | None, accounts: dict[str, Document], now: datetime) -
     if owner is None or was_ended(row, owner) or (device is not None and device not in accounts):
         return NOBODY
     if row["kind"] == KEY:
-        return Known(Principal(owner["_id"], owner["name"], DEVICE, owner["belongs_to"], owner["_id"], row["_id"]))
+        return Known(device_principal(owner, row["_id"]))
     who = (owner["_id"], owner["name"], owner["role"], owner["belongs_to"])
     return Known(Principal(*who, device, row["_id"], expires_at))

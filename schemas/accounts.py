@@ -9,7 +9,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields
 from schemas.documents import Body, Document
 from schemas.fields import OneOf, Text
 from schemas.passwords import LONGEST, SHORTEST
-from schemas.principals import ROLES_OF_USERS, Principal
+from schemas.principals import CASHIER, GIVEN_ROLES, Principal, role_of_device
 from schemas.shown_fields import PublicId, ShopTime, ZonedSchema
 
 _LOGIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{1,63}", re.ASCII)
@@ -109,7 +109,7 @@ class UserChange(_AccountBody):
     """What of a user is to be different; what is left out stays. A password or a PIN that is null is taken away."""
 
     name = Text()
-    role = OneOf(ROLES_OF_USERS)
+    role = OneOf(GIVEN_ROLES)
     belongs_to = StoreName()
     password = _password(allow_none=True)
     pin = _pin()
@@ -120,13 +120,14 @@ class UserBody(UserChange):
 
     username = Login(required=True, is_new=True)
     name = Text(required=True)
-    role = OneOf(ROLES_OF_USERS, required=True)
+    role = OneOf(GIVEN_ROLES, required=True)
 
 
 class DeviceBody(_AccountBody):
-    """A new device. Left out, the store is that of the request."""
+    """A new device. Left out, it is a cashier's, and the store is that of the request."""
 
     name = Text(required=True)
+    role = OneOf(GIVEN_ROLES, load_default=CASHIER)
     belongs_to = StoreName()
 
 
@@ -143,13 +144,15 @@ class UserSchema(_AccountSchema):
     """A user, without what they sign in with."""
 
     username = fields.String(attribute="login")
-    role = fields.String(metadata={"enum": list(ROLES_OF_USERS)})
+    role = fields.String(metadata={"enum": list(GIVEN_ROLES)})
     has_password = fields.Function(lambda user: user.get("password") is not None, metadata={"type": "boolean"})
     has_pin = fields.Function(lambda user: user.get("pin") is not None, metadata={"type": "boolean"})
 
 
 class DeviceSchema(_AccountSchema):
     """A device, without its key."""
+
+    role = fields.Function(role_of_device, metadata={"enum": list(GIVEN_ROLES)})
 
 
 def profile(principal: Principal) -> Document:

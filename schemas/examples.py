@@ -78,4 +78,7 @@ USERS: Final[dict[str, Json]] = {
     }
 }
 USER_CHANGES: Final[dict[str, Json]] = {"Another role": {"role": "viewer"}, "No PIN any more": {"pin": None}}
-DEVICES: Final[dict[str, Json]] = {"A tablet": {"name": "Counter tablet"}}
+DEVICES: Final[dict[str, Json]] = {
+    "A tablet": {"name": "Counter tablet"},
+    "The phone of an owner": {"name": "Phone of Asha", "role": "owner"},
+}

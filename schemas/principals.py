@@ -1,17 +1,23 @@
 """Who asks, and what is kept of who did something: pure values, no I/O."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 OWNER, CASHIER, VIEWER, DEVICE = "owner", "cashier", "viewer", "device"
+#: `DEVICE` is the role of a cashier's device; an owner's has the role of an owner, and a viewer's that of a viewer.
 ROLES: Final = (OWNER, CASHIER, VIEWER, DEVICE)
+OWNERS_DEVICE, VIEWERS_DEVICE = "owner's device", "viewer's device"
+#: What the table of access knows: a device may do what its role may, but not all that a person may.
+STANDINGS: Final = (*ROLES, OWNERS_DEVICE, VIEWERS_DEVICE)
+_STANDING_OF_DEVICES: Final = {OWNER: OWNERS_DEVICE, VIEWER: VIEWERS_DEVICE}
 #: The collections of those who can sign in.
 USERS, DEVICES = "users", "devices"
 #: The id of the owner that the claim of a shop makes: it can be given once only, so a shop is claimed once.
 FIRST_OWNER: Final = "USER-OWNER"
-#: The roles that a person can have; a device has its own.
-ROLES_OF_USERS: Final = (OWNER, CASHIER, VIEWER)
+#: The roles that a person or a device can be given.
+GIVEN_ROLES: Final = (OWNER, CASHIER, VIEWER)
 #: What users sign in with.
 KNOWLEDGE: Final = frozenset({"password", "pin"})
 #: Their fields that only the database sees, and no event, no answer and no log.
@@ -34,6 +40,11 @@ class Principal:
     device: str | None = None
     credential: str | None = None
     expires_at: datetime | None = None
+
+    @property
+    def standing(self) -> str:
+        """Return what the table of access knows it by: one of `STANDINGS`."""
+        return self.role if self.id != self.device else _STANDING_OF_DEVICES.get(self.role, DEVICE)
 
 
 #: Whoever comes to a service that is open, since only this machine reaches it.
@@ -75,3 +86,15 @@ class Actor:
 
 #: For what the service does by itself, or somebody at the machine that it runs on.
 THE_SERVICE: Final = Actor("service", "service", OWNER)
+
+
+def role_of_device(device: Mapping[str, Any]) -> str:
+    """Return the role that a stored device was given; one from before devices had any is a cashier's."""
+    return OWNER if device.get("role") == OWNER else VIEWER if device.get("role") == VIEWER else CASHIER
+
+
+def device_principal(device: Mapping[str, Any], credential: str) -> Principal:
+    """Return what a device's key shows it to be."""
+    given = role_of_device(device)
+    role = DEVICE if given == CASHIER else given
+    return Principal(device["_id"], device["name"], role, device["belongs_to"], device["_id"], credential)

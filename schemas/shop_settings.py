@@ -51,8 +51,8 @@ class ShopSettings:
 
         :param api_url: the public address of the service.
         """
-        texts: Document = {"business_name": business_name, "api_url": api_url}
-        return cls(**texts, **dict.fromkeys(_SWITCHED_ON, True))
+        known: Document = {"business_name": business_name, "api_url": api_url, **dict.fromkeys(_SWITCHED_ON, True)}
+        return cls(**known)
 
     @classmethod
     def of(cls, document: Mapping[str, Any] | None, fresh: "ShopSettings") -> "ShopSettings":

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from endpoints.access import ACCESS, Roles
-from schemas.principals import ROLES
+from schemas.principals import STANDINGS
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "security.md"
 _BEGIN, _END = "<!-- roles: written by `make docs` -->\n", "<!-- end of roles -->\n"
@@ -12,10 +12,10 @@ _BEGIN, _END = "<!-- roles: written by `make docs` -->\n", "<!-- end of roles --
 
 def table() -> str:
     """A row for each route and method, in the order of the code."""
-    lines = [f"| route | {' | '.join(ROLES)} |", f"| --- |{' --- |' * len(ROLES)}"]
+    lines = [f"| route | {' | '.join(STANDINGS)} |", f"| --- |{' --- |' * len(STANDINGS)}"]
     for path, methods in ACCESS.items():
         for method, allowed in methods.items():
-            cells = [_cell(role, allowed) for role in ROLES]
+            cells = [_cell(role, allowed) for role in STANDINGS]
             lines.append(f"| `{method} {path}` | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -5,16 +5,18 @@ from datetime import timedelta
 from typing import Any
 
 from repositories.credentials import ACCESS, KEY, Credentials
-from schemas.principals import DEVICE, DEVICES, USERS
+from schemas.principals import DEVICE, DEVICES, OWNER, OWNERS_DEVICE, USERS, VIEWER, VIEWERS_DEVICE
 from tests.shop import Shop
 
 
 async def credential_of(
     shop: Shop, role: str, *, store: str | None = None, is_disabled: bool = False, is_expired: bool = False
 ) -> dict[str, str]:
-    """The headers by which somebody new shows who they are. store: the one that they belong to, None for all."""
+    """The headers of a new user or device. role: one of `STANDINGS`. store: where it belongs, None for all."""
     clock = shop.state["clock"]
-    kind, prefix = (DEVICES, "DEVICE") if role == DEVICE else (USERS, "USER")
+    is_device = role in (DEVICE, OWNERS_DEVICE, VIEWERS_DEVICE)
+    kind, prefix = (DEVICES, "DEVICE") if is_device else (USERS, "USER")
+    role = {OWNERS_DEVICE: OWNER, VIEWERS_DEVICE: VIEWER}.get(role, role)
     now = clock()
     account: dict[str, Any] = {
         "_id": f"{prefix}-{secrets.token_hex(8)}",
@@ -34,5 +36,5 @@ async def credential_of(
     await shop.database[kind].insert_one(account)
     credentials = Credentials(shop.database, clock)
     changed = {"expires_at": clock() - timedelta(seconds=1)} if is_expired else {}
-    token = await credentials.issue(KEY if role == DEVICE else ACCESS, account["_id"], **changed)
+    token = await credentials.issue(KEY if is_device else ACCESS, account["_id"], **changed)
     return {"Authorization": f"Bearer {token}"}

@@ -168,6 +168,17 @@ async def test_a_device_sells_with_the_key_that_was_printed_until_it_is_revoked(
     assert device not in pos("device", "list").stdout
 
 
+async def test_the_phone_of_an_owner_gets_the_key_of_an_owners_device(shop: Shop, pos: Any) -> None:
+    made = pos("device", "add", "Phone of Asha", "--role", "owner")
+    assert made.returncode == 0, made.stderr
+    assert (await shop.http.get("/api/audit", headers=bearer(made.stdout.strip()))).status_code == 200
+    row = next(line for line in pos("device", "list").stdout.splitlines() if "Phone of Asha" in line)
+    assert row.split()[-2:] == ["owner", shop.store]
+    refused = pos("device", "add", "Phone", "--role", "device")
+    assert refused.returncode == 2
+    assert "--role" in refused.stderr
+
+
 async def test_the_tokens_of_a_user_are_revoked(shop: Shop, pos: Any) -> None:
     user = await add(shop, OWNER)
     tokens = [(await login(shop, user["login"])).json()["access_token"] for _ in range(2)]

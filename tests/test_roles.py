@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from endpoints.access import ACCESS, OWNERS_STATUSES, Roles
 from endpoints.routes import ROUTES
-from schemas.principals import CASHIER, DEVICE, OWNER, ROLES, VIEWER
+from schemas.principals import CASHIER, DEVICE, OWNER, STANDINGS, VIEWER, VIEWERS_DEVICE
 from scripts import roles
 from tests.frames import closed_with
 from tests.payloads import sale_body
@@ -66,7 +66,7 @@ def _problem(response: httpx.Response) -> Mapping[str, object]:
     return content if isinstance(content, dict) else {}
 
 
-@pytest.mark.parametrize("kind", [*ROLES, *STRANGERS])
+@pytest.mark.parametrize("kind", [*STANDINGS, *STRANGERS])
 async def test_every_route_takes_those_whom_the_table_names(open_shop: OpenShop, kind: str) -> None:
     shop = await open_shop(sign_in="on", secret_key=SECRET_KEY)
     seen = 0
@@ -115,7 +115,7 @@ async def test_what_takes_a_sale_out_of_the_takings_is_the_owners(open_shop: Ope
     owner = await headers_of(shop, OWNER)
     order = await shop.ok("POST", "/api/orders/create-sale", json=sale_body(), headers=owner)
     address = f"/api/orders/{order['order_id']}/status"
-    for kind in (CASHIER, DEVICE, VIEWER):
+    for kind in (CASHIER, DEVICE, VIEWER, VIEWERS_DEVICE):
         headers = await headers_of(shop, kind)
         ways: list[dict[str, Any]] = [
             {"params": {"status": status}},

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -15,11 +16,20 @@ from repositories.errors import NoSuchStore
 from repositories.journal import Journal
 from repositories.secret_keys import check_key
 from repositories.stores import store_exists
+from schemas.principals import CASHIER, OWNER, VIEWER
 
 Store = Annotated[str | None, typer.Option(help="The store that they belong to.  \\[default: STORE_ID]")]
 AllStores = Annotated[bool, typer.Option("--all-stores", help="They belong to every store.")]
 
 T = TypeVar("T")
+
+
+class Role(StrEnum):
+    """What a person or a device may do."""
+
+    OWNER = OWNER
+    CASHIER = CASHIER
+    VIEWER = VIEWER
 
 
 def administer(data: Path | None, work: Callable[[Accounts, Settings], Awaitable[T]]) -> T:

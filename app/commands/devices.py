@@ -5,13 +5,13 @@ from typing import Annotated
 import typer
 
 from app.accounts import Accounts
-from app.commands.administration import AllStores, Store, administer, belonging, show
+from app.commands.administration import AllStores, Role, Store, administer, belonging, show
 from app.commands.databases import Data, console
 from app.settings import Settings
 from repositories.credentials import KEY
 from schemas.accounts import DeviceBody
 from schemas.documents import Document
-from schemas.principals import THE_SERVICE
+from schemas.principals import THE_SERVICE, role_of_device
 from schemas.validation import load_body
 
 device = typer.Typer(name="device", help="The tablets and tills that have a key of their own.", no_args_is_help=True)
@@ -20,6 +20,7 @@ device = typer.Typer(name="device", help="The tablets and tills that have a key 
 @device.command("add")
 def add(
     name: Annotated[str, typer.Argument(help="As people know it.")],
+    role: Annotated[Role, typer.Option(help="Whose device it is: what it may do.")] = Role.CASHIER,
     store: Store = None,
     everywhere: AllStores = False,
     data: Data = None,
@@ -27,16 +28,19 @@ def add(
     """Enrol a device, and print its key, which nobody can be shown again.
 
     It sells with that key alone; a cashier who has a PIN can sign in at it. An app that can only be given an address
-    takes the key in it, as https://till:KEY@shop.example.com.
+    takes the key in it, as https://till:KEY@shop.example.com. The phone of an owner, who deletes, cancels and reads all
+    reports with such an app, needs the key of an owner's device.
 
     \b
       pos device add "Counter tablet"
+      pos device add "Phone of Asha" --role owner
       pos device add "Tablet of the north store" --store north
     """
 
     async def work(accounts: Accounts, settings: Settings) -> tuple[Document, str]:
-        body = load_body(DeviceBody(), {"name": name})
-        made = await accounts.devices.add(body["name"], belonging(store, everywhere, settings), THE_SERVICE)
+        body = load_body(DeviceBody(), {"name": name, "role": role})
+        where = belonging(store, everywhere, settings)
+        made = await accounts.devices.add(body["name"], where, THE_SERVICE, body["role"])
         return made, await accounts.credentials.issue(KEY, made["_id"])
 
     made, key = administer(data, work)
@@ -51,7 +55,8 @@ def list_(data: Data = None) -> None:
     async def work(accounts: Accounts, _: Settings) -> list[Document]:
         return await accounts.devices.all(None)
 
-    show(("id", "name", "store"), [(d["_id"], d["name"], d["belongs_to"] or "all") for d in administer(data, work)])
+    rows = [(d["_id"], d["name"], role_of_device(d), d["belongs_to"] or "all") for d in administer(data, work)]
+    show(("id", "name", "role", "store"), rows)
 
 
 @device.command("remove")

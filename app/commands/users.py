@@ -1,13 +1,12 @@
 """`pos user`: the people who may sign in."""
 
 import sys
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from app.accounts import Accounts
-from app.commands.administration import AllStores, Store, administer, belonging, show
+from app.commands.administration import AllStores, Role, Store, administer, belonging, show
 from app.commands.databases import Data, console
 from app.settings import Settings
 from schemas.accounts import UserBody
@@ -22,12 +21,6 @@ FromStdin = Annotated[
     bool,
     typer.Option("--password-stdin", help="Read them from the standard input, a line each: the password, the PIN."),
 ]
-
-
-class Role(StrEnum):
-    OWNER = "owner"
-    CASHIER = "cashier"
-    VIEWER = "viewer"
 
 
 @user.command("add")
