@@ -14,6 +14,7 @@ from app.accounts import Accounts
 from app.client_address import ClientAddress
 from app.compression import Compression
 from app.cors import Cors
+from app.deadline import Deadlines
 from app.doors import Doors
 from app.error_reports import ErrorReports
 from app.errors import EXCEPTION_HANDLERS, ErrorGuard
@@ -228,6 +229,7 @@ def _middleware(
         Middleware(SecurityHeaders, is_https=settings.public_base_url.startswith("https:")),
         *([cors] if settings.cors_origins else []),
         Middleware(ErrorGuard, **({"report": reports.capture} if reports else {})),
+        Middleware(Deadlines),
         Middleware(Doors, settings=settings, origins=origins),
         *([] if settings.is_open else [Middleware(SetupGate)]),
         Middleware(Compression),

@@ -14,7 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.observation import route_of
 from endpoints.request_ids import request_id
-from repositories.errors import DatabaseRefused, described
+from repositories.deadlines import current
+from repositories.errors import DatabaseRefused, Unavailable, described
 from schemas.errors import ShopError
 
 PROBLEM_JSON: Final = "application/problem+json"
@@ -68,6 +69,9 @@ def problem(
 async def on_refusal(connection: HTTPConnection, error: Exception) -> Response:
     """A refusal of the shop's own."""
     assert isinstance(error, ShopError)  # noqa: S101  (for the type checker: the table below says so)
+    if type(error) is Unavailable and (deadline := current.get()) is not None:
+        # A command that was sent before the database went away may have been carried out.
+        error = deadline.true_of(error)
     if error.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
         _warn(connection.scope, error)
     return problem(error.status, error.code, error.title, error.detail, headers=error.headers, members=error.members)

@@ -1,5 +1,6 @@
 """`/ws`: the door of the screens."""
 
+import asyncio
 from functools import partial
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from endpoints.connections import Connection
 from endpoints.guard import admit
 from endpoints.outlets import outlet_of
 from endpoints.screen import Screen
+from repositories.deadlines import REQUEST_SECONDS
 from repositories.errors import TooManyRequests, Unavailable
 from schemas.errors import ShopError
 from schemas.live import SUBPROTOCOL, InvalidSubscription, Subscription, read_since, read_topics
@@ -77,8 +79,11 @@ class LiveUpdates(WebSocketEndpoint):
         if websocket.state.shutdown.has_begun:
             return RESTARTING
         try:
-            principal = await admit(websocket.scope, _ROLES, takes_tickets=True)
+            async with asyncio.timeout(REQUEST_SECONDS):
+                principal = await admit(websocket.scope, _ROLES, takes_tickets=True)
             wanted = wanted_by(websocket.query_params)
+        except TimeoutError:
+            return TRY_LATER
         except ShopError as refusal:
             return code_of(refusal)
         if websocket.state.stores.is_full:

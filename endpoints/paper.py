@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from endpoints.described import Answer, Operation, Refusals, described
 from endpoints.requests import holds, read_query
+from repositories.deadlines import paused
 from repositories.errors import NotFound, Unavailable
 from schemas.documents import Document
 from schemas.errors import InvalidQuery
@@ -74,7 +75,9 @@ async def paper_answer(request: Request, document: Document, **options: Any) -> 
     headers |= options.pop("headers", {})
     if holds(request, headers["ETag"]):
         return Response(status_code=304, headers=headers, **options)
-    content = await request.state.paper.render(job)
+    # Setting a sheet has a limit of its own.
+    with paused():
+        content = await request.state.paper.render(job)
     return pdf_answer(content, file_name(document), headers, **options)
 
 

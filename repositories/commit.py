@@ -6,6 +6,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
 from repositories.backoff import Backoff
+from repositories.errors import was_interrupted
 
 
 class CommitUnknown(Exception):
@@ -22,7 +23,8 @@ def commit(session: ClientSession, backoff: Backoff) -> None:
         try:
             session.commit_transaction()
         except PyMongoError as error:
-            if not error.has_error_label("UnknownTransactionCommitResult"):
+            # An interruption may have come too late to stop the commit: asked again, the server knows.
+            if not error.has_error_label("UnknownTransactionCommitResult") and not was_interrupted(error):
                 raise
             pause = backoff.pause()
             if pause is None:

@@ -14,6 +14,8 @@ from schemas.errors import ShopError
 RETRY_AFTER = {"Retry-After": "2"}
 READ_SECONDS: Final = 4.5
 DUPLICATE_KEY: Final = 11_000
+#: MaxTimeMSExpired, CursorKilled, ExceededTimeLimit; Interrupted, at shutdown, by a change of the primary.
+_INTERRUPTED: Final = frozenset({50, 237, 262, 11_600, 11_601, 11_602})
 
 
 class NotFound(ShopError):
@@ -127,6 +129,11 @@ def is_duplicate(error: OperationFailure) -> bool:
     """Whether what was to be written, or some of it, stands there already."""
     details = error.details or {}
     return any(each.get("code") == DUPLICATE_KEY for each in (details, *details.get("writeErrors", ())))
+
+
+def was_interrupted(error: PyMongoError) -> bool:
+    """Return whether the database ended an operation for reasons of its own: it was killed, or its time was up."""
+    return isinstance(error, OperationFailure) and error.code in _INTERRUPTED
 
 
 def raise_unavailable(error: PyMongoError) -> NoReturn:

@@ -23,6 +23,7 @@ from hashlib import sha256
 from typing import Final
 
 from repositories.commands import Command, Convert, Create
+from repositories.deadlines import sending
 from repositories.errors import OutcomeUnknown
 from repositories.events import EventLog
 from repositories.guest import BELL, Guest
@@ -78,6 +79,10 @@ class SharedJournal:
 
     async def submit(self, command: Command) -> Outcome:
         """As `Journal.submit`."""
+        with sending():
+            return await self._submit(command)
+
+    async def _submit(self, command: Command) -> Outcome:
         keeper = self._keeper
         # What else changes an existing document is rare, and has no key by which it could be told that it was done.
         if keeper is None or not isinstance(command, Create | Convert | Send | Begin | Settle):

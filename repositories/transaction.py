@@ -26,7 +26,7 @@ from repositories.commands import Command
 from repositories.commit import commit
 from repositories.customer_rows import Owners, count_customers
 from repositories.database import COUNTERS, EVENTS, FACTS, LINKS, OWNERS, REQUESTS, RESTORING, TOTALS, Database
-from repositories.errors import BeingRestored, is_duplicate
+from repositories.errors import BeingRestored, is_duplicate, was_interrupted
 from repositories.group_writes import inserts_of, updates_of
 from repositories.orphans import end_orphans
 from repositories.stores import named
@@ -246,7 +246,9 @@ def is_transient(error: Exception) -> bool:
     """
     if isinstance(error, Collision | ConnectionFailure | WTimeoutError):
         return True
-    return isinstance(error, PyMongoError) and error.has_error_label("TransientTransactionError")
+    if not isinstance(error, PyMongoError):
+        return False
+    return error.has_error_label("TransientTransactionError") or was_interrupted(error)
 
 
 def _whole_milliseconds(instant: datetime) -> datetime:
