@@ -33,9 +33,10 @@ from app.setup_gate import BEFORE_SETUP, NotSetUp
 from endpoints.access import ACCESS, ANYONE
 from endpoints.authentication import Forbidden, NotSignedIn, RepeatedAuthorization, SignInExpired
 from endpoints.described import Answer, Operation, Refusals
+from endpoints.guard import CALLED_BACK
 from repositories.errors import NoSuchStore, TooManyRequests, Unavailable
 from schemas.answers import ANSWERS, DOCUMENTS
-from schemas.errors import ShopError
+from schemas.errors import InvalidQuery, ShopError
 from schemas.json_schema import describe, describe_parameter
 
 Json = dict[str, Any]
@@ -119,6 +120,7 @@ def _refusals_before(path: str, method: str) -> Refusals:
         *(() if path in PROBES else (WrongHost,)),
         *(() if method == "get" else (ForeignOrigin,)),
         *(() if path in BEFORE_SETUP else (NotSetUp,)),
+        *((InvalidQuery,) if method == "post" and path not in CALLED_BACK else ()),
     )
 
 

@@ -18,6 +18,7 @@ from endpoints.screens import Screens
 from repositories.audit import Audit
 from repositories.customers import CustomerRepository
 from repositories.database import Database
+from repositories.earlier_keys import EarlierKeys
 from repositories.errors import NoSuchStore, Unavailable
 from repositories.estimates import EstimateRepository
 from repositories.events import EventLog
@@ -91,10 +92,12 @@ class Store:
         self._settings = ShopSettingsRepository(database, name, self.journal, fresh)
         estimates = EstimateRepository(database, name, self.journal, clock)
         orders = OrderRepository(database, name, self.journal, clock)
+        self._earlier_keys = EarlierKeys(database, name)
         #: What a handler finds in `request.state` of a request to this store.
         self.handed: Mapping[str, Any] = {
             "store": name,
             "journal": self.journal,
+            "earlier_keys": self._earlier_keys,
             "estimates": estimates,
             "orders": orders,
             "history": History(estimates, orders),
@@ -126,6 +129,7 @@ class Store:
 
     async def start(self) -> None:
         """Follows the event log, and finds or becomes the keeper of the journal."""
+        await self._earlier_keys.look()
         await self.hub.start()
         self.screens.start()
         await self.journal.start()

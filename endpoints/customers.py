@@ -10,7 +10,7 @@ from endpoints.actors import actor_of
 from endpoints.copies import Freshness, fresh
 from endpoints.described import Answer, change, creation, described, listing
 from endpoints.lists import enclosed
-from endpoints.requests import held_versions, idempotency_key, read_json, read_query
+from endpoints.requests import held_versions, read_json, read_query, sent
 from endpoints.responses import answer, page_headers, replay_headers
 from repositories.customer_commands import CustomerExists
 from repositories.transaction import Outcome
@@ -50,8 +50,9 @@ class CustomerCreation(HTTPEndpoint):
     )
     async def post(self, request: Request) -> Response:
         body = await read_json(request)
-        keys = keys_of_creation(idempotency_key(request), request.scope["path"], body)
+        said = sent(request, body)
         draft = load_body(BODY, body)
+        keys = keys_of_creation(said, draft)
         outcome: Outcome = await request.state.customers.create(draft, keys, by=actor_of(request))
         request.state.hub.notify(outcome.events)
         saved = _saved(request, outcome, "Customer created successfully")

@@ -15,7 +15,6 @@ from endpoints.requests import BodyTooLarge, MalformedBody
 from endpoints.responses import JSON
 from repositories.errors import (
     BeingRestored,
-    KeyReused,
     NotFound,
     OutcomeUnknown,
     StaleVersion,
@@ -24,7 +23,7 @@ from repositories.errors import (
 )
 from repositories.passwords import NoSecretKey
 from schemas.errors import InvalidBody, InvalidQuery, ShopError, TotalsMismatch
-from schemas.idempotency import InvalidKey, RepeatedKey
+from schemas.idempotency import InvalidKey, KeyReused, RepeatedKey
 from schemas.listing import InvalidCursor
 from schemas.shapes import ref
 
@@ -145,6 +144,7 @@ def creation(
     *,
     gives: tuple[str, ...],
     status: int = 201,
+    query: Schema | None = None,
     optional: bool = False,
     refuses: Refusals = (TotalsMismatch,),
 ) -> Operation:
@@ -152,7 +152,8 @@ def creation(
     return Operation(
         summary=summary,
         description="Safe to send again: with the same `Idempotency-Key`, or without one the same `created_at` in the "
-        "body, it is done once, and answered as the first time.",
+        "body (with a fraction of a second), it is done once, and answered as the first time.",
+        query=query,
         body=body,
         optional=optional,
         examples=examples,

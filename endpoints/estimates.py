@@ -9,10 +9,11 @@ from starlette.responses import Response
 from endpoints.actors import actor_of
 from endpoints.described import Answer, change, creation, described, listing, reading
 from endpoints.lists import array
-from endpoints.requests import held_versions, idempotency_key, read_json, read_query
+from endpoints.requests import held_versions, read_json, read_query, sent
 from endpoints.responses import answer, document_answer, replay_headers
 from repositories.errors import AlreadyConverted, NotFound
 from repositories.transaction import Outcome
+from schemas.conversions import ConvertQuery, how_paid
 from schemas.documents import ConvertBody, EstimateBody, VoidQuery, draft
 from schemas.errors import TotalsMismatch
 from schemas.examples import CONVERSIONS, ESTIMATES
@@ -23,6 +24,7 @@ from schemas.validation import load_body
 
 BODY: Final = EstimateBody()
 CONVERSION: Final = ConvertBody()
+ASKED: Final = ConvertQuery()
 VOID: Final = VoidQuery()
 LISTING: Final = EstimateListing()
 PENDING: Final = PendingListing()
@@ -35,8 +37,9 @@ class EstimateCreation(HTTPEndpoint):
     )
     async def post(self, request: Request) -> Response:
         body = await read_json(request)
-        keys = keys_of_creation(idempotency_key(request), request.scope["path"], body)
+        said = sent(request, body)
         estimate = draft(load_body(BODY, body))
+        keys = keys_of_creation(said, estimate)
         outcome: Outcome = await request.state.estimates.create(estimate, keys, by=actor_of(request))
         request.state.hub.notify(outcome.events)
         receipt = request.state.views.estimate_receipt(outcome.answer)
@@ -131,16 +134,23 @@ class EstimateConversion(HTTPEndpoint):
             CONVERSIONS,
             gives=("order_id", "sale_number"),
             status=200,
+            query=ASKED,
             optional=True,
             refuses=(NotFound, AlreadyConverted),
         )
     )
     async def post(self, request: Request) -> Response:
         body = await read_json(request, optional=True)
-        keys = keys_of_conversion(idempotency_key(request), request.scope["path"], body)
-        payment: dict[str, Any] = load_body(CONVERSION, body)
+        said = sent(request, body)
+        asked = read_query(request, ASKED, skips_blank=True)
+        payment = how_paid(body, load_body(CONVERSION, body), asked)
         outcome: Outcome = await request.state.estimates.convert(
-            request.path_params["estimate_id"], keys=keys, by=actor_of(request), **payment
+            request.path_params["estimate_id"],
+            payment_mode=payment.mode,
+            amount_paid=payment.amount,
+            sale_by=payment.sale_by,
+            keys=keys_of_conversion(said, payment),
+            by=actor_of(request),
         )
         request.state.hub.notify(outcome.events)
         receipt = request.state.views.conversion_receipt(outcome.answer)

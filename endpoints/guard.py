@@ -9,8 +9,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from endpoints.access import ACCESS, TICKETED, Roles
 from endpoints.authentication import Authenticator, Forbidden
+from endpoints.described import Operation
+from schemas.errors import InvalidQuery
 from schemas.principals import Principal
 
+#: Called by a provider at the address that was typed there, with whatever stands in it.
+CALLED_BACK: Final = frozenset({"/api/whatsapp/webhook"})
+_MOST_NAMED, _LONGEST_NAME = 20, 100
 _METHODS: Final = ("get", "post", "put", "delete", "patch")
 
 
@@ -19,23 +24,51 @@ class Guard:
 
     :param access: method -> roles, None for anyone. Methods that are not in it are the handler's to refuse.
     :param takes_tickets: whether `?ticket=` will do instead of a header.
+    :param asked: the query members that a POST takes; None: whatever stands there is passed over.
     """
 
-    def __init__(self, app: ASGIApp, access: Mapping[str, Roles | None], *, takes_tickets: bool = False) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        access: Mapping[str, Roles | None],
+        *,
+        takes_tickets: bool = False,
+        asked: frozenset[str] | None = frozenset(),
+    ) -> None:
         self._app = app
         self._access = {**access, "HEAD": access.get("GET")}
         self._takes_tickets = takes_tickets
+        self._asked = asked
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         roles = self._access.get(scope["method"])
         if roles is None:
+            self._check_query(scope)
             await self._app(scope, receive, send)
             return
         await admit(scope, roles, takes_tickets=self._takes_tickets)
+        self._check_query(scope)
         state = scope["state"]
         # Until the answer is sent: a list may be streamed for long.
         with state["stores"].in_use(state["store"]):
             await self._app(scope, receive, send)
+
+    def _check_query(self, scope: Scope) -> None:
+        if scope["query_string"] and scope["method"] == "POST" and self._asked is not None:
+            refuse_unknown(scope["query_string"], self._asked)
+
+
+def refuse_unknown(query: bytes, known: frozenset[str]) -> None:
+    """Refuse a query with members that have no meaning: what a client says there must not be lost in silence.
+
+    :raises InvalidQuery: names them.
+    """
+    unknown = [name[:_LONGEST_NAME] for name in QueryParams(query) if name not in known]
+    if unknown:
+        raise InvalidQuery(
+            f"{unknown[0]}: is not taken in the address of this request.",
+            [{"pointer": f"/{name}", "detail": "is not taken in the address"} for name in unknown[:_MOST_NAMED]],
+        )
 
 
 async def admit(scope: Scope, roles: Roles, *, takes_tickets: bool = False) -> Principal:
@@ -85,6 +118,15 @@ def _ticket_of(scope: Scope) -> str | None:
     return QueryParams(query).get("ticket") if b"ticket=" in query else None
 
 
+def _asked(route: Route) -> frozenset[str] | None:
+    """Return the query members that a POST to a route takes."""
+    if route.path in CALLED_BACK:
+        return None
+    operation: Operation | None = getattr(getattr(route.endpoint, "post", None), "operation", None)
+    query = None if operation is None else operation.query
+    return frozenset() if query is None else frozenset(query.load_fields)
+
+
 def guarded(routes: Iterable[BaseRoute]) -> list[BaseRoute]:
     """The routes, each behind its guard. WebSockets let people in themselves, since they refuse with close codes.
 
@@ -97,5 +139,5 @@ def guarded(routes: Iterable[BaseRoute]) -> list[BaseRoute]:
             access = ACCESS[route.path]
             if handled != set(access):
                 raise LookupError(f"{route.path}: the table of access says {set(access)}, the handler {handled}.")
-            route.app = Guard(route.app, access, takes_tickets=route.path in TICKETED)
+            route.app = Guard(route.app, access, takes_tickets=route.path in TICKETED, asked=_asked(route))
     return table

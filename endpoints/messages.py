@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from endpoints.actors import actor_of
 from endpoints.described import Answer, Operation, creation, described
-from endpoints.requests import idempotency_key, read_json, read_query
+from endpoints.requests import read_json, read_query, sent
 from endpoints.responses import answer, page_headers, replay_headers
 from endpoints.uploads import MalformedForm, read_form
 from repositories.errors import NotFound, TooManyRequests, Unavailable
@@ -93,10 +93,11 @@ class TextMessage(HTTPEndpoint):
     )
     async def post(self, request: Request) -> Response:
         content = await read_json(request)
-        keys = keys_of_message(idempotency_key(request), TEXT_PATH, content)
+        said = sent(request, content)._replace(path=TEXT_PATH)
         body: dict[str, Any] = load_body(BODY, content)
         to = dialable(body["phone_number"], request.state.region)
         letter = text_letter(body, to)
+        keys = keys_of_message(said, letter.to, letter.text, letter.document_url)
         await count_message(request)
         enclosed = await _enclosed(request, letter)
         outcome = await request.state.messages.send(letter, enclosed, keys, by=actor_of(request))
@@ -121,10 +122,10 @@ class UploadedMessage(HTTPEndpoint):
     async def post(self, request: Request) -> Response:
         form = await read_form(request)
         body: dict[str, Any] = load_body(UPLOAD, form)
-        said = {**form, "file": sha256(body["file"]).hexdigest()}
-        keys = keys_of_message(idempotency_key(request), request.scope["path"], said)
+        file = sha256(body["file"]).hexdigest()
         to = dialable(body["phone_number"], request.state.region)
         text, base_url = caption_of(body), reached_at(request.state.document_base_url)
+        keys = keys_of_message(sent(request, {**form, "file": file}), to, text, file)
         await count_message(request)
         uploads, messages = request.state.uploads, request.state.messages
         async with uploads.kept(request.state.store, Upload(FILE_NAME, body["file"])) as kept:
@@ -182,11 +183,11 @@ async def _enclosed(request: Request, letter: Letter) -> Enclosed:
 
 async def _send(request: Request, kind: str, document_id: str) -> Response:
     content = await read_json(request, optional=True)
-    key = idempotency_key(request)
+    said = sent(request, content)
     body: dict[str, Any] = load_body(DOCUMENT, content)
     document = await getattr(request.state, kind).get(document_id)
     to = dialable(body.get("phone_number", document["customer_phone"]), request.state.region)
-    keys = keys_of_message(key, request.scope["path"], content, to, document["version"])
+    keys = keys_of_message(said, to, document["version"], body.get("message"), body["days"])
     await count_message(request)
     outcome = await send_document(
         request.state.messages,

@@ -11,13 +11,13 @@ from endpoints.actors import actor_of
 from endpoints.authentication import Forbidden
 from endpoints.described import Answer, change, creation, described, listing, reading
 from endpoints.lists import groups, history
-from endpoints.requests import held_versions, idempotency_key, read_json, read_query
+from endpoints.requests import held_versions, read_json, read_query, sent
 from endpoints.responses import answer, document_answer, replay_headers
 from repositories.transaction import Outcome
 from schemas.documents import SaleBody, StatusChange, StatusQuery, VoidQuery, draft_sale
-from schemas.errors import IllegalTransition, InvalidBody
+from schemas.errors import IllegalTransition, InvalidBody, TotalsMismatch
 from schemas.examples import SALES, STATUSES
-from schemas.idempotency import keys_of_creation
+from schemas.idempotency import SoldOtherwise, keys_of_creation
 from schemas.listing import ListingQuery, OrderListing
 from schemas.principals import OWNER
 from schemas.rollups import ORDERS
@@ -33,11 +33,21 @@ BOTH: Final = ListingQuery()
 
 
 class SaleCreation(HTTPEndpoint):
-    @described(creation("Book a sale", "SaleCreated", BODY, SALES, gives=("order_id", "sale_number")))
+    @described(
+        creation(
+            "Book a sale",
+            "SaleCreated",
+            BODY,
+            SALES,
+            gives=("order_id", "sale_number"),
+            refuses=(TotalsMismatch, SoldOtherwise),
+        )
+    )
     async def post(self, request: Request) -> Response:
         body = await read_json(request)
-        keys = keys_of_creation(idempotency_key(request), request.scope["path"], body)
+        said = sent(request, body)
         sale = draft_sale(load_body(BODY, body))
+        keys = keys_of_creation(said, sale)
         outcome: Outcome = await request.state.orders.create_sale(sale, keys, by=actor_of(request))
         request.state.hub.notify(outcome.events)
         receipt = request.state.views.order_receipt(outcome.answer)

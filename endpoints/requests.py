@@ -3,6 +3,8 @@
 import codecs
 import re
 from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -10,7 +12,7 @@ from marshmallow import Schema
 from starlette.requests import Request
 
 from schemas.errors import InvalidQuery, ShopError
-from schemas.idempotency import RepeatedKey
+from schemas.idempotency import RepeatedKey, Sent, readable_key
 from schemas.validation import load_query
 
 MAX_BODY: Final = 256 * 1024
@@ -50,9 +52,10 @@ def json_object(raw: bytes) -> dict[str, Any]:
     return body
 
 
-def read_query(request: Request, schema: Schema) -> Any:
+def read_query(request: Request, schema: Schema, *, skips_blank: bool = False) -> Any:
     """The query parameters as the schema loads them.
 
+    :param skips_blank: whether one that is blank is as left out.
     :raises InvalidQuery: one is wrong, or stands there twice, so that nobody knows which was meant.
     """
     given = Counter(name for name, _ in known_parameters(request, schema))
@@ -62,7 +65,8 @@ def read_query(request: Request, schema: Schema) -> Any:
             f"{repeated[0]}: must be given once.",
             [{"pointer": f"/{name}", "detail": "must be given once"} for name in repeated],
         )
-    return load_query(schema, request.query_params)
+    asked: Mapping[str, str] = request.query_params
+    return load_query(schema, {name: asked[name] for name in asked if asked[name].strip()} if skips_blank else asked)
 
 
 def known_parameters(request: Request, schema: Schema) -> list[tuple[str, str]]:
@@ -120,6 +124,16 @@ def idempotency_key(request: Request) -> str | None:
     if len(keys) > 1:
         raise RepeatedKey("The Idempotency-Key header must be given once.")
     return keys[0] if keys else None
+
+
+def sent(request: Request, body: Mapping[str, Any] = MappingProxyType({})) -> Sent:
+    """Return what identifies a request, besides what its body means.
+
+    :raises RepeatedKey, InvalidKey: of its Idempotency-Key.
+    """
+    key = idempotency_key(request)
+    header = None if key is None else readable_key(key)
+    return Sent(header, request.scope["path"], body, request.state.earlier_keys.are_there)
 
 
 def held_versions(request: Request) -> frozenset[int] | None:

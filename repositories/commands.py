@@ -15,6 +15,7 @@ from schemas import events, statuses
 from schemas.customers import NUMBER
 from schemas.documents import Document
 from schemas.idempotency import RequestKey, reopening
+from schemas.numbers import format_number
 from schemas.phones import normalised
 from schemas.principals import THE_SERVICE, Actor
 from schemas.rollups import ESTIMATES, ORDERS
@@ -208,9 +209,13 @@ def live(work: UnitOfWork, kind: str, document_id: str) -> Document:
 
 
 def refuse_converted(estimate: Document) -> None:
-    """:raises AlreadyConverted:"""
-    if estimate["converted"]:
-        raise AlreadyConverted("This estimate has already been converted to an order.")
+    """:raises AlreadyConverted: names the order; None where it is not known."""
+    if not estimate["converted"]:
+        return
+    number = None if estimate["order_number"] is None else format_number(estimate["order_number"])
+    named = "" if number is None else f", sale {number}"
+    detail = f"This estimate has already been converted to an order{named}."
+    raise AlreadyConverted(detail, order_id=estimate["order_id"], sale_number=number)
 
 
 def refuse_stale(document: Document, versions: frozenset[int] | None) -> None:

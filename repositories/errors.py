@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final, NoReturn
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
 from schemas.errors import ShopError
+from schemas.shapes import TEXT_OR_NULL
 
 RETRY_AFTER = {"Retry-After": "2"}
 READ_SECONDS: Final = 4.5
@@ -27,16 +28,15 @@ class NoSuchStore(ShopError):
 
 
 class AlreadyConverted(ShopError):
+    """order_id, sale_number: of the order that the estimate became."""
+
     status, code, title = 400, "already_converted", "The estimate is already an order"
+    extra: ClassVar[Mapping[str, Any]] = {"order_id": TEXT_OR_NULL, "sale_number": TEXT_OR_NULL}
 
 
 class StaleVersion(ShopError):
     status, code, title = 412, "stale_version", "Changed in the meantime"
     extra: ClassVar[Mapping[str, Any]] = {"version": {"type": "integer", "minimum": 1}}
-
-
-class KeyReused(ShopError):
-    status, code, title = 422, "idempotency_key_reused", "The Idempotency-Key was used for another request"
 
 
 class Unavailable(ShopError):

@@ -173,7 +173,8 @@ class GroupTransaction:
         self, session: ClientSession, commands: Sequence[Command], counters: Counters, *, sees_keys: bool
     ) -> UnitOfWork:
         """What the group's commands name, with one `find` a collection."""
-        keys = {key.key for command in commands for key in command.keys} if sees_keys else set()
+        asked = [key for command in commands for key in command.keys]
+        keys = {key.earlier for key in asked if key.earlier} | ({key.key for key in asked} if sees_keys else set())
         requests = {}
         if keys:
             cursor = self._collections[REQUESTS].find(

@@ -11,11 +11,10 @@ from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from repositories.errors import KeyReused
 from schemas.calendar import business_date
 from schemas.documents import Document
 from schemas.events import TYPES, digest
-from schemas.idempotency import RequestKey
+from schemas.idempotency import RequestKey, repeated
 from schemas.phones import INDIA
 from schemas.principals import SECRETS, THE_SERVICE, Actor
 from schemas.rollups import ESTIMATES, ORDERS, Additions, RollupKey
@@ -152,18 +151,17 @@ class UnitOfWork:
         return data
 
     def recall(self, keys: Iterable[RequestKey]) -> Document | None:
-        """The answer that was given to the same request before, if there is one.
+        """Return the answer that was given to the same request before, if there is one.
 
-        :raises KeyReused: the key was given to another request.
+        :raises KeyReused, SoldOtherwise: as `schemas.idempotency.repeated`.
         """
         for key in keys:
-            known = self.requests.get(key.key)
+            known = self.requests.get(key.key) or self.requests.get(key.earlier or "")
             if known is None or (key.window is not None and known["at"] + key.window <= self.now):
                 continue
-            if known["fingerprint"] != key.fingerprint:
-                raise KeyReused("This Idempotency-Key was already used for another request.")
-            answer: Document = known["answer"]
-            return answer
+            answer = repeated(key, known)
+            if answer is not None:
+                return answer
         return None
 
     def remember(self, keys: Iterable[RequestKey], answer: Document) -> None:

@@ -66,7 +66,7 @@ class FixedPoint(Loaded[int]):
 class Money(FixedPoint):
     """Minor units inside, a JSON float outside: 39780 <-> 397.8."""
 
-    def __init__(self, *, maximum: int = money.MAX_MONEY // money.MINOR_PER_UNIT, **kwargs: Any) -> None:
+    def __init__(self, *, maximum: int = MAX_CLAIM, **kwargs: Any) -> None:
         super().__init__(money.MONEY_PLACES, maximum=maximum, **kwargs)
 
 
@@ -94,12 +94,13 @@ class Claimed(Loaded[float]):
     :param late_rounding: whether it may be a little below zero, as a free bill's total is when it was rounded late.
     """
 
-    def __init__(self, *, late_rounding: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, maximum: int = MAX_CLAIM, late_rounding: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.maximum = maximum
         self.minimum = -(MAX_LINES + 1) / money.MINOR_PER_UNIT if late_rounding else 0
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int | float:
         number = _number(value)
-        if not self.minimum <= number <= MAX_CLAIM:
-            raise ValidationError(f"must be 0 or more and at most {MAX_CLAIM:,}")
+        if not self.minimum <= number <= self.maximum:
+            raise ValidationError(f"must be 0 or more and at most {self.maximum:,}")
         return number

@@ -11,7 +11,7 @@ from schemas import money, pricing, statuses
 from schemas.amounts import Claimed, Money, Percent, Quantity
 from schemas.errors import InvalidBody
 from schemas.fields import Flag, LineId, Lines, OneOf, Text, Truth
-from schemas.limits import MAX_PRICE
+from schemas.limits import MAX_PRICE, MAX_TOTAL
 from schemas.quick import QuickSchema
 from schemas.shown_fields import Number, PublicId, ShopTime, ShownLines, ZonedSchema
 
@@ -46,20 +46,20 @@ class EstimateBody(Body):
     subtotal = Claimed(required=True)
     discount_amount = Claimed(load_default=0)
     is_percentage_discount = Truth(load_default=False)
-    total = Claimed(required=True, late_rounding=True)
+    total = Claimed(required=True, maximum=MAX_TOTAL, late_rounding=True)
 
 
 class SaleBody(EstimateBody):
     """The body that makes a sale: an estimate's, and how it was paid."""
 
-    amount_paid = Claimed(late_rounding=True)
+    amount_paid = Claimed(maximum=MAX_TOTAL, late_rounding=True)
     payment_mode = Text(load_default=statuses.CASH)
 
 
 class ConvertBody(Body):
     """How a converted estimate was paid; everything may be left out."""
 
-    amount_paid = Money(round_excess=True)
+    amount_paid = Money(maximum=MAX_TOTAL, round_excess=True)
     payment_mode = Text(load_default=statuses.CASH)
     sale_by = Text()
 
@@ -113,16 +113,19 @@ def draft(body: dict[str, Any]) -> Document:
 
 
 def draft_sale(body: dict[str, Any]) -> Document:
-    """As `draft`, for a loaded `SaleBody`: with amount_paid (the total, where it was left out) and payment_mode.
+    """Return a `draft` of a loaded `SaleBody`, with payment_mode and amount_paid (left out: the total as it is claimed).
 
-    A client that claims to have been paid the total that it claims means paid in full, to the paisa.
+    What was paid stays as it is claimed, to the minor unit, also where the total that is stored is another one: it is
+    what the customer saw and gave.
 
     :raises TotalsMismatch, InvalidBody: the figures do not add up; less than nothing was paid.
     """
     document = draft(body)
     paid = body.get("amount_paid", body["total"])
-    in_full = paid == body["total"]
-    amount_paid = document["total"] if in_full else money.rounded(paid, money.MONEY_PLACES)
+    amount_paid = money.rounded(paid, money.MONEY_PLACES)
+    if amount_paid < 0 and paid == body["total"]:
+        # A free bill whose total was rounded late, and paid in full.
+        amount_paid = 0
     if amount_paid < 0:
         raise InvalidBody(
             "amount_paid: must be 0 or more.", [{"pointer": "/amount_paid", "detail": "must be 0 or more"}]
@@ -160,7 +163,7 @@ class _DocumentSchema(ZonedSchema):
     discount_percentage = Percent()
     discount_value = Money(attribute="discount")
     round_off = Money(metadata={"minimum": -1, "maximum": 1})
-    total = Money()
+    total = Money(maximum=MAX_TOTAL)
     created_at = ShopTime()
     updated_at = ShopTime()
     version = fields.Integer(metadata={"minimum": 1})
@@ -188,7 +191,7 @@ class EstimateSchema(_DocumentSchema):
 class OrderSchema(_DocumentSchema):
     order_id = PublicId()
     sale_number = Number(attribute="number")
-    amount_paid = Money()
+    amount_paid = Money(maximum=MAX_TOTAL)
     payment_mode = fields.String()
     status = fields.String(metadata={"enum": list(statuses.ORDER_STATUSES)})
     source_estimate_id = fields.String(attribute="estimate_id", allow_none=True)
@@ -223,7 +226,7 @@ class EstimateReceipt(ZonedSchema):
     estimate_id = PublicId()
     estimate_number = Number(attribute="number")
     customer_name = fields.String()
-    total = Money()
+    total = Money(maximum=MAX_TOTAL)
     created_at = ShopTime()
 
 
@@ -233,7 +236,7 @@ class OrderReceipt(ZonedSchema):
     order_id = PublicId()
     sale_number = Number(attribute="number")
     customer_name = fields.String()
-    total = Money()
+    total = Money(maximum=MAX_TOTAL)
     created_at = ShopTime()
 
 
@@ -243,4 +246,4 @@ class ConversionReceipt(OrderReceipt):
     estimate_id = fields.String()
     estimate_number = Number()
     payment_mode = fields.String()
-    amount_paid = Money()
+    amount_paid = Money(maximum=MAX_TOTAL)

@@ -1,24 +1,44 @@
-"""One sale, however often it is sent: the keys under which the answer to a POST is remembered.
+"""One sale, however often it is sent: what identifies a request, and the keys under which its answer is remembered.
 
-1. An `Idempotency-Key` header: that key alone, for the same path and body.
-2. Without it, a `created_at` in the body: path and body together (the existing app stamps each sale once and resends
-   that same body on a time-out). A conversion needs no stamp: one path, one estimate.
-3. Without a header, cart lines that all carry epoch-millisecond ids: the same lines, customer and total within ten
-   minutes, even under a new `created_at` (the app's Retry button stamps the sale anew but keeps the lines).
+The rules, which docs/api.md states for clients:
+
+1. An `Idempotency-Key` header identifies: that key alone, for the same path and the same meaning. The meaning is the
+   body after loading, not its text: defaults filled in, numbers exact (`50`, `50.0` and `5e1` are one), null as left
+   out, unknown members and the order of members without effect, and the query members that have a meaning.
+2. Without it, a `created_at` with a fraction of a second identifies, together with path and meaning: the existing app
+   stamps each sale once and resends that body on a time-out. Anything coarser (empty, a day, a minute, a whole second,
+   a fraction of zeros) is what two customers may share, and identifies nothing.
+3. Without a header, cart lines that all carry epoch-millisecond ids identify for ten minutes, with customer and total,
+   even under a new `created_at`: the app's Retry stamps the sale anew but keeps the lines. The payment must then be the
+   one that is booked; another one is a conflict that names the first sale, since answering as if it had been taken
+   would lose it.
+4. A conversion is identified by its estimate, and is the same where mode, amount and seller are those that are booked.
+5. A message without a header is the same for two minutes.
+
+Entries that versions before these rules wrote are found too. A header's is compared by the digest of the text, as they
+did, so the very same text is answered and another text refused. Those without a header have names of their own
+(`body:`, `cart:`, `convert:`), which are looked up while a store has any, at most for the 30 days that they are kept;
+a message's is not, so the same message within two minutes of the upgrade is sent again.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from typing import Any, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 import orjson
 
 from schemas.errors import ShopError
+from schemas.money import to_json
+from schemas.numbers import format_number
 
 MAX_KEY: Final = 255
 RETRY_WINDOW: Final = timedelta(minutes=10)
 MESSAGE_WINDOW: Final = timedelta(minutes=2)
+#: How the names of keys began that versions before today's rules gave without a header.
+EARLIER: Final = ("body:", "cart:", "convert:")
+_HEADER: Final = "header:"
+_LINES: Final = "lines:"
 # Epoch milliseconds between 2001 and 2286 have thirteen digits; smaller numbers are counters, which repeat.
 _STAMPS: Final = range(10**12, 10**13)
 
@@ -28,9 +48,61 @@ class InvalidKey(ShopError):
 
 
 class RepeatedKey(ShopError):
-    """Which of the keys was meant, nobody knows."""
+    """It is not known which of the keys was meant."""
 
     status, code, title = 400, "repeated_idempotency_key", "More than one Idempotency-Key"
+
+
+class KeyReused(ShopError):
+    status, code, title = 422, "idempotency_key_reused", "The Idempotency-Key was used for another request"
+
+
+class SoldOtherwise(ShopError):
+    """The cart is booked with another payment."""
+
+    status, code, title = 409, "sold_otherwise", "This cart is booked already, with another payment"
+    extra: ClassVar[Mapping[str, Any]] = {
+        "order_id": {"type": "string"},
+        "sale_number": {"type": "string"},
+        "payment_mode": {"type": "string"},
+        "amount_paid": {"type": "number"},
+    }
+
+    @classmethod
+    def by(cls, sale: Mapping[str, Any]) -> "SoldOtherwise":
+        """Return the refusal that names the sale which is booked."""
+        number, paid = format_number(sale["number"]), to_json(sale["amount_paid"])
+        return cls(
+            f"This cart is booked already as sale {number}, {paid:.2f} paid by {sale['payment_mode']}. This payment "
+            f"was not booked. To change how it was paid, delete sale {number} and book the cart again.",
+            order_id=sale["_id"],
+            sale_number=number,
+            payment_mode=sale["payment_mode"],
+            amount_paid=paid,
+        )
+
+
+class Payment(NamedTuple):
+    """How a request says that a sale was paid. amount: minor units, None for the total. sale_by: None for any."""
+
+    mode: str
+    amount: int | None
+    sale_by: str | None = None
+
+    def is_of(self, sale: Mapping[str, Any]) -> bool:
+        """Return whether a sale, as it was answered, was paid so."""
+        amount = sale["total"] if self.amount is None else self.amount
+        is_mode = str(sale["payment_mode"]).casefold() == self.mode.casefold()
+        return is_mode and bool(sale["amount_paid"] == amount) and self.sale_by in (None, sale["sale_by"])
+
+
+class Sent(NamedTuple):
+    """A request as it came. header: its Idempotency-Key. looks_back: whether keys of earlier versions matter."""
+
+    header: str | None
+    path: str
+    body: Mapping[str, Any]
+    looks_back: bool = False
 
 
 class RequestKey(NamedTuple):
@@ -39,56 +111,91 @@ class RequestKey(NamedTuple):
     window: how long the key holds, where that is shorter than the store keeps it.
     reopens: whether the key is freed where what came of it is taken back (a document is voided, a message not sent),
     since the same request may then be meant anew.
+    payment: what must be booked, for the answer to be this request's.
+    earlier, earlier_fingerprint: the name and fingerprint that versions before today's rules gave the same text.
     """
 
     key: str
     fingerprint: str
     window: timedelta | None = None
     reopens: bool = False
+    payment: Payment | None = None
+    earlier: str | None = None
+    earlier_fingerprint: str | None = None
 
 
-def keys_of_creation(header: str | None, path: str, body: Mapping[str, Any]) -> tuple[RequestKey, ...]:
-    """The keys of a POST that creates an estimate or a sale, the most certain first."""
-    if header is not None:
-        return (_of_header(header, path, body),)
+def keys_of_creation(sent: Sent, draft: Mapping[str, Any]) -> tuple[RequestKey, ...]:
+    """Return the keys of a POST that creates an estimate, a sale or a customer, the most certain first.
+
+    :param draft: what is to be stored, as the loaded body makes it.
+    """
+    meaning = _digest(sent.path, draft)
+    if sent.header is not None:
+        return (_of_header(sent, meaning),)
     keys = []
-    if isinstance(body.get("created_at"), str):
-        same = _digest(path, body)
-        keys.append(RequestKey(f"body:{same}", same))
-    lines = body.get("items")
-    if isinstance(lines, list) and lines and all(_is_stamped(line) for line in lines):
-        cart = _digest(path, [lines, body.get("customer_name"), body.get("customer_phone"), body.get("total")])
-        keys.append(RequestKey(f"cart:{cart}", cart, window=RETRY_WINDOW, reopens=True))
+    stamp = _fine_stamp(sent.body.get("created_at"))
+    if stamp is not None:
+        same = _digest(meaning, stamp)
+        keys.append(_looking_back(RequestKey(f"stamp:{same}", same), sent, "body:", sent.body))
+    lines = draft.get("items")
+    if lines and all(_is_stamped(line["id"]) for line in lines):
+        keys.append(_of_lines(sent, draft))
     return tuple(keys)
 
 
-def keys_of_conversion(header: str | None, path: str, body: Mapping[str, Any]) -> tuple[RequestKey, ...]:
-    """The key of a POST that converts an estimate."""
-    if header is not None:
-        return (_of_header(header, path, body),)
-    same = _digest(path, body)
-    return (RequestKey(f"convert:{same}", same, reopens=True),)
+def keys_of_conversion(sent: Sent, payment: Payment) -> tuple[RequestKey, ...]:
+    """Return the key of a POST that converts the estimate which its path names."""
+    same = _digest(sent.path)
+    if sent.header is not None:
+        return (_of_header(sent, same)._replace(payment=payment),)
+    key = RequestKey(f"conversion:{same}", same, reopens=True, payment=payment)
+    return (_looking_back(key, sent, "convert:", sent.body),)
 
 
-def keys_of_message(header: str | None, path: str, body: Mapping[str, Any], *meant: Any) -> tuple[RequestKey, ...]:
-    """The key of a POST that has something sent: without a header, the very same is sent once within two minutes, in
-    which an app tries it again by itself; after that somebody means it.
+def keys_of_message(sent: Sent, *meant: Any) -> tuple[RequestKey, ...]:
+    """Return the key of a POST that has something sent: without a header, the very same is sent once within two
+    minutes, in which an app tries it again by itself; after that it is meant anew.
 
-    :param meant: what the body leaves to the document that is sent, and what is another message when it changes.
+    :param meant: what the loaded body says, and what it leaves to the document that is sent.
     """
-    if header is not None:
-        return (_of_header(header, path, body),)
-    same = _digest(path, [body, *meant])
+    same = _digest(sent.path, *meant)
+    if sent.header is not None:
+        return (_of_header(sent, same),)
     return (RequestKey(f"message:{same}", same, window=MESSAGE_WINDOW, reopens=True),)
 
 
+def keys_of_deletion(sent: Sent, *meant: Any) -> tuple[RequestKey, ...]:
+    """Return the key of a DELETE, where it has one: then the same request is answered as the first time, not by a 404.
+
+    :param meant: what the loaded query says.
+    """
+    return () if sent.header is None else (RequestKey(f"{_HEADER}{sent.header}", _digest("DELETE", sent.path, *meant)),)
+
+
+def repeated(key: RequestKey, known: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the answer that is remembered under a key, if it answers this request too.
+
+    :raises KeyReused: the Idempotency-Key was given to another request.
+    :raises SoldOtherwise: the cart is booked with another payment.
+    """
+    answer: dict[str, Any] = known["answer"]
+    is_same = known["fingerprint"] in (key.fingerprint, key.earlier_fingerprint)
+    if is_same and (key.payment is None or key.payment.is_of(answer)):
+        return answer
+    if key.key.startswith(_HEADER):
+        raise KeyReused("This Idempotency-Key was already used for another request.")
+    if key.key.startswith(_LINES):
+        raise SoldOtherwise.by(answer)
+    return None
+
+
 def reopening(keys: Iterable[RequestKey]) -> list[str]:
-    """Those that are freed where what came of them is taken back."""
+    """Return those that are freed where what came of them is taken back."""
     return [key.key for key in keys if key.reopens]
 
 
 def readable_key(header: str) -> str:
-    """An `Idempotency-Key` as it was given.
+    """Return an `Idempotency-Key` as it was given.
 
     :raises InvalidKey: it is too long, empty, or not to be read.
     """
@@ -97,13 +204,43 @@ def readable_key(header: str) -> str:
     return header
 
 
-def _of_header(header: str, path: str, body: Mapping[str, Any]) -> RequestKey:
-    return RequestKey(f"header:{readable_key(header)}", _digest(path, body))
+def _of_header(sent: Sent, fingerprint: str) -> RequestKey:
+    return RequestKey(f"{_HEADER}{sent.header}", fingerprint, earlier_fingerprint=_digest(sent.path, sent.body))
 
 
-def _is_stamped(line: Any) -> bool:
-    return isinstance(line, dict) and isinstance(line.get("id"), int) and line["id"] in _STAMPS
+def _of_lines(sent: Sent, draft: Mapping[str, Any]) -> RequestKey:
+    names = ("items", "customer_name", "customer_phone", "total")
+    same = _digest(sent.path, [draft[name] for name in names])
+    is_sale = "payment_mode" in draft
+    payment = Payment(draft["payment_mode"], draft["amount_paid"]) if is_sale else None
+    key = RequestKey(f"{_LINES}{same}", same, window=RETRY_WINDOW, reopens=True, payment=payment)
+    return _looking_back(key, sent, "cart:", [sent.body.get(name) for name in names])
 
 
-def _digest(path: str, value: Any) -> str:
-    return blake2b(path.encode() + b"\n" + orjson.dumps(value, option=orjson.OPT_SORT_KEYS), digest_size=20).hexdigest()
+def _looking_back(key: RequestKey, sent: Sent, prefix: str, text: Any) -> RequestKey:
+    """Return the key with the name that earlier versions gave, where that matters. text: what they digested."""
+    if not sent.looks_back:
+        return key
+    earlier = _digest(sent.path, text)
+    return key._replace(earlier=prefix + earlier, earlier_fingerprint=earlier)
+
+
+def _fine_stamp(created_at: Any) -> str | None:
+    """Return the instant that a `created_at` names, where it has a fraction of a second; None where it is coarser."""
+    try:
+        stamp = datetime.fromisoformat(created_at)
+        # Written with an offset, it is the same instant however it is written.
+        instant = stamp if stamp.tzinfo is None else stamp.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return instant.isoformat() if instant.microsecond else None
+
+
+def _is_stamped(line_id: Any) -> bool:
+    return isinstance(line_id, int) and line_id in _STAMPS
+
+
+def _digest(name: str, *values: Any) -> str:
+    """Return a digest of a path, or of another digest, and of JSON values; object members may stand in any order."""
+    said = (orjson.dumps(value, option=orjson.OPT_SORT_KEYS) for value in values)
+    return blake2b(b"\n".join((name.encode(), *said)), digest_size=20).hexdigest()

@@ -12,7 +12,7 @@ from marshmallow import EXCLUDE, fields
 from schemas.amounts import Claimed, FixedPoint
 from schemas.fields import CONTROL, FLAGS, VISIBLE, Day, Flag, LineId, Lines, OneOf, Text, Truth, WholeNumber
 from schemas.gst import GSTIN, STATES
-from schemas.limits import MAX_CLAIM, MAX_INTEGER_ID, MAX_LINE_ID, MAX_LINES
+from schemas.limits import MAX_INTEGER_ID, MAX_LINE_ID, MAX_LINES
 from schemas.message_queries import Pdf
 from schemas.shop_settings_body import UPI_ID, Gstin, Logo, State, UpiId
 from schemas.shown_fields import Number, ShopTime
@@ -75,7 +75,7 @@ def _(field: FixedPoint) -> Json:
 
 @_shape.register
 def _(field: Claimed) -> Json:
-    return {"type": "number", "minimum": field.minimum, "maximum": MAX_CLAIM}
+    return {"type": "number", "minimum": field.minimum, "maximum": field.maximum}
 
 
 @_shape.register

@@ -16,7 +16,7 @@ from schemas import statuses
 from schemas.calendar import business_date
 from schemas.documents import Document
 from schemas.legacy_bill import bill_of
-from schemas.money import MAX_MONEY, MONEY_PLACES
+from schemas.money import MAX_TOTAL, MONEY_PLACES
 from schemas.numbers import parse_number
 from schemas.rollups import ESTIMATES
 from schemas.search import terms_of
@@ -165,7 +165,7 @@ def _payment(finding: Finding, total: int) -> Document:
     if status is None:
         status = statuses.COMPLETED
         finding.note("status_unknown", "status", status)
-    paid = values.fixed(finding.source.get("amount_paid"), MONEY_PLACES, MAX_MONEY)
+    paid = values.fixed(finding.source.get("amount_paid"), MONEY_PLACES, MAX_TOTAL)
     if paid is None:
         finding.note("amount_paid_unreadable", "amount_paid", f"{Decimal(total) / 100:.2f}")
         paid = total

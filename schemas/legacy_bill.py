@@ -30,10 +30,10 @@ class Finding(Protocol):
 def bill_of(finding: Finding) -> Document:
     """items, subtotal, discount, discount_percentage, round_off and total, as `schemas.documents.draft` has them."""
     items = _items(finding)
-    claimed = values.fixed(finding.source.get("total"), money.MONEY_PLACES, money.MAX_MONEY)
+    claimed = values.fixed(finding.source.get("total"), money.MONEY_PLACES, money.MAX_TOTAL)
     subtotal = sum(item["total"] for item in items)
     if not items:
-        written = values.fixed(finding.source.get("subtotal"), money.MONEY_PLACES, money.MAX_MONEY)
+        written = values.fixed(finding.source.get("subtotal"), money.MONEY_PLACES, money.MAX_TOTAL)
         subtotal = max(0, written if written is not None else claimed or 0)
     discount, percentage = _discount(finding, subtotal, claimed)
     if claimed is None or claimed < 0:
@@ -66,7 +66,7 @@ def _items(finding: Finding) -> list[Document]:
         if not isinstance(line, Mapping):
             unreadable += 1
             continue
-        item, is_mended = _item(line, position, money.MAX_MONEY - subtotal)
+        item, is_mended = _item(line, position, money.MAX_TOTAL - subtotal)
         subtotal += item["total"]
         mended += is_mended
         items.append(item)

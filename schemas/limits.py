@@ -13,4 +13,5 @@ MAX_PRICE: Final = 10_000_000
 MAX_QUANTITY: Final = 1_000_000
 YEARS: Final = range(1970, 3000)
 MAX_CLAIM: Final = money.MAX_MONEY // money.MINOR_PER_UNIT
+MAX_TOTAL: Final = money.MAX_TOTAL // money.MINOR_PER_UNIT
 MAX_INTEGER_ID: Final = 2**53

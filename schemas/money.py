@@ -19,8 +19,10 @@ MINOR_PER_UNIT: Final = 10**MONEY_PLACES
 WHOLE_QUANTITY: Final = 10**QUANTITY_PLACES
 HUNDRED_PERCENT: Final = 100 * 10**PERCENT_PLACES
 
-#: The largest amount of a bill, in minor units: one line at the highest price and quantity. A float shows it exactly.
+#: The largest amount of a line, in minor units: the highest price and quantity. A float shows it exactly.
 MAX_MONEY: Final = 10**15
+#: The largest total of a bill, and the most that is paid: nine million of them fit into a sum of 64 bits.
+MAX_TOTAL: Final = 10**12
 
 # What a client's float may be away from a whole unit and still mean it: 0.1 + 0.2 is 0.30000000000000004.
 _NOISE: Final = Decimal("0.0001")

@@ -1,15 +1,23 @@
 """Totals are proved, not trusted: the shop's arithmetic, exact, and the comparison with what a client claims.
 
-The existing clients compute in binary floating point and round late, so a claim is accepted within 0.01 a line plus
-0.01; what is stored is always the server's own figure.
+The existing clients compute in binary floating point and round late, or not at all. So a claim is accepted where
+rounding can have made it: each figure that is no whole number of minor units may have been taken down or up, in any
+place of the sum, and one that is whole may not. What is stored is the server's own figure, or a total that was rounded
+to a whole unit of currency.
 """
 
+import math
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from schemas import money
 from schemas.errors import TotalsMismatch
+
+#: A line's amount before it is divided: minor units x thousandths x millionths of a percent.
+_PARTS: Final = money.WHOLE_QUANTITY * money.HUNDRED_PERCENT
+#: What binary noise may take a claim from a whole number of minor units, or millionths of a percent.
+_NOISE: Final = Decimal("0.001")
 
 
 class Line(NamedTuple):
@@ -22,10 +30,42 @@ class Line(NamedTuple):
     @property
     def total(self) -> int:
         """price x quantity x (1 - discount), half-up to the minor unit."""
-        return money.divide_half_up(
-            self.price * self.quantity * (money.HUNDRED_PERCENT - self.discount),
-            money.WHOLE_QUANTITY * money.HUNDRED_PERCENT,
-        )
+        return money.divide_half_up(self._parts, _PARTS)
+
+    @property
+    def span(self) -> "Span":
+        """What rounding can make of the same."""
+        return Span.around(self._parts, _PARTS)
+
+    @property
+    def _parts(self) -> int:
+        return self.price * self.quantity * (money.HUNDRED_PERCENT - self.discount)
+
+
+class Span(NamedTuple):
+    """The whole numbers that rounding can make of a figure; one alone where it needs none."""
+
+    low: int
+    high: int
+
+    @classmethod
+    def around(cls, numerator: int, denominator: int) -> "Span":
+        """Return the quotient, rounded down and up."""
+        return cls(numerator // denominator, -(-numerator // denominator))
+
+    @classmethod
+    def of(cls, claimed: Decimal, places: int) -> "Span":
+        """Return a claim in units of 10^-places, rounded down and up; but for the noise of a float."""
+        scaled = claimed.scaleb(places)
+        nearest = money.rounded(claimed, places)
+        if abs(scaled - nearest) <= _NOISE:
+            return cls(nearest, nearest)
+        low = math.floor(scaled)
+        return cls(low, low + 1)
+
+    def holds(self, claimed: Decimal) -> bool:
+        """Return whether an amount that a client claims is one of these, rounded to the minor unit."""
+        return self.low <= money.rounded(claimed, money.MONEY_PLACES) <= self.high
 
 
 class Claim(NamedTuple):
@@ -67,62 +107,81 @@ class Bill(NamedTuple):
     total: int
 
 
-def prove(lines: Sequence[Line], claim: Claim) -> Bill:
-    """The bill that the lines make, if it is the one that the client claims.
+class _Discount(NamedTuple):
+    """What is taken off a subtotal, as `Bill` has it, and what rounding can make of the total."""
 
-    :raises TotalsMismatch: subtotal or total differ by more than late rounding explains; carries the server's figures.
+    amount: int
+    percentage: int | None
+    total: Span
+
+
+def prove(lines: Sequence[Line], claim: Claim) -> Bill:
+    """Return the bill that the lines make, if it is the one that the client claims.
+
+    :raises TotalsMismatch: subtotal or total differ by more than rounding explains; carries the server's figures.
     """
     line_totals = tuple([line.total for line in lines])
     subtotal = sum(line_totals)
-    if claim.subtotal == claim.total == money.to_json(subtotal) and not claim.discount and subtotal <= money.MAX_MONEY:
+    if claim.subtotal == claim.total == money.to_json(subtotal) and not claim.discount and subtotal <= money.MAX_TOTAL:
         # The very floats, and nothing taken off, as most bills are: they need no decimals.
         return Bill(line_totals, subtotal, 0, 0 if claim.is_percentage else None, 0, subtotal)
-    return _prove(line_totals, subtotal, _ExactClaim.of(claim))
+    spans = [line.span for line in lines]
+    span = Span(sum(each.low for each in spans), sum(each.high for each in spans))
+    return _prove(line_totals, subtotal, span, _ExactClaim.of(claim))
 
 
-def _prove(line_totals: tuple[int, ...], subtotal: int, claim: _ExactClaim) -> Bill:
-    tolerance = Decimal(len(line_totals) + 1).scaleb(-money.MONEY_PLACES)
-    discount, percentage = _discount(subtotal, claim, tolerance)
-    total = subtotal - discount
-    if not 0 <= total <= money.MAX_MONEY:
-        raise _mismatch("The total is out of bounds", subtotal, discount, total)
-    if not _close(claim.subtotal, subtotal, tolerance):
-        raise _mismatch("The subtotal does not add up", subtotal, discount, total)
-    # A total that follows from the client's own subtotal was not rounded to a whole unit, even where it is one.
-    round_off = 0 if _follows(claim, percentage is not None) else _round_off(claim.total, total)
-    if not _close(claim.total, total + round_off, tolerance):
-        raise _mismatch("The total does not add up", subtotal, discount, total)
-    return Bill(line_totals, subtotal, discount, percentage, round_off, total + round_off)
+def _prove(line_totals: tuple[int, ...], subtotal: int, span: Span, claim: _ExactClaim) -> Bill:
+    discount = _discount(subtotal, span, claim)
+    exact = subtotal - discount.amount
+    if exact < 0:
+        raise _mismatch("The discount is more than the subtotal", subtotal, discount.amount, exact)
+    if not span.holds(claim.subtotal):
+        raise _mismatch("The subtotal does not add up", subtotal, discount.amount, exact)
+    round_off = _round_off(claim.total, exact, discount.total)
+    if round_off is None and not discount.total.holds(claim.total):
+        raise _mismatch("The total does not add up", subtotal, discount.amount, exact)
+    total = exact + (round_off or 0)
+    if total > money.MAX_TOTAL:
+        raise _mismatch("The total is out of bounds", subtotal, discount.amount, exact)
+    return Bill(line_totals, subtotal, discount.amount, discount.percentage, round_off or 0, total)
 
 
-def _discount(subtotal: int, claim: _ExactClaim, tolerance: Decimal) -> tuple[int, int | None]:
-    """The discount in minor units, and its percentage where it is one."""
-    amount = money.rounded(claim.discount, money.MONEY_PLACES)
+def _discount(subtotal: int, span: Span, claim: _ExactClaim) -> _Discount:
+    """Return the discount in the sense in which the total was computed."""
+    by_amount = _amount_off(span, claim.discount)
     if not claim.is_percentage:
-        return amount, None
-    percentage = money.rounded(claim.discount, money.PERCENT_PLACES)
-    discount = money.divide_half_up(subtotal * percentage, money.HUNDRED_PERCENT)
-    if not _close(claim.total, subtotal - discount, tolerance) and _close(claim.total, subtotal - amount, tolerance):
-        # The app has a switch that leaves `is_percentage_discount` set on an amount; the total says which was meant.
-        return amount, None
-    return discount, percentage
+        return by_amount
+    by_percentage = _percentage_off(subtotal, span, claim.discount)
+    # The app has a switch that leaves `is_percentage_discount` set on an amount; the total says which was meant.
+    is_amount = by_amount.total.holds(claim.total) and not by_percentage.total.holds(claim.total)
+    return by_amount if is_amount else by_percentage
 
 
-def _follows(claim: _ExactClaim, is_percentage: bool) -> bool:
-    """Whether the claimed total is what the client's own subtotal and discount make, to the minor unit."""
-    discount = claim.subtotal * claim.discount / 100 if is_percentage else claim.discount
-    return abs(claim.subtotal - discount - claim.total) < Decimal(1).scaleb(-money.MONEY_PLACES)
+def _amount_off(span: Span, claimed: Decimal) -> _Discount:
+    off = Span.of(claimed, money.MONEY_PLACES)
+    return _Discount(money.rounded(claimed, money.MONEY_PLACES), None, Span(span.low - off.high, span.high - off.low))
 
 
-def _close(claimed: Decimal, minor: int, tolerance: Decimal) -> bool:
-    return abs(claimed - Decimal(minor).scaleb(-money.MONEY_PLACES)) <= tolerance
+def _percentage_off(subtotal: int, span: Span, claimed: Decimal) -> _Discount:
+    whole = money.HUNDRED_PERCENT
+    percentage, off = money.rounded(claimed, money.PERCENT_PLACES), Span.of(claimed, money.PERCENT_PLACES)
+    low = Span.around(span.low * (whole - off.high), whole).low
+    high = Span.around(span.high * (whole - off.low), whole).high
+    # Of a subtotal that was not rounded, the discount may have been: by up to a minor unit, either way.
+    late = 1 if span.low < span.high else 0
+    return _Discount(money.divide_half_up(subtotal * percentage, whole), percentage, Span(low - late, high + late))
 
 
-def _round_off(claimed: Decimal, total: int) -> int:
-    """What turns `total` into the whole unit of currency just below or above it that the client claims; else 0."""
-    difference = money.rounded(claimed, money.MONEY_PLACES) - total
-    is_whole = (total + difference) % money.MINOR_PER_UNIT == 0
-    return difference if is_whole and abs(difference) < money.MINOR_PER_UNIT else 0
+def _round_off(claimed: Decimal, exact: int, span: Span) -> int | None:
+    """Return what rounding to the claimed whole unit of currency adds to the exact total; None where it is no such.
+
+    :param span: what late rounding makes of the total, from which a client may have gone on.
+    """
+    rounded = money.rounded(claimed, money.MONEY_PLACES)
+    difference = rounded - exact
+    is_whole = rounded % money.MINOR_PER_UNIT == 0 and abs(claimed.scaleb(money.MONEY_PLACES) - rounded) <= _NOISE
+    most = money.MINOR_PER_UNIT if span.holds(claimed) else money.MINOR_PER_UNIT - 1
+    return difference if is_whole and rounded >= 0 and abs(difference) <= most else None
 
 
 def _mismatch(problem: str, subtotal: int, discount: int, total: int) -> TotalsMismatch:

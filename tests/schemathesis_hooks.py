@@ -6,7 +6,7 @@ from typing import Any
 import schemathesis
 
 from schemas.gst import STATES
-from schemas.limits import MAX_CLAIM
+from schemas.limits import MAX_TOTAL
 
 Json = dict[str, Any]
 
@@ -66,7 +66,7 @@ def before_call(context: schemathesis.HookContext, case: Any, kwargs: Json) -> N
     if "items" in body and "total" in body:
         lines = [each for each in body["items"] if isinstance(each, dict)]
         subtotal = sum(each["price"] * each["quantity"] * (1 - (each.get("discount") or 0) / 100) for each in lines)
-        if subtotal <= MAX_CLAIM:
+        if subtotal <= MAX_TOTAL:
             case.body = {**body, "subtotal": subtotal, "total": subtotal, "discount_amount": 0}
 
 

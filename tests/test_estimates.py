@@ -129,8 +129,10 @@ async def test_a_missing_field_is_named(shop: Shop, missing: str) -> None:
 
 
 async def test_the_bounds_themselves_are_accepted(shop: Shop) -> None:
-    receipt = await shop.estimate(items=[line(10_000_000.0, 1_000_000)])
-    assert receipt["total"] == 10_000_000_000_000.0
+    receipt = await shop.estimate(items=[line(10_000_000.0, 1_000)])
+    assert receipt["total"] == 10_000_000_000.0
+    receipt = await shop.estimate(items=[line(10_000_000.0, 1_000_000, 99.9)])
+    assert receipt["total"] == 10_000_000_000.0
     await shop.estimate(items=[line(0.01, 0.001)] * 1_000, customer_name="x" * 500)
 
 

@@ -107,6 +107,8 @@ async def test_every_refusal_looks_as_it_says(
     order = (await shop.convert(estimate))["order_id"]
     customer = {"name": "Asha", "phone": "98220 12345"}
     await http.post("/api/customers/create", json=customer)
+    cart = [line(id=1_790_000_000_001)]
+    await shop.sale(items=cart)
     refused = [
         await http.post("/api/customers/create", json={**customer, "name": "Ravi"}),
         await http.put("/api/settings", json={"upi_id": "asha"}),
@@ -117,6 +119,7 @@ async def test_every_refusal_looks_as_it_says(
         await http.post("/api/estimates/create", json=estimate_body(), headers={"Idempotency-Key": "k" * 300}),
         await http.post("/api/estimates/create", json=estimate_body(), headers=[("Idempotency-Key", "k")] * 2),
         await http.put(f"/api/estimates/{estimate}", json=estimate_body()),
+        await http.post("/api/orders/create-sale", json=sale_body(cart, amount_paid=4.0)),
         await http.put(f"/api/orders/{order}/status?status=Pending"),
         await http.put(f"/api/orders/{order}/status"),
         await http.delete(f"/api/orders/{order}", headers={"If-Match": '"7"'}),

@@ -54,16 +54,42 @@ def test_where_both_readings_fit_it_is_the_percentage() -> None:
     assert bill.discount_percentage == 10_000_000
 
 
-@pytest.mark.parametrize(
-    ("claimed", "stored"), [(100.0, 100_00), (100.02, 100_00), (99.98, 100_00), (99.99999999999999, 100_00)]
-)
-def test_a_claim_within_a_paisa_a_line_and_one_is_accepted_and_the_exact_figure_stored(
-    claimed: float, stored: int
-) -> None:
-    assert prove([a_line(100.0)], a_claim(claimed, claimed)).total == stored
+@pytest.mark.parametrize("claimed", [100.0, 100.00000000000001, 99.99999999999999, 100.004, 99.996])
+def test_a_claim_that_is_the_same_to_the_paisa_is_accepted_and_the_exact_figure_stored(claimed: float) -> None:
+    assert prove([a_line(100.0)], a_claim(claimed, claimed)).total == 100_00
 
 
-@pytest.mark.parametrize("claimed", [100.03, 99.97, 0.0, 101.0, 99.0, 1e15])
+def test_four_hundred_exact_lines_allow_no_difference() -> None:
+    lines = [a_line(10.0)] * 400
+    assert prove(lines, a_claim(4000.0, 4000.0)).total == 4000_00
+    for claimed in (3995.99, 3999.99, 4000.01):
+        with pytest.raises(TotalsMismatch):
+            prove(lines, a_claim(claimed, claimed))
+        with pytest.raises(TotalsMismatch):
+            prove(lines, a_claim(4000.0, claimed))
+
+
+@pytest.mark.parametrize("claimed", [0.0, 3.0, 2.999, 1.5])
+def test_lines_that_need_rounding_allow_each_of_them_to_be_rounded_either_way(claimed: float) -> None:
+    # 200 x 0.015: 0.02 each, if rounded by the line; 3.00 as a sum, 2.00 if cut off.
+    lines = [a_line(0.03, 0.5)] * 200
+    if claimed >= 2:
+        assert prove(lines, a_claim(claimed, claimed)).subtotal == 4_00
+    else:
+        with pytest.raises(TotalsMismatch):
+            prove(lines, a_claim(claimed, claimed))
+
+
+def test_exact_lines_beside_one_that_needs_rounding_allow_that_ones_difference_alone() -> None:
+    lines = [*[a_line(10.0)] * 399, a_line(0.03, 0.5)]
+    for claimed in (3990.01, 3990.015, 3990.02):
+        assert prove(lines, a_claim(claimed, claimed)).total == 3990_02
+    for claimed in (3990.03, 3989.99):
+        with pytest.raises(TotalsMismatch):
+            prove(lines, a_claim(claimed, claimed))
+
+
+@pytest.mark.parametrize("claimed", [100.01, 100.03, 99.97, 0.0, 101.0, 99.0, 1e15])
 def test_a_claim_beyond_that_is_refused_with_the_figures_of_the_lines(claimed: float) -> None:
     with pytest.raises(TotalsMismatch) as refusal:
         prove([a_line(100.0)], a_claim(100.0, claimed))
@@ -95,6 +121,31 @@ def test_an_exact_amount_wins_over_a_percentage_and_a_rounding() -> None:
 def test_what_is_no_rounding_to_the_next_whole_rupee_is_refused(claimed: float) -> None:
     with pytest.raises(TotalsMismatch):
         prove([a_line(397.8)], a_claim(397.8, claimed))
+
+
+def test_a_whole_rupee_after_a_percentage_discount_is_kept_as_it_is_claimed() -> None:
+    # Half of 199.99 is 99.995: rounded, the discount is 100.00 and leaves 99.99, but a rounded total is 100.00.
+    bill = prove([a_line(199.99)], a_claim(199.99, 100.0, 50, percentage=True))
+    assert (bill.discount, bill.round_off, bill.total) == (100_00, 1, 100_00)
+    bill = prove([a_line(1_055_414.99)], a_claim(1_055_414.99, 1_055_415.0))
+    assert (bill.round_off, bill.total) == (1, 1_055_415_00)
+
+
+def test_a_whole_rupee_that_follows_from_late_rounding_is_kept_too() -> None:
+    # 2 x 16.665: 33.34, if rounded by the line; 33.33 as a sum; 33.00 rounded to a rupee from either.
+    for claimed, round_off in ((33.0, -34), (34.0, 66)):
+        bill = prove([a_line(33.33, 0.5)] * 2, a_claim(33.33, claimed))
+        assert (bill.subtotal, bill.round_off, bill.total) == (33_34, round_off, int(claimed * 100))
+
+
+def test_a_bill_of_ten_billion_is_the_largest() -> None:
+    most = money.to_json(money.MAX_TOTAL)
+    assert prove([a_line(10_000_000, 1_000)], a_claim(most, most)).total == money.MAX_TOTAL
+    for line, claimed in ((a_line(10_000_000, 1_000.001), most + 10_000), (a_line(10_000_000, 2_000), 2 * most)):
+        with pytest.raises(TotalsMismatch, match="out of bounds"):
+            prove([line], a_claim(claimed, claimed))
+    bill = prove([a_line(10_000_000, 2_000)], a_claim(2 * most, most, 50, percentage=True))
+    assert (bill.subtotal, bill.total) == (2 * money.MAX_TOTAL, money.MAX_TOTAL)
 
 
 @pytest.mark.parametrize("discount", [100.01, 1e13])
