@@ -113,7 +113,7 @@ def draft(body: dict[str, Any]) -> Document:
 
 
 def draft_sale(body: dict[str, Any]) -> Document:
-    """Return a `draft` of a loaded `SaleBody`, with payment_mode and amount_paid (left out: the total as it is claimed).
+    """Return a `draft` of a loaded `SaleBody`, with payment_mode and amount_paid (left out: the total as claimed).
 
     What was paid stays as it is claimed, to the minor unit, also where the total that is stored is another one: it is
     what the customer saw and gave.
