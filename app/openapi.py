@@ -36,6 +36,7 @@ from endpoints.described import Answer, Operation, Refusals
 from endpoints.guard import CALLED_BACK
 from repositories.errors import NoSuchStore, TooManyRequests, Unavailable
 from schemas.answers import ANSWERS, DOCUMENTS
+from schemas.documents import SELDOM
 from schemas.errors import InvalidQuery, ShopError
 from schemas.json_schema import describe, describe_parameter
 
@@ -169,7 +170,7 @@ def _add_schemas(spec: APISpec, refusals: Iterable[type[ShopError]]) -> None:
     for name, schema in DOCUMENTS.items():
         spec.components.schema(name, schema=schema)
     for shown in spec.components.schemas.values():
-        shown["required"] = list(shown["properties"])
+        shown["required"] = [name for name in shown["properties"] if name not in SELDOM]
     for name, shape in ANSWERS.items():
         spec.components.schema(name, shape)
     spec.components.schema("Problem", PROBLEM)

@@ -3,7 +3,7 @@
 The stored shape (see `draft`) is what travels inside the house; a schema turns it into JSON at the very end.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from marshmallow import EXCLUDE, fields
 
@@ -16,6 +16,11 @@ from schemas.quick import QuickSchema
 from schemas.shown_fields import Number, PublicId, ShopTime, ShownLines, ZonedSchema
 
 Document = dict[str, Any]
+
+#: What is shown of few documents only.
+SELDOM: Final = frozenset(("note",))
+#: In currency units, of a document that was taken over: the total and the discount are each at most the largest amount.
+_MOST_ROUND_OFF: Final = 2 * money.MAX_MONEY // money.MINOR_PER_UNIT
 
 
 class Body(QuickSchema):
@@ -154,7 +159,14 @@ class _DocumentSchema(ZonedSchema):
     customer_address = fields.String()
     sale_by = fields.String()
     items = ShownLines(LineSchema)
-    items_count = fields.Function(lambda document: len(document["items"]), metadata={"type": "integer", "minimum": 1})
+    items_count = fields.Function(
+        lambda document: len(document["items"]),
+        metadata={
+            "type": "integer",
+            "minimum": 0,
+            "description": "At least 1; 0 of a document that was taken over from the earlier backend without lines.",
+        },
+    )
     subtotal = Money()
     discount_amount = fields.Method("get_discount_amount", metadata={"type": "number", "minimum": 0})
     is_percentage_discount = fields.Function(
@@ -162,10 +174,20 @@ class _DocumentSchema(ZonedSchema):
     )
     discount_percentage = Percent()
     discount_value = Money(attribute="discount")
-    round_off = Money(metadata={"minimum": -1, "maximum": 1})
+    round_off = Money(
+        metadata={
+            "minimum": -_MOST_ROUND_OFF,
+            "maximum": _MOST_ROUND_OFF,
+            "description": "Within 1.00; of a document that was taken over from the earlier backend, all that its "
+            "total differs by from its lines.",
+        }
+    )
     total = Money(maximum=MAX_TOTAL)
     created_at = ShopTime()
     updated_at = ShopTime()
+    note = fields.String(
+        metadata={"description": "Of a document that was taken over: its status of then, which we do not have."}
+    )
     version = fields.Integer(metadata={"minimum": 1})
 
     def get_discount_amount(self, document: Document) -> float:

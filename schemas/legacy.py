@@ -6,7 +6,6 @@ What only a look at all the documents can settle (repeated numbers and ids, link
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -15,14 +14,14 @@ from schemas import legacy_values as values
 from schemas import statuses
 from schemas.calendar import business_date
 from schemas.documents import Document
-from schemas.legacy_bill import bill_of
+from schemas.legacy_bill import bill_of, note_rounding
+from schemas.legacy_shapes import OTHER_NAMES, note_of, order_status, renamed, says_converted
+from schemas.legacy_times import times_of
 from schemas.money import MAX_TOTAL, MONEY_PLACES
 from schemas.numbers import parse_number
 from schemas.rollups import ESTIMATES
 from schemas.search import terms_of
 
-#: Where even the document's own id does not tell when it was written.
-UNDATED: Final = datetime(1970, 1, 2, tzinfo=UTC)
 #: From here on a number is no number but a moment, which the earlier backend took where counting failed.
 FIRST_STAMP: Final = 10_000_000
 UNKNOWN: Final = "Unknown"
@@ -30,14 +29,6 @@ UNKNOWN: Final = "Unknown"
 _URL_SAFE: Final = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,63}", re.ASCII)
 #: Words of our addresses, which an id must not be.
 _TAKEN: Final = frozenset(("all", "pending", "converted", "number", "create", "create-sale", "separate", "orders-only"))
-_STATUSES: Final = {
-    **{status.casefold(): status for status in statuses.ORDER_STATUSES},
-    "canceled": statuses.CANCELLED,
-    "complete": statuses.COMPLETED,
-    "done": statuses.COMPLETED,
-    "paid": statuses.COMPLETED,
-    "in progress": statuses.PROCESSING,
-}
 _PERSONAL: Final = ("customer_name", "customer_phone", "customer_address", "sale_by")
 _KNOWN: Final = frozenset(
     (
@@ -87,7 +78,7 @@ class Finding:
 
     def text(self, field: str, default: str, *, lines: bool = False) -> str:
         raw = self.source.get(field)
-        found = values.text(raw, lines=lines)
+        found = values.phone(raw) if field == "customer_phone" else values.text(raw, lines=lines)
         if found is None:
             # What may be blank in our own documents is no defect where it is absent.
             if default or raw not in (None, ""):
@@ -104,7 +95,10 @@ def adopt(kind: str, source: Mapping[str, Any], zone: ZoneInfo) -> Adopted:
     :param kind: ESTIMATES or ORDERS.
     :param source: as the driver reads it.
     """
+    source, other_names = renamed(source, OTHER_NAMES[kind])
     finding = Finding(source)
+    for other, name in other_names.items():
+        finding.defects.append(Defect("other_name", other, values.shown(source[other]), name, name in _PERSONAL))
     document: Document = {
         "customer_name": finding.text("customer_name", UNKNOWN),
         "customer_phone": finding.text("customer_phone", ""),
@@ -112,6 +106,7 @@ def adopt(kind: str, source: Mapping[str, Any], zone: ZoneInfo) -> Adopted:
         "sale_by": finding.text("sale_by", UNKNOWN),
         **bill_of(finding),
         **_times(finding, zone),
+        **note_of(kind, source),
         "version": 1,
         "voided_at": None,
         "retry_keys": [],
@@ -120,48 +115,40 @@ def adopt(kind: str, source: Mapping[str, Any], zone: ZoneInfo) -> Adopted:
     document["business_date"] = business_date(document["created_at"], zone)
     if kind == ESTIMATES:
         document.update(converted=False, order_id=None, order_number=None)
+        if "note" in document:
+            finding.note("status_noted", "status", f"note: {document['note']}")
     else:
         document.update(_payment(finding, document["total"]), estimate_id=None, estimate_number=None)
     names = ("estimate_number",) if kind == ESTIMATES else ("sale_number", "order_number")
     found_number = _number(finding, *names)
     public_id = _public_id(finding, "estimate_id" if kind == ESTIMATES else "order_id")
     link = source.get("linked_order_id" if kind == ESTIMATES else "source_estimate_id")
-    extra = [str(name) for name in source if name not in _KNOWN]
+    extra = [str(name) for name in source if name not in _KNOWN and name not in other_names]
     if extra:
         finding.defects.append(
             Defect("extra_fields", values.shown(", ".join(sorted(extra))), "", "kept in `adopted` only")
         )
-    says_converted = kind == ESTIMATES and (
-        values.truth(source.get("is_converted_to_order"))
-        or str(source.get("status")).casefold() == statuses.CONVERTED.casefold()
-    )
     return Adopted(
         document,
         found_number,
         public_id,
         None if link is None else str(link)[:64] or None,
-        says_converted,
+        kind == ESTIMATES and says_converted(source),
         tuple(finding.defects),
     )
 
 
 def _times(finding: Finding, zone: ZoneInfo) -> Document:
-    raw = finding.source.get("created_at")
-    created = values.instant(raw, zone)
-    if created is None:
-        made = values.instant(values.made_at(finding.source.get("_id")), zone)
-        created = made or values.instant(finding.source.get("updated_at"), zone) or UNDATED
-        finding.note("created_at_unreadable", "created_at", created.isoformat())
-    elif not isinstance(raw, datetime):
-        finding.note("created_at_not_a_time", "created_at", created.isoformat())
-    updated = values.instant(finding.source.get("updated_at"), zone)
-    return {"created_at": created, "updated_at": max(created, updated or created)}
+    source = finding.source
+    times = times_of(source.get("created_at"), source.get("updated_at"), source.get("_id"), zone)
+    if times.rule is not None:
+        finding.note(times.rule, "created_at", times.created_at.isoformat())
+    return {"created_at": times.created_at, "updated_at": times.updated_at}
 
 
 def _payment(finding: Finding, total: int) -> Document:
     mode = finding.text("payment_mode", statuses.CASH)
-    word = " ".join(str(finding.source.get("status")).casefold().split())
-    status = _STATUSES.get(word)
+    status = order_status(finding.source)
     if status is None:
         status = statuses.COMPLETED
         finding.note("status_unknown", "status", status)
@@ -172,6 +159,8 @@ def _payment(finding: Finding, total: int) -> Document:
     elif paid < 0:
         finding.note("amount_paid_negative", "amount_paid", 0)
         paid = 0
+    else:
+        note_rounding(finding, "amount_paid", paid)
     return {
         "status": status,
         "payment_mode": mode,
@@ -183,7 +172,8 @@ def _payment(finding: Finding, total: int) -> Document:
 def _number(finding: Finding, *names: str) -> int | None:
     field = next((name for name in names if finding.source.get(name) not in (None, "")), names[0])
     raw = finding.source.get(field)
-    found = parse_number(str(raw)) if isinstance(raw, str | int) and not isinstance(raw, bool) else None
+    written = values.plain(raw)
+    found = parse_number(values.without_point(str(written))) if isinstance(written, str | int) else None
     if not found:
         finding.note("number_missing", field, "a new number")
         return None

@@ -4,6 +4,7 @@ subtotal - discount + round_off = total.
 The total that was written on paper stays; what it differs by from the lines stands in `round_off`.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final, Protocol
@@ -11,6 +12,7 @@ from typing import Any, Final, Protocol
 from schemas import legacy_values as values
 from schemas import money
 from schemas.documents import Document
+from schemas.legacy_shapes import OTHER_NAMES_OF_LINES, renamed
 from schemas.limits import MAX_INTEGER_ID, MAX_LINE_ID, MAX_PRICE, MAX_QUANTITY
 from schemas.pricing import Line
 
@@ -41,7 +43,7 @@ def bill_of(finding: Finding) -> Document:
         finding.note("total_unreadable" if claimed is None else "total_negative", "total", _shown(total))
     else:
         total = claimed
-        _note_rounding(finding, total)
+        note_rounding(finding, "total", total)
     round_off = total - (subtotal - discount)
     if abs(round_off) >= money.MINOR_PER_UNIT:
         finding.note("totals_do_not_add_up", "total", f"{_shown(total)}; the lines make {_shown(subtotal - discount)}")
@@ -62,11 +64,16 @@ def _items(finding: Finding) -> list[Document]:
         return []
     items: list[Document] = []
     subtotal, unreadable, mended = 0, 0, 0
-    for position, line in enumerate(raw, start=1):
-        if not isinstance(line, Mapping):
+    other_names: Counter[str] = Counter()
+    rounded: list[str] = []
+    for position, written in enumerate(raw, start=1):
+        if not isinstance(written, Mapping):
             unreadable += 1
             continue
+        line, names = renamed(written, OTHER_NAMES_OF_LINES)
         item, is_mended = _item(line, position, money.MAX_TOTAL - subtotal)
+        other_names.update(f"{other} is read as {name}" for other, name in names.items())
+        rounded += _rounded(line, item)
         subtotal += item["total"]
         mended += is_mended
         items.append(item)
@@ -74,6 +81,10 @@ def _items(finding: Finding) -> list[Document]:
         finding.note("lines_unreadable", "items", f"{unreadable} of {len(raw)} lines left out")
     if mended:
         finding.note("lines_mended", "items", f"{mended} of {len(raw)} lines mended")
+    if rounded:
+        finding.note("lines_rounded", "items", f"{len(rounded)} rounded, the first: {rounded[0]}")
+    for said, count in other_names.items():
+        finding.note("other_name", "items", f"{said} in {count} of {len(raw)} lines")
     return items
 
 
@@ -115,6 +126,7 @@ def _item(line: Mapping[str, Any], position: int, room: int) -> tuple[Document, 
 
 def _line_id(raw: Any, position: int) -> int | str:
     """The line's own id, plain, since the driver has texts and integers of its own; its position where it has none."""
+    raw = values.plain(raw)
     if isinstance(raw, int) and not isinstance(raw, bool) and abs(raw) <= MAX_INTEGER_ID:
         return int(raw)
     written = str(raw) if isinstance(raw, str) and len(raw) <= MAX_LINE_ID else ""
@@ -132,18 +144,35 @@ def _discount(finding: Finding, subtotal: int, claimed: int | None) -> tuple[int
         return 0, None
     percentage = values.fixed(raw, money.PERCENT_PLACES, money.HUNDRED_PERCENT)
     if not values.truth(finding.source.get("is_percentage_discount")) or percentage is None:
+        note_rounding(finding, "discount_amount", amount)
         return amount, None
     share = money.divide_half_up(subtotal * percentage, money.HUNDRED_PERCENT)
     if claimed is not None and abs(claimed - (subtotal - amount)) < abs(claimed - (subtotal - share)):
+        note_rounding(finding, "discount_amount", amount)
         return amount, None
     return share, percentage
 
 
-def _note_rounding(finding: Finding, total: int) -> None:
-    """Floats that are no whole paise are common, and each is worth a word, since the books change by a fraction."""
-    written = values.number(finding.source.get("total"))
-    if written is not None and abs(written - total * _PAISA) > _PAISA / 100:
-        finding.note("total_rounded", "total", _shown(total))
+def note_rounding(finding: Finding, field: str, minor: int) -> None:
+    """Report an amount that is no whole number of paise: such floats are common, and the books change by a fraction."""
+    if _is_rounded(finding.source.get(field), minor, money.MONEY_PLACES):
+        finding.note(f"{field}_rounded" if field == "total" else "amount_rounded", field, _shown(minor))
+
+
+def _rounded(line: Mapping[str, Any], item: Document) -> list[str]:
+    """Return what of a line was rounded: from what to what."""
+    places = {"price": money.MONEY_PLACES, "quantity": money.QUANTITY_PLACES, "discount": money.PERCENT_PLACES}
+    return [
+        f"{name} {values.shown(line[name])} is {Decimal(item[name]).scaleb(-each).normalize():f}"
+        for name, each in places.items()
+        if name in line and item[name] and _is_rounded(line[name], item[name], each)
+    ]
+
+
+def _is_rounded(raw: Any, units: int, places: int) -> bool:
+    """Whether a number was written with more places than are kept, beyond what binary floating point makes of it."""
+    written, unit = values.number(raw), Decimal(1).scaleb(-places)
+    return written is not None and abs(written - units * unit) > unit / 100
 
 
 def _shown(minor: int) -> str:

@@ -19,12 +19,18 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CONTROL_BUT_LINES: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _FIGURE: Final = re.compile(r"[+-]?\d{1,20}(\.\d{1,20})?", re.ASCII)
 _MOST_SHOWN: Final = 60
+#: Up to here each whole number is a float of its own.
+_WHOLE: Final = 2**53
+_WHOLE_AS_FLOAT: Final = re.compile(r"([+#]?\d+)\.0+", re.ASCII)
+#: A phone number in the notation of floats, with all its digits: at fewer, some are lost.
+_EXPONENT: Final = re.compile(r"\d\.\d{8,14}[eE]\+?\d{1,2}", re.ASCII)
 # Epoch seconds have ten digits from 2001 to 2286, epoch milliseconds thirteen.
 _SECONDS, _MILLISECONDS = range(10**9, 10**10), range(10**12, 10**13)
 
 
 def text(value: Any, *, lines: bool = False) -> str | None:
     """Text as the shop's own documents have it: trimmed, without control characters, of 1 to 500 characters."""
+    value = plain(value)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     cleaned = (_CONTROL_BUT_LINES if lines else _CONTROL).sub(" ", str(value)).strip()[:MAX_TEXT].strip()
@@ -33,6 +39,30 @@ def text(value: Any, *, lines: bool = False) -> str | None:
         return cleaned or None
     has_any = any(character.isprintable() and not character.isspace() for character in cleaned)
     return cleaned if has_any else None
+
+
+def plain(value: Any) -> Any:
+    """Return a number that is whole as an integer, whichever type it was stored as; all else as it is."""
+    found = value.to_decimal() if hasattr(value, "to_decimal") else value
+    if not isinstance(found, float | Decimal) or not math.isfinite(found) or not -_WHOLE < found < _WHOLE:
+        return found
+    return int(found) if found == int(found) else found
+
+
+def without_point(said: str) -> str:
+    """Return a text without the `.0` with which a spreadsheet or a float wrote a whole number."""
+    match = _WHOLE_AS_FLOAT.fullmatch(said.strip())
+    return match[1] if match else said
+
+
+def phone(value: Any) -> str | None:
+    """Return a phone number as `text` does, also one that went through a float: `9822012345.0`, `9.822012345E9`."""
+    found = text(value)
+    if found is None:
+        return None
+    if _EXPONENT.fullmatch(found) and (whole := Decimal(found)) == int(whole):
+        return str(int(whole))
+    return without_point(found)
 
 
 def number(value: Any) -> Decimal | None:

@@ -16,6 +16,7 @@ from schemas.archive import COLLECTIONS
 from tests import legacy
 from tests.adopter import Adopter, content, plain
 from tests.archives import NOT_THE_STORES, contents, empty_database, read, write
+from tests.contract import Contract, served_document
 from tests.shop import Shop, opened
 
 
@@ -141,6 +142,27 @@ async def test_lists_and_reports_show_it_in_the_right_order_and_day(adopted: Sho
     assert [
         each["order_id"] for each in await adopted.get("/api/orders/all?q=Customer+7&limit=50") if "order_id" in each
     ]
+
+
+async def test_what_was_adopted_is_as_the_description_of_the_api_says(adopted: Shop) -> None:
+    contract = Contract(served_document())
+    rows = contract.judge(await adopted.http.get("/api/orders/all"))
+    assert min(row["items_count"] for row in rows) == 0
+    assert max(abs(row["round_off"]) for row in rows) > 1
+    assert {row.get("note") for row in rows} == {None, "shipped"}
+    for row in rows:
+        kind = "orders" if row["type"] == "order" else "estimates"
+        contract.judge(await adopted.http.get(f"/api/{kind}/{row['id']}"))
+    days = "start_date=2025-03-01&end_date=2025-03-31&items=1000"
+    for path in (
+        *("/api/estimates/all", "/api/estimates/pending", "/api/estimates/converted", "/api/orders/separate"),
+        *("/api/orders/orders-only", f"/api/reports/date-range?{days}", f"/api/reports/orders-only?{days}"),
+        *(f"/api/reports/estimates-only?{days}", "/api/reports/monthly/2025/3", "/api/customers"),
+    ):
+        contract.judge(await adopted.http.get(path))
+    # Also what is done with them: the answer shows them again.
+    contract.judge(await adopted.http.put("/api/orders/ORDER-00000004/status?status=Refunded"))
+    contract.judge(await adopted.http.post("/api/estimates/EST-00000008/convert-to-order"))
 
 
 async def test_work_goes_on(adopted: Shop) -> None:
