@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from inspect import cleandoc
 from typing import Any, Final
 
+from app.early_refusals import HeadersTooLarge, InvalidHttp, RequestTimeout, TooManyConnections
 from app.errors import PROBLEM_JSON, InternalError, MethodNotAllowed, RouteNotFound
-from app.protocol import HeadersTooLarge, InvalidHttp, RequestTimeout
 from endpoints.described import Operation, Refusals
 from schemas.errors import ShopError
 from schemas.shapes import ref
@@ -13,7 +13,7 @@ from schemas.shapes import ref
 Json = dict[str, Any]
 
 #: What any request may be answered, whatever it asks for.
-_ANYWHERE: Final[Refusals] = (InvalidHttp, RequestTimeout, HeadersTooLarge, InternalError)
+_ANYWHERE: Final[Refusals] = (InvalidHttp, RequestTimeout, HeadersTooLarge, InternalError, TooManyConnections)
 #: Headers of every answer.
 _EVERYWHERE: Final = ("X-Request-ID", "Cache-Control")
 _HEADERS_OF_REFUSALS: Final = {

@@ -14,8 +14,9 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import StatusLike
 
+from app.early_refusals import SECURITY_HEADERS, problem_bytes
 from app.errors import PROBLEM_JSON
-from app.protocol import ABORT_SECONDS, SECURITY_HEADERS, problem_bytes
+from app.sequential import ABORT_SECONDS
 from endpoints.outlets import EXTENSION
 from endpoints.request_ids import request_id
 
