@@ -99,7 +99,7 @@ class JsonHttpProtocol(SequentialProtocol):
         else:
             self._refuse(_NO_ROOM)
 
-    def _feed(self, data: bytes | memoryview) -> None:
+    def _feed(self, data: bytes) -> None:
         self._chunk_size = len(data)
         self._is_shared = False
         try:
@@ -108,7 +108,7 @@ class JsonHttpProtocol(SequentialProtocol):
             self.logger.warning("Invalid HTTP request received.")
             self._refuse(self._fault or InvalidHttp("The request is not valid HTTP."))
         except HttpParserUpgrade as upgrade:
-            self._upgrade(bytes(data[upgrade.args[0] :]))
+            self._upgrade(data[upgrade.args[0] :])
         if not self.is_over:
             self._measure()
             self._watch()
@@ -194,17 +194,18 @@ class JsonHttpProtocol(SequentialProtocol):
 
     def _upgrade(self, rest: bytes) -> None:
         plain, self._plain_head = self._plain_head, b""
-        if not plain and not has_body(self.headers) and not self.is_answering:
+        is_plain = self.scope["http_version"] == "1.1" and not has_body(self.headers) and not self.is_answering
+        if not plain and is_plain:
             self.handle_websocket_upgrade()
         elif not plain or self.scope["method"] == _CONNECT:
             self._refuse(InvalidHttp("A connection becomes a WebSocket with a GET that has no body, and by itself."))
         else:
             self._feed(plain + rest)
 
-    def _wait_with(self, unread: memoryview) -> None:
-        super()._wait_with(unread)
-        if unread:
-            self._hold(self._limits.heads, len(bytes(unread)) + self._weight_of_head())
+    def _wait_with(self, unread: bytes, place: int = 0) -> None:
+        super()._wait_with(unread, place)
+        if self._unread:
+            self._hold(self._limits.heads, len(self._unread) + self._weight_of_head())
 
     def _hold(self, budget: Budget, size: int) -> None:
         if budget is not self._budget:

@@ -15,7 +15,6 @@ from schemas.errors import ShopError
 # bytes, since a request that waits for its turn takes a hundred times its length.
 _BLANK_LINE: Final = b"\r\n\r\n"
 _PIECE: Final = 256
-_NOTHING: Final = memoryview(b"")
 # How long a client may take to hear a goodbye.
 ABORT_SECONDS: Final = 5.0
 _LINGER_SECONDS: Final = 1.0
@@ -53,8 +52,9 @@ class SequentialProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         #: The request that is being answered, or was last; `cycle` is the one that was read last.
         self.answered: RequestResponseCycle | None = None
-        # What is not parsed yet, since a request waits for its turn.
-        self._unread = _NOTHING
+        # What came last and is not parsed to its end, since a request waits for its turn; and where to go on.
+        self._unread = b""
+        self._place = 0
         self._is_over = False
         self._is_lost = False
         # What is said when the requests before are answered.
@@ -83,7 +83,7 @@ class SequentialProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._disconnect()
         self.pipeline.clear()
-        self._unread = _NOTHING
+        self._unread = b""
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -91,13 +91,13 @@ class SequentialProtocol(HttpToolsProtocol):
             return
         if self.flow.is_held:
             # It was on its way when reading was paused.
-            self._wait_with(memoryview(bytes(self._unread) + data))
+            self._wait_with(self._unread[self._place :] + data)
         elif data.count(_BLANK_LINE) <= 1:
             self._feed(data)
             if self.pipeline and not self.is_over:
-                self._wait_with(_NOTHING)
+                self._wait_with(b"")
         else:
-            self._read(memoryview(data))
+            self._read(data)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -105,7 +105,7 @@ class SequentialProtocol(HttpToolsProtocol):
             return
         if self._last_word is None:
             if self.flow.is_held:
-                self._read(self._unread)
+                self._read(self._unread, self._place)
         elif not self.is_answering:
             self._say(self._last_word)
 
@@ -125,25 +125,25 @@ class SequentialProtocol(HttpToolsProtocol):
             self.answered = cycle
             super()._start_asgi_task(cycle, app)
 
-    def _feed(self, data: bytes | memoryview) -> None:
+    def _feed(self, data: bytes) -> None:
         """Parse a piece."""
         raise NotImplementedError
 
-    def _read(self, data: memoryview) -> None:
+    def _read(self, data: bytes, place: int = 0) -> None:
         """Parse piece by piece, until a request has to wait."""
-        for start in range(0, len(data), _PIECE):
+        for start in range(place, len(data), _PIECE):
             self._feed(data[start : start + _PIECE])
             if self.is_over:
                 return
             if self.pipeline:
-                self._wait_with(data[start + _PIECE :])
+                self._wait_with(data, start + _PIECE)
                 return
-        self._unread = _NOTHING
+        self._unread = b""
         if self.flow.is_held:
             self.flow.let_go()
 
-    def _wait_with(self, unread: memoryview) -> None:
-        self._unread = unread
+    def _wait_with(self, unread: bytes, place: int = 0) -> None:
+        self._unread, self._place = (unread, place) if place < len(unread) else (b"", 0)
         self.flow.hold()
 
     def _disconnect(self) -> None:
@@ -164,7 +164,7 @@ class SequentialProtocol(HttpToolsProtocol):
         is_own = self.answered is not None and self.answered.scope is self.scope
         if self.is_answering and not is_own:
             self._last_word = error
-            self._wait_with(_NOTHING)
+            self._wait_with(b"")
         elif is_own and self.answered is not None and self.answered.response_started:
             self._hang_up()
         else:

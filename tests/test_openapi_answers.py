@@ -136,6 +136,7 @@ async def test_every_refusal_looks_as_it_says(
         await _raw(shop, b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Filler: " + b"x" * 100_000),
         await _raw(shop, b"GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: none\r\n\r\n"),
         await _raw(shop, b"GET /livez HTTP/1.1\r\nHost: x\r\n"),
+        await _crowded(open_shop, monkeypatch),
     ]
     reused = {"Idempotency-Key": "one"}
     await http.post("/api/estimates/create", json=estimate_body(), headers=reused)
@@ -156,6 +157,14 @@ async def test_every_refusal_looks_as_it_says(
         contract.assert_valid({"$ref": name}, orjson.loads(bytes(shown.body)))
     codes = contract.codes | {refusal.code for refusal in rare} | CODES
     assert codes == {refusal.code for refusal in all_refusals()}
+
+
+async def _crowded(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> httpx.Response:
+    """What a connection hears that holds too much of a process."""
+    with monkeypatch.context() as patch:
+        patch.setattr("app.connection_limits.MOST_OF_HEADS", 1_000)
+        crowded = await open_shop()
+        return await _raw(crowded, b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Filler: " + b"x" * 2_000)
 
 
 async def _raw(shop: Shop, head: bytes) -> httpx.Response:
