@@ -7,6 +7,7 @@ from app.access_log import AccessLog
 from app.application import create_app
 from app.logs import configure, shows_requests
 from app.modes import refuse_unsafe, warn_of
+from app.open_files import raise_limit
 from app.settings import InvalidSettings, read_settings
 from app.socket_log import SocketLog
 
@@ -16,6 +17,7 @@ try:
         sys.exit("MONGODB_URL is not set: set it to your MongoDB's address, or run `pos serve`, which brings its own.")
     refuse_unsafe(settings)
     configure(settings)
+    raise_limit()
     warn_of(settings)
     is_shown = shows_requests(settings)
     app = create_app(

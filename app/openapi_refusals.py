@@ -65,7 +65,9 @@ def refusals_of(path: str, operation: Operation) -> Json:
     """By status, since that is how they are told apart; below it by code."""
     unrouted = (RouteNotFound,) if "{" in path and RouteNotFound.status not in operation.answers else ()
     by_status: dict[int, list[type[ShopError]]] = {}
-    for refusal in (*operation.refuses, *unrouted, *_ANYWHERE):
+    # Where a status has a form of its own, what is refused before there is a request is not shown beside it.
+    anywhere = [refusal for refusal in _ANYWHERE if refusal.status not in operation.answers]
+    for refusal in (*operation.refuses, *unrouted, *anywhere):
         by_status.setdefault(refusal.status, []).append(refusal)
     return {str(status): refused(tuple(refusals)) for status, refusals in sorted(by_status.items())}
 

@@ -21,7 +21,7 @@ class Service:
 
     def __init__(self, mongodb_url: str, store: str, *options: str, **names: str) -> None:
         self.port = free_port()
-        self._command = (sys.executable, "-m", "app", "serve", "--port", str(self.port), *options)
+        self._command: tuple[str, ...] = (sys.executable, "-m", "app", "serve", "--port", str(self.port), *options)
         self._environment = environment(
             **{
                 "MONGODB_URL": mongodb_url,
@@ -32,6 +32,10 @@ class Service:
             }
         )
         self._process: asyncio.subprocess.Process | None = None
+
+    def under(self, *command: str) -> None:
+        """Lets a command start it, which gives it what it has itself."""
+        self._command = (*command, *self._command)
 
     @property
     def url(self) -> str:

@@ -16,6 +16,7 @@ from app import SERVICE, __version__
 from app.addresses import try_to_listen
 from app.commands.databases import Data, command_settings, console, own_database
 from app.modes import described, refuse_unsafe
+from app.open_files import raise_limit
 from app.server import uvicorn_options
 from app.settings import Settings
 
@@ -53,6 +54,8 @@ def serve(
     settings = _overridden(command_settings(), host=host, port=port, workers=workers)
     _check_address(settings)
     refuse_unsafe(settings)
+    # For the local mongod, too.
+    raise_limit()
     with _terminable(), own_database(settings, data) as ready:
         _announce(ready, is_local=settings.mongodb_url is None)
         # The processes that serve read their settings from the environment, like any other.

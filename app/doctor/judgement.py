@@ -8,13 +8,12 @@ from app.addresses import LOOPBACK
 from app.doctor.findings import Finding, ok, warning, wrong
 from app.doctor.machine import MachineFacts
 from app.modes import described, problems_of
+from app.open_files import RESERVED, most_connections
 from app.settings import Settings
 from services.provider_settings import CLOUD, CONSOLE
 
 _MINIMUM_PYTHON: Final = (3, 11)
 _LEAST_DISK: Final = 2 * 10**9
-#: Files beside those of clients: the database's connections, the event loop, logs.
-_OWN_FILES: Final = 200
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -181,15 +180,18 @@ def _judge_port(settings: Settings, facts: MachineFacts) -> Finding:
 
 
 def _judge_files(settings: Settings, facts: MachineFacts) -> Finding:
-    needed = settings.max_connections + _OWN_FILES
+    needed = settings.max_connections + RESERVED
+    raised = f", which the service raises from {facts.open_files_at_first:,}"
+    says = f"{facts.open_files:,} are allowed{raised if facts.open_files > facts.open_files_at_first else ''}"
     if facts.open_files < needed:
         return warning(
             "open files",
-            f"{facts.open_files:,} are allowed, but MAX_CONNECTIONS is {settings.max_connections:,}.",
-            f"Raise it (`ulimit -n {needed}`, LimitNOFILE= of systemd), or set MAX_CONNECTIONS to "
-            f"{max(1, facts.open_files - _OWN_FILES)}.",
+            f"{says}: room for {most_connections(facts.open_files):,} connections, but MAX_CONNECTIONS is "
+            f"{settings.max_connections:,}.",
+            f"Raise the hard limit (`ulimit -Hn {needed}`, LimitNOFILE= of systemd), or set MAX_CONNECTIONS to "
+            f"{most_connections(facts.open_files)}.",
         )
-    return ok("open files", f"{facts.open_files:,} are allowed.")
+    return ok("open files", f"{says}.")
 
 
 def _judge_mongod(facts: MachineFacts) -> Finding:

@@ -5,7 +5,6 @@ import fcntl
 import importlib.metadata
 import os
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from zoneinfo import TZPATH, ZoneInfo, ZoneInfoNotFoundError
 
 from app.addresses import try_to_listen
 from app.local_mongod import MongodRefused, find_mongod, running_url
+from app.open_files import allowed_files, attainable_files
 from app.settings import Settings
 from services.fonts import Fonts
 
@@ -28,7 +28,8 @@ _PIN: Final = re.compile(r"([A-Za-z0-9._-]+)==(\S+)")
 @dataclass
 class MachineFacts:
     """libraries: those that differ from their pin, as name -> (pinned, installed or None). mongod: the executable, or
-    why there is none. folder_*: of the local mongod's data folder. port: free, ours, taken, or why it cannot be had."""
+    why there is none. folder_*: of the local mongod's data folder. port: free, ours, taken, or why it cannot be had.
+    open_files: how many the service may have, which raises its limit; open_files_at_first: before it does."""
 
     python: tuple[int, ...] = sys.version_info[:3]
     libraries: dict[str, tuple[str, str | None]] = field(default_factory=dict)
@@ -48,6 +49,7 @@ class MachineFacts:
     disk_free: int = 0
     port: str = "free"
     open_files: int = 0
+    open_files_at_first: int = 0
 
 
 def look_at_machine(settings: Settings, folder: Path, root: Path) -> MachineFacts:
@@ -64,7 +66,8 @@ def look_at_machine(settings: Settings, folder: Path, root: Path) -> MachineFact
         _look_at_mongod(settings.mongod_path, facts)
         _look_at_folder(folder, facts)
     facts.port = _look_at_port(settings.host, settings.port)
-    facts.open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    facts.open_files_at_first = allowed_files()
+    facts.open_files = max(allowed_files(), attainable_files())
     return facts
 
 
