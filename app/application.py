@@ -49,6 +49,7 @@ from repositories.links import PublicLinks
 from repositories.pool import Pool
 from repositories.pulse import Pulse
 from repositories.rate_limits import RateLimits
+from repositories.search_building import build_missing_terms
 from repositories.secret_keys import check_key
 from repositories.showing import Showings
 from repositories.stores import AllStores
@@ -203,6 +204,7 @@ async def _make_ready(database: Database, settings: Settings) -> None:
     await prepare(database, settings.store_id, settings.timezone, settings.event_retention_days)
     await check_key(database, settings.secret_key)
     await build_missing_customers(database, settings.store_id, region_of(settings.currency))
+    await build_missing_terms(database, settings.store_id)
 
 
 def _middleware(

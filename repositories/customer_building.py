@@ -1,7 +1,8 @@
 """Customers of what was written before there were any: each document is given its number, and counted, once.
 
-A document with `phone_e164` has been counted; one without has not. So this can be cut off and repeated at will, and go
-on beside processes that sell, old and new.
+A document with `phone_e164` has been counted; one without has not, and one of null counts for nobody, until the rule of
+phone numbers finds one in its text. So this can be cut off and repeated at will, and go on beside processes that sell,
+old and new.
 """
 
 from collections.abc import Callable
@@ -23,13 +24,16 @@ from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
 _BATCH: Final = 500
 _FIELDS: Final = ("number", NUMBER, "customer_name", "customer_phone", "customer_address", "created_at", "voided_at")
 _COUNTED: Final = ("status", "total", "amount_paid")
+#: Which rule of phone numbers everything was counted by; raised when a rule finds numbers that the one before did not.
+_RULE: Final = 2
 
 Advance = Callable[[int], None]
 
 
 async def has_customers(database: Database, store: str) -> bool:
-    """Whether everything was counted once; a process of an earlier version may have sold something since."""
-    return await database[COUNTERS].find_one({"_id": store, "customers": True}, {"_id": 1}) is not None
+    """Return whether everything was counted once, by today's rule of phone numbers; a process of an earlier version may
+    have sold something since."""
+    return await database[COUNTERS].find_one({"_id": store, "customers": _RULE}, {"_id": 1}) is not None
 
 
 async def count_documents(database: Database, store: str) -> int:
@@ -47,7 +51,7 @@ async def build_customers(database: Database, store: str, region: str, advance: 
             after: int | None = 0
             while after is not None:
                 after = await _batch(session, database, store, region, kind, after, advance)
-    await database[COUNTERS].update_one({"_id": store}, {"$set": {"customers": True}})
+    await database[COUNTERS].update_one({"_id": store}, {"$set": {"customers": _RULE}})
 
 
 async def build_missing_customers(database: Database, store: str, region: str) -> None:
@@ -78,9 +82,7 @@ async def _batch(
         fields = (*_FIELDS, *_COUNTED)
         found = database[kind].find(criteria, fields, session=session).sort("number", 1).limit(_BATCH)
         batch = await found.to_list(_BATCH)
-        uncounted = [each for each in batch if NUMBER not in each]
-        for document in uncounted:
-            document[NUMBER] = normalised(document["customer_phone"], region)
+        uncounted = [each for each in batch if _is_uncounted(each, region)]
         if uncounted:
             marks = [UpdateOne({"_id": each["_id"]}, {"$set": {NUMBER: each[NUMBER]}}) for each in uncounted]
             await database[kind].bulk_write(marks, ordered=False, session=session)
@@ -90,6 +92,15 @@ async def _batch(
     batch: list[Document] = await session.with_transaction(count)
     advance(len(batch))
     return batch[-1]["number"] if len(batch) == _BATCH else None
+
+
+def _is_uncounted(document: Document, region: str) -> bool:
+    """Return whether a document counts for nobody yet, and give it the number that it counts for."""
+    if document.get(NUMBER) is not None:
+        return False
+    was_seen = NUMBER in document
+    document[NUMBER] = normalised(document["customer_phone"], region)
+    return not was_seen or document[NUMBER] is not None
 
 
 def _counts(kind: str, documents: list[Document]) -> dict[str, Count]:

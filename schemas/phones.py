@@ -1,14 +1,24 @@
-"""Phone numbers, however they were typed, in the one form that compares: E.164, as `+919876543210`."""
+"""Phone numbers, however they were typed, in the one form that compares: E.164, as `+919876543210`.
+
+One rule for customers, sales, search, messages and adoption. A text may hold more than a number: the first number in it
+that can be dialled is meant, and what stands around it is a remark.
+"""
 
 import re
+import unicodedata
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Final
 
 from phonenumbers import (
     SUPPORTED_REGIONS,
+    Leniency,
     NumberParseException,
     PhoneMetadata,
+    PhoneNumber,
     PhoneNumberFormat,
+    PhoneNumberMatcher,
+    country_code_for_region,
     format_number,
     is_valid_number,
     parse,
@@ -20,16 +30,23 @@ INDIA: Final = "IN"
 NOWHERE: Final = "ZZ"
 
 _SEPARATORS: Final = str.maketrans("", "", " -")
-_INDIAN: Final = re.compile(r"(?:\+91|0)?([6-9][0-9]{9})", re.ASCII)
+#: A zero may stand before the country code, after it, or instead of it.
+_INDIAN: Final = re.compile(r"(?:\+?0{0,3}910?|0)?([6-9][0-9]{9})", re.ASCII)
+_SEVERAL_INDIAN: Final = re.compile(r"(?:(?:0{0,3}910?|0)?[6-9][0-9]{9}){2,}", re.ASCII)
 _INDIAN_METADATA: Final[Any] = PhoneMetadata.metadata_for_region(INDIA)
 _INDIAN_MOBILE: Final = re.compile(_INDIAN_METADATA.mobile.national_number_pattern, re.ASCII)
 #: What is typed where there is no number to type; some are numbers by the rules of their country.
 _FILLED_IN: Final = re.compile(r"0*(?:1234567890|0?123456789|(\d)\1{6,})", re.ASCII)
-_LONGEST: Final = 40
+#: What a spreadsheet or a program makes of a number that it takes for an amount.
+_FRACTION: Final = re.compile(r"(?<=[0-9]{7})\.0+(?![0-9])", re.ASCII)
+_NEITHER_DIGITS_NOR_FORMAT: Final = re.compile(r"[^0-9+() .-]+", re.ASCII)
+_LONGEST: Final = 120
+#: No number that is dialled from elsewhere is shorter.
+_FEWEST_DIGITS: Final = 6
 
 
 def normalised(text: str, region: str = INDIA) -> str | None:
-    """A phone number in E.164, or None where the text is none that can be dialled.
+    """Return the first phone number of a text in E.164, or None where there is none that can be dialled.
 
     :param region: ISO 3166 code of the country that numbers without a country code are of; `NOWHERE` for none.
     """
@@ -37,18 +54,82 @@ def normalised(text: str, region: str = INDIA) -> str | None:
     if region == INDIA and (match := _INDIAN.fullmatch(digits)) and _INDIAN_MOBILE.fullmatch(match[1]):
         # Nearly every number of an Indian shop: a tenth of the time of the way through the library.
         return None if _FILLED_IN.fullmatch(match[1]) else "+91" + match[1]
-    return _parsed(text, region) if digits and len(text) <= _LONGEST else None
+    return _found(text, region) if digits and len(text) <= _LONGEST else None
+
+
+def national(number: str) -> str:
+    """Return the digits of a number in E.164 without its country code."""
+    return number[3:] if number.startswith("+91") else str(parse(number).national_number)
 
 
 @lru_cache(maxsize=4_096)
-def _parsed(text: str, region: str) -> str | None:
+def _found(text: str, region: str) -> str | None:
+    plain = _plain(text)
+    if not any(character.isdigit() for character in plain):
+        return None
+    dialled = (each for each in _readings(plain, None if region == NOWHERE else region) if _can_be_dialled(each))
+    number = next(dialled, None)
+    return None if number is None else format_number(number, PhoneNumberFormat.E164)
+
+
+def _plain(text: str) -> str:
+    """Return a text with digits, dashes and blanks of every script as those of ASCII, and without what is invisible."""
+    return _FRACTION.sub("", "".join(map(_plain_character, unicodedata.normalize("NFKC", text))))
+
+
+def _plain_character(character: str) -> str:
+    if character.isascii():
+        return character if character.isprintable() and character != "_" else " "
+    category = unicodedata.category(character)
+    if category == "Nd":
+        return str(unicodedata.decimal(character))
+    if category == "Pd" or character == "\u2212":
+        return "-"
+    return {"Cf": "", "Mn": "", "Zs": " ", "Zl": " ", "Zp": " ", "Cc": " "}.get(category, character)
+
+
+def _readings(text: str, region: str | None) -> Iterator[PhoneNumber]:
+    """Yield what a text may mean, the likeliest first: one number; of several, each; what is left without words."""
+    yield from _parsed(text, region)
+    for part in _NEITHER_DIGITS_NOR_FORMAT.split(text):
+        digits = re.sub("[^0-9]", "", part)
+        if len(digits) < _FEWEST_DIGITS:
+            continue
+        # One code at first: a number itself may begin with the digits of it.
+        for each in (part, _with_one_code(part, region, 1), _with_one_code(part, region, 9)):
+            yield from _matched(each, region)
+        if region == INDIA:
+            yield from _first_of_several(digits)
+    yield from _matched(text, region)
+
+
+def _matched(text: str, region: str | None) -> Iterator[PhoneNumber]:
+    for match in PhoneNumberMatcher(text, region, leniency=Leniency.VALID):
+        yield match.number
+
+
+def _parsed(text: str, region: str | None) -> Iterator[PhoneNumber]:
     try:
-        number = parse(text, None if region == NOWHERE else region)
+        yield parse(text, region)
     except NumberParseException:
-        return None
-    if not is_valid_number(number) or _FILLED_IN.fullmatch(str(number.national_number)):
-        return None
-    return format_number(number, PhoneNumberFormat.E164)
+        return
+
+
+def _with_one_code(text: str, region: str | None, most: int) -> str:
+    """Return a text with the region's country code once, where it stands up to `most` times, or behind a zero."""
+    code = country_code_for_region(region) if region else 0
+    codes = rf"(?<![0-9])(?:[+( ]*0{{0,3}}[() .-]*{code}[() .-]*){{1,{most}}}(?=[0-9])"
+    return re.sub(codes, f" +{code} ", text, count=1)
+
+
+def _first_of_several(digits: str) -> Iterator[PhoneNumber]:
+    """Yield the first of Indian mobile numbers that were written without anything between them."""
+    if _SEVERAL_INDIAN.fullmatch(digits) and (first := _INDIAN.match(digits)):
+        yield from _parsed("+91" + first[1], INDIA)
+
+
+def _can_be_dialled(number: PhoneNumber) -> bool:
+    return is_valid_number(number) and not _FILLED_IN.fullmatch(str(number.national_number))
 
 
 def region_of(currency: str) -> str:

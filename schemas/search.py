@@ -1,44 +1,56 @@
 """What the `q` filter compares: the words of a customer's name and a phone number, folded, however they were typed."""
 
 import re
-import unicodedata
 from typing import Final
 
+from schemas.folding import folded
+from schemas.phones import national, normalised
+
+#: Which rule the stored words were made by; raised with each change of `folding.py` or of this file.
+TERMS_RULE: Final = 2
 _LONGEST: Final = 40
 _PHONE: Final = re.compile(r"\+?\d[\d\s()./-]*\d", re.ASCII)
 _ASCII_WORD: Final = re.compile(r"[a-z0-9]+", re.ASCII)
-_COUNTRY: Final = "91"
-_NATIONAL_DIGITS: Final = 10
+_BEGINS_AS_A_PHONE: Final = re.compile(r"\W*[0-9]", re.ASCII)
+#: Zeros and the country code, with which a number may begin that is being typed.
+_DIALLED_BEFORE: Final = re.compile(r"\A(?:0*910?|0+)(?=[0-9])", re.ASCII)
 
 
 def terms_of(name: str, phone: str) -> list[str]:
-    """What a document is found by: the words of the name and of the phone, and the phone as one number."""
-    number = _bare(phone)
-    return sorted({*words_of(f"{name} {phone}"), *([number[:_LONGEST]] if number else [])})
+    """Return what a document is found by: the words of the name and of the phone, and the phone as one number."""
+    return sorted({*words_of(f"{name} {phone}"), *_numbers_of(phone)})
 
 
 def readings_of(query: str) -> list[list[str]]:
-    """The ways in which a query can be meant, each a list of word beginnings: as it is typed, and, where it differs,
-    with the groups of digits taken together (`98765 43210` is a phone number, or two words)."""
-    typed = words_of(query)
-    joined = words_of(_PHONE.sub(lambda match: _bare(match[0]), query))
-    return [typed] if typed == joined else [typed, joined]
+    """Return the ways in which a query can be meant, each a list of word beginnings.
+
+    As it is typed; with groups of digits taken together (`98765 43210` is a phone number, or two words), with what is
+    dialled before a number and without; and, where it begins with one, as that number alone (`98765 43210 (wife)`).
+    """
+    plain = query if query.isascii() else folded(query)
+    joined = _PHONE.sub(lambda match: _digits(match[0]), plain)
+    national_alone = _PHONE.sub(lambda match: _DIALLED_BEFORE.sub("", _digits(match[0]), 1), plain)
+    readings = [words_of(each) for each in (query, joined, national_alone)]
+    if _BEGINS_AS_A_PHONE.match(plain):
+        readings += [[number] for number in _numbers_of(query)]
+    return [words for place, words in enumerate(readings) if words not in readings[:place]]
 
 
 def words_of(text: str) -> list[str]:
-    """The distinct runs of letters, marks and digits, without regard to case or to how accents are encoded."""
+    """Return the distinct words of a text, folded: runs of letters, of marks that tell words apart, and of digits."""
     if text.isascii():
         return sorted({word[:_LONGEST] for word in _ASCII_WORD.findall(text.lower())})
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    spaced = "".join(character if unicodedata.category(character)[0] in "LMN" else " " for character in folded)
-    return sorted({word[:_LONGEST] for word in spaced.split()})
+    return sorted({word[:_LONGEST] for word in folded(text).split()})
 
 
-def _bare(phone: str) -> str:
-    """The digits of a phone number, without the country code or the zero that it may be dialled with."""
-    digits = re.sub(r"\D", "", phone, flags=re.ASCII)
-    if phone.strip().startswith("+" + _COUNTRY) or (
-        len(digits) == len(_COUNTRY) + _NATIONAL_DIGITS and digits.startswith(_COUNTRY)
-    ):
-        return digits.removeprefix(_COUNTRY)
-    return digits.removeprefix("0") if len(digits) == 1 + _NATIONAL_DIGITS else digits
+def _numbers_of(phone: str) -> set[str]:
+    """Return a phone number as digits: without the country code, and for other countries than India with it too."""
+    number = normalised(phone)
+    if number is None:
+        digits = _digits(folded(phone))
+        return {digits[:_LONGEST]} if digits else set()
+    return {national(number)} if number.startswith("+91") else {national(number), number[1:]}
+
+
+def _digits(text: str) -> str:
+    return re.sub(r"\D", "", text, flags=re.ASCII)

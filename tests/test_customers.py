@@ -276,3 +276,30 @@ def test_a_cursor_comes_back_as_it_went(instant: int, name: str) -> None:
 def test_a_cursor_of_somebody_else_is_refused(text: str) -> None:
     with pytest.raises(InvalidCursor):
         CustomerPosition.decode(text)
+
+
+async def test_a_number_that_an_earlier_rule_did_not_find_is_counted_when_the_rule_changes(shop: Shop) -> None:
+    await shop.sale(customer_phone="0919822012345", amount_paid=40)
+    await shop.sale(customer_phone="9822012345 (wife)", amount_paid=30)
+    await shop.estimate(customer_phone="nobody")
+    expected = [figures(each) for each in await customers(shop)]
+    for kind in ("orders", "estimates"):
+        await shop.database[kind].update_many({"store": shop.store}, {"$set": {"phone_e164": None}})
+    await shop.database.customers.delete_many({"store": shop.store})
+    await shop.database.counters.update_one({"_id": shop.store}, {"$set": {"customers": True}})
+    assert not await has_customers(shop.database, shop.store)
+    for _ in range(2):
+        await build_customers(shop.database, shop.store, "IN")
+    assert await has_customers(shop.database, shop.store)
+    assert [figures(each) for each in await customers(shop)] == expected
+    assert await verify(shop.database, shop.store) == []
+
+
+@pytest.mark.parametrize("other", ["0919822012345", "091-98220-12345", "9822012345 (wife)", "९८२२०१२३४५"])
+async def test_sales_to_one_number_count_for_one_customer_however_it_was_written(shop: Shop, other: str) -> None:
+    await shop.sale(customer_phone=other, customer_name="Asha", amount_paid=30)
+    await shop.sale(customer_phone="9822012345", customer_name="Asha", amount_paid=30)
+    assert (await only(shop))["total_orders"] == 2
+    assert len(await customers(shop, q=other)) == 1
+    for query in (other, "98220 12345", "9198220", "098220", "+91 98220"):
+        assert (await shop.get("/api/orders/orders-only", q=query))["orders"]["count"] == 2, query

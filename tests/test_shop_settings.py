@@ -204,7 +204,7 @@ def test_an_indian_number_is_the_same_however_it_is_typed(number: int) -> None:
     assert normalised(f"{number}") == normalised(f"({number})")
 
 
-@pytest.mark.parametrize("text", ["", "1234567890", "9999999999", "none", "12", "98765 43210 Asha", "9" * 400])
+@pytest.mark.parametrize("text", ["", "1234567890", "9999999999", "none", "12", "9" * 400])
 def test_what_is_no_number_is_none(text: str) -> None:
     assert normalised(text) is None
 

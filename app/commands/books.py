@@ -9,6 +9,7 @@ from app.progress import progress
 from app.settings import Settings
 from repositories.customer_building import build_customers, count_documents
 from repositories.database import Database
+from repositories.search_building import build_terms
 from repositories.secret_keys import check_key, replace_key
 from repositories.verification import count_events
 from repositories.verification import verify as find_differences
@@ -21,7 +22,8 @@ NewKey = Annotated[
 
 
 def migrate(data: Data = None, new_key: NewKey = False) -> None:
-    """Create what the database needs (indexes, counters, customers). Safe to repeat, and beside running processes.
+    """Create what the database needs (indexes, counters, customers, words of the search). Safe to repeat, and beside
+    running processes.
 
     `pos serve` does so by itself; this is for a deployment that wants it done before the new processes start.
 
@@ -63,3 +65,5 @@ async def _prepared(database: Database, settings: Settings, *, new_key: bool) ->
     store = settings.store_id
     with progress(console, "Customers", await count_documents(database, store)) as advance:
         await build_customers(database, store, region_of(settings.currency), advance)
+    with progress(console, "Search", await count_documents(database, store)) as advance:
+        await build_terms(database, store, advance)
