@@ -16,7 +16,7 @@ from repositories.customer_commands import CustomerExists
 from repositories.transaction import Outcome
 from schemas.customers import CustomerBody, CustomerChange, CustomerListing, CustomerPosition, CustomerQuery, shown
 from schemas.examples import CUSTOMER_CHANGES, CUSTOMERS
-from schemas.idempotency import keys_of_creation
+from schemas.idempotency import keys_of_creation, keys_of_deletion
 from schemas.shapes import ref
 from schemas.validation import load_body
 
@@ -83,14 +83,19 @@ class Customer(HTTPEndpoint):
         change(
             "Take a customer out of the list",
             Answer(content=ref("Done"), description="Gone from the list, until the next sale to them."),
+            is_keyed=True,
         )
     )
     async def delete(self, request: Request) -> Response:
         outcome: Outcome = await request.state.customers.end(
-            request.path_params["customer_id"], held_versions(request), by=actor_of(request)
+            request.path_params["customer_id"],
+            held_versions(request),
+            keys_of_deletion(sent(request)),
+            by=actor_of(request),
         )
         request.state.hub.notify(outcome.events)
-        return answer({"success": True, "message": "Customer deleted successfully"})
+        done = {"success": True, "message": "Customer deleted successfully"}
+        return answer(done, headers=replay_headers(outcome.replayed))
 
 
 def _saved(request: Request, outcome: Outcome, message: str) -> dict[str, Any]:

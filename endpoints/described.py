@@ -5,7 +5,7 @@ the route table and makes the API's description of it; on the way of a request n
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 from marshmallow import Schema
@@ -18,6 +18,7 @@ from repositories.errors import (
     NotFound,
     OutcomeUnknown,
     StaleVersion,
+    SumsFull,
     TooManyRequests,
     Unavailable,
 )
@@ -146,7 +147,7 @@ def creation(
     status: int = 201,
     query: Schema | None = None,
     optional: bool = False,
-    refuses: Refusals = (TotalsMismatch,),
+    refuses: Refusals = (TotalsMismatch, SumsFull),
 ) -> Operation:
     """A POST that is done once, however often it is sent."""
     return Operation(
@@ -177,8 +178,14 @@ def change(
     optional: bool = False,
     examples: Mapping[str, Json] | None = None,
     refuses: Refusals = (),
+    is_keyed: bool = False,
 ) -> Operation:
-    """A change of one document, if it is still of the version that the client holds."""
+    """A change of one document, if it is still of the version that the client holds.
+
+    :param is_keyed: whether an Idempotency-Key makes it the same request when it comes again.
+    """
+    if is_keyed:
+        answer = replace(answer, headers=(*answer.headers, "Idempotent-Replayed"))
     return Operation(
         summary=summary,
         description=description,
@@ -186,7 +193,7 @@ def change(
         body=body,
         optional=optional,
         examples=examples or {},
-        headers=("If-Match",),
+        headers=("If-Match", *(("Idempotency-Key",) if is_keyed else ())),
         answers={200: answer},
         refuses=(
             NotFound,
@@ -194,6 +201,7 @@ def change(
             *((InvalidQuery,) if query else ()),
             *(_BODY if body else ()),
             *refuses,
+            *((RepeatedKey, InvalidKey, KeyReused) if is_keyed else ()),
             *_WRITING,
         ),
     )

@@ -11,13 +11,13 @@ from endpoints.described import Answer, change, creation, described, listing, re
 from endpoints.lists import array
 from endpoints.requests import held_versions, read_json, read_query, sent
 from endpoints.responses import answer, document_answer, replay_headers
-from repositories.errors import AlreadyConverted, NotFound
+from repositories.errors import AlreadyConverted, NotFound, SumsFull
 from repositories.transaction import Outcome
 from schemas.conversions import ConvertQuery, how_paid
 from schemas.documents import ConvertBody, EstimateBody, VoidQuery, draft
 from schemas.errors import TotalsMismatch
 from schemas.examples import CONVERSIONS, ESTIMATES
-from schemas.idempotency import keys_of_conversion, keys_of_creation
+from schemas.idempotency import keys_of_conversion, keys_of_creation, keys_of_deletion
 from schemas.listing import ConvertedListing, EstimateListing, ListingQuery, PendingListing
 from schemas.shapes import ref
 from schemas.validation import load_body
@@ -93,7 +93,7 @@ class Estimate(HTTPEndpoint):
             Answer(content=ref("Estimate"), description="The estimate as it is now.", headers=("ETag",)),
             body=BODY,
             examples=ESTIMATES,
-            refuses=(TotalsMismatch, AlreadyConverted),
+            refuses=(TotalsMismatch, AlreadyConverted, SumsFull),
         )
     )
     async def put(self, request: Request) -> Response:
@@ -109,20 +109,25 @@ class Estimate(HTTPEndpoint):
             "Void an estimate",
             Answer(content=ref("Done"), description="It is gone from every list; its number is never used again."),
             query=VOID,
+            is_keyed=True,
             refuses=(AlreadyConverted,),
         )
     )
     async def delete(self, request: Request) -> Response:
         void: dict[str, Any] = read_query(request, VOID)
+        keys = keys_of_deletion(sent(request), void)
         outcome: Outcome = await request.state.estimates.void(
             request.path_params["estimate_id"],
             reason=void["reason"] or None,
             who=void["by"] or None,
             versions=held_versions(request),
+            keys=keys,
             by=actor_of(request),
         )
         request.state.hub.notify(outcome.events)
-        return answer({"success": True, "message": "Estimate deleted successfully"})
+        return answer(
+            {"success": True, "message": "Estimate deleted successfully"}, headers=replay_headers(outcome.replayed)
+        )
 
 
 class EstimateConversion(HTTPEndpoint):
@@ -136,7 +141,7 @@ class EstimateConversion(HTTPEndpoint):
             status=200,
             query=ASKED,
             optional=True,
-            refuses=(NotFound, AlreadyConverted),
+            refuses=(NotFound, AlreadyConverted, SumsFull),
         )
     )
     async def post(self, request: Request) -> Response:

@@ -8,11 +8,12 @@ from starlette.responses import Response
 
 from endpoints.actors import actor_of
 from endpoints.described import Answer, Operation, change, described
-from endpoints.requests import BodyTooLarge, MalformedBody, read_json
-from endpoints.responses import answer
+from endpoints.requests import BodyTooLarge, MalformedBody, read_json, sent
+from endpoints.responses import answer, replay_headers
 from repositories.errors import NotFound, OutcomeUnknown, Unavailable
 from schemas.calendar import shop_time
 from schemas.errors import InvalidBody
+from schemas.idempotency import keys_of_deletion
 from schemas.links import LinkBody, shown_link
 from schemas.rollups import ESTIMATES, ORDERS
 from schemas.shapes import ref
@@ -63,12 +64,15 @@ class Link(HTTPEndpoint):
         change(
             "Revoke a link",
             Answer(content=ref("Done"), description="It leads nowhere any more."),
+            is_keyed=True,
         )
     )
     async def delete(self, request: Request) -> Response:
-        outcome = await request.state.links.end(request.path_params["link_id"], by=actor_of(request))
+        keys = keys_of_deletion(sent(request))
+        outcome = await request.state.links.end(request.path_params["link_id"], keys, by=actor_of(request))
         request.state.hub.notify(outcome.events)
-        return answer({"success": True, "message": "Link revoked successfully"})
+        done = {"success": True, "message": "Link revoked successfully"}
+        return answer(done, headers=replay_headers(outcome.replayed))
 
 
 async def _make(request: Request, kind: str, document_id: str) -> Response:

@@ -13,11 +13,12 @@ from endpoints.described import Answer, change, creation, described, listing, re
 from endpoints.lists import groups, history
 from endpoints.requests import held_versions, read_json, read_query, sent
 from endpoints.responses import answer, document_answer, replay_headers
+from repositories.errors import SumsFull
 from repositories.transaction import Outcome
 from schemas.documents import SaleBody, StatusChange, StatusQuery, VoidQuery, draft_sale
 from schemas.errors import IllegalTransition, InvalidBody, TotalsMismatch
 from schemas.examples import SALES, STATUSES
-from schemas.idempotency import SoldOtherwise, keys_of_creation
+from schemas.idempotency import SoldOtherwise, keys_of_creation, keys_of_deletion
 from schemas.listing import ListingQuery, OrderListing
 from schemas.principals import OWNER
 from schemas.rollups import ORDERS
@@ -40,7 +41,7 @@ class SaleCreation(HTTPEndpoint):
             BODY,
             SALES,
             gives=("order_id", "sale_number"),
-            refuses=(TotalsMismatch, SoldOtherwise),
+            refuses=(TotalsMismatch, SoldOtherwise, SumsFull),
         )
     )
     async def post(self, request: Request) -> Response:
@@ -101,20 +102,26 @@ class Order(HTTPEndpoint):
             Answer(content=ref("Done"), description="Gone from every list; the numbers are never used again."),
             description="With `keep_estimate` the estimate is open again instead.",
             query=VOID,
+            is_keyed=True,
+            refuses=(SumsFull,),
         )
     )
     async def delete(self, request: Request) -> Response:
         void: dict[str, Any] = read_query(request, VOID)
+        keys = keys_of_deletion(sent(request), void)
         outcome: Outcome = await request.state.orders.void(
             request.path_params["order_id"],
             keep_estimate=void["keep_estimate"],
             reason=void["reason"] or None,
             who=void["by"] or None,
             versions=held_versions(request),
+            keys=keys,
             by=actor_of(request),
         )
         request.state.hub.notify(outcome.events)
-        return answer({"success": True, "message": "Order deleted successfully"})
+        return answer(
+            {"success": True, "message": "Order deleted successfully"}, headers=replay_headers(outcome.replayed)
+        )
 
 
 class OrderStatus(HTTPEndpoint):
@@ -127,7 +134,7 @@ class OrderStatus(HTTPEndpoint):
             body=STATUS,
             optional=True,
             examples=STATUSES,
-            refuses=(IllegalTransition,),
+            refuses=(IllegalTransition, SumsFull),
         )
     )
     async def put(self, request: Request) -> Response:

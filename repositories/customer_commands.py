@@ -107,7 +107,7 @@ class EndCustomer:
     customer_id: str
     versions: frozenset[int] | None = None
     by: Actor = THE_SERVICE
-    keys: ClassVar[tuple[RequestKey, ...]] = ()
+    keys: tuple[RequestKey, ...] = ()
 
     @property
     def reads(self) -> Reads:

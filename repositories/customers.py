@@ -77,9 +77,16 @@ class CustomerRepository:
         number = normalised(changes.get("phone", ""), self._region)
         return await self._journal.submit(ChangeCustomer(customer_id, changes, number, versions, by))
 
-    async def end(self, customer_id: str, versions: frozenset[int] | None = None, *, by: Actor) -> Outcome:
+    async def end(
+        self,
+        customer_id: str,
+        versions: frozenset[int] | None = None,
+        keys: tuple[RequestKey, ...] = (),
+        *,
+        by: Actor,
+    ) -> Outcome:
         """:raises NotFound, StaleVersion:"""
-        return await self._journal.submit(EndCustomer(customer_id, versions, by))
+        return await self._journal.submit(EndCustomer(customer_id, versions, by, keys))
 
     def criteria(self, listing: CustomerListing) -> Document:
         """The list as a filter that an index serves."""

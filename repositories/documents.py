@@ -42,9 +42,10 @@ class Documents:
         self._store = store
         self.kind = kind
 
-    async def get(self, document_id: str) -> Document:
+    async def get(self, document_id: str, *, is_voided_too: bool = False) -> Document:
         """:raises NotFound: there is none, or it is voided."""
-        return await self._one({"_id": document_id, "store": self._store, "voided_at": None})
+        live = {} if is_voided_too else {"voided_at": None}
+        return await self._one({"_id": document_id, "store": self._store, **live})
 
     async def by_number(self, text: str) -> Document:
         """The document whose number is written as `#001`, `001` or `1`.

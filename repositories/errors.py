@@ -15,6 +15,7 @@ from schemas.shapes import TEXT_OR_NULL
 RETRY_AFTER = {"Retry-After": "2"}
 READ_SECONDS: Final = 4.5
 DUPLICATE_KEY: Final = 11_000
+_BAD_VALUE: Final = 2
 #: MaxTimeMSExpired, CursorKilled, ExceededTimeLimit; Interrupted, at shutdown, by a change of the primary.
 _INTERRUPTED: Final = frozenset({50, 237, 262, 11_600, 11_601, 11_602})
 
@@ -37,6 +38,18 @@ class AlreadyConverted(ShopError):
 class StaleVersion(ShopError):
     status, code, title = 412, "stale_version", "Changed in the meantime"
     extra: ClassVar[Mapping[str, Any]] = {"version": {"type": "integer", "minimum": 1}}
+
+
+class SumsFull(ShopError):
+    """A sum of 64 bits cannot hold what a bill adds to it."""
+
+    status, code, title = 422, "sums_full", "The sums cannot hold this bill"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This was not saved: it would make the sums of the day, the month or the year, of its seller or of its "
+            "customer, larger than can be kept. Please check its amounts, and those booked before."
+        )
 
 
 class Unavailable(ShopError):
@@ -127,8 +140,17 @@ def first_clause(error: Exception) -> str:
 
 def is_duplicate(error: OperationFailure) -> bool:
     """Whether what was to be written, or some of it, stands there already."""
+    return DUPLICATE_KEY in _codes(error)
+
+
+def is_overflow(error: OperationFailure) -> bool:
+    """Return whether a sum was to grow beyond 64 bits, which is the one value that a group's writes can have wrong."""
+    return _BAD_VALUE in _codes(error)
+
+
+def _codes(error: OperationFailure) -> set[int]:
     details = error.details or {}
-    return any(each.get("code") == DUPLICATE_KEY for each in (details, *details.get("writeErrors", ())))
+    return {each["code"] for each in (details, *details.get("writeErrors", ())) if "code" in each}
 
 
 def was_interrupted(error: PyMongoError) -> bool:

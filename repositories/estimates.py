@@ -63,10 +63,11 @@ class EstimateRepository(Documents):
         reason: str | None = None,
         who: str | None = None,
         versions: frozenset[int] | None = None,
+        keys: tuple[RequestKey, ...] = (),
         by: Actor,
     ) -> Outcome:
         """Takes an unconverted estimate out of every list and report. who: as for an order.
 
         :raises NotFound, AlreadyConverted, StaleVersion:
         """
-        return await self._journal.submit(VoidEstimate(estimate_id, reason, who, versions, by))
+        return await self._journal.submit(VoidEstimate(estimate_id, reason, who, versions, by, keys))

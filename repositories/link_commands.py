@@ -51,7 +51,7 @@ class EndLink:
 
     link_id: str
     by: Actor = THE_SERVICE
-    keys: ClassVar[tuple[RequestKey, ...]] = ()
+    keys: tuple[RequestKey, ...] = ()
 
     @property
     def reads(self) -> Reads:

@@ -18,6 +18,7 @@ from repositories.link_commands import AddLink, EndLink
 from repositories.shared_journal import SharedJournal
 from repositories.transaction import Outcome
 from schemas.documents import Document
+from schemas.idempotency import RequestKey
 from schemas.principals import Actor
 from schemas.public_ids import LINK_PREFIX, new_id
 
@@ -57,9 +58,9 @@ class LinkRepository:
         link_id, expires_at = new_id(LINK_PREFIX, now), now + timedelta(days=days)
         return AddLink(link_id, kind, document_id, hashed(token), expires_at, by), token
 
-    async def end(self, link_id: str, *, by: Actor) -> Outcome:
-        """:raises NotFound: there is none, or it was ended before."""
-        return await self._journal.submit(EndLink(link_id, by))
+    async def end(self, link_id: str, keys: tuple[RequestKey, ...] = (), *, by: Actor) -> Outcome:
+        """:raises NotFound: there is none, or it was ended before, and not by this very request."""
+        return await self._journal.submit(EndLink(link_id, by, keys))
 
     async def of_document(self, kind: str, document_id: str) -> list[Document]:
         """The newest links to a document, those that have ended too, each with `views` and `viewed_at`."""

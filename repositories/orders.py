@@ -46,6 +46,7 @@ class OrderRepository(Documents):
         reason: str | None = None,
         who: str | None = None,
         versions: frozenset[int] | None = None,
+        keys: tuple[RequestKey, ...] = (),
         by: Actor,
     ) -> Outcome:
         """Takes an order out of every list and report, and its estimate with it, or opens that estimate again.
@@ -55,7 +56,7 @@ class OrderRepository(Documents):
         :raises NotFound, StaleVersion:
         """
         # Which estimate it came from never changes, so it can be read before the journal's own reading.
-        order = await self.get(order_id)
+        order = await self.get(order_id, is_voided_too=bool(keys))
         return await self._journal.submit(
-            VoidOrder(order_id, order["estimate_id"], keep_estimate, reason, who, versions, by)
+            VoidOrder(order_id, order["estimate_id"], keep_estimate, reason, who, versions, by, keys)
         )

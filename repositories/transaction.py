@@ -26,7 +26,7 @@ from repositories.commands import Command
 from repositories.commit import commit
 from repositories.customer_rows import Owners, count_customers
 from repositories.database import COUNTERS, EVENTS, FACTS, LINKS, OWNERS, REQUESTS, RESTORING, TOTALS, Database
-from repositories.errors import BeingRestored, is_duplicate, was_interrupted
+from repositories.errors import BeingRestored, SumsFull, is_duplicate, is_overflow, was_interrupted
 from repositories.group_writes import inserts_of, updates_of
 from repositories.orphans import end_orphans
 from repositories.stores import named
@@ -104,6 +104,7 @@ class GroupTransaction:
 
         :param backoff: for how long an unanswered commit is asked about.
         :raises CommitUnknown: no answer came.
+        :raises SumsFull: one of them adds more to a sum than that can hold.
         :raises Collision, PyMongoError: nothing was committed; see `is_transient`.
         """
         try:
@@ -148,9 +149,12 @@ class GroupTransaction:
                 try:
                     self._write(session, work, head, remembered_before)
                 except (DuplicateKeyError, BulkWriteError) as error:
-                    if sees_keys or not is_duplicate(error):
-                        raise
-                    raise _KeysMatter from error
+                    overflows = is_overflow(error)
+                    if not sees_keys and (overflows or is_duplicate(error)):
+                        raise _KeysMatter from error
+                    if overflows:
+                        raise SumsFull from error
+                    raise
                 commit(session, backoff)
         if time.monotonic() - self._met_at > _ALONE_SECONDS:
             self._known = work.counters

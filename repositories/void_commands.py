@@ -1,7 +1,6 @@
 """The commands that take a document out of every list and report. Its number stays spent."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from repositories.commands import Reads, live, refuse_converted, refuse_stale
 from repositories.unit_of_work import UnitOfWork
@@ -21,7 +20,7 @@ class VoidEstimate:
     who: str | None = None
     versions: frozenset[int] | None = None
     by: Actor = THE_SERVICE
-    keys: ClassVar[tuple[RequestKey, ...]] = ()
+    keys: tuple[RequestKey, ...] = ()
 
     @property
     def reads(self) -> Reads:
@@ -49,7 +48,7 @@ class VoidOrder:
     who: str | None = None
     versions: frozenset[int] | None = None
     by: Actor = THE_SERVICE
-    keys: ClassVar[tuple[RequestKey, ...]] = ()
+    keys: tuple[RequestKey, ...] = ()
 
     @property
     def reads(self) -> Reads:

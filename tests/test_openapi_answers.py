@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import HTTPConnection
 
 from app import errors
-from repositories.errors import BeingRestored, OutcomeUnknown
+from repositories.errors import BeingRestored, OutcomeUnknown, SumsFull
 from schemas.errors import ShopError
 from schemas.message_states import READ
 from services.fonts import FontsMissing
@@ -150,7 +150,13 @@ async def test_every_refusal_looks_as_it_says(
     for answer in refused:
         assert answer.status_code >= 400, answer.request.url
         contract.judge(answer)
-    rare: list[ShopError] = [OutcomeUnknown(), BeingRestored(), PaperUnavailable("Later."), FontsMissing("None.")]
+    rare: list[ShopError] = [
+        OutcomeUnknown(),
+        SumsFull(),
+        BeingRestored(),
+        PaperUnavailable("Later."),
+        FontsMissing("None."),
+    ]
     for refusal in rare:
         shown = await errors.on_refusal(HTTPConnection({"type": "http", "path": "/"}), refusal)
         name = f"#/components/schemas/Problem-{refusal.code}"
