@@ -2,10 +2,11 @@
 
 from repositories.adoption_checks import refuse_running
 from repositories.adoption_source import BACKUP_PREFIX, KINDS
-from repositories.database import ADOPTION, COUNTERS, ORIGINALS, TOTALS, Database
+from repositories.database import ADOPTION, COUNTERS, ORIGINALS, TOTALS, UPLOADS, Database
 from repositories.errors import DatabaseRefused
 from repositories.indexes import refuse_restoring
 from repositories.stores import of_store
+from repositories.uploads import brought_to
 from schemas.rollups import CUSTOMERS
 
 _NOT_ADOPTED = "Store {store!r} was not adopted from the earlier backend."
@@ -42,6 +43,7 @@ async def undo(database: Database, store: str) -> None:
         await database[name].delete_many(of_store(name, store))
     for name in (TOTALS, CUSTOMERS):
         await database[name].delete_many(of_store(name, store))
+    await database[UPLOADS].delete_many(brought_to(store))
     for kind in KINDS if state["in_place"] else ():
         if kind in state["renamed"] and BACKUP_PREFIX + kind in here:
             await database[BACKUP_PREFIX + kind].rename(kind, dropTarget=True)

@@ -6,8 +6,8 @@ They are no part of the books, so they are in no archive, and no event tells of 
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
 
 from repositories.credentials import hashed
 from repositories.database import UPLOADS, Database
@@ -15,6 +15,8 @@ from repositories.errors import OutcomeUnknown, Unavailable, answered
 from schemas.errors import ShopError
 
 UPLOAD_DAYS: Final = 30
+#: What was brought from the earlier backend does not expire: its customers have the links.
+_NEVER: Final = datetime(2999, 1, 1, tzinfo=UTC)
 _TOKEN_BYTES: Final = 24
 
 
@@ -28,6 +30,11 @@ class Kept(NamedTuple):
 
     token: str
     until: datetime
+
+
+def brought_to(store: str) -> dict[str, Any]:
+    """Return what finds the files that were brought to a store from the earlier backend."""
+    return {"store": store, "brought": True}
 
 
 class Uploads:
@@ -59,6 +66,15 @@ class Uploads:
         except ShopError:
             await self.drop(token)
             raise
+
+    async def bring(self, store: str, token: str, upload: Upload) -> None:
+        """Keep a file of the earlier backend under the name that its links have; done again, it is the same.
+
+        :raises Unavailable: the database is away.
+        """
+        kept = {**brought_to(store), **upload._asdict(), "expires_at": _NEVER}
+        async with answered():
+            await self._collection.update_one({"_id": hashed(token)}, {"$setOnInsert": kept}, upsert=True)
 
     async def find(self, token: str) -> Upload | None:
         """The file of that token, unless it has expired.

@@ -16,7 +16,8 @@ from schemas.listing import DEFAULT_LIMIT, MAX_LIMIT, cursor_of, place_at
 from schemas.message_states import STATES
 from schemas.public_ids import MESSAGE_PREFIX
 
-_PDF: Final = b"%PDF-"
+#: What a PDF begins with.
+PDF_BEGINS: Final = b"%PDF-"
 _ID: Final = re.compile(rf"{MESSAGE_PREFIX}[0-9A-Z]{{26}}", re.ASCII)
 
 
@@ -85,7 +86,7 @@ class Pdf(Loaded[bytes]):
     """The bytes of a PDF, as a form carries them."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bytes:
-        if not isinstance(value, bytes) or not value.startswith(_PDF):
+        if not isinstance(value, bytes) or not value.startswith(PDF_BEGINS):
             raise ValidationError("must be a PDF")
         if len(value) > MAX_UPLOAD:
             raise ValidationError(f"must have at most {MAX_UPLOAD >> 20} MiB")

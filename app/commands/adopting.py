@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from app.commands.adopting_files import bring, check_folder, is_restored
 from app.commands.databases import Data, any_database, command_settings, console, with_database
 from app.output import STDOUT, output
 from app.progress import progress_by_steps, tidy_end
@@ -41,6 +42,13 @@ def adopt(
     force: Annotated[bool, typer.Option("--force", help="Replace the file of --report, where it exists.")] = False,
     unmasked: Annotated[bool, typer.Option("--unmasked", help="Show names, phones and addresses too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
+    static: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Bring the PDF files of the earlier backend's folder `static` too, so that old links open.",
+        ),
+    ] = None,
     undoing: Annotated[bool, typer.Option("--undo", help="Go back, as long as nothing was sold since.")] = False,
     dropping: Annotated[
         bool, typer.Option("--drop-backup", help="Drop legacy_estimates and legacy_orders, when all is well.")
@@ -60,6 +68,8 @@ def adopt(
     From another database, of the same server or of another; nothing is changed there:
       pos adopt --from shop --report defects.ndjson
       pos adopt --from mongodb://old.example/shop
+    With the PDF files to which customers have links, now or later:
+      pos adopt --static ../old-backend/static
     """
     options = {
         "--undo": undoing,
@@ -68,6 +78,7 @@ def adopt(
         "--from": source is not None,
         "--report": report is not None,
         "--force": force,
+        "--static": static is not None,
         "--unmasked": unmasked,
         "--json": as_json,
     }
@@ -81,8 +92,14 @@ def adopt(
             names = with_database(settings, lambda database: drop_backup(database, settings.store_id), prepared=False)
             console.print(f"Dropped: {', '.join(names) or 'nothing, for the originals lie in another database'}.")
         else:
-            how = {"dry_run": dry_run, "unmasked": unmasked, "as_json": as_json}
-            _adopt(settings, source, file=report, force=force, **how)
+            if static is not None:
+                check_folder(static)
+            # A store that was restored from a backup was adopted before, though only its counters say so.
+            if static is None or not is_restored(settings):
+                how = {"dry_run": dry_run, "unmasked": unmasked, "as_json": as_json}
+                _adopt(settings, source, file=report, force=force, **how)
+            if static is not None:
+                bring(settings, static, dry_run=dry_run)
 
 
 def _refuse_more(names: list[str]) -> None:
