@@ -19,6 +19,7 @@ from app.doors import Doors
 from app.error_reports import ErrorReports
 from app.errors import EXCEPTION_HANDLERS, ErrorGuard
 from app.first_run import setup_token, tell_how_to_claim
+from app.large_bodies import LargeBodies
 from app.loop_lag import LoopLag
 from app.messaging import Messaging
 from app.metrics import Metrics, Parts
@@ -234,5 +235,6 @@ def _middleware(
         Middleware(Deadlines),
         Middleware(Doors, settings=settings, origins=origins),
         *([] if settings.is_open else [Middleware(SetupGate)]),
+        Middleware(LargeBodies),
         Middleware(Compression),
     ]

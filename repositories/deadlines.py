@@ -33,7 +33,7 @@ class Deadline:
         if not self._is_sent and isinstance(error, Unavailable):
             return error
         refusal = OutcomeUnknown() if self._is_sent else Unavailable()
-        refusal.__cause__ = error.__cause__ or error
+        refusal.__cause__ = error if isinstance(error, TimeoutError) else error.__cause__ or error
         return refusal
 
     def lift(self) -> None:

@@ -5,6 +5,9 @@ group takes them all. Alone, a command commits at once. Where there were several
 as many to come again, but no longer than the last one took: clients that were answered together come back together,
 and one group of sixty costs little more than one of thirty.
 
+A group is bounded in number and in bytes, and large commands have groups of their own, in turn with those of the small
+ones (`waiting.py`): a sale does not wait behind hundreds of long estimates.
+
 A group is one transaction (`transaction.py`): read what its commands name, run them in order, write documents, events,
 rollups and remembered answers, raise the store's counters. So numbers are gapless and unique, an event exists if and
 only if its change does, reports are exact, and a retry finds its answer.
@@ -12,7 +15,6 @@ only if its change does, reports are exact, and a retry finds its answer.
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +30,8 @@ from repositories.commit import CommitUnknown
 from repositories.database import Database
 from repositories.errors import OutcomeUnknown, Unavailable
 from repositories.transaction import Collision, GroupTransaction, Outcome, is_transient
+from repositories.waiting import Entry, Waiting
+from repositories.weights import LARGE_BYTES, TooLarge, weight_of
 from schemas.errors import ShopError
 from schemas.phones import INDIA
 
@@ -48,13 +52,6 @@ class Group:
     seconds: float
     is_committed: bool = True
     replays: int = 0
-
-
-@dataclass(eq=False, slots=True)
-class _Entry:
-    command: Command
-    outcome: asyncio.Future[Outcome]
-    due: float
 
 
 class Journal:
@@ -80,9 +77,9 @@ class Journal:
         self._transaction = GroupTransaction(database, store, zone, clock, region=region)
         self._group_limit = group_limit
         self._deadline = deadline
-        self._waiting: deque[_Entry] = deque()
+        self._waiting = Waiting()
         # Those without an outcome, the oldest first; one timer watches over them, since all have the same patience.
-        self._open: dict[_Entry, None] = {}
+        self._open: dict[Entry, None] = {}
         self._watch: asyncio.TimerHandle | None = None
         # How many are likely to come together now, and until when they are waited for (time of the event loop).
         self._expected = 0
@@ -116,14 +113,14 @@ class Journal:
         if self._closed:
             raise Unavailable("The service is shutting down. Please try again.")
         loop = asyncio.get_running_loop()
-        entry = _Entry(command, loop.create_future(), loop.time() + self._deadline)
+        entry = Entry(command, loop.create_future(), loop.time() + self._deadline, weight_of(command))
         if not self._open:
             self.on_busy(True)
         self._open[entry] = None
         if self._watch is None:
             self._watch = loop.call_at(entry.due, self._expire)
         self._waiting.append(entry)
-        if len(self._waiting) >= self._expected:
+        if self._are_enough:
             self._gathered.set()
         if self._draining is None or self._draining.done():
             self._draining = loop.create_task(self._drain())
@@ -155,7 +152,7 @@ class Journal:
                 self._settle(entry, OutcomeUnknown())
         self._watch = None
 
-    def _settle(self, entry: _Entry, outcome: Outcome | BaseException) -> None:
+    def _settle(self, entry: Entry, outcome: Outcome | BaseException) -> None:
         if entry in self._open:
             del self._open[entry]
             if not self._open:
@@ -172,28 +169,35 @@ class Journal:
         while self._waiting:
             were_right = await self._gather()
             began = clock()
-            group = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._group_limit))]
+            group = self._waiting.take(self._group_limit)
             for entry in group:
                 if entry.outcome.done():
                     # Its caller went away before it was begun.
                     self._settle(entry, Unavailable())
             await self._commit([entry for entry in group if not entry.outcome.done()])
+            if group[0].weight > LARGE_BYTES:
+                continue
             # Those who are answered now, and, unless the last guess was too high, those who came meanwhile.
-            self._expected = min(len(group) + (len(self._waiting) if were_right else 0), self._group_limit)
+            self._expected = min(len(group) + (len(self._waiting.small) if were_right else 0), self._group_limit)
             self._gathering_until = clock() + min(clock() - began, MOST_GATHERING_SECONDS)
 
     async def _gather(self) -> bool:
         """Waits for those who are expected, and says whether they came in time."""
         if not self.gathers:
             return True
-        if len(self._waiting) < self._expected and not self._closed:
+        if not self._are_enough and not self._closed:
             self._gathered.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(self._gathering_until):
                     await self._gathered.wait()
-        return len(self._waiting) >= self._expected
+        return self._are_enough
 
-    async def _commit(self, group: Sequence[_Entry]) -> None:
+    @property
+    def _are_enough(self) -> bool:
+        """Whether as many wait as are expected to come together; large ones come alone."""
+        return len(self._waiting.small) >= self._expected or bool(self._waiting.large)
+
+    async def _commit(self, group: Sequence[Entry]) -> None:
         """Commits a group; one that fails for no transient reason is taken apart, so that only the guilty fails."""
         if not group:
             return
@@ -211,6 +215,10 @@ class Journal:
             written = (outcome.events for outcome in reversed(outcomes) if isinstance(outcome, Outcome))
             if newest := next(filter(None, written), None):
                 self.on_commit(newest[-1]["seq"])
+        elif isinstance(error, TooLarge):
+            for entry, weight in zip(group, error.weights, strict=True):
+                entry.weight = weight
+            self._waiting.put_back(group)
         elif len(group) == 1 or isinstance(error, Unavailable):
             self.on_group(Group(len(group), seconds, is_committed=False))
             for entry in group:

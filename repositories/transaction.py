@@ -31,6 +31,7 @@ from repositories.group_writes import inserts_of, updates_of
 from repositories.orphans import end_orphans
 from repositories.stores import named
 from repositories.unit_of_work import Counters, UnitOfWork
+from repositories.weights import weigh
 from schemas.documents import Document
 from schemas.errors import ShopError
 from schemas.messages import MESSAGES
@@ -105,6 +106,7 @@ class GroupTransaction:
         :param backoff: for how long an unanswered commit is asked about.
         :raises CommitUnknown: no answer came.
         :raises SumsFull: one of them adds more to a sum than that can hold.
+        :raises TooLarge: they move too many bytes together; nothing was done.
         :raises Collision, PyMongoError: nothing was committed; see `is_transient`.
         """
         try:
@@ -118,6 +120,7 @@ class GroupTransaction:
         self._threads.shutdown(wait=False)
 
     def _run(self, commands: Sequence[Command], backoff: Backoff) -> list[Outcome | ShopError]:
+        weigh(commands, self._collections)
         try:
             return self._try(commands, backoff, sees_keys=False)
         except _KeysMatter:
