@@ -11,6 +11,8 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.proxy_headers import FORWARDED_FOR
+
 # Far more than an address and its port take: what is remembered is bounded.
 _LONGEST: Final = 100
 
@@ -27,7 +29,7 @@ class ClientAddress:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "lifespan":
-            given = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+            given = [value for name, value in scope["headers"] if name == FORWARDED_FOR]
             addresses = b",".join(given).rsplit(b",", self._proxies)[-self._proxies :]
             is_whole = bool(given) and len(addresses) == self._proxies and len(addresses[0]) <= _LONGEST
             client = _address_in(addresses[0]) if is_whole else None

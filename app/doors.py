@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.addresses import LOOPBACK
 from app.errors import on_refusal
+from app.proxy_headers import FORWARDED_FOR, is_of_a_proxy, names_another_machine
 from app.settings import Settings
 from endpoints.close_codes import FORBIDDEN
 from endpoints.live import Origins
@@ -71,6 +72,7 @@ class Doors:
         self._names = {settings.public_host, *(host.strip("[]") for host in settings.allowed_hosts)}
         self._origins = origins
         self._is_for_this_machine = settings.is_open and not settings.is_insecure
+        self._trusts_proxies = settings.trusted_proxies > 0
         self._is_ours: Callable[[bytes, str], bool] = lru_cache(_MOST_REMEMBERED)(self._knows)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -84,9 +86,11 @@ class Doors:
                 host, hosts = value, hosts + 1
             elif name == b"origin":
                 origin = value
-            elif name == b"x-forwarded-for":
+            elif name == FORWARDED_FOR:
                 forwarded = value if forwarded is None else b",".join((forwarded, value))
-        if self._is_for_this_machine and not _is_of_this_machine(scope, forwarded):
+        if self._is_for_this_machine and (
+            not _is_of_this_machine(scope, forwarded) or self._is_handed_over(scope, forwarded)
+        ):
             return _ELSEWHERE
         if scope["path"] in PROBES:
             return None
@@ -97,6 +101,13 @@ class Doors:
             return None
         is_known = self._origins.allow(origin.decode("latin-1"), host.decode("latin-1"))
         return None if is_known else _FOREIGN
+
+    def _is_handed_over(self, scope: Scope, forwarded: bytes | None) -> bool:
+        """Return whether a proxy asks for somebody else. One that is trusted says for whom, in `X-Forwarded-For`."""
+        signs = [value for name, value in scope["headers"] if is_of_a_proxy(name)]
+        if self._trusts_proxies and forwarded is not None:
+            return any(names_another_machine(value) for value in signs)
+        return bool(signs)
 
     def _knows(self, host: bytes, address: str) -> bool:
         """Whether a `Host` names this service, which was reached at this address of its machine."""

@@ -13,6 +13,7 @@ import websockets
 from starlette.types import Receive, Scope, Send
 
 from app.doors import Doors, is_loopback
+from app.proxy_headers import is_of_a_proxy
 from app.settings import Settings
 from endpoints.live import Origins
 from tests.payloads import sale_body
@@ -209,6 +210,99 @@ async def test_open_looks_at_all_that_a_request_says_of_its_way(shop: Shop, forw
     assert_problem(await shop.http.get("/api/orders/all", headers=way), 403, "only_this_machine")
     local = [("X-Forwarded-For", "127.0.0.1"), ("X-Forwarded-For", "::1, 127.0.0.2")]
     assert (await shop.http.get("/api/orders/all", headers=local)).status_code == 200
+
+
+BY_A_PROXY = {
+    "Forwarded": "for=203.0.113.9;proto=https",
+    "X-Forwarded": "for=203.0.113.9",
+    "X-Forwarded-Host": "shop.example",
+    "X-Forwarded-Proto": "https",
+    "X-Forwarded-Port": "443",
+    "X-Forwarded-Server": "proxy",
+    "X-Forwarded-Scheme": "https",
+    "X-Forwarded-Ssl": "on",
+    "X-Forwarded-By": "127.0.0.1",
+    "X-Forwarded-Client-Cert": "x",
+    "Forwarded-For": "203.0.113.9",
+    "X-Original-Forwarded-For": "203.0.113.9",
+    "X-Original-Host": "shop.example",
+    "X-Real-IP": "127.0.0.1",
+    "X-Real-Ip": "203.0.113.9",
+    "X-Client-IP": "203.0.113.9",
+    "Client-IP": "203.0.113.9",
+    "X-Cluster-Client-IP": "203.0.113.9",
+    "X-Remote-Addr": "203.0.113.9",
+    "CF-Connecting-IP": "203.0.113.9",
+    "CF-Connecting-IPv6": "2001:db8::1",
+    "CF-Ray": "x",
+    "CF-Visitor": "x",
+    "CF-IPCountry": "IN",
+    "CDN-Loop": "cloudflare",
+    "True-Client-IP": "203.0.113.9",
+    "Fly-Client-IP": "203.0.113.9",
+    "Fastly-Client-IP": "203.0.113.9",
+    "DO-Connecting-IP": "203.0.113.9",
+    "Via": "1.1 proxy",
+    "X-Envoy-External-Address": "203.0.113.9",
+    "X-Azure-ClientIP": "203.0.113.9",
+    "X-AppEngine-User-IP": "203.0.113.9",
+    "X-Amzn-Trace-Id": "x",
+    "X-Request-Start": "1",
+    "X-Nginx-Proxy": "true",
+    "X-Scheme": "https",
+    "Front-End-Https": "on",
+    "Proxy-Connection": "keep-alive",
+    "Tailscale-User-Login": "x",
+    "WL-Proxy-Client-IP": "203.0.113.9",
+}
+
+
+@pytest.mark.parametrize("name", BY_A_PROXY)
+async def test_open_takes_any_header_of_a_proxy_for_one_that_hands_over(shop: Shop, name: str) -> None:
+    forwarded = {name: BY_A_PROXY[name]}
+    for path in ("/api/orders/all", "/livez"):
+        assert_problem(await shop.http.get(path, headers=forwarded), 403, "only_this_machine")
+    # An X-Forwarded-For of the client's own makes nothing better.
+    local = {**forwarded, "X-Forwarded-For": "127.0.0.1"}
+    assert_problem(await shop.http.post(SALE, json=sale_body(), headers=local), 403, "only_this_machine")
+    async with shop.listen(additional_headers=forwarded) as screen:
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            await screen.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4403
+
+
+async def test_open_takes_no_other_header_for_a_proxys(shop: Shop) -> None:
+    """Those of browsers, of the app, and of tools."""
+    usual = (
+        *("Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cache-Control", "Cookie", "DNT", "Origin"),
+        *("Pragma", "Priority", "Referer", "Sec-CH-UA", "Sec-CH-UA-Mobile", "Sec-Fetch-Dest", "Sec-Fetch-Site", "TE"),
+        *("Sec-Fetch-User", "Sec-GPC", "Upgrade-Insecure-Requests", "User-Agent", "X-Request-ID", "X-Store", "Trailer"),
+        *("Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "X-Requested-With", "Postman-Token"),
+        *("X-Client-Version", "X-Device-Id", "Traceparent", "Tracestate", "Baggage", "From", "Range", "Date"),
+    )
+    assert [name for name in usual if is_of_a_proxy(name.lower().encode())] == []
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "status"),
+    [
+        ({"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1", "X-Forwarded-Proto": "http", "Via": "1.1 a"}, 200),
+        ({"X-Forwarded-For": "127.0.0.1", "Forwarded": 'for="[::1]:4711";proto=http, for=127.0.0.1'}, 200),
+        ({"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": "127.0.0.1:8000"}, 200),
+        ({"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "203.0.113.9"}, 403),
+        ({"X-Forwarded-For": "127.0.0.1", "Forwarded": 'for=127.0.0.1, for="[2001:db8::1]:4711"'}, 403),
+        ({"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": "192.168.1.20:8000"}, 403),
+        ({"X-Forwarded-For": "203.0.113.9"}, 403),
+        ({"X-Real-IP": "127.0.0.1"}, 403),
+        ({}, 200),
+    ],
+)
+async def test_open_behind_a_trusted_proxy_serves_this_machine_alone(
+    open_shop: OpenShop, forwarded: dict[str, str], status: int
+) -> None:
+    shop = await open_shop(trusted_proxies=1)
+    assert (await shop.http.get("/api/orders/all", headers=forwarded)).status_code == status
 
 
 @pytest.mark.parametrize(
