@@ -34,6 +34,7 @@ from endpoints.access import ACCESS, ANYONE
 from endpoints.authentication import Forbidden, NotSignedIn, RepeatedAuthorization, SignInExpired
 from endpoints.described import Answer, Operation, Refusals
 from endpoints.guard import CALLED_BACK
+from endpoints.packable import Packable
 from repositories.errors import NoSuchStore, TooManyRequests, Unavailable
 from schemas.answers import ANSWERS, DOCUMENTS
 from schemas.documents import SELDOM
@@ -84,6 +85,11 @@ class Description:
     @cached_property
     def content(self) -> bytes:
         return orjson.dumps(document(self._routes))
+
+    @cached_property
+    def file(self) -> Packable:
+        """The same, as it is sent."""
+        return Packable(self.content)
 
     @cached_property
     def etag(self) -> str:

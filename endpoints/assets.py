@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from endpoints.described import Answer, Operation
+from endpoints.packable import Packable
 from endpoints.requests import holds
 
 _TYPES: Final = {
@@ -30,7 +31,7 @@ _HELD: Final = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
 class Asset:
     """A file in memory. headers: those of each answer, its tag among them."""
 
-    body: bytes
+    file: Packable
     media_type: str
     headers: Mapping[str, str]
 
@@ -38,17 +39,17 @@ class Asset:
     def of(cls, body: bytes, ending: str, headers: Mapping[str, str]) -> Self:
         """:param ending: of its name, which says what it is."""
         tag = f'"{sha256(body).hexdigest()[:16]}"'
-        return cls(body, _TYPES[ending], {**_HELD, **headers, "ETag": tag})
+        return cls(Packable(body), _TYPES[ending], {**_HELD, **headers, "ETag": tag})
 
     @classmethod
     def read(cls, folder: Traversable, name: str, headers: Mapping[str, str]) -> Self:
         return cls.of(folder.joinpath(name).read_bytes(), name.rpartition(".")[2], headers)
 
-    def answer(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         # Not a FileResponse: it answers parts of files, and a malformed `Range` with plain text.
         if holds(request, self.headers["ETag"]):
             return Response(status_code=304, headers=self.headers)
-        return Response(self.body, headers=self.headers, media_type=self.media_type)
+        return await self.file.response(request, self.headers, self.media_type)
 
 
 class WithoutSlash(HTTPEndpoint):
@@ -60,14 +61,14 @@ class WithoutSlash(HTTPEndpoint):
         return RedirectResponse(f"{address}?{request.url.query}" if request.url.query else address, 308)
 
 
-def asset_answer(assets: Mapping[str, Asset], name: str, request: Request) -> Response:
+async def asset_answer(assets: Mapping[str, Asset], name: str, request: Request) -> Response:
     """One of the files of a page.
 
     :raises HTTPException: it has none of that name.
     """
     if name not in assets:
         raise HTTPException(404)
-    return assets[name].answer(request)
+    return await assets[name].answer(request)
 
 
 def asset(summary: str, media: str = "*/*") -> Operation:

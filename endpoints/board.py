@@ -25,7 +25,7 @@ _GUARDS: Final = {
 _FOLDER: Final = files("endpoints").joinpath("board")
 _PAGE: Final = Asset.read(_FOLDER, "board.html", _GUARDS)
 #: The same where people sign in: it asks for nothing that it would be refused.
-_PAGE_TO_SIGN_IN: Final = Asset.of(_PAGE.body.replace(b"<html ", b'<html data-sign-in="needed" '), "html", _GUARDS)
+_PAGE_TO_SIGN_IN: Final = Asset.of(_PAGE.file.body.replace(b"<html ", b'<html data-sign-in="needed" '), "html", _GUARDS)
 ASSETS: Final = {
     name: Asset.read(_FOLDER, name, _GUARDS)
     for name in (
@@ -46,13 +46,13 @@ class Page(HTTPEndpoint):
     @described(asset("The live board: today as it comes, for a phone and for a wall screen", "text/html"))
     async def get(self, request: Request) -> Response:
         page = _PAGE if request.state.authenticator.is_open else _PAGE_TO_SIGN_IN
-        return page.answer(request)
+        return await page.answer(request)
 
 
 class PageAsset(HTTPEndpoint):
     @described(asset("A file of that page"))
     async def get(self, request: Request) -> Response:
-        return asset_answer(ASSETS, request.path_params["file"], request)
+        return await asset_answer(ASSETS, request.path_params["file"], request)
 
 
 class Figures(HTTPEndpoint):

@@ -15,6 +15,7 @@ from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
 
 from endpoints.assets import Asset, asset, asset_answer
 from endpoints.described import Answer, Operation, described
+from endpoints.packable import Packable
 from endpoints.requests import holds
 from endpoints.responses import JSON
 from schemas.shapes import ref
@@ -58,10 +59,10 @@ _PAGE: Final = Asset.of(_HTML.encode(), "html", {"Content-Security-Policy": _POL
 
 
 class Described(Protocol):
-    """The API's description, as the application makes it. content: JSON; etag: changes with it."""
+    """The API's description, as the application makes it. file: JSON; etag: changes with it."""
 
     @property
-    def content(self) -> bytes: ...
+    def file(self) -> Packable: ...
 
     @property
     def etag(self) -> str: ...
@@ -83,16 +84,16 @@ class OpenApi(HTTPEndpoint):
         headers = {**_REVALIDATED, "ETag": description.etag}
         if holds(request, description.etag):
             return Response(status_code=304, headers=headers)
-        return Response(description.content, headers=headers, media_type=JSON)
+        return await description.file.response(request, headers, JSON)
 
 
 class Docs(HTTPEndpoint):
     @described(asset("The API as a page, to read and to try", "text/html"))
     async def get(self, request: Request) -> Response:
-        return _PAGE.answer(request)
+        return await _PAGE.answer(request)
 
 
 class DocsAsset(HTTPEndpoint):
     @described(asset("A file of that page"))
     async def get(self, request: Request) -> Response:
-        return asset_answer(ASSETS, request.path_params["asset"], request)
+        return await asset_answer(ASSETS, request.path_params["asset"], request)

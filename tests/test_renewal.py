@@ -109,7 +109,7 @@ async def test_a_key_is_read_as_that_of_a_sale(shop: Shop) -> None:
 
 
 def test_the_board_sends_one() -> None:
-    assert b"'Idempotency-Key'" in ASSETS["sign-in.js"].body
+    assert b"'Idempotency-Key'" in ASSETS["sign-in.js"].file.body
 
 
 #: Where in a renewal the server is killed: as this command reaches the database for the so-maniest time, or after all.
