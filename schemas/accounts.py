@@ -8,6 +8,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from schemas.documents import Body, Document
 from schemas.fields import OneOf, Text
+from schemas.folding import plain_digits, same_name
 from schemas.passwords import LONGEST, SHORTEST
 from schemas.principals import CASHIER, GIVEN_ROLES, Principal, role_of_device
 from schemas.shown_fields import PublicId, ShopTime, ZonedSchema
@@ -36,23 +37,38 @@ class Secret(fields.Field[str]):
         return value
 
 
+class Pin(Secret):
+    """A PIN that is entered: its digits may be of any script, with blanks around and between them."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        return super()._deserialize(plain_digits(value) if isinstance(value, str) else value, attr, data, **kwargs)
+
+
+class Token(Secret):
+    """A token that is copied from elsewhere, perhaps with the blanks around it."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        return super()._deserialize(value.strip() if isinstance(value, str) else value, attr, data, **kwargs)
+
+
 class Login(fields.Field[str]):
-    """What somebody signs in as, in any case.
+    """What a user signs in as, in any case and width, and whatever blanks or invisible characters stand around it.
 
     :param is_new: whether it is just being given to somebody.
     """
 
     def __init__(self, *, is_new: bool = False, **kwargs: Any) -> None:
-        shape = {"pattern": f"^{_LOGIN.pattern}$"} if is_new else {"minLength": 1, "maxLength": LONGEST}
+        shape = {"pattern": rf"^\s*{_LOGIN.pattern}\s*$"} if is_new else {"minLength": 1, "maxLength": LONGEST}
         super().__init__(metadata={"type": "string", **shape}, **kwargs)
         self.is_new = is_new
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         if not isinstance(value, str):
             raise ValidationError("must be text")
-        if not 1 <= len(value) <= LONGEST or (self.is_new and not _LOGIN.fullmatch(value)):
+        login = same_name(value) if len(value) <= LONGEST else ""
+        if not login or (self.is_new and not _LOGIN.fullmatch(login)):
             raise ValidationError("must have 2 to 64 letters, digits, dots, or signs of _@+-")
-        return value.casefold()
+        return login
 
 
 class StoreName(fields.Field[str]):
@@ -64,9 +80,10 @@ class StoreName(fields.Field[str]):
         super().__init__(allow_none=True, metadata={**shape, "description": described}, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
-        if not isinstance(value, str) or not _STORE.fullmatch(value):
+        name = value.strip() if isinstance(value, str) else ""
+        if not _STORE.fullmatch(name):
             raise ValidationError("must be the name of a store, or null")
-        return value
+        return name
 
 
 def _password(**kwargs: Any) -> Secret:
@@ -84,7 +101,7 @@ class LoginBody(Body):
 
 class PinBody(Body):
     username = Login(required=True)
-    pin = Secret(required=True)
+    pin = Pin(required=True)
 
 
 class RefreshBody(Body):

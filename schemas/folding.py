@@ -95,6 +95,20 @@ def same_name(text: str) -> str:
     return " ".join(compared.split())
 
 
+def plain_digits(text: str) -> str:
+    """Return a text with the digits of every script as those of ASCII, and without blanks and what is invisible."""
+    if text.isascii():
+        return "".join(text.split())
+    return "".join(_plain(each) for each in _IGNORABLE.sub("", text) if not each.isspace())
+
+
+def _plain(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Nd":
+        return str(unicodedata.decimal(character))
+    return "" if category == "Cf" else character
+
+
 def _decomposed(text: str) -> str:
     return unicodedata.normalize("NFKD", text)
 

@@ -53,7 +53,7 @@ async def test_people_are_added_listed_and_removed_beside_a_running_service(shop
     listed = pos("user", "list").stdout
     row = next(line for line in listed.splitlines() if line.startswith(name.lower()))
     assert row.split()[2:6] == ["cashier", shop.store, "password,", "pin"]
-    changed = pos("user", "password", name, "--password-stdin", text=NEW_PASSWORD)
+    changed = pos("user", "password", f"\u00a0{name} ", "--password-stdin", text=NEW_PASSWORD)
     assert changed.returncode == 0, changed.stderr
     shop.state["credentials"].forget()
     assert refusal(await who(shop, answer.json()["access_token"])) == (401, "not_signed_in")

@@ -68,7 +68,7 @@ def belonging(store: str | None, everywhere: bool, settings: Settings) -> str | 
     """The store that somebody is to belong to, None for all."""
     if store is not None and everywhere:
         raise typer.BadParameter("--store and --all-stores do not go together.")
-    return None if everywhere else store or settings.store_id
+    return None if everywhere else (store or "").strip() or settings.store_id
 
 
 def show(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

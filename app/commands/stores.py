@@ -14,6 +14,7 @@ store = typer.Typer(name="store", help="The stores of the database.", no_args_is
 
 
 def _is_a_store(name: str) -> str:
+    name = name.strip()
     if not values.STORE.fullmatch(name):
         raise typer.BadParameter("must have 1 to 64 letters, digits, - or _.")
     return name

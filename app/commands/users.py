@@ -11,6 +11,7 @@ from app.commands.databases import Data, console
 from app.settings import Settings
 from schemas.accounts import UserBody
 from schemas.documents import Document
+from schemas.folding import plain_digits, same_name
 from schemas.principals import FIRST_OWNER, THE_SERVICE
 from schemas.validation import load_body
 
@@ -98,7 +99,7 @@ def remove(username: Username, data: Data = None) -> None:
     """
 
     async def work(accounts: Accounts, _: Settings) -> None:
-        await accounts.users.end(await accounts.users.by_login(username.casefold()), THE_SERVICE)
+        await accounts.users.end(await accounts.users.by_login(same_name(username)), THE_SERVICE)
 
     administer(data, work)
     console.print(f"{username} is taken out.", markup=False)
@@ -122,7 +123,7 @@ def password(
     changes = {"pin": secrets["pin"]} if pin else {"password": secrets["password"]}
 
     async def work(accounts: Accounts, _: Settings) -> None:
-        await accounts.users.change(await accounts.users.by_login(username.casefold()), changes, THE_SERVICE)
+        await accounts.users.change(await accounts.users.by_login(same_name(username)), changes, THE_SERVICE)
 
     administer(data, work)
     console.print(f"{username} has another {'PIN' if pin else 'password'}.", markup=False)
@@ -130,8 +131,10 @@ def password(
 
 def _secrets(*, password: bool, pin: bool, from_stdin: bool) -> dict[str, str | None]:
     """What somebody is to sign in with, asked for without showing it, or read."""
-    asked = {"password": ("Password", password), "pin": ("PIN, six digits", pin)}
-    return {name: _secret(prompt, from_stdin) if wanted else None for name, (prompt, wanted) in asked.items()}
+    return {
+        "password": _secret("Password", from_stdin) if password else None,
+        "pin": plain_digits(_secret("PIN, six digits", from_stdin)) if pin else None,
+    }
 
 
 def _secret(prompt: str, from_stdin: bool) -> str:
