@@ -6,6 +6,9 @@ numbers, ids and links (`ledger.py`), the second writes. While that goes on, the
 process can sell in it, and `prepare` refuses to give it any; they appear together with the word that all is done, in
 one transaction. Whoever is killed before that begins anew the next time, and gets the same result.
 
+Where the earlier backend goes on writing, its documents come to lie among ours. They are moved to `late_estimates` and
+`late_orders`, and taken over in the end, or the next time (`late_adoption.py`).
+
 No events are emitted: what was sold years ago is no news to any screen. The log has a new epoch, so that all load
 again.
 """
@@ -13,10 +16,10 @@ again.
 import secrets
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from motor.motor_asyncio import AsyncIOMotorClientSession
-from pymongo.errors import PyMongoError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from repositories.adoption_checks import check_beginning, refuse_running
 from repositories.adoption_source import BACKUP_PREFIX, KINDS, Source
@@ -25,10 +28,14 @@ from repositories.database import ADOPTION, COUNTERS
 from repositories.errors import DatabaseRefused, first_clause
 from repositories.indexes import prepare_collections, refuse_restoring
 from repositories.interruptible import Interruptible
-from repositories.ledger import Ledger
+from repositories.late_adoption import take_over_late, unadopted
+from repositories.late_documents import LATE, LATE_PREFIX, Move, count_late
+from repositories.ledger import NOBODY, OTHER_STORE, Entry, Ledger
 from schemas.adoption import Report, ranges_of_missing
 from schemas.documents import Document
 from schemas.legacy import adopt
+
+_OVERTAKEN: Final = "Another `pos adopt` has begun on this store meanwhile; this one has ended."
 
 
 class Adoption:
@@ -46,6 +53,11 @@ class Adoption:
         self._report = report
         self._tell_caller = tell
         self._threads = Interruptible()
+        #: Of the run that may write; another one that begins meanwhile takes it away.
+        self._run: str | None = None
+        #: What was taken over beside, since it came later, and the ids of what cannot be.
+        self.late = Report()
+        self.stuck: dict[str, list[str]] = {}
 
     async def done_before(self) -> dict[str, Any] | None:
         """The report of an earlier run that came to its end, after which there is nothing to do.
@@ -78,14 +90,25 @@ class Adoption:
         with self._ledger() as ledger:
             await self._threads.run(self._settle, self._originals(state), ledger)
 
+    async def count_late(self) -> int:
+        """Return how many documents the earlier backend wrote since its documents were taken over."""
+        state = await self._known_state()
+        return await self._threads.run(self._count_late, self._originals(state))
+
+    async def take_over_late(self) -> None:
+        """Take over what the earlier backend wrote since its documents were taken over; see `late` and `stuck`.
+
+        :raises DatabaseRefused: a service runs on the store, or has just sold something.
+        """
+        await refuse_running(self._database, self._target.store)
+        await self._take_over_late()
+
     async def run(self) -> None:
-        """Adopts, or goes on with what was begun. Nothing happens where it was done before.
+        """Adopt, or go on with what was begun, and take over what comes meanwhile.
 
         :raises DatabaseRefused: it cannot be done; the sentence says why.
         """
         state = await self._known_state()
-        if state is not None and state["step"] == "done":
-            return
         await refuse_running(self._database, self._target.store)
         if state is None:
             await check_beginning(self._database, self._target.store, self._source, in_place=self._in_place)
@@ -96,12 +119,19 @@ class Adoption:
             await self._take_counters()
         try:
             await self._carry_out(state)
+            await self._take_over_late()
         except PyMongoError as error:
             # Without the rest of what the driver says, which may quote a customer.
             raise DatabaseRefused(f"The adoption was cut off ({first_clause(error)}). Run this again.") from error
 
     async def _carry_out(self, state: Document) -> None:
+        run = secrets.token_hex(8)
+        begun = {"_id": self._target.store, "step": "begun"}
+        if not (await self._database[ADOPTION].update_one(begun, {"$set": {"run": run}})).matched_count:
+            raise DatabaseRefused(_OVERTAKEN)
+        self._run = run
         await self._rename(state["renamed"])
+        await self._threads.run(self._gather_late)
         originals = self._originals(state)
         with self._ledger() as ledger:
             await self._threads.run(self._settle, originals, ledger)
@@ -109,6 +139,31 @@ class Adoption:
         await prepare_collections(self._database, self._target.event_retention_days)
         self._check_still(originals)
         await self._finish()
+
+    async def _take_over_late(self) -> None:
+        """What came while the rest was taken over, or since."""
+        self._run = None
+        await self._threads.run(self._gather_late)
+        originals = self._originals(await self._known_state())
+        # Of an adoption by an earlier version, it has an index that is needed now.
+        await prepare_collections(self._database, self._target.event_retention_days)
+        self.late = await self._threads.run(take_over_late, self._target, originals, self._report, self._threads.go_on)
+
+    def _gather_late(self) -> None:
+        """In place, it lies among our documents, and joins the originals."""
+        for kind in KINDS if self._in_place else ():
+            self._tell(f"Looking for {kind} that came later", 0, 0)
+            places = (LATE_PREFIX + kind, BACKUP_PREFIX + kind)
+            permit = {"_id": self._target.store, "step": {"$in": ["begun", "done"]}, "is_dropping": None}
+            self.stuck[kind] = Move(self._database.delegate, kind, places, LATE, permit).run()
+
+    def _count_late(self, originals: Source) -> int:
+        count = sum(count_late(self._database.delegate, kind) for kind in KINDS) if self._in_place else 0
+        for kind in KINDS:
+            for batch in unadopted(self._database.delegate, self._target.store, kind, originals):
+                self._threads.go_on()
+                count += len(batch)
+        return count
 
     async def _begin(self) -> Document:
         """From here on nobody sells in this store."""
@@ -118,10 +173,15 @@ class Adoption:
             "step": "begun",
             "from": self._source.name,
             "in_place": self._in_place,
+            # Whether the source can be looked at later, by its name alone.
+            "is_here": self._source.client is self._database.delegate.client,
             "renamed": [kind for kind in KINDS if kind in here],
             "begun_at": datetime.now(UTC),
         }
-        await self._database[ADOPTION].insert_one(state)
+        try:
+            await self._database[ADOPTION].insert_one(state)
+        except DuplicateKeyError:
+            raise DatabaseRefused(_OVERTAKEN) from None
         try:
             await self._take_counters()
         except DatabaseRefused:
@@ -139,18 +199,21 @@ class Adoption:
     async def _rename(self, kinds: list[str]) -> None:
         here = set(await self._database.list_collection_names())
         for kind in kinds:
-            if BACKUP_PREFIX + kind not in here:
+            if BACKUP_PREFIX + kind not in here and kind in here:
                 await self._database[kind].rename(BACKUP_PREFIX + kind)
 
     def _originals(self, state: Document | None) -> Source:
         """Where they lie: in place, each kind under its name or, once it was renamed, under that of the backup."""
+        if state is None or not state["in_place"]:
+            return Source(self._source, {kind: (kind,) for kind in KINDS})
         here = set(self._source.list_collection_names())
-        moved = state["renamed"] if state is not None else ()
-        backups = {kind: BACKUP_PREFIX + kind for kind in moved if BACKUP_PREFIX + kind in here}
-        if state is not None and state["in_place"]:
+        names: dict[str, list[str]] = {}
+        for kind in KINDS:
+            own = BACKUP_PREFIX + kind
             # What has our name and was not there before is ours.
-            backups = {kind: BACKUP_PREFIX + kind for kind in KINDS if kind not in moved} | backups
-        return Source(self._source, {kind: backups.get(kind, kind) for kind in KINDS})
+            first = [own] if own in here else [kind] if kind in state["renamed"] and state["step"] == "begun" else []
+            names[kind] = first + [name for name in (LATE_PREFIX + kind,) if name in here]
+        return Source(self._source, names)
 
     def _ledger(self) -> closing[Ledger]:
         return closing(Ledger(self._threads.is_over))
@@ -158,6 +221,9 @@ class Adoption:
     def _tell(self, step: str, done: int, total: int) -> None:
         """Called by the threads after each batch, which is where they end if they have to."""
         self._threads.go_on()
+        mine = {"_id": self._target.store, "run": self._run}
+        if self._run is not None and self._database.delegate[ADOPTION].find_one(mine, {"_id": 1}) is None:
+            raise DatabaseRefused(_OVERTAKEN)
         self._tell_caller(step, done, total)
 
     def _settle(self, originals: Source, ledger: Ledger) -> None:
@@ -171,7 +237,10 @@ class Adoption:
                     self._report.note(kind, each.own, one.defects)
                 ledger.add(
                     kind,
-                    [(e.key, e.own, one, one.public_id in taken) for e, one in zip(batch, adopted, strict=True)],
+                    [
+                        Entry(each.key, each.own, one, OTHER_STORE if one.public_id in taken else NOBODY)
+                        for each, one in zip(batch, adopted, strict=True)
+                    ],
                 )
                 done += len(batch)
                 self._tell(f"Looking at {kind}", done, total)
@@ -193,7 +262,8 @@ class Adoption:
     def _check_still(self, originals: Source) -> None:
         for kind in KINDS:
             now, then = originals.count(kind), self._report.of_kind[kind][0]
-            if now != then:
+            # What is more is taken over in the end.
+            if now < then:
                 raise DatabaseRefused(
                     f"The earlier backend still writes: there are {now:,} {kind} now, and there were {then:,}. "
                     "Stop it, and run this again."
@@ -215,8 +285,10 @@ class Adoption:
         done = {"step": "done", "done_at": datetime.now(UTC), "summary": report.summary()}
 
         async def open_store(session: AsyncIOMotorClientSession) -> None:
+            mine = {"_id": store, "step": "begun", "run": self._run}
+            if not (await self._database[ADOPTION].update_one(mine, {"$set": done}, session=session)).matched_count:
+                raise DatabaseRefused(_OVERTAKEN)
             await self._database[COUNTERS].insert_one(counters, session=session)
-            await self._database[ADOPTION].update_one({"_id": store}, {"$set": done}, session=session)
 
         async with await self._database.client.start_session() as session:
             await session.with_transaction(open_store)

@@ -10,6 +10,10 @@ from pymongo.read_concern import ReadConcern
 from repositories.adoption_source import BACKUP_PREFIX, KINDS
 from repositories.database import COUNTERS, Database
 from repositories.errors import DatabaseRefused
+from repositories.indexes import index_models
+from repositories.late_documents import LATE, LATE_PREFIX
+from repositories.occupied import refuse_occupied
+from repositories.stores import of_store
 
 #: A service asks its stream of changes at least once a second.
 _ASKED_SECONDS: Final = 1.2
@@ -23,10 +27,11 @@ async def check_beginning(database: Database, store: str, source: Any, *, in_pla
     """
     counters = await database[COUNTERS].find_one({"_id": store})
     is_used = counters is not None and any(counters.get(name) for name in (*KINDS, "head"))
-    if is_used or any([await database[kind].find_one({"store": store}) for kind in KINDS]):
+    if is_used or any([await database[kind].find_one(of_store(kind, store)) for kind in KINDS]):
         raise DatabaseRefused(
             f"Store {store!r} has documents of its own already: choose another STORE_ID or DATABASE_NAME."
         )
+    await asyncio.to_thread(refuse_occupied, database.delegate, index_models(1), KINDS)
     for kind in KINDS:
         is_ours = {"store": {"$type": "string"}, "number": {"$type": "number"}, "business_date": {"$type": "string"}}
         if in_place and await database[kind].find_one(is_ours):
@@ -34,11 +39,12 @@ async def check_beginning(database: Database, store: str, source: Any, *, in_pla
                 f"The database {database.name!r} has documents of another store among its {kind}: adopt into another "
                 f"one, with DATABASE_NAME, and --from {source.name}."
             )
-        if in_place and BACKUP_PREFIX + kind in await database.list_collection_names():
-            raise DatabaseRefused(
-                f"There is a collection {BACKUP_PREFIX + kind!r} already, where the originals would be kept: rename it."
-            )
-        if not in_place and await database[kind].find_one({"store": None}):
+        for name in (BACKUP_PREFIX + kind, LATE_PREFIX + kind) if in_place else ():
+            if name in await database.list_collection_names():
+                raise DatabaseRefused(
+                    f"There is a collection {name!r} already, where the originals would be kept: rename it."
+                )
+        if not in_place and await database[kind].find_one(LATE):
             raise DatabaseRefused(
                 f"The database {database.name!r} has {kind} of an earlier backend itself: choose another DATABASE_NAME."
             )

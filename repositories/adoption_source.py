@@ -1,12 +1,11 @@
 """The collections of the earlier backend, read as they are: nothing in them is trusted, and nothing is written."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import bson
-from bson import CodecOptions
-from bson.codec_options import DatetimeConversion
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 from pymongo.database import Database as SyncDatabase
@@ -15,20 +14,14 @@ from pymongo.uri_parser import parse_uri
 
 from repositories.database import APPLICATION, valid_address
 from repositories.errors import DatabaseRefused, first_clause
-from repositories.originals import RAW
+from repositories.late_documents import key_of
+from repositories.originals import LENIENT, RAW
 from schemas.rollups import ESTIMATES, ORDERS
 from schemas.safe_addresses import safe_address, safe_words
 
 BATCH: Final = 1_000
 KINDS: Final = (ESTIMATES, ORDERS)
 BACKUP_PREFIX: Final = "legacy_"
-
-#: Dates beyond the calendar and broken text are read too, instead of being refused.
-_LENIENT: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
-    tz_aware=True,
-    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
-    unicode_decode_error_handler="replace",
-)
 
 
 class Original(NamedTuple):
@@ -43,29 +36,29 @@ class Original(NamedTuple):
 class Source:
     """Where the earlier backend's documents lie.
 
-    :param names: the collection of each kind.
+    :param names: the collections of each kind.
     """
 
-    def __init__(self, database: SyncDatabase[Any], names: Mapping[str, str]) -> None:
+    def __init__(self, database: SyncDatabase[Any], names: Mapping[str, Sequence[str]]) -> None:
         self._database = database
         self.names = names
 
     def count(self, kind: str) -> int:
-        return int(self._database[self.names[kind]].count_documents({}))
+        return sum(int(self._database[name].count_documents({})) for name in self.names[kind])
 
     def batches(self, kind: str) -> Iterator[list[Original]]:
-        """All documents of a kind, in the order of their ids, in batches."""
-        collection = self._database.get_collection(self.names[kind], codec_options=RAW)
-        batch: list[Original] = []
-        for raw in collection.find({}, batch_size=BATCH).sort("_id", 1):
-            document = bson.decode(raw.raw, _LENIENT)
-            identity = document.get("_id")
-            batch.append(Original(bson.encode({"_id": identity}), str(identity), raw, document))
-            if len(batch) == BATCH:
+        """All documents of a kind, in batches, those of a collection in the order of their ids."""
+        for name in self.names[kind]:
+            collection = self._database.get_collection(name, codec_options=RAW)
+            cursor = collection.find({}, batch_size=BATCH).sort("_id", 1)
+            while batch := [_original(raw) for raw in islice(cursor, BATCH)]:
                 yield batch
-                batch = []
-        if batch:
-            yield batch
+
+
+def _original(raw: RawBSONDocument) -> Original:
+    document = bson.decode(raw.raw, LENIENT)
+    own = document.get("_id")
+    return Original(key_of(own), str(own), raw, document)
 
 
 @contextmanager

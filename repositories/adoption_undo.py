@@ -1,20 +1,41 @@
-"""`pos adopt --undo` and `--drop-backup`: the way back, as long as nobody has sold; and the end of it."""
+"""`pos adopt --undo` and `--drop-backup`: the way back, as long as nobody has sold; and the end of it.
+
+Nothing is dropped but what adopting wrote. What the earlier backend has written since goes back beside the originals,
+also while it goes on writing.
+"""
+
+import asyncio
+from itertools import islice
+from typing import Any, Final
+
+from pymongo.database import Database as SyncDatabase
+from pymongo.errors import OperationFailure
 
 from repositories.adoption_checks import refuse_running
-from repositories.adoption_source import BACKUP_PREFIX, KINDS
+from repositories.adoption_source import BACKUP_PREFIX, KINDS, Source
 from repositories.database import ADOPTION, COUNTERS, ORIGINALS, TOTALS, UPLOADS, Database
 from repositories.errors import DatabaseRefused
 from repositories.indexes import refuse_restoring
+from repositories.late_adoption import unadopted
+from repositories.late_documents import LATE_PREFIX, OURS, Move
 from repositories.stores import of_store
 from repositories.uploads import brought_to
+from schemas.documents import Document
 from schemas.rollups import CUSTOMERS
 
-_NOT_ADOPTED = "Store {store!r} was not adopted from the earlier backend."
+_NOT_ADOPTED: Final = "Store {store!r} was not adopted from the earlier backend."
+#: Where our documents stand while the originals take their names again.
+_UNDONE_PREFIX: Final = "undone_"
+_NAMESPACE_NOT_FOUND, _NAMESPACE_EXISTS = 26, 48
+_BATCH: Final = 1_000
+#: How often the originals try to take their names again, between two sales of the earlier backend.
+_TRIES: Final = 500
 
 
-async def undo(database: Database, store: str) -> None:
-    """Takes away what was adopted, and gives the originals their names back. Safe to repeat after a cut.
+async def undo(database: Database, store: str) -> dict[str, int]:
+    """Take away what was adopted, and give the originals their names back. Safe to repeat after a cut.
 
+    :returns: how many documents could not go back beside the originals, by the collection where they stay.
     :raises DatabaseRefused: something was sold since, which would be lost; a service runs; the store is being restored.
     """
     state = await database[ADOPTION].find_one({"_id": store})
@@ -23,9 +44,10 @@ async def undo(database: Database, store: str) -> None:
     await refuse_restoring(database, store)
     await refuse_running(database, store)
     here = set(await database.list_collection_names())
+    others = {"$and": [OURS, {"store": {"$ne": store}}]}
     # What has our name and a backup beside it is ours, and not an original that has its name again.
     ours = [kind for kind in KINDS if kind not in state["renamed"] or BACKUP_PREFIX + kind in here]
-    if state["in_place"] and any([await database[kind].find_one({"store": {"$nin": [None, store]}}) for kind in ours]):
+    if state["in_place"] and any([await database[kind].find_one(others) for kind in ours]):
         raise DatabaseRefused("Another store lives in this database now, beside the adopted one: undoing would end it.")
     if state["step"] == "done" and any(BACKUP_PREFIX + kind not in here for kind in state["renamed"]):
         raise DatabaseRefused("The backup of the originals was dropped: there is nothing to go back to.")
@@ -38,30 +60,117 @@ async def undo(database: Database, store: str) -> None:
         raise DatabaseRefused(
             f"{counters['head']:,} changes were made since the shop was taken over, and would be lost: it stays."
         )
-    # In place our collections are dropped whole, when the originals take their names again.
-    for name in (ORIGINALS,) if state["in_place"] else (*KINDS, ORIGINALS):
-        await database[name].delete_many(of_store(name, store))
-    for name in (TOTALS, CUSTOMERS):
+    staying: dict[str, int] = {}
+    for kind in KINDS:
+        if state["in_place"]:
+            staying |= await asyncio.to_thread(_put_back, database.delegate, state, kind)
+        else:
+            await asyncio.to_thread(_take_out, database.delegate, store, kind, kind)
+    for name in (TOTALS, CUSTOMERS, ORIGINALS):
         await database[name].delete_many(of_store(name, store))
     await database[UPLOADS].delete_many(brought_to(store))
-    for kind in KINDS if state["in_place"] else ():
-        if kind in state["renamed"] and BACKUP_PREFIX + kind in here:
-            await database[BACKUP_PREFIX + kind].rename(kind, dropTarget=True)
-        elif kind not in state["renamed"]:
-            await database[kind].drop()
     await database[ADOPTION].delete_one({"_id": store})
+    return staying
+
+
+def _put_back(database: SyncDatabase[Any], state: Document, kind: str) -> dict[str, int]:
+    """Give the originals of a kind their name again, and put beside them what came since. Blocking."""
+    store = state["_id"]
+    asides = _step_aside(database, state, kind)
+    for name in asides:
+        _take_out(database, store, kind, name)
+    staying = {}
+    for name in (*asides, LATE_PREFIX + kind):
+        stuck = Move(database, name, (kind,), {}, {"_id": store, "step": "undoing"}).run()
+        if stuck:
+            staying[name] = len(stuck)
+        elif database[name].find_one({}) is None:
+            # Empty, and nobody writes there any more.
+            database[name].drop()
+    return staying
+
+
+def _step_aside(database: SyncDatabase[Any], state: Document, kind: str) -> list[str]:
+    """Rename our collection away, and the originals back, between two writes of the earlier backend.
+
+    :returns: the names under which ours lies now, also after an earlier try.
+    :raises DatabaseRefused: there is no such moment.
+    """
+    for _ in range(_TRIES):
+        has_backup = _exists(database, BACKUP_PREFIX + kind)
+        # Without a backup, they have their name again, or there were none, and all of this kind came since.
+        if has_backup or (kind not in state["renamed"] and database[kind].find_one(of_store(kind, state["_id"]))):
+            aside = _unused(database, kind)
+            database[ADOPTION].update_one({"_id": state["_id"]}, {"$addToSet": {f"asides.{kind}": aside}})
+            _rename(database, kind, aside)
+        if not has_backup or _rename(database, BACKUP_PREFIX + kind, kind):
+            row = database[ADOPTION].find_one({"_id": state["_id"]}) or {}
+            return list(row.get("asides", {}).get(kind, ()))
+    raise DatabaseRefused("The earlier backend writes all the while: stop it, and run `pos adopt --undo` again.")
+
+
+def _take_out(database: SyncDatabase[Any], store: str, kind: str, name: str) -> None:
+    """Delete what adopting wrote into a collection, and nothing else: each has its original in `adopted`."""
+    rows = database[ORIGINALS].find({**of_store(ORIGINALS, store), "kind": kind}, {"_id": 1}, batch_size=_BATCH)
+    while ids := [row["_id"]["id"] for row in islice(rows, _BATCH)]:
+        database[name].delete_many({**of_store(kind, store), "_id": {"$in": ids}})
+
+
+def _unused(database: SyncDatabase[Any], kind: str) -> str:
+    here = set(database.list_collection_names())
+    return next(name for number in range(1, len(here) + 2) if (name := f"{_UNDONE_PREFIX}{kind}_{number}") not in here)
+
+
+def _exists(database: SyncDatabase[Any], name: str) -> bool:
+    return name in database.list_collection_names(filter={"name": name})
+
+
+def _rename(database: SyncDatabase[Any], name: str, other: str) -> bool:
+    """Whether a collection has another name now; False where that one is taken, or where there is none to rename."""
+    try:
+        database[name].rename(other)
+    except OperationFailure as error:
+        if error.code in (_NAMESPACE_EXISTS, _NAMESPACE_NOT_FOUND):
+            return False
+        raise
+    return True
 
 
 async def drop_backup(database: Database, store: str) -> list[str]:
-    """Drops the renamed originals of a finished adoption in place; their copies in `adopted` stay. The names.
+    """Drop the originals of a finished adoption in place; their copies in `adopted` stay.
 
-    :raises DatabaseRefused: nothing was adopted, or not to its end; the store is being restored.
+    :returns: the names of what was dropped.
+    :raises DatabaseRefused: nothing was adopted, or not to its end; something has no copy; the store is being restored.
     """
     state = await database[ADOPTION].find_one({"_id": store})
     if state is None or state["step"] != "done":
         raise DatabaseRefused(_NOT_ADOPTED.format(store=store))
     await refuse_restoring(database, store)
-    names = [BACKUP_PREFIX + kind for kind in state["renamed"]]
-    for name in names:
+    here = set(await database.list_collection_names())
+    kinds = KINDS if state["in_place"] else ()
+    names = {
+        kind: [prefix + kind for prefix in (BACKUP_PREFIX, LATE_PREFIX) if prefix + kind in here] for kind in kinds
+    }
+    # From here on nothing more is brought there.
+    await database[ADOPTION].update_one({"_id": store}, {"$set": {"is_dropping": True}})
+    try:
+        for kind in names:
+            await asyncio.to_thread(_refuse_uncopied, database.delegate, store, kind, Source(database.delegate, names))
+    except DatabaseRefused:
+        await database[ADOPTION].update_one({"_id": store}, {"$unset": {"is_dropping": ""}})
+        raise
+    dropped = [name for kind in reversed(KINDS) for name in names.get(kind, ())]
+    for name in dropped:
         await database[name].drop()
-    return names
+    await database[ADOPTION].update_one({"_id": store}, {"$unset": {"is_dropping": ""}})
+    return dropped
+
+
+def _refuse_uncopied(database: SyncDatabase[Any], store: str, kind: str, originals: Source) -> None:
+    """:raises DatabaseRefused: there are originals of which `adopted` has no copy."""
+    count = sum(len(batch) for batch in unadopted(database, store, kind, originals))
+    if count:
+        raise DatabaseRefused(f"{count:,} {kind} were not taken over yet: run `pos adopt` first.")
+    partly = {"store": store, "kind": kind, "$or": [{"original": None}, {"is_too_large": True}]}
+    if database[ORIGINALS].find_one(partly, {"_id": 1}) is not None:
+        raise DatabaseRefused(f"Some of the original {kind} are too large to be kept twice: the backup stays.")

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
+from bson.raw_bson import RawBSONDocument
+
 from repositories.adoption_source import KINDS, Original, Source
 from repositories.customer_rows import count_customer
 from repositories.database import ORIGINALS, TOTALS, Database
@@ -17,7 +19,7 @@ from schemas.phones import INDIA, normalised
 from schemas.rollups import CUSTOMERS, ESTIMATES, Additions
 
 #: What MongoDB takes in one document, less what we add to it.
-_LARGEST: Final = 15 * 1024 * 1024
+LARGEST: Final = 15 * 1024 * 1024
 _ROWS: Final = 1_000
 
 #: Told what is going on, how much of it is done, and of how much.
@@ -52,11 +54,12 @@ def write(target: Target, originals: Source, ledger: Ledger, tell: Tell) -> None
                 additions.add(kind, document)
                 count_customer(customers, store, kind, document)
             if written:
-                database[kind].insert_many([document for document, _ in written], ordered=False)
+                # The originals first: what has none was not written here, and is never taken away.
                 database[ORIGINALS].insert_many([kept for _, kept in written], ordered=False)
+                database[kind].insert_many([document for document, _ in written], ordered=False)
             done += len(batch)
             tell(f"Writing {kind}", done, total)
-    for name, rows in ((TOTALS, list(_rows(store, additions))), (CUSTOMERS, list(customers.values()))):
+    for name, rows in ((TOTALS, list(total_rows(store, additions))), (CUSTOMERS, list(customers.values()))):
         for place in range(0, len(rows), _ROWS):
             database[name].insert_many(rows[place : place + _ROWS], ordered=False)
 
@@ -68,10 +71,10 @@ def _written(target: Target, kind: str, batch: list[Original], ledger: Ledger) -
         # One that came after the first pass is noticed when all is counted in the end.
         if settled is not None:
             adopted = adopt(kind, original.document, target.zone)
-            yield _placed(target, kind, adopted, settled), kept(target.store, kind, original, adopted, settled)
+            yield placed(target, kind, adopted, settled), kept(target.store, kind, original, adopted, settled)
 
 
-def _placed(target: Target, kind: str, adopted: Adopted, settled: Settled) -> Document:
+def placed(target: Target, kind: str, adopted: Adopted, settled: Settled) -> Document:
     """The document as it stands among the others."""
     document = {"_id": settled.id, "store": target.store, "number": settled.number, **adopted.document}
     document[NUMBER] = normalised(document["customer_phone"], target.region)
@@ -91,12 +94,18 @@ def kept(store: str, kind: str, original: Original, adopted: Adopted, settled: S
         "kind": kind,
         "number": settled.number,
         "defects": [defect._asdict() for defect in (*adopted.defects, *settled.defects)],
-        # One that is nearly too large for MongoDB stays where it is.
-        "original": original.raw if len(original.raw.raw) < _LARGEST else None,
+        **_verbatim(original),
     }
 
 
-def _rows(store: str, additions: Additions) -> Iterator[Document]:
+def _verbatim(original: Original) -> Document:
+    """One that is nearly too large for MongoDB stays where it is; of it, only the id is kept."""
+    if len(original.raw.raw) < LARGEST:
+        return {"original": original.raw}
+    return {"original": RawBSONDocument(original.key), "is_too_large": True}
+
+
+def total_rows(store: str, additions: Additions) -> Iterator[Document]:
     """The totals as they are stored."""
     for key, measures in additions.rows().items():
         row: Document = {"_id": row_id(store, key)}

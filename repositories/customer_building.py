@@ -86,7 +86,7 @@ async def _batch(
         if uncounted:
             marks = [UpdateOne({"_id": each["_id"]}, {"$set": {NUMBER: each[NUMBER]}}) for each in uncounted]
             await database[kind].bulk_write(marks, ordered=False, session=session)
-            await _write(session, database, store, _counts(kind, uncounted))
+            await _write(session, database, store, counts_of(kind, uncounted))
         return batch
 
     batch: list[Document] = await session.with_transaction(count)
@@ -103,7 +103,7 @@ def _is_uncounted(document: Document, region: str) -> bool:
     return not was_seen or document[NUMBER] is not None
 
 
-def _counts(kind: str, documents: list[Document]) -> dict[str, Count]:
+def counts_of(kind: str, documents: list[Document]) -> dict[str, Count]:
     """By number, what was not counted yet. Who was taken away since stays away: they are old sales."""
     counts: dict[str, Count] = {}
     for document in documents:

@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any, Final
 
 from repositories.database import Database
+from repositories.stores import of_store
 from schemas.customers import NUMBER, contribution
 from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
 
@@ -21,7 +22,7 @@ async def differences_of_customers(database: Database, store: str) -> list[str]:
     found: list[str] = []
     for kind in (ESTIMATES, ORDERS):
         uncounted = 0
-        async for document in database[kind].find({"store": store}, _FIELDS):
+        async for document in database[kind].find(of_store(kind, store), _FIELDS):
             uncounted += NUMBER not in document
             added = contribution(kind, document)
             if added is not None:

@@ -42,5 +42,6 @@ class DatabaseFacts:
     #: Of the key that passwords are made with.
     key_proof: str | None = None
     adoption: str | None = None
-    unadopted: str | None = None
+    #: Where the earlier backend has written since, a sentence each.
+    late: list[str] = field(default_factory=list)
     seconds: float = 0.0

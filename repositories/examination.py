@@ -22,6 +22,8 @@ from repositories.database import ADOPTION, APPLICATION, COUNTERS, EVENTS, FACTS
 from repositories.database_facts import DatabaseFacts
 from repositories.errors import DatabaseRefused, first_clause
 from repositories.indexes import index_models
+from repositories.late_documents import late_sentences
+from repositories.stores import of_store
 from repositories.totals import row_range
 from schemas.documents import Document
 from schemas.rollups import ESTIMATES, ORDERS
@@ -101,6 +103,7 @@ def _look_around(
         lambda: _look_at_counters(database, store, facts),
         lambda: _look_at_times(database, store, facts),
         lambda: _look_at_adoption(database, store, facts),
+        lambda: _look_for_late(database, store, facts),
         lambda: _look_at_totals(database, store, facts),
     ]
     for look in looks:
@@ -204,7 +207,7 @@ def _look_at_counters(database: SyncDatabase[Document], store: str, facts: Datab
 
 
 def _last(database: SyncDatabase[Document], collection: str, store: str, name: str) -> Any:
-    found = database[collection].find({"store": store}, {name: 1}).sort(name, -1).limit(1).to_list()
+    found = database[collection].find(of_store(collection, store), {name: 1}).sort(name, -1).limit(1).to_list()
     return found[0][name] if found else None
 
 
@@ -218,7 +221,12 @@ def _look_at_times(database: SyncDatabase[Document], store: str, facts: Database
 def _look_at_adoption(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
     state = database[ADOPTION].find_one({"_id": store})
     facts.adoption = state["step"] if state else None
-    facts.unadopted = next((kind for kind in _KINDS if database[kind].find_one({"store": None}, {"_id": 1})), None)
+    # By an index, which is quick; the rest is looked for afterwards.
+    facts.late = [f"There are {kind}." for kind in _KINDS if database[kind].find_one({"store": None}, {"_id": 1})]
+
+
+def _look_for_late(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
+    facts.late = late_sentences(database, store)
 
 
 def _look_at_totals(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:

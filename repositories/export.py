@@ -92,7 +92,7 @@ class StoreView:
 
     async def documents(self, kind: str, start: date | None, end: date | None, *, voided: bool) -> Batches:
         """The estimates or orders of some days, both included, by number; with the voided ones, or without."""
-        criteria: Document = {"store": self._store}
+        criteria: Document = of_store(kind, self._store)
         if not voided:
             criteria["voided_at"] = None
         if start is not None or end is not None:

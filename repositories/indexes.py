@@ -1,6 +1,9 @@
 """Indexes and the counter document: what must stand in the database before the first request. Idempotent."""
 
+import asyncio
+import logging
 import secrets
+from contextlib import suppress
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -17,6 +20,7 @@ from repositories.database import (
     EVENTS,
     FACTS,
     LINKS,
+    ORIGINALS,
     OWNERS,
     REQUESTS,
     RESTORING,
@@ -24,7 +28,9 @@ from repositories.database import (
     UPLOADS,
     Database,
 )
-from repositories.errors import DatabaseRefused
+from repositories.errors import DatabaseRefused, first_clause
+from repositories.late_documents import LATE
+from repositories.occupied import refuse_occupied
 from repositories.retention import RETENTION, remember
 from repositories.totals import add_years
 from schemas.messages import MESSAGES
@@ -33,8 +39,13 @@ from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
 from schemas.shop_settings import SETTINGS
 
 ANSWER_RETENTION_DAYS: Final = 30
+#: What makes a number unique in a store; before it, an index named `number` did, of foreign documents too.
+NUMBER_INDEX: Final = "given_number"
+RETIRED_INDEX: Final = "number"
 _DAY: Final = 86_400
 _NAMESPACE_EXISTS, _OPTIONS_CONFLICT = 48, 85
+
+logger = logging.getLogger("pos")
 
 _NEWEST: Final = [("created_at", DOWN), ("number", DOWN)]
 
@@ -63,7 +74,10 @@ _SIGN_IN: Final = {
 
 def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
     """Every index, by collection. Those that a sale or an estimate writes lead with the store, but for retention."""
-    number = IndexModel([("store", UP), ("number", UP)], unique=True, name="number")
+    # Without what the earlier backend still writes here, which has no number of ours: it would be refused as a double.
+    number = IndexModel(
+        [("store", UP), ("number", UP)], unique=True, name=NUMBER_INDEX, partialFilterExpression={"number": {"$gte": 0}}
+    )
     search = IndexModel([("store", UP), ("terms", UP)], name="search")
     return {
         ESTIMATES: [
@@ -74,6 +88,7 @@ def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
             _newest("sale_by", name="staff"),
             _newest("customer_phone", name="customer"),
         ],
+        ORIGINALS: [IndexModel([("store", UP), ("kind", UP), ("original._id", UP)], name="original")],
         ORDERS: [
             number,
             search,
@@ -153,8 +168,9 @@ async def prepare(database: Database, store: str, zone: ZoneInfo, event_retentio
         await refuse_restoring(database, store)
         await add_years(database, store)
         await _keep_zone(database, store, zone)
+        await _warn_of_late(database)
     except PyMongoError as error:
-        raise DatabaseRefused(f"The indexes of the database cannot be prepared: {error}") from error
+        raise DatabaseRefused(f"The indexes of the database cannot be prepared: {first_clause(error)}") from error
 
 
 async def prepare_collections(database: Database, event_retention_days: int) -> None:
@@ -164,6 +180,8 @@ async def prepare_collections(database: Database, event_retention_days: int) -> 
     """
     for collection, models in index_models(event_retention_days).items():
         await _create(database, collection, models)
+    for collection in (ESTIMATES, ORDERS):
+        await _retire(database, collection)
     await _make_totals(database)
     # Two who made it at once, each in a transaction, would stand in each other's way.
     await database[FACTS].update_one({"_id": OWNERS}, {"$setOnInsert": {"changes": 0}}, upsert=True)
@@ -183,7 +201,8 @@ async def refuse_restoring(database: Database, store: str) -> None:
 
 
 async def refuse_unadopted(database: Database, store: str) -> None:
-    """Whether the database still is one of the earlier backend, or a store of it is half taken over.
+    """Whether the database still is one of the earlier backend, a store of it is half taken over, or, where there is no
+    store yet, another program has collections of our names.
 
     :raises DatabaseRefused: so it is.
     """
@@ -192,11 +211,23 @@ async def refuse_unadopted(database: Database, store: str) -> None:
         raise DatabaseRefused(f"Store {store!r} is being taken over from the earlier backend: run `pos adopt` again.")
     if adoption is None and not await database[COUNTERS].find_one({}, {"_id": 1}):
         for kind in (ESTIMATES, ORDERS):
-            if await database[kind].find_one({"store": None}, {"_id": 1}):
+            if await database[kind].find_one(LATE, {"_id": 1}):
                 raise DatabaseRefused(
                     f"The database {database.name!r} has {kind} of the earlier backend: take them over with "
                     "`pos adopt` (first with --dry-run), or choose another DATABASE_NAME."
                 )
+        await asyncio.to_thread(refuse_occupied, database.delegate, index_models(1))
+
+
+async def _warn_of_late(database: Database) -> None:
+    """The shop sells all the same; `pos verify` counts."""
+    for kind in (ESTIMATES, ORDERS):
+        if await database[kind].find_one({"store": None}, {"_id": 1}):
+            logger.warning(
+                "The earlier backend has written %s into this database, which no list and no report shows: stop it, "
+                "and run `pos adopt`.",
+                kind,
+            )
 
 
 async def _make_totals(database: Database) -> None:
@@ -218,6 +249,14 @@ async def _keep_zone(database: Database, store: str, zone: ZoneInfo) -> None:
             f"The days of store {store!r} are kept in {counters['timezone']}, and TIMEZONE is {zone.key}: set it to "
             f"{counters['timezone']}, or take another STORE_ID. Days that are in the books cannot be moved."
         )
+
+
+async def _retire(database: Database, collection: str) -> None:
+    """Drop the index by which earlier versions kept numbers unique, now that another one does."""
+    found = (await database[collection].index_information()).get(RETIRED_INDEX)
+    if found is not None and found["key"] == [("store", UP), ("number", UP)]:
+        with suppress(OperationFailure):
+            await database[collection].drop_index(RETIRED_INDEX)
 
 
 async def _create(database: Database, collection: str, models: list[IndexModel]) -> None:

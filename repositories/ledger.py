@@ -6,9 +6,10 @@ same documents are always settled in the same way.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from schemas.legacy import Adopted, Defect
@@ -16,11 +17,14 @@ from schemas.numbers import format_number
 from schemas.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX
 from schemas.rollups import ESTIMATES, ORDERS
 
+#: Whose a public id is that a document wants.
+NOBODY, OTHER_STORE, THIS_STORE = 0, 1, 2
+
 _TABLE: Final = """
     CREATE TABLE entry (
       seq INTEGER PRIMARY KEY, kind TEXT, key BLOB, own TEXT, instant INTEGER, wanted_id TEXT, wanted INTEGER,
       link TEXT, says_converted INTEGER, id TEXT, number INTEGER, partner INTEGER, total INTEGER, is_taken INTEGER,
-      UNIQUE (kind, key))
+      is_given INTEGER, UNIQUE (kind, key))
 """
 #: Of those who want the same id, or the same number, the oldest gets it.
 _SETTLE_IDS: Final = """
@@ -36,12 +40,13 @@ _SETTLE_IDS: Final = """
 _SETTLE_NUMBERS: Final = """
     CREATE TEMP TABLE number_rank AS
       SELECT seq, row_number() OVER (PARTITION BY kind, wanted ORDER BY instant, seq) AS place FROM entry
-      WHERE wanted IS NOT NULL;
+      WHERE wanted IS NOT NULL AND NOT is_given;
     CREATE UNIQUE INDEX number_rank_seq ON number_rank (seq);
     UPDATE entry SET number = wanted WHERE (SELECT place FROM number_rank WHERE number_rank.seq = entry.seq) = 1;
     CREATE TEMP TABLE fresh AS
       SELECT seq, highest + row_number() OVER (PARTITION BY kind ORDER BY instant, seq) AS number
-      FROM entry JOIN (SELECT kind, coalesce(max(number), 0) AS highest FROM entry GROUP BY kind) USING (kind)
+      FROM entry JOIN (
+        SELECT kind, max(coalesce(max(number), 0), last_number(kind)) AS highest FROM entry GROUP BY kind) USING (kind)
       WHERE number IS NULL;
     CREATE UNIQUE INDEX fresh_seq ON fresh (seq);
     UPDATE entry SET number = (SELECT fresh.number FROM fresh WHERE fresh.seq = entry.seq) WHERE number IS NULL;
@@ -109,14 +114,30 @@ class Settled(NamedTuple):
     defects: Sequence[Defect]
 
 
+class Entry(NamedTuple):
+    """A document as it is entered: its MongoDB id as bytes and as text, and what it becomes.
+
+    owner: of the public id that it wants: nobody, another store of the database, or this one. is_given: whether the
+    number that it wants is another document's already.
+    """
+
+    key: bytes
+    own: str
+    adopted: Adopted
+    owner: int = NOBODY
+    is_given: bool = False
+
+
 class Ledger:
     """One row a document of either kind.
 
     :param is_over: asked all the while; where it says so, what is being done raises `sqlite3.OperationalError`.
+    :param last: the last number of each kind that is given already; new ones come after it.
     """
 
-    def __init__(self, is_over: Callable[[], bool] = bool) -> None:
+    def __init__(self, is_over: Callable[[], bool] = bool, last: Mapping[str, int] = MappingProxyType({})) -> None:
         self._rows = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._rows.create_function("last_number", 1, lambda kind: last.get(kind, 0), deterministic=True)
         self._rows.create_function("fresh_id", 2, _fresh_id, deterministic=True)
         self._rows.set_progress_handler(is_over, _ASK_EVERY)
         self._rows.execute(_TABLE)
@@ -125,18 +146,17 @@ class Ledger:
     def close(self) -> None:
         self._rows.close()
 
-    def add(self, kind: str, entries: Iterable[tuple[bytes, str, Adopted, bool]]) -> None:
-        """Enters documents: each its MongoDB id as bytes and as text, itself, and whether its public id is another
-        store's already."""
+    def add(self, kind: str, entries: Iterable[Entry]) -> None:
+        """Enter documents of a kind."""
         self._rows.executemany(
-            "INSERT INTO entry (kind, key, own, instant, wanted_id, wanted, link, says_converted, total, is_taken) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO entry (kind, key, own, instant, wanted_id, wanted, link, says_converted, total, is_taken, "
+            "is_given) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (
                     *(kind, key, own, _milliseconds(adopted.document["created_at"]), adopted.public_id),
-                    *(adopted.number, adopted.link, adopted.says_converted, adopted.document["total"], is_taken),
+                    *(adopted.number, adopted.link, adopted.says_converted, adopted.document["total"], owner, is_given),
                 )
-                for key, own, adopted, is_taken in entries
+                for key, own, adopted, owner, is_given in entries
             ],
         )
 
@@ -182,7 +202,7 @@ def _settled(
     elif wanted != number:
         defects.append(Defect("number_repeated", _NUMBER[kind], format_number(wanted), format_number(number)))
     if wanted_id is not None and wanted_id != own_id:
-        rule = "id_of_another_store" if is_taken else "id_repeated"
+        rule = "id_of_another_store" if is_taken == OTHER_STORE else "id_repeated"
         defects.append(Defect(rule, _ID[kind], wanted_id, own_id))
     if partner_id is not None:
         if link is None or back is None or (kind == ESTIMATES and not says_converted):

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from bson import CodecOptions
+from bson.codec_options import DatetimeConversion
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 
@@ -10,6 +11,12 @@ from schemas.archive import ArchiveRefused
 from schemas.documents import Document
 
 RAW: Final[CodecOptions[Any]] = CodecOptions(document_class=RawBSONDocument)
+#: Dates beyond the calendar and broken text are read too, instead of being refused.
+LENIENT: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
+    tz_aware=True,
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+    unicode_decode_error_handler="replace",
+)
 
 
 def as_bytes(kept: Any) -> Document:

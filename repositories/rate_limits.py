@@ -22,7 +22,7 @@ from limits.errors import StorageError
 from repositories.errors import TooManyRequests, Unavailable
 
 COUNTS: Final = "rate_limits"
-_WINDOWS: Final = "rate_windows"
+WINDOWS: Final = "rate_windows"
 #: Of one address, a minute: a shop's tills are behind one address, and so is whoever guesses.
 LOGIN: Final = RateLimitItemPerMinute(60, namespace="login")
 PIN_LOGIN: Final = RateLimitItemPerMinute(120, namespace="pin")
@@ -76,7 +76,7 @@ class RateLimits:
             url.replace("mongodb", "async+mongodb", 1),
             database_name=database_name,
             counter_collection_name=COUNTS,
-            window_collection_name=_WINDOWS,
+            window_collection_name=WINDOWS,
             wrap_exceptions=True,
             **_OPTIONS,
         )

@@ -9,7 +9,7 @@ from repositories.database import COUNTERS, ORIGINALS, TOTALS, Database
 from repositories.errors import answered
 from repositories.reports import ReportRepository
 from schemas.documents import Document
-from schemas.rollups import CUSTOMERS, Row
+from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS, Row
 
 
 def of_store(collection: str, store: str) -> Document:
@@ -17,6 +17,9 @@ def of_store(collection: str, store: str) -> Document:
     if collection in (TOTALS, ORIGINALS):
         # A range of `_id`, which has an index; a field inside of it has none.
         return {"_id": {"$gte": {"store": store}, "$lt": {"store": store + "\x00"}}}
+    if collection in (ESTIMATES, ORDERS):
+        # The earlier backend may still write here, and what it writes has no number of ours.
+        return {"store": store, "number": {"$gte": 0}}
     return {"store": store}
 
 

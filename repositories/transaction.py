@@ -44,6 +44,7 @@ _SNAPSHOT: Final = ReadConcern("snapshot")
 _DURABLE: Final = WriteConcern(w="majority", j=True)
 # How long after another process was met at the counters they are read before each group.
 _ALONE_SECONDS: Final = 1.0
+_PLACE: Final = (ESTIMATES, ORDERS, "head")
 _COUNTED: Final = (ESTIMATES, ORDERS, "head", "hash", "at", RESTORING)
 
 
@@ -140,7 +141,7 @@ class GroupTransaction:
         ):
             work = self._read(session, commands, known or self._counters(session), sees_keys=sees_keys)
             remembered_before = set(work.requests)
-            head = work.counters.head
+            place = {name: work.counters.stored[name] for name in _PLACE}
             outcomes = [apply_command(command, work) for command in commands]
             was_refused = any(
                 isinstance(outcome, ShopError) and command.keys
@@ -150,7 +151,7 @@ class GroupTransaction:
                 raise _KeysMatter
             if work.changed:
                 try:
-                    self._write(session, work, head, remembered_before)
+                    self._write(session, work, place, remembered_before)
                 except (DuplicateKeyError, BulkWriteError) as error:
                     overflows = is_overflow(error)
                     if not sees_keys and (overflows or is_duplicate(error)):
@@ -208,11 +209,12 @@ class GroupTransaction:
             region=self._region,
         )
 
-    def _write(self, session: ClientSession, work: UnitOfWork, head: int, remembered_before: set[str]) -> None:
+    def _write(self, session: ClientSession, work: UnitOfWork, place: Document, remembered_before: set[str]) -> None:
         """The counters first: where two processes collide, they do so before anything else was sent."""
         counters = work.counters
-        # Both, since a log that was restored meanwhile may have come just as far.
-        here = {"_id": self._store, "head": head, "hash": counters.hash}
+        # The hash too, since a log that was restored meanwhile may have come just as far; and the numbers, which are
+        # given without an event to what the earlier backend wrote.
+        here = {"_id": self._store, **place, "hash": counters.hash}
         events, (counters.hash, counters.at) = sealed(work.events, Tip(counters.hash, counters.at))
         counted = self._collections[COUNTERS].update_one(here, {"$set": counters.stored}, session=session)
         if counted.matched_count != 1:

@@ -7,6 +7,7 @@ retention took, each event is what it was when it was written (`chain.py`), and 
 (`comparison.py`).
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from itertools import islice
@@ -20,6 +21,7 @@ from repositories.comparison import Comparison
 from repositories.customer_verification import differences_of_customers
 from repositories.database import COUNTERS, EVENTS, LINKS, TOTALS, Database
 from repositories.errors import translated
+from repositories.late_documents import late_sentences
 from repositories.message_verification import differences_of_messages
 from repositories.retention import expired_before
 from repositories.stores import of_store
@@ -53,6 +55,7 @@ async def verify(
         if counters is None:
             return [f"Store {store!r} has no counters: run `pos migrate`."]
         return [
+            *await asyncio.to_thread(late_sentences, database.delegate, store),
             *[line async for line in _numbers(database, store, counters)],
             *[line async for line in _links(database, store)],
             *[line async for line in _totals(database, store)],
@@ -66,7 +69,7 @@ async def verify(
 async def _numbers(database: Database, store: str, counters: Document) -> AsyncIterator[str]:
     for kind in (ESTIMATES, ORDERS):
         given: Counter[int] = Counter()
-        async for document in database[kind].find({"store": store}, {"number": 1}):
+        async for document in database[kind].find(of_store(kind, store), {"number": 1}):
             given[document["number"]] += 1
         last = counters[kind]
         expected = range(1, last + 1)
@@ -83,10 +86,10 @@ async def _numbers(database: Database, store: str, counters: Document) -> AsyncI
 
 async def _links(database: Database, store: str) -> AsyncIterator[str]:
     fields = {"number": 1, "converted": 1, "order_id": 1, "order_number": 1, "voided_at": 1}
-    estimates = {e["_id"]: e async for e in database[ESTIMATES].find({"store": store}, fields)}
+    estimates = {e["_id"]: e async for e in database[ESTIMATES].find(of_store(ESTIMATES, store), fields)}
     claimed: Counter[str] = Counter()
     orders = database[ORDERS].find(
-        {"store": store, "estimate_id": {"$ne": None}}, {"number": 1, "estimate_id": 1, "voided_at": 1}
+        {**of_store(ORDERS, store), "estimate_id": {"$ne": None}}, {"number": 1, "estimate_id": 1, "voided_at": 1}
     )
     async for order in orders:
         estimate = estimates.get(order["estimate_id"])
@@ -108,7 +111,7 @@ async def _links(database: Database, store: str) -> AsyncIterator[str]:
 async def _totals(database: Database, store: str) -> AsyncIterator[str]:
     additions = Additions()
     for kind in (ESTIMATES, ORDERS):
-        async for document in database[kind].find({"store": store, "voided_at": None}, {"items": 0}):
+        async for document in database[kind].find({**of_store(kind, store), "voided_at": None}, {"items": 0}):
             additions.add(kind, document)
     expected = Counter({(key, name): amount for key, row in additions.rows().items() for name, amount in row.items()})
     stored: Counter[tuple[RollupKey, str]] = Counter()

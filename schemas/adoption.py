@@ -71,6 +71,22 @@ class Report:
                 known.append((own, defect))
             self.on_defect(kind, own, defect)
 
+    @property
+    def count(self) -> int:
+        """How many documents there are of all kinds."""
+        return sum(count for count, _, _ in self.of_kind.values())
+
+    def include(self, later: "Report") -> None:
+        """Add what was found afterwards, in other documents."""
+        for kind, (count, total, highest) in later.of_kind.items():
+            before = self.of_kind.get(kind, (0, 0, 0))
+            self.of_kind[kind] = (before[0] + count, before[1] + total, max(before[2], highest))
+            self.missing[kind] = later.missing[kind]
+        for rule, known in later.examples.items():
+            mine = self.examples.setdefault(rule, [])
+            mine += known[: _EXAMPLES - len(mine)]
+        self.counts += later.counts
+
     def summary(self) -> dict[str, Any]:
         """As it is stored and printed as JSON; holds nothing personal. Amounts are currency units."""
         return {
@@ -101,6 +117,19 @@ class Report:
                 lines.append(f"{rule} ({self.counts[rule]:,}): {treatment}")
                 lines += [f"    {shown_defect(own, each, is_masked=is_masked)}" for own, each in self.examples[rule]]
         return lines
+
+
+def merged(summary: Mapping[str, Any], later: Report) -> dict[str, Any]:
+    """Return the summary of an adoption after documents that came later were taken over too, counted as `late`."""
+    more = later.summary()
+    both = {name: value for name, value in summary.items() if name not in ("defects", "late")}
+    for kind in more.keys() - {"defects"}:
+        before = summary.get(kind, {"count": 0, "total": 0.0})
+        total = round(before["total"] + more[kind]["total"], 2)
+        both[kind] = {**more[kind], "count": before["count"] + more[kind]["count"], "total": total}
+    counts = Counter(summary["defects"]) + Counter(more["defects"])
+    defects = {rule: counts[rule] for rule in RULES if counts[rule]}
+    return {**both, "defects": defects, "late": summary.get("late", 0) + later.count}
 
 
 def shown_defect(own: str, defect: Defect, *, is_masked: bool) -> str:

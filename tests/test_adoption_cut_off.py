@@ -21,7 +21,7 @@ from repositories.adoption import Adoption
 from repositories.adoption_writing import Target
 from repositories.database import connect
 from repositories.errors import DatabaseRefused
-from repositories.ledger import Ledger
+from repositories.ledger import Entry, Ledger
 from repositories.verification import verify
 from schemas.adoption import Report
 from schemas.legacy import adopt as taken_over
@@ -175,7 +175,7 @@ def test_what_sqlite_is_busy_with_is_ended_too() -> None:
     over = Event()
     one = taken_over(ORDERS, legacy.order(1), ZoneInfo("Asia/Kolkata"))
     with closing(Ledger(over.is_set)) as ledger:
-        ledger.add(ORDERS, [(str(place).encode(), str(place), one, False) for place in range(20_000)])
+        ledger.add(ORDERS, [Entry(str(place).encode(), str(place), one) for place in range(20_000)])
         over.set()
         with pytest.raises(sqlite3.OperationalError, match="interrupted"):
             ledger.settle()

@@ -133,7 +133,7 @@ def test_a_local_database_is_judged(changes: Any, expected: tuple[str, Level]) -
         ({"clock": 5.0}, ("clock", Level.WARNING)),
         ({"clock": -600.0}, ("clock", Level.WRONG)),
         ({"adoption": "begun"}, ("earlier backend", Level.WRONG)),
-        ({"adoption": "done", "unadopted": "orders"}, ("earlier backend", Level.WRONG)),
+        ({"adoption": "done", "late": ["There are orders."]}, ("earlier backend", Level.WRONG)),
         ({"counters": None}, ("store", Level.WARNING)),
         ({"indexes_missing": ["orders.newest"]}, ("indexes", Level.WRONG)),
         ({"indexes_different": ["orders.newest"]}, ("indexes", Level.WRONG)),

@@ -60,7 +60,7 @@ async def no_majority(_: Shop, patch: Patch) -> None:
 async def no_look_at_the_counters(shop: Shop, patch: Patch) -> None:
     """Two processes raise them, each from where it believes them to be. The indexes, which would forbid that too, stand
     aside."""
-    await shop.database[ORDERS].drop_index("number")
+    await shop.database[ORDERS].drop_index("given_number")
     await shop.database[EVENTS].drop_index("seq")
     update_one = Collection.update_one
 
@@ -148,8 +148,8 @@ async def a_connection_breaks(shop: Shop) -> None:
 INDEXES: list[tuple[Guard, Scenario]] = [
     (no_index(USERS, "login"), a_login_is_taken),
     (no_index(REQUESTS, "key"), test_idempotency.test_a_key_makes_the_second_answer_the_first),
-    (no_index(ORDERS, "number"), test_journal.test_a_number_that_is_taken_fails_its_own_kind_alone),
-    (no_index(ESTIMATES, "number"), a_number_of_an_estimate_is_taken),
+    (no_index(ORDERS, "given_number"), test_journal.test_a_number_that_is_taken_fails_its_own_kind_alone),
+    (no_index(ESTIMATES, "given_number"), a_number_of_an_estimate_is_taken),
     (no_index(CUSTOMERS, "numbers"), a_phone_number_has_two_customers),
     (no_index(LINKS, "token"), a_token_leads_to_two_documents),
     (no_index(EVENTS, "seq"), test_journal.test_a_place_in_the_log_that_is_taken_is_not_taken_again),

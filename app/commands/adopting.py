@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, NamedTuple
 
 import orjson
 import typer
@@ -19,9 +19,11 @@ from repositories.adoption_source import is_same, opened_source
 from repositories.adoption_undo import drop_backup, undo
 from repositories.adoption_writing import Target
 from repositories.database import Database
-from schemas.adoption import Report
+from schemas.adoption import Report, merged
 from schemas.legacy import Defect
 from schemas.phones import region_of
+
+_MOST_SHOWN: Final = 5
 
 
 def adopt(
@@ -57,8 +59,9 @@ def adopt(
 ) -> None:
     """Take over a database that the earlier backend wrote: every document, with its number and its id.
 
-    Stop the earlier backend and this service first. It can be repeated, and cut off at any moment. docs/adopting.md
-    says what becomes of each defect, and how to go back.
+    Stop the earlier backend and this service first. It can be repeated, and cut off at any moment; what the earlier
+    backend wrote meanwhile, or since, is taken over too. docs/adopting.md says what becomes of each defect, and how to
+    go back.
 
     \b
     What would happen to DATABASE_NAME, in place; then do it; then go back:
@@ -86,8 +89,12 @@ def adopt(
         _refuse_more([name for name, is_given in options.items() if is_given])
     with tidy_end(), any_database(command_settings(), data) as settings:
         if undoing:
-            with_database(settings, lambda database: undo(database, settings.store_id), prepared=False)
-            console.print("The adoption was undone: the originals are where they were.")
+            staying = with_database(settings, lambda database: undo(database, settings.store_id), prepared=False)
+            console.print(
+                "The adoption was undone: the originals are where they were, and what came since beside them."
+            )
+            for name, count in staying.items():
+                console.print(f"But {count:,} documents stay in {name!r}: beside the originals their ids are taken.")
         elif dropping:
             names = with_database(settings, lambda database: drop_backup(database, settings.store_id), prepared=False)
             console.print(f"Dropped: {', '.join(names) or 'nothing, for the originals lie in another database'}.")
@@ -123,7 +130,7 @@ def _adopt(
 ) -> None:
     report = Report()
 
-    async def work(database: Database) -> dict[str, Any] | None:
+    async def work(database: Database) -> _Done:
         own = database.delegate
         target = Target(
             database, settings.store_id, settings.timezone, settings.event_retention_days, region_of(settings.currency)
@@ -133,13 +140,18 @@ def _adopt(
             in_place = is_same(source, own)
             adoption = Adoption(target, own if in_place else source, in_place=in_place, report=report, tell=tell)
             before = await adoption.done_before()
-            if before is None:
+            waiting = await adoption.count_late() if before is not None else 0
+            if before is None or (waiting and not dry_run):
                 with _written(file, report, force=force):
-                    await (adoption.rehearse() if dry_run else adoption.run())
-        return before
+                    if before is not None:
+                        await adoption.take_over_late()
+                    else:
+                        await (adoption.rehearse() if dry_run else adoption.run())
+            after = before and await adoption.done_before()
+        return _Done(after, adoption.late, waiting, adoption.stuck)
 
     try:
-        before = with_database(settings, work, prepared=False)
+        done = with_database(settings, work, prepared=False)
     except KeyboardInterrupt:
         if not dry_run:
             console.print("Cut off. Run the same again, and it completes; until then the store is closed.")
@@ -147,16 +159,45 @@ def _adopt(
     # Whoever has the defects on the standard output pipes them.
     say = partial(typer.echo, err=file == STDOUT)
     if as_json:
-        say(orjson.dumps(before or report.summary(), option=orjson.OPT_INDENT_2).decode())
-    elif before is None:
-        for line in report.lines(is_masked=not unmasked):
-            say(line)
-    if before is not None:
-        console.print(f"Store {settings.store_id!r} was adopted before: nothing was done.")
-    elif dry_run:
-        console.print("Nothing was changed. Without --dry-run this becomes so.")
+        summary = done.before or (merged(report.summary(), done.late) if done.late.count else report.summary())
+        say(orjson.dumps(summary, option=orjson.OPT_INDENT_2).decode())
     else:
-        console.print(f"Store {settings.store_id!r} is adopted. `pos verify` checks it, `pos serve` opens it.")
+        for each in (report, done.late) if done.before is None else (done.late,):
+            for line in each.lines(is_masked=not unmasked) if each.of_kind else ():
+                say(line)
+    for sentence in _sentences(done, settings.store_id, dry_run=dry_run):
+        console.print(sentence, markup=False)
+
+
+class _Done(NamedTuple):
+    """What became of it. before: the summary of an earlier run; waiting: how many documents came since that one."""
+
+    before: dict[str, Any] | None
+    late: Report
+    waiting: int
+    stuck: dict[str, list[str]]
+
+
+def _sentences(done: _Done, store: str, *, dry_run: bool) -> Iterator[str]:
+    if done.before is None and dry_run:
+        yield "Nothing was changed. Without --dry-run this becomes so."
+    elif done.before is None:
+        yield f"Store {store!r} is adopted. `pos verify` checks it, `pos serve` opens it."
+    elif dry_run and done.waiting:
+        yield f"Store {store!r} was adopted before; {done.waiting:,} documents that came later would be taken over."
+    elif not done.late.count:
+        yield f"Store {store!r} was adopted before: nothing was done."
+    if done.late.count:
+        yield (
+            f"{done.late.count:,} documents that the earlier backend wrote meanwhile were taken over too. Stop it, and "
+            "run `pos adopt` again: it says when nothing is left."
+        )
+    for kind, ids in done.stuck.items():
+        if ids:
+            yield (
+                f"{len(ids):,} {kind} stay where they are: documents of the same ids were taken over, and differ: "
+                f"{', '.join(ids[:_MOST_SHOWN])}."
+            )
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def judge_database(settings: Settings, facts: DatabaseFacts, now: datetime) -> I
     yield _judge_clock(facts)
     if settings.secret_key is not None and facts.key_proof is not None:
         yield _judge_key(settings.secret_key, facts.key_proof)
-    if facts.adoption is not None or facts.unadopted is not None:
+    if facts.adoption is not None or facts.late:
         yield _judge_adoption(facts)
     if facts.has_looked_at_counters and facts.counters is None:
         yield warning("store", f"Store {settings.store_id!r} does not exist yet.", "The first start makes it.")
@@ -141,11 +141,11 @@ def _judge_clock(facts: DatabaseFacts) -> Finding:
 def _judge_adoption(facts: DatabaseFacts) -> Finding:
     if facts.adoption not in (None, "done"):
         return wrong("earlier backend", "Its documents are half taken over.", "Run `pos adopt` again; it completes.")
-    if facts.unadopted is not None:
+    if facts.late:
         return wrong(
             "earlier backend",
-            f"There are {facts.unadopted} of the earlier backend which no list shows.",
-            "Take them over with `pos adopt`; where that was done, the earlier backend still writes here: stop it.",
+            f"It has written what no list shows: {' '.join(facts.late)}",
+            "Take it over with `pos adopt`; where that was done, the earlier backend still writes here: stop it.",
         )
     return ok("earlier backend", "Its documents were taken over.")
 

@@ -1,0 +1,151 @@
+"""Documents of the earlier backend among ours: found, counted, and moved away.
+
+An estimate or order of ours has the name of its store and a number (`OURS`). Whatever else lies in these collections
+was written by another program; it is never dropped, whichever command meets it.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final
+
+import bson
+from bson.raw_bson import RawBSONDocument
+from pymongo.client_session import ClientSession
+from pymongo.database import Database as SyncDatabase
+from pymongo.errors import BulkWriteError, OperationFailure
+
+from repositories.database import ADOPTION, ORIGINALS
+from repositories.errors import DatabaseRefused, is_duplicate
+from repositories.originals import LENIENT, RAW
+from schemas.documents import Document
+from schemas.rollups import ESTIMATES, ORDERS
+
+#: Where an adoption in place keeps what came after the originals were renamed.
+LATE_PREFIX: Final = "late_"
+
+OURS: Final[Document] = {"store": {"$type": "string"}, "number": {"$gte": 0}}
+LATE: Final[Document] = {"$nor": [OURS]}
+_KINDS: Final = (ESTIMATES, ORDERS)
+_BATCH: Final = 500
+
+
+class _Taken(Exception):
+    """A unique index of the place refuses one of several documents."""
+
+
+def identity(raw: RawBSONDocument) -> Any:
+    """Return the `_id` of a document whose other fields may be unreadable."""
+    return bson.decode(raw.raw, LENIENT).get("_id")
+
+
+def key_of(own: Any) -> bytes:
+    """Return an `_id` as the bytes that tell it from each other one."""
+    return bson.encode({"_id": own})
+
+
+def count_late(database: SyncDatabase[Any], kind: str) -> int:
+    """Count the documents of the earlier backend in one of our collections, by the index that leads with the store."""
+    stores = database[kind].distinct("store")
+    return database[kind].count_documents({"store": {"$in": [None, *stores]}, **LATE})
+
+
+def late_sentences(database: SyncDatabase[Any], store: str) -> list[str]:
+    """Return a sentence for each place where the earlier backend has written since its documents were taken over."""
+    counts = {kind: count_late(database, kind) for kind in _KINDS}
+    found = [
+        f"{kind}: {count:,} of the earlier backend lie here, which no list and no report shows: stop it, and run "
+        "`pos adopt`."
+        for kind, count in counts.items()
+        if count
+    ]
+    state = database[ADOPTION].find_one({"_id": store, "step": "done", "in_place": False, "is_here": True})
+    # Where we may not look, nothing is known.
+    with suppress(OperationFailure):
+        return [*found, *_of_source(database, store, state["from"])] if state is not None else found
+    return found
+
+
+def _of_source(database: SyncDatabase[Any], store: str, name: str) -> Iterator[str]:
+    """Compare another database of the same server with what was taken over from there."""
+    for kind in _KINDS:
+        taken_over = database[ORIGINALS].count_documents({"store": store, "kind": kind})
+        count = database.client[name][kind].count_documents({}) - taken_over
+        if count > 0:
+            yield (
+                f"{kind}: {count:,} were written into {name!r} since that was taken over: stop the earlier backend, "
+                f"and run `pos adopt --from {name}` again."
+            )
+
+
+class Move:
+    """Documents on their way from one collection to another, some at a time, each time in a transaction: so each of
+    them is always in one of the two.
+
+    :param places: where they go; further ones, in which an identical document is as good.
+    :param where: which documents of the origin.
+    :param permit: what the state of the adoption has to be all the while. Whoever changes that first is safe from this.
+    """
+
+    def __init__(
+        self, database: SyncDatabase[Any], origin: str, places: Sequence[str], where: Document, permit: Document
+    ) -> None:
+        self._database = database
+        self._origin = database.get_collection(origin, codec_options=RAW)
+        self._places = [database.get_collection(name, codec_options=RAW) for name in places]
+        self._where = where
+        self._permit = permit
+
+    def run(self) -> list[str]:
+        """Move all.
+
+        :returns: the ids of those that stay, because the place refuses them or has another document of that id.
+        :raises DatabaseRefused: it is not permitted any more.
+        """
+        ids = [identity(raw) for raw in self._origin.find(self._where, {"_id": 1})]
+        stay: list[Any] = []
+        for chunk in (ids[place : place + _BATCH] for place in range(0, len(ids), _BATCH)):
+            try:
+                stay += self._transacted(chunk)
+            except _Taken:
+                stay += [own for own in chunk if not self._is_moved(own)]
+        return [str(own) for own in stay]
+
+    def _is_moved(self, own: Any) -> bool:
+        try:
+            return not self._transacted([own])
+        except _Taken:
+            return False
+
+    def _transacted(self, ids: Sequence[Any]) -> list[Any]:
+        with self._database.client.start_session() as session:
+            stay: list[Any] = session.with_transaction(partial(self._move, ids))
+            return stay
+
+    def _move(self, ids: Sequence[Any], session: ClientSession) -> list[Any]:
+        """Move some, and return the ids of those that cannot be.
+
+        :raises _Taken: a unique index refuses one of them.
+        """
+        permitted = self._database[ADOPTION].update_one(self._permit, {"$inc": {"moves": 1}}, session=session)
+        if not permitted.matched_count:
+            raise DatabaseRefused("Another `pos adopt` is at work on this store: wait for it, and run this again.")
+        wanted = {"_id": {"$in": list(ids)}}
+        there: dict[bytes, set[bytes]] = {}
+        for place in self._places:
+            for raw in place.find(wanted, session=session):
+                there.setdefault(key_of(identity(raw)), set()).add(raw.raw)
+        found = {key_of(identity(raw)): raw for raw in self._origin.find({**self._where, **wanted}, session=session)}
+        fresh = [raw for key, raw in found.items() if key not in there]
+        stay = [identity(raw) for key, raw in found.items() if key in there and raw.raw not in there[key]]
+        try:
+            if fresh:
+                self._places[0].insert_many(fresh, session=session)
+        except BulkWriteError as error:
+            if not is_duplicate(error):
+                raise
+            raise _Taken from error
+        gone = [own for raw in found.values() if (own := identity(raw)) not in stay]
+        if gone:
+            self._origin.delete_many({"_id": {"$in": gone}}, session=session)
+        return stay
