@@ -99,4 +99,5 @@ def test_what_cannot_be_taken_back_goes_alone(
 
 def test_a_source_that_does_not_answer_is_said_without_the_rest_of_the_driver(adopt: Adopter) -> None:
     said = adopt.refused("--from", "mongodb://127.0.0.1:1/shop")
-    assert said == "The database at --from does not answer: 127.0.0.1:1: [Errno 111] Connection refused."
+    where = "mongodb://127.0.0.1:1/shop, named by --from,"
+    assert said == f"{where} does not answer: 127.0.0.1:1: [Errno 111] Connection refused."
