@@ -10,7 +10,9 @@ from app.modes import refuse_unsafe, warn_of
 from app.open_files import raise_limit
 from app.settings import InvalidSettings, read_settings
 from app.socket_log import SocketLog
+from services.lifeline import end_with_supervisor
 
+end_with_supervisor()
 try:
     settings = read_settings()
     if settings.mongodb_url is None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from app.holders import holders_of
 from repositories.database import initiate_replica_set, is_primary
 from services.lifeline import die_with_parent
 
@@ -35,7 +36,9 @@ _LONGEST_SOCKET: Final = 107
 #: What mongod calls the socket of its own.
 _OTHER_SOCKET: Final = "mongodb-27017.sock"
 _FOLDER_IS_HELD: Final = 100
-_IN_USE: Final = "Another mongod is using the data folder {folder}: stop it, or choose another folder with --data."
+_IN_USE: Final = (
+    "Another mongod is using the data folder {folder} ({holders}): stop it, or choose another folder with --data."
+)
 
 logger = logging.getLogger("pos.mongod")
 
@@ -152,14 +155,20 @@ class _Keeper:
 
 @contextmanager
 def _held(folder: Path) -> Iterator[int]:
-    """Holds the data folder, for this process and for the mongod that inherits the lock: a mongod whose keeper was
-    killed holds it until it has ended, which takes a moment, and is worth a little patience."""
+    """Hold the data folder, for this process and for the mongod that inherits the lock.
+
+    A mongod whose server was killed holds it until it has ended, which is worth waiting for: longer where that mongod
+    alone holds it, since it is ending then.
+
+    :raises MongodRefused: other processes hold it; the message names them.
+    """
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        give_up = time.monotonic() + PATIENCE_SECONDS
+        started = time.monotonic()
         while not _lock(lock):
-            if time.monotonic() > give_up:
-                raise MongodRefused(_IN_USE.format(folder=folder))
+            waited = time.monotonic() - started
+            if waited > STOP_SECONDS or (waited > PATIENCE_SECONDS and not _is_ending(folder)):
+                raise MongodRefused(_in_use(folder))
             time.sleep(0.05)
         yield lock
     finally:
@@ -172,6 +181,19 @@ def _lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _is_ending(folder: Path) -> bool:
+    """Whether the folder's own mongod alone holds the lock: the server that started it has died, and it follows."""
+    holders = holders_of(folder / "lock")
+    return bool(holders) and all(str(folder / "db") in holder.arguments for holder in holders)
+
+
+def _in_use(folder: Path) -> str:
+    """Return the sentence that names the processes which hold the folder: by our lock, or by that of mongod."""
+    holders = {*holders_of(folder / "lock"), *holders_of(folder / "db" / "mongod.lock")}
+    named = "; ".join(map(str, sorted(holders))) or "the system does not show by which process"
+    return _IN_USE.format(folder=folder, holders=named)
 
 
 def running_url(folder: Path) -> str | None:
@@ -232,7 +254,7 @@ def _await_primary(process: subprocess.Popen[bytes], folder: Path, url: str, soc
 
 def _why_it_ended(code: int, folder: Path) -> str:
     if code == _FOLDER_IS_HELD:
-        return _IN_USE.format(folder=folder)
+        return _in_use(folder)
     log = folder / "mongod.log"
     lines = log.read_text(errors="replace").splitlines()[-3:] if log.exists() else []
     quoted = "\n  ".join(["", *lines]) if lines else " It said nothing; is a library missing (libcurl4)?"

@@ -9,6 +9,7 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from repositories.errors import DatabaseRefused, first_clause
+from repositories.member_watch import MemberWatch
 from repositories.pool import Pool
 from schemas.documents import Document
 from schemas.safe_addresses import mongodb_defect, safe_address, safe_words
@@ -74,8 +75,11 @@ def connect(url: str, pool: Pool | None = None) -> Client:
     :param pool: is told of its connections.
     :raises DatabaseRefused: the URL is not one.
     """
+    watch = MemberWatch()
     with valid_address(url, "MONGODB_URL"):
-        return AsyncIOMotorClient(url, event_listeners=[pool] if pool else [], **_OPTIONS)
+        client: Client = AsyncIOMotorClient(url, event_listeners=[watch, *([pool] if pool else [])], **_OPTIONS)
+    watch.client = client.delegate
+    return client
 
 
 @contextmanager

@@ -17,7 +17,14 @@ from zoneinfo import ZoneInfo
 
 from pymongo import ReadPreference, WriteConcern
 from pymongo.client_session import ClientSession
-from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError, PyMongoError, WTimeoutError
+from pymongo.errors import (
+    BulkWriteError,
+    ConfigurationError,
+    ConnectionFailure,
+    DuplicateKeyError,
+    PyMongoError,
+    WTimeoutError,
+)
 from pymongo.read_concern import ReadConcern
 
 from repositories.backoff import Backoff
@@ -253,8 +260,9 @@ def is_transient(error: Exception) -> bool:
     """Whether trying the whole group again can help.
 
     A duplicate key is not transient: whoever races us in another process is met at the counters, which come first.
+    `ConfigurationError` is: of a server that has just started the driver says so that it knows no sessions yet.
     """
-    if isinstance(error, Collision | ConnectionFailure | WTimeoutError):
+    if isinstance(error, Collision | ConfigurationError | ConnectionFailure | WTimeoutError):
         return True
     if not isinstance(error, PyMongoError):
         return False

@@ -62,7 +62,7 @@ class Service:
         self._process = await asyncio.create_subprocess_exec(
             *self._command, cwd=ROOT, env=self._environment, start_new_session=True
         )
-        async with httpx.AsyncClient() as client, asyncio.timeout(30):
+        async with httpx.AsyncClient() as client, asyncio.timeout(120):
             while True:
                 try:
                     if (await client.get(f"{self.url}/readyz")).status_code == 200:

@@ -34,7 +34,7 @@ def environment(**changes: str) -> dict[str, str]:
 
 def run(*command: str, **changes: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, cwd=ROOT, env=environment(**changes), capture_output=True, text=True, timeout=60, check=False
+        command, cwd=ROOT, env=environment(**changes), capture_output=True, text=True, timeout=120, check=False
     )
 
 
@@ -45,7 +45,8 @@ def running(*command: str, port: int, folder: str = str(ROOT), **changes: str) -
         command, cwd=folder, env=environment(**changes), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
-        deadline = time.monotonic() + 30
+        # Patience, and no measure: several of them may start at once on a machine that others use too.
+        deadline = time.monotonic() + 120
         while True:
             assert process.poll() is None, process.communicate()[0]
             try:
