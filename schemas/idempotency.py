@@ -129,13 +129,12 @@ def keys_of_creation(sent: Sent, draft: Mapping[str, Any]) -> tuple[RequestKey, 
 
     :param draft: what is to be stored, as the loaded body makes it.
     """
-    meaning = _digest(sent.path, draft)
     if sent.header is not None:
-        return (_of_header(sent, meaning),)
+        return (_of_header(sent, _digest(sent.path, draft)),)
     keys = []
     stamp = _fine_stamp(sent.body.get("created_at"))
     if stamp is not None:
-        same = _digest(meaning, stamp)
+        same = _digest(sent.path, draft, stamp)
         keys.append(_looking_back(RequestKey(f"stamp:{same}", same), sent, "body:", sent.body))
     lines = draft.get("items")
     if lines and all(_is_stamped(line["id"]) for line in lines):
@@ -227,11 +226,13 @@ def _looking_back(key: RequestKey, sent: Sent, prefix: str, text: Any) -> Reques
 
 def _fine_stamp(created_at: Any) -> str | None:
     """Return the instant that a `created_at` names, where it has a fraction of a second; None where it is coarser."""
+    if not isinstance(created_at, str):
+        return None
     try:
         stamp = datetime.fromisoformat(created_at)
         # Written with an offset, it is the same instant however it is written.
         instant = stamp if stamp.tzinfo is None else stamp.astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         return None
     return instant.isoformat() if instant.microsecond else None
 
@@ -242,5 +243,5 @@ def _is_stamped(line_id: Any) -> bool:
 
 def _digest(name: str, *values: Any) -> str:
     """Return a digest of a path, or of another digest, and of JSON values; object members may stand in any order."""
-    said = (orjson.dumps(value, option=orjson.OPT_SORT_KEYS) for value in values)
-    return blake2b(b"\n".join((name.encode(), *said)), digest_size=20).hexdigest()
+    said = [orjson.dumps(value, option=orjson.OPT_SORT_KEYS) for value in values]
+    return blake2b(b"\n".join([name.encode(), *said]), digest_size=20).hexdigest()

@@ -18,6 +18,8 @@ from schemas.errors import TotalsMismatch
 _PARTS: Final = money.WHOLE_QUANTITY * money.HUNDRED_PERCENT
 #: What binary noise may take a claim from a whole number of minor units, or millionths of a percent.
 _NOISE: Final = Decimal("0.001")
+#: So near to a whole number of minor units a float is rounded to it, whatever its noise.
+_SURELY: Final = 0.4
 
 
 class Line(NamedTuple):
@@ -125,9 +127,28 @@ def prove(lines: Sequence[Line], claim: Claim) -> Bill:
     if claim.subtotal == claim.total == money.to_json(subtotal) and not claim.discount and subtotal <= money.MAX_TOTAL:
         # The very floats, and nothing taken off, as most bills are: they need no decimals.
         return Bill(line_totals, subtotal, 0, 0 if claim.is_percentage else None, 0, subtotal)
+    bill = _plain(line_totals, subtotal, claim)
+    if bill is not None:
+        return bill
     spans = [line.span for line in lines]
     span = Span(sum(each.low for each in spans), sum(each.high for each in spans))
     return _prove(line_totals, subtotal, span, _ExactClaim.of(claim))
+
+
+def _plain(line_totals: tuple[int, ...], subtotal: int, claim: Claim) -> Bill | None:
+    """Return the bill that is claimed to the minor unit, without a doubt: as `_prove` would, at a third of its cost."""
+    percentage = money.rounded(claim.discount, money.PERCENT_PLACES) if claim.is_percentage else None
+    if percentage is None:
+        discount = money.rounded(claim.discount, money.MONEY_PLACES)
+    else:
+        discount = money.divide_half_up(subtotal * percentage, money.HUNDRED_PERCENT)
+    total = subtotal - discount
+    is_claimed = all(
+        abs(claimed * money.MINOR_PER_UNIT - minor) < _SURELY
+        for claimed, minor in ((claim.subtotal, subtotal), (claim.total, total))
+    )
+    is_right = is_claimed and 0 <= total <= money.MAX_TOTAL
+    return Bill(line_totals, subtotal, discount, percentage, 0, total) if is_right else None
 
 
 def _prove(line_totals: tuple[int, ...], subtotal: int, span: Span, claim: _ExactClaim) -> Bill:
