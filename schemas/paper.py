@@ -8,6 +8,7 @@ from schemas import money, statuses
 from schemas.amount_words import amount_in_words
 from schemas.documents import Document
 from schemas.figures import INDIAN, amount, figures, percentage, quantity
+from schemas.pricing import Line, rounding_room
 from schemas.shop_head import ShopHead
 
 #: Statuses that paper has to say, since the sale does not stand.
@@ -48,7 +49,8 @@ def sheet(document: Document, head: ShopHead, zone: ZoneInfo, currency: str) -> 
     """The sheet of a stored estimate or order."""
     is_order = "amount_paid" in document
     number = written_number(document, head)
-    due = max(document["total"] - document["amount_paid"], 0) if is_order and not _ended(document) else 0
+    rest = _rest(document) if is_order else 0
+    due = max(rest, 0) if is_order and not _ended(document) else 0
     return Sheet(
         title="Bill" if is_order else "Estimate",
         number=number,
@@ -58,7 +60,7 @@ def sheet(document: Document, head: ShopHead, zone: ZoneInfo, currency: str) -> 
         rows=tuple(_row(position, item, currency) for position, item in enumerate(document["items"], start=1)),
         totals=_totals(document, currency),
         total=amount(document["total"], currency),
-        settled=_settled(document, due, currency) if is_order else (),
+        settled=_settled(document, due, max(-rest, 0), currency) if is_order else (),
         words=amount_in_words(document["total"], currency),
         pay=upi_link(head, due, number) if due and currency == INDIAN else None,
         has_discounts=any(item["discount"] for item in document["items"]),
@@ -133,9 +135,16 @@ def _totals(document: Document, currency: str) -> tuple[tuple[str, str], ...]:
     return (("Subtotal", figures(document["subtotal"], currency)), *shown) if shown else ()
 
 
-def _settled(document: Document, due: int, currency: str) -> tuple[tuple[str, str], ...]:
+def _rest(document: Document) -> int:
+    """Return what is due of an order, below zero what was paid in advance; nothing where rounding explains it, since
+    what a till claims to be paid in full is kept as it was paid."""
+    rest = int(document["total"] - document["amount_paid"])
+    lines = [Line(item["price"], item["quantity"], item["discount"]) for item in document["items"]]
+    return 0 if abs(rest) <= rounding_room(lines, document["discount_percentage"]) else rest
+
+
+def _settled(document: Document, due: int, advance: int, currency: str) -> tuple[tuple[str, str], ...]:
     """What was paid, and what is due, or stands to the customer's credit."""
-    advance = max(document["amount_paid"] - document["total"], 0)
     paid = (("Paid", amount(document["amount_paid"], currency)),)
     if due:
         return (*paid, ("Due", amount(due, currency)))

@@ -117,6 +117,15 @@ class _Discount(NamedTuple):
     total: Span
 
 
+def rounding_room(lines: Sequence[Line], percentage: int | None) -> int:
+    """Return by how many minor units late rounding may take the total of these lines away from ours.
+
+    :param percentage: of the bill's discount, where it is one.
+    """
+    room = sum(span.high - span.low for span in (line.span for line in lines))
+    return room + bool(percentage)
+
+
 def prove(lines: Sequence[Line], claim: Claim) -> Bill:
     """Return the bill that the lines make, if it is the one that the client claims.
 

@@ -50,6 +50,17 @@ def test_nothing_else_asks_for_money(changes: dict[str, object], head: ShopHead,
     assert said(order(**changes), head, currency).pay is None  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("rest", [2, 1, -1, -2])
+def test_what_late_rounding_leaves_is_neither_due_nor_an_advance(rest: int) -> None:
+    # Half of 33.33 is rounded to 16.67 in each of two lines, and the till rounded their sum.
+    halves = [{**item(price=33_33, quantity=500), "total": 16_67} for _ in range(2)]
+    made = said(order(*halves, paid=33_34 - rest))
+    assert (len(made.settled), made.pay) == (1, None)
+    # Lines that need no rounding leave nothing.
+    exact = said(order(item(price=16_67), item(price=16_67), paid=33_34 - rest))
+    assert exact.settled[1][0] == ("Due" if rest > 0 else "Advance")
+
+
 def test_an_advance_and_an_end_are_said() -> None:
     assert said(order(paid=15_000)).settled == (("Paid", "₹150.00"), ("Advance", "₹50.00"))
     assert ("Status", "Refunded") in said(order(status="Refunded")).facts
