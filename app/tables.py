@@ -24,6 +24,8 @@ MAX_ROWS: Final = 2**20
 _PRIVATE: Final = "The folder for temporary files (TMPDIR)"
 _BOM: Final = "\ufeff"
 _FORMATS: Final = {
+    # A text that is edited stays one: else `007` would become 7 then.
+    Kind.TEXT: "@",
     Kind.MONEY: "#,##0.00",
     Kind.DATE: "yyyy-mm-dd",
     Kind.INSTANT: "yyyy-mm-dd hh:mm:ss",
@@ -115,7 +117,7 @@ class _Sheets:
         """Each kind by the method of its own: what a text looks like never decides what it is."""
         look = self._formats.get(column.kind)
         if isinstance(cell, str):
-            self._sheet.write_string(self._row, position, for_workbook(cell))
+            self._sheet.write_string(self._row, position, for_workbook(cell), look)
         elif isinstance(cell, date | datetime):
             self._sheet.write_datetime(self._row, position, cell, look)
         else:

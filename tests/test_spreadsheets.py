@@ -105,6 +105,20 @@ def test_an_order_is_a_row_of_csv() -> None:
     }
 
 
+@pytest.mark.parametrize("kind", [ORDERS, ESTIMATES, "reports"])
+@pytest.mark.parametrize("lines", [False, True])
+def test_digits_keep_their_zeros_in_each_text_column_of_each_table(kind: str, lines: bool) -> None:
+    table = report_table() if kind == "reports" else table_of(kind, KOLKATA, lines=lines)
+    texts = [column.title for column in table.columns if column.kind is Kind.TEXT]
+    cells: list[Cell] = ["0012345678905" if column.title in texts else None for column in table.columns]
+    (row,) = as_csv(table, [cells])
+    assert {row[title] for title in texts} == {"'0012345678905"}
+    header, shown = list(as_xlsx(table, [cells]).active.rows)
+    # Stored as text, and said to be text: it stays so when somebody edits it.
+    kept = [cell for title, cell in zip(header, shown, strict=True) if title.value in texts]
+    assert {(cell.value, cell.data_type, cell.number_format) for cell in kept} == {("0012345678905", "s", "@")}
+
+
 def test_line_items_are_rows_of_csv() -> None:
     table = table_of(ORDERS, KOLKATA, lines=True)
     first, second = as_csv(table, list(table.rows(ORDER)))

@@ -14,7 +14,7 @@ SIGNS = "=+-@＝＋－＠﹢﹣﹦﹫−⁺₌"  # noqa: RUF001  (the look-alike
 LEADING = " \t\u00a0\u200b\ufeff\u3000\u2028\x1f"
 ATTACKS = st.builds("".join, st.tuples(st.text(LEADING, max_size=3), st.sampled_from(SIGNS), st.text(max_size=20)))
 BREAKS = st.builds("".join, st.tuples(st.sampled_from("\t\r\n"), st.text(max_size=20)))
-TEXTS = st.text() | BREAKS | ATTACKS | st.text("=+-@;,\t\r\n \"'ab1", max_size=12)
+TEXTS = st.text() | BREAKS | ATTACKS | st.text("=+-@;|,\t\r\n\x0b\x1e\u2028 \"'ab1", max_size=12)
 
 
 def first_visible(text: str) -> str:
@@ -23,12 +23,16 @@ def first_visible(text: str) -> str:
     return unicodedata.normalize("NFKC", seen[0])[0].replace("\u2212", "-") if seen else ""
 
 
-def cells(text: str, delimiter: str) -> list[str]:
-    """The cells that a program sees in a CSV file with one row, whatever it takes for the delimiter."""
+def cells(text: str, delimiter: str, *, is_by_line_feeds: bool = False) -> list[str]:
+    """Return the cells that a program sees in a CSV file with one row, whatever it takes for the delimiter.
+
+    :param is_by_line_feeds: whether it ends lines at CR and LF alone, and not at Unicode's other line breaks.
+    """
     buffer = io.StringIO()
     csv.writer(buffer).writerow(["#001", text, "1.00"])
-    reader = csv.reader(buffer.getvalue().splitlines(keepends=True), delimiter=delimiter)
-    return [cell for row in reader for cell in row]
+    written = buffer.getvalue()
+    lines = io.StringIO(written, newline="") if is_by_line_feeds else written.splitlines(keepends=True)
+    return [cell for row in csv.reader(lines, delimiter=delimiter) for cell in row]
 
 
 @given(TEXTS)
@@ -38,11 +42,16 @@ def cells(text: str, delimiter: str) -> list[str]:
 @example("a\n=1")
 @example("\x1e=")
 @example("a;\n ＝1")  # noqa: RUF001
+@example('\r"\t')
+@example('a;"""\t=1')
+@example('\n"\r"=1')
+@example('a|"=1')
 def test_no_cell_of_csv_begins_as_a_formula_does(text: str) -> None:
-    for delimiter in (",", ";"):
-        for cell in cells(for_csv(text), delimiter):
-            assert first_visible(cell) not in tuple("=+-@"), cell
-            assert cell[:1] not in ("\t", "\r")
+    for delimiter in ",;\t|":
+        for is_by_line_feeds in (False, True):
+            for cell in cells(for_csv(text), delimiter, is_by_line_feeds=is_by_line_feeds):
+                assert first_visible(cell) not in tuple("=+-@"), cell
+                assert cell[:1] not in ("\t", "\r")
 
 
 @given(TEXTS)
@@ -57,9 +66,7 @@ def test_an_attack_is_text_in_a_workbook_too(text: str) -> None:
     assert for_workbook(text).startswith("'") or set(text) <= set("+0123456789 ().-")
 
 
-@pytest.mark.parametrize(
-    "text", ["Asha Patel", "आशा", "12, MG Road\nPune", "a=b", "3-4", "", "#001", "'quoted'", "(x)"]
-)
+@pytest.mark.parametrize("text", ["Asha Patel", "आशा", "12, MG Road\nPune", "a=b", "", "#001", "'quoted'", "(x)"])
 def test_usual_text_stays_as_it_is(text: str) -> None:
     assert for_csv(text) == for_workbook(text) == text
 
@@ -73,3 +80,47 @@ def test_a_phone_number_stays_readable(phone: str) -> None:
 @pytest.mark.parametrize("text", ["+cmd|'/C calc'!A0", "+91;=1", "+91 98765 SUM(1)", "+", "+1", "-1+1", "@SUM(1)"])
 def test_what_only_begins_like_a_phone_number_is_no_phone_number(text: str) -> None:
     assert for_workbook(text) == "'" + text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("09822012345", "0012345678905", "007", "00", " 007", "007\u200b", "０１２", "०१२"),  # noqa: RUF001
+        *("919822012345", "12345678901234567", "1234567890123456789012"),
+        *("1E5", "1e5", "12E3", "1e+5", "65e123456789012345678901", "0E0"),
+        *("1-2", "3/4", "3-4", "1/2/2026", "2026-01-31", "2026-01-31T10:00:00Z", "1.2.2026", "1 1/2"),
+        *("5 Jan", "Jan 5", "MAR1", "Sept2", "5-Jan-24", "Dec. 5, 2024", "June 2026"),
+        *("10:30", "12:30:45", "5 pm", "5 PM", "5 p", "10:30 a.m.", "1/2 5:00 am"),
+        *("TRUE", "False", "true ", "#N/A", "#REF!", "#DIV/0!"),
+        *("1.50", "1.5", "1,000", "(5)", "5%", "$5", "₹500", "5-", "98220 12345"),
+    ],
+)
+def test_what_a_spreadsheet_would_show_otherwise_is_text_in_csv(text: str) -> None:
+    assert for_csv(text) == "'" + text
+    # A workbook keeps it as text.
+    assert for_workbook(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("0", "1", "42", "9822012345", "12345678901"),
+        *("A1", "E5", "12A", "A-1", "ORDER-1", "12 MG Road", "1/2 kg", "Asha 2", "May", "June", "Mayank 5", "Decor 5"),
+        *("true story", "#1", "No. 5", "1 kg", "5 x 4", "UPI", "Cash"),
+    ],
+)
+def test_what_a_spreadsheet_shows_as_it_is_stays_so(text: str) -> None:
+    assert for_csv(text) == text
+
+
+@given(st.from_regex(r"[0-9]{1,25}", fullmatch=True))
+def test_no_digit_of_a_text_of_digits_is_lost(text: str) -> None:
+    """Fifteen digits are what a spreadsheet keeps of a number, and eleven what Excel shows of it."""
+    is_kept = len(text) <= 11 and str(int(text)) == text
+    assert for_csv(text) == (text if is_kept else "'" + text)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False) | st.dates() | st.times() | st.datetimes() | st.decimals(0, 9))
+def test_whatever_reads_as_a_number_or_a_date_is_text_or_stays_as_it_is(value: object) -> None:
+    text = str(value)
+    assert for_csv(text) == "'" + text or (text.isdigit() and text == str(int(text)))
