@@ -31,6 +31,7 @@ from repositories.interruptible import Interruptible
 from repositories.late_adoption import take_over_late, unadopted
 from repositories.late_documents import LATE, LATE_PREFIX, Move, count_late
 from repositories.ledger import NOBODY, OTHER_STORE, Entry, Ledger
+from repositories.stores import of_store
 from schemas.adoption import Report, ranges_of_missing
 from schemas.documents import Document
 from schemas.legacy import adopt
@@ -75,7 +76,17 @@ class Adoption:
             raise DatabaseRefused(
                 f"This store was adopted, or is being adopted, from {state['from']!r}, not from {self._source.name!r}."
             )
-        return state
+        return state or await self._state_of_shop()
+
+    async def _state_of_shop(self) -> Document | None:
+        """The state of a shop of its own that was never adopted, and into which the earlier backend has written."""
+        if not self._in_place or await self._database[COUNTERS].find_one({"_id": self._target.store}) is None:
+            return None
+        has_own = any([await self._database[kind].find_one(of_store(kind, self._target.store)) for kind in KINDS])
+        has_late = any([await self._database[kind].find_one(LATE, {"_id": 1}) for kind in KINDS])
+        if not (has_own and has_late):
+            return None
+        return {**self._fresh_state([]), "step": "done", "is_own": True, "summary": {"defects": {}}}
 
     async def rehearse(self) -> None:
         """Fills the report, and changes nothing. Nothing happens where it was done before.
@@ -101,6 +112,9 @@ class Adoption:
         :raises DatabaseRefused: a service runs on the store, or has just sold something.
         """
         await refuse_running(self._database, self._target.store)
+        state = await self._known_state()
+        if state is not None and state.get("is_own"):
+            await self._database[ADOPTION].update_one({"_id": self._target.store}, {"$setOnInsert": state}, upsert=True)
         await self._take_over_late()
 
     async def run(self) -> None:
@@ -168,16 +182,7 @@ class Adoption:
     async def _begin(self) -> Document:
         """From here on nobody sells in this store."""
         here = set(await self._database.list_collection_names()) if self._in_place else set()
-        state: Document = {
-            "_id": self._target.store,
-            "step": "begun",
-            "from": self._source.name,
-            "in_place": self._in_place,
-            # Whether the source can be looked at later, by its name alone.
-            "is_here": self._source.client is self._database.delegate.client,
-            "renamed": [kind for kind in KINDS if kind in here],
-            "begun_at": datetime.now(UTC),
-        }
+        state = self._fresh_state([kind for kind in KINDS if kind in here])
         try:
             await self._database[ADOPTION].insert_one(state)
         except DuplicateKeyError:
@@ -188,6 +193,18 @@ class Adoption:
             await self._database[ADOPTION].delete_one({"_id": self._target.store})
             raise
         return state
+
+    def _fresh_state(self, renamed: list[str]) -> Document:
+        return {
+            "_id": self._target.store,
+            "step": "begun",
+            "from": self._source.name,
+            "in_place": self._in_place,
+            # Whether the source can be looked at later, by its name alone.
+            "is_here": self._source.client is self._database.delegate.client,
+            "renamed": renamed,
+            "begun_at": datetime.now(UTC),
+        }
 
     async def _take_counters(self) -> None:
         """Without them nobody sells in the store."""

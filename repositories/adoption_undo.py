@@ -43,6 +43,8 @@ async def undo(database: Database, store: str) -> dict[str, int]:
         raise DatabaseRefused(_NOT_ADOPTED.format(store=store))
     await refuse_restoring(database, store)
     await refuse_running(database, store)
+    if state.get("is_own"):
+        raise DatabaseRefused("This store had sales of its own before it took any over: it stays.")
     here = set(await database.list_collection_names())
     others = {"$and": [OURS, {"store": {"$ne": store}}]}
     # What has our name and a backup beside it is ours, and not an original that has its name again.

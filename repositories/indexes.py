@@ -39,9 +39,9 @@ from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
 from schemas.shop_settings import SETTINGS
 
 ANSWER_RETENTION_DAYS: Final = 30
-#: What makes a number unique in a store; before it, an index named `number` did, of foreign documents too.
-NUMBER_INDEX: Final = "given_number"
-RETIRED_INDEX: Final = "number"
+#: In a unique index without this, what the earlier backend still writes would be refused as a double.
+_OURS: Final = {"store": {"$exists": True}, "number": {"$gte": 0}}
+_RETIRED: Final = {"number": "number", "one_order_an_estimate": "estimate_id"}
 _DAY: Final = 86_400
 _NAMESPACE_EXISTS, _OPTIONS_CONFLICT = 48, 85
 
@@ -74,9 +74,8 @@ _SIGN_IN: Final = {
 
 def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
     """Every index, by collection. Those that a sale or an estimate writes lead with the store, but for retention."""
-    # Without what the earlier backend still writes here, which has no number of ours: it would be refused as a double.
     number = IndexModel(
-        [("store", UP), ("number", UP)], unique=True, name=NUMBER_INDEX, partialFilterExpression={"number": {"$gte": 0}}
+        [("store", UP), ("number", UP)], unique=True, name="given_number", partialFilterExpression=_OURS
     )
     search = IndexModel([("store", UP), ("terms", UP)], name="search")
     return {
@@ -101,8 +100,8 @@ def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
             IndexModel(
                 [("store", UP), ("estimate_id", UP)],
                 unique=True,
-                name="one_order_an_estimate",
-                partialFilterExpression={"estimate_id": {"$type": "string"}, "voided_at": None},
+                name="order_of_an_estimate",
+                partialFilterExpression={"estimate_id": {"$type": "string"}, "voided_at": None, **_OURS},
             ),
         ],
         CUSTOMERS: [
@@ -252,11 +251,12 @@ async def _keep_zone(database: Database, store: str, zone: ZoneInfo) -> None:
 
 
 async def _retire(database: Database, collection: str) -> None:
-    """Drop the index by which earlier versions kept numbers unique, now that another one does."""
-    found = (await database[collection].index_information()).get(RETIRED_INDEX)
-    if found is not None and found["key"] == [("store", UP), ("number", UP)]:
-        with suppress(OperationFailure):
-            await database[collection].drop_index(RETIRED_INDEX)
+    """Drop the unique indexes of earlier versions, in which what the earlier backend writes stood too."""
+    found = await database[collection].index_information()
+    for name, field in _RETIRED.items():
+        if name in found and found[name]["key"] == [("store", UP), (field, UP)]:
+            with suppress(OperationFailure):
+                await database[collection].drop_index(name)
 
 
 async def _create(database: Database, collection: str, models: list[IndexModel]) -> None:

@@ -28,10 +28,16 @@ OURS: Final[Document] = {"store": {"$type": "string"}, "number": {"$gte": 0}}
 LATE: Final[Document] = {"$nor": [OURS]}
 _KINDS: Final = (ESTIMATES, ORDERS)
 _BATCH: Final = 500
+_INVALID: Final = 121
 
 
 class _Taken(Exception):
-    """A unique index of the place refuses one of several documents."""
+    """A unique index of the place, or another rule of it, refuses one of several documents."""
+
+
+def _is_invalid(error: BulkWriteError) -> bool:
+    """Whether a rule of the place for its documents refuses them."""
+    return any(each["code"] == _INVALID for each in error.details["writeErrors"])
 
 
 def identity(raw: RawBSONDocument) -> Any:
@@ -68,14 +74,13 @@ def late_sentences(database: SyncDatabase[Any], store: str) -> list[str]:
 
 def _of_source(database: SyncDatabase[Any], store: str, name: str) -> Iterator[str]:
     """Compare another database of the same server with what was taken over from there."""
-    for kind in _KINDS:
-        taken_over = database[ORIGINALS].count_documents({"store": store, "kind": kind})
-        count = database.client[name][kind].count_documents({}) - taken_over
-        if count > 0:
-            yield (
-                f"{kind}: {count:,} were written into {name!r} since that was taken over: stop the earlier backend, "
-                f"and run `pos adopt --from {name}` again."
-            )
+    taken_over = database[ORIGINALS].count_documents({"store": store})
+    count = sum(database.client[name][kind].count_documents({}) for kind in _KINDS) - taken_over
+    if count > 0:
+        yield (
+            f"{count:,} estimates and orders were written into {name!r} since that was taken over: stop the earlier "
+            f"backend, and run `pos adopt --from {name}` again."
+        )
 
 
 class Move:
@@ -142,7 +147,7 @@ class Move:
             if fresh:
                 self._places[0].insert_many(fresh, session=session)
         except BulkWriteError as error:
-            if not is_duplicate(error):
+            if not is_duplicate(error) and not _is_invalid(error):
                 raise
             raise _Taken from error
         gone = [own for raw in found.values() if (own := identity(raw)) not in stay]

@@ -220,3 +220,21 @@ async def test_a_service_that_starts_beside_late_documents_says_so_and_sells(
     await asyncio.to_thread(adopt.report)
     async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:
         assert await verify(shop.database, "main") == []
+
+
+async def test_what_the_earlier_backend_writes_into_a_shop_that_was_never_adopted_is_taken_over(
+    own: Database[Any], adopt: Adopter, mongodb_url: str
+) -> None:
+    async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:
+        await shop.sale()
+        await shop.estimate()
+    assert "has documents of its own already" in await asyncio.to_thread(adopt.refused)
+    own.orders.insert_many([late_order(1), late_order(2)])
+    assert "orders: 2 of the earlier backend" in (await asyncio.to_thread(verified, adopt))[1]
+    assert "2 documents that came later" in (await asyncio.to_thread(adopt, "--dry-run")).stderr
+    assert (await asyncio.to_thread(adopt.report))["late"] == 2
+    assert sorted(each["number"] for each in own.orders.find({})) == [1, 2, 3]
+    assert "sales of its own before" in await asyncio.to_thread(adopt.refused, "--undo")
+    assert "nothing was done" in (await asyncio.to_thread(adopt)).stderr
+    async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:
+        assert await verify(shop.database, "main") == []

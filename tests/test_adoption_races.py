@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from repositories import adoption_writing
+from repositories import adoption_undo, adoption_writing
 from repositories.adoption import Adoption
 from repositories.errors import DatabaseRefused
 from tests import legacy
@@ -122,3 +122,32 @@ def test_thousands_of_late_documents_are_taken_over(own: Database[Any], adopt: A
     assert adopt.report()["late"] == 6_000
     assert own.orders.count_documents({}) == 6_001
     assert verified(adopt) == (0, "")
+
+
+@pytest.mark.parametrize("call", [1, 2, 3])
+@pytest.mark.parametrize("step", ["_rename", "_take_out", "Move"])
+def test_a_way_back_that_is_cut_off_beside_a_writing_backend_is_gone_to_its_end(
+    own: Database[Any], adopt: Adopter, monkeypatch: pytest.MonkeyPatch, step: str, call: int
+) -> None:
+    estimates, orders = legacy.believable(15)
+    legacy.fill(own, (estimates, orders))
+    adopt.report()
+    late = ([legacy.estimate(900)], [late_order(901)])
+    legacy.fill(own, late)
+    adopt.report()
+    for_good, calls = getattr(adoption_undo, step), iter(range(1, 100))
+
+    def cut_at(*arguments: Any) -> Any:
+        return cut() if next(calls) == call else for_good(*arguments)
+
+    monkeypatch.setattr(adoption_undo, step, cut_at)
+    adopt("--undo")
+    monkeypatch.undo()
+    later = ([legacy.estimate(902)], [late_order(903), late_order(904)])
+    legacy.fill(own, later)
+    if own.adoption.find_one({}):
+        assert "finish that first" in adopt.refused()
+        assert adopt("--undo").exit_code == 0
+    every = [own_times([*a, *b, *c]) for a, b, c in zip((estimates, orders), late, later, strict=True)]
+    assert raw(own) == [plain(sorted(each, key=lambda one: str(one["_id"]))) for each in every]
+    assert not [name for name in own.list_collection_names() if name.startswith(("late_", "undone_", "legacy_"))]

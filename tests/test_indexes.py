@@ -249,16 +249,19 @@ async def test_several_processes_may_prepare_an_empty_database_at_once(mongodb_u
         client.close()
 
 
-async def test_the_index_of_numbers_of_earlier_versions_makes_way(own: Any, mongodb_url: str) -> None:
-    """It took what the earlier backend writes for doubles of one number."""
+async def test_the_unique_indexes_of_earlier_versions_make_way(own: Any, mongodb_url: str) -> None:
+    """They took what the earlier backend writes for doubles of one number, or of one estimate."""
     for kind in ("estimates", "orders"):
         own[kind].create_index([("store", 1), ("number", 1)], unique=True, name="number")
+    partial = {"estimate_id": {"$type": "string"}, "voided_at": None}
+    keys = [("store", 1), ("estimate_id", 1)]
+    own.orders.create_index(keys, unique=True, name="one_order_an_estimate", partialFilterExpression=partial)
     own.orders.insert_many([{"_id": f"ORDER-{number}", "store": "main", "number": number} for number in (1, 2)])
     async with opened(mongodb_url, database_name=own.name, store_id="other") as shop:
         await shop.sale()
     for kind in ("estimates", "orders"):
         assert "number" not in own[kind].index_information()
         assert own[kind].index_information()["given_number"]["unique"]
-    own.orders.insert_many([{"sale_number": "#001"}, {"sale_number": "#002"}])
+    own.orders.insert_many([{"sale_number": "#001", "estimate_id": "EST-1"}, {"estimate_id": "EST-1"}])
     with pytest.raises(DuplicateKeyError):
         own.orders.insert_one({"_id": "ORDER-3", "store": "main", "number": 2})

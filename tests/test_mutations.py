@@ -154,7 +154,7 @@ INDEXES: list[tuple[Guard, Scenario]] = [
     (no_index(LINKS, "token"), a_token_leads_to_two_documents),
     (no_index(EVENTS, "seq"), test_journal.test_a_place_in_the_log_that_is_taken_is_not_taken_again),
     (
-        no_index(ORDERS, "one_order_an_estimate"),
+        no_index(ORDERS, "order_of_an_estimate"),
         test_journal.test_an_estimate_that_has_an_order_gets_no_second_one_whatever_its_own_document_says,
     ),
 ]

@@ -138,7 +138,7 @@ async def test_a_second_order_of_one_estimate_is_found(tampered: Shop) -> None:
     order = await orders.find_one({"store": tampered.store, "number": 1})
     assert order is not None
     await orders.update_one({"store": tampered.store, "number": 2}, {"$set": {"estimate_id": None}})
-    await orders.drop_index("one_order_an_estimate")
+    await orders.drop_index("order_of_an_estimate")
     try:
         await orders.insert_one({**order, "_id": "ORDER-AGAIN", "number": 4})
         assert "became 2 orders" in await differences(tampered)
