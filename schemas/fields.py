@@ -13,7 +13,9 @@ from schemas.quick import QuickSchema
 T = TypeVar("T")
 
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_CONTROL_BUT_LINES: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL_BUT_LINES: Final = re.compile(r"[\x00-\x09\x0e-\x1f\x7f-\x84\x86-\x9f]")
+#: What ends a line in Unicode (UAX #14, the classes BK, CR and NL), but for the newline.
+_LINE_ENDS: Final = re.compile(r"\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 #: What makes a text more than nothing: neither a space nor a character that only joins, marks or directs others.
 VISIBLE: Final = re.compile(
     r"[^\x00-\x20\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\ufffb]"
@@ -32,22 +34,23 @@ class Loaded(fields.Field[T]):
 
 class Text(Loaded[str]):
     """Text of 1 to 500 characters, or another `longest`, without control characters, trimmed. `blank` allows none;
-    `lines` allows newlines."""
+    `lines` allows newlines, and takes whatever else ends a line (CRLF, CR) for one."""
 
     def __init__(self, *, blank: bool = False, lines: bool = False, longest: int = MAX_TEXT, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.blank = blank
         self.longest = longest
+        self.lines = lines
         self.refused = _CONTROL_BUT_LINES if lines else CONTROL
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         if not isinstance(value, str):
             raise ValidationError("must be text")
-        if len(value) > self.longest:
+        if len(value) > self.longest and len(value) - self.lines * value.count("\r\n") > self.longest:
             raise ValidationError(f"must have at most {self.longest} characters")
         text = value.strip()
         if not text.isprintable():
-            text = self._visible(text)
+            text = self._visible(with_newlines(text) if self.lines else text)
         if not text and not self.blank:
             raise ValidationError("must not be empty")
         return text
@@ -57,6 +60,11 @@ class Text(Loaded[str]):
         if self.refused.search(text):
             raise ValidationError("must not contain control characters")
         return text if VISIBLE.search(text) else ""
+
+
+def with_newlines(text: str) -> str:
+    """Return a text in which each line ends in a newline, whatever ended it."""
+    return _LINE_ENDS.sub("\n", text)
 
 
 class Truth(Loaded[bool]):

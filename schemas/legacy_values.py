@@ -13,6 +13,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from schemas import money
+from schemas.fields import with_newlines
 from schemas.limits import MAX_TEXT, YEARS
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -33,7 +34,8 @@ def text(value: Any, *, lines: bool = False) -> str | None:
     value = plain(value)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    cleaned = (_CONTROL_BUT_LINES if lines else _CONTROL).sub(" ", str(value)).strip()[:MAX_TEXT].strip()
+    said = with_newlines(str(value)) if lines else str(value)
+    cleaned = (_CONTROL_BUT_LINES if lines else _CONTROL).sub(" ", said).strip()[:MAX_TEXT].strip()
     if cleaned.isascii():
         # What is left of ASCII, trimmed, can be seen.
         return cleaned or None
