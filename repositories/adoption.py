@@ -22,7 +22,7 @@ from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from repositories.adoption_checks import check_beginning, refuse_running
-from repositories.adoption_source import BACKUP_PREFIX, KINDS, Source
+from repositories.adoption_source import BACKUP_PREFIX, KINDS, Source, adopted
 from repositories.adoption_writing import Target, Tell, write
 from repositories.database import ADOPTION, COUNTERS
 from repositories.errors import DatabaseRefused, first_clause
@@ -34,7 +34,6 @@ from repositories.ledger import NOBODY, OTHER_STORE, Entry, Ledger
 from repositories.stores import of_store
 from schemas.adoption import Report, ranges_of_missing
 from schemas.documents import Document
-from schemas.legacy import adopt
 
 _OVERTAKEN: Final = "Another `pos adopt` has begun on this store meanwhile; this one has ended."
 
@@ -248,15 +247,15 @@ class Adoption:
         for kind in KINDS:
             total, done = originals.count(kind), 0
             for batch in originals.batches(kind):
-                adopted = [adopt(kind, each.document, self._target.zone) for each in batch]
-                taken = self._taken(kind, [each.public_id for each in adopted])
-                for each, one in zip(batch, adopted, strict=True):
+                ones = [adopted(kind, each, self._target.zone) for each in batch]
+                taken = self._taken(kind, [one.public_id for one in ones])
+                for each, one in zip(batch, ones, strict=True):
                     self._report.note(kind, each.own, one.defects)
                 ledger.add(
                     kind,
                     [
                         Entry(each.key, each.own, one, OTHER_STORE if one.public_id in taken else NOBODY)
-                        for each, one in zip(batch, adopted, strict=True)
+                        for each, one in zip(batch, ones, strict=True)
                     ],
                 )
                 done += len(batch)

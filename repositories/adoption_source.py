@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 import bson
 from bson.raw_bson import RawBSONDocument
@@ -16,6 +17,10 @@ from repositories.database import APPLICATION, valid_address
 from repositories.errors import DatabaseRefused, first_clause
 from repositories.late_documents import key_of
 from repositories.originals import LENIENT, RAW
+from schemas.documents import Document
+from schemas.legacy import Adopted, Defect, adopt
+from schemas.legacy_shapes import kind_of
+from schemas.legacy_values import shown
 from schemas.rollups import ESTIMATES, ORDERS
 from schemas.safe_addresses import safe_address, safe_words
 
@@ -24,13 +29,19 @@ KINDS: Final = (ESTIMATES, ORDERS)
 BACKUP_PREFIX: Final = "legacy_"
 
 
+#: Of a collection of estimates, what may be a sale: see `schemas.legacy_shapes.kind_of`.
+_MAY_BE_SALES: Final = {"$or": [{name: {"$nin": [None, ""]}} for name in ("sale_id", "sale_number")]}
+
+
 class Original(NamedTuple):
-    """key: the BSON of its `_id`; own: the same as text; raw: its bytes; document: as Python has it."""
+    """key: of all of its kind, the bytes that tell it; own: its `_id` as text; raw: its bytes; document: as Python has
+    it; lies_in: the kind of the collection that it lies in, which an older version took for another one."""
 
     key: bytes
     own: str
     raw: RawBSONDocument
     document: Mapping[str, Any]
+    lies_in: str
 
 
 class Source:
@@ -44,21 +55,42 @@ class Source:
         self.names = names
 
     def count(self, kind: str) -> int:
-        return sum(int(self._database[name].count_documents({})) for name in self.names[kind])
+        """Return how many documents may be of a kind, and are so but for a few sales among estimates."""
+        return sum(int(self._database[name].count_documents(where)) for name, where, _ in self._places(kind))
 
     def batches(self, kind: str) -> Iterator[list[Original]]:
-        """All documents of a kind, in batches, those of a collection in the order of their ids."""
-        for name in self.names[kind]:
+        """Yield all documents of a kind, in batches, those of a collection in the order of their ids."""
+        for name, where, lies_in in self._places(kind):
             collection = self._database.get_collection(name, codec_options=RAW)
-            cursor = collection.find({}, batch_size=BATCH).sort("_id", 1)
-            while batch := [_original(raw) for raw in islice(cursor, BATCH)]:
-                yield batch
+            cursor = collection.find(where, batch_size=BATCH).sort("_id", 1)
+            while batch := [_original(raw, kind, lies_in) for raw in islice(cursor, BATCH)]:
+                found = [each for each in batch if kind_of(lies_in, each.document) == kind]
+                if found:
+                    yield found
+
+    def _places(self, kind: str) -> Iterator[tuple[str, Document, str]]:
+        """Where documents of a kind lie: the collection, which of it, and the kind that it was made for."""
+        for name in self.names[kind]:
+            yield name, {}, kind
+        for name in self.names[ESTIMATES] if kind == ORDERS else ():
+            yield name, _MAY_BE_SALES, ESTIMATES
 
 
-def _original(raw: RawBSONDocument) -> Original:
+def adopted(kind: str, original: Original, zone: ZoneInfo) -> Adopted:
+    """Return what a document becomes, with a word on where it lay."""
+    found = adopt(kind, original.document, zone)
+    if original.lies_in == kind:
+        return found
+    moved = Defect("sale_among_estimates", "status", shown(original.document.get("status")), "an order")
+    return found._replace(defects=(moved, *found.defects))
+
+
+def _original(raw: RawBSONDocument, kind: str, lies_in: str) -> Original:
     document = bson.decode(raw.raw, LENIENT)
     own = document.get("_id")
-    return Original(key_of(own), str(own), raw, document)
+    # Documents of two collections may have the same id.
+    key = key_of(own if lies_in == kind else {lies_in: own})
+    return Original(key, str(own), raw, document, lies_in)
 
 
 @contextmanager

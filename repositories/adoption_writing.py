@@ -6,15 +6,16 @@ from zoneinfo import ZoneInfo
 
 from bson.raw_bson import RawBSONDocument
 
-from repositories.adoption_source import KINDS, Original, Source
+from repositories.adoption_source import KINDS, Original, Source, adopted
 from repositories.customer_rows import count_customer
 from repositories.database import ORIGINALS, TOTALS, Database
+from repositories.late_documents import key_of
 from repositories.ledger import Ledger, Settled
 from repositories.stores import of_store
 from repositories.totals import row_id
 from schemas.customers import NUMBER
 from schemas.documents import Document
-from schemas.legacy import Adopted, adopt
+from schemas.legacy import Adopted
 from schemas.phones import INDIA, normalised
 from schemas.rollups import CUSTOMERS, ESTIMATES, Additions
 
@@ -70,8 +71,8 @@ def _written(target: Target, kind: str, batch: list[Original], ledger: Ledger) -
         settled = ledger.settled(kind, original.key)
         # One that came after the first pass is noticed when all is counted in the end.
         if settled is not None:
-            adopted = adopt(kind, original.document, target.zone)
-            yield placed(target, kind, adopted, settled), kept(target.store, kind, original, adopted, settled)
+            one = adopted(kind, original, target.zone)
+            yield placed(target, kind, one, settled), kept(target.store, kind, original, one, settled)
 
 
 def placed(target: Target, kind: str, adopted: Adopted, settled: Settled) -> Document:
@@ -94,6 +95,7 @@ def kept(store: str, kind: str, original: Original, adopted: Adopted, settled: S
         "kind": kind,
         "number": settled.number,
         "defects": [defect._asdict() for defect in (*adopted.defects, *settled.defects)],
+        **({} if original.lies_in == kind else {"lies_in": original.lies_in}),
         **_verbatim(original),
     }
 
@@ -102,7 +104,7 @@ def _verbatim(original: Original) -> Document:
     """One that is nearly too large for MongoDB stays where it is; of it, only the id is kept."""
     if len(original.raw.raw) < LARGEST:
         return {"original": original.raw}
-    return {"original": RawBSONDocument(original.key), "is_too_large": True}
+    return {"original": RawBSONDocument(key_of(original.document.get("_id"))), "is_too_large": True}
 
 
 def total_rows(store: str, additions: Additions) -> Iterator[Document]:

@@ -15,7 +15,7 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database as SyncDatabase
 from pymongo.errors import BulkWriteError
 
-from repositories.adoption_source import KINDS, Original, Source
+from repositories.adoption_source import KINDS, Original, Source, adopted
 from repositories.adoption_writing import LARGEST, Target, kept, placed
 from repositories.customer_building import counts_of
 from repositories.customer_rows import OWNER, by_number, whose, written
@@ -27,11 +27,12 @@ from repositories.originals import RAW
 from repositories.totals import row_id
 from schemas.adoption import Report, merged, missing_of, ranges_of_missing
 from schemas.documents import Document
-from schemas.legacy import Adopted, adopt
+from schemas.legacy import Adopted
 from schemas.rollups import CUSTOMERS, Additions
 
 #: Of each kind, in one transaction.
 _MOST: Final = 2_500
+_IDENTITY: Final = {"original._id": 1, "kind": 1, "lies_in": 1}
 _MOVED: Final = "Something was sold in this store meanwhile: stop the service, and run `pos adopt` again."
 
 Late = dict[str, list[Original]]
@@ -53,9 +54,16 @@ def unadopted(database: SyncDatabase[Any], store: str, kind: str, originals: Sou
     # From earlier versions, which kept nothing at all of those.
     has_nameless = database[ORIGINALS].find_one({**here, "original": None}) is not None
     for batch in originals.batches(kind):
-        wanted = {**here, "original._id": {"$in": [each.document.get("_id") for each in batch]}}
-        known = {key_of(identity(row["original"])) for row in kept_rows.find(wanted, {"original._id": 1})}
-        yield [each for each in batch if each.key not in known and not (has_nameless and len(each.raw.raw) >= LARGEST)]
+        # Earlier versions took a sale among the estimates for one of them.
+        kinds = sorted({kind, *(each.lies_in for each in batch)})
+        ids = [each.document.get("_id") for each in batch]
+        rows = kept_rows.find({"store": store, "kind": {"$in": kinds}, "original._id": {"$in": ids}}, _IDENTITY)
+        known = {(row.get("lies_in", row["kind"]), key_of(identity(row["original"]))) for row in rows}
+        yield [
+            each
+            for each, own in zip(batch, ids, strict=True)
+            if (each.lies_in, key_of(own)) not in known and not (has_nameless and len(each.raw.raw) >= LARGEST)
+        ]
 
 
 def take_over_late(target: Target, originals: Source, report: Report, go_on: Callable[[], None]) -> Report:
@@ -96,9 +104,9 @@ def _some_late(target: Target, originals: Source, go_on: Callable[[], None]) -> 
 def _planned(target: Target, late: Late, counters: Document) -> Pass:
     """What becomes of late documents: their numbers, ids and links are settled among each other and with ours."""
     plan = Pass({}, [], {"epoch": secrets.token_hex(4)}, Report())
-    adopted = {kind: [adopt(kind, each.document, target.zone) for each in late[kind]] for kind in late}
+    ones_of = {kind: [adopted(kind, each, target.zone) for each in late[kind]] for kind in late}
     with closing(Ledger(last={kind: counters[kind] for kind in KINDS})) as ledger:
-        for kind, ones in adopted.items():
+        for kind, ones in ones_of.items():
             owners = _owners(target, kind, ones)
             free = _Numbers(counters, kind)
             entries = [
@@ -107,7 +115,7 @@ def _planned(target: Target, late: Late, counters: Document) -> Pass:
             ]
             ledger.add(kind, entries)
         ledger.settle()
-        for kind, ones in adopted.items():
+        for kind, ones in ones_of.items():
             documents = plan.documents.setdefault(kind, [])
             for each, one in zip(late[kind], ones, strict=True):
                 settled = ledger.settled(kind, each.key)
