@@ -25,6 +25,7 @@ from app.messaging import Messaging
 from app.metrics import Metrics, Parts
 from app.observation import Observation, Observer
 from app.openapi import Description
+from app.pacing import Pacing
 from app.request_id import RequestId
 from app.security_headers import SecurityHeaders
 from app.settings import Settings
@@ -41,6 +42,7 @@ from endpoints.live import Origins
 from endpoints.ring import CAPACITY
 from endpoints.routes import ROUTES, SLASHED
 from endpoints.service import About
+from endpoints.turns import LISTS, LISTS_EACH, PAGES, PAGES_EACH, Turns
 from repositories.claims import Claim
 from repositories.customer_building import build_missing_customers
 from repositories.database import Database, check_deployment, connect
@@ -167,6 +169,8 @@ def create_app(
                     "public_links": PublicLinks(database, clock),
                     "views": views,
                     "showings": Showings(views),
+                    "lists": Turns(LISTS_EACH, LISTS),
+                    "pages": Turns(PAGES_EACH, PAGES),
                     "pulse": Pulse(database, store),
                     "metrics": workers,
                     "shutdown": shutdown,
@@ -236,5 +240,6 @@ def _middleware(
         Middleware(Doors, settings=settings, origins=origins),
         *([] if settings.is_open else [Middleware(SetupGate)]),
         Middleware(LargeBodies),
+        Middleware(Pacing),
         Middleware(Compression),
     ]

@@ -7,13 +7,21 @@ from typing import Any, Final
 from app.early_refusals import HeadersTooLarge, InvalidHttp, RequestTimeout, TooManyConnections
 from app.errors import PROBLEM_JSON, InternalError, MethodNotAllowed, RouteNotFound
 from endpoints.described import Operation, Refusals
+from endpoints.turns import Busy
 from schemas.errors import ShopError
 from schemas.shapes import ref
 
 Json = dict[str, Any]
 
 #: What any request may be answered, whatever it asks for.
-_ANYWHERE: Final[Refusals] = (InvalidHttp, RequestTimeout, HeadersTooLarge, InternalError, TooManyConnections)
+_ANYWHERE: Final[Refusals] = (
+    InvalidHttp,
+    RequestTimeout,
+    HeadersTooLarge,
+    InternalError,
+    TooManyConnections,
+    Busy,
+)
 #: Headers of every answer.
 _EVERYWHERE: Final = ("X-Request-ID", "Cache-Control")
 _HEADERS_OF_REFUSALS: Final = {

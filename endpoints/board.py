@@ -62,7 +62,7 @@ class Figures(HTTPEndpoint):
             hours = await request.state.hours.today()
             of_today = Listing(start=hours.day, end=hours.day)
             newest = await request.state.orders.newest(of_today, LATEST, request.state.showings.of_kind[ORDERS])
-            figures = board(hours.day, hours.rows, [order.parsed() for order in newest])
+            figures = board(hours.day, hours.rows, [order.parsed() for order in newest.shown])
             return answer({**_heading(request, freshness), **figures}, headers=freshness.headers)
 
         today = business_date(request.state.clock(), request.state.zone)

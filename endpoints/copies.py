@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -19,6 +20,7 @@ from starlette.types import Scope
 
 from endpoints.encoding import ENCODING, MIN_SIZE, Packer, takes_gzip
 from endpoints.requests import holds
+from endpoints.turns import page_turn
 from repositories.errors import READ_SECONDS, answered
 from repositories.events import Head
 from schemas.live import Place
@@ -220,8 +222,10 @@ async def fresh(
     asked_at = time.monotonic()
 
     async def made(freshness: Freshness) -> Response:
+        # A whole list takes a turn of another kind, for longer.
+        turn = nullcontext() if getattr(question.query, "limit", 0) is None else page_turn(request)
         # Two questions to the database, one after the other, and still no longer than one may take.
-        async with answered(READ_SECONDS - (time.monotonic() - asked_at)):
+        async with answered(READ_SECONDS - (time.monotonic() - asked_at)), turn:
             return await make(question.query, freshness)
 
     freshness = copies.freshness(await request.state.log.head(), request.state.about.version, extra)

@@ -34,7 +34,7 @@ class CustomerList(HTTPEndpoint):
             if listing.limit is None:
                 batches = customers.batches(listing)
                 show = lambda customer: shown(customer, zone)  # noqa: E731
-                return await enclosed(b'{"customers":[', batches, show, b"]}", freshness.headers)
+                return await enclosed(request, b'{"customers":[', batches, show, b"]}", freshness.headers)
             found = await customers.newest(listing, listing.limit + 1)
             page = found[: listing.limit]
             last = CustomerPosition.of(page[-1]) if len(found) > listing.limit else None

@@ -15,12 +15,13 @@ from endpoints.access import ACCESS
 from endpoints.close_codes import REASONS
 from endpoints.connections import CUT, Connections
 from endpoints.described import Answer, Operation, described, plain
-from endpoints.entries import wanted_of
+from endpoints.entries import first_of, wanted_of
 from endpoints.feeds import Feed
 from endpoints.hub import Hub
 from endpoints.live import wanted_by
 from endpoints.requests import read_query
 from endpoints.responses import JSON, answer
+from endpoints.turns import page_turn
 from repositories.errors import Unavailable
 from schemas.asyncapi import GONE, document
 from schemas.errors import InvalidQuery, ShopError
@@ -33,6 +34,8 @@ _DEFAULT_LIMIT: Final = 100
 _TOPIC: Final = rf" *({TOPIC.pattern}|\*) *"
 _AT_ONCE: Final = 100
 _CHUNK_BYTES: Final = 60_000
+# A thousand usual events take less.
+_PAGE_BYTES: Final = 4 * 2**20
 # Routers cut connections that are idle for 55 s.
 _COMMENT_SECONDS: Final = 15.0
 # How soon a stream notices that the server stops.
@@ -101,7 +104,8 @@ class Events(HTTPEndpoint):
         # A page is read from wherever it is, so it may lie far back.
         if reason not in (None, "too_far"):
             raise gone(hub, str(reason))
-        entries = await hub.since(place, query["limit"])
+        async with page_turn(request):
+            entries = first_of(await hub.since(place, query["limit"]), query["limit"], _PAGE_BYTES)
         if entries and entries[0].seq != place.seq + 1:
             raise gone(hub, "expired")
         passed = entries[-1].seq if entries else place.seq

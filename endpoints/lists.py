@@ -6,8 +6,9 @@ schema that loads a `Listing`.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import aclosing
+from typing import Any, Final
 
 import orjson
 from marshmallow import Schema
@@ -17,6 +18,7 @@ from starlette.responses import Response
 from endpoints.copies import Freshness, fresh
 from endpoints.requests import read_query
 from endpoints.responses import answer, page_headers, streamed
+from endpoints.turns import owner_of
 from repositories.documents import Documents
 from repositories.history import History
 from repositories.showing import Show, Showing, Shown
@@ -28,8 +30,6 @@ from schemas.sums import Sums, Tally
 
 _CHUNK: Final = 64 * 1024
 
-T = TypeVar("T")
-
 
 async def array(request: Request, source: Documents, schema: Schema) -> Response:
     """The documents of one kind as a JSON array."""
@@ -37,13 +37,12 @@ async def array(request: Request, source: Documents, schema: Schema) -> Response
 
     async def make(listing: Listing, freshness: Freshness) -> Response:
         if listing.limit is None:
-            return await streamed(
-                _wrapped(b"[", _joined(_shown(source.batches(listing), showing.show)), b"]"), freshness.headers
-            )
-        found = await source.newest(listing, listing.limit + 1, showing)
-        page, last = _page(found, listing.limit, lambda shown: Position.of(source.kind, shown.place))
+            whole = _wrapped(b"[", _joined(_shown(source.batches(listing), showing.show)), b"]")
+            return await streamed(_in_turn(request, whole), freshness.headers)
+        page = await source.newest(listing, listing.limit, showing)
+        last = None if page.is_last else Position.of(source.kind, page.shown[-1].place)
         headers = {**freshness.headers, **page_headers(request, schema, last)}
-        return answer([shown.json for shown in page], headers=headers)
+        return answer([shown.json for shown in page.shown], headers=headers)
 
     return await fresh(request, lambda: read_query(request, schema), make)
 
@@ -57,9 +56,9 @@ async def history(request: Request, showings: Mapping[str, Showing], schema: Sch
             shown = (
                 [showings[kind].show(document) for kind, document in batch] async for batch in source.batches(listing)
             )
-            return await streamed(_wrapped(b"[", _joined(shown), b"]"), freshness.headers)
-        found = await source.newest(listing, listing.limit + 1, showings)
-        page, last = _page(found, listing.limit, _position)
+            return await streamed(_in_turn(request, _wrapped(b"[", _joined(shown), b"]")), freshness.headers)
+        page, is_last = await source.newest(listing, listing.limit, showings)
+        last = None if is_last else _position(page[-1])
         headers = {**freshness.headers, **page_headers(request, schema, last)}
         return answer([shown.json for _, shown in page], headers=headers)
 
@@ -71,12 +70,13 @@ async def groups(request: Request, showings: Mapping[str, Showing], schema: Sche
 
     async def make(listing: Listing, freshness: Freshness) -> Response:
         if listing.limit is None:
-            return await streamed(_group_chunks(request, showings, listing, summary), freshness.headers)
-        tallies, found = await asyncio.gather(
+            whole = _group_chunks(request, showings, listing, summary)
+            return await streamed(_in_turn(request, whole), freshness.headers)
+        tallies, (page, is_last) = await asyncio.gather(
             _tallies(request, showings, listing, freshness),
-            request.state.history.newest(listing, listing.limit + 1, showings),
+            request.state.history.newest(listing, listing.limit, showings),
         )
-        page, last = _page(found, listing.limit, _position)
+        last = None if is_last else _position(page[-1])
         content: dict[str, Any] = {
             kind: {
                 **tallies[kind].shown("total_amount"),
@@ -124,10 +124,25 @@ async def _tallies(request: Request, kinds: Iterable[str], listing: Listing, fre
 
 
 async def enclosed(
-    opening: bytes, batches: AsyncIterator[list[Document]], show: Show, closing: bytes, headers: Mapping[str, str]
+    request: Request,
+    opening: bytes,
+    batches: AsyncIterator[list[Document]],
+    show: Show,
+    closing: bytes,
+    headers: Mapping[str, str],
 ) -> Response:
     """A whole list, streamed, between an opening and a closing."""
-    return await streamed(_wrapped(opening, _joined(_shown(batches, show)), closing), headers)
+    return await streamed(_in_turn(request, _wrapped(opening, _joined(_shown(batches, show)), closing)), headers)
+
+
+async def _in_turn(request: Request, whole: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """Yield a whole list in a turn of its owner's, which lasts until the client has taken it.
+
+    :raises Busy: there was none for a while.
+    """
+    async with request.state.lists.turn(owner_of(request)), aclosing(whole):
+        async for chunk in whole:
+            yield chunk
 
 
 async def _counted(source: Documents, listing: Listing, tally: Tally) -> AsyncIterator[list[Document]]:
@@ -163,9 +178,3 @@ async def _wrapped(opening: bytes, chunks: AsyncIterator[bytes], closing: bytes)
 def _position(entry: tuple[str, Shown]) -> Position:
     kind, shown = entry
     return Position.of(kind, shown.place)
-
-
-def _page(found: list[T], limit: int, place: Callable[[T], Position]) -> tuple[list[T], Position | None]:
-    """The first `limit` of what was found, and the last one's place if more follow."""
-    page = found[:limit]
-    return page, place(page[-1]) if len(found) > limit else None

@@ -12,6 +12,7 @@ from endpoints.actors import actor_of
 from endpoints.described import Answer, Operation, creation, described
 from endpoints.requests import read_json, read_query, sent
 from endpoints.responses import answer, page_headers, replay_headers
+from endpoints.turns import page_turn
 from endpoints.uploads import MalformedForm, read_form
 from repositories.errors import NotFound, TooManyRequests, Unavailable
 from repositories.transaction import Outcome
@@ -72,7 +73,8 @@ class Messages(HTTPEndpoint):
     )
     async def get(self, request: Request) -> Response:
         listing: MessageListing = read_query(request, QUERY)
-        found = await request.state.messages.newest(listing, listing.limit + 1)
+        async with page_turn(request):
+            found = await request.state.messages.newest(listing, listing.limit + 1)
         page = found[: listing.limit]
         last = MessagePosition(page[-1]["_id"]) if len(found) > listing.limit else None
         headers = {"Cache-Control": "no-store", **page_headers(request, QUERY, last)}

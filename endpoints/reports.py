@@ -200,5 +200,5 @@ def _newest(request: Request, listing: Listing, limit: int) -> tuple[Awaitable[I
 async def _shown(request: Request, kind: str, listing: Listing, limit: int) -> Items:
     source: Documents = getattr(request.state, kind)
     showing: Showing = request.state.showings.of_kind[kind]
-    found = await source.newest(listing, limit, showing)
-    return Items([shown.json for shown in found], [shown.parsed() for shown in found[: reports.RECENT]])
+    page = await source.newest(listing, limit, showing)
+    return Items([shown.json for shown in page.shown], [shown.parsed() for shown in page.shown[: reports.RECENT]])

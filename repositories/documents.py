@@ -13,8 +13,8 @@ from pymongo.errors import PyMongoError
 from repositories.database import Database
 from repositories.errors import NotFound, answered, translated
 from repositories.search import beginning, found_by
-from repositories.showing import Showing, Shown
-from repositories.stored import find_stored
+from repositories.showing import Page, Showing
+from repositories.stored import find_stored, fitting
 from schemas import statuses
 from schemas.calendar import widest_bounds
 from schemas.documents import Document
@@ -29,6 +29,10 @@ NEWEST_FIRST: Final = [("created_at", DESCENDING), ("number", DESCENDING)]
 READ: Final = 800
 #: How many are decoded at a time: few enough that they are in the core's cache when they are shown.
 _BATCH: Final = 50
+#: How much of a list a page holds, beyond its first document: a thousand of usual ones take less.
+PAGE_BYTES: Final = 4 * 2**20
+# Where those that were read take more, they are of another kind than a shop's usual ones, and no others are kept ready.
+_MOST_AHEAD: Final = 4 * 2**20
 _LETTING_GO_SECONDS: Final = 0.2
 #: What no list shows, and would be decoded for nothing: a quarter of a document.
 _UNSHOWN: Final = dict.fromkeys(("created_by", "changed_by", "terms", "retry_keys", "store", "phone_e164"), 0)
@@ -64,16 +68,17 @@ class Documents:
             raise NotFound(f"There is no such {TYPES[self.kind]}.")
         return document
 
-    async def newest(self, listing: Listing, limit: int, showing: Showing) -> list[Shown]:
-        """Up to `limit` documents of a list, as they are shown, newest first, from `listing.after` on."""
+    async def newest(self, listing: Listing, limit: int, showing: Showing) -> Page:
+        """Return up to `limit` documents of a list, and `PAGE_BYTES`, newest first, from `listing.after` on."""
         criteria = self.criteria(listing)
         if criteria is None or not limit:
-            return []
+            return Page([], is_last=True)
+        # One more says whether others follow.
+        options = {"projection": _UNSHOWN, "sort": NEWEST_FIRST, "limit": limit + 1}
         async with answered():
-            found = await find_stored(
-                self._collection, criteria, limit, projection=_UNSHOWN, sort=NEWEST_FIRST, limit=limit
-            )
-        return [showing(each) for each in found]
+            found = await find_stored(self._collection, criteria, limit + 1, most_bytes=PAGE_BYTES, **options)
+        page = fitting(found, limit, PAGE_BYTES)
+        return Page([showing(each) for each in page], is_last=len(page) == len(found))
 
     async def batches(self, listing: Listing) -> AsyncGenerator[list[Document]]:
         """A whole list, newest first, in bounded memory: the next ones are read while these are looked at."""
@@ -85,12 +90,16 @@ class Documents:
             upcoming = asyncio.ensure_future(anext(found, None))
             try:
                 while (content := await self._arrived(upcoming)) is not None:
-                    upcoming = asyncio.ensure_future(anext(found, None))
-                    # So that it is asked for at once, not when the client is slow to take these.
-                    await asyncio.sleep(0)
+                    is_small = len(content) <= _MOST_AHEAD
+                    if is_small:
+                        upcoming = asyncio.ensure_future(anext(found, None))
+                        # So that it is asked for at once, not when the client is slow to take these.
+                        await asyncio.sleep(0)
                     documents = decode_iter(content, self._collection.codec_options)
-                    while batch := list(islice(documents, _BATCH)):
+                    while batch := list(islice(documents, _BATCH if is_small else 1)):
                         yield batch
+                    if not is_small:
+                        upcoming = asyncio.ensure_future(anext(found, None))
             finally:
                 await _let_go(found, upcoming)
 

@@ -18,13 +18,20 @@ class History:
     def __init__(self, *sources: Documents) -> None:
         self._sources = sources
 
-    async def newest(self, listing: Listing, limit: int, showings: Mapping[str, Showing]) -> list[tuple[str, Shown]]:
-        """Up to `limit` (kind, document) pairs, newest first; of the kinds that are shown."""
+    async def newest(
+        self, listing: Listing, limit: int, showings: Mapping[str, Showing]
+    ) -> tuple[list[tuple[str, Shown]], bool]:
+        """Return up to `limit` (kind, document) pairs, newest first, and whether there are no others; of the kinds
+        that are shown."""
         sources = [source for source in self._sources if source.kind in showings]
         found = await asyncio.gather(*(source.newest(listing, limit, showings[source.kind]) for source in sources))
-        entries = [(source.kind, shown) for source, of_kind in zip(sources, found, strict=True) for shown in of_kind]
-        entries.sort(key=lambda entry: place_of(entry[0], entry[1].place), reverse=True)
-        return entries[:limit]
+        pages = [(source.kind, page) for source, page in zip(sources, found, strict=True)]
+        entries = [(kind, shown) for kind, page in pages for shown in page.shown]
+        # Before what is older than the last one of a page that goes on, others would be missing.
+        ends = [place_of(kind, page.shown[-1].place) for kind, page in pages if not page.is_last]
+        reached = [entry for entry in entries if not ends or _shown_place(entry) >= max(ends)]
+        reached.sort(key=_shown_place, reverse=True)
+        return reached[:limit], not ends and len(entries) <= limit
 
     async def batches(self, listing: Listing) -> AsyncIterator[list[Entry]]:
         """The whole list, a batch of each kind at a time in memory."""
@@ -59,6 +66,11 @@ class _Ahead:
         taken = list(takewhile(lambda entry: _place(entry) >= until, self.entries))
         del self.entries[: len(taken)]
         return taken
+
+
+def _shown_place(entry: tuple[str, Shown]) -> Place:
+    kind, shown = entry
+    return place_of(kind, shown.place)
 
 
 def _place(entry: Entry) -> Place:

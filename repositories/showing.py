@@ -42,6 +42,13 @@ class Shown(NamedTuple):
         return shown
 
 
+class Page(NamedTuple):
+    """The first documents of a list, as they are shown, and whether there are no others."""
+
+    shown: list[Shown]
+    is_last: bool
+
+
 class Showing:
     """Shows documents of one kind.
 

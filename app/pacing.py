@@ -1,0 +1,136 @@
+"""Large answers, handed over as fast as their clients take them, and only so many of them at a time.
+
+A server that is given an answer whole keeps all of it until the client has taken it. So it is given piece by piece,
+and what the answers that are under way hold together is bounded. One that several are given, a copy or a file of ours,
+is in memory once, and counts once.
+"""
+
+from collections import Counter
+from collections.abc import Awaitable
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.doors import refuse
+from endpoints.turns import Busy
+
+#: What is handed over at once; smaller answers are not counted.
+PIECE: Final = 64 * 1024
+#: Bytes of answers that are under way: of one credential, or of one address where nothing is shown, and of all.
+BYTES_EACH: Final = 32 * 2**20
+BYTES: Final = 64 * 2**20
+
+
+class Pacing:
+    """Answers as large as clients take them, and a refusal where as much is under way as may be."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self._load = _Load()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "GET":
+            await self.app(scope, receive, send)
+            return
+        answer = _Answer(self._load, scope, receive, send)
+        try:
+            await self.app(scope, receive, answer)
+        finally:
+            answer.leave()
+
+
+class _Load:
+    """What the answers that are under way hold: bodies by their identity, each with its users and its first owner."""
+
+    def __init__(self) -> None:
+        self._users: Counter[int] = Counter()
+        self._owners: dict[int, str] = {}
+        self._bytes: Counter[str] = Counter()
+
+    def take(self, body: bytes, owner: str) -> bool:
+        """Add one more user of a body, unless that would be too much."""
+        if id(body) not in self._owners:
+            if self._bytes[owner] + len(body) > BYTES_EACH or self._bytes.total() + len(body) > BYTES:
+                return False
+            self._owners[id(body)] = owner
+            self._bytes[owner] += len(body)
+        self._users[id(body)] += 1
+        return True
+
+    def leave(self, body: bytes) -> None:
+        """End one use of a body."""
+        self._users[id(body)] -= 1
+        if not self._users[id(body)]:
+            del self._users[id(body)]
+            owner = self._owners.pop(id(body))
+            self._bytes[owner] -= len(body)
+            if not self._bytes[owner]:
+                del self._bytes[owner]
+
+
+class _Answer:
+    """The way out for one answer."""
+
+    __slots__ = ("_body", "_is_refused", "_load", "_receive", "_scope", "_send", "_start")
+
+    def __init__(self, load: _Load, scope: Scope, receive: Receive, send: Send) -> None:
+        self._load, self._scope, self._receive, self._send = load, scope, receive, send
+        # A start that waits for its body, which says whether there is room; and the body, while it is counted.
+        self._start: Message | None = None
+        self._body: bytes | None = None
+        self._is_refused = False
+
+    def __call__(self, message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            if _length(message) <= PIECE:
+                return self._send(message)
+            self._start = message
+            return _nothing()
+        if self._start is None and len(message.get("body", b"")) <= PIECE and not self._is_refused:
+            return self._send(message)
+        return self._pass_on(message)
+
+    async def _pass_on(self, message: Message) -> None:
+        if self._start is not None:
+            start, self._start = self._start, None
+            await self._begin(start, message.get("body", b""))
+        if self._is_refused:
+            return
+        body, is_more = message.get("body", b""), message.get("more_body", False)
+        for place in range(0, len(body), PIECE):
+            piece = body[place : place + PIECE]
+            more = is_more or place + PIECE < len(body)
+            await self._send({"type": "http.response.body", "body": piece, "more_body": more})
+
+    async def _begin(self, start: Message, body: bytes) -> None:
+        if self._load.take(body, _owner(self._scope)):
+            self._body = body
+            await self._send(start)
+        else:
+            self._is_refused = True
+            await refuse(Busy(), self._scope, self._receive, self._send)
+
+    def leave(self) -> None:
+        """The answer is over, or nobody is there any more."""
+        if self._body is not None:
+            self._load.leave(self._body)
+            self._body = None
+
+
+async def _nothing() -> None:
+    """What is sent while a start waits."""
+
+
+def _length(start: Message) -> int:
+    """Return the length that an answer announces; 0 where it is made as it goes."""
+    for name, value in start["headers"]:
+        if name == b"content-length":
+            return int(value)
+    return 0
+
+
+def _owner(scope: Scope) -> str:
+    """Return whose answer it is: that of a credential, or else of an address."""
+    principal = scope["state"].get("principal")
+    client = scope["client"]
+    return (principal and principal.credential) or ("" if client is None else str(client[0]))

@@ -1,0 +1,137 @@
+"""What is under way at a time is bounded, of each credential and of all; whoever asks beyond waits, then is refused."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from app.pacing import PIECE, Pacing
+from endpoints.turns import LISTS_EACH, Busy, Turns
+from tests.guests import invited
+from tests.payloads import line, sale_body
+from tests.shop import OpenShop, Shop
+from tests.test_left_lists import WHOLE_LIST, copy
+from tests.unread import answer_begins, unread
+
+OK, BUSY = b"HTTP/1.1 200 OK", b"HTTP/1.1 503 Se"
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("endpoints.turns.WAIT_SECONDS", 0.1)
+
+
+async def test_one_credential_has_so_many_turns_and_all_have_so_many(hasty: None) -> None:
+    turns = Turns(each=2, most=3)
+    async with AsyncExitStack() as stack:
+        for owner in ("asha", "asha", "ravi"):
+            await stack.enter_async_context(turns.turn(owner))
+        for owner in ("asha", "ravi", "meera"):
+            with pytest.raises(Busy):
+                await stack.enter_async_context(turns.turn(owner))
+    async with turns.turn("meera"):
+        pass
+    assert not turns._shares
+
+
+async def test_a_turn_that_ends_is_the_next_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("endpoints.turns.WAIT_SECONDS", 60.0)
+    turns, order, done = Turns(each=1, most=1), [], asyncio.Event()
+
+    async def work(number: int) -> None:
+        async with turns.turn("asha"):
+            order.append(number)
+            await done.wait()
+
+    tasks = [asyncio.create_task(work(number)) for number in range(5)]
+    await asyncio.sleep(0)
+    # One that goes away while it waits takes no turn with it.
+    tasks[1].cancel()
+    done.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert order == [0, 2, 3, 4]
+    assert not turns._shares
+
+
+async def test_whole_lists_that_nobody_reads_are_few_and_others_have_theirs(hasty: None, open_shop: OpenShop) -> None:
+    shop = await open_shop(sign_in="on")
+    asha, ravi = await invited(shop, "owner"), await invited(shop, "owner")
+    await shop.ok("POST", "/api/orders/create-sale", json=sale_body(), headers=asha.headers)
+    await copy(shop, 12_000)
+    try:
+        async with unread(shop.port, WHOLE_LIST, LISTS_EACH + 4, asha.headers) as clients:
+            begins = await asyncio.gather(*map(answer_begins, clients))
+            assert sorted(begins) == [OK] * LISTS_EACH + [BUSY] * 4
+            refused = await shop.http.get(WHOLE_LIST, headers=asha.headers)
+            assert (refused.status_code, refused.json()["code"]) == (503, "busy")
+            assert int(refused.headers["retry-after"]) > 0
+            # Pages are no whole lists, and another one has turns of their own.
+            assert (await shop.http.get(f"{WHOLE_LIST}?limit=5", headers=asha.headers)).status_code == 200
+            assert (await shop.http.get("/api/reports/today", headers=asha.headers)).status_code == 200
+            assert (await shop.http.get(WHOLE_LIST, headers=ravi.headers)).status_code == 200
+        async with asyncio.timeout(20):
+            while (await shop.http.get(WHOLE_LIST, headers=asha.headers)).status_code != 200:
+                await asyncio.sleep(0.05)
+    finally:
+        await shop.database.orders.delete_many({"_id": {"$regex": f"^COPY-{shop.store}-"}})
+
+
+async def test_screens_that_load_whole_lists_together_all_get_them(shop: Shop) -> None:
+    """As the app does on each change: several behind one key, three lists each."""
+    for _ in range(20):
+        await shop.sale()
+    paths = ("/api/orders/all", "/api/orders/separate", WHOLE_LIST) * 15
+    answers = await asyncio.gather(*map(shop.http.get, paths))
+    assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_answers_that_nobody_takes_are_bounded_by_their_bytes(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.pacing.BYTES_EACH", 3 * 2**20)
+    for _ in range(8):
+        await shop.sale(items=[line(name="x" * 400)] * 300)
+    # Some 1.2 MB each, and each made for its own address.
+    pages = [f"/api/orders/all?limit={limit}" for limit in range(8, 16)]
+    async with AsyncExitStack() as stack:
+        clients = [(await stack.enter_async_context(unread(shop.port, page)))[0] for page in pages]
+        assert sorted([await answer_begins(client) for client in clients]) == [OK] * 2 + [BUSY] * 6
+        assert (await shop.http.get("/api/settings")).status_code == 200
+        assert (await shop.http.get("/docs/swagger-ui-bundle.js")).status_code == 200
+    async with asyncio.timeout(20):
+        while (await shop.http.get(pages[-1])).status_code != 200:
+            await asyncio.sleep(0.05)
+
+
+async def test_a_body_that_several_are_given_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    body, taken = b"x" * (2 * PIECE + 1), asyncio.Event()
+    monkeypatch.setattr("app.pacing.BYTES_EACH", len(body) + 1)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response(body)(scope, receive, send)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if message["type"] == "http.response.body":
+            await taken.wait()
+
+    sent: list[Message] = []
+    scope = {"type": "http", "method": "GET", "state": {}, "client": ("192.0.2.7", 1), "headers": [], "path": "/"}
+    pacing = Pacing(app)
+    tasks = [asyncio.create_task(pacing(dict(scope), _nothing, send)) for _ in range(3)]
+    while len(sent) < 6:
+        await asyncio.sleep(0)
+    taken.set()
+    await asyncio.gather(*tasks)
+    assert [each["status"] for each in sent if "status" in each] == [200] * 3
+    assert sum(len(each.get("body", b"")) for each in sent) == 3 * len(body)
+    assert max(len(each.get("body", b"")) for each in sent) == PIECE
+    assert [each["more_body"] for each in sent if "body" in each].count(False) == 3
+    assert not pacing._load._owners
+    assert not pacing._load._bytes
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}
