@@ -6,6 +6,7 @@ import sys
 from app.access_log import AccessLog
 from app.application import create_app
 from app.logs import configure, shows_requests
+from app.memory import take_little
 from app.modes import refuse_unsafe, warn_of
 from app.open_files import raise_limit
 from app.settings import InvalidSettings, read_settings
@@ -13,6 +14,7 @@ from app.socket_log import SocketLog
 from services.lifeline import end_with_supervisor
 
 end_with_supervisor()
+take_little()
 try:
     settings = read_settings()
     if settings.mongodb_url is None:

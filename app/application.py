@@ -21,6 +21,7 @@ from app.errors import EXCEPTION_HANDLERS, ErrorGuard
 from app.first_run import setup_token, tell_how_to_claim
 from app.large_bodies import LargeBodies
 from app.loop_lag import LoopLag
+from app.memory import Memory
 from app.messaging import Messaging
 from app.metrics import Metrics, Parts
 from app.observation import Observation, Observer
@@ -123,12 +124,13 @@ def create_app(
             right_of_way = RightOfWay()
             around = Surroundings(database, settings, clock, ring_capacity, metrics.group, right_of_way.claim)
             stores = Stores(store, around)
-            lag = LoopLag()
+            lag, memory = LoopLag(), Memory()
             metrics.watch(Parts(stores, pool, lag))
             workers = WorkerMetrics.of_this_server(metrics)
             await stores.start()
             await workers.start()
             lag.start()
+            memory.start()
             rate_limits = RateLimits(
                 settings.mongodb_url, settings.database_name, settings.rate_limit, settings.message_rate_limit
             )
@@ -175,7 +177,7 @@ def create_app(
                     "metrics": workers,
                     "shutdown": shutdown,
                 }
-            running: tuple[Running, ...] = (connections, lag, messaging, paper, workers, stores)
+            running: tuple[Running, ...] = (connections, lag, memory, messaging, paper, workers, stores)
             for part in running:
                 await part.stop()
             accounts.close()
