@@ -124,13 +124,12 @@ def create_app(
             right_of_way = RightOfWay()
             around = Surroundings(database, settings, clock, ring_capacity, metrics.group, right_of_way.claim)
             stores = Stores(store, around)
-            lag, memory = LoopLag(), Memory()
+            lag, memory = LoopLag(), Memory.watched()
             metrics.watch(Parts(stores, pool, lag))
             workers = WorkerMetrics.of_this_server(metrics)
             await stores.start()
             await workers.start()
             lag.start()
-            memory.start()
             rate_limits = RateLimits(
                 settings.mongodb_url, settings.database_name, settings.rate_limit, settings.message_rate_limit
             )

@@ -10,7 +10,7 @@ import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 #: How often it is looked.
 LOOK_SECONDS: Final = 10.0
@@ -35,14 +35,18 @@ class Memory:
     """Gives back what is free whenever the process has grown by much."""
 
     def __init__(self) -> None:
-        self._trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
         self._least = 0
         self._watching: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        if self._trim is not None and _TAKEN.exists():
-            self._least = taken()
-            self._watching = asyncio.create_task(self._watch(self._trim))
+    @classmethod
+    def watched(cls) -> Self:
+        """Return one that has begun to look."""
+        memory = cls()
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None and _TAKEN.exists():
+            memory._least = taken()
+            memory._watching = asyncio.create_task(memory._watch(trim))
+        return memory
 
     async def stop(self) -> None:
         if self._watching is not None:
