@@ -6,47 +6,34 @@ import socket
 from asyncio.transports import BaseTransport
 from collections.abc import Callable
 from typing import Any, Final
-from uuid import uuid4
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
-from websockets.http11 import Request, Response
-from websockets.server import ServerProtocol
-from websockets.typing import StatusLike
+from websockets.http11 import Request
+from websockets.protocol import State
 
-from app.early_refusals import SECURITY_HEADERS, problem_bytes
-from app.errors import PROBLEM_JSON
+from app.connection_limits import limits_of
+from app.early_refusals import SECURITY_HEADERS
 from app.sequential import ABORT_SECONDS
+from app.socket_parts import Inbox, JsonServerProtocol
+from endpoints.allowance import Allowance
+from endpoints.close_codes import REASONS, TOO_MANY_MESSAGES, TOO_SLOW, TRY_LATER
 from endpoints.outlets import EXTENSION
 from endpoints.request_ids import request_id
+from endpoints.screen import MESSAGES_PER_SECOND
 
-_NO_HANDSHAKE: Final = "The request is no WebSocket handshake."
 # What the kernel keeps for a screen that does not read; its own choice would go up to megabytes for each.
 _SEND_BUFFER: Final = 128 * 1024
 # How much of what a screen says is read in one turn of the event loop: far more than one that means well has to say.
 _PIECE: Final = 4096
 _INVALID_TEXT: Final = 1007
+#: Pings, pongs that nobody asked for, and pieces of messages, counted together.
+FRAMES_PER_SECOND: Final = MESSAGES_PER_SECOND
+#: Pieces of one message, and how long it may take from its first byte to its last.
+MOST_FRAGMENTS: Final = 64
+MESSAGE_SECONDS: Final = 10.0
 # What uvicorn closes with where a ping is not answered.
 _UNANSWERED: Final = 1011
-
-
-class _JsonServerProtocol(ServerProtocol):
-    """Refuses a handshake with a problem document instead of plain text."""
-
-    def reject(self, status: StatusLike, text: str) -> Response:
-        response = super().reject(status, text)
-        request_id = uuid4().hex
-        code = response.reason_phrase.lower().replace(" ", "_")
-        response.body = problem_bytes(
-            response.status_code, code, response.reason_phrase, text.strip() or _NO_HANDSHAKE, request_id
-        )
-        for name in ("Content-Type", "Content-Length"):
-            del response.headers[name]
-        response.headers["Content-Type"] = PROBLEM_JSON
-        response.headers["Content-Length"] = str(len(response.body))
-        response.headers["X-Request-ID"] = request_id
-        response.headers.update(SECURITY_HEADERS)
-        return response
 
 
 def _refusal_headers() -> list[tuple[bytes, bytes]]:
@@ -63,31 +50,6 @@ def _is_text(data: bytes) -> bool:
     return True
 
 
-class _Inbox:
-    """What uvicorn needs of an `asyncio.Queue`, at a tenth of its size: most screens never say anything."""
-
-    __slots__ = ("_messages", "_waiter")
-
-    def __init__(self) -> None:
-        self._messages: list[Any] = []
-        self._waiter: asyncio.Future[None] | None = None
-
-    def put_nowait(self, message: Any) -> None:
-        self._messages.append(message)
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    async def get(self) -> Any:
-        while not self._messages:
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
-            self._waiter = None
-        return self._messages.pop(0)
-
-    def empty(self) -> bool:
-        return not self._messages
-
-
 class SocketProtocol(WebSocketsSansIOProtocol):
     """Takes whole frames beside ASGI's messages, and never waits for a screen that does not read.
 
@@ -97,9 +59,13 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.on_room: Callable[[], None] | None = None
+        self._limits = limits_of(kwargs["server_state"])
+        self._allowance = Allowance(FRAMES_PER_SECOND, self.loop.time())
+        self._message_timer: asyncio.TimerHandle | None = None
+        self._is_deaf = False
         self._unread = b""
-        self.queue = _Inbox()  # type: ignore[assignment]
-        self.conn = _JsonServerProtocol(
+        self.queue = Inbox()  # type: ignore[assignment]
+        self.conn = JsonServerProtocol(
             extensions=self.conn.available_extensions,
             max_size=self.config.ws_max_size,
             # At a level at which it says nothing of what `socket_log.py` has a line for.
@@ -113,6 +79,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
 
     def data_received(self, data: bytes) -> None:
+        if self._is_deaf:
+            return
         is_behind = bool(self._unread)
         self._unread += data
         if not is_behind:
@@ -124,17 +92,84 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """A piece a turn, and none before the last one was heard: a flood holds nobody up, and is never kept whole."""
         if self.disconnected:
             self._unread = b""
-        if self._unread and not self.read_paused:
+        if self._unread and self._may_read:
             piece, self._unread = self._unread[:_PIECE], self._unread[_PIECE:]
             super().data_received(piece)
             if self.conn.handshake_exc is not None and not self.handshake_initiated:
                 self._refuse_handshake()
-            if self.read_paused or self.transport.is_closing():
-                return
-            if self._unread:
-                self.loop.call_soon(self._read_on)
-            else:
-                self.transport.resume_reading()
+            if self._may_read and not self.transport.is_closing():
+                if self._unread:
+                    self.loop.call_soon(self._read_on)
+                else:
+                    self.transport.resume_reading()
+        self._measure()
+
+    @property
+    def _may_read(self) -> bool:
+        """Whether what is answered at once, as a ping is, has been taken; and the handshake been answered."""
+        is_open = self.handshake_complete or not self.handshake_initiated
+        return is_open and not self.read_paused and self.writable.is_set()
+
+    def _measure(self) -> None:
+        """Bound what is held of a message that is not whole, and for how long."""
+        pieces = sum(map(len, self.frames)) + len(self.conn.reader.buffer)
+        if pieces or self._unread:
+            self._limits.bodies.hold(self, pieces + len(self._unread))
+        else:
+            self._limits.bodies.release(self)
+        if not (pieces or self.frames) or self.close_sent or self.disconnected:
+            self._end_message_timer()
+        elif self._message_timer is None and self.handshake_complete:
+            self._message_timer = self.loop.call_later(MESSAGE_SECONDS, self._refuse_frames, TOO_SLOW)
+
+    def _end_message_timer(self) -> None:
+        if self._message_timer is not None:
+            self._message_timer.cancel()
+            self._message_timer = None
+
+    def give_way(self) -> None:
+        """End, since it holds more than others while all together hold too much."""
+        self._refuse_frames(TRY_LATER)
+
+    def _refuse_frames(self, code: int) -> None:
+        """Close, and parse no more of what comes until the connection ends: it may be a flood."""
+        self._is_deaf = True
+        self.frames = []
+        self._unread = b""
+        if self.conn.state is State.OPEN:
+            self.close_for(code, REASONS[code])
+        else:
+            self._abort_later()
+        self._end_message_timer()
+
+    def _takes_frame(self) -> bool:
+        """Return whether one more frame is heard that is no whole message; else the connection is closed."""
+        if self.close_sent or self.conn.state is not State.OPEN:
+            return False
+        if self._allowance.take(self.loop.time()) and len(self.frames) < MOST_FRAGMENTS:
+            return True
+        self._refuse_frames(TOO_MANY_MESSAGES)
+        return False
+
+    def handle_ping(self) -> None:
+        if self._takes_frame():
+            super().handle_ping()
+
+    def handle_pong(self, event: Frame) -> None:
+        if bytes(event.data) == self.pending_ping_payload or self._takes_frame():
+            super().handle_pong(event)
+
+    def handle_text(self, event: Frame) -> None:
+        if event.fin or self._takes_frame():
+            super().handle_text(event)
+
+    def handle_bytes(self, event: Frame) -> None:
+        if event.fin or self._takes_frame():
+            super().handle_bytes(event)
+
+    def handle_cont(self, event: Frame) -> None:
+        if self._takes_frame():
+            super().handle_cont(event)
 
     def _refuse_handshake(self) -> None:
         """The parser has its answer ready (a line that is too long, too many of them), and uvicorn never sends it."""
@@ -158,6 +193,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
 
     def send_receive_event_to_app(self) -> None:
+        self._end_message_timer()
         if self.curr_msg_data_type == "text" and not _is_text(b"".join(self.frames)):
             # Uvicorn does the same, and writes a traceback into the log for each.
             self.conn.send_close(_INVALID_TEXT)
@@ -184,9 +220,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if message["type"] == "websocket.accept":
             # The handshake is over, and most of a connection's memory is its headers.
             del self.request, self.response
+            self._read_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._end_message_timer()
+        self._limits.bodies.release(self)
         # What refers to itself waits for the garbage collector, which comes seldom, and thousands may go in a minute.
         self.on_room = None
         self.conn.parser.close()
@@ -209,6 +248,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self._read_on()
         if self.on_room is not None:
             self.on_room()
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from endpoints.allowance import Allowance
 from endpoints.close_codes import BAD_FRAME, REASONS, TOO_MANY_MESSAGES
 from endpoints.dialects import Dialect
 from endpoints.entries import Entry, Text
@@ -48,7 +49,7 @@ class Screen:
     """
 
     __slots__ = (
-        *("_allowance", "_answers", "_blocked_since", "_dialect", "_feed", "_heard_at", "_hub", "_is_live"),
+        *("_allowance", "_answers", "_blocked_since", "_dialect", "_feed", "_hub", "_is_live"),
         *("_is_subscribed", "_outlet", "_reading", "_replay", "_told", "_wanted"),
     )
 
@@ -68,17 +69,12 @@ class Screen:
         # Whether it has been up to date since it subscribed, and since when there has been no room.
         self._is_live = True
         self._blocked_since: float | None = None
-        self._allowance = float(MESSAGES_PER_SECOND)
-        self._heard_at = time.monotonic()
+        self._allowance = Allowance(MESSAGES_PER_SECOND, time.monotonic())
         outlet.on_room = self.pump
 
     def hear(self, data: str | bytes) -> int | None:
         """Takes a message of the client's. A close code, where that was one too many or no message at all."""
-        now = time.monotonic()
-        self._allowance += (now - self._heard_at) * MESSAGES_PER_SECOND
-        self._allowance = min(self._allowance, MESSAGES_PER_SECOND) - 1
-        self._heard_at = now
-        if self._allowance < 0:
+        if not self._allowance.take(time.monotonic()):
             return TOO_MANY_MESSAGES
         try:
             meant = self._dialect.hear(data)

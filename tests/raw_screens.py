@@ -60,11 +60,12 @@ async def read_all(client: socket.socket, seconds: float = 10) -> bytes:
     return bytes(data)
 
 
-def frame(content: bytes, kind: int = 1) -> bytes:
-    """As a client sends it, masked with zeros. kind: 1 for a text, 2 for bytes."""
+def frame(content: bytes, kind: int = 1, *, is_last: bool = True, reserved: int = 0) -> bytes:
+    """As a client sends it, masked with zeros. kind: 0 for what goes on, 1 for a text, 2 for bytes, 8 for a goodbye, 9
+    for a ping, 10 for a pong. reserved: bits that extensions use."""
     size = len(content)
     length = bytes([0x80 | size]) if size < 126 else b"\xff" + size.to_bytes(8)
-    return bytes([0x80 | kind]) + length + b"\0\0\0\0" + content
+    return bytes([(0x80 if is_last else 0) | reserved | kind]) + length + b"\0\0\0\0" + content
 
 
 async def goodbye(client: socket.socket, seconds: float = 20) -> int | None:
