@@ -167,5 +167,18 @@ async def test_a_removed_owners_device_is_shut_out(open_shop: OpenShop) -> None:
     assert refusal(await shop.http.get("/api/audit", headers=key)) == (401, "not_signed_in")
 
 
+@pytest.mark.parametrize(("role", "status"), [("viewer", 200), ("owner", 200), ("cashier", 403)])
+async def test_a_scraper_reads_the_metrics_with_the_key_of_a_viewers_device(
+    open_shop: OpenShop, role: str, status: int
+) -> None:
+    shop = await signed_in_shop(open_shop)
+    owner = await as_(shop, OWNER)
+    _, key = await enrol(shop, owner, role=role, belongs_to=None)
+    assert (await shop.http.get("/metrics", headers=key)).status_code == status
+    # The figures are of all stores.
+    _, local = await enrol(shop, owner, role=role, belongs_to=shop.store)
+    assert (await shop.http.get("/metrics", headers=local)).status_code == 403
+
+
 def _token(headers: Headers) -> str:
     return headers["Authorization"].removeprefix("Bearer ")
