@@ -9,6 +9,7 @@ from starlette.responses import Response
 from endpoints.described import Answer, Operation, described
 from endpoints.requests import read_query
 from endpoints.responses import answer, page_headers
+from endpoints.turns import page_turn
 from repositories.errors import BeingRestored, Unavailable
 from schemas.audit import AuditListing, AuditPosition, AuditQuery, row
 from schemas.errors import InvalidQuery
@@ -22,7 +23,7 @@ class Audit(HTTPEndpoint):
     @described(
         Operation(
             summary="Who did what",
-            description="Every change with who made it and what it was before, newest first, page by page. The `hash` "
+            description="Every change with who made it and what it was before, newest first, page by page; the `hash` "
             "of each event covers that of the one before: `pos verify` finds one that was altered.",
             query=QUERY,
             answers={200: Answer(content=ref("AuditPage"), description="A page.", headers=("Link", "X-Next-Cursor"))},
@@ -33,8 +34,9 @@ class Audit(HTTPEndpoint):
         listing: AuditListing = read_query(request, QUERY)
         # What is being filled from an archive shows no half log.
         await request.state.log.head()
-        found = await request.state.audit.newest(listing, listing.limit + 1)
-        page = found[: listing.limit]
-        last = AuditPosition(page[-1]["seq"]) if len(found) > listing.limit else None
+        zone = request.state.zone
+        async with page_turn(request):
+            page, is_last = await request.state.audit.newest(listing, lambda event: row(event, zone))
+        last = None if is_last else AuditPosition(page[-1]["seq"])
         headers = {"Cache-Control": "no-store", **page_headers(request, QUERY, last)}
-        return answer([row(event, request.state.zone) for event in page], headers=headers)
+        return answer(page, headers=headers)

@@ -4,16 +4,25 @@ It has no index of its own, since each would cost every sale: `seq` serves it, b
 looked for on the way. The log is kept for some months only, so that way is short.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from pymongo import DESCENDING
 
 from repositories.database import EVENTS, Database
 from repositories.errors import answered
+from repositories.stored import decoded, find_stored, fitting
 from schemas.audit import AuditListing
 from schemas.calendar import day_bounds
 from schemas.documents import Document
+
+#: How much of the log a page is made of, beyond its first event: five hundred usual ones take less.
+PAGE_BYTES: Final = 4 * 2**20
+# So few that a reply is seldom larger than a page.
+_AT_ONCE: Final = 16
+
+Row = TypeVar("Row")
 
 
 class Audit:
@@ -27,14 +36,19 @@ class Audit:
         self._store = store
         self._zone = zone
 
-    async def newest(self, listing: AuditListing, limit: int) -> list[Document]:
-        """Up to `limit` events, newest first, from `listing.after` on.
+    async def newest(self, listing: AuditListing, show: Callable[[Document], Row]) -> tuple[list[Row], bool]:
+        """Return up to `listing.limit` events, and `PAGE_BYTES`, newest first, from `listing.after` on, and whether
+        there are no others.
 
+        :param show: makes of an event what is kept of it; they are decoded one by one.
         :raises Unavailable: the database is away.
         """
+        limit = listing.limit
+        options = {"projection": {"_id": 0}, "sort": [("seq", DESCENDING)], "limit": limit + 1}
         async with answered():
-            found = self._events.find(self._criteria(listing), {"_id": 0}).sort("seq", DESCENDING)
-            return await found.limit(limit).to_list(limit)
+            found = await find_stored(self._events, self._criteria(listing), _AT_ONCE, most_bytes=PAGE_BYTES, **options)
+        page = fitting(found, limit, PAGE_BYTES)
+        return [show(decoded(each)) for each in page], len(page) == len(found)
 
     def _criteria(self, listing: AuditListing) -> Document:
         every: list[dict[str, Any]] = [{"store": self._store}]

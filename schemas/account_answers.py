@@ -45,7 +45,10 @@ ACCOUNT_ANSWERS: Final[dict[str, Json]] = {
         id=TEXT,
         number=_NUMBER_OR_NULL,
         by=_ACTOR,
-        before={"type": ["object", "null"], "description": "The fields that were changed, as they were."},
+        before={
+            "type": ["object", "null"],
+            "description": "The fields that were changed, as they were; a long one is `{cut, bytes}`.",
+        },
         after={"type": "object", "description": "The same fields as they are now; of what is new, what it is."},
         hash={"type": ["string", "null"], "pattern": "^[0-9a-f]{64}$"},
     ),

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Any, Final, Self
 from zoneinfo import ZoneInfo
 
+import orjson
 from marshmallow import EXCLUDE, Schema, fields, post_load, validates_schema
 
 from schemas import money
@@ -23,6 +24,8 @@ _NUMBERS: Final = frozenset({"order_number", "estimate_number"})
 _BESIDE: Final = frozenset({"_id", "store", "number"})
 #: Of a `seq`; more are refused unread.
 _DIGITS: Final = 16
+#: Bytes of JSON of a member of `before` or `after` beyond which it is cut: a bill of some hundred lines has them.
+LONGEST: Final = 16 * 1024
 _SHOW_LINES: Final = LineSchema().dump
 _SHOW_PERCENT: Final = Percent().show
 
@@ -89,7 +92,7 @@ def row(event: Event, zone: ZoneInfo) -> dict[str, Any]:
     """An event as the audit shows it. What is older than the audit has neither `by` nor `hash`.
 
     before, after: the fields that were changed, by their names in the database. Of what is new, `before` is null and
-    `after` is its digest; of a conversion, `after` has the `order` as well.
+    `after` is its digest; of a conversion, `after` has the `order` as well. What is long is cut.
     """
     before, after, hash_ = event.get("before"), event.get("after"), event.get("hash")
     made = _shown(event["data"], zone)
@@ -118,7 +121,15 @@ def _number(event: Event) -> str | None:
 
 
 def _shown(members: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
-    return {name: _value(name, value, zone) for name, value in members.items() if name not in _BESIDE}
+    return {name: _short(_value(name, value, zone)) for name, value in members.items() if name not in _BESIDE}
+
+
+def _short(value: Any) -> Any:
+    """Return a value, or instead of a long one a mark of its length: the document itself, or an archive, has it."""
+    if not isinstance(value, str | list | dict):
+        return value
+    size = len(orjson.dumps(value, default=str))
+    return value if size <= LONGEST else {"cut": True, "bytes": size}
 
 
 def _value(name: str, value: Any, zone: ZoneInfo) -> Any:
