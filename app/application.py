@@ -3,7 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
 from starlette.applications import Starlette
@@ -47,13 +47,13 @@ from endpoints.turns import LISTS, LISTS_EACH, PAGES, PAGES_EACH, Turns
 from repositories.claims import Claim
 from repositories.customer_building import build_missing_customers
 from repositories.database import Database, check_deployment, connect
-from repositories.errors import DatabaseRefused
+from repositories.database_clock import DatabaseClock, Moments
+from repositories.errors import DatabaseRefused, Unavailable, described
 from repositories.indexes import prepare
 from repositories.links import PublicLinks
 from repositories.pool import Pool
 from repositories.pulse import Pulse
 from repositories.rate_limits import RateLimits
-from repositories.search_building import build_missing_terms
 from repositories.secret_keys import check_key
 from repositories.showing import Showings
 from repositories.stores import AllStores
@@ -120,9 +120,9 @@ def create_app(
         try:
             database = client[settings.database_name]
             store, zone = settings.store_id, settings.timezone
-            await _make_ready(database, settings)
+            database_clock, moments = await _make_ready(database, settings, clock)
             right_of_way = RightOfWay()
-            around = Surroundings(database, settings, clock, ring_capacity, metrics.group, right_of_way.claim)
+            around = Surroundings(database, settings, clock, ring_capacity, metrics.group, right_of_way.claim, moments)
             stores = Stores(store, around)
             lag, memory = LoopLag(), Memory.watched()
             metrics.watch(Parts(stores, pool, lag))
@@ -133,16 +133,16 @@ def create_app(
             rate_limits = RateLimits(
                 settings.mongodb_url, settings.database_name, settings.rate_limit, settings.message_rate_limit
             )
-            accounts = Accounts(settings, database, clock, stores.journal_of, rate_limits)
+            accounts = Accounts(settings, database, moments.lasting, stores.journal_of, rate_limits)
             credentials = None if settings.is_open else accounts.credentials
-            connections = Connections(credentials, clock)
+            connections = Connections(credentials, moments.lasting)
             connections.start()
-            claim = Claim(database, accounts.users, clock)
+            claim = Claim(database, accounts.users, moments.lasting)
             await tell_how_to_claim(settings, claim)
             typesetters = Workers(settings.font_dir, right_of_way)
             paper = Paper(typesetters, Fonts(settings.font_dir), zone, settings.currency)
             messaging = Messaging.started(
-                settings, database, stores, clock, provider or provider_of(settings.whatsapp, clock)
+                settings, database, stores, moments.lasting, provider or provider_of(settings.whatsapp, clock)
             )
             views = Views(zone)
             shutdown = Shutdown()
@@ -167,16 +167,17 @@ def create_app(
                     "paper": paper,
                     "region": region_of(settings.currency),
                     **messaging.handed,
-                    "public_links": PublicLinks(database, clock),
+                    "public_links": PublicLinks(database, moments.lasting),
                     "views": views,
                     "showings": Showings(views),
                     "lists": Turns(LISTS_EACH, LISTS),
                     "pages": Turns(PAGES_EACH, PAGES),
                     "pulse": Pulse(database, store),
+                    "database_clock": database_clock,
                     "metrics": workers,
                     "shutdown": shutdown,
                 }
-            running: tuple[Running, ...] = (connections, lag, memory, messaging, paper, workers, stores)
+            running: tuple[Running, ...] = (connections, lag, memory, messaging, paper, workers, stores, database_clock)
             for part in running:
                 await part.stop()
             accounts.close()
@@ -201,16 +202,28 @@ def create_app(
     return app
 
 
-async def _make_ready(database: Database, settings: Settings) -> None:
-    """What has to be so before anybody is served.
+async def _make_ready(
+    database: Database, settings: Settings, clock: Callable[[], datetime]
+) -> tuple[DatabaseClock, Moments]:
+    """See to what has to be so before anybody is served; return the clocks by which things last.
 
     :raises DatabaseRefused:
     """
-    await check_deployment(database.client)
-    await prepare(database, settings.store_id, settings.timezone, settings.event_retention_days)
-    await check_key(database, settings.secret_key)
-    await build_missing_customers(database, settings.store_id, region_of(settings.currency))
-    await build_missing_terms(database, settings.store_id)
+    database_clock = DatabaseClock(database, clock)
+    try:
+        await check_deployment(database.client)
+        await database_clock.measure()
+        database_clock.warn()
+        behind = database_clock.behind if clock is utc_now else timedelta(0)
+        await prepare(database, settings.store_id, settings.timezone, settings.event_retention_days, behind)
+        await check_key(database, settings.secret_key)
+        await build_missing_customers(database, settings.store_id, region_of(settings.currency))
+        await database_clock.warn_of_newer(settings.store_id)
+    except Unavailable as error:
+        raise DatabaseRefused(f"The database at MONGODB_URL cannot be used: {described(error)}") from error
+    database_clock.start()
+    # A clock that is brought along stands for the database's too.
+    return database_clock, Moments(database_clock, database_clock if clock is utc_now else clock)
 
 
 def _middleware(

@@ -18,6 +18,7 @@ from endpoints.screens import Screens
 from repositories.audit import Audit
 from repositories.customers import CustomerRepository
 from repositories.database import Database
+from repositories.database_clock import Moments
 from repositories.earlier_keys import EarlierKeys
 from repositories.errors import NoSuchStore, Unavailable
 from repositories.estimates import EstimateRepository
@@ -54,8 +55,8 @@ class Surroundings:
     """What all stores of a process have in common.
 
     clock: the present instant, UTC. ring_capacity: how many of the newest events of a store are kept in memory.
-    on_group: is told of each group that a journal has written. on_busy: is told by each journal that somebody waits
-    there now, and that nobody does any more.
+    moments: the clocks by which things last. on_group: is told of each group that a journal has written. on_busy: is
+    told by each journal that a command waits there now, and that none does any more.
     """
 
     database: Database
@@ -64,6 +65,7 @@ class Surroundings:
     ring_capacity: int
     on_group: Callable[[Group], None]
     on_busy: Callable[[bool], None]
+    moments: Moments
 
     @property
     def zone(self) -> ZoneInfo:
@@ -78,7 +80,7 @@ class Store:
         self.name = name
         self._log = EventLog(database, name)
         region = region_of(around.settings.currency)
-        own_journal = Journal(database, store=name, zone=zone, clock=clock, region=region)
+        own_journal = Journal(database, store=name, zone=zone, clock=clock, region=region, moments=around.moments)
         own_journal.on_group, own_journal.on_busy = around.on_group, around.on_busy
         shared = f"{__version__} {around.settings.mongodb_url} {database.name} {name} {zone} {region}"
         self.journal = SharedJournal(own_journal, self._log, shared)
@@ -102,7 +104,7 @@ class Store:
             "orders": orders,
             "history": History(estimates, orders),
             "reports": ReportRepository(database, name, zone, clock),
-            "links": LinkRepository(database, name, self.journal, clock),
+            "links": LinkRepository(database, name, self.journal, around.moments.lasting),
             "messages": MessageRepository(database, name, around.settings.store_id, self.journal, clock),
             "shop_head": self._head,
             "hours": HourRepository(database, name, zone, clock),

@@ -10,10 +10,18 @@ from starlette.responses import Response
 from endpoints.authentication import Forbidden
 from endpoints.described import Answer, Operation, described, plain
 from endpoints.responses import answer
+from repositories.database_clock import DatabaseClock
 from repositories.errors import RETRY_AFTER, BeingRestored, Unavailable
 from repositories.pulse import Beat
 from schemas.calendar import shop_time
 from schemas.shapes import ref
+
+
+def clock_members(clock: DatabaseClock) -> dict[str, Any]:
+    """Return what an answer says of the machine's clock: nothing, unless it and the database's are apart."""
+    clock.warn()
+    behind = round(clock.behind.total_seconds(), 1)
+    return {} if clock.is_right else {"clock": {"status": "wrong", "behind_seconds": behind}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +99,7 @@ class Health(HTTPEndpoint):
         }
         beat: Beat = await request.state.pulse.beat()
         health["database"] = {"status": beat.status, "latency_ms": beat.latency_ms}
+        health |= clock_members(request.state.database_clock)
         if beat.refusal is not None:
             health |= {"status": "unhealthy", "detail": beat.refusal.detail}
             return answer(health, 503, RETRY_AFTER)
@@ -118,7 +127,7 @@ class Readiness(HTTPEndpoint):
             raise refusal
         if request.state.hub.status.is_stale:
             raise Unavailable("Live updates do not follow the event log just now.")
-        return answer({"status": "ready"})
+        return answer({"status": "ready", **clock_members(request.state.database_clock)})
 
 
 class Metrics(HTTPEndpoint):

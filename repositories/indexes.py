@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import math
 import secrets
 from contextlib import suppress
+from datetime import timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -43,6 +45,7 @@ ANSWER_RETENTION_DAYS: Final = 30
 _OURS: Final = {"store": {"$exists": True}, "number": {"$gte": 0}}
 _RETIRED: Final = {"number": "number", "one_order_an_estimate": "estimate_id"}
 _DAY: Final = 86_400
+_TOLERATED: Final = timedelta(hours=1)
 _NAMESPACE_EXISTS, _OPTIONS_CONFLICT = 48, 85
 
 logger = logging.getLogger("pos")
@@ -150,15 +153,20 @@ def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
     }
 
 
-async def prepare(database: Database, store: str, zone: ZoneInfo, event_retention_days: int) -> None:
+async def prepare(
+    database: Database, store: str, zone: ZoneInfo, event_retention_days: int, behind: timedelta = timedelta(0)
+) -> None:
     """Creates what is missing and changes a retention that differs; safe beside running processes, new or old.
+
+    :param behind: how far the clock that events are stamped by is behind the database's, which takes them away: they
+        are kept for so many days more.
 
     :raises DatabaseRefused: the database does not allow it; the store's days are of another time zone; it is being
         restored; its documents are those of the earlier backend, or are just being taken over.
     """
     try:
         await refuse_unadopted(database, store)
-        await prepare_collections(database, event_retention_days)
+        await prepare_collections(database, event_retention_days + _days_more(behind))
         await database[COUNTERS].update_one(
             {"_id": store},
             {"$setOnInsert": {ESTIMATES: 0, ORDERS: 0, "head": 0, "epoch": secrets.token_hex(4)}},
@@ -170,6 +178,10 @@ async def prepare(database: Database, store: str, zone: ZoneInfo, event_retentio
         await _warn_of_late(database)
     except PyMongoError as error:
         raise DatabaseRefused(f"The indexes of the database cannot be prepared: {first_clause(error)}") from error
+
+
+def _days_more(behind: timedelta) -> int:
+    return math.ceil(behind / timedelta(days=1)) if behind > _TOLERATED else 0
 
 
 async def prepare_collections(database: Database, event_retention_days: int) -> None:

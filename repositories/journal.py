@@ -28,6 +28,7 @@ from repositories.backoff import Backoff
 from repositories.commands import Command
 from repositories.commit import CommitUnknown
 from repositories.database import Database
+from repositories.database_clock import Moments
 from repositories.errors import OutcomeUnknown, Unavailable
 from repositories.transaction import Collision, GroupTransaction, Outcome, is_transient
 from repositories.waiting import Entry, Waiting
@@ -60,6 +61,7 @@ class Journal:
     :param clock: the present instant, UTC.
     :param group_limit: how many commands one transaction takes at the most.
     :param region: of phone numbers without a country code.
+    :param moments: the clocks by which things last; `clock`, where there are none.
     :param deadline: seconds after which a command is answered with a 503, whatever the database does.
     """
 
@@ -73,8 +75,9 @@ class Journal:
         group_limit: int = GROUP_LIMIT,
         deadline: float = DEADLINE_SECONDS,
         region: str = INDIA,
+        moments: Moments | None = None,
     ) -> None:
-        self._transaction = GroupTransaction(database, store, zone, clock, region=region)
+        self._transaction = GroupTransaction(database, store, zone, clock, region=region, moments=moments)
         self._group_limit = group_limit
         self._deadline = deadline
         self._waiting = Waiting()

@@ -44,7 +44,7 @@ class Send:
             self.link.apply(work)
         if not _opens(work, self.draft):
             raise NotFound("The document does not open any more.")
-        waiting = {**queued(self.outbox, work.now), "retry_keys": reopening(self.keys)}
+        waiting = {**queued(self.outbox, work.moment), "retry_keys": reopening(self.keys)}
         message = work.add(MESSAGES, self.message_id, {**self.draft, **waiting})
         told_ = work.emit(MESSAGES, events.CREATE, message, told(message))
         return {**told_, "document_url": message["letter"]["document_url"]}
@@ -104,7 +104,7 @@ class Settle(_OfMessage):
         message = live(work, MESSAGES, self.message_id)
         if message["attempt"] != self.attempt or message["state"] not in (SENDING, UNKNOWN):
             return message
-        changes = settled(message, self.outcome, work.now, self.chance)
+        changes = settled(message, self.outcome, work.moment, self.chance)
         if changes["state"] == message["state"]:
             return message
         return _changed(work, message, **changes)
@@ -161,7 +161,7 @@ class Retry(_OfMessage):
             raise _refused(message, "nobody knows whether it was sent, and it may come twice")
         if not _opens(work, message):
             raise _refused(message, "its document is voided, or the link to it has ended")
-        return _changed(work, message, **queued(message["outbox"], work.now), error=None, provider_id=None)
+        return _changed(work, message, **queued(message["outbox"], work.moment), error=None, provider_id=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ def read_with(message: Document) -> Reads:
 
 def _opens(work: UnitOfWork, message: Document) -> bool:
     until = message.get("until")
-    is_over = until is not None and until <= work.now
+    is_over = until is not None and until <= work.moment
     return not is_over and all(work.find(*each) is not None for each in read_with(message))
 
 

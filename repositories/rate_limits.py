@@ -18,6 +18,7 @@ from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.aio.storage import MongoDBStorage
 from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
+from pymongo import ReturnDocument
 
 from repositories.errors import TooManyRequests, Unavailable
 
@@ -54,6 +55,29 @@ _GUESSED: Final = (
 T = TypeVar("T")
 
 
+class _Storage(MongoDBStorage):
+    """Counts by the clock of the database alone, which also takes the counts away: with the machine's clock a minute
+    behind, each count would begin anew at once, and no limit apply."""
+
+    async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        await self.create_indices()
+        is_over = {"$lt": ["$expireAt", "$$NOW"]}
+        until = {"$add": ["$$NOW", expiry * 1000]}
+        counted = {
+            "count": {"$cond": [is_over, amount, {"$add": ["$count", amount]}]},
+            "expireAt": {"$cond": [is_over, until, "$expireAt"]},
+        }
+        row = await self.database[COUNTS].find_one_and_update(
+            {"_id": key}, [{"$set": counted}], upsert=True, return_document=ReturnDocument.AFTER
+        )
+        return int(row["count"])
+
+    async def get_expiry(self, key: str) -> float:
+        left = {"left": {"$subtract": ["$expireAt", "$$NOW"]}}
+        row = await self.database[COUNTS].find_one({"_id": key}, left)
+        return time.time() + (row["left"] / 1000 if row else 0.0)
+
+
 @dataclass(slots=True)
 class _Held:
     """What a process may still spend of what it has taken for a credential. refused_until: on the clock of
@@ -72,7 +96,7 @@ class RateLimits:
     """
 
     def __init__(self, url: str, database_name: str, per_minute: int, messages: int = 0) -> None:
-        self._storage = MongoDBStorage(
+        self._storage = _Storage(
             url.replace("mongodb", "async+mongodb", 1),
             database_name=database_name,
             counter_collection_name=COUNTS,

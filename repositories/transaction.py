@@ -33,6 +33,7 @@ from repositories.commands import Command
 from repositories.commit import commit
 from repositories.customer_rows import Owners, count_customers
 from repositories.database import COUNTERS, EVENTS, FACTS, LINKS, OWNERS, REQUESTS, RESTORING, TOTALS, Database
+from repositories.database_clock import Moments
 from repositories.errors import BeingRestored, SumsFull, is_duplicate, is_overflow, was_interrupted
 from repositories.group_writes import inserts_of, updates_of
 from repositories.orphans import end_orphans
@@ -81,6 +82,7 @@ class GroupTransaction:
     :param clock: the present instant, UTC.
     :param threads: where it runs; a thread of its own, where there is none.
     :param region: of phone numbers without a country code.
+    :param moments: the clocks by which things last; `clock`, where there are none.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class GroupTransaction:
         clock: Callable[[], datetime],
         threads: Executor | None = None,
         region: str = INDIA,
+        moments: Moments | None = None,
     ) -> None:
         self._database = database
         self._client = database.delegate.client
@@ -101,6 +104,7 @@ class GroupTransaction:
         self._store = store
         self._zone = zone
         self._clock = clock
+        self._moments = moments
         self._region = region
         # The counters as this process left them, as long as no other process has been met at them.
         self._known: Counters | None = None
@@ -214,6 +218,8 @@ class GroupTransaction:
             documents=documents,
             requests=requests,
             region=self._region,
+            kept_at=_whole_milliseconds(self._moments.kept()) if self._moments else None,
+            lasting_at=_whole_milliseconds(self._moments.lasting()) if self._moments else None,
         )
 
     def _write(self, session: ClientSession, work: UnitOfWork, place: Document, remembered_before: set[str]) -> None:

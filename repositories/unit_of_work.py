@@ -74,8 +74,17 @@ class UnitOfWork:
     by: Actor = THE_SERVICE
     #: Of phone numbers without a country code.
     region: str = INDIA
+    #: The database's present instant, by which answers are kept, and the one by which windows and leases are judged:
+    #: the same, but where a test brings a clock.
+    kept_at: datetime | None = None
+    lasting_at: datetime | None = None
     #: Whether an owner is made, changed or ended: two such groups at once, of two stores, must not miss each other.
     changes_owners: bool = False
+
+    @property
+    def moment(self) -> datetime:
+        """The instant by which what lasts for a time is judged."""
+        return self.lasting_at or self.now
 
     def find(self, kind: str, document_id: str) -> Document | None:
         """The document as this group has left it so far, unless it is voided."""
@@ -150,6 +159,10 @@ class UnitOfWork:
         )
         return data
 
+    def _is_over(self, key: RequestKey, known: Document) -> bool:
+        made_at: datetime = known.get("made_at") or known["at"]
+        return key.window is not None and made_at + key.window <= self.moment
+
     def recall(self, keys: Iterable[RequestKey]) -> Document | None:
         """Return the answer that was given to the same request before, if there is one.
 
@@ -157,7 +170,7 @@ class UnitOfWork:
         """
         for key in keys:
             known = self.requests.get(key.key) or self.requests.get(key.earlier or "")
-            if known is None or (key.window is not None and known["at"] + key.window <= self.now):
+            if known is None or self._is_over(key, known):
                 continue
             answer = repeated(key, known)
             if answer is not None:
@@ -172,8 +185,11 @@ class UnitOfWork:
                 "key": key.key,
                 "fingerprint": key.fingerprint,
                 "answer": answer,
-                "at": self.now,
+                # By the database's clock, which decides when it is taken away.
+                "at": self.kept_at or self.moment,
             }
+            if request["at"] != self.moment:
+                request["made_at"] = self.moment
             self.requests[key.key] = self.remembered[key.key] = request
             self.forgotten.pop(key.key, None)
 

@@ -22,7 +22,7 @@ from schemas.documents import (
 from schemas.json_schema import NUMBER
 from schemas.message_answers import MESSAGE_ANSWERS
 from schemas.report_answers import ESTIMATE_ITEMS, ORDER_ITEMS, REPORT_ANSWERS
-from schemas.shapes import AMOUNT, COUNT, TEXT, TIME, TRUE, Json, array, record, ref
+from schemas.shapes import AMOUNT, COUNT, TEXT, TIME, TRUE, Json, array, partly, record, ref
 from schemas.shop_answers import SHOP_ANSWERS
 from schemas.shown_fields import ZonedSchema
 from schemas.statuses import ORDER_STATUSES
@@ -45,6 +45,8 @@ _DATABASE: Final = record(
     status={"enum": ["connected", "unreachable", "restoring", "emptied"]},
     latency_ms={"type": ["number", "null"], "minimum": 0},
 )
+#: Only where it and the database's are apart.
+_CLOCK: Final = record(status={"const": "wrong"}, behind_seconds={"type": "number"})
 _HEALTH: Final[Json] = {
     "status": {"enum": ["healthy", "unhealthy"]},
     "timestamp": TIME,
@@ -96,10 +98,10 @@ ANSWERS: Final[dict[str, Json]] = {
     ),
     "ApiRoot": record(service=TEXT, version=TEXT, status=TEXT, resources=array(TEXT)),
     "Version": record(service=TEXT, version=TEXT),
-    "Healthy": record(**_HEALTH),
-    "Unhealthy": record(detail=TEXT, **_HEALTH),
+    "Healthy": partly(record(**_HEALTH), clock=_CLOCK),
+    "Unhealthy": partly(record(detail=TEXT, **_HEALTH), clock=_CLOCK),
     "Alive": record(status={"const": "alive"}),
-    "Ready": record(status={"const": "ready"}),
+    "Ready": partly(record(status={"const": "ready"}), clock=_CLOCK),
     "HubStatus": record(
         connected_clients=COUNT,
         status={"enum": ["active", "degraded"]},
