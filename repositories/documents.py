@@ -19,6 +19,7 @@ from schemas import statuses
 from schemas.calendar import widest_bounds
 from schemas.documents import Document
 from schemas.events import TYPES
+from schemas.folding import same_name
 from schemas.listing import Listing, Position
 from schemas.numbers import parse_number
 from schemas.rollups import ESTIMATES
@@ -162,8 +163,9 @@ class Documents:
         return status in statuses.ORDER_STATUSES
 
     def _add_payment_mode(self, criteria: Document, mode: str) -> bool:
-        if mode.casefold() in statuses.PAYMENT_GROUPS:
-            criteria["payment_group"] = mode.casefold()
+        group = same_name(mode)
+        if group in statuses.PAYMENT_GROUPS:
+            criteria["payment_group"] = group
         else:
             criteria["payment_mode"] = mode
         return self.kind != ESTIMATES

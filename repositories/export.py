@@ -26,6 +26,7 @@ from schemas.messages import MESSAGES
 from schemas.principals import DEVICES, USERS
 from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS, Row
 from schemas.shop_settings import SETTINGS
+from schemas.sums import with_names_alike_as_one
 
 BATCH: Final = 1_000
 
@@ -105,10 +106,19 @@ class StoreView:
             yield batch
 
     async def daily_totals(self, start: date | None, end: date | None) -> AsyncIterator[list[Row]]:
-        """The rollup rows of each day from `start` to `end`, both included."""
+        """Yield the rollup rows of each day from `start` to `end`, both included, a day at a time; names of staff that
+        look alike are one."""
         days = (start or _FIRST_DAY).isoformat(), (end or _LAST_DAY).isoformat()
+        of_day: list[Row] = []
         async for batch in self._scan(TOTALS, row_range(self._store, *days)):
-            yield [Row(row_key(row["_id"]), row) for row in batch]
+            for row in batch:
+                key = row_key(row["_id"])
+                if of_day and of_day[0].key.period != key.period:
+                    yield with_names_alike_as_one(of_day)
+                    of_day = []
+                of_day.append(Row(key, row))
+        if of_day:
+            yield with_names_alike_as_one(of_day)
 
     async def _expired(self) -> Document:
         """What another database has to know of a log whose beginning is gone."""

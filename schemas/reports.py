@@ -164,7 +164,8 @@ def separate_summary(estimates: Tally, orders: Tally) -> Json:
 
 
 def sums_by_staff(rows: Iterable[Row]) -> Mapping[str, Sums]:
-    return Sums.by(lambda row: row.key.staff, rows)
+    """Return the sums of each member of staff; names that differ by case, width or what is invisible are one."""
+    return Sums.by_name(lambda row: row.key.staff, rows)
 
 
 def staff_performance(by_staff: Mapping[str, Sums]) -> list[Json]:

@@ -1,8 +1,10 @@
 """Order statuses, estimate statuses and payment modes: which there are, and which change into which."""
 
+import re
 from typing import Final
 
 from schemas.errors import IllegalTransition
+from schemas.folding import same_name
 
 PENDING: Final = "Pending"
 PROCESSING: Final = "Processing"
@@ -27,6 +29,8 @@ EARNING: Final = (PENDING, PROCESSING, COMPLETED)
 
 CASH: Final = "Cash"
 PAYMENT_GROUPS: Final = ("cash", "card", "online", "upi", "bank_transfer", "cheque", "other")
+#: What stands between words: an underscore, and hyphens and dashes of every kind.
+_JOINTS: Final = re.compile(r"[_\-\u2010-\u2015\u2212]")
 _SYNONYMS: Final = {
     "credit card": "card",
     "debit card": "card",
@@ -50,8 +54,9 @@ def check_transition(current: str, wanted: str) -> None:
 
 
 def payment_group(mode: str) -> str:
-    """The group that reports count a free-text payment mode under: `UPI: Asha` -> `upi`, `Barter` -> `other`."""
-    name = " ".join(mode.replace("_", " ").replace("-", " ").casefold().split())
+    """Return the group that reports count a free-text payment mode under: `UPI: Asha` -> `upi`, `Barter` -> `other`;
+    case, width and what is invisible make no difference."""
+    name = " ".join(_JOINTS.sub(" ", same_name(mode)).split())
     if name == "upi" or name.startswith(("upi:", "upi ")):
         return "upi"
     name = _SYNONYMS.get(name, name)

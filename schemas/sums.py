@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from schemas.folding import same_name
 from schemas.money import to_json
-from schemas.rollups import ESTIMATES, ORDERS, Row
+from schemas.rollups import ESTIMATES, ORDERS, RollupKey, Row
 from schemas.statuses import CONVERTED, EARNING, PENDING
 
 
@@ -57,6 +58,21 @@ class Sums:
         return apart
 
     @classmethod
+    def by_name(cls, name: Callable[[Row], str], rows: Iterable[Row]) -> "dict[str, Sums]":
+        """Return the sums of those rows whose names are the same to `same_name`, by the spelling that has the most
+        documents, or the first in the order of characters of those that have."""
+        spellings = cls.by(name, rows)
+        alike: defaultdict[str, list[str]] = defaultdict(list)
+        for spelling in spellings:
+            alike[same_name(spelling)].append(spelling)
+        return {
+            min(ones, key=lambda each: (-spellings[each].documents, each)): (
+                spellings[ones[0]] if len(ones) == 1 else cls.of_all(spellings[each] for each in ones)
+            )
+            for ones in alike.values()
+        }
+
+    @classmethod
     def of_all(cls, parts: Iterable["Sums"]) -> "Sums":
         """What parts come to together."""
         whole = cls()
@@ -92,6 +108,27 @@ class Sums:
         return Tally(sum(tally.count for tally in kept), sum(tally.amount for tally in kept))
 
     @property
+    def documents(self) -> int:
+        """How many documents there are, of every status."""
+        return sum(tally.count for tallies in (self.estimates, self.orders) for tally in tallies.values())
+
+    @property
     def listed(self) -> Tally:
         """As a list shows orders: every live one is counted, and what the shop keeps is added up."""
         return Tally(sum(tally.count for tally in self.orders.values()), self.earned.amount)
+
+
+def with_names_alike_as_one(rows: list[Row]) -> list[Row]:
+    """Return rollup rows with one spelling for names of staff that are the same to `same_name`, and one row a key."""
+    spellings = {same_name(each): each for each in Sums.by_name(lambda row: row.key.staff, rows)}
+    if len(spellings) == len({row.key.staff for row in rows}):
+        return rows
+    merged: dict[RollupKey, dict[str, Any]] = {}
+    for key, measures, sign in rows:
+        row = merged.setdefault(key._replace(staff=spellings[same_name(key.staff)]), {})
+        for kind in (ESTIMATES, ORDERS):
+            for status, sums in measures.get(kind, {}).items():
+                together = row.setdefault(kind, {}).setdefault(status, {})
+                for name, amount in sums.items():
+                    together[name] = together.get(name, 0) + sign * amount
+    return [Row(key, measures) for key, measures in merged.items()]
