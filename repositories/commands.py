@@ -162,6 +162,9 @@ class ChangeStatus:
         if order["status"] == self.status:
             return order
         statuses.check_transition(order["status"], self.status)
+        if self.status not in statuses.EARNING and order["estimate_id"] is None:
+            # The sale does not stand any more: its cart may be sold anew.
+            work.forget(order.get("retry_keys", ()), order["_id"])
         order = work.update(ORDERS, order, status=self.status)
         work.emit(ORDERS, events.UPDATE, order)
         return order

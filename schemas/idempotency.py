@@ -74,7 +74,7 @@ class SoldOtherwise(ShopError):
         number, paid = format_number(sale["number"]), to_json(sale["amount_paid"])
         return cls(
             f"This cart is booked already as sale {number}, {paid:.2f} paid by {sale['payment_mode']}. This payment "
-            f"was not booked. To change how it was paid, delete sale {number} and book the cart again.",
+            f"was not booked. To change how it was paid, cancel sale {number} and book the cart again.",
             order_id=sale["_id"],
             sale_number=number,
             payment_mode=sale["payment_mode"],

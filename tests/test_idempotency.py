@@ -104,6 +104,17 @@ async def test_a_cart_whose_sale_was_voided_may_be_sold_anew(shop: Shop) -> None
     assert await shop.sale(items=CART) == second
 
 
+@pytest.mark.parametrize("status", ["Cancelled", "Refunded"])
+async def test_a_cart_whose_sale_does_not_stand_any_more_may_be_sold_anew(shop: Shop, status: str) -> None:
+    stamp = "2026-12-01T10:20:30.5"
+    first = await shop.sale(items=CART, created_at=stamp)
+    await shop.ok("PUT", f"/api/orders/{first['order_id']}/status", params={"status": status})
+    # A late retry of the very request is still that sale.
+    assert await shop.sale(items=CART, created_at=stamp) == first
+    second = await shop.sale(items=CART, created_at="2026-12-01T10:21:30.5", payment_mode="Card")
+    assert second["sale_number"] == "#002"
+
+
 async def test_an_estimate_and_a_sale_of_one_cart_are_two_things(shop: Shop) -> None:
     assert (await shop.estimate(items=CART))["estimate_number"] == "#001"
     assert (await shop.sale(items=CART))["sale_number"] == "#001"
