@@ -181,6 +181,10 @@ class SequentialProtocol(HttpToolsProtocol):
         self._disconnect()
         # What it holds of an unfinished request is not needed any more.
         self.parser = None  # type: ignore[assignment]
+        self._unread = b""
+        if self.headers and (self.answered is None or self.answered.scope is not self.scope):
+            # Those of a request that nobody was asked to answer.
+            self.headers.clear()
         self.flow.let_go()
         if self.transport.can_write_eof():
             self.transport.write_eof()

@@ -20,7 +20,7 @@ SALE = "/api/orders/create-sale"
 HEADS, BODIES = MOST_OF_HEADS >> 20, MOST_OF_BODIES >> 20
 GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /api/orders/create-sale HTTP/1.1\r\nHost: localhost\r\n"
-COUNT = 500
+COUNT = 900
 #: What so many connections take by themselves, and what is left over when they have gone.
 MOST_OF_CONNECTIONS = 24
 
