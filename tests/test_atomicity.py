@@ -24,7 +24,7 @@ BLOCK_MS = 150
 async def killed_before(database: Database, url: str, store: str, kind: str, step: int) -> bool:
     """Kills a process while the database holds up its step-th command. False: it has no so many, and was done."""
     async with (
-        failing(database, *STEPS, skip=step, blockConnection=True, blockTimeMS=BLOCK_MS) as is_reached,
+        failing(database, *STEPS, skip=step, is_alone=True, blockConnection=True, blockTimeMS=BLOCK_MS) as is_reached,
         worker(url, store, kind) as change,
         asyncio.timeout(10),
     ):

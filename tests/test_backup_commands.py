@@ -121,7 +121,7 @@ async def test_an_import_that_is_killed_is_no_shop_until_it_is_done_again(
     books: Shop, target: Database, pos: Any, pos_process: Any, tmp_path: Path
 ) -> None:
     file = await write(books.database, books.store, tmp_path / "file")
-    async with failing(target, "insert", skip=3, blockConnection=True, blockTimeMS=1_000):
+    async with failing(target, "insert", namespace=f"{target.name}.events", blockConnection=True, blockTimeMS=1_000):
         process = await pos_process("import", file, database=target.name)
         async with asyncio.timeout(20):
             while not await target.counters.find_one({"_id": books.store, "restoring.batches": {"$gte": 2}}):

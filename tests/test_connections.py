@@ -169,7 +169,8 @@ async def test_while_the_database_is_away_nobody_is_shut_out(open_shop: OpenShop
         for each in (socket, brief):
             await each.send("ping")
             await each.recv()
-        async with failing(shop.database, "find", closeConnection=True) as is_reached:
+        there = f"{shop.database.name}.{CREDENTIALS}"
+        async with failing(shop.database, "find", namespace=there, closeConnection=True) as is_reached:
             async with asyncio.timeout(10):
                 while not await is_reached():
                     await asyncio.sleep(0.01)

@@ -217,9 +217,10 @@ async def test_a_hub_that_cannot_follow_is_not_ready(shop: Shop, monkeypatch: py
 async def test_a_doorbell_that_breaks_is_opened_again_and_nothing_is_missed(open_shop: OpenShop, code: int) -> None:
     here = await open_shop()
     there = await open_shop(store_id=here.store)
+    there_too = f"{DATABASE}.counters"
     async with here.listen() as socket:
         for round_number in range(2):
-            async with failing(here.database, "getMore", "aggregate", times=4, errorCode=code):
+            async with failing(here.database, "getMore", "aggregate", times=4, namespace=there_too, errorCode=code):
                 for _ in range(3):
                     await there.sale()
                     await asyncio.sleep(0.05)

@@ -20,7 +20,7 @@ from schemas.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
 from schemas.rollups import ESTIMATES, ORDERS
 from tests.faults import failing
 from tests.payloads import estimate_body, sale_body
-from tests.shop import OpenShop, Shop
+from tests.shop import DATABASE, OpenShop, Shop
 
 KEY = (RequestKey("header:till-1", "the same"),)
 
@@ -122,7 +122,7 @@ async def test_a_commit_is_acknowledged_from_the_disks_of_a_majority(shop: Shop)
     """As the database itself sees it."""
     pipeline: list[dict[str, Any]] = [{"$currentOp": {}}, {"$match": {"command.commitTransaction": 1}}]
     admin = shop.database.client.get_database("admin", read_concern=ReadConcern("local"))
-    async with failing(shop.database, "commitTransaction", times=1, blockConnection=True, blockTimeMS=300) as is_held:
+    async with failing(shop.database, "commitTransaction", times=1, blockConnection=True, blockTimeMS=1_500) as is_held:
         selling = asyncio.ensure_future(journal_of(shop).submit(sale()))
         while not await is_held():
             assert not selling.done()
@@ -154,10 +154,10 @@ async def test_the_same_key_twice_in_one_group_is_one_sale(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("command", "how"),
     [
-        ("insert", {"errorCode": 112, "errorLabels": ["TransientTransactionError"]}),
-        ("insert", {"closeConnection": True}),
-        ("update", {"closeConnection": True}),
-        ("find", {"closeConnection": True}),
+        ("insert", {"errorCode": 112, "errorLabels": ["TransientTransactionError"], "namespace": f"{DATABASE}.orders"}),
+        ("insert", {"closeConnection": True, "namespace": f"{DATABASE}.events"}),
+        ("update", {"closeConnection": True, "namespace": f"{DATABASE}.counters"}),
+        ("find", {"closeConnection": True, "namespace": f"{DATABASE}.counters"}),
         ("commitTransaction", {"closeConnection": True}),
         # The commit happens, and its answer is spoilt: the outcome is unknown until it is asked for again.
         ("commitTransaction", {"writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}}),

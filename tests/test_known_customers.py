@@ -30,7 +30,8 @@ async def row(shop: Shop, phone: str) -> dict[str, Any]:
 async def test_one_who_is_known_is_not_looked_for(shop: Shop) -> None:
     journal = journal_of(shop)
     await sell(journal, ASHA, 2)
-    async with failing(shop.database, "find", times=1, closeConnection=True) as has_failed:
+    there = f"{shop.database.name}.customers"
+    async with failing(shop.database, "find", times=1, namespace=there, closeConnection=True) as has_failed:
         await sell(journal, ASHA)
         assert not await has_failed()
         await sell(journal, MEERA)

@@ -92,7 +92,7 @@ async def test_the_pool_and_what_the_database_refuses_are_counted(shop: Shop) ->
     assert value(before, "pos_journal_failures_total") == 0
     async with failing(shop.database, "insert", errorCode=121):
         assert (await shop.http.post("/api/orders/create-sale", json=sale_body())).status_code == 500
-    async with failing(shop.database, "find", closeConnection=True, times=1):
+    async with failing(shop.database, "find", closeConnection=True, times=1, namespace=f"{shop.database.name}.orders"):
         await shop.http.get("/api/orders/all?limit=6")
     after = await metrics_of(shop)
     assert value(after, "pos_journal_failures_total") == 1

@@ -225,7 +225,8 @@ async def test_what_a_dead_process_left_open_is_ended(target: Database) -> None:
 async def test_a_batch_that_collides_is_written_again(target: Database) -> None:
     restoration = await begin(target, "main")
     labels = ["TransientTransactionError"]
-    async with failing(target, "insert", times=1, errorCode=112, errorLabels=labels):
+    there = f"{target.name}.orders"
+    async with failing(target, "insert", times=1, namespace=there, errorCode=112, errorLabels=labels):
         await restoration.add("orders", [order(1)])
         await restoration.finish({"estimates": 0, "orders": 1, "head": 0}, {"orders": 1})
     assert await target.orders.count_documents({}) == 1

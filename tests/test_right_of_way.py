@@ -109,7 +109,8 @@ async def test_a_journal_says_when_somebody_waits(shop: Shop) -> None:
     journal = journal_of(shop)
     journal.on_busy = told.append
     await asyncio.gather(*(journal.submit(sale()) for _ in range(10)))
-    async with failing(shop.database, "insert", times=1, closeConnection=True):
+    there = f"{shop.database.name}.events"
+    async with failing(shop.database, "insert", times=1, namespace=there, closeConnection=True):
         await journal.submit(sale())
     with pytest.raises(NotFound):
         await journal.submit(EndCustomer("CUST-NOBODY"))
