@@ -135,7 +135,8 @@ async def test_a_group_that_weighs_too_much_when_the_database_fails_is_done_all_
     journal = journal_of(shop)
     estimates = [large() for _ in range(8)]
     await asyncio.gather(*(journal.submit(command) for command in estimates))
-    async with failing(shop.database, "find", times=2, closeConnection=True):
+    there = f"{shop.database.name}.estimates"
+    async with failing(shop.database, "find", times=2, namespace=there, closeConnection=True):
         converts = [Convert(each.document_id, new_id(ORDER_PREFIX, utc_now()), "Cash") for each in estimates]
         await asyncio.gather(*(journal.submit(command) for command in converts))
     assert await shop.database.orders.count_documents({"store": shop.store}) == 8
