@@ -12,7 +12,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.doors import refuse
-from endpoints.turns import Busy
+from endpoints.turns import Busy, owner_of
 
 #: What is handed over at once; smaller answers are not counted.
 PIECE: Final = 64 * 1024
@@ -103,7 +103,7 @@ class _Answer:
             await self._send({"type": "http.response.body", "body": piece, "more_body": more})
 
     async def _begin(self, start: Message, body: bytes) -> None:
-        if self._load.take(body, _owner(self._scope)):
+        if self._load.take(body, owner_of(self._scope)):
             self._body = body
             await self._send(start)
         else:
@@ -127,10 +127,3 @@ def _length(start: Message) -> int:
         if name == b"content-length":
             return int(value)
     return 0
-
-
-def _owner(scope: Scope) -> str:
-    """Return whose answer it is: that of a credential, or else of an address."""
-    principal = scope["state"].get("principal")
-    client = scope["client"]
-    return (principal and principal.credential) or ("" if client is None else str(client[0]))

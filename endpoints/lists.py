@@ -140,7 +140,7 @@ async def _in_turn(request: Request, whole: AsyncGenerator[bytes]) -> AsyncGener
 
     :raises Busy: there was none for a while.
     """
-    async with request.state.lists.turn(owner_of(request)), aclosing(whole):
+    async with request.state.lists.turn(owner_of(request.scope)), aclosing(whole):
         async for chunk in whole:
             yield chunk
 

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from endpoints.described import Answer, Operation, Refusals, described
 from endpoints.requests import holds, read_query
+from endpoints.turns import owner_of
 from repositories.deadlines import paused
 from repositories.errors import NotFound, Unavailable
 from schemas.documents import Document
@@ -77,7 +78,7 @@ async def paper_answer(request: Request, document: Document, **options: Any) -> 
         return Response(status_code=304, headers=headers, **options)
     # Setting a sheet has a limit of its own.
     with paused():
-        content = await request.state.paper.render(job)
+        content = await request.state.paper.render(job, owner_of(request.scope))
     return pdf_answer(content, file_name(document), headers, **options)
 
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from starlette.requests import Request
+from starlette.types import Scope
 
 from schemas.errors import ShopError
+from schemas.principals import Principal
 
 #: Whole lists, each of which holds some megabytes of documents until its client has taken them.
 LISTS_EACH: Final = 8
@@ -87,11 +89,11 @@ def page_turn(request: Request) -> AbstractAsyncContextManager[None]:
     :raises Busy: there was none for a while.
     """
     turns: Turns = request.state.pages
-    return turns.turn(owner_of(request))
+    return turns.turn(owner_of(request.scope))
 
 
-def owner_of(request: Request) -> str:
-    """Return whose turn a request takes: that of its credential, or of its address where nobody signs in."""
-    credential: str | None = request.state.principal.credential
-    client = request.scope["client"]
-    return credential or ("" if client is None else str(client[0]))
+def owner_of(scope: Scope) -> str:
+    """Return whose a request is: that of its credential, or of its address where none was shown."""
+    principal: Principal | None = scope["state"].get("principal")
+    client = scope["client"]
+    return (principal and principal.credential) or ("" if client is None else str(client[0]))

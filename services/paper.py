@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
-from dataclasses import astuple, replace
+from collections import Counter
+from dataclasses import replace
 from hashlib import blake2b
 from importlib.metadata import version
 from importlib.resources import files
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from cachetools import LRUCache
@@ -19,12 +19,15 @@ from schemas.scripts import scripts_of
 from schemas.shop_head import A4, ShopHead
 from services.fonts import Fonts
 from services.protocol import Job
-from services.workers import PaperFailed, Workers
+from services.workers import SHORT, PaperFailed, PaperUnavailable, Workers, length_of, texts_of
 
 logger = logging.getLogger("pos")
 
 #: How many bytes of PDFs a process keeps.
 MOST_KEPT: Final = 16 * 2**20
+#: How many sheets one who asks may have under way, waiting ones included.
+SHORT_EACH: Final = 32
+LONG_EACH: Final = 2
 
 #: What a sheet looks like, beside what it says.
 _EDITION: Final = (
@@ -43,6 +46,8 @@ class Paper:
         self._currency = currency
         self._kept: LRUCache[str, bytes] = LRUCache(MOST_KEPT, len)
         self._under_way: dict[str, asyncio.Task[bytes]] = {}
+        # How many of them each has asked for, short and long ones apart.
+        self._shares: Counter[tuple[str, bool]] = Counter()
         self._edition = blake2b(repr((_EDITION, fonts.edition)).encode()).digest()
 
     def job(self, document: Document, head: ShopHead, paper: str | None = None) -> Job:
@@ -58,9 +63,10 @@ class Paper:
         said = repr((_without_logo(job), head.lines)).encode()
         return blake2b(b"".join((self._edition, said, head.logo or b"")), digest_size=12).hexdigest()
 
-    async def render(self, job: Job) -> bytes:
+    async def render(self, job: Job, requester: str = "") -> bytes:
         """The sheet as a PDF.
 
+        :param requester: who asks; one has only so many under way.
         :raises FontsMissing, PaperUnavailable:
         """
         name = self.name(job)
@@ -68,8 +74,14 @@ class Paper:
             return kept
         task = self._under_way.get(name)
         if task is None:
+            share = (requester, length_of(job) > SHORT)
+            if self._shares[share] >= (LONG_EACH if share[1] else SHORT_EACH):
+                raise PaperUnavailable(
+                    "Several documents of yours are being put on paper. Please try again in a moment."
+                )
+            self._shares[share] += 1
             task = self._under_way[name] = asyncio.create_task(self._make(job))
-            task.add_done_callback(lambda done: self._keep(name, done))
+            task.add_done_callback(lambda done: self._keep(name, share, done))
         # Shielded: whoever goes away leaves the sheet to the others.
         return await asyncio.shield(task)
 
@@ -93,7 +105,7 @@ class Paper:
         await self._workers.stop()
 
     async def _make(self, job: Job) -> bytes:
-        self._fonts.check(scripts_of("".join(_texts(job.sheet))))
+        self._fonts.check(scripts_of("".join(texts_of(job.sheet))))
         try:
             return await self._workers.pdf(job)
         except PaperFailed:
@@ -103,8 +115,11 @@ class Paper:
             logger.warning("The logo of %s cannot be printed.", job.sheet.head.business_name)
             return await self._workers.pdf(_without_logo(job))
 
-    def _keep(self, name: str, done: asyncio.Task[bytes]) -> None:
+    def _keep(self, name: str, share: tuple[str, bool], done: asyncio.Task[bytes]) -> None:
         del self._under_way[name]
+        self._shares[share] -= 1
+        if not self._shares[share]:
+            del self._shares[share]
         if not done.cancelled() and done.exception() is None and len(done.result()) <= MOST_KEPT:
             self._kept[name] = done.result()
 
@@ -116,14 +131,3 @@ def _without_logo(job: Job) -> Job:
 def _bare(head: ShopHead) -> Sheet:
     """A sheet with a head alone."""
     return Sheet("", "", head, (), (), (), (), "", (), "", None, has_discounts=False)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """All the texts of a sheet."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, ShopHead):
-        yield from _texts(astuple(value))
-    elif isinstance(value, tuple):
-        for each in value:
-            yield from _texts(each)

@@ -11,13 +11,17 @@ import pickle
 import resource
 import signal
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import astuple
 from functools import partial
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from schemas.errors import ShopError
+from schemas.shop_head import ShopHead
 from services.lifeline import die_with_parent
+from services.places import Places
 from services.protocol import DONE, LENGTH, Job
 from services.right_of_way import RightOfWay
 
@@ -29,6 +33,8 @@ SECONDS: Final = 10.0
 JOBS: Final = 1_000
 MOST_KEPT_MEGABYTES: Final = 512
 MOST_WAITING: Final = 256
+#: Characters of a sheet that is short: a hundred lines or so, set in a tenth of a second.
+SHORT: Final = 8_000
 #: Address space of a worker, most of which is never touched: the typesetter, fonts and the stacks of threads.
 MOST_MEMORY: Final = 2 * 2**30
 
@@ -103,8 +109,25 @@ class _Worker:
         await self.process.wait()
 
 
+def texts_of(value: Any) -> Iterator[str]:
+    """All the texts of a sheet."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, ShopHead):
+        yield from texts_of(astuple(value))
+    elif isinstance(value, tuple):
+        for each in value:
+            yield from texts_of(each)
+
+
+def length_of(job: Job) -> int:
+    """Return how much there is to set: the characters of its texts."""
+    return sum(map(len, texts_of(job.sheet)))
+
+
 class Workers:
-    """
+    """As many as `size`, and one more for short sheets, which wait for no long one.
+
     :param font_dir: where Noto's fonts are.
     :param right_of_way: that of others, who are not to wait for paper.
     """
@@ -122,7 +145,7 @@ class Workers:
         self._font_dir = font_dir
         self._right_of_way = right_of_way
         self._seconds = seconds
-        self._places = asyncio.Semaphore(size)
+        self._places = Places(size, SHORT)
         self._waiting = 0
         self._most_waiting = most_waiting
         self._most_memory = most_memory
@@ -144,7 +167,7 @@ class Workers:
             raise PaperUnavailable("Many are waiting for paper just now. Please try again in a moment.")
         self._waiting += 1
         try:
-            async with self._places:
+            async with self._places.place(length_of(job)):
                 try:
                     return await self._set(job)
                 except _Died:
