@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import orjson
+import pytest
 from pymongo.errors import ExecutionTimeout
 
 from repositories.database import Database, connect
@@ -208,3 +209,37 @@ async def test_two_servers_are_killed_at_random(mongodb_url: str, long_run: Long
             expected = (1,) if message["state"] == "sent" else (0, 1)
             assert arrived in expected, f"{message['state']}, arrived {arrived} times; seed {long_run.seed}"
         assert one.received.total() == len(one.received)
+
+
+#: What a worker has the database do with a message, one after another: it claims it, begins and settles each attempt.
+#: The asking itself, which comes first, inserts an event and commits too, and is passed over.
+STEPS = [
+    ("findAndModify", {"namespace": f"{DATABASE}.messages", "skip": 0}),
+    ("insert", {"namespace": f"{DATABASE}.events", "skip": 1}),
+    ("commitTransaction", {"skip": 1}),
+    ("insert", {"namespace": f"{DATABASE}.events", "skip": 2}),
+    ("commitTransaction", {"skip": 2}),
+]
+
+
+@pytest.mark.parametrize(("command", "where"), STEPS)
+async def test_killed_at_each_step_it_is_sent_at_most_once_and_not_lost(
+    mongodb_url: str, command: str, where: dict[str, Any]
+) -> None:
+    async with sending(mongodb_url) as one:
+        async with failing(one.database, command, blockConnection=True, blockTimeMS=BLOCK_MS, **where) as is_reached:
+            asked = await one.ask(one.servers[0])
+            async with asyncio.timeout(30):
+                while not await is_reached():
+                    await asyncio.sleep(0.005)
+            await one.servers[0].kill()
+        await one.restart()
+        async with asyncio.timeout(60):
+            while (await one.only())["state"] in ("queued", "sending"):
+                await asyncio.sleep(0.02)
+        message = await one.only()
+        assert message["_id"] == asked
+        assert message["state"] in ("sent", "unknown")
+        arrived = one.received[f"{asked}.1"]
+        assert arrived in ((1,) if message["state"] == "sent" else (0, 1))
+        assert one.received.total() == arrived
