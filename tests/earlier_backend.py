@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from pymongo.errors import PyMongoError
 from typer.testing import CliRunner
 
 from app.cli import cli
+from repositories.late_documents import key_of
 from tests import legacy
 from tests.adopter import Adopter, plain
 
@@ -78,6 +80,14 @@ def earlier_backend(url: str, database: str, first: int) -> Iterator[EarlierBack
         yield backend
     finally:
         backend.stop()
+
+
+def differences(own: Database[Any], acknowledged: dict[str, list[Json]]) -> tuple[int, int]:
+    """Return how many acknowledged documents were not taken over, and how many were more than once."""
+    rows = own.adopted.find({}, {"kind": 1, "original._id": 1})
+    kept = Counter((row["kind"], key_of(row["original"]["_id"])) for row in rows)
+    written = [(kind, key_of(each["_id"])) for kind, documents in acknowledged.items() for each in documents]
+    return sum(not kept[each] for each in written), sum(times - 1 for times in kept.values())
 
 
 def refuse_loss(own: Database[Any], acknowledged: dict[str, list[Json]]) -> None:

@@ -12,7 +12,18 @@ from repositories.errors import DatabaseRefused
 from tests import legacy
 from tests.adopter import Adopter, plain
 from tests.conftest import LongRun
-from tests.earlier_backend import KINDS, doctor, earlier_backend, late_order, own_times, raw, refuse_loss, verified
+from tests.earlier_backend import (
+    KINDS,
+    differences,
+    doctor,
+    earlier_backend,
+    late_order,
+    own_times,
+    raw,
+    refuse_loss,
+    verified,
+)
+from tests.report import Report, reporting
 from tests.test_adoption_cut_off import STEPS
 from tests.test_server import POS, ROOT, environment
 
@@ -20,22 +31,33 @@ from tests.test_server import POS, ROOT, environment
 def test_an_adoption_in_place_beside_a_writing_backend_loses_nothing(
     own: Database[Any], adopt: Adopter, mongodb_url: str, long_run: LongRun
 ) -> None:
-    for number in long_run.rounds(2, 20):
-        own.client.drop_database(own.name)
-        before = legacy.believable(150 + 40 * number, seed=long_run.seed + number)
-        legacy.fill(own, before)
-        with earlier_backend(mongodb_url, own.name, 1_000) as backend:
-            backend.go_on()
-            done = adopt()
-            assert done.exit_code == 0, done.exception
-            backend.go_on()
-        assert backend.refused == []
-        assert verified(adopt)[0] == 1
-        assert doctor(adopt)["level"] == "wrong"
-        adopt.report()
-        refuse_loss(own, {kind: [*before[place], *backend.written[kind]] for place, kind in enumerate(KINDS)})
-        assert verified(adopt) == (0, "")
-        assert "nothing was done" in adopt().stderr
+    """Two rounds in every run of the tests, twenty with `--soak`, of databases that grow from round to round."""
+    with reporting("A16 pos adopt in place beside 50 sales a second", long_run) as report:
+        for number in long_run.rounds(2, 20):
+            own.client.drop_database(own.name)
+            before = legacy.believable(150 + 40 * number, seed=long_run.seed + number)
+            legacy.fill(own, before)
+            with earlier_backend(mongodb_url, own.name, 1_000) as backend:
+                backend.go_on()
+                done = adopt()
+                assert done.exit_code == 0, done.exception
+                backend.go_on()
+            assert backend.refused == []
+            assert verified(adopt)[0] == 1
+            assert doctor(adopt)["level"] == "wrong"
+            adopt.report()
+            written = {kind: [*before[place], *backend.written[kind]] for place, kind in enumerate(KINDS)}
+            report.rounds += 1
+            report.operations += sum(map(len, backend.written.values()))
+            report.lost, report.doubled = (a + b for a, b in zip(differences(own, written), _seen(report), strict=True))
+            assert (report.lost, report.doubled) == (0, 0)
+            refuse_loss(own, written)
+            assert verified(adopt) == (0, "")
+            assert "nothing was done" in adopt().stderr
+
+
+def _seen(report: Report) -> tuple[int, int]:
+    return report.lost or 0, report.doubled or 0
 
 
 def test_an_adoption_from_a_database_that_is_written_to_loses_nothing(own: Database[Any], mongodb_url: str) -> None:
