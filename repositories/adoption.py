@@ -23,6 +23,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from repositories.adoption_checks import check_beginning, refuse_running
 from repositories.adoption_source import BACKUP_PREFIX, KINDS, Source, adopted
+from repositories.adoption_state import fresh_state, originals_of, state_of_shop
 from repositories.adoption_writing import Target, Tell, write
 from repositories.database import ADOPTION, COUNTERS
 from repositories.errors import DatabaseRefused, first_clause
@@ -31,7 +32,6 @@ from repositories.interruptible import Interruptible
 from repositories.late_adoption import take_over_late, unadopted
 from repositories.late_documents import LATE, LATE_PREFIX, Move, count_late
 from repositories.ledger import NOBODY, OTHER_STORE, Entry, Ledger
-from repositories.stores import of_store
 from schemas.adoption import Report, ranges_of_missing
 from schemas.documents import Document
 
@@ -75,17 +75,7 @@ class Adoption:
             raise DatabaseRefused(
                 f"This store was adopted, or is being adopted, from {state['from']!r}, not from {self._source.name!r}."
             )
-        return state or await self._state_of_shop()
-
-    async def _state_of_shop(self) -> Document | None:
-        """The state of a shop of its own that was never adopted, and into which the earlier backend has written."""
-        if not self._in_place or await self._database[COUNTERS].find_one({"_id": self._target.store}) is None:
-            return None
-        has_own = any([await self._database[kind].find_one(of_store(kind, self._target.store)) for kind in KINDS])
-        has_late = any([await self._database[kind].find_one(LATE, {"_id": 1}) for kind in KINDS])
-        if not (has_own and has_late):
-            return None
-        return {**self._fresh_state([]), "step": "done", "is_own": True, "summary": {"defects": {}}}
+        return state or await state_of_shop(self._database, self._fresh([]))
 
     async def rehearse(self) -> None:
         """Fills the report, and changes nothing. Nothing happens where it was done before.
@@ -98,12 +88,12 @@ class Adoption:
         if state is None:
             await check_beginning(self._database, self._target.store, self._source, in_place=self._in_place)
         with self._ledger() as ledger:
-            await self._threads.run(self._settle, self._originals(state), ledger)
+            await self._threads.run(self._settle, originals_of(self._source, state), ledger)
 
     async def count_late(self) -> int:
         """Return how many documents the earlier backend wrote since its documents were taken over."""
         state = await self._known_state()
-        return await self._threads.run(self._count_late, self._originals(state))
+        return await self._threads.run(self._count_late, originals_of(self._source, state))
 
     async def take_over_late(self) -> None:
         """Take over what the earlier backend wrote since its documents were taken over; see `late` and `stuck`.
@@ -145,7 +135,7 @@ class Adoption:
         self._run = run
         await self._rename(state["renamed"])
         await self._threads.run(self._gather_late)
-        originals = self._originals(state)
+        originals = originals_of(self._source, state)
         with self._ledger() as ledger:
             await self._threads.run(self._settle, originals, ledger)
             await self._threads.run(write, self._target, originals, ledger, self._tell)
@@ -157,7 +147,7 @@ class Adoption:
         """What came while the rest was taken over, or since."""
         self._run = None
         await self._threads.run(self._gather_late)
-        originals = self._originals(await self._known_state())
+        originals = originals_of(self._source, await self._known_state())
         # Of an adoption by an earlier version, it has an index that is needed now.
         await prepare_collections(self._database, self._target.event_retention_days)
         self.late = await self._threads.run(take_over_late, self._target, originals, self._report, self._threads.go_on)
@@ -181,7 +171,7 @@ class Adoption:
     async def _begin(self) -> Document:
         """From here on nobody sells in this store."""
         here = set(await self._database.list_collection_names()) if self._in_place else set()
-        state = self._fresh_state([kind for kind in KINDS if kind in here])
+        state = self._fresh([kind for kind in KINDS if kind in here])
         try:
             await self._database[ADOPTION].insert_one(state)
         except DuplicateKeyError:
@@ -193,17 +183,11 @@ class Adoption:
             raise
         return state
 
-    def _fresh_state(self, renamed: list[str]) -> Document:
-        return {
-            "_id": self._target.store,
-            "step": "begun",
-            "from": self._source.name,
-            "in_place": self._in_place,
-            # Whether the source can be looked at later, by its name alone.
-            "is_here": self._source.client is self._database.delegate.client,
-            "renamed": renamed,
-            "begun_at": datetime.now(UTC),
-        }
+    def _fresh(self, renamed: list[str]) -> Document:
+        # Whether the source can be looked at later, by its name alone.
+        is_here = self._source.client is self._database.delegate.client
+        of_source = {"from": self._source.name, "in_place": self._in_place, "is_here": is_here}
+        return fresh_state(self._target.store, of_source, renamed)
 
     async def _take_counters(self) -> None:
         """Without them nobody sells in the store."""
@@ -217,19 +201,6 @@ class Adoption:
         for kind in kinds:
             if BACKUP_PREFIX + kind not in here and kind in here:
                 await self._database[kind].rename(BACKUP_PREFIX + kind)
-
-    def _originals(self, state: Document | None) -> Source:
-        """Where they lie: in place, each kind under its name or, once it was renamed, under that of the backup."""
-        if state is None or not state["in_place"]:
-            return Source(self._source, {kind: (kind,) for kind in KINDS})
-        here = set(self._source.list_collection_names())
-        names: dict[str, list[str]] = {}
-        for kind in KINDS:
-            own = BACKUP_PREFIX + kind
-            # What has our name and was not there before is ours.
-            first = [own] if own in here else [kind] if kind in state["renamed"] and state["step"] == "begun" else []
-            names[kind] = first + [name for name in (LATE_PREFIX + kind,) if name in here]
-        return Source(self._source, names)
 
     def _ledger(self) -> closing[Ledger]:
         return closing(Ledger(self._threads.is_over))

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from repositories import adoption_undo, adoption_writing
-from repositories.adoption import Adoption
+from repositories import adoption_undo
 from repositories.errors import DatabaseRefused
 from tests import legacy
 from tests.adopter import Adopter, plain
@@ -24,7 +23,7 @@ from tests.earlier_backend import (
     verified,
 )
 from tests.report import Report, reporting
-from tests.test_adoption_cut_off import STEPS
+from tests.test_adoption_cut_off import STEPS, place_of
 from tests.test_server import POS, ROOT, environment
 
 
@@ -103,7 +102,7 @@ def test_late_documents_after_a_cut_at_each_step_are_not_lost(
 ) -> None:
     estimates, orders = legacy.believable(15)
     legacy.fill(own, (estimates, orders))
-    place = adoption_writing if step == "kept" else Adoption
+    place = place_of(step)
     monkeypatch.setattr(place, step, cut)
     assert "power" in adopt.refused()
     monkeypatch.undo()
