@@ -5,7 +5,8 @@ import secrets
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,11 +19,13 @@ from typer.testing import CliRunner, Result
 from app.cli import cli
 from app.demo.plan import Plan, makes_order
 from app.demo.seasons import weight
+from repositories.commands import Convert, Create
 from repositories.demonstration import At, fill
 from repositories.errors import DatabaseRefused, NotFound
 from repositories.journal import GROUP_LIMIT
 from repositories.void_commands import VoidEstimate
 from schemas.calendar import business_date
+from schemas.rollups import ESTIMATES
 from tests.shop import Shop, opened
 
 ZONE = ZoneInfo("Asia/Kolkata")
@@ -55,6 +58,42 @@ def test_a_plan_is_in_order_and_has_its_orders(trade: str) -> None:
     assert moments == sorted(set(moments))
     assert all("2025-09-01" <= business_date(moment, ZONE) <= "2025-11-30" for moment in moments)
     assert sum(map(makes_order, steps)) == 400
+
+
+@pytest.mark.parametrize("clock", [time(4), time(9, 1), time(9, 40), time(13), time(18, 30), time(20, 59), time(23)])
+def test_today_is_as_busy_as_any_day_until_the_same_hour(clock: time) -> None:
+    """Whatever would come later is left out, and not crammed into the last moments."""
+    until = datetime.combine(DAYS[-1], clock, ZONE).astimezone(UTC)
+    steps = list(Plan("hardware", 2_000, DAYS, ZONE, until, 3).steps())
+    moments = [step.moment for step in steps]
+    assert max(moments) < until
+    assert moments == sorted(set(moments))
+    orders = [step.moment for step in steps if makes_order(step)]
+    assert len(orders) == 2_000
+
+    def until_then(day: date) -> int:
+        """The orders of a day until the same hour."""
+        end = datetime.combine(day, clock, ZONE)
+        return sum(end - timedelta(hours=end.hour, minutes=end.minute) <= moment < end for moment in orders)
+
+    usual = sum(map(until_then, DAYS[-15:-1])) / 14 * weight(DAYS[-1]) / (sum(map(weight, DAYS[-15:-1])) / 14)
+    today = until_then(DAYS[-1])
+    assert usual / 3 - 1 <= today <= usual * 2 + 3
+    assert today == 0 or clock > time(9)
+    # Minutes lie between them, as on other days.
+    close = [later - earlier < timedelta(seconds=5) for earlier, later in pairwise(orders)]
+    assert sum(close[-100:]) <= 5 + 2 * sum(close[:-100]) / len(close) * 100
+
+
+def test_estimates_of_the_last_days_are_open() -> None:
+    """Those that would be ordered after the end still wait for it."""
+    steps = list(Plan("hardware", 2_000, DAYS, ZONE, datetime.combine(DAYS[-1], time(18), ZONE), 3).steps())
+    commands = [step.command for step in steps]
+    closed = {each.estimate_id for each in commands if isinstance(each, Convert | VoidEstimate)}
+    written = [each.document_id for each in commands if isinstance(each, Create) and each.kind == ESTIMATES]
+    is_open = [estimate not in closed for estimate in written]
+    assert sum(is_open[-20:]) / 20 > 1.2 * sum(is_open) / len(is_open)
+    assert not all(is_open[-20:])
 
 
 def test_weekends_and_the_days_before_diwali_are_busy() -> None:

@@ -1,7 +1,7 @@
 """Everything that happens in the shop, in order: sales, estimates, and what becomes of them. The same for a seed."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from heapq import heappop, heappush
 from typing import Final
@@ -19,10 +19,16 @@ from schemas.rollups import ESTIMATES, ORDERS
 from schemas.statuses import CANCELLED, REFUNDED
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
+#: Room before the end for steps of one moment, which are moved apart.
+_SECOND: Final = timedelta(seconds=1)
 _BODY, _SALE = EstimateBody(), SaleBody()
 
 #: Out of a hundred orders so many come from an estimate; and for a hundred orders so many estimates come to nothing.
 _FROM_ESTIMATES, _LOST = 0.3, 0.15
+#: What comes of a visit: a sale at once, nothing but an estimate, or (an instant) an estimate that is ordered then.
+SALE: Final = "sale"
+LOST: Final = "lost"
+Fate = str | datetime
 
 
 def makes_order(step: At) -> bool:
@@ -49,45 +55,60 @@ class Plan:
         """Everything that happens, in order; no two steps of one millisecond."""
         lost = round(self._orders * _LOST)
         every = moments(self._chance, self._orders + lost, self._days, self._zone, self._until)
-        is_lost = [True] * lost + [False] * self._orders
-        self._chance.shuffle(is_lost)
         last = every[0] - _MILLISECOND if every else self._until
-        for step in self._in_order(zip(every, is_lost, strict=True)):
+        for step in self._in_order(zip(every, self._fates(every, lost), strict=True)):
             last = max(step.moment, last + _MILLISECOND)
             yield At(last, step.command)
 
-    def _in_order(self, visits: Iterator[tuple[datetime, bool]]) -> Iterator[At]:
-        for moment, is_lost in visits:
-            now = min(moment, self._until - timedelta(seconds=1))
+    def _fates(self, visits: Sequence[datetime], lost: int) -> list[Fate]:
+        """Return what comes of each visit. An estimate that would be ordered after the end is still open then; an
+        earlier visit that would have come to nothing is a sale instead, so that the orders are as many as asked for."""
+        chance = self._chance
+        is_lost = [True] * lost + [False] * (len(visits) - lost)
+        chance.shuffle(is_lost)
+        fates: list[Fate] = [LOST if each else self._fate(moment) for moment, each in zip(visits, is_lost, strict=True)]
+        end = self._until - _SECOND
+        late = [place for place, fate in enumerate(fates) if isinstance(fate, datetime) and fate >= end]
+        instead = chance.sample([place for place, each in enumerate(is_lost) if each], min(lost, len(late)))
+        for place in late:
+            fates[place] = LOST if instead else SALE
+            if instead:
+                fates[instead.pop()] = SALE
+        return fates
+
+    def _fate(self, moment: datetime) -> Fate:
+        if not self._happens(_FROM_ESTIMATES):
+            return SALE
+        return self._soon(moment, self._chance.choice((0.02, 0.1, 1, 3, 6)))
+
+    def _in_order(self, visits: Iterator[tuple[datetime, Fate]]) -> Iterator[At]:
+        for now, fate in visits:
             while self._later and self._later[0][0] <= now:
                 due, _, command = heappop(self._later)
                 yield At(due, command)
-            yield At(now, self._visit(now, is_lost=is_lost))
+            yield At(now, self._visit(now, fate))
         while self._later:
             due, _, command = heappop(self._later)
             yield At(due, command)
 
-    def _visit(self, now: datetime, *, is_lost: bool) -> Command:
+    def _visit(self, now: datetime, fate: Fate) -> Command:
         """Somebody comes in: a sale, or an estimate and what becomes of it."""
         chance = self._chance
-        if not is_lost and not self._happens(_FROM_ESTIMATES):
+        if fate == SALE:
             order_id = self._id(ORDER_PREFIX, now)
             self._second_thoughts(order_id, None, now)
             return Create(ORDERS, order_id, draft_sale(_SALE.load(self._carts.sale())))
         estimate_id, cart = self._id(ESTIMATE_PREFIX, now), self._carts.cart()
-        begun = now
-        if self._happens(0.1):
-            begun = self._then(now, 0.01, ReplaceEstimate(estimate_id, draft(_BODY.load(self._carts.cart(cart)))))
-        if not is_lost:
-            at = self._soon(begun, chance.choice((0.02, 0.1, 1, 3, 6)))
-            order_id = self._id(ORDER_PREFIX, at)
-            convert = Convert(
-                estimate_id, order_id, self._carts.payment(), sale_by=chance.choice((None, None, STAFF[0]))
-            )
-            self._push(at, convert)
-            self._second_thoughts(order_id, estimate_id, at)
+        changed = self._soon(now, 0.01)
+        if self._happens(0.1) and (isinstance(fate, str) or changed < fate):
+            self._push(changed, ReplaceEstimate(estimate_id, draft(_BODY.load(self._carts.cart(cart)))))
+        if isinstance(fate, datetime):
+            order_id = self._id(ORDER_PREFIX, fate)
+            seller = chance.choice((None, None, STAFF[0]))
+            self._push(fate, Convert(estimate_id, order_id, self._carts.payment(), sale_by=seller))
+            self._second_thoughts(order_id, estimate_id, fate)
         elif self._happens(0.15):
-            self._then(begun, 5, VoidEstimate(estimate_id, "Not wanted any more", chance.choice(STAFF)))
+            self._then(changed, 5, VoidEstimate(estimate_id, "Not wanted any more", chance.choice(STAFF)))
         return Create(ESTIMATES, estimate_id, draft(_BODY.load(cart)))
 
     def _second_thoughts(self, order_id: str, estimate_id: str | None, now: datetime) -> None:
@@ -103,21 +124,21 @@ class Plan:
     def _happens(self, share: float) -> bool:
         return self._chance.random() < share
 
-    def _then(self, now: datetime, days: float, command: Command) -> datetime:
-        """Does something within so many days, and says when."""
-        moment = self._soon(now, days)
-        self._push(moment, command)
-        return moment
+    def _then(self, now: datetime, days: float, command: Command) -> None:
+        """Do something within so many days."""
+        self._push(self._soon(now, days), command)
 
     def _push(self, moment: datetime, command: Command) -> None:
-        # What is later in the plan is later in the shop, also where two things fall on the end.
-        self._count += 1
-        heappush(self._later, (moment, self._count, command))
+        """Do something at a moment; what lies after the end is left out."""
+        if moment < self._until - _SECOND:
+            # What is later in the plan is later in the shop, also where two things fall on one moment.
+            self._count += 1
+            heappush(self._later, (moment, self._count, command))
 
     def _soon(self, now: datetime, days: float) -> datetime:
-        """Within so many days, in the hours of the shop as a rule, and before the end."""
+        """Return a moment within so many days, in the hours of the shop as a rule."""
         later = now + timedelta(days=int(days), minutes=self._chance.uniform(1, 1 + 1440 * min(days, 0.1)))
-        return min(later.replace(microsecond=later.microsecond // 1000 * 1000), self._until - timedelta(seconds=1))
+        return later.replace(microsecond=later.microsecond // 1000 * 1000)
 
     def _id(self, prefix: str, now: datetime) -> str:
         return new_id(prefix, now, self._chance.randbytes)

@@ -2,6 +2,7 @@
 
 import random
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import accumulate
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -35,16 +36,30 @@ def weight(day: date) -> float:
 
 
 def moments(chance: random.Random, count: int, days: list[date], zone: ZoneInfo, until: datetime) -> list[datetime]:
-    """So many instants (UTC, whole milliseconds) before `until` at which somebody buys, ascending, all different."""
-    chosen = chance.choices(days, [weight(day) for day in days], k=count)
+    """Return so many instants (UTC, whole milliseconds) before `until` of purchases: ascending, all different.
+
+    What today has not seen yet was bought on an earlier day: so today is as busy as any day is until the same hour.
+    """
+    # Room for those that have to be moved apart.
+    end = until - timedelta(seconds=1)
+    busy = [weight(day) for day in days]
+    chosen = chance.choices(days, busy, k=count)
     hours = chance.choices(range(OPENS, CLOSES), _HOURS, k=count)
+    earlier = [day for day in days if _at(day, CLOSES, zone) <= end]
+    earlier_busy = list(accumulate(map(weight, earlier)))
     found = []
     for day, hour in zip(chosen, hours, strict=True):
-        local = datetime.combine(day, time(hour), zone) + timedelta(milliseconds=chance.randrange(3_600_000))
-        moment = local.astimezone(UTC)
-        # What today has not seen yet was bought yesterday.
-        found.append(moment if moment < until else moment - timedelta(days=1))
+        within = timedelta(milliseconds=chance.randrange(3_600_000))
+        moment = _at(day, hour, zone) + within
+        if moment >= end:
+            other = chance.choices(earlier, cum_weights=earlier_busy)[0] if earlier else day - timedelta(days=1)
+            moment = _at(other, hour, zone) + within
+        found.append(moment)
     return apart(sorted(found))
+
+
+def _at(day: date, hour: int, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(hour), zone).astimezone(UTC)
 
 
 def apart(ascending: list[datetime]) -> list[datetime]:
