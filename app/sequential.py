@@ -19,7 +19,7 @@ _PIECE: Final = 256
 ABORT_SECONDS: Final = 5.0
 _LINGER_SECONDS: Final = 1.0
 #: How long a connection may outlast the word to stop: no answer takes longer, and an event stream ends by itself.
-STOP_SECONDS: Final = 6.0
+STOP_SECONDS: Final = 5.0
 
 
 class _Flow(FlowControl):
