@@ -1,12 +1,17 @@
 """One deadline for each request, over all its steps: sign-in, limits, reading, writing."""
 
 import asyncio
+import math
+from typing import Final
 
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import on_refusal
 from repositories.deadlines import REQUEST_SECONDS, Deadline, current
+
+#: How exactly a deadline is kept. One timer for all costs a request next to nothing.
+_TICK_SECONDS: Final = 0.05
 
 
 class Deadlines:
@@ -18,17 +23,20 @@ class Deadlines:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self._seconds = REQUEST_SECONDS
+        self._open: set[Deadline] = set()
+        self._timer: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        task = asyncio.current_task()
+        if scope["type"] != "http" or task is None:
             await self.app(scope, receive, send)
             return
-        limit = asyncio.timeout(self._seconds)
-        deadline = Deadline(limit)
+        clock = asyncio.get_running_loop().time
+        deadline = Deadline(task, clock() + self._seconds)
         current.set(deadline)
         is_whole = False
 
-        async def paused_receive() -> Message:
+        async def counted_receive() -> Message:
             nonlocal is_whole
             if is_whole:
                 return await receive()
@@ -38,15 +46,27 @@ class Deadlines:
             return message
 
         async def lifting_send(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                deadline.lift()
+            deadline.due = math.inf
             await send(message)
 
+        self._open.add(deadline)
+        if self._timer is None:
+            self._tick()
         try:
-            async with limit:
-                await self.app(scope, paused_receive, lifting_send)
-        except TimeoutError as error:
-            if not limit.expired():
+            await self.app(scope, counted_receive, lifting_send)
+        except asyncio.CancelledError as error:
+            # The server, too, may have ended it, as it does when it stops.
+            if not deadline.has_passed or task.uncancel():
                 raise
             response = await on_refusal(HTTPConnection(scope), deadline.true_of(error))
             await response(scope, receive, send)
+        finally:
+            self._open.discard(deadline)
+
+    def _tick(self) -> None:
+        """End those whose time is over, and look again soon, while any are open."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for deadline in [each for each in self._open if each.due <= now]:
+            deadline.end()
+        self._timer = loop.call_later(_TICK_SECONDS, self._tick) if self._open else None

@@ -113,8 +113,11 @@ def _announced(scope: Scope) -> int | None:
     """Return how many bytes of a body are announced; None where it is not said."""
     if scope["type"] != "http":
         return 0
-    said = {name: value for name, value in scope["headers"] if name in (b"content-length", b"transfer-encoding")}
-    if b"transfer-encoding" in said:
-        return None
-    # More digits than any body may have are as large as they look, and are refused unread.
-    return int(said.get(b"content-length", b"0")[:10])
+    announced = 0
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            # Of more digits than any body may have it is as large as it looks, and refused unread.
+            announced = int(value[:10])
+        elif name == b"transfer-encoding":
+            return None
+    return announced

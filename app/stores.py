@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -143,6 +143,22 @@ class Store:
         await self.journal.close()
 
 
+class _Use(AbstractContextManager[None]):
+    """A request that uses a store. Not as a generator: each request comes by here."""
+
+    __slots__ = ("_store",)
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __enter__(self) -> None:
+        self._store.requests += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._store.requests -= 1
+        self._store.used_at = time.monotonic()
+
+
 class Stores:
     """The stores that are open in this process: the one that the settings name, which stays so, and others that were
     asked for lately. One that is used is never closed.
@@ -198,16 +214,9 @@ class Stores:
         store.used_at = time.monotonic()
         return store.handed
 
-    @contextmanager
-    def in_use(self, name: str) -> Iterator[None]:
+    def in_use(self, name: str) -> AbstractContextManager[None]:
         """Keep an open store open until the end of the block."""
-        store = self._open[name]
-        store.requests += 1
-        try:
-            yield
-        finally:
-            store.requests -= 1
-            store.used_at = time.monotonic()
+        return _Use(self._open[name])
 
     async def journal_of(self, name: str) -> SharedJournal:
         """The journal of a store.

@@ -5,10 +5,11 @@ cut off after that point is answered with `OutcomeUnknown`, and one that was cut
 """
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+import math
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
-from typing import Final
+from types import TracebackType
+from typing import Any, Final
 
 from repositories.errors import OutcomeUnknown, Unavailable
 from schemas.errors import ShopError
@@ -19,53 +20,71 @@ REQUEST_SECONDS: Final = 4.75
 
 
 class Deadline:
-    """That of one request.
+    """That of one request. due: when it ends, on the clock of the event loop. has_passed: whether it was ended by it.
+    is_sent: whether a command was handed over, which may be carried out.
 
-    :param limit: ends the request; entered by the middleware.
+    :param task: of the request.
     """
 
-    def __init__(self, limit: asyncio.Timeout) -> None:
-        self._limit = limit
-        self._is_sent = False
+    __slots__ = ("_task", "due", "has_passed", "is_sent")
 
-    def true_of(self, error: Exception) -> Unavailable:
+    def __init__(self, task: asyncio.Task[Any], due: float) -> None:
+        self._task = task
+        self.due = due
+        self.has_passed = False
+        self.is_sent = False
+
+    def end(self) -> None:
+        """End the request."""
+        self.due, self.has_passed = math.inf, True
+        self._task.cancel()
+
+    def true_of(self, error: BaseException) -> Unavailable:
         """Return what is true of the request where it ends with this error."""
-        if not self._is_sent and isinstance(error, Unavailable):
+        if not self.is_sent and isinstance(error, Unavailable):
             return error
-        refusal = OutcomeUnknown() if self._is_sent else Unavailable()
-        refusal.__cause__ = error if isinstance(error, TimeoutError) else error.__cause__ or error
+        refusal = OutcomeUnknown() if self.is_sent else Unavailable()
+        refusal.__cause__ = TimeoutError() if self.has_passed else error.__cause__ or error
         return refusal
 
-    def lift(self) -> None:
-        """End the deadline: the answer has begun."""
-        self._limit.reschedule(None)
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
+    def paused(self) -> AbstractContextManager[None]:
         """Stop the deadline for the block, whose time is bounded otherwise."""
-        when = self._limit.when()
-        if when is None:
-            yield
-            return
-        clock = asyncio.get_running_loop().time
-        left = when - clock()
-        self._limit.reschedule(None)
-        try:
-            yield
-        finally:
-            self._limit.reschedule(clock() + left)
+        return _Paused(self)
 
-    @contextmanager
-    def sending(self) -> Iterator[None]:
+    def sending(self) -> AbstractContextManager[None]:
         """Note that a command may be carried out from now on, unless the block says that it was not."""
-        before, self._is_sent = self._is_sent, True
-        try:
-            yield
-        except OutcomeUnknown:
-            raise
-        except ShopError:
-            self._is_sent = before
-            raise
+        return _Sending(self)
+
+
+class _Paused(AbstractContextManager[None]):
+    # Not as a generator: each request comes by here.
+    __slots__ = ("_deadline", "_left")
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._left = 0.0
+
+    def __enter__(self) -> None:
+        self._left = self._deadline.due - asyncio.get_running_loop().time()
+        self._deadline.due = math.inf
+
+    def __exit__(self, *_: object) -> None:
+        self._deadline.due = asyncio.get_running_loop().time() + self._left
+
+
+class _Sending(AbstractContextManager[None]):
+    __slots__ = ("_deadline", "_was_sent")
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._was_sent = False
+
+    def __enter__(self) -> None:
+        self._was_sent, self._deadline.is_sent = self._deadline.is_sent, True
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        if isinstance(error, ShopError) and not isinstance(error, OutcomeUnknown):
+            self._deadline.is_sent = self._was_sent
 
 
 #: None outside a request.

@@ -129,12 +129,12 @@ async def test_a_request_over_http_keeps_its_store_open_until_it_is_answered(
     await shop.ok("POST", "/api/estimates/create", json=estimate_body(), headers=headers)
     stores = shop.state["stores"]
     there = f"{DATABASE}.estimates"
-    async with failing(shop.database, "find", namespace=there, blockConnection=True, blockTimeMS=700) as is_reached:
+    async with failing(shop.database, "find", namespace=there, blockConnection=True, blockTimeMS=2_000) as is_reached:
         asking = asyncio.create_task(shop.http.get("/api/estimates/all", headers=headers))
         async with asyncio.timeout(20):
             while not await is_reached():
                 await asyncio.sleep(0.005)
-        await looks(stores, 5)
+        await looks(stores, 2)
         assert beside(shop) in are_open(stores)
         answer = await asking
     assert (answer.status_code, len(answer.json())) == (200, 1)
