@@ -11,6 +11,7 @@ from endpoints.assets import Asset, asset, asset_answer
 from endpoints.copies import Freshness, fresh
 from endpoints.described import described, report
 from endpoints.responses import answer
+from repositories.beside import beside
 from schemas.board import LATEST, board
 from schemas.calendar import business_date
 from schemas.listing import Listing
@@ -62,7 +63,8 @@ class Figures(HTTPEndpoint):
             hours = await request.state.hours.today()
             of_today = Listing(start=hours.day, end=hours.day)
             newest = await request.state.orders.newest(of_today, LATEST, request.state.showings.of_kind[ORDERS])
-            figures = board(hours.day, hours.rows, [order.parsed() for order in newest.shown])
+            latest = [order.parsed() for order in newest.shown]
+            figures = await beside(len(hours.rows), board, hours.day, hours.rows, latest)
             return answer({**_heading(request, freshness), **figures}, headers=freshness.headers)
 
         today = business_date(request.state.clock(), request.state.zone)

@@ -113,18 +113,29 @@ def listing(summary: str, shape: str, query: Schema) -> Operation:
     )
 
 
-def report(summary: str, shape: str, *, query: Schema | None = None, path: Schema | None = None) -> Operation:
+def report(
+    summary: str,
+    shape: str,
+    *,
+    query: Schema | None = None,
+    path: Schema | None = None,
+    description: str = "",
+    is_paged: bool = False,
+) -> Operation:
     """A report, read from running totals."""
     return Operation(
         summary=summary,
+        description=description,
         path=path,
         query=query,
         headers=("If-None-Match",),
         answers={
-            200: Answer(content=ref(shape), description="The report.", headers=_TAGGED),
+            200: Answer(
+                content=ref(shape), description="The report.", headers=(*_TAGGED, *(_PAGED if is_paged else ()))
+            ),
             304: Answer(content=None, description="Nothing has changed.", headers=_TAGGED),
         },
-        refuses=(InvalidQuery, *_AWAY),
+        refuses=(InvalidQuery, *((InvalidCursor,) if is_paged else ()), *_AWAY),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import date
 from typing import Any, Final
 
-from marshmallow import EXCLUDE, Schema, validates_schema
+from marshmallow import EXCLUDE, Schema, fields, post_load, validates_schema
 from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,7 +14,8 @@ from endpoints.authentication import Forbidden
 from endpoints.copies import Freshness, fresh
 from endpoints.described import Answer, Operation, described, report
 from endpoints.requests import read_query
-from endpoints.responses import answer
+from endpoints.responses import answer, page_headers
+from repositories.beside import beside
 from repositories.documents import Documents
 from repositories.errors import Unavailable
 from repositories.showing import Showing
@@ -27,6 +28,7 @@ from schemas.listing import Listing, check_order_of_days
 from schemas.reports import Items
 from schemas.rollups import ESTIMATES, ORDERS
 from schemas.shapes import ref
+from schemas.staff import MOST_STAFF, StaffPlace
 from schemas.validation import load_query
 
 Json = dict[str, Any]
@@ -57,6 +59,19 @@ class DaysQuery(_Query):
         check_order_of_days(data, "end_date")
 
 
+class StaffQuery(DaysQuery):
+    """Which days, and which page of the members of staff."""
+
+    limit = WholeNumber(1, MOST_STAFF, load_default=MOST_STAFF)
+    cursor = fields.String()
+
+    @post_load
+    def place(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        """:raises InvalidCursor: the cursor is none of ours."""
+        cursor = data.pop("cursor", None)
+        return {**data, "after": None if cursor is None else StaffPlace.decode(cursor)}
+
+
 class ReportQuery(ItemsQuery, DaysQuery):
     """Both."""
 
@@ -78,6 +93,7 @@ class MonthPath(Schema):
 MONTH: Final = MonthPath()
 ITEMS: Final = ItemsQuery()
 DAYS: Final = DaysQuery()
+STAFF: Final = StaffQuery()
 QUERY: Final = ReportQuery()
 RANGE: Final = RangeQuery()
 
@@ -111,14 +127,23 @@ class Monthly(HTTPEndpoint):
                 request.state.reports.month(*month),
                 *_newest(request, Listing(start=month[0], end=month[1]), reports.RECENT),
             )
-            report = reports.monthly_report(of_month, of_days, *month, estimates, orders)
+            many = len(of_month) + len(of_days)
+            report = await beside(many, reports.monthly_report, of_month, of_days, *month, estimates, orders)
             return answer(report, headers=freshness.headers)
 
         return await fresh(request, lambda: month_days(**load_query(MONTH, request.path_params)), make)
 
 
 class StaffPerformance(HTTPEndpoint):
-    @described(report("Who sold how much", "StaffReport", query=DAYS))
+    @described(
+        report(
+            "Who sold how much",
+            "StaffReport",
+            query=STAFF,
+            description="The highest revenue first; `other_staff` is the sum of all that are not on the page.",
+            is_paged=True,
+        )
+    )
     async def get(self, request: Request) -> Response:
         async def make(query: Json, freshness: Freshness) -> Response:
             start, end = query["start"], query["end"]
@@ -126,9 +151,12 @@ class StaffPerformance(HTTPEndpoint):
                 request.state.reports.between(start, end),
                 *_newest(request, Listing(start=start, end=end), reports.RECENT),
             )
-            return answer(reports.staff_report(rows, estimates, orders), headers=freshness.headers)
+            report, following = await beside(
+                len(rows), reports.staff_report, rows, estimates, orders, query["limit"], query["after"]
+            )
+            return answer(report, headers={**freshness.headers, **page_headers(request, STAFF, following)})
 
-        return await fresh(request, lambda: read_query(request, DAYS), make)
+        return await fresh(request, lambda: read_query(request, STAFF), make)
 
 
 class EstimatesOnly(HTTPEndpoint):
@@ -163,7 +191,8 @@ class StoreComparison(HTTPEndpoint):
         shown = {
             name: day and day.isoformat() for name, day in (("start_date", days["start"]), ("end_date", days["end"]))
         }
-        return answer({**shown, **reports.stores_report(rows)})
+        sums = await beside(sum(map(len, rows.values())), reports.stores_report, rows)
+        return answer({**shown, **sums})
 
 
 async def _days(
@@ -175,7 +204,7 @@ async def _days(
             request.state.reports.between(start, end),
             *_newest(request, Listing(start=start, end=end), reports.recent_and(items)),
         )
-        report = reports.day_report(rows, estimates, orders, items)
+        report = await beside(len(rows), reports.day_report, rows, estimates, orders, items)
         return answer({**heading(query), **report}, headers=freshness.headers)
 
     return await fresh(request, parse, make, extra)
@@ -188,7 +217,7 @@ async def _one_kind(request: Request, kind: str, shape: Any) -> Response:
             request.state.reports.between(start, end),
             _shown(request, kind, Listing(start=start, end=end), reports.recent_and(items)),
         )
-        return answer(shape(rows, shown, items), headers=freshness.headers)
+        return answer(await beside(len(rows), shape, rows, shown, items), headers=freshness.headers)
 
     return await fresh(request, lambda: read_query(request, QUERY), make)
 

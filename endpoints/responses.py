@@ -12,10 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
 from endpoints.requests import known_parameters
-from schemas.audit import AuditPosition
-from schemas.customers import CustomerPosition
-from schemas.listing import Position
-from schemas.message_queries import MessagePosition
+from schemas.listing import Encodes
 
 JSON: Final = "application/json"
 
@@ -64,9 +61,7 @@ def replay_headers(replayed: bool) -> Headers:
     return {"Idempotent-Replayed": "true"} if replayed else {}
 
 
-def page_headers(
-    request: Request, schema: Schema, last: Position | AuditPosition | CustomerPosition | MessagePosition | None
-) -> Headers:
+def page_headers(request: Request, schema: Schema, last: Encodes | None) -> Headers:
     """Where the next page begins, for a page that is followed by another.
 
     :param schema: of the query. What it does not know is not repeated: others may be given the same answer.

@@ -10,6 +10,7 @@ from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
+from repositories.beside import beside
 from repositories.database import Database
 from repositories.together import Together
 from schemas.calendar import business_date, day_bounds
@@ -73,7 +74,7 @@ class HourRepository:
             {"$group": _GROUPS[kind]},
         ]
         found = await self._database[kind].aggregate(pipeline, hint="newest").to_list(None)
-        return [self._row(kind, **group) for group in found]
+        return await beside(len(found), lambda: [self._row(kind, **group) for group in found])
 
     def _row(self, kind: str, _id: dict[str, Any], **sums: int) -> Row:
         hour = _id["quarter"].astimezone(self._zone).strftime("%Y-%m-%dT%H")

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pymongo.read_concern import ReadConcern
 
+from repositories.beside import beside
 from repositories.database import TOTALS, Database
 from repositories.errors import answered
 from repositories.stored import decoded, find_stored
@@ -55,11 +56,15 @@ class ReportRepository:
         filters = [row_range(self._store, span.first, span.last) for span in spans]
         async with answered():
             found = await find_stored(self._totals, {"$or": filters} if len(filters) > 1 else filters[0], _AT_ONCE)
-        taken_off = [span for span in spans if span.sign < 0]
-        rows = [_row(stored) for stored in found]
-        if not taken_off:
-            return rows
-        return [row._replace(sign=-1) if any(row.key.period in span for span in taken_off) else row for row in rows]
+        return await beside(len(found), _signed, found, [span for span in spans if span.sign < 0])
+
+
+def _signed(found: Sequence[bytes], taken_off: Sequence[Span]) -> list[Row]:
+    """Return the rows as they are to be added up: those of some spans are to be taken off."""
+    rows = [_row(stored) for stored in found]
+    if not taken_off:
+        return rows
+    return [row._replace(sign=-1) if any(row.key.period in span for span in taken_off) else row for row in rows]
 
 
 @lru_cache(_KEPT)

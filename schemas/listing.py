@@ -22,11 +22,13 @@ _RANKS: Final = {ESTIMATES: 0, ORDERS: 1}
 Place = tuple[datetime, int, int]
 
 
-class _Encodes(Protocol):
+class Encodes(Protocol):
+    """A place in a list, which a cursor stands for."""
+
     def encode(self) -> str: ...
 
 
-P = TypeVar("P", bound=_Encodes)
+P = TypeVar("P", bound=Encodes)
 
 
 #: What places a document among its kind.

@@ -7,6 +7,7 @@ from schemas.board import LATEST
 from schemas.json_schema import NUMBER
 from schemas.reports import RECENT
 from schemas.shapes import AMOUNT, COUNT, DAY, DAY_OR_NULL, KIND, TEXT, TIME, Json, array, record, ref
+from schemas.staff import MOST_STAFF
 from schemas.statuses import ALL_STATUSES, ORDER_STATUSES, PAYMENT_GROUPS
 
 _TALLY: Final = record(count=COUNT, amount=AMOUNT)
@@ -17,9 +18,20 @@ _SUMMARY: Final[Json] = {
     "total_estimates": COUNT,
     "completed_sales": COUNT,
 }
+_SOLD: Final[Json] = {
+    "estimates_count": COUNT,
+    "estimates_total": AMOUNT,
+    "orders_count": COUNT,
+    "orders_total": AMOUNT,
+    "total_transactions": COUNT,
+    "total_revenue": AMOUNT,
+    "total_sales": COUNT,
+    "total_amount": AMOUNT,
+}
 _TAIL: Final[Json] = {
     "statistics": record(average_sale=AMOUNT, conversion_rate={"type": "number", "minimum": 0, "maximum": 1}),
-    "staff_performance": array(ref("StaffPerformance")),
+    "staff_performance": {**array(ref("StaffPerformance")), "maxItems": MOST_STAFF},
+    "other_staff": ref("OtherStaff"),
     "recent_items": {**array(ref("RecentItem")), "maxItems": RECENT},
 }
 ESTIMATE_ITEMS: Final = array(ref("Estimate"))
@@ -55,17 +67,11 @@ _OF_A_STORE: Final[Json] = {
 }
 
 REPORT_ANSWERS: Final[dict[str, Json]] = {
-    "StaffPerformance": record(
-        staff_name={"type": "string", "minLength": 1},
-        estimates_count=COUNT,
-        estimates_total=AMOUNT,
-        orders_count=COUNT,
-        orders_total=AMOUNT,
-        total_transactions=COUNT,
-        total_revenue=AMOUNT,
-        total_sales=COUNT,
-        total_amount=AMOUNT,
-    ),
+    "StaffPerformance": record(staff_name={"type": "string", "minLength": 1}, **_SOLD),
+    "OtherStaff": {
+        **record(count={**COUNT, "description": "How many members of staff these are."}, **_SOLD),
+        "description": "All members of staff that are not shown, as one sum.",
+    },
     "RecentItem": record(
         type=KIND, customer_name=TEXT, total=AMOUNT, status={"enum": list(ALL_STATUSES)}, created_at=TIME
     ),

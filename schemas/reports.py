@@ -11,13 +11,13 @@ from typing import Any, Final, NamedTuple
 from schemas.calendar import days, month_of
 from schemas.money import divide_half_up, to_json
 from schemas.rollups import Row
+from schemas.staff import MOST_STAFF, StaffPage, StaffPlace, staff_page
 from schemas.statuses import CANCELLED, COMPLETED, CONVERTED, PAYMENT_GROUPS, PENDING, REFUNDED
 from schemas.sums import Sums, Tally
 
 Json = dict[str, Any]
 
 RECENT: Final = 5
-NO_STAFF: Final = "Unknown"
 
 
 class Items(NamedTuple):
@@ -57,7 +57,7 @@ def day_report(rows: Sequence[Row], estimates: Items, orders: Items, items: int)
             **_orders_apart(sums),
             "items": orders.shown[:items],
         },
-        **_app_members(sums, by_staff, estimates, orders),
+        **_app_members(sums, staff_page(by_staff), estimates, orders),
     }
 
 
@@ -84,24 +84,31 @@ def monthly_report(
             "estimates": {day: of_day.estimated.shown("total") for day, of_day in sums_of_days.items()},
             "orders": {day: of_day.earned.shown("total") for day, of_day in sums_of_days.items()},
         },
-        **_app_members(sums, by_staff, estimates, orders),
+        **_app_members(sums, staff_page(by_staff), estimates, orders),
     }
 
 
-def staff_report(rows: Sequence[Row], estimates: Items, orders: Items) -> Json:
-    """Who sold how much."""
+def staff_report(
+    rows: Sequence[Row], estimates: Items, orders: Items, limit: int = MOST_STAFF, after: StaffPlace | None = None
+) -> tuple[Json, StaffPlace | None]:
+    """Return who sold how much, and where the next page of them begins; None where there is none.
+
+    :param limit: how many are shown, at most.
+    :param after: where the page begins; None: at the highest revenue.
+    """
     by_staff = sums_by_staff(rows)
     sums = Sums.of_all(by_staff.values())
-    members = _app_members(sums, by_staff, estimates, orders)
-    return {
+    page = staff_page(by_staff, limit, after)
+    report = {
         "summary": {
-            "total_staff": len(members["staff_performance"]),
+            "total_staff": page.total,
             "total_transactions": sums.estimated.count + sums.earned.count,
             "total_revenue": to_json(sums.earned.amount),
             **_app_summary(sums),
         },
-        **members,
+        **_app_members(sums, page, estimates, orders),
     }
+    return report, page.following
 
 
 def estimates_report(rows: Sequence[Row], estimates: Items, items: int) -> Json:
@@ -116,7 +123,7 @@ def estimates_report(rows: Sequence[Row], estimates: Items, items: int) -> Json:
             "items": estimates.shown[:items],
         },
         "summary": _app_summary(sums),
-        **_app_members(sums, by_staff, estimates, NO_ITEMS),
+        **_app_members(sums, staff_page(by_staff), estimates, NO_ITEMS),
     }
 
 
@@ -132,7 +139,7 @@ def orders_report(rows: Sequence[Row], orders: Items, items: int) -> Json:
             "items": orders.shown[:items],
         },
         "summary": _app_summary(sums),
-        **_app_members(sums, by_staff, NO_ITEMS, orders),
+        **_app_members(sums, staff_page(by_staff), NO_ITEMS, orders),
     }
 
 
@@ -168,29 +175,6 @@ def sums_by_staff(rows: Iterable[Row]) -> Mapping[str, Sums]:
     return Sums.by_name(lambda row: row.key.staff, rows)
 
 
-def staff_performance(by_staff: Mapping[str, Sums]) -> list[Json]:
-    """Each member of staff with what they sold, the highest revenue first."""
-    performance = [_performance(staff, sums) for staff, sums in by_staff.items()]
-    active = [row for row in performance if row["total_transactions"]]
-    return sorted(active, key=lambda row: (-row["total_revenue"], row["staff_name"]))
-
-
-def _performance(staff: str, sums: Sums) -> Json:
-    estimated, earned = sums.estimated, sums.earned
-    return {
-        "staff_name": staff or NO_STAFF,
-        "estimates_count": estimated.count,
-        "estimates_total": to_json(estimated.amount),
-        "orders_count": earned.count,
-        "orders_total": to_json(earned.amount),
-        "total_transactions": estimated.count + earned.count,
-        "total_revenue": to_json(earned.amount),
-        # The names that the existing app's report screen reads.
-        "total_sales": earned.count,
-        "total_amount": to_json(earned.amount),
-    }
-
-
 def _conversions(sums: Sums) -> Json:
     return {"pending": sums.estimates[PENDING].count, "converted": sums.estimates[CONVERTED].count}
 
@@ -214,7 +198,7 @@ def _app_summary(sums: Sums) -> Json:
     }
 
 
-def _app_members(sums: Sums, by_staff: Mapping[str, Sums], estimates: Items, orders: Items) -> Json:
+def _app_members(sums: Sums, staff: StaffPage, estimates: Items, orders: Items) -> Json:
     """What the existing app's report screen reads beside the summary."""
     earned, estimated = sums.earned, sums.estimated
     converted = sums.estimates[CONVERTED].count
@@ -223,7 +207,8 @@ def _app_members(sums: Sums, by_staff: Mapping[str, Sums], estimates: Items, ord
             "average_sale": to_json(divide_half_up(earned.amount, earned.count)) if earned.count else 0.0,
             "conversion_rate": round(converted / estimated.count, 4) if estimated.count else 0.0,
         },
-        "staff_performance": staff_performance(by_staff),
+        "staff_performance": staff.shown,
+        "other_staff": staff.others,
         "recent_items": _recent(estimates, orders),
     }
 

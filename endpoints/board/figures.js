@@ -48,7 +48,7 @@ export class Figures {
       ? `${this.whole.format(estimates.total_amount)}, ${estimates.conversion_breakdown.pending} open` : '';
     this.#showHours(board);
     this.#showPayments(orders);
-    this.#showStaff(board.staff_performance);
+    this.#showStaff(board.staff_performance, board.other_staff);
     this.#showLatest(board.latest);
   }
 
@@ -77,10 +77,11 @@ export class Figures {
     )));
   }
 
-  #showStaff(staff) {
+  #showStaff(staff, others) {
     const shown = staff.length > MOST_STAFF ? staff.slice(0, MOST_STAFF - 1) : [...staff];
     const rest = staff.slice(shown.length);
-    if (rest.length) shown.push(rest.reduce(together, { staff_name: times(rest.length, 'other') }));
+    const left = rest.length + others.count;
+    if (left) shown.push(rest.reduce(together, { ...others, staff_name: times(left, 'other') }));
     const most = Math.max(...shown.map((each) => each.total_revenue), 1);
     fill('staff', shown.map((each) => row(
       head(each.staff_name, listed(each.orders_count && times(each.orders_count, 'sale'),
