@@ -108,3 +108,30 @@ async def test_a_new_version_brings_its_own_page(shop: Shop, screen: Open) -> No
     await board.shows("₹100.00", 1)
     await board.is_live()
     assert len([url for url in board.asked if url.endswith(f":{shop.port}/board")]) == 2
+
+
+async def test_sellers_beyond_those_that_are_named_are_one_row(shop: Shop, screen: Open) -> None:
+    """Of 250 sellers the report names 200, and the page a few of these: the rest is one row, and nobody is left out."""
+    await shop.sale(items=[line(2_000)], sale_by="Asha")
+    (order,) = await shop.database.orders.find({"store": shop.store}).to_list()
+    others = [
+        {
+            **order,
+            "_id": f"{order['_id']}-{n}",
+            "number": n,
+            "sale_by": f"Seller {n}",
+            "amount_paid": 10_000,
+            "total": 10_000,
+        }
+        for n in range(2, 251)
+    ]
+    await shop.database.orders.insert_many(others)
+    try:
+        board = await screen(shop)
+        await board.shows("₹26,900.00", 250)
+        rows = await board.rows("staff")
+    finally:
+        await shop.database.orders.delete_many({"_id": {"$in": [each["_id"] for each in others]}})
+    assert rows[0] == ["Asha 1 sale", "₹2,000.00"]
+    left = 250 - (len(rows) - 1)
+    assert rows[-1] == [f"{left} others {left} sales", f"₹{left * 100:,}.00"]
