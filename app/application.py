@@ -45,7 +45,6 @@ from endpoints.routes import ROUTES, SLASHED
 from endpoints.service import About
 from endpoints.turns import LISTS, LISTS_EACH, PAGES, PAGES_EACH, Turns
 from repositories.claims import Claim
-from repositories.customer_building import build_missing_customers
 from repositories.database import Database, check_deployment, connect
 from repositories.database_clock import DatabaseClock, Moments
 from repositories.errors import DatabaseRefused, Unavailable, described
@@ -54,6 +53,7 @@ from repositories.links import PublicLinks
 from repositories.pool import Pool
 from repositories.pulse import Pulse
 from repositories.rate_limits import RateLimits
+from repositories.rebuilding import rebuild
 from repositories.secret_keys import check_key
 from repositories.showing import Showings
 from repositories.stores import AllStores
@@ -217,7 +217,7 @@ async def _make_ready(
         behind = database_clock.behind if clock is utc_now else timedelta(0)
         await prepare(database, settings.store_id, settings.timezone, settings.event_retention_days, behind)
         await check_key(database, settings.secret_key)
-        await build_missing_customers(database, settings.store_id, region_of(settings.currency))
+        await rebuild(database, settings.store_id, region_of(settings.currency))
         await database_clock.warn_of_newer(settings.store_id)
     except Unavailable as error:
         raise DatabaseRefused(f"The database at MONGODB_URL cannot be used: {described(error)}") from error

@@ -20,7 +20,7 @@ from repositories.customers import CustomerRepository
 from repositories.database import Database
 from repositories.database_clock import Moments
 from repositories.earlier_keys import EarlierKeys
-from repositories.errors import NoSuchStore, Unavailable
+from repositories.errors import DatabaseRefused, NoSuchStore, Unavailable
 from repositories.estimates import EstimateRepository
 from repositories.events import EventLog
 from repositories.history import History
@@ -30,6 +30,7 @@ from repositories.lasting import Lasting
 from repositories.links import LinkRepository
 from repositories.messages import MessageRepository
 from repositories.orders import OrderRepository
+from repositories.rebuilding import rebuild
 from repositories.reports import ReportRepository
 from repositories.shared_journal import SharedJournal
 from repositories.shop_settings import ShopSettingsRepository
@@ -239,6 +240,7 @@ class Stores:
                 await asyncio.wait({self._ending[name]})
             if not await store_exists(self._around.database, name):
                 raise NoSuchStore(f"There is no store {name!r}.")
+            await self._rebuild(name)
             await self._make_room()
             store = Store(name, self._around)
             await store.start()
@@ -247,6 +249,13 @@ class Stores:
             return store
         finally:
             del self._opening[name]
+
+    async def _rebuild(self, name: str) -> None:
+        """:raises Unavailable: what earlier rules made of a store cannot be made again now."""
+        try:
+            await rebuild(self._around.database, name, region_of(self._around.settings.currency))
+        except DatabaseRefused as error:
+            raise Unavailable from error
 
     async def _make_room(self) -> None:
         """Close the store that was unused for longest, where as many are open as may be.

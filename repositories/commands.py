@@ -14,7 +14,9 @@ from repositories.unit_of_work import UnitOfWork
 from schemas import events, statuses
 from schemas.customers import NUMBER
 from schemas.documents import Document
+from schemas.errors import InvalidBody
 from schemas.idempotency import RequestKey, reopening
+from schemas.money import MAX_TOTAL, MINOR_PER_UNIT
 from schemas.numbers import format_number
 from schemas.phones import normalised
 from schemas.principals import THE_SERVICE, Actor
@@ -93,6 +95,7 @@ class Convert:
     def apply(self, work: UnitOfWork) -> Document:
         estimate = live(work, ESTIMATES, self.estimate_id)
         refuse_converted(estimate)
+        refuse_oversized(estimate)
         order = work.insert(
             ORDERS,
             self.order_id,
@@ -219,6 +222,14 @@ def refuse_converted(estimate: Document) -> None:
     named = "" if number is None else f", sale {number}"
     detail = f"This estimate has already been converted to an order{named}."
     raise AlreadyConverted(detail, order_id=estimate["order_id"], sale_number=number)
+
+
+def refuse_oversized(estimate: Document) -> None:
+    """:raises InvalidBody: it was written before totals were bounded, and is more than a bill may be."""
+    if estimate["total"] > MAX_TOTAL:
+        most = f"must be at most {MAX_TOTAL // MINOR_PER_UNIT:,}"
+        detail = f"total: {most}. Please change the lines of this estimate."
+        raise InvalidBody(detail, [{"pointer": "/total", "detail": most}])
 
 
 def refuse_stale(document: Document, versions: frozenset[int] | None) -> None:

@@ -26,6 +26,8 @@ _FIELDS: Final = ("number", NUMBER, "customer_name", "customer_phone", "customer
 _COUNTED: Final = ("status", "total", "amount_paid")
 #: Which rule of phone numbers everything was counted by; raised when a rule finds numbers that the one before did not.
 _RULE: Final = 2
+#: What the counters of a store say as soon as everything was counted by it.
+BUILT: Final = {"customers": _RULE}
 
 Advance = Callable[[int], None]
 
@@ -33,7 +35,7 @@ Advance = Callable[[int], None]
 async def has_customers(database: Database, store: str) -> bool:
     """Return whether everything was counted once, by today's rule of phone numbers; a process of an earlier version may
     have sold something since."""
-    return await database[COUNTERS].find_one({"_id": store, "customers": _RULE}, {"_id": 1}) is not None
+    return await database[COUNTERS].find_one({"_id": store, **BUILT}, {"_id": 1}) is not None
 
 
 async def count_documents(database: Database, store: str) -> int:
@@ -51,7 +53,7 @@ async def build_customers(database: Database, store: str, region: str, advance: 
             after: int | None = 0
             while after is not None:
                 after = await _batch(session, database, store, region, kind, after, advance)
-    await database[COUNTERS].update_one({"_id": store}, {"$set": {"customers": _RULE}})
+    await database[COUNTERS].update_one({"_id": store}, {"$set": BUILT})
 
 
 async def build_missing_customers(database: Database, store: str, region: str) -> None:

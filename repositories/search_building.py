@@ -23,15 +23,15 @@ _FIELDS: Final = {
     ORDERS: ("number", "customer_name", "customer_phone"),
     CUSTOMERS: ("_id", "name", "phone"),
 }
-#: In a store's counters: the rule that all words were made by.
-_RULE: Final = "terms_rule"
+#: What the counters of a store say as soon as all words were made by today's rule.
+BUILT: Final = {"terms_rule": TERMS_RULE}
 
 Advance = Callable[[int], None]
 
 
 async def has_terms(database: Database, store: str) -> bool:
     """Return whether the words of a store were made by today's rule, or made anew by it."""
-    return await database[COUNTERS].find_one({"_id": store, _RULE: TERMS_RULE}, {"_id": 1}) is not None
+    return await database[COUNTERS].find_one({"_id": store, **BUILT}, {"_id": 1}) is not None
 
 
 async def build_terms(database: Database, store: str, advance: Advance = lambda _: None) -> None:
@@ -44,7 +44,7 @@ async def build_terms(database: Database, store: str, advance: Advance = lambda 
         while (batch := await _batch(database, store, kind, last)) != []:
             last = batch[-1][_FIELDS[kind][0]]
             advance(len(batch))
-    await database[COUNTERS].update_one({"_id": store}, {"$set": {_RULE: TERMS_RULE}})
+    await database[COUNTERS].update_one({"_id": store}, {"$set": BUILT})
 
 
 async def build_missing_terms(database: Database, store: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from repositories import commands
 from repositories.database import TOTALS
 from schemas.customers import NUMBER
 from schemas.limits import MAX_TOTAL
@@ -58,6 +59,19 @@ async def test_no_bill_is_larger_than_ten_billion_and_no_payment_either(shop: Sh
         response = await shop.http.post(to, json=body)
         assert (response.status_code, response.json()["errors"][0]["pointer"]) == (422, pointer), response.text
     assert (await shop.sale(items=[line(1e7, 1e3)], amount_paid=MAX_TOTAL))["total"] == MAX_TOTAL
+
+
+@pytest.mark.parametrize("body", [{}, {"amount_paid": 1}])
+async def test_an_estimate_from_before_the_bound_makes_no_bill_beyond_it(
+    shop: Shop, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estimate = await shop.estimate(items=[line(200, 1)], subtotal=200, total=200)
+    monkeypatch.setattr(commands, "MAX_TOTAL", 199_99)
+    path = f"/api/estimates/{estimate['estimate_id']}"
+    response = await shop.http.post(f"{path}/convert-to-order", json=body)
+    assert (response.status_code, response.json()["errors"][0]["pointer"]) == (422, "/total"), response.text
+    await shop.ok("PUT", path, json=estimate_body(items=[line(199, 1)], subtotal=199, total=199))
+    assert (await shop.convert(estimate["estimate_id"], **body))["total"] == 199
 
 
 @pytest.mark.parametrize(("measure", "room"), [("paid", 150_00), ("sold", 150_00), ("count", 1)])

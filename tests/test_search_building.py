@@ -1,14 +1,18 @@
 """The words of the search are made anew when their rule has changed: once, in batches, and beside a shop that sells."""
 
 from itertools import count
+from typing import Any
 
 import pytest
+from pymongo import MongoClient
 
 from repositories import search_building
 from repositories.search_building import build_missing_terms, build_terms, has_terms
 from repositories.verification import verify
+from schemas.search import TERMS_RULE
 from tests.payloads import estimate_body
-from tests.shop import Shop
+from tests.shop import OpenShop, Shop
+from tests.test_server import POS, run
 
 LIMITS = count(100)
 CHILLU, JOINED = "അൻവർ", "അന്\u200dവര്\u200d"
@@ -70,5 +74,32 @@ async def test_words_of_a_document_that_was_changed_meanwhile_are_those_of_the_c
     assert (await found(shop, "meera"), await found(shop, "asha")) == ((0, 1, 0), (0, 0, 0))
 
 
-async def test_a_start_makes_words_of_an_earlier_rule_anew(shop: Shop) -> None:
+async def test_a_start_makes_words_of_an_earlier_rule_anew(shop: Shop, open_shop: OpenShop) -> None:
     assert await has_terms(shop.database, shop.store)
+    await shop.sale(customer_name=JOINED)
+    await age(shop)
+    again = await open_shop(store_id=shop.store)
+    assert await found(again, CHILLU) == (1, 0, 0)
+
+
+async def test_words_of_a_store_that_is_opened_later_are_made_anew_as_it_is(shop: Shop, open_shop: OpenShop) -> None:
+    sold = await shop.sale(customer_name=JOINED)
+    await age(shop)
+    another = await open_shop()
+    assert not await has_terms(shop.database, shop.store)
+    await another.state["stores"].handed(shop.store)
+    order = await shop.database.orders.find_one({"_id": sold["order_id"]})
+    assert order is not None
+    assert order["terms"] != ["old"]
+    assert await has_terms(shop.database, shop.store)
+
+
+def test_pos_migrate_makes_the_words_of_every_store_anew(mongodb_url: str) -> None:
+    names = {"MONGODB_URL": mongodb_url, "DATABASE_NAME": "pos_words"}
+    for store in ("one", "two"):
+        assert run(*POS, "migrate", **names, STORE_ID=store).returncode == 0
+    with MongoClient[dict[str, Any]](mongodb_url) as client:
+        counters = client["pos_words"]["counters"]
+        counters.update_many({}, {"$unset": {"terms_rule": "", "customers": ""}})
+        assert run(*POS, "migrate", **names, STORE_ID="one").returncode == 0
+        assert counters.count_documents({"terms_rule": TERMS_RULE, "customers": {"$exists": True}}) == 2

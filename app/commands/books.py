@@ -11,6 +11,7 @@ from repositories.customer_building import build_customers, count_documents
 from repositories.database import Database
 from repositories.search_building import build_terms
 from repositories.secret_keys import check_key, replace_key
+from repositories.stores import store_names
 from repositories.verification import count_events
 from repositories.verification import verify as find_differences
 from schemas.phones import region_of
@@ -22,8 +23,8 @@ NewKey = Annotated[
 
 
 def migrate(data: Data = None, new_key: NewKey = False) -> None:
-    """Create what the database needs (indexes, counters, customers, words of the search). Safe to repeat, and beside
-    running processes.
+    """Create what the database needs (indexes, counters; customers and words of the search in each of its stores). Safe
+    to repeat, and beside running processes.
 
     `pos serve` does so by itself; this is for a deployment that wants it done before the new processes start.
 
@@ -62,8 +63,11 @@ async def _differences(database: Database, store: str) -> list[str]:
 async def _prepared(database: Database, settings: Settings, *, new_key: bool) -> None:
     keep = replace_key if new_key else check_key
     await keep(database, settings.secret_key)
-    store = settings.store_id
-    with progress(console, "Customers", await count_documents(database, store)) as advance:
-        await build_customers(database, store, region_of(settings.currency), advance)
-    with progress(console, "Search", await count_documents(database, store)) as advance:
-        await build_terms(database, store, advance)
+    stores = await store_names(database)
+    documents = sum([await count_documents(database, store) for store in stores])
+    with progress(console, "Customers", documents) as advance:
+        for store in stores:
+            await build_customers(database, store, region_of(settings.currency), advance)
+    with progress(console, "Search", documents) as advance:
+        for store in stores:
+            await build_terms(database, store, advance)
