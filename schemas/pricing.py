@@ -18,6 +18,8 @@ from schemas.errors import TotalsMismatch
 _PARTS: Final = money.WHOLE_QUANTITY * money.HUNDRED_PERCENT
 #: What binary noise may take a claim from a whole number of minor units, or millionths of a percent.
 _NOISE: Final = Decimal("0.001")
+#: A percentage of more decimals than three was computed, and may have been rounded to millionths.
+_TYPED: Final = 1_000
 #: So near to a whole number of minor units a float is rounded to it, whatever its noise.
 _SURELY: Final = 0.4
 
@@ -36,8 +38,12 @@ class Line(NamedTuple):
 
     @property
     def span(self) -> "Span":
-        """What rounding can make of the same."""
-        return Span.around(self._parts, _PARTS)
+        """What rounding can make of the same: of the amount, and of a percentage that was computed."""
+        if self.discount % _TYPED == 0:
+            return Span.around(self._parts, _PARTS)
+        half_a_step = self.price * self.quantity
+        low, high = 2 * self._parts - half_a_step, 2 * self._parts + half_a_step
+        return Span(low // (2 * _PARTS), -(-high // (2 * _PARTS)))
 
     @property
     def _parts(self) -> int:
@@ -207,11 +213,11 @@ def _round_off(claimed: Decimal, exact: int, span: Span) -> int | None:
 
     :param span: what late rounding makes of the total, from which a client may have gone on.
     """
-    rounded = money.rounded(claimed, money.MONEY_PLACES)
+    rounded, unit = money.rounded(claimed, money.MONEY_PLACES), money.MINOR_PER_UNIT
     difference = rounded - exact
-    is_whole = rounded % money.MINOR_PER_UNIT == 0 and abs(claimed.scaleb(money.MONEY_PLACES) - rounded) <= _NOISE
-    most = money.MINOR_PER_UNIT if span.holds(claimed) else money.MINOR_PER_UNIT - 1
-    return difference if is_whole and rounded >= 0 and abs(difference) <= most else None
+    is_whole = rounded % unit == 0 and abs(claimed.scaleb(money.MONEY_PLACES) - rounded) <= _NOISE
+    is_next = span.low // unit * unit <= rounded <= -(-span.high // unit) * unit
+    return difference if is_whole and is_next and rounded >= 0 and abs(difference) <= unit else None
 
 
 def _mismatch(problem: str, subtotal: int, discount: int, total: int) -> TotalsMismatch:

@@ -131,6 +131,33 @@ def test_a_whole_rupee_after_a_percentage_discount_is_kept_as_it_is_claimed() ->
     assert (bill.round_off, bill.total) == (1, 1_055_415_00)
 
 
+def test_a_whole_rupee_below_or_above_a_figure_that_was_not_rounded_is_kept() -> None:
+    # 4,592 x 11.428 less 33.33 % and 10 % is 31,487.99992, of which the rupees are 31,487; rounded, it is 31,488.00.
+    bill = prove([a_line(4592, 11.428, 33.33)], a_claim(34986.666579200006, 31487.0, 10, percentage=True))
+    assert (bill.round_off, bill.total) == (-1_00, 31_487_00)
+    # 4 x 76.43 less 65 % is 107.002: the next rupee is 108.
+    bill = prove([a_line(76.43, 4, 65)], a_claim(107.002, 108.0))
+    assert (bill.round_off, bill.total) == (1_00, 108_00)
+    with pytest.raises(TotalsMismatch):
+        prove([a_line(107, 1)], a_claim(107.0, 108.0))
+
+
+@pytest.mark.parametrize(
+    ("price", "quantity", "percentage"),
+    [(64396.27, 50, 100 / 3), (92068.94, 33, 100 / 3), (72981.13, 31, 23.24914953055478), (1e7, 1000, 200 / 3)],
+)
+def test_a_percentage_that_was_computed_is_no_reason_to_refuse_a_bill(
+    price: float, quantity: float, percentage: float
+) -> None:
+    total = price * quantity * (1 - percentage / 100)
+    for claimed in (total, round(total, 2)):
+        bill = prove([a_line(price, quantity, percentage)], a_claim(claimed, claimed))
+        assert abs(bill.total - claimed * 100) <= 1 + price * quantity * 100 * 0.5e-8
+    wrong = total + 0.03 + price * quantity * 0.5e-8
+    with pytest.raises(TotalsMismatch):
+        prove([a_line(price, quantity, percentage)], a_claim(wrong, wrong))
+
+
 def test_a_whole_rupee_that_follows_from_late_rounding_is_kept_too() -> None:
     # 2 x 16.665: 33.34, if rounded by the line; 33.33 as a sum; 33.00 rounded to a rupee from either.
     for claimed, round_off in ((33.0, -34), (34.0, 66)):
