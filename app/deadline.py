@@ -33,7 +33,7 @@ class Deadlines:
             return
         clock = asyncio.get_running_loop().time
         deadline = Deadline(task, clock() + self._seconds)
-        current.set(deadline)
+        token = current.set(deadline)
         is_whole = False
 
         async def counted_receive() -> Message:
@@ -62,6 +62,8 @@ class Deadlines:
             await response(scope, receive, send)
         finally:
             self._open.discard(deadline)
+            # Task, context and deadline would refer to each other until the garbage collector finds them.
+            current.reset(token)
 
     def _tick(self) -> None:
         """End those whose time is over, and look again soon, while any are open."""
