@@ -5,6 +5,7 @@ and what the answers that are under way hold together is bounded. One that sever
 is in memory once, and counts once.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable
 from typing import Final
@@ -12,7 +13,8 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.doors import refuse
-from endpoints.turns import Busy, owner_of
+from endpoints.cutting import cut_of
+from endpoints.turns import SETTLED_SECONDS, TAKING_SECONDS, Busy, owner_of
 
 #: What is handed over at once; smaller answers are not counted.
 PIECE: Final = 64 * 1024
@@ -46,6 +48,8 @@ class _Load:
         self._users: Counter[int] = Counter()
         self._owners: dict[int, str] = {}
         self._bytes: Counter[str] = Counter()
+        #: Those that are counted, the oldest first.
+        self.answers: list[_Answer] = []
 
     def take(self, body: bytes, owner: str) -> bool:
         """Add one more user of a body, unless that would be too much."""
@@ -56,6 +60,14 @@ class _Load:
             self._bytes[owner] += len(body)
         self._users[id(body)] += 1
         return True
+
+    def make_room(self, owner: str, size: int) -> None:
+        """Cut the oldest answer of the one who has most, where the owner would still have less."""
+        for other, most in self._bytes.most_common(1):
+            oldest = next((each for each in self.answers if each.owner == other), None)
+            if oldest is not None and most >= self._bytes[owner] + 2 * size and oldest.is_settled:
+                self.answers.remove(oldest)
+                oldest.cut()
 
     def leave(self, body: bytes) -> None:
         """End one use of a body."""
@@ -71,7 +83,7 @@ class _Load:
 class _Answer:
     """The way out for one answer."""
 
-    __slots__ = ("_body", "_is_refused", "_load", "_receive", "_scope", "_send", "_start")
+    __slots__ = ("_body", "_is_refused", "_load", "_receive", "_scope", "_send", "_since", "_start", "_timer")
 
     def __init__(self, load: _Load, scope: Scope, receive: Receive, send: Send) -> None:
         self._load, self._scope, self._receive, self._send = load, scope, receive, send
@@ -79,6 +91,23 @@ class _Answer:
         self._start: Message | None = None
         self._body: bytes | None = None
         self._is_refused = False
+        # When that began, and what cuts it where it is not taken in time.
+        self._since = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def owner(self) -> str:
+        return owner_of(self._scope)
+
+    @property
+    def is_settled(self) -> bool:
+        return asyncio.get_running_loop().time() >= self._since + SETTLED_SECONDS
+
+    def cut(self) -> None:
+        """End it, since it is not taken."""
+        cut = cut_of(self._scope)
+        if cut is not None:
+            cut()
 
     def __call__(self, message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
@@ -103,10 +132,14 @@ class _Answer:
             await self._send({"type": "http.response.body", "body": piece, "more_body": more})
 
     async def _begin(self, start: Message, body: bytes) -> None:
-        if self._load.take(body, owner_of(self._scope)):
+        if self._load.take(body, self.owner):
             self._body = body
+            loop = asyncio.get_running_loop()
+            self._since, self._timer = loop.time(), loop.call_later(TAKING_SECONDS, self.cut)
+            self._load.answers.append(self)
             await self._send(start)
         else:
+            self._load.make_room(self.owner, len(body))
             self._is_refused = True
             await refuse(Busy(), self._scope, self._receive, self._send)
 
@@ -115,6 +148,11 @@ class _Answer:
         if self._body is not None:
             self._load.leave(self._body)
             self._body = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self in self._load.answers:
+            self._load.answers.remove(self)
 
 
 async def _nothing() -> None:

@@ -10,7 +10,7 @@ from app.early_refusals import HeadersTooLarge, InvalidHttp, RequestTimeout, Too
 from app.raw_heads import has_body, is_chunked, size_of, without_upgrade
 from app.sequential import SequentialProtocol
 from app.unread import limit_writing
-from endpoints.connections import CUT
+from endpoints.cutting import CUT
 from endpoints.requests import BodyTooLarge
 from endpoints.uploads import UPLOADS
 from schemas.errors import ShopError

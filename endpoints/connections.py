@@ -23,8 +23,6 @@ from repositories.lasting import Lasting
 from schemas.principals import Principal
 
 LOOK_SECONDS: Final = 2.0
-#: The ASGI extension by which a server lets a connection be cut, whatever waits to be read on it: a callable.
-CUT: Final = "pos.cut"
 
 End = Callable[[int], None]
 

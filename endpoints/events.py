@@ -13,7 +13,8 @@ from starlette.responses import Response, StreamingResponse
 
 from endpoints.access import ACCESS
 from endpoints.close_codes import REASONS
-from endpoints.connections import CUT, Connections
+from endpoints.connections import Connections
+from endpoints.cutting import cut_of
 from endpoints.described import Answer, Operation, described, plain
 from endpoints.entries import first_of, wanted_of
 from endpoints.feeds import Feed
@@ -161,7 +162,7 @@ async def _stream(request: Request, topics: frozenset[str] | None, place: Place 
         is_over.set()
         bell.set()
         # A client that does not read would never come to the end.
-        cut = request.scope.get("extensions", {}).get(CUT)
+        cut = cut_of(request.scope)
         if cut is not None:
             asyncio.get_running_loop().call_later(_GOODBYE_SECONDS, cut)
 

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.copies import Freshness, fresh
+from endpoints.cutting import cut_of
 from endpoints.requests import read_query
 from endpoints.responses import answer, page_headers, streamed
 from endpoints.turns import owner_of
@@ -140,7 +141,8 @@ async def _in_turn(request: Request, whole: AsyncGenerator[bytes]) -> AsyncGener
 
     :raises Busy: there was none for a while.
     """
-    async with request.state.lists.turn(owner_of(request.scope)), aclosing(whole):
+    turn = request.state.lists.turn(owner_of(request.scope), cut_of(request.scope))
+    async with turn, aclosing(whole):
         async for chunk in whole:
             yield chunk
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 
 import pytest
 from starlette.responses import Response
@@ -13,7 +14,7 @@ from tests.guests import invited
 from tests.payloads import line, sale_body
 from tests.shop import OpenShop, Shop
 from tests.test_left_lists import WHOLE_LIST, copy
-from tests.unread import answer_begins, unread
+from tests.unread import answer_begins, ended, unread
 
 OK, BUSY = b"HTTP/1.1 200 OK", b"HTTP/1.1 503 Se"
 
@@ -135,3 +136,92 @@ async def test_a_body_that_several_are_given_counts_once(monkeypatch: pytest.Mon
 
 async def _nothing() -> Message:
     return {"type": "http.disconnect"}
+
+
+async def test_those_who_take_theirs_slowly_keep_no_other_from_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("endpoints.turns.SETTLED_SECONDS", 0.0)
+    turns, cut = Turns(each=2, most=4), list[str]()
+    stack = {name: AsyncExitStack() for name in ("asha 1", "asha 2", "ravi 1", "ravi 2")}
+
+    def cutting(name: str) -> None:
+        cut.append(name)
+        asyncio.get_running_loop().create_task(stack[name].aclose())
+
+    for name, each in stack.items():
+        await each.enter_async_context(turns.turn(name.split()[0], partial(cutting, name)))
+    async with turns.turn("meera"):
+        assert cut == ["asha 1"]
+        async with asyncio.timeout(5), turns.turn("tara"):
+            # Asha has one now, so that it is one of Ravi's that ends.
+            assert cut == ["asha 1", "ravi 1"]
+    for each in stack.values():
+        await each.aclose()
+    assert not turns._held
+    assert not turns._shares
+
+
+async def test_a_turn_ends_neither_early_nor_for_one_who_has_as_many(
+    hasty: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns, cut = Turns(each=2, most=2), list[str]()
+    async with turns.turn("asha", partial(cut.append, "1")), turns.turn("asha", partial(cut.append, "2")):
+        with pytest.raises(Busy):
+            await AsyncExitStack().enter_async_context(turns.turn("meera"))
+    monkeypatch.setattr("endpoints.turns.SETTLED_SECONDS", 0.0)
+    async with turns.turn("asha", partial(cut.append, "1")), turns.turn("ravi", partial(cut.append, "2")):
+        with pytest.raises(Busy):
+            await AsyncExitStack().enter_async_context(turns.turn("meera"))
+    assert cut == []
+
+
+async def test_a_list_that_is_taken_for_too_long_is_cut(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("endpoints.turns.TAKING_SECONDS", 0.3)
+    shop = await open_shop()
+    await shop.sale()
+    await copy(shop, 12_000)
+    try:
+        async with unread(shop.port, WHOLE_LIST) as (client,):
+            assert await answer_begins(client) == OK
+            await ended(client)
+    finally:
+        await shop.database.orders.delete_many({"_id": {"$regex": f"^COPY-{shop.store}-"}})
+
+
+async def test_whole_lists_that_two_take_slowly_make_room_for_a_third(
+    open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("endpoints.turns.SETTLED_SECONDS", 0.0)
+    shop = await open_shop(sign_in="on")
+    asha, ravi, meera = [await invited(shop, "owner") for _ in range(3)]
+    await shop.ok("POST", "/api/orders/create-sale", json=sale_body(), headers=asha.headers)
+    await copy(shop, 12_000)
+    try:
+        async with (
+            unread(shop.port, WHOLE_LIST, LISTS_EACH, asha.headers) as hers,
+            unread(shop.port, WHOLE_LIST, LISTS_EACH, ravi.headers) as his,
+        ):
+            assert await asyncio.gather(*map(answer_begins, hers + his)) == [OK] * (2 * LISTS_EACH)
+            assert (await shop.http.get(WHOLE_LIST, headers=meera.headers)).status_code == 200
+    finally:
+        await shop.database.orders.delete_many({"_id": {"$regex": f"^COPY-{shop.store}-"}})
+
+
+async def test_large_answers_that_one_takes_slowly_make_room_for_another(
+    open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.pacing.SETTLED_SECONDS", 0.0)
+    monkeypatch.setattr("app.pacing.BYTES", 4 * 2**20)
+    shop = await open_shop(sign_in="on")
+    asha, ravi = [await invited(shop, "owner") for _ in range(2)]
+    large = sale_body(items=[line(name="x" * 400)] * 300)
+    for number in range(12):
+        await shop.ok("POST", "/api/orders/create-sale", json={**large, "sale_by": f"S{number}"}, headers=asha.headers)
+    async with AsyncExitStack() as stack:
+        (first,) = await stack.enter_async_context(unread(shop.port, "/api/orders/all?limit=10", headers=asha.headers))
+        assert await answer_begins(first) == OK
+        (second,) = await stack.enter_async_context(unread(shop.port, "/api/orders/all?limit=12", headers=asha.headers))
+        assert await answer_begins(second) == OK
+        async with asyncio.timeout(20):
+            while (await shop.http.get("/api/orders/all?limit=9", headers=ravi.headers)).status_code != 200:
+                await asyncio.sleep(0.05)
+        await ended(first)
