@@ -1,5 +1,7 @@
 """The connection: the options that make a write durable, and the refusal of a database that cannot carry the shop."""
 
+import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -13,6 +15,8 @@ from repositories.member_watch import MemberWatch
 from repositories.pool import Pool
 from schemas.documents import Document
 from schemas.safe_addresses import mongodb_defect, safe_address, safe_words
+
+logger = logging.getLogger("pos")
 
 Client = AsyncIOMotorClient[Document]
 Database = AsyncIOMotorDatabase[Document]
@@ -85,6 +89,7 @@ def connect(url: str, pool: Pool | None = None) -> Client:
 @contextmanager
 def valid_address(url: str, setting: str) -> Iterator[None]:
     """Refuse an address before the driver reads it, or what the driver says of it, without a part of its credentials.
+    What the driver warns of, which quotes the address too, is logged in a sentence of our own.
 
     :param setting: what the address is named by, for the sentence.
     :raises DatabaseRefused: it is no address of MongoDB, or can be read in more than one way.
@@ -93,7 +98,11 @@ def valid_address(url: str, setting: str) -> Iterator[None]:
     if defect is not None:
         raise DatabaseRefused(f"{setting} {defect}")
     try:
-        yield
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            yield
+        if warned:
+            logger.warning("%s: the driver does not know an option in it, or its value, and leaves it out.", setting)
     except (PyMongoError, ValueError, TypeError, OverflowError, OSError) as error:
         words = safe_words(first_clause(error), url)
         # Without the cause, which quotes the address.

@@ -181,6 +181,18 @@ def test_a_wrong_secret_is_refused_by_the_name_of_its_setting(changes: dict[str,
         assert not shown(output), output
 
 
+@pytest.mark.parametrize(
+    "option", ["zqxhead=1", "readPreference=zqxhead", "compressors=zqxhead", "maxPoolSize=1&zqxhead=zqxtail"]
+)
+def test_an_option_that_the_driver_does_not_know_is_not_quoted(option: str) -> None:
+    url = f"mongodb://127.0.0.1:{free_port()}/shop?{option}"
+    for command in ("verify", "doctor"):
+        told = run(*POS, command, MONGODB_URL=url)
+        output = told.stdout + told.stderr
+        assert "MONGODB_URL: the driver does not know an option in it" in output
+        assert not shown(output), output
+
+
 def test_a_password_that_is_not_encoded_is_said_to_be_percent_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MONGODB_URL", "mongodb://shop:Zq9x@TailSecret/more@host/")
     with pytest.raises(WrongSettings, match=r"MONGODB_URL: .*percent-encoded, as %40 for @"):
