@@ -221,7 +221,10 @@ async def test_large_answers_that_one_takes_slowly_make_room_for_another(
         assert await answer_begins(first) == OK
         (second,) = await stack.enter_async_context(unread(shop.port, "/api/orders/all?limit=12", headers=asha.headers))
         assert await answer_begins(second) == OK
-        async with asyncio.timeout(20):
-            while (await shop.http.get("/api/orders/all?limit=9", headers=ravi.headers)).status_code != 200:
-                await asyncio.sleep(0.05)
+        plain = {**ravi.headers, "Accept-Encoding": "identity"}
+        refused = await shop.http.get("/api/orders/all?limit=9", headers=plain)
+        assert (refused.status_code, refused.json()["code"]) == (503, "busy")
         await ended(first)
+        async with asyncio.timeout(20):
+            while (await shop.http.get("/api/orders/all?limit=9", headers=plain)).status_code != 200:
+                await asyncio.sleep(0.05)
