@@ -21,9 +21,9 @@ from typing import Any, Final
 from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from repositories.adoption_checks import check_beginning, refuse_running
-from repositories.adoption_source import BACKUP_PREFIX, KINDS, Source, adopted
-from repositories.adoption_state import fresh_state, originals_of, state_of_shop
+from repositories.adoption_checks import check_beginning, refuse_running, refuse_taken_over
+from repositories.adoption_source import BACKUP_PREFIX, KINDS, Source, adopted, is_beside
+from repositories.adoption_state import DROPPING, fresh_state, originals_of, state_of_shop
 from repositories.adoption_writing import Target, Tell, write
 from repositories.database import ADOPTION, COUNTERS
 from repositories.errors import DatabaseRefused, first_clause
@@ -32,8 +32,9 @@ from repositories.interruptible import Interruptible
 from repositories.late_adoption import take_over_late, unadopted
 from repositories.late_documents import LATE, LATE_PREFIX, Move, count_late
 from repositories.ledger import NOBODY, OTHER_STORE, Entry, Ledger
-from schemas.adoption import Report, ranges_of_missing
+from schemas.adoption import Report
 from schemas.documents import Document
+from schemas.number_ranges import as_text, gaps
 
 _OVERTAKEN: Final = "Another `pos adopt` has begun on this store meanwhile; this one has ended."
 
@@ -70,6 +71,8 @@ class Adoption:
     async def _known_state(self) -> Document | None:
         """What is known of an earlier run: `step` is begun, done or undoing; `summary` its report."""
         await refuse_restoring(self._database, self._target.store)
+        if self._in_place:
+            await refuse_taken_over(self._database, self._target.store)
         state: Document | None = await self._database[ADOPTION].find_one({"_id": self._target.store})
         if state is not None and (state["from"], state["in_place"]) != (self._source.name, self._in_place):
             raise DatabaseRefused(
@@ -102,6 +105,8 @@ class Adoption:
         """
         await refuse_running(self._database, self._target.store)
         state = await self._known_state()
+        if state is not None and state.get("is_dropping"):
+            raise DatabaseRefused(DROPPING)
         if state is not None and state.get("is_own"):
             await self._database[ADOPTION].update_one({"_id": self._target.store}, {"$setOnInsert": state}, upsert=True)
         await self._take_over_late()
@@ -184,8 +189,7 @@ class Adoption:
         return state
 
     def _fresh(self, renamed: list[str]) -> Document:
-        # Whether the source can be looked at later, by its name alone.
-        is_here = self._source.client is self._database.delegate.client
+        is_here = is_beside(self._source, self._database.delegate)
         of_source = {"from": self._source.name, "in_place": self._in_place, "is_here": is_here}
         return fresh_state(self._target.store, of_source, renamed)
 
@@ -237,7 +241,7 @@ class Adoption:
             self._report.note(kind, settled.id, settled.defects)
         for kind in KINDS:
             self._report.of_kind[kind] = ledger.totals(kind)
-            self._report.missing[kind] = ranges_of_missing(ledger.numbers(kind))
+            self._report.missing[kind] = as_text(gaps(ledger.numbers(kind)))
 
     def _taken(self, kind: str, ids: list[str | None]) -> set[str]:
         """Those of some public ids that belong to other stores of the same database."""

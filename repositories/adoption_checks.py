@@ -8,7 +8,7 @@ from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from repositories.adoption_source import BACKUP_PREFIX, KINDS
-from repositories.database import COUNTERS, Database
+from repositories.database import ADOPTION, COUNTERS, Database
 from repositories.errors import DatabaseRefused
 from repositories.indexes import index_models
 from repositories.late_documents import LATE, LATE_PREFIX
@@ -50,6 +50,19 @@ async def check_beginning(database: Database, store: str, source: Any, *, in_pla
             )
     if not any(source[kind].find_one({}, {"_id": 1}) for kind in KINDS):
         raise DatabaseRefused(f"The database {source.name!r} has neither estimates nor orders: nothing to adopt.")
+
+
+async def refuse_taken_over(database: Database, store: str) -> None:
+    """Refuse a store where the documents of the earlier backend in this database are another store's.
+
+    :raises DatabaseRefused: they are; the message says whose.
+    """
+    other = await database[ADOPTION].find_one({"_id": {"$ne": store}, "in_place": True}, {"_id": 1})
+    if other is not None:
+        raise DatabaseRefused(
+            f"What the earlier backend wrote into {database.name!r} belongs to store {other['_id']!r}: run this with "
+            f"STORE_ID={other['_id']}."
+        )
 
 
 async def refuse_running(database: Database, store: str) -> None:

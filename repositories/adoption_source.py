@@ -1,7 +1,7 @@
 """The collections of the earlier backend, read as they are: nothing in them is trusted, and nothing is written."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -10,7 +10,7 @@ import bson
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 from pymongo.database import Database as SyncDatabase
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from repositories.database import APPLICATION, valid_address
@@ -120,6 +120,15 @@ def opened_source(name: str, database: SyncDatabase[Any]) -> Iterator[SyncDataba
 def is_same(one: SyncDatabase[Any], other: SyncDatabase[Any]) -> bool:
     """Whether two are one database, however they are addressed: its collections have identities of their own."""
     return bool(identities(one) & identities(other))
+
+
+def is_beside(source: SyncDatabase[Any], database: SyncDatabase[Any]) -> bool:
+    """Return whether a source can be looked at later by its name alone, from the connection of another database.
+    Blocking."""
+    # Where we may not look, it cannot.
+    with suppress(OperationFailure):
+        return source.client is database.client or is_same(source, database.client[source.name])
+    return False
 
 
 def identities(database: SyncDatabase[Any]) -> set[bytes]:

@@ -4,7 +4,7 @@
 """
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from pymongo.database import Database as SyncDatabase
 
@@ -13,6 +13,8 @@ from repositories.database import COUNTERS, Database
 from repositories.late_documents import LATE, LATE_PREFIX
 from repositories.stores import of_store
 from schemas.documents import Document
+
+DROPPING: Final = "Its backup is being dropped, or that was cut off: run `pos adopt --drop-backup` again first."
 
 
 def fresh_state(store: str, of_source: Document, renamed: list[str]) -> Document:

@@ -13,6 +13,7 @@ from pymongo.errors import OperationFailure
 
 from repositories.adoption_checks import refuse_running
 from repositories.adoption_source import BACKUP_PREFIX, KINDS, Source
+from repositories.adoption_state import DROPPING
 from repositories.database import ADOPTION, COUNTERS, ORIGINALS, TOTALS, UPLOADS, Database
 from repositories.errors import DatabaseRefused
 from repositories.indexes import refuse_restoring
@@ -23,6 +24,7 @@ from repositories.uploads import brought_to
 from schemas.documents import Document
 from schemas.rollups import CUSTOMERS
 
+_BUSY: Final = "Another `pos adopt` is at work on this store: wait for it, and run this again."
 _NOT_ADOPTED: Final = "Store {store!r} was not adopted from the earlier backend."
 #: Where our documents stand while the originals take their names again.
 _UNDONE_PREFIX: Final = "undone_"
@@ -51,10 +53,8 @@ async def undo(database: Database, store: str) -> dict[str, int]:
     ours = [kind for kind in KINDS if kind not in state["renamed"] or BACKUP_PREFIX + kind in here]
     if state["in_place"] and any([await database[kind].find_one(others) for kind in ours]):
         raise DatabaseRefused("Another store lives in this database now, beside the adopted one: undoing would end it.")
-    if state["step"] == "done" and any(BACKUP_PREFIX + kind not in here for kind in state["renamed"]):
-        raise DatabaseRefused("The backup of the originals was dropped: there is nothing to go back to.")
     # From here on no process opens the store; and without its counters none that is open sells in it.
-    await database[ADOPTION].update_one({"_id": store}, {"$set": {"step": "undoing"}})
+    await _begin_undoing(database, state)
     await database[COUNTERS].delete_one({"_id": store, "head": 0})
     counters = await database[COUNTERS].find_one({"_id": store})
     if counters is not None:
@@ -73,6 +73,22 @@ async def undo(database: Database, store: str) -> dict[str, int]:
     await database[UPLOADS].delete_many(brought_to(store))
     await database[ADOPTION].delete_one({"_id": store})
     return staying
+
+
+async def _begin_undoing(database: Database, state: Document) -> None:
+    """Take the store for the way back.
+
+    :raises DatabaseRefused: its backup is being dropped, or was; another command is at work on it.
+    """
+    store = state["_id"]
+    unchanged = {"_id": store, "step": state["step"], "is_dropping": None}
+    if not (await database[ADOPTION].update_one(unchanged, {"$set": {"step": "undoing"}})).matched_count:
+        raise DatabaseRefused(DROPPING if state.get("is_dropping") else _BUSY)
+    # Only now nobody drops it any more.
+    here = set(await database.list_collection_names())
+    if state["step"] == "done" and any(BACKUP_PREFIX + kind not in here for kind in state["renamed"]):
+        await database[ADOPTION].update_one({"_id": store}, {"$set": {"step": "done"}})
+        raise DatabaseRefused("The backup of the originals was dropped: there is nothing to go back to.")
 
 
 def _put_back(database: SyncDatabase[Any], state: Document, kind: str) -> dict[str, int]:
@@ -96,14 +112,16 @@ def _step_aside(database: SyncDatabase[Any], state: Document, kind: str) -> list
     """Rename our collection away, and the originals back, between two writes of the earlier backend.
 
     :returns: the names under which ours lies now, also after an earlier try.
-    :raises DatabaseRefused: there is no such moment.
+    :raises DatabaseRefused: there is no such moment; another command has come to the end of the way back.
     """
     for _ in range(_TRIES):
         has_backup = _exists(database, BACKUP_PREFIX + kind)
         # Without a backup, they have their name again, or there were none, and all of this kind came since.
         if has_backup or (kind not in state["renamed"] and database[kind].find_one(of_store(kind, state["_id"]))):
             aside = _unused(database, kind)
-            database[ADOPTION].update_one({"_id": state["_id"]}, {"$addToSet": {f"asides.{kind}": aside}})
+            mine = {"_id": state["_id"], "step": "undoing"}
+            if not database[ADOPTION].update_one(mine, {"$addToSet": {f"asides.{kind}": aside}}).matched_count:
+                raise DatabaseRefused(_BUSY)
             _rename(database, kind, aside)
         if not has_backup or _rename(database, BACKUP_PREFIX + kind, kind):
             row = database[ADOPTION].find_one({"_id": state["_id"]}) or {}
@@ -153,8 +171,10 @@ async def drop_backup(database: Database, store: str) -> list[str]:
     names = {
         kind: [prefix + kind for prefix in (BACKUP_PREFIX, LATE_PREFIX) if prefix + kind in here] for kind in kinds
     }
-    # From here on nothing more is brought there.
-    await database[ADOPTION].update_one({"_id": store}, {"$set": {"is_dropping": True}})
+    # From here on nothing more is brought there, and nothing taken from there.
+    begun = await database[ADOPTION].update_one({"_id": store, "step": "done"}, {"$set": {"is_dropping": True}})
+    if not begun.matched_count:
+        raise DatabaseRefused(_BUSY)
     try:
         for kind in names:
             await asyncio.to_thread(_refuse_uncopied, database.delegate, store, kind, Source(database.delegate, names))

@@ -16,6 +16,7 @@ from pymongo.errors import PyMongoError
 from repositories.customer_rows import OWNER, Count, by_number, fresh_row, whose, written
 from repositories.database import COUNTERS, Database
 from repositories.errors import DatabaseRefused, first_clause
+from repositories.stores import of_store
 from schemas.customers import NUMBER, contribution
 from schemas.documents import Document
 from schemas.phones import normalised
@@ -40,7 +41,7 @@ async def has_customers(database: Database, store: str) -> bool:
 
 async def count_documents(database: Database, store: str) -> int:
     """How many documents `build_customers` looks at."""
-    return sum([await database[kind].count_documents({"store": store}) for kind in (ESTIMATES, ORDERS)])
+    return sum([await database[kind].count_documents(of_store(kind, store)) for kind in (ESTIMATES, ORDERS)])
 
 
 async def build_customers(database: Database, store: str, region: str, advance: Advance = lambda _: None) -> None:

@@ -12,6 +12,7 @@ from pymongo.errors import PyMongoError
 
 from repositories.database import Database
 from repositories.errors import NotFound, answered, translated
+from repositories.late_documents import NUMBERED
 from repositories.search import beginning, found_by
 from repositories.showing import Page, Showing
 from repositories.stored import find_stored, fitting
@@ -50,7 +51,7 @@ class Documents:
     async def get(self, document_id: str, *, is_voided_too: bool = False) -> Document:
         """:raises NotFound: there is none, or it is voided."""
         live = {} if is_voided_too else {"voided_at": None}
-        return await self._one({"_id": document_id, "store": self._store, **live})
+        return await self._one({"_id": document_id, "store": self._store, **NUMBERED, **live})
 
     async def by_number(self, text: str) -> Document:
         """The document whose number is written as `#001`, `001` or `1`.
@@ -139,7 +140,7 @@ class Documents:
 
         None where no document of this kind can be in the list.
         """
-        criteria: Document = {"store": self._store, "voided_at": None}
+        criteria: Document = {"store": self._store, "voided_at": None, **NUMBERED}
         if listing.status is not None and not self._add_status(criteria, listing.status):
             return None
         if listing.payment_mode is not None and not self._add_payment_mode(criteria, listing.payment_mode):

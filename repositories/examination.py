@@ -22,7 +22,7 @@ from repositories.database import ADOPTION, APPLICATION, COUNTERS, EVENTS, FACTS
 from repositories.database_facts import DatabaseFacts
 from repositories.errors import DatabaseRefused, first_clause
 from repositories.indexes import index_models
-from repositories.late_documents import late_sentences
+from repositories.late_sentences import late_sentences
 from repositories.stores import of_store
 from repositories.totals import row_range
 from schemas.documents import Document
@@ -243,7 +243,9 @@ def _look_at_totals(database: SyncDatabase[Document], store: str, facts: Databas
     by_documents = {}
     for kind, amount_of in ((ESTIMATES, "$total"), (ORDERS, {"$add": ["$total", "$amount_paid"]})):
         group = {"_id": None, "count": {"$sum": 1}, "amount": {"$sum": amount_of}}
-        found = list(database[kind].aggregate([{"$match": {"store": store, "voided_at": None}}, {"$group": group}]))
+        found = list(
+            database[kind].aggregate([{"$match": {**of_store(kind, store), "voided_at": None}}, {"$group": group}])
+        )
         by_documents[kind] = (found[0]["count"], found[0]["amount"]) if found else (0, 0)
     facts.by_totals, facts.by_documents = by_totals, by_documents
 

@@ -16,6 +16,7 @@ from pymongo.errors import OperationFailure
 
 from repositories.database import COUNTERS, EVENTS, LINKS, ORIGINALS, REQUESTS, TOTALS, Database
 from repositories.errors import DatabaseRefused, translated
+from repositories.late_documents import NUMBERED
 from repositories.originals import RAW, as_bytes
 from repositories.retention import expired_before
 from repositories.stores import of_store
@@ -132,7 +133,8 @@ class StoreView:
         lower, upper = widest_bounds(start, end)
         instants = {name: bound for name, bound in (("$gte", lower), ("$lte", upper)) if bound is not None}
         bounds = {"_id": None, "low": {"$min": "$number"}, "high": {"$max": "$number"}}
-        pipeline: list[Any] = [{"$match": {"store": self._store, "created_at": instants}}, {"$group": bounds}]
+        match = {"store": self._store, "created_at": instants, **NUMBERED}
+        pipeline: list[Any] = [{"$match": match}, {"$group": bounds}]
         rows = await self._database[kind].aggregate(pipeline, session=self._session).to_list(1)
         return (rows[0]["low"], rows[0]["high"]) if rows else None
 

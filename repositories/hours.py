@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from repositories.beside import beside
 from repositories.database import Database
+from repositories.late_documents import NUMBERED
 from repositories.together import Together
 from schemas.calendar import business_date, day_bounds
 from schemas.rollups import ESTIMATES, NO_PAYMENT, ORDERS, RollupKey, Row
@@ -69,10 +70,8 @@ class HourRepository:
 
     async def _of_kind(self, kind: str, day: date) -> list[Row]:
         begin, end = day_bounds(day, self._zone)
-        pipeline: list[dict[str, Any]] = [
-            {"$match": {"store": self._store, "created_at": {"$gte": begin, "$lt": end}, "voided_at": None}},
-            {"$group": _GROUPS[kind]},
-        ]
+        of_day = {"store": self._store, "created_at": {"$gte": begin, "$lt": end}, "voided_at": None, **NUMBERED}
+        pipeline: list[dict[str, Any]] = [{"$match": of_day}, {"$group": _GROUPS[kind]}]
         found = await self._database[kind].aggregate(pipeline, hint="newest").to_list(None)
         return await beside(len(found), lambda: [self._row(kind, **group) for group in found])
 

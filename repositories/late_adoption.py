@@ -6,6 +6,7 @@ Each pass is one transaction, counters included, so that a service that has just
 """
 
 import secrets
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any, Final, NamedTuple
@@ -25,9 +26,10 @@ from repositories.late_documents import identity, key_of
 from repositories.ledger import NOBODY, OTHER_STORE, THIS_STORE, Entry, Ledger
 from repositories.originals import RAW
 from repositories.totals import row_id
-from schemas.adoption import Report, merged, missing_of, ranges_of_missing
+from schemas.adoption import Report, merged
 from schemas.documents import Document
 from schemas.legacy import Adopted
+from schemas.number_ranges import as_text, from_text, singles, without
 from schemas.rollups import CUSTOMERS, Additions
 
 #: Of each kind, in one transaction.
@@ -136,21 +138,23 @@ class _Numbers:
     def __init__(self, counters: Document, kind: str) -> None:
         self._kind = kind
         self._last: int = counters[kind]
-        self._missing = missing_of(counters.get("adopted", {}).get(kind, {}).get("missing", ""))
+        self._missing = from_text(counters.get("adopted", {}).get(kind, {}).get("missing", ""))
         self._has_sold = counters["head"] > 0
 
     def has(self, number: int | None) -> bool:
         """Whether a number on paper can still be given."""
         if number is None:
             return True
-        return number in self._missing or (number > self._last and not self._has_sold)
+        place = bisect_right(self._missing, number, key=lambda each: each.start) - 1
+        is_missing = place >= 0 and number in self._missing[place]
+        return is_missing or (number > self._last and not self._has_sold)
 
     def after(self, given: list[int]) -> Document:
         """What changes in the counters when these were given; what a leap leaves out is missing from then on."""
         last = max(self._last, *given)
-        missing = (self._missing | set(range(self._last + 1, last + 1))) - set(given)
-        ranges = ranges_of_missing([number for number in range(1, last + 1) if number not in missing])
-        return {self._kind: last, f"adopted.{self._kind}": {"last": last, "missing": ranges}}
+        left_out = [*self._missing, range(self._last + 1, last + 1)]
+        missing = as_text(without(left_out, singles(given)))
+        return {self._kind: last, f"adopted.{self._kind}": {"last": last, "missing": missing}}
 
 
 def _owners(target: Target, kind: str, ones: list[Adopted]) -> dict[str, int]:

@@ -4,8 +4,7 @@ An estimate or order of ours has the name of its store and a number (`OURS`). Wh
 was written by another program; it is never dropped, whichever command meets it.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -13,20 +12,20 @@ import bson
 from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
 from pymongo.database import Database as SyncDatabase
-from pymongo.errors import BulkWriteError, OperationFailure
+from pymongo.errors import BulkWriteError
 
-from repositories.database import ADOPTION, ORIGINALS
+from repositories.database import ADOPTION
 from repositories.errors import DatabaseRefused, is_duplicate
 from repositories.originals import LENIENT, RAW
 from schemas.documents import Document
-from schemas.rollups import ESTIMATES, ORDERS
 
 #: Where an adoption in place keeps what came after the originals were renamed.
 LATE_PREFIX: Final = "late_"
 
 OURS: Final[Document] = {"store": {"$type": "string"}, "number": {"$gte": 0}}
 LATE: Final[Document] = {"$nor": [OURS]}
-_KINDS: Final = (ESTIMATES, ORDERS)
+#: The same of lists, which no other index should serve: the earlier backend may have written the name of our store.
+NUMBERED: Final[Document] = {"number": {"$type": "number"}}
 _BATCH: Final = 500
 _INVALID: Final = 121
 
@@ -54,33 +53,6 @@ def count_late(database: SyncDatabase[Any], kind: str) -> int:
     """Count the documents of the earlier backend in one of our collections, by the index that leads with the store."""
     stores = database[kind].distinct("store")
     return database[kind].count_documents({"store": {"$in": [None, *stores]}, **LATE})
-
-
-def late_sentences(database: SyncDatabase[Any], store: str) -> list[str]:
-    """Return a sentence for each place where the earlier backend has written since its documents were taken over."""
-    counts = {kind: count_late(database, kind) for kind in _KINDS}
-    found = [
-        f"{kind}: {count:,} of the earlier backend lie here, which no list and no report shows: stop it, and run "
-        "`pos adopt`."
-        for kind, count in counts.items()
-        if count
-    ]
-    state = database[ADOPTION].find_one({"_id": store, "step": "done", "in_place": False, "is_here": True})
-    # Where we may not look, nothing is known.
-    with suppress(OperationFailure):
-        return [*found, *_of_source(database, store, state["from"])] if state is not None else found
-    return found
-
-
-def _of_source(database: SyncDatabase[Any], store: str, name: str) -> Iterator[str]:
-    """Compare another database of the same server with what was taken over from there."""
-    taken_over = database[ORIGINALS].count_documents({"store": store})
-    count = sum(database.client[name][kind].count_documents({}) for kind in _KINDS) - taken_over
-    if count > 0:
-        yield (
-            f"{count:,} estimates and orders were written into {name!r} since that was taken over: stop the earlier "
-            f"backend, and run `pos adopt --from {name}` again."
-        )
 
 
 class Move:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from repositories.database import Database
+from repositories.stores import of_store
 from schemas.documents import Document
 from schemas.message_states import STATES
 from schemas.messages import MESSAGES, OPEN
@@ -24,7 +25,8 @@ async def differences_of_messages(database: Database, store: str) -> list[str]:
             about.setdefault(message["kind"], set()).add(message["document_id"])
     for kind, ids in about.items():
         there = {
-            each["_id"] async for each in database[kind].find({"store": store, "_id": {"$in": list(ids)}}, ["_id"])
+            each["_id"]
+            async for each in database[kind].find({**of_store(kind, store), "_id": {"$in": list(ids)}}, ["_id"])
         }
         found += [f"There are messages about {missing}, which does not exist." for missing in sorted(ids - there)]
     return found if len(found) <= _MOST_SHOWN else [*found[:_MOST_SHOWN], "… and more differences in the messages."]

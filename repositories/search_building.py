@@ -12,6 +12,7 @@ from pymongo.errors import PyMongoError
 
 from repositories.database import COUNTERS, Database
 from repositories.errors import DatabaseRefused, first_clause
+from repositories.stores import of_store
 from schemas.documents import Document
 from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
 from schemas.search import TERMS_RULE, terms_of
@@ -62,7 +63,7 @@ async def build_missing_terms(database: Database, store: str) -> None:
 async def _batch(database: Database, store: str, kind: str, last: object) -> list[Document]:
     """Write a batch that follows a document anew; the batch, as it was read."""
     place, *fields = _FIELDS[kind]
-    criteria: Document = {"store": store} if last is None else {"store": store, place: {"$gt": last}}
+    criteria = of_store(kind, store) if last is None else {"store": store, place: {"$gt": last}}
     found = database[kind].find(criteria, (place, "version", "terms", *fields)).sort(place, 1).limit(_BATCH)
     batch: list[Document] = await found.to_list(_BATCH)
     changes = [change for document in batch if (change := _change(document, *fields)) is not None]

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from repositories.database import COUNTERS, ORIGINALS, TOTALS, Database
 from repositories.errors import answered
+from repositories.late_documents import NUMBERED
 from repositories.reports import ReportRepository
 from schemas.documents import Document
 from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS, Row
@@ -25,7 +26,7 @@ def of_store(collection: str, store: str) -> Document:
 
 def named(collection: str, store: str, ids: Iterable[str]) -> Document:
     """A filter, which indexes serve, for what ids name; customers are named by their phone numbers as well."""
-    by_id: Document = {"_id": {"$in": list(ids)}}
+    by_id: Document = {"_id": {"$in": list(ids)}, **(NUMBERED if collection in (ESTIMATES, ORDERS) else {})}
     if collection == CUSTOMERS:
         by_id = {"$or": [by_id, {"store": store, "numbers": {"$in": list(ids)}}]}
     return {**by_id, "store": store}

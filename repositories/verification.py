@@ -10,7 +10,7 @@ retention took, each event is what it was when it was written (`chain.py`), and 
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final
 
 from bson import CodecOptions, decode
@@ -21,13 +21,13 @@ from repositories.comparison import Comparison
 from repositories.customer_verification import differences_of_customers
 from repositories.database import COUNTERS, EVENTS, LINKS, TOTALS, Database
 from repositories.errors import translated
-from repositories.late_documents import late_sentences
+from repositories.late_sentences import late_sentences
 from repositories.message_verification import differences_of_messages
 from repositories.retention import expired_before
 from repositories.stores import of_store
 from repositories.totals import measures, row_key
-from schemas.adoption import missing_of
 from schemas.documents import Document
+from schemas.number_ranges import from_text, singles, without
 from schemas.numbers import format_number
 from schemas.rollups import ESTIMATES, ORDERS, Additions, RollupKey
 
@@ -73,12 +73,14 @@ async def _numbers(database: Database, store: str, counters: Document) -> AsyncI
             given[document["number"]] += 1
         last = counters[kind]
         expected = range(1, last + 1)
-        missing = missing_of(counters.get("adopted", {}).get(kind, {}).get("missing", ""))
-        for number in [n for n in expected if n not in given and n not in missing][:_MOST_SHOWN]:
+        missing = from_text(counters.get("adopted", {}).get(kind, {}).get("missing", ""))
+        there = singles(given)
+        unexplained = chain.from_iterable(without(without([expected], there), missing))
+        for number in islice(unexplained, _MOST_SHOWN):
             yield f"{kind}: number {format_number(number)} is missing."
         for number in [n for n, times in given.items() if times > 1][:_MOST_SHOWN]:
             yield f"{kind}: number {format_number(number)} was given {given[number]} times."
-        for number in sorted(missing & given.keys())[:_MOST_SHOWN]:
+        for number in islice(chain.from_iterable(without(there, list(without(there, missing)))), _MOST_SHOWN):
             yield f"{kind}: number {format_number(number)} was missing when the shop was taken over, and is there now."
         for number in [n for n in given if n not in expected][:_MOST_SHOWN]:
             yield f"{kind}: number {format_number(number)} lies beyond the counter, {last}."

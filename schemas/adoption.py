@@ -140,22 +140,3 @@ def shown_defect(own: str, defect: Defect, *, is_masked: bool) -> str:
 
 def shorten(text: str, most: int = 60) -> str:
     return text if len(text) <= most else text[:most].rpartition(",")[0] + ", …"
-
-
-def ranges_of_missing(numbers: Iterable[int]) -> str:
-    """The numbers between 1 and the highest that are not there, as `17,401-403`. numbers: ascending."""
-    ranges, expected = [], 1
-    for number in numbers:
-        if number > expected:
-            ranges.append(str(expected) if number == expected + 1 else f"{expected}-{number - 1}")
-        expected = number + 1
-    return ",".join(ranges)
-
-
-def missing_of(ranges: str) -> set[int]:
-    """The other way round."""
-    missing: set[int] = set()
-    for each in filter(None, ranges.split(",")):
-        first, _, last = each.partition("-")
-        missing.update(range(int(first), int(last or first) + 1))
-    return missing

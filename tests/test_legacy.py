@@ -10,7 +10,7 @@ from bson import Code, Int64
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.adoption import RULES, Report, missing_of, ranges_of_missing
+from schemas.adoption import RULES, Report
 from schemas.documents import EstimateBody, draft
 from schemas.legacy import Adopted, adopt
 from schemas.rollups import ESTIMATES, ORDERS, Additions
@@ -152,11 +152,6 @@ def test_a_time_of_the_database_is_utc() -> None:
     late = datetime(2025, 3, 1, 19, 0)  # noqa: DTZ001
     adopted = adopt(ORDERS, legacy.order(1, created_at=late), KOLKATA)
     assert adopted.document["business_date"] == "2025-03-02"
-
-
-@given(st.sets(st.integers(1, 60), min_size=1))
-def test_missing_numbers_are_kept_as_ranges(numbers: set[int]) -> None:
-    assert missing_of(ranges_of_missing(sorted(numbers))) == set(range(1, max(numbers) + 1)) - numbers
 
 
 def test_personal_data_is_masked_in_the_report() -> None:

@@ -1,0 +1,24 @@
+"""Ranges of missing numbers are what sets of them would be, however far apart the numbers are."""
+
+from itertools import chain
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.number_ranges import as_text, from_text, gaps, singles, without
+
+NUMBERS = st.sets(st.integers(1, 60))
+
+
+@given(NUMBERS)
+def test_missing_numbers_are_kept_as_ranges(numbers: set[int]) -> None:
+    missing = set(range(1, max(numbers, default=0) + 1)) - numbers
+    assert set(chain(*from_text(as_text(gaps(sorted(numbers)))))) == missing
+
+
+@given(NUMBERS, NUMBERS)
+def test_ranges_without_others_are_the_difference_of_sets(numbers: set[int], others: set[int]) -> None:
+    for mine in (singles(numbers), list(gaps(sorted(numbers)))):
+        for theirs in (singles(others), list(gaps(sorted(others)))):
+            left = list(without(mine, theirs))
+            assert list(chain(*left)) == sorted(set(chain(*mine)) - set(chain(*theirs)))
