@@ -16,7 +16,7 @@ again.
 import secrets
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
@@ -24,7 +24,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from repositories.adoption_checks import check_beginning, refuse_running, refuse_taken_over
 from repositories.adoption_source import BACKUP_PREFIX, KINDS, Source, adopted, is_beside
 from repositories.adoption_state import DROPPING, fresh_state, originals_of, state_of_shop
-from repositories.adoption_writing import Target, Tell, write
+from repositories.adoption_writing import OVERTAKEN, Permit, Target, Tell, write
 from repositories.database import ADOPTION, COUNTERS
 from repositories.errors import DatabaseRefused, first_clause
 from repositories.indexes import prepare_collections, refuse_restoring
@@ -35,8 +35,6 @@ from repositories.ledger import NOBODY, OTHER_STORE, Entry, Ledger
 from schemas.adoption import Report
 from schemas.documents import Document
 from schemas.number_ranges import as_text, gaps
-
-_OVERTAKEN: Final = "Another `pos adopt` has begun on this store meanwhile; this one has ended."
 
 
 class Adoption:
@@ -71,14 +69,14 @@ class Adoption:
     async def _known_state(self) -> Document | None:
         """What is known of an earlier run: `step` is begun, done or undoing; `summary` its report."""
         await refuse_restoring(self._database, self._target.store)
-        if self._in_place:
-            await refuse_taken_over(self._database, self._target.store)
         state: Document | None = await self._database[ADOPTION].find_one({"_id": self._target.store})
         if state is not None and (state["from"], state["in_place"]) != (self._source.name, self._in_place):
             raise DatabaseRefused(
                 f"This store was adopted, or is being adopted, from {state['from']!r}, not from {self._source.name!r}."
             )
-        return state or await state_of_shop(self._database, self._fresh([]))
+        if state is None and (state := await state_of_shop(self._database, self._fresh([]))) is not None:
+            await refuse_taken_over(self._database, self._target.store)
+        return state
 
     async def rehearse(self) -> None:
         """Fills the report, and changes nothing. Nothing happens where it was done before.
@@ -136,14 +134,15 @@ class Adoption:
         run = secrets.token_hex(8)
         begun = {"_id": self._target.store, "step": "begun"}
         if not (await self._database[ADOPTION].update_one(begun, {"$set": {"run": run}})).matched_count:
-            raise DatabaseRefused(_OVERTAKEN)
+            raise DatabaseRefused(OVERTAKEN)
         self._run = run
         await self._rename(state["renamed"])
         await self._threads.run(self._gather_late)
         originals = originals_of(self._source, state)
         with self._ledger() as ledger:
             await self._threads.run(self._settle, originals, ledger)
-            await self._threads.run(write, self._target, originals, ledger, self._tell)
+            permit = Permit(self._database.delegate, self._target.store, run)
+            await self._threads.run(write, self._target, originals, ledger, self._tell, permit)
         await prepare_collections(self._database, self._target.event_retention_days)
         self._check_still(originals)
         await self._finish()
@@ -180,7 +179,7 @@ class Adoption:
         try:
             await self._database[ADOPTION].insert_one(state)
         except DuplicateKeyError:
-            raise DatabaseRefused(_OVERTAKEN) from None
+            raise DatabaseRefused(OVERTAKEN) from None
         try:
             await self._take_counters()
         except DatabaseRefused:
@@ -212,9 +211,9 @@ class Adoption:
     def _tell(self, step: str, done: int, total: int) -> None:
         """Called by the threads after each batch, which is where they end if they have to."""
         self._threads.go_on()
-        mine = {"_id": self._target.store, "run": self._run}
+        mine = {"_id": self._target.store, "step": "begun", "run": self._run}
         if self._run is not None and self._database.delegate[ADOPTION].find_one(mine, {"_id": 1}) is None:
-            raise DatabaseRefused(_OVERTAKEN)
+            raise DatabaseRefused(OVERTAKEN)
         self._tell_caller(step, done, total)
 
     def _settle(self, originals: Source, ledger: Ledger) -> None:
@@ -278,7 +277,7 @@ class Adoption:
         async def open_store(session: AsyncIOMotorClientSession) -> None:
             mine = {"_id": store, "step": "begun", "run": self._run}
             if not (await self._database[ADOPTION].update_one(mine, {"$set": done}, session=session)).matched_count:
-                raise DatabaseRefused(_OVERTAKEN)
+                raise DatabaseRefused(OVERTAKEN)
             await self._database[COUNTERS].insert_one(counters, session=session)
 
         async with await self._database.client.start_session() as session:

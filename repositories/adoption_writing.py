@@ -1,14 +1,19 @@
 """The second pass of `pos adopt`: every document written as ours, its original kept verbatim, the totals added up."""
 
-from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import islice
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from bson.raw_bson import RawBSONDocument
+from pymongo.client_session import ClientSession
+from pymongo.database import Database as SyncDatabase
 
 from repositories.adoption_source import KINDS, Original, Source, adopted
 from repositories.customer_rows import count_customer
-from repositories.database import ORIGINALS, TOTALS, Database
+from repositories.database import ADOPTION, ORIGINALS, TOTALS, Database
+from repositories.errors import DatabaseRefused
 from repositories.late_documents import key_of
 from repositories.ledger import Ledger, Settled
 from repositories.stores import of_store
@@ -19,10 +24,15 @@ from schemas.legacy import Adopted
 from schemas.phones import INDIA, normalised
 from schemas.rollups import CUSTOMERS, ESTIMATES, Additions
 
+OVERTAKEN: Final = "Another `pos adopt` has begun on this store meanwhile; this one has ended."
 #: What MongoDB takes in one document, less what we add to it.
 LARGEST: Final = 15 * 1024 * 1024
 _ROWS: Final = 1_000
+#: Of the originals that are written at once, in bytes.
+_HEAVIEST: Final = 8 * 2**20
 
+#: A document, and what is kept of its original.
+Pair = tuple[Document, Document]
 #: Told what is going on, how much of it is done, and of how much.
 Tell = Callable[[str, int, int], None]
 
@@ -37,14 +47,60 @@ class Target(NamedTuple):
     region: str = INDIA
 
 
-def write(target: Target, originals: Source, ledger: Ledger, tell: Tell) -> None:
+class Permit:
+    """The right of one run to write: each of its writes is a transaction with the state of the adoption, so that one
+    that was overtaken, or is being undone, writes nothing more.
+
+    :param run: as the state names it.
+    """
+
+    def __init__(self, database: SyncDatabase[Any], store: str, run: str) -> None:
+        self.database = database
+        self._mine = {"_id": store, "step": "begun", "run": run}
+
+    def write(self, work: Callable[[ClientSession], object]) -> None:
+        """Do some of the work, as a whole or not at all. Blocking.
+
+        :raises DatabaseRefused: another command has begun on this store.
+        """
+
+        def permitted(session: ClientSession) -> None:
+            touched = self.database[ADOPTION].update_one(self._mine, {"$inc": {"writes": 1}}, session=session)
+            if not touched.matched_count:
+                raise DatabaseRefused(OVERTAKEN)
+            work(session)
+
+        with self.database.client.start_session() as session:
+            session.with_transaction(permitted)
+
+    def insert(self, documents: Mapping[str, Sequence[Document]]) -> None:
+        """Write documents, by collection."""
+
+        def insert(session: ClientSession) -> None:
+            for name, some in documents.items():
+                self.database[name].insert_many(some, session=session)
+
+        self.write(insert)
+
+    def empty(self, name: str, where: Document) -> None:
+        """Delete from a collection what an earlier try has left."""
+        rows = self.database[name].find(where, {"_id": 1}, batch_size=_ROWS)
+        while ids := [row["_id"] for row in islice(rows, _ROWS)]:
+            self.write(partial(self._delete, name, ids))
+
+    def _delete(self, name: str, ids: Sequence[Any], session: ClientSession) -> None:
+        self.database[name].delete_many({"_id": {"$in": ids}}, session=session)
+
+
+def write(target: Target, originals: Source, ledger: Ledger, tell: Tell, permit: Permit) -> None:
     """Writes all from the beginning: what an earlier try has left is taken away first. Blocking.
 
     :raises PyMongoError: the database does not take it.
+    :raises DatabaseRefused: another command has begun on this store.
     """
-    database, store = target.database.delegate, target.store
+    store = target.store
     for name in (*KINDS, ORIGINALS, TOTALS, CUSTOMERS):
-        database[name].delete_many(of_store(name, store))
+        permit.empty(name, of_store(name, store))
     additions = Additions()
     customers: dict[str, Document] = {}
     for kind in KINDS:
@@ -54,15 +110,29 @@ def write(target: Target, originals: Source, ledger: Ledger, tell: Tell) -> None
             for document, _ in written:
                 additions.add(kind, document)
                 count_customer(customers, store, kind, document)
-            if written:
-                # The originals first: what has none was not written here, and is never taken away.
-                database[ORIGINALS].insert_many([kept for _, kept in written], ordered=False)
-                database[kind].insert_many([document for document, _ in written], ordered=False)
+            for some in _by_weight(written):
+                # Both at once: what has no original was not written here, and is never taken away.
+                permit.insert({ORIGINALS: [kept for _, kept in some], kind: [document for document, _ in some]})
             done += len(batch)
             tell(f"Writing {kind}", done, total)
     for name, rows in ((TOTALS, list(total_rows(store, additions))), (CUSTOMERS, list(customers.values()))):
         for place in range(0, len(rows), _ROWS):
-            database[name].insert_many(rows[place : place + _ROWS], ordered=False)
+            permit.insert({name: rows[place : place + _ROWS]})
+
+
+def _by_weight(written: Sequence[Pair]) -> Iterator[list[Pair]]:
+    """Yield documents with their originals, as many as one transaction takes lightly."""
+    some: list[Pair] = []
+    weight = 0
+    for pair in written:
+        size = len(pair[1]["original"].raw)
+        if some and weight + size > _HEAVIEST:
+            yield some
+            some, weight = [], 0
+        some.append(pair)
+        weight += size
+    if some:
+        yield some
 
 
 def _written(target: Target, kind: str, batch: list[Original], ledger: Ledger) -> Iterator[tuple[Document, Document]]:

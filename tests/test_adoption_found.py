@@ -9,6 +9,7 @@ from pymongo.database import Database
 
 from repositories import adoption, adoption_undo
 from repositories.errors import DatabaseRefused
+from repositories.indexes import refuse_restoring
 from tests import legacy
 from tests.adopter import Adopter
 from tests.earlier_backend import KINDS, doctor, late_order, verified
@@ -135,12 +136,11 @@ def test_a_backup_is_not_dropped_while_it_goes_back(
     legacy.fill(own, (estimates, orders))
     adopt.report()
     other = adopt if is_first else None
-    for_good = adoption_undo.refuse_restoring
 
     async def meanwhile(*arguments: Any) -> None:
         """The other command, after this one has looked at the state."""
         monkeypatch.undo()
-        await for_good(*arguments)
+        await refuse_restoring(*arguments)
         said.append(await asyncio.to_thread(adopt, "--undo" if is_first else "--drop-backup"))
 
     said: list[Any] = []

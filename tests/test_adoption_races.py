@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from repositories import adoption_undo
+from repositories import adoption_undo, adoption_writing
 from repositories.errors import DatabaseRefused
 from tests import legacy
 from tests.adopter import Adopter, plain
@@ -134,6 +134,30 @@ def test_two_adoptions_at_once_are_one(own: Database[Any], adopt: Adopter) -> No
     adopt.report()
     refuse_loss(own, dict(zip(KINDS, map(own_times, before), strict=True)))
     assert verified(adopt) == (0, ""), said
+
+
+def test_an_adoption_that_is_undone_while_it_writes_writes_nothing_more(
+    own: Database[Any], adopt: Adopter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estimates, orders = legacy.believable(1_500)
+    legacy.fill(own, (estimates, orders))
+    before = raw(own)
+    for_good, calls = adoption_writing.kept, iter(range(1, 10_000))
+
+    def undone(*arguments: Any) -> Any:
+        """In the middle of the second batch."""
+        if next(calls) == 1_200:
+            assert adopt("--undo").exit_code == 0
+        return for_good(*arguments)
+
+    monkeypatch.setattr(adoption_writing, "kept", undone)
+    assert "has begun on this store meanwhile" in adopt.refused()
+    monkeypatch.undo()
+    assert raw(own) == before
+    assert own.adopted.count_documents({}) == 0
+    adopt.report()
+    refuse_loss(own, dict(zip(KINDS, map(own_times, (estimates, orders)), strict=True)))
+    assert verified(adopt) == (0, "")
 
 
 def test_thousands_of_late_documents_are_taken_over(own: Database[Any], adopt: Adopter) -> None:
