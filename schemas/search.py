@@ -12,8 +12,9 @@ _LONGEST: Final = 40
 _PHONE: Final = re.compile(r"\+?\d[\d\s()./-]*\d", re.ASCII)
 _ASCII_WORD: Final = re.compile(r"[a-z0-9]+", re.ASCII)
 _BEGINS_AS_A_PHONE: Final = re.compile(r"\W*[0-9]", re.ASCII)
-#: Zeros and the country code, with which a number may begin that is being typed.
-_DIALLED_BEFORE: Final = re.compile(r"\A(?:0*910?|0+)(?=[0-9])", re.ASCII)
+#: Zeros and the country code, with which a number may begin that is being typed. What is shorter may be the number of
+#: a document (`#003`), or the end of a phone.
+_DIALLED_BEFORE: Final = re.compile(r"\A(?:0*910?|0+)(?=[1-9][0-9]{2})", re.ASCII)
 
 
 def terms_of(name: str, phone: str) -> list[str]:
@@ -31,7 +32,7 @@ def readings_of(query: str) -> list[list[str]]:
     joined = _PHONE.sub(lambda match: _digits(match[0]), plain)
     national_alone = _PHONE.sub(lambda match: _DIALLED_BEFORE.sub("", _digits(match[0]), 1), plain)
     readings = [words_of(each) for each in (query, joined, national_alone)]
-    if _BEGINS_AS_A_PHONE.match(plain):
+    if _BEGINS_AS_A_PHONE.match(plain) and normalised(query) is not None:
         readings += [[number] for number in _numbers_of(query)]
     return [words for place, words in enumerate(readings) if words not in readings[:place]]
 

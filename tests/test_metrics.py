@@ -64,8 +64,8 @@ async def test_requests_are_counted_by_method_route_and_class(shop: Shop) -> Non
 
 async def test_groups_replays_and_events_are_counted(shop: Shop) -> None:
     async with shop.listen() as first, shop.listen() as second:
-        await asyncio.gather(*(shop.sale(created_at=f"2026-01-01T10:00:{n:02}") for n in range(10)))
-        await shop.sale(created_at="2026-01-01T10:00:00")
+        await asyncio.gather(*(shop.sale(created_at=f"2026-01-01T10:00:{n:02}.5") for n in range(10)))
+        await shop.sale(created_at="2026-01-01T10:00:00.5")
         for socket in (first, second):
             for _ in range(10):
                 await socket.recv()

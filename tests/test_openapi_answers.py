@@ -137,6 +137,7 @@ async def test_every_refusal_looks_as_it_says(
         await _raw(shop, b"GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: none\r\n\r\n"),
         await _raw(shop, b"GET /livez HTTP/1.1\r\nHost: x\r\n"),
         await _crowded(open_shop, monkeypatch),
+        await _busy(open_shop, monkeypatch),
     ]
     reused = {"Idempotency-Key": "one"}
     await http.post("/api/estimates/create", json=estimate_body(), headers=reused)
@@ -171,6 +172,15 @@ async def _crowded(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> http
         patch.setattr("app.connection_limits.MOST_OF_HEADS", 1_000)
         crowded = await open_shop()
         return await _raw(crowded, b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Filler: " + b"x" * 2_000)
+
+
+async def _busy(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> httpx.Response:
+    """Return what a client hears that asks for a whole list while no more may be under way."""
+    with monkeypatch.context() as patch:
+        patch.setattr("app.application.LISTS_EACH", 0)
+        patch.setattr("endpoints.turns.WAIT_SECONDS", 0.01)
+        busy = await open_shop()
+        return await busy.http.get("/api/orders/orders-only")
 
 
 async def _raw(shop: Shop, head: bytes) -> httpx.Response:

@@ -93,10 +93,10 @@ async def test_the_void_of_an_order_tells_of_its_estimate_too(shop: Shop, keep: 
 
 
 async def test_refusals_and_replays_are_not_heard(shop: Shop) -> None:
-    await shop.sale(created_at="2026-01-01T10:00:00")
+    await shop.sale(created_at="2026-01-01T10:00:00.5")
 
     async def act() -> None:
-        await shop.sale(created_at="2026-01-01T10:00:00")
+        await shop.sale(created_at="2026-01-01T10:00:00.5")
         await shop.http.post("/api/orders/create-sale", json={**estimate_body(), "total": 1})
         await shop.http.delete("/api/orders/ORDER-NONE")
 
