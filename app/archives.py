@@ -127,8 +127,8 @@ def _brought(reader: ArchiveReader, collection: str, document: Document, store: 
     :raises ArchiveRefused: it lacks what this service writes into each of its kind.
     """
     number = document.get("number")
-    if collection in (ESTIMATES, ORDERS) and (isinstance(number, bool) or not isinstance(number, int)):
-        raise reader.refused("the document in it has no number")
+    if collection in (ESTIMATES, ORDERS) and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
+        raise reader.refused("the document in it has no number of 1 or more")
     try:
         document = as_restored(document) if collection == MESSAGES else document
     except (LookupError, TypeError):

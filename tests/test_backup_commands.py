@@ -154,6 +154,8 @@ HOSTILE = [
     (("customers", {"_id": "x", "n": 2**64 - 1}), "more than 64 bits"),
     (("customers", {"_id": "x", "at": {"$date": "0001-01-01T00:00:00+14:00"}}), "not of the years"),
     (("orders", {"_id": "x", "number": "1"}), "has no number"),
+    (("orders", {"_id": "x", "number": -1}), "has no number"),
+    (("estimates", {"_id": "x", "number": 0}), "has no number"),
     (("messages", {"_id": "x", "letter": None}), "the message in it is not complete"),
 ]
 
