@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol, TypeVar
 from uvicorn.server import ServerState
 
 from app.open_files import allowed_files, most_connections
+from app.unread import UnreadWatch
 
 #: What heads that are not whole, and what waits behind a request that is being answered, may hold together.
 MOST_OF_HEADS: Final = 16 * 1024 * 1024
@@ -81,6 +82,7 @@ class ConnectionLimits:
         self.most_connections = most_connections
         self.heads = Budget(MOST_OF_HEADS)
         self.bodies = Budget(MOST_OF_BODIES)
+        self.unread = UnreadWatch()
 
     def make_room(self, connections: list[W], own: W) -> bool:
         """End the connections that have been idle for longest.

@@ -74,6 +74,7 @@ class JsonHttpProtocol(SequentialProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         limit_writing(transport)
+        self._limits.unread.begin(self.connections)
         self._idle_since = self.loop.time()
         self._deadline = self.loop.call_later(RECEIVE_SECONDS, transport.close)
         if len(self.connections) > self._limits.most_connections:

@@ -49,6 +49,18 @@ async def test_an_event_stream_that_nobody_reads_is_ended(impatient: None, shop:
         assert await is_cut(client)
 
 
+async def test_a_client_that_takes_little_at_a_time_is_not_ended(impatient: None, shop: Shop) -> None:
+    await shop.sale()
+    await copy(shop, 12_000)
+    loop = asyncio.get_running_loop()
+    async with unread(shop.port, WHOLE_LIST) as (client,):
+        # Far longer than one that takes nothing is given.
+        until = loop.time() + 4
+        while loop.time() < until:
+            assert await loop.sock_recv(client, 1_024)
+            await asyncio.sleep(0.05)
+
+
 async def test_an_unread_event_stream_ends_at_once_when_its_device_is_revoked(
     open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
