@@ -179,8 +179,8 @@ class _DocumentSchema(ZonedSchema):
         metadata={
             "minimum": -_MOST_ROUND_OFF,
             "maximum": _MOST_ROUND_OFF,
-            "description": "Within 1.00; of a document that was taken over from the earlier backend, all that its "
-            "total differs by from its lines.",
+            "description": "Within 1.00, or what late rounding of many lines comes to; of a document that was taken "
+            "over from the earlier backend, all that its total differs by from its lines.",
         }
     )
     total = Money(maximum=MAX_TOTAL)

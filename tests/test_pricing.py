@@ -117,6 +117,13 @@ def test_an_exact_amount_wins_over_a_percentage_and_a_rounding() -> None:
     assert (bill.discount, bill.discount_percentage, bill.round_off, bill.total) == (40, None, 0, 10_00)
 
 
+def test_a_whole_rupee_that_many_lines_rounded_late_come_to_is_kept_however_far_it_is() -> None:
+    # 300 lines of 0.333 at 1.01 are 0.33633 each: 102.00 where each is rounded up, 100.899 unrounded, ours is 102.00.
+    lines = [a_line(1.01, 0.333)] * 300
+    bill = prove(lines, a_claim(100.899, 100.0))
+    assert (bill.subtotal, bill.round_off, bill.total) == (102_00, -2_00, 100_00)
+
+
 @pytest.mark.parametrize("claimed", [399.0, 396.0, 397.5])
 def test_what_is_no_rounding_to_the_next_whole_rupee_is_refused(claimed: float) -> None:
     with pytest.raises(TotalsMismatch):

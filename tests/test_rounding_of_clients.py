@@ -92,7 +92,7 @@ def test_whatever_way_a_client_rounds_its_bill_is_taken_and_the_exact_figures_ar
     assert sale["subtotal"] == subtotal
     assert sale["total"] in (total, round(body["total"] * 100))
     assert sale["total"] == sale["subtotal"] - sale["discount"] + sale["round_off"]
-    assert sale["total"] == total or (sale["total"] % 100 == 0 and abs(sale["round_off"]) <= 100)
+    assert sale["total"] == total or sale["total"] % 100 == 0
 
 
 @settings(max_examples=300)
@@ -103,9 +103,7 @@ def test_a_whole_rupee_is_kept_as_it_is_claimed_with_its_round_off(
     body = claimed(cart, discount, by_line=by_line, by_sum=half_up, by_discount=by_discount, last=nearest_rupee)
     sale = draft_sale(BODY.load(body))
     _, total = exact_total(cart, discount)
-    # Lines that are all rounded the other way may be more than a rupee away: that is late rounding, and no round-off.
-    kept = abs(body["total"] * 100 - total) <= 100
-    assert sale["total"] == (body["total"] * 100 if kept else total)
+    assert sale["total"] == body["total"] * 100
     assert sale["round_off"] == sale["total"] - total
     assert sale["amount_paid"] == body["total"] * 100
 
