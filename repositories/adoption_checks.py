@@ -17,6 +17,7 @@ from repositories.stores import of_store
 
 #: A service asks its stream of changes at least once a second.
 _ASKED_SECONDS: Final = 1.2
+_BETWEEN_SECONDS: Final = 0.1
 _RUNNING: Final = "A service runs on store {store!r} of this database: stop it first, and start it when this is done."
 
 
@@ -81,12 +82,20 @@ async def is_running(database: Database, store: str) -> bool:
 
     The stream of a dead process stays for a while, but nobody asks it for more: it takes a second look, and a third.
     """
-    seen = await _streams(database, store)
-    before = seen
+    before = seen = await _streams_surely(database, store)
     for _ in range(2) if seen else ():
         await asyncio.sleep(_ASKED_SECONDS)
-        before, seen = seen, await _streams(database, store)
+        before, seen = seen, await _streams_surely(database, store)
     return any(last is None or last != before.get(cursor) for cursor, last in seen.items())
+
+
+async def _streams_surely(database: Database, store: str) -> dict[Any, datetime | None]:
+    """Look again where there is none: one that is between two questions is in neither list for an instant."""
+    seen = await _streams(database, store)
+    if not seen:
+        await asyncio.sleep(_BETWEEN_SECONDS)
+        seen = await _streams(database, store)
+    return seen
 
 
 async def _streams(database: Database, store: str) -> dict[Any, datetime | None]:

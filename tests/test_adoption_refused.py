@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from pymongo.database import Database
 
+from repositories.adoption_checks import is_running
 from repositories.database import connect
 from repositories.errors import DatabaseRefused
 from repositories.indexes import prepare
@@ -64,7 +65,11 @@ def test_a_store_that_was_adopted_is_adopted_from_nowhere_else(
 
 async def test_a_running_service_is_refused(mongodb_url: str, own: Database[Any]) -> None:
     legacy.fill(own, legacy.believable(5))
-    async with opened(mongodb_url, database_name=f"{own.name}_new", store_id="main"):
+    async with opened(mongodb_url, database_name=f"{own.name}_new", store_id="main") as shop:
+        # It begins to listen in the background.
+        async with asyncio.timeout(20):
+            while not await is_running(shop.database, "main"):
+                await asyncio.sleep(0.05)
         elsewhere = Adopter(mongodb_url, f"{own.name}_new")
         assert "A service runs" in await asyncio.to_thread(elsewhere.refused, "--from", own.name)
 

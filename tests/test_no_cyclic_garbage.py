@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import orjson
 import pytest
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from tests.payloads import sale_body
 from tests.shop import Shop
@@ -41,6 +42,12 @@ async def sell(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     await reader.readexactly(int(length.partition(b":")[2]))
 
 
+def is_of_a_request(each: object) -> bool:
+    """Return whether each request has one of these: its task, its scope, its cycle of request and answer."""
+    is_scope = isinstance(each, dict) and "raw_path" in each
+    return is_scope or isinstance(each, asyncio.Task | RequestResponseCycle)
+
+
 async def test_a_sale_leaves_no_cyclic_garbage(shop: Shop, uncollected: list[object]) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
     await sell(reader, writer)
@@ -50,5 +57,6 @@ async def test_a_sale_leaves_no_cyclic_garbage(shop: Shop, uncollected: list[obj
         await sell(reader, writer)
     gc.collect()
     writer.close()
-    # Other tasks of this process may leave a little; a cycle in the way of a sale leaves several objects each.
-    assert len(uncollected) < SALES, {type(each).__name__ for each in uncollected}
+    # Shops of earlier tests leave a little, too; a cycle in the way of a sale leaves its task, or what came and went.
+    of_requests = [each for each in uncollected if is_of_a_request(each)]
+    assert len(of_requests) < SALES // 2

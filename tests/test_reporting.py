@@ -81,7 +81,8 @@ async def test_a_fault_arrives_at_sentry_and_quotes_nobody(
     shop = await open_shop(sentry_dsn=f"http://key@{collector.address}/7")
     monkeypatch.setattr("endpoints.estimates.draft", broken)
     body = estimate_body(customer_name=NAME, customer_phone=PHONE)
-    answer = await shop.http.post(f"/api/estimates/create?name={NAME}", json=body)
+    said = {"Referer": f"http://till.example/?name={NAME}"}
+    answer = await shop.http.post("/api/estimates/create", json=body, headers=said)
     assert answer.status_code == 500
     path, envelope = await collector.take()
     assert path == "/api/7/envelope/"

@@ -3,11 +3,13 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from app.stores import MOST_OPEN, Stores
 from repositories.commands import Create
+from repositories.transaction import GroupTransaction
 from schemas.documents import EstimateBody, draft
 from schemas.principals import OWNER
 from schemas.rollups import ESTIMATES
@@ -70,15 +72,25 @@ async def test_a_store_is_not_closed_under_a_request_that_uses_it(shop: Shop, st
     await closed(stores, beside(shop))
 
 
-async def test_a_store_is_not_closed_under_a_command_of_background_work(shop: Shop, stores: Stores) -> None:
+async def test_a_store_is_not_closed_under_a_command_of_background_work(
+    shop: Shop, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = asyncio.Event()
+    run = GroupTransaction.run
+
+    async def held(*arguments: Any) -> Any:
+        await released.wait()
+        return await run(*arguments)
+
+    monkeypatch.setattr(GroupTransaction, "run", held)
     journal = await stores.journal_of(beside(shop))
     estimate = Create(ESTIMATES, f"EST-{secrets.token_hex(8)}", draft(EstimateBody().load(estimate_body())))
-    async with failing(shop.database, "commitTransaction", times=1, blockConnection=True, blockTimeMS=500):
-        command = asyncio.create_task(journal.submit(estimate))
-        await asyncio.sleep(0)
-        await looks(stores, 5)
-        assert beside(shop) in are_open(stores)
-        await command
+    command = asyncio.create_task(journal.submit(estimate))
+    await asyncio.sleep(0)
+    await looks(stores, 5)
+    assert beside(shop) in are_open(stores)
+    released.set()
+    await command
     await closed(stores, beside(shop))
 
 

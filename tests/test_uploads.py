@@ -149,13 +149,13 @@ async def test_a_slow_phone_may_take_its_time_for_a_pdf(shop: Shop, monkeypatch:
 
 
 async def test_so_may_one_whose_head_comes_in_two_pieces(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.protocol.RECEIVE_SECONDS", 0.2)
+    monkeypatch.setattr("app.protocol.RECEIVE_SECONDS", 1.0)
     address = shop.http.base_url
     reader, writer = await asyncio.open_connection(address.host, address.port)
     head = "POST /api/whatsapp/send-estimate-pdf HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n"
     head += "Content-Type: multipart/form-data; boundary=x\r\nConnection: close\r\n\r\n"
     for piece in (head[:40], head[40:], "x"):
         writer.write(piece.encode())
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0.6)
     assert (await reader.readline()).split()[1] != b"408"
     writer.close()
