@@ -16,6 +16,7 @@ from endpoints.packable import Packable
 from endpoints.requests import holds
 
 _TYPES: Final = {
+    "json": "application/json",
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
     "js": "text/javascript; charset=utf-8",

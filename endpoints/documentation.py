@@ -1,23 +1,27 @@
-"""`/docs` and `/openapi.json`: the API for people and for machines.
+"""`/docs`, `/openapi.json` and `/asyncapi.json`: the API for people and for machines.
 
 The page is Swagger UI out of a package that is installed with the service, so it works without the internet, and its
 security policy keeps it from asking any other host for anything.
 """
 
 from base64 import b64encode
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final, Protocol
 
+import orjson
 from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
 
 from endpoints.assets import Asset, asset, asset_answer
+from endpoints.close_codes import REASONS
 from endpoints.described import Answer, Operation, described
 from endpoints.packable import Packable
 from endpoints.requests import holds
 from endpoints.responses import JSON
+from schemas.asyncapi import document
 from schemas.shapes import ref
 
 _REVALIDATED: Final = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
@@ -68,17 +72,31 @@ class Described(Protocol):
     def etag(self) -> str: ...
 
 
-class OpenApi(HTTPEndpoint):
-    @described(
-        Operation(
-            summary="This description",
-            headers=("If-None-Match",),
-            answers={
-                200: Answer(content=ref("Document"), description="OpenAPI 3.1.", headers=("ETag",)),
-                304: Answer(content=None, description="Nothing has changed.", headers=("ETag",)),
-            },
-        )
+def _document(summary: str, standard: str) -> Operation:
+    return Operation(
+        summary=summary,
+        headers=("If-None-Match",),
+        answers={
+            200: Answer(content=ref("Document"), description=standard, headers=("ETag",)),
+            304: Answer(content=None, description="Nothing has changed.", headers=("ETag",)),
+        },
     )
+
+
+@lru_cache(maxsize=4)
+def _live_updates(version: str, address: str) -> Asset:
+    """Return the description of `/ws`, made and packed once."""
+    return Asset.of(orjson.dumps(document(version, address, REASONS)), "json", {})
+
+
+class AsyncApi(HTTPEndpoint):
+    @described(_document("The live updates at `/ws`, described for machines", "AsyncAPI 3.0."))
+    async def get(self, request: Request) -> Response:
+        return await _live_updates(request.state.about.version, request.state.public_base_url).answer(request)
+
+
+class OpenApi(HTTPEndpoint):
+    @described(_document("This description", "OpenAPI 3.1."))
     async def get(self, request: Request) -> Response:
         description: Described = request.state.description
         headers = {**_REVALIDATED, "ETag": description.etag}

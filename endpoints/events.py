@@ -12,19 +12,18 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from endpoints.access import ACCESS
-from endpoints.close_codes import REASONS
 from endpoints.connections import Connections
 from endpoints.cutting import cut_of
-from endpoints.described import Answer, Operation, described, plain
+from endpoints.described import Answer, Operation, described
 from endpoints.entries import first_of, wanted_of
 from endpoints.feeds import Feed
 from endpoints.hub import Hub
 from endpoints.live import wanted_by
 from endpoints.requests import read_query
-from endpoints.responses import JSON, answer
+from endpoints.responses import JSON
 from endpoints.turns import page_turn
 from repositories.errors import Unavailable
-from schemas.asyncapi import GONE, document
+from schemas.asyncapi import GONE
 from schemas.errors import InvalidQuery, ShopError
 from schemas.fields import WholeNumber
 from schemas.live import MAX_TOPICS, SINCE, TOPIC, InvalidSubscription, Place, Subscription, read_since, read_topics
@@ -234,11 +233,3 @@ def gone(hub: Hub, reason: str) -> EventsGone:
         head=status.head,
         low=status.low,
     )
-
-
-class AsyncApi(HTTPEndpoint):
-    """`GET /asyncapi.json`: what `/ws` says, for machines."""
-
-    @described(plain("The live updates at `/ws`, described for machines", "Document"))
-    async def get(self, request: Request) -> Response:
-        return answer(document(request.state.about.version, request.state.public_base_url, REASONS))

@@ -101,7 +101,7 @@ _TABLE: Final[list[BaseRoute]] = [
     Route("/api/events/stream", events.EventStream),
     Route("/api/ws-ticket", tickets.Tickets),
     Route("/openapi.json", documentation.OpenApi),
-    Route("/asyncapi.json", events.AsyncApi),
+    Route("/asyncapi.json", documentation.AsyncApi),
     Route("/docs", documentation.Docs),
     Route("/docs/{asset}", documentation.DocsAsset),
     WebSocketRoute("/ws", LiveUpdates),

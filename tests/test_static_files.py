@@ -12,7 +12,7 @@ from tests.shop import Shop
 from tests.test_compression import GZIP, PLAIN, raw
 
 PATHS = [
-    *("/docs", "/board", "/openapi.json"),
+    *("/docs", "/board", "/openapi.json", "/asyncapi.json"),
     *(f"/docs/{name}" for name in documentation.ASSETS),
     *(f"/board/{name}" for name in board.ASSETS),
 ]
