@@ -103,7 +103,7 @@ class Doors:
         return None if is_known else _FOREIGN
 
     def _is_handed_over(self, scope: Scope, forwarded: bytes | None) -> bool:
-        """Return whether a proxy asks for somebody else. One that is trusted says for whom, in `X-Forwarded-For`."""
+        """Return whether a proxy forwards for another client. A trusted one names that client in `X-Forwarded-For`."""
         signs = [value for name, value in scope["headers"] if is_of_a_proxy(name)]
         if self._trusts_proxies and forwarded is not None:
             return any(names_another_machine(value) for value in signs)

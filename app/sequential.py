@@ -1,6 +1,7 @@
 """uvicorn's HTTP, reading one request of a connection after the other, however many are sent at once."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import Any, Final
 
 from uvicorn._types import ASGI3Application
@@ -40,7 +41,7 @@ class _Flow(FlowControl):
             super().resume_reading()
 
 
-class SequentialProtocol(HttpToolsProtocol):
+class SequentialProtocol(HttpToolsProtocol, ABC):
     """Parses no more than a piece of what is sent behind a request that is being answered, and reads no more of it.
 
     Subclasses say what is done with a piece (`_feed`).
@@ -125,9 +126,9 @@ class SequentialProtocol(HttpToolsProtocol):
             self.answered = cycle
             super()._start_asgi_task(cycle, app)
 
+    @abstractmethod
     def _feed(self, data: bytes) -> None:
         """Parse a piece."""
-        raise NotImplementedError
 
     def _read(self, data: bytes, place: int = 0) -> None:
         """Parse piece by piece, until a request has to wait."""
@@ -152,9 +153,9 @@ class SequentialProtocol(HttpToolsProtocol):
             self.answered.disconnected = True
             self.answered.message_event.set()
 
+    @abstractmethod
     def _forget(self) -> None:
         """Let go of what is kept for an unfinished request."""
-        raise NotImplementedError
 
     def _refuse(self, error: ShopError) -> None:
         """Answer with an error, after the answers to earlier requests, and end the connection."""
