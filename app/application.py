@@ -1,5 +1,6 @@
 """The whole wiring on one page: settings in, an application out."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -183,7 +184,8 @@ def create_app(
             accounts.close()
             rate_limits.close()
         finally:
-            client.close()
+            # The driver waits for its threads, which look up twice a second; the loop does not.
+            await asyncio.to_thread(client.close)
             for sender in (tracing, reports):
                 if sender is not None:
                     await sender.close()

@@ -120,7 +120,7 @@ async def opened(
     async with serving(app, **(server_flags or {})) as (port, state), _http_client(port) as http:
         database: Database = client[database_name]
         yield Shop(http, database, chosen.store_id, port, app, state)
-    client.close()
+    await asyncio.to_thread(client.close)
 
 
 async def claim(database: Database) -> None:
