@@ -59,7 +59,7 @@ from repositories.secret_keys import check_key
 from repositories.showing import Showings
 from repositories.stores import AllStores
 from schemas.phones import region_of
-from schemas.views import Views
+from schemas.views import AccountViews, Views
 from services.fonts import Fonts
 from services.paper import Paper
 from services.providers import Provider, provider_of
@@ -170,6 +170,7 @@ def create_app(
                     **messaging.handed,
                     "public_links": PublicLinks(database, moments.lasting),
                     "views": views,
+                    "account_views": AccountViews(zone),
                     "showings": Showings(views),
                     "lists": Turns(LISTS_EACH, LISTS),
                     "pages": Turns(PAGES_EACH, PAGES),

@@ -31,7 +31,7 @@ class UserList(HTTPEndpoint):
     @described(plain("Users", "UserList", refuses=(Unavailable,)))
     async def get(self, request: Request) -> Response:
         users = await request.state.users.all(request.state.principal.store)
-        return answer([request.state.views.user(user) for user in users])
+        return answer([request.state.account_views.user(user) for user in users])
 
     @described(
         account_change(
@@ -56,13 +56,13 @@ class UserList(HTTPEndpoint):
             "pin": body.get("pin"),
         }
         user = await request.state.users.add(draft, actor_of(request))
-        return answer(request.state.views.user(user), 201)
+        return answer(request.state.account_views.user(user), 201)
 
 
 class User(HTTPEndpoint):
     @described(plain("A user", "User", refuses=(NotFound, Unavailable)))
     async def get(self, request: Request) -> Response:
-        return answer(request.state.views.user(await _user(request)))
+        return answer(request.state.account_views.user(await _user(request)))
 
     @described(
         account_change(
@@ -78,7 +78,7 @@ class User(HTTPEndpoint):
         if "belongs_to" in changes:
             _store_of(request, changes)
         user = await request.state.users.change(await _user(request), changes, actor_of(request))
-        return answer(request.state.views.user(user))
+        return answer(request.state.account_views.user(user))
 
     @described(
         account_change(
@@ -96,7 +96,7 @@ class DeviceList(HTTPEndpoint):
     @described(plain("Devices", "DeviceList", refuses=(Unavailable,)))
     async def get(self, request: Request) -> Response:
         devices = await request.state.devices.all(request.state.principal.store)
-        return answer([request.state.views.device(device) for device in devices])
+        return answer([request.state.account_views.device(device) for device in devices])
 
     @described(
         account_change(
@@ -115,7 +115,7 @@ class DeviceList(HTTPEndpoint):
         store = _store_of(request, body)
         device = await request.state.devices.add(body["name"], store, actor_of(request), body["role"])
         key = await request.state.credentials.issue(KEY, device["_id"])
-        return answer({"device": request.state.views.device(device), "key": key}, 201)
+        return answer({"device": request.state.account_views.device(device), "key": key}, 201)
 
 
 class Device(HTTPEndpoint):

@@ -21,12 +21,11 @@ import orjson
 from marshmallow import Schema, ValidationError, fields
 
 from schemas.archive_values import decoded, encoded
+from schemas.documents import Document
 from schemas.messages import MESSAGES
 from schemas.principals import DEVICES, USERS
 from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
 from schemas.shop_settings import SETTINGS
-
-Document = dict[str, Any]
 
 FORMAT: Final = "pos-archive"
 VERSION: Final = 1

@@ -13,7 +13,8 @@ OWNERS_DEVICE, VIEWERS_DEVICE = "owner's device", "viewer's device"
 STANDINGS: Final = (*ROLES, OWNERS_DEVICE, VIEWERS_DEVICE)
 _STANDING_OF_DEVICES: Final = {OWNER: OWNERS_DEVICE, VIEWER: VIEWERS_DEVICE}
 #: The collections of those who can sign in.
-USERS, DEVICES = "users", "devices"
+USERS: Final = "users"
+DEVICES: Final = "devices"
 #: The id of the owner that the claim of a shop makes: it can be given once only, so a shop is claimed once.
 FIRST_OWNER: Final = "USER-OWNER"
 #: The roles that a person or a device can be given.

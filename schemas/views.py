@@ -16,7 +16,7 @@ from schemas.rollups import ESTIMATES, ORDERS
 
 
 class Views:
-    """Stored documents and digests, as JSON objects."""
+    """Serialize estimates and orders, and their digests."""
 
     def __init__(self, zone: ZoneInfo) -> None:
         self.estimate = EstimateSchema(zone).dump
@@ -24,8 +24,14 @@ class Views:
         self.estimate_receipt = EstimateReceipt(zone).dump
         self.order_receipt = OrderReceipt(zone).dump
         self.conversion_receipt = ConversionReceipt(zone).dump
-        self.user = UserSchema(zone).dump
-        self.device = DeviceSchema(zone).dump
         self.of_kind = {ESTIMATES: self.estimate, ORDERS: self.order}
         #: Estimates and orders as the one list of both shows them.
         self.entries = {ESTIMATES: EstimateEntry(zone).dump, ORDERS: OrderEntry(zone).dump}
+
+
+class AccountViews:
+    """Serialize users and devices."""
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self.user = UserSchema(zone).dump
+        self.device = DeviceSchema(zone).dump
