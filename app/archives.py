@@ -15,7 +15,8 @@ from app.settings import Settings
 from repositories.database import Database
 from repositories.export import StoreView
 from repositories.restoration import refuse_unstorable, restoring
-from schemas.archive import COLLECTIONS, COUNTERS, ArchiveReader, ArchiveWriter, Document, Manifest, with_store
+from schemas.archive import COLLECTIONS, COUNTERS, ArchiveReader, ArchiveWriter, Manifest, with_store
+from schemas.documents import Document
 from schemas.messages import MESSAGES, as_restored
 from schemas.rollups import ESTIMATES, ORDERS
 
