@@ -3,14 +3,11 @@ FROM python:3.11.14-slim-bookworm AS build
 RUN python -m venv /srv/venv
 COPY requirements.txt .
 RUN /srv/venv/bin/pip install --no-cache-dir --disable-pip-version-check --requirement requirements.txt
-# What estimates and bills are set in.
-RUN apt-get update && apt-get install -y --no-install-recommends fonts-noto-core
 
 FROM python:3.11.14-slim-bookworm
 ENV PATH=/srv/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /srv/pos
 COPY --from=build /srv/venv /srv/venv
-COPY --from=build /usr/share/fonts/truetype/noto/NotoSans*-Regular.ttf /usr/share/fonts/truetype/noto/NotoSans*-Bold.ttf /usr/share/fonts/truetype/noto/
 COPY asgi.py ./
 COPY app ./app
 COPY endpoints ./endpoints

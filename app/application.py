@@ -60,7 +60,6 @@ from repositories.showing import Showings
 from repositories.stores import AllStores
 from schemas.phones import region_of
 from schemas.views import AccountViews, Views
-from services.fonts import Fonts
 from services.paper import Paper
 from services.providers import Provider, provider_of
 from services.right_of_way import RightOfWay
@@ -140,8 +139,8 @@ def create_app(
             connections.start()
             claim = Claim(database, accounts.users, moments.lasting)
             await tell_how_to_claim(settings, claim)
-            typesetters = Workers(settings.font_dir, right_of_way)
-            paper = Paper(typesetters, Fonts(settings.font_dir), zone, settings.currency)
+            typesetters = Workers(right_of_way, font_dir=settings.font_dir)
+            paper = Paper(typesetters, zone, settings.currency)
             messaging = Messaging.started(
                 settings, database, stores, moments.lasting, provider or provider_of(settings.whatsapp, clock)
             )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -45,6 +46,11 @@ def whole(lowest: int, highest: int) -> fields.Integer:
 
 def text(check: Callable[[str], None] | None = None) -> fields.String:
     return fields.String(validate=check)
+
+
+def has_fonts(folder: str) -> None:
+    if not any(Path(folder).glob("*.[ot]t[fc]")):
+        raise ValidationError("must be a folder with fonts in it (.ttf, .otf, .ttc or .otc).")
 
 
 def is_zone(name: str) -> None:

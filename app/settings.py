@@ -14,7 +14,6 @@ from app import setting_values as values
 from app.addresses import LOOPBACK
 from app.whatsapp_settings import read_whatsapp
 from schemas.safe_addresses import safe_address
-from services.fonts import DEBIANS
 from services.provider_settings import ProviderSettings
 
 
@@ -49,7 +48,7 @@ class Settings:
     data_dir: str = "data"
     mongod_path: str | None = None
     allow_local_mongod: bool = False
-    font_dir: str = DEBIANS
+    font_dir: str | None = None
     whatsapp: ProviderSettings = field(default_factory=ProviderSettings)
 
     @property
@@ -164,7 +163,7 @@ def read_settings() -> Settings:
         trusted_proxies=read("TRUSTED_PROXIES", 0, values.whole(0, 10)),
         data_dir=read("DATA_DIR", "data", values.text()),
         mongod_path=read("MONGOD_PATH", None, values.text()),
-        font_dir=read("FONT_DIR", DEBIANS, values.text()),
+        font_dir=read("FONT_DIR", None, values.text(values.has_fonts)),
         allow_local_mongod=read("ALLOW_LOCAL_MONGOD", False, values.truth()),
         whatsapp=read_whatsapp(read, problems),
     )

@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 from benchmarks.measures import Results, Row, median, p99
 from schemas.shop_head import A4, ROLL, ShopHead
-from services.fonts import DEBIANS, Fonts
 from services.paper import Paper
 from services.right_of_way import RightOfWay
 from services.workers import Workers
@@ -33,8 +32,8 @@ def measure(results: Results, *, rounds: int) -> None:
 
 
 async def _measure(results: Results, rounds: int) -> None:
-    workers = Workers(DEBIANS, RightOfWay(), size=1)
-    paper = Paper(workers, Fonts(DEBIANS), ZoneInfo("Asia/Kolkata"), "INR")
+    workers = Workers(RightOfWay(), size=1)
+    paper = Paper(workers, ZoneInfo("Asia/Kolkata"), "INR")
     await paper.render(paper.job(_order("Latin", 1, 0), HEAD))
     for script in ITEMS:
         times, size = await _times(paper, script, _SHORT, rounds)

@@ -17,7 +17,6 @@ from schemas.documents import Document
 from schemas.errors import InvalidQuery
 from schemas.links import PaperQuery
 from schemas.paper import file_name
-from services.fonts import FontsMissing
 from services.workers import PaperUnavailable
 
 PDF: Final = "application/pdf"
@@ -47,7 +46,7 @@ def paper(
             304: Answer(content=None, description="Nothing has changed.", headers=headers),
             **answers,
         },
-        refuses=(*refuses, InvalidQuery, FontsMissing, PaperUnavailable, Unavailable),
+        refuses=(*refuses, InvalidQuery, PaperUnavailable, Unavailable),
     )
 
 
@@ -68,7 +67,7 @@ class OrderPaper(HTTPEndpoint):
 async def paper_answer(request: Request, document: Document, **options: Any) -> Response:
     """The document as a PDF, or that the client has it already, for which nothing is set.
 
-    :raises InvalidQuery, FontsMissing, PaperUnavailable:
+    :raises InvalidQuery, PaperUnavailable:
     """
     wanted = read_query(request, PAPER).get("paper")
     job = request.state.paper.job(document, await request.state.shop_head(), wanted)

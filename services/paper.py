@@ -15,11 +15,9 @@ from cachetools import LRUCache
 from schemas.documents import Document
 from schemas.errors import InvalidBody
 from schemas.paper import Sheet, sheet
-from schemas.scripts import scripts_of
 from schemas.shop_head import A4, ShopHead
-from services.fonts import Fonts
 from services.protocol import Job
-from services.workers import SHORT, PaperFailed, PaperUnavailable, Workers, length_of, texts_of
+from services.workers import SHORT, PaperFailed, PaperUnavailable, Workers, length_of
 
 logger = logging.getLogger("pos")
 
@@ -39,16 +37,15 @@ _EDITION: Final = (
 class Paper:
     """:param zone: of the shop, for the times on paper. currency: ISO 4217."""
 
-    def __init__(self, workers: Workers, fonts: Fonts, zone: ZoneInfo, currency: str) -> None:
+    def __init__(self, workers: Workers, zone: ZoneInfo, currency: str) -> None:
         self._workers = workers
-        self._fonts = fonts
         self._zone = zone
         self._currency = currency
         self._kept: LRUCache[str, bytes] = LRUCache(MOST_KEPT, len)
         self._under_way: dict[str, asyncio.Task[bytes]] = {}
         # How many of them each has asked for, short and long ones apart.
         self._shares: Counter[tuple[str, bool]] = Counter()
-        self._edition = blake2b(repr((_EDITION, fonts.edition)).encode()).digest()
+        self._edition = blake2b(repr((_EDITION, workers.fonts_edition)).encode()).digest()
 
     def job(self, document: Document, head: ShopHead, paper: str | None = None) -> Job:
         """What `render` sets: a stored estimate or order.
@@ -67,7 +64,7 @@ class Paper:
         """The sheet as a PDF.
 
         :param requester: who asks; one has only so many under way.
-        :raises FontsMissing, PaperUnavailable:
+        :raises PaperUnavailable:
         """
         name = self.name(job)
         if (kept := self._kept.get(name)) is not None:
@@ -105,7 +102,6 @@ class Paper:
         await self._workers.stop()
 
     async def _make(self, job: Job) -> bytes:
-        self._fonts.check(scripts_of("".join(texts_of(job.sheet))))
         try:
             return await self._workers.pdf(job)
         except PaperFailed:

@@ -1,6 +1,6 @@
 """A process that sets paper: jobs in, PDFs out, one after another, until its parent goes.
 
-python -m services.typesetter FONT_DIR MOST_MEMORY
+python -m services.typesetter MOST_MEMORY [FONT_DIR]
 """
 
 import io
@@ -19,7 +19,7 @@ import segno
 import typst
 
 from schemas.paper import Sheet
-from services.fonts import FAMILIES
+from services.fonts import FAMILIES, font_folders
 from services.protocol import DONE, FAILED, LENGTH, Job
 
 TEMPLATE: Final = files("services").joinpath("sheet.typ").read_bytes()
@@ -29,12 +29,11 @@ _NICE: Final = 15
 class Typesetter:
     """Fonts are looked for once. What is set twice comes out byte for byte the same, in any process.
 
-    :param font_dir: where Noto's fonts are.
+    :param font_dir: the operator's own fonts, in place of those that are installed with the service.
     """
 
-    def __init__(self, font_dir: str) -> None:
-        paths = [font_dir] if os.path.isdir(font_dir) else []  # noqa: PTH112
-        fonts = typst.Fonts(include_system_fonts=False, font_paths=paths)
+    def __init__(self, font_dir: str | None = None) -> None:
+        fonts = typst.Fonts(include_system_fonts=False, font_paths=list(font_folders(font_dir)))
         self._families = [family for family in FAMILIES if family in fonts.families()]
         self._compiler = typst.Compiler(font_paths=fonts, ignore_system_fonts=True)
 
@@ -95,7 +94,7 @@ def stand_back() -> None:
         Path("/proc/self/autogroup").write_text(str(_NICE))
 
 
-def main(font_dir: str, most_memory: int) -> None:
+def main(most_memory: int, font_dir: str | None = None) -> None:
     # Ctrl-C is the server's to act on, which ends this in its turn.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (most_memory, most_memory))
@@ -104,4 +103,4 @@ def main(font_dir: str, most_memory: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(int(sys.argv[1]), *sys.argv[2:])

@@ -20,6 +20,7 @@ from typing import Any, Final, Self
 
 from schemas.errors import ShopError
 from schemas.shop_head import ShopHead
+from services.fonts import edition_of, font_folders
 from services.lifeline import die_with_parent
 from services.places import Places
 from services.protocol import DONE, LENGTH, Job
@@ -67,10 +68,10 @@ class _Worker:
         self.jobs = 0
 
     @classmethod
-    async def start(cls, font_dir: str, most_memory: int) -> Self:
+    async def start(cls, most_memory: int, font_dir: str | None) -> Self:
         return cls(
             await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "services.typesetter", font_dir, str(most_memory)),
+                *(sys.executable, "-m", "services.typesetter", str(most_memory), *([font_dir] if font_dir else [])),
                 cwd=_HOME,
                 # One thread each: with more, a sheet takes the cores that a sale wants.
                 env={name: os.environ[name] for name in _KNOWN if name in os.environ} | {"RAYON_NUM_THREADS": "1"},
@@ -128,22 +129,23 @@ def length_of(job: Job) -> int:
 class Workers:
     """As many as `size`, and one more for short sheets, which wait for no long one.
 
-    :param font_dir: where Noto's fonts are.
     :param right_of_way: that of others, who are not to wait for paper.
+    :param font_dir: the operator's own fonts, in place of those that are installed with the service.
     """
 
     def __init__(
         self,
-        font_dir: str,
         right_of_way: RightOfWay,
         *,
+        font_dir: str | None = None,
         size: int = SIZE,
         seconds: float = SECONDS,
         most_waiting: int = MOST_WAITING,
         most_memory: int = MOST_MEMORY,
     ) -> None:
-        self._font_dir = font_dir
         self._right_of_way = right_of_way
+        # Workers run in another folder than the service may.
+        self._font_dir = None if font_dir is None else str(Path(font_dir).absolute())
         self._seconds = seconds
         self._places = Places(size, SHORT)
         self._waiting = 0
@@ -151,6 +153,11 @@ class Workers:
         self._most_memory = most_memory
         self._idle: list[_Worker] = []
         self._ending: set[asyncio.Task[None]] = set()
+
+    @property
+    def fonts_edition(self) -> str:
+        """What differs where documents are set in other fonts."""
+        return edition_of(font_folders(self._font_dir))
 
     @property
     def pids(self) -> list[int]:
@@ -179,7 +186,7 @@ class Workers:
             self._waiting -= 1
 
     async def _set(self, job: Job, *, afresh: bool = False) -> bytes:
-        worker = await (_Worker.start(self._font_dir, self._most_memory) if afresh else self._take())
+        worker = await (_Worker.start(self._most_memory, self._font_dir) if afresh else self._take())
         has_answered = False
         try:
             async with asyncio.timeout(self._seconds) as limit:
@@ -204,7 +211,7 @@ class Workers:
             worker = self._idle.pop()
             if worker.process.returncode is None:
                 return worker
-        return await _Worker.start(self._font_dir, self._most_memory)
+        return await _Worker.start(self._most_memory, self._font_dir)
 
     def _give_back(self, worker: _Worker) -> None:
         if worker.jobs < JOBS and worker.megabytes < MOST_KEPT_MEGABYTES:

@@ -11,7 +11,6 @@ from PIL import Image
 from schemas.documents import Document
 from schemas.paper import sheet
 from schemas.shop_head import A4, ShopHead
-from services.fonts import DEBIANS
 from services.protocol import Job
 from services.typesetter import Typesetter
 
@@ -38,6 +37,9 @@ NAMES = {
     "Kannada": "ಕನ್ನಡ ಸೀರೆ ಸ್ತ್ರೀ",
     "Bengali": "বাংলা শাড়ি ক্ষত্রিয়",
     "Urdu": "سوتی قمیض نیلی",
+    "Punjabi": "ਪੰਜਾਬੀ ਸਾੜ੍ਹੀ ਪ੍ਰੀਤ",
+    "Odia": "ଓଡ଼ିଆ ଶାଢ଼ୀ କ୍ଷତ୍ରିୟ",
+    "Malayalam": "മലയാളം സാരി സ്ത്രീ",
 }
 
 
@@ -84,7 +86,7 @@ def job(document: Document, paper: str = A4, head: ShopHead = HEAD) -> Job:
 
 
 def pdf(document: Document, paper: str = A4, head: ShopHead = HEAD) -> bytes:
-    return Typesetter(DEBIANS).pdf(job(document, paper, head))
+    return Typesetter().pdf(job(document, paper, head))
 
 
 def texts(content: bytes) -> list[str]:

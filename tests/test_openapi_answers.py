@@ -12,7 +12,6 @@ from app import errors
 from repositories.errors import BeingRestored, OutcomeUnknown, SumsFull
 from schemas.errors import ShopError
 from schemas.message_states import READ
-from services.fonts import FontsMissing
 from services.workers import PaperUnavailable
 from tests import webhook
 from tests.contract import Contract, all_refusals, served_document
@@ -156,7 +155,6 @@ async def test_every_refusal_looks_as_it_says(
         SumsFull(),
         BeingRestored(),
         PaperUnavailable("Later."),
-        FontsMissing("None."),
     ]
     for refusal in rare:
         shown = await errors.on_refusal(HTTPConnection({"type": "http", "path": "/"}), refusal)

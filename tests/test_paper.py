@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from services.fonts import DEBIANS, Fonts
+from services.fonts import INSTALLED
 from services.paper import Paper
 from services.right_of_way import RightOfWay
 from services.workers import PaperFailed, PaperUnavailable, Workers
@@ -26,12 +27,11 @@ _DYING_EARLY = """
 import asyncio
 from services.workers import Workers
 from services.right_of_way import RightOfWay
-from services.fonts import DEBIANS
 from tests.sheets import *
 async def main():
     way = RightOfWay()
     way.claim(True)
-    workers = Workers(DEBIANS, way)
+    workers = Workers(way)
     setting = asyncio.create_task(workers.pdf(job(order())))
     while not way._yielding:
         await asyncio.sleep(0)
@@ -45,10 +45,9 @@ _PARENT = """
 import asyncio, os, signal
 from services.workers import Workers
 from services.right_of_way import RightOfWay
-from services.fonts import DEBIANS
 from tests.sheets import *
 async def main():
-    workers = Workers(DEBIANS, RightOfWay())
+    workers = Workers(RightOfWay())
     await workers.pdf(job(order()))
     for pid in workers.pids:
         os.kill(pid, signal.SIGSTOP)
@@ -95,16 +94,21 @@ async def test_what_is_not_there_or_not_meant_is_refused(shop: Shop) -> None:
     assert "A4, A5, 80mm" in wrong.json()["detail"]
 
 
-async def test_a_server_without_fonts_says_what_to_install(open_shop: OpenShop, tmp_path: Path) -> None:
-    shop = await open_shop(font_dir=str(tmp_path))
-    latin, tamil = [await shop.sale(items=[line(name=name)]) for name in (NAMES["English"], NAMES["Tamil"])]
-    assert "₹100.00" in texts((await shop.http.get(f"/api/orders/{latin['order_id']}/pdf")).content)[0]
-    refused = await shop.http.get(f"/api/orders/{tamil['order_id']}/pdf")
-    assert (refused.status_code, refused.json()["code"]) == (503, "fonts_missing")
-    assert "Tamil" in refused.json()["detail"]
-    await shop.ok("PUT", "/api/settings", json={"business_email": NAMES["Urdu"], "business_phone": NAMES["Telugu"]})
-    refused = await shop.http.get(f"/api/orders/{latin['order_id']}/pdf")
-    assert "Arabic, Telugu" in refused.json()["detail"]
+async def test_a_bill_in_every_script_reads_back(shop: Shop) -> None:
+    sale = await shop.sale(items=[line(name=name) for name in NAMES.values()])
+    (text,) = texts((await shop.http.get(f"/api/orders/{sale['order_id']}/pdf")).content)
+    assert [name for name in NAMES.values() if name not in text] == []
+
+
+async def test_a_server_may_have_fonts_of_its_own(open_shop: OpenShop, tmp_path: Path) -> None:
+    shutil.copy(f"{INSTALLED[1]}/NotoSansTamil[wght].ttf", tmp_path)
+    counts = []
+    for shop in (await open_shop(), await open_shop(font_dir=str(tmp_path))):
+        sale = await shop.sale(items=[line(name=NAMES["Tamil"])])
+        answer = await shop.http.get(f"/api/orders/{sale['order_id']}/pdf")
+        assert NAMES["Tamil"] in texts(answer.content)[0]
+        counts.append(answer.content.count(b"NotoSans-"))
+    assert counts[0] > counts[1] == 0
 
 
 class Counted(Workers):
@@ -118,8 +122,8 @@ class Counted(Workers):
 
 
 async def test_it_is_set_once_however_many_ask() -> None:
-    workers = Counted(DEBIANS, RightOfWay())
-    paper = Paper(workers, Fonts(DEBIANS), ZONE, "INR")
+    workers = Counted(RightOfWay())
+    paper = Paper(workers, ZONE, "INR")
     bill = paper.job(order(), HEAD)
     first = asyncio.create_task(paper.render(bill))
     others = [asyncio.create_task(paper.render(paper.job(order(), HEAD))) for _ in range(20)]
@@ -141,13 +145,13 @@ async def test_it_is_set_once_however_many_ask() -> None:
 )
 async def test_a_head_that_says_anything_else_is_another_sheet(changes: dict[str, Any]) -> None:
     """Whatever its version: a restored store may have the same one with other contents."""
-    paper = Paper(Workers(DEBIANS, RightOfWay()), Fonts(DEBIANS), ZONE, "INR")
+    paper = Paper(Workers(RightOfWay()), ZONE, "INR")
     names = [paper.name(paper.job(order(), head)) for head in (HEAD, replace(HEAD), replace(HEAD, **changes))]
     assert names[0] == names[1] != names[2]
 
 
 async def test_a_worker_that_takes_too_long_is_killed_alone() -> None:
-    workers = Workers(DEBIANS, RightOfWay(), size=2, seconds=2.0)
+    workers = Workers(RightOfWay(), size=2, seconds=2.0)
     await asyncio.gather(*(workers.pdf(job(order(number=number))) for number in range(2)))
     stuck, other = workers.pids
     os.kill(stuck, signal.SIGSTOP)
@@ -162,7 +166,7 @@ async def test_a_worker_that_takes_too_long_is_killed_alone() -> None:
 
 
 async def test_a_worker_that_died_is_replaced() -> None:
-    workers = Workers(DEBIANS, RightOfWay())
+    workers = Workers(RightOfWay())
     await workers.pdf(job(order()))
     (pid,) = workers.pids
     os.kill(pid, signal.SIGKILL)
@@ -173,7 +177,7 @@ async def test_a_worker_that_died_is_replaced() -> None:
 
 
 async def test_a_sheet_that_cannot_be_set_spares_its_worker() -> None:
-    workers = Workers(DEBIANS, RightOfWay())
+    workers = Workers(RightOfWay())
     bad = job(order(), head=HEAD)
     with pytest.raises(PaperFailed):
         await workers.pdf(bad._replace(sheet=bad.sheet._replace(head=replace(HEAD, logo=b"no picture"))))
@@ -184,8 +188,8 @@ async def test_a_sheet_that_cannot_be_set_spares_its_worker() -> None:
 
 
 async def test_a_sheet_without_its_damaged_logo_spares_the_worker_too() -> None:
-    workers = Workers(DEBIANS, RightOfWay())
-    paper = Paper(workers, Fonts(DEBIANS), ZONE, "INR")
+    workers = Workers(RightOfWay())
+    paper = Paper(workers, ZONE, "INR")
     await paper.render(paper.job(order(), HEAD))
     before = workers.pids
     assert await paper.render(paper.job(order(), replace(HEAD, logo=b"no picture")))
@@ -196,7 +200,7 @@ async def test_a_sheet_without_its_damaged_logo_spares_the_worker_too() -> None:
 
 
 async def test_a_sheet_that_takes_too_much_memory_ends_its_worker_alone() -> None:
-    workers = Workers(DEBIANS, RightOfWay(), seconds=60, most_memory=900 * 2**20)
+    workers = Workers(RightOfWay(), seconds=60, most_memory=900 * 2**20)
     huge = job(order(*[item("x" * 200)] * 20_000))
     with pytest.raises((PaperUnavailable, PaperFailed)):
         await workers.pdf(huge)
@@ -205,7 +209,7 @@ async def test_a_sheet_that_takes_too_much_memory_ends_its_worker_alone() -> Non
 
 
 async def test_a_worker_that_keeps_too_much_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    workers = Workers(DEBIANS, RightOfWay())
+    workers = Workers(RightOfWay())
     await workers.pdf(job(order()))
     before = workers.pids
     monkeypatch.setattr("services.workers.MOST_KEPT_MEGABYTES", 1)
@@ -225,13 +229,13 @@ class HeldForAMinute(RightOfWay):
 
 
 async def test_time_in_which_a_worker_is_held_counts_for_nothing() -> None:
-    workers = Workers(DEBIANS, HeldForAMinute(), seconds=0.01)
+    workers = Workers(HeldForAMinute(), seconds=0.01)
     assert await workers.pdf(job(order()))
     await workers.stop()
 
 
 async def test_no_more_wait_than_there_is_room_for() -> None:
-    workers = Workers(DEBIANS, RightOfWay(), size=1, most_waiting=2)
+    workers = Workers(RightOfWay(), size=1, most_waiting=2)
     outcomes = await asyncio.gather(
         *(workers.pdf(job(order(number=number))) for number in range(4)), return_exceptions=True
     )

@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from services.fonts import DEBIANS, Fonts
 from services.paper import LONG_EACH, Paper
 from services.places import Places
 from services.right_of_way import RightOfWay
@@ -41,8 +40,8 @@ async def test_the_shortest_is_first_and_a_short_one_waits_for_no_long_one() -> 
 
 
 async def test_a_bill_of_one_line_does_not_wait_for_the_long_documents_of_another() -> None:
-    workers = Workers(DEBIANS, RightOfWay(), size=1, seconds=120)
-    paper = Paper(workers, Fonts(DEBIANS), ZONE, "INR")
+    workers = Workers(RightOfWay(), size=1, seconds=120)
+    paper = Paper(workers, ZONE, "INR")
     long = [paper.job(order(*LENGTHY, number=number), HEAD) for number in range(LONG_EACH)]
     setting = [asyncio.create_task(paper.render(each, "asha")) for each in long]
     await asyncio.sleep(0)

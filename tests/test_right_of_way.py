@@ -10,7 +10,6 @@ import pytest
 
 from repositories.customer_commands import EndCustomer
 from repositories.errors import NotFound
-from services.fonts import DEBIANS
 from services.right_of_way import MOST_HELD_SECONDS, RightOfWay
 from services.workers import Workers
 from tests.faults import failing
@@ -138,7 +137,7 @@ async def test_one_who_hands_over_says_so_too(open_shop: OpenShop) -> None:
 
 async def test_paper_comes_out_however_much_is_sold() -> None:
     way = RightOfWay()
-    workers = Workers(DEBIANS, way)
+    workers = Workers(way)
     way.claim(True)
     sheets = await asyncio.gather(*(workers.pdf(job(order(item(f"Silk {number}")))) for number in range(5)))
     assert len(set(sheets)) == 5

@@ -86,6 +86,8 @@ def test_a_dotenv_file_counts_where_the_environment_is_silent(monkeypatch: pytes
     ("name", "value"),
     [
         ("PORT", "eighty"),
+        ("FONT_DIR", "/nowhere"),
+        ("FONT_DIR", "/"),
         ("PORT", "70000"),
         ("DATABASE_NAME", "a/b"),
         ("PUBLIC_BASE_URL", "shop.example"),

@@ -5,9 +5,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from schemas.paper import Sheet, file_name, sheet
-from schemas.scripts import scripts_of
 from schemas.shop_head import ShopHead
-from tests.sheets import HEAD, NAMES, ZONE, estimate, item, order
+from tests.sheets import HEAD, ZONE, estimate, item, order
 
 
 def said(document: dict[str, object], head: ShopHead = HEAD, currency: str = "INR") -> Sheet:
@@ -74,10 +73,3 @@ def test_totals_lead_to_the_total() -> None:
 
 def test_names_of_files_are_safe() -> None:
     assert (file_name(order()), file_name(estimate())) == ("order-007.pdf", "estimate-007.pdf")
-
-
-def test_scripts_of_texts() -> None:
-    assert scripts_of("".join(NAMES.values())) == {
-        *("Devanagari", "Gujarati", "Tamil", "Telugu", "Kannada", "Bengali", "Arabic"),
-    }
-    assert scripts_of("₹ 12 — naïve। 中") == frozenset()

@@ -13,7 +13,6 @@ from PIL import Image
 
 from schemas.shop_settings import ShopSettings
 from schemas.shop_settings_body import ShopSettingsBody
-from services.fonts import DEBIANS
 from services.typesetter import Typesetter
 from tests.processes import services
 from tests.sheets import job, logo, order, pictures, texts
@@ -30,7 +29,7 @@ SETTINGS = {
     "number_prefix": "AS-",
     "logo": base64.b64encode(logo()).decode(),
 }
-TYPESETTER = Typesetter(DEBIANS)
+TYPESETTER = Typesetter()
 
 
 def encoded(form: str, size: tuple[int, int] = (200, 100), mode: str = "RGB") -> bytes:

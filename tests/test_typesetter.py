@@ -1,17 +1,19 @@
 """Paper as it is read and seen."""
 
 import re
+import shutil
 import subprocess
 import sys
 import unicodedata
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import zxingcpp
 from PIL import ImageChops
 
 from schemas.shop_head import A4, A5, PAPERS, ROLL
-from services.fonts import DEBIANS, Fonts, FontsMissing
+from services.fonts import INSTALLED, edition_of, font_folders
 from services.typesetter import Typesetter
 from tests.sheets import HEAD, NAMES, estimate, item, job, logo, order, pdf, pictures, sizes, texts
 
@@ -151,19 +153,15 @@ def test_what_people_write_is_text_and_no_markup() -> None:
 def test_the_same_document_is_the_same_bytes_in_any_process() -> None:
     again = subprocess.run([sys.executable, "-c", _AGAIN], capture_output=True, check=True)
     document = order(item(NAMES["Hindi"]))
-    typesetter = Typesetter(DEBIANS)
+    typesetter = Typesetter()
     typesetter.pdf(job(estimate()))
     assert typesetter.pdf(job(document)) == again.stdout
 
 
-def test_latin_and_rupees_need_no_fonts_of_the_machine() -> None:
-    content = Typesetter("/nowhere").pdf(job(order()))
-    assert "₹100.00" in "".join(texts(content))
-    fonts = Fonts("/nowhere")
-    assert fonts.missing[0] == "Latin"
-    with pytest.raises(FontsMissing, match="fonts-noto-core"):
-        fonts.check({"Tamil"})
-
-
-def test_debians_fonts_are_all_there() -> None:
-    assert Fonts(DEBIANS).missing == ()
+def test_the_operators_fonts_take_the_place_of_the_services(tmp_path: Path) -> None:
+    shutil.copy(f"{INSTALLED[1]}/NotoSansTamil[wght].ttf", tmp_path)
+    document = estimate(item(NAMES["Tamil"]))
+    content = Typesetter(str(tmp_path)).pdf(job(document))
+    assert b"NotoSansTamil" in content
+    assert b"NotoSans-" not in content
+    assert edition_of(font_folders(str(tmp_path))) != edition_of(font_folders(None))

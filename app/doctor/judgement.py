@@ -117,7 +117,6 @@ def judge_machine(settings: Settings, facts: MachineFacts) -> Iterator[Finding]:
     yield _judge_python(facts)
     yield _judge_libraries(facts)
     yield _judge_zones(settings, facts)
-    yield _judge_fonts(settings, facts)
     yield _judge_port(settings, facts)
     yield _judge_files(settings, facts)
     if settings.mongodb_url is None:
@@ -142,16 +141,6 @@ def _judge_libraries(facts: MachineFacts) -> Finding:
         says = f"They differ from requirements.txt: {', '.join(shown)}."
         return finding("libraries", says, "pip install -r requirements.txt")
     return ok("libraries", "Those of requirements.txt.")
-
-
-def _judge_fonts(settings: Settings, facts: MachineFacts) -> Finding:
-    if facts.fonts_missing:
-        return warning(
-            "fonts",
-            f"{settings.font_dir} has no Noto Sans for {', '.join(facts.fonts_missing)}, so PDFs lack it.",
-            "Debian: apt-get install fonts-noto-core; elsewhere set FONT_DIR to the folder of Noto Sans.",
-        )
-    return ok("fonts", "Noto Sans for every script.")
 
 
 def _judge_zones(settings: Settings, facts: MachineFacts) -> Finding:

@@ -19,7 +19,6 @@ from app.addresses import try_to_listen
 from app.local_mongod import MongodRefused, find_mongod, running_url
 from app.open_files import allowed_files, attainable_files
 from app.settings import Settings
-from services.fonts import Fonts
 
 _VERSION_SECONDS: Final = 3.0
 _PIN: Final = re.compile(r"([A-Za-z0-9._-]+)==(\S+)")
@@ -35,7 +34,6 @@ class MachineFacts:
     libraries: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     has_pins: bool = True
     zone_works: bool = True
-    fonts_missing: tuple[str, ...] = ()
     zones_from: str = ""
     mongod: Path | None = None
     mongod_missing: str = ""
@@ -61,7 +59,6 @@ def look_at_machine(settings: Settings, folder: Path, root: Path) -> MachineFact
     facts = MachineFacts(folder=folder)
     _look_at_libraries(root / "requirements.txt", facts)
     _look_at_zones(settings.timezone, facts)
-    facts.fonts_missing = Fonts(settings.font_dir).missing
     if settings.mongodb_url is None:
         _look_at_mongod(settings.mongod_path, facts)
         _look_at_folder(folder, facts)
