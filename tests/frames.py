@@ -42,7 +42,7 @@ class Live:
 
     async def next(self) -> Json:
         """The next frame, whatever it is."""
-        frame: Json = json.loads(await asyncio.wait_for(self.socket.recv(), 10))
+        frame: Json = json.loads(await asyncio.wait_for(self.socket.recv(), 30))
         TOLD[frame["type"]].validate(frame)
         return frame
 

@@ -45,7 +45,7 @@ async def small_disk(megabytes: int, place: Path) -> AsyncIterator[Disk]:
     )
     try:
         assert holder.stdout is not None
-        told = await asyncio.wait_for(holder.stdout.readline(), 10)
+        told = await asyncio.wait_for(holder.stdout.readline(), 30)
         assert told == b"mounted\n", "This test fills a disk, and needs the right to mount one (root, or namespaces)."
         yield Disk(Path(f"/proc/{holder.pid}/root{place}"))
     finally:

@@ -3,19 +3,25 @@
 import asyncio
 import gzip
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from itertools import cycle
+from typing import Any, TypeVar
 
 import pytest
 
 from tests.conftest import LongRun
 from tests.crowd import at_once
-from tests.payloads import estimate_body, line
+from tests.payloads import estimate_body, line, sale_body
 from tests.prober import LISTS, REPORTS, Prober
 from tests.report import reporting
 from tests.shop import Shop
 
-Json = dict[str, Any]
+T = TypeVar("T")
+
+#: What a request may take that is refused, in sales.
+MOST_SALES = 50
+#: The last of the strange bodies: those that are long, or wrong in another way than by one value.
+WRONG = 8
 
 WRITES = (
     ("POST", "/api/estimates/create"),
@@ -29,10 +35,8 @@ WRITES = (
 @pytest.fixture(scope="module")
 def prober(long_run: LongRun) -> Iterator[Prober]:
     with reporting("B1 malformed requests", long_run) as report:
-        prober = Prober(report)
-        yield prober
+        yield Prober(report)
         report.rounds = 1
-        report.besides.append(f"{prober.sent_again} measured again alone")
 
 
 BOMB = gzip.compress(b" " * 10_000_000)
@@ -97,13 +101,17 @@ def strange_bodies() -> Iterator[bytes]:
     yield b'{"total": 1,' + json.dumps(body).encode()[1:]
 
 
+def some(everything: Sequence[T], every: int, first: int, long_run: LongRun) -> Sequence[T]:
+    """Return all of it in a long run; else each so-manieth, beginning with another one for another route."""
+    return everything if long_run.is_long else everything[first % every :: every]
+
+
 @pytest.mark.parametrize(("method", "path"), WRITES)
 async def test_what_is_no_json_object_is_refused_everywhere(shop: Shop, prober: Prober, method: str, path: str) -> None:
     for raw in RAW:
         response = await prober.send(shop, method, path, content=raw)
         assert response.status_code in (400, 404, 413, 422), raw[:60]
     assert await shop.database.events.count_documents({"store": shop.store}) == 0
-    await prober.judge_slow()
     await prober.all_is_open(shop)
 
 
@@ -117,25 +125,26 @@ async def test_strange_values_are_refused_or_harmless(
             await prober.all_is_open(shop)
         return response.status_code
 
-    statuses = await at_once((send(body) for body in strange_bodies()), most=20)
+    bodies = some(list(strange_bodies()), len(WRITES), WRITES.index((method, path)), long_run)
+    statuses = await at_once((send(body) for body in bodies), most=20)
     accepted = statuses.count(201)
     assert await shop.database.events.count_documents({"store": shop.store}) == accepted
-    await prober.judge_slow()
     await prober.all_is_open(shop)
 
 
+ODD = ("$where", "a.b", "{$gt: 1}", "\U0001f600", "नमस्ते", "a/b\\c", "<script>", "' OR 1=1")
+
+
 @pytest.mark.parametrize("field", ["customer_name", "sale_by", "customer_phone", "payment_mode"])
-@pytest.mark.parametrize("text", ["$where", "a.b", "{$gt: 1}", "\U0001f600", "नमस्ते", "a/b\\c", "<script>", "' OR 1=1"])
-async def test_odd_but_lawful_text_is_kept_as_it_is_and_found_again(
-    shop: Shop, prober: Prober, field: str, text: str
-) -> None:
-    await shop.sale(**{field: text})
-    (order,) = (await shop.get("/api/orders/orders-only"))["orders"]["items"]
-    assert order[field] == text
+async def test_odd_but_lawful_text_is_kept_as_it_is_and_found_again(shop: Shop, prober: Prober, field: str) -> None:
+    for text in ODD:
+        await shop.sale(**{field: text})
+    items = (await shop.get("/api/orders/orders-only"))["orders"]["items"]
+    assert [order[field] for order in reversed(items)] == list(ODD)
     if field != "customer_name":
-        found = await shop.get("/api/orders/orders-only", **{field: text})
-        assert found["orders"]["count"] == 1
-    await prober.judge_slow()
+        for text in ODD:
+            found = (await shop.get("/api/orders/orders-only", **{field: text}))["orders"]
+            assert [order[field] for order in found["items"]] == [text]
     await prober.all_is_open(shop)
 
 
@@ -174,47 +183,63 @@ async def test_strange_addresses_are_refused(shop: Shop, prober: Prober) -> None
     await shop.sale()
     methods = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
     requests = [(method, path) for path in PATHS for method in methods]
-    for method, path in requests:
-        response = await prober.send(shop, method, path)
-        assert 400 <= response.status_code < 500, (method, path)
-    await prober.judge_slow()
+    answers = await at_once((prober.send(shop, *request) for request in requests), most=20)
+    for request, response in zip(requests, answers, strict=True):
+        assert 400 <= response.status_code < 500, request
     await prober.all_is_open(shop)
 
 
-async def test_strange_queries_are_refused_or_harmless(shop: Shop, prober: Prober) -> None:
+async def test_strange_queries_are_refused_or_harmless(shop: Shop, prober: Prober, long_run: LongRun) -> None:
     await shop.sale()
-    targets = [f"{path}?{query}" for path in (*LISTS, *REPORTS) for query in QUERIES]
-    await at_once((prober.send(shop, "GET", target) for target in targets), most=20)
-    for query in QUERIES:
-        await prober.send(shop, "PUT", f"/api/orders/X/status?{query}")
-        await prober.send(shop, "DELETE", f"/api/orders/X?{query}")
-    await prober.judge_slow()
+    requests = [
+        *(
+            ("GET", f"{path}?{query}")
+            for number, query in enumerate(QUERIES)
+            for path in some((*LISTS, *REPORTS), 3, number, long_run)
+        ),
+        *(("PUT", f"/api/orders/X/status?{query}") for query in QUERIES),
+        *(("DELETE", f"/api/orders/X?{query}") for query in QUERIES),
+    ]
+    await at_once((prober.send(shop, *request) for request in requests), most=20)
     await prober.all_is_open(shop)
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"If-Match": '"99999999999999999999999"'},
-        {"If-Match": ",,,"},
-        {"If-None-Match": "W/"},
-        {"Idempotency-Key": b"\xff\xfe"},
-        {"Idempotency-Key": "a\tb"},
-        {"X-Request-ID": "x" * 60_000},
-        {"Content-Type": "text/xml"},
-        {"Content-Encoding": "gzip"},
-        {"Content-Encoding": "gzip", "X-Bomb": "yes"},
-        {"Origin": "null"},
-        {"Accept": "nothing/at-all"},
-        {"Cookie": "a=b;" * 2_000},
-    ],
-)
-async def test_strange_headers_are_refused_or_harmless(shop: Shop, prober: Prober, headers: dict[str, Any]) -> None:
-    for method, path in (*WRITES, ("GET", "/api/estimates/all"), ("DELETE", "/api/orders/X")):
-        content = b"" if method == "GET" else BOMB if "X-Bomb" in headers else json.dumps(estimate_body()).encode()
-        await prober.send(shop, method, path, content=content, headers=headers)
-    await prober.judge_slow()
+HEADERS: list[dict[str, Any]] = [
+    {"If-Match": '"99999999999999999999999"'},
+    {"If-Match": ",,,"},
+    {"If-None-Match": "W/"},
+    {"Idempotency-Key": b"\xff\xfe"},
+    {"Idempotency-Key": "a\tb"},
+    {"X-Request-ID": "x" * 60_000},
+    {"Content-Type": "text/xml"},
+    {"Content-Encoding": "gzip"},
+    {"Content-Encoding": "gzip", "X-Bomb": "yes"},
+    {"Origin": "null"},
+    {"Accept": "nothing/at-all"},
+    {"Cookie": "a=b;" * 2_000},
+]
+
+
+async def test_strange_headers_are_refused_or_harmless(shop: Shop, prober: Prober) -> None:
+    for headers in HEADERS:
+        for method, path in (*WRITES, ("GET", "/api/estimates/all"), ("DELETE", "/api/orders/X")):
+            content = b"" if method == "GET" else BOMB if "X-Bomb" in headers else json.dumps(estimate_body()).encode()
+            await prober.send(shop, method, path, content=content, headers=headers)
     await prober.all_is_open(shop)
+
+
+@pytest.mark.alone
+async def test_nothing_strange_takes_long(shop: Shop, prober: Prober) -> None:
+    """Each takes at most as long as some dozens of sales, so that whoever sends it has to send as much as others."""
+    sale = await prober.quickest(shop, "POST", "/api/orders/create-sale", 20, json=sale_body())
+    strange: list[tuple[str, str, dict[str, Any]]] = [
+        *((*way, {"content": raw}) for raw in RAW for way in WRITES[1::2]),
+        *((*way, {"content": body}) for body in list(strange_bodies())[-WRONG:] for way in WRITES[:2]),
+        *(("GET", f"{path}?{query}", {}) for query, path in zip(QUERIES, cycle((*LISTS, *REPORTS)), strict=False)),
+    ]
+    for method, path, options in strange:
+        seconds = await prober.quickest(shop, method, path, **options)
+        assert seconds < MOST_SALES * sale, (method, path, str(options)[:200])
 
 
 NOT_HTTP = [
@@ -231,13 +256,13 @@ NOT_HTTP = [
 ]
 
 
-@pytest.mark.parametrize("raw", NOT_HTTP, ids=range(len(NOT_HTTP)))
-async def test_what_is_not_http_is_refused_in_json_too(shop: Shop, raw: bytes) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
-    writer.write(raw)
-    answer = await asyncio.wait_for(reader.read(), 10)
-    head, _, body = answer.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 400 ")
-    assert isinstance(json.loads(body)["detail"], str)
-    writer.close()
-    await writer.wait_closed()
+async def test_what_is_not_http_is_refused_in_json_too(shop: Shop) -> None:
+    for raw in NOT_HTTP:
+        reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
+        writer.write(raw)
+        answer = await asyncio.wait_for(reader.read(), 30)
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 "), raw
+        assert isinstance(json.loads(body)["detail"], str)
+        writer.close()
+        await writer.wait_closed()

@@ -26,7 +26,7 @@ async def killed_before(database: Database, url: str, store: str, kind: str, ste
     async with (
         failing(database, *STEPS, skip=step, is_alone=True, blockConnection=True, blockTimeMS=BLOCK_MS) as is_reached,
         worker(url, store, kind) as change,
-        asyncio.timeout(10),
+        asyncio.timeout(30),
     ):
         change.begin()
         while not change.is_done:

@@ -59,7 +59,7 @@ async def test_figures_that_do_not_come_are_not_live(shop: Shop, screen: Open) -
 
     await board.page.route("**/api/board", refuse)
     await shop.sale()
-    await asyncio.wait_for(away.wait(), 5)
+    await asyncio.wait_for(away.wait(), 30)
     await board.has_said(NOT_LIVE)
     await board.page.unroute("**/api/board")
     await board.page.clock.fast_forward(3_000)

@@ -13,16 +13,25 @@ from tests.payloads import line
 from tests.shop import OpenShop, Shop
 
 
+@pytest.mark.alone
 async def test_a_sale_appears_within_a_second(shop: Shop, screen: Open) -> None:
     board = await screen(shop)
     await board.shows("₹0.00", 0)
     seconds = []
-    for count, revenue in enumerate(("₹1,23,456.50", "₹2,46,913.00", "₹3,70,369.50"), start=1):
-        await shop.sale(items=[line(1_23_456.5)], sale_by="Asha", payment_mode="UPI: Ravi")
+    for count in (1, 2, 3):
+        await shop.sale()
         began = time.monotonic()
-        await board.shows(revenue, count)
+        await board.shows(f"₹{count}00.00", count)
         seconds.append(time.monotonic() - began)
     assert min(seconds) < 1
+
+
+async def test_a_sale_appears(shop: Shop, screen: Open) -> None:
+    board = await screen(shop)
+    await board.shows("₹0.00", 0)
+    for count, revenue in enumerate(("₹1,23,456.50", "₹2,46,913.00", "₹3,70,369.50"), start=1):
+        await shop.sale(items=[line(1_23_456.5)], sale_by="Asha", payment_mode="UPI: Ravi")
+        await board.shows(revenue, count)
     await expect(board.page).to_have_title("₹3,70,370 · 3 sales")
     assert [row[1:] for row in await board.rows("latest")] == [
         [f"#{number:03} Asha · UPI: Ravi", "₹1,23,456.50"] for number in (3, 2, 1)

@@ -157,7 +157,7 @@ async def test_a_command_that_is_refused_ends_the_filling_and_its_journal(shop: 
     # The refusal holds the journal, which would otherwise be thrown away, and its thread with it.
     assert refused.traceback
     own = f"journal-{shop.store}"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while sum(thread.name.startswith(own) for thread in threading.enumerate()) > 0:
             await asyncio.sleep(0.01)
 

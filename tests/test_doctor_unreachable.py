@@ -25,7 +25,8 @@ def test_why_nobody_answers_is_told_apart(url: str, reason: str) -> None:
         silent.listen()
         began = time.monotonic()
         facts = examine(url.format(port=free_port(), silent=silent.getsockname()[1]), "pos", "main", 90)
-    assert (facts.unreachable, time.monotonic() - began < 15) == (reason, True), facts
+    # Sooner than the driver itself would give up, which takes 30 s.
+    assert (facts.unreachable, time.monotonic() - began < 25) == (reason, True), facts
     assert "geheim" not in facts.detail
 
 

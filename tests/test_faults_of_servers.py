@@ -50,7 +50,7 @@ async def test_a12_the_line_breaks_after_the_commit_was_sent(tmp_path: Path, lon
         async def fault(_: int, __: Crew) -> Back:
             before = line.cut
             line.cuts_after = lambda piece: line.cut == before and b"commitTransaction" in piece
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while line.cut == before:
                     await asyncio.sleep(0.005)
             return Back(time.monotonic())

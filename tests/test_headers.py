@@ -161,7 +161,7 @@ async def _ask(port: int, *headers: bytes) -> httpx.Response:
     """An answer to a request with headers that no client library would send."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, family=socket.AF_INET)
     writer.write(b"\r\n".join([b"GET /nothing HTTP/1.1", b"Host: localhost", b"Connection: close", *headers, b"", b""]))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         answer = await reader.read()
     writer.close()
     head, _, body = answer.partition(b"\r\n\r\n")

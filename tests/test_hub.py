@@ -56,7 +56,7 @@ def reader(hub: Hub, cursor: int | None = None) -> tuple[Feed, asyncio.Event]:
 async def taken(hub: Hub, feed: Feed, bell: asyncio.Event, count: int) -> list[int]:
     """The seqs of the next `count` events that a reader takes."""
     seqs: list[int] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(seqs) < count:
             bell.clear()
             entries = hub.take(feed, 100, 60_000)
@@ -182,7 +182,7 @@ async def test_another_log_under_the_same_name_is_noticed() -> None:
     await hub.start()
     feed, bell = reader(hub)
     log.epoch, log.events = "e2", [an_event(1)]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await bell.wait()
     assert (feed.lost, feed.cursor) == (OTHER_LOG, 1)
     assert hub.here == Place(1, "e2")
@@ -196,7 +196,7 @@ async def test_what_one_process_commits_is_heard_through_another_at_once(open_sh
     there: Shop = await open_shop(store_id=here.store)
     async with here.listen() as socket:
         sales = [await shop.sale() for shop in (there, here, there, there, here)]
-        frames = [json.loads(await asyncio.wait_for(socket.recv(), 10)) for _ in sales]
+        frames = [json.loads(await asyncio.wait_for(socket.recv(), 30)) for _ in sales]
     assert [frame["id"] for frame in frames] == [sale["order_id"] for sale in sales]
     assert [frame["seq"] for frame in frames] == [1, 2, 3, 4, 5]
 
@@ -219,5 +219,5 @@ async def test_it_stops_although_the_bell_rings_at_that_very_moment(turns: int) 
     hub._follower.bell.set()
     for _ in range(turns):
         await asyncio.sleep(0)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await hub.stop()

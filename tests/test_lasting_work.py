@@ -21,7 +21,7 @@ async def test_work_that_fails_begins_again(caplog: pytest.LogCaptureFixture) ->
 
     lasting = Lasting("The work", work, pause=0.0)
     lasting.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await is_at_work.wait()
     await lasting.stop()
     assert began == 3

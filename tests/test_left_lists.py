@@ -65,7 +65,7 @@ async def test_the_database_keeps_nothing_for_whoever_does_not_read_on(
     await copy(shop, 3 * READ)
     batches = Documents(shop.database, shop.store, ORDERS).batches(Listing())
     assert len(await anext(batches)) == 50
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         # It is not idle while the next ones are read.
         while len(await idle_cursors(shop)) != 1:
             await asyncio.sleep(0.01)

@@ -29,7 +29,7 @@ async def linked(shop: Shop, **body: Any) -> tuple[str, dict[str, Any]]:
 
 async def wait_for_views(shop: Shop, made: dict[str, Any], views: int) -> None:
     """A look is counted after its answer."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await shop.get(f"/api/orders/{made['order_id']}/link"))["links"][0]["views"] != views:
             await asyncio.sleep(0.01)
 

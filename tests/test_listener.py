@@ -42,7 +42,7 @@ async def listening(
     try:
         yield process
         process.send_signal(signal.SIGINT)
-        assert await asyncio.wait_for(process.wait(), 10) == 0
+        assert await asyncio.wait_for(process.wait(), 30) == 0
         assert process.stderr is not None
         assert b"Traceback" not in await process.stderr.read()
     finally:
@@ -173,7 +173,7 @@ async def test_a_reset_is_told_and_the_listening_goes_on(shop: Shop) -> None:
     told: list[str] = []
     events = Listener(shop.ws_url, since="99", tell=told.append).events()
     heard = asyncio.ensure_future(anext(events))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not told:
             await asyncio.sleep(0.01)
         await shop.sale()

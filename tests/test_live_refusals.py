@@ -126,7 +126,7 @@ async def test_there_may_be_so_many_in_a_process_and_not_in_each_store(open_shop
                     assert await closed_with(third) == 1013
                 assert (await here.http.get("/api/events/stream", headers=headers)).status_code == 503
         # Who leaves makes room, in whichever store it is wanted.
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while here.state["stores"].is_full:
                 await asyncio.sleep(0.01)
         async with here.listen(additional_headers=elsewhere) as again:

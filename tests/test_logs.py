@@ -55,7 +55,7 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
 
 async def requests_of(stream: io.StringIO, count: int) -> list[dict[str, Any]]:
     """The first lines of requests. A line is written just after its answer was sent."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(found := [each for each in lines(stream) if each["event"] == "request"]) < count:
             await asyncio.sleep(0.002)
     return found
@@ -106,7 +106,7 @@ async def test_whatever_is_sent_nothing_of_it_is_logged(
         assert NAME in (await shop.http.get(path, params={"customer": NAME})).text
     for address in (f"?since={TOKEN}", f"?since=0&topics={PHONE}", ""):
         with suppress(WebSocketException):
-            async with asyncio.timeout(5), websockets.connect(shop.ws_url + address) as socket:
+            async with asyncio.timeout(30), websockets.connect(shop.ws_url + address) as socket:
                 await socket.send(NAME)
                 await shop.sale(customer_name=NAME)
                 await socket.recv()

@@ -179,7 +179,7 @@ async def test_no_log_says_to_whom_or_what(open_shop: OpenShop) -> None:
     await shop.http.post(f"/api/orders/{sale['order_id']}/send", json={"message": "Canary in a caption"})
     await upload(shop, message="Canary in a form")
     await shop.http.post("/api/whatsapp/send", json={"phone_number": "98220123456", "message": "Canary refused"})
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(broken.letters) < 3:
             await asyncio.sleep(0.01)
     await shop.state["jobs"].stop()

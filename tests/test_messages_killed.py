@@ -69,7 +69,7 @@ class Sending:
         """Starts those again that were killed, long after: every lease has run out."""
         for server in self.servers:
             await server.kill()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not await self._moved_on():
                 await end_orphans(self.database.client)
         for server in self.servers:

@@ -65,7 +65,7 @@ async def test_more_idle_connections_than_files_hinder_no_sale(shop: Shop, mongo
     async with limited(mongodb_url, f"{shop.store}-files", f"-n {USUAL}") as server:
         clients = await at_once((idle(server.port, IDLE[kind]) for _ in range(USUAL + 76)), most=200)
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await asyncio.gather(*(sells(server) for _ in range(10)))
             assert len(open_files(server)) <= USUAL - 50
         finally:

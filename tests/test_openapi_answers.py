@@ -185,7 +185,7 @@ async def _raw(shop: Shop, head: bytes) -> httpx.Response:
     """What the service says to bytes that no client library would send."""
     reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
     writer.write(head)
-    said = await asyncio.wait_for(reader.read(), 10)
+    said = await asyncio.wait_for(reader.read(), 30)
     writer.close()
     opening, _, content = said.partition(b"\r\n\r\n")
     first, *lines = opening.decode().split("\r\n")

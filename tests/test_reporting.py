@@ -160,6 +160,7 @@ async def test_a_span_arrives_at_the_collector(
         assert quoted.encode() not in content
 
 
+@pytest.mark.alone
 async def test_a_collector_that_says_nothing_holds_up_no_shutdown() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
@@ -172,6 +173,7 @@ async def test_a_collector_that_says_nothing_holds_up_no_shutdown() -> None:
             await asyncio.gather(tracing.close(), reports.close())
 
 
+@pytest.mark.alone
 async def test_a_full_queue_holds_up_no_shutdown_for_longer() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))

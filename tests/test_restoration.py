@@ -125,12 +125,12 @@ async def test_a_service_that_runs_on_the_store_waits_and_goes_on(
         assert await running.get("/api/orders/all") == []
         await read(file, target, shop.store)
         assert (await running.get("/readyz"), (await running.get("/health"))["status"]) == READY
-        reset = orjson.loads(await asyncio.wait_for(socket.recv(), 10))
+        reset = orjson.loads(await asyncio.wait_for(socket.recv(), 30))
         assert (reset["type"], reset["head"]) == ("reset", 1)
         assert reset["epoch"] != welcome["epoch"]
         assert len(await running.get("/api/orders/all")) == 1
         assert (await running.sale())["sale_number"] == "#002"
-        assert orjson.loads(await asyncio.wait_for(socket.recv(), 10))["event"]["seq"] == 2
+        assert orjson.loads(await asyncio.wait_for(socket.recv(), 30))["event"]["seq"] == 2
     assert await verify(target, shop.store) == []
 
 
@@ -217,7 +217,7 @@ async def test_what_a_dead_process_left_open_is_ended(target: Database) -> None:
     session = await target.client.start_session()
     session.start_transaction()
     await target.counters.update_one({"_id": "main"}, {"$inc": {"restoring.batches": 1}}, session=session)
-    second = await asyncio.wait_for(begin(target, "main"), 10)
+    second = await asyncio.wait_for(begin(target, "main"), 30)
     await second.finish({"estimates": 0, "orders": 0, "head": 0}, {})
     await session.end_session()
 

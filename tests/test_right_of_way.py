@@ -42,7 +42,7 @@ def is_held(pid: int) -> bool:
 
 async def until(process: Process, *, held: bool) -> None:
     """A signal takes effect when its process is scheduled, not at once."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while is_held(process.pid) != held:
             await asyncio.sleep(0.001)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 
 import pytest
 
@@ -42,12 +41,10 @@ async def test_the_deadline_begins_with_the_first_byte_whatever_it_is(sent: byte
 
 
 async def test_blank_lines_do_not_put_the_deadline_off() -> None:
+    """What is sent reaches on for minutes, so a deadline that was put off would never come."""
     async with mirroring() as port:
-        began = time.monotonic()
         answer = await ended(port, *[b"\r\n"] * 10_000, pause=PATIENCE / 8)
     assert answer.startswith(b"HTTP/1.1 408 ")
-    # It would never end: what is sent reaches on for minutes.
-    assert time.monotonic() - began < 15
 
 
 async def test_a_connection_that_never_says_anything_is_closed_without_a_word() -> None:

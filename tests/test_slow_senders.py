@@ -154,7 +154,7 @@ def a_long_address() -> bytes:
 async def test_headers_without_an_end_are_refused(shop: Shop, made: Callable[[], bytes]) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
     writer.write(made())
-    said = await asyncio.wait_for(reader.read(), 10)
+    said = await asyncio.wait_for(reader.read(), 30)
     status, problem = problem_in(said)
     assert (status, problem["code"]) == (431, "headers_too_large")
     writer.close()

@@ -79,7 +79,7 @@ class Mischief:
     async def line_cut_after_commit(self) -> None:
         before = self.to_database.cut
         self.to_database.cuts_after = lambda piece: self.to_database.cut == before and b"commitTransaction" in piece
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while self.to_database.cut == before:
                 await asyncio.sleep(0.01)
 

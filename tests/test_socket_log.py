@@ -28,7 +28,7 @@ def written() -> Iterator[io.StringIO]:
 
 async def lines(stream: io.StringIO, count: int) -> list[Line]:
     """The lines, when there are so many."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(found := stream.getvalue().splitlines()) < count:
             await asyncio.sleep(0.002)
     return [json.loads(each) for each in found]

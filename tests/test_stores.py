@@ -220,13 +220,13 @@ async def test_a_store_that_nobody_uses_is_closed_and_opens_again(shop: Shop) ->
         watched = await stores.handed(names[0])
         feed = watched["hub"].subscribe(lambda: None)
         await stores.handed(names[1])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(list(stores)) > 2:
                 await asyncio.sleep(0.02)
         # The home and the one that is looked at stay.
         assert {store.name for store in stores} == {shop.store, names[0]}
         watched["hub"].unsubscribe(feed)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(list(stores)) > 1:
                 await asyncio.sleep(0.02)
         again = await stores.handed(names[0])

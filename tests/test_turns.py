@@ -151,7 +151,7 @@ async def test_those_who_take_theirs_slowly_keep_no_other_from_a_turn(monkeypatc
         await each.enter_async_context(turns.turn(name.split()[0], partial(cutting, name)))
     async with turns.turn("meera"):
         assert cut == ["asha 1"]
-        async with asyncio.timeout(5), turns.turn("tara"):
+        async with asyncio.timeout(30), turns.turn("tara"):
             # Asha has one now, so that it is one of Ravi's that ends.
             assert cut == ["asha 1", "ravi 1"]
     for each in stack.values():

@@ -18,7 +18,7 @@ async def heard(shop: Shop, count: int, act: Callable[[], Awaitable[Any]]) -> li
     """The frames that a screen receives of an act, which must be `count`, and no more."""
     async with shop.listen() as socket:
         await act()
-        frames = [json.loads(await asyncio.wait_for(socket.recv(), 10)) for _ in range(count)]
+        frames = [json.loads(await asyncio.wait_for(socket.recv(), 30)) for _ in range(count)]
         await socket.send("ping")
         assert await socket.recv() == "pong"
     for frame in frames:
@@ -125,7 +125,7 @@ async def test_a_screen_that_leaves_is_forgotten(shop: Shop) -> None:
     async with shop.listen():
         status = await shop.get("/api/websocket/status")
         assert (status["connected_clients"], status["status"]) == (1, "active")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await shop.get("/api/websocket/status"))["connected_clients"]:
             await asyncio.sleep(0.01)
 
