@@ -25,7 +25,7 @@ from app.application import utc_now
 from endpoints.orders import BODY, SaleCreation
 from endpoints.requests import read_json
 from endpoints.responses import answer
-from repositories.commands import Command
+from repositories.command import Command
 from repositories.database import Client, connect
 from repositories.orders import OrderRepository
 from repositories.transaction import Outcome, apply_command

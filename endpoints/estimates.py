@@ -119,7 +119,7 @@ class Estimate(HTTPEndpoint):
         outcome: Outcome = await request.state.estimates.void(
             request.path_params["estimate_id"],
             reason=void["reason"] or None,
-            who=void["by"] or None,
+            voided_by=void["by"] or None,
             versions=held_versions(request),
             keys=keys,
             by=actor_of(request),

@@ -113,7 +113,7 @@ class Order(HTTPEndpoint):
             request.path_params["order_id"],
             keep_estimate=void["keep_estimate"],
             reason=void["reason"] or None,
-            who=void["by"] or None,
+            voided_by=void["by"] or None,
             versions=held_versions(request),
             keys=keys,
             by=actor_of(request),

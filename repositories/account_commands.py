@@ -1,17 +1,15 @@
-"""Changes of those who can sign in, as commands of the journal: each with its event, in one transaction."""
+"""Commands that change users and devices: each with its event, in one transaction."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-from repositories.commands import Reads
+from repositories.command import Command, Reads
 from repositories.errors import NotFound
 from repositories.unit_of_work import UnitOfWork
 from schemas import events
 from schemas.documents import Document
 from schemas.errors import ShopError
 from schemas.events import TYPES
-from schemas.idempotency import RequestKey
-from schemas.principals import KNOWLEDGE, OWNER, SECRETS, THE_SERVICE, USERS, Actor
+from schemas.principals import KNOWLEDGE, OWNER, SECRETS, USERS
 
 
 class AccountExists(ShopError):
@@ -19,14 +17,15 @@ class AccountExists(ShopError):
 
 
 @dataclass(frozen=True, slots=True)
-class AddAccount:
-    """A new user or device. kind: `USERS` or `DEVICES`. An id that is taken, even of one that is gone, is refused."""
+class AddAccount(Command):
+    """Add a user or a device. An id that is taken, even by a deactivated account, is refused.
+
+    :param kind: `USERS` or `DEVICES`.
+    """
 
     kind: str
     account_id: str
     draft: Document
-    by: Actor = THE_SERVICE
-    keys: ClassVar[tuple[RequestKey, ...]] = ()
 
     @property
     def reads(self) -> Reads:
@@ -43,21 +42,19 @@ class AddAccount:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeAccount:
-    """Some fields of a user or a device are others from now on.
+class ChangeAccount(Command):
+    """Change fields of a user or a device.
 
-    With another password or PIN all their sign-ins are over, in the same transaction: `sign_ins` of the user says so,
-    `{since, but}`, of which version of the user those must be that count, and which family does so all the same.
+    Another password or PIN ends all sign-ins in the same transaction: `sign_ins` of the user, `{since, but}`, says from
+    which version of the user a sign-in counts, and which family of them counts nevertheless.
 
-    keeping: that family.
+    :param keeping: that family.
     """
 
     kind: str
     account_id: str
     changes: Document
-    by: Actor = THE_SERVICE
     keeping: str | None = None
-    keys: ClassVar[tuple[RequestKey, ...]] = ()
 
     @property
     def reads(self) -> Reads:
@@ -75,13 +72,11 @@ class ChangeAccount:
 
 
 @dataclass(frozen=True, slots=True)
-class EndAccount:
-    """A user or a device that can sign in no more; what they did keeps their name."""
+class DeactivateAccount(Command):
+    """Deactivate a user or a device: it cannot sign in any more, and what it did keeps its name."""
 
     kind: str
     account_id: str
-    by: Actor = THE_SERVICE
-    keys: ClassVar[tuple[RequestKey, ...]] = ()
 
     @property
     def reads(self) -> Reads:
@@ -97,5 +92,5 @@ class EndAccount:
 
 
 def shown(account: Document) -> Document:
-    """An account as its event keeps it: without what it signs in with."""
+    """Return an account as its event keeps it: without what it signs in with."""
     return {name: value for name, value in account.items() if name not in SECRETS}

@@ -7,11 +7,11 @@ from typing import Any, Protocol
 
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from repositories.account_commands import AccountExists, AddAccount, ChangeAccount, EndAccount
-from repositories.commands import Command
+from repositories.account_commands import AccountExists, AddAccount, ChangeAccount, DeactivateAccount
+from repositories.command import Command
 from repositories.database import FACTS, OWNERS, Database
 from repositories.errors import NotFound, Unavailable, answered, is_duplicate
-from repositories.ownership import KeepingAnOwner, owns
+from repositories.ownership import LastOwnerGuard, owns
 from repositories.passwords import Passwords
 from repositories.sessions import Sessions
 from repositories.transaction import Outcome
@@ -72,7 +72,7 @@ class _Accounts:
         return account
 
     async def _add(self, account_id: str, draft: Document, by: Actor) -> Document:
-        command = AddAccount(self.kind, account_id, draft, by)
+        command = AddAccount(self.kind, account_id, draft, actor=by)
         return await self._commit(self._keeper(draft), command)
 
     def _keeper(self, account: Document) -> str:
@@ -114,7 +114,7 @@ class Devices(_Accounts):
 
         :raises NotFound, Unavailable:
         """
-        await self._commit(self._keeper(device), EndAccount(DEVICES, device["_id"], by))
+        await self._commit(self._keeper(device), DeactivateAccount(DEVICES, device["_id"], actor=by))
         await self._tidy(device["_id"])
 
 
@@ -178,7 +178,7 @@ class Users(_Accounts):
         if changes.get("belongs_to") is not None:
             await self._journal_of(changes["belongs_to"])
         hashed = await self._hashed(changes, {**user, **changes})
-        change = ChangeAccount(USERS, user["_id"], {**changes, **hashed}, by, keeping)
+        change = ChangeAccount(USERS, user["_id"], {**changes, **hashed}, keeping, actor=by)
         # Who moves is kept by the store that they come to.
         changed = await self._commit(self._keeper({**user, **changes}), await self._keeping_an_owner(user, change))
         if hashed:
@@ -196,13 +196,13 @@ class Users(_Accounts):
         :raises LastOwner: nobody would be left who can do everything.
         :raises NotFound, Unavailable:
         """
-        end = await self._keeping_an_owner(user, EndAccount(USERS, user["_id"], by))
+        end = await self._keeping_an_owner(user, DeactivateAccount(USERS, user["_id"], actor=by))
         await self._commit(self._keeper(user), end)
         await self._tidy(user["_id"])
 
-    async def _keeping_an_owner(self, user: Document, change: ChangeAccount | EndAccount) -> Command:
+    async def _keeping_an_owner(self, user: Document, change: ChangeAccount | DeactivateAccount) -> Command:
         others = [each["_id"] for each in await self.all(None) if owns(each) and each["_id"] != user["_id"]]
-        return KeepingAnOwner(change, tuple(others))
+        return LastOwnerGuard.of(change, tuple(others))
 
     def _names(self, user: Document) -> tuple[str, ...]:
         """What everybody would try first as somebody's password."""

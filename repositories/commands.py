@@ -1,70 +1,41 @@
-"""The changes of state that a shop knows, as pure functions over a unit of work.
+"""Commands that create and change estimates and orders."""
 
-A command says which documents it must see (`reads`), under which keys its answer is remembered (`keys`), whose it is
-(`by`), and what it does (`apply`). It refuses before it changes anything, so a refusal never touches its neighbours in
-the group.
-"""
-
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final
 
-from repositories.errors import AlreadyConverted, NotFound, StaleVersion
+from repositories.command import DOCUMENT_BYTES, Command, Reads, live, refuse_stale
+from repositories.errors import AlreadyConverted
 from repositories.unit_of_work import UnitOfWork
 from schemas import events, statuses
 from schemas.customers import NUMBER
 from schemas.documents import Document
 from schemas.errors import InvalidBody
-from schemas.idempotency import RequestKey, reopening
+from schemas.idempotency import reopening
 from schemas.money import MAX_TOTAL, MINOR_PER_UNIT
 from schemas.numbers import format_number
 from schemas.phones import normalised
-from schemas.principals import THE_SERVICE, Actor
 from schemas.rollups import ESTIMATES, ORDERS
 from schemas.search import terms_of
 
-Reads = Sequence[tuple[str, str]]
-
-
-class Command(Protocol):
-    """One change of state, or one refusal of it."""
-
-    @property
-    def reads(self) -> Reads:
-        """The (kind, id) of each document that the command must see."""
-        ...
-
-    @property
-    def keys(self) -> tuple[RequestKey, ...]:
-        """The keys under which the answer is remembered; empty: it is not."""
-        ...
-
-    @property
-    def by(self) -> Actor:
-        """Who does it: `UnitOfWork.by` while it is applied."""
-        ...
-
-    def apply(self, work: UnitOfWork) -> Document:
-        """Does it, and answers with a document or its digest.
-
-        :raises ShopError: it cannot be done; nothing was changed.
-        """
-        ...
+_LINE_BYTES: Final = 100
+_BYTES_OF_A_LETTER: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Create:
-    """A new estimate or a new sale.
+class Create(Command):
+    """Create an estimate or a sale.
 
-    draft: as `schemas.documents.draft` or `draft_sale` makes it.
+    :param draft: as `schemas.documents.draft` or `draft_sale` makes it.
     """
 
     kind: str
     document_id: str
     draft: Document
-    keys: tuple[RequestKey, ...] = ()
-    by: Actor = THE_SERVICE
-    reads: ClassVar[Reads] = ()
+    is_forwardable: ClassVar[bool] = True
+
+    @property
+    def bytes_written(self) -> int:
+        return _bytes_of(self.draft)
 
     def apply(self, work: UnitOfWork) -> Document:
         fresh = _fresh_estimate() if self.kind == ESTIMATES else _fresh_order(self.draft["payment_mode"])
@@ -74,10 +45,11 @@ class Create:
 
 
 @dataclass(frozen=True, slots=True)
-class Convert:
-    """An estimate becomes an order, once.
+class Convert(Command):
+    """Convert an estimate to an order, once.
 
-    amount_paid: minor units, None for the total. sale_by: None for the estimate's.
+    :param amount_paid: minor units, None for the total.
+    :param sale_by: None for the estimate's.
     """
 
     estimate_id: str
@@ -85,8 +57,9 @@ class Convert:
     payment_mode: str
     amount_paid: int | None = None
     sale_by: str | None = None
-    keys: tuple[RequestKey, ...] = ()
-    by: Actor = THE_SERVICE
+    is_forwardable: ClassVar[bool] = True
+    #: It writes what it read, and a second document like it.
+    moves_of_reads: ClassVar[int] = 3
 
     @property
     def reads(self) -> Reads:
@@ -123,18 +96,24 @@ class Convert:
 
 
 @dataclass(frozen=True, slots=True)
-class ReplaceEstimate:
-    """The body of an unconverted estimate is written anew. versions: those that If-Match accepts, None for any."""
+class ReplaceEstimate(Command):
+    """Replace the body of an unconverted estimate.
+
+    :param versions: those that If-Match accepts, None for any.
+    """
 
     estimate_id: str
     draft: Document
     versions: frozenset[int] | None = None
-    by: Actor = THE_SERVICE
-    keys: ClassVar[tuple[RequestKey, ...]] = ()
 
     @property
     def reads(self) -> Reads:
         return ((ESTIMATES, self.estimate_id),)
+
+    @property
+    def bytes_written(self) -> int:
+        """Return the bytes of the draft twice: it is stored, and told of in an event."""
+        return 2 * _bytes_of(self.draft)
 
     def apply(self, work: UnitOfWork) -> Document:
         estimate = live(work, ESTIMATES, self.estimate_id)
@@ -146,14 +125,12 @@ class ReplaceEstimate:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeStatus:
-    """An order goes from one status to another; to the one that it has already, nothing happens."""
+class ChangeStatus(Command):
+    """Change the status of an order. Where the order has that status already, nothing happens."""
 
     order_id: str
     status: str
     versions: frozenset[int] | None = None
-    by: Actor = THE_SERVICE
-    keys: ClassVar[tuple[RequestKey, ...]] = ()
 
     @property
     def reads(self) -> Reads:
@@ -187,8 +164,15 @@ _COPIED = (
 )
 
 
+def _bytes_of(draft: Document) -> int:
+    items = draft.get("items", ())
+    texts = [item["name"] for item in items]
+    letters = sum([len(text) if text.isascii() else _BYTES_OF_A_LETTER * len(text) for text in texts])
+    return DOCUMENT_BYTES + _LINE_BYTES * len(items) + letters
+
+
 def _found_by(work: UnitOfWork, draft: Document) -> Document:
-    """What the `q` filter finds a document by, and the number that says for which customer it counts."""
+    """Return what the `q` filter finds a document by, and the number that says for which customer it counts."""
     phone = draft["customer_phone"]
     return {"terms": terms_of(draft["customer_name"], phone), NUMBER: normalised(phone, work.region)}
 
@@ -206,16 +190,11 @@ def _fresh_order(payment_mode: str) -> Document:
     }
 
 
-def live(work: UnitOfWork, kind: str, document_id: str) -> Document:
-    """:raises NotFound: there is none, or it is voided."""
-    document = work.find(kind, document_id)
-    if document is None:
-        raise NotFound(f"There is no such {events.TYPES[kind]}.")
-    return document
-
-
 def refuse_converted(estimate: Document) -> None:
-    """:raises AlreadyConverted: names the order; None where it is not known."""
+    """Refuse to change an estimate that has been converted.
+
+    :raises AlreadyConverted: names the order; None where it is not known.
+    """
     if not estimate["converted"]:
         return
     number = None if estimate["order_number"] is None else format_number(estimate["order_number"])
@@ -225,16 +204,11 @@ def refuse_converted(estimate: Document) -> None:
 
 
 def refuse_oversized(estimate: Document) -> None:
-    """:raises InvalidBody: it was written before totals were bounded, and is more than a bill may be."""
+    """Refuse to convert an estimate whose total is more than a bill may be: totals were not always bounded.
+
+    :raises InvalidBody: names the limit.
+    """
     if estimate["total"] > MAX_TOTAL:
         most = f"must be at most {MAX_TOTAL // MINOR_PER_UNIT:,}"
         detail = f"total: {most}. Please change the lines of this estimate."
         raise InvalidBody(detail, [{"pointer": "/total", "detail": most}])
-
-
-def refuse_stale(document: Document, versions: frozenset[int] | None) -> None:
-    """:raises StaleVersion: it is of none of these versions; None stands for any."""
-    if versions is not None and document["version"] not in versions:
-        raise StaleVersion(
-            "Somebody else has changed this in the meantime. Please load it again.", version=document["version"]
-        )

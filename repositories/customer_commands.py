@@ -1,18 +1,16 @@
-"""Changes of customers themselves, as commands of the journal."""
+"""Commands that change customers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from repositories.commands import Reads, refuse_stale
+from repositories.command import Command, Reads, refuse_stale
 from repositories.errors import NotFound
 from repositories.unit_of_work import UnitOfWork
 from schemas import events
 from schemas.customers import NOTHING, NUMBER
 from schemas.documents import Document
 from schemas.errors import ShopError
-from schemas.idempotency import RequestKey
-from schemas.principals import THE_SERVICE, Actor
 from schemas.rollups import CUSTOMERS
 from schemas.search import terms_of
 
@@ -23,17 +21,16 @@ class CustomerExists(ShopError):
 
 
 @dataclass(frozen=True, slots=True)
-class AddCustomer:
-    """A new customer; or one that was taken away comes back. The very same that is there already is answered again.
+class AddCustomer(Command):
+    """Add a customer, or restore one that was removed. A customer who exists with the same fields is returned as is.
 
-    draft: as `CustomerBody` loads it. number: its phone in E.164, None where it is none.
+    :param draft: as `CustomerBody` loads it.
+    :param number: its phone in E.164, None where it has none.
     """
 
     customer_id: str
     draft: Document
     number: str | None
-    keys: tuple[RequestKey, ...] = ()
-    by: Actor = THE_SERVICE
 
     @property
     def reads(self) -> Reads:
@@ -56,18 +53,17 @@ class AddCustomer:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeCustomer:
-    """A customer is described otherwise. What was sold to an earlier number goes on to count for them.
+class ChangeCustomer(Command):
+    """Change fields of a customer. Sales to an earlier number go on counting for them.
 
-    changes: as `CustomerChange` loads them. number: the new phone in E.164; None where it is none, or stays.
+    :param changes: as `CustomerChange` loads them.
+    :param number: the new phone in E.164; None where it is none, or stays.
     """
 
     customer_id: str
     changes: Document
     number: str | None
     versions: frozenset[int] | None = None
-    by: Actor = THE_SERVICE
-    keys: ClassVar[tuple[RequestKey, ...]] = ()
 
     @property
     def reads(self) -> Reads:
@@ -90,7 +86,10 @@ class ChangeCustomer:
         return _told(work, events.UPDATE, customer)
 
     def _numbers(self, work: UnitOfWork, customer: Document) -> Document:
-        """:raises CustomerExists: the number is another customer's."""
+        """Return the fields that change with the number.
+
+        :raises CustomerExists: the number is another customer's.
+        """
         owner = None if self.number is None else _owner(work, self.number)
         if owner is not None and owner["_id"] != customer["_id"]:
             raise _taken(owner)
@@ -101,13 +100,11 @@ class ChangeCustomer:
 
 
 @dataclass(frozen=True, slots=True)
-class EndCustomer:
-    """A customer leaves the list, until they buy again. Their sums stay."""
+class EndCustomer(Command):
+    """Remove a customer from the list, until they buy again. Their sums stay."""
 
     customer_id: str
     versions: frozenset[int] | None = None
-    by: Actor = THE_SERVICE
-    keys: tuple[RequestKey, ...] = ()
 
     @property
     def reads(self) -> Reads:
@@ -127,7 +124,7 @@ def _live(work: UnitOfWork, customer_id: str) -> Document:
 
 
 def _owner(work: UnitOfWork, number: str) -> Document | None:
-    """Whoever has a number, even if they were taken away; as the group has left them so far."""
+    """Return the customer who has a number, even a removed one, as the group has left them so far."""
     known = {**work.documents, **work.changed}
     owners = (each for (kind, _), each in known.items() if kind == CUSTOMERS and number in each.get("numbers", ()))
     return next(owners, None)

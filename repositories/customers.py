@@ -65,7 +65,7 @@ class CustomerRepository:
         """
         number = normalised(draft["phone"], self._region)
         customer_id = new_id(CUSTOMER_PREFIX, self._clock())
-        return await self._journal.submit(AddCustomer(customer_id, draft, number, keys, by))
+        return await self._journal.submit(AddCustomer(customer_id, draft, number, keys=keys, actor=by))
 
     async def change(
         self, customer_id: str, changes: Document, versions: frozenset[int] | None = None, *, by: Actor
@@ -75,7 +75,7 @@ class CustomerRepository:
         :raises NotFound, StaleVersion, CustomerExists:
         """
         number = normalised(changes.get("phone", ""), self._region)
-        return await self._journal.submit(ChangeCustomer(customer_id, changes, number, versions, by))
+        return await self._journal.submit(ChangeCustomer(customer_id, changes, number, versions, actor=by))
 
     async def end(
         self,
@@ -86,7 +86,7 @@ class CustomerRepository:
         by: Actor,
     ) -> Outcome:
         """:raises NotFound, StaleVersion:"""
-        return await self._journal.submit(EndCustomer(customer_id, versions, by, keys))
+        return await self._journal.submit(EndCustomer(customer_id, versions, keys=keys, actor=by))
 
     def criteria(self, listing: CustomerListing) -> Document:
         """The list as a filter that an index serves."""

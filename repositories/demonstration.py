@@ -7,18 +7,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Self
 from zoneinfo import ZoneInfo
 
 from repositories.adoption_checks import refuse_running
-from repositories.commands import Command, Reads
+from repositories.command import Command, Reads
 from repositories.database import COUNTERS, EVENTS, REQUESTS, TOTALS, Database
 from repositories.errors import DatabaseRefused
 from repositories.journal import GROUP_LIMIT, Journal
 from repositories.stores import of_store
 from repositories.unit_of_work import UnitOfWork
 from schemas.documents import Document
-from schemas.idempotency import RequestKey
 from schemas.principals import OWNER, Actor
 from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
 
@@ -31,23 +30,20 @@ _PLACE: Final = (ESTIMATES, ORDERS, "head", "hash")
 
 
 @dataclass(frozen=True, slots=True)
-class At:
-    """A command that is carried out at a moment of its own, instead of that of its group."""
+class At(Command):
+    """Apply a command at a moment of its own, instead of that of its group."""
 
     moment: datetime
     command: Command
 
+    @classmethod
+    def of(cls, moment: datetime, command: Command) -> Self:
+        """Return a command with its keys, at a moment, by the actor of made-up documents."""
+        return cls(moment, command, keys=command.keys, actor=_DEMO)
+
     @property
     def reads(self) -> Reads:
         return self.command.reads
-
-    @property
-    def keys(self) -> tuple[RequestKey, ...]:
-        return self.command.keys
-
-    @property
-    def by(self) -> Actor:
-        return _DEMO
 
     def apply(self, work: UnitOfWork) -> Document:
         work.now = self.moment

@@ -27,7 +27,7 @@ class EstimateRepository(Documents):
     async def create(self, draft: Document, keys: tuple[RequestKey, ...] = (), *, by: Actor) -> Outcome:
         """Writes an estimate; its digest is the answer. draft: as `schemas.documents.draft` makes it."""
         estimate_id = new_id(ESTIMATE_PREFIX, self._clock())
-        return await self._journal.submit(Create(ESTIMATES, estimate_id, draft, keys, by))
+        return await self._journal.submit(Create(ESTIMATES, estimate_id, draft, keys=keys, actor=by))
 
     async def replace(
         self, estimate_id: str, draft: Document, versions: frozenset[int] | None = None, *, by: Actor
@@ -36,7 +36,7 @@ class EstimateRepository(Documents):
 
         :raises NotFound, AlreadyConverted, StaleVersion:
         """
-        return await self._journal.submit(ReplaceEstimate(estimate_id, draft, versions, by))
+        return await self._journal.submit(ReplaceEstimate(estimate_id, draft, versions, actor=by))
 
     async def convert(
         self,
@@ -53,7 +53,7 @@ class EstimateRepository(Documents):
         :raises NotFound, AlreadyConverted:
         """
         order_id = new_id(ORDER_PREFIX, self._clock())
-        command = Convert(estimate_id, order_id, payment_mode, amount_paid, sale_by, keys, by)
+        command = Convert(estimate_id, order_id, payment_mode, amount_paid, sale_by, keys=keys, actor=by)
         return await self._journal.submit(command)
 
     async def void(
@@ -61,13 +61,14 @@ class EstimateRepository(Documents):
         estimate_id: str,
         *,
         reason: str | None = None,
-        who: str | None = None,
+        voided_by: str | None = None,
         versions: frozenset[int] | None = None,
         keys: tuple[RequestKey, ...] = (),
         by: Actor,
     ) -> Outcome:
-        """Takes an unconverted estimate out of every list and report. who: as for an order.
+        """Void an unconverted estimate.
 
+        :param voided_by: on whose word, in the client's terms; None for the actor.
         :raises NotFound, AlreadyConverted, StaleVersion:
         """
-        return await self._journal.submit(VoidEstimate(estimate_id, reason, who, versions, by, keys))
+        return await self._journal.submit(VoidEstimate(estimate_id, reason, voided_by, versions, keys=keys, actor=by))

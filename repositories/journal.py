@@ -25,14 +25,14 @@ from zoneinfo import ZoneInfo
 from pymongo.errors import PyMongoError
 
 from repositories.backoff import Backoff
-from repositories.commands import Command
+from repositories.command import Command
 from repositories.commit import CommitUnknown
 from repositories.database import Database
 from repositories.database_clock import Moments
 from repositories.errors import OutcomeUnknown, Unavailable
 from repositories.transaction import Collision, GroupTransaction, Outcome, is_transient
 from repositories.waiting import Entry, Waiting
-from repositories.weights import LARGE_BYTES, TooLarge, weight_of
+from repositories.weights import LARGE_BYTES, TooLarge
 from schemas.errors import ShopError
 from schemas.phones import INDIA
 
@@ -116,7 +116,7 @@ class Journal:
         if self._closed:
             raise Unavailable("The service is shutting down. Please try again.")
         loop = asyncio.get_running_loop()
-        entry = Entry(command, loop.create_future(), loop.time() + self._deadline, weight_of(command))
+        entry = Entry(command, loop.create_future(), loop.time() + self._deadline, command.bytes_written)
         if not self._open:
             self.on_busy(True)
         self._open[entry] = None

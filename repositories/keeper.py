@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
-from repositories.commands import Command
+from repositories.command import Command
 from repositories.guest import BELL, GREETING
 from repositories.local_socket import Wire
 from repositories.transaction import Outcome

@@ -1,35 +1,34 @@
-"""Public links, as commands of the journal: each with its event, in one transaction."""
+"""Commands that change public links: each with its event, in one transaction."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
 
 from repositories.account_commands import shown
-from repositories.commands import Reads
+from repositories.command import Command, Reads
 from repositories.database import LINKS
 from repositories.errors import NotFound
 from repositories.unit_of_work import UnitOfWork
 from schemas import events
 from schemas.documents import Document
 from schemas.events import TYPES
-from schemas.idempotency import RequestKey
-from schemas.principals import THE_SERVICE, Actor
 
 
 @dataclass(frozen=True, slots=True)
-class AddLink:
-    """A link to a document. token: its hash. message_id, retry_keys: of the message that it is made with, and what the
-    answer to that is remembered under."""
+class AddLink(Command):
+    """Add a link to a document.
+
+    :param token: the hash of the link's token.
+    :param message_id: of the message that the link is created with.
+    :param retry_keys: under which the answer to that message is remembered.
+    """
 
     link_id: str
     kind: str
     document_id: str
     token: str
     expires_at: datetime
-    by: Actor = THE_SERVICE
     message_id: str | None = None
     retry_keys: tuple[str, ...] = ()
-    keys: ClassVar[tuple[RequestKey, ...]] = ()
 
     @property
     def reads(self) -> Reads:
@@ -46,12 +45,10 @@ class AddLink:
 
 
 @dataclass(frozen=True, slots=True)
-class EndLink:
-    """A link that leads nowhere any more."""
+class EndLink(Command):
+    """End a link: it does not open any more."""
 
     link_id: str
-    by: Actor = THE_SERVICE
-    keys: tuple[RequestKey, ...] = ()
 
     @property
     def reads(self) -> Reads:

@@ -56,11 +56,11 @@ class LinkRepository:
         """What makes such a link, and its token."""
         token, now = secrets.token_urlsafe(_TOKEN_BYTES), self._clock()
         link_id, expires_at = new_id(LINK_PREFIX, now), now + timedelta(days=days)
-        return AddLink(link_id, kind, document_id, hashed(token), expires_at, by), token
+        return AddLink(link_id, kind, document_id, hashed(token), expires_at, actor=by), token
 
     async def end(self, link_id: str, keys: tuple[RequestKey, ...] = (), *, by: Actor) -> Outcome:
         """:raises NotFound: there is none, or it was ended before, and not by this very request."""
-        return await self._journal.submit(EndLink(link_id, by, keys))
+        return await self._journal.submit(EndLink(link_id, keys=keys, actor=by))
 
     async def of_document(self, kind: str, document_id: str) -> list[Document]:
         """The newest links to a document, those that have ended too, each with `views` and `viewed_at`."""

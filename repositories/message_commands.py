@@ -1,14 +1,14 @@
-"""Messages to customers, as commands of the journal.
+"""Commands that change messages to customers.
 
-What workers do is guarded by the number of the attempt, so that one who comes late overwrites nothing; and each of
-their commands does nothing the second time, so that one whose outcome is not known can simply be given again.
+The commands of workers carry the number of the attempt, so that a late worker overwrites nothing; and each of them
+does nothing the second time, so that a command whose outcome is not known can be submitted again.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from repositories.commands import Reads, live
+from repositories.command import Command, Reads, live
 from repositories.database import LINKS
 from repositories.errors import NotFound
 from repositories.link_commands import AddLink
@@ -16,24 +16,26 @@ from repositories.unit_of_work import UnitOfWork
 from schemas import events
 from schemas.documents import Document
 from schemas.errors import IllegalTransition
-from schemas.idempotency import RequestKey, reopening
+from schemas.idempotency import reopening
 from schemas.letters import Outcome
 from schemas.message_states import CANCELLED, DROPPABLE, NOT_SENT, QUEUED, RETRIABLE, SENDING, SENT, UNKNOWN, is_news
 from schemas.messages import DONE, GONE, MESSAGES, REACHED, given_up, is_doubtful, queued, settled, told
-from schemas.principals import THE_SERVICE, Actor
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
-    """A message is to be sent. draft: as `schemas.messages.drafted`. outbox: the store whose processes send it. link:
-    made with it, to what it is about."""
+class Send(Command):
+    """Queue a message to be sent.
+
+    :param draft: as `schemas.messages.drafted`.
+    :param outbox: the store whose processes send it.
+    :param link: created with it, to the document that it is about.
+    """
 
     message_id: str
     draft: Document
     outbox: str
     link: AddLink | None = None
-    keys: tuple[RequestKey, ...] = ()
-    by: Actor = THE_SERVICE
+    is_forwardable: ClassVar[bool] = True
 
     @property
     def reads(self) -> Reads:
@@ -51,11 +53,10 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
-class _OfMessage:
-    """What is done with a message that is there."""
+class _OfMessage(Command):
+    """Change a message that exists."""
 
     message_id: str
-    keys: ClassVar[tuple[RequestKey, ...]] = ()
 
     @property
     def reads(self) -> Reads:
@@ -64,9 +65,13 @@ class _OfMessage:
 
 @dataclass(frozen=True, slots=True)
 class Begin(_OfMessage):
-    """A worker is about to call the provider. It may, if the answer is being sent, by this holder, with this attempt.
+    """Begin an attempt, before a worker calls the provider.
 
-    holder: who has claimed it. until: when nobody needs to wait for it any longer. enclosed: as `read_with` names it.
+    The worker may call it if the answer is being sent, by this holder, with this attempt.
+
+    :param holder: the worker that has claimed the message.
+    :param until: when other workers need not wait for this one any longer.
+    :param enclosed: as `read_with` names it.
     """
 
     holder: str
@@ -74,7 +79,8 @@ class Begin(_OfMessage):
     provider: str
     until: datetime
     enclosed: Reads = ()
-    by: ClassVar[Actor] = THE_SERVICE
+    is_forwardable: ClassVar[bool] = True
+    is_repeatable: ClassVar[bool] = True
 
     @property
     def reads(self) -> Reads:
@@ -93,12 +99,16 @@ class Begin(_OfMessage):
 
 @dataclass(frozen=True, slots=True)
 class Settle(_OfMessage):
-    """What became of an attempt. chance: 0 to 1, see `schemas.message_states.pause_after`."""
+    """Record the outcome of an attempt.
+
+    :param chance: 0 to 1, see `schemas.message_states.pause_after`.
+    """
 
     attempt: int
     outcome: Outcome
     chance: float
-    by: ClassVar[Actor] = THE_SERVICE
+    is_forwardable: ClassVar[bool] = True
+    is_repeatable: ClassVar[bool] = True
 
     def apply(self, work: UnitOfWork) -> Document:
         message = live(work, MESSAGES, self.message_id)
@@ -112,15 +122,17 @@ class Settle(_OfMessage):
 
 @dataclass(frozen=True, slots=True)
 class Report(_OfMessage):
-    """News from the provider of a message that it has. attempt: that it is of, None where it does not say. error: of
-    one that failed."""
+    """Record a status that the provider reports of a message.
+
+    :param attempt: that the status is of, None where the provider does not say.
+    :param error: of a message that failed.
+    """
 
     attempt: int | None
     provider_id: str
     state: str
     at: datetime
     error: Document | None = None
-    by: ClassVar[Actor] = THE_SERVICE
 
     def apply(self, work: UnitOfWork) -> Document:
         message = live(work, MESSAGES, self.message_id)
@@ -131,7 +143,7 @@ class Report(_OfMessage):
         return _changed(work, message, **told_of, **DONE, **reached)
 
     def _is_of(self, message: Document) -> bool:
-        """Whether it is of what was given away last."""
+        """Return whether the status is of the latest attempt."""
         if not message["attempt"] or self.attempt not in (None, message["attempt"]):
             return False
         if message["state"] != QUEUED:
@@ -142,12 +154,14 @@ class Report(_OfMessage):
 
 @dataclass(frozen=True, slots=True)
 class Retry(_OfMessage):
-    """Somebody wants a message to be sent after all. enclosed: as `read_with` names it. is_sure: also one that may have
-    been sent already."""
+    """Queue a message again that was not sent.
+
+    :param enclosed: as `read_with` names it.
+    :param is_sure: also a message that may have been sent already.
+    """
 
     enclosed: Reads = ()
     is_sure: bool = False
-    by: Actor = THE_SERVICE
 
     @property
     def reads(self) -> Reads:
@@ -166,9 +180,7 @@ class Retry(_OfMessage):
 
 @dataclass(frozen=True, slots=True)
 class Drop(_OfMessage):
-    """A message that shall not be sent."""
-
-    by: Actor = THE_SERVICE
+    """Cancel a message that has not been sent."""
 
     def apply(self, work: UnitOfWork) -> Document:
         message = live(work, MESSAGES, self.message_id)
@@ -178,7 +190,7 @@ class Drop(_OfMessage):
 
 
 def read_with(message: Document) -> Reads:
-    """What must be there for the document of a message to open: the link, and what that leads to."""
+    """Return what must exist for the document of a message to open: the link, and what it leads to."""
     # Messages of before do not say by which link.
     link_id = message.get("link_id")
     return () if link_id is None else ((LINKS, link_id), (message["kind"], message["document_id"]))

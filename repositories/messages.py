@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from repositories.commands import Command
+from repositories.command import Command
 from repositories.database import Database
 from repositories.errors import answered
 from repositories.journal import Journal
@@ -59,17 +59,19 @@ class MessageRepository:
         if link is not None:
             enclosed = Enclosed(link.kind, link.document_id, link.link_id, link.expires_at)
             link = replace(link, message_id=message_id, retry_keys=tuple(reopening(keys)))
-        outcome = await self._submit(Send(message_id, drafted(letter, enclosed), self._outbox, link, keys, by))
+        outcome = await self._submit(
+            Send(message_id, drafted(letter, enclosed), self._outbox, link, keys=keys, actor=by)
+        )
         return await self._as_it_stands(outcome) if outcome.replayed else outcome
 
     async def retry(self, message_id: str, *, is_sure: bool = False, by: Actor) -> Outcome:
         """:raises NotFound, IllegalTransition:"""
         message = await self._found(message_id)
-        return await self._submit(Retry(message_id, read_with(message or {}), is_sure, by))
+        return await self._submit(Retry(message_id, read_with(message or {}), is_sure, actor=by))
 
     async def drop(self, message_id: str, *, by: Actor) -> Outcome:
         """:raises NotFound, IllegalTransition:"""
-        return await self._submit(Drop(message_id, by))
+        return await self._submit(Drop(message_id, actor=by))
 
     async def newest(self, listing: MessageListing, limit: int) -> list[Document]:
         """Up to `limit` messages, the newest first, from `listing.after` on.

@@ -27,7 +27,7 @@ class OrderRepository(Documents):
     async def create_sale(self, draft: Document, keys: tuple[RequestKey, ...] = (), *, by: Actor) -> Outcome:
         """Books a sale; its digest is the answer. draft: as `schemas.documents.draft_sale` makes it."""
         order_id = new_id(ORDER_PREFIX, self._clock())
-        return await self._journal.submit(Create(ORDERS, order_id, draft, keys, by))
+        return await self._journal.submit(Create(ORDERS, order_id, draft, keys=keys, actor=by))
 
     async def change_status(
         self, order_id: str, status: str, versions: frozenset[int] | None = None, *, by: Actor
@@ -36,7 +36,7 @@ class OrderRepository(Documents):
 
         :raises NotFound, IllegalTransition, StaleVersion:
         """
-        return await self._journal.submit(ChangeStatus(order_id, status, versions, by))
+        return await self._journal.submit(ChangeStatus(order_id, status, versions, actor=by))
 
     async def void(
         self,
@@ -44,19 +44,18 @@ class OrderRepository(Documents):
         *,
         keep_estimate: bool = False,
         reason: str | None = None,
-        who: str | None = None,
+        voided_by: str | None = None,
         versions: frozenset[int] | None = None,
         keys: tuple[RequestKey, ...] = (),
         by: Actor,
     ) -> Outcome:
-        """Takes an order out of every list and report, and its estimate with it, or opens that estimate again.
+        """Void an order, and void or reopen the estimate that it came from.
 
-        who: on whose word, in the client's terms; None for whoever does it.
-
+        :param voided_by: on whose word, in the client's terms; None for the actor.
         :raises NotFound, StaleVersion:
         """
         # Which estimate it came from never changes, so it can be read before the journal's own reading.
         order = await self.get(order_id, is_voided_too=bool(keys))
         return await self._journal.submit(
-            VoidOrder(order_id, order["estimate_id"], keep_estimate, reason, who, versions, by, keys)
+            VoidOrder(order_id, order["estimate_id"], keep_estimate, reason, voided_by, versions, keys=keys, actor=by)
         )

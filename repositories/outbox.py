@@ -11,7 +11,7 @@ from typing import Final
 from pymongo import ReturnDocument
 from pymongo.errors import ExecutionTimeout
 
-from repositories.commands import Command
+from repositories.command import Command
 from repositories.database import Database
 from repositories.errors import answered
 from repositories.message_commands import Begin, Report, Settle, read_with

@@ -1,15 +1,14 @@
-"""Somebody must be able to do everything: the last owner stays."""
+"""Keep the last owner: one account must be able to do everything."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Self
 
-from repositories.account_commands import ChangeAccount, EndAccount
-from repositories.commands import Reads
+from repositories.account_commands import ChangeAccount, DeactivateAccount
+from repositories.command import Command, Reads
 from repositories.unit_of_work import UnitOfWork
 from schemas.documents import Document
 from schemas.errors import ShopError
-from schemas.idempotency import RequestKey
-from schemas.principals import OWNER, USERS, Actor
+from schemas.principals import OWNER, USERS
 
 
 class LastOwner(ShopError):
@@ -20,20 +19,22 @@ class LastOwner(ShopError):
 
 
 @dataclass(frozen=True, slots=True)
-class KeepingAnOwner:
-    """A change of a user, unless it takes away the last owner: of all stores, or, where there is none such, of any.
+class LastOwnerGuard(Command):
+    """Change a user, unless that takes away the last owner of all stores, or, where there is none such, of any.
 
-    others: the ids of the other owners. They are read in the transaction of the change, and each change of an owner
-    writes the same row, so that two who demote each other at once, also in two stores, do not both succeed.
+    The other owners are read in the transaction of the change, and each change of an owner writes the same row, so that
+    two owners who demote each other at once, also in two stores, do not both succeed.
+
+    :param others: the ids of the other owners.
     """
 
-    change: ChangeAccount | EndAccount
+    change: ChangeAccount | DeactivateAccount
     others: tuple[str, ...]
-    keys: ClassVar[tuple[RequestKey, ...]] = ()
 
-    @property
-    def by(self) -> Actor:
-        return self.change.by
+    @classmethod
+    def of(cls, change: ChangeAccount | DeactivateAccount, others: tuple[str, ...]) -> Self:
+        """Return a change with its keys and its actor, guarded."""
+        return cls(change, others, keys=change.keys, actor=change.actor)
 
     @property
     def reads(self) -> Reads:
@@ -52,15 +53,15 @@ class KeepingAnOwner:
         return self.change.apply(work)
 
     def _after(self, user: Document | None) -> Document | None:
-        """The user as the change leaves them, None where they are gone."""
+        """Return the user as the change leaves them, None where they are deactivated."""
         return {**user, **self.change.changes} if user is not None and isinstance(self.change, ChangeAccount) else None
 
 
 def owns(user: Document | None) -> bool:
-    """Whether a user is there, and the owner of a store or of all."""
+    """Return whether a user is there, and the owner of a store or of all."""
     return user is not None and user["role"] == OWNER
 
 
 def owns_all(user: Document | None) -> bool:
-    """Whether a user is the owner of all the stores, and not of one."""
+    """Return whether a user is the owner of all the stores, and not of one."""
     return user is not None and owns(user) and user["belongs_to"] is None

@@ -22,7 +22,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Final
 
-from repositories.commands import Command, Convert, Create
+from repositories.command import Command
 from repositories.deadlines import sending
 from repositories.errors import OutcomeUnknown
 from repositories.events import EventLog
@@ -30,7 +30,6 @@ from repositories.guest import BELL, Guest
 from repositories.journal import DEADLINE_SECONDS, Journal
 from repositories.keeper import Keeper, Silent
 from repositories.local_socket import connected
-from repositories.message_commands import Begin, Send, Settle
 from repositories.transaction import Outcome
 from schemas.idempotency import RequestKey
 
@@ -85,10 +84,9 @@ class SharedJournal:
     async def _submit(self, command: Command) -> Outcome:
         keeper = self._keeper
         # What else changes an existing document is rare, and has no key by which it could be told that it was done.
-        if keeper is None or not isinstance(command, Create | Convert | Send | Begin | Settle):
+        if keeper is None or not command.is_forwardable:
             return await self._journal.submit(command)
-        # Those of workers do nothing the second time.
-        if not command.keys and not isinstance(command, Begin | Settle):
+        if not command.keys and not command.is_repeatable:
             command = replace(command, keys=(RequestKey(f"handed:{uuid.uuid4().hex}", ""),))
         try:
             # The keeper's silence and our own try share one deadline, since it is one request that waits.

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Final
 
-from repositories.commands import Reads, refuse_stale
+from repositories.command import Command, Reads, refuse_stale
 from repositories.database import Database
 from repositories.errors import answered
 from repositories.shared_journal import SharedJournal
@@ -13,8 +13,7 @@ from repositories.transaction import Outcome
 from repositories.unit_of_work import UnitOfWork
 from schemas import events
 from schemas.documents import Document
-from schemas.idempotency import RequestKey
-from schemas.principals import THE_SERVICE, Actor
+from schemas.principals import Actor
 from schemas.shop_settings import SETTINGS, ShopSettings, changed, first_stored
 
 #: How long another process may not have heard of a change.
@@ -22,18 +21,17 @@ FRESH_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeSettings:
-    """Some settings are others from now on; where none is, nothing happens.
+class ChangeSettings(Command):
+    """Change settings of a shop; where none would change, nothing happens.
 
-    store: whose they are, and their id. fresh: those of a shop that has set nothing.
+    :param store: whose settings they are, and their id.
+    :param fresh: those of a shop that has set nothing.
     """
 
     store: str
     fresh: ShopSettings
     changes: Document
     versions: frozenset[int] | None = None
-    by: Actor = THE_SERVICE
-    keys: ClassVar[tuple[RequestKey, ...]] = ()
 
     @property
     def reads(self) -> Reads:
@@ -93,7 +91,7 @@ class ShopSettingsRepository:
 
         :raises StaleVersion, InvalidBody:
         """
-        command = ChangeSettings(self._store, self._fresh, changes, versions, by)
+        command = ChangeSettings(self._store, self._fresh, changes, versions, actor=by)
         outcome = await self._journal.submit(command)
         self._keep(ShopSettings.of(outcome.answer, self._fresh), self._clock())
         return outcome

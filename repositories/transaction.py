@@ -29,7 +29,7 @@ from pymongo.read_concern import ReadConcern
 
 from repositories.backoff import Backoff
 from repositories.chain import Tip, sealed
-from repositories.commands import Command
+from repositories.command import Command
 from repositories.commit import commit
 from repositories.customer_rows import Owners, count_customers
 from repositories.database import COUNTERS, EVENTS, FACTS, LINKS, OWNERS, REQUESTS, RESTORING, TOTALS, Database
@@ -254,7 +254,7 @@ def apply_command(command: Command, work: UnitOfWork) -> Outcome | ShopError:
         if answer is not None:
             return Outcome(answer, replayed=True)
         before = len(work.events)
-        work.by = command.by
+        work.actor = command.actor
         answer = command.apply(work)
         work.remember(command.keys, answer)
         return Outcome(answer, work.events[before:])

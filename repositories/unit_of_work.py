@@ -70,8 +70,8 @@ class UnitOfWork:
     forgotten: dict[str, str] = field(default_factory=dict)
     #: What a document was changed from and to, until an event tells of it.
     changes: dict[tuple[str, str], Change] = field(default_factory=dict)
-    #: Whose command is being applied.
-    by: Actor = THE_SERVICE
+    #: Who does what is being applied.
+    actor: Actor = THE_SERVICE
     #: Of phone numbers without a country code.
     region: str = INDIA
     #: The database's present instant, by which answers are kept, and the one by which windows and leases are judged:
@@ -93,7 +93,7 @@ class UnitOfWork:
         return None if document is None or document["voided_at"] is not None else document
 
     def insert(self, kind: str, document_id: str, draft: Document) -> Document:
-        """A new document with the next number of its kind."""
+        """Add a document with the next number of its kind."""
         number = getattr(self.counters, kind) + 1
         setattr(self.counters, kind, number)
         return self.add(
@@ -101,16 +101,16 @@ class UnitOfWork:
         )
 
     def add(self, kind: str, document_id: str, draft: Document) -> Document:
-        """A new document of a kind that is neither numbered nor counted in any report."""
-        who = self.by.signature
+        """Add a document of a kind that is neither numbered nor counted in any report."""
+        actor = self.actor.signature
         document = {
             "_id": document_id,
             "store": self.store,
             **draft,
             "created_at": self.now,
-            "created_by": who,
+            "created_by": actor,
             "updated_at": self.now,
-            "changed_by": who,
+            "changed_by": actor,
             "version": 1,
             "voided_at": None,
         }
@@ -118,12 +118,12 @@ class UnitOfWork:
         return document
 
     def update(self, kind: str, document: Document, **changes: Any) -> Document:
-        """The document with changes and the next version."""
+        """Change a document, and return it with the next version."""
         stamps = {
             # Who came here from another store is kept by this one from now on.
             "store": self.store,
             "updated_at": self.now,
-            "changed_by": self.by.signature,
+            "changed_by": self.actor.signature,
             "version": document["version"] + 1,
         }
         updated = {**document, **changes, **stamps}
@@ -131,15 +131,17 @@ class UnitOfWork:
         self.changes[kind, document["_id"]] = _difference(document, changes)
         return updated
 
-    def void(self, kind: str, document: Document, reason: str | None, who: str | None) -> Document:
-        """Takes a document out of every list and report; its number stays spent, and its cart may be sold anew."""
+    def void(self, kind: str, document: Document, reason: str | None, voided_by: str | None) -> Document:
+        """Take a document out of every list and report; its number stays used, and its cart may be sold again."""
         self.forget(document["retry_keys"], document["_id"])
-        return self.update(kind, document, voided_at=self.now, void_reason=reason, voided_by=who or self.by.name)
+        return self.update(
+            kind, document, voided_at=self.now, void_reason=reason, voided_by=voided_by or self.actor.name
+        )
 
     def emit(
         self, kind: str, action: str, document: Document, data: Document | None = None, **members: Any
     ) -> Document:
-        """Appends an event to the log; answers its data. Where the document was changed, it says from what to what."""
+        """Append an event to the log, and return its data. It says what a changed document was changed from and to."""
         self.counters.head += 1
         data = digest(kind, document) if data is None else data
         change = self.changes.pop((kind, document["_id"]), None)
@@ -154,7 +156,7 @@ class UnitOfWork:
                 "at": self.now,
                 **members,
                 **({} if change is None else {"before": change[0], "after": change[1]}),
-                "by": self.by.stored,
+                "by": self.actor.stored,
             }
         )
         return data

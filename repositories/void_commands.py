@@ -1,26 +1,26 @@
-"""The commands that take a document out of every list and report. Its number stays spent."""
+"""Commands that void a document: it leaves every list and report, and its number stays used."""
 
 from dataclasses import dataclass
 
-from repositories.commands import Reads, live, refuse_converted, refuse_stale
+from repositories.command import Command, Reads, live, refuse_stale
+from repositories.commands import refuse_converted
 from repositories.unit_of_work import UnitOfWork
 from schemas import events
 from schemas.documents import Document
-from schemas.idempotency import RequestKey
-from schemas.principals import THE_SERVICE, Actor
 from schemas.rollups import ESTIMATES, ORDERS
 
 
 @dataclass(frozen=True, slots=True)
-class VoidEstimate:
-    """An unconverted estimate leaves every list and report."""
+class VoidEstimate(Command):
+    """Void an unconverted estimate.
+
+    :param voided_by: on whose word, in the client's terms; None for the actor.
+    """
 
     estimate_id: str
     reason: str | None = None
-    who: str | None = None
+    voided_by: str | None = None
     versions: frozenset[int] | None = None
-    by: Actor = THE_SERVICE
-    keys: tuple[RequestKey, ...] = ()
 
     @property
     def reads(self) -> Reads:
@@ -30,25 +30,24 @@ class VoidEstimate:
         estimate = live(work, ESTIMATES, self.estimate_id)
         refuse_stale(estimate, self.versions)
         refuse_converted(estimate)
-        voided = work.void(ESTIMATES, estimate, self.reason, self.who)
+        voided = work.void(ESTIMATES, estimate, self.reason, self.voided_by)
         return work.emit(ESTIMATES, events.DELETE, voided)
 
 
 @dataclass(frozen=True, slots=True)
-class VoidOrder:
-    """An order leaves every list and report, and the estimate that it came from goes with it, or opens again.
+class VoidOrder(Command):
+    """Void an order, and void or reopen the estimate that it came from.
 
-    estimate_id: the order's, known before the group reads, since it never changes.
+    :param estimate_id: the order's, known before the group reads, since it never changes.
+    :param keep_estimate: whether the estimate is reopened.
     """
 
     order_id: str
     estimate_id: str | None
     keep_estimate: bool = False
     reason: str | None = None
-    who: str | None = None
+    voided_by: str | None = None
     versions: frozenset[int] | None = None
-    by: Actor = THE_SERVICE
-    keys: tuple[RequestKey, ...] = ()
 
     @property
     def reads(self) -> Reads:
@@ -58,7 +57,7 @@ class VoidOrder:
     def apply(self, work: UnitOfWork) -> Document:
         order = live(work, ORDERS, self.order_id)
         refuse_stale(order, self.versions)
-        voided = work.void(ORDERS, order, self.reason, self.who)
+        voided = work.void(ORDERS, order, self.reason, self.voided_by)
         answer = work.emit(ORDERS, events.DELETE, voided)
         estimate = None if self.estimate_id is None else work.find(ESTIMATES, self.estimate_id)
         if estimate is None:
@@ -67,6 +66,6 @@ class VoidOrder:
             estimate = work.update(ESTIMATES, estimate, converted=False, order_id=None, order_number=None)
             work.emit(ESTIMATES, events.UPDATE, estimate)
         else:
-            estimate = work.void(ESTIMATES, estimate, self.reason, self.who)
+            estimate = work.void(ESTIMATES, estimate, self.reason, self.voided_by)
             work.emit(ESTIMATES, events.DELETE, estimate)
         return answer

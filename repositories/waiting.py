@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from repositories.commands import Command
+from repositories.command import Command
 from repositories.transaction import Outcome
 from repositories.weights import LARGE_BYTES, LARGE_GROUP_BYTES, SMALL_GROUP_BYTES
 

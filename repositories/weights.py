@@ -4,8 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from repositories.commands import Command, Convert, Create, ReplaceEstimate
-from schemas.documents import Document
+from repositories.command import Command
 from schemas.rollups import ESTIMATES, ORDERS
 
 #: A command that moves no more than this is small, as nearly all are: a bill of some eighty lines.
@@ -18,14 +17,6 @@ LARGE_GROUP_BYTES: Final = 2 * 1024 * 1024
 _WEIGHTY: Final = frozenset({ESTIMATES, ORDERS})
 #: So many commands that read such documents are not weighed first: each moves a megabyte or two.
 _UNWEIGHED: Final = 4
-_DOCUMENT_BYTES: Final = 1024
-_LINE_BYTES: Final = 100
-_BYTES_OF_A_LETTER: Final = 3
-#: A replacement is stored, and told of in an event; what was there before is read, and told of or written anew.
-_TIMES_REPLACED: Final = 2
-_TIMES_READ: Final = 2
-#: A conversion writes what it read, and a second document like it.
-_TIMES_CONVERTED: Final = 3
 
 Collections = Mapping[str, Any]
 
@@ -36,15 +27,6 @@ class TooLarge(Exception):
     def __init__(self, weights: Sequence[int]) -> None:
         super().__init__()
         self.weights = weights
-
-
-def weight_of(command: Command) -> int:
-    """Return how many bytes a command moves, without those of documents that it has yet to read."""
-    if isinstance(command, Create):
-        return _bytes_of(command.draft)
-    if isinstance(command, ReplaceEstimate):
-        return _TIMES_REPLACED * _bytes_of(command.draft)
-    return _DOCUMENT_BYTES
 
 
 def weigh(commands: Sequence[Command], collections: Collections) -> None:
@@ -65,18 +47,11 @@ def weigh(commands: Sequence[Command], collections: Collections) -> None:
     for kind, ids in wanted.items():
         found = collections[kind].find({"_id": {"$in": list(ids)}}, {"bytes": {"$bsonSize": "$$ROOT"}})
         sizes.update({document["_id"]: document["bytes"] for document in found})
-    weights = [weight_of(command) + _read_by(command, sizes) for command in commands]
+    weights = [command.bytes_written + _read_by(command, sizes) for command in commands]
     if sum(weights) > SMALL_GROUP_BYTES:
         raise TooLarge(weights)
 
 
 def _read_by(command: Command, sizes: Mapping[str, int]) -> int:
     read = sum(sizes.get(document_id, 0) for kind, document_id in command.reads if kind in _WEIGHTY)
-    return read * (_TIMES_CONVERTED if isinstance(command, Convert) else _TIMES_READ)
-
-
-def _bytes_of(draft: Document) -> int:
-    items = draft.get("items", ())
-    texts = [item["name"] for item in items]
-    letters = sum([len(text) if text.isascii() else _BYTES_OF_A_LETTER * len(text) for text in texts])
-    return _DOCUMENT_BYTES + _LINE_BYTES * len(items) + letters
+    return read * command.moves_of_reads

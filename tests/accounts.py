@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from repositories.account_commands import AddAccount, ChangeAccount, EndAccount
+from repositories.account_commands import AddAccount, ChangeAccount, DeactivateAccount
 from repositories.credentials import ACCESS, KEY, Credentials
 from repositories.transaction import Outcome
 from schemas.principals import DEVICE, DEVICES, OWNER, USERS, Actor
@@ -40,15 +40,15 @@ async def add_user(shop: Shop, **members: Any) -> Outcome:
         "password": "$argon2id$x",
         "pin": None,
     }
-    return await _submit(shop, AddAccount(USERS, user(shop), {**draft, **members}, by=OWNER_OF_TESTS))
+    return await _submit(shop, AddAccount(USERS, user(shop), {**draft, **members}, actor=OWNER_OF_TESTS))
 
 
 async def change_user(shop: Shop, **changes: Any) -> Outcome:
-    return await _submit(shop, ChangeAccount(USERS, user(shop), changes, by=OWNER_OF_TESTS))
+    return await _submit(shop, ChangeAccount(USERS, user(shop), changes, actor=OWNER_OF_TESTS))
 
 
 async def end_user(shop: Shop) -> Outcome:
-    return await _submit(shop, EndAccount(USERS, user(shop), by=OWNER_OF_TESTS))
+    return await _submit(shop, DeactivateAccount(USERS, user(shop), actor=OWNER_OF_TESTS))
 
 
 async def _submit(shop: Shop, command: Any) -> Outcome:

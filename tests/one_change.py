@@ -8,7 +8,8 @@ from multiprocessing.connection import Connection
 from zoneinfo import ZoneInfo
 
 from app.application import utc_now
-from repositories.commands import Command, Convert, Create
+from repositories.command import Command
+from repositories.commands import Convert, Create
 from repositories.database import Database, connect
 from repositories.indexes import prepare
 from repositories.journal import Journal
@@ -34,7 +35,9 @@ def estimate(name: str) -> Create:
 
 
 CHANGES: dict[str, Callable[[str], Command]] = {
-    "create": lambda store: Create(ORDERS, f"SALE-{store}", draft_sale(SaleBody().load(sale_body())), key_of(store)),
+    "create": lambda store: Create(
+        ORDERS, f"SALE-{store}", draft_sale(SaleBody().load(sale_body())), keys=key_of(store)
+    ),
     "convert": lambda store: Convert(f"EST-{store}", f"ORDER-{store}", "Cash", keys=key_of(store)),
     "void": lambda store: VoidOrder(f"SOLD-{store}", f"EST-{store}"),
 }

@@ -31,7 +31,7 @@ def journal_of(shop: Shop, **options: Any) -> Journal:
 
 def sale(keys: tuple[RequestKey, ...] = (), **changes: Any) -> Create:
     return Create(
-        ORDERS, new_id(ORDER_PREFIX, utc_now()), {**draft_sale(SaleBody().load(sale_body())), **changes}, keys
+        ORDERS, new_id(ORDER_PREFIX, utc_now()), {**draft_sale(SaleBody().load(sale_body())), **changes}, keys=keys
     )
 
 

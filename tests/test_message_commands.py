@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from repositories.commands import Command
+from repositories.command import Command
 from repositories.message_commands import Begin, Drop, Report, Retry, Send, Settle
 from repositories.transaction import Outcome, apply_command
 from repositories.unit_of_work import Counters, UnitOfWork

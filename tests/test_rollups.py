@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from repositories.commands import ChangeStatus, Command, Convert, Create, ReplaceEstimate
+from repositories.command import Command
+from repositories.commands import ChangeStatus, Convert, Create, ReplaceEstimate
 from repositories.transaction import apply_command
 from repositories.unit_of_work import Counters, UnitOfWork
 from repositories.verification import verify

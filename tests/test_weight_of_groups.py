@@ -9,9 +9,10 @@ import orjson
 import pytest
 
 from app.application import utc_now
-from repositories.commands import Command, Convert, Create, ReplaceEstimate
+from repositories.command import Command
+from repositories.commands import Convert, Create, ReplaceEstimate
 from repositories.journal import Journal
-from repositories.weights import LARGE_BYTES, LARGE_GROUP_BYTES, SMALL_GROUP_BYTES, weight_of
+from repositories.weights import LARGE_BYTES, LARGE_GROUP_BYTES, SMALL_GROUP_BYTES
 from schemas.documents import EstimateBody, draft
 from schemas.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
 from schemas.rollups import ESTIMATES
@@ -45,11 +46,11 @@ def groups_of(journal: Journal) -> list[list[Command]]:
 
 
 def kinds_of(group: Sequence[Command]) -> set[bool]:
-    return {weight_of(command) > LARGE_BYTES for command in group}
+    return {command.bytes_written > LARGE_BYTES for command in group}
 
 
 def bytes_of(group: Sequence[Command]) -> int:
-    return sum(map(weight_of, group))
+    return sum(command.bytes_written for command in group)
 
 
 async def test_large_commands_have_groups_of_their_own_and_take_turns(shop: Shop) -> None:
@@ -109,7 +110,7 @@ async def test_what_commands_read_weighs_as_much_as_what_they_bring(shop: Shop, 
 async def test_many_small_commands_are_bounded_by_bytes_too(shop: Shop) -> None:
     lines = [line(name="y" * 100) for _ in range(70)]
     middling = draft(EstimateBody().load(estimate_body(lines)))
-    assert weight_of(Create(ESTIMATES, "EST-1", middling)) <= LARGE_BYTES
+    assert Create(ESTIMATES, "EST-1", middling).bytes_written <= LARGE_BYTES
     journal = journal_of(shop, group_limit=10_000)
     groups = groups_of(journal)
     commands = [Create(ESTIMATES, new_id(ESTIMATE_PREFIX, utc_now()), middling) for _ in range(400)]

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 from app.demo.carts import Carts
 from app.demo.people import STAFF
 from app.demo.seasons import moments
-from repositories.commands import ChangeStatus, Command, Convert, Create, ReplaceEstimate
+from repositories.command import Command
+from repositories.commands import ChangeStatus, Convert, Create, ReplaceEstimate
 from repositories.demonstration import At
 from repositories.void_commands import VoidEstimate, VoidOrder
 from schemas.documents import EstimateBody, SaleBody, draft, draft_sale
@@ -58,7 +59,7 @@ class Plan:
         last = every[0] - _MILLISECOND if every else self._until
         for step in self._in_order(zip(every, self._fates(every, lost), strict=True)):
             last = max(step.moment, last + _MILLISECOND)
-            yield At(last, step.command)
+            yield At.of(last, step.command)
 
     def _fates(self, visits: Sequence[datetime], lost: int) -> list[Fate]:
         """Return what comes of each visit. An estimate that would be ordered after the end is still open then; an
@@ -85,11 +86,11 @@ class Plan:
         for now, fate in visits:
             while self._later and self._later[0][0] <= now:
                 due, _, command = heappop(self._later)
-                yield At(due, command)
-            yield At(now, self._visit(now, fate))
+                yield At.of(due, command)
+            yield At.of(now, self._visit(now, fate))
         while self._later:
             due, _, command = heappop(self._later)
-            yield At(due, command)
+            yield At.of(due, command)
 
     def _visit(self, now: datetime, fate: Fate) -> Command:
         """Somebody comes in: a sale, or an estimate and what becomes of it."""
