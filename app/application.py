@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from starlette.applications import Starlette
@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 from app import SERVICE, __version__
 from app.accounts import Accounts
 from app.client_address import ClientAddress
+from app.clock import utc_now
 from app.compression import Compression
 from app.cors import Cors
 from app.deadline import Deadlines
@@ -83,10 +84,6 @@ class Running(Protocol):
     """What works beside the requests, until the end."""
 
     async def stop(self) -> None: ...
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def create_app(

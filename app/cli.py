@@ -2,53 +2,76 @@
 
 import os
 import sys
+from collections import UserDict
 from http import HTTPStatus
-from typing import NoReturn
+from importlib import import_module
+from typing import Any, Final, NoReturn
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_group
 
-from app import SERVICE, __version__
-from app.commands.adopting import adopt
-from app.commands.backups import backup, import_, restore
-from app.commands.books import migrate, verify
-from app.commands.databases import console
-from app.commands.demo import demo
-from app.commands.devices import device
-from app.commands.doctor import doctor
-from app.commands.exporting import export
-from app.commands.jobs import jobs
-from app.commands.listening import listen
-from app.commands.serving import AddressRefused, serve
-from app.commands.stores import store
-from app.commands.tokens import token
-from app.commands.users import user
-from app.listener import ListeningRefused
-from app.local_mongod import MongodRefused
-from app.output import FileRefused, OutputRefused, drop_standard_output, watch_standard_output
-from app.settings import InvalidSettings
+from app.console import console
+from app.output import OutputRefused, drop_standard_output, watch_standard_output
+from app.refusals import Refused
 from repositories.errors import DatabaseRefused, described
 from schemas.archive import ArchiveRefused
 from schemas.errors import ShopError
 
+#: Each command, in the order of `pos --help`, and the module of `app.commands` that has it.
+MODULES: Final = {
+    "serve": "serving",
+    "doctor": "doctor",
+    "migrate": "books",
+    "verify": "books",
+    "listen": "listening",
+    "export": "exporting",
+    "import": "backups",
+    "backup": "backups",
+    "restore": "backups",
+    "adopt": "adopting",
+    "demo": "demo",
+    "version": "version",
+    "user": "users",
+    "device": "devices",
+    "token": "tokens",
+    "store": "stores",
+    "jobs": "jobs",
+}
+
+
+class _Commands(UserDict[str, Any]):
+    """The commands by name. A module is imported when one of its commands is looked up: a command does not wait for
+    what only others need."""
+
+    def __getitem__(self, name: str) -> Any:
+        module = import_module(f"app.commands.{super().__getitem__(name)}")
+        # Python keeps the word `import` to itself.
+        command = getattr(module, "import_" if name == "import" else name)
+        group = typer.Typer()
+        if isinstance(command, typer.Typer):
+            group.add_typer(command)
+        else:
+            group.command(name)(command)
+        return get_group(group).commands[name]
+
+
+class _LazyGroup(TyperGroup):
+    """A group that imports each command at its first use."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = _Commands(MODULES)
+
+
 cli = typer.Typer(
-    name="pos",
-    help="The point-of-sale backend: serve it, prepare its database, check its books.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+    name="pos", cls=_LazyGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 
-for command in (serve, doctor, migrate, verify, listen, export, import_, backup, restore, adopt, demo):
-    # Python keeps the word `import` to itself.
-    cli.command(command.__name__.rstrip("_"))(command)
-for group in (user, device, token, store, jobs):
-    cli.add_typer(group)
 
-
-@cli.command()
-def version() -> None:
-    """Print the version."""
-    typer.echo(f"{SERVICE} {__version__}")
+@cli.callback()
+def _pos() -> None:
+    """The point-of-sale backend: serve it, prepare its database, check its books."""
 
 
 def main() -> None:
@@ -56,13 +79,11 @@ def main() -> None:
     watch_standard_output()
     try:
         cli()
-    except (AddressRefused, InvalidSettings, ListeningRefused, MongodRefused, DatabaseRefused) as error:
-        _fail(str(error))
     except OutputRefused as error:
         drop_standard_output()
         # A code that says nothing of the shop, as 1 does after `pos doctor`.
         _fail(str(error), os.EX_IOERR)
-    except (ArchiveRefused, FileRefused) as error:
+    except (Refused, DatabaseRefused, ArchiveRefused) as error:
         _fail(str(error))
     except ShopError as error:
         # What ails the database, whoever runs commands may know what to do about; a refusal says all there is.

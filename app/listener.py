@@ -11,6 +11,7 @@ import orjson
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
+from app.refusals import Refused
 from schemas.live import SUBPROTOCOL
 from schemas.safe_addresses import PERCENT_ENCODE, is_web_address, safe_address
 
@@ -33,7 +34,7 @@ _NO_SERVICE: Final = (
 )
 
 
-class ListeningRefused(RuntimeError):
+class ListeningRefused(Refused):
     """The service will not have this client; the message is a sentence that says why."""
 
 

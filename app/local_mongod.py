@@ -21,6 +21,7 @@ from typing import Final
 from urllib.parse import quote
 
 from app.holders import holders_of
+from app.refusals import Refused
 from repositories.database import initiate_replica_set, is_primary
 from services.lifeline import die_with_parent
 
@@ -43,7 +44,7 @@ _IN_USE: Final = (
 logger = logging.getLogger("pos.mongod")
 
 
-class MongodRefused(RuntimeError):
+class MongodRefused(Refused):
     """The local mongod cannot be had; the message is a sentence that says why and what to do."""
 
 

@@ -9,11 +9,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Final, cast
 
+from app.refusals import Refused
+
 #: As the name of a file: the standard output.
 STDOUT: Final = Path("-")
 
 
-class FileRefused(RuntimeError):
+class FileRefused(Refused):
     """A file cannot be read or written; the message is a sentence that says why and what to do."""
 
 

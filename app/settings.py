@@ -12,6 +12,7 @@ from marshmallow import ValidationError, fields
 
 from app import setting_values as values
 from app.addresses import LOOPBACK
+from app.refusals import Refused
 from app.whatsapp_settings import read_whatsapp
 from schemas.safe_addresses import safe_address
 from services.provider_settings import ProviderSettings
@@ -95,7 +96,7 @@ class Settings:
         return shown
 
 
-class InvalidSettings(RuntimeError):
+class InvalidSettings(Refused):
     """The service cannot be what its settings say; the message names the setting and says what to do."""
 
 

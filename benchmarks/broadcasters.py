@@ -30,7 +30,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 
-from app.application import utc_now
+from app.clock import utc_now
 from app.server import FLAGS
 from app.shutdown import Shutdown
 from endpoints.authentication import Authenticator

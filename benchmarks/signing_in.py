@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from dataclasses import dataclass
 
-from app.application import utc_now
+from app.clock import utc_now
 from repositories.credentials import KEY, Credentials
 from repositories.database import connect
 from schemas.principals import DEVICE, DEVICES, OWNER, USERS

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from rich.progress import track
 
-from app.application import utc_now
+from app.clock import utc_now
 from benchmarks.filling import ZONE
 from benchmarks.measures import Results, Row, median
 from benchmarks.payloads import SALE

@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.application import utc_now
+from app.clock import utc_now
 from endpoints.orders import BODY, SaleCreation
 from endpoints.requests import read_json
 from endpoints.responses import answer

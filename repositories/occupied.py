@@ -20,14 +20,14 @@ from repositories.database import (
     LINK_VIEWS,
     LINKS,
     ORIGINALS,
+    RATE_COUNTS,
+    RATE_WINDOWS,
     REQUESTS,
     TOTALS,
     UPLOADS,
 )
 from repositories.errors import DatabaseRefused
 from repositories.late_documents import LATE
-from repositories.rate_limits import COUNTS as RATE_COUNTS
-from repositories.rate_limits import WINDOWS as RATE_WINDOWS
 from schemas.documents import Document
 from schemas.messages import MESSAGES
 from schemas.principals import DEVICES, USERS

@@ -20,10 +20,9 @@ from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 from pymongo import ReturnDocument
 
+from repositories.database import RATE_COUNTS, RATE_WINDOWS
 from repositories.errors import TooManyRequests, Unavailable
 
-COUNTS: Final = "rate_limits"
-WINDOWS: Final = "rate_windows"
 #: Of one address, a minute: a shop's tills are behind one address, and so is whoever guesses.
 LOGIN: Final = RateLimitItemPerMinute(60, namespace="login")
 PIN_LOGIN: Final = RateLimitItemPerMinute(120, namespace="pin")
@@ -67,14 +66,14 @@ class _Storage(MongoDBStorage):
             "count": {"$cond": [is_over, amount, {"$add": ["$count", amount]}]},
             "expireAt": {"$cond": [is_over, until, "$expireAt"]},
         }
-        row = await self.database[COUNTS].find_one_and_update(
+        row = await self.database[RATE_COUNTS].find_one_and_update(
             {"_id": key}, [{"$set": counted}], upsert=True, return_document=ReturnDocument.AFTER
         )
         return int(row["count"])
 
     async def get_expiry(self, key: str) -> float:
         left = {"left": {"$subtract": ["$expireAt", "$$NOW"]}}
-        row = await self.database[COUNTS].find_one({"_id": key}, left)
+        row = await self.database[RATE_COUNTS].find_one({"_id": key}, left)
         return time.time() + (row["left"] / 1000 if row else 0.0)
 
 
@@ -99,8 +98,8 @@ class RateLimits:
         self._storage = _Storage(
             url.replace("mongodb", "async+mongodb", 1),
             database_name=database_name,
-            counter_collection_name=COUNTS,
-            window_collection_name=WINDOWS,
+            counter_collection_name=RATE_COUNTS,
+            window_collection_name=RATE_WINDOWS,
             wrap_exceptions=True,
             **_OPTIONS,
         )

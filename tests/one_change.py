@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from multiprocessing.connection import Connection
 from zoneinfo import ZoneInfo
 
-from app.application import utc_now
+from app.clock import utc_now
 from repositories.command import Command
 from repositories.commands import Convert, Create
 from repositories.database import Database, connect

@@ -14,7 +14,8 @@ import uvicorn
 import websockets
 from starlette.applications import Starlette
 
-from app.application import create_app, utc_now
+from app.application import create_app
+from app.clock import utc_now
 from app.observation import Observer
 from app.server import FLAGS
 from app.settings import Settings

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.application import utc_now
+from app.clock import utc_now
 from app.local_mongod import find_mongod, local_mongod
 from repositories.database_clock import DatabaseClock
 from repositories.errors import TooManyRequests

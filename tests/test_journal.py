@@ -8,7 +8,7 @@ import pytest
 from pymongo.errors import BulkWriteError
 from pymongo.read_concern import ReadConcern
 
-from app.application import utc_now
+from app.clock import utc_now
 from repositories.commands import Convert, Create
 from repositories.errors import NotFound, OutcomeUnknown, Unavailable
 from repositories.journal import Journal

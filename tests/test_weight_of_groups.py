@@ -8,7 +8,7 @@ import httpx
 import orjson
 import pytest
 
-from app.application import utc_now
+from app.clock import utc_now
 from repositories.command import Command
 from repositories.commands import Convert, Create, ReplaceEstimate
 from repositories.journal import Journal

@@ -1,7 +1,6 @@
 """What the commands share that change who may sign in. They work beside a running service, and before its start."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -9,6 +8,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from app.accounts import Accounts
+from app.clock import utc_now
 from app.commands.databases import any_database, command_settings, with_database
 from app.settings import Settings
 from repositories.database import Database
@@ -48,20 +48,16 @@ async def _with_accounts(
         if name not in journals:
             if not await store_exists(database, name):
                 raise NoSuchStore(f"There is no store {name!r}.")
-            journals[name] = Journal(database, store=name, zone=settings.timezone, clock=_now)
+            journals[name] = Journal(database, store=name, zone=settings.timezone, clock=utc_now)
         return journals[name]
 
-    accounts = Accounts(settings, database, _now, journal_of)
+    accounts = Accounts(settings, database, utc_now, journal_of)
     try:
         return await work(accounts, settings)
     finally:
         for journal in journals.values():
             await journal.close()
         accounts.close()
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def belonging(store: str | None, everywhere: bool, settings: Settings) -> str | None:

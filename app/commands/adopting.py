@@ -10,7 +10,8 @@ import orjson
 import typer
 
 from app.commands.adopting_files import bring, check_folder, is_restored
-from app.commands.databases import Data, any_database, command_settings, console, with_database
+from app.commands.databases import Data, any_database, command_settings, with_database
+from app.console import console
 from app.output import STDOUT, output
 from app.progress import progress_by_steps, tidy_end
 from app.settings import Settings

@@ -1,13 +1,14 @@
 """`pos adopt --static`: the PDF files of the earlier backend, so that the links that its customers have still open."""
 
 import asyncio
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import typer
 
-from app.commands.databases import console, with_database
+from app.clock import utc_now
+from app.commands.databases import with_database
+from app.console import console
 from app.old_pdfs import OldPdf, old_pdfs
 from app.settings import Settings
 from repositories.database import ADOPTION, COUNTERS, Database
@@ -48,7 +49,7 @@ def bring(settings: Settings, folder: Path, *, dry_run: bool) -> None:
     """
 
     async def work(database: Database) -> Brought:
-        return await _bring(Uploads(database, _now), settings.store_id, folder, dry_run=dry_run)
+        return await _bring(Uploads(database, utc_now), settings.store_id, folder, dry_run=dry_run)
 
     done = with_database(settings, work, prepared=False)
     verb = "would be brought" if dry_run else "were brought"
@@ -72,7 +73,3 @@ async def _bring(uploads: Uploads, store: str, folder: Path, *, dry_run: bool) -
             if not dry_run:
                 await uploads.bring(store, each.token, Upload(_FILE_NAME, each.content))
     return Brought(new, known, refused)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from app.application import utc_now
 from app.archives import archive, check_archive, compressed, manifest_of, read_archive, write_archive
-from app.commands.databases import Data, any_database, command_settings, console, with_database
+from app.clock import utc_now
+from app.commands.databases import Data, any_database, command_settings, with_database
+from app.console import console
 from app.output import STDOUT, FileRefused, output
 from app.progress import progress, tidy_end
 from app.settings import Settings

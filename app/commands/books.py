@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from app.commands.databases import Data, any_database, command_settings, console, with_database
+from app.commands.databases import Data, any_database, command_settings, with_database
+from app.console import console
 from app.progress import progress
 from app.settings import Settings
 from repositories.customer_building import build_customers, count_documents

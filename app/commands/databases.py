@@ -1,4 +1,4 @@
-"""What commands share: the settings, a database that runs, and a place for sentences to people."""
+"""What commands share: the settings and a database that runs."""
 
 import asyncio
 import logging
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
-from rich.console import Console
 
 from app.local_mongod import MongodRefused, find_mongod, local_mongod, running_url
 from app.modes import LOCAL_MONGOD
@@ -17,11 +16,6 @@ from app.settings import Settings, read_settings
 from repositories.database import Database, check_deployment, connect
 from repositories.errors import translated
 from repositories.indexes import prepare
-
-#: Sentences go to the standard error, so that what a command prints can be piped.
-console = Console(stderr=True, highlight=False)
-# Where no terminal says how wide it is, a command in a sentence stays in one piece.
-console.soft_wrap = not console.is_terminal
 
 Data = Annotated[Path | None, typer.Option(help="Folder of the local mongod's data.  \\[default: DATA_DIR, or ./data]")]
 

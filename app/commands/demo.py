@@ -11,8 +11,9 @@ import typer
 from marshmallow import ValidationError
 from rich.progress import Progress
 
-from app.commands.databases import Data, any_database, command_settings, console, with_database
+from app.commands.databases import Data, any_database, command_settings, with_database
 from app.commands.days import day
+from app.console import console
 from app.demo.plan import Plan, makes_order
 from app.setting_values import is_store
 from app.settings import Settings

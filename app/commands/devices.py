@@ -6,7 +6,8 @@ import typer
 
 from app.accounts import Accounts
 from app.commands.administration import AllStores, Role, Store, administer, belonging, show
-from app.commands.databases import Data, console
+from app.commands.databases import Data
+from app.console import console
 from app.settings import Settings
 from repositories.credentials import KEY
 from schemas.accounts import DeviceBody

@@ -9,10 +9,11 @@ from typing import Annotated, Any, BinaryIO
 
 import typer
 
-from app.application import utc_now
 from app.archives import compressed, manifest_of, write_archive
-from app.commands.databases import Data, any_database, command_settings, console, with_database
+from app.clock import utc_now
+from app.commands.databases import Data, any_database, command_settings, with_database
 from app.commands.days import day
+from app.console import console
 from app.output import STDOUT, output
 from app.progress import progress, tidy_end
 from app.settings import Settings

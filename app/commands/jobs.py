@@ -6,9 +6,10 @@ from typing import Annotated, Final, TypeVar
 
 import typer
 
-from app.application import utc_now
+from app.clock import utc_now
 from app.commands.administration import show
-from app.commands.databases import Data, any_database, command_settings, console, with_database
+from app.commands.databases import Data, any_database, command_settings, with_database
+from app.console import console
 from app.settings import Settings
 from repositories.database import Database
 from repositories.errors import NoSuchStore

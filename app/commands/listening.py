@@ -9,7 +9,8 @@ from typing import Annotated, Final
 import orjson
 import typer
 
-from app.commands.databases import command_settings, console
+from app.commands.databases import command_settings
+from app.console import console
 from app.listener import Listener, ListeningRefused, line_of, socket_url
 
 #: Where the token is looked for. Never on the command line, which others on the machine can read.

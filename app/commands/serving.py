@@ -14,14 +14,16 @@ import uvicorn
 
 from app import SERVICE, __version__
 from app.addresses import try_to_listen
-from app.commands.databases import Data, command_settings, console, own_database
+from app.commands.databases import Data, command_settings, own_database
+from app.console import console
 from app.modes import described, refuse_unsafe
 from app.open_files import raise_limit
+from app.refusals import Refused
 from app.server import uvicorn_options
 from app.settings import Settings
 
 
-class AddressRefused(RuntimeError):
+class AddressRefused(Refused):
     """The address cannot be listened on; the message is a sentence that says why and what to do."""
 
 

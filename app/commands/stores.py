@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from app import setting_values as values
-from app.commands.databases import Data, any_database, command_settings, console, with_database
+from app.commands.databases import Data, any_database, command_settings, with_database
+from app.console import console
 from repositories.database import Database
 from repositories.indexes import prepare
 from repositories.stores import store_exists, store_names

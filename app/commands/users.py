@@ -7,7 +7,8 @@ import typer
 
 from app.accounts import Accounts
 from app.commands.administration import AllStores, Role, Store, administer, belonging, show
-from app.commands.databases import Data, console
+from app.commands.databases import Data
+from app.console import console
 from app.settings import Settings
 from schemas.accounts import UserBody
 from schemas.documents import Document
