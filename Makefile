@@ -36,11 +36,8 @@ bench: .venv/ready-bench
 bench-quick: .venv/ready-bench
 	$(BIN)/python -m benchmarks --quick
 
-SOAK := $(addprefix tests/test_,$(addsuffix .py,faults_of_the_database faults_of_servers faults_of_clients atomicity judge \
-  resume shared_journal stalled_screens slow_senders abuse abuse_of_sockets attempts state_machine schemathesis soak))
-
 soak: .venv/browser .venv/ready-dev
-	$(BIN)/pytest --soak $(SOAK)
+	$(BIN)/pytest --soak -m soak
 
 # The pictures in the documentation: of the board, taken of a real day in a real browser, and of paper.
 screenshot: .venv/browser .venv/ready-dev

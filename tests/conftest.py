@@ -26,8 +26,9 @@ _SETTINGS = ("--setParameter", "enableTestCommands=1", "--setParameter", "ttlMon
 
 
 # How fast examples are made says something about the machine, which others use too, and nothing about the service.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
+_PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ordinary", _PATIENT, max_examples=40)
+settings.register_profile("soak", _PATIENT, max_examples=500)
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the tests of endurance long")
     parser.addoption("--soak-minutes", type=float, default=math.inf, help="how long each of them may take at most")
     parser.addoption("--seed", type=int, help="what is left to chance in the tests of endurance")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("soak" if config.getoption("--soak") else "ordinary")
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,8 @@ from tests.shop import DATABASE
 from tests.test_server import ROOT
 
 STORE = "faults"
+#: Seconds after which a service that others run beside has not come back.
+_HANGS = 30.0
 
 
 class Back(NamedTuple):
@@ -64,7 +66,8 @@ async def strike(
     """Lets a fault happen again and again while tills work, and asserts what must hold.
 
     :param rounds: in every run of the tests, and in a long one.
-    :param back_within: seconds until the first success after the fault, at most.
+    :param back_within: seconds until the first success after the fault, at most; judged in a long run, which has the
+        machine for itself.
     :param besides: what else the report shall say.
     """
     with reporting(name, long_run) as report:
@@ -79,7 +82,7 @@ async def strike(
         assert verdict.is_clean, verdict
         assert crew.unexpected == []
         assert verdict.acknowledged == verdict.operations > 10
-        assert max(report.back) < back_within, report.back
+        assert max(report.back) < (back_within if long_run.is_long else _HANGS), report.back
     return crew
 
 

@@ -16,6 +16,8 @@ from tests.prober import LISTS, REPORTS, Prober
 from tests.report import reporting
 from tests.shop import Shop
 
+pytestmark = pytest.mark.soak
+
 T = TypeVar("T")
 
 #: What a request may take that is refused, in sales.

@@ -14,6 +14,8 @@ from tests.raw_screens import frame, goodbye, joined
 from tests.report import reporting
 from tests.shop import Shop
 
+pytestmark = pytest.mark.soak
+
 V1 = "Sec-WebSocket-Protocol: pos.v1"
 # What is said, in which dialect, and the code that it is closed with.
 ABUSE = {
@@ -59,7 +61,7 @@ def http() -> httpx.AsyncClient:
 async def test_b3_each_abuse_has_its_close_code_and_costs_no_memory(
     shop: Shop, mongodb_url: str, long_run: LongRun, http: httpx.AsyncClient
 ) -> None:
-    at_a_time = 20
+    at_a_time = 20 if long_run.is_long else 5
     with reporting("B3 abuse of sockets", long_run) as report:
         async with services(mongodb_url, f"{shop.store}-sockets", 1) as (server,), http:
             memory = []
@@ -82,7 +84,7 @@ async def test_b3_each_abuse_has_its_close_code_and_costs_no_memory(
 async def test_b3_thousands_come_and_go(
     shop: Shop, mongodb_url: str, long_run: LongRun, http: httpx.AsyncClient
 ) -> None:
-    count = 5_000 if long_run.is_long else 500
+    count = 5_000 if long_run.is_long else 150
     with reporting("B3 thousands of sockets come and go", long_run) as report:
         async with services(mongodb_url, f"{shop.store}-crowd", 1) as (server,), http:
             before = server.megabytes

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.archive import COLLECTIONS, COUNTERS, ArchiveReader, ArchiveRefused, ArchiveWriter, Manifest, with_store
@@ -61,7 +61,6 @@ def orders(count: int) -> list[tuple[str, Json]]:
 
 
 @given(bodies=st.lists(st.tuples(st.sampled_from(COLLECTIONS[:4]), _bodies), max_size=5))
-@settings(max_examples=100)
 def test_documents_come_back_as_they_were(bodies: list[tuple[str, Json]]) -> None:
     # Settings have no id but the store's name.
     ids = {"settings": "main"}

@@ -15,6 +15,8 @@ from tests.oracle.judge import judge
 from tests.report import Report, reporting
 from tests.shop import DATABASE
 
+pytestmark = pytest.mark.soak
+
 STEPS = ("find", "insert", "update", "delete", "commitTransaction")
 MOST_STEPS = 25
 # How long the database holds a command up: longer than it takes to see that it does, and to kill.

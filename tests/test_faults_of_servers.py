@@ -16,7 +16,7 @@ from tests.replica_set import replica_set
 from tests.strike import STORE, Back, one_node, strike
 from tests.tcp_proxy import line_to
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.soak
 
 
 async def test_a3_servers_are_killed_at_random(tmp_path: Path, long_run: LongRun) -> None:
@@ -39,7 +39,7 @@ async def test_a3_servers_are_killed_at_random(tmp_path: Path, long_run: LongRun
             database_url=nodes.url,
             folder=tmp_path,
             long_run=long_run,
-            rounds=(3, 300),
+            rounds=(2, 300),
             back_within=3,
         )
 
@@ -62,7 +62,7 @@ async def test_a12_the_line_breaks_after_the_commit_was_sent(tmp_path: Path, lon
             database_url=nodes.url,
             folder=tmp_path,
             long_run=long_run,
-            rounds=(20, 300),
+            rounds=(8, 300),
             back_within=6,
             calm=0.05,
         )
@@ -124,8 +124,9 @@ async def test_a14_servers_are_told_to_end_under_load(tmp_path: Path, long_run: 
             database_url=nodes.url,
             folder=tmp_path,
             long_run=long_run,
-            rounds=(3, 50),
+            rounds=(2, 50),
             back_within=3,
             besides=lambda _: [f"exit after at most {max(took):.1f} s"],
         )
-    assert max(took) < 10
+    # In an ordinary run others use the machine; a server that waits for its clients takes longer all the same.
+    assert max(took) < (10 if long_run.is_long else 25)

@@ -15,7 +15,7 @@ from tests.processes import Service, services
 from tests.replica_set import replica_set
 from tests.strike import STORE, Back, one_node, strike
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.soak
 
 
 async def test_a1_the_database_is_killed(tmp_path: Path, long_run: LongRun) -> None:
@@ -33,7 +33,7 @@ async def test_a1_the_database_is_killed(tmp_path: Path, long_run: LongRun) -> N
             database_url=nodes.url,
             folder=tmp_path,
             long_run=long_run,
-            rounds=(5, 300),
+            rounds=(3, 300),
             back_within=3,
         )
 
@@ -83,9 +83,10 @@ class Asker:
         return max(seconds for _, _, seconds in self.answers)
 
 
+@pytest.mark.alone
 async def test_a4_the_database_is_stopped_and_goes_on(tmp_path: Path, long_run: LongRun) -> None:
     """With two servers, one of which keeps the journal of the other."""
-    seconds = (10, 20, 30) if long_run.is_long else (7,)
+    seconds = (10, 20, 30) if long_run.is_long else (5.5,)
     async with one_node(2) as (nodes, servers), httpx.AsyncClient(timeout=10) as http:
         askers = [Asker(server, http) for server in servers]
 

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.calendar import business_date, month_days, widest_bounds
@@ -17,6 +17,8 @@ from schemas.listing import InvalidCursor, Position
 from schemas.numbers import format_number, parse_number
 from schemas.public_ids import new_id
 from tests.payloads import estimate_body
+
+pytestmark = pytest.mark.soak
 
 BODY = EstimateBody()
 PAISA = Decimal("0.01")
@@ -62,7 +64,6 @@ def minor(value: Decimal) -> int:
     return int(value * 100)
 
 
-@settings(max_examples=300)
 @given(cart=carts, discount=percents)
 def test_what_the_app_computes_with_a_percentage_is_accepted_and_stored_exact(cart: Cart, discount: float) -> None:
     body = estimate_body(cart, discount=discount)
@@ -77,7 +78,6 @@ def test_what_the_app_computes_with_a_percentage_is_accepted_and_stored_exact(ca
     assert document["round_off"] == document["total"] - minor(subtotal - off)
 
 
-@settings(max_examples=200)
 @given(cart=carts, is_percentage=st.booleans(), beside=st.floats(-0.004, 0.004))
 def test_a_bill_is_the_same_whether_its_claim_is_the_very_float_or_a_little_beside_it(
     cart: Cart, is_percentage: bool, beside: float
@@ -91,7 +91,6 @@ def test_a_bill_is_the_same_whether_its_claim_is_the_very_float_or_a_little_besi
     assert (very["total"], very["discount"], very["round_off"]) == (minor(exact_subtotal(cart)), 0, 0)
 
 
-@settings(max_examples=200)
 @given(cart=carts, share=st.integers(0, 100))
 def test_what_the_app_computes_with_an_amount_is_accepted_and_stored_exact(cart: Cart, share: int) -> None:
     subtotal = exact_subtotal(cart)
@@ -101,7 +100,6 @@ def test_what_the_app_computes_with_an_amount_is_accepted_and_stored_exact(cart:
     assert document["discount_percentage"] is None
 
 
-@settings(max_examples=200)
 @given(cart=carts, up=st.booleans())
 def test_a_total_rounded_to_a_whole_rupee_is_accepted_and_the_rest_kept_apart(cart: Cart, up: bool) -> None:
     subtotal = exact_subtotal(cart)
@@ -111,7 +109,6 @@ def test_a_total_rounded_to_a_whole_rupee_is_accepted_and_the_rest_kept_apart(ca
     assert document["total"] == document["subtotal"] - document["discount"] + document["round_off"]
 
 
-@settings(max_examples=200)
 @given(cart=carts, by=st.integers(1, 10**9), down=st.booleans())
 def test_a_total_that_late_rounding_cannot_explain_is_refused(cart: Cart, by: int, down: bool) -> None:
     subtotal = exact_subtotal(cart)
@@ -129,7 +126,6 @@ instants = st.datetimes(datetime(1971, 1, 1), datetime(2399, 12, 31), timezones=
 some_days = st.dates(date(1971, 1, 1), date(2998, 12, 31))
 
 
-@settings(max_examples=500)
 @given(instant=instants, zone=zones)
 def test_an_instant_falls_in_the_day_that_the_shops_wall_clock_shows(instant: datetime, zone: str) -> None:
     offset = instant.astimezone(ZoneInfo(zone)).utcoffset()

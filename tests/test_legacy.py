@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from bson import Code, Int64
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.adoption import RULES, Report
@@ -17,6 +17,8 @@ from schemas.rollups import ESTIMATES, ORDERS, Additions
 from schemas.views import Views
 from tests import legacy
 from tests.payloads import line
+
+pytestmark = pytest.mark.soak
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
 VIEWS = Views(KOLKATA)
@@ -54,7 +56,6 @@ def placed(adopted: Adopted) -> dict[str, Any]:
 
 
 @given(kind=st.sampled_from((ESTIMATES, ORDERS)), changes=DOCUMENTS, is_complete=st.booleans())
-@settings(max_examples=250)
 def test_whatever_it_looks_like_it_can_be_shown_and_added_up(
     kind: str, changes: dict[str, Any], is_complete: bool
 ) -> None:

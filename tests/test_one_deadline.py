@@ -26,7 +26,7 @@ COMMANDS = ("find", "aggregate", "insert", "update", "delete", "findAndModify", 
 SECONDS, DELAY_MS = 1.2, 1_000
 #: What a loaded machine may add to the deadline.
 NOISE = 1.0
-AT_ONCE = 8
+AT_ONCE = 32
 
 
 class Ask(NamedTuple):

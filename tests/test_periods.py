@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.calendar import days, month_days
@@ -27,7 +27,6 @@ def periods(span: Span) -> set[str]:
     return {day.isoformat()[: len(span.first)] for day in days_of(span)}
 
 
-@settings(max_examples=300)
 @given(start=some_days, length=st.integers(0, 1_200), today=some_days)
 def test_each_day_of_a_range_counts_once_and_no_other(start: date, length: int, today: date) -> None:
     end = start + timedelta(days=length)
@@ -38,7 +37,6 @@ def test_each_day_of_a_range_counts_once_and_no_other(start: date, length: int, 
     assert {day: times for day, times in counted.items() if times} == dict.fromkeys(days(start, end), 1)
 
 
-@settings(max_examples=300)
 @given(start=some_days, length=st.integers(0, 1_200), today=some_days)
 def test_no_period_stands_in_two_spans_and_all_of_them_are_few(start: date, length: int, today: date) -> None:
     found = spans(start, start + timedelta(days=length), today.isoformat())

@@ -25,6 +25,8 @@ from tests.report import Report, reporting
 from tests.shop import DATABASE, OpenShop, Shop
 from tests.tcp_proxy import line_to
 
+pytestmark = pytest.mark.soak
+
 SALE = "/api/orders/create-sale"
 
 

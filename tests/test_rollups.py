@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from repositories.command import Command
@@ -108,7 +108,6 @@ def command_of(books: Books, step: tuple[str, int, float], number: int) -> Comma
     return VoidEstimate(estimate_id)
 
 
-@settings(max_examples=200)
 @given(sequence=st.lists(steps, min_size=1, max_size=40), group=st.integers(1, 8))
 def test_totals_are_the_sums_over_the_documents_after_any_sequence(
     sequence: list[tuple[str, int, float]], group: int

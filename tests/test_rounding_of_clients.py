@@ -7,12 +7,14 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.documents import SaleBody, draft_sale
 from schemas.errors import TotalsMismatch
 from tests.payloads import line, sale_body
+
+pytestmark = pytest.mark.soak
 
 BODY = SaleBody()
 Round = Callable[[float], float]
@@ -81,7 +83,6 @@ def exact_total(cart: list[dict[str, Any]], discount: float) -> tuple[int, int]:
     return subtotal, subtotal - paise(Fraction(subtotal, 100) * fraction(discount) / 100)
 
 
-@settings(max_examples=400)
 @given(cart=carts, discount=percents, by_line=roundings, by_sum=roundings, by_discount=roundings, last=roundings)
 def test_whatever_way_a_client_rounds_its_bill_is_taken_and_the_exact_figures_are_stored(
     cart: list[dict[str, Any]], discount: float, by_line: Round, by_sum: Round, by_discount: Round, last: Round
@@ -95,7 +96,6 @@ def test_whatever_way_a_client_rounds_its_bill_is_taken_and_the_exact_figures_ar
     assert sale["total"] == total or sale["total"] % 100 == 0
 
 
-@settings(max_examples=300)
 @given(cart=carts, discount=percents, by_line=roundings, by_discount=roundings)
 def test_a_whole_rupee_is_kept_as_it_is_claimed_with_its_round_off(
     cart: list[dict[str, Any]], discount: float, by_line: Round, by_discount: Round
@@ -108,7 +108,6 @@ def test_a_whole_rupee_is_kept_as_it_is_claimed_with_its_round_off(
     assert sale["amount_paid"] == body["total"] * 100
 
 
-@settings(max_examples=300)
 @given(cart=carts, discount=percents, by_line=roundings, last=roundings, is_said=st.booleans())
 def test_what_was_paid_is_what_was_claimed(
     cart: list[dict[str, Any]], discount: float, by_line: Round, last: Round, is_said: bool
@@ -120,7 +119,6 @@ def test_what_was_paid_is_what_was_claimed(
     assert abs(paid - body["total"] * 100) <= 0.5 + 1e-3
 
 
-@settings(max_examples=300)
 @given(cart=st.lists(exact_lines, min_size=1, max_size=40), paise=st.integers(1, 10**6), down=st.booleans())
 def test_lines_that_need_no_rounding_allow_no_difference(cart: list[dict[str, Any]], paise: int, down: bool) -> None:
     subtotal, _ = exact_total(cart, 0.0)
@@ -133,7 +131,6 @@ def test_lines_that_need_no_rounding_allow_no_difference(cart: list[dict[str, An
             draft_sale(BODY.load(claim))
 
 
-@settings(max_examples=200)
 @given(cart=carts, beyond=st.integers(1, 1_000), down=st.booleans())
 def test_a_difference_of_more_than_a_paisa_for_each_line_that_needs_rounding_is_refused(
     cart: list[dict[str, Any]], beyond: int, down: bool

@@ -17,6 +17,8 @@ from tests.payloads import estimate_body, line, sale_body
 from tests.shop import OpenShop, Shop
 from tests.test_server import ROOT
 
+pytestmark = pytest.mark.soak
+
 LISTS = (
     "/api/estimates/all",
     "/api/estimates/pending",

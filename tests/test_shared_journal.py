@@ -19,6 +19,8 @@ from tests.payloads import sale_body
 from tests.processes import Service, services
 from tests.shop import OpenShop, Shop
 
+pytestmark = pytest.mark.soak
+
 SALE = "/api/orders/create-sale"
 
 

@@ -10,14 +10,14 @@ from typing import Any
 import httpx
 import pytest
 
-from app.protocol import MAX_HEAD, RECEIVE_SECONDS
+from app.protocol import MAX_HEAD
 from tests.conftest import LongRun
 from tests.payloads import sale_body
 from tests.processes import services
 from tests.report import p99, reporting
 from tests.shop import Shop
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.soak
 
 SALE = "/api/orders/create-sale"
 HEAD = b"POST /api/orders/create-sale HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -66,10 +66,11 @@ async def p99_of_sales(http: httpx.AsyncClient, url: str, sales: int = 100) -> f
     return p99(waits)
 
 
+@pytest.mark.alone
 async def test_b2_who_sends_a_byte_a_second_is_sent_away_and_nobody_else_waits(
     shop: Shop, mongodb_url: str, long_run: LongRun
 ) -> None:
-    count = 500 if long_run.is_long else 150
+    count = 500 if long_run.is_long else 90
     before: list[float] = []
     during: list[float] = []
     with reporting("B2 connections that send a byte a second", long_run) as report:
@@ -79,7 +80,7 @@ async def test_b2_who_sends_a_byte_a_second_is_sent_away_and_nobody_else_waits(
         ):
             await p99_of_sales(http, server.url)
             for _ in long_run.rounds(1, 5):
-                before += [await p99_of_sales(http, server.url) for _ in range(3)]
+                before += [await p99_of_sales(http, server.url) for _ in range(3 if long_run.is_long else 2)]
                 drips = [asyncio.create_task(drip(server.port, *KINDS[number % len(KINDS)])) for number in range(count)]
                 await asyncio.sleep(1)
                 while not any(task.done() for task in drips):
@@ -116,14 +117,15 @@ async def test_a_body_that_takes_its_time_but_comes_is_taken(shop: Shop) -> None
     writer.write(HEAD + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body))
     for place in range(0, len(body), 100):
         writer.write(body[place : place + 100])
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.05)
     said = await reader.read()
     assert said.startswith(b"HTTP/1.1 201")
     writer.close()
 
 
-async def test_a_connection_outlives_its_requests(shop: Shop) -> None:
+async def test_a_connection_outlives_its_requests(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """The deadline is a request's, not a connection's: one that is used on and off stays open."""
+    monkeypatch.setattr("app.protocol.RECEIVE_SECONDS", 2.5)
     reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
     for _ in range(3):
         writer.write(b"GET /livez HTTP/1.1\r\n")
@@ -133,7 +135,7 @@ async def test_a_connection_outlives_its_requests(shop: Shop) -> None:
         while await reader.readline() != b"\r\n":
             pass
         await reader.read(100)
-        await asyncio.sleep(RECEIVE_SECONDS / 2.5)
+        await asyncio.sleep(1)
     assert not reader.at_eof()
     writer.close()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from endpoints.ring import CAPACITY, MAX_BYTES
 from tests.conftest import LongRun
@@ -26,6 +27,8 @@ from tests.strike import STORE, judged
 from tests.tcp_proxy import Line, line_to
 from tests.test_resume import Roamer, all_heard, screens
 from tests.test_slow_senders import KINDS, drip
+
+pytestmark = pytest.mark.soak
 
 MINUTES = 120
 BACK_WITHIN = 8.0

@@ -20,6 +20,8 @@ from tests.payloads import estimate_body, line
 from tests.report import Report, reporting
 from tests.shop import OpenShop
 
+pytestmark = pytest.mark.soak
+
 KOLKATA = ZoneInfo("Asia/Kolkata")
 KEPT = ("Pending", "Processing", "Completed")
 
@@ -226,7 +228,7 @@ def run_machine(open_shop: OpenShop, long_run: LongRun) -> Callable[[], Any]:
         ):
             machine = type("Machine", (ShopMachine,), {"http": http, "clock": clock, "report": report})
             chosen = settings(
-                max_examples=400 if long_run.is_long else 25,
+                max_examples=400 if long_run.is_long else 10,
                 stateful_step_count=40,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
