@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from app import SERVICE, __version__
 from app.doors import PROBES, ForeignOrigin, OnlyThisMachine, WrongHost
@@ -30,10 +30,10 @@ from app.openapi_refusals import (
     refused,
 )
 from app.setup_gate import BEFORE_SETUP, NotSetUp
-from endpoints.access import ACCESS, ANYONE
+from endpoints.access import ANYONE
 from endpoints.authentication import Forbidden, NotSignedIn, RepeatedAuthorization, SignInExpired
 from endpoints.described import Answer, Operation, Refusals
-from endpoints.guard import CALLED_BACK
+from endpoints.guard import GuardedRoute
 from endpoints.packable import Packable
 from repositories.errors import NoSuchStore, TooManyRequests, Unavailable
 from schemas.answers import ANSWERS, DOCUMENTS
@@ -97,37 +97,37 @@ class Description:
         return f'W/"{blake2b(self.content, digest_size=12).hexdigest()}"'
 
 
-def operations(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str, Operation]]:
+def operations(routes: Iterable[BaseRoute]) -> Iterator[tuple[GuardedRoute, str, Operation]]:
     """Each path and method of the routes, with what its handler says of itself."""
     for route in routes:
-        if isinstance(route, Route):
+        if isinstance(route, GuardedRoute):
             for method in METHODS:
                 handler = getattr(route.endpoint, method, None)
                 if handler is not None:
-                    yield route.path, method, _guarded(route.path, method, handler.operation)
+                    yield route, method, _guarded(route, method, handler.operation)
 
 
-def _is_public(path: str, method: str) -> bool:
-    return ACCESS[path][method.upper()] is ANYONE
+def _is_public(route: GuardedRoute, method: str) -> bool:
+    return route.roles[method.upper()] is ANYONE
 
 
-def _guarded(path: str, method: str, operation: Operation) -> Operation:
+def _guarded(route: GuardedRoute, method: str, operation: Operation) -> Operation:
     """An operation with what its guard takes and refuses, and those who stand before it."""
-    operation = replace(operation, refuses=(*operation.refuses, *_refusals_before(path, method)))
-    if _is_public(path, method):
+    operation = replace(operation, refuses=(*operation.refuses, *_refusals_before(route, method)))
+    if _is_public(route, method):
         return operation
     refuses = dict.fromkeys((*operation.refuses, *_AT_THE_GUARD))
     return replace(operation, refuses=tuple(refuses), headers=(*operation.headers, _STORE))
 
 
-def _refusals_before(path: str, method: str) -> Refusals:
-    """What is refused before anybody looks at the route."""
+def _refusals_before(route: GuardedRoute, method: str) -> Refusals:
+    """Return the errors that a request can get before it reaches its handler."""
     return (
         OnlyThisMachine,
-        *(() if path in PROBES else (WrongHost,)),
+        *(() if route.path in PROBES else (WrongHost,)),
         *(() if method == "get" else (ForeignOrigin,)),
-        *(() if path in BEFORE_SETUP else (NotSetUp,)),
-        *((InvalidQuery,) if method == "post" and path not in CALLED_BACK else ()),
+        *(() if route.path in BEFORE_SETUP else (NotSetUp,)),
+        *((InvalidQuery,) if method == "post" and not route.takes_any_query else ()),
     )
 
 
@@ -167,8 +167,8 @@ def document(routes: Sequence[BaseRoute]) -> Json:
     )
     # What is described is never answered 405, so that answer stands here alone.
     spec.components.response(MethodNotAllowed.code, refused((MethodNotAllowed,)))
-    for path, method, operation in described:
-        spec.path(path, operations={method: _shown(path, method, operation, described)})
+    for route, method, operation in described:
+        spec.path(route.path, operations={method: _shown(route, method, operation, described)})
     return spec.to_dict()
 
 
@@ -184,17 +184,19 @@ def _add_schemas(spec: APISpec, refusals: Iterable[type[ShopError]]) -> None:
         spec.components.schema(problem_name(refusal), problem_shape(refusal))
 
 
-def _shown(path: str, method: str, operation: Operation, described: Sequence[tuple[str, str, Operation]]) -> Json:
+def _shown(
+    route: GuardedRoute, method: str, operation: Operation, described: Sequence[tuple[GuardedRoute, str, Operation]]
+) -> Json:
     shown: Json = {
-        "operationId": _operation_id(path, method),
-        "tags": [_tag(path)],
+        "operationId": _operation_id(route.path, method),
+        "tags": [_tag(route.path)],
         "summary": operation.summary,
         "description": operation.description,
-        "security": [] if _is_public(path, method) else [{_CREDENTIAL: []}, {}],
-        "parameters": _parameters(path, operation),
+        "security": [] if _is_public(route, method) else [{_CREDENTIAL: []}, {}],
+        "parameters": _parameters(route.path, operation),
         "responses": {
             **{str(status): _answered(answer, described) for status, answer in operation.answers.items()},
-            **refusals_of(path, operation),
+            **refusals_of(route.path, operation),
         },
     }
     if operation.body is not None:
@@ -232,17 +234,17 @@ def _parameters(path: str, operation: Operation) -> list[Any]:
     return [*in_path, *in_query, *operation.headers, "X-Request-ID"]
 
 
-def _answered(answer: Answer, described: Sequence[tuple[str, str, Operation]]) -> Json:
+def _answered(answer: Answer, described: Sequence[tuple[GuardedRoute, str, Operation]]) -> Json:
     shown: Json = {"description": answer.description, "headers": headers_named(*answer.headers)}
     if answer.content is not None:
         shown["content"] = {answer.media: {"schema": answer.content}}
     links = {
-        _operation_id(path, method): {
-            "operationId": _operation_id(path, method),
+        _operation_id(route.path, method): {
+            "operationId": _operation_id(route.path, method),
             "parameters": {name: f"$response.body#/{name}"},
         }
         for name in answer.gives
-        for path, method, _ in described
-        if f"{{{name}}}" in path
+        for route, method, _ in described
+        if f"{{{name}}}" in route.path
     }
     return {**shown, "links": links} if links else shown

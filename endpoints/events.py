@@ -11,7 +11,7 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from endpoints.access import ACCESS
+from endpoints.access import FOLLOWERS
 from endpoints.connections import Connections
 from endpoints.cutting import cut_of
 from endpoints.described import Answer, Operation, described
@@ -43,7 +43,6 @@ _WAKE_SECONDS: Final = 0.5
 _RETRY_MS: Final = 2_000
 # How long a stream that was ended may take to say so before it is cut.
 _GOODBYE_SECONDS: Final = 1.0
-_READERS: Final = ACCESS["/api/events/stream"]["GET"] or frozenset()
 
 
 class EventsGone(ShopError):
@@ -166,7 +165,7 @@ async def _stream(request: Request, topics: frozenset[str] | None, place: Place 
             asyncio.get_running_loop().call_later(_GOODBYE_SECONDS, cut)
 
     feed = hub.subscribe(bell.set, topics)
-    connection = connections.begin(request.state.principal, request.state.store, _READERS, end)
+    connection = connections.begin(request.state.principal, request.state.store, FOLLOWERS, end)
     try:
         yield b"retry: %d\n\n" % _RETRY_MS
         if place is not None:

@@ -1,20 +1,19 @@
 """Stands before each route: who may come in, and to which store. What may be done is in `access.py`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.datastructures import QueryParams
-from starlette.routing import BaseRoute, Route
+from starlette.endpoints import HTTPEndpoint
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from endpoints.access import ACCESS, TICKETED, Roles
+from endpoints.access import Roles
 from endpoints.authentication import Authenticator, Forbidden
 from endpoints.described import Operation
 from schemas.errors import InvalidQuery
 from schemas.principals import Principal
 
-#: Called by a provider at the address that was typed there, with whatever stands in it.
-CALLED_BACK: Final = frozenset({"/api/whatsapp/webhook"})
 _MOST_NAMED, _LONGEST_NAME = 20, 100
 _METHODS: Final = ("get", "post", "put", "delete", "patch")
 
@@ -118,26 +117,48 @@ def _ticket_of(scope: Scope) -> str | None:
     return QueryParams(query).get("ticket") if b"ticket=" in query else None
 
 
-def _asked(route: Route) -> frozenset[str] | None:
-    """Return the query members that a POST to a route takes."""
-    if route.path in CALLED_BACK:
-        return None
-    operation: Operation | None = getattr(getattr(route.endpoint, "post", None), "operation", None)
+class GuardedRoute(Route):
+    """A route of the API behind its guard. `roles`: method -> the roles that may use it, None for anyone."""
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: type[HTTPEndpoint],
+        roles: Mapping[str, Roles | None],
+        *,
+        takes_tickets: bool = False,
+        takes_any_query: bool = False,
+    ) -> None:
+        """Guard an endpoint.
+
+        :param takes_tickets: whether `?ticket=` will do instead of a header.
+        :param takes_any_query: whether a POST may carry unknown query members: an address that a provider calls.
+        :raises LookupError: the roles and the handler name different methods.
+        """
+        super().__init__(path, endpoint)
+        handled = {method.upper() for method in _METHODS if hasattr(endpoint, method)}
+        if handled != set(roles):
+            raise LookupError(f"{path}: the route table names {set(roles)}, the handler {handled}.")
+        self.roles = roles
+        self.takes_any_query = takes_any_query
+        query = None if takes_any_query else _query_members(endpoint)
+        self.app = Guard(self.app, roles, takes_tickets=takes_tickets, asked=query)
+
+
+def route(
+    path: str,
+    endpoint: type[HTTPEndpoint],
+    *,
+    takes_tickets: bool = False,
+    takes_any_query: bool = False,
+    **roles: Roles | None,
+) -> GuardedRoute:
+    """Return a row of the route table: `route("/api/orders/{order_id}", Order, GET=ALL, DELETE=OWNERS)`."""
+    return GuardedRoute(path, endpoint, roles, takes_tickets=takes_tickets, takes_any_query=takes_any_query)
+
+
+def _query_members(endpoint: type[HTTPEndpoint]) -> frozenset[str]:
+    """Return the query members that a POST to an endpoint takes."""
+    operation: Operation | None = getattr(getattr(endpoint, "post", None), "operation", None)
     query = None if operation is None else operation.query
     return frozenset() if query is None else frozenset(query.load_fields)
-
-
-def guarded(routes: Iterable[BaseRoute]) -> list[BaseRoute]:
-    """The routes, each behind its guard. WebSockets let people in themselves, since they refuse with close codes.
-
-    :raises LookupError: nobody has said who may use one of them.
-    """
-    table = list(routes)
-    for route in table:
-        if isinstance(route, Route):
-            handled = {method.upper() for method in _METHODS if hasattr(route.endpoint, method)}
-            access = ACCESS[route.path]
-            if handled != set(access):
-                raise LookupError(f"{route.path}: the table of access says {set(access)}, the handler {handled}.")
-            route.app = Guard(route.app, access, takes_tickets=route.path in TICKETED, asked=_asked(route))
-    return table

@@ -9,7 +9,7 @@ from starlette.endpoints import WebSocketEndpoint
 from starlette.exceptions import HTTPException
 from starlette.websockets import WebSocket
 
-from endpoints.access import ACCESS
+from endpoints.access import FOLLOWERS
 from endpoints.authentication import NotSignedIn, SignInExpired
 from endpoints.close_codes import (
     BAD_FRAME,
@@ -31,8 +31,6 @@ from schemas.live import SUBPROTOCOL, InvalidSubscription, Subscription, read_si
 
 #: The address of `no_such_socket`: whatever is no other.
 ANYWHERE: Final = "/{path:path}"
-
-_ROLES: Final = ACCESS["/ws"]["GET"] or frozenset()
 
 
 class Origins:
@@ -80,7 +78,7 @@ class LiveUpdates(WebSocketEndpoint):
             return RESTARTING
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
-                principal = await admit(websocket.scope, _ROLES, takes_tickets=True)
+                principal = await admit(websocket.scope, FOLLOWERS, takes_tickets=True)
             wanted = wanted_by(websocket.query_params)
         except TimeoutError:
             return TRY_LATER
@@ -92,7 +90,7 @@ class LiveUpdates(WebSocketEndpoint):
         speaks_v1 = SUBPROTOCOL in websocket.scope["subprotocols"] or wanted is not None
         self.screen = screens.join(outlet_of(websocket), wanted, speaks_v1=speaks_v1)
         end = partial(screens.dismiss, self.screen)
-        self.connection = websocket.state.connections.begin(principal, websocket.state.store, _ROLES, end)
+        self.connection = websocket.state.connections.begin(principal, websocket.state.store, FOLLOWERS, end)
         return None
 
     async def on_receive(self, websocket: WebSocket, data: Any) -> None:

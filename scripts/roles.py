@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Final
 
-from endpoints.access import ACCESS, Roles
+from endpoints.access import Roles
+from endpoints.guard import GuardedRoute
+from endpoints.routes import ROUTES
 from schemas.principals import STANDINGS
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "security.md"
@@ -13,10 +15,11 @@ _BEGIN, _END = "<!-- roles: written by `make docs` -->\n", "<!-- end of roles --
 def table() -> str:
     """A row for each route and method, in the order of the code."""
     lines = [f"| route | {' | '.join(STANDINGS)} |", f"| --- |{' --- |' * len(STANDINGS)}"]
-    for path, methods in ACCESS.items():
-        for method, allowed in methods.items():
-            cells = [_cell(role, allowed) for role in STANDINGS]
-            lines.append(f"| `{method} {path}` | {' | '.join(cells)} |")
+    for route in ROUTES:
+        if isinstance(route, GuardedRoute):
+            for method, allowed in route.roles.items():
+                cells = [_cell(role, allowed) for role in STANDINGS]
+                lines.append(f"| `{method} {route.path}` | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

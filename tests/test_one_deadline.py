@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from starlette.routing import Route
 
-from endpoints.access import ACCESS, DEVICES
+from endpoints.access import DEVICES, Roles
+from endpoints.guard import GuardedRoute
 from endpoints.routes import ROUTES
 from schemas.principals import DEVICE, OWNER
 from tests.faults import failing
@@ -36,6 +36,7 @@ class Ask(NamedTuple):
     template: str
     path: str
     body: Any
+    roles: Roles | None
 
     @property
     def where(self) -> str:
@@ -70,11 +71,11 @@ def bodies(shop: Shop) -> dict[str, Any]:
 def every_request(names: dict[str, str], bodies: dict[str, Any]) -> Iterator[Ask]:
     """Each method of each route of the table."""
     for route in ROUTES:
-        if isinstance(route, Route):
+        if isinstance(route, GuardedRoute):
             path = re.sub(r"\{(\w+)\}", lambda name: names.get(name[1], "1"), route.path)
-            for method in ACCESS[route.path]:
+            for method, roles in route.roles.items():
                 body = None if method in ("GET", "DELETE") else bodies.get(f"{method} {route.path}", {})
-                yield Ask(method, route.path, path, body)
+                yield Ask(method, route.path, path, body, roles)
 
 
 async def filled(shop: Shop) -> dict[str, str]:
@@ -112,7 +113,7 @@ async def test_every_route_answers_in_time_while_each_command_is_slow(
     asks = list(every_request(await filled(shop), bodies(shop)))
     late, refused = [], 0
     for batch in [asks[index : index + AT_ONCE] for index in range(0, len(asks), AT_ONCE)]:
-        roles = [DEVICE if ACCESS[ask.template][ask.method] == DEVICES else OWNER for ask in batch]
+        roles = [DEVICE if ask.roles == DEVICES else OWNER for ask in batch]
         shown = [{} if is_open else await credential_of(shop, role) for role in roles]
         async with failing(shop.database, *COMMANDS, blockConnection=True, blockTimeMS=DELAY_MS):
             answers = await asyncio.gather(*map(answered, [shop] * len(batch), batch, shown))

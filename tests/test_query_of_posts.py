@@ -3,16 +3,16 @@
 from typing import Any
 
 import pytest
-from starlette.routing import Route
 
-from endpoints.guard import CALLED_BACK
+from endpoints.guard import GuardedRoute
 from endpoints.routes import ROUTES
 from tests.payloads import sale_body
 from tests.shop import Shop
 
 #: Nobody but a device may ask for a PIN, and is refused as such before.
-POSTS = {route.path for route in ROUTES if isinstance(route, Route) and hasattr(route.endpoint, "post")}
-POSTS -= {*CALLED_BACK, "/api/auth/pin"}
+TABLE = [route for route in ROUTES if isinstance(route, GuardedRoute)]
+POSTS = {route.path for route in TABLE if "POST" in route.roles and not route.takes_any_query}
+POSTS -= {"/api/auth/pin"}
 HOW = {"payment_mode": "Card", "sale_by": "Ravi", "amount_paid": "40.5"}
 
 

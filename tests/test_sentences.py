@@ -32,7 +32,7 @@ def bodies(schema: Schema) -> Iterator[dict[str, Any]]:
             yield {**sale_body(), "items": [{**line(), name: value}]}
 
 
-OPERATIONS = {f"{method} {path}": operation for path, method, operation in operations(ROUTES)}
+OPERATIONS = {f"{method} {route.path}": operation for route, method, operation in operations(ROUTES)}
 
 
 @pytest.mark.parametrize("name", [name for name, operation in OPERATIONS.items() if operation.body is not None])

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from starlette.routing import Route
 from typer.testing import CliRunner
 
 from app.cli import cli
 from app.stores import Stores
-from endpoints.access import ACCESS
+from endpoints.guard import GuardedRoute
 from endpoints.routes import ROUTES
 from repositories.errors import Unavailable
 from repositories.indexes import prepare
@@ -80,12 +79,12 @@ class Filled:
         return [{}, {"limit": "50", "cursor": self.cursor}, {"since": "0"}, {**days, "items": "100"}, search]
 
 
-def routes() -> Iterator[tuple[str, str]]:
+def routes() -> Iterator[tuple[GuardedRoute, str]]:
     for route in ROUTES:
         # Signing in and out is not asked of a store, and would end the asking.
-        if isinstance(route, Route) and not route.path.startswith("/api/auth/"):
-            for method in ACCESS[route.path]:
-                yield method, route.path
+        if isinstance(route, GuardedRoute) and not route.path.startswith("/api/auth/"):
+            for method in route.roles:
+                yield route, method
 
 
 @pytest.fixture
@@ -103,11 +102,11 @@ async def test_no_route_reaches_across_stores(shop: Shop, is_home_asked: bool, r
     await filled.fill()
     before = await snapshot(shop, theirs)
     headers = await credential_of(shop, role, store=mine)
-    for method, template in routes():
-        await _try(shop, filled, method, template, headers)
-        if ACCESS[template][method] is not None:
+    for route, method in routes():
+        await _try(shop, filled, method, route.path, headers)
+        if route.roles[method] is not None:
             named = {**headers, "X-Store": theirs}
-            assert_problem(await shop.http.request(method, filled.path(template), headers=named), 403, "forbidden")
+            assert_problem(await shop.http.request(method, filled.path(route.path), headers=named), 403, "forbidden")
     assert await snapshot(shop, theirs) == before
     for store in stores:
         assert await verify(shop.database, store) == []
