@@ -60,7 +60,7 @@ from repositories.secret_keys import check_key
 from repositories.showing import Showings
 from repositories.stores import AllStores
 from schemas.phones import region_of
-from schemas.views import AccountViews, Views
+from schemas.views import account_views_of, views_of
 from services.paper import Paper
 from services.providers import Provider, provider_of
 from services.right_of_way import RightOfWay
@@ -141,7 +141,7 @@ def create_app(
             messaging = Messaging.started(
                 settings, database, stores, moments.lasting, provider or provider_of(settings.whatsapp, clock)
             )
-            views = Views(zone)
+            views = views_of(zone)
             shutdown = Shutdown()
             with shutdown.noticed():
                 yield {
@@ -166,7 +166,7 @@ def create_app(
                     **messaging.handed,
                     "public_links": PublicLinks(database, moments.lasting),
                     "views": views,
-                    "account_views": AccountViews(zone),
+                    "account_views": account_views_of(zone),
                     "showings": Showings(views),
                     "lists": Turns(LISTS_EACH, LISTS),
                     "pages": Turns(PAGES_EACH, PAGES),

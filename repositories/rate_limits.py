@@ -10,6 +10,7 @@ import math
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Final, TypeVar
 
@@ -95,15 +96,7 @@ class RateLimits:
     """
 
     def __init__(self, url: str, database_name: str, per_minute: int, messages: int = 0) -> None:
-        self._storage = _Storage(
-            url.replace("mongodb", "async+mongodb", 1),
-            database_name=database_name,
-            counter_collection_name=RATE_COUNTS,
-            window_collection_name=RATE_WINDOWS,
-            wrap_exceptions=True,
-            **_OPTIONS,
-        )
-        self._limiter = FixedWindowRateLimiter(self._storage)
+        self._url, self._database_name = url, database_name
         self._each = RateLimitItemPerMinute(per_minute, namespace="each") if per_minute else None
         self._messages = RateLimitItemPerMinute(messages, namespace="message") if messages else None
         self._block = max(1, min(_BLOCK, per_minute // 10))
@@ -113,7 +106,24 @@ class RateLimits:
         self._guessers: TTLCache[str, float] = TTLCache(_MOST_HELD, _MINUTE)
 
     def close(self) -> None:
-        self._storage.storage.close()
+        if "_storage" in self.__dict__:
+            self._storage.storage.close()
+
+    @cached_property
+    def _storage(self) -> _Storage:
+        # Made when it is first needed: it has a client of its own, and many a shop counts nothing.
+        return _Storage(
+            self._url.replace("mongodb", "async+mongodb", 1),
+            database_name=self._database_name,
+            counter_collection_name=RATE_COUNTS,
+            window_collection_name=RATE_WINDOWS,
+            wrap_exceptions=True,
+            **_OPTIONS,
+        )
+
+    @cached_property
+    def _limiter(self) -> FixedWindowRateLimiter:
+        return FixedWindowRateLimiter(self._storage)
 
     async def count(self, limit: RateLimitItem, address: str | None) -> None:
         """Counts one request of an address.

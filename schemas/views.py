@@ -1,5 +1,6 @@
 """The schemas that show documents, made once for the shop's time zone."""
 
+from functools import cache
 from zoneinfo import ZoneInfo
 
 from schemas.accounts import DeviceSchema, UserSchema
@@ -35,3 +36,15 @@ class AccountViews:
     def __init__(self, zone: ZoneInfo) -> None:
         self.user = UserSchema(zone).dump
         self.device = DeviceSchema(zone).dump
+
+
+@cache
+def views_of(zone: ZoneInfo) -> Views:
+    """Return the views of a time zone, which are made once: that takes as long as some sales."""
+    return Views(zone)
+
+
+@cache
+def account_views_of(zone: ZoneInfo) -> AccountViews:
+    """Return those of accounts, likewise."""
+    return AccountViews(zone)

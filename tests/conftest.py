@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from rich.progress import Progress, track
 
 from app.local_mongod import find_mongod, local_mongod
+from repositories.database import Client, connect
 from repositories.verification import verify
 from tests.adopter import adopt, own  # noqa: F401
 from tests.board import browser, screen  # noqa: F401
@@ -24,6 +25,8 @@ from tests.shop import OpenShop, Shop, opened
 # Test clocks stand in other months: what the database thinks to have expired would vanish in the middle of a test.
 _SETTINGS = ("--setParameter", "enableTestCommands=1", "--setParameter", "ttlMonitorEnabled=false")
 
+#: Fixtures, and names of modules, functions and classes.
+_STARTERS = {"mongodb_url", "browser", "local_mongod", "opened", "serving", "replica_set", "subprocess", "Workers"}
 
 # How fast examples are made says something about the machine, which others use too, and nothing about the service.
 _PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -72,6 +75,14 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("soak" if config.getoption("--soak") else "ordinary")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need nothing but Python: none of the fixtures, and none of the names in their module, with
+    which a database, a browser or another process is started."""
+    for item in items:
+        if isinstance(item, pytest.Function) and not _STARTERS & {*item.fixturenames, *vars(item.module)}:
+            item.add_marker("pure")
+
+
 @pytest.fixture(scope="session")
 def long_run(request: pytest.FixtureRequest) -> LongRun:
     seed = request.config.getoption("--seed")
@@ -91,6 +102,14 @@ def mongodb_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+async def client(mongodb_url: str) -> AsyncIterator[Client]:
+    """A client of the database, with which tests look at collections."""
+    client = connect(mongodb_url)
+    yield client
+    await asyncio.to_thread(client.close)
+
+
+@pytest.fixture(scope="session")
 async def closing() -> AsyncIterator[set[asyncio.Task[None]]]:
     """Shops that are closing, which takes a server a tenth of a second and need not keep the next test waiting."""
     tasks: set[asyncio.Task[None]] = set()
@@ -99,7 +118,7 @@ async def closing() -> AsyncIterator[set[asyncio.Task[None]]]:
 
 
 @pytest.fixture
-async def open_shop(mongodb_url: str, closing: set[asyncio.Task[None]]) -> AsyncIterator[OpenShop]:
+async def open_shop(mongodb_url: str, client: Client, closing: set[asyncio.Task[None]]) -> AsyncIterator[OpenShop]:
     """Opens shops: `await open_shop(clock=…, timezone=…)`. Each has a store of its own, unless it is told one.
 
     When the test is over, the books of every shop are checked: a test that leaves a difference fails.
@@ -109,7 +128,7 @@ async def open_shop(mongodb_url: str, closing: set[asyncio.Task[None]]) -> Async
 
     async def open_one(**options: Any) -> Shop:
         options.setdefault("store_id", f"test-{secrets.token_hex(6)}")
-        shops.append(await stack.enter_async_context(opened(mongodb_url, **options)))
+        shops.append(await stack.enter_async_context(opened(mongodb_url, client=client, **options)))
         return shops[-1]
 
     try:

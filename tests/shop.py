@@ -21,7 +21,7 @@ from app.server import FLAGS
 from app.settings import Settings
 from app.socket_log import SocketLog
 from endpoints.ring import CAPACITY
-from repositories.database import Database, connect
+from repositories.database import Client, Database, connect
 from schemas.principals import OWNER, USERS
 from services.providers import Provider
 from tests.payloads import estimate_body, sale_body
@@ -89,7 +89,18 @@ class OpenShop(Protocol):
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers, which belong to pytest here."""
+    """uvicorn without its signal handlers, which belong to pytest here.
+
+    has_started: set when the server accepts connections.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.has_started = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.has_started.set()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -108,20 +119,22 @@ async def opened(
     socket_log: SocketLog | None = None,
     provider: Provider | None = None,
     is_claimed: bool = True,
+    client: Client | None = None,
     **settings: Any,
 ) -> AsyncIterator[Shop]:
     """Opens a shop, and closes it. server_flags: uvicorn's, where they are not those of production. is_claimed: whether
-    there is an owner, where people sign in."""
+    there is an owner, where people sign in. client: of the database, where the test has one already."""
     chosen = Settings(mongodb_url=mongodb_url, database_name=database_name, **settings)
     observers: dict[str, Any] = {"access_log": access_log, "socket_log": socket_log}
     app = create_app(chosen, clock=clock, ring_capacity=ring_capacity, provider=provider, **observers)
-    client = connect(mongodb_url)
+    raw = client or connect(mongodb_url)
+    database: Database = raw[database_name]
     if is_claimed and not chosen.is_open:
-        await claim(client[database_name])
+        await claim(database)
     async with serving(app, **(server_flags or {})) as (port, state), _http_client(port) as http:
-        database: Database = client[database_name]
         yield Shop(http, database, chosen.store_id, port, app, state)
-    await asyncio.to_thread(client.close)
+    if client is None:
+        await asyncio.to_thread(raw.close)
 
 
 async def claim(database: Database) -> None:
@@ -149,9 +162,9 @@ async def serving(app: Any, **changed: Any) -> AsyncIterator[tuple[int, dict[str
         flags = {**FLAGS, "timeout_graceful_shutdown": 1, "log_config": None, **changed}
         server = _Server(uvicorn.Config(app, **flags))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started:
-            assert not serving.done(), "the server did not start"
-            await asyncio.sleep(0.002)
+        started = asyncio.create_task(server.has_started.wait())
+        await asyncio.wait((started, serving), return_when=asyncio.FIRST_COMPLETED)
+        assert started.done(), "the server did not start"
         try:
             yield listener.getsockname()[1], server.lifespan.state
         finally:

@@ -241,3 +241,12 @@ async def test_that_it_was_taken_once_does_not_end_what_somebody_has_asked_for_a
     assert (await message(shop, asked))["state"] == QUEUED
     await outbox_of(shop).record_status("postman", "wamid.1", DELIVERED, clock.now, None, f"{asked}.1")
     assert (await message(shop, asked))["state"] == DELIVERED
+
+
+async def test_what_is_due_is_found_by_its_index(open_shop: OpenShop) -> None:
+    shop, _ = await idle(open_shop, Clock(), database_name="pos_due")
+    await shop.database.command("profile", 2)
+    await claimed(shop)
+    await shop.database.command("profile", 0)
+    asked = await shop.database["system.profile"].find({"command.findAndModify": "messages"}).to_list(None)
+    assert [each["planSummary"] for each in asked] == ["IXSCAN { outbox: 1, due_at: 1 }"]
