@@ -35,27 +35,24 @@ _FONTS: Final = "<fontconfig><dir>{folder}/fonts</dir><cachedir>{folder}/cache</
 
 def has_libcurl() -> bool:
     """Return whether the mongod that is installed as a package finds the library that it is linked to."""
-    try:
-        ctypes.CDLL("libcurl.so.4")
-    except OSError:
-        # There is no such mongod for other machines.
-        return not _IS_X86_LINUX
-    return True
+    # There is no such mongod for other machines.
+    return not _IS_X86_LINUX or _loads("libcurl.so.4")
 
 
 def has_browser() -> bool:
-    """Return whether there is a Chromium for the tests of pages."""
-    return any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome", str(BROWSER))))
+    """Return whether there is a Chromium, and a Node.js that can run for playwright (see `tests/browser.py`)."""
+    has_node = sys.platform != "linux" or shutil.which("node") is not None or _loads("libatomic.so.1")
+    return has_node and any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome", str(BROWSER))))
 
 
-def install_from_debian(package: str) -> bool:
-    """Return whether the package could be installed."""
+def install_from_debian(packages: str) -> bool:
+    """Return whether the packages could be installed."""
     as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
     if not shutil.which("apt-get") or (as_root and not (shutil.which("sudo") and _succeeds(*as_root, "true"))):
         return False
     apt = (*as_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-y")
-    print(f"Installing {package} …", flush=True)
-    return _succeeds(*apt, "update") and _succeeds(*apt, "install", "--no-install-recommends", package)
+    print(f"Installing {packages} …", flush=True)
+    return _succeeds(*apt, "update") and _succeeds(*apt, "install", "--no-install-recommends", *packages.split())
 
 
 def link_libcurl_of_wheel() -> bool:
@@ -95,13 +92,21 @@ def install_from_npm() -> bool:
     return True
 
 
-def provide(is_there: Callable[[], bool], package: str, install_otherwise: Callable[[], bool], why: str) -> None:
-    """Install a package of Debian's, or what stands in for it, unless it is there.
+def provide(is_there: Callable[[], bool], packages: str, install_otherwise: Callable[[], bool], why: str) -> None:
+    """Install packages of Debian's, or what stands in for them, unless they are there.
 
     :raises SystemExit: neither is possible; says what to type.
     """
-    if not (is_there() or (install_from_debian(package) and is_there()) or install_otherwise()):
-        sys.exit(f"{why}. Type: sudo apt-get install -y {package}")
+    if not (is_there() or (install_from_debian(packages) and is_there()) or install_otherwise()):
+        sys.exit(f"{why}. Type: sudo apt-get install -y {packages}")
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
 
 
 def _succeeds(*command: str) -> bool:
@@ -112,4 +117,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "libcurl":
         provide(has_libcurl, "libcurl4", link_libcurl_of_wheel, "The MongoDB of `make run` needs libcurl")
     else:
-        provide(has_browser, "chromium", install_from_npm, "The tests of pages need Chromium")
+        provide(has_browser, "chromium libatomic1", install_from_npm, "The tests of pages need Chromium")

@@ -3,12 +3,17 @@
 import os
 import shutil
 import sys
+from ctypes.util import find_library
+from typing import Final
 
 from playwright.async_api import Browser, Playwright
 
 MISSING = "The tests of pages need Chromium: `make .venv/browser` installs it."
 #: `scripts/prerequisites.py` puts one into `.venv` where the system has none.
-_PATH = os.pathsep.join((os.environ["PATH"], f"{sys.prefix}/bin"))
+_PATH: Final = os.pathsep.join((os.environ["PATH"], f"{sys.prefix}/bin"))
+# The Node.js of playwright is linked to libatomic, which a bare Debian does not have.
+if sys.platform == "linux" and find_library("atomic") is None and (node := shutil.which("node")):
+    os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", node)
 
 
 async def launched(playwright: Playwright) -> Browser:

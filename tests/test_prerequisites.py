@@ -23,13 +23,14 @@ def browser(folder: Path) -> subprocess.CompletedProcess[str]:
 def test_one_line_says_what_to_type(tmp_path: Path) -> None:
     asked = browser(tmp_path)
     assert (asked.returncode, asked.stdout) == (1, "")
-    assert asked.stderr == "The tests of pages need Chromium. Type: sudo apt-get install -y chromium\n"
+    assert asked.stderr == "The tests of pages need Chromium. Type: sudo apt-get install -y chromium libatomic1\n"
 
 
 @pytest.mark.parametrize("path", ["chromium", ".venv/bin/chromium"])
 def test_a_browser_that_is_there_is_taken(tmp_path: Path, path: str) -> None:
     (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-    (tmp_path / path).touch(mode=0o755)
+    for program in (path, "node"):
+        (tmp_path / program).touch(mode=0o755)
     asked = browser(tmp_path)
     assert (asked.returncode, asked.stdout, asked.stderr) == (0, "", "")
 
