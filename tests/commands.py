@@ -2,7 +2,7 @@
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ import pytest
 from repositories.database import Database
 from schemas.archive import ArchiveWriter, Manifest
 from tests.archives import busy_week, empty_database
+from tests.forked_pos import ForkedPos
 from tests.shop import DATABASE, Shop
-from tests.test_server import POS, ROOT, environment, run
+from tests.test_server import POS, ROOT, environment
 
 Process = subprocess.CompletedProcess[str]
 
@@ -30,13 +31,20 @@ async def target(mongodb_url: str) -> AsyncIterator[Database]:
         yield database
 
 
+@pytest.fixture(scope="session")
+def forked_pos() -> Iterator[ForkedPos]:
+    forks = ForkedPos()
+    yield forks
+    forks.close()
+
+
 @pytest.fixture
-def pos(mongodb_url: str, shop: Shop) -> Any:
+def pos(mongodb_url: str, shop: Shop, forked_pos: ForkedPos) -> Any:
     """Runs `pos` on the shop's store, or on another one."""
 
     def command(*arguments: object, database: str = DATABASE, **changes: str) -> Process:
         names = {"MONGODB_URL": mongodb_url, "DATABASE_NAME": database, "STORE_ID": shop.store, "COLUMNS": "200"}
-        return run(*POS, *map(str, arguments), **{**names, **changes})
+        return forked_pos.run(*map(str, arguments), environment=environment(**{**names, **changes}))
 
     return command
 

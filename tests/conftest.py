@@ -19,7 +19,7 @@ from repositories.database import Client, connect
 from repositories.verification import verify
 from tests.adopter import adopt, own  # noqa: F401
 from tests.board import browser, screen  # noqa: F401
-from tests.commands import books, pos, pos_process, target  # noqa: F401
+from tests.commands import books, forked_pos, pos, pos_process, target  # noqa: F401
 from tests.shop import OpenShop, Shop, opened
 
 # Test clocks stand in other months: what the database thinks to have expired would vanish in the middle of a test.

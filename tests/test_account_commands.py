@@ -13,6 +13,7 @@ import pytest
 from pymongo import MongoClient
 
 from schemas.principals import OWNER
+from tests.forked_pos import ForkedPos
 from tests.people import NEW_PASSWORD, PASSWORD, PIN, SECRET_KEY, add, as_, bearer, login, signed_in_shop
 from tests.ports import free_port
 from tests.shop import DATABASE, OpenShop, Shop
@@ -28,16 +29,14 @@ async def shop(open_shop: OpenShop) -> Shop:
 
 
 @pytest.fixture
-def pos(mongodb_url: str, shop: Shop) -> Any:
+def pos(mongodb_url: str, shop: Shop, forked_pos: ForkedPos) -> Any:
     """Runs `pos` on the shop's store."""
 
     def command(*arguments: str, text: str = "", database: str = DATABASE, secret: str = SECRET_KEY) -> Process:
         names = environment(
             MONGODB_URL=mongodb_url, DATABASE_NAME=database, STORE_ID=shop.store, COLUMNS="200", SECRET_KEY=secret
         )
-        return subprocess.run(
-            [*POS, *arguments], input=text, cwd=ROOT, env=names, capture_output=True, text=True, timeout=60, check=False
-        )
+        return forked_pos.run(*arguments, environment=names, text=text)
 
     return command
 

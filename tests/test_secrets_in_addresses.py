@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import product
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import assume, given
@@ -23,8 +24,10 @@ from repositories.database import connect
 from repositories.errors import DatabaseRefused
 from repositories.examination import examine
 from schemas.safe_addresses import safe_address, safe_words
+from tests.forked_pos import ForkedPos
 from tests.ports import free_port
-from tests.test_server import POS, run
+from tests.shop import DATABASE
+from tests.test_server import environment
 
 HEAD, TAIL = "zqxhead", "zqxtail"
 #: What stands between two halves of a password that its owner did not encode.
@@ -157,9 +160,9 @@ def test_what_a_driver_repeats_of_a_password_is_not_said() -> None:
     "changes",
     [
         {"MONGODB_URL": "mongodb://shop:Zqxhead@zqxtail/more@host/"},
-        {"MONGODB_URL": "mongodb://shop:zqxhead[zqxtail@host/"},
+        {"MONGODB_URL": "mongodb://shop:zqxhead[zqxtail@{host}/"},
         {"MONGODB_URL": "mongodb://shop:%7Aqxhead@127.0.0.1:{port}/?tlsCAFile=/zq/none&tls=true"},
-        {"MONGODB_URL": "mongodb://shop:zqxhead@127.0.0.1:{port}/", "SENTRY_DSN": "https://zqxhead[zqxtail@host/1"},
+        {"MONGODB_URL": "mongodb://shop:zqxhead@{host}/", "SENTRY_DSN": "https://zqxhead[zqxtail@host/1"},
         {"SENTRY_DSN": "https://zqxhead@host/zqxtail"},
         {"PUBLIC_BASE_URL": "https://shop:zqxhead@host/"},
         {"CORS_ORIGINS": "https://shop:zqxhead@host"},
@@ -169,11 +172,15 @@ def test_what_a_driver_repeats_of_a_password_is_not_said() -> None:
         {"WHATSAPP_PROVIDER": "cloud", "WHATSAPP_TOKEN": "zqxhead zqxtail", "WHATSAPP_PHONE_NUMBER_ID": "zqxtail"},
     ],
 )
-def test_a_wrong_secret_is_refused_by_the_name_of_its_setting(changes: dict[str, str]) -> None:
-    told = {"MONGODB_URL": "mongodb://127.0.0.1:{port}/"} | changes
-    given_ = {name: value.replace("{port}", str(free_port())) for name, value in told.items()}
+def test_a_wrong_secret_is_refused_by_the_name_of_its_setting(
+    changes: dict[str, str], mongodb_url: str, forked_pos: ForkedPos
+) -> None:
+    places = {"{port}": str(free_port()), "{host}": urlsplit(mongodb_url).netloc}
+    given_ = {"MONGODB_URL": mongodb_url, "DATABASE_NAME": DATABASE} | changes
+    for place, known in places.items():
+        given_ = {name: value.replace(place, known) for name, value in given_.items()}
     for command in ("doctor", "verify"):
-        refused = run(*POS, command, **given_)
+        refused = forked_pos.run(command, environment=environment(**given_))
         output = refused.stdout + refused.stderr
         assert refused.returncode == 1
         assert "Traceback" not in output
@@ -184,10 +191,12 @@ def test_a_wrong_secret_is_refused_by_the_name_of_its_setting(changes: dict[str,
 @pytest.mark.parametrize(
     "option", ["zqxhead=1", "readPreference=zqxhead", "compressors=zqxhead", "maxPoolSize=1&zqxhead=zqxtail"]
 )
-def test_an_option_that_the_driver_does_not_know_is_not_quoted(option: str) -> None:
-    url = f"mongodb://127.0.0.1:{free_port()}/shop?{option}"
+def test_an_option_that_the_driver_does_not_know_is_not_quoted(
+    option: str, mongodb_url: str, forked_pos: ForkedPos
+) -> None:
+    url = f"{mongodb_url}{'&' if urlsplit(mongodb_url).query else '?'}{option}"
     for command in ("verify", "doctor"):
-        told = run(*POS, command, MONGODB_URL=url)
+        told = forked_pos.run(command, environment=environment(MONGODB_URL=url, DATABASE_NAME=DATABASE))
         output = told.stdout + told.stderr
         assert "MONGODB_URL: the driver does not know an option in it" in output
         assert not shown(output), output
