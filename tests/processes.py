@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
@@ -17,11 +17,13 @@ from tests.test_server import ROOT, environment
 
 
 class Service:
-    """One `pos serve`. names: settings, from the environment."""
+    """One `pos serve`. names: settings, from the environment. program: what Python runs, which is `pos`."""
+
+    program: ClassVar[tuple[str, ...]] = ("-m", "app")
 
     def __init__(self, mongodb_url: str, store: str, *options: str, **names: str) -> None:
         self.port = free_port()
-        self._command: tuple[str, ...] = (sys.executable, "-m", "app", "serve", "--port", str(self.port), *options)
+        self._command: tuple[str, ...] = (sys.executable, *self.program, "serve", "--port", str(self.port), *options)
         self._environment = environment(
             **{
                 "MONGODB_URL": mongodb_url,

@@ -1,7 +1,6 @@
 """The oracle itself: books that were tampered with do not pass, nor do those of a service that promises too much."""
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +28,7 @@ main()
 
 
 class HastyService(Service):
-    def __init__(self, mongodb_url: str, store: str) -> None:
-        super().__init__(mongodb_url, store)
-        self._command = (sys.executable, "-c", HASTY, "serve", "--port", str(self.port))
+    program = ("-c", HASTY)
 
 
 async def test_it_finds_what_is_lost_and_what_is_doubled(tmp_path: Path) -> None:

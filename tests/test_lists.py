@@ -177,16 +177,16 @@ async def test_filters_hold_over_pages(shop: Shop) -> None:
 
 
 async def test_a_long_list_is_streamed_whole_newest_first(shop: Shop) -> None:
-    await at_once(send(shop.port, "POST", "/api/orders/create-sale", sale_body()) for _ in range(1_200))
+    await at_once(send(shop.port, "POST", "/api/orders/create-sale", sale_body()) for _ in range(400))
     await asyncio.gather(*(shop.estimate() for _ in range(20)))
     response = await shop.http.get("/api/orders/orders-only")
     assert response.headers["transfer-encoding"] == "chunked"
     orders = response.json()["orders"]
-    assert orders["count"] == len(orders["items"]) == 1_200
-    assert orders["total_amount"] == 120_000.0
-    assert [item["sale_number"] for item in orders["items"]] == [f"#{n:03d}" for n in range(1_200, 0, -1)]
+    assert orders["count"] == len(orders["items"]) == 400
+    assert orders["total_amount"] == 40_000.0
+    assert [item["sale_number"] for item in orders["items"]] == [f"#{n:03d}" for n in range(400, 0, -1)]
     merged = await shop.get("/api/orders/all")
-    assert len(merged) == 1_220
+    assert len(merged) == 420
     assert merged == sorted(merged, key=lambda item: item["created_at"], reverse=True)
 
 

@@ -90,19 +90,24 @@ async def test_what_is_ended_in_one_process_is_over_in_both(mongodb_url: str) ->
         # The other one hears within a second that the shop has an owner.
         while 503 in [await _status(server, {}) for server in servers]:
             await asyncio.sleep(0.05)
-        for way in (_signed_out, _removed, _given_a_password, _device_removed, _device_removed_under_a_cashier):
-            shown, end = await way(front)
-            async with AsyncExitStack() as stack:
-                sockets = [await stack.enter_async_context(_screen(server, shown)) for server in servers]
-                for socket in sockets:
-                    await socket.send("ping")
-                    assert await socket.recv() == "pong"
-                assert [await _status(server, shown) for server in servers] == [200, 200]
-                await end()
-                async with asyncio.timeout(30):
-                    refused = (_refused(each, shown) for each in servers)
-                    codes = await asyncio.gather(*map(closed_with, sockets), *refused)
-                assert codes == [NOT_SIGNED_IN, NOT_SIGNED_IN, 401, 401], way
+        ways = (_signed_out, _removed, _given_a_password, _device_removed, _device_removed_under_a_cashier)
+        ends = [await way(front) for way in ways]
+        found = await asyncio.gather(*(_over_in_all(servers, *end) for end in ends))
+        assert found == [[NOT_SIGNED_IN, NOT_SIGNED_IN, 401, 401]] * len(ways)
+
+
+async def _over_in_all(servers: list[Service], shown: Headers, end: Callable[[], Awaitable[Any]]) -> list[int]:
+    """Ends what is shown; how its sockets are closed, and its requests answered, at each server."""
+    async with AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(_screen(server, shown)) for server in servers]
+        for socket in sockets:
+            await socket.send("ping")
+            assert await socket.recv() == "pong"
+        assert [await _status(server, shown) for server in servers] == [200, 200]
+        await end()
+        async with asyncio.timeout(30):
+            refused = (_refused(each, shown) for each in servers)
+            return await asyncio.gather(*map(closed_with, sockets), *refused)
 
 
 def _screen(server: Service, shown: Headers) -> websockets.connect:

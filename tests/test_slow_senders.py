@@ -4,7 +4,8 @@ import asyncio
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -13,7 +14,7 @@ import pytest
 from app.protocol import MAX_HEAD
 from tests.conftest import LongRun
 from tests.payloads import sale_body
-from tests.processes import services
+from tests.processes import Service
 from tests.report import p99, reporting
 from tests.shop import Shop
 
@@ -25,6 +26,21 @@ BODY = HEAD + b"Content-Length: 1000\r\n\r\n"
 CLOSED_WITHIN = 15.0
 # What is sent at once, and what is sent each second: before the method ends, among the headers, in the body.
 KINDS = ((b"P", b"O"), (HEAD, b"x: y\r\n"), (BODY, b" "))
+
+
+class Impatient(Service):
+    """A server that gives a request four seconds to arrive."""
+
+    program = ("-c", "import app.protocol; app.protocol.RECEIVE_SECONDS = 4.0; from app.cli import main; main()")
+
+
+@asynccontextmanager
+async def running(server: Service) -> AsyncIterator[Service]:
+    try:
+        await server.start()
+        yield server
+    finally:
+        await server.kill()
 
 
 async def drip(port: int, opening: bytes, piece: bytes) -> tuple[float, bytes]:
@@ -70,12 +86,12 @@ async def p99_of_sales(http: httpx.AsyncClient, url: str, sales: int = 100) -> f
 async def test_b2_who_sends_a_byte_a_second_is_sent_away_and_nobody_else_waits(
     shop: Shop, mongodb_url: str, long_run: LongRun
 ) -> None:
-    count = 500 if long_run.is_long else 90
+    count, kind = (500, Service) if long_run.is_long else (90, Impatient)
     before: list[float] = []
     during: list[float] = []
     with reporting("B2 connections that send a byte a second", long_run) as report:
         async with (
-            services(mongodb_url, f"{shop.store}-slow", 1) as (server,),
+            running(kind(mongodb_url, f"{shop.store}-slow")) as server,
             httpx.AsyncClient(timeout=20, verify=False) as http,  # noqa: S501
         ):
             await p99_of_sales(http, server.url)
