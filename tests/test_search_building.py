@@ -10,9 +10,10 @@ from repositories import search_building
 from repositories.search_building import build_missing_terms, build_terms, has_terms
 from repositories.verification import verify
 from schemas.search import TERMS_RULE
+from tests.forked_pos import ForkedPos
 from tests.payloads import estimate_body
 from tests.shop import OpenShop, Shop
-from tests.test_server import POS, run
+from tests.test_server import environment
 
 LIMITS = count(100)
 CHILLU, JOINED = "അൻവർ", "അന്\u200dവര്\u200d"
@@ -94,12 +95,12 @@ async def test_words_of_a_store_that_is_opened_later_are_made_anew_as_it_is(shop
     assert await has_terms(shop.database, shop.store)
 
 
-def test_pos_migrate_makes_the_words_of_every_store_anew(mongodb_url: str) -> None:
+def test_pos_migrate_makes_the_words_of_every_store_anew(mongodb_url: str, forked_pos: ForkedPos) -> None:
     names = {"MONGODB_URL": mongodb_url, "DATABASE_NAME": "pos_words"}
     for store in ("one", "two"):
-        assert run(*POS, "migrate", **names, STORE_ID=store).returncode == 0
+        assert forked_pos.run("migrate", environment=environment(**names, STORE_ID=store)).returncode == 0
     with MongoClient[dict[str, Any]](mongodb_url) as client:
         counters = client["pos_words"]["counters"]
         counters.update_many({}, {"$unset": {"terms_rule": "", "customers": ""}})
-        assert run(*POS, "migrate", **names, STORE_ID="one").returncode == 0
+        assert forked_pos.run("migrate", environment=environment(**names, STORE_ID="one")).returncode == 0
         assert counters.count_documents({"terms_rule": TERMS_RULE, "customers": {"$exists": True}}) == 2
