@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test check format docs screenshot bench bench-quick soak clean
+.PHONY: run test test-fast check format docs screenshot bench bench-quick soak clean
 
 run: .venv/ready
 	@exec $(BIN)/pos serve
@@ -12,6 +12,9 @@ run: .venv/ready
 # Both kinds of tests run, whether the first succeed or not.
 test: .venv/browser .venv/ready-dev
 	$(BIN)/pytest -n 3 --dist worksteal -m 'not alone'; first=$$?; $(BIN)/pytest -m alone && exit $$first
+
+test-fast: .venv/ready-dev
+	$(BIN)/pytest -m 'pure and not alone and not soak'
 
 check: .venv/ready-dev
 	$(BIN)/ruff format --check .

@@ -26,7 +26,10 @@ from tests.shop import OpenShop, Shop, opened
 _SETTINGS = ("--setParameter", "enableTestCommands=1", "--setParameter", "ttlMonitorEnabled=false")
 
 #: Fixtures, and names of modules, functions and classes.
-_STARTERS = {"mongodb_url", "browser", "local_mongod", "opened", "serving", "replica_set", "subprocess", "Workers"}
+_STARTERS = {
+    *("mongodb_url", "browser", "pos_process", "local_mongod", "opened", "serving", "replica_set"),
+    *("subprocess", "Workers", "POS", "small_disk"),
+}
 
 # How fast examples are made says something about the machine, which others use too, and nothing about the service.
 _PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
