@@ -67,9 +67,9 @@ async def main(port: int, reads: Reads) -> None:
 
 
 if __name__ == "__main__":
-    import repositories.journal
+    from repositories import journal
 
-    repositories.journal.GroupTransaction = NotedTransaction  # type: ignore[attr-defined]
+    journal.GroupTransaction = NotedTransaction  # type: ignore[attr-defined]
     noted = Reads()
     monitoring.register(noted)
     uvloop.run(main(int(sys.argv[1]), noted))

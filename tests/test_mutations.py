@@ -10,13 +10,11 @@ from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
-import repositories.commands
-import repositories.transaction
-import schemas.pricing
-import schemas.statuses
+from repositories import commands, transaction
 from repositories.database import EVENTS, LINKS, REQUESTS
 from repositories.indexes import index_models
 from repositories.unit_of_work import UnitOfWork
+from schemas import pricing, statuses
 from schemas.principals import USERS
 from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
 from tests import test_concurrency, test_estimates, test_idempotency, test_journal, test_orders
@@ -38,7 +36,7 @@ async def doomed(mongodb_url: str, request: pytest.FixtureRequest) -> AsyncItera
 async def no_transaction(_: Shop, patch: Patch) -> None:
     """Each write stands as soon as it is sent."""
     patch.setattr(ClientSession, "start_transaction", lambda *_: nullcontext())
-    patch.setattr(repositories.transaction, "commit", lambda *_: None)
+    patch.setattr(transaction, "commit", lambda *_: None)
 
 
 def no_index(collection: str, name: str) -> Guard:
@@ -50,11 +48,11 @@ def no_index(collection: str, name: str) -> Guard:
 
 
 async def no_journaled_commit(_: Shop, patch: Patch) -> None:
-    patch.setattr(repositories.transaction, "_DURABLE", WriteConcern(w="majority", j=False))
+    patch.setattr(transaction, "_DURABLE", WriteConcern(w="majority", j=False))
 
 
 async def no_majority(_: Shop, patch: Patch) -> None:
-    patch.setattr(repositories.transaction, "_DURABLE", WriteConcern(w=1, j=True))
+    patch.setattr(transaction, "_DURABLE", WriteConcern(w=1, j=True))
 
 
 async def no_look_at_the_counters(shop: Shop, patch: Patch) -> None:
@@ -79,7 +77,7 @@ async def no_key_is_freed(_: Shop, patch: Patch) -> None:
 
 
 async def no_look_at_the_status(_: Shop, patch: Patch) -> None:
-    patch.setattr(schemas.statuses, "check_transition", lambda *_: None)
+    patch.setattr(statuses, "check_transition", lambda *_: None)
 
 
 async def no_fingerprint(_: Shop, patch: Patch) -> None:
@@ -93,15 +91,15 @@ async def no_fingerprint(_: Shop, patch: Patch) -> None:
 
 
 async def no_proof_of_totals(_: Shop, patch: Patch) -> None:
-    patch.setattr(schemas.pricing.Span, "holds", lambda *_: True)
+    patch.setattr(pricing.Span, "holds", lambda *_: True)
 
 
 async def no_look_at_the_conversion(_: Shop, patch: Patch) -> None:
-    patch.setattr(repositories.commands, "refuse_converted", lambda _: None)
+    patch.setattr(commands, "refuse_converted", lambda _: None)
 
 
 async def no_look_at_the_version(_: Shop, patch: Patch) -> None:
-    patch.setattr(repositories.commands, "refuse_stale", lambda *_: None)
+    patch.setattr(commands, "refuse_stale", lambda *_: None)
 
 
 async def no_void(_: Shop, patch: Patch) -> None:
