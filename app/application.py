@@ -59,8 +59,9 @@ from repositories.rebuilding import rebuild
 from repositories.secret_keys import check_key
 from repositories.showing import Showings
 from repositories.stores import AllStores
-from schemas.phones import region_of
-from schemas.views import account_views_of, views_of
+from schemas.accounts.serializers import account_views_of
+from schemas.sales.serializers import views_of
+from schemas.text.phones import region_of
 from services.paper import Paper
 from services.providers import Provider, provider_of
 from services.right_of_way import RightOfWay

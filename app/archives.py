@@ -15,10 +15,10 @@ from app.settings import Settings
 from repositories.database import Database
 from repositories.export import StoreView
 from repositories.restoration import refuse_unstorable, restoring
-from schemas.archive import COLLECTIONS, COUNTERS, ArchiveReader, ArchiveWriter, Manifest, with_store
-from schemas.documents import Document
-from schemas.messages import MESSAGES, as_restored
-from schemas.rollups import ESTIMATES, ORDERS
+from schemas.archive.format import COLLECTIONS, ArchiveReader, ArchiveWriter, Manifest, with_store
+from schemas.core.collections import COUNTERS, ESTIMATES, MESSAGES, ORDERS
+from schemas.core.documents import Document
+from schemas.messaging.messages import as_restored
 
 _GZIP: Final = b"\x1f\x8b"
 #: Level 3 takes half the time of the usual 6, and the file is a tenth larger.

@@ -15,8 +15,8 @@ from app.console import console
 from app.output import OutputRefused, drop_standard_output, watch_standard_output
 from app.refusals import Refused
 from repositories.errors import DatabaseRefused, described
-from schemas.archive import ArchiveRefused
-from schemas.errors import ShopError
+from schemas.archive.format import ArchiveRefused
+from schemas.core.errors import ShopError
 
 #: Each command, in the order of `pos --help`, and the module of `app.commands` that has it.
 MODULES: Final = {

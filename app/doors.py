@@ -20,8 +20,8 @@ from app.proxy_headers import FORWARDED_FOR, is_of_a_proxy, names_another_machin
 from app.settings import Settings
 from endpoints.close_codes import FORBIDDEN
 from endpoints.live import Origins
-from schemas.errors import ShopError
-from schemas.live import SUBPROTOCOL
+from schemas.core.errors import ShopError
+from schemas.live.protocol import SUBPROTOCOL
 
 #: Platforms ask these by address.
 PROBES: Final = frozenset({"/livez", "/readyz", "/health"})

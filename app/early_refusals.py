@@ -7,7 +7,7 @@ from uuid import uuid4
 import orjson
 
 from app.errors import PROBLEM_JSON
-from schemas.errors import ShopError
+from schemas.core.errors import ShopError
 
 #: As `security_headers.py` adds them: what is refused here never comes so far.
 SECURITY_HEADERS: Final = {

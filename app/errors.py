@@ -16,7 +16,7 @@ from app.observation import route_of
 from endpoints.request_ids import request_id
 from repositories.deadlines import current
 from repositories.errors import DatabaseRefused, Unavailable, described
-from schemas.errors import ShopError
+from schemas.core.errors import ShopError
 
 PROBLEM_JSON: Final = "application/problem+json"
 

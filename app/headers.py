@@ -3,8 +3,8 @@
 from typing import Any, Final
 
 from endpoints import board, documentation
-from schemas.idempotency import MAX_KEY
-from schemas.live import SINCE
+from schemas.journal.idempotency import MAX_KEY
+from schemas.live.protocol import SINCE
 
 Json = dict[str, Any]
 

@@ -12,8 +12,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from app.refusals import Refused
-from schemas.live import SUBPROTOCOL
-from schemas.safe_addresses import PERCENT_ENCODE, is_web_address, safe_address
+from schemas.live.protocol import SUBPROTOCOL
+from schemas.text.safe_addresses import PERCENT_ENCODE, is_web_address, safe_address
 
 Json = dict[str, Any]
 

@@ -11,7 +11,7 @@ from app.stores import Stores
 from repositories.database import Database
 from repositories.outbox import Outbox
 from repositories.uploads import Uploads
-from schemas.whatsapp_webhook import WebhookKeys
+from schemas.messaging.whatsapp_webhook import WebhookKeys
 from services.jobs import Jobs
 from services.provider_settings import CONSOLE
 from services.providers import Provider

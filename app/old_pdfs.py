@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from app.output import FileRefused
-from schemas.limits import MAX_UPLOAD
-from schemas.message_queries import PDF_BEGINS
+from schemas.core.limits import MAX_UPLOAD
+from schemas.messaging.requests import PDF_BEGINS
 
 _NAME: Final = re.compile(r"(estimate_[0-9A-Fa-f]{32})\.pdf", re.ASCII)
 #: Where the earlier backend kept them, within the folder that it served.

@@ -36,10 +36,10 @@ from endpoints.described import Answer, Operation, Refusals
 from endpoints.guard import GuardedRoute
 from endpoints.packable import Packable
 from repositories.errors import NoSuchStore, TooManyRequests, Unavailable
-from schemas.answers import ANSWERS, DOCUMENTS
-from schemas.documents import SELDOM
-from schemas.errors import InvalidQuery, ShopError
-from schemas.json_schema import describe, describe_parameter
+from schemas.core.errors import InvalidQuery, ShopError
+from schemas.openapi.components import ANSWERS, DOCUMENTS
+from schemas.openapi.field_schemas import describe, describe_parameter
+from schemas.sales.documents import SELDOM
 
 Json = dict[str, Any]
 

@@ -8,8 +8,8 @@ from app.early_refusals import HeadersTooLarge, InvalidHttp, RequestTimeout, Too
 from app.errors import PROBLEM_JSON, InternalError, MethodNotAllowed, RouteNotFound
 from endpoints.described import Operation, Refusals
 from endpoints.turns import Busy
-from schemas.errors import ShopError
-from schemas.shapes import ref
+from schemas.core.errors import ShopError
+from schemas.fields.shapes import ref
 
 Json = dict[str, Any]
 

@@ -13,7 +13,7 @@ from app.unread import limit_writing
 from endpoints.cutting import CUT
 from endpoints.requests import BodyTooLarge
 from endpoints.uploads import UPLOADS
-from schemas.errors import ShopError
+from schemas.core.errors import ShopError
 
 #: From the first byte of a request to its last; and how long a connection may be silent that never sent one.
 RECEIVE_SECONDS: Final = 10.0

@@ -10,7 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from app.early_refusals import refusal_bytes
 from app.unread import cut
-from schemas.errors import ShopError
+from schemas.core.errors import ShopError
 
 # Each request ends with it, or holds it. What holds it twice may be several requests, and is read in pieces of some
 # bytes, since a request that waits for its turn takes a hundred times its length.

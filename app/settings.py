@@ -14,7 +14,7 @@ from app import setting_values as values
 from app.addresses import LOOPBACK
 from app.refusals import Refused
 from app.whatsapp_settings import read_whatsapp
-from schemas.safe_addresses import safe_address
+from schemas.text.safe_addresses import safe_address
 from services.provider_settings import ProviderSettings
 
 

@@ -9,7 +9,7 @@ from app.doors import refuse
 from app.observation import IS_EXPECTED
 from endpoints.close_codes import TRY_LATER
 from repositories.claims import Claim
-from schemas.errors import ShopError
+from schemas.core.errors import ShopError
 
 #: What answers all the same: whoever sets it up must see that it runs.
 BEFORE_SETUP: Final = frozenset(

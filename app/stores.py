@@ -35,10 +35,10 @@ from repositories.reports import ReportRepository
 from repositories.shared_journal import SharedJournal
 from repositories.shop_settings import ShopSettingsRepository
 from repositories.stores import store_exists
-from schemas.events import Event
-from schemas.phones import region_of
-from schemas.shop_head import ShopHead
-from schemas.shop_settings import ShopSettings
+from schemas.journal.events import Event
+from schemas.printing.letterhead import ShopHead
+from schemas.shop.settings import ShopSettings
+from schemas.text.phones import region_of
 
 #: A store that nobody has used for so long is closed, and opened again when somebody comes.
 IDLE_SECONDS: Final = 300.0

@@ -15,8 +15,8 @@ from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.worksheet import Worksheet
 
 from app.output import writing
-from schemas.spreadsheets import PLACES, Cell, Column, Kind, Table, csv_text
-from schemas.untrusted_text import for_workbook
+from schemas.archive.formula_injection import for_workbook
+from schemas.archive.spreadsheets import PLACES, Cell, Column, Kind, Table, csv_text
 
 #: What XLSX allows on one sheet, the headers included.
 MAX_ROWS: Final = 2**20

@@ -22,7 +22,7 @@ from benchmarks.load import Request, Run, load, loading, warming
 from benchmarks.measures import Results, Row, median, p99, typical
 from benchmarks.payloads import CREATE_SALE, SALE, SALES
 from benchmarks.servers import PORT, database_name, serving
-from schemas.shop_head import PAPERS
+from schemas.printing.letterhead import PAPERS
 
 SECTION = "Beside paper and messages"
 _AT_ONCE = 50

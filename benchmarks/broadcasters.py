@@ -40,7 +40,7 @@ from endpoints.hub import Hub
 from endpoints.live import LiveUpdates, Origins
 from endpoints.screens import Screens
 from repositories.events import Head
-from schemas.events import frame
+from schemas.journal.events import frame
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
 Publish = Callable[[dict[str, Any]], Awaitable[None]]

@@ -14,9 +14,10 @@ from repositories.commands import Create
 from repositories.database import connect
 from repositories.indexes import prepare
 from repositories.transaction import GroupTransaction
-from schemas.documents import Document, SaleBody, draft, draft_sale
-from schemas.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
-from schemas.rollups import ESTIMATES, ORDERS
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.documents import Document
+from schemas.core.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
+from schemas.sales.documents import SaleBody, draft, draft_sale
 
 ZONE = ZoneInfo("Asia/Kolkata")
 YEARS = 10

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from benchmarks.measures import Results, Row, median, p99
-from schemas.shop_head import A4, ROLL, ShopHead
+from schemas.printing.letterhead import A4, ROLL, ShopHead
 from services.paper import Paper
 from services.right_of_way import RightOfWay
 from services.workers import Workers

@@ -19,8 +19,8 @@ from benchmarks.measures import Results, Row, median, typical
 from benchmarks.payloads import CREATE_SALE, SALES
 from benchmarks.servers import PORT, database_name, kilobytes, serving
 from repositories.database import connect
-from schemas.listing import Position
-from schemas.rollups import ORDERS
+from schemas.core.collections import ORDERS
+from schemas.sales.listing import Position
 
 SMALL, MIDDLE, LARGE = "small", "middle", "large"
 PAGE = "/api/orders/orders-only?limit=50"

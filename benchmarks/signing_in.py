@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from app.clock import utc_now
 from repositories.credentials import KEY, Credentials
 from repositories.database import connect
-from schemas.principals import DEVICE, DEVICES, OWNER, USERS
+from schemas.core.collections import DEVICES, USERS
+from schemas.core.principals import DEVICE, OWNER
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,9 @@ from repositories.commands import Create
 from repositories.database import COUNTERS, Database, connect
 from repositories.indexes import prepare
 from repositories.transaction import GroupTransaction, Outcome
-from schemas.documents import SaleBody, draft_sale
-from schemas.public_ids import ORDER_PREFIX, new_id
-from schemas.rollups import ORDERS
+from schemas.core.collections import ORDERS
+from schemas.core.public_ids import ORDER_PREFIX, new_id
+from schemas.sales.documents import SaleBody, draft_sale
 
 AT_ONCE = 8
 GROUP = 8

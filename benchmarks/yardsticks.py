@@ -30,11 +30,11 @@ from repositories.database import Client, connect
 from repositories.orders import OrderRepository
 from repositories.transaction import Outcome, apply_command
 from repositories.unit_of_work import Counters, UnitOfWork
-from schemas.documents import draft_sale
-from schemas.principals import ANYBODY
-from schemas.public_ids import ORDER_PREFIX, new_id
-from schemas.validation import load_body
-from schemas.views import Views
+from schemas.core.principals import ANYBODY
+from schemas.core.public_ids import ORDER_PREFIX, new_id
+from schemas.fields.validation import load_body
+from schemas.sales.documents import draft_sale
+from schemas.sales.serializers import Views
 
 CREATE_SALE = "/api/orders/create-sale"
 ZONE = ZoneInfo("Asia/Kolkata")

@@ -13,8 +13,8 @@ What a role may do within a route (no refund by a cashier) is checked where the 
 
 from typing import Final
 
-from schemas.principals import CASHIER, DEVICE, OWNER, OWNERS_DEVICE, STANDINGS, VIEWER, VIEWERS_DEVICE
-from schemas.statuses import CANCELLED, REFUNDED
+from schemas.core.principals import CASHIER, DEVICE, OWNER, OWNERS_DEVICE, STANDINGS, VIEWER, VIEWERS_DEVICE
+from schemas.sales.statuses import CANCELLED, REFUNDED
 
 Roles = frozenset[str]
 

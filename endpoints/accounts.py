@@ -16,11 +16,11 @@ from repositories.credentials import KEY
 from repositories.errors import NotFound, TooManyRequests, Unavailable
 from repositories.ownership import LastOwner
 from repositories.passwords import NoSecretKey
-from schemas.accounts import DeviceBody, UserBody, UserChange
-from schemas.errors import InvalidBody
-from schemas.examples import DEVICES, USER_CHANGES, USERS
-from schemas.shapes import ref
-from schemas.validation import load_body
+from schemas.accounts.accounts import DeviceBody, UserBody, UserChange
+from schemas.core.errors import InvalidBody
+from schemas.fields.shapes import ref
+from schemas.fields.validation import load_body
+from schemas.openapi.examples import DEVICES, USER_CHANGES, USERS
 
 USER: Final = UserBody()
 CHANGE: Final = UserChange()

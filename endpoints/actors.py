@@ -3,7 +3,7 @@
 from starlette.requests import HTTPConnection
 
 from endpoints.request_ids import request_id
-from schemas.principals import Actor
+from schemas.core.principals import Actor
 
 
 def actor_of(connection: HTTPConnection) -> Actor:

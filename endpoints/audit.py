@@ -11,10 +11,10 @@ from endpoints.requests import read_query
 from endpoints.responses import answer, page_headers
 from endpoints.turns import page_turn
 from repositories.errors import BeingRestored, Unavailable
-from schemas.audit import AuditListing, AuditPosition, AuditQuery, row
-from schemas.errors import InvalidQuery
-from schemas.listing import InvalidCursor
-from schemas.shapes import ref
+from schemas.auditing import AuditListing, AuditPosition, AuditQuery, row
+from schemas.core.errors import InvalidQuery
+from schemas.core.pagination import InvalidCursor
+from schemas.fields.shapes import ref
 
 QUERY: Final = AuditQuery()
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from repositories.credentials import TICKET, Credentials, Known, new_token
-from schemas.errors import ShopError
-from schemas.principals import ANYBODY, Principal
+from schemas.core.errors import ShopError
+from schemas.core.principals import ANYBODY, Principal
 
 #: Basic is not offered, though it is taken: browsers would ask for a password in a window of their own.
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="pos"'}

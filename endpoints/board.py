@@ -12,10 +12,10 @@ from endpoints.copies import Freshness, fresh
 from endpoints.described import described, report
 from endpoints.responses import answer
 from repositories.beside import beside
-from schemas.board import LATEST, board
-from schemas.calendar import business_date
-from schemas.listing import Listing
-from schemas.rollups import ORDERS
+from schemas.core.calendar import business_date
+from schemas.core.collections import ORDERS
+from schemas.reporting.board import LATEST, board
+from schemas.sales.listing import Listing
 
 _GUARDS: Final = {
     # Nothing inline, nothing foreign; a signage player of the same house may frame it.

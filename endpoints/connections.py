@@ -20,7 +20,7 @@ from endpoints.guard import admitted
 from repositories.credentials import Credentials, Known
 from repositories.errors import Unavailable
 from repositories.lasting import Lasting
-from schemas.principals import Principal
+from schemas.core.principals import Principal
 
 LOOK_SECONDS: Final = 2.0
 

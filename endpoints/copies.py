@@ -23,8 +23,8 @@ from endpoints.requests import holds
 from endpoints.turns import page_turn
 from repositories.errors import READ_SECONDS, answered
 from repositories.events import Head
-from schemas.live import Place
-from schemas.sums import Sums
+from schemas.live.protocol import Place
+from schemas.reporting.sums import Sums
 
 MOST_BYTES: Final = 32 * 1024 * 1024
 #: An answer that is larger, or streamed, is made anew for each who asks.

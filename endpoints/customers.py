@@ -15,10 +15,10 @@ from endpoints.responses import answer, page_headers, replay_headers
 from repositories.customer_commands import CustomerExists
 from repositories.transaction import Outcome
 from schemas.customers import CustomerBody, CustomerChange, CustomerListing, CustomerPosition, CustomerQuery, shown
-from schemas.examples import CUSTOMER_CHANGES, CUSTOMERS
-from schemas.idempotency import keys_of_creation, keys_of_deletion
-from schemas.shapes import ref
-from schemas.validation import load_body
+from schemas.fields.shapes import ref
+from schemas.fields.validation import load_body
+from schemas.journal.idempotency import keys_of_creation, keys_of_deletion
+from schemas.openapi.examples import CUSTOMER_CHANGES, CUSTOMERS
 
 BODY: Final = CustomerBody()
 CHANGE: Final = CustomerChange()

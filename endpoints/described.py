@@ -23,10 +23,10 @@ from repositories.errors import (
     Unavailable,
 )
 from repositories.passwords import NoSecretKey
-from schemas.errors import InvalidBody, InvalidQuery, ShopError, TotalsMismatch
-from schemas.idempotency import InvalidKey, KeyReused, RepeatedKey
-from schemas.listing import InvalidCursor
-from schemas.shapes import ref
+from schemas.core.errors import InvalidBody, InvalidQuery, ShopError, TotalsMismatch
+from schemas.core.pagination import InvalidCursor
+from schemas.fields.shapes import ref
+from schemas.journal.idempotency import InvalidKey, KeyReused, RepeatedKey
 
 Json = dict[str, Any]
 Refusals = tuple[type[ShopError], ...]

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from endpoints.entries import Entry, Text
-from schemas import live
-from schemas.live import BadFrame, InvalidSubscription, Ping, Subscription
+from schemas.live import protocol as live
+from schemas.live.protocol import BadFrame, InvalidSubscription, Ping, Subscription
 
 
 class Dialect(Protocol):

@@ -21,8 +21,8 @@ from endpoints.described import Answer, Operation, described
 from endpoints.packable import Packable
 from endpoints.requests import holds
 from endpoints.responses import JSON
-from schemas.asyncapi import document
-from schemas.shapes import ref
+from schemas.fields.shapes import ref
+from schemas.live.asyncapi import document
 
 _REVALIDATED: Final = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
 # A day, without asking: they change with the package only.

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from websockets.frames import Frame, Opcode
 
 from repositories.events import StoredEvent
-from schemas.events import BY_NAME_ALONE, Event, frame, topics_of
+from schemas.journal.events import BY_NAME_ALONE, Event, frame, topics_of
 
 #: What an entry takes beside its frame: objects, topics, numbers. `tests/test_ring.py` holds it against the truth.
 OVERHEAD: Final = 576
@@ -52,7 +52,7 @@ class Entry:
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """See `schemas.events.topics_of`."""
+        """See `schemas.journal.events.topics_of`."""
         if self._text is None:
             self._settle()
         return self._topics

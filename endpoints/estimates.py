@@ -13,14 +13,14 @@ from endpoints.requests import held_versions, read_json, read_query, sent
 from endpoints.responses import answer, document_answer, replay_headers
 from repositories.errors import AlreadyConverted, NotFound, SumsFull
 from repositories.transaction import Outcome
-from schemas.conversions import ConvertQuery, how_paid
-from schemas.documents import ConvertBody, EstimateBody, VoidQuery, draft
-from schemas.errors import TotalsMismatch
-from schemas.examples import CONVERSIONS, ESTIMATES
-from schemas.idempotency import keys_of_conversion, keys_of_creation, keys_of_deletion
-from schemas.listing import ConvertedListing, EstimateListing, ListingQuery, PendingListing
-from schemas.shapes import ref
-from schemas.validation import load_body
+from schemas.core.errors import TotalsMismatch
+from schemas.fields.shapes import ref
+from schemas.fields.validation import load_body
+from schemas.journal.idempotency import keys_of_conversion, keys_of_creation, keys_of_deletion
+from schemas.openapi.examples import CONVERSIONS, ESTIMATES
+from schemas.sales.conversions import ConvertQuery, how_paid
+from schemas.sales.documents import ConvertBody, EstimateBody, VoidQuery, draft
+from schemas.sales.listing import ConvertedListing, EstimateListing, ListingQuery, PendingListing
 
 BODY: Final = EstimateBody()
 CONVERSION: Final = ConvertBody()

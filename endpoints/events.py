@@ -23,11 +23,20 @@ from endpoints.requests import read_query
 from endpoints.responses import JSON
 from endpoints.turns import page_turn
 from repositories.errors import Unavailable
-from schemas.asyncapi import GONE
-from schemas.errors import InvalidQuery, ShopError
-from schemas.fields import WholeNumber
-from schemas.live import MAX_TOPICS, SINCE, TOPIC, InvalidSubscription, Place, Subscription, read_since, read_topics
-from schemas.shapes import ref
+from schemas.core.errors import InvalidQuery, ShopError
+from schemas.fields.inputs import WholeNumber
+from schemas.fields.shapes import ref
+from schemas.live.asyncapi import GONE
+from schemas.live.protocol import (
+    MAX_TOPICS,
+    SINCE,
+    TOPIC,
+    InvalidSubscription,
+    Place,
+    Subscription,
+    read_since,
+    read_topics,
+)
 
 MAX_LIMIT: Final = 1_000
 _DEFAULT_LIMIT: Final = 100
@@ -58,7 +67,8 @@ class EventsGone(ShopError):
 
 
 class PlaceQuery(Schema):
-    """Where in the log to begin, and what to hear of. What they say is read by `schemas.live`, as on a WebSocket."""
+    """Where in the log to begin, and what to hear of. What they say is read by `schemas.live.protocol`, as on a
+    WebSocket."""
 
     class Meta:
         unknown = EXCLUDE

@@ -11,8 +11,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from endpoints.access import Roles
 from endpoints.authentication import Authenticator, Forbidden
 from endpoints.described import Operation
-from schemas.errors import InvalidQuery
-from schemas.principals import Principal
+from schemas.core.errors import InvalidQuery
+from schemas.core.principals import Principal
 
 _MOST_NAMED, _LONGEST_NAME = 20, 100
 _METHODS: Final = ("get", "post", "put", "delete", "patch")

@@ -21,8 +21,8 @@ from endpoints.follower import Follower, Rings
 from endpoints.ring import CAPACITY, Ring
 from repositories.events import EventLog
 from repositories.lasting import Lasting
-from schemas.events import Event
-from schemas.live import Place
+from schemas.journal.events import Event
+from schemas.live.protocol import Place
 
 REPLAY_LIMIT: Final = 5_000
 #: After so long without a look at the log, what screens show may be old.

@@ -11,13 +11,13 @@ from endpoints.described import Answer, Operation, change, described
 from endpoints.requests import BodyTooLarge, MalformedBody, read_json, sent
 from endpoints.responses import answer, replay_headers
 from repositories.errors import NotFound, OutcomeUnknown, Unavailable
-from schemas.calendar import shop_time
-from schemas.errors import InvalidBody
-from schemas.idempotency import keys_of_deletion
-from schemas.links import LinkBody, shown_link
-from schemas.rollups import ESTIMATES, ORDERS
-from schemas.shapes import ref
-from schemas.validation import load_body
+from schemas.core.calendar import shop_time
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.errors import InvalidBody
+from schemas.fields.shapes import ref
+from schemas.fields.validation import load_body
+from schemas.journal.idempotency import keys_of_deletion
+from schemas.sharing import LinkBody, shown_link
 from services.public_links import make_public_link
 
 BODY: Final = LinkBody()

@@ -23,11 +23,11 @@ from endpoints.turns import owner_of
 from repositories.documents import Documents
 from repositories.history import History
 from repositories.showing import Show, Showing, Shown
-from schemas.documents import Document
-from schemas.listing import Listing, Position
-from schemas.reports import separate_summary
-from schemas.rollups import ESTIMATES, ORDERS
-from schemas.sums import Sums, Tally
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.documents import Document
+from schemas.reporting.reports import separate_summary
+from schemas.reporting.sums import Sums, Tally
+from schemas.sales.listing import Listing, Position
 
 _CHUNK: Final = 64 * 1024
 

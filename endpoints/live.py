@@ -26,8 +26,8 @@ from endpoints.outlets import outlet_of
 from endpoints.screen import Screen
 from repositories.deadlines import REQUEST_SECONDS
 from repositories.errors import TooManyRequests, Unavailable
-from schemas.errors import ShopError
-from schemas.live import SUBPROTOCOL, InvalidSubscription, Subscription, read_since, read_topics
+from schemas.core.errors import ShopError
+from schemas.live.protocol import SUBPROTOCOL, InvalidSubscription, Subscription, read_since, read_topics
 
 #: The address of `no_such_socket`: whatever is no other.
 ANYWHERE: Final = "/{path:path}"
@@ -57,7 +57,8 @@ class Origins:
 class LiveUpdates(WebSocketEndpoint):
     """A client that just opens `/ws` gets every event from now on, and `pong` for `ping`.
 
-    One that asks for the subprotocol `pos.v1`, or names a place by `?since=`, gets the frames of `schemas/live.py`.
+    One that asks for the subprotocol `pos.v1`, or names a place by `?since=`, gets the frames of
+    `schemas/live/protocol.py`.
     """
 
     screen: Screen | None = None

@@ -17,13 +17,16 @@ from endpoints.uploads import MalformedForm, read_form
 from repositories.errors import NotFound, TooManyRequests, Unavailable
 from repositories.transaction import Outcome
 from repositories.uploads import Upload
-from schemas.errors import InvalidQuery
-from schemas.examples import DOCUMENT_MESSAGES, MESSAGES
-from schemas.idempotency import keys_of_message
-from schemas.letter_texts import caption_of, dialable, text_letter
-from schemas.letters import Letter
-from schemas.listing import InvalidCursor
-from schemas.message_queries import (
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.errors import InvalidQuery
+from schemas.core.pagination import InvalidCursor
+from schemas.fields.shapes import ref
+from schemas.fields.validation import load_body
+from schemas.journal.idempotency import keys_of_message
+from schemas.messaging.composition import caption_of, dialable, text_letter
+from schemas.messaging.delivery import Letter
+from schemas.messaging.messages import NOTHING, Enclosed, shown
+from schemas.messaging.requests import (
     DocumentMessageBody,
     MessageBody,
     MessageListing,
@@ -31,10 +34,7 @@ from schemas.message_queries import (
     MessageQuery,
     UploadBody,
 )
-from schemas.messages import NOTHING, Enclosed, shown
-from schemas.rollups import ESTIMATES, ORDERS
-from schemas.shapes import ref
-from schemas.validation import load_body
+from schemas.openapi.examples import DOCUMENT_MESSAGES, MESSAGES
 from services.correspondence import NoPublicAddress, enclosed_at, reached_at, send_document
 from services.public_links import pdf_url_of
 

@@ -15,15 +15,15 @@ from endpoints.requests import held_versions, read_json, read_query, sent
 from endpoints.responses import answer, document_answer, replay_headers
 from repositories.errors import SumsFull
 from repositories.transaction import Outcome
-from schemas.documents import SaleBody, StatusChange, StatusQuery, VoidQuery, draft_sale
-from schemas.errors import IllegalTransition, InvalidBody, TotalsMismatch
-from schemas.examples import SALES, STATUSES
-from schemas.idempotency import SoldOtherwise, keys_of_creation, keys_of_deletion
-from schemas.listing import ListingQuery, OrderListing
-from schemas.principals import OWNER
-from schemas.rollups import ORDERS
-from schemas.shapes import ref
-from schemas.validation import load_body
+from schemas.core.collections import ORDERS
+from schemas.core.errors import IllegalTransition, InvalidBody, TotalsMismatch
+from schemas.core.principals import OWNER
+from schemas.fields.shapes import ref
+from schemas.fields.validation import load_body
+from schemas.journal.idempotency import SoldOtherwise, keys_of_creation, keys_of_deletion
+from schemas.openapi.examples import SALES, STATUSES
+from schemas.sales.documents import SaleBody, StatusChange, StatusQuery, VoidQuery, draft_sale
+from schemas.sales.listing import ListingQuery, OrderListing
 
 BODY: Final = SaleBody()
 STATUS: Final = StatusChange()

@@ -13,10 +13,10 @@ from endpoints.requests import holds, read_query
 from endpoints.turns import owner_of
 from repositories.deadlines import paused
 from repositories.errors import NotFound, Unavailable
-from schemas.documents import Document
-from schemas.errors import InvalidQuery
-from schemas.links import PaperQuery
-from schemas.paper import file_name
+from schemas.core.documents import Document
+from schemas.core.errors import InvalidQuery
+from schemas.printing.sheet import file_name
+from schemas.sharing import PaperQuery
 from services.workers import PaperUnavailable
 
 PDF: Final = "application/pdf"

@@ -13,7 +13,7 @@ from endpoints.paper import paper, paper_answer, pdf_answer
 from endpoints.public_page import NOTHING_HERE, POLICY, page
 from repositories.errors import NoSuchStore, NotFound, TooManyRequests, Unavailable
 from repositories.rate_limits import LINK
-from schemas.documents import Document
+from schemas.core.documents import Document
 
 _HTML: Final = "text/html; charset=utf-8"
 _HIDDEN: Final = {"X-Robots-Tag": "noindex, nofollow, noarchive"}

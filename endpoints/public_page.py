@@ -6,7 +6,7 @@ from hashlib import sha256
 from html import escape
 from typing import Final
 
-from schemas.paper import Row, Sheet
+from schemas.printing.sheet import Row, Sheet
 
 _STYLE: Final = """
 *{box-sizing:border-box}

@@ -19,17 +19,18 @@ from repositories.beside import beside
 from repositories.documents import Documents
 from repositories.errors import Unavailable
 from repositories.showing import Showing
-from schemas import reports
-from schemas.calendar import business_date, month_days
-from schemas.errors import InvalidQuery
-from schemas.fields import Day, WholeNumber
-from schemas.limits import YEARS
-from schemas.listing import Listing, check_order_of_days
-from schemas.reports import Items
-from schemas.rollups import ESTIMATES, ORDERS
-from schemas.shapes import ref
-from schemas.staff import MOST_STAFF, StaffPlace
-from schemas.validation import load_query
+from schemas.core.calendar import business_date, month_days
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.errors import InvalidQuery
+from schemas.core.limits import YEARS
+from schemas.core.pagination import check_order_of_days
+from schemas.fields.inputs import Day, WholeNumber
+from schemas.fields.shapes import ref
+from schemas.fields.validation import load_query
+from schemas.reporting import reports
+from schemas.reporting.reports import Items
+from schemas.reporting.staff import MOST_STAFF, StaffPlace
+from schemas.sales.listing import Listing
 
 Json = dict[str, Any]
 

@@ -11,9 +11,9 @@ import orjson
 from marshmallow import Schema
 from starlette.requests import Request
 
-from schemas.errors import InvalidQuery, ShopError
-from schemas.idempotency import RepeatedKey, Sent, readable_key
-from schemas.validation import load_query
+from schemas.core.errors import InvalidQuery, ShopError
+from schemas.fields.validation import load_query
+from schemas.journal.idempotency import RepeatedKey, Sent, readable_key
 
 MAX_BODY: Final = 256 * 1024
 MAX_DEPTH: Final = 32

@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
 from endpoints.requests import known_parameters
-from schemas.listing import Encodes
+from schemas.core.pagination import Encodes
 
 JSON: Final = "application/json"
 

@@ -19,8 +19,8 @@ from endpoints.feeds import AHEAD
 from endpoints.hub import Hub
 from endpoints.outlets import Gone, Outlet
 from repositories.errors import Unavailable
-from schemas import live
-from schemas.live import BadFrame, Place, Subscription
+from schemas.live import protocol as live
+from schemas.live.protocol import BadFrame, Place, Subscription
 
 MESSAGES_PER_SECOND: Final = 20
 #: How far behind a screen may fall while it takes nothing, and how long one send may last.

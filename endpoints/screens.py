@@ -16,8 +16,8 @@ from endpoints.hub import Hub
 from endpoints.outlets import Outlet
 from endpoints.screen import Screen
 from repositories.lasting import Lasting
-from schemas import live
-from schemas.live import Subscription
+from schemas.live import protocol as live
+from schemas.live.protocol import Subscription
 
 MAX_MESSAGE: Final = 65_536
 PING_SECONDS: Final = 20.0

@@ -13,8 +13,8 @@ from endpoints.responses import answer
 from repositories.database_clock import DatabaseClock
 from repositories.errors import RETRY_AFTER, BeingRestored, Unavailable
 from repositories.pulse import Beat
-from schemas.calendar import shop_time
-from schemas.shapes import ref
+from schemas.core.calendar import shop_time
+from schemas.fields.shapes import ref
 
 
 def clock_members(clock: DatabaseClock) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from endpoints.described import Answer, Operation, change, described
 from endpoints.requests import held_versions, read_json, read_query
 from endpoints.responses import document_answer
 from repositories.errors import Unavailable
-from schemas.errors import InvalidQuery
-from schemas.examples import SETTINGS
-from schemas.shapes import ref
-from schemas.shop_settings_body import ShopSettingsBody, ShopSettingsQuery
-from schemas.validation import load_body
+from schemas.core.errors import InvalidQuery
+from schemas.fields.shapes import ref
+from schemas.fields.validation import load_body
+from schemas.openapi.examples import SETTINGS
+from schemas.shop.settings_body import ShopSettingsBody, ShopSettingsQuery
 from services.workers import PaperUnavailable
 
 BODY: Final = ShopSettingsBody()

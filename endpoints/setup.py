@@ -19,11 +19,11 @@ from repositories.claims import AlreadyClaimed, Claim
 from repositories.errors import OutcomeUnknown, TooManyRequests, Unavailable
 from repositories.passwords import NoSecretKey
 from repositories.rate_limits import SETUP
-from schemas.errors import InvalidBody, ShopError
-from schemas.principals import FIRST_OWNER, OWNER, Actor
-from schemas.setup import SetupBody
-from schemas.shapes import ref
-from schemas.validation import load_body
+from schemas.accounts.setup import SetupBody
+from schemas.core.errors import InvalidBody, ShopError
+from schemas.core.principals import FIRST_OWNER, OWNER, Actor
+from schemas.fields.shapes import ref
+from schemas.fields.validation import load_body
 
 BODY: Final = SetupBody()
 _FORM: Final = "application/x-www-form-urlencoded"

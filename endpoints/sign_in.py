@@ -17,12 +17,12 @@ from repositories.passwords import NoSecretKey
 from repositories.rate_limits import LOGIN, PIN_LOGIN, network_of
 from repositories.sessions import Tokens
 from repositories.sign_in import SignedIn
-from schemas.accounts import LoginBody, PasswordBody, PinBody, RefreshBody, profile
-from schemas.examples import LOGINS, PASSWORDS, PINS, REFRESHES
-from schemas.idempotency import InvalidKey, RepeatedKey, readable_key
-from schemas.principals import Principal
-from schemas.shapes import ref
-from schemas.validation import load_body
+from schemas.accounts.accounts import LoginBody, PasswordBody, PinBody, RefreshBody, profile
+from schemas.core.principals import Principal
+from schemas.fields.shapes import ref
+from schemas.fields.validation import load_body
+from schemas.journal.idempotency import InvalidKey, RepeatedKey, readable_key
+from schemas.openapi.examples import LOGINS, PASSWORDS, PINS, REFRESHES
 
 BODY: Final = LoginBody()
 PIN: Final = PinBody()

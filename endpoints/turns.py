@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from endpoints.cutting import Cut
-from schemas.errors import ShopError
-from schemas.principals import Principal
+from schemas.core.errors import ShopError
+from schemas.core.principals import Principal
 
 #: Whole lists, each of which holds some megabytes of documents until its client has taken them.
 LISTS_EACH: Final = 8

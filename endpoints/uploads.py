@@ -9,8 +9,8 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from endpoints.requests import BodyTooLarge
-from schemas.errors import ShopError
-from schemas.limits import MAX_UPLOAD
+from schemas.core.errors import ShopError
+from schemas.core.limits import MAX_UPLOAD
 
 #: The address of the one form that there is.
 UPLOADS: Final = b"/api/whatsapp/send-estimate-pdf"

@@ -12,9 +12,9 @@ from endpoints.requests import MAX_BODY, BodyTooLarge, MalformedBody, json_objec
 from endpoints.responses import answer
 from repositories.errors import OutcomeUnknown, Unavailable
 from repositories.outbox import Outbox
-from schemas.errors import InvalidQuery
-from schemas.shapes import ref
-from schemas.whatsapp_webhook import NotFromProvider, WebhookKeys, news_in
+from schemas.core.errors import InvalidQuery
+from schemas.fields.shapes import ref
+from schemas.messaging.whatsapp_webhook import NotFromProvider, WebhookKeys, news_in
 from services.provider_settings import CLOUD
 
 #: Meta sends up to 3 MB at a time.

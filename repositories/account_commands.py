@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from repositories.command import Command, Reads
 from repositories.errors import NotFound
 from repositories.unit_of_work import UnitOfWork
-from schemas import events
-from schemas.documents import Document
-from schemas.errors import ShopError
-from schemas.events import TYPES
-from schemas.principals import KNOWLEDGE, OWNER, SECRETS, USERS
+from schemas.core.collections import USERS
+from schemas.core.documents import Document
+from schemas.core.errors import ShopError
+from schemas.core.principals import KNOWLEDGE, OWNER, SECRETS
+from schemas.journal import events
+from schemas.journal.events import TYPES
 
 
 class AccountExists(ShopError):

@@ -15,12 +15,13 @@ from repositories.ownership import LastOwnerGuard, owns
 from repositories.passwords import Passwords
 from repositories.sessions import Sessions
 from repositories.transaction import Outcome
-from schemas.documents import Document
-from schemas.errors import InvalidBody
-from schemas.events import TYPES
-from schemas.passwords import password_defect, pin_defect
-from schemas.principals import CASHIER, DEVICES, OWNER, USERS, Actor
-from schemas.public_ids import DEVICE_PREFIX, USER_PREFIX, new_id
+from schemas.accounts.password_policy import password_defect, pin_defect
+from schemas.core.collections import DEVICES, USERS
+from schemas.core.documents import Document
+from schemas.core.errors import InvalidBody
+from schemas.core.principals import CASHIER, OWNER, Actor
+from schemas.core.public_ids import DEVICE_PREFIX, USER_PREFIX, new_id
+from schemas.journal.events import TYPES
 
 
 class TakesCommands(Protocol):

@@ -32,9 +32,9 @@ from repositories.interruptible import Interruptible
 from repositories.late_adoption import take_over_late, unadopted
 from repositories.late_documents import LATE, LATE_PREFIX, Move, count_late
 from repositories.ledger import NOBODY, OTHER_STORE, Entry, Ledger
-from schemas.adoption import Report
-from schemas.documents import Document
-from schemas.number_ranges import as_text, gaps
+from schemas.core.documents import Document
+from schemas.core.number_ranges import as_text, gaps
+from schemas.legacy.report import Report
 
 
 class Adoption:

@@ -17,12 +17,12 @@ from repositories.database import APPLICATION, valid_address
 from repositories.errors import DatabaseRefused, first_clause
 from repositories.late_documents import key_of
 from repositories.originals import LENIENT, RAW
-from schemas.documents import Document
-from schemas.legacy import Adopted, Defect, adopt
-from schemas.legacy_shapes import kind_of
-from schemas.legacy_values import shown
-from schemas.rollups import ESTIMATES, ORDERS
-from schemas.safe_addresses import safe_address, safe_words
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.documents import Document
+from schemas.legacy.conversion import Adopted, Defect, adopt
+from schemas.legacy.shapes import kind_of
+from schemas.legacy.values import shown
+from schemas.text.safe_addresses import safe_address, safe_words
 
 BATCH: Final = 1_000
 KINDS: Final = (ESTIMATES, ORDERS)

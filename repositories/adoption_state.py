@@ -12,7 +12,7 @@ from repositories.adoption_source import BACKUP_PREFIX, KINDS, Source
 from repositories.database import COUNTERS, Database
 from repositories.late_documents import LATE, LATE_PREFIX
 from repositories.stores import of_store
-from schemas.documents import Document
+from schemas.core.documents import Document
 
 DROPPING: Final = "Its backup is being dropped, or that was cut off: run `pos adopt --drop-backup` again first."
 

@@ -21,8 +21,8 @@ from repositories.late_adoption import unadopted
 from repositories.late_documents import LATE_PREFIX, OURS, Move
 from repositories.stores import of_store
 from repositories.uploads import brought_to
-from schemas.documents import Document
-from schemas.rollups import CUSTOMERS
+from schemas.core.collections import CUSTOMERS
+from schemas.core.documents import Document
 
 _BUSY: Final = "Another `pos adopt` is at work on this store: wait for it, and run this again."
 _NOT_ADOPTED: Final = "Store {store!r} was not adopted from the earlier backend."

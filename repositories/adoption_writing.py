@@ -18,11 +18,12 @@ from repositories.late_documents import key_of
 from repositories.ledger import Ledger, Settled
 from repositories.stores import of_store
 from repositories.totals import row_id
+from schemas.core.collections import CUSTOMERS, ESTIMATES
+from schemas.core.documents import Document
 from schemas.customers import NUMBER
-from schemas.documents import Document
-from schemas.legacy import Adopted
-from schemas.phones import INDIA, normalised
-from schemas.rollups import CUSTOMERS, ESTIMATES, Additions
+from schemas.legacy.conversion import Adopted
+from schemas.reporting.rollups import Additions
+from schemas.text.phones import INDIA, normalised
 
 OVERTAKEN: Final = "Another `pos adopt` has begun on this store meanwhile; this one has ended."
 #: What MongoDB takes in one document, less what we add to it.

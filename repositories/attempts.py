@@ -21,7 +21,7 @@ from pymongo import ReturnDocument
 
 from repositories.database import ATTEMPTS, Database
 from repositories.errors import TooManyRequests, answered
-from schemas.documents import Document
+from schemas.core.documents import Document
 
 PASSWORD, PIN = "password", "pin"
 #: So many failures are free; after each further one the wait is twice as long.

@@ -13,9 +13,9 @@ from pymongo import DESCENDING
 from repositories.database import EVENTS, Database
 from repositories.errors import answered
 from repositories.stored import decoded, find_stored, fitting
-from schemas.audit import AuditListing
-from schemas.calendar import day_bounds
-from schemas.documents import Document
+from schemas.auditing import AuditListing
+from schemas.core.calendar import day_bounds
+from schemas.core.documents import Document
 
 #: How much of the log a page is made of, beyond its first event: five hundred usual ones take less.
 PAGE_BYTES: Final = 4 * 2**20

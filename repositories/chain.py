@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from bson import encode
 from bson.raw_bson import RawBSONDocument
 
-from schemas.documents import Document
+from schemas.core.documents import Document
 
 #: What the first event names.
 GENESIS: Final = bytes(32)

@@ -14,9 +14,9 @@ from repositories.account_commands import AccountExists
 from repositories.accounts import Users
 from repositories.database import CREDENTIALS, Database
 from repositories.errors import answered
-from schemas.documents import Document
-from schemas.errors import ShopError
-from schemas.principals import FIRST_OWNER, OWNER, Actor
+from schemas.core.documents import Document
+from schemas.core.errors import ShopError
+from schemas.core.principals import FIRST_OWNER, OWNER, Actor
 
 #: How often a process looks whether another one was told the claim.
 _LOOK_SECONDS: Final = 1.0

@@ -10,10 +10,10 @@ from typing import ClassVar, Final
 
 from repositories.errors import NotFound, StaleVersion
 from repositories.unit_of_work import UnitOfWork
-from schemas import events
-from schemas.documents import Document
-from schemas.idempotency import RequestKey
-from schemas.principals import THE_SERVICE, Actor
+from schemas.core.documents import Document
+from schemas.core.principals import THE_SERVICE, Actor
+from schemas.journal import events
+from schemas.journal.idempotency import RequestKey
 
 Reads = Sequence[tuple[str, str]]
 

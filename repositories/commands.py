@@ -6,16 +6,17 @@ from typing import ClassVar, Final
 from repositories.command import DOCUMENT_BYTES, Command, Reads, live, refuse_stale
 from repositories.errors import AlreadyConverted
 from repositories.unit_of_work import UnitOfWork
-from schemas import events, statuses
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.document_numbers import format_number
+from schemas.core.documents import Document
+from schemas.core.errors import InvalidBody
+from schemas.core.money import MAX_TOTAL, MINOR_PER_UNIT
 from schemas.customers import NUMBER
-from schemas.documents import Document
-from schemas.errors import InvalidBody
-from schemas.idempotency import reopening
-from schemas.money import MAX_TOTAL, MINOR_PER_UNIT
-from schemas.numbers import format_number
-from schemas.phones import normalised
-from schemas.rollups import ESTIMATES, ORDERS
-from schemas.search import terms_of
+from schemas.journal import events
+from schemas.journal.idempotency import reopening
+from schemas.sales import statuses
+from schemas.text.phones import normalised
+from schemas.text.search_terms import terms_of
 
 _LINE_BYTES: Final = 100
 _BYTES_OF_A_LETTER: Final = 3

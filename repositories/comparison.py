@@ -12,11 +12,11 @@ from typing import Any, Final, NamedTuple
 
 from repositories.account_commands import shown
 from repositories.database import EVENTS, Database
-from schemas.documents import Document
-from schemas.events import CONVERT, CREATE, DELETE, KINDS
-from schemas.principals import DEVICES, SECRETS, USERS
-from schemas.rollups import ESTIMATES, ORDERS
-from schemas.statuses import CONVERTED, PENDING
+from schemas.core.collections import DEVICES, ESTIMATES, ORDERS, USERS
+from schemas.core.documents import Document
+from schemas.core.principals import SECRETS
+from schemas.journal.events import CONVERT, CREATE, DELETE, KINDS
+from schemas.sales.statuses import CONVERTED, PENDING
 
 _COMPARED: Final = (ESTIMATES, ORDERS, USERS, DEVICES)
 _ACCOUNTS: Final = (USERS, DEVICES)

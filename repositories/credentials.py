@@ -22,8 +22,9 @@ from cachetools import LRUCache, TTLCache
 from repositories.database import CREDENTIALS, Database
 from repositories.errors import answered
 from repositories.rate_limits import RateLimits
-from schemas.documents import Document
-from schemas.principals import DEVICES, USERS, Principal, device_principal
+from schemas.core.collections import DEVICES, USERS
+from schemas.core.documents import Document
+from schemas.core.principals import Principal, device_principal
 
 ACCESS, REFRESH, KEY, TICKET = "access", "refresh", "key", "ticket"
 #: How long a credential that was ended somewhere may still be taken here. With the look at those who are connected

@@ -17,10 +17,10 @@ from repositories.customer_rows import OWNER, Count, by_number, fresh_row, whose
 from repositories.database import COUNTERS, Database
 from repositories.errors import DatabaseRefused, first_clause
 from repositories.stores import of_store
+from schemas.core.collections import CUSTOMERS, ESTIMATES, ORDERS
+from schemas.core.documents import Document
 from schemas.customers import NUMBER, contribution
-from schemas.documents import Document
-from schemas.phones import normalised
-from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
+from schemas.text.phones import normalised
 
 _BATCH: Final = 500
 _FIELDS: Final = ("number", NUMBER, "customer_name", "customer_phone", "customer_address", "created_at", "voided_at")

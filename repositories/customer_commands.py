@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 from repositories.command import Command, Reads, refuse_stale
 from repositories.errors import NotFound
 from repositories.unit_of_work import UnitOfWork
-from schemas import events
+from schemas.core.collections import CUSTOMERS
+from schemas.core.documents import Document
+from schemas.core.errors import ShopError
 from schemas.customers import NOTHING, NUMBER
-from schemas.documents import Document
-from schemas.errors import ShopError
-from schemas.rollups import CUSTOMERS
-from schemas.search import terms_of
+from schemas.journal import events
+from schemas.text.search_terms import terms_of
 
 
 class CustomerExists(ShopError):

@@ -18,12 +18,12 @@ from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 
 from repositories.unit_of_work import UnitOfWork
+from schemas.core.collections import CUSTOMERS, ESTIMATES, ORDERS
+from schemas.core.documents import Document
+from schemas.core.principals import THE_SERVICE
+from schemas.core.public_ids import new_id
 from schemas.customers import CUSTOMER_PREFIX, NOTHING, NUMBER, contribution
-from schemas.documents import Document
-from schemas.principals import THE_SERVICE
-from schemas.public_ids import new_id
-from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
-from schemas.search import terms_of
+from schemas.text.search_terms import terms_of
 
 #: What has to be known of whoever has a number.
 OWNER: Final = ("numbers", "voided_at")

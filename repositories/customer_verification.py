@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from repositories.database import Database
 from repositories.stores import of_store
+from schemas.core.collections import CUSTOMERS, ESTIMATES, ORDERS
 from schemas.customers import NUMBER, contribution
-from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
 
 _MOST_SHOWN: Final = 20
 _FIELDS: Final = (NUMBER, "voided_at", "status", "total", "amount_paid", "created_at")

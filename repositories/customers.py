@@ -13,13 +13,13 @@ from repositories.errors import answered
 from repositories.search import found_by
 from repositories.shared_journal import SharedJournal
 from repositories.transaction import Outcome
+from schemas.core.collections import CUSTOMERS
+from schemas.core.documents import Document
+from schemas.core.principals import Actor
+from schemas.core.public_ids import new_id
 from schemas.customers import CUSTOMER_PREFIX, CustomerListing
-from schemas.documents import Document
-from schemas.idempotency import RequestKey
-from schemas.phones import normalised
-from schemas.principals import Actor
-from schemas.public_ids import new_id
-from schemas.rollups import CUSTOMERS
+from schemas.journal.idempotency import RequestKey
+from schemas.text.phones import normalised
 
 _NEWEST: Final = [("last_visit", DESCENDING), ("_id", DESCENDING)]
 

@@ -13,8 +13,8 @@ from pymongo.errors import OperationFailure, PyMongoError
 from repositories.errors import DatabaseRefused, first_clause
 from repositories.member_watch import MemberWatch
 from repositories.pool import Pool
-from schemas.documents import Document
-from schemas.safe_addresses import mongodb_defect, safe_address, safe_words
+from schemas.core.documents import Document
+from schemas.text.safe_addresses import mongodb_defect, safe_address, safe_words
 
 logger = logging.getLogger("pos")
 

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from repositories.errors import OutcomeUnknown, Unavailable
-from schemas.errors import ShopError
+from schemas.core.errors import ShopError
 
 #: A till is answered within five seconds, the way there and back included. Each step has a shorter limit of its own,
 #: which says more precisely what was not done.

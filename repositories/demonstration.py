@@ -17,9 +17,9 @@ from repositories.errors import DatabaseRefused
 from repositories.journal import GROUP_LIMIT, Journal
 from repositories.stores import of_store
 from repositories.unit_of_work import UnitOfWork
-from schemas.documents import Document
-from schemas.principals import OWNER, Actor
-from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
+from schemas.core.collections import CUSTOMERS, ESTIMATES, ORDERS
+from schemas.core.documents import Document
+from schemas.core.principals import OWNER, Actor
 
 # A busy machine may take its time; nobody waits at a counter.
 _DEADLINE_SECONDS = 120.0

@@ -16,14 +16,14 @@ from repositories.late_documents import NUMBERED
 from repositories.search import beginning, found_by
 from repositories.showing import Page, Showing
 from repositories.stored import find_stored, fitting
-from schemas import statuses
-from schemas.calendar import widest_bounds
-from schemas.documents import Document
-from schemas.events import TYPES
-from schemas.folding import same_name
-from schemas.listing import Listing, Position
-from schemas.numbers import parse_number
-from schemas.rollups import ESTIMATES
+from schemas.core.calendar import widest_bounds
+from schemas.core.collections import ESTIMATES
+from schemas.core.document_numbers import parse_number
+from schemas.core.documents import Document
+from schemas.journal.events import TYPES
+from schemas.sales import statuses
+from schemas.sales.listing import Listing, Position
+from schemas.text.folding import same_name
 
 NEWEST_FIRST: Final = [("created_at", DESCENDING), ("number", DESCENDING)]
 #: How many are read at a time: so many that the next ones have come by the time these are shown, and no more, since

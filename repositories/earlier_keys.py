@@ -5,7 +5,7 @@ from typing import Final
 
 from repositories.database import REQUESTS, Database
 from repositories.errors import Unavailable, answered
-from schemas.idempotency import EARLIER
+from schemas.journal.idempotency import EARLIER
 
 #: The names that begin so, as ranges of the index; `;` is what follows `:`.
 _RANGES: Final = [{"key": {"$gte": prefix, "$lt": prefix.replace(":", ";")}} for prefix in EARLIER]

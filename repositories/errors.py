@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Final, NoReturn
 
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
-from schemas.errors import ShopError
-from schemas.shapes import TEXT_OR_NULL
+from schemas.core.errors import ShopError
+from schemas.fields.shapes import TEXT_OR_NULL
 
 RETRY_AFTER = {"Retry-After": "2"}
 READ_SECONDS: Final = 4.5

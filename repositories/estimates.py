@@ -9,11 +9,11 @@ from repositories.documents import Documents
 from repositories.shared_journal import SharedJournal
 from repositories.transaction import Outcome
 from repositories.void_commands import VoidEstimate
-from schemas.documents import Document
-from schemas.idempotency import RequestKey
-from schemas.principals import Actor
-from schemas.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
-from schemas.rollups import ESTIMATES
+from schemas.core.collections import ESTIMATES
+from schemas.core.documents import Document
+from schemas.core.principals import Actor
+from schemas.core.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
+from schemas.journal.idempotency import RequestKey
 
 
 class EstimateRepository(Documents):
@@ -25,7 +25,7 @@ class EstimateRepository(Documents):
         self._clock = clock
 
     async def create(self, draft: Document, keys: tuple[RequestKey, ...] = (), *, by: Actor) -> Outcome:
-        """Writes an estimate; its digest is the answer. draft: as `schemas.documents.draft` makes it."""
+        """Writes an estimate; its digest is the answer. draft: as `schemas.sales.documents.draft` makes it."""
         estimate_id = new_id(ESTIMATE_PREFIX, self._clock())
         return await self._journal.submit(Create(ESTIMATES, estimate_id, draft, keys=keys, actor=by))
 

@@ -25,9 +25,9 @@ from repositories.indexes import index_models
 from repositories.late_sentences import late_sentences
 from repositories.stores import of_store
 from repositories.totals import row_range
-from schemas.documents import Document
-from schemas.rollups import ESTIMATES, ORDERS
-from schemas.safe_addresses import safe_words
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.documents import Document
+from schemas.text.safe_addresses import safe_words
 
 #: For everything, and for one look.
 SECONDS: Final = 11.0

@@ -21,13 +21,11 @@ from repositories.originals import RAW, as_bytes
 from repositories.retention import expired_before
 from repositories.stores import of_store
 from repositories.totals import row_key, row_range
-from schemas.calendar import widest_bounds
-from schemas.documents import Document
-from schemas.messages import MESSAGES
-from schemas.principals import DEVICES, USERS
-from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS, Row
-from schemas.shop_settings import SETTINGS
-from schemas.sums import with_names_alike_as_one
+from schemas.core.calendar import widest_bounds
+from schemas.core.collections import CUSTOMERS, DEVICES, ESTIMATES, MESSAGES, ORDERS, SETTINGS, USERS
+from schemas.core.documents import Document
+from schemas.reporting.rollups import Row
+from schemas.reporting.sums import with_names_alike_as_one
 
 BATCH: Final = 1_000
 

@@ -8,8 +8,8 @@ from repositories.customer_rows import changed_customers
 from repositories.database import REQUESTS, TOTALS
 from repositories.totals import row_id
 from repositories.unit_of_work import UnitOfWork
-from schemas.documents import Document
-from schemas.rollups import CUSTOMERS
+from schemas.core.collections import CUSTOMERS
+from schemas.core.documents import Document
 
 Update = ReplaceOne[Document] | UpdateOne | DeleteOne
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from repositories.journal import Journal
 from repositories.local_socket import Wire
 from repositories.transaction import Outcome
-from schemas.errors import ShopError
+from schemas.core.errors import ShopError
 
 #: Beside answers, which have the number of what was asked: that somebody is there, and where the log's head stands.
 GREETING: Final = -1

@@ -6,8 +6,8 @@ from itertools import takewhile
 
 from repositories.documents import Documents
 from repositories.showing import Showing, Shown
-from schemas.documents import Document
-from schemas.listing import Listing, Place, place_of
+from schemas.core.documents import Document
+from schemas.sales.listing import Listing, Place, place_of
 
 Entry = tuple[str, Document]
 

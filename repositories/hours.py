@@ -14,9 +14,10 @@ from repositories.beside import beside
 from repositories.database import Database
 from repositories.late_documents import NUMBERED
 from repositories.together import Together
-from schemas.calendar import business_date, day_bounds
-from schemas.rollups import ESTIMATES, NO_PAYMENT, ORDERS, RollupKey, Row
-from schemas.statuses import CONVERTED, PENDING
+from schemas.core.calendar import business_date, day_bounds
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.reporting.rollups import NO_PAYMENT, RollupKey, Row
+from schemas.sales.statuses import CONVERTED, PENDING
 
 # Every zone's offset is a whole number of quarters, so a quarter lies in one hour of the shop, whichever its zone.
 _QUARTER: Final = {"$dateTrunc": {"date": "$created_at", "unit": "minute", "binSize": 15}}

@@ -35,10 +35,7 @@ from repositories.late_documents import LATE
 from repositories.occupied import refuse_occupied
 from repositories.retention import RETENTION, remember
 from repositories.totals import add_years
-from schemas.messages import MESSAGES
-from schemas.principals import DEVICES, USERS
-from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
-from schemas.shop_settings import SETTINGS
+from schemas.core.collections import CUSTOMERS, DEVICES, ESTIMATES, MESSAGES, ORDERS, SETTINGS, USERS
 
 ANSWER_RETENTION_DAYS: Final = 30
 #: In a unique index without this, what the earlier backend still writes would be refused as a double.

@@ -33,8 +33,8 @@ from repositories.errors import OutcomeUnknown, Unavailable
 from repositories.transaction import Collision, GroupTransaction, Outcome, is_transient
 from repositories.waiting import Entry, Waiting
 from repositories.weights import LARGE_BYTES, TooLarge
-from schemas.errors import ShopError
-from schemas.phones import INDIA
+from schemas.core.errors import ShopError
+from schemas.text.phones import INDIA
 
 GROUP_LIMIT: Final = 256
 # A till is answered within five seconds, the way there and back included.

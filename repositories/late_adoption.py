@@ -26,11 +26,12 @@ from repositories.late_documents import identity, key_of
 from repositories.ledger import NOBODY, OTHER_STORE, THIS_STORE, Entry, Ledger
 from repositories.originals import RAW
 from repositories.totals import row_id
-from schemas.adoption import Report, merged
-from schemas.documents import Document
-from schemas.legacy import Adopted
-from schemas.number_ranges import as_text, from_text, singles, without
-from schemas.rollups import CUSTOMERS, Additions
+from schemas.core.collections import CUSTOMERS
+from schemas.core.documents import Document
+from schemas.core.number_ranges import as_text, from_text, singles, without
+from schemas.legacy.conversion import Adopted
+from schemas.legacy.report import Report, merged
+from schemas.reporting.rollups import Additions
 
 #: Of each kind, in one transaction.
 _MOST: Final = 2_500

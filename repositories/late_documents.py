@@ -17,7 +17,7 @@ from pymongo.errors import BulkWriteError
 from repositories.database import ADOPTION
 from repositories.errors import DatabaseRefused, is_duplicate
 from repositories.originals import LENIENT, RAW
-from schemas.documents import Document
+from schemas.core.documents import Document
 
 #: Where an adoption in place keeps what came after the originals were renamed.
 LATE_PREFIX: Final = "late_"

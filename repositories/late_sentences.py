@@ -17,7 +17,7 @@ from repositories.adoption_source import KINDS
 from repositories.database import ADOPTION, ORIGINALS
 from repositories.late_documents import LATE_PREFIX, count_late, identity, key_of
 from repositories.originals import RAW
-from schemas.documents import Document
+from schemas.core.documents import Document
 
 _BATCH: Final = 1_000
 _IDENTITY: Final = {"original._id": 1, "kind": 1, "lies_in": 1}

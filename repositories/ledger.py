@@ -12,10 +12,10 @@ from hashlib import blake2b
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from schemas.legacy import Adopted, Defect
-from schemas.numbers import format_number
-from schemas.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX
-from schemas.rollups import ESTIMATES, ORDERS
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.document_numbers import format_number
+from schemas.core.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX
+from schemas.legacy.conversion import Adopted, Defect
 
 #: Whose a public id is that a document wants.
 NOBODY, OTHER_STORE, THIS_STORE = 0, 1, 2

@@ -8,9 +8,9 @@ from repositories.command import Command, Reads
 from repositories.database import LINKS
 from repositories.errors import NotFound
 from repositories.unit_of_work import UnitOfWork
-from schemas import events
-from schemas.documents import Document
-from schemas.events import TYPES
+from schemas.core.documents import Document
+from schemas.journal import events
+from schemas.journal.events import TYPES
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,10 @@ from repositories.errors import Unavailable, answered
 from repositories.link_commands import AddLink, EndLink
 from repositories.shared_journal import SharedJournal
 from repositories.transaction import Outcome
-from schemas.documents import Document
-from schemas.idempotency import RequestKey
-from schemas.principals import Actor
-from schemas.public_ids import LINK_PREFIX, new_id
+from schemas.core.documents import Document
+from schemas.core.principals import Actor
+from schemas.core.public_ids import LINK_PREFIX, new_id
+from schemas.journal.idempotency import RequestKey
 
 _TOKEN_BYTES: Final = 24
 _MOST_SHOWN: Final = 500

@@ -13,13 +13,14 @@ from repositories.database import LINKS
 from repositories.errors import NotFound
 from repositories.link_commands import AddLink
 from repositories.unit_of_work import UnitOfWork
-from schemas import events
-from schemas.documents import Document
-from schemas.errors import IllegalTransition
-from schemas.idempotency import reopening
-from schemas.letters import Outcome
-from schemas.message_states import CANCELLED, DROPPABLE, NOT_SENT, QUEUED, RETRIABLE, SENDING, SENT, UNKNOWN, is_news
-from schemas.messages import DONE, GONE, MESSAGES, REACHED, given_up, is_doubtful, queued, settled, told
+from schemas.core.collections import MESSAGES
+from schemas.core.documents import Document
+from schemas.core.errors import IllegalTransition
+from schemas.journal import events
+from schemas.journal.idempotency import reopening
+from schemas.messaging.delivery import Outcome
+from schemas.messaging.messages import DONE, GONE, REACHED, given_up, is_doubtful, queued, settled, told
+from schemas.messaging.states import CANCELLED, DROPPABLE, NOT_SENT, QUEUED, RETRIABLE, SENDING, SENT, UNKNOWN, is_news
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ from typing import Final
 
 from repositories.database import Database
 from repositories.stores import of_store
-from schemas.documents import Document
-from schemas.message_states import STATES
-from schemas.messages import MESSAGES, OPEN
+from schemas.core.collections import MESSAGES
+from schemas.core.documents import Document
+from schemas.messaging.messages import OPEN
+from schemas.messaging.states import STATES
 
 _MOST_SHOWN: Final = 20
 

@@ -12,13 +12,14 @@ from repositories.link_commands import AddLink
 from repositories.message_commands import Drop, Retry, Send, read_with
 from repositories.shared_journal import SharedJournal
 from repositories.transaction import Outcome
-from schemas.documents import Document
-from schemas.idempotency import RequestKey, reopening
-from schemas.letters import Letter
-from schemas.message_queries import MessageListing
-from schemas.messages import MESSAGES, NOTHING, Enclosed, drafted
-from schemas.principals import Actor
-from schemas.public_ids import MESSAGE_PREFIX, new_id
+from schemas.core.collections import MESSAGES
+from schemas.core.documents import Document
+from schemas.core.principals import Actor
+from schemas.core.public_ids import MESSAGE_PREFIX, new_id
+from schemas.journal.idempotency import RequestKey, reopening
+from schemas.messaging.delivery import Letter
+from schemas.messaging.messages import NOTHING, Enclosed, drafted
+from schemas.messaging.requests import MessageListing
 
 
 class MessageRepository:

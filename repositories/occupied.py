@@ -28,11 +28,8 @@ from repositories.database import (
 )
 from repositories.errors import DatabaseRefused
 from repositories.late_documents import LATE
-from schemas.documents import Document
-from schemas.messages import MESSAGES
-from schemas.principals import DEVICES, USERS
-from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
-from schemas.shop_settings import SETTINGS
+from schemas.core.collections import CUSTOMERS, DEVICES, ESTIMATES, MESSAGES, ORDERS, SETTINGS, USERS
+from schemas.core.documents import Document
 
 
 def _with(*names: str) -> Document:

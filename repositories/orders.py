@@ -9,11 +9,11 @@ from repositories.documents import Documents
 from repositories.shared_journal import SharedJournal
 from repositories.transaction import Outcome
 from repositories.void_commands import VoidOrder
-from schemas.documents import Document
-from schemas.idempotency import RequestKey
-from schemas.principals import Actor
-from schemas.public_ids import ORDER_PREFIX, new_id
-from schemas.rollups import ORDERS
+from schemas.core.collections import ORDERS
+from schemas.core.documents import Document
+from schemas.core.principals import Actor
+from schemas.core.public_ids import ORDER_PREFIX, new_id
+from schemas.journal.idempotency import RequestKey
 
 
 class OrderRepository(Documents):
@@ -25,7 +25,7 @@ class OrderRepository(Documents):
         self._clock = clock
 
     async def create_sale(self, draft: Document, keys: tuple[RequestKey, ...] = (), *, by: Actor) -> Outcome:
-        """Books a sale; its digest is the answer. draft: as `schemas.documents.draft_sale` makes it."""
+        """Books a sale; its digest is the answer. draft: as `schemas.sales.documents.draft_sale` makes it."""
         order_id = new_id(ORDER_PREFIX, self._clock())
         return await self._journal.submit(Create(ORDERS, order_id, draft, keys=keys, actor=by))
 

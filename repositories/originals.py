@@ -7,8 +7,8 @@ from bson.codec_options import DatetimeConversion
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 
-from schemas.archive import ArchiveRefused
-from schemas.documents import Document
+from schemas.archive.format import ArchiveRefused
+from schemas.core.documents import Document
 
 RAW: Final[CodecOptions[Any]] = CodecOptions(document_class=RawBSONDocument)
 #: Dates beyond the calendar and broken text are read too, instead of being refused.

@@ -17,11 +17,12 @@ from repositories.errors import answered
 from repositories.message_commands import Begin, Report, Settle, read_with
 from repositories.orphans import end_orphans
 from repositories.shared_journal import SharedJournal
-from schemas.documents import Document
-from schemas.events import Event
-from schemas.letters import Outcome
-from schemas.message_states import SENDING
-from schemas.messages import MESSAGES, read_reference
+from schemas.core.collections import MESSAGES
+from schemas.core.documents import Document
+from schemas.journal.events import Event
+from schemas.messaging.delivery import Outcome
+from schemas.messaging.messages import read_reference
+from schemas.messaging.states import SENDING
 
 #: How long a message that was claimed and not begun is left to its claimant.
 CLAIM_SECONDS: Final = 15.0

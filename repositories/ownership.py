@@ -6,9 +6,10 @@ from typing import Self
 from repositories.account_commands import ChangeAccount, DeactivateAccount
 from repositories.command import Command, Reads
 from repositories.unit_of_work import UnitOfWork
-from schemas.documents import Document
-from schemas.errors import ShopError
-from schemas.principals import OWNER, USERS
+from schemas.core.collections import USERS
+from schemas.core.documents import Document
+from schemas.core.errors import ShopError
+from schemas.core.principals import OWNER
 
 
 class LastOwner(ShopError):

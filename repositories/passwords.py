@@ -17,8 +17,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
 from repositories.errors import TooManyRequests
-from schemas.errors import ShopError
-from schemas.passwords import normalized
+from schemas.accounts.password_policy import normalized
+from schemas.core.errors import ShopError
 
 #: How many are computed at a time: each takes a core and its memory.
 AT_ONCE: Final = 2

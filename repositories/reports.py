@@ -13,9 +13,9 @@ from repositories.database import TOTALS, Database
 from repositories.errors import answered
 from repositories.stored import decoded, find_stored
 from repositories.totals import row_key, row_range
-from schemas.calendar import business_date, month_of
-from schemas.periods import Span, spans
-from schemas.rollups import Row
+from schemas.core.calendar import business_date, month_of
+from schemas.reporting.periods import Span, spans
+from schemas.reporting.rollups import Row
 
 _FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2999, 12, 31)
 #: All rows as of one instant: what is taken off a row again is what was added to it.

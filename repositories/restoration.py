@@ -25,9 +25,9 @@ from repositories.indexes import prepare_collections, refuse_unadopted
 from repositories.originals import from_bytes
 from repositories.orphans import end_orphans
 from repositories.stores import of_store
-from schemas.archive import KEPT, ArchiveRefused
-from schemas.documents import Document
-from schemas.rollups import ESTIMATES, ORDERS
+from schemas.archive.format import KEPT, ArchiveRefused
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.documents import Document
 
 _PASSING: Final = (EVENTS, REQUESTS)
 _HELD_MS: Final = 500

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from schemas.documents import Document
-from schemas.search import readings_of
+from schemas.core.documents import Document
+from schemas.text.search_terms import readings_of
 
 
 def beginning(word: str) -> Document:

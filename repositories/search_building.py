@@ -1,4 +1,4 @@
-"""The words that documents are found by, made anew where an earlier rule made them (`schemas/search.py`).
+"""The words that documents are found by, made anew where an earlier rule made them (`schemas/text/search_terms.py`).
 
 Batch by batch, each document only if its words differ and if it was not changed meanwhile, so that this can be cut off
 and repeated at will, beside processes that sell.
@@ -13,9 +13,9 @@ from pymongo.errors import PyMongoError
 from repositories.database import COUNTERS, Database
 from repositories.errors import DatabaseRefused, first_clause
 from repositories.stores import of_store
-from schemas.documents import Document
-from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
-from schemas.search import TERMS_RULE, terms_of
+from schemas.core.collections import CUSTOMERS, ESTIMATES, ORDERS
+from schemas.core.documents import Document
+from schemas.text.search_terms import TERMS_RULE, terms_of
 
 _BATCH: Final = 1_000
 #: Of each collection, the unique field that its documents are gone through by, and those that the words are made of.

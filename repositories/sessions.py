@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 from repositories.credentials import ACCESS, KEY, LIFETIMES, REFRESH, Credentials, following_token, hashed, was_ended
 from repositories.database import CREDENTIALS, Database
 from repositories.errors import answered
-from schemas.documents import Document
-from schemas.idempotency import RETRY_WINDOW
-from schemas.principals import USERS
+from schemas.core.collections import USERS
+from schemas.core.documents import Document
+from schemas.journal.idempotency import RETRY_WINDOW
 
 
 class Tokens(NamedTuple):

@@ -31,7 +31,7 @@ from repositories.journal import DEADLINE_SECONDS, Journal
 from repositories.keeper import Keeper, Silent
 from repositories.local_socket import connected
 from repositories.transaction import Outcome
-from schemas.idempotency import RequestKey
+from schemas.journal.idempotency import RequestKey
 
 #: After so long without an answer, whoever handed something over does it himself.
 PATIENCE_SECONDS: Final = 2.0

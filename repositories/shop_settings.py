@@ -11,10 +11,11 @@ from repositories.errors import answered
 from repositories.shared_journal import SharedJournal
 from repositories.transaction import Outcome
 from repositories.unit_of_work import UnitOfWork
-from schemas import events
-from schemas.documents import Document
-from schemas.principals import Actor
-from schemas.shop_settings import SETTINGS, ShopSettings, changed, first_stored
+from schemas.core.collections import SETTINGS
+from schemas.core.documents import Document
+from schemas.core.principals import Actor
+from schemas.journal import events
+from schemas.shop.settings import ShopSettings, changed, first_stored
 
 #: How long another process may not have heard of a change.
 FRESH_SECONDS: Final = 1.0

@@ -11,10 +11,10 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from repositories.stored import decoded
-from schemas.documents import Document
-from schemas.listing import PLACE
-from schemas.rollups import ESTIMATES, ORDERS
-from schemas.views import Views
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.documents import Document
+from schemas.sales.listing import PLACE
+from schemas.sales.serializers import Views
 
 Show = Callable[[Document], dict[str, Any]]
 

@@ -8,8 +8,9 @@ from repositories.database import Database
 from repositories.errors import answered
 from repositories.passwords import Passwords
 from repositories.sessions import Sessions, Tokens
-from schemas.documents import Document
-from schemas.principals import USERS, Principal
+from schemas.core.collections import USERS
+from schemas.core.documents import Document
+from schemas.core.principals import Principal
 
 _STORED: Final = {PASSWORD: "password", PIN: "pin"}
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from bson import CodecOptions, decode
 
 from repositories.database import Collection
-from schemas.documents import Document
+from schemas.core.documents import Document
 
 _SIZE: Final = Struct("<i")
 _CODEC: Final[CodecOptions[Document]] = CodecOptions(tz_aware=True)

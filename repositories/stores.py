@@ -9,8 +9,9 @@ from repositories.database import COUNTERS, ORIGINALS, TOTALS, Database
 from repositories.errors import answered
 from repositories.late_documents import NUMBERED
 from repositories.reports import ReportRepository
-from schemas.documents import Document
-from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS, Row
+from schemas.core.collections import CUSTOMERS, ESTIMATES, ORDERS
+from schemas.core.documents import Document
+from schemas.reporting.rollups import Row
 
 
 def of_store(collection: str, store: str) -> Document:

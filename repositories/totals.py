@@ -7,7 +7,8 @@ from typing import Any, Final
 from motor.motor_asyncio import AsyncIOMotorClientSession
 
 from repositories.database import COUNTERS, TOTALS, Database
-from schemas.rollups import ESTIMATES, ORDERS, RollupKey
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.reporting.rollups import RollupKey
 
 _SPANS: Final = {len("2026"): "year", len("2026-01"): "month", len("2026-01-31"): "day"}
 #: What a store's counters say where its totals have rows of years.

@@ -40,13 +40,10 @@ from repositories.orphans import end_orphans
 from repositories.stores import named
 from repositories.unit_of_work import Counters, UnitOfWork
 from repositories.weights import weigh
-from schemas.documents import Document
-from schemas.errors import ShopError
-from schemas.messages import MESSAGES
-from schemas.phones import INDIA
-from schemas.principals import DEVICES, USERS
-from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
-from schemas.shop_settings import SETTINGS
+from schemas.core.collections import CUSTOMERS, DEVICES, ESTIMATES, MESSAGES, ORDERS, SETTINGS, USERS
+from schemas.core.documents import Document
+from schemas.core.errors import ShopError
+from schemas.text.phones import INDIA
 
 _SNAPSHOT: Final = ReadConcern("snapshot")
 _DURABLE: Final = WriteConcern(w="majority", j=True)

@@ -11,13 +11,14 @@ from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from schemas.calendar import business_date
-from schemas.documents import Document
-from schemas.events import TYPES, digest
-from schemas.idempotency import RequestKey, repeated
-from schemas.phones import INDIA
-from schemas.principals import SECRETS, THE_SERVICE, Actor
-from schemas.rollups import ESTIMATES, ORDERS, Additions, RollupKey
+from schemas.core.calendar import business_date
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.documents import Document
+from schemas.core.principals import SECRETS, THE_SERVICE, Actor
+from schemas.journal.events import TYPES, digest
+from schemas.journal.idempotency import RequestKey, repeated
+from schemas.reporting.rollups import Additions, RollupKey
+from schemas.text.phones import INDIA
 
 #: Fields that follow from others, or say who is at work, and are no change of their own.
 _DERIVED: Final = frozenset({"terms", "phone_e164", "numbers", "due_at", "holder", "sign_ins"})

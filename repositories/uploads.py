@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from repositories.credentials import hashed
 from repositories.database import UPLOADS, Database
 from repositories.errors import OutcomeUnknown, Unavailable, answered
-from schemas.errors import ShopError
+from schemas.core.errors import ShopError
 
 UPLOAD_DAYS: Final = 30
 #: What was brought from the earlier backend does not expire: its customers have the links.

@@ -26,10 +26,11 @@ from repositories.message_verification import differences_of_messages
 from repositories.retention import expired_before
 from repositories.stores import of_store
 from repositories.totals import measures, row_key
-from schemas.documents import Document
-from schemas.number_ranges import from_text, singles, without
-from schemas.numbers import format_number
-from schemas.rollups import ESTIMATES, ORDERS, Additions, RollupKey
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.document_numbers import format_number
+from schemas.core.documents import Document
+from schemas.core.number_ranges import from_text, singles, without
+from schemas.reporting.rollups import Additions, RollupKey
 
 _MOST_SHOWN = 20
 _BATCH = 1_000

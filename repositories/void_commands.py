@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from repositories.command import Command, Reads, live, refuse_stale
 from repositories.commands import refuse_converted
 from repositories.unit_of_work import UnitOfWork
-from schemas import events
-from schemas.documents import Document
-from schemas.rollups import ESTIMATES, ORDERS
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.documents import Document
+from schemas.journal import events
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from repositories.command import Command
-from schemas.rollups import ESTIMATES, ORDERS
+from schemas.core.collections import ESTIMATES, ORDERS
 
 #: A command that moves no more than this is small, as nearly all are: a bill of some eighty lines.
 LARGE_BYTES: Final = 16 * 1024

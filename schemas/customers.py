@@ -12,12 +12,14 @@ from zoneinfo import ZoneInfo
 
 from marshmallow import EXCLUDE, Schema, fields, post_load
 
-from schemas import money, statuses
-from schemas.calendar import shop_time
-from schemas.documents import Body, Document
-from schemas.fields import Text, WholeNumber
-from schemas.listing import DEFAULT_LIMIT, MAX_LIMIT, cursor_of, place_at
-from schemas.rollups import ESTIMATES
+from schemas.core import money
+from schemas.core.calendar import shop_time
+from schemas.core.collections import ESTIMATES
+from schemas.core.documents import Document
+from schemas.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, cursor_of, place_at
+from schemas.fields.body import Body
+from schemas.fields.inputs import Text, WholeNumber
+from schemas.sales import statuses
 
 CUSTOMER_PREFIX: Final = "CUST-"
 NUMBER: Final = "phone_e164"

@@ -6,7 +6,7 @@ from typing import Final
 from endpoints.access import Roles
 from endpoints.guard import GuardedRoute
 from endpoints.routes import ROUTES
-from schemas.principals import STANDINGS
+from schemas.core.principals import STANDINGS
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "security.md"
 _BEGIN, _END = "<!-- roles: written by `make docs` -->\n", "<!-- end of roles -->\n"

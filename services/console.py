@@ -4,7 +4,7 @@ import logging
 import secrets
 from typing import Final
 
-from schemas.letters import Accepted, Letter, Outcome
+from schemas.messaging.delivery import Accepted, Letter, Outcome
 from services.provider_settings import CONSOLE
 
 logger = logging.getLogger("pos.messages")

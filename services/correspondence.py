@@ -6,13 +6,13 @@ from repositories.links import LinkRepository, PublicLinks
 from repositories.messages import MessageRepository
 from repositories.transaction import Outcome
 from repositories.uploads import Uploads
-from schemas.documents import Document
-from schemas.errors import ShopError
-from schemas.idempotency import RequestKey
-from schemas.letter_texts import document_letter, wrong
-from schemas.messages import Enclosed
-from schemas.principals import Actor
-from schemas.shop_head import ShopHead
+from schemas.core.documents import Document
+from schemas.core.errors import ShopError
+from schemas.core.principals import Actor
+from schemas.journal.idempotency import RequestKey
+from schemas.messaging.composition import document_letter, wrong
+from schemas.messaging.messages import Enclosed
+from schemas.printing.letterhead import ShopHead
 from services.public_links import pdf_url_of, token_in
 
 _NO_ADDRESS: Final = (

@@ -15,7 +15,7 @@ from typing import Any, Final
 import httpx
 import orjson
 
-from schemas.letters import Again, Refused, Unknown
+from schemas.messaging.delivery import Again, Refused, Unknown
 
 #: Seconds to connect, to write and between two reads; and for all of it together.
 _TIMEOUTS: Final = httpx.Timeout(connect=5, write=10, read=20, pool=5)

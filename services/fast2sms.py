@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from schemas.letters import Accepted, Again, Letter, Outcome, Refused, Unknown
-from schemas.reasons import code_of, reason_of
+from schemas.messaging.delivery import Accepted, Again, Letter, Outcome, Refused, Unknown
+from schemas.messaging.provider_errors import code_of, reason_of
 from services.exchange import Answer, Exchange, refused_or_again
 from services.provider_settings import FAST2SMS, ProviderSettings
 from services.whatsapp_cloud import in_template

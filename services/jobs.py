@@ -15,10 +15,10 @@ from typing import Final, TypeVar
 
 from repositories.errors import Unavailable
 from repositories.outbox import Outbox
-from schemas.documents import Document
-from schemas.letters import Letter, Outcome, Unknown
-from schemas.message_states import SENDING
-from schemas.messages import letter_of
+from schemas.core.documents import Document
+from schemas.messaging.delivery import Letter, Outcome, Unknown
+from schemas.messaging.messages import letter_of
+from schemas.messaging.states import SENDING
 from services.providers import Provider
 
 #: How many messages a process sends at a time.

@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 from cachetools import LRUCache
 
-from schemas.documents import Document
-from schemas.errors import InvalidBody
-from schemas.paper import Sheet, sheet
-from schemas.shop_head import A4, ShopHead
+from schemas.core.documents import Document
+from schemas.core.errors import InvalidBody
+from schemas.printing.letterhead import A4, ShopHead
+from schemas.printing.sheet import Sheet, sheet
 from services.protocol import Job
 from services.workers import SHORT, PaperFailed, PaperUnavailable, Workers, length_of
 

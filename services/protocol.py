@@ -6,7 +6,7 @@ A job is a pickled `Job`; the answer is a byte that says whether it worked, and 
 import struct
 from typing import Final, NamedTuple
 
-from schemas.paper import Sheet
+from schemas.printing.sheet import Sheet
 
 LENGTH: Final = struct.Struct("!I")
 DONE, FAILED = b"\x01", b"\x00"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
-from schemas.letters import Letter, Outcome
+from schemas.messaging.delivery import Letter, Outcome
 from services import fast2sms, whatsapp_cloud
 from services.console import ConsoleProvider
 from services.exchange import Exchange

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from repositories.links import LinkRepository
-from schemas.events import Event
-from schemas.principals import Actor
+from schemas.core.principals import Actor
+from schemas.journal.events import Event
 
 _PDF_PATH: Final = re.compile(r"/(?:static/estimates|d)/([A-Za-z0-9_-]{1,64})\.pdf(?:\?[!-~]*)?")
 

@@ -18,7 +18,7 @@ import orjson
 import segno
 import typst
 
-from schemas.paper import Sheet
+from schemas.printing.sheet import Sheet
 from services.fonts import FAMILIES, font_folders
 from services.protocol import DONE, FAILED, LENGTH, Job
 

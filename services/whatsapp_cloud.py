@@ -6,8 +6,8 @@ Its errors are told apart by `error.code`, as Meta asks for: titles and subcodes
 from collections.abc import Mapping
 from typing import Any, Final
 
-from schemas.letters import LONGEST_CAPTION, LONGEST_TEXT, Accepted, Again, Letter, Outcome, Refused, Unknown
-from schemas.reasons import cloud_error
+from schemas.messaging.delivery import LONGEST_CAPTION, LONGEST_TEXT, Accepted, Again, Letter, Outcome, Refused, Unknown
+from schemas.messaging.provider_errors import cloud_error
 from services.exchange import Answer, Exchange, refused_or_again
 from services.provider_settings import CLOUD, ProviderSettings
 

@@ -18,8 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
-from schemas.errors import ShopError
-from schemas.shop_head import ShopHead
+from schemas.core.errors import ShopError
+from schemas.printing.letterhead import ShopHead
 from services.fonts import edition_of, font_folders
 from services.lifeline import die_with_parent
 from services.places import Places

@@ -6,7 +6,8 @@ from typing import Any
 from repositories.account_commands import AddAccount, ChangeAccount, DeactivateAccount
 from repositories.credentials import ACCESS, KEY, Credentials
 from repositories.transaction import Outcome
-from schemas.principals import DEVICE, DEVICES, OWNER, USERS, Actor
+from schemas.core.collections import DEVICES, USERS
+from schemas.core.principals import DEVICE, OWNER, Actor
 from tests.shop import Shop
 
 OWNER_OF_TESTS = Actor("USER-OWNER", "Asha Patil", OWNER, address="192.0.2.7", request_id="r-1")

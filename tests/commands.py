@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from repositories.database import Database
-from schemas.archive import ArchiveWriter, Manifest
+from schemas.archive.format import ArchiveWriter, Manifest
 from tests.archives import busy_week, empty_database
 from tests.forked_pos import ForkedPos
 from tests.shop import DATABASE, Shop

@@ -9,7 +9,7 @@ from jsonschema_rs import Draft202012Validator
 
 from app.openapi import document
 from endpoints.routes import ROUTES
-from schemas.errors import ShopError
+from schemas.core.errors import ShopError
 
 Json = dict[str, Any]
 

@@ -4,7 +4,7 @@ import secrets
 
 import httpx
 
-from schemas.principals import OWNER, VIEWER
+from schemas.core.principals import OWNER, VIEWER
 from tests.payloads import sale_body
 from tests.people import SECRET_KEY
 from tests.shop import OpenShop, Shop

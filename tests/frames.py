@@ -9,7 +9,7 @@ from typing import Any
 import websockets
 from jsonschema import Draft202012Validator, FormatChecker
 
-from schemas.asyncapi import document
+from schemas.live.asyncapi import document
 from tests.shop import Shop
 
 Json = dict[str, Any]

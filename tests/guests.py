@@ -6,7 +6,8 @@ from typing import Any
 
 from repositories.credentials import ACCESS, KEY, Credentials, hashed
 from repositories.database import CREDENTIALS
-from schemas.principals import DEVICE, DEVICES, USERS
+from schemas.core.collections import DEVICES, USERS
+from schemas.core.principals import DEVICE
 from tests.shop import Shop
 
 

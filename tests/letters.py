@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import httpx
 
-from schemas.letters import Letter
+from schemas.messaging.delivery import Letter
 from services.exchange import Exchange
 from services.fast2sms import Fast2Sms
 from services.provider_settings import CLOUD, FAST2SMS, ProviderSettings

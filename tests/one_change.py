@@ -14,9 +14,9 @@ from repositories.database import Database, connect
 from repositories.indexes import prepare
 from repositories.journal import Journal
 from repositories.void_commands import VoidOrder
-from schemas.documents import EstimateBody, SaleBody, draft, draft_sale
-from schemas.idempotency import RequestKey
-from schemas.rollups import ESTIMATES, ORDERS
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.journal.idempotency import RequestKey
+from schemas.sales.documents import EstimateBody, SaleBody, draft, draft_sale
 from tests.payloads import estimate_body, sale_body
 from tests.shop import DATABASE
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from PIL import Image
 
-from schemas.shop_head import PAPERS
+from schemas.printing.letterhead import PAPERS
 from tests.sheets import NAMES, item, order, pdf, pictures
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "paper.png"

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from schemas.principals import CASHIER, OWNER, THE_SERVICE
+from schemas.core.principals import CASHIER, OWNER, THE_SERVICE
 from tests.shop import OpenShop, Shop
 
 PASSWORD = "three quiet mango trees"

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from typing import Any
 
-from schemas.letters import Accepted, Letter, Outcome
+from schemas.messaging.delivery import Accepted, Letter, Outcome
 from tests.shop import Shop
 
 #: Where documents are, for phones.

@@ -5,8 +5,8 @@ from typing import Any
 
 import schemathesis
 
-from schemas.gst import STATES
-from schemas.limits import MAX_TOTAL
+from schemas.core.limits import MAX_TOTAL
+from schemas.shop.gst import STATES
 
 Json = dict[str, Any]
 

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 import pypdfium2
 from PIL import Image
 
-from schemas.documents import Document
-from schemas.paper import sheet
-from schemas.shop_head import A4, ShopHead
+from schemas.core.documents import Document
+from schemas.printing.letterhead import A4, ShopHead
+from schemas.printing.sheet import sheet
 from services.protocol import Job
 from services.typesetter import Typesetter
 

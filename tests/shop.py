@@ -22,7 +22,8 @@ from app.settings import Settings
 from app.socket_log import SocketLog
 from endpoints.ring import CAPACITY
 from repositories.database import Client, Database, connect
-from schemas.principals import OWNER, USERS
+from schemas.core.collections import USERS
+from schemas.core.principals import OWNER
 from services.providers import Provider
 from tests.payloads import estimate_body, sale_body
 

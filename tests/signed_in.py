@@ -5,7 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 from repositories.credentials import ACCESS, KEY, Credentials
-from schemas.principals import DEVICE, DEVICES, OWNER, OWNERS_DEVICE, USERS, VIEWER, VIEWERS_DEVICE
+from schemas.core.collections import DEVICES, USERS
+from schemas.core.principals import DEVICE, OWNER, OWNERS_DEVICE, VIEWER, VIEWERS_DEVICE
 from tests.shop import Shop
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from schemas.principals import OWNER
+from schemas.core.principals import OWNER
 from tests.forked_pos import ForkedPos
 from tests.people import NEW_PASSWORD, PASSWORD, PIN, SECRET_KEY, add, as_, bearer, login, signed_in_shop
 from tests.ports import free_port

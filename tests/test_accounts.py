@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from schemas.principals import CASHIER, DEVICE, OWNER, VIEWER
+from schemas.core.principals import CASHIER, DEVICE, OWNER, VIEWER
 from tests.people import NEW_PASSWORD, PASSWORD, PIN, add, as_, create, enrol, login, signed_in_shop
 from tests.shop import OpenShop
 from tests.test_login import refusal, who

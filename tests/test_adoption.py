@@ -12,7 +12,7 @@ from pymongo.database import Database
 from repositories.database import ADOPTION
 from repositories.originals import RAW
 from repositories.verification import verify
-from schemas.archive import COLLECTIONS
+from schemas.archive.format import COLLECTIONS
 from tests import legacy
 from tests.adopter import Adopter, content, plain
 from tests.archives import NOT_THE_STORES, contents, empty_database, read, write

@@ -23,9 +23,9 @@ from repositories.database import connect
 from repositories.errors import DatabaseRefused
 from repositories.ledger import Entry, Ledger
 from repositories.verification import verify
-from schemas.adoption import Report
-from schemas.legacy import adopt as taken_over
-from schemas.rollups import ORDERS
+from schemas.core.collections import ORDERS
+from schemas.legacy.conversion import adopt as taken_over
+from schemas.legacy.report import Report
 from tests import legacy
 from tests.adopter import Adopter, plain
 from tests.shop import opened

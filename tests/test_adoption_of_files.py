@@ -10,7 +10,7 @@ import pytest
 from pymongo.database import Database
 
 from app.output import FileRefused
-from schemas.limits import MAX_UPLOAD
+from schemas.core.limits import MAX_UPLOAD
 from tests import legacy
 from tests.adopter import Adopter, content, plain
 from tests.archives import empty_database, read, write

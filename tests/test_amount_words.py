@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.amount_words import amount_in_words, number_in_words
-from schemas.figures import amount, figures, indian_groups, percentage, quantity
-from schemas.money import MAX_MONEY
+from schemas.core.money import MAX_MONEY
+from schemas.printing.amount_in_words import amount_in_words, number_in_words
+from schemas.printing.formatting import amount, figures, indian_groups, percentage, quantity
 
 AMOUNTS = st.integers(0, MAX_MONEY)
 SIZES = {"Crore": 10**7, "Lakh": 10**5, "Thousand": 10**3, "Hundred": 100}

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.archive import COLLECTIONS, COUNTERS, ArchiveReader, ArchiveRefused, ArchiveWriter, Manifest, with_store
+from schemas.archive.format import COLLECTIONS, ArchiveReader, ArchiveRefused, ArchiveWriter, Manifest, with_store
+from schemas.core.collections import COUNTERS
 
 Json = dict[str, Any]
 

@@ -15,7 +15,7 @@ from argon2 import PasswordHasher
 
 from repositories.attempts import BUDGETS, FREE, PASSWORD, Attempts
 from repositories.errors import TooManyRequests
-from schemas.principals import CASHIER, OWNER
+from schemas.core.principals import CASHIER, OWNER
 from tests.clock import Clock
 from tests.conftest import LongRun
 from tests.guessing import guess

@@ -17,7 +17,7 @@ from repositories.database import Database
 from repositories.errors import DatabaseRefused
 from repositories.restoration import Restoration
 from repositories.verification import verify
-from schemas.archive import ArchiveRefused
+from schemas.archive.format import ArchiveRefused
 from tests.archives import contents, write
 from tests.commands import an_archive, files_in, refusal
 from tests.faults import failing

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from schemas.calendar import day_bounds
+from schemas.core.calendar import day_bounds
 from tests.clock import Clock
 from tests.payloads import line
 from tests.shop import OpenShop, Shop

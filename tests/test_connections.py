@@ -15,7 +15,7 @@ from endpoints.access import ALL
 from endpoints.connections import LOOK_SECONDS, Connections
 from repositories.credentials import CACHE_SECONDS, Credentials, Known, hashed
 from repositories.database import CREDENTIALS
-from schemas.principals import Principal
+from schemas.core.principals import Principal
 from tests.clock import Clock
 from tests.faults import failing
 from tests.frames import closed_with

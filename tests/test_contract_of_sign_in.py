@@ -8,8 +8,8 @@ import pytest
 from app.openapi import document
 from endpoints.routes import ROUTES
 from repositories.credentials import ACCESS, LIFETIMES
-from schemas.examples import LOGINS, PINS, USERS
-from schemas.principals import CASHIER, OWNER
+from schemas.core.principals import CASHIER, OWNER
+from schemas.openapi.examples import LOGINS, PINS, USERS
 from tests.clock import Clock
 from tests.contract import Contract
 from tests.people import PASSWORD, PIN, add, bearer, signed_in_shop

@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from endpoints.copies import OVERHEAD, Copies, Freshness, Latest
 from repositories.events import Head
 from repositories.together import Together
-from schemas.live import Place
+from schemas.live.protocol import Place
 from tests.clock import Clock
 from tests.shop import OpenShop, Shop
 

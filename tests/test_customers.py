@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from repositories.customer_building import build_customers, has_customers
 from repositories.customer_rows import whose
 from repositories.verification import verify
+from schemas.core.pagination import InvalidCursor
 from schemas.customers import CustomerListing, CustomerPosition
-from schemas.listing import InvalidCursor
 from tests.accounts import signed_in
 from tests.clock import Clock
 from tests.payloads import estimate_body, line, sale_body

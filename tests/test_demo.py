@@ -24,8 +24,8 @@ from repositories.demonstration import At, fill
 from repositories.errors import DatabaseRefused, NotFound
 from repositories.journal import GROUP_LIMIT
 from repositories.void_commands import VoidEstimate
-from schemas.calendar import business_date
-from schemas.rollups import ESTIMATES
+from schemas.core.calendar import business_date
+from schemas.core.collections import ESTIMATES
 from tests.shop import Shop, opened
 
 ZONE = ZoneInfo("Asia/Kolkata")

@@ -12,7 +12,7 @@ from app.cli import MODULES
 from app.settings import Settings
 from endpoints.close_codes import REASONS
 from endpoints.routes import ROUTES
-from schemas.errors import ShopError
+from schemas.core.errors import ShopError
 from scripts import house
 from tests.test_settings import NAMES
 

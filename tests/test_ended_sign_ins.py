@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from repositories.database import CREDENTIALS
-from schemas.principals import CASHIER, OWNER
+from schemas.core.principals import CASHIER, OWNER
 from tests.faults import failing
 from tests.frames import closed_with
 from tests.people import NEW_PASSWORD, PASSWORD, PIN, add, as_, bearer, enrol, login, signed_in_shop

@@ -12,9 +12,9 @@ import pytest
 from repositories.database import ORIGINALS
 from repositories.errors import DatabaseRefused
 from repositories.export import StoreView, view_of
-from schemas.archive import COLLECTIONS
-from schemas.rollups import ESTIMATES, ORDERS
-from schemas.spreadsheets import report_table, revenue, table_of
+from schemas.archive.format import COLLECTIONS
+from schemas.archive.spreadsheets import report_table, revenue, table_of
+from schemas.core.collections import ESTIMATES, ORDERS
 from tests.archives import NOT_THE_STORES
 from tests.clock import Clock
 from tests.faults import failing

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from schemas.letters import Accepted, Again, Letter, Refused, Unknown
+from schemas.messaging.delivery import Accepted, Again, Letter, Refused, Unknown
 from services.fast2sms import question_of
 from tests import provider_stub as said
 from tests.letters import DOCUMENT, FAST2SMS_SETTINGS, TEXT, TOKEN, outcome

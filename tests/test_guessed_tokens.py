@@ -9,7 +9,7 @@ import pytest
 from repositories.credentials import ACCESS, KEY, TICKET, Credentials, hashed, new_token
 from repositories.database import CREDENTIALS
 from repositories.rate_limits import UNKNOWN
-from schemas.principals import OWNER
+from schemas.core.principals import OWNER
 from tests.people import Headers, as_, bearer, enrol, signed_in_shop
 from tests.shop import OpenShop, Shop
 from tests.test_indexes import recorded

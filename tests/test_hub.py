@@ -10,7 +10,7 @@ import pytest
 from endpoints.feeds import AHEAD, EXPIRED, OTHER_LOG, TOO_FAR, Feed
 from endpoints.hub import REPLAY_LIMIT, Hub
 from repositories.events import Head, StoredEvent
-from schemas.live import Place
+from schemas.live.protocol import Place
 from tests.payloads import an_event
 from tests.shop import OpenShop, Shop
 

@@ -8,9 +8,9 @@ import httpx
 import orjson
 import pytest
 
-from schemas.documents import SaleBody, draft_sale
-from schemas.idempotency import Sent, keys_of_creation
-from schemas.validation import load_body
+from schemas.fields.validation import load_body
+from schemas.journal.idempotency import Sent, keys_of_creation
+from schemas.sales.documents import SaleBody, draft_sale
 from tests.clock import Clock
 from tests.payloads import estimate_body, line, sale_body
 from tests.shop import OpenShop, Shop

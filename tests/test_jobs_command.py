@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from schemas.letters import Refused, Unknown
-from schemas.message_states import CANCELLED, FAILED, SENT, UNKNOWN
+from schemas.messaging.delivery import Refused, Unknown
+from schemas.messaging.states import CANCELLED, FAILED, SENT, UNKNOWN
 from tests.commands import refusal
 from tests.postman import Postman, ask, message, until
 from tests.shop import OpenShop, Shop

@@ -14,10 +14,10 @@ from repositories.errors import NotFound, OutcomeUnknown, Unavailable
 from repositories.journal import Journal
 from repositories.transaction import Outcome
 from repositories.void_commands import VoidOrder
-from schemas.documents import EstimateBody, SaleBody, draft, draft_sale
-from schemas.idempotency import RequestKey
-from schemas.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
-from schemas.rollups import ESTIMATES, ORDERS
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
+from schemas.journal.idempotency import RequestKey
+from schemas.sales.documents import EstimateBody, SaleBody, draft, draft_sale
 from tests.faults import failing
 from tests.payloads import estimate_body, sale_body
 from tests.shop import DATABASE, OpenShop, Shop

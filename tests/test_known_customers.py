@@ -6,7 +6,7 @@ from repositories.commands import ChangeStatus
 from repositories.customer_commands import AddCustomer, ChangeCustomer, EndCustomer
 from repositories.journal import Journal
 from repositories.verification import verify
-from schemas.phones import INDIA, normalised
+from schemas.text.phones import INDIA, normalised
 from tests.faults import failing
 from tests.shop import Shop
 from tests.test_journal import journal_of, sale

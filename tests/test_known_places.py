@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from repositories.attempts import BUDGETS, FREE, KNOWN, PER_PLACE
-from schemas.principals import CASHIER, OWNER
+from schemas.core.principals import CASHIER, OWNER
 from tests.clock import Clock
 from tests.people import PIN, Headers, add, address_of, as_, enrol, login, signed_in_shop
 from tests.shop import OpenShop, Shop

@@ -9,9 +9,9 @@ import pytest
 
 from repositories import commands
 from repositories.database import TOTALS
+from schemas.core.collections import CUSTOMERS
+from schemas.core.limits import MAX_TOTAL
 from schemas.customers import NUMBER
-from schemas.limits import MAX_TOTAL
-from schemas.rollups import CUSTOMERS
 from tests.payloads import estimate_body, line, sale_body
 from tests.shop import Shop
 

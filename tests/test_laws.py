@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.calendar import business_date, month_days, widest_bounds
-from schemas.documents import EstimateBody, draft
-from schemas.errors import TotalsMismatch
-from schemas.listing import InvalidCursor, Position
-from schemas.numbers import format_number, parse_number
-from schemas.public_ids import new_id
+from schemas.core.calendar import business_date, month_days, widest_bounds
+from schemas.core.document_numbers import format_number, parse_number
+from schemas.core.errors import TotalsMismatch
+from schemas.core.pagination import InvalidCursor
+from schemas.core.public_ids import new_id
+from schemas.sales.documents import EstimateBody, draft
+from schemas.sales.listing import Position
 from tests.payloads import estimate_body
 
 pytestmark = pytest.mark.soak

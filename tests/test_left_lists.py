@@ -12,8 +12,8 @@ from starlette.types import Message
 
 from endpoints.responses import streamed
 from repositories.documents import READ, Documents
-from schemas.listing import Listing
-from schemas.rollups import ORDERS
+from schemas.core.collections import ORDERS
+from schemas.sales.listing import Listing
 from tests.shop import OpenShop, Shop
 
 WHOLE_LIST = "/api/orders/orders-only"

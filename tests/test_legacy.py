@@ -10,11 +10,12 @@ from bson import Code, Int64
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.adoption import RULES, Report
-from schemas.documents import EstimateBody, draft
-from schemas.legacy import Adopted, adopt
-from schemas.rollups import ESTIMATES, ORDERS, Additions
-from schemas.views import Views
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.legacy.conversion import Adopted, adopt
+from schemas.legacy.report import RULES, Report
+from schemas.reporting.rollups import Additions
+from schemas.sales.documents import EstimateBody, draft
+from schemas.sales.serializers import Views
 from tests import legacy
 from tests.payloads import line
 

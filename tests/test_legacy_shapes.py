@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from bson import Decimal128, Int64, ObjectId
 
-from schemas.legacy import Adopted, adopt
-from schemas.legacy_shapes import kind_of
-from schemas.rollups import ESTIMATES, ORDERS
-from schemas.views import Views
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.legacy.conversion import Adopted, adopt
+from schemas.legacy.shapes import kind_of
+from schemas.sales.serializers import Views
 from tests import legacy
 from tests.payloads import line
 from tests.test_legacy import KOLKATA, placed, rules

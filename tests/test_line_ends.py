@@ -5,8 +5,13 @@ from collections.abc import Iterator
 import pytest
 from marshmallow import Schema, ValidationError, fields
 
-from schemas import accounts, customers, documents, legacy_values, message_queries, setup, shop_settings_body
-from schemas.fields import Text
+from schemas import customers
+from schemas.accounts import accounts, setup
+from schemas.fields.inputs import Text
+from schemas.legacy import values as legacy_values
+from schemas.messaging import requests as message_queries
+from schemas.sales import documents
+from schemas.shop import settings_body as shop_settings_body
 from tests.shop import Shop
 
 ENDS = ["\r\n", "\r", "\n", "\x0b", "\x0c", "\x85", "\u2028", "\u2029"]

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import websockets
 
-from schemas.live import SUBPROTOCOL
-from schemas.principals import CASHIER, OWNER, ROLES
+from schemas.core.principals import CASHIER, OWNER, ROLES
+from schemas.live.protocol import SUBPROTOCOL
 from tests.frames import closed_with
 from tests.guests import Guest, invited
 from tests.payloads import sale_body

@@ -6,7 +6,7 @@ import httpx
 
 from repositories.attempts import FREE
 from repositories.credentials import ACCESS, LIFETIMES, hashed
-from schemas.principals import CASHIER, OWNER
+from schemas.core.principals import CASHIER, OWNER
 from tests.clock import Clock
 from tests.payloads import sale_body
 from tests.people import NEW_PASSWORD, PASSWORD, PIN, add, address_of, as_, bearer, enrol, login, signed_in_shop

@@ -7,12 +7,13 @@ import pytest
 
 from repositories.indexes import prepare
 from repositories.totals import row_id
-from schemas.listing import InvalidCursor
-from schemas.reports import NO_ITEMS, day_report, staff_report
-from schemas.rollups import ESTIMATES, NO_PAYMENT, ORDERS, RollupKey, Row
-from schemas.staff import MOST_STAFF, StaffPlace
-from schemas.statuses import PAYMENT_GROUPS
-from schemas.sums import Sums
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.pagination import InvalidCursor
+from schemas.reporting.reports import NO_ITEMS, day_report, staff_report
+from schemas.reporting.rollups import NO_PAYMENT, RollupKey, Row
+from schemas.reporting.staff import MOST_STAFF, StaffPlace
+from schemas.reporting.sums import Sums
+from schemas.sales.statuses import PAYMENT_GROUPS
 from tests.shop import Shop
 from tests.test_service import assert_problem
 

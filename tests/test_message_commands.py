@@ -12,10 +12,11 @@ from repositories.command import Command
 from repositories.message_commands import Begin, Drop, Report, Retry, Send, Settle
 from repositories.transaction import Outcome, apply_command
 from repositories.unit_of_work import Counters, UnitOfWork
-from schemas.errors import ShopError
-from schemas.letters import Accepted, Again, Letter, Refused, Unknown
-from schemas.message_states import DELIVERED, FAILED, READ, SENDING, SENT, STATES, UNKNOWN
-from schemas.messages import MESSAGES, OPEN, drafted, letter_of
+from schemas.core.collections import MESSAGES
+from schemas.core.errors import ShopError
+from schemas.messaging.delivery import Accepted, Again, Letter, Refused, Unknown
+from schemas.messaging.messages import OPEN, drafted, letter_of
+from schemas.messaging.states import DELIVERED, FAILED, READ, SENDING, SENT, STATES, UNKNOWN
 
 LEASE = timedelta(seconds=60)
 OUTCOMES = (Accepted("wamid"), Refused("1", "No."), Again("2", "Busy."), Unknown("Lost."))

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from schemas.errors import IllegalTransition
-from schemas.message_states import CANCELLED, FAILED, SENT
-from schemas.principals import THE_SERVICE
+from schemas.core.errors import IllegalTransition
+from schemas.core.principals import THE_SERVICE
+from schemas.messaging.states import CANCELLED, FAILED, SENT
 from tests.clock import Clock
 from tests.postman import ADDRESS, OUTSIDE, PHONE, Postman, message, until, upload
 from tests.shop import OpenShop, Shop

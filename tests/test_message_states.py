@@ -5,7 +5,7 @@ from itertools import permutations
 
 import pytest
 
-from schemas.message_states import (
+from schemas.messaging.states import (
     CANCELLED,
     DELIVERED,
     FAILED,

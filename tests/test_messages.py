@@ -10,8 +10,8 @@ import pytest
 from app import logs
 from app.access_log import AccessLog
 from app.settings import Settings
-from schemas.letters import Accepted, Letter, Outcome, Refused
-from schemas.message_states import FAILED, SENT
+from schemas.messaging.delivery import Accepted, Letter, Outcome, Refused
+from schemas.messaging.states import FAILED, SENT
 from tests.frames import live
 from tests.postman import OUTSIDE, PHONE, Postman, ask, messages, path_of, until, upload
 from tests.shop import OpenShop, Shop

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from schemas.letters import Refused
-from schemas.message_states import FAILED, SENT
-from schemas.principals import THE_SERVICE
+from schemas.core.principals import THE_SERVICE
+from schemas.messaging.delivery import Refused
+from schemas.messaging.states import FAILED, SENT
 from tests.payloads import estimate_body
 from tests.postman import OUTSIDE, PHONE, Postman, ask, until
 from tests.shop import OpenShop, Shop

@@ -6,10 +6,10 @@ import pytest
 
 from repositories.database import Database
 from repositories.verification import verify
-from schemas.errors import IllegalTransition
-from schemas.letters import Refused
-from schemas.message_states import FAILED, QUEUED, SENDING, SENT, UNKNOWN
-from schemas.principals import THE_SERVICE
+from schemas.core.errors import IllegalTransition
+from schemas.core.principals import THE_SERVICE
+from schemas.messaging.delivery import Refused
+from schemas.messaging.states import FAILED, QUEUED, SENDING, SENT, UNKNOWN
 from tests.archives import contents, read, write
 from tests.postman import LETTER, OUTSIDE, Postman, ask, messages, until, upload
 from tests.shop import OpenShop, opened

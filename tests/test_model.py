@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from schemas.statuses import payment_group
+from schemas.sales.statuses import payment_group
 from tests.clock import Clock
 from tests.payloads import estimate_body, line
 from tests.shop import OpenShop, Shop

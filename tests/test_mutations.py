@@ -14,9 +14,8 @@ from repositories import commands, transaction
 from repositories.database import EVENTS, LINKS, REQUESTS
 from repositories.indexes import index_models
 from repositories.unit_of_work import UnitOfWork
-from schemas import pricing, statuses
-from schemas.principals import USERS
-from schemas.rollups import CUSTOMERS, ESTIMATES, ORDERS
+from schemas.core.collections import CUSTOMERS, ESTIMATES, ORDERS, USERS
+from schemas.sales import pricing, statuses
 from tests import test_concurrency, test_estimates, test_idempotency, test_journal, test_orders
 from tests.shop import Shop, opened
 

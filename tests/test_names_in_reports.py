@@ -6,10 +6,11 @@ import pytest
 
 from repositories.export import view_of
 from repositories.verification import verify
-from schemas.rollups import ORDERS, RollupKey, Row
-from schemas.spreadsheets import report_table
-from schemas.statuses import payment_group
-from schemas.sums import Sums
+from schemas.archive.spreadsheets import report_table
+from schemas.core.collections import ORDERS
+from schemas.reporting.rollups import RollupKey, Row
+from schemas.reporting.sums import Sums
+from schemas.sales.statuses import payment_group
 from tests.shop import Shop
 
 ALIKE = ["Asha", "asha", "ASHA", "Ａｓｈａ", "As\u200bha", "Asha\u200d", "\ufeffAsha", "a\u00adsha"]

@@ -5,7 +5,7 @@ from itertools import chain
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.number_ranges import as_text, from_text, gaps, singles, without
+from schemas.core.number_ranges import as_text, from_text, gaps, singles, without
 
 NUMBERS = st.sets(st.integers(1, 60))
 

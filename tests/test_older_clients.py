@@ -8,7 +8,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from schemas.limits import MAX_UPLOAD
+from schemas.core.limits import MAX_UPLOAD
 from tests.payloads import line, sale_body
 from tests.postman import OUTSIDE, PHONE, Postman, upload
 from tests.shop import OpenShop, Shop

@@ -12,7 +12,7 @@ import pytest
 from endpoints.access import DEVICES, Roles
 from endpoints.guard import GuardedRoute
 from endpoints.routes import ROUTES
-from schemas.principals import DEVICE, OWNER
+from schemas.core.principals import DEVICE, OWNER
 from tests.faults import failing
 from tests.frames import closed_with
 from tests.payloads import estimate_body, sale_body

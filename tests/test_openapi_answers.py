@@ -10,8 +10,8 @@ from starlette.requests import HTTPConnection
 
 from app import errors
 from repositories.errors import BeingRestored, OutcomeUnknown, SumsFull
-from schemas.errors import ShopError
-from schemas.message_states import READ
+from schemas.core.errors import ShopError
+from schemas.messaging.states import READ
 from services.workers import PaperUnavailable
 from tests import webhook
 from tests.contract import Contract, all_refusals, served_document

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from repositories.outbox import CLAIM_SECONDS, Outbox
-from schemas.errors import IllegalTransition
-from schemas.letters import Accepted, Again, Refused, Unknown
-from schemas.message_states import CANCELLED, DELIVERED, FAILED, MOST_TRIES, QUEUED, READ, SENDING, SENT, UNKNOWN
-from schemas.principals import THE_SERVICE
+from schemas.core.errors import IllegalTransition
+from schemas.core.principals import THE_SERVICE
+from schemas.messaging.delivery import Accepted, Again, Refused, Unknown
+from schemas.messaging.states import CANCELLED, DELIVERED, FAILED, MOST_TRIES, QUEUED, READ, SENDING, SENT, UNKNOWN
 from services.jobs import SEND_SECONDS, SETTLING_SECONDS, Jobs
 from tests.clock import Clock
 from tests.postman import Postman, ask, message, until

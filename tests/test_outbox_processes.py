@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from schemas.message_states import SENDING, SENT
-from schemas.principals import THE_SERVICE
+from schemas.core.principals import THE_SERVICE
+from schemas.messaging.states import SENDING, SENT
 from services.jobs import PLACES
 from tests.faults import failing
 from tests.postman import LETTER, Postman, ask, until

@@ -11,7 +11,7 @@ import pytest
 from app.archives import archive
 from app.output import FileRefused, output
 from app.tables import xlsx_file
-from schemas.spreadsheets import report_table
+from schemas.archive.spreadsheets import report_table
 from tests.commands import an_archive, files_in, refusal
 from tests.full_disk import small_disk
 from tests.shop import Shop

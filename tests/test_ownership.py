@@ -8,7 +8,7 @@ import pytest
 
 from repositories.ownership import LastOwner
 from repositories.verification import verify
-from schemas.principals import FIRST_OWNER, OWNER, THE_SERVICE
+from schemas.core.principals import FIRST_OWNER, OWNER, THE_SERVICE
 from tests.people import PASSWORD, add, as_, bearer, create, login, signed_in_shop
 from tests.shop import OpenShop, Shop
 from tests.test_login import refusal

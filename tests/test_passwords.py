@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.passwords import password_defect
+from schemas.accounts.password_policy import password_defect
 
 NAMES = ("owner", "Asha Rao", "main", "")
 

@@ -7,8 +7,8 @@ from datetime import date, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.calendar import days, month_days
-from schemas.periods import Span, spans
+from schemas.core.calendar import days, month_days
+from schemas.reporting.periods import Span, spans
 
 TODAY = date(2026, 11, 28)
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.letter_texts import dialable
-from schemas.phones import INDIA, NOWHERE, national, normalised
+from schemas.messaging.composition import dialable
+from schemas.text.phones import INDIA, NOWHERE, national, normalised
 
 NUMBER = "+919822012345"
 WRITTEN = [

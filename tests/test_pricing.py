@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from schemas import money
-from schemas.errors import TotalsMismatch
-from schemas.pricing import Bill, Claim, Line, prove
+from schemas.core import money
+from schemas.core.errors import TotalsMismatch
+from schemas.sales.pricing import Bill, Claim, Line, prove
 
 
 def a_line(price: float, quantity: float = 1, discount: float = 0) -> Line:

@@ -11,8 +11,8 @@ import pytest
 
 from app import logs
 from app.settings import Settings
-from schemas.letters import Again, Refused, Unknown
-from schemas.reasons import reason_of
+from schemas.messaging.delivery import Again, Refused, Unknown
+from schemas.messaging.provider_errors import reason_of
 from services.console import ConsoleProvider
 from services.provider_settings import ProviderSettings
 from tests import provider_stub as said

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import Schema, ValidationError
 
-from schemas.documents import ConvertBody, EstimateBody, OrderReceipt, OrderSchema, SaleBody, draft_sale
+from schemas.sales.documents import ConvertBody, EstimateBody, OrderReceipt, OrderSchema, SaleBody, draft_sale
 from tests.payloads import line, sale_body
 
 KOLKATA = ZoneInfo("Asia/Kolkata")

@@ -10,7 +10,7 @@ from limits import RateLimitItemPerMinute
 
 from repositories.errors import TooManyRequests, Unavailable
 from repositories.rate_limits import LOGIN, RateLimits, network_of
-from schemas.principals import OWNER
+from schemas.core.principals import OWNER
 from tests.people import add, as_, login, signed_in_shop
 from tests.ports import free_port
 from tests.shop import DATABASE, OpenShop

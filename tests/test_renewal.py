@@ -9,7 +9,7 @@ import pytest
 from endpoints.board import ASSETS
 from repositories.credentials import hashed
 from repositories.database import CREDENTIALS, Database
-from schemas.idempotency import RETRY_WINDOW
+from schemas.journal.idempotency import RETRY_WINDOW
 from tests.archives import empty_database
 from tests.clock import Clock
 from tests.conftest import LongRun

@@ -17,7 +17,7 @@ from repositories.events import EventLog
 from repositories.indexes import prepare
 from repositories.restoration import Restoration, restoring
 from repositories.verification import verify
-from schemas.archive import ArchiveRefused
+from schemas.archive.format import ArchiveRefused
 from tests.archives import SALE, busy_week, contents, read, settings_of, write
 from tests.clock import Clock
 from tests.faults import failing

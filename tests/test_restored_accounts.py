@@ -7,7 +7,7 @@ import httpx
 
 from repositories.database import CREDENTIALS, Database
 from repositories.verification import verify
-from schemas.principals import CASHIER
+from schemas.core.principals import CASHIER
 from tests.archives import read, write
 from tests.doors import CLAIM, SETUP_TOKEN
 from tests.payloads import sale_body

@@ -10,7 +10,7 @@ import pytest
 from endpoints.access import OWNERS_STATUSES, Roles
 from endpoints.guard import GuardedRoute
 from endpoints.routes import ROUTES
-from schemas.principals import CASHIER, DEVICE, OWNER, STANDINGS, VIEWER, VIEWERS_DEVICE
+from schemas.core.principals import CASHIER, DEVICE, OWNER, STANDINGS, VIEWER, VIEWERS_DEVICE
 from scripts import roles
 from tests.frames import closed_with
 from tests.payloads import sale_body

@@ -5,7 +5,7 @@ import secrets
 
 import pytest
 
-from schemas.principals import CASHIER, OWNER, THE_SERVICE, VIEWER
+from schemas.core.principals import CASHIER, OWNER, THE_SERVICE, VIEWER
 from tests.frames import closed_with
 from tests.guests import invited
 from tests.payloads import estimate_body, sale_body

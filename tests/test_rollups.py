@@ -17,10 +17,11 @@ from repositories.transaction import apply_command
 from repositories.unit_of_work import Counters, UnitOfWork
 from repositories.verification import verify
 from repositories.void_commands import VoidEstimate, VoidOrder
-from schemas.documents import Document, EstimateBody, SaleBody, draft, draft_sale
-from schemas.errors import ShopError
-from schemas.rollups import ESTIMATES, ORDERS
-from schemas.statuses import ORDER_STATUSES, payment_group
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.documents import Document
+from schemas.core.errors import ShopError
+from schemas.sales.documents import EstimateBody, SaleBody, draft, draft_sale
+from schemas.sales.statuses import ORDER_STATUSES, payment_group
 from tests.clock import Clock
 from tests.payloads import estimate_body, line
 from tests.shop import OpenShop

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.documents import SaleBody, draft_sale
-from schemas.errors import TotalsMismatch
+from schemas.core.errors import TotalsMismatch
+from schemas.sales.documents import SaleBody, draft_sale
 from tests.payloads import line, sale_body
 
 pytestmark = pytest.mark.soak

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.folding import folded
-from schemas.search import readings_of, terms_of, words_of
+from schemas.text.folding import folded
+from schemas.text.search_terms import readings_of, terms_of, words_of
 
 
 def finds(query: str, name: str = "", phone: str = "") -> bool:

@@ -9,7 +9,7 @@ from pymongo import MongoClient
 from repositories import search_building
 from repositories.search_building import build_missing_terms, build_terms, has_terms
 from repositories.verification import verify
-from schemas.search import TERMS_RULE
+from schemas.text.search_terms import TERMS_RULE
 from tests.forked_pos import ForkedPos
 from tests.payloads import estimate_body
 from tests.shop import OpenShop, Shop

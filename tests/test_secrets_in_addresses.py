@@ -23,7 +23,7 @@ from repositories.adoption_source import opened_source
 from repositories.database import connect
 from repositories.errors import DatabaseRefused
 from repositories.examination import examine
-from schemas.safe_addresses import safe_address, safe_words
+from schemas.text.safe_addresses import safe_address, safe_words
 from tests.forked_pos import ForkedPos
 from tests.ports import free_port
 from tests.shop import DATABASE

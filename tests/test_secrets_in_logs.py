@@ -13,7 +13,7 @@ from app import logs
 from app.access_log import AccessLog
 from app.error_reports import scrubbed
 from app.settings import Settings
-from schemas.principals import CASHIER, OWNER
+from schemas.core.principals import CASHIER, OWNER
 from tests.faults import failing
 from tests.people import PIN, add, as_, bearer, enrol, login, signed_in_shop
 from tests.shop import OpenShop, Shop

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from schemas.principals import OWNER
+from schemas.core.principals import OWNER
 from tests.payloads import sale_body
 from tests.people import as_, signed_in_shop
 from tests.shop import OpenShop

@@ -9,8 +9,8 @@ from marshmallow import Schema
 
 from app.openapi import operations
 from endpoints.routes import ROUTES
-from schemas.errors import InvalidBody, ShopError
-from schemas.validation import load_body, load_query
+from schemas.core.errors import InvalidBody, ShopError
+from schemas.fields.validation import load_body, load_query
 from tests.payloads import line, sale_body
 from tests.shop import Shop
 

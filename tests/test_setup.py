@@ -23,7 +23,7 @@ from app.first_run import setup_token
 from app.settings import Settings
 from app.setup_gate import BEFORE_SETUP
 from endpoints.routes import ROUTES
-from schemas.principals import FIRST_OWNER
+from schemas.core.principals import FIRST_OWNER
 from tests.doors import CLAIM as BODY
 from tests.doors import SETUP_TOKEN as TOKEN
 from tests.payloads import sale_body

@@ -13,7 +13,7 @@ from repositories.commands import Create
 from repositories.errors import NotFound, OutcomeUnknown, StaleVersion, Unavailable
 from repositories.shared_journal import SharedJournal
 from repositories.verification import verify
-from schemas.errors import IllegalTransition, InvalidBody, ShopError
+from schemas.core.errors import IllegalTransition, InvalidBody, ShopError
 from tests.conftest import LongRun
 from tests.payloads import sale_body
 from tests.processes import Service, services

@@ -4,8 +4,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from schemas.paper import Sheet, file_name, sheet
-from schemas.shop_head import ShopHead
+from schemas.printing.letterhead import ShopHead
+from schemas.printing.sheet import Sheet, file_name, sheet
 from tests.sheets import HEAD, ZONE, estimate, item, order
 
 

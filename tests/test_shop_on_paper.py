@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from schemas.shop_settings import ShopSettings
-from schemas.shop_settings_body import ShopSettingsBody
+from schemas.shop.settings import ShopSettings
+from schemas.shop.settings_body import ShopSettingsBody
 from services.typesetter import Typesetter
 from tests.processes import services
 from tests.sheets import job, logo, order, pictures, texts

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from repositories.shop_settings import ShopSettingsRepository
-from schemas.gst import STATES, check_character, is_gstin, state_code
-from schemas.phones import NOWHERE, normalised, region_of
-from schemas.pictures import JPEG, PNG, Picture, picture_of
-from schemas.shop_settings import ShopSettings
+from schemas.shop.gst import STATES, check_character, is_gstin, state_code
+from schemas.shop.images import JPEG, PNG, Picture, picture_of
+from schemas.shop.settings import ShopSettings
+from schemas.text.phones import NOWHERE, normalised, region_of
 from tests.accounts import signed_in
 from tests.postman import ADDRESS, OUTSIDE
 from tests.sheets import logo

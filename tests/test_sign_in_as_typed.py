@@ -5,9 +5,9 @@ import secrets
 import pytest
 from marshmallow import ValidationError
 
-from schemas.accounts import LoginBody, UserBody
-from schemas.principals import OWNER
-from schemas.validation import load_body
+from schemas.accounts.accounts import LoginBody, UserBody
+from schemas.core.principals import OWNER
+from schemas.fields.validation import load_body
 from tests.doors import SETUP_TOKEN
 from tests.people import PASSWORD, PIN, add, as_, enrol, login, signed_in_shop
 from tests.shop import OpenShop

@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.tables import AddRow, csv_file, xlsx_file
-from schemas.rollups import ESTIMATES, ORDERS, RollupKey, Row
-from schemas.spreadsheets import Cell, Kind, Table, csv_text, report_table, table_of
+from schemas.archive.spreadsheets import Cell, Kind, Table, csv_text, report_table, table_of
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.reporting.rollups import RollupKey, Row
 
 Json = dict[str, Any]
 

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from schemas.errors import IllegalTransition
-from schemas.statuses import ORDER_STATUSES, PAYMENT_GROUPS, check_transition, payment_group
+from schemas.core.errors import IllegalTransition
+from schemas.sales.statuses import ORDER_STATUSES, PAYMENT_GROUPS, check_transition, payment_group
 
 LEGAL = {
     ("Pending", "Processing"),

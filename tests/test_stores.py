@@ -15,7 +15,7 @@ from endpoints.routes import ROUTES
 from repositories.errors import Unavailable
 from repositories.indexes import prepare
 from repositories.verification import verify
-from schemas.principals import CASHIER, OWNER, VIEWER
+from schemas.core.principals import CASHIER, OWNER, VIEWER
 from tests.payloads import estimate_body, sale_body
 from tests.people import SECRET_KEY
 from tests.shop import OpenShop, Shop

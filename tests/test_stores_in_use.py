@@ -10,9 +10,9 @@ import pytest
 from app.stores import MOST_OPEN, Stores
 from repositories.commands import Create
 from repositories.transaction import GroupTransaction
-from schemas.documents import EstimateBody, draft
-from schemas.principals import OWNER
-from schemas.rollups import ESTIMATES
+from schemas.core.collections import ESTIMATES
+from schemas.core.principals import OWNER
+from schemas.sales.documents import EstimateBody, draft
 from tests.faults import failing
 from tests.payloads import estimate_body
 from tests.shop import DATABASE, OpenShop, Shop

@@ -12,7 +12,7 @@ import pytest
 import zxingcpp
 from PIL import ImageChops
 
-from schemas.shop_head import A4, A5, PAPERS, ROLL
+from schemas.printing.letterhead import A4, A5, PAPERS, ROLL
 from services.fonts import INSTALLED, edition_of, font_folders
 from services.typesetter import Typesetter
 from tests.sheets import HEAD, NAMES, estimate, item, job, logo, order, pdf, pictures, sizes, texts

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from schemas.untrusted_text import for_csv, for_workbook
+from schemas.archive.formula_injection import for_csv, for_workbook
 
 SIGNS = "=+-@＝＋－＠﹢﹣﹦﹫−⁺₌"  # noqa: RUF001  (the look-alikes are the point)
 LEADING = " \t\u00a0\u200b\ufeff\u3000\u2028\x1f"

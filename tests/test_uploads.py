@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from schemas.limits import MAX_UPLOAD
-from schemas.message_states import SENT
+from schemas.core.limits import MAX_UPLOAD
+from schemas.messaging.states import SENT
 from tests.postman import OUTSIDE, PDF, PHONE, Postman, path_of, until, upload
 from tests.shop import OpenShop, Shop
 

@@ -13,9 +13,9 @@ from repositories.command import Command
 from repositories.commands import Convert, Create, ReplaceEstimate
 from repositories.journal import Journal
 from repositories.weights import LARGE_BYTES, LARGE_GROUP_BYTES, SMALL_GROUP_BYTES
-from schemas.documents import EstimateBody, draft
-from schemas.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
-from schemas.rollups import ESTIMATES
+from schemas.core.collections import ESTIMATES
+from schemas.core.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
+from schemas.sales.documents import EstimateBody, draft
 from tests.faults import failing
 from tests.payloads import estimate_body, line
 from tests.shop import OpenShop, Shop

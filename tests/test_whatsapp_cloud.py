@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.letters import Accepted, Again, Letter, Refused, Unknown
+from schemas.messaging.delivery import Accepted, Again, Letter, Refused, Unknown
 from services.exchange import pause_of
 from services.whatsapp_cloud import content_of
 from tests import provider_stub as said

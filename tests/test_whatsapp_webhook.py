@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.message_states import DELIVERED, FAILED, READ, SENT, UNKNOWN
-from schemas.whatsapp_webhook import News, news_in
+from schemas.messaging.states import DELIVERED, FAILED, READ, SENT, UNKNOWN
+from schemas.messaging.whatsapp_webhook import News, news_in
 from tests import provider_stub as said
 from tests.letters import TOKEN
 from tests.postman import ask, message, until

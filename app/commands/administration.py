@@ -16,7 +16,7 @@ from repositories.errors import NoSuchStore
 from repositories.journal import Journal
 from repositories.secret_keys import check_key
 from repositories.stores import store_exists
-from schemas.principals import CASHIER, OWNER, VIEWER
+from schemas.core.principals import CASHIER, OWNER, VIEWER
 
 Store = Annotated[str | None, typer.Option(help="The store that they belong to.  \\[default: STORE_ID]")]
 AllStores = Annotated[bool, typer.Option("--all-stores", help="They belong to every store.")]

@@ -20,9 +20,9 @@ from repositories.adoption_source import is_same, opened_source
 from repositories.adoption_undo import drop_backup, undo
 from repositories.adoption_writing import Target
 from repositories.database import Database
-from schemas.adoption import Report, merged
-from schemas.legacy import Defect
-from schemas.phones import region_of
+from schemas.legacy.conversion import Defect
+from schemas.legacy.report import Report, merged
+from schemas.text.phones import region_of
 
 _MOST_SHOWN: Final = 5
 

@@ -15,7 +15,7 @@ from app.settings import Settings
 from repositories.database import Database
 from repositories.export import view_of
 from repositories.restoration import Restoration
-from schemas.archive import Manifest
+from schemas.archive.format import Manifest
 
 File = Annotated[Path | None, typer.Argument(metavar="FILE", help="An archive, compressed or not.", show_default=False)]
 

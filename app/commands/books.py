@@ -15,7 +15,7 @@ from repositories.secret_keys import check_key, replace_key
 from repositories.stores import store_names
 from repositories.verification import count_events
 from repositories.verification import verify as find_differences
-from schemas.phones import region_of
+from schemas.text.phones import region_of
 
 NewKey = Annotated[
     bool,

@@ -10,10 +10,10 @@ from app.commands.databases import Data
 from app.console import console
 from app.settings import Settings
 from repositories.credentials import KEY
-from schemas.accounts import DeviceBody
-from schemas.documents import Document
-from schemas.principals import THE_SERVICE, role_of_device
-from schemas.validation import load_body
+from schemas.accounts.accounts import DeviceBody
+from schemas.core.documents import Document
+from schemas.core.principals import THE_SERVICE, role_of_device
+from schemas.fields.validation import load_body
 
 device = typer.Typer(name="device", help="The tablets and tills that have a key of their own.", no_args_is_help=True)
 

@@ -20,7 +20,7 @@ from app.settings import Settings
 from app.tables import AddRow, csv_file, xlsx_file
 from repositories.database import Database
 from repositories.export import StoreView, view_of
-from schemas.spreadsheets import Table, report_table, table_of
+from schemas.archive.spreadsheets import Table, report_table, table_of
 
 
 class What(StrEnum):

@@ -16,10 +16,10 @@ from repositories.errors import NoSuchStore
 from repositories.journal import Journal
 from repositories.messages import MessageRepository
 from repositories.stores import store_exists
-from schemas.documents import Document
-from schemas.message_queries import MessageListing
-from schemas.message_states import FAILED, QUEUED, SENDING, STATES, UNKNOWN
-from schemas.principals import THE_SERVICE
+from schemas.core.documents import Document
+from schemas.core.principals import THE_SERVICE
+from schemas.messaging.requests import MessageListing
+from schemas.messaging.states import FAILED, QUEUED, SENDING, STATES, UNKNOWN
 
 jobs = typer.Typer(name="jobs", help="Messages that wait, or could not be sent.", no_args_is_help=True)
 

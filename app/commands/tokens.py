@@ -9,7 +9,7 @@ from app.commands.administration import administer, show
 from app.commands.databases import Data
 from app.console import console
 from app.settings import Settings
-from schemas.documents import Document
+from schemas.core.documents import Document
 
 token = typer.Typer(name="token", help="What people and devices are signed in with.", no_args_is_help=True)
 

@@ -10,11 +10,11 @@ from app.commands.administration import AllStores, Role, Store, administer, belo
 from app.commands.databases import Data
 from app.console import console
 from app.settings import Settings
-from schemas.accounts import UserBody
-from schemas.documents import Document
-from schemas.folding import plain_digits, same_name
-from schemas.principals import FIRST_OWNER, THE_SERVICE
-from schemas.validation import load_body
+from schemas.accounts.accounts import UserBody
+from schemas.core.documents import Document
+from schemas.core.principals import FIRST_OWNER, THE_SERVICE
+from schemas.fields.validation import load_body
+from schemas.text.folding import plain_digits, same_name
 
 user = typer.Typer(name="user", help="The people who may sign in.", no_args_is_help=True)
 

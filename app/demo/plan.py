@@ -14,10 +14,10 @@ from repositories.command import Command
 from repositories.commands import ChangeStatus, Convert, Create, ReplaceEstimate
 from repositories.demonstration import At
 from repositories.void_commands import VoidEstimate, VoidOrder
-from schemas.documents import EstimateBody, SaleBody, draft, draft_sale
-from schemas.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
-from schemas.rollups import ESTIMATES, ORDERS
-from schemas.statuses import CANCELLED, REFUNDED
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
+from schemas.sales.documents import EstimateBody, SaleBody, draft, draft_sale
+from schemas.sales.statuses import CANCELLED, REFUNDED
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 #: Room before the end for steps of one moment, which are moved apart.

@@ -10,8 +10,8 @@ from app.settings import Settings
 from repositories.database import RESTORING
 from repositories.database_facts import DatabaseFacts
 from repositories.secret_keys import proves
-from schemas.numbers import format_number
-from schemas.rollups import ESTIMATES, ORDERS
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.document_numbers import format_number
 
 _MINIMUM: Final = (6, 0)
 _SLOW_MS: Final = 500

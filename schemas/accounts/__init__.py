@@ -1,0 +1,1 @@
+"""Users, devices, passwords and the first owner."""

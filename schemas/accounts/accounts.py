@@ -1,0 +1,184 @@
+"""Users, devices and sign-ins at the edge: the bodies that come in, and the shapes in which accounts are shown."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields
+
+from schemas.accounts.password_policy import LONGEST, SHORTEST
+from schemas.core.documents import Document
+from schemas.core.principals import CASHIER, GIVEN_ROLES, Principal, role_of_device
+from schemas.fields.body import Body
+from schemas.fields.inputs import OneOf, Text
+from schemas.fields.outputs import PublicId, ShopTime, ZonedSchema
+from schemas.text.folding import plain_digits, same_name
+
+_LOGIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{1,63}", re.ASCII)
+_STORE: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_LONGEST_TOKEN: Final = 512
+
+
+class Secret(fields.Field[str]):
+    """A text that is taken as it was typed, and never said again.
+
+    :param longest: characters.
+    """
+
+    def __init__(self, longest: int = LONGEST, **kwargs: Any) -> None:
+        shape = {"type": ["string", "null"] if kwargs.get("allow_none") else "string", "maxLength": longest}
+        super().__init__(metadata={**shape, "minLength": 1, "writeOnly": True, **kwargs.pop("metadata", {})}, **kwargs)
+        self.longest = longest
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if not isinstance(value, str):
+            raise ValidationError("must be text")
+        if not 1 <= len(value) <= self.longest:
+            raise ValidationError(f"must have 1 to {self.longest} characters")
+        return value
+
+
+class Pin(Secret):
+    """A PIN that is entered: its digits may be of any script, with blanks around and between them."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        return super()._deserialize(plain_digits(value) if isinstance(value, str) else value, attr, data, **kwargs)
+
+
+class Token(Secret):
+    """A token that is copied from elsewhere, perhaps with the blanks around it."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        return super()._deserialize(value.strip() if isinstance(value, str) else value, attr, data, **kwargs)
+
+
+class Login(fields.Field[str]):
+    """What a user signs in as, in any case and width, and whatever blanks or invisible characters stand around it.
+
+    :param is_new: whether it is just being given to somebody.
+    """
+
+    def __init__(self, *, is_new: bool = False, **kwargs: Any) -> None:
+        shape = {"pattern": rf"^\s*{_LOGIN.pattern}\s*$"} if is_new else {"minLength": 1, "maxLength": LONGEST}
+        super().__init__(metadata={"type": "string", **shape}, **kwargs)
+        self.is_new = is_new
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if not isinstance(value, str):
+            raise ValidationError("must be text")
+        login = same_name(value) if len(value) <= LONGEST else ""
+        if not login or (self.is_new and not _LOGIN.fullmatch(login)):
+            raise ValidationError("must have 2 to 64 letters, digits, dots, or signs of _@+-")
+        return login
+
+
+class StoreName(fields.Field[str]):
+    """A store; null for all of them."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        shape = {"type": ["string", "null"], "pattern": f"^{_STORE.pattern}$"}
+        described = "The store that it belongs to; null: all of them."
+        super().__init__(allow_none=True, metadata={**shape, "description": described}, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        name = value.strip() if isinstance(value, str) else ""
+        if not _STORE.fullmatch(name):
+            raise ValidationError("must be the name of a store, or null")
+        return name
+
+
+def _password(**kwargs: Any) -> Secret:
+    return Secret(metadata={"minLength": SHORTEST}, **kwargs)
+
+
+def _pin() -> Secret:
+    return Secret(longest=6, allow_none=True, metadata={"minLength": 6, "pattern": "^[0-9]{6}$"})
+
+
+class LoginBody(Body):
+    username = Login(required=True)
+    password = Secret(required=True)
+
+
+class PinBody(Body):
+    username = Login(required=True)
+    pin = Pin(required=True)
+
+
+class RefreshBody(Body):
+    refresh_token = Secret(_LONGEST_TOKEN, required=True)
+
+
+class PasswordBody(Body):
+    """One's own password, changed."""
+
+    current = Secret(required=True)
+    new = _password(required=True)
+
+
+class _AccountBody(Schema):
+    """A body in which null says something else than a member that is left out."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+
+class UserChange(_AccountBody):
+    """What of a user is to be different; what is left out stays. A password or a PIN that is null is taken away."""
+
+    name = Text()
+    role = OneOf(GIVEN_ROLES)
+    belongs_to = StoreName()
+    password = _password(allow_none=True)
+    pin = _pin()
+
+
+class UserBody(UserChange):
+    """A new user, who signs in with a password, a PIN, or either. Left out, the store is that of the request."""
+
+    username = Login(required=True, is_new=True)
+    name = Text(required=True)
+    role = OneOf(GIVEN_ROLES, required=True)
+
+
+class DeviceBody(_AccountBody):
+    """A new device. Left out, it is a cashier's, and the store is that of the request."""
+
+    name = Text(required=True)
+    role = OneOf(GIVEN_ROLES, load_default=CASHIER)
+    belongs_to = StoreName()
+
+
+class _AccountSchema(ZonedSchema):
+    id = PublicId()
+    name = fields.String()
+    belongs_to = fields.String(allow_none=True, metadata={"description": "A store; null: all of them."})
+    created_at = ShopTime()
+    updated_at = ShopTime()
+    version = fields.Integer()
+
+
+class UserSchema(_AccountSchema):
+    """A user, without what they sign in with."""
+
+    username = fields.String(attribute="login")
+    role = fields.String(metadata={"enum": list(GIVEN_ROLES)})
+    has_password = fields.Function(lambda user: user.get("password") is not None, metadata={"type": "boolean"})
+    has_pin = fields.Function(lambda user: user.get("pin") is not None, metadata={"type": "boolean"})
+
+
+class DeviceSchema(_AccountSchema):
+    """A device, without its key."""
+
+    role = fields.Function(role_of_device, metadata={"enum": list(GIVEN_ROLES)})
+
+
+def profile(principal: Principal) -> Document:
+    """Who somebody is, to themselves. store: the one that they belong to, None for all of them."""
+    return {
+        "id": principal.id,
+        "name": principal.name,
+        "role": principal.role,
+        "store": principal.store,
+        "device": principal.device,
+    }

@@ -1,0 +1,20 @@
+"""How accounts are shown."""
+
+from functools import cache
+from zoneinfo import ZoneInfo
+
+from schemas.accounts.accounts import DeviceSchema, UserSchema
+
+
+class AccountViews:
+    """Serialize users and devices."""
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self.user = UserSchema(zone).dump
+        self.device = DeviceSchema(zone).dump
+
+
+@cache
+def account_views_of(zone: ZoneInfo) -> AccountViews:
+    """Return those of accounts, likewise."""
+    return AccountViews(zone)

@@ -1,0 +1,60 @@
+"""Instants and bytes, as the lines of an archive have them: MongoDB's Extended JSON, or nearly."""
+
+from base64 import b64decode, b64encode
+from datetime import datetime
+from typing import Any, Final
+
+from schemas.core.limits import YEARS
+
+_DATE: Final = "$date"
+_BINARY: Final = "$binary"
+#: What MongoDB stores, and indexes.
+DEEPEST: Final = 100
+
+
+def encoded(value: Any) -> Any:
+    """What orjson cannot write itself.
+
+    :raises TypeError: an archive has no room for it.
+    """
+    if isinstance(value, datetime):
+        return {_DATE: value.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+    if isinstance(value, bytes):
+        return {_BINARY: b64encode(value).decode()}
+    raise TypeError(f"An archive has no room for {type(value).__name__}.")
+
+
+def decoded(value: Any, room: int = DEEPEST) -> Any:
+    """Return an object or an array with its instants and bytes.
+
+    :param room: how many levels it may still have.
+    :raises ValueError: a value in it cannot be stored; the message says which kind.
+    """
+    if room == 0:
+        raise ValueError(f"it is nested more than {DEEPEST} levels deep")
+    if isinstance(value, dict):
+        if _DATE in value:
+            return _instant(value[_DATE])
+        if _BINARY in value:
+            return _bytes(value[_BINARY])
+        return {
+            name: decoded(each, room - 1) if isinstance(each, dict | list) else each for name, each in value.items()
+        }
+    return [decoded(each, room - 1) if isinstance(each, dict | list) else each for each in value]
+
+
+def _instant(written: Any) -> datetime:
+    try:
+        instant = datetime.fromisoformat(written)
+    except (TypeError, ValueError):
+        raise ValueError("an instant in it is not ISO 8601") from None
+    if instant.year not in YEARS:
+        raise ValueError(f"an instant in it is not of the years {YEARS[0]} to {YEARS[-1]}")
+    return instant
+
+
+def _bytes(written: Any) -> bytes:
+    try:
+        return b64decode(written, validate=True)
+    except (TypeError, ValueError):
+        raise ValueError("bytes in it are not base64") from None

@@ -1,0 +1,266 @@
+"""The archive: everything of a store as lines of JSON, which says itself what it is and whether it is whole.
+
+    {"format": "pos-archive", "version": 1, "store": …, "timezone": …, "currency": …, "head": …, "counts": {…}, …}
+    {"collection": "orders", "crc32": 305419896, "document": {…}}            a line for each document
+    {"end": true, "documents": 1204, "counts": {…}, "sha256": "…"}           over every byte before this line
+
+A document is as it is stored, but for the store's name, so that another store can take it in. Instants are
+`{"$date": "2026-01-31T18:29:59.123Z"}`, as in MongoDB's Extended JSON; bytes, which are what the earlier backend wrote
+in BSON, are `{"$binary": "…"}` in base64. The checksum of a line tells which line was changed; that of the end, that a
+line was taken out, put in or moved.
+"""
+
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from typing import Any, Final, cast
+
+import orjson
+from marshmallow import Schema, ValidationError, fields
+
+from schemas.archive.extended_json import decoded, encoded
+from schemas.core.collections import COUNTERS, CUSTOMERS, DEVICES, ESTIMATES, LINKS, MESSAGES, ORDERS, SETTINGS, USERS
+from schemas.core.documents import Document
+
+FORMAT: Final = "pos-archive"
+VERSION: Final = 1
+#: Where the store's name is part of the id: the names beside it.
+_COMPOUND: Final = {"totals": {"span", "period", "staff", "mode"}, "adopted": {"kind", "id"}}
+_OWN: Final = (ESTIMATES, ORDERS, CUSTOMERS, SETTINGS, USERS, DEVICES, LINKS, MESSAGES)
+#: Where a document has an id of its own, a text.
+_NAMED: Final = (ESTIMATES, ORDERS, CUSTOMERS, USERS, DEVICES, LINKS, MESSAGES)
+#: Where a document names the store that it is of beside `store`.
+_OWNER: Final = {USERS: "belongs_to", DEVICES: "belongs_to", MESSAGES: "outbox"}
+#: What is kept for ever. Events and requests expire, perhaps while they are written.
+KEPT: Final = (*_OWN, *_COMPOUND)
+#: Everything that a store has, in the order of an archive; but for what people and devices are signed in with: an
+#: archive can be older than the theft of a tablet, whose key would be good again. So everybody signs in anew.
+COLLECTIONS: Final = (*_OWN, "events", "requests", *_COMPOUND, COUNTERS)
+#: No stored document is larger than 16 MB.
+LONGEST_LINE: Final = 64 * 2**20
+
+_LINE: Final = b'{"collection":"%s","crc32":%d,"document":'
+
+
+class ArchiveRefused(RuntimeError):
+    """The file is no archive, or no whole one; the message names the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an archive is of. head, epoch: where its event log stood; counts: documents by collection."""
+
+    store: str
+    timezone: str
+    currency: str
+    head: int
+    epoch: str
+    exported_at: str
+    service: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+class _Header(Schema):
+    """The first line, without format and version."""
+
+    store = timezone = currency = epoch = exported_at = service = fields.String(required=True)
+    head = fields.Integer(required=True, strict=True)
+    counts = fields.Dict(fields.String(), fields.Integer(strict=True), required=True)
+
+
+_HEADER: Final = _Header()
+
+
+class ArchiveWriter:
+    """Makes the lines of one archive, in order; `opening` first, `closing` last."""
+
+    def __init__(self) -> None:
+        self._digest = sha256()
+        self.counts: Counter[str] = Counter()
+
+    def opening(self, manifest: Manifest) -> bytes:
+        return self._counted(orjson.dumps({"format": FORMAT, "version": VERSION, **asdict(manifest)}) + b"\n")
+
+    def documents(self, collection: str, documents: Sequence[Document]) -> bytes:
+        """A line for each; the documents lose their store."""
+        self.counts[collection] += len(documents)
+        return self._counted(b"".join([_line(collection, document) for document in documents]))
+
+    def closing(self) -> bytes:
+        end = {"end": True, "documents": self.counts.total(), "counts": self.counts, "sha256": self._digest.hexdigest()}
+        return orjson.dumps(end) + b"\n"
+
+    def _counted(self, content: bytes) -> bytes:
+        self._digest.update(content)
+        return content
+
+
+class ArchiveReader:
+    """Reads one archive.
+
+    :param readline: the next line, at most so many bytes of it; nothing at the end of the file.
+    :raises ArchiveRefused: from here and from `documents`; whoever has read to the end knows that it is whole.
+    """
+
+    def __init__(self, readline: Callable[[int], bytes]) -> None:
+        self._readline = readline
+        self._digest = sha256()
+        self._number = 0
+        self.counts: Counter[str] = Counter()
+        #: How many bytes of the file were read.
+        self.bytes = 0
+        self.manifest = self._opening()
+
+    def documents(self) -> Iterator[tuple[str, Document]]:
+        """Each document, with its collection. The store is missing in it; see `with_store`."""
+        while True:
+            line = self._next()
+            try:
+                content = orjson.loads(line)
+            except orjson.JSONDecodeError as error:
+                raise self.refused(f"it is not JSON ({error})") from None
+            if not isinstance(content, dict):
+                raise self.refused("it is not an object")
+            if "end" in content:
+                self._check_end(content)
+                return
+            self._digest.update(line)
+            collection = content.get("collection")
+            if collection not in COLLECTIONS or not isinstance(content.get("document"), dict):
+                raise self.refused("it holds no document of a collection that there is")
+            if content.get("crc32") != zlib.crc32(_raw_document(line)):
+                raise self.refused("its checksum is wrong: it was changed")
+            self.counts[collection] += 1
+            yield collection, self._document(collection, content["document"])
+
+    def _document(self, collection: str, content: Document) -> Document:
+        """Return the document of a line: one of the header's store, with an id, and without the store's name."""
+        for name in _stores_of(collection, content):
+            if name != self.manifest.store:
+                raise self.refused(f"it is of the store {name!r}, and the header is of {self.manifest.store!r}")
+        content = _without_store(collection, content)
+        if not _has_id(collection, content):
+            raise self.refused("the document in it has no id")
+        try:
+            document = decoded(content)
+        except ValueError as error:
+            raise self.refused(str(error)) from None
+        return cast("Document", document)
+
+    def _opening(self) -> Manifest:
+        line = self._next()
+        self._digest.update(line)
+        try:
+            content = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            content = None
+        if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
+            raise self.refused(f"this is not a {FORMAT}")
+        version = content.pop("version", None)
+        if version != VERSION:
+            raise self.refused(f"this is version {version} of the format, and {VERSION} is known here")
+        try:
+            return Manifest(**_HEADER.load(content))
+        except ValidationError as error:
+            names = ", ".join(sorted(error.messages_dict))
+            raise self.refused(f"the header lacks something, or has something unknown or wrong: {names}") from None
+
+    def _next(self) -> bytes:
+        line = self._read(LONGEST_LINE)
+        if not line:
+            raise self.refused("the file ends here, without its closing line: it is cut off")
+        self.bytes += len(line)
+        if not line.endswith(b"\n"):
+            raise self.refused("the line is cut off")
+        return line
+
+    def _read(self, most: int) -> bytes:
+        self._number += 1
+        try:
+            return self._readline(most)
+        except (EOFError, OSError, zlib.error) as error:
+            raise self.refused(f"the file cannot be read on, it is cut off or damaged ({error})") from error
+
+    def _check_end(self, end: Document) -> None:
+        if end.get("counts") != self.counts or end.get("documents") != self.counts.total():
+            raise self.refused(
+                f"the closing line counts {end.get('documents')} documents, and {self.counts.total()} came before it"
+            )
+        if end.get("sha256") != self._digest.hexdigest():
+            raise self.refused("the checksum of the file is wrong: lines were changed, moved or exchanged")
+        for name in KEPT:
+            announced = self.manifest.counts.get(name, 0)
+            if announced != self.counts[name]:
+                raise self.refused(f"the header announces {announced} {name}, and {self.counts[name]} came")
+        if self.counts[COUNTERS] != 1:
+            raise self.refused("the archive holds no counters")
+        if self._read(1):
+            raise self.refused("there is something after the closing line")
+
+    def refused(self, reason: str) -> ArchiveRefused:
+        """Return a refusal that names the line read last."""
+        return ArchiveRefused(f"Line {self._number:,}: {reason}.")
+
+
+def with_store(collection: str, document: Document, store: str, before: str) -> Document:
+    """A document as a store has it. before: the store that it was of; who belonged to that belongs to this one, and its
+    messages are sent by this one's processes."""
+    if collection == COUNTERS:
+        return {"_id": store, **document}
+    if collection == SETTINGS:
+        document["_id"] = store
+    if collection in _COMPOUND:
+        document["_id"] = {"store": store, **document["_id"]}
+    if collection == "totals":
+        return document
+    owner = _OWNER.get(collection)
+    if owner is not None and document.get(owner) == before:
+        document[owner] = store
+    return {**({"_id": document.pop("_id")} if "_id" in document else {}), "store": store, **document}
+
+
+def _stores_of(collection: str, document: Document) -> Iterator[Any]:
+    """Yield each name of a store that stands in the line of a document; an account may belong to all stores."""
+    if collection in (COUNTERS, SETTINGS) and "_id" in document:
+        yield document["_id"]
+    if collection != COUNTERS and "store" in document:
+        yield document["store"]
+    key = document.get("_id")
+    if collection in _COMPOUND and isinstance(key, dict) and "store" in key:
+        yield key["store"]
+    if collection in (USERS, DEVICES) and document.get("belongs_to") is not None:
+        yield document["belongs_to"]
+
+
+def _has_id(collection: str, document: Document) -> bool:
+    """Whether a document, without the store's name, has an id of the kind that its collection has."""
+    key = document.get("_id")
+    if collection in _COMPOUND:
+        return isinstance(key, dict) and key.keys() == _COMPOUND[collection] and _are_texts(key.values())
+    return collection not in _NAMED or (isinstance(key, str) and bool(key))
+
+
+def _are_texts(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def _without_store(collection: str, document: Document) -> Document:
+    if collection in (COUNTERS, SETTINGS):
+        document.pop("_id", None)
+    if collection != COUNTERS:
+        document.pop("store", None)
+    if collection in _COMPOUND and isinstance(document.get("_id"), dict):
+        document["_id"] = {name: value for name, value in document["_id"].items() if name != "store"}
+    return document
+
+
+def _line(collection: str, document: Document) -> bytes:
+    content = orjson.dumps(_without_store(collection, document), encoded, orjson.OPT_PASSTHROUGH_DATETIME)
+    return _LINE % (collection.encode(), zlib.crc32(content)) + content + b"}\n"
+
+
+def _raw_document(line: bytes) -> bytes:
+    """The bytes of the document, as they stand in its line."""
+    return line[line.find(b'"document":') + len(b'"document":') : -2]

@@ -1,0 +1,146 @@
+"""The audit: what it is asked for, and how it shows who did what, and what it was before."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final, Self
+from zoneinfo import ZoneInfo
+
+import orjson
+from marshmallow import EXCLUDE, Schema, fields, post_load, validates_schema
+
+from schemas.core import money
+from schemas.core.calendar import shop_time
+from schemas.core.document_numbers import format_number
+from schemas.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, check_order_of_days, cursor_of, place_at
+from schemas.fields.amounts import Percent
+from schemas.fields.inputs import Day, OneOf, Text, WholeNumber
+from schemas.journal.events import CONVERT, TYPES, Event
+from schemas.sales.documents import LineSchema
+
+_MONEY: Final = frozenset({"subtotal", "discount", "round_off", "total", "amount_paid"})
+_NUMBERS: Final = frozenset({"order_number", "estimate_number"})
+#: Where the thing lies, and what the row says beside it.
+_BESIDE: Final = frozenset({"_id", "store", "number"})
+#: Of a `seq`; more are refused unread.
+_DIGITS: Final = 16
+#: Bytes of JSON of a member of `before` or `after` beyond which it is cut: a bill of some hundred lines has them.
+LONGEST: Final = 16 * 1024
+_SHOW_LINES: Final = LineSchema().dump
+_SHOW_PERCENT: Final = Percent().show
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPosition:
+    """An event's place in the audit: its `seq`."""
+
+    seq: int
+
+    def encode(self) -> str:
+        return cursor_of(self.seq)
+
+    @classmethod
+    def decode(cls, text: str) -> Self:
+        """:raises InvalidCursor: the text is none of ours."""
+        return place_at(text, cls._of_parts)
+
+    @classmethod
+    def _of_parts(cls, parts: list[str]) -> Self:
+        (seq,) = map(int, parts)
+        if not 0 < seq < 2**53:
+            raise ValueError(parts)
+        return cls(seq)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditListing:
+    """A page of the audit as it is asked for. actor: an id or a name. id: of what was changed."""
+
+    limit: int = DEFAULT_LIMIT
+    after: AuditPosition | None = None
+    start: date | None = None
+    end: date | None = None
+    actor: str | None = None
+    type: str | None = None
+    id: str | None = None
+
+
+class AuditQuery(Schema):
+    """The query parameters of the audit."""
+
+    class Meta:
+        unknown = EXCLUDE
+        include = {"from": Day(attribute="start"), "to": Day(attribute="end")}  # noqa: RUF012  (marshmallow's own form)
+
+    limit = WholeNumber(1, MAX_LIMIT, load_default=DEFAULT_LIMIT)
+    cursor = fields.String()
+    actor = Text(metadata={"description": "Who did it: an id, or a name."})
+    type = OneOf(tuple(TYPES.values()))
+    id = Text(metadata={"description": "Of what was changed, as `ORDER-…`."})
+
+    @validates_schema(skip_on_field_errors=True)
+    def check(self, data: dict[str, Any], **kwargs: Any) -> None:
+        check_order_of_days(data, "to")
+
+    @post_load
+    def make(self, data: dict[str, Any], **kwargs: Any) -> AuditListing:
+        cursor = data.pop("cursor", None)
+        return AuditListing(**data, after=None if cursor is None else AuditPosition.decode(cursor))
+
+
+def row(event: Event, zone: ZoneInfo) -> dict[str, Any]:
+    """An event as the audit shows it. What is older than the audit has neither `by` nor `hash`.
+
+    before, after: the fields that were changed, by their names in the database. Of what is new, `before` is null and
+    `after` is its digest; of a conversion, `after` has the `order` as well. What is long is cut.
+    """
+    before, after, hash_ = event.get("before"), event.get("after"), event.get("hash")
+    made = _shown(event["data"], zone)
+    if event["action"] == CONVERT:
+        after = {**_shown(after or {}, zone), "order": {"id": event["order_id"], **made}}
+    else:
+        after = made if after is None else _shown(after, zone)
+    return {
+        "seq": event["seq"],
+        "at": shop_time(event["at"], zone),
+        "type": event["type"],
+        "action": event["action"],
+        "id": event["id"],
+        "number": _number(event),
+        "by": event.get("by"),
+        "before": None if before is None else _shown(before, zone),
+        "after": after,
+        "hash": None if hash_ is None else hash_.hex(),
+    }
+
+
+def _number(event: Event) -> str | None:
+    """Of the document that the event is of; a conversion's data are those of the order."""
+    number = event["data"].get("estimate_number" if event["action"] == CONVERT else "number")
+    return None if number is None else format_number(number)
+
+
+def _shown(members: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
+    return {name: _short(_value(name, value, zone)) for name, value in members.items() if name not in _BESIDE}
+
+
+def _short(value: Any) -> Any:
+    """Return a value, or instead of a long one a mark of its length: the document itself, or an archive, has it."""
+    if not isinstance(value, str | list | dict):
+        return value
+    size = len(orjson.dumps(value, default=str))
+    return value if size <= LONGEST else {"cut": True, "bytes": size}
+
+
+def _value(name: str, value: Any, zone: ZoneInfo) -> Any:
+    if value is None:
+        return None
+    if name in _MONEY:
+        return money.to_json(value)
+    if name in _NUMBERS:
+        return format_number(value)
+    if name == "discount_percentage":
+        return _SHOW_PERCENT(value)
+    if name == "items":
+        return [_SHOW_LINES(line) for line in value]
+    return shop_time(value, zone) if isinstance(value, datetime) else value

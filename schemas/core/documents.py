@@ -1,0 +1,5 @@
+"""Stored documents and bodies of requests, as every floor knows them."""
+
+from typing import Any
+
+Document = dict[str, Any]

@@ -1,0 +1,106 @@
+"""Amounts at the edge: JSON numbers outside, exact inside."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from marshmallow import ValidationError
+
+from schemas.core import money
+from schemas.core.limits import MAX_CLAIM, MAX_LINES, MAX_QUANTITY
+from schemas.fields.inputs import Loaded
+
+
+def _number(value: Any) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValidationError("must be a number")
+    return value
+
+
+class FixedPoint(Loaded[int]):
+    """A JSON number that is held as a whole number of 10^-places.
+
+    :param places: decimals; more than these are refused, or rounded half-up when `round_excess`.
+    :param minimum, maximum: bounds in JSON's units; `above_zero` refuses 0 itself.
+    """
+
+    def __init__(
+        self,
+        places: int,
+        *,
+        maximum: int,
+        above_zero: bool = False,
+        round_excess: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.places = places
+        self.unit: int = 10**places
+        self.most = maximum
+        self.maximum = maximum * self.unit
+        self.minimum = 1 if above_zero else 0
+        self.round_excess = round_excess
+        self.convert: Callable[[int | float, int], int] = money.rounded if round_excess else money.whole
+        floor = "must be more than 0" if above_zero else "must be 0 or more"
+        self.bounds = f"{floor} and at most {maximum:,}"
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        number = _number(value)
+        # Compared before the conversion, so that 1e308 is a refusal and not a long division.
+        if not 0 <= number <= self.most:
+            raise ValidationError(self.bounds)
+        try:
+            fixed = self.convert(number, self.places)
+        except money.InexactError:
+            raise ValidationError(f"must have at most {self.places} decimals") from None
+        if not self.minimum <= fixed <= self.maximum:
+            raise ValidationError(self.bounds)
+        return fixed
+
+    def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> float:
+        return self.show(value)
+
+    def show(self, value: int | None) -> float:
+        return (value or 0) / self.unit
+
+
+class Money(FixedPoint):
+    """Minor units inside, a JSON float outside: 39780 <-> 397.8."""
+
+    def __init__(self, *, maximum: int = MAX_CLAIM, **kwargs: Any) -> None:
+        super().__init__(money.MONEY_PLACES, maximum=maximum, **kwargs)
+
+
+class Quantity(FixedPoint):
+    """Thousandths inside; outside an int where it is whole, since the existing app sends and reads ints."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(money.QUANTITY_PLACES, maximum=MAX_QUANTITY, above_zero=True, **kwargs)
+
+    def show(self, value: int | None) -> float:
+        quantity = value or 0
+        return quantity // self.unit if quantity % self.unit == 0 else quantity / self.unit
+
+
+class Percent(FixedPoint):
+    """Millionths of a percent inside; 12.5 outside."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(money.PERCENT_PLACES, maximum=100, round_excess=True, **kwargs)
+
+
+class Claimed(Loaded[float]):
+    """A figure that a client computed in floating point: any decimals, as it wrote them. Load only.
+
+    :param late_rounding: whether it may be a little below zero, as a free bill's total is when it was rounded late.
+    """
+
+    def __init__(self, *, maximum: int = MAX_CLAIM, late_rounding: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.maximum = maximum
+        self.minimum = -(MAX_LINES + 1) / money.MINOR_PER_UNIT if late_rounding else 0
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int | float:
+        number = _number(value)
+        if not self.minimum <= number <= self.maximum:
+            raise ValidationError(f"must be 0 or more and at most {self.maximum:,}")
+        return number

@@ -1,0 +1,12 @@
+"""The base of every request body."""
+
+from marshmallow import EXCLUDE
+
+from schemas.fields.fast_schema import QuickSchema
+
+
+class Body(QuickSchema):
+    """A JSON body, or a query: unknown fields are kept out."""
+
+    class Meta:
+        unknown = EXCLUDE

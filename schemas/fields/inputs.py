@@ -1,0 +1,180 @@
+"""Fields that a client fills in, in a body or a query: strict in what they take. Amounts:
+`schemas/fields/amounts.py`."""
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, Final, TypeVar
+
+from marshmallow import ValidationError, fields, missing
+
+from schemas.core.limits import MAX_INTEGER_ID, MAX_LINE_ID, MAX_LINES, MAX_TEXT, MOST_DAYS, YEARS
+from schemas.fields.fast_schema import QuickSchema
+
+DEFAULT_DAYS: Final = 30
+
+
+T = TypeVar("T")
+
+CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL_BUT_LINES: Final = re.compile(r"[\x00-\x09\x0e-\x1f\x7f-\x84\x86-\x9f]")
+#: What ends a line in Unicode (UAX #14, the classes BK, CR and NL), but for the newline.
+_LINE_ENDS: Final = re.compile(r"\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+#: What makes a text more than nothing: neither a space nor a character that only joins, marks or directs others.
+VISIBLE: Final = re.compile(
+    r"[^\x00-\x20\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\ufffb]"
+)
+FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
+
+
+class Loaded(fields.Field[T]):
+    """A field to which null means the same as being left out."""
+
+    def deserialize(
+        self, value: Any, attr: str | None = None, data: Mapping[str, Any] | None = None, **kwargs: Any
+    ) -> Any:
+        return super().deserialize(missing if value is None else value, attr, data, **kwargs)
+
+
+class Text(Loaded[str]):
+    """Text of 1 to 500 characters, or another `longest`, without control characters, trimmed. `blank` allows none;
+    `lines` allows newlines, and takes whatever else ends a line (CRLF, CR) for one."""
+
+    def __init__(self, *, blank: bool = False, lines: bool = False, longest: int = MAX_TEXT, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.blank = blank
+        self.longest = longest
+        self.lines = lines
+        self.refused = _CONTROL_BUT_LINES if lines else CONTROL
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if not isinstance(value, str):
+            raise ValidationError("must be text")
+        if len(value) > self.longest and len(value) - self.lines * value.count("\r\n") > self.longest:
+            raise ValidationError(f"must have at most {self.longest} characters")
+        text = value.strip()
+        if not text.isprintable():
+            text = self._visible(with_newlines(text) if self.lines else text)
+        if not text and not self.blank:
+            raise ValidationError("must not be empty")
+        return text
+
+    def _visible(self, text: str) -> str:
+        """What is not plainly printable: a newline may be, and so may a joiner between letters, but not alone."""
+        if self.refused.search(text):
+            raise ValidationError("must not contain control characters")
+        return text if VISIBLE.search(text) else ""
+
+
+def with_newlines(text: str) -> str:
+    """Return a text in which each line ends in a newline, whatever ended it."""
+    return _LINE_ENDS.sub("\n", text)
+
+
+class Truth(Loaded[bool]):
+    """JSON true or false, nothing that merely looks like it."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError("must be true or false")
+        return value
+
+
+class Flag(Loaded[bool]):
+    """A query parameter that is true or false."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        flag = FLAGS.get(value.strip().casefold())
+        if flag is None:
+            raise ValidationError("must be true or false")
+        return flag
+
+
+class LineId(Loaded[Any]):
+    """The client's own id of a cart line: an integer (the app: epoch milliseconds) or a short text."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int | str:
+        if isinstance(value, float) and value.is_integer():
+            # To JSON Schema, and to many a language, 7.0 is an integer too.
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_INTEGER_ID:
+            return value
+        if isinstance(value, str) and 0 < len(value) <= MAX_LINE_ID and not CONTROL.search(value):
+            return value
+        raise ValidationError("must be an integer, or a text of 1 to 100 characters")
+
+
+class Lines(Loaded[Any], fields.List[Any]):
+    """1 to 1,000 lines; counted before they are looked at, so that a flood of them costs nothing.
+
+    :param schema: of one line.
+    """
+
+    def __init__(self, schema: type[QuickSchema], **kwargs: Any) -> None:
+        # Null in place of a line is as much none as a text is.
+        null: dict[str, Any] = {"null": schema.error_messages["type"]}
+        super().__init__(fields.Nested(schema, error_messages=null), **kwargs)
+        self._read = schema().read
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise ValidationError("must be a list of lines")
+        if not 1 <= len(value) <= MAX_LINES:
+            raise ValidationError(f"must have 1 to {MAX_LINES:,} lines")
+        try:
+            return [self._read(each) for each in value]
+        except ValidationError:
+            return super()._deserialize(value, attr, data, **kwargs)
+
+
+class Day(Loaded[date]):
+    """A day as `YYYY-MM-DD`, in the years 1970 to 2999."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> date:
+        try:
+            # fromisoformat alone would also take 20260131 and 2026-W05-6.
+            day = date.fromisoformat(value) if re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII) else None
+        except ValueError:
+            day = None
+        if day is None or day.year not in YEARS:
+            raise ValidationError("must be a date, YYYY-MM-DD")
+        return day
+
+
+class WholeNumber(Loaded[int]):
+    """A query parameter that is a whole number between two bounds, in plain ASCII digits."""
+
+    def __init__(self, minimum: int, maximum: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.minimum, self.maximum = minimum, maximum
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", value, re.ASCII) or not self.minimum <= int(value) <= self.maximum:
+            raise ValidationError(f"must be a whole number from {self.minimum} to {self.maximum}")
+        return int(value)
+
+
+class OneOf(Loaded[str]):
+    """One of some names, in any case."""
+
+    def __init__(self, names: tuple[str, ...], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.names = {name.casefold(): name for name in names}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        name = self.names.get(value.strip().casefold()) if isinstance(value, str) else None
+        if name is None:
+            choice = "one of " if len(self.names) > 1 else ""
+            raise ValidationError(f"must be {choice}{', '.join(self.names.values())}")
+        return name
+
+
+class Days(Loaded[int]):
+    """A whole number of days, as JSON has it."""
+
+    minimum, maximum = 1, MOST_DAYS
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not self.minimum <= value <= self.maximum:
+            raise ValidationError(f"must be a whole number from {self.minimum} to {self.maximum}")
+        return value

@@ -1,0 +1,38 @@
+"""What answers are made of, as JSON Schema."""
+
+from typing import Any, Final
+
+Json = dict[str, Any]
+
+
+def ref(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def array(items: Json) -> Json:
+    return {"type": "array", "items": items}
+
+
+def record(**members: Json) -> Json:
+    """An object that has these members, all of them, and no others."""
+    return {"type": "object", "properties": members, "required": list(members), "additionalProperties": False}
+
+
+def partly(shape: Json, **members: Json) -> Json:
+    """A record that may have these members as well."""
+    return {**shape, "properties": {**shape["properties"], **members}}
+
+
+TEXT: Final[Json] = {"type": "string"}
+COUNT: Final[Json] = {"type": "integer", "minimum": 0}
+AMOUNT: Final[Json] = {"type": "number", "minimum": 0}
+TIME: Final[Json] = {"type": "string", "format": "date-time"}
+DAY: Final[Json] = {"type": "string", "format": "date"}
+TRUTH: Final[Json] = {"type": "boolean"}
+TRUE: Final[Json] = {"const": True}
+TEXT_OR_NULL: Final[Json] = {"type": ["string", "null"]}
+DAY_OR_NULL: Final[Json] = {"type": ["string", "null"], "format": "date"}
+KIND: Final[Json] = {"enum": ["estimate", "order"]}
+
+
+NUMBER: Final[Json] = {"type": "string", "pattern": "^#[0-9]{3,15}$", "examples": ["#007"]}

@@ -1,0 +1,1 @@
+"""Events of the log, and what identifies a request."""

@@ -1,0 +1,105 @@
+"""What changed: as it is stored in the event log, and as screens receive it."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from schemas.core.calendar import shop_time
+from schemas.core.collections import CUSTOMERS, DEVICES, ESTIMATES, MESSAGES, ORDERS, SETTINGS, USERS
+from schemas.core.document_numbers import format_number
+from schemas.core.money import to_json
+from schemas.sales.statuses import CONVERTED, PENDING
+
+Event = Mapping[str, Any]
+
+CREATE, UPDATE, DELETE, CONVERT = "create", "update", "delete", "convert_to_order"
+ACTIONS: Final = (CREATE, UPDATE, DELETE, CONVERT)
+TYPES: Final = {
+    ESTIMATES: "estimate",
+    ORDERS: "order",
+    USERS: "user",
+    DEVICES: "device",
+    SETTINGS: "settings",
+    CUSTOMERS: "customer",
+    "links": "link",
+    MESSAGES: "message",
+}
+#: What only the audit shows. Screens are told at most that something has passed, as of what they did not ask for.
+PRIVATE: Final = frozenset({TYPES[USERS], TYPES[DEVICES], TYPES[SETTINGS], TYPES[CUSTOMERS], TYPES["links"]})
+#: Topics that only those hear of who name them: the app reloads its screens at whatever it does not know.
+BY_NAME_ALONE: Final = frozenset({MESSAGES})
+KINDS: Final = {name: kind for kind, name in TYPES.items()}
+
+
+def digest(kind: str, document: dict[str, Any]) -> dict[str, Any]:
+    """The short form of a document that answers its creation, travels in its events, and is remembered for retries."""
+    short = {
+        name: document[name] for name in ("_id", "number", "customer_name", "sale_by", "total", "created_at", "version")
+    }
+    if kind == ESTIMATES:
+        short["status"] = CONVERTED if document["converted"] else PENDING
+    else:
+        for name in ("status", "amount_paid", "payment_mode", "estimate_id", "estimate_number"):
+            short[name] = document[name]
+    return short
+
+
+def topics_of(event: Event) -> tuple[str, ...]:
+    """What one can subscribe to to hear of an event: `estimates`, `orders`, `estimates/<id>`, `orders/<id>`, and
+    of messages likewise.
+
+    A conversion belongs to the estimate and to the order that it makes; what is private, to none.
+    """
+    if event["type"] in PRIVATE:
+        return ()
+    kind = KINDS[event["type"]]
+    topics = (kind, f"{kind}/{event['id']}")
+    return (*topics, ORDERS, f"{ORDERS}/{event['order_id']}") if event["action"] == CONVERT else topics
+
+
+def frame(event: Event, zone: ZoneInfo) -> bytes:
+    """An event as a screen receives it: type, action, id, data, seq, at, as JSON; order_id and order_number where an
+    estimate became an order. The existing app casts these two to strings, so they are left out rather than null.
+
+    Written by hand, not by a schema: it stands between each commit and every screen, and takes a fifth of the time.
+    """
+    shown = {
+        "type": event["type"],
+        "action": event["action"],
+        "id": event["id"],
+        "data": _data(event, zone),
+    }
+    if event["action"] == CONVERT:
+        shown["order_id"] = event["order_id"]
+        shown["order_number"] = format_number(event["order_number"])
+    shown["seq"] = event["seq"]
+    shown["at"] = shop_time(event["at"], zone)
+    return orjson.dumps(shown)
+
+
+def _data(event: Event, zone: ZoneInfo) -> dict[str, Any]:
+    digest = event["data"]
+    if event["type"] == TYPES[MESSAGES]:
+        return {name: value for name, value in digest.items() if name != "_id"}
+    if event["type"] == TYPES[ESTIMATES] and event["action"] != CONVERT:
+        data = {"estimate_id": digest["_id"], "estimate_number": format_number(digest["number"])}
+    else:
+        data = {
+            "order_id": digest["_id"],
+            "sale_number": format_number(digest["number"]),
+            "amount_paid": to_json(digest["amount_paid"]),
+            "payment_mode": digest["payment_mode"],
+        }
+        if digest["estimate_id"] is not None:
+            data["estimate_id"] = digest["estimate_id"]
+            data["estimate_number"] = format_number(digest["estimate_number"])
+    return data | {
+        "customer_name": digest["customer_name"],
+        "total": to_json(digest["total"]),
+        "created_at": shop_time(digest["created_at"], zone),
+        "sale_by": digest["sale_by"],
+        "status": digest["status"],
+        "version": digest["version"],
+    }

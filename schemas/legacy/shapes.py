@@ -1,0 +1,89 @@
+"""The shapes that documents of the earlier backend had over the years: fields under other names, and sales that were
+put among the estimates."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.documents import Document
+from schemas.legacy import values
+from schemas.sales import statuses
+
+#: What a field was called in other versions of the earlier backend and its app.
+OtherNames = Mapping[str, tuple[str, ...]]
+_OF_BOTH: Final[OtherNames] = {"customer_name": ("customer",), "total": ("amount",)}
+OTHER_NAMES: Final[Mapping[str, OtherNames]] = {
+    ESTIMATES: _OF_BOTH,
+    ORDERS: {**_OF_BOTH, "payment_mode": ("payment_method",), "order_id": ("sale_id",)},
+}
+OTHER_NAMES_OF_LINES: Final[OtherNames] = {
+    "price": ("rate", "unit_price"),
+    "quantity": ("qty",),
+    "name": ("item_name", "product_name"),
+}
+_ORDER_STATUSES: Final = {
+    **{status.casefold(): status for status in statuses.ORDER_STATUSES},
+    "canceled": statuses.CANCELLED,
+    "complete": statuses.COMPLETED,
+    "done": statuses.COMPLETED,
+    "paid": statuses.COMPLETED,
+    "in progress": statuses.PROCESSING,
+}
+_ESTIMATE_STATUSES: Final = frozenset(("", *(status.casefold() for status in statuses.ESTIMATE_STATUSES)))
+
+
+def renamed(source: Mapping[str, Any], names: OtherNames) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+    """Return a document or a line with the usual names, and which of its own names stand for which.
+
+    :param names: of each usual name the others, the best first.
+    """
+    found: dict[str, str] = {}
+    for name, others in names.items():
+        other = None if _has(source, name) else next((each for each in others if _has(source, each)), None)
+        if other is not None:
+            found[other] = name
+    return ({**source, **{name: source[other] for other, name in found.items()}}, found) if found else (source, {})
+
+
+def kind_of(kind: str, source: Mapping[str, Any]) -> str:
+    """Return what a document is: of a collection of estimates, a completed sale is an order.
+
+    An older version of the earlier backend put sales there, with a `sale_id` and a `sale_number`. An estimate that
+    names the order that it became is none of them, whatever else it has.
+
+    :param kind: of the collection that it lies in.
+    """
+    if kind == ORDERS or not (_has(source, "sale_id") or _has(source, "sale_number")):
+        return kind
+    if values.truth(source.get("is_converted_to_order")) or _has(source, "linked_order_id"):
+        return kind
+    is_estimate = _has(source, "estimate_id") or _has(source, "estimate_number")
+    is_completed = _ORDER_STATUSES.get(_word(source)) == statuses.COMPLETED
+    return ESTIMATES if is_estimate and not is_completed else ORDERS
+
+
+def order_status(source: Mapping[str, Any]) -> str | None:
+    """Return the status of an order; None where it has none that we know."""
+    return _ORDER_STATUSES.get(_word(source))
+
+
+def note_of(kind: str, source: Mapping[str, Any]) -> Document:
+    """Return `{"note": …}` where a document has a status that none of its kind has: what it said is kept so."""
+    known = _ESTIMATE_STATUSES if kind == ESTIMATES else _ORDER_STATUSES
+    said = values.text(source.get("status"))
+    return {"note": said} if said is not None and _word(source) not in known else {}
+
+
+def says_converted(source: Mapping[str, Any]) -> bool:
+    """Return whether an estimate says that it became an order."""
+    return values.truth(source.get("is_converted_to_order")) or _word(source) == statuses.CONVERTED.casefold()
+
+
+def _word(source: Mapping[str, Any]) -> str:
+    """The status, as it is compared."""
+    status = source.get("status")
+    return " ".join(str(status).casefold().split()) if status is not None else ""
+
+
+def _has(source: Mapping[str, Any], field: str) -> bool:
+    return source.get(field) not in (None, "")

@@ -1,0 +1,152 @@
+"""What single values of the earlier backend's documents mean, whatever they are: text, money, counts, instants.
+
+Nothing here raises. A value that means nothing comes back as None, and whoever asked decides what stands in for it. The
+driver's own types are known by what they can do, since no driver is known on this floor.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from schemas.core import money
+from schemas.core.limits import MAX_TEXT, YEARS
+from schemas.fields.inputs import with_newlines
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_CONTROL_BUT_LINES: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_FIGURE: Final = re.compile(r"[+-]?\d{1,20}(\.\d{1,20})?", re.ASCII)
+_MOST_SHOWN: Final = 60
+#: Up to here each whole number is a float of its own.
+_WHOLE: Final = 2**53
+_WHOLE_AS_FLOAT: Final = re.compile(r"([+#]?\d+)\.0+", re.ASCII)
+#: A phone number in the notation of floats, with all its digits: at fewer, some are lost.
+_EXPONENT: Final = re.compile(r"\d\.\d{8,14}[eE]\+?\d{1,2}", re.ASCII)
+# Epoch seconds have ten digits from 2001 to 2286, epoch milliseconds thirteen.
+_SECONDS, _MILLISECONDS = range(10**9, 10**10), range(10**12, 10**13)
+
+
+def text(value: Any, *, lines: bool = False) -> str | None:
+    """Text as the shop's own documents have it: trimmed, without control characters, of 1 to 500 characters."""
+    value = plain(value)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    said = with_newlines(str(value)) if lines else str(value)
+    cleaned = (_CONTROL_BUT_LINES if lines else _CONTROL).sub(" ", said).strip()[:MAX_TEXT].strip()
+    if cleaned.isascii():
+        # What is left of ASCII, trimmed, can be seen.
+        return cleaned or None
+    has_any = any(character.isprintable() and not character.isspace() for character in cleaned)
+    return cleaned if has_any else None
+
+
+def plain(value: Any) -> Any:
+    """Return a number that is whole as an integer, whichever type it was stored as; all else as it is."""
+    found = value.to_decimal() if hasattr(value, "to_decimal") else value
+    if not isinstance(found, float | Decimal) or not math.isfinite(found) or not -_WHOLE < found < _WHOLE:
+        return found
+    return int(found) if found == int(found) else found
+
+
+def without_point(said: str) -> str:
+    """Return a text without the `.0` with which a spreadsheet or a float wrote a whole number."""
+    match = _WHOLE_AS_FLOAT.fullmatch(said.strip())
+    return match[1] if match else said
+
+
+def phone(value: Any) -> str | None:
+    """Return a phone number as `text` does, also one that went through a float: `9822012345.0`, `9.822012345E9`."""
+    found = text(value)
+    if found is None:
+        return None
+    if _EXPONENT.fullmatch(found) and (whole := Decimal(found)) == int(whole):
+        return str(int(whole))
+    return without_point(found)
+
+
+def number(value: Any) -> Decimal | None:
+    """A finite number of at most 40 digits: JSON's, the driver's decimals, or a figure as people write it."""
+    if hasattr(value, "to_decimal"):
+        value = value.to_decimal()
+    if isinstance(value, str):
+        figure = value.strip().removeprefix("₹").replace(",", "").strip()
+        value = Decimal(figure) if _FIGURE.fullmatch(figure) else None
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return None
+    try:
+        found = money.exact(value)
+    except InvalidOperation:
+        return None
+    return found if found.is_finite() and abs(found) <= 10**20 else None
+
+
+def fixed(value: Any, places: int, maximum: int) -> int | None:
+    """A number in units of 10^-places, rounded half-up from the shortest decimal that means the same float.
+
+    :param maximum: the largest magnitude, in those units; beyond it there is None.
+    """
+    if isinstance(value, float) and abs(value) < 10**9:
+        # Most floats are the shortest way to write a whole number of units; see `money.whole`.
+        unit: int = 10**places
+        near = round(value * unit)
+        if near / unit == value:
+            return near if abs(near) <= maximum else None
+    found = number(value)
+    if found is None:
+        return None
+    units = money.rounded(found, places)
+    return units if abs(units) <= maximum else None
+
+
+def truth(value: Any) -> bool:
+    """Whether a flag is set, also one that was written as a number or a word."""
+    if isinstance(value, str):
+        return value.strip().casefold() in ("true", "yes", "1")
+    return bool(value) if isinstance(value, bool | int) else False
+
+
+def instant(value: Any, zone: ZoneInfo) -> datetime | None:
+    """A UTC instant, whole milliseconds, in the years 1970 to 2999.
+
+    A date and time of the database is UTC. A text without an offset is the clock of the shop, since it was a phone that
+    wrote it. A number is epoch seconds or milliseconds.
+    """
+    try:
+        found = _instant(value, zone)
+        if found is None or found.year not in YEARS or found.astimezone(zone).year not in YEARS:
+            return None
+    except (ValueError, OverflowError, OSError):
+        return None
+    return found.replace(microsecond=found.microsecond // 1000 * 1000)
+
+
+def _instant(value: Any, zone: ZoneInfo) -> datetime | None:
+    if hasattr(value, "as_datetime"):
+        value = value.as_datetime()
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    if isinstance(value, str):
+        written = datetime.fromisoformat(value.strip())
+        return (written.replace(tzinfo=zone) if written.tzinfo is None else written).astimezone(UTC)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    if int(value) in _MILLISECONDS:
+        return datetime.fromtimestamp(value / 1000, UTC)
+    return datetime.fromtimestamp(value, UTC) if int(value) in _SECONDS else None
+
+
+def made_at(identity: Any) -> datetime | None:
+    """When a document was first written, which MongoDB's own ids tell."""
+    found = getattr(identity, "generation_time", None)
+    return found.astimezone(UTC) if isinstance(found, datetime) else None
+
+
+def shown(value: Any) -> str:
+    """A value for a report: short, on one line, whatever it is."""
+    if isinstance(value, Mapping | list | bytes):
+        return f"({type(value).__name__} of {len(value)})"
+    said = "".join(each if each.isprintable() else "�" for each in str(value)[: 2 * _MOST_SHOWN])
+    return said if len(said) <= _MOST_SHOWN else said[: _MOST_SHOWN - 1] + "…"

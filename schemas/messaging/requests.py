@@ -1,0 +1,110 @@
+"""What the list of messages is asked for, and the bodies that ask for one to be sent."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
+
+from schemas.core.limits import MAX_UPLOAD
+from schemas.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, cursor_of, place_at
+from schemas.core.public_ids import MESSAGE_PREFIX
+from schemas.fields.body import Body
+from schemas.fields.inputs import DEFAULT_DAYS, Days, Loaded, OneOf, Text, WholeNumber
+from schemas.messaging.delivery import LONGEST_CAPTION, LONGEST_TEXT
+from schemas.messaging.states import STATES
+
+#: What a PDF begins with.
+PDF_BEGINS: Final = b"%PDF-"
+_ID: Final = re.compile(rf"{MESSAGE_PREFIX}[0-9A-Z]{{26}}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePosition:
+    """A message's place in the list: its id, since ids sort by the time of their making."""
+
+    id: str
+
+    def encode(self) -> str:
+        return cursor_of(self.id)
+
+    @classmethod
+    def decode(cls, text: str) -> Self:
+        """:raises InvalidCursor: the text is none of ours."""
+        return place_at(text, cls._of_parts)
+
+    @classmethod
+    def _of_parts(cls, parts: list[str]) -> Self:
+        (name,) = parts
+        if not _ID.fullmatch(name):
+            raise ValueError(parts)
+        return cls(name)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageListing:
+    """A page of the messages as it is asked for. states: any of these, all where there are none. document_id: of what
+    they are about."""
+
+    limit: int = DEFAULT_LIMIT
+    after: MessagePosition | None = None
+    states: tuple[str, ...] = ()
+    document_id: str | None = None
+
+
+class MessageQuery(Schema):
+    """The query parameters of the list of messages."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    limit = WholeNumber(1, MAX_LIMIT, load_default=DEFAULT_LIMIT)
+    cursor = fields.String()
+    state = OneOf(STATES)
+    document_id = Text(metadata={"description": "Of the estimate or order that they are about."})
+
+    @post_load
+    def make(self, data: dict[str, Any], **kwargs: Any) -> MessageListing:
+        cursor, state = data.pop("cursor", None), data.pop("state", None)
+        states = () if state is None else (state,)
+        return MessageListing(**data, states=states, after=None if cursor is None else MessagePosition.decode(cursor))
+
+
+class MessageBody(Body):
+    """A text to a phone, with a document or without. `caption` is what stands below the document, after
+    `message` where both are given."""
+
+    phone_number = Text(required=True)
+    message = Text(lines=True, blank=True, load_default="", longest=LONGEST_TEXT)
+    caption = Text(lines=True, blank=True, load_default="", longest=LONGEST_CAPTION)
+    pdf_url = Text()
+
+
+class Pdf(Loaded[bytes]):
+    """The bytes of a PDF, as a form carries them."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bytes:
+        if not isinstance(value, bytes) or not value.startswith(PDF_BEGINS):
+            raise ValidationError("must be a PDF")
+        if len(value) > MAX_UPLOAD:
+            raise ValidationError(f"must have at most {MAX_UPLOAD >> 20} MiB")
+        return value
+
+
+class UploadBody(Body):
+    """The form that sends a PDF of somebody's own making."""
+
+    file = Pdf(required=True)
+    phone_number = Text(required=True)
+    message = Text(lines=True, blank=True, load_default="", longest=LONGEST_TEXT)
+    caption = Text(lines=True, blank=True, load_default="", longest=LONGEST_CAPTION)
+
+
+class DocumentMessageBody(Body):
+    """How an estimate or an order is sent: to its customer, unless another phone is named, with words of the shop's
+    own. days: for how long the link in it leads to the document."""
+
+    phone_number = Text()
+    message = Text(lines=True, longest=LONGEST_CAPTION)
+    days = Days(load_default=DEFAULT_DAYS)

@@ -1,0 +1,1 @@
+"""What the API description shares: JSON schemas of fields, components, examples."""

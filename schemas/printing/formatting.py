@@ -1,0 +1,47 @@
+"""Amounts as paper shows them: figures in groups, with the currency's sign."""
+
+from typing import Final
+
+from schemas.core import money
+
+INDIAN: Final = "INR"
+#: Currencies that people know by a sign; the others go by their code.
+SIGNS: Final = {"INR": "₹", "USD": "$", "EUR": "€", "GBP": "£", "NPR": "Rs ", "LKR": "Rs ", "PKR": "Rs ", "BDT": "৳"}
+#: Where people count in lakh and crore.
+INDIAN_GROUPS: Final = frozenset({"INR", "NPR", "PKR", "LKR", "BDT"})
+
+
+def figures(minor: int, currency: str = INDIAN) -> str:
+    """An amount with two decimals, grouped as the currency's people do: 123456780 -> `12,34,567.80`."""
+    whole, rest = divmod(abs(minor), money.MINOR_PER_UNIT)
+    grouped = indian_groups(whole) if currency in INDIAN_GROUPS else f"{whole:,}"
+    return f"{'-' if minor < 0 else ''}{grouped}.{rest:02d}"
+
+
+def indian_groups(whole: int) -> str:
+    """The last three digits, then pairs: 1234567 -> `12,34,567`."""
+    digits = str(whole)
+    head, tail = digits[:-3], digits[-3:]
+    pairs = [head[max(end - 2, 0) : end] for end in range(len(head), 0, -2)]
+    return ",".join([*reversed(pairs), tail])
+
+
+def amount(minor: int, currency: str = INDIAN) -> str:
+    """An amount with its currency: `₹12,34,567.80`; `CHF 1,234.50` where there is no sign."""
+    sign = SIGNS.get(currency, currency + " ")
+    return f"{'-' if minor < 0 else ''}{sign}{figures(abs(minor), currency)}"
+
+
+def quantity(thousandths: int) -> str:
+    """1500 -> `1.5`, 2000 -> `2`."""
+    return _trimmed(thousandths, money.QUANTITY_PLACES)
+
+
+def percentage(millionths: int) -> str:
+    """12500000 -> `12.5%`."""
+    return _trimmed(millionths, money.PERCENT_PLACES) + "%"
+
+
+def _trimmed(value: int, places: int) -> str:
+    whole, rest = divmod(value, 10**places)
+    return f"{whole}.{rest:0{places}d}".rstrip("0").rstrip(".")

@@ -1,0 +1,152 @@
+"""What a sheet of paper says of a document: every word and figure of it, ready to be set. Pure."""
+
+from typing import Final, NamedTuple
+from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
+
+from schemas.core import money
+from schemas.core.documents import Document
+from schemas.printing.amount_in_words import amount_in_words
+from schemas.printing.formatting import INDIAN, amount, figures, percentage, quantity
+from schemas.printing.letterhead import ShopHead
+from schemas.sales import statuses
+from schemas.sales.pricing import Line, rounding_room
+
+#: Statuses that paper has to say, since the sale does not stand.
+_SAID: Final = (statuses.CANCELLED, statuses.REFUNDED)
+_LONGEST_NAME: Final = 50
+
+
+class Row(NamedTuple):
+    """One line of the table. discount: empty where there is none."""
+
+    position: str
+    name: str
+    quantity: str
+    price: str
+    discount: str
+    total: str
+
+
+class Sheet(NamedTuple):
+    """totals: label and amount of each figure below the table, the grand total apart. pay: what a payment app reads,
+    where something is due that can be paid so. facts: label and value, at the head."""
+
+    title: str
+    number: str
+    head: ShopHead
+    facts: tuple[tuple[str, str], ...]
+    customer: tuple[str, ...]
+    rows: tuple[Row, ...]
+    totals: tuple[tuple[str, str], ...]
+    total: str
+    settled: tuple[tuple[str, str], ...]
+    words: str
+    pay: str | None
+    has_discounts: bool
+
+
+def sheet(document: Document, head: ShopHead, zone: ZoneInfo, currency: str) -> Sheet:
+    """The sheet of a stored estimate or order."""
+    is_order = "amount_paid" in document
+    number = written_number(document, head)
+    rest = _rest(document) if is_order else 0
+    due = max(rest, 0) if is_order and not _ended(document) else 0
+    return Sheet(
+        title="Bill" if is_order else "Estimate",
+        number=number,
+        head=head,
+        facts=_facts(document, number, zone),
+        customer=_customer(document),
+        rows=tuple(_row(position, item, currency) for position, item in enumerate(document["items"], start=1)),
+        totals=_totals(document, currency),
+        total=amount(document["total"], currency),
+        settled=_settled(document, due, max(-rest, 0), currency) if is_order else (),
+        words=amount_in_words(document["total"], currency),
+        pay=upi_link(head, due, number) if due and currency == INDIAN else None,
+        has_discounts=any(item["discount"] for item in document["items"]),
+    )
+
+
+def written_number(document: Document, head: ShopHead) -> str:
+    """As people say it: `#007`, or with the shop's prefix `S-007`."""
+    return f"{head.number_prefix or '#'}{document['number']:03d}"
+
+
+def file_name(document: Document) -> str:
+    """A name that every system takes: `order-007.pdf`."""
+    return f"{'order' if 'amount_paid' in document else 'estimate'}-{document['number']:03d}.pdf"
+
+
+def upi_link(head: ShopHead, due: int, number: str) -> str | None:
+    """The address by which a payment app pays what is due, after NPCI's UPI linking specification 1.6.
+
+    None where the shop has no UPI id.
+    """
+    if not head.upi_id:
+        return None
+    parameters = {
+        "pa": head.upi_id,
+        "pn": head.business_name[:_LONGEST_NAME],
+        "am": f"{due // money.MINOR_PER_UNIT}.{due % money.MINOR_PER_UNIT:02d}",
+        "cu": INDIAN,
+        "tn": number,
+    }
+    return "upi://pay?" + urlencode(parameters, safe="@", quote_via=quote)
+
+
+def _ended(document: Document) -> bool:
+    return document["status"] in _SAID
+
+
+def _facts(document: Document, number: str, zone: ZoneInfo) -> tuple[tuple[str, str], ...]:
+    written = document["created_at"].astimezone(zone)
+    facts = [("No.", number), ("Date", f"{written:%d %b %Y, %H:%M}"), ("Served by", document["sale_by"])]
+    if "amount_paid" not in document:
+        return tuple(facts)
+    if _ended(document):
+        facts.append(("Status", document["status"]))
+    return (*facts, ("Payment", document["payment_mode"]))
+
+
+def _customer(document: Document) -> tuple[str, ...]:
+    lines = [document["customer_name"], document["customer_phone"], *document["customer_address"].splitlines()]
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+def _row(position: int, item: Document, currency: str) -> Row:
+    return Row(
+        str(position),
+        item["name"],
+        quantity(item["quantity"]),
+        figures(item["price"], currency),
+        percentage(item["discount"]) if item["discount"] else "",
+        figures(item["total"], currency),
+    )
+
+
+def _totals(document: Document, currency: str) -> tuple[tuple[str, str], ...]:
+    """What leads from the lines to the total; nothing, where they are the same."""
+    share = document["discount_percentage"]
+    figure = {
+        "Discount" if share is None else f"Discount {percentage(share)}": -document["discount"],
+        "Round off": document["round_off"],
+    }
+    shown = tuple((label, figures(value, currency)) for label, value in figure.items() if value)
+    return (("Subtotal", figures(document["subtotal"], currency)), *shown) if shown else ()
+
+
+def _rest(document: Document) -> int:
+    """Return what is due of an order, below zero what was paid in advance; nothing where rounding explains it, since
+    what a till claims to be paid in full is kept as it was paid."""
+    rest = int(document["total"] - document["amount_paid"])
+    lines = [Line(item["price"], item["quantity"], item["discount"]) for item in document["items"]]
+    return 0 if abs(rest) <= rounding_room(lines, document["discount_percentage"]) else rest
+
+
+def _settled(document: Document, due: int, advance: int, currency: str) -> tuple[tuple[str, str], ...]:
+    """What was paid, and what is due, or stands to the customer's credit."""
+    paid = (("Paid", amount(document["amount_paid"], currency)),)
+    if due:
+        return (*paid, ("Due", amount(due, currency)))
+    return (*paid, ("Advance", amount(advance, currency))) if advance else paid

@@ -1,0 +1,1 @@
+"""Rollups, periods, reports and the board's figures."""

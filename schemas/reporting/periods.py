@@ -1,0 +1,112 @@
+"""Which rollup rows make up a range of days: as few as can be.
+
+There is a row for each day, month and year. A year but for its last weeks is the row of the year, less the rows of
+those weeks; so no range takes more than some dozens of periods, and one that reaches until today takes hardly any.
+"""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Final, NamedTuple
+
+from schemas.core.calendar import month_days, month_of
+
+_DAY: Final = timedelta(days=1)
+_MONTH: Final = len("2026-01")
+
+
+class Span(NamedTuple):
+    """Periods of one kind, both ends included: days (`2026-01-31`), months (`2026-01`) or years (`2026`).
+
+    sign: 1 where they are added, -1 where they are taken off again.
+    """
+
+    first: str
+    last: str
+    sign: int = 1
+
+    def __contains__(self, period: object) -> bool:
+        return isinstance(period, str) and len(period) == len(self.first) and self.first <= period <= self.last
+
+
+def spans(start: date, end: date, today: str) -> list[Span]:
+    """Few periods that make up the days `start` to `end`, both included. Each day of them is counted once; no
+    period stands in two spans.
+
+    :param today: the shop's day; what lies after it is thought to be empty, and so costs nothing to take off.
+    """
+    if start > end:
+        return []
+    if start.year == end.year:
+        return _of_year(start, end, today)
+    years = _of_year(start, date(start.year, 12, 31), today)
+    if end.year - start.year > 1:
+        years.append(Span(str(start.year + 1), str(end.year - 1)))
+    return _joined([*years, *_of_year(date(end.year, 1, 1), end, today)])
+
+
+def _of_year(start: date, end: date, today: str) -> list[Span]:
+    whole = date(start.year, 1, 1), date(start.year, 12, 31)
+    return _cheapest(str(start.year), whole, (start, end), _by_month, today)
+
+
+def _by_month(start: date, end: date, today: str) -> list[Span]:
+    found: list[Span] = []
+    for month in range(start.month, end.month + 1):
+        whole = month_days(start.year, month)
+        of_month = max(start, whole[0]), min(end, whole[1])
+        found += _cheapest(month_of(whole[0]), whole, of_month, _by_day, today)
+    return _joined(found)
+
+
+def _joined(spans: list[Span]) -> list[Span]:
+    """Whole months, or whole years, that stand one after the other: as one span.
+
+    Neighbours in the list are neighbours in time where they are of a kind and sign: what is taken off stands behind the
+    longer period that it is taken off.
+    """
+    joined: list[Span] = []
+    for span in spans:
+        if (
+            joined
+            and (joined[-1].sign, len(joined[-1].last)) == (span.sign, len(span.first))
+            and len(span.first) <= _MONTH
+        ):
+            joined[-1] = joined[-1]._replace(last=span.last)
+        else:
+            joined.append(span)
+    return joined
+
+
+def _by_day(start: date, end: date, _: str) -> list[Span]:
+    return [Span(start.isoformat(), end.isoformat())]
+
+
+def _cheapest(
+    period: str,
+    whole: tuple[date, date],
+    wanted: tuple[date, date],
+    by_parts: Callable[[date, date, str], list[Span]],
+    today: str,
+) -> list[Span]:
+    """Some days of a period: parts of it, or the whole less its other parts."""
+    if wanted == whole:
+        return [Span(period, period)]
+    parts = by_parts(*wanted, today)
+    less = [Span(period, period)]
+    for first, last in ((whole[0], wanted[0] - _DAY), (wanted[1] + _DAY, whole[1])):
+        if first <= last:
+            less += [span._replace(sign=-span.sign) for span in by_parts(first, last, today)]
+    return min(parts, less, key=lambda spans: sum(_filled(span, today) for span in spans))
+
+
+def _filled(span: Span, today: str) -> int:
+    """How many periods of a span have begun."""
+    last = min(span.last, today[: len(span.last)])
+    return max(0, _ordinal(last) - _ordinal(span.first) + 1)
+
+
+def _ordinal(period: str) -> int:
+    year, month, day = (*map(int, period.split("-")), 1, 1)[:3]
+    if len(period) == _MONTH:
+        return year * 12 + month
+    return year if len(period) < _MONTH else date(year, month, day).toordinal()

@@ -1,0 +1,115 @@
+"""Members of staff by what they sold: a page of them, and all the others as one sum. Pure.
+
+The name of who sold is free text, so there may be any number of names; a report stays small all the same.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Self
+
+from schemas.core.money import to_json
+from schemas.core.pagination import cursor_of, place_at
+from schemas.reporting.sums import Sums, Tally
+
+Json = dict[str, Any]
+
+#: How many members of staff a report shows at most, by name.
+MOST_STAFF: Final = 200
+NO_STAFF: Final = "Unknown"
+#: More than any revenue.
+_NO_AMOUNT: Final = 2**63
+
+
+class _Member(NamedTuple):
+    name: str
+    estimated: Tally
+    earned: Tally
+
+    @property
+    def is_active(self) -> bool:
+        return bool(self.estimated.count + self.earned.count)
+
+
+@dataclass(frozen=True, slots=True)
+class StaffPlace:
+    """Where a page begins: after all of a higher revenue (minor units), and so many of this one."""
+
+    revenue: int
+    passed: int
+
+    def encode(self) -> str:
+        return cursor_of(self.revenue, self.passed)
+
+    @classmethod
+    def decode(cls, text: str) -> Self:
+        """:raises InvalidCursor: the text is none of ours."""
+        return place_at(text, cls._of_parts)
+
+    @classmethod
+    def _of_parts(cls, parts: list[str]) -> Self:
+        revenue, passed = map(int, parts)
+        if abs(revenue) >= _NO_AMOUNT or not 0 < passed < _NO_AMOUNT:
+            raise ValueError(parts)
+        return cls(revenue, passed)
+
+
+class StaffPage(NamedTuple):
+    """shown: members of staff as reports show them; others: all that are not shown, as one sum; total: how many members
+    both are; following: where the next page begins, None where there is none."""
+
+    shown: list[Json]
+    others: Json
+    total: int
+    following: StaffPlace | None
+
+
+def staff_page(by_staff: Mapping[str, Sums], limit: int = MOST_STAFF, after: StaffPlace | None = None) -> StaffPage:
+    """Return a page of those who sold or wrote anything, and the sum of all the others, before and after it: what both
+    come to is what all of them sold."""
+    everyone = (_Member(name or NO_STAFF, sums.estimated, sums.earned) for name, sums in by_staff.items())
+    members = sorted((each for each in everyone if each.is_active), key=lambda each: (-each.earned.amount, each.name))
+    begin = 0 if after is None else _begin(members, after)
+    page = members[begin : begin + limit]
+    others = [*members[:begin], *members[begin + limit :]]
+    has_more = begin + limit < len(members)
+    return StaffPage(
+        [{"staff_name": each.name, **_figures(each.estimated, each.earned)} for each in page],
+        {
+            "count": len(others),
+            **_figures(_sum(each.estimated for each in others), _sum(each.earned for each in others)),
+        },
+        len(members),
+        _place_behind(members[: begin + limit]) if has_more else None,
+    )
+
+
+def _begin(members: list[_Member], after: StaffPlace) -> int:
+    higher = sum(each.earned.amount > after.revenue for each in members)
+    equal = sum(each.earned.amount == after.revenue for each in members)
+    return higher + min(after.passed, equal)
+
+
+def _place_behind(members: list[_Member]) -> StaffPlace:
+    revenue = members[-1].earned.amount
+    return StaffPlace(revenue, sum(each.earned.amount == revenue for each in members))
+
+
+def _sum(tallies: Iterable[Tally]) -> Tally:
+    whole = Tally()
+    for tally in tallies:
+        whole.add(tally.count, tally.amount)
+    return whole
+
+
+def _figures(estimated: Tally, earned: Tally) -> Json:
+    return {
+        "estimates_count": estimated.count,
+        "estimates_total": to_json(estimated.amount),
+        "orders_count": earned.count,
+        "orders_total": to_json(earned.amount),
+        "total_transactions": estimated.count + earned.count,
+        "total_revenue": to_json(earned.amount),
+        # The names that the existing app's report screen reads.
+        "total_sales": earned.count,
+        "total_amount": to_json(earned.amount),
+    }

@@ -1,0 +1,135 @@
+"""Rollup rows, added up: counts and amounts by status and by way of payment. Pure."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.money import to_json
+from schemas.reporting.rollups import RollupKey, Row
+from schemas.sales.statuses import CONVERTED, EARNING, PENDING
+from schemas.text.folding import same_name
+
+
+@dataclass(slots=True)
+class Tally:
+    """A count and an amount in minor units."""
+
+    count: int = 0
+    amount: int = 0
+
+    def add(self, count: int, amount: int) -> None:
+        self.count += count
+        self.amount += amount
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(self.count + other.count, self.amount + other.amount)
+
+    def shown(self, amount_name: str = "amount") -> dict[str, Any]:
+        return {"count": self.count, amount_name: to_json(self.amount)}
+
+
+def _tallies() -> defaultdict[str, Tally]:
+    return defaultdict(Tally)
+
+
+@dataclass(slots=True)
+class Sums:
+    """estimates, orders: by status; payments: what the shop keeps, by group; sold: in minor units."""
+
+    estimates: defaultdict[str, Tally] = field(default_factory=_tallies)
+    orders: defaultdict[str, Tally] = field(default_factory=_tallies)
+    payments: defaultdict[str, Tally] = field(default_factory=_tallies)
+    sold: int = 0
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> "Sums":
+        sums = cls()
+        for row in rows:
+            sums.add(row)
+        return sums
+
+    @classmethod
+    def by(cls, key: Callable[[Row], str], rows: Iterable[Row]) -> "defaultdict[str, Sums]":
+        """The sums of those rows that have a key in common, by that key."""
+        apart: defaultdict[str, Sums] = defaultdict(cls)
+        for row in rows:
+            apart[key(row)].add(row)
+        return apart
+
+    @classmethod
+    def by_name(cls, name: Callable[[Row], str], rows: Iterable[Row]) -> "dict[str, Sums]":
+        """Return the sums of those rows whose names are the same to `same_name`, by the spelling that has the most
+        documents, or the first in the order of characters of those that have."""
+        spellings = cls.by(name, rows)
+        alike: defaultdict[str, list[str]] = defaultdict(list)
+        for spelling in spellings:
+            alike[same_name(spelling)].append(spelling)
+        return {
+            min(ones, key=lambda each: (-spellings[each].documents, each)): (
+                spellings[ones[0]] if len(ones) == 1 else cls.of_all(spellings[each] for each in ones)
+            )
+            for ones in alike.values()
+        }
+
+    @classmethod
+    def of_all(cls, parts: Iterable["Sums"]) -> "Sums":
+        """What parts come to together."""
+        whole = cls()
+        for part in parts:
+            for tallies, more in (
+                (whole.estimates, part.estimates),
+                (whole.orders, part.orders),
+                (whole.payments, part.payments),
+            ):
+                for name, tally in more.items():
+                    tallies[name].add(tally.count, tally.amount)
+            whole.sold += part.sold
+        return whole
+
+    def add(self, row: Row) -> None:
+        key, measures, sign = row
+        for status, sums in measures.get(ESTIMATES, {}).items():
+            self.estimates[status].add(sign * sums.get("count", 0), sign * sums.get("total", 0))
+        for status, sums in measures.get(ORDERS, {}).items():
+            count, paid = sign * sums.get("count", 0), sign * sums.get("paid", 0)
+            self.orders[status].add(count, paid)
+            if status in EARNING:
+                self.payments[key.group].add(count, paid)
+                self.sold += sign * sums.get("sold", 0)
+
+    @property
+    def estimated(self) -> Tally:
+        return self.estimates[PENDING] + self.estimates[CONVERTED]
+
+    @property
+    def earned(self) -> Tally:
+        kept = [self.orders[status] for status in EARNING if status in self.orders]
+        return Tally(sum(tally.count for tally in kept), sum(tally.amount for tally in kept))
+
+    @property
+    def documents(self) -> int:
+        """How many documents there are, of every status."""
+        return sum(tally.count for tallies in (self.estimates, self.orders) for tally in tallies.values())
+
+    @property
+    def listed(self) -> Tally:
+        """As a list shows orders: every live one is counted, and what the shop keeps is added up."""
+        return Tally(sum(tally.count for tally in self.orders.values()), self.earned.amount)
+
+
+def with_names_alike_as_one(rows: list[Row]) -> list[Row]:
+    """Return rollup rows with one spelling for names of staff that are the same to `same_name`, and one row a key."""
+    spellings = {same_name(each): each for each in Sums.by_name(lambda row: row.key.staff, rows)}
+    if len(spellings) == len({row.key.staff for row in rows}):
+        return rows
+    merged: dict[RollupKey, dict[str, Any]] = {}
+    for key, measures, sign in rows:
+        row = merged.setdefault(key._replace(staff=spellings[same_name(key.staff)]), {})
+        for kind in (ESTIMATES, ORDERS):
+            for status, sums in measures.get(kind, {}).items():
+                together = row.setdefault(kind, {}).setdefault(status, {})
+                for name, amount in sums.items():
+                    together[name] = together.get(name, 0) + sign * amount
+    return [Row(key, measures) for key, measures in merged.items()]

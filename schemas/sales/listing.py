@@ -1,0 +1,131 @@
+"""What a list is asked for: filters, and the place in the list where a page begins."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, Final, Self
+
+from marshmallow import EXCLUDE, Schema, fields, post_load, validates_schema
+
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, check_order_of_days, cursor_of, place_at
+from schemas.fields.inputs import Day, OneOf, Text, WholeNumber
+from schemas.sales import statuses
+
+# Where an estimate and an order are of the same instant, the order comes first.
+_RANKS: Final = {ESTIMATES: 0, ORDERS: 1}
+
+Place = tuple[datetime, int, int]
+
+
+#: What places a document among its kind.
+PLACE: Final = ("created_at", "number")
+
+
+def place_of(kind: str, document: Mapping[str, Any]) -> Place:
+    """What newest-first lists are sorted by, descending: instant, kind's rank, number."""
+    return document["created_at"], _RANKS[kind], document["number"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A document's place in a newest-first list: its instant (UTC milliseconds), its kind's rank, its number."""
+
+    instant: int
+    rank: int
+    number: int
+
+    @classmethod
+    def of(cls, kind: str, document: Mapping[str, Any]) -> Self:
+        instant, rank, number = place_of(kind, document)
+        return cls(round(instant.timestamp() * 1000), rank, number)
+
+    @property
+    def created_at(self) -> datetime:
+        return datetime.fromtimestamp(self.instant / 1000, UTC)
+
+    def encode(self) -> str:
+        return cursor_of(self.instant, self.rank, self.number)
+
+    @classmethod
+    def decode(cls, text: str) -> Self:
+        """:raises InvalidCursor: the text is none of ours."""
+        return place_at(text, cls._of_parts)
+
+    @classmethod
+    def _of_parts(cls, parts: list[str]) -> Self:
+        instant, rank, number = map(int, parts)
+        position = cls(instant, rank, number)
+        position.created_at  # noqa: B018  (an instant outside the calendar is no instant)
+        if rank not in _RANKS.values() or not 0 < number < 2**53:
+            raise ValueError(parts)
+        return position
+
+    def may_hold(self, kind: str) -> tuple[bool, bool]:
+        """Which documents of a kind, of this very instant, come after this place: (all, those of lower number)."""
+        rank = _RANKS[kind]
+        return rank < self.rank, rank == self.rank
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list as it is asked for. limit: None for the whole list."""
+
+    limit: int | None = None
+    after: Position | None = None
+    status: str | None = None
+    sale_by: str | None = None
+    payment_mode: str | None = None
+    customer_phone: str | None = None
+    start: date | None = None
+    end: date | None = None
+    q: str | None = None
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether it leaves out any live document, pages apart."""
+        return any((self.status, self.sale_by, self.payment_mode, self.customer_phone, self.start, self.end, self.q))
+
+
+class ListingQuery(Schema):
+    """The query parameters of a list of estimates and orders."""
+
+    class Meta:
+        unknown = EXCLUDE
+        include = {"from": Day(attribute="start"), "to": Day(attribute="end")}  # noqa: RUF012  (marshmallow's own form)
+
+    limit = WholeNumber(1, MAX_LIMIT)
+    cursor = fields.String()
+    status = OneOf(statuses.ALL_STATUSES)
+    sale_by = Text()
+    payment_mode = Text()
+    customer_phone = Text()
+    q = Text()
+
+    @validates_schema(skip_on_field_errors=True)
+    def check(self, data: dict[str, Any], **kwargs: Any) -> None:
+        check_order_of_days(data, "to")
+
+    @post_load
+    def make(self, data: dict[str, Any], **kwargs: Any) -> Listing:
+        cursor = data.pop("cursor", None)
+        if cursor is not None:
+            data["after"] = Position.decode(cursor)
+            data.setdefault("limit", DEFAULT_LIMIT)
+        return Listing(**data)
+
+
+class EstimateListing(ListingQuery):
+    status = OneOf(statuses.ESTIMATE_STATUSES)
+
+
+class PendingListing(ListingQuery):
+    status = OneOf((statuses.PENDING,), load_default=statuses.PENDING)
+
+
+class ConvertedListing(ListingQuery):
+    status = OneOf((statuses.CONVERTED,), load_default=statuses.CONVERTED)
+
+
+class OrderListing(ListingQuery):
+    status = OneOf(statuses.ORDER_STATUSES)

@@ -1,0 +1,235 @@
+"""Totals are proved, not trusted: the shop's arithmetic, exact, and the comparison with what a client claims.
+
+The existing clients compute in binary floating point and round late, or not at all. So a claim is accepted where
+rounding can have made it: each figure that is no whole number of minor units may have been taken down or up, in any
+place of the sum, and one that is whole may not. What is stored is the server's own figure, or a total that was rounded
+to a whole unit of currency.
+"""
+
+import math
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from schemas.core import money
+from schemas.core.errors import TotalsMismatch
+
+#: A line's amount before it is divided: minor units x thousandths x millionths of a percent.
+_PARTS: Final = money.WHOLE_QUANTITY * money.HUNDRED_PERCENT
+#: What binary noise may take a claim from a whole number of minor units, or millionths of a percent.
+_NOISE: Final = Decimal("0.001")
+#: A percentage of more decimals than three was computed, and may have been rounded to millionths.
+_TYPED: Final = 1_000
+#: So near to a whole number of minor units a float is rounded to it, whatever its noise.
+_SURELY: Final = 0.4
+
+
+class Line(NamedTuple):
+    """One line of a cart. price: minor units; quantity: thousandths; discount: millionths of a percent."""
+
+    price: int
+    quantity: int
+    discount: int
+
+    @property
+    def total(self) -> int:
+        """price x quantity x (1 - discount), half-up to the minor unit."""
+        return money.divide_half_up(self._parts, _PARTS)
+
+    @property
+    def span(self) -> "Span":
+        """What rounding can make of the same: of the amount, and of a percentage that was computed."""
+        if self.discount % _TYPED == 0:
+            return Span.around(self._parts, _PARTS)
+        half_a_step = self.price * self.quantity
+        low, high = 2 * self._parts - half_a_step, 2 * self._parts + half_a_step
+        return Span(low // (2 * _PARTS), -(-high // (2 * _PARTS)))
+
+    @property
+    def _parts(self) -> int:
+        return self.price * self.quantity * (money.HUNDRED_PERCENT - self.discount)
+
+
+class Span(NamedTuple):
+    """The whole numbers that rounding can make of a figure; one alone where it needs none."""
+
+    low: int
+    high: int
+
+    @classmethod
+    def around(cls, numerator: int, denominator: int) -> "Span":
+        """Return the quotient, rounded down and up."""
+        return cls(numerator // denominator, -(-numerator // denominator))
+
+    @classmethod
+    def of(cls, claimed: Decimal, places: int) -> "Span":
+        """Return a claim in units of 10^-places, rounded down and up; but for the noise of a float."""
+        scaled = claimed.scaleb(places)
+        nearest = money.rounded(claimed, places)
+        if abs(scaled - nearest) <= _NOISE:
+            return cls(nearest, nearest)
+        low = math.floor(scaled)
+        return cls(low, low + 1)
+
+    def holds(self, claimed: Decimal) -> bool:
+        """Return whether an amount that a client claims is one of these, rounded to the minor unit."""
+        return self.low <= money.rounded(claimed, money.MONEY_PLACES) <= self.high
+
+
+class Claim(NamedTuple):
+    """What the client computed, in currency units, unrounded. `discount` is a percentage if `is_percentage`."""
+
+    subtotal: int | float
+    discount: int | float
+    is_percentage: bool
+    total: int | float
+
+
+class _ExactClaim(NamedTuple):
+    """The same in decimals."""
+
+    subtotal: Decimal
+    discount: Decimal
+    is_percentage: bool
+    total: Decimal
+
+    @classmethod
+    def of(cls, claim: Claim) -> "_ExactClaim":
+        return cls(
+            money.exact(claim.subtotal), money.exact(claim.discount), claim.is_percentage, money.exact(claim.total)
+        )
+
+
+class Bill(NamedTuple):
+    """The proved figures, in minor units.
+
+    discount: what is taken off the subtotal; discount_percentage: millionths of a percent, or None where the discount
+    was given as an amount; round_off: what rounding to a whole unit of currency added (or, negative, took off).
+    """
+
+    line_totals: tuple[int, ...]
+    subtotal: int
+    discount: int
+    discount_percentage: int | None
+    round_off: int
+    total: int
+
+
+class _Discount(NamedTuple):
+    """What is taken off a subtotal, as `Bill` has it, and what rounding can make of the total."""
+
+    amount: int
+    percentage: int | None
+    total: Span
+
+
+def rounding_room(lines: Sequence[Line], percentage: int | None) -> int:
+    """Return by how many minor units late rounding may take the total of these lines away from ours.
+
+    :param percentage: of the bill's discount, where it is one.
+    """
+    room = sum(span.high - span.low for span in (line.span for line in lines))
+    return room + bool(percentage)
+
+
+def prove(lines: Sequence[Line], claim: Claim) -> Bill:
+    """Return the bill that the lines make, if it is the one that the client claims.
+
+    :raises TotalsMismatch: subtotal or total differ by more than rounding explains; carries the server's figures.
+    """
+    line_totals = tuple([line.total for line in lines])
+    subtotal = sum(line_totals)
+    if claim.subtotal == claim.total == money.to_json(subtotal) and not claim.discount and subtotal <= money.MAX_TOTAL:
+        # The very floats, and nothing taken off, as most bills are: they need no decimals.
+        return Bill(line_totals, subtotal, 0, 0 if claim.is_percentage else None, 0, subtotal)
+    bill = _plain(line_totals, subtotal, claim)
+    if bill is not None:
+        return bill
+    spans = [line.span for line in lines]
+    span = Span(sum(each.low for each in spans), sum(each.high for each in spans))
+    return _prove(line_totals, subtotal, span, _ExactClaim.of(claim))
+
+
+def _plain(line_totals: tuple[int, ...], subtotal: int, claim: Claim) -> Bill | None:
+    """Return the bill that is claimed to the minor unit, without a doubt: as `_prove` would, at a third of its cost."""
+    percentage = money.rounded(claim.discount, money.PERCENT_PLACES) if claim.is_percentage else None
+    if percentage is None:
+        discount = money.rounded(claim.discount, money.MONEY_PLACES)
+    else:
+        discount = money.divide_half_up(subtotal * percentage, money.HUNDRED_PERCENT)
+    total = subtotal - discount
+    is_claimed = all(
+        abs(claimed * money.MINOR_PER_UNIT - minor) < _SURELY
+        for claimed, minor in ((claim.subtotal, subtotal), (claim.total, total))
+    )
+    is_right = is_claimed and 0 <= total <= money.MAX_TOTAL
+    return Bill(line_totals, subtotal, discount, percentage, 0, total) if is_right else None
+
+
+def _prove(line_totals: tuple[int, ...], subtotal: int, span: Span, claim: _ExactClaim) -> Bill:
+    discount = _discount(subtotal, span, claim)
+    exact = subtotal - discount.amount
+    if exact < 0:
+        raise _mismatch("The discount is more than the subtotal", subtotal, discount.amount, exact)
+    if not span.holds(claim.subtotal):
+        raise _mismatch("The subtotal does not add up", subtotal, discount.amount, exact)
+    round_off = _round_off(claim.total, exact, discount.total)
+    if round_off is None and not discount.total.holds(claim.total):
+        raise _mismatch("The total does not add up", subtotal, discount.amount, exact)
+    total = exact + (round_off or 0)
+    if total > money.MAX_TOTAL:
+        raise _mismatch("The total is out of bounds", subtotal, discount.amount, exact)
+    return Bill(line_totals, subtotal, discount.amount, discount.percentage, round_off or 0, total)
+
+
+def _discount(subtotal: int, span: Span, claim: _ExactClaim) -> _Discount:
+    """Return the discount in the sense in which the total was computed."""
+    by_amount = _amount_off(span, claim.discount)
+    if not claim.is_percentage:
+        return by_amount
+    by_percentage = _percentage_off(subtotal, span, claim.discount)
+    # The app has a switch that leaves `is_percentage_discount` set on an amount; the total says which was meant.
+    is_amount = by_amount.total.holds(claim.total) and not by_percentage.total.holds(claim.total)
+    return by_amount if is_amount else by_percentage
+
+
+def _amount_off(span: Span, claimed: Decimal) -> _Discount:
+    off = Span.of(claimed, money.MONEY_PLACES)
+    return _Discount(money.rounded(claimed, money.MONEY_PLACES), None, Span(span.low - off.high, span.high - off.low))
+
+
+def _percentage_off(subtotal: int, span: Span, claimed: Decimal) -> _Discount:
+    whole = money.HUNDRED_PERCENT
+    percentage, off = money.rounded(claimed, money.PERCENT_PLACES), Span.of(claimed, money.PERCENT_PLACES)
+    low = Span.around(span.low * (whole - off.high), whole).low
+    high = Span.around(span.high * (whole - off.low), whole).high
+    # Of a subtotal that was not rounded, the discount may have been: by up to a minor unit, either way.
+    late = 1 if span.low < span.high else 0
+    return _Discount(money.divide_half_up(subtotal * percentage, whole), percentage, Span(low - late, high + late))
+
+
+def _round_off(claimed: Decimal, exact: int, span: Span) -> int | None:
+    """Return what rounding to the claimed whole unit of currency adds to the exact total; None where it is no such.
+
+    :param span: what late rounding makes of the total, from which a client may have gone on.
+    """
+    rounded, unit = money.rounded(claimed, money.MONEY_PLACES), money.MINOR_PER_UNIT
+    difference = rounded - exact
+    is_whole = rounded % unit == 0 and abs(claimed.scaleb(money.MONEY_PLACES) - rounded) <= _NOISE
+    is_next = span.low // unit * unit <= rounded <= -(-span.high // unit) * unit
+    # Many lines that are all rounded the other way may be more than a unit away.
+    is_near = abs(difference) <= unit or span.low <= rounded <= span.high
+    return difference if is_whole and is_next and is_near and rounded >= 0 else None
+
+
+def _mismatch(problem: str, subtotal: int, discount: int, total: int) -> TotalsMismatch:
+    computed = {
+        "subtotal": money.to_json(subtotal),
+        "discount": money.to_json(discount),
+        "total": money.to_json(total),
+    }
+    return TotalsMismatch(
+        f"{problem}: the lines make a subtotal of {computed['subtotal']:.2f}, a discount of {computed['discount']:.2f} "
+        f"and a total of {computed['total']:.2f}.",
+        computed=computed,
+    )

@@ -1,0 +1,54 @@
+"""What is answered of customers, of the settings of a shop, and of public links."""
+
+from typing import Final
+
+from schemas.fields.shapes import AMOUNT, COUNT, TEXT, TIME, TRUE, TRUTH, Json, array, partly, record, ref
+from schemas.printing.letterhead import PAPERS
+from schemas.shop.gst import STATES
+
+#: Of the settings of a shop: texts, and switches of the app.
+_BUSINESS: Final = (
+    *("business_name", "business_address", "business_phone", "business_email", "gst_number", "api_url"),
+    *("address_line1", "address_line2", "address_line3", "footer", "upi_id", "number_prefix"),
+)
+_SWITCHES: Final = (
+    *("enable_notifications", "enable_auto_backup", "enable_dark_mode", "enable_sound_effects"),
+    *("enable_whatsapp_integration", "enable_sms_integration"),
+)
+
+SHOP_ANSWERS: Final[dict[str, Json]] = {
+    "Customer": record(
+        **dict.fromkeys(("id", "customer_id", "name", "phone", "email", "address", "notes"), TEXT),
+        created_at=TIME,
+        last_visit=TIME,
+        total_orders=COUNT,
+        total_spent=AMOUNT,
+        total_due={"type": "number", "description": "What was sold to them less what they paid."},
+        estimates=COUNT,
+        version={"type": "integer", "minimum": 1},
+    ),
+    "CustomerList": record(customers=array(ref("Customer"))),
+    "CustomerSaved": record(success=TRUE, message=TEXT, data=ref("Customer"), customer_id=TEXT),
+    "ShopSettings": partly(
+        record(
+            **dict.fromkeys(_BUSINESS, TEXT),
+            **dict.fromkeys(_SWITCHES, TRUTH),
+            state={"enum": ["", *STATES]},
+            state_name={"enum": ["", *STATES.values()]},
+            paper={"enum": list(PAPERS)},
+            has_logo=TRUTH,
+            version=COUNT,
+        ),
+        logo={"type": "string", "description": "In base64; with `logo=true`."},
+    ),
+    "PublicLink": record(id=TEXT, url=TEXT, pdf_url=TEXT, expires_at=TIME),
+    "LinkList": record(links=array(ref("Link"))),
+    "Link": record(
+        id=TEXT,
+        created_at=TIME,
+        expires_at=TIME,
+        viewed_at={"type": ["string", "null"], "format": "date-time"},
+        views=COUNT,
+        is_open={"type": "boolean"},
+    ),
+}

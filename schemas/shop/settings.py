@@ -1,0 +1,118 @@
+"""What a shop says of itself: its name and address, its tax number, how its paper looks, what its app may do."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
+
+from schemas.core.errors import InvalidBody
+from schemas.printing.letterhead import A4, ShopHead
+from schemas.shop.gst import STATES
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ShopSettings:
+    """The settings of a store.
+
+    The defaults are those of a switch that a shop's settings lack: stored before switches had other ones, it was off.
+    state: GST code of the state. logo: a PNG or JPEG in base64. version: 0 where nothing was ever set.
+    """
+
+    business_name: str = ""
+    business_address: str = ""
+    business_phone: str = ""
+    business_email: str = ""
+    gst_number: str = ""
+    api_url: str = ""
+    enable_notifications: bool = False
+    enable_auto_backup: bool = False
+    enable_dark_mode: bool = False
+    enable_sound_effects: bool = False
+    enable_whatsapp_integration: bool = False
+    enable_sms_integration: bool = False
+    address_line1: str = ""
+    address_line2: str = ""
+    address_line3: str = ""
+    state: str = ""
+    logo: str = ""
+    footer: str = ""
+    upi_id: str = ""
+    paper: str = A4
+    number_prefix: str = ""
+    version: int = 0
+
+    @classmethod
+    def fresh(cls, business_name: str, api_url: str) -> "ShopSettings":
+        """Return the settings of a shop that has set nothing: the existing app's own defaults.
+
+        :param api_url: the public address of the service.
+        """
+        known: Document = {"business_name": business_name, "api_url": api_url, **dict.fromkeys(_SWITCHED_ON, True)}
+        return cls(**known)
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any] | None, fresh: "ShopSettings") -> "ShopSettings":
+        """Return what is stored; where nothing is, and of the name and the address where they are not, what is fresh.
+
+        :param fresh: see `fresh`.
+        """
+        if document is None:
+            return fresh
+        stored = {name: document[name] for name in _NAMES if name in document}
+        known = cls(**{"business_name": fresh.business_name, **stored})
+        return known if known.api_url else replace(known, api_url=fresh.api_url)
+
+    @property
+    def state_name(self) -> str:
+        return STATES.get(self.state, "")
+
+    @property
+    def head(self) -> ShopHead:
+        """What stands at the head of the shop's paper. The address is its lines, or what the app has it in."""
+        lines = (self.address_line1, self.address_line2, self.address_line3)
+        return ShopHead(
+            business_name=self.business_name,
+            address=tuple(line for line in lines if line) or tuple(self.business_address.splitlines()),
+            phone=self.business_phone,
+            email=self.business_email,
+            gst_number=self.gst_number,
+            state=self.state_name,
+            logo=base64.b64decode(self.logo) if self.logo else None,
+            footer=self.footer,
+            upi_id=self.upi_id,
+            paper=self.paper,
+            number_prefix=self.number_prefix,
+        )
+
+    def shown(self, *, with_logo: bool = False) -> Document:
+        """As the API shows them: flat, each member always there and of its type. The logo only for who asks for it,
+        since the app asks for all else on each of its screens."""
+        flat = {name: getattr(self, name) for name in _NAMES if with_logo or name != "logo"}
+        return {**flat, "state_name": self.state_name, "has_logo": bool(self.logo)}
+
+
+_NAMES: Final = tuple(field.name for field in fields(ShopSettings))
+#: The switches that are on in the existing app until it hears otherwise.
+_SWITCHED_ON: Final = ("enable_notifications", "enable_auto_backup", "enable_dark_mode", "enable_sound_effects")
+
+
+def first_stored(fresh: ShopSettings) -> Document:
+    """Return what a shop's settings begin with when they are first stored: the switches as they are until then."""
+    return {name: getattr(fresh, name) for name in _SWITCHED_ON}
+
+
+def changed(settings: ShopSettings, changes: Document) -> Document:
+    """The changes that are to be stored: the state follows a new GSTIN, unless it is said itself.
+
+    :raises InvalidBody: the GSTIN is of another state.
+    """
+    if "state" not in changes and changes.get("gst_number"):
+        changes = {**changes, "state": changes["gst_number"][:2]}
+    after = replace(settings, **changes)
+    if after.gst_number and after.state and not after.gst_number.startswith(after.state):
+        name = STATES[after.gst_number[:2]]
+        detail = f"must be {name}, as the GST number says"
+        raise InvalidBody(f"state: {detail}.", [{"pointer": "/state", "detail": detail}])
+    return {name: value for name, value in changes.items() if value != getattr(settings, name)}

@@ -1,0 +1,110 @@
+"""The settings of a shop as they come in: any of them, each strictly of its type."""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from marshmallow import ValidationError
+
+from schemas.fields.body import Body
+from schemas.fields.inputs import Flag, Loaded, OneOf, Text, Truth
+from schemas.printing.letterhead import PAPERS
+from schemas.shop.gst import is_gstin, state_code
+from schemas.shop.images import picture_of
+
+MAX_LOGO: Final = 100 * 1024
+MAX_LOGO_SIDE: Final = 2_000
+#: Of what stands before document numbers on paper.
+MAX_PREFIX: Final = 20
+#: A virtual payment address: a name, and the handle of whoever keeps it.
+UPI_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,255}@[A-Za-z][A-Za-z0-9]{1,63}", re.ASCII)
+
+_DATA_URL: Final = re.compile(r"data:image/(?:png|jpeg);base64,", re.ASCII)
+
+
+class Gstin(Text):
+    """A GSTIN, in capitals; or nothing."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        number = super()._deserialize(value, attr, data, **kwargs).upper()
+        if number and not is_gstin(number):
+            raise ValidationError("must be a valid GST number")
+        return number
+
+
+class State(Text):
+    """A state of India by its GST code or its name; loads the code. Or nothing."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        code = state_code(text) if text else ""
+        if code is None:
+            raise ValidationError("must be a state of India, by its GST code or its name")
+        return code
+
+
+class UpiId(Text):
+    """A UPI address, `name@bank`; or nothing."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if text and not UPI_ID.fullmatch(text):
+            raise ValidationError("must be a UPI address, as shop@bank")
+        return text
+
+
+class Logo(Loaded[str]):
+    """A small PNG or JPEG in base64, plain or as a data URL; or nothing."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if not isinstance(value, str):
+            raise ValidationError("must be text")
+        text = _DATA_URL.sub("", value.strip(), count=1)
+        try:
+            content = base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError):
+            raise ValidationError("must be in base64") from None
+        if not content:
+            return ""
+        if len(content) > MAX_LOGO:
+            raise ValidationError(f"must have at most {MAX_LOGO // 1024} KB")
+        picture = picture_of(content)
+        if picture is None:
+            raise ValidationError("must be a PNG or a JPEG")
+        if not (1 <= picture.width <= MAX_LOGO_SIDE and 1 <= picture.height <= MAX_LOGO_SIDE):
+            raise ValidationError(f"must have 1 to {MAX_LOGO_SIDE:,} pixels a side")
+        return base64.b64encode(content).decode()
+
+
+class ShopSettingsBody(Body):
+    """Any of the settings; what is left out stays as it is."""
+
+    business_name = Text(blank=True)
+    business_address = Text(blank=True, lines=True)
+    business_phone = Text(blank=True)
+    business_email = Text(blank=True)
+    gst_number = Gstin(blank=True)
+    api_url = Text(blank=True)
+    enable_notifications = Truth()
+    enable_auto_backup = Truth()
+    enable_dark_mode = Truth()
+    enable_sound_effects = Truth()
+    enable_whatsapp_integration = Truth()
+    enable_sms_integration = Truth()
+    address_line1 = Text(blank=True)
+    address_line2 = Text(blank=True)
+    address_line3 = Text(blank=True)
+    state = State(blank=True)
+    logo = Logo()
+    footer = Text(blank=True, lines=True)
+    upi_id = UpiId(blank=True)
+    paper = OneOf(PAPERS)
+    number_prefix = Text(blank=True, longest=MAX_PREFIX)
+
+
+class ShopSettingsQuery(Body):
+    """Whether the logo is wanted as well."""
+
+    logo = Flag(load_default=False)

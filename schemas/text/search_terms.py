@@ -1,0 +1,57 @@
+"""What the `q` filter compares: the words of a customer's name and a phone number, folded, however they were typed."""
+
+import re
+from typing import Final
+
+from schemas.text.folding import folded
+from schemas.text.phones import national, normalised
+
+#: Which rule the stored words were made by; raised with each change of `folding.py` or of this file.
+TERMS_RULE: Final = 2
+_LONGEST: Final = 40
+_PHONE: Final = re.compile(r"\+?\d[\d\s()./-]*\d", re.ASCII)
+_ASCII_WORD: Final = re.compile(r"[a-z0-9]+", re.ASCII)
+_BEGINS_AS_A_PHONE: Final = re.compile(r"\W*[0-9]", re.ASCII)
+#: Zeros and the country code, with which a number may begin that is being typed. What is shorter may be the number of
+#: a document (`#003`), or the end of a phone.
+_DIALLED_BEFORE: Final = re.compile(r"\A(?:0*910?|0+)(?=[1-9][0-9]{2})", re.ASCII)
+
+
+def terms_of(name: str, phone: str) -> list[str]:
+    """Return what a document is found by: the words of the name and of the phone, and the phone as one number."""
+    return sorted({*words_of(f"{name} {phone}"), *_numbers_of(phone)})
+
+
+def readings_of(query: str) -> list[list[str]]:
+    """Return the ways in which a query can be meant, each a list of word beginnings.
+
+    As it is typed; with groups of digits taken together (`98765 43210` is a phone number, or two words), with what is
+    dialled before a number and without; and, where it begins with one, as that number alone (`98765 43210 (wife)`).
+    """
+    plain = query if query.isascii() else folded(query)
+    joined = _PHONE.sub(lambda match: _digits(match[0]), plain)
+    national_alone = _PHONE.sub(lambda match: _DIALLED_BEFORE.sub("", _digits(match[0]), 1), plain)
+    readings = [words_of(each) for each in (query, joined, national_alone)]
+    if _BEGINS_AS_A_PHONE.match(plain) and normalised(query) is not None:
+        readings += [[number] for number in _numbers_of(query)]
+    return [words for place, words in enumerate(readings) if words not in readings[:place]]
+
+
+def words_of(text: str) -> list[str]:
+    """Return the distinct words of a text, folded: runs of letters, of marks that tell words apart, and of digits."""
+    if text.isascii():
+        return sorted({word[:_LONGEST] for word in _ASCII_WORD.findall(text.lower())})
+    return sorted({word[:_LONGEST] for word in folded(text).split()})
+
+
+def _numbers_of(phone: str) -> set[str]:
+    """Return a phone number as digits: without the country code, and for other countries than India with it too."""
+    number = normalised(phone)
+    if number is None:
+        digits = _digits(folded(phone))
+        return {digits[:_LONGEST]} if digits else set()
+    return {national(number)} if number.startswith("+91") else {national(number), number[1:]}
+
+
+def _digits(text: str) -> str:
+    return re.sub(r"\D", "", text, flags=re.ASCII)
