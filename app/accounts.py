@@ -5,14 +5,14 @@ from datetime import datetime
 from typing import Any
 
 from app.settings import Settings
-from repositories.accounts import Devices, JournalOf, Users
-from repositories.attempts import Attempts
-from repositories.credentials import Credentials
-from repositories.database import Database
-from repositories.passwords import Passwords
-from repositories.rate_limits import RateLimits
-from repositories.sessions import Sessions
-from repositories.sign_in import SignIn
+from repositories.accounts.accounts import Devices, JournalOf, Users
+from repositories.accounts.credentials import Credentials
+from repositories.accounts.login_throttle import Attempts
+from repositories.accounts.password_hashing import Passwords
+from repositories.accounts.rate_limits import RateLimits
+from repositories.accounts.sessions import Sessions
+from repositories.accounts.sign_in import SignIn
+from repositories.database.client import Database
 
 
 class Accounts:

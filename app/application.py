@@ -46,19 +46,19 @@ from endpoints.ring import CAPACITY
 from endpoints.routes import ROUTES, SLASHED
 from endpoints.service import About
 from endpoints.turns import LISTS, LISTS_EACH, PAGES, PAGES_EACH, Turns
-from repositories.claims import Claim
-from repositories.database import Database, check_deployment, connect
-from repositories.database_clock import DatabaseClock, Moments
-from repositories.errors import DatabaseRefused, Unavailable, described
-from repositories.indexes import prepare
-from repositories.links import PublicLinks
-from repositories.pool import Pool
-from repositories.pulse import Pulse
-from repositories.rate_limits import RateLimits
-from repositories.rebuilding import rebuild
-from repositories.secret_keys import check_key
-from repositories.showing import Showings
-from repositories.stores import AllStores
+from repositories.accounts.rate_limits import RateLimits
+from repositories.accounts.secret_key import check_key
+from repositories.accounts.setup import Claim
+from repositories.database.client import Database, check_deployment, connect
+from repositories.database.clock import DatabaseClock, Moments
+from repositories.database.connection_pool import Pool
+from repositories.database.errors import DatabaseRefused, Unavailable, described
+from repositories.diagnostics.health import Pulse
+from repositories.migrations.indexes import prepare
+from repositories.migrations.rebuild import rebuild
+from repositories.sales.render_cache import Showings
+from repositories.sharing.links import PublicLinks
+from repositories.shop.stores import AllStores
 from schemas.accounts.serializers import account_views_of
 from schemas.sales.serializers import views_of
 from schemas.text.phones import region_of

@@ -12,9 +12,9 @@ from app import SERVICE, __version__
 from app.output import STDOUT, FileRefused
 from app.progress import Advance
 from app.settings import Settings
-from repositories.database import Database
-from repositories.export import StoreView
-from repositories.restoration import refuse_unstorable, restoring
+from repositories.archive.restore import refuse_unstorable, restoring
+from repositories.archive.snapshot import StoreView
+from repositories.database.client import Database
 from schemas.archive.format import COLLECTIONS, ArchiveReader, ArchiveWriter, Manifest, with_store
 from schemas.core.collections import COUNTERS, ESTIMATES, MESSAGES, ORDERS
 from schemas.core.documents import Document

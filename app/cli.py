@@ -14,7 +14,7 @@ from typer.main import get_group
 from app.console import console
 from app.output import OutputRefused, drop_standard_output, watch_standard_output
 from app.refusals import Refused
-from repositories.errors import DatabaseRefused, described
+from repositories.database.errors import DatabaseRefused, described
 from schemas.archive.format import ArchiveRefused
 from schemas.core.errors import ShopError
 

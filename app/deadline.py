@@ -8,7 +8,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import on_refusal
-from repositories.deadlines import REQUEST_SECONDS, Deadline, current
+from repositories.database.deadlines import REQUEST_SECONDS, Deadline, current
 
 #: How exactly a deadline is kept. One timer for all costs a request next to nothing.
 _TICK_SECONDS: Final = 0.05

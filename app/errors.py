@@ -14,8 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.observation import route_of
 from endpoints.request_ids import request_id
-from repositories.deadlines import current
-from repositories.errors import DatabaseRefused, Unavailable, described
+from repositories.database.deadlines import current
+from repositories.database.errors import DatabaseRefused, Unavailable, described
 from schemas.core.errors import ShopError
 
 PROBLEM_JSON: Final = "application/problem+json"

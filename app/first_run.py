@@ -10,7 +10,7 @@ from multiprocessing import parent_process
 from typing import Final
 
 from app.settings import Settings
-from repositories.claims import Claim
+from repositories.accounts.setup import Claim
 
 _PURPOSE: Final = b"pos setup token"
 

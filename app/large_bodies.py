@@ -6,7 +6,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from repositories.errors import Unavailable
+from repositories.database.errors import Unavailable
 
 #: A body that is larger takes milliseconds to read, to load, to store and to show.
 LARGE_BYTES: Final = 32 * 1024

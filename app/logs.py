@@ -15,7 +15,7 @@ import structlog
 
 from app.settings import InvalidSettings, Settings, read_settings
 from endpoints.request_ids import request_id
-from repositories.errors import described
+from repositories.database.errors import described
 
 #: What libraries say below these levels quotes what they were given: addresses, commands; of uvicorn headers, frames.
 _LIBRARIES: Final = logging.WARNING

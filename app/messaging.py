@@ -8,9 +8,9 @@ from typing import Any, Final, Self
 from app.addresses import LOOPBACK
 from app.settings import Settings
 from app.stores import Stores
-from repositories.database import Database
-from repositories.outbox import Outbox
-from repositories.uploads import Uploads
+from repositories.database.client import Database
+from repositories.messaging.outbox import Outbox
+from repositories.messaging.uploads import Uploads
 from schemas.messaging.whatsapp_webhook import WebhookKeys
 from services.jobs import Jobs
 from services.provider_settings import CONSOLE

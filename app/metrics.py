@@ -14,8 +14,8 @@ from prometheus_client.registry import Collector
 from app.loop_lag import LoopLag
 from app.observation import Exchange
 from app.stores import Store, Stores
-from repositories.journal import Group
-from repositories.pool import Pool
+from repositories.database.connection_pool import Pool
+from repositories.journal.journal import Group
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)

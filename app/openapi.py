@@ -35,7 +35,7 @@ from endpoints.authentication import Forbidden, NotSignedIn, RepeatedAuthorizati
 from endpoints.described import Answer, Operation, Refusals
 from endpoints.guard import GuardedRoute
 from endpoints.packable import Packable
-from repositories.errors import NoSuchStore, TooManyRequests, Unavailable
+from repositories.database.errors import NoSuchStore, TooManyRequests, Unavailable
 from schemas.core.errors import InvalidQuery, ShopError
 from schemas.openapi.components import ANSWERS, DOCUMENTS
 from schemas.openapi.field_schemas import describe, describe_parameter

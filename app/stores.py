@@ -15,26 +15,26 @@ from app.settings import Settings
 from endpoints.copies import Copies
 from endpoints.hub import Hub
 from endpoints.screens import Screens
-from repositories.audit import Audit
-from repositories.customers import CustomerRepository
-from repositories.database import Database
-from repositories.database_clock import Moments
-from repositories.earlier_keys import EarlierKeys
-from repositories.errors import DatabaseRefused, NoSuchStore, Unavailable
-from repositories.estimates import EstimateRepository
-from repositories.events import EventLog
-from repositories.history import History
-from repositories.hours import HourRepository
-from repositories.journal import Group, Journal
-from repositories.lasting import Lasting
-from repositories.links import LinkRepository
-from repositories.messages import MessageRepository
-from repositories.orders import OrderRepository
-from repositories.rebuilding import rebuild
-from repositories.reports import ReportRepository
-from repositories.shared_journal import SharedJournal
-from repositories.shop_settings import ShopSettingsRepository
-from repositories.stores import store_exists
+from repositories.auditing.audit_log import Audit
+from repositories.concurrency.supervised_task import Lasting
+from repositories.customers.customers import CustomerRepository
+from repositories.database.client import Database
+from repositories.database.clock import Moments
+from repositories.database.errors import DatabaseRefused, NoSuchStore, Unavailable
+from repositories.event_log.event_log import EventLog
+from repositories.journal.earlier_keys import EarlierKeys
+from repositories.journal.journal import Group, Journal
+from repositories.leadership.shared_journal import SharedJournal
+from repositories.messaging.messages import MessageRepository
+from repositories.migrations.rebuild import rebuild
+from repositories.reporting.hourly import HourRepository
+from repositories.reporting.reports import ReportRepository
+from repositories.sales.estimates import EstimateRepository
+from repositories.sales.history import History
+from repositories.sales.orders import OrderRepository
+from repositories.sharing.links import LinkRepository
+from repositories.shop.settings import ShopSettingsRepository
+from repositories.shop.stores import store_exists
 from schemas.journal.events import Event
 from schemas.printing.letterhead import ShopHead
 from schemas.shop.settings import ShopSettings

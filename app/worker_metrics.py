@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from app.metrics import Metrics
-from repositories.local_socket import connected, peer_user
+from repositories.leadership.unix_socket import connected, peer_user
 
 _PATIENCE_SECONDS: Final = 1.0
 _SOCKETS: Final = Path("/proc/net/unix")

@@ -39,7 +39,7 @@ from endpoints.feeds import WAKE_AT_ONCE
 from endpoints.hub import Hub
 from endpoints.live import LiveUpdates, Origins
 from endpoints.screens import Screens
-from repositories.events import Head
+from repositories.event_log.event_log import Head
 from schemas.journal.events import frame
 
 KOLKATA = ZoneInfo("Asia/Kolkata")

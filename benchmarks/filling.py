@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 from rich.progress import track
 
 from benchmarks.payloads import SALE, SALES
-from repositories.backoff import Backoff
-from repositories.commands import Create
-from repositories.database import connect
-from repositories.indexes import prepare
-from repositories.transaction import GroupTransaction
+from repositories.concurrency.backoff import Backoff
+from repositories.database.client import connect
+from repositories.journal.transaction import GroupTransaction
+from repositories.migrations.indexes import prepare
+from repositories.sales.commands import Create
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.documents import Document
 from schemas.core.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id

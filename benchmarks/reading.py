@@ -18,7 +18,7 @@ from benchmarks.load import Request, Run, load, warm_load
 from benchmarks.measures import Results, Row, median, typical
 from benchmarks.payloads import CREATE_SALE, SALES
 from benchmarks.servers import PORT, database_name, kilobytes, serving
-from repositories.database import connect
+from repositories.database.client import connect
 from schemas.core.collections import ORDERS
 from schemas.sales.listing import Position
 

@@ -18,7 +18,7 @@ import uvloop
 from pymongo import monitoring
 
 from app.server import FLAGS
-from repositories.transaction import GroupTransaction, Outcome
+from repositories.journal.transaction import GroupTransaction, Outcome
 
 COMMITS: dict[int, float] = {}
 
@@ -67,7 +67,7 @@ async def main(port: int, reads: Reads) -> None:
 
 
 if __name__ == "__main__":
-    from repositories import journal
+    from repositories.journal import journal
 
     journal.GroupTransaction = NotedTransaction  # type: ignore[attr-defined]
     noted = Reads()

@@ -5,8 +5,8 @@ import secrets
 from dataclasses import dataclass
 
 from app.clock import utc_now
-from repositories.credentials import KEY, Credentials
-from repositories.database import connect
+from repositories.accounts.credentials import KEY, Credentials
+from repositories.database.client import connect
 from schemas.core.collections import DEVICES, USERS
 from schemas.core.principals import DEVICE, OWNER
 

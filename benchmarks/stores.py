@@ -18,12 +18,12 @@ from benchmarks.filling import ZONE
 from benchmarks.measures import Results, Row, median
 from benchmarks.payloads import SALE
 from benchmarks.servers import database_name
-from repositories.backoff import Backoff
-from repositories.commands import Create
-from repositories.database import COUNTERS, Database, connect
-from repositories.indexes import prepare
-from repositories.transaction import GroupTransaction, Outcome
-from schemas.core.collections import ORDERS
+from repositories.concurrency.backoff import Backoff
+from repositories.database.client import Database, connect
+from repositories.journal.transaction import GroupTransaction, Outcome
+from repositories.migrations.indexes import prepare
+from repositories.sales.commands import Create
+from schemas.core.collections import COUNTERS, ORDERS
 from schemas.core.public_ids import ORDER_PREFIX, new_id
 from schemas.sales.documents import SaleBody, draft_sale
 

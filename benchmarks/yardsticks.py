@@ -25,11 +25,11 @@ from app.clock import utc_now
 from endpoints.orders import BODY, SaleCreation
 from endpoints.requests import read_json
 from endpoints.responses import answer
-from repositories.command import Command
-from repositories.database import Client, connect
-from repositories.orders import OrderRepository
-from repositories.transaction import Outcome, apply_command
-from repositories.unit_of_work import Counters, UnitOfWork
+from repositories.database.client import Client, connect
+from repositories.journal.command import Command
+from repositories.journal.transaction import Outcome, apply_command
+from repositories.journal.unit_of_work import Counters, UnitOfWork
+from repositories.sales.orders import OrderRepository
 from schemas.core.principals import ANYBODY
 from schemas.core.public_ids import ORDER_PREFIX, new_id
 from schemas.fields.validation import load_body

@@ -11,11 +11,11 @@ from endpoints.authentication import Forbidden
 from endpoints.described import Answer, account_change, described, plain
 from endpoints.requests import read_json
 from endpoints.responses import answer
-from repositories.account_commands import AccountExists
-from repositories.credentials import KEY
-from repositories.errors import NotFound, TooManyRequests, Unavailable
-from repositories.ownership import LastOwner
-from repositories.passwords import NoSecretKey
+from repositories.accounts.commands import AccountExists
+from repositories.accounts.credentials import KEY
+from repositories.accounts.last_owner import LastOwner
+from repositories.accounts.password_hashing import NoSecretKey
+from repositories.database.errors import NotFound, TooManyRequests, Unavailable
 from schemas.accounts.accounts import DeviceBody, UserBody, UserChange
 from schemas.core.errors import InvalidBody
 from schemas.fields.shapes import ref

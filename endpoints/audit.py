@@ -10,7 +10,7 @@ from endpoints.described import Answer, Operation, described
 from endpoints.requests import read_query
 from endpoints.responses import answer, page_headers
 from endpoints.turns import page_turn
-from repositories.errors import BeingRestored, Unavailable
+from repositories.database.errors import BeingRestored, Unavailable
 from schemas.auditing import AuditListing, AuditPosition, AuditQuery, row
 from schemas.core.errors import InvalidQuery
 from schemas.core.pagination import InvalidCursor

@@ -9,7 +9,7 @@ from base64 import b64decode
 from collections.abc import Iterable
 from typing import Final
 
-from repositories.credentials import TICKET, Credentials, Known, new_token
+from repositories.accounts.credentials import TICKET, Credentials, Known, new_token
 from schemas.core.errors import ShopError
 from schemas.core.principals import ANYBODY, Principal
 

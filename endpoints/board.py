@@ -11,7 +11,7 @@ from endpoints.assets import Asset, asset, asset_answer
 from endpoints.copies import Freshness, fresh
 from endpoints.described import described, report
 from endpoints.responses import answer
-from repositories.beside import beside
+from repositories.concurrency.threads import beside
 from schemas.core.calendar import business_date
 from schemas.core.collections import ORDERS
 from schemas.reporting.board import LATEST, board

@@ -17,9 +17,9 @@ from endpoints.access import Roles
 from endpoints.authentication import Forbidden
 from endpoints.close_codes import FORBIDDEN, NOT_SIGNED_IN, SIGN_IN_EXPIRED
 from endpoints.guard import admitted
-from repositories.credentials import Credentials, Known
-from repositories.errors import Unavailable
-from repositories.lasting import Lasting
+from repositories.accounts.credentials import Credentials, Known
+from repositories.concurrency.supervised_task import Lasting
+from repositories.database.errors import Unavailable
 from schemas.core.principals import Principal
 
 LOOK_SECONDS: Final = 2.0

@@ -21,8 +21,8 @@ from starlette.types import Scope
 from endpoints.encoding import ENCODING, MIN_SIZE, Packer, takes_gzip
 from endpoints.requests import holds
 from endpoints.turns import page_turn
-from repositories.errors import READ_SECONDS, answered
-from repositories.events import Head
+from repositories.database.errors import READ_SECONDS, answered
+from repositories.event_log.event_log import Head
 from schemas.live.protocol import Place
 from schemas.reporting.sums import Sums
 

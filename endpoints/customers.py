@@ -12,8 +12,8 @@ from endpoints.described import Answer, change, creation, described, listing
 from endpoints.lists import enclosed
 from endpoints.requests import held_versions, read_json, read_query, sent
 from endpoints.responses import answer, page_headers, replay_headers
-from repositories.customer_commands import CustomerExists
-from repositories.transaction import Outcome
+from repositories.customers.commands import CustomerExists
+from repositories.journal.transaction import Outcome
 from schemas.customers import CustomerBody, CustomerChange, CustomerListing, CustomerPosition, CustomerQuery, shown
 from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body

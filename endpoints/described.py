@@ -13,7 +13,8 @@ from marshmallow import Schema
 from endpoints.authentication import NotSignedIn, SignInExpired
 from endpoints.requests import BodyTooLarge, MalformedBody
 from endpoints.responses import JSON
-from repositories.errors import (
+from repositories.accounts.password_hashing import NoSecretKey
+from repositories.database.errors import (
     BeingRestored,
     NotFound,
     OutcomeUnknown,
@@ -22,7 +23,6 @@ from repositories.errors import (
     TooManyRequests,
     Unavailable,
 )
-from repositories.passwords import NoSecretKey
 from schemas.core.errors import InvalidBody, InvalidQuery, ShopError, TotalsMismatch
 from schemas.core.pagination import InvalidCursor
 from schemas.fields.shapes import ref

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from websockets.frames import Frame, Opcode
 
-from repositories.events import StoredEvent
+from repositories.event_log.event_log import StoredEvent
 from schemas.journal.events import BY_NAME_ALONE, Event, frame, topics_of
 
 #: What an entry takes beside its frame: objects, topics, numbers. `tests/test_ring.py` holds it against the truth.

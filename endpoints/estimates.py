@@ -11,8 +11,8 @@ from endpoints.described import Answer, change, creation, described, listing, re
 from endpoints.lists import array
 from endpoints.requests import held_versions, read_json, read_query, sent
 from endpoints.responses import answer, document_answer, replay_headers
-from repositories.errors import AlreadyConverted, NotFound, SumsFull
-from repositories.transaction import Outcome
+from repositories.database.errors import AlreadyConverted, NotFound, SumsFull
+from repositories.journal.transaction import Outcome
 from schemas.core.errors import TotalsMismatch
 from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body

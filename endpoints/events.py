@@ -22,7 +22,7 @@ from endpoints.live import wanted_by
 from endpoints.requests import read_query
 from endpoints.responses import JSON
 from endpoints.turns import page_turn
-from repositories.errors import Unavailable
+from repositories.database.errors import Unavailable
 from schemas.core.errors import InvalidQuery, ShopError
 from schemas.fields.inputs import WholeNumber
 from schemas.fields.shapes import ref

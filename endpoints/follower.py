@@ -10,8 +10,8 @@ from typing import Any, Final
 from endpoints.door import Door
 from endpoints.entries import Rendering
 from endpoints.feeds import EXPIRED, OTHER_LOG, Feeds
-from repositories.errors import BeingRestored, Unavailable, described
-from repositories.events import RANGE_LIMIT, EventLog
+from repositories.database.errors import BeingRestored, Unavailable, described
+from repositories.event_log.event_log import RANGE_LIMIT, EventLog
 
 POLL_SECONDS: Final = 1.0
 _REOPEN_SECONDS: Final = 0.5

@@ -19,8 +19,8 @@ from endpoints.entries import Entry, Rendering, first_of
 from endpoints.feeds import AHEAD, EXPIRED, OTHER_LOG, TOO_FAR, Feed, Feeds
 from endpoints.follower import Follower, Rings
 from endpoints.ring import CAPACITY, Ring
-from repositories.events import EventLog
-from repositories.lasting import Lasting
+from repositories.concurrency.supervised_task import Lasting
+from repositories.event_log.event_log import EventLog
 from schemas.journal.events import Event
 from schemas.live.protocol import Place
 

@@ -10,7 +10,7 @@ from endpoints.actors import actor_of
 from endpoints.described import Answer, Operation, change, described
 from endpoints.requests import BodyTooLarge, MalformedBody, read_json, sent
 from endpoints.responses import answer, replay_headers
-from repositories.errors import NotFound, OutcomeUnknown, Unavailable
+from repositories.database.errors import NotFound, OutcomeUnknown, Unavailable
 from schemas.core.calendar import shop_time
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.errors import InvalidBody

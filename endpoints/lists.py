@@ -20,9 +20,9 @@ from endpoints.cutting import cut_of
 from endpoints.requests import read_query
 from endpoints.responses import answer, page_headers, streamed
 from endpoints.turns import owner_of
-from repositories.documents import Documents
-from repositories.history import History
-from repositories.showing import Show, Showing, Shown
+from repositories.sales.documents import Documents
+from repositories.sales.history import History
+from repositories.sales.render_cache import Show, Showing, Shown
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.documents import Document
 from schemas.reporting.reports import separate_summary

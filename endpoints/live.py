@@ -24,8 +24,8 @@ from endpoints.connections import Connection
 from endpoints.guard import admit
 from endpoints.outlets import outlet_of
 from endpoints.screen import Screen
-from repositories.deadlines import REQUEST_SECONDS
-from repositories.errors import TooManyRequests, Unavailable
+from repositories.database.deadlines import REQUEST_SECONDS
+from repositories.database.errors import TooManyRequests, Unavailable
 from schemas.core.errors import ShopError
 from schemas.live.protocol import SUBPROTOCOL, InvalidSubscription, Subscription, read_since, read_topics
 

@@ -14,9 +14,9 @@ from endpoints.requests import read_json, read_query, sent
 from endpoints.responses import answer, page_headers, replay_headers
 from endpoints.turns import page_turn
 from endpoints.uploads import MalformedForm, read_form
-from repositories.errors import NotFound, TooManyRequests, Unavailable
-from repositories.transaction import Outcome
-from repositories.uploads import Upload
+from repositories.database.errors import NotFound, TooManyRequests, Unavailable
+from repositories.journal.transaction import Outcome
+from repositories.messaging.uploads import Upload
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.errors import InvalidQuery
 from schemas.core.pagination import InvalidCursor

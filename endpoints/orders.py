@@ -13,8 +13,8 @@ from endpoints.described import Answer, change, creation, described, listing, re
 from endpoints.lists import groups, history
 from endpoints.requests import held_versions, read_json, read_query, sent
 from endpoints.responses import answer, document_answer, replay_headers
-from repositories.errors import SumsFull
-from repositories.transaction import Outcome
+from repositories.database.errors import SumsFull
+from repositories.journal.transaction import Outcome
 from schemas.core.collections import ORDERS
 from schemas.core.errors import IllegalTransition, InvalidBody, TotalsMismatch
 from schemas.core.principals import OWNER

@@ -11,8 +11,8 @@ from starlette.responses import Response
 from endpoints.described import Answer, Operation, Refusals, described
 from endpoints.requests import holds, read_query
 from endpoints.turns import owner_of
-from repositories.deadlines import paused
-from repositories.errors import NotFound, Unavailable
+from repositories.database.deadlines import paused
+from repositories.database.errors import NotFound, Unavailable
 from schemas.core.documents import Document
 from schemas.core.errors import InvalidQuery
 from schemas.printing.sheet import file_name

@@ -11,8 +11,8 @@ from endpoints.actors import address_of
 from endpoints.described import Answer, Operation, described
 from endpoints.paper import paper, paper_answer, pdf_answer
 from endpoints.public_page import NOTHING_HERE, POLICY, page
-from repositories.errors import NoSuchStore, NotFound, TooManyRequests, Unavailable
-from repositories.rate_limits import LINK
+from repositories.accounts.rate_limits import LINK
+from repositories.database.errors import NoSuchStore, NotFound, TooManyRequests, Unavailable
 from schemas.core.documents import Document
 
 _HTML: Final = "text/html; charset=utf-8"

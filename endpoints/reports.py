@@ -15,10 +15,10 @@ from endpoints.copies import Freshness, fresh
 from endpoints.described import Answer, Operation, described, report
 from endpoints.requests import read_query
 from endpoints.responses import answer, page_headers
-from repositories.beside import beside
-from repositories.documents import Documents
-from repositories.errors import Unavailable
-from repositories.showing import Showing
+from repositories.concurrency.threads import beside
+from repositories.database.errors import Unavailable
+from repositories.sales.documents import Documents
+from repositories.sales.render_cache import Showing
 from schemas.core.calendar import business_date, month_days
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.errors import InvalidQuery

@@ -18,7 +18,7 @@ from endpoints.entries import Entry, Text
 from endpoints.feeds import AHEAD
 from endpoints.hub import Hub
 from endpoints.outlets import Gone, Outlet
-from repositories.errors import Unavailable
+from repositories.database.errors import Unavailable
 from schemas.live import protocol as live
 from schemas.live.protocol import BadFrame, Place, Subscription
 

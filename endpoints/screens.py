@@ -15,7 +15,7 @@ from endpoints.entries import Text
 from endpoints.hub import Hub
 from endpoints.outlets import Outlet
 from endpoints.screen import Screen
-from repositories.lasting import Lasting
+from repositories.concurrency.supervised_task import Lasting
 from schemas.live import protocol as live
 from schemas.live.protocol import Subscription
 

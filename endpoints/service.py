@@ -10,9 +10,9 @@ from starlette.responses import Response
 from endpoints.authentication import Forbidden
 from endpoints.described import Answer, Operation, described, plain
 from endpoints.responses import answer
-from repositories.database_clock import DatabaseClock
-from repositories.errors import RETRY_AFTER, BeingRestored, Unavailable
-from repositories.pulse import Beat
+from repositories.database.clock import DatabaseClock
+from repositories.database.errors import RETRY_AFTER, BeingRestored, Unavailable
+from repositories.diagnostics.health import Beat
 from schemas.core.calendar import shop_time
 from schemas.fields.shapes import ref
 

@@ -11,7 +11,7 @@ from endpoints.actors import actor_of
 from endpoints.described import Answer, Operation, change, described
 from endpoints.requests import held_versions, read_json, read_query
 from endpoints.responses import document_answer
-from repositories.errors import Unavailable
+from repositories.database.errors import Unavailable
 from schemas.core.errors import InvalidQuery
 from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body

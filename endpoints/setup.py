@@ -14,11 +14,11 @@ from endpoints.described import Answer, Operation, described, plain
 from endpoints.request_ids import request_id
 from endpoints.requests import BodyTooLarge, MalformedBody, read_body, read_json
 from endpoints.responses import answer
-from repositories.account_commands import AccountExists
-from repositories.claims import AlreadyClaimed, Claim
-from repositories.errors import OutcomeUnknown, TooManyRequests, Unavailable
-from repositories.passwords import NoSecretKey
-from repositories.rate_limits import SETUP
+from repositories.accounts.commands import AccountExists
+from repositories.accounts.password_hashing import NoSecretKey
+from repositories.accounts.rate_limits import SETUP
+from repositories.accounts.setup import AlreadyClaimed, Claim
+from repositories.database.errors import OutcomeUnknown, TooManyRequests, Unavailable
 from schemas.accounts.setup import SetupBody
 from schemas.core.errors import InvalidBody, ShopError
 from schemas.core.principals import FIRST_OWNER, OWNER, Actor

@@ -11,12 +11,12 @@ from endpoints.authentication import NotSignedIn, SignInExpired
 from endpoints.described import Answer, account_change, described, entrance, plain
 from endpoints.requests import idempotency_key, read_json
 from endpoints.responses import answer
-from repositories.errors import NotFound, TooManyRequests, Unavailable
-from repositories.ownership import LastOwner
-from repositories.passwords import NoSecretKey
-from repositories.rate_limits import LOGIN, PIN_LOGIN, network_of
-from repositories.sessions import Tokens
-from repositories.sign_in import SignedIn
+from repositories.accounts.last_owner import LastOwner
+from repositories.accounts.password_hashing import NoSecretKey
+from repositories.accounts.rate_limits import LOGIN, PIN_LOGIN, network_of
+from repositories.accounts.sessions import Tokens
+from repositories.accounts.sign_in import SignedIn
+from repositories.database.errors import NotFound, TooManyRequests, Unavailable
 from schemas.accounts.accounts import LoginBody, PasswordBody, PinBody, RefreshBody, profile
 from schemas.core.principals import Principal
 from schemas.fields.shapes import ref

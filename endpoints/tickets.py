@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from endpoints.described import Answer, Operation, described
 from endpoints.responses import answer
-from repositories.credentials import TICKET_LIFETIME
+from repositories.accounts.credentials import TICKET_LIFETIME
 from schemas.fields.shapes import ref
 
 _SECONDS: Final = int(TICKET_LIFETIME.total_seconds())

@@ -10,8 +10,8 @@ from starlette.responses import PlainTextResponse, Response
 from endpoints.described import Answer, Operation, described
 from endpoints.requests import MAX_BODY, BodyTooLarge, MalformedBody, json_object, read_body, read_query
 from endpoints.responses import answer
-from repositories.errors import OutcomeUnknown, Unavailable
-from repositories.outbox import Outbox
+from repositories.database.errors import OutcomeUnknown, Unavailable
+from repositories.messaging.outbox import Outbox
 from schemas.core.errors import InvalidQuery
 from schemas.fields.shapes import ref
 from schemas.messaging.whatsapp_webhook import NotFromProvider, WebhookKeys, news_in

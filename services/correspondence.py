@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from repositories.links import LinkRepository, PublicLinks
-from repositories.messages import MessageRepository
-from repositories.transaction import Outcome
-from repositories.uploads import Uploads
+from repositories.journal.transaction import Outcome
+from repositories.messaging.messages import MessageRepository
+from repositories.messaging.uploads import Uploads
+from repositories.sharing.links import LinkRepository, PublicLinks
 from schemas.core.documents import Document
 from schemas.core.errors import ShopError
 from schemas.core.principals import Actor

@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final, TypeVar
 
-from repositories.errors import Unavailable
-from repositories.outbox import Outbox
+from repositories.database.errors import Unavailable
+from repositories.messaging.outbox import Outbox
 from schemas.core.documents import Document
 from schemas.messaging.delivery import Letter, Outcome, Unknown
 from schemas.messaging.messages import letter_of

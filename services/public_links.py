@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from repositories.links import LinkRepository
+from repositories.sharing.links import LinkRepository
 from schemas.core.principals import Actor
 from schemas.journal.events import Event
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from repositories.account_commands import AddAccount, ChangeAccount, DeactivateAccount
-from repositories.credentials import ACCESS, KEY, Credentials
-from repositories.transaction import Outcome
+from repositories.accounts.commands import AddAccount, ChangeAccount, DeactivateAccount
+from repositories.accounts.credentials import ACCESS, KEY, Credentials
+from repositories.journal.transaction import Outcome
 from schemas.core.collections import DEVICES, USERS
 from schemas.core.principals import DEVICE, OWNER, Actor
 from tests.shop import Shop

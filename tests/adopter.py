@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from app.cli import cli
 from app.output import FileRefused
-from repositories.errors import DatabaseRefused
+from repositories.database.errors import DatabaseRefused
 
 Json = dict[str, Any]
 

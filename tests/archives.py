@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from app.archives import archive, manifest_of, read_archive, write_archive
 from app.settings import Settings
-from repositories.database import Database, connect
-from repositories.export import view_of
+from repositories.archive.snapshot import view_of
+from repositories.database.client import Database, connect
 from tests.payloads import sale_body
 from tests.shop import Shop
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from repositories.database import Database
+from repositories.database.client import Database
 from schemas.archive.format import ArchiveWriter, Manifest
 from tests.archives import busy_week, empty_database
 from tests.forked_pos import ForkedPos

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, settings
 from rich.progress import Progress, track
 
 from app.local_mongod import find_mongod, local_mongod
-from repositories.database import Client, connect
-from repositories.verification import verify
+from repositories.auditing.verification import verify
+from repositories.database.client import Client, connect
 from tests.adopter import adopt, own  # noqa: F401
 from tests.board import browser, screen  # noqa: F401
 from tests.commands import books, forked_pos, pos, pos_process, target  # noqa: F401

@@ -16,7 +16,7 @@ from pymongo.errors import PyMongoError
 from typer.testing import CliRunner
 
 from app.cli import cli
-from repositories.late_documents import key_of
+from repositories.legacy.late_documents import key_of
 from tests import legacy
 from tests.adopter import Adopter, plain
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from repositories.database import Database
+from repositories.database.client import Database
 
 #: Commands that say which collection they are for. Each open shop asks some of them by itself, again and again.
 _OF_A_COLLECTION = {"find", "getMore", "aggregate", "insert", "update", "delete", "findAndModify"}

@@ -29,11 +29,11 @@ _PRELOADED: Final = (
     "app.tables",
     "app.doctor.judgement_of_database",
     "app.doctor.machine",
-    "repositories.examination",
-    "repositories.indexes",
-    "repositories.messages",
-    "repositories.restoration",
-    "repositories.verification",
+    "repositories.diagnostics.inspection",
+    "repositories.migrations.indexes",
+    "repositories.messaging.messages",
+    "repositories.archive.restore",
+    "repositories.auditing.verification",
 )
 _LONGEST: Final = 1 << 17
 

@@ -4,10 +4,10 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from repositories.credentials import ACCESS, KEY, Credentials, hashed
-from repositories.database import CREDENTIALS
-from schemas.core.collections import DEVICES, USERS
+from repositories.accounts.credentials import ACCESS, KEY, Credentials
+from schemas.core.collections import CREDENTIALS, DEVICES, USERS
 from schemas.core.principals import DEVICE
+from schemas.core.tokens import hashed
 from tests.shop import Shop
 
 

@@ -8,12 +8,12 @@ from multiprocessing.connection import Connection
 from zoneinfo import ZoneInfo
 
 from app.clock import utc_now
-from repositories.command import Command
-from repositories.commands import Convert, Create
-from repositories.database import Database, connect
-from repositories.indexes import prepare
-from repositories.journal import Journal
-from repositories.void_commands import VoidOrder
+from repositories.database.client import Database, connect
+from repositories.journal.command import Command
+from repositories.journal.journal import Journal
+from repositories.migrations.indexes import prepare
+from repositories.sales.commands import Convert, Create
+from repositories.sales.void_commands import VoidOrder
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.journal.idempotency import RequestKey
 from schemas.sales.documents import EstimateBody, SaleBody, draft, draft_sale

@@ -21,7 +21,7 @@ from app.server import FLAGS
 from app.settings import Settings
 from app.socket_log import SocketLog
 from endpoints.ring import CAPACITY
-from repositories.database import Client, Database, connect
+from repositories.database.client import Client, Database, connect
 from schemas.core.collections import USERS
 from schemas.core.principals import OWNER
 from services.providers import Provider

@@ -4,7 +4,7 @@ import secrets
 from datetime import timedelta
 from typing import Any
 
-from repositories.credentials import ACCESS, KEY, Credentials
+from repositories.accounts.credentials import ACCESS, KEY, Credentials
 from schemas.core.collections import DEVICES, USERS
 from schemas.core.principals import DEVICE, OWNER, OWNERS_DEVICE, VIEWER, VIEWERS_DEVICE
 from tests.shop import Shop

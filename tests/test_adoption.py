@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from repositories.database import ADOPTION
-from repositories.originals import RAW
-from repositories.verification import verify
+from repositories.auditing.verification import verify
+from repositories.database.raw_originals import RAW
 from schemas.archive.format import COLLECTIONS
+from schemas.core.collections import ADOPTION
 from tests import legacy
 from tests.adopter import Adopter, content, plain
 from tests.archives import NOT_THE_STORES, contents, empty_database, read, write

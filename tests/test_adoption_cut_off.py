@@ -16,13 +16,14 @@ from pymongo.database import Database
 from typer.testing import CliRunner
 
 from app.cli import cli
-from repositories import adoption, adoption_writing
-from repositories.adoption import Adoption
-from repositories.adoption_writing import Target
-from repositories.database import connect
-from repositories.errors import DatabaseRefused
-from repositories.ledger import Entry, Ledger
-from repositories.verification import verify
+from repositories.auditing.verification import verify
+from repositories.database.client import connect
+from repositories.database.errors import DatabaseRefused
+from repositories.legacy import adoption
+from repositories.legacy import writer as adoption_writing
+from repositories.legacy.adoption import Adoption
+from repositories.legacy.reconciliation import Entry, Ledger
+from repositories.legacy.writer import Target
 from schemas.core.collections import ORDERS
 from schemas.legacy.conversion import adopt as taken_over
 from schemas.legacy.report import Report

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from repositories import adoption, adoption_undo
-from repositories.errors import DatabaseRefused
-from repositories.indexes import refuse_restoring
+from repositories.database.errors import DatabaseRefused
+from repositories.legacy import adoption
+from repositories.legacy import undo as adoption_undo
+from repositories.migrations.indexes import refuse_restoring
 from tests import legacy
 from tests.adopter import Adopter
 from tests.earlier_backend import KINDS, doctor, late_order, verified

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from repositories import adoption
-from repositories.database import connect
-from repositories.restoration import Restoration
-from repositories.verification import verify
+from repositories.archive.restore import Restoration
+from repositories.auditing.verification import verify
+from repositories.database.client import connect
+from repositories.legacy import adoption
 from tests import legacy
 from tests.adopter import Adopter
 from tests.earlier_backend import (

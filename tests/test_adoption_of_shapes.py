@@ -8,7 +8,7 @@ from typing import Any
 
 from pymongo.database import Database
 
-from repositories.verification import verify
+from repositories.auditing.verification import verify
 from tests import legacy
 from tests.adopter import Adopter, content, plain
 from tests.contract import Contract, served_document

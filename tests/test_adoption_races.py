@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from repositories import adoption_undo, adoption_writing
-from repositories.errors import DatabaseRefused
+from repositories.database.errors import DatabaseRefused
+from repositories.legacy import undo as adoption_undo
+from repositories.legacy import writer as adoption_writing
 from tests import legacy
 from tests.adopter import Adopter, plain
 from tests.conftest import LongRun

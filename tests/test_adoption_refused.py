@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from pymongo.database import Database
 
-from repositories.adoption_checks import is_running
-from repositories.database import connect
-from repositories.errors import DatabaseRefused
-from repositories.indexes import prepare
+from repositories.database.client import connect
+from repositories.database.errors import DatabaseRefused
+from repositories.database.running_services import is_running
+from repositories.migrations.indexes import prepare
 from tests import legacy
 from tests.adopter import Adopter
 from tests.shop import opened

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from repositories.database import Database, connect
+from repositories.database.client import Database, connect
 from tests.conftest import LongRun
 from tests.faults import failing
 from tests.one_change import CHANGES, estimate, journal_of, set_the_scene, worker

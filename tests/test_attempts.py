@@ -13,8 +13,8 @@ from typing import Any, Literal
 import pytest
 from argon2 import PasswordHasher
 
-from repositories.attempts import BUDGETS, FREE, PASSWORD, Attempts
-from repositories.errors import TooManyRequests
+from repositories.accounts.login_throttle import BUDGETS, FREE, PASSWORD, Attempts
+from repositories.database.errors import TooManyRequests
 from schemas.core.principals import CASHIER, OWNER
 from tests.clock import Clock
 from tests.conftest import LongRun

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from repositories.commands import Create
+from repositories.sales.commands import Create
 from schemas.core.principals import CASHIER, OWNER, Actor
 from tests.accounts import OWNER_OF_TESTS, add_user, change_user, end_user, signed_in, user
 from tests.clock import Clock

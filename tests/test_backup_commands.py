@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from app.archives import check_archive
 from app.cli import cli
 from app.output import FileRefused
-from repositories.database import Database
-from repositories.errors import DatabaseRefused
-from repositories.restoration import Restoration
-from repositories.verification import verify
+from repositories.archive.restore import Restoration
+from repositories.auditing.verification import verify
+from repositories.database.client import Database
+from repositories.database.errors import DatabaseRefused
 from schemas.archive.format import ArchiveRefused
 from tests.archives import contents, write
 from tests.commands import an_archive, files_in, refusal

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 from playwright.async_api import Browser, BrowserContext, Route, expect
 
-from repositories.database import CREDENTIALS
+from schemas.core.collections import CREDENTIALS
 from tests.board import NOT_LIVE, OUT, Open, Screen
 from tests.guests import Guest, invited
 from tests.payloads import sale_body

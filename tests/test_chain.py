@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from bson import encode
 
-from repositories.verification import verify
+from repositories.auditing.verification import verify
 from tests.accounts import add_user
 from tests.clock import Clock
 from tests.shop import Shop, opened

@@ -10,10 +10,10 @@ import pytest
 
 from app.clock import utc_now
 from app.local_mongod import find_mongod, local_mongod
-from repositories.database_clock import DatabaseClock
-from repositories.errors import TooManyRequests
-from repositories.indexes import prepare
-from repositories.rate_limits import LOGIN, RateLimits
+from repositories.accounts.rate_limits import LOGIN, RateLimits
+from repositories.database.clock import DatabaseClock
+from repositories.database.errors import TooManyRequests
+from repositories.migrations.indexes import prepare
 from tests.clock import Clock
 from tests.payloads import sale_body
 from tests.shop import DATABASE, OpenShop, Shop, opened

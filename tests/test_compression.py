@@ -17,7 +17,7 @@ from starlette.types import Message, Receive, Scope, Send
 from app.compression import Compression
 from endpoints.copies import OVERHEAD, Copies, Freshness
 from endpoints.encoding import MIN_SIZE, takes_gzip
-from repositories.events import Head
+from repositories.event_log.event_log import Head
 from tests.payloads import estimate_body, line
 from tests.shop import Shop
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import websockets
 
-from repositories.verification import verify
+from repositories.auditing.verification import verify
 from tests.crowd import at_once, send
 from tests.payloads import line, sale_body
 from tests.ports import free_port

@@ -13,9 +13,10 @@ import websockets
 
 from endpoints.access import ALL
 from endpoints.connections import LOOK_SECONDS, Connections
-from repositories.credentials import CACHE_SECONDS, Credentials, Known, hashed
-from repositories.database import CREDENTIALS
+from repositories.accounts.credentials import CACHE_SECONDS, Credentials, Known
+from schemas.core.collections import CREDENTIALS
 from schemas.core.principals import Principal
+from schemas.core.tokens import hashed
 from tests.clock import Clock
 from tests.faults import failing
 from tests.frames import closed_with

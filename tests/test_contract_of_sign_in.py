@@ -7,7 +7,7 @@ import pytest
 
 from app.openapi import document
 from endpoints.routes import ROUTES
-from repositories.credentials import ACCESS, LIFETIMES
+from repositories.accounts.credentials import ACCESS, LIFETIMES
 from schemas.core.principals import CASHIER, OWNER
 from schemas.openapi.examples import LOGINS, PINS, USERS
 from tests.clock import Clock

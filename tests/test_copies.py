@@ -8,8 +8,8 @@ import pytest
 from starlette.responses import Response, StreamingResponse
 
 from endpoints.copies import OVERHEAD, Copies, Freshness, Latest
-from repositories.events import Head
-from repositories.together import Together
+from repositories.database.coalescing import Together
+from repositories.event_log.event_log import Head
 from schemas.live.protocol import Place
 from tests.clock import Clock
 from tests.shop import OpenShop, Shop

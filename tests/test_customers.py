@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repositories.customer_building import build_customers, has_customers
-from repositories.customer_rows import whose
-from repositories.verification import verify
+from repositories.auditing.verification import verify
+from repositories.journal.customer_sums import whose
+from repositories.migrations.customer_backfill import build_customers, has_customers
 from schemas.core.pagination import InvalidCursor
 from schemas.customers import CustomerListing, CustomerPosition
 from tests.accounts import signed_in

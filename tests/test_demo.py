@@ -19,11 +19,11 @@ from typer.testing import CliRunner, Result
 from app.cli import cli
 from app.demo.plan import Plan, makes_order
 from app.demo.seasons import weight
-from repositories.commands import Convert, Create
-from repositories.demonstration import At, fill
-from repositories.errors import DatabaseRefused, NotFound
-from repositories.journal import GROUP_LIMIT
-from repositories.void_commands import VoidEstimate
+from repositories.database.errors import DatabaseRefused, NotFound
+from repositories.demo import At, fill
+from repositories.journal.journal import GROUP_LIMIT
+from repositories.sales.commands import Convert, Create
+from repositories.sales.void_commands import VoidEstimate
 from schemas.core.calendar import business_date
 from schemas.core.collections import ESTIMATES
 from tests.shop import Shop, opened

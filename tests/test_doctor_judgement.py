@@ -12,7 +12,7 @@ from app.doctor.judgement import judge_machine, judge_settings
 from app.doctor.judgement_of_database import judge_database
 from app.doctor.machine import MachineFacts
 from app.settings import Settings
-from repositories.database_facts import DatabaseFacts
+from repositories.diagnostics.facts import DatabaseFacts
 from tests.letters import CLOUD_SETTINGS, FAST2SMS_SETTINGS
 
 NOW = datetime(2026, 3, 14, 9, 30, tzinfo=UTC)

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 
-from repositories.examination import examine
+from repositories.diagnostics.inspection import examine
 from tests.ports import free_port
 
 UNREACHABLE = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from repositories.database import CREDENTIALS
+from schemas.core.collections import CREDENTIALS
 from schemas.core.principals import CASHIER, OWNER
 from tests.faults import failing
 from tests.frames import closed_with

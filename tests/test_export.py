@@ -9,12 +9,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from repositories.database import ORIGINALS
-from repositories.errors import DatabaseRefused
-from repositories.export import StoreView, view_of
+from repositories.archive.snapshot import StoreView, view_of
+from repositories.database.errors import DatabaseRefused
 from schemas.archive.format import COLLECTIONS
 from schemas.archive.spreadsheets import report_table, revenue, table_of
-from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.collections import ESTIMATES, ORDERS, ORIGINALS
 from tests.archives import NOT_THE_STORES
 from tests.clock import Clock
 from tests.faults import failing

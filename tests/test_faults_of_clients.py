@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import orjson
 import pytest
 
-from repositories.verification import verify
+from repositories.auditing.verification import verify
 from tests.clock import Clock
 from tests.conftest import LongRun
 from tests.crowd import Answer, at_once, send

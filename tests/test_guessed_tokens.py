@@ -6,10 +6,11 @@ import secrets
 import httpx
 import pytest
 
-from repositories.credentials import ACCESS, KEY, TICKET, Credentials, hashed, new_token
-from repositories.database import CREDENTIALS
-from repositories.rate_limits import UNKNOWN
+from repositories.accounts.credentials import ACCESS, KEY, TICKET, Credentials, new_token
+from repositories.accounts.rate_limits import UNKNOWN
+from schemas.core.collections import CREDENTIALS
 from schemas.core.principals import OWNER
+from schemas.core.tokens import hashed
 from tests.people import Headers, as_, bearer, enrol, signed_in_shop
 from tests.shop import OpenShop, Shop
 from tests.test_indexes import recorded

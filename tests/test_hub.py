@@ -9,7 +9,7 @@ import pytest
 
 from endpoints.feeds import AHEAD, EXPIRED, OTHER_LOG, TOO_FAR, Feed
 from endpoints.hub import REPLAY_LIMIT, Hub
-from repositories.events import Head, StoredEvent
+from repositories.event_log.event_log import Head, StoredEvent
 from schemas.live.protocol import Place
 from tests.payloads import an_event
 from tests.shop import OpenShop, Shop

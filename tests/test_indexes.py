@@ -12,12 +12,12 @@ import pytest
 from pymongo.errors import DuplicateKeyError
 
 from app.settings import Settings
-from repositories.database import Database, connect
-from repositories.errors import DatabaseRefused
-from repositories.export import view_of
-from repositories.indexes import index_models, prepare
-from repositories.restoration import Restoration
-from repositories.verification import verify
+from repositories.archive.restore import Restoration
+from repositories.archive.snapshot import view_of
+from repositories.auditing.verification import verify
+from repositories.database.client import Database, connect
+from repositories.database.errors import DatabaseRefused
+from repositories.migrations.indexes import index_models, prepare
 from tests.payloads import line
 from tests.shop import DATABASE, Shop, opened
 

@@ -9,11 +9,11 @@ from pymongo.errors import BulkWriteError
 from pymongo.read_concern import ReadConcern
 
 from app.clock import utc_now
-from repositories.commands import Convert, Create
-from repositories.errors import NotFound, OutcomeUnknown, Unavailable
-from repositories.journal import Journal
-from repositories.transaction import Outcome
-from repositories.void_commands import VoidOrder
+from repositories.database.errors import NotFound, OutcomeUnknown, Unavailable
+from repositories.journal.journal import Journal
+from repositories.journal.transaction import Outcome
+from repositories.sales.commands import Convert, Create
+from repositories.sales.void_commands import VoidOrder
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
 from schemas.journal.idempotency import RequestKey

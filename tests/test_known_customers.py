@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from repositories.commands import ChangeStatus
-from repositories.customer_commands import AddCustomer, ChangeCustomer, EndCustomer
-from repositories.journal import Journal
-from repositories.verification import verify
+from repositories.auditing.verification import verify
+from repositories.customers.commands import AddCustomer, ChangeCustomer, EndCustomer
+from repositories.journal.journal import Journal
+from repositories.sales.commands import ChangeStatus
 from schemas.text.phones import INDIA, normalised
 from tests.faults import failing
 from tests.shop import Shop

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from repositories.attempts import BUDGETS, FREE, KNOWN, PER_PLACE
+from repositories.accounts.login_throttle import BUDGETS, FREE, KNOWN, PER_PLACE
 from schemas.core.principals import CASHIER, OWNER
 from tests.clock import Clock
 from tests.people import PIN, Headers, add, address_of, as_, enrol, login, signed_in_shop

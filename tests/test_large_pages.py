@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from repositories.stored import fitting
+from repositories.database.raw_documents import fitting
 from tests.payloads import line
 from tests.shop import Shop
 
@@ -15,7 +15,7 @@ LARGE: Json = {"items": [line(name="x" * 400)] * 200}
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page ends after the second of the large documents."""
-    monkeypatch.setattr("repositories.documents.PAGE_BYTES", 250_000)
+    monkeypatch.setattr("repositories.sales.documents.PAGE_BYTES", 250_000)
 
 
 def documents_in(page: Any) -> list[Json]:

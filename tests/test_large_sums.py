@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from repositories import commands
-from repositories.database import TOTALS
-from schemas.core.collections import CUSTOMERS
+from repositories.sales import commands
+from schemas.core.collections import CUSTOMERS, TOTALS
 from schemas.core.limits import MAX_TOTAL
 from schemas.customers import NUMBER
 from tests.payloads import estimate_body, line, sale_body

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from repositories.lasting import Lasting
+from repositories.concurrency.supervised_task import Lasting
 
 
 async def test_work_that_fails_begins_again(caplog: pytest.LogCaptureFixture) -> None:

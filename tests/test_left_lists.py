@@ -11,7 +11,8 @@ from starlette.responses import StreamingResponse
 from starlette.types import Message
 
 from endpoints.responses import streamed
-from repositories.documents import READ, Documents
+from repositories.database.client import READ
+from repositories.sales.documents import Documents
 from schemas.core.collections import ORDERS
 from schemas.sales.listing import Listing
 from tests.shop import OpenShop, Shop
@@ -60,7 +61,7 @@ async def shop(open_shop: OpenShop) -> AsyncIterator[Shop]:
 async def test_the_database_keeps_nothing_for_whoever_does_not_read_on(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("repositories.documents._LETTING_GO_SECONDS", 10.0)
+    monkeypatch.setattr("repositories.sales.documents._LETTING_GO_SECONDS", 10.0)
     await shop.sale()
     await copy(shop, 3 * READ)
     batches = Documents(shop.database, shop.store, ORDERS).batches(Listing())

@@ -4,9 +4,10 @@ import asyncio
 
 import httpx
 
-from repositories.attempts import FREE
-from repositories.credentials import ACCESS, LIFETIMES, hashed
+from repositories.accounts.credentials import ACCESS, LIFETIMES
+from repositories.accounts.login_throttle import FREE
 from schemas.core.principals import CASHIER, OWNER
+from schemas.core.tokens import hashed
 from tests.clock import Clock
 from tests.payloads import sale_body
 from tests.people import NEW_PASSWORD, PASSWORD, PIN, add, address_of, as_, bearer, enrol, login, signed_in_shop

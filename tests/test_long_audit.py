@@ -43,7 +43,7 @@ async def test_a_conversion_of_what_is_long_is_cut_too(shop: Shop) -> None:
 async def test_a_page_of_the_audit_is_bounded_by_bytes_and_the_cursor_goes_on(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("repositories.audit.PAGE_BYTES", 500_000)
+    monkeypatch.setattr("repositories.auditing.audit_log.PAGE_BYTES", 500_000)
     await changed(shop, 4)
     seqs: list[int] = []
     pages, path = 0, "/api/audit?limit=500"

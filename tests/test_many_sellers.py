@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from repositories.indexes import prepare
-from repositories.totals import row_id
+from repositories.migrations.indexes import prepare
+from repositories.reporting.rollup_rows import row_id
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.pagination import InvalidCursor
 from schemas.reporting.reports import NO_ITEMS, day_report, staff_report

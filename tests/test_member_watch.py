@@ -8,8 +8,8 @@ import pytest
 from pymongo.errors import ConfigurationError
 
 from app.local_mongod import find_mongod
-from repositories.database import connect, initiate_replica_set
-from repositories.transaction import is_transient
+from repositories.database.client import connect, initiate_replica_set
+from repositories.journal.transaction import is_transient
 from tests.process_tree import wait_for
 
 

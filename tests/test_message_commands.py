@@ -8,10 +8,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from repositories.command import Command
-from repositories.message_commands import Begin, Drop, Report, Retry, Send, Settle
-from repositories.transaction import Outcome, apply_command
-from repositories.unit_of_work import Counters, UnitOfWork
+from repositories.journal.command import Command
+from repositories.journal.transaction import Outcome, apply_command
+from repositories.journal.unit_of_work import Counters, UnitOfWork
+from repositories.messaging.commands import Begin, Drop, Report, Retry, Send, Settle
 from schemas.core.collections import MESSAGES
 from schemas.core.errors import ShopError
 from schemas.messaging.delivery import Accepted, Again, Letter, Refused, Unknown

@@ -18,9 +18,9 @@ import orjson
 import pytest
 from pymongo.errors import ExecutionTimeout
 
-from repositories.database import Database, connect
-from repositories.orphans import end_orphans
-from repositories.verification import verify
+from repositories.auditing.verification import verify
+from repositories.database.client import Database, connect
+from repositories.journal.orphaned_transactions import end_orphans
 from tests.conftest import LongRun
 from tests.faults import failing
 from tests.postman import PHONE

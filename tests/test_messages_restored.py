@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from repositories.database import Database
-from repositories.verification import verify
+from repositories.auditing.verification import verify
+from repositories.database.client import Database
 from schemas.core.errors import IllegalTransition
 from schemas.core.principals import THE_SERVICE
 from schemas.messaging.delivery import Refused

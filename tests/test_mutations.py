@@ -10,11 +10,11 @@ from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
-from repositories import commands, transaction
-from repositories.database import EVENTS, LINKS, REQUESTS
-from repositories.indexes import index_models
-from repositories.unit_of_work import UnitOfWork
-from schemas.core.collections import CUSTOMERS, ESTIMATES, ORDERS, USERS
+from repositories.journal import transaction
+from repositories.journal.unit_of_work import UnitOfWork
+from repositories.migrations.indexes import index_models
+from repositories.sales import commands
+from schemas.core.collections import CUSTOMERS, ESTIMATES, EVENTS, LINKS, ORDERS, REQUESTS, USERS
 from schemas.sales import pricing, statuses
 from tests import test_concurrency, test_estimates, test_idempotency, test_journal, test_orders
 from tests.shop import Shop, opened

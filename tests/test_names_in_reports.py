@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from repositories.export import view_of
-from repositories.verification import verify
+from repositories.archive.snapshot import view_of
+from repositories.auditing.verification import verify
 from schemas.archive.spreadsheets import report_table
 from schemas.core.collections import ORDERS
 from schemas.reporting.rollups import RollupKey, Row

@@ -8,9 +8,9 @@ from pymongo.database import Database
 from typer.testing import CliRunner
 
 from app.cli import cli
-from repositories.errors import DatabaseRefused
-from repositories.indexes import index_models
-from repositories.occupied import refuse_occupied
+from repositories.database.errors import DatabaseRefused
+from repositories.migrations.indexes import index_models
+from repositories.migrations.occupied_collections import refuse_occupied
 from tests import legacy
 from tests.adopter import Adopter, plain
 from tests.archives import busy_week

@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import HTTPConnection
 
 from app import errors
-from repositories.errors import BeingRestored, OutcomeUnknown, SumsFull
+from repositories.database.errors import BeingRestored, OutcomeUnknown, SumsFull
 from schemas.core.errors import ShopError
 from schemas.messaging.states import READ
 from services.workers import PaperUnavailable

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from repositories.outbox import CLAIM_SECONDS, Outbox
+from repositories.messaging.outbox import CLAIM_SECONDS, Outbox
 from schemas.core.errors import IllegalTransition
 from schemas.core.principals import THE_SERVICE
 from schemas.messaging.delivery import Accepted, Again, Refused, Unknown

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from repositories.ownership import LastOwner
-from repositories.verification import verify
+from repositories.accounts.last_owner import LastOwner
+from repositories.auditing.verification import verify
 from schemas.core.principals import FIRST_OWNER, OWNER, THE_SERVICE
 from tests.people import PASSWORD, add, as_, bearer, create, login, signed_in_shop
 from tests.shop import OpenShop, Shop

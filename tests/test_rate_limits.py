@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from limits import RateLimitItemPerMinute
 
-from repositories.errors import TooManyRequests, Unavailable
-from repositories.rate_limits import LOGIN, RateLimits, network_of
+from repositories.accounts.rate_limits import LOGIN, RateLimits, network_of
+from repositories.database.errors import TooManyRequests, Unavailable
 from schemas.core.principals import OWNER
 from tests.people import add, as_, login, signed_in_shop
 from tests.ports import free_port
@@ -74,7 +74,7 @@ async def test_without_a_database_sales_go_on_and_sign_ins_do_not(monkeypatch: p
     assert await spent(limits, "a", 5_000) == 5_000
     # All of them waited for one question, which is given up after half a second, and none after it waits again.
     assert len(asked) == 1
-    monkeypatch.setattr("repositories.rate_limits._CLOSED_SECONDS", 0.5)
+    monkeypatch.setattr("repositories.accounts.rate_limits._CLOSED_SECONDS", 0.5)
     with pytest.raises(Unavailable):
         await limits.count(LOGIN, "10.0.0.1")
     limits.close()

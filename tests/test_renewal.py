@@ -7,8 +7,9 @@ import httpx
 import pytest
 
 from endpoints.board import ASSETS
-from repositories.credentials import hashed
-from repositories.database import CREDENTIALS, Database
+from repositories.database.client import Database
+from schemas.core.collections import CREDENTIALS
+from schemas.core.tokens import hashed
 from schemas.journal.idempotency import RETRY_WINDOW
 from tests.archives import empty_database
 from tests.clock import Clock

@@ -11,12 +11,12 @@ import orjson
 import pytest
 
 from endpoints.follower import POLL_SECONDS
-from repositories.database import Database
-from repositories.errors import BeingRestored, DatabaseRefused
-from repositories.events import EventLog
-from repositories.indexes import prepare
-from repositories.restoration import Restoration, restoring
-from repositories.verification import verify
+from repositories.archive.restore import Restoration, restoring
+from repositories.auditing.verification import verify
+from repositories.database.client import Database
+from repositories.database.errors import BeingRestored, DatabaseRefused
+from repositories.event_log.event_log import EventLog
+from repositories.migrations.indexes import prepare
 from schemas.archive.format import ArchiveRefused
 from tests.archives import SALE, busy_week, contents, read, settings_of, write
 from tests.clock import Clock

@@ -5,8 +5,9 @@ from typing import Any
 
 import httpx
 
-from repositories.database import CREDENTIALS, Database
-from repositories.verification import verify
+from repositories.auditing.verification import verify
+from repositories.database.client import Database
+from schemas.core.collections import CREDENTIALS
 from schemas.core.principals import CASHIER
 from tests.archives import read, write
 from tests.doors import CLAIM, SETUP_TOKEN

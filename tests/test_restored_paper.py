@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from repositories.database import Database
-from repositories.verification import verify
+from repositories.auditing.verification import verify
+from repositories.database.client import Database
 from tests.archives import contents, read, write
 from tests.sheets import logo
 from tests.shop import Shop, opened

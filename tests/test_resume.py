@@ -14,8 +14,8 @@ import pytest
 import websockets
 
 from app.listener import Listener
-from repositories.database import Database, connect
-from repositories.verification import verify
+from repositories.auditing.verification import verify
+from repositories.database.client import Database, connect
 from tests.conftest import LongRun
 from tests.frames import Live, live, seqs_of
 from tests.payloads import sale_body

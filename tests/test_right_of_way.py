@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from repositories.customer_commands import EndCustomer
-from repositories.errors import NotFound
+from repositories.customers.commands import EndCustomer
+from repositories.database.errors import NotFound
 from services.right_of_way import MOST_HELD_SECONDS, RightOfWay
 from services.workers import Workers
 from tests.faults import failing

@@ -11,7 +11,7 @@ import pytest
 
 from endpoints.entries import Entry, Rendering
 from endpoints.ring import Ring
-from repositories.events import stored_events
+from repositories.event_log.event_log import stored_events
 from tests.payloads import an_event
 
 COUNT = 2_000

@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repositories.command import Command
-from repositories.commands import ChangeStatus, Convert, Create, ReplaceEstimate
-from repositories.transaction import apply_command
-from repositories.unit_of_work import Counters, UnitOfWork
-from repositories.verification import verify
-from repositories.void_commands import VoidEstimate, VoidOrder
+from repositories.auditing.verification import verify
+from repositories.journal.command import Command
+from repositories.journal.transaction import apply_command
+from repositories.journal.unit_of_work import Counters, UnitOfWork
+from repositories.sales.commands import ChangeStatus, Convert, Create, ReplaceEstimate
+from repositories.sales.void_commands import VoidEstimate, VoidOrder
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.documents import Document
 from schemas.core.errors import ShopError

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from repositories import search_building
-from repositories.search_building import build_missing_terms, build_terms, has_terms
-from repositories.verification import verify
+from repositories.auditing.verification import verify
+from repositories.migrations import search_terms as search_building
+from repositories.migrations.search_terms import build_missing_terms, build_terms, has_terms
 from schemas.text.search_terms import TERMS_RULE
 from tests.forked_pos import ForkedPos
 from tests.payloads import estimate_body

@@ -19,10 +19,10 @@ from app.doctor.judgement import judge_settings
 from app.error_reports import ErrorReports
 from app.listener import Listener, ListeningRefused, socket_url
 from app.settings import InvalidSettings, Settings, WrongSettings, read_settings
-from repositories.adoption_source import opened_source
-from repositories.database import connect
-from repositories.errors import DatabaseRefused
-from repositories.examination import examine
+from repositories.database.client import connect
+from repositories.database.errors import DatabaseRefused
+from repositories.diagnostics.inspection import examine
+from repositories.legacy.source import opened_source
 from schemas.text.safe_addresses import safe_address, safe_words
 from tests.forked_pos import ForkedPos
 from tests.ports import free_port
@@ -98,8 +98,8 @@ def said_of(url: str) -> Iterator[str]:
 def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """Clients are made, and their options are read, but they are not started."""
     with monkeypatch.context() as patched, warnings.catch_warnings(record=True) as warned:
-        patched.setattr("repositories.database.AsyncIOMotorClient", _client)
-        patched.setattr("repositories.adoption_source.MongoClient", _client)
+        patched.setattr("repositories.database.client.AsyncIOMotorClient", _client)
+        patched.setattr("repositories.legacy.source.MongoClient", _client)
         yield warned
 
 

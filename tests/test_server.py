@@ -17,8 +17,8 @@ import pytest
 from pymongo import MongoClient
 
 from app.local_mongod import find_mongod
-from repositories.database import connect
-from repositories.errors import DatabaseRefused
+from repositories.database.client import connect
+from repositories.database.errors import DatabaseRefused
 from tests.ports import free_port
 from tests.shop import OpenShop
 from tests.test_local_mongod import wait_until_gone

@@ -9,10 +9,10 @@ import signal
 import httpx
 import pytest
 
-from repositories.commands import Create
-from repositories.errors import NotFound, OutcomeUnknown, StaleVersion, Unavailable
-from repositories.shared_journal import SharedJournal
-from repositories.verification import verify
+from repositories.auditing.verification import verify
+from repositories.database.errors import NotFound, OutcomeUnknown, StaleVersion, Unavailable
+from repositories.leadership.shared_journal import SharedJournal
+from repositories.sales.commands import Create
 from schemas.core.errors import IllegalTransition, InvalidBody, ShopError
 from tests.conftest import LongRun
 from tests.payloads import sale_body
@@ -78,7 +78,7 @@ def no_polling(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no process look at the log by itself, so that only a notification tells it of a sale."""
     monkeypatch.setattr("endpoints.follower.POLL_SECONDS", 3_600.0)
     # Nor look because nothing was heard of the keeper.
-    monkeypatch.setattr("repositories.keeper._SILENCE_SECONDS", 3_600.0)
+    monkeypatch.setattr("repositories.leadership.leader_client._SILENCE_SECONDS", 3_600.0)
 
 
 async def test_the_doorbell_of_the_keeper_rings_for_both(no_polling: None, pair: tuple[Shop, Shop]) -> None:
@@ -164,7 +164,7 @@ async def test_a_socket_in_the_hands_of_another_user_is_not_used(
     open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keeper = await open_shop()
-    monkeypatch.setattr("repositories.local_socket.peer_user", lambda _: os.getuid() + 1)
+    monkeypatch.setattr("repositories.leadership.unix_socket.peer_user", lambda _: os.getuid() + 1)
     guest = await open_shop(store_id=keeper.store)
     assert not journal_of(guest).is_kept_elsewhere
     assert (await guest.sale())["sale_number"] == "#001"

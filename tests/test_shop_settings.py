@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repositories.shop_settings import ShopSettingsRepository
+from repositories.shop.settings import ShopSettingsRepository
 from schemas.shop.gst import STATES, check_character, is_gstin, state_code
 from schemas.shop.images import JPEG, PNG, Picture, picture_of
 from schemas.shop.settings import ShopSettings

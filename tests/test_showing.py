@@ -6,9 +6,9 @@ from typing import Any
 import bson
 import orjson
 
-from repositories.database import ORIGINALS
-from repositories.showing import Showing
-from repositories.stored import apart, decoded, find_stored
+from repositories.database.raw_documents import apart, decoded, find_stored
+from repositories.sales.render_cache import Showing
+from schemas.core.collections import ORIGINALS
 from tests.payloads import line
 from tests.shop import Shop
 

@@ -12,9 +12,9 @@ from app.cli import cli
 from app.stores import Stores
 from endpoints.guard import GuardedRoute
 from endpoints.routes import ROUTES
-from repositories.errors import Unavailable
-from repositories.indexes import prepare
-from repositories.verification import verify
+from repositories.auditing.verification import verify
+from repositories.database.errors import Unavailable
+from repositories.migrations.indexes import prepare
 from schemas.core.principals import CASHIER, OWNER, VIEWER
 from tests.payloads import estimate_body, sale_body
 from tests.people import SECRET_KEY

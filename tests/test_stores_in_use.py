@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from app.stores import MOST_OPEN, Stores
-from repositories.commands import Create
-from repositories.transaction import GroupTransaction
+from repositories.journal.transaction import GroupTransaction
+from repositories.sales.commands import Create
 from schemas.core.collections import ESTIMATES
 from schemas.core.principals import OWNER
 from schemas.sales.documents import EstimateBody, draft

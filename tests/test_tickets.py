@@ -12,8 +12,8 @@ import websockets
 
 from app.access_log import AccessLog
 from endpoints.close_codes import REASONS
-from repositories.credentials import hashed
-from repositories.database import CREDENTIALS
+from schemas.core.collections import CREDENTIALS
+from schemas.core.tokens import hashed
 from tests.clock import Clock
 from tests.frames import closed_with
 from tests.guests import Guest, invited

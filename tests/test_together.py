@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from repositories.errors import Unavailable, answered
-from repositories.together import Together
+from repositories.database.coalescing import Together
+from repositories.database.errors import Unavailable, answered
 
 
 async def test_those_who_ask_while_it_waits_share_an_answer_and_later_ones_do_not() -> None:
@@ -73,7 +73,7 @@ async def test_whoever_waits_behind_a_reading_that_hangs_waits_no_longer_than_on
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     most = 0.5
-    monkeypatch.setattr("repositories.together.answered", lambda: answered(most))
+    monkeypatch.setattr("repositories.database.coalescing.answered", lambda: answered(most))
     hangs = True
 
     async def ask() -> int:

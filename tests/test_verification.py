@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from repositories.verification import verify
+from repositories.auditing.verification import verify
 from tests.accounts import add_user, change_user
 from tests.payloads import estimate_body, line
 from tests.shop import Shop, opened

@@ -9,10 +9,10 @@ import orjson
 import pytest
 
 from app.clock import utc_now
-from repositories.command import Command
-from repositories.commands import Convert, Create, ReplaceEstimate
-from repositories.journal import Journal
-from repositories.weights import LARGE_BYTES, LARGE_GROUP_BYTES, SMALL_GROUP_BYTES
+from repositories.journal.command import Command
+from repositories.journal.command_sizes import LARGE_BYTES, LARGE_GROUP_BYTES, SMALL_GROUP_BYTES
+from repositories.journal.journal import Journal
+from repositories.sales.commands import Convert, Create, ReplaceEstimate
 from schemas.core.collections import ESTIMATES
 from schemas.core.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
 from schemas.sales.documents import EstimateBody, draft

@@ -11,11 +11,11 @@ from app.accounts import Accounts
 from app.clock import utc_now
 from app.commands.databases import any_database, command_settings, with_database
 from app.settings import Settings
-from repositories.database import Database
-from repositories.errors import NoSuchStore
-from repositories.journal import Journal
-from repositories.secret_keys import check_key
-from repositories.stores import store_exists
+from repositories.accounts.secret_key import check_key
+from repositories.database.client import Database
+from repositories.database.errors import NoSuchStore
+from repositories.journal.journal import Journal
+from repositories.shop.stores import store_exists
 from schemas.core.principals import CASHIER, OWNER, VIEWER
 
 Store = Annotated[str | None, typer.Option(help="The store that they belong to.  \\[default: STORE_ID]")]

@@ -15,11 +15,11 @@ from app.console import console
 from app.output import STDOUT, output
 from app.progress import progress_by_steps, tidy_end
 from app.settings import Settings
-from repositories.adoption import Adoption
-from repositories.adoption_source import is_same, opened_source
-from repositories.adoption_undo import drop_backup, undo
-from repositories.adoption_writing import Target
-from repositories.database import Database
+from repositories.database.client import Database
+from repositories.legacy.adoption import Adoption
+from repositories.legacy.source import is_same, opened_source
+from repositories.legacy.undo import drop_backup, undo
+from repositories.legacy.writer import Target
 from schemas.legacy.conversion import Defect
 from schemas.legacy.report import Report, merged
 from schemas.text.phones import region_of

@@ -11,8 +11,9 @@ from app.commands.databases import with_database
 from app.console import console
 from app.old_pdfs import OldPdf, old_pdfs
 from app.settings import Settings
-from repositories.database import ADOPTION, COUNTERS, Database
-from repositories.uploads import Upload, Uploads
+from repositories.database.client import Database
+from repositories.messaging.uploads import Upload, Uploads
+from schemas.core.collections import ADOPTION, COUNTERS
 
 #: What a file that is brought is called where it is opened.
 _FILE_NAME = "estimate.pdf"

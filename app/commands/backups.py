@@ -12,9 +12,9 @@ from app.console import console
 from app.output import STDOUT, FileRefused, output
 from app.progress import progress, tidy_end
 from app.settings import Settings
-from repositories.database import Database
-from repositories.export import view_of
-from repositories.restoration import Restoration
+from repositories.archive.restore import Restoration
+from repositories.archive.snapshot import view_of
+from repositories.database.client import Database
 from schemas.archive.format import Manifest
 
 File = Annotated[Path | None, typer.Argument(metavar="FILE", help="An archive, compressed or not.", show_default=False)]

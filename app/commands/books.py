@@ -8,13 +8,13 @@ from app.commands.databases import Data, any_database, command_settings, with_da
 from app.console import console
 from app.progress import progress
 from app.settings import Settings
-from repositories.customer_building import build_customers, count_documents
-from repositories.database import Database
-from repositories.search_building import build_terms
-from repositories.secret_keys import check_key, replace_key
-from repositories.stores import store_names
-from repositories.verification import count_events
-from repositories.verification import verify as find_differences
+from repositories.accounts.secret_key import check_key, replace_key
+from repositories.auditing.verification import count_events
+from repositories.auditing.verification import verify as find_differences
+from repositories.database.client import Database
+from repositories.migrations.customer_backfill import build_customers, count_documents
+from repositories.migrations.search_terms import build_terms
+from repositories.shop.stores import store_names
 from schemas.text.phones import region_of
 
 NewKey = Annotated[

@@ -13,9 +13,9 @@ import typer
 from app.local_mongod import MongodRefused, find_mongod, local_mongod, running_url
 from app.modes import LOCAL_MONGOD
 from app.settings import Settings, read_settings
-from repositories.database import Database, check_deployment, connect
-from repositories.errors import translated
-from repositories.indexes import prepare
+from repositories.database.client import Database, check_deployment, connect
+from repositories.database.errors import translated
+from repositories.migrations.indexes import prepare
 
 Data = Annotated[Path | None, typer.Option(help="Folder of the local mongod's data.  \\[default: DATA_DIR, or ./data]")]
 

@@ -17,8 +17,8 @@ from app.console import console
 from app.demo.plan import Plan, makes_order
 from app.setting_values import is_store
 from app.settings import Settings
-from repositories.database import Database
-from repositories.demonstration import At, claim, fill, seal
+from repositories.database.client import Database
+from repositories.demo import At, claim, fill, seal
 
 _DAYS_A_MONTH = 30.44
 _EARLIEST = date(1970, 1, 1)

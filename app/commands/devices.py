@@ -9,7 +9,7 @@ from app.commands.administration import AllStores, Role, Store, administer, belo
 from app.commands.databases import Data
 from app.console import console
 from app.settings import Settings
-from repositories.credentials import KEY
+from repositories.accounts.credentials import KEY
 from schemas.accounts.accounts import DeviceBody
 from schemas.core.documents import Document
 from schemas.core.principals import THE_SERVICE, role_of_device

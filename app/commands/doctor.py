@@ -16,7 +16,7 @@ from app.doctor.judgement import judge_machine, judge_settings
 from app.doctor.judgement_of_database import judge_database
 from app.doctor.machine import MachineFacts, look_at_machine
 from app.settings import Settings, WrongSettings, read_settings
-from repositories.examination import examine
+from repositories.diagnostics.inspection import examine
 
 _ROOT: Final = Path(__file__).parents[2]
 _STYLES: Final = {Level.OK: "green", Level.WARNING: "yellow", Level.WRONG: "bold red"}

@@ -18,8 +18,8 @@ from app.output import STDOUT, output
 from app.progress import progress, tidy_end
 from app.settings import Settings
 from app.tables import AddRow, csv_file, xlsx_file
-from repositories.database import Database
-from repositories.export import StoreView, view_of
+from repositories.archive.snapshot import StoreView, view_of
+from repositories.database.client import Database
 from schemas.archive.spreadsheets import Table, report_table, table_of
 
 

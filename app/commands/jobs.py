@@ -11,11 +11,11 @@ from app.commands.administration import show
 from app.commands.databases import Data, any_database, command_settings, with_database
 from app.console import console
 from app.settings import Settings
-from repositories.database import Database
-from repositories.errors import NoSuchStore
-from repositories.journal import Journal
-from repositories.messages import MessageRepository
-from repositories.stores import store_exists
+from repositories.database.client import Database
+from repositories.database.errors import NoSuchStore
+from repositories.journal.journal import Journal
+from repositories.messaging.messages import MessageRepository
+from repositories.shop.stores import store_exists
 from schemas.core.documents import Document
 from schemas.core.principals import THE_SERVICE
 from schemas.messaging.requests import MessageListing

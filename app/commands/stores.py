@@ -7,9 +7,9 @@ import typer
 from app import setting_values as values
 from app.commands.databases import Data, any_database, command_settings, with_database
 from app.console import console
-from repositories.database import Database
-from repositories.indexes import prepare
-from repositories.stores import store_exists, store_names
+from repositories.database.client import Database
+from repositories.migrations.indexes import prepare
+from repositories.shop.stores import store_exists, store_names
 
 store = typer.Typer(name="store", help="The stores of the database.", no_args_is_help=True)
 

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 from app.demo.carts import Carts
 from app.demo.people import STAFF
 from app.demo.seasons import moments
-from repositories.command import Command
-from repositories.commands import ChangeStatus, Convert, Create, ReplaceEstimate
-from repositories.demonstration import At
-from repositories.void_commands import VoidEstimate, VoidOrder
+from repositories.demo import At
+from repositories.journal.command import Command
+from repositories.sales.commands import ChangeStatus, Convert, Create, ReplaceEstimate
+from repositories.sales.void_commands import VoidEstimate, VoidOrder
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
 from schemas.sales.documents import EstimateBody, SaleBody, draft, draft_sale

@@ -7,9 +7,9 @@ from typing import Final
 from app.doctor.findings import Finding, ok, warning, wrong
 from app.doctor.judgement import judge_disk
 from app.settings import Settings
-from repositories.database import RESTORING
-from repositories.database_facts import DatabaseFacts
-from repositories.secret_keys import proves
+from repositories.accounts.secret_key import proves
+from repositories.database.client import RESTORING
+from repositories.diagnostics.facts import DatabaseFacts
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.document_numbers import format_number
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from schemas.core.documents import Document
+
 OWNER, CASHIER, VIEWER, DEVICE = "owner", "cashier", "viewer", "device"
 #: `DEVICE` is the role of a cashier's device; an owner's has the role of an owner, and a viewer's that of a viewer.
 ROLES: Final = (OWNER, CASHIER, VIEWER, DEVICE)
@@ -96,3 +98,8 @@ def device_principal(device: Mapping[str, Any], credential: str) -> Principal:
     given = role_of_device(device)
     role = DEVICE if given == CASHIER else given
     return Principal(device["_id"], device["name"], role, device["belongs_to"], device["_id"], credential)
+
+
+def shown(account: Document) -> Document:
+    """Return an account as its event keeps it: without what it signs in with."""
+    return {name: value for name, value in account.items() if name not in SECRETS}

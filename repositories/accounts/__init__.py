@@ -1,0 +1,1 @@
+"""Users, devices, credentials, sessions, sign-in and limits."""

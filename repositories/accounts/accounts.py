@@ -1,0 +1,226 @@
+"""Those who can sign in: users and devices, changed through the journal of the store that they belong to."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, Protocol
+
+from pymongo.errors import BulkWriteError, DuplicateKeyError
+
+from repositories.accounts.commands import AccountExists, AddAccount, ChangeAccount, DeactivateAccount
+from repositories.accounts.last_owner import LastOwnerGuard, owns
+from repositories.accounts.password_hashing import Passwords
+from repositories.accounts.sessions import Sessions
+from repositories.database.client import OWNERS, Database
+from repositories.database.errors import NotFound, Unavailable, answered, is_duplicate
+from repositories.journal.command import Command
+from repositories.journal.transaction import Outcome
+from schemas.accounts.password_policy import password_defect, pin_defect
+from schemas.core.collections import DEVICES, FACTS, USERS
+from schemas.core.documents import Document
+from schemas.core.errors import InvalidBody
+from schemas.core.principals import CASHIER, OWNER, Actor
+from schemas.core.public_ids import DEVICE_PREFIX, USER_PREFIX, new_id
+from schemas.journal.events import TYPES
+
+
+class TakesCommands(Protocol):
+    """A journal."""
+
+    async def submit(self, command: Command) -> Outcome: ...
+
+
+JournalOf = Callable[[str], Awaitable[TakesCommands]]
+
+
+class _Accounts:
+    """The accounts of one kind, in all the stores of a database.
+
+    :param home: the store that keeps who belongs to all of them.
+    :param journal_of: the journal of a store, by its name.
+    """
+
+    kind: str
+
+    def __init__(
+        self, database: Database, home: str, journal_of: JournalOf, sessions: Sessions, clock: Callable[[], datetime]
+    ) -> None:
+        self._accounts = database[self.kind]
+        self._home = home
+        self._journal_of = journal_of
+        self._sessions = sessions
+        self._clock = clock
+
+    async def all(self, store: str | None) -> list[Document]:
+        """Those that belong to a store, or all, the oldest first.
+
+        :raises Unavailable: the database is away.
+        """
+        criteria = {"voided_at": None} if store is None else {"belongs_to": store, "voided_at": None}
+        async with answered():
+            return await self._accounts.find(criteria).sort([("created_at", 1), ("_id", 1)]).to_list()
+
+    async def get(self, account_id: str, store: str | None) -> Document:
+        """One of those that belong to a store, or of all.
+
+        :raises NotFound: there is none such, or not there.
+        """
+        criteria = {"_id": account_id, "voided_at": None} | ({} if store is None else {"belongs_to": store})
+        async with answered():
+            account = await self._accounts.find_one(criteria)
+        if account is None:
+            raise NotFound(f"There is no such {TYPES[self.kind]}.")
+        return account
+
+    async def _add(self, account_id: str, draft: Document, by: Actor) -> Document:
+        command = AddAccount(self.kind, account_id, draft, actor=by)
+        return await self._commit(self._keeper(draft), command)
+
+    def _keeper(self, account: Document) -> str:
+        """The store whose audit tells of an account: the one that it belongs to, and home of who belongs to all."""
+        return account["belongs_to"] or self._home
+
+    async def _commit(self, store: str, command: Command) -> Document:
+        journal = await self._journal_of(store)
+        try:
+            return (await journal.submit(command)).answer
+        except (BulkWriteError, DuplicateKeyError) as error:
+            if not is_duplicate(error):
+                raise
+            raise AccountExists(f"There is such a {TYPES[self.kind]} already.") from error
+
+    async def _tidy(self, account_id: str, keeping: str | None = None) -> None:
+        """Deletes the credentials that a change has ended. It holds without, so the change fails with nothing of it."""
+        with suppress(Unavailable):
+            await self._sessions.end_all_of(account_id, keeping)
+
+
+class Devices(_Accounts):
+    """Tablets and tills, each with a key of its own."""
+
+    kind = DEVICES
+
+    async def add(self, name: str, belongs_to: str | None, by: Actor, role: str = CASHIER) -> Document:
+        """Enrol a device, whose key is made by `Credentials.issue`.
+
+        :param belongs_to: a store, None for all of them.
+        :param role: one of `GIVEN_ROLES`: whose device it is.
+        :raises NoSuchStore, Unavailable:
+        """
+        device_id = new_id(DEVICE_PREFIX, self._clock())
+        return await self._add(device_id, {"name": name, "role": role, "belongs_to": belongs_to}, by)
+
+    async def end(self, device: Document, by: Actor) -> None:
+        """Takes a device out: its key is worth nothing from now on, and neither is what was made at it.
+
+        :raises NotFound, Unavailable:
+        """
+        await self._commit(self._keeper(device), DeactivateAccount(DEVICES, device["_id"], actor=by))
+        await self._tidy(device["_id"])
+
+
+class Users(_Accounts):
+    """People."""
+
+    kind = USERS
+
+    def __init__(
+        self,
+        database: Database,
+        home: str,
+        journal_of: JournalOf,
+        sessions: Sessions,
+        clock: Callable[[], datetime],
+        passwords: Passwords,
+    ) -> None:
+        super().__init__(database, home, journal_of, sessions, clock)
+        self._facts = database[FACTS]
+        self._passwords = passwords
+
+    async def is_claimed(self) -> bool:
+        """Whether there is an owner, or ever was one: the shop is claimed, and stays so.
+
+        :raises Unavailable: the database is away.
+        """
+        async with answered():
+            if await self._facts.find_one({"_id": OWNERS, "claimed": True}, {"_id": 1}) is not None:
+                return True
+            # From before that was kept.
+            return await self._accounts.find_one({"role": OWNER}, {"_id": 1}) is not None
+
+    async def by_login(self, login: str) -> Document:
+        """:raises NotFound: nobody signs in so."""
+        async with answered():
+            user = await self._accounts.find_one({"login": login, "voided_at": None})
+        if user is None:
+            raise NotFound("There is no such user.")
+        return user
+
+    async def add(self, draft: Document, by: Actor, user_id: str | None = None) -> Document:
+        """A new user.
+
+        :param draft: login (casefolded), name, role, belongs_to (a store, None for all), password, pin (each None for
+            none).
+        :param user_id: `FIRST_OWNER` where this claims the shop; it can be given once.
+        :raises InvalidBody: the password or the PIN is too weak.
+        :raises AccountExists: the login or the id is taken.
+        :raises NoSuchStore, NoSecretKey, TooManyRequests, Unavailable:
+        """
+        hashed = await self._hashed(draft, draft)
+        return await self._add(user_id or new_id(USER_PREFIX, self._clock()), {**draft, **hashed}, by)
+
+    async def change(self, user: Document, changes: Document, by: Actor, keeping: str | None = None) -> Document:
+        """Some of name, role, belongs_to, password and pin. A new password or PIN ends all sign-ins but one family.
+
+        :raises LastOwner: nobody would be left who can do everything.
+        :raises NoSuchStore: they would belong to one that nobody founded.
+        :raises InvalidBody, NotFound, NoSecretKey, TooManyRequests, Unavailable:
+        """
+        if changes.get("belongs_to") is not None:
+            await self._journal_of(changes["belongs_to"])
+        hashed = await self._hashed(changes, {**user, **changes})
+        change = ChangeAccount(USERS, user["_id"], {**changes, **hashed}, keeping, actor=by)
+        # Who moves is kept by the store that they come to.
+        changed = await self._commit(self._keeper({**user, **changes}), await self._keeping_an_owner(user, change))
+        if hashed:
+            await self._tidy(user["_id"], keeping)
+        return changed
+
+    async def change_password(self, user: Document, new: str, by: Actor, keeping: str | None) -> None:
+        """As `change`, of one's own password, for which a body says `new`."""
+        _refuse_weak("new", password_defect(new, self._names(user)))
+        await self.change(user, {"password": new}, by, keeping)
+
+    async def end(self, user: Document, by: Actor) -> None:
+        """Somebody signs in no more.
+
+        :raises LastOwner: nobody would be left who can do everything.
+        :raises NotFound, Unavailable:
+        """
+        end = await self._keeping_an_owner(user, DeactivateAccount(USERS, user["_id"], actor=by))
+        await self._commit(self._keeper(user), end)
+        await self._tidy(user["_id"])
+
+    async def _keeping_an_owner(self, user: Document, change: ChangeAccount | DeactivateAccount) -> Command:
+        others = [each["_id"] for each in await self.all(None) if owns(each) and each["_id"] != user["_id"]]
+        return LastOwnerGuard.of(change, tuple(others))
+
+    def _names(self, user: Document) -> tuple[str, ...]:
+        """What everybody would try first as somebody's password."""
+        return (user["login"], user["name"], self._home, user["belongs_to"] or "")
+
+    async def _hashed(self, given: Document, whose: Document) -> dict[str, Any]:
+        """The password and the PIN that are given, as they are stored."""
+        hashed: dict[str, Any] = {}
+        if given.get("password") is not None:
+            _refuse_weak("password", password_defect(given["password"], self._names(whose)))
+        if given.get("pin") is not None:
+            _refuse_weak("pin", pin_defect(given["pin"]))
+        for name in given.keys() & {"password", "pin"}:
+            hashed[name] = None if given[name] is None else await self._passwords.hashed(given[name])
+        return hashed
+
+
+def _refuse_weak(name: str, defect: str | None) -> None:
+    if defect is not None:
+        raise InvalidBody(f"{name}: {defect}.", [{"pointer": f"/{name}", "detail": defect}])

@@ -1,0 +1,92 @@
+"""Commands that change users and devices: each with its event, in one transaction."""
+
+from dataclasses import dataclass
+
+from repositories.database.errors import NotFound
+from repositories.journal.command import Command, Reads
+from repositories.journal.unit_of_work import UnitOfWork
+from schemas.core.collections import USERS
+from schemas.core.documents import Document
+from schemas.core.errors import ShopError
+from schemas.core.principals import KNOWLEDGE, OWNER, shown
+from schemas.journal import events
+from schemas.journal.events import TYPES
+
+
+class AccountExists(ShopError):
+    status, code, title = 409, "account_exists", "There is one already"
+
+
+@dataclass(frozen=True, slots=True)
+class AddAccount(Command):
+    """Add a user or a device. An id that is taken, even by a deactivated account, is refused.
+
+    :param kind: `USERS` or `DEVICES`.
+    """
+
+    kind: str
+    account_id: str
+    draft: Document
+
+    @property
+    def reads(self) -> Reads:
+        return ((self.kind, self.account_id),)
+
+    def apply(self, work: UnitOfWork) -> Document:
+        if (self.kind, self.account_id) in work.documents or (self.kind, self.account_id) in work.changed:
+            raise AccountExists(f"There is such a {TYPES[self.kind]} already.")
+        # An owner's device is no owner: nobody signs in as it who could make another one.
+        work.changes_owners |= self.kind == USERS and self.draft.get("role") == OWNER
+        account = work.add(self.kind, self.account_id, self.draft)
+        work.emit(self.kind, events.CREATE, account, shown(account))
+        return account
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeAccount(Command):
+    """Change fields of a user or a device.
+
+    Another password or PIN ends all sign-ins in the same transaction: `sign_ins` of the user, `{since, but}`, says from
+    which version of the user a sign-in counts, and which family of them counts nevertheless.
+
+    :param keeping: that family.
+    """
+
+    kind: str
+    account_id: str
+    changes: Document
+    keeping: str | None = None
+
+    @property
+    def reads(self) -> Reads:
+        return ((self.kind, self.account_id),)
+
+    def apply(self, work: UnitOfWork) -> Document:
+        account = work.find(self.kind, self.account_id)
+        if account is None:
+            raise NotFound(f"There is no such {TYPES[self.kind]}.")
+        ended = {"sign_ins": {"since": account["version"] + 1, "but": self.keeping}}
+        is_ended = not KNOWLEDGE.isdisjoint(self.changes)
+        account = work.update(self.kind, account, **self.changes, **(ended if is_ended else {}))
+        work.emit(self.kind, events.UPDATE, account, shown(account))
+        return account
+
+
+@dataclass(frozen=True, slots=True)
+class DeactivateAccount(Command):
+    """Deactivate a user or a device: it cannot sign in any more, and what it did keeps its name."""
+
+    kind: str
+    account_id: str
+
+    @property
+    def reads(self) -> Reads:
+        return ((self.kind, self.account_id),)
+
+    def apply(self, work: UnitOfWork) -> Document:
+        account = work.find(self.kind, self.account_id)
+        if account is None:
+            raise NotFound(f"There is no such {TYPES[self.kind]}.")
+        account = work.update(self.kind, account, voided_at=work.now)
+        work.emit(self.kind, events.DELETE, account, shown(account))
+        return account

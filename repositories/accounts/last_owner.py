@@ -1,0 +1,68 @@
+"""Keep the last owner: one account must be able to do everything."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from repositories.accounts.commands import ChangeAccount, DeactivateAccount
+from repositories.journal.command import Command, Reads
+from repositories.journal.unit_of_work import UnitOfWork
+from schemas.core.collections import USERS
+from schemas.core.documents import Document
+from schemas.core.errors import ShopError
+from schemas.core.principals import OWNER
+
+
+class LastOwner(ShopError):
+    status, code, title = 409, "last_owner", "The last owner"
+
+    def __init__(self) -> None:
+        super().__init__("This is the last owner of all stores, or the only one: make somebody else one first.")
+
+
+@dataclass(frozen=True, slots=True)
+class LastOwnerGuard(Command):
+    """Change a user, unless that takes away the last owner of all stores, or, where there is none such, of any.
+
+    The other owners are read in the transaction of the change, and each change of an owner writes the same row, so that
+    two owners who demote each other at once, also in two stores, do not both succeed.
+
+    :param others: the ids of the other owners.
+    """
+
+    change: ChangeAccount | DeactivateAccount
+    others: tuple[str, ...]
+
+    @classmethod
+    def of(cls, change: ChangeAccount | DeactivateAccount, others: tuple[str, ...]) -> Self:
+        """Return a change with its keys and its actor, guarded."""
+        return cls(change, others, keys=change.keys, actor=change.actor)
+
+    @property
+    def reads(self) -> Reads:
+        return (*self.change.reads, *((USERS, other) for other in self.others))
+
+    def apply(self, work: UnitOfWork) -> Document:
+        user = work.find(USERS, self.change.account_id)
+        after = self._after(user)
+        if user is not None:
+            for is_owner in (owns, owns_all):
+                if is_owner(user) and not is_owner(after):
+                    left = (work.find(USERS, other) for other in self.others)
+                    if not any(is_owner(other) for other in left):
+                        raise LastOwner
+            work.changes_owners |= owns(user) or owns(after)
+        return self.change.apply(work)
+
+    def _after(self, user: Document | None) -> Document | None:
+        """Return the user as the change leaves them, None where they are deactivated."""
+        return {**user, **self.change.changes} if user is not None and isinstance(self.change, ChangeAccount) else None
+
+
+def owns(user: Document | None) -> bool:
+    """Return whether a user is there, and the owner of a store or of all."""
+    return user is not None and user["role"] == OWNER
+
+
+def owns_all(user: Document | None) -> bool:
+    """Return whether a user is the owner of all the stores, and not of one."""
+    return user is not None and owns(user) and user["belongs_to"] is None

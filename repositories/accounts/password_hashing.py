@@ -1,0 +1,103 @@
+"""Passwords and PINs, kept so that a stolen database does not give them away.
+
+Each is keyed with the service's own secret before argon2id takes it: a PIN has a million possibilities, which whoever
+has the database alone could try, but for that key. The parameters are OWASP's for little memory: 7 MiB and five passes,
+about 16 ms on a core of a small server.
+"""
+
+import asyncio
+import hmac
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from hashlib import sha256
+from typing import Final, TypeVar
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerificationError
+
+from repositories.database.errors import TooManyRequests
+from schemas.accounts.password_policy import normalized
+from schemas.core.errors import ShopError
+
+#: How many are computed at a time: each takes a core and its memory.
+AT_ONCE: Final = 2
+#: Whoever comes when so many wait is sent away: a sign-in that takes seconds is none.
+_MOST_WAITING: Final = 100
+HASHER: Final = PasswordHasher(time_cost=5, memory_cost=7 * 1024, parallelism=1)
+
+T = TypeVar("T")
+
+
+class NoSecretKey(ShopError):
+    status, code, title = 409, "no_secret_key", "The service has no secret key"
+
+    def __init__(self) -> None:
+        super().__init__("Passwords need the setting SECRET_KEY: set it, and start the service again.")
+
+
+class Passwords:
+    """Hashes and compares, in threads of its own, so that nobody waits who does not sign in.
+
+    :param secret_key: of the service. With another one, no password is right any more.
+    :param hasher: argon2id; tests bring one that counts.
+    """
+
+    def __init__(self, secret_key: str | None, hasher: PasswordHasher = HASHER) -> None:
+        self._key = None if secret_key is None else hmac.digest(secret_key.encode(), b"pos passwords", sha256)
+        self._hasher = hasher
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="passwords")
+        self._semaphore = asyncio.Semaphore(AT_ONCE)
+        self._waiting = 0
+        # What those are compared with who are not there, so that they take as long.
+        self._nobody: str | None = None
+
+    async def hashed(self, secret: str) -> str:
+        """As a password or a PIN is stored.
+
+        :raises NoSecretKey: there is none.
+        :raises TooManyRequests: too many wait already.
+        """
+        return await self._run(partial(self._hash, secret))
+
+    async def verify(self, stored: str | None, secret: str) -> bool:
+        """Whether it is the right one. stored: None where there is none, which takes as long.
+
+        :raises NoSecretKey, TooManyRequests:
+        """
+        return await self._run(partial(self._verify, stored, secret))
+
+    def is_outdated(self, stored: str) -> bool:
+        """Whether it was hashed with other parameters than those of today."""
+        return self._hasher.check_needs_rehash(stored)
+
+    def close(self) -> None:
+        """Lets the threads go."""
+        self._threads.shutdown(wait=False)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._key is None:
+            raise NoSecretKey
+        if self._waiting >= _MOST_WAITING:
+            raise TooManyRequests(1, "Too many people sign in just now. Please try again.")
+        self._waiting += 1
+        try:
+            async with self._semaphore:
+                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._waiting -= 1
+
+    def _hash(self, secret: str) -> str:
+        return self._hasher.hash(self._keyed(secret))
+
+    def _verify(self, stored: str | None, secret: str) -> bool:
+        if stored is None:
+            self._nobody = self._nobody or self._hash("nobody")
+        try:
+            return self._hasher.verify(stored or self._nobody or "", self._keyed(secret)) and stored is not None
+        except VerificationError:
+            return False
+
+    def _keyed(self, secret: str) -> bytes:
+        content = normalized(secret).encode("utf-8", "surrogatepass")
+        return hmac.new(self._key or b"", content, sha256).hexdigest().encode()

@@ -1,0 +1,222 @@
+"""How often anybody may ask, counted in the database, so that it holds for all processes together.
+
+Signing in and looking at public links are counted for each address, one by one. All else is counted for each
+credential, in blocks: a process asks the database for a hundred requests at once and spends them by itself, so that a
+sale waits for no counter.
+"""
+
+import asyncio
+import math
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from ipaddress import IPv6Address, ip_address
+from typing import Any, Final, TypeVar
+
+from cachetools import TTLCache
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.aio.storage import MongoDBStorage
+from limits.aio.strategies import FixedWindowRateLimiter
+from limits.errors import StorageError
+from pymongo import ReturnDocument
+
+from repositories.database.errors import TooManyRequests, Unavailable
+from schemas.core.collections import RATE_COUNTS, RATE_WINDOWS
+
+#: Of one address, a minute: a shop's tills are behind one address, and so is whoever guesses.
+LOGIN: Final = RateLimitItemPerMinute(60, namespace="login")
+PIN_LOGIN: Final = RateLimitItemPerMinute(120, namespace="pin")
+SETUP: Final = RateLimitItemPerMinute(20, namespace="setup")
+#: Tokens that nobody has. A tablet that was taken out, and asks again and again, comes to 30.
+UNKNOWN: Final = RateLimitItemPerMinute(600, namespace="unknown")
+#: Of public links. A mobile network has thousands of customers behind one address.
+LINK: Final = RateLimitItemPerMinute(300, namespace="link")
+_BLOCK: Final = 100
+_MOST_HELD: Final = 10_000
+_MINUTE: Final = 60.0
+#: How long a sign-in waits for its count, and how long all else does, which then goes on without.
+_CLOSED_SECONDS, _OPEN_SECONDS = 4.5, 0.5
+# What is lost in a crash is a minute's count.
+_OPTIONS: Final[dict[str, Any]] = {
+    "w": 1,
+    "journal": False,
+    "maxPoolSize": 10,
+    "serverSelectionTimeoutMS": 4_000,
+    "connectTimeoutMS": 3_000,
+    "socketTimeoutMS": 5_000,
+    "appname": "pos",
+}
+
+_GUESSED: Final = (
+    "Too many sign-ins came from your address that are not known here. Please wait a little and try again."
+)
+
+T = TypeVar("T")
+
+
+class _Storage(MongoDBStorage):
+    """Counts by the clock of the database alone, which also takes the counts away: with the machine's clock a minute
+    behind, each count would begin anew at once, and no limit apply."""
+
+    async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        await self.create_indices()
+        is_over = {"$lt": ["$expireAt", "$$NOW"]}
+        until = {"$add": ["$$NOW", expiry * 1000]}
+        counted = {
+            "count": {"$cond": [is_over, amount, {"$add": ["$count", amount]}]},
+            "expireAt": {"$cond": [is_over, until, "$expireAt"]},
+        }
+        row = await self.database[RATE_COUNTS].find_one_and_update(
+            {"_id": key}, [{"$set": counted}], upsert=True, return_document=ReturnDocument.AFTER
+        )
+        return int(row["count"])
+
+    async def get_expiry(self, key: str) -> float:
+        left = {"left": {"$subtract": ["$expireAt", "$$NOW"]}}
+        row = await self.database[RATE_COUNTS].find_one({"_id": key}, left)
+        return time.time() + (row["left"] / 1000 if row else 0.0)
+
+
+@dataclass(slots=True)
+class _Held:
+    """What a process may still spend of what it has taken for a credential. refused_until: on the clock of
+    `time.monotonic`; before then there is nothing to be had."""
+
+    left: float
+    refused_until: float = 0.0
+
+
+class RateLimits:
+    """The limits of one database.
+
+    :param url: of the database. :param database_name: which one it is.
+    :param per_minute: how many requests one credential may make a minute; 0: any number.
+    :param messages: how many messages it may send a minute, likewise.
+    """
+
+    def __init__(self, url: str, database_name: str, per_minute: int, messages: int = 0) -> None:
+        self._url, self._database_name = url, database_name
+        self._each = RateLimitItemPerMinute(per_minute, namespace="each") if per_minute else None
+        self._messages = RateLimitItemPerMinute(messages, namespace="message") if messages else None
+        self._block = max(1, min(_BLOCK, per_minute // 10))
+        self._held: TTLCache[str, _Held] = TTLCache(_MOST_HELD, _MINUTE)
+        self._taking: dict[str, asyncio.Task[_Held]] = {}
+        # Who has guessed too often, and until when that is so, on the clock of `time.monotonic`.
+        self._guessers: TTLCache[str, float] = TTLCache(_MOST_HELD, _MINUTE)
+
+    def close(self) -> None:
+        if "_storage" in self.__dict__:
+            self._storage.storage.close()
+
+    @cached_property
+    def _storage(self) -> _Storage:
+        # Made when it is first needed: it has a client of its own, and many a shop counts nothing.
+        return _Storage(
+            self._url.replace("mongodb", "async+mongodb", 1),
+            database_name=self._database_name,
+            counter_collection_name=RATE_COUNTS,
+            window_collection_name=RATE_WINDOWS,
+            wrap_exceptions=True,
+            **_OPTIONS,
+        )
+
+    @cached_property
+    def _limiter(self) -> FixedWindowRateLimiter:
+        return FixedWindowRateLimiter(self._storage)
+
+    async def count(self, limit: RateLimitItem, address: str | None) -> None:
+        """Counts one request of an address.
+
+        :param limit: `LOGIN`, `PIN_LOGIN`, `SETUP` or `LINK`.
+        :raises TooManyRequests: there were too many.
+        :raises Unavailable: the database is away, so nobody knows; what is behind it does not open unguarded.
+        """
+        await self._count(limit, network_of(address))
+
+    async def count_message(self, credential: str) -> None:
+        """Counts one message that a credential has sent; raises as `count`."""
+        if self._messages is not None:
+            await self._count(self._messages, credential)
+
+    async def _count(self, limit: RateLimitItem, name: str) -> None:
+        try:
+            async with asyncio.timeout(_CLOSED_SECONDS):
+                if not await self._limiter.hit(limit, name):
+                    raise TooManyRequests(await self._seconds(limit, name))
+        except (StorageError, TimeoutError) as error:
+            raise Unavailable from error
+
+    async def spend(self, credential: str) -> None:
+        """Counts one request of a credential; hardly ever waits for the database, and lets it pass where that is away.
+
+        :raises TooManyRequests: there were too many.
+        """
+        if self._each is None:
+            return
+        held = self._held.get(credential)
+        while held is None or held.left <= 0:
+            if held is not None and held.refused_until > time.monotonic():
+                raise TooManyRequests(held.refused_until - time.monotonic())
+            held = await self._taken(credential)
+        held.left -= 1
+
+    async def guessed(self, address: str | None) -> None:
+        """Counts a token that nobody has. Where the database is away, it is none that was let in, either.
+
+        :param address: that it came from.
+        """
+        network = network_of(address)
+        with suppress(StorageError, TimeoutError):
+            async with asyncio.timeout(_OPEN_SECONDS):
+                if not await self._limiter.hit(UNKNOWN, network):
+                    self._guessers[network] = time.monotonic() + await self._seconds(UNKNOWN, network)
+
+    def refuse_guessers(self, address: str | None) -> None:
+        """Asks no database: what is not known here does not reach it from such an address.
+
+        :raises TooManyRequests: so many tokens came from it that nobody has.
+        """
+        until = self._guessers.get(network_of(address), 0.0) if self._guessers else 0.0
+        if until > time.monotonic():
+            raise TooManyRequests(until - time.monotonic(), _GUESSED)
+
+    async def _taken(self, credential: str) -> _Held:
+        """The next block; all who need it at once share one asking."""
+        task = self._taking.get(credential)
+        if task is None:
+            task = self._taking[credential] = asyncio.create_task(self._take(credential))
+            task.add_done_callback(lambda _: self._taking.pop(credential, None))
+        return await asyncio.shield(task)
+
+    async def _take(self, credential: str) -> _Held:
+        limit = self._each
+        assert limit is not None  # noqa: S101  (for the type checker: `spend` has looked)
+        try:
+            async with asyncio.timeout(_OPEN_SECONDS):
+                if await self._limiter.hit(limit, credential, cost=self._block):
+                    held = _Held(self._block)
+                else:
+                    held = _Held(0, time.monotonic() + await self._seconds(limit, credential))
+        except (StorageError, TimeoutError):
+            # What asks for the database will hear by itself that it is away.
+            held = _Held(math.inf)
+        self._held[credential] = held
+        return held
+
+    async def _seconds(self, limit: RateLimitItem, name: str) -> float:
+        """Until the present minute of a count is over."""
+        reset, _ = await self._limiter.get_window_stats(limit, name)
+        return max(1.0, reset - time.time())
+
+
+def network_of(address: str | None) -> str:
+    """What one party can be taken to have: an IPv4 address, or a /64 of IPv6, in which anybody has any number."""
+    try:
+        parsed = ip_address(address or "")
+    except ValueError:
+        return "unknown"
+    if isinstance(parsed, IPv6Address):
+        mapped = parsed.ipv4_mapped
+        return str(mapped) if mapped else parsed.exploded[:19]
+    return str(parsed)

@@ -1,0 +1,103 @@
+"""The claim of a shop: whoever has the setup token makes the first owner, and nobody does so twice.
+
+The first owner has a fixed id, so however many claim at once, over however many processes, the database takes one.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from pymongo.errors import DuplicateKeyError
+
+from repositories.accounts.accounts import Users
+from repositories.accounts.commands import AccountExists
+from repositories.database.client import Database
+from repositories.database.errors import answered
+from schemas.core.collections import CREDENTIALS
+from schemas.core.documents import Document
+from schemas.core.errors import ShopError
+from schemas.core.principals import FIRST_OWNER, OWNER, Actor
+
+#: How often a process looks whether another one was told the claim.
+_LOOK_SECONDS: Final = 1.0
+#: The workers of a server start together; the first of them says what there is to say.
+_TOLD_FOR: Final = timedelta(minutes=1)
+_NOTICE: Final = "setup"
+
+
+class AlreadyClaimed(ShopError):
+    status, code, title = 409, "already_claimed", "The shop has an owner"
+
+    def __init__(self) -> None:
+        super().__init__("This shop has its owner already. Please sign in.")
+
+
+class Claim:
+    """Whether the shop of a database has an owner, and how it gets its first one.
+
+    :param clock: the present instant, UTC.
+    :param seconds: a clock that only goes on.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        users: Users,
+        clock: Callable[[], datetime],
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._credentials = database[CREDENTIALS]
+        self._users = users
+        self._clock = clock
+        self._seconds = seconds
+        self._is_made = False
+        self._look_again = 0.0
+
+    async def is_made(self) -> bool:
+        """Whether there is an owner, or was one. Once there is, nobody asks the database any more; until then, once a
+        second.
+
+        :raises Unavailable: the database is away.
+        """
+        if not self._is_made and self._seconds() >= self._look_again:
+            self._look_again = self._seconds() + _LOOK_SECONDS
+            await self._look()
+        return self._is_made
+
+    async def _look(self) -> bool:
+        self._is_made = await self._users.is_claimed()
+        return self._is_made
+
+    async def make(self, login: str, name: str, password: str, by: Actor) -> Document:
+        """The first owner, of all stores.
+
+        :raises AlreadyClaimed: there is an owner.
+        :raises AccountExists: somebody else, who is no owner, signs in so.
+        :raises InvalidBody: the password is too weak.
+        :raises NoSecretKey, TooManyRequests, Unavailable, OutcomeUnknown:
+        """
+        draft = {"login": login, "name": name, "role": OWNER, "belongs_to": None, "password": password, "pin": None}
+        try:
+            return await self._users.add(draft, by, FIRST_OWNER)
+        except AccountExists:
+            if await self._look():
+                raise AlreadyClaimed from None
+            raise
+        finally:
+            self._look_again = 0.0
+
+    async def is_mine_to_tell(self, server: str) -> bool:
+        """Whether this process is the one of its server that says how to claim. server: names it among all.
+
+        :raises Unavailable: the database is away.
+        """
+        now = self._clock()
+        told = {"told_to": server, "told_at": {"$gt": now - _TOLD_FOR}}
+        notice = {"kind": _NOTICE, "told_to": server, "told_at": now}
+        async with answered():
+            try:
+                await self._credentials.update_one({"_id": _NOTICE, "$nor": [told]}, {"$set": notice}, upsert=True)
+            except DuplicateKeyError:
+                return False
+        return True

@@ -1,0 +1,1 @@
+"""Snapshots of a store, and their restoration."""

@@ -1,0 +1,218 @@
+"""Everything of a store as it stood at one moment, read in bounded memory while the shop goes on selling.
+
+All reads are of one snapshot of the database, which keeps its past for five minutes
+(`minSnapshotHistoryWindowInSeconds`). Where that is not enough, reading goes on from a newer snapshot, provided that
+the head of the event log is still the same: then nothing has changed in between. Else the export is refused.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import date
+from typing import Any, Final
+
+from motor.motor_asyncio import AsyncIOMotorClientSession
+from pymongo.errors import OperationFailure
+
+from repositories.database.client import Database
+from repositories.database.errors import DatabaseRefused, translated
+from repositories.database.raw_originals import RAW, as_bytes
+from repositories.database.store_scope import NUMBERED, of_store
+from repositories.event_log.retention import expired_before
+from repositories.reporting.rollup_rows import row_key, row_range
+from schemas.core.calendar import widest_bounds
+from schemas.core.collections import (
+    COUNTERS,
+    CUSTOMERS,
+    DEVICES,
+    ESTIMATES,
+    EVENTS,
+    LINKS,
+    MESSAGES,
+    ORDERS,
+    ORIGINALS,
+    REQUESTS,
+    SETTINGS,
+    TOTALS,
+    USERS,
+)
+from schemas.core.documents import Document
+from schemas.reporting.rollups import Row
+from schemas.reporting.sums import with_names_alike_as_one
+
+BATCH: Final = 1_000
+
+#: What each collection is read along: unique in a store, and served by an index.
+_KEYS: Final = {
+    ESTIMATES: "number",
+    ORDERS: "number",
+    USERS: "_id",
+    DEVICES: "_id",
+    CUSTOMERS: "_id",
+    SETTINGS: "_id",
+    EVENTS: "seq",
+    REQUESTS: "key",
+    LINKS: "_id",
+    MESSAGES: "_id",
+    TOTALS: "_id",
+    ORIGINALS: "_id",
+}
+#: Ids that the database gave out for want of another one mean nothing, and are not the store's.
+_NAMELESS: Final = (EVENTS, REQUESTS)
+_SNAPSHOT_TOO_OLD: Final = 239
+_FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2999, 12, 31)
+
+Batches = AsyncIterator[list[Document]]
+
+
+class StoreView:
+    """A store at one moment. counters: its counter document."""
+
+    def __init__(self, database: Database, store: str, batch: int) -> None:
+        self._database = database
+        self._store = store
+        self._batch = batch
+        self._session: AsyncIOMotorClientSession | None = None
+        self.counters: Document = {}
+
+    async def begin(self) -> None:
+        """The first reading of a session chooses its moment."""
+        self._session = await self._database.client.start_session(snapshot=True)
+        counters = await self._database[COUNTERS].find_one({"_id": self._store}, session=self._session)
+        if counters is None:
+            raise DatabaseRefused(f"Store {self._store!r} has no counters: run `pos migrate`.")
+        self.counters = counters
+
+    async def end(self) -> None:
+        if self._session is not None:
+            await self._session.end_session()
+
+    async def counts(self) -> dict[str, int]:
+        """How many documents each collection of the store has."""
+        found = {name: await self._count(name) for name in _KEYS}
+        return {**found, COUNTERS: 1}
+
+    async def everything(self, collection: str) -> Batches:
+        """All the documents of a collection, voided ones too, in the order of their key.
+
+        :raises DatabaseRefused: it took too long, and the shop went on selling.
+        """
+        if collection == COUNTERS:
+            yield [{**self.counters, **await self._expired()}]
+            return
+        async for batch in self._scan(collection, of_store(collection, self._store)):
+            yield batch
+
+    async def documents(self, kind: str, start: date | None, end: date | None, *, voided: bool) -> Batches:
+        """The estimates or orders of some days, both included, by number; with the voided ones, or without."""
+        criteria: Document = of_store(kind, self._store)
+        if not voided:
+            criteria["voided_at"] = None
+        if start is not None or end is not None:
+            bounds = await self._numbers(kind, start, end)
+            if bounds is None:
+                return
+            criteria["business_date"] = _days(start, end)
+            criteria["number"] = {"$gte": bounds[0], "$lte": bounds[1]}
+        async for batch in self._scan(kind, criteria):
+            yield batch
+
+    async def daily_totals(self, start: date | None, end: date | None) -> AsyncIterator[list[Row]]:
+        """Yield the rollup rows of each day from `start` to `end`, both included, a day at a time; names of staff that
+        look alike are one."""
+        days = (start or _FIRST_DAY).isoformat(), (end or _LAST_DAY).isoformat()
+        of_day: list[Row] = []
+        async for batch in self._scan(TOTALS, row_range(self._store, *days)):
+            for row in batch:
+                key = row_key(row["_id"])
+                if of_day and of_day[0].key.period != key.period:
+                    yield with_names_alike_as_one(of_day)
+                    of_day = []
+                of_day.append(Row(key, row))
+        if of_day:
+            yield with_names_alike_as_one(of_day)
+
+    async def _expired(self) -> Document:
+        """What another database has to know of a log whose beginning is gone."""
+        first = {"store": self._store, "seq": 1}
+        if not self.counters["head"] or await self._database[EVENTS].find_one(first, {"_id": 1}):
+            return {}
+        return {"expired": await expired_before(self._database, self.counters)}
+
+    async def _numbers(self, kind: str, start: date | None, end: date | None) -> tuple[int, int] | None:
+        """The lowest and the highest number of some days, found by the index of instants."""
+        lower, upper = widest_bounds(start, end)
+        instants = {name: bound for name, bound in (("$gte", lower), ("$lte", upper)) if bound is not None}
+        bounds = {"_id": None, "low": {"$min": "$number"}, "high": {"$max": "$number"}}
+        match = {"store": self._store, "created_at": instants, **NUMBERED}
+        pipeline: list[Any] = [{"$match": match}, {"$group": bounds}]
+        rows = await self._database[kind].aggregate(pipeline, session=self._session).to_list(1)
+        return (rows[0]["low"], rows[0]["high"]) if rows else None
+
+    async def _scan(self, collection: str, criteria: Document) -> Batches:
+        """What matches, in the order of the collection's key; one batch is read while the other is looked at."""
+        key = _KEYS[collection]
+        last: Any = None
+        while True:
+            rest = criteria if last is None else {"$and": [criteria, {key: {"$gt": last}}]}
+            try:
+                async for batch in self._found(collection, key, rest):
+                    last = batch[-1][key]
+                    yield batch
+            except OperationFailure as error:
+                if error.code != _SNAPSHOT_TOO_OLD:
+                    raise
+                await self._renew()
+            else:
+                return
+
+    async def _found(self, collection: str, key: str, criteria: Document) -> Batches:
+        """:raises OperationFailure: the snapshot is too old."""
+        fields = {"_id": 0} if collection in _NAMELESS else None
+        is_raw = collection == ORIGINALS
+        source = self._database.get_collection(collection, codec_options=RAW if is_raw else None)
+        cursor = source.find(criteria, fields, session=self._session, batch_size=self._batch).sort(key, 1)
+        upcoming = asyncio.ensure_future(cursor.to_list(self._batch))
+        try:
+            while batch := await upcoming:
+                upcoming = asyncio.ensure_future(cursor.to_list(self._batch))
+                yield [as_bytes(document) for document in batch] if is_raw else batch
+        finally:
+            upcoming.cancel()
+
+    async def _count(self, collection: str) -> int:
+        pipeline: list[Any] = [{"$match": of_store(collection, self._store)}, {"$count": "n"}]
+        rows = await self._database[collection].aggregate(pipeline, session=self._session).to_list(1)
+        return rows[0]["n"] if rows else 0
+
+    async def _renew(self) -> None:
+        """Goes on from the newest snapshot, if nothing has changed since the one that has grown too old."""
+        before = self.counters
+        await self.end()
+        await self.begin()
+        if any(self.counters[name] != before[name] for name in ("epoch", "head")):
+            raise DatabaseRefused(
+                "Reading took longer than the database keeps its past (minSnapshotHistoryWindowInSeconds), and "
+                "something was sold meanwhile: read again while the shop is quiet, or raise that parameter."
+            )
+
+
+@asynccontextmanager
+async def view_of(database: Database, store: str, batch: int = BATCH) -> AsyncIterator[StoreView]:
+    """The store as it is now, for as long as the block takes.
+
+    :param batch: how many documents are read at a time.
+    :raises Unavailable: the database is away.
+    """
+    view = StoreView(database, store, batch)
+    with translated():
+        try:
+            await view.begin()
+            yield view
+        finally:
+            await view.end()
+
+
+def _days(start: date | None, end: date | None) -> Document:
+    bounds = (("$gte", start), ("$lte", end))
+    return {name: day.isoformat() for name, day in bounds if day is not None}

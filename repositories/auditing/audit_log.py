@@ -1,0 +1,69 @@
+"""The audit: the event log with who did it, newest first.
+
+It has no index of its own, since each would cost every sale: `seq` serves it, backwards, with whatever is asked for
+looked for on the way. The log is kept for some months only, so that way is short.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+from zoneinfo import ZoneInfo
+
+from pymongo import DESCENDING
+
+from repositories.database.client import Database
+from repositories.database.errors import answered
+from repositories.database.raw_documents import decoded, find_stored, fitting
+from schemas.auditing import AuditListing
+from schemas.core.calendar import day_bounds
+from schemas.core.collections import EVENTS
+from schemas.core.documents import Document
+
+#: How much of the log a page is made of, beyond its first event: five hundred usual ones take less.
+PAGE_BYTES: Final = 4 * 2**20
+# So few that a reply is seldom larger than a page.
+_AT_ONCE: Final = 16
+
+Row = TypeVar("Row")
+
+
+class Audit:
+    """The audit of one store.
+
+    :param zone: of the days that are asked for.
+    """
+
+    def __init__(self, database: Database, store: str, zone: ZoneInfo) -> None:
+        self._events = database[EVENTS]
+        self._store = store
+        self._zone = zone
+
+    async def newest(self, listing: AuditListing, show: Callable[[Document], Row]) -> tuple[list[Row], bool]:
+        """Return up to `listing.limit` events, and `PAGE_BYTES`, newest first, from `listing.after` on, and whether
+        there are no others.
+
+        :param show: makes of an event what is kept of it; they are decoded one by one.
+        :raises Unavailable: the database is away.
+        """
+        limit = listing.limit
+        options = {"projection": {"_id": 0}, "sort": [("seq", DESCENDING)], "limit": limit + 1}
+        async with answered():
+            found = await find_stored(self._events, self._criteria(listing), _AT_ONCE, most_bytes=PAGE_BYTES, **options)
+        page = fitting(found, limit, PAGE_BYTES)
+        return [show(decoded(each)) for each in page], len(page) == len(found)
+
+    def _criteria(self, listing: AuditListing) -> Document:
+        every: list[dict[str, Any]] = [{"store": self._store}]
+        if listing.after is not None:
+            every.append({"seq": {"$lt": listing.after.seq}})
+        if listing.start is not None:
+            every.append({"at": {"$gte": day_bounds(listing.start, self._zone)[0]}})
+        if listing.end is not None:
+            every.append({"at": {"$lt": day_bounds(listing.end, self._zone)[1]}})
+        if listing.actor is not None:
+            every.append({"$or": [{"by.id": listing.actor}, {"by.name": listing.actor}]})
+        if listing.type is not None:
+            every.append({"type": listing.type})
+        if listing.id is not None:
+            # A conversion is an event of the estimate, and of the order that it makes.
+            every.append({"$or": [{"id": listing.id}, {"order_id": listing.id}]})
+        return {"$and": every}

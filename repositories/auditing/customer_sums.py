@@ -1,0 +1,49 @@
+"""Whether the sums of the customers are those of the documents, to the paisa."""
+
+from collections import Counter
+from typing import Any, Final
+
+from repositories.database.client import Database
+from repositories.database.store_scope import of_store
+from schemas.core.collections import CUSTOMERS, ESTIMATES, ORDERS
+from schemas.customers import NUMBER, contribution
+
+_MOST_SHOWN: Final = 20
+_FIELDS: Final = (NUMBER, "voided_at", "status", "total", "amount_paid", "created_at")
+
+
+async def differences_of_customers(database: Database, store: str) -> list[str]:
+    """One sentence each; no number is named, since differences are logged.
+
+    :raises PyMongoError: callers translate.
+    """
+    expected: dict[str, Counter[str]] = {}
+    visits: dict[str, Any] = {}
+    found: list[str] = []
+    for kind in (ESTIMATES, ORDERS):
+        uncounted = 0
+        async for document in database[kind].find(of_store(kind, store), _FIELDS):
+            uncounted += NUMBER not in document
+            added = contribution(kind, document)
+            if added is not None:
+                expected.setdefault(added[0], Counter()).update(added[1])
+                visits[added[0]] = max(document["created_at"], visits.get(added[0], document["created_at"]))
+        if uncounted:
+            found.append(f"{kind}: {uncounted:,} count for no customer yet: run `pos migrate`.")
+    async for customer in database[CUSTOMERS].find({"store": store}):
+        of_customer = customer.get("numbers", [])
+        found += _differences(customer, [expected.pop(each, Counter()) for each in of_customer])
+        if any(visits.get(each, customer["last_visit"]) > customer["last_visit"] for each in of_customer):
+            found.append(f"Customer {customer['_id']} bought something after their last visit.")
+    if expected:
+        found.append(f"{len(expected):,} phone numbers have documents, and no customer.")
+    return found if len(found) <= _MOST_SHOWN else [*found[:_MOST_SHOWN], "… and more differences in the customers."]
+
+
+def _differences(customer: Any, counted: list[Counter[str]]) -> list[str]:
+    sums, documents = Counter(customer.get("sums", {})), sum(counted, Counter())
+    return [
+        f"Customer {customer['_id']}: {name} is {sums[name]}, but the documents make {documents[name]}."
+        for name in sorted(sums.keys() | documents.keys())
+        if sums[name] != documents[name]
+    ]

@@ -1,0 +1,200 @@
+"""Whether documents are what the event log says of them.
+
+An event has the short form of a document as it left it (of a user or a device: all but the secrets), the fields that
+it changed, when, and whose change it was. So each document is compared with the event that made it, and with the one
+that changed it last; what no event tells of is not known here, as the lines of a bill that nobody changed.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from repositories.database.client import Database
+from schemas.core.collections import DEVICES, ESTIMATES, EVENTS, ORDERS, USERS
+from schemas.core.documents import Document
+from schemas.core.principals import SECRETS, shown
+from schemas.journal.events import CONVERT, CREATE, DELETE, KINDS
+from schemas.sales.statuses import CONVERTED, PENDING
+
+_COMPARED: Final = (ESTIMATES, ORDERS, USERS, DEVICES)
+_ACCOUNTS: Final = (USERS, DEVICES)
+#: What events of estimates and orders tell of, beside what they changed.
+_FIELDS: Final = dict.fromkeys(
+    (
+        *("store", "number", "customer_name", "sale_by", "total", "version", "converted", "status", "amount_paid"),
+        *("payment_mode", "order_id", "order_number", "estimate_id", "estimate_number"),
+        *("created_at", "created_by", "updated_at", "changed_by", "voided_at"),
+    ),
+    1,
+)
+#: What tells which change of which document an event is of.
+_PLACE: Final = {"type": 1, "action": 1, "id": 1, "order_id": 1, "at": 1, "data.version": 1}
+_BATCH: Final = 1_000
+_ABSENT: Final = object()
+
+Documents = Mapping[tuple[str, str], Document]
+
+
+class _Said(NamedTuple):
+    """What an event says of one document. version: as the event left it, None where that is not said."""
+
+    kind: str
+    id: str
+    version: int | None
+    event: Document
+
+
+class Comparison:
+    """Told of the log, the oldest event first."""
+
+    def __init__(self, database: Database, store: str, expired: datetime) -> None:
+        self._database = database
+        self._store = store
+        self._expired = expired
+        #: How many documents of each kind stand as their newest event left them, and of those, how many are young.
+        self._all: Counter[str] = Counter()
+        self._young: Counter[str] = Counter()
+
+    async def differences(self, events: Sequence[Document]) -> list[str]:
+        """What is different in the documents of the next events, one sentence each."""
+        said = [each for event in events for each in _said_by(event) if each.kind in _COMPARED]
+        documents = await self._documents(said)
+        return [line for each in said for line in self._of(each, documents.get((each.kind, each.id)))]
+
+    async def untold(self, *, is_whole: bool) -> AsyncIterator[str]:
+        """Documents that were made or changed lately, and of which no event tells so.
+
+        is_whole: whether the log has its beginning, so that it tells of old ones, too.
+        """
+        told = self._all if is_whole else self._young
+        for kind in _COMPARED:
+            criteria: Document = {"store": self._store}
+            if kind not in _ACCOUNTS:
+                # Neither what was taken over from the earlier backend, of which there are no events.
+                criteria["changed_by"] = {"$exists": True}
+            if not is_whole:
+                criteria["updated_at"] = {"$gt": self._expired}
+            if await self._database[kind].count_documents(criteria) != told[kind]:
+                async for line in self._named(kind, criteria):
+                    yield line
+
+    async def _documents(self, said: Sequence[_Said]) -> Documents:
+        wanted: dict[str, set[str]] = defaultdict(set)
+        for each in said:
+            wanted[each.kind].add(each.id)
+        changed = {name for each in said for name in each.event.get("after", ())}
+        found: dict[tuple[str, str], Document] = {}
+        for kind, ids in wanted.items():
+            fields = None if kind in _ACCOUNTS else _FIELDS | dict.fromkeys(changed, 1)
+            cursor = self._database[kind].find({"_id": {"$in": list(ids)}}, fields, batch_size=len(ids) + 1)
+            found.update({(kind, document["_id"]): document for document in await cursor.to_list(None)})
+        return found
+
+    def _of(self, said: _Said, document: Document | None) -> Iterator[str]:
+        seq = said.event["seq"]
+        if document is None:
+            yield f"Event {seq} tells of {said.id}, which is not in {said.kind}."
+            return
+        if document.get("store") != self._store:
+            # Somebody who belongs to another store now, whose log tells the rest.
+            return
+        different = set(_of_making(said, document))
+        if said.version is not None and said.version > document.get("version", 0):
+            different.add("version")
+        elif _is_newest(said, document):
+            different.update(_of_state(said, document))
+            self._count(said.kind, document)
+        if different:
+            yield f"{said.id} in {said.kind} is not as event {seq} left it: {', '.join(sorted(different))}."
+
+    def _count(self, kind: str, document: Document) -> None:
+        if kind in _ACCOUNTS or "changed_by" in document:
+            self._all[kind] += 1
+            updated_at = document.get("updated_at")
+            self._young[kind] += isinstance(updated_at, datetime) and updated_at > self._expired
+
+    async def _named(self, kind: str, criteria: Document) -> AsyncIterator[str]:
+        """The event that changed a document last is of the same moment, by which there is an index."""
+        events = self._database[EVENTS]
+        cursor = self._database[kind].find(criteria, {"updated_at": 1, "version": 1}, batch_size=_BATCH)
+        while batch := await cursor.to_list(_BATCH):
+            moments = list({document.get("updated_at") for document in batch})
+            told: set[tuple[str, datetime, int | None]] = set()
+            async for event in events.find({"at": {"$in": moments}, "store": self._store}, _PLACE):
+                told.update((each.id, event["at"], each.version) for each in _said_by(event))
+            for document in batch:
+                place = (document["_id"], document.get("updated_at"))
+                if not told.intersection({(*place, document.get("version")), (*place, None)}):
+                    yield f"No event tells of the newest change of {document['_id']} in {kind}."
+
+
+def _said_by(event: Document) -> Iterator[_Said]:
+    kind = KINDS[event["type"]]
+    if kind not in _COMPARED:
+        return
+    if event["action"] == CONVERT:
+        yield _Said(kind, event["id"], None, event)
+        yield _Said(ORDERS, event["order_id"], event["data"].get("version"), event)
+    else:
+        yield _Said(kind, event["id"], event["data"].get("version"), event)
+
+
+def _is_newest(said: _Said, document: Document) -> bool:
+    if said.version is not None:
+        return said.version == document.get("version")
+    # The event of a conversion has the version of the order that it made.
+    return bool(document.get("converted") and document.get("order_id") == said.event["order_id"]) and (
+        document.get("voided_at") is None
+    )
+
+
+def _of_making(said: _Said, document: Document) -> Iterator[str]:
+    """The fields of a document that differ from the event that made it."""
+    event = said.event
+    if event["action"] != CREATE and (event["action"] != CONVERT or said.version is None):
+        return
+    yield from _differing(
+        {name: event["data"].get(name) for name in ("_id", "number") if name in event["data"]}, document
+    )
+    yield from _differing({"created_at": event["at"]}, document)
+    if "by" in event:
+        yield from _differing({"created_by": _signature(event)}, document)
+
+
+def _of_state(said: _Said, document: Document) -> Iterator[str]:
+    """The fields of a document that differ from what its newest event left."""
+    event, data = said.event, said.event["data"]
+    if said.version is None:
+        # Of the estimate, it says what the order took over.
+        data = {"number": data["estimate_number"], "customer_name": data["customer_name"], "total": data["total"]}
+    comparable = _placeless if said.kind in _ACCOUNTS else dict
+    yield from _differing(comparable(data), comparable(_as_told(said.kind, document)))
+    if said.version is None or event["action"] != CONVERT:
+        after = {name: value for name, value in event.get("after", {}).items() if name not in SECRETS}
+        yield from _differing(comparable(after), comparable(document))
+    stamps = {"updated_at": event["at"], **({"changed_by": _signature(event)} if "by" in event else {})}
+    yield from _differing(stamps, document)
+    if (document.get("voided_at") is not None) != (event["action"] == DELETE):
+        yield "voided_at"
+
+
+def _as_told(kind: str, document: Document) -> Document:
+    if kind == ESTIMATES:
+        return {**document, "status": CONVERTED if document.get("converted") else PENDING}
+    return shown(document) if kind in _ACCOUNTS else document
+
+
+def _placeless(account: Mapping[str, Any]) -> Document:
+    """Whether somebody belongs to all stores, but not to which: a store that was restored may have another name now."""
+    return {
+        name: value is None if name == "belongs_to" else value for name, value in account.items() if name != "store"
+    }
+
+
+def _differing(said: Mapping[str, Any], document: Document) -> Iterator[str]:
+    return (name for name, value in said.items() if document.get(name, _ABSENT) != value)
+
+
+def _signature(event: Document) -> Document:
+    return {"id": event["by"]["id"], "name": event["by"]["name"]}

@@ -1,0 +1,42 @@
+"""Whether the outbox is in order: each message in a state that there is, and only what is open waits for somebody."""
+
+from typing import Final
+
+from repositories.database.client import Database
+from repositories.database.store_scope import of_store
+from schemas.core.collections import MESSAGES
+from schemas.core.documents import Document
+from schemas.messaging.messages import OPEN
+from schemas.messaging.states import STATES
+
+_MOST_SHOWN: Final = 20
+
+
+async def differences_of_messages(database: Database, store: str) -> list[str]:
+    """One sentence each; no number is named, since differences are logged.
+
+    :raises PyMongoError: callers translate.
+    """
+    fields = {"state": 1, "due_at": 1, "kind": 1, "document_id": 1}
+    found: list[str] = []
+    about: dict[str, set[str]] = {}
+    async for message in database[MESSAGES].find({"store": store}, fields):
+        found += _differences(message)
+        if message["kind"] is not None:
+            about.setdefault(message["kind"], set()).add(message["document_id"])
+    for kind, ids in about.items():
+        there = {
+            each["_id"]
+            async for each in database[kind].find({**of_store(kind, store), "_id": {"$in": list(ids)}}, ["_id"])
+        }
+        found += [f"There are messages about {missing}, which does not exist." for missing in sorted(ids - there)]
+    return found if len(found) <= _MOST_SHOWN else [*found[:_MOST_SHOWN], "… and more differences in the messages."]
+
+
+def _differences(message: Document) -> list[str]:
+    name, state = message["_id"], message["state"]
+    if state not in STATES:
+        return [f"Message {name} is {state!r}, which is no state of a message."]
+    if (state in OPEN) != (message["due_at"] is not None):
+        return [f"Message {name} is {state}, and {'nobody' if state in OPEN else 'somebody'} would look at it again."]
+    return []

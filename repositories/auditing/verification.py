@@ -1,0 +1,194 @@
+"""`pos verify`: recomputes what the journal keeps, from the raw documents, and lists every difference.
+
+I2 numbers are 1 … counter, each once, voided ones included; but for those that were missing when the documents of the
+earlier backend were taken over, which are known one by one. I3 orders and estimates name each other. I4 the rollups
+are the sums over the documents, to the paisa. Public links show what is there. And the event log has no hole but what
+retention took, each event is what it was when it was written (`chain.py`), and documents are what it says of them
+(`comparison.py`).
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable
+from itertools import chain, islice
+from typing import Any, Final
+
+from bson import CodecOptions, decode
+from bson.raw_bson import RawBSONDocument
+
+from repositories.auditing.customer_sums import differences_of_customers
+from repositories.auditing.event_comparison import Comparison
+from repositories.auditing.messages import differences_of_messages
+from repositories.database.client import Database
+from repositories.database.errors import translated
+from repositories.database.store_scope import of_store
+from repositories.event_log.hash_chain import UNPLACED, Chain, Tip
+from repositories.event_log.retention import expired_before
+from repositories.legacy.late_warnings import late_sentences
+from repositories.reporting.rollup_rows import measures, row_key
+from schemas.core.collections import COUNTERS, ESTIMATES, EVENTS, LINKS, ORDERS, TOTALS
+from schemas.core.document_numbers import format_number
+from schemas.core.documents import Document
+from schemas.core.number_ranges import from_text, singles, without
+from schemas.reporting.rollups import Additions, RollupKey
+
+_MOST_SHOWN = 20
+_BATCH = 1_000
+
+_AS_STORED: Final = CodecOptions(document_class=RawBSONDocument)
+_AWARE: Final = CodecOptions[Document](tz_aware=True)
+
+Advance = Callable[[int], None]
+Remark = Callable[[str], None]
+
+
+async def verify(
+    database: Database, store: str, advance: Advance = lambda _: None, remark: Remark = lambda _: None
+) -> list[str]:
+    """The differences, one sentence each; none when all is well. The store should be quiet meanwhile.
+
+    :param advance: told, now and then, how many more events were looked at.
+    :param remark: told what is no difference, and should be known all the same.
+    :raises Unavailable: the database is away.
+    """
+    with translated():
+        counters = await database[COUNTERS].find_one({"_id": store})
+        if counters is None:
+            return [f"Store {store!r} has no counters: run `pos migrate`."]
+        return [
+            *await asyncio.to_thread(late_sentences, database.delegate, store),
+            *[line async for line in _numbers(database, store, counters)],
+            *[line async for line in _links(database, store)],
+            *[line async for line in _totals(database, store)],
+            *await differences_of_customers(database, store),
+            *await differences_of_messages(database, store),
+            *[line async for line in _public_links(database, store)],
+            *[line async for line in _events(database, store, counters, advance, remark)],
+        ]
+
+
+async def _numbers(database: Database, store: str, counters: Document) -> AsyncIterator[str]:
+    for kind in (ESTIMATES, ORDERS):
+        given: Counter[int] = Counter()
+        async for document in database[kind].find(of_store(kind, store), {"number": 1}):
+            given[document["number"]] += 1
+        last = counters[kind]
+        expected = range(1, last + 1)
+        missing = from_text(counters.get("adopted", {}).get(kind, {}).get("missing", ""))
+        there = singles(given)
+        unexplained = chain.from_iterable(without(without([expected], there), missing))
+        for number in islice(unexplained, _MOST_SHOWN):
+            yield f"{kind}: number {format_number(number)} is missing."
+        for number in [n for n, times in given.items() if times > 1][:_MOST_SHOWN]:
+            yield f"{kind}: number {format_number(number)} was given {given[number]} times."
+        for number in islice(chain.from_iterable(without(there, list(without(there, missing)))), _MOST_SHOWN):
+            yield f"{kind}: number {format_number(number)} was missing when the shop was taken over, and is there now."
+        for number in [n for n in given if n not in expected][:_MOST_SHOWN]:
+            yield f"{kind}: number {format_number(number)} lies beyond the counter, {last}."
+
+
+async def _links(database: Database, store: str) -> AsyncIterator[str]:
+    fields = {"number": 1, "converted": 1, "order_id": 1, "order_number": 1, "voided_at": 1}
+    estimates = {e["_id"]: e async for e in database[ESTIMATES].find(of_store(ESTIMATES, store), fields)}
+    claimed: Counter[str] = Counter()
+    orders = database[ORDERS].find(
+        {**of_store(ORDERS, store), "estimate_id": {"$ne": None}}, {"number": 1, "estimate_id": 1, "voided_at": 1}
+    )
+    async for order in orders:
+        estimate = estimates.get(order["estimate_id"])
+        if estimate is None:
+            yield f"Order {order['_id']} names estimate {order['estimate_id']}, which does not exist."
+        elif order["voided_at"] is None:
+            claimed[estimate["_id"]] += 1
+            if (estimate["order_id"], estimate["order_number"]) != (order["_id"], order["number"]):
+                yield f"Order {order['_id']} names estimate {estimate['_id']}, which names {estimate['order_id']}."
+    for estimate in estimates.values():
+        if claimed[estimate["_id"]] > 1:
+            yield f"Estimate {estimate['_id']} became {claimed[estimate['_id']]} orders."
+        if estimate["converted"] != (estimate["order_id"] is not None):
+            yield f"Estimate {estimate['_id']} says converted: {estimate['converted']}, order: {estimate['order_id']}."
+        elif estimate["converted"] and estimate["voided_at"] is None and not claimed[estimate["_id"]]:
+            yield f"Estimate {estimate['_id']} is converted, but its order {estimate['order_id']} is not there."
+
+
+async def _totals(database: Database, store: str) -> AsyncIterator[str]:
+    additions = Additions()
+    for kind in (ESTIMATES, ORDERS):
+        async for document in database[kind].find({**of_store(kind, store), "voided_at": None}, {"items": 0}):
+            additions.add(kind, document)
+    expected = Counter({(key, name): amount for key, row in additions.rows().items() for name, amount in row.items()})
+    stored: Counter[tuple[RollupKey, str]] = Counter()
+    async for row in database[TOTALS].find(of_store(TOTALS, store)):
+        for measure, amount in measures(row):
+            stored[row_key(row["_id"]), measure] += amount
+    differing = sorted(place for place in expected.keys() | stored.keys() if expected[place] != stored[place])
+    for place in differing[:_MOST_SHOWN]:
+        (period, staff, group), measure = place
+        yield (
+            f"Totals of {period}, {staff}, {group or 'no payment'}: {measure} is {stored[place]}, "
+            f"but the documents make {expected[place]}."
+        )
+    if len(differing) > _MOST_SHOWN:
+        yield f"… and {len(differing) - _MOST_SHOWN} more differences in the totals."
+
+
+async def _public_links(database: Database, store: str) -> AsyncIterator[str]:
+    """What a link shows is there, though it may be voided."""
+    for kind in (ESTIMATES, ORDERS):
+        pipeline: list[Document] = [
+            {"$match": {"store": store, "kind": kind}},
+            {"$lookup": {"from": kind, "localField": "document_id", "foreignField": "_id", "as": "shown"}},
+            {"$match": {"shown.store": {"$ne": store}}},
+            {"$limit": _MOST_SHOWN},
+            {"$project": {"document_id": 1}},
+        ]
+        async for link in database[LINKS].aggregate(pipeline):
+            yield f"Link {link['_id']} shows {link['document_id']}, which does not exist."
+
+
+async def _events(
+    database: Database, store: str, counters: Document, advance: Advance, remark: Remark
+) -> AsyncIterator[str]:
+    """Every seq that is not too old to be kept, up to the head, stands in the log, unaltered, and the documents are
+    what it says."""
+    expired = await expired_before(database, counters)
+    chain = Chain(expired)
+    comparison = Comparison(database, store, expired)
+    stored = database.get_collection(EVENTS, _AS_STORED)
+    cursor: Any = stored.find({"store": store}, UNPLACED, batch_size=_BATCH).sort("seq", 1)
+    in_log, in_documents = _Shown(), _Shown()
+    while batch := await cursor.to_list(_BATCH):
+        raws = [bytes(event.raw) for event in batch]
+        # As a whole, since most of what stands in them is looked at.
+        events = [decode(raw, _AWARE) for raw in raws]
+        in_log.take(line for event, raw in zip(events, raws, strict=True) for line in chain.differences(event, raw))
+        in_documents.take(await comparison.differences(events))
+        advance(len(batch))
+    in_log.take(chain.end(counters["head"], Tip(counters.get("hash"), counters.get("at"))))
+    async for line in comparison.untold(is_whole=chain.is_whole):
+        in_documents.take([line])
+    for line in (*in_log.lines, *in_documents.lines):
+        yield line
+    if chain.unsealed:
+        remark(
+            f"Events up to {chain.unsealed} are older than the chain: they have no hash, and nothing vouches for them."
+        )
+
+
+class _Shown:
+    """As many of a kind of difference as somebody reads."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def take(self, lines: Iterable[str]) -> None:
+        self.lines += islice(lines, _MOST_SHOWN - len(self.lines))
+
+
+async def count_events(database: Database, store: str) -> int:
+    """How many events there are to be looked at.
+
+    :raises Unavailable: the database is away.
+    """
+    with translated():
+        return await database[EVENTS].count_documents({"store": store})

@@ -1,0 +1,1 @@
+"""Customers, and the commands that change them."""

@@ -1,0 +1,99 @@
+"""Customers, in the shop's words."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import Any, Final
+
+from pymongo import DESCENDING
+
+from repositories.customers.commands import AddCustomer, ChangeCustomer, EndCustomer
+from repositories.database.client import READ, Database
+from repositories.database.errors import answered
+from repositories.database.text_search import found_by
+from repositories.journal.transaction import Outcome
+from repositories.leadership.shared_journal import SharedJournal
+from schemas.core.collections import CUSTOMERS
+from schemas.core.documents import Document
+from schemas.core.principals import Actor
+from schemas.core.public_ids import new_id
+from schemas.customers import CUSTOMER_PREFIX, CustomerListing
+from schemas.journal.idempotency import RequestKey
+from schemas.text.phones import normalised
+
+_NEWEST: Final = [("last_visit", DESCENDING), ("_id", DESCENDING)]
+
+
+class CustomerRepository:
+    """The customers of one store. Sales and estimates make them and keep their sums: see `customer_rows.py`.
+
+    :param region: of numbers without a country code.
+    """
+
+    def __init__(
+        self, database: Database, store: str, journal: SharedJournal, clock: Callable[[], datetime], region: str
+    ) -> None:
+        self._collection = database[CUSTOMERS]
+        self._store = store
+        self._journal = journal
+        self._clock = clock
+        self._region = region
+
+    async def newest(self, listing: CustomerListing, limit: int) -> list[Document]:
+        """Up to `limit` customers, those who came last first, from `listing.after` on.
+
+        :raises Unavailable: the database is away.
+        """
+        async with answered():
+            found = self._collection.find(self.criteria(listing)).sort(_NEWEST)
+            return await found.limit(limit).to_list(limit)
+
+    async def batches(self, listing: CustomerListing) -> AsyncIterator[list[Document]]:
+        """All of them, a batch at a time in memory."""
+        found: Any = self._collection.find(self.criteria(listing), batch_size=READ).sort(_NEWEST)
+        while True:
+            async with answered():
+                batch = await found.to_list(READ)
+            if not batch:
+                return
+            yield batch
+
+    async def create(self, draft: Document, keys: tuple[RequestKey, ...] = (), *, by: Actor) -> Outcome:
+        """draft: as `CustomerBody` loads it.
+
+        :raises CustomerExists: another one has the phone number.
+        """
+        number = normalised(draft["phone"], self._region)
+        customer_id = new_id(CUSTOMER_PREFIX, self._clock())
+        return await self._journal.submit(AddCustomer(customer_id, draft, number, keys=keys, actor=by))
+
+    async def change(
+        self, customer_id: str, changes: Document, versions: frozenset[int] | None = None, *, by: Actor
+    ) -> Outcome:
+        """changes: as `CustomerChange` loads them.
+
+        :raises NotFound, StaleVersion, CustomerExists:
+        """
+        number = normalised(changes.get("phone", ""), self._region)
+        return await self._journal.submit(ChangeCustomer(customer_id, changes, number, versions, actor=by))
+
+    async def end(
+        self,
+        customer_id: str,
+        versions: frozenset[int] | None = None,
+        keys: tuple[RequestKey, ...] = (),
+        *,
+        by: Actor,
+    ) -> Outcome:
+        """:raises NotFound, StaleVersion:"""
+        return await self._journal.submit(EndCustomer(customer_id, versions, keys=keys, actor=by))
+
+    def criteria(self, listing: CustomerListing) -> Document:
+        """The list as a filter that an index serves."""
+        every: list[Document] = [{"store": self._store, "voided_at": None}]
+        if listing.q is not None:
+            every.append(found_by(listing.q))
+        if listing.after is not None:
+            last = listing.after.last_visit
+            every.append({"last_visit": {"$lte": last}})
+            every.append({"$or": [{"last_visit": {"$lt": last}}, {"_id": {"$lt": listing.after.id}}]})
+        return {"$and": every}

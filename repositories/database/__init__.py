@@ -1,0 +1,1 @@
+"""The database driver: connection, errors, raw documents, time."""

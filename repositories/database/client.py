@@ -1,0 +1,146 @@
+"""The connection: the options that make a write durable, and the refusal of a database that cannot carry the shop."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+from repositories.database.connection_pool import Pool
+from repositories.database.errors import DatabaseRefused, first_clause
+from repositories.database.member_watch import MemberWatch
+from schemas.core.documents import Document
+from schemas.text.safe_addresses import mongodb_defect, safe_address, safe_words
+
+#: How many are read at a time: so many that the next ones have come by the time these are shown, and no more, since
+#: whoever else asks waits meanwhile.
+READ: Final = 800
+
+
+logger = logging.getLogger("pos")
+
+Client = AsyncIOMotorClient[Document]
+Database = AsyncIOMotorDatabase[Document]
+Collection = AsyncIOMotorCollection[Document]
+
+
+#: What holds of the whole database, by its name: `owners` is written by each change of an owner, and says whether
+#: there ever was one.
+OWNERS: Final = "owners"
+#: Another one: the proof of the key that passwords are made with.
+KEY_PROOF: Final = "secret_key"
+
+#: A field of a store's counters while the store is filled from an archive, when it has no numbers to give out.
+RESTORING: Final = "restoring"
+
+APPLICATION: Final = "pos"
+
+MINIMUM_VERSION: Final = (6, 0)
+
+# `j` matters twice: an acknowledged sale survives a power cut, and a change stream sees it without delay.
+_OPTIONS: Final[dict[str, Any]] = {
+    "w": "majority",
+    "journal": True,
+    "readConcernLevel": "majority",
+    "serverSelectionTimeoutMS": 5_000,
+    "connectTimeoutMS": 3_000,
+    "socketTimeoutMS": 20_000,
+    "waitQueueTimeoutMS": 2_000,
+    # How long a changed topology may stay unnoticed while the connection that watches it is still open.
+    "heartbeatFrequencyMS": 2_000,
+    "maxPoolSize": 40,
+    "tz_aware": True,
+    "appname": APPLICATION,
+}
+
+_ALREADY_INITIALIZED: Final = 23
+_LOCAL_MS: Final = 500
+
+_NO_REPLICA_SET: Final = (
+    "This MongoDB is a standalone server, but transactions and change streams need a replica set (one node is enough): "
+    "start it with --replSet rs0 and run rs.initiate() once in mongosh."
+)
+
+
+def connect(url: str, pool: Pool | None = None) -> Client:
+    """A client whose every write is on a majority's disk before it is acknowledged. Connects lazily.
+
+    :param pool: is told of its connections.
+    :raises DatabaseRefused: the URL is not one.
+    """
+    watch = MemberWatch()
+    with valid_address(url, "MONGODB_URL"):
+        client: Client = AsyncIOMotorClient(url, event_listeners=[watch, *([pool] if pool else [])], **_OPTIONS)
+    watch.client = client.delegate
+    return client
+
+
+@contextmanager
+def valid_address(url: str, setting: str) -> Iterator[None]:
+    """Refuse an address before the driver reads it, or what the driver says of it, without a part of its credentials.
+    What the driver warns of, which quotes the address too, is logged in a sentence of our own.
+
+    :param setting: what the address is named by, for the sentence.
+    :raises DatabaseRefused: it is no address of MongoDB, or can be read in more than one way.
+    """
+    defect = mongodb_defect(url)
+    if defect is not None:
+        raise DatabaseRefused(f"{setting} {defect}")
+    try:
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            yield
+        if warned:
+            logger.warning("%s: the driver does not know an option in it, or its value, and leaves it out.", setting)
+    except (PyMongoError, ValueError, TypeError, OverflowError, OSError) as error:
+        words = safe_words(first_clause(error), url)
+        # Without the cause, which quotes the address.
+        raise DatabaseRefused(f"{setting}, {safe_address(url)}, cannot be used: {words}") from None
+
+
+async def check_deployment(client: Client) -> None:
+    """Whether this deployment has what the journal and the hub rest on.
+
+    :raises DatabaseRefused: unreachable, too old, or a standalone server.
+    """
+    try:
+        hello = await client.admin.command("hello")
+        build = await client.admin.command("buildInfo")
+    except PyMongoError as error:
+        raise DatabaseRefused(f"The database at MONGODB_URL cannot be used: {first_clause(error)}") from error
+    if "setName" not in hello and hello.get("msg") != "isdbgrid":
+        raise DatabaseRefused(_NO_REPLICA_SET)
+    version = tuple(build["versionArray"][:2])
+    if version < MINIMUM_VERSION:
+        raise DatabaseRefused(f"MongoDB {build['version']} is too old: 6.0 or newer is needed.")
+
+
+def initiate_replica_set(url: str, name: str, host: str) -> bool:
+    """Makes a server that was started with --replSet the only member of its set, if that was not done before.
+
+    Blocking, and outside Motor: it runs once, before there is an event loop.
+
+    :returns: whether the set stands; False where the server does not answer yet.
+    """
+    try:
+        with MongoClient[Document](url, serverSelectionTimeoutMS=_LOCAL_MS) as client:
+            client.admin.command("replSetInitiate", {"_id": name, "members": [{"_id": 0, "host": host}]})
+    except OperationFailure as error:
+        if error.code != _ALREADY_INITIALIZED:
+            raise DatabaseRefused(f"The local mongod cannot be made a replica set: {error}") from error
+    except PyMongoError:
+        return False
+    return True
+
+
+def is_primary(url: str) -> bool:
+    """Whether the server behind `url` answers and accepts writes. Blocking."""
+    try:
+        with MongoClient[Document](url, serverSelectionTimeoutMS=_LOCAL_MS) as client:
+            return bool(client.admin.command("hello")["isWritablePrimary"])
+    except PyMongoError:
+        return False

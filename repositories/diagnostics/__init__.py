@@ -1,0 +1,1 @@
+"""Health, and the facts that the doctor judges."""

@@ -1,0 +1,1 @@
+"""Every write: group commit, event log, hash chain, idempotency."""

@@ -1,0 +1,40 @@
+"""What a group of commands writes beside the counters and the events, as operations of the database."""
+
+from collections import defaultdict
+
+from pymongo import DeleteOne, ReplaceOne, UpdateOne
+
+from repositories.journal.customer_sums import changed_customers
+from repositories.journal.unit_of_work import UnitOfWork
+from repositories.reporting.rollup_rows import row_id
+from schemas.core.collections import CUSTOMERS, REQUESTS, TOTALS
+from schemas.core.documents import Document
+
+Update = ReplaceOne[Document] | UpdateOne | DeleteOne
+
+
+def inserts_of(work: UnitOfWork, remembered_before: set[str]) -> dict[str, list[Document]]:
+    """What is new beside the events, by collection."""
+    inserts: dict[str, list[Document]] = defaultdict(list)
+    for (kind, document_id), document in work.changed.items():
+        if (kind, document_id) not in work.documents and kind != CUSTOMERS:
+            inserts[kind].append(document)
+    inserts[REQUESTS] = [request for key, request in work.remembered.items() if key not in remembered_before]
+    return inserts
+
+
+def updates_of(work: UnitOfWork, remembered_before: set[str]) -> dict[str, list[Update]]:
+    """What changes what stands there, by collection."""
+    updates: dict[str, list[Update]] = defaultdict(list)
+    for (kind, document_id), document in work.changed.items():
+        if (kind, document_id) in work.documents and kind != CUSTOMERS:
+            updates[kind].append(ReplaceOne({"_id": document_id}, document))
+    for rollup, row in work.increments().items():
+        updates[TOTALS].append(UpdateOne({"_id": row_id(work.store, rollup)}, {"$inc": row}, upsert=True))
+    updates[CUSTOMERS].extend(changed_customers(work))
+    for key, document_id in work.forgotten.items():
+        updates[REQUESTS].append(DeleteOne({"store": work.store, "key": key, "answer._id": document_id}))
+    for key, request in work.remembered.items():
+        if key in remembered_before:
+            updates[REQUESTS].append(ReplaceOne({"store": work.store, "key": key}, request, upsert=True))
+    return updates

@@ -1,0 +1,1 @@
+"""One process of the service commits for all the others on its machine."""

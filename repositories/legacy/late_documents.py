@@ -1,0 +1,125 @@
+"""Documents of the earlier backend among ours: found, counted, and moved away.
+
+An estimate or order of ours has the name of its store and a number (`OURS`). Whatever else lies in these collections
+was written by another program; it is never dropped, whichever command meets it.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final
+
+import bson
+from bson.raw_bson import RawBSONDocument
+from pymongo.client_session import ClientSession
+from pymongo.database import Database as SyncDatabase
+from pymongo.errors import BulkWriteError
+
+from repositories.database.errors import DatabaseRefused, is_duplicate
+from repositories.database.raw_originals import LENIENT, RAW
+from repositories.database.store_scope import LATE
+from schemas.core.collections import ADOPTION
+from schemas.core.documents import Document
+
+#: Where an adoption in place keeps what came after the originals were renamed.
+LATE_PREFIX: Final = "late_"
+
+_BATCH: Final = 500
+_INVALID: Final = 121
+
+
+class _Taken(Exception):
+    """A unique index of the place, or another rule of it, refuses one of several documents."""
+
+
+def _is_invalid(error: BulkWriteError) -> bool:
+    """Whether a rule of the place for its documents refuses them."""
+    return any(each["code"] == _INVALID for each in error.details["writeErrors"])
+
+
+def identity(raw: RawBSONDocument) -> Any:
+    """Return the `_id` of a document whose other fields may be unreadable."""
+    return bson.decode(raw.raw, LENIENT).get("_id")
+
+
+def key_of(own: Any) -> bytes:
+    """Return an `_id` as the bytes that tell it from each other one."""
+    return bson.encode({"_id": own})
+
+
+def count_late(database: SyncDatabase[Any], kind: str) -> int:
+    """Count the documents of the earlier backend in one of our collections, by the index that leads with the store."""
+    stores = database[kind].distinct("store")
+    return database[kind].count_documents({"store": {"$in": [None, *stores]}, **LATE})
+
+
+class Move:
+    """Documents on their way from one collection to another, some at a time, each time in a transaction: so each of
+    them is always in one of the two.
+
+    :param places: where they go; further ones, in which an identical document is as good.
+    :param where: which documents of the origin.
+    :param permit: what the state of the adoption has to be all the while. Whoever changes that first is safe from this.
+    """
+
+    def __init__(
+        self, database: SyncDatabase[Any], origin: str, places: Sequence[str], where: Document, permit: Document
+    ) -> None:
+        self._database = database
+        self._origin = database.get_collection(origin, codec_options=RAW)
+        self._places = [database.get_collection(name, codec_options=RAW) for name in places]
+        self._where = where
+        self._permit = permit
+
+    def run(self) -> list[str]:
+        """Move all.
+
+        :returns: the ids of those that stay, because the place refuses them or has another document of that id.
+        :raises DatabaseRefused: it is not permitted any more.
+        """
+        ids = [identity(raw) for raw in self._origin.find(self._where, {"_id": 1})]
+        stay: list[Any] = []
+        for chunk in (ids[place : place + _BATCH] for place in range(0, len(ids), _BATCH)):
+            try:
+                stay += self._transacted(chunk)
+            except _Taken:
+                stay += [own for own in chunk if not self._is_moved(own)]
+        return [str(own) for own in stay]
+
+    def _is_moved(self, own: Any) -> bool:
+        try:
+            return not self._transacted([own])
+        except _Taken:
+            return False
+
+    def _transacted(self, ids: Sequence[Any]) -> list[Any]:
+        with self._database.client.start_session() as session:
+            stay: list[Any] = session.with_transaction(partial(self._move, ids))
+            return stay
+
+    def _move(self, ids: Sequence[Any], session: ClientSession) -> list[Any]:
+        """Move some, and return the ids of those that cannot be.
+
+        :raises _Taken: a unique index refuses one of them.
+        """
+        permitted = self._database[ADOPTION].update_one(self._permit, {"$inc": {"moves": 1}}, session=session)
+        if not permitted.matched_count:
+            raise DatabaseRefused("Another `pos adopt` is at work on this store: wait for it, and run this again.")
+        wanted = {"_id": {"$in": list(ids)}}
+        there: dict[bytes, set[bytes]] = {}
+        for place in self._places:
+            for raw in place.find(wanted, session=session):
+                there.setdefault(key_of(identity(raw)), set()).add(raw.raw)
+        found = {key_of(identity(raw)): raw for raw in self._origin.find({**self._where, **wanted}, session=session)}
+        fresh = [raw for key, raw in found.items() if key not in there]
+        stay = [identity(raw) for key, raw in found.items() if key in there and raw.raw not in there[key]]
+        try:
+            if fresh:
+                self._places[0].insert_many(fresh, session=session)
+        except BulkWriteError as error:
+            if not is_duplicate(error) and not _is_invalid(error):
+                raise
+            raise _Taken from error
+        gone = [own for raw in found.values() if (own := identity(raw)) not in stay]
+        if gone:
+            self._origin.delete_many({"_id": {"$in": gone}}, session=session)
+        return stay

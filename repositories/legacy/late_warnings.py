@@ -1,0 +1,80 @@
+"""Where the earlier backend has written since its documents were taken over, said in sentences.
+
+A document is known by its id and the collection that it lies in, never by how many there are: one that was deleted
+there would hide another one.
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
+from typing import Any, Final
+
+from pymongo.collection import Collection
+from pymongo.database import Database as SyncDatabase
+from pymongo.errors import OperationFailure
+
+from repositories.database.raw_originals import RAW
+from repositories.legacy.late_documents import LATE_PREFIX, count_late, identity, key_of
+from repositories.legacy.source import KINDS
+from schemas.core.collections import ADOPTION, ORIGINALS
+from schemas.core.documents import Document
+
+_BATCH: Final = 1_000
+_IDENTITY: Final = {"original._id": 1, "kind": 1, "lies_in": 1}
+
+
+def late_sentences(database: SyncDatabase[Any], store: str) -> list[str]:
+    """Return a sentence for each place where the earlier backend has written since its documents were taken over.
+
+    Blocking.
+    """
+    found = [
+        f"{kind}: {count:,} of the earlier backend lie here, which no list and no report shows: stop it, and run "
+        "`pos adopt`."
+        for kind in KINDS
+        if (count := count_late(database, kind))
+    ]
+    state = database[ADOPTION].find_one({"_id": store, "step": "done"})
+    if state is None:
+        return found
+    if state["in_place"]:
+        return [*found, *_of_moved(database, store)]
+    # Where we may not look, nothing is known.
+    with suppress(OperationFailure):
+        return [*found, *_of_source(database, state)]
+    return found
+
+
+def _of_moved(database: SyncDatabase[Any], store: str) -> Iterator[str]:
+    """What was moved away, before the command was cut off."""
+    for kind in KINDS:
+        count = _count_unadopted(database, store, kind, database[LATE_PREFIX + kind])
+        if count:
+            yield f"{LATE_PREFIX + kind}: {count:,} of the earlier backend were not taken over yet: run `pos adopt`."
+
+
+def _of_source(database: SyncDatabase[Any], state: Document) -> Iterator[str]:
+    """Compare another database of the same server with what was taken over from there."""
+    store, name = state["_id"], state["from"]
+    source = database.client[name]
+    count = sum(_count_unadopted(database, store, kind, source[kind]) for kind in KINDS)
+    # An earlier version did not say where the source was: if nothing of it is known, this is another one of that name.
+    if count > 0 and state.get("is_here", count < sum(source[kind].count_documents({}) for kind in KINDS)):
+        yield (
+            f"{count:,} estimates and orders were written into {name!r} since that was taken over: stop the earlier "
+            f"backend, and run `pos adopt --from {name}` again."
+        )
+
+
+def _count_unadopted(database: SyncDatabase[Any], store: str, kind: str, collection: Collection[Any]) -> int:
+    """Count the documents of a collection of which `adopted` keeps nothing."""
+    kept_rows = database.get_collection(ORIGINALS, codec_options=RAW)
+    # Earlier versions kept nothing of those that are too large.
+    count = -database[ORIGINALS].count_documents({"store": store, "kind": kind, "original": None})
+    rows = collection.with_options(RAW).find({}, {"_id": 1}, batch_size=_BATCH)
+    while ids := [identity(raw) for raw in islice(rows, _BATCH)]:
+        wanted = {"store": store, "kind": {"$in": list(KINDS)}, "original._id": {"$in": ids}}
+        found = kept_rows.find(wanted, _IDENTITY)
+        known = {key_of(identity(row["original"])) for row in found if row.get("lies_in", row["kind"]) == kind}
+        count += sum(key_of(own) not in known for own in ids)
+    return max(0, count)

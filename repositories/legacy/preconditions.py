@@ -1,0 +1,58 @@
+"""What must be so before a store takes over the documents of the earlier backend."""
+
+import asyncio
+from typing import Any
+
+from repositories.database.client import Database
+from repositories.database.errors import DatabaseRefused
+from repositories.database.store_scope import LATE, of_store
+from repositories.legacy.late_documents import LATE_PREFIX
+from repositories.legacy.source import BACKUP_PREFIX, KINDS
+from repositories.migrations.indexes import index_models
+from repositories.migrations.occupied_collections import refuse_occupied
+from schemas.core.collections import ADOPTION, COUNTERS
+
+
+async def check_beginning(database: Database, store: str, source: Any, *, in_place: bool) -> None:
+    """Whether there is something to adopt, and an empty store to adopt it into.
+
+    :raises DatabaseRefused: no.
+    """
+    counters = await database[COUNTERS].find_one({"_id": store})
+    is_used = counters is not None and any(counters.get(name) for name in (*KINDS, "head"))
+    if is_used or any([await database[kind].find_one(of_store(kind, store)) for kind in KINDS]):
+        raise DatabaseRefused(
+            f"Store {store!r} has documents of its own already: choose another STORE_ID or DATABASE_NAME."
+        )
+    await asyncio.to_thread(refuse_occupied, database.delegate, index_models(1), KINDS)
+    for kind in KINDS:
+        is_ours = {"store": {"$type": "string"}, "number": {"$type": "number"}, "business_date": {"$type": "string"}}
+        if in_place and await database[kind].find_one(is_ours):
+            raise DatabaseRefused(
+                f"The database {database.name!r} has documents of another store among its {kind}: adopt into another "
+                f"one, with DATABASE_NAME, and --from {source.name}."
+            )
+        for name in (BACKUP_PREFIX + kind, LATE_PREFIX + kind) if in_place else ():
+            if name in await database.list_collection_names():
+                raise DatabaseRefused(
+                    f"There is a collection {name!r} already, where the originals would be kept: rename it."
+                )
+        if not in_place and await database[kind].find_one(LATE):
+            raise DatabaseRefused(
+                f"The database {database.name!r} has {kind} of an earlier backend itself: choose another DATABASE_NAME."
+            )
+    if not any(source[kind].find_one({}, {"_id": 1}) for kind in KINDS):
+        raise DatabaseRefused(f"The database {source.name!r} has neither estimates nor orders: nothing to adopt.")
+
+
+async def refuse_taken_over(database: Database, store: str) -> None:
+    """Refuse a store where the documents of the earlier backend in this database are another store's.
+
+    :raises DatabaseRefused: they are; the message says whose.
+    """
+    other = await database[ADOPTION].find_one({"_id": {"$ne": store}, "in_place": True}, {"_id": 1})
+    if other is not None:
+        raise DatabaseRefused(
+            f"What the earlier backend wrote into {database.name!r} belongs to store {other['_id']!r}: run this with "
+            f"STORE_ID={other['_id']}."
+        )

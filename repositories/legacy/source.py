@@ -1,0 +1,135 @@
+"""The collections of the earlier backend, read as they are: nothing in them is trusted, and nothing is written."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+import bson
+from bson.raw_bson import RawBSONDocument
+from pymongo import MongoClient
+from pymongo.database import Database as SyncDatabase
+from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.uri_parser import parse_uri
+
+from repositories.database.client import APPLICATION, valid_address
+from repositories.database.errors import DatabaseRefused, first_clause
+from repositories.database.raw_originals import LENIENT, RAW
+from repositories.legacy.late_documents import key_of
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.documents import Document
+from schemas.legacy.conversion import Adopted, Defect, adopt
+from schemas.legacy.shapes import kind_of
+from schemas.legacy.values import shown
+from schemas.text.safe_addresses import safe_address, safe_words
+
+BATCH: Final = 1_000
+KINDS: Final = (ESTIMATES, ORDERS)
+BACKUP_PREFIX: Final = "legacy_"
+
+
+#: Of a collection of estimates, what may be a sale: see `schemas.legacy_shapes.kind_of`.
+_MAY_BE_SALES: Final = {"$or": [{name: {"$nin": [None, ""]}} for name in ("sale_id", "sale_number")]}
+
+
+class Original(NamedTuple):
+    """key: of all of its kind, the bytes that tell it; own: its `_id` as text; raw: its bytes; document: as Python has
+    it; lies_in: the kind of the collection that it lies in, which an older version took for another one."""
+
+    key: bytes
+    own: str
+    raw: RawBSONDocument
+    document: Mapping[str, Any]
+    lies_in: str
+
+
+class Source:
+    """Where the earlier backend's documents lie.
+
+    :param names: the collections of each kind.
+    """
+
+    def __init__(self, database: SyncDatabase[Any], names: Mapping[str, Sequence[str]]) -> None:
+        self._database = database
+        self.names = names
+
+    def count(self, kind: str) -> int:
+        """Return how many documents may be of a kind, and are so but for a few sales among estimates."""
+        return sum(int(self._database[name].count_documents(where)) for name, where, _ in self._places(kind))
+
+    def batches(self, kind: str) -> Iterator[list[Original]]:
+        """Yield all documents of a kind, in batches, those of a collection in the order of their ids."""
+        for name, where, lies_in in self._places(kind):
+            collection = self._database.get_collection(name, codec_options=RAW)
+            cursor = collection.find(where, batch_size=BATCH).sort("_id", 1)
+            while batch := [_original(raw, kind, lies_in) for raw in islice(cursor, BATCH)]:
+                found = [each for each in batch if kind_of(lies_in, each.document) == kind]
+                if found:
+                    yield found
+
+    def _places(self, kind: str) -> Iterator[tuple[str, Document, str]]:
+        """Where documents of a kind lie: the collection, which of it, and the kind that it was made for."""
+        for name in self.names[kind]:
+            yield name, {}, kind
+        for name in self.names[ESTIMATES] if kind == ORDERS else ():
+            yield name, _MAY_BE_SALES, ESTIMATES
+
+
+def adopted(kind: str, original: Original, zone: ZoneInfo) -> Adopted:
+    """Return what a document becomes, with a word on where it lay."""
+    found = adopt(kind, original.document, zone)
+    if original.lies_in == kind:
+        return found
+    moved = Defect("sale_among_estimates", "status", shown(original.document.get("status")), "an order")
+    return found._replace(defects=(moved, *found.defects))
+
+
+def _original(raw: RawBSONDocument, kind: str, lies_in: str) -> Original:
+    document = bson.decode(raw.raw, LENIENT)
+    own = document.get("_id")
+    # Documents of two collections may have the same id.
+    key = key_of(own if lies_in == kind else {lies_in: own})
+    return Original(key, str(own), raw, document, lies_in)
+
+
+@contextmanager
+def opened_source(name: str, database: SyncDatabase[Any]) -> Iterator[SyncDatabase[Any]]:
+    """The database that `--from` names: by its name, on the same server, or by an address that ends in its name.
+    Blocking.
+
+    :raises DatabaseRefused: that is no address, or nobody answers there.
+    """
+    if not set(name) & set(":/@"):
+        yield database.client[name]
+        return
+    with valid_address(name, "--from"):
+        found = parse_uri(name)["database"]
+        if not found:
+            raise DatabaseRefused("--from has to end in the database's name, as mongodb://host/shop.")
+        client: MongoClient[Any] = MongoClient(name, serverSelectionTimeoutMS=5_000, appname=APPLICATION)
+    with client:
+        try:
+            client.admin.command("ping")
+        except PyMongoError as error:
+            words = safe_words(first_clause(error), name)
+            raise DatabaseRefused(f"{safe_address(name)}, named by --from, does not answer: {words}.") from error
+        yield client[found]
+
+
+def is_same(one: SyncDatabase[Any], other: SyncDatabase[Any]) -> bool:
+    """Whether two are one database, however they are addressed: its collections have identities of their own."""
+    return bool(identities(one) & identities(other))
+
+
+def is_beside(source: SyncDatabase[Any], database: SyncDatabase[Any]) -> bool:
+    """Return whether a source can be looked at later by its name alone, from the connection of another database.
+    Blocking."""
+    # Where we may not look, it cannot.
+    with suppress(OperationFailure):
+        return source.client is database.client or is_same(source, database.client[source.name])
+    return False
+
+
+def identities(database: SyncDatabase[Any]) -> set[bytes]:
+    return {bytes(each["info"]["uuid"]) for each in database.list_collections() if "uuid" in each.get("info", {})}

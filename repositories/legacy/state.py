@@ -1,0 +1,53 @@
+"""What is kept of an adoption in `adoption`, a document a store, and where its originals lie.
+
+`step` is begun, done or undoing; `renamed` the kinds whose originals had our names; `summary` the report.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from pymongo.database import Database as SyncDatabase
+
+from repositories.database.client import Database
+from repositories.database.store_scope import LATE, of_store
+from repositories.legacy.late_documents import LATE_PREFIX
+from repositories.legacy.source import BACKUP_PREFIX, KINDS, Source
+from schemas.core.collections import COUNTERS
+from schemas.core.documents import Document
+
+DROPPING: Final = "Its backup is being dropped, or that was cut off: run `pos adopt --drop-backup` again first."
+
+
+def fresh_state(store: str, of_source: Document, renamed: list[str]) -> Document:
+    """Return the state of an adoption that begins. of_source: what it tells of where the documents come from."""
+    return {"_id": store, "step": "begun", **of_source, "renamed": renamed, "begun_at": datetime.now(UTC)}
+
+
+async def state_of_shop(database: Database, fresh: Document) -> Document | None:
+    """Return the state of a shop of its own that was never adopted, and into which the earlier backend has written;
+    None where it is no such shop.
+
+    :param fresh: the state of an adoption that would begin now.
+    """
+    store = fresh["_id"]
+    if not fresh["in_place"] or await database[COUNTERS].find_one({"_id": store}) is None:
+        return None
+    has_own = any([await database[kind].find_one(of_store(kind, store)) for kind in KINDS])
+    has_late = any([await database[kind].find_one(LATE, {"_id": 1}) for kind in KINDS])
+    is_shop = has_own and has_late
+    return {**fresh, "step": "done", "is_own": True, "summary": {"defects": {}}} if is_shop else None
+
+
+def originals_of(source: SyncDatabase[Any], state: Document | None) -> Source:
+    """Return where the originals lie: in place, each kind under its name or, once it was renamed, under that of the
+    backup, and what came later in a collection of its own. Blocking."""
+    if state is None or not state["in_place"]:
+        return Source(source, {kind: (kind,) for kind in KINDS})
+    here = set(source.list_collection_names())
+    names: dict[str, list[str]] = {}
+    for kind in KINDS:
+        own = BACKUP_PREFIX + kind
+        # What has our name and was not there before is ours.
+        first = [own] if own in here else [kind] if kind in state["renamed"] and state["step"] == "begun" else []
+        names[kind] = first + [name for name in (LATE_PREFIX + kind,) if name in here]
+    return Source(source, names)

@@ -1,0 +1,188 @@
+"""The second pass of `pos adopt`: every document written as ours, its original kept verbatim, the totals added up."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import islice
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from bson.raw_bson import RawBSONDocument
+from pymongo.client_session import ClientSession
+from pymongo.database import Database as SyncDatabase
+
+from repositories.database.client import Database
+from repositories.database.errors import DatabaseRefused
+from repositories.database.store_scope import of_store
+from repositories.journal.customer_sums import count_customer
+from repositories.legacy.late_documents import key_of
+from repositories.legacy.reconciliation import Ledger, Settled
+from repositories.legacy.source import KINDS, Original, Source, adopted
+from repositories.reporting.rollup_rows import row_id
+from schemas.core.collections import ADOPTION, CUSTOMERS, ESTIMATES, ORIGINALS, TOTALS
+from schemas.core.documents import Document
+from schemas.customers import NUMBER
+from schemas.legacy.conversion import Adopted
+from schemas.reporting.rollups import Additions
+from schemas.text.phones import INDIA, normalised
+
+OVERTAKEN: Final = "Another `pos adopt` has begun on this store meanwhile; this one has ended."
+#: What MongoDB takes in one document, less what we add to it.
+LARGEST: Final = 15 * 1024 * 1024
+_ROWS: Final = 1_000
+#: Of the originals that are written at once, in bytes.
+_HEAVIEST: Final = 8 * 2**20
+
+#: A document, and what is kept of its original.
+Pair = tuple[Document, Document]
+#: Told what is going on, how much of it is done, and of how much.
+Tell = Callable[[str, int, int], None]
+
+
+class Target(NamedTuple):
+    """The store that is to have the documents."""
+
+    database: Database
+    store: str
+    zone: ZoneInfo
+    event_retention_days: int
+    region: str = INDIA
+
+
+class Permit:
+    """The right of one run to write: each of its writes is a transaction with the state of the adoption, so that one
+    that was overtaken, or is being undone, writes nothing more.
+
+    :param run: as the state names it.
+    """
+
+    def __init__(self, database: SyncDatabase[Any], store: str, run: str) -> None:
+        self.database = database
+        self._mine = {"_id": store, "step": "begun", "run": run}
+
+    def write(self, work: Callable[[ClientSession], object]) -> None:
+        """Do some of the work, as a whole or not at all. Blocking.
+
+        :raises DatabaseRefused: another command has begun on this store.
+        """
+
+        def permitted(session: ClientSession) -> None:
+            touched = self.database[ADOPTION].update_one(self._mine, {"$inc": {"writes": 1}}, session=session)
+            if not touched.matched_count:
+                raise DatabaseRefused(OVERTAKEN)
+            work(session)
+
+        with self.database.client.start_session() as session:
+            session.with_transaction(permitted)
+
+    def insert(self, documents: Mapping[str, Sequence[Document]]) -> None:
+        """Write documents, by collection."""
+
+        def insert(session: ClientSession) -> None:
+            for name, some in documents.items():
+                self.database[name].insert_many(some, session=session)
+
+        self.write(insert)
+
+    def empty(self, name: str, where: Document) -> None:
+        """Delete from a collection what an earlier try has left."""
+        rows = self.database[name].find(where, {"_id": 1}, batch_size=_ROWS)
+        while ids := [row["_id"] for row in islice(rows, _ROWS)]:
+            self.write(partial(self._delete, name, ids))
+
+    def _delete(self, name: str, ids: Sequence[Any], session: ClientSession) -> None:
+        self.database[name].delete_many({"_id": {"$in": ids}}, session=session)
+
+
+def write(target: Target, originals: Source, ledger: Ledger, tell: Tell, permit: Permit) -> None:
+    """Writes all from the beginning: what an earlier try has left is taken away first. Blocking.
+
+    :raises PyMongoError: the database does not take it.
+    :raises DatabaseRefused: another command has begun on this store.
+    """
+    store = target.store
+    for name in (*KINDS, ORIGINALS, TOTALS, CUSTOMERS):
+        permit.empty(name, of_store(name, store))
+    additions = Additions()
+    customers: dict[str, Document] = {}
+    for kind in KINDS:
+        total, done = originals.count(kind), 0
+        for batch in originals.batches(kind):
+            written = list(_written(target, kind, batch, ledger))
+            for document, _ in written:
+                additions.add(kind, document)
+                count_customer(customers, store, kind, document)
+            for some in _by_weight(written):
+                # Both at once: what has no original was not written here, and is never taken away.
+                permit.insert({ORIGINALS: [kept for _, kept in some], kind: [document for document, _ in some]})
+            done += len(batch)
+            tell(f"Writing {kind}", done, total)
+    for name, rows in ((TOTALS, list(total_rows(store, additions))), (CUSTOMERS, list(customers.values()))):
+        for place in range(0, len(rows), _ROWS):
+            permit.insert({name: rows[place : place + _ROWS]})
+
+
+def _by_weight(written: Sequence[Pair]) -> Iterator[list[Pair]]:
+    """Yield documents with their originals, as many as one transaction takes lightly."""
+    some: list[Pair] = []
+    weight = 0
+    for pair in written:
+        size = len(pair[1]["original"].raw)
+        if some and weight + size > _HEAVIEST:
+            yield some
+            some, weight = [], 0
+        some.append(pair)
+        weight += size
+    if some:
+        yield some
+
+
+def _written(target: Target, kind: str, batch: list[Original], ledger: Ledger) -> Iterator[tuple[Document, Document]]:
+    """Each document as it is written, and what is kept of its original."""
+    for original in batch:
+        settled = ledger.settled(kind, original.key)
+        # One that came after the first pass is noticed when all is counted in the end.
+        if settled is not None:
+            one = adopted(kind, original, target.zone)
+            yield placed(target, kind, one, settled), kept(target.store, kind, original, one, settled)
+
+
+def placed(target: Target, kind: str, adopted: Adopted, settled: Settled) -> Document:
+    """The document as it stands among the others."""
+    document = {"_id": settled.id, "store": target.store, "number": settled.number, **adopted.document}
+    document[NUMBER] = normalised(document["customer_phone"], target.region)
+    if kind == ESTIMATES:
+        is_converted = settled.partner_id is not None
+        document.update(converted=is_converted, order_id=settled.partner_id, order_number=settled.partner_number)
+    else:
+        document.update(estimate_id=settled.partner_id, estimate_number=settled.partner_number)
+    return document
+
+
+def kept(store: str, kind: str, original: Original, adopted: Adopted, settled: Settled) -> Document:
+    """The original, verbatim, and what was done to it."""
+    return {
+        "_id": {"store": store, "kind": kind, "id": settled.id},
+        "store": store,
+        "kind": kind,
+        "number": settled.number,
+        "defects": [defect._asdict() for defect in (*adopted.defects, *settled.defects)],
+        **({} if original.lies_in == kind else {"lies_in": original.lies_in}),
+        **_verbatim(original),
+    }
+
+
+def _verbatim(original: Original) -> Document:
+    """One that is nearly too large for MongoDB stays where it is; of it, only the id is kept."""
+    if len(original.raw.raw) < LARGEST:
+        return {"original": original.raw}
+    return {"original": RawBSONDocument(key_of(original.document.get("_id"))), "is_too_large": True}
+
+
+def total_rows(store: str, additions: Additions) -> Iterator[Document]:
+    """The totals as they are stored."""
+    for key, measures in additions.rows().items():
+        row: Document = {"_id": row_id(store, key)}
+        for measure, amount in measures.items():
+            kind, status, name = measure.split(".")
+            row.setdefault(kind, {}).setdefault(status, {})[name] = amount
+        yield row

@@ -1,0 +1,215 @@
+"""Commands that change messages to customers.
+
+The commands of workers carry the number of the attempt, so that a late worker overwrites nothing; and each of them
+does nothing the second time, so that a command whose outcome is not known can be submitted again.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from repositories.database.errors import NotFound
+from repositories.journal.command import Command, Reads, live
+from repositories.journal.unit_of_work import UnitOfWork
+from repositories.sharing.commands import AddLink
+from schemas.core.collections import LINKS, MESSAGES
+from schemas.core.documents import Document
+from schemas.core.errors import IllegalTransition
+from schemas.journal import events
+from schemas.journal.idempotency import reopening
+from schemas.messaging.delivery import Outcome
+from schemas.messaging.messages import DONE, GONE, REACHED, given_up, is_doubtful, queued, settled, told
+from schemas.messaging.states import CANCELLED, DROPPABLE, NOT_SENT, QUEUED, RETRIABLE, SENDING, SENT, UNKNOWN, is_news
+
+
+@dataclass(frozen=True, slots=True)
+class Send(Command):
+    """Queue a message to be sent.
+
+    :param draft: as `schemas.messages.drafted`.
+    :param outbox: the store whose processes send it.
+    :param link: created with it, to the document that it is about.
+    """
+
+    message_id: str
+    draft: Document
+    outbox: str
+    link: AddLink | None = None
+    is_forwardable: ClassVar[bool] = True
+
+    @property
+    def reads(self) -> Reads:
+        return read_with(self.draft)
+
+    def apply(self, work: UnitOfWork) -> Document:
+        if self.link is not None:
+            self.link.apply(work)
+        if not _opens(work, self.draft):
+            raise NotFound("The document does not open any more.")
+        waiting = {**queued(self.outbox, work.moment), "retry_keys": reopening(self.keys)}
+        message = work.add(MESSAGES, self.message_id, {**self.draft, **waiting})
+        told_ = work.emit(MESSAGES, events.CREATE, message, told(message))
+        return {**told_, "document_url": message["letter"]["document_url"]}
+
+
+@dataclass(frozen=True, slots=True)
+class _OfMessage(Command):
+    """Change a message that exists."""
+
+    message_id: str
+
+    @property
+    def reads(self) -> Reads:
+        return ((MESSAGES, self.message_id),)
+
+
+@dataclass(frozen=True, slots=True)
+class Begin(_OfMessage):
+    """Begin an attempt, before a worker calls the provider.
+
+    The worker may call it if the answer is being sent, by this holder, with this attempt.
+
+    :param holder: the worker that has claimed the message.
+    :param until: when other workers need not wait for this one any longer.
+    :param enclosed: as `read_with` names it.
+    """
+
+    holder: str
+    attempt: int
+    provider: str
+    until: datetime
+    enclosed: Reads = ()
+    is_forwardable: ClassVar[bool] = True
+    is_repeatable: ClassVar[bool] = True
+
+    @property
+    def reads(self) -> Reads:
+        return ((MESSAGES, self.message_id), *self.enclosed)
+
+    def apply(self, work: UnitOfWork) -> Document:
+        message = live(work, MESSAGES, self.message_id)
+        claimed = (message["state"], message["holder"], message["attempt"])
+        if claimed != (QUEUED, self.holder, self.attempt - 1):
+            return message
+        if not _opens(work, message):
+            return _changed(work, message, **given_up(GONE))
+        begun = {"state": SENDING, "attempt": self.attempt, "tries": message["tries"] + 1}
+        return _changed(work, message, **begun, provider=self.provider, due_at=self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Settle(_OfMessage):
+    """Record the outcome of an attempt.
+
+    :param chance: 0 to 1, see `schemas.message_states.pause_after`.
+    """
+
+    attempt: int
+    outcome: Outcome
+    chance: float
+    is_forwardable: ClassVar[bool] = True
+    is_repeatable: ClassVar[bool] = True
+
+    def apply(self, work: UnitOfWork) -> Document:
+        message = live(work, MESSAGES, self.message_id)
+        if message["attempt"] != self.attempt or message["state"] not in (SENDING, UNKNOWN):
+            return message
+        changes = settled(message, self.outcome, work.moment, self.chance)
+        if changes["state"] == message["state"]:
+            return message
+        return _changed(work, message, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Report(_OfMessage):
+    """Record a status that the provider reports of a message.
+
+    :param attempt: that the status is of, None where the provider does not say.
+    :param error: of a message that failed.
+    """
+
+    attempt: int | None
+    provider_id: str
+    state: str
+    at: datetime
+    error: Document | None = None
+
+    def apply(self, work: UnitOfWork) -> Document:
+        message = live(work, MESSAGES, self.message_id)
+        if not self._is_of(message) or not is_news(message["state"], self.state):
+            return message
+        reached = {REACHED[self.state]: self.at} if self.state in REACHED else {}
+        told_of = {"state": self.state, "provider_id": self.provider_id, "error": self.error}
+        return _changed(work, message, **told_of, **DONE, **reached)
+
+    def _is_of(self, message: Document) -> bool:
+        """Return whether the status is of the latest attempt."""
+        if not message["attempt"] or self.attempt not in (None, message["attempt"]):
+            return False
+        if message["state"] != QUEUED:
+            return message["provider_id"] in (None, self.provider_id)
+        # Put back by itself, or by somebody who has it sent again, for whom only what is on the phone has been sent.
+        return self.attempt is not None and (message["tries"] > 0 or self.state != SENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Retry(_OfMessage):
+    """Queue a message again that was not sent.
+
+    :param enclosed: as `read_with` names it.
+    :param is_sure: also a message that may have been sent already.
+    """
+
+    enclosed: Reads = ()
+    is_sure: bool = False
+
+    @property
+    def reads(self) -> Reads:
+        return ((MESSAGES, self.message_id), *self.enclosed)
+
+    def apply(self, work: UnitOfWork) -> Document:
+        message = live(work, MESSAGES, self.message_id)
+        if message["state"] not in RETRIABLE:
+            raise _refused(message, "there is nothing to send again")
+        if is_doubtful(message) and not self.is_sure:
+            raise _refused(message, "nobody knows whether it was sent, and it may come twice")
+        if not _opens(work, message):
+            raise _refused(message, "its document is voided, or the link to it has ended")
+        return _changed(work, message, **queued(message["outbox"], work.moment), error=None, provider_id=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Drop(_OfMessage):
+    """Cancel a message that has not been sent."""
+
+    def apply(self, work: UnitOfWork) -> Document:
+        message = live(work, MESSAGES, self.message_id)
+        if message["state"] not in DROPPABLE:
+            raise _refused(message, "there is nothing to drop")
+        return _changed(work, message, state=CANCELLED, **DONE)
+
+
+def read_with(message: Document) -> Reads:
+    """Return what must exist for the document of a message to open: the link, and what it leads to."""
+    # Messages of before do not say by which link.
+    link_id = message.get("link_id")
+    return () if link_id is None else ((LINKS, link_id), (message["kind"], message["document_id"]))
+
+
+def _opens(work: UnitOfWork, message: Document) -> bool:
+    until = message.get("until")
+    is_over = until is not None and until <= work.moment
+    return not is_over and all(work.find(*each) is not None for each in read_with(message))
+
+
+def _refused(message: Document, why: str) -> IllegalTransition:
+    allowed = [CANCELLED] if message["state"] in DROPPABLE else []
+    return IllegalTransition(f"The message is {message['state']}: {why}.", current=message["state"], allowed=allowed)
+
+
+def _changed(work: UnitOfWork, message: Document, **changes: object) -> Document:
+    message = work.update(MESSAGES, message, **changes)
+    if message["state"] in NOT_SENT:
+        work.forget(message.get("retry_keys", ()), message["_id"])
+    work.emit(MESSAGES, events.UPDATE, message, told(message))
+    return message

@@ -1,0 +1,98 @@
+"""Messages to customers, in the shop's words: asked for, listed, sent again, dropped."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from repositories.database.client import Database
+from repositories.database.errors import answered
+from repositories.journal.command import Command
+from repositories.journal.journal import Journal
+from repositories.journal.transaction import Outcome
+from repositories.leadership.shared_journal import SharedJournal
+from repositories.messaging.commands import Drop, Retry, Send, read_with
+from repositories.sharing.commands import AddLink
+from schemas.core.collections import MESSAGES
+from schemas.core.documents import Document
+from schemas.core.principals import Actor
+from schemas.core.public_ids import MESSAGE_PREFIX, new_id
+from schemas.journal.idempotency import RequestKey, reopening
+from schemas.messaging.delivery import Letter
+from schemas.messaging.messages import NOTHING, Enclosed, drafted
+from schemas.messaging.requests import MessageListing
+
+
+class MessageRepository:
+    """The messages of one store.
+
+    :param outbox: the store whose processes send them: the one that the settings name.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        store: str,
+        outbox: str,
+        journal: Journal | SharedJournal,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._collection = database[MESSAGES]
+        self._store = store
+        self._outbox = outbox
+        self._journal = journal
+        self._clock = clock
+
+    async def send(
+        self,
+        letter: Letter,
+        enclosed: Enclosed = NOTHING,
+        keys: tuple[RequestKey, ...] = (),
+        *,
+        link: AddLink | None = None,
+        by: Actor,
+    ) -> Outcome:
+        """Puts a letter into the outbox. link: made with it, to the document that is `enclosed` then.
+        Where it was asked for before, the answer says how that message stands now.
+
+        :raises NotFound: the document is not there, or does not open.
+        """
+        message_id = new_id(MESSAGE_PREFIX, self._clock())
+        if link is not None:
+            enclosed = Enclosed(link.kind, link.document_id, link.link_id, link.expires_at)
+            link = replace(link, message_id=message_id, retry_keys=tuple(reopening(keys)))
+        outcome = await self._submit(
+            Send(message_id, drafted(letter, enclosed), self._outbox, link, keys=keys, actor=by)
+        )
+        return await self._as_it_stands(outcome) if outcome.replayed else outcome
+
+    async def retry(self, message_id: str, *, is_sure: bool = False, by: Actor) -> Outcome:
+        """:raises NotFound, IllegalTransition:"""
+        message = await self._found(message_id)
+        return await self._submit(Retry(message_id, read_with(message or {}), is_sure, actor=by))
+
+    async def drop(self, message_id: str, *, by: Actor) -> Outcome:
+        """:raises NotFound, IllegalTransition:"""
+        return await self._submit(Drop(message_id, actor=by))
+
+    async def newest(self, listing: MessageListing, limit: int) -> list[Document]:
+        """Up to `limit` messages, the newest first, from `listing.after` on.
+
+        :raises Unavailable: the database is away.
+        """
+        criteria: Document = {"store": self._store}
+        criteria |= {} if not listing.states else {"state": {"$in": listing.states}}
+        criteria |= {} if listing.document_id is None else {"document_id": listing.document_id}
+        criteria |= {} if listing.after is None else {"_id": {"$lt": listing.after.id}}
+        async with answered():
+            return await self._collection.find(criteria).sort("_id", -1).limit(limit).to_list(limit)
+
+    async def _as_it_stands(self, outcome: Outcome) -> Outcome:
+        message = await self._found(outcome.answer["_id"])
+        return outcome if message is None else outcome._replace(answer={**outcome.answer, "state": message["state"]})
+
+    async def _found(self, message_id: str) -> Document | None:
+        async with answered():
+            return await self._collection.find_one({"_id": message_id, "store": self._store})
+
+    async def _submit(self, command: Command) -> Outcome:
+        return await self._journal.submit(command)

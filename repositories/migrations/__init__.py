@@ -1,0 +1,1 @@
+"""Indexes, backfills, and what earlier rules left to rebuild."""

@@ -1,0 +1,114 @@
+"""Collections of another program under the names that this service needs, found before anything is written.
+
+Each collection of ours is known by what every document in it has. One that holds anything else, is no ordinary
+collection, or has an index that would refuse our documents, belongs to another program.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from pymongo import IndexModel
+from pymongo.database import Database as SyncDatabase
+
+from repositories.database.errors import DatabaseRefused
+from repositories.database.store_scope import LATE
+from schemas.core.collections import (
+    ADOPTION,
+    ATTEMPTS,
+    COUNTERS,
+    CREDENTIALS,
+    CUSTOMERS,
+    DEVICES,
+    ESTIMATES,
+    EVENTS,
+    FACTS,
+    LINK_VIEWS,
+    LINKS,
+    MESSAGES,
+    ORDERS,
+    ORIGINALS,
+    RATE_COUNTS,
+    RATE_WINDOWS,
+    REQUESTS,
+    SETTINGS,
+    TOTALS,
+    UPLOADS,
+    USERS,
+)
+from schemas.core.documents import Document
+
+
+def _with(*names: str) -> Document:
+    """A filter for what has all of these fields and is of a store."""
+    return {"store": {"$type": "string"}, **{name: {"$exists": True} for name in names}}
+
+
+_DATED: Final[Document] = {"expires_at": {"$type": "date"}}
+#: What every document of ours has, by collection.
+_SIGNS: Final[dict[str, Document]] = {
+    ADOPTION: {"_id": {"$type": "string"}, "step": {"$type": "string"}},
+    ATTEMPTS: _DATED,
+    COUNTERS: {"_id": {"$type": "string"}, "head": {"$exists": True}},
+    CREDENTIALS: {"owner": {"$exists": True}},
+    CUSTOMERS: _with("terms", "version"),
+    DEVICES: _with("name", "belongs_to"),
+    EVENTS: _with("seq", "type"),
+    FACTS: {"_id": {"$type": "string"}},
+    LINKS: _with("token", "document_id"),
+    LINK_VIEWS: _with("views"),
+    MESSAGES: _with("outbox", "state"),
+    ORIGINALS: {"_id.store": {"$type": "string"}, "_id.kind": {"$type": "string"}},
+    RATE_COUNTS: {"_id": {"$type": "string"}, "expireAt": {"$exists": True}},
+    RATE_WINDOWS: {"_id": {"$type": "string"}},
+    REQUESTS: _with("key", "at"),
+    SETTINGS: _with("version"),
+    TOTALS: {"_id.store": {"$type": "string"}, "_id.period": {"$type": "string"}},
+    UPLOADS: _DATED,
+    USERS: {"login": {"$type": "string"}, "role": {"$type": "string"}},
+}
+
+
+def refuse_occupied(
+    database: SyncDatabase[Any], models: Mapping[str, Sequence[IndexModel]], except_for: Collection[str] = ()
+) -> None:
+    """Refuse a database in which another program has collections of our names. Blocking.
+
+    :param models: our indexes, by collection.
+    :param except_for: collections whose documents may be anything.
+    :raises DatabaseRefused: it has; the message says which, and where to go instead.
+    """
+    names = list(_occupied(database, models, except_for))
+    if names:
+        name = database.name
+        raise DatabaseRefused(
+            f"The database {name!r} has collections of another program under names that this service needs: "
+            f"{', '.join(names)}. Nothing was changed. Rename them, or take another database: set DATABASE_NAME to a "
+            f"new name; to take over what the earlier backend wrote here, run `pos adopt --from {name}` with it."
+        )
+
+
+def _occupied(
+    database: SyncDatabase[Any], models: Mapping[str, Sequence[IndexModel]], except_for: Collection[str]
+) -> Iterator[str]:
+    for each in sorted(database.list_collections(), key=lambda found: str(found["name"])):
+        name = each["name"]
+        if name not in _SIGNS and name not in (ESTIMATES, ORDERS):
+            continue
+        if each.get("type", "collection") != "collection" or each.get("options", {}).get("capped"):
+            yield f"{name} (no ordinary collection)"
+        elif name in except_for:
+            continue
+        elif database[name].find_one(LATE if name in (ESTIMATES, ORDERS) else {"$nor": [_SIGNS[name]]}, {"_id": 1}):
+            yield name
+        else:
+            own = {model.document["name"]: dict(model.document["key"]) for model in models.get(name, ())}
+            if any(_is_in_the_way(found, own) for found in database[name].list_indexes()):
+                yield f"{name} (an index of it is in the way)"
+
+
+def _is_in_the_way(found: Any, own: dict[str, dict[str, Any]]) -> bool:
+    """Whether an index keeps one of ours from being made, or our documents from being written."""
+    name, key = found["name"], dict(found["key"])
+    if name in own:
+        return key != own[name]
+    return bool(found.get("unique")) and key not in own.values()

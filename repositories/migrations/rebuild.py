@@ -1,0 +1,27 @@
+"""What earlier rules made of what a store holds, made again by today's: once, before it is served."""
+
+from pymongo.errors import PyMongoError
+
+from repositories.database.client import RESTORING, Database
+from repositories.database.errors import DatabaseRefused, first_clause
+from repositories.migrations.customer_backfill import BUILT as CUSTOMERS_BUILT
+from repositories.migrations.customer_backfill import build_missing_customers
+from repositories.migrations.search_terms import BUILT as TERMS_BUILT
+from repositories.migrations.search_terms import build_missing_terms
+from schemas.core.collections import COUNTERS
+
+
+async def rebuild(database: Database, store: str, region: str) -> None:
+    """Count customers and make words of the search where today's rules did not; a store that is being restored is left
+    alone.
+
+    :raises DatabaseRefused: it cannot be done now.
+    """
+    outdated = {"_id": store, "$nor": [{**CUSTOMERS_BUILT, **TERMS_BUILT}], RESTORING: {"$exists": False}}
+    try:
+        if await database[COUNTERS].find_one(outdated, {"_id": 1}) is None:
+            return
+    except PyMongoError as error:
+        raise DatabaseRefused(f"The counters cannot be read: {first_clause(error)}") from error
+    await build_missing_customers(database, store, region)
+    await build_missing_terms(database, store)

@@ -1,0 +1,80 @@
+"""The words that documents are found by, made anew where an earlier rule made them (`schemas/text/search_terms.py`).
+
+Batch by batch, each document only if its words differ and if it was not changed meanwhile, so that this can be cut off
+and repeated at will, beside processes that sell.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from pymongo import UpdateOne
+from pymongo.errors import PyMongoError
+
+from repositories.database.client import Database
+from repositories.database.errors import DatabaseRefused, first_clause
+from repositories.database.store_scope import of_store
+from schemas.core.collections import COUNTERS, CUSTOMERS, ESTIMATES, ORDERS
+from schemas.core.documents import Document
+from schemas.text.search_terms import TERMS_RULE, terms_of
+
+_BATCH: Final = 1_000
+#: Of each collection, the unique field that its documents are gone through by, and those that the words are made of.
+_FIELDS: Final = {
+    ESTIMATES: ("number", "customer_name", "customer_phone"),
+    ORDERS: ("number", "customer_name", "customer_phone"),
+    CUSTOMERS: ("_id", "name", "phone"),
+}
+#: What the counters of a store say as soon as all words were made by today's rule.
+BUILT: Final = {"terms_rule": TERMS_RULE}
+
+Advance = Callable[[int], None]
+
+
+async def has_terms(database: Database, store: str) -> bool:
+    """Return whether the words of a store were made by today's rule, or made anew by it."""
+    return await database[COUNTERS].find_one({"_id": store, **BUILT}, {"_id": 1}) is not None
+
+
+async def build_terms(database: Database, store: str, advance: Advance = lambda _: None) -> None:
+    """Make the words of all documents and customers anew, where they differ.
+
+    :raises PyMongoError: callers translate.
+    """
+    for kind in _FIELDS:
+        last: object = None
+        while (batch := await _batch(database, store, kind, last)) != []:
+            last = batch[-1][_FIELDS[kind][0]]
+            advance(len(batch))
+    await database[COUNTERS].update_one({"_id": store}, {"$set": BUILT})
+
+
+async def build_missing_terms(database: Database, store: str) -> None:
+    """Do as `build_terms`, where that was not done by today's rule to the end.
+
+    :raises DatabaseRefused: it cannot be done now.
+    """
+    try:
+        if not await has_terms(database, store):
+            await build_terms(database, store)
+    except PyMongoError as error:
+        raise DatabaseRefused(f"The search cannot be prepared: {first_clause(error)}") from error
+
+
+async def _batch(database: Database, store: str, kind: str, last: object) -> list[Document]:
+    """Write a batch that follows a document anew; the batch, as it was read."""
+    place, *fields = _FIELDS[kind]
+    criteria = of_store(kind, store) if last is None else {"store": store, place: {"$gt": last}}
+    found = database[kind].find(criteria, (place, "version", "terms", *fields)).sort(place, 1).limit(_BATCH)
+    batch: list[Document] = await found.to_list(_BATCH)
+    changes = [change for document in batch if (change := _change(document, *fields)) is not None]
+    if changes:
+        await database[kind].bulk_write(changes, ordered=False)
+    return batch
+
+
+def _change(document: Document, name: str, phone: str) -> UpdateOne | None:
+    terms = terms_of(document[name], document[phone])
+    # One without words, as of a customer whose name was taken out of the books, keeps none.
+    if not document.get("terms", terms) or document.get("terms") == terms:
+        return None
+    return UpdateOne({"_id": document["_id"], "version": document["version"]}, {"$set": {"terms": terms}})

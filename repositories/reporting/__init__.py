@@ -1,0 +1,1 @@
+"""Rollup rows, reports, hourly figures."""

@@ -1,0 +1,1 @@
+"""Estimates and orders, and the commands that change them."""

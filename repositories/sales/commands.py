@@ -1,0 +1,215 @@
+"""Commands that create and change estimates and orders."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from repositories.database.errors import AlreadyConverted
+from repositories.journal.command import DOCUMENT_BYTES, Command, Reads, live, refuse_stale
+from repositories.journal.unit_of_work import UnitOfWork
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.document_numbers import format_number
+from schemas.core.documents import Document
+from schemas.core.errors import InvalidBody
+from schemas.core.money import MAX_TOTAL, MINOR_PER_UNIT
+from schemas.customers import NUMBER
+from schemas.journal import events
+from schemas.journal.idempotency import reopening
+from schemas.sales import statuses
+from schemas.text.phones import normalised
+from schemas.text.search_terms import terms_of
+
+_LINE_BYTES: Final = 100
+_BYTES_OF_A_LETTER: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Create(Command):
+    """Create an estimate or a sale.
+
+    :param draft: as `schemas.documents.draft` or `draft_sale` makes it.
+    """
+
+    kind: str
+    document_id: str
+    draft: Document
+    is_forwardable: ClassVar[bool] = True
+
+    @property
+    def bytes_written(self) -> int:
+        return _bytes_of(self.draft)
+
+    def apply(self, work: UnitOfWork) -> Document:
+        fresh = _fresh_estimate() if self.kind == ESTIMATES else _fresh_order(self.draft["payment_mode"])
+        fresh["retry_keys"] = reopening(self.keys)
+        document = work.insert(self.kind, self.document_id, {**self.draft, **_found_by(work, self.draft), **fresh})
+        return work.emit(self.kind, events.CREATE, document)
+
+
+@dataclass(frozen=True, slots=True)
+class Convert(Command):
+    """Convert an estimate to an order, once.
+
+    :param amount_paid: minor units, None for the total.
+    :param sale_by: None for the estimate's.
+    """
+
+    estimate_id: str
+    order_id: str
+    payment_mode: str
+    amount_paid: int | None = None
+    sale_by: str | None = None
+    is_forwardable: ClassVar[bool] = True
+    #: It writes what it read, and a second document like it.
+    moves_of_reads: ClassVar[int] = 3
+
+    @property
+    def reads(self) -> Reads:
+        return ((ESTIMATES, self.estimate_id),)
+
+    def apply(self, work: UnitOfWork) -> Document:
+        estimate = live(work, ESTIMATES, self.estimate_id)
+        refuse_converted(estimate)
+        refuse_oversized(estimate)
+        order = work.insert(
+            ORDERS,
+            self.order_id,
+            {
+                **{name: estimate[name] for name in _COPIED},
+                **_found_by(work, estimate),
+                "sale_by": self.sale_by or estimate["sale_by"],
+                "amount_paid": estimate["total"] if self.amount_paid is None else self.amount_paid,
+                "payment_mode": self.payment_mode,
+                **_fresh_order(self.payment_mode),
+                "estimate_id": estimate["_id"],
+                "estimate_number": estimate["number"],
+                "retry_keys": reopening(self.keys),
+            },
+        )
+        work.update(ESTIMATES, estimate, converted=True, order_id=order["_id"], order_number=order["number"])
+        return work.emit(
+            ESTIMATES,
+            events.CONVERT,
+            estimate,
+            events.digest(ORDERS, order),
+            order_id=order["_id"],
+            order_number=order["number"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceEstimate(Command):
+    """Replace the body of an unconverted estimate.
+
+    :param versions: those that If-Match accepts, None for any.
+    """
+
+    estimate_id: str
+    draft: Document
+    versions: frozenset[int] | None = None
+
+    @property
+    def reads(self) -> Reads:
+        return ((ESTIMATES, self.estimate_id),)
+
+    @property
+    def bytes_written(self) -> int:
+        """Return the bytes of the draft twice: it is stored, and told of in an event."""
+        return 2 * _bytes_of(self.draft)
+
+    def apply(self, work: UnitOfWork) -> Document:
+        estimate = live(work, ESTIMATES, self.estimate_id)
+        refuse_stale(estimate, self.versions)
+        refuse_converted(estimate)
+        estimate = work.update(ESTIMATES, estimate, **self.draft, **_found_by(work, self.draft))
+        work.emit(ESTIMATES, events.UPDATE, estimate)
+        return estimate
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeStatus(Command):
+    """Change the status of an order. Where the order has that status already, nothing happens."""
+
+    order_id: str
+    status: str
+    versions: frozenset[int] | None = None
+
+    @property
+    def reads(self) -> Reads:
+        return ((ORDERS, self.order_id),)
+
+    def apply(self, work: UnitOfWork) -> Document:
+        order = live(work, ORDERS, self.order_id)
+        refuse_stale(order, self.versions)
+        if order["status"] == self.status:
+            return order
+        statuses.check_transition(order["status"], self.status)
+        if self.status not in statuses.EARNING and order["estimate_id"] is None:
+            # The sale does not stand any more: its cart may be sold anew.
+            work.forget(order.get("retry_keys", ()), order["_id"])
+        order = work.update(ORDERS, order, status=self.status)
+        work.emit(ORDERS, events.UPDATE, order)
+        return order
+
+
+#: What an order takes over from its estimate.
+_COPIED = (
+    "customer_name",
+    "customer_phone",
+    "customer_address",
+    "items",
+    "subtotal",
+    "discount",
+    "discount_percentage",
+    "round_off",
+    "total",
+)
+
+
+def _bytes_of(draft: Document) -> int:
+    items = draft.get("items", ())
+    texts = [item["name"] for item in items]
+    letters = sum([len(text) if text.isascii() else _BYTES_OF_A_LETTER * len(text) for text in texts])
+    return DOCUMENT_BYTES + _LINE_BYTES * len(items) + letters
+
+
+def _found_by(work: UnitOfWork, draft: Document) -> Document:
+    """Return what the `q` filter finds a document by, and the number that says for which customer it counts."""
+    phone = draft["customer_phone"]
+    return {"terms": terms_of(draft["customer_name"], phone), NUMBER: normalised(phone, work.region)}
+
+
+def _fresh_estimate() -> Document:
+    return {"converted": False, "order_id": None, "order_number": None}
+
+
+def _fresh_order(payment_mode: str) -> Document:
+    return {
+        "status": statuses.COMPLETED,
+        "payment_group": statuses.payment_group(payment_mode),
+        "estimate_id": None,
+        "estimate_number": None,
+    }
+
+
+def refuse_converted(estimate: Document) -> None:
+    """Refuse to change an estimate that has been converted.
+
+    :raises AlreadyConverted: names the order; None where it is not known.
+    """
+    if not estimate["converted"]:
+        return
+    number = None if estimate["order_number"] is None else format_number(estimate["order_number"])
+    named = "" if number is None else f", sale {number}"
+    detail = f"This estimate has already been converted to an order{named}."
+    raise AlreadyConverted(detail, order_id=estimate["order_id"], sale_number=number)
+
+
+def refuse_oversized(estimate: Document) -> None:
+    """Refuse to convert an estimate whose total is more than a bill may be: totals were not always bounded.
+
+    :raises InvalidBody: names the limit.
+    """
+    if estimate["total"] > MAX_TOTAL:
+        most = f"must be at most {MAX_TOTAL // MINOR_PER_UNIT:,}"
+        detail = f"total: {most}. Please change the lines of this estimate."
+        raise InvalidBody(detail, [{"pointer": "/total", "detail": most}])

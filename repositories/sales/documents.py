@@ -1,0 +1,202 @@
+"""Estimates and orders, read: one document, a page, a whole list in bounded memory, a count."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from itertools import islice
+from typing import Any, Final
+
+from bson import decode_iter
+from pymongo import DESCENDING
+from pymongo.errors import PyMongoError
+
+from repositories.database.client import READ, Database
+from repositories.database.errors import NotFound, answered, translated
+from repositories.database.raw_documents import find_stored, fitting
+from repositories.database.store_scope import NUMBERED
+from repositories.database.text_search import beginning, found_by
+from repositories.sales.render_cache import Page, Showing
+from schemas.core.calendar import widest_bounds
+from schemas.core.collections import ESTIMATES
+from schemas.core.document_numbers import parse_number
+from schemas.core.documents import Document
+from schemas.journal.events import TYPES
+from schemas.sales import statuses
+from schemas.sales.listing import Listing, Position
+from schemas.text.folding import same_name
+
+NEWEST_FIRST: Final = [("created_at", DESCENDING), ("number", DESCENDING)]
+#: How many are decoded at a time: few enough that they are in the core's cache when they are shown.
+_BATCH: Final = 50
+#: How much of a list a page holds, beyond its first document: a thousand of usual ones take less.
+PAGE_BYTES: Final = 4 * 2**20
+# Where those that were read take more, they are of another kind than a shop's usual ones, and no others are kept ready.
+_MOST_AHEAD: Final = 4 * 2**20
+_LETTING_GO_SECONDS: Final = 0.2
+#: What no list shows, and would be decoded for nothing: a quarter of a document.
+_UNSHOWN: Final = dict.fromkeys(("created_by", "changed_by", "terms", "retry_keys", "store", "phone_e164"), 0)
+
+
+class Documents:
+    """The live (not voided) documents of one kind in one store."""
+
+    def __init__(self, database: Database, store: str, kind: str) -> None:
+        self._collection = database[kind]
+        self._store = store
+        self.kind = kind
+
+    async def get(self, document_id: str, *, is_voided_too: bool = False) -> Document:
+        """:raises NotFound: there is none, or it is voided."""
+        live = {} if is_voided_too else {"voided_at": None}
+        return await self._one({"_id": document_id, "store": self._store, **NUMBERED, **live})
+
+    async def by_number(self, text: str) -> Document:
+        """The document whose number is written as `#001`, `001` or `1`.
+
+        :raises NotFound: there is none, or it is voided.
+        """
+        number = parse_number(text)
+        if number is None:
+            raise NotFound(f"There is no such {TYPES[self.kind]}.")
+        return await self._one({"store": self._store, "number": number, "voided_at": None})
+
+    async def _one(self, criteria: Document) -> Document:
+        async with answered():
+            document = await self._collection.find_one(criteria)
+        if document is None:
+            raise NotFound(f"There is no such {TYPES[self.kind]}.")
+        return document
+
+    async def newest(self, listing: Listing, limit: int, showing: Showing) -> Page:
+        """Return up to `limit` documents of a list, and `PAGE_BYTES`, newest first, from `listing.after` on."""
+        criteria = self.criteria(listing)
+        if criteria is None or not limit:
+            return Page([], is_last=True)
+        # One more says whether others follow.
+        options = {"projection": _UNSHOWN, "sort": NEWEST_FIRST, "limit": limit + 1}
+        async with answered():
+            found = await find_stored(self._collection, criteria, limit + 1, most_bytes=PAGE_BYTES, **options)
+        page = fitting(found, limit, PAGE_BYTES)
+        return Page([showing(each) for each in page], is_last=len(page) == len(found))
+
+    async def batches(self, listing: Listing) -> AsyncGenerator[list[Document]]:
+        """A whole list, newest first, in bounded memory: the next ones are read while these are looked at."""
+        criteria = self.criteria(listing)
+        if criteria is None:
+            return
+        with translated():
+            found: Any = self._collection.find_raw_batches(criteria, _UNSHOWN, batch_size=READ).sort(NEWEST_FIRST)
+            upcoming = asyncio.ensure_future(anext(found, None))
+            try:
+                while (content := await self._arrived(upcoming)) is not None:
+                    is_small = len(content) <= _MOST_AHEAD
+                    if is_small:
+                        upcoming = asyncio.ensure_future(anext(found, None))
+                        # So that it is asked for at once, not when the client is slow to take these.
+                        await asyncio.sleep(0)
+                    documents = decode_iter(content, self._collection.codec_options)
+                    while batch := list(islice(documents, _BATCH if is_small else 1)):
+                        yield batch
+                    if not is_small:
+                        upcoming = asyncio.ensure_future(anext(found, None))
+            finally:
+                await _let_go(found, upcoming)
+
+    @staticmethod
+    async def _arrived(upcoming: asyncio.Future[bytes | None]) -> bytes | None:
+        async with answered():
+            return await upcoming
+
+    async def sums(self, listing: Listing) -> tuple[int, int]:
+        """How many documents a list has, pages apart, and their amount in minor units (see `amount`)."""
+        criteria = self.criteria(listing, paged=False)
+        if criteria is None:
+            return 0, 0
+        pipeline = [
+            {"$match": criteria},
+            {"$group": {"_id": None, "count": {"$sum": 1}, "amount": {"$sum": self._amount_expression()}}},
+        ]
+        async with answered():
+            rows = await self._collection.aggregate(pipeline).to_list(1)
+        return (rows[0]["count"], rows[0]["amount"]) if rows else (0, 0)
+
+    def amount(self, document: Document) -> int:
+        """What a document adds to the amount of its list: an estimate its total, an order what the shop was paid and
+        keeps."""
+        if self.kind == ESTIMATES:
+            return int(document["total"])
+        return int(document["amount_paid"]) if document["status"] in statuses.EARNING else 0
+
+    def _amount_expression(self) -> Any:
+        if self.kind == ESTIMATES:
+            return "$total"
+        return {"$cond": [{"$in": ["$status", list(statuses.EARNING)]}, "$amount_paid", 0]}
+
+    def criteria(self, listing: Listing, *, paged: bool = True) -> Document | None:
+        """The list as a filter that an index serves; of a page where `paged`, else of the whole list.
+
+        None where no document of this kind can be in the list.
+        """
+        criteria: Document = {"store": self._store, "voided_at": None, **NUMBERED}
+        if listing.status is not None and not self._add_status(criteria, listing.status):
+            return None
+        if listing.payment_mode is not None and not self._add_payment_mode(criteria, listing.payment_mode):
+            return None
+        if listing.sale_by is not None:
+            criteria["sale_by"] = listing.sale_by
+        if listing.customer_phone is not None:
+            criteria["customer_phone"] = listing.customer_phone
+        if listing.q is not None:
+            criteria["$and"] = [found_by(listing.q, _find)]
+        _add_days(criteria, listing)
+        if paged and listing.after is not None:
+            self._add_position(criteria, listing.after)
+        return criteria
+
+    def _add_status(self, criteria: Document, status: str) -> bool:
+        if self.kind == ESTIMATES:
+            criteria["converted"] = status == statuses.CONVERTED
+            return status in statuses.ESTIMATE_STATUSES
+        criteria["status"] = status
+        return status in statuses.ORDER_STATUSES
+
+    def _add_payment_mode(self, criteria: Document, mode: str) -> bool:
+        group = same_name(mode)
+        if group in statuses.PAYMENT_GROUPS:
+            criteria["payment_group"] = group
+        else:
+            criteria["payment_mode"] = mode
+        return self.kind != ESTIMATES
+
+    def _add_position(self, criteria: Document, after: Position) -> None:
+        all_of_instant, lower_numbers = after.may_hold(self.kind)
+        bounds = criteria.setdefault("created_at", {})
+        bounds["$lte" if all_of_instant or lower_numbers else "$lt"] = after.created_at
+        if lower_numbers:
+            criteria["$or"] = [{"created_at": {"$lt": after.created_at}}, {"number": {"$lt": after.number}}]
+
+
+async def _let_go(cursor: Any, upcoming: asyncio.Future[Any]) -> None:
+    """Tells the database not to keep the rest ready; one that is away forgets it by itself."""
+    with suppress(TimeoutError, PyMongoError):
+        async with asyncio.timeout(_LETTING_GO_SECONDS):
+            await asyncio.gather(upcoming, return_exceptions=True)
+            await cursor.close()
+
+
+def _add_days(criteria: Document, listing: Listing) -> None:
+    """The stored business date decides; `created_at` only keeps the scan of the index short."""
+    lower, upper = widest_bounds(listing.start, listing.end)
+    if listing.start is not None:
+        criteria.setdefault("business_date", {})["$gte"] = listing.start.isoformat()
+        criteria.setdefault("created_at", {})["$gte"] = lower
+    if listing.end is not None:
+        criteria.setdefault("business_date", {})["$lte"] = listing.end.isoformat()
+        criteria.setdefault("created_at", {})["$lte"] = upper
+
+
+def _find(word: str) -> Document:
+    """Documents whose customer has a word that begins so, or whose number is the word."""
+    prefix = beginning(word)
+    number = parse_number(word)
+    return prefix if number is None else {"$or": [prefix, {"number": number}]}

@@ -1,0 +1,61 @@
+"""Orders, in the shop's words."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from repositories.database.client import Database
+from repositories.journal.transaction import Outcome
+from repositories.leadership.shared_journal import SharedJournal
+from repositories.sales.commands import ChangeStatus, Create
+from repositories.sales.documents import Documents
+from repositories.sales.void_commands import VoidOrder
+from schemas.core.collections import ORDERS
+from schemas.core.documents import Document
+from schemas.core.principals import Actor
+from schemas.core.public_ids import ORDER_PREFIX, new_id
+from schemas.journal.idempotency import RequestKey
+
+
+class OrderRepository(Documents):
+    """The orders of one store. Reads come from `Documents`; every write goes through the journal."""
+
+    def __init__(self, database: Database, store: str, journal: SharedJournal, clock: Callable[[], datetime]) -> None:
+        super().__init__(database, store, ORDERS)
+        self._journal = journal
+        self._clock = clock
+
+    async def create_sale(self, draft: Document, keys: tuple[RequestKey, ...] = (), *, by: Actor) -> Outcome:
+        """Books a sale; its digest is the answer. draft: as `schemas.sales.documents.draft_sale` makes it."""
+        order_id = new_id(ORDER_PREFIX, self._clock())
+        return await self._journal.submit(Create(ORDERS, order_id, draft, keys=keys, actor=by))
+
+    async def change_status(
+        self, order_id: str, status: str, versions: frozenset[int] | None = None, *, by: Actor
+    ) -> Outcome:
+        """Moves an order to a status; the whole document is the answer.
+
+        :raises NotFound, IllegalTransition, StaleVersion:
+        """
+        return await self._journal.submit(ChangeStatus(order_id, status, versions, actor=by))
+
+    async def void(
+        self,
+        order_id: str,
+        *,
+        keep_estimate: bool = False,
+        reason: str | None = None,
+        voided_by: str | None = None,
+        versions: frozenset[int] | None = None,
+        keys: tuple[RequestKey, ...] = (),
+        by: Actor,
+    ) -> Outcome:
+        """Void an order, and void or reopen the estimate that it came from.
+
+        :param voided_by: on whose word, in the client's terms; None for the actor.
+        :raises NotFound, StaleVersion:
+        """
+        # Which estimate it came from never changes, so it can be read before the journal's own reading.
+        order = await self.get(order_id, is_voided_too=bool(keys))
+        return await self._journal.submit(
+            VoidOrder(order_id, order["estimate_id"], keep_estimate, reason, voided_by, versions, keys=keys, actor=by)
+        )

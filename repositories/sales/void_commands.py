@@ -1,0 +1,71 @@
+"""Commands that void a document: it leaves every list and report, and its number stays used."""
+
+from dataclasses import dataclass
+
+from repositories.journal.command import Command, Reads, live, refuse_stale
+from repositories.journal.unit_of_work import UnitOfWork
+from repositories.sales.commands import refuse_converted
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.documents import Document
+from schemas.journal import events
+
+
+@dataclass(frozen=True, slots=True)
+class VoidEstimate(Command):
+    """Void an unconverted estimate.
+
+    :param voided_by: on whose word, in the client's terms; None for the actor.
+    """
+
+    estimate_id: str
+    reason: str | None = None
+    voided_by: str | None = None
+    versions: frozenset[int] | None = None
+
+    @property
+    def reads(self) -> Reads:
+        return ((ESTIMATES, self.estimate_id),)
+
+    def apply(self, work: UnitOfWork) -> Document:
+        estimate = live(work, ESTIMATES, self.estimate_id)
+        refuse_stale(estimate, self.versions)
+        refuse_converted(estimate)
+        voided = work.void(ESTIMATES, estimate, self.reason, self.voided_by)
+        return work.emit(ESTIMATES, events.DELETE, voided)
+
+
+@dataclass(frozen=True, slots=True)
+class VoidOrder(Command):
+    """Void an order, and void or reopen the estimate that it came from.
+
+    :param estimate_id: the order's, known before the group reads, since it never changes.
+    :param keep_estimate: whether the estimate is reopened.
+    """
+
+    order_id: str
+    estimate_id: str | None
+    keep_estimate: bool = False
+    reason: str | None = None
+    voided_by: str | None = None
+    versions: frozenset[int] | None = None
+
+    @property
+    def reads(self) -> Reads:
+        order = (ORDERS, self.order_id)
+        return (order,) if self.estimate_id is None else (order, (ESTIMATES, self.estimate_id))
+
+    def apply(self, work: UnitOfWork) -> Document:
+        order = live(work, ORDERS, self.order_id)
+        refuse_stale(order, self.versions)
+        voided = work.void(ORDERS, order, self.reason, self.voided_by)
+        answer = work.emit(ORDERS, events.DELETE, voided)
+        estimate = None if self.estimate_id is None else work.find(ESTIMATES, self.estimate_id)
+        if estimate is None:
+            return answer
+        if self.keep_estimate:
+            estimate = work.update(ESTIMATES, estimate, converted=False, order_id=None, order_number=None)
+            work.emit(ESTIMATES, events.UPDATE, estimate)
+        else:
+            estimate = work.void(ESTIMATES, estimate, self.reason, self.voided_by)
+            work.emit(ESTIMATES, events.DELETE, estimate)
+        return answer

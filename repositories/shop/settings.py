@@ -1,0 +1,104 @@
+"""The settings of a shop: read often, changed hardly ever."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from repositories.database.client import Database
+from repositories.database.errors import answered
+from repositories.journal.command import Command, Reads, refuse_stale
+from repositories.journal.transaction import Outcome
+from repositories.journal.unit_of_work import UnitOfWork
+from repositories.leadership.shared_journal import SharedJournal
+from schemas.core.collections import SETTINGS
+from schemas.core.documents import Document
+from schemas.core.principals import Actor
+from schemas.journal import events
+from schemas.shop.settings import ShopSettings, changed, first_stored
+
+#: How long another process may not have heard of a change.
+FRESH_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSettings(Command):
+    """Change settings of a shop; where none would change, nothing happens.
+
+    :param store: whose settings they are, and their id.
+    :param fresh: those of a shop that has set nothing.
+    """
+
+    store: str
+    fresh: ShopSettings
+    changes: Document
+    versions: frozenset[int] | None = None
+
+    @property
+    def reads(self) -> Reads:
+        return ((SETTINGS, self.store),)
+
+    def apply(self, work: UnitOfWork) -> Document:
+        stored = work.find(SETTINGS, self.store)
+        settings = ShopSettings.of(stored, self.fresh)
+        refuse_stale({"version": settings.version}, self.versions)
+        changes = changed(settings, self.changes)
+        if not changes:
+            return stored or {}
+        is_first = stored is None
+        if stored is None:
+            after = work.add(SETTINGS, self.store, {**first_stored(self.fresh), **changes})
+        else:
+            after = work.update(SETTINGS, stored, **changes)
+        shown = ShopSettings.of(after, self.fresh).shown()
+        work.emit(SETTINGS, events.CREATE if is_first else events.UPDATE, after, shown)
+        return after
+
+
+class ShopSettingsRepository:
+    """The settings of one store, at most a second old; at once after a change that went through here.
+
+    :param fresh: those of a shop that has set nothing.
+    :param clock: seconds that only go forwards.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        store: str,
+        journal: SharedJournal,
+        fresh: ShopSettings,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._collection = database[SETTINGS]
+        self._store = store
+        self._journal = journal
+        self._fresh = fresh
+        self._clock = clock
+        self._known: ShopSettings | None = None
+        self._fresh_until = 0.0
+
+    async def current(self) -> ShopSettings:
+        """:raises Unavailable: the database is away."""
+        known, asked_at = self._known, self._clock()
+        if known is not None and asked_at < self._fresh_until:
+            return known
+        async with answered():
+            found = await self._collection.find_one({"_id": self._store})
+        return self._keep(ShopSettings.of(found, self._fresh), asked_at)
+
+    async def change(self, changes: Document, versions: frozenset[int] | None = None, *, by: Actor) -> Outcome:
+        """Changes some; `current` knows of it when this returns. changes: as `ShopSettingsBody` loads them.
+
+        :raises StaleVersion, InvalidBody:
+        """
+        command = ChangeSettings(self._store, self._fresh, changes, versions, actor=by)
+        outcome = await self._journal.submit(command)
+        self._keep(ShopSettings.of(outcome.answer, self._fresh), self._clock())
+        return outcome
+
+    def _keep(self, settings: ShopSettings, as_of: float) -> ShopSettings:
+        # Readings come back in any order; versions only rise, unless the store was restored, which takes a while.
+        if self._known is None or settings.version >= self._known.version or as_of >= self._fresh_until:
+            self._known, self._fresh_until = settings, as_of + FRESH_SECONDS
+        return self._known

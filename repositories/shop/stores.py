@@ -1,0 +1,49 @@
+"""The stores of a database: which there are, and what is theirs."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from repositories.database.client import Database
+from repositories.database.errors import answered
+from repositories.reporting.reports import ReportRepository
+from schemas.core.collections import COUNTERS
+from schemas.reporting.rollups import Row
+
+
+async def store_exists(database: Database, name: str) -> bool:
+    """Whether somebody founded a store of that name: it has counters then.
+
+    :raises Unavailable: the database is away.
+    """
+    async with answered():
+        return await database[COUNTERS].find_one({"_id": name}, {"_id": 1}) is not None
+
+
+async def store_names(database: Database) -> list[str]:
+    """The stores of a database, by name.
+
+    :raises Unavailable: the database is away.
+    """
+    async with answered():
+        return [row["_id"] for row in await database[COUNTERS].find({}, {"_id": 1}).sort("_id", 1).to_list(None)]
+
+
+class AllStores:
+    """The totals of all the stores of a database, for those who may see them all."""
+
+    def __init__(self, database: Database, zone: ZoneInfo, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._zone = zone
+        self._clock = clock
+
+    async def between(self, start: date | None, end: date | None) -> dict[str, list[Row]]:
+        """By store, the rollup rows that make up these days, both included.
+
+        :raises Unavailable: the database is away.
+        """
+        names = await store_names(self._database)
+        stores = [ReportRepository(self._database, name, self._zone, self._clock) for name in names]
+        rows = await asyncio.gather(*(store.between(start, end) for store in stores))
+        return dict(zip(names, rows, strict=True))
