@@ -11,7 +11,7 @@ from app.modes import refuse_unsafe, warn_of
 from app.open_files import raise_limit
 from app.settings import InvalidSettings, read_settings
 from app.socket_log import SocketLog
-from services.lifeline import end_with_supervisor
+from services.printing.parent_death import end_with_supervisor
 
 end_with_supervisor()
 take_little()

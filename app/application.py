@@ -62,10 +62,10 @@ from repositories.shop.stores import AllStores
 from schemas.accounts.serializers import account_views_of
 from schemas.sales.serializers import views_of
 from schemas.text.phones import region_of
-from services.paper import Paper
-from services.providers import Provider, provider_of
-from services.right_of_way import RightOfWay
-from services.workers import Workers
+from services.messaging.provider import Provider, provider_of
+from services.printing.preemption import RightOfWay
+from services.printing.renderer import Paper
+from services.printing.worker_pool import Workers
 
 logger = logging.getLogger("pos")
 

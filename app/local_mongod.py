@@ -23,7 +23,7 @@ from urllib.parse import quote
 from app.holders import holders_of
 from app.refusals import Refused
 from repositories.database.client import initiate_replica_set, is_primary
-from services.lifeline import die_with_parent
+from services.printing.parent_death import die_with_parent
 
 REPLICA_SET: Final = "rs0"
 START_SECONDS: Final = 60.0

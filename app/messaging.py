@@ -12,9 +12,9 @@ from repositories.database.client import Database
 from repositories.messaging.outbox import Outbox
 from repositories.messaging.uploads import Uploads
 from schemas.messaging.whatsapp_webhook import WebhookKeys
-from services.jobs import Jobs
-from services.provider_settings import CONSOLE
-from services.providers import Provider
+from services.messaging.dispatcher import Jobs
+from services.messaging.provider import Provider
+from services.messaging.provider_settings import CONSOLE
 
 #: How many of the provider's large bodies are read at a time.
 _LARGE_BODIES: Final = 4

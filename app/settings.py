@@ -15,7 +15,7 @@ from app.addresses import LOOPBACK
 from app.refusals import Refused
 from app.whatsapp_settings import read_whatsapp
 from schemas.text.safe_addresses import safe_address
-from services.provider_settings import ProviderSettings
+from services.messaging.provider_settings import ProviderSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from marshmallow import ValidationError, fields, validate
 
 from app import setting_values as values
 from app.addresses import LOOPBACK
-from services.provider_settings import CLOUD, CONSOLE, FAST2SMS, PROVIDERS, ProviderSettings
+from services.messaging.provider_settings import CLOUD, CONSOLE, FAST2SMS, PROVIDERS, ProviderSettings
 
 #: name, default, kind -> value; what is wrong is noted by name.
 Read = Callable[[str, Any, fields.Field[Any]], Any]

@@ -123,7 +123,7 @@ def _sell_at_tills(seconds: float) -> Times:
 @contextmanager
 def _spinner() -> Iterator[None]:
     """What the machine makes of it that a core is never idle, whoever keeps it busy at the lowest priority."""
-    code = "from services.typesetter import stand_back\nstand_back()\nwhile True: pass"
+    code = "from services.printing.worker import stand_back\nstand_back()\nwhile True: pass"
     process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
     try:
         yield

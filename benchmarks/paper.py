@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 from benchmarks.measures import Results, Row, median, p99
 from schemas.printing.letterhead import A4, ROLL, ShopHead
-from services.paper import Paper
-from services.right_of_way import RightOfWay
-from services.workers import Workers
+from services.printing.preemption import RightOfWay
+from services.printing.renderer import Paper
+from services.printing.worker_pool import Workers
 
 SECTION = "Paper"
 ITEMS = {

@@ -18,7 +18,7 @@ from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body
 from schemas.journal.idempotency import keys_of_deletion
 from schemas.sharing import LinkBody, shown_link
-from services.public_links import make_public_link
+from services.sharing import make_public_link
 
 BODY: Final = LinkBody()
 _EXAMPLES: Final = {"For a week": {"days": 7}, "For 30 days": {}}

@@ -35,8 +35,8 @@ from schemas.messaging.requests import (
     UploadBody,
 )
 from schemas.openapi.examples import DOCUMENT_MESSAGES, MESSAGES
-from services.correspondence import NoPublicAddress, enclosed_at, reached_at, send_document
-from services.public_links import pdf_url_of
+from services.messaging.document_messages import NoPublicAddress, enclosed_at, reached_at, send_document
+from services.sharing import pdf_url_of
 
 BODY: Final = MessageBody()
 UPLOAD: Final = UploadBody()

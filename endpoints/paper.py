@@ -17,7 +17,7 @@ from schemas.core.documents import Document
 from schemas.core.errors import InvalidQuery
 from schemas.printing.sheet import file_name
 from schemas.sharing import PaperQuery
-from services.workers import PaperUnavailable
+from services.printing.worker_pool import PaperUnavailable
 
 PDF: Final = "application/pdf"
 PAPER: Final = PaperQuery()

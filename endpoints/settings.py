@@ -17,7 +17,7 @@ from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body
 from schemas.openapi.examples import SETTINGS
 from schemas.shop.settings_body import ShopSettingsBody, ShopSettingsQuery
-from services.workers import PaperUnavailable
+from services.printing.worker_pool import PaperUnavailable
 
 BODY: Final = ShopSettingsBody()
 QUERY: Final = ShopSettingsQuery()

@@ -15,7 +15,7 @@ from repositories.messaging.outbox import Outbox
 from schemas.core.errors import InvalidQuery
 from schemas.fields.shapes import ref
 from schemas.messaging.whatsapp_webhook import NotFromProvider, WebhookKeys, news_in
-from services.provider_settings import CLOUD
+from services.messaging.provider_settings import CLOUD
 
 #: Meta sends up to 3 MB at a time.
 LARGEST: Final = 3 * 1024 * 1024

@@ -9,11 +9,11 @@ from typing import Any, Final
 import httpx
 
 from schemas.messaging.delivery import Letter
-from services.exchange import Exchange
-from services.fast2sms import Fast2Sms
-from services.provider_settings import CLOUD, FAST2SMS, ProviderSettings
-from services.providers import Provider
-from services.whatsapp_cloud import WhatsAppCloud
+from services.messaging.fast2sms import Fast2Sms
+from services.messaging.http_exchange import Exchange
+from services.messaging.provider import Provider
+from services.messaging.provider_settings import CLOUD, FAST2SMS, ProviderSettings
+from services.messaging.whatsapp_cloud import WhatsAppCloud
 from tests.provider_stub import ProviderStub
 
 NOW: Final = datetime(2026, 11, 24, 10, tzinfo=UTC)

@@ -11,8 +11,8 @@ from PIL import Image
 from schemas.core.documents import Document
 from schemas.printing.letterhead import A4, ShopHead
 from schemas.printing.sheet import sheet
-from services.protocol import Job
-from services.typesetter import Typesetter
+from services.printing.worker import Typesetter
+from services.printing.worker_protocol import Job
 
 ZONE = ZoneInfo("Asia/Kolkata")
 HEAD = ShopHead(

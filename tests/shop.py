@@ -24,7 +24,7 @@ from endpoints.ring import CAPACITY
 from repositories.database.client import Client, Database, connect
 from schemas.core.collections import USERS
 from schemas.core.principals import OWNER
-from services.providers import Provider
+from services.messaging.provider import Provider
 from tests.payloads import estimate_body, sale_body
 
 DATABASE = "pos_tests"

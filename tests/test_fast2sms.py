@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.messaging.delivery import Accepted, Again, Letter, Refused, Unknown
-from services.fast2sms import question_of
+from services.messaging.fast2sms import question_of
 from tests import provider_stub as said
 from tests.letters import DOCUMENT, FAST2SMS_SETTINGS, TEXT, TOKEN, outcome
 from tests.provider_stub import ProviderStub, Script, listening

@@ -20,7 +20,7 @@ from tests.test_server import POS, ROOT, environment, run, running
 KINDS = {
     "worker": "multiprocessing.spawn",
     "resource tracker": "multiprocessing.resource_tracker",
-    "paper": "services.typesetter",
+    "paper": "services.printing.worker",
     "mongod": "mongod --dbpath",
 }
 

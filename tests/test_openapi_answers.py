@@ -12,7 +12,7 @@ from app import errors
 from repositories.database.errors import BeingRestored, OutcomeUnknown, SumsFull
 from schemas.core.errors import ShopError
 from schemas.messaging.states import READ
-from services.workers import PaperUnavailable
+from services.printing.worker_pool import PaperUnavailable
 from tests import webhook
 from tests.contract import Contract, all_refusals, served_document
 from tests.doors import claimed, refused_at_the_doors

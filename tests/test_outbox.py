@@ -11,7 +11,7 @@ from schemas.core.errors import IllegalTransition
 from schemas.core.principals import THE_SERVICE
 from schemas.messaging.delivery import Accepted, Again, Refused, Unknown
 from schemas.messaging.states import CANCELLED, DELIVERED, FAILED, MOST_TRIES, QUEUED, READ, SENDING, SENT, UNKNOWN
-from services.jobs import SEND_SECONDS, SETTLING_SECONDS, Jobs
+from services.messaging.dispatcher import SEND_SECONDS, SETTLING_SECONDS, Jobs
 from tests.clock import Clock
 from tests.postman import Postman, ask, message, until
 from tests.shop import OpenShop, Shop

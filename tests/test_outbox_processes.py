@@ -6,7 +6,7 @@ import pytest
 
 from schemas.core.principals import THE_SERVICE
 from schemas.messaging.states import SENDING, SENT
-from services.jobs import PLACES
+from services.messaging.dispatcher import PLACES
 from tests.faults import failing
 from tests.postman import LETTER, Postman, ask, until
 from tests.shop import OpenShop

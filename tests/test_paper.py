@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from services.fonts import INSTALLED
-from services.paper import Paper
-from services.right_of_way import RightOfWay
-from services.workers import PaperFailed, PaperUnavailable, Workers
+from services.printing.fonts import INSTALLED
+from services.printing.preemption import RightOfWay
+from services.printing.renderer import Paper
+from services.printing.worker_pool import PaperFailed, PaperUnavailable, Workers
 from tests.payloads import line
 from tests.sheets import HEAD, NAMES, ZONE, item, job, logo, order, texts
 from tests.shop import OpenShop, Shop
@@ -212,7 +212,7 @@ async def test_a_worker_that_keeps_too_much_is_replaced(monkeypatch: pytest.Monk
     workers = Workers(RightOfWay())
     await workers.pdf(job(order()))
     before = workers.pids
-    monkeypatch.setattr("services.workers.MOST_KEPT_MEGABYTES", 1)
+    monkeypatch.setattr("services.printing.worker_pool.MOST_KEPT_MEGABYTES", 1)
     assert await workers.pdf(job(order()))
     assert (len(before), workers.pids) == (1, [])
     await workers.stop()

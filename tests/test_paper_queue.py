@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from services.paper import LONG_EACH, Paper
-from services.places import Places
-from services.right_of_way import RightOfWay
-from services.workers import PaperUnavailable, Workers
+from services.printing.job_slots import Places
+from services.printing.preemption import RightOfWay
+from services.printing.renderer import LONG_EACH, Paper
+from services.printing.worker_pool import PaperUnavailable, Workers
 from tests.payloads import line
 from tests.sheets import HEAD, ZONE, item, order
 from tests.shop import Shop

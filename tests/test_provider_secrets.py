@@ -13,8 +13,8 @@ from app import logs
 from app.settings import Settings
 from schemas.messaging.delivery import Again, Refused, Unknown
 from schemas.messaging.provider_errors import reason_of
-from services.console import ConsoleProvider
-from services.provider_settings import ProviderSettings
+from services.messaging.console import ConsoleProvider
+from services.messaging.provider_settings import ProviderSettings
 from tests import provider_stub as said
 from tests.letters import CLOUD_SETTINGS, DOCUMENT, FAST2SMS_SETTINGS, PHONE, provided
 from tests.ports import free_port
@@ -85,7 +85,7 @@ async def test_the_guard_is_needed(stub: ProviderStub, everything: io.StringIO) 
 
 
 async def test_an_unforeseen_error_shows_no_address(stub: ProviderStub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.exchange.pause_of", lambda *_: 1 / 0)
+    monkeypatch.setattr("services.messaging.http_exchange.pause_of", lambda *_: 1 / 0)
     async with provided(stub.url, FAST2SMS_SETTINGS, token=TOKEN) as provider:
         with pytest.raises(ZeroDivisionError) as caught:
             await provider.send(LETTER)

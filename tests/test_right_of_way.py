@@ -10,8 +10,8 @@ import pytest
 
 from repositories.customers.commands import EndCustomer
 from repositories.database.errors import NotFound
-from services.right_of_way import MOST_HELD_SECONDS, RightOfWay
-from services.workers import Workers
+from services.printing.preemption import MOST_HELD_SECONDS, RightOfWay
+from services.printing.worker_pool import Workers
 from tests.faults import failing
 from tests.sheets import item, job, order
 from tests.shop import OpenShop, Shop

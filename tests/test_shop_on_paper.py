@@ -13,7 +13,7 @@ from PIL import Image
 
 from schemas.shop.settings import ShopSettings
 from schemas.shop.settings_body import ShopSettingsBody
-from services.typesetter import Typesetter
+from services.printing.worker import Typesetter
 from tests.processes import services
 from tests.sheets import job, logo, order, pictures, texts
 from tests.shop import OpenShop, Shop

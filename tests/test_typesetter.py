@@ -13,8 +13,8 @@ import zxingcpp
 from PIL import ImageChops
 
 from schemas.printing.letterhead import A4, A5, PAPERS, ROLL
-from services.fonts import INSTALLED, edition_of, font_folders
-from services.typesetter import Typesetter
+from services.printing.fonts import INSTALLED, edition_of, font_folders
+from services.printing.worker import Typesetter
 from tests.sheets import HEAD, NAMES, estimate, item, job, logo, order, pdf, pictures, sizes, texts
 
 _AGAIN = "import sys; from tests.sheets import *; sys.stdout.buffer.write(pdf(order(item(NAMES['Hindi']))))"

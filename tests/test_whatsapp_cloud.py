@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.messaging.delivery import Accepted, Again, Letter, Refused, Unknown
-from services.exchange import pause_of
-from services.whatsapp_cloud import content_of
+from services.messaging.http_exchange import pause_of
+from services.messaging.whatsapp_cloud import content_of
 from tests import provider_stub as said
 from tests.letters import CLOUD_SETTINGS, DOCUMENT, NOW, TEXT, TOKEN, outcome, provided
 from tests.ports import free_port

@@ -5,11 +5,11 @@ import os
 import pytest
 
 from app.settings import InvalidSettings, Settings, WrongSettings, read_settings
-from services.console import ConsoleProvider
-from services.fast2sms import Fast2Sms
-from services.provider_settings import PROVIDERS, ProviderSettings
-from services.providers import provider_of
-from services.whatsapp_cloud import WhatsAppCloud
+from services.messaging.console import ConsoleProvider
+from services.messaging.fast2sms import Fast2Sms
+from services.messaging.provider import provider_of
+from services.messaging.provider_settings import PROVIDERS, ProviderSettings
+from services.messaging.whatsapp_cloud import WhatsAppCloud
 from tests.letters import NOW
 from tests.test_settings import NAMES, empty_environment  # noqa: F401  (used by all of them)
 

@@ -10,7 +10,7 @@ from app.doctor.machine import MachineFacts
 from app.modes import described, problems_of
 from app.open_files import RESERVED, most_connections
 from app.settings import Settings
-from services.provider_settings import CLOUD, CONSOLE
+from services.messaging.provider_settings import CLOUD, CONSOLE
 
 _MINIMUM_PYTHON: Final = (3, 11)
 _LEAST_DISK: Final = 2 * 10**9

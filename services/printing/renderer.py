@@ -16,8 +16,8 @@ from schemas.core.documents import Document
 from schemas.core.errors import InvalidBody
 from schemas.printing.letterhead import A4, ShopHead
 from schemas.printing.sheet import Sheet, sheet
-from services.protocol import Job
-from services.workers import SHORT, PaperFailed, PaperUnavailable, Workers, length_of
+from services.printing.worker_pool import SHORT, PaperFailed, PaperUnavailable, Workers, length_of
+from services.printing.worker_protocol import Job
 
 logger = logging.getLogger("pos")
 
@@ -29,7 +29,7 @@ LONG_EACH: Final = 2
 
 #: What a sheet looks like, beside what it says.
 _EDITION: Final = (
-    *(files("services").joinpath(name).read_bytes() for name in ("sheet.typ", "typesetter.py")),
+    *(files("services.printing").joinpath(name).read_bytes() for name in ("sheet.typ", "worker.py")),
     *(version(name).encode() for name in ("typst", "segno")),
 )
 

@@ -20,11 +20,11 @@ from typing import Any, Final, Self
 
 from schemas.core.errors import ShopError
 from schemas.printing.letterhead import ShopHead
-from services.fonts import edition_of, font_folders
-from services.lifeline import die_with_parent
-from services.places import Places
-from services.protocol import DONE, LENGTH, Job
-from services.right_of_way import RightOfWay
+from services.printing.fonts import edition_of, font_folders
+from services.printing.job_slots import Places
+from services.printing.parent_death import die_with_parent
+from services.printing.preemption import RightOfWay
+from services.printing.worker_protocol import DONE, LENGTH, Job
 
 #: Half of the cores: the others are for those who sell.
 SIZE: Final = max(1, (os.cpu_count() or 1) // 2)
@@ -41,7 +41,7 @@ MOST_MEMORY: Final = 2 * 2**30
 
 #: What a worker may know of the environment: no address of a database, no secret.
 _KNOWN: Final = ("PATH", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
-_HOME: Final = Path(__file__).parents[1]
+_HOME: Final = Path(__file__).parents[2]
 _NOT_IN_TIME: Final = "This document could not be put on paper in time. Please try again."
 
 
@@ -71,7 +71,13 @@ class _Worker:
     async def start(cls, most_memory: int, font_dir: str | None) -> Self:
         return cls(
             await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "services.typesetter", str(most_memory), *([font_dir] if font_dir else [])),
+                *(
+                    sys.executable,
+                    "-m",
+                    "services.printing.worker",
+                    str(most_memory),
+                    *([font_dir] if font_dir else []),
+                ),
                 cwd=_HOME,
                 # One thread each: with more, a sheet takes the cores that a sale wants.
                 env={name: os.environ[name] for name in _KNOWN if name in os.environ} | {"RAYON_NUM_THREADS": "1"},

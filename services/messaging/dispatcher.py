@@ -19,7 +19,7 @@ from schemas.core.documents import Document
 from schemas.messaging.delivery import Letter, Outcome, Unknown
 from schemas.messaging.messages import letter_of
 from schemas.messaging.states import SENDING
-from services.providers import Provider
+from services.messaging.provider import Provider
 
 #: How many messages a process sends at a time.
 PLACES: Final = 4

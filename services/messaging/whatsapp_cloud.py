@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from schemas.messaging.delivery import LONGEST_CAPTION, LONGEST_TEXT, Accepted, Again, Letter, Outcome, Refused, Unknown
 from schemas.messaging.provider_errors import cloud_error
-from services.exchange import Answer, Exchange, refused_or_again
-from services.provider_settings import CLOUD, ProviderSettings
+from services.messaging.http_exchange import Answer, Exchange, refused_or_again
+from services.messaging.provider_settings import CLOUD, ProviderSettings
 
 DEFAULT_URL: Final = "https://graph.facebook.com"
 #: Throughput, an unknown fault of theirs, a service that is away, too many to one phone: it may go better later.

@@ -5,7 +5,7 @@ import secrets
 from typing import Final
 
 from schemas.messaging.delivery import Accepted, Letter, Outcome
-from services.provider_settings import CONSOLE
+from services.messaging.provider_settings import CONSOLE
 
 logger = logging.getLogger("pos.messages")
 

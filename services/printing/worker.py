@@ -1,6 +1,6 @@
 """A process that sets paper: jobs in, PDFs out, one after another, until its parent goes.
 
-python -m services.typesetter MOST_MEMORY [FONT_DIR]
+python -m services.printing.worker MOST_MEMORY [FONT_DIR]
 """
 
 import io
@@ -19,10 +19,10 @@ import segno
 import typst
 
 from schemas.printing.sheet import Sheet
-from services.fonts import FAMILIES, font_folders
-from services.protocol import DONE, FAILED, LENGTH, Job
+from services.printing.fonts import FAMILIES, font_folders
+from services.printing.worker_protocol import DONE, FAILED, LENGTH, Job
 
-TEMPLATE: Final = files("services").joinpath("sheet.typ").read_bytes()
+TEMPLATE: Final = files("services.printing").joinpath("sheet.typ").read_bytes()
 _NICE: Final = 15
 
 

@@ -13,7 +13,7 @@ from schemas.journal.idempotency import RequestKey
 from schemas.messaging.composition import document_letter, wrong
 from schemas.messaging.messages import Enclosed
 from schemas.printing.letterhead import ShopHead
-from services.public_links import pdf_url_of, token_in
+from services.sharing import pdf_url_of, token_in
 
 _NO_ADDRESS: Final = (
     "Documents are sent as links, and phones cannot reach this one: set PUBLIC_BASE_URL to the address by which the "

@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Protocol
 
 from schemas.messaging.delivery import Letter, Outcome
-from services import fast2sms, whatsapp_cloud
-from services.console import ConsoleProvider
-from services.exchange import Exchange
-from services.fast2sms import Fast2Sms
-from services.provider_settings import CLOUD, FAST2SMS, ProviderSettings
-from services.whatsapp_cloud import WhatsAppCloud
+from services.messaging import fast2sms, whatsapp_cloud
+from services.messaging.console import ConsoleProvider
+from services.messaging.fast2sms import Fast2Sms
+from services.messaging.http_exchange import Exchange
+from services.messaging.provider_settings import CLOUD, FAST2SMS, ProviderSettings
+from services.messaging.whatsapp_cloud import WhatsAppCloud
 
 
 class Provider(Protocol):

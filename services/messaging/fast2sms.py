@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from schemas.messaging.delivery import Accepted, Again, Letter, Outcome, Refused, Unknown
 from schemas.messaging.provider_errors import code_of, reason_of
-from services.exchange import Answer, Exchange, refused_or_again
-from services.provider_settings import FAST2SMS, ProviderSettings
-from services.whatsapp_cloud import in_template
+from services.messaging.http_exchange import Answer, Exchange, refused_or_again
+from services.messaging.provider_settings import FAST2SMS, ProviderSettings
+from services.messaging.whatsapp_cloud import in_template
 
 DEFAULT_URL: Final = "https://www.fast2sms.com"
 PATH: Final = "dev/whatsapp"

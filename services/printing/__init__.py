@@ -1,0 +1,1 @@
+"""PDFs, rendered by worker processes."""
