@@ -14,7 +14,7 @@ import orjson
 
 from app.logs import is_json, text_renderer
 from app.observation import Exchange
-from endpoints.request_ids import request_id
+from endpoints.http.request_id import request_id
 
 _JSON: Final = orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
 

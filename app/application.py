@@ -38,14 +38,14 @@ from app.socket_log import SocketLog, SocketObservation
 from app.stores import Stores, Surroundings
 from app.tracing import Tracing
 from app.worker_metrics import WorkerMetrics
-from endpoints.authentication import Authenticator
-from endpoints.connections import Connections
-from endpoints.fixed_paths import FixedPaths
-from endpoints.live import Origins
-from endpoints.ring import CAPACITY
+from endpoints.accounts.authentication import Authenticator
+from endpoints.http.literal_routes import FixedPaths
+from endpoints.live.connections import Connections
+from endpoints.live.ring_buffer import CAPACITY
+from endpoints.live.websocket import Origins
 from endpoints.routes import ROUTES, SLASHED
-from endpoints.service import About
-from endpoints.turns import LISTS, LISTS_EACH, PAGES, PAGES_EACH, Turns
+from endpoints.status import About
+from endpoints.transfer.concurrency_limits import LISTS, LISTS_EACH, PAGES, PAGES_EACH, Turns
 from repositories.accounts.rate_limits import RateLimits
 from repositories.accounts.secret_key import check_key
 from repositories.accounts.setup import Claim

@@ -6,7 +6,7 @@ from typing import Final
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from endpoints.encoding import ENCODING, MIN_SIZE, Packer, takes_gzip
+from endpoints.transfer.gzip import ENCODING, MIN_SIZE, Packer, takes_gzip
 
 _TYPES: Final = (b"application/", b"text/", b"image/svg+xml")
 #: Each of its events must arrive at once; and what is packed already.

@@ -18,9 +18,9 @@ from app.addresses import LOOPBACK
 from app.errors import on_refusal
 from app.proxy_headers import FORWARDED_FOR, is_of_a_proxy, names_another_machine
 from app.settings import Settings
-from endpoints.close_codes import FORBIDDEN
-from endpoints.live import Origins
+from endpoints.live.websocket import Origins
 from schemas.core.errors import ShopError
+from schemas.live.close_codes import FORBIDDEN
 from schemas.live.protocol import SUBPROTOCOL
 
 #: Platforms ask these by address.

@@ -9,7 +9,7 @@ from starlette.types import Scope
 from app import __version__
 from app.observation import route_of
 from app.settings import InvalidSettings
-from endpoints.request_ids import request_id
+from endpoints.http.request_id import request_id
 
 _FLUSH_SECONDS: Final = 2.0
 #: What stays of an event; all else may hold what somebody typed.

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.observation import route_of
-from endpoints.request_ids import request_id
+from endpoints.http.request_id import request_id
 from repositories.database.deadlines import current
 from repositories.database.errors import DatabaseRefused, Unavailable, described
 from schemas.core.errors import ShopError

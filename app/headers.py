@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-from endpoints import board, documentation
+from endpoints import documentation
+from endpoints.reporting import board
 from schemas.journal.idempotency import MAX_KEY
 from schemas.live.protocol import SINCE
 

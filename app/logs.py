@@ -14,7 +14,7 @@ import orjson
 import structlog
 
 from app.settings import InvalidSettings, Settings, read_settings
-from endpoints.request_ids import request_id
+from endpoints.http.request_id import request_id
 from repositories.database.errors import described
 
 #: What libraries say below these levels quotes what they were given: addresses, commands; of uvicorn headers, frames.

@@ -1,6 +1,7 @@
 """`/openapi.json`: the API described for machines, OpenAPI 3.1, made of what the handlers say of themselves.
 
-The route table names the handlers, their declarations (`endpoints/described.py`) name the schemas that they read with
+The route table names the handlers, their declarations (`endpoints/http/operations.py`) name the schemas that they
+read with
 and the classes of what they refuse, and the fields of those schemas tell what they take. Nothing is written twice.
 """
 
@@ -30,11 +31,11 @@ from app.openapi_refusals import (
     refused,
 )
 from app.setup_gate import BEFORE_SETUP, NotSetUp
-from endpoints.access import ANYONE
-from endpoints.authentication import Forbidden, NotSignedIn, RepeatedAuthorization, SignInExpired
-from endpoints.described import Answer, Operation, Refusals
-from endpoints.guard import GuardedRoute
-from endpoints.packable import Packable
+from endpoints.accounts.guard import GuardedRoute
+from endpoints.accounts.permissions import ANYONE
+from endpoints.http.errors import Forbidden, NotSignedIn, RepeatedAuthorization, SignInExpired
+from endpoints.http.operations import Answer, Operation, Refusals
+from endpoints.transfer.compressible import Packable
 from repositories.database.errors import NoSuchStore, TooManyRequests, Unavailable
 from schemas.core.errors import InvalidQuery, ShopError
 from schemas.openapi.components import ANSWERS, DOCUMENTS

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from app.early_refusals import HeadersTooLarge, InvalidHttp, RequestTimeout, TooManyConnections
 from app.errors import PROBLEM_JSON, InternalError, MethodNotAllowed, RouteNotFound
-from endpoints.described import Operation, Refusals
-from endpoints.turns import Busy
+from endpoints.http.operations import Operation, Refusals
+from endpoints.transfer.concurrency_limits import Busy
 from schemas.core.errors import ShopError
 from schemas.fields.shapes import ref
 

@@ -13,8 +13,8 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.doors import refuse
-from endpoints.cutting import cut_of
-from endpoints.turns import SETTLED_SECONDS, TAKING_SECONDS, Busy, owner_of
+from endpoints.transfer.concurrency_limits import SETTLED_SECONDS, TAKING_SECONDS, Busy, owner_of
+from endpoints.transfer.disconnect import cut_of
 
 #: What is handed over at once; smaller answers are not counted.
 PIECE: Final = 64 * 1024

@@ -10,9 +10,9 @@ from app.early_refusals import HeadersTooLarge, InvalidHttp, RequestTimeout, Too
 from app.raw_heads import has_body, is_chunked, size_of, without_upgrade
 from app.sequential import SequentialProtocol
 from app.unread import limit_writing
-from endpoints.cutting import CUT
-from endpoints.requests import BodyTooLarge
-from endpoints.uploads import UPLOADS
+from endpoints.http.multipart import UPLOADS
+from endpoints.http.requests import BodyTooLarge
+from endpoints.transfer.disconnect import CUT
 from schemas.core.errors import ShopError
 
 #: From the first byte of a request to its last; and how long a connection may be silent that never sent one.

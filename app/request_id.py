@@ -6,7 +6,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from endpoints.request_ids import request_id
+from endpoints.http.request_id import request_id
 
 MAX_LENGTH: Final = 128
 _HEADER: Final = b"x-request-id"

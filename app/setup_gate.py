@@ -7,9 +7,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.doors import refuse
 from app.observation import IS_EXPECTED
-from endpoints.close_codes import TRY_LATER
 from repositories.accounts.setup import Claim
 from schemas.core.errors import ShopError
+from schemas.live.close_codes import TRY_LATER
 
 #: What answers all the same: whoever sets it up must see that it runs.
 BEFORE_SETUP: Final = frozenset(

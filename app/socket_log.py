@@ -16,8 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.logs import is_json, text_renderer
 from app.observation import UNMATCHED, route_of
-from endpoints.live import ANYWHERE
-from endpoints.request_ids import request_id
+from endpoints.http.request_id import request_id
+from endpoints.live.websocket import ANYWHERE
 
 _JSON: Final = orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
 #: The application ended without a word from the client: a fault, or the end of the process.

@@ -16,11 +16,11 @@ from app.connection_limits import limits_of
 from app.early_refusals import SECURITY_HEADERS
 from app.sequential import ABORT_SECONDS
 from app.socket_parts import Inbox, JsonServerProtocol
-from endpoints.allowance import Allowance
-from endpoints.close_codes import REASONS, TOO_MANY_MESSAGES, TOO_SLOW, TRY_LATER
-from endpoints.outlets import EXTENSION
-from endpoints.request_ids import request_id
-from endpoints.screen import MESSAGES_PER_SECOND
+from endpoints.http.allowance import Allowance
+from endpoints.http.request_id import request_id
+from endpoints.live.session import MESSAGES_PER_SECOND
+from endpoints.live.transports import EXTENSION
+from schemas.live.close_codes import REASONS, TOO_MANY_MESSAGES, TOO_SLOW, TRY_LATER
 
 # What the kernel keeps for a screen that does not read; its own choice would go up to megabytes for each.
 _SEND_BUFFER: Final = 128 * 1024

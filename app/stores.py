@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 
 from app import SERVICE, __version__
 from app.settings import Settings
-from endpoints.copies import Copies
-from endpoints.hub import Hub
-from endpoints.screens import Screens
+from endpoints.live.hub import Hub
+from endpoints.live.sessions import Screens
+from endpoints.transfer.response_cache import Copies
 from repositories.auditing.audit_log import Audit
 from repositories.concurrency.supervised_task import Lasting
 from repositories.customers.customers import CustomerRepository

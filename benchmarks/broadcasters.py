@@ -33,12 +33,12 @@ from websockets.asyncio.server import ServerConnection, broadcast, serve
 from app.clock import utc_now
 from app.server import FLAGS
 from app.shutdown import Shutdown
-from endpoints.authentication import Authenticator
-from endpoints.connections import Connections
-from endpoints.feeds import WAKE_AT_ONCE
-from endpoints.hub import Hub
-from endpoints.live import LiveUpdates, Origins
-from endpoints.screens import Screens
+from endpoints.accounts.authentication import Authenticator
+from endpoints.live.connections import Connections
+from endpoints.live.hub import Hub
+from endpoints.live.sessions import Screens
+from endpoints.live.subscriptions import WAKE_AT_ONCE
+from endpoints.live.websocket import LiveUpdates, Origins
 from repositories.event_log.event_log import Head
 from schemas.journal.events import frame
 

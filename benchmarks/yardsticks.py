@@ -22,9 +22,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.clock import utc_now
-from endpoints.orders import BODY, SaleCreation
-from endpoints.requests import read_json
-from endpoints.responses import answer
+from endpoints.http.requests import read_json
+from endpoints.http.responses import answer
+from endpoints.sales.orders import BODY, SaleCreation
 from repositories.database.client import Client, connect
 from repositories.journal.command import Command
 from repositories.journal.transaction import Outcome, apply_command

@@ -6,12 +6,12 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
-from endpoints.actors import actor_of
-from endpoints.copies import Freshness, fresh
-from endpoints.described import Answer, change, creation, described, listing
-from endpoints.lists import enclosed
-from endpoints.requests import held_versions, read_json, read_query, sent
-from endpoints.responses import answer, page_headers, replay_headers
+from endpoints.http.actor import actor_of
+from endpoints.http.operations import Answer, change, creation, described, listing
+from endpoints.http.requests import held_versions, read_json, read_query, sent
+from endpoints.http.responses import answer, page_headers, replay_headers
+from endpoints.transfer.json_streams import enclosed
+from endpoints.transfer.response_cache import Freshness, fresh
 from repositories.customers.commands import CustomerExists
 from repositories.journal.transaction import Outcome
 from schemas.customers import CustomerBody, CustomerChange, CustomerListing, CustomerPosition, CustomerQuery, shown

@@ -15,14 +15,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
 
-from endpoints.assets import Asset, asset, asset_answer
-from endpoints.close_codes import REASONS
-from endpoints.described import Answer, Operation, described
-from endpoints.packable import Packable
-from endpoints.requests import holds
-from endpoints.responses import JSON
+from endpoints.http.operations import Answer, Operation, described
+from endpoints.http.requests import holds
+from endpoints.http.responses import JSON
+from endpoints.transfer.assets import Asset, asset, asset_answer
+from endpoints.transfer.compressible import Packable
 from schemas.fields.shapes import ref
 from schemas.live.asyncapi import document
+from schemas.live.close_codes import REASONS
 
 _REVALIDATED: Final = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
 # A day, without asking: they change with the package only.

@@ -7,46 +7,32 @@ from typing import Final
 
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from endpoints import (
-    accounts,
-    audit,
-    board,
-    customers,
-    documentation,
-    estimates,
-    events,
-    links,
-    messages,
-    orders,
-    paper,
-    public,
-    reports,
-    service,
-    settings,
-    setup,
-    sign_in,
-    tickets,
-    whatsapp_webhook,
-)
-from endpoints.access import ALL, ANYONE, DEVICES, OWNERS, OWNERS_IN_PERSON, PEOPLE, READERS, SELLERS
-from endpoints.assets import WithoutSlash
-from endpoints.guard import route
-from endpoints.live import ANYWHERE, LiveUpdates, no_such_socket
+from endpoints import auditing, customers, documentation, printing, shop, status
+from endpoints.accounts import setup, sign_in, tickets, users
+from endpoints.accounts.guard import route
+from endpoints.accounts.permissions import ALL, ANYONE, DEVICES, OWNERS, OWNERS_IN_PERSON, PEOPLE, READERS, SELLERS
+from endpoints.live import event_log
+from endpoints.live.websocket import ANYWHERE, LiveUpdates, no_such_socket
+from endpoints.messaging import messages, whatsapp_webhook
+from endpoints.reporting import board, reports
+from endpoints.sales import estimates, orders
+from endpoints.sharing import links, public_documents
+from endpoints.transfer.assets import WithoutSlash
 
 ROUTES: Final[list[BaseRoute]] = [
     route("/api/orders/create-sale", orders.SaleCreation, POST=SELLERS),
     route("/api/estimates/create", estimates.EstimateCreation, POST=SELLERS),
     route("/api/estimates/{estimate_id}/convert-to-order", estimates.EstimateConversion, POST=SELLERS),
-    route("/", service.Welcome, GET=ANYONE),
-    route("/health", service.Health, GET=ANYONE),
-    route("/livez", service.Liveness, GET=ANYONE),
-    route("/readyz", service.Readiness, GET=ANYONE),
-    route("/metrics", service.Metrics, GET=READERS),
-    route("/api/", service.ApiRoot, GET=ANYONE),
-    route("/api/health", service.Health, GET=ANYONE),
-    route("/api/version", service.Version, GET=ANYONE),
+    route("/", status.Welcome, GET=ANYONE),
+    route("/health", status.Health, GET=ANYONE),
+    route("/livez", status.Liveness, GET=ANYONE),
+    route("/readyz", status.Readiness, GET=ANYONE),
+    route("/metrics", status.Metrics, GET=READERS),
+    route("/api/", status.ApiRoot, GET=ANYONE),
+    route("/api/health", status.Health, GET=ANYONE),
+    route("/api/version", status.Version, GET=ANYONE),
     route("/api/setup", setup.Setup, GET=ANYONE, POST=ANYONE),
-    route("/api/websocket/status", service.WebSocketStatus, GET=ALL),
+    route("/api/websocket/status", status.WebSocketStatus, GET=ALL),
     route("/api/estimates/all", estimates.EstimateList, GET=ALL),
     route("/api/estimates/pending", estimates.PendingEstimates, GET=ALL),
     route("/api/estimates/converted", estimates.ConvertedEstimates, GET=ALL),
@@ -64,9 +50,9 @@ ROUTES: Final[list[BaseRoute]] = [
     route("/api/reports/staff-performance", reports.StaffPerformance, GET=READERS),
     route("/api/reports/estimates-only", reports.EstimatesOnly, GET=READERS),
     route("/api/reports/orders-only", reports.OrdersOnly, GET=READERS),
-    route("/api/estimates/{estimate_id}/pdf", paper.EstimatePaper, GET=ALL),
+    route("/api/estimates/{estimate_id}/pdf", printing.EstimatePaper, GET=ALL),
     route("/api/estimates/{estimate_id}/link", links.EstimateLinks, GET=ALL, POST=SELLERS),
-    route("/api/orders/{order_id}/pdf", paper.OrderPaper, GET=ALL),
+    route("/api/orders/{order_id}/pdf", printing.OrderPaper, GET=ALL),
     route("/api/orders/{order_id}/link", links.OrderLinks, GET=ALL, POST=SELLERS),
     route("/api/messages", messages.Messages, GET=READERS),
     route("/api/whatsapp/send", messages.TextMessage, POST=SELLERS),
@@ -76,9 +62,9 @@ ROUTES: Final[list[BaseRoute]] = [
     route("/api/estimates/{estimate_id}/send", messages.EstimateMessage, POST=SELLERS),
     route("/api/orders/{order_id}/send", messages.OrderMessage, POST=SELLERS),
     route("/api/links/{link_id}", links.Link, DELETE=SELLERS),
-    route("/d/{token}.pdf", public.PublicPaper, GET=ANYONE),
-    route("/d/{token}", public.PublicPage, GET=ANYONE),
-    route("/static/estimates/{token}.pdf", public.PublicPaper, GET=ANYONE),
+    route("/d/{token}.pdf", public_documents.PublicPaper, GET=ANYONE),
+    route("/d/{token}", public_documents.PublicPage, GET=ANYONE),
+    route("/static/estimates/{token}.pdf", public_documents.PublicPaper, GET=ANYONE),
     route("/api/reports/stores", reports.StoreComparison, GET=OWNERS),
     route("/api/auth/login", sign_in.Login, POST=ANYONE),
     route("/api/auth/refresh", sign_in.Refresh, POST=ANYONE),
@@ -86,20 +72,20 @@ ROUTES: Final[list[BaseRoute]] = [
     route("/api/auth/logout", sign_in.Logout, POST=PEOPLE),
     route("/api/auth/profile", sign_in.Profile, GET=ALL),
     route("/api/auth/password", sign_in.Password, POST=PEOPLE),
-    route("/api/users", accounts.UserList, GET=OWNERS_IN_PERSON, POST=OWNERS_IN_PERSON),
-    route("/api/users/{user_id}", accounts.User, GET=OWNERS_IN_PERSON, PUT=OWNERS_IN_PERSON, DELETE=OWNERS_IN_PERSON),
-    route("/api/devices", accounts.DeviceList, GET=OWNERS_IN_PERSON, POST=OWNERS_IN_PERSON),
-    route("/api/devices/{device_id}", accounts.Device, DELETE=OWNERS_IN_PERSON),
+    route("/api/users", users.UserList, GET=OWNERS_IN_PERSON, POST=OWNERS_IN_PERSON),
+    route("/api/users/{user_id}", users.User, GET=OWNERS_IN_PERSON, PUT=OWNERS_IN_PERSON, DELETE=OWNERS_IN_PERSON),
+    route("/api/devices", users.DeviceList, GET=OWNERS_IN_PERSON, POST=OWNERS_IN_PERSON),
+    route("/api/devices/{device_id}", users.Device, DELETE=OWNERS_IN_PERSON),
     route("/board", board.Page, GET=ANYONE),
     route("/board/{file}", board.PageAsset, GET=ANYONE),
     route("/api/board", board.Figures, GET=READERS),
-    route("/api/audit", audit.Audit, GET=OWNERS),
+    route("/api/audit", auditing.Audit, GET=OWNERS),
     route("/api/customers", customers.CustomerList, GET=ALL),
     route("/api/customers/create", customers.CustomerCreation, POST=SELLERS),
     route("/api/customers/{customer_id}", customers.Customer, PUT=SELLERS, DELETE=SELLERS),
-    route("/api/settings", settings.Settings, GET=ALL, PUT=OWNERS),
-    route("/api/events", events.Events, GET=ALL),
-    route("/api/events/stream", events.EventStream, GET=ALL, takes_tickets=True),
+    route("/api/settings", shop.Settings, GET=ALL, PUT=OWNERS),
+    route("/api/events", event_log.Events, GET=ALL),
+    route("/api/events/stream", event_log.EventStream, GET=ALL, takes_tickets=True),
     route("/api/ws-ticket", tickets.Tickets, POST=ALL),
     route("/openapi.json", documentation.OpenApi, GET=ANYONE),
     route("/asyncapi.json", documentation.AsyncApi, GET=ANYONE),

@@ -18,7 +18,7 @@ PAGE: Final = Path(__file__).parents[1] / "docs" / "house.svg"
 SALE: Final = (
     "app.protocol",
     "endpoints.routes",
-    "endpoints.orders",
+    "endpoints.sales.orders",
     "schemas.sales.documents",
     "schemas.sales.pricing",
     "repositories.sales.orders",
@@ -28,8 +28,8 @@ SALE: Final = (
     "repositories.sales.commands",
     "repositories.journal.unit_of_work",
     "schemas.reporting.rollups",
-    "endpoints.hub",
-    "endpoints.screen",
+    "endpoints.live.hub",
+    "endpoints.live.session",
 )
 
 _WIDTH, _LEFT, _GAP = 1500, 24, 14

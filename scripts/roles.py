@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Final
 
-from endpoints.access import Roles
-from endpoints.guard import GuardedRoute
+from endpoints.accounts.guard import GuardedRoute
+from endpoints.accounts.permissions import Roles
 from endpoints.routes import ROUTES
 from schemas.core.principals import STANDINGS
 

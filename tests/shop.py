@@ -20,7 +20,7 @@ from app.observation import Observer
 from app.server import FLAGS
 from app.settings import Settings
 from app.socket_log import SocketLog
-from endpoints.ring import CAPACITY
+from endpoints.live.ring_buffer import CAPACITY
 from repositories.database.client import Client, Database, connect
 from schemas.core.collections import USERS
 from schemas.core.principals import OWNER

@@ -15,8 +15,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from app.compression import Compression
-from endpoints.copies import OVERHEAD, Copies, Freshness
-from endpoints.encoding import MIN_SIZE, takes_gzip
+from endpoints.transfer.gzip import MIN_SIZE, takes_gzip
+from endpoints.transfer.response_cache import OVERHEAD, Copies, Freshness
 from repositories.event_log.event_log import Head
 from tests.payloads import estimate_body, line
 from tests.shop import Shop
@@ -214,7 +214,7 @@ async def test_a_fault_before_the_first_piece_is_still_an_error(shop: Shop, monk
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("endpoints.lists._joined", broken)
+    monkeypatch.setattr("endpoints.sales.lists._joined", broken)
     answer = await shop.http.get("/api/estimates/all", headers=GZIP)
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
 

@@ -11,8 +11,8 @@ import httpx
 import pytest
 import websockets
 
-from endpoints.access import ALL
-from endpoints.connections import LOOK_SECONDS, Connections
+from endpoints.accounts.permissions import ALL
+from endpoints.live.connections import LOOK_SECONDS, Connections
 from repositories.accounts.credentials import CACHE_SECONDS, Credentials, Known
 from schemas.core.collections import CREDENTIALS
 from schemas.core.principals import Principal
@@ -32,7 +32,7 @@ MOST_SECONDS = 5.0
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is looked more often than a shop needs."""
-    monkeypatch.setattr("endpoints.connections.LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("endpoints.live.connections.LOOK_SECONDS", 0.02)
 
 
 async def _revoke(guest: Guest, clock: Clock) -> None:

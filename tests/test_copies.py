@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.responses import Response, StreamingResponse
 
-from endpoints.copies import OVERHEAD, Copies, Freshness, Latest
+from endpoints.transfer.response_cache import OVERHEAD, Copies, Freshness, Latest
 from repositories.database.coalescing import Together
 from repositories.event_log.event_log import Head
 from schemas.live.protocol import Place

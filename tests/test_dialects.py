@@ -3,8 +3,8 @@
 import json
 from zoneinfo import ZoneInfo
 
-from endpoints.dialects import V1
-from endpoints.entries import Rendering
+from endpoints.live.dialects import V1
+from endpoints.live.frames import Rendering
 from tests.payloads import an_event
 
 RENDERING = Rendering(ZoneInfo("Asia/Kolkata"))

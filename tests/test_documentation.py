@@ -10,9 +10,9 @@ from websockets.frames import CloseCode
 from app.application import create_app
 from app.cli import MODULES
 from app.settings import Settings
-from endpoints.close_codes import REASONS
 from endpoints.routes import ROUTES
 from schemas.core.errors import ShopError
+from schemas.live.close_codes import REASONS
 from scripts import house
 from tests.test_settings import NAMES
 

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from app.doors import Doors, is_loopback
 from app.proxy_headers import is_of_a_proxy
 from app.settings import Settings
-from endpoints.live import Origins
+from endpoints.live.websocket import Origins
 from tests.payloads import sale_body
 from tests.ports import free_port
 from tests.shop import OpenShop, Shop

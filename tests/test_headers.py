@@ -7,7 +7,7 @@ import httpx
 import pytest
 from starlette.responses import Response
 
-from endpoints import service
+from endpoints import status as service
 from tests.payloads import estimate_body
 from tests.shop import OpenShop, Shop
 

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from endpoints.feeds import AHEAD, EXPIRED, OTHER_LOG, TOO_FAR, Feed
-from endpoints.hub import REPLAY_LIMIT, Hub
+from endpoints.live.hub import REPLAY_LIMIT, Hub
+from endpoints.live.subscriptions import AHEAD, EXPIRED, OTHER_LOG, TOO_FAR, Feed
 from repositories.event_log.event_log import Head, StoredEvent
 from schemas.live.protocol import Place
 from tests.payloads import an_event

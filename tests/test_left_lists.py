@@ -10,7 +10,7 @@ from pymongo.read_concern import ReadConcern
 from starlette.responses import StreamingResponse
 from starlette.types import Message
 
-from endpoints.responses import streamed
+from endpoints.http.responses import streamed
 from repositories.database.client import READ
 from repositories.sales.documents import Documents
 from schemas.core.collections import ORDERS

@@ -123,7 +123,7 @@ async def test_there_is_no_link_to_what_is_not_there(shop: Shop) -> None:
 
 async def test_one_address_looks_so_often_a_minute(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = RateLimitItemPerMinute(20, namespace="link")
-    monkeypatch.setattr("endpoints.public.LINK", limit)
+    monkeypatch.setattr("endpoints.sharing.public_documents.LINK", limit)
     shop = await open_shop(trusted_proxies=1, public_base_url="https://shop.example.com", secret_key=SECRET_KEY)
     address = f"2001:db8:{secrets.token_hex(2)}:{secrets.token_hex(2)}"
     paths = ("/d/unknown", "/d/unknown.pdf", "/static/estimates/unknown.pdf")

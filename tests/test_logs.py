@@ -120,7 +120,7 @@ async def test_whatever_is_sent_nothing_of_it_is_logged(
     def broken(*_: object) -> None:
         raise KeyError(NAME) from ValueError(PHONE)
 
-    monkeypatch.setattr("endpoints.estimates.draft", broken)
+    monkeypatch.setattr("endpoints.sales.estimates.draft", broken)
     answers.append(await shop.http.post("/api/estimates/create", json=singing_body()))
 
     assert {each.status_code for each in answers} >= {200, 201, 400, 404, 405, 422, 500, 503}
@@ -162,7 +162,7 @@ async def test_a_fault_is_logged_with_its_frames_and_its_request(
     def broken(*_: object) -> None:
         raise ZeroDivisionError(NAME)
 
-    monkeypatch.setattr("endpoints.estimates.draft", broken)
+    monkeypatch.setattr("endpoints.sales.estimates.draft", broken)
     answer = await shop.http.post("/api/estimates/create", json=estimate_body())
     (request,) = await requests_of(written, 1)
     assert (request["level"], request["status"]) == ("error", 500)

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from endpoints.access import DEVICES, Roles
-from endpoints.guard import GuardedRoute
+from endpoints.accounts.guard import GuardedRoute
+from endpoints.accounts.permissions import DEVICES, Roles
 from endpoints.routes import ROUTES
 from schemas.core.principals import DEVICE, OWNER
 from tests.faults import failing
@@ -108,7 +108,7 @@ async def test_every_route_answers_in_time_while_each_command_is_slow(
     open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch, is_open: bool
 ) -> None:
     monkeypatch.setattr("app.deadline.REQUEST_SECONDS", SECONDS)
-    monkeypatch.setattr("endpoints.live.REQUEST_SECONDS", SECONDS)
+    monkeypatch.setattr("endpoints.live.websocket.REQUEST_SECONDS", SECONDS)
     shop = await open_shop(sign_in="off" if is_open else "on", secret_key=SECRET_KEY)
     asks = list(every_request(await filled(shop), bodies(shop)))
     late, refused = [], 0
@@ -132,7 +132,7 @@ async def test_every_route_answers_in_time_while_each_command_is_slow(
 
 async def test_a_screen_is_let_in_or_not_in_time(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
     """It hears to try again later, though each single step would have come to an end."""
-    monkeypatch.setattr("endpoints.live.REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr("endpoints.live.websocket.REQUEST_SECONDS", 0.3)
     shop = await open_shop(sign_in="on", secret_key=SECRET_KEY)
     headers = await credential_of(shop, OWNER)
     async with (

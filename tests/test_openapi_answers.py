@@ -145,7 +145,7 @@ async def test_every_refusal_looks_as_it_says(
         refused += [await http.get("/readyz"), await http.get("/health")]
     refused += await refused_at_the_doors(open_shop)
     refused.append(await upload(await open_shop(provider=Postman())))
-    monkeypatch.setattr("endpoints.estimates.draft", lambda _: 1 / 0)
+    monkeypatch.setattr("endpoints.sales.estimates.draft", lambda _: 1 / 0)
     refused.append(await http.post("/api/estimates/create", json=estimate_body()))
     for answer in refused:
         assert answer.status_code >= 400, answer.request.url
@@ -176,7 +176,7 @@ async def _busy(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> httpx.R
     """Return what a client hears that asks for a whole list while no more may be under way."""
     with monkeypatch.context() as patch:
         patch.setattr("app.application.LISTS_EACH", 0)
-        patch.setattr("endpoints.turns.WAIT_SECONDS", 0.01)
+        patch.setattr("endpoints.transfer.concurrency_limits.WAIT_SECONDS", 0.01)
         busy = await open_shop()
         return await busy.http.get("/api/orders/orders-only")
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from endpoints.guard import GuardedRoute
+from endpoints.accounts.guard import GuardedRoute
 from endpoints.routes import ROUTES
 from tests.payloads import sale_body
 from tests.shop import Shop

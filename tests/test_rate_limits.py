@@ -99,7 +99,7 @@ async def test_there_can_be_no_limit_and_where_nobody_signs_in_there_is_none(ope
 
 
 async def test_one_address_signs_in_so_often_a_minute(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("endpoints.sign_in.LOGIN", RateLimitItemPerMinute(10, namespace="login"))
+    monkeypatch.setattr("endpoints.accounts.sign_in.LOGIN", RateLimitItemPerMinute(10, namespace="login"))
     shop = await signed_in_shop(open_shop)
     user = await add(shop)
     address = f"10.200.{secrets.randbelow(256)}.{secrets.randbelow(256)}"

@@ -6,7 +6,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from endpoints.board import ASSETS
+from endpoints.reporting.board import ASSETS
 from repositories.database.client import Database
 from schemas.core.collections import CREDENTIALS
 from schemas.core.tokens import hashed

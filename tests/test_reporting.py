@@ -79,7 +79,7 @@ async def test_a_fault_arrives_at_sentry_and_quotes_nobody(
     open_shop: OpenShop, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = await open_shop(sentry_dsn=f"http://key@{collector.address}/7")
-    monkeypatch.setattr("endpoints.estimates.draft", broken)
+    monkeypatch.setattr("endpoints.sales.estimates.draft", broken)
     body = estimate_body(customer_name=NAME, customer_phone=PHONE)
     said = {"Referer": f"http://till.example/?name={NAME}"}
     answer = await shop.http.post("/api/estimates/create", json=body, headers=said)

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from endpoints.follower import POLL_SECONDS
+from endpoints.live.log_tailer import POLL_SECONDS
 from repositories.archive.restore import Restoration, restoring
 from repositories.auditing.verification import verify
 from repositories.database.client import Database

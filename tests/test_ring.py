@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import bson
 import pytest
 
-from endpoints.entries import Entry, Rendering
-from endpoints.ring import Ring
+from endpoints.live.frames import Entry, Rendering
+from endpoints.live.ring_buffer import Ring
 from repositories.event_log.event_log import stored_events
 from tests.payloads import an_event
 
@@ -23,7 +23,7 @@ def entry(seq: int, size: int = 10) -> Entry:
 
 
 def test_it_keeps_the_newest_and_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("endpoints.ring.OVERHEAD", 0)
+    monkeypatch.setattr("endpoints.live.ring_buffer.OVERHEAD", 0)
     ring = Ring(capacity=5, max_bytes=100)
     for seq in range(1, 9):
         ring.append(entry(seq))

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from endpoints.access import OWNERS_STATUSES, Roles
-from endpoints.guard import GuardedRoute
+from endpoints.accounts.guard import GuardedRoute
+from endpoints.accounts.permissions import OWNERS_STATUSES, Roles
 from endpoints.routes import ROUTES
 from schemas.core.principals import CASHIER, DEVICE, OWNER, STANDINGS, VIEWER, VIEWERS_DEVICE
 from scripts import roles

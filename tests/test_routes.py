@@ -2,7 +2,7 @@
 
 from starlette.routing import Match, Route
 
-from endpoints.fixed_paths import FixedPaths
+from endpoints.http.literal_routes import FixedPaths
 from endpoints.routes import ROUTES
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 import websockets
 
-from endpoints.screen import Screen
+from endpoints.live.session import Screen
 from tests.frames import live
 from tests.payloads import an_event
 from tests.raw_screens import joined, read_all, stalled
@@ -75,9 +75,9 @@ def _frames(data: bytes) -> list[bytes]:
 
 
 async def test_a_single_send_may_not_take_too_long(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("endpoints.screen.SEND_SECONDS", 0.2)
-    monkeypatch.setattr("endpoints.screen.MOST_BEHIND", 1_000_000)
-    monkeypatch.setattr("endpoints.screen.MOST_BYTES_BEHIND", 1_000_000_000)
+    monkeypatch.setattr("endpoints.live.session.SEND_SECONDS", 0.2)
+    monkeypatch.setattr("endpoints.live.session.MOST_BEHIND", 1_000_000)
+    monkeypatch.setattr("endpoints.live.session.MOST_BYTES_BEHIND", 1_000_000_000)
     async with stalled(shop.port, 3):
         await publish(shop, 1, 6_000)
         await only_left(shop, 0)

@@ -106,7 +106,7 @@ async def test_an_unforeseen_error_is_a_problem_that_gives_nothing_away(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("secret of the house")
 
-    monkeypatch.setattr("endpoints.estimates.draft", broken)
+    monkeypatch.setattr("endpoints.sales.estimates.draft", broken)
     response = await shop.http.post(
         "/api/estimates/create", json=estimate_body(), headers={"Origin": "https://till.example"}
     )

@@ -76,7 +76,7 @@ async def test_changes_of_what_exists_are_not_handed_over(pair: tuple[Shop, Shop
 @pytest.fixture
 def no_polling(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no process look at the log by itself, so that only a notification tells it of a sale."""
-    monkeypatch.setattr("endpoints.follower.POLL_SECONDS", 3_600.0)
+    monkeypatch.setattr("endpoints.live.log_tailer.POLL_SECONDS", 3_600.0)
     # Nor look because nothing was heard of the keeper.
     monkeypatch.setattr("repositories.leadership.leader_client._SILENCE_SECONDS", 3_600.0)
 

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from endpoints.ring import CAPACITY, MAX_BYTES
+from endpoints.live.ring_buffer import CAPACITY, MAX_BYTES
 from tests.conftest import LongRun
 from tests.oracle.tills import Crew, working
 from tests.payloads import estimate_body

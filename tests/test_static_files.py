@@ -5,9 +5,10 @@ import gzip
 
 import pytest
 
-from endpoints import board, documentation
-from endpoints.encoding import MIN_SIZE
-from endpoints.packable import Packable
+from endpoints import documentation
+from endpoints.reporting import board
+from endpoints.transfer.compressible import Packable
+from endpoints.transfer.gzip import MIN_SIZE
 from tests.shop import Shop
 from tests.test_compression import GZIP, PLAIN, raw
 
@@ -30,7 +31,7 @@ async def test_a_file_is_packed_once_for_all(shop: Shop, path: str, monkeypatch:
         raise AssertionError("packed anew")
 
     compress = gzip.compress
-    monkeypatch.setattr("endpoints.packable.gzip.compress", counted)
+    monkeypatch.setattr("endpoints.transfer.compressible.gzip.compress", counted)
     monkeypatch.setattr("app.compression.Packer", refused)
     answers = await asyncio.gather(*(raw(shop, path, **GZIP) for _ in range(10)))
     plain, content = await raw(shop, path, **PLAIN)

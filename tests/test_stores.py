@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from app.cli import cli
 from app.stores import Stores
-from endpoints.guard import GuardedRoute
+from endpoints.accounts.guard import GuardedRoute
 from endpoints.routes import ROUTES
 from repositories.auditing.verification import verify
 from repositories.database.errors import Unavailable

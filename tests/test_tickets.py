@@ -11,9 +11,9 @@ import pytest
 import websockets
 
 from app.access_log import AccessLog
-from endpoints.close_codes import REASONS
 from schemas.core.collections import CREDENTIALS
 from schemas.core.tokens import hashed
+from schemas.live.close_codes import REASONS
 from tests.clock import Clock
 from tests.frames import closed_with
 from tests.guests import Guest, invited

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from app.pacing import PIECE, Pacing
-from endpoints.turns import LISTS_EACH, Busy, Turns
+from endpoints.transfer.concurrency_limits import LISTS_EACH, Busy, Turns
 from tests.guests import invited
 from tests.payloads import line, sale_body
 from tests.shop import OpenShop, Shop
@@ -21,7 +21,7 @@ OK, BUSY = b"HTTP/1.1 200 OK", b"HTTP/1.1 503 Se"
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("endpoints.turns.WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("endpoints.transfer.concurrency_limits.WAIT_SECONDS", 0.1)
 
 
 async def test_one_credential_has_so_many_turns_and_all_have_so_many(hasty: None) -> None:
@@ -38,7 +38,7 @@ async def test_one_credential_has_so_many_turns_and_all_have_so_many(hasty: None
 
 
 async def test_a_turn_that_ends_is_the_next_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("endpoints.turns.WAIT_SECONDS", 60.0)
+    monkeypatch.setattr("endpoints.transfer.concurrency_limits.WAIT_SECONDS", 60.0)
     turns, order, done = Turns(each=1, most=1), [], asyncio.Event()
 
     async def work(number: int) -> None:
@@ -139,7 +139,7 @@ async def _nothing() -> Message:
 
 
 async def test_those_who_take_theirs_slowly_keep_no_other_from_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("endpoints.turns.SETTLED_SECONDS", 0.0)
+    monkeypatch.setattr("endpoints.transfer.concurrency_limits.SETTLED_SECONDS", 0.0)
     turns, cut = Turns(each=2, most=4), list[str]()
     stack = {name: AsyncExitStack() for name in ("asha 1", "asha 2", "ravi 1", "ravi 2")}
 
@@ -167,7 +167,7 @@ async def test_a_turn_ends_neither_early_nor_for_one_who_has_as_many(
     async with turns.turn("asha", partial(cut.append, "1")), turns.turn("asha", partial(cut.append, "2")):
         with pytest.raises(Busy):
             await AsyncExitStack().enter_async_context(turns.turn("meera"))
-    monkeypatch.setattr("endpoints.turns.SETTLED_SECONDS", 0.0)
+    monkeypatch.setattr("endpoints.transfer.concurrency_limits.SETTLED_SECONDS", 0.0)
     async with turns.turn("asha", partial(cut.append, "1")), turns.turn("ravi", partial(cut.append, "2")):
         with pytest.raises(Busy):
             await AsyncExitStack().enter_async_context(turns.turn("meera"))
@@ -175,7 +175,7 @@ async def test_a_turn_ends_neither_early_nor_for_one_who_has_as_many(
 
 
 async def test_a_list_that_is_taken_for_too_long_is_cut(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("endpoints.turns.TAKING_SECONDS", 0.3)
+    monkeypatch.setattr("endpoints.transfer.concurrency_limits.TAKING_SECONDS", 0.3)
     shop = await open_shop()
     await shop.sale()
     await copy(shop, 12_000)
@@ -190,7 +190,7 @@ async def test_a_list_that_is_taken_for_too_long_is_cut(open_shop: OpenShop, mon
 async def test_whole_lists_that_two_take_slowly_make_room_for_a_third(
     open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("endpoints.turns.SETTLED_SECONDS", 0.0)
+    monkeypatch.setattr("endpoints.transfer.concurrency_limits.SETTLED_SECONDS", 0.0)
     shop = await open_shop(sign_in="on")
     asha, ravi, meera = [await invited(shop, "owner") for _ in range(3)]
     await shop.ok("POST", "/api/orders/create-sale", json=sale_body(), headers=asha.headers)

@@ -29,7 +29,7 @@ from schemas.core.tokens import hashed
 
 ACCESS, REFRESH, KEY, TICKET = "access", "refresh", "key", "ticket"
 #: How long a credential that was ended somewhere may still be taken here. With the look at those who are connected
-#: (`endpoints/connections.py`), which comes as often, it makes less than five seconds.
+#: (`endpoints/live/connections.py`), which comes as often, it makes less than five seconds.
 CACHE_SECONDS: Final = 2.0
 TICKET_LIFETIME: Final = timedelta(seconds=30)
 #: How long each kind lasts; None: until it is revoked.

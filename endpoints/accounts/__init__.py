@@ -1,0 +1,1 @@
+"""Sign-in, users, devices, permissions, the guard of each request."""

@@ -1,0 +1,82 @@
+"""`/api/setup`: how a shop gets its first owner, once."""
+
+import hmac
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from starlette.endpoints import HTTPEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.http.actor import address_of
+from endpoints.http.operations import Answer, Operation, described, plain
+from endpoints.http.request_id import request_id
+from endpoints.http.requests import BodyTooLarge, MalformedBody, read_body, read_json
+from endpoints.http.responses import answer
+from repositories.accounts.commands import AccountExists
+from repositories.accounts.password_hashing import NoSecretKey
+from repositories.accounts.rate_limits import SETUP
+from repositories.accounts.setup import AlreadyClaimed, Claim
+from repositories.database.errors import OutcomeUnknown, TooManyRequests, Unavailable
+from schemas.accounts.setup import SetupBody
+from schemas.core.errors import InvalidBody, ShopError
+from schemas.core.principals import FIRST_OWNER, OWNER, Actor
+from schemas.fields.shapes import ref
+from schemas.fields.validation import load_body
+
+BODY: Final = SetupBody()
+_FORM: Final = "application/x-www-form-urlencoded"
+
+
+class WrongSetupToken(ShopError):
+    status, code, title = 403, "wrong_setup_token", "Not the setup token"
+
+    def __init__(self) -> None:
+        super().__init__("This is not the setup token. It stands in the service's log, or is the setting SETUP_TOKEN.")
+
+
+class Setup(HTTPEndpoint):
+    @described(plain("Whether the shop has an owner", "SetupState", refuses=(Unavailable,)))
+    async def get(self, request: Request) -> Response:
+        claim: Claim = request.state.claim
+        return answer({"claimed": await claim.is_made()})
+
+    @described(
+        Operation(
+            summary="Become the shop's first owner",
+            description="Done once: whoever comes later is told that there is an owner. The body may be a form, too.",
+            body=BODY,
+            answers={201: Answer(content=ref("Claimed"), description="The owner can sign in now.")},
+            refuses=(
+                *(MalformedBody, BodyTooLarge, InvalidBody),
+                *(WrongSetupToken, AlreadyClaimed, AccountExists, NoSecretKey, TooManyRequests),
+                *(OutcomeUnknown, Unavailable),
+            ),
+        )
+    )
+    async def post(self, request: Request) -> Response:
+        body = load_body(BODY, await _given(request))
+        address = address_of(request)
+        await request.state.rate_limits.count(SETUP, address)
+        claim: Claim = request.state.claim
+        if await claim.is_made():
+            raise AlreadyClaimed
+        if not _is_right(request.state.setup_token, body["token"]):
+            raise WrongSetupToken
+        by = Actor(FIRST_OWNER, body["name"], OWNER, address=address, request_id=request_id.get())
+        owner = await claim.make(body["username"], body["name"], body["password"], by)
+        shown = {"id": owner["_id"], "username": owner["login"], "name": owner["name"], "role": owner["role"]}
+        return answer({"success": True, "message": "The shop is yours. Please sign in.", "data": shown}, 201)
+
+
+async def _given(request: Request) -> Mapping[str, Any]:
+    """The body: JSON, or a form, as the line in the log sends it, which needs no quotes so."""
+    if request.headers.get("content-type", "").startswith(_FORM):
+        return dict(parse_qsl((await read_body(request)).decode("utf-8", "replace")))
+    return await read_json(request)
+
+
+def _is_right(expected: str | None, given: str) -> bool:
+    """Whether it is the setup token, in a time that says nothing of how much of it is right."""
+    return expected is not None and hmac.compare_digest(expected.encode(), given.encode())

@@ -1,0 +1,148 @@
+"""`/api/users` and `/api/devices`: who may sign in. An owner of one store looks after that store's alone."""
+
+from typing import Any, Final
+
+from starlette.endpoints import HTTPEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.http.actor import actor_of
+from endpoints.http.errors import Forbidden
+from endpoints.http.operations import Answer, account_change, described, plain
+from endpoints.http.requests import read_json
+from endpoints.http.responses import answer
+from repositories.accounts.commands import AccountExists
+from repositories.accounts.credentials import KEY
+from repositories.accounts.last_owner import LastOwner
+from repositories.accounts.password_hashing import NoSecretKey
+from repositories.database.errors import NotFound, TooManyRequests, Unavailable
+from schemas.accounts.accounts import DeviceBody, UserBody, UserChange
+from schemas.core.errors import InvalidBody
+from schemas.fields.shapes import ref
+from schemas.fields.validation import load_body
+from schemas.openapi.examples import DEVICES, USER_CHANGES, USERS
+
+USER: Final = UserBody()
+CHANGE: Final = UserChange()
+DEVICE: Final = DeviceBody()
+
+
+class UserList(HTTPEndpoint):
+    @described(plain("Users", "UserList", refuses=(Unavailable,)))
+    async def get(self, request: Request) -> Response:
+        users = await request.state.users.all(request.state.principal.store)
+        return answer([request.state.account_views.user(user) for user in users])
+
+    @described(
+        account_change(
+            "A new user",
+            Answer(content=ref("User"), description="The user."),
+            status=201,
+            body=USER,
+            examples=USERS,
+            refuses=(AccountExists, NoSecretKey, TooManyRequests),
+        )
+    )
+    async def post(self, request: Request) -> Response:
+        body: dict[str, Any] = load_body(USER, await read_json(request))
+        if body.get("password") is None and body.get("pin") is None:
+            raise InvalidBody("password: is missing.", [{"pointer": "/password", "detail": "is missing"}])
+        draft = {
+            "login": body["username"],
+            "name": body["name"],
+            "role": body["role"],
+            "belongs_to": _store_of(request, body),
+            "password": body.get("password"),
+            "pin": body.get("pin"),
+        }
+        user = await request.state.users.add(draft, actor_of(request))
+        return answer(request.state.account_views.user(user), 201)
+
+
+class User(HTTPEndpoint):
+    @described(plain("A user", "User", refuses=(NotFound, Unavailable)))
+    async def get(self, request: Request) -> Response:
+        return answer(request.state.account_views.user(await _user(request)))
+
+    @described(
+        account_change(
+            "Change a user",
+            Answer(content=ref("User"), description="The user. With another password or PIN, all their sign-ins end."),
+            body=CHANGE,
+            examples=USER_CHANGES,
+            refuses=(NotFound, LastOwner, NoSecretKey, TooManyRequests),
+        )
+    )
+    async def put(self, request: Request) -> Response:
+        changes: dict[str, Any] = load_body(CHANGE, await read_json(request))
+        if "belongs_to" in changes:
+            _store_of(request, changes)
+        user = await request.state.users.change(await _user(request), changes, actor_of(request))
+        return answer(request.state.account_views.user(user))
+
+    @described(
+        account_change(
+            "Take a user out",
+            Answer(content=ref("Done"), description="They sign in no more; what they did keeps their name."),
+            refuses=(NotFound, LastOwner),
+        )
+    )
+    async def delete(self, request: Request) -> Response:
+        await request.state.users.end(await _user(request), actor_of(request))
+        return answer({"success": True, "message": "User removed"})
+
+
+class DeviceList(HTTPEndpoint):
+    @described(plain("Devices", "DeviceList", refuses=(Unavailable,)))
+    async def get(self, request: Request) -> Response:
+        devices = await request.state.devices.all(request.state.principal.store)
+        return answer([request.state.account_views.device(device) for device in devices])
+
+    @described(
+        account_change(
+            "Enrol a device",
+            Answer(
+                content=ref("DeviceEnrolled"), description="The device, and its key, which is shown this once only."
+            ),
+            status=201,
+            body=DEVICE,
+            examples=DEVICES,
+            refuses=(AccountExists,),
+        )
+    )
+    async def post(self, request: Request) -> Response:
+        body: dict[str, Any] = load_body(DEVICE, await read_json(request))
+        store = _store_of(request, body)
+        device = await request.state.devices.add(body["name"], store, actor_of(request), body["role"])
+        key = await request.state.credentials.issue(KEY, device["_id"])
+        return answer({"device": request.state.account_views.device(device), "key": key}, 201)
+
+
+class Device(HTTPEndpoint):
+    @described(
+        account_change(
+            "Take a device out",
+            Answer(content=ref("Done"), description="Its key is worth nothing, and neither is what was made at it."),
+            refuses=(NotFound,),
+        )
+    )
+    async def delete(self, request: Request) -> Response:
+        device = await request.state.devices.get(request.path_params["device_id"], request.state.principal.store)
+        await request.state.devices.end(device, actor_of(request))
+        return answer({"success": True, "message": "Device removed"})
+
+
+async def _user(request: Request) -> dict[str, Any]:
+    user: dict[str, Any] = await request.state.users.get(request.path_params["user_id"], request.state.principal.store)
+    return user
+
+
+def _store_of(request: Request, body: dict[str, Any]) -> str | None:
+    """The store that somebody is to belong to: left out, that of the request.
+
+    :raises Forbidden: it is not the asking owner's to give.
+    """
+    store: str | None = body.get("belongs_to", request.state.store)
+    if request.state.principal.store not in (None, store):
+        raise Forbidden("You can only look after the people of your own store.")
+    return store

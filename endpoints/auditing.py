@@ -1,0 +1,42 @@
+"""`/api/audit`: who did what, when, from where, and what it was before."""
+
+from typing import Final
+
+from starlette.endpoints import HTTPEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.http.operations import Answer, Operation, described
+from endpoints.http.requests import read_query
+from endpoints.http.responses import answer, page_headers
+from endpoints.transfer.concurrency_limits import page_turn
+from repositories.database.errors import BeingRestored, Unavailable
+from schemas.auditing import AuditListing, AuditPosition, AuditQuery, row
+from schemas.core.errors import InvalidQuery
+from schemas.core.pagination import InvalidCursor
+from schemas.fields.shapes import ref
+
+QUERY: Final = AuditQuery()
+
+
+class Audit(HTTPEndpoint):
+    @described(
+        Operation(
+            summary="Who did what",
+            description="Every change with who made it and what it was before, newest first, page by page; the `hash` "
+            "of each event covers that of the one before: `pos verify` finds one that was altered.",
+            query=QUERY,
+            answers={200: Answer(content=ref("AuditPage"), description="A page.", headers=("Link", "X-Next-Cursor"))},
+            refuses=(InvalidQuery, InvalidCursor, Unavailable, BeingRestored),
+        )
+    )
+    async def get(self, request: Request) -> Response:
+        listing: AuditListing = read_query(request, QUERY)
+        # What is being filled from an archive shows no half log.
+        await request.state.log.head()
+        zone = request.state.zone
+        async with page_turn(request):
+            page, is_last = await request.state.audit.newest(listing, lambda event: row(event, zone))
+        last = None if is_last else AuditPosition(page[-1]["seq"])
+        headers = {"Cache-Control": "no-store", **page_headers(request, QUERY, last)}
+        return answer(page, headers=headers)

@@ -1,0 +1,1 @@
+"""Requests and responses: reading, validation, errors, lists, operations."""

@@ -1,0 +1,208 @@
+"""Messages to customers: asked for by those who sell, listed for owners."""
+
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any, Final
+
+from starlette.endpoints import HTTPEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.http.actor import actor_of
+from endpoints.http.multipart import MalformedForm, read_form
+from endpoints.http.operations import Answer, Operation, creation, described
+from endpoints.http.requests import read_json, read_query, sent
+from endpoints.http.responses import answer, page_headers, replay_headers
+from endpoints.transfer.concurrency_limits import page_turn
+from repositories.database.errors import NotFound, TooManyRequests, Unavailable
+from repositories.journal.transaction import Outcome
+from repositories.messaging.uploads import Upload
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.errors import InvalidQuery
+from schemas.core.pagination import InvalidCursor
+from schemas.fields.shapes import ref
+from schemas.fields.validation import load_body
+from schemas.journal.idempotency import keys_of_message
+from schemas.messaging.composition import caption_of, dialable, text_letter
+from schemas.messaging.delivery import Letter
+from schemas.messaging.messages import NOTHING, Enclosed, shown
+from schemas.messaging.requests import (
+    DocumentMessageBody,
+    MessageBody,
+    MessageListing,
+    MessagePosition,
+    MessageQuery,
+    UploadBody,
+)
+from schemas.openapi.examples import DOCUMENT_MESSAGES, MESSAGES
+from services.messaging.document_messages import NoPublicAddress, enclosed_at, reached_at, send_document
+from services.sharing import pdf_url_of
+
+BODY: Final = MessageBody()
+UPLOAD: Final = UploadBody()
+#: What an uploaded PDF is called on the phone.
+FILE_NAME: Final = "estimate.pdf"
+DOCUMENT: Final = DocumentMessageBody()
+#: The address that the keys of a text are made of: at its other address it is the same message.
+TEXT_PATH: Final = "/api/whatsapp/send"
+#: What the existing app takes for success, and nothing else, where it sends a message.
+TAKEN: Final = 200
+QUERY: Final = MessageQuery()
+
+_SENDING: Final = creation(
+    "Send the document to its customer, with a link to it as a PDF",
+    "MessageAsked",
+    DOCUMENT,
+    DOCUMENT_MESSAGES,
+    gives=(),
+    optional=True,
+    refuses=(NotFound, NoPublicAddress, TooManyRequests),
+)
+
+
+class Messages(HTTPEndpoint):
+    @described(
+        Operation(
+            summary="Messages to customers, and how each stands",
+            description="Newest first, page by page. What is `unknown` may have been sent or not, and is not sent "
+            "again by itself.",
+            query=QUERY,
+            answers={200: Answer(content=ref("MessageList"), description="A page.", headers=("Link", "X-Next-Cursor"))},
+            refuses=(InvalidQuery, InvalidCursor, Unavailable),
+        )
+    )
+    async def get(self, request: Request) -> Response:
+        listing: MessageListing = read_query(request, QUERY)
+        async with page_turn(request):
+            found = await request.state.messages.newest(listing, listing.limit + 1)
+        page = found[: listing.limit]
+        last = MessagePosition(page[-1]["_id"]) if len(found) > listing.limit else None
+        headers = {"Cache-Control": "no-store", **page_headers(request, QUERY, last)}
+        return answer({"messages": [shown(each, request.state.zone) for each in page]}, headers=headers)
+
+
+class TextMessage(HTTPEndpoint):
+    @described(
+        creation(
+            "Send a text to a phone, with a document of this service or without",
+            "MessageAsked",
+            BODY,
+            MESSAGES,
+            gives=(),
+            status=200,
+            refuses=(NotFound, NoPublicAddress, TooManyRequests),
+        )
+    )
+    async def post(self, request: Request) -> Response:
+        content = await read_json(request)
+        said = sent(request, content)._replace(path=TEXT_PATH)
+        body: dict[str, Any] = load_body(BODY, content)
+        to = dialable(body["phone_number"], request.state.region)
+        letter = text_letter(body, to)
+        keys = keys_of_message(said, letter.to, letter.text, letter.document_url)
+        await count_message(request)
+        enclosed = await _enclosed(request, letter)
+        outcome = await request.state.messages.send(letter, enclosed, keys, by=actor_of(request))
+        return asked(request, outcome, TAKEN)
+
+
+class UploadedMessage(HTTPEndpoint):
+    @described(
+        replace(
+            creation(
+                "Send a PDF of one's own making to a phone",
+                "MessageAsked",
+                UPLOAD,
+                {},
+                gives=(),
+                status=200,
+                refuses=(MalformedForm, NoPublicAddress, TooManyRequests),
+            ),
+            takes="multipart/form-data",
+        )
+    )
+    async def post(self, request: Request) -> Response:
+        form = await read_form(request)
+        body: dict[str, Any] = load_body(UPLOAD, form)
+        file = sha256(body["file"]).hexdigest()
+        to = dialable(body["phone_number"], request.state.region)
+        text, base_url = caption_of(body), reached_at(request.state.document_base_url)
+        keys = keys_of_message(sent(request, {**form, "file": file}), to, text, file)
+        await count_message(request)
+        uploads, messages = request.state.uploads, request.state.messages
+        async with uploads.kept(request.state.store, Upload(FILE_NAME, body["file"])) as kept:
+            letter = Letter(to, text, pdf_url_of(base_url, kept.token), FILE_NAME)
+            outcome: Outcome = await messages.send(letter, Enclosed(until=kept.until), keys, by=actor_of(request))
+        if outcome.replayed:
+            await uploads.drop(kept.token)
+        return asked(request, outcome, TAKEN)
+
+
+class EstimateMessage(HTTPEndpoint):
+    @described(_SENDING)
+    async def post(self, request: Request) -> Response:
+        return await _send(request, ESTIMATES, request.path_params["estimate_id"])
+
+
+class OrderMessage(HTTPEndpoint):
+    @described(_SENDING)
+    async def post(self, request: Request) -> Response:
+        return await _send(request, ORDERS, request.path_params["order_id"])
+
+
+async def count_message(request: Request) -> None:
+    """:raises TooManyRequests: whoever asks has sent too many within a minute."""
+    # Where nobody signs in, a store is as one.
+    await request.state.rate_limits.count_message(request.state.principal.credential or request.state.store)
+
+
+def asked(request: Request, outcome: Outcome, status: int = 201) -> Response:
+    """Return the answer to a request for a message, and wake the worker of this process."""
+    request.state.hub.notify(outcome.events)
+    request.state.jobs.wake()
+    message = outcome.answer
+    return answer(
+        {
+            "success": True,
+            "message": f"Message {message['state']}",
+            "message_id": message["_id"],
+            "state": message["state"],
+            "pdf_url": message["document_url"],
+        },
+        status,
+        replay_headers(outcome.replayed),
+    )
+
+
+async def _enclosed(request: Request, letter: Letter) -> Enclosed:
+    if letter.document_url is None:
+        return NOTHING
+    state = request.state
+    return await enclosed_at(
+        state.public_links, state.uploads, state.document_base_url, state.store, letter.document_url
+    )
+
+
+async def _send(request: Request, kind: str, document_id: str) -> Response:
+    content = await read_json(request, optional=True)
+    said = sent(request, content)
+    body: dict[str, Any] = load_body(DOCUMENT, content)
+    document = await getattr(request.state, kind).get(document_id)
+    to = dialable(body.get("phone_number", document["customer_phone"]), request.state.region)
+    keys = keys_of_message(said, to, document["version"], body.get("message"), body["days"])
+    await count_message(request)
+    outcome = await send_document(
+        request.state.messages,
+        request.state.links,
+        request.state.document_base_url,
+        document,
+        await request.state.shop_head(),
+        request.state.currency,
+        kind=kind,
+        to=to,
+        text=body.get("message"),
+        days=body["days"],
+        keys=keys,
+        by=actor_of(request),
+    )
+    return asked(request, outcome)

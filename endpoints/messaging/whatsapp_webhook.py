@@ -1,0 +1,84 @@
+"""`/api/whatsapp/webhook`: where WhatsApp says what became of messages. Its signature counts, and nothing else does."""
+
+from typing import Final
+
+from marshmallow import EXCLUDE, Schema, fields
+from starlette.endpoints import HTTPEndpoint
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from endpoints.http.operations import Answer, Operation, described
+from endpoints.http.requests import MAX_BODY, BodyTooLarge, MalformedBody, json_object, read_body, read_query
+from endpoints.http.responses import answer
+from repositories.database.errors import OutcomeUnknown, Unavailable
+from repositories.messaging.outbox import Outbox
+from schemas.core.errors import InvalidQuery
+from schemas.fields.shapes import ref
+from schemas.messaging.whatsapp_webhook import NotFromProvider, WebhookKeys, news_in
+from services.messaging.provider_settings import CLOUD
+
+#: Meta sends up to 3 MB at a time.
+LARGEST: Final = 3 * 1024 * 1024
+
+
+class VerificationQuery(Schema):
+    """How Meta asks whether the address is that of somebody who knows the token."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    token = fields.String(data_key="hub.verify_token", load_default="", metadata={"description": "The verify token."})
+    challenge = fields.String(
+        data_key="hub.challenge",
+        load_default="",
+        metadata={"description": "What comes back."},
+    )
+
+
+QUERY: Final = VerificationQuery()
+
+
+class Webhook(HTTPEndpoint):
+    @described(
+        Operation(
+            summary="Tell WhatsApp that the webhook is this shop's",
+            query=QUERY,
+            answers={200: Answer(content={}, description="`hub.challenge`.", media="text/plain")},
+            refuses=(InvalidQuery, NotFromProvider),
+        )
+    )
+    async def get(self, request: Request) -> Response:
+        asked = read_query(request, QUERY)
+        keys: WebhookKeys = request.state.webhook_keys
+        keys.check_token(asked["token"])
+        return PlainTextResponse(asked["challenge"])
+
+    @described(
+        Operation(
+            summary="News from WhatsApp of messages that were sent",
+            description="Signed with the app's secret: `X-Hub-Signature-256` over the body as it came. What it tells "
+            "of anything but the states of messages is passed over.",
+            answers={200: Answer(content=ref("NewsTaken"), description="They are kept.")},
+            refuses=(NotFromProvider, BodyTooLarge, MalformedBody, Unavailable, OutcomeUnknown),
+        )
+    )
+    async def post(self, request: Request) -> Response:
+        keys: WebhookKeys = request.state.webhook_keys
+        signature = ",".join(request.headers.getlist("x-hub-signature-256"))
+        keys.check_form(signature)
+        raw = await _body(request)
+        keys.check_signature(raw, signature)
+        told = news_in(json_object(raw))
+        outbox: Outbox = request.state.outbox
+        for news in told:
+            await outbox.record_status(CLOUD, news.provider_id, news.state, news.at, news.error, news.reference)
+        return answer({"success": True, "statuses": len(told)})
+
+
+async def _body(request: Request) -> bytes:
+    """Few large ones are read at a time: whether they were signed is known only when they are in memory."""
+    announced = request.headers.get("content-length", "")
+    if announced and len(announced) <= len(str(MAX_BODY)) and int(announced) <= MAX_BODY:
+        return await read_body(request)
+    async with request.state.large_bodies:
+        return await read_body(request, LARGEST)

@@ -1,0 +1,87 @@
+"""Estimates and orders on paper: `/api/estimates/{estimate_id}/pdf` and the same of orders."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from starlette.endpoints import HTTPEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.http.operations import Answer, Operation, Refusals, described
+from endpoints.http.requests import holds, read_query
+from endpoints.transfer.concurrency_limits import owner_of
+from repositories.database.deadlines import paused
+from repositories.database.errors import NotFound, Unavailable
+from schemas.core.documents import Document
+from schemas.core.errors import InvalidQuery
+from schemas.printing.sheet import file_name
+from schemas.sharing import PaperQuery
+from services.printing.worker_pool import PaperUnavailable
+
+PDF: Final = "application/pdf"
+PAPER: Final = PaperQuery()
+#: A browser may keep it, and asks each time whether it still holds.
+_HELD: Final = {"Cache-Control": "private, no-cache"}
+# The PDF viewers of browsers are pages of their own.
+_POLICY: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'"
+    ),
+}
+
+
+def paper(
+    summary: str, *, refuses: Refusals = (NotFound,), answers: Mapping[int, Answer] = MappingProxyType({})
+) -> Operation:
+    """An answer that is a PDF."""
+    headers = ("ETag",)
+    return Operation(
+        summary=summary,
+        description="The same words and figures, on the same paper, are the same bytes.",
+        query=PAPER,
+        headers=("If-None-Match",),
+        answers={
+            200: Answer(content={}, description="The PDF.", headers=(*headers, "Content-Disposition"), media=PDF),
+            304: Answer(content=None, description="Nothing has changed.", headers=headers),
+            **answers,
+        },
+        refuses=(*refuses, InvalidQuery, PaperUnavailable, Unavailable),
+    )
+
+
+class EstimatePaper(HTTPEndpoint):
+    @described(paper("An estimate on paper"))
+    async def get(self, request: Request) -> Response:
+        estimate = await request.state.estimates.get(request.path_params["estimate_id"])
+        return await paper_answer(request, estimate)
+
+
+class OrderPaper(HTTPEndpoint):
+    @described(paper("An order on paper"))
+    async def get(self, request: Request) -> Response:
+        order = await request.state.orders.get(request.path_params["order_id"])
+        return await paper_answer(request, order)
+
+
+async def paper_answer(request: Request, document: Document, **options: Any) -> Response:
+    """The document as a PDF, or that the client has it already, for which nothing is set.
+
+    :raises InvalidQuery, PaperUnavailable:
+    """
+    wanted = read_query(request, PAPER).get("paper")
+    job = request.state.paper.job(document, await request.state.shop_head(), wanted)
+    headers = {"ETag": f'"{request.state.paper.name(job)}"', **_HELD, **_POLICY}
+    headers |= options.pop("headers", {})
+    if holds(request, headers["ETag"]):
+        return Response(status_code=304, headers=headers, **options)
+    # Setting a sheet has a limit of its own.
+    with paused():
+        content = await request.state.paper.render(job, owner_of(request.scope))
+    return pdf_answer(content, file_name(document), headers, **options)
+
+
+def pdf_answer(content: bytes, name: str, headers: Mapping[str, str], **options: Any) -> Response:
+    """name: of the file, in plain ASCII."""
+    said = {**_POLICY, **headers, "Content-Disposition": f'inline; filename="{name}"'}
+    return Response(content, headers=said, media_type=PDF, **options)

@@ -1,0 +1,81 @@
+"""The live board: a page for the phone and for the wall, and today's figures for it."""
+
+from importlib.resources import files
+from typing import Any, Final
+
+from starlette.endpoints import HTTPEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.http.operations import described, report
+from endpoints.http.responses import answer
+from endpoints.transfer.assets import Asset, asset, asset_answer
+from endpoints.transfer.response_cache import Freshness, fresh
+from repositories.concurrency.threads import beside
+from schemas.core.calendar import business_date
+from schemas.core.collections import ORDERS
+from schemas.reporting.board import LATEST, board
+from schemas.sales.listing import Listing
+
+_GUARDS: Final = {
+    # Nothing inline, nothing foreign; a signage player of the same house may frame it.
+    "Content-Security-Policy": (
+        "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    ),
+}
+_FOLDER: Final = files("endpoints.reporting").joinpath("board_assets")
+_PAGE: Final = Asset.read(_FOLDER, "board.html", _GUARDS)
+#: The same where people sign in: it asks for nothing that it would be refused.
+_PAGE_TO_SIGN_IN: Final = Asset.of(_PAGE.file.body.replace(b"<html ", b'<html data-sign-in="needed" '), "html", _GUARDS)
+ASSETS: Final = {
+    name: Asset.read(_FOLDER, name, _GUARDS)
+    for name in (
+        "board.css",
+        "board.js",
+        "chart.js",
+        "figures.js",
+        "form.js",
+        "keep.js",
+        "live.js",
+        "sign-in.js",
+        "icon.svg",
+    )
+}
+
+
+class Page(HTTPEndpoint):
+    @described(asset("The live board: today as it comes, for a phone and for a wall screen", "text/html"))
+    async def get(self, request: Request) -> Response:
+        page = _PAGE if request.state.authenticator.is_open else _PAGE_TO_SIGN_IN
+        return await page.answer(request)
+
+
+class PageAsset(HTTPEndpoint):
+    @described(asset("A file of that page"))
+    async def get(self, request: Request) -> Response:
+        return await asset_answer(ASSETS, request.path_params["file"], request)
+
+
+class Figures(HTTPEndpoint):
+    @described(report("All that the board shows, in one answer, and the place in the log to follow it from", "Board"))
+    async def get(self, request: Request) -> Response:
+        async def make(_: None, freshness: Freshness) -> Response:
+            hours = await request.state.hours.today()
+            of_today = Listing(start=hours.day, end=hours.day)
+            newest = await request.state.orders.newest(of_today, LATEST, request.state.showings.of_kind[ORDERS])
+            latest = [order.parsed() for order in newest.shown]
+            figures = await beside(len(hours.rows), board, hours.day, hours.rows, latest)
+            return answer({**_heading(request, freshness), **figures}, headers=freshness.headers)
+
+        today = business_date(request.state.clock(), request.state.zone)
+        return await fresh(request, lambda: None, make, extra=f"{today}.{request.state.currency}")
+
+
+def _heading(request: Request, freshness: Freshness) -> dict[str, Any]:
+    """How the page is to write money and time, and `position`: what it subscribes from, as `<epoch>.<seq>`."""
+    return {
+        "version": request.state.about.version,
+        "currency": request.state.currency,
+        "timezone": request.state.zone.key,
+        "position": str(freshness.place),
+    }

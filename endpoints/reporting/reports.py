@@ -1,0 +1,234 @@
+"""`/api/reports`: what was sold, read from the rollups."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import date
+from typing import Any, Final
+
+from marshmallow import EXCLUDE, Schema, fields, post_load, validates_schema
+from starlette.endpoints import HTTPEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.http.errors import Forbidden
+from endpoints.http.operations import Answer, Operation, described, report
+from endpoints.http.requests import read_query
+from endpoints.http.responses import answer, page_headers
+from endpoints.transfer.response_cache import Freshness, fresh
+from repositories.concurrency.threads import beside
+from repositories.database.errors import Unavailable
+from repositories.sales.documents import Documents
+from repositories.sales.render_cache import Showing
+from schemas.core.calendar import business_date, month_days
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.errors import InvalidQuery
+from schemas.core.limits import YEARS
+from schemas.core.pagination import check_order_of_days
+from schemas.fields.inputs import Day, WholeNumber
+from schemas.fields.shapes import ref
+from schemas.fields.validation import load_query
+from schemas.reporting import reports
+from schemas.reporting.reports import Items
+from schemas.reporting.staff import MOST_STAFF, StaffPlace
+from schemas.sales.listing import Listing
+
+Json = dict[str, Any]
+
+DEFAULT_ITEMS: Final = 100
+MAX_ITEMS: Final = 1_000
+
+
+class _Query(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+
+class ItemsQuery(_Query):
+    """How many documents a report shows."""
+
+    items = WholeNumber(0, MAX_ITEMS, load_default=DEFAULT_ITEMS)
+
+
+class DaysQuery(_Query):
+    """Which days a report covers: all, where they are left out."""
+
+    start = Day(data_key="start_date", load_default=None)
+    end = Day(data_key="end_date", load_default=None)
+
+    @validates_schema(skip_on_field_errors=True)
+    def check(self, data: dict[str, Any], **kwargs: Any) -> None:
+        check_order_of_days(data, "end_date")
+
+
+class StaffQuery(DaysQuery):
+    """Which days, and which page of the members of staff."""
+
+    limit = WholeNumber(1, MOST_STAFF, load_default=MOST_STAFF)
+    cursor = fields.String()
+
+    @post_load
+    def place(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        """:raises InvalidCursor: the cursor is none of ours."""
+        cursor = data.pop("cursor", None)
+        return {**data, "after": None if cursor is None else StaffPlace.decode(cursor)}
+
+
+class ReportQuery(ItemsQuery, DaysQuery):
+    """Both."""
+
+
+class RangeQuery(ReportQuery):
+    """Both, of a report that must be told its days."""
+
+    start = Day(data_key="start_date", required=True, metadata={"examples": ["2026-01-01"]})
+    end = Day(data_key="end_date", required=True, metadata={"examples": ["2026-12-31"]})
+
+
+class MonthPath(Schema):
+    """The month that a path names."""
+
+    year = WholeNumber(YEARS[0], YEARS[-1], required=True, metadata={"examples": [2026]})
+    month = WholeNumber(1, 12, required=True, metadata={"examples": [1]})
+
+
+MONTH: Final = MonthPath()
+ITEMS: Final = ItemsQuery()
+DAYS: Final = DaysQuery()
+STAFF: Final = StaffQuery()
+QUERY: Final = ReportQuery()
+RANGE: Final = RangeQuery()
+
+
+class Today(HTTPEndpoint):
+    @described(report("Today in the shop", "TodayReport", query=ITEMS))
+    async def get(self, request: Request) -> Response:
+        day = business_date(request.state.clock(), request.state.zone)
+        today = date.fromisoformat(day)
+
+        def parse() -> Json:
+            return {"start": today, "end": today, "items": read_query(request, ITEMS)["items"]}
+
+        return await _days(request, parse, lambda _: {"date": day}, extra=day)
+
+
+class DateRange(HTTPEndpoint):
+    @described(report("A range of days, both included", "RangeReport", query=RANGE))
+    async def get(self, request: Request) -> Response:
+        def heading(query: Json) -> Json:
+            return {"date_range": {"start": query["start"].isoformat(), "end": query["end"].isoformat()}}
+
+        return await _days(request, lambda: read_query(request, RANGE), heading)
+
+
+class Monthly(HTTPEndpoint):
+    @described(report("A month, day by day", "MonthReport", path=MONTH))
+    async def get(self, request: Request) -> Response:
+        async def make(month: tuple[date, date], freshness: Freshness) -> Response:
+            (of_month, of_days), estimates, orders = await asyncio.gather(
+                request.state.reports.month(*month),
+                *_newest(request, Listing(start=month[0], end=month[1]), reports.RECENT),
+            )
+            many = len(of_month) + len(of_days)
+            report = await beside(many, reports.monthly_report, of_month, of_days, *month, estimates, orders)
+            return answer(report, headers=freshness.headers)
+
+        return await fresh(request, lambda: month_days(**load_query(MONTH, request.path_params)), make)
+
+
+class StaffPerformance(HTTPEndpoint):
+    @described(
+        report(
+            "Who sold how much",
+            "StaffReport",
+            query=STAFF,
+            description="The highest revenue first; `other_staff` is the sum of all that are not on the page.",
+            is_paged=True,
+        )
+    )
+    async def get(self, request: Request) -> Response:
+        async def make(query: Json, freshness: Freshness) -> Response:
+            start, end = query["start"], query["end"]
+            rows, estimates, orders = await asyncio.gather(
+                request.state.reports.between(start, end),
+                *_newest(request, Listing(start=start, end=end), reports.RECENT),
+            )
+            report, following = await beside(
+                len(rows), reports.staff_report, rows, estimates, orders, query["limit"], query["after"]
+            )
+            return answer(report, headers={**freshness.headers, **page_headers(request, STAFF, following)})
+
+        return await fresh(request, lambda: read_query(request, STAFF), make)
+
+
+class EstimatesOnly(HTTPEndpoint):
+    @described(report("Estimates alone", "EstimatesReport", query=QUERY))
+    async def get(self, request: Request) -> Response:
+        return await _one_kind(request, ESTIMATES, reports.estimates_report)
+
+
+class OrdersOnly(HTTPEndpoint):
+    @described(report("Orders alone", "OrdersReport", query=QUERY))
+    async def get(self, request: Request) -> Response:
+        return await _one_kind(request, ORDERS, reports.orders_report)
+
+
+class StoreComparison(HTTPEndpoint):
+    """For owners of all stores: what each of them sold."""
+
+    @described(
+        Operation(
+            summary="The stores side by side",
+            description="For an owner of all stores. The days are those of each store.",
+            query=DAYS,
+            answers={200: Answer(content=ref("StoresReport"), description="The report.")},
+            refuses=(InvalidQuery, Forbidden, Unavailable),
+        )
+    )
+    async def get(self, request: Request) -> Response:
+        if request.state.principal.store is not None:
+            raise Forbidden("Your sign-in belongs to one store. Please ask an owner of all stores.")
+        days: Json = read_query(request, DAYS)
+        rows = await request.state.all_stores.between(days["start"], days["end"])
+        shown = {
+            name: day and day.isoformat() for name, day in (("start_date", days["start"]), ("end_date", days["end"]))
+        }
+        sums = await beside(sum(map(len, rows.values())), reports.stores_report, rows)
+        return answer({**shown, **sums})
+
+
+async def _days(
+    request: Request, parse: Callable[[], Json], heading: Callable[[Json], Json], extra: str = ""
+) -> Response:
+    async def make(query: Json, freshness: Freshness) -> Response:
+        start, end, items = query["start"], query["end"], query["items"]
+        rows, estimates, orders = await asyncio.gather(
+            request.state.reports.between(start, end),
+            *_newest(request, Listing(start=start, end=end), reports.recent_and(items)),
+        )
+        report = await beside(len(rows), reports.day_report, rows, estimates, orders, items)
+        return answer({**heading(query), **report}, headers=freshness.headers)
+
+    return await fresh(request, parse, make, extra)
+
+
+async def _one_kind(request: Request, kind: str, shape: Any) -> Response:
+    async def make(query: Json, freshness: Freshness) -> Response:
+        start, end, items = query["start"], query["end"], query["items"]
+        rows, shown = await asyncio.gather(
+            request.state.reports.between(start, end),
+            _shown(request, kind, Listing(start=start, end=end), reports.recent_and(items)),
+        )
+        return answer(await beside(len(rows), shape, rows, shown, items), headers=freshness.headers)
+
+    return await fresh(request, lambda: read_query(request, QUERY), make)
+
+
+def _newest(request: Request, listing: Listing, limit: int) -> tuple[Awaitable[Items], Awaitable[Items]]:
+    return _shown(request, ESTIMATES, listing, limit), _shown(request, ORDERS, listing, limit)
+
+
+async def _shown(request: Request, kind: str, listing: Listing, limit: int) -> Items:
+    source: Documents = getattr(request.state, kind)
+    showing: Showing = request.state.showings.of_kind[kind]
+    page = await source.newest(listing, limit, showing)
+    return Items([shown.json for shown in page.shown], [shown.parsed() for shown in page.shown[: reports.RECENT]])

@@ -1,0 +1,175 @@
+"""`/api/estimates`: quotes, until they become orders."""
+
+from typing import Any, Final
+
+from starlette.endpoints import HTTPEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.http.actor import actor_of
+from endpoints.http.operations import Answer, change, creation, described, listing, reading
+from endpoints.http.requests import held_versions, read_json, read_query, sent
+from endpoints.http.responses import answer, document_answer, replay_headers
+from endpoints.sales.lists import array
+from repositories.database.errors import AlreadyConverted, NotFound, SumsFull
+from repositories.journal.transaction import Outcome
+from schemas.core.errors import TotalsMismatch
+from schemas.fields.shapes import ref
+from schemas.fields.validation import load_body
+from schemas.journal.idempotency import keys_of_conversion, keys_of_creation, keys_of_deletion
+from schemas.openapi.examples import CONVERSIONS, ESTIMATES
+from schemas.sales.conversions import ConvertQuery, how_paid
+from schemas.sales.documents import ConvertBody, EstimateBody, VoidQuery, draft
+from schemas.sales.listing import ConvertedListing, EstimateListing, ListingQuery, PendingListing
+
+BODY: Final = EstimateBody()
+CONVERSION: Final = ConvertBody()
+ASKED: Final = ConvertQuery()
+VOID: Final = VoidQuery()
+LISTING: Final = EstimateListing()
+PENDING: Final = PendingListing()
+CONVERTED: Final = ConvertedListing()
+
+
+class EstimateCreation(HTTPEndpoint):
+    @described(
+        creation("Write an estimate", "EstimateCreated", BODY, ESTIMATES, gives=("estimate_id", "estimate_number"))
+    )
+    async def post(self, request: Request) -> Response:
+        body = await read_json(request)
+        said = sent(request, body)
+        estimate = draft(load_body(BODY, body))
+        keys = keys_of_creation(said, estimate)
+        outcome: Outcome = await request.state.estimates.create(estimate, keys, by=actor_of(request))
+        request.state.hub.notify(outcome.events)
+        receipt = request.state.views.estimate_receipt(outcome.answer)
+        return answer(
+            {
+                "success": True,
+                "message": "Estimate created successfully",
+                "data": receipt,
+                "estimate_id": receipt["estimate_id"],
+                "estimate_number": receipt["estimate_number"],
+            },
+            201,
+            replay_headers(outcome.replayed),
+        )
+
+
+class EstimateList(HTTPEndpoint):
+    @described(listing("Estimates", "EstimateList", LISTING))
+    async def get(self, request: Request) -> Response:
+        return await _list(request, LISTING)
+
+
+class PendingEstimates(HTTPEndpoint):
+    @described(listing("Estimates that are no order yet", "EstimateList", PENDING))
+    async def get(self, request: Request) -> Response:
+        return await _list(request, PENDING)
+
+
+class ConvertedEstimates(HTTPEndpoint):
+    @described(listing("Estimates that became orders", "EstimateList", CONVERTED))
+    async def get(self, request: Request) -> Response:
+        return await _list(request, CONVERTED)
+
+
+class EstimateByNumber(HTTPEndpoint):
+    @described(reading("An estimate by its number", "Estimate"))
+    async def get(self, request: Request) -> Response:
+        estimate = await request.state.estimates.by_number(request.path_params["estimate_number"])
+        return document_answer(request.state.views.estimate(estimate))
+
+
+class Estimate(HTTPEndpoint):
+    @described(reading("An estimate", "Estimate"))
+    async def get(self, request: Request) -> Response:
+        estimate = await request.state.estimates.get(request.path_params["estimate_id"])
+        return document_answer(request.state.views.estimate(estimate))
+
+    @described(
+        change(
+            "Replace the body of an unconverted estimate",
+            Answer(content=ref("Estimate"), description="The estimate as it is now.", headers=("ETag",)),
+            body=BODY,
+            examples=ESTIMATES,
+            refuses=(TotalsMismatch, AlreadyConverted, SumsFull),
+        )
+    )
+    async def put(self, request: Request) -> Response:
+        replacement = draft(load_body(BODY, await read_json(request)))
+        outcome: Outcome = await request.state.estimates.replace(
+            request.path_params["estimate_id"], replacement, held_versions(request), by=actor_of(request)
+        )
+        request.state.hub.notify(outcome.events)
+        return document_answer(request.state.views.estimate(outcome.answer))
+
+    @described(
+        change(
+            "Void an estimate",
+            Answer(content=ref("Done"), description="It is gone from every list; its number is never used again."),
+            query=VOID,
+            is_keyed=True,
+            refuses=(AlreadyConverted,),
+        )
+    )
+    async def delete(self, request: Request) -> Response:
+        void: dict[str, Any] = read_query(request, VOID)
+        keys = keys_of_deletion(sent(request), void)
+        outcome: Outcome = await request.state.estimates.void(
+            request.path_params["estimate_id"],
+            reason=void["reason"] or None,
+            voided_by=void["by"] or None,
+            versions=held_versions(request),
+            keys=keys,
+            by=actor_of(request),
+        )
+        request.state.hub.notify(outcome.events)
+        return answer(
+            {"success": True, "message": "Estimate deleted successfully"}, headers=replay_headers(outcome.replayed)
+        )
+
+
+class EstimateConversion(HTTPEndpoint):
+    @described(
+        creation(
+            "Make an estimate an order",
+            "EstimateConverted",
+            CONVERSION,
+            CONVERSIONS,
+            gives=("order_id", "sale_number"),
+            status=200,
+            query=ASKED,
+            optional=True,
+            refuses=(NotFound, AlreadyConverted, SumsFull),
+        )
+    )
+    async def post(self, request: Request) -> Response:
+        body = await read_json(request, optional=True)
+        said = sent(request, body)
+        asked = read_query(request, ASKED, skips_blank=True)
+        payment = how_paid(body, load_body(CONVERSION, body), asked)
+        outcome: Outcome = await request.state.estimates.convert(
+            request.path_params["estimate_id"],
+            payment_mode=payment.mode,
+            amount_paid=payment.amount,
+            sale_by=payment.sale_by,
+            keys=keys_of_conversion(said, payment),
+            by=actor_of(request),
+        )
+        request.state.hub.notify(outcome.events)
+        receipt = request.state.views.conversion_receipt(outcome.answer)
+        return answer(
+            {
+                "success": True,
+                "message": "Estimate converted to order successfully",
+                "data": receipt,
+                "order_id": receipt["order_id"],
+                "sale_number": receipt["sale_number"],
+            },
+            headers=replay_headers(outcome.replayed),
+        )
+
+
+async def _list(request: Request, schema: ListingQuery) -> Response:
+    return await array(request, request.state.estimates, schema)

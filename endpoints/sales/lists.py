@@ -1,0 +1,131 @@
+"""Lists in the shapes that clients know: an array, or `items` beside their count and amount.
+
+Without `limit` or `cursor` the whole list is streamed; count and amount follow the items, so they are those of the
+very documents that were sent. A page carries the count and amount of the whole list. What is asked for is read by a
+schema that loads a `Listing`.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from typing import Any
+
+import orjson
+from marshmallow import Schema
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.http.requests import read_query
+from endpoints.http.responses import answer, page_headers, streamed
+from endpoints.transfer.json_streams import _in_turn, _joined, _shown, _wrapped
+from endpoints.transfer.response_cache import Freshness, fresh
+from repositories.sales.documents import Documents
+from repositories.sales.history import History
+from repositories.sales.render_cache import Showing, Shown
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.documents import Document
+from schemas.reporting.reports import separate_summary
+from schemas.reporting.sums import Sums, Tally
+from schemas.sales.listing import Listing, Position
+
+
+async def array(request: Request, source: Documents, schema: Schema) -> Response:
+    """The documents of one kind as a JSON array."""
+    showing: Showing = request.state.showings.of_kind[source.kind]
+
+    async def make(listing: Listing, freshness: Freshness) -> Response:
+        if listing.limit is None:
+            whole = _wrapped(b"[", _joined(_shown(source.batches(listing), showing.show)), b"]")
+            return await streamed(_in_turn(request, whole), freshness.headers)
+        page = await source.newest(listing, listing.limit, showing)
+        last = None if page.is_last else Position.of(source.kind, page.shown[-1].place)
+        headers = {**freshness.headers, **page_headers(request, schema, last)}
+        return answer([shown.json for shown in page.shown], headers=headers)
+
+    return await fresh(request, lambda: read_query(request, schema), make)
+
+
+async def history(request: Request, showings: Mapping[str, Showing], schema: Schema) -> Response:
+    """Estimates and orders as one JSON array."""
+    source: History = request.state.history
+
+    async def make(listing: Listing, freshness: Freshness) -> Response:
+        if listing.limit is None:
+            shown = (
+                [showings[kind].show(document) for kind, document in batch] async for batch in source.batches(listing)
+            )
+            return await streamed(_in_turn(request, _wrapped(b"[", _joined(shown), b"]")), freshness.headers)
+        page, is_last = await source.newest(listing, listing.limit, showings)
+        last = None if is_last else _position(page[-1])
+        headers = {**freshness.headers, **page_headers(request, schema, last)}
+        return answer([shown.json for _, shown in page], headers=headers)
+
+    return await fresh(request, lambda: read_query(request, schema), make)
+
+
+async def groups(request: Request, showings: Mapping[str, Showing], schema: Schema, *, summary: bool) -> Response:
+    """`{estimates: {count, total_amount, items}, orders: {…}, summary}`, of the kinds that `showings` has."""
+
+    async def make(listing: Listing, freshness: Freshness) -> Response:
+        if listing.limit is None:
+            whole = _group_chunks(request, showings, listing, summary)
+            return await streamed(_in_turn(request, whole), freshness.headers)
+        tallies, (page, is_last) = await asyncio.gather(
+            _tallies(request, showings, listing, freshness),
+            request.state.history.newest(listing, listing.limit, showings),
+        )
+        last = None if is_last else _position(page[-1])
+        content: dict[str, Any] = {
+            kind: {
+                **tallies[kind].shown("total_amount"),
+                "items": [shown.json for of_kind, shown in page if of_kind == kind],
+            }
+            for kind in showings
+        }
+        if summary:
+            content["summary"] = separate_summary(tallies[ESTIMATES], tallies[ORDERS])
+        return answer(content, headers={**freshness.headers, **page_headers(request, schema, last)})
+
+    return await fresh(request, lambda: read_query(request, schema), make)
+
+
+async def _group_chunks(
+    request: Request, showings: Mapping[str, Showing], listing: Listing, summary: bool
+) -> AsyncGenerator[bytes]:
+    tallies = {}
+    opening = b"{"
+    for kind, showing in showings.items():
+        source: Documents = getattr(request.state, kind)
+        tally = tallies[kind] = Tally()
+        counted = _counted(source, listing, tally)
+        async for chunk in _wrapped(
+            b'%s"%s":{"items":[' % (opening, kind.encode()), _joined(_shown(counted, showing.show)), b"]"
+        ):
+            yield chunk
+        yield b"," + orjson.dumps(tally.shown("total_amount"))[1:]
+        opening = b","
+    if summary:
+        yield b',"summary":' + orjson.dumps(separate_summary(tallies[ESTIMATES], tallies[ORDERS]))
+    yield b"}"
+
+
+async def _tallies(request: Request, kinds: Iterable[str], listing: Listing, freshness: Freshness) -> dict[str, Tally]:
+    """Count and amount of the whole list: from the rollups where nothing is filtered out, else by asking an index."""
+    if listing.is_filtered:
+        return {kind: Tally(*await getattr(request.state, kind).sums(listing)) for kind in kinds}
+
+    async def add_up() -> Sums:
+        return Sums.of(await request.state.reports.between(None, None))
+
+    sums = await request.state.copies.sums.at(freshness.etag, add_up)
+    return {ESTIMATES: sums.estimated, ORDERS: sums.listed}
+
+
+async def _counted(source: Documents, listing: Listing, tally: Tally) -> AsyncIterator[list[Document]]:
+    async for batch in source.batches(listing):
+        tally.add(len(batch), sum(map(source.amount, batch)))
+        yield batch
+
+
+def _position(entry: tuple[str, Shown]) -> Position:
+    kind, shown = entry
+    return Position.of(kind, shown.place)

@@ -1,0 +1,159 @@
+"""`/api/orders`: sales, and the lists of estimates and orders together."""
+
+from typing import Any, Final
+
+from starlette.endpoints import HTTPEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.accounts.permissions import OWNERS_STATUSES
+from endpoints.http.actor import actor_of
+from endpoints.http.errors import Forbidden
+from endpoints.http.operations import Answer, change, creation, described, listing, reading
+from endpoints.http.requests import held_versions, read_json, read_query, sent
+from endpoints.http.responses import answer, document_answer, replay_headers
+from endpoints.sales.lists import groups, history
+from repositories.database.errors import SumsFull
+from repositories.journal.transaction import Outcome
+from schemas.core.collections import ORDERS
+from schemas.core.errors import IllegalTransition, InvalidBody, TotalsMismatch
+from schemas.core.principals import OWNER
+from schemas.fields.shapes import ref
+from schemas.fields.validation import load_body
+from schemas.journal.idempotency import SoldOtherwise, keys_of_creation, keys_of_deletion
+from schemas.openapi.examples import SALES, STATUSES
+from schemas.sales.documents import SaleBody, StatusChange, StatusQuery, VoidQuery, draft_sale
+from schemas.sales.listing import ListingQuery, OrderListing
+
+BODY: Final = SaleBody()
+STATUS: Final = StatusChange()
+ASKED: Final = StatusQuery()
+VOID: Final = VoidQuery()
+LISTING: Final = OrderListing()
+BOTH: Final = ListingQuery()
+
+
+class SaleCreation(HTTPEndpoint):
+    @described(
+        creation(
+            "Book a sale",
+            "SaleCreated",
+            BODY,
+            SALES,
+            gives=("order_id", "sale_number"),
+            refuses=(TotalsMismatch, SoldOtherwise, SumsFull),
+        )
+    )
+    async def post(self, request: Request) -> Response:
+        body = await read_json(request)
+        said = sent(request, body)
+        sale = draft_sale(load_body(BODY, body))
+        keys = keys_of_creation(said, sale)
+        outcome: Outcome = await request.state.orders.create_sale(sale, keys, by=actor_of(request))
+        request.state.hub.notify(outcome.events)
+        receipt = request.state.views.order_receipt(outcome.answer)
+        return answer(
+            {
+                "success": True,
+                "message": "Sale created successfully",
+                "data": receipt,
+                "order_id": receipt["order_id"],
+                "sale_number": receipt["sale_number"],
+            },
+            201,
+            replay_headers(outcome.replayed),
+        )
+
+
+class TransactionList(HTTPEndpoint):
+    @described(listing("Estimates and orders in one list", "TransactionList", BOTH))
+    async def get(self, request: Request) -> Response:
+        return await history(request, request.state.showings.entries, BOTH)
+
+
+class SeparateLists(HTTPEndpoint):
+    @described(listing("Estimates and orders, apart", "SeparateLists", BOTH))
+    async def get(self, request: Request) -> Response:
+        return await groups(request, request.state.showings.of_kind, BOTH, summary=True)
+
+
+class OrderList(HTTPEndpoint):
+    @described(listing("Orders", "OrderList", LISTING))
+    async def get(self, request: Request) -> Response:
+        return await groups(request, {ORDERS: request.state.showings.of_kind[ORDERS]}, LISTING, summary=False)
+
+
+class OrderByNumber(HTTPEndpoint):
+    @described(reading("An order by its number", "Order"))
+    async def get(self, request: Request) -> Response:
+        order = await request.state.orders.by_number(request.path_params["sale_number"])
+        return document_answer(request.state.views.order(order))
+
+
+class Order(HTTPEndpoint):
+    @described(reading("An order", "Order"))
+    async def get(self, request: Request) -> Response:
+        order = await request.state.orders.get(request.path_params["order_id"])
+        return document_answer(request.state.views.order(order))
+
+    @described(
+        change(
+            "Void an order, and the estimate that it came from",
+            Answer(content=ref("Done"), description="Gone from every list; the numbers are never used again."),
+            description="With `keep_estimate` the estimate is open again instead.",
+            query=VOID,
+            is_keyed=True,
+            refuses=(SumsFull,),
+        )
+    )
+    async def delete(self, request: Request) -> Response:
+        void: dict[str, Any] = read_query(request, VOID)
+        keys = keys_of_deletion(sent(request), void)
+        outcome: Outcome = await request.state.orders.void(
+            request.path_params["order_id"],
+            keep_estimate=void["keep_estimate"],
+            reason=void["reason"] or None,
+            voided_by=void["by"] or None,
+            versions=held_versions(request),
+            keys=keys,
+            by=actor_of(request),
+        )
+        request.state.hub.notify(outcome.events)
+        return answer(
+            {"success": True, "message": "Order deleted successfully"}, headers=replay_headers(outcome.replayed)
+        )
+
+
+class OrderStatus(HTTPEndpoint):
+    @described(
+        change(
+            "Change the status of an order",
+            Answer(content=ref("StatusChanged"), description="The order has this status."),
+            description="The status stands in the query, under either name, or in the body.",
+            query=ASKED,
+            body=STATUS,
+            optional=True,
+            examples=STATUSES,
+            refuses=(IllegalTransition, SumsFull),
+        )
+    )
+    async def put(self, request: Request) -> Response:
+        wanted = await _wanted_status(request)
+        if wanted in OWNERS_STATUSES and request.state.principal.role != OWNER:
+            raise Forbidden(f"Only the owner may set the status {wanted}.")
+        outcome: Outcome = await request.state.orders.change_status(
+            request.path_params["order_id"], wanted, held_versions(request), by=actor_of(request)
+        )
+        request.state.hub.notify(outcome.events)
+        status = outcome.answer["status"]
+        return answer({"success": True, "message": f"Order status updated to {status}", "status": status})
+
+
+async def _wanted_status(request: Request) -> str:
+    """What the query says, else what the body says; what is there must be right either way."""
+    asked = read_query(request, ASKED)
+    said = load_body(STATUS, await read_json(request, optional=True))
+    wanted = asked.get("status") or asked.get("new_status") or said.get("status")
+    if wanted is None:
+        raise InvalidBody("status: is missing.", [{"pointer": "/status", "detail": "is missing"}])
+    return str(wanted)

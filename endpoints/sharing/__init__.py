@@ -1,0 +1,1 @@
+"""Links to single documents, and what they show."""

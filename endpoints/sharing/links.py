@@ -1,0 +1,92 @@
+"""Links by which a customer sees a document: made and ended by those who sell."""
+
+from typing import Any, Final
+
+from starlette.endpoints import HTTPEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.http.actor import actor_of
+from endpoints.http.operations import Answer, Operation, change, described
+from endpoints.http.requests import BodyTooLarge, MalformedBody, read_json, sent
+from endpoints.http.responses import answer, replay_headers
+from repositories.database.errors import NotFound, OutcomeUnknown, Unavailable
+from schemas.core.calendar import shop_time
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.errors import InvalidBody
+from schemas.fields.shapes import ref
+from schemas.fields.validation import load_body
+from schemas.journal.idempotency import keys_of_deletion
+from schemas.sharing import LinkBody, shown_link
+from services.sharing import make_public_link
+
+BODY: Final = LinkBody()
+_EXAMPLES: Final = {"For a week": {"days": 7}, "For 30 days": {}}
+
+_MAKING: Final = Operation(
+    summary="Make a link by which whoever has it sees the document, without signing in",
+    description="The address is shown this once. It ends after so many days, or when it is revoked.",
+    body=BODY,
+    optional=True,
+    examples=_EXAMPLES,
+    answers={201: Answer(content=ref("PublicLink"), description="The link.")},
+    refuses=(MalformedBody, BodyTooLarge, InvalidBody, NotFound, OutcomeUnknown, Unavailable),
+)
+_LISTING: Final = Operation(
+    summary="The links to the document, those that have ended too",
+    answers={200: Answer(content=ref("LinkList"), description="The newest first.")},
+    refuses=(NotFound, Unavailable),
+)
+
+
+class EstimateLinks(HTTPEndpoint):
+    @described(_MAKING)
+    async def post(self, request: Request) -> Response:
+        return await _make(request, ESTIMATES, request.path_params["estimate_id"])
+
+    @described(_LISTING)
+    async def get(self, request: Request) -> Response:
+        return await _list(request, ESTIMATES, request.path_params["estimate_id"])
+
+
+class OrderLinks(HTTPEndpoint):
+    @described(_MAKING)
+    async def post(self, request: Request) -> Response:
+        return await _make(request, ORDERS, request.path_params["order_id"])
+
+    @described(_LISTING)
+    async def get(self, request: Request) -> Response:
+        return await _list(request, ORDERS, request.path_params["order_id"])
+
+
+class Link(HTTPEndpoint):
+    @described(
+        change(
+            "Revoke a link",
+            Answer(content=ref("Done"), description="It leads nowhere any more."),
+            is_keyed=True,
+        )
+    )
+    async def delete(self, request: Request) -> Response:
+        keys = keys_of_deletion(sent(request))
+        outcome = await request.state.links.end(request.path_params["link_id"], keys, by=actor_of(request))
+        request.state.hub.notify(outcome.events)
+        done = {"success": True, "message": "Link revoked successfully"}
+        return answer(done, headers=replay_headers(outcome.replayed))
+
+
+async def _make(request: Request, kind: str, document_id: str) -> Response:
+    body: dict[str, Any] = load_body(BODY, await read_json(request, optional=True))
+    link = await make_public_link(
+        request.state.links, request.state.public_base_url, kind, document_id, days=body["days"], by=actor_of(request)
+    )
+    request.state.hub.notify(link.events)
+    until = shop_time(link.expires_at, request.state.zone)
+    return answer({"id": link.id, "url": link.url, "pdf_url": link.pdf_url, "expires_at": until}, 201)
+
+
+async def _list(request: Request, kind: str, document_id: str) -> Response:
+    await getattr(request.state, kind).get(document_id)
+    links = await request.state.links.of_document(kind, document_id)
+    now, zone = request.state.clock(), request.state.zone
+    return answer({"links": [shown_link(link, now, zone) for link in links]})

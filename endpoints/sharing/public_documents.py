@@ -1,0 +1,82 @@
+"""The door for customers: `/d/{token}` shows a document to whoever has a link to it, and nothing to anybody else."""
+
+from typing import Final
+
+from starlette.background import BackgroundTask
+from starlette.endpoints import HTTPEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.http.actor import address_of
+from endpoints.http.operations import Answer, Operation, described
+from endpoints.printing import paper, paper_answer, pdf_answer
+from endpoints.sharing.public_page import NOTHING_HERE, POLICY, page
+from repositories.accounts.rate_limits import LINK
+from repositories.database.errors import NoSuchStore, NotFound, TooManyRequests, Unavailable
+from schemas.core.documents import Document
+
+_HTML: Final = "text/html; charset=utf-8"
+_HIDDEN: Final = {"X-Robots-Tag": "noindex, nofollow, noarchive"}
+_HEADERS: Final = {**_HIDDEN, "Content-Security-Policy": POLICY, "Cache-Control": "private, no-store"}
+_NO_LINK: Final = Answer(content={}, description="No link, or none any more.", media="*/*")
+
+
+class PublicPage(HTTPEndpoint):
+    @described(
+        Operation(
+            summary="A document, as whoever has a link to it sees it",
+            answers={
+                200: Answer(content={}, description="A page that offers the PDF.", media="text/html"),
+                404: _NO_LINK,
+            },
+            refuses=(TooManyRequests, Unavailable),
+        )
+    )
+    async def get(self, request: Request) -> Response:
+        found = await _find(request)
+        if found is None:
+            return _nothing()
+        link, document = found
+        with request.state.stores.in_use(link["store"]):
+            head = await request.state.shop_head()
+        content = page(request.state.paper.sheet(document, head), f"{request.path_params['token']}.pdf")
+        return Response(content, 200, _HEADERS, _HTML, _counted(request, link))
+
+
+class PublicPaper(HTTPEndpoint):
+    @described(paper("That document on paper", refuses=(TooManyRequests,), answers={404: _NO_LINK}))
+    async def get(self, request: Request) -> Response:
+        found = await _find(request)
+        if found is None:
+            upload = await request.state.uploads.find(request.path_params["token"])
+            return _nothing() if upload is None else pdf_answer(upload.content, upload.name, _HIDDEN)
+        link, document = found
+        with request.state.stores.in_use(link["store"]):
+            return await paper_answer(request, document, headers=_HIDDEN, background=_counted(request, link))
+
+
+async def _find(request: Request) -> tuple[Document, Document] | None:
+    """The link that is shown, and the document that it leads to; from now on `request.state` is that of its store.
+
+    :raises TooManyRequests, Unavailable:
+    """
+    await request.state.rate_limits.count(LINK, address_of(request))
+    link = await request.state.public_links.find(request.path_params["token"])
+    if link is None:
+        return None
+    try:
+        request.scope["state"].update(await request.state.stores.handed(link["store"]))
+        with request.state.stores.in_use(link["store"]):
+            return link, await getattr(request.state, link["kind"]).get(link["document_id"])
+    except (NotFound, NoSuchStore):
+        return None
+
+
+def _counted(request: Request, link: Document) -> BackgroundTask | None:
+    """Counts the look when it has been answered. Who asks for the head alone, as previews do, sees nothing."""
+    return None if request.method == "HEAD" else BackgroundTask(request.state.public_links.count, link)
+
+
+def _nothing() -> Response:
+    """The same, whether there never was such a link, it has expired, was revoked, or its document is gone."""
+    return Response(NOTHING_HERE, 404, _HEADERS, _HTML)

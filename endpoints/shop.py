@@ -1,0 +1,61 @@
+"""`/api/settings`: what the shop says of itself, as one flat object."""
+
+from base64 import b64decode
+from typing import Final
+
+from starlette.endpoints import HTTPEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.http.actor import actor_of
+from endpoints.http.operations import Answer, Operation, change, described
+from endpoints.http.requests import held_versions, read_json, read_query
+from endpoints.http.responses import document_answer
+from repositories.database.errors import Unavailable
+from schemas.core.errors import InvalidQuery
+from schemas.fields.shapes import ref
+from schemas.fields.validation import load_body
+from schemas.openapi.examples import SETTINGS
+from schemas.shop.settings_body import ShopSettingsBody, ShopSettingsQuery
+from services.printing.worker_pool import PaperUnavailable
+
+BODY: Final = ShopSettingsBody()
+QUERY: Final = ShopSettingsQuery()
+_SHOWN: Final = Answer(content=ref("ShopSettings"), description="The settings as they are now.", headers=("ETag",))
+
+
+class Settings(HTTPEndpoint):
+    @described(
+        Operation(
+            summary="The settings of the shop",
+            description="Each member is always there. Until the shop sets them, texts are empty, but for a name and "
+            "`api_url`, which is the public address; and notifications, backup, dark mode and sounds are on, as in the "
+            "app. The logo comes with `logo=true` only.",
+            query=QUERY,
+            answers={200: _SHOWN},
+            refuses=(InvalidQuery, Unavailable),
+        )
+    )
+    async def get(self, request: Request) -> Response:
+        asked = read_query(request, QUERY)
+        settings = await request.state.shop_settings.current()
+        return document_answer(settings.shown(with_logo=asked["logo"]))
+
+    @described(
+        change(
+            "Change settings",
+            _SHOWN,
+            description="What is left out stays as it is.",
+            body=BODY,
+            examples=SETTINGS,
+            refuses=(PaperUnavailable,),
+        )
+    )
+    async def put(self, request: Request) -> Response:
+        changes = load_body(BODY, await read_json(request))
+        if changes.get("logo"):
+            await request.state.paper.check_logo(b64decode(changes["logo"]))
+        outcome = await request.state.shop_settings.change(changes, held_versions(request), by=actor_of(request))
+        request.state.hub.notify(outcome.events)
+        settings = await request.state.shop_settings.current()
+        return document_answer(settings.shown())

@@ -1,0 +1,172 @@
+"""The service about itself: welcome, health, readiness, version, live connections."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.endpoints import HTTPEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.http.errors import Forbidden
+from endpoints.http.operations import Answer, Operation, described, plain
+from endpoints.http.responses import answer
+from repositories.database.clock import DatabaseClock
+from repositories.database.errors import RETRY_AFTER, BeingRestored, Unavailable
+from repositories.diagnostics.health import Beat
+from schemas.core.calendar import shop_time
+from schemas.fields.shapes import ref
+
+
+def clock_members(clock: DatabaseClock) -> dict[str, Any]:
+    """Return what an answer says of the machine's clock: nothing, unless it and the database's are apart."""
+    clock.warn()
+    behind = round(clock.behind.total_seconds(), 1)
+    return {} if clock.is_right else {"clock": {"status": "wrong", "behind_seconds": behind}}
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the service says it is."""
+
+    service: str
+    version: str
+
+
+class Welcome(HTTPEndpoint):
+    @described(plain("What this is", "Welcome"))
+    async def get(self, request: Request) -> Response:
+        about: About = request.state.about
+        return answer(
+            {
+                "message": f"Welcome to {about.service}",
+                "service": about.service,
+                "version": about.version,
+                "health": "/health",
+                "api": "/api/",
+                "websocket": "/ws",
+                "docs": "/docs",
+                "openapi": "/openapi.json",
+                "asyncapi": "/asyncapi.json",
+                "board": "/board",
+            }
+        )
+
+
+class ApiRoot(HTTPEndpoint):
+    @described(plain("What this API has", "ApiRoot"))
+    async def get(self, request: Request) -> Response:
+        about: About = request.state.about
+        return answer(
+            {
+                "service": about.service,
+                "version": about.version,
+                "status": "running",
+                "resources": ["/api/estimates/all", "/api/orders/all", "/api/reports/today"],
+            }
+        )
+
+
+class Version(HTTPEndpoint):
+    @described(plain("The version", "Version"))
+    async def get(self, request: Request) -> Response:
+        about: About = request.state.about
+        return answer({"service": about.service, "version": about.version})
+
+
+class Health(HTTPEndpoint):
+    """Whether a sale could be booked now: 200, or 503 with the same shape."""
+
+    @described(
+        Operation(
+            summary="Whether a sale could be booked now",
+            answers={
+                200: Answer(content=ref("Healthy"), description="It could."),
+                503: Answer(
+                    content=ref("Unhealthy"),
+                    description="The database does not answer, or the store is being restored.",
+                    headers=("Retry-After",),
+                ),
+            },
+        )
+    )
+    async def get(self, request: Request) -> Response:
+        about: About = request.state.about
+        health: dict[str, Any] = {
+            "status": "healthy",
+            "timestamp": shop_time(request.state.clock(), request.state.zone),
+            "service": about.service,
+            "version": about.version,
+        }
+        beat: Beat = await request.state.pulse.beat()
+        health["database"] = {"status": beat.status, "latency_ms": beat.latency_ms}
+        health |= clock_members(request.state.database_clock)
+        if beat.refusal is not None:
+            health |= {"status": "unhealthy", "detail": beat.refusal.detail}
+            return answer(health, 503, RETRY_AFTER)
+        return answer(health)
+
+
+class Liveness(HTTPEndpoint):
+    """Whether the process runs; without any I/O, so that a database that is away gets nobody restarted."""
+
+    @described(plain("Whether the process runs", "Alive"))
+    async def get(self, request: Request) -> Response:
+        return answer({"status": "alive"})
+
+
+class Readiness(HTTPEndpoint):
+    """Whether requests should be sent here: not from the moment a shutdown begins, nor while the database is away or
+    the store is being restored."""
+
+    @described(plain("Whether requests should be sent here", "Ready", refuses=(Unavailable, BeingRestored)))
+    async def get(self, request: Request) -> Response:
+        if request.state.shutdown.has_begun:
+            raise Unavailable("The service is shutting down.")
+        refusal = (await request.state.pulse.beat()).refusal
+        if refusal is not None:
+            raise refusal
+        if request.state.hub.status.is_stale:
+            raise Unavailable("Live updates do not follow the event log just now.")
+        return answer({"status": "ready", **clock_members(request.state.database_clock)})
+
+
+class Metrics(HTTPEndpoint):
+    """What Prometheus asks for."""
+
+    @described(
+        Operation(
+            summary="Figures of all workers, for Prometheus",
+            answers={
+                200: Answer(
+                    content={"type": "string"},
+                    description="Prometheus' text format.",
+                    media="text/plain",
+                )
+            },
+        )
+    )
+    async def get(self, request: Request) -> Response:
+        if request.state.principal.store is not None:
+            raise Forbidden("These figures are of all stores, and your sign-in belongs to one.")
+        metrics = request.state.metrics
+        return Response(await metrics.text(), media_type=metrics.media_type)
+
+
+class WebSocketStatus(HTTPEndpoint):
+    """How the hub of this process stands: `active`, or `degraded` while it cannot follow the log."""
+
+    @described(plain("How many screens are connected, and how the hub of this process stands", "HubStatus"))
+    async def get(self, request: Request) -> Response:
+        status = request.state.hub.status
+        return answer(
+            {
+                "connected_clients": len(request.state.screens),
+                "status": "degraded" if status.is_stale else "active",
+                "epoch": status.epoch,
+                "head": status.head,
+                "low": status.low,
+                "lag": status.lag,
+                "doorbell_age_seconds": round(status.doorbell_age, 3),
+                "looked_seconds_ago": round(status.looked, 3),
+            },
+        )

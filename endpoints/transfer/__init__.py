@@ -1,0 +1,1 @@
+"""How a response travels: cached, compressed, limited in number, cut off."""

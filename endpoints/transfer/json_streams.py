@@ -1,0 +1,64 @@
+"""Long JSON lists, sent in chunks."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from typing import Any, Final
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.http.responses import streamed
+from endpoints.transfer.concurrency_limits import owner_of
+from endpoints.transfer.disconnect import cut_of
+from repositories.sales.render_cache import Show
+from schemas.core.documents import Document
+
+_CHUNK: Final = 64 * 1024
+
+
+async def enclosed(
+    request: Request,
+    opening: bytes,
+    batches: AsyncIterator[list[Document]],
+    show: Show,
+    closing: bytes,
+    headers: Mapping[str, str],
+) -> Response:
+    """A whole list, streamed, between an opening and a closing."""
+    return await streamed(_in_turn(request, _wrapped(opening, _joined(_shown(batches, show)), closing)), headers)
+
+
+async def _in_turn(request: Request, whole: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """Yield a whole list in a turn of its owner's, which lasts until the client has taken it.
+
+    :raises Busy: there was none for a while.
+    """
+    turn = request.state.lists.turn(owner_of(request.scope), cut_of(request.scope))
+    async with turn, aclosing(whole):
+        async for chunk in whole:
+            yield chunk
+
+
+async def _shown(batches: AsyncIterator[list[Document]], show: Show) -> AsyncIterator[list[dict[str, Any]]]:
+    async for batch in batches:
+        yield [show(document) for document in batch]
+
+
+async def _joined(batches: AsyncIterator[list[dict[str, Any]]]) -> AsyncGenerator[bytes]:
+    """Items as JSON, comma between, a batch at a time."""
+    comma = b""
+    async for batch in batches:
+        yield comma + orjson.dumps(batch)[1:-1]
+        comma = b","
+
+
+async def _wrapped(opening: bytes, chunks: AsyncIterator[bytes], closing: bytes) -> AsyncGenerator[bytes]:
+    """The chunks between an opening and a closing, which ride on the first and the last of them."""
+    held = opening
+    async for chunk in chunks:
+        if len(held) > _CHUNK:
+            yield held
+            held = b""
+        held += chunk
+    yield held + closing

@@ -1,0 +1,235 @@
+"""Answers that are asked for again while nothing has changed: kept, encoded, under the event head that they show.
+
+While the head of the event log stands, the same question has the same answer. So a list or a report is computed once,
+however many ask for it at once or after one another, and only the head is read each time (once for all who ask
+together). Whoever holds the answer already is told so.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import nullcontext
+from functools import cached_property
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from cachetools import LRUCache
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Scope
+
+from endpoints.http.requests import holds
+from endpoints.transfer.concurrency_limits import page_turn
+from endpoints.transfer.gzip import ENCODING, MIN_SIZE, Packer, takes_gzip
+from repositories.database.errors import READ_SECONDS, answered
+from repositories.event_log.event_log import Head
+from schemas.live.protocol import Place
+from schemas.reporting.sums import Sums
+
+MOST_BYTES: Final = 32 * 1024 * 1024
+#: An answer that is larger, or streamed, is made anew for each who asks.
+LARGEST: Final = 512 * 1024
+#: What an answer takes beside its body and its key: the response, its headers, its place here.
+OVERHEAD: Final = 2_048
+# Addresses of which it is remembered what they ask for, and how long such a one may be: reading one takes as long as a
+# copy does.
+_MOST_ADDRESSES: Final = 256
+_LONGEST_ADDRESS: Final = 256
+
+
+class Freshness:
+    """The state of the store that an answer shows: its event head, read before the data.
+
+    An answer is at least as new as its head, so a client that follows the event stream from `X-Stream-Position` on
+    misses nothing.
+
+    :param extra: what else the answer depends on, such as today's date.
+    """
+
+    def __init__(self, head: Head, version: str, extra: str = "") -> None:
+        self.place = Place(head.seq, head.epoch)
+        self.etag = f'W/"{head.epoch}.{head.seq}.{version}{extra and "." + extra}"'
+        self.headers = {
+            "ETag": self.etag,
+            "X-Stream-Position": str(head.seq),
+            "Cache-Control": "no-cache",
+            "Vary": "Accept-Encoding",
+        }
+
+    @cached_property
+    def unchanged(self) -> Response:
+        """What whoever holds the answer is told."""
+        return Response(status_code=304, headers=self.headers)
+
+
+Make = Callable[[Freshness], Awaitable[Response]]
+T = TypeVar("T")
+
+
+class Question(NamedTuple):
+    """What is asked for. key: the same for all that mean the same. query: as the schema has loaded it."""
+
+    key: str
+    query: Any
+
+
+class _Copy(NamedTuple):
+    """An answer; and the same packed, as soon as somebody takes it so."""
+
+    etag: str
+    response: Response
+    packed: Response | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory, its key apart."""
+        return sum(OVERHEAD + len(each.body) for each in (self.response, self.packed) if each is not None)
+
+
+class Latest(Generic[T]):
+    """A value that all the pages of a list have in common, computed once while nothing changes."""
+
+    def __init__(self) -> None:
+        self._etag = ""
+        self._value: asyncio.Task[T] | None = None
+
+    async def at(self, etag: str, compute: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """The value while the log stands as the tag says."""
+        if self._value is None or self._etag != etag or _has_failed(self._value):
+            self._etag, self._value = etag, asyncio.create_task(compute())
+        return await asyncio.shield(self._value)
+
+
+def _has_failed(task: asyncio.Task[Any]) -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)
+
+
+class Copies:
+    """The copies of one process: the latest answer to each question, up to `most_bytes` of those asked last.
+
+    sums: those of all documents, which every page of an unfiltered list shows.
+    """
+
+    def __init__(self, most_bytes: int = MOST_BYTES, largest: int = LARGEST) -> None:
+        self._most_bytes = most_bytes
+        self._largest = largest
+        self._bytes = 0
+        self._kept: OrderedDict[str, _Copy] = OrderedDict()
+        self._questions: LRUCache[tuple[str, bytes, str], Question] = LRUCache(_MOST_ADDRESSES)
+        self.sums: Latest[Sums] = Latest()
+        self._making: dict[tuple[str, str], asyncio.Task[Response]] = {}
+        self._head: Head | None = None
+        self._at_head: dict[str, Freshness] = {}
+
+    @property
+    def size(self) -> int:
+        """Bytes that are kept, keys and what surrounds an answer included."""
+        return self._bytes
+
+    def question(self, scope: Scope, extra: str, parse: Callable[[], Any]) -> Question:
+        """Return what an address asks for, however it is written: unknown parameters change nothing.
+
+        :param extra: what else that depends on.
+        :param parse: reads the address, or refuses it.
+        """
+        path, query_string = scope["path"], scope["query_string"]
+        known = self._questions.get((path, query_string, extra))
+        if known is None:
+            query, endpoint = parse(), scope["endpoint"]
+            known = Question(f"{endpoint.__module__}.{endpoint.__qualname__} {query!r}", query)
+            if len(path) + len(query_string) <= _LONGEST_ADDRESS:
+                self._questions[path, query_string, extra] = known
+        return known
+
+    def freshness(self, head: Head, version: str, extra: str = "") -> Freshness:
+        """The same one for as long as the head stands. (Made for each request, it costs as much as a copy.)"""
+        if head != self._head:
+            self._head, self._at_head = head, {}
+        if extra not in self._at_head:
+            self._at_head[extra] = Freshness(head, version, extra)
+        return self._at_head[extra]
+
+    async def of(self, key: str, freshness: Freshness, make: Make, *, packed: bool = False) -> Response:
+        """The answer to a question: a copy, the one that is being made, or a new one.
+
+        :param packed: whether it may be gzip, where that is worth it.
+        """
+        response = await self._plain(key, freshness, make)
+        kept = self._kept.get(key)
+        if not packed or kept is None or kept.response is not response or len(response.body) < MIN_SIZE:
+            return response
+        if kept.packed is None:
+            kept = kept._replace(packed=await _packed(response))
+            # Others may have packed it too meanwhile, or replaced it: then theirs stays.
+            if (now := self._kept.get(key)) is not None and now.response is response and now.packed is None:
+                self._keep(key, kept)
+        return kept.packed or response
+
+    async def _plain(self, key: str, freshness: Freshness, make: Make) -> Response:
+        kept = self._kept.get(key)
+        if kept is not None and kept.etag == freshness.etag:
+            self._kept.move_to_end(key)
+            return kept.response
+        making = self._making.get((key, freshness.etag))
+        if making is not None:
+            # Shielded: whoever goes away leaves the others their answer.
+            response = await asyncio.shield(making)
+            return await make(freshness) if isinstance(response, StreamingResponse) else response
+        making = self._making[key, freshness.etag] = asyncio.create_task(self._make(key, freshness, make))
+        return await asyncio.shield(making)
+
+    async def _make(self, key: str, freshness: Freshness, make: Make) -> Response:
+        try:
+            response = await make(freshness)
+        finally:
+            del self._making[key, freshness.etag]
+        if not isinstance(response, StreamingResponse) and len(response.body) <= self._largest:
+            self._keep(key, _Copy(freshness.etag, response))
+        return response
+
+    def _keep(self, key: str, copy: _Copy) -> None:
+        self._drop(key)
+        self._kept[key] = copy
+        self._bytes += len(key) + copy.size
+        while self._bytes > self._most_bytes:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, key: str) -> None:
+        old = self._kept.pop(key, None)
+        if old is not None:
+            self._bytes -= len(key) + old.size
+
+
+async def _packed(response: Response) -> Response:
+    body = await Packer().pack(bytes(response.body), is_last=True)
+    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+    return Response(body, response.status_code, {**headers, "Content-Encoding": ENCODING})
+
+
+async def fresh(
+    request: Request,
+    parse: Callable[[], T],
+    make: Callable[[T, Freshness], Awaitable[Response]],
+    extra: str = "",
+) -> Response:
+    """The answer to a request for a list or a report, made by `make` unless there is a copy, or the client has it.
+
+    :param parse: reads what is asked for, or refuses it.
+    :param extra: what else the answer depends on, such as today's date.
+    """
+    copies: Copies = request.state.copies
+    question = copies.question(request.scope, extra, parse)
+    asked_at = time.monotonic()
+
+    async def made(freshness: Freshness) -> Response:
+        # A whole list takes a turn of another kind, for longer.
+        turn = nullcontext() if getattr(question.query, "limit", 0) is None else page_turn(request)
+        # Two questions to the database, one after the other, and still no longer than one may take.
+        async with answered(READ_SECONDS - (time.monotonic() - asked_at)), turn:
+            return await make(question.query, freshness)
+
+    freshness = copies.freshness(await request.state.log.head(), request.state.about.version, extra)
+    if holds(request, freshness.etag):
+        return freshness.unchanged
+    packed = takes_gzip(request.headers.get("accept-encoding"))
+    return await copies.of(question.key, freshness, made, packed=packed)
