@@ -31,7 +31,7 @@ format: .venv/ready-dev
 docs: .venv/ready-dev
 	$(BIN)/python -m scripts.house
 	$(BIN)/python -m scripts.roles
-	$(BIN)/python -m app.http_file > docs/pos.http
+	$(BIN)/python -m app.openapi.http_file > docs/pos.http
 
 bench: .venv/ready-bench
 	$(BIN)/python -m benchmarks

@@ -3,14 +3,14 @@
 import gc
 import sys
 
-from app.access_log import AccessLog
 from app.application import create_app
-from app.logs import configure, shows_requests
-from app.memory import take_little
-from app.modes import refuse_unsafe, warn_of
-from app.open_files import raise_limit
-from app.settings import InvalidSettings, read_settings
-from app.socket_log import SocketLog
+from app.config.settings import InvalidSettings, read_settings
+from app.config.sign_in_mode import refuse_unsafe, warn_of
+from app.observability.access_log import AccessLog
+from app.observability.logs import configure, shows_requests
+from app.observability.websocket_log import SocketLog
+from app.server.memory import take_little
+from app.server.open_files import raise_limit
 from services.printing.parent_death import end_with_supervisor
 
 end_with_supervisor()

@@ -11,33 +11,33 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from app import SERVICE, __version__
-from app.accounts import Accounts
-from app.client_address import ClientAddress
 from app.clock import utc_now
-from app.compression import Compression
-from app.cors import Cors
-from app.deadline import Deadlines
-from app.doors import Doors
-from app.error_reports import ErrorReports
-from app.errors import EXCEPTION_HANDLERS, ErrorGuard
-from app.first_run import setup_token, tell_how_to_claim
-from app.large_bodies import LargeBodies
-from app.loop_lag import LoopLag
-from app.memory import Memory
-from app.messaging import Messaging
-from app.metrics import Metrics, Parts
-from app.observation import Observation, Observer
-from app.openapi import Description
-from app.pacing import Pacing
-from app.request_id import RequestId
-from app.security_headers import SecurityHeaders
-from app.settings import Settings
-from app.setup_gate import SetupGate
-from app.shutdown import Shutdown
-from app.socket_log import SocketLog, SocketObservation
-from app.stores import Stores, Surroundings
-from app.tracing import Tracing
-from app.worker_metrics import WorkerMetrics
+from app.composition.accounts import Accounts
+from app.composition.first_run import setup_token, tell_how_to_claim
+from app.composition.messaging import Messaging
+from app.composition.stores import Stores, Surroundings
+from app.config.settings import Settings
+from app.middleware.client_address import ClientAddress
+from app.middleware.compression import Compression
+from app.middleware.cors import Cors
+from app.middleware.deadline import Deadlines
+from app.middleware.errors import EXCEPTION_HANDLERS, ErrorGuard
+from app.middleware.host_guard import Doors
+from app.middleware.large_bodies import LargeBodies
+from app.middleware.observation import Observation, Observer
+from app.middleware.pacing import Pacing
+from app.middleware.request_id import RequestId
+from app.middleware.security_headers import SecurityHeaders
+from app.middleware.setup_gate import SetupGate
+from app.observability.error_reports import ErrorReports
+from app.observability.event_loop_lag import LoopLag
+from app.observability.metrics import Metrics, Parts
+from app.observability.tracing import Tracing
+from app.observability.websocket_log import SocketLog, SocketObservation
+from app.observability.worker_metrics import WorkerMetrics
+from app.openapi.document import Description
+from app.server.memory import Memory
+from app.server.shutdown import Shutdown
 from endpoints.accounts.authentication import Authenticator
 from endpoints.http.literal_routes import FixedPaths
 from endpoints.live.connections import Connections

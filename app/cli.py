@@ -11,8 +11,8 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_group
 
-from app.console import console
-from app.output import OutputRefused, drop_standard_output, watch_standard_output
+from app.console.output import OutputRefused, drop_standard_output, watch_standard_output
+from app.console.terminal import console
 from app.refusals import Refused
 from repositories.database.errors import DatabaseRefused, described
 from schemas.archive.format import ArchiveRefused
@@ -20,22 +20,22 @@ from schemas.core.errors import ShopError
 
 #: Each command, in the order of `pos --help`, and the module of `app.commands` that has it.
 MODULES: Final = {
-    "serve": "serving",
+    "serve": "serve",
     "doctor": "doctor",
-    "migrate": "books",
-    "verify": "books",
-    "listen": "listening",
-    "export": "exporting",
-    "import": "backups",
-    "backup": "backups",
-    "restore": "backups",
-    "adopt": "adopting",
+    "migrate": "verify",
+    "verify": "verify",
+    "listen": "listen",
+    "export": "export",
+    "import": "backup",
+    "backup": "backup",
+    "restore": "backup",
+    "adopt": "adopt",
     "demo": "demo",
     "version": "version",
-    "user": "users",
-    "device": "devices",
-    "token": "tokens",
-    "store": "stores",
+    "user": "user",
+    "device": "device",
+    "token": "token",
+    "store": "store",
     "jobs": "jobs",
 }
 

@@ -31,8 +31,8 @@ from starlette.websockets import WebSocket
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 
 from app.clock import utc_now
-from app.server import FLAGS
-from app.shutdown import Shutdown
+from app.server.shutdown import Shutdown
+from app.server.uvicorn_options import FLAGS
 from endpoints.accounts.authentication import Authenticator
 from endpoints.live.connections import Connections
 from endpoints.live.hub import Hub

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
-from app.local_mongod import find_mongod, local_mongod
+from app.database.local_mongod import find_mongod, local_mongod
 
 PORT = 8123
 PROCFILE = Path(__file__).parent.parent / "Procfile"

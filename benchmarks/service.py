@@ -17,7 +17,7 @@ import uvicorn
 import uvloop
 from pymongo import monitoring
 
-from app.server import FLAGS
+from app.server.uvicorn_options import FLAGS
 from repositories.journal.transaction import GroupTransaction, Outcome
 
 COMMITS: dict[int, float] = {}

@@ -16,7 +16,7 @@ FLOORS: Final = ("app", "endpoints", "services", "repositories", "schemas")
 PAGE: Final = Path(__file__).parents[1] / "docs" / "house.svg"
 #: The modules that a sale passes, in its order.
 SALE: Final = (
-    "app.protocol",
+    "app.server.http_protocol",
     "endpoints.routes",
     "endpoints.sales.orders",
     "schemas.sales.documents",

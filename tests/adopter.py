@@ -11,7 +11,7 @@ from pymongo.database import Database
 from typer.testing import CliRunner, Result
 
 from app.cli import cli
-from app.output import FileRefused
+from app.console.output import FileRefused
 from repositories.database.errors import DatabaseRefused
 
 Json = dict[str, Any]

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.archives import archive, manifest_of, read_archive, write_archive
-from app.settings import Settings
+from app.archive.archive_files import archive, manifest_of, read_archive, write_archive
+from app.config.settings import Settings
 from repositories.archive.snapshot import view_of
 from repositories.database.client import Database, connect
 from tests.payloads import sale_body

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from rich.progress import Progress, track
 
-from app.local_mongod import find_mongod, local_mongod
+from app.database.local_mongod import find_mongod, local_mongod
 from repositories.auditing.verification import verify
 from repositories.database.client import Client, connect
 from tests.adopter import adopt, own  # noqa: F401

@@ -7,7 +7,7 @@ import httpx
 import orjson
 from jsonschema_rs import Draft202012Validator
 
-from app.openapi import document
+from app.openapi.document import document
 from endpoints.routes import ROUTES
 from schemas.core.errors import ShopError
 

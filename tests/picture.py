@@ -14,7 +14,7 @@ from typing import Any
 
 from playwright.async_api import Browser, async_playwright
 
-from app.local_mongod import find_mongod, local_mongod
+from app.database.local_mongod import find_mongod, local_mongod
 from tests.browser import launched
 from tests.clock import Clock
 from tests.payloads import line

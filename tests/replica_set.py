@@ -12,7 +12,7 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from app.local_mongod import find_mongod
+from app.database.local_mongod import find_mongod
 from tests.ports import free_port
 
 Json = dict[str, Any]

@@ -16,10 +16,10 @@ from starlette.applications import Starlette
 
 from app.application import create_app
 from app.clock import utc_now
-from app.observation import Observer
-from app.server import FLAGS
-from app.settings import Settings
-from app.socket_log import SocketLog
+from app.config.settings import Settings
+from app.middleware.observation import Observer
+from app.observability.websocket_log import SocketLog
+from app.server.uvicorn_options import FLAGS
 from endpoints.live.ring_buffer import CAPACITY
 from repositories.database.client import Client, Database, connect
 from schemas.core.collections import USERS

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from app.output import FileRefused
+from app.console.output import FileRefused
 from schemas.core.limits import MAX_UPLOAD
 from tests import legacy
 from tests.adopter import Adopter, content, plain

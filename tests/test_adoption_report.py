@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from app.output import FileRefused
+from app.console.output import FileRefused
 from tests import legacy
 from tests.adopter import Adopter
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from app.archives import check_archive
+from app.archive.archive_files import check_archive
 from app.cli import cli
-from app.output import FileRefused
+from app.console.output import FileRefused
 from repositories.archive.restore import Restoration
 from repositories.auditing.verification import verify
 from repositories.database.client import Database

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.clock import utc_now
-from app.local_mongod import find_mongod, local_mongod
+from app.database.local_mongod import find_mongod, local_mongod
 from repositories.accounts.rate_limits import LOGIN, RateLimits
 from repositories.database.clock import DatabaseClock
 from repositories.database.errors import TooManyRequests

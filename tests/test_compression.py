@@ -14,7 +14,7 @@ import pytest
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from app.compression import Compression
+from app.middleware.compression import Compression
 from endpoints.transfer.gzip import MIN_SIZE, takes_gzip
 from endpoints.transfer.response_cache import OVERHEAD, Copies, Freshness
 from repositories.event_log.event_log import Head

@@ -5,7 +5,7 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from app.openapi import document
+from app.openapi.document import document
 from endpoints.routes import ROUTES
 from repositories.accounts.credentials import ACCESS, LIFETIMES
 from schemas.core.principals import CASHIER, OWNER

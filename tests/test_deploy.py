@@ -15,7 +15,7 @@ import httpx
 import pytest
 import yaml
 
-from app.server import FLAGS
+from app.server.uvicorn_options import FLAGS
 from tests.ports import free_port
 from tests.test_server import ROOT, environment, running
 from tests.test_settings import NAMES

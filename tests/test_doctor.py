@@ -17,8 +17,8 @@ from pymongo.database import Database
 from typer.testing import CliRunner
 
 from app.cli import cli
-from app.local_mongod import find_mongod
-from app.settings import WrongSettings, read_settings
+from app.config.settings import WrongSettings, read_settings
+from app.database.local_mongod import find_mongod
 from tests.ports import free_port
 
 Json = dict[str, Any]

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from app.doctor.findings import Finding, Level
-from app.doctor.judgement import judge_machine, judge_settings
-from app.doctor.judgement_of_database import judge_database
-from app.doctor.machine import MachineFacts
-from app.settings import Settings
+from app.config.settings import Settings
+from app.diagnostics.database_checks import judge_database
+from app.diagnostics.findings import Finding, Level
+from app.diagnostics.machine import MachineFacts
+from app.diagnostics.machine_checks import judge_machine, judge_settings
 from repositories.diagnostics.facts import DatabaseFacts
 from tests.letters import CLOUD_SETTINGS, FAST2SMS_SETTINGS
 

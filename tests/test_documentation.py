@@ -9,7 +9,7 @@ from websockets.frames import CloseCode
 
 from app.application import create_app
 from app.cli import MODULES
-from app.settings import Settings
+from app.config.settings import Settings
 from endpoints.routes import ROUTES
 from schemas.core.errors import ShopError
 from schemas.live.close_codes import REASONS

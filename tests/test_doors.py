@@ -13,9 +13,9 @@ import websockets
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from app.doors import Doors, is_loopback
-from app.proxy_headers import is_of_a_proxy
-from app.settings import Settings
+from app.config.proxy_headers import is_of_a_proxy
+from app.config.settings import Settings
+from app.middleware.host_guard import Doors, is_loopback
 from endpoints.live.websocket import Origins
 from tests.payloads import sale_body
 from tests.ports import free_port

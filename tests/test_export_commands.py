@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import cli
-from app.output import FileRefused
+from app.console.output import FileRefused
 from tests.archives import contents
 from tests.commands import files_in
 from tests.faults import failing

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.loop_lag import LoopLag
+from app.observability.event_loop_lag import LoopLag
 from tests.archives import empty_database
 from tests.conftest import LongRun
 from tests.doors import CLAIM, SETUP_TOKEN

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.protocol import MAX_HEAD
+from app.server.http_protocol import MAX_HEAD
 from tests.raw_screens import handshake
 from tests.shop import Shop
 
@@ -143,7 +143,7 @@ async def test_a_large_body_that_nobody_reads_is_sent_away_after_its_answer(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is the answer that ends it, and not the deadline of its body."""
-    monkeypatch.setattr("app.protocol.RECEIVE_SECONDS", 3_600.0)
+    monkeypatch.setattr("app.server.http_protocol.RECEIVE_SECONDS", 3_600.0)
     head = b"POST /nothing HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
     chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)

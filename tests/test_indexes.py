@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from pymongo.errors import DuplicateKeyError
 
-from app.settings import Settings
+from app.config.settings import Settings
 from repositories.archive.restore import Restoration
 from repositories.archive.snapshot import view_of
 from repositories.auditing.verification import verify

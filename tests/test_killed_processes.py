@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.holders import holders_of
-from app.local_mongod import MongodRefused, find_mongod, local_mongod
+from app.database.file_holders import holders_of
+from app.database.local_mongod import MongodRefused, find_mongod, local_mongod
 from tests.payloads import sale_body
 from tests.ports import free_port
 from tests.process_tree import command_line, descendants, is_alive, wait_for

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import cli
-from app.listener import Listener, ListeningRefused, line_of, socket_url
+from app.console.event_listener import Listener, ListeningRefused, line_of, socket_url
 from tests.clock import Clock
 from tests.guests import invited
 from tests.payloads import sale_body

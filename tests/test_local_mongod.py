@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.local_mongod import MongodRefused, find_mongod, local_mongod
+from app.database.local_mongod import MongodRefused, find_mongod, local_mongod
 from repositories.database.client import is_primary
 
 MONGOD = find_mongod()

@@ -19,10 +19,10 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.routing import Route
 from websockets.exceptions import WebSocketException
 
-from app.access_log import AccessLog
-from app.logs import configure, trace_of
-from app.observation import Exchange
-from app.settings import Settings
+from app.config.settings import Settings
+from app.middleware.observation import Exchange
+from app.observability.access_log import AccessLog
+from app.observability.logs import configure, trace_of
 from endpoints.routes import ROUTES
 from tests.faults import failing
 from tests.payloads import estimate_body, line, sale_body

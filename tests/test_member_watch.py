@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pymongo.errors import ConfigurationError
 
-from app.local_mongod import find_mongod
+from app.database.local_mongod import find_mongod
 from repositories.database.client import connect, initiate_replica_set
 from repositories.journal.transaction import is_transient
 from tests.process_tree import wait_for

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, suppress
 import httpx
 import pytest
 
-from app.connection_limits import MOST_OF_BODIES, MOST_OF_HEADS, Budget
-from app.protocol import MAX_LINES
+from app.server.connection_limits import MOST_OF_BODIES, MOST_OF_HEADS, Budget
+from app.server.http_protocol import MAX_LINES
 from tests.crowd import at_once
 from tests.payloads import sale_body
 from tests.processes import Service, services
@@ -136,7 +136,7 @@ async def test_what_has_gone_is_not_counted_any_more(open_shop: OpenShop, monkey
         budgets.append(Budget(most))
         return budgets[-1]
 
-    monkeypatch.setattr("app.connection_limits.Budget", made)
+    monkeypatch.setattr("app.server.connection_limits.Budget", made)
     shop = await open_shop()
     for sent in (GET, GET + b"\r\n" + GET, POST + b"Content-Length: 9\r\n\r\n{", (GET + b"\r\n") * 3_000):
         for is_cut in (False, True):

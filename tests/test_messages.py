@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from app import logs
-from app.access_log import AccessLog
-from app.settings import Settings
+from app.config.settings import Settings
+from app.observability import logs
+from app.observability.access_log import AccessLog
 from schemas.messaging.delivery import Accepted, Letter, Outcome, Refused
 from schemas.messaging.states import FAILED, SENT
 from tests.frames import live

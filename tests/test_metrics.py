@@ -9,8 +9,8 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.routing import Route
 
-from app.metrics import Metrics
-from app.worker_metrics import WorkerMetrics, merged
+from app.observability.metrics import Metrics
+from app.observability.worker_metrics import WorkerMetrics, merged
 from endpoints.routes import ROUTES
 from tests.faults import failing
 from tests.payloads import sale_body

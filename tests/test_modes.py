@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from app.modes import described, problems_of, refuse_unsafe, warn_of
-from app.settings import Settings, WrongSettings
+from app.config.settings import Settings, WrongSettings
+from app.config.sign_in_mode import described, problems_of, refuse_unsafe, warn_of
 from tests.ports import free_port
 from tests.test_server import POS, run, running
 

@@ -107,7 +107,7 @@ async def answered(shop: Shop, ask: Ask, headers: dict[str, str]) -> tuple[httpx
 async def test_every_route_answers_in_time_while_each_command_is_slow(
     open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch, is_open: bool
 ) -> None:
-    monkeypatch.setattr("app.deadline.REQUEST_SECONDS", SECONDS)
+    monkeypatch.setattr("app.middleware.deadline.REQUEST_SECONDS", SECONDS)
     monkeypatch.setattr("endpoints.live.websocket.REQUEST_SECONDS", SECONDS)
     shop = await open_shop(sign_in="off" if is_open else "on", secret_key=SECRET_KEY)
     asks = list(every_request(await filled(shop), bodies(shop)))
@@ -146,7 +146,7 @@ async def test_a_request_that_is_cut_off_says_whether_anything_was_sent(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, open_shop: OpenShop
 ) -> None:
     """Cut off while it reads, nothing was done; while a command is under way, its key settles it."""
-    monkeypatch.setattr("app.deadline.REQUEST_SECONDS", 0.5)
+    monkeypatch.setattr("app.middleware.deadline.REQUEST_SECONDS", 0.5)
     shop = await open_shop(store_id=shop.store)
     async with failing(shop.database, "find", blockConnection=True, blockTimeMS=1_500):
         answer = await shop.http.get("/api/orders/all")
@@ -163,7 +163,7 @@ async def test_a_request_that_is_cut_off_says_whether_anything_was_sent(
 
 
 async def test_what_a_client_takes_to_send_is_not_counted(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.deadline.REQUEST_SECONDS", 0.5)
+    monkeypatch.setattr("app.middleware.deadline.REQUEST_SECONDS", 0.5)
     shop = await open_shop()
 
     async def slowly() -> Any:
@@ -180,7 +180,7 @@ async def test_what_a_client_takes_to_send_is_not_counted(open_shop: OpenShop, m
 async def test_a_stream_that_has_begun_goes_on_beyond_the_deadline(
     open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.deadline.REQUEST_SECONDS", 0.5)
+    monkeypatch.setattr("app.middleware.deadline.REQUEST_SECONDS", 0.5)
     shop = await open_shop()
     async with shop.http.stream("GET", "/api/events/stream") as stream:
         pieces = stream.aiter_raw()

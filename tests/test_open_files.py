@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.open_files import RESERVED, attainable_files, most_connections, raise_limit
+from app.server.open_files import RESERVED, attainable_files, most_connections, raise_limit
 from tests.crowd import at_once
 from tests.payloads import sale_body
 from tests.processes import Service
@@ -96,7 +96,7 @@ async def test_the_soft_limit_is_raised_to_the_hard_one(shop: Shop, mongodb_url:
 
 
 async def test_those_that_were_idle_longest_go_first_and_those_at_work_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.connection_limits.most_connections", lambda _: 3)
+    monkeypatch.setattr("app.server.connection_limits.most_connections", lambda _: 3)
     async with AsyncExitStack() as stack:
         port = await stack.enter_async_context(mirroring())
         silent, used, at_work = [await stack.enter_async_context(connected(port)) for _ in range(3)]
@@ -114,7 +114,7 @@ async def test_those_that_were_idle_longest_go_first_and_those_at_work_stay(monk
 
 
 async def test_one_too_many_is_refused_where_all_the_others_are_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.connection_limits.most_connections", lambda _: 1)
+    monkeypatch.setattr("app.server.connection_limits.most_connections", lambda _: 1)
     async with mirroring() as port, connected(port) as at_work, asyncio.timeout(20):
         await begin(*at_work)
         async with connected(port) as (reader, _):

@@ -7,9 +7,9 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.routing import Route
 
-from app import http_file
 from app.application import EXPOSED_HEADERS
-from app.openapi import document
+from app.openapi import http_file
+from app.openapi.document import document
 from endpoints.routes import ROUTES
 from tests.contract import all_refusals, served_document
 from tests.shop import Shop

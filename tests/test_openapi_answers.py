@@ -8,7 +8,7 @@ import orjson
 import pytest
 from starlette.requests import HTTPConnection
 
-from app import errors
+from app.middleware import errors
 from repositories.database.errors import BeingRestored, OutcomeUnknown, SumsFull
 from schemas.core.errors import ShopError
 from schemas.messaging.states import READ
@@ -99,7 +99,7 @@ async def _begun(stream: httpx.Response) -> httpx.Response:
 async def test_every_refusal_looks_as_it_says(
     open_shop: OpenShop, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.protocol.RECEIVE_SECONDS", 0.1)
+    monkeypatch.setattr("app.server.http_protocol.RECEIVE_SECONDS", 0.1)
     shop = await open_shop()
     http = shop.http
     estimate = (await shop.estimate())["estimate_id"]
@@ -167,7 +167,7 @@ async def test_every_refusal_looks_as_it_says(
 async def _crowded(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> httpx.Response:
     """What a connection hears that holds too much of a process."""
     with monkeypatch.context() as patch:
-        patch.setattr("app.connection_limits.MOST_OF_HEADS", 1_000)
+        patch.setattr("app.server.connection_limits.MOST_OF_HEADS", 1_000)
         crowded = await open_shop()
         return await _raw(crowded, b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Filler: " + b"x" * 2_000)
 

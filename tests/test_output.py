@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from app.archives import archive
-from app.output import FileRefused, output
-from app.tables import xlsx_file
+from app.archive.archive_files import archive
+from app.archive.table_files import xlsx_file
+from app.console.output import FileRefused, output
 from schemas.archive.spreadsheets import report_table
 from tests.commands import an_archive, files_in, refusal
 from tests.full_disk import small_disk

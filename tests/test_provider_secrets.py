@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
-from app import logs
-from app.settings import Settings
+from app.config.settings import Settings
+from app.observability import logs
 from schemas.messaging.delivery import Again, Refused, Unknown
 from schemas.messaging.provider_errors import reason_of
 from services.messaging.console import ConsoleProvider

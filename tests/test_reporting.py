@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from app.error_reports import ErrorReports, scrubbed
-from app.observation import Exchange
-from app.tracing import Tracing
+from app.middleware.observation import Exchange
+from app.observability.error_reports import ErrorReports, scrubbed
+from app.observability.tracing import Tracing
 from tests.payloads import estimate_body
 from tests.shop import OpenShop
 from tests.test_server import ROOT, environment

@@ -13,7 +13,7 @@ import httpx
 import pytest
 import websockets
 
-from app.listener import Listener
+from app.console.event_listener import Listener
 from repositories.auditing.verification import verify
 from repositories.database.client import Database, connect
 from tests.conftest import LongRun

@@ -53,7 +53,7 @@ async def _hear(quick: websockets.ClientConnection, events: int) -> list[int]:
 
 
 async def test_one_that_wakes_up_in_time_is_told_why(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.socket_protocol.ABORT_SECONDS", 1.0)
+    monkeypatch.setattr("app.server.websocket_protocol.ABORT_SECONDS", 1.0)
     async with stalled(shop.port, 1) as (client,):
         await publish(shop, 1, 6_000)
         await only_left(shop, 0)
@@ -96,7 +96,7 @@ async def test_what_a_screen_that_does_not_read_holds_is_bounded(shop: Shop) -> 
 async def test_a_server_that_stops_does_not_wait_for_those_that_do_not_read(
     mongodb_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.socket_protocol.ABORT_SECONDS", 0.5)
+    monkeypatch.setattr("app.server.websocket_protocol.ABORT_SECONDS", 0.5)
     async with asyncio.timeout(30):
         async with opened(mongodb_url, store_id="stops", server_flags={"timeout_graceful_shutdown": 60}) as shop:
             clients = [await joined(shop.port, buffer=4_096) for _ in range(3)]

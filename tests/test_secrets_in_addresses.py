@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from marshmallow import ValidationError
 from pymongo.uri_parser import parse_uri
 
-from app import setting_values as values
-from app.doctor.judgement import judge_settings
-from app.error_reports import ErrorReports
-from app.listener import Listener, ListeningRefused, socket_url
-from app.settings import InvalidSettings, Settings, WrongSettings, read_settings
+from app.config import validators as values
+from app.config.settings import InvalidSettings, Settings, WrongSettings, read_settings
+from app.console.event_listener import Listener, ListeningRefused, socket_url
+from app.diagnostics.machine_checks import judge_settings
+from app.observability.error_reports import ErrorReports
 from repositories.database.client import connect
 from repositories.database.errors import DatabaseRefused
 from repositories.diagnostics.inspection import examine

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from app import logs
-from app.access_log import AccessLog
-from app.error_reports import scrubbed
-from app.settings import Settings
+from app.config.settings import Settings
+from app.observability import logs
+from app.observability.access_log import AccessLog
+from app.observability.error_reports import scrubbed
 from schemas.core.principals import CASHIER, OWNER
 from tests.faults import failing
 from tests.people import PIN, add, as_, bearer, enrol, login, signed_in_shop

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from marshmallow import Schema
 
-from app.openapi import operations
+from app.openapi.document import operations
 from endpoints.routes import ROUTES
 from schemas.core.errors import InvalidBody, ShopError
 from schemas.fields.validation import load_body, load_query

@@ -16,7 +16,7 @@ import httpx
 import pytest
 from pymongo import MongoClient
 
-from app.local_mongod import find_mongod
+from app.database.local_mongod import find_mongod
 from repositories.database.client import connect
 from repositories.database.errors import DatabaseRefused
 from tests.ports import free_port

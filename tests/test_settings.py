@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import InvalidSettings, Settings, read_settings
+from app.config.settings import InvalidSettings, Settings, read_settings
 
 NAMES = (
     *("MONGODB_URL", "DATABASE_NAME", "PUBLIC_BASE_URL", "HOST", "PORT", "WEB_CONCURRENCY", "STORE_ID", "TIMEZONE"),

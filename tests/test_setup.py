@@ -18,10 +18,10 @@ import websockets
 from pymongo import MongoClient
 from starlette.routing import Route
 
-from app.access_log import AccessLog
-from app.first_run import setup_token
-from app.settings import Settings
-from app.setup_gate import BEFORE_SETUP
+from app.composition.first_run import setup_token
+from app.config.settings import Settings
+from app.middleware.setup_gate import BEFORE_SETUP
+from app.observability.access_log import AccessLog
 from endpoints.routes import ROUTES
 from schemas.core.principals import FIRST_OWNER
 from tests.doors import CLAIM as BODY

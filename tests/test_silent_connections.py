@@ -13,7 +13,7 @@ PATIENCE = 0.4
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.protocol.RECEIVE_SECONDS", PATIENCE)
+    monkeypatch.setattr("app.server.http_protocol.RECEIVE_SECONDS", PATIENCE)
 
 
 async def ended(port: int, *pieces: bytes, pause: float = 0.0) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.protocol import MAX_HEAD
+from app.server.http_protocol import MAX_HEAD
 from tests.conftest import LongRun
 from tests.payloads import sale_body
 from tests.processes import Service
@@ -31,7 +31,10 @@ KINDS = ((b"P", b"O"), (HEAD, b"x: y\r\n"), (BODY, b" "))
 class Impatient(Service):
     """A server that gives a request four seconds to arrive."""
 
-    program = ("-c", "import app.protocol; app.protocol.RECEIVE_SECONDS = 4.0; from app.cli import main; main()")
+    program = (
+        "-c",
+        "import app.server.http_protocol; app.server.http_protocol.RECEIVE_SECONDS = 4.0; from app.cli import main; main()",
+    )
 
 
 @asynccontextmanager
@@ -141,7 +144,7 @@ async def test_a_body_that_takes_its_time_but_comes_is_taken(shop: Shop) -> None
 
 async def test_a_connection_outlives_its_requests(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """The deadline is a request's, not a connection's: one that is used on and off stays open."""
-    monkeypatch.setattr("app.protocol.RECEIVE_SECONDS", 2.5)
+    monkeypatch.setattr("app.server.http_protocol.RECEIVE_SECONDS", 2.5)
     reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
     for _ in range(3):
         writer.write(b"GET /livez HTTP/1.1\r\n")

@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from app.connection_limits import Budget
-from app.socket_protocol import MOST_FRAGMENTS
+from app.server.connection_limits import Budget
+from app.server.websocket_protocol import MOST_FRAGMENTS
 from tests.processes import Service, services
 from tests.raw_screens import close_code, frame, goodbye, handshake, joined
 from tests.shop import OpenShop, Shop
@@ -132,7 +132,7 @@ async def test_a_message_in_pieces_is_heard_and_pings_between_them_are_answered(
 async def test_a_message_has_so_many_pieces_at_most_however_slowly_they_come(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.socket_protocol.FRAMES_PER_SECOND", 10 * MOST_FRAGMENTS)
+    monkeypatch.setattr("app.server.websocket_protocol.FRAMES_PER_SECOND", 10 * MOST_FRAGMENTS)
     client = await joined(shop.port)
     await asyncio.get_running_loop().sock_sendall(client, BEGUN + frame(b"", MORE, is_last=False) * MOST_FRAGMENTS)
     assert await goodbye(client) == 4429
@@ -143,7 +143,7 @@ async def test_a_message_has_so_many_pieces_at_most_however_slowly_they_come(
 async def test_a_message_that_does_not_end_in_time_is_closed(
     shop: Shop, said: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.socket_protocol.MESSAGE_SECONDS", 0.2)
+    monkeypatch.setattr("app.server.websocket_protocol.MESSAGE_SECONDS", 0.2)
     client = await joined(shop.port)
     await asyncio.get_running_loop().sock_sendall(client, said)
     assert await goodbye(client) == 4430
@@ -153,7 +153,7 @@ async def test_a_message_that_does_not_end_in_time_is_closed(
 async def test_messages_that_each_come_in_time_have_no_deadline_together(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.socket_protocol.MESSAGE_SECONDS", 1.0)
+    monkeypatch.setattr("app.server.websocket_protocol.MESSAGE_SECONDS", 1.0)
     client = await joined(shop.port)
     loop = asyncio.get_running_loop()
     ping = frame(b"ping")
@@ -177,7 +177,7 @@ async def test_what_a_screen_sent_is_not_held_when_it_has_gone(
         budgets.append(Budget(most))
         return budgets[-1]
 
-    monkeypatch.setattr("app.connection_limits.Budget", made)
+    monkeypatch.setattr("app.server.connection_limits.Budget", made)
     shop = await open_shop()
     client = await joined(shop.port)
     await asyncio.get_running_loop().sock_sendall(client, BEGUN + frame(b"x" * 30_000, MORE)[:-1])
@@ -192,7 +192,7 @@ async def test_what_a_screen_sent_is_not_held_when_it_has_gone(
 async def test_screens_that_hold_too_much_together_are_closed_and_may_come_back(
     open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.connection_limits.MOST_OF_BODIES", 50_000)
+    monkeypatch.setattr("app.server.connection_limits.MOST_OF_BODIES", 50_000)
     shop = await open_shop()
     small, large = await joined(shop.port), await joined(shop.port)
     loop = asyncio.get_running_loop()

@@ -12,7 +12,7 @@ import pytest
 import websockets
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from app.socket_log import SocketLog
+from app.observability.websocket_log import SocketLog
 from tests.raw_screens import joined, read_all
 from tests.shop import OpenShop, Shop
 from tests.test_logs import NAME, TOKEN

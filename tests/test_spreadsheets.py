@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.tables import AddRow, csv_file, xlsx_file
+from app.archive.table_files import AddRow, csv_file, xlsx_file
 from schemas.archive.spreadsheets import Cell, Kind, Table, csv_text, report_table, table_of
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.reporting.rollups import RollupKey, Row

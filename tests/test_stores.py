@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import cli
-from app.stores import Stores
+from app.composition.stores import Stores
 from endpoints.accounts.guard import GuardedRoute
 from endpoints.routes import ROUTES
 from repositories.auditing.verification import verify
@@ -245,7 +245,7 @@ async def test_no_more_stores_are_open_than_may_be(shop: Shop, monkeypatch: pyte
         # One that was used a moment ago is not closed for another.
         with pytest.raises(Unavailable, match="As many stores"):
             await stores.handed(names[1])
-        monkeypatch.setattr("app.stores._KEPT_SECONDS", 0.0)
+        monkeypatch.setattr("app.composition.stores._KEPT_SECONDS", 0.0)
         with stores.in_use(names[0]), pytest.raises(Unavailable, match="As many stores"):
             await stores.handed(names[1])
         assert (await stores.handed(names[1]))["store"] == names[1]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.stores import MOST_OPEN, Stores
+from app.composition.stores import MOST_OPEN, Stores
 from repositories.journal.transaction import GroupTransaction
 from repositories.sales.commands import Create
 from schemas.core.collections import ESTIMATES

@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 import websockets
 
-from app.access_log import AccessLog
+from app.observability.access_log import AccessLog
 from schemas.core.collections import CREDENTIALS
 from schemas.core.tokens import hashed
 from schemas.live.close_codes import REASONS

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from starlette.types import Scope
 
-from app.doors import Doors
-from app.protocol import MAX_LINES
+from app.middleware.host_guard import Doors
+from app.server.http_protocol import MAX_LINES
 from tests.payloads import sale_body
 from tests.raw_requests import asked, chunked, connected, mirroring, said
 from tests.shop import OpenShop

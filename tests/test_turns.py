@@ -8,7 +8,7 @@ import pytest
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from app.pacing import PIECE, Pacing
+from app.middleware.pacing import PIECE, Pacing
 from endpoints.transfer.concurrency_limits import LISTS_EACH, Busy, Turns
 from tests.guests import invited
 from tests.payloads import line, sale_body
@@ -91,7 +91,7 @@ async def test_screens_that_load_whole_lists_together_all_get_them(shop: Shop) -
 async def test_answers_that_nobody_takes_are_bounded_by_their_bytes(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.pacing.BYTES_EACH", 3 * 2**20)
+    monkeypatch.setattr("app.middleware.pacing.BYTES_EACH", 3 * 2**20)
     for _ in range(8):
         await shop.sale(items=[line(name="x" * 400)] * 300)
     # Some 1.2 MB each, and each made for its own address.
@@ -108,7 +108,7 @@ async def test_answers_that_nobody_takes_are_bounded_by_their_bytes(
 
 async def test_a_body_that_several_are_given_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
     body, taken = b"x" * (2 * PIECE + 1), asyncio.Event()
-    monkeypatch.setattr("app.pacing.BYTES_EACH", len(body) + 1)
+    monkeypatch.setattr("app.middleware.pacing.BYTES_EACH", len(body) + 1)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await Response(body)(scope, receive, send)
@@ -209,8 +209,8 @@ async def test_whole_lists_that_two_take_slowly_make_room_for_a_third(
 async def test_large_answers_that_one_takes_slowly_make_room_for_another(
     open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.pacing.SETTLED_SECONDS", 0.0)
-    monkeypatch.setattr("app.pacing.BYTES", 4 * 2**20)
+    monkeypatch.setattr("app.middleware.pacing.SETTLED_SECONDS", 0.0)
+    monkeypatch.setattr("app.middleware.pacing.BYTES", 4 * 2**20)
     shop = await open_shop(sign_in="on")
     asha, ravi = [await invited(shop, "owner") for _ in range(2)]
     large = sale_body(items=[line(name="x" * 400)] * 300)

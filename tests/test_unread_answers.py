@@ -16,7 +16,7 @@ STREAM = "/api/events/stream"
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.unread.WRITE_SECONDS", 1.5)
+    monkeypatch.setattr("app.server.unread_connections.WRITE_SECONDS", 1.5)
 
 
 @pytest.fixture

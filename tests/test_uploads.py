@@ -132,7 +132,7 @@ async def written(shop: Shop, charset: str, said: bytes) -> Any:
 
 async def test_a_slow_phone_may_take_its_time_for_a_pdf(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """And for nothing else: the same in the same time to another address is cut off."""
-    monkeypatch.setattr("app.protocol.RECEIVE_SECONDS", 0.05)
+    monkeypatch.setattr("app.server.http_protocol.RECEIVE_SECONDS", 0.05)
 
     async def sent_slowly(path: str) -> int:
         async def pieces() -> AsyncIterator[bytes]:
@@ -149,7 +149,7 @@ async def test_a_slow_phone_may_take_its_time_for_a_pdf(shop: Shop, monkeypatch:
 
 
 async def test_so_may_one_whose_head_comes_in_two_pieces(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.protocol.RECEIVE_SECONDS", 1.0)
+    monkeypatch.setattr("app.server.http_protocol.RECEIVE_SECONDS", 1.0)
     address = shop.http.base_url
     reader, writer = await asyncio.open_connection(address.host, address.port)
     head = "POST /api/whatsapp/send-estimate-pdf HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n"

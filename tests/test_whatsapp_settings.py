@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from app.settings import InvalidSettings, Settings, WrongSettings, read_settings
+from app.config.settings import InvalidSettings, Settings, WrongSettings, read_settings
 from services.messaging.console import ConsoleProvider
 from services.messaging.fast2sms import Fast2Sms
 from services.messaging.provider import provider_of

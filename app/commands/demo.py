@@ -11,12 +11,12 @@ import typer
 from marshmallow import ValidationError
 from rich.progress import Progress
 
-from app.commands.databases import Data, any_database, command_settings, with_database
-from app.commands.days import day
-from app.console import console
+from app.commands.database import Data, any_database, command_settings, with_database
+from app.commands.dates import day
+from app.config.settings import Settings
+from app.config.validators import is_store
+from app.console.terminal import console
 from app.demo.plan import Plan, makes_order
-from app.setting_values import is_store
-from app.settings import Settings
 from repositories.database.client import Database
 from repositories.demo import At, claim, fill, seal
 

@@ -10,12 +10,12 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from app.commands.databases import Data
-from app.doctor.findings import Finding, Level, warning
-from app.doctor.judgement import judge_machine, judge_settings
-from app.doctor.judgement_of_database import judge_database
-from app.doctor.machine import MachineFacts, look_at_machine
-from app.settings import Settings, WrongSettings, read_settings
+from app.commands.database import Data
+from app.config.settings import Settings, WrongSettings, read_settings
+from app.diagnostics.database_checks import judge_database
+from app.diagnostics.findings import Finding, Level, warning
+from app.diagnostics.machine import MachineFacts, look_at_machine
+from app.diagnostics.machine_checks import judge_machine, judge_settings
 from repositories.diagnostics.inspection import examine
 
 _ROOT: Final = Path(__file__).parents[2]

@@ -7,10 +7,10 @@ from typing import Annotated, Final, TypeVar
 import typer
 
 from app.clock import utc_now
-from app.commands.administration import show
-from app.commands.databases import Data, any_database, command_settings, with_database
-from app.console import console
-from app.settings import Settings
+from app.commands.accounts import show
+from app.commands.database import Data, any_database, command_settings, with_database
+from app.config.settings import Settings
+from app.console.terminal import console
 from repositories.database.client import Database
 from repositories.database.errors import NoSuchStore
 from repositories.journal.journal import Journal

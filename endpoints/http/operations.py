@@ -1,6 +1,7 @@
 """What a handler says of itself, for people and machines.
 
-A declaration stands above its handler and names the very schemas that the handler reads with. `app/openapi.py` walks
+A declaration stands above its handler and names the very schemas that the handler reads with.
+`app/openapi/document.py` walks
 the route table and makes the API's description of it; on the way of a request nobody looks at it.
 """
 

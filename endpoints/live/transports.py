@@ -44,7 +44,7 @@ class Outlet(Protocol):
 
 
 class FrameTransport(Protocol):
-    """A WebSocket that takes whole frames. See `app.socket_protocol.SocketProtocol`."""
+    """A WebSocket that takes whole frames. See `app.server.websocket_protocol.SocketProtocol`."""
 
     on_room: Callable[[], None] | None
 

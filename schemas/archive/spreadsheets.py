@@ -2,7 +2,7 @@
 
 A cell holds a whole number of minor units (MONEY), of thousandths (QUANTITY) or of millionths of a percent (PERCENT),
 a date, an instant in the shop's time without an offset, a count, or text; None is an empty cell. How each of them is
-written is the business of a format; see `csv_text` and `app/tables.py`.
+written is the business of a format; see `csv_text` and `app/archive/table_files.py`.
 """
 
 from collections.abc import Callable, Iterable, Iterator

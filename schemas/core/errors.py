@@ -1,7 +1,8 @@
 """The root of every refusal that a client is meant to read.
 
 A refusal knows its HTTP status, a stable `code` and a `title`; the raiser adds the sentence (`detail`) that a cashier
-understands. `app/errors.py` turns it into RFC 9457 `application/problem+json`; nothing else in the house looks at it.
+understands. `app/middleware/errors.py` turns it into RFC 9457 `application/problem+json`; nothing else in the house
+looks at it.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,0 +1,1 @@
+"""Files of backups, exports and earlier PDFs."""

@@ -1,0 +1,216 @@
+"""`pos adopt`: the documents of the earlier backend, taken over."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Final, NamedTuple
+
+import orjson
+import typer
+
+from app.commands.database import Data, any_database, command_settings, with_database
+from app.commands.legacy_pdfs import bring, check_folder, is_restored
+from app.config.settings import Settings
+from app.console.output import STDOUT, output
+from app.console.progress import progress_by_steps, tidy_end
+from app.console.terminal import console
+from repositories.database.client import Database
+from repositories.legacy.adoption import Adoption
+from repositories.legacy.source import is_same, opened_source
+from repositories.legacy.undo import drop_backup, undo
+from repositories.legacy.writer import Target
+from schemas.legacy.conversion import Defect
+from schemas.legacy.report import Report, merged
+from schemas.text.phones import region_of
+
+_MOST_SHOWN: Final = 5
+
+
+def adopt(
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="URL/DATABASE", help="Where the documents lie; left out: in DATABASE_NAME, in place."
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and change nothing.")] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write every single defect into this file, a line of JSON each; - is the standard output. Not masked.",
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file of --report, where it exists.")] = False,
+    unmasked: Annotated[bool, typer.Option("--unmasked", help="Show names, phones and addresses too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
+    static: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Bring the PDF files of the earlier backend's folder `static` too, so that old links open.",
+        ),
+    ] = None,
+    undoing: Annotated[bool, typer.Option("--undo", help="Go back, as long as nothing was sold since.")] = False,
+    dropping: Annotated[
+        bool, typer.Option("--drop-backup", help="Drop legacy_estimates and legacy_orders, when all is well.")
+    ] = False,
+    data: Data = None,
+) -> None:
+    """Take over a database that the earlier backend wrote: every document, with its number and its id.
+
+    Stop the earlier backend and this service first. It can be repeated, and cut off at any moment; what the earlier
+    backend wrote meanwhile, or since, is taken over too. docs/adopting.md says what becomes of each defect, and how to
+    go back.
+
+    \b
+    What would happen to DATABASE_NAME, in place; then do it; then go back:
+      pos adopt --dry-run
+      pos adopt
+      pos adopt --undo
+    From another database, of the same server or of another; nothing is changed there:
+      pos adopt --from shop --report defects.ndjson
+      pos adopt --from mongodb://old.example/shop
+    With the PDF files to which customers have links, now or later:
+      pos adopt --static ../old-backend/static
+    """
+    options = {
+        "--undo": undoing,
+        "--drop-backup": dropping,
+        "--dry-run": dry_run,
+        "--from": source is not None,
+        "--report": report is not None,
+        "--force": force,
+        "--static": static is not None,
+        "--unmasked": unmasked,
+        "--json": as_json,
+    }
+    if undoing or dropping:
+        _refuse_more([name for name, is_given in options.items() if is_given])
+    with tidy_end(), any_database(command_settings(), data) as settings:
+        if undoing:
+            staying = with_database(settings, lambda database: undo(database, settings.store_id), prepared=False)
+            console.print(
+                "The adoption was undone: the originals are where they were, and what came since beside them."
+            )
+            for name, count in staying.items():
+                console.print(f"But {count:,} documents stay in {name!r}: beside the originals their ids are taken.")
+        elif dropping:
+            names = with_database(settings, lambda database: drop_backup(database, settings.store_id), prepared=False)
+            console.print(f"Dropped: {', '.join(names) or 'nothing, for the originals lie in another database'}.")
+        else:
+            if static is not None:
+                check_folder(static)
+            # A store that was restored from a backup was adopted before, though only its counters say so.
+            if static is None or not is_restored(settings):
+                how = {"dry_run": dry_run, "unmasked": unmasked, "as_json": as_json}
+                _adopt(settings, source, file=report, force=force, **how)
+            if static is not None:
+                bring(settings, static, dry_run=dry_run)
+
+
+def _refuse_more(names: list[str]) -> None:
+    """Going back and dropping are ways of no return, and do nothing by halves.
+
+    :raises BadParameter: there is more than the one option.
+    """
+    if len(names) > 1:
+        raise typer.BadParameter(f"{names[0]} goes alone, without {', '.join(names[1:])}: nothing was done.")
+
+
+def _adopt(
+    settings: Settings,
+    name: str | None,
+    *,
+    dry_run: bool,
+    file: Path | None,
+    force: bool,
+    unmasked: bool,
+    as_json: bool,
+) -> None:
+    report = Report()
+
+    async def work(database: Database) -> _Done:
+        own = database.delegate
+        target = Target(
+            database, settings.store_id, settings.timezone, settings.event_retention_days, region_of(settings.currency)
+        )
+        named = opened_source(name or settings.database_name, own)
+        with named as source, progress_by_steps(console) as tell:
+            in_place = is_same(source, own)
+            adoption = Adoption(target, own if in_place else source, in_place=in_place, report=report, tell=tell)
+            before = await adoption.done_before()
+            waiting = await adoption.count_late() if before is not None else 0
+            if before is None or (waiting and not dry_run):
+                with _written(file, report, force=force):
+                    if before is not None:
+                        await adoption.take_over_late()
+                    else:
+                        await (adoption.rehearse() if dry_run else adoption.run())
+            after = before and await adoption.done_before()
+        return _Done(after, adoption.late, waiting, adoption.stuck)
+
+    try:
+        done = with_database(settings, work, prepared=False)
+    except KeyboardInterrupt:
+        if not dry_run:
+            console.print("Cut off. Run the same again, and it completes; until then the store is closed.")
+        raise
+    # Whoever has the defects on the standard output pipes them.
+    say = partial(typer.echo, err=file == STDOUT)
+    if as_json:
+        summary = done.before or (merged(report.summary(), done.late) if done.late.count else report.summary())
+        say(orjson.dumps(summary, option=orjson.OPT_INDENT_2).decode())
+    else:
+        for each in (report, done.late) if done.before is None else (done.late,):
+            for line in each.lines(is_masked=not unmasked) if each.of_kind else ():
+                say(line)
+    for sentence in _sentences(done, settings.store_id, dry_run=dry_run):
+        console.print(sentence, markup=False)
+
+
+class _Done(NamedTuple):
+    """What became of it. before: the summary of an earlier run; waiting: how many documents came since that one."""
+
+    before: dict[str, Any] | None
+    late: Report
+    waiting: int
+    stuck: dict[str, list[str]]
+
+
+def _sentences(done: _Done, store: str, *, dry_run: bool) -> Iterator[str]:
+    if done.before is None and dry_run:
+        yield "Nothing was changed. Without --dry-run this becomes so."
+    elif done.before is None:
+        yield f"Store {store!r} is adopted. `pos verify` checks it, `pos serve` opens it."
+    elif dry_run and done.waiting:
+        yield f"Store {store!r} was adopted before; {done.waiting:,} documents that came later would be taken over."
+    elif not done.late.count:
+        yield f"Store {store!r} was adopted before: nothing was done."
+    if done.late.count:
+        yield (
+            f"{done.late.count:,} documents that the earlier backend wrote meanwhile were taken over too. Stop it, and "
+            "run `pos adopt` again: it says when nothing is left."
+        )
+    for kind, ids in done.stuck.items():
+        if ids:
+            yield (
+                f"{len(ids):,} {kind} stay where they are: documents of the same ids were taken over, and differ: "
+                f"{', '.join(ids[:_MOST_SHOWN])}."
+            )
+
+
+@contextmanager
+def _written(path: Path | None, report: Report, *, force: bool) -> Iterator[None]:
+    """Writes each defect into a file as it is found."""
+    if path is None:
+        yield
+        return
+    with output(path, force=force) as file:
+
+        def write(kind: str, own: str, defect: Defect) -> None:
+            file.write(orjson.dumps({"kind": kind, "id": own, **defect._asdict()}) + b"\n")
+
+        report.on_defect = write
+        yield

@@ -1,0 +1,76 @@
+"""`pos adopt --static`: the PDF files of the earlier backend, so that the links that its customers have still open."""
+
+import asyncio
+from pathlib import Path
+from typing import NamedTuple
+
+import typer
+
+from app.archive.legacy_pdfs import OldPdf, old_pdfs
+from app.clock import utc_now
+from app.commands.database import with_database
+from app.config.settings import Settings
+from app.console.terminal import console
+from repositories.database.client import Database
+from repositories.messaging.uploads import Upload, Uploads
+from schemas.core.collections import ADOPTION, COUNTERS
+
+#: What a file that is brought is called where it is opened.
+_FILE_NAME = "estimate.pdf"
+
+
+class Brought(NamedTuple):
+    """How many files are new here, how many were brought before, and those that cannot be."""
+
+    new: int
+    known: int
+    refused: list[OldPdf]
+
+
+def check_folder(folder: Path) -> None:
+    """:raises FileRefused: it is no folder that can be read."""
+    next(iter(old_pdfs(folder)), None)
+
+
+def is_restored(settings: Settings) -> bool:
+    """Return whether the store was taken over once, and then restored from a backup, which tells nothing else of it."""
+
+    async def work(database: Database) -> bool:
+        counters = await database[COUNTERS].find_one({"_id": settings.store_id}, {"adopted": 1})
+        state = await database[ADOPTION].find_one({"_id": settings.store_id}, {"_id": 1})
+        return state is None and counters is not None and "adopted" in counters
+
+    return with_database(settings, work, prepared=False)
+
+
+def bring(settings: Settings, folder: Path, *, dry_run: bool) -> None:
+    """Bring the files of a folder into a store, and say what became of them.
+
+    :raises Exit: a file that the earlier backend named cannot be brought.
+    """
+
+    async def work(database: Database) -> Brought:
+        return await _bring(Uploads(database, utc_now), settings.store_id, folder, dry_run=dry_run)
+
+    done = with_database(settings, work, prepared=False)
+    verb = "would be brought" if dry_run else "were brought"
+    console.print(f"{done.new:,} PDF files {verb}, and {done.known:,} are here already.")
+    for each in done.refused:
+        console.print(f"{each.token}.pdf {each.defect}: it is left out, and links to it lead nowhere.", markup=False)
+    if done.refused:
+        raise typer.Exit(1)
+
+
+async def _bring(uploads: Uploads, store: str, folder: Path, *, dry_run: bool) -> Brought:
+    new, known, refused = 0, 0, []
+    files = old_pdfs(folder)
+    while (each := await asyncio.to_thread(next, files, None)) is not None:
+        if each.defect is not None:
+            refused.append(each)
+        elif await uploads.find(each.token) is not None:
+            known += 1
+        else:
+            new += 1
+            if not dry_run:
+                await uploads.bring(store, each.token, Upload(_FILE_NAME, each.content))
+    return Brought(new, known, refused)

@@ -1,0 +1,148 @@
+"""`pos user`: the people who may sign in."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from app.commands.accounts import AllStores, Role, Store, administer, belonging, show
+from app.commands.database import Data
+from app.composition.accounts import Accounts
+from app.config.settings import Settings
+from app.console.terminal import console
+from schemas.accounts.accounts import UserBody
+from schemas.core.documents import Document
+from schemas.core.principals import FIRST_OWNER, THE_SERVICE
+from schemas.fields.validation import load_body
+from schemas.text.folding import plain_digits, same_name
+
+user = typer.Typer(name="user", help="The people who may sign in.", no_args_is_help=True)
+
+Username = Annotated[str, typer.Argument(metavar="USERNAME", help="What they sign in as, in any case.")]
+FromStdin = Annotated[
+    bool,
+    typer.Option("--password-stdin", help="Read them from the standard input, a line each: the password, the PIN."),
+]
+
+
+@user.command("add")
+def add(
+    username: Username,
+    role: Annotated[Role, typer.Option(help="What they may do.")] = Role.CASHIER,
+    name: Annotated[str | None, typer.Option(help="As people know them.  \\[default: USERNAME]")] = None,
+    store: Store = None,
+    everywhere: AllStores = False,
+    with_pin: Annotated[bool, typer.Option("--pin", help="Ask for a PIN, too, for enrolled devices.")] = False,
+    no_password: Annotated[bool, typer.Option("--no-password", help="They have a PIN alone.")] = False,
+    from_stdin: FromStdin = False,
+    data: Data = None,
+) -> None:
+    """Add somebody. The password is asked for; it is never an argument, which others of this machine could read.
+
+    The first owner claims the shop, and belongs to all stores.
+
+    \b
+    The first owner, then a cashier who also has a PIN for the tablets:
+      pos user add asha --role owner
+      pos user add ravi --name "Ravi Kumar" --pin
+    From a script:
+      pass shop/asha | pos user add asha --role owner --password-stdin
+    An owner of one store among several:
+      pos user add meena --role owner --store north
+    """
+    secrets = _secrets(password=not no_password, pin=with_pin or no_password, from_stdin=from_stdin)
+
+    async def work(accounts: Accounts, settings: Settings) -> tuple[Document, bool]:
+        claims = role == Role.OWNER and not await accounts.users.is_claimed()
+        if claims and store is not None:
+            raise typer.BadParameter("The first owner belongs to all stores: leave --store out.")
+        body: dict[str, Any] = load_body(UserBody(), {"username": username, "name": name or username, "role": role})
+        draft = {"login": body["username"], "name": body["name"], "role": body["role"]}
+        draft["belongs_to"] = None if claims else belonging(store, everywhere, settings)
+        return await accounts.users.add({**draft, **secrets}, THE_SERVICE, FIRST_OWNER if claims else None), claims
+
+    made, claims = administer(data, work)
+    where = "all stores" if made["belongs_to"] is None else f"store {made['belongs_to']}"
+    console.print(f"{made['login']} ({made['role']}, {where}) can sign in now.", markup=False)
+    if claims:
+        console.print("The shop has its owner.")
+
+
+@user.command("list")
+def list_(data: Data = None) -> None:
+    """Show everybody who may sign in, of all stores."""
+
+    async def work(accounts: Accounts, _: Settings) -> list[Document]:
+        return await accounts.users.all(None)
+
+    rows = [
+        (
+            each.get("login", ""),
+            each["name"],
+            each["role"],
+            each["belongs_to"] or "all",
+            _signs_in_with(each),
+            each["_id"],
+        )
+        for each in administer(data, work)
+    ]
+    show(("username", "name", "role", "store", "signs in with", "id"), rows)
+
+
+@user.command("remove")
+def remove(username: Username, data: Data = None) -> None:
+    """Take somebody out: they sign in no more, and what they are signed in with ends at once.
+
+    A running service follows within five seconds. The last owner of all stores stays.
+
+    \b
+      pos user remove ravi
+    """
+
+    async def work(accounts: Accounts, _: Settings) -> None:
+        await accounts.users.end(await accounts.users.by_login(same_name(username)), THE_SERVICE)
+
+    administer(data, work)
+    console.print(f"{username} is taken out.", markup=False)
+
+
+@user.command("password")
+def password(
+    username: Username,
+    pin: Annotated[bool, typer.Option("--pin", help="The PIN, and not the password.")] = False,
+    from_stdin: FromStdin = False,
+    data: Data = None,
+) -> None:
+    """Give somebody another password, or another PIN. All that they are signed in with ends.
+
+    \b
+      pos user password ravi
+      pos user password ravi --pin
+      pass shop/ravi | pos user password ravi --password-stdin
+    """
+    secrets = _secrets(password=not pin, pin=pin, from_stdin=from_stdin)
+    changes = {"pin": secrets["pin"]} if pin else {"password": secrets["password"]}
+
+    async def work(accounts: Accounts, _: Settings) -> None:
+        await accounts.users.change(await accounts.users.by_login(same_name(username)), changes, THE_SERVICE)
+
+    administer(data, work)
+    console.print(f"{username} has another {'PIN' if pin else 'password'}.", markup=False)
+
+
+def _secrets(*, password: bool, pin: bool, from_stdin: bool) -> dict[str, str | None]:
+    """What somebody is to sign in with, asked for without showing it, or read."""
+    return {
+        "password": _secret("Password", from_stdin) if password else None,
+        "pin": plain_digits(_secret("PIN, six digits", from_stdin)) if pin else None,
+    }
+
+
+def _secret(prompt: str, from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True))
+
+
+def _signs_in_with(account: Document) -> str:
+    return ", ".join(name for name in ("password", "pin") if account.get(name) is not None) or "nothing"

@@ -1,0 +1,74 @@
+"""`pos migrate` and `pos verify`: the database made ready, and its books checked."""
+
+from typing import Annotated
+
+import typer
+
+from app.commands.database import Data, any_database, command_settings, with_database
+from app.config.settings import Settings
+from app.console.progress import progress
+from app.console.terminal import console
+from repositories.accounts.secret_key import check_key, replace_key
+from repositories.auditing.verification import count_events
+from repositories.auditing.verification import verify as find_differences
+from repositories.database.client import Database
+from repositories.migrations.customer_backfill import build_customers, count_documents
+from repositories.migrations.search_terms import build_terms
+from repositories.shop.stores import store_names
+from schemas.text.phones import region_of
+
+NewKey = Annotated[
+    bool,
+    typer.Option("--new-key", help="SECRET_KEY is another one on purpose: all passwords and PINs are worth nothing."),
+]
+
+
+def migrate(data: Data = None, new_key: NewKey = False) -> None:
+    """Create what the database needs (indexes, counters; customers and words of the search in each of its stores). Safe
+    to repeat, and beside running processes.
+
+    `pos serve` does so by itself; this is for a deployment that wants it done before the new processes start.
+
+    Where SECRET_KEY is not the one that passwords were made with, it refuses, as the service does. With --new-key it
+    takes the new one; then each needs another password: `pos user password USERNAME`.
+    """
+    with any_database(command_settings(), data) as settings:
+        with_database(settings, lambda database: _prepared(database, settings, new_key=new_key))
+    console.print(f"The database [bold]{settings.database_name}[/] is ready.")
+
+
+def verify(data: Data = None) -> None:
+    """Recompute totals, customers, numbers, links and the hashes of the event log from what is stored, and compare the
+    documents with what the log says of them; exit 1 and name the differences, if any.
+
+    It reads every document, so a large store takes a while; it changes nothing. What no event tells of is not compared:
+    the lines of a bill that nobody changed, passwords and PINs, and what retention has taken out of the log.
+    """
+    with any_database(command_settings(), data) as settings:
+        differences = with_database(settings, lambda database: _differences(database, settings.store_id))
+    for difference in differences:
+        typer.echo(difference)
+    if differences:
+        raise typer.Exit(1)
+    console.print(
+        "No difference: numbers, links, totals, customers and messages agree with the documents, the event log is "
+        "whole, and the documents are what it says of them."
+    )
+
+
+async def _differences(database: Database, store: str) -> list[str]:
+    with progress(console, "Events", await count_events(database, store)) as advance:
+        return await find_differences(database, store, advance, console.print)
+
+
+async def _prepared(database: Database, settings: Settings, *, new_key: bool) -> None:
+    keep = replace_key if new_key else check_key
+    await keep(database, settings.secret_key)
+    stores = await store_names(database)
+    documents = sum([await count_documents(database, store) for store in stores])
+    with progress(console, "Customers", documents) as advance:
+        for store in stores:
+            await build_customers(database, store, region_of(settings.currency), advance)
+    with progress(console, "Search", documents) as advance:
+        for store in stores:
+            await build_terms(database, store, advance)

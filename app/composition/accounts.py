@@ -1,0 +1,51 @@
+"""How one signs in, wired: for the service, and for the commands that change who may."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from app.config.settings import Settings
+from repositories.accounts.accounts import Devices, JournalOf, Users
+from repositories.accounts.credentials import Credentials
+from repositories.accounts.login_throttle import Attempts
+from repositories.accounts.password_hashing import Passwords
+from repositories.accounts.rate_limits import RateLimits
+from repositories.accounts.sessions import Sessions
+from repositories.accounts.sign_in import SignIn
+from repositories.database.client import Database
+
+
+class Accounts:
+    """What a database has of people, devices and their sign-ins.
+
+    :param clock: the present instant, UTC.
+    :param journal_of: the journal of a store, by its name.
+    :param rate_limits: None where nobody comes with tokens.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        clock: Callable[[], datetime],
+        journal_of: JournalOf,
+        rate_limits: RateLimits | None = None,
+    ) -> None:
+        self._passwords = Passwords(settings.secret_key)
+        self.credentials = Credentials(database, clock, rate_limits=rate_limits)
+        self.sessions = Sessions(database, self.credentials, clock)
+        around = (database, settings.store_id, journal_of, self.sessions, clock)
+        self.users = Users(*around, self._passwords)
+        self.devices = Devices(*around)
+        #: What a handler finds in `request.state`.
+        self.handed: Mapping[str, Any] = {
+            "passwords": self._passwords,
+            "credentials": self.credentials,
+            "sessions": self.sessions,
+            "users": self.users,
+            "devices": self.devices,
+            "sign_in": SignIn(database, self._passwords, Attempts(database, clock), self.sessions),
+        }
+
+    def close(self) -> None:
+        self._passwords.close()

@@ -1,0 +1,61 @@
+"""Messages to customers, wired: the outbox, the worker of this process, and what handlers need of both."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, Self
+
+from app.composition.stores import Stores
+from app.config.addresses import LOOPBACK
+from app.config.settings import Settings
+from repositories.database.client import Database
+from repositories.messaging.outbox import Outbox
+from repositories.messaging.uploads import Uploads
+from schemas.messaging.whatsapp_webhook import WebhookKeys
+from services.messaging.dispatcher import Jobs
+from services.messaging.provider import Provider
+from services.messaging.provider_settings import CONSOLE
+
+#: How many of the provider's large bodies are read at a time.
+_LARGE_BODIES: Final = 4
+
+
+class Messaging:
+    """
+    :param clock: the present instant, UTC.
+    :param provider: brings messages to phones.
+    """
+
+    def __init__(
+        self, settings: Settings, database: Database, stores: Stores, clock: Callable[[], datetime], provider: Provider
+    ) -> None:
+        outbox = Outbox(database, settings.store_id, stores.journal_of, stores.tell, clock)
+        self._provider = provider
+        self._jobs = Jobs(outbox, provider)
+        #: What a handler finds in `request.state`.
+        self.handed: Mapping[str, Any] = {
+            "outbox": outbox,
+            "jobs": self._jobs,
+            "uploads": Uploads(database, clock),
+            "large_bodies": asyncio.Semaphore(_LARGE_BODIES),
+            "webhook_keys": WebhookKeys(settings.whatsapp.app_secret, settings.whatsapp.verify_token),
+            "document_base_url": _reached_from_outside(settings, provider),
+        }
+
+    @classmethod
+    def started(cls, *options: Any) -> Self:
+        """Takes what the constructor does; from now on it sends what waits."""
+        messaging = cls(*options)
+        messaging._jobs.start()
+        return messaging
+
+    async def stop(self) -> None:
+        """Lets what is being sent come to its end, within seconds."""
+        await self._jobs.stop()
+        await self._provider.close()
+
+
+def _reached_from_outside(settings: Settings, provider: Provider) -> str | None:
+    """Where phones find documents; None where they cannot, unless nothing leaves this machine anyway."""
+    is_reached = settings.public_host not in LOOPBACK or provider.name == CONSOLE
+    return settings.public_base_url if is_reached else None

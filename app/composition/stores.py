@@ -1,0 +1,293 @@
+"""The stores that a process serves: what each is served by, opened when it is first asked for."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from app import SERVICE, __version__
+from app.config.settings import Settings
+from endpoints.live.hub import Hub
+from endpoints.live.sessions import Screens
+from endpoints.transfer.response_cache import Copies
+from repositories.auditing.audit_log import Audit
+from repositories.concurrency.supervised_task import Lasting
+from repositories.customers.customers import CustomerRepository
+from repositories.database.client import Database
+from repositories.database.clock import Moments
+from repositories.database.errors import DatabaseRefused, NoSuchStore, Unavailable
+from repositories.event_log.event_log import EventLog
+from repositories.journal.earlier_keys import EarlierKeys
+from repositories.journal.journal import Group, Journal
+from repositories.leadership.shared_journal import SharedJournal
+from repositories.messaging.messages import MessageRepository
+from repositories.migrations.rebuild import rebuild
+from repositories.reporting.hourly import HourRepository
+from repositories.reporting.reports import ReportRepository
+from repositories.sales.estimates import EstimateRepository
+from repositories.sales.history import History
+from repositories.sales.orders import OrderRepository
+from repositories.sharing.links import LinkRepository
+from repositories.shop.settings import ShopSettingsRepository
+from repositories.shop.stores import store_exists
+from schemas.journal.events import Event
+from schemas.printing.letterhead import ShopHead
+from schemas.shop.settings import ShopSettings
+from schemas.text.phones import region_of
+
+#: A store that nobody has used for so long is closed, and opened again when somebody comes.
+IDLE_SECONDS: Final = 300.0
+#: How many are open at a time in one process. Each has a change stream, which keeps one of the driver's threads busy:
+#: half of them are left for those who ask for something.
+MOST_OPEN: Final = 12
+#: A store that was used so lately is not closed to make room: opening it again costs more than it holds.
+_KEPT_SECONDS: Final = 30.0
+
+logger = logging.getLogger("pos")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all stores of a process have in common.
+
+    clock: the present instant, UTC. ring_capacity: how many of the newest events of a store are kept in memory.
+    moments: the clocks by which things last. on_group: is told of each group that a journal has written. on_busy: is
+    told by each journal that a command waits there now, and that none does any more.
+    """
+
+    database: Database
+    settings: Settings
+    clock: Callable[[], datetime]
+    ring_capacity: int
+    on_group: Callable[[Group], None]
+    on_busy: Callable[[bool], None]
+    moments: Moments
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return self.settings.timezone
+
+
+class Store:
+    """One store, as one process serves it."""
+
+    def __init__(self, name: str, around: Surroundings) -> None:
+        database, clock, zone = around.database, around.clock, around.zone
+        self.name = name
+        self._log = EventLog(database, name)
+        region = region_of(around.settings.currency)
+        own_journal = Journal(database, store=name, zone=zone, clock=clock, region=region, moments=around.moments)
+        own_journal.on_group, own_journal.on_busy = around.on_group, around.on_busy
+        shared = f"{__version__} {around.settings.mongodb_url} {database.name} {name} {zone} {region}"
+        self.journal = SharedJournal(own_journal, self._log, shared)
+        self.hub = Hub(self._log, zone, around.ring_capacity, self.journal.rings)
+        self.screens = Screens(self.hub)
+        self.copies = Copies()
+        #: How many requests are using it now, and when the last one began or ended (monotonic).
+        self.requests = 0
+        self.used_at = time.monotonic()
+        fresh = ShopSettings.fresh(SERVICE, around.settings.public_base_url)
+        self._settings = ShopSettingsRepository(database, name, self.journal, fresh)
+        estimates = EstimateRepository(database, name, self.journal, clock)
+        orders = OrderRepository(database, name, self.journal, clock)
+        self._earlier_keys = EarlierKeys(database, name)
+        #: What a handler finds in `request.state` of a request to this store.
+        self.handed: Mapping[str, Any] = {
+            "store": name,
+            "journal": self.journal,
+            "earlier_keys": self._earlier_keys,
+            "estimates": estimates,
+            "orders": orders,
+            "history": History(estimates, orders),
+            "reports": ReportRepository(database, name, zone, clock),
+            "links": LinkRepository(database, name, self.journal, around.moments.lasting),
+            "messages": MessageRepository(database, name, around.settings.store_id, self.journal, clock),
+            "shop_head": self._head,
+            "hours": HourRepository(database, name, zone, clock),
+            "log": self._log,
+            "audit": Audit(database, name, zone),
+            "customers": CustomerRepository(database, name, self.journal, clock, region),
+            "shop_settings": self._settings,
+            "copies": self.copies,
+            "hub": self.hub,
+            "screens": self.screens,
+        }
+
+    async def _head(self) -> ShopHead:
+        """What stands at the head of its paper.
+
+        :raises Unavailable: the database is away.
+        """
+        return (await self._settings.current()).head
+
+    @property
+    def is_used(self) -> bool:
+        """Whether a request, a screen, a reader of the event stream or a command is using it now."""
+        return self.requests > 0 or self.hub.readers > 0 or self.journal.is_busy
+
+    async def start(self) -> None:
+        """Follows the event log, and finds or becomes the keeper of the journal."""
+        await self._earlier_keys.look()
+        await self.hub.start()
+        self.screens.start()
+        await self.journal.start()
+
+    async def stop(self) -> None:
+        """Lets the screens go, and commits what waits."""
+        await self.screens.stop()
+        await self.hub.stop()
+        await self.journal.close()
+
+
+class _Use(AbstractContextManager[None]):
+    """A request that uses a store. Not as a generator: each request comes by here."""
+
+    __slots__ = ("_store",)
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __enter__(self) -> None:
+        self._store.requests += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._store.requests -= 1
+        self._store.used_at = time.monotonic()
+
+
+class Stores:
+    """The stores that are open in this process: the one that the settings name, which stays so, and others that were
+    asked for lately. One that is used is never closed.
+
+    :param idle: seconds after which another one is closed that nobody uses.
+    :param most: how many may be open at a time.
+    """
+
+    def __init__(self, home: str, around: Surroundings, *, idle: float = IDLE_SECONDS, most: int = MOST_OPEN) -> None:
+        self._around = around
+        self._idle = idle
+        self._most = most
+        self._closing = Lasting("The closing of idle stores", self._close_idle)
+        self._open: dict[str, Store] = {}
+        self._opening: dict[str, asyncio.Task[Store]] = {}
+        self._ending: dict[str, asyncio.Task[None]] = {}
+        self.home = Store(home, around)
+
+    def __iter__(self) -> Iterator[Store]:
+        return iter(tuple(self._open.values()))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many screens and event streams are connected to this process as may be, to all stores together."""
+        return sum(store.hub.readers for store in self) >= self._around.settings.max_connections
+
+    async def start(self) -> None:
+        """Opens the one that the settings name."""
+        await self.home.start()
+        self._open[self.home.name] = self.home
+        self._closing.start()
+
+    async def stop(self) -> None:
+        await self._closing.stop()
+        for opening in tuple(self._opening.values()):
+            opening.cancel()
+        await asyncio.gather(*self._opening.values(), *self._ending.values(), return_exceptions=True)
+        await asyncio.gather(*(store.stop() for store in self))
+
+    async def handed(self, name: str) -> Mapping[str, Any]:
+        """Return what a handler finds in `request.state` of a request to that store.
+
+        It stays open until the next `await`; `in_use` keeps it open for longer.
+
+        :raises NoSuchStore: no store of that name was founded.
+        :raises Unavailable: the database is away, or as many stores are open as can be.
+        """
+        while (store := self._open.get(name)) is None:
+            if name not in self._opening:
+                self._opening[name] = asyncio.create_task(self._begin(name))
+            # Shielded: a request that is cancelled leaves the store open for the others.
+            await asyncio.shield(self._opening[name])
+        store.used_at = time.monotonic()
+        return store.handed
+
+    def in_use(self, name: str) -> AbstractContextManager[None]:
+        """Keep an open store open until the end of the block."""
+        return _Use(self._open[name])
+
+    async def journal_of(self, name: str) -> SharedJournal:
+        """The journal of a store.
+
+        :raises NoSuchStore, Unavailable: as `handed`.
+        """
+        journal: SharedJournal = (await self.handed(name))["journal"]
+        return journal
+
+    def tell(self, name: str, events: Sequence[Event]) -> None:
+        """Lets the screens of a store hear of what this process has written, if it is open here."""
+        store = self._open.get(name)
+        if store is not None:
+            store.hub.notify(events)
+
+    async def _begin(self, name: str) -> Store:
+        try:
+            # One of that name that is closing finishes first: it still holds the journal.
+            if name in self._ending:
+                await asyncio.wait({self._ending[name]})
+            if not await store_exists(self._around.database, name):
+                raise NoSuchStore(f"There is no store {name!r}.")
+            await self._rebuild(name)
+            await self._make_room()
+            store = Store(name, self._around)
+            await store.start()
+            store.used_at = time.monotonic()
+            self._open[name] = store
+            return store
+        finally:
+            del self._opening[name]
+
+    async def _rebuild(self, name: str) -> None:
+        """:raises Unavailable: what earlier rules made of a store cannot be made again now."""
+        try:
+            await rebuild(self._around.database, name, region_of(self._around.settings.currency))
+        except DatabaseRefused as error:
+            raise Unavailable from error
+
+    async def _make_room(self) -> None:
+        """Close the store that was unused for longest, where as many are open as may be.
+
+        :raises Unavailable: all that are open are in use, or were so a moment ago.
+        """
+        if len(self._open) + len(self._opening) > self._most:
+            unused = self._unused_for(_KEPT_SECONDS)
+            if not unused:
+                raise Unavailable("As many stores are open here as can be. Please try again in a moment.")
+            await asyncio.wait({self._close(unused[0])})
+
+    async def _close_idle(self) -> None:
+        while True:
+            await asyncio.sleep(self._idle / 4)
+            for store in self._unused_for(self._idle):
+                self._close(store)
+
+    def _unused_for(self, seconds: float) -> list[Store]:
+        """Return the stores, but for the home, that were not used for so long; the longest unused first."""
+        until = time.monotonic() - seconds
+        unused = [store for store in self if not store.is_used and store.used_at <= until and store is not self.home]
+        return sorted(unused, key=lambda store: store.used_at)
+
+    def _close(self, store: Store) -> asyncio.Task[None]:
+        """Take a store out at once, and stop it in a task of its own, so that its failure is its own."""
+        del self._open[store.name]
+        task = self._ending[store.name] = asyncio.create_task(store.stop())
+        task.add_done_callback(lambda task: self._closed(store.name, task))
+        return task
+
+    def _closed(self, name: str, task: asyncio.Task[None]) -> None:
+        del self._ending[name]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("The store %s could not be closed properly.", name, exc_info=error)

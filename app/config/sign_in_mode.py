@@ -1,0 +1,86 @@
+"""Open or signed in: what may be started, and what of it is refused with a sentence that says what to set.
+
+Open is for the machine that the service runs on, and for nobody else. Whatever others can reach is signed in.
+"""
+
+import logging
+from typing import Final
+
+from app.config.addresses import LOOPBACK
+from app.config.settings import Settings, WrongSettings
+from app.config.validators import HOW_TO_MAKE_ONE
+
+_NOT_LOCAL: Final = (
+    "is off, but HOST or PUBLIC_BASE_URL is an address that others reach: whoever comes would be the owner. Unset it, "
+    "and set SECRET_KEY; or, where something else keeps strangers out, set ALLOW_INSECURE=1."
+)
+_ANY_PAGE: Final = (
+    "is *, and nobody signs in: every web page that somebody on this machine opens would be the owner. Name the "
+    "origins of your own pages, or set SIGN_IN=on and SECRET_KEY; or, against all advice, SIGN_IN=off and "
+    "ALLOW_INSECURE=1."
+)
+_NO_SECRET: Final = f"must be set where people sign in. {HOW_TO_MAKE_ONE}"
+LOCAL_MONGOD: Final = (
+    "is not set, and the local mongod is not for production: set MONGODB_URL, or, to serve others from the local "
+    "mongod all the same, ALLOW_LOCAL_MONGOD=1."
+)
+
+logger = logging.getLogger("pos")
+
+
+def problems_of(settings: Settings) -> dict[str, str]:
+    """What stands in the way of serving with these settings: name -> sentence."""
+    problems = {}
+    if settings.mongodb_url is None and not settings.is_local and not settings.allow_local_mongod:
+        problems["MONGODB_URL"] = LOCAL_MONGOD
+    if settings.is_open and not settings.is_local and not settings.is_insecure:
+        problems["SIGN_IN"] = _NOT_LOCAL
+    if settings.is_for_any_page and not settings.is_insecure:
+        problems["CORS_ORIGINS"] = _ANY_PAGE
+    if not settings.is_open and settings.secret_key is None:
+        problems["SECRET_KEY"] = _NO_SECRET
+    return problems
+
+
+def refuse_unsafe(settings: Settings) -> None:
+    """:raises WrongSettings: the service may not be started so."""
+    if problems := problems_of(settings):
+        raise WrongSettings(problems, settings)
+
+
+def described(settings: Settings) -> str:
+    """The mode, for people."""
+    if settings.is_insecure and not settings.is_local:
+        return "OFF, AND OTHERS REACH IT: whoever comes is the owner (SIGN_IN=off, ALLOW_INSECURE=1)"
+    if settings.is_insecure and settings.is_for_any_page:
+        return "OFF, FOR EVERY WEB PAGE: whichever somebody opens here is the owner (CORS_ORIGINS=*, ALLOW_INSECURE=1)"
+    return "open: this machine alone reaches it" if settings.is_open else "signed in"
+
+
+def warn_of(settings: Settings) -> None:
+    """Says aloud, at each start, what somebody has chosen against all advice, or has not thought of."""
+    if settings.is_insecure and not settings.is_local:
+        logger.critical(
+            "SIGN-IN IS OFF and ALLOW_INSECURE=1: whoever reaches %s is the owner. Unset both, and set SECRET_KEY.",
+            _reached_at(settings),
+        )
+    if settings.answers_loopback_names_alone:
+        logger.warning(
+            "HOST is %s, but PUBLIC_BASE_URL is %s: whoever asks by another name or address than this machine's own is "
+            "answered 400 wrong_host. Set PUBLIC_BASE_URL to the address that people use, as http://192.168.1.20:%d.",
+            settings.host,
+            settings.public_base_url,
+            settings.port,
+        )
+    if settings.is_insecure and settings.is_for_any_page:
+        logger.critical(
+            "SIGN-IN IS OFF, CORS_ORIGINS=* and ALLOW_INSECURE=1: every web page that somebody opens where the service "
+            "is reached is the owner. Name the origins of your own pages."
+        )
+
+
+def _reached_at(settings: Settings) -> str:
+    """Where others reach it: what it listens on, where PUBLIC_BASE_URL does not say."""
+    if settings.public_host not in LOOPBACK:
+        return settings.public_base_url
+    return f"{settings.host}, port {settings.port},"

@@ -1,0 +1,277 @@
+"""A real mongod for one machine: a single-node replica set on a data folder, started and stopped with the server.
+
+It listens on a unix socket only, so nothing outside this machine's user can reach it.
+"""
+
+import fcntl
+import hashlib
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from app.database.file_holders import holders_of
+from app.refusals import Refused
+from repositories.database.client import initiate_replica_set, is_primary
+from services.printing.parent_death import die_with_parent
+
+REPLICA_SET: Final = "rs0"
+START_SECONDS: Final = 60.0
+STOP_SECONDS: Final = 20.0
+PATIENCE_SECONDS: Final = 3.0
+# The least time between two starts, so that a mongod that cannot start does not keep the machine busy.
+RESTART_SECONDS: Final = 1.0
+
+# A socket's path has to fit into sockaddr_un, which has 108 bytes with the closing NUL.
+_LONGEST_SOCKET: Final = 107
+#: What mongod calls the socket of its own.
+_OTHER_SOCKET: Final = "mongodb-27017.sock"
+_FOLDER_IS_HELD: Final = 100
+_IN_USE: Final = (
+    "Another mongod is using the data folder {folder} ({holders}): stop it, or choose another folder with --data."
+)
+
+logger = logging.getLogger("pos.mongod")
+
+
+class MongodRefused(Refused):
+    """The local mongod cannot be had; the message is a sentence that says why and what to do."""
+
+
+def find_mongod(configured: str | None = None) -> Path:
+    """MONGOD_PATH, else PATH, else the wheel of the extra `embedded`.
+
+    :raises MongodRefused: there is none.
+    """
+    if configured is not None:
+        path = Path(configured)
+        if not os.access(path, os.X_OK) or path.is_dir():
+            raise MongodRefused(f"MONGOD_PATH is {configured}, which is not an executable file.")
+        return path
+    if on_path := shutil.which("mongod"):
+        return Path(on_path)
+    wheel = find_spec("fiftyone")
+    for folder in wheel.submodule_search_locations or () if wheel else ():
+        path = Path(folder, "db", "bin", "mongod")
+        if path.is_file():
+            return path
+    raise MongodRefused(
+        "There is no mongod here: set MONGODB_URL to a MongoDB that runs elsewhere, or MONGOD_PATH to a mongod "
+        "(`make run` installs one on Linux x86-64)."
+    )
+
+
+@contextmanager
+def local_mongod(folder: Path, *, executable: Path, extra: tuple[str, ...] = ()) -> Iterator[str]:
+    """Runs a mongod on a data folder, which is made where it is missing; yields its URL, and stops it in the end.
+
+    :param extra: more mongod options, for tests.
+    :raises MongodRefused: it does not start; the message quotes its log.
+    """
+    folder = folder.resolve()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        (folder / "db").mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise MongodRefused(f"The data folder {folder} cannot be used: {error.strerror}.") from error
+    socket = _socket_path(folder)
+    with _held(folder) as lock:
+        # Whatever stands there was left by a mongod that is dead, and must not be taken for the new one.
+        socket.unlink(missing_ok=True)
+        with _running(_command(executable, folder, socket, extra), folder, socket, lock) as url:
+            yield url
+
+
+@contextmanager
+def _running(command: list[str], folder: Path, socket: Path, lock: int) -> Iterator[str]:
+    keeper = _Keeper(command, folder, lock)
+    url = _url(socket)
+    try:
+        _await_primary(keeper.process, folder, url, socket)
+        keeper.watch()
+        yield url
+    finally:
+        keeper.stop()
+        if socket.parent != folder:
+            shutil.rmtree(socket.parent, ignore_errors=True)
+
+
+class _Keeper:
+    """Starts a mongod, and starts it again where it dies (out of memory, a kill) before it is stopped.
+
+    :param lock: the descriptor of the data folder's lock, which the mongod inherits.
+    """
+
+    def __init__(self, command: list[str], folder: Path, lock: int) -> None:
+        self._command = command
+        self._folder = folder
+        self._lock = lock
+        self._stopped = threading.Event()
+        self._changing = threading.Lock()
+        self.process = self._start()
+
+    def watch(self) -> None:
+        """From here on a mongod that dies is started again."""
+        threading.Thread(target=self._watch, name="mongod keeper", daemon=True).start()
+
+    def stop(self) -> None:
+        with self._changing:
+            self._stopped.set()
+            _stop(self.process)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603  (the executable is the operator's own choice)
+            self._command,
+            pass_fds=(self._lock,),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            # A group of its own, so that Ctrl-C reaches the server alone, which then stops this in its turn.
+            start_new_session=True,
+            preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509  (see there)
+        )
+
+    def _watch(self) -> None:
+        while True:
+            code = self.process.wait()
+            with self._changing:
+                if self._stopped.is_set():
+                    return
+                logger.error("%s It is started again.", _why_it_ended(code, self._folder))
+                # The kernel ends it with the thread that started it, which is this one: it lives as long as the server.
+                self.process = self._start()
+            self._stopped.wait(RESTART_SECONDS)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[int]:
+    """Hold the data folder, for this process and for the mongod that inherits the lock.
+
+    A mongod whose server was killed holds it until it has ended, which is worth waiting for: longer where that mongod
+    alone holds it, since it is ending then.
+
+    :raises MongodRefused: other processes hold it; the message names them.
+    """
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        started = time.monotonic()
+        while not _lock(lock):
+            waited = time.monotonic() - started
+            if waited > STOP_SECONDS or (waited > PATIENCE_SECONDS and not _is_ending(folder)):
+                raise MongodRefused(_in_use(folder))
+            time.sleep(0.05)
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_ending(folder: Path) -> bool:
+    """Whether the folder's own mongod alone holds the lock: the server that started it has died, and it follows."""
+    holders = holders_of(folder / "lock")
+    return bool(holders) and all(str(folder / "db") in holder.arguments for holder in holders)
+
+
+def _in_use(folder: Path) -> str:
+    """Return the sentence that names the processes which hold the folder: by our lock, or by that of mongod."""
+    holders = {*holders_of(folder / "lock"), *holders_of(folder / "db" / "mongod.lock")}
+    named = "; ".join(map(str, sorted(holders))) or "the system does not show by which process"
+    return _IN_USE.format(folder=folder, holders=named)
+
+
+def running_url(folder: Path) -> str | None:
+    """The URL of the mongod that a server has running on a data folder, if there is one."""
+    url = _url(_socket_path(folder.resolve()))
+    return url if is_primary(url) else None
+
+
+def _url(socket: Path) -> str:
+    return f"mongodb://{quote(str(socket), safe='')}/?directConnection=true"
+
+
+def _command(executable: Path, folder: Path, socket: Path, extra: tuple[str, ...]) -> list[str]:
+    return [
+        str(executable),
+        *("--dbpath", str(folder / "db")),
+        *("--logpath", str(folder / "mongod.log"), "--logappend"),
+        # Beside the one that it is told of it makes a socket of its own, by default one for all in /tmp.
+        *("--bind_ip", str(socket), "--unixSocketPrefix", str(socket.parent), "--filePermissions", "0700"),
+        *("--replSet", REPLICA_SET, "--oplogSize", "256"),
+        *("--wiredTigerCacheSizeGB", "0.25"),
+        # MongoDB 6.0.5 decompresses zlib unsafely (CVE-2025-14847), and a local socket gains nothing by compression.
+        *("--networkMessageCompressors", "disabled"),
+        *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=0"),
+        *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+        *extra,
+    ]
+
+
+def _socket_path(folder: Path) -> Path:
+    """In the data folder where that is short enough, else in a short folder that is always the same for it."""
+    path = folder / "mongod.sock"
+    if len(os.fsencode(path.with_name(_OTHER_SOCKET))) <= _LONGEST_SOCKET:
+        return path
+    name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+    runtime = Path(tempfile.gettempdir(), f"pos-{os.getuid()}-{name}")
+    runtime.mkdir(mode=0o700, exist_ok=True)
+    if runtime.stat().st_uid != os.getuid() or runtime.is_symlink():
+        raise MongodRefused(f"The folder {runtime} belongs to somebody else.")
+    return runtime / "mongod.sock"
+
+
+def _await_primary(process: subprocess.Popen[bytes], folder: Path, url: str, socket: Path) -> None:
+    give_up = time.monotonic() + START_SECONDS
+    initiated = False
+    while time.monotonic() < give_up:
+        if process.poll() is not None:
+            raise MongodRefused(_why_it_ended(process.returncode, folder))
+        if socket.exists():
+            if not initiated:
+                initiated = initiate_replica_set(url, REPLICA_SET, str(socket))
+            elif is_primary(url):
+                return
+        # This is the start, before there is an event loop.
+        time.sleep(0.02)
+    raise MongodRefused(f"The local mongod was not ready within {START_SECONDS:.0f} s; see {folder / 'mongod.log'}.")
+
+
+def _why_it_ended(code: int, folder: Path) -> str:
+    if code == _FOLDER_IS_HELD:
+        return _in_use(folder)
+    log = folder / "mongod.log"
+    lines = log.read_text(errors="replace").splitlines()[-3:] if log.exists() else []
+    quoted = "\n  ".join(["", *lines]) if lines else " It said nothing; is a library missing (libcurl4)?"
+    return f"The local mongod ended with code {code}; its log, {log}, ends so:{quoted}"
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is not None:
+        logger.warning("The local mongod had already ended, with code %s.", process.returncode)
+        return
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        logger.warning(
+            "The local mongod did not stop within %.0f s and is killed; its journal keeps it safe.", STOP_SECONDS
+        )
+        process.kill()
+        process.wait()

@@ -1,0 +1,19 @@
+"""CORS as Starlette has it; what it refuses is a problem document like every other refusal."""
+
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+
+from app.problem_details import problem
+
+
+class Cors(CORSMiddleware):
+    """Answers the question that browsers ask before they send a request for a page of elsewhere."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        response = super().preflight_response(request_headers)
+        if response.status_code < 400:  # noqa: PLR2004
+            return response
+        kept = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
+        detail = "Pages of this origin may not send this request."
+        return problem(response.status_code, "cors_refused", "Not for pages of this origin", detail, headers=kept)

@@ -1,0 +1,155 @@
+"""What Prometheus asks for at `/metrics`: requests and groups as they were counted, the rest as it stands just then."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from app.composition.stores import Store, Stores
+from app.middleware.observation import Exchange
+from app.observability.event_loop_lag import LoopLag
+from repositories.database.connection_pool import Pool
+from repositories.journal.journal import Group
+
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_CLASS: Final = 100
+
+#: What is looked at of each store that is open here: name, text, value.
+_OF_A_STORE: Final[tuple[tuple[str, str, Callable[[Store], float]], ...]] = (
+    ("pos_event_log_head", "The seq of the newest event that was published here.", lambda s: s.hub.status.head),
+    ("pos_hub_lag", "Events that are committed and not published here yet.", lambda s: s.hub.status.lag),
+    ("pos_hub_looked_seconds", "Since the head of the event log was last known.", lambda s: s.hub.status.looked),
+    ("pos_hub_connections", "WebSockets that are open.", lambda s: len(s.screens)),
+    ("pos_hub_readers", "Readers of the hub: WebSockets and event streams.", lambda s: s.hub.readers),
+    ("pos_copies_bytes", "Answers that are kept for those who ask again.", lambda s: s.copies.size),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of a running service that are looked at when somebody asks."""
+
+    stores: Stores
+    pool: Pool
+    lag: LoopLag
+
+
+class Metrics:
+    """The metrics of one process. Nobody else's are in its registry."""
+
+    media_type: Final = CONTENT_TYPE_PLAIN_0_0_4
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry(auto_describe=True)
+        ProcessCollector(registry=self._registry)
+        self._requests = Counter(
+            "pos_http_requests",
+            "Requests; 4xx includes clients that went away unanswered.",
+            ("method", "route", "status"),
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "pos_http_request_seconds",
+            "From a request to the beginning of its answer.",
+            ("method", "route"),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._sizes = Histogram(
+            "pos_journal_group_size", "Commands in a committed group.", buckets=_SIZES, registry=self._registry
+        )
+        self._commits = Histogram(
+            "pos_journal_commit_seconds",
+            "From the beginning of a group to its commit, tries that failed included.",
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._failures = Counter(
+            "pos_journal_failures", "Groups that were not committed, or not known to be.", registry=self._registry
+        )
+        self._replays = Counter(
+            "pos_idempotent_replays", "Requests that had been done before.", registry=self._registry
+        )
+        # By what the table of routes and the methods allow, so there is an end to them.
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def observe(self, exchange: Exchange) -> None:
+        """Counts a request."""
+        key = exchange.method, exchange.route, exchange.status // _CLASS
+        known = self._known.get(key)
+        if known is None:
+            method, route, status = key
+            labelled = self._requests.labels(method, route, f"{status}xx")
+            known = self._known[key] = labelled, self._seconds.labels(method, route)
+        requests, seconds = known
+        requests.inc()
+        seconds.observe(exchange.answered or exchange.ended)
+
+    def group(self, group: Group) -> None:
+        """Counts a group of the journal."""
+        if not group.is_committed:
+            self._failures.inc()
+            return
+        self._sizes.observe(group.size)
+        self._commits.observe(group.seconds)
+        if group.replays:
+            self._replays.inc(group.replays)
+
+    def watch(self, parts: Parts) -> None:
+        """From now on the parts are looked at too."""
+        self._registry.register(_Present(parts))
+
+    def text(self) -> bytes:
+        """All of it in Prometheus' text format, each line with the process that it is of."""
+        return generate_latest(_OfProcess(self._registry, str(os.getpid())))
+
+
+class _Present(Collector):
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def collect(self) -> Iterable[Metric]:
+        for name, text, look in _OF_A_STORE:
+            family = GaugeMetricFamily(name, text, labels=("store",))
+            for store in self._parts.stores:
+                family.add_metric((store.name,), look(store))
+            yield family
+        delivered = CounterMetricFamily(
+            "pos_hub_delivered", "Events that were handed to a reader, each reader counted.", labels=("store",)
+        )
+        for store in self._parts.stores:
+            delivered.add_metric((store.name,), store.hub.delivered)
+        yield delivered
+        lag = self._parts.lag.worst
+        yield GaugeMetricFamily("pos_event_loop_lag_seconds", "The latest that the event loop was.", lag.late)
+        yield GaugeMetricFamily("pos_event_loop_blocked_seconds", "The same, without waiting for a core.", lag.blocked)
+        pool = self._parts.pool
+        yield GaugeMetricFamily("pos_database_connections", "Connections to the database.", pool.opened)
+        yield GaugeMetricFamily("pos_database_connections_in_use", "Those that are doing something.", pool.in_use)
+        yield CounterMetricFamily("pos_database_connections_created", "Connections that were ever made.", pool.created)
+        yield CounterMetricFamily(
+            "pos_database_checkouts_failed", "Waits for a connection that were in vain.", pool.failed
+        )
+
+
+class _OfProcess(Collector):
+    def __init__(self, registry: CollectorRegistry, pid: str) -> None:
+        self._registry = registry
+        self._pid = pid
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self._registry.collect():
+            family.samples = [
+                sample._replace(labels={**sample.labels, "worker": self._pid})
+                for sample in family.samples
+                # When each series began: as many lines again, which nobody reads.
+                if not sample.name.endswith("_created") or family.type == "gauge"
+            ]
+            yield family

@@ -1,0 +1,1 @@
+"""The API description, and what is made of it."""

@@ -1,0 +1,251 @@
+"""`/openapi.json`: the API described for machines, OpenAPI 3.1, made of what the handlers say of themselves.
+
+The route table names the handlers, their declarations (`endpoints/http/operations.py`) name the schemas that they
+read with
+and the classes of what they refuse, and the fields of those schemas tell what they take. Nothing is written twice.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any, Final
+
+import orjson
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from starlette.routing import BaseRoute
+
+from app import SERVICE, __version__
+from app.middleware.errors import MethodNotAllowed
+from app.middleware.host_guard import PROBES, ForeignOrigin, OnlyThisMachine, WrongHost
+from app.middleware.setup_gate import BEFORE_SETUP, NotSetUp
+from app.openapi.parameters import ANSWER_HEADERS, PATH_PARAMETERS, REQUEST_HEADERS
+from app.openapi.problems import (
+    PROBLEM,
+    every_refusal,
+    headers_named,
+    problem_name,
+    problem_shape,
+    refusals_of,
+    refused,
+)
+from endpoints.accounts.guard import GuardedRoute
+from endpoints.accounts.permissions import ANYONE
+from endpoints.http.errors import Forbidden, NotSignedIn, RepeatedAuthorization, SignInExpired
+from endpoints.http.operations import Answer, Operation, Refusals
+from endpoints.transfer.compressible import Packable
+from repositories.database.errors import NoSuchStore, TooManyRequests, Unavailable
+from schemas.core.errors import InvalidQuery, ShopError
+from schemas.openapi.components import ANSWERS, DOCUMENTS
+from schemas.openapi.field_schemas import describe, describe_parameter
+from schemas.sales.documents import SELDOM
+
+Json = dict[str, Any]
+
+METHODS: Final = ("get", "post", "put", "delete", "patch")
+#: What a request to a route with a guard may be answered besides, and the header by which it names a store.
+_AT_THE_GUARD: Final[Refusals] = (
+    *(RepeatedAuthorization, NotSignedIn, SignInExpired, Forbidden),
+    *(NoSuchStore, TooManyRequests, Unavailable),
+)
+_STORE: Final = "X-Store"
+_CREDENTIAL: Final = "credential"
+_TAGS: Final = {
+    "estimates": "Quotes, until they become orders.",
+    "orders": "Sales, and the lists of estimates and orders together.",
+    "reports": "What was sold, read from running totals.",
+    "audit": "Who did what; for owners.",
+    "events": "Every change, in order; the same as on `/ws`.",
+    "auth": "Signing in and out.",
+    "users": "People who may sign in, for owners.",
+    "devices": "Tablets and tills with a key of their own, for owners.",
+    "messages": "Messages to customers, and how each stands.",
+    "links": "Links by which customers see a document.",
+    "service": "The service about itself.",
+}
+_ABOUT: Final = """\
+Money is a number with a decimal point, times are ISO 8601 with the shop's offset, document numbers are `#001`, `#002`,
+… and are found as `%23001`, `001` or `1`. Whatever answers GET answers HEAD. Live updates over the WebSocket `/ws` are
+described by [/asyncapi.json](/asyncapi.json).
+
+Every refusal, from every layer, is `application/problem+json` (RFC 9457) with a sentence in `detail`:
+
+| status | code | |
+| --- | --- | --- |
+"""
+
+
+class Description:
+    """The document, made when it is first asked for."""
+
+    def __init__(self, routes: Sequence[BaseRoute]) -> None:
+        self._routes = routes
+
+    @cached_property
+    def content(self) -> bytes:
+        return orjson.dumps(document(self._routes))
+
+    @cached_property
+    def file(self) -> Packable:
+        """The same, as it is sent."""
+        return Packable(self.content)
+
+    @cached_property
+    def etag(self) -> str:
+        # Weak, since it goes out packed, too.
+        return f'W/"{blake2b(self.content, digest_size=12).hexdigest()}"'
+
+
+def operations(routes: Iterable[BaseRoute]) -> Iterator[tuple[GuardedRoute, str, Operation]]:
+    """Each path and method of the routes, with what its handler says of itself."""
+    for route in routes:
+        if isinstance(route, GuardedRoute):
+            for method in METHODS:
+                handler = getattr(route.endpoint, method, None)
+                if handler is not None:
+                    yield route, method, _guarded(route, method, handler.operation)
+
+
+def _is_public(route: GuardedRoute, method: str) -> bool:
+    return route.roles[method.upper()] is ANYONE
+
+
+def _guarded(route: GuardedRoute, method: str, operation: Operation) -> Operation:
+    """An operation with what its guard takes and refuses, and those who stand before it."""
+    operation = replace(operation, refuses=(*operation.refuses, *_refusals_before(route, method)))
+    if _is_public(route, method):
+        return operation
+    refuses = dict.fromkeys((*operation.refuses, *_AT_THE_GUARD))
+    return replace(operation, refuses=tuple(refuses), headers=(*operation.headers, _STORE))
+
+
+def _refusals_before(route: GuardedRoute, method: str) -> Refusals:
+    """Return the errors that a request can get before it reaches its handler."""
+    return (
+        OnlyThisMachine,
+        *(() if route.path in PROBES else (WrongHost,)),
+        *(() if method == "get" else (ForeignOrigin,)),
+        *(() if route.path in BEFORE_SETUP else (NotSetUp,)),
+        *((InvalidQuery,) if method == "post" and not route.takes_any_query else ()),
+    )
+
+
+def document(routes: Sequence[BaseRoute]) -> Json:
+    """The whole document, of these routes."""
+    described = list(operations(routes))
+    refusals = every_refusal(operation for _, _, operation in described)
+    plugin = MarshmallowPlugin()
+    spec = APISpec(
+        title=SERVICE,
+        version=__version__,
+        openapi_version="3.1.0",
+        plugins=[plugin],
+        info={
+            "description": _ABOUT + "".join(f"| {each.status} | `{each.code}` | {each.title} |\n" for each in refusals)
+        },
+        # Whoever reads the document has reached the service: under that name it answers.
+        servers=[{"url": "/", "description": "This service"}],
+        tags=[{"name": name, "description": text} for name, text in _TAGS.items()],
+    )
+    assert plugin.converter is not None  # noqa: S101  (for the type checker: the document has just made it)
+    plugin.converter.add_attribute_function(describe)  # type: ignore[no-untyped-call]
+    plugin.converter.add_parameter_attribute_function(describe_parameter)
+    _add_schemas(spec, refusals)
+    for name, header in REQUEST_HEADERS.items():
+        spec.components.parameter(name, "header", {"schema": {"type": "string"}, **header})
+    for name, header in ANSWER_HEADERS.items():
+        spec.components.header(name, {"schema": {"type": "string"}, **header})
+    spec.components.security_scheme(
+        _CREDENTIAL,
+        {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An access token or a device's key; also taken as the password of Basic. "
+            "Not needed where the service is open to its own machine only.",
+        },
+    )
+    # What is described is never answered 405, so that answer stands here alone.
+    spec.components.response(MethodNotAllowed.code, refused((MethodNotAllowed,)))
+    for route, method, operation in described:
+        spec.path(route.path, operations={method: _shown(route, method, operation, described)})
+    return spec.to_dict()
+
+
+def _add_schemas(spec: APISpec, refusals: Iterable[type[ShopError]]) -> None:
+    for name, schema in DOCUMENTS.items():
+        spec.components.schema(name, schema=schema)
+    for shown in spec.components.schemas.values():
+        shown["required"] = [name for name in shown["properties"] if name not in SELDOM]
+    for name, shape in ANSWERS.items():
+        spec.components.schema(name, shape)
+    spec.components.schema("Problem", PROBLEM)
+    for refusal in refusals:
+        spec.components.schema(problem_name(refusal), problem_shape(refusal))
+
+
+def _shown(
+    route: GuardedRoute, method: str, operation: Operation, described: Sequence[tuple[GuardedRoute, str, Operation]]
+) -> Json:
+    shown: Json = {
+        "operationId": _operation_id(route.path, method),
+        "tags": [_tag(route.path)],
+        "summary": operation.summary,
+        "description": operation.description,
+        "security": [] if _is_public(route, method) else [{_CREDENTIAL: []}, {}],
+        "parameters": _parameters(route.path, operation),
+        "responses": {
+            **{str(status): _answered(answer, described) for status, answer in operation.answers.items()},
+            **refusals_of(route.path, operation),
+        },
+    }
+    if operation.body is not None:
+        examples = {title: {"value": body} for title, body in operation.examples.items()}
+        # Where no body at all is as good, null is too.
+        schema = {"anyOf": [operation.body, {"type": "null"}]} if operation.optional else operation.body
+        shown["requestBody"] = {
+            "required": not operation.optional,
+            "content": {operation.takes: {"schema": schema, "examples": examples}},
+        }
+    return shown
+
+
+def _operation_id(path: str, method: str) -> str:
+    words = path.replace("{", "").replace("}", "").replace(".", "/").split("/")
+    return "-".join([method, *(word for word in words if word)])
+
+
+def _tag(path: str) -> str:
+    names = [name for name in path.split("/") if name in _TAGS]
+    return names[0] if names else "service"
+
+
+def _parameters(path: str, operation: Operation) -> list[Any]:
+    names = re.findall(r"{(\w+)}", path)
+    in_path: list[Any] = (
+        [
+            {"in": "path", "name": name, "schema": {"type": "string", "minLength": 1}, **PATH_PARAMETERS[name]}
+            for name in names
+        ]
+        if operation.path is None
+        else [{"in": "path", "schema": operation.path}]
+    )
+    in_query = [] if operation.query is None else [{"in": "query", "schema": operation.query}]
+    return [*in_path, *in_query, *operation.headers, "X-Request-ID"]
+
+
+def _answered(answer: Answer, described: Sequence[tuple[GuardedRoute, str, Operation]]) -> Json:
+    shown: Json = {"description": answer.description, "headers": headers_named(*answer.headers)}
+    if answer.content is not None:
+        shown["content"] = {answer.media: {"schema": answer.content}}
+    links = {
+        _operation_id(route.path, method): {
+            "operationId": _operation_id(route.path, method),
+            "parameters": {name: f"$response.body#/{name}"},
+        }
+        for name in answer.gives
+        for route, method, _ in described
+        if f"{{{name}}}" in route.path
+    }
+    return {**shown, "links": links} if links else shown

@@ -1,0 +1,96 @@
+"""What the service refuses, as `/openapi.json` describes it: a problem document of each class of refusal."""
+
+from collections.abc import Iterable
+from inspect import cleandoc
+from typing import Any, Final
+
+from app.middleware.errors import InternalError, MethodNotAllowed, RouteNotFound
+from app.problem_details import PROBLEM_JSON
+from app.server.early_refusals import HeadersTooLarge, InvalidHttp, RequestTimeout, TooManyConnections
+from endpoints.http.operations import Operation, Refusals
+from endpoints.transfer.concurrency_limits import Busy
+from schemas.core.errors import ShopError
+from schemas.fields.shapes import ref
+
+Json = dict[str, Any]
+
+#: What any request may be answered, whatever it asks for.
+_ANYWHERE: Final[Refusals] = (
+    InvalidHttp,
+    RequestTimeout,
+    HeadersTooLarge,
+    InternalError,
+    TooManyConnections,
+    Busy,
+)
+#: Headers of every answer.
+_EVERYWHERE: Final = ("X-Request-ID", "Cache-Control")
+_HEADERS_OF_REFUSALS: Final = {
+    401: ("WWW-Authenticate",),
+    405: ("Allow",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
+PROBLEM: Final[Json] = {
+    "type": "object",
+    "description": "RFC 9457. A refusal, from every layer; `code` is stable, `detail` is for people.",
+    "properties": {
+        "type": {"type": "string", "format": "uri", "pattern": "^urn:pos:problem:[a-z_]+$"},
+        "title": {"type": "string"},
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "detail": {"type": "string", "minLength": 1},
+        "code": {"type": "string"},
+        "instance": {"type": "string", "description": "The request id."},
+    },
+    "required": ["type", "title", "status", "detail", "code", "instance"],
+}
+
+
+def every_refusal(described: Iterable[Operation]) -> list[type[ShopError]]:
+    """Those that any of the operations names, and those that any request may meet, by status and code."""
+    declared = {refusal for operation in described for refusal in operation.refuses}
+    return sorted({*declared, *_ANYWHERE, RouteNotFound, MethodNotAllowed}, key=lambda each: (each.status, each.code))
+
+
+def problem_name(refusal: type[ShopError]) -> str:
+    """What its shape is called among the components."""
+    return f"Problem-{refusal.code}"
+
+
+def problem_shape(refusal: type[ShopError]) -> Json:
+    """The shape of one refusal: a Problem of just this status, code and title, with the members that it adds."""
+    fixed = {"status": {"const": refusal.status}, "code": {"const": refusal.code}, "title": {"const": refusal.title}}
+    return {
+        "type": "object",
+        "description": cleandoc(refusal.__doc__ or refusal.title),
+        "allOf": [ref("Problem")],
+        "properties": {**fixed, **refusal.extra},
+        "required": list(refusal.extra),
+        "unevaluatedProperties": False,
+    }
+
+
+def refusals_of(path: str, operation: Operation) -> Json:
+    """By status, since that is how they are told apart; below it by code."""
+    unrouted = (RouteNotFound,) if "{" in path and RouteNotFound.status not in operation.answers else ()
+    by_status: dict[int, list[type[ShopError]]] = {}
+    # Where a status has a form of its own, what is refused before there is a request is not shown beside it.
+    anywhere = [refusal for refusal in _ANYWHERE if refusal.status not in operation.answers]
+    for refusal in (*operation.refuses, *unrouted, *anywhere):
+        by_status.setdefault(refusal.status, []).append(refusal)
+    return {str(status): refused(tuple(refusals)) for status, refusals in sorted(by_status.items())}
+
+
+def refused(refusals: Refusals) -> Json:
+    """The answer of one status: whichever of these refusals it is."""
+    schemas = [ref(problem_name(refusal)) for refusal in refusals]
+    return {
+        "description": "; ".join(f"`{refusal.code}`: {refusal.title}" for refusal in refusals),
+        "headers": headers_named(*_HEADERS_OF_REFUSALS.get(refusals[0].status, ())),
+        "content": {PROBLEM_JSON: {"schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas}}},
+    }
+
+
+def headers_named(*names: str) -> Json:
+    """Headers of an answer: those of every answer, and these."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*_EVERYWHERE, *names)}

@@ -1,0 +1,1 @@
+"""uvicorn's protocols and options, and what one process may take."""
