@@ -44,8 +44,8 @@ soak: .venv/browser .venv/ready-dev
 
 # The pictures in the documentation: of the board, taken of a real day in a real browser, and of paper.
 screenshot: .venv/browser .venv/ready-dev
-	$(BIN)/python -m tests.picture
-	$(BIN)/python -m tests.paper_picture
+	$(BIN)/python -m scripts.board_screenshot
+	$(BIN)/python -m scripts.pdf_screenshot
 
 clean:
 	rm -rf .venv *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

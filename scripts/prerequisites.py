@@ -40,7 +40,8 @@ def has_libcurl() -> bool:
 
 
 def has_browser() -> bool:
-    """Return whether there is a Chromium, and a Node.js that can run for playwright (see `tests/browser.py`)."""
+    """Return whether there is a Chromium, and a Node.js that can run for playwright (see
+    `tests/support/browser.py`)."""
     has_node = sys.platform != "linux" or shutil.which("node") is not None or _loads("libatomic.so.1")
     return has_node and any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome", str(BROWSER))))
 

@@ -17,10 +17,10 @@ from rich.progress import Progress, track
 from app.database.local_mongod import find_mongod, local_mongod
 from repositories.auditing.verification import verify
 from repositories.database.client import Client, connect
-from tests.adopter import adopt, own  # noqa: F401
-from tests.board import browser, screen  # noqa: F401
-from tests.commands import books, forked_pos, pos, pos_process, target  # noqa: F401
-from tests.shop import OpenShop, Shop, opened
+from tests.support.board_page import browser, screen  # noqa: F401
+from tests.support.commands import books, forked_pos, pos, pos_process, target  # noqa: F401
+from tests.support.legacy.import_command import adopt, own  # noqa: F401
+from tests.support.shop import OpenShop, Shop, opened
 
 # Test clocks stand in other months: what the database thinks to have expired would vanish in the middle of a test.
 _SETTINGS = ("--setParameter", "enableTestCommands=1", "--setParameter", "ttlMonitorEnabled=false")

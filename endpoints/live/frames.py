@@ -11,7 +11,8 @@ from websockets.frames import Frame, Opcode
 from repositories.event_log.event_log import StoredEvent
 from schemas.journal.events import BY_NAME_ALONE, Event, frame, topics_of
 
-#: What an entry takes beside its frame: objects, topics, numbers. `tests/test_ring.py` holds it against the truth.
+#: What an entry takes beside its frame: objects, topics, numbers. `tests/live/test_ring_buffer.py` holds it against
+# the truth.
 OVERHEAD: Final = 576
 
 

@@ -1,0 +1,184 @@
+"""Devices of owners, cashiers and viewers: what a key may do, who may make one, and that it is no owner itself."""
+
+import base64
+import secrets
+
+import pytest
+
+from schemas.core.principals import CASHIER, OWNER, THE_SERVICE, VIEWER
+from tests.accounts.test_sign_in import refusal, who
+from tests.support.accounts import PIN, Headers, add, as_, bearer, enrol, signed_in_shop
+from tests.support.clients.live_client import closed_with
+from tests.support.payloads import estimate_body, sale_body
+from tests.support.shop import OpenShop, Shop
+from tests.support.token_holders import invited
+
+REPORTS = (
+    "/api/reports/staff-performance",
+    "/api/reports/orders-only",
+    "/api/reports/monthly/2026/11",
+    "/api/reports/date-range?start_date=2026-11-01&end_date=2026-11-30",
+)
+
+
+def in_the_address(headers: Headers) -> Headers:
+    """As the app sends a key that stands in the address: Basic, under any name."""
+    key = headers["Authorization"].removeprefix("Bearer ")
+    return {"Authorization": "Basic " + base64.b64encode(f"till:{key}".encode()).decode()}
+
+
+async def test_an_owners_device_does_what_its_owner_does_in_the_app(open_shop: OpenShop) -> None:
+    shop = await signed_in_shop(open_shop)
+    device, key = await enrol(shop, await as_(shop, OWNER), role="owner")
+    app = in_the_address(key)
+    estimate = await shop.ok("POST", "/api/estimates/create", json=estimate_body(), headers=app)
+    assert (await shop.http.delete(f"/api/estimates/{estimate['estimate_id']}", headers=app)).status_code == 200
+    order = await shop.ok("POST", "/api/orders/create-sale", json=sale_body(), headers=app)
+    address = f"/api/orders/{order['order_id']}"
+    cancelled = await shop.http.put(f"{address}/status?status=Cancelled", headers=app)
+    assert cancelled.status_code == 200, cancelled.text
+    assert (await shop.http.delete(address, headers=app)).status_code == 200
+    for path in REPORTS:
+        assert (await shop.http.get(path, headers=app)).status_code == 200, path
+    saved = await shop.http.put("/api/settings", json={"footer": "Come again"}, headers=app)
+    assert saved.status_code == 200, saved.text
+    rows = (await shop.http.get("/api/audit", headers=app)).json()
+    assert {
+        (row["by"]["id"], row["by"]["role"], row["by"]["device"])
+        for row in rows
+        if row["type"] not in ("user", "device")
+    } == {(device, "owner", device)}
+
+
+async def test_a_viewers_device_reads_what_is_sold_and_sells_nothing(open_shop: OpenShop) -> None:
+    shop = await signed_in_shop(open_shop)
+    _, key = await enrol(shop, await as_(shop, OWNER), role="Viewer")
+    for path in (*REPORTS, "/api/orders/all", "/api/board"):
+        assert (await shop.http.get(path, headers=key)).status_code == 200, path
+    sale = await shop.http.post("/api/orders/create-sale", json=sale_body(), headers=key)
+    assert refusal(sale) == (403, "forbidden")
+    assert refusal(await shop.http.put("/api/settings", json={"footer": "x"}, headers=key)) == (403, "forbidden")
+    async with shop.listen(additional_headers=key) as socket:
+        await socket.send("ping")
+        assert await socket.recv() == "pong"
+    assert (await who(shop, _token(key))).json()["role"] == "viewer"
+
+
+@pytest.mark.parametrize("body", [{}, {"role": "cashier"}])
+async def test_a_device_is_a_cashiers_unless_it_is_said_otherwise(open_shop: OpenShop, body: dict[str, str]) -> None:
+    shop = await signed_in_shop(open_shop)
+    owner = await as_(shop, OWNER)
+    device, key = await enrol(shop, owner, **body)
+    shown = [each for each in (await shop.http.get("/api/devices", headers=owner)).json() if each["id"] == device]
+    assert [each["role"] for each in shown] == ["cashier"]
+    await sells_but_does_not_delete(shop, key)
+
+
+@pytest.mark.parametrize("stored", [{}, {"role": "device"}, {"role": "chief"}])
+async def test_a_device_from_before_devices_had_roles_stays_a_cashiers(
+    open_shop: OpenShop, stored: dict[str, str]
+) -> None:
+    shop = await signed_in_shop(open_shop)
+    old = await invited(shop, "device")
+    await shop.database["devices"].update_one({"_id": old.id}, {"$unset": {"role": 1}})
+    await old.change(**stored, belongs_to=shop.store)
+    await sells_but_does_not_delete(shop, old.headers)
+    listed = (await shop.http.get("/api/devices", headers=await as_(shop, OWNER, shop.store))).json()
+    assert [(each["id"], each["role"]) for each in listed] == [(old.id, "cashier")]
+
+
+async def sells_but_does_not_delete(shop: Shop, key: Headers) -> None:
+    order = await shop.ok("POST", "/api/orders/create-sale", json=sale_body(), headers=key)
+    assert refusal(await shop.http.delete(f"/api/orders/{order['order_id']}", headers=key)) == (403, "forbidden")
+    assert refusal(await shop.http.get(REPORTS[0], headers=key)) == (403, "forbidden")
+    assert (await who(shop, _token(key))).json()["role"] == "device"
+
+
+async def test_only_an_owner_in_person_makes_devices_and_users(open_shop: OpenShop) -> None:
+    shop = await signed_in_shop(open_shop)
+    owner = await as_(shop, OWNER)
+    keys = [(await enrol(shop, owner, role=role))[1] for role in ("owner", "cashier", "viewer")]
+    for headers in (await as_(shop, CASHIER), await as_(shop, VIEWER), *keys):
+        for role in ("owner", "cashier"):
+            made = await shop.http.post("/api/devices", json={"name": "Another", "role": role}, headers=headers)
+            assert refusal(made) == (403, "forbidden")
+        assert refusal(await shop.http.post("/api/users", json={}, headers=headers)) == (403, "forbidden")
+        assert refusal(await shop.http.get("/api/devices", headers=headers)) == (403, "forbidden")
+    wrong = await shop.http.post("/api/devices", json={"name": "Another", "role": "device"}, headers=owner)
+    assert refusal(wrong) == (422, "invalid_fields")
+
+
+async def test_no_device_signs_out_or_has_a_password_and_each_takes_a_pin(open_shop: OpenShop) -> None:
+    shop = await signed_in_shop(open_shop)
+    owner = await as_(shop, OWNER)
+    cashier = await add(shop, CASHIER, pin=PIN)
+    body = {"username": cashier["login"], "pin": PIN}
+    for role in ("owner", "cashier", "viewer"):
+        _, key = await enrol(shop, owner, role=role)
+        assert refusal(await shop.http.post("/api/auth/logout", headers=key)) == (403, "forbidden")
+        assert refusal(await shop.http.post("/api/auth/password", json={}, headers=key)) == (403, "forbidden")
+        signed_in = await shop.http.post("/api/auth/pin", json=body, headers=key)
+        assert signed_in.status_code == 200, signed_in.text
+        # Who signs in at an owner's device is not its owner.
+        assert refusal(await shop.http.get("/api/audit", headers=bearer(signed_in.json()["access_token"])))[0] == 403
+
+
+async def test_an_owners_device_of_one_store_stays_in_it(open_shop: OpenShop) -> None:
+    shop, other = await signed_in_shop(open_shop), await signed_in_shop(open_shop)
+    local = await as_(shop, OWNER, shop.store)
+    _, key = await enrol(shop, local, role="owner")
+    assert (await shop.http.get("/api/orders/all", headers=key)).status_code == 200
+    elsewhere = {**key, "X-Store": other.store}
+    assert refusal(await shop.http.get("/api/orders/all", headers=elsewhere)) == (403, "forbidden")
+    refused = await shop.http.post(
+        "/api/devices", json={"name": "T", "role": "owner", "belongs_to": None}, headers=local
+    )
+    assert refusal(refused) == (403, "forbidden")
+
+
+async def test_an_owners_device_is_not_the_owner_who_has_to_be_left(open_shop: OpenShop) -> None:
+    shop = await signed_in_shop(open_shop, database_name=f"pos_{secrets.token_hex(4)}")
+    user = await add(shop, OWNER, login="asha")
+    owner = await as_(shop, OWNER, login="meena")
+    await enrol(shop, owner, role="owner", belongs_to=None)
+    second = (await who(shop, _token(owner))).json()["id"]
+    assert (await shop.http.delete(f"/api/users/{user['_id']}", headers=owner)).status_code == 200
+    assert refusal(await shop.http.delete(f"/api/users/{second}", headers=owner)) == (409, "last_owner")
+    demoted = await shop.http.put(f"/api/users/{second}", json={"role": "cashier"}, headers=owner)
+    assert refusal(demoted) == (409, "last_owner")
+
+
+async def test_an_owners_device_does_not_claim_a_shop(open_shop: OpenShop) -> None:
+    shop = await signed_in_shop(open_shop, database_name=f"pos_{secrets.token_hex(4)}", is_claimed=False)
+    device = await shop.state["devices"].add("Phone", None, THE_SERVICE, "owner")
+    key = bearer(await shop.state["credentials"].issue("key", device["_id"]))
+    assert await shop.database["facts"].find_one({"_id": "owners", "claimed": True}) is None
+    assert refusal(await shop.http.get("/api/orders/all", headers=key)) == (503, "not_set_up")
+    assert (await shop.http.get("/api/setup")).json() == {"claimed": False}
+
+
+async def test_a_removed_owners_device_is_shut_out(open_shop: OpenShop) -> None:
+    shop = await signed_in_shop(open_shop)
+    owner = await as_(shop, OWNER)
+    device, key = await enrol(shop, owner, role="owner")
+    async with shop.listen(additional_headers=key) as socket:
+        assert (await shop.http.delete(f"/api/devices/{device}", headers=owner)).status_code == 200
+        assert await closed_with(socket) == 4401
+    assert refusal(await shop.http.get("/api/audit", headers=key)) == (401, "not_signed_in")
+
+
+@pytest.mark.parametrize(("role", "status"), [("viewer", 200), ("owner", 200), ("cashier", 403)])
+async def test_a_scraper_reads_the_metrics_with_the_key_of_a_viewers_device(
+    open_shop: OpenShop, role: str, status: int
+) -> None:
+    shop = await signed_in_shop(open_shop)
+    owner = await as_(shop, OWNER)
+    _, key = await enrol(shop, owner, role=role, belongs_to=None)
+    assert (await shop.http.get("/metrics", headers=key)).status_code == status
+    # The figures are of all stores.
+    _, local = await enrol(shop, owner, role=role, belongs_to=shop.store)
+    assert (await shop.http.get("/metrics", headers=local)).status_code == 403
+
+
+def _token(headers: Headers) -> str:
+    return headers["Authorization"].removeprefix("Bearer ")

@@ -1,0 +1,78 @@
+"""Each tablet, and each address, from which an account is used waits by itself; all together have an end a day."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from repositories.accounts.login_throttle import BUDGETS, FREE, KNOWN, PER_PLACE
+from schemas.core.principals import CASHIER, OWNER
+from tests.support.accounts import PIN, Headers, add, address_of, as_, enrol, login, signed_in_shop
+from tests.support.clock import Clock
+from tests.support.shop import OpenShop, Shop
+
+WRONG = "702947"
+
+SignIn = Callable[[Headers, str], Awaitable[int]]
+
+
+@pytest.fixture
+async def shop(open_shop: OpenShop) -> Shop:
+    return await signed_in_shop(open_shop, clock=Clock())
+
+
+async def cashier_of(shop: Shop) -> SignIn:
+    """What signs a cashier in at a tablet, and says which status was answered."""
+    cashier = await add(shop, CASHIER, shop.store, pin=PIN)
+
+    async def sign_in(at: Headers, pin: str) -> int:
+        body = {"username": cashier["login"], "pin": pin}
+        headers = {**at, "X-Forwarded-For": address_of(shop)}
+        return (await shop.http.post("/api/auth/pin", json=body, headers=headers)).status_code
+
+    return sign_in
+
+
+async def test_a_bad_tablet_shuts_nobody_out_at_the_others(shop: Shop) -> None:
+    clock = shop.state["clock"]
+    owner, sign_in = await as_(shop, OWNER), await cashier_of(shop)
+    bad, good, third = [(await enrol(shop, owner, name=name))[1] for name in ("One", "Two", "Three")]
+    assert [await sign_in(at, PIN) for at in (bad, good, third)] == [200] * 3
+    assert [await sign_in(bad, WRONG) for _ in range(FREE + 1)] == [401] * FREE + [429]
+    assert [await sign_in(at, PIN) for at in (bad, good)] == [429, 200]
+
+    async def guess_all_that_is_granted(at: Headers, granted: int = 0) -> int:
+        for _ in range(PER_PLACE + 2):
+            clock.advance(seconds=900)
+            granted += await sign_in(at, WRONG) == 401
+        return granted
+
+    # Half of a day's tries are its own, and not one more; the others go on.
+    assert await guess_all_that_is_granted(bad, FREE) == PER_PLACE
+    assert [await sign_in(at, PIN) for at in (bad, good, third)] == [429, 200, 200]
+    # Two bad ones have them all. The next day is a new one.
+    assert await guess_all_that_is_granted(third) == PER_PLACE == BUDGETS[KNOWN] / 2
+    assert [await sign_in(at, PIN) for at in (bad, good, third)] == [429] * 3
+    clock.advance(days=1)
+    assert [await sign_in(at, PIN) for at in (bad, good, third)] == [200] * 3
+
+
+async def test_a_success_at_one_tablet_clears_what_stands_against_it_alone(shop: Shop) -> None:
+    owner, sign_in = await as_(shop, OWNER), await cashier_of(shop)
+    one, two = [(await enrol(shop, owner, name=name))[1] for name in ("One", "Two")]
+    assert [await sign_in(at, PIN) for at in (one, two)] == [200] * 2
+    for _ in range(FREE - 1):
+        assert [await sign_in(at, WRONG) for at in (one, two)] == [401] * 2
+    assert await sign_in(two, PIN) == 200
+    assert [await sign_in(one, WRONG) for _ in range(2)] == [401, 429]
+    assert [await sign_in(two, WRONG) for _ in range(FREE + 1)] == [401] * FREE + [429]
+
+
+async def test_one_known_address_waits_by_itself_too(shop: Shop) -> None:
+    user = await add(shop)
+    home, office = "10.1.1.1", "10.1.1.2"
+    for address in (home, office):
+        assert (await login(shop, user["login"], address=address)).status_code == 200
+    tried = [await login(shop, user["login"], "wrong", address=home) for _ in range(FREE + 1)]
+    assert [answer.status_code for answer in tried] == [401] * FREE + [429]
+    assert (await login(shop, user["login"], address=home)).status_code == 429
+    assert (await login(shop, user["login"], address=office)).status_code == 200

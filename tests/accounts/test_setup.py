@@ -1,0 +1,234 @@
+"""The claim of a shop: until it, nothing answers but what whoever sets it up needs; it happens once."""
+
+import asyncio
+import io
+import itertools
+import json
+import logging
+import re
+import secrets
+import shlex
+import sys
+from contextlib import ExitStack
+from typing import Any
+
+import httpx
+import pytest
+import websockets
+from pymongo import MongoClient
+from starlette.routing import Route
+
+from app.composition.first_run import setup_token
+from app.config.settings import Settings
+from app.middleware.setup_gate import BEFORE_SETUP
+from app.observability.access_log import AccessLog
+from endpoints.routes import ROUTES
+from schemas.core.principals import FIRST_OWNER
+from tests.http.test_status_and_errors import assert_problem
+from tests.server.test_startup import running
+from tests.support.payloads import sale_body
+from tests.support.ports import free_port
+from tests.support.shop import OpenShop, Shop
+from tests.support.shop_setup import CLAIM as BODY
+from tests.support.shop_setup import SETUP_TOKEN as TOKEN
+
+SECRET = "4f9c1d7e2a8b5c3f6e0d9a1b8c7f2e5d"
+
+
+@pytest.fixture
+def database_name() -> str:
+    """A database of its own, since a claim is for the whole of it."""
+    return f"pos_setup_{secrets.token_hex(4)}"
+
+
+async def unclaimed(open_shop: OpenShop, database_name: str, **settings: Any) -> Shop:
+    return await open_shop(
+        sign_in="on",
+        is_claimed=False,
+        database_name=database_name,
+        **{"setup_token": TOKEN, "secret_key": SECRET, **settings},
+    )
+
+
+def test_the_token_is_the_same_in_each_process_and_says_nothing_of_the_secret() -> None:
+    made = setup_token(Settings(secret_key=SECRET))
+    assert made == setup_token(Settings(secret_key=SECRET)) != setup_token(Settings(secret_key=SECRET[::-1]))
+    assert made is not None
+    assert len(made) > 40
+    assert SECRET not in made
+    assert setup_token(Settings(secret_key=SECRET, setup_token=TOKEN)) == TOKEN
+    assert setup_token(Settings()) is None
+
+
+async def test_waiting_for_an_owner_is_no_error_of_the_log(open_shop: OpenShop, database_name: str) -> None:
+    written = io.StringIO()
+    shop = await unclaimed(open_shop, database_name, access_log=AccessLog("json", written))
+    assert_problem(await shop.http.get("/board"), 503, "not_set_up")
+    await shop.http.get("/livez")
+    logged = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert [(each["status"], each["level"]) for each in logged] == [(503, "info"), (200, "info")]
+
+
+async def test_until_the_claim_only_what_sets_up_answers(open_shop: OpenShop, database_name: str) -> None:
+    shop = await unclaimed(open_shop, database_name)
+    for route in ROUTES:
+        if not isinstance(route, Route):
+            continue
+        for method in ("GET", "POST", "PUT", "DELETE"):
+            path = re.sub(r"\{.*?\}", "1", route.path)
+            response = await shop.http.request(method, path)
+            if route.path in BEFORE_SETUP:
+                assert response.status_code in (200, 405, 400), path
+            else:
+                assert_problem(response, 503, "not_set_up")
+                assert response.headers["retry-after"]
+    for path in ("/nothing", "/board", "/docs", "/openapi.json"):
+        assert_problem(await shop.http.get(path), 503, "not_set_up")
+    for address in (shop.ws_url, shop.ws_url + "?since=0"):
+        async with websockets.connect(address) as screen:
+            with pytest.raises(websockets.ConnectionClosed) as closed:
+                await screen.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1013
+
+
+async def test_the_claim_makes_the_owner_and_opens_the_shop(open_shop: OpenShop, database_name: str) -> None:
+    shop = await unclaimed(open_shop, database_name)
+    assert await shop.get("/api/setup") == {"claimed": False}
+    for wrong in ("", TOKEN[:-1], TOKEN + "x", "x" * 200):
+        refused = await shop.http.post("/api/setup", json={**BODY, "token": wrong})
+        assert refused.status_code == (403 if wrong else 422), wrong
+    for name, value in {"password": "eleven char", "username": "", "name": None, "token": 7}.items():
+        assert_problem(await shop.http.post("/api/setup", json={**BODY, name: value}), 422, "invalid_fields")
+    assert await shop.get("/api/setup") == {"claimed": False}
+    claimed = await shop.http.post("/api/setup", json=BODY)
+    assert claimed.status_code == 201, claimed.text
+    assert claimed.json()["data"] == {"id": FIRST_OWNER, "username": "asha", "name": "Asha Rao", "role": "owner"}
+    assert BODY["password"] not in claimed.text
+    stored = await shop.database["users"].find_one({"_id": FIRST_OWNER})
+    assert stored is not None
+    assert (stored["login"], stored["role"], stored["belongs_to"]) == ("asha", "owner", None)
+    assert stored["password"].startswith("$argon2id$")
+    assert await shop.get("/api/setup") == {"claimed": True}
+    assert_problem(await shop.http.post("/api/setup", json=BODY), 409, "already_claimed")
+    # Also with the wrong token: it says no more than GET does.
+    assert_problem(await shop.http.post("/api/setup", json={**BODY, "token": "x"}), 409, "already_claimed")
+    assert_problem(await shop.http.get("/api/orders/all"), 401, "not_signed_in")
+    assert (await shop.http.get("/board")).status_code == 200
+
+
+async def test_where_nothing_is_secret_nobody_can_claim(open_shop: OpenShop, database_name: str) -> None:
+    shop = await unclaimed(open_shop, database_name, setup_token=None, secret_key=None)
+    for token in ("None", "x"):
+        assert_problem(await shop.http.post("/api/setup", json={**BODY, "token": token}), 403, "wrong_setup_token")
+
+
+async def test_whether_it_is_claimed_is_not_asked_of_the_database_again(
+    open_shop: OpenShop, database_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = await unclaimed(open_shop, database_name)
+    looked: list[float] = []
+    claim = shop.state["claim"]
+    now = 100.0
+    monkeypatch.setattr(claim, "_seconds", lambda: now)
+    claim._look_again = 0.0
+    users = shop.state["users"]
+    accounts = users._accounts
+
+    class Watched:
+        async def find_one(self, *question: Any) -> Any:
+            looked.append(now)
+            return await accounts.find_one(*question)
+
+    monkeypatch.setattr(users, "_accounts", Watched())
+    for _ in range(20):
+        assert_problem(await shop.http.get("/board"), 503, "not_set_up")
+    assert looked == [100.0]
+    await shop.database["users"].insert_one({"_id": "USER-CLI", "role": "owner", "voided_at": None})
+    now = 101.5
+    for _ in range(20):
+        assert (await shop.http.get("/board")).status_code == 200
+    assert looked == [100.0, 101.5]
+
+
+@pytest.mark.parametrize("stores", [("one", "one"), ("one", "two")])
+async def test_many_claims_over_two_processes_make_one_owner(
+    mongodb_url: str, database_name: str, stores: tuple[str, str]
+) -> None:
+    names = {"MONGODB_URL": mongodb_url, "DATABASE_NAME": database_name, "SIGN_IN": "on", "SECRET_KEY": SECRET}
+    names["TRUSTED_PROXIES"] = "1"
+    body = {**BODY, "token": setup_token(Settings(secret_key=SECRET))}
+    with ExitStack() as stack:
+        ports = [free_port(), free_port()]
+        for port, store in zip(ports, stores, strict=True):
+            command = (sys.executable, "-m", "uvicorn", "asgi:app", "--port", str(port), "--no-access-log")
+            stack.enter_context(running(*command, port=port, **names, STORE_ID=store))
+        async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=40)) as http:
+
+            async def claim(number: int) -> httpx.Response:
+                claimed = {**body, "username": f"owner-{number}"}
+                # Each from an address of its own, since so many from one would be sent away.
+                headers = {"X-Forwarded-For": f"203.0.113.{number}"}
+                return await http.post(f"http://127.0.0.1:{ports[number % 2]}/api/setup", json=claimed, headers=headers)
+
+            answers = await asyncio.gather(*map(claim, range(40)))
+            statuses = sorted(each.status_code for each in answers)
+            assert statuses == [201, *[409] * 39], {each.text for each in answers if each.status_code not in (201, 409)}
+            winner = next(each for each in answers if each.status_code == 201).json()["data"]["username"]
+            # The other process has heard of it within a second.
+            async with asyncio.timeout(30):
+                for port in ports:
+                    while (await http.get(f"http://127.0.0.1:{port}/api/orders/all")).status_code != 401:
+                        await asyncio.sleep(0.05)
+    with MongoClient[dict[str, Any]](mongodb_url) as client:
+        users = list(client[database_name]["users"].find())
+        assert [(user["_id"], user["login"]) for user in users] == [(FIRST_OWNER, winner)]
+        assert client[database_name]["events"].count_documents({"type": "user"}) == 1
+
+
+async def test_the_log_says_how_to_claim_once_a_server(
+    open_shop: OpenShop, database_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.CRITICAL, "pos"):
+        shops = [await unclaimed(open_shop, database_name, setup_token=None, store_id=store) for store in ("a", "b")]
+    lines = [record.getMessage() for record in caplog.records if "NO OWNER" in record.getMessage()]
+    assert len(lines) == 1
+    token = setup_token(Settings(secret_key=SECRET))
+    assert f"{Settings().public_base_url}/api/setup" in lines[0]
+    assert str(token) in lines[0]
+    assert SECRET not in lines[0]
+    claimed = await shops[0].http.post("/api/setup", json={**BODY, "token": token})
+    assert claimed.status_code == 201
+    caplog.clear()
+    with caplog.at_level(logging.CRITICAL, "pos"):
+        await unclaimed(open_shop, database_name, store_id="c")
+    assert caplog.records == []
+
+
+async def test_the_line_of_the_log_works_as_it_stands(
+    open_shop: OpenShop, database_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.CRITICAL, "pos"):
+        shop = await unclaimed(open_shop, database_name, setup_token=None)
+    line = caplog.records[-1].getMessage()
+    # A log in JSON shows it as it is.
+    assert json.dumps(line) == f'"{line}"'
+    words = shlex.split(line.partition("more: ")[2])
+    fields = [word for before, word in itertools.pairwise(words) if before == "--data-urlencode"]
+    claimed = await shop.http.post("/api/setup", data=dict(field.split("=", 1) for field in fields))
+    assert claimed.status_code == 201, claimed.text
+
+
+async def test_a_token_that_was_set_stands_in_no_log(
+    open_shop: OpenShop, database_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        shop = await unclaimed(open_shop, database_name)
+        await shop.http.post("/api/setup", json=BODY)
+    assert "$SETUP_TOKEN" in caplog.text
+    assert TOKEN not in caplog.text
+    assert BODY["password"] not in caplog.text
+
+
+async def test_an_open_shop_is_open_before_it_has_an_owner(shop: Shop) -> None:
+    assert (await shop.http.post("/api/orders/create-sale", json=sale_body())).status_code == 201

@@ -1,0 +1,233 @@
+"""Signing in and out: passwords, PINs, renewals, and what ends them."""
+
+import asyncio
+
+import httpx
+
+from repositories.accounts.credentials import ACCESS, LIFETIMES
+from repositories.accounts.login_throttle import FREE
+from schemas.core.principals import CASHIER, OWNER
+from schemas.core.tokens import hashed
+from tests.support.accounts import (
+    NEW_PASSWORD,
+    PASSWORD,
+    PIN,
+    add,
+    address_of,
+    as_,
+    bearer,
+    enrol,
+    login,
+    signed_in_shop,
+)
+from tests.support.clock import Clock
+from tests.support.payloads import sale_body
+from tests.support.shop import OpenShop, Shop
+
+
+def refusal(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]
+
+
+async def renew(shop: Shop, token: str) -> httpx.Response:
+    headers = {"X-Forwarded-For": address_of(shop)}
+    return await shop.http.post("/api/auth/refresh", json={"refresh_token": token}, headers=headers)
+
+
+async def who(shop: Shop, token: str) -> httpx.Response:
+    return await shop.http.get("/api/auth/profile", headers=bearer(token))
+
+
+async def test_a_password_opens_and_the_profile_says_for_whom(open_shop: OpenShop) -> None:
+    shop = await signed_in_shop(open_shop)
+    user = await add(shop, CASHIER, shop.store)
+    answer = await login(shop, user["login"].upper())
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    body = answer.json()
+    assert (body["token_type"], body["expires_in"]) == ("bearer", 3600)
+    expected = {"id": user["_id"], "name": "Cashier", "role": "cashier", "store": shop.store, "device": None}
+    assert body["user"] == expected
+    assert (await who(shop, body["access_token"])).json() == expected
+    sold = await shop.http.post("/api/orders/create-sale", json=sale_body(), headers=bearer(body["access_token"]))
+    assert sold.status_code == 201
+
+
+async def test_a_wrong_password_and_an_unknown_login_are_answered_alike(open_shop: OpenShop) -> None:
+    shop = await signed_in_shop(open_shop)
+    user = await add(shop)
+    wrong = await login(shop, user["login"], "not " + PASSWORD)
+    unknown = await login(shop, "nobody-" + shop.store)
+    assert refusal(wrong) == refusal(unknown) == (401, "not_signed_in")
+    assert wrong.json()["detail"] == unknown.json()["detail"] == "The name or the password is wrong."
+
+
+async def test_somebody_without_a_password_cannot_sign_in_with_one(open_shop: OpenShop) -> None:
+    shop = await signed_in_shop(open_shop)
+    user = await add(shop, password=None, pin=PIN)
+    for password in (PASSWORD, PIN, "None", "nobody"):
+        assert refusal(await login(shop, user["login"], password)) == (401, "not_signed_in")
+
+
+async def test_an_access_token_lasts_an_hour_and_then_says_so(open_shop: OpenShop) -> None:
+    clock = Clock()
+    shop = await signed_in_shop(open_shop, clock=clock)
+    token = (await login(shop, (await add(shop))["login"])).json()["access_token"]
+    clock.advance(seconds=3599)
+    shop.state["credentials"].forget()
+    assert (await who(shop, token)).status_code == 200
+    clock.advance(seconds=2)
+    shop.state["credentials"].forget()
+    assert refusal(await who(shop, token)) == (401, "sign_in_expired")
+
+
+async def test_a_refresh_token_makes_the_next_pair_once(open_shop: OpenShop) -> None:
+    shop = await signed_in_shop(open_shop)
+    first = (await login(shop, (await add(shop))["login"])).json()
+    answer = await renew(shop, first["refresh_token"])
+    assert answer.status_code == 200, answer.text
+    second = answer.json()
+    assert (await who(shop, second["access_token"])).status_code == 200
+    # Whoever has copied the first one ends what came of it, for himself and for the one that it was stolen from.
+    assert refusal(await renew(shop, first["refresh_token"])) == (401, "not_signed_in")
+    for token in (first["access_token"], second["access_token"]):
+        assert refusal(await who(shop, token)) == (401, "not_signed_in")
+    assert refusal(await renew(shop, second["refresh_token"])) == (401, "not_signed_in")
+
+
+async def test_of_many_renewals_at_once_one_succeeds_at_most_and_the_family_ends(open_shop: OpenShop) -> None:
+    shop = await signed_in_shop(open_shop)
+    tokens = (await login(shop, (await add(shop))["login"])).json()
+    answers = await asyncio.gather(*(renew(shop, tokens["refresh_token"]) for _ in range(20)))
+    renewed = [answer.json() for answer in answers if answer.status_code == 200]
+    assert len(renewed) <= 1
+    assert {answer.status_code for answer in answers} <= {200, 401}
+    shop.state["credentials"].forget()
+    for each in [tokens, *renewed]:
+        assert refusal(await who(shop, each["access_token"])) == (401, "not_signed_in")
+    family = {"owner": (await who_owns(shop, tokens["access_token"]))}
+    assert await shop.database["credentials"].count_documents(family) == 0
+
+
+async def who_owns(shop: Shop, token: str) -> str:
+    row = await shop.database["credentials"].find_one({"_id": hashed(token)})
+    return "nobody" if row is None else str(row["owner"])
+
+
+async def test_a_renewal_that_was_cut_off_can_be_asked_again(open_shop: OpenShop) -> None:
+    """The new pair is written, and the process dies before the old token is spent."""
+    shop = await signed_in_shop(open_shop)
+    user = await add(shop)
+    tokens = (await login(shop, user["login"])).json()
+    row = await shop.database["credentials"].find_one({"_id": hashed(tokens["refresh_token"])})
+    assert row is not None
+    await shop.state["credentials"].issue("refresh", user["_id"], family=row["family"], used_at=None)
+    assert (await renew(shop, tokens["refresh_token"])).status_code == 200
+
+
+async def test_signing_out_ends_the_family(open_shop: OpenShop) -> None:
+    shop = await signed_in_shop(open_shop)
+    user = await add(shop)
+    here, there = [(await login(shop, user["login"])).json() for _ in range(2)]
+    left = await shop.http.post("/api/auth/logout", headers=bearer(here["access_token"]))
+    assert left.status_code == 200
+    assert refusal(await who(shop, here["access_token"])) == (401, "not_signed_in")
+    assert refusal(await renew(shop, here["refresh_token"])) == (401, "not_signed_in")
+    assert (await who(shop, there["access_token"])).status_code == 200
+
+
+async def test_changing_ones_password_ends_all_other_sign_ins(open_shop: OpenShop) -> None:
+    shop = await signed_in_shop(open_shop)
+    user = await add(shop)
+    here, there = [(await login(shop, user["login"])).json() for _ in range(2)]
+    headers = bearer(here["access_token"])
+    body = {"current": PASSWORD, "new": NEW_PASSWORD}
+    wrong = await shop.http.post("/api/auth/password", json={**body, "current": NEW_PASSWORD}, headers=headers)
+    assert refusal(wrong) == (401, "not_signed_in")
+    weak = await shop.http.post("/api/auth/password", json={**body, "new": "aaaaaaaaaaaa"}, headers=headers)
+    assert refusal(weak) == (422, "invalid_fields")
+    assert weak.json()["errors"] == [{"pointer": "/new", "detail": "must not repeat one piece over and over"}]
+    assert (await shop.http.post("/api/auth/password", json=body, headers=headers)).status_code == 200
+    assert (await who(shop, here["access_token"])).status_code == 200
+    assert (await renew(shop, here["refresh_token"])).status_code == 200
+    assert refusal(await who(shop, there["access_token"])) == (401, "not_signed_in")
+    assert refusal(await login(shop, user["login"])) == (401, "not_signed_in")
+    assert (await login(shop, user["login"], NEW_PASSWORD)).status_code == 200
+
+
+async def test_a_pin_works_at_an_enrolled_device_only_and_dies_with_it(open_shop: OpenShop) -> None:
+    shop = await signed_in_shop(open_shop)
+    owner = await as_(shop, OWNER)
+    cashier = await add(shop, CASHIER, shop.store, pin=PIN)
+    body = {"username": cashier["login"], "pin": PIN}
+    assert refusal(await shop.http.post("/api/auth/pin", json=body)) == (401, "not_signed_in")
+    assert refusal(await shop.http.post("/api/auth/pin", json=body, headers=owner)) == (403, "forbidden")
+    device, key = await enrol(shop, owner)
+    wrong = await shop.http.post("/api/auth/pin", json={**body, "pin": "702947"}, headers=key)
+    assert refusal(wrong) == (401, "not_signed_in")
+    answer = await shop.http.post("/api/auth/pin", json=body, headers=key)
+    assert answer.status_code == 200, answer.text
+    assert "refresh_token" not in answer.json()
+    token = answer.json()["access_token"]
+    assert (await who(shop, token)).json()["device"] == device
+    assert refusal(await shop.http.post("/api/auth/pin", json=body, headers=bearer(token))) == (403, "forbidden")
+    assert (await shop.http.delete(f"/api/devices/{device}", headers=owner)).status_code == 200
+    assert refusal(await who(shop, token)) == (401, "not_signed_in")
+    assert refusal(await shop.http.post("/api/auth/pin", json=body, headers=key)) == (401, "not_signed_in")
+    assert await shop.database["credentials"].count_documents({"owner": device}) == 0
+
+
+async def test_a_pin_does_not_open_another_stores_device_nor_is_it_told_that_it_is_right(open_shop: OpenShop) -> None:
+    shop, other = await signed_in_shop(open_shop), await signed_in_shop(open_shop)
+    _, key = await enrol(shop, await as_(shop, OWNER), belongs_to=shop.store)
+    strangers = [await add(other, CASHIER, other.store, pin=PIN, login=f"{n}-{other.store}") for n in range(2)]
+    said = []
+    for stranger, pin in zip(strangers, (PIN, "702947"), strict=True):
+        body = {"username": stranger["login"], "pin": pin}
+        answers = [await shop.http.post("/api/auth/pin", json=body, headers=key) for _ in range(FREE + 2)]
+        said.append([refusal(answer) for answer in answers])
+    assert said[0] == said[1] == [(401, "not_signed_in")] * FREE + [(429, "too_many_requests")] * 2
+
+
+async def test_tokens_are_taken_for_what_they_are_only(open_shop: OpenShop) -> None:
+    """Forged, cut short, of another kind: nothing but an access token or a key opens, nothing but a refresh token
+    renews."""
+    shop = await signed_in_shop(open_shop)
+    user = await add(shop)
+    tokens = (await login(shop, user["login"])).json()
+    ticket = await shop.state["credentials"].issue("ticket", user["_id"])
+    access, refresh = tokens["access_token"], tokens["refresh_token"]
+    forged = [refresh, ticket, access[:-1], access + "A", access.swapcase(), hashed(access), "pos_a_" + "A" * 43]
+    for token in [*forged, access.replace("pos_a_", "pos_k_"), "x" * 600]:
+        assert refusal(await who(shop, token)) == (401, "not_signed_in"), token
+    for token in [access, ticket, refresh[:-1], refresh + "=", hashed(refresh), "pos_r_"]:
+        assert refusal(await renew(shop, token)) == (401, "not_signed_in"), token
+    assert (await renew(shop, "x" * 600)).status_code == 422
+    assert (await who(shop, access)).status_code == 200
+    assert (await renew(shop, refresh)).status_code == 200
+
+
+async def test_hashes_are_renewed_when_their_parameters_are_out_of_date(open_shop: OpenShop) -> None:
+    shop = await signed_in_shop(open_shop)
+    user = await add(shop)
+    assert "m=7168,t=5,p=1" in user["password"]
+    passwords = shop.state["sign_in"]._passwords
+    weak = type(passwords._hasher)(time_cost=1, memory_cost=1024, parallelism=1).hash(passwords._keyed(PASSWORD))
+    await shop.database["users"].update_one({"_id": user["_id"]}, {"$set": {"password": weak}})
+    assert (await login(shop, user["login"])).status_code == 200
+    renewed = await shop.database["users"].find_one({"_id": user["_id"]})
+    assert renewed is not None
+    assert "m=7168,t=5,p=1" in renewed["password"]
+    assert (await login(shop, user["login"])).status_code == 200
+
+
+async def test_without_a_secret_key_nobody_gets_a_password(open_shop: OpenShop) -> None:
+    shop = await open_shop()
+    answer = await login(shop, "anybody", address="127.0.0.1")
+    assert refusal(answer) == (409, "no_secret_key")
+
+
+def test_the_lifetimes_are_those_of_the_documentation() -> None:
+    lifetime = LIFETIMES[ACCESS]
+    assert lifetime is not None
+    assert lifetime.total_seconds() == 3600

@@ -1,0 +1,80 @@
+"""A backup that is restored sends nothing: what was open in it may have been sent since."""
+
+from pathlib import Path
+
+import pytest
+
+from repositories.auditing.verification import verify
+from repositories.database.client import Database
+from schemas.core.errors import IllegalTransition
+from schemas.core.principals import THE_SERVICE
+from schemas.messaging.delivery import Refused
+from schemas.messaging.states import FAILED, QUEUED, SENDING, SENT, UNKNOWN
+from tests.messaging.test_outbox import LEASE
+from tests.support.archives import contents, read, write
+from tests.support.messaging.in_memory_provider import LETTER, OUTSIDE, Postman, ask, messages, until, upload
+from tests.support.shop import OpenShop, opened
+
+
+async def test_nothing_is_sent_because_a_backup_was_restored(
+    open_shop: OpenShop, target: Database, mongodb_url: str, tmp_path: Path
+) -> None:
+    shop = await open_shop(provider=Postman(Refused("131026", "Not on WhatsApp.")))
+    failed = await ask(shop)
+    await until(shop, failed, FAILED)
+    sent = await ask(shop, "Another one.")
+    await until(shop, sent, SENT)
+    await shop.state["jobs"].stop()
+    sending = await ask(shop, "A third one.")
+    claimed = await shop.state["outbox"].claim("somebody")
+    assert (await shop.state["outbox"].begin(claimed, "postman", LEASE))["_id"] == sending
+    queued = await ask(shop, "A fourth one.")
+    archive = await write(shop.database, shop.store, tmp_path / "archive")
+    kept = {document["_id"]: document for collection, document in contents(archive) if collection == "messages"}
+    assert [kept[each]["state"] for each in (failed, sent, sending, queued)] == [FAILED, SENT, SENDING, QUEUED]
+    await read(archive, target, shop.store)
+    assert await verify(target, shop.store) == []
+    postman = Postman()
+    async with opened(mongodb_url, database_name=target.name, store_id=shop.store, provider=postman) as restored:
+        # A message of its own has come through, so the worker has looked.
+        own = (await restored.state["messages"].send(LETTER, by=THE_SERVICE)).answer["_id"]
+        await until(restored, own, SENT)
+        states = {each["id"]: (each["state"], (each["error"] or {}).get("code")) for each in await messages(restored)}
+        assert states == {
+            own: (SENT, None),
+            failed: (FAILED, "131026"),
+            sent: (SENT, None),
+            sending: (UNKNOWN, "restored"),
+            queued: (UNKNOWN, "restored"),
+        }
+        assert len(postman.letters) == 1
+        await restored.state["messages"].retry(queued, is_sure=True, by=THE_SERVICE)
+        restored.state["jobs"].wake()
+        await until(restored, queued, SENT)
+
+
+async def test_a_pdf_that_is_in_no_backup_is_not_sent_from_one(
+    open_shop: OpenShop, target: Database, mongodb_url: str, tmp_path: Path
+) -> None:
+    shop = await open_shop(provider=Postman(Refused("131026", "Not on WhatsApp.")), **OUTSIDE)
+    failed = (await upload(shop)).json()["message_id"]
+    await until(shop, failed, FAILED)
+    await read(await write(shop.database, shop.store, tmp_path / "archive"), target, shop.store)
+    async with opened(
+        mongodb_url, database_name=target.name, store_id=shop.store, provider=Postman(), **OUTSIDE
+    ) as restored:
+        with pytest.raises(IllegalTransition, match="the link to it has ended"):
+            await restored.state["messages"].retry(failed, by=THE_SERVICE)
+
+
+async def test_what_is_taken_over_by_another_store_is_sent_by_that_one(
+    open_shop: OpenShop, target: Database, mongodb_url: str, tmp_path: Path
+) -> None:
+    shop = await open_shop(provider=Postman(Refused("131026", "Not on WhatsApp.")))
+    failed = await ask(shop)
+    await until(shop, failed, FAILED)
+    await read(await write(shop.database, shop.store, tmp_path / "archive"), target, "another")
+    async with opened(mongodb_url, database_name=target.name, store_id="another", provider=Postman()) as restored:
+        await restored.state["messages"].retry(failed, by=THE_SERVICE)
+        restored.state["jobs"].wake()
+        await until(restored, failed, SENT)

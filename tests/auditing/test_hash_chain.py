@@ -1,0 +1,226 @@
+"""The chain of the event log: `pos verify` names the first event that is not as it was written."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from bson import encode
+
+from repositories.auditing.verification import verify
+from tests.support.account_commands import add_user
+from tests.support.clock import Clock
+from tests.support.shop import Shop, opened
+
+Json = dict[str, Any]
+Tamper = Callable[[Shop], Awaitable[Any]]
+
+
+@pytest.fixture
+async def tampered(mongodb_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Shop]:
+    """A shop with seven events."""
+    async with opened(mongodb_url, store_id=f"chain-{id(request)}") as shop:
+        estimate = await shop.estimate()
+        await shop.convert(estimate["estimate_id"])
+        for _ in range(3):
+            await shop.sale()
+        await add_user(shop)
+        await shop.sale()
+        assert await verify(shop.database, shop.store) == []
+        yield shop
+
+
+async def event_of(shop: Shop, seq: int) -> Json:
+    event = await shop.database.events.find_one({"store": shop.store, "seq": seq})
+    assert event is not None
+    return event
+
+
+async def put(shop: Shop, event: Json, **changes: Any) -> None:
+    await shop.database.events.replace_one({"_id": event["_id"]}, {**event, **changes})
+
+
+def hash_of(event: Json) -> bytes:
+    """As whoever alters an event would make it."""
+    content = {name: value for name, value in event.items() if name not in ("_id", "store", "hash")}
+    return sha256(encode(content)[4:-1]).digest()
+
+
+async def set_field(shop: Shop, seq: int, **changes: Any) -> None:
+    changed = await shop.database.events.update_one({"store": shop.store, "seq": seq}, {"$set": changes})
+    assert changed.modified_count == 1
+
+
+async def swap(shop: Shop) -> None:
+    """Two events in each other's place, all else as it was."""
+    one, other = await event_of(shop, 3), await event_of(shop, 4)
+    for event, place in ((one, other), (other, one)):
+        await put(shop, place, **{k: v for k, v in event.items() if k not in ("_id", "store", "seq")})
+
+
+async def rehash(shop: Shop, seq: int) -> None:
+    """An event that was altered, with the hash that goes with what stands in it now."""
+    event = await event_of(shop, seq)
+    event["by"]["name"] = "Somebody else"
+    await put(shop, event, hash=hash_of(event))
+
+
+async def put_in(shop: Shop) -> None:
+    """One more event in the middle, and all that follow moved on."""
+    for seq in range(7, 3, -1):
+        await shop.database.events.update_one({"store": shop.store, "seq": seq}, {"$inc": {"seq": 1}})
+    third = await event_of(shop, 3)
+    del third["_id"]
+    await shop.database.events.insert_one({**third, "seq": 4})
+    await shop.database.counters.update_one({"_id": shop.store}, {"$set": {"head": 8}})
+
+
+async def remove(shop: Shop, seq: int) -> None:
+    assert (await shop.database.events.delete_one({"store": shop.store, "seq": seq})).deleted_count == 1
+
+
+async def remove_newest(shop: Shop) -> None:
+    await remove(shop, 7)
+    await shop.database.counters.update_one({"_id": shop.store}, {"$set": {"head": 6}})
+
+
+async def strip(shop: Shop, seq: int) -> None:
+    await shop.database.events.update_one({"store": shop.store, "seq": seq}, {"$unset": {"prev": "", "hash": ""}})
+
+
+@pytest.mark.parametrize(
+    ("tamper", "sentence"),
+    [
+        pytest.param(lambda shop: set_field(shop, 3, **{"data.total": 1}), "Event 3 was altered", id="a field"),
+        pytest.param(lambda shop: set_field(shop, 1, **{"by.name": "X"}), "Event 1 was altered", id="the oldest"),
+        pytest.param(lambda shop: set_field(shop, 3, note="x"), "Event 3 was altered", id="a field more"),
+        pytest.param(lambda shop: set_field(shop, 3, **{"data.total": 10_000.0}), "Event 3 was altered", id="a type"),
+        pytest.param(lambda shop: remove(shop, 4), "Events 4 to 4 are missing", id="a missing one"),
+        pytest.param(swap, "Event 3 was altered", id="two swapped"),
+        pytest.param(put_in, "Event 4 was altered", id="one put in"),
+        pytest.param(lambda shop: rehash(shop, 4), "Event 5 does not follow event 4", id="one rehashed"),
+        pytest.param(lambda shop: rehash(shop, 7), "Event 7 is not the one that the head", id="the newest rehashed"),
+        pytest.param(lambda shop: set_field(shop, 7, action="update"), "Event 7 was altered", id="the newest"),
+        pytest.param(remove_newest, "Event 6 is not the one that the head", id="the newest missing"),
+        pytest.param(lambda shop: strip(shop, 4), "Event 4 was altered", id="one without a hash"),
+        pytest.param(lambda shop: strip(shop, 1), "Event 1 was altered", id="the oldest without a hash"),
+    ],
+)
+async def test_what_was_tampered_with_is_named_first(tampered: Shop, tamper: Tamper, sentence: str) -> None:
+    await tamper(tampered)
+    found = [line for line in await verify(tampered.database, tampered.store) if "vent" in line]
+    assert found
+    assert found[0].startswith(sentence), found
+
+
+async def forget(shop: Shop) -> None:
+    """All hashes, and who did it, as if the log were older than the chain."""
+    links = {"by": "", "prev_at": "", "prev": "", "hash": ""}
+    await shop.database.events.update_many({"store": shop.store}, {"$unset": links})
+    await shop.database.counters.update_one({"_id": shop.store}, {"$unset": {"hash": "", "at": ""}})
+    for kind in ("orders", "estimates"):
+        fields = {"created_by": "", "changed_by": ""}
+        await shop.database[kind].update_many({"store": shop.store}, {"$unset": fields})
+
+
+async def cut(shop: Shop, seq: int) -> None:
+    """The oldest events are gone, up to this one."""
+    await shop.database.events.delete_many({"store": shop.store, "seq": {"$lte": seq}})
+
+
+async def strip_all(shop: Shop) -> None:
+    """All hashes are gone, and somebody else did it all."""
+    own = {"store": shop.store}
+    await shop.database.events.update_many(own, {"$unset": {"prev": "", "hash": ""}, "$set": {"by.name": "X"}})
+    await shop.database.counters.update_one({"_id": shop.store}, {"$unset": {"hash": ""}})
+
+
+@pytest.mark.parametrize(
+    ("tamper", "sentence"),
+    [
+        pytest.param(lambda shop: cut(shop, 7), "Events 1 to 7 are missing", id="all"),
+        pytest.param(lambda shop: cut(shop, 6), "Events 1 to 6 are missing", id="all but the newest"),
+        pytest.param(lambda shop: cut(shop, 3), "Events 1 to 3 are missing", id="the oldest"),
+        pytest.param(strip_all, "Event 1 was altered, or put in: it has no hash", id="all hashes"),
+    ],
+)
+async def test_what_retention_would_not_take_is_missed(tampered: Shop, tamper: Tamper, sentence: str) -> None:
+    await tamper(tampered)
+    assert (await verify(tampered.database, tampered.store))[0].startswith(sentence)
+
+
+@pytest.fixture
+async def old(mongodb_url: str, request: pytest.FixtureRequest) -> AsyncIterator[tuple[Shop, Clock]]:
+    """A shop that sold three times 100 days ago, and then nothing for long."""
+    clock = Clock.days_ago(100)
+    async with opened(mongodb_url, store_id=f"old-{id(request)}", clock=clock) as shop:
+        for _ in range(3):
+            await shop.sale()
+            clock.advance(minutes=1)
+        yield shop, clock
+
+
+async def test_what_retention_leaves_still_holds_together(old: tuple[Shop, Clock]) -> None:
+    shop, clock = old
+    await cut(shop, 2)
+    assert await verify(shop.database, shop.store) == []
+    await cut(shop, 3)
+    assert await verify(shop.database, shop.store) == []
+    clock.now = datetime.now(UTC)
+    for _ in range(3):
+        await shop.sale()
+    assert await verify(shop.database, shop.store) == []
+    await set_field(shop, 4, **{"data.total": 1})
+    assert (await verify(shop.database, shop.store))[0].startswith("Event 4 was altered")
+    await cut(shop, 4)
+    assert (await verify(shop.database, shop.store))[0].startswith("Events 1 to 4 are missing")
+
+
+async def test_an_old_event_may_outlive_younger_ones(old: tuple[Shop, Clock]) -> None:
+    """It was made when the clock was fast."""
+    shop, clock = old
+    await remove(shop, 2)
+    clock.now = datetime.now(UTC)
+    await shop.sale()
+    assert await verify(shop.database, shop.store) == []
+
+
+async def test_a_retention_that_was_shorter_before_is_remembered(mongodb_url: str, own: Any) -> None:
+    clock = Clock.days_ago(40)
+    settings = {"database_name": own.name, "clock": clock}
+    async with opened(mongodb_url, event_retention_days=30, **settings) as shop:
+        await shop.sale()
+        await shop.sale()
+        clock.now = datetime.now(UTC)
+        await shop.sale()
+        await cut(shop, 2)
+    async with opened(mongodb_url, event_retention_days=90, **settings) as shop:
+        assert await verify(shop.database, shop.store) == []
+        await shop.sale()
+        await cut(shop, 3)
+        assert (await verify(shop.database, shop.store))[0].startswith("Events 1 to 3 are missing")
+
+
+async def test_a_log_from_before_the_chain_goes_on_with_one(mongodb_url: str, request: pytest.FixtureRequest) -> None:
+    async with opened(mongodb_url, store_id=f"chain-{id(request)}") as shop:
+        await shop.sale()
+        await shop.sale()
+        await forget(shop)
+        remarks: list[str] = []
+        assert await verify(shop.database, shop.store, remark=remarks.append) == []
+        assert [line.split(":")[0] for line in remarks] == ["Events up to 2 are older than the chain"]
+    async with opened(mongodb_url, store_id=shop.store) as shop:
+        await shop.sale()
+        await shop.sale()
+        third = await event_of(shop, 3)
+        assert (third["prev"], list(third)[-3:]) == (bytes(32), ["prev_at", "prev", "hash"])
+        assert await verify(shop.database, shop.store) == []
+        await strip(shop, 4)
+        assert (await verify(shop.database, shop.store))[0].startswith("Event 4 was altered")
+
+
+async def test_progress_is_told_of_every_event(tampered: Shop) -> None:
+    told: list[int] = []
+    assert await verify(tampered.database, tampered.store, told.append) == []
+    assert sum(told) == 7

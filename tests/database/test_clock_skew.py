@@ -1,0 +1,151 @@
+"""Clocks that are apart: what lasts for a time goes by the database's, and it is said loudly that they are."""
+
+import asyncio
+import secrets
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from app.clock import utc_now
+from app.database.local_mongod import find_mongod, local_mongod
+from repositories.accounts.rate_limits import LOGIN, RateLimits
+from repositories.database.clock import DatabaseClock
+from repositories.database.errors import TooManyRequests
+from repositories.migrations.indexes import prepare
+from tests.support.clock import Clock
+from tests.support.payloads import sale_body
+from tests.support.shop import DATABASE, OpenShop, Shop, opened
+
+SALE = "/api/orders/create-sale"
+KEYED = {"Idempotency-Key": "one-and-the-same"}
+
+
+@pytest.fixture(scope="module")
+def tidy_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A mongod that takes away what has expired at every moment."""
+    settings = ("--setParameter", "enableTestCommands=1", "--setParameter", "ttlMonitorSleepSecs=1")
+    with local_mongod(tmp_path_factory.mktemp("tidy"), executable=find_mongod(), extra=settings) as url:
+        yield url
+
+
+async def tidied(shop: Shop) -> None:
+    """Waits until the database has looked twice for what has expired."""
+
+    async def passes() -> int:
+        status = await shop.database.client.admin.command("serverStatus")
+        return int(status["metrics"]["ttl"]["passes"])
+
+    before = await passes()
+    async with asyncio.timeout(30):
+        while await passes() < before + 3:
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("days", [-40, 40])
+async def test_an_answer_is_remembered_whatever_the_machines_clock_says(tidy_url: str, days: int) -> None:
+    store = f"apart-{secrets.token_hex(6)}"
+    async with opened(tidy_url, clock=lambda: utc_now() + timedelta(days=days), store_id=store) as shop:
+        first = await shop.http.post(SALE, json=sale_body(), headers=KEYED)
+        await tidied(shop)
+        again = await shop.http.post(SALE, json=sale_body(), headers=KEYED)
+        assert (first.status_code, again.status_code) == (201, 201)
+        assert first.json()["order_id"] == again.json()["order_id"]
+        assert again.headers["idempotent-replayed"] == "true"
+        assert await shop.database.orders.count_documents({"store": store}) == 1
+
+
+async def test_an_answer_is_remembered_when_the_clock_jumps_while_the_service_runs(tidy_url: str) -> None:
+    clock = Clock(utc_now())
+    async with opened(tidy_url, clock=clock, store_id=f"jump-{secrets.token_hex(6)}") as shop:
+        clock.advance(days=-40)
+        first = await shop.http.post(SALE, json=sale_body(), headers=KEYED)
+        await tidied(shop)
+        again = await shop.http.post(SALE, json=sale_body(), headers=KEYED)
+        assert first.json()["order_id"] == again.json()["order_id"]
+
+
+async def test_events_of_a_clock_that_is_behind_are_kept_for_as_long(shop: Shop) -> None:
+    """Their instants are those of the documents, so the database waits for so many days more."""
+    database = shop.database.client[f"events_{secrets.token_hex(4)}"]
+    for behind, days in ((timedelta(0), 90), (timedelta(days=9, hours=20), 100), (timedelta(days=-40), 90)):
+        await prepare(database, shop.store, shop.state["zone"], 90, behind)
+        retention = (await database.events.index_information())["retention"]
+        assert retention["expireAfterSeconds"] == days * 86_400
+    await shop.database.client.drop_database(database.name)
+
+
+async def test_windows_and_leases_go_by_the_databases_clock_where_no_test_brings_one(shop: Shop) -> None:
+    """Two machines whose clocks are apart agree on what is over: they have one clock in common."""
+    ahead = DatabaseClock(shop.database, lambda: utc_now() + timedelta(hours=3))
+    behind = DatabaseClock(shop.database, lambda: utc_now() - timedelta(hours=3))
+    for clock in (ahead, behind):
+        await clock.measure()
+    assert abs(ahead() - behind()) < timedelta(seconds=5)
+    assert timedelta(hours=2, minutes=59) < behind.behind < timedelta(hours=3, minutes=1)
+    assert timedelta(hours=2, minutes=59) < -ahead.behind < timedelta(hours=3, minutes=1)
+    lasting = shop.state["outbox"]._clock
+    assert lasting is shop.state["database_clock"]
+    assert shop.state["sign_in"]._attempts._clock is lasting
+    for part in ("credentials", "sessions", "uploads", "public_links", "claim", "links"):
+        assert shop.state[part]._clock is lasting, part
+
+
+async def test_limits_hold_with_a_clock_that_is_behind(tidy_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counts are begun and ended by the database's clock alone."""
+
+    class Behind(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz) - timedelta(days=40)
+
+    monkeypatch.setattr("limits.aio.storage.mongodb.datetime.datetime", Behind)
+    limits = RateLimits(tidy_url, DATABASE, 0)
+    address = f"10.1.{secrets.randbelow(256)}.{secrets.randbelow(256)}"
+    for _ in range(LOGIN.amount):
+        await limits.count(LOGIN, address)
+    with pytest.raises(TooManyRequests) as refused:
+        await limits.count(LOGIN, address)
+    assert 1 <= int(refused.value.headers["Retry-After"]) <= 61
+    limits.close()
+
+
+async def test_a_start_with_a_wrong_clock_warns_and_readiness_shows_it(
+    open_shop: OpenShop, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop = await open_shop(clock=lambda: utc_now() - timedelta(minutes=5))
+    assert "0:05:00 behind the database's" in caplog.text
+    ready = await shop.get("/readyz")
+    assert (ready["status"], ready["clock"]["status"]) == ("ready", "wrong")
+    assert 299 <= ready["clock"]["behind_seconds"] <= 301
+    assert (await shop.get("/health"))["clock"]["status"] == "wrong"
+
+
+async def test_a_clock_that_is_right_is_not_warned_of(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    assert "database's" not in caplog.text
+    assert await shop.get("/readyz") == {"status": "ready"}
+    assert abs(shop.state["database_clock"].behind) < timedelta(seconds=5)
+
+
+async def test_a_clock_that_jumps_while_the_service_runs_is_noticed(
+    open_shop: OpenShop, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock(utc_now())
+    shop = await open_shop(clock=clock)
+    assert "clock" not in await shop.get("/readyz")
+    clock.advance(hours=1)
+    ready = await shop.get("/readyz")
+    assert (ready["clock"]["status"], round(ready["clock"]["behind_seconds"] / 60)) == ("wrong", -60)
+    assert "ahead of the database's" in caplog.text
+    clock.advance(hours=-1)
+    assert "clock" not in await shop.get("/readyz")
+    assert "agrees with the database's again" in caplog.text
+
+
+async def test_a_start_before_the_newest_document_warns(open_shop: OpenShop, caplog: pytest.LogCaptureFixture) -> None:
+    shop = await open_shop(clock=Clock(utc_now() + timedelta(days=2)))
+    await shop.sale()
+    caplog.clear()
+    await open_shop(store_id=shop.store)
+    assert "yet to come by the clock of this machine" in caplog.text

@@ -1,0 +1,105 @@
+"""A database in which another program has collections of our names: all refused, before anything is written."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+from typer.testing import CliRunner
+
+from app.cli import cli
+from repositories.database.errors import DatabaseRefused
+from repositories.migrations.indexes import index_models
+from repositories.migrations.occupied_collections import refuse_occupied
+from tests.support.accounts import as_, enrol, login, signed_in_shop
+from tests.support.archives import busy_week
+from tests.support.commands import an_archive
+from tests.support.legacy import legacy_documents as legacy
+from tests.support.legacy.import_command import Adopter, plain
+from tests.support.messaging.in_memory_provider import OUTSIDE, Postman, until, upload
+from tests.support.shop import OpenShop
+
+OURS = (
+    *("users", "devices", "settings", "customers", "messages", "links", "events", "requests", "counters", "facts"),
+    *("totals", "adopted", "adoption", "credentials", "attempts", "uploads", "link_views", "rate_limits"),
+)
+#: What another program may have: nothing of ours, a name, a store, nearly a user.
+FOREIGN: list[dict[str, Any]] = [{}, {"name": "Asha"}, {"store": "main", "name": "Asha"}]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_documents_of_another_program_are_named_and_nothing_is_written(
+    own: Database[Any], adopt: Adopter, name: str
+) -> None:
+    legacy.fill(own, legacy.believable(5))
+    own[name].insert_many([dict(each) for each in FOREIGN])
+    before = plain([sorted(map(plain, own[each].find({}))) for each in sorted(own.list_collection_names())])
+    for options in ((), ("--dry-run",)):
+        said = adopt.refused(*options)
+        assert f"names that this service needs: {name}." in said
+        assert f"`pos adopt --from {own.name}`" in said
+    assert plain([sorted(map(plain, own[each].find({}))) for each in sorted(own.list_collection_names())]) == before
+
+
+def test_all_names_are_said_at_once_and_another_database_is_a_way_out(
+    own: Database[Any], adopt: Adopter, mongodb_url: str
+) -> None:
+    legacy.fill(own, legacy.believable(5))
+    for name in ("users", "settings", "sessions"):
+        own[name].insert_many([{"email": "a@example.com"}, {"email": "b@example.com"}])
+    assert "needs: settings, users." in adopt.refused()
+    elsewhere = Adopter(mongodb_url, f"{own.name}_new")
+    assert elsewhere.report("--from", own.name)["orders"]["count"] == own.orders.count_documents({})
+    assert CliRunner().invoke(cli, ["verify"], env=elsewhere.environment).exit_code == 0
+
+
+def test_the_target_of_another_source_is_looked_at_too(own: Database[Any], mongodb_url: str) -> None:
+    legacy.fill(own, legacy.believable(5))
+    own.client[f"{own.name}_new"].users.insert_many([{"name": "a"}, {"name": "b"}])
+    assert "needs: users." in Adopter(mongodb_url, f"{own.name}_new").refused("--from", own.name)
+    assert own.client[f"{own.name}_new"].list_collection_names() == ["users"]
+
+
+def test_an_index_or_a_view_of_another_program_is_in_the_way(own: Database[Any], adopt: Adopter) -> None:
+    legacy.fill(own, legacy.believable(5))
+    own.users.create_index("email", unique=True)
+    own.customers.create_index("phone", name="store")
+    own.create_collection("totals", viewOn="orders")
+    own.create_collection("events", capped=True, size=4096)
+    said = adopt.refused()
+    assert "customers (an index of it is in the way), events (no ordinary collection)" in said
+    assert "totals (no ordinary collection), users (an index of it is in the way)." in said
+    assert "legacy_orders" not in own.list_collection_names()
+
+
+@pytest.mark.parametrize("command", [("migrate",), ("verify",), ("restore",), ("import",), ("user", "list")])
+def test_no_other_command_writes_into_it_either(
+    own: Database[Any], adopt: Adopter, tmp_path: Any, command: tuple[str, ...]
+) -> None:
+    own.users.insert_many([{"name": "a"}, {"name": "b"}])
+    (file := tmp_path / "file").write_bytes(an_archive())
+    arguments = [*command, *([str(file)] if command[0] in ("restore", "import") else ())]
+    done = CliRunner().invoke(cli, arguments, env=adopt.environment)
+    if command != ("verify",):
+        assert isinstance(done.exception, DatabaseRefused), done.exception
+        assert "names that this service needs: users." in str(done.exception)
+    assert own.list_collection_names() == ["users"]
+
+
+async def test_what_is_ours_is_never_taken_for_another_programs(own: Database[Any], open_shop: OpenShop) -> None:
+    """Something of each kind that the service writes."""
+    shop = await open_shop(database_name=own.name, provider=Postman(), **OUTSIDE)
+    await busy_week(shop)
+    sale = await shop.sale()
+    await shop.ok("POST", "/api/customers/create", json={"name": "Asha", "phone": "9822012345"})
+    await shop.ok("PUT", "/api/settings", json={"business_name": "Hammer & Sons"})
+    link = await shop.ok("POST", f"/api/orders/{sale['order_id']}/link", json={})
+    await shop.http.get("/d/" + link["url"].rpartition("/")[2])
+    await until(shop, (await upload(shop)).json()["message_id"], "sent")
+    people = await signed_in_shop(open_shop, database_name=own.name)
+    await enrol(people, await as_(people))
+    await login(people, "nobody")
+    await asyncio.to_thread(refuse_occupied, own, index_models(90))
+    assert {name for name in own.list_collection_names() if own[name].find_one({})} >= set(OURS) - {
+        *("adopted", "adoption", "link_views", "rate_limits")
+    }

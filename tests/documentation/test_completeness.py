@@ -1,0 +1,78 @@
+"""The pages and the code agree: nothing that a user can meet is left out, nothing is named that is not there."""
+
+import re
+from pathlib import Path
+
+import pytest
+from starlette.routing import Route
+from websockets.frames import CloseCode
+
+from app.application import create_app
+from app.cli import MODULES
+from app.config.settings import Settings
+from endpoints.routes import ROUTES
+from schemas.core.errors import ShopError
+from schemas.live.close_codes import REASONS
+from scripts import house
+from tests.config.test_settings import NAMES
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def table_cells(text: str) -> str:
+    """The first two cells of every row of every table, where names of things stand."""
+    return "\n".join("|".join(line.split("|")[1:3]) for line in text.splitlines() if line.startswith("|"))
+
+
+NAMED = "\n".join(table_cells(page.read_text()) for page in PAGES)
+
+
+def refusals() -> list[type[ShopError]]:
+    create_app(Settings())
+    classes: list[type[ShopError]] = [ShopError]
+    for each in classes:
+        classes += each.__subclasses__()
+    return classes[1:]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_setting_is_documented(name: str) -> None:
+    assert f"`{name}`" in NAMED
+
+
+@pytest.mark.parametrize("path", [route.path for route in ROUTES if isinstance(route, Route)])
+def test_every_route_is_documented(path: str) -> None:
+    assert re.search(rf"`(?:[A-Z, ]+ )?{re.escape(path)}(?:\?[^`]*)?`", NAMED)
+
+
+def test_every_error_code_is_documented() -> None:
+    codes = {each.code for each in refusals()}
+    assert [code for code in sorted(codes) if f"`{code}`" not in NAMED] == []
+
+
+@pytest.mark.parametrize("code", [*REASONS, CloseCode.MESSAGE_TOO_BIG])
+def test_every_close_code_is_documented(code: int) -> None:
+    assert re.search(rf"\b{int(code)}\b", NAMED)
+
+
+def test_every_command_is_documented() -> None:
+    assert [name for name in MODULES if f"pos {name}" not in README] == []
+
+
+def test_every_target_of_make_that_is_named_is_there() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {name for page in PAGES for name in re.findall(r"`?\bmake ([a-z-]+)`", page.read_text())}
+    assert named - targets == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_links_to_is_there(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_drawing_of_the_house_is_that_of_the_code() -> None:
+    """`make docs` draws it anew."""
+    assert house.PAGE.read_text() == house.drawn()

@@ -1,0 +1,137 @@
+"""What an older client may send, and what is refused now: the table of docs/adopting.md, each row of it sent."""
+
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from schemas.core.limits import MAX_UPLOAD
+from tests.support.messaging.in_memory_provider import OUTSIDE, PHONE, Postman, upload
+from tests.support.payloads import line, sale_body
+from tests.support.shop import OpenShop, Shop
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "adopting.md"
+_TITLE: Final = "## What an older client may send, and is refused now"
+_ROW: Final = re.compile(r"^\| (.+?) \| (\d{3}) `(\w+)` \|", re.MULTILINE)
+
+Send = Callable[[Shop], Awaitable[httpx.Response]]
+
+
+def sold(**changes: Any) -> Send:
+    return lambda shop: shop.http.post("/api/orders/create-sale", json={**sale_body(), **changes})
+
+
+def sold_line(**changes: Any) -> Send:
+    return sold(items=[{**line(), **changes}])
+
+
+async def final(shop: Shop) -> httpx.Response:
+    order = await shop.sale()
+    address = f"/api/orders/{order['order_id']}/status"
+    await shop.ok("PUT", f"{address}?status=Cancelled")
+    return await shop.http.put(f"{address}?status=Completed")
+
+
+async def converted_otherwise(shop: Shop) -> httpx.Response:
+    estimate = await shop.estimate()
+    await shop.convert(estimate["estimate_id"], payment_mode="Cash")
+    path = f"/api/estimates/{estimate['estimate_id']}/convert-to-order"
+    return await shop.http.post(path, json={"payment_mode": "Card"})
+
+
+async def elsewhere(shop: Shop) -> httpx.Response:
+    body = {"phone_number": PHONE, "message": "Your estimate", "pdf_url": "https://elsewhere.example/a.pdf"}
+    return await shop.http.post("/api/whatsapp/send", json=body)
+
+
+def from_a_page(method: str, path: str, **headers: str) -> Send:
+    said = {"Origin": "https://shop.elsewhere.example", **headers}
+    return lambda shop: shop.http.request(method, path, headers=said)
+
+
+def sent(text: str) -> Send:
+    headers = {"Content-Type": "application/json"}
+    return lambda shop: shop.http.post("/api/orders/create-sale", content=text, headers=headers)
+
+
+#: By the words of the table.
+SENT: Final[dict[str, Send]] = {
+    "a price with more than two decimals": sold_line(price=99.999),
+    "a price below 0": sold_line(price=-1.0),
+    "a price as a text": sold_line(price="100"),
+    "a quantity of 0 or less, or with more than three decimals": sold_line(quantity=0),
+    "a line without a name, a price or a quantity": sold(items=[{"id": 1, "name": "Nails"}]),
+    "no lines": sold(items=[]),
+    "more than 1,000 lines": sold(items=[line()] * 1_001),
+    "an empty name of a customer, a seller or an item": sold(customer_name=" "),
+    "more than 500 characters in a text": sold(customer_address="x" * 501),
+    "control characters in a text": sold(customer_name="Asha\x00"),
+    "figures that the lines do not make": sold(total=90.0),
+    "a total of more than 10,000,000,000.00": sold(total=10_000_000_000.01),
+    "less than nothing as `amount_paid`": sold(amount_paid=-1.0),
+    "`NaN` or `Infinity`": sent('{"total": NaN}'),
+    "a body of more than 256 KiB": sent(" " * (256 * 1024) + "{}"),
+    "a member of the query that a POST does not have": lambda shop: shop.http.post(
+        "/api/orders/create-sale?discount=5", json=sale_body()
+    ),
+    "another status for an order that is Cancelled or Refunded": final,
+    "a status that there is not": lambda shop: shop.http.put("/api/orders/ORDER-1/status?status=Shipped"),
+    "a second conversion of an estimate, other than the first": converted_otherwise,
+    "a `pdf_url` of elsewhere": elsewhere,
+    "an upload that is no PDF, or of more than 2 MiB": lambda shop: upload(shop, b"PK"),
+    "a phone number for a message that nobody can dial": lambda shop: shop.http.post(
+        "/api/whatsapp/send", json={"phone_number": "12345", "message": "Hello"}
+    ),
+    "a change, from a web page that `CORS_ORIGINS` does not name": from_a_page("DELETE", "/api/orders/ORDER-1"),
+    "the question of a browser whether such a page may": from_a_page(
+        "OPTIONS", "/api/orders/all", **{"Access-Control-Request-Method": "GET"}
+    ),
+    "`GET /debug/time`": lambda shop: shop.http.get("/debug/time"),
+}
+#: More of the same, which stand beside others in a row.
+BESIDE: Final[list[tuple[str, Send]]] = [
+    ("a price with more than two decimals", sold_line(price=0.125)),
+    ("a price below 0", sold_line(price=-0.01)),
+    ("a quantity of 0 or less, or with more than three decimals", sold_line(quantity=-1)),
+    ("a quantity of 0 or less, or with more than three decimals", sold_line(quantity=1.2345)),
+    ("a line without a name, a price or a quantity", sold(items=[{"name": "Nails", "quantity": 1}])),
+    ("a line without a name, a price or a quantity", sold(items=[{"price": 1.0, "quantity": 1}])),
+    ("an empty name of a customer, a seller or an item", sold(sale_by="")),
+    ("an empty name of a customer, a seller or an item", sold_line(name="")),
+    ("more than 500 characters in a text", sold_line(name="x" * 501)),
+    ("figures that the lines do not make", sold(subtotal=90.0)),
+    ("`NaN` or `Infinity`", sent('{"total": Infinity}')),
+    ("an upload that is no PDF, or of more than 2 MiB", lambda shop: upload(shop, b"%PDF-" + b"x" * MAX_UPLOAD)),
+]
+
+
+def table() -> dict[str, tuple[int, str]]:
+    """The rows of the page: what is sent, and the answer."""
+    section = PAGE.read_text().partition(_TITLE)[2].partition("\n## ")[0]
+    return {what: (int(status), code) for what, status, code in _ROW.findall(section)}
+
+
+def test_the_page_has_a_row_for_each_that_is_sent() -> None:
+    assert list(table()) == list(SENT)
+
+
+@pytest.mark.parametrize(("what", "send"), [*SENT.items(), *BESIDE])
+async def test_it_is_refused_as_the_page_says(open_shop: OpenShop, what: str, send: Send) -> None:
+    shop = await open_shop(provider=Postman(), **OUTSIDE)
+    before = (await shop.get("/api/orders/separate"))["summary"]
+    answer = await send(shop)
+    assert (answer.status_code, answer.json()["code"]) == table()[what]
+    assert isinstance(answer.json()["detail"], str)
+    after = (await shop.get("/api/orders/separate"))["summary"]
+    assert after == before or send in (final, converted_otherwise)
+
+
+async def test_a_list_is_not_read_by_a_page_of_elsewhere(open_shop: OpenShop) -> None:
+    """It is answered, since no browser lets the page see it."""
+    shop = await open_shop(**OUTSIDE)
+    answer = await from_a_page("GET", "/api/orders/all")(shop)
+    assert answer.status_code == 200
+    assert "access-control-allow-origin" not in answer.headers

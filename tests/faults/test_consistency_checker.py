@@ -1,0 +1,96 @@
+"""The oracle itself: books that were tampered with do not pass, nor do those of a service that promises too much."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import LongRun
+from tests.support.faults.fault_rounds import STORE, judged, one_node
+from tests.support.faults.replica_set import ReplicaSet, replica_set
+from tests.support.faults.soak_report import reporting
+from tests.support.oracle.consistency_checker import Verdict
+from tests.support.oracle.recording_clients import working
+from tests.support.processes import Service
+from tests.support.shop import DATABASE
+
+pytestmark = pytest.mark.soak
+
+# `pos`, but a sale is answered before it is on disk.
+HASTY = """
+from pymongo import WriteConcern
+import repositories.transaction
+repositories.transaction._DURABLE = WriteConcern(w=1, j=False)
+from app.cli import main
+main()
+"""
+
+
+class HastyService(Service):
+    program = ("-c", HASTY)
+
+
+async def test_it_finds_what_is_lost_and_what_is_doubled(tmp_path: Path) -> None:
+    async with one_node() as (nodes, servers):
+        async with working([servers[0].url], tmp_path) as crew, asyncio.timeout(60):
+            while crew.operations < 100:
+                await asyncio.sleep(0.05)
+        client = nodes.client()
+        for collection in ("orders", "estimates"):
+            assert (await judged(nodes.url, tmp_path)).is_clean
+            documents = client[DATABASE][collection]
+            # Of a sale of its own, so that it is the marker of its operation.
+            victim: Any = await documents.find_one({"estimate_id": None, "voided_at": None, "converted": {"$ne": True}})
+            await documents.delete_one({"_id": victim["_id"]})
+            verdict = await judged(nodes.url, tmp_path)
+            assert any(victim["customer_name"] in each for each in verdict.lost)
+            assert any("I4" in each for each in verdict.wrong)
+            doubled = {**victim, "_id": victim["_id"] + "X", "number": 10_000}
+            await documents.insert_many([victim, doubled])
+            verdict = await judged(nodes.url, tmp_path)
+            assert any(victim["customer_name"] in each for each in verdict.doubled)
+            assert any("I2" in each for each in verdict.wrong)
+            await documents.delete_one({"_id": doubled["_id"]})
+        client.close()
+
+
+async def test_a1_control_it_finds_the_loss_of_sales_that_were_answered_before_they_were_on_disk(
+    tmp_path: Path, long_run: LongRun
+) -> None:
+    """What a killed mongod has not written to its journal yet is gone: half a second's worth, as it is set here.
+
+    The same kill -9, with the service as it is, loses nothing (`test_faults_of_the_database.py`: a1).
+    """
+    caught = 0
+    with reporting("A1 control: w:1, j:false", long_run) as report:
+        for number in long_run.rounds(3, 20):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            async with replica_set(1, "--journalCommitInterval", "500") as nodes:
+                verdict = await killed_under_a_hasty_service(nodes, folder, long_run.seed + number)
+            caught += bool(verdict.lost)
+            report.judge(verdict)
+            report.rounds += 1
+            report.operations += verdict.operations
+            if caught and not long_run.is_long:
+                break
+        report.besides.append(f"a loss was seen in {caught} of {report.rounds} rounds, as it should be")
+        assert caught > 0
+
+
+async def killed_under_a_hasty_service(nodes: ReplicaSet, folder: Path, seed: int) -> Verdict:
+    server = HastyService(nodes.url, STORE)
+    try:
+        await server.start()
+        async with working([server.url], folder, seed=seed) as crew:
+            await asyncio.sleep(1.3)
+            await nodes.kill(nodes.ports[0])
+            # What was answered before is judged: nobody sends anything again.
+            await crew.dismiss()
+        await server.kill()
+        await nodes.start_member(nodes.ports[0])
+        await nodes.primary()
+        return await judged(nodes.url, folder)
+    finally:
+        await server.kill()

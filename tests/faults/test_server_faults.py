@@ -1,0 +1,132 @@
+"""Servers are killed or told to end, or their line to the database breaks: nothing acknowledged is lost or doubled."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import LongRun
+from tests.support.faults.fault_rounds import STORE, Back, one_node, strike
+from tests.support.faults.replica_set import replica_set
+from tests.support.faults.tcp_proxy import line_to
+from tests.support.oracle.recording_clients import Crew
+from tests.support.processes import services
+
+pytestmark = pytest.mark.soak
+
+
+async def test_a3_servers_are_killed_at_random(tmp_path: Path, long_run: LongRun) -> None:
+    """That a change is whole at each of its steps is shown one by one in `test_atomicity.py`."""
+    async with one_node(2) as (nodes, servers):
+        chance = random.Random(long_run.seed)
+
+        async def fault(_: int, __: Crew) -> Back:
+            victim = chance.choice(servers)
+            await asyncio.sleep(chance.random() * 0.3)
+            await victim.kill()
+            killed = time.monotonic()
+            await victim.start()
+            return Back(killed, victim.url)
+
+        await strike(
+            "A3 kill -9 of a server",
+            fault,
+            servers=servers,
+            database_url=nodes.url,
+            folder=tmp_path,
+            long_run=long_run,
+            rounds=(2, 300),
+            back_within=3,
+        )
+
+
+async def test_a12_the_line_breaks_after_the_commit_was_sent(tmp_path: Path, long_run: LongRun) -> None:
+    async with replica_set(1) as nodes, line_to(nodes.ports[0]) as line, services(line.url, STORE, 1) as servers:
+
+        async def fault(_: int, __: Crew) -> Back:
+            before = line.cut
+            line.cuts_after = lambda piece: line.cut == before and b"commitTransaction" in piece
+            async with asyncio.timeout(30):
+                while line.cut == before:
+                    await asyncio.sleep(0.005)
+            return Back(time.monotonic())
+
+        await strike(
+            "A12 the line breaks after the commit",
+            fault,
+            servers=servers,
+            database_url=nodes.url,
+            folder=tmp_path,
+            long_run=long_run,
+            rounds=(8, 300),
+            back_within=6,
+            calm=0.05,
+        )
+
+
+async def test_a12_the_line_is_slow_swallows_everything_or_is_half_closed(tmp_path: Path, long_run: LongRun) -> None:
+    async with replica_set(1) as nodes, line_to(nodes.ports[0]) as line, services(line.url, STORE, 1) as servers:
+
+        async def slow() -> None:
+            line.delay = 0.05
+            await asyncio.sleep(1)
+            line.delay = 0.0
+
+        async def swallowing() -> None:
+            line.swallows = True
+            await asyncio.sleep(2)
+            line.swallows = False
+            # What was swallowed is never answered: the line is as good as cut.
+            line.cut_all()
+
+        async def half_closed() -> None:
+            await line.half_close()
+
+        faults: list[Callable[[], Awaitable[Any]]] = [slow, swallowing, half_closed]
+
+        async def fault(number: int, _: Crew) -> Back:
+            await faults[number % len(faults)]()
+            return Back(time.monotonic())
+
+        await strike(
+            "A12 the line is slow, swallows, is half closed",
+            fault,
+            servers=servers,
+            database_url=nodes.url,
+            folder=tmp_path,
+            long_run=long_run,
+            rounds=(3, 90),
+            back_within=8,
+        )
+
+
+async def test_a14_servers_are_told_to_end_under_load(tmp_path: Path, long_run: LongRun) -> None:
+    """No request that was taken is dropped, and the server is gone in time."""
+    took: list[float] = []
+    async with one_node(2) as (nodes, servers):
+
+        async def fault(number: int, _: Crew) -> Back:
+            victim = servers[number % 2]
+            began = time.monotonic()
+            await victim.stop()
+            took.append(time.monotonic() - began)
+            await victim.start()
+            return Back(time.monotonic(), victim.url)
+
+        await strike(
+            "A14 SIGTERM of a server under load",
+            fault,
+            servers=servers,
+            database_url=nodes.url,
+            folder=tmp_path,
+            long_run=long_run,
+            rounds=(2, 50),
+            back_within=3,
+            besides=lambda _: [f"exit after at most {max(took):.1f} s"],
+        )
+    # In an ordinary run others use the machine; a server that waits for its clients takes longer all the same.
+    assert max(took) < (10 if long_run.is_long else 25)

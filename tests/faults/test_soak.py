@@ -1,0 +1,208 @@
+"""A15: all faults at random for hours, judged at checkpoints; and the memory of a server that is never started anew."""
+
+import asyncio
+import random
+import signal
+import statistics
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from endpoints.live.ring_buffer import CAPACITY, MAX_BYTES
+from tests.conftest import LongRun
+from tests.live.test_resume import Roamer, all_heard, screens
+from tests.server.test_slow_senders import KINDS, drip
+from tests.support.clients.raw_websocket import frame, joined, stalled
+from tests.support.faults.fault_rounds import STORE, judged
+from tests.support.faults.replica_set import ReplicaSet, replica_set
+from tests.support.faults.soak_report import Report, reporting
+from tests.support.faults.tcp_proxy import Line, line_to
+from tests.support.oracle.recording_clients import Crew, working
+from tests.support.payloads import estimate_body
+from tests.support.processes import Service, services
+from tests.support.shop import DATABASE
+
+pytestmark = pytest.mark.soak
+
+MINUTES = 120
+BACK_WITHIN = 8.0
+#: Faults between two looks at the books.
+FAULTS_A_CHECKPOINT = 12
+#: What a server may grow by beside its memory of events: some 0.95 KB for each, and never more than the ring may hold.
+MOST_MEGABYTES = 24
+KILOBYTES_AN_EVENT = 1.0
+
+
+@dataclass
+class Mischief:
+    """Everything that goes wrong. servers: the first is never ended, so that its memory can be watched."""
+
+    nodes: ReplicaSet
+    to_database: Line
+    to_screens: Line
+    servers: list[Service]
+    chance: random.Random
+
+    @property
+    def kinds(self) -> list[Callable[[], Awaitable[Any]]]:
+        return [
+            *(self.database_killed, self.database_stopped, self.server_killed, self.server_told_to_end),
+            *(self.line_cut_after_commit, self.line_slow, self.line_swallowing, self.line_half_closed),
+            *(self.screens_cut, self.screens_stalled, self.bytes_dripping, self.nonsense, self.sockets_flooded),
+        ]
+
+    async def database_killed(self) -> None:
+        (port,) = self.nodes.ports
+        await self.nodes.kill(port)
+        await asyncio.sleep(self.chance.random())
+        await self.nodes.start_member(port)
+
+    async def database_stopped(self) -> None:
+        (port,) = self.nodes.ports
+        self.nodes.send(port, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(self.chance.uniform(1, 8))
+        finally:
+            self.nodes.send(port, signal.SIGCONT)
+
+    async def server_killed(self) -> None:
+        await self.servers[1].kill()
+        await self.servers[1].start()
+
+    async def server_told_to_end(self) -> None:
+        await self.servers[1].stop()
+        await self.servers[1].start()
+
+    async def line_cut_after_commit(self) -> None:
+        before = self.to_database.cut
+        self.to_database.cuts_after = lambda piece: self.to_database.cut == before and b"commitTransaction" in piece
+        async with asyncio.timeout(30):
+            while self.to_database.cut == before:
+                await asyncio.sleep(0.01)
+
+    async def line_slow(self) -> None:
+        self.to_database.delay = 0.03
+        await asyncio.sleep(2)
+        self.to_database.delay = 0.0
+
+    async def line_swallowing(self) -> None:
+        self.to_database.swallows = True
+        await asyncio.sleep(2)
+        self.to_database.swallows = False
+        self.to_database.cut_all()
+
+    async def line_half_closed(self) -> None:
+        await self.to_database.half_close()
+
+    async def screens_cut(self) -> None:
+        for _ in range(20):
+            self.to_screens.cut_one(self.chance)
+            await asyncio.sleep(self.chance.random() * 0.05)
+
+    async def screens_stalled(self) -> None:
+        async with stalled(self.servers[0].port, 20):
+            await asyncio.sleep(5)
+
+    async def bytes_dripping(self) -> None:
+        await asyncio.gather(*(drip(self.servers[0].port, *KINDS[number % 3]) for number in range(30)))
+
+    async def nonsense(self) -> None:
+        bodies = [b"{", b"[" * 100_000, b'{"total": NaN}', b"\xff", str(estimate_body()).encode(), b" " * 300_000]
+        async with httpx.AsyncClient(timeout=10, verify=False) as http:  # noqa: S501
+            for body in bodies:
+                response = await http.post(self.servers[0].url + "/api/orders/create-sale", content=body)
+                assert response.status_code in (400, 413), response.text
+
+    async def sockets_flooded(self) -> None:
+        clients = await asyncio.gather(*(joined(self.servers[0].port) for _ in range(10)))
+        loop = asyncio.get_running_loop()
+        for client in clients:
+            await loop.sock_sendall(client, frame(b"ping") * 2_000)
+            client.close()
+
+
+@asynccontextmanager
+async def scene(chance: random.Random) -> AsyncIterator[Mischief]:
+    async with (
+        replica_set(1) as nodes,
+        line_to(nodes.ports[0]) as to_database,
+        services(to_database.url, STORE, 2) as servers,
+        line_to(servers[0].port) as to_screens,
+    ):
+        yield Mischief(nodes, to_database, to_screens, servers, chance)
+
+
+async def checkpoint(mischief: Mischief, crews: list[Crew], report: Report, folder: Path) -> None:
+    """All is quiet: the books are judged against every journal since the beginning."""
+    verdict = await judged(mischief.nodes.url, folder)
+    report.judge(verdict)
+    report.add(crews[-1])
+    assert verdict.is_clean, verdict
+    assert crews[-1].unexpected == []
+    assert verdict.acknowledged == verdict.operations
+
+
+async def some_faults(mischief: Mischief, crew: Crew, report: Report, until: float) -> None:
+    for _ in range(FAULTS_A_CHECKPOINT):
+        if time.monotonic() > until:
+            return
+        await asyncio.sleep(0.3)
+        await mischief.chance.choice(mischief.kinds)()
+        report.back.append(await crew.first_success_after(time.monotonic()))
+        report.rounds += 1
+
+
+async def test_a15_everything_goes_wrong_for_hours(tmp_path: Path, long_run: LongRun) -> None:
+    """For seconds in every run of the tests; with `--soak` for two hours, or for as long as `--soak-minutes` says."""
+    chance = random.Random(long_run.seed)
+    crews: list[Crew] = []
+    began = time.monotonic()
+    with reporting("A15 everything at random", long_run) as report:
+        async with scene(chance) as mischief:
+            urls = [f"ws://127.0.0.1:{mischief.to_screens.own_port}/ws"]
+            memory: list[tuple[int, float]] = []
+            async with screens(urls, 10) as roamers:
+                for seconds_left in long_run.minutes_of(0.1, MINUTES):
+                    until = time.monotonic() + seconds_left
+                    seed = long_run.seed + 1_000_000 * len(crews)
+                    async with working([server.url for server in mischief.servers], tmp_path, seed=seed) as crew:
+                        crews.append(crew)
+                        await some_faults(mischief, crew, report, until)
+                    await checkpoint(mischief, crews, report, tmp_path)
+                    memory.append((await head_of(mischief.servers[0]), mischief.servers[0].megabytes))
+                await everyone_has_heard(mischief, roamers, report)
+        (head, first), (last_head, _) = memory[0], memory[-1]
+        last = statistics.median(megabytes for _, megabytes in memory[-3:])
+        events = min(last_head, CAPACITY) - min(head, CAPACITY)
+        kept = min(events * KILOBYTES_AN_EVENT / 1_024, MAX_BYTES / 1_048_576)
+        unexplained = last - first - kept
+        report.besides = [
+            f"{(time.monotonic() - began) / 60:.0f} minutes",
+            f"{len(crews)} checkpoints",
+            f"{len(roamers)} screens heard every event once",
+            f"memory {first:.0f} MB at the first checkpoint, {last - first:+.1f} MB at the last",
+            f"{kept:.1f} MB of it for {last_head - head:,} more events, of which it keeps {CAPACITY:,}",
+        ]
+        assert max(report.back) < BACK_WITHIN
+        assert unexplained < MOST_MEGABYTES, memory
+
+
+async def head_of(server: Service) -> int:
+    async with httpx.AsyncClient(timeout=10, verify=False) as http:  # noqa: S501
+        return int((await http.get(server.url + "/api/websocket/status")).json()["head"])
+
+
+async def everyone_has_heard(mischief: Mischief, roamers: list[Roamer], report: Report) -> None:
+    """What the screens heard is judged in a report of its own, which counts events and not sales."""
+    heard = Report(report.fault, report.seed)
+    client = mischief.nodes.client()
+    await all_heard(client[DATABASE], STORE, roamers, heard)
+    client.close()
+    report.lost = (report.lost or 0) + (heard.lost or 0)
+    report.doubled = (report.doubled or 0) + (heard.doubled or 0)

@@ -1,0 +1,117 @@
+"""Whole lists that nobody reads to the end."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
+
+import pytest
+from pymongo.read_concern import ReadConcern
+from starlette.responses import StreamingResponse
+from starlette.types import Message
+
+from endpoints.http.responses import streamed
+from repositories.database.client import READ
+from repositories.sales.documents import Documents
+from schemas.core.collections import ORDERS
+from schemas.sales.listing import Listing
+from tests.support.shop import OpenShop, Shop
+
+WHOLE_LIST = "/api/orders/orders-only"
+
+
+async def copy(shop: Shop, count: int) -> None:
+    """So many copies of the one order."""
+    orders = shop.database.orders
+    one = await orders.find_one({"store": shop.store})
+    assert one is not None
+    await orders.insert_many(
+        [{**one, "_id": f"COPY-{shop.store}-{number}", "number": number} for number in range(2, count + 2)]
+    )
+
+
+async def idle_cursors(shop: Shop) -> list[Any]:
+    """Those of this store alone: other shops are closing at any time."""
+    mine = {"type": "idleCursor", "cursor.originatingCommand.filter.store": shop.store}
+    admin = shop.database.client.get_database("admin", read_concern=ReadConcern("local"))
+    return await admin.aggregate([{"$currentOp": {"idleCursors": True}}, {"$match": mine}]).to_list(None)
+
+
+async def waiting_cursor(shop: Shop) -> dict[str, Any]:
+    """The one of this store, once nobody asks it for more, since the client is slow: for a whole second, not between
+    two batches."""
+    last, since = None, time.monotonic()
+    async with asyncio.timeout(30):
+        while last is None or time.monotonic() < since + 1:
+            now = [each["cursor"] for each in await idle_cursors(shop)]
+            if now != last or not now:
+                last, since = now, time.monotonic()
+            await asyncio.sleep(0.05)
+    (cursor,) = last
+    return dict(cursor)
+
+
+@pytest.fixture
+async def shop(open_shop: OpenShop) -> AsyncIterator[Shop]:
+    shop = await open_shop()
+    yield shop
+    await shop.database.orders.delete_many({"_id": {"$regex": f"^COPY-{shop.store}-"}})
+
+
+async def test_the_database_keeps_nothing_for_whoever_does_not_read_on(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("repositories.sales.documents._LETTING_GO_SECONDS", 10.0)
+    await shop.sale()
+    await copy(shop, 3 * READ)
+    batches = Documents(shop.database, shop.store, ORDERS).batches(Listing())
+    assert len(await anext(batches)) == 50
+    async with asyncio.timeout(30):
+        # It is not idle while the next ones are read.
+        while len(await idle_cursors(shop)) != 1:
+            await asyncio.sleep(0.01)
+    await batches.aclose()
+    assert await idle_cursors(shop) == []
+
+
+async def test_a_list_that_the_database_does_not_go_on_with_is_cut_off_and_no_surprise(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    await shop.sale()
+    await copy(shop, 12 * READ)
+    reader, writer = await asyncio.open_connection("127.0.0.1", shop.port, limit=4_096)
+    writer.write(f"GET {WHOLE_LIST} HTTP/1.1\r\nHost: 127.0.0.1:{shop.port}\r\nConnection: close\r\n\r\n".encode())
+    begun = await reader.readexactly(1_000)
+    cursor = await waiting_cursor(shop)
+    killed = await shop.database.command("killCursors", "orders", cursors=[cursor["cursorId"]])
+    assert killed["cursorsKilled"] == [cursor["cursorId"]]
+    answer = begun + await reader.read()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    # Without the last chunk, by which a client knows that it has all of it.
+    assert not answer.endswith(b"0\r\n\r\n")
+    (said,) = [record.message for record in caplog.records if record.name == "pos"]
+    assert said == f"{WHOLE_LIST}: CursorNotFound: code 43 CursorNotFound"
+    assert (await shop.http.get("/health")).status_code == 200
+
+
+async def test_what_is_streamed_to_a_client_that_is_gone_is_let_go() -> None:
+    is_over = False
+
+    async def chunks() -> AsyncGenerator[bytes]:
+        nonlocal is_over
+        try:
+            while True:
+                yield b"[]"
+        finally:
+            is_over = True
+
+    async def send(message: Message) -> None:
+        if message.get("body"):
+            raise OSError("gone")
+
+    response = await streamed(chunks(), {})
+    assert isinstance(response, StreamingResponse)
+    with pytest.raises(OSError, match="gone"):
+        await response.stream_response(send)
+    assert is_over

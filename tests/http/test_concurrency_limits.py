@@ -1,0 +1,230 @@
+"""What is under way at a time is bounded, of each credential and of all; whoever asks beyond waits, then is refused."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from functools import partial
+
+import pytest
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from app.middleware.pacing import PIECE, Pacing
+from endpoints.transfer.concurrency_limits import LISTS_EACH, Busy, Turns
+from tests.http.test_abandoned_streams import WHOLE_LIST, copy
+from tests.support.clients.non_reading_client import answer_begins, ended, unread
+from tests.support.payloads import line, sale_body
+from tests.support.shop import OpenShop, Shop
+from tests.support.token_holders import invited
+
+OK, BUSY = b"HTTP/1.1 200 OK", b"HTTP/1.1 503 Se"
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("endpoints.transfer.concurrency_limits.WAIT_SECONDS", 0.1)
+
+
+async def test_one_credential_has_so_many_turns_and_all_have_so_many(hasty: None) -> None:
+    turns = Turns(each=2, most=3)
+    async with AsyncExitStack() as stack:
+        for owner in ("asha", "asha", "ravi"):
+            await stack.enter_async_context(turns.turn(owner))
+        for owner in ("asha", "ravi", "meera"):
+            with pytest.raises(Busy):
+                await stack.enter_async_context(turns.turn(owner))
+    async with turns.turn("meera"):
+        pass
+    assert not turns._shares
+
+
+async def test_a_turn_that_ends_is_the_next_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("endpoints.transfer.concurrency_limits.WAIT_SECONDS", 60.0)
+    turns, order, done = Turns(each=1, most=1), [], asyncio.Event()
+
+    async def work(number: int) -> None:
+        async with turns.turn("asha"):
+            order.append(number)
+            await done.wait()
+
+    tasks = [asyncio.create_task(work(number)) for number in range(5)]
+    await asyncio.sleep(0)
+    # One that goes away while it waits takes no turn with it.
+    tasks[1].cancel()
+    done.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert order == [0, 2, 3, 4]
+    assert not turns._shares
+
+
+async def test_whole_lists_that_nobody_reads_are_few_and_others_have_theirs(hasty: None, open_shop: OpenShop) -> None:
+    shop = await open_shop(sign_in="on")
+    asha, ravi = await invited(shop, "owner"), await invited(shop, "owner")
+    await shop.ok("POST", "/api/orders/create-sale", json=sale_body(), headers=asha.headers)
+    await copy(shop, 12_000)
+    try:
+        async with unread(shop.port, WHOLE_LIST, LISTS_EACH + 4, asha.headers) as clients:
+            begins = await asyncio.gather(*map(answer_begins, clients))
+            assert sorted(begins) == [OK] * LISTS_EACH + [BUSY] * 4
+            refused = await shop.http.get(WHOLE_LIST, headers=asha.headers)
+            assert (refused.status_code, refused.json()["code"]) == (503, "busy")
+            assert int(refused.headers["retry-after"]) > 0
+            # Pages are no whole lists, and another one has turns of their own.
+            assert (await shop.http.get(f"{WHOLE_LIST}?limit=5", headers=asha.headers)).status_code == 200
+            assert (await shop.http.get("/api/reports/today", headers=asha.headers)).status_code == 200
+            assert (await shop.http.get(WHOLE_LIST, headers=ravi.headers)).status_code == 200
+        async with asyncio.timeout(20):
+            while (await shop.http.get(WHOLE_LIST, headers=asha.headers)).status_code != 200:
+                await asyncio.sleep(0.05)
+    finally:
+        await shop.database.orders.delete_many({"_id": {"$regex": f"^COPY-{shop.store}-"}})
+
+
+async def test_screens_that_load_whole_lists_together_all_get_them(shop: Shop) -> None:
+    """As the app does on each change: several behind one key, three lists each."""
+    for _ in range(20):
+        await shop.sale()
+    paths = ("/api/orders/all", "/api/orders/separate", WHOLE_LIST) * 15
+    answers = await asyncio.gather(*map(shop.http.get, paths))
+    assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_answers_that_nobody_takes_are_bounded_by_their_bytes(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.middleware.pacing.BYTES_EACH", 3 * 2**20)
+    for _ in range(8):
+        await shop.sale(items=[line(name="x" * 400)] * 300)
+    # Some 1.2 MB each, and each made for its own address.
+    pages = [f"/api/orders/all?limit={limit}" for limit in range(8, 16)]
+    async with AsyncExitStack() as stack:
+        clients = [(await stack.enter_async_context(unread(shop.port, page)))[0] for page in pages]
+        assert sorted([await answer_begins(client) for client in clients]) == [OK] * 2 + [BUSY] * 6
+        assert (await shop.http.get("/api/settings")).status_code == 200
+        assert (await shop.http.get("/docs/swagger-ui-bundle.js")).status_code == 200
+    async with asyncio.timeout(20):
+        while (await shop.http.get(pages[-1])).status_code != 200:
+            await asyncio.sleep(0.05)
+
+
+async def test_a_body_that_several_are_given_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    body, taken = b"x" * (2 * PIECE + 1), asyncio.Event()
+    monkeypatch.setattr("app.middleware.pacing.BYTES_EACH", len(body) + 1)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response(body)(scope, receive, send)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if message["type"] == "http.response.body":
+            await taken.wait()
+
+    sent: list[Message] = []
+    scope = {"type": "http", "method": "GET", "state": {}, "client": ("192.0.2.7", 1), "headers": [], "path": "/"}
+    pacing = Pacing(app)
+    tasks = [asyncio.create_task(pacing(dict(scope), _nothing, send)) for _ in range(3)]
+    while len(sent) < 6:
+        await asyncio.sleep(0)
+    taken.set()
+    await asyncio.gather(*tasks)
+    assert [each["status"] for each in sent if "status" in each] == [200] * 3
+    assert sum(len(each.get("body", b"")) for each in sent) == 3 * len(body)
+    assert max(len(each.get("body", b"")) for each in sent) == PIECE
+    assert [each["more_body"] for each in sent if "body" in each].count(False) == 3
+    assert not pacing._load._owners
+    assert not pacing._load._bytes
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}
+
+
+async def test_those_who_take_theirs_slowly_keep_no_other_from_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("endpoints.transfer.concurrency_limits.SETTLED_SECONDS", 0.0)
+    turns, cut = Turns(each=2, most=4), list[str]()
+    stack = {name: AsyncExitStack() for name in ("asha 1", "asha 2", "ravi 1", "ravi 2")}
+
+    def cutting(name: str) -> None:
+        cut.append(name)
+        asyncio.get_running_loop().create_task(stack[name].aclose())
+
+    for name, each in stack.items():
+        await each.enter_async_context(turns.turn(name.split()[0], partial(cutting, name)))
+    async with turns.turn("meera"):
+        assert cut == ["asha 1"]
+        async with asyncio.timeout(30), turns.turn("tara"):
+            # Asha has one now, so that it is one of Ravi's that ends.
+            assert cut == ["asha 1", "ravi 1"]
+    for each in stack.values():
+        await each.aclose()
+    assert not turns._held
+    assert not turns._shares
+
+
+async def test_a_turn_ends_neither_early_nor_for_one_who_has_as_many(
+    hasty: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns, cut = Turns(each=2, most=2), list[str]()
+    async with turns.turn("asha", partial(cut.append, "1")), turns.turn("asha", partial(cut.append, "2")):
+        with pytest.raises(Busy):
+            await AsyncExitStack().enter_async_context(turns.turn("meera"))
+    monkeypatch.setattr("endpoints.transfer.concurrency_limits.SETTLED_SECONDS", 0.0)
+    async with turns.turn("asha", partial(cut.append, "1")), turns.turn("ravi", partial(cut.append, "2")):
+        with pytest.raises(Busy):
+            await AsyncExitStack().enter_async_context(turns.turn("meera"))
+    assert cut == []
+
+
+async def test_a_list_that_is_taken_for_too_long_is_cut(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("endpoints.transfer.concurrency_limits.TAKING_SECONDS", 0.3)
+    shop = await open_shop()
+    await shop.sale()
+    await copy(shop, 12_000)
+    try:
+        async with unread(shop.port, WHOLE_LIST) as (client,):
+            assert await answer_begins(client) == OK
+            await ended(client)
+    finally:
+        await shop.database.orders.delete_many({"_id": {"$regex": f"^COPY-{shop.store}-"}})
+
+
+async def test_whole_lists_that_two_take_slowly_make_room_for_a_third(
+    open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("endpoints.transfer.concurrency_limits.SETTLED_SECONDS", 0.0)
+    shop = await open_shop(sign_in="on")
+    asha, ravi, meera = [await invited(shop, "owner") for _ in range(3)]
+    await shop.ok("POST", "/api/orders/create-sale", json=sale_body(), headers=asha.headers)
+    await copy(shop, 12_000)
+    try:
+        async with (
+            unread(shop.port, WHOLE_LIST, LISTS_EACH, asha.headers) as hers,
+            unread(shop.port, WHOLE_LIST, LISTS_EACH, ravi.headers) as his,
+        ):
+            assert await asyncio.gather(*map(answer_begins, hers + his)) == [OK] * (2 * LISTS_EACH)
+            assert (await shop.http.get(WHOLE_LIST, headers=meera.headers)).status_code == 200
+    finally:
+        await shop.database.orders.delete_many({"_id": {"$regex": f"^COPY-{shop.store}-"}})
+
+
+async def test_large_answers_that_one_takes_slowly_make_room_for_another(
+    open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.middleware.pacing.SETTLED_SECONDS", 0.0)
+    monkeypatch.setattr("app.middleware.pacing.BYTES", 4 * 2**20)
+    shop = await open_shop(sign_in="on")
+    asha, ravi = [await invited(shop, "owner") for _ in range(2)]
+    large = sale_body(items=[line(name="x" * 400)] * 300)
+    for number in range(12):
+        await shop.ok("POST", "/api/orders/create-sale", json={**large, "sale_by": f"S{number}"}, headers=asha.headers)
+    async with AsyncExitStack() as stack:
+        (first,) = await stack.enter_async_context(unread(shop.port, "/api/orders/all?limit=10", headers=asha.headers))
+        assert await answer_begins(first) == OK
+        (second,) = await stack.enter_async_context(unread(shop.port, "/api/orders/all?limit=12", headers=asha.headers))
+        assert await answer_begins(second) == OK
+        plain = {**ravi.headers, "Accept-Encoding": "identity"}
+        refused = await shop.http.get("/api/orders/all?limit=9", headers=plain)
+        assert (refused.status_code, refused.json()["code"]) == (503, "busy")
+        await ended(first)
+        async with asyncio.timeout(20):
+            while (await shop.http.get("/api/orders/all?limit=9", headers=plain)).status_code != 200:
+                await asyncio.sleep(0.05)

@@ -1,0 +1,269 @@
+"""What identifies a request: the key, a stamp that is fine enough, a cart; and what must be the same besides."""
+
+import json
+from hashlib import blake2b
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+
+from schemas.fields.validation import load_body
+from schemas.journal.idempotency import Sent, keys_of_creation
+from schemas.sales.documents import SaleBody, draft_sale
+from tests.support.clock import Clock
+from tests.support.payloads import estimate_body, line, sale_body
+from tests.support.shop import OpenShop, Shop
+
+SALE = "/api/orders/create-sale"
+ESTIMATE = "/api/estimates/create"
+FINE = "2026-12-01T10:20:30.123456"
+CART = [line(id=1_790_000_000_001), line(50.0, id=1_790_000_000_002)]
+COARSE = (
+    *("", " ", "2026-12-01", "2026-12-01T10:20", "2026-12-01T10:20:30", "2026-12-01 10:20:30", "2026-12-01T10:20:30Z"),
+    *("2026-12-01T10:20:30+05:30", "2026-12-01T10:20:30.000", "2026-12-01T00:00:00.000000Z", "today.5", "0.5"),
+)
+
+
+async def count(shop: Shop, kind: str = "orders") -> int:
+    return await shop.database[kind].count_documents({"store": shop.store, "voided_at": None})
+
+
+async def post(shop: Shop, path: str, body: Any, **headers: str) -> httpx.Response:
+    """Posts JSON, a text as it stands."""
+    content = body if isinstance(body, str) else json.dumps(body)
+    return await shop.http.post(path, content=content, headers={"Content-Type": "application/json", **headers})
+
+
+def is_replay(response: httpx.Response) -> bool:
+    return response.is_success and response.headers.get("idempotent-replayed") == "true"
+
+
+@pytest.mark.parametrize("stamp", COARSE)
+async def test_two_customers_with_the_same_basket_and_a_coarse_stamp_are_two_sales(shop: Shop, stamp: str) -> None:
+    for path, kind in ((SALE, "orders"), (ESTIMATE, "estimates")):
+        for _ in range(2):
+            response = await post(shop, path, sale_body(created_at=stamp))
+            assert (response.status_code, is_replay(response)) == (201, False)
+        assert await count(shop, kind) == 2
+
+
+@pytest.mark.parametrize("stamp", COARSE)
+async def test_under_a_coarse_stamp_the_cart_decides(shop: Shop, stamp: str) -> None:
+    first = await shop.sale(items=CART, created_at=stamp)
+    assert await shop.sale(items=CART, created_at=stamp) == first
+    assert (await shop.sale(items=CART, created_at=stamp, customer_name="Another"))["order_id"] != first["order_id"]
+
+
+@pytest.mark.parametrize(
+    ("stamp", "again"),
+    [
+        (FINE, FINE),
+        ("2026-12-01T10:20:30.1", "2026-12-01T10:20:30.100"),
+        ("2026-12-01 10:20:30.123", "2026-12-01T10:20:30.123000"),
+        ("2026-12-01T10:20:30.5+05:30", "2026-12-01T04:50:30.500Z"),
+    ],
+)
+async def test_a_stamp_with_a_fraction_of_a_second_identifies_however_it_is_written(
+    shop: Shop, stamp: str, again: str
+) -> None:
+    first = await shop.sale(created_at=stamp)
+    assert await shop.sale(created_at=again) == first
+    assert (await shop.sale(created_at=again, sale_by="Another"))["order_id"] != first["order_id"]
+
+
+#: One meaning, written in many ways.
+MEANT = sale_body([line(50.0, 2)], discount=0.0, created_at=FINE)
+WRITTEN = {
+    "numbers as integers": json.dumps(MEANT).replace("50.0", "50").replace("100.0", "100"),
+    "numbers with an exponent": json.dumps(MEANT).replace("50.0", "5e1").replace("100.0", "1e2"),
+    "numbers with zeros": json.dumps(MEANT).replace("50.0", "50.000").replace("100.0", "100.00"),
+    "null for what is left out": {**MEANT, "amount_paid": None, "payment_mode": None},
+    "an unknown member": {**MEANT, "tip": None, "till": 7},
+    "a default written out": {**MEANT, "amount_paid": 100.0, "payment_mode": "Cash"},
+    "another order of members": dict(reversed(MEANT.items())),
+    "another order in a line": {**MEANT, "items": [dict(reversed(MEANT["items"][0].items()))]},
+    "a blank around a text": {**MEANT, "customer_name": f" {MEANT['customer_name']} "},
+    "noise of a float": {**MEANT, "total": 100.00000000000001, "subtotal": 99.99999999999999},
+    "a default of a line left out": {
+        **MEANT,
+        "items": [{n: v for n, v in MEANT["items"][0].items() if n != "discount"}],
+    },
+    "an escaped character": json.dumps(MEANT).replace("Test Customer", "Test\\u0020Customer"),
+    "blanks between": json.dumps(MEANT, indent=2),
+}
+
+
+@pytest.mark.parametrize("key", [{}, {"Idempotency-Key": "till-1"}], ids=["by its stamp", "by its key"])
+@pytest.mark.parametrize("written", WRITTEN.values(), ids=list(WRITTEN))
+async def test_a_retry_that_is_written_otherwise_is_the_same_sale(
+    shop: Shop, written: Any, key: dict[str, str]
+) -> None:
+    first = await post(shop, SALE, MEANT, **key)
+    again = await post(shop, SALE, written, **key)
+    assert is_replay(again), again.text
+    assert again.text == first.text
+    assert await count(shop) == 1
+
+
+async def test_a_retry_of_a_cart_that_is_written_otherwise_is_the_same_sale(shop: Shop) -> None:
+    first = await shop.sale(items=CART)
+    text = json.dumps(sale_body(CART, created_at="2026-12-01T11:00:00.5", amount_paid=150))
+    again = await post(shop, SALE, text.replace("1790000000001", "1790000000001.0").replace("50.0", "5e1"))
+    assert is_replay(again)
+    assert again.json()["data"] == first
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"customer_name": "B"}, {"customer_phone": "9"}, {"customer_address": "B"}, {"sale_by": "B"}),
+        *({"payment_mode": "Card"}, {"amount_paid": 99.99}, {"is_percentage_discount": False}),
+        {"items": [line(100.0)]},
+        {"items": [line(50.0, 2, name="Another")]},
+    ],
+)
+async def test_another_meaning_under_the_same_key_is_refused(shop: Shop, changes: dict[str, Any]) -> None:
+    await post(shop, SALE, MEANT, **{"Idempotency-Key": "till-1"})
+    refused = await post(shop, SALE, {**MEANT, **changes}, **{"Idempotency-Key": "till-1"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_key_reused")
+    assert await count(shop) == 1
+
+
+@pytest.mark.parametrize("key", [{}, {"Idempotency-Key": "till-1"}], ids=["by its estimate", "by its key"])
+@pytest.mark.parametrize(
+    ("said", "again"),
+    [
+        ({}, {"payment_mode": "Cash"}),
+        ({"payment_mode": "Cash"}, None),
+        ({}, {"amount_paid": 100, "payment_mode": None}),
+        ({"amount_paid": 100.0, "sale_by": "Test User"}, {}),
+        ({"amount_paid": 4e1, "sale_by": "Ravi"}, {"sale_by": " Ravi ", "amount_paid": 40.0, "till": 3}),
+    ],
+)
+async def test_a_conversion_that_is_written_otherwise_is_the_same(
+    shop: Shop, said: Any, again: Any, key: dict[str, str]
+) -> None:
+    path = f"/api/estimates/{(await shop.estimate())['estimate_id']}/convert-to-order"
+    first = await post(shop, path, said, **key)
+    second = await post(shop, path, "" if again is None else again, **key)
+    assert is_replay(second), second.text
+    assert second.text == first.text
+
+
+@pytest.mark.parametrize("changes", [{"payment_mode": "Card"}, {"amount_paid": 40}, {"sale_by": "Ravi"}])
+async def test_another_conversion_names_the_order_that_there_is(shop: Shop, changes: dict[str, Any]) -> None:
+    path = f"/api/estimates/{(await shop.estimate())['estimate_id']}/convert-to-order"
+    first = (await post(shop, path, {})).json()
+    refused = await post(shop, path, changes)
+    assert (refused.status_code, refused.json()["code"]) == (400, "already_converted")
+    assert (refused.json()["order_id"], refused.json()["sale_number"]) == (first["order_id"], first["sale_number"])
+    assert first["sale_number"] in refused.json()["detail"]
+    first = await post(shop, path, {}, **{"Idempotency-Key": "late"})
+    assert first.status_code == 400
+
+
+async def test_a_customer_who_is_written_otherwise_is_made_once(shop: Shop) -> None:
+    body = {"name": "Asha", "created_at": FINE}
+    for key in ({}, {"Idempotency-Key": "till-1"}):
+        first = await post(shop, "/api/customers/create", body, **key)
+        again = await post(shop, "/api/customers/create", {**body, "phone": "", "notes": None, "x": 1}, **key)
+        assert is_replay(again)
+        assert again.text == first.text
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({}, {"payment_mode": "UPI: Asha", "amount_paid": 4.0}),
+        ({"payment_mode": "Cash"}, {"payment_mode": "Card"}),
+        ({"amount_paid": 150.0}, {"amount_paid": 4.0}),
+        ({"amount_paid": 4.0}, {}),
+        ({"payment_mode": "UPI: Asha"}, {"payment_mode": "UPI: Ravi"}),
+    ],
+)
+async def test_the_same_cart_with_another_payment_is_a_conflict_that_names_the_first_sale(
+    shop: Shop, first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    sale = await shop.sale(items=CART, created_at="2026-12-01T10:20:30.1", **first)
+    for stamp in ("2026-12-01T10:21:30.1", "2026-12-01T10:20:30.1"):
+        refused = await post(shop, SALE, sale_body(CART, created_at=stamp, **second))
+        problem = refused.json()
+        assert (refused.status_code, problem["code"]) == (409, "sold_otherwise")
+        assert (problem["order_id"], problem["sale_number"]) == (sale["order_id"], sale["sale_number"])
+        assert sale["sale_number"] in problem["detail"]
+        assert (problem["payment_mode"], problem["amount_paid"]) == (
+            first.get("payment_mode", "Cash"),
+            first.get("amount_paid", 150.0),
+        )
+    assert await count(shop) == 1
+    # Told so, the cashier deletes the first and books the cart again.
+    await shop.ok("DELETE", f"/api/orders/{sale['order_id']}")
+    assert (await shop.sale(items=CART, **second))["sale_number"] == "#002"
+
+
+async def test_the_apps_retry_of_the_same_payment_is_answered_as_the_first_time(shop: Shop) -> None:
+    for payment in ({}, {"payment_mode": "Card", "amount_paid": 40.0}):
+        cart = [line(id=1_790_000_000_003 + len(payment))]
+        first = await shop.sale(items=cart, created_at="2026-12-01T10:20:30.1", **payment)
+        assert await shop.sale(items=cart, created_at="2026-12-01T10:29:30.9", **payment) == first
+
+
+async def test_after_ten_minutes_another_payment_of_the_cart_is_another_sale(open_shop: OpenShop) -> None:
+    clock = Clock()
+    shop = await open_shop(clock=clock)
+    await shop.sale(items=CART)
+    clock.advance(minutes=10)
+    assert (await shop.sale(items=CART, payment_mode="Card"))["sale_number"] == "#002"
+
+
+async def test_an_estimate_of_the_same_cart_has_no_payment_to_compare(shop: Shop) -> None:
+    first = await shop.estimate(items=CART)
+    assert await shop.estimate(items=CART, payment_mode="Card", amount_paid=1.0) == first
+
+
+async def test_requests_that_an_earlier_version_answered_are_known_again(shop: Shop) -> None:
+    """Their keys were digests of the text."""
+    stamped, carted, keyed = sale_body(created_at=FINE), sale_body(CART, created_at="2026-12-01"), sale_body()
+    path = f"/api/estimates/{(await shop.estimate())['estimate_id']}/convert-to-order"
+    said = {"payment_mode": "Card"}
+    cart = [carted[name] for name in ("items", "customer_name", "customer_phone", "total")]
+    key = {"Idempotency-Key": "old"}
+    sent = [(SALE, stamped, {}), (SALE, carted, {}), (path, said, {}), (SALE, keyed, key)]
+    firsts = [await post(shop, to, body, **headers) for to, body, headers in sent]
+    await write_as_before(shop, "^stamp:", "body:", SALE, stamped)
+    await write_as_before(shop, "^lines:", "cart:", SALE, cart)
+    await write_as_before(shop, "^conversion:", "convert:", path, said)
+    await write_as_before(shop, "^header:", "", SALE, keyed)
+    await shop.state["earlier_keys"].look()
+    again = [await post(shop, to, body, **headers) for to, body, headers in sent]
+    assert [each.text for each in again] == [each.text for each in firsts]
+    assert all(is_replay(each) for each in again)
+    refused = [
+        await post(shop, SALE, {**keyed, "sale_by": "B"}, **key),
+        await post(shop, SALE, {**carted, "payment_mode": "Card"}),
+        await post(shop, path, {"payment_mode": "Cash"}),
+    ]
+    codes = [each.json()["code"] for each in refused]
+    assert codes == ["idempotency_key_reused", "sold_otherwise", "already_converted"]
+
+
+async def write_as_before(shop: Shop, named: str, prefix: str, path: str, text: Any) -> None:
+    """Gives what is remembered the name and the fingerprint that versions before gave the same text."""
+    said = orjson.dumps(text, option=orjson.OPT_SORT_KEYS)
+    digest = blake2b(path.encode() + b"\n" + said, digest_size=20).hexdigest()
+    changed = {"fingerprint": digest, **({"key": prefix + digest} if prefix else {})}
+    await shop.database.requests.update_one({"store": shop.store, "key": {"$regex": named}}, {"$set": changed})
+
+
+async def test_a_store_without_earlier_keys_is_not_asked_for_them(shop: Shop) -> None:
+    assert not shop.state["earlier_keys"].are_there
+
+
+def test_a_body_has_keys_of_its_meaning_alone() -> None:
+    for changes in ({}, {"till": 7}, {"amount_paid": 100}, {"payment_mode": "Cash"}):
+        body = {**estimate_body(created_at=FINE), **changes}
+        draft = draft_sale(load_body(SaleBody(), body))
+        assert keys_of_creation(Sent(None, SALE, body), draft) == keys_of_creation(
+            Sent(None, SALE, estimate_body(created_at=FINE)), draft_sale(load_body(SaleBody(), estimate_body()))
+        )

@@ -1,0 +1,195 @@
+"""`pos adopt` on databases of the earlier backend: rehearsed, done, repeated; opened as a shop."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from repositories.auditing.verification import verify
+from repositories.database.raw_originals import RAW
+from schemas.archive.format import COLLECTIONS
+from schemas.core.collections import ADOPTION
+from tests.support.archives import NOT_THE_STORES, contents, empty_database, read, write
+from tests.support.legacy import legacy_documents as legacy
+from tests.support.legacy.import_command import Adopter, content, plain
+from tests.support.openapi_contract import Contract, served_document
+from tests.support.shop import Shop, opened
+
+
+@pytest.fixture
+async def adopted(mongodb_url: str, own: Database[Any], adopt: Adopter) -> AsyncIterator[Shop]:
+    """A shop, open on an adopted database of the nasty kind."""
+    legacy.fill(own, legacy.nasty())
+    await asyncio.to_thread(adopt.report)
+    async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:
+        yield shop
+        assert await verify(shop.database, shop.store) == []
+
+
+async def test_an_adopted_shop_is_backed_up_whole(adopted: Shop, mongodb_url: str, tmp_path: Path) -> None:
+    # The driver hands over what is larger than some 4 KB in another form.
+    large = {"_id": 1, "items": [{"name": "x" * 100}] * 60}
+    key = {"store": "main", "kind": "orders", "id": "ORDER-LARGE"}
+    kept = {"_id": key, "store": "main", "kind": "orders", "number": 9_999, "defects": [], "original": large}
+    await adopted.database["adopted"].insert_one(kept)
+    names = set(await adopted.database.list_collection_names())
+    assert {name for name in names if not name.startswith("legacy_")} - {ADOPTION} - NOT_THE_STORES == set(COLLECTIONS)
+    backup = await write(adopted.database, "main", tmp_path / "backup")
+    async with empty_database(mongodb_url) as database:
+        await read(backup, database, "main")
+        assert await verify(database, "main") == []
+        assert contents(await write(database, "main", tmp_path / "again")) == contents(backup)
+        assert await raw(adopted.database) == await raw(database) != []
+
+
+async def raw(database: Any) -> list[bytes]:
+    """What is kept of the originals, as bytes."""
+    found = await database.get_collection("adopted", codec_options=RAW).find().sort("_id", 1).to_list()
+    return [document.raw for document in found]
+
+
+def test_a_rehearsal_says_the_same_and_changes_nothing(own: Database[Any], adopt: Adopter) -> None:
+    legacy.fill(own, legacy.nasty())
+    before = plain(content(own))
+    rehearsed = adopt.report("--dry-run")
+    assert plain(content(own)) == before
+    assert adopt.report() == rehearsed
+    assert rehearsed["estimates"]["count"] == len(legacy.nasty()[0])
+    assert rehearsed["defects"]["number_repeated"] == 2
+    assert rehearsed["defects"]["id_repeated"] == 1
+
+
+def test_every_original_is_kept_verbatim(own: Database[Any], adopt: Adopter) -> None:
+    documents = legacy.nasty()
+    legacy.fill(own, documents)
+    adopt.report()
+    for kind, written in zip(("estimates", "orders"), documents, strict=True):
+        assert own[kind].count_documents({"store": "main"}) == len(written)
+        kept = [each["original"] for each in own.adopted.find({"kind": kind})]
+        backup = list(own[f"legacy_{kind}"].find({}))
+        assert sorted(map(plain, kept)) == sorted(map(plain, backup))
+        assert len(kept) == len(written)
+
+
+def test_twice_is_once(own: Database[Any], adopt: Adopter) -> None:
+    legacy.fill(own, legacy.believable(60))
+    first = adopt.report()
+    before = plain(content(own))
+    second = adopt("--json")
+    assert json.loads(second.stdout) == first
+    assert "adopted before" in second.stderr
+    assert plain(content(own)) == before
+
+
+async def test_from_another_database_makes_the_same(own: Database[Any], adopt: Adopter, mongodb_url: str) -> None:
+    legacy.fill(own, legacy.nasty())
+    before = plain(content(own))
+    elsewhere = Adopter(mongodb_url, f"{own.name}_new")
+    there = await asyncio.to_thread(elsewhere.report, "--from", own.name)
+    assert plain(content(own)) == before
+    by_address = mongodb_url.replace("/?", f"/{own.name}?")
+    assert await asyncio.to_thread(elsewhere.report, "--from", by_address) == there
+    assert await asyncio.to_thread(adopt.report) == there
+    new = own.client[f"{own.name}_new"]
+    for kind in ("estimates", "orders", "totals"):
+        assert list(new[kind].find({}).sort("_id")) == list(own[kind].find({}).sort("_id"))
+
+
+async def test_numbers_ids_and_links_are_settled(adopted: Shop) -> None:
+    orders = {each["order_id"]: each for each in await adopted.get("/api/orders/all") if each["type"] == "order"}
+    estimates = {each["estimate_id"]: each for each in await adopted.get("/api/estimates/all")}
+    # The phone's ids and the numbers on paper still lead to the same documents; the older one keeps a number.
+    assert orders["ORDER-00000001"]["sale_number"] == "#001"
+    assert (await adopted.get("/api/orders/number/%23001"))["order_id"] == "ORDER-00000001"
+    assert int(orders["ORDER-00000002"]["sale_number"][1:]) > 12
+    # The estimate goes with the order that it names, and the other order of it stands alone.
+    assert estimates["EST-00000001"]["linked_order_id"] == "ORDER-00000002"
+    assert orders["ORDER-00000002"]["source_estimate_id"] == "EST-00000001"
+    assert orders["ORDER-00000001"]["source_estimate_id"] is None
+    assert estimates["EST-00000004"]["status"] == "Pending"
+    assert (estimates["EST-00000005"]["status"], orders["ORDER-00000005"]["status"]) == ("Converted", "Cancelled")
+    assert "all" not in estimates
+    for kind, documents in (("estimates", estimates), ("orders", orders)):
+        for each, shown in documents.items():
+            found = await adopted.get(f"/api/{kind}/{each}")
+            assert found["total"] == shown["total"]
+            assert isinstance(found["total"], float)
+
+
+async def test_lists_and_reports_show_it_in_the_right_order_and_day(adopted: Shop) -> None:
+    every = await adopted.get("/api/orders/all")
+    assert len(every) == sum(len(each) for each in legacy.nasty())
+    stamps = [each["created_at"] for each in every]
+    assert stamps == sorted(stamps, reverse=True)
+    late = next(each for each in every if each["id"] == "EST-0000000C")
+    assert (late["time"], late["created_at"]) == ("2025-03-01", "2025-03-01T23:30:00.000+05:30")
+    for path in (
+        "/api/estimates/pending", "/api/estimates/converted", "/api/orders/separate", "/api/orders/orders-only",
+        "/api/reports/today", "/api/reports/date-range?start_date=2025-03-01&end_date=2025-03-31",
+        "/api/reports/monthly/2025/3", "/api/reports/staff-performance", "/api/reports/estimates-only",
+        "/api/reports/orders-only",
+    ):  # fmt: skip
+        assert await adopted.get(path) is not None
+    month = await adopted.get("/api/reports/date-range?start_date=2025-03-01&end_date=2025-03-31&items=1000")
+    listed = [each for each in every if each["type"] == "order" and each["time"].startswith("2025-03")]
+    earning = [each for each in listed if each["status"] == "Completed"]
+    assert month["orders"]["count"] == len(earning)
+    assert month["orders"]["total_amount"] == pytest.approx(sum(each["amount_paid"] for each in earning))
+    assert [
+        each["order_id"] for each in await adopted.get("/api/orders/all?q=Customer+7&limit=50") if "order_id" in each
+    ]
+
+
+async def test_what_was_adopted_is_as_the_description_of_the_api_says(adopted: Shop) -> None:
+    contract = Contract(served_document())
+    rows = contract.judge(await adopted.http.get("/api/orders/all"))
+    assert min(row["items_count"] for row in rows) == 0
+    assert max(abs(row["round_off"]) for row in rows) > 1
+    assert {row.get("note") for row in rows} == {None, "shipped"}
+    for row in rows:
+        kind = "orders" if row["type"] == "order" else "estimates"
+        contract.judge(await adopted.http.get(f"/api/{kind}/{row['id']}"))
+    days = "start_date=2025-03-01&end_date=2025-03-31&items=1000"
+    for path in (
+        *("/api/estimates/all", "/api/estimates/pending", "/api/estimates/converted", "/api/orders/separate"),
+        *("/api/orders/orders-only", f"/api/reports/date-range?{days}", f"/api/reports/orders-only?{days}"),
+        *(f"/api/reports/estimates-only?{days}", "/api/reports/monthly/2025/3", "/api/customers"),
+    ):
+        contract.judge(await adopted.http.get(path))
+    # Also what is done with them: the answer shows them again.
+    contract.judge(await adopted.http.put("/api/orders/ORDER-00000004/status?status=Refunded"))
+    contract.judge(await adopted.http.post("/api/estimates/EST-00000008/convert-to-order"))
+
+
+async def test_work_goes_on(adopted: Shop) -> None:
+    counters: Any = await adopted.database.counters.find_one({})
+    sale = await adopted.sale()
+    assert sale["sale_number"] == f"#{counters['orders'] + 1:03d}"
+    assert (await adopted.estimate())["estimate_number"] == f"#{counters['estimates'] + 1}"
+    converted = await adopted.convert("EST-00000004")
+    assert (await adopted.get(f"/api/orders/{converted['order_id']}"))["source_estimate_id"] == "EST-00000004"
+    await adopted.convert("EST-00000008")
+    # An order and its estimate of old, voided; one of them opened again; a status changed; an estimate written anew.
+    await adopted.ok("DELETE", "/api/orders/ORDER-00000002")
+    assert (await adopted.http.get("/api/estimates/EST-00000001")).status_code == 404
+    await adopted.ok("DELETE", "/api/orders/ORDER-00000005?keep_estimate=true")
+    assert (await adopted.get("/api/estimates/EST-00000005"))["status"] == "Pending"
+    await adopted.ok("PUT", "/api/orders/ORDER-00000004/status?status=Refunded")
+    await adopted.ok("DELETE", "/api/estimates/EST-0000000A?reason=old")
+    events = (await adopted.get("/api/events"))["events"]
+    assert [each["seq"] for each in events] == list(range(1, 11))
+
+
+async def test_verification_knows_each_number_that_was_missing(adopted: Shop) -> None:
+    collection = adopted.database.orders
+    kept: Any = await collection.find_one({"number": 12})
+    await collection.delete_one({"number": 12})
+    assert "orders: number #012 is missing." in await verify(adopted.database, adopted.store)
+    await collection.insert_one(kept)
+    await collection.update_one({"number": 12}, {"$set": {"number": 11}})
+    assert any("#011 was missing when" in line for line in await verify(adopted.database, adopted.store))
+    await collection.update_one({"number": 11}, {"$set": {"number": 12}})

@@ -1,0 +1,199 @@
+"""`pos adopt` and its way back while the earlier backend goes on writing, cut off or twice at once: nothing is lost."""
+
+import subprocess
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from repositories.database.errors import DatabaseRefused
+from repositories.legacy import undo as adoption_undo
+from repositories.legacy import writer as adoption_writing
+from tests.conftest import LongRun
+from tests.legacy.test_import_interrupted import STEPS, place_of
+from tests.server.test_startup import POS, ROOT, environment
+from tests.support.faults.soak_report import Report, reporting
+from tests.support.legacy import legacy_documents as legacy
+from tests.support.legacy.import_command import Adopter, plain
+from tests.support.legacy.legacy_backend import (
+    KINDS,
+    differences,
+    doctor,
+    earlier_backend,
+    late_order,
+    own_times,
+    raw,
+    refuse_loss,
+    verified,
+)
+
+
+def test_an_adoption_in_place_beside_a_writing_backend_loses_nothing(
+    own: Database[Any], adopt: Adopter, mongodb_url: str, long_run: LongRun
+) -> None:
+    """Two rounds in every run of the tests, twenty with `--soak`, of databases that grow from round to round."""
+    with reporting("A16 pos adopt in place beside 50 sales a second", long_run) as report:
+        for number in long_run.rounds(2, 20):
+            own.client.drop_database(own.name)
+            before = legacy.believable(150 + 40 * number, seed=long_run.seed + number)
+            legacy.fill(own, before)
+            with earlier_backend(mongodb_url, own.name, 1_000) as backend:
+                backend.go_on()
+                done = adopt()
+                assert done.exit_code == 0, done.exception
+                backend.go_on()
+            assert backend.refused == []
+            assert verified(adopt)[0] == 1
+            assert doctor(adopt)["level"] == "wrong"
+            adopt.report()
+            written = {kind: [*before[place], *backend.written[kind]] for place, kind in enumerate(KINDS)}
+            report.rounds += 1
+            report.operations += sum(map(len, backend.written.values()))
+            report.lost, report.doubled = (a + b for a, b in zip(differences(own, written), _seen(report), strict=True))
+            assert (report.lost, report.doubled) == (0, 0)
+            refuse_loss(own, written)
+            assert verified(adopt) == (0, "")
+            assert "nothing was done" in adopt().stderr
+
+
+def _seen(report: Report) -> tuple[int, int]:
+    return report.lost or 0, report.doubled or 0
+
+
+def test_an_adoption_from_a_database_that_is_written_to_loses_nothing(own: Database[Any], mongodb_url: str) -> None:
+    before = legacy.believable(200)
+    legacy.fill(own, before)
+    new, adopt = own.client[f"{own.name}_new"], Adopter(mongodb_url, f"{own.name}_new")
+    with earlier_backend(mongodb_url, own.name, 1_000) as backend:
+        backend.go_on()
+        assert adopt("--from", own.name).exit_code == 0
+        backend.go_on()
+    status, said = verified(adopt)
+    assert (status, f"were written into '{own.name}' since" in said) == (1, True)
+    assert doctor(adopt)["level"] == "wrong"
+    adopt.report("--from", own.name)
+    refuse_loss(new, {kind: [*before[place], *backend.written[kind]] for place, kind in enumerate(KINDS)})
+    assert verified(adopt) == (0, "")
+
+
+def test_undoing_beside_a_writing_backend_loses_nothing(own: Database[Any], adopt: Adopter, mongodb_url: str) -> None:
+    before = legacy.believable(200)
+    legacy.fill(own, before)
+    with earlier_backend(mongodb_url, own.name, 1_000) as backend:
+        backend.go_on()
+        adopt.report()
+        backend.go_on()
+        undone = adopt("--undo")
+        assert undone.exit_code == 0, undone.exception
+        backend.go_on()
+    assert set(own.list_collection_names()) & {"legacy_orders", "late_orders", "undone_orders_1"} == set()
+    for place, kind in enumerate(KINDS):
+        documents = own_times([*before[place], *backend.written[kind]])
+        assert plain(sorted(own[kind].find({}), key=lambda each: str(each["_id"]))) == plain(
+            sorted(documents, key=lambda each: str(each["_id"]))
+        )
+    adopt.report()
+    refuse_loss(own, {kind: [*before[place], *backend.written[kind]] for place, kind in enumerate(KINDS)})
+
+
+@pytest.mark.parametrize("way", [(), ("--undo",)])
+@pytest.mark.parametrize("step", STEPS)
+def test_late_documents_after_a_cut_at_each_step_are_not_lost(
+    own: Database[Any], adopt: Adopter, monkeypatch: pytest.MonkeyPatch, step: str, way: tuple[str, ...]
+) -> None:
+    estimates, orders = legacy.believable(15)
+    legacy.fill(own, (estimates, orders))
+    place = place_of(step)
+    monkeypatch.setattr(place, step, cut)
+    assert "power" in adopt.refused()
+    monkeypatch.undo()
+    late = ([legacy.estimate(900)], [late_order(901), late_order(902, store="main"), {"_id": "bare", "store": "main"}])
+    legacy.fill(own, late)
+    every = [own_times([*mine, *later]) for mine, later in zip((estimates, orders), late, strict=True)]
+    if way:
+        assert adopt(*way).exit_code == 0
+        assert raw(own) == [plain(sorted(each, key=lambda one: str(one["_id"]))) for each in every]
+    adopt.report()
+    refuse_loss(own, dict(zip(KINDS, every, strict=True)))
+    assert verified(adopt) == (0, "")
+
+
+def cut(*_: Any) -> None:
+    raise DatabaseRefused("The power is cut.")
+
+
+def test_two_adoptions_at_once_are_one(own: Database[Any], adopt: Adopter) -> None:
+    before = legacy.believable(1_500)
+    legacy.fill(own, before)
+    command = [*POS, "adopt", "--json"]
+    processes = [
+        subprocess.Popen(command, cwd=ROOT, env=environment(**adopt.environment), stdout=-1, stderr=-1, text=True)
+        for _ in range(3)
+    ]
+    said = [process.communicate(timeout=120)[1] for process in processes]
+    assert "Traceback" not in "".join(said)
+    adopt.report()
+    refuse_loss(own, dict(zip(KINDS, map(own_times, before), strict=True)))
+    assert verified(adopt) == (0, ""), said
+
+
+def test_an_adoption_that_is_undone_while_it_writes_writes_nothing_more(
+    own: Database[Any], adopt: Adopter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estimates, orders = legacy.believable(1_500)
+    legacy.fill(own, (estimates, orders))
+    before = raw(own)
+    for_good, calls = adoption_writing.kept, iter(range(1, 10_000))
+
+    def undone(*arguments: Any) -> Any:
+        """In the middle of the second batch."""
+        if next(calls) == 1_200:
+            assert adopt("--undo").exit_code == 0
+        return for_good(*arguments)
+
+    monkeypatch.setattr(adoption_writing, "kept", undone)
+    assert "has begun on this store meanwhile" in adopt.refused()
+    monkeypatch.undo()
+    assert raw(own) == before
+    assert own.adopted.count_documents({}) == 0
+    adopt.report()
+    refuse_loss(own, dict(zip(KINDS, map(own_times, (estimates, orders)), strict=True)))
+    assert verified(adopt) == (0, "")
+
+
+def test_thousands_of_late_documents_are_taken_over(own: Database[Any], adopt: Adopter) -> None:
+    legacy.fill(own, ([legacy.estimate(1)], [legacy.order(1)]))
+    adopt.report()
+    own.orders.insert_many([late_order(number) for number in range(2, 6_002)])
+    assert adopt.report()["late"] == 6_000
+    assert own.orders.count_documents({}) == 6_001
+    assert verified(adopt) == (0, "")
+
+
+@pytest.mark.parametrize("call", [1, 2, 3])
+@pytest.mark.parametrize("step", ["_rename", "_take_out", "Move"])
+def test_a_way_back_that_is_cut_off_beside_a_writing_backend_is_gone_to_its_end(
+    own: Database[Any], adopt: Adopter, monkeypatch: pytest.MonkeyPatch, step: str, call: int
+) -> None:
+    estimates, orders = legacy.believable(15)
+    legacy.fill(own, (estimates, orders))
+    adopt.report()
+    late = ([legacy.estimate(900)], [late_order(901)])
+    legacy.fill(own, late)
+    adopt.report()
+    for_good, calls = getattr(adoption_undo, step), iter(range(1, 100))
+
+    def cut_at(*arguments: Any) -> Any:
+        return cut() if next(calls) == call else for_good(*arguments)
+
+    monkeypatch.setattr(adoption_undo, step, cut_at)
+    adopt("--undo")
+    monkeypatch.undo()
+    later = ([legacy.estimate(902)], [late_order(903), late_order(904)])
+    legacy.fill(own, later)
+    if own.adoption.find_one({}):
+        assert "finish that first" in adopt.refused()
+        assert adopt("--undo").exit_code == 0
+    every = [own_times([*a, *b, *c]) for a, b, c in zip((estimates, orders), late, later, strict=True)]
+    assert raw(own) == [plain(sorted(each, key=lambda one: str(one["_id"]))) for each in every]
+    assert not [name for name in own.list_collection_names() if name.startswith(("late_", "undone_", "legacy_"))]

@@ -1,0 +1,187 @@
+"""`pos adopt` cut off, killed, undone: it completes the next time, or goes back to where it came from."""
+
+import asyncio
+import signal
+import sqlite3
+import subprocess
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+from threading import Event
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from pymongo.database import Database
+from typer.testing import CliRunner
+
+from app.cli import cli
+from repositories.auditing.verification import verify
+from repositories.database.client import connect
+from repositories.database.errors import DatabaseRefused
+from repositories.legacy import adoption
+from repositories.legacy import writer as adoption_writing
+from repositories.legacy.adoption import Adoption
+from repositories.legacy.reconciliation import Entry, Ledger
+from repositories.legacy.writer import Target
+from schemas.core.collections import ORDERS
+from schemas.legacy.conversion import adopt as taken_over
+from schemas.legacy.report import Report
+from tests.server.test_startup import POS, ROOT, environment
+from tests.support.legacy import legacy_documents as legacy
+from tests.support.legacy.import_command import Adopter, plain
+from tests.support.shop import opened
+
+
+def test_the_way_back(own: Database[Any], adopt: Adopter) -> None:
+    legacy.fill(own, legacy.nasty())
+    before = plain([list(own[kind].find({}).sort("_id")) for kind in ("estimates", "orders")])
+    adopt.report()
+    assert adopt("--undo").exit_code == 0
+    assert plain([list(own[kind].find({}).sort("_id")) for kind in ("estimates", "orders")]) == before
+    assert "was not adopted" in adopt.refused("--undo")
+    # And forth again, and back no more, once the backup is gone.
+    adopt.report()
+    assert "legacy_estimates" in adopt("--drop-backup").stderr
+    assert "nothing to go back to" in adopt.refused("--undo")
+
+
+def test_a_way_back_that_was_cut_off_is_gone_to_its_end(own: Database[Any], adopt: Adopter) -> None:
+    estimates, orders = legacy.nasty()
+    legacy.fill(own, ([{**each, "store": "Pune"} for each in estimates], orders))
+    before = plain([list(own[kind].find({}).sort("_id")) for kind in ("estimates", "orders")])
+    adopt.report()
+    # As it stands after the first of two collections has its name again.
+    own.adoption.update_one({}, {"$set": {"step": "undoing"}})
+    own.counters.delete_one({})
+    own.legacy_estimates.rename("estimates", dropTarget=True)
+    assert "finish that first" in adopt.refused()
+    assert adopt("--undo").exit_code == 0
+    assert plain([list(own[kind].find({}).sort("_id")) for kind in ("estimates", "orders")]) == before
+
+
+async def test_there_is_no_way_back_once_something_was_sold(
+    own: Database[Any], adopt: Adopter, mongodb_url: str
+) -> None:
+    legacy.fill(own, legacy.believable(20))
+    await asyncio.to_thread(adopt.report)
+    async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:
+        assert "A service runs" in await asyncio.to_thread(adopt.refused, "--undo")
+        await shop.sale()
+    assert "1 changes were made" in await asyncio.to_thread(adopt.refused, "--undo")
+    async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:
+        await shop.sale()
+        assert await verify(shop.database, "main") == []
+
+
+STEPS = ("_rename", "originals_of", "_settle", "kept", "_check_still", "_finish")
+
+
+def place_of(step: str) -> Any:
+    """Return where a step is defined, so that it can be cut off there."""
+    return {"kept": adoption_writing, "originals_of": adoption}.get(step, Adoption)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_cut_off_at_each_step_it_completes_the_next_time(
+    own: Database[Any], adopt: Adopter, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    legacy.fill(own, legacy.believable(30))
+    expected = adopt.report("--dry-run")
+    place = place_of(step)
+    for_good = getattr(place, step)
+    calls = iter(range(12))
+
+    def cut(*arguments: Any) -> Any:
+        # In the middle of what is written, and at once elsewhere.
+        if step != "kept" or next(calls) == 11:
+            raise DatabaseRefused("The power is cut.")
+        return for_good(*arguments)
+
+    monkeypatch.setattr(place, step, cut)
+    assert "power" in adopt.refused()
+    monkeypatch.undo()
+    assert own.adoption.find_one({"step": "begun"})
+    assert "run `pos adopt` again" in str(CliRunner().invoke(cli, ["migrate"], env=adopt.environment).exception)
+    assert adopt.report("--dry-run") == expected
+    assert adopt.report() == expected
+    assert CliRunner().invoke(cli, ["verify"], env=adopt.environment).exit_code == 0
+
+
+def test_killed_at_any_moment_it_completes_the_next_time(own: Database[Any], adopt: Adopter, mongodb_url: str) -> None:
+    """Killed as a power cut does it, until it comes through; in the end it is as if it had never been."""
+    legacy.fill(own, legacy.believable(2_000))
+    expected = Adopter(mongodb_url, f"{own.name}_new").report("--from", own.name)
+    kills = 0
+    for pause in (0, 0.3, 0.8):
+        process = subprocess.Popen([*POS, "adopt"], cwd=ROOT, env=environment(**adopt.environment))
+        deadline = time.monotonic() + 30
+        while process.poll() is None and not own.adoption.find_one({}):
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        # This long into its work, and in the next round a little longer.
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(pause)
+        process.send_signal(signal.SIGKILL)
+        if process.wait() == 0:
+            break
+        kills += 1
+    assert kills
+    assert adopt.report() == expected
+    new = own.client[f"{own.name}_new"]
+    for kind in ("estimates", "orders", "totals"):
+        assert list(own[kind].find({}).sort("_id")) == list(new[kind].find({}).sort("_id"))
+    assert CliRunner().invoke(cli, ["verify"], env=adopt.environment).exit_code == 0
+
+
+def test_whoever_stops_it_is_told_how_to_go_on(own: Database[Any], adopt: Adopter, tmp_path: Path) -> None:
+    legacy.fill(own, legacy.believable(5_000))
+    command = [*POS, "adopt", "--report", str(tmp_path / "defects.ndjson")]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment(**adopt.environment), stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 30
+    while not own.adoption.find_one({}):
+        assert (process.poll(), time.monotonic() < deadline) == (None, True)
+        time.sleep(0.001)
+    # What SIGTERM does here is what Ctrl-C does, which the tests may have been told to ignore.
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=30)
+    assert (process.returncode, "Run the same again" in said, "Traceback" in said) == (130, True, False), said
+    assert list(tmp_path.iterdir()) == []
+    assert "begun" in str(own.adoption.find_one({}))
+
+
+async def test_a_run_that_is_cancelled_ends_its_threads_first(own: Database[Any], mongodb_url: str) -> None:
+    """As Ctrl-C does it: what a thread does is ended at its next step, and not left to itself."""
+    legacy.fill(own, legacy.believable(1_200))
+    loop = asyncio.get_running_loop()
+    looking, cancelled = asyncio.Event(), Event()
+    told: list[str] = []
+
+    def tell(step: str, _done: int, _total: int) -> None:
+        told.append(step)
+        loop.call_soon_threadsafe(looking.set)
+        cancelled.wait(30)
+
+    target = Target(connect(mongodb_url)[own.name], "main", ZoneInfo("Asia/Kolkata"), 90)
+    adoption = Adoption(target, target.database.delegate, in_place=True, report=Report(), tell=tell)
+    run = asyncio.create_task(adoption.run())
+    await asyncio.wait_for(looking.wait(), 30)
+    run.cancel()
+    loop.call_later(0.2, cancelled.set)
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert (cancelled.is_set(), len(told)) == (True, 1)
+    target.database.client.close()
+    assert own.adoption.find_one({"step": "begun"})
+
+
+def test_what_sqlite_is_busy_with_is_ended_too() -> None:
+    over = Event()
+    one = taken_over(ORDERS, legacy.order(1), ZoneInfo("Asia/Kolkata"))
+    with closing(Ledger(over.is_set)) as ledger:
+        ledger.add(ORDERS, [Entry(str(place).encode(), str(place), one) for place in range(20_000)])
+        over.set()
+        with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+            ledger.settle()

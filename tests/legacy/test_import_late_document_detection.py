@@ -1,0 +1,172 @@
+"""Late documents are found wherever they lie, whatever else was deleted, and by the store that they belong to."""
+
+import asyncio
+import tracemalloc
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from repositories.database.errors import DatabaseRefused
+from repositories.legacy import adoption
+from repositories.legacy import undo as adoption_undo
+from repositories.migrations.indexes import refuse_restoring
+from tests.support.legacy import legacy_documents as legacy
+from tests.support.legacy.import_command import Adopter
+from tests.support.legacy.legacy_backend import KINDS, doctor, late_order, verified
+from tests.support.shop import opened
+
+
+def cut(*_: Any) -> None:
+    raise DatabaseRefused("The power is cut.")
+
+
+def test_what_was_moved_away_before_a_cut_is_found(
+    own: Database[Any], adopt: Adopter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    legacy.fill(own, legacy.believable(10))
+    adopt.report()
+    own.orders.insert_one(late_order(50))
+    with monkeypatch.context() as patch:
+        patch.setattr(adoption, "take_over_late", cut)
+        assert "power" in adopt.refused()
+    assert own.late_orders.count_documents({}) == 1
+    assert verified(adopt) == (1, "late_orders: 1 of the earlier backend were not taken over yet: run `pos adopt`.\n")
+    assert doctor(adopt)["level"] == "wrong"
+    assert adopt.report()["late"] == 1
+    assert verified(adopt) == (0, "")
+
+
+@pytest.mark.parametrize("is_address", [False, True])
+def test_a_document_that_was_deleted_in_the_source_hides_no_late_one(
+    own: Database[Any], mongodb_url: str, is_address: bool
+) -> None:
+    legacy.fill(own, legacy.believable(10))
+    adopt = Adopter(mongodb_url, f"{own.name}_new")
+    source = mongodb_url.replace("/?", f"/{own.name}?") if is_address else own.name
+    adopt.report("--from", source)
+    assert verified(adopt) == (0, "")
+    own.orders.delete_one({})
+    own.orders.insert_one(late_order(50))
+    assert "1 estimates and orders were written into" in verified(adopt)[1]
+    assert doctor(adopt)["level"] == "wrong"
+    # As an earlier version left it.
+    own.client[f"{own.name}_new"].adoption.update_one({}, {"$unset": {"is_here": ""}})
+    assert verified(adopt)[0] == 1
+    assert adopt.report("--from", source)["late"] == 1
+    assert verified(adopt) == (0, "")
+
+
+def test_another_store_of_the_database_takes_nothing_of_an_adopted_one(
+    own: Database[Any], adopt: Adopter, mongodb_url: str
+) -> None:
+    legacy.fill(own, legacy.believable(10))
+    adopt.report()
+    before = {kind: own[kind].count_documents({}) for kind in KINDS}
+
+    async def sell() -> None:
+        async with opened(mongodb_url, database_name=own.name, store_id="Pune") as shop:
+            await shop.sale()
+
+    asyncio.run(sell())
+    own.orders.insert_one(late_order(50))
+    other = Adopter(mongodb_url, own.name)
+    other.environment["STORE_ID"] = "Pune"
+    for options in ((), ("--dry-run",)):
+        assert "belongs to store 'main': run this with STORE_ID=main" in other.refused(*options)
+    assert own.orders.count_documents({"store": "Pune"}) == 1
+    assert adopt.report()["late"] == 1
+    assert {kind: own[kind].count_documents({"store": "main"}) for kind in KINDS} == {
+        **before,
+        "orders": before["orders"] + 1,
+    }
+    assert verified(adopt) == (0, "")
+
+
+def test_a_late_document_with_the_name_of_the_store_stands_in_no_list(
+    own: Database[Any], adopt: Adopter, mongodb_url: str
+) -> None:
+    legacy.fill(own, legacy.believable(10))
+    adopt.report()
+    late = {**late_order(50), "store": "main", "_id": "LATE", "voided_at": None, "business_date": "2025-09-01"}
+
+    async def look() -> None:
+        async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:
+            sold = await shop.sale()
+            before = [len(await shop.get(path)) for path in LISTS]
+            for kind in KINDS:
+                own[kind].insert_one({**late, "terms": ["customer"]})
+            assert [len(await shop.get(path)) for path in LISTS] == before
+            assert await shop.get("/api/orders/orders-only")
+            assert (await shop.get("/api/board"))["date"]
+            for path in ("/api/orders/LATE", "/api/estimates/LATE"):
+                assert (await shop.http.get(path)).status_code == 404
+            for path in ("/api/orders/LATE", "/api/estimates/LATE"):
+                assert (await shop.http.delete(path)).status_code == 404
+            assert (await shop.http.post("/api/estimates/LATE/convert-to-order", json={})).status_code == 404
+            assert (await shop.http.delete(f"/api/orders/{sold['order_id']}")).status_code == 200
+
+    asyncio.run(look())
+    totals = [each for each in verified(adopt)[1].splitlines() if "of the earlier backend lie here" not in each]
+    assert totals == []
+    assert own.orders.find_one({"_id": "LATE"})
+
+
+LISTS = ("/api/orders/all", "/api/orders/all?q=Customer", "/api/estimates/all", "/api/orders/all?limit=5")
+
+
+def test_one_stray_number_takes_no_memory(own: Database[Any], adopt: Adopter) -> None:
+    legacy.fill(own, legacy.believable(5))
+    adopt.report()
+    own.orders.insert_one(late_order(50, sale_number="#9999999"))
+    tracemalloc.start()
+    try:
+        assert adopt.report()["orders"]["highest_number"] == "#9999999"
+        assert verified(adopt) == (0, "")
+        # A set of the numbers that are missing takes some 700 MB.
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_backup_is_not_dropped_while_it_goes_back(
+    own: Database[Any], adopt: Adopter, monkeypatch: pytest.MonkeyPatch, is_first: bool
+) -> None:
+    estimates, orders = legacy.believable(10)
+    legacy.fill(own, (estimates, orders))
+    adopt.report()
+    other = adopt if is_first else None
+
+    async def meanwhile(*arguments: Any) -> None:
+        """The other command, after this one has looked at the state."""
+        monkeypatch.undo()
+        await refuse_restoring(*arguments)
+        said.append(await asyncio.to_thread(adopt, "--undo" if is_first else "--drop-backup"))
+
+    said: list[Any] = []
+    monkeypatch.setattr(adoption_undo, "refuse_restoring", meanwhile)
+    refused = adopt.refused("--drop-backup" if is_first else "--undo")
+    assert said[0].exit_code == 0
+    if other is not None:
+        assert "wait for it" in refused
+        assert [own[kind].count_documents({}) for kind in KINDS] == [len(estimates), len(orders)]
+    else:
+        assert "nothing to go back to" in refused
+        assert own.adopted.count_documents({}) == len(estimates) + len(orders)
+        assert verified(adopt) == (0, "")
+
+
+def test_dropping_a_backup_that_was_cut_off_is_named_and_goes_on(
+    own: Database[Any], adopt: Adopter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    legacy.fill(own, legacy.believable(10))
+    adopt.report()
+    own.adoption.update_one({}, {"$set": {"is_dropping": True}})
+    own.legacy_orders.drop()
+    own.orders.insert_one(late_order(50))
+    for options in ((), ("--undo",)):
+        assert "run `pos adopt --drop-backup` again first" in adopt.refused(*options)
+    assert adopt("--drop-backup").exit_code == 0
+    assert adopt.report()["late"] == 1
+    assert verified(adopt) == (0, "")

@@ -1,0 +1,235 @@
+"""What a forgotten instance of the earlier backend writes after the adoption: found, taken over, never dropped."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from repositories.archive.restore import Restoration
+from repositories.auditing.verification import verify
+from repositories.database.client import connect
+from repositories.legacy import adoption
+from tests.support.legacy import legacy_documents as legacy
+from tests.support.legacy.import_command import Adopter
+from tests.support.legacy.legacy_backend import LATER, doctor, late_order, verified
+from tests.support.shop import opened
+
+
+def test_one_sale_of_a_forgotten_instance_is_found_and_taken_over_and_goes_back(
+    own: Database[Any], adopt: Adopter
+) -> None:
+    legacy.fill(own, legacy.believable(20))
+    adopt.report()
+    before = own.orders.count_documents({})
+    own.orders.insert_one(late_order(21))
+    assert "orders: 1 of the earlier backend lie here" in verified(adopt)[1]
+    assert "orders: 1 of the earlier" in doctor(adopt)["says"]
+    assert "1 documents that came later would be taken over" in adopt("--dry-run").stderr
+    report = adopt.report()
+    assert (report["orders"]["count"], report["late"]) == (before + 1, 1)
+    # Nothing has the number on paper, and so it stays.
+    assert own.orders.find_one({"_id": "ORDER-00000015"}, {"number": 1}) == {"_id": "ORDER-00000015", "number": 21}
+    assert verified(adopt) == (0, "")
+    assert doctor(adopt)["level"] == "ok"
+    assert adopt.report() == report
+    own.orders.insert_one(late_order(22))
+    assert adopt("--undo").exit_code == 0
+    assert own.orders.count_documents({}) == before + 2
+    assert own.orders.count_documents({"order_id": {"$in": ["ORDER-00000015", "ORDER-00000016"]}}) == 2
+    assert adopt.report()["orders"]["count"] == before + 2
+    assert verified(adopt) == (0, "")
+
+
+def test_numbers_ids_and_links_of_late_documents_are_settled(own: Database[Any], adopt: Adopter) -> None:
+    orders = [legacy.order(number) for number in (1, 2, 4)]
+    legacy.fill(own, ([legacy.estimate(1)], orders))
+    adopt.report()
+    link = {"is_converted_to_order": True, "linked_order_id": "ORDER-00000065"}
+    own.estimates.insert_many([legacy.estimate(7, LATER, **link), legacy.estimate(8, LATER, estimate_number="#001")])
+    own.orders.insert_many(
+        [
+            late_order(101, sale_number="#003", source_estimate_id="EST-00000007"),
+            late_order(102, sale_number="#002"),
+            late_order(103, sale_number="#009", order_id="ORDER-00000001"),
+            late_order(104, sale_number=None),
+            late_order(105, sale_number="#009"),
+        ]
+    )
+    report = adopt.report()
+    found = {each["_id"]: each["number"] for each in own.orders.find({})}
+    # 3 was a hole; 2 is given; 9 leaves a gap, and goes to the older one; the id of the first stays its own.
+    assert (found["ORDER-00000065"], found["ORDER-00000066"], found["ORDER-00000068"]) == (3, 10, 11)
+    assert sorted(found.values()) == [1, 2, 3, 4, 9, 10, 11, 12]
+    assert found["ORDER-00000001"] == 1
+    assert report["orders"]["missing_numbers"] == "5-8"
+    assert report["defects"]["number_repeated"] == 3
+    assert report["defects"]["id_repeated"] == 1
+    estimate = own.estimates.find_one({"_id": "EST-00000007"}) or {}
+    assert (estimate["number"], estimate["order_id"], estimate["converted"]) == (7, "ORDER-00000065", True)
+    assert verified(adopt) == (0, "")
+
+
+async def test_a_shop_that_has_sold_takes_late_sales_over_under_new_numbers(
+    own: Database[Any], adopt: Adopter, mongodb_url: str
+) -> None:
+    legacy.fill(own, legacy.believable(20))
+    await asyncio.to_thread(adopt.report)
+    async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:
+        await shop.sale()
+        own.orders.insert_many([late_order(500), late_order(501, source_estimate_id="EST-00000001")])
+        assert "A service runs" in await asyncio.to_thread(adopt.refused)
+        assert own.orders.count_documents({"order_id": {"$exists": True}, "store": None}) == 2
+    counters: Any = own.counters.find_one({})
+    await asyncio.to_thread(adopt.report)
+    numbers = [each["number"] for each in own.orders.find({"number": {"$gt": counters["orders"]}})]
+    assert sorted(numbers) == [counters["orders"] + 1, counters["orders"] + 2]
+    async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:
+        assert (await shop.sale())["sale_number"] == f"#{counters['orders'] + 3:03d}"
+        assert len(await shop.get("/api/orders/all", q="Customer 500")) == 1
+        assert await verify(shop.database, "main") == []
+    assert "2 changes were made" in await asyncio.to_thread(adopt.refused, "--undo")
+
+
+async def test_a_service_that_knows_the_counters_sees_that_late_sales_moved_them(
+    own: Database[Any], adopt: Adopter, mongodb_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    legacy.fill(own, legacy.believable(20))
+    await asyncio.to_thread(adopt.report)
+
+    async def nothing(*_: Any) -> None:
+        """As where the database does not allow to ask whether a service runs."""
+
+    monkeypatch.setattr(adoption, "refuse_running", nothing)
+    async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:
+        for number in (600, 601):
+            await shop.sale()
+            own.orders.insert_one(late_order(number))
+            own.estimates.insert_one(legacy.estimate(number, LATER))
+            await asyncio.to_thread(adopt.report)
+        sale, estimate = await shop.sale(), await shop.estimate()
+        counters: Any = own.counters.find_one({})
+        assert (sale["sale_number"], estimate["estimate_number"]) == (
+            f"#{counters['orders']:03d}",
+            f"#{counters['estimates']:03d}",
+        )
+        assert await verify(shop.database, "main") == []
+
+
+def test_documents_with_a_store_of_their_own_are_late_too(own: Database[Any], adopt: Adopter) -> None:
+    legacy.fill(own, legacy.believable(5))
+    adopt.report()
+    before = own.orders.count_documents({})
+    own.orders.insert_many(
+        [late_order(number, store=name) for number, name in enumerate(("Pune", "Pune", "main", 7), 50)]
+    )
+    assert "orders: 4 of the earlier backend" in verified(adopt)[1]
+    assert adopt.report()["late"] == 4
+    assert own.orders.count_documents({"store": "main"}) == before + 4
+    own.orders.insert_many([late_order(number, store=name) for number, name in enumerate(("Pune", "main"), 60)])
+    assert adopt("--undo").exit_code == 0
+    assert (
+        own.orders.count_documents({"sale_number": {"$exists": True}}) == before + 6 == own.orders.count_documents({})
+    )
+
+
+def test_what_was_brought_back_from_a_dump_is_not_booked_twice(own: Database[Any], adopt: Adopter) -> None:
+    """The same document again is dropped, since its copy is kept; one that differs stays, and is told of."""
+    legacy.fill(own, legacy.believable(10))
+    report = adopt.report()
+    again, differing = own.legacy_orders.find({}).limit(2).to_list()
+    own.orders.insert_many([again, {**differing, "total": 1.0}])
+    done = adopt()
+    assert (done.exit_code, "1 orders stay where they are" in done.stderr) == (0, True), done.stderr
+    assert str(differing["_id"]) in done.stderr
+    assert adopt.report()["orders"] == report["orders"]
+    assert own.orders.find_one({"_id": differing["_id"]}, {"total": 1}) == {"_id": differing["_id"], "total": 1.0}
+    assert own.orders.find_one({"_id": again["_id"]}) is None
+    undone = adopt("--undo")
+    assert "1 documents stay in 'undone_orders_1'" in undone.stderr
+    assert own.undone_orders_1.find_one({}, {"total": 1}) == {"_id": differing["_id"], "total": 1.0}
+
+
+def test_an_index_of_the_earlier_backend_keeps_nothing_from_being_taken_over(
+    own: Database[Any], adopt: Adopter
+) -> None:
+    """A forgotten instance begins to count anew, since it does not find its documents any more."""
+    legacy.fill(own, legacy.believable(10))
+    own.orders.drop()
+    own.orders.insert_many([legacy.order(1), legacy.order(2)])
+    own.orders.create_index("sale_number", unique=True)
+    adopt.report()
+    own.orders.insert_many([late_order(1, order_id="ORDER-LATE"), late_order(3)])
+    assert adopt.report()["late"] == 2
+    assert "1 documents stay in 'late_orders'" in adopt("--undo").stderr
+    assert own.late_orders.distinct("order_id") == ["ORDER-LATE"]
+    assert own.orders.count_documents({}) == 3
+    assert "'late_orders' already" in adopt.refused()
+
+
+def test_a_backup_without_a_copy_is_not_dropped(own: Database[Any], adopt: Adopter) -> None:
+    legacy.fill(own, legacy.believable(5))
+    adopt.report()
+    own.legacy_orders.insert_one(late_order(77))
+    assert "1 orders were not taken over yet" in adopt.refused("--drop-backup")
+    assert own.legacy_orders.find_one({"order_id": "ORDER-0000004D"})
+    adopt.report()
+    own.orders.insert_one(late_order(78))
+    adopt.report()
+    own.orders.insert_one(late_order(79))
+    assert adopt("--drop-backup").exit_code == 0
+    assert not {"legacy_orders", "late_orders"} & set(own.list_collection_names())
+    assert own.orders.find_one({"order_id": "ORDER-0000004F"})
+    adopt.report()
+    assert own.late_orders.count_documents({}) == 1
+    assert "nothing to go back to" in adopt.refused("--undo")
+    assert verified(adopt) == (0, "")
+
+
+def test_a_discarded_restoration_leaves_late_documents(own: Database[Any], adopt: Adopter) -> None:
+    late = {"_id": "x", "store": "main", "order_id": "ORDER-1"}
+
+    async def restore() -> None:
+        database = connect(adopt.environment["MONGODB_URL"])[own.name]
+        restoration = Restoration(database, "main")
+        await restoration.begin(datetime.now(UTC), 90)
+        await restoration.add("orders", [{"_id": "ORDER-2", "store": "main", "number": 1}])
+        own.orders.insert_one(late)
+        await restoration.discard()
+        database.client.close()
+
+    asyncio.run(restore())
+    assert list(own.orders.find({})) == [late]
+
+
+async def test_a_service_that_starts_beside_late_documents_says_so_and_sells(
+    own: Database[Any], adopt: Adopter, mongodb_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    legacy.fill(own, legacy.believable(5))
+    await asyncio.to_thread(adopt.report)
+    own.orders.insert_one(late_order(6))
+    async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:
+        await shop.sale()
+    assert "The earlier backend has written orders into this database" in caplog.text
+    await asyncio.to_thread(adopt.report)
+    async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:
+        assert await verify(shop.database, "main") == []
+
+
+async def test_what_the_earlier_backend_writes_into_a_shop_that_was_never_adopted_is_taken_over(
+    own: Database[Any], adopt: Adopter, mongodb_url: str
+) -> None:
+    async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:
+        await shop.sale()
+        await shop.estimate()
+    assert "has documents of its own already" in await asyncio.to_thread(adopt.refused)
+    own.orders.insert_many([late_order(1), late_order(2)])
+    assert "orders: 2 of the earlier backend" in (await asyncio.to_thread(verified, adopt))[1]
+    assert "2 documents that came later" in (await asyncio.to_thread(adopt, "--dry-run")).stderr
+    assert (await asyncio.to_thread(adopt.report))["late"] == 2
+    assert sorted(each["number"] for each in own.orders.find({})) == [1, 2, 3]
+    assert "sales of its own before" in await asyncio.to_thread(adopt.refused, "--undo")
+    assert "nothing was done" in (await asyncio.to_thread(adopt)).stderr
+    async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:
+        assert await verify(shop.database, "main") == []

@@ -1,0 +1,114 @@
+"""`pos adopt` on what older versions wrote: sales among the estimates, times of the clock of a phone."""
+
+import asyncio
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pymongo.database import Database
+
+from repositories.auditing.verification import verify
+from tests.legacy.test_conversion_of_older_formats import sale_among_estimates
+from tests.support.legacy import legacy_documents as legacy
+from tests.support.legacy.import_command import Adopter, content, plain
+from tests.support.openapi_contract import Contract, served_document
+from tests.support.shop import opened
+
+MADE = datetime(2025, 7, 14, 18, 20)  # noqa: DTZ001
+LOCAL = MADE + timedelta(hours=5, minutes=30)
+
+
+def filled(own: Database[Any]) -> None:
+    """An estimate, two sales among the estimates, one that has the `_id` of an order, and two orders; one of these by
+    the phone's clock."""
+    own.estimates.insert_many(
+        [
+            legacy.estimate(1, status="Accepted"),
+            sale_among_estimates(2, payment_method="Card"),
+            sale_among_estimates(3, _id="same", total=100.0),
+            legacy.estimate(4, is_converted_to_order=True, linked_order_id="ORDER-00000001", sale_number="#001"),
+        ]
+    )
+    own.orders.insert_many([legacy.order(1), legacy.order(7, MADE, created_at=LOCAL, _id=legacy.identity(MADE, 7))])
+    own.orders.insert_one({**legacy.order(8), "_id": "same"})
+
+
+async def test_sales_among_the_estimates_are_orders_and_no_day_is_moved(
+    mongodb_url: str, own: Database[Any], adopt: Adopter, tmp_path: Path
+) -> None:
+    filled(own)
+    path = tmp_path / "defects.ndjson"
+    rehearsed = await asyncio.to_thread(adopt.report, "--dry-run")
+    report = await asyncio.to_thread(adopt.report, "--report", str(path))
+    assert report == rehearsed
+    assert (report["estimates"]["count"], report["orders"]["count"]) == (2, 5)
+    found = report["defects"]
+    assert (found["sale_among_estimates"], found["created_at_is_local"], found["status_noted"]) == (2, 1, 1)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["became"] for line in lines if line["rule"] == "created_at_is_local"] == ["2025-07-14T18:20:00+00:00"]
+    async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:
+        orders = {each["order_id"]: each for each in (await shop.get("/api/orders/orders-only"))["orders"]["items"]}
+        assert set(orders) == {f"ORDER-0000000{number}" for number in (1, 7, 8)} | {"SALE-00000002", "SALE-00000003"}
+        sale = orders["SALE-00000002"]
+        assert (sale["sale_number"], sale["payment_mode"], sale["status"]) == ("#002", "Card", "Completed")
+        assert (await shop.get("/api/orders/number/2"))["order_id"] == "SALE-00000002"
+        assert {each["status"] for each in await shop.get("/api/estimates/all")} == {"Pending", "Converted"}
+        day = await shop.get("/api/reports/date-range?start_date=2025-07-14&end_date=2025-07-14")
+        assert day["orders"]["count"] == 1
+        assert day["orders"]["items"][0]["created_at"] == "2025-07-14T23:50:00.000+05:30"
+        # What the sales in both collections come to is what was sold.
+        assert (await shop.get("/api/reports/orders-only"))["orders"]["total_count"] == 5
+        contract = Contract(served_document())
+        contract.judge(await shop.http.get("/api/orders/all"))
+        contract.judge(await shop.http.get("/api/orders/SALE-00000002"))
+        assert await verify(shop.database, shop.store) == []
+    originals = {plain(each["original"]) for each in own.adopted.find({})}
+    assert originals == {plain(each) for name in ("estimates", "orders") for each in own[f"legacy_{name}"].find({})}
+
+
+def test_such_a_database_is_adopted_once_and_undone_whole(own: Database[Any], adopt: Adopter) -> None:
+    filled(own)
+    before = plain(content(own))
+    first = adopt.report()
+    again = adopt("--json")
+    assert json.loads(again.stdout) == first
+    assert "nothing was done" in again.stderr
+    assert adopt("--undo").exit_code == 0
+    after = {name: rows for name, rows in content(own).items() if name in ("estimates", "orders")}
+    assert plain(after) == before
+
+
+def test_sales_that_are_all_among_the_estimates_need_no_orders(own: Database[Any], adopt: Adopter) -> None:
+    own.estimates.insert_many([sale_among_estimates(number) for number in range(1, 4)])
+    report = adopt.report()
+    assert (report["estimates"]["count"], report["orders"]["count"]) == (0, 3)
+    assert report["orders"]["highest_number"] == "#003"
+    assert own.orders.count_documents({"store": "main"}) == 3
+
+
+def test_from_another_database_they_are_orders_too(own: Database[Any], mongodb_url: str) -> None:
+    filled(own)
+    report = Adopter(mongodb_url, f"{own.name}_new").report("--from", own.name)
+    assert (report["estimates"]["count"], report["orders"]["count"]) == (2, 5)
+
+
+def test_one_that_an_older_version_puts_there_later_is_taken_over_as_an_order(
+    own: Database[Any], adopt: Adopter
+) -> None:
+    filled(own)
+    adopt.report()
+    own.estimates.insert_one(sale_among_estimates(9))
+    assert adopt("--json").exit_code == 0
+    assert own.orders.find_one({"_id": "SALE-00000009", "store": "main"})
+    assert own.estimates.count_documents({"store": "main"}) == 2
+    assert "nothing was done" in adopt().stderr
+
+
+def test_one_that_an_earlier_version_of_this_service_took_for_an_estimate_stays_it(
+    own: Database[Any], adopt: Adopter
+) -> None:
+    own.estimates.insert_one(sale_among_estimates(2))
+    adopt.report()
+    own.adopted.update_one({}, {"$set": {"kind": "estimates"}, "$unset": {"lies_in": 1}})
+    assert "nothing was done" in adopt().stderr

@@ -1,0 +1,126 @@
+"""A slow screen harms nobody: it takes no memory of ours, delays no sale, and is closed when it has fallen too far."""
+
+import asyncio
+import gc
+import json
+
+import pytest
+import websockets
+
+from endpoints.live.session import Screen
+from tests.support.clients.live_client import live
+from tests.support.clients.raw_websocket import joined, read_all, stalled
+from tests.support.payloads import an_event
+from tests.support.shop import OpenShop, Shop, opened
+
+TOO_SLOW = (4430).to_bytes(2)
+
+
+async def publish(shop: Shop, first: int, last: int) -> None:
+    """Events that no database knows, as fast as the loop goes round."""
+    for seq in range(first, last + 1):
+        shop.state["hub"].notify([an_event(seq)])
+        if seq % 50 == 0:
+            await asyncio.sleep(0)
+
+
+async def only_left(shop: Shop, count: int) -> None:
+    async with asyncio.timeout(30):
+        while len(shop.state["screens"]) > count or shop.state["hub"].readers > count:
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    # Without our protocol the kernel keeps some megabytes for each before it says that there is no room.
+    ("flags", "events"),
+    [({}, 6_000), ({"ws": "websockets-sansio"}, 17_000)],
+    ids=["frames", "plain"],
+)
+async def test_those_that_do_not_read_are_closed_and_the_others_hear_everything(
+    open_shop: OpenShop, flags: dict[str, str], events: int
+) -> None:
+    shop = await open_shop(server_flags=flags)
+    async with stalled(shop.port, 20), shop.listen() as quick:
+        hearing = asyncio.create_task(_hear(quick, events))
+        await publish(shop, 1, events)
+        assert await asyncio.wait_for(hearing, 60) == list(range(1, events + 1))
+        await only_left(shop, 1)
+        assert len(shop.state["screens"]) == 1
+
+
+async def _hear(quick: websockets.ClientConnection, events: int) -> list[int]:
+    return [json.loads(await quick.recv())["seq"] for _ in range(events)]
+
+
+async def test_one_that_wakes_up_in_time_is_told_why(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.server.websocket_protocol.ABORT_SECONDS", 1.0)
+    async with stalled(shop.port, 1) as (client,):
+        await publish(shop, 1, 6_000)
+        await only_left(shop, 0)
+        data = await read_all(client)
+    assert data.endswith(b"\x88\x0a" + TOO_SLOW + b"too slow")
+    # What it was sent before is whole and in order.
+    heard = [json.loads(part.split(b"}}")[0])["seq"] for part in _frames(data)]
+    assert heard == list(range(1, len(heard) + 1))
+
+
+def _frames(data: bytes) -> list[bytes]:
+    frames = []
+    while data[0] == 0x81:
+        assert data[1] == 126
+        end = 4 + int.from_bytes(data[2:4])
+        frames.append(data[4:end])
+        data = data[end:]
+    return frames
+
+
+async def test_a_single_send_may_not_take_too_long(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("endpoints.live.session.SEND_SECONDS", 0.2)
+    monkeypatch.setattr("endpoints.live.session.MOST_BEHIND", 1_000_000)
+    monkeypatch.setattr("endpoints.live.session.MOST_BYTES_BEHIND", 1_000_000_000)
+    async with stalled(shop.port, 3):
+        await publish(shop, 1, 6_000)
+        await only_left(shop, 0)
+
+
+async def test_what_a_screen_that_does_not_read_holds_is_bounded(shop: Shop) -> None:
+    async with stalled(shop.port, 1):
+        await publish(shop, 1, 1_900)
+        await asyncio.sleep(0.1)
+        (screen,) = shop.state["screens"]
+        transport = screen._outlet._transport.transport
+        assert not screen._outlet.has_room
+        assert transport.get_write_buffer_size() < 256 * 1024
+
+
+async def test_a_server_that_stops_does_not_wait_for_those_that_do_not_read(
+    mongodb_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.server.websocket_protocol.ABORT_SECONDS", 0.5)
+    async with asyncio.timeout(30):
+        async with opened(mongodb_url, store_id="stops", server_flags={"timeout_graceful_shutdown": 60}) as shop:
+            clients = [await joined(shop.port, buffer=4_096) for _ in range(3)]
+            await publish(shop, 1, 1_500)
+            await asyncio.sleep(0.1)
+    for client in clients:
+        client.close()
+
+
+async def test_those_that_have_gone_leave_nothing_for_the_garbage_collector(shop: Shop) -> None:
+    """It comes seldom, and what thousands of them left would fill the memory until then."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with shop.listen(), live(shop) as screen:
+            await screen.say("subscribe")
+            await screen.until("subscribed")
+            assert len(those_in_memory(shop)) == 2
+        async with asyncio.timeout(30):
+            while those_in_memory(shop):
+                await asyncio.sleep(0.05)
+    finally:
+        gc.enable()
+
+
+def those_in_memory(shop: Shop) -> list[Screen]:
+    return [each for each in gc.get_objects() if type(each) is Screen and each._hub is shop.state["hub"]]

@@ -1,0 +1,223 @@
+"""The hub's door: in order, each once, whichever way an event comes; its memory; and across processes."""
+
+import asyncio
+import json
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from endpoints.live.hub import REPLAY_LIMIT, Hub
+from endpoints.live.subscriptions import AHEAD, EXPIRED, OTHER_LOG, TOO_FAR, Feed
+from repositories.event_log.event_log import Head, StoredEvent
+from schemas.live.protocol import Place
+from tests.support.payloads import an_event
+from tests.support.shop import OpenShop, Shop
+
+Json = dict[str, Any]
+KOLKATA = ZoneInfo("Asia/Kolkata")
+
+
+class Log:
+    """An event log in memory, whose doorbell never rings: what the hub reads by itself when it notices a gap."""
+
+    def __init__(self, head: int = 0) -> None:
+        self.epoch = "e1"
+        self.events: list[Json] = [an_event(seq) for seq in range(1, head + 1)]
+        self.reads = 0
+
+    async def head(self) -> Head:
+        return Head(self.epoch, self.events[-1]["seq"] if self.events else 0)
+
+    async def low(self) -> int | None:
+        return self.events[0]["seq"] if self.events else None
+
+    async def after(self, seq: int, limit: int = 1_000) -> list[StoredEvent]:
+        self.reads += 1
+        return [StoredEvent(event["seq"], event, 300) for event in self.events if event["seq"] > seq][:limit]
+
+    async def rings(self) -> Any:
+        await asyncio.Event().wait()
+        yield 0
+
+
+def hub_of(log: Any, **options: Any) -> Hub:
+    return Hub(log, KOLKATA, **options)
+
+
+def reader(hub: Hub, cursor: int | None = None) -> tuple[Feed, asyncio.Event]:
+    """A reader of the hub, and what wakes it."""
+    bell = asyncio.Event()
+    feed = hub.subscribe(bell.set)
+    feed.cursor = hub.head if cursor is None else cursor
+    return feed, bell
+
+
+async def taken(hub: Hub, feed: Feed, bell: asyncio.Event, count: int) -> list[int]:
+    """The seqs of the next `count` events that a reader takes."""
+    seqs: list[int] = []
+    async with asyncio.timeout(30):
+        while len(seqs) < count:
+            bell.clear()
+            entries = hub.take(feed, 100, 60_000)
+            if entries is None:
+                entries = await hub.fetch(feed, 100, 60_000)
+            seqs += [entry.seq for entry in entries]
+            if not entries:
+                await bell.wait()
+    return seqs
+
+
+async def test_events_that_come_out_of_order_are_delivered_in_order_and_once() -> None:
+    log = Log()
+    hub = hub_of(log)
+    await hub.start()
+    feed, bell = reader(hub)
+    log.events = [an_event(seq) for seq in range(1, 6)]
+    for seq in (2, 3, 1, 3, 5, 4, 1, 5):
+        hub.notify([an_event(seq)])
+    assert await taken(hub, feed, bell, 5) == [1, 2, 3, 4, 5]
+    assert hub.take(feed, 100, 60_000) == []
+    await hub.stop()
+
+
+async def test_a_gap_is_read_from_the_log() -> None:
+    log = Log(head=10)
+    hub = hub_of(log)
+    await hub.start()
+    feed, bell = reader(hub)
+    log.events = [an_event(seq) for seq in range(1, 3_001)]
+    hub.notify([an_event(3_000)])
+    assert await taken(hub, feed, bell, 2_990) == list(range(11, 3_001))
+    await hub.stop()
+
+
+async def test_a_silent_doorbell_is_covered_by_a_look_at_the_head() -> None:
+    log = Log()
+    hub = hub_of(log)
+    await hub.start()
+    feed, bell = reader(hub)
+    log.events = [an_event(1)]
+    assert await taken(hub, feed, bell, 1) == [1]
+    await hub.stop()
+
+
+async def test_a_reader_gets_nothing_from_before_it_came() -> None:
+    hub = hub_of(Log(head=7))
+    await hub.start()
+    feed, bell = reader(hub)
+    hub.notify([an_event(8)])
+    assert await taken(hub, feed, bell, 1) == [8]
+    await hub.stop()
+
+
+async def test_what_lies_in_memory_needs_no_database() -> None:
+    log = Log(head=REPLAY_LIMIT + 100)
+    hub = hub_of(log)
+    await hub.start()
+    reads = log.reads
+    for behind in (1, 50, REPLAY_LIMIT):
+        feed, bell = reader(hub, hub.head - behind)
+        assert await taken(hub, feed, bell, behind) == list(range(hub.head - behind + 1, hub.head + 1))
+    assert log.reads == reads
+    await hub.stop()
+
+
+@pytest.mark.parametrize("capacity", [1, 7, 40])
+async def test_a_reader_may_begin_anywhere_around_the_end_of_memory(capacity: int) -> None:
+    hub = hub_of(Log(head=50), capacity=capacity)
+    await hub.start()
+    for since in range(51):
+        assert hub.why_not_from(Place(since)) is None
+        feed, bell = reader(hub, since)
+        assert await taken(hub, feed, bell, 50 - since) == list(range(since + 1, 51))
+    await hub.stop()
+
+
+async def test_a_place_that_cannot_be_replayed_from_is_named() -> None:
+    log = Log(head=REPLAY_LIMIT + 300)
+    log.events = log.events[100:]
+    hub = hub_of(log, capacity=10)
+    await hub.start()
+    low, head = 101, hub.head
+    reasons = {
+        Place(head): None,
+        Place(head, "e1"): None,
+        Place(head, "e2"): OTHER_LOG,
+        Place(head + 1): AHEAD,
+        Place(head - REPLAY_LIMIT): None,
+        Place(head - REPLAY_LIMIT - 1): TOO_FAR,
+        Place(low - 1): TOO_FAR,
+        Place(low - 2): EXPIRED,
+    }
+    assert {place: hub.why_not_from(place) for place in reasons} == reasons
+    await hub.stop()
+
+
+async def test_what_another_process_has_published_already_does_not_lie_ahead() -> None:
+    log = Log(head=50)
+    hub = hub_of(log)
+    await hub.start()
+    log.events += [an_event(51), an_event(52)]
+    assert hub.why_not_from(Place(52)) == AHEAD
+    assert await hub.surely_why_not_from(Place(52)) is None
+    assert await hub.surely_why_not_from(Place(53)) == AHEAD
+    await hub.stop()
+
+
+async def test_events_that_retention_has_taken_are_told_as_lost() -> None:
+    log = Log(head=50)
+    hub = hub_of(log, capacity=10)
+    await hub.start()
+    feed, _ = reader(hub, 5)
+    log.events = log.events[20:]
+    assert await hub.fetch(feed, 100, 60_000) == []
+    assert (feed.lost, feed.cursor) == (EXPIRED, 50)
+    await hub.stop()
+
+
+async def test_another_log_under_the_same_name_is_noticed() -> None:
+    log = Log(head=50)
+    hub = hub_of(log)
+    await hub.start()
+    feed, bell = reader(hub)
+    log.epoch, log.events = "e2", [an_event(1)]
+    async with asyncio.timeout(30):
+        await bell.wait()
+    assert (feed.lost, feed.cursor) == (OTHER_LOG, 1)
+    assert hub.here == Place(1, "e2")
+    hub.notify([an_event(2)])
+    assert await taken(hub, feed, bell, 1) == [2]
+    await hub.stop()
+
+
+async def test_what_one_process_commits_is_heard_through_another_at_once(open_shop: OpenShop) -> None:
+    here = await open_shop()
+    there: Shop = await open_shop(store_id=here.store)
+    async with here.listen() as socket:
+        sales = [await shop.sale() for shop in (there, here, there, there, here)]
+        frames = [json.loads(await asyncio.wait_for(socket.recv(), 30)) for _ in sales]
+    assert [frame["id"] for frame in frames] == [sale["order_id"] for sale in sales]
+    assert [frame["seq"] for frame in frames] == [1, 2, 3, 4, 5]
+
+
+async def test_shops_do_not_hear_each_other(open_shop: OpenShop) -> None:
+    here, elsewhere = await open_shop(), await open_shop()
+    async with here.listen() as socket:
+        await elsewhere.sale()
+        sale = await here.sale()
+        frame = json.loads(await socket.recv())
+    assert frame["id"] == sale["order_id"]
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_it_stops_although_the_bell_rings_at_that_very_moment(turns: int) -> None:
+    hub = hub_of(Log())
+    await hub.start()
+    reader(hub)
+    await asyncio.sleep(0.05)
+    hub._follower.bell.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    async with asyncio.timeout(30):
+        await hub.stop()

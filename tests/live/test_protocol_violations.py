@@ -1,0 +1,110 @@
+"""Sockets that do what no screen does: each is closed with the documented code, and memory stays bounded."""
+
+import asyncio
+import socket
+import time
+
+import httpx
+import pytest
+
+from tests.conftest import LongRun
+from tests.support.clients.concurrent_requests import at_once
+from tests.support.clients.raw_websocket import frame, goodbye, joined
+from tests.support.faults.soak_report import reporting
+from tests.support.processes import Service, services
+from tests.support.shop import Shop
+
+pytestmark = pytest.mark.soak
+
+V1 = "Sec-WebSocket-Protocol: pos.v1"
+# What is said, in which dialect, and the code that it is closed with.
+ABUSE = {
+    "a foreign origin": (("Origin: https://evil.example",), b"", 4403),
+    "an oversized message": ((), frame(b"x" * 70_000), 1009),
+    "an oversized message, pos.v1": ((V1,), frame(b"x" * 70_000), 1009),
+    "bytes, pos.v1": ((V1,), frame(b"\0\1\2", 2), 4400),
+    "no message, pos.v1": ((V1,), frame(b"hello"), 4400),
+    "a text that is none": ((), frame(b"\xff\xfe"), 1007),
+    "10,000 messages at once": ((), frame(b"ping") * 10_000, 4429),
+    "10,000 messages at once, pos.v1": ((V1,), frame(b'{"type":"ping"}') * 10_000, 4429),
+    "10,000 subscriptions at once": ((V1,), frame(b'{"type":"subscribe","since":0}') * 10_000, 4429),
+}
+#: What one screen may cost, and how much a server may hold on to when they have gone.
+MOST_KILOBYTES = 64
+MOST_MEGABYTES_KEPT = 16
+
+
+async def abused(port: int, headers: tuple[str, ...], said: bytes) -> int | None:
+    """Says something on a socket of its own; the code that it is closed with."""
+    client = await joined(port, *headers)
+    loop = asyncio.get_running_loop()
+    saying = asyncio.create_task(loop.sock_sendall(client, said))
+    try:
+        return await goodbye(client)
+    finally:
+        saying.cancel()
+        await asyncio.gather(saying, return_exceptions=True)
+        client.close()
+
+
+async def all_have_left(server: Service, http: httpx.AsyncClient) -> None:
+    async with asyncio.timeout(20):
+        while (await http.get(server.url + "/api/websocket/status")).json()["connected_clients"]:
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def http() -> httpx.AsyncClient:
+    return httpx.AsyncClient(timeout=20, verify=False)  # noqa: S501
+
+
+async def test_b3_each_abuse_has_its_close_code_and_costs_no_memory(
+    shop: Shop, mongodb_url: str, long_run: LongRun, http: httpx.AsyncClient
+) -> None:
+    at_a_time = 20 if long_run.is_long else 5
+    with reporting("B3 abuse of sockets", long_run) as report:
+        async with services(mongodb_url, f"{shop.store}-sockets", 1) as (server,), http:
+            memory = []
+            for _ in long_run.rounds(2, 50):
+                for name, (headers, said, code) in ABUSE.items():
+                    began = time.monotonic()
+                    codes = await asyncio.gather(*(abused(server.port, headers, said) for _ in range(at_a_time)))
+                    report.waited(time.monotonic() - began)
+                    report.operations += at_a_time
+                    assert set(codes) == {code}, name
+                await all_have_left(server, http)
+                memory.append(server.megabytes)
+                report.rounds += 1
+            kept = memory[-1] - memory[0]
+            report.besides.append(f"memory {memory[0]:.0f} MB after the first round, {kept:+.1f} MB after the last")
+            assert kept < MOST_MEGABYTES_KEPT
+            assert (await http.get(server.url + "/readyz")).status_code == 200
+
+
+async def test_b3_thousands_come_and_go(
+    shop: Shop, mongodb_url: str, long_run: LongRun, http: httpx.AsyncClient
+) -> None:
+    count = 5_000 if long_run.is_long else 150
+    with reporting("B3 thousands of sockets come and go", long_run) as report:
+        async with services(mongodb_url, f"{shop.store}-crowd", 1) as (server,), http:
+            before = server.megabytes
+            held, after = [], []
+            for _ in long_run.rounds(2, 10):
+                began = time.monotonic()
+                clients: list[socket.socket] = await at_once((joined(server.port) for _ in range(count)), most=200)
+                report.back.append(time.monotonic() - began)
+                held.append(server.megabytes)
+                for client in clients:
+                    client.close()
+                await all_have_left(server, http)
+                after.append(server.megabytes)
+                report.rounds += 1
+                report.operations += count
+            each = (max(held) - before) * 1_024 / count
+            report.besides += [
+                f"{count:,} at once, {each:.0f} KB each",
+                f"memory without them {after[0]:.0f} MB the first time, {after[-1] - after[0]:+.1f} MB the last",
+            ]
+            assert each < MOST_KILOBYTES
+            assert after[-1] - after[0] < MOST_MEGABYTES_KEPT
+            assert (await http.get(server.url + "/readyz")).status_code == 200

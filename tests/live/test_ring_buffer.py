@@ -1,0 +1,100 @@
+"""The memory of the newest events: which are kept, in what order, and how much they take in truth."""
+
+import gc
+import tracemalloc
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import bson
+import pytest
+
+from endpoints.live.frames import Entry, Rendering
+from endpoints.live.ring_buffer import Ring
+from repositories.event_log.event_log import stored_events
+from tests.support.payloads import an_event
+
+COUNT = 2_000
+RENDERING = Rendering(ZoneInfo("Asia/Kolkata"))
+
+
+def entry(seq: int, size: int = 10) -> Entry:
+    return Entry(seq, an_event(seq), size, lambda _: b"")
+
+
+def test_it_keeps_the_newest_and_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("endpoints.live.ring_buffer.OVERHEAD", 0)
+    ring = Ring(capacity=5, max_bytes=100)
+    for seq in range(1, 9):
+        ring.append(entry(seq))
+    assert (ring.first, ring.last) == (4, 8)
+    assert (ring.reaches(3), ring.reaches(2)) == (True, False)
+    assert [each.seq for each in ring.after(5, 100, 1_000)] == [6, 7, 8]
+    assert [each.seq for each in ring.after(3, 2, 1_000)] == [4, 5]
+    assert [each.seq for each in ring.after(3, 100, 25)] == [4, 5]
+    assert [each.seq for each in ring.after(3, 100, 1)] == [4]
+    assert [ring.bytes_after(seq) for seq in (3, 6, 8, 9)] == [50, 20, 0, 0]
+    ring.append(entry(9, 75))
+    assert (ring.first, ring.last) == (7, 9)
+    ring.append(entry(10, 500))
+    assert (ring.first, ring.last, ring.bytes_after(9)) == (10, 10, 500)
+
+
+def test_what_surrounds_a_message_counts_too() -> None:
+    ring = Ring(max_bytes=100_000)
+    for seq in range(1, 1_001):
+        ring.append(entry(seq))
+    assert ring.memory <= 100_000
+    assert ring.last - ring.first < 200
+
+
+def a_sale(seq: int, name: str) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    data = {"_id": f"ORDER-01M84XTT68HTG3928{seq:09}", "number": seq, "total": 175_005 + seq, "amount_paid": 175_005}
+    data |= {"created_at": now, "version": 1, "estimate_id": None, "estimate_number": None, "status": "Completed"}
+    data |= {"customer_name": f"{name} {seq}", "sale_by": f"Ravi {seq % 7}", "payment_mode": f"UPI: {seq % 5}"}
+    event = {"type": "order", "action": "create", "id": data["_id"], "data": data, "seq": seq, "at": now}
+    return {"store": "main", **event}
+
+
+def as_published(seq: int, name: str) -> Entry:
+    return RENDERING.of_committed(a_sale(seq, name))
+
+
+def as_read(seq: int, name: str) -> Entry:
+    raw = bson.encode(a_sale(seq, name))
+    # As the driver hands over a large one: a view into all that it was sent.
+    (entry,) = RENDERING.of_stored(stored_events([memoryview(raw + bytes(5_000))[: len(raw)]]))
+    return entry
+
+
+@pytest.mark.parametrize("name", ["Asha", "आशा पाटील " * 30], ids=["short", "long"])
+@pytest.mark.parametrize("made", [as_published, as_read])
+@pytest.mark.parametrize("is_told", [False, True])
+def test_it_takes_what_it_says_that_it_takes(made: Any, name: str, is_told: bool) -> None:
+    """Whether it was published here or read from the log, and also after it was shown to screens."""
+    ring = Ring(COUNT)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for seq in range(1, 2 * COUNT + 1):
+            ring.append(made(seq, name))
+        if is_told:
+            for each in ring.after(COUNT, COUNT, 1 << 30):
+                assert each.text.json
+                assert each.topics
+        gc.collect()
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert 0.6 * ring.memory < taken < 1.05 * ring.memory
+
+
+@pytest.mark.parametrize(("length", "header"), [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10)])
+def test_a_frame_carries_its_message_whatever_its_length(length: int, header: int) -> None:
+    json = b"x" * length
+    text = Entry(1, an_event(1), length, lambda _: json).text
+    assert text.json == json
+    assert text.wire.endswith(json)
+    assert text.wire[:1] == b"\x81"
+    assert len(text.wire) == header + length

@@ -1,0 +1,139 @@
+"""Screens that do not read, beside screens that do: no sale waits, they are sent away, and the others miss nothing."""
+
+import asyncio
+import itertools
+import statistics
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+
+from tests.conftest import LongRun
+from tests.live.test_resume import head_of
+from tests.support.clients.raw_websocket import Hearer, close_code, hearing, read_all, stalled
+from tests.support.faults.soak_report import p99, reporting
+from tests.support.payloads import sale_body
+from tests.support.processes import Service, services
+from tests.support.shop import Shop
+
+pytestmark = [pytest.mark.alone, pytest.mark.soak]
+
+TOO_SLOW = 4430
+#: More events than the system keeps for one that does not read.
+FILL_A_SCREEN = 150
+SALE = "/api/orders/create-sale"
+
+
+@dataclass
+class Sellers:
+    """Tills that sell all the time. waits: of the present window, seconds."""
+
+    url: str
+    waits: list[float] = field(default_factory=list)
+    sold: int = 0
+
+    async def _sell(self, http: httpx.AsyncClient) -> None:
+        # A long name makes long events, which fill what is kept for a screen sooner.
+        body = sale_body(customer_name="Asha " * 90)
+        while True:
+            began = time.monotonic()
+            response = await http.post(self.url + SALE, json=body)
+            self.waits.append(time.monotonic() - began)
+            assert response.status_code == 201
+            self.sold += 1
+            await asyncio.sleep(0.01)
+
+    @asynccontextmanager
+    async def at_work(self, count: int) -> AsyncIterator[None]:
+        async with httpx.AsyncClient(timeout=20, verify=False) as http:  # noqa: S501
+            tasks = [asyncio.create_task(self._sell(http)) for _ in range(count)]
+            try:
+                yield
+                assert not [task for task in tasks if task.done()]
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    def window(self) -> float:
+        """The p99 of what was sold since the last call."""
+        waits, self.waits = self.waits, []
+        return p99(waits)
+
+
+async def connected(server: Service, http: httpx.AsyncClient) -> int:
+    """How many screens there are; asked ten times a second in every window, so that this burdens them alike."""
+    await asyncio.sleep(0.1)
+    status = (await http.get(server.url + "/api/websocket/status")).json()
+    return int(status["connected_clients"])
+
+
+async def closed_while_selling(
+    server: Service, sellers: Sellers, http: httpx.AsyncClient, count: int
+) -> tuple[float, list[int | None]]:
+    """One window with screens that do not read: the p99 of its sales, and the close codes that the screens find."""
+    async with stalled(server.port, count) as clients, asyncio.timeout(60):
+        sold = sellers.sold
+        while sellers.sold < sold + FILL_A_SCREEN:
+            await connected(server, http)
+        sellers.window()
+        while await connected(server, http) > count:
+            pass
+        wait = sellers.window()
+        # They wake up in time to hear why.
+        codes = [close_code(said) for said in await asyncio.gather(*(read_all(client) for client in clients))]
+    return wait, codes
+
+
+async def test_a6_screens_that_do_not_read_delay_no_sale_and_are_sent_away(
+    shop: Shop, mongodb_url: str, long_run: LongRun
+) -> None:
+    store = f"{shop.store}-stalled"
+    count = 50 if long_run.is_long else 15
+    with_, without = [], []
+    with reporting("A6 50 stalled screens beside 50 healthy ones", long_run) as report:
+        async with (
+            services(mongodb_url, store, 1) as (server,),
+            hearing(server.port, count) as hearers,
+            httpx.AsyncClient(timeout=20, verify=False) as http,  # noqa: S501
+        ):
+            sellers = Sellers(server.url)
+            async with sellers.at_work(4):
+                await asyncio.sleep(1)
+                for _ in long_run.rounds(1, 60):
+                    began = time.monotonic()
+                    wait, codes = await closed_while_selling(server, sellers, http, count)
+                    with_.append(wait)
+                    assert codes == [TOO_SLOW] * count
+                    report.back.append(time.monotonic() - began)
+                    sellers.window()
+                    until = time.monotonic() + (10 if long_run.is_long else 1.5)
+                    while time.monotonic() < until:
+                        assert await connected(server, http) == count
+                    without.append(sellers.window())
+                    report.rounds += 1
+            head = await head_of(shop.database, store)
+            await everyone_has_heard(hearers, head)
+        report.operations = sellers.sold
+        report.lost = sum(len(set(range(1, head + 1)) - set(hearer.seqs)) for hearer in hearers)
+        report.doubled = sum(len(hearer.seqs) - len(set(hearer.seqs)) for hearer in hearers)
+        # One pair of windows says little: what is seen then is only that nobody waits for those who do not read.
+        differences = [abs(one - other) for one, other in itertools.pairwise(without)]
+        noise = statistics.median(differences) if differences else 0.2
+        report.waited(max(with_))
+        report.besides += [
+            f"sale p99 {statistics.median(with_) * 1_000:.1f} ms with them",
+            f"{statistics.median(without) * 1_000:.1f} ms without, from window to window +-{noise * 1_000:.1f} ms",
+            f"{count * head:,} events to healthy screens",
+        ]
+        assert {tuple(hearer.seqs) for hearer in hearers} == {tuple(range(1, head + 1))}
+        assert statistics.median(with_) < 1.1 * statistics.median(without) + noise
+
+
+async def everyone_has_heard(hearers: list[Hearer], head: int) -> None:
+    async with asyncio.timeout(20):
+        while min(len(hearer.seqs) for hearer in hearers) < head:
+            await asyncio.sleep(0.05)

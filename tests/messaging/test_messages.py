@@ -1,0 +1,191 @@
+"""Messages to customers: asked for, sent, listed."""
+
+import asyncio
+import io
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from app.config.settings import Settings
+from app.observability import logs
+from app.observability.access_log import AccessLog
+from schemas.messaging.delivery import Accepted, Letter, Outcome, Refused
+from schemas.messaging.states import FAILED, SENT
+from tests.observability.test_secrets_in_logs import restored  # noqa: F401
+from tests.support.clients.live_client import live
+from tests.support.messaging.in_memory_provider import OUTSIDE, PHONE, Postman, ask, messages, path_of, until, upload
+from tests.support.shop import OpenShop, Shop
+
+
+async def test_a_text_is_sent_and_shown(open_shop: OpenShop) -> None:
+    postman = Postman(Accepted("wamid.1"))
+    shop = await open_shop(provider=postman)
+    sent = await until(shop, await ask(shop), SENT)
+    (letter,) = postman.letters
+    assert (letter.to, letter.text, letter.document_url) == ("+919822012345", "Your order is ready.", None)
+    assert (sent["provider"], sent["attempts"], sent["error"], sent["by"]) == ("postman", 1, None, "open")
+    assert sent["sent_at"] is not None
+    assert sent["phone_number"] == "+919822012345"
+
+
+@pytest.mark.parametrize("kind", ["estimates", "orders"])
+async def test_a_document_goes_out_as_a_link_that_opens(open_shop: OpenShop, kind: str) -> None:
+    postman = Postman()
+    shop = await open_shop(provider=postman, **OUTSIDE)
+    made = await (shop.estimate if kind == "estimates" else shop.sale)(customer_phone=PHONE)
+    document_id = made["estimate_id" if kind == "estimates" else "order_id"]
+    answer = await shop.http.post(f"/api/{kind}/{document_id}/send")
+    assert answer.status_code == 201, answer.text
+    sent = await until(shop, answer.json()["message_id"], SENT)
+    assert (sent["document_id"], sent["has_document"]) == (document_id, True)
+    (letter,) = postman.letters
+    assert letter.filename == ("estimate-001.pdf" if kind == "estimates" else "order-001.pdf")
+    titled = "Estimate #001" if kind == "estimates" else "Bill #001"
+    assert letter.text.startswith(f"{titled} for Test Customer: ₹100.00. ")
+    pdf = await shop.http.get(path_of(letter.document_url))
+    assert pdf.content.startswith(b"%PDF-")
+    (link,) = (await shop.get(f"/api/{kind}/{document_id}/link"))["links"]
+    assert link["is_open"]
+
+
+async def test_a_document_goes_to_another_phone_with_words_of_the_shops_own(open_shop: OpenShop) -> None:
+    postman = Postman()
+    shop = await open_shop(provider=postman, **OUTSIDE)
+    sale = await shop.sale(customer_phone="")
+    address = f"/api/orders/{sale['order_id']}/send"
+    nobody = await shop.http.post(address)
+    assert (nobody.status_code, nobody.json()["errors"][0]["pointer"]) == (422, "/phone_number")
+    assert "links" not in nobody.text
+    sent = await shop.http.post(address, json={"phone_number": PHONE, "message": "धन्यवाद", "days": 1})
+    await until(shop, sent.json()["message_id"], SENT)
+    assert (postman.letters[0].to, postman.letters[0].text) == ("+919822012345", "धन्यवाद")
+    assert len((await shop.get(f"/api/orders/{sale['order_id']}/link"))["links"]) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": "Hello"},
+        {"phone_number": "1234567890", "message": "Hello"},
+        {"phone_number": PHONE},
+        {"phone_number": PHONE, "message": "x" * 4_097},
+        {"phone_number": PHONE, "pdf_url": "https://elsewhere.example/x.pdf"},
+        {"phone_number": PHONE, "pdf_url": "http://["},
+        {"phone_number": PHONE, "pdf_url": "http://127.0.0.1:8000/static/estimates/x.pdf", "message": "x" * 1_025},
+        {"phone_number": PHONE, "message": "x" * 4_000, "caption": "y" * 100},
+    ],
+)
+async def test_what_cannot_be_sent_is_refused(shop: Shop, body: dict[str, Any]) -> None:
+    answer = await shop.http.post("/api/whatsapp/send", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_fields")
+    assert await messages(shop) == []
+
+
+async def test_documents_need_an_address_that_phones_reach(open_shop: OpenShop) -> None:
+    shop = await open_shop(provider=Postman())
+    sale = await shop.sale(customer_phone=PHONE)
+    url = {"phone_number": PHONE, "pdf_url": "http://127.0.0.1:8000/static/estimates/x.pdf"}
+    refused = [
+        await shop.http.post(f"/api/orders/{sale['order_id']}/send"),
+        await shop.http.post("/api/whatsapp/send", json=url),
+        await upload(shop),
+    ]
+    assert {(answer.status_code, answer.json()["code"]) for answer in refused} == {(409, "no_public_address")}
+    assert "PUBLIC_BASE_URL" in refused[0].json()["detail"]
+    assert await messages(shop) == []
+    await until(shop, await ask(shop), SENT)
+
+
+async def test_the_same_ask_is_sent_once(open_shop: OpenShop) -> None:
+    postman = Postman()
+    shop = await open_shop(provider=postman)
+    ids = await asyncio.gather(*(ask(shop, **{"Idempotency-Key": "one"}) for _ in range(20)))
+    ids += await asyncio.gather(*(ask(shop, "Hello") for _ in range(20)))
+    ids += [await ask(shop, "Hello", **{"Idempotency-Key": "two"})]
+    assert len(set(ids)) == 3
+    for each in set(ids):
+        await until(shop, each, SENT)
+    assert len(postman.letters) == 3
+
+
+async def test_the_list_is_filtered_and_paged(open_shop: OpenShop) -> None:
+    shop = await open_shop(provider=Postman(Refused("131026", "Not on WhatsApp.")), **OUTSIDE)
+    failed = await ask(shop)
+    assert (await until(shop, failed, FAILED))["error"] == {"code": "131026", "reason": "Not on WhatsApp."}
+    ids = [failed, *[await ask(shop, f"Number {number}") for number in range(4)]]
+    sale = await shop.sale(customer_phone=PHONE)
+    about = (await shop.http.post(f"/api/orders/{sale['order_id']}/send")).json()["message_id"]
+    for each in (*ids[1:], about):
+        await until(shop, each, SENT)
+    assert [each["id"] for each in await messages(shop, state="failed")] == [failed]
+    assert [each["id"] for each in await messages(shop, document_id=sale["order_id"])] == [about]
+    page = await shop.http.get("/api/messages", params={"limit": 4})
+    seen = page.json()["messages"]
+    while "next" in page.links:
+        page = await shop.http.get(page.links["next"]["url"])
+        seen += page.json()["messages"]
+    assert [each["id"] for each in seen] == [about, *reversed(ids)]
+    assert (await shop.http.get("/api/messages", params={"cursor": "x"})).json()["code"] == "invalid_cursor"
+
+
+async def test_only_who_names_the_topic_hears_of_messages(open_shop: OpenShop) -> None:
+    shop = await open_shop(provider=Postman())
+    async with shop.listen() as plain, live(shop, "?topics=*") as all_, live(shop, "?topics=messages") as some:
+        await all_.until("subscribed")
+        await some.until("subscribed")
+        asked = await ask(shop)
+        states: list[str] = []
+        while SENT not in states:
+            frame = await some.next()
+            found = [frame["event"]] if frame["type"] == "event" else frame.get("events", [])
+            assert {event["id"] for event in found} <= {asked}
+            states += [event["data"]["state"] for event in found]
+        assert states == ["queued", "sending", "sent"]
+        await shop.sale()
+        assert '"type":"order"' in str(await plain.recv())
+        assert await all_.seqs(1) == [4]
+    told = await shop.http.get("/api/events", params={"topics": f"messages/{asked}"})
+    assert len(told.json()["events"]) == 3
+    assert "98220" not in told.text
+
+
+async def test_too_many_messages_are_refused(open_shop: OpenShop) -> None:
+    shop = await open_shop(provider=Postman(), message_rate_limit=3)
+    body = {"phone_number": PHONE}
+    sent = [await shop.http.post("/api/whatsapp/send", json={**body, "message": str(number)}) for number in range(8)]
+    # A minute may end meanwhile.
+    refused = [answer for answer in sent if answer.status_code == 429]
+    assert len(refused) >= 2
+    assert refused[0].json()["code"] == "too_many_requests"
+    assert int(refused[0].headers["Retry-After"]) >= 1
+
+
+class Broken(Postman):
+    async def send(self, letter: Letter) -> Outcome:
+        self.letters.append(letter)
+        raise RuntimeError(f"It fell down with {letter}")
+
+
+@pytest.mark.usefixtures("restored")
+async def test_no_log_says_to_whom_or_what(open_shop: OpenShop) -> None:
+    stream = io.StringIO()
+    access_log = AccessLog("json", stream)
+    broken = Broken()
+    shop = await open_shop(provider=broken, access_log=access_log, **OUTSIDE)
+    logs.configure(replace(Settings(), log_format="json", log_level="trace"), stream)
+    sale = await shop.sale(customer_phone=PHONE)
+    await ask(shop, "Canary in a text")
+    await shop.http.post(f"/api/orders/{sale['order_id']}/send", json={"message": "Canary in a caption"})
+    await upload(shop, message="Canary in a form")
+    await shop.http.post("/api/whatsapp/send", json={"phone_number": "98220123456", "message": "Canary refused"})
+    async with asyncio.timeout(30):
+        while len(broken.letters) < 3:
+            await asyncio.sleep(0.01)
+    await shop.state["jobs"].stop()
+    access_log.flush()
+    written = stream.getvalue()
+    assert written.count("A message could not be seen to.") == 3
+    tokens = [str(letter.document_url).rpartition("/")[2] for letter in broken.letters if letter.document_url]
+    assert len(tokens) == 2
+    assert [canary for canary in (*tokens, "98220", "Canary") if canary in written] == []

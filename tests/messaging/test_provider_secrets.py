@@ -1,0 +1,111 @@
+"""Canaries: neither a key nor a phone number nor what a letter says gets into a log or into the text of a failure."""
+
+import io
+import logging
+import traceback
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from urllib.parse import quote
+
+import pytest
+
+from app.config.settings import Settings
+from app.observability import logs
+from schemas.messaging.delivery import Again, Refused, Unknown
+from schemas.messaging.provider_errors import reason_of
+from services.messaging.console import ConsoleProvider
+from services.messaging.provider_settings import ProviderSettings
+from tests.support.messaging import provider_server as said
+from tests.support.messaging.outgoing_messages import CLOUD_SETTINGS, DOCUMENT, FAST2SMS_SETTINGS, PHONE, provided
+from tests.support.messaging.provider_server import ProviderStub, Script, listening
+from tests.support.ports import free_port
+
+TOKEN = "canary+in/the=coalmine"
+LETTER = replace(DOCUMENT, text="Namaste Canary", document_url="https://shop.example/static/estimates/canarylink.pdf")
+CANARIES = (TOKEN, quote(TOKEN, safe=""), PHONE, "98220 12345", "canarylink", "Namaste")
+ECHO = f"Bad key {TOKEN} or {quote(TOKEN, safe='')} for +91{PHONE}, 91-98220 12345: {LETTER.document_url}"
+SCRIPTS = (
+    *(said.JUNK, said.BROKEN_OFF, said.CLOSED, said.NO_ANSWER, said.TOO_LARGE, Script(TOKEN.encode() + b"\r\n\r\n")),
+    *(said.answer(302, b"", Location=f"/?authorization={TOKEN}"), said.answer(500, ECHO.encode())),
+    *(said.cloud_refused(400, 100, ECHO), said.cloud_refused(500, 1, ECHO)),
+    *(said.fast2sms_refused(401, 412, ECHO), said.fast2sms_refused(200, 429, [ECHO, ECHO])),
+    *(said.cloud_accepted(), said.FAST2SMS_ACCEPTED),
+)
+
+
+@pytest.fixture
+async def stub() -> AsyncIterator[ProviderStub]:
+    async with listening() as stub:
+        yield stub
+
+
+@pytest.fixture
+def everything() -> Iterator[io.StringIO]:
+    """All that any library logs, at its most talkative, beside what the service would show."""
+    stream = io.StringIO()
+    kept = [(each, each.handlers, each.level) for each in (logging.getLogger(), logging.getLogger("pos"))]
+    logs.configure(replace(Settings(), log_format="json", log_level="trace"), stream)
+    plain = logging.StreamHandler(stream)
+    logging.getLogger().addHandler(plain)
+    logging.getLogger().setLevel(logging.DEBUG)
+    yield stream
+    for logger, handlers, level in kept:
+        logger.handlers = handlers
+        logger.setLevel(level)
+
+
+@pytest.mark.parametrize("settings", [CLOUD_SETTINGS, FAST2SMS_SETTINGS], ids=lambda settings: settings.provider)
+async def test_no_secret_is_in_a_log_or_in_a_failure(
+    stub: ProviderStub, everything: io.StringIO, settings: ProviderSettings
+) -> None:
+    stub.says(*SCRIPTS)
+    outcomes = []
+    async with provided(stub.url, settings, read=0.2, token=TOKEN) as provider:
+        outcomes += [await provider.send(LETTER) for _ in SCRIPTS]
+    async with provided(f"http://127.0.0.1:{free_port()}", settings, token=TOKEN) as nobody:
+        outcomes.append(await nobody.send(LETTER))
+    await ConsoleProvider().send(LETTER)
+    assert {type(each) for each in outcomes} > {Refused, Again, Unknown}
+    assert len(stub.received) == len(SCRIPTS)
+    everything.write(repr(outcomes) + repr(settings) + repr(replace(settings, token=TOKEN)))
+    written = everything.getvalue()
+    assert "The console has taken" in written
+    assert [canary for canary in CANARIES if canary in written] == []
+
+
+async def test_the_guard_is_needed(stub: ProviderStub, everything: io.StringIO) -> None:
+    """The client's library does log addresses: the test above would see them."""
+    async with provided(stub.url, FAST2SMS_SETTINGS, token="canary-1234567") as provider:
+        logging.getLogger("httpx").setLevel(logging.INFO)
+        try:
+            await provider.send(LETTER)
+        finally:
+            logging.getLogger("httpx").setLevel(logging.WARNING)
+    assert "authorization=canary-1234567" in everything.getvalue()
+
+
+async def test_an_unforeseen_error_shows_no_address(stub: ProviderStub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.messaging.http_exchange.pause_of", lambda *_: 1 / 0)
+    async with provided(stub.url, FAST2SMS_SETTINGS, token=TOKEN) as provider:
+        with pytest.raises(ZeroDivisionError) as caught:
+            await provider.send(LETTER)
+    shown = logs.trace_of(caught.value) + "".join(traceback.format_exception_only(caught.value))
+    assert [canary for canary in CANARIES if canary in shown] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("(#131030) Recipient 919822012345 not allowed", "(#131030) Recipient … not allowed"),
+        ("Call +91 98220-12345 or (022) 2345 6789.", "Call … or (…."),
+        ("See https://x.example/?key=1 now", "See … now"),
+        ("Two\r\nlines\x00", "Two lines"),
+        ("key abc\ttoken", "key … token"),
+        ("", "None."),
+        (None, "None."),
+        (["x"], "None."),
+        ("é" * 300, "é" * 199 + "…"),
+    ],
+)
+def test_what_a_provider_says_is_one_short_line_without_numbers_and_addresses(text: object, shown: str) -> None:
+    assert reason_of(text, "abc", "", otherwise="None.") == shown

@@ -1,0 +1,137 @@
+"""The live board in a real browser when something is cut, missing or wrong: it says so, and loses nothing."""
+
+import asyncio
+import re
+from datetime import UTC, datetime
+
+import pytest
+from playwright.async_api import Browser, Route, WebSocketRoute, expect
+
+from tests.support.board_page import FORBIDDEN, NOT_LIVE, Open, Screen, dismiss_all
+from tests.support.processes import services
+from tests.support.shop import OpenShop, Shop
+
+RESTARTING, TRY_LATER, BAD_FRAME, TOO_SLOW = 1012, 1013, 4400, 4430
+
+
+async def test_a_cut_is_said_and_mended(shop: Shop, screen: Open) -> None:
+    board = await screen(shop, clock=datetime.now(UTC))
+    for count, code in enumerate((RESTARTING, TOO_SLOW, TRY_LATER), start=1):
+        board.said.clear()
+        dismiss_all(shop, code)
+        await shop.sale()
+        await board.has_said(NOT_LIVE)
+        await board.page.clock.fast_forward(8_000)
+        await board.is_live()
+        await board.shows(f"₹{count}00.00", count)
+    assert board.complaints == []
+
+
+@pytest.mark.parametrize(("code", "sentence"), [(BAD_FRAME, "load it again"), (FORBIDDEN, "may not listen")])
+async def test_where_coming_back_is_no_use_it_says_so(shop: Shop, screen: Open, code: int, sentence: str) -> None:
+    board = await screen(shop)
+    dismiss_all(shop, code)
+    await expect(board.page.get_by_role("status")).to_have_text(re.compile(NOT_LIVE.pattern + f".*{sentence}"))
+    await expect(board.page.locator("html")).to_have_attribute("data-state", "off")
+    # The figures are still asked for each minute, and do not make it look live.
+    await board.page.evaluate("dispatchEvent(new Event('online'))")
+    await shop.sale()
+    await expect(board.page.get_by_role("status")).to_contain_text(sentence)
+
+
+async def test_a_full_house_is_asked_again_later(open_shop: OpenShop, screen: Open) -> None:
+    shop = await open_shop(max_connections=1)
+    async with shop.listen():
+        board = await screen(shop, until=NOT_LIVE, clock=datetime.now(UTC))
+    await shop.sale()
+    await board.page.clock.fast_forward(8_000)
+    await board.is_live()
+    await board.shows("₹100.00", 1)
+
+
+async def test_figures_that_do_not_come_are_not_live(shop: Shop, screen: Open) -> None:
+    board = await screen(shop, clock=datetime.now(UTC))
+    away = asyncio.Event()
+
+    async def refuse(route: Route) -> None:
+        away.set()
+        await route.fulfill(status=503)
+
+    await board.page.route("**/api/board", refuse)
+    await shop.sale()
+    await asyncio.wait_for(away.wait(), 30)
+    await board.has_said(NOT_LIVE)
+    await board.page.unroute("**/api/board")
+    await board.page.clock.fast_forward(3_000)
+    await board.is_live()
+    await board.shows("₹100.00", 1)
+
+
+async def test_a_line_that_went_dead_without_a_word_is_noticed(shop: Shop, screen: Open) -> None:
+    """A proxy holds the socket, and lets nothing through any more."""
+    lines: list[asyncio.Event] = []
+
+    def hold(route: WebSocketRoute) -> None:
+        server, is_dead = route.connect_to_server(), asyncio.Event()
+        route.on_message(lambda message: None if is_dead.is_set() else server.send(message))
+        server.on_message(lambda message: None if is_dead.is_set() else route.send(message))
+        lines.append(is_dead)
+
+    board = await screen(shop, sockets=hold, clock=datetime.now(UTC))
+    lines[0].set()
+    await shop.sale()
+    await board.page.clock.fast_forward(11_000)
+    await board.page.clock.fast_forward(9_000)
+    await board.has_said(NOT_LIVE)
+    await board.is_live()
+    await board.shows("₹100.00", 1)
+
+
+async def test_a_killed_server_loses_nothing(open_shop: OpenShop, mongodb_url: str, browser: Browser) -> None:
+    """Two servers on one store: the one that the screen hangs on is killed, the other sells on."""
+    shop = await open_shop()
+    context = await browser.new_context()
+    async with services(mongodb_url, shop.store, 1) as (server,):
+        board = await Screen(await context.new_page()).opened(server.port)
+        await shop.sale()
+        await board.shows("₹100.00", 1)
+        await server.kill()
+        await board.has_said(NOT_LIVE)
+        await shop.sale()
+        await server.start()
+        await board.is_live()
+        await board.shows("₹200.00", 2)
+    await context.close()
+
+
+async def test_a_new_log_is_followed_from_its_head(open_shop: OpenShop, screen: Open) -> None:
+    """What was missed is gone: the board is told to reset, and loads everything anew."""
+    shop = await open_shop(ring_capacity=4)
+    board = await screen(shop)
+    page = board.page
+    await page.evaluate(
+        """() => {
+          const send = WebSocket.prototype.send;
+          WebSocket.prototype.send = function (text) { send.call(this, text.replace(/[.][0-9]+/, '.99999')); };
+        }"""
+    )
+    dismiss_all(shop, RESTARTING)
+    await shop.sale()
+    await board.has_said(NOT_LIVE)
+    await board.is_live()
+    await board.shows("₹100.00", 1)
+    await shop.sale()
+    await board.shows("₹200.00", 2)
+
+
+async def test_a_fault_of_the_page_itself_is_told_in_the_console(shop: Shop, screen: Open) -> None:
+    board = await screen(shop)
+
+    async def answer_wrongly(route: Route) -> None:
+        figures = await (await route.fetch()).json()
+        await route.fulfill(json={**figures, "orders": None})
+
+    await board.page.route("**/api/board", answer_wrongly)
+    await shop.sale()
+    await board.has_said(NOT_LIVE)
+    assert any("TypeError" in complaint for complaint in board.complaints), board.complaints

@@ -1,0 +1,148 @@
+"""Clients that compute in binary floating point, each rounding in its own way: what they claim is accepted where
+rounding explains it, and nothing else is."""
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.core.errors import TotalsMismatch
+from schemas.sales.documents import SaleBody, draft_sale
+from tests.support.payloads import line, sale_body
+
+pytestmark = pytest.mark.soak
+
+BODY = SaleBody()
+Round = Callable[[float], float]
+
+
+def unrounded(value: float) -> float:
+    return value
+
+
+def half_up(value: float) -> float:
+    """As Dart's `toStringAsFixed(2)`, and most tills."""
+    return math.floor(value * 100 + 0.5) / 100
+
+
+def half_even(value: float) -> float:
+    return round(value, 2)
+
+
+def cut_off(value: float) -> float:
+    return math.floor(value * 100 + 1e-6) / 100
+
+
+def taken_up(value: float) -> float:
+    return math.ceil(value * 100 - 1e-6) / 100
+
+
+def nearest_rupee(value: float) -> float:
+    return float(math.floor(value + 0.5))
+
+
+ROUNDINGS = (unrounded, half_up, half_even, cut_off, taken_up)
+roundings = st.sampled_from(ROUNDINGS)
+prices = st.one_of(st.integers(0, 100_000_00), st.integers(0, 100_00)).map(lambda paise: paise / 100)
+quantities = st.one_of(st.integers(1, 1_000), st.integers(1, 100_000).map(lambda n: n / 1_000))
+percents = st.one_of(st.just(0.0), st.integers(0, 100_00).map(lambda n: n / 100), st.integers(0, 100).map(float))
+lines = st.builds(line, prices, quantities, percents)
+carts = st.lists(lines, min_size=1, max_size=40)
+exact_lines = st.builds(line, prices, st.integers(1, 1_000))
+
+
+def claimed(
+    cart: list[dict[str, Any]], discount: float, *, by_line: Round, by_sum: Round, by_discount: Round, last: Round
+) -> dict[str, Any]:
+    """What a client sends that rounds so: each line, their sum, the discount, the total."""
+    subtotal = 0.0
+    for each in cart:
+        subtotal += by_line(each["price"] * each["quantity"] * (1 - each["discount"] / 100))
+    subtotal = by_sum(subtotal)
+    total = last(subtotal - by_discount(subtotal * discount / 100))
+    return sale_body(cart, discount=discount, subtotal=subtotal, total=total, amount_paid=total)
+
+
+def exact_total(cart: list[dict[str, Any]], discount: float) -> tuple[int, int]:
+    """Subtotal and total in paise, in fractions: each line and the discount half-up."""
+
+    def paise(value: Fraction) -> int:
+        return math.floor(value * 100 + Fraction(1, 2))
+
+    def fraction(value: float) -> Fraction:
+        return Fraction(repr(value))
+
+    subtotal = sum(
+        paise(fraction(each["price"]) * fraction(each["quantity"]) * (1 - fraction(each["discount"]) / 100))
+        for each in cart
+    )
+    return subtotal, subtotal - paise(Fraction(subtotal, 100) * fraction(discount) / 100)
+
+
+@given(cart=carts, discount=percents, by_line=roundings, by_sum=roundings, by_discount=roundings, last=roundings)
+def test_whatever_way_a_client_rounds_its_bill_is_taken_and_the_exact_figures_are_stored(
+    cart: list[dict[str, Any]], discount: float, by_line: Round, by_sum: Round, by_discount: Round, last: Round
+) -> None:
+    body = claimed(cart, discount, by_line=by_line, by_sum=by_sum, by_discount=by_discount, last=last)
+    sale = draft_sale(BODY.load(body))
+    subtotal, total = exact_total(cart, discount)
+    assert sale["subtotal"] == subtotal
+    assert sale["total"] in (total, round(body["total"] * 100))
+    assert sale["total"] == sale["subtotal"] - sale["discount"] + sale["round_off"]
+    assert sale["total"] == total or sale["total"] % 100 == 0
+
+
+@given(cart=carts, discount=percents, by_line=roundings, by_discount=roundings)
+def test_a_whole_rupee_is_kept_as_it_is_claimed_with_its_round_off(
+    cart: list[dict[str, Any]], discount: float, by_line: Round, by_discount: Round
+) -> None:
+    body = claimed(cart, discount, by_line=by_line, by_sum=half_up, by_discount=by_discount, last=nearest_rupee)
+    sale = draft_sale(BODY.load(body))
+    _, total = exact_total(cart, discount)
+    assert sale["total"] == body["total"] * 100
+    assert sale["round_off"] == sale["total"] - total
+    assert sale["amount_paid"] == body["total"] * 100
+
+
+@given(cart=carts, discount=percents, by_line=roundings, last=roundings, is_said=st.booleans())
+def test_what_was_paid_is_what_was_claimed(
+    cart: list[dict[str, Any]], discount: float, by_line: Round, last: Round, is_said: bool
+) -> None:
+    body = claimed(cart, discount, by_line=by_line, by_sum=unrounded, by_discount=unrounded, last=last)
+    if not is_said:
+        del body["amount_paid"]
+    paid = draft_sale(BODY.load(body))["amount_paid"]
+    assert abs(paid - body["total"] * 100) <= 0.5 + 1e-3
+
+
+@given(cart=st.lists(exact_lines, min_size=1, max_size=40), paise=st.integers(1, 10**6), down=st.booleans())
+def test_lines_that_need_no_rounding_allow_no_difference(cart: list[dict[str, Any]], paise: int, down: bool) -> None:
+    subtotal, _ = exact_total(cart, 0.0)
+    wrong = subtotal - paise if down else subtotal + paise
+    if wrong < 0 or (wrong % 100 == 0 and paise < 100):
+        return
+    body = sale_body(cart, subtotal=subtotal / 100, total=wrong / 100)
+    for claim in (body, {**body, "subtotal": wrong / 100}):
+        with pytest.raises(TotalsMismatch):
+            draft_sale(BODY.load(claim))
+
+
+@given(cart=carts, beyond=st.integers(1, 1_000), down=st.booleans())
+def test_a_difference_of_more_than_a_paisa_for_each_line_that_needs_rounding_is_refused(
+    cart: list[dict[str, Any]], beyond: int, down: bool
+) -> None:
+    subtotal, _ = exact_total(cart, 0.0)
+    exact = [
+        Fraction(repr(each["price"])) * Fraction(repr(each["quantity"])) * (100 - Fraction(repr(each["discount"])))
+        for each in cart
+    ]
+    inexact = sum(paise.denominator != 1 for paise in exact)
+    wrong = subtotal - inexact - beyond if down else subtotal + inexact + beyond
+    if wrong < 0:
+        return
+    with pytest.raises(TotalsMismatch):
+        draft_sale(BODY.load(sale_body(cart, subtotal=wrong / 100, total=subtotal / 100)))

@@ -1,0 +1,87 @@
+"""Stored documents are put into words once for as long as they are stored the same."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import bson
+import orjson
+
+from repositories.database.raw_documents import apart, decoded, find_stored
+from repositories.sales.render_cache import Showing
+from schemas.core.collections import ORIGINALS
+from tests.support.payloads import line
+from tests.support.shop import Shop
+
+
+class Words:
+    """Counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, document: dict[str, Any]) -> dict[str, Any]:
+        self.count += 1
+        return {"name": document["name"], "length": len(document["name"])}
+
+
+def stored_as(name: str) -> bytes:
+    return bson.encode({"_id": 1, "name": name, "number": 7, "created_at": datetime(2026, 3, 14, tzinfo=UTC)})
+
+
+def test_the_same_document_is_put_into_words_once_and_another_one_anew() -> None:
+    words = Words()
+    showing = Showing(words)
+    stored = stored_as("Asha")
+    first, second = showing(stored), showing(bytes(bytearray(stored)))
+    assert words.count == 1
+    assert first is second
+    assert orjson.dumps([first.json, second.json]) == b'[{"name":"Asha","length":4},{"name":"Asha","length":4}]'
+    assert first.place == {"created_at": datetime(2026, 3, 14, tzinfo=UTC), "number": 7}
+    assert first.parsed() == {"name": "Asha", "length": 4}
+    assert orjson.dumps(showing(stored_as("Ravi K")).json) == b'{"name":"Ravi K","length":6}'
+    assert words.count == 2
+
+
+def test_a_document_that_is_long_is_not_kept() -> None:
+    words = Words()
+    showing = Showing(words)
+    stored = stored_as("x" * 5_000)
+    assert showing(stored) == showing(stored)
+    assert showing(stored).parsed()["length"] == 5_000
+    assert words.count == 3
+
+
+def test_no_more_are_kept_than_a_bounded_number() -> None:
+    words = Words()
+    showing = Showing(words)
+    first = stored_as("first")
+    for name in ("first", *(f"{number:09}" for number in range(1_024))):
+        showing(stored_as(name))
+    assert words.count == 1_025
+    showing(first)
+    assert words.count == 1_026
+
+
+async def test_what_comes_in_several_batches_is_found_whole(shop: Shop) -> None:
+    collection = shop.database[f"{ORIGINALS}.{shop.store}"]
+    rows = [{"_id": number, "text": "x" * number} for number in range(25)]
+    await collection.insert_many(rows)
+    for at_once in (2, 25, 100):
+        found = await find_stored(collection, {}, at_once, sort=[("_id", 1)])
+        assert [decoded(each) for each in found] == rows
+    assert await find_stored(collection, {"_id": -1}, 10) == []
+    await collection.drop()
+
+
+def test_a_batch_is_taken_apart() -> None:
+    documents: list[dict[str, Any]] = [{"a": 1}, {}, {"b": "x" * 300}]
+    assert [decoded(each) for each in apart(b"".join(bson.encode(each) for each in documents))] == documents
+    assert apart(b"") == []
+
+
+async def test_a_page_shows_a_change_at_once(shop: Shop) -> None:
+    sale = await shop.sale(items=[line(10.0)])
+    before = await shop.get("/api/orders/orders-only", limit=5)
+    await shop.ok("PUT", f"/api/orders/{sale['order_id']}/status", params={"status": "Cancelled"})
+    after = await shop.get("/api/orders/orders-only", limit=5)
+    assert [page["orders"]["items"][0]["status"] for page in (before, after)] == ["Completed", "Cancelled"]

@@ -1,0 +1,66 @@
+"""SIGTERM while clients take nothing, or send slowly: the service ends within ten seconds all the same."""
+
+import asyncio
+import socket
+import time
+from contextlib import AsyncExitStack
+
+import httpx
+import pytest
+
+from tests.http.test_abandoned_streams import WHOLE_LIST
+from tests.support.clients.concurrent_requests import at_once
+from tests.support.clients.non_reading_client import answer_begins, unread
+from tests.support.clients.raw_websocket import stalled
+from tests.support.payloads import line, sale_body
+from tests.support.processes import Service, services
+from tests.support.shop import Shop
+
+MOST_SECONDS = 10.0
+_HEAD = "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\nContent-Length: 90000\r\n\r\n"
+
+
+async def slow_sender(port: int, path: str, kind: str) -> socket.socket:
+    """A client that has sent a little of a long body."""
+    loop = asyncio.get_running_loop()
+    client = socket.socket()
+    client.setblocking(False)
+    await loop.sock_connect(client, ("127.0.0.1", port))
+    await loop.sock_sendall(client, _HEAD.format(path=path, kind=kind).encode() + b"{")
+    return client
+
+
+async def fill(server: Service, sales: int) -> None:
+    """Makes lists and event streams longer than what the system takes for a client that does not read."""
+    body = sale_body(items=[line(name="x" * 400)] * 400)
+    async with httpx.AsyncClient(base_url=server.url, timeout=30, verify=False) as http:  # noqa: S501
+        for answer in await at_once((http.post("/api/orders/create-sale", json=body) for _ in range(sales)), most=4):
+            assert answer.status_code == 201, answer.text
+
+
+@pytest.mark.alone
+async def test_a_stop_does_not_wait_for_clients_that_take_or_send_nothing(shop: Shop, mongodb_url: str) -> None:
+    """By one process, and by two workers under one; both at a time, since they mostly wait."""
+    seconds = await asyncio.gather(*(seconds_of_a_stop(mongodb_url, shop.store, workers) for workers in ("1", "2")))
+    assert max(seconds) < MOST_SECONDS, seconds
+
+
+async def seconds_of_a_stop(mongodb_url: str, store: str, workers: str) -> float:
+    options = ("--workers", workers)
+    async with services(mongodb_url, f"{store}-{workers}", 1, *options) as (server,), AsyncExitStack() as stack:
+        streams = await stack.enter_async_context(unread(server.port, "/api/events/stream", 4))
+        for client in streams:
+            assert b" 200 " in await answer_begins(client)
+        await stack.enter_async_context(stalled(server.port, 4))
+        await fill(server, 40)
+        lists = await stack.enter_async_context(unread(server.port, WHOLE_LIST, 4))
+        for client in lists:
+            assert b" 200 " in await answer_begins(client)
+        for path, kind in (
+            ("/api/orders/create-sale", "application/json"),
+            ("/api/whatsapp/send-estimate-pdf", "multipart/form-data; boundary=x"),
+        ):
+            stack.callback((await slow_sender(server.port, path, kind)).close)
+        began = time.monotonic()
+        assert await server.stop() == 0
+        return time.monotonic() - began

@@ -1,0 +1,80 @@
+"""Answers that nobody reads: a connection that takes nothing is ended, and what it held is let go."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.http.test_abandoned_streams import WHOLE_LIST, copy, idle_cursors, waiting_cursor
+from tests.live.test_backpressure import publish
+from tests.support.clients.non_reading_client import answer_begins, ended, is_cut, unread
+from tests.support.shop import OpenShop, Shop
+from tests.support.token_holders import invited
+
+STREAM = "/api/events/stream"
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.server.unread_connections.WRITE_SECONDS", 1.5)
+
+
+@pytest.fixture
+async def shop(open_shop: OpenShop) -> AsyncIterator[Shop]:
+    shop = await open_shop()
+    yield shop
+    await shop.database.orders.delete_many({"_id": {"$regex": f"^COPY-{shop.store}-"}})
+
+
+async def test_a_whole_list_that_nobody_reads_is_ended(impatient: None, shop: Shop) -> None:
+    await shop.sale()
+    await copy(shop, 12_000)
+    async with unread(shop.port, WHOLE_LIST) as (client,):
+        await waiting_cursor(shop)
+        async with asyncio.timeout(20):
+            while await idle_cursors(shop):
+                await asyncio.sleep(0.05)
+        assert await is_cut(client)
+
+
+async def test_an_event_stream_that_nobody_reads_is_ended(impatient: None, shop: Shop) -> None:
+    async with unread(shop.port, STREAM) as (client,):
+        assert await answer_begins(client) == b"HTTP/1.1 200 OK"
+        hub = shop.state["hub"]
+        assert hub.readers == 1
+        await publish(shop, 1, 9_000)
+        async with asyncio.timeout(20):
+            while hub.readers:
+                await asyncio.sleep(0.05)
+        assert await is_cut(client)
+
+
+async def test_a_client_that_takes_little_at_a_time_is_not_ended(impatient: None, shop: Shop) -> None:
+    await shop.sale()
+    await copy(shop, 12_000)
+    loop = asyncio.get_running_loop()
+    async with unread(shop.port, WHOLE_LIST) as (client,):
+        # Far longer than one that takes nothing is given.
+        until = loop.time() + 4
+        while loop.time() < until:
+            assert await loop.sock_recv(client, 1_024)
+            await asyncio.sleep(0.05)
+
+
+async def test_an_unread_event_stream_ends_at_once_when_its_device_is_revoked(
+    open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("endpoints.live.connections.LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("endpoints.live.event_log._GOODBYE_SECONDS", 0.1)
+    shop = await open_shop(sign_in="on")
+    device = await invited(shop, "device")
+    async with unread(shop.port, STREAM, headers=device.headers) as (client,):
+        assert await answer_begins(client) == b"HTTP/1.1 200 OK"
+        hub = shop.state["hub"]
+        await publish(shop, 1, 9_000)
+        await device.revoke()
+        # Far sooner than one that takes nothing would be given up.
+        await ended(client)
+        async with asyncio.timeout(20):
+            while hub.readers:
+                await asyncio.sleep(0.02)

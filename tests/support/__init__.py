@@ -1,0 +1,1 @@
+"""What the tests share: a shop, clocks, processes, clients, faults."""

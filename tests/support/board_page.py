@@ -1,0 +1,135 @@
+"""The live board in a real browser: fixtures for tests of the page (`browser`, `screen`)."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, WebSocketRoute, async_playwright, expect
+
+from tests.support.browser import launched
+from tests.support.shop import Shop
+
+LIVE = re.compile("^Live$")
+OUT = re.compile("^Not signed in$")
+NOT_LIVE = re.compile(r"^Not live since \d\d:\d\d — showing what was known then\.")
+
+# Tells of every sentence that the status line shows, since one may be gone before anybody looks.
+TELL = """addEventListener('DOMContentLoaded', () => {
+  const state = document.getElementById('state');
+  new MutationObserver(() => said(state.textContent)).observe(state, { childList: true });
+});"""
+
+FORBIDDEN = 4403
+
+# A busy machine is slow, not wrong.
+expect.set_options(timeout=20_000)
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await launched(playwright)
+        yield browser
+        await browser.close()
+
+
+def dismiss_all(shop: Shop, code: int) -> None:
+    """Closes every socket of a shop from its own side."""
+    for each in shop.state["screens"]:
+        shop.state["screens"].dismiss(each, code)
+
+
+class Screen:
+    """A board in a browser, and all that it did: what it asked for, what its console said."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.asked: list[str] = []
+        self.complaints: list[str] = []
+        self.said: list[str] = []
+        self._has_spoken = asyncio.Event()
+        page.on("request", lambda request: self.asked.append(request.url))
+        page.on("websocket", lambda socket: self.asked.append(socket.url))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", self._note)
+
+    async def opened(self, port: int, until: re.Pattern[str] = LIVE) -> "Screen":
+        """Opens the page, and waits until it has said something."""
+        await self.page.expose_function("said", self._hear)
+        await self.page.add_init_script(TELL)
+        await self.page.goto(f"http://127.0.0.1:{port}/board")
+        await self.has_said(until)
+        return self
+
+    async def sign_in(self, username: str, password: str) -> None:
+        """Fills in the form, which must be there."""
+        await self.page.get_by_label("Username").fill(username)
+        await self.page.get_by_label("Password").fill(password)
+        await self.page.get_by_role("button", name="Sign in").click()
+
+    async def is_live(self) -> None:
+        await expect(self.page.get_by_role("status")).to_have_text("Live")
+
+    async def has_said(self, sentence: re.Pattern[str]) -> None:
+        """Waits until the status line says a sentence, or finds that it has."""
+        async with asyncio.timeout(20):
+            while not any(sentence.search(each) for each in self.said):
+                self._has_spoken.clear()
+                await self._has_spoken.wait()
+
+    def _note(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def _hear(self, sentence: str) -> None:
+        self.said.append(sentence)
+        self._has_spoken.set()
+
+    @property
+    def loads(self) -> int:
+        """How often the figures were asked for."""
+        return sum(url.endswith("/api/board") for url in self.asked)
+
+    async def shows(self, revenue: str, orders: int) -> None:
+        await expect(self.page.locator("#revenue")).to_have_text(revenue)
+        await expect(self.page.locator("#orders")).to_have_text(str(orders))
+
+    async def rows(self, name: str) -> list[list[str]]:
+        """The cells of the rows of a table of the page, as they can be read."""
+        rows = await self.page.locator(f"#{name}-rows tr").all()
+        cells = [await row.locator("th, td:not(:has(svg))").all_inner_texts() for row in rows]
+        return [[" ".join(text.split()) for text in each] for each in cells]
+
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+async def screen(browser: Browser) -> AsyncIterator[Open]:
+    """Opens boards: `await screen(shop, width=360)`."""
+    contexts: list[BrowserContext] = []
+
+    async def open_one(
+        shop: Shop,
+        *,
+        width: int = 1280,
+        height: int = 800,
+        until: re.Pattern[str] = LIVE,
+        clock: datetime | None = None,
+        sockets: Callable[[WebSocketRoute], None] | None = None,
+        **options: Any,
+    ) -> Screen:
+        contexts.append(await browser.new_context(viewport={"width": width, "height": height}, **options))
+        page = await contexts[-1].new_page()
+        if clock is not None:
+            await page.clock.install(time=clock)
+        if sockets is not None:
+            await page.route_web_socket("**/ws", sockets)
+        return await Screen(page).opened(shop.port, until)
+
+    yield open_one
+    for context in contexts:
+        await context.close()

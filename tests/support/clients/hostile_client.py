@@ -1,0 +1,60 @@
+"""Sends what no decent client sends, and holds every answer to what a client may expect."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from tests.support.faults.soak_report import Report
+from tests.support.shop import Shop
+
+# What only our own insides could say.
+TRACES = ("traceback", "pymongo", "motor", "mongodb", "marshmallow", "site-packages", ".py", ".sock", "line 1 column")
+LISTS = (
+    *("/api/estimates/all", "/api/estimates/pending", "/api/estimates/converted", "/api/orders/all"),
+    *("/api/orders/separate", "/api/orders/orders-only"),
+)
+REPORTS = (
+    *("/api/reports/today", "/api/reports/date-range", "/api/reports/staff-performance"),
+    *("/api/reports/estimates-only", "/api/reports/orders-only"),
+)
+
+
+@dataclass
+class Prober:
+    """Sends requests, and counts them. report: of all that were sent."""
+
+    report: Report
+
+    async def send(self, shop: Shop, method: str, path: str, **options: Any) -> httpx.Response:
+        """The answer: a success, or a refusal that a client understands; never a 5xx, and never our insides."""
+        response = await shop.http.request(method, path, **options)
+        self.report.operations += 1
+        # Counted until it has proved to be decent.
+        self.report.wrong += 1
+        assert response.status_code < 500, (response.request.url, response.text)
+        if response.status_code >= 400 and method != "HEAD":
+            assert isinstance(response.json()["detail"], str)
+            lowered = response.text.lower()
+            assert not [trace for trace in TRACES if trace in lowered], response.text
+        self.report.wrong -= 1
+        return response
+
+    async def quickest(self, shop: Shop, method: str, path: str, tries: int = 3, **options: Any) -> float:
+        """Return the seconds of the quickest of some tries, since others use the machine too."""
+        seconds = []
+        for _ in range(tries):
+            began = time.monotonic()
+            await self.send(shop, method, path, **options)
+            seconds.append(time.monotonic() - began)
+        self.report.waited(min(seconds))
+        return min(seconds)
+
+    async def all_is_open(self, shop: Shop) -> None:
+        """Every list and report answers, and with what was promised of it."""
+        for path in (*LISTS, *REPORTS, "/api/reports/monthly/2026/3"):
+            dates = {"start_date": "2020-01-01", "end_date": "2039-12-31"}
+            response = await shop.http.get(path, params=dates)
+            assert response.status_code == 200, path
+            response.json()

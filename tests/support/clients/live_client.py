@@ -1,0 +1,84 @@
+"""A client of the subprotocol for tests: every frame that it gets is checked against the AsyncAPI document."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import websockets
+from jsonschema import Draft202012Validator, FormatChecker
+
+from schemas.live.asyncapi import document
+from tests.support.shop import Shop
+
+Json = dict[str, Any]
+
+DOCUMENT = document("1.0.0", "http://127.0.0.1:8000")
+
+
+def validator_of(name: str) -> Draft202012Validator:
+    """What checks a message of the document, by name."""
+    schema = {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
+    return Draft202012Validator(schema, format_checker=FormatChecker())
+
+
+TOLD = {
+    schema["properties"]["type"]["const"]: validator_of(name)
+    for name, schema in DOCUMENT["components"]["schemas"].items()
+    if "const" in schema["properties"]["type"]
+}
+PLAIN = validator_of("event")
+
+
+class Live:
+    """An open socket of the subprotocol."""
+
+    def __init__(self, socket: websockets.ClientConnection) -> None:
+        self.socket = socket
+
+    async def say(self, kind: str, **members: Any) -> None:
+        await self.socket.send(json.dumps({"type": kind, **members}))
+
+    async def next(self) -> Json:
+        """The next frame, whatever it is."""
+        frame: Json = json.loads(await asyncio.wait_for(self.socket.recv(), 30))
+        TOLD[frame["type"]].validate(frame)
+        return frame
+
+    async def until(self, kind: str) -> list[Json]:
+        """The frames up to and with the next one of a kind."""
+        frames = [await self.next()]
+        while frames[-1]["type"] != kind:
+            frames.append(await self.next())
+        return frames
+
+    async def seqs(self, count: int) -> list[int]:
+        """The seqs of the next `count` events, however they are packed; frames of other kinds are passed over."""
+        seqs: list[int] = []
+        while len(seqs) < count:
+            seqs += seqs_of([await self.next()])
+        return seqs
+
+
+def seqs_of(frames: list[Json]) -> list[int]:
+    """The seqs of the events that some frames carry."""
+    packed = [[frame["event"]] if frame["type"] == "event" else frame.get("events", []) for frame in frames]
+    return [event["seq"] for events in packed for event in events]
+
+
+@asynccontextmanager
+async def live(shop: Shop, query: str = "", **options: Any) -> AsyncIterator[Live]:
+    """Opens a socket that asks for the subprotocol, and reads nothing yet."""
+    async with websockets.connect(shop.ws_url + query, subprotocols=["pos.v1"], **options) as socket:  # type: ignore[list-item]
+        yield Live(socket)
+
+
+async def closed_with(socket: websockets.ClientConnection) -> int:
+    """The code that the server closes a socket with; what comes before it is passed over."""
+    with suppress(websockets.ConnectionClosed):
+        async with asyncio.timeout(20):
+            async for _ in socket:
+                pass
+    assert socket.close_code not in (None, 1006), "the connection broke without a word"
+    return int(socket.close_code or 0)

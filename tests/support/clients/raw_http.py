@@ -1,0 +1,76 @@
+"""Requests as bytes, which no client library would send, and what a server says to them."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+
+from tests.support.shop import serving
+
+Json = dict[str, Any]
+Answer = tuple[int, dict[str, str], bytes]
+
+
+def chunked(path: str, body: bytes, *trailers: str, headers: tuple[str, ...] = ()) -> bytes:
+    """A POST whose body comes in one chunk, with trailers behind it."""
+    head = ("POST " + path + " HTTP/1.1", "Host: localhost", "Transfer-Encoding: chunked", *headers, "", "")
+    chunk = b"%x\r\n%s\r\n0\r\n" % (len(body), body)
+    return "\r\n".join(head).encode() + chunk + "".join(f"{line}\r\n" for line in (*trailers, "")).encode()
+
+
+async def said(reader: asyncio.StreamReader) -> Answer:
+    """The next answer that has a length."""
+    first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
+    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+    return int(first.split()[1]), headers, await reader.readexactly(int(headers["content-length"]))
+
+
+@asynccontextmanager
+async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+
+
+async def asked(port: int, *pieces: bytes) -> Answer:
+    """What a server says first to pieces that are sent one after the other."""
+    async with connected(port) as (reader, writer), asyncio.timeout(20):
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+        return await said(reader)
+
+
+async def mirror(scope: Scope, receive: Receive, send: Send) -> None:
+    """An application that tells what it was asked, when it has heard the whole of it."""
+    if scope["type"] != "http":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    body, is_more = b"", True
+    while is_more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        body += message["body"]
+        is_more = message["more_body"]
+    headers = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in scope["headers"]]
+    seen = {"method": scope["method"], "path": scope["path"], "headers": headers, "body": body.decode("latin-1")}
+    content = json.dumps(seen).encode()
+    start = [(b"content-length", str(len(content)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": start})
+    await send({"type": "http.response.body", "body": content})
+
+
+@asynccontextmanager
+async def mirroring(**flags: Any) -> AsyncIterator[int]:
+    """A server of `mirror`; yields its port."""
+    async with serving(mirror, **flags) as (port, _):
+        yield port

@@ -1,0 +1,1 @@
+"""Faults made for real: failpoints, full disks, cut connections, killed processes."""

@@ -1,0 +1,101 @@
+"""Lets a fault happen while tills work, and judges from the raw collections: nothing lost, nothing doubled.
+
+Tills work all the time and write down what they do (`oracle/tills.py`); when all is quiet `oracle/judge.py` holds the
+books against their journals. `--seed` replays a run.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.conftest import LongRun
+from tests.server.test_startup import ROOT
+from tests.support.faults.replica_set import ReplicaSet, replica_set
+from tests.support.faults.soak_report import Report, reporting
+from tests.support.oracle.consistency_checker import Verdict
+from tests.support.oracle.recording_clients import Crew, working
+from tests.support.processes import Service, services
+from tests.support.shop import DATABASE
+
+STORE = "faults"
+#: Seconds after which a service that others run beside has not come back.
+_HANGS = 30.0
+
+
+class Back(NamedTuple):
+    """From when (monotonic) the coming back is counted; and of which server, if that is the question."""
+
+    since: float
+    url: str | None = None
+
+
+#: Makes a fault happen in a round, and undoes it. The crew is at work meanwhile.
+Fault = Callable[[int, Crew], Awaitable[Back]]
+
+
+async def judged(url: str, folder: Path | None, store: str = STORE) -> Verdict:
+    """The verdict of the judge, who is a process of its own; without a folder of journals, on the books alone."""
+    folders = () if folder is None else (str(folder),)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.support.oracle.consistency_checker", url, DATABASE, store, *folders),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0
+    return Verdict(**json.loads(output))
+
+
+async def strike(
+    name: str,
+    fault: Fault,
+    *,
+    servers: list[Service],
+    database_url: str,
+    folder: Path,
+    long_run: LongRun,
+    rounds: tuple[int, int],
+    back_within: float,
+    calm: float = 0.3,
+    besides: Callable[[Crew], list[str]] = lambda _: [],
+) -> Crew:
+    """Lets a fault happen again and again while tills work, and asserts what must hold.
+
+    :param rounds: in every run of the tests, and in a long one.
+    :param back_within: seconds until the first success after the fault, at most; judged in a long run, which has the
+        machine for itself.
+    :param besides: what else the report shall say.
+    """
+    with reporting(name, long_run) as report:
+        async with working([server.url for server in servers], folder, seed=long_run.seed) as crew:
+            for number in long_run.rounds(*rounds):
+                await asyncio.sleep(calm)
+                await _once(fault, number, crew, report)
+        verdict = await judged(database_url, folder)
+        report.judge(verdict)
+        report.add(crew)
+        report.besides += besides(crew)
+        assert verdict.is_clean, verdict
+        assert crew.unexpected == []
+        assert verdict.acknowledged == verdict.operations > 10
+        assert max(report.back) < (back_within if long_run.is_long else _HANGS), report.back
+    return crew
+
+
+async def _once(fault: Fault, number: int, crew: Crew, report: Report) -> None:
+    back = await fault(number, crew)
+    report.back.append(await crew.first_success_after(back.since, back.url))
+    report.rounds += 1
+
+
+@asynccontextmanager
+async def one_node(
+    count: int = 1, *options: str, folder: Path | None = None
+) -> AsyncIterator[tuple[ReplicaSet, list[Service]]]:
+    """A database of one node, and servers on it."""
+    async with replica_set(1, *options, folder=folder) as nodes, services(nodes.url, STORE, count) as servers:
+        yield nodes, servers

@@ -1,0 +1,132 @@
+"""`pos` commands, each a process that is forked from one that has imported what most of them need.
+
+A short command is hardly more than Python's imports. What depends on how a process begins (its terminal, its locale,
+a full standard output, signals) is tested with `python -m app`.
+"""
+
+import gc
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+#: Not `app.console`, which looks at the environment and at the terminal when it is imported.
+_PRELOADED: Final = (
+    "typer.rich_utils",
+    "rich.progress",
+    "app.composition.accounts",
+    "app.database.local_mongod",
+    "app.archive.archive_files",
+    "app.archive.table_files",
+    "app.diagnostics.database_checks",
+    "app.diagnostics.machine",
+    "repositories.diagnostics.inspection",
+    "repositories.migrations.indexes",
+    "repositories.messaging.messages",
+    "repositories.archive.restore",
+    "repositories.auditing.verification",
+)
+_LONGEST: Final = 1 << 17
+
+
+class ForkedPos:
+    """The process that forks, and the way to ask it for a command."""
+
+    def __init__(self) -> None:
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            number = theirs.fileno()
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.support.forked_pos", str(number)],
+                cwd=ROOT,
+                pass_fds=[number],
+                # No terminal: commands write into files.
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+
+    def run(
+        self, *arguments: str, environment: dict[str, str], text: str = "", timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end.
+
+        :param text: the standard input.
+        :raises TimeoutError: it does not end.
+        """
+        with ExitStack() as stack:
+            given, said, told = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(3))
+            given.write(text.encode())
+            given.seek(0)
+            ours, theirs = map(stack.enter_context, socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+            ours.settimeout(timeout)
+            files = [each.fileno() for each in (given, said, told, theirs)]
+            socket.send_fds(self._socket, [json.dumps([arguments, environment]).encode()], files)
+            theirs.close()
+            code = int(ours.recv(_LONGEST))
+            outputs = []
+            for file in (said, told):
+                file.seek(0)
+                outputs.append(file.read().decode())
+        return subprocess.CompletedProcess(["pos", *arguments], code, *outputs)
+
+    def close(self) -> None:
+        self._socket.close()
+        self._process.wait()
+
+
+def _fork_for_each(requests: socket.socket) -> bool:
+    """Return True in each process that is to be a command, and False at the end of the tests."""
+    for name in _PRELOADED:
+        import_module(name)
+    gc.freeze()
+    # Nobody waits for the processes that wait for commands.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        message, files, _, _ = socket.recv_fds(requests, _LONGEST, 4)
+        if not message:
+            return False
+        if os.fork() == 0:
+            _fork_and_wait(files.pop())
+            _become(message, files)
+            return True
+        for each in files:
+            os.close(each)
+
+
+def _fork_and_wait(reply: int) -> None:
+    """Return in a new process. Its parent reports how it ended."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    command = os.fork()
+    if command:
+        code = os.waitstatus_to_exitcode(os.waitpid(command, 0)[1])
+        os.write(reply, str(code).encode())
+        os._exit(0)
+    os.close(reply)
+
+
+def _become(message: bytes, files: list[int]) -> None:
+    """Take on arguments, environment and standard files."""
+    arguments, environment = json.loads(message)
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+        os.close(file)
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
+    sys.argv = ["pos", *arguments]
+
+
+if __name__ == "__main__":
+    with socket.socket(fileno=int(sys.argv[1])) as requests:
+        is_command = _fork_for_each(requests)
+    if is_command:
+        import_module("app.cli").main()

@@ -1,0 +1,1 @@
+"""The earlier backend, and its documents."""

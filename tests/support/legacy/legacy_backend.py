@@ -1,0 +1,125 @@
+"""The earlier backend, writing while it is taken over or after it was forgotten, and what must have become of it."""
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from bson import CodecOptions, decode, encode
+from pymongo import MongoClient
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
+from typer.testing import CliRunner
+
+from app.cli import cli
+from repositories.legacy.late_documents import key_of
+from tests.support.legacy import legacy_documents as legacy
+from tests.support.legacy.import_command import Adopter, plain
+
+Json = dict[str, Any]
+KINDS = ("estimates", "orders")
+#: Sales a second of the earlier backend, while it is being taken over.
+RATE = 50
+LATER = datetime(2025, 9, 1, 4, 0)  # noqa: DTZ001  (naive, as the earlier backend wrote them: UTC)
+
+
+class EarlierBackend(threading.Thread):
+    """Writes sales and estimates all the while, as the earlier backend does; `written` holds what was acknowledged."""
+
+    def __init__(self, url: str, database: str, first: int) -> None:
+        super().__init__(daemon=True)
+        self._client: MongoClient[Any] = MongoClient(url)
+        self._database = self._client[database]
+        self._next = first
+        self._stopping = threading.Event()
+        self.written: dict[str, list[Json]] = {kind: [] for kind in KINDS}
+        self.refused: list[str] = []
+        self._news = threading.Condition()
+
+    def run(self) -> None:
+        due = time.monotonic()
+        while not self._stopping.is_set():
+            self.write("orders", legacy.order(self._next))
+            if self._next % 5 == 0:
+                self.write("estimates", legacy.estimate(self._next))
+            self._next += 1
+            due += 1 / RATE
+            self._stopping.wait(max(0.0, due - time.monotonic()))
+        self._client.close()
+
+    def write(self, kind: str, document: Json) -> None:
+        try:
+            self._database[kind].insert_one(document)
+        except PyMongoError as error:
+            self.refused.append(str(error))
+        else:
+            with self._news:
+                self.written[kind].append(document)
+                self._news.notify_all()
+
+    def go_on(self, more: int = 5) -> None:
+        """Return when it has written some more sales, and an estimate."""
+        enough = len(self.written["orders"]) + more
+        with self._news:
+            assert self._news.wait_for(lambda: len(self.written["orders"]) >= enough, 60), self.refused
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.join(30)
+
+
+@contextmanager
+def earlier_backend(url: str, database: str, first: int) -> Iterator[EarlierBackend]:
+    backend = EarlierBackend(url, database, first)
+    backend.start()
+    try:
+        yield backend
+    finally:
+        backend.stop()
+
+
+def differences(own: Database[Any], acknowledged: dict[str, list[Json]]) -> tuple[int, int]:
+    """Return how many acknowledged documents were not taken over, and how many were more than once."""
+    rows = own.adopted.find({}, {"kind": 1, "original._id": 1})
+    kept = Counter((row["kind"], key_of(row["original"]["_id"])) for row in rows)
+    written = [(kind, key_of(each["_id"])) for kind, documents in acknowledged.items() for each in documents]
+    return sum(not kept[each] for each in written), sum(times - 1 for times in kept.values())
+
+
+def refuse_loss(own: Database[Any], acknowledged: dict[str, list[Json]]) -> None:
+    """Each acknowledged document was taken over once, verbatim."""
+    for kind, documents in acknowledged.items():
+        kept = [each["original"] for each in own.adopted.find({"kind": kind})]
+        assert sorted(map(plain, kept)) == sorted(map(plain, own_times(documents))), kind
+        assert own[kind].count_documents({"store": "main"}) == len(documents), kind
+        numbers = [each["number"] for each in own[kind].find({"store": "main"})]
+        assert len(set(numbers)) == len(numbers)
+
+
+def own_times(documents: list[Json]) -> list[Json]:
+    """As the client of the tests reads them: with the zone of UTC."""
+    return [decode(encode(each), CodecOptions(tz_aware=True)) for each in documents]
+
+
+def raw(database: Database[Any]) -> list[str]:
+    """All estimates and orders of the earlier backend, as they lie under their own names."""
+    return [plain(sorted(database[kind].find({}), key=lambda each: str(each["_id"]))) for kind in KINDS]
+
+
+def verified(adopt: Adopter) -> tuple[int, str]:
+    done = CliRunner().invoke(cli, ["verify"], env=adopt.environment)
+    return done.exit_code, done.stdout
+
+
+def doctor(adopt: Adopter) -> Json:
+    done = CliRunner().invoke(cli, ["doctor", "--json"], env=adopt.environment)
+    return next(each for each in json.loads(done.stdout) if each["check"] == "earlier backend")
+
+
+def late_order(number: int, **changes: Any) -> Json:
+    """A sale of a forgotten instance, some months later."""
+    return legacy.order(number, LATER + timedelta(minutes=number), **changes)

@@ -1,0 +1,1 @@
+"""Providers of messages, in memory and on loopback."""

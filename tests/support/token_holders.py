@@ -1,0 +1,52 @@
+"""Those who can sign in, for tests: written straight into the database, as the accounts keep them."""
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from repositories.accounts.credentials import ACCESS, KEY, Credentials
+from schemas.core.collections import CREDENTIALS, DEVICES, USERS
+from schemas.core.principals import DEVICE
+from schemas.core.tokens import hashed
+from tests.support.shop import Shop
+
+
+@dataclass(frozen=True)
+class Guest:
+    """Somebody with a token. kind: the collection that they stand in."""
+
+    shop: Shop
+    kind: str
+    id: str
+    token: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    async def ticket(self, **headers: str) -> str:
+        answer = await self.shop.http.post("/api/ws-ticket", headers={**self.headers, **headers})
+        assert answer.status_code == 200, answer.text
+        ticket: str = answer.json()["ticket"]
+        return ticket
+
+    async def revoke(self) -> None:
+        """As somebody else does, whom this process does not hear of."""
+        await self.shop.database[CREDENTIALS].delete_one({"_id": hashed(self.token)})
+
+    async def change(self, **fields: Any) -> None:
+        await self.shop.database[self.kind].update_one({"_id": self.id}, {"$set": fields})
+
+
+async def invited(shop: Shop, role: str = "cashier", belongs_to: str | None = None, device: str | None = None) -> Guest:
+    """Somebody new, of a role, signed in; device: the id of the one that they work at."""
+    credentials = Credentials(shop.database, shop.state["clock"])
+    kind = DEVICES if role == DEVICE else USERS
+    new = f"{kind[:-1].upper()}-{secrets.token_hex(6)}"
+    # No event tells of them, so they are kept elsewhere.
+    account = {"_id": new, "store": f"{shop.store}-people", "login": new.casefold(), "name": role, "role": role}
+    now = shop.state["clock"]()
+    stamps = {"created_at": now, "updated_at": now, "version": 1, "voided_at": None, "pin": None}
+    await shop.database[kind].insert_one({**account, "belongs_to": belongs_to, **stamps})
+    token = await credentials.issue(KEY if role == DEVICE else ACCESS, new, device=device)
+    return Guest(shop, kind, new, token)
