@@ -1,4 +1,4 @@
-"""Takes the picture of the board for the documentation: `python -m tests.picture [FOLDER]`.
+"""Takes the picture of the board for the documentation: `python -m scripts.board_screenshot [FOLDER]`.
 
 A shop is opened, a day is sold in it, and the real page is looked at in a real browser. With a folder, pictures of the
 board in every light go there instead.

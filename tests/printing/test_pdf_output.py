@@ -17,7 +17,11 @@ from services.printing.fonts import INSTALLED, edition_of, font_folders
 from services.printing.worker import Typesetter
 from tests.support.printed_documents import HEAD, NAMES, estimate, item, job, logo, order, pdf, pictures, sizes, texts
 
-_AGAIN = "import sys; from tests.support.printed_documents import *; sys.stdout.buffer.write(pdf(order(item(NAMES['Hindi']))))"
+_AGAIN = """
+import sys
+from tests.support.printed_documents import *
+sys.stdout.buffer.write(pdf(order(item(NAMES['Hindi']))))
+"""
 
 
 def flat(text: str) -> str:

@@ -27,7 +27,7 @@ _DYING_EARLY = """
 import asyncio
 from services.workers import Workers
 from services.right_of_way import RightOfWay
-from tests.sheets import *
+from tests.support.printed_documents import *
 async def main():
     way = RightOfWay()
     way.claim(True)
@@ -45,7 +45,7 @@ _PARENT = """
 import asyncio, os, signal
 from services.workers import Workers
 from services.right_of_way import RightOfWay
-from tests.sheets import *
+from tests.support.printed_documents import *
 async def main():
     workers = Workers(RightOfWay())
     await workers.pdf(job(order()))

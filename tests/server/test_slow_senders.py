@@ -33,7 +33,7 @@ class Impatient(Service):
 
     program = (
         "-c",
-        "import app.server.http_protocol; app.server.http_protocol.RECEIVE_SECONDS = 4.0; from app.cli import main; main()",
+        "from app.server import http_protocol; http_protocol.RECEIVE_SECONDS = 4.0; from app.cli import main; main()",
     )
 
 

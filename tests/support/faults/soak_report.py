@@ -14,7 +14,7 @@ from tests.support.oracle.consistency_checker import Verdict
 from tests.support.oracle.recording_clients import Crew
 
 ROOT = Path(__file__).parents[3]
-FILE = ROOT / "tests" / "soak.json"
+FILE = ROOT / "tests" / "faults" / "soak_results.json"
 PAGE = ROOT / "docs" / "reliability.md"
 NONE = "\N{EN DASH}"
 BEGIN, END = "<!-- written by `make soak` -->\n", "<!-- until here -->\n"

@@ -1,6 +1,6 @@
 """Holds the raw collections against the journals of the tills.
 
-    python -m tests.oracle.judge URL DATABASE STORE [FOLDER]
+    python -m tests.support.oracle.consistency_checker URL DATABASE STORE [FOLDER]
 
 It shares no code with the service: what the service takes for right must not decide what is right. It reads when all is
 quiet, and prints its verdict as JSON. Without a folder of journals it looks at the books alone.
