@@ -13,25 +13,25 @@ from starlette.middleware import Middleware
 from app import SERVICE, __version__
 from app.clock import utc_now
 from app.composition.accounts import Accounts
-from app.composition.first_run import setup_token, tell_how_to_claim
+from app.composition.first_run import log_setup_instructions, setup_token
 from app.composition.messaging import Messaging
-from app.composition.stores import Stores, Surroundings
+from app.composition.stores import StoreDependencies, Stores
 from app.config.settings import Settings
 from app.middleware.client_address import ClientAddress
 from app.middleware.compression import Compression
 from app.middleware.cors import Cors
 from app.middleware.deadline import Deadlines
 from app.middleware.errors import EXCEPTION_HANDLERS, ErrorGuard
-from app.middleware.host_guard import Doors
+from app.middleware.host_guard import HostOriginGuard
 from app.middleware.large_bodies import LargeBodies
-from app.middleware.observation import Observation, Observer
+from app.middleware.observation import Observer, RequestObserver
 from app.middleware.pacing import Pacing
 from app.middleware.request_id import RequestId
 from app.middleware.security_headers import SecurityHeaders
 from app.middleware.setup_gate import SetupGate
 from app.observability.error_reports import ErrorReports
 from app.observability.event_loop_lag import LoopLag
-from app.observability.metrics import Metrics, Parts
+from app.observability.metrics import Metrics, MonitoredParts
 from app.observability.tracing import Tracing
 from app.observability.websocket_log import SocketLog, SocketObservation
 from app.observability.worker_metrics import WorkerMetrics
@@ -45,27 +45,27 @@ from endpoints.live.ring_buffer import CAPACITY
 from endpoints.live.websocket import Origins
 from endpoints.routes import ROUTES, SLASHED
 from endpoints.status import About
-from endpoints.transfer.concurrency_limits import LISTS, LISTS_EACH, PAGES, PAGES_EACH, Turns
+from endpoints.transfer.concurrency_limits import LISTS, LISTS_EACH, PAGES, PAGES_EACH, ConcurrencyLimit
 from repositories.accounts.rate_limits import RateLimits
 from repositories.accounts.secret_key import check_key
-from repositories.accounts.setup import Claim
+from repositories.accounts.setup import ShopSetup
 from repositories.database.client import Database, check_deployment, connect
 from repositories.database.clock import DatabaseClock, Moments
 from repositories.database.connection_pool import Pool
-from repositories.database.errors import DatabaseRefused, Unavailable, described
-from repositories.diagnostics.health import Pulse
+from repositories.database.errors import DatabaseRefused, Unavailable, safe_error_text
+from repositories.diagnostics.health import HealthCheck
 from repositories.migrations.indexes import prepare
 from repositories.migrations.rebuild import rebuild
-from repositories.sales.render_cache import Showings
+from repositories.sales.render_cache import RenderCaches
 from repositories.sharing.links import PublicLinks
 from repositories.shop.stores import AllStores
-from schemas.accounts.serializers import account_views_of
-from schemas.sales.serializers import views_of
+from schemas.accounts.serializers import account_serializers_of
+from schemas.sales.serializers import serializers_of
 from schemas.text.phones import region_of
 from services.messaging.provider import Provider, provider_of
-from services.printing.preemption import RightOfWay
-from services.printing.renderer import Paper
-from services.printing.worker_pool import Workers
+from services.printing.preemption import Preemption
+from services.printing.renderer import PdfRenderer
+from services.printing.worker_pool import RenderPool
 
 logger = logging.getLogger("pos")
 
@@ -81,7 +81,7 @@ EXPOSED_HEADERS: Final = (
 )
 
 
-class Running(Protocol):
+class Stoppable(Protocol):
     """What works beside the requests, until the end."""
 
     async def stop(self) -> None: ...
@@ -119,11 +119,13 @@ def create_app(
             database = client[settings.database_name]
             store, zone = settings.store_id, settings.timezone
             database_clock, moments = await _make_ready(database, settings, clock)
-            right_of_way = RightOfWay()
-            around = Surroundings(database, settings, clock, ring_capacity, metrics.group, right_of_way.claim, moments)
+            right_of_way = Preemption()
+            around = StoreDependencies(
+                database, settings, clock, ring_capacity, metrics.group, right_of_way.claim, moments
+            )
             stores = Stores(store, around)
             lag, memory = LoopLag(), Memory.watched()
-            metrics.watch(Parts(stores, pool, lag))
+            metrics.watch(MonitoredParts(stores, pool, lag))
             workers = WorkerMetrics.of_this_server(metrics)
             await stores.start()
             await workers.start()
@@ -135,14 +137,14 @@ def create_app(
             credentials = None if settings.is_open else accounts.credentials
             connections = Connections(credentials, moments.lasting)
             connections.start()
-            claim = Claim(database, accounts.users, moments.lasting)
-            await tell_how_to_claim(settings, claim)
-            typesetters = Workers(right_of_way, font_dir=settings.font_dir)
-            paper = Paper(typesetters, zone, settings.currency)
+            claim = ShopSetup(database, accounts.users, moments.lasting)
+            await log_setup_instructions(settings, claim)
+            typesetters = RenderPool(right_of_way, font_dir=settings.font_dir)
+            paper = PdfRenderer(typesetters, zone, settings.currency)
             messaging = Messaging.started(
                 settings, database, stores, moments.lasting, provider or provider_of(settings.whatsapp, clock)
             )
-            views = views_of(zone)
+            views = serializers_of(zone)
             shutdown = Shutdown()
             with shutdown.noticed():
                 yield {
@@ -167,16 +169,25 @@ def create_app(
                     **messaging.handed,
                     "public_links": PublicLinks(database, moments.lasting),
                     "views": views,
-                    "account_views": account_views_of(zone),
-                    "showings": Showings(views),
-                    "lists": Turns(LISTS_EACH, LISTS),
-                    "pages": Turns(PAGES_EACH, PAGES),
-                    "pulse": Pulse(database, store),
+                    "account_views": account_serializers_of(zone),
+                    "showings": RenderCaches(views),
+                    "lists": ConcurrencyLimit(LISTS_EACH, LISTS),
+                    "pages": ConcurrencyLimit(PAGES_EACH, PAGES),
+                    "pulse": HealthCheck(database, store),
                     "database_clock": database_clock,
                     "metrics": workers,
                     "shutdown": shutdown,
                 }
-            running: tuple[Running, ...] = (connections, lag, memory, messaging, paper, workers, stores, database_clock)
+            running: tuple[Stoppable, ...] = (
+                connections,
+                lag,
+                memory,
+                messaging,
+                paper,
+                workers,
+                stores,
+                database_clock,
+            )
             for part in running:
                 await part.stop()
             accounts.close()
@@ -220,7 +231,7 @@ async def _make_ready(
         await rebuild(database, settings.store_id, region_of(settings.currency))
         await database_clock.warn_of_newer(settings.store_id)
     except Unavailable as error:
-        raise DatabaseRefused(f"The database at MONGODB_URL cannot be used: {described(error)}") from error
+        raise DatabaseRefused(f"The database at MONGODB_URL cannot be used: {safe_error_text(error)}") from error
     database_clock.start()
     # A clock that is brought along stands for the database's too.
     return database_clock, Moments(database_clock, database_clock if clock is utc_now else clock)
@@ -245,13 +256,13 @@ def _middleware(
     return [
         *([Middleware(ClientAddress, proxies=settings.trusted_proxies)] if settings.trusted_proxies else []),
         Middleware(RequestId),
-        Middleware(Observation, observers=observers),
+        Middleware(RequestObserver, observers=observers),
         *([Middleware(SocketObservation, log=socket_log)] if socket_log else []),
         Middleware(SecurityHeaders, is_https=settings.public_base_url.startswith("https:")),
         *([cors] if settings.cors_origins else []),
         Middleware(ErrorGuard, **({"report": reports.capture} if reports else {})),
         Middleware(Deadlines),
-        Middleware(Doors, settings=settings, origins=origins),
+        Middleware(HostOriginGuard, settings=settings, origins=origins),
         *([] if settings.is_open else [Middleware(SetupGate)]),
         Middleware(LargeBodies),
         Middleware(Pacing),

@@ -14,7 +14,7 @@ from typer.main import get_group
 from app.console.output import OutputRefused, drop_standard_output, watch_standard_output
 from app.console.terminal import console
 from app.refusals import Refused
-from repositories.database.errors import DatabaseRefused, described
+from repositories.database.errors import DatabaseRefused, safe_error_text
 from schemas.archive.format import ArchiveRefused
 from schemas.core.errors import ShopError
 
@@ -88,7 +88,7 @@ def main() -> None:
     except ShopError as error:
         # What ails the database, whoever runs commands may know what to do about; a refusal says all there is.
         cause = error.__cause__ if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else None
-        _fail(error.detail if cause is None else f"{error.detail} ({described(cause)})")
+        _fail(error.detail if cause is None else f"{error.detail} ({safe_error_text(cause)})")
 
 
 def _fail(sentence: str, code: int = 1) -> NoReturn:

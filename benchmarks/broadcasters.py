@@ -36,7 +36,7 @@ from app.server.uvicorn_options import FLAGS
 from endpoints.accounts.authentication import Authenticator
 from endpoints.live.connections import Connections
 from endpoints.live.hub import Hub
-from endpoints.live.sessions import Screens
+from endpoints.live.sessions import ClientSessions
 from endpoints.live.subscriptions import WAKE_AT_ONCE
 from endpoints.live.websocket import LiveUpdates, Origins
 from repositories.event_log.event_log import Head
@@ -106,7 +106,7 @@ async def obey(broadcaster: Broadcaster) -> None:
 @asynccontextmanager
 async def hub(port: int, name: str) -> AsyncIterator[Broadcaster]:
     hub = Hub(Log(), KOLKATA)  # type: ignore[arg-type]
-    screens = Screens(hub)
+    screens = ClientSessions(hub)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:

@@ -8,10 +8,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from benchmarks.measures import Results, Row, median, p99
-from schemas.printing.letterhead import A4, ROLL, ShopHead
-from services.printing.preemption import RightOfWay
-from services.printing.renderer import Paper
-from services.printing.worker_pool import Workers
+from schemas.printing.letterhead import A4, ROLL, Letterhead
+from services.printing.preemption import Preemption
+from services.printing.renderer import PdfRenderer
+from services.printing.worker_pool import RenderPool
 
 SECTION = "Paper"
 ITEMS = {
@@ -23,7 +23,7 @@ ITEMS = {
     "Kannada": "ಕನ್ನಡ ಸೀರೆ",
     "Bengali": "বাংলা শাড়ি",
 }
-HEAD = ShopHead("Lakshmi Textiles", ("12 Commercial Street",), gst_number="29ABCDE1234F1Z5", upi_id="lakshmi@okbank")
+HEAD = Letterhead("Lakshmi Textiles", ("12 Commercial Street",), gst_number="29ABCDE1234F1Z5", upi_id="lakshmi@okbank")
 _SHORT, _LONG = 10, 300
 
 
@@ -32,8 +32,8 @@ def measure(results: Results, *, rounds: int) -> None:
 
 
 async def _measure(results: Results, rounds: int) -> None:
-    workers = Workers(RightOfWay(), size=1)
-    paper = Paper(workers, ZoneInfo("Asia/Kolkata"), "INR")
+    workers = RenderPool(Preemption(), size=1)
+    paper = PdfRenderer(workers, ZoneInfo("Asia/Kolkata"), "INR")
     await paper.render(paper.job(_order("Latin", 1, 0), HEAD))
     for script in ITEMS:
         times, size = await _times(paper, script, _SHORT, rounds)
@@ -58,7 +58,7 @@ async def _measure(results: Results, rounds: int) -> None:
     await paper.stop()
 
 
-async def _times(paper: Paper, script: str, lines: int, rounds: int, size: str = A4) -> tuple[list[float], int]:
+async def _times(paper: PdfRenderer, script: str, lines: int, rounds: int, size: str = A4) -> tuple[list[float], int]:
     """Milliseconds of each sheet, all of them different, and how many bytes the last has."""
     times, content = [], b""
     for number in range(1, rounds + 1):

@@ -34,7 +34,7 @@ from schemas.core.principals import ANYBODY
 from schemas.core.public_ids import ORDER_PREFIX, new_id
 from schemas.fields.validation import load_body
 from schemas.sales.documents import draft_sale
-from schemas.sales.serializers import Views
+from schemas.sales.serializers import Serializers
 
 CREATE_SALE = "/api/orders/create-sale"
 ZONE = ZoneInfo("Asia/Kolkata")
@@ -80,7 +80,7 @@ class Deaf:
 async def _validating(_: Starlette) -> AsyncIterator[dict[str, Any]]:
     orders = OrderRepository({"orders": None}, "main", Forgetful(), utc_now)  # type: ignore[arg-type]
 
-    yield {"orders": orders, "hub": Deaf(), "views": Views(ZONE), "principal": ANYBODY}
+    yield {"orders": orders, "hub": Deaf(), "views": Serializers(ZONE), "principal": ANYBODY}
 
 
 validation = Starlette(routes=[Route(CREATE_SALE, SaleCreation)], lifespan=_validating)

@@ -6,7 +6,7 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
-from endpoints.http.operations import Answer, Operation, described
+from endpoints.http.operations import Operation, ResponseSpec, operation
 from endpoints.http.requests import read_query
 from endpoints.http.responses import answer, page_headers
 from endpoints.transfer.concurrency_limits import page_turn
@@ -20,13 +20,15 @@ QUERY: Final = AuditQuery()
 
 
 class Audit(HTTPEndpoint):
-    @described(
+    @operation(
         Operation(
             summary="Who did what",
             description="Every change with who made it and what it was before, newest first, page by page; the `hash` "
             "of each event covers that of the one before: `pos verify` finds one that was altered.",
             query=QUERY,
-            answers={200: Answer(content=ref("AuditPage"), description="A page.", headers=("Link", "X-Next-Cursor"))},
+            answers={
+                200: ResponseSpec(content=ref("AuditPage"), description="A page.", headers=("Link", "X-Next-Cursor"))
+            },
             refuses=(InvalidQuery, InvalidCursor, Unavailable, BeingRestored),
         )
     )

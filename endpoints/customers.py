@@ -7,11 +7,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.http.actor import actor_of
-from endpoints.http.operations import Answer, change, creation, described, listing
-from endpoints.http.requests import held_versions, read_json, read_query, sent
+from endpoints.http.operations import ResponseSpec, create_op, list_op, operation, update_op
+from endpoints.http.requests import if_match_versions, read_json, read_query, sent
 from endpoints.http.responses import answer, page_headers, replay_headers
 from endpoints.transfer.json_streams import enclosed
-from endpoints.transfer.response_cache import Freshness, fresh
+from endpoints.transfer.response_cache import CacheVersion, fresh
 from repositories.customers.commands import CustomerExists
 from repositories.journal.transaction import Outcome
 from schemas.customers import CustomerBody, CustomerChange, CustomerListing, CustomerPosition, CustomerQuery, shown
@@ -26,11 +26,11 @@ QUERY: Final = CustomerQuery()
 
 
 class CustomerList(HTTPEndpoint):
-    @described(listing("Customers", "CustomerList", QUERY))
+    @operation(list_op("Customers", "CustomerList", QUERY))
     async def get(self, request: Request) -> Response:
         customers, zone = request.state.customers, request.state.zone
 
-        async def make(listing: CustomerListing, freshness: Freshness) -> Response:
+        async def make(listing: CustomerListing, freshness: CacheVersion) -> Response:
             if listing.limit is None:
                 batches = customers.batches(listing)
                 show = lambda customer: shown(customer, zone)  # noqa: E731
@@ -45,8 +45,10 @@ class CustomerList(HTTPEndpoint):
 
 
 class CustomerCreation(HTTPEndpoint):
-    @described(
-        creation("Make a customer", "CustomerSaved", BODY, CUSTOMERS, gives=("customer_id",), refuses=(CustomerExists,))
+    @operation(
+        create_op(
+            "Make a customer", "CustomerSaved", BODY, CUSTOMERS, gives=("customer_id",), refuses=(CustomerExists,)
+        )
     )
     async def post(self, request: Request) -> Response:
         body = await read_json(request)
@@ -60,10 +62,10 @@ class CustomerCreation(HTTPEndpoint):
 
 
 class Customer(HTTPEndpoint):
-    @described(
-        change(
+    @operation(
+        update_op(
             "Change a customer",
-            Answer(content=ref("CustomerSaved"), description="The customer as they are now.", headers=("ETag",)),
+            ResponseSpec(content=ref("CustomerSaved"), description="The customer as they are now.", headers=("ETag",)),
             description="What is left out stays. What was sold to an earlier phone number still counts for them.",
             body=CHANGE,
             examples=CUSTOMER_CHANGES,
@@ -73,23 +75,23 @@ class Customer(HTTPEndpoint):
     async def put(self, request: Request) -> Response:
         changes = load_body(CHANGE, await read_json(request, optional=True))
         outcome: Outcome = await request.state.customers.change(
-            request.path_params["customer_id"], changes, held_versions(request), by=actor_of(request)
+            request.path_params["customer_id"], changes, if_match_versions(request), by=actor_of(request)
         )
         request.state.hub.notify(outcome.events)
         saved = _saved(request, outcome, "Customer updated successfully")
         return answer(saved, headers={"ETag": f'"{outcome.answer["version"]}"'})
 
-    @described(
-        change(
+    @operation(
+        update_op(
             "Take a customer out of the list",
-            Answer(content=ref("Done"), description="Gone from the list, until the next sale to them."),
+            ResponseSpec(content=ref("Done"), description="Gone from the list, until the next sale to them."),
             is_keyed=True,
         )
     )
     async def delete(self, request: Request) -> Response:
         outcome: Outcome = await request.state.customers.end(
             request.path_params["customer_id"],
-            held_versions(request),
+            if_match_versions(request),
             keys_of_deletion(sent(request)),
             by=actor_of(request),
         )

@@ -15,11 +15,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
 
-from endpoints.http.operations import Answer, Operation, described
-from endpoints.http.requests import holds
+from endpoints.http.operations import Operation, ResponseSpec, operation
+from endpoints.http.requests import matches_etag
 from endpoints.http.responses import JSON
 from endpoints.transfer.assets import Asset, asset, asset_answer
-from endpoints.transfer.compressible import Packable
+from endpoints.transfer.compressible import CompressibleBody
 from schemas.fields.shapes import ref
 from schemas.live.asyncapi import document
 from schemas.live.close_codes import REASONS
@@ -66,7 +66,7 @@ class Described(Protocol):
     """The API's description, as the application makes it. file: JSON; etag: changes with it."""
 
     @property
-    def file(self) -> Packable: ...
+    def file(self) -> CompressibleBody: ...
 
     @property
     def etag(self) -> str: ...
@@ -77,8 +77,8 @@ def _document(summary: str, standard: str) -> Operation:
         summary=summary,
         headers=("If-None-Match",),
         answers={
-            200: Answer(content=ref("Document"), description=standard, headers=("ETag",)),
-            304: Answer(content=None, description="Nothing has changed.", headers=("ETag",)),
+            200: ResponseSpec(content=ref("Document"), description=standard, headers=("ETag",)),
+            304: ResponseSpec(content=None, description="Nothing has changed.", headers=("ETag",)),
         },
     )
 
@@ -90,28 +90,28 @@ def _live_updates(version: str, address: str) -> Asset:
 
 
 class AsyncApi(HTTPEndpoint):
-    @described(_document("The live updates at `/ws`, described for machines", "AsyncAPI 3.0."))
+    @operation(_document("The live updates at `/ws`, described for machines", "AsyncAPI 3.0."))
     async def get(self, request: Request) -> Response:
         return await _live_updates(request.state.about.version, request.state.public_base_url).answer(request)
 
 
 class OpenApi(HTTPEndpoint):
-    @described(_document("This description", "OpenAPI 3.1."))
+    @operation(_document("This description", "OpenAPI 3.1."))
     async def get(self, request: Request) -> Response:
         description: Described = request.state.description
         headers = {**_REVALIDATED, "ETag": description.etag}
-        if holds(request, description.etag):
+        if matches_etag(request, description.etag):
             return Response(status_code=304, headers=headers)
         return await description.file.response(request, headers, JSON)
 
 
 class Docs(HTTPEndpoint):
-    @described(asset("The API as a page, to read and to try", "text/html"))
+    @operation(asset("The API as a page, to read and to try", "text/html"))
     async def get(self, request: Request) -> Response:
         return await _PAGE.answer(request)
 
 
 class DocsAsset(HTTPEndpoint):
-    @described(asset("A file of that page"))
+    @operation(asset("A file of that page"))
     async def get(self, request: Request) -> Response:
         return await asset_answer(ASSETS, request.path_params["asset"], request)

@@ -8,8 +8,8 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
-from endpoints.http.operations import Answer, Operation, Refusals, described
-from endpoints.http.requests import holds, read_query
+from endpoints.http.operations import Operation, Refusals, ResponseSpec, operation
+from endpoints.http.requests import matches_etag, read_query
 from endpoints.transfer.concurrency_limits import owner_of
 from repositories.database.deadlines import paused
 from repositories.database.errors import NotFound, Unavailable
@@ -32,7 +32,7 @@ _POLICY: Final = {
 
 
 def paper(
-    summary: str, *, refuses: Refusals = (NotFound,), answers: Mapping[int, Answer] = MappingProxyType({})
+    summary: str, *, refuses: Refusals = (NotFound,), answers: Mapping[int, ResponseSpec] = MappingProxyType({})
 ) -> Operation:
     """An answer that is a PDF."""
     headers = ("ETag",)
@@ -42,8 +42,8 @@ def paper(
         query=PAPER,
         headers=("If-None-Match",),
         answers={
-            200: Answer(content={}, description="The PDF.", headers=(*headers, "Content-Disposition"), media=PDF),
-            304: Answer(content=None, description="Nothing has changed.", headers=headers),
+            200: ResponseSpec(content={}, description="The PDF.", headers=(*headers, "Content-Disposition"), media=PDF),
+            304: ResponseSpec(content=None, description="Nothing has changed.", headers=headers),
             **answers,
         },
         refuses=(*refuses, InvalidQuery, PaperUnavailable, Unavailable),
@@ -51,14 +51,14 @@ def paper(
 
 
 class EstimatePaper(HTTPEndpoint):
-    @described(paper("An estimate on paper"))
+    @operation(paper("An estimate on paper"))
     async def get(self, request: Request) -> Response:
         estimate = await request.state.estimates.get(request.path_params["estimate_id"])
         return await paper_answer(request, estimate)
 
 
 class OrderPaper(HTTPEndpoint):
-    @described(paper("An order on paper"))
+    @operation(paper("An order on paper"))
     async def get(self, request: Request) -> Response:
         order = await request.state.orders.get(request.path_params["order_id"])
         return await paper_answer(request, order)
@@ -73,7 +73,7 @@ async def paper_answer(request: Request, document: Document, **options: Any) -> 
     job = request.state.paper.job(document, await request.state.shop_head(), wanted)
     headers = {"ETag": f'"{request.state.paper.name(job)}"', **_HELD, **_POLICY}
     headers |= options.pop("headers", {})
-    if holds(request, headers["ETag"]):
+    if matches_etag(request, headers["ETag"]):
         return Response(status_code=304, headers=headers, **options)
     # Setting a sheet has a limit of its own.
     with paused():

@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.http.actor import actor_of
-from endpoints.http.operations import Answer, Operation, change, described
-from endpoints.http.requests import held_versions, read_json, read_query
+from endpoints.http.operations import Operation, ResponseSpec, operation, update_op
+from endpoints.http.requests import if_match_versions, read_json, read_query
 from endpoints.http.responses import document_answer
 from repositories.database.errors import Unavailable
 from schemas.core.errors import InvalidQuery
@@ -21,11 +21,13 @@ from services.printing.worker_pool import PaperUnavailable
 
 BODY: Final = ShopSettingsBody()
 QUERY: Final = ShopSettingsQuery()
-_SHOWN: Final = Answer(content=ref("ShopSettings"), description="The settings as they are now.", headers=("ETag",))
+_SHOWN: Final = ResponseSpec(
+    content=ref("ShopSettings"), description="The settings as they are now.", headers=("ETag",)
+)
 
 
 class Settings(HTTPEndpoint):
-    @described(
+    @operation(
         Operation(
             summary="The settings of the shop",
             description="Each member is always there. Until the shop sets them, texts are empty, but for a name and "
@@ -41,8 +43,8 @@ class Settings(HTTPEndpoint):
         settings = await request.state.shop_settings.current()
         return document_answer(settings.shown(with_logo=asked["logo"]))
 
-    @described(
-        change(
+    @operation(
+        update_op(
             "Change settings",
             _SHOWN,
             description="What is left out stays as it is.",
@@ -55,7 +57,7 @@ class Settings(HTTPEndpoint):
         changes = load_body(BODY, await read_json(request))
         if changes.get("logo"):
             await request.state.paper.check_logo(b64decode(changes["logo"]))
-        outcome = await request.state.shop_settings.change(changes, held_versions(request), by=actor_of(request))
+        outcome = await request.state.shop_settings.change(changes, if_match_versions(request), by=actor_of(request))
         request.state.hub.notify(outcome.events)
         settings = await request.state.shop_settings.current()
         return document_answer(settings.shown())

@@ -8,11 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.http.errors import Forbidden
-from endpoints.http.operations import Answer, Operation, described, plain
+from endpoints.http.operations import Operation, ResponseSpec, operation, simple_op
 from endpoints.http.responses import answer
 from repositories.database.clock import DatabaseClock
 from repositories.database.errors import RETRY_AFTER, BeingRestored, Unavailable
-from repositories.diagnostics.health import Beat
+from repositories.diagnostics.health import HealthStatus
 from schemas.core.calendar import shop_time
 from schemas.fields.shapes import ref
 
@@ -33,7 +33,7 @@ class About:
 
 
 class Welcome(HTTPEndpoint):
-    @described(plain("What this is", "Welcome"))
+    @operation(simple_op("What this is", "Welcome"))
     async def get(self, request: Request) -> Response:
         about: About = request.state.about
         return answer(
@@ -53,7 +53,7 @@ class Welcome(HTTPEndpoint):
 
 
 class ApiRoot(HTTPEndpoint):
-    @described(plain("What this API has", "ApiRoot"))
+    @operation(simple_op("What this API has", "ApiRoot"))
     async def get(self, request: Request) -> Response:
         about: About = request.state.about
         return answer(
@@ -67,7 +67,7 @@ class ApiRoot(HTTPEndpoint):
 
 
 class Version(HTTPEndpoint):
-    @described(plain("The version", "Version"))
+    @operation(simple_op("The version", "Version"))
     async def get(self, request: Request) -> Response:
         about: About = request.state.about
         return answer({"service": about.service, "version": about.version})
@@ -76,12 +76,12 @@ class Version(HTTPEndpoint):
 class Health(HTTPEndpoint):
     """Whether a sale could be booked now: 200, or 503 with the same shape."""
 
-    @described(
+    @operation(
         Operation(
             summary="Whether a sale could be booked now",
             answers={
-                200: Answer(content=ref("Healthy"), description="It could."),
-                503: Answer(
+                200: ResponseSpec(content=ref("Healthy"), description="It could."),
+                503: ResponseSpec(
                     content=ref("Unhealthy"),
                     description="The database does not answer, or the store is being restored.",
                     headers=("Retry-After",),
@@ -97,7 +97,7 @@ class Health(HTTPEndpoint):
             "service": about.service,
             "version": about.version,
         }
-        beat: Beat = await request.state.pulse.beat()
+        beat: HealthStatus = await request.state.pulse.beat()
         health["database"] = {"status": beat.status, "latency_ms": beat.latency_ms}
         health |= clock_members(request.state.database_clock)
         if beat.refusal is not None:
@@ -109,7 +109,7 @@ class Health(HTTPEndpoint):
 class Liveness(HTTPEndpoint):
     """Whether the process runs; without any I/O, so that a database that is away gets nobody restarted."""
 
-    @described(plain("Whether the process runs", "Alive"))
+    @operation(simple_op("Whether the process runs", "Alive"))
     async def get(self, request: Request) -> Response:
         return answer({"status": "alive"})
 
@@ -118,7 +118,7 @@ class Readiness(HTTPEndpoint):
     """Whether requests should be sent here: not from the moment a shutdown begins, nor while the database is away or
     the store is being restored."""
 
-    @described(plain("Whether requests should be sent here", "Ready", refuses=(Unavailable, BeingRestored)))
+    @operation(simple_op("Whether requests should be sent here", "Ready", refuses=(Unavailable, BeingRestored)))
     async def get(self, request: Request) -> Response:
         if request.state.shutdown.has_begun:
             raise Unavailable("The service is shutting down.")
@@ -133,11 +133,11 @@ class Readiness(HTTPEndpoint):
 class Metrics(HTTPEndpoint):
     """What Prometheus asks for."""
 
-    @described(
+    @operation(
         Operation(
             summary="Figures of all workers, for Prometheus",
             answers={
-                200: Answer(
+                200: ResponseSpec(
                     content={"type": "string"},
                     description="Prometheus' text format.",
                     media="text/plain",
@@ -155,7 +155,7 @@ class Metrics(HTTPEndpoint):
 class WebSocketStatus(HTTPEndpoint):
     """How the hub of this process stands: `active`, or `degraded` while it cannot follow the log."""
 
-    @described(plain("How many screens are connected, and how the hub of this process stands", "HubStatus"))
+    @operation(simple_op("How many screens are connected, and how the hub of this process stands", "HubStatus"))
     async def get(self, request: Request) -> Response:
         status = request.state.hub.status
         return answer(

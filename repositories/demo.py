@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from repositories.database.client import Database
 from repositories.database.errors import DatabaseRefused
 from repositories.database.running_services import refuse_running
-from repositories.database.store_scope import of_store
+from repositories.database.store_scope import store_filter
 from repositories.journal.command import Command, Reads
 from repositories.journal.journal import GROUP_LIMIT, Journal
 from repositories.journal.unit_of_work import UnitOfWork
@@ -144,7 +144,7 @@ def _groups(commands: Iterator[At]) -> Iterator[list[At]]:
 async def _empty(database: Database, store: str) -> None:
     """The counters last, under a new epoch: until then the store stays marked, and this can be repeated."""
     for name in (ESTIMATES, ORDERS, CUSTOMERS, EVENTS, REQUESTS, TOTALS):
-        await database[name].delete_many(of_store(name, store))
+        await database[name].delete_many(store_filter(name, store))
     await database[COUNTERS].update_one(
         {"_id": store},
         {"$set": {ESTIMATES: 0, ORDERS: 0, "head": 0, "epoch": secrets.token_hex(4)}, "$unset": {"hash": "", "at": ""}},

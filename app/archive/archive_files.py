@@ -13,7 +13,7 @@ from app.config.settings import Settings
 from app.console.output import STDOUT, FileRefused
 from app.console.progress import Advance
 from repositories.archive.restore import refuse_unstorable, restoring
-from repositories.archive.snapshot import StoreView
+from repositories.archive.snapshot import StoreSnapshot
 from repositories.database.client import Database
 from schemas.archive.format import COLLECTIONS, ArchiveReader, ArchiveWriter, Manifest, with_store
 from schemas.core.collections import COUNTERS, ESTIMATES, MESSAGES, ORDERS
@@ -37,7 +37,7 @@ def compressed(stream: BinaryIO) -> Iterator[BinaryIO]:
         yield cast("BinaryIO", out)
 
 
-async def manifest_of(view: StoreView, settings: Settings, now: datetime) -> Manifest:
+async def manifest_of(view: StoreSnapshot, settings: Settings, now: datetime) -> Manifest:
     """What an archive of a store says of itself."""
     return Manifest(
         store=settings.store_id,
@@ -51,7 +51,7 @@ async def manifest_of(view: StoreView, settings: Settings, now: datetime) -> Man
     )
 
 
-async def write_archive(view: StoreView, manifest: Manifest, stream: BinaryIO, advance: Advance) -> None:
+async def write_archive(view: StoreSnapshot, manifest: Manifest, stream: BinaryIO, advance: Advance) -> None:
     """Everything of a store."""
     writer = ArchiveWriter()
     stream.write(writer.opening(manifest))

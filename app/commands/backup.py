@@ -12,7 +12,7 @@ from app.config.settings import Settings
 from app.console.output import STDOUT, FileRefused, output
 from app.console.progress import progress, tidy_end
 from app.console.terminal import console
-from repositories.archive.restore import Restoration
+from repositories.archive.restore import Restore
 from repositories.archive.snapshot import view_of
 from repositories.database.client import Database
 from schemas.archive.format import Manifest
@@ -116,7 +116,7 @@ def _fill(path: Path, settings: Settings, data: Path | None, done: str) -> None:
         _refuse_other_shop(reader.manifest, settings)
 
     async def fill(database: Database) -> Manifest:
-        await Restoration(database, settings.store_id).refuse_filled()
+        await Restore(database, settings.store_id).refuse_filled()
         manifest = _checked(path)
         with progress(console, "Writing", sum(manifest.counts.values())) as advance:
             await read_archive(path, database, settings, utc_now(), advance)
@@ -131,7 +131,7 @@ def _discard(data: Path | None) -> None:
     settings = command_settings()
     with any_database(settings, data) as ready:
         was_there = with_database(
-            ready, lambda database: Restoration(database, settings.store_id).discard(), prepared=False
+            ready, lambda database: Restore(database, settings.store_id).discard(), prepared=False
         )
     _say(f"Store {settings.store_id!r} is empty again." if was_there else "There is nothing to discard.")
 

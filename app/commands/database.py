@@ -14,7 +14,7 @@ from app.config.settings import Settings, read_settings
 from app.config.sign_in_mode import LOCAL_MONGOD
 from app.database.local_mongod import MongodRefused, find_mongod, local_mongod, running_url
 from repositories.database.client import Database, check_deployment, connect
-from repositories.database.errors import translated
+from repositories.database.errors import translate_errors
 from repositories.migrations.indexes import prepare
 
 Data = Annotated[Path | None, typer.Option(help="Folder of the local mongod's data.  \\[default: DATA_DIR, or ./data]")]
@@ -68,7 +68,7 @@ def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]], 
             database = client[settings.database_name]
             if prepared:
                 await prepare(database, settings.store_id, settings.timezone, settings.event_retention_days)
-            with translated():
+            with translate_errors():
                 return await work(database)
         finally:
             client.close()

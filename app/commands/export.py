@@ -18,7 +18,7 @@ from app.config.settings import Settings
 from app.console.output import STDOUT, output
 from app.console.progress import progress, tidy_end
 from app.console.terminal import console
-from repositories.archive.snapshot import StoreView, view_of
+from repositories.archive.snapshot import StoreSnapshot, view_of
 from repositories.database.client import Database
 from schemas.archive.spreadsheets import Table, report_table, table_of
 
@@ -165,7 +165,7 @@ async def _table(
     return count
 
 
-def _sources(view: StoreView, what: What, days: Days, voided: bool) -> AsyncIterator[Any]:
+def _sources(view: StoreSnapshot, what: What, days: Days, voided: bool) -> AsyncIterator[Any]:
     return view.daily_totals(*days) if what is What.REPORTS else view.documents(what, *days, voided=voided)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from app.config.settings import Settings
 from repositories.accounts.accounts import Devices, JournalOf, Users
 from repositories.accounts.credentials import Credentials
-from repositories.accounts.login_throttle import Attempts
+from repositories.accounts.login_throttle import LoginThrottle
 from repositories.accounts.password_hashing import Passwords
 from repositories.accounts.rate_limits import RateLimits
 from repositories.accounts.sessions import Sessions
@@ -44,7 +44,7 @@ class Accounts:
             "sessions": self.sessions,
             "users": self.users,
             "devices": self.devices,
-            "sign_in": SignIn(database, self._passwords, Attempts(database, clock), self.sessions),
+            "sign_in": SignIn(database, self._passwords, LoginThrottle(database, clock), self.sessions),
         }
 
     def close(self) -> None:

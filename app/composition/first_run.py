@@ -10,7 +10,7 @@ from multiprocessing import parent_process
 from typing import Final
 
 from app.config.settings import Settings
-from repositories.accounts.setup import Claim
+from repositories.accounts.setup import ShopSetup
 
 _PURPOSE: Final = b"pos setup token"
 
@@ -26,12 +26,12 @@ def setup_token(settings: Settings) -> str | None:
     return urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-async def tell_how_to_claim(settings: Settings, claim: Claim) -> None:
+async def log_setup_instructions(settings: Settings, claim: ShopSetup) -> None:
     """Says so in one line of the log, from one process, while nobody has claimed the shop.
 
     :raises Unavailable: the database is away.
     """
-    if settings.is_open or await claim.is_made() or not await claim.is_mine_to_tell(_this_server()):
+    if settings.is_open or await claim.is_made() or not await claim.acquire_notice(_this_server()):
         return
     # A token that was set is known to whoever set it, and need not stand in a log.
     shown = "$SETUP_TOKEN" if settings.setup_token else setup_token(settings)

@@ -12,7 +12,7 @@ from repositories.database.client import Database
 from repositories.messaging.outbox import Outbox
 from repositories.messaging.uploads import Uploads
 from schemas.messaging.whatsapp_webhook import WebhookKeys
-from services.messaging.dispatcher import Jobs
+from services.messaging.dispatcher import OutboxDispatcher
 from services.messaging.provider import Provider
 from services.messaging.provider_settings import CONSOLE
 
@@ -31,7 +31,7 @@ class Messaging:
     ) -> None:
         outbox = Outbox(database, settings.store_id, stores.journal_of, stores.tell, clock)
         self._provider = provider
-        self._jobs = Jobs(outbox, provider)
+        self._jobs = OutboxDispatcher(outbox, provider)
         #: What a handler finds in `request.state`.
         self.handed: Mapping[str, Any] = {
             "outbox": outbox,

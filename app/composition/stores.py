@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 from app import SERVICE, __version__
 from app.config.settings import Settings
 from endpoints.live.hub import Hub
-from endpoints.live.sessions import Screens
-from endpoints.transfer.response_cache import Copies
+from endpoints.live.sessions import ClientSessions
+from endpoints.transfer.response_cache import ResponseCache
 from repositories.auditing.audit_log import Audit
-from repositories.concurrency.supervised_task import Lasting
+from repositories.concurrency.supervised_task import SupervisedTask
 from repositories.customers.customers import CustomerRepository
 from repositories.database.client import Database
 from repositories.database.clock import Moments
@@ -36,7 +36,7 @@ from repositories.sharing.links import LinkRepository
 from repositories.shop.settings import ShopSettingsRepository
 from repositories.shop.stores import store_exists
 from schemas.journal.events import Event
-from schemas.printing.letterhead import ShopHead
+from schemas.printing.letterhead import Letterhead
 from schemas.shop.settings import ShopSettings
 from schemas.text.phones import region_of
 
@@ -52,7 +52,7 @@ logger = logging.getLogger("pos")
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class StoreDependencies:
     """What all stores of a process have in common.
 
     clock: the present instant, UTC. ring_capacity: how many of the newest events of a store are kept in memory.
@@ -76,7 +76,7 @@ class Surroundings:
 class Store:
     """One store, as one process serves it."""
 
-    def __init__(self, name: str, around: Surroundings) -> None:
+    def __init__(self, name: str, around: StoreDependencies) -> None:
         database, clock, zone = around.database, around.clock, around.zone
         self.name = name
         self._log = EventLog(database, name)
@@ -86,8 +86,8 @@ class Store:
         shared = f"{__version__} {around.settings.mongodb_url} {database.name} {name} {zone} {region}"
         self.journal = SharedJournal(own_journal, self._log, shared)
         self.hub = Hub(self._log, zone, around.ring_capacity, self.journal.rings)
-        self.screens = Screens(self.hub)
-        self.copies = Copies()
+        self.screens = ClientSessions(self.hub)
+        self.copies = ResponseCache()
         #: How many requests are using it now, and when the last one began or ended (monotonic).
         self.requests = 0
         self.used_at = time.monotonic()
@@ -118,7 +118,7 @@ class Store:
             "screens": self.screens,
         }
 
-    async def _head(self) -> ShopHead:
+    async def _head(self) -> Letterhead:
         """What stands at the head of its paper.
 
         :raises Unavailable: the database is away.
@@ -168,11 +168,13 @@ class Stores:
     :param most: how many may be open at a time.
     """
 
-    def __init__(self, home: str, around: Surroundings, *, idle: float = IDLE_SECONDS, most: int = MOST_OPEN) -> None:
+    def __init__(
+        self, home: str, around: StoreDependencies, *, idle: float = IDLE_SECONDS, most: int = MOST_OPEN
+    ) -> None:
         self._around = around
         self._idle = idle
         self._most = most
-        self._closing = Lasting("The closing of idle stores", self._close_idle)
+        self._closing = SupervisedTask("The closing of idle stores", self._close_idle)
         self._open: dict[str, Store] = {}
         self._opening: dict[str, asyncio.Task[Store]] = {}
         self._ending: dict[str, asyncio.Task[None]] = {}

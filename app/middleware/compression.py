@@ -6,7 +6,7 @@ from typing import Final
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from endpoints.transfer.gzip import ENCODING, MIN_SIZE, Packer, takes_gzip
+from endpoints.transfer.gzip import ENCODING, MIN_SIZE, GzipEncoder, takes_gzip
 
 _TYPES: Final = (b"application/", b"text/", b"image/svg+xml")
 #: Each of its events must arrive at once; and what is packed already.
@@ -37,7 +37,7 @@ class _Answer:
         self._scope = scope
         self._send = send
         # While there is a packer, the start waits for the first piece, which says whether the length is known.
-        self._packer: Packer | None = None
+        self._packer: GzipEncoder | None = None
         self._start: Message | None = None
 
     def __call__(self, message: Message) -> Awaitable[None]:
@@ -53,11 +53,11 @@ class _Answer:
             headers.add_vary_header("Accept-Encoding")
         start = {**start, "headers": headers.raw}
         if _takes_gzip(self._scope):
-            self._packer, self._start = Packer(), start
+            self._packer, self._start = GzipEncoder(), start
         else:
             await self._send(start)
 
-    async def _pack(self, packer: Packer, message: Message) -> None:
+    async def _pack(self, packer: GzipEncoder, message: Message) -> None:
         is_more = message.get("more_body", False)
         body = await packer.pack(message.get("body", b""), is_last=not is_more)
         if self._start is not None:

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.middleware.observation import route_of
 from app.problem_details import problem
 from repositories.database.deadlines import current
-from repositories.database.errors import DatabaseRefused, Unavailable, described
+from repositories.database.errors import DatabaseRefused, Unavailable, safe_error_text
 from schemas.core.errors import ShopError
 
 logger = logging.getLogger("pos")
@@ -53,7 +53,7 @@ async def on_refusal(connection: HTTPConnection, error: Exception) -> Response:
 
 
 def _warn(scope: Scope, error: ShopError) -> None:
-    logger.warning("%s: %s", route_of(scope), described(error.__cause__ or error))
+    logger.warning("%s: %s", route_of(scope), safe_error_text(error.__cause__ or error))
 
 
 async def on_http_exception(_: HTTPConnection, error: Exception) -> Response:

@@ -43,7 +43,7 @@ class ForeignOrigin(ShopError):
     status, code, title = 403, "foreign_origin", "Not from this page"
 
 
-class OnlyThisMachine(ShopError):
+class LoopbackOnly(ShopError):
     """The service is open, since only its own machine should reach it, and this came from elsewhere."""
 
     status, code, title = 403, "only_this_machine", "Open to its own machine only"
@@ -55,13 +55,13 @@ _WRONG_HOST: Final = WrongHost(
 _FOREIGN: Final = ForeignOrigin(
     "This web page may not change anything here. If it should, put its origin into CORS_ORIGINS."
 )
-_ELSEWHERE: Final = OnlyThisMachine(
+_ELSEWHERE: Final = LoopbackOnly(
     "Nobody signs in here, so the service answers its own machine only. To let others in, set PUBLIC_BASE_URL to its "
     "address and SECRET_KEY to a secret of 32 characters or more: then people sign in."
 )
 
 
-class Doors:
+class HostOriginGuard:
     """Lets those through who asked by a known name, and from no foreign page.
 
     :param origins: the pages that may change something.

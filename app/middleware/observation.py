@@ -21,7 +21,7 @@ METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "
 
 
 @dataclass(slots=True)
-class Exchange:
+class RequestRecord:
     """One request and its answer. began: on the clock of `time.perf_counter`; answered, ended: seconds from there until
     the answer began, and until its last byte was handed over. route: see `route_of`, known when it is over."""
 
@@ -39,7 +39,7 @@ class Exchange:
         return self.status >= HTTPStatus.INTERNAL_SERVER_ERROR and IS_EXPECTED not in self.scope.get("state", {})
 
 
-Observer = Callable[[Exchange], None]
+Observer = Callable[[RequestRecord], None]
 
 
 def route_of(scope: Scope) -> str:
@@ -48,7 +48,7 @@ def route_of(scope: Scope) -> str:
     return UNMATCHED if route is None else str(route.path)
 
 
-class Observation:
+class RequestObserver:
     """Tells observers of each HTTP request when it is over. WebSockets pass by; the hub counts them."""
 
     def __init__(self, app: ASGIApp, observers: Sequence[Observer]) -> None:
@@ -60,7 +60,7 @@ class Observation:
 
     async def _watch(self, scope: Scope, receive: Receive, send: Send) -> None:
         method = scope["method"]
-        exchange = Exchange(scope, time.perf_counter(), method if method in METHODS else OTHER)
+        exchange = RequestRecord(scope, time.perf_counter(), method if method in METHODS else OTHER)
 
         def watched(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":

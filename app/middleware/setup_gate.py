@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.middleware.host_guard import refuse
 from app.middleware.observation import IS_EXPECTED
-from repositories.accounts.setup import Claim
+from repositories.accounts.setup import ShopSetup
 from schemas.core.errors import ShopError
 from schemas.live.close_codes import TRY_LATER
 
@@ -42,7 +42,7 @@ class SetupGate:
         return self._ask(scope, receive, send)
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
-        claim: Claim = scope["state"]["claim"]
+        claim: ShopSetup = scope["state"]["claim"]
         try:
             self._is_open = await claim.is_made()
         except ShopError as away:

@@ -12,7 +12,7 @@ from typing import Any, Final, TextIO
 
 import orjson
 
-from app.middleware.observation import Exchange
+from app.middleware.observation import RequestRecord
 from app.observability.logs import is_json, text_renderer
 from endpoints.http.request_id import request_id
 
@@ -32,7 +32,7 @@ class AccessLog:
         self._render: Render = _json if is_json(log_format, self._stream) else _text(self._stream)
         self._lines: list[bytes] = []
 
-    def __call__(self, exchange: Exchange) -> None:
+    def __call__(self, exchange: RequestRecord) -> None:
         fields = {
             "timestamp": datetime.now(UTC),
             "level": "error" if exchange.is_fault else "info",

@@ -15,7 +15,7 @@ import structlog
 
 from app.config.settings import InvalidSettings, Settings, read_settings
 from endpoints.http.request_id import request_id
-from repositories.database.errors import described
+from repositories.database.errors import safe_error_text
 
 #: What libraries say below these levels quotes what they were given: addresses, commands; of uvicorn headers, frames.
 _LIBRARIES: Final = logging.WARNING
@@ -140,6 +140,6 @@ def trace_of(error: BaseException) -> str:
     each: BaseException | None = error
     while each is not None and len(parts) < 2 * _MOST_CAUSES:
         frames = "".join(traceback.format_tb(each.__traceback__))
-        parts += [f"{frames}{described(each)}", "which came from"]
+        parts += [f"{frames}{safe_error_text(each)}", "which came from"]
         each = each.__cause__ or (None if each.__suppress_context__ else each.__context__)
     return "\n".join(parts[:-1])

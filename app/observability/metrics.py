@@ -12,7 +12,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from app.composition.stores import Store, Stores
-from app.middleware.observation import Exchange
+from app.middleware.observation import RequestRecord
 from app.observability.event_loop_lag import LoopLag
 from repositories.database.connection_pool import Pool
 from repositories.journal.journal import Group
@@ -33,7 +33,7 @@ _OF_A_STORE: Final[tuple[tuple[str, str, Callable[[Store], float]], ...]] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class MonitoredParts:
     """The parts of a running service that are looked at when somebody asks."""
 
     stores: Stores
@@ -80,7 +80,7 @@ class Metrics:
         # By what the table of routes and the methods allow, so there is an end to them.
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
-    def observe(self, exchange: Exchange) -> None:
+    def observe(self, exchange: RequestRecord) -> None:
         """Counts a request."""
         key = exchange.method, exchange.route, exchange.status // _CLASS
         known = self._known.get(key)
@@ -102,7 +102,7 @@ class Metrics:
         if group.replays:
             self._replays.inc(group.replays)
 
-    def watch(self, parts: Parts) -> None:
+    def watch(self, parts: MonitoredParts) -> None:
         """From now on the parts are looked at too."""
         self._registry.register(_Present(parts))
 
@@ -112,7 +112,7 @@ class Metrics:
 
 
 class _Present(Collector):
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: MonitoredParts) -> None:
         self._parts = parts
 
     def collect(self) -> Iterable[Metric]:

@@ -9,7 +9,7 @@ from typing import Final
 
 from app import SERVICE, __version__
 from app.config.settings import InvalidSettings
-from app.middleware.observation import Exchange
+from app.middleware.observation import RequestRecord
 
 #: What ties the span to its trace, in hexadecimal digits. Not `tracestate`, which is whatever a client writes.
 _PARENT: Final = b"traceparent"
@@ -45,7 +45,7 @@ class Tracing:
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer(SERVICE, __version__)
 
-    def observe(self, exchange: Exchange) -> None:
+    def observe(self, exchange: RequestRecord) -> None:
         """Makes the span of a request that is over."""
         ended = time.time_ns()
         carrier = {"traceparent": _parent(exchange)}
@@ -72,5 +72,5 @@ class Tracing:
         await asyncio.to_thread(sending.join, _SEND_SECONDS)
 
 
-def _parent(exchange: Exchange) -> str:
+def _parent(exchange: RequestRecord) -> str:
     return next((value.decode("latin-1") for name, value in exchange.scope["headers"] if name == _PARENT), "")

@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute
 
 from app import SERVICE, __version__
 from app.middleware.errors import MethodNotAllowed
-from app.middleware.host_guard import PROBES, ForeignOrigin, OnlyThisMachine, WrongHost
+from app.middleware.host_guard import PROBES, ForeignOrigin, LoopbackOnly, WrongHost
 from app.middleware.setup_gate import BEFORE_SETUP, NotSetUp
 from app.openapi.parameters import ANSWER_HEADERS, PATH_PARAMETERS, REQUEST_HEADERS
 from app.openapi.problems import (
@@ -34,8 +34,8 @@ from app.openapi.problems import (
 from endpoints.accounts.guard import GuardedRoute
 from endpoints.accounts.permissions import ANYONE
 from endpoints.http.errors import Forbidden, NotSignedIn, RepeatedAuthorization, SignInExpired
-from endpoints.http.operations import Answer, Operation, Refusals
-from endpoints.transfer.compressible import Packable
+from endpoints.http.operations import Operation, Refusals, ResponseSpec
+from endpoints.transfer.compressible import CompressibleBody
 from repositories.database.errors import NoSuchStore, TooManyRequests, Unavailable
 from schemas.core.errors import InvalidQuery, ShopError
 from schemas.openapi.components import ANSWERS, DOCUMENTS
@@ -88,9 +88,9 @@ class Description:
         return orjson.dumps(document(self._routes))
 
     @cached_property
-    def file(self) -> Packable:
+    def file(self) -> CompressibleBody:
         """The same, as it is sent."""
-        return Packable(self.content)
+        return CompressibleBody(self.content)
 
     @cached_property
     def etag(self) -> str:
@@ -124,7 +124,7 @@ def _guarded(route: GuardedRoute, method: str, operation: Operation) -> Operatio
 def _refusals_before(route: GuardedRoute, method: str) -> Refusals:
     """Return the errors that a request can get before it reaches its handler."""
     return (
-        OnlyThisMachine,
+        LoopbackOnly,
         *(() if route.path in PROBES else (WrongHost,)),
         *(() if method == "get" else (ForeignOrigin,)),
         *(() if route.path in BEFORE_SETUP else (NotSetUp,)),
@@ -235,7 +235,7 @@ def _parameters(path: str, operation: Operation) -> list[Any]:
     return [*in_path, *in_query, *operation.headers, "X-Request-ID"]
 
 
-def _answered(answer: Answer, described: Sequence[tuple[GuardedRoute, str, Operation]]) -> Json:
+def _answered(answer: ResponseSpec, described: Sequence[tuple[GuardedRoute, str, Operation]]) -> Json:
     shown: Json = {"description": answer.description, "headers": headers_named(*answer.headers)}
     if answer.content is not None:
         shown["content"] = {answer.media: {"schema": answer.content}}

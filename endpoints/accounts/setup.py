@@ -10,14 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.http.actor import address_of
-from endpoints.http.operations import Answer, Operation, described, plain
+from endpoints.http.operations import Operation, ResponseSpec, operation, simple_op
 from endpoints.http.request_id import request_id
 from endpoints.http.requests import BodyTooLarge, MalformedBody, read_body, read_json
 from endpoints.http.responses import answer
 from repositories.accounts.commands import AccountExists
 from repositories.accounts.password_hashing import NoSecretKey
 from repositories.accounts.rate_limits import SETUP
-from repositories.accounts.setup import AlreadyClaimed, Claim
+from repositories.accounts.setup import AlreadyClaimed, ShopSetup
 from repositories.database.errors import OutcomeUnknown, TooManyRequests, Unavailable
 from schemas.accounts.setup import SetupBody
 from schemas.core.errors import InvalidBody, ShopError
@@ -37,17 +37,17 @@ class WrongSetupToken(ShopError):
 
 
 class Setup(HTTPEndpoint):
-    @described(plain("Whether the shop has an owner", "SetupState", refuses=(Unavailable,)))
+    @operation(simple_op("Whether the shop has an owner", "SetupState", refuses=(Unavailable,)))
     async def get(self, request: Request) -> Response:
-        claim: Claim = request.state.claim
+        claim: ShopSetup = request.state.claim
         return answer({"claimed": await claim.is_made()})
 
-    @described(
+    @operation(
         Operation(
             summary="Become the shop's first owner",
             description="Done once: whoever comes later is told that there is an owner. The body may be a form, too.",
             body=BODY,
-            answers={201: Answer(content=ref("Claimed"), description="The owner can sign in now.")},
+            answers={201: ResponseSpec(content=ref("Claimed"), description="The owner can sign in now.")},
             refuses=(
                 *(MalformedBody, BodyTooLarge, InvalidBody),
                 *(WrongSetupToken, AlreadyClaimed, AccountExists, NoSecretKey, TooManyRequests),
@@ -59,7 +59,7 @@ class Setup(HTTPEndpoint):
         body = load_body(BODY, await _given(request))
         address = address_of(request)
         await request.state.rate_limits.count(SETUP, address)
-        claim: Claim = request.state.claim
+        claim: ShopSetup = request.state.claim
         if await claim.is_made():
             raise AlreadyClaimed
         if not _is_right(request.state.setup_token, body["token"]):

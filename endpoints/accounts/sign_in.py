@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from endpoints.http.actor import actor_of, address_of
 from endpoints.http.errors import NotSignedIn, SignInExpired
-from endpoints.http.operations import Answer, account_change, described, entrance, plain
+from endpoints.http.operations import ResponseSpec, account_op, operation, sign_in_op, simple_op
 from endpoints.http.requests import idempotency_key, read_json
 from endpoints.http.responses import answer
 from repositories.accounts.last_owner import LastOwner
@@ -35,7 +35,7 @@ _WRONG_PIN: Final = "The name or the PIN is wrong, or this is another store's de
 
 
 class Login(HTTPEndpoint):
-    @described(entrance("Sign in with a password", "SignedIn", BODY, LOGINS))
+    @operation(sign_in_op("Sign in with a password", "SignedIn", BODY, LOGINS))
     async def post(self, request: Request) -> Response:
         body: dict[str, Any] = load_body(BODY, await read_json(request))
         address = address_of(request)
@@ -47,7 +47,7 @@ class Login(HTTPEndpoint):
 
 
 class PinLogin(HTTPEndpoint):
-    @described(entrance("Sign in with a PIN, at an enrolled device", "SignedInAtDevice", PIN, PINS))
+    @operation(sign_in_op("Sign in with a PIN, at an enrolled device", "SignedInAtDevice", PIN, PINS))
     async def post(self, request: Request) -> Response:
         body: dict[str, Any] = load_body(PIN, await read_json(request))
         await request.state.rate_limits.count(PIN_LOGIN, address_of(request))
@@ -59,8 +59,8 @@ class PinLogin(HTTPEndpoint):
 
 
 class Refresh(HTTPEndpoint):
-    @described(
-        entrance(
+    @operation(
+        sign_in_op(
             "Renew a sign-in, once",
             "Renewed",
             REFRESH,
@@ -85,7 +85,7 @@ class Refresh(HTTPEndpoint):
 
 
 class Logout(HTTPEndpoint):
-    @described(plain("End this sign-in, and all that came of it", "Done", refuses=(Unavailable,)))
+    @operation(simple_op("End this sign-in, and all that came of it", "Done", refuses=(Unavailable,)))
     async def post(self, request: Request) -> Response:
         family = await request.state.sessions.family_of(request.state.principal.credential)
         if family is not None:
@@ -94,16 +94,16 @@ class Logout(HTTPEndpoint):
 
 
 class Profile(HTTPEndpoint):
-    @described(plain("Who one is", "Profile"))
+    @operation(simple_op("Who one is", "Profile"))
     async def get(self, request: Request) -> Response:
         return answer(profile(request.state.principal))
 
 
 class Password(HTTPEndpoint):
-    @described(
-        account_change(
+    @operation(
+        account_op(
             "Change one's own password",
-            Answer(content=ref("Done"), description="It is changed, and all of one's other sign-ins end."),
+            ResponseSpec(content=ref("Done"), description="It is changed, and all of one's other sign-ins end."),
             body=PASSWORD,
             examples=PASSWORDS,
             refuses=(NotFound, NotSignedIn, LastOwner, NoSecretKey, TooManyRequests),

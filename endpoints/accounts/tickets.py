@@ -10,7 +10,7 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
-from endpoints.http.operations import Answer, Operation, described
+from endpoints.http.operations import Operation, ResponseSpec, operation
 from endpoints.http.responses import answer
 from repositories.accounts.credentials import TICKET_LIFETIME
 from schemas.fields.shapes import ref
@@ -19,12 +19,12 @@ _SECONDS: Final = int(TICKET_LIFETIME.total_seconds())
 
 
 class Tickets(HTTPEndpoint):
-    @described(
+    @operation(
         Operation(
             summary="A ticket to one connection to `/ws` or `/api/events/stream`",
             description="It goes there as `?ticket=`, once, within `expires_in` seconds, and stands for the sign-in "
             "that asked for it and for the store that it asked for: when that ends, so does the connection.",
-            answers={200: Answer(content=ref("Ticket"), description="The ticket.")},
+            answers={200: ResponseSpec(content=ref("Ticket"), description="The ticket.")},
         )
     )
     async def post(self, request: Request) -> Response:

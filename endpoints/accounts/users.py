@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from endpoints.http.actor import actor_of
 from endpoints.http.errors import Forbidden
-from endpoints.http.operations import Answer, account_change, described, plain
+from endpoints.http.operations import ResponseSpec, account_op, operation, simple_op
 from endpoints.http.requests import read_json
 from endpoints.http.responses import answer
 from repositories.accounts.commands import AccountExists
@@ -28,15 +28,15 @@ DEVICE: Final = DeviceBody()
 
 
 class UserList(HTTPEndpoint):
-    @described(plain("Users", "UserList", refuses=(Unavailable,)))
+    @operation(simple_op("Users", "UserList", refuses=(Unavailable,)))
     async def get(self, request: Request) -> Response:
         users = await request.state.users.all(request.state.principal.store)
         return answer([request.state.account_views.user(user) for user in users])
 
-    @described(
-        account_change(
+    @operation(
+        account_op(
             "A new user",
-            Answer(content=ref("User"), description="The user."),
+            ResponseSpec(content=ref("User"), description="The user."),
             status=201,
             body=USER,
             examples=USERS,
@@ -60,14 +60,16 @@ class UserList(HTTPEndpoint):
 
 
 class User(HTTPEndpoint):
-    @described(plain("A user", "User", refuses=(NotFound, Unavailable)))
+    @operation(simple_op("A user", "User", refuses=(NotFound, Unavailable)))
     async def get(self, request: Request) -> Response:
         return answer(request.state.account_views.user(await _user(request)))
 
-    @described(
-        account_change(
+    @operation(
+        account_op(
             "Change a user",
-            Answer(content=ref("User"), description="The user. With another password or PIN, all their sign-ins end."),
+            ResponseSpec(
+                content=ref("User"), description="The user. With another password or PIN, all their sign-ins end."
+            ),
             body=CHANGE,
             examples=USER_CHANGES,
             refuses=(NotFound, LastOwner, NoSecretKey, TooManyRequests),
@@ -80,10 +82,10 @@ class User(HTTPEndpoint):
         user = await request.state.users.change(await _user(request), changes, actor_of(request))
         return answer(request.state.account_views.user(user))
 
-    @described(
-        account_change(
+    @operation(
+        account_op(
             "Take a user out",
-            Answer(content=ref("Done"), description="They sign in no more; what they did keeps their name."),
+            ResponseSpec(content=ref("Done"), description="They sign in no more; what they did keeps their name."),
             refuses=(NotFound, LastOwner),
         )
     )
@@ -93,15 +95,15 @@ class User(HTTPEndpoint):
 
 
 class DeviceList(HTTPEndpoint):
-    @described(plain("Devices", "DeviceList", refuses=(Unavailable,)))
+    @operation(simple_op("Devices", "DeviceList", refuses=(Unavailable,)))
     async def get(self, request: Request) -> Response:
         devices = await request.state.devices.all(request.state.principal.store)
         return answer([request.state.account_views.device(device) for device in devices])
 
-    @described(
-        account_change(
+    @operation(
+        account_op(
             "Enrol a device",
-            Answer(
+            ResponseSpec(
                 content=ref("DeviceEnrolled"), description="The device, and its key, which is shown this once only."
             ),
             status=201,
@@ -119,10 +121,12 @@ class DeviceList(HTTPEndpoint):
 
 
 class Device(HTTPEndpoint):
-    @described(
-        account_change(
+    @operation(
+        account_op(
             "Take a device out",
-            Answer(content=ref("Done"), description="Its key is worth nothing, and neither is what was made at it."),
+            ResponseSpec(
+                content=ref("Done"), description="Its key is worth nothing, and neither is what was made at it."
+            ),
             refuses=(NotFound,),
         )
     )

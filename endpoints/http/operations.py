@@ -44,7 +44,7 @@ _WRITING: Final[Refusals] = (OutcomeUnknown, *_AWAY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ResponseSpec:
     """One way in which a handler answers.
 
     content: JSON Schema of the body; None where there is none. headers: names of those that it may have beside those of
@@ -67,7 +67,7 @@ class Operation:
     """
 
     summary: str
-    answers: Mapping[int, Answer]
+    answers: Mapping[int, ResponseSpec]
     description: str = ""
     path: Schema | None = None
     query: Schema | None = None
@@ -79,7 +79,7 @@ class Operation:
     takes: str = JSON
 
 
-def described(operation: Operation) -> Callable[[F], F]:
+def operation(operation: Operation) -> Callable[[F], F]:
     """Notes on a handler what it does. The handler stays the same function."""
 
     def note(handler: F) -> F:
@@ -89,17 +89,17 @@ def described(operation: Operation) -> Callable[[F], F]:
     return note
 
 
-def plain(summary: str, shape: str, description: str = "", *, refuses: Refusals = ()) -> Operation:
+def simple_op(summary: str, shape: str, description: str = "", *, refuses: Refusals = ()) -> Operation:
     """An answer that never fails, or for the database's sake only."""
     return Operation(
         summary=summary,
         description=description,
-        answers={200: Answer(content=ref(shape), description="As it is now.")},
+        answers={200: ResponseSpec(content=ref(shape), description="As it is now.")},
         refuses=refuses,
     )
 
 
-def listing(summary: str, shape: str, query: Schema) -> Operation:
+def list_op(summary: str, shape: str, query: Schema) -> Operation:
     """A list: whole, or page by page."""
     return Operation(
         summary=summary,
@@ -107,14 +107,14 @@ def listing(summary: str, shape: str, query: Schema) -> Operation:
         query=query,
         headers=("If-None-Match",),
         answers={
-            200: Answer(content=ref(shape), description="The list.", headers=(*_TAGGED, *_PAGED)),
-            304: Answer(content=None, description="Nothing has changed.", headers=_TAGGED),
+            200: ResponseSpec(content=ref(shape), description="The list.", headers=(*_TAGGED, *_PAGED)),
+            304: ResponseSpec(content=None, description="Nothing has changed.", headers=_TAGGED),
         },
         refuses=(InvalidQuery, InvalidCursor, *_AWAY),
     )
 
 
-def report(
+def report_op(
     summary: str,
     shape: str,
     *,
@@ -131,25 +131,25 @@ def report(
         query=query,
         headers=("If-None-Match",),
         answers={
-            200: Answer(
+            200: ResponseSpec(
                 content=ref(shape), description="The report.", headers=(*_TAGGED, *(_PAGED if is_paged else ()))
             ),
-            304: Answer(content=None, description="Nothing has changed.", headers=_TAGGED),
+            304: ResponseSpec(content=None, description="Nothing has changed.", headers=_TAGGED),
         },
         refuses=(InvalidQuery, *((InvalidCursor,) if is_paged else ()), *_AWAY),
     )
 
 
-def reading(summary: str, shape: str) -> Operation:
+def read_op(summary: str, shape: str) -> Operation:
     """One document, with its version as the ETag."""
     return Operation(
         summary=summary,
-        answers={200: Answer(content=ref(shape), description="The document.", headers=("ETag",))},
+        answers={200: ResponseSpec(content=ref(shape), description="The document.", headers=("ETag",))},
         refuses=(NotFound, Unavailable),
     )
 
 
-def creation(
+def create_op(
     summary: str,
     shape: str,
     body: Schema,
@@ -172,7 +172,7 @@ def creation(
         examples=examples,
         headers=("Idempotency-Key",),
         answers={
-            status: Answer(
+            status: ResponseSpec(
                 content=ref(shape), description="Done, now or before.", headers=("Idempotent-Replayed",), gives=gives
             )
         },
@@ -180,9 +180,9 @@ def creation(
     )
 
 
-def change(
+def update_op(
     summary: str,
-    answer: Answer,
+    answer: ResponseSpec,
     *,
     description: str = "",
     query: Schema | None = None,
@@ -219,7 +219,7 @@ def change(
     )
 
 
-def entrance(
+def sign_in_op(
     summary: str,
     shape: str,
     body: Schema,
@@ -236,14 +236,14 @@ def entrance(
         body=body,
         examples=examples,
         headers=headers,
-        answers={200: Answer(content=ref(shape), description="Signed in.")},
+        answers={200: ResponseSpec(content=ref(shape), description="Signed in.")},
         refuses=(*_BODY, NotSignedIn, SignInExpired, NoSecretKey, TooManyRequests, Unavailable, *refuses),
     )
 
 
-def account_change(
+def account_op(
     summary: str,
-    answer: Answer,
+    answer: ResponseSpec,
     *,
     status: int = 200,
     body: Schema | None = None,

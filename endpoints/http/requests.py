@@ -109,7 +109,7 @@ def _listed(request: Request, name: str) -> str:
     return ",".join(request.headers.getlist(name))
 
 
-def holds(request: Request, etag: str) -> bool:
+def matches_etag(request: Request, etag: str) -> bool:
     """Whether the client has the answer of that tag already (`If-None-Match`, compared weakly)."""
     held = _listed(request, "if-none-match")
     return held.strip() == "*" or etag.removeprefix("W/") in (tag.strip().removeprefix("W/") for tag in held.split(","))
@@ -136,7 +136,7 @@ def sent(request: Request, body: Mapping[str, Any] = MappingProxyType({})) -> Se
     return Sent(header, request.scope["path"], body, request.state.earlier_keys.are_there)
 
 
-def held_versions(request: Request) -> frozenset[int] | None:
+def if_match_versions(request: Request) -> frozenset[int] | None:
     """The document versions that `If-Match` accepts; None where the client does not mind which."""
     header = _listed(request, "if-match")
     if header.strip() == "*" or "if-match" not in request.headers:

@@ -17,7 +17,7 @@ from endpoints.accounts.guard import admitted
 from endpoints.accounts.permissions import Roles
 from endpoints.http.errors import Forbidden
 from repositories.accounts.credentials import Credentials, Known
-from repositories.concurrency.supervised_task import Lasting
+from repositories.concurrency.supervised_task import SupervisedTask
 from repositories.database.errors import Unavailable
 from schemas.core.principals import Principal
 from schemas.live.close_codes import FORBIDDEN, NOT_SIGNED_IN, SIGN_IN_EXPIRED
@@ -58,14 +58,14 @@ class Connections:
         self._credentials = credentials
         self._clock = clock
         self._connections: dict[str, set[Connection]] = {}
-        self._watching: Lasting | None = None
+        self._watching: SupervisedTask | None = None
 
     def __iter__(self) -> Iterator[Connection]:
         return iter([connection for connections in self._connections.values() for connection in connections])
 
     def start(self) -> None:
         if self._credentials is not None:
-            self._watching = Lasting("The watch over sign-ins", partial(self._watch, self._credentials))
+            self._watching = SupervisedTask("The watch over sign-ins", partial(self._watch, self._credentials))
             self._watching.start()
 
     async def stop(self) -> None:

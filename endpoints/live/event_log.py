@@ -12,13 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from endpoints.accounts.permissions import FOLLOWERS
-from endpoints.http.operations import Answer, Operation, described
+from endpoints.http.operations import Operation, ResponseSpec, operation
 from endpoints.http.requests import read_query
 from endpoints.http.responses import JSON
 from endpoints.live.connections import Connections
 from endpoints.live.frames import first_of, wanted_of
 from endpoints.live.hub import Hub
-from endpoints.live.subscriptions import Feed
+from endpoints.live.subscriptions import Subscription
 from endpoints.live.websocket import wanted_by
 from endpoints.transfer.concurrency_limits import page_turn
 from endpoints.transfer.disconnect import cut_of
@@ -33,7 +33,7 @@ from schemas.live.protocol import (
     TOPIC,
     InvalidSubscription,
     Place,
-    Subscription,
+    SubscribeRequest,
     read_since,
     read_topics,
 )
@@ -95,12 +95,12 @@ STREAM: Final = {"type": "string", "description": "The `data` of each event is a
 class Events(HTTPEndpoint):
     """`GET /api/events`: up to `limit` events after `since`, those of `topics`; `next` is where to go on."""
 
-    @described(
+    @operation(
         Operation(
             summary="The event log, page by page",
             description="Up to `limit` events after `since`; go on with `since` as `next` says.",
             query=QUERY,
-            answers={200: Answer(content=ref("EventPage"), description="A page.")},
+            answers={200: ResponseSpec(content=ref("EventPage"), description="A page.")},
             refuses=(InvalidQuery, InvalidSubscription, EventsGone, Unavailable),
         )
     )
@@ -109,7 +109,7 @@ class Events(HTTPEndpoint):
         hub: Hub = request.state.hub
         topics = read_topics(query.get("topics"))
         place = read_since(query.get("since")) or Place(hub.status.low - 1)
-        reason = await hub.surely_why_not_from(place)
+        reason = await hub.confirmed_replay_error(place)
         # A page is read from wherever it is, so it may lie far back.
         if reason not in (None, "too_far"):
             raise gone(hub, str(reason))
@@ -128,14 +128,14 @@ class Events(HTTPEndpoint):
 class EventStream(HTTPEndpoint):
     """`GET /api/events/stream`: Server-Sent Events, from now on or from `Last-Event-ID` (or `?since=`)."""
 
-    @described(
+    @operation(
         Operation(
             summary="The event log as Server-Sent Events",
             description="It goes on until the client leaves, from now on, or from `Last-Event-ID` (or `since`).",
             query=PLACE,
             headers=("Last-Event-ID",),
             answers={
-                200: Answer(
+                200: ResponseSpec(
                     content=STREAM,
                     description="Events, each with its place as `id`; `event: reset` where some cannot be replayed.",
                     media=EVENT_STREAM,
@@ -145,13 +145,13 @@ class EventStream(HTTPEndpoint):
         )
     )
     async def get(self, request: Request) -> Response:
-        wanted = wanted_by(request.query_params) or Subscription()
+        wanted = wanted_by(request.query_params) or SubscribeRequest()
         place = read_since(request.headers.get("last-event-id") or None) or wanted.since
         if request.state.stores.is_full:
             raise Unavailable("Too many screens are connected. Please try again later.")
         if place is not None:
             # Before the answer begins, so that a database that is away is still a 503.
-            await request.state.hub.surely_why_not_from(place)
+            await request.state.hub.confirmed_replay_error(place)
         # Nothing follows on this connection, which may be cut.
         headers = {"X-Accel-Buffering": "no", "Connection": "close"}
         if request.method == "HEAD":
@@ -179,7 +179,7 @@ async def _stream(request: Request, topics: frozenset[str] | None, place: Place 
     try:
         yield b"retry: %d\n\n" % _RETRY_MS
         if place is not None:
-            feed.lost = hub.why_not_from(place)
+            feed.lost = hub.replay_error(place)
             feed.cursor = hub.head if feed.lost else place.seq
         # Without the database the stream ends, and nothing is lost: the client comes back with its `Last-Event-ID`.
         with suppress(Unavailable):
@@ -191,7 +191,7 @@ async def _stream(request: Request, topics: frozenset[str] | None, place: Place 
 
 
 async def _chunks(
-    request: Request, hub: Hub, feed: Feed, bell: asyncio.Event, is_over: asyncio.Event
+    request: Request, hub: Hub, feed: Subscription, bell: asyncio.Event, is_over: asyncio.Event
 ) -> AsyncIterator[bytes]:
     told = feed.cursor
     silent_since = asyncio.get_running_loop().time()

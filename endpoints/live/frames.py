@@ -16,7 +16,7 @@ from schemas.journal.events import BY_NAME_ALONE, Event, frame, topics_of
 OVERHEAD: Final = 576
 
 
-class Text:
+class TextFrame:
     """A message to screens as an unmasked text frame (RFC 6455), which has the same bytes for every screen.
 
     It holds the frame and nothing else, since this is what stands in memory by the thousand.
@@ -34,7 +34,7 @@ class Text:
         return self.wire[self._start :]
 
 
-class Entry:
+class RenderedEvent:
     """An event, rendered for the first screen that wants it. The event itself is not kept after that.
 
     :param size: bytes of it as it is stored, which are about as many as those of its frame.
@@ -48,7 +48,7 @@ class Entry:
         self.size = size
         self._event: Event | None = event
         self._render = render
-        self._text: Text | None = None
+        self._text: TextFrame | None = None
         self._topics: tuple[str, ...] = ()
 
     @property
@@ -59,19 +59,19 @@ class Entry:
         return self._topics
 
     @property
-    def text(self) -> Text:
+    def text(self) -> TextFrame:
         return self._text or self._settle()
 
-    def _settle(self) -> Text:
+    def _settle(self) -> TextFrame:
         assert self._event is not None  # noqa: S101  (it is kept until this)
         self._topics = topics_of(self._event)
         # What is private has no topic, and is sent to nobody.
-        self._text = Text(self._render(self._event) if self._topics else b"")
+        self._text = TextFrame(self._render(self._event) if self._topics else b"")
         self._event = None
         return self._text
 
 
-class Rendering:
+class EventRenderer:
     """Makes entries of events.
 
     :param zone: of the times that screens show.
@@ -80,18 +80,18 @@ class Rendering:
     def __init__(self, zone: ZoneInfo) -> None:
         self._render = partial(frame, zone=zone)
 
-    def of_committed(self, event: Event) -> Entry:
+    def of_committed(self, event: Event) -> RenderedEvent:
         """Of an event of this process: rendered at once, which is cheap while it is decoded, and makes it small."""
-        entry = Entry(event["seq"], event, 0, self._render)
+        entry = RenderedEvent(event["seq"], event, 0, self._render)
         entry.size = len(entry.text.wire)
         return entry
 
-    def of_stored(self, stored: Sequence[StoredEvent]) -> list[Entry]:
+    def of_stored(self, stored: Sequence[StoredEvent]) -> list[RenderedEvent]:
         """Of a piece of the log: rendered when somebody asks, since many a process only keeps them."""
-        return [Entry(seq, event, size, self._render) for seq, event, size in stored]
+        return [RenderedEvent(seq, event, size, self._render) for seq, event, size in stored]
 
 
-def wanted_of(entries: Iterable[Entry], topics: frozenset[str] | None) -> list[Entry]:
+def wanted_of(entries: Iterable[RenderedEvent], topics: frozenset[str] | None) -> list[RenderedEvent]:
     """Those of some entries that whoever wants these topics, None for all, is to hear of. What is private has none; of
     some, only those hear who name them."""
     if topics is None:
@@ -99,9 +99,9 @@ def wanted_of(entries: Iterable[Entry], topics: frozenset[str] | None) -> list[E
     return [entry for entry in entries if not topics.isdisjoint(entry.topics)]
 
 
-def first_of(entries: Iterable[Entry], most: int, most_bytes: int) -> list[Entry]:
+def first_of(entries: Iterable[RenderedEvent], most: int, most_bytes: int) -> list[RenderedEvent]:
     """The first of some entries, up to `most` of them and, beyond the first, `most_bytes`."""
-    chosen: list[Entry] = []
+    chosen: list[RenderedEvent] = []
     size = 0
     for entry in islice(entries, most):
         size += entry.size

@@ -3,7 +3,7 @@
 Two sources feed one door. The endpoint that committed an event hands it over at once; the follower hears of events of
 other processes, and reads them from the log. The door opens strictly in `seq` order.
 
-A reader is a cursor (`Feed`): into the ring of the newest events, or, where it lies further back, into the log.
+A reader is a cursor (`Subscription`): into the ring of the newest events, or, where it lies further back, into the log.
 Publishing never waits for a reader.
 """
 
@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from endpoints.live.frames import Entry, Rendering, first_of
-from endpoints.live.log_tailer import Follower, Rings
-from endpoints.live.ring_buffer import CAPACITY, Ring
-from endpoints.live.sequencer import Door
-from endpoints.live.subscriptions import AHEAD, EXPIRED, OTHER_LOG, TOO_FAR, Feed, Feeds
-from repositories.concurrency.supervised_task import Lasting
+from endpoints.live.frames import EventRenderer, RenderedEvent, first_of
+from endpoints.live.log_tailer import LogTailer, Rings
+from endpoints.live.ring_buffer import CAPACITY, RingBuffer
+from endpoints.live.sequencer import Sequencer
+from endpoints.live.subscriptions import AHEAD, EXPIRED, OTHER_LOG, TOO_FAR, Subscription, Subscriptions
+from repositories.concurrency.supervised_task import SupervisedTask
 from repositories.event_log.event_log import EventLog
 from schemas.journal.events import Event
 from schemas.live.protocol import Place
@@ -61,14 +61,14 @@ class Hub:
         self, log: EventLog, zone: ZoneInfo, capacity: int = CAPACITY, rings: Callable[[], Rings] | None = None
     ) -> None:
         self._log = log
-        self._rendering = Rendering(zone)
+        self._rendering = EventRenderer(zone)
         self._preload = min(capacity, REPLAY_LIMIT)
-        self.ring = Ring(capacity)
-        self.feeds = Feeds()
-        self._door = Door(self.ring, self.feeds)
-        self._follower = Follower(log, rings or log.rings, self._rendering, self._door, self.feeds)
+        self.ring = RingBuffer(capacity)
+        self.feeds = Subscriptions()
+        self._door = Sequencer(self.ring, self.feeds)
+        self._follower = LogTailer(log, rings or log.rings, self._rendering, self._door, self.feeds)
         self._reading = asyncio.Semaphore(_READ_TOGETHER)
-        self._works: list[Lasting] = []
+        self._works: list[SupervisedTask] = []
         #: Events that were handed to readers, each reader counted.
         self.delivered = 0
 
@@ -105,7 +105,7 @@ class Hub:
         await self._follower.start(self._preload)
         follower = self._follower
         works = (follower.listen, follower.follow, self.feeds.keep_waking, follower.watch_low)
-        self._works = [Lasting(f"The hub ({work.__name__})", work) for work in works]
+        self._works = [SupervisedTask(f"The hub ({work.__name__})", work) for work in works]
         for work in self._works:
             work.start()
 
@@ -119,16 +119,16 @@ class Hub:
         if self._door.has_gap:
             self._follower.bell.set()
 
-    def subscribe(self, wake: Callable[[], None], topics: frozenset[str] | None = None) -> Feed:
+    def subscribe(self, wake: Callable[[], None], topics: frozenset[str] | None = None) -> Subscription:
         """A reader of every event from now on. It is woken until it unsubscribes."""
-        feed = Feed(self.head, wake, topics)
+        feed = Subscription(self.head, wake, topics)
         self.feeds.add(feed)
         return feed
 
-    def unsubscribe(self, feed: Feed) -> None:
+    def unsubscribe(self, feed: Subscription) -> None:
         self.feeds.discard(feed)
 
-    def why_not_from(self, place: Place) -> str | None:
+    def replay_error(self, place: Place) -> str | None:
         """Why not everything since a place can be replayed; None where it can."""
         if place.epoch not in (None, self._follower.epoch):
             return OTHER_LOG
@@ -138,19 +138,19 @@ class Hub:
             return EXPIRED
         return TOO_FAR if self.head - place.seq > REPLAY_LIMIT else None
 
-    async def surely_why_not_from(self, place: Place) -> str | None:
-        """As `why_not_from`, but what seems to lie ahead is looked for in the log first: whoever comes from another
+    async def confirmed_replay_error(self, place: Place) -> str | None:
+        """As `replay_error`, but what seems to lie ahead is looked for in the log first: whoever comes from another
         process may have heard there what this one has yet to hear of.
 
         :raises Unavailable: the database is away.
         """
-        reason = self.why_not_from(place)
+        reason = self.replay_error(place)
         if reason != AHEAD:
             return reason
         await self._follower.look_ahead()
-        return self.why_not_from(place)
+        return self.replay_error(place)
 
-    def take(self, feed: Feed, most: int, most_bytes: int) -> list[Entry] | None:
+    def take(self, feed: Subscription, most: int, most_bytes: int) -> list[RenderedEvent] | None:
         """What a reader wants of the next events, up to `most` of them; moves its cursor past all that it has seen.
 
         An empty list may mean that it has everything (then its cursor is at the head), or that nothing was for it.
@@ -160,7 +160,7 @@ class Hub:
             return None
         return feed.given(self.ring.after(feed.cursor, most, most_bytes))
 
-    async def fetch(self, feed: Feed, most: int, most_bytes: int) -> list[Entry]:
+    async def fetch(self, feed: Subscription, most: int, most_bytes: int) -> list[RenderedEvent]:
         """As `take`, from the log.
 
         :raises Unavailable: the database is away.
@@ -175,7 +175,7 @@ class Hub:
             return []
         return feed.given(entries)
 
-    async def since(self, place: Place, most: int) -> list[Entry]:
+    async def since(self, place: Place, most: int) -> list[RenderedEvent]:
         """Up to `most` events after a place, from memory where it reaches back so far.
 
         :raises Unavailable: the database is away.
@@ -184,7 +184,7 @@ class Hub:
             return self.ring.after(place.seq, most, self.ring.bytes_after(place.seq))
         return await self._read(place.seq, most)
 
-    async def _read(self, seq: int, most: int = _READ_AT_ONCE) -> list[Entry]:
+    async def _read(self, seq: int, most: int = _READ_AT_ONCE) -> list[RenderedEvent]:
         # Few at a time: a crowd that comes back after a long cut must not take the database from those who sell.
         async with self._reading:
             stored = await self._log.after(seq, most)

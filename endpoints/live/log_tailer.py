@@ -7,10 +7,10 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
-from endpoints.live.frames import Rendering
-from endpoints.live.sequencer import Door
-from endpoints.live.subscriptions import EXPIRED, OTHER_LOG, Feeds
-from repositories.database.errors import BeingRestored, Unavailable, described
+from endpoints.live.frames import EventRenderer
+from endpoints.live.sequencer import Sequencer
+from endpoints.live.subscriptions import EXPIRED, OTHER_LOG, Subscriptions
+from repositories.database.errors import BeingRestored, Unavailable, safe_error_text
 from repositories.event_log.event_log import RANGE_LIMIT, EventLog
 
 POLL_SECONDS: Final = 1.0
@@ -23,7 +23,7 @@ Rings = AsyncIterator[int | None]
 logger = logging.getLogger("pos.hub")
 
 
-class Follower:
+class LogTailer:
     """Brings the events of a log to the door.
 
     epoch: names the log. low: the seq of its oldest event. bell: rung when there is something to read. rung_at,
@@ -33,7 +33,7 @@ class Follower:
     """
 
     def __init__(
-        self, log: EventLog, rings: Callable[[], Rings], rendering: Rendering, door: Door, feeds: Feeds
+        self, log: EventLog, rings: Callable[[], Rings], rendering: EventRenderer, door: Sequencer, feeds: Subscriptions
     ) -> None:
         self._log = log
         self._rings = rings
@@ -75,7 +75,9 @@ class Follower:
                         self._door.known_head = max(self._door.known_head, head)
                         self.bell.set()
             except Unavailable as error:
-                logger.warning("The doorbell fell silent; opening it again. %s", described(error.__cause__ or error))
+                logger.warning(
+                    "The doorbell fell silent; opening it again. %s", safe_error_text(error.__cause__ or error)
+                )
             # What was missed meanwhile is read as a range, so no token of the stream has to be remembered.
             self.bell.set()
             await asyncio.sleep(_REOPEN_SECONDS)

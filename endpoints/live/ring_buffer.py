@@ -2,13 +2,13 @@
 
 from typing import Final
 
-from endpoints.live.frames import OVERHEAD, Entry, first_of
+from endpoints.live.frames import OVERHEAD, RenderedEvent, first_of
 
 CAPACITY: Final = 10_000
 MAX_BYTES: Final = 16 * 1024 * 1024
 
 
-class Ring:
+class RingBuffer:
     """A gapless run of the newest entries: at most `capacity` of them, and `max_bytes` of memory.
 
     first, last: the seqs of the oldest and the newest entry; where it is empty, first is last + 1.
@@ -17,7 +17,7 @@ class Ring:
     def __init__(self, capacity: int = CAPACITY, max_bytes: int = MAX_BYTES) -> None:
         self._capacity = capacity
         self._max_bytes = max_bytes
-        self._slots: list[Entry | None] = [None] * capacity
+        self._slots: list[RenderedEvent | None] = [None] * capacity
         # Bytes that were ever put in, up to and with each entry: what lies between two of them is a subtraction.
         self._ends = [0] * capacity
         self.start_after(0)
@@ -29,7 +29,7 @@ class Ring:
         self._bytes = 0
         self._dropped = 0
 
-    def append(self, entry: Entry) -> None:
+    def append(self, entry: RenderedEvent) -> None:
         """Adds the entry that follows the last one, and drops the oldest where there is no more room."""
         assert entry.seq == self.last + 1, (entry.seq, self.last)  # noqa: S101  (the door sees to it)
         if self.last - self.first + 1 == self._capacity:
@@ -62,7 +62,7 @@ class Ring:
             return 0
         return self._bytes - (self._ends[seq % self._capacity] if seq >= self.first else self._dropped)
 
-    def after(self, seq: int, most: int, most_bytes: int) -> list[Entry]:
+    def after(self, seq: int, most: int, most_bytes: int) -> list[RenderedEvent]:
         """The entries that follow `seq`: up to `most` of them and, beyond the first, `most_bytes`."""
         if seq + 1 == self.last:
             newest = self._slots[self.last % self._capacity]

@@ -2,21 +2,21 @@
 
 from collections.abc import Iterable
 
-from endpoints.live.frames import Entry
-from endpoints.live.ring_buffer import Ring
-from endpoints.live.subscriptions import Feeds
+from endpoints.live.frames import RenderedEvent
+from endpoints.live.ring_buffer import RingBuffer
+from endpoints.live.subscriptions import Subscriptions
 
 
-class Door:
+class Sequencer:
     """What comes early waits, what came already is dropped; what passes stands in the ring, and its readers are woken.
 
     known_head: the seq of the newest event that is known to be committed.
     """
 
-    def __init__(self, ring: Ring, feeds: Feeds) -> None:
+    def __init__(self, ring: RingBuffer, feeds: Subscriptions) -> None:
         self._ring = ring
         self._feeds = feeds
-        self._early: dict[int, Entry] = {}
+        self._early: dict[int, RenderedEvent] = {}
         self.known_head = 0
 
     @property
@@ -29,7 +29,7 @@ class Door:
         """Whether something waits for what lies before it."""
         return bool(self._early)
 
-    def admit(self, entries: Iterable[Entry]) -> None:
+    def admit(self, entries: Iterable[RenderedEvent]) -> None:
         """Publishes what is next in order, as far as it goes. Never waits."""
         self._early.update((entry.seq, entry) for entry in entries)
         before = self.head

@@ -13,14 +13,14 @@ from typing import Any, Final
 
 from endpoints.http.allowance import Allowance
 from endpoints.live.dialects import Dialect
-from endpoints.live.frames import Entry, Text
+from endpoints.live.frames import RenderedEvent, TextFrame
 from endpoints.live.hub import Hub
 from endpoints.live.subscriptions import AHEAD
-from endpoints.live.transports import Gone, Outlet
+from endpoints.live.transports import FrameSink, Gone
 from repositories.database.errors import Unavailable
 from schemas.live import protocol as live
 from schemas.live.close_codes import BAD_FRAME, REASONS, TOO_MANY_MESSAGES
-from schemas.live.protocol import BadFrame, Place, Subscription
+from schemas.live.protocol import BadFrame, Place, SubscribeRequest
 
 MESSAGES_PER_SECOND: Final = 20
 #: How far behind a screen may fall while it takes nothing, and how long one send may last.
@@ -42,7 +42,7 @@ class _Replay:
     is_whole: bool
 
 
-class Screen:
+class ClientSession:
     """One screen. It does one thing after the other, as far as there is room on the way to it (`pump`).
 
     :param wanted: what it wants from the start; None: what its dialect gets unasked.
@@ -53,14 +53,14 @@ class Screen:
         *("_is_subscribed", "_outlet", "_reading", "_replay", "_told", "_wanted"),
     )
 
-    def __init__(self, hub: Hub, outlet: Outlet, dialect: Dialect, wanted: Subscription | None) -> None:
+    def __init__(self, hub: Hub, outlet: FrameSink, dialect: Dialect, wanted: SubscribeRequest | None) -> None:
         self._hub = hub
         self._outlet = outlet
         self._dialect = dialect
         self._wanted = wanted
-        self._is_subscribed = not dialect.is_talkative
+        self._is_subscribed = not dialect.sends_control_frames
         self._feed = hub.subscribe(self.pump)
-        self._answers: list[Text] = []
+        self._answers: list[TextFrame] = []
         # The last seq that it was told, by an event or in passing.
         self._told = self._feed.cursor
         # What is being replayed, until it is subscribed; and the task that reads for it where memory does not reach.
@@ -80,14 +80,14 @@ class Screen:
             meant = self._dialect.hear(data)
         except BadFrame:
             return BAD_FRAME
-        if isinstance(meant, Subscription):
+        if isinstance(meant, SubscribeRequest):
             self._wanted = meant
         elif meant is not None:
             self._answers.append(meant)
         self.pump()
         return None
 
-    def greet(self, text: Text) -> None:
+    def greet(self, text: TextFrame) -> None:
         self._answers.append(text)
         self.pump()
 
@@ -106,9 +106,9 @@ class Screen:
     def tick(self) -> None:
         """Once a second: where only others' events have passed, the screen is told how far."""
         is_idle = self._outlet.has_room and self._replay is None and self._feed.lost is None
-        if is_idle and self._is_subscribed and self._dialect.is_talkative and self._told < self._feed.cursor:
+        if is_idle and self._is_subscribed and self._dialect.sends_control_frames and self._told < self._feed.cursor:
             self._told = self._feed.cursor
-            self.greet(Text(live.progress(self._told)))
+            self.greet(TextFrame(live.progress(self._told)))
 
     def is_too_slow(self, now: float) -> bool:
         """Whether it takes nothing, and has for too long, or has fallen too far behind."""
@@ -142,7 +142,7 @@ class Screen:
             return False
         elif self._wanted is not None:
             wanted, self._wanted = self._wanted, None
-            if wanted.since is not None and self._hub.why_not_from(wanted.since) == AHEAD:
+            if wanted.since is not None and self._hub.replay_error(wanted.since) == AHEAD:
                 self._reading = asyncio.create_task(self._look(wanted, wanted.since))
                 return False
             self._begin(wanted)
@@ -157,19 +157,19 @@ class Screen:
             return False
         return True
 
-    def _begin(self, wanted: Subscription) -> None:
+    def _begin(self, wanted: SubscribeRequest) -> None:
         """Starts a subscription: the replay of what it missed, or the word that this cannot be had."""
-        refusal = None if wanted.since is None else self._hub.why_not_from(wanted.since)
+        refusal = None if wanted.since is None else self._hub.replay_error(wanted.since)
         is_replay = wanted.since is not None and refusal is None
         self._feed.topics, self._feed.lost = wanted.topics, refusal
         self._feed.cursor = self._told = wanted.since.seq if wanted.since and is_replay else self._hub.head
         self._replay = _Replay(wanted.id, self._hub.head, is_replay)
         self._is_subscribed, self._is_live = True, False
 
-    async def _look(self, wanted: Subscription, since: Place) -> None:
+    async def _look(self, wanted: SubscribeRequest, since: Place) -> None:
         """Makes sure of a place that seems to lie ahead, before anybody is told to load again."""
         try:
-            await self._hub.surely_why_not_from(since)
+            await self._hub.confirmed_replay_error(since)
         except Unavailable:
             # Asked again, unless it wants something else by now.
             self._wanted = self._wanted or wanted
@@ -182,7 +182,7 @@ class Screen:
     def _finish(self, replay: _Replay) -> None:
         self._replay = None
         self._told = self._feed.cursor
-        self._outlet.write([Text(live.subscribed(replay.id, self._told, recovered=replay.is_whole))])
+        self._outlet.write([TextFrame(live.subscribed(replay.id, self._told, recovered=replay.is_whole))])
 
     def _pass_on(self) -> bool:
         entries = self._hub.take(self._feed, _AT_ONCE, _FRAME_BYTES)
@@ -205,7 +205,7 @@ class Screen:
             self._tell(entries)
         self.pump()
 
-    def _tell(self, entries: Sequence[Entry]) -> None:
+    def _tell(self, entries: Sequence[RenderedEvent]) -> None:
         if entries:
             self._told = entries[-1].seq
             self._hub.delivered += len(entries)
@@ -216,8 +216,8 @@ class Screen:
         if self._replay is not None:
             self._replay.is_whole = False
         self._told = self._feed.cursor
-        if self._is_subscribed and self._dialect.is_talkative:
-            self._outlet.write([Text(live.reset(reason, self._hub.here.epoch or "", self._told))])
+        if self._is_subscribed and self._dialect.sends_control_frames:
+            self._outlet.write([TextFrame(live.reset(reason, self._hub.here.epoch or "", self._told))])
 
 
 def _nothing() -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from endpoints.live.frames import Entry, wanted_of
+from endpoints.live.frames import RenderedEvent, wanted_of
 
 #: Why a reader did not get everything.
 EXPIRED, OTHER_LOG, AHEAD, TOO_FAR = "expired", "other_log", "ahead", "too_far"
@@ -12,7 +12,7 @@ EXPIRED, OTHER_LOG, AHEAD, TOO_FAR = "expired", "other_log", "ahead", "too_far"
 WAKE_AT_ONCE: Final = 256
 
 
-class Feed:
+class Subscription:
     """One reader's place in the log.
 
     topics: those that it wants, None for all. cursor: the seq up to which it has taken everything. wake: called when
@@ -27,30 +27,30 @@ class Feed:
         self.topics = topics
         self.lost: str | None = None
 
-    def given(self, entries: list[Entry]) -> list[Entry]:
+    def given(self, entries: list[RenderedEvent]) -> list[RenderedEvent]:
         """Which of the next entries it wants; its cursor moves past them all."""
         if entries:
             self.cursor = entries[-1].seq
         return wanted_of(entries, self.topics)
 
 
-class Feeds:
+class Subscriptions:
     """All readers of one hub."""
 
     def __init__(self) -> None:
-        self._feeds: set[Feed] = set()
+        self._feeds: set[Subscription] = set()
         self._published = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._feeds)
 
-    def __iter__(self) -> Iterator[Feed]:
+    def __iter__(self) -> Iterator[Subscription]:
         return iter(self._feeds)
 
-    def add(self, feed: Feed) -> None:
+    def add(self, feed: Subscription) -> None:
         self._feeds.add(feed)
 
-    def discard(self, feed: Feed) -> None:
+    def discard(self, feed: Subscription) -> None:
         self._feeds.discard(feed)
 
     def announce(self) -> None:

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from endpoints.live.frames import Text
+from endpoints.live.frames import TextFrame
 
 #: The ASGI extension by which `app.socket_protocol.SocketProtocol` offers itself.
 EXTENSION: Final = "pos.frames"
@@ -21,7 +21,7 @@ class Gone(Exception):
     """The screen has gone away."""
 
 
-class Outlet(Protocol):
+class FrameSink(Protocol):
     """The way to one screen. on_room: called when there is room again."""
 
     on_room: Callable[[], None] | None
@@ -31,7 +31,7 @@ class Outlet(Protocol):
         """Whether more should be written now."""
         ...
 
-    def write(self, texts: Sequence[Text]) -> None:
+    def write(self, texts: Sequence[TextFrame]) -> None:
         """Sends some messages.
 
         :raises Gone: nobody is there.
@@ -78,7 +78,7 @@ class FrameOutlet:
     def has_room(self) -> bool:
         return self._transport.has_room
 
-    def write(self, texts: Sequence[Text]) -> None:
+    def write(self, texts: Sequence[TextFrame]) -> None:
         try:
             self._transport.write_frames(texts[0].wire if len(texts) == 1 else b"".join([text.wire for text in texts]))
         except ConnectionError as error:
@@ -101,12 +101,12 @@ class AsgiOutlet:
     def has_room(self) -> bool:
         return self._sending is None
 
-    def write(self, texts: Sequence[Text]) -> None:
+    def write(self, texts: Sequence[TextFrame]) -> None:
         if self._is_gone:
             raise Gone
         self._sending = asyncio.create_task(self._send(texts))
 
-    async def _send(self, texts: Sequence[Text]) -> None:
+    async def _send(self, texts: Sequence[TextFrame]) -> None:
         try:
             for text in texts:
                 await self._websocket.send_text(text.json.decode())
@@ -128,6 +128,6 @@ class AsgiOutlet:
                 await self._websocket.close(code, reason)
 
 
-def outlet_of(websocket: WebSocket) -> Outlet:
+def outlet_of(websocket: WebSocket) -> FrameSink:
     transport: FrameTransport | None = websocket.scope.get("extensions", {}).get(EXTENSION)
     return AsgiOutlet(websocket) if transport is None else FrameOutlet(transport)

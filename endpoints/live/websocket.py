@@ -13,7 +13,7 @@ from endpoints.accounts.guard import admit
 from endpoints.accounts.permissions import FOLLOWERS
 from endpoints.http.errors import NotSignedIn, SignInExpired
 from endpoints.live.connections import Connection
-from endpoints.live.session import Screen
+from endpoints.live.session import ClientSession
 from endpoints.live.transports import outlet_of
 from repositories.database.deadlines import REQUEST_SECONDS
 from repositories.database.errors import TooManyRequests, Unavailable
@@ -27,7 +27,7 @@ from schemas.live.close_codes import (
     SIGN_IN_EXPIRED,
     TRY_LATER,
 )
-from schemas.live.protocol import SUBPROTOCOL, InvalidSubscription, Subscription, read_since, read_topics
+from schemas.live.protocol import SUBPROTOCOL, InvalidSubscription, SubscribeRequest, read_since, read_topics
 
 #: The address of `no_such_socket`: whatever is no other.
 ANYWHERE: Final = "/{path:path}"
@@ -61,7 +61,7 @@ class LiveUpdates(WebSocketEndpoint):
     `schemas/live/protocol.py`.
     """
 
-    screen: Screen | None = None
+    screen: ClientSession | None = None
     connection: Connection | None = None
 
     async def on_connect(self, websocket: WebSocket) -> None:
@@ -120,14 +120,14 @@ def code_of(refusal: ShopError) -> int:
     return TRY_LATER if isinstance(refusal, TooManyRequests | Unavailable) else FORBIDDEN
 
 
-def wanted_by(query: QueryParams) -> Subscription | None:
+def wanted_by(query: QueryParams) -> SubscribeRequest | None:
     """The subscription that `?since=` and `?topics=` make; None where there is neither.
 
     :raises InvalidSubscription: one of them is wrong.
     """
     if "since" not in query and "topics" not in query:
         return None
-    return Subscription(read_topics(query.get("topics")), read_since(query.get("since")))
+    return SubscribeRequest(read_topics(query.get("topics")), read_since(query.get("since")))
 
 
 async def no_such_socket(_: WebSocket) -> None:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from endpoints.http.actor import actor_of
 from endpoints.http.multipart import MalformedForm, read_form
-from endpoints.http.operations import Answer, Operation, creation, described
+from endpoints.http.operations import Operation, ResponseSpec, create_op, operation
 from endpoints.http.requests import read_json, read_query, sent
 from endpoints.http.responses import answer, page_headers, replay_headers
 from endpoints.transfer.concurrency_limits import page_turn
@@ -24,8 +24,8 @@ from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body
 from schemas.journal.idempotency import keys_of_message
 from schemas.messaging.composition import caption_of, dialable, text_letter
-from schemas.messaging.delivery import Letter
-from schemas.messaging.messages import NOTHING, Enclosed, shown
+from schemas.messaging.delivery import OutgoingMessage
+from schemas.messaging.messages import NOTHING, Attachment, shown
 from schemas.messaging.requests import (
     DocumentMessageBody,
     MessageBody,
@@ -49,7 +49,7 @@ TEXT_PATH: Final = "/api/whatsapp/send"
 TAKEN: Final = 200
 QUERY: Final = MessageQuery()
 
-_SENDING: Final = creation(
+_SENDING: Final = create_op(
     "Send the document to its customer, with a link to it as a PDF",
     "MessageAsked",
     DOCUMENT,
@@ -61,13 +61,15 @@ _SENDING: Final = creation(
 
 
 class Messages(HTTPEndpoint):
-    @described(
+    @operation(
         Operation(
             summary="Messages to customers, and how each stands",
             description="Newest first, page by page. What is `unknown` may have been sent or not, and is not sent "
             "again by itself.",
             query=QUERY,
-            answers={200: Answer(content=ref("MessageList"), description="A page.", headers=("Link", "X-Next-Cursor"))},
+            answers={
+                200: ResponseSpec(content=ref("MessageList"), description="A page.", headers=("Link", "X-Next-Cursor"))
+            },
             refuses=(InvalidQuery, InvalidCursor, Unavailable),
         )
     )
@@ -82,8 +84,8 @@ class Messages(HTTPEndpoint):
 
 
 class TextMessage(HTTPEndpoint):
-    @described(
-        creation(
+    @operation(
+        create_op(
             "Send a text to a phone, with a document of this service or without",
             "MessageAsked",
             BODY,
@@ -107,9 +109,9 @@ class TextMessage(HTTPEndpoint):
 
 
 class UploadedMessage(HTTPEndpoint):
-    @described(
+    @operation(
         replace(
-            creation(
+            create_op(
                 "Send a PDF of one's own making to a phone",
                 "MessageAsked",
                 UPLOAD,
@@ -131,21 +133,21 @@ class UploadedMessage(HTTPEndpoint):
         await count_message(request)
         uploads, messages = request.state.uploads, request.state.messages
         async with uploads.kept(request.state.store, Upload(FILE_NAME, body["file"])) as kept:
-            letter = Letter(to, text, pdf_url_of(base_url, kept.token), FILE_NAME)
-            outcome: Outcome = await messages.send(letter, Enclosed(until=kept.until), keys, by=actor_of(request))
+            letter = OutgoingMessage(to, text, pdf_url_of(base_url, kept.token), FILE_NAME)
+            outcome: Outcome = await messages.send(letter, Attachment(until=kept.until), keys, by=actor_of(request))
         if outcome.replayed:
             await uploads.drop(kept.token)
         return asked(request, outcome, TAKEN)
 
 
 class EstimateMessage(HTTPEndpoint):
-    @described(_SENDING)
+    @operation(_SENDING)
     async def post(self, request: Request) -> Response:
         return await _send(request, ESTIMATES, request.path_params["estimate_id"])
 
 
 class OrderMessage(HTTPEndpoint):
-    @described(_SENDING)
+    @operation(_SENDING)
     async def post(self, request: Request) -> Response:
         return await _send(request, ORDERS, request.path_params["order_id"])
 
@@ -174,7 +176,7 @@ def asked(request: Request, outcome: Outcome, status: int = 201) -> Response:
     )
 
 
-async def _enclosed(request: Request, letter: Letter) -> Enclosed:
+async def _enclosed(request: Request, letter: OutgoingMessage) -> Attachment:
     if letter.document_url is None:
         return NOTHING
     state = request.state

@@ -7,7 +7,7 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from endpoints.http.operations import Answer, Operation, described
+from endpoints.http.operations import Operation, ResponseSpec, operation
 from endpoints.http.requests import MAX_BODY, BodyTooLarge, MalformedBody, json_object, read_body, read_query
 from endpoints.http.responses import answer
 from repositories.database.errors import OutcomeUnknown, Unavailable
@@ -39,11 +39,11 @@ QUERY: Final = VerificationQuery()
 
 
 class Webhook(HTTPEndpoint):
-    @described(
+    @operation(
         Operation(
             summary="Tell WhatsApp that the webhook is this shop's",
             query=QUERY,
-            answers={200: Answer(content={}, description="`hub.challenge`.", media="text/plain")},
+            answers={200: ResponseSpec(content={}, description="`hub.challenge`.", media="text/plain")},
             refuses=(InvalidQuery, NotFromProvider),
         )
     )
@@ -53,12 +53,12 @@ class Webhook(HTTPEndpoint):
         keys.check_token(asked["token"])
         return PlainTextResponse(asked["challenge"])
 
-    @described(
+    @operation(
         Operation(
             summary="News from WhatsApp of messages that were sent",
             description="Signed with the app's secret: `X-Hub-Signature-256` over the body as it came. What it tells "
             "of anything but the states of messages is passed over.",
-            answers={200: Answer(content=ref("NewsTaken"), description="They are kept.")},
+            answers={200: ResponseSpec(content=ref("NewsTaken"), description="They are kept.")},
             refuses=(NotFromProvider, BodyTooLarge, MalformedBody, Unavailable, OutcomeUnknown),
         )
     )

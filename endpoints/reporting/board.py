@@ -7,10 +7,10 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
-from endpoints.http.operations import described, report
+from endpoints.http.operations import operation, report_op
 from endpoints.http.responses import answer
 from endpoints.transfer.assets import Asset, asset, asset_answer
-from endpoints.transfer.response_cache import Freshness, fresh
+from endpoints.transfer.response_cache import CacheVersion, fresh
 from repositories.concurrency.threads import beside
 from schemas.core.calendar import business_date
 from schemas.core.collections import ORDERS
@@ -44,22 +44,24 @@ ASSETS: Final = {
 
 
 class Page(HTTPEndpoint):
-    @described(asset("The live board: today as it comes, for a phone and for a wall screen", "text/html"))
+    @operation(asset("The live board: today as it comes, for a phone and for a wall screen", "text/html"))
     async def get(self, request: Request) -> Response:
         page = _PAGE if request.state.authenticator.is_open else _PAGE_TO_SIGN_IN
         return await page.answer(request)
 
 
 class PageAsset(HTTPEndpoint):
-    @described(asset("A file of that page"))
+    @operation(asset("A file of that page"))
     async def get(self, request: Request) -> Response:
         return await asset_answer(ASSETS, request.path_params["file"], request)
 
 
 class Figures(HTTPEndpoint):
-    @described(report("All that the board shows, in one answer, and the place in the log to follow it from", "Board"))
+    @operation(
+        report_op("All that the board shows, in one answer, and the place in the log to follow it from", "Board")
+    )
     async def get(self, request: Request) -> Response:
-        async def make(_: None, freshness: Freshness) -> Response:
+        async def make(_: None, freshness: CacheVersion) -> Response:
             hours = await request.state.hours.today()
             of_today = Listing(start=hours.day, end=hours.day)
             newest = await request.state.orders.newest(of_today, LATEST, request.state.showings.of_kind[ORDERS])
@@ -71,7 +73,7 @@ class Figures(HTTPEndpoint):
         return await fresh(request, lambda: None, make, extra=f"{today}.{request.state.currency}")
 
 
-def _heading(request: Request, freshness: Freshness) -> dict[str, Any]:
+def _heading(request: Request, freshness: CacheVersion) -> dict[str, Any]:
     """How the page is to write money and time, and `position`: what it subscribes from, as `<epoch>.<seq>`."""
     return {
         "version": request.state.about.version,

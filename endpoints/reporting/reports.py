@@ -11,14 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.http.errors import Forbidden
-from endpoints.http.operations import Answer, Operation, described, report
+from endpoints.http.operations import Operation, ResponseSpec, operation, report_op
 from endpoints.http.requests import read_query
 from endpoints.http.responses import answer, page_headers
-from endpoints.transfer.response_cache import Freshness, fresh
+from endpoints.transfer.response_cache import CacheVersion, fresh
 from repositories.concurrency.threads import beside
 from repositories.database.errors import Unavailable
 from repositories.sales.documents import Documents
-from repositories.sales.render_cache import Showing
+from repositories.sales.render_cache import RenderCache
 from schemas.core.calendar import business_date, month_days
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.errors import InvalidQuery
@@ -100,7 +100,7 @@ RANGE: Final = RangeQuery()
 
 
 class Today(HTTPEndpoint):
-    @described(report("Today in the shop", "TodayReport", query=ITEMS))
+    @operation(report_op("Today in the shop", "TodayReport", query=ITEMS))
     async def get(self, request: Request) -> Response:
         day = business_date(request.state.clock(), request.state.zone)
         today = date.fromisoformat(day)
@@ -112,7 +112,7 @@ class Today(HTTPEndpoint):
 
 
 class DateRange(HTTPEndpoint):
-    @described(report("A range of days, both included", "RangeReport", query=RANGE))
+    @operation(report_op("A range of days, both included", "RangeReport", query=RANGE))
     async def get(self, request: Request) -> Response:
         def heading(query: Json) -> Json:
             return {"date_range": {"start": query["start"].isoformat(), "end": query["end"].isoformat()}}
@@ -121,9 +121,9 @@ class DateRange(HTTPEndpoint):
 
 
 class Monthly(HTTPEndpoint):
-    @described(report("A month, day by day", "MonthReport", path=MONTH))
+    @operation(report_op("A month, day by day", "MonthReport", path=MONTH))
     async def get(self, request: Request) -> Response:
-        async def make(month: tuple[date, date], freshness: Freshness) -> Response:
+        async def make(month: tuple[date, date], freshness: CacheVersion) -> Response:
             (of_month, of_days), estimates, orders = await asyncio.gather(
                 request.state.reports.month(*month),
                 *_newest(request, Listing(start=month[0], end=month[1]), reports.RECENT),
@@ -136,8 +136,8 @@ class Monthly(HTTPEndpoint):
 
 
 class StaffPerformance(HTTPEndpoint):
-    @described(
-        report(
+    @operation(
+        report_op(
             "Who sold how much",
             "StaffReport",
             query=STAFF,
@@ -146,7 +146,7 @@ class StaffPerformance(HTTPEndpoint):
         )
     )
     async def get(self, request: Request) -> Response:
-        async def make(query: Json, freshness: Freshness) -> Response:
+        async def make(query: Json, freshness: CacheVersion) -> Response:
             start, end = query["start"], query["end"]
             rows, estimates, orders = await asyncio.gather(
                 request.state.reports.between(start, end),
@@ -161,13 +161,13 @@ class StaffPerformance(HTTPEndpoint):
 
 
 class EstimatesOnly(HTTPEndpoint):
-    @described(report("Estimates alone", "EstimatesReport", query=QUERY))
+    @operation(report_op("Estimates alone", "EstimatesReport", query=QUERY))
     async def get(self, request: Request) -> Response:
         return await _one_kind(request, ESTIMATES, reports.estimates_report)
 
 
 class OrdersOnly(HTTPEndpoint):
-    @described(report("Orders alone", "OrdersReport", query=QUERY))
+    @operation(report_op("Orders alone", "OrdersReport", query=QUERY))
     async def get(self, request: Request) -> Response:
         return await _one_kind(request, ORDERS, reports.orders_report)
 
@@ -175,12 +175,12 @@ class OrdersOnly(HTTPEndpoint):
 class StoreComparison(HTTPEndpoint):
     """For owners of all stores: what each of them sold."""
 
-    @described(
+    @operation(
         Operation(
             summary="The stores side by side",
             description="For an owner of all stores. The days are those of each store.",
             query=DAYS,
-            answers={200: Answer(content=ref("StoresReport"), description="The report.")},
+            answers={200: ResponseSpec(content=ref("StoresReport"), description="The report.")},
             refuses=(InvalidQuery, Forbidden, Unavailable),
         )
     )
@@ -199,7 +199,7 @@ class StoreComparison(HTTPEndpoint):
 async def _days(
     request: Request, parse: Callable[[], Json], heading: Callable[[Json], Json], extra: str = ""
 ) -> Response:
-    async def make(query: Json, freshness: Freshness) -> Response:
+    async def make(query: Json, freshness: CacheVersion) -> Response:
         start, end, items = query["start"], query["end"], query["items"]
         rows, estimates, orders = await asyncio.gather(
             request.state.reports.between(start, end),
@@ -212,7 +212,7 @@ async def _days(
 
 
 async def _one_kind(request: Request, kind: str, shape: Any) -> Response:
-    async def make(query: Json, freshness: Freshness) -> Response:
+    async def make(query: Json, freshness: CacheVersion) -> Response:
         start, end, items = query["start"], query["end"], query["items"]
         rows, shown = await asyncio.gather(
             request.state.reports.between(start, end),
@@ -229,6 +229,6 @@ def _newest(request: Request, listing: Listing, limit: int) -> tuple[Awaitable[I
 
 async def _shown(request: Request, kind: str, listing: Listing, limit: int) -> Items:
     source: Documents = getattr(request.state, kind)
-    showing: Showing = request.state.showings.of_kind[kind]
+    showing: RenderCache = request.state.showings.of_kind[kind]
     page = await source.newest(listing, limit, showing)
     return Items([shown.json for shown in page.shown], [shown.parsed() for shown in page.shown[: reports.RECENT]])

@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.http.actor import actor_of
-from endpoints.http.operations import Answer, change, creation, described, listing, reading
-from endpoints.http.requests import held_versions, read_json, read_query, sent
+from endpoints.http.operations import ResponseSpec, create_op, list_op, operation, read_op, update_op
+from endpoints.http.requests import if_match_versions, read_json, read_query, sent
 from endpoints.http.responses import answer, document_answer, replay_headers
 from endpoints.sales.lists import array
 from repositories.database.errors import AlreadyConverted, NotFound, SumsFull
@@ -32,8 +32,8 @@ CONVERTED: Final = ConvertedListing()
 
 
 class EstimateCreation(HTTPEndpoint):
-    @described(
-        creation("Write an estimate", "EstimateCreated", BODY, ESTIMATES, gives=("estimate_id", "estimate_number"))
+    @operation(
+        create_op("Write an estimate", "EstimateCreated", BODY, ESTIMATES, gives=("estimate_id", "estimate_number"))
     )
     async def post(self, request: Request) -> Response:
         body = await read_json(request)
@@ -57,40 +57,40 @@ class EstimateCreation(HTTPEndpoint):
 
 
 class EstimateList(HTTPEndpoint):
-    @described(listing("Estimates", "EstimateList", LISTING))
+    @operation(list_op("Estimates", "EstimateList", LISTING))
     async def get(self, request: Request) -> Response:
         return await _list(request, LISTING)
 
 
 class PendingEstimates(HTTPEndpoint):
-    @described(listing("Estimates that are no order yet", "EstimateList", PENDING))
+    @operation(list_op("Estimates that are no order yet", "EstimateList", PENDING))
     async def get(self, request: Request) -> Response:
         return await _list(request, PENDING)
 
 
 class ConvertedEstimates(HTTPEndpoint):
-    @described(listing("Estimates that became orders", "EstimateList", CONVERTED))
+    @operation(list_op("Estimates that became orders", "EstimateList", CONVERTED))
     async def get(self, request: Request) -> Response:
         return await _list(request, CONVERTED)
 
 
 class EstimateByNumber(HTTPEndpoint):
-    @described(reading("An estimate by its number", "Estimate"))
+    @operation(read_op("An estimate by its number", "Estimate"))
     async def get(self, request: Request) -> Response:
         estimate = await request.state.estimates.by_number(request.path_params["estimate_number"])
         return document_answer(request.state.views.estimate(estimate))
 
 
 class Estimate(HTTPEndpoint):
-    @described(reading("An estimate", "Estimate"))
+    @operation(read_op("An estimate", "Estimate"))
     async def get(self, request: Request) -> Response:
         estimate = await request.state.estimates.get(request.path_params["estimate_id"])
         return document_answer(request.state.views.estimate(estimate))
 
-    @described(
-        change(
+    @operation(
+        update_op(
             "Replace the body of an unconverted estimate",
-            Answer(content=ref("Estimate"), description="The estimate as it is now.", headers=("ETag",)),
+            ResponseSpec(content=ref("Estimate"), description="The estimate as it is now.", headers=("ETag",)),
             body=BODY,
             examples=ESTIMATES,
             refuses=(TotalsMismatch, AlreadyConverted, SumsFull),
@@ -99,15 +99,17 @@ class Estimate(HTTPEndpoint):
     async def put(self, request: Request) -> Response:
         replacement = draft(load_body(BODY, await read_json(request)))
         outcome: Outcome = await request.state.estimates.replace(
-            request.path_params["estimate_id"], replacement, held_versions(request), by=actor_of(request)
+            request.path_params["estimate_id"], replacement, if_match_versions(request), by=actor_of(request)
         )
         request.state.hub.notify(outcome.events)
         return document_answer(request.state.views.estimate(outcome.answer))
 
-    @described(
-        change(
+    @operation(
+        update_op(
             "Void an estimate",
-            Answer(content=ref("Done"), description="It is gone from every list; its number is never used again."),
+            ResponseSpec(
+                content=ref("Done"), description="It is gone from every list; its number is never used again."
+            ),
             query=VOID,
             is_keyed=True,
             refuses=(AlreadyConverted,),
@@ -120,7 +122,7 @@ class Estimate(HTTPEndpoint):
             request.path_params["estimate_id"],
             reason=void["reason"] or None,
             voided_by=void["by"] or None,
-            versions=held_versions(request),
+            versions=if_match_versions(request),
             keys=keys,
             by=actor_of(request),
         )
@@ -131,8 +133,8 @@ class Estimate(HTTPEndpoint):
 
 
 class EstimateConversion(HTTPEndpoint):
-    @described(
-        creation(
+    @operation(
+        create_op(
             "Make an estimate an order",
             "EstimateConverted",
             CONVERSION,

@@ -17,38 +17,38 @@ from starlette.responses import Response
 from endpoints.http.requests import read_query
 from endpoints.http.responses import answer, page_headers, streamed
 from endpoints.transfer.json_streams import _in_turn, _joined, _shown, _wrapped
-from endpoints.transfer.response_cache import Freshness, fresh
+from endpoints.transfer.response_cache import CacheVersion, fresh
 from repositories.sales.documents import Documents
 from repositories.sales.history import History
-from repositories.sales.render_cache import Showing, Shown
+from repositories.sales.render_cache import RenderCache, RenderedDocument
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.documents import Document
 from schemas.reporting.reports import separate_summary
-from schemas.reporting.sums import Sums, Tally
-from schemas.sales.listing import Listing, Position
+from schemas.reporting.sums import CountAndAmount, Sums
+from schemas.sales.listing import Cursor, Listing
 
 
 async def array(request: Request, source: Documents, schema: Schema) -> Response:
     """The documents of one kind as a JSON array."""
-    showing: Showing = request.state.showings.of_kind[source.kind]
+    showing: RenderCache = request.state.showings.of_kind[source.kind]
 
-    async def make(listing: Listing, freshness: Freshness) -> Response:
+    async def make(listing: Listing, freshness: CacheVersion) -> Response:
         if listing.limit is None:
             whole = _wrapped(b"[", _joined(_shown(source.batches(listing), showing.show)), b"]")
             return await streamed(_in_turn(request, whole), freshness.headers)
         page = await source.newest(listing, listing.limit, showing)
-        last = None if page.is_last else Position.of(source.kind, page.shown[-1].place)
+        last = None if page.is_last else Cursor.of(source.kind, page.shown[-1].place)
         headers = {**freshness.headers, **page_headers(request, schema, last)}
         return answer([shown.json for shown in page.shown], headers=headers)
 
     return await fresh(request, lambda: read_query(request, schema), make)
 
 
-async def history(request: Request, showings: Mapping[str, Showing], schema: Schema) -> Response:
+async def history(request: Request, showings: Mapping[str, RenderCache], schema: Schema) -> Response:
     """Estimates and orders as one JSON array."""
     source: History = request.state.history
 
-    async def make(listing: Listing, freshness: Freshness) -> Response:
+    async def make(listing: Listing, freshness: CacheVersion) -> Response:
         if listing.limit is None:
             shown = (
                 [showings[kind].show(document) for kind, document in batch] async for batch in source.batches(listing)
@@ -62,10 +62,10 @@ async def history(request: Request, showings: Mapping[str, Showing], schema: Sch
     return await fresh(request, lambda: read_query(request, schema), make)
 
 
-async def groups(request: Request, showings: Mapping[str, Showing], schema: Schema, *, summary: bool) -> Response:
+async def groups(request: Request, showings: Mapping[str, RenderCache], schema: Schema, *, summary: bool) -> Response:
     """`{estimates: {count, total_amount, items}, orders: {…}, summary}`, of the kinds that `showings` has."""
 
-    async def make(listing: Listing, freshness: Freshness) -> Response:
+    async def make(listing: Listing, freshness: CacheVersion) -> Response:
         if listing.limit is None:
             whole = _group_chunks(request, showings, listing, summary)
             return await streamed(_in_turn(request, whole), freshness.headers)
@@ -89,13 +89,13 @@ async def groups(request: Request, showings: Mapping[str, Showing], schema: Sche
 
 
 async def _group_chunks(
-    request: Request, showings: Mapping[str, Showing], listing: Listing, summary: bool
+    request: Request, showings: Mapping[str, RenderCache], listing: Listing, summary: bool
 ) -> AsyncGenerator[bytes]:
     tallies = {}
     opening = b"{"
     for kind, showing in showings.items():
         source: Documents = getattr(request.state, kind)
-        tally = tallies[kind] = Tally()
+        tally = tallies[kind] = CountAndAmount()
         counted = _counted(source, listing, tally)
         async for chunk in _wrapped(
             b'%s"%s":{"items":[' % (opening, kind.encode()), _joined(_shown(counted, showing.show)), b"]"
@@ -108,10 +108,12 @@ async def _group_chunks(
     yield b"}"
 
 
-async def _tallies(request: Request, kinds: Iterable[str], listing: Listing, freshness: Freshness) -> dict[str, Tally]:
+async def _tallies(
+    request: Request, kinds: Iterable[str], listing: Listing, freshness: CacheVersion
+) -> dict[str, CountAndAmount]:
     """Count and amount of the whole list: from the rollups where nothing is filtered out, else by asking an index."""
     if listing.is_filtered:
-        return {kind: Tally(*await getattr(request.state, kind).sums(listing)) for kind in kinds}
+        return {kind: CountAndAmount(*await getattr(request.state, kind).sums(listing)) for kind in kinds}
 
     async def add_up() -> Sums:
         return Sums.of(await request.state.reports.between(None, None))
@@ -120,12 +122,12 @@ async def _tallies(request: Request, kinds: Iterable[str], listing: Listing, fre
     return {ESTIMATES: sums.estimated, ORDERS: sums.listed}
 
 
-async def _counted(source: Documents, listing: Listing, tally: Tally) -> AsyncIterator[list[Document]]:
+async def _counted(source: Documents, listing: Listing, tally: CountAndAmount) -> AsyncIterator[list[Document]]:
     async for batch in source.batches(listing):
         tally.add(len(batch), sum(map(source.amount, batch)))
         yield batch
 
 
-def _position(entry: tuple[str, Shown]) -> Position:
+def _position(entry: tuple[str, RenderedDocument]) -> Cursor:
     kind, shown = entry
-    return Position.of(kind, shown.place)
+    return Cursor.of(kind, shown.place)

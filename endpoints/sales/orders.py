@@ -9,8 +9,8 @@ from starlette.responses import Response
 from endpoints.accounts.permissions import OWNERS_STATUSES
 from endpoints.http.actor import actor_of
 from endpoints.http.errors import Forbidden
-from endpoints.http.operations import Answer, change, creation, described, listing, reading
-from endpoints.http.requests import held_versions, read_json, read_query, sent
+from endpoints.http.operations import ResponseSpec, create_op, list_op, operation, read_op, update_op
+from endpoints.http.requests import if_match_versions, read_json, read_query, sent
 from endpoints.http.responses import answer, document_answer, replay_headers
 from endpoints.sales.lists import groups, history
 from repositories.database.errors import SumsFull
@@ -34,8 +34,8 @@ BOTH: Final = ListingQuery()
 
 
 class SaleCreation(HTTPEndpoint):
-    @described(
-        creation(
+    @operation(
+        create_op(
             "Book a sale",
             "SaleCreated",
             BODY,
@@ -66,40 +66,40 @@ class SaleCreation(HTTPEndpoint):
 
 
 class TransactionList(HTTPEndpoint):
-    @described(listing("Estimates and orders in one list", "TransactionList", BOTH))
+    @operation(list_op("Estimates and orders in one list", "TransactionList", BOTH))
     async def get(self, request: Request) -> Response:
         return await history(request, request.state.showings.entries, BOTH)
 
 
 class SeparateLists(HTTPEndpoint):
-    @described(listing("Estimates and orders, apart", "SeparateLists", BOTH))
+    @operation(list_op("Estimates and orders, apart", "SeparateLists", BOTH))
     async def get(self, request: Request) -> Response:
         return await groups(request, request.state.showings.of_kind, BOTH, summary=True)
 
 
 class OrderList(HTTPEndpoint):
-    @described(listing("Orders", "OrderList", LISTING))
+    @operation(list_op("Orders", "OrderList", LISTING))
     async def get(self, request: Request) -> Response:
         return await groups(request, {ORDERS: request.state.showings.of_kind[ORDERS]}, LISTING, summary=False)
 
 
 class OrderByNumber(HTTPEndpoint):
-    @described(reading("An order by its number", "Order"))
+    @operation(read_op("An order by its number", "Order"))
     async def get(self, request: Request) -> Response:
         order = await request.state.orders.by_number(request.path_params["sale_number"])
         return document_answer(request.state.views.order(order))
 
 
 class Order(HTTPEndpoint):
-    @described(reading("An order", "Order"))
+    @operation(read_op("An order", "Order"))
     async def get(self, request: Request) -> Response:
         order = await request.state.orders.get(request.path_params["order_id"])
         return document_answer(request.state.views.order(order))
 
-    @described(
-        change(
+    @operation(
+        update_op(
             "Void an order, and the estimate that it came from",
-            Answer(content=ref("Done"), description="Gone from every list; the numbers are never used again."),
+            ResponseSpec(content=ref("Done"), description="Gone from every list; the numbers are never used again."),
             description="With `keep_estimate` the estimate is open again instead.",
             query=VOID,
             is_keyed=True,
@@ -114,7 +114,7 @@ class Order(HTTPEndpoint):
             keep_estimate=void["keep_estimate"],
             reason=void["reason"] or None,
             voided_by=void["by"] or None,
-            versions=held_versions(request),
+            versions=if_match_versions(request),
             keys=keys,
             by=actor_of(request),
         )
@@ -125,10 +125,10 @@ class Order(HTTPEndpoint):
 
 
 class OrderStatus(HTTPEndpoint):
-    @described(
-        change(
+    @operation(
+        update_op(
             "Change the status of an order",
-            Answer(content=ref("StatusChanged"), description="The order has this status."),
+            ResponseSpec(content=ref("StatusChanged"), description="The order has this status."),
             description="The status stands in the query, under either name, or in the body.",
             query=ASKED,
             body=STATUS,
@@ -142,7 +142,7 @@ class OrderStatus(HTTPEndpoint):
         if wanted in OWNERS_STATUSES and request.state.principal.role != OWNER:
             raise Forbidden(f"Only the owner may set the status {wanted}.")
         outcome: Outcome = await request.state.orders.change_status(
-            request.path_params["order_id"], wanted, held_versions(request), by=actor_of(request)
+            request.path_params["order_id"], wanted, if_match_versions(request), by=actor_of(request)
         )
         request.state.hub.notify(outcome.events)
         status = outcome.answer["status"]

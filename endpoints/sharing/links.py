@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.http.actor import actor_of
-from endpoints.http.operations import Answer, Operation, change, described
+from endpoints.http.operations import Operation, ResponseSpec, operation, update_op
 from endpoints.http.requests import BodyTooLarge, MalformedBody, read_json, sent
 from endpoints.http.responses import answer, replay_headers
 from repositories.database.errors import NotFound, OutcomeUnknown, Unavailable
@@ -29,41 +29,41 @@ _MAKING: Final = Operation(
     body=BODY,
     optional=True,
     examples=_EXAMPLES,
-    answers={201: Answer(content=ref("PublicLink"), description="The link.")},
+    answers={201: ResponseSpec(content=ref("PublicLink"), description="The link.")},
     refuses=(MalformedBody, BodyTooLarge, InvalidBody, NotFound, OutcomeUnknown, Unavailable),
 )
 _LISTING: Final = Operation(
     summary="The links to the document, those that have ended too",
-    answers={200: Answer(content=ref("LinkList"), description="The newest first.")},
+    answers={200: ResponseSpec(content=ref("LinkList"), description="The newest first.")},
     refuses=(NotFound, Unavailable),
 )
 
 
 class EstimateLinks(HTTPEndpoint):
-    @described(_MAKING)
+    @operation(_MAKING)
     async def post(self, request: Request) -> Response:
         return await _make(request, ESTIMATES, request.path_params["estimate_id"])
 
-    @described(_LISTING)
+    @operation(_LISTING)
     async def get(self, request: Request) -> Response:
         return await _list(request, ESTIMATES, request.path_params["estimate_id"])
 
 
 class OrderLinks(HTTPEndpoint):
-    @described(_MAKING)
+    @operation(_MAKING)
     async def post(self, request: Request) -> Response:
         return await _make(request, ORDERS, request.path_params["order_id"])
 
-    @described(_LISTING)
+    @operation(_LISTING)
     async def get(self, request: Request) -> Response:
         return await _list(request, ORDERS, request.path_params["order_id"])
 
 
 class Link(HTTPEndpoint):
-    @described(
-        change(
+    @operation(
+        update_op(
             "Revoke a link",
-            Answer(content=ref("Done"), description="It leads nowhere any more."),
+            ResponseSpec(content=ref("Done"), description="It leads nowhere any more."),
             is_keyed=True,
         )
     )

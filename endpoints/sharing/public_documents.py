@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.http.actor import address_of
-from endpoints.http.operations import Answer, Operation, described
+from endpoints.http.operations import Operation, ResponseSpec, operation
 from endpoints.printing import paper, paper_answer, pdf_answer
 from endpoints.sharing.public_page import NOTHING_HERE, POLICY, page
 from repositories.accounts.rate_limits import LINK
@@ -18,15 +18,15 @@ from schemas.core.documents import Document
 _HTML: Final = "text/html; charset=utf-8"
 _HIDDEN: Final = {"X-Robots-Tag": "noindex, nofollow, noarchive"}
 _HEADERS: Final = {**_HIDDEN, "Content-Security-Policy": POLICY, "Cache-Control": "private, no-store"}
-_NO_LINK: Final = Answer(content={}, description="No link, or none any more.", media="*/*")
+_NO_LINK: Final = ResponseSpec(content={}, description="No link, or none any more.", media="*/*")
 
 
 class PublicPage(HTTPEndpoint):
-    @described(
+    @operation(
         Operation(
             summary="A document, as whoever has a link to it sees it",
             answers={
-                200: Answer(content={}, description="A page that offers the PDF.", media="text/html"),
+                200: ResponseSpec(content={}, description="A page that offers the PDF.", media="text/html"),
                 404: _NO_LINK,
             },
             refuses=(TooManyRequests, Unavailable),
@@ -44,7 +44,7 @@ class PublicPage(HTTPEndpoint):
 
 
 class PublicPaper(HTTPEndpoint):
-    @described(paper("That document on paper", refuses=(TooManyRequests,), answers={404: _NO_LINK}))
+    @operation(paper("That document on paper", refuses=(TooManyRequests,), answers={404: _NO_LINK}))
     async def get(self, request: Request) -> Response:
         found = await _find(request)
         if found is None:

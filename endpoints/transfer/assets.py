@@ -11,9 +11,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from endpoints.http.operations import Answer, Operation
-from endpoints.http.requests import holds
-from endpoints.transfer.compressible import Packable
+from endpoints.http.operations import Operation, ResponseSpec
+from endpoints.http.requests import matches_etag
+from endpoints.transfer.compressible import CompressibleBody
 
 _TYPES: Final = {
     "json": "application/json",
@@ -32,7 +32,7 @@ _HELD: Final = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
 class Asset:
     """A file in memory. headers: those of each answer, its tag among them."""
 
-    file: Packable
+    file: CompressibleBody
     media_type: str
     headers: Mapping[str, str]
 
@@ -40,7 +40,7 @@ class Asset:
     def of(cls, body: bytes, ending: str, headers: Mapping[str, str]) -> Self:
         """:param ending: of its name, which says what it is."""
         tag = f'"{sha256(body).hexdigest()[:16]}"'
-        return cls(Packable(body), _TYPES[ending], {**_HELD, **headers, "ETag": tag})
+        return cls(CompressibleBody(body), _TYPES[ending], {**_HELD, **headers, "ETag": tag})
 
     @classmethod
     def read(cls, folder: Traversable, name: str, headers: Mapping[str, str]) -> Self:
@@ -48,7 +48,7 @@ class Asset:
 
     async def answer(self, request: Request) -> Response:
         # Not a FileResponse: it answers parts of files, and a malformed `Range` with plain text.
-        if holds(request, self.headers["ETag"]):
+        if matches_etag(request, self.headers["ETag"]):
             return Response(status_code=304, headers=self.headers)
         return await self.file.response(request, self.headers, self.media_type)
 
@@ -78,7 +78,7 @@ def asset(summary: str, media: str = "*/*") -> Operation:
         summary=summary,
         headers=("If-None-Match",),
         answers={
-            200: Answer(content={}, description="The file.", headers=_HEADERS, media=media),
-            304: Answer(content=None, description="Nothing has changed.", headers=_HEADERS),
+            200: ResponseSpec(content={}, description="The file.", headers=_HEADERS, media=media),
+            304: ResponseSpec(content=None, description="Nothing has changed.", headers=_HEADERS),
         },
     )

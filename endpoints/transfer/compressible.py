@@ -14,7 +14,7 @@ from endpoints.transfer.gzip import ENCODING, MIN_SIZE, takes_gzip
 _LEVEL: Final = 9
 
 
-class Packable:
+class CompressibleBody:
     """The body of an answer that never changes."""
 
     def __init__(self, body: bytes) -> None:

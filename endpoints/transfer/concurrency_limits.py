@@ -56,7 +56,7 @@ class _Held:
 
 
 @dataclass(slots=True)
-class Turns:
+class ConcurrencyLimit:
     """Turns at one kind of work, in one process.
 
     :param each: how many one credential has at a time. most: how many there are in all.
@@ -136,7 +136,7 @@ def page_turn(request: Request) -> AbstractAsyncContextManager[None]:
 
     :raises Busy: there was none for a while.
     """
-    turns: Turns = request.state.pages
+    turns: ConcurrencyLimit = request.state.pages
     return turns.turn(owner_of(request.scope))
 
 

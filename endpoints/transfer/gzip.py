@@ -36,7 +36,7 @@ def _weighed(choice: str) -> tuple[str, float]:
         return name.strip().lower(), 0.0
 
 
-class Packer:
+class GzipEncoder:
     """Packs one answer, piece by piece; it holds no more than zlib's window and what that makes of a piece."""
 
     def __init__(self) -> None:

@@ -18,10 +18,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Scope
 
-from endpoints.http.requests import holds
+from endpoints.http.requests import matches_etag
 from endpoints.transfer.concurrency_limits import page_turn
-from endpoints.transfer.gzip import ENCODING, MIN_SIZE, Packer, takes_gzip
-from repositories.database.errors import READ_SECONDS, answered
+from endpoints.transfer.gzip import ENCODING, MIN_SIZE, GzipEncoder, takes_gzip
+from repositories.database.errors import READ_SECONDS, read_deadline
 from repositories.event_log.event_log import Head
 from schemas.live.protocol import Place
 from schemas.reporting.sums import Sums
@@ -37,7 +37,7 @@ _MOST_ADDRESSES: Final = 256
 _LONGEST_ADDRESS: Final = 256
 
 
-class Freshness:
+class CacheVersion:
     """The state of the store that an answer shows: its event head, read before the data.
 
     An answer is at least as new as its head, so a client that follows the event stream from `X-Stream-Position` on
@@ -62,7 +62,7 @@ class Freshness:
         return Response(status_code=304, headers=self.headers)
 
 
-Make = Callable[[Freshness], Awaitable[Response]]
+Make = Callable[[CacheVersion], Awaitable[Response]]
 T = TypeVar("T")
 
 
@@ -73,7 +73,7 @@ class Question(NamedTuple):
     query: Any
 
 
-class _Copy(NamedTuple):
+class _CachedResponse(NamedTuple):
     """An answer; and the same packed, as soon as somebody takes it so."""
 
     etag: str
@@ -86,7 +86,7 @@ class _Copy(NamedTuple):
         return sum(OVERHEAD + len(each.body) for each in (self.response, self.packed) if each is not None)
 
 
-class Latest(Generic[T]):
+class VersionedValue(Generic[T]):
     """A value that all the pages of a list have in common, computed once while nothing changes."""
 
     def __init__(self) -> None:
@@ -104,7 +104,7 @@ def _has_failed(task: asyncio.Task[Any]) -> bool:
     return task.done() and (task.cancelled() or task.exception() is not None)
 
 
-class Copies:
+class ResponseCache:
     """The copies of one process: the latest answer to each question, up to `most_bytes` of those asked last.
 
     sums: those of all documents, which every page of an unfiltered list shows.
@@ -114,12 +114,12 @@ class Copies:
         self._most_bytes = most_bytes
         self._largest = largest
         self._bytes = 0
-        self._kept: OrderedDict[str, _Copy] = OrderedDict()
+        self._kept: OrderedDict[str, _CachedResponse] = OrderedDict()
         self._questions: LRUCache[tuple[str, bytes, str], Question] = LRUCache(_MOST_ADDRESSES)
-        self.sums: Latest[Sums] = Latest()
+        self.sums: VersionedValue[Sums] = VersionedValue()
         self._making: dict[tuple[str, str], asyncio.Task[Response]] = {}
         self._head: Head | None = None
-        self._at_head: dict[str, Freshness] = {}
+        self._at_head: dict[str, CacheVersion] = {}
 
     @property
     def size(self) -> int:
@@ -141,15 +141,15 @@ class Copies:
                 self._questions[path, query_string, extra] = known
         return known
 
-    def freshness(self, head: Head, version: str, extra: str = "") -> Freshness:
+    def freshness(self, head: Head, version: str, extra: str = "") -> CacheVersion:
         """The same one for as long as the head stands. (Made for each request, it costs as much as a copy.)"""
         if head != self._head:
             self._head, self._at_head = head, {}
         if extra not in self._at_head:
-            self._at_head[extra] = Freshness(head, version, extra)
+            self._at_head[extra] = CacheVersion(head, version, extra)
         return self._at_head[extra]
 
-    async def of(self, key: str, freshness: Freshness, make: Make, *, packed: bool = False) -> Response:
+    async def of(self, key: str, freshness: CacheVersion, make: Make, *, packed: bool = False) -> Response:
         """The answer to a question: a copy, the one that is being made, or a new one.
 
         :param packed: whether it may be gzip, where that is worth it.
@@ -165,7 +165,7 @@ class Copies:
                 self._keep(key, kept)
         return kept.packed or response
 
-    async def _plain(self, key: str, freshness: Freshness, make: Make) -> Response:
+    async def _plain(self, key: str, freshness: CacheVersion, make: Make) -> Response:
         kept = self._kept.get(key)
         if kept is not None and kept.etag == freshness.etag:
             self._kept.move_to_end(key)
@@ -178,16 +178,16 @@ class Copies:
         making = self._making[key, freshness.etag] = asyncio.create_task(self._make(key, freshness, make))
         return await asyncio.shield(making)
 
-    async def _make(self, key: str, freshness: Freshness, make: Make) -> Response:
+    async def _make(self, key: str, freshness: CacheVersion, make: Make) -> Response:
         try:
             response = await make(freshness)
         finally:
             del self._making[key, freshness.etag]
         if not isinstance(response, StreamingResponse) and len(response.body) <= self._largest:
-            self._keep(key, _Copy(freshness.etag, response))
+            self._keep(key, _CachedResponse(freshness.etag, response))
         return response
 
-    def _keep(self, key: str, copy: _Copy) -> None:
+    def _keep(self, key: str, copy: _CachedResponse) -> None:
         self._drop(key)
         self._kept[key] = copy
         self._bytes += len(key) + copy.size
@@ -201,7 +201,7 @@ class Copies:
 
 
 async def _packed(response: Response) -> Response:
-    body = await Packer().pack(bytes(response.body), is_last=True)
+    body = await GzipEncoder().pack(bytes(response.body), is_last=True)
     headers = {name: value for name, value in response.headers.items() if name != "content-length"}
     return Response(body, response.status_code, {**headers, "Content-Encoding": ENCODING})
 
@@ -209,7 +209,7 @@ async def _packed(response: Response) -> Response:
 async def fresh(
     request: Request,
     parse: Callable[[], T],
-    make: Callable[[T, Freshness], Awaitable[Response]],
+    make: Callable[[T, CacheVersion], Awaitable[Response]],
     extra: str = "",
 ) -> Response:
     """The answer to a request for a list or a report, made by `make` unless there is a copy, or the client has it.
@@ -217,19 +217,19 @@ async def fresh(
     :param parse: reads what is asked for, or refuses it.
     :param extra: what else the answer depends on, such as today's date.
     """
-    copies: Copies = request.state.copies
+    copies: ResponseCache = request.state.copies
     question = copies.question(request.scope, extra, parse)
     asked_at = time.monotonic()
 
-    async def made(freshness: Freshness) -> Response:
+    async def made(freshness: CacheVersion) -> Response:
         # A whole list takes a turn of another kind, for longer.
         turn = nullcontext() if getattr(question.query, "limit", 0) is None else page_turn(request)
         # Two questions to the database, one after the other, and still no longer than one may take.
-        async with answered(READ_SECONDS - (time.monotonic() - asked_at)), turn:
+        async with read_deadline(READ_SECONDS - (time.monotonic() - asked_at)), turn:
             return await make(question.query, freshness)
 
     freshness = copies.freshness(await request.state.log.head(), request.state.about.version, extra)
-    if holds(request, freshness.etag):
+    if matches_etag(request, freshness.etag):
         return freshness.unchanged
     packed = takes_gzip(request.headers.get("accept-encoding"))
     return await copies.of(question.key, freshness, made, packed=packed)

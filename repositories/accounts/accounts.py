@@ -12,7 +12,7 @@ from repositories.accounts.last_owner import LastOwnerGuard, owns
 from repositories.accounts.password_hashing import Passwords
 from repositories.accounts.sessions import Sessions
 from repositories.database.client import OWNERS, Database
-from repositories.database.errors import NotFound, Unavailable, answered, is_duplicate
+from repositories.database.errors import NotFound, Unavailable, is_duplicate, read_deadline
 from repositories.journal.command import Command
 from repositories.journal.transaction import Outcome
 from schemas.accounts.password_policy import password_defect, pin_defect
@@ -57,7 +57,7 @@ class _Accounts:
         :raises Unavailable: the database is away.
         """
         criteria = {"voided_at": None} if store is None else {"belongs_to": store, "voided_at": None}
-        async with answered():
+        async with read_deadline():
             return await self._accounts.find(criteria).sort([("created_at", 1), ("_id", 1)]).to_list()
 
     async def get(self, account_id: str, store: str | None) -> Document:
@@ -66,7 +66,7 @@ class _Accounts:
         :raises NotFound: there is none such, or not there.
         """
         criteria = {"_id": account_id, "voided_at": None} | ({} if store is None else {"belongs_to": store})
-        async with answered():
+        async with read_deadline():
             account = await self._accounts.find_one(criteria)
         if account is None:
             raise NotFound(f"There is no such {TYPES[self.kind]}.")
@@ -142,7 +142,7 @@ class Users(_Accounts):
 
         :raises Unavailable: the database is away.
         """
-        async with answered():
+        async with read_deadline():
             if await self._facts.find_one({"_id": OWNERS, "claimed": True}, {"_id": 1}) is not None:
                 return True
             # From before that was kept.
@@ -150,7 +150,7 @@ class Users(_Accounts):
 
     async def by_login(self, login: str) -> Document:
         """:raises NotFound: nobody signs in so."""
-        async with answered():
+        async with read_deadline():
             user = await self._accounts.find_one({"login": login, "voided_at": None})
         if user is None:
             raise NotFound("There is no such user.")

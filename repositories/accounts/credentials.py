@@ -21,7 +21,7 @@ from cachetools import LRUCache, TTLCache
 
 from repositories.accounts.rate_limits import RateLimits
 from repositories.database.client import Database
-from repositories.database.errors import answered
+from repositories.database.errors import read_deadline
 from schemas.core.collections import CREDENTIALS, DEVICES, USERS
 from schemas.core.documents import Document
 from schemas.core.principals import Principal, device_principal
@@ -135,7 +135,7 @@ class Credentials:
             "expires_at": None if lifetime is None else now + lifetime,
             **members,
         }
-        async with answered():
+        async with read_deadline():
             await self._credentials.insert_one(row)
         self._familiar[digest] = None
         return token
@@ -157,7 +157,7 @@ class Credentials:
         """
         digest = hashed(ticket)
         self._refuse_guess(digest, address)
-        async with answered():
+        async with read_deadline():
             row = await self._credentials.find_one_and_delete({"_id": digest, "kind": TICKET})
         self._familiar.pop(digest, None)
         if row is None:
@@ -174,7 +174,7 @@ class Credentials:
         :raises Unavailable: the database is away.
         """
         wanted = list(digests)
-        async with answered():
+        async with read_deadline():
             found = self._credentials.find({"_id": {"$in": wanted}, "kind": {"$in": [ACCESS, KEY]}})
             rows = {row["_id"]: row for row in await found.to_list(None)}
             devices = {row["device"] for row in rows.values()} | {
@@ -209,7 +209,7 @@ class Credentials:
 
     def _refuse_guess(self, digest: str, address: str | None) -> None:
         if self._rate_limits is not None and digest not in self._familiar:
-            self._rate_limits.refuse_guessers(address)
+            self._rate_limits.check_blocked(address)
 
     async def _guessed(self, address: str | None) -> None:
         if self._rate_limits is not None:

@@ -20,7 +20,7 @@ from typing import Any, Final
 from pymongo import ReturnDocument
 
 from repositories.database.client import Database
-from repositories.database.errors import TooManyRequests, answered
+from repositories.database.errors import TooManyRequests, read_deadline
 from schemas.core.collections import ATTEMPTS
 from schemas.core.documents import Document
 
@@ -48,7 +48,7 @@ class Attempt:
     budget: str
 
 
-class Attempts:
+class LoginThrottle:
     """The attempts at all accounts of one database.
 
     :param clock: the present instant, UTC.
@@ -66,7 +66,7 @@ class Attempts:
         :raises Unavailable: the database is away.
         """
         account, now = _account(kind, login), self._clock()
-        async with answered():
+        async with read_deadline():
             known = {"_id": account, "places": {"$elemMatch": {"place": place, "at": {"$gt": now - _REMEMBERED}}}}
             budget = STRANGERS if await self._rows.find_one(known, {"_id": 1}) is None else KNOWN
         if budget == KNOWN:
@@ -77,7 +77,7 @@ class Attempts:
 
     async def _take(self, row_id: str, budget: str, now: datetime) -> None:
         ticket = secrets.token_hex(8)
-        async with answered():
+        async with read_deadline():
             row = await self._rows.find_one_and_update(
                 {"_id": row_id},
                 _reservation(budget, now, ticket),
@@ -97,7 +97,7 @@ class Attempts:
         cleared = {attempt.account: {**_cleared(attempt.budget, now), **remembered}}
         if attempt.budget == KNOWN:
             cleared[_at(attempt.account, attempt.place)] = _cleared(PLACE, now)
-        async with answered():
+        async with read_deadline():
             for row_id, fields in cleared.items():
                 await self._rows.update_one({"_id": row_id}, [{"$set": fields}])
 

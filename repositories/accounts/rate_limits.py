@@ -172,7 +172,7 @@ class RateLimits:
                 if not await self._limiter.hit(UNKNOWN, network):
                     self._guessers[network] = time.monotonic() + await self._seconds(UNKNOWN, network)
 
-    def refuse_guessers(self, address: str | None) -> None:
+    def check_blocked(self, address: str | None) -> None:
         """Asks no database: what is not known here does not reach it from such an address.
 
         :raises TooManyRequests: so many tokens came from it that nobody has.

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from repositories.accounts.credentials import ACCESS, KEY, LIFETIMES, REFRESH, Credentials, following_token, was_ended
 from repositories.database.client import Database
-from repositories.database.errors import answered
+from repositories.database.errors import read_deadline
 from schemas.core.collections import CREDENTIALS, USERS
 from schemas.core.documents import Document
 from schemas.core.tokens import hashed
@@ -106,7 +106,7 @@ class Sessions:
         await self._credentials.issue(REFRESH, row["owner"], token=tokens.refresh, used_at=None, **around)
         await self._credentials.issue(ACCESS, row["owner"], token=tokens.access, **around)
         retry = None if key is None else {"salt": salt, "hash": hashed(secret)}
-        async with answered():
+        async with read_deadline():
             spent = await self._rows.update_one(
                 {"_id": row["_id"], "used_at": None}, {"$set": {"used_at": self._clock(), "retry": retry}}
             )
@@ -121,18 +121,18 @@ class Sessions:
         return _following(row, refresh, secret) if hmac.compare_digest(hashed(secret), retry["hash"]) else None
 
     async def _row_of(self, refresh: str) -> Document | None:
-        async with answered():
+        async with read_deadline():
             return await self._rows.find_one({"_id": hashed(refresh), "kind": REFRESH})
 
     async def _is_over(self, row: Document) -> bool:
         """Whether its user is gone, or has ended it with another password."""
-        async with answered():
+        async with read_deadline():
             user = await self._users.find_one({"_id": row["owner"], "voided_at": None}, {"sign_ins": 1})
         return user is None or was_ended(row, user)
 
     async def family_of(self, digest: str | None) -> str | None:
         """The family of a credential, as it is stored; None where it is gone."""
-        async with answered():
+        async with read_deadline():
             row = await self._rows.find_one({"_id": digest}, {"family": 1})
         return None if row is None else str(row["family"])
 
@@ -159,7 +159,7 @@ class Sessions:
         criteria["expires_at"] = {"$not": {"$lte": self._clock()}}
         if owner is not None:
             criteria["$or"] = [{"owner": owner}, {"device": owner}]
-        async with answered():
+        async with read_deadline():
             rows = await self._rows.find(criteria, {"_id": 0}).sort("created_at", 1).to_list()
             known = {"_id": {"$in": [row["owner"] for row in rows]}, "sign_ins": {"$ne": None}}
             users = {user["_id"]: user for user in await self._users.find(known, {"sign_ins": 1}).to_list()}
@@ -170,7 +170,7 @@ class Sessions:
 
     async def _delete(self, criteria: dict[str, Any]) -> int:
         try:
-            async with answered():
+            async with read_deadline():
                 deleted = await self._rows.delete_many(criteria)
         finally:
             # Also where no answer came: it may have happened.

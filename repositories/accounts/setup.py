@@ -13,7 +13,7 @@ from pymongo.errors import DuplicateKeyError
 from repositories.accounts.accounts import Users
 from repositories.accounts.commands import AccountExists
 from repositories.database.client import Database
-from repositories.database.errors import answered
+from repositories.database.errors import read_deadline
 from schemas.core.collections import CREDENTIALS
 from schemas.core.documents import Document
 from schemas.core.errors import ShopError
@@ -33,7 +33,7 @@ class AlreadyClaimed(ShopError):
         super().__init__("This shop has its owner already. Please sign in.")
 
 
-class Claim:
+class ShopSetup:
     """Whether the shop of a database has an owner, and how it gets its first one.
 
     :param clock: the present instant, UTC.
@@ -87,7 +87,7 @@ class Claim:
         finally:
             self._look_again = 0.0
 
-    async def is_mine_to_tell(self, server: str) -> bool:
+    async def acquire_notice(self, server: str) -> bool:
         """Whether this process is the one of its server that says how to claim. server: names it among all.
 
         :raises Unavailable: the database is away.
@@ -95,7 +95,7 @@ class Claim:
         now = self._clock()
         told = {"told_to": server, "told_at": {"$gt": now - _TOLD_FOR}}
         notice = {"kind": _NOTICE, "told_to": server, "told_at": now}
-        async with answered():
+        async with read_deadline():
             try:
                 await self._credentials.update_one({"_id": _NOTICE, "$nor": [told]}, {"$set": notice}, upsert=True)
             except DuplicateKeyError:

@@ -3,11 +3,11 @@
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
-from repositories.accounts.login_throttle import PASSWORD, PIN, Attempts
+from repositories.accounts.login_throttle import PASSWORD, PIN, LoginThrottle
 from repositories.accounts.password_hashing import Passwords
 from repositories.accounts.sessions import Sessions, Tokens
 from repositories.database.client import Database
-from repositories.database.errors import answered
+from repositories.database.errors import read_deadline
 from schemas.core.collections import USERS
 from schemas.core.documents import Document
 from schemas.core.principals import Principal
@@ -25,7 +25,7 @@ class SignedIn(NamedTuple):
 class SignIn:
     """The door of one database."""
 
-    def __init__(self, database: Database, passwords: Passwords, attempts: Attempts, sessions: Sessions) -> None:
+    def __init__(self, database: Database, passwords: Passwords, attempts: LoginThrottle, sessions: Sessions) -> None:
         self._users = database[USERS]
         self._passwords = passwords
         self._attempts = attempts
@@ -64,7 +64,7 @@ class SignIn:
     ) -> Document | None:
         """The user whose secret it is. store: that they must be of, None for any."""
         attempt = await self._attempts.reserve(kind, login, place)
-        async with answered():
+        async with read_deadline():
             user = await self._users.find_one({"login": login, "voided_at": None})
         if user is not None and not _share_a_store(user["belongs_to"], store):
             # A stranger here: also a right secret counts as a failure, or the wait would tell that it is right.
@@ -80,14 +80,14 @@ class SignIn:
     async def _hashed_anew(self, user: Document, name: str, secret: str) -> str:
         """The same secret with the parameters of today: nobody changed anything, so it is no event."""
         hashed = await self._passwords.hashed(secret)
-        async with answered():
+        async with read_deadline():
             await self._users.update_one({"_id": user["_id"], name: user[name]}, {"$set": {name: hashed}})
         return hashed
 
     async def _begun(self, user: Document, kind: str, begin: Callable[[], Awaitable[Tokens]]) -> SignedIn | None:
         """Signed in, unless the user was ended, or got another password, while this was under way."""
         tokens = await begin()
-        async with answered():
+        async with read_deadline():
             still = {"_id": user["_id"], _STORED[kind]: user[_STORED[kind]], "voided_at": None}
             is_still_right = await self._users.find_one(still, {"_id": 1}) is not None
         if not is_still_right:

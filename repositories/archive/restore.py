@@ -20,9 +20,9 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, ExecutionTimeout
 
 from repositories.concurrency.backoff import Backoff
 from repositories.database.client import RESTORING, Database
-from repositories.database.errors import DUPLICATE_KEY, DatabaseRefused, translated
+from repositories.database.errors import DUPLICATE_KEY, DatabaseRefused, translate_errors
 from repositories.database.raw_originals import from_bytes
-from repositories.database.store_scope import of_store
+from repositories.database.store_scope import store_filter
 from repositories.journal.orphaned_transactions import end_orphans
 from repositories.migrations.indexes import prepare_collections, refuse_unadopted
 from schemas.archive.format import KEPT, ArchiveRefused
@@ -36,7 +36,7 @@ _ORPHAN_SECONDS: Final = 10.0
 _OVERTAKEN: Final = "Another restoration of this store has begun meanwhile; this one has ended."
 
 
-class Restoration:
+class Restore:
     """The filling of one store."""
 
     def __init__(self, database: Database, store: str) -> None:
@@ -78,7 +78,7 @@ class Restoration:
         :raises DatabaseRefused: another restoration came between.
         """
         await self._written()
-        there = {name: await self._database[name].count_documents(of_store(name, self._store)) for name in KEPT}
+        there = {name: await self._database[name].count_documents(store_filter(name, self._store)) for name in KEPT}
         if any(there[name] != counts.get(name, 0) for name in KEPT):
             raise DatabaseRefused(f"The store holds {there} documents, and not those of the archive: run it again.")
         # What was brought here is nobody's to replace, also where it was made up once.
@@ -154,7 +154,7 @@ class Restoration:
             return counters
         is_filled = counters is not None and any(counters[name] for name in (ESTIMATES, ORDERS, "head"))
         for name in (*KEPT, *_PASSING):
-            is_filled = is_filled or await self._database[name].find_one(of_store(name, self._store)) is not None
+            is_filled = is_filled or await self._database[name].find_one(store_filter(name, self._store)) is not None
         if is_filled:
             raise DatabaseRefused(
                 f"Store {self._store!r} has documents: only an empty store can be filled. Take another DATABASE_NAME."
@@ -194,21 +194,19 @@ class Restoration:
 
     async def _empty(self) -> None:
         for name in (*KEPT, *_PASSING):
-            await self._database[name].delete_many(of_store(name, self._store))
+            await self._database[name].delete_many(store_filter(name, self._store))
 
 
 @asynccontextmanager
-async def restoring(
-    database: Database, store: str, now: datetime, event_retention_days: int
-) -> AsyncIterator[Restoration]:
+async def restoring(database: Database, store: str, now: datetime, event_retention_days: int) -> AsyncIterator[Restore]:
     """Fills a store in the block, which calls `finish` in the end. What is refused there leaves an empty store again;
     what breaks off, one that is marked.
 
     :raises DatabaseRefused: it cannot be filled.
     :raises Unavailable: the database is away.
     """
-    restoration = Restoration(database, store)
-    with translated():
+    restoration = Restore(database, store)
+    with translate_errors():
         await restoration.begin(now, event_retention_days)
         try:
             yield restoration

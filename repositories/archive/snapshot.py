@@ -15,9 +15,9 @@ from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo.errors import OperationFailure
 
 from repositories.database.client import Database
-from repositories.database.errors import DatabaseRefused, translated
+from repositories.database.errors import DatabaseRefused, translate_errors
 from repositories.database.raw_originals import RAW, as_bytes
-from repositories.database.store_scope import NUMBERED, of_store
+from repositories.database.store_scope import NUMBERED, store_filter
 from repositories.event_log.retention import expired_before
 from repositories.reporting.rollup_rows import row_key, row_range
 from schemas.core.calendar import widest_bounds
@@ -65,7 +65,7 @@ _FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2999, 12, 31)
 Batches = AsyncIterator[list[Document]]
 
 
-class StoreView:
+class StoreSnapshot:
     """A store at one moment. counters: its counter document."""
 
     def __init__(self, database: Database, store: str, batch: int) -> None:
@@ -100,12 +100,12 @@ class StoreView:
         if collection == COUNTERS:
             yield [{**self.counters, **await self._expired()}]
             return
-        async for batch in self._scan(collection, of_store(collection, self._store)):
+        async for batch in self._scan(collection, store_filter(collection, self._store)):
             yield batch
 
     async def documents(self, kind: str, start: date | None, end: date | None, *, voided: bool) -> Batches:
         """The estimates or orders of some days, both included, by number; with the voided ones, or without."""
-        criteria: Document = of_store(kind, self._store)
+        criteria: Document = store_filter(kind, self._store)
         if not voided:
             criteria["voided_at"] = None
         if start is not None or end is not None:
@@ -181,7 +181,7 @@ class StoreView:
             upcoming.cancel()
 
     async def _count(self, collection: str) -> int:
-        pipeline: list[Any] = [{"$match": of_store(collection, self._store)}, {"$count": "n"}]
+        pipeline: list[Any] = [{"$match": store_filter(collection, self._store)}, {"$count": "n"}]
         rows = await self._database[collection].aggregate(pipeline, session=self._session).to_list(1)
         return rows[0]["n"] if rows else 0
 
@@ -198,14 +198,14 @@ class StoreView:
 
 
 @asynccontextmanager
-async def view_of(database: Database, store: str, batch: int = BATCH) -> AsyncIterator[StoreView]:
+async def view_of(database: Database, store: str, batch: int = BATCH) -> AsyncIterator[StoreSnapshot]:
     """The store as it is now, for as long as the block takes.
 
     :param batch: how many documents are read at a time.
     :raises Unavailable: the database is away.
     """
-    view = StoreView(database, store, batch)
-    with translated():
+    view = StoreSnapshot(database, store, batch)
+    with translate_errors():
         try:
             await view.begin()
             yield view

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from pymongo import DESCENDING
 
 from repositories.database.client import Database
-from repositories.database.errors import answered
+from repositories.database.errors import read_deadline
 from repositories.database.raw_documents import decoded, find_stored, fitting
 from schemas.auditing import AuditListing
 from schemas.core.calendar import day_bounds
@@ -46,7 +46,7 @@ class Audit:
         """
         limit = listing.limit
         options = {"projection": {"_id": 0}, "sort": [("seq", DESCENDING)], "limit": limit + 1}
-        async with answered():
+        async with read_deadline():
             found = await find_stored(self._events, self._criteria(listing), _AT_ONCE, most_bytes=PAGE_BYTES, **options)
         page = fitting(found, limit, PAGE_BYTES)
         return [show(decoded(each)) for each in page], len(page) == len(found)

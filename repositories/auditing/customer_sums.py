@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any, Final
 
 from repositories.database.client import Database
-from repositories.database.store_scope import of_store
+from repositories.database.store_scope import store_filter
 from schemas.core.collections import CUSTOMERS, ESTIMATES, ORDERS
 from schemas.customers import NUMBER, contribution
 
@@ -22,7 +22,7 @@ async def differences_of_customers(database: Database, store: str) -> list[str]:
     found: list[str] = []
     for kind in (ESTIMATES, ORDERS):
         uncounted = 0
-        async for document in database[kind].find(of_store(kind, store), _FIELDS):
+        async for document in database[kind].find(store_filter(kind, store), _FIELDS):
             uncounted += NUMBER not in document
             added = contribution(kind, document)
             if added is not None:

@@ -62,7 +62,7 @@ class Comparison:
         documents = await self._documents(said)
         return [line for each in said for line in self._of(each, documents.get((each.kind, each.id)))]
 
-    async def untold(self, *, is_whole: bool) -> AsyncIterator[str]:
+    async def missing_events(self, *, is_whole: bool) -> AsyncIterator[str]:
         """Documents that were made or changed lately, and of which no event tells so.
 
         is_whole: whether the log has its beginning, so that it tells of old ones, too.

@@ -3,7 +3,7 @@
 from typing import Final
 
 from repositories.database.client import Database
-from repositories.database.store_scope import of_store
+from repositories.database.store_scope import store_filter
 from schemas.core.collections import MESSAGES
 from schemas.core.documents import Document
 from schemas.messaging.messages import OPEN
@@ -27,7 +27,7 @@ async def differences_of_messages(database: Database, store: str) -> list[str]:
     for kind, ids in about.items():
         there = {
             each["_id"]
-            async for each in database[kind].find({**of_store(kind, store), "_id": {"$in": list(ids)}}, ["_id"])
+            async for each in database[kind].find({**store_filter(kind, store), "_id": {"$in": list(ids)}}, ["_id"])
         }
         found += [f"There are messages about {missing}, which does not exist." for missing in sorted(ids - there)]
     return found if len(found) <= _MOST_SHOWN else [*found[:_MOST_SHOWN], "… and more differences in the messages."]

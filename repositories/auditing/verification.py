@@ -20,9 +20,9 @@ from repositories.auditing.customer_sums import differences_of_customers
 from repositories.auditing.event_comparison import Comparison
 from repositories.auditing.messages import differences_of_messages
 from repositories.database.client import Database
-from repositories.database.errors import translated
-from repositories.database.store_scope import of_store
-from repositories.event_log.hash_chain import UNPLACED, Chain, Tip
+from repositories.database.errors import translate_errors
+from repositories.database.store_scope import store_filter
+from repositories.event_log.hash_chain import UNPLACED, Chain, ChainHead
 from repositories.event_log.retention import expired_before
 from repositories.legacy.late_warnings import late_sentences
 from repositories.reporting.rollup_rows import measures, row_key
@@ -30,7 +30,7 @@ from schemas.core.collections import COUNTERS, ESTIMATES, EVENTS, LINKS, ORDERS,
 from schemas.core.document_numbers import format_number
 from schemas.core.documents import Document
 from schemas.core.number_ranges import from_text, singles, without
-from schemas.reporting.rollups import Additions, RollupKey
+from schemas.reporting.rollups import RollupDeltas, RollupKey
 
 _MOST_SHOWN = 20
 _BATCH = 1_000
@@ -51,7 +51,7 @@ async def verify(
     :param remark: told what is no difference, and should be known all the same.
     :raises Unavailable: the database is away.
     """
-    with translated():
+    with translate_errors():
         counters = await database[COUNTERS].find_one({"_id": store})
         if counters is None:
             return [f"Store {store!r} has no counters: run `pos migrate`."]
@@ -70,7 +70,7 @@ async def verify(
 async def _numbers(database: Database, store: str, counters: Document) -> AsyncIterator[str]:
     for kind in (ESTIMATES, ORDERS):
         given: Counter[int] = Counter()
-        async for document in database[kind].find(of_store(kind, store), {"number": 1}):
+        async for document in database[kind].find(store_filter(kind, store), {"number": 1}):
             given[document["number"]] += 1
         last = counters[kind]
         expected = range(1, last + 1)
@@ -89,10 +89,10 @@ async def _numbers(database: Database, store: str, counters: Document) -> AsyncI
 
 async def _links(database: Database, store: str) -> AsyncIterator[str]:
     fields = {"number": 1, "converted": 1, "order_id": 1, "order_number": 1, "voided_at": 1}
-    estimates = {e["_id"]: e async for e in database[ESTIMATES].find(of_store(ESTIMATES, store), fields)}
+    estimates = {e["_id"]: e async for e in database[ESTIMATES].find(store_filter(ESTIMATES, store), fields)}
     claimed: Counter[str] = Counter()
     orders = database[ORDERS].find(
-        {**of_store(ORDERS, store), "estimate_id": {"$ne": None}}, {"number": 1, "estimate_id": 1, "voided_at": 1}
+        {**store_filter(ORDERS, store), "estimate_id": {"$ne": None}}, {"number": 1, "estimate_id": 1, "voided_at": 1}
     )
     async for order in orders:
         estimate = estimates.get(order["estimate_id"])
@@ -112,13 +112,13 @@ async def _links(database: Database, store: str) -> AsyncIterator[str]:
 
 
 async def _totals(database: Database, store: str) -> AsyncIterator[str]:
-    additions = Additions()
+    additions = RollupDeltas()
     for kind in (ESTIMATES, ORDERS):
-        async for document in database[kind].find({**of_store(kind, store), "voided_at": None}, {"items": 0}):
+        async for document in database[kind].find({**store_filter(kind, store), "voided_at": None}, {"items": 0}):
             additions.add(kind, document)
     expected = Counter({(key, name): amount for key, row in additions.rows().items() for name, amount in row.items()})
     stored: Counter[tuple[RollupKey, str]] = Counter()
-    async for row in database[TOTALS].find(of_store(TOTALS, store)):
+    async for row in database[TOTALS].find(store_filter(TOTALS, store)):
         for measure, amount in measures(row):
             stored[row_key(row["_id"]), measure] += amount
     differing = sorted(place for place in expected.keys() | stored.keys() if expected[place] != stored[place])
@@ -164,8 +164,8 @@ async def _events(
         in_log.take(line for event, raw in zip(events, raws, strict=True) for line in chain.differences(event, raw))
         in_documents.take(await comparison.differences(events))
         advance(len(batch))
-    in_log.take(chain.end(counters["head"], Tip(counters.get("hash"), counters.get("at"))))
-    async for line in comparison.untold(is_whole=chain.is_whole):
+    in_log.take(chain.end(counters["head"], ChainHead(counters.get("hash"), counters.get("at"))))
+    async for line in comparison.missing_events(is_whole=chain.is_whole):
         in_documents.take([line])
     for line in (*in_log.lines, *in_documents.lines):
         yield line
@@ -190,5 +190,5 @@ async def count_events(database: Database, store: str) -> int:
 
     :raises Unavailable: the database is away.
     """
-    with translated():
+    with translate_errors():
         return await database[EVENTS].count_documents({"store": store})

@@ -11,7 +11,7 @@ PAUSE_SECONDS: Final = 1.0
 logger = logging.getLogger("pos")
 
 
-class Lasting:
+class SupervisedTask:
     """A task of endless work, which begins again whenever it fails.
 
     :param name: of the work, for the log.

@@ -8,7 +8,7 @@ from pymongo import DESCENDING
 
 from repositories.customers.commands import AddCustomer, ChangeCustomer, EndCustomer
 from repositories.database.client import READ, Database
-from repositories.database.errors import answered
+from repositories.database.errors import read_deadline
 from repositories.database.text_search import found_by
 from repositories.journal.transaction import Outcome
 from repositories.leadership.shared_journal import SharedJournal
@@ -43,7 +43,7 @@ class CustomerRepository:
 
         :raises Unavailable: the database is away.
         """
-        async with answered():
+        async with read_deadline():
             found = self._collection.find(self.criteria(listing)).sort(_NEWEST)
             return await found.limit(limit).to_list(limit)
 
@@ -51,7 +51,7 @@ class CustomerRepository:
         """All of them, a batch at a time in memory."""
         found: Any = self._collection.find(self.criteria(listing), batch_size=READ).sort(_NEWEST)
         while True:
-            async with answered():
+            async with read_deadline():
                 batch = await found.to_list(READ)
             if not batch:
                 return

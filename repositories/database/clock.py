@@ -13,9 +13,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from repositories.concurrency.supervised_task import Lasting
+from repositories.concurrency.supervised_task import SupervisedTask
 from repositories.database.client import Database
-from repositories.database.errors import Unavailable, answered
+from repositories.database.errors import Unavailable, read_deadline
 from schemas.core.collections import COUNTERS
 
 #: From one look to the next: no two clocks go at the same speed.
@@ -54,7 +54,7 @@ class DatabaseClock:
         self._seconds = seconds
         self._instant, self._at = clock(), seconds()
         self._was_wrong = False
-        self._watching = Lasting("The look at the database's clock", self._watch)
+        self._watching = SupervisedTask("The look at the database's clock", self._watch)
 
     def __call__(self) -> datetime:
         """Return the database's present instant, UTC."""
@@ -84,7 +84,7 @@ class DatabaseClock:
         :raises Unavailable: the database is away.
         """
         before = self._seconds()
-        async with answered():
+        async with read_deadline():
             said: datetime = (await self._database.command("hello"))["localTime"]
         self._at = (before + self._seconds()) / 2
         self._instant = said.replace(tzinfo=UTC)
@@ -108,7 +108,7 @@ class DatabaseClock:
 
         :raises Unavailable: the database is away.
         """
-        async with answered():
+        async with read_deadline():
             counters = await self._database[COUNTERS].find_one({"_id": store}, {"at": 1})
         newest = None if counters is None else counters.get("at")
         if newest is not None and newest > self._clock() + TOLERANCE:

@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Generic, TypeVar
 
-from repositories.database.errors import answered
+from repositories.database.errors import read_deadline
 
 T = TypeVar("T")
 
 
-class Together(Generic[T]):
+class CoalescedRead(Generic[T]):
     """A question whose answer is shared by those who asked before it was put, and by nobody who came later.
 
     So each gets an answer that is at least as new as its asking, and however many ask, one round trip is under way. The
@@ -45,7 +45,7 @@ class Together(Generic[T]):
 
     async def _put(self, before: asyncio.Task[T] | None) -> T:
         clock = asyncio.get_running_loop().time
-        async with answered():
+        async with read_deadline():
             try:
                 if before is not None:
                     await asyncio.wait({before})

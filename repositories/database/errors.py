@@ -100,7 +100,7 @@ class DatabaseRefused(RuntimeError):
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Turns whatever the driver raises inside into `Unavailable`, keeping the cause for the log."""
     try:
         yield
@@ -109,18 +109,19 @@ def translated() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def answered(seconds: float = READ_SECONDS) -> AsyncIterator[None]:
-    """As `translated`, and for so long only: a database that was stopped, or a line that swallows everything, says
+async def read_deadline(seconds: float = READ_SECONDS) -> AsyncIterator[None]:
+    """As `translate_errors`, and for so long only: a database that was stopped, or a line that swallows everything,
+    says
     nothing at all, and whoever asks must hear that within the patience of a till."""
     try:
         async with asyncio.timeout(seconds):
-            with translated():
+            with translate_errors():
                 yield
     except TimeoutError as error:
         raise Unavailable from error
 
 
-def described(error: BaseException) -> str:
+def safe_error_text(error: BaseException) -> str:
     """What may be logged of an exception: what it is, and no value that it quotes, since that may be a customer's."""
     name = type(error).__qualname__
     if isinstance(error, ConnectionFailure):

@@ -24,7 +24,7 @@ async def find_stored(
     found: Any = collection.find_raw_batches(criteria, batch_size=at_once, **options)
     documents, size = [], 0
     async for batch in found:
-        documents += apart(batch)
+        documents += split_batch(batch)
         size += len(batch)
         if most_bytes is not None and size > most_bytes:
             await found.close()
@@ -42,7 +42,7 @@ def fitting(documents: list[bytes], most: int, most_bytes: int) -> list[bytes]:
     return documents[:most]
 
 
-def apart(batch: bytes) -> list[bytes]:
+def split_batch(batch: bytes) -> list[bytes]:
     """The documents of a batch, which are sent one after the other."""
     # The driver's own way to their bytes, `RawBSONDocument`, takes eight times as long.
     documents, start = [], 0

@@ -7,7 +7,7 @@ from schemas.core.collections import CUSTOMERS, ESTIMATES, ORDERS, ORIGINALS, TO
 from schemas.core.documents import Document
 
 
-def of_store(collection: str, store: str) -> Document:
+def store_filter(collection: str, store: str) -> Document:
     """A filter, which an index serves, for all that a store has in a collection of documents."""
     if collection in (TOTALS, ORIGINALS):
         # A range of `_id`, which has an index; a field inside of it has none.
@@ -18,7 +18,7 @@ def of_store(collection: str, store: str) -> Document:
     return {"store": store}
 
 
-def named(collection: str, store: str, ids: Iterable[str]) -> Document:
+def by_ids(collection: str, store: str, ids: Iterable[str]) -> Document:
     """A filter, which indexes serve, for what ids name; customers are named by their phone numbers as well."""
     by_id: Document = {"_id": {"$in": list(ids)}, **(NUMBERED if collection in (ESTIMATES, ORDERS) else {})}
     if collection == CUSTOMERS:

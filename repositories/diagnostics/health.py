@@ -15,7 +15,7 @@ PATIENCE_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
+class HealthStatus:
     """How the store's database stands: connected, restoring, emptied or unreachable.
 
     latency_ms: of a round trip; None where none came back within two seconds.
@@ -32,15 +32,15 @@ class Beat:
         return {"restoring": BeingRestored, "emptied": Emptied}.get(self.status, Unavailable)()
 
 
-class Pulse:
+class HealthCheck:
     """The pulse of one store: a round trip to the primary that reads its counters."""
 
     def __init__(self, database: Database, store: str) -> None:
         self._database = database
         self._store = store
-        self._asking: asyncio.Task[Beat] | None = None
+        self._asking: asyncio.Task[HealthStatus] | None = None
 
-    async def beat(self) -> Beat:
+    async def beat(self) -> HealthStatus:
         """How it stands now.
 
         A round trip that hangs keeps its thread until the driver gives it up, so those who ask meanwhile share it.
@@ -48,15 +48,15 @@ class Pulse:
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask())
         done, _ = await asyncio.wait({self._asking}, timeout=PATIENCE_SECONDS)
-        return next(iter(done)).result() if done else Beat("unreachable")
+        return next(iter(done)).result() if done else HealthStatus("unreachable")
 
-    async def _ask(self) -> Beat:
+    async def _ask(self) -> HealthStatus:
         started = time.perf_counter()
         try:
             counters = await self._database[COUNTERS].find_one({"_id": self._store}, {RESTORING: 1})
         except PyMongoError:
-            return Beat("unreachable")
+            return HealthStatus("unreachable")
         latency = round((time.perf_counter() - started) * 1000, 2)
         if counters is None:
-            return Beat("emptied", latency)
-        return Beat("restoring" if RESTORING in counters else "connected", latency)
+            return HealthStatus("emptied", latency)
+        return HealthStatus("restoring" if RESTORING in counters else "connected", latency)

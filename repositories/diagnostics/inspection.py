@@ -20,7 +20,7 @@ from pymongo.read_concern import ReadConcern
 
 from repositories.database.client import APPLICATION, KEY_PROOF, valid_address
 from repositories.database.errors import DatabaseRefused, first_clause
-from repositories.database.store_scope import of_store
+from repositories.database.store_scope import store_filter
 from repositories.diagnostics.facts import DatabaseFacts
 from repositories.legacy.late_warnings import late_sentences
 from repositories.migrations.indexes import index_models
@@ -207,7 +207,7 @@ def _look_at_counters(database: SyncDatabase[Document], store: str, facts: Datab
 
 
 def _last(database: SyncDatabase[Document], collection: str, store: str, name: str) -> Any:
-    found = database[collection].find(of_store(collection, store), {name: 1}).sort(name, -1).limit(1).to_list()
+    found = database[collection].find(store_filter(collection, store), {name: 1}).sort(name, -1).limit(1).to_list()
     return found[0][name] if found else None
 
 
@@ -244,7 +244,7 @@ def _look_at_totals(database: SyncDatabase[Document], store: str, facts: Databas
     for kind, amount_of in ((ESTIMATES, "$total"), (ORDERS, {"$add": ["$total", "$amount_paid"]})):
         group = {"_id": None, "count": {"$sum": 1}, "amount": {"$sum": amount_of}}
         found = list(
-            database[kind].aggregate([{"$match": {**of_store(kind, store), "voided_at": None}}, {"$group": group}])
+            database[kind].aggregate([{"$match": {**store_filter(kind, store), "voided_at": None}}, {"$group": group}])
         )
         by_documents[kind] = (found[0]["count"], found[0]["amount"]) if found else (0, 0)
     facts.by_totals, facts.by_documents = by_totals, by_documents

@@ -7,8 +7,8 @@ from bson import CodecOptions
 from bson.raw_bson import RawBSONDocument
 
 from repositories.database.client import RESTORING, Database
-from repositories.database.coalescing import Together
-from repositories.database.errors import BeingRestored, Emptied, answered, translated
+from repositories.database.coalescing import CoalescedRead
+from repositories.database.errors import BeingRestored, Emptied, read_deadline, translate_errors
 from schemas.core.collections import COUNTERS, EVENTS
 
 RANGE_LIMIT: Final = 1_000
@@ -40,7 +40,7 @@ class EventLog:
         self._database = database
         self._store = store
         # Read as they are stored, and decoded only where somebody looks at them: many a process only keeps them.
-        self.head = Together(self._head)
+        self.head = CoalescedRead(self._head)
         self._events = database.get_collection(EVENTS, _AS_STORED)
 
     async def _head(self) -> Head:
@@ -70,7 +70,7 @@ class EventLog:
 
         :raises Unavailable: the database is away.
         """
-        async with answered():
+        async with read_deadline():
             found = self._events.find({"store": self._store, "seq": {"$gt": seq}}, _TOLD)
             documents: list[Any] = await found.sort("seq", 1).limit(limit).to_list(limit)
         return stored_events([document.raw for document in documents])
@@ -80,7 +80,7 @@ class EventLog:
 
         :raises Unavailable: the database is away.
         """
-        async with answered():
+        async with read_deadline():
             oldest = await self._database[EVENTS].find({"store": self._store}, {"seq": 1}).sort("seq", 1).to_list(1)
         return oldest[0]["seq"] if oldest else None
 
@@ -97,7 +97,7 @@ class EventLog:
             {"$match": {"documentKey._id": self._store, "updateDescription.updatedFields.head": {"$exists": True}}},
             {"$project": {"updateDescription.updatedFields.head": 1}},
         ]
-        with translated():
+        with translate_errors():
             async with self._database[COUNTERS].watch(pipeline, max_await_time_ms=1_000) as stream:
                 while stream.alive:
                     change = await stream.try_next()

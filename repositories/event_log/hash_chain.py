@@ -32,14 +32,14 @@ _END: Final = b"\x00"
 _FIELD: Final = len(_HASH) + 32
 
 
-class Tip(NamedTuple):
+class ChainHead(NamedTuple):
     """The newest event: its hash and its moment, None where there is none, or none that has one."""
 
     hash: bytes | None
     at: datetime | None
 
 
-def sealed(events: Iterable[Document], tip: Tip) -> tuple[list[RawBSONDocument], Tip]:
+def append_hashes(events: Iterable[Document], tip: ChainHead) -> tuple[list[RawBSONDocument], ChainHead]:
     """New events as they are to be stored, and the last of them.
 
     :param events: each with its store as the first field.
@@ -53,7 +53,7 @@ def sealed(events: Iterable[Document], tip: Tip) -> tuple[list[RawBSONDocument],
         newest = sha256(raw[_after_store(raw) : -1]).digest()
         # Put together rather than encoded anew, which would take as long again.
         rows.append(RawBSONDocument(b"".join((_SIZE.pack(len(raw) + _FIELD), raw[4:-1], _HASH, newest, _END))))
-    return rows, Tip(newest, at)
+    return rows, ChainHead(newest, at)
 
 
 def _after_store(raw: bytes) -> int:
@@ -124,7 +124,7 @@ class Chain:
         when = "" if prev_at is None else f", the last of them of {prev_at:%Y-%m-%d %H:%M} UTC"
         return [f"Events {before + 1} to {seq - 1} are missing{when}: too young for retention."]
 
-    def end(self, head: int, newest: Tip) -> list[str]:
+    def end(self, head: int, newest: ChainHead) -> list[str]:
         """What is wrong with the end of the log. head, newest: as the counters name them."""
         if self._seq != (head or None):
             self.is_whole = False

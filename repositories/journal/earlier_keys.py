@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Final
 
 from repositories.database.client import Database
-from repositories.database.errors import Unavailable, answered
+from repositories.database.errors import Unavailable, read_deadline
 from schemas.core.collections import REQUESTS
 from schemas.journal.idempotency import EARLIER
 
@@ -25,6 +25,6 @@ class EarlierKeys:
     async def look(self) -> None:
         """Read whether there are any. A database that is away leaves it at what it was."""
         with suppress(Unavailable):
-            async with answered():
+            async with read_deadline():
                 found = await self._requests.find_one({"store": self._store, "$or": _RANGES}, {"_id": 1})
             self.are_there = found is not None

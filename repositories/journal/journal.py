@@ -244,7 +244,7 @@ class Journal:
                 if not is_transient(error):
                     raise
                 if clock() > patience:
-                    await self._transaction.make_way()
+                    await self._transaction.abort_orphans()
                     patience = clock() + PATIENCE_SECONDS
                 pause = backoff.pause()
                 if pause is None:

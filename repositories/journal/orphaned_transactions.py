@@ -12,7 +12,7 @@ from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from repositories.database.client import APPLICATION, Client
-from repositories.database.errors import described
+from repositories.database.errors import safe_error_text
 
 #: A transaction of a live process waits for its process for milliseconds; one that waits for so long waits in vain.
 ABANDONED_SECONDS: Final = 1.0
@@ -43,4 +43,4 @@ async def end_orphans(client: Client) -> None:
             await admin.command("killSessions", [{"id": operation["lsid"]["id"]} for operation in idle])
             logger.warning("%d transactions that a dead process had left open were ended.", len(idle))
     except PyMongoError as error:
-        logger.warning("Transactions that were left open cannot be ended: %s", described(error))
+        logger.warning("Transactions that were left open cannot be ended: %s", safe_error_text(error))

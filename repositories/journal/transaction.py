@@ -31,8 +31,8 @@ from repositories.concurrency.backoff import Backoff
 from repositories.database.client import OWNERS, RESTORING, Database
 from repositories.database.clock import Moments
 from repositories.database.errors import BeingRestored, SumsFull, is_duplicate, is_overflow, was_interrupted
-from repositories.database.store_scope import named
-from repositories.event_log.hash_chain import Tip, sealed
+from repositories.database.store_scope import by_ids
+from repositories.event_log.hash_chain import ChainHead, append_hashes
 from repositories.journal.command import Command
 from repositories.journal.command_sizes import weigh
 from repositories.journal.commit import commit
@@ -83,7 +83,7 @@ class Collision(Exception):
     """Another process moved the counters, or took away a customer, between this group's read and its write."""
 
 
-class _KeysMatter(Exception):
+class _KeyLookupRequired(Exception):
     """A key of the group may have been used before: what stands under it decides."""
 
 
@@ -145,11 +145,11 @@ class GroupTransaction:
     def _run(self, commands: Sequence[Command], backoff: Backoff) -> list[Outcome | ShopError]:
         weigh(commands, self._collections)
         try:
-            return self._try(commands, backoff, sees_keys=False)
-        except _KeysMatter:
-            return self._try(commands, backoff, sees_keys=True)
+            return self._try(commands, backoff, lookup_keys=False)
+        except _KeyLookupRequired:
+            return self._try(commands, backoff, lookup_keys=True)
 
-    def _try(self, commands: Sequence[Command], backoff: Backoff, *, sees_keys: bool) -> list[Outcome | ShopError]:
+    def _try(self, commands: Sequence[Command], backoff: Backoff, *, lookup_keys: bool) -> list[Outcome | ShopError]:
         """
         :param sees_keys: whether the keys of the commands are looked up. Hardly any was used before, and one that was
             cannot be remembered again, so this is done only where it turns out to matter.
@@ -161,7 +161,7 @@ class GroupTransaction:
             self._client.start_session() as session,
             session.start_transaction(_SNAPSHOT, _DURABLE, ReadPreference.PRIMARY),
         ):
-            work = self._read(session, commands, known or self._counters(session), sees_keys=sees_keys)
+            work = self._read(session, commands, known or self._counters(session), lookup_keys=lookup_keys)
             remembered_before = set(work.requests)
             place = {name: work.counters.stored[name] for name in _PLACE}
             outcomes = [apply_command(command, work) for command in commands]
@@ -169,15 +169,15 @@ class GroupTransaction:
                 isinstance(outcome, ShopError) and command.keys
                 for command, outcome in zip(commands, outcomes, strict=True)
             )
-            if was_refused and not sees_keys:
-                raise _KeysMatter
+            if was_refused and not lookup_keys:
+                raise _KeyLookupRequired
             if work.changed:
                 try:
                     self._write(session, work, place, remembered_before)
                 except (DuplicateKeyError, BulkWriteError) as error:
                     overflows = is_overflow(error)
-                    if not sees_keys and (overflows or is_duplicate(error)):
-                        raise _KeysMatter from error
+                    if not lookup_keys and (overflows or is_duplicate(error)):
+                        raise _KeyLookupRequired from error
                     if overflows:
                         raise SumsFull from error
                     raise
@@ -186,7 +186,7 @@ class GroupTransaction:
             self._known = work.counters
         return outcomes
 
-    async def make_way(self) -> None:
+    async def abort_orphans(self) -> None:
         """Ends what a dead process may have left in the way."""
         await end_orphans(self._database.client)
 
@@ -196,15 +196,15 @@ class GroupTransaction:
             raise LookupError(f"The counters of store {self._store!r} are missing: run `pos migrate`.")
         if RESTORING in counters:
             raise BeingRestored
-        newest = Tip(counters.get("hash"), counters.get("at"))
+        newest = ChainHead(counters.get("hash"), counters.get("at"))
         return Counters(counters[ESTIMATES], counters[ORDERS], counters["head"], *newest)
 
     def _read(
-        self, session: ClientSession, commands: Sequence[Command], counters: Counters, *, sees_keys: bool
+        self, session: ClientSession, commands: Sequence[Command], counters: Counters, *, lookup_keys: bool
     ) -> UnitOfWork:
         """What the group's commands name, with one `find` a collection."""
         asked = [key for command in commands for key in command.keys]
-        keys = {key.earlier for key in asked if key.earlier} | ({key.key for key in asked} if sees_keys else set())
+        keys = {key.earlier for key in asked if key.earlier} | ({key.key for key in asked} if lookup_keys else set())
         requests = {}
         if keys:
             cursor = self._collections[REQUESTS].find(
@@ -218,7 +218,7 @@ class GroupTransaction:
         documents = {}
         for kind, ids in wanted.items():
             # A person is one, whichever store keeps the row.
-            here = {"_id": {"$in": list(ids)}} if kind in (USERS, DEVICES) else named(kind, self._store, ids)
+            here = {"_id": {"$in": list(ids)}} if kind in (USERS, DEVICES) else by_ids(kind, self._store, ids)
             cursor = self._collections[kind].find(here, session=session)
             documents.update({(kind, document["_id"]): document for document in cursor.to_list()})
         return UnitOfWork(
@@ -239,7 +239,7 @@ class GroupTransaction:
         # The hash too, since a log that was restored meanwhile may have come just as far; and the numbers, which are
         # given without an event to what the earlier backend wrote.
         here = {"_id": self._store, **place, "hash": counters.hash}
-        events, (counters.hash, counters.at) = sealed(work.events, Tip(counters.hash, counters.at))
+        events, (counters.hash, counters.at) = append_hashes(work.events, ChainHead(counters.hash, counters.at))
         counted = self._collections[COUNTERS].update_one(here, {"$set": counters.stored}, session=session)
         if counted.matched_count != 1:
             raise Collision

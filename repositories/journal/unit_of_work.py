@@ -17,7 +17,7 @@ from schemas.core.documents import Document
 from schemas.core.principals import SECRETS, THE_SERVICE, Actor
 from schemas.journal.events import TYPES, digest
 from schemas.journal.idempotency import RequestKey, repeated
-from schemas.reporting.rollups import Additions, RollupKey
+from schemas.reporting.rollups import RollupDeltas, RollupKey
 from schemas.text.phones import INDIA
 
 #: Fields that follow from others, or say who is at work, and are no change of their own.
@@ -207,7 +207,7 @@ class UnitOfWork:
 
     def increments(self) -> dict[RollupKey, dict[str, int]]:
         """What the group adds to each rollup row, measure by measure; zeros left out."""
-        additions = Additions()
+        additions = RollupDeltas()
         for (kind, document_id), document in self.changed.items():
             if kind in (ESTIMATES, ORDERS):
                 additions.add(kind, self.documents.get((kind, document_id)), -1)

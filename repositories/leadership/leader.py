@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from repositories.journal.journal import Journal
 from repositories.journal.transaction import Outcome
-from repositories.leadership.unix_socket import Wire
+from repositories.leadership.unix_socket import MessageProtocol
 from schemas.core.errors import ShopError
 
 #: Beside answers, which have the number of what was asked: that somebody is there, and where the log's head stands.
@@ -14,10 +14,10 @@ GREETING: Final = -1
 BELL: Final = -2
 
 
-class Guest(Wire):
+class FollowerConnection(MessageProtocol):
     """A process that hands its commands over to this one."""
 
-    def __init__(self, journal: Journal, come_and_go: Callable[["Guest"], None]) -> None:
+    def __init__(self, journal: Journal, come_and_go: Callable[["FollowerConnection"], None]) -> None:
         super().__init__()
         self._journal = journal
         self._come_and_go = come_and_go

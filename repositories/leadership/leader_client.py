@@ -9,7 +9,7 @@ from typing import Any, Final
 from repositories.journal.command import Command
 from repositories.journal.transaction import Outcome
 from repositories.leadership.leader import BELL, GREETING
-from repositories.leadership.unix_socket import Wire
+from repositories.leadership.unix_socket import MessageProtocol
 
 #: The keeper gives a sign of life every two seconds.
 _SILENCE_SECONDS: Final = 6.0
@@ -17,11 +17,11 @@ _SILENCE_SECONDS: Final = 6.0
 logger = logging.getLogger("pos.journal")
 
 
-class Silent(Exception):
+class LeaderTimeout(Exception):
     """The keeper did not answer: nobody knows what became of what it was given."""
 
 
-class Keeper(Wire):
+class LeaderConnection(MessageProtocol):
     """The process that keeps the journal, as one that hands its commands over sees it."""
 
     def __init__(self, patience: float) -> None:
@@ -38,7 +38,7 @@ class Keeper(Wire):
     async def ask(self, command: Command) -> Outcome:
         """:raises Silent: there was no answer in time, or there will be none."""
         if self._transport is None:
-            raise Silent
+            raise LeaderTimeout
         loop = asyncio.get_running_loop()
         number = next(self._numbers)
         outcome: asyncio.Future[Outcome] = loop.create_future()
@@ -70,7 +70,7 @@ class Keeper(Wire):
             self._watch.cancel()
         for outcome, _ in self._open.values():
             if not outcome.done():
-                outcome.set_exception(Silent())
+                outcome.set_exception(LeaderTimeout())
         self._open.clear()
         self._bells.put_nowait(None)
 

@@ -28,8 +28,8 @@ from repositories.event_log.event_log import EventLog
 from repositories.journal.command import Command
 from repositories.journal.journal import DEADLINE_SECONDS, Journal
 from repositories.journal.transaction import Outcome
-from repositories.leadership.leader import BELL, Guest
-from repositories.leadership.leader_client import Keeper, Silent
+from repositories.leadership.leader import BELL, FollowerConnection
+from repositories.leadership.leader_client import LeaderConnection, LeaderTimeout
 from repositories.leadership.unix_socket import connected
 from schemas.journal.idempotency import RequestKey
 
@@ -54,8 +54,8 @@ class SharedJournal:
         journal.on_commit = self._pass_on
         self._address = "\0pos-" + sha256(f"{os.getuid()} {name}".encode()).hexdigest()[:32]
         self._patience = patience
-        self._keeper: Keeper | None = None
-        self._guests: set[Guest] = set()
+        self._keeper: LeaderConnection | None = None
+        self._guests: set[FollowerConnection] = set()
         self._handed_over = 0
         self._seeking: asyncio.Task[None] | None = None
 
@@ -93,12 +93,12 @@ class SharedJournal:
             async with asyncio.timeout(DEADLINE_SECONDS):
                 try:
                     return await self._hand_over(keeper, command)
-                except Silent:
+                except LeaderTimeout:
                     return await self._journal.submit(command)
         except TimeoutError as error:
             raise OutcomeUnknown from error
 
-    async def _hand_over(self, keeper: Keeper, command: Command) -> Outcome:
+    async def _hand_over(self, keeper: LeaderConnection, command: Command) -> Outcome:
         """Those who wait for the keeper are busy here too."""
         self._handed_over += 1
         if self._handed_over == 1:
@@ -155,10 +155,10 @@ class SharedJournal:
             finally:
                 server.close()
 
-    def _welcome(self) -> Guest:
-        return Guest(self._journal, self._come_and_go)
+    def _welcome(self) -> FollowerConnection:
+        return FollowerConnection(self._journal, self._come_and_go)
 
-    def _come_and_go(self, guest: Guest) -> None:
+    def _come_and_go(self, guest: FollowerConnection) -> None:
         self._guests ^= {guest}
         self._journal.gathers = not self._guests
 
@@ -166,7 +166,9 @@ class SharedJournal:
         """Hands everything over to the keeper, for as long as it answers."""
         loop = asyncio.get_running_loop()
         with suppress(OSError):
-            _, keeper = await loop.create_unix_connection(lambda: Keeper(self._patience), sock=connected(self._address))
+            _, keeper = await loop.create_unix_connection(
+                lambda: LeaderConnection(self._patience), sock=connected(self._address)
+            )
             try:
                 # One that was stopped has its name still, and would take everything and answer nothing.
                 await asyncio.wait({keeper.greeting}, timeout=_GREETING_SECONDS)

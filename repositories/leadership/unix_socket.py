@@ -34,7 +34,7 @@ def peer_user(connection: socket.socket) -> int:
     return int(user)
 
 
-class Wire(asyncio.Protocol, ABC):
+class MessageProtocol(asyncio.Protocol, ABC):
     """Lists of messages between two processes of one user, each list a pickle behind its length.
 
     What is sent in one turn of the event loop goes as one list: the outcomes of a group are one message.

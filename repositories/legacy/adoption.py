@@ -24,11 +24,11 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from repositories.database.errors import DatabaseRefused, first_clause
 from repositories.database.running_services import refuse_running
 from repositories.database.store_scope import LATE
-from repositories.legacy.cancellable_threads import Interruptible
+from repositories.legacy.cancellable_threads import CancellableThreads
 from repositories.legacy.late_documents import LATE_PREFIX, Move, count_late
 from repositories.legacy.late_import import take_over_late, unadopted
 from repositories.legacy.preconditions import check_beginning, refuse_taken_over
-from repositories.legacy.reconciliation import NOBODY, OTHER_STORE, Entry, Ledger
+from repositories.legacy.reconciliation import NOBODY, OTHER_STORE, Entry, ReconciliationTable
 from repositories.legacy.source import BACKUP_PREFIX, KINDS, Source, adopted, is_beside
 from repositories.legacy.state import DROPPING, fresh_state, originals_of, state_of_shop
 from repositories.legacy.writer import OVERTAKEN, Permit, Target, Tell, write
@@ -53,7 +53,7 @@ class Adoption:
         self._in_place = in_place
         self._report = report
         self._tell_caller = tell
-        self._threads = Interruptible()
+        self._threads = CancellableThreads()
         #: Of the run that may write; another one that begins meanwhile takes it away.
         self._run: str | None = None
         #: What was taken over beside, since it came later, and the ids of what cannot be.
@@ -207,8 +207,8 @@ class Adoption:
             if BACKUP_PREFIX + kind not in here and kind in here:
                 await self._database[kind].rename(BACKUP_PREFIX + kind)
 
-    def _ledger(self) -> closing[Ledger]:
-        return closing(Ledger(self._threads.is_over))
+    def _ledger(self) -> closing[ReconciliationTable]:
+        return closing(ReconciliationTable(self._threads.is_over))
 
     def _tell(self, step: str, done: int, total: int) -> None:
         """Called by the threads after each batch, which is where they end if they have to."""
@@ -218,7 +218,7 @@ class Adoption:
             raise DatabaseRefused(OVERTAKEN)
         self._tell_caller(step, done, total)
 
-    def _settle(self, originals: Source, ledger: Ledger) -> None:
+    def _settle(self, originals: Source, ledger: ReconciliationTable) -> None:
         """The first pass."""
         for kind in KINDS:
             total, done = originals.count(kind), 0

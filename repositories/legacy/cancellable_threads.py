@@ -16,7 +16,7 @@ class Interrupted(Exception):
     """Nobody waits for this work any more."""
 
 
-class Interruptible:
+class CancellableThreads:
     """Threads that have one end."""
 
     def __init__(self) -> None:

@@ -20,8 +20,8 @@ from repositories.database.errors import DatabaseRefused, is_duplicate
 from repositories.database.raw_originals import RAW
 from repositories.journal.customer_sums import OWNER, by_number, whose, written
 from repositories.legacy.late_documents import identity, key_of
-from repositories.legacy.reconciliation import NOBODY, OTHER_STORE, THIS_STORE, Entry, Ledger
-from repositories.legacy.source import KINDS, Original, Source, adopted
+from repositories.legacy.reconciliation import NOBODY, OTHER_STORE, THIS_STORE, Entry, ReconciliationTable
+from repositories.legacy.source import KINDS, LegacyDocument, Source, adopted
 from repositories.legacy.writer import LARGEST, Target, kept, placed
 from repositories.migrations.customer_backfill import counts_of
 from repositories.reporting.rollup_rows import row_id
@@ -30,14 +30,14 @@ from schemas.core.documents import Document
 from schemas.core.number_ranges import as_text, from_text, singles, without
 from schemas.legacy.conversion import Adopted
 from schemas.legacy.report import Report, merged
-from schemas.reporting.rollups import Additions
+from schemas.reporting.rollups import RollupDeltas
 
 #: Of each kind, in one transaction.
 _MOST: Final = 2_500
 _IDENTITY: Final = {"original._id": 1, "kind": 1, "lies_in": 1}
 _MOVED: Final = "Something was sold in this store meanwhile: stop the service, and run `pos adopt` again."
 
-Late = dict[str, list[Original]]
+Late = dict[str, list[LegacyDocument]]
 
 
 class Pass(NamedTuple):
@@ -49,7 +49,7 @@ class Pass(NamedTuple):
     report: Report
 
 
-def unadopted(database: SyncDatabase[Any], store: str, kind: str, originals: Source) -> Iterator[list[Original]]:
+def unadopted(database: SyncDatabase[Any], store: str, kind: str, originals: Source) -> Iterator[list[LegacyDocument]]:
     """Yield the documents of a kind of which nothing is kept in `adopted`, in batches."""
     kept_rows = database.get_collection(ORIGINALS, codec_options=RAW)
     here = {"store": store, "kind": kind}
@@ -92,7 +92,7 @@ def _some_late(target: Target, originals: Source, go_on: Callable[[], None]) -> 
     """As many as one transaction takes, with estimates and orders of about the same time."""
     late: Late = {}
     for kind in KINDS:
-        found: list[Original] = []
+        found: list[LegacyDocument] = []
         for batch in unadopted(target.database.delegate, target.store, kind, originals):
             go_on()
             found += batch[: _MOST - len(found)]
@@ -107,7 +107,7 @@ def _planned(target: Target, late: Late, counters: Document) -> Pass:
     """What becomes of late documents: their numbers, ids and links are settled among each other and with ours."""
     plan = Pass({}, [], {"epoch": secrets.token_hex(4)}, Report())
     ones_of = {kind: [adopted(kind, each, target.zone) for each in late[kind]] for kind in late}
-    with closing(Ledger(last={kind: counters[kind] for kind in KINDS})) as ledger:
+    with closing(ReconciliationTable(last={kind: counters[kind] for kind in KINDS})) as ledger:
         for kind, ones in ones_of.items():
             owners = _owners(target, kind, ones)
             free = _Numbers(counters, kind)
@@ -180,7 +180,7 @@ def _written(target: Target, counters: Document, plan: Pass) -> None:
         summary = merged(state["summary"], plan.report)
         database[ADOPTION].update_one({"_id": store}, {"$set": {"summary": summary}}, session=session)
         database[ORIGINALS].insert_many(plan.originals, session=session)
-        additions = Additions()
+        additions = RollupDeltas()
         for kind, documents in plan.documents.items():
             database[kind].insert_many(documents, session=session)
             for document in documents:

@@ -5,7 +5,7 @@ from typing import Any
 
 from repositories.database.client import Database
 from repositories.database.errors import DatabaseRefused
-from repositories.database.store_scope import LATE, of_store
+from repositories.database.store_scope import LATE, store_filter
 from repositories.legacy.late_documents import LATE_PREFIX
 from repositories.legacy.source import BACKUP_PREFIX, KINDS
 from repositories.migrations.indexes import index_models
@@ -20,7 +20,7 @@ async def check_beginning(database: Database, store: str, source: Any, *, in_pla
     """
     counters = await database[COUNTERS].find_one({"_id": store})
     is_used = counters is not None and any(counters.get(name) for name in (*KINDS, "head"))
-    if is_used or any([await database[kind].find_one(of_store(kind, store)) for kind in KINDS]):
+    if is_used or any([await database[kind].find_one(store_filter(kind, store)) for kind in KINDS]):
         raise DatabaseRefused(
             f"Store {store!r} has documents of its own already: choose another STORE_ID or DATABASE_NAME."
         )

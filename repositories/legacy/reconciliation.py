@@ -104,7 +104,7 @@ _SETTLE: Final = (
 _ASK_EVERY: Final = 100_000
 
 
-class Settled(NamedTuple):
+class ResolvedDocument(NamedTuple):
     """What a document is known by from now on, and the other side of its link, where there is one."""
 
     id: str
@@ -128,7 +128,7 @@ class Entry(NamedTuple):
     is_given: bool = False
 
 
-class Ledger:
+class ReconciliationTable:
     """One row a document of either kind.
 
     :param is_over: asked all the while; where it says so, what is being done raises `sqlite3.OperationalError`.
@@ -167,12 +167,12 @@ class Ledger:
                 self._rows.execute(statement)
         self._rows.execute("COMMIT")
 
-    def settled(self, kind: str, key: bytes) -> Settled | None:
+    def settled(self, kind: str, key: bytes) -> ResolvedDocument | None:
         """What became of a document; None: it was not there when all were entered."""
         row = self._rows.execute(_SELECT + " WHERE e.kind = ? AND e.key = ?", (kind, key)).fetchone()
         return None if row is None else _settled(row)
 
-    def all_settled(self) -> Iterator[tuple[str, Settled]]:
+    def all_settled(self) -> Iterator[tuple[str, ResolvedDocument]]:
         """(kind, what became of it) of every document, the estimates first, the oldest first."""
         for row in self._rows.execute(_SELECT + " ORDER BY e.kind, e.instant, e.seq"):
             yield row[0], _settled(row)
@@ -192,7 +192,7 @@ class Ledger:
 
 def _settled(
     row: tuple[str, str, int, str | None, int | None, str | None, int | None, str, str, int, int, str],
-) -> Settled:
+) -> ResolvedDocument:
     kind, own_id, number, partner_id, partner_number, wanted_id, wanted, link, back, says_converted, is_taken, found = (
         row
     )
@@ -214,7 +214,7 @@ def _settled(
         defects.append(Defect(rule, _LINK[kind], link, "a sale without an estimate"))
     elif kind == ESTIMATES and (link is not None or says_converted):
         defects.append(Defect("converted_without_an_order", _LINK[kind], str(link), "Pending"))
-    return Settled(own_id, number, partner_id, partner_number, defects)
+    return ResolvedDocument(own_id, number, partner_id, partner_number, defects)
 
 
 _NUMBER: Final = {ESTIMATES: "estimate_number", ORDERS: "sale_number"}

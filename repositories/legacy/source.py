@@ -33,7 +33,7 @@ BACKUP_PREFIX: Final = "legacy_"
 _MAY_BE_SALES: Final = {"$or": [{name: {"$nin": [None, ""]}} for name in ("sale_id", "sale_number")]}
 
 
-class Original(NamedTuple):
+class LegacyDocument(NamedTuple):
     """key: of all of its kind, the bytes that tell it; own: its `_id` as text; raw: its bytes; document: as Python has
     it; lies_in: the kind of the collection that it lies in, which an older version took for another one."""
 
@@ -58,7 +58,7 @@ class Source:
         """Return how many documents may be of a kind, and are so but for a few sales among estimates."""
         return sum(int(self._database[name].count_documents(where)) for name, where, _ in self._places(kind))
 
-    def batches(self, kind: str) -> Iterator[list[Original]]:
+    def batches(self, kind: str) -> Iterator[list[LegacyDocument]]:
         """Yield all documents of a kind, in batches, those of a collection in the order of their ids."""
         for name, where, lies_in in self._places(kind):
             collection = self._database.get_collection(name, codec_options=RAW)
@@ -76,7 +76,7 @@ class Source:
             yield name, _MAY_BE_SALES, ESTIMATES
 
 
-def adopted(kind: str, original: Original, zone: ZoneInfo) -> Adopted:
+def adopted(kind: str, original: LegacyDocument, zone: ZoneInfo) -> Adopted:
     """Return what a document becomes, with a word on where it lay."""
     found = adopt(kind, original.document, zone)
     if original.lies_in == kind:
@@ -85,12 +85,12 @@ def adopted(kind: str, original: Original, zone: ZoneInfo) -> Adopted:
     return found._replace(defects=(moved, *found.defects))
 
 
-def _original(raw: RawBSONDocument, kind: str, lies_in: str) -> Original:
+def _original(raw: RawBSONDocument, kind: str, lies_in: str) -> LegacyDocument:
     document = bson.decode(raw.raw, LENIENT)
     own = document.get("_id")
     # Documents of two collections may have the same id.
     key = key_of(own if lies_in == kind else {lies_in: own})
-    return Original(key, str(own), raw, document, lies_in)
+    return LegacyDocument(key, str(own), raw, document, lies_in)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pymongo.errors import OperationFailure
 from repositories.database.client import Database
 from repositories.database.errors import DatabaseRefused
 from repositories.database.running_services import refuse_running
-from repositories.database.store_scope import OURS, of_store
+from repositories.database.store_scope import OURS, store_filter
 from repositories.legacy.late_documents import LATE_PREFIX, Move
 from repositories.legacy.late_import import unadopted
 from repositories.legacy.source import BACKUP_PREFIX, KINDS, Source
@@ -69,7 +69,7 @@ async def undo(database: Database, store: str) -> dict[str, int]:
         else:
             await asyncio.to_thread(_take_out, database.delegate, store, kind, kind)
     for name in (TOTALS, CUSTOMERS, ORIGINALS):
-        await database[name].delete_many(of_store(name, store))
+        await database[name].delete_many(store_filter(name, store))
     await database[UPLOADS].delete_many(brought_to(store))
     await database[ADOPTION].delete_one({"_id": store})
     return staying
@@ -117,7 +117,7 @@ def _step_aside(database: SyncDatabase[Any], state: Document, kind: str) -> list
     for _ in range(_TRIES):
         has_backup = _exists(database, BACKUP_PREFIX + kind)
         # Without a backup, they have their name again, or there were none, and all of this kind came since.
-        if has_backup or (kind not in state["renamed"] and database[kind].find_one(of_store(kind, state["_id"]))):
+        if has_backup or (kind not in state["renamed"] and database[kind].find_one(store_filter(kind, state["_id"]))):
             aside = _unused(database, kind)
             mine = {"_id": state["_id"], "step": "undoing"}
             if not database[ADOPTION].update_one(mine, {"$addToSet": {f"asides.{kind}": aside}}).matched_count:
@@ -131,9 +131,9 @@ def _step_aside(database: SyncDatabase[Any], state: Document, kind: str) -> list
 
 def _take_out(database: SyncDatabase[Any], store: str, kind: str, name: str) -> None:
     """Delete what adopting wrote into a collection, and nothing else: each has its original in `adopted`."""
-    rows = database[ORIGINALS].find({**of_store(ORIGINALS, store), "kind": kind}, {"_id": 1}, batch_size=_BATCH)
+    rows = database[ORIGINALS].find({**store_filter(ORIGINALS, store), "kind": kind}, {"_id": 1}, batch_size=_BATCH)
     while ids := [row["_id"]["id"] for row in islice(rows, _BATCH)]:
-        database[name].delete_many({**of_store(kind, store), "_id": {"$in": ids}})
+        database[name].delete_many({**store_filter(kind, store), "_id": {"$in": ids}})
 
 
 def _unused(database: SyncDatabase[Any], kind: str) -> str:

@@ -12,17 +12,17 @@ from pymongo.database import Database as SyncDatabase
 
 from repositories.database.client import Database
 from repositories.database.errors import DatabaseRefused
-from repositories.database.store_scope import of_store
+from repositories.database.store_scope import store_filter
 from repositories.journal.customer_sums import count_customer
 from repositories.legacy.late_documents import key_of
-from repositories.legacy.reconciliation import Ledger, Settled
-from repositories.legacy.source import KINDS, Original, Source, adopted
+from repositories.legacy.reconciliation import ReconciliationTable, ResolvedDocument
+from repositories.legacy.source import KINDS, LegacyDocument, Source, adopted
 from repositories.reporting.rollup_rows import row_id
 from schemas.core.collections import ADOPTION, CUSTOMERS, ESTIMATES, ORIGINALS, TOTALS
 from schemas.core.documents import Document
 from schemas.customers import NUMBER
 from schemas.legacy.conversion import Adopted
-from schemas.reporting.rollups import Additions
+from schemas.reporting.rollups import RollupDeltas
 from schemas.text.phones import INDIA, normalised
 
 OVERTAKEN: Final = "Another `pos adopt` has begun on this store meanwhile; this one has ended."
@@ -93,7 +93,7 @@ class Permit:
         self.database[name].delete_many({"_id": {"$in": ids}}, session=session)
 
 
-def write(target: Target, originals: Source, ledger: Ledger, tell: Tell, permit: Permit) -> None:
+def write(target: Target, originals: Source, ledger: ReconciliationTable, tell: Tell, permit: Permit) -> None:
     """Writes all from the beginning: what an earlier try has left is taken away first. Blocking.
 
     :raises PyMongoError: the database does not take it.
@@ -101,8 +101,8 @@ def write(target: Target, originals: Source, ledger: Ledger, tell: Tell, permit:
     """
     store = target.store
     for name in (*KINDS, ORIGINALS, TOTALS, CUSTOMERS):
-        permit.empty(name, of_store(name, store))
-    additions = Additions()
+        permit.empty(name, store_filter(name, store))
+    additions = RollupDeltas()
     customers: dict[str, Document] = {}
     for kind in KINDS:
         total, done = originals.count(kind), 0
@@ -136,7 +136,9 @@ def _by_weight(written: Sequence[Pair]) -> Iterator[list[Pair]]:
         yield some
 
 
-def _written(target: Target, kind: str, batch: list[Original], ledger: Ledger) -> Iterator[tuple[Document, Document]]:
+def _written(
+    target: Target, kind: str, batch: list[LegacyDocument], ledger: ReconciliationTable
+) -> Iterator[tuple[Document, Document]]:
     """Each document as it is written, and what is kept of its original."""
     for original in batch:
         settled = ledger.settled(kind, original.key)
@@ -146,7 +148,7 @@ def _written(target: Target, kind: str, batch: list[Original], ledger: Ledger) -
             yield placed(target, kind, one, settled), kept(target.store, kind, original, one, settled)
 
 
-def placed(target: Target, kind: str, adopted: Adopted, settled: Settled) -> Document:
+def placed(target: Target, kind: str, adopted: Adopted, settled: ResolvedDocument) -> Document:
     """The document as it stands among the others."""
     document = {"_id": settled.id, "store": target.store, "number": settled.number, **adopted.document}
     document[NUMBER] = normalised(document["customer_phone"], target.region)
@@ -158,7 +160,7 @@ def placed(target: Target, kind: str, adopted: Adopted, settled: Settled) -> Doc
     return document
 
 
-def kept(store: str, kind: str, original: Original, adopted: Adopted, settled: Settled) -> Document:
+def kept(store: str, kind: str, original: LegacyDocument, adopted: Adopted, settled: ResolvedDocument) -> Document:
     """The original, verbatim, and what was done to it."""
     return {
         "_id": {"store": store, "kind": kind, "id": settled.id},
@@ -171,14 +173,14 @@ def kept(store: str, kind: str, original: Original, adopted: Adopted, settled: S
     }
 
 
-def _verbatim(original: Original) -> Document:
+def _verbatim(original: LegacyDocument) -> Document:
     """One that is nearly too large for MongoDB stays where it is; of it, only the id is kept."""
     if len(original.raw.raw) < LARGEST:
         return {"original": original.raw}
     return {"original": RawBSONDocument(key_of(original.document.get("_id"))), "is_too_large": True}
 
 
-def total_rows(store: str, additions: Additions) -> Iterator[Document]:
+def total_rows(store: str, additions: RollupDeltas) -> Iterator[Document]:
     """The totals as they are stored."""
     for key, measures in additions.rows().items():
         row: Document = {"_id": row_id(store, key)}

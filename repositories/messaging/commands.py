@@ -18,7 +18,7 @@ from schemas.core.errors import IllegalTransition
 from schemas.journal import events
 from schemas.journal.idempotency import reopening
 from schemas.messaging.delivery import Outcome
-from schemas.messaging.messages import DONE, GONE, REACHED, given_up, is_doubtful, queued, settled, told
+from schemas.messaging.messages import DONE, GONE, REACHED, given_up, is_doubtful, queued, settled, summarize_message
 from schemas.messaging.states import CANCELLED, DROPPABLE, NOT_SENT, QUEUED, RETRIABLE, SENDING, SENT, UNKNOWN, is_news
 
 
@@ -48,7 +48,7 @@ class Send(Command):
             raise NotFound("The document does not open any more.")
         waiting = {**queued(self.outbox, work.moment), "retry_keys": reopening(self.keys)}
         message = work.add(MESSAGES, self.message_id, {**self.draft, **waiting})
-        told_ = work.emit(MESSAGES, events.CREATE, message, told(message))
+        told_ = work.emit(MESSAGES, events.CREATE, message, summarize_message(message))
         return {**told_, "document_url": message["letter"]["document_url"]}
 
 
@@ -121,7 +121,7 @@ class Settle(_OfMessage):
 
 
 @dataclass(frozen=True, slots=True)
-class Report(_OfMessage):
+class DeliveryUpdate(_OfMessage):
     """Record a status that the provider reports of a message.
 
     :param attempt: that the status is of, None where the provider does not say.
@@ -211,5 +211,5 @@ def _changed(work: UnitOfWork, message: Document, **changes: object) -> Document
     message = work.update(MESSAGES, message, **changes)
     if message["state"] in NOT_SENT:
         work.forget(message.get("retry_keys", ()), message["_id"])
-    work.emit(MESSAGES, events.UPDATE, message, told(message))
+    work.emit(MESSAGES, events.UPDATE, message, summarize_message(message))
     return message

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from repositories.database.client import Database
-from repositories.database.errors import answered
+from repositories.database.errors import read_deadline
 from repositories.journal.command import Command
 from repositories.journal.journal import Journal
 from repositories.journal.transaction import Outcome
@@ -17,8 +17,8 @@ from schemas.core.documents import Document
 from schemas.core.principals import Actor
 from schemas.core.public_ids import MESSAGE_PREFIX, new_id
 from schemas.journal.idempotency import RequestKey, reopening
-from schemas.messaging.delivery import Letter
-from schemas.messaging.messages import NOTHING, Enclosed, drafted
+from schemas.messaging.delivery import OutgoingMessage
+from schemas.messaging.messages import NOTHING, Attachment, drafted
 from schemas.messaging.requests import MessageListing
 
 
@@ -44,8 +44,8 @@ class MessageRepository:
 
     async def send(
         self,
-        letter: Letter,
-        enclosed: Enclosed = NOTHING,
+        letter: OutgoingMessage,
+        enclosed: Attachment = NOTHING,
         keys: tuple[RequestKey, ...] = (),
         *,
         link: AddLink | None = None,
@@ -58,7 +58,7 @@ class MessageRepository:
         """
         message_id = new_id(MESSAGE_PREFIX, self._clock())
         if link is not None:
-            enclosed = Enclosed(link.kind, link.document_id, link.link_id, link.expires_at)
+            enclosed = Attachment(link.kind, link.document_id, link.link_id, link.expires_at)
             link = replace(link, message_id=message_id, retry_keys=tuple(reopening(keys)))
         outcome = await self._submit(
             Send(message_id, drafted(letter, enclosed), self._outbox, link, keys=keys, actor=by)
@@ -83,7 +83,7 @@ class MessageRepository:
         criteria |= {} if not listing.states else {"state": {"$in": listing.states}}
         criteria |= {} if listing.document_id is None else {"document_id": listing.document_id}
         criteria |= {} if listing.after is None else {"_id": {"$lt": listing.after.id}}
-        async with answered():
+        async with read_deadline():
             return await self._collection.find(criteria).sort("_id", -1).limit(limit).to_list(limit)
 
     async def _as_it_stands(self, outcome: Outcome) -> Outcome:
@@ -91,7 +91,7 @@ class MessageRepository:
         return outcome if message is None else outcome._replace(answer={**outcome.answer, "state": message["state"]})
 
     async def _found(self, message_id: str) -> Document | None:
-        async with answered():
+        async with read_deadline():
             return await self._collection.find_one({"_id": message_id, "store": self._store})
 
     async def _submit(self, command: Command) -> Outcome:

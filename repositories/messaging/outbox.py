@@ -12,11 +12,11 @@ from pymongo import ReturnDocument
 from pymongo.errors import ExecutionTimeout
 
 from repositories.database.client import Database
-from repositories.database.errors import answered
+from repositories.database.errors import read_deadline
 from repositories.journal.command import Command
 from repositories.journal.orphaned_transactions import end_orphans
 from repositories.leadership.shared_journal import SharedJournal
-from repositories.messaging.commands import Begin, Report, Settle, read_with
+from repositories.messaging.commands import Begin, DeliveryUpdate, Settle, read_with
 from schemas.core.collections import MESSAGES
 from schemas.core.documents import Document
 from schemas.journal.events import Event
@@ -60,7 +60,7 @@ class Outbox:
         """
         now = self._clock()
         lease = {"holder": holder, "due_at": now + timedelta(seconds=CLAIM_SECONDS)}
-        async with answered():
+        async with read_deadline():
             try:
                 return await self._collection.find_one_and_update(
                     # The type, which each time has, lets the database use the index, which holds only what is due.
@@ -113,10 +113,10 @@ class Outbox:
         """
         message_id, attempt = read_reference(reference)
         named = {"provider_id": provider_id, "outbox": self._home} if message_id is None else {"_id": message_id}
-        async with answered():
+        async with read_deadline():
             message = await self._collection.find_one({**named, "provider": provider})
         if message is not None:
-            await self._submit(message, Report(message["_id"], attempt, provider_id, state, at, error))
+            await self._submit(message, DeliveryUpdate(message["_id"], attempt, provider_id, state, at, error))
 
     async def _submit(self, message: Document, command: Command) -> Document:
         store = message["store"]

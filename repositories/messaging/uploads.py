@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from repositories.database.client import Database
-from repositories.database.errors import OutcomeUnknown, Unavailable, answered
+from repositories.database.errors import OutcomeUnknown, Unavailable, read_deadline
 from schemas.core.collections import UPLOADS
 from schemas.core.errors import ShopError
 from schemas.core.tokens import hashed
@@ -57,7 +57,7 @@ class Uploads:
         token = secrets.token_urlsafe(_TOKEN_BYTES)
         expires_at = self._clock() + timedelta(days=UPLOAD_DAYS)
         kept = {"_id": hashed(token), "store": store, **upload._asdict(), "expires_at": expires_at}
-        async with answered():
+        async with read_deadline():
             await self._collection.insert_one(kept)
         try:
             yield Kept(token, expires_at)
@@ -74,7 +74,7 @@ class Uploads:
         :raises Unavailable: the database is away.
         """
         kept = {**brought_to(store), **upload._asdict(), "expires_at": _NEVER}
-        async with answered():
+        async with read_deadline():
             await self._collection.update_one({"_id": hashed(token)}, {"$setOnInsert": kept}, upsert=True)
 
     async def find(self, token: str) -> Upload | None:
@@ -82,7 +82,7 @@ class Uploads:
 
         :raises Unavailable: the database is away.
         """
-        async with answered():
+        async with read_deadline():
             found = await self._collection.find_one({"_id": hashed(token), "expires_at": {"$gt": self._clock()}})
         return None if found is None else Upload(found["name"], bytes(found["content"]))
 
@@ -92,12 +92,12 @@ class Uploads:
         :raises Unavailable: the database is away.
         """
         named = {"_id": hashed(token), "store": store, "expires_at": {"$gt": self._clock()}}
-        async with answered():
+        async with read_deadline():
             found = await self._collection.find_one(named, {"expires_at": 1})
         return None if found is None else found["expires_at"]
 
     async def drop(self, token: str) -> None:
         """Takes a file away that nobody was told of; one that cannot be, expires."""
         with suppress(Unavailable):
-            async with answered():
+            async with read_deadline():
                 await self._collection.delete_one({"_id": hashed(token)})

@@ -15,7 +15,7 @@ from pymongo.errors import PyMongoError
 
 from repositories.database.client import Database
 from repositories.database.errors import DatabaseRefused, first_clause
-from repositories.database.store_scope import of_store
+from repositories.database.store_scope import store_filter
 from repositories.journal.customer_sums import OWNER, Count, by_number, fresh_row, whose, written
 from schemas.core.collections import COUNTERS, CUSTOMERS, ESTIMATES, ORDERS
 from schemas.core.documents import Document
@@ -41,7 +41,7 @@ async def has_customers(database: Database, store: str) -> bool:
 
 async def count_documents(database: Database, store: str) -> int:
     """How many documents `build_customers` looks at."""
-    return sum([await database[kind].count_documents(of_store(kind, store)) for kind in (ESTIMATES, ORDERS)])
+    return sum([await database[kind].count_documents(store_filter(kind, store)) for kind in (ESTIMATES, ORDERS)])
 
 
 async def build_customers(database: Database, store: str, region: str, advance: Advance = lambda _: None) -> None:

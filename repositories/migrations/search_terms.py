@@ -12,7 +12,7 @@ from pymongo.errors import PyMongoError
 
 from repositories.database.client import Database
 from repositories.database.errors import DatabaseRefused, first_clause
-from repositories.database.store_scope import of_store
+from repositories.database.store_scope import store_filter
 from schemas.core.collections import COUNTERS, CUSTOMERS, ESTIMATES, ORDERS
 from schemas.core.documents import Document
 from schemas.text.search_terms import TERMS_RULE, terms_of
@@ -63,7 +63,7 @@ async def build_missing_terms(database: Database, store: str) -> None:
 async def _batch(database: Database, store: str, kind: str, last: object) -> list[Document]:
     """Write a batch that follows a document anew; the batch, as it was read."""
     place, *fields = _FIELDS[kind]
-    criteria = of_store(kind, store) if last is None else {"store": store, place: {"$gt": last}}
+    criteria = store_filter(kind, store) if last is None else {"store": store, place: {"$gt": last}}
     found = database[kind].find(criteria, (place, "version", "terms", *fields)).sort(place, 1).limit(_BATCH)
     batch: list[Document] = await found.to_list(_BATCH)
     changes = [change for document in batch if (change := _change(document, *fields)) is not None]

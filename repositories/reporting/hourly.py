@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from repositories.concurrency.threads import beside
 from repositories.database.client import Database
-from repositories.database.coalescing import Together
+from repositories.database.coalescing import CoalescedRead
 from repositories.database.store_scope import NUMBERED
 from schemas.core.calendar import business_date, day_bounds
 from schemas.core.collections import ESTIMATES, ORDERS
@@ -58,7 +58,7 @@ class HourRepository:
         self._zone = zone
         self._clock = clock
         # However many screens ask, and at however many heads of the log, selling has the database for itself mostly.
-        self.today = Together(self._today, _SHARE)
+        self.today = CoalescedRead(self._today, _SHARE)
 
     async def _today(self) -> Hours:
         """`today`: the hours of the shop's present day; all who ask together share a reading.

@@ -10,12 +10,12 @@ from pymongo.read_concern import ReadConcern
 
 from repositories.concurrency.threads import beside
 from repositories.database.client import Database
-from repositories.database.errors import answered
+from repositories.database.errors import read_deadline
 from repositories.database.raw_documents import decoded, find_stored
 from repositories.reporting.rollup_rows import row_key, row_range
 from schemas.core.calendar import business_date, month_of
 from schemas.core.collections import TOTALS
-from schemas.reporting.periods import Span, spans
+from schemas.reporting.periods import Span, covering_periods
 from schemas.reporting.rollups import Row
 
 _FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2999, 12, 31)
@@ -42,7 +42,7 @@ class ReportRepository:
         :raises Unavailable: the database is away.
         """
         today = business_date(self._clock(), self._zone)
-        return await self._rows(spans(start or _FIRST_DAY, end or _LAST_DAY, today))
+        return await self._rows(covering_periods(start or _FIRST_DAY, end or _LAST_DAY, today))
 
     async def month(self, first: date, last: date) -> tuple[list[Row], list[Row]]:
         """The rollup rows of a month, and those of each of its days, from the `first` to the `last`.
@@ -55,7 +55,7 @@ class ReportRepository:
 
     async def _rows(self, spans: Sequence[Span]) -> list[Row]:
         filters = [row_range(self._store, span.first, span.last) for span in spans]
-        async with answered():
+        async with read_deadline():
             found = await find_stored(self._totals, {"$or": filters} if len(filters) > 1 else filters[0], _AT_ONCE)
         return await beside(len(found), _signed, found, [span for span in spans if span.sign < 0])
 

@@ -11,18 +11,18 @@ from pymongo import DESCENDING
 from pymongo.errors import PyMongoError
 
 from repositories.database.client import READ, Database
-from repositories.database.errors import NotFound, answered, translated
+from repositories.database.errors import NotFound, read_deadline, translate_errors
 from repositories.database.raw_documents import find_stored, fitting
 from repositories.database.store_scope import NUMBERED
 from repositories.database.text_search import beginning, found_by
-from repositories.sales.render_cache import Page, Showing
+from repositories.sales.render_cache import Page, RenderCache
 from schemas.core.calendar import widest_bounds
 from schemas.core.collections import ESTIMATES
 from schemas.core.document_numbers import parse_number
 from schemas.core.documents import Document
 from schemas.journal.events import TYPES
 from schemas.sales import statuses
-from schemas.sales.listing import Listing, Position
+from schemas.sales.listing import Cursor, Listing
 from schemas.text.folding import same_name
 
 NEWEST_FIRST: Final = [("created_at", DESCENDING), ("number", DESCENDING)]
@@ -61,20 +61,20 @@ class Documents:
         return await self._one({"store": self._store, "number": number, "voided_at": None})
 
     async def _one(self, criteria: Document) -> Document:
-        async with answered():
+        async with read_deadline():
             document = await self._collection.find_one(criteria)
         if document is None:
             raise NotFound(f"There is no such {TYPES[self.kind]}.")
         return document
 
-    async def newest(self, listing: Listing, limit: int, showing: Showing) -> Page:
+    async def newest(self, listing: Listing, limit: int, showing: RenderCache) -> Page:
         """Return up to `limit` documents of a list, and `PAGE_BYTES`, newest first, from `listing.after` on."""
         criteria = self.criteria(listing)
         if criteria is None or not limit:
             return Page([], is_last=True)
         # One more says whether others follow.
         options = {"projection": _UNSHOWN, "sort": NEWEST_FIRST, "limit": limit + 1}
-        async with answered():
+        async with read_deadline():
             found = await find_stored(self._collection, criteria, limit + 1, most_bytes=PAGE_BYTES, **options)
         page = fitting(found, limit, PAGE_BYTES)
         return Page([showing(each) for each in page], is_last=len(page) == len(found))
@@ -84,7 +84,7 @@ class Documents:
         criteria = self.criteria(listing)
         if criteria is None:
             return
-        with translated():
+        with translate_errors():
             found: Any = self._collection.find_raw_batches(criteria, _UNSHOWN, batch_size=READ).sort(NEWEST_FIRST)
             upcoming = asyncio.ensure_future(anext(found, None))
             try:
@@ -104,7 +104,7 @@ class Documents:
 
     @staticmethod
     async def _arrived(upcoming: asyncio.Future[bytes | None]) -> bytes | None:
-        async with answered():
+        async with read_deadline():
             return await upcoming
 
     async def sums(self, listing: Listing) -> tuple[int, int]:
@@ -116,7 +116,7 @@ class Documents:
             {"$match": criteria},
             {"$group": {"_id": None, "count": {"$sum": 1}, "amount": {"$sum": self._amount_expression()}}},
         ]
-        async with answered():
+        async with read_deadline():
             rows = await self._collection.aggregate(pipeline).to_list(1)
         return (rows[0]["count"], rows[0]["amount"]) if rows else (0, 0)
 
@@ -168,7 +168,7 @@ class Documents:
             criteria["payment_mode"] = mode
         return self.kind != ESTIMATES
 
-    def _add_position(self, criteria: Document, after: Position) -> None:
+    def _add_position(self, criteria: Document, after: Cursor) -> None:
         all_of_instant, lower_numbers = after.may_hold(self.kind)
         bounds = criteria.setdefault("created_at", {})
         bounds["$lte" if all_of_instant or lower_numbers else "$lt"] = after.created_at

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Mapping
 from itertools import takewhile
 
 from repositories.sales.documents import Documents
-from repositories.sales.render_cache import Showing, Shown
+from repositories.sales.render_cache import RenderCache, RenderedDocument
 from schemas.core.documents import Document
-from schemas.sales.listing import Listing, Place, place_of
+from schemas.sales.listing import Listing, Place, sort_key
 
 Entry = tuple[str, Document]
 
@@ -19,8 +19,8 @@ class History:
         self._sources = sources
 
     async def newest(
-        self, listing: Listing, limit: int, showings: Mapping[str, Showing]
-    ) -> tuple[list[tuple[str, Shown]], bool]:
+        self, listing: Listing, limit: int, showings: Mapping[str, RenderCache]
+    ) -> tuple[list[tuple[str, RenderedDocument]], bool]:
         """Return up to `limit` (kind, document) pairs, newest first, and whether there are no others; of the kinds
         that are shown."""
         sources = [source for source in self._sources if source.kind in showings]
@@ -28,7 +28,7 @@ class History:
         pages = [(source.kind, page) for source, page in zip(sources, found, strict=True)]
         entries = [(kind, shown) for kind, page in pages for shown in page.shown]
         # Before what is older than the last one of a page that goes on, others would be missing.
-        ends = [place_of(kind, page.shown[-1].place) for kind, page in pages if not page.is_last]
+        ends = [sort_key(kind, page.shown[-1].place) for kind, page in pages if not page.is_last]
         reached = [entry for entry in entries if not ends or _shown_place(entry) >= max(ends)]
         reached.sort(key=_shown_place, reverse=True)
         return reached[:limit], not ends and len(entries) <= limit
@@ -68,10 +68,10 @@ class _Ahead:
         return taken
 
 
-def _shown_place(entry: tuple[str, Shown]) -> Place:
+def _shown_place(entry: tuple[str, RenderedDocument]) -> Place:
     kind, shown = entry
-    return place_of(kind, shown.place)
+    return sort_key(kind, shown.place)
 
 
 def _place(entry: Entry) -> Place:
-    return place_of(*entry)
+    return sort_key(*entry)

@@ -14,7 +14,7 @@ from repositories.database.raw_documents import decoded
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.documents import Document
 from schemas.sales.listing import PLACE
-from schemas.sales.serializers import Views
+from schemas.sales.serializers import Serializers
 
 Show = Callable[[Document], dict[str, Any]]
 
@@ -24,7 +24,7 @@ _KEPT: Final = 1_024
 _LARGEST: Final = 4 * 1024
 
 
-class Shown(NamedTuple):
+class RenderedDocument(NamedTuple):
     """place: the fields of a document that say where it stands in a list (see `place_of`); all of them would be most of
     what is kept."""
 
@@ -45,11 +45,11 @@ class Shown(NamedTuple):
 class Page(NamedTuple):
     """The first documents of a list, as they are shown, and whether there are no others."""
 
-    shown: list[Shown]
+    shown: list[RenderedDocument]
     is_last: bool
 
 
-class Showing:
+class RenderCache:
     """Shows documents of one kind.
 
     :param show: what a document is as a JSON object; the same for the same document.
@@ -59,20 +59,23 @@ class Showing:
         self.show = show
         self._kept = lru_cache(_KEPT)(self._made)
 
-    def __call__(self, stored: bytes) -> Shown:
+    def __call__(self, stored: bytes) -> RenderedDocument:
         """:param stored: BSON."""
         return self._kept(stored) if len(stored) <= _LARGEST else self._made(stored)
 
-    def _made(self, stored: bytes) -> Shown:
+    def _made(self, stored: bytes) -> RenderedDocument:
         document = decoded(stored)
         # A copy: what orjson makes has eight kilobytes behind it, however short it is.
         text = memoryview(orjson.dumps(self.show(document))).tobytes()
-        return Shown({name: document[name] for name in PLACE}, text)
+        return RenderedDocument({name: document[name] for name in PLACE}, text)
 
 
-class Showings:
+class RenderCaches:
     """of_kind: estimates and orders as their own lists show them; entries: as the one list of both does."""
 
-    def __init__(self, views: Views) -> None:
-        self.of_kind: Mapping[str, Showing] = {ESTIMATES: Showing(views.estimate), ORDERS: Showing(views.order)}
-        self.entries: Mapping[str, Showing] = {kind: Showing(show) for kind, show in views.entries.items()}
+    def __init__(self, views: Serializers) -> None:
+        self.of_kind: Mapping[str, RenderCache] = {
+            ESTIMATES: RenderCache(views.estimate),
+            ORDERS: RenderCache(views.order),
+        }
+        self.entries: Mapping[str, RenderCache] = {kind: RenderCache(show) for kind, show in views.entries.items()}

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from repositories.database.client import Database
-from repositories.database.errors import Unavailable, answered
+from repositories.database.errors import Unavailable, read_deadline
 from repositories.journal.transaction import Outcome
 from repositories.leadership.shared_journal import SharedJournal
 from repositories.sharing.commands import AddLink, EndLink
@@ -66,7 +66,7 @@ class LinkRepository:
     async def of_document(self, kind: str, document_id: str) -> list[Document]:
         """The newest links to a document, those that have ended too, each with `views` and `viewed_at`."""
         criteria = {"store": self._store, "kind": kind, "document_id": document_id}
-        async with answered():
+        async with read_deadline():
             links = await self._database[LINKS].find(criteria).sort("_id", -1).to_list(_MOST_SHOWN)
             wanted = {"_id": {"$in": [link["_id"] for link in links]}}
             views = {row["_id"]: row for row in await self._database[LINK_VIEWS].find(wanted).to_list(_MOST_SHOWN)}
@@ -90,12 +90,12 @@ class PublicLinks:
         :raises Unavailable: the database is away.
         """
         criteria = {"token": hashed(token), "voided_at": None, "expires_at": {"$gt": self._clock()}}
-        async with answered():
+        async with read_deadline():
             return await self._database[LINKS].find_one(criteria)
 
     async def count(self, link: Document) -> None:
         """One more has looked. A look that cannot be counted is not."""
         seen = {"$inc": {"views": 1}, "$set": {"store": link["store"], "viewed_at": self._clock()}}
         with suppress(Unavailable):
-            async with answered():
+            async with read_deadline():
                 await self._database[LINK_VIEWS].update_one({"_id": link["_id"]}, seen, upsert=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from repositories.database.client import Database
-from repositories.database.errors import answered
+from repositories.database.errors import read_deadline
 from repositories.journal.command import Command, Reads, refuse_stale
 from repositories.journal.transaction import Outcome
 from repositories.journal.unit_of_work import UnitOfWork
@@ -83,7 +83,7 @@ class ShopSettingsRepository:
         known, asked_at = self._known, self._clock()
         if known is not None and asked_at < self._fresh_until:
             return known
-        async with answered():
+        async with read_deadline():
             found = await self._collection.find_one({"_id": self._store})
         return self._keep(ShopSettings.of(found, self._fresh), asked_at)
 

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from repositories.database.client import Database
-from repositories.database.errors import answered
+from repositories.database.errors import read_deadline
 from repositories.reporting.reports import ReportRepository
 from schemas.core.collections import COUNTERS
 from schemas.reporting.rollups import Row
@@ -17,7 +17,7 @@ async def store_exists(database: Database, name: str) -> bool:
 
     :raises Unavailable: the database is away.
     """
-    async with answered():
+    async with read_deadline():
         return await database[COUNTERS].find_one({"_id": name}, {"_id": 1}) is not None
 
 
@@ -26,7 +26,7 @@ async def store_names(database: Database) -> list[str]:
 
     :raises Unavailable: the database is away.
     """
-    async with answered():
+    async with read_deadline():
         return [row["_id"] for row in await database[COUNTERS].find({}, {"_id": 1}).sort("_id", 1).to_list(None)]
 
 

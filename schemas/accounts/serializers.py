@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from schemas.accounts.accounts import DeviceSchema, UserSchema
 
 
-class AccountViews:
+class AccountSerializers:
     """Serialize users and devices."""
 
     def __init__(self, zone: ZoneInfo) -> None:
@@ -15,6 +15,6 @@ class AccountViews:
 
 
 @cache
-def account_views_of(zone: ZoneInfo) -> AccountViews:
+def account_serializers_of(zone: ZoneInfo) -> AccountSerializers:
     """Return those of accounts, likewise."""
-    return AccountViews(zone)
+    return AccountSerializers(zone)

@@ -88,7 +88,7 @@ class Percent(FixedPoint):
         super().__init__(money.PERCENT_PLACES, maximum=100, round_excess=True, **kwargs)
 
 
-class Claimed(Loaded[float]):
+class ClientFigure(Loaded[float]):
     """A figure that a client computed in floating point: any decimals, as it wrote them. Load only.
 
     :param late_rounding: whether it may be a little below zero, as a free bill's total is when it was rounded late.

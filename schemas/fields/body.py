@@ -2,10 +2,10 @@
 
 from marshmallow import EXCLUDE
 
-from schemas.fields.fast_schema import QuickSchema
+from schemas.fields.fast_schema import FastSchema
 
 
-class Body(QuickSchema):
+class Body(FastSchema):
     """A JSON body, or a query: unknown fields are kept out."""
 
     class Meta:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from marshmallow import Schema, ValidationError, fields, missing
 
 
-class QuickSchema(Schema):
+class FastSchema(Schema):
     """A schema whose fields have no validators beside themselves, and no hooks; unknown members are kept out."""
 
     error_messages = {"type": "must be an object"}  # noqa: RUF012  (as marshmallow has it)
@@ -29,7 +29,7 @@ class QuickSchema(Schema):
     @cached_property
     def _dump_steps(self) -> list[tuple[str, str | None, Any]]:
         # Made when it is first needed: many a schema only loads, and has fields that cannot show anything.
-        return [(field.data_key or name, *self._way_out(name, field)) for name, field in self.dump_fields.items()]
+        return [(field.data_key or name, *self._dumper(name, field)) for name, field in self.dump_fields.items()]
 
     def load(self, data: Any, **kwargs: Any) -> Any:
         try:
@@ -50,7 +50,7 @@ class QuickSchema(Schema):
                 dumped[key] = value if show is None else show(value)
         return dumped
 
-    def _way_out(self, name: str, field: fields.Field[Any]) -> tuple[str | None, Any]:
+    def _dumper(self, name: str, field: fields.Field[Any]) -> tuple[str | None, Any]:
         """The key that a field reads of a mapping (None: it is given the whole), and what it makes of what it finds
         (None: it leaves it as it stands)."""
         if isinstance(field, fields.Function):

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from marshmallow import ValidationError, fields, missing
 
 from schemas.core.limits import MAX_INTEGER_ID, MAX_LINE_ID, MAX_LINES, MAX_TEXT, MOST_DAYS, YEARS
-from schemas.fields.fast_schema import QuickSchema
+from schemas.fields.fast_schema import FastSchema
 
 DEFAULT_DAYS: Final = 30
 
@@ -110,7 +110,7 @@ class Lines(Loaded[Any], fields.List[Any]):
     :param schema: of one line.
     """
 
-    def __init__(self, schema: type[QuickSchema], **kwargs: Any) -> None:
+    def __init__(self, schema: type[FastSchema], **kwargs: Any) -> None:
         # Null in place of a line is as much none as a text is.
         null: dict[str, Any] = {"null": schema.error_messages["type"]}
         super().__init__(fields.Nested(schema, error_messages=null), **kwargs)

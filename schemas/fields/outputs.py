@@ -8,7 +8,7 @@ from marshmallow import fields
 
 from schemas.core.calendar import shop_time
 from schemas.core.document_numbers import format_number
-from schemas.fields.fast_schema import QuickSchema
+from schemas.fields.fast_schema import FastSchema
 
 
 class ShownLines(fields.List[Any]):
@@ -17,7 +17,7 @@ class ShownLines(fields.List[Any]):
     :param schema: of one line.
     """
 
-    def __init__(self, schema: type[QuickSchema], **kwargs: Any) -> None:
+    def __init__(self, schema: type[FastSchema], **kwargs: Any) -> None:
         super().__init__(fields.Nested(schema), **kwargs)
         self._dump = schema().dump
 
@@ -63,7 +63,7 @@ class ShopTime(fields.Field[datetime]):
         return None if value is None else shop_time(value, self.zone)
 
 
-class ZonedSchema(QuickSchema):
+class ZonedSchema(FastSchema):
     """A schema whose times are shown in the shop's zone."""
 
     def __init__(self, zone: ZoneInfo, **kwargs: Any) -> None:

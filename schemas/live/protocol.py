@@ -48,7 +48,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Subscription:
+class SubscribeRequest:
     """What a screen wants. topics: None for everything. since: None for from now on. id: the client's own."""
 
     topics: frozenset[str] | None = None
@@ -94,7 +94,7 @@ def read_topics(value: Any) -> frozenset[str] | None:
     return None if EVERYTHING in names else frozenset(names)
 
 
-def read_message(text: str) -> Subscription | Ping:
+def read_message(text: str) -> SubscribeRequest | Ping:
     """What a screen said.
 
     :raises BadFrame: no JSON object with a type.
@@ -114,7 +114,7 @@ def read_message(text: str) -> Subscription | Ping:
     if message["type"] != "subscribe":
         raise InvalidSubscription("type: must be subscribe or ping.", id=own_id)
     try:
-        return Subscription(read_topics(message.get("topics")), read_since(message.get("since")), own_id)
+        return SubscribeRequest(read_topics(message.get("topics")), read_since(message.get("since")), own_id)
     except InvalidSubscription as refusal:
         refusal.members["id"] = own_id
         raise

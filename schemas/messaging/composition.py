@@ -4,9 +4,9 @@ import re
 
 from schemas.core.documents import Document
 from schemas.core.errors import InvalidBody
-from schemas.messaging.delivery import LONGEST_CAPTION, LONGEST_TEXT, Letter
+from schemas.messaging.delivery import LONGEST_CAPTION, LONGEST_TEXT, OutgoingMessage
 from schemas.printing.formatting import amount
-from schemas.printing.letterhead import ShopHead
+from schemas.printing.letterhead import Letterhead
 from schemas.printing.sheet import file_name, written_number
 from schemas.text.phones import normalised
 
@@ -22,18 +22,18 @@ def dialable(text: str, region: str) -> str:
     return number
 
 
-def text_letter(body: Document, to: str) -> Letter:
+def text_letter(body: Document, to: str) -> OutgoingMessage:
     """A letter of a loaded `MessageBody`.
 
     :raises InvalidBody: it says nothing, or more than stands below a document.
     """
     url = body.get("pdf_url")
     if url is not None:
-        return Letter(to, caption_of(body), url, re.split("[?#]", url)[0].rpartition("/")[2])
+        return OutgoingMessage(to, caption_of(body), url, re.split("[?#]", url)[0].rpartition("/")[2])
     text = _said(body, LONGEST_TEXT)
     if not text:
         raise wrong("message", "must not be empty")
-    return Letter(to, text)
+    return OutgoingMessage(to, text)
 
 
 def caption_of(body: Document) -> str:
@@ -57,8 +57,8 @@ def wrong(name: str, detail: str) -> InvalidBody:
 
 
 def document_letter(
-    document: Document, head: ShopHead, currency: str, *, to: str, text: str | None, document_url: str
-) -> Letter:
+    document: Document, head: Letterhead, currency: str, *, to: str, text: str | None, document_url: str
+) -> OutgoingMessage:
     """An estimate or an order to whom it is for. text: None for a line with its number, its total and both names; of
     names so long that it would not stand below a document, the shop's alone."""
     kind = "Bill" if "amount_paid" in document else "Estimate"
@@ -67,4 +67,4 @@ def document_letter(
     said = f"{titled} for {document['customer_name']}: {total}. {head.business_name}"
     if len(said) > LONGEST_CAPTION:
         said = f"{titled}: {total}. {head.business_name}"
-    return Letter(to, text or said, document_url, file_name(document))
+    return OutgoingMessage(to, text or said, document_url, file_name(document))

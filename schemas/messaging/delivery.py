@@ -10,7 +10,7 @@ LONGEST_CAPTION: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class OutgoingMessage:
     """A message to one phone.
 
     to: E.164. text: what a person reads, the caption where there is a document. document_url: of a PDF that the
@@ -40,7 +40,7 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class RetryLater:
     """It was surely not sent, and may be tried again. after: seconds that the provider asks for."""
 
     code: str
@@ -55,4 +55,4 @@ class Unknown:
     reason: str
 
 
-Outcome = Accepted | Refused | Again | Unknown
+Outcome = Accepted | Refused | RetryLater | Unknown

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from schemas.core.calendar import shop_time
 from schemas.core.documents import Document
 from schemas.core.public_ids import MESSAGE_PREFIX
-from schemas.messaging.delivery import Accepted, Again, Letter, Outcome, Refused
+from schemas.messaging.delivery import Accepted, Outcome, OutgoingMessage, Refused, RetryLater
 from schemas.messaging.states import DELIVERED, FAILED, QUEUED, READ, SENDING, SENT, UNKNOWN, longest_of, pause_after
 
 _REFERENCE: Final = re.compile(rf"({MESSAGE_PREFIX}[0-9A-Z]{{26}})\.([0-9]{{1,9}})", re.ASCII)
@@ -37,7 +37,7 @@ _DOUBTS: Final = (_UNANSWERED, _RESTORED["code"])
 
 
 @dataclass(frozen=True, slots=True)
-class Enclosed:
+class Attachment:
     """What opens at the address that a letter gives. kind, document_id: of an estimate or an order. link_id: by which
     it is reached. until: when the address ends. Each None where there is none."""
 
@@ -47,10 +47,10 @@ class Enclosed:
     until: datetime | None = None
 
 
-NOTHING: Final = Enclosed()
+NOTHING: Final = Attachment()
 
 
-def drafted(letter: Letter, enclosed: Enclosed = NOTHING) -> Document:
+def drafted(letter: OutgoingMessage, enclosed: Attachment = NOTHING) -> Document:
     """The stored part of a message that is asked for."""
     content = {name: getattr(letter, name) for name in _KEPT}
     return {
@@ -66,10 +66,10 @@ def queued(outbox: str, now: datetime) -> Document:
     return {"state": QUEUED, "outbox": outbox, "tries": 0, "due_at": now, "holder": None}
 
 
-def letter_of(message: Document) -> Letter:
+def letter_of(message: Document) -> OutgoingMessage:
     """What is handed to the provider at the attempt that the message is at."""
     kept = {name: message["letter"][name] for name in _KEPT}
-    return Letter(**kept, reference=f"{message['_id']}.{message['attempt']}")
+    return OutgoingMessage(**kept, reference=f"{message['_id']}.{message['attempt']}")
 
 
 def read_reference(reference: str | None) -> tuple[str | None, int | None]:
@@ -89,7 +89,7 @@ def settled(message: Document, outcome: Outcome, now: datetime, chance: float) -
         return {**DONE, "state": SENT, "provider_id": outcome.provider_id, "sent_at": now, "error": None}
     if isinstance(outcome, Refused):
         return given_up(_error(outcome.code, outcome.reason))
-    if isinstance(outcome, Again):
+    if isinstance(outcome, RetryLater):
         pause = pause_after(message["tries"], chance)
         error = _error(outcome.code, outcome.reason)
         if pause is None:
@@ -107,7 +107,7 @@ def _error(code: str, reason: str) -> Document:
     return {"code": code, "reason": reason}
 
 
-def told(message: Document) -> Document:
+def summarize_message(message: Document) -> Document:
     """What an event says of a message: how it stands, and not to whom it goes or what it says."""
     error = message["error"]
     return {

@@ -60,7 +60,7 @@ class WebhookKeys:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class StatusUpdate:
     """What became of a message. provider_id: as the provider's answer named it. state: of `message_states`. at: when
     it came to that, UTC. code, reason: of what failed. reference: the letter's."""
 
@@ -76,7 +76,7 @@ class News:
         return None if self.code is None else {"code": self.code, "reason": self.reason}
 
 
-def news_in(body: Mapping[str, Any]) -> list[News]:
+def news_in(body: Mapping[str, Any]) -> list[StatusUpdate]:
     """Each status once, in the order told; what is told of anything else, or in another form, is passed over."""
     return list(dict.fromkeys(news for status in _statuses(body) if (news := _news(status)) is not None))
 
@@ -94,7 +94,7 @@ def _objects(holder: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
 
 
-def _news(status: Mapping[str, Any]) -> News | None:
+def _news(status: Mapping[str, Any]) -> StatusUpdate | None:
     provider_id, state, stamp = status.get("id"), status.get("status"), str(status.get("timestamp"))
     if not isinstance(provider_id, str) or not 0 < len(provider_id) <= _LONGEST_ID:
         return None
@@ -103,7 +103,7 @@ def _news(status: Mapping[str, Any]) -> News | None:
     code, reason = _error(status) if state == FAILED else (None, None)
     reference = status.get("biz_opaque_callback_data")
     at = datetime.fromtimestamp(int(stamp), UTC)
-    return News(provider_id, state, at, code, reason, reference if isinstance(reference, str) else None)
+    return StatusUpdate(provider_id, state, at, code, reason, reference if isinstance(reference, str) else None)
 
 
 def _error(status: Mapping[str, Any]) -> tuple[str, str]:

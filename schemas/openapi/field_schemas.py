@@ -10,7 +10,7 @@ from typing import Any, Final
 from marshmallow import EXCLUDE, fields
 
 from schemas.core.limits import MAX_INTEGER_ID, MAX_LINE_ID, MAX_LINES
-from schemas.fields.amounts import Claimed, FixedPoint
+from schemas.fields.amounts import ClientFigure, FixedPoint
 from schemas.fields.inputs import CONTROL, FLAGS, VISIBLE, Day, Flag, LineId, Lines, OneOf, Text, Truth, WholeNumber
 from schemas.fields.outputs import Number, ShopTime
 from schemas.fields.shapes import NUMBER, Json
@@ -40,7 +40,7 @@ def describe(_: Any, field: fields.Field[Any], ret: Json) -> Json:
 def _as_json(field: fields.Field[Any], default: Any) -> Any:
     if isinstance(field, Flag):
         return str(default).lower()
-    return float(default) if isinstance(field, Claimed) else default
+    return float(default) if isinstance(field, ClientFigure) else default
 
 
 def describe_parameter(_: Any, __: fields.Field[Any], ret: Json) -> Json:
@@ -72,7 +72,7 @@ def _(field: FixedPoint) -> Json:
 
 
 @_shape.register
-def _(field: Claimed) -> Json:
+def _(field: ClientFigure) -> Json:
     return {"type": "number", "minimum": field.minimum, "maximum": field.maximum}
 
 

@@ -8,7 +8,7 @@ PAPERS: Final = (A4, A5, ROLL)
 
 
 @dataclass(frozen=True, slots=True)
-class ShopHead:
+class Letterhead:
     """As the shop's settings say.
 
     logo: a PNG or a JPEG. upi_id: as `shop@bank`. number_prefix: goes before a document's number.

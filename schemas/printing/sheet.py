@@ -8,7 +8,7 @@ from schemas.core import money
 from schemas.core.documents import Document
 from schemas.printing.amount_in_words import amount_in_words
 from schemas.printing.formatting import INDIAN, amount, figures, percentage, quantity
-from schemas.printing.letterhead import ShopHead
+from schemas.printing.letterhead import Letterhead
 from schemas.sales import statuses
 from schemas.sales.pricing import Line, rounding_room
 
@@ -34,7 +34,7 @@ class Sheet(NamedTuple):
 
     title: str
     number: str
-    head: ShopHead
+    head: Letterhead
     facts: tuple[tuple[str, str], ...]
     customer: tuple[str, ...]
     rows: tuple[Row, ...]
@@ -46,7 +46,7 @@ class Sheet(NamedTuple):
     has_discounts: bool
 
 
-def sheet(document: Document, head: ShopHead, zone: ZoneInfo, currency: str) -> Sheet:
+def sheet(document: Document, head: Letterhead, zone: ZoneInfo, currency: str) -> Sheet:
     """The sheet of a stored estimate or order."""
     is_order = "amount_paid" in document
     number = written_number(document, head)
@@ -68,7 +68,7 @@ def sheet(document: Document, head: ShopHead, zone: ZoneInfo, currency: str) -> 
     )
 
 
-def written_number(document: Document, head: ShopHead) -> str:
+def written_number(document: Document, head: Letterhead) -> str:
     """As people say it: `#007`, or with the shop's prefix `S-007`."""
     return f"{head.number_prefix or '#'}{document['number']:03d}"
 
@@ -78,7 +78,7 @@ def file_name(document: Document) -> str:
     return f"{'order' if 'amount_paid' in document else 'estimate'}-{document['number']:03d}.pdf"
 
 
-def upi_link(head: ShopHead, due: int, number: str) -> str | None:
+def upi_link(head: Letterhead, due: int, number: str) -> str | None:
     """The address by which a payment app pays what is due, after NPCI's UPI linking specification 1.6.
 
     None where the shop has no UPI id.

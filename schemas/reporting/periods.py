@@ -28,7 +28,7 @@ class Span(NamedTuple):
         return isinstance(period, str) and len(period) == len(self.first) and self.first <= period <= self.last
 
 
-def spans(start: date, end: date, today: str) -> list[Span]:
+def covering_periods(start: date, end: date, today: str) -> list[Span]:
     """Few periods that make up the days `start` to `end`, both included. Each day of them is counted once; no
     period stands in two spans.
 

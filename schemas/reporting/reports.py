@@ -12,7 +12,7 @@ from schemas.core.calendar import days, month_of
 from schemas.core.money import divide_half_up, to_json
 from schemas.reporting.rollups import Row
 from schemas.reporting.staff import MOST_STAFF, StaffPage, StaffPlace, staff_page
-from schemas.reporting.sums import Sums, Tally
+from schemas.reporting.sums import CountAndAmount, Sums
 from schemas.sales.statuses import CANCELLED, COMPLETED, CONVERTED, PAYMENT_GROUPS, PENDING, REFUNDED
 
 Json = dict[str, Any]
@@ -160,7 +160,7 @@ def _of_a_store(sums: Sums) -> Json:
     }
 
 
-def separate_summary(estimates: Tally, orders: Tally) -> Json:
+def separate_summary(estimates: CountAndAmount, orders: CountAndAmount) -> Json:
     """The summary under the list of estimates and orders."""
     return {
         "total_estimates": estimates.count,

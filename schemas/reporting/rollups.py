@@ -37,7 +37,7 @@ class Row(NamedTuple):
     sign: int = 1
 
 
-class Additions:
+class RollupDeltas:
     """What documents add to the rollup rows: each estimate and order that is not voided, once for its day, once for
     the month and once for the year."""
 

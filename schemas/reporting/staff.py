@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from schemas.core.money import to_json
 from schemas.core.pagination import cursor_of, place_at
-from schemas.reporting.sums import Sums, Tally
+from schemas.reporting.sums import CountAndAmount, Sums
 
 Json = dict[str, Any]
 
@@ -22,8 +22,8 @@ _NO_AMOUNT: Final = 2**63
 
 class _Member(NamedTuple):
     name: str
-    estimated: Tally
-    earned: Tally
+    estimated: CountAndAmount
+    earned: CountAndAmount
 
     @property
     def is_active(self) -> bool:
@@ -94,14 +94,14 @@ def _place_behind(members: list[_Member]) -> StaffPlace:
     return StaffPlace(revenue, sum(each.earned.amount == revenue for each in members))
 
 
-def _sum(tallies: Iterable[Tally]) -> Tally:
-    whole = Tally()
+def _sum(tallies: Iterable[CountAndAmount]) -> CountAndAmount:
+    whole = CountAndAmount()
     for tally in tallies:
         whole.add(tally.count, tally.amount)
     return whole
 
 
-def _figures(estimated: Tally, earned: Tally) -> Json:
+def _figures(estimated: CountAndAmount, earned: CountAndAmount) -> Json:
     return {
         "estimates_count": estimated.count,
         "estimates_total": to_json(estimated.amount),

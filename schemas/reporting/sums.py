@@ -13,7 +13,7 @@ from schemas.text.folding import same_name
 
 
 @dataclass(slots=True)
-class Tally:
+class CountAndAmount:
     """A count and an amount in minor units."""
 
     count: int = 0
@@ -23,24 +23,24 @@ class Tally:
         self.count += count
         self.amount += amount
 
-    def __add__(self, other: "Tally") -> "Tally":
-        return Tally(self.count + other.count, self.amount + other.amount)
+    def __add__(self, other: "CountAndAmount") -> "CountAndAmount":
+        return CountAndAmount(self.count + other.count, self.amount + other.amount)
 
     def shown(self, amount_name: str = "amount") -> dict[str, Any]:
         return {"count": self.count, amount_name: to_json(self.amount)}
 
 
-def _tallies() -> defaultdict[str, Tally]:
-    return defaultdict(Tally)
+def _tallies() -> defaultdict[str, CountAndAmount]:
+    return defaultdict(CountAndAmount)
 
 
 @dataclass(slots=True)
 class Sums:
     """estimates, orders: by status; payments: what the shop keeps, by group; sold: in minor units."""
 
-    estimates: defaultdict[str, Tally] = field(default_factory=_tallies)
-    orders: defaultdict[str, Tally] = field(default_factory=_tallies)
-    payments: defaultdict[str, Tally] = field(default_factory=_tallies)
+    estimates: defaultdict[str, CountAndAmount] = field(default_factory=_tallies)
+    orders: defaultdict[str, CountAndAmount] = field(default_factory=_tallies)
+    payments: defaultdict[str, CountAndAmount] = field(default_factory=_tallies)
     sold: int = 0
 
     @classmethod
@@ -100,13 +100,13 @@ class Sums:
                 self.sold += sign * sums.get("sold", 0)
 
     @property
-    def estimated(self) -> Tally:
+    def estimated(self) -> CountAndAmount:
         return self.estimates[PENDING] + self.estimates[CONVERTED]
 
     @property
-    def earned(self) -> Tally:
+    def earned(self) -> CountAndAmount:
         kept = [self.orders[status] for status in EARNING if status in self.orders]
-        return Tally(sum(tally.count for tally in kept), sum(tally.amount for tally in kept))
+        return CountAndAmount(sum(tally.count for tally in kept), sum(tally.amount for tally in kept))
 
     @property
     def documents(self) -> int:
@@ -114,9 +114,9 @@ class Sums:
         return sum(tally.count for tallies in (self.estimates, self.orders) for tally in tallies.values())
 
     @property
-    def listed(self) -> Tally:
+    def listed(self) -> CountAndAmount:
         """As a list shows orders: every live one is counted, and what the shop keeps is added up."""
-        return Tally(sum(tally.count for tally in self.orders.values()), self.earned.amount)
+        return CountAndAmount(sum(tally.count for tally in self.orders.values()), self.earned.amount)
 
 
 def with_names_alike_as_one(rows: list[Row]) -> list[Row]:

@@ -11,9 +11,9 @@ from schemas.core import money
 from schemas.core.documents import Document
 from schemas.core.errors import InvalidBody
 from schemas.core.limits import MAX_PRICE, MAX_TOTAL
-from schemas.fields.amounts import Claimed, Money, Percent, Quantity
+from schemas.fields.amounts import ClientFigure, Money, Percent, Quantity
 from schemas.fields.body import Body
-from schemas.fields.fast_schema import QuickSchema
+from schemas.fields.fast_schema import FastSchema
 from schemas.fields.inputs import Flag, LineId, Lines, OneOf, Text, Truth
 from schemas.fields.outputs import Number, PublicId, ShopTime, ShownLines, ZonedSchema
 from schemas.sales import pricing, statuses
@@ -42,16 +42,16 @@ class EstimateBody(Body):
     customer_address = Text(blank=True, lines=True, load_default="")
     sale_by = Text(required=True)
     items = Lines(LineBody, required=True)
-    subtotal = Claimed(required=True)
-    discount_amount = Claimed(load_default=0)
+    subtotal = ClientFigure(required=True)
+    discount_amount = ClientFigure(load_default=0)
     is_percentage_discount = Truth(load_default=False)
-    total = Claimed(required=True, maximum=MAX_TOTAL, late_rounding=True)
+    total = ClientFigure(required=True, maximum=MAX_TOTAL, late_rounding=True)
 
 
 class SaleBody(EstimateBody):
     """The body that makes a sale: an estimate's, and how it was paid."""
 
-    amount_paid = Claimed(maximum=MAX_TOTAL, late_rounding=True)
+    amount_paid = ClientFigure(maximum=MAX_TOTAL, late_rounding=True)
     payment_mode = Text(load_default=statuses.CASH)
 
 
@@ -92,8 +92,12 @@ def draft(body: dict[str, Any]) -> Document:
     :raises TotalsMismatch: the client's figures are not those of the lines.
     """
     items = body["items"]
-    claim = pricing.Claim(body["subtotal"], body["discount_amount"], body["is_percentage_discount"], body["total"])
-    bill = pricing.prove([pricing.Line(item["price"], item["quantity"], item["discount"]) for item in items], claim)
+    claim = pricing.ClientTotals(
+        body["subtotal"], body["discount_amount"], body["is_percentage_discount"], body["total"]
+    )
+    bill = pricing.verify_totals(
+        [pricing.Line(item["price"], item["quantity"], item["discount"]) for item in items], claim
+    )
     return {
         "customer_name": body["customer_name"],
         "customer_phone": body["customer_phone"],
@@ -135,7 +139,7 @@ def draft_sale(body: dict[str, Any]) -> Document:
     return document
 
 
-class LineSchema(QuickSchema):
+class LineSchema(FastSchema):
     id = fields.Raw(metadata={"type": ["integer", "string"]})
     name = fields.String()
     price = Money()
@@ -218,7 +222,7 @@ class OrderSchema(_DocumentSchema):
     )
 
 
-class _Entry(QuickSchema):
+class _Entry(FastSchema):
     """What the one list of estimates and orders shows beside their own fields, with the names that it always had."""
 
     # By functions, since two fields of marshmallow may not have the same `attribute`.

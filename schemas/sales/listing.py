@@ -22,13 +22,13 @@ Place = tuple[datetime, int, int]
 PLACE: Final = ("created_at", "number")
 
 
-def place_of(kind: str, document: Mapping[str, Any]) -> Place:
+def sort_key(kind: str, document: Mapping[str, Any]) -> Place:
     """What newest-first lists are sorted by, descending: instant, kind's rank, number."""
     return document["created_at"], _RANKS[kind], document["number"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Position:
+class Cursor:
     """A document's place in a newest-first list: its instant (UTC milliseconds), its kind's rank, its number."""
 
     instant: int
@@ -37,7 +37,7 @@ class Position:
 
     @classmethod
     def of(cls, kind: str, document: Mapping[str, Any]) -> Self:
-        instant, rank, number = place_of(kind, document)
+        instant, rank, number = sort_key(kind, document)
         return cls(round(instant.timestamp() * 1000), rank, number)
 
     @property
@@ -72,7 +72,7 @@ class Listing:
     """A list as it is asked for. limit: None for the whole list."""
 
     limit: int | None = None
-    after: Position | None = None
+    after: Cursor | None = None
     status: str | None = None
     sale_by: str | None = None
     payment_mode: str | None = None
@@ -110,7 +110,7 @@ class ListingQuery(Schema):
     def make(self, data: dict[str, Any], **kwargs: Any) -> Listing:
         cursor = data.pop("cursor", None)
         if cursor is not None:
-            data["after"] = Position.decode(cursor)
+            data["after"] = Cursor.decode(cursor)
             data.setdefault("limit", DEFAULT_LIMIT)
         return Listing(**data)
 

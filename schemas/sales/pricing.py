@@ -76,7 +76,7 @@ class Span(NamedTuple):
         return self.low <= money.rounded(claimed, money.MONEY_PLACES) <= self.high
 
 
-class Claim(NamedTuple):
+class ClientTotals(NamedTuple):
     """What the client computed, in currency units, unrounded. `discount` is a percentage if `is_percentage`."""
 
     subtotal: int | float
@@ -94,7 +94,7 @@ class _ExactClaim(NamedTuple):
     total: Decimal
 
     @classmethod
-    def of(cls, claim: Claim) -> "_ExactClaim":
+    def of(cls, claim: ClientTotals) -> "_ExactClaim":
         return cls(
             money.exact(claim.subtotal), money.exact(claim.discount), claim.is_percentage, money.exact(claim.total)
         )
@@ -132,7 +132,7 @@ def rounding_room(lines: Sequence[Line], percentage: int | None) -> int:
     return room + bool(percentage)
 
 
-def prove(lines: Sequence[Line], claim: Claim) -> Bill:
+def verify_totals(lines: Sequence[Line], claim: ClientTotals) -> Bill:
     """Return the bill that the lines make, if it is the one that the client claims.
 
     :raises TotalsMismatch: subtotal or total differ by more than rounding explains; carries the server's figures.
@@ -150,7 +150,7 @@ def prove(lines: Sequence[Line], claim: Claim) -> Bill:
     return _prove(line_totals, subtotal, span, _ExactClaim.of(claim))
 
 
-def _plain(line_totals: tuple[int, ...], subtotal: int, claim: Claim) -> Bill | None:
+def _plain(line_totals: tuple[int, ...], subtotal: int, claim: ClientTotals) -> Bill | None:
     """Return the bill that is claimed to the minor unit, without a doubt: as `_prove` would, at a third of its cost."""
     percentage = money.rounded(claim.discount, money.PERCENT_PLACES) if claim.is_percentage else None
     if percentage is None:

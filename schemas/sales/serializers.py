@@ -15,7 +15,7 @@ from schemas.sales.documents import (
 )
 
 
-class Views:
+class Serializers:
     """Serialize estimates and orders, and their digests."""
 
     def __init__(self, zone: ZoneInfo) -> None:
@@ -30,6 +30,6 @@ class Views:
 
 
 @cache
-def views_of(zone: ZoneInfo) -> Views:
+def serializers_of(zone: ZoneInfo) -> Serializers:
     """Return the views of a time zone, which are made once: that takes as long as some sales."""
-    return Views(zone)
+    return Serializers(zone)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from schemas.core.errors import InvalidBody
-from schemas.printing.letterhead import A4, ShopHead
+from schemas.printing.letterhead import A4, Letterhead
 from schemas.shop.gst import STATES
 
 Document = dict[str, Any]
@@ -69,10 +69,10 @@ class ShopSettings:
         return STATES.get(self.state, "")
 
     @property
-    def head(self) -> ShopHead:
+    def head(self) -> Letterhead:
         """What stands at the head of the shop's paper. The address is its lines, or what the app has it in."""
         lines = (self.address_line1, self.address_line2, self.address_line3)
-        return ShopHead(
+        return Letterhead(
             business_name=self.business_name,
             address=tuple(line for line in lines if line) or tuple(self.business_address.splitlines()),
             phone=self.business_phone,

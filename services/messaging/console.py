@@ -4,7 +4,7 @@ import logging
 import secrets
 from typing import Final
 
-from schemas.messaging.delivery import Accepted, Letter, Outcome
+from schemas.messaging.delivery import Accepted, Outcome, OutgoingMessage
 from services.messaging.provider_settings import CONSOLE
 
 logger = logging.getLogger("pos.messages")
@@ -13,7 +13,7 @@ logger = logging.getLogger("pos.messages")
 class ConsoleProvider:
     name: Final = CONSOLE
 
-    async def send(self, letter: Letter) -> Outcome:
+    async def send(self, letter: OutgoingMessage) -> Outcome:
         what = "a text" if letter.document_url is None else "a document"
         logger.info("The console has taken %s of %d characters: nothing was sent.", what, len(letter.text))
         return Accepted(f"console-{secrets.token_hex(8)}")

@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 from repositories.database.errors import Unavailable
 from repositories.messaging.outbox import Outbox
 from schemas.core.documents import Document
-from schemas.messaging.delivery import Letter, Outcome, Unknown
+from schemas.messaging.delivery import Outcome, OutgoingMessage, Unknown
 from schemas.messaging.messages import letter_of
 from schemas.messaging.states import SENDING
 from services.messaging.provider import Provider
@@ -38,7 +38,7 @@ logger = logging.getLogger("pos.messages")
 T = TypeVar("T")
 
 
-class Jobs:
+class OutboxDispatcher:
     """The worker of one process.
 
     :param chance: 0 to 1, so that those who failed together do not come back together.
@@ -141,7 +141,7 @@ class Jobs:
             outcome = await self._send(letter_of(begun))
             await self._insist(lambda: self._outbox.settle(begun, outcome, self._chance()))
 
-    async def _send(self, letter: Letter) -> Outcome:
+    async def _send(self, letter: OutgoingMessage) -> Outcome:
         try:
             async with asyncio.timeout(self._send_seconds):
                 return await self._provider.send(letter)

@@ -11,8 +11,8 @@ from schemas.core.errors import ShopError
 from schemas.core.principals import Actor
 from schemas.journal.idempotency import RequestKey
 from schemas.messaging.composition import document_letter, wrong
-from schemas.messaging.messages import Enclosed
-from schemas.printing.letterhead import ShopHead
+from schemas.messaging.messages import Attachment
+from schemas.printing.letterhead import Letterhead
 from services.sharing import pdf_url_of, token_in
 
 _NO_ADDRESS: Final = (
@@ -36,7 +36,7 @@ def reached_at(base_url: str | None) -> str:
 
 async def enclosed_at(
     public_links: PublicLinks, uploads: Uploads, base_url: str | None, store: str, url: str
-) -> Enclosed:
+) -> Attachment:
     """What opens at an address that this service gave out, for whoever has it.
 
     :raises NoPublicAddress: phones cannot reach it.
@@ -46,10 +46,10 @@ async def enclosed_at(
     if token is not None:
         link = await public_links.find(token)
         if link is not None and link["store"] == store:
-            return Enclosed(link["kind"], link["document_id"], link["_id"], link["expires_at"])
+            return Attachment(link["kind"], link["document_id"], link["_id"], link["expires_at"])
         until = await uploads.until(store, token)
         if until is not None:
-            return Enclosed(until=until)
+            return Attachment(until=until)
     raise wrong("pdf_url", "must be the address of a PDF that this service gave out, and that still opens")
 
 
@@ -58,7 +58,7 @@ async def send_document(
     links: LinkRepository,
     base_url: str | None,
     document: Document,
-    head: ShopHead,
+    head: Letterhead,
     currency: str,
     *,
     kind: str,

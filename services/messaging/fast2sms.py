@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from schemas.messaging.delivery import Accepted, Again, Letter, Outcome, Refused, Unknown
+from schemas.messaging.delivery import Accepted, Outcome, OutgoingMessage, Refused, RetryLater, Unknown
 from schemas.messaging.provider_errors import code_of, reason_of
-from services.messaging.http_exchange import Answer, Exchange, refused_or_again
+from services.messaging.http_exchange import Answer, ProviderClient, refused_or_again
 from services.messaging.provider_settings import FAST2SMS, ProviderSettings
 from services.messaging.whatsapp_cloud import in_template
 
@@ -29,11 +29,11 @@ class Fast2Sms:
 
     name = FAST2SMS
 
-    def __init__(self, settings: ProviderSettings, exchange: Exchange) -> None:
+    def __init__(self, settings: ProviderSettings, exchange: ProviderClient) -> None:
         self._settings = settings
         self._exchange = exchange
 
-    async def send(self, letter: Letter) -> Outcome:
+    async def send(self, letter: OutgoingMessage) -> Outcome:
         asked = question_of(letter, self._settings)
         if isinstance(asked, Refused):
             return asked
@@ -43,7 +43,7 @@ class Fast2Sms:
     async def close(self) -> None:
         await self._exchange.close()
 
-    def _outcome(self, answer: Answer) -> Accepted | Refused | Again | Unknown:
+    def _outcome(self, answer: Answer) -> Accepted | Refused | RetryLater | Unknown:
         body = answer.body or {}
         flags = [body.get("return"), body.get("status")]
         if answer.is_success and any(flag is True for flag in flags):
@@ -54,7 +54,7 @@ class Fast2Sms:
             return Unknown("A gateway heard no answer, so it may have been sent.")
         return self._failure(answer, body)
 
-    def _failure(self, answer: Answer, body: Mapping[str, Any]) -> Refused | Again:
+    def _failure(self, answer: Answer, body: Mapping[str, Any]) -> Refused | RetryLater:
         code, said = code_of(body.get("status_code")), body.get("message")
         if isinstance(said, list):
             said = " ".join(each for each in said if isinstance(each, str))
@@ -65,7 +65,7 @@ class Fast2Sms:
         return refused_or_again(answer, code, reason, is_passing=is_passing)
 
 
-def question_of(letter: Letter, settings: ProviderSettings) -> dict[str, str] | Refused:
+def question_of(letter: OutgoingMessage, settings: ProviderSettings) -> dict[str, str] | Refused:
     """The parameters of the address, but for the key."""
     number = _INDIAN.fullmatch(letter.to)
     if number is None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import httpx
 import orjson
 
-from schemas.messaging.delivery import Again, Refused, Unknown
+from schemas.messaging.delivery import Refused, RetryLater, Unknown
 
 #: Seconds to connect, to write and between two reads; and for all of it together.
 _TIMEOUTS: Final = httpx.Timeout(connect=5, write=10, read=20, pool=5)
@@ -57,7 +57,7 @@ class Answer:
         return self.status == HTTPStatus.TOO_MANY_REQUESTS or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-class Exchange:
+class ProviderClient:
     """Asks one provider. A connection serves one question: where one is kept, it may be closed by the other side as the
     next letter is written, and then nobody knows whether that was read.
 
@@ -97,8 +97,8 @@ class Exchange:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         json: Any = None,
-    ) -> Answer | Again | Unknown:
-        """The answer; `Again` where the question was surely not put, `Unknown` where it was and no answer came."""
+    ) -> Answer | RetryLater | Unknown:
+        """The answer; `RetryLater` where the question was surely not put, `Unknown` where it was and no answer came."""
         content = None if json is None else orjson.dumps(json)
         typed = {"Content-Type": "application/json"} if content else {}
         request = self._client.build_request(
@@ -108,7 +108,7 @@ class Exchange:
             async with asyncio.timeout(self._whole):
                 return await self._exchange(request)
         except _NOT_REACHED as error:
-            return Again("not_reached", f"The provider could not be reached ({type(error).__name__}).")
+            return RetryLater("not_reached", f"The provider could not be reached ({type(error).__name__}).")
         except (httpx.RequestError, TimeoutError) as error:
             return Unknown(f"No answer came, so it may have been sent ({type(error).__name__}).")
 
@@ -149,7 +149,7 @@ def pause_of(headers: Mapping[str, str], now: datetime) -> float | None:
     return min(max(seconds, 0.0), _LONGEST_PAUSE)
 
 
-def refused_or_again(answer: Answer, code: int | None, reason: str, *, is_passing: bool) -> Refused | Again:
+def refused_or_again(answer: Answer, code: int | None, reason: str, *, is_passing: bool) -> Refused | RetryLater:
     """What a failure comes to, of which the provider surely says that it is one. code: its own, or None."""
     name = f"http_{answer.status}" if code is None else str(code)
-    return Again(name, reason, answer.after) if is_passing else Refused(name, reason)
+    return RetryLater(name, reason, answer.after) if is_passing else Refused(name, reason)

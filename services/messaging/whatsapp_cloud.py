@@ -6,9 +6,18 @@ Its errors are told apart by `error.code`, as Meta asks for: titles and subcodes
 from collections.abc import Mapping
 from typing import Any, Final
 
-from schemas.messaging.delivery import LONGEST_CAPTION, LONGEST_TEXT, Accepted, Again, Letter, Outcome, Refused, Unknown
+from schemas.messaging.delivery import (
+    LONGEST_CAPTION,
+    LONGEST_TEXT,
+    Accepted,
+    Outcome,
+    OutgoingMessage,
+    Refused,
+    RetryLater,
+    Unknown,
+)
 from schemas.messaging.provider_errors import cloud_error
-from services.messaging.http_exchange import Answer, Exchange, refused_or_again
+from services.messaging.http_exchange import Answer, ProviderClient, refused_or_again
 from services.messaging.provider_settings import CLOUD, ProviderSettings
 
 DEFAULT_URL: Final = "https://graph.facebook.com"
@@ -23,13 +32,13 @@ class WhatsAppCloud:
 
     name = CLOUD
 
-    def __init__(self, settings: ProviderSettings, exchange: Exchange) -> None:
+    def __init__(self, settings: ProviderSettings, exchange: ProviderClient) -> None:
         self._settings = settings
         self._exchange = exchange
         self._path = f"{settings.api_version}/{settings.phone_number_id}/messages"
         self._headers = {"Authorization": f"Bearer {settings.token}"}
 
-    async def send(self, letter: Letter) -> Outcome:
+    async def send(self, letter: OutgoingMessage) -> Outcome:
         content = content_of(letter, self._settings)
         if isinstance(content, Refused):
             return content
@@ -43,7 +52,7 @@ class WhatsAppCloud:
     async def close(self) -> None:
         await self._exchange.close()
 
-    def _outcome(self, answer: Answer) -> Accepted | Refused | Again | Unknown:
+    def _outcome(self, answer: Answer) -> Accepted | Refused | RetryLater | Unknown:
         body = answer.body or {}
         if answer.is_success and (provider_id := _id_in(body)):
             return Accepted(provider_id)
@@ -54,12 +63,12 @@ class WhatsAppCloud:
             return Unknown("The answer could not be read, so it may have been sent.")
         return refused_or_again(answer, None, answer.reason, is_passing=answer.is_passing)
 
-    def _failure(self, answer: Answer, error: Mapping[str, Any]) -> Refused | Again:
+    def _failure(self, answer: Answer, error: Mapping[str, Any]) -> Refused | RetryLater:
         code, reason = cloud_error(error, self._settings.token)
         return refused_or_again(answer, code, reason, is_passing=code in PASSING or answer.is_passing)
 
 
-def content_of(letter: Letter, settings: ProviderSettings) -> Json | Refused:
+def content_of(letter: OutgoingMessage, settings: ProviderSettings) -> Json | Refused:
     """The part of a message that says what it is: an approved text, a document or a text of one's own.
 
     Where the settings name an approved text, it is what letters go out with, since others reach those alone who wrote
@@ -78,7 +87,7 @@ def content_of(letter: Letter, settings: ProviderSettings) -> Json | Refused:
     return {"type": "document", "document": {**_document(letter), **caption}}
 
 
-def _template(letter: Letter, name: str, language: str) -> Json:
+def _template(letter: OutgoingMessage, name: str, language: str) -> Json:
     components: list[Json] = []
     if letter.document_url is not None:
         header = {"type": "document", "document": _document(letter)}
@@ -87,7 +96,7 @@ def _template(letter: Letter, name: str, language: str) -> Json:
     return {"type": "template", "template": {"name": name, "language": {"code": language}, "components": components}}
 
 
-def _document(letter: Letter) -> Json:
+def _document(letter: OutgoingMessage) -> Json:
     named = {"filename": letter.filename} if letter.filename else {}
     return {"link": letter.document_url, **named}
 

@@ -15,7 +15,7 @@ MOST_HELD_SECONDS: Final = 0.04
 LEAST_FREE_SECONDS: Final = 0.01
 
 
-class RightOfWay:
+class Preemption:
     """Holds processes up, and lets them go."""
 
     def __init__(self) -> None:

@@ -14,9 +14,9 @@ from cachetools import LRUCache
 
 from schemas.core.documents import Document
 from schemas.core.errors import InvalidBody
-from schemas.printing.letterhead import A4, ShopHead
+from schemas.printing.letterhead import A4, Letterhead
 from schemas.printing.sheet import Sheet, sheet
-from services.printing.worker_pool import SHORT, PaperFailed, PaperUnavailable, Workers, length_of
+from services.printing.worker_pool import SHORT, PaperFailed, PaperUnavailable, RenderPool, length_of
 from services.printing.worker_protocol import Job
 
 logger = logging.getLogger("pos")
@@ -34,10 +34,10 @@ _EDITION: Final = (
 )
 
 
-class Paper:
+class PdfRenderer:
     """:param zone: of the shop, for the times on paper. currency: ISO 4217."""
 
-    def __init__(self, workers: Workers, zone: ZoneInfo, currency: str) -> None:
+    def __init__(self, workers: RenderPool, zone: ZoneInfo, currency: str) -> None:
         self._workers = workers
         self._zone = zone
         self._currency = currency
@@ -47,7 +47,7 @@ class Paper:
         self._shares: Counter[tuple[str, bool]] = Counter()
         self._edition = blake2b(repr((_EDITION, workers.fonts_edition)).encode()).digest()
 
-    def job(self, document: Document, head: ShopHead, paper: str | None = None) -> Job:
+    def job(self, document: Document, head: Letterhead, paper: str | None = None) -> Job:
         """What `render` sets: a stored estimate or order.
 
         :param paper: one of `PAPERS`; None for the shop's own.
@@ -82,7 +82,7 @@ class Paper:
         # Shielded: whoever goes away leaves the sheet to the others.
         return await asyncio.shield(task)
 
-    def sheet(self, document: Document, head: ShopHead) -> Sheet:
+    def sheet(self, document: Document, head: Letterhead) -> Sheet:
         """What the paper says."""
         return sheet(document, head, self._zone, self._currency)
 
@@ -93,7 +93,7 @@ class Paper:
         :raises PaperUnavailable:
         """
         try:
-            await self._workers.pdf(Job(_bare(ShopHead("", logo=logo)), A4, 0))
+            await self._workers.pdf(Job(_bare(Letterhead("", logo=logo)), A4, 0))
         except PaperFailed as error:
             detail = "must be a picture that can be printed; this one is damaged"
             raise InvalidBody(f"logo: {detail}.", [{"pointer": "/logo", "detail": detail}]) from error
@@ -124,6 +124,6 @@ def _without_logo(job: Job) -> Job:
     return job._replace(sheet=job.sheet._replace(head=replace(job.sheet.head, logo=None)))
 
 
-def _bare(head: ShopHead) -> Sheet:
+def _bare(head: Letterhead) -> Sheet:
     """A sheet with a head alone."""
     return Sheet("", "", head, (), (), (), (), "", (), "", None, has_discounts=False)

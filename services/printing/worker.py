@@ -26,7 +26,7 @@ TEMPLATE: Final = files("services.printing").joinpath("sheet.typ").read_bytes()
 _NICE: Final = 15
 
 
-class Typesetter:
+class PdfWorker:
     """Fonts are looked for once. What is set twice comes out byte for byte the same, in any process.
 
     :param font_dir: the operator's own fonts, in place of those that are installed with the service.
@@ -74,7 +74,7 @@ def _shown(sheet: Sheet) -> dict[str, Any]:
     }
 
 
-def serve(typesetter: Typesetter, jobs: BinaryIO, answers: BinaryIO) -> None:
+def serve(typesetter: PdfWorker, jobs: BinaryIO, answers: BinaryIO) -> None:
     """Sets each job that comes, until none can come any more."""
     while header := jobs.read(LENGTH.size):
         job: Job = pickle.loads(jobs.read(*LENGTH.unpack(header)))  # noqa: S301  (from the parent alone)
@@ -99,7 +99,7 @@ def main(most_memory: int, font_dir: str | None = None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (most_memory, most_memory))
     stand_back()
-    serve(Typesetter(font_dir), sys.stdin.buffer, sys.stdout.buffer)
+    serve(PdfWorker(font_dir), sys.stdin.buffer, sys.stdout.buffer)
 
 
 if __name__ == "__main__":

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from schemas.core.errors import ShopError
-from schemas.printing.letterhead import ShopHead
+from schemas.printing.letterhead import Letterhead
 from services.printing.fonts import edition_of, font_folders
 from services.printing.job_slots import Places
 from services.printing.parent_death import die_with_parent
-from services.printing.preemption import RightOfWay
+from services.printing.preemption import Preemption
 from services.printing.worker_protocol import DONE, LENGTH, Job
 
 #: Half of the cores: the others are for those who sell.
@@ -120,7 +120,7 @@ def texts_of(value: Any) -> Iterator[str]:
     """All the texts of a sheet."""
     if isinstance(value, str):
         yield value
-    elif isinstance(value, ShopHead):
+    elif isinstance(value, Letterhead):
         yield from texts_of(astuple(value))
     elif isinstance(value, tuple):
         for each in value:
@@ -132,7 +132,7 @@ def length_of(job: Job) -> int:
     return sum(map(len, texts_of(job.sheet)))
 
 
-class Workers:
+class RenderPool:
     """As many as `size`, and one more for short sheets, which wait for no long one.
 
     :param right_of_way: that of others, who are not to wait for paper.
@@ -141,7 +141,7 @@ class Workers:
 
     def __init__(
         self,
-        right_of_way: RightOfWay,
+        right_of_way: Preemption,
         *,
         font_dir: str | None = None,
         size: int = SIZE,

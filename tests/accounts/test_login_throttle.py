@@ -13,7 +13,7 @@ from typing import Any, Literal
 import pytest
 from argon2 import PasswordHasher
 
-from repositories.accounts.login_throttle import BUDGETS, FREE, PASSWORD, Attempts
+from repositories.accounts.login_throttle import BUDGETS, FREE, PASSWORD, LoginThrottle
 from repositories.database.errors import TooManyRequests
 from schemas.core.principals import CASHIER, OWNER
 from tests.accounts.test_sign_in import refusal
@@ -107,7 +107,7 @@ async def test_thousands_of_guesses_of_a_pin(open_shop: OpenShop, long_run: Long
 
 
 async def test_a_budget_is_never_overdrawn_by_those_who_come_at_once(shop: Shop) -> None:
-    attempts = Attempts(shop.database, Clock())
+    attempts = LoginThrottle(shop.database, Clock())
     results = await asyncio.gather(
         *(attempts.reserve(PASSWORD, f"one-{shop.store}", f"10.0.0.{number}") for number in range(100)),
         return_exceptions=True,
@@ -116,7 +116,7 @@ async def test_a_budget_is_never_overdrawn_by_those_who_come_at_once(shop: Shop)
     assert {type(each) for each in results if isinstance(each, BaseException)} == {TooManyRequests}
 
 
-async def wait_of(attempts: Attempts, name: str, place: str) -> int:
+async def wait_of(attempts: LoginThrottle, name: str, place: str) -> int:
     """Seconds that a refused attempt is told to wait; 0 where it is granted."""
     try:
         await attempts.reserve(PASSWORD, name, place)
@@ -127,7 +127,7 @@ async def wait_of(attempts: Attempts, name: str, place: str) -> int:
 
 async def test_the_wait_doubles_up_to_a_quarter_of_an_hour_and_is_never_for_ever(shop: Shop) -> None:
     clock = Clock()
-    attempts = Attempts(shop.database, clock)
+    attempts = LoginThrottle(shop.database, clock)
     name, waits = f"two-{shop.store}", []
     for _ in range(FREE):
         assert await wait_of(attempts, name, "10.0.0.1") == 0
@@ -140,7 +140,7 @@ async def test_the_wait_doubles_up_to_a_quarter_of_an_hour_and_is_never_for_ever
 
 async def test_a_day_has_a_hundred_failures_at_most(shop: Shop) -> None:
     clock = Clock()
-    attempts = Attempts(shop.database, clock)
+    attempts = LoginThrottle(shop.database, clock)
     name, home = f"three-{shop.store}", "10.0.0.1"
     await attempts.succeeded(await attempts.reserve(PASSWORD, name, home))
     began, granted = clock(), 0
@@ -191,7 +191,7 @@ async def test_unknown_logins_are_held_up_like_known_ones_and_take_as_much(open_
 
 async def test_a_row_of_attempts_goes_by_itself(shop: Shop) -> None:
     clock = Clock()
-    attempts = Attempts(shop.database, clock)
+    attempts = LoginThrottle(shop.database, clock)
     made = [await attempts.reserve(PASSWORD, "x" * 250 + f"{number}-{shop.store}", "10.0.0.1") for number in range(50)]
     indexes = await shop.database["attempts"].index_information()
     assert indexes["retention"]["expireAfterSeconds"] == 0

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from app.archive.archive_files import check_archive
 from app.cli import cli
 from app.console.output import FileRefused
-from repositories.archive.restore import Restoration
+from repositories.archive.restore import Restore
 from repositories.auditing.verification import verify
 from repositories.database.client import Database
 from repositories.database.errors import DatabaseRefused
@@ -69,7 +69,7 @@ async def test_a_database_of_the_earlier_backend_is_left_alone(
     assert await target.list_collection_names() == ["orders"]
     assert list(await target.orders.index_information()) == ["_id_"]
     with pytest.raises(DatabaseRefused, match="of the earlier backend"):
-        await Restoration(target, shop.store).begin(datetime.now(UTC), 90)
+        await Restore(target, shop.store).begin(datetime.now(UTC), 90)
 
 
 async def test_a_database_that_goes_away_is_said_in_a_sentence(shop: Shop, pos: Any, tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ async def test_a_store_is_only_discarded_where_nothing_else_is_asked(
     target: Database, pos: Any, shop: Shop, tmp_path: Path, with_check: bool
 ) -> None:
     (file := tmp_path / "file").write_bytes(an_archive(shop.store))
-    await Restoration(target, shop.store).begin(datetime.now(UTC), 90)
+    await Restore(target, shop.store).begin(datetime.now(UTC), 90)
     refused = pos("restore", "--discard", *(("--check",) if with_check else (file,)), database=target.name)
     assert refused.returncode == 2
     assert "--discard goes alone" in refused.stderr

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from endpoints.live.log_tailer import POLL_SECONDS
-from repositories.archive.restore import Restoration, restoring
+from repositories.archive.restore import Restore, restoring
 from repositories.auditing.verification import verify
 from repositories.database.client import Database
 from repositories.database.errors import BeingRestored, DatabaseRefused
@@ -40,8 +40,8 @@ async def is_empty(database: Database, store: str) -> bool:
     return counts == [0] * 4 and await database.totals.count_documents({"_id.store": store}) == 0
 
 
-async def begin(database: Database, store: str) -> Restoration:
-    restoration = Restoration(database, store)
+async def begin(database: Database, store: str) -> Restore:
+    restoration = Restore(database, store)
     await restoration.begin(datetime.now(UTC), 90)
     return restoration
 
@@ -177,9 +177,9 @@ async def test_what_was_begun_is_no_shop_until_it_is_discarded(target: Database)
         await prepare(target, "main", zone, 90)
     with pytest.raises(BeingRestored):
         await EventLog(target, "main").head()
-    assert await Restoration(target, "main").discard() is True
+    assert await Restore(target, "main").discard() is True
     assert await is_empty(target, "main")
-    assert await Restoration(target, "main").discard() is False
+    assert await Restore(target, "main").discard() is False
     await prepare(target, "main", zone, 90)
     assert await verify(target, "main") == []
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from repositories.archive.snapshot import StoreView, view_of
+from repositories.archive.snapshot import StoreSnapshot, view_of
 from repositories.database.errors import DatabaseRefused
 from schemas.archive.format import COLLECTIONS
 from schemas.archive.spreadsheets import report_table, revenue, table_of
@@ -28,12 +28,12 @@ async def gathered(batches: AsyncIterator[list[Any]]) -> list[Any]:
     return [each async for batch in batches for each in batch]
 
 
-async def numbers(view: StoreView, *days: date | None) -> list[int]:
+async def numbers(view: StoreSnapshot, *days: date | None) -> list[int]:
     start, end = days or (None, None)
     return [order["number"] for order in await gathered(view.documents(ORDERS, start, end, voided=False))]
 
 
-async def everything(view: StoreView) -> dict[str, list[Json]]:
+async def everything(view: StoreSnapshot) -> dict[str, list[Json]]:
     return {name: await gathered(view.everything(name)) for name in COLLECTIONS}
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from repositories.concurrency.supervised_task import Lasting
+from repositories.concurrency.supervised_task import SupervisedTask
 
 
 async def test_work_that_fails_begins_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -19,7 +19,7 @@ async def test_work_that_fails_begins_again(caplog: pytest.LogCaptureFixture) ->
         is_at_work.set()
         await asyncio.Event().wait()
 
-    lasting = Lasting("The work", work, pause=0.0)
+    lasting = SupervisedTask("The work", work, pause=0.0)
     lasting.start()
     async with asyncio.timeout(30):
         await is_at_work.wait()
@@ -29,7 +29,7 @@ async def test_work_that_fails_begins_again(caplog: pytest.LogCaptureFixture) ->
 
 
 async def test_work_that_never_began_is_stopped_all_the_same() -> None:
-    await Lasting("The work", asyncio.Event().wait).stop()  # type: ignore[arg-type]
+    await SupervisedTask("The work", asyncio.Event().wait).stop()  # type: ignore[arg-type]
 
 
 async def test_what_is_stopped_is_over() -> None:
@@ -41,7 +41,7 @@ async def test_what_is_stopped_is_over() -> None:
         finally:
             ended.set()
 
-    lasting = Lasting("The work", work)
+    lasting = SupervisedTask("The work", work)
     lasting.start()
     await asyncio.sleep(0)
     await asyncio.sleep(0)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from repositories.database.coalescing import Together
-from repositories.database.errors import Unavailable, answered
+from repositories.database.coalescing import CoalescedRead
+from repositories.database.errors import Unavailable, read_deadline
 
 
 async def test_those_who_ask_while_it_waits_share_an_answer_and_later_ones_do_not() -> None:
@@ -20,7 +20,7 @@ async def test_those_who_ask_while_it_waits_share_an_answer_and_later_ones_do_no
         await put.wait()
         return asked
 
-    together = Together(ask)
+    together = CoalescedRead(ask)
     first = [asyncio.ensure_future(together()) for _ in range(3)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -40,7 +40,7 @@ async def test_a_failure_that_nobody_waits_for_any_more_is_not_complained_about(
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, complaint: complaints.append(complaint))
     try:
-        asking = asyncio.ensure_future(Together(ask)())
+        asking = asyncio.ensure_future(CoalescedRead(ask)())
         await asyncio.sleep(0)
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -63,7 +63,7 @@ async def test_a_dear_question_rests_between_two_times() -> None:
         ended.append(loop.time())
         return len(ended)
 
-    together = Together(ask, share=0.25)
+    together = CoalescedRead(ask, share=0.25)
     assert await asyncio.gather(*(together() for _ in range(5))) == [1] * 5
     assert await asyncio.gather(*(together() for _ in range(5))) == [2] * 5
     assert began[1] - ended[0] >= 3 * (ended[0] - began[0]) - 0.001
@@ -73,7 +73,7 @@ async def test_whoever_waits_behind_a_reading_that_hangs_waits_no_longer_than_on
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     most = 0.5
-    monkeypatch.setattr("repositories.database.coalescing.answered", lambda: answered(most))
+    monkeypatch.setattr("repositories.database.coalescing.answered", lambda: read_deadline(most))
     hangs = True
 
     async def ask() -> int:
@@ -81,7 +81,7 @@ async def test_whoever_waits_behind_a_reading_that_hangs_waits_no_longer_than_on
             await asyncio.Event().wait()
         return 1
 
-    together = Together(ask)
+    together = CoalescedRead(ask)
     first = asyncio.ensure_future(together())
     await asyncio.sleep(most / 10)
     waiting = asyncio.gather(*(together() for _ in range(3)), return_exceptions=True)
@@ -100,12 +100,12 @@ async def test_those_who_wait_hear_that_a_reading_failed_or_was_broken_off() -> 
         await asyncio.sleep(0.01)
         raise LookupError
 
-    together = Together(ask)
+    together = CoalescedRead(ask)
     failed = await asyncio.gather(*(together() for _ in range(2)), return_exceptions=True)
     assert [type(each) for each in failed] == [LookupError] * 2
 
     before = asyncio.all_tasks()
-    together = Together(ask)
+    together = CoalescedRead(ask)
     waiting = [together(), together()]
     (reading,) = asyncio.all_tasks() - before
     waiting[0].cancel()

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from app.middleware.pacing import PIECE, Pacing
-from endpoints.transfer.concurrency_limits import LISTS_EACH, Busy, Turns
+from endpoints.transfer.concurrency_limits import LISTS_EACH, Busy, ConcurrencyLimit
 from tests.http.test_abandoned_streams import WHOLE_LIST, copy
 from tests.support.clients.non_reading_client import answer_begins, ended, unread
 from tests.support.payloads import line, sale_body
@@ -25,7 +25,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_one_credential_has_so_many_turns_and_all_have_so_many(hasty: None) -> None:
-    turns = Turns(each=2, most=3)
+    turns = ConcurrencyLimit(each=2, most=3)
     async with AsyncExitStack() as stack:
         for owner in ("asha", "asha", "ravi"):
             await stack.enter_async_context(turns.turn(owner))
@@ -39,7 +39,7 @@ async def test_one_credential_has_so_many_turns_and_all_have_so_many(hasty: None
 
 async def test_a_turn_that_ends_is_the_next_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("endpoints.transfer.concurrency_limits.WAIT_SECONDS", 60.0)
-    turns, order, done = Turns(each=1, most=1), [], asyncio.Event()
+    turns, order, done = ConcurrencyLimit(each=1, most=1), [], asyncio.Event()
 
     async def work(number: int) -> None:
         async with turns.turn("asha"):
@@ -140,7 +140,7 @@ async def _nothing() -> Message:
 
 async def test_those_who_take_theirs_slowly_keep_no_other_from_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("endpoints.transfer.concurrency_limits.SETTLED_SECONDS", 0.0)
-    turns, cut = Turns(each=2, most=4), list[str]()
+    turns, cut = ConcurrencyLimit(each=2, most=4), list[str]()
     stack = {name: AsyncExitStack() for name in ("asha 1", "asha 2", "ravi 1", "ravi 2")}
 
     def cutting(name: str) -> None:
@@ -163,7 +163,7 @@ async def test_those_who_take_theirs_slowly_keep_no_other_from_a_turn(monkeypatc
 async def test_a_turn_ends_neither_early_nor_for_one_who_has_as_many(
     hasty: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turns, cut = Turns(each=2, most=2), list[str]()
+    turns, cut = ConcurrencyLimit(each=2, most=2), list[str]()
     async with turns.turn("asha", partial(cut.append, "1")), turns.turn("asha", partial(cut.append, "2")):
         with pytest.raises(Busy):
             await AsyncExitStack().enter_async_context(turns.turn("meera"))

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from starlette.responses import Response, StreamingResponse
 
-from endpoints.transfer.response_cache import OVERHEAD, Copies, Freshness, Latest
-from repositories.database.coalescing import Together
+from endpoints.transfer.response_cache import OVERHEAD, CacheVersion, ResponseCache, VersionedValue
+from repositories.database.coalescing import CoalescedRead
 from repositories.event_log.event_log import Head
 from schemas.live.protocol import Place
 from tests.support.clock import Clock
@@ -26,8 +26,8 @@ ASKED = (
 )
 
 
-def freshness(seq: int) -> Freshness:
-    return Freshness(Head("epoch", seq), "1")
+def freshness(seq: int) -> CacheVersion:
+    return CacheVersion(Head("epoch", seq), "1")
 
 
 class Maker:
@@ -39,7 +39,7 @@ class Maker:
         self.is_streamed = is_streamed
         self.error = error
 
-    async def __call__(self, of: Freshness) -> Response:
+    async def __call__(self, of: CacheVersion) -> Response:
         self.count += 1
         await asyncio.sleep(0.01)
         if self.error is not None:
@@ -48,7 +48,7 @@ class Maker:
 
 
 async def test_however_many_ask_at_once_it_is_made_once() -> None:
-    copies, make = Copies(), Maker()
+    copies, make = ResponseCache(), Maker()
     answers = await asyncio.gather(*(copies.of("/", freshness(1), make) for _ in range(50)))
     assert make.count == 1
     assert len({id(each) for each in answers}) == 1
@@ -60,7 +60,7 @@ async def test_however_many_ask_at_once_it_is_made_once() -> None:
 
 
 async def test_whoever_goes_away_leaves_the_others_their_answer() -> None:
-    copies, make = Copies(), Maker()
+    copies, make = ResponseCache(), Maker()
     first, second = (asyncio.create_task(copies.of("/", freshness(1), make)) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
@@ -69,7 +69,7 @@ async def test_whoever_goes_away_leaves_the_others_their_answer() -> None:
 
 
 async def test_what_goes_wrong_goes_wrong_for_all_who_wait_and_for_nobody_later() -> None:
-    copies, failing = Copies(), Maker(error=LookupError("no"))
+    copies, failing = ResponseCache(), Maker(error=LookupError("no"))
     answers = await asyncio.gather(*(copies.of("/", freshness(1), failing) for _ in range(3)), return_exceptions=True)
     assert [type(each) for each in answers] == [LookupError] * 3
     make = Maker()
@@ -77,13 +77,13 @@ async def test_what_goes_wrong_goes_wrong_for_all_who_wait_and_for_nobody_later(
 
 
 async def test_a_stream_is_made_for_each() -> None:
-    copies, make = Copies(), Maker(is_streamed=True)
+    copies, make = ResponseCache(), Maker(is_streamed=True)
     answers = await asyncio.gather(*(copies.of("/", freshness(1), make) for _ in range(3)))
     assert len({id(each) for each in answers}) == make.count == 3
 
 
 async def test_memory_is_bounded_and_those_asked_last_stay() -> None:
-    copies = Copies(most_bytes=3 * OVERHEAD + 100, largest=50)
+    copies = ResponseCache(most_bytes=3 * OVERHEAD + 100, largest=50)
     small, large = Maker(size=30), Maker(size=51)
     for path in ("/1", "/2", "/3"):
         await copies.of(path, freshness(1), small)
@@ -101,10 +101,10 @@ async def test_memory_is_bounded_and_those_asked_last_stay() -> None:
 
 async def test_what_is_counted_is_what_is_kept() -> None:
     """Many questions with tiny answers: their keys, and what surrounds an answer, are most of it."""
-    copies, of = Copies(most_bytes=8 * 2**20), freshness(1)
+    copies, of = ResponseCache(most_bytes=8 * 2**20), freshness(1)
     headers = {**of.headers, "Link": f"<{'x' * 200}>", "X-Next-Cursor": "x" * 60}
 
-    async def make(_: Freshness) -> Response:
+    async def make(_: CacheVersion) -> Response:
         return Response(b"[]", headers=headers, media_type="application/json")
 
     tracemalloc.start()
@@ -135,7 +135,7 @@ async def test_the_same_question_is_kept_once_however_its_address_is_written(
     for _ in range(3):
         await shop.sale(customer_name="Asha", customer_phone="9822012345")
     plain = await shop.http.get(path)
-    copies: Copies = shop.state["copies"]
+    copies: ResponseCache = shop.state["copies"]
     kept = copies.size
     assert kept > 0
     bare, _, query = path.partition("?")
@@ -158,7 +158,7 @@ async def test_a_page_that_is_followed_by_another_repeats_no_unknown_parameter(s
 
 
 async def test_what_all_pages_share_is_computed_once_and_again_after_a_failure() -> None:
-    latest: Latest[int] = Latest()
+    latest: VersionedValue[int] = VersionedValue()
     count = 0
 
     async def compute() -> int:
@@ -176,7 +176,7 @@ async def test_what_all_pages_share_is_computed_once_and_again_after_a_failure()
 
 
 async def test_what_was_cancelled_is_computed_anew() -> None:
-    latest: Latest[int] = Latest()
+    latest: VersionedValue[int] = VersionedValue()
     tasks: list[asyncio.Task[Any]] = []
 
     async def compute() -> int:
@@ -203,7 +203,7 @@ async def test_those_who_ask_together_share_an_answer_that_is_never_older_than_t
         await asyncio.sleep(0.01)
         return put[-1]
 
-    together = Together(ask)
+    together = CoalescedRead(ask)
     first = together()
     await asyncio.sleep(0.001)
     others = [together() for _ in range(20)]
@@ -216,7 +216,7 @@ async def test_those_who_ask_together_share_an_answer_that_is_never_older_than_t
 
 
 def test_what_is_said_of_a_head_is_made_once_and_forgotten_when_the_head_moves() -> None:
-    copies = Copies()
+    copies = ResponseCache()
     known = copies.freshness(Head("epoch", 7), "1")
     today = copies.freshness(Head("epoch", 7), "1", "2026-03-05")
     assert copies.freshness(Head("epoch", 7), "1") is known

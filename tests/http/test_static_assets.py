@@ -7,7 +7,7 @@ import pytest
 
 from endpoints import documentation
 from endpoints.reporting import board
-from endpoints.transfer.compressible import Packable
+from endpoints.transfer.compressible import CompressibleBody
 from endpoints.transfer.gzip import MIN_SIZE
 from tests.middleware.test_compression import GZIP, PLAIN, raw
 from tests.support.shop import Shop
@@ -80,7 +80,7 @@ async def test_a_file_that_is_held_in_either_form_is_not_sent_again(shop: Shop, 
 
 
 async def test_a_packing_whose_client_went_away_is_finished_for_the_others(shop: Shop) -> None:
-    file = Packable(b"x" * 100_000)
+    file = CompressibleBody(b"x" * 100_000)
     first, second = (asyncio.create_task(file.packed()) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()

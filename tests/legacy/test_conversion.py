@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.legacy.conversion import Adopted, adopt
 from schemas.legacy.report import RULES, Report
-from schemas.reporting.rollups import Additions
+from schemas.reporting.rollups import RollupDeltas
 from schemas.sales.documents import EstimateBody, draft
-from schemas.sales.serializers import Views
+from schemas.sales.serializers import Serializers
 from tests.support.legacy import legacy_documents as legacy
 from tests.support.payloads import line
 
 pytestmark = pytest.mark.soak
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
-VIEWS = Views(KOLKATA)
+VIEWS = Serializers(KOLKATA)
 
 FIELDS = sorted({*legacy.estimate(1), *legacy.order(1), "order_number", "updated_at", "notes"})
 SCALARS = st.one_of(
@@ -67,7 +67,7 @@ def test_whatever_it_looks_like_it_can_be_shown_and_added_up(
     json.dumps(shown, allow_nan=False)
     assert document["subtotal"] - document["discount"] + document["round_off"] == document["total"] >= 0
     assert sum(item["total"] for item in document["items"]) == document["subtotal"] or not document["items"]
-    additions = Additions()
+    additions = RollupDeltas()
     additions.add(kind, document)
     assert all(0 <= amount <= 10**15 for row in additions.rows().values() for amount in row.values())
     assert shown["customer_name"]

@@ -11,7 +11,7 @@ from bson import Decimal128, Int64, ObjectId
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.legacy.conversion import Adopted, adopt
 from schemas.legacy.shapes import kind_of
-from schemas.sales.serializers import Views
+from schemas.sales.serializers import Serializers
 from tests.legacy.test_conversion import KOLKATA, placed, rules
 from tests.support.legacy import legacy_documents as legacy
 from tests.support.payloads import line
@@ -175,7 +175,7 @@ def test_a_status_of_an_estimate_that_we_do_not_have_is_kept_as_a_note(said: str
     assert [(defect.rule, defect.was, defect.became) for defect in adopted.defects] == [
         ("status_noted", said, f"note: {note}")
     ]
-    shown = Views(KOLKATA).estimate(placed(adopted))
+    shown = Serializers(KOLKATA).estimate(placed(adopted))
     assert (shown["status"], shown["note"]) == ("Pending", note)
 
 

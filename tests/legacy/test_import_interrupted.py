@@ -22,7 +22,7 @@ from repositories.database.errors import DatabaseRefused
 from repositories.legacy import adoption
 from repositories.legacy import writer as adoption_writing
 from repositories.legacy.adoption import Adoption
-from repositories.legacy.reconciliation import Entry, Ledger
+from repositories.legacy.reconciliation import Entry, ReconciliationTable
 from repositories.legacy.writer import Target
 from schemas.core.collections import ORDERS
 from schemas.legacy.conversion import adopt as taken_over
@@ -180,7 +180,7 @@ async def test_a_run_that_is_cancelled_ends_its_threads_first(own: Database[Any]
 def test_what_sqlite_is_busy_with_is_ended_too() -> None:
     over = Event()
     one = taken_over(ORDERS, legacy.order(1), ZoneInfo("Asia/Kolkata"))
-    with closing(Ledger(over.is_set)) as ledger:
+    with closing(ReconciliationTable(over.is_set)) as ledger:
         ledger.add(ORDERS, [Entry(str(place).encode(), str(place), one) for place in range(20_000)])
         over.set()
         with pytest.raises(sqlite3.OperationalError, match="interrupted"):

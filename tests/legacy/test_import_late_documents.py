@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from repositories.archive.restore import Restoration
+from repositories.archive.restore import Restore
 from repositories.auditing.verification import verify
 from repositories.database.client import connect
 from repositories.legacy import adoption
@@ -192,7 +192,7 @@ def test_a_discarded_restoration_leaves_late_documents(own: Database[Any], adopt
 
     async def restore() -> None:
         database = connect(adopt.environment["MONGODB_URL"])[own.name]
-        restoration = Restoration(database, "main")
+        restoration = Restore(database, "main")
         await restoration.begin(datetime.now(UTC), 90)
         await restoration.add("orders", [{"_id": "ORDER-2", "store": "main", "number": 1}])
         own.orders.insert_one(late)

@@ -7,7 +7,7 @@ import json
 import pytest
 import websockets
 
-from endpoints.live.session import Screen
+from endpoints.live.session import ClientSession
 from tests.support.clients.live_client import live
 from tests.support.clients.raw_websocket import joined, read_all, stalled
 from tests.support.payloads import an_event
@@ -122,5 +122,5 @@ async def test_those_that_have_gone_leave_nothing_for_the_garbage_collector(shop
         gc.enable()
 
 
-def those_in_memory(shop: Shop) -> list[Screen]:
-    return [each for each in gc.get_objects() if type(each) is Screen and each._hub is shop.state["hub"]]
+def those_in_memory(shop: Shop) -> list[ClientSession]:
+    return [each for each in gc.get_objects() if type(each) is ClientSession and each._hub is shop.state["hub"]]

@@ -4,10 +4,10 @@ import json
 from zoneinfo import ZoneInfo
 
 from endpoints.live.dialects import V1
-from endpoints.live.frames import Rendering
+from endpoints.live.frames import EventRenderer
 from tests.support.payloads import an_event
 
-RENDERING = Rendering(ZoneInfo("Asia/Kolkata"))
+RENDERING = EventRenderer(ZoneInfo("Asia/Kolkata"))
 
 
 def test_the_same_is_put_into_words_once_and_other_things_anew() -> None:

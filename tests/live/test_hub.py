@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from endpoints.live.hub import REPLAY_LIMIT, Hub
-from endpoints.live.subscriptions import AHEAD, EXPIRED, OTHER_LOG, TOO_FAR, Feed
+from endpoints.live.subscriptions import AHEAD, EXPIRED, OTHER_LOG, TOO_FAR, Subscription
 from repositories.event_log.event_log import Head, StoredEvent
 from schemas.live.protocol import Place
 from tests.support.payloads import an_event
@@ -45,7 +45,7 @@ def hub_of(log: Any, **options: Any) -> Hub:
     return Hub(log, KOLKATA, **options)
 
 
-def reader(hub: Hub, cursor: int | None = None) -> tuple[Feed, asyncio.Event]:
+def reader(hub: Hub, cursor: int | None = None) -> tuple[Subscription, asyncio.Event]:
     """A reader of the hub, and what wakes it."""
     bell = asyncio.Event()
     feed = hub.subscribe(bell.set)
@@ -53,7 +53,7 @@ def reader(hub: Hub, cursor: int | None = None) -> tuple[Feed, asyncio.Event]:
     return feed, bell
 
 
-async def taken(hub: Hub, feed: Feed, bell: asyncio.Event, count: int) -> list[int]:
+async def taken(hub: Hub, feed: Subscription, bell: asyncio.Event, count: int) -> list[int]:
     """The seqs of the next `count` events that a reader takes."""
     seqs: list[int] = []
     async with asyncio.timeout(30):
@@ -128,7 +128,7 @@ async def test_a_reader_may_begin_anywhere_around_the_end_of_memory(capacity: in
     hub = hub_of(Log(head=50), capacity=capacity)
     await hub.start()
     for since in range(51):
-        assert hub.why_not_from(Place(since)) is None
+        assert hub.replay_error(Place(since)) is None
         feed, bell = reader(hub, since)
         assert await taken(hub, feed, bell, 50 - since) == list(range(since + 1, 51))
     await hub.stop()
@@ -150,7 +150,7 @@ async def test_a_place_that_cannot_be_replayed_from_is_named() -> None:
         Place(low - 1): TOO_FAR,
         Place(low - 2): EXPIRED,
     }
-    assert {place: hub.why_not_from(place) for place in reasons} == reasons
+    assert {place: hub.replay_error(place) for place in reasons} == reasons
     await hub.stop()
 
 
@@ -159,9 +159,9 @@ async def test_what_another_process_has_published_already_does_not_lie_ahead() -
     hub = hub_of(log)
     await hub.start()
     log.events += [an_event(51), an_event(52)]
-    assert hub.why_not_from(Place(52)) == AHEAD
-    assert await hub.surely_why_not_from(Place(52)) is None
-    assert await hub.surely_why_not_from(Place(53)) == AHEAD
+    assert hub.replay_error(Place(52)) == AHEAD
+    assert await hub.confirmed_replay_error(Place(52)) is None
+    assert await hub.confirmed_replay_error(Place(53)) == AHEAD
     await hub.stop()
 
 

@@ -9,22 +9,22 @@ from zoneinfo import ZoneInfo
 import bson
 import pytest
 
-from endpoints.live.frames import Entry, Rendering
-from endpoints.live.ring_buffer import Ring
+from endpoints.live.frames import EventRenderer, RenderedEvent
+from endpoints.live.ring_buffer import RingBuffer
 from repositories.event_log.event_log import stored_events
 from tests.support.payloads import an_event
 
 COUNT = 2_000
-RENDERING = Rendering(ZoneInfo("Asia/Kolkata"))
+RENDERING = EventRenderer(ZoneInfo("Asia/Kolkata"))
 
 
-def entry(seq: int, size: int = 10) -> Entry:
-    return Entry(seq, an_event(seq), size, lambda _: b"")
+def entry(seq: int, size: int = 10) -> RenderedEvent:
+    return RenderedEvent(seq, an_event(seq), size, lambda _: b"")
 
 
 def test_it_keeps_the_newest_and_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("endpoints.live.ring_buffer.OVERHEAD", 0)
-    ring = Ring(capacity=5, max_bytes=100)
+    ring = RingBuffer(capacity=5, max_bytes=100)
     for seq in range(1, 9):
         ring.append(entry(seq))
     assert (ring.first, ring.last) == (4, 8)
@@ -41,7 +41,7 @@ def test_it_keeps_the_newest_and_no_more_than_it_may(monkeypatch: pytest.MonkeyP
 
 
 def test_what_surrounds_a_message_counts_too() -> None:
-    ring = Ring(max_bytes=100_000)
+    ring = RingBuffer(max_bytes=100_000)
     for seq in range(1, 1_001):
         ring.append(entry(seq))
     assert ring.memory <= 100_000
@@ -57,11 +57,11 @@ def a_sale(seq: int, name: str) -> dict[str, Any]:
     return {"store": "main", **event}
 
 
-def as_published(seq: int, name: str) -> Entry:
+def as_published(seq: int, name: str) -> RenderedEvent:
     return RENDERING.of_committed(a_sale(seq, name))
 
 
-def as_read(seq: int, name: str) -> Entry:
+def as_read(seq: int, name: str) -> RenderedEvent:
     raw = bson.encode(a_sale(seq, name))
     # As the driver hands over a large one: a view into all that it was sent.
     (entry,) = RENDERING.of_stored(stored_events([memoryview(raw + bytes(5_000))[: len(raw)]]))
@@ -73,7 +73,7 @@ def as_read(seq: int, name: str) -> Entry:
 @pytest.mark.parametrize("is_told", [False, True])
 def test_it_takes_what_it_says_that_it_takes(made: Any, name: str, is_told: bool) -> None:
     """Whether it was published here or read from the log, and also after it was shown to screens."""
-    ring = Ring(COUNT)
+    ring = RingBuffer(COUNT)
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
@@ -93,7 +93,7 @@ def test_it_takes_what_it_says_that_it_takes(made: Any, name: str, is_told: bool
 @pytest.mark.parametrize(("length", "header"), [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10)])
 def test_a_frame_carries_its_message_whatever_its_length(length: int, header: int) -> None:
     json = b"x" * length
-    text = Entry(1, an_event(1), length, lambda _: json).text
+    text = RenderedEvent(1, an_event(1), length, lambda _: json).text
     assert text.json == json
     assert text.wire.endswith(json)
     assert text.wire[:1] == b"\x81"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from schemas.messaging.delivery import Accepted, Again, Letter, Refused, Unknown
+from schemas.messaging.delivery import Accepted, OutgoingMessage, Refused, RetryLater, Unknown
 from services.messaging.fast2sms import question_of
 from tests.support.messaging import provider_server as said
 from tests.support.messaging.outgoing_messages import DOCUMENT, FAST2SMS_SETTINGS, TEXT, TOKEN, outcome
@@ -19,7 +19,7 @@ async def stub() -> AsyncIterator[ProviderStub]:
         yield stub
 
 
-async def send(stub: ProviderStub, script: Script, letter: Letter = TEXT, **options: Any) -> Any:
+async def send(stub: ProviderStub, script: Script, letter: OutgoingMessage = TEXT, **options: Any) -> Any:
     stub.says(script)
     return await outcome(stub, letter, FAST2SMS_SETTINGS, **options)
 
@@ -63,7 +63,7 @@ def test_a_text_is_one_value(text: str, value: str) -> None:
         (replace(TEXT, text="x" * 1_025), "wrong_length"),
     ],
 )
-async def test_what_it_cannot_send_is_not_asked_for(stub: ProviderStub, letter: Letter, code: str) -> None:
+async def test_what_it_cannot_send_is_not_asked_for(stub: ProviderStub, letter: OutgoingMessage, code: str) -> None:
     assert (await outcome(stub, letter, FAST2SMS_SETTINGS)).code == code
     assert (await outcome(stub, TEXT, FAST2SMS_SETTINGS, template=None)).code == "no_template"
     assert stub.received == []
@@ -77,16 +77,19 @@ async def test_what_it_cannot_send_is_not_asked_for(stub: ProviderStub, letter: 
         (said.fast2sms_refused(200, 416, "No balance, try again"), Refused("416", "No balance, try again")),
         (said.fast2sms_refused(200, 500, "Blacklisted"), Refused("500", "Blacklisted")),
         (said.answer(200, {"status": False, "message": "No such text"}), Refused("http_200", "No such text")),
-        (said.answer(200, {"status": False, "message": "Server busy"}), Again("http_200", "Server busy")),
-        (said.fast2sms_refused(200, 429, "Slow down"), Again("429", "Slow down")),
-        (said.fast2sms_refused(429, 429, "Too many requests", Retry_After="3"), Again("429", "Too many requests", 3.0)),
-        (said.answer(500, b"<html>"), Again("http_500", "The provider answered with the status 500.")),
-        (said.answer(503, {}), Again("http_503", "The provider answered with the status 503.")),
+        (said.answer(200, {"status": False, "message": "Server busy"}), RetryLater("http_200", "Server busy")),
+        (said.fast2sms_refused(200, 429, "Slow down"), RetryLater("429", "Slow down")),
+        (
+            said.fast2sms_refused(429, 429, "Too many requests", Retry_After="3"),
+            RetryLater("429", "Too many requests", 3.0),
+        ),
+        (said.answer(500, b"<html>"), RetryLater("http_500", "The provider answered with the status 500.")),
+        (said.answer(503, {}), RetryLater("http_503", "The provider answered with the status 503.")),
         (said.answer(301, b"", Location="/"), Refused("http_301", "The provider answered with the status 301.")),
         (said.answer(403, {"message": None}), Refused("http_403", "The provider answered with the status 403.")),
     ],
 )
-async def test_a_failure_is_final_or_passes(stub: ProviderStub, script: Script, expected: Refused | Again) -> None:
+async def test_a_failure_is_final_or_passes(stub: ProviderStub, script: Script, expected: Refused | RetryLater) -> None:
     assert await send(stub, script) == expected
     assert len(stub.received) == 1
 

@@ -11,15 +11,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from repositories.journal.command import Command
 from repositories.journal.transaction import Outcome, apply_command
 from repositories.journal.unit_of_work import Counters, UnitOfWork
-from repositories.messaging.commands import Begin, Drop, Report, Retry, Send, Settle
+from repositories.messaging.commands import Begin, DeliveryUpdate, Drop, Retry, Send, Settle
 from schemas.core.collections import MESSAGES
 from schemas.core.errors import ShopError
-from schemas.messaging.delivery import Accepted, Again, Letter, Refused, Unknown
+from schemas.messaging.delivery import Accepted, OutgoingMessage, Refused, RetryLater, Unknown
 from schemas.messaging.messages import OPEN, drafted, letter_of
 from schemas.messaging.states import DELIVERED, FAILED, READ, SENDING, SENT, STATES, UNKNOWN
 
 LEASE = timedelta(seconds=60)
-OUTCOMES = (Accepted("wamid"), Refused("1", "No."), Again("2", "Busy."), Unknown("Lost."))
+OUTCOMES = (Accepted("wamid"), Refused("1", "No."), RetryLater("2", "Busy."), Unknown("Lost."))
 
 
 class Life(RuleBasedStateMachine):
@@ -50,7 +50,7 @@ class Life(RuleBasedStateMachine):
 
     @initialize()
     def ask(self) -> None:
-        self.do(Send("MSG-1", drafted(Letter("+919822012345", "Hello")), "main"))
+        self.do(Send("MSG-1", drafted(OutgoingMessage("+919822012345", "Hello")), "main"))
 
     @precondition(lambda self: self.message["due_at"] is not None and self.message["due_at"] <= self.now)
     @rule()
@@ -86,7 +86,7 @@ class Life(RuleBasedStateMachine):
         before = self.message
         self.do(Settle("MSG-1", flight["attempt"], flight.setdefault("outcome", outcome), 0.5))
         assert is_current or self.message is before, "a later attempt, or news, has said more"
-        if is_current and isinstance(flight["outcome"], Again):
+        if is_current and isinstance(flight["outcome"], RetryLater):
             self.is_free = True
         if is_last:
             self.flights.remove(flight)
@@ -95,7 +95,7 @@ class Life(RuleBasedStateMachine):
     def tell(self, state: str, ago: int) -> None:
         """ago: how many attempts lie between that of which the provider speaks and the last one."""
         before, attempt = self.message, self.message["attempt"] - ago
-        self.do(Report("MSG-1", attempt, "wamid", state, self.now))
+        self.do(DeliveryUpdate("MSG-1", attempt, "wamid", state, self.now))
         if ago or not attempt or before["state"] == READ:
             assert self.message == before
         elif state in (DELIVERED, READ):
@@ -106,7 +106,7 @@ class Life(RuleBasedStateMachine):
     @rule(state=st.sampled_from((SENT, DELIVERED, READ)))
     def take_after_all(self, state: str) -> None:
         """The provider says that it may be tried again, and then that it has taken it."""
-        self.settle(len(self.flights) - 1, Again("2", "Busy."), True)
+        self.settle(len(self.flights) - 1, RetryLater("2", "Busy."), True)
         self.tell(state, 0)
         assert self.message["due_at"] is None
 

@@ -10,7 +10,7 @@ import pytest
 from app.config.settings import Settings
 from app.observability import logs
 from app.observability.access_log import AccessLog
-from schemas.messaging.delivery import Accepted, Letter, Outcome, Refused
+from schemas.messaging.delivery import Accepted, Outcome, OutgoingMessage, Refused
 from schemas.messaging.states import FAILED, SENT
 from tests.observability.test_secrets_in_logs import restored  # noqa: F401
 from tests.support.clients.live_client import live
@@ -162,7 +162,7 @@ async def test_too_many_messages_are_refused(open_shop: OpenShop) -> None:
 
 
 class Broken(Postman):
-    async def send(self, letter: Letter) -> Outcome:
+    async def send(self, letter: OutgoingMessage) -> Outcome:
         self.letters.append(letter)
         raise RuntimeError(f"It fell down with {letter}")
 

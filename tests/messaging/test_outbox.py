@@ -9,14 +9,14 @@ import pytest
 from repositories.messaging.outbox import CLAIM_SECONDS, Outbox
 from schemas.core.errors import IllegalTransition
 from schemas.core.principals import THE_SERVICE
-from schemas.messaging.delivery import Accepted, Again, Refused, Unknown
+from schemas.messaging.delivery import Accepted, Refused, RetryLater, Unknown
 from schemas.messaging.states import CANCELLED, DELIVERED, FAILED, MOST_TRIES, QUEUED, READ, SENDING, SENT, UNKNOWN
-from services.messaging.dispatcher import SEND_SECONDS, SETTLING_SECONDS, Jobs
+from services.messaging.dispatcher import SEND_SECONDS, SETTLING_SECONDS, OutboxDispatcher
 from tests.support.clock import Clock
 from tests.support.messaging.in_memory_provider import Postman, ask, message, until
 from tests.support.shop import OpenShop, Shop
 
-BUSY = Again("131056", "Too many to this phone.")
+BUSY = RetryLater("131056", "Too many to this phone.")
 LEASE = SEND_SECONDS + SETTLING_SECONDS
 
 
@@ -52,7 +52,7 @@ async def next_try(shop: Shop, clock: Clock, message_id: str, *states: str) -> d
 
 
 async def test_what_can_be_tried_again_is_tried_later(open_shop: OpenShop) -> None:
-    postman, clock = Postman(BUSY, Again("500", "Down.", after=120), Accepted("wamid.1")), Clock()
+    postman, clock = Postman(BUSY, RetryLater("500", "Down.", after=120), Accepted("wamid.1")), Clock()
     shop = await open_shop(clock=clock, provider=postman)
     asked = await ask(shop)
     async with asyncio.timeout(30):
@@ -117,7 +117,7 @@ async def test_a_provider_that_is_silent_is_not_waited_for(open_shop: OpenShop) 
     shop, asked = await idle(open_shop, Clock())
     postman = Postman()
     postman.door.clear()
-    jobs = Jobs(outbox_of(shop), postman, send_seconds=0.05)
+    jobs = OutboxDispatcher(outbox_of(shop), postman, send_seconds=0.05)
     jobs.start()
     assert (await until(shop, asked, UNKNOWN))["attempts"] == 1
     await jobs.stop()
@@ -147,7 +147,7 @@ async def test_what_was_being_sent_by_somebody_who_died_is_unknown(open_shop: Op
     late = await begun(shop)
     clock.advance(seconds=LEASE)
     postman = Postman()
-    jobs = Jobs(outbox_of(shop), postman)
+    jobs = OutboxDispatcher(outbox_of(shop), postman)
     jobs.start()
     assert (await until(shop, asked, UNKNOWN))["error"]["code"] == "unanswered"
     await jobs.stop()

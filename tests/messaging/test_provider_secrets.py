@@ -11,7 +11,7 @@ import pytest
 
 from app.config.settings import Settings
 from app.observability import logs
-from schemas.messaging.delivery import Again, Refused, Unknown
+from schemas.messaging.delivery import Refused, RetryLater, Unknown
 from schemas.messaging.provider_errors import reason_of
 from services.messaging.console import ConsoleProvider
 from services.messaging.provider_settings import ProviderSettings
@@ -65,7 +65,7 @@ async def test_no_secret_is_in_a_log_or_in_a_failure(
     async with provided(f"http://127.0.0.1:{free_port()}", settings, token=TOKEN) as nobody:
         outcomes.append(await nobody.send(LETTER))
     await ConsoleProvider().send(LETTER)
-    assert {type(each) for each in outcomes} > {Refused, Again, Unknown}
+    assert {type(each) for each in outcomes} > {Refused, RetryLater, Unknown}
     assert len(stub.received) == len(SCRIPTS)
     everything.write(repr(outcomes) + repr(settings) + repr(replace(settings, token=TOKEN)))
     written = everything.getvalue()

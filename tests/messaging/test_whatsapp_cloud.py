@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.messaging.delivery import Accepted, Again, Letter, Refused, Unknown
+from schemas.messaging.delivery import Accepted, OutgoingMessage, Refused, RetryLater, Unknown
 from services.messaging.http_exchange import pause_of
 from services.messaging.whatsapp_cloud import content_of
 from tests.support.messaging import provider_server as said
@@ -27,7 +27,7 @@ async def stub() -> AsyncIterator[ProviderStub]:
         yield stub
 
 
-async def send(stub: ProviderStub, script: Script, letter: Letter = TEXT, **options: Any) -> Any:
+async def send(stub: ProviderStub, script: Script, letter: OutgoingMessage = TEXT, **options: Any) -> Any:
     stub.says(script)
     return await outcome(stub, letter, CLOUD_SETTINGS, **options)
 
@@ -81,7 +81,7 @@ def test_a_value_of_an_approved_text_has_no_newlines_and_is_not_empty(text: str,
 @pytest.mark.parametrize(
     "letter", [replace(TEXT, text=""), replace(TEXT, text="x" * 4_097), replace(DOCUMENT, text="x" * 1_025)]
 )
-async def test_what_would_be_refused_for_its_length_is_not_sent(stub: ProviderStub, letter: Letter) -> None:
+async def test_what_would_be_refused_for_its_length_is_not_sent(stub: ProviderStub, letter: OutgoingMessage) -> None:
     refused = await outcome(stub, letter, CLOUD_SETTINGS)
     assert (type(refused), refused.code, stub.received) == (Refused, "wrong_length", [])
 
@@ -93,25 +93,25 @@ async def test_what_would_be_refused_for_its_length_is_not_sent(stub: ProviderSt
         (said.cloud_refused(400, 100, "Invalid parameter"), Refused("100", "Invalid parameter")),
         (said.cloud_refused(400, 131047, "Re-engage"), Refused("131047", "Re-engage")),
         (said.cloud_refused(200, 131026, "Undeliverable"), Refused("131026", "Undeliverable")),
-        (said.cloud_refused(400, 130429, "Too fast"), Again("130429", "Too fast")),
-        (said.cloud_refused(429, 130429, "Too fast", Retry_After="7"), Again("130429", "Too fast", 7.0)),
-        (said.cloud_refused(400, 131000, "Something"), Again("131000", "Something")),
-        (said.cloud_refused(400, 131016, "Away"), Again("131016", "Away")),
-        (said.cloud_refused(400, 131056, "Pair"), Again("131056", "Pair")),
-        (said.cloud_refused(429, 4, "Calls"), Again("4", "Calls")),
-        (said.cloud_refused(500, 3, "Method"), Again("3", "Method")),
-        (said.cloud_refused(504, 2, "Overloaded"), Again("2", "Overloaded")),
-        (said.answer(429, b"slow down", Retry_After="120"), Again("http_429", "", 120.0)),
-        (said.answer(500, b""), Again("http_500", "")),
-        (said.answer(502, b"<html>"), Again("http_502", "")),
-        (said.answer(503, {}, Retry_After="9" * 400), Again("http_503", "", 3_600.0)),
+        (said.cloud_refused(400, 130429, "Too fast"), RetryLater("130429", "Too fast")),
+        (said.cloud_refused(429, 130429, "Too fast", Retry_After="7"), RetryLater("130429", "Too fast", 7.0)),
+        (said.cloud_refused(400, 131000, "Something"), RetryLater("131000", "Something")),
+        (said.cloud_refused(400, 131016, "Away"), RetryLater("131016", "Away")),
+        (said.cloud_refused(400, 131056, "Pair"), RetryLater("131056", "Pair")),
+        (said.cloud_refused(429, 4, "Calls"), RetryLater("4", "Calls")),
+        (said.cloud_refused(500, 3, "Method"), RetryLater("3", "Method")),
+        (said.cloud_refused(504, 2, "Overloaded"), RetryLater("2", "Overloaded")),
+        (said.answer(429, b"slow down", Retry_After="120"), RetryLater("http_429", "", 120.0)),
+        (said.answer(500, b""), RetryLater("http_500", "")),
+        (said.answer(502, b"<html>"), RetryLater("http_502", "")),
+        (said.answer(503, {}, Retry_After="9" * 400), RetryLater("http_503", "", 3_600.0)),
         (said.answer(400, b"<html>"), Refused("http_400", "")),
         (said.answer(404, {"error": "what"}), Refused("http_404", "")),
         (said.answer(302, b"", Location="http://127.0.0.1:9/"), Refused("http_302", "")),
         (said.answer(400, {"error": {"code": True, "message": "Odd"}}), Refused("http_400", "Odd")),
     ],
 )
-async def test_a_failure_is_final_or_passes(stub: ProviderStub, script: Script, expected: Refused | Again) -> None:
+async def test_a_failure_is_final_or_passes(stub: ProviderStub, script: Script, expected: Refused | RetryLater) -> None:
     found = await send(stub, script)
     assert isinstance(found, type(expected))
     assert found.code == expected.code
@@ -155,7 +155,7 @@ async def test_an_error_whose_body_breaks_off_is_still_an_error(stub: ProviderSt
 async def test_a_provider_that_cannot_be_reached_is_tried_again() -> None:
     async with provided(f"http://127.0.0.1:{free_port()}", CLOUD_SETTINGS) as provider:
         found = await provider.send(TEXT)
-    assert isinstance(found, Again)
+    assert isinstance(found, RetryLater)
     assert found.code == "not_reached"
 
 
@@ -163,7 +163,7 @@ async def test_a_pause_then_a_success(stub: ProviderStub) -> None:
     stub.says(said.cloud_refused(429, 130429, Retry_After="1"), said.cloud_accepted("wamid.2"))
     async with provided(stub.url, CLOUD_SETTINGS) as provider:
         first, second = await provider.send(TEXT), await provider.send(TEXT)
-    assert isinstance(first, Again)
+    assert isinstance(first, RetryLater)
     assert (first.after, second) == (1.0, Accepted("wamid.2"))
 
 

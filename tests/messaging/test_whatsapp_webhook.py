@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.messaging.states import DELIVERED, FAILED, READ, SENT, UNKNOWN
-from schemas.messaging.whatsapp_webhook import News, news_in
+from schemas.messaging.whatsapp_webhook import StatusUpdate, news_in
 from tests.support.messaging import provider_server as said
 from tests.support.messaging.in_memory_provider import ask, message, until
 from tests.support.messaging.outgoing_messages import TOKEN
@@ -202,9 +202,9 @@ def test_news_of_customers_and_of_things_to_come_is_passed_over() -> None:
     ]
     told = payload(*odd, good, good)
     told["entry"] += [None, {"changes": "x"}, {"changes": [None, {"value": {"messages": [{"from": "1"}]}}]}]
-    assert news_in(told) == [News("wamid.1", READ, AT_TIME)]
+    assert news_in(told) == [StatusUpdate("wamid.1", READ, AT_TIME)]
     assert news_in({**told, "entry": {}}) == []
-    assert news_in(payload({**good, "timestamp": AT})) == [News("wamid.1", READ, AT_TIME)]
+    assert news_in(payload({**good, "timestamp": AT})) == [StatusUpdate("wamid.1", READ, AT_TIME)]
 
 
 def test_a_failure_without_a_reason_is_one_all_the_same() -> None:
@@ -228,4 +228,4 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_whatever_is_told_is_understood_or_passed_over(told: Any) -> None:
-    assert all(isinstance(each, News) for each in news_in({"entry": told}) + news_in(payload(told)))
+    assert all(isinstance(each, StatusUpdate) for each in news_in({"entry": told}) + news_in(payload(told)))

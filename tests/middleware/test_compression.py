@@ -16,7 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.middleware.compression import Compression
 from endpoints.transfer.gzip import MIN_SIZE, takes_gzip
-from endpoints.transfer.response_cache import OVERHEAD, Copies, Freshness
+from endpoints.transfer.response_cache import OVERHEAD, CacheVersion, ResponseCache
 from repositories.event_log.event_log import Head
 from tests.support.payloads import estimate_body, line
 from tests.support.shop import Shop
@@ -136,13 +136,13 @@ async def test_a_stream_of_events_is_never_packed(shop: Shop) -> None:
 
 
 async def test_a_copy_is_packed_once_and_counted() -> None:
-    copies = Copies(most_bytes=100_000)
+    copies = ResponseCache(most_bytes=100_000)
     made = Response(secrets.token_hex(10_000), headers={"ETag": 'W/"1"'}, media_type="application/json")
 
-    async def make(_: Freshness) -> Response:
+    async def make(_: CacheVersion) -> Response:
         return made
 
-    freshness = Freshness(Head("epoch", 1), "1")
+    freshness = CacheVersion(Head("epoch", 1), "1")
     plain = await copies.of("/", freshness, make)
     assert copies.size == len("/") + OVERHEAD + len(made.body)
     assert len(made.body) == 20_000

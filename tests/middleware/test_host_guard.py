@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.config.proxy_headers import is_of_a_proxy
 from app.config.settings import Settings
-from app.middleware.host_guard import Doors, is_loopback
+from app.middleware.host_guard import HostOriginGuard, is_loopback
 from endpoints.live.websocket import Origins
 from tests.http.test_status_and_errors import assert_problem
 from tests.server.test_startup import running
@@ -149,7 +149,7 @@ async def asked(settings: Settings, scope: Scope) -> int:
     async def receive() -> Any:
         return {"type": "http.request"}
 
-    await Doors(inside, settings, Origins())(scope, receive, send)
+    await HostOriginGuard(inside, settings, Origins())(scope, receive, send)
     return int(statuses[0])
 
 
@@ -328,12 +328,12 @@ async def test_the_clients_address_is_what_the_last_trusted_proxy_saw(
 ) -> None:
     seen = []
 
-    def noted(self: Doors, scope: Scope) -> None:
+    def noted(self: HostOriginGuard, scope: Scope) -> None:
         seen.append(scope["client"][0])
 
     # What a platform sets for uvicorn's own way, which believes the left end.
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
-    monkeypatch.setattr(Doors, "_refusal", noted)
+    monkeypatch.setattr(HostOriginGuard, "_refusal", noted)
     shop = await open_shop(trusted_proxies=proxies)
     lines = [("X-Forwarded-For", value) for value in forwarded]
     assert (await shop.http.get("/api/version", headers=lines)).status_code == 200
@@ -342,7 +342,7 @@ async def test_the_clients_address_is_what_the_last_trusted_proxy_saw(
 
 @pytest.mark.alone
 def test_the_doors_cost_a_few_lookups_of_a_header() -> None:
-    doors = Doors(lambda *_: None, Settings(), Origins())  # type: ignore[arg-type]
+    doors = HostOriginGuard(lambda *_: None, Settings(), Origins())  # type: ignore[arg-type]
     headers = [(b"x-header-%d" % number, b"value") for number in range(6)]
     scope = scope_of(LOCAL, LOCAL, headers=[(b"host", b"127.0.0.1:8000"), *headers])
     best = min(timeit(lambda: doors(scope, None, None), number=1_000) for _ in range(20))  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ import pytest
 from pymongo.errors import DuplicateKeyError
 
 from app.config.settings import Settings
-from repositories.archive.restore import Restoration
+from repositories.archive.restore import Restore
 from repositories.archive.snapshot import view_of
 from repositories.auditing.verification import verify
 from repositories.database.client import Database, connect
@@ -193,7 +193,7 @@ async def test_the_whole_of_a_store_is_found_by_an_index(busy_shop: Shop) -> Non
             for collection in counts:
                 assert sum([len(batch) async for batch in view.everything(collection)]) == counts[collection]
         for _ in range(2):
-            restoration = Restoration(database, "test-restored")
+            restoration = Restore(database, "test-restored")
             await restoration.begin(datetime.now(UTC), Settings().event_retention_days)
         await restoration.finish({"estimates": 0, "orders": 0, "head": 0}, {})
         await database.counters.delete_one({"_id": "test-restored"})

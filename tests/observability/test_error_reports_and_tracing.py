@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from app.middleware.observation import Exchange
+from app.middleware.observation import RequestRecord
 from app.observability.error_reports import ErrorReports, scrubbed
 from app.observability.tracing import Tracing
 from tests.server.test_startup import ROOT, environment
@@ -167,7 +167,7 @@ async def test_a_collector_that_says_nothing_holds_up_no_shutdown() -> None:
         silent.listen()
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         tracing, reports = Tracing(f"http://{address}"), ErrorReports(f"http://key@{address}/7")
-        tracing.observe(Exchange({"method": "GET", "headers": []}, 0.0, "GET", status=200))
+        tracing.observe(RequestRecord({"method": "GET", "headers": []}, 0.0, "GET", status=200))
         reports.capture(ZeroDivisionError(), {"method": "GET"})
         async with asyncio.timeout(10):
             await asyncio.gather(tracing.close(), reports.close())
@@ -199,7 +199,7 @@ async def test_a_full_queue_arrives_whole_at_the_end(collector: Collector) -> No
 
 def observe_many(tracing: Tracing) -> None:
     for _ in range(MANY):
-        tracing.observe(Exchange({"method": "GET", "headers": []}, 0.0, "GET", status=200))
+        tracing.observe(RequestRecord({"method": "GET", "headers": []}, 0.0, "GET", status=200))
 
 
 def python(program: str, **changes: str) -> subprocess.CompletedProcess[str]:

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from websockets.exceptions import WebSocketException
 
 from app.config.settings import Settings
-from app.middleware.observation import Exchange
+from app.middleware.observation import RequestRecord
 from app.observability.access_log import AccessLog
 from app.observability.logs import configure, trace_of
 from endpoints.routes import ROUTES
@@ -206,7 +206,7 @@ async def test_the_lines_of_one_moment_are_written_together() -> None:
     stream = Stream()
     log = AccessLog("json", stream)
     for status in (200, 201, 404):
-        log(Exchange({"method": "GET"}, 0.0, "GET", status=status))
+        log(RequestRecord({"method": "GET"}, 0.0, "GET", status=status))
     assert stream.getvalue() == ""
     await asyncio.sleep(0)
     assert [each["status"] for each in lines(stream)] == [200, 201, 404]
@@ -236,7 +236,7 @@ async def test_on_a_terminal_lines_are_for_people() -> None:
     ours, theirs = pty.openpty()
     with open(theirs, "w") as terminal, open(ours, "rb", buffering=0) as reader:  # noqa: ASYNC230, PTH123
         log = AccessLog("auto", terminal)
-        log(Exchange({"method": "GET"}, 0.0, "GET", status=200))
+        log(RequestRecord({"method": "GET"}, 0.0, "GET", status=200))
         await asyncio.sleep(0)
         shown = reader.read(1_000).decode()
     assert "GET unmatched 200" in shown

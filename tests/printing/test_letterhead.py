@@ -13,7 +13,7 @@ from PIL import Image
 
 from schemas.shop.settings import ShopSettings
 from schemas.shop.settings_body import ShopSettingsBody
-from services.printing.worker import Typesetter
+from services.printing.worker import PdfWorker
 from tests.support.printed_documents import job, logo, order, pictures, texts
 from tests.support.processes import services
 from tests.support.shop import OpenShop, Shop
@@ -29,7 +29,7 @@ SETTINGS = {
     "number_prefix": "AS-",
     "logo": base64.b64encode(logo()).decode(),
 }
-TYPESETTER = Typesetter()
+TYPESETTER = PdfWorker()
 
 
 def encoded(form: str, size: tuple[int, int] = (200, 100), mode: str = "RGB") -> bytes:

@@ -14,7 +14,7 @@ from PIL import ImageChops
 
 from schemas.printing.letterhead import A4, A5, PAPERS, ROLL
 from services.printing.fonts import INSTALLED, edition_of, font_folders
-from services.printing.worker import Typesetter
+from services.printing.worker import PdfWorker
 from tests.support.printed_documents import HEAD, NAMES, estimate, item, job, logo, order, pdf, pictures, sizes, texts
 
 _AGAIN = """
@@ -157,7 +157,7 @@ def test_what_people_write_is_text_and_no_markup() -> None:
 def test_the_same_document_is_the_same_bytes_in_any_process() -> None:
     again = subprocess.run([sys.executable, "-c", _AGAIN], capture_output=True, check=True)
     document = order(item(NAMES["Hindi"]))
-    typesetter = Typesetter()
+    typesetter = PdfWorker()
     typesetter.pdf(job(estimate()))
     assert typesetter.pdf(job(document)) == again.stdout
 
@@ -165,7 +165,7 @@ def test_the_same_document_is_the_same_bytes_in_any_process() -> None:
 def test_the_operators_fonts_take_the_place_of_the_services(tmp_path: Path) -> None:
     shutil.copy(f"{INSTALLED[1]}/NotoSansTamil[wght].ttf", tmp_path)
     document = estimate(item(NAMES["Tamil"]))
-    content = Typesetter(str(tmp_path)).pdf(job(document))
+    content = PdfWorker(str(tmp_path)).pdf(job(document))
     assert b"NotoSansTamil" in content
     assert b"NotoSans-" not in content
     assert edition_of(font_folders(str(tmp_path))) != edition_of(font_folders(None))

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from services.printing.fonts import INSTALLED
-from services.printing.preemption import RightOfWay
-from services.printing.renderer import Paper
-from services.printing.worker_pool import PaperFailed, PaperUnavailable, Workers
+from services.printing.preemption import Preemption
+from services.printing.renderer import PdfRenderer
+from services.printing.worker_pool import PaperFailed, PaperUnavailable, RenderPool
 from tests.support.payloads import line
 from tests.support.printed_documents import HEAD, NAMES, ZONE, item, job, logo, order, texts
 from tests.support.shop import OpenShop, Shop
@@ -111,7 +111,7 @@ async def test_a_server_may_have_fonts_of_its_own(open_shop: OpenShop, tmp_path:
     assert counts[0] > counts[1] == 0
 
 
-class Counted(Workers):
+class Counted(RenderPool):
     """Workers that count what they are given."""
 
     jobs = 0
@@ -122,8 +122,8 @@ class Counted(Workers):
 
 
 async def test_it_is_set_once_however_many_ask() -> None:
-    workers = Counted(RightOfWay())
-    paper = Paper(workers, ZONE, "INR")
+    workers = Counted(Preemption())
+    paper = PdfRenderer(workers, ZONE, "INR")
     bill = paper.job(order(), HEAD)
     first = asyncio.create_task(paper.render(bill))
     others = [asyncio.create_task(paper.render(paper.job(order(), HEAD))) for _ in range(20)]
@@ -145,13 +145,13 @@ async def test_it_is_set_once_however_many_ask() -> None:
 )
 async def test_a_head_that_says_anything_else_is_another_sheet(changes: dict[str, Any]) -> None:
     """Whatever its version: a restored store may have the same one with other contents."""
-    paper = Paper(Workers(RightOfWay()), ZONE, "INR")
+    paper = PdfRenderer(RenderPool(Preemption()), ZONE, "INR")
     names = [paper.name(paper.job(order(), head)) for head in (HEAD, replace(HEAD), replace(HEAD, **changes))]
     assert names[0] == names[1] != names[2]
 
 
 async def test_a_worker_that_takes_too_long_is_killed_alone() -> None:
-    workers = Workers(RightOfWay(), size=2, seconds=2.0)
+    workers = RenderPool(Preemption(), size=2, seconds=2.0)
     await asyncio.gather(*(workers.pdf(job(order(number=number))) for number in range(2)))
     stuck, other = workers.pids
     os.kill(stuck, signal.SIGSTOP)
@@ -166,7 +166,7 @@ async def test_a_worker_that_takes_too_long_is_killed_alone() -> None:
 
 
 async def test_a_worker_that_died_is_replaced() -> None:
-    workers = Workers(RightOfWay())
+    workers = RenderPool(Preemption())
     await workers.pdf(job(order()))
     (pid,) = workers.pids
     os.kill(pid, signal.SIGKILL)
@@ -177,7 +177,7 @@ async def test_a_worker_that_died_is_replaced() -> None:
 
 
 async def test_a_sheet_that_cannot_be_set_spares_its_worker() -> None:
-    workers = Workers(RightOfWay())
+    workers = RenderPool(Preemption())
     bad = job(order(), head=HEAD)
     with pytest.raises(PaperFailed):
         await workers.pdf(bad._replace(sheet=bad.sheet._replace(head=replace(HEAD, logo=b"no picture"))))
@@ -188,8 +188,8 @@ async def test_a_sheet_that_cannot_be_set_spares_its_worker() -> None:
 
 
 async def test_a_sheet_without_its_damaged_logo_spares_the_worker_too() -> None:
-    workers = Workers(RightOfWay())
-    paper = Paper(workers, ZONE, "INR")
+    workers = RenderPool(Preemption())
+    paper = PdfRenderer(workers, ZONE, "INR")
     await paper.render(paper.job(order(), HEAD))
     before = workers.pids
     assert await paper.render(paper.job(order(), replace(HEAD, logo=b"no picture")))
@@ -200,7 +200,7 @@ async def test_a_sheet_without_its_damaged_logo_spares_the_worker_too() -> None:
 
 
 async def test_a_sheet_that_takes_too_much_memory_ends_its_worker_alone() -> None:
-    workers = Workers(RightOfWay(), seconds=60, most_memory=900 * 2**20)
+    workers = RenderPool(Preemption(), seconds=60, most_memory=900 * 2**20)
     huge = job(order(*[item("x" * 200)] * 20_000))
     with pytest.raises((PaperUnavailable, PaperFailed)):
         await workers.pdf(huge)
@@ -209,7 +209,7 @@ async def test_a_sheet_that_takes_too_much_memory_ends_its_worker_alone() -> Non
 
 
 async def test_a_worker_that_keeps_too_much_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    workers = Workers(RightOfWay())
+    workers = RenderPool(Preemption())
     await workers.pdf(job(order()))
     before = workers.pids
     monkeypatch.setattr("services.printing.worker_pool.MOST_KEPT_MEGABYTES", 1)
@@ -218,7 +218,7 @@ async def test_a_worker_that_keeps_too_much_is_replaced(monkeypatch: pytest.Monk
     await workers.stop()
 
 
-class HeldForAMinute(RightOfWay):
+class HeldForAMinute(Preemption):
     """Says of each process that it was held for a minute."""
 
     @contextmanager
@@ -229,13 +229,13 @@ class HeldForAMinute(RightOfWay):
 
 
 async def test_time_in_which_a_worker_is_held_counts_for_nothing() -> None:
-    workers = Workers(HeldForAMinute(), seconds=0.01)
+    workers = RenderPool(HeldForAMinute(), seconds=0.01)
     assert await workers.pdf(job(order()))
     await workers.stop()
 
 
 async def test_no_more_wait_than_there_is_room_for() -> None:
-    workers = Workers(RightOfWay(), size=1, most_waiting=2)
+    workers = RenderPool(Preemption(), size=1, most_waiting=2)
     outcomes = await asyncio.gather(
         *(workers.pdf(job(order(number=number))) for number in range(4)), return_exceptions=True
     )

@@ -10,8 +10,8 @@ import pytest
 
 from repositories.customers.commands import EndCustomer
 from repositories.database.errors import NotFound
-from services.printing.preemption import MOST_HELD_SECONDS, RightOfWay
-from services.printing.worker_pool import Workers
+from services.printing.preemption import MOST_HELD_SECONDS, Preemption
+from services.printing.worker_pool import RenderPool
 from tests.journal.test_group_commit import journal_of, sale
 from tests.journal.test_shared_journal import journal_of as shared_journal_of
 from tests.support.faults.failpoints import failing
@@ -48,7 +48,7 @@ async def until(process: Process, *, held: bool) -> None:
 
 
 async def test_one_is_held_while_somebody_waits_and_never_for_long() -> None:
-    way = RightOfWay()
+    way = Preemption()
     held: list[float] = []
     async with busy_process() as process:
         with way.yielding(process, held.append):
@@ -66,7 +66,7 @@ async def test_one_is_held_while_somebody_waits_and_never_for_long() -> None:
 
 
 async def test_one_is_let_go_as_nobody_waits_any_more() -> None:
-    way = RightOfWay()
+    way = Preemption()
     async with busy_process() as process:
         with way.yielding(process, ignored):
             way.claim(True)
@@ -78,7 +78,7 @@ async def test_one_is_let_go_as_nobody_waits_any_more() -> None:
 
 
 async def test_one_that_comes_while_others_are_held_is_held_too_and_goes_on_when_it_is_done() -> None:
-    way = RightOfWay()
+    way = Preemption()
     async with busy_process() as first, busy_process() as second:
         with way.yielding(first, ignored):
             way.claim(True)
@@ -92,7 +92,7 @@ async def test_one_that_comes_while_others_are_held_is_held_too_and_goes_on_when
 
 
 async def test_one_that_died_stands_in_nobodys_way() -> None:
-    way = RightOfWay()
+    way = Preemption()
     async with busy_process() as dead, busy_process() as alive:
         with way.yielding(dead, ignored), way.yielding(alive, ignored):
             dead.kill()
@@ -136,8 +136,8 @@ async def test_one_who_hands_over_says_so_too(open_shop: OpenShop) -> None:
 
 
 async def test_paper_comes_out_however_much_is_sold() -> None:
-    way = RightOfWay()
-    workers = Workers(way)
+    way = Preemption()
+    workers = RenderPool(way)
     way.claim(True)
     sheets = await asyncio.gather(*(workers.pdf(job(order(item(f"Silk {number}")))) for number in range(5)))
     assert len(set(sheets)) == 5

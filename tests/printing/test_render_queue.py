@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from services.printing.job_slots import Places
-from services.printing.preemption import RightOfWay
-from services.printing.renderer import LONG_EACH, Paper
-from services.printing.worker_pool import PaperUnavailable, Workers
+from services.printing.preemption import Preemption
+from services.printing.renderer import LONG_EACH, PdfRenderer
+from services.printing.worker_pool import PaperUnavailable, RenderPool
 from tests.support.payloads import line
 from tests.support.printed_documents import HEAD, ZONE, item, order
 from tests.support.shop import Shop
@@ -40,8 +40,8 @@ async def test_the_shortest_is_first_and_a_short_one_waits_for_no_long_one() -> 
 
 
 async def test_a_bill_of_one_line_does_not_wait_for_the_long_documents_of_another() -> None:
-    workers = Workers(RightOfWay(), size=1, seconds=120)
-    paper = Paper(workers, ZONE, "INR")
+    workers = RenderPool(Preemption(), size=1, seconds=120)
+    paper = PdfRenderer(workers, ZONE, "INR")
     long = [paper.job(order(*LENGTHY, number=number), HEAD) for number in range(LONG_EACH)]
     setting = [asyncio.create_task(paper.render(each, "asha")) for each in long]
     await asyncio.sleep(0)

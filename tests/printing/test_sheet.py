@@ -4,12 +4,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from schemas.printing.letterhead import ShopHead
+from schemas.printing.letterhead import Letterhead
 from schemas.printing.sheet import Sheet, file_name, sheet
 from tests.support.printed_documents import HEAD, ZONE, estimate, item, order
 
 
-def said(document: dict[str, object], head: ShopHead = HEAD, currency: str = "INR") -> Sheet:
+def said(document: dict[str, object], head: Letterhead = HEAD, currency: str = "INR") -> Sheet:
     return sheet(document, head, ZONE, currency)
 
 
@@ -40,12 +40,12 @@ def test_what_is_due_can_be_paid_by_upi() -> None:
     [
         ({"paid": 10_000}, HEAD, "INR"),
         ({"status": "Cancelled"}, HEAD, "INR"),
-        ({}, ShopHead("Shop"), "INR"),
+        ({}, Letterhead("Shop"), "INR"),
         ({}, HEAD, "USD"),
     ],
     ids=["paid", "cancelled", "no UPI id", "another currency"],
 )
-def test_nothing_else_asks_for_money(changes: dict[str, object], head: ShopHead, currency: str) -> None:
+def test_nothing_else_asks_for_money(changes: dict[str, object], head: Letterhead, currency: str) -> None:
     assert said(order(**changes), head, currency).pay is None  # type: ignore[arg-type]
 
 

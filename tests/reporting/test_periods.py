@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.core.calendar import days, month_days
-from schemas.reporting.periods import Span, spans
+from schemas.reporting.periods import Span, covering_periods
 
 TODAY = date(2026, 11, 28)
 
@@ -31,7 +31,7 @@ def periods(span: Span) -> set[str]:
 def test_each_day_of_a_range_counts_once_and_no_other(start: date, length: int, today: date) -> None:
     end = start + timedelta(days=length)
     counted: Counter[date] = Counter()
-    for span in spans(start, end, today.isoformat()):
+    for span in covering_periods(start, end, today.isoformat()):
         for day in days_of(span):
             counted[day] += span.sign
     assert {day: times for day, times in counted.items() if times} == dict.fromkeys(days(start, end), 1)
@@ -39,7 +39,7 @@ def test_each_day_of_a_range_counts_once_and_no_other(start: date, length: int, 
 
 @given(start=some_days, length=st.integers(0, 1_200), today=some_days)
 def test_no_period_stands_in_two_spans_and_all_of_them_are_few(start: date, length: int, today: date) -> None:
-    found = spans(start, start + timedelta(days=length), today.isoformat())
+    found = covering_periods(start, start + timedelta(days=length), today.isoformat())
     each = [periods(span) for span in found]
     assert sum(map(len, each)) == len(set().union(*each)) <= 80
     assert len(found) <= 9
@@ -47,7 +47,7 @@ def test_no_period_stands_in_two_spans_and_all_of_them_are_few(start: date, leng
 
 
 def test_a_range_until_today_is_the_year_less_what_has_not_come() -> None:
-    assert spans(date(2025, 11, 30), TODAY, TODAY.isoformat()) == [
+    assert covering_periods(date(2025, 11, 30), TODAY, TODAY.isoformat()) == [
         Span("2025-11-30", "2025-11-30"),
         Span("2025-12", "2025-12"),
         Span("2026", "2026"),
@@ -57,22 +57,22 @@ def test_a_range_until_today_is_the_year_less_what_has_not_come() -> None:
 
 
 def test_a_year_but_for_its_first_days_is_the_year_less_those_days() -> None:
-    assert spans(date(2024, 1, 6), date(2024, 12, 31), TODAY.isoformat()) == [
+    assert covering_periods(date(2024, 1, 6), date(2024, 12, 31), TODAY.isoformat()) == [
         Span("2024", "2024"),
         Span("2024-01-01", "2024-01-05", -1),
     ]
 
 
 def test_a_few_days_are_those_days() -> None:
-    assert spans(date(2025, 12, 30), date(2026, 1, 2), TODAY.isoformat()) == [
+    assert covering_periods(date(2025, 12, 30), date(2026, 1, 2), TODAY.isoformat()) == [
         Span("2025-12-30", "2025-12-31"),
         Span("2026-01-01", "2026-01-02"),
     ]
 
 
 def test_whole_years_are_one_span_and_no_days_are_none() -> None:
-    assert spans(date(1970, 1, 1), date(2999, 12, 31), TODAY.isoformat()) == [Span("1970", "2999")]
-    assert spans(date(2026, 1, 2), date(2026, 1, 1), TODAY.isoformat()) == []
+    assert covering_periods(date(1970, 1, 1), date(2999, 12, 31), TODAY.isoformat()) == [Span("1970", "2999")]
+    assert covering_periods(date(2026, 1, 2), date(2026, 1, 1), TODAY.isoformat()) == []
 
 
 def test_a_span_has_the_periods_of_its_own_kind_alone() -> None:

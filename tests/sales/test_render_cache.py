@@ -6,8 +6,8 @@ from typing import Any
 import bson
 import orjson
 
-from repositories.database.raw_documents import apart, decoded, find_stored
-from repositories.sales.render_cache import Showing
+from repositories.database.raw_documents import decoded, find_stored, split_batch
+from repositories.sales.render_cache import RenderCache
 from schemas.core.collections import ORIGINALS
 from tests.support.payloads import line
 from tests.support.shop import Shop
@@ -30,7 +30,7 @@ def stored_as(name: str) -> bytes:
 
 def test_the_same_document_is_put_into_words_once_and_another_one_anew() -> None:
     words = Words()
-    showing = Showing(words)
+    showing = RenderCache(words)
     stored = stored_as("Asha")
     first, second = showing(stored), showing(bytes(bytearray(stored)))
     assert words.count == 1
@@ -44,7 +44,7 @@ def test_the_same_document_is_put_into_words_once_and_another_one_anew() -> None
 
 def test_a_document_that_is_long_is_not_kept() -> None:
     words = Words()
-    showing = Showing(words)
+    showing = RenderCache(words)
     stored = stored_as("x" * 5_000)
     assert showing(stored) == showing(stored)
     assert showing(stored).parsed()["length"] == 5_000
@@ -53,7 +53,7 @@ def test_a_document_that_is_long_is_not_kept() -> None:
 
 def test_no_more_are_kept_than_a_bounded_number() -> None:
     words = Words()
-    showing = Showing(words)
+    showing = RenderCache(words)
     first = stored_as("first")
     for name in ("first", *(f"{number:09}" for number in range(1_024))):
         showing(stored_as(name))
@@ -75,8 +75,8 @@ async def test_what_comes_in_several_batches_is_found_whole(shop: Shop) -> None:
 
 def test_a_batch_is_taken_apart() -> None:
     documents: list[dict[str, Any]] = [{"a": 1}, {}, {"b": "x" * 300}]
-    assert [decoded(each) for each in apart(b"".join(bson.encode(each) for each in documents))] == documents
-    assert apart(b"") == []
+    assert [decoded(each) for each in split_batch(b"".join(bson.encode(each) for each in documents))] == documents
+    assert split_batch(b"") == []
 
 
 async def test_a_page_shows_a_change_at_once(shop: Shop) -> None:

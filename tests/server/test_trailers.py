@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.types import Scope
 
-from app.middleware.host_guard import Doors
+from app.middleware.host_guard import HostOriginGuard
 from app.server.http_protocol import MAX_LINES
 from tests.support.clients.raw_http import asked, chunked, connected, mirroring, said
 from tests.support.credentials import credential_of
@@ -55,10 +55,10 @@ async def test_a_trailer_does_not_sign_in(open_shop: OpenShop) -> None:
 async def test_a_trailer_names_no_address_and_no_request(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
 
-    def noted(_: Doors, scope: Scope) -> None:
+    def noted(_: HostOriginGuard, scope: Scope) -> None:
         seen.append(scope["client"][0])
 
-    monkeypatch.setattr(Doors, "_refusal", noted)
+    monkeypatch.setattr(HostOriginGuard, "_refusal", noted)
     shop = await open_shop(trusted_proxies=1)
     trailers = ("X-Forwarded-For: 203.0.113.9", "X-Request-ID: chosen")
     _, headers, _ = await asked(shop.port, chunked("/nothing", b"{}", *trailers))

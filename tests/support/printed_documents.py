@@ -9,13 +9,13 @@ import pypdfium2
 from PIL import Image
 
 from schemas.core.documents import Document
-from schemas.printing.letterhead import A4, ShopHead
+from schemas.printing.letterhead import A4, Letterhead
 from schemas.printing.sheet import sheet
-from services.printing.worker import Typesetter
+from services.printing.worker import PdfWorker
 from services.printing.worker_protocol import Job
 
 ZONE = ZoneInfo("Asia/Kolkata")
-HEAD = ShopHead(
+HEAD = Letterhead(
     "Lakshmi Textiles",
     address=("12 Commercial Street", "Bengaluru 560001"),
     phone="+91 98765 43210",
@@ -81,12 +81,12 @@ def estimate(*items: Document, **changes: Any) -> Document:
     }
 
 
-def job(document: Document, paper: str = A4, head: ShopHead = HEAD) -> Job:
+def job(document: Document, paper: str = A4, head: Letterhead = HEAD) -> Job:
     return Job(sheet(document, head, ZONE, "INR"), paper, int(document["updated_at"].timestamp()))
 
 
-def pdf(document: Document, paper: str = A4, head: ShopHead = HEAD) -> bytes:
-    return Typesetter().pdf(job(document, paper, head))
+def pdf(document: Document, paper: str = A4, head: Letterhead = HEAD) -> bytes:
+    return PdfWorker().pdf(job(document, paper, head))
 
 
 def texts(content: bytes) -> list[str]:

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from typing import Any
 
-from schemas.messaging.delivery import Accepted, Letter, Outcome
+from schemas.messaging.delivery import Accepted, Outcome, OutgoingMessage
 from tests.support.shop import Shop
 
 #: Where documents are, for phones.
@@ -12,7 +12,7 @@ ADDRESS = "https://shop.example"
 #: A shop that the outside reaches, and where nobody signs in.
 OUTSIDE: dict[str, Any] = {"public_base_url": ADDRESS, "sign_in": "off", "allow_insecure": True}
 PHONE = "98220 12345"
-LETTER = Letter("+919822012345", "Your order is ready.")
+LETTER = OutgoingMessage("+919822012345", "Your order is ready.")
 PDF = b"%PDF-1.7\n" + b"x" * 1_000
 
 
@@ -25,12 +25,12 @@ class Postman:
     name = "postman"
 
     def __init__(self, *answers: Outcome) -> None:
-        self.letters: list[Letter] = []
+        self.letters: list[OutgoingMessage] = []
         self.answers = deque(answers)
         self.door = asyncio.Event()
         self.door.set()
 
-    async def send(self, letter: Letter) -> Outcome:
+    async def send(self, letter: OutgoingMessage) -> Outcome:
         self.letters.append(letter)
         number = len(self.letters)
         await self.door.wait()

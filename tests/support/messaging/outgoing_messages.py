@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import httpx
 
-from schemas.messaging.delivery import Letter
+from schemas.messaging.delivery import OutgoingMessage
 from services.messaging.fast2sms import Fast2Sms
-from services.messaging.http_exchange import Exchange
+from services.messaging.http_exchange import ProviderClient
 from services.messaging.provider import Provider
 from services.messaging.provider_settings import CLOUD, FAST2SMS, ProviderSettings
 from services.messaging.whatsapp_cloud import WhatsAppCloud
@@ -19,7 +19,7 @@ from tests.support.messaging.provider_server import ProviderStub
 NOW: Final = datetime(2026, 11, 24, 10, tzinfo=UTC)
 TOKEN: Final = "EAAJcanarytoken1234567890"
 PHONE: Final = "9822012345"
-TEXT: Final = Letter(f"+91{PHONE}", "Bill #007 for Asha: ₹1,200.00. Asha Stores")
+TEXT: Final = OutgoingMessage(f"+91{PHONE}", "Bill #007 for Asha: ₹1,200.00. Asha Stores")
 DOCUMENT: Final = replace(TEXT, document_url="https://shop.example/static/estimates/x.pdf", filename="Bill-007.pdf")
 CLOUD_SETTINGS: Final = ProviderSettings(provider=CLOUD, token=TOKEN, phone_number_id="106540352242922")
 FAST2SMS_SETTINGS: Final = ProviderSettings(
@@ -32,7 +32,7 @@ async def provided(
     url: str, settings: ProviderSettings, *, read: float = 10.0, whole: float = 20.0, **changes: Any
 ) -> AsyncIterator[Provider]:
     """A provider at an address. read, whole: how many seconds it waits for a byte, for all; changes: of settings."""
-    exchange = Exchange(url, lambda: NOW, timeouts=httpx.Timeout(5, read=read), whole=whole)
+    exchange = ProviderClient(url, lambda: NOW, timeouts=httpx.Timeout(5, read=read), whole=whole)
     chosen = replace(settings, **changes)
     provider: Provider = WhatsAppCloud(chosen, exchange) if settings.provider == CLOUD else Fast2Sms(chosen, exchange)
     try:
@@ -41,7 +41,7 @@ async def provided(
         await provider.close()
 
 
-async def outcome(stub: ProviderStub, letter: Letter, settings: ProviderSettings, **options: Any) -> Any:
+async def outcome(stub: ProviderStub, letter: OutgoingMessage, settings: ProviderSettings, **options: Any) -> Any:
     """What becomes of a letter."""
     async with provided(stub.url, settings, **options) as provider:
         return await provider.send(letter)
