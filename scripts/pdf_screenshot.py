@@ -8,7 +8,7 @@ from PIL import Image
 from schemas.printing.letterhead import PAPERS
 from tests.support.printed_documents import NAMES, item, order, pdf, pictures
 
-PAGE: Final = Path(__file__).parents[1] / "docs" / "paper.png"
+PAGE: Final = Path(__file__).parents[1] / "docs" / "pdf.png"
 _GAP, _GREY = 24, 210
 
 

@@ -61,7 +61,7 @@ def adopt(
     """Take over a database that the earlier backend wrote: every document, with its number and its id.
 
     Stop the earlier backend and this service first. It can be repeated, and cut off at any moment; what the earlier
-    backend wrote meanwhile, or since, is taken over too. docs/adopting.md says what becomes of each defect, and how to
+    backend wrote meanwhile, or since, is taken over too. docs/importing.md says what becomes of each defect, and how to
     go back.
 
     \b

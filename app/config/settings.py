@@ -20,7 +20,7 @@ from services.messaging.provider_settings import ProviderSettings
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that a deployment chooses. See the README for what each means."""
+    """Everything that a deployment chooses. docs/settings.md describes each setting."""
 
     mongodb_url: str | None = None
     database_name: str = "pos"

@@ -1,7 +1,7 @@
 """One document of the earlier backend becomes one of ours: pure, total, and with a word on whatever was wrong.
 
 What only a look at all the documents can settle (repeated numbers and ids, links) is left open here, as a wish; see
-`repositories/legacy/reconciliation.py`. Each rule is described in docs/adopting.md.
+`repositories/legacy/reconciliation.py`. Each rule is described in docs/importing.md.
 """
 
 import re

@@ -11,50 +11,57 @@ from itertools import pairwise
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.support.processes import Service
 from tests.support.shop import Shop
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+API = (ROOT / "docs" / "api.md").read_text()
 REALTIME = (ROOT / "docs" / "realtime.md").read_text()
 
 
-def commands() -> list[list[str]]:
-    """The curl commands of the README, in words."""
-    blocks = re.findall(r"^    (curl .+?)\n\n", README, re.MULTILINE | re.DOTALL)
+def commands(page: str) -> list[list[str]]:
+    """Return the curl commands of a page, split into words as a shell does."""
+    blocks = re.findall(r"^    (curl .+?)\n\n", page, re.MULTILINE | re.DOTALL)
     return [shlex.split(block.replace("\\\n", "")) for block in blocks]
 
 
-async def curl(shop: Shop, words: list[str]) -> httpx.Response:
-    """What curl would do with these words."""
+async def curl(shop: Shop, words: list[str], origin: str) -> httpx.Response:
+    """Send the request that curl would send for these words."""
     options = dict(pairwise(words))
-    url = next(word for word in words if word.startswith("https://"))
+    (url,) = [word for word in words if word.startswith(origin)]
     return await shop.http.request(
         options.get("-X", "GET"),
-        url.removeprefix("https://your-backend-url"),
+        url.removeprefix(origin),
         content=options.get("-d"),
         headers=dict([options["-H"].split(": ")]) if "-H" in options else None,
     )
 
 
-async def test_the_commands_work_as_written_and_the_socket_hears_of_it(shop: Shop) -> None:
-    health, create = commands()
-    assert (await curl(shop, health)).json()["status"] == "healthy"
+@pytest.mark.parametrize(
+    ("page", "http", "ws", "kind"),
+    [
+        (README, "http://127.0.0.1:8000", "ws://127.0.0.1:8000", "order"),
+        (API, "https://your-backend-url", "wss://your-backend-url", "estimate"),
+    ],
+    ids=["README", "api"],
+)
+async def test_curl_and_websocket_examples_work_as_written(
+    shop: Shop, page: str, http: str, ws: str, kind: str
+) -> None:
+    health, create = commands(page)
+    assert (await curl(shop, health, http)).json()["status"] == "healthy"
     async with shop.listen() as socket:
-        response = await curl(shop, create)
+        response = await curl(shop, create, http)
         frame = json.loads(await socket.recv())
     assert response.status_code == 201
-    estimate = response.json()
-    assert estimate["data"]["total"] == 100.0
-    assert (frame["type"], frame["action"]) == ("estimate", "create")
-    assert frame["id"] == estimate["estimate_id"]
-    assert frame["data"]["estimate_number"] == estimate["estimate_number"] == "#001"
-
-
-def test_the_javascript_is_in_the_readme() -> None:
-    assert "const ws = new WebSocket('wss://your-backend-url/ws');" in README
-    assert "ws.onmessage = (event) => console.log('WebSocket message:', JSON.parse(event.data));" in README
+    created = response.json()
+    assert (frame["type"], frame["action"], frame["id"]) == (kind, "create", created[f"{kind}_id"])
+    assert frame["data"]["total"] == created["data"]["total"]
+    assert f"const ws = new WebSocket('{ws}/ws');" in page
+    assert "ws.onmessage = (event) => console.log('WebSocket message:', JSON.parse(event.data));" in page
 
 
 async def test_the_python_client_works_as_written_through_a_restart(shop: Shop, mongodb_url: str) -> None:

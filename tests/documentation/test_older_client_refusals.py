@@ -1,4 +1,4 @@
-"""What an older client may send, and what is refused now: the table of docs/adopting.md, each row of it sent."""
+"""What an older client may send, and what is refused now: the table of docs/importing.md, each row of it sent."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ from tests.support.messaging.in_memory_provider import OUTSIDE, PHONE, Postman, 
 from tests.support.payloads import line, sale_body
 from tests.support.shop import OpenShop, Shop
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "adopting.md"
+PAGE: Final = Path(__file__).parents[2] / "docs" / "importing.md"
 _TITLE: Final = "## What an older client may send, and is refused now"
 _ROW: Final = re.compile(r"^\| (.+?) \| (\d{3}) `(\w+)` \|", re.MULTILINE)
 
