@@ -50,8 +50,8 @@ from repositories.accounts.rate_limits import RateLimits
 from repositories.accounts.secret_key import check_key
 from repositories.accounts.setup import ShopSetup
 from repositories.database.client import Database, check_deployment, connect
-from repositories.database.clock import DatabaseClock, Moments
-from repositories.database.connection_pool import Pool
+from repositories.database.clock import Clocks, DatabaseClock
+from repositories.database.connection_pool import PoolMetrics
 from repositories.database.errors import DatabaseRefused, Unavailable, safe_error_text
 from repositories.diagnostics.health import HealthCheck
 from repositories.migrations.indexes import prepare
@@ -113,15 +113,15 @@ def create_app(
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
         if settings.mongodb_url is None:
             raise DatabaseRefused("MONGODB_URL is not set.")
-        pool = Pool()
+        pool = PoolMetrics()
         client = connect(settings.mongodb_url, pool)
         try:
             database = client[settings.database_name]
             store, zone = settings.store_id, settings.timezone
-            database_clock, moments = await _make_ready(database, settings, clock)
+            database_clock, clocks = await _make_ready(database, settings, clock)
             right_of_way = Preemption()
             around = StoreDependencies(
-                database, settings, clock, ring_capacity, metrics.group, right_of_way.claim, moments
+                database, settings, clock, ring_capacity, metrics.group, right_of_way.claim, clocks
             )
             stores = Stores(store, around)
             lag, memory = LoopLag(), Memory.watched()
@@ -133,16 +133,16 @@ def create_app(
             rate_limits = RateLimits(
                 settings.mongodb_url, settings.database_name, settings.rate_limit, settings.message_rate_limit
             )
-            accounts = Accounts(settings, database, moments.lasting, stores.journal_of, rate_limits)
+            accounts = Accounts(settings, database, clocks.expiry, stores.journal_of, rate_limits)
             credentials = None if settings.is_open else accounts.credentials
-            connections = Connections(credentials, moments.lasting)
+            connections = Connections(credentials, clocks.expiry)
             connections.start()
-            claim = ShopSetup(database, accounts.users, moments.lasting)
+            claim = ShopSetup(database, accounts.users, clocks.expiry)
             await log_setup_instructions(settings, claim)
             typesetters = RenderPool(right_of_way, font_dir=settings.font_dir)
             paper = PdfRenderer(typesetters, zone, settings.currency)
             messaging = Messaging.started(
-                settings, database, stores, moments.lasting, provider or provider_of(settings.whatsapp, clock)
+                settings, database, stores, clocks.expiry, provider or provider_of(settings.whatsapp, clock)
             )
             views = serializers_of(zone)
             shutdown = Shutdown()
@@ -167,10 +167,10 @@ def create_app(
                     "paper": paper,
                     "region": region_of(settings.currency),
                     **messaging.handed,
-                    "public_links": PublicLinks(database, moments.lasting),
+                    "public_links": PublicLinks(database, clocks.expiry),
                     "views": views,
                     "account_views": account_serializers_of(zone),
-                    "showings": RenderCaches(views),
+                    "render_caches": RenderCaches(views),
                     "lists": ConcurrencyLimit(LISTS_EACH, LISTS),
                     "pages": ConcurrencyLimit(PAGES_EACH, PAGES),
                     "pulse": HealthCheck(database, store),
@@ -215,7 +215,7 @@ def create_app(
 
 async def _make_ready(
     database: Database, settings: Settings, clock: Callable[[], datetime]
-) -> tuple[DatabaseClock, Moments]:
+) -> tuple[DatabaseClock, Clocks]:
     """See to what has to be so before anybody is served; return the clocks by which things last.
 
     :raises DatabaseRefused:
@@ -224,17 +224,17 @@ async def _make_ready(
     try:
         await check_deployment(database.client)
         await database_clock.measure()
-        database_clock.warn()
+        database_clock.log_skew()
         behind = database_clock.behind if clock is utc_now else timedelta(0)
         await prepare(database, settings.store_id, settings.timezone, settings.event_retention_days, behind)
         await check_key(database, settings.secret_key)
         await rebuild(database, settings.store_id, region_of(settings.currency))
-        await database_clock.warn_of_newer(settings.store_id)
+        await database_clock.log_future_document(settings.store_id)
     except Unavailable as error:
         raise DatabaseRefused(f"The database at MONGODB_URL cannot be used: {safe_error_text(error)}") from error
     database_clock.start()
     # A clock that is brought along stands for the database's too.
-    return database_clock, Moments(database_clock, database_clock if clock is utc_now else clock)
+    return database_clock, Clocks(database_clock, database_clock if clock is utc_now else clock)
 
 
 def _middleware(

@@ -13,7 +13,7 @@ from repositories.concurrency.backoff import Backoff
 from repositories.database.client import connect
 from repositories.journal.transaction import GroupTransaction
 from repositories.migrations.indexes import prepare
-from repositories.sales.commands import Create
+from repositories.sales.commands import CreateDocument
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.documents import Document
 from schemas.core.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
@@ -53,7 +53,7 @@ async def fill_estimates(url: str, database: str, store: str, count: int) -> Seq
     drafts = itertools.cycle([draft(SaleBody().load(body)) for body in SALES])
     ids = [new_id(ESTIMATE_PREFIX, datetime.now(UTC)) for _ in range(count)]
     for place in range(0, count, _GROUP):
-        group = [Create(ESTIMATES, estimate_id, next(drafts)) for estimate_id in ids[place : place + _GROUP]]
+        group = [CreateDocument(ESTIMATES, estimate_id, next(drafts)) for estimate_id in ids[place : place + _GROUP]]
         await transaction.run(group, Backoff(30))
     transaction.close()
     client.close()
@@ -67,5 +67,5 @@ def _draft(chance: random.Random) -> Document:
     return draft_sale(SaleBody().load({**body, "payment_mode": chance.choice(_MODES)}))
 
 
-def _sale(written: Document, moment: datetime) -> Create:
-    return Create(ORDERS, new_id(ORDER_PREFIX, moment), written)
+def _sale(written: Document, moment: datetime) -> CreateDocument:
+    return CreateDocument(ORDERS, new_id(ORDER_PREFIX, moment), written)

@@ -32,10 +32,10 @@ class CustomerList(HTTPEndpoint):
 
         async def make(listing: CustomerListing, freshness: CacheVersion) -> Response:
             if listing.limit is None:
-                batches = customers.batches(listing)
+                stream = customers.stream(listing)
                 show = lambda customer: shown(customer, zone)  # noqa: E731
-                return await enclosed(request, b'{"customers":[', batches, show, b"]}", freshness.headers)
-            found = await customers.newest(listing, listing.limit + 1)
+                return await enclosed(request, b'{"customers":[', stream, show, b"]}", freshness.headers)
+            found = await customers.page(listing, listing.limit + 1)
             page = found[: listing.limit]
             last = CustomerPosition.of(page[-1]) if len(found) > listing.limit else None
             headers = {**freshness.headers, **page_headers(request, QUERY, last)}
@@ -55,7 +55,7 @@ class CustomerCreation(HTTPEndpoint):
         said = sent(request, body)
         draft = load_body(BODY, body)
         keys = keys_of_creation(said, draft)
-        outcome: Outcome = await request.state.customers.create(draft, keys, by=actor_of(request))
+        outcome: Outcome = await request.state.customers.create(draft, keys, actor=actor_of(request))
         request.state.hub.notify(outcome.events)
         saved = _saved(request, outcome, "Customer created successfully")
         return answer(saved, 201, replay_headers(outcome.replayed))
@@ -75,7 +75,7 @@ class Customer(HTTPEndpoint):
     async def put(self, request: Request) -> Response:
         changes = load_body(CHANGE, await read_json(request, optional=True))
         outcome: Outcome = await request.state.customers.change(
-            request.path_params["customer_id"], changes, if_match_versions(request), by=actor_of(request)
+            request.path_params["customer_id"], changes, if_match_versions(request), actor=actor_of(request)
         )
         request.state.hub.notify(outcome.events)
         saved = _saved(request, outcome, "Customer updated successfully")
@@ -89,11 +89,11 @@ class Customer(HTTPEndpoint):
         )
     )
     async def delete(self, request: Request) -> Response:
-        outcome: Outcome = await request.state.customers.end(
+        outcome: Outcome = await request.state.customers.remove(
             request.path_params["customer_id"],
             if_match_versions(request),
             keys_of_deletion(sent(request)),
-            by=actor_of(request),
+            actor=actor_of(request),
         )
         request.state.hub.notify(outcome.events)
         done = {"success": True, "message": "Customer deleted successfully"}

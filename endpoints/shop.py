@@ -57,7 +57,7 @@ class Settings(HTTPEndpoint):
         changes = load_body(BODY, await read_json(request))
         if changes.get("logo"):
             await request.state.paper.check_logo(b64decode(changes["logo"]))
-        outcome = await request.state.shop_settings.change(changes, if_match_versions(request), by=actor_of(request))
+        outcome = await request.state.shop_settings.change(changes, if_match_versions(request), actor=actor_of(request))
         request.state.hub.notify(outcome.events)
         settings = await request.state.shop_settings.current()
         return document_answer(settings.shown())

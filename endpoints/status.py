@@ -19,9 +19,9 @@ from schemas.fields.shapes import ref
 
 def clock_members(clock: DatabaseClock) -> dict[str, Any]:
     """Return what an answer says of the machine's clock: nothing, unless it and the database's are apart."""
-    clock.warn()
+    clock.log_skew()
     behind = round(clock.behind.total_seconds(), 1)
-    return {} if clock.is_right else {"clock": {"status": "wrong", "behind_seconds": behind}}
+    return {} if clock.is_in_sync else {"clock": {"status": "wrong", "behind_seconds": behind}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from repositories.database.client import Database
 from repositories.database.errors import DatabaseRefused
-from repositories.database.running_services import refuse_running
+from repositories.database.running_services import check_not_running
 from repositories.database.store_scope import store_filter
 from repositories.journal.command import Command, Reads
 from repositories.journal.journal import GROUP_LIMIT, Journal
@@ -57,7 +57,7 @@ async def claim(database: Database, store: str, facts: dict[str, Any], *, replac
     :param replace: whether one that was marked before, and holds nothing else, is emptied first.
     :raises DatabaseRefused: the store has documents, or something came to the made-up ones; a service runs on it.
     """
-    await refuse_running(database, store)
+    await check_not_running(database, store)
     counters: Document = await database[COUNTERS].find_one({"_id": store}) or {}
     if replace and "demo" in counters:
         if not await _is_all_made_up(database, store, counters):

@@ -23,13 +23,13 @@ class PublicLink(NamedTuple):
 
 
 async def make_public_link(
-    links: LinkRepository, base_url: str, kind: str, document_id: str, *, days: int, by: Actor
+    links: LinkRepository, base_url: str, kind: str, document_id: str, *, days: int, actor: Actor
 ) -> PublicLink:
     """A new link to an estimate or an order, for so many days. base_url: the setting PUBLIC_BASE_URL.
 
     :raises NotFound: there is no such document.
     """
-    link, token, outcome = await links.create(kind, document_id, days=days, by=by)
+    link, token, outcome = await links.create(kind, document_id, days=days, actor=actor)
     urls = f"{base_url}/d/{token}", pdf_url_of(base_url, token)
     return PublicLink(link["_id"], *urls, link["expires_at"], outcome.events)
 

@@ -68,7 +68,7 @@ def retry(
     \b
       pos jobs retry MSG-01KAX3…
     """
-    _with(data, store, lambda messages: messages.retry(message_id, is_sure=anyway, by=THE_SERVICE))
+    _with(data, store, lambda messages: messages.retry(message_id, is_sure=anyway, actor=THE_SERVICE))
     console.print(f"{message_id} waits to be sent.", markup=False)
 
 
@@ -79,7 +79,7 @@ def drop(message_id: Id, store: Store = None, data: Data = None) -> None:
     \b
       pos jobs drop MSG-01KAX3…
     """
-    _with(data, store, lambda messages: messages.drop(message_id, by=THE_SERVICE))
+    _with(data, store, lambda messages: messages.drop(message_id, actor=THE_SERVICE))
     console.print(f"{message_id} is dropped.", markup=False)
 
 

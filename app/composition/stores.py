@@ -19,11 +19,11 @@ from repositories.auditing.audit_log import Audit
 from repositories.concurrency.supervised_task import SupervisedTask
 from repositories.customers.customers import CustomerRepository
 from repositories.database.client import Database
-from repositories.database.clock import Moments
+from repositories.database.clock import Clocks
 from repositories.database.errors import DatabaseRefused, NoSuchStore, Unavailable
 from repositories.event_log.event_log import EventLog
 from repositories.journal.earlier_keys import EarlierKeys
-from repositories.journal.journal import Group, Journal
+from repositories.journal.journal import GroupResult, Journal
 from repositories.leadership.shared_journal import SharedJournal
 from repositories.messaging.messages import MessageRepository
 from repositories.migrations.rebuild import rebuild
@@ -64,9 +64,9 @@ class StoreDependencies:
     settings: Settings
     clock: Callable[[], datetime]
     ring_capacity: int
-    on_group: Callable[[Group], None]
+    on_group: Callable[[GroupResult], None]
     on_busy: Callable[[bool], None]
-    moments: Moments
+    clocks: Clocks
 
     @property
     def zone(self) -> ZoneInfo:
@@ -81,11 +81,11 @@ class Store:
         self.name = name
         self._log = EventLog(database, name)
         region = region_of(around.settings.currency)
-        own_journal = Journal(database, store=name, zone=zone, clock=clock, region=region, moments=around.moments)
+        own_journal = Journal(database, store=name, zone=zone, clock=clock, region=region, clocks=around.clocks)
         own_journal.on_group, own_journal.on_busy = around.on_group, around.on_busy
         shared = f"{__version__} {around.settings.mongodb_url} {database.name} {name} {zone} {region}"
         self.journal = SharedJournal(own_journal, self._log, shared)
-        self.hub = Hub(self._log, zone, around.ring_capacity, self.journal.rings)
+        self.hub = Hub(self._log, zone, around.ring_capacity, self.journal.notifications)
         self.screens = ClientSessions(self.hub)
         self.copies = ResponseCache()
         #: How many requests are using it now, and when the last one began or ended (monotonic).
@@ -105,7 +105,7 @@ class Store:
             "orders": orders,
             "history": History(estimates, orders),
             "reports": ReportRepository(database, name, zone, clock),
-            "links": LinkRepository(database, name, self.journal, around.moments.lasting),
+            "links": LinkRepository(database, name, self.journal, around.clocks.expiry),
             "messages": MessageRepository(database, name, around.settings.store_id, self.journal, clock),
             "shop_head": self._head,
             "hours": HourRepository(database, name, zone, clock),
@@ -132,7 +132,7 @@ class Store:
 
     async def start(self) -> None:
         """Follows the event log, and finds or becomes the keeper of the journal."""
-        await self._earlier_keys.look()
+        await self._earlier_keys.refresh()
         await self.hub.start()
         self.screens.start()
         await self.journal.start()

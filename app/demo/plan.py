@@ -12,7 +12,7 @@ from app.demo.people import STAFF
 from app.demo.seasons import moments
 from repositories.demo import At
 from repositories.journal.command import Command
-from repositories.sales.commands import ChangeStatus, Convert, Create, ReplaceEstimate
+from repositories.sales.commands import ChangeStatus, ConvertEstimate, CreateDocument, ReplaceEstimate
 from repositories.sales.void_commands import VoidEstimate, VoidOrder
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
@@ -35,7 +35,7 @@ Fate = str | datetime
 def makes_order(step: At) -> bool:
     """Whether it is one of those that the plan was asked for."""
     command = step.command
-    return isinstance(command, Convert) or (isinstance(command, Create) and command.kind == ORDERS)
+    return isinstance(command, ConvertEstimate) or (isinstance(command, CreateDocument) and command.kind == ORDERS)
 
 
 class Plan:
@@ -98,7 +98,7 @@ class Plan:
         if fate == SALE:
             order_id = self._id(ORDER_PREFIX, now)
             self._second_thoughts(order_id, None, now)
-            return Create(ORDERS, order_id, draft_sale(_SALE.load(self._carts.sale())))
+            return CreateDocument(ORDERS, order_id, draft_sale(_SALE.load(self._carts.sale())))
         estimate_id, cart = self._id(ESTIMATE_PREFIX, now), self._carts.cart()
         changed = self._soon(now, 0.01)
         if self._happens(0.1) and (isinstance(fate, str) or changed < fate):
@@ -106,11 +106,11 @@ class Plan:
         if isinstance(fate, datetime):
             order_id = self._id(ORDER_PREFIX, fate)
             seller = chance.choice((None, None, STAFF[0]))
-            self._push(fate, Convert(estimate_id, order_id, self._carts.payment(), sale_by=seller))
+            self._push(fate, ConvertEstimate(estimate_id, order_id, self._carts.payment(), sale_by=seller))
             self._second_thoughts(order_id, estimate_id, fate)
         elif self._happens(0.15):
             self._then(changed, 5, VoidEstimate(estimate_id, "Not wanted any more", chance.choice(STAFF)))
-        return Create(ESTIMATES, estimate_id, draft(_BODY.load(cart)))
+        return CreateDocument(ESTIMATES, estimate_id, draft(_BODY.load(cart)))
 
     def _second_thoughts(self, order_id: str, estimate_id: str | None, now: datetime) -> None:
         (fate,) = self._chance.choices(("", CANCELLED, REFUNDED, "voided"), (955, 20, 15, 10))

@@ -58,7 +58,7 @@ class Deadlines:
             # The server, too, may have ended it, as it does when it stops.
             if not deadline.has_passed or task.uncancel():
                 raise
-            response = await on_refusal(HTTPConnection(scope), deadline.true_of(error))
+            response = await on_refusal(HTTPConnection(scope), deadline.error_for(error))
             await response(scope, receive, send)
         finally:
             self._open.discard(deadline)

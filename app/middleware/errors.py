@@ -46,7 +46,7 @@ async def on_refusal(connection: HTTPConnection, error: Exception) -> Response:
     assert isinstance(error, ShopError)  # noqa: S101  (for the type checker: the table below says so)
     if type(error) is Unavailable and (deadline := current.get()) is not None:
         # A command that was sent before the database went away may have been carried out.
-        error = deadline.true_of(error)
+        error = deadline.error_for(error)
     if error.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
         _warn(connection.scope, error)
     return problem(error.status, error.code, error.title, error.detail, headers=error.headers, members=error.members)

@@ -14,8 +14,8 @@ from prometheus_client.registry import Collector
 from app.composition.stores import Store, Stores
 from app.middleware.observation import RequestRecord
 from app.observability.event_loop_lag import LoopLag
-from repositories.database.connection_pool import Pool
-from repositories.journal.journal import Group
+from repositories.database.connection_pool import PoolMetrics
+from repositories.journal.journal import GroupResult
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -37,7 +37,7 @@ class MonitoredParts:
     """The parts of a running service that are looked at when somebody asks."""
 
     stores: Stores
-    pool: Pool
+    pool: PoolMetrics
     lag: LoopLag
 
 
@@ -92,7 +92,7 @@ class Metrics:
         requests.inc()
         seconds.observe(exchange.answered or exchange.ended)
 
-    def group(self, group: Group) -> None:
+    def group(self, group: GroupResult) -> None:
         """Counts a group of the journal."""
         if not group.is_committed:
             self._failures.inc()

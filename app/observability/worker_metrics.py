@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from app.observability.metrics import Metrics
-from repositories.leadership.unix_socket import connected, peer_user
+from repositories.leadership.unix_socket import connect, peer_user
 
 _PATIENCE_SECONDS: Final = 1.0
 _SOCKETS: Final = Path("/proc/net/unix")
@@ -82,7 +82,7 @@ class WorkerMetrics:
 async def _ask(name: str) -> bytes:
     """What a worker says; nothing, where it says nothing in time, or is somebody else's."""
     with suppress(OSError, TimeoutError):
-        connection = connected(f"\0{name}")
+        connection = connect(f"\0{name}")
         if peer_user(connection) != os.getuid():
             connection.close()
             return b""

@@ -64,8 +64,8 @@ class Setup(HTTPEndpoint):
             raise AlreadyClaimed
         if not _is_right(request.state.setup_token, body["token"]):
             raise WrongSetupToken
-        by = Actor(FIRST_OWNER, body["name"], OWNER, address=address, request_id=request_id.get())
-        owner = await claim.make(body["username"], body["name"], body["password"], by)
+        actor = Actor(FIRST_OWNER, body["name"], OWNER, address=address, request_id=request_id.get())
+        owner = await claim.make(body["username"], body["name"], body["password"], actor)
         shown = {"id": owner["_id"], "username": owner["login"], "name": owner["name"], "role": owner["role"]}
         return answer({"success": True, "message": "The shop is yours. Please sign in.", "data": shown}, 201)
 

@@ -66,7 +66,7 @@ class Hub:
         self.ring = RingBuffer(capacity)
         self.feeds = Subscriptions()
         self._door = Sequencer(self.ring, self.feeds)
-        self._follower = LogTailer(log, rings or log.rings, self._rendering, self._door, self.feeds)
+        self._follower = LogTailer(log, rings or log.notifications, self._rendering, self._door, self.feeds)
         self._reading = asyncio.Semaphore(_READ_TOGETHER)
         self._works: list[SupervisedTask] = []
         #: Events that were handed to readers, each reader counted.

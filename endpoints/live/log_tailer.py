@@ -133,7 +133,7 @@ class LogTailer:
         self.looked_at = time.monotonic()
 
     async def _look_for_low(self) -> None:
-        oldest = await self._log.low()
+        oldest = await self._log.oldest_seq()
         self.low = (await self._log.head()).seq + 1 if oldest is None else oldest
 
 

@@ -104,7 +104,7 @@ class TextMessage(HTTPEndpoint):
         keys = keys_of_message(said, letter.to, letter.text, letter.document_url)
         await count_message(request)
         enclosed = await _enclosed(request, letter)
-        outcome = await request.state.messages.send(letter, enclosed, keys, by=actor_of(request))
+        outcome = await request.state.messages.send(letter, enclosed, keys, actor=actor_of(request))
         return asked(request, outcome, TAKEN)
 
 
@@ -134,7 +134,7 @@ class UploadedMessage(HTTPEndpoint):
         uploads, messages = request.state.uploads, request.state.messages
         async with uploads.kept(request.state.store, Upload(FILE_NAME, body["file"])) as kept:
             letter = OutgoingMessage(to, text, pdf_url_of(base_url, kept.token), FILE_NAME)
-            outcome: Outcome = await messages.send(letter, Attachment(until=kept.until), keys, by=actor_of(request))
+            outcome: Outcome = await messages.send(letter, Attachment(until=kept.until), keys, actor=actor_of(request))
         if outcome.replayed:
             await uploads.drop(kept.token)
         return asked(request, outcome, TAKEN)
@@ -205,6 +205,6 @@ async def _send(request: Request, kind: str, document_id: str) -> Response:
         text=body.get("message"),
         days=body["days"],
         keys=keys,
-        by=actor_of(request),
+        actor=actor_of(request),
     )
     return asked(request, outcome)

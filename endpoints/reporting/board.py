@@ -11,7 +11,7 @@ from endpoints.http.operations import operation, report_op
 from endpoints.http.responses import answer
 from endpoints.transfer.assets import Asset, asset, asset_answer
 from endpoints.transfer.response_cache import CacheVersion, fresh
-from repositories.concurrency.threads import beside
+from repositories.concurrency.threads import offload
 from schemas.core.calendar import business_date
 from schemas.core.collections import ORDERS
 from schemas.reporting.board import LATEST, board
@@ -64,9 +64,9 @@ class Figures(HTTPEndpoint):
         async def make(_: None, freshness: CacheVersion) -> Response:
             hours = await request.state.hours.today()
             of_today = Listing(start=hours.day, end=hours.day)
-            newest = await request.state.orders.newest(of_today, LATEST, request.state.showings.of_kind[ORDERS])
-            latest = [order.parsed() for order in newest.shown]
-            figures = await beside(len(hours.rows), board, hours.day, hours.rows, latest)
+            page = await request.state.orders.page(of_today, LATEST, request.state.render_caches.of_kind[ORDERS])
+            latest = [order.parsed() for order in page.shown]
+            figures = await offload(len(hours.rows), board, hours.day, hours.rows, latest)
             return answer({**_heading(request, freshness), **figures}, headers=freshness.headers)
 
         today = business_date(request.state.clock(), request.state.zone)

@@ -15,7 +15,7 @@ from endpoints.http.operations import Operation, ResponseSpec, operation, report
 from endpoints.http.requests import read_query
 from endpoints.http.responses import answer, page_headers
 from endpoints.transfer.response_cache import CacheVersion, fresh
-from repositories.concurrency.threads import beside
+from repositories.concurrency.threads import offload
 from repositories.database.errors import Unavailable
 from repositories.sales.documents import Documents
 from repositories.sales.render_cache import RenderCache
@@ -129,7 +129,7 @@ class Monthly(HTTPEndpoint):
                 *_newest(request, Listing(start=month[0], end=month[1]), reports.RECENT),
             )
             many = len(of_month) + len(of_days)
-            report = await beside(many, reports.monthly_report, of_month, of_days, *month, estimates, orders)
+            report = await offload(many, reports.monthly_report, of_month, of_days, *month, estimates, orders)
             return answer(report, headers=freshness.headers)
 
         return await fresh(request, lambda: month_days(**load_query(MONTH, request.path_params)), make)
@@ -152,7 +152,7 @@ class StaffPerformance(HTTPEndpoint):
                 request.state.reports.between(start, end),
                 *_newest(request, Listing(start=start, end=end), reports.RECENT),
             )
-            report, following = await beside(
+            report, following = await offload(
                 len(rows), reports.staff_report, rows, estimates, orders, query["limit"], query["after"]
             )
             return answer(report, headers={**freshness.headers, **page_headers(request, STAFF, following)})
@@ -192,7 +192,7 @@ class StoreComparison(HTTPEndpoint):
         shown = {
             name: day and day.isoformat() for name, day in (("start_date", days["start"]), ("end_date", days["end"]))
         }
-        sums = await beside(sum(map(len, rows.values())), reports.stores_report, rows)
+        sums = await offload(sum(map(len, rows.values())), reports.stores_report, rows)
         return answer({**shown, **sums})
 
 
@@ -205,7 +205,7 @@ async def _days(
             request.state.reports.between(start, end),
             *_newest(request, Listing(start=start, end=end), reports.recent_and(items)),
         )
-        report = await beside(len(rows), reports.day_report, rows, estimates, orders, items)
+        report = await offload(len(rows), reports.day_report, rows, estimates, orders, items)
         return answer({**heading(query), **report}, headers=freshness.headers)
 
     return await fresh(request, parse, make, extra)
@@ -218,7 +218,7 @@ async def _one_kind(request: Request, kind: str, shape: Any) -> Response:
             request.state.reports.between(start, end),
             _shown(request, kind, Listing(start=start, end=end), reports.recent_and(items)),
         )
-        return answer(await beside(len(rows), shape, rows, shown, items), headers=freshness.headers)
+        return answer(await offload(len(rows), shape, rows, shown, items), headers=freshness.headers)
 
     return await fresh(request, lambda: read_query(request, QUERY), make)
 
@@ -229,6 +229,6 @@ def _newest(request: Request, listing: Listing, limit: int) -> tuple[Awaitable[I
 
 async def _shown(request: Request, kind: str, listing: Listing, limit: int) -> Items:
     source: Documents = getattr(request.state, kind)
-    showing: RenderCache = request.state.showings.of_kind[kind]
-    page = await source.newest(listing, limit, showing)
+    render_cache: RenderCache = request.state.render_caches.of_kind[kind]
+    page = await source.page(listing, limit, render_cache)
     return Items([shown.json for shown in page.shown], [shown.parsed() for shown in page.shown[: reports.RECENT]])

@@ -40,7 +40,7 @@ class EstimateCreation(HTTPEndpoint):
         said = sent(request, body)
         estimate = draft(load_body(BODY, body))
         keys = keys_of_creation(said, estimate)
-        outcome: Outcome = await request.state.estimates.create(estimate, keys, by=actor_of(request))
+        outcome: Outcome = await request.state.estimates.create(estimate, keys, actor=actor_of(request))
         request.state.hub.notify(outcome.events)
         receipt = request.state.views.estimate_receipt(outcome.answer)
         return answer(
@@ -99,7 +99,7 @@ class Estimate(HTTPEndpoint):
     async def put(self, request: Request) -> Response:
         replacement = draft(load_body(BODY, await read_json(request)))
         outcome: Outcome = await request.state.estimates.replace(
-            request.path_params["estimate_id"], replacement, if_match_versions(request), by=actor_of(request)
+            request.path_params["estimate_id"], replacement, if_match_versions(request), actor=actor_of(request)
         )
         request.state.hub.notify(outcome.events)
         return document_answer(request.state.views.estimate(outcome.answer))
@@ -124,7 +124,7 @@ class Estimate(HTTPEndpoint):
             voided_by=void["by"] or None,
             versions=if_match_versions(request),
             keys=keys,
-            by=actor_of(request),
+            actor=actor_of(request),
         )
         request.state.hub.notify(outcome.events)
         return answer(
@@ -157,7 +157,7 @@ class EstimateConversion(HTTPEndpoint):
             amount_paid=payment.amount,
             sale_by=payment.sale_by,
             keys=keys_of_conversion(said, payment),
-            by=actor_of(request),
+            actor=actor_of(request),
         )
         request.state.hub.notify(outcome.events)
         receipt = request.state.views.conversion_receipt(outcome.answer)

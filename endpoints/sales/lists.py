@@ -30,13 +30,13 @@ from schemas.sales.listing import Cursor, Listing
 
 async def array(request: Request, source: Documents, schema: Schema) -> Response:
     """The documents of one kind as a JSON array."""
-    showing: RenderCache = request.state.showings.of_kind[source.kind]
+    render_cache: RenderCache = request.state.render_caches.of_kind[source.kind]
 
     async def make(listing: Listing, freshness: CacheVersion) -> Response:
         if listing.limit is None:
-            whole = _wrapped(b"[", _joined(_shown(source.batches(listing), showing.show)), b"]")
+            whole = _wrapped(b"[", _joined(_shown(source.stream(listing), render_cache.show)), b"]")
             return await streamed(_in_turn(request, whole), freshness.headers)
-        page = await source.newest(listing, listing.limit, showing)
+        page = await source.page(listing, listing.limit, render_cache)
         last = None if page.is_last else Cursor.of(source.kind, page.shown[-1].place)
         headers = {**freshness.headers, **page_headers(request, schema, last)}
         return answer([shown.json for shown in page.shown], headers=headers)
@@ -44,17 +44,18 @@ async def array(request: Request, source: Documents, schema: Schema) -> Response
     return await fresh(request, lambda: read_query(request, schema), make)
 
 
-async def history(request: Request, showings: Mapping[str, RenderCache], schema: Schema) -> Response:
+async def history(request: Request, render_caches: Mapping[str, RenderCache], schema: Schema) -> Response:
     """Estimates and orders as one JSON array."""
     source: History = request.state.history
 
     async def make(listing: Listing, freshness: CacheVersion) -> Response:
         if listing.limit is None:
             shown = (
-                [showings[kind].show(document) for kind, document in batch] async for batch in source.batches(listing)
+                [render_caches[kind].show(document) for kind, document in batch]
+                async for batch in source.stream(listing)
             )
             return await streamed(_in_turn(request, _wrapped(b"[", _joined(shown), b"]")), freshness.headers)
-        page, is_last = await source.newest(listing, listing.limit, showings)
+        page, is_last = await source.page(listing, listing.limit, render_caches)
         last = None if is_last else _position(page[-1])
         headers = {**freshness.headers, **page_headers(request, schema, last)}
         return answer([shown.json for _, shown in page], headers=headers)
@@ -62,16 +63,18 @@ async def history(request: Request, showings: Mapping[str, RenderCache], schema:
     return await fresh(request, lambda: read_query(request, schema), make)
 
 
-async def groups(request: Request, showings: Mapping[str, RenderCache], schema: Schema, *, summary: bool) -> Response:
-    """`{estimates: {count, total_amount, items}, orders: {…}, summary}`, of the kinds that `showings` has."""
+async def groups(
+    request: Request, render_caches: Mapping[str, RenderCache], schema: Schema, *, summary: bool
+) -> Response:
+    """`{estimates: {count, total_amount, items}, orders: {…}, summary}`, of the kinds that `render_caches` has."""
 
     async def make(listing: Listing, freshness: CacheVersion) -> Response:
         if listing.limit is None:
-            whole = _group_chunks(request, showings, listing, summary)
+            whole = _group_chunks(request, render_caches, listing, summary)
             return await streamed(_in_turn(request, whole), freshness.headers)
         tallies, (page, is_last) = await asyncio.gather(
-            _tallies(request, showings, listing, freshness),
-            request.state.history.newest(listing, listing.limit, showings),
+            _tallies(request, render_caches, listing, freshness),
+            request.state.history.page(listing, listing.limit, render_caches),
         )
         last = None if is_last else _position(page[-1])
         content: dict[str, Any] = {
@@ -79,7 +82,7 @@ async def groups(request: Request, showings: Mapping[str, RenderCache], schema: 
                 **tallies[kind].shown("total_amount"),
                 "items": [shown.json for of_kind, shown in page if of_kind == kind],
             }
-            for kind in showings
+            for kind in render_caches
         }
         if summary:
             content["summary"] = separate_summary(tallies[ESTIMATES], tallies[ORDERS])
@@ -89,16 +92,16 @@ async def groups(request: Request, showings: Mapping[str, RenderCache], schema: 
 
 
 async def _group_chunks(
-    request: Request, showings: Mapping[str, RenderCache], listing: Listing, summary: bool
+    request: Request, render_caches: Mapping[str, RenderCache], listing: Listing, summary: bool
 ) -> AsyncGenerator[bytes]:
     tallies = {}
     opening = b"{"
-    for kind, showing in showings.items():
+    for kind, render_cache in render_caches.items():
         source: Documents = getattr(request.state, kind)
         tally = tallies[kind] = CountAndAmount()
         counted = _counted(source, listing, tally)
         async for chunk in _wrapped(
-            b'%s"%s":{"items":[' % (opening, kind.encode()), _joined(_shown(counted, showing.show)), b"]"
+            b'%s"%s":{"items":[' % (opening, kind.encode()), _joined(_shown(counted, render_cache.show)), b"]"
         ):
             yield chunk
         yield b"," + orjson.dumps(tally.shown("total_amount"))[1:]
@@ -113,7 +116,7 @@ async def _tallies(
 ) -> dict[str, CountAndAmount]:
     """Count and amount of the whole list: from the rollups where nothing is filtered out, else by asking an index."""
     if listing.is_filtered:
-        return {kind: CountAndAmount(*await getattr(request.state, kind).sums(listing)) for kind in kinds}
+        return {kind: CountAndAmount(*await getattr(request.state, kind).totals(listing)) for kind in kinds}
 
     async def add_up() -> Sums:
         return Sums.of(await request.state.reports.between(None, None))
@@ -123,7 +126,7 @@ async def _tallies(
 
 
 async def _counted(source: Documents, listing: Listing, tally: CountAndAmount) -> AsyncIterator[list[Document]]:
-    async for batch in source.batches(listing):
+    async for batch in source.stream(listing):
         tally.add(len(batch), sum(map(source.amount, batch)))
         yield batch
 

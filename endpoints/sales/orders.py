@@ -49,7 +49,7 @@ class SaleCreation(HTTPEndpoint):
         said = sent(request, body)
         sale = draft_sale(load_body(BODY, body))
         keys = keys_of_creation(said, sale)
-        outcome: Outcome = await request.state.orders.create_sale(sale, keys, by=actor_of(request))
+        outcome: Outcome = await request.state.orders.create_sale(sale, keys, actor=actor_of(request))
         request.state.hub.notify(outcome.events)
         receipt = request.state.views.order_receipt(outcome.answer)
         return answer(
@@ -68,19 +68,19 @@ class SaleCreation(HTTPEndpoint):
 class TransactionList(HTTPEndpoint):
     @operation(list_op("Estimates and orders in one list", "TransactionList", BOTH))
     async def get(self, request: Request) -> Response:
-        return await history(request, request.state.showings.entries, BOTH)
+        return await history(request, request.state.render_caches.entries, BOTH)
 
 
 class SeparateLists(HTTPEndpoint):
     @operation(list_op("Estimates and orders, apart", "SeparateLists", BOTH))
     async def get(self, request: Request) -> Response:
-        return await groups(request, request.state.showings.of_kind, BOTH, summary=True)
+        return await groups(request, request.state.render_caches.of_kind, BOTH, summary=True)
 
 
 class OrderList(HTTPEndpoint):
     @operation(list_op("Orders", "OrderList", LISTING))
     async def get(self, request: Request) -> Response:
-        return await groups(request, {ORDERS: request.state.showings.of_kind[ORDERS]}, LISTING, summary=False)
+        return await groups(request, {ORDERS: request.state.render_caches.of_kind[ORDERS]}, LISTING, summary=False)
 
 
 class OrderByNumber(HTTPEndpoint):
@@ -116,7 +116,7 @@ class Order(HTTPEndpoint):
             voided_by=void["by"] or None,
             versions=if_match_versions(request),
             keys=keys,
-            by=actor_of(request),
+            actor=actor_of(request),
         )
         request.state.hub.notify(outcome.events)
         return answer(
@@ -142,7 +142,7 @@ class OrderStatus(HTTPEndpoint):
         if wanted in OWNERS_STATUSES and request.state.principal.role != OWNER:
             raise Forbidden(f"Only the owner may set the status {wanted}.")
         outcome: Outcome = await request.state.orders.change_status(
-            request.path_params["order_id"], wanted, if_match_versions(request), by=actor_of(request)
+            request.path_params["order_id"], wanted, if_match_versions(request), actor=actor_of(request)
         )
         request.state.hub.notify(outcome.events)
         status = outcome.answer["status"]

@@ -69,7 +69,7 @@ class Link(HTTPEndpoint):
     )
     async def delete(self, request: Request) -> Response:
         keys = keys_of_deletion(sent(request))
-        outcome = await request.state.links.end(request.path_params["link_id"], keys, by=actor_of(request))
+        outcome = await request.state.links.end(request.path_params["link_id"], keys, actor=actor_of(request))
         request.state.hub.notify(outcome.events)
         done = {"success": True, "message": "Link revoked successfully"}
         return answer(done, headers=replay_headers(outcome.replayed))
@@ -78,7 +78,12 @@ class Link(HTTPEndpoint):
 async def _make(request: Request, kind: str, document_id: str) -> Response:
     body: dict[str, Any] = load_body(BODY, await read_json(request, optional=True))
     link = await make_public_link(
-        request.state.links, request.state.public_base_url, kind, document_id, days=body["days"], by=actor_of(request)
+        request.state.links,
+        request.state.public_base_url,
+        kind,
+        document_id,
+        days=body["days"],
+        actor=actor_of(request),
     )
     request.state.hub.notify(link.events)
     until = shop_time(link.expires_at, request.state.zone)

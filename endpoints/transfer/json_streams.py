@@ -11,7 +11,7 @@ from starlette.responses import Response
 from endpoints.http.responses import streamed
 from endpoints.transfer.concurrency_limits import owner_of
 from endpoints.transfer.disconnect import cut_of
-from repositories.sales.render_cache import Show
+from repositories.sales.render_cache import Serialize
 from schemas.core.documents import Document
 
 _CHUNK: Final = 64 * 1024
@@ -21,7 +21,7 @@ async def enclosed(
     request: Request,
     opening: bytes,
     batches: AsyncIterator[list[Document]],
-    show: Show,
+    show: Serialize,
     closing: bytes,
     headers: Mapping[str, str],
 ) -> Response:
@@ -40,7 +40,7 @@ async def _in_turn(request: Request, whole: AsyncGenerator[bytes]) -> AsyncGener
             yield chunk
 
 
-async def _shown(batches: AsyncIterator[list[Document]], show: Show) -> AsyncIterator[list[dict[str, Any]]]:
+async def _shown(batches: AsyncIterator[list[Document]], show: Serialize) -> AsyncIterator[list[dict[str, Any]]]:
     async for batch in batches:
         yield [show(document) for document in batch]
 

@@ -72,8 +72,8 @@ class _Accounts:
             raise NotFound(f"There is no such {TYPES[self.kind]}.")
         return account
 
-    async def _add(self, account_id: str, draft: Document, by: Actor) -> Document:
-        command = AddAccount(self.kind, account_id, draft, actor=by)
+    async def _add(self, account_id: str, draft: Document, actor: Actor) -> Document:
+        command = AddAccount(self.kind, account_id, draft, actor=actor)
         return await self._commit(self._keeper(draft), command)
 
     def _keeper(self, account: Document) -> str:
@@ -100,7 +100,7 @@ class Devices(_Accounts):
 
     kind = DEVICES
 
-    async def add(self, name: str, belongs_to: str | None, by: Actor, role: str = CASHIER) -> Document:
+    async def add(self, name: str, belongs_to: str | None, actor: Actor, role: str = CASHIER) -> Document:
         """Enrol a device, whose key is made by `Credentials.issue`.
 
         :param belongs_to: a store, None for all of them.
@@ -108,14 +108,14 @@ class Devices(_Accounts):
         :raises NoSuchStore, Unavailable:
         """
         device_id = new_id(DEVICE_PREFIX, self._clock())
-        return await self._add(device_id, {"name": name, "role": role, "belongs_to": belongs_to}, by)
+        return await self._add(device_id, {"name": name, "role": role, "belongs_to": belongs_to}, actor)
 
-    async def end(self, device: Document, by: Actor) -> None:
+    async def end(self, device: Document, actor: Actor) -> None:
         """Takes a device out: its key is worth nothing from now on, and neither is what was made at it.
 
         :raises NotFound, Unavailable:
         """
-        await self._commit(self._keeper(device), DeactivateAccount(DEVICES, device["_id"], actor=by))
+        await self._commit(self._keeper(device), DeactivateAccount(DEVICES, device["_id"], actor=actor))
         await self._tidy(device["_id"])
 
 
@@ -156,7 +156,7 @@ class Users(_Accounts):
             raise NotFound("There is no such user.")
         return user
 
-    async def add(self, draft: Document, by: Actor, user_id: str | None = None) -> Document:
+    async def add(self, draft: Document, actor: Actor, user_id: str | None = None) -> Document:
         """A new user.
 
         :param draft: login (casefolded), name, role, belongs_to (a store, None for all), password, pin (each None for
@@ -167,9 +167,9 @@ class Users(_Accounts):
         :raises NoSuchStore, NoSecretKey, TooManyRequests, Unavailable:
         """
         hashed = await self._hashed(draft, draft)
-        return await self._add(user_id or new_id(USER_PREFIX, self._clock()), {**draft, **hashed}, by)
+        return await self._add(user_id or new_id(USER_PREFIX, self._clock()), {**draft, **hashed}, actor)
 
-    async def change(self, user: Document, changes: Document, by: Actor, keeping: str | None = None) -> Document:
+    async def change(self, user: Document, changes: Document, actor: Actor, keeping: str | None = None) -> Document:
         """Some of name, role, belongs_to, password and pin. A new password or PIN ends all sign-ins but one family.
 
         :raises LastOwner: nobody would be left who can do everything.
@@ -179,25 +179,25 @@ class Users(_Accounts):
         if changes.get("belongs_to") is not None:
             await self._journal_of(changes["belongs_to"])
         hashed = await self._hashed(changes, {**user, **changes})
-        change = ChangeAccount(USERS, user["_id"], {**changes, **hashed}, keeping, actor=by)
+        change = ChangeAccount(USERS, user["_id"], {**changes, **hashed}, keeping, actor=actor)
         # Who moves is kept by the store that they come to.
         changed = await self._commit(self._keeper({**user, **changes}), await self._keeping_an_owner(user, change))
         if hashed:
             await self._tidy(user["_id"], keeping)
         return changed
 
-    async def change_password(self, user: Document, new: str, by: Actor, keeping: str | None) -> None:
+    async def change_password(self, user: Document, new: str, actor: Actor, keeping: str | None) -> None:
         """As `change`, of one's own password, for which a body says `new`."""
         _refuse_weak("new", password_defect(new, self._names(user)))
-        await self.change(user, {"password": new}, by, keeping)
+        await self.change(user, {"password": new}, actor, keeping)
 
-    async def end(self, user: Document, by: Actor) -> None:
+    async def end(self, user: Document, actor: Actor) -> None:
         """Somebody signs in no more.
 
         :raises LastOwner: nobody would be left who can do everything.
         :raises NotFound, Unavailable:
         """
-        end = await self._keeping_an_owner(user, DeactivateAccount(USERS, user["_id"], actor=by))
+        end = await self._keeping_an_owner(user, DeactivateAccount(USERS, user["_id"], actor=actor))
         await self._commit(self._keeper(user), end)
         await self._tidy(user["_id"])
 

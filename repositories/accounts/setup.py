@@ -69,7 +69,7 @@ class ShopSetup:
         self._is_made = await self._users.is_claimed()
         return self._is_made
 
-    async def make(self, login: str, name: str, password: str, by: Actor) -> Document:
+    async def make(self, login: str, name: str, password: str, actor: Actor) -> Document:
         """The first owner, of all stores.
 
         :raises AlreadyClaimed: there is an owner.
@@ -79,7 +79,7 @@ class ShopSetup:
         """
         draft = {"login": login, "name": name, "role": OWNER, "belongs_to": None, "password": password, "pin": None}
         try:
-            return await self._users.add(draft, by, FIRST_OWNER)
+            return await self._users.add(draft, actor, FIRST_OWNER)
         except AccountExists:
             if await self._look():
                 raise AlreadyClaimed from None

@@ -21,9 +21,9 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, ExecutionTimeout
 from repositories.concurrency.backoff import Backoff
 from repositories.database.client import RESTORING, Database
 from repositories.database.errors import DUPLICATE_KEY, DatabaseRefused, translate_errors
-from repositories.database.raw_originals import from_bytes
+from repositories.database.raw_originals import from_archive
 from repositories.database.store_scope import store_filter
-from repositories.journal.orphaned_transactions import end_orphans
+from repositories.journal.orphaned_transactions import abort_orphaned_transactions
 from repositories.migrations.indexes import prepare_collections, refuse_unadopted
 from schemas.archive.format import KEPT, ArchiveRefused
 from schemas.core.collections import COUNTERS, ESTIMATES, EVENTS, ORDERS, ORIGINALS, REQUESTS
@@ -67,7 +67,7 @@ class Restore:
         """
         await self._written()
         if collection == ORIGINALS:
-            documents = [from_bytes(document) for document in documents]
+            documents = [from_archive(document) for document in documents]
         # In a thread, as a whole: so it goes on while the next ones are read and decoded.
         self._writing = asyncio.get_running_loop().run_in_executor(None, self._insert, collection, documents)
 
@@ -134,7 +134,7 @@ class Restore:
                 pause = backoff.pause()
                 if pause is None:
                     raise
-                await end_orphans(self._database.client)
+                await abort_orphaned_transactions(self._database.client)
                 await asyncio.sleep(pause)
             else:
                 break

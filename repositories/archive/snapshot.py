@@ -16,8 +16,8 @@ from pymongo.errors import OperationFailure
 
 from repositories.database.client import Database
 from repositories.database.errors import DatabaseRefused, translate_errors
-from repositories.database.raw_originals import RAW, as_bytes
-from repositories.database.store_scope import NUMBERED, store_filter
+from repositories.database.raw_originals import RAW_CODEC, to_archive
+from repositories.database.store_scope import HAS_NUMBER, store_filter
 from repositories.event_log.retention import expired_before
 from repositories.reporting.rollup_rows import row_key, row_range
 from schemas.core.calendar import widest_bounds
@@ -144,7 +144,7 @@ class StoreSnapshot:
         lower, upper = widest_bounds(start, end)
         instants = {name: bound for name, bound in (("$gte", lower), ("$lte", upper)) if bound is not None}
         bounds = {"_id": None, "low": {"$min": "$number"}, "high": {"$max": "$number"}}
-        match = {"store": self._store, "created_at": instants, **NUMBERED}
+        match = {"store": self._store, "created_at": instants, **HAS_NUMBER}
         pipeline: list[Any] = [{"$match": match}, {"$group": bounds}]
         rows = await self._database[kind].aggregate(pipeline, session=self._session).to_list(1)
         return (rows[0]["low"], rows[0]["high"]) if rows else None
@@ -170,13 +170,13 @@ class StoreSnapshot:
         """:raises OperationFailure: the snapshot is too old."""
         fields = {"_id": 0} if collection in _NAMELESS else None
         is_raw = collection == ORIGINALS
-        source = self._database.get_collection(collection, codec_options=RAW if is_raw else None)
+        source = self._database.get_collection(collection, codec_options=RAW_CODEC if is_raw else None)
         cursor = source.find(criteria, fields, session=self._session, batch_size=self._batch).sort(key, 1)
         upcoming = asyncio.ensure_future(cursor.to_list(self._batch))
         try:
             while batch := await upcoming:
                 upcoming = asyncio.ensure_future(cursor.to_list(self._batch))
-                yield [as_bytes(document) for document in batch] if is_raw else batch
+                yield [to_archive(document) for document in batch] if is_raw else batch
         finally:
             upcoming.cancel()
 

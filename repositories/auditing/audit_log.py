@@ -12,7 +12,7 @@ from pymongo import DESCENDING
 
 from repositories.database.client import Database
 from repositories.database.errors import read_deadline
-from repositories.database.raw_documents import decoded, find_stored, fitting
+from repositories.database.raw_documents import decode_document, find_raw, fit_page
 from schemas.auditing import AuditListing
 from schemas.core.calendar import day_bounds
 from schemas.core.collections import EVENTS
@@ -47,9 +47,9 @@ class Audit:
         limit = listing.limit
         options = {"projection": {"_id": 0}, "sort": [("seq", DESCENDING)], "limit": limit + 1}
         async with read_deadline():
-            found = await find_stored(self._events, self._criteria(listing), _AT_ONCE, most_bytes=PAGE_BYTES, **options)
-        page = fitting(found, limit, PAGE_BYTES)
-        return [show(decoded(each)) for each in page], len(page) == len(found)
+            found = await find_raw(self._events, self._criteria(listing), _AT_ONCE, most_bytes=PAGE_BYTES, **options)
+        page = fit_page(found, limit, PAGE_BYTES)
+        return [show(decode_document(each)) for each in page], len(page) == len(found)
 
     def _criteria(self, listing: AuditListing) -> Document:
         every: list[dict[str, Any]] = [{"store": self._store}]

@@ -22,7 +22,7 @@ from repositories.auditing.messages import differences_of_messages
 from repositories.database.client import Database
 from repositories.database.errors import translate_errors
 from repositories.database.store_scope import store_filter
-from repositories.event_log.hash_chain import UNPLACED, Chain, ChainHead
+from repositories.event_log.hash_chain import WITHOUT_LOCATION, ChainHead, ChainVerifier
 from repositories.event_log.retention import expired_before
 from repositories.legacy.late_warnings import late_sentences
 from repositories.reporting.rollup_rows import measures, row_key
@@ -152,26 +152,27 @@ async def _events(
     """Every seq that is not too old to be kept, up to the head, stands in the log, unaltered, and the documents are
     what it says."""
     expired = await expired_before(database, counters)
-    chain = Chain(expired)
+    chain = ChainVerifier(expired)
     comparison = Comparison(database, store, expired)
     stored = database.get_collection(EVENTS, _AS_STORED)
-    cursor: Any = stored.find({"store": store}, UNPLACED, batch_size=_BATCH).sort("seq", 1)
+    cursor: Any = stored.find({"store": store}, WITHOUT_LOCATION, batch_size=_BATCH).sort("seq", 1)
     in_log, in_documents = _Shown(), _Shown()
     while batch := await cursor.to_list(_BATCH):
         raws = [bytes(event.raw) for event in batch]
         # As a whole, since most of what stands in them is looked at.
         events = [decode(raw, _AWARE) for raw in raws]
-        in_log.take(line for event, raw in zip(events, raws, strict=True) for line in chain.differences(event, raw))
+        in_log.take(line for event, raw in zip(events, raws, strict=True) for line in chain.check(event, raw))
         in_documents.take(await comparison.differences(events))
         advance(len(batch))
-    in_log.take(chain.end(counters["head"], ChainHead(counters.get("hash"), counters.get("at"))))
+    in_log.take(chain.check_end(counters["head"], ChainHead(counters.get("hash"), counters.get("at"))))
     async for line in comparison.missing_events(is_whole=chain.is_whole):
         in_documents.take([line])
     for line in (*in_log.lines, *in_documents.lines):
         yield line
-    if chain.unsealed:
+    if chain.newest_unhashed:
         remark(
-            f"Events up to {chain.unsealed} are older than the chain: they have no hash, and nothing vouches for them."
+            f"Events up to {chain.newest_unhashed} are older than the chain: they have no hash, "
+            "and nothing vouches for them."
         )
 
 

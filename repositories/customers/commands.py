@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from repositories.database.errors import NotFound
-from repositories.journal.command import Command, Reads, refuse_stale
+from repositories.journal.command import Command, Reads, check_version
 from repositories.journal.unit_of_work import UnitOfWork
 from schemas.core.collections import CUSTOMERS
 from schemas.core.documents import Document
@@ -72,7 +72,7 @@ class ChangeCustomer(Command):
 
     def apply(self, work: UnitOfWork) -> Document:
         customer = _live(work, self.customer_id)
-        refuse_stale(customer, self.versions)
+        check_version(customer, self.versions)
         changes = {name: value for name, value in self.changes.items() if customer[name] != value}
         if not changes:
             return customer
@@ -100,7 +100,7 @@ class ChangeCustomer(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class EndCustomer(Command):
+class RemoveCustomer(Command):
     """Remove a customer from the list, until they buy again. Their sums stay."""
 
     customer_id: str
@@ -112,7 +112,7 @@ class EndCustomer(Command):
 
     def apply(self, work: UnitOfWork) -> Document:
         customer = _live(work, self.customer_id)
-        refuse_stale(customer, self.versions)
+        check_version(customer, self.versions)
         return _told(work, events.DELETE, work.update(CUSTOMERS, customer, voided_at=work.now))
 
 

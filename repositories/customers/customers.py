@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from pymongo import DESCENDING
 
-from repositories.customers.commands import AddCustomer, ChangeCustomer, EndCustomer
-from repositories.database.client import READ, Database
+from repositories.customers.commands import AddCustomer, ChangeCustomer, RemoveCustomer
+from repositories.database.client import BATCH_SIZE, Database
 from repositories.database.errors import read_deadline
-from repositories.database.text_search import found_by
+from repositories.database.text_search import search_filter
 from repositories.journal.transaction import Outcome
 from repositories.leadership.shared_journal import SharedJournal
 from schemas.core.collections import CUSTOMERS
@@ -38,7 +38,7 @@ class CustomerRepository:
         self._clock = clock
         self._region = region
 
-    async def newest(self, listing: CustomerListing, limit: int) -> list[Document]:
+    async def page(self, listing: CustomerListing, limit: int) -> list[Document]:
         """Up to `limit` customers, those who came last first, from `listing.after` on.
 
         :raises Unavailable: the database is away.
@@ -47,51 +47,51 @@ class CustomerRepository:
             found = self._collection.find(self.criteria(listing)).sort(_NEWEST)
             return await found.limit(limit).to_list(limit)
 
-    async def batches(self, listing: CustomerListing) -> AsyncIterator[list[Document]]:
+    async def stream(self, listing: CustomerListing) -> AsyncIterator[list[Document]]:
         """All of them, a batch at a time in memory."""
-        found: Any = self._collection.find(self.criteria(listing), batch_size=READ).sort(_NEWEST)
+        found: Any = self._collection.find(self.criteria(listing), batch_size=BATCH_SIZE).sort(_NEWEST)
         while True:
             async with read_deadline():
-                batch = await found.to_list(READ)
+                batch = await found.to_list(BATCH_SIZE)
             if not batch:
                 return
             yield batch
 
-    async def create(self, draft: Document, keys: tuple[RequestKey, ...] = (), *, by: Actor) -> Outcome:
+    async def create(self, draft: Document, keys: tuple[RequestKey, ...] = (), *, actor: Actor) -> Outcome:
         """draft: as `CustomerBody` loads it.
 
         :raises CustomerExists: another one has the phone number.
         """
         number = normalised(draft["phone"], self._region)
         customer_id = new_id(CUSTOMER_PREFIX, self._clock())
-        return await self._journal.submit(AddCustomer(customer_id, draft, number, keys=keys, actor=by))
+        return await self._journal.submit(AddCustomer(customer_id, draft, number, keys=keys, actor=actor))
 
     async def change(
-        self, customer_id: str, changes: Document, versions: frozenset[int] | None = None, *, by: Actor
+        self, customer_id: str, changes: Document, versions: frozenset[int] | None = None, *, actor: Actor
     ) -> Outcome:
         """changes: as `CustomerChange` loads them.
 
         :raises NotFound, StaleVersion, CustomerExists:
         """
         number = normalised(changes.get("phone", ""), self._region)
-        return await self._journal.submit(ChangeCustomer(customer_id, changes, number, versions, actor=by))
+        return await self._journal.submit(ChangeCustomer(customer_id, changes, number, versions, actor=actor))
 
-    async def end(
+    async def remove(
         self,
         customer_id: str,
         versions: frozenset[int] | None = None,
         keys: tuple[RequestKey, ...] = (),
         *,
-        by: Actor,
+        actor: Actor,
     ) -> Outcome:
         """:raises NotFound, StaleVersion:"""
-        return await self._journal.submit(EndCustomer(customer_id, versions, keys=keys, actor=by))
+        return await self._journal.submit(RemoveCustomer(customer_id, versions, keys=keys, actor=actor))
 
     def criteria(self, listing: CustomerListing) -> Document:
         """The list as a filter that an index serves."""
         every: list[Document] = [{"store": self._store, "voided_at": None}]
         if listing.q is not None:
-            every.append(found_by(listing.q))
+            every.append(search_filter(listing.q))
         if listing.after is not None:
             last = listing.after.last_visit
             every.append({"last_visit": {"$lte": last}})

@@ -10,7 +10,7 @@ from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, Asyn
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from repositories.database.connection_pool import Pool
+from repositories.database.connection_pool import PoolMetrics
 from repositories.database.errors import DatabaseRefused, first_clause
 from repositories.database.member_watch import MemberWatch
 from schemas.core.documents import Document
@@ -18,7 +18,7 @@ from schemas.text.safe_addresses import mongodb_defect, safe_address, safe_words
 
 #: How many are read at a time: so many that the next ones have come by the time these are shown, and no more, since
 #: whoever else asks waits meanwhile.
-READ: Final = 800
+BATCH_SIZE: Final = 800
 
 
 logger = logging.getLogger("pos")
@@ -66,7 +66,7 @@ _NO_REPLICA_SET: Final = (
 )
 
 
-def connect(url: str, pool: Pool | None = None) -> Client:
+def connect(url: str, pool: PoolMetrics | None = None) -> Client:
     """A client whose every write is on a majority's disk before it is acknowledged. Connects lazily.
 
     :param pool: is told of its connections.

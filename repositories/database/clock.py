@@ -19,22 +19,22 @@ from repositories.database.errors import Unavailable, read_deadline
 from schemas.core.collections import COUNTERS
 
 #: From one look to the next: no two clocks go at the same speed.
-LOOK_SECONDS: Final = 30.0
+INTERVAL_SECONDS: Final = 30.0
 #: How far the clocks may be apart before that is said.
 TOLERANCE: Final = timedelta(minutes=1)
 
 logger = logging.getLogger("pos")
 
 
-class Moments(NamedTuple):
+class Clocks(NamedTuple):
     """The clocks by which things last.
 
     kept: the database's, which takes away what is too old. lasting: that by which windows, expiry and leases are
     judged: the same, but where a test brings a clock, which stands for both.
     """
 
-    kept: Callable[[], datetime]
-    lasting: Callable[[], datetime]
+    database: Callable[[], datetime]
+    expiry: Callable[[], datetime]
 
 
 class DatabaseClock:
@@ -66,7 +66,7 @@ class DatabaseClock:
         return self() - self._clock()
 
     @property
-    def is_right(self) -> bool:
+    def is_in_sync(self) -> bool:
         """Return whether the two clocks agree, as far as anything depends on it."""
         return abs(self.behind) <= TOLERANCE
 
@@ -89,11 +89,11 @@ class DatabaseClock:
         self._at = (before + self._seconds()) / 2
         self._instant = said.replace(tzinfo=UTC)
 
-    def warn(self) -> None:
+    def log_skew(self) -> None:
         """Say in the log where the clocks have come apart, and where they agree again."""
-        if self.is_right != self._was_wrong:
+        if self.is_in_sync != self._was_wrong:
             return
-        self._was_wrong = not self.is_right
+        self._was_wrong = not self.is_in_sync
         if self._was_wrong:
             logger.error(
                 "The clock of this machine is %s the database's: the days and times of new documents go by it, and are "
@@ -103,7 +103,7 @@ class DatabaseClock:
         else:
             logger.warning("The clock of this machine agrees with the database's again.")
 
-    async def warn_of_newer(self, store: str) -> None:
+    async def log_future_document(self, store: str) -> None:
         """Say in the log where the store has a document that is newer than the machine's clock.
 
         :raises Unavailable: the database is away.
@@ -122,13 +122,13 @@ class DatabaseClock:
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(INTERVAL_SECONDS)
             try:
                 await self.measure()
             except Unavailable:
                 # Until it answers again, it is counted on.
                 logger.info("The database's clock could not be looked at.")
-            self.warn()
+            self.log_skew()
 
 
 def _apart(behind: timedelta) -> str:

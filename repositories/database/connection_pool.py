@@ -5,7 +5,7 @@ import threading
 from pymongo import monitoring
 
 
-class Pool(monitoring.ConnectionPoolListener):
+class PoolMetrics(monitoring.ConnectionPoolListener):
     """in_use: connections that are doing something; opened: all there are; created, closed,
     failed: so many since the start, the last being those who waited for one in vain.
 

@@ -39,7 +39,7 @@ class Deadline:
         self.due, self.has_passed = math.inf, True
         self._task.cancel()
 
-    def true_of(self, error: BaseException) -> Unavailable:
+    def error_for(self, error: BaseException) -> Unavailable:
         """Return what is true of the request where it ends with this error."""
         if not self.is_sent and isinstance(error, Unavailable):
             return error

@@ -12,7 +12,7 @@ _SIZE: Final = Struct("<i")
 _CODEC: Final[CodecOptions[Document]] = CodecOptions(tz_aware=True)
 
 
-async def find_stored(
+async def find_raw(
     collection: Collection, criteria: Document, at_once: int, *, most_bytes: int | None = None, **options: Any
 ) -> list[bytes]:
     """What is found, each document by itself.
@@ -32,7 +32,7 @@ async def find_stored(
     return documents
 
 
-def fitting(documents: list[bytes], most: int, most_bytes: int) -> list[bytes]:
+def fit_page(documents: list[bytes], most: int, most_bytes: int) -> list[bytes]:
     """Return the first of the documents: up to `most` of them and, beyond the first, `most_bytes`."""
     size = 0
     for count, document in enumerate(documents[:most]):
@@ -53,5 +53,5 @@ def split_batch(batch: bytes) -> list[bytes]:
     return documents
 
 
-def decoded(stored: bytes) -> Document:
+def decode_document(stored: bytes) -> Document:
     return decode(stored, _CODEC)

@@ -10,17 +10,17 @@ from bson.raw_bson import RawBSONDocument
 from schemas.archive.format import ArchiveRefused
 from schemas.core.documents import Document
 
-RAW: Final[CodecOptions[Any]] = CodecOptions(document_class=RawBSONDocument)
+RAW_CODEC: Final[CodecOptions[Any]] = CodecOptions(document_class=RawBSONDocument)
 #: Dates beyond the calendar and broken text are read too, instead of being refused.
-LENIENT: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
+LENIENT_CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
     tz_aware=True,
     datetime_conversion=DatetimeConversion.DATETIME_AUTO,
     unicode_decode_error_handler="replace",
 )
 
 
-def as_bytes(kept: Any) -> Document:
-    """A kept original, read as `RAW`, as an archive takes it."""
+def to_archive(kept: Any) -> Document:
+    """A kept original, read as `RAW_CODEC`, as an archive takes it."""
     original = kept["original"]
     return {
         **kept,
@@ -30,7 +30,7 @@ def as_bytes(kept: Any) -> Document:
     }
 
 
-def from_bytes(kept: Document) -> Document:
+def from_archive(kept: Document) -> Document:
     """A kept original, as the database takes it.
 
     :raises ArchiveRefused: it holds no document.

@@ -17,7 +17,7 @@ _BETWEEN_SECONDS: Final = 0.1
 _RUNNING: Final = "A service runs on store {store!r} of this database: stop it first, and start it when this is done."
 
 
-async def refuse_running(database: Database, store: str) -> None:
+async def check_not_running(database: Database, store: str) -> None:
     """Whether a service runs on the store: each listens to the changes of its counters.
 
     It is a courtesy: what keeps a service from selling meanwhile is that the store has no counters.

@@ -20,13 +20,13 @@ def store_filter(collection: str, store: str) -> Document:
 
 def by_ids(collection: str, store: str, ids: Iterable[str]) -> Document:
     """A filter, which indexes serve, for what ids name; customers are named by their phone numbers as well."""
-    by_id: Document = {"_id": {"$in": list(ids)}, **(NUMBERED if collection in (ESTIMATES, ORDERS) else {})}
+    by_id: Document = {"_id": {"$in": list(ids)}, **(HAS_NUMBER if collection in (ESTIMATES, ORDERS) else {})}
     if collection == CUSTOMERS:
         by_id = {"$or": [by_id, {"store": store, "numbers": {"$in": list(ids)}}]}
     return {**by_id, "store": store}
 
 
-OURS: Final[Document] = {"store": {"$type": "string"}, "number": {"$gte": 0}}
-LATE: Final[Document] = {"$nor": [OURS]}
+CURRENT_DOCUMENT: Final[Document] = {"store": {"$type": "string"}, "number": {"$gte": 0}}
+LEGACY_DOCUMENT: Final[Document] = {"$nor": [CURRENT_DOCUMENT]}
 #: The same of lists, which no other index should serve: the earlier backend may have written the name of our store.
-NUMBERED: Final[Document] = {"number": {"$type": "number"}}
+HAS_NUMBER: Final[Document] = {"number": {"$type": "number"}}

@@ -6,12 +6,12 @@ from schemas.core.documents import Document
 from schemas.text.search_terms import readings_of
 
 
-def beginning(word: str) -> Document:
+def prefix_filter(word: str) -> Document:
     """Whoever or whatever has a word that begins so."""
     return {"terms": {"$elemMatch": {"$gte": word, "$lt": word + "\U0010ffff"}}}
 
 
-def found_by(query: str, find: Callable[[str], Document] = beginning) -> Document:
+def search_filter(query: str, find: Callable[[str], Document] = prefix_filter) -> Document:
     """What every word of a query finds, in one of its readings; nothing, where it has no word at all, as `…` has none.
 
     :param find: the filter for one word.

@@ -75,7 +75,7 @@ class EventLog:
             documents: list[Any] = await found.sort("seq", 1).limit(limit).to_list(limit)
         return stored_events([document.raw for document in documents])
 
-    async def low(self) -> int | None:
+    async def oldest_seq(self) -> int | None:
         """The seq of the oldest event that is kept, or None where there is none.
 
         :raises Unavailable: the database is away.
@@ -84,7 +84,7 @@ class EventLog:
             oldest = await self._database[EVENTS].find({"store": self._store}, {"seq": 1}).sort("seq", 1).to_list(1)
         return oldest[0]["seq"] if oldest else None
 
-    async def rings(self) -> AsyncIterator[int | None]:
+    async def notifications(self) -> AsyncIterator[int | None]:
         """Yields the new head of the log whenever any process has committed, and None at least every two seconds
         while the stream lives.
 

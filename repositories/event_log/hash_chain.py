@@ -21,7 +21,7 @@ from schemas.core.documents import Document
 #: What the first event names.
 GENESIS: Final = bytes(32)
 #: What `Links` looks at: the stored bytes of an event without the place where it lies.
-UNPLACED: Final = {"_id": 0, "store": 0}
+WITHOUT_LOCATION: Final = {"_id": 0, "store": 0}
 
 _SIZE: Final = struct.Struct("<i")
 _STORE: Final = b"\x02store\x00"
@@ -39,13 +39,13 @@ class ChainHead(NamedTuple):
     at: datetime | None
 
 
-def append_hashes(events: Iterable[Document], tip: ChainHead) -> tuple[list[RawBSONDocument], ChainHead]:
+def append_hashes(events: Iterable[Document], head: ChainHead) -> tuple[list[RawBSONDocument], ChainHead]:
     """New events as they are to be stored, and the last of them.
 
     :param events: each with its store as the first field.
     :param tip: the event before.
     """
-    newest, at = tip.hash or GENESIS, tip.at
+    newest, at = head.hash or GENESIS, head.at
     rows = []
     for event in events:
         raw = encode({**event, "prev_at": at, "prev": newest})
@@ -68,11 +68,11 @@ class Link(NamedTuple):
 
     prev: bytes
     hash: bytes
-    is_right: bool
+    is_valid: bool
 
 
-def link_of(raw: bytes) -> Link | None:
-    """The link of a stored event (`UNPLACED`), or None where its last fields are not those of one."""
+def parse_link(raw: bytes) -> Link | None:
+    """The link of a stored event (`WITHOUT_LOCATION`), or None where its last fields are not those of one."""
     prev_at, hash_at = len(raw) - 1 - 2 * _FIELD, len(raw) - 1 - _FIELD
     if raw[prev_at : prev_at + len(_PREV)] != _PREV or raw[hash_at : hash_at + len(_HASH)] != _HASH:
         return None
@@ -80,7 +80,7 @@ def link_of(raw: bytes) -> Link | None:
     return Link(raw[prev_at + len(_PREV) : hash_at], own, sha256(raw[_SIZE.size : hash_at]).digest() == own)
 
 
-class Chain:
+class ChainVerifier:
     """Walks along the log, the oldest event first, and says what is wrong with it.
 
     Events that are older than the chain have no hash, and neither `by`, which came with it.
@@ -95,16 +95,16 @@ class Chain:
         #: Whether no event is missing, up to here.
         self.is_whole = True
         #: The newest event that has no hash, 0 where each has one.
-        self.unsealed = 0
+        self.newest_unhashed = 0
 
-    def differences(self, event: Document, raw: bytes) -> list[str]:
-        """What is wrong with the next event, one sentence each. raw: as it is stored, `UNPLACED`."""
+    def check(self, event: Document, raw: bytes) -> list[str]:
+        """What is wrong with the next event, one sentence each. raw: as it is stored, `WITHOUT_LOCATION`."""
         seq = event["seq"]
         before, self._seq = self._seq, seq
-        known, link = self._link, link_of(raw)
+        known, link = self._link, parse_link(raw)
         self._link = link
         if link is None:
-            self.unsealed = seq
+            self.newest_unhashed = seq
         own = _own(seq, link, has_hash="hash" in event or "by" in event or known is not None)
         if seq != (before or 0) + 1:
             self.is_whole = False
@@ -124,7 +124,7 @@ class Chain:
         when = "" if prev_at is None else f", the last of them of {prev_at:%Y-%m-%d %H:%M} UTC"
         return [f"Events {before + 1} to {seq - 1} are missing{when}: too young for retention."]
 
-    def end(self, head: int, newest: ChainHead) -> list[str]:
+    def check_end(self, head: int, newest: ChainHead) -> list[str]:
         """What is wrong with the end of the log. head, newest: as the counters name them."""
         if self._seq != (head or None):
             self.is_whole = False
@@ -145,4 +145,4 @@ def _own(seq: int, link: Link | None, *, has_hash: bool) -> list[str]:
     """What is wrong with an event by itself. has_hash: whether it ought to have one."""
     if link is None:
         return [f"Event {seq} was altered, or put in: it has no hash."] if has_hash else []
-    return [] if link.is_right else [f"Event {seq} was altered: its hash is not that of what stands in it."]
+    return [] if link.is_valid else [f"Event {seq} was altered: its hash is not that of what stands in it."]

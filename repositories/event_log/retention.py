@@ -23,22 +23,22 @@ async def expired_before(database: Database, counters: Mapping[str, Any]) -> dat
 
     :raises PyMongoError: callers translate.
     """
-    today = await _reach(database)
+    today = await _retention_limit(database)
     before: datetime = counters.get("expired", _NEVER)
     return before if today is None else max(today + _GRACE, before)
 
 
-async def remember(database: Database) -> None:
+async def record_expiry(database: Database) -> None:
     """Keeps how far retention has come, in all stores, before it becomes another one.
 
     :raises PyMongoError: callers translate.
     """
-    reach = await _reach(database)
+    reach = await _retention_limit(database)
     if reach is not None:
         await database[COUNTERS].update_many({}, {"$max": {"expired": reach + _GRACE}})
 
 
-async def _reach(database: Database) -> datetime | None:
+async def _retention_limit(database: Database) -> datetime | None:
     """What was made before, retention takes away now; None where there is none."""
     index = (await database[EVENTS].index_information()).get(RETENTION, {})
     seconds = index.get("expireAfterSeconds")

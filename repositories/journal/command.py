@@ -37,7 +37,7 @@ class Command(ABC):
     #: Whether applying it a second time changes nothing, also without a key.
     is_repeatable: ClassVar[bool] = False
     #: How often the bytes of a document that it reads are moved: the document is read, and told of or rewritten.
-    moves_of_reads: ClassVar[int] = 2
+    copies_of_reads: ClassVar[int] = 2
 
     @property
     def reads(self) -> Reads:
@@ -57,7 +57,7 @@ class Command(ABC):
         """
 
 
-def live(work: UnitOfWork, kind: str, document_id: str) -> Document:
+def find_live(work: UnitOfWork, kind: str, document_id: str) -> Document:
     """Return a document that is not voided.
 
     :raises NotFound: there is none, or it is voided.
@@ -68,7 +68,7 @@ def live(work: UnitOfWork, kind: str, document_id: str) -> Document:
     return document
 
 
-def refuse_stale(document: Document, versions: frozenset[int] | None) -> None:
+def check_version(document: Document, versions: frozenset[int] | None) -> None:
     """Refuse to change a document of another version than those that If-Match accepts.
 
     :param versions: None accepts any.

@@ -11,7 +11,7 @@ from repositories.journal.transaction import Outcome
 
 
 @dataclass(eq=False, slots=True)
-class Entry:
+class PendingCommand:
     """A command, and who waits for its outcome. due: until when (time of the event loop). weight: see `weights.py`."""
 
     command: Command
@@ -20,7 +20,7 @@ class Entry:
     weight: int
 
 
-class Waiting:
+class CommandQueue:
     """The commands that wait, the oldest first, each kind in the order in which they came.
 
     A group is of one kind, and bounded in number and in bytes. Where both kinds wait they take turns: a small command
@@ -28,30 +28,30 @@ class Waiting:
     """
 
     def __init__(self) -> None:
-        self.small: deque[Entry] = deque()
-        self.large: deque[Entry] = deque()
+        self.small: deque[PendingCommand] = deque()
+        self.large: deque[PendingCommand] = deque()
         self._is_turn_of_large = False
 
     def __len__(self) -> int:
         return len(self.small) + len(self.large)
 
-    def __contains__(self, entry: Entry) -> bool:
+    def __contains__(self, entry: PendingCommand) -> bool:
         return entry in self._queue_of(entry)
 
-    def append(self, entry: Entry) -> None:
+    def append(self, entry: PendingCommand) -> None:
         """Put a command behind those of its kind."""
         self._queue_of(entry).append(entry)
 
-    def put_back(self, entries: Iterable[Entry]) -> None:
+    def put_back(self, entries: Iterable[PendingCommand]) -> None:
         """Put commands that were taken, and weigh more than was thought, before all others of their kind."""
         for entry in reversed(list(entries)):
             self._queue_of(entry).appendleft(entry)
 
-    def remove(self, entry: Entry) -> None:
+    def remove(self, entry: PendingCommand) -> None:
         """Take out one that waits."""
         self._queue_of(entry).remove(entry)
 
-    def take(self, most: int) -> list[Entry]:
+    def take(self, most: int) -> list[PendingCommand]:
         """Take the next group out: up to so many commands."""
         is_large = bool(self.large) and (self._is_turn_of_large or not self.small)
         self._is_turn_of_large = not is_large
@@ -63,5 +63,5 @@ class Waiting:
             room -= group[-1].weight
         return group
 
-    def _queue_of(self, entry: Entry) -> deque[Entry]:
+    def _queue_of(self, entry: PendingCommand) -> deque[PendingCommand]:
         return self.large if entry.weight > LARGE_BYTES else self.small

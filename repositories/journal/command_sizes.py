@@ -29,7 +29,7 @@ class TooLarge(Exception):
         self.weights = weights
 
 
-def weigh(commands: Sequence[Command], collections: Collections) -> None:
+def check_group_size(commands: Sequence[Command], collections: Collections) -> None:
     """Look how large the documents are that a group would read, before it reads them. Blocking.
 
     :param collections: PyMongo's, by name.
@@ -54,4 +54,4 @@ def weigh(commands: Sequence[Command], collections: Collections) -> None:
 
 def _read_by(command: Command, sizes: Mapping[str, int]) -> int:
     read = sum(sizes.get(document_id, 0) for kind, document_id in command.reads if kind in _WEIGHTY)
-    return read * command.moves_of_reads
+    return read * command.copies_of_reads

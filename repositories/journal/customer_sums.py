@@ -26,15 +26,15 @@ from schemas.customers import CUSTOMER_PREFIX, NOTHING, NUMBER, contribution
 from schemas.text.search_terms import terms_of
 
 #: What has to be known of whoever has a number.
-OWNER: Final = ("numbers", "voided_at")
+CUSTOMER_FIELDS: Final = ("numbers", "voided_at")
 #: Whoever has a number, by the number, as they were read.
-Owners = dict[str, Mapping[str, Any]]
+CustomersByNumber = dict[str, Mapping[str, Any]]
 #: How many numbers are known at the most: some megabytes of them.
-_MOST_KNOWN: Final = 10_000
+_CACHE_LIMIT: Final = 10_000
 
 
 @dataclass(slots=True)
-class Count:
+class CustomerDelta:
     """What changes for one number. sums: what is added. fresh: makes whoever it is, where nobody has it; visit: when
     they came last; both None where nobody came. comes_back: whether one who was taken away is in the list again."""
 
@@ -48,7 +48,7 @@ class Count:
             self.sums[name] = self.sums.get(name, 0) + sign * amount
 
 
-def changed_customers(work: UnitOfWork) -> list[ReplaceOne[Document]]:
+def customer_replacements(work: UnitOfWork) -> list[ReplaceOne[Document]]:
     """What was changed of customers themselves. Written first, since it was made of sums as they stood before."""
     return [
         ReplaceOne({"_id": document["_id"]}, document, upsert=True)
@@ -57,8 +57,8 @@ def changed_customers(work: UnitOfWork) -> list[ReplaceOne[Document]]:
     ]
 
 
-def count_customers(
-    customers: Collection[Document], store: str, work: UnitOfWork, owners: Owners, session: ClientSession
+def update_customers(
+    customers: Collection[Document], store: str, work: UnitOfWork, owners: CustomersByNumber, session: ClientSession
 ) -> bool:
     """Counts what the documents of a group change, and makes the customers that are missing.
 
@@ -66,12 +66,16 @@ def count_customers(
     :returns: whether they were still there. If not, the group must not be committed.
     :raises PyMongoError: callers translate.
     """
-    if len(owners) > _MOST_KNOWN or any(kind == CUSTOMERS for kind, _ in work.changed):
+    if len(owners) > _CACHE_LIMIT or any(kind == CUSTOMERS for kind, _ in work.changed):
         owners.clear()
-    counts = counts_of(work)
+    counts = customer_deltas(work)
     unknown = counts.keys() - owners
-    found = by_number(customers.find(whose(store, unknown), OWNER, session=session)) if unknown else {}
-    updates, fresh = written(store, counts, ChainMap(found, owners))
+    found = (
+        index_by_number(customers.find(numbers_filter(store, unknown), CUSTOMER_FIELDS, session=session))
+        if unknown
+        else {}
+    )
+    updates, fresh = customer_writes(store, counts, ChainMap(found, owners))
     # One who was taken away comes back with this sale, and is read again with the next one.
     owners.update((number, owner) for number, owner in found.items() if owner["voided_at"] is None)
     if fresh:
@@ -79,9 +83,9 @@ def count_customers(
     return not updates or customers.bulk_write(updates, ordered=False, session=session).matched_count == len(updates)
 
 
-def counts_of(work: UnitOfWork) -> dict[str, Count]:
+def customer_deltas(work: UnitOfWork) -> dict[str, CustomerDelta]:
     """By number, what the documents of a group change."""
-    counts: dict[str, Count] = {}
+    counts: dict[str, CustomerDelta] = {}
     for (kind, document_id), document in work.changed.items():
         if kind not in (ESTIMATES, ORDERS):
             continue
@@ -89,31 +93,31 @@ def counts_of(work: UnitOfWork) -> dict[str, Count]:
         for sign, version in ((-1, before), (1, document)):
             added = contribution(kind, version)
             if added is not None:
-                counts.setdefault(added[0], Count()).add(added[1], sign)
+                counts.setdefault(added[0], CustomerDelta()).add(added[1], sign)
         number = document.get(NUMBER)
         if number and (before is None or before.get(NUMBER) != number):
-            count = counts.setdefault(number, Count())
-            count.fresh = partial(fresh_row, document, document["updated_at"], document["changed_by"])
+            count = counts.setdefault(number, CustomerDelta())
+            count.fresh = partial(customer_fields, document, document["updated_at"], document["changed_by"])
             count.visit = document["updated_at"]
     return counts
 
 
-def whose(store: str, numbers: Iterable[str]) -> Document:
+def numbers_filter(store: str, numbers: Iterable[str]) -> Document:
     """A filter, which an index serves, for the customers who have these numbers."""
     return {"store": store, "numbers": {"$in": list(numbers)}}
 
 
-def by_number(owners: Iterable[Mapping[str, Any]]) -> Owners:
-    """Customers, as `OWNER` says, by each number that they have."""
+def index_by_number(owners: Iterable[Mapping[str, Any]]) -> CustomersByNumber:
+    """Customers, as `CUSTOMER_FIELDS` says, by each number that they have."""
     return {number: owner for owner in owners for number in owner["numbers"]}
 
 
-def written(
-    store: str, counts: Mapping[str, Count], owners: Mapping[str, Mapping[str, Any]]
+def customer_writes(
+    store: str, counts: Mapping[str, CustomerDelta], owners: Mapping[str, Mapping[str, Any]]
 ) -> tuple[list[UpdateOne], list[Document]]:
     """The changes of rows that are there, and the rows that are new.
 
-    :param owners: the customers who have the numbers, as `by_number` has them.
+    :param owners: the customers who have the numbers, as `index_by_number` has them.
     """
     updates, fresh = [], []
     for number, count in counts.items():
@@ -123,11 +127,11 @@ def written(
             if update:
                 updates.append(UpdateOne({"_id": owner["_id"]}, update))
         elif count.fresh is not None:
-            fresh.append(new_row(store, count.fresh(), count.visit, count.sums))
+            fresh.append(new_customer(store, count.fresh(), count.visit, count.sums))
     return updates, fresh
 
 
-def _update(count: Count, owner: Mapping[str, Any]) -> Document:
+def _update(count: CustomerDelta, owner: Mapping[str, Any]) -> Document:
     sums = {f"sums.{name}": amount for name, amount in count.sums.items() if amount}
     update: Document = {"$inc": sums} if sums else {}
     if count.visit is not None:
@@ -137,8 +141,8 @@ def _update(count: Count, owner: Mapping[str, Any]) -> Document:
     return update
 
 
-def new_row(store: str, fresh: Document, visit: datetime | None, sums: Mapping[str, int] = NOTHING) -> Document:
-    """A customer who is made of an estimate or a sale; see `fresh_row`."""
+def new_customer(store: str, fresh: Document, visit: datetime | None, sums: Mapping[str, int] = NOTHING) -> Document:
+    """A customer who is made of an estimate or a sale; see `customer_fields`."""
     return {
         **fresh,
         "store": store,
@@ -149,8 +153,8 @@ def new_row(store: str, fresh: Document, visit: datetime | None, sums: Mapping[s
     }
 
 
-def fresh_row(document: Document, now: datetime, who: Document = THE_SERVICE.signature) -> Document:
-    """The fields of a customer that are known from an estimate or a sale; see `new_row`."""
+def customer_fields(document: Document, now: datetime, actor: Document = THE_SERVICE.signature) -> Document:
+    """The fields of a customer that are known from an estimate or a sale; see `new_customer`."""
     return {
         "_id": new_id(CUSTOMER_PREFIX, now),
         "name": document["customer_name"],
@@ -161,21 +165,23 @@ def fresh_row(document: Document, now: datetime, who: Document = THE_SERVICE.sig
         "notes": "",
         "terms": document.get("terms") or terms_of(document["customer_name"], document["customer_phone"]),
         "created_at": now,
-        "created_by": who,
+        "created_by": actor,
         "updated_at": now,
-        "changed_by": who,
+        "changed_by": actor,
         "version": 1,
     }
 
 
-def count_customer(customers: dict[str, Document], store: str, kind: str, document: Document) -> None:
+def add_to_customer(customers: dict[str, Document], store: str, kind: str, document: Document) -> None:
     """Counts a document into rows that are gathered in memory, by number; for whoever writes a whole store."""
     number = document[NUMBER]
     if not number:
         return
     row = customers.get(number)
     if row is None:
-        row = customers[number] = new_row(store, fresh_row(document, document["created_at"]), document["created_at"])
+        row = customers[number] = new_customer(
+            store, customer_fields(document, document["created_at"]), document["created_at"]
+        )
     row["last_visit"] = max(row["last_visit"], document["created_at"])
     added = contribution(kind, document)
     for name, amount in added[1].items() if added else ():

@@ -20,11 +20,11 @@ class EarlierKeys:
         self._requests = database[REQUESTS]
         self._store = store
         #: True until it is known: a look too many costs little.
-        self.are_there = True
+        self.are_present = True
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         """Read whether there are any. A database that is away leaves it at what it was."""
         with suppress(Unavailable):
             async with read_deadline():
                 found = await self._requests.find_one({"store": self._store, "$or": _RANGES}, {"_id": 1})
-            self.are_there = found is not None
+            self.are_present = found is not None

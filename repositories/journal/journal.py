@@ -26,10 +26,10 @@ from pymongo.errors import PyMongoError
 
 from repositories.concurrency.backoff import Backoff
 from repositories.database.client import Database
-from repositories.database.clock import Moments
+from repositories.database.clock import Clocks
 from repositories.database.errors import OutcomeUnknown, Unavailable
 from repositories.journal.command import Command
-from repositories.journal.command_queue import Entry, Waiting
+from repositories.journal.command_queue import CommandQueue, PendingCommand
 from repositories.journal.command_sizes import LARGE_BYTES, TooLarge
 from repositories.journal.commit import CommitUnknown
 from repositories.journal.transaction import Collision, GroupTransaction, Outcome, is_transient
@@ -40,13 +40,13 @@ GROUP_LIMIT: Final = 256
 # A till is answered within five seconds, the way there and back included.
 DEADLINE_SECONDS: Final = 4.5
 # How long a group may fail before it is asked whether a dead process stands in its way.
-PATIENCE_SECONDS: Final = 0.5
+ORPHAN_CHECK_SECONDS: Final = 0.5
 # The longest that a group waits for others, however long the last one took.
-MOST_GATHERING_SECONDS: Final = 0.05
+MAX_GATHERING_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class GroupResult:
     """What became of a group. seconds: from its first try to its end. replays: commands that had been done before."""
 
     size: int
@@ -75,14 +75,14 @@ class Journal:
         group_limit: int = GROUP_LIMIT,
         deadline: float = DEADLINE_SECONDS,
         region: str = INDIA,
-        moments: Moments | None = None,
+        clocks: Clocks | None = None,
     ) -> None:
-        self._transaction = GroupTransaction(database, store, zone, clock, region=region, moments=moments)
+        self._transaction = GroupTransaction(database, store, zone, clock, region=region, clocks=clocks)
         self._group_limit = group_limit
         self._deadline = deadline
-        self._waiting = Waiting()
+        self._waiting = CommandQueue()
         # Those without an outcome, the oldest first; one timer watches over them, since all have the same patience.
-        self._open: dict[Entry, None] = {}
+        self._open: dict[PendingCommand, None] = {}
         self._watch: asyncio.TimerHandle | None = None
         # How many are likely to come together now, and until when they are waited for (time of the event loop).
         self._expected = 0
@@ -92,13 +92,13 @@ class Journal:
         self._closed = False
         #: Whether a group waits for those who were just answered. It pays where commands are made by this very process,
         #: which cannot do so while a group is under way, not where they are made by others meanwhile.
-        self.gathers = True
+        self.waits_for_others = True
         #: Told the head of the event log after each group that has moved it.
         self.on_commit: Callable[[int], None] = lambda _: None
         #: Told True as somebody comes, and False as the last one has an outcome.
         self.on_busy: Callable[[bool], None] = lambda _: None
         #: Told of each group that was committed, or was not.
-        self.on_group: Callable[[Group], None] = lambda _: None
+        self.on_group: Callable[[GroupResult], None] = lambda _: None
 
     async def submit(self, command: Command) -> Outcome:
         """Commits a command, with whatever others are waiting.
@@ -116,7 +116,7 @@ class Journal:
         if self._closed:
             raise Unavailable("The service is shutting down. Please try again.")
         loop = asyncio.get_running_loop()
-        entry = Entry(command, loop.create_future(), loop.time() + self._deadline, command.bytes_written)
+        entry = PendingCommand(command, loop.create_future(), loop.time() + self._deadline, command.bytes_written)
         if not self._open:
             self.on_busy(True)
         self._open[entry] = None
@@ -155,7 +155,7 @@ class Journal:
                 self._settle(entry, OutcomeUnknown())
         self._watch = None
 
-    def _settle(self, entry: Entry, outcome: Outcome | BaseException) -> None:
+    def _settle(self, entry: PendingCommand, outcome: Outcome | BaseException) -> None:
         if entry in self._open:
             del self._open[entry]
             if not self._open:
@@ -182,11 +182,11 @@ class Journal:
                 continue
             # Those who are answered now, and, unless the last guess was too high, those who came meanwhile.
             self._expected = min(len(group) + (len(self._waiting.small) if were_right else 0), self._group_limit)
-            self._gathering_until = clock() + min(clock() - began, MOST_GATHERING_SECONDS)
+            self._gathering_until = clock() + min(clock() - began, MAX_GATHERING_SECONDS)
 
     async def _gather(self) -> bool:
         """Waits for those who are expected, and says whether they came in time."""
-        if not self.gathers:
+        if not self.waits_for_others:
             return True
         if not self._are_enough and not self._closed:
             self._gathered.clear()
@@ -200,7 +200,7 @@ class Journal:
         """Whether as many wait as are expected to come together; large ones come alone."""
         return len(self._waiting.small) >= self._expected or bool(self._waiting.large)
 
-    async def _commit(self, group: Sequence[Entry]) -> None:
+    async def _commit(self, group: Sequence[PendingCommand]) -> None:
         """Commits a group; one that fails for no transient reason is taken apart, so that only the guilty fails."""
         if not group:
             return
@@ -212,7 +212,7 @@ class Journal:
         if error is None:
             outcomes = attempt.result()
             replays = sum(isinstance(outcome, Outcome) and outcome.replayed for outcome in outcomes)
-            self.on_group(Group(len(group), seconds, replays=replays))
+            self.on_group(GroupResult(len(group), seconds, replays=replays))
             for entry, outcome in zip(group, outcomes, strict=True):
                 self._settle(entry, outcome)
             written = (outcome.events for outcome in reversed(outcomes) if isinstance(outcome, Outcome))
@@ -223,7 +223,7 @@ class Journal:
                 entry.weight = weight
             self._waiting.put_back(group)
         elif len(group) == 1 or isinstance(error, Unavailable):
-            self.on_group(Group(len(group), seconds, is_committed=False))
+            self.on_group(GroupResult(len(group), seconds, is_committed=False))
             for entry in group:
                 self._settle(entry, error)
         else:
@@ -234,7 +234,7 @@ class Journal:
         """One transaction, tried until it commits or the deadline has passed."""
         backoff = Backoff(self._deadline)
         clock = asyncio.get_running_loop().time
-        patience = clock() + PATIENCE_SECONDS
+        patience = clock() + ORPHAN_CHECK_SECONDS
         while True:
             try:
                 return await self._transaction.run(commands, backoff)
@@ -245,7 +245,7 @@ class Journal:
                     raise
                 if clock() > patience:
                     await self._transaction.abort_orphans()
-                    patience = clock() + PATIENCE_SECONDS
+                    patience = clock() + ORPHAN_CHECK_SECONDS
                 pause = backoff.pause()
                 if pause is None:
                     raise Unavailable from error

@@ -15,12 +15,12 @@ from repositories.database.client import APPLICATION, Client
 from repositories.database.errors import safe_error_text
 
 #: A transaction of a live process waits for its process for milliseconds; one that waits for so long waits in vain.
-ABANDONED_SECONDS: Final = 1.0
+ORPHANED_SECONDS: Final = 1.0
 
 logger = logging.getLogger("pos.journal")
 
 
-async def end_orphans(client: Client) -> None:
+async def abort_orphaned_transactions(client: Client) -> None:
     """Ends the open transactions of this service that nobody has asked for anything for a while.
 
     A database that does not allow that, or is away, leaves them to their own end; nobody is told but the log.
@@ -31,7 +31,7 @@ async def end_orphans(client: Client) -> None:
             "$match": {
                 "type": "idleSession",
                 "clientMetadata.application.name": APPLICATION,
-                "transaction.timeInactiveMicros": {"$gt": ABANDONED_SECONDS * 1_000_000},
+                "transaction.timeInactiveMicros": {"$gt": ORPHANED_SECONDS * 1_000_000},
             }
         },
         {"$project": {"lsid.id": 1}},

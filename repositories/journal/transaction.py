@@ -29,15 +29,15 @@ from pymongo.read_concern import ReadConcern
 
 from repositories.concurrency.backoff import Backoff
 from repositories.database.client import OWNERS, RESTORING, Database
-from repositories.database.clock import Moments
+from repositories.database.clock import Clocks
 from repositories.database.errors import BeingRestored, SumsFull, is_duplicate, is_overflow, was_interrupted
 from repositories.database.store_scope import by_ids
 from repositories.event_log.hash_chain import ChainHead, append_hashes
 from repositories.journal.command import Command
-from repositories.journal.command_sizes import weigh
+from repositories.journal.command_sizes import check_group_size
 from repositories.journal.commit import commit
-from repositories.journal.customer_sums import Owners, count_customers
-from repositories.journal.orphaned_transactions import end_orphans
+from repositories.journal.customer_sums import CustomersByNumber, update_customers
+from repositories.journal.orphaned_transactions import abort_orphaned_transactions
 from repositories.journal.unit_of_work import Counters, UnitOfWork
 from repositories.journal.writes import inserts_of, updates_of
 from schemas.core.collections import (
@@ -104,7 +104,7 @@ class GroupTransaction:
         clock: Callable[[], datetime],
         threads: Executor | None = None,
         region: str = INDIA,
-        moments: Moments | None = None,
+        clocks: Clocks | None = None,
     ) -> None:
         self._database = database
         self._client = database.delegate.client
@@ -115,12 +115,12 @@ class GroupTransaction:
         self._store = store
         self._zone = zone
         self._clock = clock
-        self._moments = moments
+        self._clocks = clocks
         self._region = region
         # The counters as this process left them, as long as no other process has been met at them.
         self._known: Counters | None = None
         # Whose phone numbers are whose: as true as the counters, since whoever changes a customer moves them.
-        self._owners: Owners = {}
+        self._owners: CustomersByNumber = {}
         self._met_at = -math.inf
 
     async def run(self, commands: Sequence[Command], backoff: Backoff) -> list[Outcome | ShopError]:
@@ -143,7 +143,7 @@ class GroupTransaction:
         self._threads.shutdown(wait=False)
 
     def _run(self, commands: Sequence[Command], backoff: Backoff) -> list[Outcome | ShopError]:
-        weigh(commands, self._collections)
+        check_group_size(commands, self._collections)
         try:
             return self._try(commands, backoff, lookup_keys=False)
         except _KeyLookupRequired:
@@ -162,7 +162,7 @@ class GroupTransaction:
             session.start_transaction(_SNAPSHOT, _DURABLE, ReadPreference.PRIMARY),
         ):
             work = self._read(session, commands, known or self._counters(session), lookup_keys=lookup_keys)
-            remembered_before = set(work.requests)
+            stored_before = set(work.requests)
             place = {name: work.counters.stored[name] for name in _PLACE}
             outcomes = [apply_command(command, work) for command in commands]
             was_refused = any(
@@ -173,7 +173,7 @@ class GroupTransaction:
                 raise _KeyLookupRequired
             if work.changed:
                 try:
-                    self._write(session, work, place, remembered_before)
+                    self._write(session, work, place, stored_before)
                 except (DuplicateKeyError, BulkWriteError) as error:
                     overflows = is_overflow(error)
                     if not lookup_keys and (overflows or is_duplicate(error)):
@@ -188,7 +188,7 @@ class GroupTransaction:
 
     async def abort_orphans(self) -> None:
         """Ends what a dead process may have left in the way."""
-        await end_orphans(self._database.client)
+        await abort_orphaned_transactions(self._database.client)
 
     def _counters(self, session: ClientSession) -> Counters:
         counters = self._collections[COUNTERS].find_one({"_id": self._store}, _COUNTED, session=session)
@@ -229,11 +229,11 @@ class GroupTransaction:
             documents=documents,
             requests=requests,
             region=self._region,
-            kept_at=_whole_milliseconds(self._moments.kept()) if self._moments else None,
-            lasting_at=_whole_milliseconds(self._moments.lasting()) if self._moments else None,
+            database_time=_whole_milliseconds(self._clocks.database()) if self._clocks else None,
+            expiry_time=_whole_milliseconds(self._clocks.expiry()) if self._clocks else None,
         )
 
-    def _write(self, session: ClientSession, work: UnitOfWork, place: Document, remembered_before: set[str]) -> None:
+    def _write(self, session: ClientSession, work: UnitOfWork, place: Document, stored_before: set[str]) -> None:
         """The counters first: where two processes collide, they do so before anything else was sent."""
         counters = work.counters
         # The hash too, since a log that was restored meanwhile may have come just as far; and the numbers, which are
@@ -247,27 +247,27 @@ class GroupTransaction:
             changed = {"$inc": {"changes": 1}, "$set": {"claimed": True}}
             self._collections[FACTS].update_one({"_id": OWNERS}, changed, upsert=True, session=session)
         # What makes room in a unique index comes before what takes it: an order is voided, its estimate ordered anew.
-        for collection, operations in updates_of(work, remembered_before).items():
+        for collection, operations in updates_of(work, stored_before).items():
             if operations:
                 self._collections[collection].bulk_write(operations, session=session)
-        inserts: dict[str, Sequence[Any]] = {EVENTS: events, **inserts_of(work, remembered_before)}
+        inserts: dict[str, Sequence[Any]] = {EVENTS: events, **inserts_of(work, stored_before)}
         for collection, documents in inserts.items():
             if documents:
                 self._collections[collection].insert_many(documents, session=session)
-        if not count_customers(self._collections[CUSTOMERS], self._store, work, self._owners, session):
+        if not update_customers(self._collections[CUSTOMERS], self._store, work, self._owners, session):
             raise Collision
 
 
 def apply_command(command: Command, work: UnitOfWork) -> Outcome | ShopError:
     """A command's outcome, or its refusal, which is its own and not the group's."""
     try:
-        answer = work.recall(command.keys)
+        answer = work.cached_answer(command.keys)
         if answer is not None:
             return Outcome(answer, replayed=True)
         before = len(work.events)
         work.actor = command.actor
         answer = command.apply(work)
-        work.remember(command.keys, answer)
+        work.store_answer(command.keys, answer)
         return Outcome(answer, work.events[before:])
     except ShopError as refusal:
         return refusal

@@ -67,8 +67,8 @@ class UnitOfWork:
     requests: dict[str, Document]
     changed: dict[tuple[str, str], Document] = field(default_factory=dict)
     events: list[Document] = field(default_factory=list)
-    remembered: dict[str, Document] = field(default_factory=dict)
-    forgotten: dict[str, str] = field(default_factory=dict)
+    stored_answers: dict[str, Document] = field(default_factory=dict)
+    released_keys: dict[str, str] = field(default_factory=dict)
     #: What a document was changed from and to, until an event tells of it.
     changes: dict[tuple[str, str], Change] = field(default_factory=dict)
     #: Who does what is being applied.
@@ -77,15 +77,15 @@ class UnitOfWork:
     region: str = INDIA
     #: The database's present instant, by which answers are kept, and the one by which windows and leases are judged:
     #: the same, but where a test brings a clock.
-    kept_at: datetime | None = None
-    lasting_at: datetime | None = None
+    database_time: datetime | None = None
+    expiry_time: datetime | None = None
     #: Whether an owner is made, changed or ended: two such groups at once, of two stores, must not miss each other.
     changes_owners: bool = False
 
     @property
-    def moment(self) -> datetime:
+    def reference_time(self) -> datetime:
         """The instant by which what lasts for a time is judged."""
-        return self.lasting_at or self.now
+        return self.expiry_time or self.now
 
     def find(self, kind: str, document_id: str) -> Document | None:
         """The document as this group has left it so far, unless it is voided."""
@@ -134,7 +134,7 @@ class UnitOfWork:
 
     def void(self, kind: str, document: Document, reason: str | None, voided_by: str | None) -> Document:
         """Take a document out of every list and report; its number stays used, and its cart may be sold again."""
-        self.forget(document["retry_keys"], document["_id"])
+        self.release_keys(document["retry_keys"], document["_id"])
         return self.update(
             kind, document, voided_at=self.now, void_reason=reason, voided_by=voided_by or self.actor.name
         )
@@ -164,9 +164,9 @@ class UnitOfWork:
 
     def _is_over(self, key: RequestKey, known: Document) -> bool:
         made_at: datetime = known.get("made_at") or known["at"]
-        return key.window is not None and made_at + key.window <= self.moment
+        return key.window is not None and made_at + key.window <= self.reference_time
 
-    def recall(self, keys: Iterable[RequestKey]) -> Document | None:
+    def cached_answer(self, keys: Iterable[RequestKey]) -> Document | None:
         """Return the answer that was given to the same request before, if there is one.
 
         :raises KeyReused, SoldOtherwise: as `schemas.idempotency.repeated`.
@@ -180,7 +180,7 @@ class UnitOfWork:
                 return answer
         return None
 
-    def remember(self, keys: Iterable[RequestKey], answer: Document) -> None:
+    def store_answer(self, keys: Iterable[RequestKey], answer: Document) -> None:
         """Keeps an answer for the next time that the same request comes."""
         for key in keys:
             request = {
@@ -189,21 +189,21 @@ class UnitOfWork:
                 "fingerprint": key.fingerprint,
                 "answer": answer,
                 # By the database's clock, which decides when it is taken away.
-                "at": self.kept_at or self.moment,
+                "at": self.database_time or self.reference_time,
             }
-            if request["at"] != self.moment:
-                request["made_at"] = self.moment
-            self.requests[key.key] = self.remembered[key.key] = request
-            self.forgotten.pop(key.key, None)
+            if request["at"] != self.reference_time:
+                request["made_at"] = self.reference_time
+            self.requests[key.key] = self.stored_answers[key.key] = request
+            self.released_keys.pop(key.key, None)
 
-    def forget(self, keys: Iterable[str], document_id: str) -> None:
+    def release_keys(self, keys: Iterable[str], document_id: str) -> None:
         """Frees keys, but for those that have come to stand for another document since."""
         for key in keys:
             known = self.requests.get(key)
             if known is None or known["answer"]["_id"] == document_id:
                 self.requests.pop(key, None)
-                self.remembered.pop(key, None)
-                self.forgotten[key] = document_id
+                self.stored_answers.pop(key, None)
+                self.released_keys[key] = document_id
 
     def increments(self) -> dict[RollupKey, dict[str, int]]:
         """What the group adds to each rollup row, measure by measure; zeros left out."""

@@ -4,7 +4,7 @@ from collections import defaultdict
 
 from pymongo import DeleteOne, ReplaceOne, UpdateOne
 
-from repositories.journal.customer_sums import changed_customers
+from repositories.journal.customer_sums import customer_replacements
 from repositories.journal.unit_of_work import UnitOfWork
 from repositories.reporting.rollup_rows import row_id
 from schemas.core.collections import CUSTOMERS, REQUESTS, TOTALS
@@ -13,17 +13,17 @@ from schemas.core.documents import Document
 Update = ReplaceOne[Document] | UpdateOne | DeleteOne
 
 
-def inserts_of(work: UnitOfWork, remembered_before: set[str]) -> dict[str, list[Document]]:
+def inserts_of(work: UnitOfWork, stored_before: set[str]) -> dict[str, list[Document]]:
     """What is new beside the events, by collection."""
     inserts: dict[str, list[Document]] = defaultdict(list)
     for (kind, document_id), document in work.changed.items():
         if (kind, document_id) not in work.documents and kind != CUSTOMERS:
             inserts[kind].append(document)
-    inserts[REQUESTS] = [request for key, request in work.remembered.items() if key not in remembered_before]
+    inserts[REQUESTS] = [request for key, request in work.stored_answers.items() if key not in stored_before]
     return inserts
 
 
-def updates_of(work: UnitOfWork, remembered_before: set[str]) -> dict[str, list[Update]]:
+def updates_of(work: UnitOfWork, stored_before: set[str]) -> dict[str, list[Update]]:
     """What changes what stands there, by collection."""
     updates: dict[str, list[Update]] = defaultdict(list)
     for (kind, document_id), document in work.changed.items():
@@ -31,10 +31,10 @@ def updates_of(work: UnitOfWork, remembered_before: set[str]) -> dict[str, list[
             updates[kind].append(ReplaceOne({"_id": document_id}, document))
     for rollup, row in work.increments().items():
         updates[TOTALS].append(UpdateOne({"_id": row_id(work.store, rollup)}, {"$inc": row}, upsert=True))
-    updates[CUSTOMERS].extend(changed_customers(work))
-    for key, document_id in work.forgotten.items():
+    updates[CUSTOMERS].extend(customer_replacements(work))
+    for key, document_id in work.released_keys.items():
         updates[REQUESTS].append(DeleteOne({"store": work.store, "key": key, "answer._id": document_id}))
-    for key, request in work.remembered.items():
-        if key in remembered_before:
+    for key, request in work.stored_answers.items():
+        if key in stored_before:
             updates[REQUESTS].append(ReplaceOne({"store": work.store, "key": key}, request, upsert=True))
     return updates

@@ -28,15 +28,15 @@ from repositories.event_log.event_log import EventLog
 from repositories.journal.command import Command
 from repositories.journal.journal import DEADLINE_SECONDS, Journal
 from repositories.journal.transaction import Outcome
-from repositories.leadership.leader import BELL, FollowerConnection
-from repositories.leadership.leader_client import LeaderConnection, LeaderTimeout
-from repositories.leadership.unix_socket import connected
+from repositories.leadership.follower_connection import HEAD, FollowerConnection
+from repositories.leadership.leader_connection import LeaderConnection, LeaderTimeout
+from repositories.leadership.unix_socket import connect
 from schemas.journal.idempotency import RequestKey
 
 #: After so long without an answer, whoever handed something over does it himself.
-PATIENCE_SECONDS: Final = 2.0
-_SEEK_SECONDS: Final = 0.2
-_GREETING_SECONDS: Final = 0.5
+LEADER_TIMEOUT_SECONDS: Final = 2.0
+_ELECTION_SECONDS: Final = 0.2
+_HELLO_SECONDS: Final = 0.5
 
 
 class SharedJournal:
@@ -48,7 +48,7 @@ class SharedJournal:
     :param patience: seconds that the keeper may take for an answer.
     """
 
-    def __init__(self, journal: Journal, log: EventLog, name: str, *, patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, journal: Journal, log: EventLog, name: str, *, patience: float = LEADER_TIMEOUT_SECONDS) -> None:
         self._journal = journal
         self._log = log
         journal.on_commit = self._pass_on
@@ -60,7 +60,7 @@ class SharedJournal:
         self._seeking: asyncio.Task[None] | None = None
 
     @property
-    def is_kept_elsewhere(self) -> bool:
+    def is_follower(self) -> bool:
         """Whether another process keeps the journal for this one."""
         return self._keeper is not None
 
@@ -110,7 +110,7 @@ class SharedJournal:
             if not self._handed_over:
                 self._journal.on_busy(False)
 
-    async def rings(self) -> AsyncIterator[int | None]:
+    async def notifications(self) -> AsyncIterator[int | None]:
         """As `EventLog.rings`. Only the keeper listens to the database: a change stream reads every change that anybody
         makes, and one of them for each process would cost the database more than the sales do."""
         keeper = self._keeper
@@ -118,7 +118,7 @@ class SharedJournal:
             async for head in keeper.bells():
                 yield head
         else:
-            async for head in self._log.rings():
+            async for head in self._log.notifications():
                 self._pass_on(head)
                 yield head
                 if self._keeper is not None:
@@ -126,7 +126,7 @@ class SharedJournal:
 
     def _pass_on(self, head: int | None) -> None:
         for guest in self._guests:
-            guest.send(BELL, head)
+            guest.send(HEAD, head)
 
     async def close(self) -> None:
         """Commits what is waiting, answers all who handed something over, and takes no more."""
@@ -147,7 +147,7 @@ class SharedJournal:
                 server = await loop.create_unix_server(self._welcome, self._address)
             except OSError:
                 await self._visit(found)
-                await asyncio.sleep(_SEEK_SECONDS)
+                await asyncio.sleep(_ELECTION_SECONDS)
                 continue
             found.set()
             try:
@@ -160,18 +160,18 @@ class SharedJournal:
 
     def _come_and_go(self, guest: FollowerConnection) -> None:
         self._guests ^= {guest}
-        self._journal.gathers = not self._guests
+        self._journal.waits_for_others = not self._guests
 
     async def _visit(self, found: asyncio.Event) -> None:
         """Hands everything over to the keeper, for as long as it answers."""
         loop = asyncio.get_running_loop()
         with suppress(OSError):
             _, keeper = await loop.create_unix_connection(
-                lambda: LeaderConnection(self._patience), sock=connected(self._address)
+                lambda: LeaderConnection(self._patience), sock=connect(self._address)
             )
             try:
                 # One that was stopped has its name still, and would take everything and answer nothing.
-                await asyncio.wait({keeper.greeting}, timeout=_GREETING_SECONDS)
+                await asyncio.wait({keeper.greeting}, timeout=_HELLO_SECONDS)
                 found.set()
                 if await keeper.greeting:
                     self._keeper = keeper

@@ -15,7 +15,7 @@ _CREDENTIALS: Final = struct.Struct("3i")
 logger = logging.getLogger("pos.journal")
 
 
-def connected(address: str) -> socket.socket:
+def connect(address: str) -> socket.socket:
     """A connection to a socket of this machine, which comes at once or not at all. (uvloop takes no such address.)"""
     connection = socket.socket(socket.AF_UNIX)
     try:

@@ -22,8 +22,8 @@ from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from repositories.database.errors import DatabaseRefused, first_clause
-from repositories.database.running_services import refuse_running
-from repositories.database.store_scope import LATE
+from repositories.database.running_services import check_not_running
+from repositories.database.store_scope import LEGACY_DOCUMENT
 from repositories.legacy.cancellable_threads import CancellableThreads
 from repositories.legacy.late_documents import LATE_PREFIX, Move, count_late
 from repositories.legacy.late_import import take_over_late, unadopted
@@ -103,7 +103,7 @@ class Adoption:
 
         :raises DatabaseRefused: a service runs on the store, or has just sold something.
         """
-        await refuse_running(self._database, self._target.store)
+        await check_not_running(self._database, self._target.store)
         state = await self._known_state()
         if state is not None and state.get("is_dropping"):
             raise DatabaseRefused(DROPPING)
@@ -117,7 +117,7 @@ class Adoption:
         :raises DatabaseRefused: it cannot be done; the sentence says why.
         """
         state = await self._known_state()
-        await refuse_running(self._database, self._target.store)
+        await check_not_running(self._database, self._target.store)
         if state is None:
             await check_beginning(self._database, self._target.store, self._source, in_place=self._in_place)
             state = await self._begin()
@@ -164,7 +164,7 @@ class Adoption:
             self._tell(f"Looking for {kind} that came later", 0, 0)
             places = (LATE_PREFIX + kind, BACKUP_PREFIX + kind)
             permit = {"_id": self._target.store, "step": {"$in": ["begun", "done"]}, "is_dropping": None}
-            self.stuck[kind] = Move(self._database.delegate, kind, places, LATE, permit).run()
+            self.stuck[kind] = Move(self._database.delegate, kind, places, LEGACY_DOCUMENT, permit).run()
 
     def _count_late(self, originals: Source) -> int:
         count = sum(count_late(self._database.delegate, kind) for kind in KINDS) if self._in_place else 0

@@ -15,8 +15,8 @@ from pymongo.database import Database as SyncDatabase
 from pymongo.errors import BulkWriteError
 
 from repositories.database.errors import DatabaseRefused, is_duplicate
-from repositories.database.raw_originals import LENIENT, RAW
-from repositories.database.store_scope import LATE
+from repositories.database.raw_originals import LENIENT_CODEC, RAW_CODEC
+from repositories.database.store_scope import LEGACY_DOCUMENT
 from schemas.core.collections import ADOPTION
 from schemas.core.documents import Document
 
@@ -38,7 +38,7 @@ def _is_invalid(error: BulkWriteError) -> bool:
 
 def identity(raw: RawBSONDocument) -> Any:
     """Return the `_id` of a document whose other fields may be unreadable."""
-    return bson.decode(raw.raw, LENIENT).get("_id")
+    return bson.decode(raw.raw, LENIENT_CODEC).get("_id")
 
 
 def key_of(own: Any) -> bytes:
@@ -49,7 +49,7 @@ def key_of(own: Any) -> bytes:
 def count_late(database: SyncDatabase[Any], kind: str) -> int:
     """Count the documents of the earlier backend in one of our collections, by the index that leads with the store."""
     stores = database[kind].distinct("store")
-    return database[kind].count_documents({"store": {"$in": [None, *stores]}, **LATE})
+    return database[kind].count_documents({"store": {"$in": [None, *stores]}, **LEGACY_DOCUMENT})
 
 
 class Move:
@@ -65,8 +65,8 @@ class Move:
         self, database: SyncDatabase[Any], origin: str, places: Sequence[str], where: Document, permit: Document
     ) -> None:
         self._database = database
-        self._origin = database.get_collection(origin, codec_options=RAW)
-        self._places = [database.get_collection(name, codec_options=RAW) for name in places]
+        self._origin = database.get_collection(origin, codec_options=RAW_CODEC)
+        self._places = [database.get_collection(name, codec_options=RAW_CODEC) for name in places]
         self._where = where
         self._permit = permit
 

@@ -17,8 +17,8 @@ from pymongo.database import Database as SyncDatabase
 from pymongo.errors import BulkWriteError
 
 from repositories.database.errors import DatabaseRefused, is_duplicate
-from repositories.database.raw_originals import RAW
-from repositories.journal.customer_sums import OWNER, by_number, whose, written
+from repositories.database.raw_originals import RAW_CODEC
+from repositories.journal.customer_sums import CUSTOMER_FIELDS, customer_writes, index_by_number, numbers_filter
 from repositories.legacy.late_documents import identity, key_of
 from repositories.legacy.reconciliation import NOBODY, OTHER_STORE, THIS_STORE, Entry, ReconciliationTable
 from repositories.legacy.source import KINDS, LegacyDocument, Source, adopted
@@ -51,7 +51,7 @@ class Pass(NamedTuple):
 
 def unadopted(database: SyncDatabase[Any], store: str, kind: str, originals: Source) -> Iterator[list[LegacyDocument]]:
     """Yield the documents of a kind of which nothing is kept in `adopted`, in batches."""
-    kept_rows = database.get_collection(ORIGINALS, codec_options=RAW)
+    kept_rows = database.get_collection(ORIGINALS, codec_options=RAW_CODEC)
     here = {"store": store, "kind": kind}
     # From earlier versions, which kept nothing at all of those.
     has_nameless = database[ORIGINALS].find_one({**here, "original": None}) is not None
@@ -204,8 +204,8 @@ def _written(target: Target, counters: Document, plan: Pass) -> None:
 def _count_customers(target: Target, kind: str, documents: list[Document], session: ClientSession) -> None:
     customers = target.database.delegate[CUSTOMERS]
     counts = counts_of(kind, documents)
-    owners = customers.find(whose(target.store, counts), OWNER, session=session).to_list()
-    updates, fresh = written(target.store, counts, by_number(owners))
+    owners = customers.find(numbers_filter(target.store, counts), CUSTOMER_FIELDS, session=session).to_list()
+    updates, fresh = customer_writes(target.store, counts, index_by_number(owners))
     if updates:
         customers.bulk_write(updates, session=session)
     if fresh:

@@ -13,7 +13,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database as SyncDatabase
 from pymongo.errors import OperationFailure
 
-from repositories.database.raw_originals import RAW
+from repositories.database.raw_originals import RAW_CODEC
 from repositories.legacy.late_documents import LATE_PREFIX, count_late, identity, key_of
 from repositories.legacy.source import KINDS
 from schemas.core.collections import ADOPTION, ORIGINALS
@@ -68,10 +68,10 @@ def _of_source(database: SyncDatabase[Any], state: Document) -> Iterator[str]:
 
 def _count_unadopted(database: SyncDatabase[Any], store: str, kind: str, collection: Collection[Any]) -> int:
     """Count the documents of a collection of which `adopted` keeps nothing."""
-    kept_rows = database.get_collection(ORIGINALS, codec_options=RAW)
+    kept_rows = database.get_collection(ORIGINALS, codec_options=RAW_CODEC)
     # Earlier versions kept nothing of those that are too large.
     count = -database[ORIGINALS].count_documents({"store": store, "kind": kind, "original": None})
-    rows = collection.with_options(RAW).find({}, {"_id": 1}, batch_size=_BATCH)
+    rows = collection.with_options(RAW_CODEC).find({}, {"_id": 1}, batch_size=_BATCH)
     while ids := [identity(raw) for raw in islice(rows, _BATCH)]:
         wanted = {"store": store, "kind": {"$in": list(KINDS)}, "original._id": {"$in": ids}}
         found = kept_rows.find(wanted, _IDENTITY)

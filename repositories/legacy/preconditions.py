@@ -5,7 +5,7 @@ from typing import Any
 
 from repositories.database.client import Database
 from repositories.database.errors import DatabaseRefused
-from repositories.database.store_scope import LATE, store_filter
+from repositories.database.store_scope import LEGACY_DOCUMENT, store_filter
 from repositories.legacy.late_documents import LATE_PREFIX
 from repositories.legacy.source import BACKUP_PREFIX, KINDS
 from repositories.migrations.indexes import index_models
@@ -37,7 +37,7 @@ async def check_beginning(database: Database, store: str, source: Any, *, in_pla
                 raise DatabaseRefused(
                     f"There is a collection {name!r} already, where the originals would be kept: rename it."
                 )
-        if not in_place and await database[kind].find_one(LATE):
+        if not in_place and await database[kind].find_one(LEGACY_DOCUMENT):
             raise DatabaseRefused(
                 f"The database {database.name!r} has {kind} of an earlier backend itself: choose another DATABASE_NAME."
             )

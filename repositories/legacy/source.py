@@ -15,7 +15,7 @@ from pymongo.uri_parser import parse_uri
 
 from repositories.database.client import APPLICATION, valid_address
 from repositories.database.errors import DatabaseRefused, first_clause
-from repositories.database.raw_originals import LENIENT, RAW
+from repositories.database.raw_originals import LENIENT_CODEC, RAW_CODEC
 from repositories.legacy.late_documents import key_of
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.documents import Document
@@ -61,7 +61,7 @@ class Source:
     def batches(self, kind: str) -> Iterator[list[LegacyDocument]]:
         """Yield all documents of a kind, in batches, those of a collection in the order of their ids."""
         for name, where, lies_in in self._places(kind):
-            collection = self._database.get_collection(name, codec_options=RAW)
+            collection = self._database.get_collection(name, codec_options=RAW_CODEC)
             cursor = collection.find(where, batch_size=BATCH).sort("_id", 1)
             while batch := [_original(raw, kind, lies_in) for raw in islice(cursor, BATCH)]:
                 found = [each for each in batch if kind_of(lies_in, each.document) == kind]
@@ -86,7 +86,7 @@ def adopted(kind: str, original: LegacyDocument, zone: ZoneInfo) -> Adopted:
 
 
 def _original(raw: RawBSONDocument, kind: str, lies_in: str) -> LegacyDocument:
-    document = bson.decode(raw.raw, LENIENT)
+    document = bson.decode(raw.raw, LENIENT_CODEC)
     own = document.get("_id")
     # Documents of two collections may have the same id.
     key = key_of(own if lies_in == kind else {lies_in: own})

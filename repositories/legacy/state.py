@@ -9,7 +9,7 @@ from typing import Any, Final
 from pymongo.database import Database as SyncDatabase
 
 from repositories.database.client import Database
-from repositories.database.store_scope import LATE, store_filter
+from repositories.database.store_scope import LEGACY_DOCUMENT, store_filter
 from repositories.legacy.late_documents import LATE_PREFIX
 from repositories.legacy.source import BACKUP_PREFIX, KINDS, Source
 from schemas.core.collections import COUNTERS
@@ -33,7 +33,7 @@ async def state_of_shop(database: Database, fresh: Document) -> Document | None:
     if not fresh["in_place"] or await database[COUNTERS].find_one({"_id": store}) is None:
         return None
     has_own = any([await database[kind].find_one(store_filter(kind, store)) for kind in KINDS])
-    has_late = any([await database[kind].find_one(LATE, {"_id": 1}) for kind in KINDS])
+    has_late = any([await database[kind].find_one(LEGACY_DOCUMENT, {"_id": 1}) for kind in KINDS])
     is_shop = has_own and has_late
     return {**fresh, "step": "done", "is_own": True, "summary": {"defects": {}}} if is_shop else None
 

@@ -13,8 +13,8 @@ from pymongo.errors import OperationFailure
 
 from repositories.database.client import Database
 from repositories.database.errors import DatabaseRefused
-from repositories.database.running_services import refuse_running
-from repositories.database.store_scope import OURS, store_filter
+from repositories.database.running_services import check_not_running
+from repositories.database.store_scope import CURRENT_DOCUMENT, store_filter
 from repositories.legacy.late_documents import LATE_PREFIX, Move
 from repositories.legacy.late_import import unadopted
 from repositories.legacy.source import BACKUP_PREFIX, KINDS, Source
@@ -44,11 +44,11 @@ async def undo(database: Database, store: str) -> dict[str, int]:
     if state is None:
         raise DatabaseRefused(_NOT_ADOPTED.format(store=store))
     await refuse_restoring(database, store)
-    await refuse_running(database, store)
+    await check_not_running(database, store)
     if state.get("is_own"):
         raise DatabaseRefused("This store had sales of its own before it took any over: it stays.")
     here = set(await database.list_collection_names())
-    others = {"$and": [OURS, {"store": {"$ne": store}}]}
+    others = {"$and": [CURRENT_DOCUMENT, {"store": {"$ne": store}}]}
     # What has our name and a backup beside it is ours, and not an original that has its name again.
     ours = [kind for kind in KINDS if kind not in state["renamed"] or BACKUP_PREFIX + kind in here]
     if state["in_place"] and any([await database[kind].find_one(others) for kind in ours]):

@@ -13,7 +13,7 @@ from pymongo.database import Database as SyncDatabase
 from repositories.database.client import Database
 from repositories.database.errors import DatabaseRefused
 from repositories.database.store_scope import store_filter
-from repositories.journal.customer_sums import count_customer
+from repositories.journal.customer_sums import add_to_customer
 from repositories.legacy.late_documents import key_of
 from repositories.legacy.reconciliation import ReconciliationTable, ResolvedDocument
 from repositories.legacy.source import KINDS, LegacyDocument, Source, adopted
@@ -110,7 +110,7 @@ def write(target: Target, originals: Source, ledger: ReconciliationTable, tell: 
             written = list(_written(target, kind, batch, ledger))
             for document, _ in written:
                 additions.add(kind, document)
-                count_customer(customers, store, kind, document)
+                add_to_customer(customers, store, kind, document)
             for some in _by_weight(written):
                 # Both at once: what has no original was not written here, and is never taken away.
                 permit.insert({ORIGINALS: [kept for _, kept in some], kind: [document for document, _ in some]})

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from repositories.database.errors import NotFound
-from repositories.journal.command import Command, Reads, live
+from repositories.journal.command import Command, Reads, find_live
 from repositories.journal.unit_of_work import UnitOfWork
 from repositories.sharing.commands import AddLink
 from schemas.core.collections import LINKS, MESSAGES
@@ -46,7 +46,7 @@ class Send(Command):
             self.link.apply(work)
         if not _opens(work, self.draft):
             raise NotFound("The document does not open any more.")
-        waiting = {**queued(self.outbox, work.moment), "retry_keys": reopening(self.keys)}
+        waiting = {**queued(self.outbox, work.reference_time), "retry_keys": reopening(self.keys)}
         message = work.add(MESSAGES, self.message_id, {**self.draft, **waiting})
         told_ = work.emit(MESSAGES, events.CREATE, message, summarize_message(message))
         return {**told_, "document_url": message["letter"]["document_url"]}
@@ -87,7 +87,7 @@ class Begin(_OfMessage):
         return ((MESSAGES, self.message_id), *self.enclosed)
 
     def apply(self, work: UnitOfWork) -> Document:
-        message = live(work, MESSAGES, self.message_id)
+        message = find_live(work, MESSAGES, self.message_id)
         claimed = (message["state"], message["holder"], message["attempt"])
         if claimed != (QUEUED, self.holder, self.attempt - 1):
             return message
@@ -111,10 +111,10 @@ class Settle(_OfMessage):
     is_repeatable: ClassVar[bool] = True
 
     def apply(self, work: UnitOfWork) -> Document:
-        message = live(work, MESSAGES, self.message_id)
+        message = find_live(work, MESSAGES, self.message_id)
         if message["attempt"] != self.attempt or message["state"] not in (SENDING, UNKNOWN):
             return message
-        changes = settled(message, self.outcome, work.moment, self.chance)
+        changes = settled(message, self.outcome, work.reference_time, self.chance)
         if changes["state"] == message["state"]:
             return message
         return _changed(work, message, **changes)
@@ -135,7 +135,7 @@ class DeliveryUpdate(_OfMessage):
     error: Document | None = None
 
     def apply(self, work: UnitOfWork) -> Document:
-        message = live(work, MESSAGES, self.message_id)
+        message = find_live(work, MESSAGES, self.message_id)
         if not self._is_of(message) or not is_news(message["state"], self.state):
             return message
         reached = {REACHED[self.state]: self.at} if self.state in REACHED else {}
@@ -168,14 +168,14 @@ class Retry(_OfMessage):
         return ((MESSAGES, self.message_id), *self.enclosed)
 
     def apply(self, work: UnitOfWork) -> Document:
-        message = live(work, MESSAGES, self.message_id)
+        message = find_live(work, MESSAGES, self.message_id)
         if message["state"] not in RETRIABLE:
             raise _refused(message, "there is nothing to send again")
         if is_doubtful(message) and not self.is_sure:
             raise _refused(message, "nobody knows whether it was sent, and it may come twice")
         if not _opens(work, message):
             raise _refused(message, "its document is voided, or the link to it has ended")
-        return _changed(work, message, **queued(message["outbox"], work.moment), error=None, provider_id=None)
+        return _changed(work, message, **queued(message["outbox"], work.reference_time), error=None, provider_id=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,7 @@ class Drop(_OfMessage):
     """Cancel a message that has not been sent."""
 
     def apply(self, work: UnitOfWork) -> Document:
-        message = live(work, MESSAGES, self.message_id)
+        message = find_live(work, MESSAGES, self.message_id)
         if message["state"] not in DROPPABLE:
             raise _refused(message, "there is nothing to drop")
         return _changed(work, message, state=CANCELLED, **DONE)
@@ -198,7 +198,7 @@ def read_with(message: Document) -> Reads:
 
 def _opens(work: UnitOfWork, message: Document) -> bool:
     until = message.get("until")
-    is_over = until is not None and until <= work.moment
+    is_over = until is not None and until <= work.reference_time
     return not is_over and all(work.find(*each) is not None for each in read_with(message))
 
 
@@ -210,6 +210,6 @@ def _refused(message: Document, why: str) -> IllegalTransition:
 def _changed(work: UnitOfWork, message: Document, **changes: object) -> Document:
     message = work.update(MESSAGES, message, **changes)
     if message["state"] in NOT_SENT:
-        work.forget(message.get("retry_keys", ()), message["_id"])
+        work.release_keys(message.get("retry_keys", ()), message["_id"])
     work.emit(MESSAGES, events.UPDATE, message, summarize_message(message))
     return message

@@ -49,7 +49,7 @@ class MessageRepository:
         keys: tuple[RequestKey, ...] = (),
         *,
         link: AddLink | None = None,
-        by: Actor,
+        actor: Actor,
     ) -> Outcome:
         """Puts a letter into the outbox. link: made with it, to the document that is `enclosed` then.
         Where it was asked for before, the answer says how that message stands now.
@@ -61,18 +61,18 @@ class MessageRepository:
             enclosed = Attachment(link.kind, link.document_id, link.link_id, link.expires_at)
             link = replace(link, message_id=message_id, retry_keys=tuple(reopening(keys)))
         outcome = await self._submit(
-            Send(message_id, drafted(letter, enclosed), self._outbox, link, keys=keys, actor=by)
+            Send(message_id, drafted(letter, enclosed), self._outbox, link, keys=keys, actor=actor)
         )
         return await self._as_it_stands(outcome) if outcome.replayed else outcome
 
-    async def retry(self, message_id: str, *, is_sure: bool = False, by: Actor) -> Outcome:
+    async def retry(self, message_id: str, *, is_sure: bool = False, actor: Actor) -> Outcome:
         """:raises NotFound, IllegalTransition:"""
         message = await self._found(message_id)
-        return await self._submit(Retry(message_id, read_with(message or {}), is_sure, actor=by))
+        return await self._submit(Retry(message_id, read_with(message or {}), is_sure, actor=actor))
 
-    async def drop(self, message_id: str, *, by: Actor) -> Outcome:
+    async def drop(self, message_id: str, *, actor: Actor) -> Outcome:
         """:raises NotFound, IllegalTransition:"""
-        return await self._submit(Drop(message_id, actor=by))
+        return await self._submit(Drop(message_id, actor=actor))
 
     async def newest(self, listing: MessageListing, limit: int) -> list[Document]:
         """Up to `limit` messages, the newest first, from `listing.after` on.

@@ -14,7 +14,7 @@ from pymongo.errors import ExecutionTimeout
 from repositories.database.client import Database
 from repositories.database.errors import read_deadline
 from repositories.journal.command import Command
-from repositories.journal.orphaned_transactions import end_orphans
+from repositories.journal.orphaned_transactions import abort_orphaned_transactions
 from repositories.leadership.shared_journal import SharedJournal
 from repositories.messaging.commands import Begin, DeliveryUpdate, Settle, read_with
 from schemas.core.collections import MESSAGES
@@ -72,7 +72,7 @@ class Outbox:
                 )
             except ExecutionTimeout:
                 # A process that was killed may have left a transaction that holds it; the next time it is free.
-                await end_orphans(self._client)
+                await abort_orphaned_transactions(self._client)
                 return None
 
     async def begin(self, message: Document, provider: str, seconds: float) -> Document | None:

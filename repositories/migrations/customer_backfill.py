@@ -16,7 +16,14 @@ from pymongo.errors import PyMongoError
 from repositories.database.client import Database
 from repositories.database.errors import DatabaseRefused, first_clause
 from repositories.database.store_scope import store_filter
-from repositories.journal.customer_sums import OWNER, Count, by_number, fresh_row, whose, written
+from repositories.journal.customer_sums import (
+    CUSTOMER_FIELDS,
+    CustomerDelta,
+    customer_fields,
+    customer_writes,
+    index_by_number,
+    numbers_filter,
+)
 from schemas.core.collections import COUNTERS, CUSTOMERS, ESTIMATES, ORDERS
 from schemas.core.documents import Document
 from schemas.customers import NUMBER, contribution
@@ -106,23 +113,27 @@ def _is_uncounted(document: Document, region: str) -> bool:
     return not was_seen or document[NUMBER] is not None
 
 
-def counts_of(kind: str, documents: list[Document]) -> dict[str, Count]:
+def counts_of(kind: str, documents: list[Document]) -> dict[str, CustomerDelta]:
     """By number, what was not counted yet. Who was taken away since stays away: they are old sales."""
-    counts: dict[str, Count] = {}
+    counts: dict[str, CustomerDelta] = {}
     for document in documents:
         if document[NUMBER] is None:
             continue
-        count = counts.setdefault(document[NUMBER], Count(comes_back=False))
-        count.fresh = count.fresh or partial(fresh_row, document, document["created_at"])
+        count = counts.setdefault(document[NUMBER], CustomerDelta(comes_back=False))
+        count.fresh = count.fresh or partial(customer_fields, document, document["created_at"])
         count.visit = max(document["created_at"], count.visit or document["created_at"])
         added = contribution(kind, document)
         count.add(added[1] if added else {})
     return counts
 
 
-async def _write(session: AsyncIOMotorClientSession, database: Database, store: str, counts: dict[str, Count]) -> None:
-    owners = await database[CUSTOMERS].find(whose(store, counts), OWNER, session=session).to_list(None)
-    updates, fresh = written(store, counts, by_number(owners))
+async def _write(
+    session: AsyncIOMotorClientSession, database: Database, store: str, counts: dict[str, CustomerDelta]
+) -> None:
+    owners = (
+        await database[CUSTOMERS].find(numbers_filter(store, counts), CUSTOMER_FIELDS, session=session).to_list(None)
+    )
+    updates, fresh = customer_writes(store, counts, index_by_number(owners))
     if updates:
         await database[CUSTOMERS].bulk_write(updates, ordered=False, session=session)
     if fresh:

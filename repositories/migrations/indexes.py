@@ -16,8 +16,8 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from repositories.database.client import OWNERS, RESTORING, Database
 from repositories.database.errors import DatabaseRefused, first_clause
-from repositories.database.store_scope import LATE
-from repositories.event_log.retention import RETENTION, remember
+from repositories.database.store_scope import LEGACY_DOCUMENT
+from repositories.event_log.retention import RETENTION, record_expiry
 from repositories.migrations.occupied_collections import refuse_occupied
 from repositories.migrations.yearly_rollups import add_years
 from schemas.core.collections import (
@@ -223,7 +223,7 @@ async def refuse_unadopted(database: Database, store: str) -> None:
         raise DatabaseRefused(f"Store {store!r} is being taken over from the earlier backend: run `pos adopt` again.")
     if adoption is None and not await database[COUNTERS].find_one({}, {"_id": 1}):
         for kind in (ESTIMATES, ORDERS):
-            if await database[kind].find_one(LATE, {"_id": 1}):
+            if await database[kind].find_one(LEGACY_DOCUMENT, {"_id": 1}):
                 raise DatabaseRefused(
                     f"The database {database.name!r} has {kind} of the earlier backend: take them over with "
                     "`pos adopt` (first with --dry-run), or choose another DATABASE_NAME."
@@ -279,7 +279,7 @@ async def _create(database: Database, collection: str, models: list[IndexModel])
         if error.code != _OPTIONS_CONFLICT:
             raise
         if collection == EVENTS:
-            await remember(database)
+            await record_expiry(database)
         seconds = next(m.document["expireAfterSeconds"] for m in models if m.document["name"] == RETENTION)
         await database.command("collMod", collection, index={"name": RETENTION, "expireAfterSeconds": seconds})
         await database[collection].create_indexes(models)

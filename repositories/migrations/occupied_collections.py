@@ -11,7 +11,7 @@ from pymongo import IndexModel
 from pymongo.database import Database as SyncDatabase
 
 from repositories.database.errors import DatabaseRefused
-from repositories.database.store_scope import LATE
+from repositories.database.store_scope import LEGACY_DOCUMENT
 from schemas.core.collections import (
     ADOPTION,
     ATTEMPTS,
@@ -98,7 +98,9 @@ def _occupied(
             yield f"{name} (no ordinary collection)"
         elif name in except_for:
             continue
-        elif database[name].find_one(LATE if name in (ESTIMATES, ORDERS) else {"$nor": [_SIGNS[name]]}, {"_id": 1}):
+        elif database[name].find_one(
+            LEGACY_DOCUMENT if name in (ESTIMATES, ORDERS) else {"$nor": [_SIGNS[name]]}, {"_id": 1}
+        ):
             yield name
         else:
             own = {model.document["name"]: dict(model.document["key"]) for model in models.get(name, ())}

@@ -10,10 +10,10 @@ from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from repositories.concurrency.threads import beside
+from repositories.concurrency.threads import offload
 from repositories.database.client import Database
 from repositories.database.coalescing import CoalescedRead
-from repositories.database.store_scope import NUMBERED
+from repositories.database.store_scope import HAS_NUMBER
 from schemas.core.calendar import business_date, day_bounds
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.reporting.rollups import NO_PAYMENT, RollupKey, Row
@@ -71,10 +71,10 @@ class HourRepository:
 
     async def _of_kind(self, kind: str, day: date) -> list[Row]:
         begin, end = day_bounds(day, self._zone)
-        of_day = {"store": self._store, "created_at": {"$gte": begin, "$lt": end}, "voided_at": None, **NUMBERED}
+        of_day = {"store": self._store, "created_at": {"$gte": begin, "$lt": end}, "voided_at": None, **HAS_NUMBER}
         pipeline: list[dict[str, Any]] = [{"$match": of_day}, {"$group": _GROUPS[kind]}]
         found = await self._database[kind].aggregate(pipeline, hint="newest").to_list(None)
-        return await beside(len(found), lambda: [self._row(kind, **group) for group in found])
+        return await offload(len(found), lambda: [self._row(kind, **group) for group in found])
 
     def _row(self, kind: str, _id: dict[str, Any], **sums: int) -> Row:
         hour = _id["quarter"].astimezone(self._zone).strftime("%Y-%m-%dT%H")

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 from pymongo.read_concern import ReadConcern
 
-from repositories.concurrency.threads import beside
+from repositories.concurrency.threads import offload
 from repositories.database.client import Database
 from repositories.database.errors import read_deadline
-from repositories.database.raw_documents import decoded, find_stored
+from repositories.database.raw_documents import decode_document, find_raw
 from repositories.reporting.rollup_rows import row_key, row_range
 from schemas.core.calendar import business_date, month_of
 from schemas.core.collections import TOTALS
@@ -56,8 +56,8 @@ class ReportRepository:
     async def _rows(self, spans: Sequence[Span]) -> list[Row]:
         filters = [row_range(self._store, span.first, span.last) for span in spans]
         async with read_deadline():
-            found = await find_stored(self._totals, {"$or": filters} if len(filters) > 1 else filters[0], _AT_ONCE)
-        return await beside(len(found), _signed, found, [span for span in spans if span.sign < 0])
+            found = await find_raw(self._totals, {"$or": filters} if len(filters) > 1 else filters[0], _AT_ONCE)
+        return await offload(len(found), _signed, found, [span for span in spans if span.sign < 0])
 
 
 def _signed(found: Sequence[bytes], taken_off: Sequence[Span]) -> list[Row]:
@@ -70,5 +70,5 @@ def _signed(found: Sequence[bytes], taken_off: Sequence[Span]) -> list[Row]:
 
 @lru_cache(_KEPT)
 def _row(stored: bytes) -> Row:
-    row = decoded(stored)
+    row = decode_document(stored)
     return Row(row_key(row["_id"]), row)

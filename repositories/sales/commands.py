@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from repositories.database.errors import AlreadyConverted
-from repositories.journal.command import DOCUMENT_BYTES, Command, Reads, live, refuse_stale
+from repositories.journal.command import DOCUMENT_BYTES, Command, Reads, check_version, find_live
 from repositories.journal.unit_of_work import UnitOfWork
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.document_numbers import format_number
@@ -23,7 +23,7 @@ _BYTES_OF_A_LETTER: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Create(Command):
+class CreateDocument(Command):
     """Create an estimate or a sale.
 
     :param draft: as `schemas.documents.draft` or `draft_sale` makes it.
@@ -46,7 +46,7 @@ class Create(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class Convert(Command):
+class ConvertEstimate(Command):
     """Convert an estimate to an order, once.
 
     :param amount_paid: minor units, None for the total.
@@ -60,16 +60,16 @@ class Convert(Command):
     sale_by: str | None = None
     is_forwardable: ClassVar[bool] = True
     #: It writes what it read, and a second document like it.
-    moves_of_reads: ClassVar[int] = 3
+    copies_of_reads: ClassVar[int] = 3
 
     @property
     def reads(self) -> Reads:
         return ((ESTIMATES, self.estimate_id),)
 
     def apply(self, work: UnitOfWork) -> Document:
-        estimate = live(work, ESTIMATES, self.estimate_id)
-        refuse_converted(estimate)
-        refuse_oversized(estimate)
+        estimate = find_live(work, ESTIMATES, self.estimate_id)
+        check_unconverted(estimate)
+        check_total(estimate)
         order = work.insert(
             ORDERS,
             self.order_id,
@@ -117,9 +117,9 @@ class ReplaceEstimate(Command):
         return 2 * _bytes_of(self.draft)
 
     def apply(self, work: UnitOfWork) -> Document:
-        estimate = live(work, ESTIMATES, self.estimate_id)
-        refuse_stale(estimate, self.versions)
-        refuse_converted(estimate)
+        estimate = find_live(work, ESTIMATES, self.estimate_id)
+        check_version(estimate, self.versions)
+        check_unconverted(estimate)
         estimate = work.update(ESTIMATES, estimate, **self.draft, **_found_by(work, self.draft))
         work.emit(ESTIMATES, events.UPDATE, estimate)
         return estimate
@@ -138,14 +138,14 @@ class ChangeStatus(Command):
         return ((ORDERS, self.order_id),)
 
     def apply(self, work: UnitOfWork) -> Document:
-        order = live(work, ORDERS, self.order_id)
-        refuse_stale(order, self.versions)
+        order = find_live(work, ORDERS, self.order_id)
+        check_version(order, self.versions)
         if order["status"] == self.status:
             return order
         statuses.check_transition(order["status"], self.status)
         if self.status not in statuses.EARNING and order["estimate_id"] is None:
             # The sale does not stand any more: its cart may be sold anew.
-            work.forget(order.get("retry_keys", ()), order["_id"])
+            work.release_keys(order.get("retry_keys", ()), order["_id"])
         order = work.update(ORDERS, order, status=self.status)
         work.emit(ORDERS, events.UPDATE, order)
         return order
@@ -191,7 +191,7 @@ def _fresh_order(payment_mode: str) -> Document:
     }
 
 
-def refuse_converted(estimate: Document) -> None:
+def check_unconverted(estimate: Document) -> None:
     """Refuse to change an estimate that has been converted.
 
     :raises AlreadyConverted: names the order; None where it is not known.
@@ -204,7 +204,7 @@ def refuse_converted(estimate: Document) -> None:
     raise AlreadyConverted(detail, order_id=estimate["order_id"], sale_number=number)
 
 
-def refuse_oversized(estimate: Document) -> None:
+def check_total(estimate: Document) -> None:
     """Refuse to convert an estimate whose total is more than a bill may be: totals were not always bounded.
 
     :raises InvalidBody: names the limit.

@@ -10,11 +10,11 @@ from bson import decode_iter
 from pymongo import DESCENDING
 from pymongo.errors import PyMongoError
 
-from repositories.database.client import READ, Database
+from repositories.database.client import BATCH_SIZE, Database
 from repositories.database.errors import NotFound, read_deadline, translate_errors
-from repositories.database.raw_documents import find_stored, fitting
-from repositories.database.store_scope import NUMBERED
-from repositories.database.text_search import beginning, found_by
+from repositories.database.raw_documents import find_raw, fit_page
+from repositories.database.store_scope import HAS_NUMBER
+from repositories.database.text_search import prefix_filter, search_filter
 from repositories.sales.render_cache import Page, RenderCache
 from schemas.core.calendar import widest_bounds
 from schemas.core.collections import ESTIMATES
@@ -45,10 +45,10 @@ class Documents:
         self._store = store
         self.kind = kind
 
-    async def get(self, document_id: str, *, is_voided_too: bool = False) -> Document:
+    async def get(self, document_id: str, *, include_voided: bool = False) -> Document:
         """:raises NotFound: there is none, or it is voided."""
-        live = {} if is_voided_too else {"voided_at": None}
-        return await self._one({"_id": document_id, "store": self._store, **NUMBERED, **live})
+        live = {} if include_voided else {"voided_at": None}
+        return await self._one({"_id": document_id, "store": self._store, **HAS_NUMBER, **live})
 
     async def by_number(self, text: str) -> Document:
         """The document whose number is written as `#001`, `001` or `1`.
@@ -67,7 +67,7 @@ class Documents:
             raise NotFound(f"There is no such {TYPES[self.kind]}.")
         return document
 
-    async def newest(self, listing: Listing, limit: int, showing: RenderCache) -> Page:
+    async def page(self, listing: Listing, limit: int, render_cache: RenderCache) -> Page:
         """Return up to `limit` documents of a list, and `PAGE_BYTES`, newest first, from `listing.after` on."""
         criteria = self.criteria(listing)
         if criteria is None or not limit:
@@ -75,17 +75,17 @@ class Documents:
         # One more says whether others follow.
         options = {"projection": _UNSHOWN, "sort": NEWEST_FIRST, "limit": limit + 1}
         async with read_deadline():
-            found = await find_stored(self._collection, criteria, limit + 1, most_bytes=PAGE_BYTES, **options)
-        page = fitting(found, limit, PAGE_BYTES)
-        return Page([showing(each) for each in page], is_last=len(page) == len(found))
+            found = await find_raw(self._collection, criteria, limit + 1, most_bytes=PAGE_BYTES, **options)
+        page = fit_page(found, limit, PAGE_BYTES)
+        return Page([render_cache(each) for each in page], is_last=len(page) == len(found))
 
-    async def batches(self, listing: Listing) -> AsyncGenerator[list[Document]]:
+    async def stream(self, listing: Listing) -> AsyncGenerator[list[Document]]:
         """A whole list, newest first, in bounded memory: the next ones are read while these are looked at."""
         criteria = self.criteria(listing)
         if criteria is None:
             return
         with translate_errors():
-            found: Any = self._collection.find_raw_batches(criteria, _UNSHOWN, batch_size=READ).sort(NEWEST_FIRST)
+            found: Any = self._collection.find_raw_batches(criteria, _UNSHOWN, batch_size=BATCH_SIZE).sort(NEWEST_FIRST)
             upcoming = asyncio.ensure_future(anext(found, None))
             try:
                 while (content := await self._arrived(upcoming)) is not None:
@@ -107,7 +107,7 @@ class Documents:
         async with read_deadline():
             return await upcoming
 
-    async def sums(self, listing: Listing) -> tuple[int, int]:
+    async def totals(self, listing: Listing) -> tuple[int, int]:
         """How many documents a list has, pages apart, and their amount in minor units (see `amount`)."""
         criteria = self.criteria(listing, paged=False)
         if criteria is None:
@@ -137,7 +137,7 @@ class Documents:
 
         None where no document of this kind can be in the list.
         """
-        criteria: Document = {"store": self._store, "voided_at": None, **NUMBERED}
+        criteria: Document = {"store": self._store, "voided_at": None, **HAS_NUMBER}
         if listing.status is not None and not self._add_status(criteria, listing.status):
             return None
         if listing.payment_mode is not None and not self._add_payment_mode(criteria, listing.payment_mode):
@@ -147,7 +147,7 @@ class Documents:
         if listing.customer_phone is not None:
             criteria["customer_phone"] = listing.customer_phone
         if listing.q is not None:
-            criteria["$and"] = [found_by(listing.q, _find)]
+            criteria["$and"] = [search_filter(listing.q, _find)]
         _add_days(criteria, listing)
         if paged and listing.after is not None:
             self._add_position(criteria, listing.after)
@@ -197,6 +197,6 @@ def _add_days(criteria: Document, listing: Listing) -> None:
 
 def _find(word: str) -> Document:
     """Documents whose customer has a word that begins so, or whose number is the word."""
-    prefix = beginning(word)
+    prefix = prefix_filter(word)
     number = parse_number(word)
     return prefix if number is None else {"$or": [prefix, {"number": number}]}

@@ -6,7 +6,7 @@ from datetime import datetime
 from repositories.database.client import Database
 from repositories.journal.transaction import Outcome
 from repositories.leadership.shared_journal import SharedJournal
-from repositories.sales.commands import Convert, Create, ReplaceEstimate
+from repositories.sales.commands import ConvertEstimate, CreateDocument, ReplaceEstimate
 from repositories.sales.documents import Documents
 from repositories.sales.void_commands import VoidEstimate
 from schemas.core.collections import ESTIMATES
@@ -24,19 +24,19 @@ class EstimateRepository(Documents):
         self._journal = journal
         self._clock = clock
 
-    async def create(self, draft: Document, keys: tuple[RequestKey, ...] = (), *, by: Actor) -> Outcome:
+    async def create(self, draft: Document, keys: tuple[RequestKey, ...] = (), *, actor: Actor) -> Outcome:
         """Writes an estimate; its digest is the answer. draft: as `schemas.sales.documents.draft` makes it."""
         estimate_id = new_id(ESTIMATE_PREFIX, self._clock())
-        return await self._journal.submit(Create(ESTIMATES, estimate_id, draft, keys=keys, actor=by))
+        return await self._journal.submit(CreateDocument(ESTIMATES, estimate_id, draft, keys=keys, actor=actor))
 
     async def replace(
-        self, estimate_id: str, draft: Document, versions: frozenset[int] | None = None, *, by: Actor
+        self, estimate_id: str, draft: Document, versions: frozenset[int] | None = None, *, actor: Actor
     ) -> Outcome:
         """Writes the body of an estimate anew; the whole document is the answer.
 
         :raises NotFound, AlreadyConverted, StaleVersion:
         """
-        return await self._journal.submit(ReplaceEstimate(estimate_id, draft, versions, actor=by))
+        return await self._journal.submit(ReplaceEstimate(estimate_id, draft, versions, actor=actor))
 
     async def convert(
         self,
@@ -46,14 +46,14 @@ class EstimateRepository(Documents):
         amount_paid: int | None = None,
         sale_by: str | None = None,
         keys: tuple[RequestKey, ...] = (),
-        by: Actor,
+        actor: Actor,
     ) -> Outcome:
         """Turns an estimate into an order, once; the order's digest is the answer. amount_paid: minor units.
 
         :raises NotFound, AlreadyConverted:
         """
         order_id = new_id(ORDER_PREFIX, self._clock())
-        command = Convert(estimate_id, order_id, payment_mode, amount_paid, sale_by, keys=keys, actor=by)
+        command = ConvertEstimate(estimate_id, order_id, payment_mode, amount_paid, sale_by, keys=keys, actor=actor)
         return await self._journal.submit(command)
 
     async def void(
@@ -64,11 +64,13 @@ class EstimateRepository(Documents):
         voided_by: str | None = None,
         versions: frozenset[int] | None = None,
         keys: tuple[RequestKey, ...] = (),
-        by: Actor,
+        actor: Actor,
     ) -> Outcome:
         """Void an unconverted estimate.
 
         :param voided_by: on whose word, in the client's terms; None for the actor.
         :raises NotFound, AlreadyConverted, StaleVersion:
         """
-        return await self._journal.submit(VoidEstimate(estimate_id, reason, voided_by, versions, keys=keys, actor=by))
+        return await self._journal.submit(
+            VoidEstimate(estimate_id, reason, voided_by, versions, keys=keys, actor=actor)
+        )

@@ -18,13 +18,13 @@ class History:
     def __init__(self, *sources: Documents) -> None:
         self._sources = sources
 
-    async def newest(
-        self, listing: Listing, limit: int, showings: Mapping[str, RenderCache]
+    async def page(
+        self, listing: Listing, limit: int, render_caches: Mapping[str, RenderCache]
     ) -> tuple[list[tuple[str, RenderedDocument]], bool]:
         """Return up to `limit` (kind, document) pairs, newest first, and whether there are no others; of the kinds
         that are shown."""
-        sources = [source for source in self._sources if source.kind in showings]
-        found = await asyncio.gather(*(source.newest(listing, limit, showings[source.kind]) for source in sources))
+        sources = [source for source in self._sources if source.kind in render_caches]
+        found = await asyncio.gather(*(source.page(listing, limit, render_caches[source.kind]) for source in sources))
         pages = [(source.kind, page) for source, page in zip(sources, found, strict=True)]
         entries = [(kind, shown) for kind, page in pages for shown in page.shown]
         # Before what is older than the last one of a page that goes on, others would be missing.
@@ -33,7 +33,7 @@ class History:
         reached.sort(key=_shown_place, reverse=True)
         return reached[:limit], not ends and len(entries) <= limit
 
-    async def batches(self, listing: Listing) -> AsyncIterator[list[Entry]]:
+    async def stream(self, listing: Listing) -> AsyncIterator[list[Entry]]:
         """The whole list, a batch of each kind at a time in memory."""
         streams = [_Ahead(source, listing) for source in self._sources]
         while True:
@@ -54,7 +54,7 @@ class _Ahead:
 
     def __init__(self, source: Documents, listing: Listing) -> None:
         self._kind = source.kind
-        self._batches = source.batches(listing)
+        self._batches = source.stream(listing)
         self.entries: list[Entry] = []
 
     async def fill(self) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from repositories.database.client import Database
 from repositories.journal.transaction import Outcome
 from repositories.leadership.shared_journal import SharedJournal
-from repositories.sales.commands import ChangeStatus, Create
+from repositories.sales.commands import ChangeStatus, CreateDocument
 from repositories.sales.documents import Documents
 from repositories.sales.void_commands import VoidOrder
 from schemas.core.collections import ORDERS
@@ -24,19 +24,19 @@ class OrderRepository(Documents):
         self._journal = journal
         self._clock = clock
 
-    async def create_sale(self, draft: Document, keys: tuple[RequestKey, ...] = (), *, by: Actor) -> Outcome:
+    async def create_sale(self, draft: Document, keys: tuple[RequestKey, ...] = (), *, actor: Actor) -> Outcome:
         """Books a sale; its digest is the answer. draft: as `schemas.sales.documents.draft_sale` makes it."""
         order_id = new_id(ORDER_PREFIX, self._clock())
-        return await self._journal.submit(Create(ORDERS, order_id, draft, keys=keys, actor=by))
+        return await self._journal.submit(CreateDocument(ORDERS, order_id, draft, keys=keys, actor=actor))
 
     async def change_status(
-        self, order_id: str, status: str, versions: frozenset[int] | None = None, *, by: Actor
+        self, order_id: str, status: str, versions: frozenset[int] | None = None, *, actor: Actor
     ) -> Outcome:
         """Moves an order to a status; the whole document is the answer.
 
         :raises NotFound, IllegalTransition, StaleVersion:
         """
-        return await self._journal.submit(ChangeStatus(order_id, status, versions, actor=by))
+        return await self._journal.submit(ChangeStatus(order_id, status, versions, actor=actor))
 
     async def void(
         self,
@@ -47,7 +47,7 @@ class OrderRepository(Documents):
         voided_by: str | None = None,
         versions: frozenset[int] | None = None,
         keys: tuple[RequestKey, ...] = (),
-        by: Actor,
+        actor: Actor,
     ) -> Outcome:
         """Void an order, and void or reopen the estimate that it came from.
 
@@ -55,7 +55,9 @@ class OrderRepository(Documents):
         :raises NotFound, StaleVersion:
         """
         # Which estimate it came from never changes, so it can be read before the journal's own reading.
-        order = await self.get(order_id, is_voided_too=bool(keys))
+        order = await self.get(order_id, include_voided=bool(keys))
         return await self._journal.submit(
-            VoidOrder(order_id, order["estimate_id"], keep_estimate, reason, voided_by, versions, keys=keys, actor=by)
+            VoidOrder(
+                order_id, order["estimate_id"], keep_estimate, reason, voided_by, versions, keys=keys, actor=actor
+            )
         )

@@ -10,13 +10,13 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from repositories.database.raw_documents import decoded
+from repositories.database.raw_documents import decode_document
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.documents import Document
 from schemas.sales.listing import PLACE
 from schemas.sales.serializers import Serializers
 
-Show = Callable[[Document], dict[str, Any]]
+Serialize = Callable[[Document], dict[str, Any]]
 
 #: Documents of each view: more than a report or a page shows, which would find none of them otherwise; one of two lines
 #: takes 2 kB. And the bytes of a document from which on it is made anew each time, so that what is kept is bounded.
@@ -55,7 +55,7 @@ class RenderCache:
     :param show: what a document is as a JSON object; the same for the same document.
     """
 
-    def __init__(self, show: Show) -> None:
+    def __init__(self, show: Serialize) -> None:
         self.show = show
         self._kept = lru_cache(_KEPT)(self._made)
 
@@ -64,7 +64,7 @@ class RenderCache:
         return self._kept(stored) if len(stored) <= _LARGEST else self._made(stored)
 
     def _made(self, stored: bytes) -> RenderedDocument:
-        document = decoded(stored)
+        document = decode_document(stored)
         # A copy: what orjson makes has eight kilobytes behind it, however short it is.
         text = memoryview(orjson.dumps(self.show(document))).tobytes()
         return RenderedDocument({name: document[name] for name in PLACE}, text)

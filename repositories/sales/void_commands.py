@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from repositories.journal.command import Command, Reads, live, refuse_stale
+from repositories.journal.command import Command, Reads, check_version, find_live
 from repositories.journal.unit_of_work import UnitOfWork
-from repositories.sales.commands import refuse_converted
+from repositories.sales.commands import check_unconverted
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.documents import Document
 from schemas.journal import events
@@ -27,9 +27,9 @@ class VoidEstimate(Command):
         return ((ESTIMATES, self.estimate_id),)
 
     def apply(self, work: UnitOfWork) -> Document:
-        estimate = live(work, ESTIMATES, self.estimate_id)
-        refuse_stale(estimate, self.versions)
-        refuse_converted(estimate)
+        estimate = find_live(work, ESTIMATES, self.estimate_id)
+        check_version(estimate, self.versions)
+        check_unconverted(estimate)
         voided = work.void(ESTIMATES, estimate, self.reason, self.voided_by)
         return work.emit(ESTIMATES, events.DELETE, voided)
 
@@ -55,8 +55,8 @@ class VoidOrder(Command):
         return (order,) if self.estimate_id is None else (order, (ESTIMATES, self.estimate_id))
 
     def apply(self, work: UnitOfWork) -> Document:
-        order = live(work, ORDERS, self.order_id)
-        refuse_stale(order, self.versions)
+        order = find_live(work, ORDERS, self.order_id)
+        check_version(order, self.versions)
         voided = work.void(ORDERS, order, self.reason, self.voided_by)
         answer = work.emit(ORDERS, events.DELETE, voided)
         estimate = None if self.estimate_id is None else work.find(ESTIMATES, self.estimate_id)

@@ -60,7 +60,7 @@ class EndLink(Command):
             raise NotFound("There is no such link.")
         if link.get("message_id"):
             # Who asks for the same message now means one with a link that opens.
-            work.forget(link["retry_keys"], link["message_id"])
+            work.release_keys(link["retry_keys"], link["message_id"])
         link = work.update(LINKS, link, voided_at=work.now)
         work.emit(LINKS, events.DELETE, link, _told(link))
         return link

@@ -44,24 +44,24 @@ class LinkRepository:
         self._journal = journal
         self._clock = clock
 
-    async def create(self, kind: str, document_id: str, *, days: int, by: Actor) -> NewLink:
+    async def create(self, kind: str, document_id: str, *, days: int, actor: Actor) -> NewLink:
         """A link to a document, for so many days.
 
         :raises NotFound: there is no such document.
         """
-        link, token = self.draft(kind, document_id, days=days, by=by)
+        link, token = self.draft(kind, document_id, days=days, actor=actor)
         outcome = await self._journal.submit(link)
         return NewLink(outcome.answer, token, outcome)
 
-    def draft(self, kind: str, document_id: str, *, days: int, by: Actor) -> tuple[AddLink, str]:
+    def draft(self, kind: str, document_id: str, *, days: int, actor: Actor) -> tuple[AddLink, str]:
         """What makes such a link, and its token."""
         token, now = secrets.token_urlsafe(_TOKEN_BYTES), self._clock()
         link_id, expires_at = new_id(LINK_PREFIX, now), now + timedelta(days=days)
-        return AddLink(link_id, kind, document_id, hashed(token), expires_at, actor=by), token
+        return AddLink(link_id, kind, document_id, hashed(token), expires_at, actor=actor), token
 
-    async def end(self, link_id: str, keys: tuple[RequestKey, ...] = (), *, by: Actor) -> Outcome:
+    async def end(self, link_id: str, keys: tuple[RequestKey, ...] = (), *, actor: Actor) -> Outcome:
         """:raises NotFound: there is none, or it was ended before, and not by this very request."""
-        return await self._journal.submit(EndLink(link_id, keys=keys, actor=by))
+        return await self._journal.submit(EndLink(link_id, keys=keys, actor=actor))
 
     async def of_document(self, kind: str, document_id: str) -> list[Document]:
         """The newest links to a document, those that have ended too, each with `views` and `viewed_at`."""

@@ -7,7 +7,7 @@ from typing import Final
 
 from repositories.database.client import Database
 from repositories.database.errors import read_deadline
-from repositories.journal.command import Command, Reads, refuse_stale
+from repositories.journal.command import Command, Reads, check_version
 from repositories.journal.transaction import Outcome
 from repositories.journal.unit_of_work import UnitOfWork
 from repositories.leadership.shared_journal import SharedJournal
@@ -41,7 +41,7 @@ class ChangeSettings(Command):
     def apply(self, work: UnitOfWork) -> Document:
         stored = work.find(SETTINGS, self.store)
         settings = ShopSettings.of(stored, self.fresh)
-        refuse_stale({"version": settings.version}, self.versions)
+        check_version({"version": settings.version}, self.versions)
         changes = changed(settings, self.changes)
         if not changes:
             return stored or {}
@@ -87,12 +87,12 @@ class ShopSettingsRepository:
             found = await self._collection.find_one({"_id": self._store})
         return self._keep(ShopSettings.of(found, self._fresh), asked_at)
 
-    async def change(self, changes: Document, versions: frozenset[int] | None = None, *, by: Actor) -> Outcome:
+    async def change(self, changes: Document, versions: frozenset[int] | None = None, *, actor: Actor) -> Outcome:
         """Changes some; `current` knows of it when this returns. changes: as `ShopSettingsBody` loads them.
 
         :raises StaleVersion, InvalidBody:
         """
-        command = ChangeSettings(self._store, self._fresh, changes, versions, actor=by)
+        command = ChangeSettings(self._store, self._fresh, changes, versions, actor=actor)
         outcome = await self._journal.submit(command)
         self._keep(ShopSettings.of(outcome.answer, self._fresh), self._clock())
         return outcome

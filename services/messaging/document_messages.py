@@ -66,14 +66,14 @@ async def send_document(
     text: str | None,
     days: int,
     keys: tuple[RequestKey, ...],
-    by: Actor,
+    actor: Actor,
 ) -> Outcome:
     """An estimate or an order to a phone, with a link that is made with the message.
 
     :raises NoPublicAddress, NotFound:
     """
     address = reached_at(base_url)
-    link, token = links.draft(kind, document["_id"], days=days, by=by)
+    link, token = links.draft(kind, document["_id"], days=days, actor=actor)
     url = pdf_url_of(address, token)
     letter = document_letter(document, head, currency, to=to, text=text, document_url=url)
-    return await messages.send(letter, keys=keys, link=link, by=by)
+    return await messages.send(letter, keys=keys, link=link, actor=actor)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from repositories.sales.commands import Create
+from repositories.sales.commands import CreateDocument
 from schemas.core.principals import CASHIER, OWNER, Actor
 from tests.support.account_commands import OWNER_OF_TESTS, add_user, change_user, end_user, signed_in, user
 from tests.support.clock import Clock
@@ -162,5 +162,5 @@ async def test_whose_a_sale_is_reaches_the_process_that_keeps_the_journal(open_s
     sold = await guest.http.post(SALE, json=sale_body(), headers={"X-Request-ID": "from-the-guest"})
     [row] = await audit(keeper)
     assert (row["by"]["name"], row["by"]["request_id"]) == ("open", sold.headers["x-request-id"])
-    command = Create("orders", "ORDER-1", {}, actor=Actor("USER-1", "Ravi", CASHIER, "DEVICE-1"))
+    command = CreateDocument("orders", "ORDER-1", {}, actor=Actor("USER-1", "Ravi", CASHIER, "DEVICE-1"))
     assert pickle.loads(pickle.dumps(command)).actor == command.actor  # noqa: S301  (our own)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from repositories.auditing.verification import verify
-from repositories.customers.commands import AddCustomer, ChangeCustomer, EndCustomer
+from repositories.customers.commands import AddCustomer, ChangeCustomer, RemoveCustomer
 from repositories.journal.journal import Journal
 from repositories.sales.commands import ChangeStatus
 from schemas.text.phones import INDIA, normalised
@@ -42,7 +42,7 @@ async def test_one_who_is_known_is_not_looked_for(shop: Shop) -> None:
 async def test_one_whom_another_process_takes_away_comes_back(shop: Shop) -> None:
     here, there = journal_of(shop), journal_of(shop)
     await sell(here, ASHA, 3)
-    await there.submit(EndCustomer((await row(shop, ASHA))["_id"]))
+    await there.submit(RemoveCustomer((await row(shop, ASHA))["_id"]))
     assert (await row(shop, ASHA))["voided_at"] is not None
     await sell(here, ASHA)
     asha = await row(shop, ASHA)

@@ -85,11 +85,11 @@ async def test_windows_and_leases_go_by_the_databases_clock_where_no_test_brings
     assert abs(ahead() - behind()) < timedelta(seconds=5)
     assert timedelta(hours=2, minutes=59) < behind.behind < timedelta(hours=3, minutes=1)
     assert timedelta(hours=2, minutes=59) < -ahead.behind < timedelta(hours=3, minutes=1)
-    lasting = shop.state["outbox"]._clock
-    assert lasting is shop.state["database_clock"]
-    assert shop.state["sign_in"]._attempts._clock is lasting
+    expiry = shop.state["outbox"]._clock
+    assert expiry is shop.state["database_clock"]
+    assert shop.state["sign_in"]._attempts._clock is expiry
     for part in ("credentials", "sessions", "uploads", "public_links", "claim", "links"):
-        assert shop.state[part]._clock is lasting, part
+        assert shop.state[part]._clock is expiry, part
 
 
 async def test_limits_hold_with_a_clock_that_is_behind(tidy_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

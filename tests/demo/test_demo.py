@@ -22,7 +22,7 @@ from app.demo.seasons import weight
 from repositories.database.errors import DatabaseRefused, NotFound
 from repositories.demo import At, fill
 from repositories.journal.journal import GROUP_LIMIT
-from repositories.sales.commands import Convert, Create
+from repositories.sales.commands import ConvertEstimate, CreateDocument
 from repositories.sales.void_commands import VoidEstimate
 from schemas.core.calendar import business_date
 from schemas.core.collections import ESTIMATES
@@ -89,8 +89,8 @@ def test_estimates_of_the_last_days_are_open() -> None:
     """Those that would be ordered after the end still wait for it."""
     steps = list(Plan("hardware", 2_000, DAYS, ZONE, datetime.combine(DAYS[-1], time(18), ZONE), 3).steps())
     commands = [step.command for step in steps]
-    closed = {each.estimate_id for each in commands if isinstance(each, Convert | VoidEstimate)}
-    written = [each.document_id for each in commands if isinstance(each, Create) and each.kind == ESTIMATES]
+    closed = {each.estimate_id for each in commands if isinstance(each, ConvertEstimate | VoidEstimate)}
+    written = [each.document_id for each in commands if isinstance(each, CreateDocument) and each.kind == ESTIMATES]
     is_open = [estimate not in closed for estimate in written]
     assert sum(is_open[-20:]) / 20 > 1.2 * sum(is_open) / len(is_open)
     assert not all(is_open[-20:])

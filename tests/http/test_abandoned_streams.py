@@ -11,7 +11,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Message
 
 from endpoints.http.responses import streamed
-from repositories.database.client import READ
+from repositories.database.client import BATCH_SIZE
 from repositories.sales.documents import Documents
 from schemas.core.collections import ORDERS
 from schemas.sales.listing import Listing
@@ -63,14 +63,14 @@ async def test_the_database_keeps_nothing_for_whoever_does_not_read_on(
 ) -> None:
     monkeypatch.setattr("repositories.sales.documents._LETTING_GO_SECONDS", 10.0)
     await shop.sale()
-    await copy(shop, 3 * READ)
-    batches = Documents(shop.database, shop.store, ORDERS).batches(Listing())
-    assert len(await anext(batches)) == 50
+    await copy(shop, 3 * BATCH_SIZE)
+    stream = Documents(shop.database, shop.store, ORDERS).stream(Listing())
+    assert len(await anext(stream)) == 50
     async with asyncio.timeout(30):
         # It is not idle while the next ones are read.
         while len(await idle_cursors(shop)) != 1:
             await asyncio.sleep(0.01)
-    await batches.aclose()
+    await stream.aclose()
     assert await idle_cursors(shop) == []
 
 
@@ -78,7 +78,7 @@ async def test_a_list_that_the_database_does_not_go_on_with_is_cut_off_and_no_su
     shop: Shop, caplog: pytest.LogCaptureFixture
 ) -> None:
     await shop.sale()
-    await copy(shop, 12 * READ)
+    await copy(shop, 12 * BATCH_SIZE)
     reader, writer = await asyncio.open_connection("127.0.0.1", shop.port, limit=4_096)
     writer.write(f"GET {WHOLE_LIST} HTTP/1.1\r\nHost: 127.0.0.1:{shop.port}\r\nConnection: close\r\n\r\n".encode())
     begun = await reader.readexactly(1_000)

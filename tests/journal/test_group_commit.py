@@ -12,7 +12,7 @@ from app.clock import utc_now
 from repositories.database.errors import NotFound, OutcomeUnknown, Unavailable
 from repositories.journal.journal import Journal
 from repositories.journal.transaction import Outcome
-from repositories.sales.commands import Convert, Create
+from repositories.sales.commands import ConvertEstimate, CreateDocument
 from repositories.sales.void_commands import VoidOrder
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
@@ -29,14 +29,14 @@ def journal_of(shop: Shop, **options: Any) -> Journal:
     return Journal(shop.database, store=shop.store, zone=ZoneInfo("Asia/Kolkata"), clock=utc_now, **options)
 
 
-def sale(keys: tuple[RequestKey, ...] = (), **changes: Any) -> Create:
-    return Create(
+def sale(keys: tuple[RequestKey, ...] = (), **changes: Any) -> CreateDocument:
+    return CreateDocument(
         ORDERS, new_id(ORDER_PREFIX, utc_now()), {**draft_sale(SaleBody().load(sale_body())), **changes}, keys=keys
     )
 
 
-def estimate() -> Create:
-    return Create(ESTIMATES, new_id(ESTIMATE_PREFIX, utc_now()), draft(EstimateBody().load(estimate_body())))
+def estimate() -> CreateDocument:
+    return CreateDocument(ESTIMATES, new_id(ESTIMATE_PREFIX, utc_now()), draft(EstimateBody().load(estimate_body())))
 
 
 async def numbers(shop: Shop) -> list[int]:
@@ -67,7 +67,7 @@ async def test_a_refusal_is_its_own_and_spends_no_number(shop: Shop) -> None:
     journal = journal_of(shop)
     outcomes = await asyncio.gather(
         journal.submit(sale()),
-        journal.submit(Convert("EST-NONE", "ORDER-X", "Cash")),
+        journal.submit(ConvertEstimate("EST-NONE", "ORDER-X", "Cash")),
         journal.submit(sale()),
         return_exceptions=True,
     )
@@ -104,7 +104,7 @@ async def test_an_estimate_that_has_an_order_gets_no_second_one_whatever_its_own
     rogue = {"_id": "ORDER-ROGUE", "store": shop.store, "number": 9, "estimate_id": quote, "voided_at": None}
     await shop.database.orders.insert_one(rogue)
     with pytest.raises(BulkWriteError):
-        await journal.submit(Convert(quote, "ORDER-1", "Cash"))
+        await journal.submit(ConvertEstimate(quote, "ORDER-1", "Cash"))
     await shop.database.orders.delete_one(rogue)
     assert await numbers(shop) == []
 
@@ -134,10 +134,10 @@ async def test_a_commit_is_acknowledged_from_the_disks_of_a_majority(shop: Shop)
 async def test_an_order_is_voided_and_its_estimate_ordered_anew_in_one_group(shop: Shop) -> None:
     journal = journal_of(shop)
     quote = (await journal.submit(estimate())).answer["_id"]
-    first = (await journal.submit(Convert(quote, "ORDER-1", "Cash"))).answer["_id"]
+    first = (await journal.submit(ConvertEstimate(quote, "ORDER-1", "Cash"))).answer["_id"]
     outcomes = await asyncio.gather(
         journal.submit(VoidOrder(first, quote, keep_estimate=True)),
-        journal.submit(Convert(quote, "ORDER-2", "Cash")),
+        journal.submit(ConvertEstimate(quote, "ORDER-2", "Cash")),
         journal.submit(sale()),
     )
     assert [outcome.answer["number"] for outcome in outcomes] == [1, 2, 3]

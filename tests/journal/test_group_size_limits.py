@@ -12,7 +12,7 @@ from app.clock import utc_now
 from repositories.journal.command import Command
 from repositories.journal.command_sizes import LARGE_BYTES, LARGE_GROUP_BYTES, SMALL_GROUP_BYTES
 from repositories.journal.journal import Journal
-from repositories.sales.commands import Convert, Create, ReplaceEstimate
+from repositories.sales.commands import ConvertEstimate, CreateDocument, ReplaceEstimate
 from schemas.core.collections import ESTIMATES
 from schemas.core.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
 from schemas.sales.documents import EstimateBody, draft
@@ -28,8 +28,8 @@ LONG_DRAFT = draft(EstimateBody().load(LONG))
 SHORT_DRAFT = draft(EstimateBody().load(estimate_body()))
 
 
-def large() -> Create:
-    return Create(ESTIMATES, new_id(ESTIMATE_PREFIX, utc_now()), LONG_DRAFT)
+def large() -> CreateDocument:
+    return CreateDocument(ESTIMATES, new_id(ESTIMATE_PREFIX, utc_now()), LONG_DRAFT)
 
 
 def groups_of(journal: Journal) -> list[list[Command]]:
@@ -90,7 +90,7 @@ async def test_what_commands_read_weighs_as_much_as_what_they_bring(shop: Shop, 
     await asyncio.gather(*(journal.submit(command) for command in estimates))
     groups = groups_of(journal)
     tiny: list[Command] = [
-        Convert(each.document_id, new_id(ORDER_PREFIX, utc_now()), "Cash")
+        ConvertEstimate(each.document_id, new_id(ORDER_PREFIX, utc_now()), "Cash")
         if kind == "convert"
         else ReplaceEstimate(each.document_id, SHORT_DRAFT)
         for each in estimates
@@ -110,10 +110,10 @@ async def test_what_commands_read_weighs_as_much_as_what_they_bring(shop: Shop, 
 async def test_many_small_commands_are_bounded_by_bytes_too(shop: Shop) -> None:
     lines = [line(name="y" * 100) for _ in range(70)]
     middling = draft(EstimateBody().load(estimate_body(lines)))
-    assert Create(ESTIMATES, "EST-1", middling).bytes_written <= LARGE_BYTES
+    assert CreateDocument(ESTIMATES, "EST-1", middling).bytes_written <= LARGE_BYTES
     journal = journal_of(shop, group_limit=10_000)
     groups = groups_of(journal)
-    commands = [Create(ESTIMATES, new_id(ESTIMATE_PREFIX, utc_now()), middling) for _ in range(400)]
+    commands = [CreateDocument(ESTIMATES, new_id(ESTIMATE_PREFIX, utc_now()), middling) for _ in range(400)]
     await asyncio.gather(*(journal.submit(command) for command in commands))
     assert len(groups) > 1
     assert all(bytes_of(group) <= SMALL_GROUP_BYTES for group in groups)
@@ -123,7 +123,7 @@ async def test_many_small_commands_are_bounded_by_bytes_too(shop: Shop) -> None:
 async def test_the_shared_journal_weighs_what_other_processes_hand_over(open_shop: OpenShop) -> None:
     leader = await open_shop()
     other = await open_shop(store_id=leader.store)
-    assert shared_journal_of(other).is_kept_elsewhere
+    assert shared_journal_of(other).is_follower
     groups = groups_of(shared_journal_of(leader)._journal)
     commands: list[Command] = [*(large() for _ in range(12)), *(sale() for _ in range(12))]
     await asyncio.gather(*(shared_journal_of(other).submit(command) for command in commands))
@@ -138,7 +138,7 @@ async def test_a_group_that_weighs_too_much_when_the_database_fails_is_done_all_
     await asyncio.gather(*(journal.submit(command) for command in estimates))
     there = f"{shop.database.name}.estimates"
     async with failing(shop.database, "find", times=2, namespace=there, closeConnection=True):
-        converts = [Convert(each.document_id, new_id(ORDER_PREFIX, utc_now()), "Cash") for each in estimates]
+        converts = [ConvertEstimate(each.document_id, new_id(ORDER_PREFIX, utc_now()), "Cash") for each in estimates]
         await asyncio.gather(*(journal.submit(command) for command in converts))
     assert await shop.database.orders.count_documents({"store": shop.store}) == 8
     await journal.close()

@@ -257,7 +257,7 @@ async def write_as_before(shop: Shop, named: str, prefix: str, path: str, text: 
 
 
 async def test_a_store_without_earlier_keys_is_not_asked_for_them(shop: Shop) -> None:
-    assert not shop.state["earlier_keys"].are_there
+    assert not shop.state["earlier_keys"].are_present
 
 
 def test_a_body_has_keys_of_its_meaning_alone() -> None:

@@ -12,7 +12,7 @@ import pytest
 from repositories.auditing.verification import verify
 from repositories.database.errors import NotFound, OutcomeUnknown, StaleVersion, Unavailable
 from repositories.leadership.shared_journal import SharedJournal
-from repositories.sales.commands import Create
+from repositories.sales.commands import CreateDocument
 from schemas.core.errors import IllegalTransition, InvalidBody, ShopError
 from tests.conftest import LongRun
 from tests.support.payloads import sale_body
@@ -34,8 +34,8 @@ async def pair(open_shop: OpenShop) -> tuple[Shop, Shop]:
     """Two services on one store: the first keeps the journal, the second hands its sales over."""
     keeper = await open_shop()
     guest = await open_shop(store_id=keeper.store)
-    assert not journal_of(keeper).is_kept_elsewhere
-    assert journal_of(guest).is_kept_elsewhere
+    assert not journal_of(keeper).is_follower
+    assert journal_of(guest).is_follower
     return keeper, guest
 
 
@@ -78,7 +78,7 @@ def no_polling(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no process look at the log by itself, so that only a notification tells it of a sale."""
     monkeypatch.setattr("endpoints.live.log_tailer.POLL_SECONDS", 3_600.0)
     # Nor look because nothing was heard of the keeper.
-    monkeypatch.setattr("repositories.leadership.leader_client._SILENCE_SECONDS", 3_600.0)
+    monkeypatch.setattr("repositories.leadership.leader_connection._SILENCE_SECONDS", 3_600.0)
 
 
 async def test_the_doorbell_of_the_keeper_rings_for_both(no_polling: None, pair: tuple[Shop, Shop]) -> None:
@@ -140,20 +140,20 @@ async def test_a_keeper_that_is_silent_is_left_and_what_it_was_given_is_booked_o
     store = f"silent-{secrets.token_hex(6)}"
     async with services(mongodb_url, store, 1) as (keeper,), httpx.AsyncClient(timeout=20) as http:
         guest = await open_shop(store_id=store)
-        assert journal_of(guest).is_kept_elsewhere
+        assert journal_of(guest).is_follower
         assert keeper.pid is not None
         await guest.sale()
         os.kill(keeper.pid, signal.SIGSTOP)
         try:
             await asyncio.gather(*(guest.sale() for _ in range(10)))
             # The guest has left the silent process: it commits by itself, and waits for nobody.
-            assert not journal_of(guest).is_kept_elsewhere
+            assert not journal_of(guest).is_follower
             await guest.sale()
         finally:
             os.kill(keeper.pid, signal.SIGCONT)
         # What it was given before it was stopped it finds done, and both go on together.
         async with asyncio.timeout(20):
-            while not journal_of(guest).is_kept_elsewhere:
+            while not journal_of(guest).is_follower:
                 await asyncio.sleep(0.02)
         await guest.sale()
         assert (await http.post(keeper.url + SALE, json=sale_body())).status_code == 201
@@ -166,7 +166,7 @@ async def test_a_socket_in_the_hands_of_another_user_is_not_used(
     keeper = await open_shop()
     monkeypatch.setattr("repositories.leadership.unix_socket.peer_user", lambda _: os.getuid() + 1)
     guest = await open_shop(store_id=keeper.store)
-    assert not journal_of(guest).is_kept_elsewhere
+    assert not journal_of(guest).is_follower
     assert (await guest.sale())["sale_number"] == "#001"
     assert (await keeper.sale())["sale_number"] == "#002"
 
@@ -174,7 +174,7 @@ async def test_a_socket_in_the_hands_of_another_user_is_not_used(
 async def test_an_outcome_that_is_no_refusal_is_an_error_for_the_guest_too(pair: tuple[Shop, Shop]) -> None:
     _, guest = pair
     with pytest.raises(RuntimeError):
-        await journal_of(guest).submit(Create("orders", "ORDER-BROKEN", {"payment_mode": "Cash"}))
+        await journal_of(guest).submit(CreateDocument("orders", "ORDER-BROKEN", {"payment_mode": "Cash"}))
     assert (await guest.sale())["sale_number"] == "#001"
 
 

@@ -10,7 +10,7 @@ import pytest
 from pymongo.database import Database
 
 from repositories.auditing.verification import verify
-from repositories.database.raw_originals import RAW
+from repositories.database.raw_originals import RAW_CODEC
 from schemas.archive.format import COLLECTIONS
 from schemas.core.collections import ADOPTION
 from tests.support.archives import NOT_THE_STORES, contents, empty_database, read, write
@@ -48,7 +48,7 @@ async def test_an_adopted_shop_is_backed_up_whole(adopted: Shop, mongodb_url: st
 
 async def raw(database: Any) -> list[bytes]:
     """What is kept of the originals, as bytes."""
-    found = await database.get_collection("adopted", codec_options=RAW).find().sort("_id", 1).to_list()
+    found = await database.get_collection("adopted", codec_options=RAW_CODEC).find().sort("_id", 1).to_list()
     return [document.raw for document in found]
 
 

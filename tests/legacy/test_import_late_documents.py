@@ -101,7 +101,7 @@ async def test_a_service_that_knows_the_counters_sees_that_late_sales_moved_them
     async def nothing(*_: Any) -> None:
         """As where the database does not allow to ask whether a service runs."""
 
-    monkeypatch.setattr(adoption, "refuse_running", nothing)
+    monkeypatch.setattr(adoption, "check_not_running", nothing)
     async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:
         for number in (600, 601):
             await shop.sale()

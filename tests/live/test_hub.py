@@ -29,14 +29,14 @@ class Log:
     async def head(self) -> Head:
         return Head(self.epoch, self.events[-1]["seq"] if self.events else 0)
 
-    async def low(self) -> int | None:
+    async def oldest_seq(self) -> int | None:
         return self.events[0]["seq"] if self.events else None
 
     async def after(self, seq: int, limit: int = 1_000) -> list[StoredEvent]:
         self.reads += 1
         return [StoredEvent(event["seq"], event, 300) for event in self.events if event["seq"] > seq][:limit]
 
-    async def rings(self) -> Any:
+    async def notifications(self) -> Any:
         await asyncio.Event().wait()
         yield 0
 

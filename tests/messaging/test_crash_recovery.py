@@ -20,7 +20,7 @@ from pymongo.errors import ExecutionTimeout
 
 from repositories.auditing.verification import verify
 from repositories.database.client import Database, connect
-from repositories.journal.orphaned_transactions import end_orphans
+from repositories.journal.orphaned_transactions import abort_orphaned_transactions
 from tests.conftest import LongRun
 from tests.support.faults.failpoints import failing
 from tests.support.messaging.in_memory_provider import PHONE
@@ -71,7 +71,7 @@ class Sending:
             await server.kill()
         async with asyncio.timeout(30):
             while not await self._moved_on():
-                await end_orphans(self.database.client)
+                await abort_orphaned_transactions(self.database.client)
         for server in self.servers:
             await server.start()
 

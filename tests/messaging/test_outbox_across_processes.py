@@ -36,7 +36,7 @@ async def test_two_processes_send_each_message_once(open_shop: OpenShop) -> None
     second = await open_shop(provider=postmen[1], store_id=first.store)
     shops = first, second
     asked = await asyncio.gather(
-        *(shops[number % 2].state["messages"].send(LETTER, by=THE_SERVICE) for number in range(200))
+        *(shops[number % 2].state["messages"].send(LETTER, actor=THE_SERVICE) for number in range(200))
     )
     for shop in shops:
         shop.state["jobs"].wake()
@@ -54,7 +54,7 @@ async def test_messages_of_another_store_are_sent_too_and_those_of_another_deplo
     postman = Postman()
     home, other = await open_shop(provider=postman), await open_shop(provider=Postman())
     handed = await home.state["stores"].handed(other.store)
-    asked = (await handed["messages"].send(LETTER, by=THE_SERVICE)).answer["_id"]
+    asked = (await handed["messages"].send(LETTER, actor=THE_SERVICE)).answer["_id"]
     await until(other, asked, SENT)
     own = await ask(other)
     await until(other, own, SENT)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from repositories.customers.commands import EndCustomer
+from repositories.customers.commands import RemoveCustomer
 from repositories.database.errors import NotFound
 from services.printing.preemption import MOST_HELD_SECONDS, Preemption
 from services.printing.worker_pool import RenderPool
@@ -112,7 +112,7 @@ async def test_a_journal_says_when_somebody_waits(shop: Shop) -> None:
     async with failing(shop.database, "insert", times=1, namespace=there, closeConnection=True):
         await journal.submit(sale())
     with pytest.raises(NotFound):
-        await journal.submit(EndCustomer("CUST-NOBODY"))
+        await journal.submit(RemoveCustomer("CUST-NOBODY"))
     assert told == [True, False] * 3
 
 

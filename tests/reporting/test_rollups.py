@@ -15,7 +15,7 @@ from repositories.auditing.verification import verify
 from repositories.journal.command import Command
 from repositories.journal.transaction import apply_command
 from repositories.journal.unit_of_work import Counters, UnitOfWork
-from repositories.sales.commands import ChangeStatus, Convert, Create, ReplaceEstimate
+from repositories.sales.commands import ChangeStatus, ConvertEstimate, CreateDocument, ReplaceEstimate
 from repositories.sales.void_commands import VoidEstimate, VoidOrder
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.documents import Document
@@ -88,10 +88,10 @@ def command_of(books: Books, step: tuple[str, int, float], number: int) -> Comma
     payment = MODES[choice % 3]
     estimates, orders = books.ids(ESTIMATES), books.ids(ORDERS)
     if what == "quote":
-        return Create(ESTIMATES, f"EST-{number}", draft(EstimateBody().load(body)))
+        return CreateDocument(ESTIMATES, f"EST-{number}", draft(EstimateBody().load(body)))
     if what == "sell":
         sale = draft_sale(SaleBody().load({**body, "payment_mode": payment, "amount_paid": price / 2}))
-        return Create(ORDERS, f"ORDER-{number}", sale)
+        return CreateDocument(ORDERS, f"ORDER-{number}", sale)
     if what in ("status", "void order"):
         order_id = orders[choice % len(orders)] if orders else None
         if order_id is None:
@@ -103,7 +103,9 @@ def command_of(books: Books, step: tuple[str, int, float], number: int) -> Comma
         return None
     estimate_id = estimates[choice % len(estimates)]
     if what == "convert":
-        return Convert(estimate_id, f"ORDER-{number}", payment, amount_paid=choice % 1_000, sale_by=STAFF[choice % 2])
+        return ConvertEstimate(
+            estimate_id, f"ORDER-{number}", payment, amount_paid=choice % 1_000, sale_by=STAFF[choice % 2]
+        )
     if what == "edit":
         return ReplaceEstimate(estimate_id, draft(EstimateBody().load(body)))
     return VoidEstimate(estimate_id)

@@ -6,7 +6,7 @@ from typing import Any
 import bson
 import orjson
 
-from repositories.database.raw_documents import decoded, find_stored, split_batch
+from repositories.database.raw_documents import decode_document, find_raw, split_batch
 from repositories.sales.render_cache import RenderCache
 from schemas.core.collections import ORIGINALS
 from tests.support.payloads import line
@@ -30,35 +30,35 @@ def stored_as(name: str) -> bytes:
 
 def test_the_same_document_is_put_into_words_once_and_another_one_anew() -> None:
     words = Words()
-    showing = RenderCache(words)
+    render_cache = RenderCache(words)
     stored = stored_as("Asha")
-    first, second = showing(stored), showing(bytes(bytearray(stored)))
+    first, second = render_cache(stored), render_cache(bytes(bytearray(stored)))
     assert words.count == 1
     assert first is second
     assert orjson.dumps([first.json, second.json]) == b'[{"name":"Asha","length":4},{"name":"Asha","length":4}]'
     assert first.place == {"created_at": datetime(2026, 3, 14, tzinfo=UTC), "number": 7}
     assert first.parsed() == {"name": "Asha", "length": 4}
-    assert orjson.dumps(showing(stored_as("Ravi K")).json) == b'{"name":"Ravi K","length":6}'
+    assert orjson.dumps(render_cache(stored_as("Ravi K")).json) == b'{"name":"Ravi K","length":6}'
     assert words.count == 2
 
 
 def test_a_document_that_is_long_is_not_kept() -> None:
     words = Words()
-    showing = RenderCache(words)
+    render_cache = RenderCache(words)
     stored = stored_as("x" * 5_000)
-    assert showing(stored) == showing(stored)
-    assert showing(stored).parsed()["length"] == 5_000
+    assert render_cache(stored) == render_cache(stored)
+    assert render_cache(stored).parsed()["length"] == 5_000
     assert words.count == 3
 
 
 def test_no_more_are_kept_than_a_bounded_number() -> None:
     words = Words()
-    showing = RenderCache(words)
+    render_cache = RenderCache(words)
     first = stored_as("first")
     for name in ("first", *(f"{number:09}" for number in range(1_024))):
-        showing(stored_as(name))
+        render_cache(stored_as(name))
     assert words.count == 1_025
-    showing(first)
+    render_cache(first)
     assert words.count == 1_026
 
 
@@ -67,15 +67,17 @@ async def test_what_comes_in_several_batches_is_found_whole(shop: Shop) -> None:
     rows = [{"_id": number, "text": "x" * number} for number in range(25)]
     await collection.insert_many(rows)
     for at_once in (2, 25, 100):
-        found = await find_stored(collection, {}, at_once, sort=[("_id", 1)])
-        assert [decoded(each) for each in found] == rows
-    assert await find_stored(collection, {"_id": -1}, 10) == []
+        found = await find_raw(collection, {}, at_once, sort=[("_id", 1)])
+        assert [decode_document(each) for each in found] == rows
+    assert await find_raw(collection, {"_id": -1}, 10) == []
     await collection.drop()
 
 
 def test_a_batch_is_taken_apart() -> None:
     documents: list[dict[str, Any]] = [{"a": 1}, {}, {"b": "x" * 300}]
-    assert [decoded(each) for each in split_batch(b"".join(bson.encode(each) for each in documents))] == documents
+    assert [
+        decode_document(each) for each in split_batch(b"".join(bson.encode(each) for each in documents))
+    ] == documents
     assert split_batch(b"") == []
 
 

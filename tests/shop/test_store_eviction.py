@@ -9,7 +9,7 @@ import pytest
 
 from app.composition.stores import MOST_OPEN, Stores
 from repositories.journal.transaction import GroupTransaction
-from repositories.sales.commands import Create
+from repositories.sales.commands import CreateDocument
 from schemas.core.collections import ESTIMATES
 from schemas.core.principals import OWNER
 from schemas.sales.documents import EstimateBody, draft
@@ -84,7 +84,7 @@ async def test_a_store_is_not_closed_under_a_command_of_background_work(
 
     monkeypatch.setattr(GroupTransaction, "run", held)
     journal = await stores.journal_of(beside(shop))
-    estimate = Create(ESTIMATES, f"EST-{secrets.token_hex(8)}", draft(EstimateBody().load(estimate_body())))
+    estimate = CreateDocument(ESTIMATES, f"EST-{secrets.token_hex(8)}", draft(EstimateBody().load(estimate_body())))
     command = asyncio.create_task(journal.submit(estimate))
     await asyncio.sleep(0)
     await looks(stores, 5)

@@ -12,7 +12,7 @@ from repositories.database.client import Database, connect
 from repositories.journal.command import Command
 from repositories.journal.journal import Journal
 from repositories.migrations.indexes import prepare
-from repositories.sales.commands import Convert, Create
+from repositories.sales.commands import ConvertEstimate, CreateDocument
 from repositories.sales.void_commands import VoidOrder
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.journal.idempotency import RequestKey
@@ -30,15 +30,15 @@ def key_of(store: str) -> tuple[RequestKey, ...]:
     return (RequestKey(f"header:{store}", "the same", reopens=True),)
 
 
-def estimate(name: str) -> Create:
-    return Create(ESTIMATES, f"EST-{name}", draft(EstimateBody().load(estimate_body())))
+def estimate(name: str) -> CreateDocument:
+    return CreateDocument(ESTIMATES, f"EST-{name}", draft(EstimateBody().load(estimate_body())))
 
 
 CHANGES: dict[str, Callable[[str], Command]] = {
-    "create": lambda store: Create(
+    "create": lambda store: CreateDocument(
         ORDERS, f"SALE-{store}", draft_sale(SaleBody().load(sale_body())), keys=key_of(store)
     ),
-    "convert": lambda store: Convert(f"EST-{store}", f"ORDER-{store}", "Cash", keys=key_of(store)),
+    "convert": lambda store: ConvertEstimate(f"EST-{store}", f"ORDER-{store}", "Cash", keys=key_of(store)),
     "void": lambda store: VoidOrder(f"SOLD-{store}", f"EST-{store}"),
 }
 
@@ -53,7 +53,7 @@ async def set_the_scene(database: Database, store: str, kind: str) -> None:
     journal = journal_of(database, store)
     await journal.submit(estimate(store))
     if kind == "void":
-        await journal.submit(Convert(f"EST-{store}", f"SOLD-{store}", "Cash", keys=key_of(store)))
+        await journal.submit(ConvertEstimate(f"EST-{store}", f"SOLD-{store}", "Cash", keys=key_of(store)))
     await journal.close()
 
 

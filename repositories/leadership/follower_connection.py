@@ -10,8 +10,8 @@ from repositories.leadership.unix_socket import MessageProtocol
 from schemas.core.errors import ShopError
 
 #: Beside answers, which have the number of what was asked: that somebody is there, and where the log's head stands.
-GREETING: Final = -1
-BELL: Final = -2
+HELLO: Final = -1
+HEAD: Final = -2
 
 
 class FollowerConnection(MessageProtocol):
@@ -26,7 +26,7 @@ class FollowerConnection(MessageProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.send(GREETING, None)
+        self.send(HELLO, None)
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)

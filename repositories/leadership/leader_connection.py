@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from repositories.journal.command import Command
 from repositories.journal.transaction import Outcome
-from repositories.leadership.leader import BELL, GREETING
+from repositories.leadership.follower_connection import HEAD, HELLO
 from repositories.leadership.unix_socket import MessageProtocol
 
 #: The keeper gives a sign of life every two seconds.
@@ -50,9 +50,9 @@ class LeaderConnection(MessageProtocol):
         return await outcome
 
     def received(self, number: int, content: Any) -> None:
-        if number == BELL:
+        if number == HEAD:
             self._bells.put_nowait(content)
-        elif number == GREETING and not self.greeting.done():
+        elif number == HELLO and not self.greeting.done():
             self.greeting.set_result(True)
         outcome, _ = self._open.pop(number, (None, 0.0))
         if outcome is None or outcome.done():
