@@ -133,7 +133,7 @@ def sent(request: Request, body: Mapping[str, Any] = MappingProxyType({})) -> Se
     """
     key = idempotency_key(request)
     header = None if key is None else readable_key(key)
-    return Sent(header, request.scope["path"], body, request.state.earlier_keys.are_there)
+    return Sent(header, request.scope["path"], body, request.state.earlier_keys.are_present)
 
 
 def if_match_versions(request: Request) -> frozenset[int] | None:
