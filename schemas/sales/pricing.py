@@ -183,14 +183,18 @@ def _prove(line_totals: tuple[int, ...], subtotal: int, span: Span, claim: _Exac
 
 
 def _discount(subtotal: int, span: Span, claim: _ExactClaim) -> _Discount:
-    """Return the discount in the sense in which the total was computed."""
+    """Return the discount in the sense in which the client computed the total."""
     by_amount = _amount_off(span, claim.discount)
     if not claim.is_percentage:
         return by_amount
     by_percentage = _percentage_off(subtotal, span, claim.discount)
-    # The app has a switch that leaves `is_percentage_discount` set on an amount; the total says which was meant.
-    is_amount = by_amount.total.holds(claim.total) and not by_percentage.total.holds(claim.total)
-    return by_amount if is_amount else by_percentage
+    if by_percentage.total.holds(claim.total) or not by_amount.total.holds(claim.total):
+        return by_percentage
+    # The app has a switch that leaves `is_percentage_discount` set on an amount; the total says which was meant. Where
+    # both need a round-off to explain a whole unit of currency, it is the percentage.
+    is_exact = money.rounded(claim.total, money.MONEY_PLACES) == subtotal - by_amount.amount
+    is_rounded = _round_off(claim.total, subtotal - by_percentage.amount, by_percentage.total) is not None
+    return by_percentage if is_rounded and not is_exact else by_amount
 
 
 def _amount_off(span: Span, claimed: Decimal) -> _Discount:

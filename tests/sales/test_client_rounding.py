@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.core.errors import TotalsMismatch
@@ -97,12 +97,20 @@ def test_whatever_way_a_client_rounds_its_bill_is_taken_and_the_exact_figures_ar
 
 
 @given(cart=carts, discount=percents, by_line=roundings, by_discount=roundings)
+# As an amount, 0.01 explains 500.00 by late rounding alone (500.01 - 0.01); as a percentage, by a round-off of 0.05.
+@example(cart=[line(4.67, 122, 12.24)], discount=0.01, by_line=unrounded, by_discount=unrounded)
+# As an amount, 0.40 off 10.40 is the rupee exactly.
+@example(cart=[line(10.4)], discount=0.4, by_line=unrounded, by_discount=unrounded)
 def test_a_whole_rupee_is_kept_as_it_is_claimed_with_its_round_off(
     cart: list[dict[str, Any]], discount: float, by_line: Round, by_discount: Round
 ) -> None:
     body = claimed(cart, discount, by_line=by_line, by_sum=half_up, by_discount=by_discount, last=nearest_rupee)
     sale = draft_sale(BODY.load(body))
-    _, total = exact_total(cart, discount)
+    subtotal, total = exact_total(cart, discount)
+    if sale["discount_percentage"] is None:
+        # Only where an amount explains the rupee without a round-off.
+        total = subtotal - round(discount * 100)
+        assert sale["round_off"] == 0
     assert sale["total"] == body["total"] * 100
     assert sale["round_off"] == sale["total"] - total
     assert sale["amount_paid"] == body["total"] * 100

@@ -117,6 +117,12 @@ def test_an_exact_amount_wins_over_a_percentage_and_a_rounding() -> None:
     assert (bill.discount, bill.discount_percentage, bill.round_off, bill.total) == (40, None, 0, 10_00)
 
 
+def test_a_percentage_wins_over_an_amount_that_needs_a_round_off_too() -> None:
+    # 500.003824 less 0.01 % is 499.95; less 0.01 it is 499.99: neither is 500.00.
+    bill = verify_totals([a_line(4.67, 122, 12.24)], a_claim(500.0, 500.0, 0.01, percentage=True))
+    assert (bill.discount, bill.discount_percentage, bill.round_off, bill.total) == (5, 10_000, 5, 500_00)
+
+
 def test_a_whole_rupee_that_many_lines_rounded_late_come_to_is_kept_however_far_it_is() -> None:
     # 300 lines of 0.333 at 1.01 are 0.33633 each: 102.00 where each is rounded up, 100.899 unrounded, ours is 102.00.
     lines = [a_line(1.01, 0.333)] * 300
