@@ -29,25 +29,26 @@ MODULES: Final = {
     "import": "backup",
     "backup": "backup",
     "restore": "backup",
-    "adopt": "adopt",
+    "import-legacy": "import_legacy",
     "demo": "demo",
     "version": "version",
     "user": "user",
     "device": "device",
-    "token": "token",
+    "session": "session",
     "store": "store",
-    "jobs": "jobs",
+    "messages": "messages",
 }
+#: Earlier names of commands. They work, but `pos --help` does not show them.
+ALIASES: Final = {"adopt": "import-legacy"}
 
 
 class _Commands(UserDict[str, Any]):
-    """The commands by name. A module is imported when one of its commands is looked up: a command does not wait for
-    what only others need."""
+    """The commands by name. Each lookup imports the module of that command only, so that a command starts quickly."""
 
     def __getitem__(self, name: str) -> Any:
         module = import_module(f"app.commands.{super().__getitem__(name)}")
-        # Python keeps the word `import` to itself.
-        command = getattr(module, "import_" if name == "import" else name)
+        # `import` is a keyword of Python.
+        command = getattr(module, "import_" if name == "import" else name.replace("-", "_"))
         group = typer.Typer()
         if isinstance(command, typer.Typer):
             group.add_typer(command)
@@ -63,6 +64,10 @@ class _LazyGroup(TyperGroup):
         super().__init__(**options)
         self.commands = _Commands(MODULES)
 
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command by its name or its earlier name."""
+        return super().get_command(ctx, ALIASES.get(cmd_name, cmd_name))
+
 
 cli = typer.Typer(
     name="pos", cls=_LazyGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
@@ -71,22 +76,22 @@ cli = typer.Typer(
 
 @cli.callback()
 def _pos() -> None:
-    """The point-of-sale backend: serve it, prepare its database, check its books."""
+    """Run the point-of-sale backend, prepare its database and check its books."""
 
 
 def main() -> None:
-    """The `pos` command: what was refused ends in a sentence, not in a traceback."""
+    """Run the `pos` command. An expected error ends in one sentence, not in a traceback."""
     watch_standard_output()
     try:
         cli()
     except OutputRefused as error:
         drop_standard_output()
-        # A code that says nothing of the shop, as 1 does after `pos doctor`.
+        # Not 1, which means "something is wrong in the shop" after `pos doctor` and `pos verify`.
         _fail(str(error), os.EX_IOERR)
     except (Refused, DatabaseRefused, ArchiveRefused) as error:
         _fail(str(error))
     except ShopError as error:
-        # What ails the database, whoever runs commands may know what to do about; a refusal says all there is.
+        # An operator can act on the cause of a database error. A refusal is complete without its cause.
         cause = error.__cause__ if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else None
         _fail(error.detail if cause is None else f"{error.detail} ({safe_error_text(cause)})")
 

@@ -1,4 +1,4 @@
-"""`pos adopt --static`: the PDF files of the earlier backend, so that the links that its customers have still open."""
+"""`pos import-legacy --static`: import the PDF files of the earlier backend, so that old links still open."""
 
 import asyncio
 from pathlib import Path

@@ -140,12 +140,14 @@ def _judge_clock(facts: DatabaseFacts) -> Finding:
 
 def _judge_adoption(facts: DatabaseFacts) -> Finding:
     if facts.adoption not in (None, "done"):
-        return wrong("earlier backend", "Its documents are half taken over.", "Run `pos adopt` again; it completes.")
+        return wrong(
+            "earlier backend", "Its documents are half imported.", "Run `pos import-legacy` again to complete it."
+        )
     if facts.late:
         return wrong(
             "earlier backend",
             f"It has written what no list shows: {' '.join(facts.late)}",
-            "Take it over with `pos adopt`; where that was done, the earlier backend still writes here: stop it.",
+            "Import it with `pos import-legacy`. If that was done, the earlier backend still writes here: stop it.",
         )
     return ok("earlier backend", "Its documents were taken over.")
 

@@ -1,4 +1,4 @@
-"""`pos adopt`: a database of the earlier backend becomes a store of this one.
+"""`pos import-legacy`: a database of the earlier backend becomes a store of this one.
 
 The originals are only read. In place, where they have the names of our own collections, they are first renamed to
 `legacy_estimates` and `legacy_orders`, and stay there. Then two passes: the first looks at every document and settles
@@ -122,7 +122,7 @@ class Adoption:
             await check_beginning(self._database, self._target.store, self._source, in_place=self._in_place)
             state = await self._begin()
         elif state["step"] != "begun":
-            raise DatabaseRefused("An adoption is being undone: finish that first, with `pos adopt --undo`.")
+            raise DatabaseRefused("An adoption is being undone: finish that first, with `pos import-legacy --undo`.")
         else:
             await self._take_counters()
         try:

@@ -103,7 +103,9 @@ class Move:
         """
         permitted = self._database[ADOPTION].update_one(self._permit, {"$inc": {"moves": 1}}, session=session)
         if not permitted.matched_count:
-            raise DatabaseRefused("Another `pos adopt` is at work on this store: wait for it, and run this again.")
+            raise DatabaseRefused(
+                "Another `pos import-legacy` is running on this store: wait for it, and run this again."
+            )
         wanted = {"_id": {"$in": list(ids)}}
         there: dict[bytes, set[bytes]] = {}
         for place in self._places:

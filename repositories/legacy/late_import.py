@@ -35,7 +35,7 @@ from schemas.reporting.rollups import RollupDeltas
 #: Of each kind, in one transaction.
 _MOST: Final = 2_500
 _IDENTITY: Final = {"original._id": 1, "kind": 1, "lies_in": 1}
-_MOVED: Final = "Something was sold in this store meanwhile: stop the service, and run `pos adopt` again."
+_MOVED: Final = "Something was sold in this store meanwhile: stop the service, and run `pos import-legacy` again."
 
 Late = dict[str, list[LegacyDocument]]
 

@@ -30,7 +30,7 @@ def late_sentences(database: SyncDatabase[Any], store: str) -> list[str]:
     """
     found = [
         f"{kind}: {count:,} of the earlier backend lie here, which no list and no report shows: stop it, and run "
-        "`pos adopt`."
+        "`pos import-legacy`."
         for kind in KINDS
         if (count := count_late(database, kind))
     ]
@@ -50,7 +50,7 @@ def _of_moved(database: SyncDatabase[Any], store: str) -> Iterator[str]:
     for kind in KINDS:
         count = _count_unadopted(database, store, kind, database[LATE_PREFIX + kind])
         if count:
-            yield f"{LATE_PREFIX + kind}: {count:,} of the earlier backend were not taken over yet: run `pos adopt`."
+            yield f"{LATE_PREFIX + kind}: {count:,} of the earlier backend are not imported: run `pos import-legacy`."
 
 
 def _of_source(database: SyncDatabase[Any], state: Document) -> Iterator[str]:
@@ -62,7 +62,7 @@ def _of_source(database: SyncDatabase[Any], state: Document) -> Iterator[str]:
     if count > 0 and state.get("is_here", count < sum(source[kind].count_documents({}) for kind in KINDS)):
         yield (
             f"{count:,} estimates and orders were written into {name!r} since that was taken over: stop the earlier "
-            f"backend, and run `pos adopt --from {name}` again."
+            f"backend, and run `pos import-legacy --from {name}` again."
         )
 
 

@@ -15,7 +15,7 @@ from repositories.legacy.source import BACKUP_PREFIX, KINDS, Source
 from schemas.core.collections import COUNTERS
 from schemas.core.documents import Document
 
-DROPPING: Final = "Its backup is being dropped, or that was cut off: run `pos adopt --drop-backup` again first."
+DROPPING: Final = "Its backup is being dropped, or that was cut off: run `pos import-legacy --drop-backup` again first."
 
 
 def fresh_state(store: str, of_source: Document, renamed: list[str]) -> Document:

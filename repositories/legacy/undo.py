@@ -1,4 +1,4 @@
-"""`pos adopt --undo` and `--drop-backup`: the way back, as long as nobody has sold; and the end of it.
+"""`pos import-legacy --undo` and `--drop-backup`: the way back, as long as nobody has sold; and the end of it.
 
 Nothing is dropped but what adopting wrote. What the earlier backend has written since goes back beside the originals,
 also while it goes on writing.
@@ -24,7 +24,7 @@ from repositories.migrations.indexes import refuse_restoring
 from schemas.core.collections import ADOPTION, COUNTERS, CUSTOMERS, ORIGINALS, TOTALS, UPLOADS
 from schemas.core.documents import Document
 
-_BUSY: Final = "Another `pos adopt` is at work on this store: wait for it, and run this again."
+_BUSY: Final = "Another `pos import-legacy` is running on this store: wait for it, and run this again."
 _NOT_ADOPTED: Final = "Store {store!r} was not adopted from the earlier backend."
 #: Where our documents stand while the originals take their names again.
 _UNDONE_PREFIX: Final = "undone_"
@@ -126,7 +126,7 @@ def _step_aside(database: SyncDatabase[Any], state: Document, kind: str) -> list
         if not has_backup or _rename(database, BACKUP_PREFIX + kind, kind):
             row = database[ADOPTION].find_one({"_id": state["_id"]}) or {}
             return list(row.get("asides", {}).get(kind, ()))
-    raise DatabaseRefused("The earlier backend writes all the while: stop it, and run `pos adopt --undo` again.")
+    raise DatabaseRefused("The earlier backend keeps writing: stop it, and run `pos import-legacy --undo` again.")
 
 
 def _take_out(database: SyncDatabase[Any], store: str, kind: str, name: str) -> None:
@@ -192,7 +192,7 @@ def _refuse_uncopied(database: SyncDatabase[Any], store: str, kind: str, origina
     """:raises DatabaseRefused: there are originals of which `adopted` has no copy."""
     count = sum(len(batch) for batch in unadopted(database, store, kind, originals))
     if count:
-        raise DatabaseRefused(f"{count:,} {kind} were not taken over yet: run `pos adopt` first.")
+        raise DatabaseRefused(f"{count:,} {kind} are not imported: run `pos import-legacy` first.")
     partly = {"store": store, "kind": kind, "$or": [{"original": None}, {"is_too_large": True}]}
     if database[ORIGINALS].find_one(partly, {"_id": 1}) is not None:
         raise DatabaseRefused(f"Some of the original {kind} are too large to be kept twice: the backup stays.")

@@ -1,4 +1,4 @@
-"""The second pass of `pos adopt`: every document written as ours, its original kept verbatim, the totals added up."""
+"""The second pass of `pos import-legacy`: write every document, keep its original, add up the totals."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -25,7 +25,7 @@ from schemas.legacy.conversion import Adopted
 from schemas.reporting.rollups import RollupDeltas
 from schemas.text.phones import INDIA, normalised
 
-OVERTAKEN: Final = "Another `pos adopt` has begun on this store meanwhile; this one has ended."
+OVERTAKEN: Final = "Another `pos import-legacy` has begun on this store meanwhile; this one has ended."
 #: What MongoDB takes in one document, less what we add to it.
 LARGEST: Final = 15 * 1024 * 1024
 _ROWS: Final = 1_000

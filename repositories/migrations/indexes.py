@@ -220,13 +220,15 @@ async def refuse_unadopted(database: Database, store: str) -> None:
     """
     adoption = await database[ADOPTION].find_one({"_id": store}, {"step": 1})
     if adoption is not None and adoption["step"] != "done":
-        raise DatabaseRefused(f"Store {store!r} is being taken over from the earlier backend: run `pos adopt` again.")
+        raise DatabaseRefused(
+            f"Store {store!r} is half imported from the earlier backend: run `pos import-legacy` again."
+        )
     if adoption is None and not await database[COUNTERS].find_one({}, {"_id": 1}):
         for kind in (ESTIMATES, ORDERS):
             if await database[kind].find_one(LEGACY_DOCUMENT, {"_id": 1}):
                 raise DatabaseRefused(
                     f"The database {database.name!r} has {kind} of the earlier backend: take them over with "
-                    "`pos adopt` (first with --dry-run), or choose another DATABASE_NAME."
+                    "`pos import-legacy` (first with --dry-run), or choose another DATABASE_NAME."
                 )
         await asyncio.to_thread(refuse_occupied, database.delegate, index_models(1))
 
@@ -237,7 +239,7 @@ async def _warn_of_late(database: Database) -> None:
         if await database[kind].find_one({"store": None}, {"_id": 1}):
             logger.warning(
                 "The earlier backend has written %s into this database, which no list and no report shows: stop it, "
-                "and run `pos adopt`.",
+                "and run `pos import-legacy`.",
                 kind,
             )
 

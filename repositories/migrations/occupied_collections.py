@@ -83,7 +83,7 @@ def refuse_occupied(
         raise DatabaseRefused(
             f"The database {name!r} has collections of another program under names that this service needs: "
             f"{', '.join(names)}. Nothing was changed. Rename them, or take another database: set DATABASE_NAME to a "
-            f"new name; to take over what the earlier backend wrote here, run `pos adopt --from {name}` with it."
+            f"new name; to import what the earlier backend wrote here, run `pos import-legacy --from {name}` with it."
         )
 
 

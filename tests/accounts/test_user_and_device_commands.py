@@ -1,4 +1,4 @@
-"""`pos user`, `pos device` and `pos token`, as their user: real processes, beside a running service and without one."""
+"""`pos user`, `pos device` and `pos session` as processes, beside a running service and without one."""
 
 import asyncio
 import json
@@ -83,7 +83,7 @@ async def test_what_is_wrong_is_said_in_a_sentence(shop: Shop, pos: Any) -> None
     without = pos("user", "add", f"a-{shop.store}", "--password-stdin", text=PASSWORD, secret="")
     assert without.returncode == 1
     assert "Passwords need the setting SECRET_KEY" in without.stderr
-    assert pos("token", "revoke").returncode == 2
+    assert pos("session", "revoke").returncode == 2
 
 
 async def test_the_first_owner_claims_the_shop_before_its_first_start(pos: Any) -> None:
@@ -154,14 +154,14 @@ async def test_a_device_sells_with_the_key_that_was_printed_until_it_is_revoked(
         "device": device,
     }
     assert device in pos("device", "list").stdout
-    listed = pos("token", "list", "--device", device).stdout
+    listed = pos("session", "list", "--device", device).stdout
     assert key not in listed
     assert listed.splitlines()[1].endswith("until revoked")
     family = listed.splitlines()[1].split()[0]
-    assert pos("token", "revoke", "--family", family).returncode == 0
+    assert pos("session", "revoke", "--family", family).returncode == 0
     shop.state["credentials"].forget()
     assert refusal(await who(shop, key)) == (401, "not_signed_in")
-    again = pos("token", "revoke", "--device", device)
+    again = pos("session", "revoke", "--device", device)
     assert (again.returncode, again.stderr.strip()) == (1, "0 tokens were revoked.")
     assert pos("device", "remove", device).returncode == 0
     assert device not in pos("device", "list").stdout
@@ -181,8 +181,8 @@ async def test_the_phone_of_an_owner_gets_the_key_of_an_owners_device(shop: Shop
 async def test_the_tokens_of_a_user_are_revoked(shop: Shop, pos: Any) -> None:
     user = await add(shop, OWNER)
     tokens = [(await login(shop, user["login"])).json()["access_token"] for _ in range(2)]
-    assert len(pos("token", "list", "--user", user["login"]).stdout.splitlines()) == 3
-    assert pos("token", "revoke", "--user", user["login"].upper()).stderr.strip() == "4 tokens were revoked."
+    assert len(pos("session", "list", "--user", user["login"]).stdout.splitlines()) == 3
+    assert pos("session", "revoke", "--user", user["login"].upper()).stderr.strip() == "4 tokens were revoked."
     shop.state["credentials"].forget()
     for token in tokens:
         assert refusal(await who(shop, token)) == (401, "not_signed_in")
@@ -220,7 +220,7 @@ async def test_an_ended_device_is_shut_out_of_another_process_within_five_second
     headers = await as_(shop, OWNER)
     token = headers["Authorization"].removeprefix("Bearer ")
     assert (await who(shop, token)).status_code == 200
-    pos("token", "revoke", "--user", f"owner-{shop.store}")
+    pos("session", "revoke", "--user", f"owner-{shop.store}")
     cache = shop.state["credentials"]._cache
     assert cache.ttl <= 5.0
     cache.clear()

@@ -63,7 +63,7 @@ async def test_a_database_of_the_earlier_backend_is_left_alone(
 ) -> None:
     file = await write(shop.database, shop.store, tmp_path / "file")
     await target.orders.insert_many([{"order_id": "ORDER-1"}, {"order_id": "ORDER-2"}])
-    assert "has orders of the earlier backend: take them over with `pos adopt`" in refusal(
+    assert "has orders of the earlier backend: take them over with `pos import-legacy`" in refusal(
         pos(command, file, database=target.name)
     )
     assert await target.list_collection_names() == ["orders"]

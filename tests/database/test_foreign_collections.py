@@ -37,7 +37,7 @@ def test_documents_of_another_program_are_named_and_nothing_is_written(
     for options in ((), ("--dry-run",)):
         said = adopt.refused(*options)
         assert f"names that this service needs: {name}." in said
-        assert f"`pos adopt --from {own.name}`" in said
+        assert f"`pos import-legacy --from {own.name}`" in said
     assert plain([sorted(map(plain, own[each].find({}))) for each in sorted(own.list_collection_names())]) == before
 
 

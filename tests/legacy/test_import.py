@@ -1,4 +1,4 @@
-"""`pos adopt` on databases of the earlier backend: rehearsed, done, repeated; opened as a shop."""
+"""`pos import-legacy` on databases of the earlier backend: rehearsed, done, repeated; opened as a shop."""
 
 import asyncio
 import json

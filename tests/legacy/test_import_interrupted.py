@@ -1,4 +1,4 @@
-"""`pos adopt` cut off, killed, undone: it completes the next time, or goes back to where it came from."""
+"""`pos import-legacy` cut off, killed, undone: it completes the next time, or goes back to where it came from."""
 
 import asyncio
 import signal
@@ -102,7 +102,7 @@ def test_cut_off_at_each_step_it_completes_the_next_time(
     assert "power" in adopt.refused()
     monkeypatch.undo()
     assert own.adoption.find_one({"step": "begun"})
-    assert "run `pos adopt` again" in str(CliRunner().invoke(cli, ["migrate"], env=adopt.environment).exception)
+    assert "run `pos import-legacy` again" in str(CliRunner().invoke(cli, ["migrate"], env=adopt.environment).exception)
     assert adopt.report("--dry-run") == expected
     assert adopt.report() == expected
     assert CliRunner().invoke(cli, ["verify"], env=adopt.environment).exit_code == 0

@@ -31,7 +31,10 @@ def test_what_was_moved_away_before_a_cut_is_found(
         patch.setattr(adoption, "take_over_late", cut)
         assert "power" in adopt.refused()
     assert own.late_orders.count_documents({}) == 1
-    assert verified(adopt) == (1, "late_orders: 1 of the earlier backend were not taken over yet: run `pos adopt`.\n")
+    assert verified(adopt) == (
+        1,
+        "late_orders: 1 of the earlier backend are not imported: run `pos import-legacy`.\n",
+    )
     assert doctor(adopt)["level"] == "wrong"
     assert adopt.report()["late"] == 1
     assert verified(adopt) == (0, "")
@@ -166,7 +169,7 @@ def test_dropping_a_backup_that_was_cut_off_is_named_and_goes_on(
     own.legacy_orders.drop()
     own.orders.insert_one(late_order(50))
     for options in ((), ("--undo",)):
-        assert "run `pos adopt --drop-backup` again first" in adopt.refused(*options)
+        assert "run `pos import-legacy --drop-backup` again first" in adopt.refused(*options)
     assert adopt("--drop-backup").exit_code == 0
     assert adopt.report()["late"] == 1
     assert verified(adopt) == (0, "")

@@ -26,7 +26,7 @@ def test_one_sale_of_a_forgotten_instance_is_found_and_taken_over_and_goes_back(
     own.orders.insert_one(late_order(21))
     assert "orders: 1 of the earlier backend lie here" in verified(adopt)[1]
     assert "orders: 1 of the earlier" in doctor(adopt)["says"]
-    assert "1 documents that came later would be taken over" in adopt("--dry-run").stderr
+    assert "1 documents that came later would be imported" in adopt("--dry-run").stderr
     report = adopt.report()
     assert (report["orders"]["count"], report["late"]) == (before + 1, 1)
     # Nothing has the number on paper, and so it stays.
@@ -172,7 +172,7 @@ def test_a_backup_without_a_copy_is_not_dropped(own: Database[Any], adopt: Adopt
     legacy.fill(own, legacy.believable(5))
     adopt.report()
     own.legacy_orders.insert_one(late_order(77))
-    assert "1 orders were not taken over yet" in adopt.refused("--drop-backup")
+    assert "1 orders are not imported" in adopt.refused("--drop-backup")
     assert own.legacy_orders.find_one({"order_id": "ORDER-0000004D"})
     adopt.report()
     own.orders.insert_one(late_order(78))

@@ -1,4 +1,4 @@
-"""`pos adopt` on what older versions wrote: sales among the estimates, times of the clock of a phone."""
+"""`pos import-legacy` on what older versions wrote: sales among the estimates, times of the clock of a phone."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""`pos adopt --static`: the PDF files of the earlier backend, so that links of old go on opening."""
+"""`pos import-legacy --static`: the PDF files of the earlier backend, so that links of old go on opening."""
 
 import asyncio
 import os
@@ -49,7 +49,7 @@ async def test_links_of_old_open_after_an_adoption(
 ) -> None:
     done = await asyncio.to_thread(adopt, "--static", str(folder.parent))
     assert done.exit_code == 0, done.stderr
-    assert "is adopted" in done.stderr
+    assert "is imported" in done.stderr
     assert "2 PDF files were brought, and 0 are here already." in done.stderr
     async for shop in open_shop(mongodb_url, shop_of_old, sign_in="on", secret_key="k" * 8 + "7f1c-93ad-5e20-b84f-0d"):
         for number in range(2):

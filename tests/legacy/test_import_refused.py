@@ -1,4 +1,4 @@
-"""`pos adopt` where it must not: a shop that sells, or that runs, or that is being restored."""
+"""`pos import-legacy` where it must not: a shop that sells, or that runs, or that is being restored."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -77,7 +77,7 @@ async def test_a_running_service_is_refused(mongodb_url: str, own: Database[Any]
 async def test_a_service_is_refused_on_what_is_not_adopted(own: Database[Any], mongodb_url: str) -> None:
     legacy.fill(own, legacy.believable(5))
     client = connect(mongodb_url)
-    with pytest.raises(DatabaseRefused, match="take them over with `pos adopt`"):
+    with pytest.raises(DatabaseRefused, match="take them over with `pos import-legacy`"):
         await prepare(client[own.name], "main", ZoneInfo("Asia/Kolkata"), 90)
     assert set(own.list_collection_names()) == {"estimates", "orders"}
     client.close()

@@ -1,4 +1,4 @@
-"""The file of `pos adopt --report`: every defect, private, and only where there was something to write."""
+"""The file of `pos import-legacy --report`: every defect, private, and only where there was something to write."""
 
 import json
 from pathlib import Path

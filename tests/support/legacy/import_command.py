@@ -1,4 +1,4 @@
-"""`pos adopt` for tests, and a database to use it on."""
+"""`pos import-legacy` for tests, and a database to use it on."""
 
 import json
 import secrets
@@ -28,14 +28,14 @@ def own(mongodb_url: str) -> Iterator[Database[Any]]:
 
 
 class Adopter:
-    """`pos adopt` on a database."""
+    """`pos import-legacy` on a database."""
 
     def __init__(self, mongodb_url: str, database: str) -> None:
         self.environment = {"MONGODB_URL": mongodb_url, "DATABASE_NAME": database, "STORE_ID": "main"}
 
     def __call__(self, *options: str) -> Result:
         """Inside this process, since a start takes longer than the work."""
-        result = CliRunner().invoke(cli, ["adopt", *options], env=self.environment)
+        result = CliRunner().invoke(cli, ["import-legacy", *options], env=self.environment)
         is_said = isinstance(result.exception, SystemExit | DatabaseRefused | FileRefused)
         assert result.exception is None or is_said, result.exception
         return result

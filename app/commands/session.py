@@ -1,4 +1,4 @@
-"""`pos token`: what people and devices are signed in with."""
+"""`pos session`: list and revoke the sessions of users and devices."""
 
 from typing import Annotated
 
@@ -11,19 +11,22 @@ from app.config.settings import Settings
 from app.console.terminal import console
 from schemas.core.documents import Document
 
-token = typer.Typer(name="token", help="What people and devices are signed in with.", no_args_is_help=True)
+session = typer.Typer(name="session", help="List and revoke the sessions of users and devices.", no_args_is_help=True)
 
-OfUser = Annotated[str | None, typer.Option("--user", metavar="USERNAME", help="Of this user.")]
-OfDevice = Annotated[str | None, typer.Option("--device", metavar="ID", help="Of this device, and made at it.")]
+OfUser = Annotated[str | None, typer.Option("--user", metavar="USERNAME", help="Sessions of this user.")]
+OfDevice = Annotated[
+    str | None,
+    typer.Option("--device", metavar="ID", help="Sessions of this device, and of users who signed in at it."),
+]
 
 
-@token.command("list")
+@session.command("list")
 def list_(username: OfUser = None, device: OfDevice = None, data: Data = None) -> None:
-    """Show the sign-ins that are not over, one a line, by the name of their family; never a token.
+    """List active sessions, each with the name of its token family; tokens are never shown.
 
     \b
-      pos token list
-      pos token list --user ravi
+      pos session list
+      pos session list --user ravi
     """
 
     async def work(accounts: Accounts, _: Settings) -> list[Document]:
@@ -36,22 +39,22 @@ def list_(username: OfUser = None, device: OfDevice = None, data: Data = None) -
     show(("family", "kind", "of", "at", "since", "ends"), rows)
 
 
-@token.command("revoke")
+@session.command("revoke")
 def revoke(
     username: OfUser = None,
     device: OfDevice = None,
-    family: Annotated[str | None, typer.Option(help="One sign-in, as `pos token list` names it.")] = None,
+    family: Annotated[str | None, typer.Option(help="One session: a family of `pos session list`.")] = None,
     data: Data = None,
 ) -> None:
-    """End sign-ins: of a user, of a device, or a single one. A running service follows within five seconds.
+    """Revoke the sessions of a user or a device, or one session. A running service follows within five seconds.
 
-    Of a device the key, too: it has to be enrolled anew. A user keeps the password; to shut somebody out, take them
-    out with `pos user remove`, or give them another password.
+    The key of a device is revoked too; add the device again to give it a new key. A user can sign in again; to shut a
+    user out, use `pos user remove`, or `pos user password`.
 
     \b
-      pos token revoke --user ravi
-      pos token revoke --device DEVICE-01KAX3…
-      pos token revoke --family 5f0c2b9a77d1e3c4
+      pos session revoke --user ravi
+      pos session revoke --device DEVICE-01KAX3…
+      pos session revoke --family 5f0c2b9a77d1e3c4
     """
     if sum(each is not None for each in (username, device, family)) != 1:
         raise typer.BadParameter("Name one of --user, --device and --family.")

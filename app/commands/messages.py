@@ -1,4 +1,4 @@
-"""`pos jobs`: messages that wait, that could not be sent, or of which nobody knows."""
+"""`pos messages`: list messages to customers, retry them, drop them."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -21,29 +21,29 @@ from schemas.core.principals import THE_SERVICE
 from schemas.messaging.requests import MessageListing
 from schemas.messaging.states import FAILED, QUEUED, SENDING, STATES, UNKNOWN
 
-jobs = typer.Typer(name="jobs", help="Messages that wait, or could not be sent.", no_args_is_help=True)
+messages = typer.Typer(name="messages", help="List messages to customers, retry them, drop them.", no_args_is_help=True)
 
-Store = Annotated[str | None, typer.Option(help="The store whose messages are meant.  \\[default: STORE_ID]")]
-Id = Annotated[str, typer.Argument(metavar="ID", help="As `pos jobs list` shows it.")]
+Store = Annotated[str | None, typer.Option(help="Store of the messages.  \\[default: STORE_ID]")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="Id of the message, as in `pos messages list`.")]
 
 _MOST_SHOWN: Final = 500
-#: What somebody may want to do something about.
+#: The states that an operator may want to act on.
 _NOTABLE: Final = (QUEUED, SENDING, FAILED, UNKNOWN)
 
 T = TypeVar("T")
 
 
-@jobs.command("list")
+@messages.command("list")
 def list_(
-    state: Annotated[str | None, typer.Option(help=f"Only those that are so: {', '.join(STATES)}.")] = None,
+    state: Annotated[str | None, typer.Option(help=f"Only messages in this state: {', '.join(STATES)}.")] = None,
     store: Store = None,
     data: Data = None,
 ) -> None:
-    """Show messages, the newest first: those that are not through, or those of one state. Never to whom they go.
+    """List messages that wait, failed or have an unknown result; or all in one state. Newest first, without recipients.
 
     \b
-      pos jobs list
-      pos jobs list --state unknown
+      pos messages list
+      pos messages list --state unknown
     """
     if state is not None and state not in STATES:
         raise typer.BadParameter(f"--state must be one of {', '.join(STATES)}.")
@@ -56,31 +56,31 @@ def list_(
     )
 
 
-@jobs.command()
+@messages.command()
 def retry(
     message_id: Id,
-    anyway: Annotated[bool, typer.Option("--anyway", help="Also one that may have been sent already.")] = False,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Also if the message may have been sent already.")] = False,
     store: Store = None,
     data: Data = None,
 ) -> None:
-    """Have a message sent again that failed, was dropped, or of which nobody knows. A running service does it at once.
+    """Send a message again that failed, was dropped or has an unknown result. A running service sends it at once.
 
     \b
-      pos jobs retry MSG-01KAX3…
+      pos messages retry MSG-01KAX3…
     """
     _with(data, store, lambda messages: messages.retry(message_id, is_sure=anyway, actor=THE_SERVICE))
-    console.print(f"{message_id} waits to be sent.", markup=False)
+    console.print(f"{message_id} will be sent.", markup=False)
 
 
-@jobs.command()
+@messages.command()
 def drop(message_id: Id, store: Store = None, data: Data = None) -> None:
-    """Have a message not sent, or no longer shown as one that somebody should look at.
+    """Drop a message: it is not sent, and `pos messages list` no longer shows it.
 
     \b
-      pos jobs drop MSG-01KAX3…
+      pos messages drop MSG-01KAX3…
     """
     _with(data, store, lambda messages: messages.drop(message_id, actor=THE_SERVICE))
-    console.print(f"{message_id} is dropped.", markup=False)
+    console.print(f"{message_id} was dropped.", markup=False)
 
 
 def _with(data: Path | None, store: str | None, work: Callable[[MessageRepository], Awaitable[T]]) -> T:

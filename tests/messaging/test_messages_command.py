@@ -1,4 +1,4 @@
-"""`pos jobs`: messages listed, sent again and dropped from the command line."""
+"""`pos messages`: messages listed, sent again and dropped from the command line."""
 
 from typing import Any
 
@@ -24,41 +24,41 @@ async def lost_and_failed(open_shop: OpenShop, shop: Shop) -> tuple[Shop, str, s
 async def test_what_is_not_through_is_listed_without_numbers(open_shop: OpenShop, shop: Shop, pos: Any) -> None:
     served, lost, failed = await lost_and_failed(open_shop, shop)
     await until(served, await ask(served, "A third one."), SENT)
-    listed = pos("jobs", "list")
+    listed = pos("messages", "list")
     assert listed.returncode == 0, listed.stderr
     head, *rows = listed.stdout.splitlines()
     assert head.split() == ["id", "state", "tries", "next", "try", "(UTC)", "error", "about"]
     assert [row.split()[:2] for row in rows] == [[failed, FAILED], [lost, UNKNOWN]]
     assert "131026: Not on WhatsApp." in rows[0]
     assert "98220" not in listed.stdout
-    assert len(pos("jobs", "list", "--state", "sent").stdout.splitlines()) == 2
-    assert pos("jobs", "list", "--state", "gone").returncode == 2
+    assert len(pos("messages", "list", "--state", "sent").stdout.splitlines()) == 2
+    assert pos("messages", "list", "--state", "gone").returncode == 2
 
 
 async def test_a_message_is_sent_again_by_the_running_service(open_shop: OpenShop, shop: Shop, pos: Any) -> None:
     served, lost, failed = await lost_and_failed(open_shop, shop)
-    assert pos("jobs", "retry", failed).returncode == 0
+    assert pos("messages", "retry", failed).returncode == 0
     assert (await until(served, failed, SENT))["attempts"] == 2
-    assert "twice" in refusal(pos("jobs", "retry", lost))
-    assert pos("jobs", "retry", lost, "--anyway").returncode == 0
+    assert "twice" in refusal(pos("messages", "retry", lost))
+    assert pos("messages", "retry", lost, "--anyway").returncode == 0
     await until(served, lost, SENT)
-    assert "nothing to send again" in refusal(pos("jobs", "retry", lost))
-    assert "no such message" in refusal(pos("jobs", "retry", "MSG-NONE"))
+    assert "nothing to send again" in refusal(pos("messages", "retry", lost))
+    assert "no such message" in refusal(pos("messages", "retry", "MSG-NONE"))
 
 
 async def test_a_message_of_another_store_goes_to_those_who_send_it(open_shop: OpenShop, shop: Shop, pos: Any) -> None:
     """Whoever types the command need not have the STORE_ID of the service."""
     served, _, failed = await lost_and_failed(open_shop, shop)
     asked = ("--store", served.store)
-    assert failed in pos("jobs", "list", *asked, STORE_ID="main").stdout
-    assert pos("jobs", "retry", failed, *asked, STORE_ID="main").returncode == 0
+    assert failed in pos("messages", "list", *asked, STORE_ID="main").stdout
+    assert pos("messages", "retry", failed, *asked, STORE_ID="main").returncode == 0
     assert (await until(served, failed, SENT))["attempts"] == 2
     for command in (("list",), ("retry", failed), ("drop", failed)):
-        assert "There is no store 'typo'" in refusal(pos("jobs", *command, "--store", "typo"))
+        assert "There is no store 'typo'" in refusal(pos("messages", *command, "--store", "typo"))
 
 
 async def test_a_message_is_dropped(open_shop: OpenShop, shop: Shop, pos: Any) -> None:
     served, lost, _ = await lost_and_failed(open_shop, shop)
-    assert pos("jobs", "drop", lost).returncode == 0
+    assert pos("messages", "drop", lost).returncode == 0
     assert (await message(served, lost))["state"] == CANCELLED
-    assert "nothing to drop" in refusal(pos("jobs", "drop", lost))
+    assert "nothing to drop" in refusal(pos("messages", "drop", lost))

@@ -1,4 +1,4 @@
-"""`pos adopt`: the documents of the earlier backend, taken over."""
+"""`pos import-legacy`: import the documents of the earlier backend."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,53 +27,56 @@ from schemas.text.phones import region_of
 _MOST_SHOWN: Final = 5
 
 
-def adopt(
+def import_legacy(
     source: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="URL/DATABASE", help="Where the documents lie; left out: in DATABASE_NAME, in place."
+            "--from",
+            metavar="URL/DATABASE",
+            help="Database to import from.  \\[default: DATABASE_NAME, whose documents are imported in place]",
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would happen, and change nothing.")] = False,
     report: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Write every single defect into this file, a line of JSON each; - is the standard output. Not masked.",
+            help="Write every defect to this file, one JSON object a line, unmasked; - is the standard output.",
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file of --report, where it exists.")] = False,
-    unmasked: Annotated[bool, typer.Option("--unmasked", help="Show names, phones and addresses too.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file of --report if it exists.")] = False,
+    unmasked: Annotated[bool, typer.Option("--unmasked", help="Show names, phone numbers and addresses.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
     static: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Bring the PDF files of the earlier backend's folder `static` too, so that old links open.",
+            help="Also import the PDF files of the earlier backend's folder `static`, so that old links still open.",
         ),
     ] = None,
-    undoing: Annotated[bool, typer.Option("--undo", help="Go back, as long as nothing was sold since.")] = False,
+    undoing: Annotated[bool, typer.Option("--undo", help="Undo the import. Refused once the store has sold.")] = False,
     dropping: Annotated[
-        bool, typer.Option("--drop-backup", help="Drop legacy_estimates and legacy_orders, when all is well.")
+        bool,
+        typer.Option("--drop-backup", help="Drop the originals, legacy_estimates and legacy_orders, when all is well."),
     ] = False,
     data: Data = None,
 ) -> None:
-    """Take over a database that the earlier backend wrote: every document, with its number and its id.
+    """Import a database of the earlier backend: every document, with its number and its id.
 
-    Stop the earlier backend and this service first. It can be repeated, and cut off at any moment; what the earlier
-    backend wrote meanwhile, or since, is taken over too. docs/importing.md says what becomes of each defect, and how to
-    go back.
+    Stop the earlier backend and this service first. The import can be interrupted and repeated at any time. A repeated
+    import also takes the documents that the earlier backend has written since. docs/importing.md describes how each
+    defect is repaired, and how to undo the import.
 
     \b
-    What would happen to DATABASE_NAME, in place; then do it; then go back:
-      pos adopt --dry-run
-      pos adopt
-      pos adopt --undo
-    From another database, of the same server or of another; nothing is changed there:
-      pos adopt --from shop --report defects.ndjson
-      pos adopt --from mongodb://old.example/shop
-    With the PDF files to which customers have links, now or later:
-      pos adopt --static ../old-backend/static
+    Show what would happen to DATABASE_NAME, in place; import; undo the import:
+      pos import-legacy --dry-run
+      pos import-legacy
+      pos import-legacy --undo
+    Import from another database, of the same server or of another one, which is only read:
+      pos import-legacy --from shop --report defects.ndjson
+      pos import-legacy --from mongodb://old.example/shop
+    Import the PDF files that customers have links to, with the documents or later:
+      pos import-legacy --static ../old-backend/static
     """
     options = {
         "--undo": undoing,
@@ -92,17 +95,19 @@ def adopt(
         if undoing:
             staying = with_database(settings, lambda database: undo(database, settings.store_id), prepared=False)
             console.print(
-                "The adoption was undone: the originals are where they were, and what came since beside them."
+                "The import was undone. The originals are back in their collections, with what was written since."
             )
             for name, count in staying.items():
-                console.print(f"But {count:,} documents stay in {name!r}: beside the originals their ids are taken.")
+                console.print(
+                    f"But {count:,} documents stay in {name!r}: the originals have documents of the same ids."
+                )
         elif dropping:
             names = with_database(settings, lambda database: drop_backup(database, settings.store_id), prepared=False)
-            console.print(f"Dropped: {', '.join(names) or 'nothing, for the originals lie in another database'}.")
+            console.print(f"Dropped: {', '.join(names) or 'nothing, since the originals are in another database'}.")
         else:
             if static is not None:
                 check_folder(static)
-            # A store that was restored from a backup was adopted before, though only its counters say so.
+            # A store that was restored from a backup was imported before, although only its counters show it.
             if static is None or not is_restored(settings):
                 how = {"dry_run": dry_run, "unmasked": unmasked, "as_json": as_json}
                 _adopt(settings, source, file=report, force=force, **how)
@@ -111,12 +116,12 @@ def adopt(
 
 
 def _refuse_more(names: list[str]) -> None:
-    """Going back and dropping are ways of no return, and do nothing by halves.
+    """Check that `--undo` or `--drop-backup` is the only option, since both delete for good.
 
-    :raises BadParameter: there is more than the one option.
+    :raises BadParameter: there is a second option.
     """
     if len(names) > 1:
-        raise typer.BadParameter(f"{names[0]} goes alone, without {', '.join(names[1:])}: nothing was done.")
+        raise typer.BadParameter(f"{names[0]} goes alone, without {', '.join(names[1:])}. Nothing was done.")
 
 
 def _adopt(
@@ -155,9 +160,11 @@ def _adopt(
         done = with_database(settings, work, prepared=False)
     except KeyboardInterrupt:
         if not dry_run:
-            console.print("Cut off. Run the same again, and it completes; until then the store is closed.")
+            console.print(
+                "Interrupted. Run the same command again to complete it; until then the store cannot be opened."
+            )
         raise
-    # Whoever has the defects on the standard output pipes them.
+    # The standard output has the defects only, for a pipe.
     say = partial(typer.echo, err=file == STDOUT)
     if as_json:
         summary = done.before or (merged(report.summary(), done.late) if done.late.count else report.summary())
@@ -171,39 +178,41 @@ def _adopt(
 
 
 class _Done(NamedTuple):
-    """What became of it. before: the summary of an earlier run; waiting: how many documents came since that one."""
+    """The result of a run."""
 
+    #: The summary of an earlier, complete run.
     before: dict[str, Any] | None
     late: Report
+    #: How many documents the earlier backend has written since the earlier run.
     waiting: int
     stuck: dict[str, list[str]]
 
 
 def _sentences(done: _Done, store: str, *, dry_run: bool) -> Iterator[str]:
     if done.before is None and dry_run:
-        yield "Nothing was changed. Without --dry-run this becomes so."
+        yield "Nothing was changed. Without --dry-run, this would be done."
     elif done.before is None:
-        yield f"Store {store!r} is adopted. `pos verify` checks it, `pos serve` opens it."
+        yield f"Store {store!r} is imported. `pos verify` checks it, `pos serve` opens it."
     elif dry_run and done.waiting:
-        yield f"Store {store!r} was adopted before; {done.waiting:,} documents that came later would be taken over."
+        yield f"Store {store!r} was imported before; {done.waiting:,} documents that came later would be imported."
     elif not done.late.count:
-        yield f"Store {store!r} was adopted before: nothing was done."
+        yield f"Store {store!r} was imported before: nothing was done."
     if done.late.count:
         yield (
-            f"{done.late.count:,} documents that the earlier backend wrote meanwhile were taken over too. Stop it, and "
-            "run `pos adopt` again: it says when nothing is left."
+            f"{done.late.count:,} documents that the earlier backend wrote later were imported too. Stop it, and run "
+            "`pos import-legacy` again, until nothing is left."
         )
     for kind, ids in done.stuck.items():
         if ids:
             yield (
-                f"{len(ids):,} {kind} stay where they are: documents of the same ids were taken over, and differ: "
+                f"{len(ids):,} {kind} stay where they are: documents with the same ids were imported, and differ: "
                 f"{', '.join(ids[:_MOST_SHOWN])}."
             )
 
 
 @contextmanager
 def _written(path: Path | None, report: Report, *, force: bool) -> Iterator[None]:
-    """Writes each defect into a file as it is found."""
+    """Write each defect to a file as it is found."""
     if path is None:
         yield
         return
