@@ -1,4 +1,4 @@
-"""The pages and the code agree: nothing that a user can meet is left out, nothing is named that is not there."""
+"""The documentation is complete: every setting, route, error code, command and close code has an entry."""
 
 import re
 from pathlib import Path
@@ -18,10 +18,12 @@ from tests.config.test_settings import NAMES
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+#: Folders whose files the documentation names by their path.
+FOLDERS = {*house.LAYERS, "benchmarks", "scripts", "tests"}
 
 
 def table_cells(text: str) -> str:
-    """The first two cells of every row of every table, where names of things stand."""
+    """Return the first two cells of each table row. They hold the documented names."""
     return "\n".join("|".join(line.split("|")[1:3]) for line in text.splitlines() if line.startswith("|"))
 
 
@@ -60,18 +62,28 @@ def test_every_command_is_documented() -> None:
     assert [name for name in MODULES if f"`pos {name}" not in NAMED] == []
 
 
-def test_every_target_of_make_that_is_named_is_there() -> None:
+def test_every_make_target_in_the_documentation_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = {name for page in PAGES for name in re.findall(r"`?\bmake ([a-z-]+)`", page.read_text())}
     assert named - targets == set()
 
 
+def test_every_source_file_in_the_documentation_exists() -> None:
+    pages = [page for page in PAGES if page.name != "CHANGELOG.md"]
+    named = {name for page in pages for name in re.findall(r"`((?:\w+/)+\w+\.\w+)`", page.read_text())}
+    assert {name for name in named if name.partition("/")[0] in FOLDERS and not (ROOT / name).exists()} == set()
+
+
+def test_the_drawing_names_existing_files() -> None:
+    assert [module for module, _ in house.SALE if not (ROOT / house.path(module)).exists()] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_what_a_page_links_to_is_there(page: Path) -> None:
+def test_linked_files_exist(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
-def test_the_drawing_of_the_house_is_that_of_the_code() -> None:
-    """`make docs` draws it anew."""
+def test_the_drawing_of_the_layers_is_up_to_date() -> None:
+    """If this fails, run `make docs`."""
     assert house.PAGE.read_text() == house.drawn()

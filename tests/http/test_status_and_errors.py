@@ -2,7 +2,6 @@
 
 import json
 from datetime import datetime
-from pathlib import Path
 
 import httpx
 import pytest
@@ -10,8 +9,6 @@ import pytest
 from tests.support.faults.failpoints import failing
 from tests.support.payloads import estimate_body
 from tests.support.shop import OpenShop, Shop
-
-README = Path(__file__).parents[2].joinpath("README.md").read_text()
 
 
 def assert_problem(response: httpx.Response, status: int, code: str) -> None:
