@@ -58,7 +58,7 @@ from repositories.migrations.indexes import prepare
 from repositories.migrations.rebuild import rebuild
 from repositories.sales.render_cache import RenderCaches
 from repositories.sharing.links import PublicLinks
-from repositories.shop.stores import AllStores
+from repositories.shop.stores import AllStoresReports
 from schemas.accounts.serializers import account_serializers_of
 from schemas.sales.serializers import serializers_of
 from schemas.text.phones import region_of
@@ -159,7 +159,7 @@ def create_app(
                     "connections": connections,
                     "rate_limits": rate_limits,
                     **accounts.handed,
-                    "all_stores": AllStores(database, zone, clock),
+                    "all_stores": AllStoresReports(database, zone, clock),
                     "claim": claim,
                     "setup_token": setup_token(settings),
                     "origins": origins,

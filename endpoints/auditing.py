@@ -19,7 +19,7 @@ from schemas.fields.shapes import ref
 QUERY: Final = AuditQuery()
 
 
-class Audit(HTTPEndpoint):
+class AuditLog(HTTPEndpoint):
     @operation(
         Operation(
             summary="Who did what",
@@ -38,7 +38,7 @@ class Audit(HTTPEndpoint):
         await request.state.log.head()
         zone = request.state.zone
         async with page_turn(request):
-            page, is_last = await request.state.audit.newest(listing, lambda event: row(event, zone))
+            page, is_last = await request.state.audit.page(listing, lambda event: row(event, zone))
         last = None if is_last else AuditPosition(page[-1]["seq"])
         headers = {"Cache-Control": "no-store", **page_headers(request, QUERY, last)}
         return answer(page, headers=headers)

@@ -79,7 +79,7 @@ ROUTES: Final[list[BaseRoute]] = [
     route("/board", board.Page, GET=ANYONE),
     route("/board/{file}", board.PageAsset, GET=ANYONE),
     route("/api/board", board.Figures, GET=READERS),
-    route("/api/audit", auditing.Audit, GET=OWNERS),
+    route("/api/audit", auditing.AuditLog, GET=OWNERS),
     route("/api/customers", customers.CustomerList, GET=ALL),
     route("/api/customers/create", customers.CustomerCreation, POST=SELLERS),
     route("/api/customers/{customer_id}", customers.Customer, PUT=SELLERS, DELETE=SELLERS),

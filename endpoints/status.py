@@ -97,7 +97,7 @@ class Health(HTTPEndpoint):
             "service": about.service,
             "version": about.version,
         }
-        beat: HealthStatus = await request.state.pulse.beat()
+        beat: HealthStatus = await request.state.pulse.run()
         health["database"] = {"status": beat.status, "latency_ms": beat.latency_ms}
         health |= clock_members(request.state.database_clock)
         if beat.refusal is not None:
@@ -122,7 +122,7 @@ class Readiness(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
         if request.state.shutdown.has_begun:
             raise Unavailable("The service is shutting down.")
-        refusal = (await request.state.pulse.beat()).refusal
+        refusal = (await request.state.pulse.run()).refusal
         if refusal is not None:
             raise refusal
         if request.state.hub.status.is_stale:

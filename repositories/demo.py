@@ -24,13 +24,13 @@ from schemas.core.principals import OWNER, Actor
 # A busy machine may take its time; nobody waits at a counter.
 _DEADLINE_SECONDS = 120.0
 #: Whom made-up documents are by, which nobody else ever is.
-_DEMO: Final = Actor("pos demo", "pos demo", OWNER)
+DEMO_ACTOR: Final = Actor("pos demo", "pos demo", OWNER)
 #: Where a store stands: whatever is sold or changed moves it.
-_PLACE: Final = (ESTIMATES, ORDERS, "head", "hash")
+_POSITION: Final = (ESTIMATES, ORDERS, "head", "hash")
 
 
 @dataclass(frozen=True, slots=True)
-class At(Command):
+class TimedCommand(Command):
     """Apply a command at a moment of its own, instead of that of its group."""
 
     moment: datetime
@@ -39,7 +39,7 @@ class At(Command):
     @classmethod
     def of(cls, moment: datetime, command: Command) -> Self:
         """Return a command with its keys, at a moment, by the actor of made-up documents."""
-        return cls(moment, command, keys=command.keys, actor=_DEMO)
+        return cls(moment, command, keys=command.keys, actor=DEMO_ACTOR)
 
     @property
     def reads(self) -> Reads:
@@ -50,7 +50,7 @@ class At(Command):
         return self.command.apply(work)
 
 
-async def claim(database: Database, store: str, facts: dict[str, Any], *, replace: bool) -> None:
+async def mark_store(database: Database, store: str, facts: dict[str, Any], *, replace: bool) -> None:
     """Marks an empty store as one of made-up documents.
 
     :param facts: what it is made from, kept in its counters.
@@ -80,8 +80,8 @@ async def fill(
     database: Database,
     store: str,
     zone: ZoneInfo,
-    commands: Iterable[At],
-    tell: Callable[[Sequence[At]], None],
+    commands: Iterable[TimedCommand],
+    on_progress: Callable[[Sequence[TimedCommand]], None],
 ) -> None:
     """Carries out commands in order, in groups as large as the journal takes; the next is thought up meanwhile.
 
@@ -89,13 +89,13 @@ async def fill(
     :raises ShopError: one of them was refused.
     """
     journal = Journal(database, store=store, zone=zone, clock=lambda: datetime.now(UTC), deadline=_DEADLINE_SECONDS)
-    under_way: deque[tuple[Sequence[At], asyncio.Future[Any]]] = deque()
+    under_way: deque[tuple[Sequence[TimedCommand], asyncio.Future[Any]]] = deque()
 
-    async def settle(most: int) -> None:
-        while len(under_way) > most:
+    async def settle(limit: int) -> None:
+        while len(under_way) > limit:
             group, outcomes = under_way[0]
             await outcomes
-            tell(group)
+            on_progress(group)
             under_way.popleft()
 
     try:
@@ -111,32 +111,32 @@ async def fill(
         await asyncio.gather(*(outcomes for _, outcomes in under_way), return_exceptions=True)
 
 
-async def seal(database: Database, store: str) -> None:
+async def record_position(database: Database, store: str) -> None:
     """Keeps where a filled store stands, so that what comes after is known from it. Nothing where somebody else came
     between, which leaves it to the documents."""
     counters: Document = await database[COUNTERS].find_one({"_id": store}) or {}
-    if not await _has_strangers(database, store):
+    if not await _has_other_documents(database, store):
         await database[COUNTERS].update_one(
-            {"_id": store, "demo": {"$exists": True}}, {"$set": {"demo.place": _place(counters)}}
+            {"_id": store, "demo": {"$exists": True}}, {"$set": {"demo.place": _position(counters)}}
         )
 
 
-def _place(counters: Document) -> Document:
-    return {name: counters.get(name) for name in _PLACE}
+def _position(counters: Document) -> Document:
+    return {name: counters.get(name) for name in _POSITION}
 
 
 async def _is_all_made_up(database: Database, store: str, counters: Document) -> bool:
     """Whether a marked store has nothing but what `pos demo` made, also where it was cut off."""
-    place = counters["demo"].get("place")
-    return bool(place == _place(counters)) if place else not await _has_strangers(database, store)
+    position = counters["demo"].get("place")
+    return bool(position == _position(counters)) if position else not await _has_other_documents(database, store)
 
 
-async def _has_strangers(database: Database, store: str) -> bool:
-    theirs = {"store": store, "changed_by.id": {"$ne": _DEMO.id}}
+async def _has_other_documents(database: Database, store: str) -> bool:
+    theirs = {"store": store, "changed_by.id": {"$ne": DEMO_ACTOR.id}}
     return any([await database[kind].find_one(theirs, {"_id": 1}) for kind in (ESTIMATES, ORDERS)])
 
 
-def _groups(commands: Iterator[At]) -> Iterator[list[At]]:
+def _groups(commands: Iterator[TimedCommand]) -> Iterator[list[TimedCommand]]:
     while group := list(islice(commands, GROUP_LIMIT)):
         yield group
 

@@ -56,7 +56,7 @@ async def write_archive(view: StoreSnapshot, manifest: Manifest, stream: BinaryI
     writer = ArchiveWriter()
     stream.write(writer.opening(manifest))
     for collection in COLLECTIONS:
-        async for batch in view.everything(collection):
+        async for batch in view.all_documents(collection):
             stream.write(writer.documents(collection, batch))
             advance(len(batch))
     stream.write(writer.closing())

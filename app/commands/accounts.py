@@ -19,7 +19,7 @@ from repositories.shop.stores import store_exists
 from schemas.core.principals import CASHIER, OWNER, VIEWER
 
 Store = Annotated[str | None, typer.Option(help="The store that they belong to.  \\[default: STORE_ID]")]
-AllStores = Annotated[bool, typer.Option("--all-stores", help="They belong to every store.")]
+AllStoresReports = Annotated[bool, typer.Option("--all-stores", help="They belong to every store.")]
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from app.console.output import STDOUT, FileRefused, output
 from app.console.progress import progress, tidy_end
 from app.console.terminal import console
 from repositories.archive.restore import Restore
-from repositories.archive.snapshot import view_of
+from repositories.archive.snapshot import open_snapshot
 from repositories.database.client import Database
 from schemas.archive.format import Manifest
 
@@ -43,7 +43,7 @@ def backup(
     path = file or Path(f"pos-{settings.store_id}-{now:%Y%m%dT%H%M%SZ}.ndjson.gz")
 
     async def write(database: Database) -> Manifest:
-        async with view_of(database, settings.store_id) as view:
+        async with open_snapshot(database, settings.store_id) as view:
             manifest = await manifest_of(view, settings, now)
             with (
                 progress(console, "Backing up", sum(manifest.counts.values())) as advance,
@@ -116,7 +116,7 @@ def _fill(path: Path, settings: Settings, data: Path | None, done: str) -> None:
         _refuse_other_shop(reader.manifest, settings)
 
     async def fill(database: Database) -> Manifest:
-        await Restore(database, settings.store_id).refuse_filled()
+        await Restore(database, settings.store_id).refuse_if_filled()
         manifest = _checked(path)
         with progress(console, "Writing", sum(manifest.counts.values())) as advance:
             await read_archive(path, database, settings, utc_now(), advance)

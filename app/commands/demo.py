@@ -18,7 +18,7 @@ from app.config.validators import is_store
 from app.console.terminal import console
 from app.demo.plan import Plan, makes_order
 from repositories.database.client import Database
-from repositories.demo import At, claim, fill, seal
+from repositories.demo import TimedCommand, fill, mark_store, record_position
 
 _DAYS_A_MONTH = 30.44
 _EARLIEST = date(1970, 1, 1)
@@ -105,15 +105,15 @@ def _period(until: date | None, months: int, today: date) -> tuple[date, date]:
 
 
 async def _fill(database: Database, settings: Settings, plan: Plan, facts: dict[str, Any], *, replace: bool) -> None:
-    await claim(database, settings.store_id, facts, replace=replace)
+    await mark_store(database, settings.store_id, facts, replace=replace)
     with Progress(console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("Selling", total=int(facts["orders"]))
 
-        def tell(group: Sequence[At]) -> None:
+        def tell(group: Sequence[TimedCommand]) -> None:
             progress.advance(task, sum(makes_order(each) for each in group))
 
         await fill(database, settings.store_id, settings.timezone, plan.steps(), tell)
-    await seal(database, settings.store_id)
+    await record_position(database, settings.store_id)
 
 
 def _days(first: date, last: date) -> list[date]:

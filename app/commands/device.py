@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands.accounts import AllStores, Role, Store, administer, belonging, show
+from app.commands.accounts import AllStoresReports, Role, Store, administer, belonging, show
 from app.commands.database import Data
 from app.composition.accounts import Accounts
 from app.config.settings import Settings
@@ -23,7 +23,7 @@ def add(
     name: Annotated[str, typer.Argument(help="As people know it.")],
     role: Annotated[Role, typer.Option(help="Whose device it is: what it may do.")] = Role.CASHIER,
     store: Store = None,
-    everywhere: AllStores = False,
+    everywhere: AllStoresReports = False,
     data: Data = None,
 ) -> None:
     """Enrol a device, and print its key, which nobody can be shown again.

@@ -16,7 +16,7 @@ from app.diagnostics.database_checks import judge_database
 from app.diagnostics.findings import Finding, Level, warning
 from app.diagnostics.machine import MachineFacts, look_at_machine
 from app.diagnostics.machine_checks import judge_machine, judge_settings
-from repositories.diagnostics.inspection import examine
+from repositories.diagnostics.inspection import collect_facts
 
 _ROOT: Final = Path(__file__).parents[2]
 _STYLES: Final = {Level.OK: "green", Level.WARNING: "yellow", Level.WRONG: "bold red"}
@@ -69,7 +69,7 @@ def _findings_of_database(settings: Settings, machine: MachineFacts) -> list[Fin
                 "Start `pos serve`, and run this beside it.",
             )
         ]
-    facts = examine(url, settings.database_name, settings.store_id, settings.event_retention_days)
+    facts = collect_facts(url, settings.database_name, settings.store_id, settings.event_retention_days)
     return list(judge_database(replace(settings, mongodb_url=url), facts, datetime.now(UTC)))
 
 

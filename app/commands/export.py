@@ -18,7 +18,7 @@ from app.config.settings import Settings
 from app.console.output import STDOUT, output
 from app.console.progress import progress, tidy_end
 from app.console.terminal import console
-from repositories.archive.snapshot import StoreSnapshot, view_of
+from repositories.archive.snapshot import StoreSnapshot, open_snapshot
 from repositories.database.client import Database
 from schemas.archive.spreadsheets import Table, report_table, table_of
 
@@ -136,7 +136,7 @@ def _format(what: What, ending: str) -> Format:
 
 
 async def _everything(database: Database, settings: Settings, stream: BinaryIO) -> int:
-    async with view_of(database, settings.store_id) as view:
+    async with open_snapshot(database, settings.store_id) as view:
         manifest = await manifest_of(view, settings, utc_now())
         total = sum(manifest.counts.values())
         with progress(console, "Exporting", total) as advance:
@@ -154,7 +154,7 @@ async def _table(
     writing: AbstractContextManager[AddRow],
 ) -> int:
     count = 0
-    async with view_of(database, settings.store_id) as view:
+    async with open_snapshot(database, settings.store_id) as view:
         with progress(console, "Exporting", None) as advance, writing as add:
             async for batch in _sources(view, what, days, voided):
                 for source in batch:

@@ -72,5 +72,5 @@ async def _bring(uploads: Uploads, store: str, folder: Path, *, dry_run: bool) -
         else:
             new += 1
             if not dry_run:
-                await uploads.bring(store, each.token, Upload(_FILE_NAME, each.content))
+                await uploads.add_legacy_file(store, each.token, Upload(_FILE_NAME, each.content))
     return Brought(new, known, refused)

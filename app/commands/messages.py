@@ -49,7 +49,7 @@ def list_(
         raise typer.BadParameter(f"--state must be one of {', '.join(STATES)}.")
 
     async def work(messages: MessageRepository) -> list[Document]:
-        return await messages.newest(MessageListing(states=_NOTABLE if state is None else (state,)), _MOST_SHOWN)
+        return await messages.page(MessageListing(states=_NOTABLE if state is None else (state,)), _MOST_SHOWN)
 
     show(
         ("id", "state", "tries", "next try (UTC)", "error", "about"), [_row(each) for each in _with(data, store, work)]
@@ -79,7 +79,7 @@ def drop(message_id: Id, store: Store = None, data: Data = None) -> None:
     \b
       pos messages drop MSG-01KAX3…
     """
-    _with(data, store, lambda messages: messages.drop(message_id, actor=THE_SERVICE))
+    _with(data, store, lambda messages: messages.cancel(message_id, actor=THE_SERVICE))
     console.print(f"{message_id} was dropped.", markup=False)
 
 

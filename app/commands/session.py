@@ -62,7 +62,7 @@ def revoke(
     async def work(accounts: Accounts, _: Settings) -> int:
         if family is not None:
             return await accounts.sessions.end(family)
-        return await accounts.sessions.end_all_of(await _owner(accounts, username, device) or "")
+        return await accounts.sessions.end_all(await _owner(accounts, username, device) or "")
 
     ended = administer(data, work)
     console.print(f"{ended} {'token was' if ended == 1 else 'tokens were'} revoked.")
@@ -72,7 +72,7 @@ def revoke(
 
 async def _owner(accounts: Accounts, username: str | None, device: str | None) -> str | None:
     if username is not None:
-        return str((await accounts.users.by_login(username.casefold()))["_id"])
+        return str((await accounts.users.find_by_login(username.casefold()))["_id"])
     return device
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.commands.accounts import AllStores, Role, Store, administer, belonging, show
+from app.commands.accounts import AllStoresReports, Role, Store, administer, belonging, show
 from app.commands.database import Data
 from app.composition.accounts import Accounts
 from app.config.settings import Settings
@@ -31,7 +31,7 @@ def add(
     role: Annotated[Role, typer.Option(help="What they may do.")] = Role.CASHIER,
     name: Annotated[str | None, typer.Option(help="As people know them.  \\[default: USERNAME]")] = None,
     store: Store = None,
-    everywhere: AllStores = False,
+    everywhere: AllStoresReports = False,
     with_pin: Annotated[bool, typer.Option("--pin", help="Ask for a PIN, too, for enrolled devices.")] = False,
     no_password: Annotated[bool, typer.Option("--no-password", help="They have a PIN alone.")] = False,
     from_stdin: FromStdin = False,
@@ -53,7 +53,7 @@ def add(
     secrets = _secrets(password=not no_password, pin=with_pin or no_password, from_stdin=from_stdin)
 
     async def work(accounts: Accounts, settings: Settings) -> tuple[Document, bool]:
-        claims = role == Role.OWNER and not await accounts.users.is_claimed()
+        claims = role == Role.OWNER and not await accounts.users.is_set_up()
         if claims and store is not None:
             raise typer.BadParameter("The first owner belongs to all stores: leave --store out.")
         body: dict[str, Any] = load_body(UserBody(), {"username": username, "name": name or username, "role": role})
@@ -100,7 +100,7 @@ def remove(username: Username, data: Data = None) -> None:
     """
 
     async def work(accounts: Accounts, _: Settings) -> None:
-        await accounts.users.end(await accounts.users.by_login(same_name(username)), THE_SERVICE)
+        await accounts.users.end(await accounts.users.find_by_login(same_name(username)), THE_SERVICE)
 
     administer(data, work)
     console.print(f"{username} is taken out.", markup=False)
@@ -124,7 +124,7 @@ def password(
     changes = {"pin": secrets["pin"]} if pin else {"password": secrets["password"]}
 
     async def work(accounts: Accounts, _: Settings) -> None:
-        await accounts.users.change(await accounts.users.by_login(same_name(username)), changes, THE_SERVICE)
+        await accounts.users.change(await accounts.users.find_by_login(same_name(username)), changes, THE_SERVICE)
 
     administer(data, work)
     console.print(f"{username} has another {'PIN' if pin else 'password'}.", markup=False)

@@ -31,7 +31,7 @@ async def log_setup_instructions(settings: Settings, claim: ShopSetup) -> None:
 
     :raises Unavailable: the database is away.
     """
-    if settings.is_open or await claim.is_made() or not await claim.acquire_notice(_this_server()):
+    if settings.is_open or await claim.is_complete() or not await claim.acquire_notice(_this_server()):
         return
     # A token that was set is known to whoever set it, and need not stand in a log.
     shown = "$SETUP_TOKEN" if settings.setup_token else setup_token(settings)

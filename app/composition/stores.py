@@ -15,7 +15,7 @@ from app.config.settings import Settings
 from endpoints.live.hub import Hub
 from endpoints.live.sessions import ClientSessions
 from endpoints.transfer.response_cache import ResponseCache
-from repositories.auditing.audit_log import Audit
+from repositories.auditing.audit_log import AuditLog
 from repositories.concurrency.supervised_task import SupervisedTask
 from repositories.customers.customers import CustomerRepository
 from repositories.database.client import Database
@@ -110,7 +110,7 @@ class Store:
             "shop_head": self._head,
             "hours": HourRepository(database, name, zone, clock),
             "log": self._log,
-            "audit": Audit(database, name, zone),
+            "audit": AuditLog(database, name, zone),
             "customers": CustomerRepository(database, name, self.journal, clock, region),
             "shop_settings": self._settings,
             "copies": self.copies,

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from app.demo.carts import Carts
 from app.demo.people import STAFF
 from app.demo.seasons import moments
-from repositories.demo import At
+from repositories.demo import TimedCommand
 from repositories.journal.command import Command
 from repositories.sales.commands import ChangeStatus, ConvertEstimate, CreateDocument, ReplaceEstimate
 from repositories.sales.void_commands import VoidEstimate, VoidOrder
@@ -32,7 +32,7 @@ LOST: Final = "lost"
 Fate = str | datetime
 
 
-def makes_order(step: At) -> bool:
+def makes_order(step: TimedCommand) -> bool:
     """Whether it is one of those that the plan was asked for."""
     command = step.command
     return isinstance(command, ConvertEstimate) or (isinstance(command, CreateDocument) and command.kind == ORDERS)
@@ -52,14 +52,14 @@ class Plan:
         self._later: list[tuple[datetime, int, Command]] = []
         self._count = 0
 
-    def steps(self) -> Iterator[At]:
+    def steps(self) -> Iterator[TimedCommand]:
         """Everything that happens, in order; no two steps of one millisecond."""
         lost = round(self._orders * _LOST)
         every = moments(self._chance, self._orders + lost, self._days, self._zone, self._until)
         last = every[0] - _MILLISECOND if every else self._until
         for step in self._in_order(zip(every, self._fates(every, lost), strict=True)):
             last = max(step.moment, last + _MILLISECOND)
-            yield At.of(last, step.command)
+            yield TimedCommand.of(last, step.command)
 
     def _fates(self, visits: Sequence[datetime], lost: int) -> list[Fate]:
         """Return what comes of each visit. An estimate that would be ordered after the end is still open then; an
@@ -82,15 +82,15 @@ class Plan:
             return SALE
         return self._soon(moment, self._chance.choice((0.02, 0.1, 1, 3, 6)))
 
-    def _in_order(self, visits: Iterator[tuple[datetime, Fate]]) -> Iterator[At]:
+    def _in_order(self, visits: Iterator[tuple[datetime, Fate]]) -> Iterator[TimedCommand]:
         for now, fate in visits:
             while self._later and self._later[0][0] <= now:
                 due, _, command = heappop(self._later)
-                yield At.of(due, command)
-            yield At.of(now, self._visit(now, fate))
+                yield TimedCommand.of(due, command)
+            yield TimedCommand.of(now, self._visit(now, fate))
         while self._later:
             due, _, command = heappop(self._later)
-            yield At.of(due, command)
+            yield TimedCommand.of(due, command)
 
     def _visit(self, now: datetime, fate: Fate) -> Command:
         """Somebody comes in: a sale, or an estimate and what becomes of it."""

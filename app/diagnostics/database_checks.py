@@ -7,7 +7,7 @@ from typing import Final
 from app.config.settings import Settings
 from app.diagnostics.findings import Finding, ok, warning, wrong
 from app.diagnostics.machine_checks import judge_disk
-from repositories.accounts.secret_key import proves
+from repositories.accounts.secret_key import is_proof_of
 from repositories.database.client import RESTORING
 from repositories.diagnostics.facts import DatabaseFacts
 from schemas.core.collections import ESTIMATES, ORDERS
@@ -54,7 +54,7 @@ def judge_database(settings: Settings, facts: DatabaseFacts, now: datetime) -> I
         yield _judge_key(settings.secret_key, facts.key_proof)
     if facts.adoption is not None or facts.late:
         yield _judge_adoption(facts)
-    if facts.has_looked_at_counters and facts.counters is None:
+    if facts.are_counters_known and facts.counters is None:
         yield warning("store", f"Store {settings.store_id!r} does not exist yet.", "The first start makes it.")
         return
     yield _judge_indexes(facts)
@@ -216,7 +216,7 @@ def _judge_newest(facts: DatabaseFacts, now: datetime) -> Finding:
 
 
 def _judge_key(secret_key: str, proof: str) -> Finding:
-    if proves(proof, secret_key):
+    if is_proof_of(proof, secret_key):
         return ok("SECRET_KEY", "It is the one that passwords were made with.")
     return wrong(
         "SECRET_KEY",

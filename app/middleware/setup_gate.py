@@ -44,7 +44,7 @@ class SetupGate:
     async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
         claim: ShopSetup = scope["state"]["claim"]
         try:
-            self._is_open = await claim.is_made()
+            self._is_open = await claim.is_complete()
         except ShopError as away:
             await refuse(away, scope, receive, send, TRY_LATER)
             return

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from endpoints.http.errors import NotSignedIn, RepeatedAuthorization, SignInExpired
-from repositories.accounts.credentials import TICKET, Credentials, Known, new_token
+from repositories.accounts.credentials import TICKET, Credentials, TokenStatus, new_token
 from schemas.core.principals import ANYBODY, Principal
 
 _MAX_CREDENTIAL: Final = 512
@@ -47,7 +47,7 @@ class Authenticator:
         token = _token(shown[0]) if shown else ""
         if not token:
             raise NotSignedIn
-        return _somebody(await self._credentials.known(token, address))
+        return _somebody(await self._credentials.resolve(token, address))
 
     async def ticket(self, principal: Principal, store: str) -> str:
         """A ticket of theirs to one connection to this store. Where nobody signs in, any will do.
@@ -67,11 +67,11 @@ class Authenticator:
         """
         if self._credentials is None:
             return ANYBODY, None
-        known, store = await self._credentials.use(ticket, address)
+        known, store = await self._credentials.redeem(ticket, address)
         return _somebody(known), store
 
 
-def _somebody(known: Known) -> Principal:
+def _somebody(known: TokenStatus) -> Principal:
     """:raises NotSignedIn, SignInExpired: it is nobody."""
     if known.is_expired:
         raise SignInExpired

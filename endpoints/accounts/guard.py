@@ -86,7 +86,7 @@ async def admit(scope: Scope, roles: Roles, *, takes_tickets: bool = False) -> P
     else:
         principal, asked = await authenticator.of_ticket(ticket, address)
     if principal.credential is not None:
-        await state["rate_limits"].spend(principal.credential)
+        await state["rate_limits"].count_request(principal.credential)
     store = admitted(principal, roles, asked or _store_asked(scope))
     if store is not None and store != state["store"]:
         state.update(await state["stores"].handed(store))

@@ -40,7 +40,7 @@ class Setup(HTTPEndpoint):
     @operation(simple_op("Whether the shop has an owner", "SetupState", refuses=(Unavailable,)))
     async def get(self, request: Request) -> Response:
         claim: ShopSetup = request.state.claim
-        return answer({"claimed": await claim.is_made()})
+        return answer({"claimed": await claim.is_complete()})
 
     @operation(
         Operation(
@@ -60,12 +60,12 @@ class Setup(HTTPEndpoint):
         address = address_of(request)
         await request.state.rate_limits.count(SETUP, address)
         claim: ShopSetup = request.state.claim
-        if await claim.is_made():
+        if await claim.is_complete():
             raise AlreadyClaimed
         if not _is_right(request.state.setup_token, body["token"]):
             raise WrongSetupToken
         actor = Actor(FIRST_OWNER, body["name"], OWNER, address=address, request_id=request_id.get())
-        owner = await claim.make(body["username"], body["name"], body["password"], actor)
+        owner = await claim.create_owner(body["username"], body["name"], body["password"], actor)
         shown = {"id": owner["_id"], "username": owner["login"], "name": owner["name"], "role": owner["role"]}
         return answer({"success": True, "message": "The shop is yours. Please sign in.", "data": shown}, 201)
 

@@ -16,7 +16,7 @@ from typing import Final
 from endpoints.accounts.guard import admitted
 from endpoints.accounts.permissions import Roles
 from endpoints.http.errors import Forbidden
-from repositories.accounts.credentials import Credentials, Known
+from repositories.accounts.credentials import Credentials, TokenStatus
 from repositories.concurrency.supervised_task import SupervisedTask
 from repositories.database.errors import Unavailable
 from schemas.core.principals import Principal
@@ -36,7 +36,7 @@ class Connection:
     roles: Roles
     end: End
 
-    def refusal(self, known: Known) -> int | None:
+    def refusal(self, known: TokenStatus) -> int | None:
         """Why it may not go on, as a close code."""
         if known.principal is None:
             return SIGN_IN_EXPIRED if known.is_expired else NOT_SIGNED_IN
@@ -114,7 +114,7 @@ class Connections:
         if not self._connections:
             return
         with suppress(Unavailable):
-            for digest, known in (await credentials.alive(self._connections)).items():
+            for digest, known in (await credentials.resolve_all(self._connections)).items():
                 for connection in tuple(self._connections.get(digest, ())):
                     code = connection.refusal(known)
                     if code is not None:

@@ -76,7 +76,7 @@ class Messages(HTTPEndpoint):
     async def get(self, request: Request) -> Response:
         listing: MessageListing = read_query(request, QUERY)
         async with page_turn(request):
-            found = await request.state.messages.newest(listing, listing.limit + 1)
+            found = await request.state.messages.page(listing, listing.limit + 1)
         page = found[: listing.limit]
         last = MessagePosition(page[-1]["_id"]) if len(found) > listing.limit else None
         headers = {"Cache-Control": "no-store", **page_headers(request, QUERY, last)}
@@ -136,7 +136,7 @@ class UploadedMessage(HTTPEndpoint):
             letter = OutgoingMessage(to, text, pdf_url_of(base_url, kept.token), FILE_NAME)
             outcome: Outcome = await messages.send(letter, Attachment(until=kept.until), keys, actor=actor_of(request))
         if outcome.replayed:
-            await uploads.drop(kept.token)
+            await uploads.cancel(kept.token)
         return asked(request, outcome, TAKEN)
 
 

@@ -92,6 +92,6 @@ async def _make(request: Request, kind: str, document_id: str) -> Response:
 
 async def _list(request: Request, kind: str, document_id: str) -> Response:
     await getattr(request.state, kind).get(document_id)
-    links = await request.state.links.of_document(kind, document_id)
+    links = await request.state.links.list_for_document(kind, document_id)
     now, zone = request.state.clock(), request.state.zone
     return answer({"links": [shown_link(link, now, zone) for link in links]})

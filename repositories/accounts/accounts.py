@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from repositories.accounts.commands import AccountExists, AddAccount, ChangeAccount, DeactivateAccount
-from repositories.accounts.last_owner import LastOwnerGuard, owns
+from repositories.accounts.last_owner import LastOwnerGuard, is_owner
 from repositories.accounts.password_hashing import Passwords
 from repositories.accounts.sessions import Sessions
 from repositories.database.client import OWNERS, Database
@@ -24,13 +24,13 @@ from schemas.core.public_ids import DEVICE_PREFIX, USER_PREFIX, new_id
 from schemas.journal.events import TYPES
 
 
-class TakesCommands(Protocol):
+class CommandJournal(Protocol):
     """A journal."""
 
     async def submit(self, command: Command) -> Outcome: ...
 
 
-JournalOf = Callable[[str], Awaitable[TakesCommands]]
+JournalOf = Callable[[str], Awaitable[CommandJournal]]
 
 
 class _Accounts:
@@ -74,9 +74,9 @@ class _Accounts:
 
     async def _add(self, account_id: str, draft: Document, actor: Actor) -> Document:
         command = AddAccount(self.kind, account_id, draft, actor=actor)
-        return await self._commit(self._keeper(draft), command)
+        return await self._commit(self._audit_store(draft), command)
 
-    def _keeper(self, account: Document) -> str:
+    def _audit_store(self, account: Document) -> str:
         """The store whose audit tells of an account: the one that it belongs to, and home of who belongs to all."""
         return account["belongs_to"] or self._home
 
@@ -89,10 +89,10 @@ class _Accounts:
                 raise
             raise AccountExists(f"There is such a {TYPES[self.kind]} already.") from error
 
-    async def _tidy(self, account_id: str, keeping: str | None = None) -> None:
+    async def _delete_credentials(self, account_id: str, kept_family: str | None = None) -> None:
         """Deletes the credentials that a change has ended. It holds without, so the change fails with nothing of it."""
         with suppress(Unavailable):
-            await self._sessions.end_all_of(account_id, keeping)
+            await self._sessions.end_all(account_id, kept_family)
 
 
 class Devices(_Accounts):
@@ -115,8 +115,8 @@ class Devices(_Accounts):
 
         :raises NotFound, Unavailable:
         """
-        await self._commit(self._keeper(device), DeactivateAccount(DEVICES, device["_id"], actor=actor))
-        await self._tidy(device["_id"])
+        await self._commit(self._audit_store(device), DeactivateAccount(DEVICES, device["_id"], actor=actor))
+        await self._delete_credentials(device["_id"])
 
 
 class Users(_Accounts):
@@ -137,7 +137,7 @@ class Users(_Accounts):
         self._facts = database[FACTS]
         self._passwords = passwords
 
-    async def is_claimed(self) -> bool:
+    async def is_set_up(self) -> bool:
         """Whether there is an owner, or ever was one: the shop is claimed, and stays so.
 
         :raises Unavailable: the database is away.
@@ -148,7 +148,7 @@ class Users(_Accounts):
             # From before that was kept.
             return await self._accounts.find_one({"role": OWNER}, {"_id": 1}) is not None
 
-    async def by_login(self, login: str) -> Document:
+    async def find_by_login(self, login: str) -> Document:
         """:raises NotFound: nobody signs in so."""
         async with read_deadline():
             user = await self._accounts.find_one({"login": login, "voided_at": None})
@@ -166,10 +166,10 @@ class Users(_Accounts):
         :raises AccountExists: the login or the id is taken.
         :raises NoSuchStore, NoSecretKey, TooManyRequests, Unavailable:
         """
-        hashed = await self._hashed(draft, draft)
+        hashed = await self._hash_secrets(draft, draft)
         return await self._add(user_id or new_id(USER_PREFIX, self._clock()), {**draft, **hashed}, actor)
 
-    async def change(self, user: Document, changes: Document, actor: Actor, keeping: str | None = None) -> Document:
+    async def change(self, user: Document, changes: Document, actor: Actor, kept_family: str | None = None) -> Document:
         """Some of name, role, belongs_to, password and pin. A new password or PIN ends all sign-ins but one family.
 
         :raises LastOwner: nobody would be left who can do everything.
@@ -178,18 +178,18 @@ class Users(_Accounts):
         """
         if changes.get("belongs_to") is not None:
             await self._journal_of(changes["belongs_to"])
-        hashed = await self._hashed(changes, {**user, **changes})
-        change = ChangeAccount(USERS, user["_id"], {**changes, **hashed}, keeping, actor=actor)
+        hashed = await self._hash_secrets(changes, {**user, **changes})
+        change = ChangeAccount(USERS, user["_id"], {**changes, **hashed}, kept_family, actor=actor)
         # Who moves is kept by the store that they come to.
-        changed = await self._commit(self._keeper({**user, **changes}), await self._keeping_an_owner(user, change))
+        changed = await self._commit(self._audit_store({**user, **changes}), await self._guard_last_owner(user, change))
         if hashed:
-            await self._tidy(user["_id"], keeping)
+            await self._delete_credentials(user["_id"], kept_family)
         return changed
 
-    async def change_password(self, user: Document, new: str, actor: Actor, keeping: str | None) -> None:
+    async def change_password(self, user: Document, new: str, actor: Actor, kept_family: str | None) -> None:
         """As `change`, of one's own password, for which a body says `new`."""
-        _refuse_weak("new", password_defect(new, self._names(user)))
-        await self.change(user, {"password": new}, actor, keeping)
+        _reject_weak("new", password_defect(new, self._guessable_words(user)))
+        await self.change(user, {"password": new}, actor, kept_family)
 
     async def end(self, user: Document, actor: Actor) -> None:
         """Somebody signs in no more.
@@ -197,30 +197,30 @@ class Users(_Accounts):
         :raises LastOwner: nobody would be left who can do everything.
         :raises NotFound, Unavailable:
         """
-        end = await self._keeping_an_owner(user, DeactivateAccount(USERS, user["_id"], actor=actor))
-        await self._commit(self._keeper(user), end)
-        await self._tidy(user["_id"])
+        end = await self._guard_last_owner(user, DeactivateAccount(USERS, user["_id"], actor=actor))
+        await self._commit(self._audit_store(user), end)
+        await self._delete_credentials(user["_id"])
 
-    async def _keeping_an_owner(self, user: Document, change: ChangeAccount | DeactivateAccount) -> Command:
-        others = [each["_id"] for each in await self.all(None) if owns(each) and each["_id"] != user["_id"]]
+    async def _guard_last_owner(self, user: Document, change: ChangeAccount | DeactivateAccount) -> Command:
+        others = [each["_id"] for each in await self.all(None) if is_owner(each) and each["_id"] != user["_id"]]
         return LastOwnerGuard.of(change, tuple(others))
 
-    def _names(self, user: Document) -> tuple[str, ...]:
+    def _guessable_words(self, user: Document) -> tuple[str, ...]:
         """What everybody would try first as somebody's password."""
         return (user["login"], user["name"], self._home, user["belongs_to"] or "")
 
-    async def _hashed(self, given: Document, whose: Document) -> dict[str, Any]:
+    async def _hash_secrets(self, given: Document, whose: Document) -> dict[str, Any]:
         """The password and the PIN that are given, as they are stored."""
         hashed: dict[str, Any] = {}
         if given.get("password") is not None:
-            _refuse_weak("password", password_defect(given["password"], self._names(whose)))
+            _reject_weak("password", password_defect(given["password"], self._guessable_words(whose)))
         if given.get("pin") is not None:
-            _refuse_weak("pin", pin_defect(given["pin"]))
+            _reject_weak("pin", pin_defect(given["pin"]))
         for name in given.keys() & {"password", "pin"}:
-            hashed[name] = None if given[name] is None else await self._passwords.hashed(given[name])
+            hashed[name] = None if given[name] is None else await self._passwords.hash_secret(given[name])
         return hashed
 
 
-def _refuse_weak(name: str, defect: str | None) -> None:
+def _reject_weak(name: str, defect: str | None) -> None:
     if defect is not None:
         raise InvalidBody(f"{name}: {defect}.", [{"pointer": f"/{name}", "detail": defect}])

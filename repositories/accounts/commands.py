@@ -55,7 +55,7 @@ class ChangeAccount(Command):
     kind: str
     account_id: str
     changes: Document
-    keeping: str | None = None
+    kept_family: str | None = None
 
     @property
     def reads(self) -> Reads:
@@ -65,7 +65,7 @@ class ChangeAccount(Command):
         account = work.find(self.kind, self.account_id)
         if account is None:
             raise NotFound(f"There is no such {TYPES[self.kind]}.")
-        ended = {"sign_ins": {"since": account["version"] + 1, "but": self.keeping}}
+        ended = {"sign_ins": {"since": account["version"] + 1, "but": self.kept_family}}
         is_ended = not KNOWLEDGE.isdisjoint(self.changes)
         account = work.update(self.kind, account, **self.changes, **(ended if is_ended else {}))
         work.emit(self.kind, events.UPDATE, account, shown(account))

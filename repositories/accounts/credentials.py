@@ -41,25 +41,25 @@ LIFETIMES: Final = {
 }
 #: What a token begins with, so that people, and scanners for leaked secrets, see what it is.
 PREFIX: Final = {ACCESS: "pos_a_", REFRESH: "pos_r_", KEY: "pos_k_", TICKET: "pos_t_"}
-_MOST_CACHED: Final = 10_000
+_MAX_CACHED: Final = 10_000
 _TOKEN_BYTES: Final = 32
 
 
-class Known(NamedTuple):
+class TokenStatus(NamedTuple):
     """What is known of a token. principal: None where it is nobody's."""
 
     principal: Principal | None
     is_expired: bool = False
 
 
-NOBODY: Final = Known(None)
-EXPIRED: Final = Known(None, is_expired=True)
+UNKNOWN_TOKEN: Final = TokenStatus(None)
+EXPIRED_TOKEN: Final = TokenStatus(None, is_expired=True)
 
 
-class Ticket(NamedTuple):
+class RedeemedTicket(NamedTuple):
     """What is known of a ticket, which is used up by now. store: the one that it was asked for."""
 
-    known: Known
+    status: TokenStatus
     store: str | None = None
 
 
@@ -80,12 +80,12 @@ class Credentials:
         self._database = database
         self._credentials = database[CREDENTIALS]
         self._clock = clock
-        self._cache: TTLCache[str, asyncio.Task[Known]] = TTLCache(_MOST_CACHED, cache_seconds)
+        self._cache: TTLCache[str, asyncio.Task[TokenStatus]] = TTLCache(_MAX_CACHED, cache_seconds)
         self._rate_limits = rate_limits
         # What was somebody's when it was looked at last: no guess, whatever else comes from there.
-        self._familiar: LRUCache[str, None] = LRUCache(_MOST_CACHED)
+        self._recently_valid: LRUCache[str, None] = LRUCache(_MAX_CACHED)
 
-    async def known(self, token: str, address: str | None = None) -> Known:
+    async def resolve(self, token: str, address: str | None = None) -> TokenStatus:
         """What is known of a token, at most two seconds old.
 
         :param address: that it came from.
@@ -99,14 +99,14 @@ class Credentials:
         except KeyError:
             task = None
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
-            self._refuse_guess(digest, address)
+            self._check_blocked(digest, address)
             # All who show it at once share one reading.
             task = self._cache[digest] = asyncio.create_task(self._look_up(digest, address))
-        known = task.result() if task.done() else await asyncio.shield(task)
-        principal = known.principal
+        status = task.result() if task.done() else await asyncio.shield(task)
+        principal = status.principal
         if principal is not None and principal.expires_at is not None and principal.expires_at <= self._clock():
-            return EXPIRED
-        return known
+            return EXPIRED_TOKEN
+        return status
 
     async def issue(
         self,
@@ -137,7 +137,7 @@ class Credentials:
         }
         async with read_deadline():
             await self._credentials.insert_one(row)
-        self._familiar[digest] = None
+        self._recently_valid[digest] = None
         return token
 
     async def issue_ticket(self, principal: Principal, store: str) -> str:
@@ -149,26 +149,26 @@ class Credentials:
             TICKET, principal.id, device=principal.device, stands_for=principal.credential, store=store
         )
 
-    async def use(self, ticket: str, address: str | None = None) -> Ticket:
+    async def redeem(self, ticket: str, address: str | None = None) -> RedeemedTicket:
         """Takes a ticket: of all who show the same one at once, one is known.
 
         :param address: that it came from.
-        :raises TooManyRequests, Unavailable: as `known`.
+        :raises TooManyRequests, Unavailable: as `resolve`.
         """
         digest = hashed(ticket)
-        self._refuse_guess(digest, address)
+        self._check_blocked(digest, address)
         async with read_deadline():
             row = await self._credentials.find_one_and_delete({"_id": digest, "kind": TICKET})
-        self._familiar.pop(digest, None)
+        self._recently_valid.pop(digest, None)
         if row is None:
-            await self._guessed(address)
-            return Ticket(NOBODY)
+            await self._record_unknown(address)
+            return RedeemedTicket(UNKNOWN_TOKEN)
         if row["expires_at"] <= self._clock():
-            return Ticket(EXPIRED)
+            return RedeemedTicket(EXPIRED_TOKEN)
         shown = row["stands_for"]
-        return Ticket((await self.alive([shown]))[shown], row["store"])
+        return RedeemedTicket((await self.resolve_all([shown]))[shown], row["store"])
 
-    async def alive(self, digests: Iterable[str]) -> dict[str, Known]:
+    async def resolve_all(self, digests: Iterable[str]) -> dict[str, TokenStatus]:
         """What is known of each of these credentials, read anew, in three queries at the most.
 
         :raises Unavailable: the database is away.
@@ -183,37 +183,37 @@ class Credentials:
             people = {row["owner"] for row in rows.values() if row["kind"] == ACCESS}
             accounts = {**await self._accounts(DEVICES, devices - {None}), **await self._accounts(USERS, people)}
         now = self._clock()
-        known = {digest: _known(rows.get(digest), accounts, now) for digest in wanted}
+        status = {digest: _status_of(rows.get(digest), accounts, now) for digest in wanted}
         for digest in wanted:
-            self._forget_other(digest, known[digest])
-        return known
+            self._drop_outdated(digest, status[digest])
+        return status
 
-    def forget(self) -> None:
+    def clear_cache(self) -> None:
         """Takes nothing for granted any more: what was ended here holds here at once."""
         self._cache.clear()
 
-    def _forget_other(self, digest: str, known: Known) -> None:
+    def _drop_outdated(self, digest: str, status: TokenStatus) -> None:
         """What was found otherwise before holds no longer."""
         task = self._cache.get(digest)
-        if task is not None and task.done() and (task.cancelled() or task.exception() or task.result() != known):
+        if task is not None and task.done() and (task.cancelled() or task.exception() or task.result() != status):
             self._cache.pop(digest, None)
 
-    async def _look_up(self, digest: str, address: str | None) -> Known:
-        known = (await self.alive([digest]))[digest]
-        if known == NOBODY:
-            self._familiar.pop(digest, None)
-            await self._guessed(address)
+    async def _look_up(self, digest: str, address: str | None) -> TokenStatus:
+        status = (await self.resolve_all([digest]))[digest]
+        if status == UNKNOWN_TOKEN:
+            self._recently_valid.pop(digest, None)
+            await self._record_unknown(address)
         else:
-            self._familiar[digest] = None
-        return known
+            self._recently_valid[digest] = None
+        return status
 
-    def _refuse_guess(self, digest: str, address: str | None) -> None:
-        if self._rate_limits is not None and digest not in self._familiar:
+    def _check_blocked(self, digest: str, address: str | None) -> None:
+        if self._rate_limits is not None and digest not in self._recently_valid:
             self._rate_limits.check_blocked(address)
 
-    async def _guessed(self, address: str | None) -> None:
+    async def _record_unknown(self, address: str | None) -> None:
         if self._rate_limits is not None:
-            await self._rate_limits.guessed(address)
+            await self._rate_limits.record_unknown_token(address)
 
     async def _accounts(self, kind: str, ids: set[str]) -> dict[str, Document]:
         """Those of these users or devices that were not ended, by id."""
@@ -228,29 +228,29 @@ def new_token(kind: str) -> str:
     return PREFIX[kind] + secrets.token_urlsafe(_TOKEN_BYTES)
 
 
-def following_token(kind: str, token: str, secret: str) -> str:
+def derive_token(kind: str, token: str, secret: str) -> str:
     """The token that takes the place of another one. Whoever has both that and the secret can tell it again."""
     digest = hmac.digest(token.encode(), f"{kind} {secret}".encode(), sha256)
     return PREFIX[kind] + urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-def was_ended(row: Document, owner: Document) -> bool:
+def was_invalidated(row: Document, owner: Document) -> bool:
     """Whether its owner got another password or PIN since this sign-in began, which was not spared then."""
     ended = owner.get("sign_ins")
     return ended is not None and row.get("version", 0) < ended["since"] and row["family"] != ended["but"]
 
 
-def _known(row: Document | None, accounts: dict[str, Document], now: datetime) -> Known:
+def _status_of(row: Document | None, accounts: dict[str, Document], now: datetime) -> TokenStatus:
     """What a row says, beside the accounts that it names."""
     if row is None:
-        return NOBODY
+        return UNKNOWN_TOKEN
     expires_at, device = row["expires_at"], row["device"]
     if expires_at is not None and expires_at <= now:
-        return EXPIRED
+        return EXPIRED_TOKEN
     owner = accounts.get(row["owner"])
-    if owner is None or was_ended(row, owner) or (device is not None and device not in accounts):
-        return NOBODY
+    if owner is None or was_invalidated(row, owner) or (device is not None and device not in accounts):
+        return UNKNOWN_TOKEN
     if row["kind"] == KEY:
-        return Known(device_principal(owner, row["_id"]))
+        return TokenStatus(device_principal(owner, row["_id"]))
     who = (owner["_id"], owner["name"], owner["role"], owner["belongs_to"])
-    return Known(Principal(*who, device, row["_id"], expires_at))
+    return TokenStatus(Principal(*who, device, row["_id"], expires_at))

@@ -45,12 +45,12 @@ class LastOwnerGuard(Command):
         user = work.find(USERS, self.change.account_id)
         after = self._after(user)
         if user is not None:
-            for is_owner in (owns, owns_all):
-                if is_owner(user) and not is_owner(after):
+            for has_role in (is_owner, is_owner_of_all):
+                if has_role(user) and not has_role(after):
                     left = (work.find(USERS, other) for other in self.others)
-                    if not any(is_owner(other) for other in left):
+                    if not any(has_role(other) for other in left):
                         raise LastOwner
-            work.changes_owners |= owns(user) or owns(after)
+            work.changes_owners |= is_owner(user) or is_owner(after)
         return self.change.apply(work)
 
     def _after(self, user: Document | None) -> Document | None:
@@ -58,11 +58,11 @@ class LastOwnerGuard(Command):
         return {**user, **self.change.changes} if user is not None and isinstance(self.change, ChangeAccount) else None
 
 
-def owns(user: Document | None) -> bool:
+def is_owner(user: Document | None) -> bool:
     """Return whether a user is there, and the owner of a store or of all."""
     return user is not None and user["role"] == OWNER
 
 
-def owns_all(user: Document | None) -> bool:
+def is_owner_of_all(user: Document | None) -> bool:
     """Return whether a user is the owner of all the stores, and not of one."""
-    return user is not None and owns(user) and user["belongs_to"] is None
+    return user is not None and is_owner(user) and user["belongs_to"] is None

@@ -26,17 +26,17 @@ from schemas.core.documents import Document
 
 PASSWORD, PIN = "password", "pin"
 #: So many failures are free; after each further one the wait is twice as long.
-FREE: Final = 5
-_FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=5), timedelta(minutes=15)
+FREE_FAILURES: Final = 5
+_FIRST_WAIT, MAX_WAIT = timedelta(seconds=5), timedelta(minutes=15)
 _DAY: Final = timedelta(days=1)
 _REMEMBERED: Final = timedelta(days=30)
-_MOST_PLACES: Final = 50
-STRANGERS, KNOWN, PLACE = "strangers", "known", "place"
+_MAX_SOURCES: Final = 50
+UNKNOWN_SOURCE, KNOWN_SOURCE, ONE_SOURCE = "strangers", "known", "place"
 #: How many failures a day there can be at most: together, what a day and an account have.
-BUDGETS: Final = {STRANGERS: 60, KNOWN: 40}
+DAILY_LIMITS: Final = {UNKNOWN_SOURCE: 60, KNOWN_SOURCE: 40}
 #: And at each of the known places.
-PER_PLACE: Final = 20
-_MOST: Final = {**BUDGETS, PLACE: PER_PLACE}
+PER_SOURCE: Final = 20
+_LIMITS: Final = {**DAILY_LIMITS, ONE_SOURCE: PER_SOURCE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Attempt:
     """One try that was granted. place: where it comes from."""
 
     account: str
-    place: str
+    source: str
     budget: str
 
 
@@ -58,7 +58,7 @@ class LoginThrottle:
         self._rows = database[ATTEMPTS]
         self._clock = clock
 
-    async def reserve(self, kind: str, login: str, place: str) -> Attempt:
+    async def reserve(self, kind: str, login: str, source: str) -> Attempt:
         """One try to sign in.
 
         :param kind: `PASSWORD` or `PIN`. :param place: an address or a device.
@@ -67,15 +67,15 @@ class LoginThrottle:
         """
         account, now = _account(kind, login), self._clock()
         async with read_deadline():
-            known = {"_id": account, "places": {"$elemMatch": {"place": place, "at": {"$gt": now - _REMEMBERED}}}}
-            budget = STRANGERS if await self._rows.find_one(known, {"_id": 1}) is None else KNOWN
-        if budget == KNOWN:
+            known = {"_id": account, "places": {"$elemMatch": {"place": source, "at": {"$gt": now - _REMEMBERED}}}}
+            budget = UNKNOWN_SOURCE if await self._rows.find_one(known, {"_id": 1}) is None else KNOWN_SOURCE
+        if budget == KNOWN_SOURCE:
             # First there: what is refused at this place takes nothing from the others.
-            await self._take(_at(account, place), PLACE, now)
-        await self._take(account, budget, now)
-        return Attempt(account, place, budget)
+            await self._reserve(_source_row_id(account, source), ONE_SOURCE, now)
+        await self._reserve(account, budget, now)
+        return Attempt(account, source, budget)
 
-    async def _take(self, row_id: str, budget: str, now: datetime) -> None:
+    async def _reserve(self, row_id: str, budget: str, now: datetime) -> None:
         ticket = secrets.token_hex(8)
         async with read_deadline():
             row = await self._rows.find_one_and_update(
@@ -85,18 +85,18 @@ class LoginThrottle:
                 return_document=ReturnDocument.AFTER,
             )
         if row[budget]["by"] != ticket:
-            raise TooManyRequests(_wait(row[budget], _MOST[budget], now).total_seconds(), _REFUSAL)
+            raise TooManyRequests(_time_to_wait(row[budget], _LIMITS[budget], now).total_seconds(), _REFUSAL)
 
-    async def succeeded(self, attempt: Attempt) -> None:
+    async def record_success(self, attempt: Attempt) -> None:
         """It was the right one: nothing stands against this account any more, as seen from there.
 
         :raises Unavailable: the database is away.
         """
         now = self._clock()
-        remembered = {"places": _with_place(attempt.place, now), "expires_at": now + _REMEMBERED}
-        cleared = {attempt.account: {**_cleared(attempt.budget, now), **remembered}}
-        if attempt.budget == KNOWN:
-            cleared[_at(attempt.account, attempt.place)] = _cleared(PLACE, now)
+        remembered = {"places": _with_source(attempt.source, now), "expires_at": now + _REMEMBERED}
+        cleared = {attempt.account: {**_cleared_fields(attempt.budget, now), **remembered}}
+        if attempt.budget == KNOWN_SOURCE:
+            cleared[_source_row_id(attempt.account, attempt.source)] = _cleared_fields(ONE_SOURCE, now)
         async with read_deadline():
             for row_id, fields in cleared.items():
                 await self._rows.update_one({"_id": row_id}, [{"$set": fields}])
@@ -110,12 +110,12 @@ def _account(kind: str, login: str) -> str:
     return f"{kind}:{sha256(login.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
 
 
-def _at(account: str, place: str) -> str:
+def _source_row_id(account: str, source: str) -> str:
     """An account, as it is used from one place."""
-    return f"{account}:{sha256(place.encode()).hexdigest()[:16]}"
+    return f"{account}:{sha256(source.encode()).hexdigest()[:16]}"
 
 
-def _cleared(budget: str, now: datetime) -> Document:
+def _cleared_fields(budget: str, now: datetime) -> Document:
     count = {"$max": [0, {"$subtract": [f"${budget}.count", 1]}]}
     return {f"{budget}.failures": 0, f"{budget}.until": now, f"{budget}.count": count}
 
@@ -125,11 +125,11 @@ def _reservation(budget: str, now: datetime, ticket: str) -> list[Document]:
     before: Any = {name: {"$ifNull": [f"${budget}.{name}", default]} for name, default in _fresh(now).items()}
     is_new_day = {"$lte": ["$$was.since", now - _DAY]}
     count = {"$cond": [is_new_day, 0, "$$was.count"]}
-    is_granted = {"$and": [{"$lte": ["$$was.until", now]}, {"$lt": ["$$count", _MOST[budget]]}]}
+    is_granted = {"$and": [{"$lte": ["$$was.until", now]}, {"$lt": ["$$count", _LIMITS[budget]]}]}
     granted = {
         "failures": "$$failures",
         # Of the known places, each waits by itself.
-        "until": now if budget == KNOWN else {"$add": [now, _milliseconds("$$failures")]},
+        "until": now if budget == KNOWN_SOURCE else {"$add": [now, _milliseconds("$$failures")]},
         "since": {"$cond": [is_new_day, now, "$$was.since"]},
         "count": {"$add": ["$$count", 1]},
         "by": ticket,
@@ -148,21 +148,21 @@ def _fresh(now: datetime) -> Document:
 
 def _milliseconds(failures: Any) -> Document:
     """How long to wait after so many failures: nothing, then five seconds, ten, twenty, … a quarter of an hour."""
-    doubled = {"$multiply": [_FIRST_WAIT.total_seconds(), {"$pow": [2, {"$subtract": [failures, FREE]}]}]}
-    wait = {"$min": [LONGEST_WAIT.total_seconds(), doubled]}
-    return {"$cond": [{"$lt": [failures, FREE]}, 0, {"$toLong": {"$multiply": [1000, wait]}}]}
+    doubled = {"$multiply": [_FIRST_WAIT.total_seconds(), {"$pow": [2, {"$subtract": [failures, FREE_FAILURES]}]}]}
+    wait = {"$min": [MAX_WAIT.total_seconds(), doubled]}
+    return {"$cond": [{"$lt": [failures, FREE_FAILURES]}, 0, {"$toLong": {"$multiply": [1000, wait]}}]}
 
 
-def _wait(budget: Document, most: int, now: datetime) -> timedelta:
+def _time_to_wait(budget: Document, limit: int, now: datetime) -> timedelta:
     """How long until the next try is granted."""
     until: datetime = budget["until"]
     tomorrow: datetime = budget["since"] + _DAY
-    return max(until, tomorrow if budget["count"] >= most else until) - now
+    return max(until, tomorrow if budget["count"] >= limit else until) - now
 
 
-def _with_place(place: str, now: datetime) -> Document:
+def _with_source(source: str, now: datetime) -> Document:
     """The newest places, that one first."""
     others = {
-        "$filter": {"input": {"$ifNull": ["$places", []]}, "cond": {"$ne": ["$$this.place", {"$literal": place}]}}
+        "$filter": {"input": {"$ifNull": ["$places", []]}, "cond": {"$ne": ["$$this.place", {"$literal": source}]}}
     }
-    return {"$slice": [{"$concatArrays": [[{"place": {"$literal": place}, "at": now}], others]}, _MOST_PLACES]}
+    return {"$slice": [{"$concatArrays": [[{"place": {"$literal": source}, "at": now}], others]}, _MAX_SOURCES]}

@@ -21,9 +21,9 @@ from schemas.accounts.password_policy import normalized
 from schemas.core.errors import ShopError
 
 #: How many are computed at a time: each takes a core and its memory.
-AT_ONCE: Final = 2
+CONCURRENCY: Final = 2
 #: Whoever comes when so many wait is sent away: a sign-in that takes seconds is none.
-_MOST_WAITING: Final = 100
+_MAX_WAITING: Final = 100
 HASHER: Final = PasswordHasher(time_cost=5, memory_cost=7 * 1024, parallelism=1)
 
 T = TypeVar("T")
@@ -46,13 +46,13 @@ class Passwords:
     def __init__(self, secret_key: str | None, hasher: PasswordHasher = HASHER) -> None:
         self._key = None if secret_key is None else hmac.digest(secret_key.encode(), b"pos passwords", sha256)
         self._hasher = hasher
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="passwords")
-        self._semaphore = asyncio.Semaphore(AT_ONCE)
+        self._threads = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="passwords")
+        self._semaphore = asyncio.Semaphore(CONCURRENCY)
         self._waiting = 0
         # What those are compared with who are not there, so that they take as long.
-        self._nobody: str | None = None
+        self._dummy_hash: str | None = None
 
-    async def hashed(self, secret: str) -> str:
+    async def hash_secret(self, secret: str) -> str:
         """As a password or a PIN is stored.
 
         :raises NoSecretKey: there is none.
@@ -78,7 +78,7 @@ class Passwords:
     async def _run(self, work: Callable[[], T]) -> T:
         if self._key is None:
             raise NoSecretKey
-        if self._waiting >= _MOST_WAITING:
+        if self._waiting >= _MAX_WAITING:
             raise TooManyRequests(1, "Too many people sign in just now. Please try again.")
         self._waiting += 1
         try:
@@ -92,9 +92,9 @@ class Passwords:
 
     def _verify(self, stored: str | None, secret: str) -> bool:
         if stored is None:
-            self._nobody = self._nobody or self._hash("nobody")
+            self._dummy_hash = self._dummy_hash or self._hash("nobody")
         try:
-            return self._hasher.verify(stored or self._nobody or "", self._keyed(secret)) and stored is not None
+            return self._hasher.verify(stored or self._dummy_hash or "", self._keyed(secret)) and stored is not None
         except VerificationError:
             return False
 

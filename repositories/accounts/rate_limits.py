@@ -29,14 +29,14 @@ LOGIN: Final = RateLimitItemPerMinute(60, namespace="login")
 PIN_LOGIN: Final = RateLimitItemPerMinute(120, namespace="pin")
 SETUP: Final = RateLimitItemPerMinute(20, namespace="setup")
 #: Tokens that nobody has. A tablet that was taken out, and asks again and again, comes to 30.
-UNKNOWN: Final = RateLimitItemPerMinute(600, namespace="unknown")
+UNKNOWN_TOKENS: Final = RateLimitItemPerMinute(600, namespace="unknown")
 #: Of public links. A mobile network has thousands of customers behind one address.
 LINK: Final = RateLimitItemPerMinute(300, namespace="link")
-_BLOCK: Final = 100
-_MOST_HELD: Final = 10_000
+_MAX_BLOCK: Final = 100
+_MAX_REMEMBERED: Final = 10_000
 _MINUTE: Final = 60.0
 #: How long a sign-in waits for its count, and how long all else does, which then goes on without.
-_CLOSED_SECONDS, _OPEN_SECONDS = 4.5, 0.5
+_FAIL_CLOSED_SECONDS, _FAIL_OPEN_SECONDS = 4.5, 0.5
 # What is lost in a crash is a minute's count.
 _OPTIONS: Final[dict[str, Any]] = {
     "w": 1,
@@ -48,7 +48,7 @@ _OPTIONS: Final[dict[str, Any]] = {
     "appname": "pos",
 }
 
-_GUESSED: Final = (
+_BLOCKED: Final = (
     "Too many sign-ins came from your address that are not known here. Please wait a little and try again."
 )
 
@@ -79,7 +79,7 @@ class _Storage(MongoDBStorage):
 
 
 @dataclass(slots=True)
-class _Held:
+class _Block:
     """What a process may still spend of what it has taken for a credential. refused_until: on the clock of
     `time.monotonic`; before then there is nothing to be had."""
 
@@ -97,13 +97,13 @@ class RateLimits:
 
     def __init__(self, url: str, database_name: str, per_minute: int, messages: int = 0) -> None:
         self._url, self._database_name = url, database_name
-        self._each = RateLimitItemPerMinute(per_minute, namespace="each") if per_minute else None
+        self._per_credential = RateLimitItemPerMinute(per_minute, namespace="each") if per_minute else None
         self._messages = RateLimitItemPerMinute(messages, namespace="message") if messages else None
-        self._block = max(1, min(_BLOCK, per_minute // 10))
-        self._held: TTLCache[str, _Held] = TTLCache(_MOST_HELD, _MINUTE)
-        self._taking: dict[str, asyncio.Task[_Held]] = {}
+        self._block_size = max(1, min(_MAX_BLOCK, per_minute // 10))
+        self._blocks: TTLCache[str, _Block] = TTLCache(_MAX_REMEMBERED, _MINUTE)
+        self._fetching: dict[str, asyncio.Task[_Block]] = {}
         # Who has guessed too often, and until when that is so, on the clock of `time.monotonic`.
-        self._guessers: TTLCache[str, float] = TTLCache(_MOST_HELD, _MINUTE)
+        self._blocked_until: TTLCache[str, float] = TTLCache(_MAX_REMEMBERED, _MINUTE)
 
     def close(self) -> None:
         if "_storage" in self.__dict__:
@@ -141,70 +141,70 @@ class RateLimits:
 
     async def _count(self, limit: RateLimitItem, name: str) -> None:
         try:
-            async with asyncio.timeout(_CLOSED_SECONDS):
+            async with asyncio.timeout(_FAIL_CLOSED_SECONDS):
                 if not await self._limiter.hit(limit, name):
-                    raise TooManyRequests(await self._seconds(limit, name))
+                    raise TooManyRequests(await self._seconds_left(limit, name))
         except (StorageError, TimeoutError) as error:
             raise Unavailable from error
 
-    async def spend(self, credential: str) -> None:
+    async def count_request(self, credential: str) -> None:
         """Counts one request of a credential; hardly ever waits for the database, and lets it pass where that is away.
 
         :raises TooManyRequests: there were too many.
         """
-        if self._each is None:
+        if self._per_credential is None:
             return
-        held = self._held.get(credential)
-        while held is None or held.left <= 0:
-            if held is not None and held.refused_until > time.monotonic():
-                raise TooManyRequests(held.refused_until - time.monotonic())
-            held = await self._taken(credential)
-        held.left -= 1
+        block = self._blocks.get(credential)
+        while block is None or block.left <= 0:
+            if block is not None and block.refused_until > time.monotonic():
+                raise TooManyRequests(block.refused_until - time.monotonic())
+            block = await self._next_block(credential)
+        block.left -= 1
 
-    async def guessed(self, address: str | None) -> None:
+    async def record_unknown_token(self, address: str | None) -> None:
         """Counts a token that nobody has. Where the database is away, it is none that was let in, either.
 
         :param address: that it came from.
         """
         network = network_of(address)
         with suppress(StorageError, TimeoutError):
-            async with asyncio.timeout(_OPEN_SECONDS):
-                if not await self._limiter.hit(UNKNOWN, network):
-                    self._guessers[network] = time.monotonic() + await self._seconds(UNKNOWN, network)
+            async with asyncio.timeout(_FAIL_OPEN_SECONDS):
+                if not await self._limiter.hit(UNKNOWN_TOKENS, network):
+                    self._blocked_until[network] = time.monotonic() + await self._seconds_left(UNKNOWN_TOKENS, network)
 
     def check_blocked(self, address: str | None) -> None:
         """Asks no database: what is not known here does not reach it from such an address.
 
         :raises TooManyRequests: so many tokens came from it that nobody has.
         """
-        until = self._guessers.get(network_of(address), 0.0) if self._guessers else 0.0
+        until = self._blocked_until.get(network_of(address), 0.0) if self._blocked_until else 0.0
         if until > time.monotonic():
-            raise TooManyRequests(until - time.monotonic(), _GUESSED)
+            raise TooManyRequests(until - time.monotonic(), _BLOCKED)
 
-    async def _taken(self, credential: str) -> _Held:
+    async def _next_block(self, credential: str) -> _Block:
         """The next block; all who need it at once share one asking."""
-        task = self._taking.get(credential)
+        task = self._fetching.get(credential)
         if task is None:
-            task = self._taking[credential] = asyncio.create_task(self._take(credential))
-            task.add_done_callback(lambda _: self._taking.pop(credential, None))
+            task = self._fetching[credential] = asyncio.create_task(self._fetch_block(credential))
+            task.add_done_callback(lambda _: self._fetching.pop(credential, None))
         return await asyncio.shield(task)
 
-    async def _take(self, credential: str) -> _Held:
-        limit = self._each
+    async def _fetch_block(self, credential: str) -> _Block:
+        limit = self._per_credential
         assert limit is not None  # noqa: S101  (for the type checker: `spend` has looked)
         try:
-            async with asyncio.timeout(_OPEN_SECONDS):
-                if await self._limiter.hit(limit, credential, cost=self._block):
-                    held = _Held(self._block)
+            async with asyncio.timeout(_FAIL_OPEN_SECONDS):
+                if await self._limiter.hit(limit, credential, cost=self._block_size):
+                    block = _Block(self._block_size)
                 else:
-                    held = _Held(0, time.monotonic() + await self._seconds(limit, credential))
+                    block = _Block(0, time.monotonic() + await self._seconds_left(limit, credential))
         except (StorageError, TimeoutError):
             # What asks for the database will hear by itself that it is away.
-            held = _Held(math.inf)
-        self._held[credential] = held
-        return held
+            block = _Block(math.inf)
+        self._blocks[credential] = block
+        return block
 
-    async def _seconds(self, limit: RateLimitItem, name: str) -> float:
+    async def _seconds_left(self, limit: RateLimitItem, name: str) -> float:
         """Until the present minute of a count is over."""
         reset, _ = await self._limiter.get_window_stats(limit, name)
         return max(1.0, reset - time.time())

@@ -18,7 +18,7 @@ from repositories.database.client import KEY_PROOF, Database
 from repositories.database.errors import DatabaseRefused, first_clause
 from schemas.core.collections import FACTS
 
-OTHER_KEY: Final = (
+WRONG_KEY: Final = (
     "SECRET_KEY is not the one that the passwords and PINs of this database were made with, so none of them would be "
     "right. Set that one again. If it is lost, or must be another one, stop the service, run `pos migrate --new-key`, "
     "and give each their new password with `pos user password`."
@@ -34,17 +34,17 @@ async def check_key(database: Database, secret_key: str | None) -> None:
         return
     facts = database[FACTS]
     try:
-        kept = await facts.find_one({"_id": KEY_PROOF})
-        if kept is None:
+        stored = await facts.find_one({"_id": KEY_PROOF})
+        if stored is None:
             proof = await asyncio.to_thread(_proof_of, secret_key)
             # Of two who start at once, one keeps its own.
             with suppress(DuplicateKeyError):
                 await facts.update_one({"_id": KEY_PROOF}, {"$setOnInsert": {"proof": proof}}, upsert=True)
-            kept = await facts.find_one({"_id": KEY_PROOF})
+            stored = await facts.find_one({"_id": KEY_PROOF})
     except PyMongoError as error:
         raise DatabaseRefused(f"SECRET_KEY cannot be compared with the database's: {first_clause(error)}") from error
-    if kept is not None and not await asyncio.to_thread(proves, kept["proof"], secret_key):
-        raise DatabaseRefused(OTHER_KEY)
+    if stored is not None and not await asyncio.to_thread(is_proof_of, stored["proof"], secret_key):
+        raise DatabaseRefused(WRONG_KEY)
 
 
 async def replace_key(database: Database, secret_key: str | None) -> None:
@@ -59,17 +59,17 @@ async def replace_key(database: Database, secret_key: str | None) -> None:
     await database[FACTS].update_one({"_id": KEY_PROOF}, {"$set": {"proof": proof}}, upsert=True)
 
 
-def proves(proof: str, secret_key: str) -> bool:
+def is_proof_of(proof: str, secret_key: str) -> bool:
     """Whether a proof is that of a key. Takes some 16 ms."""
     try:
-        return HASHER.verify(proof, _shown(secret_key))
+        return HASHER.verify(proof, _key_digest(secret_key))
     except VerificationError:
         return False
 
 
 def _proof_of(secret_key: str) -> str:
-    return HASHER.hash(_shown(secret_key))
+    return HASHER.hash(_key_digest(secret_key))
 
 
-def _shown(secret_key: str) -> bytes:
+def _key_digest(secret_key: str) -> bytes:
     return hmac.digest(secret_key.encode(), b"pos key", sha256)

@@ -14,7 +14,15 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from repositories.accounts.credentials import ACCESS, KEY, LIFETIMES, REFRESH, Credentials, following_token, was_ended
+from repositories.accounts.credentials import (
+    ACCESS,
+    KEY,
+    LIFETIMES,
+    REFRESH,
+    Credentials,
+    derive_token,
+    was_invalidated,
+)
 from repositories.database.client import Database
 from repositories.database.errors import read_deadline
 from schemas.core.collections import CREDENTIALS, USERS
@@ -62,16 +70,16 @@ class Sessions:
         refresh = await self._credentials.issue(REFRESH, owner, version=version, used_at=None)
         family = await self.family_of(hashed(refresh)) or ""
         access = await self._credentials.issue(ACCESS, owner, family=family, version=version)
-        return Tokens(access, refresh, family, _seconds())
+        return Tokens(access, refresh, family, _access_token_seconds())
 
-    async def begin_at(self, device: str, owner: str, version: int) -> Tokens:
+    async def begin_at_device(self, device: str, owner: str, version: int) -> Tokens:
         """Somebody signs in at a device, for an hour, and for no longer than the device itself may.
 
         :raises Unavailable: the database is away.
         """
         access = await self._credentials.issue(ACCESS, owner, device=device, version=version)
         family = await self.family_of(hashed(access))
-        return Tokens(access, None, family or "", _seconds())
+        return Tokens(access, None, family or "", _access_token_seconds())
 
     async def renew(self, refresh: str, key: str | None = None) -> Renewal:
         """The next pair of tokens.
@@ -81,27 +89,27 @@ class Sessions:
         :param key: by which the same may be asked again, where the answer does not arrive.
         :raises Unavailable: the database is away.
         """
-        row = await self._row_of(refresh)
-        if row is None or await self._is_over(row):
+        row = await self._find_refresh_token(refresh)
+        if row is None or await self._is_ended(row):
             return Renewal(None)
         tokens: Tokens | None = None
         if row["used_at"] is None:
             if row["expires_at"] <= self._clock():
                 return Renewal(None, is_expired=True)
-            tokens = await self._spent(row, refresh, key)
+            tokens = await self._spend(row, refresh, key)
             # If not, somebody else has spent it meanwhile, or the family has ended.
-            row = row if tokens else await self._row_of(refresh) or row
-        tokens = tokens or self._answered(row, refresh, key)
+            row = row if tokens else await self._find_refresh_token(refresh) or row
+        tokens = tokens or self._repeat_renewal(row, refresh, key)
         if tokens is None:
             await self.end(row["family"])
             return Renewal(None)
         return Renewal(tokens, row["owner"])
 
-    async def _spent(self, row: Document, refresh: str, key: str | None) -> Tokens | None:
+    async def _spend(self, row: Document, refresh: str, key: str | None) -> Tokens | None:
         """The pair that a refresh token is spent for; None where it was spent already."""
         salt = secrets.token_urlsafe()
         secret = f"{salt} {key}"
-        tokens = _following(row, refresh, secret)
+        tokens = _next_tokens(row, refresh, secret)
         around = {"family": row["family"], "version": row.get("version", 0)}
         await self._credentials.issue(REFRESH, row["owner"], token=tokens.refresh, used_at=None, **around)
         await self._credentials.issue(ACCESS, row["owner"], token=tokens.access, **around)
@@ -112,23 +120,23 @@ class Sessions:
             )
         return tokens if spent.modified_count else None
 
-    def _answered(self, row: Document, refresh: str, key: str | None) -> Tokens | None:
+    def _repeat_renewal(self, row: Document, refresh: str, key: str | None) -> Tokens | None:
         """The pair that a token was spent for, once more; None where it was somebody else who spent it."""
         retry = row.get("retry")
         if retry is None or key is None or row["used_at"] + RETRY_WINDOW <= self._clock():
             return None
         secret = f"{retry['salt']} {key}"
-        return _following(row, refresh, secret) if hmac.compare_digest(hashed(secret), retry["hash"]) else None
+        return _next_tokens(row, refresh, secret) if hmac.compare_digest(hashed(secret), retry["hash"]) else None
 
-    async def _row_of(self, refresh: str) -> Document | None:
+    async def _find_refresh_token(self, refresh: str) -> Document | None:
         async with read_deadline():
             return await self._rows.find_one({"_id": hashed(refresh), "kind": REFRESH})
 
-    async def _is_over(self, row: Document) -> bool:
+    async def _is_ended(self, row: Document) -> bool:
         """Whether its user is gone, or has ended it with another password."""
         async with read_deadline():
             user = await self._users.find_one({"_id": row["owner"], "voided_at": None}, {"sign_ins": 1})
-        return user is None or was_ended(row, user)
+        return user is None or was_invalidated(row, user)
 
     async def family_of(self, digest: str | None) -> str | None:
         """The family of a credential, as it is stored; None where it is gone."""
@@ -143,12 +151,12 @@ class Sessions:
         """
         return await self._delete({"family": family})
 
-    async def end_all_of(self, owner: str, but: str | None = None) -> int:
+    async def end_all(self, owner: str, kept_family: str | None = None) -> int:
         """Ends whatever a user or a device signs in with, and what was made at that device, but for one family.
 
         :raises Unavailable: the database is away.
         """
-        return await self._delete({"$or": [{"owner": owner}, {"device": owner}], "family": {"$ne": but}})
+        return await self._delete({"$or": [{"owner": owner}, {"device": owner}], "family": {"$ne": kept_family}})
 
     async def all(self, owner: str | None = None) -> list[Document]:
         """The sign-ins that are not over, the newest first: `{family, kind, owner, device, created_at, expires_at}`.
@@ -163,7 +171,7 @@ class Sessions:
             rows = await self._rows.find(criteria, {"_id": 0}).sort("created_at", 1).to_list()
             known = {"_id": {"$in": [row["owner"] for row in rows]}, "sign_ins": {"$ne": None}}
             users = {user["_id"]: user for user in await self._users.find(known, {"sign_ins": 1}).to_list()}
-        rows = [row for row in rows if not was_ended(row, users.get(row["owner"], {}))]
+        rows = [row for row in rows if not was_invalidated(row, users.get(row["owner"], {}))]
         # The refresh token of a family outlasts its access tokens.
         shown = {row["family"]: row for row in sorted(rows, key=lambda row: row["kind"] != ACCESS)}
         return sorted(shown.values(), key=lambda row: row["created_at"], reverse=True)
@@ -174,16 +182,16 @@ class Sessions:
                 deleted = await self._rows.delete_many(criteria)
         finally:
             # Also where no answer came: it may have happened.
-            self._credentials.forget()
+            self._credentials.clear_cache()
         return deleted.deleted_count
 
 
-def _following(row: Document, refresh: str, secret: str) -> Tokens:
+def _next_tokens(row: Document, refresh: str, secret: str) -> Tokens:
     """The pair that follows a refresh token: the same whenever it is asked for."""
-    access, following = (following_token(kind, refresh, secret) for kind in (ACCESS, REFRESH))
-    return Tokens(access, following, row["family"], _seconds())
+    access, following = (derive_token(kind, refresh, secret) for kind in (ACCESS, REFRESH))
+    return Tokens(access, following, row["family"], _access_token_seconds())
 
 
-def _seconds() -> int:
+def _access_token_seconds() -> int:
     lifetime = LIFETIMES[ACCESS]
     return 0 if lifetime is None else int(lifetime.total_seconds())

@@ -20,9 +20,9 @@ from schemas.core.errors import ShopError
 from schemas.core.principals import FIRST_OWNER, OWNER, Actor
 
 #: How often a process looks whether another one was told the claim.
-_LOOK_SECONDS: Final = 1.0
+_CHECK_SECONDS: Final = 1.0
 #: The workers of a server start together; the first of them says what there is to say.
-_TOLD_FOR: Final = timedelta(minutes=1)
+_NOTICE_LEASE: Final = timedelta(minutes=1)
 _NOTICE: Final = "setup"
 
 
@@ -50,26 +50,26 @@ class ShopSetup:
         self._credentials = database[CREDENTIALS]
         self._users = users
         self._clock = clock
-        self._seconds = seconds
-        self._is_made = False
-        self._look_again = 0.0
+        self._monotonic = seconds
+        self._is_complete = False
+        self._next_check = 0.0
 
-    async def is_made(self) -> bool:
+    async def is_complete(self) -> bool:
         """Whether there is an owner, or was one. Once there is, nobody asks the database any more; until then, once a
         second.
 
         :raises Unavailable: the database is away.
         """
-        if not self._is_made and self._seconds() >= self._look_again:
-            self._look_again = self._seconds() + _LOOK_SECONDS
-            await self._look()
-        return self._is_made
+        if not self._is_complete and self._monotonic() >= self._next_check:
+            self._next_check = self._monotonic() + _CHECK_SECONDS
+            await self._refresh()
+        return self._is_complete
 
-    async def _look(self) -> bool:
-        self._is_made = await self._users.is_claimed()
-        return self._is_made
+    async def _refresh(self) -> bool:
+        self._is_complete = await self._users.is_set_up()
+        return self._is_complete
 
-    async def make(self, login: str, name: str, password: str, actor: Actor) -> Document:
+    async def create_owner(self, login: str, name: str, password: str, actor: Actor) -> Document:
         """The first owner, of all stores.
 
         :raises AlreadyClaimed: there is an owner.
@@ -81,11 +81,11 @@ class ShopSetup:
         try:
             return await self._users.add(draft, actor, FIRST_OWNER)
         except AccountExists:
-            if await self._look():
+            if await self._refresh():
                 raise AlreadyClaimed from None
             raise
         finally:
-            self._look_again = 0.0
+            self._next_check = 0.0
 
     async def acquire_notice(self, server: str) -> bool:
         """Whether this process is the one of its server that says how to claim. server: names it among all.
@@ -93,11 +93,11 @@ class ShopSetup:
         :raises Unavailable: the database is away.
         """
         now = self._clock()
-        told = {"told_to": server, "told_at": {"$gt": now - _TOLD_FOR}}
+        held = {"told_to": server, "told_at": {"$gt": now - _NOTICE_LEASE}}
         notice = {"kind": _NOTICE, "told_to": server, "told_at": now}
         async with read_deadline():
             try:
-                await self._credentials.update_one({"_id": _NOTICE, "$nor": [told]}, {"$set": notice}, upsert=True)
+                await self._credentials.update_one({"_id": _NOTICE, "$nor": [held]}, {"$set": notice}, upsert=True)
             except DuplicateKeyError:
                 return False
         return True

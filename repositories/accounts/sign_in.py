@@ -25,45 +25,47 @@ class SignedIn(NamedTuple):
 class SignIn:
     """The door of one database."""
 
-    def __init__(self, database: Database, passwords: Passwords, attempts: LoginThrottle, sessions: Sessions) -> None:
+    def __init__(self, database: Database, passwords: Passwords, throttle: LoginThrottle, sessions: Sessions) -> None:
         self._users = database[USERS]
         self._passwords = passwords
-        self._attempts = attempts
+        self._throttle = throttle
         self._sessions = sessions
 
-    async def by_password(self, login: str, password: str, place: str) -> SignedIn | None:
+    async def by_password(self, login: str, password: str, source: str) -> SignedIn | None:
         """None where the login or the password is wrong; which of them is not said.
 
         :param login: casefolded. :param place: the address that this comes from.
         :raises NoSecretKey, TooManyRequests, Unavailable:
         """
-        user = await self._verified(PASSWORD, login, password, place)
+        user = await self._verify(PASSWORD, login, password, source)
         if user is None:
             return None
-        return await self._begun(user, PASSWORD, lambda: self._sessions.begin(user["_id"], user["version"]))
+        return await self._begin(user, PASSWORD, lambda: self._sessions.begin(user["_id"], user["version"]))
 
     async def by_pin(self, login: str, pin: str, device: Principal) -> SignedIn | None:
         """None where the login or the PIN is wrong, or the user belongs to another store than the device.
 
         :raises NoSecretKey, TooManyRequests, Unavailable:
         """
-        user = await self._verified(PIN, login, pin, device.id, device.store)
+        user = await self._verify(PIN, login, pin, device.id, device.store)
         if user is None:
             return None
-        return await self._begun(user, PIN, lambda: self._sessions.begin_at(device.id, user["_id"], user["version"]))
+        return await self._begin(
+            user, PIN, lambda: self._sessions.begin_at_device(device.id, user["_id"], user["version"])
+        )
 
-    async def is_password_of(self, user: Document, password: str, place: str) -> bool:
+    async def is_password_of(self, user: Document, password: str, source: str) -> bool:
         """Whether somebody who is signed in knows the password, too.
 
         :raises NoSecretKey, TooManyRequests, Unavailable:
         """
-        return await self._verified(PASSWORD, user["login"], password, place) is not None
+        return await self._verify(PASSWORD, user["login"], password, source) is not None
 
-    async def _verified(
-        self, kind: str, login: str, secret: str, place: str, store: str | None = None
+    async def _verify(
+        self, kind: str, login: str, secret: str, source: str, store: str | None = None
     ) -> Document | None:
         """The user whose secret it is. store: that they must be of, None for any."""
-        attempt = await self._attempts.reserve(kind, login, place)
+        attempt = await self._throttle.reserve(kind, login, source)
         async with read_deadline():
             user = await self._users.find_one({"login": login, "voided_at": None})
         if user is not None and not _share_a_store(user["belongs_to"], store):
@@ -72,19 +74,19 @@ class SignIn:
         name = _STORED[kind]
         if not await self._passwords.verify(None if user is None else user[name], secret) or user is None:
             return None
-        await self._attempts.succeeded(attempt)
+        await self._throttle.record_success(attempt)
         if self._passwords.is_outdated(user[name]):
-            user[name] = await self._hashed_anew(user, name, secret)
+            user[name] = await self._rehash(user, name, secret)
         return user
 
-    async def _hashed_anew(self, user: Document, name: str, secret: str) -> str:
+    async def _rehash(self, user: Document, name: str, secret: str) -> str:
         """The same secret with the parameters of today: nobody changed anything, so it is no event."""
-        hashed = await self._passwords.hashed(secret)
+        hashed = await self._passwords.hash_secret(secret)
         async with read_deadline():
             await self._users.update_one({"_id": user["_id"], name: user[name]}, {"$set": {name: hashed}})
         return hashed
 
-    async def _begun(self, user: Document, kind: str, begin: Callable[[], Awaitable[Tokens]]) -> SignedIn | None:
+    async def _begin(self, user: Document, kind: str, begin: Callable[[], Awaitable[Tokens]]) -> SignedIn | None:
         """Signed in, unless the user was ended, or got another password, while this was under way."""
         tokens = await begin()
         async with read_deadline():

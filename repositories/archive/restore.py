@@ -24,13 +24,13 @@ from repositories.database.errors import DUPLICATE_KEY, DatabaseRefused, transla
 from repositories.database.raw_originals import from_archive
 from repositories.database.store_scope import store_filter
 from repositories.journal.orphaned_transactions import abort_orphaned_transactions
-from repositories.migrations.indexes import prepare_collections, refuse_unadopted
+from repositories.migrations.indexes import prepare_collections, refuse_unimported
 from schemas.archive.format import KEPT, ArchiveRefused
 from schemas.core.collections import COUNTERS, ESTIMATES, EVENTS, ORDERS, ORIGINALS, REQUESTS
 from schemas.core.documents import Document
 
-_PASSING: Final = (EVENTS, REQUESTS)
-_HELD_MS: Final = 500
+_TRANSIENT: Final = (EVENTS, REQUESTS)
+_LOCK_WAIT_MS: Final = 500
 _LARGEST: Final = 16 * 2**20
 _ORPHAN_SECONDS: Final = 10.0
 _OVERTAKEN: Final = "Another restoration of this store has begun meanwhile; this one has ended."
@@ -42,7 +42,7 @@ class Restore:
     def __init__(self, database: Database, store: str) -> None:
         self._database = database
         self._store = store
-        self._mine = {"_id": store, f"{RESTORING}.token": secrets.token_hex(8)}
+        self._mark = {"_id": store, f"{RESTORING}.token": secrets.token_hex(8)}
         self._writing: asyncio.Future[None] | None = None
 
     async def begin(self, now: datetime, event_retention_days: int) -> None:
@@ -50,13 +50,13 @@ class Restore:
 
         :raises DatabaseRefused: as `refuse_filled`.
         """
-        counters = await self.refuse_filled()
+        counters = await self.refuse_if_filled()
         await prepare_collections(self._database, event_retention_days)
         is_left = counters is not None and RESTORING in counters
         before = counters[RESTORING]["before"] if is_left and counters is not None else counters
-        mark = {"token": self._mine[f"{RESTORING}.token"], "began": now, "before": before}
+        mark = {"token": self._mark[f"{RESTORING}.token"], "began": now, "before": before}
         # `totals` as `repositories.totals` leaves it, so that nobody adds years to what is not there yet.
-        await self._take(counters, {"head": None, "totals": "year", RESTORING: mark})
+        await self._set_mark(counters, {"head": None, "totals": "year", RESTORING: mark})
         if is_left:
             await self._empty()
 
@@ -65,7 +65,7 @@ class Restore:
 
         :raises DatabaseRefused: their ids are taken; another restoration has begun.
         """
-        await self._written()
+        await self._await_write()
         if collection == ORIGINALS:
             documents = [from_archive(document) for document in documents]
         # In a thread, as a whole: so it goes on while the next ones are read and decoded.
@@ -77,14 +77,14 @@ class Restore:
 
         :raises DatabaseRefused: another restoration came between.
         """
-        await self._written()
+        await self._await_write()
         there = {name: await self._database[name].count_documents(store_filter(name, self._store)) for name in KEPT}
         if any(there[name] != counts.get(name, 0) for name in KEPT):
             raise DatabaseRefused(f"The store holds {there} documents, and not those of the archive: run it again.")
         # What was brought here is nobody's to replace, also where it was made up once.
         whole = {name: value for name, value in counters.items() if name != "demo"}
         done = await self._database[COUNTERS].replace_one(
-            self._mine, {**whole, "_id": self._store, "epoch": secrets.token_hex(4)}
+            self._mark, {**whole, "_id": self._store, "epoch": secrets.token_hex(4)}
         )
         if not done.matched_count:
             raise DatabaseRefused(_OVERTAKEN)
@@ -94,22 +94,22 @@ class Restore:
         nothing left."""
         if self._writing is not None:
             await asyncio.wait({self._writing})
-        where = self._mine if only_mine else {"_id": self._store, RESTORING: {"$exists": True}}
+        where = self._mark if only_mine else {"_id": self._store, RESTORING: {"$exists": True}}
         counters = await self._database[COUNTERS].find_one(where)
         if counters is None:
             return False
         # From here on nobody else writes into it: whoever did has lost the mark.
-        token = self._mine[f"{RESTORING}.token"]
-        await self._take(counters, {**counters, RESTORING: {**counters[RESTORING], "token": token}})
+        token = self._mark[f"{RESTORING}.token"]
+        await self._set_mark(counters, {**counters, RESTORING: {**counters[RESTORING], "token": token}})
         await self._empty()
         before = counters[RESTORING]["before"]
         if before is None:
-            await self._database[COUNTERS].delete_one(self._mine)
+            await self._database[COUNTERS].delete_one(self._mark)
         else:
-            await self._database[COUNTERS].replace_one(self._mine, before)
+            await self._database[COUNTERS].replace_one(self._mark, before)
         return True
 
-    async def _take(self, counters: Document | None, mark: Document) -> None:
+    async def _set_mark(self, counters: Document | None, mark: Document) -> None:
         """The counters become the mark, unless somebody has sold something or taken it just now."""
         try:
             if counters is None:
@@ -129,7 +129,7 @@ class Restore:
         backoff = Backoff(_ORPHAN_SECONDS)
         while True:
             try:
-                found = await at_once.find_one_and_replace(counters, mark, maxTimeMS=_HELD_MS)
+                found = await at_once.find_one_and_replace(counters, mark, maxTimeMS=_LOCK_WAIT_MS)
             except ExecutionTimeout:
                 pause = backoff.pause()
                 if pause is None:
@@ -139,21 +139,21 @@ class Restore:
             else:
                 break
         # That it lasts, and everybody sees it.
-        await self._database[COUNTERS].update_one(self._mine, {"$set": {f"{RESTORING}.batches": 0}})
+        await self._database[COUNTERS].update_one(self._mark, {"$set": {f"{RESTORING}.batches": 0}})
         return found is not None
 
-    async def refuse_filled(self) -> Document | None:
+    async def refuse_if_filled(self) -> Document | None:
         """The store's counters, where it has any.
 
         :raises DatabaseRefused: it has documents of its own, or the database those of the earlier backend, among which
             ours have no place.
         """
-        await refuse_unadopted(self._database, self._store)
+        await refuse_unimported(self._database, self._store)
         counters = await self._database[COUNTERS].find_one({"_id": self._store})
         if counters is not None and RESTORING in counters:
             return counters
         is_filled = counters is not None and any(counters[name] for name in (ESTIMATES, ORDERS, "head"))
-        for name in (*KEPT, *_PASSING):
+        for name in (*KEPT, *_TRANSIENT):
             is_filled = is_filled or await self._database[name].find_one(store_filter(name, self._store)) is not None
         if is_filled:
             raise DatabaseRefused(
@@ -166,7 +166,7 @@ class Restore:
         database = self._database.delegate
 
         def write(session: ClientSession) -> None:
-            marked = database[COUNTERS].update_one(self._mine, {"$inc": {f"{RESTORING}.batches": 1}}, session=session)
+            marked = database[COUNTERS].update_one(self._mark, {"$inc": {f"{RESTORING}.batches": 1}}, session=session)
             if not marked.matched_count:
                 raise DatabaseRefused(_OVERTAKEN)
             database[collection].insert_many(documents, session=session)
@@ -188,12 +188,12 @@ class Restore:
                 "take another DATABASE_NAME."
             ) from error
 
-    async def _written(self) -> None:
+    async def _await_write(self) -> None:
         if self._writing is not None:
             await self._writing
 
     async def _empty(self) -> None:
-        for name in (*KEPT, *_PASSING):
+        for name in (*KEPT, *_TRANSIENT):
             await self._database[name].delete_many(store_filter(name, self._store))
 
 
@@ -205,13 +205,13 @@ async def restoring(database: Database, store: str, now: datetime, event_retenti
     :raises DatabaseRefused: it cannot be filled.
     :raises Unavailable: the database is away.
     """
-    restoration = Restore(database, store)
+    restore = Restore(database, store)
     with translate_errors():
-        await restoration.begin(now, event_retention_days)
+        await restore.begin(now, event_retention_days)
         try:
-            yield restoration
+            yield restore
         except (ArchiveRefused, DatabaseRefused):
-            await restoration.discard(only_mine=True)
+            await restore.discard(only_mine=True)
             raise
 
 

@@ -58,7 +58,7 @@ _KEYS: Final = {
     ORIGINALS: "_id",
 }
 #: Ids that the database gave out for want of another one mean nothing, and are not the store's.
-_NAMELESS: Final = (EVENTS, REQUESTS)
+_WITHOUT_OWN_ID: Final = (EVENTS, REQUESTS)
 _SNAPSHOT_TOO_OLD: Final = 239
 _FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2999, 12, 31)
 
@@ -92,13 +92,13 @@ class StoreSnapshot:
         found = {name: await self._count(name) for name in _KEYS}
         return {**found, COUNTERS: 1}
 
-    async def everything(self, collection: str) -> Batches:
+    async def all_documents(self, collection: str) -> Batches:
         """All the documents of a collection, voided ones too, in the order of their key.
 
         :raises DatabaseRefused: it took too long, and the shop went on selling.
         """
         if collection == COUNTERS:
-            yield [{**self.counters, **await self._expired()}]
+            yield [{**self.counters, **await self._expiry()}]
             return
         async for batch in self._scan(collection, store_filter(collection, self._store)):
             yield batch
@@ -132,7 +132,7 @@ class StoreSnapshot:
         if of_day:
             yield with_names_alike_as_one(of_day)
 
-    async def _expired(self) -> Document:
+    async def _expiry(self) -> Document:
         """What another database has to know of a log whose beginning is gone."""
         first = {"store": self._store, "seq": 1}
         if not self.counters["head"] or await self._database[EVENTS].find_one(first, {"_id": 1}):
@@ -156,7 +156,7 @@ class StoreSnapshot:
         while True:
             rest = criteria if last is None else {"$and": [criteria, {key: {"$gt": last}}]}
             try:
-                async for batch in self._found(collection, key, rest):
+                async for batch in self._read_batches(collection, key, rest):
                     last = batch[-1][key]
                     yield batch
             except OperationFailure as error:
@@ -166,9 +166,9 @@ class StoreSnapshot:
             else:
                 return
 
-    async def _found(self, collection: str, key: str, criteria: Document) -> Batches:
+    async def _read_batches(self, collection: str, key: str, criteria: Document) -> Batches:
         """:raises OperationFailure: the snapshot is too old."""
-        fields = {"_id": 0} if collection in _NAMELESS else None
+        fields = {"_id": 0} if collection in _WITHOUT_OWN_ID else None
         is_raw = collection == ORIGINALS
         source = self._database.get_collection(collection, codec_options=RAW_CODEC if is_raw else None)
         cursor = source.find(criteria, fields, session=self._session, batch_size=self._batch).sort(key, 1)
@@ -198,19 +198,19 @@ class StoreSnapshot:
 
 
 @asynccontextmanager
-async def view_of(database: Database, store: str, batch: int = BATCH) -> AsyncIterator[StoreSnapshot]:
+async def open_snapshot(database: Database, store: str, batch: int = BATCH) -> AsyncIterator[StoreSnapshot]:
     """The store as it is now, for as long as the block takes.
 
     :param batch: how many documents are read at a time.
     :raises Unavailable: the database is away.
     """
-    view = StoreSnapshot(database, store, batch)
+    snapshot = StoreSnapshot(database, store, batch)
     with translate_errors():
         try:
-            await view.begin()
-            yield view
+            await snapshot.begin()
+            yield snapshot
         finally:
-            await view.end()
+            await snapshot.end()
 
 
 def _days(start: date | None, end: date | None) -> Document:

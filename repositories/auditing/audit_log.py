@@ -26,7 +26,7 @@ _AT_ONCE: Final = 16
 Row = TypeVar("Row")
 
 
-class Audit:
+class AuditLog:
     """The audit of one store.
 
     :param zone: of the days that are asked for.
@@ -37,7 +37,7 @@ class Audit:
         self._store = store
         self._zone = zone
 
-    async def newest(self, listing: AuditListing, show: Callable[[Document], Row]) -> tuple[list[Row], bool]:
+    async def page(self, listing: AuditListing, show: Callable[[Document], Row]) -> tuple[list[Row], bool]:
         """Return up to `listing.limit` events, and `PAGE_BYTES`, newest first, from `listing.after` on, and whether
         there are no others.
 

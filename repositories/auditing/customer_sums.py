@@ -8,11 +8,11 @@ from repositories.database.store_scope import store_filter
 from schemas.core.collections import CUSTOMERS, ESTIMATES, ORDERS
 from schemas.customers import NUMBER, contribution
 
-_MOST_SHOWN: Final = 20
+_MAX_LINES: Final = 20
 _FIELDS: Final = (NUMBER, "voided_at", "status", "total", "amount_paid", "created_at")
 
 
-async def differences_of_customers(database: Database, store: str) -> list[str]:
+async def compare_customers(database: Database, store: str) -> list[str]:
     """One sentence each; no number is named, since differences are logged.
 
     :raises PyMongoError: callers translate.
@@ -37,7 +37,7 @@ async def differences_of_customers(database: Database, store: str) -> list[str]:
             found.append(f"Customer {customer['_id']} bought something after their last visit.")
     if expected:
         found.append(f"{len(expected):,} phone numbers have documents, and no customer.")
-    return found if len(found) <= _MOST_SHOWN else [*found[:_MOST_SHOWN], "… and more differences in the customers."]
+    return found if len(found) <= _MAX_LINES else [*found[:_MAX_LINES], "… and more differences in the customers."]
 
 
 def _differences(customer: Any, counted: list[Counter[str]]) -> list[str]:

@@ -36,7 +36,7 @@ _ABSENT: Final = object()
 Documents = Mapping[tuple[str, str], Document]
 
 
-class _Said(NamedTuple):
+class _Statement(NamedTuple):
     """What an event says of one document. version: as the event left it, None where that is not said."""
 
     kind: str
@@ -54,20 +54,20 @@ class Comparison:
         self._expired = expired
         #: How many documents of each kind stand as their newest event left them, and of those, how many are young.
         self._all: Counter[str] = Counter()
-        self._young: Counter[str] = Counter()
+        self._recent: Counter[str] = Counter()
 
     async def differences(self, events: Sequence[Document]) -> list[str]:
         """What is different in the documents of the next events, one sentence each."""
-        said = [each for event in events for each in _said_by(event) if each.kind in _COMPARED]
-        documents = await self._documents(said)
-        return [line for each in said for line in self._of(each, documents.get((each.kind, each.id)))]
+        stated = [each for event in events for each in _statements(event) if each.kind in _COMPARED]
+        documents = await self._documents(stated)
+        return [line for each in stated for line in self._compare(each, documents.get((each.kind, each.id)))]
 
     async def missing_events(self, *, is_whole: bool) -> AsyncIterator[str]:
         """Documents that were made or changed lately, and of which no event tells so.
 
         is_whole: whether the log has its beginning, so that it tells of old ones, too.
         """
-        told = self._all if is_whole else self._young
+        found = self._all if is_whole else self._recent
         for kind in _COMPARED:
             criteria: Document = {"store": self._store}
             if kind not in _ACCOUNTS:
@@ -75,15 +75,15 @@ class Comparison:
                 criteria["changed_by"] = {"$exists": True}
             if not is_whole:
                 criteria["updated_at"] = {"$gt": self._expired}
-            if await self._database[kind].count_documents(criteria) != told[kind]:
-                async for line in self._named(kind, criteria):
+            if await self._database[kind].count_documents(criteria) != found[kind]:
+                async for line in self._changes_without_event(kind, criteria):
                     yield line
 
-    async def _documents(self, said: Sequence[_Said]) -> Documents:
+    async def _documents(self, stated: Sequence[_Statement]) -> Documents:
         wanted: dict[str, set[str]] = defaultdict(set)
-        for each in said:
+        for each in stated:
             wanted[each.kind].add(each.id)
-        changed = {name for each in said for name in each.event.get("after", ())}
+        changed = {name for each in stated for name in each.event.get("after", ())}
         found: dict[tuple[str, str], Document] = {}
         for kind, ids in wanted.items():
             fields = None if kind in _ACCOUNTS else _FIELDS | dict.fromkeys(changed, 1)
@@ -91,109 +91,109 @@ class Comparison:
             found.update({(kind, document["_id"]): document for document in await cursor.to_list(None)})
         return found
 
-    def _of(self, said: _Said, document: Document | None) -> Iterator[str]:
-        seq = said.event["seq"]
+    def _compare(self, stated: _Statement, document: Document | None) -> Iterator[str]:
+        seq = stated.event["seq"]
         if document is None:
-            yield f"Event {seq} tells of {said.id}, which is not in {said.kind}."
+            yield f"Event {seq} tells of {stated.id}, which is not in {stated.kind}."
             return
         if document.get("store") != self._store:
             # Somebody who belongs to another store now, whose log tells the rest.
             return
-        different = set(_of_making(said, document))
-        if said.version is not None and said.version > document.get("version", 0):
+        different = set(_creation_differences(stated, document))
+        if stated.version is not None and stated.version > document.get("version", 0):
             different.add("version")
-        elif _is_newest(said, document):
-            different.update(_of_state(said, document))
-            self._count(said.kind, document)
+        elif _is_newest(stated, document):
+            different.update(_state_differences(stated, document))
+            self._count(stated.kind, document)
         if different:
-            yield f"{said.id} in {said.kind} is not as event {seq} left it: {', '.join(sorted(different))}."
+            yield f"{stated.id} in {stated.kind} is not as event {seq} left it: {', '.join(sorted(different))}."
 
     def _count(self, kind: str, document: Document) -> None:
         if kind in _ACCOUNTS or "changed_by" in document:
             self._all[kind] += 1
             updated_at = document.get("updated_at")
-            self._young[kind] += isinstance(updated_at, datetime) and updated_at > self._expired
+            self._recent[kind] += isinstance(updated_at, datetime) and updated_at > self._expired
 
-    async def _named(self, kind: str, criteria: Document) -> AsyncIterator[str]:
+    async def _changes_without_event(self, kind: str, criteria: Document) -> AsyncIterator[str]:
         """The event that changed a document last is of the same moment, by which there is an index."""
         events = self._database[EVENTS]
         cursor = self._database[kind].find(criteria, {"updated_at": 1, "version": 1}, batch_size=_BATCH)
         while batch := await cursor.to_list(_BATCH):
             moments = list({document.get("updated_at") for document in batch})
-            told: set[tuple[str, datetime, int | None]] = set()
+            found: set[tuple[str, datetime, int | None]] = set()
             async for event in events.find({"at": {"$in": moments}, "store": self._store}, _PLACE):
-                told.update((each.id, event["at"], each.version) for each in _said_by(event))
+                found.update((each.id, event["at"], each.version) for each in _statements(event))
             for document in batch:
                 place = (document["_id"], document.get("updated_at"))
-                if not told.intersection({(*place, document.get("version")), (*place, None)}):
+                if not found.intersection({(*place, document.get("version")), (*place, None)}):
                     yield f"No event tells of the newest change of {document['_id']} in {kind}."
 
 
-def _said_by(event: Document) -> Iterator[_Said]:
+def _statements(event: Document) -> Iterator[_Statement]:
     kind = KINDS[event["type"]]
     if kind not in _COMPARED:
         return
     if event["action"] == CONVERT:
-        yield _Said(kind, event["id"], None, event)
-        yield _Said(ORDERS, event["order_id"], event["data"].get("version"), event)
+        yield _Statement(kind, event["id"], None, event)
+        yield _Statement(ORDERS, event["order_id"], event["data"].get("version"), event)
     else:
-        yield _Said(kind, event["id"], event["data"].get("version"), event)
+        yield _Statement(kind, event["id"], event["data"].get("version"), event)
 
 
-def _is_newest(said: _Said, document: Document) -> bool:
-    if said.version is not None:
-        return said.version == document.get("version")
+def _is_newest(stated: _Statement, document: Document) -> bool:
+    if stated.version is not None:
+        return stated.version == document.get("version")
     # The event of a conversion has the version of the order that it made.
-    return bool(document.get("converted") and document.get("order_id") == said.event["order_id"]) and (
+    return bool(document.get("converted") and document.get("order_id") == stated.event["order_id"]) and (
         document.get("voided_at") is None
     )
 
 
-def _of_making(said: _Said, document: Document) -> Iterator[str]:
+def _creation_differences(stated: _Statement, document: Document) -> Iterator[str]:
     """The fields of a document that differ from the event that made it."""
-    event = said.event
-    if event["action"] != CREATE and (event["action"] != CONVERT or said.version is None):
+    event = stated.event
+    if event["action"] != CREATE and (event["action"] != CONVERT or stated.version is None):
         return
-    yield from _differing(
+    yield from _differing_fields(
         {name: event["data"].get(name) for name in ("_id", "number") if name in event["data"]}, document
     )
-    yield from _differing({"created_at": event["at"]}, document)
+    yield from _differing_fields({"created_at": event["at"]}, document)
     if "by" in event:
-        yield from _differing({"created_by": _signature(event)}, document)
+        yield from _differing_fields({"created_by": _signature(event)}, document)
 
 
-def _of_state(said: _Said, document: Document) -> Iterator[str]:
+def _state_differences(stated: _Statement, document: Document) -> Iterator[str]:
     """The fields of a document that differ from what its newest event left."""
-    event, data = said.event, said.event["data"]
-    if said.version is None:
+    event, data = stated.event, stated.event["data"]
+    if stated.version is None:
         # Of the estimate, it says what the order took over.
         data = {"number": data["estimate_number"], "customer_name": data["customer_name"], "total": data["total"]}
-    comparable = _placeless if said.kind in _ACCOUNTS else dict
-    yield from _differing(comparable(data), comparable(_as_told(said.kind, document)))
-    if said.version is None or event["action"] != CONVERT:
+    comparable = _without_store if stated.kind in _ACCOUNTS else dict
+    yield from _differing_fields(comparable(data), comparable(_event_form(stated.kind, document)))
+    if stated.version is None or event["action"] != CONVERT:
         after = {name: value for name, value in event.get("after", {}).items() if name not in SECRETS}
-        yield from _differing(comparable(after), comparable(document))
+        yield from _differing_fields(comparable(after), comparable(document))
     stamps = {"updated_at": event["at"], **({"changed_by": _signature(event)} if "by" in event else {})}
-    yield from _differing(stamps, document)
+    yield from _differing_fields(stamps, document)
     if (document.get("voided_at") is not None) != (event["action"] == DELETE):
         yield "voided_at"
 
 
-def _as_told(kind: str, document: Document) -> Document:
+def _event_form(kind: str, document: Document) -> Document:
     if kind == ESTIMATES:
         return {**document, "status": CONVERTED if document.get("converted") else PENDING}
     return shown(document) if kind in _ACCOUNTS else document
 
 
-def _placeless(account: Mapping[str, Any]) -> Document:
+def _without_store(account: Mapping[str, Any]) -> Document:
     """Whether somebody belongs to all stores, but not to which: a store that was restored may have another name now."""
     return {
         name: value is None if name == "belongs_to" else value for name, value in account.items() if name != "store"
     }
 
 
-def _differing(said: Mapping[str, Any], document: Document) -> Iterator[str]:
-    return (name for name, value in said.items() if document.get(name, _ABSENT) != value)
+def _differing_fields(stated: Mapping[str, Any], document: Document) -> Iterator[str]:
+    return (name for name, value in stated.items() if document.get(name, _ABSENT) != value)
 
 
 def _signature(event: Document) -> Document:

@@ -9,10 +9,10 @@ from schemas.core.documents import Document
 from schemas.messaging.messages import OPEN
 from schemas.messaging.states import STATES
 
-_MOST_SHOWN: Final = 20
+_MAX_LINES: Final = 20
 
 
-async def differences_of_messages(database: Database, store: str) -> list[str]:
+async def check_messages(database: Database, store: str) -> list[str]:
     """One sentence each; no number is named, since differences are logged.
 
     :raises PyMongoError: callers translate.
@@ -30,7 +30,7 @@ async def differences_of_messages(database: Database, store: str) -> list[str]:
             async for each in database[kind].find({**store_filter(kind, store), "_id": {"$in": list(ids)}}, ["_id"])
         }
         found += [f"There are messages about {missing}, which does not exist." for missing in sorted(ids - there)]
-    return found if len(found) <= _MOST_SHOWN else [*found[:_MOST_SHOWN], "… and more differences in the messages."]
+    return found if len(found) <= _MAX_LINES else [*found[:_MAX_LINES], "… and more differences in the messages."]
 
 
 def _differences(message: Document) -> list[str]:

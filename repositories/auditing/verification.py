@@ -16,9 +16,9 @@ from typing import Any, Final
 from bson import CodecOptions, decode
 from bson.raw_bson import RawBSONDocument
 
-from repositories.auditing.customer_sums import differences_of_customers
+from repositories.auditing.customer_sums import compare_customers
 from repositories.auditing.event_comparison import Comparison
-from repositories.auditing.messages import differences_of_messages
+from repositories.auditing.messages import check_messages
 from repositories.database.client import Database
 from repositories.database.errors import translate_errors
 from repositories.database.store_scope import store_filter
@@ -32,18 +32,18 @@ from schemas.core.documents import Document
 from schemas.core.number_ranges import from_text, singles, without
 from schemas.reporting.rollups import RollupDeltas, RollupKey
 
-_MOST_SHOWN = 20
+_MAX_LINES = 20
 _BATCH = 1_000
 
 _AS_STORED: Final = CodecOptions(document_class=RawBSONDocument)
 _AWARE: Final = CodecOptions[Document](tz_aware=True)
 
-Advance = Callable[[int], None]
-Remark = Callable[[str], None]
+OnProgress = Callable[[int], None]
+OnNote = Callable[[str], None]
 
 
 async def verify(
-    database: Database, store: str, advance: Advance = lambda _: None, remark: Remark = lambda _: None
+    database: Database, store: str, on_progress: OnProgress = lambda _: None, on_note: OnNote = lambda _: None
 ) -> list[str]:
     """The differences, one sentence each; none when all is well. The store should be quiet meanwhile.
 
@@ -57,17 +57,17 @@ async def verify(
             return [f"Store {store!r} has no counters: run `pos migrate`."]
         return [
             *await asyncio.to_thread(late_sentences, database.delegate, store),
-            *[line async for line in _numbers(database, store, counters)],
-            *[line async for line in _links(database, store)],
-            *[line async for line in _totals(database, store)],
-            *await differences_of_customers(database, store),
-            *await differences_of_messages(database, store),
-            *[line async for line in _public_links(database, store)],
-            *[line async for line in _events(database, store, counters, advance, remark)],
+            *[line async for line in _check_numbers(database, store, counters)],
+            *[line async for line in _check_links(database, store)],
+            *[line async for line in _check_totals(database, store)],
+            *await compare_customers(database, store),
+            *await check_messages(database, store),
+            *[line async for line in _check_public_links(database, store)],
+            *[line async for line in _check_events(database, store, counters, on_progress, on_note)],
         ]
 
 
-async def _numbers(database: Database, store: str, counters: Document) -> AsyncIterator[str]:
+async def _check_numbers(database: Database, store: str, counters: Document) -> AsyncIterator[str]:
     for kind in (ESTIMATES, ORDERS):
         given: Counter[int] = Counter()
         async for document in database[kind].find(store_filter(kind, store), {"number": 1}):
@@ -77,17 +77,17 @@ async def _numbers(database: Database, store: str, counters: Document) -> AsyncI
         missing = from_text(counters.get("adopted", {}).get(kind, {}).get("missing", ""))
         there = singles(given)
         unexplained = chain.from_iterable(without(without([expected], there), missing))
-        for number in islice(unexplained, _MOST_SHOWN):
+        for number in islice(unexplained, _MAX_LINES):
             yield f"{kind}: number {format_number(number)} is missing."
-        for number in [n for n, times in given.items() if times > 1][:_MOST_SHOWN]:
+        for number in [n for n, times in given.items() if times > 1][:_MAX_LINES]:
             yield f"{kind}: number {format_number(number)} was given {given[number]} times."
-        for number in islice(chain.from_iterable(without(there, list(without(there, missing)))), _MOST_SHOWN):
+        for number in islice(chain.from_iterable(without(there, list(without(there, missing)))), _MAX_LINES):
             yield f"{kind}: number {format_number(number)} was missing when the shop was taken over, and is there now."
-        for number in [n for n in given if n not in expected][:_MOST_SHOWN]:
+        for number in [n for n in given if n not in expected][:_MAX_LINES]:
             yield f"{kind}: number {format_number(number)} lies beyond the counter, {last}."
 
 
-async def _links(database: Database, store: str) -> AsyncIterator[str]:
+async def _check_links(database: Database, store: str) -> AsyncIterator[str]:
     fields = {"number": 1, "converted": 1, "order_id": 1, "order_number": 1, "voided_at": 1}
     estimates = {e["_id"]: e async for e in database[ESTIMATES].find(store_filter(ESTIMATES, store), fields)}
     claimed: Counter[str] = Counter()
@@ -111,7 +111,7 @@ async def _links(database: Database, store: str) -> AsyncIterator[str]:
             yield f"Estimate {estimate['_id']} is converted, but its order {estimate['order_id']} is not there."
 
 
-async def _totals(database: Database, store: str) -> AsyncIterator[str]:
+async def _check_totals(database: Database, store: str) -> AsyncIterator[str]:
     additions = RollupDeltas()
     for kind in (ESTIMATES, ORDERS):
         async for document in database[kind].find({**store_filter(kind, store), "voided_at": None}, {"items": 0}):
@@ -122,32 +122,32 @@ async def _totals(database: Database, store: str) -> AsyncIterator[str]:
         for measure, amount in measures(row):
             stored[row_key(row["_id"]), measure] += amount
     differing = sorted(place for place in expected.keys() | stored.keys() if expected[place] != stored[place])
-    for place in differing[:_MOST_SHOWN]:
+    for place in differing[:_MAX_LINES]:
         (period, staff, group), measure = place
         yield (
             f"Totals of {period}, {staff}, {group or 'no payment'}: {measure} is {stored[place]}, "
             f"but the documents make {expected[place]}."
         )
-    if len(differing) > _MOST_SHOWN:
-        yield f"… and {len(differing) - _MOST_SHOWN} more differences in the totals."
+    if len(differing) > _MAX_LINES:
+        yield f"… and {len(differing) - _MAX_LINES} more differences in the totals."
 
 
-async def _public_links(database: Database, store: str) -> AsyncIterator[str]:
+async def _check_public_links(database: Database, store: str) -> AsyncIterator[str]:
     """What a link shows is there, though it may be voided."""
     for kind in (ESTIMATES, ORDERS):
         pipeline: list[Document] = [
             {"$match": {"store": store, "kind": kind}},
             {"$lookup": {"from": kind, "localField": "document_id", "foreignField": "_id", "as": "shown"}},
             {"$match": {"shown.store": {"$ne": store}}},
-            {"$limit": _MOST_SHOWN},
+            {"$limit": _MAX_LINES},
             {"$project": {"document_id": 1}},
         ]
         async for link in database[LINKS].aggregate(pipeline):
             yield f"Link {link['_id']} shows {link['document_id']}, which does not exist."
 
 
-async def _events(
-    database: Database, store: str, counters: Document, advance: Advance, remark: Remark
+async def _check_events(
+    database: Database, store: str, counters: Document, on_progress: OnProgress, on_note: OnNote
 ) -> AsyncIterator[str]:
     """Every seq that is not too old to be kept, up to the head, stands in the log, unaltered, and the documents are
     what it says."""
@@ -156,34 +156,34 @@ async def _events(
     comparison = Comparison(database, store, expired)
     stored = database.get_collection(EVENTS, _AS_STORED)
     cursor: Any = stored.find({"store": store}, WITHOUT_LOCATION, batch_size=_BATCH).sort("seq", 1)
-    in_log, in_documents = _Shown(), _Shown()
+    in_log, in_documents = _LimitedLines(), _LimitedLines()
     while batch := await cursor.to_list(_BATCH):
         raws = [bytes(event.raw) for event in batch]
         # As a whole, since most of what stands in them is looked at.
         events = [decode(raw, _AWARE) for raw in raws]
         in_log.take(line for event, raw in zip(events, raws, strict=True) for line in chain.check(event, raw))
         in_documents.take(await comparison.differences(events))
-        advance(len(batch))
+        on_progress(len(batch))
     in_log.take(chain.check_end(counters["head"], ChainHead(counters.get("hash"), counters.get("at"))))
     async for line in comparison.missing_events(is_whole=chain.is_whole):
         in_documents.take([line])
     for line in (*in_log.lines, *in_documents.lines):
         yield line
     if chain.newest_unhashed:
-        remark(
+        on_note(
             f"Events up to {chain.newest_unhashed} are older than the chain: they have no hash, "
             "and nothing vouches for them."
         )
 
 
-class _Shown:
+class _LimitedLines:
     """As many of a kind of difference as somebody reads."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
 
     def take(self, lines: Iterable[str]) -> None:
-        self.lines += islice(lines, _MOST_SHOWN - len(self.lines))
+        self.lines += islice(lines, _MAX_LINES - len(self.lines))
 
 
 async def count_events(database: Database, store: str) -> int:

@@ -32,7 +32,7 @@ class DatabaseFacts:
     indexes_different: list[str] = field(default_factory=list)
     #: The store's counters, and the highest number of each kind that a document has.
     counters: Mapping[str, Any] | None = None
-    has_looked_at_counters: bool = False
+    are_counters_known: bool = False
     highest: Mapping[str, int] | None = None
     newest_event: int | None = None
     #: The count and the amount (minor units) of live documents of each kind, by the totals and by the documents.

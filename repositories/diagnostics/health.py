@@ -11,7 +11,7 @@ from repositories.database.client import RESTORING, Database
 from repositories.database.errors import BeingRestored, Emptied, Unavailable
 from schemas.core.collections import COUNTERS
 
-PATIENCE_SECONDS: Final = 2.0
+TIMEOUT_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +38,16 @@ class HealthCheck:
     def __init__(self, database: Database, store: str) -> None:
         self._database = database
         self._store = store
-        self._asking: asyncio.Task[HealthStatus] | None = None
+        self._running: asyncio.Task[HealthStatus] | None = None
 
-    async def beat(self) -> HealthStatus:
+    async def run(self) -> HealthStatus:
         """How it stands now.
 
         A round trip that hangs keeps its thread until the driver gives it up, so those who ask meanwhile share it.
         """
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._ask())
-        done, _ = await asyncio.wait({self._asking}, timeout=PATIENCE_SECONDS)
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(self._ask())
+        done, _ = await asyncio.wait({self._running}, timeout=TIMEOUT_SECONDS)
         return next(iter(done)).result() if done else HealthStatus("unreachable")
 
     async def _ask(self) -> HealthStatus:

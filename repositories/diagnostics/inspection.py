@@ -31,7 +31,7 @@ from schemas.text.safe_addresses import safe_words
 
 #: For everything, and for one look.
 SECONDS: Final = 11.0
-_LOOK_SECONDS: Final = 3.0
+_COLLECT_SECONDS: Final = 3.0
 _PROBE: Final = "doctor_"
 _PROBE_NAME: Final = re.compile(_PROBE + r"(\d{10})_[0-9a-f]{8}")
 _STALE_SECONDS: Final = 600
@@ -48,7 +48,7 @@ _REASONS: Final = (
 )
 
 
-def examine(url: str, database_name: str, store: str, event_retention_days: int) -> DatabaseFacts:
+def collect_facts(url: str, database_name: str, store: str, event_retention_days: int) -> DatabaseFacts:
     """The facts of a database. Blocking; ends within some `SECONDS`, whatever is broken."""
     facts = DatabaseFacts()
     began = time.monotonic()
@@ -68,16 +68,16 @@ def examine(url: str, database_name: str, store: str, event_retention_days: int)
         return facts
     with client:
         try:
-            _meet(client, facts)
+            _collect_server(client, facts)
         except PyMongoError as error:
-            facts.unreachable, facts.detail = _why(error), safe_words(first_clause(error), url)
+            facts.unreachable, facts.detail = _reason_of(error), safe_words(first_clause(error), url)
         if facts.unreachable is None:
-            _look_around(client[database_name], store, event_retention_days, facts, began + SECONDS)
+            _collect_all(client[database_name], store, event_retention_days, facts, began + SECONDS)
     facts.seconds = time.monotonic() - began
     return facts
 
 
-def _meet(client: MongoClient[Document], facts: DatabaseFacts) -> None:
+def _collect_server(client: MongoClient[Document], facts: DatabaseFacts) -> None:
     """Who is there? Any member will do, so that a set without a primary is told from no set at all."""
     before = datetime.now(UTC)
     hello = client.admin.command("hello", read_preference=ReadPreference.NEAREST)
@@ -88,35 +88,35 @@ def _meet(client: MongoClient[Document], facts: DatabaseFacts) -> None:
     facts.primary = hello.get("primary")
     # Asked of somebody who must know us: a greeting needs no password.
     facts.version = client.admin.command("buildInfo", read_preference=ReadPreference.NEAREST)["version"]
-    with pymongo.timeout(_LOOK_SECONDS):
+    with pymongo.timeout(_COLLECT_SECONDS):
         client.admin.command("connectionStatus", read_preference=ReadPreference.NEAREST)
 
 
-def _look_around(
+def _collect_all(
     database: SyncDatabase[Document], store: str, event_retention_days: int, facts: DatabaseFacts, until: float
 ) -> None:
-    looks: list[Callable[[], None]] = [
-        lambda: _look_at_writes(database, facts),
-        lambda: _look_at_oplog(database, facts),
-        lambda: _look_at_disk(database, facts),
-        lambda: _look_at_indexes(database, event_retention_days, facts),
-        lambda: _look_at_counters(database, store, facts),
-        lambda: _look_at_times(database, store, facts),
-        lambda: _look_at_adoption(database, store, facts),
-        lambda: _look_for_late(database, store, facts),
-        lambda: _look_at_totals(database, store, facts),
+    collectors: list[Callable[[], None]] = [
+        lambda: _collect_writes(database, facts),
+        lambda: _collect_oplog(database, facts),
+        lambda: _collect_disk(database, facts),
+        lambda: _collect_indexes(database, event_retention_days, facts),
+        lambda: _collect_counters(database, store, facts),
+        lambda: _collect_times(database, store, facts),
+        lambda: _collect_legacy_import(database, store, facts),
+        lambda: _collect_late(database, store, facts),
+        lambda: _collect_totals(database, store, facts),
     ]
-    for look in looks:
-        seconds = min(_LOOK_SECONDS, until - time.monotonic())
+    for collect in collectors:
+        seconds = min(_COLLECT_SECONDS, until - time.monotonic())
         if seconds <= 0:
             return
         # What may not be looked at, or not in time, stays unknown; so does what a server keeps to itself (mongos has no
         # oplog), and what hangs on documents that somebody wrote by hand, with fields missing or of other types.
         with suppress(PyMongoError, LookupError, TypeError), pymongo.timeout(seconds):
-            look()
+            collect()
 
 
-def _look_at_writes(database: SyncDatabase[Document], facts: DatabaseFacts) -> None:
+def _collect_writes(database: SyncDatabase[Document], facts: DatabaseFacts) -> None:
     if facts.set_name is None and not facts.is_mongos:
         return
     if facts.primary is None and not facts.is_mongos:
@@ -133,18 +133,18 @@ def _look_at_writes(database: SyncDatabase[Document], facts: DatabaseFacts) -> N
     )
     try:
         began = time.perf_counter()
-        facts.majority = _tried(lambda: probe.insert_one({"_id": 0}))
+        facts.majority = _error_of(lambda: probe.insert_one({"_id": 0}))
         facts.majority_ms = (time.perf_counter() - began) * 1000
-        facts.change_stream = _tried(lambda: _hear(probe, facts))
+        facts.change_stream = _error_of(lambda: _watch_transaction(probe, facts))
     finally:
-        with suppress(PyMongoError), pymongo.timeout(_LOOK_SECONDS):
+        with suppress(PyMongoError), pymongo.timeout(_COLLECT_SECONDS):
             probe.drop()
 
 
-def _hear(probe: Any, facts: DatabaseFacts) -> None:
+def _watch_transaction(probe: Any, facts: DatabaseFacts) -> None:
     """Whether what a transaction writes is heard of."""
     with probe.watch(max_await_time_ms=500) as stream:
-        facts.transaction = _tried(lambda: _transact(probe))
+        facts.transaction = _error_of(lambda: _run_transaction(probe))
         if facts.transaction:
             return
         give_up = time.monotonic() + 2
@@ -154,7 +154,7 @@ def _hear(probe: Any, facts: DatabaseFacts) -> None:
     raise OperationFailure("the change was not heard of within two seconds")
 
 
-def _transact(probe: Any) -> None:
+def _run_transaction(probe: Any) -> None:
     with (
         probe.database.client.start_session() as session,
         session.start_transaction(ReadConcern("snapshot"), WriteConcern(w="majority", j=True)),
@@ -162,7 +162,7 @@ def _transact(probe: Any) -> None:
         probe.insert_one({"_id": 1}, session=session)
 
 
-def _tried(work: Callable[[], object]) -> str:
+def _error_of(work: Callable[[], object]) -> str:
     """Empty where it worked, else what the driver says."""
     try:
         work()
@@ -171,20 +171,20 @@ def _tried(work: Callable[[], object]) -> str:
     return ""
 
 
-def _look_at_oplog(database: SyncDatabase[Document], facts: DatabaseFacts) -> None:
+def _collect_oplog(database: SyncDatabase[Document], facts: DatabaseFacts) -> None:
     oplog = database.client["local"]["oplog.rs"]
     first, last = (oplog.find({}, {"ts": 1}).sort("$natural", way).limit(1)[0]["ts"].time for way in (1, -1))
     facts.oplog_hours = (last - first) / 3600
 
 
-def _look_at_disk(database: SyncDatabase[Document], facts: DatabaseFacts) -> None:
+def _collect_disk(database: SyncDatabase[Document], facts: DatabaseFacts) -> None:
     stats = database.command("dbStats")
     # A database that does not exist yet lies on no disk.
     if stats["fsTotalSize"]:
         facts.disk_free = int(stats["fsTotalSize"] - stats["fsUsedSize"])
 
 
-def _look_at_indexes(database: SyncDatabase[Document], event_retention_days: int, facts: DatabaseFacts) -> None:
+def _collect_indexes(database: SyncDatabase[Document], event_retention_days: int, facts: DatabaseFacts) -> None:
     missing, different = [], []
     for collection, models in index_models(event_retention_days).items():
         there = {each["name"]: each for each in database[collection].list_indexes()}
@@ -198,9 +198,9 @@ def _look_at_indexes(database: SyncDatabase[Document], event_retention_days: int
     facts.indexes_missing, facts.indexes_different = missing, different
 
 
-def _look_at_counters(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
+def _collect_counters(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
     facts.counters = database[COUNTERS].find_one({"_id": store})
-    facts.has_looked_at_counters = True
+    facts.are_counters_known = True
     facts.key_proof = (database[FACTS].find_one({"_id": KEY_PROOF}) or {}).get("proof")
     facts.highest = {kind: _last(database, kind, store, "number") or 0 for kind in _KINDS}
     facts.newest_event = _last(database, EVENTS, store, "seq")
@@ -211,25 +211,25 @@ def _last(database: SyncDatabase[Document], collection: str, store: str, name: s
     return found[0][name] if found else None
 
 
-def _look_at_times(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
+def _collect_times(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
     found = [_last(database, kind, store, "created_at") for kind in _KINDS]
     last_event = database[EVENTS].find({"store": store}, {"at": 1}).sort("seq", -1).limit(1).to_list()
     moments = [each for each in (*found, *(event["at"] for event in last_event)) if each is not None]
     facts.newest = max(moments, default=None)
 
 
-def _look_at_adoption(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
+def _collect_legacy_import(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
     state = database[ADOPTION].find_one({"_id": store})
     facts.adoption = state["step"] if state else None
     # By an index, which is quick; the rest is looked for afterwards.
     facts.late = [f"There are {kind}." for kind in _KINDS if database[kind].find_one({"store": None}, {"_id": 1})]
 
 
-def _look_for_late(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
+def _collect_late(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
     facts.late = late_sentences(database, store)
 
 
-def _look_at_totals(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
+def _collect_totals(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
     """Counts and amounts of everything, once from the rows of years, and once from the documents."""
     by_totals = dict.fromkeys(_KINDS, (0, 0))
     for row in database[TOTALS].find(row_range(store, "0000", "9999")):
@@ -250,7 +250,7 @@ def _look_at_totals(database: SyncDatabase[Document], store: str, facts: Databas
     facts.by_totals, facts.by_documents = by_totals, by_documents
 
 
-def _why(error: PyMongoError) -> str:
+def _reason_of(error: PyMongoError) -> str:
     if isinstance(error, OperationFailure):
         return "auth" if error.code in (_AUTHENTICATION_FAILED, _UNAUTHORIZED) else "other"
     said = str(error).lower()

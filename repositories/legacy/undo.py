@@ -19,7 +19,7 @@ from repositories.legacy.late_documents import LATE_PREFIX, Move
 from repositories.legacy.late_import import unadopted
 from repositories.legacy.source import BACKUP_PREFIX, KINDS, Source
 from repositories.legacy.state import DROPPING
-from repositories.messaging.uploads import brought_to
+from repositories.messaging.uploads import legacy_files_filter
 from repositories.migrations.indexes import refuse_restoring
 from schemas.core.collections import ADOPTION, COUNTERS, CUSTOMERS, ORIGINALS, TOTALS, UPLOADS
 from schemas.core.documents import Document
@@ -70,7 +70,7 @@ async def undo(database: Database, store: str) -> dict[str, int]:
             await asyncio.to_thread(_take_out, database.delegate, store, kind, kind)
     for name in (TOTALS, CUSTOMERS, ORIGINALS):
         await database[name].delete_many(store_filter(name, store))
-    await database[UPLOADS].delete_many(brought_to(store))
+    await database[UPLOADS].delete_many(legacy_files_filter(store))
     await database[ADOPTION].delete_one({"_id": store})
     return staying
 

@@ -23,7 +23,7 @@ from schemas.messaging.states import CANCELLED, DROPPABLE, NOT_SENT, QUEUED, RET
 
 
 @dataclass(frozen=True, slots=True)
-class Send(Command):
+class QueueMessage(Command):
     """Queue a message to be sent.
 
     :param draft: as `schemas.messages.drafted`.
@@ -39,21 +39,21 @@ class Send(Command):
 
     @property
     def reads(self) -> Reads:
-        return read_with(self.draft)
+        return required_reads(self.draft)
 
     def apply(self, work: UnitOfWork) -> Document:
         if self.link is not None:
             self.link.apply(work)
-        if not _opens(work, self.draft):
+        if not _is_document_available(work, self.draft):
             raise NotFound("The document does not open any more.")
         waiting = {**queued(self.outbox, work.reference_time), "retry_keys": reopening(self.keys)}
         message = work.add(MESSAGES, self.message_id, {**self.draft, **waiting})
-        told_ = work.emit(MESSAGES, events.CREATE, message, summarize_message(message))
-        return {**told_, "document_url": message["letter"]["document_url"]}
+        summary = work.emit(MESSAGES, events.CREATE, message, summarize_message(message))
+        return {**summary, "document_url": message["letter"]["document_url"]}
 
 
 @dataclass(frozen=True, slots=True)
-class _OfMessage(Command):
+class _MessageCommand(Command):
     """Change a message that exists."""
 
     message_id: str
@@ -64,7 +64,7 @@ class _OfMessage(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class Begin(_OfMessage):
+class BeginAttempt(_MessageCommand):
     """Begin an attempt, before a worker calls the provider.
 
     The worker may call it if the answer is being sent, by this holder, with this attempt.
@@ -78,27 +78,27 @@ class Begin(_OfMessage):
     attempt: int
     provider: str
     until: datetime
-    enclosed: Reads = ()
+    required: Reads = ()
     is_forwardable: ClassVar[bool] = True
     is_repeatable: ClassVar[bool] = True
 
     @property
     def reads(self) -> Reads:
-        return ((MESSAGES, self.message_id), *self.enclosed)
+        return ((MESSAGES, self.message_id), *self.required)
 
     def apply(self, work: UnitOfWork) -> Document:
         message = find_live(work, MESSAGES, self.message_id)
         claimed = (message["state"], message["holder"], message["attempt"])
         if claimed != (QUEUED, self.holder, self.attempt - 1):
             return message
-        if not _opens(work, message):
-            return _changed(work, message, **given_up(GONE))
+        if not _is_document_available(work, message):
+            return _update(work, message, **given_up(GONE))
         begun = {"state": SENDING, "attempt": self.attempt, "tries": message["tries"] + 1}
-        return _changed(work, message, **begun, provider=self.provider, due_at=self.until)
+        return _update(work, message, **begun, provider=self.provider, due_at=self.until)
 
 
 @dataclass(frozen=True, slots=True)
-class Settle(_OfMessage):
+class RecordOutcome(_MessageCommand):
     """Record the outcome of an attempt.
 
     :param chance: 0 to 1, see `schemas.message_states.pause_after`.
@@ -106,7 +106,7 @@ class Settle(_OfMessage):
 
     attempt: int
     outcome: Outcome
-    chance: float
+    jitter: float
     is_forwardable: ClassVar[bool] = True
     is_repeatable: ClassVar[bool] = True
 
@@ -114,14 +114,14 @@ class Settle(_OfMessage):
         message = find_live(work, MESSAGES, self.message_id)
         if message["attempt"] != self.attempt or message["state"] not in (SENDING, UNKNOWN):
             return message
-        changes = settled(message, self.outcome, work.reference_time, self.chance)
+        changes = settled(message, self.outcome, work.reference_time, self.jitter)
         if changes["state"] == message["state"]:
             return message
-        return _changed(work, message, **changes)
+        return _update(work, message, **changes)
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryUpdate(_OfMessage):
+class DeliveryUpdate(_MessageCommand):
     """Record a status that the provider reports of a message.
 
     :param attempt: that the status is of, None where the provider does not say.
@@ -139,8 +139,8 @@ class DeliveryUpdate(_OfMessage):
         if not self._is_of(message) or not is_news(message["state"], self.state):
             return message
         reached = {REACHED[self.state]: self.at} if self.state in REACHED else {}
-        told_of = {"state": self.state, "provider_id": self.provider_id, "error": self.error}
-        return _changed(work, message, **told_of, **DONE, **reached)
+        update = {"state": self.state, "provider_id": self.provider_id, "error": self.error}
+        return _update(work, message, **update, **DONE, **reached)
 
     def _is_of(self, message: Document) -> bool:
         """Return whether the status is of the latest attempt."""
@@ -153,61 +153,61 @@ class DeliveryUpdate(_OfMessage):
 
 
 @dataclass(frozen=True, slots=True)
-class Retry(_OfMessage):
+class RetryMessage(_MessageCommand):
     """Queue a message again that was not sent.
 
     :param enclosed: as `read_with` names it.
     :param is_sure: also a message that may have been sent already.
     """
 
-    enclosed: Reads = ()
+    required: Reads = ()
     is_sure: bool = False
 
     @property
     def reads(self) -> Reads:
-        return ((MESSAGES, self.message_id), *self.enclosed)
+        return ((MESSAGES, self.message_id), *self.required)
 
     def apply(self, work: UnitOfWork) -> Document:
         message = find_live(work, MESSAGES, self.message_id)
         if message["state"] not in RETRIABLE:
-            raise _refused(message, "there is nothing to send again")
+            raise _refusal(message, "there is nothing to send again")
         if is_doubtful(message) and not self.is_sure:
-            raise _refused(message, "nobody knows whether it was sent, and it may come twice")
-        if not _opens(work, message):
-            raise _refused(message, "its document is voided, or the link to it has ended")
-        return _changed(work, message, **queued(message["outbox"], work.reference_time), error=None, provider_id=None)
+            raise _refusal(message, "nobody knows whether it was sent, and it may come twice")
+        if not _is_document_available(work, message):
+            raise _refusal(message, "its document is voided, or the link to it has ended")
+        return _update(work, message, **queued(message["outbox"], work.reference_time), error=None, provider_id=None)
 
 
 @dataclass(frozen=True, slots=True)
-class Drop(_OfMessage):
+class CancelMessage(_MessageCommand):
     """Cancel a message that has not been sent."""
 
     def apply(self, work: UnitOfWork) -> Document:
         message = find_live(work, MESSAGES, self.message_id)
         if message["state"] not in DROPPABLE:
-            raise _refused(message, "there is nothing to drop")
-        return _changed(work, message, state=CANCELLED, **DONE)
+            raise _refusal(message, "there is nothing to drop")
+        return _update(work, message, state=CANCELLED, **DONE)
 
 
-def read_with(message: Document) -> Reads:
+def required_reads(message: Document) -> Reads:
     """Return what must exist for the document of a message to open: the link, and what it leads to."""
     # Messages of before do not say by which link.
     link_id = message.get("link_id")
     return () if link_id is None else ((LINKS, link_id), (message["kind"], message["document_id"]))
 
 
-def _opens(work: UnitOfWork, message: Document) -> bool:
+def _is_document_available(work: UnitOfWork, message: Document) -> bool:
     until = message.get("until")
     is_over = until is not None and until <= work.reference_time
-    return not is_over and all(work.find(*each) is not None for each in read_with(message))
+    return not is_over and all(work.find(*each) is not None for each in required_reads(message))
 
 
-def _refused(message: Document, why: str) -> IllegalTransition:
+def _refusal(message: Document, why: str) -> IllegalTransition:
     allowed = [CANCELLED] if message["state"] in DROPPABLE else []
     return IllegalTransition(f"The message is {message['state']}: {why}.", current=message["state"], allowed=allowed)
 
 
-def _changed(work: UnitOfWork, message: Document, **changes: object) -> Document:
+def _update(work: UnitOfWork, message: Document, **changes: object) -> Document:
     message = work.update(MESSAGES, message, **changes)
     if message["state"] in NOT_SENT:
         work.release_keys(message.get("retry_keys", ()), message["_id"])

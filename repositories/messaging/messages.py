@@ -10,7 +10,7 @@ from repositories.journal.command import Command
 from repositories.journal.journal import Journal
 from repositories.journal.transaction import Outcome
 from repositories.leadership.shared_journal import SharedJournal
-from repositories.messaging.commands import Drop, Retry, Send, read_with
+from repositories.messaging.commands import CancelMessage, QueueMessage, RetryMessage, required_reads
 from repositories.sharing.commands import AddLink
 from schemas.core.collections import MESSAGES
 from schemas.core.documents import Document
@@ -44,8 +44,8 @@ class MessageRepository:
 
     async def send(
         self,
-        letter: OutgoingMessage,
-        enclosed: Attachment = NOTHING,
+        message: OutgoingMessage,
+        attachment: Attachment = NOTHING,
         keys: tuple[RequestKey, ...] = (),
         *,
         link: AddLink | None = None,
@@ -58,23 +58,23 @@ class MessageRepository:
         """
         message_id = new_id(MESSAGE_PREFIX, self._clock())
         if link is not None:
-            enclosed = Attachment(link.kind, link.document_id, link.link_id, link.expires_at)
+            attachment = Attachment(link.kind, link.document_id, link.link_id, link.expires_at)
             link = replace(link, message_id=message_id, retry_keys=tuple(reopening(keys)))
         outcome = await self._submit(
-            Send(message_id, drafted(letter, enclosed), self._outbox, link, keys=keys, actor=actor)
+            QueueMessage(message_id, drafted(message, attachment), self._outbox, link, keys=keys, actor=actor)
         )
-        return await self._as_it_stands(outcome) if outcome.replayed else outcome
+        return await self._with_current_state(outcome) if outcome.replayed else outcome
 
     async def retry(self, message_id: str, *, is_sure: bool = False, actor: Actor) -> Outcome:
         """:raises NotFound, IllegalTransition:"""
-        message = await self._found(message_id)
-        return await self._submit(Retry(message_id, read_with(message or {}), is_sure, actor=actor))
+        message = await self._find(message_id)
+        return await self._submit(RetryMessage(message_id, required_reads(message or {}), is_sure, actor=actor))
 
-    async def drop(self, message_id: str, *, actor: Actor) -> Outcome:
+    async def cancel(self, message_id: str, *, actor: Actor) -> Outcome:
         """:raises NotFound, IllegalTransition:"""
-        return await self._submit(Drop(message_id, actor=actor))
+        return await self._submit(CancelMessage(message_id, actor=actor))
 
-    async def newest(self, listing: MessageListing, limit: int) -> list[Document]:
+    async def page(self, listing: MessageListing, limit: int) -> list[Document]:
         """Up to `limit` messages, the newest first, from `listing.after` on.
 
         :raises Unavailable: the database is away.
@@ -86,11 +86,11 @@ class MessageRepository:
         async with read_deadline():
             return await self._collection.find(criteria).sort("_id", -1).limit(limit).to_list(limit)
 
-    async def _as_it_stands(self, outcome: Outcome) -> Outcome:
-        message = await self._found(outcome.answer["_id"])
+    async def _with_current_state(self, outcome: Outcome) -> Outcome:
+        message = await self._find(outcome.answer["_id"])
         return outcome if message is None else outcome._replace(answer={**outcome.answer, "state": message["state"]})
 
-    async def _found(self, message_id: str) -> Document | None:
+    async def _find(self, message_id: str) -> Document | None:
         async with read_deadline():
             return await self._collection.find_one({"_id": message_id, "store": self._store})
 

@@ -16,7 +16,7 @@ from repositories.database.errors import read_deadline
 from repositories.journal.command import Command
 from repositories.journal.orphaned_transactions import abort_orphaned_transactions
 from repositories.leadership.shared_journal import SharedJournal
-from repositories.messaging.commands import Begin, DeliveryUpdate, Settle, read_with
+from repositories.messaging.commands import BeginAttempt, DeliveryUpdate, RecordOutcome, required_reads
 from schemas.core.collections import MESSAGES
 from schemas.core.documents import Document
 from schemas.journal.events import Event
@@ -26,7 +26,7 @@ from schemas.messaging.states import SENDING
 
 #: How long a message that was claimed and not begun is left to its claimant.
 CLAIM_SECONDS: Final = 15.0
-_HELD_MS: Final = 500
+_LOCK_WAIT_MS: Final = 500
 
 
 class Outbox:
@@ -68,31 +68,31 @@ class Outbox:
                     {"$set": lease},
                     sort=[("due_at", 1)],
                     return_document=ReturnDocument.AFTER,
-                    maxTimeMS=_HELD_MS,
+                    maxTimeMS=_LOCK_WAIT_MS,
                 )
             except ExecutionTimeout:
                 # A process that was killed may have left a transaction that holds it; the next time it is free.
                 await abort_orphaned_transactions(self._client)
                 return None
 
-    async def begin(self, message: Document, provider: str, seconds: float) -> Document | None:
+    async def begin_attempt(self, message: Document, provider: str, seconds: float) -> Document | None:
         """The message as it is being sent; None where it was taken away meanwhile, or its document does not open.
 
         :param seconds: for how long nobody else looks at it.
         :raises Unavailable: not known whether it was begun; ask again.
         """
         attempt, until = message["attempt"] + 1, self._clock() + timedelta(seconds=seconds)
-        asked = Begin(message["_id"], message["holder"], attempt, provider, until, read_with(message))
+        asked = BeginAttempt(message["_id"], message["holder"], attempt, provider, until, required_reads(message))
         begun = await self._submit(message, asked)
         held = (begun["state"], begun["holder"], begun["attempt"])
         return begun if held == (SENDING, message["holder"], attempt) else None
 
-    async def settle(self, message: Document, outcome: Outcome, chance: float) -> Document:
+    async def record_outcome(self, message: Document, outcome: Outcome, jitter: float) -> Document:
         """What became of the attempt that the message is at. The message as it is now.
 
         :raises Unavailable: not known whether that was written; say it again.
         """
-        return await self._submit(message, Settle(message["_id"], message["attempt"], outcome, chance))
+        return await self._submit(message, RecordOutcome(message["_id"], message["attempt"], outcome, jitter))
 
     async def record_status(
         self,

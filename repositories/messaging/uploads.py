@@ -26,14 +26,14 @@ class Upload(NamedTuple):
     content: bytes
 
 
-class Kept(NamedTuple):
+class StoredUpload(NamedTuple):
     """token: by which a file is found, and until: when it is not any more."""
 
     token: str
     until: datetime
 
 
-def brought_to(store: str) -> dict[str, Any]:
+def legacy_files_filter(store: str) -> dict[str, Any]:
     """Return what finds the files that were brought to a store from the earlier backend."""
     return {"store": store, "brought": True}
 
@@ -49,7 +49,7 @@ class Uploads:
         self._clock = clock
 
     @asynccontextmanager
-    async def kept(self, store: str, upload: Upload) -> AsyncIterator[Kept]:
+    async def kept(self, store: str, upload: Upload) -> AsyncIterator[StoredUpload]:
         """Keeps a file, unless what it is for is refused meanwhile.
 
         :raises Unavailable: the database is away.
@@ -60,7 +60,7 @@ class Uploads:
         async with read_deadline():
             await self._collection.insert_one(kept)
         try:
-            yield Kept(token, expires_at)
+            yield StoredUpload(token, expires_at)
         except OutcomeUnknown:
             # It may be needed.
             raise
@@ -68,12 +68,12 @@ class Uploads:
             await self.drop(token)
             raise
 
-    async def bring(self, store: str, token: str, upload: Upload) -> None:
+    async def add_legacy_file(self, store: str, token: str, upload: Upload) -> None:
         """Keep a file of the earlier backend under the name that its links have; done again, it is the same.
 
         :raises Unavailable: the database is away.
         """
-        kept = {**brought_to(store), **upload._asdict(), "expires_at": _NEVER}
+        kept = {**legacy_files_filter(store), **upload._asdict(), "expires_at": _NEVER}
         async with read_deadline():
             await self._collection.update_one({"_id": hashed(token)}, {"$setOnInsert": kept}, upsert=True)
 

@@ -37,7 +37,7 @@ _RULE: Final = 2
 #: What the counters of a store say as soon as everything was counted by it.
 BUILT: Final = {"customers": _RULE}
 
-Advance = Callable[[int], None]
+OnProgress = Callable[[int], None]
 
 
 async def has_customers(database: Database, store: str) -> bool:
@@ -51,7 +51,9 @@ async def count_documents(database: Database, store: str) -> int:
     return sum([await database[kind].count_documents(store_filter(kind, store)) for kind in (ESTIMATES, ORDERS)])
 
 
-async def build_customers(database: Database, store: str, region: str, advance: Advance = lambda _: None) -> None:
+async def build_customers(
+    database: Database, store: str, region: str, on_progress: OnProgress = lambda _: None
+) -> None:
     """Counts what was not counted yet, and makes the customers that are missing.
 
     :raises PyMongoError: callers translate.
@@ -60,7 +62,7 @@ async def build_customers(database: Database, store: str, region: str, advance: 
         for kind in (ESTIMATES, ORDERS):
             after: int | None = 0
             while after is not None:
-                after = await _batch(session, database, store, region, kind, after, advance)
+                after = await _count_batch(session, database, store, region, kind, after, on_progress)
     await database[COUNTERS].update_one({"_id": store}, {"$set": BUILT})
 
 
@@ -76,14 +78,14 @@ async def build_missing_customers(database: Database, store: str, region: str) -
         raise DatabaseRefused(f"The customers cannot be counted: {first_clause(error)}") from error
 
 
-async def _batch(
+async def _count_batch(
     session: AsyncIOMotorClientSession,
     database: Database,
     store: str,
     region: str,
     kind: str,
     after: int,
-    advance: Advance,
+    on_progress: OnProgress,
 ) -> int | None:
     """Counts a batch that follows a number, in one transaction; the last number of it, None at the end."""
     criteria = {"store": store, "number": {"$gt": after}}
@@ -100,7 +102,7 @@ async def _batch(
         return batch
 
     batch: list[Document] = await session.with_transaction(count)
-    advance(len(batch))
+    on_progress(len(batch))
     return batch[-1]["number"] if len(batch) == _BATCH else None
 
 

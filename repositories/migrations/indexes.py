@@ -19,7 +19,7 @@ from repositories.database.errors import DatabaseRefused, first_clause
 from repositories.database.store_scope import LEGACY_DOCUMENT
 from repositories.event_log.retention import RETENTION, record_expiry
 from repositories.migrations.occupied_collections import refuse_occupied
-from repositories.migrations.yearly_rollups import add_years
+from repositories.migrations.yearly_rollups import add_yearly_rollups
 from schemas.core.collections import (
     ADOPTION,
     ATTEMPTS,
@@ -43,10 +43,10 @@ from schemas.core.collections import (
 
 ANSWER_RETENTION_DAYS: Final = 30
 #: In a unique index without this, what the earlier backend still writes would be refused as a double.
-_OURS: Final = {"store": {"$exists": True}, "number": {"$gte": 0}}
+_HAS_NUMBER: Final = {"store": {"$exists": True}, "number": {"$gte": 0}}
 _RETIRED: Final = {"number": "number", "one_order_an_estimate": "estimate_id"}
 _DAY: Final = 86_400
-_TOLERATED: Final = timedelta(hours=1)
+_MAX_CLOCK_LAG: Final = timedelta(hours=1)
 _NAMESPACE_EXISTS, _OPTIONS_CONFLICT = 48, 85
 
 logger = logging.getLogger("pos")
@@ -79,7 +79,7 @@ _SIGN_IN: Final = {
 def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
     """Every index, by collection. Those that a sale or an estimate writes lead with the store, but for retention."""
     number = IndexModel(
-        [("store", UP), ("number", UP)], unique=True, name="given_number", partialFilterExpression=_OURS
+        [("store", UP), ("number", UP)], unique=True, name="given_number", partialFilterExpression=_HAS_NUMBER
     )
     search = IndexModel([("store", UP), ("terms", UP)], name="search")
     return {
@@ -105,7 +105,7 @@ def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
                 [("store", UP), ("estimate_id", UP)],
                 unique=True,
                 name="order_of_an_estimate",
-                partialFilterExpression={"estimate_id": {"$type": "string"}, "voided_at": None, **_OURS},
+                partialFilterExpression={"estimate_id": {"$type": "string"}, "voided_at": None, **_HAS_NUMBER},
             ),
         ],
         CUSTOMERS: [
@@ -166,23 +166,23 @@ async def prepare(
         restored; its documents are those of the earlier backend, or are just being taken over.
     """
     try:
-        await refuse_unadopted(database, store)
-        await prepare_collections(database, event_retention_days + _days_more(behind))
+        await refuse_unimported(database, store)
+        await prepare_collections(database, event_retention_days + _extra_days(behind))
         await database[COUNTERS].update_one(
             {"_id": store},
             {"$setOnInsert": {ESTIMATES: 0, ORDERS: 0, "head": 0, "epoch": secrets.token_hex(4)}},
             upsert=True,
         )
         await refuse_restoring(database, store)
-        await add_years(database, store)
-        await _keep_zone(database, store, zone)
+        await add_yearly_rollups(database, store)
+        await _check_timezone(database, store, zone)
         await _warn_of_late(database)
     except PyMongoError as error:
         raise DatabaseRefused(f"The indexes of the database cannot be prepared: {first_clause(error)}") from error
 
 
-def _days_more(behind: timedelta) -> int:
-    return math.ceil(behind / timedelta(days=1)) if behind > _TOLERATED else 0
+def _extra_days(behind: timedelta) -> int:
+    return math.ceil(behind / timedelta(days=1)) if behind > _MAX_CLOCK_LAG else 0
 
 
 async def prepare_collections(database: Database, event_retention_days: int) -> None:
@@ -193,8 +193,8 @@ async def prepare_collections(database: Database, event_retention_days: int) -> 
     for collection, models in index_models(event_retention_days).items():
         await _create(database, collection, models)
     for collection in (ESTIMATES, ORDERS):
-        await _retire(database, collection)
-    await _make_totals(database)
+        await _drop_retired(database, collection)
+    await _create_totals(database)
     # Two who made it at once, each in a transaction, would stand in each other's way.
     await database[FACTS].update_one({"_id": OWNERS}, {"$setOnInsert": {"changes": 0}}, upsert=True)
 
@@ -212,7 +212,7 @@ async def refuse_restoring(database: Database, store: str) -> None:
         )
 
 
-async def refuse_unadopted(database: Database, store: str) -> None:
+async def refuse_unimported(database: Database, store: str) -> None:
     """Whether the database still is one of the earlier backend, a store of it is half taken over, or, where there is no
     store yet, another program has collections of our names.
 
@@ -244,7 +244,7 @@ async def _warn_of_late(database: Database) -> None:
             )
 
 
-async def _make_totals(database: Database) -> None:
+async def _create_totals(database: Database) -> None:
     """Made here, because the first sale would have to wait for it. Its only index is its id."""
     try:
         await database.command("create", TOTALS)
@@ -253,7 +253,7 @@ async def _make_totals(database: Database) -> None:
             raise
 
 
-async def _keep_zone(database: Database, store: str, zone: ZoneInfo) -> None:
+async def _check_timezone(database: Database, store: str, zone: ZoneInfo) -> None:
     """A store's time zone can be chosen until its first document, which has a business date in it."""
     empty = {"_id": store, "head": 0, "adopted": None}
     await database[COUNTERS].update_one(empty, {"$set": {"timezone": zone.key}})
@@ -265,7 +265,7 @@ async def _keep_zone(database: Database, store: str, zone: ZoneInfo) -> None:
         )
 
 
-async def _retire(database: Database, collection: str) -> None:
+async def _drop_retired(database: Database, collection: str) -> None:
     """Drop the unique indexes of earlier versions, in which what the earlier backend writes stood too."""
     found = await database[collection].index_information()
     for name, field in _RETIRED.items():

@@ -38,30 +38,30 @@ from schemas.core.collections import (
 from schemas.core.documents import Document
 
 
-def _with(*names: str) -> Document:
+def _has_fields(*names: str) -> Document:
     """A filter for what has all of these fields and is of a store."""
     return {"store": {"$type": "string"}, **{name: {"$exists": True} for name in names}}
 
 
 _DATED: Final[Document] = {"expires_at": {"$type": "date"}}
 #: What every document of ours has, by collection.
-_SIGNS: Final[dict[str, Document]] = {
+_EXPECTED: Final[dict[str, Document]] = {
     ADOPTION: {"_id": {"$type": "string"}, "step": {"$type": "string"}},
     ATTEMPTS: _DATED,
     COUNTERS: {"_id": {"$type": "string"}, "head": {"$exists": True}},
     CREDENTIALS: {"owner": {"$exists": True}},
-    CUSTOMERS: _with("terms", "version"),
-    DEVICES: _with("name", "belongs_to"),
-    EVENTS: _with("seq", "type"),
+    CUSTOMERS: _has_fields("terms", "version"),
+    DEVICES: _has_fields("name", "belongs_to"),
+    EVENTS: _has_fields("seq", "type"),
     FACTS: {"_id": {"$type": "string"}},
-    LINKS: _with("token", "document_id"),
-    LINK_VIEWS: _with("views"),
-    MESSAGES: _with("outbox", "state"),
+    LINKS: _has_fields("token", "document_id"),
+    LINK_VIEWS: _has_fields("views"),
+    MESSAGES: _has_fields("outbox", "state"),
     ORIGINALS: {"_id.store": {"$type": "string"}, "_id.kind": {"$type": "string"}},
     RATE_COUNTS: {"_id": {"$type": "string"}, "expireAt": {"$exists": True}},
     RATE_WINDOWS: {"_id": {"$type": "string"}},
-    REQUESTS: _with("key", "at"),
-    SETTINGS: _with("version"),
+    REQUESTS: _has_fields("key", "at"),
+    SETTINGS: _has_fields("version"),
     TOTALS: {"_id.store": {"$type": "string"}, "_id.period": {"$type": "string"}},
     UPLOADS: _DATED,
     USERS: {"login": {"$type": "string"}, "role": {"$type": "string"}},
@@ -92,14 +92,14 @@ def _occupied(
 ) -> Iterator[str]:
     for each in sorted(database.list_collections(), key=lambda found: str(found["name"])):
         name = each["name"]
-        if name not in _SIGNS and name not in (ESTIMATES, ORDERS):
+        if name not in _EXPECTED and name not in (ESTIMATES, ORDERS):
             continue
         if each.get("type", "collection") != "collection" or each.get("options", {}).get("capped"):
             yield f"{name} (no ordinary collection)"
         elif name in except_for:
             continue
         elif database[name].find_one(
-            LEGACY_DOCUMENT if name in (ESTIMATES, ORDERS) else {"$nor": [_SIGNS[name]]}, {"_id": 1}
+            LEGACY_DOCUMENT if name in (ESTIMATES, ORDERS) else {"$nor": [_EXPECTED[name]]}, {"_id": 1}
         ):
             yield name
         else:

@@ -27,7 +27,7 @@ _FIELDS: Final = {
 #: What the counters of a store say as soon as all words were made by today's rule.
 BUILT: Final = {"terms_rule": TERMS_RULE}
 
-Advance = Callable[[int], None]
+OnProgress = Callable[[int], None]
 
 
 async def has_terms(database: Database, store: str) -> bool:
@@ -35,16 +35,16 @@ async def has_terms(database: Database, store: str) -> bool:
     return await database[COUNTERS].find_one({"_id": store, **BUILT}, {"_id": 1}) is not None
 
 
-async def build_terms(database: Database, store: str, advance: Advance = lambda _: None) -> None:
+async def build_terms(database: Database, store: str, on_progress: OnProgress = lambda _: None) -> None:
     """Make the words of all documents and customers anew, where they differ.
 
     :raises PyMongoError: callers translate.
     """
     for kind in _FIELDS:
         last: object = None
-        while (batch := await _batch(database, store, kind, last)) != []:
+        while (batch := await _rebuild_batch(database, store, kind, last)) != []:
             last = batch[-1][_FIELDS[kind][0]]
-            advance(len(batch))
+            on_progress(len(batch))
     await database[COUNTERS].update_one({"_id": store}, {"$set": BUILT})
 
 
@@ -60,7 +60,7 @@ async def build_missing_terms(database: Database, store: str) -> None:
         raise DatabaseRefused(f"The search cannot be prepared: {first_clause(error)}") from error
 
 
-async def _batch(database: Database, store: str, kind: str, last: object) -> list[Document]:
+async def _rebuild_batch(database: Database, store: str, kind: str, last: object) -> list[Document]:
     """Write a batch that follows a document anew; the batch, as it was read."""
     place, *fields = _FIELDS[kind]
     criteria = store_filter(kind, store) if last is None else {"store": store, place: {"$gt": last}}

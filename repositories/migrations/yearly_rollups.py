@@ -14,7 +14,7 @@ from schemas.reporting.rollups import RollupKey
 _YEARLY: Final = "year"
 
 
-async def add_years(database: Database, store: str) -> None:
+async def add_yearly_rollups(database: Database, store: str) -> None:
     """Adds up the rows of months to rows of years, in a store that was begun before there were any.
 
     :raises PyMongoError: callers translate.

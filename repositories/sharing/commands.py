@@ -40,7 +40,7 @@ class AddLink(Command):
         fields = {"kind": self.kind, "document_id": self.document_id, "token": self.token}
         made_with = {"message_id": self.message_id, "retry_keys": list(self.retry_keys)}
         link = work.add(LINKS, self.link_id, {**fields, **made_with, "expires_at": self.expires_at})
-        work.emit(LINKS, events.CREATE, link, _told(link))
+        work.emit(LINKS, events.CREATE, link, _event_data(link))
         return link
 
 
@@ -62,9 +62,9 @@ class EndLink(Command):
             # Who asks for the same message now means one with a link that opens.
             work.release_keys(link["retry_keys"], link["message_id"])
         link = work.update(LINKS, link, voided_at=work.now)
-        work.emit(LINKS, events.DELETE, link, _told(link))
+        work.emit(LINKS, events.DELETE, link, _event_data(link))
         return link
 
 
-def _told(link: Document) -> Document:
+def _event_data(link: Document) -> Document:
     return {name: value for name, value in shown(link).items() if name != "retry_keys"}

@@ -24,7 +24,7 @@ from schemas.core.tokens import hashed
 from schemas.journal.idempotency import RequestKey
 
 _TOKEN_BYTES: Final = 24
-_MOST_SHOWN: Final = 500
+_MAX_LINKS: Final = 500
 
 
 class NewLink(NamedTuple):
@@ -63,13 +63,13 @@ class LinkRepository:
         """:raises NotFound: there is none, or it was ended before, and not by this very request."""
         return await self._journal.submit(EndLink(link_id, keys=keys, actor=actor))
 
-    async def of_document(self, kind: str, document_id: str) -> list[Document]:
+    async def list_for_document(self, kind: str, document_id: str) -> list[Document]:
         """The newest links to a document, those that have ended too, each with `views` and `viewed_at`."""
         criteria = {"store": self._store, "kind": kind, "document_id": document_id}
         async with read_deadline():
-            links = await self._database[LINKS].find(criteria).sort("_id", -1).to_list(_MOST_SHOWN)
+            links = await self._database[LINKS].find(criteria).sort("_id", -1).to_list(_MAX_LINKS)
             wanted = {"_id": {"$in": [link["_id"] for link in links]}}
-            views = {row["_id"]: row for row in await self._database[LINK_VIEWS].find(wanted).to_list(_MOST_SHOWN)}
+            views = {row["_id"]: row for row in await self._database[LINK_VIEWS].find(wanted).to_list(_MAX_LINKS)}
         unseen = {"views": 0, "viewed_at": None}
         return [{**link, **{name: views.get(link["_id"], unseen)[name] for name in unseen}} for link in links]
 

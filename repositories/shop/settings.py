@@ -18,7 +18,7 @@ from schemas.journal import events
 from schemas.shop.settings import ShopSettings, changed, first_stored
 
 #: How long another process may not have heard of a change.
-FRESH_SECONDS: Final = 1.0
+MAX_AGE_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class ChangeSettings(Command):
     """
 
     store: str
-    fresh: ShopSettings
+    defaults: ShopSettings
     changes: Document
     versions: frozenset[int] | None = None
 
@@ -40,17 +40,17 @@ class ChangeSettings(Command):
 
     def apply(self, work: UnitOfWork) -> Document:
         stored = work.find(SETTINGS, self.store)
-        settings = ShopSettings.of(stored, self.fresh)
+        settings = ShopSettings.of(stored, self.defaults)
         check_version({"version": settings.version}, self.versions)
         changes = changed(settings, self.changes)
         if not changes:
             return stored or {}
         is_first = stored is None
         if stored is None:
-            after = work.add(SETTINGS, self.store, {**first_stored(self.fresh), **changes})
+            after = work.add(SETTINGS, self.store, {**first_stored(self.defaults), **changes})
         else:
             after = work.update(SETTINGS, stored, **changes)
-        shown = ShopSettings.of(after, self.fresh).shown()
+        shown = ShopSettings.of(after, self.defaults).shown()
         work.emit(SETTINGS, events.CREATE if is_first else events.UPDATE, after, shown)
         return after
 
@@ -67,38 +67,38 @@ class ShopSettingsRepository:
         database: Database,
         store: str,
         journal: SharedJournal,
-        fresh: ShopSettings,
+        defaults: ShopSettings,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._collection = database[SETTINGS]
         self._store = store
         self._journal = journal
-        self._fresh = fresh
+        self._defaults = defaults
         self._clock = clock
-        self._known: ShopSettings | None = None
+        self._settings: ShopSettings | None = None
         self._fresh_until = 0.0
 
     async def current(self) -> ShopSettings:
         """:raises Unavailable: the database is away."""
-        known, asked_at = self._known, self._clock()
-        if known is not None and asked_at < self._fresh_until:
-            return known
+        settings, asked_at = self._settings, self._clock()
+        if settings is not None and asked_at < self._fresh_until:
+            return settings
         async with read_deadline():
             found = await self._collection.find_one({"_id": self._store})
-        return self._keep(ShopSettings.of(found, self._fresh), asked_at)
+        return self._update_cache(ShopSettings.of(found, self._defaults), asked_at)
 
     async def change(self, changes: Document, versions: frozenset[int] | None = None, *, actor: Actor) -> Outcome:
         """Changes some; `current` knows of it when this returns. changes: as `ShopSettingsBody` loads them.
 
         :raises StaleVersion, InvalidBody:
         """
-        command = ChangeSettings(self._store, self._fresh, changes, versions, actor=actor)
+        command = ChangeSettings(self._store, self._defaults, changes, versions, actor=actor)
         outcome = await self._journal.submit(command)
-        self._keep(ShopSettings.of(outcome.answer, self._fresh), self._clock())
+        self._update_cache(ShopSettings.of(outcome.answer, self._defaults), self._clock())
         return outcome
 
-    def _keep(self, settings: ShopSettings, as_of: float) -> ShopSettings:
+    def _update_cache(self, settings: ShopSettings, as_of: float) -> ShopSettings:
         # Readings come back in any order; versions only rise, unless the store was restored, which takes a while.
-        if self._known is None or settings.version >= self._known.version or as_of >= self._fresh_until:
-            self._known, self._fresh_until = settings, as_of + FRESH_SECONDS
-        return self._known
+        if self._settings is None or settings.version >= self._settings.version or as_of >= self._fresh_until:
+            self._settings, self._fresh_until = settings, as_of + MAX_AGE_SECONDS
+        return self._settings

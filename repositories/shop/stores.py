@@ -30,7 +30,7 @@ async def store_names(database: Database) -> list[str]:
         return [row["_id"] for row in await database[COUNTERS].find({}, {"_id": 1}).sort("_id", 1).to_list(None)]
 
 
-class AllStores:
+class AllStoresReports:
     """The totals of all the stores of a database, for those who may see them all."""
 
     def __init__(self, database: Database, zone: ZoneInfo, clock: Callable[[], datetime]) -> None:

@@ -134,12 +134,12 @@ class OutboxDispatcher:
         lease = self._send_seconds + self._settling_seconds
         if message["state"] == SENDING:
             gone = Unknown("The service ended while the message was being sent.")
-            await self._insist(lambda: self._outbox.settle(message, gone, self._chance()))
+            await self._insist(lambda: self._outbox.record_outcome(message, gone, self._chance()))
             return
-        begun = await self._insist(lambda: self._outbox.begin(message, self._provider.name, lease))
+        begun = await self._insist(lambda: self._outbox.begin_attempt(message, self._provider.name, lease))
         if begun is not None:
             outcome = await self._send(letter_of(begun))
-            await self._insist(lambda: self._outbox.settle(begun, outcome, self._chance()))
+            await self._insist(lambda: self._outbox.record_outcome(begun, outcome, self._chance()))
 
     async def _send(self, letter: OutgoingMessage) -> Outcome:
         try:

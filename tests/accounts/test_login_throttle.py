@@ -13,7 +13,7 @@ from typing import Any, Literal
 import pytest
 from argon2 import PasswordHasher
 
-from repositories.accounts.login_throttle import BUDGETS, FREE, PASSWORD, LoginThrottle
+from repositories.accounts.login_throttle import DAILY_LIMITS, FREE_FAILURES, PASSWORD, LoginThrottle
 from repositories.database.errors import TooManyRequests
 from schemas.core.principals import CASHIER, OWNER
 from tests.accounts.test_sign_in import refusal
@@ -112,7 +112,7 @@ async def test_a_budget_is_never_overdrawn_by_those_who_come_at_once(shop: Shop)
         *(attempts.reserve(PASSWORD, f"one-{shop.store}", f"10.0.0.{number}") for number in range(100)),
         return_exceptions=True,
     )
-    assert sum(not isinstance(each, BaseException) for each in results) == FREE
+    assert sum(not isinstance(each, BaseException) for each in results) == FREE_FAILURES
     assert {type(each) for each in results if isinstance(each, BaseException)} == {TooManyRequests}
 
 
@@ -129,7 +129,7 @@ async def test_the_wait_doubles_up_to_a_quarter_of_an_hour_and_is_never_for_ever
     clock = Clock()
     attempts = LoginThrottle(shop.database, clock)
     name, waits = f"two-{shop.store}", []
-    for _ in range(FREE):
+    for _ in range(FREE_FAILURES):
         assert await wait_of(attempts, name, "10.0.0.1") == 0
     for _ in range(10):
         waits.append(await wait_of(attempts, name, "10.0.0.1"))
@@ -142,13 +142,13 @@ async def test_a_day_has_a_hundred_failures_at_most(shop: Shop) -> None:
     clock = Clock()
     attempts = LoginThrottle(shop.database, clock)
     name, home = f"three-{shop.store}", "10.0.0.1"
-    await attempts.succeeded(await attempts.reserve(PASSWORD, name, home))
+    await attempts.record_success(await attempts.reserve(PASSWORD, name, home))
     began, granted = clock(), 0
     while (clock() - began).total_seconds() < 86_400:
         for place in (home, "203.0.113.9"):
             granted += await wait_of(attempts, name, place) == 0
         clock.advance(seconds=300)
-    assert granted <= sum(BUDGETS.values()) <= 100
+    assert granted <= sum(DAILY_LIMITS.values()) <= 100
     clock.advance(days=1)
     assert await wait_of(attempts, name, "203.0.113.9") == 0
     assert await wait_of(attempts, name, home) == 0
@@ -159,7 +159,7 @@ async def test_strangers_do_not_shut_out_whom_the_account_belongs_to(open_shop: 
     shop = await signed_in_shop(open_shop, clock=clock)
     user = await add(shop)
     assert (await login(shop, user["login"], address="10.1.1.1")).status_code == 200
-    for number in range(FREE):
+    for number in range(FREE_FAILURES):
         assert (await login(shop, user["login"], "wrong", address=f"203.0.113.{number}")).status_code == 401
     refused = await login(shop, user["login"], address="203.0.113.77")
     assert refusal(refused) == (429, "too_many_requests")
@@ -173,7 +173,7 @@ async def test_a_success_clears_what_stood_against_the_account(open_shop: OpenSh
     shop = await signed_in_shop(open_shop, clock=Clock())
     user = await add(shop)
     for _ in range(3):
-        for _ in range(FREE - 1):
+        for _ in range(FREE_FAILURES - 1):
             assert (await login(shop, user["login"], "wrong")).status_code == 401
         assert (await login(shop, user["login"])).status_code == 200
 
@@ -184,9 +184,9 @@ async def test_unknown_logins_are_held_up_like_known_ones_and_take_as_much(open_
     hasher = counting(shop)
     for name in (user["login"], "nobody-" + shop.store):
         before = hasher.verified
-        statuses = [(await login(shop, name, "wrong")).status_code for _ in range(FREE + 2)]
-        assert statuses == [401] * FREE + [429] * 2
-        assert hasher.verified - before == FREE
+        statuses = [(await login(shop, name, "wrong")).status_code for _ in range(FREE_FAILURES + 2)]
+        assert statuses == [401] * FREE_FAILURES + [429] * 2
+        assert hasher.verified - before == FREE_FAILURES
 
 
 async def test_a_row_of_attempts_goes_by_itself(shop: Shop) -> None:

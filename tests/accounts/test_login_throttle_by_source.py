@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from repositories.accounts.login_throttle import BUDGETS, FREE, KNOWN, PER_PLACE
+from repositories.accounts.login_throttle import DAILY_LIMITS, FREE_FAILURES, KNOWN_SOURCE, PER_SOURCE
 from schemas.core.principals import CASHIER, OWNER
 from tests.support.accounts import PIN, Headers, add, address_of, as_, enrol, login, signed_in_shop
 from tests.support.clock import Clock
@@ -37,20 +37,20 @@ async def test_a_bad_tablet_shuts_nobody_out_at_the_others(shop: Shop) -> None:
     owner, sign_in = await as_(shop, OWNER), await cashier_of(shop)
     bad, good, third = [(await enrol(shop, owner, name=name))[1] for name in ("One", "Two", "Three")]
     assert [await sign_in(at, PIN) for at in (bad, good, third)] == [200] * 3
-    assert [await sign_in(bad, WRONG) for _ in range(FREE + 1)] == [401] * FREE + [429]
+    assert [await sign_in(bad, WRONG) for _ in range(FREE_FAILURES + 1)] == [401] * FREE_FAILURES + [429]
     assert [await sign_in(at, PIN) for at in (bad, good)] == [429, 200]
 
     async def guess_all_that_is_granted(at: Headers, granted: int = 0) -> int:
-        for _ in range(PER_PLACE + 2):
+        for _ in range(PER_SOURCE + 2):
             clock.advance(seconds=900)
             granted += await sign_in(at, WRONG) == 401
         return granted
 
     # Half of a day's tries are its own, and not one more; the others go on.
-    assert await guess_all_that_is_granted(bad, FREE) == PER_PLACE
+    assert await guess_all_that_is_granted(bad, FREE_FAILURES) == PER_SOURCE
     assert [await sign_in(at, PIN) for at in (bad, good, third)] == [429, 200, 200]
     # Two bad ones have them all. The next day is a new one.
-    assert await guess_all_that_is_granted(third) == PER_PLACE == BUDGETS[KNOWN] / 2
+    assert await guess_all_that_is_granted(third) == PER_SOURCE == DAILY_LIMITS[KNOWN_SOURCE] / 2
     assert [await sign_in(at, PIN) for at in (bad, good, third)] == [429] * 3
     clock.advance(days=1)
     assert [await sign_in(at, PIN) for at in (bad, good, third)] == [200] * 3
@@ -60,11 +60,11 @@ async def test_a_success_at_one_tablet_clears_what_stands_against_it_alone(shop:
     owner, sign_in = await as_(shop, OWNER), await cashier_of(shop)
     one, two = [(await enrol(shop, owner, name=name))[1] for name in ("One", "Two")]
     assert [await sign_in(at, PIN) for at in (one, two)] == [200] * 2
-    for _ in range(FREE - 1):
+    for _ in range(FREE_FAILURES - 1):
         assert [await sign_in(at, WRONG) for at in (one, two)] == [401] * 2
     assert await sign_in(two, PIN) == 200
     assert [await sign_in(one, WRONG) for _ in range(2)] == [401, 429]
-    assert [await sign_in(two, WRONG) for _ in range(FREE + 1)] == [401] * FREE + [429]
+    assert [await sign_in(two, WRONG) for _ in range(FREE_FAILURES + 1)] == [401] * FREE_FAILURES + [429]
 
 
 async def test_one_known_address_waits_by_itself_too(shop: Shop) -> None:
@@ -72,7 +72,7 @@ async def test_one_known_address_waits_by_itself_too(shop: Shop) -> None:
     home, office = "10.1.1.1", "10.1.1.2"
     for address in (home, office):
         assert (await login(shop, user["login"], address=address)).status_code == 200
-    tried = [await login(shop, user["login"], "wrong", address=home) for _ in range(FREE + 1)]
-    assert [answer.status_code for answer in tried] == [401] * FREE + [429]
+    tried = [await login(shop, user["login"], "wrong", address=home) for _ in range(FREE_FAILURES + 1)]
+    assert [answer.status_code for answer in tried] == [401] * FREE_FAILURES + [429]
     assert (await login(shop, user["login"], address=home)).status_code == 429
     assert (await login(shop, user["login"], address=office)).status_code == 200

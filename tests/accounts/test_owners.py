@@ -86,19 +86,19 @@ async def test_a_shop_that_was_claimed_stays_so(two_homes: tuple[Shop, Shop]) ->
     main, _ = two_homes
     users = main.state["users"]
     await main.database["users"].delete_many({"_id": "USER-GONE"})
-    assert not await users.is_claimed()
+    assert not await users.is_set_up()
     owner = await add(main, OWNER)
-    assert await users.is_claimed()
+    assert await users.is_set_up()
     rows = main.database["users"]
     await rows.update_one({"_id": owner["_id"]}, {"$set": {"role": "cashier"}})
-    assert await users.is_claimed()
+    assert await users.is_set_up()
     await rows.update_one({"_id": owner["_id"]}, {"$set": {"role": OWNER}})
 
 
 async def test_the_shop_is_claimed_once(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop, is_claimed=False, database_name=f"pos_tests_{secrets.token_hex(4)}")
     users = shop.state["users"]
-    assert not await users.is_claimed()
+    assert not await users.is_set_up()
 
     async def claim(number: int) -> bool:
         draft = {"login": f"owner-{number}", "name": "Asha", "role": OWNER, "belongs_to": None}
@@ -110,7 +110,7 @@ async def test_the_shop_is_claimed_once(open_shop: OpenShop) -> None:
 
     claims = await asyncio.gather(*(claim(number) for number in range(20)))
     assert sum(claims) == 1
-    assert await users.is_claimed()
+    assert await users.is_set_up()
     assert await shop.database["users"].count_documents({}) == 1
 
 

@@ -20,14 +20,14 @@ from tests.support.payloads import sale_body
 from tests.support.shop import OpenShop, Shop
 
 #: Those who are nobody (any more), and what they are told.
-STRANGERS: Mapping[str, str] = {
+UNKNOWN_SOURCE: Mapping[str, str] = {
     "nobody": "not_signed_in",
     "forged": "not_signed_in",
     "garbled": "not_signed_in",
     "disabled": "not_signed_in",
     "expired": "sign_in_expired",
 }
-REFUSALS = {*STRANGERS.values(), "forbidden"}
+REFUSALS = {*UNKNOWN_SOURCE.values(), "forbidden"}
 
 
 def every_access() -> Iterator[tuple[str, str, Roles | None]]:
@@ -66,7 +66,7 @@ def _problem(response: httpx.Response) -> Mapping[str, object]:
     return content if isinstance(content, dict) else {}
 
 
-@pytest.mark.parametrize("kind", [*STANDINGS, *STRANGERS])
+@pytest.mark.parametrize("kind", [*STANDINGS, *UNKNOWN_SOURCE])
 async def test_every_route_takes_those_whom_the_table_names(open_shop: OpenShop, kind: str) -> None:
     shop = await open_shop(sign_in="on", secret_key=SECRET_KEY)
     headers, seen = await headers_of(shop, kind), 0
@@ -81,9 +81,9 @@ async def test_every_route_takes_those_whom_the_table_names(open_shop: OpenShop,
         elif kind in allowed:
             assert status not in (401, 403), where
             assert status < 500, where
-        elif kind in STRANGERS:
+        elif kind in UNKNOWN_SOURCE:
             assert status == 401, where
-            assert code in ("", STRANGERS[kind]), where
+            assert code in ("", UNKNOWN_SOURCE[kind]), where
         else:
             assert status == 403, where
             assert code in ("", "forbidden"), where

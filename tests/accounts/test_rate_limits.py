@@ -31,7 +31,7 @@ async def spent(limits: RateLimits, credential: str, times: int) -> int:
 
     async def one() -> bool:
         try:
-            await limits.spend(credential)
+            await limits.count_request(credential)
         except TooManyRequests:
             return False
         return True
@@ -74,7 +74,7 @@ async def test_without_a_database_sales_go_on_and_sign_ins_do_not(monkeypatch: p
     assert await spent(limits, "a", 5_000) == 5_000
     # All of them waited for one question, which is given up after half a second, and none after it waits again.
     assert len(asked) == 1
-    monkeypatch.setattr("repositories.accounts.rate_limits._CLOSED_SECONDS", 0.5)
+    monkeypatch.setattr("repositories.accounts.rate_limits._FAIL_CLOSED_SECONDS", 0.5)
     with pytest.raises(Unavailable):
         await limits.count(LOGIN, "10.0.0.1")
     limits.close()

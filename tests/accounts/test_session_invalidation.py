@@ -104,5 +104,5 @@ async def test_a_sign_in_with_the_old_password_that_comes_late_is_none(shop: Sho
     anew = (await login(shop, user["login"], NEW_PASSWORD)).json()
     assert (await who(shop, anew["access_token"])).status_code == 200
     await shop.http.put(f"/api/users/{user['_id']}", json={"name": "Ravi K"}, headers=owner)
-    shop.state["credentials"].forget()
+    shop.state["credentials"].clear_cache()
     assert (await who(shop, anew["access_token"])).status_code == 200, "another name ends nothing"

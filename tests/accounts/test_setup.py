@@ -130,8 +130,8 @@ async def test_whether_it_is_claimed_is_not_asked_of_the_database_again(
     looked: list[float] = []
     claim = shop.state["claim"]
     now = 100.0
-    monkeypatch.setattr(claim, "_seconds", lambda: now)
-    claim._look_again = 0.0
+    monkeypatch.setattr(claim, "_monotonic", lambda: now)
+    claim._next_check = 0.0
     users = shop.state["users"]
     accounts = users._accounts
 

@@ -5,7 +5,7 @@ import asyncio
 import httpx
 
 from repositories.accounts.credentials import ACCESS, LIFETIMES
-from repositories.accounts.login_throttle import FREE
+from repositories.accounts.login_throttle import FREE_FAILURES
 from schemas.core.principals import CASHIER, OWNER
 from schemas.core.tokens import hashed
 from tests.support.accounts import (
@@ -74,10 +74,10 @@ async def test_an_access_token_lasts_an_hour_and_then_says_so(open_shop: OpenSho
     shop = await signed_in_shop(open_shop, clock=clock)
     token = (await login(shop, (await add(shop))["login"])).json()["access_token"]
     clock.advance(seconds=3599)
-    shop.state["credentials"].forget()
+    shop.state["credentials"].clear_cache()
     assert (await who(shop, token)).status_code == 200
     clock.advance(seconds=2)
-    shop.state["credentials"].forget()
+    shop.state["credentials"].clear_cache()
     assert refusal(await who(shop, token)) == (401, "sign_in_expired")
 
 
@@ -102,7 +102,7 @@ async def test_of_many_renewals_at_once_one_succeeds_at_most_and_the_family_ends
     renewed = [answer.json() for answer in answers if answer.status_code == 200]
     assert len(renewed) <= 1
     assert {answer.status_code for answer in answers} <= {200, 401}
-    shop.state["credentials"].forget()
+    shop.state["credentials"].clear_cache()
     for each in [tokens, *renewed]:
         assert refusal(await who(shop, each["access_token"])) == (401, "not_signed_in")
     family = {"owner": (await who_owns(shop, tokens["access_token"]))}
@@ -184,9 +184,9 @@ async def test_a_pin_does_not_open_another_stores_device_nor_is_it_told_that_it_
     said = []
     for stranger, pin in zip(strangers, (PIN, "702947"), strict=True):
         body = {"username": stranger["login"], "pin": pin}
-        answers = [await shop.http.post("/api/auth/pin", json=body, headers=key) for _ in range(FREE + 2)]
+        answers = [await shop.http.post("/api/auth/pin", json=body, headers=key) for _ in range(FREE_FAILURES + 2)]
         said.append([refusal(answer) for answer in answers])
-    assert said[0] == said[1] == [(401, "not_signed_in")] * FREE + [(429, "too_many_requests")] * 2
+    assert said[0] == said[1] == [(401, "not_signed_in")] * FREE_FAILURES + [(429, "too_many_requests")] * 2
 
 
 async def test_tokens_are_taken_for_what_they_are_only(open_shop: OpenShop) -> None:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from repositories.accounts.credentials import ACCESS, KEY, TICKET, Credentials, new_token
-from repositories.accounts.rate_limits import UNKNOWN
+from repositories.accounts.rate_limits import UNKNOWN_TOKENS
 from schemas.core.collections import CREDENTIALS
 from schemas.core.principals import OWNER
 from schemas.core.tokens import hashed
@@ -52,7 +52,7 @@ async def test_whoever_guesses_tokens_is_sent_away_before_the_database_is_asked(
     address = somewhere()
     granted = await guess_until_refused(shop, address)
     # A minute may end in between, and many come at once.
-    assert UNKNOWN.amount <= granted <= 2 * UNKNOWN.amount + 25
+    assert UNKNOWN_TOKENS.amount <= granted <= 2 * UNKNOWN_TOKENS.amount + 25
     forged = [new_token(kind) for kind in (ACCESS, KEY, ACCESS)]
     async with recorded(shop.database) as commands:
         answers = [await profile(shop, bearer(token), address) for token in forged]
@@ -78,7 +78,7 @@ async def test_who_is_known_comes_in_from_there_all_the_same(shop: Shop) -> None
     seen, unseen = [bearer(await elsewhere.issue(ACCESS, user)) for _ in range(2)]
     assert (await profile(shop, seen, address)).status_code == 200
     await guess_until_refused(shop, address)
-    shop.state["credentials"].forget()
+    shop.state["credentials"].clear_cache()
     for headers in (owner, seen, (await enrol(shop, owner))[1]):
         assert (await profile(shop, headers, address)).status_code == 200
     ticket = (await shop.http.post("/api/ws-ticket", headers=owner)).json()["ticket"]
@@ -92,9 +92,9 @@ async def test_who_is_known_comes_in_from_there_all_the_same(shop: Shop) -> None
     assert (await profile(shop, unseen, address)).status_code == 200
     # One that was ended is nobody's any more, and stays so.
     await shop.database[CREDENTIALS].delete_one({"_id": hashed(unseen["Authorization"].removeprefix("Bearer "))})
-    shop.state["credentials"].forget()
+    shop.state["credentials"].clear_cache()
     assert refusal(await profile(shop, unseen, address)) == (401, "not_signed_in")
-    shop.state["credentials"].forget()
+    shop.state["credentials"].clear_cache()
     assert refusal(await profile(shop, unseen, address)) == (429, "too_many_requests")
 
 

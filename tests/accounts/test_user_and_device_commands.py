@@ -54,7 +54,7 @@ async def test_people_are_added_listed_and_removed_beside_a_running_service(shop
     assert row.split()[2:6] == ["cashier", shop.store, "password,", "pin"]
     changed = pos("user", "password", f"\u00a0{name} ", "--password-stdin", text=NEW_PASSWORD)
     assert changed.returncode == 0, changed.stderr
-    shop.state["credentials"].forget()
+    shop.state["credentials"].clear_cache()
     assert refusal(await who(shop, answer.json()["access_token"])) == (401, "not_signed_in")
     assert refusal(await login(shop, name)) == (401, "not_signed_in")
     assert (await login(shop, name, NEW_PASSWORD)).status_code == 200
@@ -159,7 +159,7 @@ async def test_a_device_sells_with_the_key_that_was_printed_until_it_is_revoked(
     assert listed.splitlines()[1].endswith("until revoked")
     family = listed.splitlines()[1].split()[0]
     assert pos("session", "revoke", "--family", family).returncode == 0
-    shop.state["credentials"].forget()
+    shop.state["credentials"].clear_cache()
     assert refusal(await who(shop, key)) == (401, "not_signed_in")
     again = pos("session", "revoke", "--device", device)
     assert (again.returncode, again.stderr.strip()) == (1, "0 tokens were revoked.")
@@ -183,7 +183,7 @@ async def test_the_tokens_of_a_user_are_revoked(shop: Shop, pos: Any) -> None:
     tokens = [(await login(shop, user["login"])).json()["access_token"] for _ in range(2)]
     assert len(pos("session", "list", "--user", user["login"]).stdout.splitlines()) == 3
     assert pos("session", "revoke", "--user", user["login"].upper()).stderr.strip() == "4 tokens were revoked."
-    shop.state["credentials"].forget()
+    shop.state["credentials"].clear_cache()
     for token in tokens:
         assert refusal(await who(shop, token)) == (401, "not_signed_in")
 

@@ -34,7 +34,7 @@ async def test_an_owner_adds_changes_and_removes_people(open_shop: OpenShop) -> 
     promoted = await shop.http.put(address, json={"role": "viewer", "name": "Ravi K", "pin": None}, headers=owner)
     assert promoted.status_code == 200, promoted.text
     assert [promoted.json()[name] for name in ("role", "name", "has_pin", "version")] == ["viewer", "Ravi K", False, 2]
-    shop.state["credentials"].forget()
+    shop.state["credentials"].clear_cache()
     assert (await who(shop, token)).status_code == 401, "a PIN that is taken away ends the sign-ins"
     token = (await login(shop, user["username"])).json()["access_token"]
     assert (await who(shop, token)).json()["role"] == "viewer"

@@ -27,7 +27,7 @@ async def test_nothing_is_sent_because_a_backup_was_restored(
     await shop.state["jobs"].stop()
     sending = await ask(shop, "A third one.")
     claimed = await shop.state["outbox"].claim("somebody")
-    assert (await shop.state["outbox"].begin(claimed, "postman", LEASE))["_id"] == sending
+    assert (await shop.state["outbox"].begin_attempt(claimed, "postman", LEASE))["_id"] == sending
     queued = await ask(shop, "A fourth one.")
     archive = await write(shop.database, shop.store, tmp_path / "archive")
     kept = {document["_id"]: document for collection, document in contents(archive) if collection == "messages"}

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from repositories.archive.snapshot import StoreSnapshot, view_of
+from repositories.archive.snapshot import StoreSnapshot, open_snapshot
 from repositories.database.errors import DatabaseRefused
 from schemas.archive.format import COLLECTIONS
 from schemas.archive.spreadsheets import report_table, revenue, table_of
@@ -34,13 +34,13 @@ async def numbers(view: StoreSnapshot, *days: date | None) -> list[int]:
 
 
 async def everything(view: StoreSnapshot) -> dict[str, list[Json]]:
-    return {name: await gathered(view.everything(name)) for name in COLLECTIONS}
+    return {name: await gathered(view.all_documents(name)) for name in COLLECTIONS}
 
 
 async def test_a_view_does_not_see_what_is_sold_after_it_was_opened(shop: Shop) -> None:
     estimate = await shop.estimate()
     sale = await shop.sale()
-    async with view_of(shop.database, shop.store) as view:
+    async with open_snapshot(shop.database, shop.store) as view:
         await shop.convert(estimate["estimate_id"])
         await shop.ok("DELETE", f"/api/orders/{sale['order_id']}")
         found = await everything(view)
@@ -62,7 +62,7 @@ async def test_an_export_beside_sales_agrees_with_itself(shop: Shop) -> None:
     tills = [asyncio.create_task(till()) for _ in range(4)]
     try:
         for _ in range(5):
-            async with view_of(shop.database, shop.store) as view:
+            async with open_snapshot(shop.database, shop.store) as view:
                 found = await everything(view)
             (counters,) = found["counters"]
             assert [order["number"] for order in found["orders"]] == list(range(1, counters["orders"] + 1))
@@ -93,7 +93,7 @@ async def test_a_quiet_shop_is_read_on_where_the_past_is_forgotten(shop: Shop) -
     for _ in range(5):
         await shop.sale()
     async with (
-        view_of(shop.database, shop.store, batch=2) as view,
+        open_snapshot(shop.database, shop.store, batch=2) as view,
         forgetful(shop),
     ):
         assert await numbers(view) == [1, 2, 3, 4, 5]
@@ -102,7 +102,7 @@ async def test_a_quiet_shop_is_read_on_where_the_past_is_forgotten(shop: Shop) -
 async def test_a_shop_that_sold_meanwhile_is_refused_where_the_past_is_forgotten(shop: Shop) -> None:
     for _ in range(5):
         await shop.sale()
-    async with view_of(shop.database, shop.store, batch=2) as view:
+    async with open_snapshot(shop.database, shop.store, batch=2) as view:
         await shop.sale()
         async with forgetful(shop):
             with pytest.raises(DatabaseRefused, match="something was sold meanwhile"):
@@ -115,7 +115,7 @@ async def test_days_are_those_of_the_shop(open_shop: OpenShop) -> None:
     for instant in ("2026-03-31T23:59:59+05:30", "2026-04-01T00:00:01+05:30", "2026-04-02T12:00:00+05:30"):
         clock.at(instant)
         await shop.sale()
-    async with view_of(shop.database, shop.store) as view:
+    async with open_snapshot(shop.database, shop.store) as view:
         assert await numbers(view, date(2026, 4, 1), None) == [2, 3]
         assert await numbers(view, None, date(2026, 3, 31)) == [1]
         assert await numbers(view, date(2026, 4, 1), date(2026, 4, 1)) == [2]
@@ -130,7 +130,7 @@ async def test_the_sums_of_the_tables_are_those_of_the_reports(shop: Shop) -> No
     await shop.ok("DELETE", f"/api/orders/{sales[3]['order_id']}")
     await shop.estimate()
     report = await shop.get("/api/reports/today")
-    async with view_of(shop.database, shop.store) as view:
+    async with open_snapshot(shop.database, shop.store) as view:
         orders = await gathered(view.documents(ORDERS, None, None, voided=True))
         live = await gathered(view.documents(ORDERS, None, None, voided=False))
         estimates = await gathered(view.documents(ESTIMATES, None, None, voided=True))
@@ -146,5 +146,5 @@ async def test_the_sums_of_the_tables_are_those_of_the_reports(shop: Shop) -> No
 
 async def test_a_store_that_there_is_not_is_refused(shop: Shop) -> None:
     with pytest.raises(DatabaseRefused, match="run `pos migrate`"):
-        async with view_of(shop.database, "nowhere"):
+        async with open_snapshot(shop.database, "nowhere"):
             pass

@@ -208,7 +208,7 @@ async def test_a_log_from_before_the_chain_goes_on_with_one(mongodb_url: str, re
         await shop.sale()
         await forget(shop)
         remarks: list[str] = []
-        assert await verify(shop.database, shop.store, remark=remarks.append) == []
+        assert await verify(shop.database, shop.store, on_note=remarks.append) == []
         assert [line.split(":")[0] for line in remarks] == ["Events up to 2 are older than the chain"]
     async with opened(mongodb_url, store_id=shop.store) as shop:
         await shop.sale()

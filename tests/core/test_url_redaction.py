@@ -21,7 +21,7 @@ from app.diagnostics.machine_checks import judge_settings
 from app.observability.error_reports import ErrorReports
 from repositories.database.client import connect
 from repositories.database.errors import DatabaseRefused
-from repositories.diagnostics.inspection import examine
+from repositories.diagnostics.inspection import collect_facts
 from repositories.legacy.source import opened_source
 from schemas.text.safe_addresses import safe_address, safe_words
 from tests.server.test_startup import environment
@@ -210,7 +210,7 @@ def test_a_password_that_is_not_encoded_is_said_to_be_percent_encoded(monkeypatc
 
 def test_an_address_of_an_adoption_that_does_not_answer_is_said_without_its_password() -> None:
     url = f"mongodb://shop:zqxhead@127.0.0.1:{free_port()}/shop?serverSelectionTimeoutMS=50"
-    facts = examine(url, "pos", "main", 90)
+    facts = collect_facts(url, "pos", "main", 90)
     assert (facts.unreachable, shown(facts.detail)) == ("refused", False)
 
 

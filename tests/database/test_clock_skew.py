@@ -87,7 +87,7 @@ async def test_windows_and_leases_go_by_the_databases_clock_where_no_test_brings
     assert timedelta(hours=2, minutes=59) < -ahead.behind < timedelta(hours=3, minutes=1)
     expiry = shop.state["outbox"]._clock
     assert expiry is shop.state["database_clock"]
-    assert shop.state["sign_in"]._attempts._clock is expiry
+    assert shop.state["sign_in"]._throttle._clock is expiry
     for part in ("credentials", "sessions", "uploads", "public_links", "claim", "links"):
         assert shop.state[part]._clock is expiry, part
 

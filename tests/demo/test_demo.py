@@ -20,7 +20,7 @@ from app.cli import cli
 from app.demo.plan import Plan, makes_order
 from app.demo.seasons import weight
 from repositories.database.errors import DatabaseRefused, NotFound
-from repositories.demo import At, fill
+from repositories.demo import TimedCommand, fill
 from repositories.journal.journal import GROUP_LIMIT
 from repositories.sales.commands import ConvertEstimate, CreateDocument
 from repositories.sales.void_commands import VoidEstimate
@@ -151,7 +151,7 @@ def test_what_no_shop_could_be_is_refused(options: list[str], sentence: str) -> 
 
 async def test_a_command_that_is_refused_ends_the_filling_and_its_journal(shop: Shop) -> None:
     now = datetime.now(UTC)
-    nothing = [At.of(now, VoidEstimate(f"EST-{number}")) for number in range(2 * GROUP_LIMIT)]
+    nothing = [TimedCommand.of(now, VoidEstimate(f"EST-{number}")) for number in range(2 * GROUP_LIMIT)]
     with pytest.raises(NotFound) as refused:
         await fill(shop.database, shop.store, ZONE, nothing, lambda _: None)
     # The refusal holds the journal, which would otherwise be thrown away, and its thread with it.

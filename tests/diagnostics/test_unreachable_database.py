@@ -3,7 +3,7 @@
 import asyncio
 import socket
 
-from repositories.diagnostics.inspection import examine
+from repositories.diagnostics.inspection import collect_facts
 from tests.support.ports import free_port
 
 UNREACHABLE = {
@@ -22,13 +22,13 @@ async def test_why_nobody_answers_is_told_apart() -> None:
         urls = [url.format(port=free_port(), silent=silent.getsockname()[1]) for url in UNREACHABLE]
         # Sooner than the driver itself would give up, which takes 30 s. Each waits some seconds, so all do at once.
         async with asyncio.timeout(25):
-            found = await asyncio.gather(*(asyncio.to_thread(examine, url, "pos", "main", 90) for url in urls))
+            found = await asyncio.gather(*(asyncio.to_thread(collect_facts, url, "pos", "main", 90) for url in urls))
     assert [facts.unreachable for facts in found] == list(UNREACHABLE.values()), found
     assert not [facts.detail for facts in found if "geheim" in facts.detail]
 
 
 def test_a_wrong_password_and_a_connection_without_tls_are_told_apart(mongodb_url: str) -> None:
-    wrong = examine(mongodb_url.replace("mongodb://", "mongodb://asha:geheim@"), "pos", "main", 90)
+    wrong = collect_facts(mongodb_url.replace("mongodb://", "mongodb://asha:geheim@"), "pos", "main", 90)
     assert (wrong.unreachable, "geheim" in wrong.detail) == ("auth", False)
-    encrypted = examine(mongodb_url + "&tls=true", "pos", "main", 90)
+    encrypted = collect_facts(mongodb_url + "&tls=true", "pos", "main", 90)
     assert encrypted.unreachable == "tls", encrypted

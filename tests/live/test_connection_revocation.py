@@ -13,7 +13,7 @@ import websockets
 
 from endpoints.accounts.permissions import ALL
 from endpoints.live.connections import LOOK_SECONDS, Connections
-from repositories.accounts.credentials import CACHE_SECONDS, Credentials, Known
+from repositories.accounts.credentials import CACHE_SECONDS, Credentials, TokenStatus
 from schemas.core.collections import CREDENTIALS
 from schemas.core.principals import Principal
 from schemas.core.tokens import hashed
@@ -191,7 +191,7 @@ async def test_a_thousand_screens_of_few_sign_ins_are_looked_at_in_three_queries
     people = [await invited(shop, role) for role in ("device", "viewer", "cashier", "owner")]
     ended: list[int] = []
     for each in islice(cycle(people), 1_000):
-        known = await credentials.known(each.token)
+        known = await credentials.resolve(each.token)
         assert known.principal is not None
         connections.begin(known.principal, shop.store, ALL or frozenset(), ended.append)
     await people[0].revoke()
@@ -225,15 +225,15 @@ async def test_known_is_what_the_rows_say(open_shop: OpenShop) -> None:
     await shop.database[orphan.kind].delete_one({"_id": orphan.id})
     await shop.database[CREDENTIALS].update_one({"_id": hashed(fine.token)}, {"$set": {"device": till.id}})
     digests = [hashed(each.token) for each in (fine, ended, orphan, till, gone, at_gone)] + ["none"]
-    known = list((await credentials.alive(digests)).values())
-    nobody = Known(None)
-    expires_at = (await credentials.alive(digests[:1]))[digests[0]].principal.expires_at  # type: ignore[union-attr]
+    known = list((await credentials.resolve_all(digests)).values())
+    nobody = TokenStatus(None)
+    expires_at = (await credentials.resolve_all(digests[:1]))[digests[0]].principal.expires_at  # type: ignore[union-attr]
     assert known == [
-        Known(Principal(fine.id, "viewer", "viewer", None, till.id, digests[0], expires_at)),
+        TokenStatus(Principal(fine.id, "viewer", "viewer", None, till.id, digests[0], expires_at)),
         *(nobody, nobody),
-        Known(Principal(till.id, "device", "device", None, till.id, digests[3])),
+        TokenStatus(Principal(till.id, "device", "device", None, till.id, digests[3])),
         *(nobody, nobody, nobody),
     ]
     clock.advance(hours=1)
-    assert (await credentials.alive(digests[:1]))[digests[0]] == Known(None, is_expired=True)
-    assert (await credentials.known(fine.token)).is_expired
+    assert (await credentials.resolve_all(digests[:1]))[digests[0]] == TokenStatus(None, is_expired=True)
+    assert (await credentials.resolve(fine.token)).is_expired

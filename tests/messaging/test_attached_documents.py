@@ -42,7 +42,7 @@ async def test_what_does_not_open_any_more_is_not_sent(open_shop: OpenShop, goes
     shop, clock, _, address, asked = await waiting(open_shop)
     await goes(shop, clock, address)
     claimed = await shop.state["outbox"].claim("one")
-    assert await shop.state["outbox"].begin(claimed, "postman", 60) is None
+    assert await shop.state["outbox"].begin_attempt(claimed, "postman", 60) is None
     failed = await message(shop, asked)
     assert (failed["state"], failed["error"]["code"], failed["attempts"]) == (FAILED, "document_gone", 0)
     with pytest.raises(IllegalTransition, match="its document is voided, or the link to it has ended"):
@@ -52,7 +52,7 @@ async def test_what_does_not_open_any_more_is_not_sent(open_shop: OpenShop, goes
 @pytest.mark.parametrize("goes", [voided, revoked, expired])
 async def test_what_does_not_open_any_more_is_not_asked_for_again(open_shop: OpenShop, goes: Way) -> None:
     shop, clock, _, address, asked = await waiting(open_shop)
-    await shop.state["messages"].drop(asked, actor=THE_SERVICE)
+    await shop.state["messages"].cancel(asked, actor=THE_SERVICE)
     await goes(shop, clock, address)
     with pytest.raises(IllegalTransition):
         await shop.state["messages"].retry(asked, actor=THE_SERVICE)
@@ -66,7 +66,7 @@ async def test_a_pdf_that_was_uploaded_is_sent_while_it_is_kept(open_shop: OpenS
     asked = (await upload(shop)).json()["message_id"]
     clock.advance(days=30)
     claimed = await shop.state["outbox"].claim("one")
-    assert await shop.state["outbox"].begin(claimed, "postman", 60) is None
+    assert await shop.state["outbox"].begin_attempt(claimed, "postman", 60) is None
     assert (await message(shop, asked))["error"]["code"] == "document_gone"
 
 

@@ -11,7 +11,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from repositories.journal.command import Command
 from repositories.journal.transaction import Outcome, apply_command
 from repositories.journal.unit_of_work import Counters, UnitOfWork
-from repositories.messaging.commands import Begin, DeliveryUpdate, Drop, Retry, Send, Settle
+from repositories.messaging.commands import (
+    BeginAttempt,
+    CancelMessage,
+    DeliveryUpdate,
+    QueueMessage,
+    RecordOutcome,
+    RetryMessage,
+)
 from schemas.core.collections import MESSAGES
 from schemas.core.errors import ShopError
 from schemas.messaging.delivery import Accepted, OutgoingMessage, Refused, RetryLater, Unknown
@@ -50,7 +57,7 @@ class Life(RuleBasedStateMachine):
 
     @initialize()
     def ask(self) -> None:
-        self.do(Send("MSG-1", drafted(OutgoingMessage("+919822012345", "Hello")), "main"))
+        self.do(QueueMessage("MSG-1", drafted(OutgoingMessage("+919822012345", "Hello")), "main"))
 
     @precondition(lambda self: self.message["due_at"] is not None and self.message["due_at"] <= self.now)
     @rule()
@@ -63,11 +70,11 @@ class Life(RuleBasedStateMachine):
     def begin(self, which: int) -> None:
         claim = self.claims[which % len(self.claims)]
         if claim["state"] == SENDING:
-            self.do(Settle("MSG-1", claim["attempt"], Unknown("Gone."), 0.5))
+            self.do(RecordOutcome("MSG-1", claim["attempt"], Unknown("Gone."), 0.5))
             return
         attempt = claim["attempt"] + 1
         before, was_begun = self.message, self.message["state"] == SENDING
-        self.do(Begin("MSG-1", claim["holder"], attempt, "postman", self.now + LEASE))
+        self.do(BeginAttempt("MSG-1", claim["holder"], attempt, "postman", self.now + LEASE))
         begun = self.message
         assert begun is before or claim["holder"] == before["holder"], "somebody else has claimed it since"
         if not was_begun and (begun["state"], begun["holder"], begun["attempt"]) == (SENDING, claim["holder"], attempt):
@@ -84,7 +91,7 @@ class Life(RuleBasedStateMachine):
         flight = self.flights[which % len(self.flights)]
         is_current = flight["attempt"] == self.message["attempt"] and self.message["state"] in (SENDING, UNKNOWN)
         before = self.message
-        self.do(Settle("MSG-1", flight["attempt"], flight.setdefault("outcome", outcome), 0.5))
+        self.do(RecordOutcome("MSG-1", flight["attempt"], flight.setdefault("outcome", outcome), 0.5))
         assert is_current or self.message is before, "a later attempt, or news, has said more"
         if is_current and isinstance(flight["outcome"], RetryLater):
             self.is_free = True
@@ -113,7 +120,7 @@ class Life(RuleBasedStateMachine):
     @rule(is_sure=st.booleans())
     def retry(self, is_sure: bool) -> None:
         was_known = self.message["state"] in (FAILED, "cancelled") and not self._is_doubtful()
-        outcome = self.do(Retry("MSG-1", is_sure=is_sure))
+        outcome = self.do(RetryMessage("MSG-1", is_sure=is_sure))
         if not isinstance(outcome, ShopError):
             assert is_sure or was_known
             self.is_free = True
@@ -131,7 +138,7 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def drop(self) -> None:
-        self.do(Drop("MSG-1"))
+        self.do(CancelMessage("MSG-1"))
 
     @rule(seconds=st.sampled_from((1, 20, 70, 4_000)))
     def wait(self, seconds: int) -> None:

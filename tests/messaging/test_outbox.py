@@ -39,7 +39,7 @@ async def claimed(shop: Shop, holder: str = "one") -> dict[str, Any]:
 
 
 async def begun(shop: Shop, holder: str = "one") -> dict[str, Any]:
-    found = await outbox_of(shop).begin(await claimed(shop, holder), "postman", LEASE)
+    found = await outbox_of(shop).begin_attempt(await claimed(shop, holder), "postman", LEASE)
     assert found is not None
     return found
 
@@ -131,11 +131,11 @@ async def test_a_claim_holds_until_its_lease_has_run_out(open_shop: OpenShop) ->
     assert await outbox_of(shop).claim("second") is None
     clock.advance(seconds=CLAIM_SECONDS)
     second = await claimed(shop, "second")
-    assert await outbox_of(shop).begin(first, "postman", LEASE) is None
-    taken = await outbox_of(shop).begin(second, "postman", LEASE)
+    assert await outbox_of(shop).begin_attempt(first, "postman", LEASE) is None
+    taken = await outbox_of(shop).begin_attempt(second, "postman", LEASE)
     assert taken is not None
     # Whoever does not know whether it was begun begins it again.
-    assert await outbox_of(shop).begin(second, "postman", LEASE) == taken
+    assert await outbox_of(shop).begin_attempt(second, "postman", LEASE) == taken
     clock.advance(seconds=CLAIM_SECONDS)
     assert await outbox_of(shop).claim("third") is None
     assert (await message(shop, asked))["attempts"] == 1
@@ -153,31 +153,31 @@ async def test_what_was_being_sent_by_somebody_who_died_is_unknown(open_shop: Op
     await jobs.stop()
     assert postman.letters == []
     # It was not dead after all.
-    assert (await outbox_of(shop).settle(late, Accepted("wamid.1"), 0.5))["state"] == SENT
-    assert (await outbox_of(shop).settle(late, Refused("1", "No."), 0.5))["state"] == SENT
+    assert (await outbox_of(shop).record_outcome(late, Accepted("wamid.1"), 0.5))["state"] == SENT
+    assert (await outbox_of(shop).record_outcome(late, Refused("1", "No."), 0.5))["state"] == SENT
 
 
 async def test_who_comes_late_changes_nothing_in_a_later_attempt(open_shop: OpenShop) -> None:
     clock = Clock()
     shop, asked = await idle(open_shop, clock)
     late = await begun(shop)
-    await outbox_of(shop).settle(late, Unknown("The answer was lost."), 0.5)
+    await outbox_of(shop).record_outcome(late, Unknown("The answer was lost."), 0.5)
     await shop.state["messages"].retry(asked, is_sure=True, actor=THE_SERVICE)
-    assert (await outbox_of(shop).settle(late, Refused("1", "No."), 0.5))["state"] == QUEUED
+    assert (await outbox_of(shop).record_outcome(late, Refused("1", "No."), 0.5))["state"] == QUEUED
     again = await begun(shop, "another")
-    assert (await outbox_of(shop).settle(late, Accepted("wamid.1"), 0.5))["state"] == SENDING
-    assert (await outbox_of(shop).settle(again, Accepted("wamid.2"), 0.5))["provider_id"] == "wamid.2"
+    assert (await outbox_of(shop).record_outcome(late, Accepted("wamid.1"), 0.5))["state"] == SENDING
+    assert (await outbox_of(shop).record_outcome(again, Accepted("wamid.2"), 0.5))["provider_id"] == "wamid.2"
 
 
 async def test_what_is_dropped_is_not_sent(open_shop: OpenShop) -> None:
     clock = Clock()
     shop, asked = await idle(open_shop, clock)
     held = await claimed(shop)
-    await shop.state["messages"].drop(asked, actor=THE_SERVICE)
-    assert await outbox_of(shop).begin(held, "postman", LEASE) is None
+    await shop.state["messages"].cancel(asked, actor=THE_SERVICE)
+    assert await outbox_of(shop).begin_attempt(held, "postman", LEASE) is None
     assert (await message(shop, asked))["state"] == CANCELLED
     with pytest.raises(IllegalTransition):
-        await shop.state["messages"].drop(asked, actor=THE_SERVICE)
+        await shop.state["messages"].cancel(asked, actor=THE_SERVICE)
     await shop.state["messages"].retry(asked, actor=THE_SERVICE)
     assert (await claimed(shop))["_id"] == asked
 
@@ -185,7 +185,7 @@ async def test_what_is_dropped_is_not_sent(open_shop: OpenShop) -> None:
 async def test_news_of_a_provider_is_never_taken_back(open_shop: OpenShop) -> None:
     clock = Clock()
     shop, asked = await idle(open_shop, clock)
-    await outbox_of(shop).settle(await begun(shop), Accepted("wamid.1"), 0.5)
+    await outbox_of(shop).record_outcome(await begun(shop), Accepted("wamid.1"), 0.5)
     for told, expected in ((DELIVERED, DELIVERED), (SENT, DELIVERED), (READ, READ), (DELIVERED, READ), (FAILED, READ)):
         await outbox_of(shop).record_status("postman", "wamid.1", told, clock.now)
         assert (await message(shop, asked))["state"] == expected
@@ -204,13 +204,13 @@ async def test_news_settles_what_nobody_knew(open_shop: OpenShop) -> None:
     assert (await message(shop, asked))["state"] == SENDING
     await outbox_of(shop).record_status("postman", "wamid.1", DELIVERED, clock.now, None, f"{asked}.1")
     assert (await message(shop, asked))["state"] == DELIVERED
-    assert (await outbox_of(shop).settle(sending, Unknown("The answer was lost."), 0.5))["state"] == DELIVERED
+    assert (await outbox_of(shop).record_outcome(sending, Unknown("The answer was lost."), 0.5))["state"] == DELIVERED
 
 
 async def test_news_of_an_earlier_attempt_says_nothing_of_a_later_one(open_shop: OpenShop) -> None:
     clock = Clock()
     shop, asked = await idle(open_shop, clock)
-    await outbox_of(shop).settle(await begun(shop), Unknown("The answer was lost."), 0.5)
+    await outbox_of(shop).record_outcome(await begun(shop), Unknown("The answer was lost."), 0.5)
     await shop.state["messages"].retry(asked, is_sure=True, actor=THE_SERVICE)
     await begun(shop, "another")
     await outbox_of(shop).record_status("postman", "wamid.1", FAILED, clock.now, None, f"{asked}.1")
@@ -222,7 +222,7 @@ async def test_what_the_provider_took_after_all_is_not_sent_again(open_shop: Ope
     """It said that it may be tried again, and then, of the same attempt, that it was sent."""
     clock = Clock()
     shop, asked = await idle(open_shop, clock)
-    assert (await outbox_of(shop).settle(await begun(shop), BUSY, 0.5))["state"] == QUEUED
+    assert (await outbox_of(shop).record_outcome(await begun(shop), BUSY, 0.5))["state"] == QUEUED
     await outbox_of(shop).record_status("postman", "wamid.1", told, clock.now, None, f"{asked}.1")
     shown = await message(shop, asked)
     assert (shown["state"], shown["error"], shown["next_try_at"]) == (told, None, None)
@@ -234,7 +234,7 @@ async def test_that_it_was_taken_once_does_not_end_what_somebody_has_asked_for_a
     """The provider says late that it took what had failed since: only what is on the phone needs no other try."""
     clock = Clock()
     shop, asked = await idle(open_shop, clock)
-    await outbox_of(shop).settle(await begun(shop), Accepted("wamid.1"), 0.5)
+    await outbox_of(shop).record_outcome(await begun(shop), Accepted("wamid.1"), 0.5)
     await outbox_of(shop).record_status("postman", "wamid.1", FAILED, clock.now, {"code": "1", "reason": "No."})
     await shop.state["messages"].retry(asked, actor=THE_SERVICE)
     await outbox_of(shop).record_status("postman", "wamid.1", SENT, clock.now, None, f"{asked}.1")

@@ -65,7 +65,7 @@ async def test_a_message_that_was_dropped_is_asked_for_anew(open_shop: OpenShop)
     await shop.state["jobs"].stop()
     dropped = await ask(shop)
     assert await ask(shop) == dropped
-    await shop.state["messages"].drop(dropped, actor=THE_SERVICE)
+    await shop.state["messages"].cancel(dropped, actor=THE_SERVICE)
     assert await ask(shop) != dropped
 
 

@@ -13,7 +13,7 @@ from pymongo.errors import DuplicateKeyError
 
 from app.config.settings import Settings
 from repositories.archive.restore import Restore
-from repositories.archive.snapshot import view_of
+from repositories.archive.snapshot import open_snapshot
 from repositories.auditing.verification import verify
 from repositories.database.client import Database, connect
 from repositories.database.errors import DatabaseRefused
@@ -188,10 +188,10 @@ async def test_the_whole_of_a_store_is_found_by_an_index(busy_shop: Shop) -> Non
     database = busy_shop.database
     async with recorded(database) as commands:
         assert await verify(database, busy_shop.store) == []
-        async with view_of(database, busy_shop.store) as view:
+        async with open_snapshot(database, busy_shop.store) as view:
             counts = await view.counts()
             for collection in counts:
-                assert sum([len(batch) async for batch in view.everything(collection)]) == counts[collection]
+                assert sum([len(batch) async for batch in view.all_documents(collection)]) == counts[collection]
         for _ in range(2):
             restoration = Restore(database, "test-restored")
             await restoration.begin(datetime.now(UTC), Settings().event_retention_days)

@@ -66,7 +66,7 @@ async def test_every_operation_and_every_refusal_is_as_it_is_described(open_shop
     lifetime = LIFETIMES[ACCESS]
     assert lifetime is not None
     clock.now += lifetime
-    shop.state["credentials"].forget()
+    shop.state["credentials"].clear_cache()
     assert judge(await shop.http.get("/api/auth/profile", headers=owner))["code"] == "sign_in_expired"
     version = (await shop.state["users"].get(own, None))["version"]
     token = (await shop.state["sessions"].begin(own, version)).access

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from repositories.archive.snapshot import view_of
+from repositories.archive.snapshot import open_snapshot
 from repositories.auditing.verification import verify
 from schemas.archive.spreadsheets import report_table
 from schemas.core.collections import ORDERS
@@ -58,7 +58,7 @@ def test_the_spelling_that_is_shown_is_the_one_that_is_used_most() -> None:
 async def test_sellers_whose_names_look_alike_are_one_row_of_a_day_in_the_table_of_reports(shop: Shop) -> None:
     for name in (*ALIKE, "Asha", "Ravi"):
         await shop.sale(sale_by=name)
-    async with view_of(shop.database, shop.store) as view:
+    async with open_snapshot(shop.database, shop.store) as view:
         rows = [row async for batch in view.daily_totals(None, None) for row in batch]
     table = report_table()
     cells = [of_row for row in rows for of_row in table.rows(row)]

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from app.archive.archive_files import archive, manifest_of, read_archive, write_archive
 from app.config.settings import Settings
-from repositories.archive.snapshot import view_of
+from repositories.archive.snapshot import open_snapshot
 from repositories.database.client import Database, connect
 from tests.support.payloads import sale_body
 from tests.support.shop import Shop
@@ -29,7 +29,7 @@ def settings_of(database: Database, store: str) -> Settings:
 
 async def write(database: Database, store: str, path: Path) -> Path:
     """Everything of a store, in a file."""
-    async with view_of(database, store) as view:
+    async with open_snapshot(database, store) as view:
         manifest = await manifest_of(view, settings_of(database, store), datetime.now(UTC))
         with path.open("wb") as stream:
             await write_archive(view, manifest, stream, lambda _: None)
