@@ -47,7 +47,7 @@ class AuditLog:
         limit = listing.limit
         options = {"projection": {"_id": 0}, "sort": [("seq", DESCENDING)], "limit": limit + 1}
         async with read_deadline():
-            found = await find_raw(self._events, self._criteria(listing), _AT_ONCE, most_bytes=PAGE_BYTES, **options)
+            found = await find_raw(self._events, self._criteria(listing), _AT_ONCE, max_bytes=PAGE_BYTES, **options)
         page = fit_page(found, limit, PAGE_BYTES)
         return [show(decode_document(each)) for each in page], len(page) == len(found)
 

@@ -1,4 +1,4 @@
-"""Pauses between tries: each longer than the one before, jittered, never beyond a deadline."""
+"""Exponential backoff with jitter, up to a deadline."""
 
 import random
 import time
@@ -9,9 +9,9 @@ _JITTER: Final = (0.5, 1.5)
 
 
 class Backoff:
-    """The pauses of one undertaking, which the caller sleeps in its own way.
+    """The pauses between the tries of one operation. The caller sleeps them.
 
-    :param seconds: after which there is no further try.
+    :param seconds: the time after which there is no further try.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -19,7 +19,7 @@ class Backoff:
         self._next = _FIRST
 
     def pause(self) -> float | None:
-        """Seconds to wait before the next try; None where the time for another one has run out."""
+        """Return the seconds to wait before the next try; None when no time is left for one."""
         if time.monotonic() + self._next > self._give_up:
             return None
         seconds = self._next * random.uniform(*_JITTER)  # noqa: S311  (spread, not secrecy)

@@ -1,21 +1,21 @@
-"""Work that goes on as long as the process does: one failure of it ends nothing."""
+"""Background work that is restarted after a failure."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-#: From a failure to the next start, so that one that lasts does not fill the log.
+#: From a failure to the next start, so that a permanent failure does not fill the log.
 PAUSE_SECONDS: Final = 1.0
 
 logger = logging.getLogger("pos")
 
 
 class SupervisedTask:
-    """A task of endless work, which begins again whenever it fails.
+    """A task that runs until it is stopped, and starts again whenever it fails.
 
-    :param name: of the work, for the log.
-    :param work: what is to be done, until it is cancelled.
+    :param name: the name of the work, for the log.
+    :param work: runs until it is cancelled.
     :param pause: seconds from a failure to the next start.
     """
 
@@ -26,16 +26,16 @@ class SupervisedTask:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin the work."""
-        self._task = asyncio.create_task(self._last())
+        """Start the work."""
+        self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """End the work, and wait for its end."""
+        """Cancel the work, and wait until it has ended."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _last(self) -> None:
+    async def _run(self) -> None:
         while True:
             attempt = asyncio.ensure_future(self._work())
             try:

@@ -1,10 +1,10 @@
-"""Work on many rows, done in a thread: those who sell do not wait for it."""
+"""Work on many rows in a thread, so that sales do not wait for it."""
 
 import asyncio
 from collections.abc import Callable
 from typing import Final, ParamSpec, TypeVar
 
-#: From so many rows on it takes longer than a change of threads.
+#: From this many rows on, the work takes longer than a change of threads.
 OFFLOAD_ROWS: Final = 500
 
 P = ParamSpec("P")
@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 async def offload(rows: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what the work returns, done in a thread where it is about many rows.
+    """Return the result of `work`, which runs in a thread if it processes many rows.
 
-    :param rows: how many it is about.
+    :param rows: how many rows it processes.
     """
     if rows < OFFLOAD_ROWS:
         return work(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""The connection: the options that make a write durable, and the refusal of a database that cannot carry the shop."""
+"""The connection to MongoDB: its options, which make writes durable, and checks of the deployment."""
 
 import logging
 import warnings
@@ -16,8 +16,8 @@ from repositories.database.member_watch import MemberWatch
 from schemas.core.documents import Document
 from schemas.text.safe_addresses import mongodb_defect, safe_address, safe_words
 
-#: How many are read at a time: so many that the next ones have come by the time these are shown, and no more, since
-#: whoever else asks waits meanwhile.
+#: Documents of one batch: enough that the next batch arrives while this one is rendered. With more, other requests
+# wait.
 BATCH_SIZE: Final = 800
 
 
@@ -28,20 +28,20 @@ Database = AsyncIOMotorDatabase[Document]
 Collection = AsyncIOMotorCollection[Document]
 
 
-#: What holds of the whole database, by its name: `owners` is written by each change of an owner, and says whether
-#: there ever was one.
+#: Names of facts about the whole database. Each change of an owner writes `owners`, which also tells whether the
+#: database ever had one.
 OWNERS: Final = "owners"
-#: Another one: the proof of the key that passwords are made with.
+#: The proof of the key that passwords are hashed with.
 KEY_PROOF: Final = "secret_key"
 
-#: A field of a store's counters while the store is filled from an archive, when it has no numbers to give out.
+#: A field of a store's counters while an archive is restored into the store: it assigns no numbers meanwhile.
 RESTORING: Final = "restoring"
 
 APPLICATION: Final = "pos"
 
 MINIMUM_VERSION: Final = (6, 0)
 
-# `j` matters twice: an acknowledged sale survives a power cut, and a change stream sees it without delay.
+# `journal` matters twice: an acknowledged sale survives a power cut, and a change stream sees it without delay.
 _OPTIONS: Final[dict[str, Any]] = {
     "w": "majority",
     "journal": True,
@@ -50,7 +50,7 @@ _OPTIONS: Final[dict[str, Any]] = {
     "connectTimeoutMS": 3_000,
     "socketTimeoutMS": 20_000,
     "waitQueueTimeoutMS": 2_000,
-    # How long a changed topology may stay unnoticed while the connection that watches it is still open.
+    # The longest time until the driver notices a changed topology while its monitoring connection stays open.
     "heartbeatFrequencyMS": 2_000,
     "maxPoolSize": 40,
     "tz_aware": True,
@@ -67,10 +67,10 @@ _NO_REPLICA_SET: Final = (
 
 
 def connect(url: str, pool: PoolMetrics | None = None) -> Client:
-    """A client whose every write is on a majority's disk before it is acknowledged. Connects lazily.
+    """Return a client that acknowledges a write only when a majority has it on disk. It connects lazily.
 
-    :param pool: is told of its connections.
-    :raises DatabaseRefused: the URL is not one.
+    :param pool: counts the client's connections.
+    :raises DatabaseRefused: the URL is invalid.
     """
     watch = MemberWatch()
     with valid_address(url, "MONGODB_URL"):
@@ -81,11 +81,12 @@ def connect(url: str, pool: PoolMetrics | None = None) -> Client:
 
 @contextmanager
 def valid_address(url: str, setting: str) -> Iterator[None]:
-    """Refuse an address before the driver reads it, or what the driver says of it, without a part of its credentials.
-    What the driver warns of, which quotes the address too, is logged in a sentence of our own.
+    """Reject an address that is invalid, or that the driver rejects in the block, without quoting its credentials.
 
-    :param setting: what the address is named by, for the sentence.
-    :raises DatabaseRefused: it is no address of MongoDB, or can be read in more than one way.
+    The driver's warnings quote the address too, so a sentence of our own is logged instead.
+
+    :param setting: the name of the setting that holds the address, for the message.
+    :raises DatabaseRefused: it is not a MongoDB address, or it is ambiguous.
     """
     defect = mongodb_defect(url)
     if defect is not None:
@@ -103,9 +104,9 @@ def valid_address(url: str, setting: str) -> Iterator[None]:
 
 
 async def check_deployment(client: Client) -> None:
-    """Whether this deployment has what the journal and the hub rest on.
+    """Check that the deployment has what the journal and the hub need.
 
-    :raises DatabaseRefused: unreachable, too old, or a standalone server.
+    :raises DatabaseRefused: it is unreachable, too old, or a standalone server.
     """
     try:
         hello = await client.admin.command("hello")
@@ -120,11 +121,11 @@ async def check_deployment(client: Client) -> None:
 
 
 def initiate_replica_set(url: str, name: str, host: str) -> bool:
-    """Makes a server that was started with --replSet the only member of its set, if that was not done before.
+    """Make a server that was started with --replSet the only member of its set, unless that is done already.
 
-    Blocking, and outside Motor: it runs once, before there is an event loop.
+    Blocking, and without Motor: it runs once, before there is an event loop.
 
-    :returns: whether the set stands; False where the server does not answer yet.
+    :returns: whether the set exists; False if the server does not answer yet.
     """
     try:
         with MongoClient[Document](url, serverSelectionTimeoutMS=_LOCAL_MS) as client:
@@ -138,7 +139,7 @@ def initiate_replica_set(url: str, name: str, host: str) -> bool:
 
 
 def is_primary(url: str) -> bool:
-    """Whether the server behind `url` answers and accepts writes. Blocking."""
+    """Return whether the server at `url` answers and accepts writes. Blocking."""
     try:
         with MongoClient[Document](url, serverSelectionTimeoutMS=_LOCAL_MS) as client:
             return bool(client.admin.command("hello")["isWritablePrimary"])

@@ -1,4 +1,4 @@
-"""One question to the database for all who ask it at the same time."""
+"""One query for all requests that need the same answer at the same time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,66 +11,67 @@ T = TypeVar("T")
 
 
 class CoalescedRead(Generic[T]):
-    """A question whose answer is shared by those who asked before it was put, and by nobody who came later.
+    """A read whose result is shared by all callers that called before it started, and by none that called later.
 
-    So each gets an answer that is at least as new as its asking, and however many ask, one round trip is under way. The
-    time that a reading may take counts from the first who waited for it, so nobody waits longer than that.
+    So each result is at least as new as the call, and only one round trip is under way, however many callers there are.
+    The deadline of a read counts from its first caller, so no caller waits longer than the deadline.
 
-    :param ask: puts the question.
-    :param share: how much of the time the asking may take at most; a dear question then rests between two times.
+    :param read: reads once.
+    :param share: the largest share of the time that reading may take; an expensive read pauses before the next one.
     """
 
-    def __init__(self, ask: Callable[[], Awaitable[T]], share: float = 1.0) -> None:
-        self._ask = ask
-        self._rest = 1 / share - 1
-        self._rests_until = 0.0
-        self._under_way: asyncio.Task[T] | None = None
+    def __init__(self, read: Callable[[], Awaitable[T]], share: float = 1.0) -> None:
+        self._read = read
+        self._pause_factor = 1 / share - 1
+        self._paused_until = 0.0
+        self._current: asyncio.Task[T] | None = None
         self._next: asyncio.Task[T] | None = None
-        # Those who wait for the next reading.
+        # The callers of the next read.
         self._waiting: list[asyncio.Future[T]] = []
 
     def __call__(self) -> asyncio.Future[T]:
-        """
-        :raises Unavailable: the database is away, or there was no answer in time.
-        :raises Exception: what asking raises besides, for each who waits for it.
+        """Return the result of the next read.
+
+        :raises Unavailable: the database is away, or did not answer in time.
+        :raises Exception: what `read` raises, for each caller.
         """
         if self._next is None:
-            self._next = asyncio.create_task(self._put(self._under_way))
+            self._next = asyncio.create_task(self._read_after(self._current))
             self._waiting = []
-            self._next.add_done_callback(partial(_tell, self._waiting))
-        # A future for each: whoever goes away leaves the others their answer.
-        answer: asyncio.Future[T] = self._next.get_loop().create_future()
-        self._waiting.append(answer)
-        return answer
+            self._next.add_done_callback(partial(_deliver, self._waiting))
+        # A future for each caller: one that is cancelled does not take the result from the others.
+        result: asyncio.Future[T] = self._next.get_loop().create_future()
+        self._waiting.append(result)
+        return result
 
-    async def _put(self, before: asyncio.Task[T] | None) -> T:
+    async def _read_after(self, before: asyncio.Task[T] | None) -> T:
         clock = asyncio.get_running_loop().time
         async with read_deadline():
             try:
                 if before is not None:
                     await asyncio.wait({before})
-                if self._rests_until > clock():
-                    await asyncio.sleep(self._rests_until - clock())
+                if self._paused_until > clock():
+                    await asyncio.sleep(self._paused_until - clock())
             finally:
-                self._under_way, self._next = self._next, None
+                self._current, self._next = self._next, None
             began = clock()
             try:
-                return await self._ask()
+                return await self._read()
             finally:
-                self._rests_until = clock() + (clock() - began) * self._rest
+                self._paused_until = clock() + (clock() - began) * self._pause_factor
 
 
-def _tell(waiting: list[asyncio.Future[T]], reading: asyncio.Task[T]) -> None:
-    """Passes on what came of a reading. (`asyncio.shield` would too, with two callbacks and a future for each.)"""
-    is_cancelled = reading.cancelled()
-    # A failure that nobody waits for any more is taken note of here too: else it would be a traceback in the log.
-    error = None if is_cancelled else reading.exception()
-    for answer in waiting:
-        if answer.done():
+def _deliver(waiting: list[asyncio.Future[T]], read: asyncio.Task[T]) -> None:
+    """Set the outcome of a read in each future. (`asyncio.shield` would need two callbacks and a future for each.)"""
+    is_cancelled = read.cancelled()
+    # `exception()` is called also when no caller is left: otherwise asyncio logs the failure with a traceback.
+    error = None if is_cancelled else read.exception()
+    for result in waiting:
+        if result.done():
             continue
         if is_cancelled:
-            answer.cancel()
+            result.cancel()
         elif error is not None:
-            answer.set_exception(error)
+            result.set_exception(error)
         else:
-            answer.set_result(reading.result())
+            result.set_result(read.result())

@@ -1,4 +1,4 @@
-"""The pool of connections to the database, counted as the driver tells of it."""
+"""Counts of the driver's pool of connections, from its monitoring events."""
 
 import threading
 
@@ -6,10 +6,12 @@ from pymongo import monitoring
 
 
 class PoolMetrics(monitoring.ConnectionPoolListener):
-    """in_use: connections that are doing something; opened: all there are; created, closed,
-    failed: so many since the start, the last being those who waited for one in vain.
+    """The counts of a pool. The driver calls the methods from its own threads.
 
-    The driver calls from its own threads.
+    :ivar in_use: connections that are checked out.
+    :ivar created: connections opened since the start.
+    :ivar closed: connections closed since the start.
+    :ivar failed: check-outs since the start that got no connection.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
-"""The one deadline of a request: how it is paused, and what may be said of the request where it has passed.
+"""The deadline of a request: how it is paused, and which error is correct when it has passed.
 
-A command that was handed to the journal may be carried out though nobody waits for it any more. So a request that was
-cut off after that point is answered with `OutcomeUnknown`, and one that was cut off before with `Unavailable`.
+A command that was submitted to the journal may be committed even if no request waits for it any more. So a request that
+is cut off after that point is answered with `OutcomeUnknown`, and one that is cut off before with `Unavailable`.
 """
 
 import asyncio
@@ -14,16 +14,18 @@ from typing import Any, Final
 from repositories.database.errors import OutcomeUnknown, Unavailable
 from schemas.core.errors import ShopError
 
-#: A till is answered within five seconds, the way there and back included. Each step has a shorter limit of its own,
-#: which says more precisely what was not done.
+#: A till gets its answer within five seconds, including the network. Each step has a shorter limit of its own, whose
+#: error says more precisely what was not done.
 REQUEST_SECONDS: Final = 4.75
 
 
 class Deadline:
-    """That of one request. due: when it ends, on the clock of the event loop. has_passed: whether it was ended by it.
-    is_sent: whether a command was handed over, which may be carried out.
+    """The deadline of one request.
 
-    :param task: of the request.
+    :param task: the task of the request.
+    :param due: when the deadline passes, on the clock of the event loop.
+    :ivar has_passed: whether the deadline has ended the request.
+    :ivar is_sent: whether a command was submitted that may be committed.
     """
 
     __slots__ = ("_task", "due", "has_passed", "is_sent")
@@ -40,24 +42,24 @@ class Deadline:
         self._task.cancel()
 
     def error_for(self, error: BaseException) -> Unavailable:
-        """Return what is true of the request where it ends with this error."""
+        """Return the error to answer with when the request ends with this error."""
         if not self.is_sent and isinstance(error, Unavailable):
             return error
-        refusal = OutcomeUnknown() if self.is_sent else Unavailable()
-        refusal.__cause__ = TimeoutError() if self.has_passed else error.__cause__ or error
-        return refusal
+        answer = OutcomeUnknown() if self.is_sent else Unavailable()
+        answer.__cause__ = TimeoutError() if self.has_passed else error.__cause__ or error
+        return answer
 
     def paused(self) -> AbstractContextManager[None]:
-        """Stop the deadline for the block, whose time is bounded otherwise."""
+        """Stop the deadline during the block, which has a time limit of its own."""
         return _Paused(self)
 
     def sending(self) -> AbstractContextManager[None]:
-        """Note that a command may be carried out from now on, unless the block says that it was not."""
+        """Record that a command may be committed from now on, unless the block raises that it was not."""
         return _Sending(self)
 
 
 class _Paused(AbstractContextManager[None]):
-    # Not as a generator: each request comes by here.
+    # Not a generator-based context manager: it runs in every request, and this is faster.
     __slots__ = ("_deadline", "_left")
 
     def __init__(self, deadline: Deadline) -> None:
@@ -87,17 +89,17 @@ class _Sending(AbstractContextManager[None]):
             self._deadline.is_sent = self._was_sent
 
 
-#: None outside a request.
+#: The deadline of the present request; None outside a request.
 current: Final[ContextVar[Deadline | None]] = ContextVar("deadline", default=None)
 
 
 def paused() -> AbstractContextManager[None]:
-    """Stop the deadline of the present request, if there is one, for a block."""
+    """Stop the deadline of the present request, if there is one, during the block."""
     deadline = current.get()
     return nullcontext() if deadline is None else deadline.paused()
 
 
 def sending() -> AbstractContextManager[None]:
-    """Note in the present request, if there is one, that a command may be carried out from now on."""
+    """Record in the present request, if there is one, that a command may be committed from now on."""
     deadline = current.get()
     return nullcontext() if deadline is None else deadline.sending()

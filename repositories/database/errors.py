@@ -1,4 +1,4 @@
-"""The shop's own exceptions for what the database says, and the one place where the driver's are translated."""
+"""The service's errors of the database, and the one place that translates the driver's errors into them."""
 
 import asyncio
 import math
@@ -16,7 +16,7 @@ RETRY_AFTER = {"Retry-After": "2"}
 READ_SECONDS: Final = 4.5
 DUPLICATE_KEY: Final = 11_000
 _BAD_VALUE: Final = 2
-#: MaxTimeMSExpired, CursorKilled, ExceededTimeLimit; Interrupted, at shutdown, by a change of the primary.
+#: MaxTimeMSExpired, CursorKilled, ExceededTimeLimit; InterruptedAtShutdown, Interrupted, by a change of the primary.
 _INTERRUPTED: Final = frozenset({50, 237, 262, 11_600, 11_601, 11_602})
 
 
@@ -29,7 +29,7 @@ class NoSuchStore(ShopError):
 
 
 class AlreadyConverted(ShopError):
-    """order_id, sale_number: of the order that the estimate became."""
+    """The estimate is converted already. `extra` names the order that the estimate became."""
 
     status, code, title = 400, "already_converted", "The estimate is already an order"
     extra: ClassVar[Mapping[str, Any]] = {"order_id": TEXT_OR_NULL, "sale_number": TEXT_OR_NULL}
@@ -41,7 +41,7 @@ class StaleVersion(ShopError):
 
 
 class SumsFull(ShopError):
-    """A sum of 64 bits cannot hold what a bill adds to it."""
+    """A 64-bit sum would overflow with this bill."""
 
     status, code, title = 422, "sums_full", "The sums cannot hold this bill"
 
@@ -53,7 +53,7 @@ class SumsFull(ShopError):
 
 
 class Unavailable(ShopError):
-    """The database is away, or did not commit in time. Nothing was guessed: asking again is safe."""
+    """The database is away, or did not commit in time. Nothing was saved, so a retry is safe."""
 
     status, code, title = 503, "database_unavailable", "The database is not available"
 
@@ -62,7 +62,10 @@ class Unavailable(ShopError):
 
 
 class TooManyRequests(ShopError):
-    """Asked too often. seconds: after which to ask again."""
+    """The client sent too many requests.
+
+    :param seconds: the time after which the client may try again.
+    """
 
     status, code, title = 429, "too_many_requests", "Too many requests"
 
@@ -71,7 +74,7 @@ class TooManyRequests(ShopError):
 
 
 class BeingRestored(Unavailable):
-    """The store is filled from an archive, or that was begun and not finished."""
+    """An archive is being restored into the store, or a restore did not finish."""
 
     code, title = "being_restored", "The shop is being restored"
 
@@ -80,14 +83,14 @@ class BeingRestored(Unavailable):
 
 
 class Emptied(Unavailable):
-    """The store has no counters any more."""
+    """The store's counters are gone."""
 
     def __init__(self) -> None:
         super().__init__("This shop's database was emptied while the service ran. Please restart the service.")
 
 
 class OutcomeUnknown(Unavailable):
-    """The deadline passed while the commit was under way: it may or may not have happened."""
+    """The deadline passed during the commit: the command may be saved or not."""
 
     code, title = "outcome_unknown", "Not known yet whether it was saved"
 
@@ -96,12 +99,12 @@ class OutcomeUnknown(Unavailable):
 
 
 class DatabaseRefused(RuntimeError):
-    """The database cannot carry this service; the message is a sentence that says how to mend it."""
+    """The service cannot use this database. The message says what to do."""
 
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Turns whatever the driver raises inside into `Unavailable`, keeping the cause for the log."""
+    """Raise `Unavailable` for each of the driver's errors in the block. The cause is kept for the log."""
     try:
         yield
     except PyMongoError as error:
@@ -110,9 +113,10 @@ def translate_errors() -> Iterator[None]:
 
 @asynccontextmanager
 async def read_deadline(seconds: float = READ_SECONDS) -> AsyncIterator[None]:
-    """As `translate_errors`, and for so long only: a database that was stopped, or a line that swallows everything,
-    says
-    nothing at all, and whoever asks must hear that within the patience of a till."""
+    """Translate errors as `translate_errors` does, and raise `Unavailable` after a time limit.
+
+    A stopped database, or a network that drops all packets, never answers, and the till must get an error in time.
+    """
     try:
         async with asyncio.timeout(seconds):
             with translate_errors():
@@ -122,7 +126,7 @@ async def read_deadline(seconds: float = READ_SECONDS) -> AsyncIterator[None]:
 
 
 def safe_error_text(error: BaseException) -> str:
-    """What may be logged of an exception: what it is, and no value that it quotes, since that may be a customer's."""
+    """Return an exception's type and code for the log, without values that it quotes: they may be a customer's."""
     name = type(error).__qualname__
     if isinstance(error, ConnectionFailure):
         return f"{name}: {first_clause(error)}"
@@ -134,18 +138,17 @@ def safe_error_text(error: BaseException) -> str:
 
 
 def first_clause(error: Exception) -> str:
-    """Of a driver's message, which otherwise runs to its timeouts and a description of the whole topology, or quotes
-    documents."""
+    """Return the start of a driver's message. The rest lists timeouts and the whole topology, or quotes documents."""
     return re.split(r" \(configured timeouts|, Timeout:|, full error:", str(error))[0]
 
 
 def is_duplicate(error: OperationFailure) -> bool:
-    """Whether what was to be written, or some of it, stands there already."""
+    """Return whether a unique index rejected a write."""
     return DUPLICATE_KEY in _codes(error)
 
 
 def is_overflow(error: OperationFailure) -> bool:
-    """Return whether a sum was to grow beyond 64 bits, which is the one value that a group's writes can have wrong."""
+    """Return whether a sum would exceed 64 bits: no other value of a group's writes can be invalid."""
     return _BAD_VALUE in _codes(error)
 
 
@@ -155,7 +158,7 @@ def _codes(error: OperationFailure) -> set[int]:
 
 
 def was_interrupted(error: PyMongoError) -> bool:
-    """Return whether the database ended an operation for reasons of its own: it was killed, or its time was up."""
+    """Return whether the database itself ended an operation: it was killed, or exceeded its time limit."""
     return isinstance(error, OperationFailure) and error.code in _INTERRUPTED
 
 

@@ -1,4 +1,4 @@
-"""Documents as they are stored, in BSON: what was made of them once need not be made again while they are the same."""
+"""Documents as stored BSON bytes, which serve as a cache key for what is made of them."""
 
 from struct import Struct
 from typing import Any, Final
@@ -13,38 +13,38 @@ _CODEC: Final[CodecOptions[Document]] = CodecOptions(tz_aware=True)
 
 
 async def find_raw(
-    collection: Collection, criteria: Document, at_once: int, *, most_bytes: int | None = None, **options: Any
+    collection: Collection, criteria: Document, batch_size: int, *, max_bytes: int | None = None, **options: Any
 ) -> list[bytes]:
-    """What is found, each document by itself.
+    """Return the BSON of each document that matches.
 
-    :param at_once: how many come in a round trip.
-    :param most_bytes: nothing is read on once there are more than these.
+    :param batch_size: documents of one round trip.
+    :param max_bytes: stop reading once the batches exceed this size.
     :raises PyMongoError: callers translate.
     """
-    found: Any = collection.find_raw_batches(criteria, batch_size=at_once, **options)
+    found: Any = collection.find_raw_batches(criteria, batch_size=batch_size, **options)
     documents, size = [], 0
     async for batch in found:
         documents += split_batch(batch)
         size += len(batch)
-        if most_bytes is not None and size > most_bytes:
+        if max_bytes is not None and size > max_bytes:
             await found.close()
             break
     return documents
 
 
-def fit_page(documents: list[bytes], most: int, most_bytes: int) -> list[bytes]:
-    """Return the first of the documents: up to `most` of them and, beyond the first, `most_bytes`."""
+def fit_page(documents: list[bytes], limit: int, max_bytes: int) -> list[bytes]:
+    """Return the first documents: at most `limit`, and at most `max_bytes`, but always one."""
     size = 0
-    for count, document in enumerate(documents[:most]):
+    for count, document in enumerate(documents[:limit]):
         size += len(document)
-        if count and size > most_bytes:
+        if count and size > max_bytes:
             return documents[:count]
-    return documents[:most]
+    return documents[:limit]
 
 
 def split_batch(batch: bytes) -> list[bytes]:
-    """The documents of a batch, which are sent one after the other."""
-    # The driver's own way to their bytes, `RawBSONDocument`, takes eight times as long.
+    """Return the documents of a batch, in which they are concatenated."""
+    # The driver's own `RawBSONDocument` takes eight times as long.
     documents, start = [], 0
     while start < len(batch):
         (size,) = _SIZE.unpack_from(batch, start)

@@ -1,4 +1,4 @@
-"""What the earlier backend wrote, kept byte for byte in `adopted`: whatever is in it, nobody decodes it."""
+"""Documents of the earlier backend, stored byte for byte in `adopted` and never decoded."""
 
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from schemas.archive.format import ArchiveRefused
 from schemas.core.documents import Document
 
 RAW_CODEC: Final[CodecOptions[Any]] = CodecOptions(document_class=RawBSONDocument)
-#: Dates beyond the calendar and broken text are read too, instead of being refused.
+#: Reads also dates outside the calendar and invalid text, which the driver rejects otherwise.
 LENIENT_CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
     tz_aware=True,
     datetime_conversion=DatetimeConversion.DATETIME_AUTO,
@@ -19,24 +19,24 @@ LENIENT_CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
 )
 
 
-def to_archive(kept: Any) -> Document:
-    """A kept original, read as `RAW_CODEC`, as an archive takes it."""
-    original = kept["original"]
+def to_archive(stored: Any) -> Document:
+    """Return a stored original, read with `RAW_CODEC`, in the form of an archive."""
+    original = stored["original"]
     return {
-        **kept,
-        "_id": dict(kept["_id"]),
-        "defects": [dict(defect) for defect in kept["defects"]],
+        **stored,
+        "_id": dict(stored["_id"]),
+        "defects": [dict(defect) for defect in stored["defects"]],
         "original": None if original is None else bytes(original.raw),
     }
 
 
-def from_archive(kept: Document) -> Document:
-    """A kept original, as the database takes it.
+def from_archive(archived: Document) -> Document:
+    """Return an archived original in the form that the database stores.
 
     :raises ArchiveRefused: it holds no document.
     """
-    original = kept.get("original")
+    original = archived.get("original")
     try:
-        return {**kept, "original": None if original is None else RawBSONDocument(original)}
+        return {**archived, "original": None if original is None else RawBSONDocument(original)}
     except (BSONError, TypeError) as error:
-        raise ArchiveRefused(f"The original of {kept['_id']} is no document of the earlier backend.") from error
+        raise ArchiveRefused(f"The original of {archived['_id']} is no document of the earlier backend.") from error

@@ -6,27 +6,30 @@ from typing import Final
 from schemas.core.collections import CUSTOMERS, ESTIMATES, ORDERS, ORIGINALS, TOTALS
 from schemas.core.documents import Document
 
+#: Matches estimates and orders that this service wrote.
+CURRENT_DOCUMENT: Final[Document] = {"store": {"$type": "string"}, "number": {"$gte": 0}}
+#: Matches estimates and orders that the earlier backend wrote into the same collections.
+LEGACY_DOCUMENT: Final[Document] = {"$nor": [CURRENT_DOCUMENT]}
+#: Excludes documents of the earlier backend, which may carry the name of our store, from a query of lists. As a
+# type and
+#: not as a range, so that the index over numbers is not chosen for it.
+HAS_NUMBER: Final[Document] = {"number": {"$type": "number"}}
+
 
 def store_filter(collection: str, store: str) -> Document:
-    """A filter, which an index serves, for all that a store has in a collection of documents."""
+    """Return a filter, served by an index, for all documents of a store in a collection."""
     if collection in (TOTALS, ORIGINALS):
-        # A range of `_id`, which has an index; a field inside of it has none.
+        # A range of `_id`, which has an index; a field inside it has none.
         return {"_id": {"$gte": {"store": store}, "$lt": {"store": store + "\x00"}}}
     if collection in (ESTIMATES, ORDERS):
-        # The earlier backend may still write here, and what it writes has no number of ours.
+        # The earlier backend may still write here, without a number.
         return {"store": store, "number": {"$gte": 0}}
     return {"store": store}
 
 
 def by_ids(collection: str, store: str, ids: Iterable[str]) -> Document:
-    """A filter, which indexes serve, for what ids name; customers are named by their phone numbers as well."""
+    """Return a filter, served by indexes, for documents by their ids; customers also by their phone numbers."""
     by_id: Document = {"_id": {"$in": list(ids)}, **(HAS_NUMBER if collection in (ESTIMATES, ORDERS) else {})}
     if collection == CUSTOMERS:
         by_id = {"$or": [by_id, {"store": store, "numbers": {"$in": list(ids)}}]}
     return {**by_id, "store": store}
-
-
-CURRENT_DOCUMENT: Final[Document] = {"store": {"$type": "string"}, "number": {"$gte": 0}}
-LEGACY_DOCUMENT: Final[Document] = {"$nor": [CURRENT_DOCUMENT]}
-#: The same of lists, which no other index should serve: the earlier backend may have written the name of our store.
-HAS_NUMBER: Final[Document] = {"number": {"$type": "number"}}

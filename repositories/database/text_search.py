@@ -1,4 +1,4 @@
-"""What the `q` filter of a list asks the database, through the index over `terms`."""
+"""Filters for the `q` parameter of a list, served by the index over `terms`."""
 
 from collections.abc import Callable
 
@@ -7,14 +7,16 @@ from schemas.text.search_terms import readings_of
 
 
 def prefix_filter(word: str) -> Document:
-    """Whoever or whatever has a word that begins so."""
+    """Return a filter for documents with a term that begins with a word."""
     return {"terms": {"$elemMatch": {"$gte": word, "$lt": word + "\U0010ffff"}}}
 
 
 def search_filter(query: str, find: Callable[[str], Document] = prefix_filter) -> Document:
-    """What every word of a query finds, in one of its readings; nothing, where it has no word at all, as `…` has none.
+    """Return a filter for documents that match all words of a query, in one of its readings.
 
-    :param find: the filter for one word.
+    A query without words, such as `…`, matches nothing.
+
+    :param find: returns the filter for one word.
     """
     readings = [_all_of(words, find) for words in readings_of(query)]
     return readings[0] if len(readings) == 1 else {"$or": readings}

@@ -1,1 +1,1 @@
-"""The log of events: appended by each commit, chained by hashes, kept for a while."""
+"""The event log: appended by each commit, chained by hashes, with limited retention."""

@@ -1,4 +1,4 @@
-"""The event log, read: its head, a range of it, and the doorbell that tells that it has grown."""
+"""Reads of the event log: its head, ranges of events, and notifications when it grows."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -12,43 +12,47 @@ from repositories.database.errors import BeingRestored, Emptied, read_deadline, 
 from schemas.core.collections import COUNTERS, EVENTS
 
 RANGE_LIMIT: Final = 1_000
-#: What only the audit and the chain look at stays in the database.
-_TOLD: Final = {"_id": 0, "by": 0, "before": 0, "after": 0, "prev_at": 0, "prev": 0, "hash": 0}
+#: Leaves out fields that only the audit log and the hash chain need.
+_PROJECTION: Final = {"_id": 0, "by": 0, "before": 0, "after": 0, "prev_at": 0, "prev": 0, "hash": 0}
 
 _AS_STORED: Final = CodecOptions(document_class=RawBSONDocument, tz_aware=True)
 
 
 class Head(NamedTuple):
-    """Where a store's log stands. epoch: names this very log, so that a restored or emptied database is noticed."""
+    """The head of a store's log."""
 
+    #: The id of this log, so that clients notice a restored or emptied database.
     epoch: str
+    #: The sequence number of the newest committed event; 0 if there is none.
     seq: int
 
 
 class StoredEvent(NamedTuple):
-    """An event, not decoded yet, and how many bytes it takes as it is stored."""
+    """An event that is not decoded yet."""
 
     seq: int
     event: Mapping[str, Any]
+    #: Bytes as stored.
     size: int
 
 
 class EventLog:
-    """The events of one store, in `seq` order, without gaps."""
+    """The events of one store, in the order of `seq`, without gaps."""
 
     def __init__(self, database: Database, store: str) -> None:
         self._database = database
         self._store = store
-        # Read as they are stored, and decoded only where somebody looks at them: many a process only keeps them.
+        # One read for all concurrent callers.
         self.head = CoalescedRead(self._head)
+        # Events are decoded only when a field is accessed: many processes only keep them.
         self._events = database.get_collection(EVENTS, _AS_STORED)
 
     async def _head(self) -> Head:
-        """`head`: the seq of the newest committed event, 0 where there is none. All who ask together share a reading.
+        """Return the head of the log.
 
         :raises Unavailable: the database is away.
         """
-        # The bare command: this is asked before each list and report, and `find_one` takes half as long again.
+        # A plain command: this runs before each list and report, and `find_one` takes 50 % longer.
         answer = await self._database.command(
             "find",
             COUNTERS,
@@ -66,17 +70,17 @@ class EventLog:
         return Head(found[0]["epoch"], found[0]["head"])
 
     async def after(self, seq: int, limit: int = RANGE_LIMIT) -> list[StoredEvent]:
-        """Up to `limit` events that follow `seq`, in order.
+        """Return up to `limit` events that follow `seq`, in order.
 
         :raises Unavailable: the database is away.
         """
         async with read_deadline():
-            found = self._events.find({"store": self._store, "seq": {"$gt": seq}}, _TOLD)
+            found = self._events.find({"store": self._store, "seq": {"$gt": seq}}, _PROJECTION)
             documents: list[Any] = await found.sort("seq", 1).limit(limit).to_list(limit)
         return stored_events([document.raw for document in documents])
 
     async def oldest_seq(self) -> int | None:
-        """The seq of the oldest event that is kept, or None where there is none.
+        """Return the sequence number of the oldest event in the database; None if there is none.
 
         :raises Unavailable: the database is away.
         """
@@ -85,13 +89,12 @@ class EventLog:
         return oldest[0]["seq"] if oldest else None
 
     async def notifications(self) -> AsyncIterator[int | None]:
-        """Yields the new head of the log whenever any process has committed, and None at least every two seconds
-        while the stream lives.
+        """Yield the new head of the log after each commit of any process, and None at least every two seconds.
 
-        It watches the counters, which every group of changes raises once, and not the events, of which there are many
-        more. It remembers nothing: after a break it starts anew "now", and the reader catches up by `after`.
+        The change stream watches the counters, which each group of commands updates once, and not the events, of which
+        there are many more. It does not resume: after a break, open it again and catch up with `after`.
 
-        :raises Unavailable: the stream broke; open it again.
+        :raises Unavailable: the stream broke.
         """
         pipeline: list[dict[str, Any]] = [
             {"$match": {"documentKey._id": self._store, "updateDescription.updatedFields.head": {"$exists": True}}},
@@ -105,13 +108,14 @@ class EventLog:
 
 
 def stored_events(events: Sequence[bytes | memoryview]) -> list[StoredEvent]:
-    """Events that take no more memory than their bytes, until somebody looks into them."""
+    """Return events that take no more memory than their bytes until a field is accessed."""
     if not events:
         return []
-    # Looked for in a copy, since a document that was looked into keeps all that it decoded. The log has no gaps, so the
-    # first one's seq says all of theirs.
+    # Read from a copy, since a document keeps all that it has decoded. The log has no gaps, so the first sequence
+    # number
+    # gives all others.
     first = RawBSONDocument(events[0], _AS_STORED)["seq"]
-    # A large one comes as a view into the driver's buffer, all of which it would keep.
+    # A large event is a view into the driver's buffer, all of which it would keep in memory: `bytes` copies it.
     return [
         StoredEvent(seq, RawBSONDocument(bytes(raw), _AS_STORED), len(raw)) for seq, raw in enumerate(events, first)
     ]

@@ -1,7 +1,7 @@
-"""How far the database has taken events away by itself, by the clock that it goes by: its own.
+"""The instant up to which events have expired, by the database's clock.
 
-The index that does so knows today's retention. What a shorter one took before, or what was gone from a log before it
-was brought here, stands in the store's counters, as `expired`.
+The TTL index holds the present retention. The store's counters hold, as `expired`, what a shorter retention removed
+before, and what was missing in a log when it was restored here.
 """
 
 from collections.abc import Mapping
@@ -11,35 +11,35 @@ from typing import Any, Final
 from repositories.database.client import Database
 from schemas.core.collections import COUNTERS, EVENTS
 
-#: The name of the index.
+#: The name of the TTL index.
 RETENTION: Final = "retention"
-#: Settings change in one moment, and the database looks around in another.
+#: The database removes expired events some time after the setting has changed.
 _GRACE: Final = timedelta(days=1)
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def expired_before(database: Database, counters: Mapping[str, Any]) -> datetime:
-    """The moment before which a store's events may be gone.
+    """Return the instant before which a store's events may be gone.
 
     :raises PyMongoError: callers translate.
     """
-    today = await _retention_limit(database)
-    before: datetime = counters.get("expired", _NEVER)
-    return before if today is None else max(today + _GRACE, before)
+    limit = await _retention_limit(database)
+    recorded: datetime = counters.get("expired", _NEVER)
+    return recorded if limit is None else max(limit + _GRACE, recorded)
 
 
 async def record_expiry(database: Database) -> None:
-    """Keeps how far retention has come, in all stores, before it becomes another one.
+    """Record in all stores what the present retention has removed, before the retention changes.
 
     :raises PyMongoError: callers translate.
     """
-    reach = await _retention_limit(database)
-    if reach is not None:
-        await database[COUNTERS].update_many({}, {"$max": {"expired": reach + _GRACE}})
+    limit = await _retention_limit(database)
+    if limit is not None:
+        await database[COUNTERS].update_many({}, {"$max": {"expired": limit + _GRACE}})
 
 
 async def _retention_limit(database: Database) -> datetime | None:
-    """What was made before, retention takes away now; None where there is none."""
+    """Return the instant before which events expire now; None without retention."""
     index = (await database[EVENTS].index_information()).get(RETENTION, {})
     seconds = index.get("expireAfterSeconds")
     if seconds is None:

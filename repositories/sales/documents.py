@@ -75,7 +75,7 @@ class Documents:
         # One more says whether others follow.
         options = {"projection": _UNSHOWN, "sort": NEWEST_FIRST, "limit": limit + 1}
         async with read_deadline():
-            found = await find_raw(self._collection, criteria, limit + 1, most_bytes=PAGE_BYTES, **options)
+            found = await find_raw(self._collection, criteria, limit + 1, max_bytes=PAGE_BYTES, **options)
         page = fit_page(found, limit, PAGE_BYTES)
         return Page([render_cache(each) for each in page], is_last=len(page) == len(found))
 

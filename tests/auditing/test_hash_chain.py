@@ -142,7 +142,7 @@ async def strip_all(shop: Shop) -> None:
         pytest.param(lambda shop: cut(shop, 7), "Events 1 to 7 are missing", id="all"),
         pytest.param(lambda shop: cut(shop, 6), "Events 1 to 6 are missing", id="all but the newest"),
         pytest.param(lambda shop: cut(shop, 3), "Events 1 to 3 are missing", id="the oldest"),
-        pytest.param(strip_all, "Event 1 was altered, or put in: it has no hash", id="all hashes"),
+        pytest.param(strip_all, "Event 1 was altered or inserted: it has no hash", id="all hashes"),
     ],
 )
 async def test_what_retention_would_not_take_is_missed(tampered: Shop, tamper: Tamper, sentence: str) -> None:

@@ -148,4 +148,4 @@ async def test_a_start_before_the_newest_document_warns(open_shop: OpenShop, cap
     await shop.sale()
     caplog.clear()
     await open_shop(store_id=shop.store)
-    assert "yet to come by the clock of this machine" in caplog.text
+    assert "in the future by the clock of this machine" in caplog.text

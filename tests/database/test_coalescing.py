@@ -73,7 +73,7 @@ async def test_whoever_waits_behind_a_reading_that_hangs_waits_no_longer_than_on
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     most = 0.5
-    monkeypatch.setattr("repositories.database.coalescing.answered", lambda: read_deadline(most))
+    monkeypatch.setattr("repositories.database.coalescing.read_deadline", lambda: read_deadline(most))
     hangs = True
 
     async def ask() -> int:

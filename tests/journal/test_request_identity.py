@@ -235,7 +235,7 @@ async def test_requests_that_an_earlier_version_answered_are_known_again(shop: S
     await write_as_before(shop, "^lines:", "cart:", SALE, cart)
     await write_as_before(shop, "^conversion:", "convert:", path, said)
     await write_as_before(shop, "^header:", "", SALE, keyed)
-    await shop.state["earlier_keys"].look()
+    await shop.state["earlier_keys"].refresh()
     again = [await post(shop, to, body, **headers) for to, body, headers in sent]
     assert [each.text for each in again] == [each.text for each in firsts]
     assert all(is_replay(each) for each in again)
