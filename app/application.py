@@ -5,17 +5,18 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
+from zoneinfo import ZoneInfo
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from app import SERVICE, __version__
 from app.clock import utc_now
-from app.composition.accounts import Accounts
+from app.composition.accounts import Accounts, AccountState
 from app.composition.first_run import log_setup_instructions, setup_token
-from app.composition.messaging import Messaging
-from app.composition.stores import StoreDependencies, Stores
+from app.composition.messaging import Messaging, MessagingState
+from app.composition.stores import StoreDependencies, Stores, StoreState
 from app.config.settings import Settings
 from app.middleware.client_address import ClientAddress
 from app.middleware.compression import Compression
@@ -40,11 +41,11 @@ from app.server.memory import Memory
 from app.server.shutdown import Shutdown
 from endpoints.accounts.authentication import Authenticator
 from endpoints.http.literal_routes import FixedPaths
+from endpoints.http.state import About
 from endpoints.live.connections import Connections
+from endpoints.live.origins import Origins
 from endpoints.live.ring_buffer import CAPACITY
-from endpoints.live.websocket import Origins
 from endpoints.routes import ROUTES, SLASHED
-from endpoints.status import About
 from endpoints.transfer.concurrency_limits import LISTS, LISTS_EACH, PAGES, PAGES_EACH, ConcurrencyLimit
 from repositories.accounts.rate_limits import RateLimits
 from repositories.accounts.secret_key import check_key
@@ -59,8 +60,8 @@ from repositories.migrations.rebuild import rebuild
 from repositories.sales.render_cache import RenderCaches
 from repositories.sharing.links import PublicLinks
 from repositories.shop.stores import AllStoresReports
-from schemas.accounts.serializers import account_serializers_of
-from schemas.sales.serializers import serializers_of
+from schemas.accounts.serializers import AccountSerializers, account_serializers_of
+from schemas.sales.serializers import Serializers, serializers_of
 from schemas.text.phones import region_of
 from services.messaging.provider import Provider, provider_of
 from services.printing.preemption import Preemption
@@ -79,6 +80,38 @@ EXPOSED_HEADERS: Final = (
     "X-Request-ID",
     "X-Stream-Position",
 )
+
+
+class ProcessState(StoreState, AccountState, MessagingState):
+    """What handlers find in `request.state`, but for its `principal`."""
+
+    about: About
+    description: Description
+    clock: Callable[[], datetime]
+    zone: ZoneInfo
+    currency: str
+    region: str
+    public_base_url: str
+    is_open: bool
+    stores: Stores
+    all_stores: AllStoresReports
+    authenticator: Authenticator
+    connections: Connections
+    rate_limits: RateLimits
+    setup: ShopSetup
+    setup_token: str | None
+    origins: Origins
+    pdf_renderer: PdfRenderer
+    public_links: PublicLinks
+    serializers: Serializers
+    account_serializers: AccountSerializers
+    render_caches: RenderCaches
+    list_concurrency: ConcurrencyLimit
+    page_concurrency: ConcurrencyLimit
+    health_check: HealthCheck
+    database_clock: DatabaseClock
+    metrics: WorkerMetrics
+    shutdown: Shutdown
 
 
 class Stoppable(Protocol):
@@ -110,7 +143,7 @@ def create_app(
     reports = ErrorReports(settings.sentry_dsn) if settings.sentry_dsn else None
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
+    async def lifespan(_: Starlette) -> AsyncIterator[ProcessState]:
         if settings.mongodb_url is None:
             raise DatabaseRefused("MONGODB_URL is not set.")
         pool = PoolMetrics()
@@ -153,27 +186,28 @@ def create_app(
                     "clock": clock,
                     "zone": zone,
                     "currency": settings.currency,
-                    **stores.home.handed,
+                    **stores.home.state,
                     "stores": stores,
+                    "is_open": settings.is_open,
                     "authenticator": Authenticator(credentials),
                     "connections": connections,
                     "rate_limits": rate_limits,
-                    **accounts.handed,
+                    **accounts.state,
                     "all_stores": AllStoresReports(database, zone, clock),
-                    "claim": claim,
+                    "setup": claim,
                     "setup_token": setup_token(settings),
                     "origins": origins,
                     "public_base_url": settings.public_base_url,
-                    "paper": paper,
+                    "pdf_renderer": paper,
                     "region": region_of(settings.currency),
-                    **messaging.handed,
+                    **messaging.state,
                     "public_links": PublicLinks(database, clocks.expiry),
-                    "views": views,
-                    "account_views": account_serializers_of(zone),
+                    "serializers": views,
+                    "account_serializers": account_serializers_of(zone),
                     "render_caches": RenderCaches(views),
-                    "lists": ConcurrencyLimit(LISTS_EACH, LISTS),
-                    "pages": ConcurrencyLimit(PAGES_EACH, PAGES),
-                    "pulse": HealthCheck(database, store),
+                    "list_concurrency": ConcurrencyLimit(LISTS_EACH, LISTS),
+                    "page_concurrency": ConcurrencyLimit(PAGES_EACH, PAGES),
+                    "health_check": HealthCheck(database, store),
                     "database_clock": database_clock,
                     "metrics": workers,
                     "shutdown": shutdown,

@@ -36,9 +36,10 @@ from app.server.uvicorn_options import FLAGS
 from endpoints.accounts.authentication import Authenticator
 from endpoints.live.connections import Connections
 from endpoints.live.hub import Hub
+from endpoints.live.origins import Origins
 from endpoints.live.sessions import ClientSessions
 from endpoints.live.subscriptions import WAKE_AT_ONCE
-from endpoints.live.websocket import LiveUpdates, Origins
+from endpoints.live.websocket import LiveUpdates
 from repositories.event_log.event_log import Head
 from schemas.journal.events import frame
 
@@ -116,7 +117,7 @@ async def hub(port: int, name: str) -> AsyncIterator[Broadcaster]:
             "authenticator": Authenticator(None),
             "connections": Connections(None, utc_now),
             "hub": hub,
-            "screens": screens,
+            "client_sessions": screens,
             "origins": Origins(),
             "shutdown": Shutdown(),
             "store": "main",

@@ -3,13 +3,13 @@
 from typing import Final
 
 from starlette.endpoints import HTTPEndpoint
-from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.http.operations import Operation, ResponseSpec, operation
 from endpoints.http.requests import read_query
 from endpoints.http.responses import answer, page_headers
-from endpoints.transfer.concurrency_limits import page_turn
+from endpoints.transfer.cached_responses import page_turn
+from endpoints.transfer.state import TransferRequest
 from repositories.database.errors import BeingRestored, Unavailable
 from schemas.auditing import AuditListing, AuditPosition, AuditQuery, row
 from schemas.core.errors import InvalidQuery
@@ -32,10 +32,10 @@ class AuditLog(HTTPEndpoint):
             refuses=(InvalidQuery, InvalidCursor, Unavailable, BeingRestored),
         )
     )
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: TransferRequest) -> Response:
         listing: AuditListing = read_query(request, QUERY)
         # What is being filled from an archive shows no half log.
-        await request.state.log.head()
+        await request.state.event_log.head()
         zone = request.state.zone
         async with page_turn(request):
             page, is_last = await request.state.audit.page(listing, lambda event: row(event, zone))

@@ -3,15 +3,16 @@
 from typing import Any, Final
 
 from starlette.endpoints import HTTPEndpoint
-from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.http.actor import actor_of
 from endpoints.http.operations import ResponseSpec, create_op, list_op, operation, update_op
 from endpoints.http.requests import if_match_versions, read_json, read_query, sent
 from endpoints.http.responses import answer, page_headers, replay_headers
+from endpoints.transfer.cached_responses import cached_response
 from endpoints.transfer.json_streams import enclosed
-from endpoints.transfer.response_cache import CacheVersion, fresh
+from endpoints.transfer.response_cache import CacheVersion
+from endpoints.transfer.state import TransferRequest
 from repositories.customers.commands import CustomerExists
 from repositories.journal.transaction import Outcome
 from schemas.customers import CustomerBody, CustomerChange, CustomerListing, CustomerPosition, CustomerQuery, shown
@@ -27,7 +28,7 @@ QUERY: Final = CustomerQuery()
 
 class CustomerList(HTTPEndpoint):
     @operation(list_op("Customers", "CustomerList", QUERY))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: TransferRequest) -> Response:
         customers, zone = request.state.customers, request.state.zone
 
         async def make(listing: CustomerListing, freshness: CacheVersion) -> Response:
@@ -41,7 +42,7 @@ class CustomerList(HTTPEndpoint):
             headers = {**freshness.headers, **page_headers(request, QUERY, last)}
             return answer({"customers": [shown(each, zone) for each in page]}, headers=headers)
 
-        return await fresh(request, lambda: read_query(request, QUERY), make)
+        return await cached_response(request, lambda: read_query(request, QUERY), make)
 
 
 class CustomerCreation(HTTPEndpoint):
@@ -50,12 +51,12 @@ class CustomerCreation(HTTPEndpoint):
             "Make a customer", "CustomerSaved", BODY, CUSTOMERS, gives=("customer_id",), refuses=(CustomerExists,)
         )
     )
-    async def post(self, request: Request) -> Response:
+    async def post(self, request: TransferRequest) -> Response:
         body = await read_json(request)
         said = sent(request, body)
         draft = load_body(BODY, body)
         keys = keys_of_creation(said, draft)
-        outcome: Outcome = await request.state.customers.create(draft, keys, actor=actor_of(request))
+        outcome = await request.state.customers.create(draft, keys, actor=actor_of(request))
         request.state.hub.notify(outcome.events)
         saved = _saved(request, outcome, "Customer created successfully")
         return answer(saved, 201, replay_headers(outcome.replayed))
@@ -72,9 +73,9 @@ class Customer(HTTPEndpoint):
             refuses=(CustomerExists,),
         )
     )
-    async def put(self, request: Request) -> Response:
+    async def put(self, request: TransferRequest) -> Response:
         changes = load_body(CHANGE, await read_json(request, optional=True))
-        outcome: Outcome = await request.state.customers.change(
+        outcome = await request.state.customers.change(
             request.path_params["customer_id"], changes, if_match_versions(request), actor=actor_of(request)
         )
         request.state.hub.notify(outcome.events)
@@ -88,8 +89,8 @@ class Customer(HTTPEndpoint):
             is_keyed=True,
         )
     )
-    async def delete(self, request: Request) -> Response:
-        outcome: Outcome = await request.state.customers.remove(
+    async def delete(self, request: TransferRequest) -> Response:
+        outcome = await request.state.customers.remove(
             request.path_params["customer_id"],
             if_match_versions(request),
             keys_of_deletion(sent(request)),
@@ -100,6 +101,6 @@ class Customer(HTTPEndpoint):
         return answer(done, headers=replay_headers(outcome.replayed))
 
 
-def _saved(request: Request, outcome: Outcome, message: str) -> dict[str, Any]:
+def _saved(request: TransferRequest, outcome: Outcome, message: str) -> dict[str, Any]:
     customer = shown(outcome.answer, request.state.zone)
     return {"success": True, "message": message, "data": customer, "customer_id": customer["id"]}

@@ -7,7 +7,7 @@ security policy keeps it from asking any other host for anything.
 from base64 import b64encode
 from functools import lru_cache
 from hashlib import sha256
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import orjson
 from starlette.endpoints import HTTPEndpoint
@@ -18,6 +18,7 @@ from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
 from endpoints.http.operations import Operation, ResponseSpec, operation
 from endpoints.http.requests import matches_etag
 from endpoints.http.responses import JSON
+from endpoints.http.state import ShopState
 from endpoints.transfer.assets import Asset, asset, asset_answer
 from endpoints.transfer.compressible import CompressibleBody
 from schemas.fields.shapes import ref
@@ -62,6 +63,7 @@ _POLICY: Final = (
 _PAGE: Final = Asset.of(_HTML.encode(), "html", {"Content-Security-Policy": _POLICY})
 
 
+@runtime_checkable
 class Described(Protocol):
     """The API's description, as the application makes it. file: JSON; etag: changes with it."""
 
@@ -70,6 +72,13 @@ class Described(Protocol):
 
     @property
     def etag(self) -> str: ...
+
+
+class DocumentationState(ShopState):
+    description: Described
+
+
+DocumentationRequest = Request[DocumentationState]
 
 
 def _document(summary: str, standard: str) -> Operation:
@@ -91,14 +100,14 @@ def _live_updates(version: str, address: str) -> Asset:
 
 class AsyncApi(HTTPEndpoint):
     @operation(_document("The live updates at `/ws`, described for machines", "AsyncAPI 3.0."))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: DocumentationRequest) -> Response:
         return await _live_updates(request.state.about.version, request.state.public_base_url).answer(request)
 
 
 class OpenApi(HTTPEndpoint):
     @operation(_document("This description", "OpenAPI 3.1."))
-    async def get(self, request: Request) -> Response:
-        description: Described = request.state.description
+    async def get(self, request: DocumentationRequest) -> Response:
+        description = request.state.description
         headers = {**_REVALIDATED, "ETag": description.etag}
         if matches_etag(request, description.etag):
             return Response(status_code=304, headers=headers)
@@ -107,11 +116,11 @@ class OpenApi(HTTPEndpoint):
 
 class Docs(HTTPEndpoint):
     @operation(asset("The API as a page, to read and to try", "text/html"))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: DocumentationRequest) -> Response:
         return await _PAGE.answer(request)
 
 
 class DocsAsset(HTTPEndpoint):
     @operation(asset("A file of that page"))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: DocumentationRequest) -> Response:
         return await asset_answer(ASSETS, request.path_params["asset"], request)

@@ -5,11 +5,11 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from starlette.endpoints import HTTPEndpoint
-from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.http.operations import Operation, Refusals, ResponseSpec, operation
 from endpoints.http.requests import matches_etag, read_query
+from endpoints.http.state import ShopRequest
 from endpoints.transfer.concurrency_limits import owner_of
 from repositories.database.deadlines import paused
 from repositories.database.errors import NotFound, Unavailable
@@ -52,32 +52,32 @@ def paper(
 
 class EstimatePaper(HTTPEndpoint):
     @operation(paper("An estimate on paper"))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: ShopRequest) -> Response:
         estimate = await request.state.estimates.get(request.path_params["estimate_id"])
         return await paper_answer(request, estimate)
 
 
 class OrderPaper(HTTPEndpoint):
     @operation(paper("An order on paper"))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: ShopRequest) -> Response:
         order = await request.state.orders.get(request.path_params["order_id"])
         return await paper_answer(request, order)
 
 
-async def paper_answer(request: Request, document: Document, **options: Any) -> Response:
+async def paper_answer(request: ShopRequest, document: Document, **options: Any) -> Response:
     """The document as a PDF, or that the client has it already, for which nothing is set.
 
     :raises InvalidQuery, PaperUnavailable:
     """
     wanted = read_query(request, PAPER).get("paper")
-    job = request.state.paper.job(document, await request.state.shop_head(), wanted)
-    headers = {"ETag": f'"{request.state.paper.name(job)}"', **_HELD, **_POLICY}
+    job = request.state.pdf_renderer.job(document, await request.state.letterhead(), wanted)
+    headers = {"ETag": f'"{request.state.pdf_renderer.name(job)}"', **_HELD, **_POLICY}
     headers |= options.pop("headers", {})
     if matches_etag(request, headers["ETag"]):
         return Response(status_code=304, headers=headers, **options)
     # Setting a sheet has a limit of its own.
     with paused():
-        content = await request.state.paper.render(job, owner_of(request.scope))
+        content = await request.state.pdf_renderer.render(job, owner_of(request.scope))
     return pdf_answer(content, file_name(document), headers, **options)
 
 

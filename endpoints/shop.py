@@ -4,13 +4,13 @@ from base64 import b64decode
 from typing import Final
 
 from starlette.endpoints import HTTPEndpoint
-from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.http.actor import actor_of
 from endpoints.http.operations import Operation, ResponseSpec, operation, update_op
 from endpoints.http.requests import if_match_versions, read_json, read_query
 from endpoints.http.responses import document_answer
+from endpoints.http.state import ShopRequest
 from repositories.database.errors import Unavailable
 from schemas.core.errors import InvalidQuery
 from schemas.fields.shapes import ref
@@ -38,7 +38,7 @@ class Settings(HTTPEndpoint):
             refuses=(InvalidQuery, Unavailable),
         )
     )
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: ShopRequest) -> Response:
         asked = read_query(request, QUERY)
         settings = await request.state.shop_settings.current()
         return document_answer(settings.shown(with_logo=asked["logo"]))
@@ -53,10 +53,10 @@ class Settings(HTTPEndpoint):
             refuses=(PaperUnavailable,),
         )
     )
-    async def put(self, request: Request) -> Response:
+    async def put(self, request: ShopRequest) -> Response:
         changes = load_body(BODY, await read_json(request))
         if changes.get("logo"):
-            await request.state.paper.check_logo(b64decode(changes["logo"]))
+            await request.state.pdf_renderer.check_logo(b64decode(changes["logo"]))
         outcome = await request.state.shop_settings.change(changes, if_match_versions(request), actor=actor_of(request))
         request.state.hub.notify(outcome.events)
         settings = await request.state.shop_settings.current()

@@ -1,18 +1,16 @@
 """The service about itself: welcome, health, readiness, version, live connections."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from starlette.endpoints import HTTPEndpoint
-from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.http.errors import Forbidden
 from endpoints.http.operations import Operation, ResponseSpec, operation, simple_op
 from endpoints.http.responses import answer
+from endpoints.live.state import LiveRequest
 from repositories.database.clock import DatabaseClock
 from repositories.database.errors import RETRY_AFTER, BeingRestored, Unavailable
-from repositories.diagnostics.health import HealthStatus
 from schemas.core.calendar import shop_time
 from schemas.fields.shapes import ref
 
@@ -24,18 +22,10 @@ def clock_members(clock: DatabaseClock) -> dict[str, Any]:
     return {} if clock.is_in_sync else {"clock": {"status": "wrong", "behind_seconds": behind}}
 
 
-@dataclass(frozen=True, slots=True)
-class About:
-    """What the service says it is."""
-
-    service: str
-    version: str
-
-
 class Welcome(HTTPEndpoint):
     @operation(simple_op("What this is", "Welcome"))
-    async def get(self, request: Request) -> Response:
-        about: About = request.state.about
+    async def get(self, request: LiveRequest) -> Response:
+        about = request.state.about
         return answer(
             {
                 "message": f"Welcome to {about.service}",
@@ -54,8 +44,8 @@ class Welcome(HTTPEndpoint):
 
 class ApiRoot(HTTPEndpoint):
     @operation(simple_op("What this API has", "ApiRoot"))
-    async def get(self, request: Request) -> Response:
-        about: About = request.state.about
+    async def get(self, request: LiveRequest) -> Response:
+        about = request.state.about
         return answer(
             {
                 "service": about.service,
@@ -68,8 +58,8 @@ class ApiRoot(HTTPEndpoint):
 
 class Version(HTTPEndpoint):
     @operation(simple_op("The version", "Version"))
-    async def get(self, request: Request) -> Response:
-        about: About = request.state.about
+    async def get(self, request: LiveRequest) -> Response:
+        about = request.state.about
         return answer({"service": about.service, "version": about.version})
 
 
@@ -89,15 +79,15 @@ class Health(HTTPEndpoint):
             },
         )
     )
-    async def get(self, request: Request) -> Response:
-        about: About = request.state.about
+    async def get(self, request: LiveRequest) -> Response:
+        about = request.state.about
         health: dict[str, Any] = {
             "status": "healthy",
             "timestamp": shop_time(request.state.clock(), request.state.zone),
             "service": about.service,
             "version": about.version,
         }
-        beat: HealthStatus = await request.state.pulse.run()
+        beat = await request.state.health_check.run()
         health["database"] = {"status": beat.status, "latency_ms": beat.latency_ms}
         health |= clock_members(request.state.database_clock)
         if beat.refusal is not None:
@@ -110,7 +100,7 @@ class Liveness(HTTPEndpoint):
     """Whether the process runs; without any I/O, so that a database that is away gets nobody restarted."""
 
     @operation(simple_op("Whether the process runs", "Alive"))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: LiveRequest) -> Response:
         return answer({"status": "alive"})
 
 
@@ -119,10 +109,10 @@ class Readiness(HTTPEndpoint):
     the store is being restored."""
 
     @operation(simple_op("Whether requests should be sent here", "Ready", refuses=(Unavailable, BeingRestored)))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: LiveRequest) -> Response:
         if request.state.shutdown.has_begun:
             raise Unavailable("The service is shutting down.")
-        refusal = (await request.state.pulse.run()).refusal
+        refusal = (await request.state.health_check.run()).refusal
         if refusal is not None:
             raise refusal
         if request.state.hub.status.is_stale:
@@ -145,7 +135,7 @@ class Metrics(HTTPEndpoint):
             },
         )
     )
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: LiveRequest) -> Response:
         if request.state.principal.store is not None:
             raise Forbidden("These figures are of all stores, and your sign-in belongs to one.")
         metrics = request.state.metrics
@@ -156,11 +146,11 @@ class WebSocketStatus(HTTPEndpoint):
     """How the hub of this process stands: `active`, or `degraded` while it cannot follow the log."""
 
     @operation(simple_op("How many screens are connected, and how the hub of this process stands", "HubStatus"))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: LiveRequest) -> Response:
         status = request.state.hub.status
         return answer(
             {
-                "connected_clients": len(request.state.screens),
+                "connected_clients": len(request.state.client_sessions),
                 "status": "degraded" if status.is_stale else "active",
                 "epoch": status.epoch,
                 "head": status.head,

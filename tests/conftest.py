@@ -138,7 +138,7 @@ async def open_shop(mongodb_url: str, client: Client, closing: set[asyncio.Task[
         yield open_one
         for shop in shops:
             # Books are looked at while nothing is written.
-            await shop.state["jobs"].stop()
+            await shop.state["dispatcher"].stop()
         for shop in shops:
             assert await verify(shop.database, shop.store) == []
     finally:

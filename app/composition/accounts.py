@@ -1,8 +1,8 @@
 """How one signs in, wired: for the service, and for the commands that change who may."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import TypedDict
 
 from app.config.settings import Settings
 from repositories.accounts.accounts import Devices, JournalOf, Users
@@ -13,6 +13,17 @@ from repositories.accounts.rate_limits import RateLimits
 from repositories.accounts.sessions import Sessions
 from repositories.accounts.sign_in import SignIn
 from repositories.database.client import Database
+
+
+class AccountState(TypedDict):
+    """What handlers find in `request.state` for users, devices and sessions."""
+
+    passwords: Passwords
+    credentials: Credentials
+    sessions: Sessions
+    users: Users
+    devices: Devices
+    sign_in: SignIn
 
 
 class Accounts:
@@ -37,8 +48,7 @@ class Accounts:
         around = (database, settings.store_id, journal_of, self.sessions, clock)
         self.users = Users(*around, self._passwords)
         self.devices = Devices(*around)
-        #: What a handler finds in `request.state`.
-        self.handed: Mapping[str, Any] = {
+        self.state: AccountState = {
             "passwords": self._passwords,
             "credentials": self.credentials,
             "sessions": self.sessions,

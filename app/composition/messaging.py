@@ -1,9 +1,9 @@
 """Messages to customers, wired: the outbox, the worker of this process, and what handlers need of both."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypedDict
 
 from app.composition.stores import Stores
 from app.config.addresses import LOOPBACK
@@ -20,6 +20,17 @@ from services.messaging.provider_settings import CONSOLE
 _LARGE_BODIES: Final = 4
 
 
+class MessagingState(TypedDict):
+    """What handlers find in `request.state` for messages to customers."""
+
+    outbox: Outbox
+    dispatcher: OutboxDispatcher
+    uploads: Uploads
+    large_bodies: asyncio.Semaphore
+    webhook_keys: WebhookKeys
+    document_base_url: str | None
+
+
 class Messaging:
     """
     :param clock: the present instant, UTC.
@@ -32,10 +43,9 @@ class Messaging:
         outbox = Outbox(database, settings.store_id, stores.journal_of, stores.tell, clock)
         self._provider = provider
         self._jobs = OutboxDispatcher(outbox, provider)
-        #: What a handler finds in `request.state`.
-        self.handed: Mapping[str, Any] = {
+        self.state: MessagingState = {
             "outbox": outbox,
-            "jobs": self._jobs,
+            "dispatcher": self._jobs,
             "uploads": Uploads(database, clock),
             "large_bodies": asyncio.Semaphore(_LARGE_BODIES),
             "webhook_keys": WebhookKeys(settings.whatsapp.app_secret, settings.whatsapp.verify_token),

@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, TypedDict
 from zoneinfo import ZoneInfo
 
 from app import SERVICE, __version__
@@ -73,6 +73,29 @@ class StoreDependencies:
         return self.settings.timezone
 
 
+class StoreState(TypedDict):
+    """What handlers find in `request.state` of a request to a store."""
+
+    store: str
+    journal: SharedJournal
+    earlier_keys: EarlierKeys
+    estimates: EstimateRepository
+    orders: OrderRepository
+    history: History
+    reports: ReportRepository
+    links: LinkRepository
+    messages: MessageRepository
+    letterhead: Callable[[], Awaitable[Letterhead]]
+    hours: HourRepository
+    event_log: EventLog
+    audit: AuditLog
+    customers: CustomerRepository
+    shop_settings: ShopSettingsRepository
+    response_cache: ResponseCache
+    hub: Hub
+    client_sessions: ClientSessions
+
+
 class Store:
     """One store, as one process serves it."""
 
@@ -86,8 +109,8 @@ class Store:
         shared = f"{__version__} {around.settings.mongodb_url} {database.name} {name} {zone} {region}"
         self.journal = SharedJournal(own_journal, self._log, shared)
         self.hub = Hub(self._log, zone, around.ring_capacity, self.journal.notifications)
-        self.screens = ClientSessions(self.hub)
-        self.copies = ResponseCache()
+        self.client_sessions = ClientSessions(self.hub)
+        self.response_cache = ResponseCache()
         #: How many requests are using it now, and when the last one began or ended (monotonic).
         self.requests = 0
         self.used_at = time.monotonic()
@@ -96,8 +119,7 @@ class Store:
         estimates = EstimateRepository(database, name, self.journal, clock)
         orders = OrderRepository(database, name, self.journal, clock)
         self._earlier_keys = EarlierKeys(database, name)
-        #: What a handler finds in `request.state` of a request to this store.
-        self.handed: Mapping[str, Any] = {
+        self.state: StoreState = {
             "store": name,
             "journal": self.journal,
             "earlier_keys": self._earlier_keys,
@@ -107,18 +129,18 @@ class Store:
             "reports": ReportRepository(database, name, zone, clock),
             "links": LinkRepository(database, name, self.journal, around.clocks.expiry),
             "messages": MessageRepository(database, name, around.settings.store_id, self.journal, clock),
-            "shop_head": self._head,
+            "letterhead": self._letterhead,
             "hours": HourRepository(database, name, zone, clock),
-            "log": self._log,
+            "event_log": self._log,
             "audit": AuditLog(database, name, zone),
             "customers": CustomerRepository(database, name, self.journal, clock, region),
             "shop_settings": self._settings,
-            "copies": self.copies,
+            "response_cache": self.response_cache,
             "hub": self.hub,
-            "screens": self.screens,
+            "client_sessions": self.client_sessions,
         }
 
-    async def _head(self) -> Letterhead:
+    async def _letterhead(self) -> Letterhead:
         """What stands at the head of its paper.
 
         :raises Unavailable: the database is away.
@@ -134,12 +156,12 @@ class Store:
         """Follows the event log, and finds or becomes the keeper of the journal."""
         await self._earlier_keys.refresh()
         await self.hub.start()
-        self.screens.start()
+        self.client_sessions.start()
         await self.journal.start()
 
     async def stop(self) -> None:
         """Lets the screens go, and commits what waits."""
-        await self.screens.stop()
+        await self.client_sessions.stop()
         await self.hub.stop()
         await self.journal.close()
 
@@ -201,8 +223,8 @@ class Stores:
         await asyncio.gather(*self._opening.values(), *self._ending.values(), return_exceptions=True)
         await asyncio.gather(*(store.stop() for store in self))
 
-    async def handed(self, name: str) -> Mapping[str, Any]:
-        """Return what a handler finds in `request.state` of a request to that store.
+    async def state(self, name: str) -> StoreState:
+        """Return the state of requests to a store.
 
         It stays open until the next `await`; `in_use` keeps it open for longer.
 
@@ -215,7 +237,7 @@ class Stores:
             # Shielded: a request that is cancelled leaves the store open for the others.
             await asyncio.shield(self._opening[name])
         store.used_at = time.monotonic()
-        return store.handed
+        return store.state
 
     def in_use(self, name: str) -> AbstractContextManager[None]:
         """Keep an open store open until the end of the block."""
@@ -224,10 +246,9 @@ class Stores:
     async def journal_of(self, name: str) -> SharedJournal:
         """The journal of a store.
 
-        :raises NoSuchStore, Unavailable: as `handed`.
+        :raises NoSuchStore, Unavailable: as `state`.
         """
-        journal: SharedJournal = (await self.handed(name))["journal"]
-        return journal
+        return (await self.state(name))["journal"]
 
     def tell(self, name: str, events: Sequence[Event]) -> None:
         """Lets the screens of a store hear of what this process has written, if it is open here."""

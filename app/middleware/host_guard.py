@@ -18,7 +18,7 @@ from app.config.addresses import LOOPBACK
 from app.config.proxy_headers import FORWARDED_FOR, is_of_a_proxy, names_another_machine
 from app.config.settings import Settings
 from app.middleware.errors import on_refusal
-from endpoints.live.websocket import Origins
+from endpoints.live.origins import Origins
 from schemas.core.errors import ShopError
 from schemas.live.close_codes import FORBIDDEN
 from schemas.live.protocol import SUBPROTOCOL

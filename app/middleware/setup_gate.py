@@ -42,7 +42,7 @@ class SetupGate:
         return self._ask(scope, receive, send)
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
-        claim: ShopSetup = scope["state"]["claim"]
+        claim: ShopSetup = scope["state"]["setup"]
         try:
             self._is_open = await claim.is_complete()
         except ShopError as away:

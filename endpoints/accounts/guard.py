@@ -89,7 +89,7 @@ async def admit(scope: Scope, roles: Roles, *, takes_tickets: bool = False) -> P
         await state["rate_limits"].count_request(principal.credential)
     store = admitted(principal, roles, asked or _store_asked(scope))
     if store is not None and store != state["store"]:
-        state.update(await state["stores"].handed(store))
+        state.update(await state["stores"].state(store))
     state["principal"] = principal
     return principal
 

@@ -6,7 +6,6 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from starlette.endpoints import HTTPEndpoint
-from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.http.actor import address_of
@@ -14,10 +13,11 @@ from endpoints.http.operations import Operation, ResponseSpec, operation, simple
 from endpoints.http.request_id import request_id
 from endpoints.http.requests import BodyTooLarge, MalformedBody, read_body, read_json
 from endpoints.http.responses import answer
+from endpoints.http.state import ShopRequest
 from repositories.accounts.commands import AccountExists
 from repositories.accounts.password_hashing import NoSecretKey
 from repositories.accounts.rate_limits import SETUP
-from repositories.accounts.setup import AlreadyClaimed, ShopSetup
+from repositories.accounts.setup import AlreadyClaimed
 from repositories.database.errors import OutcomeUnknown, TooManyRequests, Unavailable
 from schemas.accounts.setup import SetupBody
 from schemas.core.errors import InvalidBody, ShopError
@@ -38,8 +38,8 @@ class WrongSetupToken(ShopError):
 
 class Setup(HTTPEndpoint):
     @operation(simple_op("Whether the shop has an owner", "SetupState", refuses=(Unavailable,)))
-    async def get(self, request: Request) -> Response:
-        claim: ShopSetup = request.state.claim
+    async def get(self, request: ShopRequest) -> Response:
+        claim = request.state.setup
         return answer({"claimed": await claim.is_complete()})
 
     @operation(
@@ -55,11 +55,11 @@ class Setup(HTTPEndpoint):
             ),
         )
     )
-    async def post(self, request: Request) -> Response:
+    async def post(self, request: ShopRequest) -> Response:
         body = load_body(BODY, await _given(request))
         address = address_of(request)
         await request.state.rate_limits.count(SETUP, address)
-        claim: ShopSetup = request.state.claim
+        claim = request.state.setup
         if await claim.is_complete():
             raise AlreadyClaimed
         if not _is_right(request.state.setup_token, body["token"]):
@@ -70,7 +70,7 @@ class Setup(HTTPEndpoint):
         return answer({"success": True, "message": "The shop is yours. Please sign in.", "data": shown}, 201)
 
 
-async def _given(request: Request) -> Mapping[str, Any]:
+async def _given(request: ShopRequest) -> Mapping[str, Any]:
     """The body: JSON, or a form, as the line in the log sends it, which needs no quotes so."""
     if request.headers.get("content-type", "").startswith(_FORM):
         return dict(parse_qsl((await read_body(request)).decode("utf-8", "replace")))

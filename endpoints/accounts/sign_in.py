@@ -3,7 +3,6 @@
 from typing import Any, Final
 
 from starlette.endpoints import HTTPEndpoint
-from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.http.actor import actor_of, address_of
@@ -11,6 +10,7 @@ from endpoints.http.errors import NotSignedIn, SignInExpired
 from endpoints.http.operations import ResponseSpec, account_op, operation, sign_in_op, simple_op
 from endpoints.http.requests import idempotency_key, read_json
 from endpoints.http.responses import answer
+from endpoints.http.state import ShopRequest
 from repositories.accounts.last_owner import LastOwner
 from repositories.accounts.password_hashing import NoSecretKey
 from repositories.accounts.rate_limits import LOGIN, PIN_LOGIN, network_of
@@ -36,7 +36,7 @@ _WRONG_PIN: Final = "The name or the PIN is wrong, or this is another store's de
 
 class Login(HTTPEndpoint):
     @operation(sign_in_op("Sign in with a password", "SignedIn", BODY, LOGINS))
-    async def post(self, request: Request) -> Response:
+    async def post(self, request: ShopRequest) -> Response:
         body: dict[str, Any] = load_body(BODY, await read_json(request))
         address = address_of(request)
         await request.state.rate_limits.count(LOGIN, address)
@@ -48,10 +48,10 @@ class Login(HTTPEndpoint):
 
 class PinLogin(HTTPEndpoint):
     @operation(sign_in_op("Sign in with a PIN, at an enrolled device", "SignedInAtDevice", PIN, PINS))
-    async def post(self, request: Request) -> Response:
+    async def post(self, request: ShopRequest) -> Response:
         body: dict[str, Any] = load_body(PIN, await read_json(request))
         await request.state.rate_limits.count(PIN_LOGIN, address_of(request))
-        device: Principal = request.state.principal
+        device = request.state.principal
         signed_in = await request.state.sign_in.by_pin(body["username"], body["pin"], device)
         if signed_in is None:
             raise NotSignedIn(_WRONG_PIN)
@@ -71,7 +71,7 @@ class Refresh(HTTPEndpoint):
             refuses=(InvalidKey, RepeatedKey),
         )
     )
-    async def post(self, request: Request) -> Response:
+    async def post(self, request: ShopRequest) -> Response:
         body: dict[str, Any] = load_body(REFRESH, await read_json(request))
         await request.state.rate_limits.count(LOGIN, address_of(request))
         given = idempotency_key(request)
@@ -86,7 +86,7 @@ class Refresh(HTTPEndpoint):
 
 class Logout(HTTPEndpoint):
     @operation(simple_op("End this sign-in, and all that came of it", "Done", refuses=(Unavailable,)))
-    async def post(self, request: Request) -> Response:
+    async def post(self, request: ShopRequest) -> Response:
         family = await request.state.sessions.family_of(request.state.principal.credential)
         if family is not None:
             await request.state.sessions.end(family)
@@ -95,7 +95,7 @@ class Logout(HTTPEndpoint):
 
 class Profile(HTTPEndpoint):
     @operation(simple_op("Who one is", "Profile"))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: ShopRequest) -> Response:
         return answer(profile(request.state.principal))
 
 
@@ -109,7 +109,7 @@ class Password(HTTPEndpoint):
             refuses=(NotFound, NotSignedIn, LastOwner, NoSecretKey, TooManyRequests),
         )
     )
-    async def post(self, request: Request) -> Response:
+    async def post(self, request: ShopRequest) -> Response:
         body: dict[str, Any] = load_body(PASSWORD, await read_json(request))
         state = request.state
         user = await state.users.get(state.principal.id, None)

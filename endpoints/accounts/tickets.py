@@ -10,12 +10,18 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
+from endpoints.accounts.authentication import Authenticator
 from endpoints.http.operations import Operation, ResponseSpec, operation
 from endpoints.http.responses import answer
+from endpoints.http.state import ShopState
 from repositories.accounts.credentials import TICKET_LIFETIME
 from schemas.fields.shapes import ref
 
 _SECONDS: Final = int(TICKET_LIFETIME.total_seconds())
+
+
+class TicketState(ShopState):
+    authenticator: Authenticator
 
 
 class Tickets(HTTPEndpoint):
@@ -27,6 +33,6 @@ class Tickets(HTTPEndpoint):
             answers={200: ResponseSpec(content=ref("Ticket"), description="The ticket.")},
         )
     )
-    async def post(self, request: Request) -> Response:
+    async def post(self, request: Request[TicketState]) -> Response:
         ticket = await request.state.authenticator.ticket(request.state.principal, request.state.store)
         return answer({"ticket": ticket, "expires_in": _SECONDS})

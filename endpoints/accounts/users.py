@@ -3,7 +3,6 @@
 from typing import Any, Final
 
 from starlette.endpoints import HTTPEndpoint
-from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.http.actor import actor_of
@@ -11,6 +10,7 @@ from endpoints.http.errors import Forbidden
 from endpoints.http.operations import ResponseSpec, account_op, operation, simple_op
 from endpoints.http.requests import read_json
 from endpoints.http.responses import answer
+from endpoints.http.state import ShopRequest
 from repositories.accounts.commands import AccountExists
 from repositories.accounts.credentials import KEY
 from repositories.accounts.last_owner import LastOwner
@@ -29,9 +29,9 @@ DEVICE: Final = DeviceBody()
 
 class UserList(HTTPEndpoint):
     @operation(simple_op("Users", "UserList", refuses=(Unavailable,)))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: ShopRequest) -> Response:
         users = await request.state.users.all(request.state.principal.store)
-        return answer([request.state.account_views.user(user) for user in users])
+        return answer([request.state.account_serializers.user(user) for user in users])
 
     @operation(
         account_op(
@@ -43,7 +43,7 @@ class UserList(HTTPEndpoint):
             refuses=(AccountExists, NoSecretKey, TooManyRequests),
         )
     )
-    async def post(self, request: Request) -> Response:
+    async def post(self, request: ShopRequest) -> Response:
         body: dict[str, Any] = load_body(USER, await read_json(request))
         if body.get("password") is None and body.get("pin") is None:
             raise InvalidBody("password: is missing.", [{"pointer": "/password", "detail": "is missing"}])
@@ -56,13 +56,13 @@ class UserList(HTTPEndpoint):
             "pin": body.get("pin"),
         }
         user = await request.state.users.add(draft, actor_of(request))
-        return answer(request.state.account_views.user(user), 201)
+        return answer(request.state.account_serializers.user(user), 201)
 
 
 class User(HTTPEndpoint):
     @operation(simple_op("A user", "User", refuses=(NotFound, Unavailable)))
-    async def get(self, request: Request) -> Response:
-        return answer(request.state.account_views.user(await _user(request)))
+    async def get(self, request: ShopRequest) -> Response:
+        return answer(request.state.account_serializers.user(await _user(request)))
 
     @operation(
         account_op(
@@ -75,12 +75,12 @@ class User(HTTPEndpoint):
             refuses=(NotFound, LastOwner, NoSecretKey, TooManyRequests),
         )
     )
-    async def put(self, request: Request) -> Response:
+    async def put(self, request: ShopRequest) -> Response:
         changes: dict[str, Any] = load_body(CHANGE, await read_json(request))
         if "belongs_to" in changes:
             _store_of(request, changes)
         user = await request.state.users.change(await _user(request), changes, actor_of(request))
-        return answer(request.state.account_views.user(user))
+        return answer(request.state.account_serializers.user(user))
 
     @operation(
         account_op(
@@ -89,16 +89,16 @@ class User(HTTPEndpoint):
             refuses=(NotFound, LastOwner),
         )
     )
-    async def delete(self, request: Request) -> Response:
+    async def delete(self, request: ShopRequest) -> Response:
         await request.state.users.end(await _user(request), actor_of(request))
         return answer({"success": True, "message": "User removed"})
 
 
 class DeviceList(HTTPEndpoint):
     @operation(simple_op("Devices", "DeviceList", refuses=(Unavailable,)))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: ShopRequest) -> Response:
         devices = await request.state.devices.all(request.state.principal.store)
-        return answer([request.state.account_views.device(device) for device in devices])
+        return answer([request.state.account_serializers.device(device) for device in devices])
 
     @operation(
         account_op(
@@ -112,12 +112,12 @@ class DeviceList(HTTPEndpoint):
             refuses=(AccountExists,),
         )
     )
-    async def post(self, request: Request) -> Response:
+    async def post(self, request: ShopRequest) -> Response:
         body: dict[str, Any] = load_body(DEVICE, await read_json(request))
         store = _store_of(request, body)
         device = await request.state.devices.add(body["name"], store, actor_of(request), body["role"])
         key = await request.state.credentials.issue(KEY, device["_id"])
-        return answer({"device": request.state.account_views.device(device), "key": key}, 201)
+        return answer({"device": request.state.account_serializers.device(device), "key": key}, 201)
 
 
 class Device(HTTPEndpoint):
@@ -130,18 +130,17 @@ class Device(HTTPEndpoint):
             refuses=(NotFound,),
         )
     )
-    async def delete(self, request: Request) -> Response:
+    async def delete(self, request: ShopRequest) -> Response:
         device = await request.state.devices.get(request.path_params["device_id"], request.state.principal.store)
         await request.state.devices.end(device, actor_of(request))
         return answer({"success": True, "message": "Device removed"})
 
 
-async def _user(request: Request) -> dict[str, Any]:
-    user: dict[str, Any] = await request.state.users.get(request.path_params["user_id"], request.state.principal.store)
-    return user
+async def _user(request: ShopRequest) -> dict[str, Any]:
+    return await request.state.users.get(request.path_params["user_id"], request.state.principal.store)
 
 
-def _store_of(request: Request, body: dict[str, Any]) -> str | None:
+def _store_of(request: ShopRequest, body: dict[str, Any]) -> str | None:
     """The store that somebody is to belong to: left out, that of the request.
 
     :raises Forbidden: it is not the asking owner's to give.

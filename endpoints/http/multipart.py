@@ -32,7 +32,7 @@ class _InMemory(MultiPartParser):
     spool_max_size = _MAX_FORM
 
 
-async def read_form(request: Request) -> dict[str, Any]:
+async def read_form(request: Request[Any]) -> dict[str, Any]:
     """The fields of a form by name: texts, and of a file its bytes.
 
     :raises BodyTooLarge: more than 2 MiB and what stands beside them arrived.
@@ -58,7 +58,7 @@ async def _fields(form: FormData) -> dict[str, Any]:
     return {_text(name): await value.read() if isinstance(value, UploadFile) else _text(value) for name, value in items}
 
 
-def _byte_by_byte(request: Request) -> Headers:
+def _byte_by_byte(request: Request[Any]) -> Headers:
     """The kind of form for the parser, which is to read no charset that a client names: there are some that it falls
     over, or that make of bytes what is no text, and what is not in its charset it takes for Latin-1.
 
@@ -81,7 +81,7 @@ def _text(read: str) -> str:
         raise MalformedForm("The form is not valid UTF-8.") from error
 
 
-async def _bounded(request: Request) -> AsyncGenerator[bytes, None]:
+async def _bounded(request: Request[Any]) -> AsyncGenerator[bytes, None]:
     """Of what is too large the rest is passed over, within reason: who is still sending does not hear an answer."""
     size = 0
     async for chunk in request.stream():

@@ -11,6 +11,7 @@ import orjson
 from marshmallow import Schema
 from starlette.requests import Request
 
+from endpoints.http.state import AnyState
 from schemas.core.errors import InvalidQuery, ShopError
 from schemas.fields.validation import load_query
 from schemas.journal.idempotency import RepeatedKey, Sent, readable_key
@@ -29,7 +30,7 @@ class BodyTooLarge(ShopError):
     status, code, title = 413, "body_too_large", "The body is too large"
 
 
-async def read_json(request: Request, *, optional: bool = False) -> dict[str, Any]:
+async def read_json(request: Request[Any], *, optional: bool = False) -> dict[str, Any]:
     """The body as a JSON object; `optional`: no body at all, or null, is an empty object.
 
     :raises BodyTooLarge: more than 256 KiB were announced, or arrived.
@@ -52,7 +53,7 @@ def json_object(raw: bytes) -> dict[str, Any]:
     return body
 
 
-def read_query(request: Request, schema: Schema, *, skips_blank: bool = False) -> Any:
+def read_query(request: Request[Any], schema: Schema, *, skips_blank: bool = False) -> Any:
     """The query parameters as the schema loads them.
 
     :param skips_blank: whether one that is blank is as left out.
@@ -69,7 +70,7 @@ def read_query(request: Request, schema: Schema, *, skips_blank: bool = False) -
     return load_query(schema, {name: asked[name] for name in asked if asked[name].strip()} if skips_blank else asked)
 
 
-def known_parameters(request: Request, schema: Schema) -> list[tuple[str, str]]:
+def known_parameters(request: Request[Any], schema: Schema) -> list[tuple[str, str]]:
     """Return the query parameters that the schema knows, as they were given; the others mean nothing."""
     known = {field.data_key or name for name, field in schema.load_fields.items()}
     return [(name, value) for name, value in request.query_params.multi_items() if name in known]
@@ -83,7 +84,7 @@ def _is_deeper(value: Any, levels: int) -> bool:
     return levels == 0 or any(_is_deeper(each, levels - 1) for each in inner)
 
 
-async def read_body(request: Request, most: int = MAX_BODY) -> bytes:
+async def read_body(request: Request[Any], most: int = MAX_BODY) -> bytes:
     """:raises BodyTooLarge: more bytes than these were announced, or arrived."""
     announced = request.headers.get("content-length", "0")
     # A length of many digits is refused without being parsed; one that is no number never came past the server.
@@ -104,18 +105,18 @@ def _too_large(most: int) -> BodyTooLarge:
     return BodyTooLarge(f"The body may have at most {most // 1024} KiB.", headers={"Connection": "close"})
 
 
-def _listed(request: Request, name: str) -> str:
+def _listed(request: Request[Any], name: str) -> str:
     """A header that is a list; of several lines of it the lists, one behind the other (RFC 9110, 5.3)."""
     return ",".join(request.headers.getlist(name))
 
 
-def matches_etag(request: Request, etag: str) -> bool:
+def matches_etag(request: Request[Any], etag: str) -> bool:
     """Whether the client has the answer of that tag already (`If-None-Match`, compared weakly)."""
     held = _listed(request, "if-none-match")
     return held.strip() == "*" or etag.removeprefix("W/") in (tag.strip().removeprefix("W/") for tag in held.split(","))
 
 
-def idempotency_key(request: Request) -> str | None:
+def idempotency_key(request: Request[Any]) -> str | None:
     """The `Idempotency-Key`, where there is one.
 
     :raises RepeatedKey: there are several.
@@ -126,7 +127,7 @@ def idempotency_key(request: Request) -> str | None:
     return keys[0] if keys else None
 
 
-def sent(request: Request, body: Mapping[str, Any] = MappingProxyType({})) -> Sent:
+def sent(request: Request[AnyState], body: Mapping[str, Any] = MappingProxyType({})) -> Sent:
     """Return what identifies a request, besides what its body means.
 
     :raises RepeatedKey, InvalidKey: of its Idempotency-Key.
@@ -136,7 +137,7 @@ def sent(request: Request, body: Mapping[str, Any] = MappingProxyType({})) -> Se
     return Sent(header, request.scope["path"], body, request.state.earlier_keys.are_present)
 
 
-def if_match_versions(request: Request) -> frozenset[int] | None:
+def if_match_versions(request: Request[Any]) -> frozenset[int] | None:
     """The document versions that `If-Match` accepts; None where the client does not mind which."""
     header = _listed(request, "if-match")
     if header.strip() == "*" or "if-match" not in request.headers:

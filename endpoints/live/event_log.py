@@ -8,19 +8,18 @@ from typing import Any, ClassVar, Final
 import orjson
 from marshmallow import EXCLUDE, Schema, fields
 from starlette.endpoints import HTTPEndpoint
-from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from endpoints.accounts.permissions import FOLLOWERS
 from endpoints.http.operations import Operation, ResponseSpec, operation
 from endpoints.http.requests import read_query
 from endpoints.http.responses import JSON
-from endpoints.live.connections import Connections
 from endpoints.live.frames import first_of, wanted_of
 from endpoints.live.hub import Hub
+from endpoints.live.state import LiveRequest
 from endpoints.live.subscriptions import Subscription
 from endpoints.live.websocket import wanted_by
-from endpoints.transfer.concurrency_limits import page_turn
+from endpoints.transfer.cached_responses import page_turn
 from endpoints.transfer.disconnect import cut_of
 from repositories.database.errors import Unavailable
 from schemas.core.errors import InvalidQuery, ShopError
@@ -104,9 +103,9 @@ class Events(HTTPEndpoint):
             refuses=(InvalidQuery, InvalidSubscription, EventsGone, Unavailable),
         )
     )
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: LiveRequest) -> Response:
         query: dict[str, Any] = read_query(request, QUERY)
-        hub: Hub = request.state.hub
+        hub = request.state.hub
         topics = read_topics(query.get("topics"))
         place = read_since(query.get("since")) or Place(hub.status.low - 1)
         reason = await hub.confirmed_replay_error(place)
@@ -144,7 +143,7 @@ class EventStream(HTTPEndpoint):
             refuses=(InvalidSubscription, Unavailable),
         )
     )
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: LiveRequest) -> Response:
         wanted = wanted_by(request.query_params) or SubscribeRequest()
         place = read_since(request.headers.get("last-event-id") or None) or wanted.since
         if request.state.stores.is_full:
@@ -161,9 +160,9 @@ class EventStream(HTTPEndpoint):
         return StreamingResponse(frames, headers=headers, media_type=EVENT_STREAM)
 
 
-async def _stream(request: Request, topics: frozenset[str] | None, place: Place | None) -> AsyncIterator[bytes]:
-    hub: Hub = request.state.hub
-    connections: Connections = request.state.connections
+async def _stream(request: LiveRequest, topics: frozenset[str] | None, place: Place | None) -> AsyncIterator[bytes]:
+    hub = request.state.hub
+    connections = request.state.connections
     bell, is_over = asyncio.Event(), asyncio.Event()
 
     def end(_: int) -> None:
@@ -191,7 +190,7 @@ async def _stream(request: Request, topics: frozenset[str] | None, place: Place 
 
 
 async def _chunks(
-    request: Request, hub: Hub, feed: Subscription, bell: asyncio.Event, is_over: asyncio.Event
+    request: LiveRequest, hub: Hub, feed: Subscription, bell: asyncio.Event, is_over: asyncio.Event
 ) -> AsyncIterator[bytes]:
     told = feed.cursor
     silent_since = asyncio.get_running_loop().time()

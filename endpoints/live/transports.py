@@ -6,7 +6,7 @@ Neither ever waits: what is written goes to the transport's own buffer, and whoe
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -91,7 +91,7 @@ class FrameOutlet:
 class AsgiOutlet:
     """The plain way, for any ASGI server: one task at a time, which sends what was written last."""
 
-    def __init__(self, websocket: WebSocket) -> None:
+    def __init__(self, websocket: WebSocket[Any]) -> None:
         self._websocket = websocket
         self._sending: asyncio.Task[None] | None = None
         self._is_gone = False
@@ -128,6 +128,6 @@ class AsgiOutlet:
                 await self._websocket.close(code, reason)
 
 
-def outlet_of(websocket: WebSocket) -> FrameSink:
+def outlet_of(websocket: WebSocket[Any]) -> FrameSink:
     transport: FrameTransport | None = websocket.scope.get("extensions", {}).get(EXTENSION)
     return AsgiOutlet(websocket) if transport is None else FrameOutlet(transport)

@@ -14,6 +14,7 @@ from endpoints.accounts.permissions import FOLLOWERS
 from endpoints.http.errors import NotSignedIn, SignInExpired
 from endpoints.live.connections import Connection
 from endpoints.live.session import ClientSession
+from endpoints.live.state import LiveSocket, LiveState
 from endpoints.live.transports import outlet_of
 from repositories.database.deadlines import REQUEST_SECONDS
 from repositories.database.errors import TooManyRequests, Unavailable
@@ -33,27 +34,6 @@ from schemas.live.protocol import SUBPROTOCOL, InvalidSubscription, SubscribeReq
 ANYWHERE: Final = "/{path:path}"
 
 
-class Origins:
-    """The web pages that may open a socket: those of the service itself, and those that the settings name.
-
-    :param allowed: origins as `https://shop.example`, or `*` for any.
-    """
-
-    def __init__(self, *allowed: str) -> None:
-        self._allowed = {origin.rstrip("/").lower() for origin in allowed}
-
-    def allow(self, origin: str | None, host: str | None) -> bool:
-        """Whether a client from `origin` may come in. What is no browser sends none, and may.
-
-        host: the address that it asked, so that a page of the service is allowed under every name that the service has.
-        """
-        if origin is None or "*" in self._allowed or origin.lower() in self._allowed:
-            return True
-        # Not parsed, which fails on what is no address at all.
-        netloc = origin.lower().partition("://")[2]
-        return bool(netloc) and host is not None and netloc == host.lower()
-
-
 class LiveUpdates(WebSocketEndpoint):
     """A client that just opens `/ws` gets every event from now on, and `pong` for `ping`.
 
@@ -64,14 +44,14 @@ class LiveUpdates(WebSocketEndpoint):
     screen: ClientSession | None = None
     connection: Connection | None = None
 
-    async def on_connect(self, websocket: WebSocket) -> None:
+    async def on_connect(self, websocket: WebSocket[Any]) -> None:
         await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None)
         # After the handshake, since a browser tells its page only of close codes, and nothing of a refused handshake.
         code = await self._let_in(websocket)
         if code is not None:
             await websocket.close(code, REASONS[code])
 
-    async def _let_in(self, websocket: WebSocket) -> int | None:
+    async def _let_in(self, websocket: LiveSocket) -> int | None:
         """Makes a screen of it, or says why not, as a close code. What is refused never reaches the hub."""
         if not websocket.state.origins.allow(websocket.headers.get("origin"), websocket.headers.get("host")):
             return FORBIDDEN
@@ -87,26 +67,28 @@ class LiveUpdates(WebSocketEndpoint):
             return code_of(refusal)
         if websocket.state.stores.is_full:
             return TRY_LATER
-        screens = websocket.state.screens
+        screens = websocket.state.client_sessions
         speaks_v1 = SUBPROTOCOL in websocket.scope["subprotocols"] or wanted is not None
         self.screen = screens.join(outlet_of(websocket), wanted, speaks_v1=speaks_v1)
         end = partial(screens.dismiss, self.screen)
         self.connection = websocket.state.connections.begin(principal, websocket.state.store, FOLLOWERS, end)
         return None
 
-    async def on_receive(self, websocket: WebSocket, data: Any) -> None:
+    async def on_receive(self, websocket: WebSocket[Any], data: Any) -> None:
+        state: LiveState = websocket.state
         if self.screen is None:
             return
         code = self.screen.hear(data)
         if code is not None:
             screen, self.screen = self.screen, None
-            websocket.state.screens.dismiss(screen, code)
+            state.client_sessions.dismiss(screen, code)
 
-    async def on_disconnect(self, websocket: WebSocket, close_code: int) -> None:
+    async def on_disconnect(self, websocket: WebSocket[Any], close_code: int) -> None:
+        state: LiveState = websocket.state
         if self.screen is not None:
-            websocket.state.screens.leave(self.screen)
+            state.client_sessions.leave(self.screen)
         if self.connection is not None:
-            websocket.state.connections.leave(self.connection)
+            state.connections.leave(self.connection)
 
 
 def code_of(refusal: ShopError) -> int:

@@ -5,7 +5,6 @@ from hashlib import sha256
 from typing import Any, Final
 
 from starlette.endpoints import HTTPEndpoint
-from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.http.actor import actor_of
@@ -13,7 +12,9 @@ from endpoints.http.multipart import MalformedForm, read_form
 from endpoints.http.operations import Operation, ResponseSpec, create_op, operation
 from endpoints.http.requests import read_json, read_query, sent
 from endpoints.http.responses import answer, page_headers, replay_headers
-from endpoints.transfer.concurrency_limits import page_turn
+from endpoints.http.state import documents_of
+from endpoints.transfer.cached_responses import page_turn
+from endpoints.transfer.state import TransferRequest
 from repositories.database.errors import NotFound, TooManyRequests, Unavailable
 from repositories.journal.transaction import Outcome
 from repositories.messaging.uploads import Upload
@@ -73,7 +74,7 @@ class Messages(HTTPEndpoint):
             refuses=(InvalidQuery, InvalidCursor, Unavailable),
         )
     )
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: TransferRequest) -> Response:
         listing: MessageListing = read_query(request, QUERY)
         async with page_turn(request):
             found = await request.state.messages.page(listing, listing.limit + 1)
@@ -95,7 +96,7 @@ class TextMessage(HTTPEndpoint):
             refuses=(NotFound, NoPublicAddress, TooManyRequests),
         )
     )
-    async def post(self, request: Request) -> Response:
+    async def post(self, request: TransferRequest) -> Response:
         content = await read_json(request)
         said = sent(request, content)._replace(path=TEXT_PATH)
         body: dict[str, Any] = load_body(BODY, content)
@@ -123,7 +124,7 @@ class UploadedMessage(HTTPEndpoint):
             takes="multipart/form-data",
         )
     )
-    async def post(self, request: Request) -> Response:
+    async def post(self, request: TransferRequest) -> Response:
         form = await read_form(request)
         body: dict[str, Any] = load_body(UPLOAD, form)
         file = sha256(body["file"]).hexdigest()
@@ -136,32 +137,32 @@ class UploadedMessage(HTTPEndpoint):
             letter = OutgoingMessage(to, text, pdf_url_of(base_url, kept.token), FILE_NAME)
             outcome: Outcome = await messages.send(letter, Attachment(until=kept.until), keys, actor=actor_of(request))
         if outcome.replayed:
-            await uploads.cancel(kept.token)
+            await uploads.drop(kept.token)
         return asked(request, outcome, TAKEN)
 
 
 class EstimateMessage(HTTPEndpoint):
     @operation(_SENDING)
-    async def post(self, request: Request) -> Response:
+    async def post(self, request: TransferRequest) -> Response:
         return await _send(request, ESTIMATES, request.path_params["estimate_id"])
 
 
 class OrderMessage(HTTPEndpoint):
     @operation(_SENDING)
-    async def post(self, request: Request) -> Response:
+    async def post(self, request: TransferRequest) -> Response:
         return await _send(request, ORDERS, request.path_params["order_id"])
 
 
-async def count_message(request: Request) -> None:
+async def count_message(request: TransferRequest) -> None:
     """:raises TooManyRequests: whoever asks has sent too many within a minute."""
     # Where nobody signs in, a store is as one.
     await request.state.rate_limits.count_message(request.state.principal.credential or request.state.store)
 
 
-def asked(request: Request, outcome: Outcome, status: int = 201) -> Response:
+def asked(request: TransferRequest, outcome: Outcome, status: int = 201) -> Response:
     """Return the answer to a request for a message, and wake the worker of this process."""
     request.state.hub.notify(outcome.events)
-    request.state.jobs.wake()
+    request.state.dispatcher.wake()
     message = outcome.answer
     return answer(
         {
@@ -176,7 +177,7 @@ def asked(request: Request, outcome: Outcome, status: int = 201) -> Response:
     )
 
 
-async def _enclosed(request: Request, letter: OutgoingMessage) -> Attachment:
+async def _enclosed(request: TransferRequest, letter: OutgoingMessage) -> Attachment:
     if letter.document_url is None:
         return NOTHING
     state = request.state
@@ -185,12 +186,13 @@ async def _enclosed(request: Request, letter: OutgoingMessage) -> Attachment:
     )
 
 
-async def _send(request: Request, kind: str, document_id: str) -> Response:
+async def _send(request: TransferRequest, kind: str, document_id: str) -> Response:
     content = await read_json(request, optional=True)
     said = sent(request, content)
     body: dict[str, Any] = load_body(DOCUMENT, content)
-    document = await getattr(request.state, kind).get(document_id)
-    to = dialable(body.get("phone_number", document["customer_phone"]), request.state.region)
+    document = await documents_of(request.state, kind).get(document_id)
+    number = body["phone_number"] if "phone_number" in body else document["customer_phone"]
+    to = dialable(number, request.state.region)
     keys = keys_of_message(said, to, document["version"], body.get("message"), body["days"])
     await count_message(request)
     outcome = await send_document(
@@ -198,7 +200,7 @@ async def _send(request: Request, kind: str, document_id: str) -> Response:
         request.state.links,
         request.state.document_base_url,
         document,
-        await request.state.shop_head(),
+        await request.state.letterhead(),
         request.state.currency,
         kind=kind,
         to=to,

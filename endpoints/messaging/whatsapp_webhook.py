@@ -4,17 +4,16 @@ from typing import Final
 
 from marshmallow import EXCLUDE, Schema, fields
 from starlette.endpoints import HTTPEndpoint
-from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from endpoints.http.operations import Operation, ResponseSpec, operation
 from endpoints.http.requests import MAX_BODY, BodyTooLarge, MalformedBody, json_object, read_body, read_query
 from endpoints.http.responses import answer
+from endpoints.http.state import ShopRequest
 from repositories.database.errors import OutcomeUnknown, Unavailable
-from repositories.messaging.outbox import Outbox
 from schemas.core.errors import InvalidQuery
 from schemas.fields.shapes import ref
-from schemas.messaging.whatsapp_webhook import NotFromProvider, WebhookKeys, news_in
+from schemas.messaging.whatsapp_webhook import NotFromProvider, news_in
 from services.messaging.provider_settings import CLOUD
 
 #: Meta sends up to 3 MB at a time.
@@ -47,9 +46,9 @@ class Webhook(HTTPEndpoint):
             refuses=(InvalidQuery, NotFromProvider),
         )
     )
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: ShopRequest) -> Response:
         asked = read_query(request, QUERY)
-        keys: WebhookKeys = request.state.webhook_keys
+        keys = request.state.webhook_keys
         keys.check_token(asked["token"])
         return PlainTextResponse(asked["challenge"])
 
@@ -62,20 +61,20 @@ class Webhook(HTTPEndpoint):
             refuses=(NotFromProvider, BodyTooLarge, MalformedBody, Unavailable, OutcomeUnknown),
         )
     )
-    async def post(self, request: Request) -> Response:
-        keys: WebhookKeys = request.state.webhook_keys
+    async def post(self, request: ShopRequest) -> Response:
+        keys = request.state.webhook_keys
         signature = ",".join(request.headers.getlist("x-hub-signature-256"))
         keys.check_form(signature)
         raw = await _body(request)
         keys.check_signature(raw, signature)
         told = news_in(json_object(raw))
-        outbox: Outbox = request.state.outbox
+        outbox = request.state.outbox
         for news in told:
             await outbox.record_status(CLOUD, news.provider_id, news.state, news.at, news.error, news.reference)
         return answer({"success": True, "statuses": len(told)})
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: ShopRequest) -> bytes:
     """Few large ones are read at a time: whether they were signed is known only when they are in memory."""
     announced = request.headers.get("content-length", "")
     if announced and len(announced) <= len(str(MAX_BODY)) and int(announced) <= MAX_BODY:

@@ -4,13 +4,14 @@ from importlib.resources import files
 from typing import Any, Final
 
 from starlette.endpoints import HTTPEndpoint
-from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.http.operations import operation, report_op
 from endpoints.http.responses import answer
+from endpoints.sales.state import SalesRequest
 from endpoints.transfer.assets import Asset, asset, asset_answer
-from endpoints.transfer.response_cache import CacheVersion, fresh
+from endpoints.transfer.cached_responses import cached_response
+from endpoints.transfer.response_cache import CacheVersion
 from repositories.concurrency.threads import offload
 from schemas.core.calendar import business_date
 from schemas.core.collections import ORDERS
@@ -45,14 +46,14 @@ ASSETS: Final = {
 
 class Page(HTTPEndpoint):
     @operation(asset("The live board: today as it comes, for a phone and for a wall screen", "text/html"))
-    async def get(self, request: Request) -> Response:
-        page = _PAGE if request.state.authenticator.is_open else _PAGE_TO_SIGN_IN
+    async def get(self, request: SalesRequest) -> Response:
+        page = _PAGE if request.state.is_open else _PAGE_TO_SIGN_IN
         return await page.answer(request)
 
 
 class PageAsset(HTTPEndpoint):
     @operation(asset("A file of that page"))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: SalesRequest) -> Response:
         return await asset_answer(ASSETS, request.path_params["file"], request)
 
 
@@ -60,7 +61,7 @@ class Figures(HTTPEndpoint):
     @operation(
         report_op("All that the board shows, in one answer, and the place in the log to follow it from", "Board")
     )
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: SalesRequest) -> Response:
         async def make(_: None, freshness: CacheVersion) -> Response:
             hours = await request.state.hours.today()
             of_today = Listing(start=hours.day, end=hours.day)
@@ -70,10 +71,10 @@ class Figures(HTTPEndpoint):
             return answer({**_heading(request, freshness), **figures}, headers=freshness.headers)
 
         today = business_date(request.state.clock(), request.state.zone)
-        return await fresh(request, lambda: None, make, extra=f"{today}.{request.state.currency}")
+        return await cached_response(request, lambda: None, make, extra=f"{today}.{request.state.currency}")
 
 
-def _heading(request: Request, freshness: CacheVersion) -> dict[str, Any]:
+def _heading(request: SalesRequest, freshness: CacheVersion) -> dict[str, Any]:
     """How the page is to write money and time, and `position`: what it subscribes from, as `<epoch>.<seq>`."""
     return {
         "version": request.state.about.version,

@@ -7,18 +7,18 @@ from typing import Any, Final
 
 from marshmallow import EXCLUDE, Schema, fields, post_load, validates_schema
 from starlette.endpoints import HTTPEndpoint
-from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.http.errors import Forbidden
 from endpoints.http.operations import Operation, ResponseSpec, operation, report_op
 from endpoints.http.requests import read_query
 from endpoints.http.responses import answer, page_headers
-from endpoints.transfer.response_cache import CacheVersion, fresh
+from endpoints.http.state import documents_of
+from endpoints.sales.state import SalesRequest
+from endpoints.transfer.cached_responses import cached_response
+from endpoints.transfer.response_cache import CacheVersion
 from repositories.concurrency.threads import offload
 from repositories.database.errors import Unavailable
-from repositories.sales.documents import Documents
-from repositories.sales.render_cache import RenderCache
 from schemas.core.calendar import business_date, month_days
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.errors import InvalidQuery
@@ -101,7 +101,7 @@ RANGE: Final = RangeQuery()
 
 class Today(HTTPEndpoint):
     @operation(report_op("Today in the shop", "TodayReport", query=ITEMS))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: SalesRequest) -> Response:
         day = business_date(request.state.clock(), request.state.zone)
         today = date.fromisoformat(day)
 
@@ -113,7 +113,7 @@ class Today(HTTPEndpoint):
 
 class DateRange(HTTPEndpoint):
     @operation(report_op("A range of days, both included", "RangeReport", query=RANGE))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: SalesRequest) -> Response:
         def heading(query: Json) -> Json:
             return {"date_range": {"start": query["start"].isoformat(), "end": query["end"].isoformat()}}
 
@@ -122,7 +122,7 @@ class DateRange(HTTPEndpoint):
 
 class Monthly(HTTPEndpoint):
     @operation(report_op("A month, day by day", "MonthReport", path=MONTH))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: SalesRequest) -> Response:
         async def make(month: tuple[date, date], freshness: CacheVersion) -> Response:
             (of_month, of_days), estimates, orders = await asyncio.gather(
                 request.state.reports.month(*month),
@@ -132,7 +132,7 @@ class Monthly(HTTPEndpoint):
             report = await offload(many, reports.monthly_report, of_month, of_days, *month, estimates, orders)
             return answer(report, headers=freshness.headers)
 
-        return await fresh(request, lambda: month_days(**load_query(MONTH, request.path_params)), make)
+        return await cached_response(request, lambda: month_days(**load_query(MONTH, request.path_params)), make)
 
 
 class StaffPerformance(HTTPEndpoint):
@@ -145,7 +145,7 @@ class StaffPerformance(HTTPEndpoint):
             is_paged=True,
         )
     )
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: SalesRequest) -> Response:
         async def make(query: Json, freshness: CacheVersion) -> Response:
             start, end = query["start"], query["end"]
             rows, estimates, orders = await asyncio.gather(
@@ -157,18 +157,18 @@ class StaffPerformance(HTTPEndpoint):
             )
             return answer(report, headers={**freshness.headers, **page_headers(request, STAFF, following)})
 
-        return await fresh(request, lambda: read_query(request, STAFF), make)
+        return await cached_response(request, lambda: read_query(request, STAFF), make)
 
 
 class EstimatesOnly(HTTPEndpoint):
     @operation(report_op("Estimates alone", "EstimatesReport", query=QUERY))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: SalesRequest) -> Response:
         return await _one_kind(request, ESTIMATES, reports.estimates_report)
 
 
 class OrdersOnly(HTTPEndpoint):
     @operation(report_op("Orders alone", "OrdersReport", query=QUERY))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: SalesRequest) -> Response:
         return await _one_kind(request, ORDERS, reports.orders_report)
 
 
@@ -184,7 +184,7 @@ class StoreComparison(HTTPEndpoint):
             refuses=(InvalidQuery, Forbidden, Unavailable),
         )
     )
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: SalesRequest) -> Response:
         if request.state.principal.store is not None:
             raise Forbidden("Your sign-in belongs to one store. Please ask an owner of all stores.")
         days: Json = read_query(request, DAYS)
@@ -197,7 +197,7 @@ class StoreComparison(HTTPEndpoint):
 
 
 async def _days(
-    request: Request, parse: Callable[[], Json], heading: Callable[[Json], Json], extra: str = ""
+    request: SalesRequest, parse: Callable[[], Json], heading: Callable[[Json], Json], extra: str = ""
 ) -> Response:
     async def make(query: Json, freshness: CacheVersion) -> Response:
         start, end, items = query["start"], query["end"], query["items"]
@@ -208,10 +208,10 @@ async def _days(
         report = await offload(len(rows), reports.day_report, rows, estimates, orders, items)
         return answer({**heading(query), **report}, headers=freshness.headers)
 
-    return await fresh(request, parse, make, extra)
+    return await cached_response(request, parse, make, extra)
 
 
-async def _one_kind(request: Request, kind: str, shape: Any) -> Response:
+async def _one_kind(request: SalesRequest, kind: str, shape: Any) -> Response:
     async def make(query: Json, freshness: CacheVersion) -> Response:
         start, end, items = query["start"], query["end"], query["items"]
         rows, shown = await asyncio.gather(
@@ -220,15 +220,15 @@ async def _one_kind(request: Request, kind: str, shape: Any) -> Response:
         )
         return answer(await offload(len(rows), shape, rows, shown, items), headers=freshness.headers)
 
-    return await fresh(request, lambda: read_query(request, QUERY), make)
+    return await cached_response(request, lambda: read_query(request, QUERY), make)
 
 
-def _newest(request: Request, listing: Listing, limit: int) -> tuple[Awaitable[Items], Awaitable[Items]]:
+def _newest(request: SalesRequest, listing: Listing, limit: int) -> tuple[Awaitable[Items], Awaitable[Items]]:
     return _shown(request, ESTIMATES, listing, limit), _shown(request, ORDERS, listing, limit)
 
 
-async def _shown(request: Request, kind: str, listing: Listing, limit: int) -> Items:
-    source: Documents = getattr(request.state, kind)
-    render_cache: RenderCache = request.state.render_caches.of_kind[kind]
+async def _shown(request: SalesRequest, kind: str, listing: Listing, limit: int) -> Items:
+    source = documents_of(request.state, kind)
+    render_cache = request.state.render_caches.of_kind[kind]
     page = await source.page(listing, limit, render_cache)
     return Items([shown.json for shown in page.shown], [shown.parsed() for shown in page.shown[: reports.RECENT]])

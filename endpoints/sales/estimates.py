@@ -3,7 +3,6 @@
 from typing import Any, Final
 
 from starlette.endpoints import HTTPEndpoint
-from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.http.actor import actor_of
@@ -11,8 +10,8 @@ from endpoints.http.operations import ResponseSpec, create_op, list_op, operatio
 from endpoints.http.requests import if_match_versions, read_json, read_query, sent
 from endpoints.http.responses import answer, document_answer, replay_headers
 from endpoints.sales.lists import array
+from endpoints.sales.state import SalesRequest
 from repositories.database.errors import AlreadyConverted, NotFound, SumsFull
-from repositories.journal.transaction import Outcome
 from schemas.core.errors import TotalsMismatch
 from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body
@@ -35,14 +34,14 @@ class EstimateCreation(HTTPEndpoint):
     @operation(
         create_op("Write an estimate", "EstimateCreated", BODY, ESTIMATES, gives=("estimate_id", "estimate_number"))
     )
-    async def post(self, request: Request) -> Response:
+    async def post(self, request: SalesRequest) -> Response:
         body = await read_json(request)
         said = sent(request, body)
         estimate = draft(load_body(BODY, body))
         keys = keys_of_creation(said, estimate)
-        outcome: Outcome = await request.state.estimates.create(estimate, keys, actor=actor_of(request))
+        outcome = await request.state.estimates.create(estimate, keys, actor=actor_of(request))
         request.state.hub.notify(outcome.events)
-        receipt = request.state.views.estimate_receipt(outcome.answer)
+        receipt = request.state.serializers.estimate_receipt(outcome.answer)
         return answer(
             {
                 "success": True,
@@ -58,34 +57,34 @@ class EstimateCreation(HTTPEndpoint):
 
 class EstimateList(HTTPEndpoint):
     @operation(list_op("Estimates", "EstimateList", LISTING))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: SalesRequest) -> Response:
         return await _list(request, LISTING)
 
 
 class PendingEstimates(HTTPEndpoint):
     @operation(list_op("Estimates that are no order yet", "EstimateList", PENDING))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: SalesRequest) -> Response:
         return await _list(request, PENDING)
 
 
 class ConvertedEstimates(HTTPEndpoint):
     @operation(list_op("Estimates that became orders", "EstimateList", CONVERTED))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: SalesRequest) -> Response:
         return await _list(request, CONVERTED)
 
 
 class EstimateByNumber(HTTPEndpoint):
     @operation(read_op("An estimate by its number", "Estimate"))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: SalesRequest) -> Response:
         estimate = await request.state.estimates.by_number(request.path_params["estimate_number"])
-        return document_answer(request.state.views.estimate(estimate))
+        return document_answer(request.state.serializers.estimate(estimate))
 
 
 class Estimate(HTTPEndpoint):
     @operation(read_op("An estimate", "Estimate"))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: SalesRequest) -> Response:
         estimate = await request.state.estimates.get(request.path_params["estimate_id"])
-        return document_answer(request.state.views.estimate(estimate))
+        return document_answer(request.state.serializers.estimate(estimate))
 
     @operation(
         update_op(
@@ -96,13 +95,13 @@ class Estimate(HTTPEndpoint):
             refuses=(TotalsMismatch, AlreadyConverted, SumsFull),
         )
     )
-    async def put(self, request: Request) -> Response:
+    async def put(self, request: SalesRequest) -> Response:
         replacement = draft(load_body(BODY, await read_json(request)))
-        outcome: Outcome = await request.state.estimates.replace(
+        outcome = await request.state.estimates.replace(
             request.path_params["estimate_id"], replacement, if_match_versions(request), actor=actor_of(request)
         )
         request.state.hub.notify(outcome.events)
-        return document_answer(request.state.views.estimate(outcome.answer))
+        return document_answer(request.state.serializers.estimate(outcome.answer))
 
     @operation(
         update_op(
@@ -115,10 +114,10 @@ class Estimate(HTTPEndpoint):
             refuses=(AlreadyConverted,),
         )
     )
-    async def delete(self, request: Request) -> Response:
+    async def delete(self, request: SalesRequest) -> Response:
         void: dict[str, Any] = read_query(request, VOID)
         keys = keys_of_deletion(sent(request), void)
-        outcome: Outcome = await request.state.estimates.void(
+        outcome = await request.state.estimates.void(
             request.path_params["estimate_id"],
             reason=void["reason"] or None,
             voided_by=void["by"] or None,
@@ -146,12 +145,12 @@ class EstimateConversion(HTTPEndpoint):
             refuses=(NotFound, AlreadyConverted, SumsFull),
         )
     )
-    async def post(self, request: Request) -> Response:
+    async def post(self, request: SalesRequest) -> Response:
         body = await read_json(request, optional=True)
         said = sent(request, body)
         asked = read_query(request, ASKED, skips_blank=True)
         payment = how_paid(body, load_body(CONVERSION, body), asked)
-        outcome: Outcome = await request.state.estimates.convert(
+        outcome = await request.state.estimates.convert(
             request.path_params["estimate_id"],
             payment_mode=payment.mode,
             amount_paid=payment.amount,
@@ -160,7 +159,7 @@ class EstimateConversion(HTTPEndpoint):
             actor=actor_of(request),
         )
         request.state.hub.notify(outcome.events)
-        receipt = request.state.views.conversion_receipt(outcome.answer)
+        receipt = request.state.serializers.conversion_receipt(outcome.answer)
         return answer(
             {
                 "success": True,
@@ -173,5 +172,5 @@ class EstimateConversion(HTTPEndpoint):
         )
 
 
-async def _list(request: Request, schema: ListingQuery) -> Response:
+async def _list(request: SalesRequest, schema: ListingQuery) -> Response:
     return await array(request, request.state.estimates, schema)

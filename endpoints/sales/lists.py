@@ -11,15 +11,16 @@ from typing import Any
 
 import orjson
 from marshmallow import Schema
-from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.http.requests import read_query
 from endpoints.http.responses import answer, page_headers, streamed
+from endpoints.http.state import documents_of
+from endpoints.sales.state import SalesRequest
+from endpoints.transfer.cached_responses import cached_response
 from endpoints.transfer.json_streams import _in_turn, _joined, _shown, _wrapped
-from endpoints.transfer.response_cache import CacheVersion, fresh
+from endpoints.transfer.response_cache import CacheVersion
 from repositories.sales.documents import Documents
-from repositories.sales.history import History
 from repositories.sales.render_cache import RenderCache, RenderedDocument
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.documents import Document
@@ -28,9 +29,9 @@ from schemas.reporting.sums import CountAndAmount, Sums
 from schemas.sales.listing import Cursor, Listing
 
 
-async def array(request: Request, source: Documents, schema: Schema) -> Response:
+async def array(request: SalesRequest, source: Documents, schema: Schema) -> Response:
     """The documents of one kind as a JSON array."""
-    render_cache: RenderCache = request.state.render_caches.of_kind[source.kind]
+    render_cache = request.state.render_caches.of_kind[source.kind]
 
     async def make(listing: Listing, freshness: CacheVersion) -> Response:
         if listing.limit is None:
@@ -41,12 +42,12 @@ async def array(request: Request, source: Documents, schema: Schema) -> Response
         headers = {**freshness.headers, **page_headers(request, schema, last)}
         return answer([shown.json for shown in page.shown], headers=headers)
 
-    return await fresh(request, lambda: read_query(request, schema), make)
+    return await cached_response(request, lambda: read_query(request, schema), make)
 
 
-async def history(request: Request, render_caches: Mapping[str, RenderCache], schema: Schema) -> Response:
+async def history(request: SalesRequest, render_caches: Mapping[str, RenderCache], schema: Schema) -> Response:
     """Estimates and orders as one JSON array."""
-    source: History = request.state.history
+    source = request.state.history
 
     async def make(listing: Listing, freshness: CacheVersion) -> Response:
         if listing.limit is None:
@@ -60,11 +61,11 @@ async def history(request: Request, render_caches: Mapping[str, RenderCache], sc
         headers = {**freshness.headers, **page_headers(request, schema, last)}
         return answer([shown.json for _, shown in page], headers=headers)
 
-    return await fresh(request, lambda: read_query(request, schema), make)
+    return await cached_response(request, lambda: read_query(request, schema), make)
 
 
 async def groups(
-    request: Request, render_caches: Mapping[str, RenderCache], schema: Schema, *, summary: bool
+    request: SalesRequest, render_caches: Mapping[str, RenderCache], schema: Schema, *, summary: bool
 ) -> Response:
     """`{estimates: {count, total_amount, items}, orders: {…}, summary}`, of the kinds that `render_caches` has."""
 
@@ -88,16 +89,16 @@ async def groups(
             content["summary"] = separate_summary(tallies[ESTIMATES], tallies[ORDERS])
         return answer(content, headers={**freshness.headers, **page_headers(request, schema, last)})
 
-    return await fresh(request, lambda: read_query(request, schema), make)
+    return await cached_response(request, lambda: read_query(request, schema), make)
 
 
 async def _group_chunks(
-    request: Request, render_caches: Mapping[str, RenderCache], listing: Listing, summary: bool
+    request: SalesRequest, render_caches: Mapping[str, RenderCache], listing: Listing, summary: bool
 ) -> AsyncGenerator[bytes]:
     tallies = {}
     opening = b"{"
     for kind, render_cache in render_caches.items():
-        source: Documents = getattr(request.state, kind)
+        source = documents_of(request.state, kind)
         tally = tallies[kind] = CountAndAmount()
         counted = _counted(source, listing, tally)
         async for chunk in _wrapped(
@@ -112,16 +113,16 @@ async def _group_chunks(
 
 
 async def _tallies(
-    request: Request, kinds: Iterable[str], listing: Listing, freshness: CacheVersion
+    request: SalesRequest, kinds: Iterable[str], listing: Listing, freshness: CacheVersion
 ) -> dict[str, CountAndAmount]:
     """Count and amount of the whole list: from the rollups where nothing is filtered out, else by asking an index."""
     if listing.is_filtered:
-        return {kind: CountAndAmount(*await getattr(request.state, kind).totals(listing)) for kind in kinds}
+        return {kind: CountAndAmount(*await documents_of(request.state, kind).totals(listing)) for kind in kinds}
 
     async def add_up() -> Sums:
         return Sums.of(await request.state.reports.between(None, None))
 
-    sums = await request.state.copies.sums.at(freshness.etag, add_up)
+    sums = await request.state.response_cache.sums.at(freshness.etag, add_up)
     return {ESTIMATES: sums.estimated, ORDERS: sums.listed}
 
 

@@ -3,7 +3,6 @@
 from typing import Any, Final
 
 from starlette.endpoints import HTTPEndpoint
-from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.accounts.permissions import OWNERS_STATUSES
@@ -13,8 +12,8 @@ from endpoints.http.operations import ResponseSpec, create_op, list_op, operatio
 from endpoints.http.requests import if_match_versions, read_json, read_query, sent
 from endpoints.http.responses import answer, document_answer, replay_headers
 from endpoints.sales.lists import groups, history
+from endpoints.sales.state import SalesRequest
 from repositories.database.errors import SumsFull
-from repositories.journal.transaction import Outcome
 from schemas.core.collections import ORDERS
 from schemas.core.errors import IllegalTransition, InvalidBody, TotalsMismatch
 from schemas.core.principals import OWNER
@@ -44,14 +43,14 @@ class SaleCreation(HTTPEndpoint):
             refuses=(TotalsMismatch, SoldOtherwise, SumsFull),
         )
     )
-    async def post(self, request: Request) -> Response:
+    async def post(self, request: SalesRequest) -> Response:
         body = await read_json(request)
         said = sent(request, body)
         sale = draft_sale(load_body(BODY, body))
         keys = keys_of_creation(said, sale)
-        outcome: Outcome = await request.state.orders.create_sale(sale, keys, actor=actor_of(request))
+        outcome = await request.state.orders.create_sale(sale, keys, actor=actor_of(request))
         request.state.hub.notify(outcome.events)
-        receipt = request.state.views.order_receipt(outcome.answer)
+        receipt = request.state.serializers.order_receipt(outcome.answer)
         return answer(
             {
                 "success": True,
@@ -67,34 +66,34 @@ class SaleCreation(HTTPEndpoint):
 
 class TransactionList(HTTPEndpoint):
     @operation(list_op("Estimates and orders in one list", "TransactionList", BOTH))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: SalesRequest) -> Response:
         return await history(request, request.state.render_caches.entries, BOTH)
 
 
 class SeparateLists(HTTPEndpoint):
     @operation(list_op("Estimates and orders, apart", "SeparateLists", BOTH))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: SalesRequest) -> Response:
         return await groups(request, request.state.render_caches.of_kind, BOTH, summary=True)
 
 
 class OrderList(HTTPEndpoint):
     @operation(list_op("Orders", "OrderList", LISTING))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: SalesRequest) -> Response:
         return await groups(request, {ORDERS: request.state.render_caches.of_kind[ORDERS]}, LISTING, summary=False)
 
 
 class OrderByNumber(HTTPEndpoint):
     @operation(read_op("An order by its number", "Order"))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: SalesRequest) -> Response:
         order = await request.state.orders.by_number(request.path_params["sale_number"])
-        return document_answer(request.state.views.order(order))
+        return document_answer(request.state.serializers.order(order))
 
 
 class Order(HTTPEndpoint):
     @operation(read_op("An order", "Order"))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: SalesRequest) -> Response:
         order = await request.state.orders.get(request.path_params["order_id"])
-        return document_answer(request.state.views.order(order))
+        return document_answer(request.state.serializers.order(order))
 
     @operation(
         update_op(
@@ -106,10 +105,10 @@ class Order(HTTPEndpoint):
             refuses=(SumsFull,),
         )
     )
-    async def delete(self, request: Request) -> Response:
+    async def delete(self, request: SalesRequest) -> Response:
         void: dict[str, Any] = read_query(request, VOID)
         keys = keys_of_deletion(sent(request), void)
-        outcome: Outcome = await request.state.orders.void(
+        outcome = await request.state.orders.void(
             request.path_params["order_id"],
             keep_estimate=void["keep_estimate"],
             reason=void["reason"] or None,
@@ -137,11 +136,11 @@ class OrderStatus(HTTPEndpoint):
             refuses=(IllegalTransition, SumsFull),
         )
     )
-    async def put(self, request: Request) -> Response:
+    async def put(self, request: SalesRequest) -> Response:
         wanted = await _wanted_status(request)
         if wanted in OWNERS_STATUSES and request.state.principal.role != OWNER:
             raise Forbidden(f"Only the owner may set the status {wanted}.")
-        outcome: Outcome = await request.state.orders.change_status(
+        outcome = await request.state.orders.change_status(
             request.path_params["order_id"], wanted, if_match_versions(request), actor=actor_of(request)
         )
         request.state.hub.notify(outcome.events)
@@ -149,7 +148,7 @@ class OrderStatus(HTTPEndpoint):
         return answer({"success": True, "message": f"Order status updated to {status}", "status": status})
 
 
-async def _wanted_status(request: Request) -> str:
+async def _wanted_status(request: SalesRequest) -> str:
     """What the query says, else what the body says; what is there must be right either way."""
     asked = read_query(request, ASKED)
     said = load_body(STATUS, await read_json(request, optional=True))

@@ -3,13 +3,13 @@
 from typing import Any, Final
 
 from starlette.endpoints import HTTPEndpoint
-from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.http.actor import actor_of
 from endpoints.http.operations import Operation, ResponseSpec, operation, update_op
 from endpoints.http.requests import BodyTooLarge, MalformedBody, read_json, sent
 from endpoints.http.responses import answer, replay_headers
+from endpoints.http.state import ShopRequest, documents_of
 from repositories.database.errors import NotFound, OutcomeUnknown, Unavailable
 from schemas.core.calendar import shop_time
 from schemas.core.collections import ESTIMATES, ORDERS
@@ -41,21 +41,21 @@ _LISTING: Final = Operation(
 
 class EstimateLinks(HTTPEndpoint):
     @operation(_MAKING)
-    async def post(self, request: Request) -> Response:
+    async def post(self, request: ShopRequest) -> Response:
         return await _make(request, ESTIMATES, request.path_params["estimate_id"])
 
     @operation(_LISTING)
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: ShopRequest) -> Response:
         return await _list(request, ESTIMATES, request.path_params["estimate_id"])
 
 
 class OrderLinks(HTTPEndpoint):
     @operation(_MAKING)
-    async def post(self, request: Request) -> Response:
+    async def post(self, request: ShopRequest) -> Response:
         return await _make(request, ORDERS, request.path_params["order_id"])
 
     @operation(_LISTING)
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: ShopRequest) -> Response:
         return await _list(request, ORDERS, request.path_params["order_id"])
 
 
@@ -67,7 +67,7 @@ class Link(HTTPEndpoint):
             is_keyed=True,
         )
     )
-    async def delete(self, request: Request) -> Response:
+    async def delete(self, request: ShopRequest) -> Response:
         keys = keys_of_deletion(sent(request))
         outcome = await request.state.links.end(request.path_params["link_id"], keys, actor=actor_of(request))
         request.state.hub.notify(outcome.events)
@@ -75,7 +75,7 @@ class Link(HTTPEndpoint):
         return answer(done, headers=replay_headers(outcome.replayed))
 
 
-async def _make(request: Request, kind: str, document_id: str) -> Response:
+async def _make(request: ShopRequest, kind: str, document_id: str) -> Response:
     body: dict[str, Any] = load_body(BODY, await read_json(request, optional=True))
     link = await make_public_link(
         request.state.links,
@@ -90,8 +90,8 @@ async def _make(request: Request, kind: str, document_id: str) -> Response:
     return answer({"id": link.id, "url": link.url, "pdf_url": link.pdf_url, "expires_at": until}, 201)
 
 
-async def _list(request: Request, kind: str, document_id: str) -> Response:
-    await getattr(request.state, kind).get(document_id)
+async def _list(request: ShopRequest, kind: str, document_id: str) -> Response:
+    await documents_of(request.state, kind).get(document_id)
     links = await request.state.links.list_for_document(kind, document_id)
     now, zone = request.state.clock(), request.state.zone
     return answer({"links": [shown_link(link, now, zone) for link in links]})

@@ -4,11 +4,11 @@ from typing import Final
 
 from starlette.background import BackgroundTask
 from starlette.endpoints import HTTPEndpoint
-from starlette.requests import Request
 from starlette.responses import Response
 
 from endpoints.http.actor import address_of
 from endpoints.http.operations import Operation, ResponseSpec, operation
+from endpoints.http.state import ShopRequest, documents_of
 from endpoints.printing import paper, paper_answer, pdf_answer
 from endpoints.sharing.public_page import NOTHING_HERE, POLICY, page
 from repositories.accounts.rate_limits import LINK
@@ -32,20 +32,20 @@ class PublicPage(HTTPEndpoint):
             refuses=(TooManyRequests, Unavailable),
         )
     )
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: ShopRequest) -> Response:
         found = await _find(request)
         if found is None:
             return _nothing()
         link, document = found
         with request.state.stores.in_use(link["store"]):
-            head = await request.state.shop_head()
-        content = page(request.state.paper.sheet(document, head), f"{request.path_params['token']}.pdf")
+            head = await request.state.letterhead()
+        content = page(request.state.pdf_renderer.sheet(document, head), f"{request.path_params['token']}.pdf")
         return Response(content, 200, _HEADERS, _HTML, _counted(request, link))
 
 
 class PublicPaper(HTTPEndpoint):
     @operation(paper("That document on paper", refuses=(TooManyRequests,), answers={404: _NO_LINK}))
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: ShopRequest) -> Response:
         found = await _find(request)
         if found is None:
             upload = await request.state.uploads.find(request.path_params["token"])
@@ -55,7 +55,7 @@ class PublicPaper(HTTPEndpoint):
             return await paper_answer(request, document, headers=_HIDDEN, background=_counted(request, link))
 
 
-async def _find(request: Request) -> tuple[Document, Document] | None:
+async def _find(request: ShopRequest) -> tuple[Document, Document] | None:
     """The link that is shown, and the document that it leads to; from now on `request.state` is that of its store.
 
     :raises TooManyRequests, Unavailable:
@@ -65,14 +65,14 @@ async def _find(request: Request) -> tuple[Document, Document] | None:
     if link is None:
         return None
     try:
-        request.scope["state"].update(await request.state.stores.handed(link["store"]))
+        request.scope["state"].update(await request.state.stores.state(link["store"]))
         with request.state.stores.in_use(link["store"]):
-            return link, await getattr(request.state, link["kind"]).get(link["document_id"])
+            return link, await documents_of(request.state, link["kind"]).get(link["document_id"])
     except (NotFound, NoSuchStore):
         return None
 
 
-def _counted(request: Request, link: Document) -> BackgroundTask | None:
+def _counted(request: ShopRequest, link: Document) -> BackgroundTask | None:
     """Counts the look when it has been answered. Who asks for the head alone, as previews do, sees nothing."""
     return None if request.method == "HEAD" else BackgroundTask(request.state.public_links.count, link)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources.abc import Traversable
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from starlette.endpoints import HTTPEndpoint
 from starlette.exceptions import HTTPException
@@ -46,7 +46,7 @@ class Asset:
     def read(cls, folder: Traversable, name: str, headers: Mapping[str, str]) -> Self:
         return cls.of(folder.joinpath(name).read_bytes(), name.rpartition(".")[2], headers)
 
-    async def answer(self, request: Request) -> Response:
+    async def answer(self, request: Request[Any]) -> Response:
         # Not a FileResponse: it answers parts of files, and a malformed `Range` with plain text.
         if matches_etag(request, self.headers["ETag"]):
             return Response(status_code=304, headers=self.headers)
@@ -56,13 +56,13 @@ class Asset:
 class WithoutSlash(HTTPEndpoint):
     """A page's address as some type it, with a slash at its end. It leads to the page, whose files are beside it."""
 
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: Request[Any]) -> Response:
         # Relative, since the service may stand behind a prefix that it does not know of.
         address = f"../{request.url.path.strip('/')}"
         return RedirectResponse(f"{address}?{request.url.query}" if request.url.query else address, 308)
 
 
-async def asset_answer(assets: Mapping[str, Asset], name: str, request: Request) -> Response:
+async def asset_answer(assets: Mapping[str, Asset], name: str, request: Request[Any]) -> Response:
     """One of the files of a page.
 
     :raises HTTPException: it has none of that name.

@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,7 +21,7 @@ class CompressibleBody:
         self.body = body
         self._packing: asyncio.Future[bytes] | None = None
 
-    async def response(self, request: Request, headers: Mapping[str, str], media_type: str) -> Response:
+    async def response(self, request: Request[Any], headers: Mapping[str, str], media_type: str) -> Response:
         """Return an answer with the body, packed where it is worth it and the client takes it."""
         accepted = ",".join(request.headers.getlist("accept-encoding"))
         if len(self.body) < MIN_SIZE or not takes_gzip(accepted):

@@ -3,11 +3,10 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from starlette.requests import Request
 from starlette.types import Scope
 
 from endpoints.transfer.disconnect import Cut
@@ -129,15 +128,6 @@ class ConcurrencyLimit:
             if count >= counts[owner] + 2 and is_settled:
                 self._held.remove(oldest)
                 oldest.cut()
-
-
-def page_turn(request: Request) -> AbstractAsyncContextManager[None]:
-    """Hold a turn at making an answer that is bounded.
-
-    :raises Busy: there was none for a while.
-    """
-    turns: ConcurrencyLimit = request.state.pages
-    return turns.turn(owner_of(request.scope))
 
 
 def owner_of(scope: Scope) -> str:

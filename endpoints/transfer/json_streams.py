@@ -11,6 +11,7 @@ from starlette.responses import Response
 from endpoints.http.responses import streamed
 from endpoints.transfer.concurrency_limits import owner_of
 from endpoints.transfer.disconnect import cut_of
+from endpoints.transfer.state import AnyTransferState
 from repositories.sales.render_cache import Serialize
 from schemas.core.documents import Document
 
@@ -18,7 +19,7 @@ _CHUNK: Final = 64 * 1024
 
 
 async def enclosed(
-    request: Request,
+    request: Request[AnyTransferState],
     opening: bytes,
     batches: AsyncIterator[list[Document]],
     show: Serialize,
@@ -29,12 +30,12 @@ async def enclosed(
     return await streamed(_in_turn(request, _wrapped(opening, _joined(_shown(batches, show)), closing)), headers)
 
 
-async def _in_turn(request: Request, whole: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+async def _in_turn(request: Request[AnyTransferState], whole: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
     """Yield a whole list in a turn of its owner's, which lasts until the client has taken it.
 
     :raises Busy: there was none for a while.
     """
-    turn = request.state.lists.turn(owner_of(request.scope), cut_of(request.scope))
+    turn = request.state.list_concurrency.turn(owner_of(request.scope), cut_of(request.scope))
     async with turn, aclosing(whole):
         async for chunk in whole:
             yield chunk

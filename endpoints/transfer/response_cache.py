@@ -6,22 +6,16 @@ together). Whoever holds the answer already is told so.
 """
 
 import asyncio
-import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import nullcontext
 from functools import cached_property
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from cachetools import LRUCache
-from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Scope
 
-from endpoints.http.requests import matches_etag
-from endpoints.transfer.concurrency_limits import page_turn
-from endpoints.transfer.gzip import ENCODING, MIN_SIZE, GzipEncoder, takes_gzip
-from repositories.database.errors import READ_SECONDS, read_deadline
+from endpoints.transfer.gzip import ENCODING, MIN_SIZE, GzipEncoder
 from repositories.event_log.event_log import Head
 from schemas.live.protocol import Place
 from schemas.reporting.sums import Sums
@@ -204,32 +198,3 @@ async def _packed(response: Response) -> Response:
     body = await GzipEncoder().pack(bytes(response.body), is_last=True)
     headers = {name: value for name, value in response.headers.items() if name != "content-length"}
     return Response(body, response.status_code, {**headers, "Content-Encoding": ENCODING})
-
-
-async def fresh(
-    request: Request,
-    parse: Callable[[], T],
-    make: Callable[[T, CacheVersion], Awaitable[Response]],
-    extra: str = "",
-) -> Response:
-    """The answer to a request for a list or a report, made by `make` unless there is a copy, or the client has it.
-
-    :param parse: reads what is asked for, or refuses it.
-    :param extra: what else the answer depends on, such as today's date.
-    """
-    copies: ResponseCache = request.state.copies
-    question = copies.question(request.scope, extra, parse)
-    asked_at = time.monotonic()
-
-    async def made(freshness: CacheVersion) -> Response:
-        # A whole list takes a turn of another kind, for longer.
-        turn = nullcontext() if getattr(question.query, "limit", 0) is None else page_turn(request)
-        # Two questions to the database, one after the other, and still no longer than one may take.
-        async with read_deadline(READ_SECONDS - (time.monotonic() - asked_at)), turn:
-            return await make(question.query, freshness)
-
-    freshness = copies.freshness(await request.state.log.head(), request.state.about.version, extra)
-    if matches_etag(request, freshness.etag):
-        return freshness.unchanged
-    packed = takes_gzip(request.headers.get("accept-encoding"))
-    return await copies.of(question.key, freshness, made, packed=packed)

@@ -128,7 +128,7 @@ async def test_whether_it_is_claimed_is_not_asked_of_the_database_again(
 ) -> None:
     shop = await unclaimed(open_shop, database_name)
     looked: list[float] = []
-    claim = shop.state["claim"]
+    claim = shop.state["setup"]
     now = 100.0
     monkeypatch.setattr(claim, "_monotonic", lambda: now)
     claim._next_check = 0.0

@@ -24,7 +24,7 @@ async def test_nothing_is_sent_because_a_backup_was_restored(
     await until(shop, failed, FAILED)
     sent = await ask(shop, "Another one.")
     await until(shop, sent, SENT)
-    await shop.state["jobs"].stop()
+    await shop.state["dispatcher"].stop()
     sending = await ask(shop, "A third one.")
     claimed = await shop.state["outbox"].claim("somebody")
     assert (await shop.state["outbox"].begin_attempt(claimed, "postman", LEASE))["_id"] == sending
@@ -49,7 +49,7 @@ async def test_nothing_is_sent_because_a_backup_was_restored(
         }
         assert len(postman.letters) == 1
         await restored.state["messages"].retry(queued, is_sure=True, actor=THE_SERVICE)
-        restored.state["jobs"].wake()
+        restored.state["dispatcher"].wake()
         await until(restored, queued, SENT)
 
 
@@ -76,5 +76,5 @@ async def test_what_is_taken_over_by_another_store_is_sent_by_that_one(
     await read(await write(shop.database, shop.store, tmp_path / "archive"), target, "another")
     async with opened(mongodb_url, database_name=target.name, store_id="another", provider=Postman()) as restored:
         await restored.state["messages"].retry(failed, actor=THE_SERVICE)
-        restored.state["jobs"].wake()
+        restored.state["dispatcher"].wake()
         await until(restored, failed, SENT)

@@ -116,7 +116,7 @@ async def test_what_cannot_be_is_refused_in_a_sentence(shop: Shop, options: tupl
 
 
 async def test_a_foreign_origin_is_not_tried_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("endpoints.live.websocket.Origins.allow", lambda *_: False)
+    monkeypatch.setattr("endpoints.live.origins.Origins.allow", lambda *_: False)
     with pytest.raises(ListeningRefused, match="may not listen there"):
         await anext(Listener(shop.ws_url).events())
 

@@ -88,7 +88,7 @@ async def test_windows_and_leases_go_by_the_databases_clock_where_no_test_brings
     expiry = shop.state["outbox"]._clock
     assert expiry is shop.state["database_clock"]
     assert shop.state["sign_in"]._throttle._clock is expiry
-    for part in ("credentials", "sessions", "uploads", "public_links", "claim", "links"):
+    for part in ("credentials", "sessions", "uploads", "public_links", "setup", "links"):
         assert shop.state[part]._clock is expiry, part
 
 

@@ -135,7 +135,7 @@ async def test_the_same_question_is_kept_once_however_its_address_is_written(
     for _ in range(3):
         await shop.sale(customer_name="Asha", customer_phone="9822012345")
     plain = await shop.http.get(path)
-    copies: ResponseCache = shop.state["copies"]
+    copies: ResponseCache = shop.state["response_cache"]
     kept = copies.size
     assert kept > 0
     bare, _, query = path.partition("?")

@@ -32,7 +32,7 @@ async def test_a_file_is_packed_once_for_all(shop: Shop, path: str, monkeypatch:
 
     compress = gzip.compress
     monkeypatch.setattr("endpoints.transfer.compressible.gzip.compress", counted)
-    monkeypatch.setattr("app.middleware.compression.Packer", refused)
+    monkeypatch.setattr("app.middleware.compression.GzipEncoder", refused)
     answers = await asyncio.gather(*(raw(shop, path, **GZIP) for _ in range(10)))
     plain, content = await raw(shop, path, **PLAIN)
     assert len(packed) <= 1

@@ -26,7 +26,7 @@ async def publish(shop: Shop, first: int, last: int) -> None:
 
 async def only_left(shop: Shop, count: int) -> None:
     async with asyncio.timeout(30):
-        while len(shop.state["screens"]) > count or shop.state["hub"].readers > count:
+        while len(shop.state["client_sessions"]) > count or shop.state["hub"].readers > count:
             await asyncio.sleep(0.02)
 
 
@@ -45,7 +45,7 @@ async def test_those_that_do_not_read_are_closed_and_the_others_hear_everything(
         await publish(shop, 1, events)
         assert await asyncio.wait_for(hearing, 60) == list(range(1, events + 1))
         await only_left(shop, 1)
-        assert len(shop.state["screens"]) == 1
+        assert len(shop.state["client_sessions"]) == 1
 
 
 async def _hear(quick: websockets.ClientConnection, events: int) -> list[int]:
@@ -87,7 +87,7 @@ async def test_what_a_screen_that_does_not_read_holds_is_bounded(shop: Shop) -> 
     async with stalled(shop.port, 1):
         await publish(shop, 1, 1_900)
         await asyncio.sleep(0.1)
-        (screen,) = shop.state["screens"]
+        (screen,) = shop.state["client_sessions"]
         transport = screen._outlet._transport.transport
         assert not screen._outlet.has_room
         assert transport.get_write_buffer_size() < 256 * 1024

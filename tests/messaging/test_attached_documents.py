@@ -32,7 +32,7 @@ async def waiting(open_shop: OpenShop) -> tuple[Shop, Clock, Postman, str, str]:
     """A shop whose worker has stopped, a sale, and a message about it that waits."""
     clock, postman = Clock(), Postman()
     shop = await open_shop(clock=clock, provider=postman, **OUTSIDE)
-    await shop.state["jobs"].stop()
+    await shop.state["dispatcher"].stop()
     address = f"/api/orders/{(await shop.sale(customer_phone=PHONE))['order_id']}"
     return shop, clock, postman, address, (await shop.http.post(f"{address}/send")).json()["message_id"]
 
@@ -62,7 +62,7 @@ async def test_what_does_not_open_any_more_is_not_asked_for_again(open_shop: Ope
 async def test_a_pdf_that_was_uploaded_is_sent_while_it_is_kept(open_shop: OpenShop) -> None:
     clock = Clock()
     shop = await open_shop(clock=clock, provider=Postman(), **OUTSIDE)
-    await shop.state["jobs"].stop()
+    await shop.state["dispatcher"].stop()
     asked = (await upload(shop)).json()["message_id"]
     clock.advance(days=30)
     claimed = await shop.state["outbox"].claim("one")

@@ -182,7 +182,7 @@ async def test_no_log_says_to_whom_or_what(open_shop: OpenShop) -> None:
     async with asyncio.timeout(30):
         while len(broken.letters) < 3:
             await asyncio.sleep(0.01)
-    await shop.state["jobs"].stop()
+    await shop.state["dispatcher"].stop()
     access_log.flush()
     written = stream.getvalue()
     assert written.count("A message could not be seen to.") == 3

@@ -11,7 +11,7 @@ from tests.support.shop import OpenShop, Shop
 
 async def lost_and_failed(open_shop: OpenShop, shop: Shop) -> tuple[Shop, str, str]:
     """The shop of `pos`, with a message of which nobody knows, and one that failed."""
-    await shop.state["jobs"].stop()
+    await shop.state["dispatcher"].stop()
     postman = Postman(Unknown("The answer was lost."), Refused("131026", "Not on WhatsApp."))
     served = await open_shop(provider=postman, store_id=shop.store)
     lost = await ask(served)

@@ -28,7 +28,7 @@ def outbox_of(shop: Shop) -> Outbox:
 async def idle(open_shop: OpenShop, clock: Clock, **options: Any) -> tuple[Shop, str]:
     """A shop whose worker has stopped, and a message that waits there."""
     shop = await open_shop(clock=clock, **options)
-    await shop.state["jobs"].stop()
+    await shop.state["dispatcher"].stop()
     return shop, await ask(shop)
 
 
@@ -47,7 +47,7 @@ async def begun(shop: Shop, holder: str = "one") -> dict[str, Any]:
 async def next_try(shop: Shop, clock: Clock, message_id: str, *states: str) -> dict[str, Any]:
     """The message after its next try, which comes at once for a clock that is moved on."""
     clock.advance(hours=1)
-    shop.state["jobs"].wake()
+    shop.state["dispatcher"].wake()
     return await until(shop, message_id, *states)
 
 
@@ -63,7 +63,7 @@ async def test_what_can_be_tried_again_is_tried_later(open_shop: OpenShop) -> No
     assert stored is not None
     assert timedelta(seconds=2) < stored["due_at"] - clock.now <= timedelta(seconds=5)
     clock.advance(seconds=5)
-    shop.state["jobs"].wake()
+    shop.state["dispatcher"].wake()
     async with asyncio.timeout(30):
         while (waiting := await message(shop, asked))["attempts"] < 2 or waiting["state"] != QUEUED:
             await asyncio.sleep(0.01)
@@ -90,7 +90,7 @@ async def test_what_fails_too_often_is_given_up_until_somebody_wants_it(open_sho
     async with asyncio.timeout(20):
         while (await message(shop, asked))["state"] != FAILED:
             clock.advance(minutes=20)
-            shop.state["jobs"].wake()
+            shop.state["dispatcher"].wake()
             await asyncio.sleep(0.02)
     assert len(postman.letters) == MOST_TRIES
     await shop.state["messages"].retry(asked, actor=THE_SERVICE)

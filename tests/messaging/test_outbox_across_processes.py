@@ -39,7 +39,7 @@ async def test_two_processes_send_each_message_once(open_shop: OpenShop) -> None
         *(shops[number % 2].state["messages"].send(LETTER, actor=THE_SERVICE) for number in range(200))
     )
     for shop in shops:
-        shop.state["jobs"].wake()
+        shop.state["dispatcher"].wake()
     async with asyncio.timeout(60):
         while await first.database.messages.count_documents({"store": first.store, "state": {"$ne": SENT}}):
             await asyncio.sleep(0.05)
@@ -53,8 +53,8 @@ async def test_messages_of_another_store_are_sent_too_and_those_of_another_deplo
 ) -> None:
     postman = Postman()
     home, other = await open_shop(provider=postman), await open_shop(provider=Postman())
-    handed = await home.state["stores"].handed(other.store)
-    asked = (await handed["messages"].send(LETTER, actor=THE_SERVICE)).answer["_id"]
+    state = await home.state["stores"].state(other.store)
+    asked = (await state["messages"].send(LETTER, actor=THE_SERVICE)).answer["_id"]
     await until(other, asked, SENT)
     own = await ask(other)
     await until(other, own, SENT)
@@ -73,7 +73,7 @@ async def test_a_worker_that_fails_begins_again(open_shop: OpenShop, monkeypatch
             raise ZeroDivisionError
         return await claim(holder)
 
-    monkeypatch.setattr(shop.state["jobs"], "_poll", 0.01)
+    monkeypatch.setattr(shop.state["dispatcher"], "_poll", 0.01)
     monkeypatch.setattr(outbox, "claim", failing_claim)
     await until(shop, await ask(shop), SENT)
     assert next(failures, None) is None

@@ -62,7 +62,7 @@ async def test_a_message_that_failed_is_asked_for_anew(open_shop: OpenShop) -> N
 
 async def test_a_message_that_was_dropped_is_asked_for_anew(open_shop: OpenShop) -> None:
     shop = await open_shop(provider=Postman())
-    await shop.state["jobs"].stop()
+    await shop.state["dispatcher"].stop()
     dropped = await ask(shop)
     assert await ask(shop) == dropped
     await shop.state["messages"].cancel(dropped, actor=THE_SERVICE)

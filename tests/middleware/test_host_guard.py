@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from app.config.proxy_headers import is_of_a_proxy
 from app.config.settings import Settings
 from app.middleware.host_guard import HostOriginGuard, is_loopback
-from endpoints.live.websocket import Origins
+from endpoints.live.origins import Origins
 from tests.http.test_status_and_errors import assert_problem
 from tests.server.test_startup import running
 from tests.support.credentials import credential_of

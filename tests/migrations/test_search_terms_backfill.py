@@ -88,7 +88,7 @@ async def test_words_of_a_store_that_is_opened_later_are_made_anew_as_it_is(shop
     await age(shop)
     another = await open_shop()
     assert not await has_terms(shop.database, shop.store)
-    await another.state["stores"].handed(shop.store)
+    await another.state["stores"].state(shop.store)
     order = await shop.database.orders.find_one({"_id": sold["order_id"]})
     assert order is not None
     assert order["terms"] != ["old"]

@@ -142,7 +142,7 @@ async def test_a_sign_in_is_renewed_and_the_screen_stays_live_all_the_while(
     old = next(iter(guarded.state["connections"]))
     await page.clock.fast_forward(56 * 60_000)
     async with asyncio.timeout(20):
-        while list(guarded.state["connections"]) in ([old], []) or len(list(guarded.state["screens"])) > 1:
+        while list(guarded.state["connections"]) in ([old], []) or len(list(guarded.state["client_sessions"])) > 1:
             await asyncio.sleep(0.01)
     assert renewals(board) == 1
     for count in (1, 2):

@@ -62,7 +62,7 @@ async def closed(stores: Stores, name: str) -> None:
 
 
 async def test_a_store_is_not_closed_under_a_request_that_uses_it(shop: Shop, stores: Stores) -> None:
-    await stores.handed(beside(shop))
+    await stores.state(beside(shop))
     with stores.in_use(beside(shop)):
         with stores.in_use(beside(shop)):
             await looks(stores, 5)
@@ -98,10 +98,10 @@ async def test_a_store_that_is_opened_is_there_for_all_who_waited_for_it(shop: S
     """Each is handed one that is open, though it may be closed and opened again between them."""
 
     async def use() -> None:
-        handed = await stores.handed(beside(shop))
+        state = await stores.state(beside(shop))
         with stores.in_use(beside(shop)):
-            assert next(store for store in stores if store.name == beside(shop)).handed is handed
-            await handed["log"].head()
+            assert next(store for store in stores if store.name == beside(shop)).state is state
+            await state["event_log"].head()
 
     for _ in range(20):
         await asyncio.gather(*(use() for _ in range(5)))
@@ -113,7 +113,7 @@ async def test_one_store_that_fails_to_stop_leaves_the_others_closed_in_time(
     shop: Shop, stores: Stores, caplog: pytest.LogCaptureFixture
 ) -> None:
     await found(shop, f"{shop.store}-third")
-    await stores.handed(beside(shop))
+    await stores.state(beside(shop))
     with stores.in_use(beside(shop)):
         broken = next(store for store in stores if store.name == beside(shop))
         stop = broken.stop
@@ -124,10 +124,10 @@ async def test_one_store_that_fails_to_stop_leaves_the_others_closed_in_time(
 
         broken.stop = fail  # type: ignore[method-assign]
     await closed(stores, beside(shop))
-    await stores.handed(f"{shop.store}-third")
+    await stores.state(f"{shop.store}-third")
     await closed(stores, f"{shop.store}-third")
     # And the first of them opens anew.
-    assert (await stores.handed(beside(shop)))["store"] == beside(shop)
+    assert (await stores.state(beside(shop)))["store"] == beside(shop)
     assert "could not be closed properly" in caplog.text
 
 

@@ -216,9 +216,9 @@ async def test_a_store_that_nobody_uses_is_closed_and_opens_again(shop: Shop) ->
     stores = Stores(shop.store, home._around, idle=0.2, most=3)
     await stores.start()
     try:
-        watched = await stores.handed(names[0])
+        watched = await stores.state(names[0])
         feed = watched["hub"].subscribe(lambda: None)
-        await stores.handed(names[1])
+        await stores.state(names[1])
         async with asyncio.timeout(30):
             while len(list(stores)) > 2:
                 await asyncio.sleep(0.02)
@@ -228,7 +228,7 @@ async def test_a_store_that_nobody_uses_is_closed_and_opens_again(shop: Shop) ->
         async with asyncio.timeout(30):
             while len(list(stores)) > 1:
                 await asyncio.sleep(0.02)
-        again = await stores.handed(names[0])
+        again = await stores.state(names[0])
         assert again["store"] == names[0]
     finally:
         await stores.stop()
@@ -241,14 +241,14 @@ async def test_no_more_stores_are_open_than_may_be(shop: Shop, monkeypatch: pyte
     stores = Stores(shop.store, shop.state["stores"]._around, most=2)
     await stores.start()
     try:
-        await stores.handed(names[0])
+        await stores.state(names[0])
         # One that was used a moment ago is not closed for another.
         with pytest.raises(Unavailable, match="As many stores"):
-            await stores.handed(names[1])
+            await stores.state(names[1])
         monkeypatch.setattr("app.composition.stores._KEPT_SECONDS", 0.0)
         with stores.in_use(names[0]), pytest.raises(Unavailable, match="As many stores"):
-            await stores.handed(names[1])
-        assert (await stores.handed(names[1]))["store"] == names[1]
+            await stores.state(names[1])
+        assert (await stores.state(names[1]))["store"] == names[1]
         assert {store.name for store in stores} == {shop.store, names[1]}
     finally:
         await stores.stop()

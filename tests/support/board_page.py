@@ -38,8 +38,8 @@ async def browser() -> AsyncIterator[Browser]:
 
 def dismiss_all(shop: Shop, code: int) -> None:
     """Closes every socket of a shop from its own side."""
-    for each in shop.state["screens"]:
-        shop.state["screens"].dismiss(each, code)
+    for each in shop.state["client_sessions"]:
+        shop.state["client_sessions"].dismiss(each, code)
 
 
 class Screen:

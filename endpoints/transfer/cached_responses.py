@@ -1,0 +1,55 @@
+"""Responses to lists and reports: from the cache, or made in a turn of their client's."""
+
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from endpoints.http.requests import matches_etag
+from endpoints.transfer.concurrency_limits import owner_of
+from endpoints.transfer.gzip import takes_gzip
+from endpoints.transfer.response_cache import CacheVersion
+from endpoints.transfer.state import AnyTransferState
+from repositories.database.errors import READ_SECONDS, read_deadline
+
+T = TypeVar("T")
+
+
+def page_turn(request: Request[AnyTransferState]) -> AbstractAsyncContextManager[None]:
+    """Hold a turn at making an answer that is bounded.
+
+    :raises Busy: there was none for a while.
+    """
+    return request.state.page_concurrency.turn(owner_of(request.scope))
+
+
+async def cached_response(
+    request: Request[AnyTransferState],
+    parse: Callable[[], T],
+    make: Callable[[T, CacheVersion], Awaitable[Response]],
+    extra: str = "",
+) -> Response:
+    """The answer to a request for a list or a report, made by `make` unless there is a copy, or the client has it.
+
+    :param parse: reads what is asked for, or refuses it.
+    :param extra: what else the answer depends on, such as today's date.
+    """
+    cache = request.state.response_cache
+    question = cache.question(request.scope, extra, parse)
+    asked_at = time.monotonic()
+
+    async def made(freshness: CacheVersion) -> Response:
+        # A whole list takes a turn of another kind, for longer.
+        turn = nullcontext() if getattr(question.query, "limit", 0) is None else page_turn(request)
+        # Two questions to the database, one after the other, and still no longer than one may take.
+        async with read_deadline(READ_SECONDS - (time.monotonic() - asked_at)), turn:
+            return await make(question.query, freshness)
+
+    freshness = cache.freshness(await request.state.event_log.head(), request.state.about.version, extra)
+    if matches_etag(request, freshness.etag):
+        return freshness.unchanged
+    packed = takes_gzip(request.headers.get("accept-encoding"))
+    return await cache.of(question.key, freshness, made, packed=packed)
