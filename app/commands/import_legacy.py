@@ -16,8 +16,8 @@ from app.console.output import STDOUT, output
 from app.console.progress import progress_by_steps, tidy_end
 from app.console.terminal import console
 from repositories.database.client import Database
-from repositories.legacy.adoption import Adoption
-from repositories.legacy.source import is_same, opened_source
+from repositories.legacy.importer import LegacyImport
+from repositories.legacy.source import is_same_database, open_source
 from repositories.legacy.undo import drop_backup, undo
 from repositories.legacy.writer import Target
 from schemas.legacy.conversion import Defect
@@ -141,20 +141,22 @@ def _adopt(
         target = Target(
             database, settings.store_id, settings.timezone, settings.event_retention_days, region_of(settings.currency)
         )
-        named = opened_source(name or settings.database_name, own)
+        named = open_source(name or settings.database_name, own)
         with named as source, progress_by_steps(console) as tell:
-            in_place = is_same(source, own)
-            adoption = Adoption(target, own if in_place else source, in_place=in_place, report=report, tell=tell)
-            before = await adoption.done_before()
-            waiting = await adoption.count_late() if before is not None else 0
+            in_place = is_same_database(source, own)
+            legacy_import = LegacyImport(
+                target, own if in_place else source, in_place=in_place, report=report, on_progress=tell
+            )
+            before = await legacy_import.previous_report()
+            waiting = await legacy_import.count_late() if before is not None else 0
             if before is None or (waiting and not dry_run):
                 with _written(file, report, force=force):
                     if before is not None:
-                        await adoption.take_over_late()
+                        await legacy_import.import_late()
                     else:
-                        await (adoption.rehearse() if dry_run else adoption.run())
-            after = before and await adoption.done_before()
-        return _Done(after, adoption.late, waiting, adoption.stuck)
+                        await (legacy_import.dry_run() if dry_run else legacy_import.run())
+            after = before and await legacy_import.previous_report()
+        return _Done(after, legacy_import.late, waiting, legacy_import.stuck)
 
     try:
         done = with_database(settings, work, prepared=False)

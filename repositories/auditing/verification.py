@@ -24,7 +24,7 @@ from repositories.database.errors import translate_errors
 from repositories.database.store_scope import store_filter
 from repositories.event_log.hash_chain import WITHOUT_LOCATION, ChainHead, ChainVerifier
 from repositories.event_log.retention import expired_before
-from repositories.legacy.late_warnings import late_sentences
+from repositories.legacy.late_warnings import late_warnings
 from repositories.reporting.rollup_rows import measures, row_key
 from schemas.core.collections import COUNTERS, ESTIMATES, EVENTS, LINKS, ORDERS, TOTALS
 from schemas.core.document_numbers import format_number
@@ -56,7 +56,7 @@ async def verify(
         if counters is None:
             return [f"Store {store!r} has no counters: run `pos migrate`."]
         return [
-            *await asyncio.to_thread(late_sentences, database.delegate, store),
+            *await asyncio.to_thread(late_warnings, database.delegate, store),
             *[line async for line in _check_numbers(database, store, counters)],
             *[line async for line in _check_links(database, store)],
             *[line async for line in _check_totals(database, store)],
@@ -112,11 +112,11 @@ async def _check_links(database: Database, store: str) -> AsyncIterator[str]:
 
 
 async def _check_totals(database: Database, store: str) -> AsyncIterator[str]:
-    additions = RollupDeltas()
+    deltas = RollupDeltas()
     for kind in (ESTIMATES, ORDERS):
         async for document in database[kind].find({**store_filter(kind, store), "voided_at": None}, {"items": 0}):
-            additions.add(kind, document)
-    expected = Counter({(key, name): amount for key, row in additions.rows().items() for name, amount in row.items()})
+            deltas.add(kind, document)
+    expected = Counter({(key, name): amount for key, row in deltas.rows().items() for name, amount in row.items()})
     stored: Counter[tuple[RollupKey, str]] = Counter()
     async for row in database[TOTALS].find(store_filter(TOTALS, store)):
         for measure, amount in measures(row):

@@ -22,7 +22,7 @@ from repositories.database.client import APPLICATION, KEY_PROOF, valid_address
 from repositories.database.errors import DatabaseRefused, first_clause
 from repositories.database.store_scope import store_filter
 from repositories.diagnostics.facts import DatabaseFacts
-from repositories.legacy.late_warnings import late_sentences
+from repositories.legacy.late_warnings import late_warnings
 from repositories.migrations.indexes import index_models
 from repositories.reporting.rollup_rows import row_range
 from schemas.core.collections import ADOPTION, COUNTERS, ESTIMATES, EVENTS, FACTS, ORDERS, TOTALS
@@ -226,7 +226,7 @@ def _collect_legacy_import(database: SyncDatabase[Document], store: str, facts: 
 
 
 def _collect_late(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
-    facts.late = late_sentences(database, store)
+    facts.late = late_warnings(database, store)
 
 
 def _collect_totals(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:

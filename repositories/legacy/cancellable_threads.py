@@ -33,14 +33,14 @@ class CancellableThreads:
             await asyncio.gather(thread, return_exceptions=True)
             raise
 
-    def is_over(self) -> bool:
+    def is_cancelled(self) -> bool:
         """Whether the threads have to end; they may ask as often as they like."""
         return self._is_over.is_set()
 
-    def go_on(self) -> None:
+    def raise_if_cancelled(self) -> None:
         """For the work to call between its steps.
 
         :raises Interrupted: it has to end.
         """
-        if self.is_over():
+        if self.is_cancelled():
             raise Interrupted

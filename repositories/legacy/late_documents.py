@@ -27,23 +27,23 @@ _BATCH: Final = 500
 _INVALID: Final = 121
 
 
-class _Taken(Exception):
+class _Conflict(Exception):
     """A unique index of the place, or another rule of it, refuses one of several documents."""
 
 
-def _is_invalid(error: BulkWriteError) -> bool:
+def _is_validation_failure(error: BulkWriteError) -> bool:
     """Whether a rule of the place for its documents refuses them."""
     return any(each["code"] == _INVALID for each in error.details["writeErrors"])
 
 
-def identity(raw: RawBSONDocument) -> Any:
+def id_of(raw: RawBSONDocument) -> Any:
     """Return the `_id` of a document whose other fields may be unreadable."""
     return bson.decode(raw.raw, LENIENT_CODEC).get("_id")
 
 
-def key_of(own: Any) -> bytes:
+def id_bytes(own_id: Any) -> bytes:
     """Return an `_id` as the bytes that tell it from each other one."""
-    return bson.encode({"_id": own})
+    return bson.encode({"_id": own_id})
 
 
 def count_late(database: SyncDatabase[Any], kind: str) -> int:
@@ -62,11 +62,11 @@ class Move:
     """
 
     def __init__(
-        self, database: SyncDatabase[Any], origin: str, places: Sequence[str], where: Document, permit: Document
+        self, database: SyncDatabase[Any], origin: str, destinations: Sequence[str], where: Document, permit: Document
     ) -> None:
         self._database = database
         self._origin = database.get_collection(origin, codec_options=RAW_CODEC)
-        self._places = [database.get_collection(name, codec_options=RAW_CODEC) for name in places]
+        self._destinations = [database.get_collection(name, codec_options=RAW_CODEC) for name in destinations]
         self._where = where
         self._permit = permit
 
@@ -76,25 +76,25 @@ class Move:
         :returns: the ids of those that stay, because the place refuses them or has another document of that id.
         :raises DatabaseRefused: it is not permitted any more.
         """
-        ids = [identity(raw) for raw in self._origin.find(self._where, {"_id": 1})]
-        stay: list[Any] = []
+        ids = [id_of(raw) for raw in self._origin.find(self._where, {"_id": 1})]
+        staying: list[Any] = []
         for chunk in (ids[place : place + _BATCH] for place in range(0, len(ids), _BATCH)):
             try:
-                stay += self._transacted(chunk)
-            except _Taken:
-                stay += [own for own in chunk if not self._is_moved(own)]
-        return [str(own) for own in stay]
+                staying += self._move_in_transaction(chunk)
+            except _Conflict:
+                staying += [own_id for own_id in chunk if not self._is_moved(own_id)]
+        return [str(own_id) for own_id in staying]
 
-    def _is_moved(self, own: Any) -> bool:
+    def _is_moved(self, own_id: Any) -> bool:
         try:
-            return not self._transacted([own])
-        except _Taken:
+            return not self._move_in_transaction([own_id])
+        except _Conflict:
             return False
 
-    def _transacted(self, ids: Sequence[Any]) -> list[Any]:
+    def _move_in_transaction(self, ids: Sequence[Any]) -> list[Any]:
         with self._database.client.start_session() as session:
-            stay: list[Any] = session.with_transaction(partial(self._move, ids))
-            return stay
+            staying: list[Any] = session.with_transaction(partial(self._move, ids))
+            return staying
 
     def _move(self, ids: Sequence[Any], session: ClientSession) -> list[Any]:
         """Move some, and return the ids of those that cannot be.
@@ -107,21 +107,21 @@ class Move:
                 "Another `pos import-legacy` is running on this store: wait for it, and run this again."
             )
         wanted = {"_id": {"$in": list(ids)}}
-        there: dict[bytes, set[bytes]] = {}
-        for place in self._places:
+        existing: dict[bytes, set[bytes]] = {}
+        for place in self._destinations:
             for raw in place.find(wanted, session=session):
-                there.setdefault(key_of(identity(raw)), set()).add(raw.raw)
-        found = {key_of(identity(raw)): raw for raw in self._origin.find({**self._where, **wanted}, session=session)}
-        fresh = [raw for key, raw in found.items() if key not in there]
-        stay = [identity(raw) for key, raw in found.items() if key in there and raw.raw not in there[key]]
+                existing.setdefault(id_bytes(id_of(raw)), set()).add(raw.raw)
+        found = {id_bytes(id_of(raw)): raw for raw in self._origin.find({**self._where, **wanted}, session=session)}
+        fresh = [raw for key, raw in found.items() if key not in existing]
+        staying = [id_of(raw) for key, raw in found.items() if key in existing and raw.raw not in existing[key]]
         try:
             if fresh:
-                self._places[0].insert_many(fresh, session=session)
+                self._destinations[0].insert_many(fresh, session=session)
         except BulkWriteError as error:
-            if not is_duplicate(error) and not _is_invalid(error):
+            if not is_duplicate(error) and not _is_validation_failure(error):
                 raise
-            raise _Taken from error
-        gone = [own for raw in found.values() if (own := identity(raw)) not in stay]
+            raise _Conflict from error
+        gone = [own_id for raw in found.values() if (own_id := id_of(raw)) not in staying]
         if gone:
             self._origin.delete_many({"_id": {"$in": gone}}, session=session)
-        return stay
+        return staying

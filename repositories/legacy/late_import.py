@@ -19,10 +19,10 @@ from pymongo.errors import BulkWriteError
 from repositories.database.errors import DatabaseRefused, is_duplicate
 from repositories.database.raw_originals import RAW_CODEC
 from repositories.journal.customer_sums import CUSTOMER_FIELDS, customer_writes, index_by_number, numbers_filter
-from repositories.legacy.late_documents import identity, key_of
-from repositories.legacy.reconciliation import NOBODY, OTHER_STORE, THIS_STORE, Entry, ReconciliationTable
-from repositories.legacy.source import KINDS, LegacyDocument, Source, adopted
-from repositories.legacy.writer import LARGEST, Target, kept, placed
+from repositories.legacy.late_documents import id_bytes, id_of
+from repositories.legacy.reconciliation import OTHER_STORE, THIS_STORE, UNCLAIMED, Entry, ReconciliationTable
+from repositories.legacy.source import KINDS, LegacyDocument, Source, convert_original
+from repositories.legacy.writer import MAX_ORIGINAL_BYTES, Target, build_document, build_original
 from repositories.migrations.customer_backfill import counts_of
 from repositories.reporting.rollup_rows import row_id
 from schemas.core.collections import ADOPTION, COUNTERS, CUSTOMERS, ORIGINALS, TOTALS
@@ -33,14 +33,14 @@ from schemas.legacy.report import Report, merged
 from schemas.reporting.rollups import RollupDeltas
 
 #: Of each kind, in one transaction.
-_MOST: Final = 2_500
+_MAX_DOCUMENTS: Final = 2_500
 _IDENTITY: Final = {"original._id": 1, "kind": 1, "lies_in": 1}
 _MOVED: Final = "Something was sold in this store meanwhile: stop the service, and run `pos import-legacy` again."
 
 Late = dict[str, list[LegacyDocument]]
 
 
-class Pass(NamedTuple):
+class _Plan(NamedTuple):
     """What one transaction writes. documents, originals: by kind; counters: what changes in them."""
 
     documents: dict[str, list[Document]]
@@ -49,7 +49,7 @@ class Pass(NamedTuple):
     report: Report
 
 
-def unadopted(database: SyncDatabase[Any], store: str, kind: str, originals: Source) -> Iterator[list[LegacyDocument]]:
+def unimported(database: SyncDatabase[Any], store: str, kind: str, originals: Source) -> Iterator[list[LegacyDocument]]:
     """Yield the documents of a kind of which nothing is kept in `adopted`, in batches."""
     kept_rows = database.get_collection(ORIGINALS, codec_options=RAW_CODEC)
     here = {"store": store, "kind": kind}
@@ -60,15 +60,16 @@ def unadopted(database: SyncDatabase[Any], store: str, kind: str, originals: Sou
         kinds = sorted({kind, *(each.lies_in for each in batch)})
         ids = [each.document.get("_id") for each in batch]
         rows = kept_rows.find({"store": store, "kind": {"$in": kinds}, "original._id": {"$in": ids}}, _IDENTITY)
-        known = {(row.get("lies_in", row["kind"]), key_of(identity(row["original"]))) for row in rows}
+        known = {(row.get("lies_in", row["kind"]), id_bytes(id_of(row["original"]))) for row in rows}
         yield [
             each
-            for each, own in zip(batch, ids, strict=True)
-            if (each.lies_in, key_of(own)) not in known and not (has_nameless and len(each.raw.raw) >= LARGEST)
+            for each, own_id in zip(batch, ids, strict=True)
+            if (each.lies_in, id_bytes(own_id)) not in known
+            and not (has_nameless and len(each.raw.raw) >= MAX_ORIGINAL_BYTES)
         ]
 
 
-def take_over_late(target: Target, originals: Source, report: Report, go_on: Callable[[], None]) -> Report:
+def import_late(target: Target, originals: Source, report: Report, raise_if_cancelled: Callable[[], None]) -> Report:
     """Take over what is late, the smallest ids first. Blocking.
 
     :param report: whose `on_defect` hears each defect.
@@ -76,63 +77,63 @@ def take_over_late(target: Target, originals: Source, report: Report, go_on: Cal
     :raises DatabaseRefused: something was sold meanwhile; what was taken over until then is.
     """
     whole = Report(on_defect=report.on_defect)
-    while late := _some_late(target, originals, go_on):
+    while late := _next_late(target, originals, raise_if_cancelled):
         counters = target.database.delegate[COUNTERS].find_one({"_id": target.store})
         if counters is None:
             raise DatabaseRefused(f"Store {target.store!r} has no counters: run `pos migrate`.")
-        done = _planned(target, late, counters)
-        _written(target, counters, done)
+        done = _make_plan(target, late, counters)
+        _write_plan(target, counters, done)
         whole.include(done.report)
-        if all(len(found) < _MOST for found in late.values()):
+        if all(len(found) < _MAX_DOCUMENTS for found in late.values()):
             break
     return whole
 
 
-def _some_late(target: Target, originals: Source, go_on: Callable[[], None]) -> Late:
+def _next_late(target: Target, originals: Source, raise_if_cancelled: Callable[[], None]) -> Late:
     """As many as one transaction takes, with estimates and orders of about the same time."""
     late: Late = {}
     for kind in KINDS:
         found: list[LegacyDocument] = []
-        for batch in unadopted(target.database.delegate, target.store, kind, originals):
-            go_on()
-            found += batch[: _MOST - len(found)]
-            if len(found) == _MOST:
+        for batch in unimported(target.database.delegate, target.store, kind, originals):
+            raise_if_cancelled()
+            found += batch[: _MAX_DOCUMENTS - len(found)]
+            if len(found) == _MAX_DOCUMENTS:
                 break
         if found:
             late[kind] = found
     return late
 
 
-def _planned(target: Target, late: Late, counters: Document) -> Pass:
+def _make_plan(target: Target, late: Late, counters: Document) -> _Plan:
     """What becomes of late documents: their numbers, ids and links are settled among each other and with ours."""
-    plan = Pass({}, [], {"epoch": secrets.token_hex(4)}, Report())
-    ones_of = {kind: [adopted(kind, each, target.zone) for each in late[kind]] for kind in late}
-    with closing(ReconciliationTable(last={kind: counters[kind] for kind in KINDS})) as ledger:
-        for kind, ones in ones_of.items():
-            owners = _owners(target, kind, ones)
-            free = _Numbers(counters, kind)
+    plan = _Plan({}, [], {"epoch": secrets.token_hex(4)}, Report())
+    ones_of = {kind: [convert_original(kind, each, target.zone) for each in late[kind]] for kind in late}
+    with closing(ReconciliationTable(last={kind: counters[kind] for kind in KINDS})) as table:
+        for kind, converted in ones_of.items():
+            owners = _id_owners(target, kind, converted)
+            free = _NumberSpace(counters, kind)
             entries = [
-                Entry(each.key, each.own, one, owners.get(one.public_id or "", NOBODY), not free.has(one.number))
-                for each, one in zip(late[kind], ones, strict=True)
+                Entry(each.key, each.own_id, one, owners.get(one.public_id or "", UNCLAIMED), not free.has(one.number))
+                for each, one in zip(late[kind], converted, strict=True)
             ]
-            ledger.add(kind, entries)
-        ledger.settle()
-        for kind, ones in ones_of.items():
+            table.add(kind, entries)
+        table.resolve()
+        for kind, converted in ones_of.items():
             documents = plan.documents.setdefault(kind, [])
-            for each, one in zip(late[kind], ones, strict=True):
-                settled = ledger.settled(kind, each.key)
-                if settled is None:
-                    raise LookupError(each.own)
-                documents.append(placed(target, kind, one, settled))
-                plan.originals.append(kept(target.store, kind, each, one, settled))
-                plan.report.note(kind, each.own, (*one.defects, *settled.defects))
-            plan.counters.update(_Numbers(counters, kind).after([each["number"] for each in documents]))
-            plan.report.of_kind[kind] = ledger.totals(kind)
+            for each, one in zip(late[kind], converted, strict=True):
+                resolved = table.resolved(kind, each.key)
+                if resolved is None:
+                    raise LookupError(each.own_id)
+                documents.append(build_document(target, kind, one, resolved))
+                plan.originals.append(build_original(target.store, kind, each, one, resolved))
+                plan.report.note(kind, each.own_id, (*one.defects, *resolved.defects))
+            plan.counters.update(_NumberSpace(counters, kind).after([each["number"] for each in documents]))
+            plan.report.of_kind[kind] = table.totals(kind)
             plan.report.missing[kind] = plan.counters[f"adopted.{kind}"]["missing"]
     return plan
 
 
-class _Numbers:
+class _NumberSpace:
     """Which numbers of a kind a store has given."""
 
     def __init__(self, counters: Document, kind: str) -> None:
@@ -157,14 +158,14 @@ class _Numbers:
         return {self._kind: last, f"adopted.{self._kind}": {"last": last, "missing": missing}}
 
 
-def _owners(target: Target, kind: str, ones: list[Adopted]) -> dict[str, int]:
+def _id_owners(target: Target, kind: str, converted: list[Adopted]) -> dict[str, int]:
     """Whose the public ids are already that late documents want."""
-    wanted = {"_id": {"$in": [one.public_id for one in ones if one.public_id]}}
+    wanted = {"_id": {"$in": [one.public_id for one in converted if one.public_id]}}
     found = target.database.delegate[kind].find(wanted, {"store": 1})
     return {each["_id"]: THIS_STORE if each.get("store") == target.store else OTHER_STORE for each in found}
 
 
-def _written(target: Target, counters: Document, plan: Pass) -> None:
+def _write_plan(target: Target, counters: Document, plan: _Plan) -> None:
     """Write a pass, if the counters are what it was planned by.
 
     :raises DatabaseRefused: they are not.
@@ -180,14 +181,14 @@ def _written(target: Target, counters: Document, plan: Pass) -> None:
         summary = merged(state["summary"], plan.report)
         database[ADOPTION].update_one({"_id": store}, {"$set": {"summary": summary}}, session=session)
         database[ORIGINALS].insert_many(plan.originals, session=session)
-        additions = RollupDeltas()
+        deltas = RollupDeltas()
         for kind, documents in plan.documents.items():
             database[kind].insert_many(documents, session=session)
             for document in documents:
-                additions.add(kind, document)
+                deltas.add(kind, document)
             _count_customers(target, kind, documents, session)
         rows = [
-            UpdateOne({"_id": row_id(store, key)}, {"$inc": row}, upsert=True) for key, row in additions.rows().items()
+            UpdateOne({"_id": row_id(store, key)}, {"$inc": row}, upsert=True) for key, row in deltas.rows().items()
         ]
         if rows:
             database[TOTALS].bulk_write(rows, session=session)

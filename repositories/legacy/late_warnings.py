@@ -14,7 +14,7 @@ from pymongo.database import Database as SyncDatabase
 from pymongo.errors import OperationFailure
 
 from repositories.database.raw_originals import RAW_CODEC
-from repositories.legacy.late_documents import LATE_PREFIX, count_late, identity, key_of
+from repositories.legacy.late_documents import LATE_PREFIX, count_late, id_bytes, id_of
 from repositories.legacy.source import KINDS
 from schemas.core.collections import ADOPTION, ORIGINALS
 from schemas.core.documents import Document
@@ -23,7 +23,7 @@ _BATCH: Final = 1_000
 _IDENTITY: Final = {"original._id": 1, "kind": 1, "lies_in": 1}
 
 
-def late_sentences(database: SyncDatabase[Any], store: str) -> list[str]:
+def late_warnings(database: SyncDatabase[Any], store: str) -> list[str]:
     """Return a sentence for each place where the earlier backend has written since its documents were taken over.
 
     Blocking.
@@ -38,26 +38,26 @@ def late_sentences(database: SyncDatabase[Any], store: str) -> list[str]:
     if state is None:
         return found
     if state["in_place"]:
-        return [*found, *_of_moved(database, store)]
+        return [*found, *_warn_of_moved(database, store)]
     # Where we may not look, nothing is known.
     with suppress(OperationFailure):
-        return [*found, *_of_source(database, state)]
+        return [*found, *_warn_of_source(database, state)]
     return found
 
 
-def _of_moved(database: SyncDatabase[Any], store: str) -> Iterator[str]:
+def _warn_of_moved(database: SyncDatabase[Any], store: str) -> Iterator[str]:
     """What was moved away, before the command was cut off."""
     for kind in KINDS:
-        count = _count_unadopted(database, store, kind, database[LATE_PREFIX + kind])
+        count = _count_unimported(database, store, kind, database[LATE_PREFIX + kind])
         if count:
             yield f"{LATE_PREFIX + kind}: {count:,} of the earlier backend are not imported: run `pos import-legacy`."
 
 
-def _of_source(database: SyncDatabase[Any], state: Document) -> Iterator[str]:
+def _warn_of_source(database: SyncDatabase[Any], state: Document) -> Iterator[str]:
     """Compare another database of the same server with what was taken over from there."""
     store, name = state["_id"], state["from"]
     source = database.client[name]
-    count = sum(_count_unadopted(database, store, kind, source[kind]) for kind in KINDS)
+    count = sum(_count_unimported(database, store, kind, source[kind]) for kind in KINDS)
     # An earlier version did not say where the source was: if nothing of it is known, this is another one of that name.
     if count > 0 and state.get("is_here", count < sum(source[kind].count_documents({}) for kind in KINDS)):
         yield (
@@ -66,15 +66,15 @@ def _of_source(database: SyncDatabase[Any], state: Document) -> Iterator[str]:
         )
 
 
-def _count_unadopted(database: SyncDatabase[Any], store: str, kind: str, collection: Collection[Any]) -> int:
+def _count_unimported(database: SyncDatabase[Any], store: str, kind: str, collection: Collection[Any]) -> int:
     """Count the documents of a collection of which `adopted` keeps nothing."""
     kept_rows = database.get_collection(ORIGINALS, codec_options=RAW_CODEC)
     # Earlier versions kept nothing of those that are too large.
     count = -database[ORIGINALS].count_documents({"store": store, "kind": kind, "original": None})
     rows = collection.with_options(RAW_CODEC).find({}, {"_id": 1}, batch_size=_BATCH)
-    while ids := [identity(raw) for raw in islice(rows, _BATCH)]:
+    while ids := [id_of(raw) for raw in islice(rows, _BATCH)]:
         wanted = {"store": store, "kind": {"$in": list(KINDS)}, "original._id": {"$in": ids}}
         found = kept_rows.find(wanted, _IDENTITY)
-        known = {key_of(identity(row["original"])) for row in found if row.get("lies_in", row["kind"]) == kind}
-        count += sum(key_of(own) not in known for own in ids)
+        known = {id_bytes(id_of(row["original"])) for row in found if row.get("lies_in", row["kind"]) == kind}
+        count += sum(id_bytes(own_id) not in known for own_id in ids)
     return max(0, count)

@@ -13,7 +13,7 @@ from repositories.migrations.occupied_collections import refuse_occupied
 from schemas.core.collections import ADOPTION, COUNTERS
 
 
-async def check_beginning(database: Database, store: str, source: Any, *, in_place: bool) -> None:
+async def check_preconditions(database: Database, store: str, source: Any, *, in_place: bool) -> None:
     """Whether there is something to adopt, and an empty store to adopt it into.
 
     :raises DatabaseRefused: no.
@@ -45,7 +45,7 @@ async def check_beginning(database: Database, store: str, source: Any, *, in_pla
         raise DatabaseRefused(f"The database {source.name!r} has neither estimates nor orders: nothing to adopt.")
 
 
-async def refuse_taken_over(database: Database, store: str) -> None:
+async def refuse_wrong_store(database: Database, store: str) -> None:
     """Refuse a store where the documents of the earlier backend in this database are another store's.
 
     :raises DatabaseRefused: they are; the message says whose.

@@ -18,7 +18,7 @@ from schemas.core.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX
 from schemas.legacy.conversion import Adopted, Defect
 
 #: Whose a public id is that a document wants.
-NOBODY, OTHER_STORE, THIS_STORE = 0, 1, 2
+UNCLAIMED, OTHER_STORE, THIS_STORE = 0, 1, 2
 
 _TABLE: Final = """
     CREATE TABLE entry (
@@ -122,9 +122,9 @@ class Entry(NamedTuple):
     """
 
     key: bytes
-    own: str
-    adopted: Adopted
-    owner: int = NOBODY
+    own_id: str
+    converted: Adopted
+    owner: int = UNCLAIMED
     is_given: bool = False
 
 
@@ -135,11 +135,11 @@ class ReconciliationTable:
     :param last: the last number of each kind that is given already; new ones come after it.
     """
 
-    def __init__(self, is_over: Callable[[], bool] = bool, last: Mapping[str, int] = MappingProxyType({})) -> None:
+    def __init__(self, is_cancelled: Callable[[], bool] = bool, last: Mapping[str, int] = MappingProxyType({})) -> None:
         self._rows = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._rows.create_function("last_number", 1, lambda kind: last.get(kind, 0), deterministic=True)
         self._rows.create_function("fresh_id", 2, _fresh_id, deterministic=True)
-        self._rows.set_progress_handler(is_over, _ASK_EVERY)
+        self._rows.set_progress_handler(is_cancelled, _ASK_EVERY)
         self._rows.execute(_TABLE)
         self._rows.execute("BEGIN")
 
@@ -153,29 +153,36 @@ class ReconciliationTable:
             "is_given) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (
-                    *(kind, key, own, _milliseconds(adopted.document["created_at"]), adopted.public_id),
-                    *(adopted.number, adopted.link, adopted.says_converted, adopted.document["total"], owner, is_given),
+                    *(kind, key, own_id, _milliseconds(converted.document["created_at"]), converted.public_id),
+                    *(
+                        converted.number,
+                        converted.link,
+                        converted.says_converted,
+                        converted.document["total"],
+                        owner,
+                        is_given,
+                    ),
                 )
-                for key, own, adopted, owner, is_given in entries
+                for key, own_id, converted, owner, is_given in entries
             ],
         )
 
-    def settle(self) -> None:
+    def resolve(self) -> None:
         """Gives every document its id, its number, and its partner."""
         for rules in _SETTLE:
             for statement in rules.split(";"):
                 self._rows.execute(statement)
         self._rows.execute("COMMIT")
 
-    def settled(self, kind: str, key: bytes) -> ResolvedDocument | None:
+    def resolved(self, kind: str, key: bytes) -> ResolvedDocument | None:
         """What became of a document; None: it was not there when all were entered."""
         row = self._rows.execute(_SELECT + " WHERE e.kind = ? AND e.key = ?", (kind, key)).fetchone()
-        return None if row is None else _settled(row)
+        return None if row is None else _resolved(row)
 
-    def all_settled(self) -> Iterator[tuple[str, ResolvedDocument]]:
+    def all_resolved(self) -> Iterator[tuple[str, ResolvedDocument]]:
         """(kind, what became of it) of every document, the estimates first, the oldest first."""
         for row in self._rows.execute(_SELECT + " ORDER BY e.kind, e.instant, e.seq"):
-            yield row[0], _settled(row)
+            yield row[0], _resolved(row)
 
     def totals(self, kind: str) -> tuple[int, int, int]:
         """Of a kind: how many there are, the sum of their totals in minor units, the highest number."""
@@ -190,7 +197,7 @@ class ReconciliationTable:
             yield number
 
 
-def _settled(
+def _resolved(
     row: tuple[str, str, int, str | None, int | None, str | None, int | None, str, str, int, int, str],
 ) -> ResolvedDocument:
     kind, own_id, number, partner_id, partner_number, wanted_id, wanted, link, back, says_converted, is_taken, found = (

@@ -16,7 +16,7 @@ from pymongo.uri_parser import parse_uri
 from repositories.database.client import APPLICATION, valid_address
 from repositories.database.errors import DatabaseRefused, first_clause
 from repositories.database.raw_originals import LENIENT_CODEC, RAW_CODEC
-from repositories.legacy.late_documents import key_of
+from repositories.legacy.late_documents import id_bytes
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.documents import Document
 from schemas.legacy.conversion import Adopted, Defect, adopt
@@ -38,7 +38,7 @@ class LegacyDocument(NamedTuple):
     it; lies_in: the kind of the collection that it lies in, which an older version took for another one."""
 
     key: bytes
-    own: str
+    own_id: str
     raw: RawBSONDocument
     document: Mapping[str, Any]
     lies_in: str
@@ -76,7 +76,7 @@ class Source:
             yield name, _MAY_BE_SALES, ESTIMATES
 
 
-def adopted(kind: str, original: LegacyDocument, zone: ZoneInfo) -> Adopted:
+def convert_original(kind: str, original: LegacyDocument, zone: ZoneInfo) -> Adopted:
     """Return what a document becomes, with a word on where it lay."""
     found = adopt(kind, original.document, zone)
     if original.lies_in == kind:
@@ -87,14 +87,14 @@ def adopted(kind: str, original: LegacyDocument, zone: ZoneInfo) -> Adopted:
 
 def _original(raw: RawBSONDocument, kind: str, lies_in: str) -> LegacyDocument:
     document = bson.decode(raw.raw, LENIENT_CODEC)
-    own = document.get("_id")
+    own_id = document.get("_id")
     # Documents of two collections may have the same id.
-    key = key_of(own if lies_in == kind else {lies_in: own})
-    return LegacyDocument(key, str(own), raw, document, lies_in)
+    key = id_bytes(own_id if lies_in == kind else {lies_in: own_id})
+    return LegacyDocument(key, str(own_id), raw, document, lies_in)
 
 
 @contextmanager
-def opened_source(name: str, database: SyncDatabase[Any]) -> Iterator[SyncDatabase[Any]]:
+def open_source(name: str, database: SyncDatabase[Any]) -> Iterator[SyncDatabase[Any]]:
     """The database that `--from` names: by its name, on the same server, or by an address that ends in its name.
     Blocking.
 
@@ -117,19 +117,19 @@ def opened_source(name: str, database: SyncDatabase[Any]) -> Iterator[SyncDataba
         yield client[found]
 
 
-def is_same(one: SyncDatabase[Any], other: SyncDatabase[Any]) -> bool:
+def is_same_database(one: SyncDatabase[Any], other: SyncDatabase[Any]) -> bool:
     """Whether two are one database, however they are addressed: its collections have identities of their own."""
-    return bool(identities(one) & identities(other))
+    return bool(collection_uuids(one) & collection_uuids(other))
 
 
-def is_beside(source: SyncDatabase[Any], database: SyncDatabase[Any]) -> bool:
+def is_reachable_by_name(source: SyncDatabase[Any], database: SyncDatabase[Any]) -> bool:
     """Return whether a source can be looked at later by its name alone, from the connection of another database.
     Blocking."""
     # Where we may not look, it cannot.
     with suppress(OperationFailure):
-        return source.client is database.client or is_same(source, database.client[source.name])
+        return source.client is database.client or is_same_database(source, database.client[source.name])
     return False
 
 
-def identities(database: SyncDatabase[Any]) -> set[bytes]:
+def collection_uuids(database: SyncDatabase[Any]) -> set[bytes]:
     return {bytes(each["info"]["uuid"]) for each in database.list_collections() if "uuid" in each.get("info", {})}

@@ -18,12 +18,12 @@ from schemas.core.documents import Document
 DROPPING: Final = "Its backup is being dropped, or that was cut off: run `pos import-legacy --drop-backup` again first."
 
 
-def fresh_state(store: str, of_source: Document, renamed: list[str]) -> Document:
+def new_state(store: str, of_source: Document, renamed: list[str]) -> Document:
     """Return the state of an adoption that begins. of_source: what it tells of where the documents come from."""
     return {"_id": store, "step": "begun", **of_source, "renamed": renamed, "begun_at": datetime.now(UTC)}
 
 
-async def state_of_shop(database: Database, fresh: Document) -> Document | None:
+async def infer_state(database: Database, fresh: Document) -> Document | None:
     """Return the state of a shop of its own that was never adopted, and into which the earlier backend has written;
     None where it is no such shop.
 
@@ -38,7 +38,7 @@ async def state_of_shop(database: Database, fresh: Document) -> Document | None:
     return {**fresh, "step": "done", "is_own": True, "summary": {"defects": {}}} if is_shop else None
 
 
-def originals_of(source: SyncDatabase[Any], state: Document | None) -> Source:
+def locate_originals(source: SyncDatabase[Any], state: Document | None) -> Source:
     """Return where the originals lie: in place, each kind under its name or, once it was renamed, under that of the
     backup, and what came later in a collection of its own. Blocking."""
     if state is None or not state["in_place"]:
@@ -46,8 +46,8 @@ def originals_of(source: SyncDatabase[Any], state: Document | None) -> Source:
     here = set(source.list_collection_names())
     names: dict[str, list[str]] = {}
     for kind in KINDS:
-        own = BACKUP_PREFIX + kind
+        backup = BACKUP_PREFIX + kind
         # What has our name and was not there before is ours.
-        first = [own] if own in here else [kind] if kind in state["renamed"] and state["step"] == "begun" else []
+        first = [backup] if backup in here else [kind] if kind in state["renamed"] and state["step"] == "begun" else []
         names[kind] = first + [name for name in (LATE_PREFIX + kind,) if name in here]
     return Source(source, names)

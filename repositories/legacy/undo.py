@@ -16,7 +16,7 @@ from repositories.database.errors import DatabaseRefused
 from repositories.database.running_services import check_not_running
 from repositories.database.store_scope import CURRENT_DOCUMENT, store_filter
 from repositories.legacy.late_documents import LATE_PREFIX, Move
-from repositories.legacy.late_import import unadopted
+from repositories.legacy.late_import import unimported
 from repositories.legacy.source import BACKUP_PREFIX, KINDS, Source
 from repositories.legacy.state import DROPPING
 from repositories.messaging.uploads import legacy_files_filter
@@ -25,13 +25,13 @@ from schemas.core.collections import ADOPTION, COUNTERS, CUSTOMERS, ORIGINALS, T
 from schemas.core.documents import Document
 
 _BUSY: Final = "Another `pos import-legacy` is running on this store: wait for it, and run this again."
-_NOT_ADOPTED: Final = "Store {store!r} was not adopted from the earlier backend."
+_NOT_IMPORTED: Final = "Store {store!r} was not adopted from the earlier backend."
 #: Where our documents stand while the originals take their names again.
 _UNDONE_PREFIX: Final = "undone_"
 _NAMESPACE_NOT_FOUND, _NAMESPACE_EXISTS = 26, 48
 _BATCH: Final = 1_000
 #: How often the originals try to take their names again, between two sales of the earlier backend.
-_TRIES: Final = 500
+_MAX_TRIES: Final = 500
 
 
 async def undo(database: Database, store: str) -> dict[str, int]:
@@ -42,7 +42,7 @@ async def undo(database: Database, store: str) -> dict[str, int]:
     """
     state = await database[ADOPTION].find_one({"_id": store})
     if state is None:
-        raise DatabaseRefused(_NOT_ADOPTED.format(store=store))
+        raise DatabaseRefused(_NOT_IMPORTED.format(store=store))
     await refuse_restoring(database, store)
     await check_not_running(database, store)
     if state.get("is_own"):
@@ -65,9 +65,9 @@ async def undo(database: Database, store: str) -> dict[str, int]:
     staying: dict[str, int] = {}
     for kind in KINDS:
         if state["in_place"]:
-            staying |= await asyncio.to_thread(_put_back, database.delegate, state, kind)
+            staying |= await asyncio.to_thread(_restore_originals, database.delegate, state, kind)
         else:
-            await asyncio.to_thread(_take_out, database.delegate, store, kind, kind)
+            await asyncio.to_thread(_delete_imported, database.delegate, store, kind, kind)
     for name in (TOTALS, CUSTOMERS, ORIGINALS):
         await database[name].delete_many(store_filter(name, store))
     await database[UPLOADS].delete_many(legacy_files_filter(store))
@@ -91,12 +91,12 @@ async def _begin_undoing(database: Database, state: Document) -> None:
         raise DatabaseRefused("The backup of the originals was dropped: there is nothing to go back to.")
 
 
-def _put_back(database: SyncDatabase[Any], state: Document, kind: str) -> dict[str, int]:
+def _restore_originals(database: SyncDatabase[Any], state: Document, kind: str) -> dict[str, int]:
     """Give the originals of a kind their name again, and put beside them what came since. Blocking."""
     store = state["_id"]
-    asides = _step_aside(database, state, kind)
+    asides = _swap_collections(database, state, kind)
     for name in asides:
-        _take_out(database, store, kind, name)
+        _delete_imported(database, store, kind, name)
     staying = {}
     for name in (*asides, LATE_PREFIX + kind):
         stuck = Move(database, name, (kind,), {}, {"_id": store, "step": "undoing"}).run()
@@ -108,17 +108,17 @@ def _put_back(database: SyncDatabase[Any], state: Document, kind: str) -> dict[s
     return staying
 
 
-def _step_aside(database: SyncDatabase[Any], state: Document, kind: str) -> list[str]:
+def _swap_collections(database: SyncDatabase[Any], state: Document, kind: str) -> list[str]:
     """Rename our collection away, and the originals back, between two writes of the earlier backend.
 
     :returns: the names under which ours lies now, also after an earlier try.
     :raises DatabaseRefused: there is no such moment; another command has come to the end of the way back.
     """
-    for _ in range(_TRIES):
+    for _ in range(_MAX_TRIES):
         has_backup = _exists(database, BACKUP_PREFIX + kind)
         # Without a backup, they have their name again, or there were none, and all of this kind came since.
         if has_backup or (kind not in state["renamed"] and database[kind].find_one(store_filter(kind, state["_id"]))):
-            aside = _unused(database, kind)
+            aside = _unused_name(database, kind)
             mine = {"_id": state["_id"], "step": "undoing"}
             if not database[ADOPTION].update_one(mine, {"$addToSet": {f"asides.{kind}": aside}}).matched_count:
                 raise DatabaseRefused(_BUSY)
@@ -129,14 +129,14 @@ def _step_aside(database: SyncDatabase[Any], state: Document, kind: str) -> list
     raise DatabaseRefused("The earlier backend keeps writing: stop it, and run `pos import-legacy --undo` again.")
 
 
-def _take_out(database: SyncDatabase[Any], store: str, kind: str, name: str) -> None:
+def _delete_imported(database: SyncDatabase[Any], store: str, kind: str, name: str) -> None:
     """Delete what adopting wrote into a collection, and nothing else: each has its original in `adopted`."""
     rows = database[ORIGINALS].find({**store_filter(ORIGINALS, store), "kind": kind}, {"_id": 1}, batch_size=_BATCH)
     while ids := [row["_id"]["id"] for row in islice(rows, _BATCH)]:
         database[name].delete_many({**store_filter(kind, store), "_id": {"$in": ids}})
 
 
-def _unused(database: SyncDatabase[Any], kind: str) -> str:
+def _unused_name(database: SyncDatabase[Any], kind: str) -> str:
     here = set(database.list_collection_names())
     return next(name for number in range(1, len(here) + 2) if (name := f"{_UNDONE_PREFIX}{kind}_{number}") not in here)
 
@@ -164,7 +164,7 @@ async def drop_backup(database: Database, store: str) -> list[str]:
     """
     state = await database[ADOPTION].find_one({"_id": store})
     if state is None or state["step"] != "done":
-        raise DatabaseRefused(_NOT_ADOPTED.format(store=store))
+        raise DatabaseRefused(_NOT_IMPORTED.format(store=store))
     await refuse_restoring(database, store)
     here = set(await database.list_collection_names())
     kinds = KINDS if state["in_place"] else ()
@@ -190,7 +190,7 @@ async def drop_backup(database: Database, store: str) -> list[str]:
 
 def _refuse_uncopied(database: SyncDatabase[Any], store: str, kind: str, originals: Source) -> None:
     """:raises DatabaseRefused: there are originals of which `adopted` has no copy."""
-    count = sum(len(batch) for batch in unadopted(database, store, kind, originals))
+    count = sum(len(batch) for batch in unimported(database, store, kind, originals))
     if count:
         raise DatabaseRefused(f"{count:,} {kind} are not imported: run `pos import-legacy` first.")
     partly = {"store": store, "kind": kind, "$or": [{"original": None}, {"is_too_large": True}]}

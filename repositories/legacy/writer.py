@@ -14,9 +14,9 @@ from repositories.database.client import Database
 from repositories.database.errors import DatabaseRefused
 from repositories.database.store_scope import store_filter
 from repositories.journal.customer_sums import add_to_customer
-from repositories.legacy.late_documents import key_of
+from repositories.legacy.late_documents import id_bytes
 from repositories.legacy.reconciliation import ReconciliationTable, ResolvedDocument
-from repositories.legacy.source import KINDS, LegacyDocument, Source, adopted
+from repositories.legacy.source import KINDS, LegacyDocument, Source, convert_original
 from repositories.reporting.rollup_rows import row_id
 from schemas.core.collections import ADOPTION, CUSTOMERS, ESTIMATES, ORIGINALS, TOTALS
 from schemas.core.documents import Document
@@ -27,15 +27,15 @@ from schemas.text.phones import INDIA, normalised
 
 OVERTAKEN: Final = "Another `pos import-legacy` has begun on this store meanwhile; this one has ended."
 #: What MongoDB takes in one document, less what we add to it.
-LARGEST: Final = 15 * 1024 * 1024
+MAX_ORIGINAL_BYTES: Final = 15 * 1024 * 1024
 _ROWS: Final = 1_000
 #: Of the originals that are written at once, in bytes.
-_HEAVIEST: Final = 8 * 2**20
+_MAX_BYTES: Final = 8 * 2**20
 
 #: A document, and what is kept of its original.
 Pair = tuple[Document, Document]
 #: Told what is going on, how much of it is done, and of how much.
-Tell = Callable[[str, int, int], None]
+OnProgress = Callable[[str, int, int], None]
 
 
 class Target(NamedTuple):
@@ -48,7 +48,7 @@ class Target(NamedTuple):
     region: str = INDIA
 
 
-class Permit:
+class WritePermit:
     """The right of one run to write: each of its writes is a transaction with the state of the adoption, so that one
     that was overtaken, or is being undone, writes nothing more.
 
@@ -78,8 +78,8 @@ class Permit:
         """Write documents, by collection."""
 
         def insert(session: ClientSession) -> None:
-            for name, some in documents.items():
-                self.database[name].insert_many(some, session=session)
+            for name, part in documents.items():
+                self.database[name].insert_many(part, session=session)
 
         self.write(insert)
 
@@ -93,7 +93,9 @@ class Permit:
         self.database[name].delete_many({"_id": {"$in": ids}}, session=session)
 
 
-def write(target: Target, originals: Source, ledger: ReconciliationTable, tell: Tell, permit: Permit) -> None:
+def write(
+    target: Target, originals: Source, table: ReconciliationTable, on_progress: OnProgress, permit: WritePermit
+) -> None:
     """Writes all from the beginning: what an earlier try has left is taken away first. Blocking.
 
     :raises PyMongoError: the database does not take it.
@@ -102,87 +104,97 @@ def write(target: Target, originals: Source, ledger: ReconciliationTable, tell: 
     store = target.store
     for name in (*KINDS, ORIGINALS, TOTALS, CUSTOMERS):
         permit.empty(name, store_filter(name, store))
-    additions = RollupDeltas()
+    deltas = RollupDeltas()
     customers: dict[str, Document] = {}
     for kind in KINDS:
         total, done = originals.count(kind), 0
         for batch in originals.batches(kind):
-            written = list(_written(target, kind, batch, ledger))
+            written = list(_convert_batch(target, kind, batch, table))
             for document, _ in written:
-                additions.add(kind, document)
+                deltas.add(kind, document)
                 add_to_customer(customers, store, kind, document)
-            for some in _by_weight(written):
+            for part in _split_by_size(written):
                 # Both at once: what has no original was not written here, and is never taken away.
-                permit.insert({ORIGINALS: [kept for _, kept in some], kind: [document for document, _ in some]})
+                permit.insert(
+                    {
+                        ORIGINALS: [build_original for _, build_original in part],
+                        kind: [document for document, _ in part],
+                    }
+                )
             done += len(batch)
-            tell(f"Writing {kind}", done, total)
-    for name, rows in ((TOTALS, list(total_rows(store, additions))), (CUSTOMERS, list(customers.values()))):
+            on_progress(f"Writing {kind}", done, total)
+    for name, rows in ((TOTALS, list(total_rows(store, deltas))), (CUSTOMERS, list(customers.values()))):
         for place in range(0, len(rows), _ROWS):
             permit.insert({name: rows[place : place + _ROWS]})
 
 
-def _by_weight(written: Sequence[Pair]) -> Iterator[list[Pair]]:
+def _split_by_size(written: Sequence[Pair]) -> Iterator[list[Pair]]:
     """Yield documents with their originals, as many as one transaction takes lightly."""
-    some: list[Pair] = []
+    part: list[Pair] = []
     weight = 0
     for pair in written:
         size = len(pair[1]["original"].raw)
-        if some and weight + size > _HEAVIEST:
-            yield some
-            some, weight = [], 0
-        some.append(pair)
+        if part and weight + size > _MAX_BYTES:
+            yield part
+            part, weight = [], 0
+        part.append(pair)
         weight += size
-    if some:
-        yield some
+    if part:
+        yield part
 
 
-def _written(
-    target: Target, kind: str, batch: list[LegacyDocument], ledger: ReconciliationTable
+def _convert_batch(
+    target: Target, kind: str, batch: list[LegacyDocument], table: ReconciliationTable
 ) -> Iterator[tuple[Document, Document]]:
     """Each document as it is written, and what is kept of its original."""
     for original in batch:
-        settled = ledger.settled(kind, original.key)
+        resolved = table.resolved(kind, original.key)
         # One that came after the first pass is noticed when all is counted in the end.
-        if settled is not None:
-            one = adopted(kind, original, target.zone)
-            yield placed(target, kind, one, settled), kept(target.store, kind, original, one, settled)
+        if resolved is not None:
+            one = convert_original(kind, original, target.zone)
+            yield (
+                build_document(target, kind, one, resolved),
+                build_original(target.store, kind, original, one, resolved),
+            )
 
 
-def placed(target: Target, kind: str, adopted: Adopted, settled: ResolvedDocument) -> Document:
+def build_document(target: Target, kind: str, converted: Adopted, resolved: ResolvedDocument) -> Document:
     """The document as it stands among the others."""
-    document = {"_id": settled.id, "store": target.store, "number": settled.number, **adopted.document}
+    document = {"_id": resolved.id, "store": target.store, "number": resolved.number, **converted.document}
     document[NUMBER] = normalised(document["customer_phone"], target.region)
     if kind == ESTIMATES:
-        is_converted = settled.partner_id is not None
-        document.update(converted=is_converted, order_id=settled.partner_id, order_number=settled.partner_number)
+        is_converted = resolved.partner_id is not None
+        document.update(converted=is_converted, order_id=resolved.partner_id, order_number=resolved.partner_number)
     else:
-        document.update(estimate_id=settled.partner_id, estimate_number=settled.partner_number)
+        document.update(estimate_id=resolved.partner_id, estimate_number=resolved.partner_number)
     return document
 
 
-def kept(store: str, kind: str, original: LegacyDocument, adopted: Adopted, settled: ResolvedDocument) -> Document:
+def build_original(
+    store: str, kind: str, original: LegacyDocument, converted: Adopted, resolved: ResolvedDocument
+) -> Document:
     """The original, verbatim, and what was done to it."""
     return {
-        "_id": {"store": store, "kind": kind, "id": settled.id},
+        "_id": {"store": store, "kind": kind, "id": resolved.id},
         "store": store,
         "kind": kind,
-        "number": settled.number,
-        "defects": [defect._asdict() for defect in (*adopted.defects, *settled.defects)],
+        "number": resolved.number,
+        "defects": [defect._asdict() for defect in (*converted.defects, *resolved.defects)],
         **({} if original.lies_in == kind else {"lies_in": original.lies_in}),
-        **_verbatim(original),
+        **_stored_original(original),
     }
 
 
-def _verbatim(original: LegacyDocument) -> Document:
+def _stored_original(original: LegacyDocument) -> Document:
     """One that is nearly too large for MongoDB stays where it is; of it, only the id is kept."""
-    if len(original.raw.raw) < LARGEST:
+    if len(original.raw.raw) < MAX_ORIGINAL_BYTES:
         return {"original": original.raw}
-    return {"original": RawBSONDocument(key_of(original.document.get("_id"))), "is_too_large": True}
+    return {"original": RawBSONDocument(id_bytes(original.document.get("_id"))), "is_too_large": True}
 
 
-def total_rows(store: str, additions: RollupDeltas) -> Iterator[Document]:
+def total_rows(store: str, deltas: RollupDeltas) -> Iterator[Document]:
     """The totals as they are stored."""
-    for key, measures in additions.rows().items():
+    for key, measures in deltas.rows().items():
         row: Document = {"_id": row_id(store, key)}
         for measure, amount in measures.items():
             kind, status, name = measure.split(".")

@@ -22,7 +22,7 @@ from app.observability.error_reports import ErrorReports
 from repositories.database.client import connect
 from repositories.database.errors import DatabaseRefused
 from repositories.diagnostics.inspection import collect_facts
-from repositories.legacy.source import opened_source
+from repositories.legacy.source import open_source
 from schemas.text.safe_addresses import safe_address, safe_words
 from tests.server.test_startup import environment
 from tests.support.forked_pos import ForkedPos
@@ -87,7 +87,7 @@ def said_of(url: str) -> Iterator[str]:
         except ValidationError as error:
             yield str(error)
             yield str(list(judge_settings(Settings(), {"X": " ".join(error.messages)})))
-    for refuses in (lambda: connect(url), lambda: opened_source(url, None).__enter__(), lambda: socket_url(url)):  # type: ignore[arg-type]
+    for refuses in (lambda: connect(url), lambda: open_source(url, None).__enter__(), lambda: socket_url(url)):  # type: ignore[arg-type]
         try:
             refuses()
         except (DatabaseRefused, ListeningRefused) as error:

@@ -7,8 +7,8 @@ import pytest
 from pymongo.database import Database
 
 from repositories.database.errors import DatabaseRefused
-from repositories.legacy import undo as adoption_undo
-from repositories.legacy import writer as adoption_writing
+from repositories.legacy import undo as undo_module
+from repositories.legacy import writer
 from tests.conftest import LongRun
 from tests.legacy.test_import_interrupted import STEPS, place_of
 from tests.server.test_startup import POS, ROOT, environment
@@ -143,7 +143,7 @@ def test_an_adoption_that_is_undone_while_it_writes_writes_nothing_more(
     estimates, orders = legacy.believable(1_500)
     legacy.fill(own, (estimates, orders))
     before = raw(own)
-    for_good, calls = adoption_writing.kept, iter(range(1, 10_000))
+    for_good, calls = writer.build_original, iter(range(1, 10_000))
 
     def undone(*arguments: Any) -> Any:
         """In the middle of the second batch."""
@@ -151,7 +151,7 @@ def test_an_adoption_that_is_undone_while_it_writes_writes_nothing_more(
             assert adopt("--undo").exit_code == 0
         return for_good(*arguments)
 
-    monkeypatch.setattr(adoption_writing, "kept", undone)
+    monkeypatch.setattr(writer, "build_original", undone)
     assert "has begun on this store meanwhile" in adopt.refused()
     monkeypatch.undo()
     assert raw(own) == before
@@ -171,7 +171,7 @@ def test_thousands_of_late_documents_are_taken_over(own: Database[Any], adopt: A
 
 
 @pytest.mark.parametrize("call", [1, 2, 3])
-@pytest.mark.parametrize("step", ["_rename", "_take_out", "Move"])
+@pytest.mark.parametrize("step", ["_rename", "_delete_imported", "Move"])
 def test_a_way_back_that_is_cut_off_beside_a_writing_backend_is_gone_to_its_end(
     own: Database[Any], adopt: Adopter, monkeypatch: pytest.MonkeyPatch, step: str, call: int
 ) -> None:
@@ -181,12 +181,12 @@ def test_a_way_back_that_is_cut_off_beside_a_writing_backend_is_gone_to_its_end(
     late = ([legacy.estimate(900)], [late_order(901)])
     legacy.fill(own, late)
     adopt.report()
-    for_good, calls = getattr(adoption_undo, step), iter(range(1, 100))
+    for_good, calls = getattr(undo_module, step), iter(range(1, 100))
 
     def cut_at(*arguments: Any) -> Any:
         return cut() if next(calls) == call else for_good(*arguments)
 
-    monkeypatch.setattr(adoption_undo, step, cut_at)
+    monkeypatch.setattr(undo_module, step, cut_at)
     adopt("--undo")
     monkeypatch.undo()
     later = ([legacy.estimate(902)], [late_order(903), late_order(904)])

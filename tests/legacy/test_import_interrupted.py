@@ -19,9 +19,8 @@ from app.cli import cli
 from repositories.auditing.verification import verify
 from repositories.database.client import connect
 from repositories.database.errors import DatabaseRefused
-from repositories.legacy import adoption
-from repositories.legacy import writer as adoption_writing
-from repositories.legacy.adoption import Adoption
+from repositories.legacy import importer, writer
+from repositories.legacy.importer import LegacyImport
 from repositories.legacy.reconciliation import Entry, ReconciliationTable
 from repositories.legacy.writer import Target
 from schemas.core.collections import ORDERS
@@ -74,12 +73,12 @@ async def test_there_is_no_way_back_once_something_was_sold(
         assert await verify(shop.database, "main") == []
 
 
-STEPS = ("_rename", "originals_of", "_settle", "kept", "_check_still", "_finish")
+STEPS = ("_rename_originals", "locate_originals", "_reconcile", "build_original", "_check_counts", "_open_store")
 
 
 def place_of(step: str) -> Any:
     """Return where a step is defined, so that it can be cut off there."""
-    return {"kept": adoption_writing, "originals_of": adoption}.get(step, Adoption)
+    return {"build_original": writer, "locate_originals": importer}.get(step, LegacyImport)
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -94,7 +93,7 @@ def test_cut_off_at_each_step_it_completes_the_next_time(
 
     def cut(*arguments: Any) -> Any:
         # In the middle of what is written, and at once elsewhere.
-        if step != "kept" or next(calls) == 11:
+        if step != "build_original" or next(calls) == 11:
             raise DatabaseRefused("The power is cut.")
         return for_good(*arguments)
 
@@ -147,7 +146,7 @@ def test_whoever_stops_it_is_told_how_to_go_on(own: Database[Any], adopt: Adopte
     # What SIGTERM does here is what Ctrl-C does, which the tests may have been told to ignore.
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=30)
-    assert (process.returncode, "Run the same again" in said, "Traceback" in said) == (130, True, False), said
+    assert (process.returncode, "Run the same command again" in said, "Traceback" in said) == (130, True, False), said
     assert list(tmp_path.iterdir()) == []
     assert "begun" in str(own.adoption.find_one({}))
 
@@ -159,14 +158,16 @@ async def test_a_run_that_is_cancelled_ends_its_threads_first(own: Database[Any]
     looking, cancelled = asyncio.Event(), Event()
     told: list[str] = []
 
-    def tell(step: str, _done: int, _total: int) -> None:
+    def on_progress(step: str, _done: int, _total: int) -> None:
         told.append(step)
         loop.call_soon_threadsafe(looking.set)
         cancelled.wait(30)
 
     target = Target(connect(mongodb_url)[own.name], "main", ZoneInfo("Asia/Kolkata"), 90)
-    adoption = Adoption(target, target.database.delegate, in_place=True, report=Report(), tell=tell)
-    run = asyncio.create_task(adoption.run())
+    legacy_import = LegacyImport(
+        target, target.database.delegate, in_place=True, report=Report(), on_progress=on_progress
+    )
+    run = asyncio.create_task(legacy_import.run())
     await asyncio.wait_for(looking.wait(), 30)
     run.cancel()
     loop.call_later(0.2, cancelled.set)
@@ -180,8 +181,8 @@ async def test_a_run_that_is_cancelled_ends_its_threads_first(own: Database[Any]
 def test_what_sqlite_is_busy_with_is_ended_too() -> None:
     over = Event()
     one = taken_over(ORDERS, legacy.order(1), ZoneInfo("Asia/Kolkata"))
-    with closing(ReconciliationTable(over.is_set)) as ledger:
-        ledger.add(ORDERS, [Entry(str(place).encode(), str(place), one) for place in range(20_000)])
+    with closing(ReconciliationTable(over.is_set)) as table:
+        table.add(ORDERS, [Entry(str(place).encode(), str(place), one) for place in range(20_000)])
         over.set()
         with pytest.raises(sqlite3.OperationalError, match="interrupted"):
-            ledger.settle()
+            table.resolve()

@@ -8,8 +8,8 @@ import pytest
 from pymongo.database import Database
 
 from repositories.database.errors import DatabaseRefused
-from repositories.legacy import adoption
-from repositories.legacy import undo as adoption_undo
+from repositories.legacy import importer
+from repositories.legacy import undo as undo_module
 from repositories.migrations.indexes import refuse_restoring
 from tests.support.legacy import legacy_documents as legacy
 from tests.support.legacy.import_command import Adopter
@@ -28,7 +28,7 @@ def test_what_was_moved_away_before_a_cut_is_found(
     adopt.report()
     own.orders.insert_one(late_order(50))
     with monkeypatch.context() as patch:
-        patch.setattr(adoption, "take_over_late", cut)
+        patch.setattr(importer, "import_late", cut)
         assert "power" in adopt.refused()
     assert own.late_orders.count_documents({}) == 1
     assert verified(adopt) == (
@@ -148,7 +148,7 @@ def test_a_backup_is_not_dropped_while_it_goes_back(
         said.append(await asyncio.to_thread(adopt, "--undo" if is_first else "--drop-backup"))
 
     said: list[Any] = []
-    monkeypatch.setattr(adoption_undo, "refuse_restoring", meanwhile)
+    monkeypatch.setattr(undo_module, "refuse_restoring", meanwhile)
     refused = adopt.refused("--drop-backup" if is_first else "--undo")
     assert said[0].exit_code == 0
     if other is not None:

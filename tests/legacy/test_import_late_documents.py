@@ -10,7 +10,7 @@ from pymongo.database import Database
 from repositories.archive.restore import Restore
 from repositories.auditing.verification import verify
 from repositories.database.client import connect
-from repositories.legacy import adoption
+from repositories.legacy import importer
 from tests.support.legacy import legacy_documents as legacy
 from tests.support.legacy.import_command import Adopter
 from tests.support.legacy.legacy_backend import LATER, doctor, late_order, verified
@@ -101,7 +101,7 @@ async def test_a_service_that_knows_the_counters_sees_that_late_sales_moved_them
     async def nothing(*_: Any) -> None:
         """As where the database does not allow to ask whether a service runs."""
 
-    monkeypatch.setattr(adoption, "check_not_running", nothing)
+    monkeypatch.setattr(importer, "check_not_running", nothing)
     async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:
         for number in (600, 601):
             await shop.sale()

@@ -16,7 +16,7 @@ from pymongo.errors import PyMongoError
 from typer.testing import CliRunner
 
 from app.cli import cli
-from repositories.legacy.late_documents import key_of
+from repositories.legacy.late_documents import id_bytes
 from tests.support.legacy import legacy_documents as legacy
 from tests.support.legacy.import_command import Adopter, plain
 
@@ -85,8 +85,8 @@ def earlier_backend(url: str, database: str, first: int) -> Iterator[EarlierBack
 def differences(own: Database[Any], acknowledged: dict[str, list[Json]]) -> tuple[int, int]:
     """Return how many acknowledged documents were not taken over, and how many were more than once."""
     rows = own.adopted.find({}, {"kind": 1, "original._id": 1})
-    kept = Counter((row["kind"], key_of(row["original"]["_id"])) for row in rows)
-    written = [(kind, key_of(each["_id"])) for kind, documents in acknowledged.items() for each in documents]
+    kept = Counter((row["kind"], id_bytes(row["original"]["_id"])) for row in rows)
+    written = [(kind, id_bytes(each["_id"])) for kind, documents in acknowledged.items() for each in documents]
     return sum(not kept[each] for each in written), sum(times - 1 for times in kept.values())
 
 
