@@ -1,1 +1,1 @@
-"""Every write: group commit, event log, hash chain, idempotency."""
+"""All writes: commands, group commit, idempotency."""

@@ -1,6 +1,6 @@
-"""The base of all changes of state, and what they have in common: pure functions over a unit of work.
+"""The base class of all commands, which change a unit of work and do no I/O.
 
-A command refuses before it changes anything, so a refusal never touches the other commands of its group.
+A command raises its refusal before it changes anything, so a refusal never affects the other commands of its group.
 """
 
 from abc import ABC, abstractmethod
@@ -17,43 +17,43 @@ from schemas.journal.idempotency import RequestKey
 
 Reads = Sequence[tuple[str, str]]
 
-#: What a document takes without its lines, roughly.
+#: Bytes of a document without its lines, roughly.
 DOCUMENT_BYTES: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command(ABC):
-    """Change the state of a store, or refuse to. Commands are pickled between processes.
+    """A change of a store's state. Commands are pickled between processes.
 
-    :param keys: the keys under which the answer is remembered; empty: it is not.
-    :param actor: who does it: `UnitOfWork.actor` while the command is applied.
+    :param keys: the idempotency keys under which the answer is stored; may be empty.
+    :param actor: who makes the change; `UnitOfWork.actor` while the command is applied.
     """
 
     keys: tuple[RequestKey, ...] = ()
     actor: Actor = THE_SERVICE
 
-    #: Whether a process may send it to the one that keeps the journal for all.
+    #: Whether a follower may send it to the leader.
     is_forwardable: ClassVar[bool] = False
-    #: Whether applying it a second time changes nothing, also without a key.
+    #: Whether applying it a second time changes nothing, even without a key.
     is_repeatable: ClassVar[bool] = False
-    #: How often the bytes of a document that it reads are moved: the document is read, and told of or rewritten.
+    #: How often the bytes of a document that it reads are transferred: read, and written to an event or a document.
     copies_of_reads: ClassVar[int] = 2
 
     @property
     def reads(self) -> Reads:
-        """Return the (kind, id) of each document that the command must see."""
+        """Return the (kind, id) of each document that the command needs."""
         return ()
 
     @property
     def bytes_written(self) -> int:
-        """Return roughly how many bytes the command writes, without those of documents that it has yet to read."""
+        """Return roughly how many bytes the command writes, without those of documents that it reads."""
         return DOCUMENT_BYTES
 
     @abstractmethod
     def apply(self, work: UnitOfWork) -> Document:
-        """Apply the command, and return a document or its digest.
+        """Apply the command, and return a document or its summary.
 
-        :raises ShopError: it cannot be done; nothing was changed.
+        :raises ShopError: the command is refused; nothing was changed.
         """
 
 
@@ -69,10 +69,10 @@ def find_live(work: UnitOfWork, kind: str, document_id: str) -> Document:
 
 
 def check_version(document: Document, versions: frozenset[int] | None) -> None:
-    """Refuse to change a document of another version than those that If-Match accepts.
+    """Check that a document has one of the versions that If-Match names.
 
-    :param versions: None accepts any.
-    :raises StaleVersion: the document has none of these versions.
+    :param versions: None accepts any version.
+    :raises StaleVersion: it has another version.
     """
     if versions is not None and document["version"] not in versions:
         raise StaleVersion(

@@ -1,4 +1,4 @@
-"""Commands that wait for a group: the small ones, and the large ones, whose groups take turns."""
+"""The queue of commands that wait for a group: groups of small commands alternate with groups of large ones."""
 
 import asyncio
 from collections import deque
@@ -12,25 +12,27 @@ from repositories.journal.transaction import Outcome
 
 @dataclass(eq=False, slots=True)
 class PendingCommand:
-    """A command, and who waits for its outcome. due: until when (time of the event loop). weight: see `weights.py`."""
+    """A command that has no outcome yet."""
 
     command: Command
     outcome: asyncio.Future[Outcome]
+    #: When its deadline passes, on the clock of the event loop.
     due: float
-    weight: int
+    #: Bytes that it reads and writes, roughly (see `command_sizes`).
+    size: int
 
 
 class CommandQueue:
-    """The commands that wait, the oldest first, each kind in the order in which they came.
+    """The waiting commands, the oldest first, small and large ones apart.
 
-    A group is of one kind, and bounded in number and in bytes. Where both kinds wait they take turns: a small command
-    waits for one group of large ones at the most, and large ones are never put off for longer than one small group.
+    A group has commands of one size only, and is limited in number and in bytes. If both sizes wait, their groups
+    alternate: a small command waits for one group of large commands at most, and the other way round.
     """
 
     def __init__(self) -> None:
         self.small: deque[PendingCommand] = deque()
         self.large: deque[PendingCommand] = deque()
-        self._is_turn_of_large = False
+        self._is_large_next = False
 
     def __len__(self) -> int:
         return len(self.small) + len(self.large)
@@ -39,29 +41,29 @@ class CommandQueue:
         return entry in self._queue_of(entry)
 
     def append(self, entry: PendingCommand) -> None:
-        """Put a command behind those of its kind."""
+        """Add a command behind those of its size."""
         self._queue_of(entry).append(entry)
 
     def put_back(self, entries: Iterable[PendingCommand]) -> None:
-        """Put commands that were taken, and weigh more than was thought, before all others of their kind."""
+        """Put back commands that are larger than estimated, before all others of their size."""
         for entry in reversed(list(entries)):
             self._queue_of(entry).appendleft(entry)
 
     def remove(self, entry: PendingCommand) -> None:
-        """Take out one that waits."""
+        """Remove a waiting command."""
         self._queue_of(entry).remove(entry)
 
-    def take(self, most: int) -> list[PendingCommand]:
-        """Take the next group out: up to so many commands."""
-        is_large = bool(self.large) and (self._is_turn_of_large or not self.small)
-        self._is_turn_of_large = not is_large
-        queue, room = (self.large, LARGE_GROUP_BYTES) if is_large else (self.small, SMALL_GROUP_BYTES)
+    def take(self, limit: int) -> list[PendingCommand]:
+        """Remove and return the next group, of up to `limit` commands."""
+        is_large = bool(self.large) and (self._is_large_next or not self.small)
+        self._is_large_next = not is_large
+        queue, bytes_left = (self.large, LARGE_GROUP_BYTES) if is_large else (self.small, SMALL_GROUP_BYTES)
         group = [queue.popleft()]
-        room -= group[0].weight
-        while queue and len(group) < most and queue[0].weight <= room:
+        bytes_left -= group[0].size
+        while queue and len(group) < limit and queue[0].size <= bytes_left:
             group.append(queue.popleft())
-            room -= group[-1].weight
+            bytes_left -= group[-1].size
         return group
 
     def _queue_of(self, entry: PendingCommand) -> deque[PendingCommand]:
-        return self.large if entry.weight > LARGE_BYTES else self.small
+        return self.large if entry.size > LARGE_BYTES else self.small

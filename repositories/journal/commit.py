@@ -1,4 +1,4 @@
-"""The end of a transaction: committed, or nobody knows."""
+"""The commit of a transaction, with retries while its outcome is unknown."""
 
 import time
 
@@ -10,20 +10,20 @@ from repositories.database.errors import was_interrupted
 
 
 class CommitUnknown(Exception):
-    """The commit was sent, and no answer came within the deadline."""
+    """The commit was sent, and the database did not answer within the deadline."""
 
 
 def commit(session: ClientSession, backoff: Backoff) -> None:
-    """Commits; where the outcome is unknown, asks again with the same commit, which the server takes only once.
+    """Commit. If the outcome is unknown, send the same commit again: the server applies it only once.
 
-    :raises CommitUnknown: no answer came.
+    :raises CommitUnknown: the database did not answer.
     :raises PyMongoError: nothing was committed.
     """
     while True:
         try:
             session.commit_transaction()
         except PyMongoError as error:
-            # An interruption may have come too late to stop the commit: asked again, the server knows.
+            # The interruption may have come too late to stop the commit: a second commit tells.
             if not error.has_error_label("UnknownTransactionCommitResult") and not was_interrupted(error):
                 raise
             pause = backoff.pause()

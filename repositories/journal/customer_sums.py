@@ -1,9 +1,9 @@
-"""What a group of commands writes of customers: their sums, kept by the same transaction as the documents.
+"""The customers' sums, which a group of commands updates in the same transaction as its documents.
 
-Whose a number is, is read once for all the numbers of a group, through the unique index over the numbers of each, where
-this process does not know it from an earlier sale. So a row that is there is changed by its id, and new ones are
-inserted together: with the reading, half of what an upsert by number costs the database for each. Sums are the
-difference between what the changed documents contributed before and after, as those of the totals are.
+The customers of a group's phone numbers are read with one query over the unique index of numbers, unless this process
+knows them from an earlier sale. So existing customers are updated by id, and new ones are inserted together: including
+the query, this costs the database half as much as an upsert by number for each. As in the rollups, the change of a sum
+is the difference between what the changed documents contribute before and after.
 """
 
 from collections import ChainMap
@@ -25,23 +25,26 @@ from schemas.core.public_ids import new_id
 from schemas.customers import CUSTOMER_PREFIX, NOTHING, NUMBER, contribution
 from schemas.text.search_terms import terms_of
 
-#: What has to be known of whoever has a number.
+#: The fields that must be known of the customer who has a number.
 CUSTOMER_FIELDS: Final = ("numbers", "voided_at")
-#: Whoever has a number, by the number, as they were read.
+#: Customers by each of their phone numbers, with `CUSTOMER_FIELDS`.
 CustomersByNumber = dict[str, Mapping[str, Any]]
-#: How many numbers are known at the most: some megabytes of them.
+#: The most numbers that a process caches: some megabytes.
 _CACHE_LIMIT: Final = 10_000
 
 
 @dataclass(slots=True)
 class CustomerDelta:
-    """What changes for one number. sums: what is added. fresh: makes whoever it is, where nobody has it; visit: when
-    they came last; both None where nobody came. comes_back: whether one who was taken away is in the list again."""
+    """What changes for one phone number."""
 
+    #: What is added to the sums.
     sums: dict[str, int] = field(default_factory=dict)
-    fresh: Callable[[], Document] | None = None
-    visit: datetime | None = None
-    comes_back: bool = True
+    #: Returns a new customer, for a number that no customer has; None without a visit.
+    create: Callable[[], Document] | None = None
+    #: The time of the newest visit, if there is one.
+    visited_at: datetime | None = None
+    #: Whether the visit restores a removed customer.
+    restores: bool = True
 
     def add(self, sums: Mapping[str, int], sign: int = 1) -> None:
         for name, amount in sums.items():
@@ -49,7 +52,7 @@ class CustomerDelta:
 
 
 def customer_replacements(work: UnitOfWork) -> list[ReplaceOne[Document]]:
-    """What was changed of customers themselves. Written first, since it was made of sums as they stood before."""
+    """Return the writes of changed customers. They come before changes of sums, since they contain the sums as read."""
     return [
         ReplaceOne({"_id": document["_id"]}, document, upsert=True)
         for (kind, _), document in work.changed.items()
@@ -58,34 +61,31 @@ def customer_replacements(work: UnitOfWork) -> list[ReplaceOne[Document]]:
 
 
 def update_customers(
-    customers: Collection[Document], store: str, work: UnitOfWork, owners: CustomersByNumber, session: ClientSession
+    customers: Collection[Document], store: str, work: UnitOfWork, by_number: CustomersByNumber, session: ClientSession
 ) -> bool:
-    """Counts what the documents of a group change, and makes the customers that are missing.
+    """Update the sums of customers, and insert the customers that are missing.
 
-    :param owners: those who are known; those whom the group needs become known.
-    :returns: whether they were still there. If not, the group must not be committed.
+    :param by_number: the cached customers; the group's customers are added.
+    :returns: whether the cached customers still exist. If not, the group must not be committed.
     :raises PyMongoError: callers translate.
     """
-    if len(owners) > _CACHE_LIMIT or any(kind == CUSTOMERS for kind, _ in work.changed):
-        owners.clear()
-    counts = customer_deltas(work)
-    unknown = counts.keys() - owners
-    found = (
-        index_by_number(customers.find(numbers_filter(store, unknown), CUSTOMER_FIELDS, session=session))
-        if unknown
-        else {}
-    )
-    updates, fresh = customer_writes(store, counts, ChainMap(found, owners))
-    # One who was taken away comes back with this sale, and is read again with the next one.
-    owners.update((number, owner) for number, owner in found.items() if owner["voided_at"] is None)
+    if len(by_number) > _CACHE_LIMIT or any(kind == CUSTOMERS for kind, _ in work.changed):
+        by_number.clear()
+    deltas = customer_deltas(work)
+    unknown = deltas.keys() - by_number
+    criteria = numbers_filter(store, unknown)
+    found = index_by_number(customers.find(criteria, CUSTOMER_FIELDS, session=session)) if unknown else {}
+    updates, fresh = customer_writes(store, deltas, ChainMap(found, by_number))
+    # A removed customer is restored by this sale, and is read again with the next one.
+    by_number.update((number, owner) for number, owner in found.items() if owner["voided_at"] is None)
     if fresh:
         customers.insert_many(fresh, session=session)
     return not updates or customers.bulk_write(updates, ordered=False, session=session).matched_count == len(updates)
 
 
 def customer_deltas(work: UnitOfWork) -> dict[str, CustomerDelta]:
-    """By number, what the documents of a group change."""
-    counts: dict[str, CustomerDelta] = {}
+    """Return what the documents of a group change, by phone number."""
+    deltas: dict[str, CustomerDelta] = {}
     for (kind, document_id), document in work.changed.items():
         if kind not in (ESTIMATES, ORDERS):
             continue
@@ -93,68 +93,70 @@ def customer_deltas(work: UnitOfWork) -> dict[str, CustomerDelta]:
         for sign, version in ((-1, before), (1, document)):
             added = contribution(kind, version)
             if added is not None:
-                counts.setdefault(added[0], CustomerDelta()).add(added[1], sign)
+                deltas.setdefault(added[0], CustomerDelta()).add(added[1], sign)
         number = document.get(NUMBER)
         if number and (before is None or before.get(NUMBER) != number):
-            count = counts.setdefault(number, CustomerDelta())
-            count.fresh = partial(customer_fields, document, document["updated_at"], document["changed_by"])
-            count.visit = document["updated_at"]
-    return counts
+            delta = deltas.setdefault(number, CustomerDelta())
+            delta.create = partial(customer_fields, document, document["updated_at"], document["changed_by"])
+            delta.visited_at = document["updated_at"]
+    return deltas
 
 
 def numbers_filter(store: str, numbers: Iterable[str]) -> Document:
-    """A filter, which an index serves, for the customers who have these numbers."""
+    """Return a filter, served by an index, for the customers who have these numbers."""
     return {"store": store, "numbers": {"$in": list(numbers)}}
 
 
-def index_by_number(owners: Iterable[Mapping[str, Any]]) -> CustomersByNumber:
-    """Customers, as `CUSTOMER_FIELDS` says, by each number that they have."""
-    return {number: owner for owner in owners for number in owner["numbers"]}
+def index_by_number(customers: Iterable[Mapping[str, Any]]) -> CustomersByNumber:
+    """Return customers by each of their numbers."""
+    return {number: customer for customer in customers for number in customer["numbers"]}
 
 
 def customer_writes(
-    store: str, counts: Mapping[str, CustomerDelta], owners: Mapping[str, Mapping[str, Any]]
+    store: str, deltas: Mapping[str, CustomerDelta], by_number: Mapping[str, Mapping[str, Any]]
 ) -> tuple[list[UpdateOne], list[Document]]:
-    """The changes of rows that are there, and the rows that are new.
+    """Return the updates of existing customers, and the new customers.
 
-    :param owners: the customers who have the numbers, as `index_by_number` has them.
+    :param by_number: the existing customers, as `index_by_number` returns them.
     """
     updates, fresh = [], []
-    for number, count in counts.items():
-        owner = owners.get(number)
+    for number, delta in deltas.items():
+        owner = by_number.get(number)
         if owner is not None:
-            update = _update(count, owner)
+            update = _update(delta, owner)
             if update:
                 updates.append(UpdateOne({"_id": owner["_id"]}, update))
-        elif count.fresh is not None:
-            fresh.append(new_customer(store, count.fresh(), count.visit, count.sums))
+        elif delta.create is not None:
+            fresh.append(new_customer(store, delta.create(), delta.visited_at, delta.sums))
     return updates, fresh
 
 
-def _update(count: CustomerDelta, owner: Mapping[str, Any]) -> Document:
-    sums = {f"sums.{name}": amount for name, amount in count.sums.items() if amount}
+def _update(delta: CustomerDelta, owner: Mapping[str, Any]) -> Document:
+    sums = {f"sums.{name}": amount for name, amount in delta.sums.items() if amount}
     update: Document = {"$inc": sums} if sums else {}
-    if count.visit is not None:
-        update["$max"] = {"last_visit": count.visit}
-        if count.comes_back and owner["voided_at"] is not None:
+    if delta.visited_at is not None:
+        update["$max"] = {"last_visit": delta.visited_at}
+        if delta.restores and owner["voided_at"] is not None:
             update["$set"] = {"voided_at": None}
     return update
 
 
-def new_customer(store: str, fresh: Document, visit: datetime | None, sums: Mapping[str, int] = NOTHING) -> Document:
-    """A customer who is made of an estimate or a sale; see `customer_fields`."""
+def new_customer(
+    store: str, fresh: Document, visited_at: datetime | None, sums: Mapping[str, int] = NOTHING
+) -> Document:
+    """Return a customer made from the `customer_fields` of an estimate or a sale."""
     return {
         **fresh,
         "store": store,
         "numbers": [fresh[NUMBER]],
         "sums": {**NOTHING, **sums},
-        "last_visit": visit,
+        "last_visit": visited_at,
         "voided_at": None,
     }
 
 
 def customer_fields(document: Document, now: datetime, actor: Document = THE_SERVICE.signature) -> Document:
-    """The fields of a customer that are known from an estimate or a sale; see `new_customer`."""
+    """Return the fields of a customer that an estimate or a sale gives, for `new_customer`."""
     return {
         "_id": new_id(CUSTOMER_PREFIX, now),
         "name": document["customer_name"],
@@ -173,7 +175,7 @@ def customer_fields(document: Document, now: datetime, actor: Document = THE_SER
 
 
 def add_to_customer(customers: dict[str, Document], store: str, kind: str, document: Document) -> None:
-    """Counts a document into rows that are gathered in memory, by number; for whoever writes a whole store."""
+    """Add a document to the customers of a whole store that are collected in memory, by number."""
     number = document[NUMBER]
     if not number:
         return

@@ -1,8 +1,8 @@
-"""Transactions that nobody will finish: those of a process that died in the middle of one.
+"""Open transactions of processes that died.
 
-MongoDB ends them by itself only after a minute (`transactionLifetimeLimitSeconds`), and until then they hold what they
-have written, the store's counters first of all, so that nobody could sell. Ending one that is still alive, but slow,
-does no harm: its journal is told so, and tries again.
+MongoDB aborts them only after a minute (`transactionLifetimeLimitSeconds`). Until then they lock the documents that
+they wrote, the store's counters among them, so no till could sell. Aborting a transaction of a process that is only
+slow does no harm: its journal gets a transient error, and tries again.
 """
 
 import logging
@@ -14,16 +14,16 @@ from pymongo.read_concern import ReadConcern
 from repositories.database.client import APPLICATION, Client
 from repositories.database.errors import safe_error_text
 
-#: A transaction of a live process waits for its process for milliseconds; one that waits for so long waits in vain.
+#: A live process leaves its transaction idle for milliseconds only.
 ORPHANED_SECONDS: Final = 1.0
 
 logger = logging.getLogger("pos.journal")
 
 
 async def abort_orphaned_transactions(client: Client) -> None:
-    """Ends the open transactions of this service that nobody has asked for anything for a while.
+    """Abort the transactions of this service that are idle for too long.
 
-    A database that does not allow that, or is away, leaves them to their own end; nobody is told but the log.
+    If the database does not allow that, or is away, log a warning: the database aborts them later.
     """
     pipeline: list[dict[str, Any]] = [
         {"$currentOp": {"idleSessions": True}},
@@ -41,6 +41,6 @@ async def abort_orphaned_transactions(client: Client) -> None:
         idle = await admin.aggregate(pipeline).to_list(None)
         if idle:
             await admin.command("killSessions", [{"id": operation["lsid"]["id"]} for operation in idle])
-            logger.warning("%d transactions that a dead process had left open were ended.", len(idle))
+            logger.warning("%d transactions that a dead process had left open were aborted.", len(idle))
     except PyMongoError as error:
-        logger.warning("Transactions that were left open cannot be ended: %s", safe_error_text(error))
+        logger.warning("Transactions that were left open cannot be aborted: %s", safe_error_text(error))

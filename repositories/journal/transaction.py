@@ -1,8 +1,8 @@
-"""One group of commands as one transaction: read what they name, run them, write what came of it, commit.
+"""One group of commands as one transaction: read what they need, apply them, write the changes, commit.
 
-The commands themselves are pure (`unit_of_work.py`, `commands.py`); here is all the I/O of a write, against PyMongo,
-which Motor wraps. It runs as a whole in one thread: seven round trips are one hop from the event loop instead
-of seven, each of which would have to wait for whatever requests the loop is busy with.
+Commands do no I/O (`unit_of_work.py`); all I/O of a write is here, with PyMongo, which Motor wraps. A transaction runs
+in one thread: for its seven round trips it leaves the event loop once instead of seven times, and so waits only once
+until the loop has finished with other requests.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ from repositories.journal.commit import commit
 from repositories.journal.customer_sums import CustomersByNumber, update_customers
 from repositories.journal.orphaned_transactions import abort_orphaned_transactions
 from repositories.journal.unit_of_work import Counters, UnitOfWork
-from repositories.journal.writes import inserts_of, updates_of
+from repositories.journal.writes import collect_inserts, collect_updates
 from schemas.core.collections import (
     COUNTERS,
     CUSTOMERS,
@@ -61,39 +61,38 @@ from schemas.text.phones import INDIA
 
 _SNAPSHOT: Final = ReadConcern("snapshot")
 _DURABLE: Final = WriteConcern(w="majority", j=True)
-# How long after another process was met at the counters they are read before each group.
-_ALONE_SECONDS: Final = 1.0
-_PLACE: Final = (ESTIMATES, ORDERS, "head")
-_COUNTED: Final = (ESTIMATES, ORDERS, "head", "hash", "at", RESTORING)
+# For this long after a collision with another process the counters are read before each group.
+_CONTENTION_SECONDS: Final = 1.0
+_POSITION: Final = (ESTIMATES, ORDERS, "head")
+_COUNTERS: Final = (ESTIMATES, ORDERS, "head", "hash", "at", RESTORING)
 
 
 class Outcome(NamedTuple):
-    """What came of a command.
+    """The outcome of a command."""
 
-    answer: a document or a digest. events: those that it wrote. replayed: whether the answer is that of an earlier
-    request with the same key.
-    """
-
+    #: A document or its summary.
     answer: Document
+    #: The events that the command wrote.
     events: Sequence[Document] = ()
+    #: Whether the answer is that of an earlier request with the same key.
     replayed: bool = False
 
 
 class Collision(Exception):
-    """Another process moved the counters, or took away a customer, between this group's read and its write."""
+    """Another process changed the counters, or removed a customer, between this group's read and its write."""
 
 
 class _KeyLookupRequired(Exception):
-    """A key of the group may have been used before: what stands under it decides."""
+    """A key of the group may have been used before, so the keys must be looked up."""
 
 
 class GroupTransaction:
-    """How a group of commands of one store becomes a transaction.
+    """Runs groups of commands of one store as transactions.
 
-    :param clock: the present instant, UTC.
-    :param threads: where it runs; a thread of its own, where there is none.
-    :param region: of phone numbers without a country code.
-    :param moments: the clocks by which things last; `clock`, where there are none.
+    :param clock: returns the present instant, UTC.
+    :param threads: the executor; None for one thread of its own.
+    :param region: the region of phone numbers without a country code.
+    :param clocks: the clocks for expiry; None for `clock`.
     """
 
     def __init__(
@@ -108,8 +107,8 @@ class GroupTransaction:
     ) -> None:
         self._database = database
         self._client = database.delegate.client
-        who_and_what = (USERS, DEVICES, SETTINGS, CUSTOMERS, LINKS, MESSAGES)
-        names = (COUNTERS, ESTIMATES, ORDERS, *who_and_what, EVENTS, TOTALS, REQUESTS, FACTS)
+        changeable = (ESTIMATES, ORDERS, USERS, DEVICES, SETTINGS, CUSTOMERS, LINKS, MESSAGES)
+        names = (COUNTERS, *changeable, EVENTS, TOTALS, REQUESTS, FACTS)
         self._collections = {name: database.delegate[name] for name in names}
         self._threads = threads or ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"journal-{store}")
         self._store = store
@@ -117,29 +116,29 @@ class GroupTransaction:
         self._clock = clock
         self._clocks = clocks
         self._region = region
-        # The counters as this process left them, as long as no other process has been met at them.
+        # The counters as this process wrote them, unless it has just collided with another process.
         self._known: Counters | None = None
-        # Whose phone numbers are whose: as true as the counters, since whoever changes a customer moves them.
-        self._owners: CustomersByNumber = {}
-        self._met_at = -math.inf
+        # Customers by phone number: as valid as the counters, since each change of a customer updates them.
+        self._customers: CustomersByNumber = {}
+        self._collided_at = -math.inf
 
     async def run(self, commands: Sequence[Command], backoff: Backoff) -> list[Outcome | ShopError]:
-        """One try. Each command's outcome, or its refusal, in their order.
+        """Try once, and return each command's outcome or refusal, in their order.
 
-        :param backoff: for how long an unanswered commit is asked about.
-        :raises CommitUnknown: no answer came.
-        :raises SumsFull: one of them adds more to a sum than that can hold.
-        :raises TooLarge: they move too many bytes together; nothing was done.
+        :param backoff: the pauses before an unanswered commit is sent again.
+        :raises CommitUnknown: the database did not answer.
+        :raises SumsFull: a sum would overflow.
+        :raises TooLarge: the group transfers too many bytes; nothing was done.
         :raises Collision, PyMongoError: nothing was committed; see `is_transient`.
         """
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, commands, backoff)
         except (Collision, PyMongoError):
-            self._met_at = time.monotonic()
+            self._collided_at = time.monotonic()
             raise
 
     def close(self) -> None:
-        """Lets the threads go."""
+        """Shut the executor down."""
         self._threads.shutdown(wait=False)
 
     def _run(self, commands: Sequence[Command], backoff: Backoff) -> list[Outcome | ShopError]:
@@ -150,20 +149,21 @@ class GroupTransaction:
             return self._try(commands, backoff, lookup_keys=True)
 
     def _try(self, commands: Sequence[Command], backoff: Backoff, *, lookup_keys: bool) -> list[Outcome | ShopError]:
-        """
-        :param sees_keys: whether the keys of the commands are looked up. Hardly any was used before, and one that was
-            cannot be remembered again, so this is done only where it turns out to matter.
+        """Run the transaction.
+
+        :param lookup_keys: whether the commands' keys are looked up. Hardly any key was used before, and a used one
+            cannot be inserted again, so keys are looked up only after that failed.
         """
         known, self._known = self._known, None
         if known is None:
-            self._owners.clear()
+            self._customers.clear()
         with (
             self._client.start_session() as session,
             session.start_transaction(_SNAPSHOT, _DURABLE, ReadPreference.PRIMARY),
         ):
             work = self._read(session, commands, known or self._counters(session), lookup_keys=lookup_keys)
             stored_before = set(work.requests)
-            place = {name: work.counters.stored[name] for name in _PLACE}
+            position = {name: work.counters.stored[name] for name in _POSITION}
             outcomes = [apply_command(command, work) for command in commands]
             was_refused = any(
                 isinstance(outcome, ShopError) and command.keys
@@ -173,7 +173,7 @@ class GroupTransaction:
                 raise _KeyLookupRequired
             if work.changed:
                 try:
-                    self._write(session, work, place, stored_before)
+                    self._write(session, work, position, stored_before)
                 except (DuplicateKeyError, BulkWriteError) as error:
                     overflows = is_overflow(error)
                     if not lookup_keys and (overflows or is_duplicate(error)):
@@ -182,16 +182,16 @@ class GroupTransaction:
                         raise SumsFull from error
                     raise
                 commit(session, backoff)
-        if time.monotonic() - self._met_at > _ALONE_SECONDS:
+        if time.monotonic() - self._collided_at > _CONTENTION_SECONDS:
             self._known = work.counters
         return outcomes
 
     async def abort_orphans(self) -> None:
-        """Ends what a dead process may have left in the way."""
+        """Abort open transactions of dead processes."""
         await abort_orphaned_transactions(self._database.client)
 
     def _counters(self, session: ClientSession) -> Counters:
-        counters = self._collections[COUNTERS].find_one({"_id": self._store}, _COUNTED, session=session)
+        counters = self._collections[COUNTERS].find_one({"_id": self._store}, _COUNTERS, session=session)
         if counters is None:
             raise LookupError(f"The counters of store {self._store!r} are missing: run `pos migrate`.")
         if RESTORING in counters:
@@ -202,9 +202,9 @@ class GroupTransaction:
     def _read(
         self, session: ClientSession, commands: Sequence[Command], counters: Counters, *, lookup_keys: bool
     ) -> UnitOfWork:
-        """What the group's commands name, with one `find` a collection."""
-        asked = [key for command in commands for key in command.keys]
-        keys = {key.earlier for key in asked if key.earlier} | ({key.key for key in asked} if lookup_keys else set())
+        """Read the documents that the commands name, with one `find` for each collection."""
+        given = [key for command in commands for key in command.keys]
+        keys = {key.earlier for key in given if key.earlier} | ({key.key for key in given} if lookup_keys else set())
         requests = {}
         if keys:
             cursor = self._collections[REQUESTS].find(
@@ -217,9 +217,9 @@ class GroupTransaction:
                 wanted[kind].add(document_id)
         documents = {}
         for kind, ids in wanted.items():
-            # A person is one, whichever store keeps the row.
-            here = {"_id": {"$in": list(ids)}} if kind in (USERS, DEVICES) else by_ids(kind, self._store, ids)
-            cursor = self._collections[kind].find(here, session=session)
+            # Users and devices belong to the whole database.
+            criteria = {"_id": {"$in": list(ids)}} if kind in (USERS, DEVICES) else by_ids(kind, self._store, ids)
+            cursor = self._collections[kind].find(criteria, session=session)
             documents.update({(kind, document["_id"]): document for document in cursor.to_list()})
         return UnitOfWork(
             store=self._store,
@@ -233,33 +233,33 @@ class GroupTransaction:
             expiry_time=_whole_milliseconds(self._clocks.expiry()) if self._clocks else None,
         )
 
-    def _write(self, session: ClientSession, work: UnitOfWork, place: Document, stored_before: set[str]) -> None:
-        """The counters first: where two processes collide, they do so before anything else was sent."""
+    def _write(self, session: ClientSession, work: UnitOfWork, position: Document, stored_before: set[str]) -> None:
+        """Write the counters first, so that two processes collide before they send anything else."""
         counters = work.counters
-        # The hash too, since a log that was restored meanwhile may have come just as far; and the numbers, which are
-        # given without an event to what the earlier backend wrote.
-        here = {"_id": self._store, **place, "hash": counters.hash}
+        # The hash too, since a restored log may have the same head; and the numbers, since the import of the earlier
+        # backend's documents assigns them without an event.
+        criteria = {"_id": self._store, **position, "hash": counters.hash}
         events, (counters.hash, counters.at) = append_hashes(work.events, ChainHead(counters.hash, counters.at))
-        counted = self._collections[COUNTERS].update_one(here, {"$set": counters.stored}, session=session)
+        counted = self._collections[COUNTERS].update_one(criteria, {"$set": counters.stored}, session=session)
         if counted.matched_count != 1:
             raise Collision
         if work.changes_owners:
             changed = {"$inc": {"changes": 1}, "$set": {"claimed": True}}
             self._collections[FACTS].update_one({"_id": OWNERS}, changed, upsert=True, session=session)
-        # What makes room in a unique index comes before what takes it: an order is voided, its estimate ordered anew.
-        for collection, operations in updates_of(work, stored_before).items():
+        # Updates free values of unique indexes that inserts take: an order is voided, its estimate converted again.
+        for collection, operations in collect_updates(work, stored_before).items():
             if operations:
                 self._collections[collection].bulk_write(operations, session=session)
-        inserts: dict[str, Sequence[Any]] = {EVENTS: events, **inserts_of(work, stored_before)}
+        inserts: dict[str, Sequence[Any]] = {EVENTS: events, **collect_inserts(work, stored_before)}
         for collection, documents in inserts.items():
             if documents:
                 self._collections[collection].insert_many(documents, session=session)
-        if not update_customers(self._collections[CUSTOMERS], self._store, work, self._owners, session):
+        if not update_customers(self._collections[CUSTOMERS], self._store, work, self._customers, session):
             raise Collision
 
 
 def apply_command(command: Command, work: UnitOfWork) -> Outcome | ShopError:
-    """A command's outcome, or its refusal, which is its own and not the group's."""
+    """Apply a command, and return its outcome or its refusal, which does not affect the rest of the group."""
     try:
         answer = work.cached_answer(command.keys)
         if answer is not None:
@@ -274,10 +274,10 @@ def apply_command(command: Command, work: UnitOfWork) -> Outcome | ShopError:
 
 
 def is_transient(error: Exception) -> bool:
-    """Whether trying the whole group again can help.
+    """Return whether another try of the whole group can succeed.
 
-    A duplicate key is not transient: whoever races us in another process is met at the counters, which come first.
-    `ConfigurationError` is: of a server that has just started the driver says so that it knows no sessions yet.
+    A duplicate key is not transient: concurrent processes collide at the counters, which are written first.
+    `ConfigurationError` is: the driver raises it for a server that has just started and supports no sessions yet.
     """
     if isinstance(error, Collision | ConfigurationError | ConnectionFailure | WTimeoutError):
         return True
@@ -287,5 +287,5 @@ def is_transient(error: Exception) -> bool:
 
 
 def _whole_milliseconds(instant: datetime) -> datetime:
-    """As BSON will store it, so that the answer and the document agree."""
+    """Return the instant as BSON stores it, so that the answer and the document agree."""
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)

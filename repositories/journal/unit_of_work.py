@@ -1,8 +1,8 @@
-"""What one group of commands makes of what it read: pure bookkeeping, no I/O.
+"""The unit of work: the state of a store as one group of commands changes it, without I/O.
 
-The journal reads, builds a `UnitOfWork`, lets each command work on it in turn, and writes what came out, all in one
-transaction. Rollup increments are not anybody's duty to remember: they are the difference between what the changed
-documents contributed before and after.
+In one transaction the journal reads documents, builds a `UnitOfWork`, applies each command to it, and writes the
+changes. Commands need not update the rollups: these change by the difference between what the changed documents
+contribute before and after.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,81 +20,78 @@ from schemas.journal.idempotency import RequestKey, repeated
 from schemas.reporting.rollups import RollupDeltas, RollupKey
 from schemas.text.phones import INDIA
 
-#: Fields that follow from others, or say who is at work, and are no change of their own.
+#: Fields that are derived from others or name the actor, so they are no change of their own in an event.
 _DERIVED: Final = frozenset({"terms", "phone_e164", "numbers", "due_at", "holder", "sign_ins"})
-_HIDDEN: Final = "***"
-#: Fields of which an event says only that they are others: secrets, and what is large.
-_UNTOLD: Final = SECRETS | {"logo"}
+_MASK: Final = "***"
+#: Fields whose values no event contains: secrets, and large values.
+_REDACTED: Final = SECRETS | {"logo"}
 
 
 @dataclass(slots=True)
 class Counters:
-    """The store's counter document: the last numbers that were given, and the head of its event log.
-
-    hash, at: of the event at the head; None where that has none (see `chain.py`).
-    """
+    """The store's counters: the last numbers that were assigned, and the head of the event log."""
 
     estimates: int
     orders: int
     head: int
+    #: Hash and time of the event at the head; None if it has none (see `hash_chain.py`).
     hash: bytes | None = None
     at: datetime | None = None
 
     @property
     def stored(self) -> Document:
-        """As the counter document has them."""
+        """Return the fields of the stored document."""
         return {ESTIMATES: self.estimates, ORDERS: self.orders, "head": self.head, "hash": self.hash, "at": self.at}
 
 
-#: Some fields as they were, and as they are.
+#: Changed fields before and after.
 Change = tuple[Document, Document]
 
 
 @dataclass(slots=True)
 class UnitOfWork:
-    """The state of a store as one group sees and changes it.
-
-    now: the instant of the group, UTC, whole milliseconds. documents: what was read, voided ones too, by (kind, id).
-    requests: remembered answers by key. changed, events, remembered, forgotten (key -> document): what
-    is to be written.
-    """
+    """The state of a store as one group sees and changes it."""
 
     store: str
     zone: ZoneInfo
+    #: The instant of the group, UTC, in whole milliseconds.
     now: datetime
     counters: Counters
+    #: The documents that were read, also voided ones, by (kind, id).
     documents: Mapping[tuple[str, str], Document]
+    #: Stored answers by key.
     requests: dict[str, Document]
+    #: What is to be written: documents by (kind, id), events, answers by key, and keys to delete with their document's
+    #: id.
     changed: dict[tuple[str, str], Document] = field(default_factory=dict)
     events: list[Document] = field(default_factory=list)
     stored_answers: dict[str, Document] = field(default_factory=dict)
     released_keys: dict[str, str] = field(default_factory=dict)
-    #: What a document was changed from and to, until an event tells of it.
+    #: Changes of documents that no event contains yet.
     changes: dict[tuple[str, str], Change] = field(default_factory=dict)
-    #: Who does what is being applied.
+    #: The actor of the command that is being applied.
     actor: Actor = THE_SERVICE
-    #: Of phone numbers without a country code.
+    #: The region of phone numbers without a country code.
     region: str = INDIA
-    #: The database's present instant, by which answers are kept, and the one by which windows and leases are judged:
-    #: the same, but where a test brings a clock.
+    #: The present instant of the database's clock and of the clock for expiry (see `Clocks`); None for `now`.
     database_time: datetime | None = None
     expiry_time: datetime | None = None
-    #: Whether an owner is made, changed or ended: two such groups at once, of two stores, must not miss each other.
+    #: Whether an owner is added, changed or deactivated: two such groups of different stores must conflict.
     changes_owners: bool = False
 
     @property
     def reference_time(self) -> datetime:
-        """The instant by which what lasts for a time is judged."""
+        """Return the instant that decides whether something has expired."""
         return self.expiry_time or self.now
 
     def find(self, kind: str, document_id: str) -> Document | None:
-        """The document as this group has left it so far, unless it is voided."""
+        """Return the document as this group has changed it so far; None if there is none or it is voided."""
         key = (kind, document_id)
         document = self.changed.get(key) or self.documents.get(key)
         return None if document is None or document["voided_at"] is not None else document
 
     def insert(self, kind: str, document_id: str, draft: Document) -> Document:
-        """Add a document with the next number of its kind."""
+        """Insert a document with the next number of its kind."""
         number = getattr(self.counters, kind) + 1
         setattr(self.counters, kind, number)
         return self.add(
@@ -102,7 +99,7 @@ class UnitOfWork:
         )
 
     def add(self, kind: str, document_id: str, draft: Document) -> Document:
-        """Add a document of a kind that is neither numbered nor counted in any report."""
+        """Insert a document of a kind without numbers and reports."""
         actor = self.actor.signature
         document = {
             "_id": document_id,
@@ -121,7 +118,7 @@ class UnitOfWork:
     def update(self, kind: str, document: Document, **changes: Any) -> Document:
         """Change a document, and return it with the next version."""
         stamps = {
-            # Who came here from another store is kept by this one from now on.
+            # A user or device of another store belongs to this one from now on.
             "store": self.store,
             "updated_at": self.now,
             "changed_by": self.actor.signature,
@@ -133,7 +130,7 @@ class UnitOfWork:
         return updated
 
     def void(self, kind: str, document: Document, reason: str | None, voided_by: str | None) -> Document:
-        """Take a document out of every list and report; its number stays used, and its cart may be sold again."""
+        """Void a document: it leaves all lists and reports, its number stays used, and its cart may be sold again."""
         self.release_keys(document["retry_keys"], document["_id"])
         return self.update(
             kind, document, voided_at=self.now, void_reason=reason, voided_by=voided_by or self.actor.name
@@ -142,7 +139,7 @@ class UnitOfWork:
     def emit(
         self, kind: str, action: str, document: Document, data: Document | None = None, **members: Any
     ) -> Document:
-        """Append an event to the log, and return its data. It says what a changed document was changed from and to."""
+        """Append an event to the log, with the document's changed fields before and after, and return its data."""
         self.counters.head += 1
         data = digest(kind, document) if data is None else data
         change = self.changes.pop((kind, document["_id"]), None)
@@ -162,18 +159,18 @@ class UnitOfWork:
         )
         return data
 
-    def _is_over(self, key: RequestKey, known: Document) -> bool:
+    def _has_expired(self, key: RequestKey, known: Document) -> bool:
         made_at: datetime = known.get("made_at") or known["at"]
         return key.window is not None and made_at + key.window <= self.reference_time
 
     def cached_answer(self, keys: Iterable[RequestKey]) -> Document | None:
-        """Return the answer that was given to the same request before, if there is one.
+        """Return the stored answer to the same request; None if there is none.
 
         :raises KeyReused, SoldOtherwise: as `schemas.idempotency.repeated`.
         """
         for key in keys:
             known = self.requests.get(key.key) or self.requests.get(key.earlier or "")
-            if known is None or self._is_over(key, known):
+            if known is None or self._has_expired(key, known):
                 continue
             answer = repeated(key, known)
             if answer is not None:
@@ -181,14 +178,14 @@ class UnitOfWork:
         return None
 
     def store_answer(self, keys: Iterable[RequestKey], answer: Document) -> None:
-        """Keeps an answer for the next time that the same request comes."""
+        """Store an answer under the keys of its request."""
         for key in keys:
             request = {
                 "store": self.store,
                 "key": key.key,
                 "fingerprint": key.fingerprint,
                 "answer": answer,
-                # By the database's clock, which decides when it is taken away.
+                # By the database's clock, which decides when it expires.
                 "at": self.database_time or self.reference_time,
             }
             if request["at"] != self.reference_time:
@@ -197,7 +194,7 @@ class UnitOfWork:
             self.released_keys.pop(key.key, None)
 
     def release_keys(self, keys: Iterable[str], document_id: str) -> None:
-        """Frees keys, but for those that have come to stand for another document since."""
+        """Delete the answers under these keys, except those of another document."""
         for key in keys:
             known = self.requests.get(key)
             if known is None or known["answer"]["_id"] == document_id:
@@ -205,21 +202,21 @@ class UnitOfWork:
                 self.stored_answers.pop(key, None)
                 self.released_keys[key] = document_id
 
-    def increments(self) -> dict[RollupKey, dict[str, int]]:
-        """What the group adds to each rollup row, measure by measure; zeros left out."""
-        additions = RollupDeltas()
+    def rollup_deltas(self) -> dict[RollupKey, dict[str, int]]:
+        """Return what the group adds to each measure of each rollup row, without zeros."""
+        deltas = RollupDeltas()
         for (kind, document_id), document in self.changed.items():
             if kind in (ESTIMATES, ORDERS):
-                additions.add(kind, self.documents.get((kind, document_id)), -1)
-                additions.add(kind, document)
-        return additions.rows()
+                deltas.add(kind, self.documents.get((kind, document_id)), -1)
+                deltas.add(kind, document)
+        return deltas.rows()
 
 
 def _difference(document: Document, changes: Document) -> Change:
-    """The fields that these changes make others of. Of those that are not told, only that."""
+    """Return the changed fields before and after, with redacted values masked."""
     names = [name for name, value in changes.items() if name not in _DERIVED and document.get(name) != value]
-    return _shown(document, names), _shown(changes, names)
+    return _masked(document, names), _masked(changes, names)
 
 
-def _shown(fields: Document, names: Iterable[str]) -> Document:
-    return {name: _HIDDEN if name in _UNTOLD and fields.get(name) else fields.get(name) for name in names}
+def _masked(fields: Document, names: Iterable[str]) -> Document:
+    return {name: _MASK if name in _REDACTED and fields.get(name) else fields.get(name) for name in names}

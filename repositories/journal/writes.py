@@ -1,4 +1,4 @@
-"""What a group of commands writes beside the counters and the events, as operations of the database."""
+"""The write operations of a group of commands, besides those of counters and events."""
 
 from collections import defaultdict
 
@@ -13,8 +13,8 @@ from schemas.core.documents import Document
 Update = ReplaceOne[Document] | UpdateOne | DeleteOne
 
 
-def inserts_of(work: UnitOfWork, stored_before: set[str]) -> dict[str, list[Document]]:
-    """What is new beside the events, by collection."""
+def collect_inserts(work: UnitOfWork, stored_before: set[str]) -> dict[str, list[Document]]:
+    """Return the new documents besides the events, by collection."""
     inserts: dict[str, list[Document]] = defaultdict(list)
     for (kind, document_id), document in work.changed.items():
         if (kind, document_id) not in work.documents and kind != CUSTOMERS:
@@ -23,13 +23,13 @@ def inserts_of(work: UnitOfWork, stored_before: set[str]) -> dict[str, list[Docu
     return inserts
 
 
-def updates_of(work: UnitOfWork, stored_before: set[str]) -> dict[str, list[Update]]:
-    """What changes what stands there, by collection."""
+def collect_updates(work: UnitOfWork, stored_before: set[str]) -> dict[str, list[Update]]:
+    """Return the changes of existing documents, by collection."""
     updates: dict[str, list[Update]] = defaultdict(list)
     for (kind, document_id), document in work.changed.items():
         if (kind, document_id) in work.documents and kind != CUSTOMERS:
             updates[kind].append(ReplaceOne({"_id": document_id}, document))
-    for rollup, row in work.increments().items():
+    for rollup, row in work.rollup_deltas().items():
         updates[TOTALS].append(UpdateOne({"_id": row_id(work.store, rollup)}, {"$inc": row}, upsert=True))
     updates[CUSTOMERS].extend(customer_replacements(work))
     for key, document_id in work.released_keys.items():

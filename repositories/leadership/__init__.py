@@ -1,1 +1,1 @@
-"""One process of the service commits for all the others on its machine."""
+"""One journal for all processes of a machine: a leader commits for its followers, over a local socket."""

@@ -1,4 +1,4 @@
-"""A process that hands its commands over, as the one that keeps the journal sees it."""
+"""The leader's side of a connection to a follower."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,20 +9,23 @@ from repositories.journal.transaction import Outcome
 from repositories.leadership.unix_socket import MessageProtocol
 from schemas.core.errors import ShopError
 
-#: Beside answers, which have the number of what was asked: that somebody is there, and where the log's head stands.
+#: Numbers of messages that are no answer to a command: the leader is ready, and the present head of the event log.
 HELLO: Final = -1
 HEAD: Final = -2
 
 
 class FollowerConnection(MessageProtocol):
-    """A process that hands its commands over to this one."""
+    """A process that sends its commands to this one.
 
-    def __init__(self, journal: Journal, come_and_go: Callable[["FollowerConnection"], None]) -> None:
+    :param on_change: called with this connection when it opens and when it closes.
+    """
+
+    def __init__(self, journal: Journal, on_change: Callable[["FollowerConnection"], None]) -> None:
         super().__init__()
         self._journal = journal
-        self._come_and_go = come_and_go
+        self._on_change = on_change
         self._open: set[asyncio.Future[Outcome]] = set()
-        come_and_go(self)
+        on_change(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -30,7 +33,7 @@ class FollowerConnection(MessageProtocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
-        self._come_and_go(self)
+        self._on_change(self)
 
     def received(self, number: int, content: Any) -> None:
         try:
@@ -48,15 +51,15 @@ class FollowerConnection(MessageProtocol):
             if error is None:
                 self.send(number, outcome.result())
             else:
-                # What is no refusal is a fault of ours; the guest need only know that there was one.
+                # Any other error is a bug of ours: the follower need only know that there was one.
                 self.send(number, error if isinstance(error, ShopError) else RuntimeError(repr(error)))
 
         return answer
 
     async def finish(self) -> None:
-        """Answers what is open, and says goodbye."""
+        """Answer the open commands, and close the connection."""
         if self._open:
             await asyncio.wait(set(self._open))
             # The answers are sent by callbacks of the outcomes, which have yet to run.
             await asyncio.sleep(0)
-        self.leave()
+        self.close()

@@ -1,15 +1,15 @@
-"""One journal for all the processes of a machine that sell for the same store.
+"""One journal for all processes of a machine that serve the same store.
 
-Groups of different processes cannot commit side by side: each raises the store's counters. So one process, whoever came
-first, keeps the journal for all; the others hand it their sales over a local socket and get the outcomes back. Groups
-are as large as if there were one process, and nobody collides.
+Groups of different processes cannot commit in parallel: each updates the store's counters. So the first process becomes
+the leader and commits for all; the others, its followers, send it their commands over a local socket and get the
+outcomes back. Groups are then as large as with one process, and do not collide.
 
-It is a courtesy, not a guard: what keeps numbers gapless is the transaction on the counters, as between machines. Any
-process may at any time commit by itself, and does where the keeper is gone or silent. A sale that was handed over and
-never answered is then committed under the same key, so that it is booked once, whoever was first.
+This is for speed, not for safety: the transaction on the counters keeps numbers gapless, as between machines. Each
+process may commit itself at any time, and does if there is no leader or it does not answer. A follower then commits the
+unanswered command under the same key, so that it takes effect once, whichever process commits first.
 
-The socket's name is taken for as long as its owner lives; the system frees it, so there is nothing to clean up. Where
-there are no such sockets (they are Linux's), each process keeps its own journal.
+The kernel holds the socket's name while the leader lives, and frees it afterwards, so there is nothing to clean up. On
+systems without abstract sockets (all but Linux) each process uses its own journal.
 """
 
 import asyncio
@@ -33,151 +33,154 @@ from repositories.leadership.leader_connection import LeaderConnection, LeaderTi
 from repositories.leadership.unix_socket import connect
 from schemas.journal.idempotency import RequestKey
 
-#: After so long without an answer, whoever handed something over does it himself.
+#: A follower commits a command itself after this time without an answer.
 LEADER_TIMEOUT_SECONDS: Final = 2.0
 _ELECTION_SECONDS: Final = 0.2
 _HELLO_SECONDS: Final = 0.5
 
 
 class SharedJournal:
-    """The journal of a store, as one process sees it: its own, or that of the process that keeps it for all.
+    """The journal of a store for one process: its own, or the leader's.
 
-    :param journal: this process's own.
-    :param log: of the same store.
-    :param name: of what is shared, the same in all the processes.
-    :param patience: seconds that the keeper may take for an answer.
+    :param journal: this process's own journal.
+    :param log: the event log of the same store.
+    :param name: identifies the shared journal; the same in all processes.
+    :param timeout: seconds that the leader may take for an answer.
     """
 
-    def __init__(self, journal: Journal, log: EventLog, name: str, *, patience: float = LEADER_TIMEOUT_SECONDS) -> None:
+    def __init__(self, journal: Journal, log: EventLog, name: str, *, timeout: float = LEADER_TIMEOUT_SECONDS) -> None:
         self._journal = journal
         self._log = log
-        journal.on_commit = self._pass_on
+        journal.on_commit = self._notify
         self._address = "\0pos-" + sha256(f"{os.getuid()} {name}".encode()).hexdigest()[:32]
-        self._patience = patience
-        self._keeper: LeaderConnection | None = None
-        self._guests: set[FollowerConnection] = set()
-        self._handed_over = 0
-        self._seeking: asyncio.Task[None] | None = None
+        self._timeout = timeout
+        self._leader: LeaderConnection | None = None
+        self._followers: set[FollowerConnection] = set()
+        self._forwarded = 0
+        self._election: asyncio.Task[None] | None = None
 
     @property
     def is_follower(self) -> bool:
-        """Whether another process keeps the journal for this one."""
-        return self._keeper is not None
+        """Return whether another process commits for this one."""
+        return self._leader is not None
 
     @property
     def is_busy(self) -> bool:
-        """Whether a command of this process, or one that it took from another, is without an outcome."""
-        return self._handed_over > 0 or self._journal.is_busy
+        """Return whether a command of this process, or of a follower, has no outcome yet."""
+        return self._forwarded > 0 or self._journal.is_busy
 
     async def start(self) -> None:
-        """Finds whoever keeps the journal, or becomes that."""
+        """Follow the leader, or become it."""
         if sys.platform == "linux":
-            found = asyncio.Event()
-            self._seeking = asyncio.create_task(self._seek(found))
-            await found.wait()
+            decided = asyncio.Event()
+            self._election = asyncio.create_task(self._elect(decided))
+            await decided.wait()
 
     async def submit(self, command: Command) -> Outcome:
-        """As `Journal.submit`."""
+        """Commit a command as `Journal.submit` does."""
         with sending():
             return await self._submit(command)
 
     async def _submit(self, command: Command) -> Outcome:
-        keeper = self._keeper
-        # What else changes an existing document is rare, and has no key by which it could be told that it was done.
-        if keeper is None or not command.is_forwardable:
+        leader = self._leader
+        # Other changes of existing documents are rare, and have no key that would tell whether they were committed.
+        if leader is None or not command.is_forwardable:
             return await self._journal.submit(command)
         if not command.keys and not command.is_repeatable:
             command = replace(command, keys=(RequestKey(f"handed:{uuid.uuid4().hex}", ""),))
         try:
-            # The keeper's silence and our own try share one deadline, since it is one request that waits.
+            # Waiting for the leader and our own try share one deadline, since one request waits for both.
             async with asyncio.timeout(DEADLINE_SECONDS):
                 try:
-                    return await self._hand_over(keeper, command)
+                    return await self._forward(leader, command)
                 except LeaderTimeout:
                     return await self._journal.submit(command)
         except TimeoutError as error:
             raise OutcomeUnknown from error
 
-    async def _hand_over(self, keeper: LeaderConnection, command: Command) -> Outcome:
-        """Those who wait for the keeper are busy here too."""
-        self._handed_over += 1
-        if self._handed_over == 1:
+    async def _forward(self, leader: LeaderConnection, command: Command) -> Outcome:
+        """Send a command to the leader. Meanwhile this process counts as busy too."""
+        self._forwarded += 1
+        if self._forwarded == 1:
             self._journal.on_busy(True)
         try:
-            return await keeper.ask(command)
+            return await leader.submit(command)
         finally:
-            self._handed_over -= 1
-            if not self._handed_over:
+            self._forwarded -= 1
+            if not self._forwarded:
                 self._journal.on_busy(False)
 
     async def notifications(self) -> AsyncIterator[int | None]:
-        """As `EventLog.rings`. Only the keeper listens to the database: a change stream reads every change that anybody
-        makes, and one of them for each process would cost the database more than the sales do."""
-        keeper = self._keeper
-        if keeper is not None:
-            async for head in keeper.bells():
+        """Yield heads of the event log as `EventLog.notifications` does.
+
+        Only the leader opens a change stream: each stream reads all changes of the database, and one for each process
+        would cost the database more than the sales do.
+        """
+        leader = self._leader
+        if leader is not None:
+            async for head in leader.notifications():
                 yield head
         else:
             async for head in self._log.notifications():
-                self._pass_on(head)
+                self._notify(head)
                 yield head
-                if self._keeper is not None:
+                if self._leader is not None:
                     return
 
-    def _pass_on(self, head: int | None) -> None:
-        for guest in self._guests:
-            guest.send(HEAD, head)
+    def _notify(self, head: int | None) -> None:
+        for follower in self._followers:
+            follower.send(HEAD, head)
 
     async def close(self) -> None:
-        """Commits what is waiting, answers all who handed something over, and takes no more."""
-        if self._seeking is not None:
-            self._seeking.cancel()
-            await asyncio.gather(self._seeking, return_exceptions=True)
-        if self._keeper is not None:
-            await self._keeper.finish()
-        for guest in tuple(self._guests):
-            await guest.finish()
+        """Commit the waiting commands, answer the followers, and accept no more."""
+        if self._election is not None:
+            self._election.cancel()
+            await asyncio.gather(self._election, return_exceptions=True)
+        if self._leader is not None:
+            await self._leader.finish()
+        for follower in tuple(self._followers):
+            await follower.finish()
         await self._journal.close()
 
-    async def _seek(self, found: asyncio.Event) -> None:
-        """Keeps the journal, or finds who does; and again, when that one is gone."""
+    async def _elect(self, decided: asyncio.Event) -> None:
+        """Become the leader or follow it; and again when the leader is gone."""
         loop = asyncio.get_running_loop()
         while True:
             try:
-                server = await loop.create_unix_server(self._welcome, self._address)
+                server = await loop.create_unix_server(self._accept, self._address)
             except OSError:
-                await self._visit(found)
+                await self._follow(decided)
                 await asyncio.sleep(_ELECTION_SECONDS)
                 continue
-            found.set()
+            decided.set()
             try:
                 await asyncio.Event().wait()
             finally:
                 server.close()
 
-    def _welcome(self) -> FollowerConnection:
-        return FollowerConnection(self._journal, self._come_and_go)
+    def _accept(self) -> FollowerConnection:
+        return FollowerConnection(self._journal, self._add_or_remove)
 
-    def _come_and_go(self, guest: FollowerConnection) -> None:
-        self._guests ^= {guest}
-        self._journal.waits_for_others = not self._guests
+    def _add_or_remove(self, follower: FollowerConnection) -> None:
+        self._followers ^= {follower}
+        self._journal.waits_for_others = not self._followers
 
-    async def _visit(self, found: asyncio.Event) -> None:
-        """Hands everything over to the keeper, for as long as it answers."""
+    async def _follow(self, decided: asyncio.Event) -> None:
+        """Send commands to the leader, for as long as it answers."""
         loop = asyncio.get_running_loop()
         with suppress(OSError):
-            _, keeper = await loop.create_unix_connection(
-                lambda: LeaderConnection(self._patience), sock=connect(self._address)
+            _, leader = await loop.create_unix_connection(
+                lambda: LeaderConnection(self._timeout), sock=connect(self._address)
             )
             try:
-                # One that was stopped has its name still, and would take everything and answer nothing.
-                await asyncio.wait({keeper.greeting}, timeout=_HELLO_SECONDS)
-                found.set()
-                if await keeper.greeting:
-                    self._keeper = keeper
-                    await keeper.gone.wait()
+                # A suspended leader still owns the name: it would accept commands and answer none.
+                await asyncio.wait({leader.is_ready}, timeout=_HELLO_SECONDS)
+                decided.set()
+                if await leader.is_ready:
+                    self._leader = leader
+                    await leader.closed.wait()
             finally:
-                self._keeper = None
-                keeper.leave()
-        # Nobody keeps it, or somebody who is not to be trusted with it: until there is somebody, each for himself.
-        found.set()
+                self._leader = None
+                leader.close()
+        # No leader, or one of another user: until there is one, this process commits itself.
+        decided.set()

@@ -1,4 +1,4 @@
-"""Sockets between processes of one user on one machine, and what goes over them: lists of messages, as pickles."""
+"""Messages between processes of one user on one machine: pickles over a Unix socket."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ logger = logging.getLogger("pos.journal")
 
 
 def connect(address: str) -> socket.socket:
-    """A connection to a socket of this machine, which comes at once or not at all. (uvloop takes no such address.)"""
+    """Connect to a Unix socket without waiting. (uvloop does not accept abstract addresses.)"""
     connection = socket.socket(socket.AF_UNIX)
     try:
         connection.setblocking(False)
@@ -28,36 +28,36 @@ def connect(address: str) -> socket.socket:
 
 
 def peer_user(connection: socket.socket) -> int:
-    """Who is at the other end, as the system knows it."""
+    """Return the user id of the process at the other end, as the kernel knows it."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     _, user, _ = _CREDENTIALS.unpack(credentials)
     return int(user)
 
 
 class MessageProtocol(asyncio.Protocol, ABC):
-    """Lists of messages between two processes of one user, each list a pickle behind its length.
+    """A protocol of lists of messages, each list a pickle preceded by its length.
 
-    What is sent in one turn of the event loop goes as one list: the outcomes of a group are one message.
+    All messages of one iteration of the event loop are sent as one list: the outcomes of a group are one write.
     """
 
     def __init__(self) -> None:
-        self.gone = asyncio.Event()
+        self.closed = asyncio.Event()
         self._transport: asyncio.Transport | None = None
         self._outgoing: list[Any] = []
         self._incoming = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         user = peer_user(transport.get_extra_info("socket"))
-        # A pickle can do anything its sender can, which is nothing new where that is ourselves.
+        # A pickle can run code as this user, which a process of the same user can do anyway.
         if user != os.getuid():
-            logger.warning("The socket of the shared journal is in the hands of user %d; not used.", user)
+            logger.warning("The socket of the shared journal belongs to user %d; it is not used.", user)
             transport.close()
         else:
             self._transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
-        self.gone.set()
+        self.closed.set()
 
     def data_received(self, data: bytes) -> None:
         if self._transport is None:
@@ -74,14 +74,14 @@ class MessageProtocol(asyncio.Protocol, ABC):
 
     @abstractmethod
     def received(self, number: int, content: Any) -> None:
-        """A message has come."""
+        """Handle a message."""
 
     def send(self, number: int, content: Any) -> None:
         if not self._outgoing:
             asyncio.get_running_loop().call_soon(self._flush)
         self._outgoing.append((number, content))
 
-    def leave(self) -> None:
+    def close(self) -> None:
         if self._transport is not None:
             self._flush()
             self._transport.close()

@@ -121,9 +121,9 @@ def counts_of(kind: str, documents: list[Document]) -> dict[str, CustomerDelta]:
     for document in documents:
         if document[NUMBER] is None:
             continue
-        count = counts.setdefault(document[NUMBER], CustomerDelta(comes_back=False))
-        count.fresh = count.fresh or partial(customer_fields, document, document["created_at"])
-        count.visit = max(document["created_at"], count.visit or document["created_at"])
+        count = counts.setdefault(document[NUMBER], CustomerDelta(restores=False))
+        count.create = count.create or partial(customer_fields, document, document["created_at"])
+        count.visited_at = max(document["created_at"], count.visited_at or document["created_at"])
         added = contribution(kind, document)
         count.add(added[1] if added else {})
     return counts

@@ -43,7 +43,7 @@ class Books:
     def commit(self, commands: list[Command], now: datetime) -> Sequence[object]:
         work = UnitOfWork("main", KOLKATA, now, self.counters, dict(self.documents), {})
         outcomes = [apply_command(command, work) for command in commands]
-        for key, row in work.increments().items():
+        for key, row in work.rollup_deltas().items():
             for measure, amount in row.items():
                 self.totals[key, measure] += amount
         self.documents.update(work.changed)
