@@ -46,6 +46,7 @@ from endpoints.live.connections import Connections
 from endpoints.live.origins import Origins
 from endpoints.live.ring_buffer import CAPACITY
 from endpoints.routes import ROUTES, SLASHED
+from endpoints.sales.render_cache import RenderCaches
 from endpoints.transfer.concurrency_limits import LISTS, LISTS_EACH, PAGES, PAGES_EACH, ConcurrencyLimit
 from repositories.accounts.rate_limits import RateLimits
 from repositories.accounts.secret_key import check_key
@@ -57,7 +58,6 @@ from repositories.database.errors import DatabaseRefused, Unavailable, safe_erro
 from repositories.diagnostics.health import HealthCheck
 from repositories.migrations.indexes import prepare
 from repositories.migrations.rebuild import rebuild
-from repositories.sales.render_cache import RenderCaches
 from repositories.sharing.links import PublicLinks
 from repositories.shop.stores import AllStoresReports
 from schemas.accounts.serializers import AccountSerializers, account_serializers_of

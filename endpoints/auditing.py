@@ -38,7 +38,8 @@ class AuditLog(HTTPEndpoint):
         await request.state.event_log.head()
         zone = request.state.zone
         async with page_turn(request):
-            page, is_last = await request.state.audit.page(listing, lambda event: row(event, zone))
+            events, is_last = await request.state.audit.page(listing)
+            page = [row(event, zone) for event in events]
         last = None if is_last else AuditPosition(page[-1]["seq"])
         headers = {"Cache-Control": "no-store", **page_headers(request, QUERY, last)}
         return answer(page, headers=headers)

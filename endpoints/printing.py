@@ -17,7 +17,7 @@ from schemas.core.documents import Document
 from schemas.core.errors import InvalidQuery
 from schemas.printing.sheet import file_name
 from schemas.sharing import PaperQuery
-from services.printing.worker_pool import PaperUnavailable
+from services.printing.worker_pool import PdfUnavailable
 
 PDF: Final = "application/pdf"
 PAPER: Final = PaperQuery()
@@ -46,7 +46,7 @@ def paper(
             304: ResponseSpec(content=None, description="Nothing has changed.", headers=headers),
             **answers,
         },
-        refuses=(*refuses, InvalidQuery, PaperUnavailable, Unavailable),
+        refuses=(*refuses, InvalidQuery, PdfUnavailable, Unavailable),
     )
 
 
@@ -67,7 +67,7 @@ class OrderPaper(HTTPEndpoint):
 async def paper_answer(request: ShopRequest, document: Document, **options: Any) -> Response:
     """The document as a PDF, or that the client has it already, for which nothing is set.
 
-    :raises InvalidQuery, PaperUnavailable:
+    :raises InvalidQuery, PdfUnavailable:
     """
     wanted = read_query(request, PAPER).get("paper")
     job = request.state.pdf_renderer.job(document, await request.state.letterhead(), wanted)

@@ -17,7 +17,7 @@ from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body
 from schemas.openapi.examples import SETTINGS
 from schemas.shop.settings_body import ShopSettingsBody, ShopSettingsQuery
-from services.printing.worker_pool import PaperUnavailable
+from services.printing.worker_pool import PdfUnavailable
 
 BODY: Final = ShopSettingsBody()
 QUERY: Final = ShopSettingsQuery()
@@ -50,7 +50,7 @@ class Settings(HTTPEndpoint):
             description="What is left out stays as it is.",
             body=BODY,
             examples=SETTINGS,
-            refuses=(PaperUnavailable,),
+            refuses=(PdfUnavailable,),
         )
     )
     async def put(self, request: ShopRequest) -> Response:

@@ -65,8 +65,9 @@ class Figures(HTTPEndpoint):
         async def make(_: None, freshness: CacheVersion) -> Response:
             hours = await request.state.hours.today()
             of_today = Listing(start=hours.day, end=hours.day)
-            page = await request.state.orders.page(of_today, LATEST, request.state.render_caches.of_kind[ORDERS])
-            latest = [order.parsed() for order in page.shown]
+            page = await request.state.orders.page(of_today, LATEST)
+            render_cache = request.state.render_caches.of_kind[ORDERS]
+            latest = [render_cache(order).parsed() for order in page.documents]
             figures = await offload(len(hours.rows), board, hours.day, hours.rows, latest)
             return answer({**_heading(request, freshness), **figures}, headers=freshness.headers)
 

@@ -228,7 +228,7 @@ def _newest(request: SalesRequest, listing: Listing, limit: int) -> tuple[Awaita
 
 
 async def _shown(request: SalesRequest, kind: str, listing: Listing, limit: int) -> Items:
-    source = documents_of(request.state, kind)
     render_cache = request.state.render_caches.of_kind[kind]
-    page = await source.page(listing, limit, render_cache)
-    return Items([shown.json for shown in page.shown], [shown.parsed() for shown in page.shown[: reports.RECENT]])
+    page = await documents_of(request.state, kind).page(listing, limit)
+    documents = [render_cache(each) for each in page.documents]
+    return Items([each.json for each in documents], [each.parsed() for each in documents[: reports.RECENT]])

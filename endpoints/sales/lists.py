@@ -16,17 +16,19 @@ from starlette.responses import Response
 from endpoints.http.requests import read_query
 from endpoints.http.responses import answer, page_headers, streamed
 from endpoints.http.state import documents_of
+from endpoints.sales.render_cache import RenderCache, RenderedDocument
 from endpoints.sales.state import SalesRequest
 from endpoints.transfer.cached_responses import cached_response
 from endpoints.transfer.json_streams import _in_turn, _joined, _shown, _wrapped
 from endpoints.transfer.response_cache import CacheVersion
 from repositories.sales.documents import Documents
-from repositories.sales.render_cache import RenderCache, RenderedDocument
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.documents import Document
 from schemas.reporting.reports import separate_summary
 from schemas.reporting.sums import CountAndAmount, Sums
-from schemas.sales.listing import Cursor, Listing
+from schemas.sales.listing import Cursor, Listing, Place, sort_key
+
+Entry = tuple[str, RenderedDocument]
 
 
 async def array(request: SalesRequest, source: Documents, schema: Schema) -> Response:
@@ -35,12 +37,13 @@ async def array(request: SalesRequest, source: Documents, schema: Schema) -> Res
 
     async def make(listing: Listing, freshness: CacheVersion) -> Response:
         if listing.limit is None:
-            whole = _wrapped(b"[", _joined(_shown(source.stream(listing), render_cache.show)), b"]")
+            whole = _wrapped(b"[", _joined(_shown(source.stream(listing), render_cache.serialize)), b"]")
             return await streamed(_in_turn(request, whole), freshness.headers)
-        page = await source.page(listing, listing.limit, render_cache)
-        last = None if page.is_last else Cursor.of(source.kind, page.shown[-1].place)
+        page = await source.page(listing, listing.limit)
+        documents = [render_cache(each) for each in page.documents]
+        last = None if page.is_last else Cursor.of(source.kind, documents[-1].sort_fields)
         headers = {**freshness.headers, **page_headers(request, schema, last)}
-        return answer([shown.json for shown in page.shown], headers=headers)
+        return answer([document.json for document in documents], headers=headers)
 
     return await cached_response(request, lambda: read_query(request, schema), make)
 
@@ -52,12 +55,12 @@ async def history(request: SalesRequest, render_caches: Mapping[str, RenderCache
     async def make(listing: Listing, freshness: CacheVersion) -> Response:
         if listing.limit is None:
             shown = (
-                [render_caches[kind].show(document) for kind, document in batch]
+                [render_caches[kind].serialize(document) for kind, document in batch]
                 async for batch in source.stream(listing)
             )
             return await streamed(_in_turn(request, _wrapped(b"[", _joined(shown), b"]")), freshness.headers)
-        page, is_last = await source.page(listing, listing.limit, render_caches)
-        last = None if is_last else _position(page[-1])
+        page, is_last = await _merged_page(request, listing, listing.limit, render_caches)
+        last = None if is_last else _cursor(page[-1])
         headers = {**freshness.headers, **page_headers(request, schema, last)}
         return answer([shown.json for _, shown in page], headers=headers)
 
@@ -75,9 +78,9 @@ async def groups(
             return await streamed(_in_turn(request, whole), freshness.headers)
         tallies, (page, is_last) = await asyncio.gather(
             _tallies(request, render_caches, listing, freshness),
-            request.state.history.page(listing, listing.limit, render_caches),
+            _merged_page(request, listing, listing.limit, render_caches),
         )
-        last = None if is_last else _position(page[-1])
+        last = None if is_last else _cursor(page[-1])
         content: dict[str, Any] = {
             kind: {
                 **tallies[kind].shown("total_amount"),
@@ -102,7 +105,7 @@ async def _group_chunks(
         tally = tallies[kind] = CountAndAmount()
         counted = _counted(source, listing, tally)
         async for chunk in _wrapped(
-            b'%s"%s":{"items":[' % (opening, kind.encode()), _joined(_shown(counted, render_cache.show)), b"]"
+            b'%s"%s":{"items":[' % (opening, kind.encode()), _joined(_shown(counted, render_cache.serialize)), b"]"
         ):
             yield chunk
         yield b"," + orjson.dumps(tally.shown("total_amount"))[1:]
@@ -132,6 +135,28 @@ async def _counted(source: Documents, listing: Listing, tally: CountAndAmount) -
         yield batch
 
 
-def _position(entry: tuple[str, RenderedDocument]) -> Cursor:
-    kind, shown = entry
-    return Cursor.of(kind, shown.place)
+async def _merged_page(
+    request: SalesRequest, listing: Listing, limit: int, render_caches: Mapping[str, RenderCache]
+) -> tuple[list[Entry], bool]:
+    """Return up to `limit` documents of several kinds, newest first, and whether no others follow."""
+    found = await asyncio.gather(*(documents_of(request.state, kind).page(listing, limit) for kind in render_caches))
+    entries: list[Entry] = []
+    ends = []
+    for (kind, render_cache), page in zip(render_caches.items(), found, strict=True):
+        entries += [(kind, render_cache(each)) for each in page.documents]
+        if not page.is_last:
+            ends.append(_sort_key(entries[-1]))
+    # Documents that are older than the end of an incomplete page may have others of that kind before them.
+    reached = [entry for entry in entries if not ends or _sort_key(entry) >= max(ends)]
+    reached.sort(key=_sort_key, reverse=True)
+    return reached[:limit], not ends and len(entries) <= limit
+
+
+def _sort_key(entry: Entry) -> Place:
+    kind, document = entry
+    return sort_key(kind, document.sort_fields)
+
+
+def _cursor(entry: Entry) -> Cursor:
+    kind, document = entry
+    return Cursor.of(kind, document.sort_fields)

@@ -2,8 +2,8 @@
 
 from starlette.requests import Request
 
+from endpoints.sales.render_cache import RenderCaches
 from endpoints.transfer.state import TransferState
-from repositories.sales.render_cache import RenderCaches
 
 
 class SalesState(TransferState):

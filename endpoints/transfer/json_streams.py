@@ -1,6 +1,6 @@
 """Long JSON lists, sent in chunks."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -12,8 +12,9 @@ from endpoints.http.responses import streamed
 from endpoints.transfer.concurrency_limits import owner_of
 from endpoints.transfer.disconnect import cut_of
 from endpoints.transfer.state import AnyTransferState
-from repositories.sales.render_cache import Serialize
 from schemas.core.documents import Document
+
+Serialize = Callable[[Document], dict[str, Any]]
 
 _CHUNK: Final = 64 * 1024
 

@@ -4,8 +4,8 @@ It has no index of its own, since each would cost every sale: `seq` serves it, b
 looked for on the way. The log is kept for some months only, so that way is short.
 """
 
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from collections.abc import Iterator
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from pymongo import DESCENDING
@@ -23,8 +23,6 @@ PAGE_BYTES: Final = 4 * 2**20
 # So few that a reply is seldom larger than a page.
 _AT_ONCE: Final = 16
 
-Row = TypeVar("Row")
-
 
 class AuditLog:
     """The audit of one store.
@@ -37,11 +35,10 @@ class AuditLog:
         self._store = store
         self._zone = zone
 
-    async def page(self, listing: AuditListing, show: Callable[[Document], Row]) -> tuple[list[Row], bool]:
+    async def page(self, listing: AuditListing) -> tuple[Iterator[Document], bool]:
         """Return up to `listing.limit` events, and `PAGE_BYTES`, newest first, from `listing.after` on, and whether
-        there are no others.
+        no others follow. Each event is decoded when the iterator reaches it.
 
-        :param show: makes of an event what is kept of it; they are decoded one by one.
         :raises Unavailable: the database is away.
         """
         limit = listing.limit
@@ -49,7 +46,7 @@ class AuditLog:
         async with read_deadline():
             found = await find_raw(self._events, self._criteria(listing), _AT_ONCE, max_bytes=PAGE_BYTES, **options)
         page = fit_page(found, limit, PAGE_BYTES)
-        return [show(decode_document(each)) for each in page], len(page) == len(found)
+        return map(decode_document, page), len(page) == len(found)
 
     def _criteria(self, listing: AuditListing) -> Document:
         every: list[dict[str, Any]] = [{"store": self._store}]

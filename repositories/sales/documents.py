@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from bson import decode_iter
 from pymongo import DESCENDING
@@ -15,7 +15,6 @@ from repositories.database.errors import NotFound, read_deadline, translate_erro
 from repositories.database.raw_documents import find_raw, fit_page
 from repositories.database.store_scope import HAS_NUMBER
 from repositories.database.text_search import prefix_filter, search_filter
-from repositories.sales.render_cache import Page, RenderCache
 from schemas.core.calendar import widest_bounds
 from schemas.core.collections import ESTIMATES
 from schemas.core.document_numbers import parse_number
@@ -35,6 +34,16 @@ _MOST_AHEAD: Final = 4 * 2**20
 _LETTING_GO_SECONDS: Final = 0.2
 #: What no list shows, and would be decoded for nothing: a quarter of a document.
 _UNSHOWN: Final = dict.fromkeys(("created_by", "changed_by", "terms", "retry_keys", "store", "phone_e164"), 0)
+
+
+class RawPage(NamedTuple):
+    """The first documents of a list as BSON, which a cache of rendered documents need not decode.
+
+    :ivar is_last: whether no other documents follow.
+    """
+
+    documents: list[bytes]
+    is_last: bool
 
 
 class Documents:
@@ -67,17 +76,17 @@ class Documents:
             raise NotFound(f"There is no such {TYPES[self.kind]}.")
         return document
 
-    async def page(self, listing: Listing, limit: int, render_cache: RenderCache) -> Page:
+    async def page(self, listing: Listing, limit: int) -> RawPage:
         """Return up to `limit` documents of a list, and `PAGE_BYTES`, newest first, from `listing.after` on."""
         criteria = self.criteria(listing)
         if criteria is None or not limit:
-            return Page([], is_last=True)
+            return RawPage([], is_last=True)
         # One more says whether others follow.
         options = {"projection": _UNSHOWN, "sort": NEWEST_FIRST, "limit": limit + 1}
         async with read_deadline():
             found = await find_raw(self._collection, criteria, limit + 1, max_bytes=PAGE_BYTES, **options)
         page = fit_page(found, limit, PAGE_BYTES)
-        return Page([render_cache(each) for each in page], is_last=len(page) == len(found))
+        return RawPage(page, is_last=len(page) == len(found))
 
     async def stream(self, listing: Listing) -> AsyncGenerator[list[Document]]:
         """A whole list, newest first, in bounded memory: the next ones are read while these are looked at."""

@@ -16,7 +16,7 @@ from schemas.core.documents import Document
 from schemas.core.errors import InvalidBody
 from schemas.printing.letterhead import A4, Letterhead
 from schemas.printing.sheet import Sheet, sheet
-from services.printing.worker_pool import SHORT, PaperFailed, PaperUnavailable, RenderPool, length_of
+from services.printing.worker_pool import SHORT, PdfFailed, PdfUnavailable, RenderPool, length_of
 from services.printing.worker_protocol import Job
 
 logger = logging.getLogger("pos")
@@ -64,7 +64,7 @@ class PdfRenderer:
         """The sheet as a PDF.
 
         :param requester: who asks; one has only so many under way.
-        :raises PaperUnavailable:
+        :raises PdfUnavailable:
         """
         name = self.name(job)
         if (kept := self._kept.get(name)) is not None:
@@ -73,9 +73,7 @@ class PdfRenderer:
         if task is None:
             share = (requester, length_of(job) > SHORT)
             if self._shares[share] >= (LONG_EACH if share[1] else SHORT_EACH):
-                raise PaperUnavailable(
-                    "Several documents of yours are being put on paper. Please try again in a moment."
-                )
+                raise PdfUnavailable("Several documents of yours are being put on paper. Please try again in a moment.")
             self._shares[share] += 1
             task = self._under_way[name] = asyncio.create_task(self._make(job))
             task.add_done_callback(lambda done: self._keep(name, share, done))
@@ -90,11 +88,11 @@ class PdfRenderer:
         """Sets a sheet with this picture on it, since only the typesetter knows which ones it can read.
 
         :raises InvalidBody: it cannot.
-        :raises PaperUnavailable:
+        :raises PdfUnavailable:
         """
         try:
             await self._workers.pdf(Job(_bare(Letterhead("", logo=logo)), A4, 0))
-        except PaperFailed as error:
+        except PdfFailed as error:
             detail = "must be a picture that can be printed; this one is damaged"
             raise InvalidBody(f"logo: {detail}.", [{"pointer": "/logo", "detail": detail}]) from error
 
@@ -104,7 +102,7 @@ class PdfRenderer:
     async def _make(self, job: Job) -> bytes:
         try:
             return await self._workers.pdf(job)
-        except PaperFailed:
+        except PdfFailed:
             if job.sheet.head.logo is None:
                 raise
             # It could be read when it was set, by a typesetter of another version perhaps.

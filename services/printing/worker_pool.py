@@ -45,16 +45,16 @@ _HOME: Final = Path(__file__).parents[2]
 _NOT_IN_TIME: Final = "This document could not be put on paper in time. Please try again."
 
 
-class PaperUnavailable(ShopError):
+class PdfUnavailable(ShopError):
     """The sheet could not be set just now: too many wait, or it took too long."""
 
-    status, code, title = 503, "paper_unavailable", "No paper just now"
+    status, code, title = 503, "pdf_unavailable", "PDF unavailable"
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, headers={"Retry-After": "5"})
 
 
-class PaperFailed(RuntimeError):
+class PdfFailed(RuntimeError):
     """The sheet cannot be set, however often it is tried."""
 
 
@@ -173,11 +173,11 @@ class RenderPool:
     async def pdf(self, job: Job) -> bytes:
         """The sheet as a PDF.
 
-        :raises PaperUnavailable: it took too long, its worker died, or too many wait already.
-        :raises PaperFailed: it cannot be set.
+        :raises PdfUnavailable: it took too long, its worker died, or too many wait already.
+        :raises PdfFailed: it cannot be set.
         """
         if self._waiting >= self._most_waiting:
-            raise PaperUnavailable("Many are waiting for paper just now. Please try again in a moment.")
+            raise PdfUnavailable("Many are waiting for paper just now. Please try again in a moment.")
         self._waiting += 1
         try:
             async with self._places.place(length_of(job)):
@@ -187,7 +187,7 @@ class RenderPool:
                     # Perhaps of what an earlier sheet had left it.
                     return await self._set(job, afresh=True)
         except _Died as error:
-            raise PaperUnavailable(_NOT_IN_TIME) from error
+            raise PdfUnavailable(_NOT_IN_TIME) from error
         finally:
             self._waiting -= 1
 
@@ -201,14 +201,14 @@ class RenderPool:
                     answer = await worker.answer(job)
             has_answered = True
         except TimeoutError as error:
-            raise PaperUnavailable(_NOT_IN_TIME) from error
+            raise PdfUnavailable(_NOT_IN_TIME) from error
         except (EOFError, OSError) as error:
             raise _Died from error
         finally:
             # Whatever one is at that has not answered, nobody waits for it.
             (self._give_back if has_answered else self._end)(worker)
         if not answer.startswith(DONE):
-            raise PaperFailed(answer[len(DONE) :].decode())
+            raise PdfFailed(answer[len(DONE) :].decode())
         return answer[len(DONE) :]
 
     async def _take(self) -> _Worker:

@@ -12,7 +12,7 @@ from app.middleware import errors
 from repositories.database.errors import BeingRestored, OutcomeUnknown, SumsFull
 from schemas.core.errors import ShopError
 from schemas.messaging.states import READ
-from services.printing.worker_pool import PaperUnavailable
+from services.printing.worker_pool import PdfUnavailable
 from tests.openapi.test_sign_in_responses import CODES, PATHS
 from tests.support.faults.failpoints import failing
 from tests.support.messaging import whatsapp_webhook as webhook
@@ -154,7 +154,7 @@ async def test_every_refusal_looks_as_it_says(
         OutcomeUnknown(),
         SumsFull(),
         BeingRestored(),
-        PaperUnavailable("Later."),
+        PdfUnavailable("Later."),
     ]
     for refusal in rare:
         shown = await errors.on_refusal(HTTPConnection({"type": "http", "path": "/"}), refusal)

@@ -18,7 +18,7 @@ import pytest
 from services.printing.fonts import INSTALLED
 from services.printing.preemption import Preemption
 from services.printing.renderer import PdfRenderer
-from services.printing.worker_pool import PaperFailed, PaperUnavailable, RenderPool
+from services.printing.worker_pool import PdfFailed, PdfUnavailable, RenderPool
 from tests.support.payloads import line
 from tests.support.printed_documents import HEAD, NAMES, ZONE, item, job, logo, order, texts
 from tests.support.shop import OpenShop, Shop
@@ -158,7 +158,7 @@ async def test_a_worker_that_takes_too_long_is_killed_alone() -> None:
     outcomes = await asyncio.gather(
         *(workers.pdf(job(order(number=number))) for number in range(6)), return_exceptions=True
     )
-    assert [type(each) for each in outcomes].count(PaperUnavailable) == 1
+    assert [type(each) for each in outcomes].count(PdfUnavailable) == 1
     assert [each[:5] for each in outcomes if isinstance(each, bytes)] == [b"%PDF-"] * 5
     await workers.stop()
     assert not is_alive(stuck)
@@ -179,7 +179,7 @@ async def test_a_worker_that_died_is_replaced() -> None:
 async def test_a_sheet_that_cannot_be_set_spares_its_worker() -> None:
     workers = RenderPool(Preemption())
     bad = job(order(), head=HEAD)
-    with pytest.raises(PaperFailed):
+    with pytest.raises(PdfFailed):
         await workers.pdf(bad._replace(sheet=bad.sheet._replace(head=replace(HEAD, logo=b"no picture"))))
     before = workers.pids
     assert await workers.pdf(bad)
@@ -202,7 +202,7 @@ async def test_a_sheet_without_its_damaged_logo_spares_the_worker_too() -> None:
 async def test_a_sheet_that_takes_too_much_memory_ends_its_worker_alone() -> None:
     workers = RenderPool(Preemption(), seconds=60, most_memory=900 * 2**20)
     huge = job(order(*[item("x" * 200)] * 20_000))
-    with pytest.raises((PaperUnavailable, PaperFailed)):
+    with pytest.raises((PdfUnavailable, PdfFailed)):
         await workers.pdf(huge)
     assert await workers.pdf(job(order()))
     await workers.stop()
@@ -239,7 +239,7 @@ async def test_no_more_wait_than_there_is_room_for() -> None:
     outcomes = await asyncio.gather(
         *(workers.pdf(job(order(number=number))) for number in range(4)), return_exceptions=True
     )
-    assert [type(each) for each in outcomes] == [bytes, bytes, PaperUnavailable, PaperUnavailable]
+    assert [type(each) for each in outcomes] == [bytes, bytes, PdfUnavailable, PdfUnavailable]
     await workers.stop()
 
 

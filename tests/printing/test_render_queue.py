@@ -7,7 +7,7 @@ import pytest
 from services.printing.job_slots import Places
 from services.printing.preemption import Preemption
 from services.printing.renderer import LONG_EACH, PdfRenderer
-from services.printing.worker_pool import PaperUnavailable, RenderPool
+from services.printing.worker_pool import PdfUnavailable, RenderPool
 from tests.support.payloads import line
 from tests.support.printed_documents import HEAD, ZONE, item, order
 from tests.support.shop import Shop
@@ -45,7 +45,7 @@ async def test_a_bill_of_one_line_does_not_wait_for_the_long_documents_of_anothe
     long = [paper.job(order(*LENGTHY, number=number), HEAD) for number in range(LONG_EACH)]
     setting = [asyncio.create_task(paper.render(each, "asha")) for each in long]
     await asyncio.sleep(0)
-    with pytest.raises(PaperUnavailable) as refusal:
+    with pytest.raises(PdfUnavailable) as refusal:
         await paper.render(paper.job(order(*LENGTHY, number=9), HEAD), "asha")
     assert (await paper.render(paper.job(order(), HEAD), "ravi")).startswith(b"%PDF-")
     # While what was asked for before is still being set, or waits.
@@ -69,5 +69,5 @@ async def test_long_documents_beyond_the_share_of_one_are_refused_with_a_time_to
     assert answers[0].status_code == 200
     refused = [answer for answer in answers if answer.status_code != 200]
     assert len(refused) >= 3
-    assert {(answer.status_code, answer.json()["code"]) for answer in refused} == {(503, "paper_unavailable")}
+    assert {(answer.status_code, answer.json()["code"]) for answer in refused} == {(503, "pdf_unavailable")}
     assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)

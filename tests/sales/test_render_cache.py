@@ -6,8 +6,8 @@ from typing import Any
 import bson
 import orjson
 
+from endpoints.sales.render_cache import RenderCache
 from repositories.database.raw_documents import decode_document, find_raw, split_batch
-from repositories.sales.render_cache import RenderCache
 from schemas.core.collections import ORIGINALS
 from tests.support.payloads import line
 from tests.support.shop import Shop
@@ -36,7 +36,7 @@ def test_the_same_document_is_put_into_words_once_and_another_one_anew() -> None
     assert words.count == 1
     assert first is second
     assert orjson.dumps([first.json, second.json]) == b'[{"name":"Asha","length":4},{"name":"Asha","length":4}]'
-    assert first.place == {"created_at": datetime(2026, 3, 14, tzinfo=UTC), "number": 7}
+    assert first.sort_fields == {"created_at": datetime(2026, 3, 14, tzinfo=UTC), "number": 7}
     assert first.parsed() == {"name": "Asha", "length": 4}
     assert orjson.dumps(render_cache(stored_as("Ravi K")).json) == b'{"name":"Ravi K","length":6}'
     assert words.count == 2
