@@ -1,4 +1,4 @@
-"""What the commands share that change who may sign in. They work beside a running service, and before its start."""
+"""The base of the commands for users, devices and sessions, which work with and without a running service."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
@@ -18,14 +18,14 @@ from repositories.journal.journal import Journal
 from repositories.shop.stores import store_exists
 from schemas.core.principals import CASHIER, OWNER, VIEWER
 
-Store = Annotated[str | None, typer.Option(help="The store that they belong to.  \\[default: STORE_ID]")]
-AllStoresReports = Annotated[bool, typer.Option("--all-stores", help="They belong to every store.")]
+Store = Annotated[str | None, typer.Option(help="Store to belong to.  \\[default: STORE_ID]")]
+AllStores = Annotated[bool, typer.Option("--all-stores", help="Belong to every store.")]
 
 T = TypeVar("T")
 
 
 class Role(StrEnum):
-    """What a person or a device may do."""
+    """The role of a user or a device."""
 
     OWNER = OWNER
     CASHIER = CASHIER
@@ -33,7 +33,7 @@ class Role(StrEnum):
 
 
 def administer(data: Path | None, work: Callable[[Accounts, Settings], Awaitable[T]]) -> T:
-    """Runs some work on the accounts of the database."""
+    """Run a coroutine on the accounts of the database."""
     with any_database(command_settings(), data) as settings:
         return with_database(settings, lambda database: _with_accounts(settings, database, work))
 
@@ -61,14 +61,14 @@ async def _with_accounts(
 
 
 def belonging(store: str | None, everywhere: bool, settings: Settings) -> str | None:
-    """The store that somebody is to belong to, None for all."""
+    """Return the store that a user or device will belong to; None for all stores."""
     if store is not None and everywhere:
         raise typer.BadParameter("--store and --all-stores do not go together.")
     return None if everywhere else (store or "").strip() or settings.store_id
 
 
 def show(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """A table on the standard output, whose cells are whole however narrow the terminal is: ids are copied from it."""
+    """Print a table. Cells are never cut to the terminal's width, since ids are copied from them."""
     lines = [columns, *rows]
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
     for line in lines:

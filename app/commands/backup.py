@@ -1,4 +1,4 @@
-"""`pos backup`, `pos restore` and `pos import`: the whole store in a file, and back again."""
+"""`pos backup`, `pos restore` and `pos import`: copy a store to a file, and back."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,26 +17,31 @@ from repositories.archive.snapshot import open_snapshot
 from repositories.database.client import Database
 from schemas.archive.format import Manifest
 
-File = Annotated[Path | None, typer.Argument(metavar="FILE", help="An archive, compressed or not.", show_default=False)]
+File = Annotated[
+    Path | None,
+    typer.Argument(metavar="FILE", help="File of `pos backup` or `pos export`, compressed or not.", show_default=False),
+]
 
 
 def backup(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="FILE", help="- is the standard output.  \\[default: pos-STORE-TIME.ndjson.gz]"),
+        typer.Argument(
+            metavar="FILE", help="File to write; - is the standard output.  \\[default: pos-STORE-TIME.ndjson.gz]"
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     data: Data = None,
 ) -> None:
-    """Write the whole store into one compressed file that knows whether it is whole. Safe while the shop sells.
+    """Write the whole store to one compressed file with a checksum. The service can run meanwhile.
 
     \b
-    To pos-main-20261124T101500Z.ndjson.gz, or to a name of your own:
+    To pos-main-20261124T101500Z.ndjson.gz, or to a file of your choice:
       pos backup
       pos backup /mnt/usb/monday.ndjson.gz
     To another machine:
       pos backup - | ssh elsewhere 'cat > monday.ndjson.gz'
-    Is a copy whole?
+    Check that a file is complete:
       pos restore --check /mnt/usb/monday.ndjson.gz
     """
     settings, now = command_settings(), utc_now()
@@ -59,28 +64,30 @@ def backup(
 
 def restore(
     file: File = None,
-    check: Annotated[bool, typer.Option("--check", help="Only look whether the file is whole; write nothing.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only check that the file is complete; write nothing.")
+    ] = False,
     discard: Annotated[
-        bool, typer.Option("--discard", help="Empty a store that was restored or imported by half, and stop there.")
+        bool, typer.Option("--discard", help="Empty a store whose restore or import was interrupted.")
     ] = False,
     data: Data = None,
 ) -> None:
-    """Bring a store back from a backup, into an empty database. All or nothing.
+    """Restore a store from a backup, into an empty database. All or nothing.
 
-    The store must be the one of the backup: the same STORE_ID, TIMEZONE and CURRENCY. Should this be interrupted, the
-    store is refused to everybody until you run it again, which begins anew, or discard it.
+    STORE_ID, TIMEZONE and CURRENCY must be those of the backup. If a restore is interrupted, the store cannot be opened
+    until you restore it again, from the start, or discard it.
 
     \b
-    Is it whole, and what is in it? (This needs no database.)
+    Check a file and show its content, without a database:
       pos restore --check monday.ndjson.gz
     Into a new data folder, or into another database:
       pos restore monday.ndjson.gz --data new
       DATABASE_NAME=pos2 pos restore monday.ndjson.gz
-    Give up what was interrupted:
+    Discard an interrupted restore:
       pos restore --discard
     """
     if discard and (check or file is not None):
-        raise typer.BadParameter("--discard goes alone, without --check and without a file: nothing was done.")
+        raise typer.BadParameter("--discard goes alone, without --check and without a file. Nothing was done.")
     if discard:
         _discard(data)
     elif check:
@@ -91,20 +98,20 @@ def restore(
             store = reader.manifest.store
         if store != settings.store_id:
             raise FileRefused(
-                f"This is a backup of store {store!r}, and STORE_ID is {settings.store_id!r}: set it, or take its "
-                "documents over with `pos import`."
+                f"This is a backup of store {store!r}, and STORE_ID is {settings.store_id!r}: change STORE_ID, or "
+                "import the file with `pos import`."
             )
         _fill(path, settings, data, "Restored")
 
 
 def import_(file: File = None, data: Data = None) -> None:
-    """Take everything of another store over into an empty one, from `pos export` or `pos backup`. All or nothing.
+    """Import a file of `pos export` or `pos backup` into an empty store. All or nothing.
 
-    Documents, numbers, totals, events and remembered requests are as they were, and numbering goes on. The file is
-    checked to its end before anything is written. Should this be interrupted, run it again, or `pos restore --discard`.
+    Documents, numbers, totals, events and idempotency keys stay the same, and numbering continues. The whole file is
+    checked before anything is written. After an interruption, run it again, or use `pos restore --discard`.
 
     \b
-    A store into another database, under another name:
+    Copy a store into another database, under another name:
       pos export -o shop.ndjson
       DATABASE_NAME=copy STORE_ID=branch pos import shop.ndjson
     """
@@ -137,18 +144,21 @@ def _discard(data: Path | None) -> None:
 
 
 def _refuse_other_shop(manifest: Manifest, settings: Settings) -> None:
-    """Days and amounts mean what the settings say."""
+    """Check the settings that dates and amounts depend on.
+
+    :raises FileRefused: the time zone or the currency differs.
+    """
     for name, theirs, ours in (
         ("TIMEZONE", manifest.timezone, settings.timezone.key),
         ("CURRENCY", manifest.currency, settings.currency),
     ):
         if theirs != ours:
-            raise FileRefused(f"The books in this file are of {theirs}, and {name} is {ours}: set it to {theirs}.")
+            raise FileRefused(f"{name} is {theirs} in this file, and {ours} in the settings: set {name} to {theirs}.")
 
 
 def _named(file: Path | None) -> Path:
     if file is None:
-        raise typer.BadParameter("name the file.", param_hint="FILE")
+        raise typer.BadParameter("Name a file.", param_hint="FILE")
     return file
 
 
@@ -160,7 +170,7 @@ def _checked(path: Path) -> Manifest:
 
 
 def _describe(manifest: Manifest) -> None:
-    _say(f"The file is whole: {_contents(manifest)}.")
+    _say(f"The file is complete: {_contents(manifest)}.")
     for name in ("exported_at", "service", "timezone", "currency", "head", "epoch"):
         typer.echo(f"{name:12} {getattr(manifest, name)}")
     for collection, count in manifest.counts.items():

@@ -1,4 +1,4 @@
-"""What commands share: the settings and a database that runs."""
+"""The settings and the database of a command."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ from repositories.database.client import Database, check_deployment, connect
 from repositories.database.errors import translate_errors
 from repositories.migrations.indexes import prepare
 
-Data = Annotated[Path | None, typer.Option(help="Folder of the local mongod's data.  \\[default: DATA_DIR, or ./data]")]
+Data = Annotated[Path | None, typer.Option(help="Data folder of the local mongod.  \\[default: DATA_DIR, or ./data]")]
 
 T = TypeVar("T")
 
@@ -30,8 +30,8 @@ def command_settings() -> Settings:
 
 @contextmanager
 def any_database(settings: Settings, data: Path | None) -> Iterator[Settings]:
-    """The settings with a database that runs: the one that they name, that of a server that runs on the data folder,
-    or the local mongod."""
+    """Yield the settings with the address of a database: that of MONGODB_URL, that of a server that runs on the data
+    folder, or a local mongod of this process."""
     running = running_url(_folder(settings, data)) if settings.mongodb_url is None else None
     with own_database(replace(settings, mongodb_url=running or settings.mongodb_url), data) as ready:
         yield ready
@@ -43,7 +43,7 @@ def _folder(settings: Settings, data: Path | None) -> Path:
 
 @contextmanager
 def own_database(settings: Settings, data: Path | None) -> Iterator[Settings]:
-    """The settings with a database that runs: the one that they name, or a local mongod of this process."""
+    """Yield the settings with the address of a database: that of MONGODB_URL, or a local mongod of this process."""
     if settings.mongodb_url is not None:
         yield settings
         return
@@ -56,9 +56,11 @@ def own_database(settings: Settings, data: Path | None) -> Iterator[Settings]:
 
 
 def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]], *, prepared: bool = True) -> T:
-    """Runs some work on a database. prepared: with what the store needs in it.
+    """Run a coroutine on the database.
 
-    :raises DatabaseRefused, Unavailable: it cannot be used; it went away.
+    :param prepared: whether to create what the store needs first.
+    :raises DatabaseRefused: the database cannot be used.
+    :raises Unavailable: the database does not answer any more.
     """
 
     async def run() -> T:

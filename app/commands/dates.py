@@ -1,4 +1,4 @@
-"""Days, as they are written on the command line."""
+"""Dates on the command line."""
 
 import time
 from datetime import date
@@ -7,8 +7,11 @@ import typer
 
 
 def day(text: str) -> date:
-    """:raises BadParameter: it is none."""
+    """Parse a date.
+
+    :raises BadParameter: the text is not a date.
+    """
     try:
         return date(*time.strptime(text, "%Y-%m-%d")[:3])
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no day. Write it as YYYY-MM-DD, like 2026-03-31.") from None
+        raise typer.BadParameter(f"{text!r} is not a date. Write it as YYYY-MM-DD, for example 2026-03-31.") from None

@@ -1,4 +1,4 @@
-"""`pos demo`: a shop to try things out with."""
+"""`pos demo`: fill a store with generated documents."""
 
 import time as clock
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from repositories.demo import TimedCommand, fill, mark_store, record_position
 
 _DAYS_A_MONTH = 30.44
 _EARLIEST = date(1970, 1, 1)
-# It is kept in the store's counters, and MongoDB's numbers end there.
+# The largest integer of MongoDB, which stores the seed in the counters.
 _MOST_SEED = 2**63 - 1
 
 
@@ -33,7 +33,10 @@ class Trade(StrEnum):
 
 
 def _store(name: str) -> str:
-    """What the setting STORE_ID would refuse could never be looked at."""
+    """Check a name by the rule of STORE_ID, without which the store could not be opened.
+
+    :raises BadParameter: it is invalid.
+    """
     try:
         is_store(name)
     except ValidationError as error:
@@ -42,25 +45,29 @@ def _store(name: str) -> str:
 
 
 def demo(
-    orders: Annotated[int, typer.Option(min=1, max=2_000_000, help="How many orders; estimates come on top.")] = 1_000,
-    months: Annotated[int, typer.Option(min=1, max=240, help="Over how long.")] = 12,
-    trade: Annotated[Trade, typer.Option(help="What the shop sells.")] = Trade.HARDWARE,
-    seed: Annotated[int, typer.Option(min=-_MOST_SEED, max=_MOST_SEED, help="The same seed makes the same shop.")] = 1,
+    orders: Annotated[
+        int, typer.Option(min=1, max=2_000_000, help="Number of orders. Estimates are added to them.")
+    ] = 1_000,
+    months: Annotated[int, typer.Option(min=1, max=240, help="Period in months.")] = 12,
+    trade: Annotated[Trade, typer.Option(help="What the store sells.")] = Trade.HARDWARE,
+    seed: Annotated[
+        int, typer.Option(min=-_MOST_SEED, max=_MOST_SEED, help="The same seed generates the same documents.")
+    ] = 1,
     until: Annotated[
-        date | None, typer.Option(parser=day, metavar="YYYY-MM-DD", help="The last day; left out: today, until now.")
+        date | None, typer.Option(parser=day, metavar="YYYY-MM-DD", help="Last day.  \\[default: today]")
     ] = None,
     store: Annotated[
-        str, typer.Option(help="The store to fill; one with documents is refused.", callback=_store)
+        str, typer.Option(help="Store to fill. One that has documents is refused.", callback=_store)
     ] = "demo",
     replace: Annotated[
-        bool, typer.Option("--replace", help="Empty it first, if it has only what `pos demo` made.")
+        bool, typer.Option("--replace", help="First empty the store, if it has only documents of `pos demo`.")
     ] = False,
     data: Data = None,
 ) -> None:
-    """Fill a store of its own with believable documents: months of an Indian shop, its staff, customers and festivals.
+    """Fill a separate store with generated documents: months of an Indian shop, its staff, customers and festivals.
 
-    Made-up documents never go where real ones are: the store is `demo`, whatever STORE_ID says, and one that has
-    documents is refused. Look at it with `STORE_ID=demo pos serve`.
+    Generated documents are never mixed with real ones. The store is `demo`, whatever STORE_ID is, and a store that has
+    documents is refused. Open it with `STORE_ID=demo pos serve`.
 
     \b
       pos demo --orders 10000 --months 24
@@ -85,15 +92,15 @@ def demo(
     seconds = clock.perf_counter() - began
     console.print(
         f"Store {store!r} has {orders:,} orders from {first} to {last} "
-        f"({seconds:.1f} s, {orders / seconds:,.0f} a second). Look at it with STORE_ID={store} pos serve.",
+        f"({seconds:.1f} s, {orders / seconds:,.0f} a second). Open it with STORE_ID={store} pos serve.",
         markup=False,
     )
 
 
 def _period(until: date | None, months: int, today: date) -> tuple[date, date]:
-    """The first and the last day.
+    """Return the first and the last day.
 
-    :raises BadParameter: the last one is still to come, or the first one lies where no clock of a shop ever stood.
+    :raises BadParameter: the last day is in the future, or the first day is before 1970.
     """
     last = until or today
     span = timedelta(days=round(months * _DAYS_A_MONTH) - 1)

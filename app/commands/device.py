@@ -1,10 +1,10 @@
-"""`pos device`: the tablets and tills that have a key of their own."""
+"""`pos device`: manage tablets and tills that have a key."""
 
 from typing import Annotated
 
 import typer
 
-from app.commands.accounts import AllStoresReports, Role, Store, administer, belonging, show
+from app.commands.accounts import AllStores, Role, Store, administer, belonging, show
 from app.commands.database import Data
 from app.composition.accounts import Accounts
 from app.config.settings import Settings
@@ -15,22 +15,22 @@ from schemas.core.documents import Document
 from schemas.core.principals import THE_SERVICE, role_of_device
 from schemas.fields.validation import load_body
 
-device = typer.Typer(name="device", help="The tablets and tills that have a key of their own.", no_args_is_help=True)
+device = typer.Typer(name="device", help="Manage tablets and tills that have a key.", no_args_is_help=True)
 
 
 @device.command("add")
 def add(
-    name: Annotated[str, typer.Argument(help="As people know it.")],
-    role: Annotated[Role, typer.Option(help="Whose device it is: what it may do.")] = Role.CASHIER,
+    name: Annotated[str, typer.Argument(help="Name to show.")],
+    role: Annotated[Role, typer.Option(help="Role, which decides what the device may do.")] = Role.CASHIER,
     store: Store = None,
-    everywhere: AllStoresReports = False,
+    everywhere: AllStores = False,
     data: Data = None,
 ) -> None:
-    """Enrol a device, and print its key, which nobody can be shown again.
+    """Add a device, and print its key. The key is shown only once.
 
-    It sells with that key alone; a cashier who has a PIN can sign in at it. An app that can only be given an address
-    takes the key in it, as https://till:KEY@shop.example.com. The phone of an owner, who deletes, cancels and reads all
-    reports with such an app, needs the key of an owner's device.
+    The key alone is enough to sell; a user with a PIN can also sign in at the device. An app that has only an address
+    takes the key in it: https://till:KEY@shop.example.com. The phone of an owner, who deletes, cancels and reads all
+    reports, needs a device with the role owner.
 
     \b
       pos device add "Counter tablet"
@@ -45,13 +45,13 @@ def add(
         return made, await accounts.credentials.issue(KEY, made["_id"])
 
     made, key = administer(data, work)
-    console.print(f"{made['name']} is {made['_id']}. Its key, which is shown this once only:", markup=False)
+    console.print(f"{made['name']} is {made['_id']}. Its key, which is shown only once:", markup=False)
     typer.echo(key)
 
 
 @device.command("list")
 def list_(data: Data = None) -> None:
-    """Show all devices, of all stores; never their keys."""
+    """List the devices of all stores, without their keys."""
 
     async def work(accounts: Accounts, _: Settings) -> list[Document]:
         return await accounts.devices.all(None)
@@ -62,9 +62,10 @@ def list_(data: Data = None) -> None:
 
 @device.command("remove")
 def remove(
-    device_id: Annotated[str, typer.Argument(metavar="ID", help="As `pos device list` shows it.")], data: Data = None
+    device_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the device, as in `pos device list`.")],
+    data: Data = None,
 ) -> None:
-    """Take a device out: its key is worth nothing, nor is what somebody has signed in with at it.
+    """Remove a device: its key and the sessions of users who signed in at it are revoked.
 
     A running service follows within five seconds.
 
@@ -76,4 +77,4 @@ def remove(
         await accounts.devices.end(await accounts.devices.get(device_id, None), THE_SERVICE)
 
     administer(data, work)
-    console.print(f"{device_id} is taken out.", markup=False)
+    console.print(f"{device_id} was removed.", markup=False)

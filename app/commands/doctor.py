@@ -1,4 +1,4 @@
-"""`pos doctor`."""
+"""`pos doctor`: check settings, machine and database."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -26,11 +26,11 @@ def doctor(
     data: Data = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Say what is wrong with settings, machine and database, and how to mend it; exit 1 if anything is wrong.
+    """Check settings, machine and database, and suggest corrections. Exit with 1 if anything is wrong.
 
-    It takes no more than some fifteen seconds. Run it beside the service, with its environment. What the shop has is
-    only read. To try writes, transactions and change streams it makes a collection doctor_… of its own in
-    DATABASE_NAME, and drops it again.
+    The checks take at most about fifteen seconds. Run them beside the service, with the same environment. The data of
+    the store are only read. To test writes, transactions and change streams, a collection doctor_… is created in
+    DATABASE_NAME and dropped again.
 
     \b
       pos doctor

@@ -1,4 +1,4 @@
-"""`pos export`."""
+"""`pos export`: write a store as NDJSON, or tables as CSV or XLSX."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, nullcontext
@@ -40,44 +40,53 @@ Days = tuple[date | None, date | None]
 
 
 def export(
-    what: Annotated[What, typer.Argument(help="Everything, or a table.")] = What.ALL,
+    what: Annotated[What, typer.Argument(help="Everything, or one table.")] = What.ALL,
     out: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="Where to, compressed if it ends with .gz; - is the standard output."
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="File to write, compressed if it ends with .gz; - is the standard output.",
         ),
     ] = STDOUT,
     form: Annotated[
         Format | None,
         typer.Option(
-            "--format", "-f", help="If left out: as the file's name ends, else ndjson for all, csv for a table."
+            "--format", "-f", help="Format.  \\[default: the ending of the file, else ndjson for all, csv for a table]"
         ),
     ] = None,
     start: Annotated[
-        date | None, typer.Option("--from", parser=day, metavar="YYYY-MM-DD", help="The first day, in the shop.")
+        date | None,
+        typer.Option("--from", parser=day, metavar="YYYY-MM-DD", help="First day, in the time zone of the store."),
     ] = None,
     end: Annotated[
-        date | None, typer.Option("--to", parser=day, metavar="YYYY-MM-DD", help="The last day, included.")
+        date | None, typer.Option("--to", parser=day, metavar="YYYY-MM-DD", help="Last day, inclusive.")
     ] = None,
-    lines: Annotated[bool, typer.Option("--lines", help="A row for each line item, not for each document.")] = False,
-    voided: Annotated[bool, typer.Option("--voided", help="Voided documents too, marked as such.")] = False,
+    lines: Annotated[
+        bool, typer.Option("--lines", help="One row for each line item instead of each document.")
+    ] = False,
+    voided: Annotated[bool, typer.Option("--voided", help="Include voided documents, marked as such.")] = False,
     bom: Annotated[
-        bool, typer.Option("--bom/--no-bom", help="CSV begins with the mark by which Excel knows UTF-8.")
+        bool,
+        typer.Option(
+            "--bom/--no-bom", help="Begin a CSV file with the byte order mark by which Excel recognizes UTF-8."
+        ),
     ] = True,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     data: Data = None,
 ) -> None:
-    """Write the shop's books to a file: everything as NDJSON, or a table as CSV or XLSX.
+    """Export everything as NDJSON, or one table as CSV or XLSX.
 
-    What is written is of one moment, and the shop goes on selling meanwhile. docs/data.md explains the columns.
+    The export is a consistent snapshot; the service can run meanwhile. docs/data.md explains the columns.
 
     \b
     Everything, for `pos import`:
       pos export -o shop.ndjson
-    The orders of a financial year; the items that were sold in it:
+    The orders of a financial year; the line items since its start:
       pos export orders -o year.xlsx --from 2026-04-01 --to 2027-03-31
       pos export orders -o items.csv --lines --from 2026-04-01
-    Sums by day, staff and payment:
+    Totals by day, seller and payment mode:
       pos export reports -o days.xlsx
     To the standard output:
       pos export orders --format csv --no-bom | head
@@ -103,12 +112,15 @@ def export(
 
 
 def _check_options(what: What, form: Format, days: Days, *, is_narrowed: bool) -> None:
-    """:raises BadParameter: they do not go together."""
+    """Check that the options fit together.
+
+    :raises BadParameter: they do not.
+    """
     start, end = days
     if (what is What.ALL) != (form is Format.NDJSON):
-        raise typer.BadParameter("all is written as ndjson, and a table as csv or xlsx.", param_hint="--format")
+        raise typer.BadParameter("all needs ndjson, and a table needs csv or xlsx.", param_hint="--format")
     if what is What.ALL and (start or end or is_narrowed):
-        raise typer.BadParameter("all is everything; --from, --to, --lines and --voided are for tables.")
+        raise typer.BadParameter("--from, --to, --lines and --voided are for tables, not for all.")
     if what is What.REPORTS and is_narrowed:
         raise typer.BadParameter("reports have neither lines nor voided documents.")
     if start and end and start > end:
@@ -116,20 +128,23 @@ def _check_options(what: What, form: Format, days: Days, *, is_narrowed: bool) -
 
 
 def _ending(out: Path) -> tuple[str, bool]:
-    """What a file's name ends with, and whether it is to be compressed."""
+    """Return the ending of a file's name without `.gz`, and whether the file is compressed."""
     is_compressed = out.suffix.lower() == ".gz"
     inner = out.with_suffix("") if is_compressed else out
     return inner.suffix.lower().removeprefix("."), is_compressed
 
 
 def _format(what: What, ending: str) -> Format:
-    """:raises BadParameter: nobody could guess it from the ending."""
+    """Return the format for an ending.
+
+    :raises BadParameter: the ending is unknown.
+    """
     if ending in tuple(Format):
         return Format(ending)
     if ending:
         raise typer.BadParameter(
-            f"nothing is known that ends with .{ending}: let it end with {', '.join(f'.{each}' for each in Format)}, "
-            "with .gz behind that to compress it, or choose with --format.",
+            f"The ending .{ending} is unknown: use {', '.join(f'.{each}' for each in Format)}, with .gz after it to "
+            "compress the file, or choose with --format.",
             param_hint="--output",
         )
     return Format.NDJSON if what is What.ALL else Format.CSV

@@ -15,25 +15,29 @@ from repositories.database.client import Database
 from repositories.messaging.uploads import Upload, Uploads
 from schemas.core.collections import ADOPTION, COUNTERS
 
-#: What a file that is brought is called where it is opened.
+#: The name under which an imported file is downloaded.
 _FILE_NAME = "estimate.pdf"
 
 
-class Brought(NamedTuple):
-    """How many files are new here, how many were brought before, and those that cannot be."""
+class _Result(NamedTuple):
+    """The result of an import of PDF files."""
 
     new: int
+    #: How many were imported before.
     known: int
     refused: list[OldPdf]
 
 
 def check_folder(folder: Path) -> None:
-    """:raises FileRefused: it is no folder that can be read."""
+    """Check that a folder can be read.
+
+    :raises FileRefused: it cannot.
+    """
     next(iter(old_pdfs(folder)), None)
 
 
 def is_restored(settings: Settings) -> bool:
-    """Return whether the store was taken over once, and then restored from a backup, which tells nothing else of it."""
+    """Return whether the store was imported and later restored from a backup, which has no state of the import."""
 
     async def work(database: Database) -> bool:
         counters = await database[COUNTERS].find_one({"_id": settings.store_id}, {"adopted": 1})
@@ -44,24 +48,24 @@ def is_restored(settings: Settings) -> bool:
 
 
 def bring(settings: Settings, folder: Path, *, dry_run: bool) -> None:
-    """Bring the files of a folder into a store, and say what became of them.
+    """Import the PDF files of a folder, and print the result.
 
-    :raises Exit: a file that the earlier backend named cannot be brought.
+    :raises Exit: a file that the earlier backend named cannot be imported.
     """
 
-    async def work(database: Database) -> Brought:
+    async def work(database: Database) -> _Result:
         return await _bring(Uploads(database, utc_now), settings.store_id, folder, dry_run=dry_run)
 
     done = with_database(settings, work, prepared=False)
-    verb = "would be brought" if dry_run else "were brought"
-    console.print(f"{done.new:,} PDF files {verb}, and {done.known:,} are here already.")
+    verb = "would be imported" if dry_run else "were imported"
+    console.print(f"{done.new:,} PDF files {verb}, and {done.known:,} were imported before.")
     for each in done.refused:
-        console.print(f"{each.token}.pdf {each.defect}: it is left out, and links to it lead nowhere.", markup=False)
+        console.print(f"{each.token}.pdf {each.defect}: it is left out, and links to it do not work.", markup=False)
     if done.refused:
         raise typer.Exit(1)
 
 
-async def _bring(uploads: Uploads, store: str, folder: Path, *, dry_run: bool) -> Brought:
+async def _bring(uploads: Uploads, store: str, folder: Path, *, dry_run: bool) -> _Result:
     new, known, refused = 0, 0, []
     files = old_pdfs(folder)
     while (each := await asyncio.to_thread(next, files, None)) is not None:
@@ -73,4 +77,4 @@ async def _bring(uploads: Uploads, store: str, folder: Path, *, dry_run: bool) -
             new += 1
             if not dry_run:
                 await uploads.add_legacy_file(store, each.token, Upload(_FILE_NAME, each.content))
-    return Brought(new, known, refused)
+    return _Result(new, known, refused)

@@ -1,4 +1,4 @@
-"""`pos listen`."""
+"""`pos listen`: print events as they happen."""
 
 import asyncio
 import os
@@ -13,35 +13,36 @@ from app.commands.database import command_settings
 from app.console.event_listener import Listener, ListeningRefused, line_of, socket_url
 from app.console.terminal import console
 
-#: Where the token is looked for. Never on the command line, which others on the machine can read.
+#: The variable that has the token. Other users of the machine could read an argument of the command line.
 VARIABLE: Final = "POS_TOKEN"
 
 
 def listen(
     since: Annotated[
-        str | None, typer.Option(help="Replay what came after this event: its seq.  \\[default: from now on]")
+        str | None, typer.Option(help="First replay the events after this sequence number.  \\[default: from now on]")
     ] = None,
     topics: Annotated[
-        str | None, typer.Option(help="estimates, orders, messages, or one as orders/<id>; several by commas.")
+        str | None,
+        typer.Option(help="Only these topics, by commas: estimates, orders, messages, orders/<id>."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print each event as a line of JSON.")] = False,
-    url: Annotated[str | None, typer.Option(help="The service's address.  \\[default: PUBLIC_BASE_URL]")] = None,
+    url: Annotated[str | None, typer.Option(help="Address of the service.  \\[default: PUBLIC_BASE_URL]")] = None,
     token_stdin: Annotated[
-        bool, typer.Option("--token-stdin", help="Read the token from the first line of the input.")
+        bool, typer.Option("--token-stdin", help="Read the token from the first line of the standard input.")
     ] = False,
 ) -> None:
-    """Show the shop's events as they come. After a cut it comes back, and misses and repeats nothing.
+    """Print the events of the store as they happen. After a disconnect it resumes without a gap or a repetition.
 
-    Where people sign in, it takes the token or the device's key from POS_TOKEN, or from its input.
+    If the service requires sign-in, set POS_TOKEN to an access token or a device key, or pass it on the standard input.
 
     \b
-    From now on; everything since event 813; the orders alone, for another program:
+    From now on; all events after 813; orders only, for another program:
       pos listen
       pos listen --since 813
       pos listen --topics orders --json | jq .data.total
-    Of a shop elsewhere:
+    From a service on another machine:
       pos listen --url https://shop.example.com
-    Where people sign in, with a device's key from a file, or from the clipboard:
+    With a device key from a file, or from the clipboard:
       POS_TOKEN=$(cat till.key) pos listen
       xclip -o | pos listen --token-stdin
     """
@@ -63,7 +64,10 @@ def listen(
 
 
 def _address(url: str) -> str:
-    """:raises BadParameter: it is none."""
+    """Return the WebSocket address of a service.
+
+    :raises BadParameter: the address is invalid.
+    """
     try:
         return socket_url(url)
     except ListeningRefused as error:

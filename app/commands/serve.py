@@ -1,4 +1,4 @@
-"""`pos serve`."""
+"""`pos serve`: run the service."""
 
 import errno
 import os
@@ -24,7 +24,7 @@ from app.server.uvicorn_options import uvicorn_options
 
 
 class AddressRefused(Refused):
-    """The address cannot be listened on; the message is a sentence that says why and what to do."""
+    """The service cannot listen on the address; the message says why and what to do."""
 
 
 def serve(
@@ -32,35 +32,35 @@ def serve(
     port: Annotated[
         int | None,
         typer.Option(
-            min=1, max=65_535, help="Also in PUBLIC_BASE_URL, if that is not set.  \\[default: PORT, or 8000]"
+            min=1, max=65_535, help="Port to listen on, also in a default PUBLIC_BASE_URL.  \\[default: PORT, or 8000]"
         ),
     ] = None,
     data: Data = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, max=64, help="Processes.  \\[default: WEB_CONCURRENCY, or 1]")
+        int | None, typer.Option(min=1, max=64, help="Number of processes.  \\[default: WEB_CONCURRENCY, or 1]")
     ] = None,
-    reload: Annotated[bool, typer.Option("--reload", help="Restart when the code changes (development).")] = False,
+    reload: Annotated[bool, typer.Option("--reload", help="Restart when the code changes, for development.")] = False,
 ) -> None:
-    """Serve the shop. Without MONGODB_URL it starts a MongoDB of its own, and stops it again in the end.
+    """Run the service. Without MONGODB_URL it starts a local MongoDB, and stops it at the end.
 
     \b
-    On this machine, with a database in ./data; on another port and folder; the made-up shop of `pos demo`:
+    On this machine, with a database in ./data; on another port and folder; with the generated store of `pos demo`:
       pos serve
       pos serve --port 8080 --data ~/shop
       STORE_ID=demo pos serve
-    For others, on a database of yours:
+    Reachable from other machines, on your own database:
       MONGODB_URL=mongodb+srv://… PUBLIC_BASE_URL=https://shop.example.com SECRET_KEY=… pos serve --host 0.0.0.0
 
-    Where others can reach it, people sign in; on loopback it is open. See docs/security.md.
+    On a loopback address the service is open. On any other address users must sign in. See docs/security.md.
     """
     settings = _overridden(command_settings(), host=host, port=port, workers=workers)
     _check_address(settings)
     refuse_unsafe(settings)
-    # For the local mongod, too.
+    # The local mongod inherits the limit.
     raise_limit()
     with _terminable(), own_database(settings, data) as ready:
         _announce(ready, is_local=settings.mongodb_url is None)
-        # The processes that serve read their settings from the environment, like any other.
+        # The worker processes read their settings from the environment.
         os.environ["MONGODB_URL"] = ready.mongodb_url or ""
         os.environ["HOST"], os.environ["PORT"] = settings.host, str(settings.port)
         uvicorn.run("asgi:app", **uvicorn_options(settings), reload=reload)
@@ -68,7 +68,7 @@ def serve(
 
 def _overridden(settings: Settings, **options: Any) -> Settings:
     changes = {name: value for name, value in options.items() if value is not None}
-    # As in the settings, what is set to nothing is not set.
+    # An empty variable counts as unset, as in the settings.
     named = any(os.environ.get(name, "").strip() for name in ("PUBLIC_BASE_URL", "RENDER_EXTERNAL_URL"))
     if "port" in changes and not named:
         changes["public_base_url"] = f"http://127.0.0.1:{changes['port']}"
@@ -76,9 +76,9 @@ def _overridden(settings: Settings, **options: Any) -> Settings:
 
 
 def _check_address(settings: Settings) -> None:
-    """Whether the address can be listened on, asked before a database is started for it.
+    """Check that the service can listen on the address, before a database is started.
 
-    :raises AddressRefused: it is taken, or not of this machine.
+    :raises AddressRefused: another program has the address, or it is not an address of this machine.
     """
     try:
         try_to_listen(settings.host, settings.port)
@@ -107,16 +107,16 @@ def _announce(settings: Settings, *, is_local: bool) -> None:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM ends us like an exception, so that the local mongod is stopped on the way out.
+    """Turn SIGTERM into SystemExit, so that the local mongod is stopped on the way out.
 
-    uvicorn raises the signals that it caught once more when it has finished.
+    uvicorn raises the signals that it caught again when it has finished.
     """
 
     def leave(_number: int, _frame: FrameType | None) -> None:
         raise SystemExit(0)
 
     def hang_up(_number: int, _frame: FrameType | None) -> None:
-        # The terminal was closed: end in good order, as uvicorn does for SIGTERM but not for SIGHUP.
+        # The terminal was closed. uvicorn shuts down cleanly for SIGTERM, but not for SIGHUP.
         signal.raise_signal(signal.SIGTERM)
 
     handlers = {signal.SIGTERM: leave, signal.SIGINT: leave, signal.SIGHUP: hang_up}

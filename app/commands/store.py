@@ -1,4 +1,4 @@
-"""`pos store`: the stores of a database."""
+"""`pos store`: manage the stores of a database."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from repositories.database.client import Database
 from repositories.migrations.indexes import prepare
 from repositories.shop.stores import store_exists, store_names
 
-store = typer.Typer(name="store", help="The stores of the database.", no_args_is_help=True)
+store = typer.Typer(name="store", help="Manage the stores of the database.", no_args_is_help=True)
 
 
 def _is_a_store(name: str) -> str:
@@ -22,8 +22,8 @@ def _is_a_store(name: str) -> str:
 
 
 @store.command()
-def add(name: Annotated[str, typer.Argument(callback=_is_a_store)], data: Data = None) -> None:
-    """Found a store, with the time zone of the settings. One that is there already stays as it is.
+def add(name: Annotated[str, typer.Argument(callback=_is_a_store, help="Its name.")], data: Data = None) -> None:
+    """Add a store, with the time zone of the settings. An existing store is not changed.
 
     \b
       pos store add market-street
@@ -36,12 +36,12 @@ def add(name: Annotated[str, typer.Argument(callback=_is_a_store)], data: Data =
 
     with any_database(command_settings(), data) as settings:
         is_there = with_database(settings, found, prepared=False)
-    console.print(f"Store {name!r} {'is there already' if is_there else 'is founded'}.", markup=False)
+    console.print(f"Store {name!r} {'exists already' if is_there else 'was added'}.", markup=False)
 
 
 @store.command("list")
 def list_(data: Data = None) -> None:
-    """Print the names of the stores, one a line.
+    """List the stores, one a line.
 
     \b
       pos store list

@@ -1,11 +1,11 @@
-"""`pos user`: the people who may sign in."""
+"""`pos user`: manage the users who may sign in."""
 
 import sys
 from typing import Annotated, Any
 
 import typer
 
-from app.commands.accounts import AllStoresReports, Role, Store, administer, belonging, show
+from app.commands.accounts import AllStores, Role, Store, administer, belonging, show
 from app.commands.database import Data
 from app.composition.accounts import Accounts
 from app.config.settings import Settings
@@ -16,30 +16,30 @@ from schemas.core.principals import FIRST_OWNER, THE_SERVICE
 from schemas.fields.validation import load_body
 from schemas.text.folding import plain_digits, same_name
 
-user = typer.Typer(name="user", help="The people who may sign in.", no_args_is_help=True)
+user = typer.Typer(name="user", help="Manage the users who may sign in.", no_args_is_help=True)
 
-Username = Annotated[str, typer.Argument(metavar="USERNAME", help="What they sign in as, in any case.")]
+Username = Annotated[str, typer.Argument(metavar="USERNAME", help="Name to sign in with, in upper or lower case.")]
 FromStdin = Annotated[
     bool,
-    typer.Option("--password-stdin", help="Read them from the standard input, a line each: the password, the PIN."),
+    typer.Option("--password-stdin", help="Read the password and the PIN from the standard input, one a line."),
 ]
 
 
 @user.command("add")
 def add(
     username: Username,
-    role: Annotated[Role, typer.Option(help="What they may do.")] = Role.CASHIER,
-    name: Annotated[str | None, typer.Option(help="As people know them.  \\[default: USERNAME]")] = None,
+    role: Annotated[Role, typer.Option(help="Role, which decides what the user may do.")] = Role.CASHIER,
+    name: Annotated[str | None, typer.Option(help="Name to show.  \\[default: USERNAME]")] = None,
     store: Store = None,
-    everywhere: AllStoresReports = False,
-    with_pin: Annotated[bool, typer.Option("--pin", help="Ask for a PIN, too, for enrolled devices.")] = False,
-    no_password: Annotated[bool, typer.Option("--no-password", help="They have a PIN alone.")] = False,
+    everywhere: AllStores = False,
+    with_pin: Annotated[bool, typer.Option("--pin", help="Also ask for a PIN, for sign-in at a device.")] = False,
+    no_password: Annotated[bool, typer.Option("--no-password", help="Set a PIN only.")] = False,
     from_stdin: FromStdin = False,
     data: Data = None,
 ) -> None:
-    """Add somebody. The password is asked for; it is never an argument, which others of this machine could read.
+    """Add a user. The password is asked for, since other users of the machine could read an argument.
 
-    The first owner claims the shop, and belongs to all stores.
+    The first owner takes over the new service, and belongs to all stores.
 
     \b
     The first owner, then a cashier who also has a PIN for the tablets:
@@ -65,12 +65,12 @@ def add(
     where = "all stores" if made["belongs_to"] is None else f"store {made['belongs_to']}"
     console.print(f"{made['login']} ({made['role']}, {where}) can sign in now.", markup=False)
     if claims:
-        console.print("The shop has its owner.")
+        console.print("The first owner is set.")
 
 
 @user.command("list")
 def list_(data: Data = None) -> None:
-    """Show everybody who may sign in, of all stores."""
+    """List the users of all stores."""
 
     async def work(accounts: Accounts, _: Settings) -> list[Document]:
         return await accounts.users.all(None)
@@ -91,9 +91,9 @@ def list_(data: Data = None) -> None:
 
 @user.command("remove")
 def remove(username: Username, data: Data = None) -> None:
-    """Take somebody out: they sign in no more, and what they are signed in with ends at once.
+    """Remove a user: the user cannot sign in any more, and all sessions are revoked.
 
-    A running service follows within five seconds. The last owner of all stores stays.
+    A running service follows within five seconds. The last owner of all stores cannot be removed.
 
     \b
       pos user remove ravi
@@ -103,17 +103,17 @@ def remove(username: Username, data: Data = None) -> None:
         await accounts.users.end(await accounts.users.find_by_login(same_name(username)), THE_SERVICE)
 
     administer(data, work)
-    console.print(f"{username} is taken out.", markup=False)
+    console.print(f"{username} was removed.", markup=False)
 
 
 @user.command("password")
 def password(
     username: Username,
-    pin: Annotated[bool, typer.Option("--pin", help="The PIN, and not the password.")] = False,
+    pin: Annotated[bool, typer.Option("--pin", help="Change the PIN instead of the password.")] = False,
     from_stdin: FromStdin = False,
     data: Data = None,
 ) -> None:
-    """Give somebody another password, or another PIN. All that they are signed in with ends.
+    """Change the password or the PIN of a user, and revoke all sessions of the user.
 
     \b
       pos user password ravi
@@ -127,11 +127,11 @@ def password(
         await accounts.users.change(await accounts.users.find_by_login(same_name(username)), changes, THE_SERVICE)
 
     administer(data, work)
-    console.print(f"{username} has another {'PIN' if pin else 'password'}.", markup=False)
+    console.print(f"{username} has a new {'PIN' if pin else 'password'}.", markup=False)
 
 
 def _secrets(*, password: bool, pin: bool, from_stdin: bool) -> dict[str, str | None]:
-    """What somebody is to sign in with, asked for without showing it, or read."""
+    """Ask for the password and the PIN without echo, or read them from the standard input."""
     return {
         "password": _secret("Password", from_stdin) if password else None,
         "pin": plain_digits(_secret("PIN, six digits", from_stdin)) if pin else None,

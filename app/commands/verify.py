@@ -1,4 +1,4 @@
-"""`pos migrate` and `pos verify`: the database made ready, and its books checked."""
+"""`pos migrate` and `pos verify`: prepare the database, and check its documents and totals."""
 
 from typing import Annotated
 
@@ -19,18 +19,18 @@ from schemas.text.phones import region_of
 
 NewKey = Annotated[
     bool,
-    typer.Option("--new-key", help="SECRET_KEY is another one on purpose: all passwords and PINs are worth nothing."),
+    typer.Option("--new-key", help="Accept a changed SECRET_KEY. All passwords and PINs become invalid."),
 ]
 
 
 def migrate(data: Data = None, new_key: NewKey = False) -> None:
-    """Create what the database needs (indexes, counters; customers and words of the search in each of its stores). Safe
-    to repeat, and beside running processes.
+    """Create indexes, counters, customers and search terms in each store of the database. Safe to repeat, also beside
+    running processes.
 
-    `pos serve` does so by itself; this is for a deployment that wants it done before the new processes start.
+    `pos serve` does the same at its start. Use this command to do it before a deployment starts new processes.
 
-    Where SECRET_KEY is not the one that passwords were made with, it refuses, as the service does. With --new-key it
-    takes the new one; then each needs another password: `pos user password USERNAME`.
+    If SECRET_KEY is not the key that the passwords were hashed with, the command refuses, as the service does. With
+    --new-key it accepts the new key; each user then needs a new password: `pos user password USERNAME`.
     """
     with any_database(command_settings(), data) as settings:
         with_database(settings, lambda database: _prepared(database, settings, new_key=new_key))
@@ -38,11 +38,11 @@ def migrate(data: Data = None, new_key: NewKey = False) -> None:
 
 
 def verify(data: Data = None) -> None:
-    """Recompute totals, customers, numbers, links and the hashes of the event log from what is stored, and compare the
-    documents with what the log says of them; exit 1 and name the differences, if any.
+    """Recompute totals, customers, numbers, links and the hashes of the event log, and compare the documents with the
+    log. Print each difference, and exit with 1 if there is one.
 
-    It reads every document, so a large store takes a while; it changes nothing. What no event tells of is not compared:
-    the lines of a bill that nobody changed, passwords and PINs, and what retention has taken out of the log.
+    The command reads every document and changes nothing; a large store takes a while. Data that no event records are
+    not compared: the lines of an unchanged document, passwords and PINs, and events that retention has deleted.
     """
     with any_database(command_settings(), data) as settings:
         differences = with_database(settings, lambda database: _differences(database, settings.store_id))
@@ -52,7 +52,7 @@ def verify(data: Data = None) -> None:
         raise typer.Exit(1)
     console.print(
         "No difference: numbers, links, totals, customers and messages agree with the documents, the event log is "
-        "whole, and the documents are what it says of them."
+        "complete, and the documents agree with it."
     )
 
 

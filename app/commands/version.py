@@ -1,4 +1,4 @@
-"""`pos version`."""
+"""`pos version`: print the version."""
 
 import typer
 

@@ -90,10 +90,10 @@ async def test_the_first_owner_claims_the_shop_before_its_first_start(pos: Any) 
     database = f"pos_tests_{secrets.token_hex(4)}"
     first = pos("user", "add", "asha", "--role", "owner", "--password-stdin", text=PASSWORD, database=database)
     assert first.returncode == 0, first.stderr
-    assert "The shop has its owner." in first.stderr
+    assert "The first owner is set." in first.stderr
     second = pos("user", "add", "meena", "--role", "owner", "--password-stdin", text=PASSWORD, database=database)
     assert second.returncode == 0, second.stderr
-    assert "The shop has its owner." not in second.stderr
+    assert "The first owner is set." not in second.stderr
     listed = [line.split() for line in pos("user", "list", database=database).stdout.splitlines()[1:]]
     assert [(row[0], row[2], row[3], row[-1] == "USER-OWNER") for row in listed] == [
         ("asha", "owner", "all", True),
@@ -108,7 +108,7 @@ async def test_the_first_owner_is_of_all_stores(pos: Any) -> None:
     of_one = pos(*add, "--store", "north", text=PASSWORD, database=database)
     assert of_one.returncode == 2
     assert "The first owner belongs to all stores" in of_one.stderr
-    assert "The shop has its owner." in pos(*add, text=PASSWORD, database=database).stderr
+    assert "The first owner is set." in pos(*add, text=PASSWORD, database=database).stderr
     removed = pos("user", "remove", "asha", database=database)
     assert (removed.returncode, "This is the last owner of all stores" in removed.stderr) == (1, True)
 

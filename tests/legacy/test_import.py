@@ -81,7 +81,7 @@ def test_twice_is_once(own: Database[Any], adopt: Adopter) -> None:
     before = plain(content(own))
     second = adopt("--json")
     assert json.loads(second.stdout) == first
-    assert "adopted before" in second.stderr
+    assert "imported before" in second.stderr
     assert plain(content(own)) == before
 
 

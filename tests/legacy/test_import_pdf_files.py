@@ -50,7 +50,7 @@ async def test_links_of_old_open_after_an_adoption(
     done = await asyncio.to_thread(adopt, "--static", str(folder.parent))
     assert done.exit_code == 0, done.stderr
     assert "is imported" in done.stderr
-    assert "2 PDF files were brought, and 0 are here already." in done.stderr
+    assert "2 PDF files were imported, and 0 were imported before." in done.stderr
     async for shop in open_shop(mongodb_url, shop_of_old, sign_in="on", secret_key="k" * 8 + "7f1c-93ad-5e20-b84f-0d"):
         for number in range(2):
             answer = await shop.http.get(f"/static/estimates/{TOKENS[number]}.pdf")
@@ -66,11 +66,11 @@ async def test_they_can_be_brought_later_and_again_beside_a_running_service(
 ) -> None:
     await asyncio.to_thread(adopt.report)
     rehearsed = await asyncio.to_thread(adopt, "--static", str(folder), "--dry-run")
-    assert "2 PDF files would be brought" in rehearsed.stderr
+    assert "2 PDF files would be imported" in rehearsed.stderr
     assert shop_of_old.uploads.count_documents({}) == 0
     async for shop in open_shop(mongodb_url, shop_of_old):
         await shop.sale()
-        for said in ("2 PDF files were brought, and 0", "0 PDF files were brought, and 2"):
+        for said in ("2 PDF files were imported, and 0", "0 PDF files were imported, and 2"):
             done = await asyncio.to_thread(adopt, "--static", str(folder))
             assert done.exit_code == 0, done.stderr
             assert said in done.stderr
@@ -100,7 +100,7 @@ def test_what_is_no_pdf_too_large_or_no_file_is_left_out_by_name(
     (folder / f"{TOKENS[9]}.pdf").write_bytes(b"%PDF-" + b"x" * (MAX_UPLOAD - 5))
     done = adopt("--static", str(folder))
     assert done.exit_code == 1
-    assert "3 PDF files were brought" in done.stderr
+    assert "3 PDF files were imported" in done.stderr
     said = {line.split(".pdf ")[0]: line for line in done.stderr.splitlines() if ".pdf " in line}
     assert set(said) == set(TOKENS[3:9])
     assert "is no PDF" in said[TOKENS[3]]
@@ -142,5 +142,5 @@ async def test_a_store_that_was_restored_gets_them_again(
         await read(backup, database, "main")
         done = await asyncio.to_thread(Adopter(mongodb_url, database.name), "--static", str(folder))
         assert done.exit_code == 0, done.stderr
-        assert "2 PDF files were brought" in done.stderr
+        assert "2 PDF files were imported" in done.stderr
         assert await database.uploads.count_documents({}) == 2

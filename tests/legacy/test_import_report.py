@@ -55,8 +55,8 @@ def test_a_run_that_finds_nothing_to_do_writes_no_report(own: Database[Any], ado
     assert "nothing to adopt" in adopt.refused(*options)
     legacy.fill(own, legacy.nasty())
     adopt.report()
-    assert "adopted before" in adopt(*options).stderr
-    assert "adopted before" in adopt("--dry-run", *options).stderr
+    assert "imported before" in adopt(*options).stderr
+    assert "imported before" in adopt("--dry-run", *options).stderr
     assert path.read_text() == "of yesterday"
     assert list(path.parent.iterdir()) == [path]
 
