@@ -30,6 +30,12 @@ def table_cells(text: str) -> str:
 NAMED = "\n".join(table_cells(page.read_text()) for page in PAGES)
 
 
+def headings(page: Path) -> set[str]:
+    """Return the anchors of a page, as GitHub derives them from its headings."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
 def refusals() -> list[type[ShopError]]:
     create_app(Settings())
     classes: list[type[ShopError]] = [ShopError]
@@ -79,9 +85,11 @@ def test_the_drawing_names_existing_files() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_linked_files_exist(page: Path) -> None:
-    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
-    assert [link for link in links if not (page.parent / link).exists()] == []
+def test_linked_files_and_headings_exist(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page.read_text())
+    targets = [(page.parent / file if file else page, heading) for file, heading in links]
+    assert [file for file, heading in targets if not file.exists()] == []
+    assert [(file, heading) for file, heading in targets if heading and heading not in headings(file)] == []
 
 
 def test_the_drawing_of_the_layers_is_up_to_date() -> None:

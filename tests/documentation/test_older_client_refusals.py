@@ -14,7 +14,7 @@ from tests.support.payloads import line, sale_body
 from tests.support.shop import OpenShop, Shop
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "importing.md"
-_TITLE: Final = "## What an older client may send, and is refused now"
+_TITLE: Final = "## Requests that are now rejected"
 _ROW: Final = re.compile(r"^\| (.+?) \| (\d{3}) `(\w+)` \|", re.MULTILINE)
 
 Send = Callable[[Shop], Awaitable[httpx.Response]]
@@ -60,33 +60,33 @@ def sent(text: str) -> Send:
 #: By the words of the table.
 SENT: Final[dict[str, Send]] = {
     "a price with more than two decimals": sold_line(price=99.999),
-    "a price below 0": sold_line(price=-1.0),
-    "a price as a text": sold_line(price="100"),
+    "a negative price": sold_line(price=-1.0),
+    "a price as a string": sold_line(price="100"),
     "a quantity of 0 or less, or with more than three decimals": sold_line(quantity=0),
-    "a line without a name, a price or a quantity": sold(items=[{"id": 1, "name": "Nails"}]),
+    "a line without name, price or quantity": sold(items=[{"id": 1, "name": "Nails"}]),
     "no lines": sold(items=[]),
     "more than 1,000 lines": sold(items=[line()] * 1_001),
-    "an empty name of a customer, a seller or an item": sold(customer_name=" "),
-    "more than 500 characters in a text": sold(customer_address="x" * 501),
+    "an empty name of a customer, seller or item": sold(customer_name=" "),
+    "a text of more than 500 characters": sold(customer_address="x" * 501),
     "control characters in a text": sold(customer_name="Asha\x00"),
-    "figures that the lines do not make": sold(total=90.0),
+    "totals that do not match the lines": sold(total=90.0),
     "a total of more than 10,000,000,000.00": sold(total=10_000_000_000.01),
-    "less than nothing as `amount_paid`": sold(amount_paid=-1.0),
+    "a negative `amount_paid`": sold(amount_paid=-1.0),
     "`NaN` or `Infinity`": sent('{"total": NaN}'),
     "a body of more than 256 KiB": sent(" " * (256 * 1024) + "{}"),
-    "a member of the query that a POST does not have": lambda shop: shop.http.post(
+    "an unknown query parameter of a POST": lambda shop: shop.http.post(
         "/api/orders/create-sale?discount=5", json=sale_body()
     ),
-    "another status for an order that is Cancelled or Refunded": final,
-    "a status that there is not": lambda shop: shop.http.put("/api/orders/ORDER-1/status?status=Shipped"),
-    "a second conversion of an estimate, other than the first": converted_otherwise,
-    "a `pdf_url` of elsewhere": elsewhere,
-    "an upload that is no PDF, or of more than 2 MiB": lambda shop: upload(shop, b"PK"),
-    "a phone number for a message that nobody can dial": lambda shop: shop.http.post(
+    "a new status for a Cancelled or Refunded order": final,
+    "an unknown status": lambda shop: shop.http.put("/api/orders/ORDER-1/status?status=Shipped"),
+    "a second, different conversion of an estimate": converted_otherwise,
+    "a `pdf_url` of another site": elsewhere,
+    "an upload that is not a PDF or exceeds 2 MiB": lambda shop: upload(shop, b"PK"),
+    "a message to an invalid phone number": lambda shop: shop.http.post(
         "/api/whatsapp/send", json={"phone_number": "12345", "message": "Hello"}
     ),
-    "a change, from a web page that `CORS_ORIGINS` does not name": from_a_page("DELETE", "/api/orders/ORDER-1"),
-    "the question of a browser whether such a page may": from_a_page(
+    "a change from a web page that `CORS_ORIGINS` does not contain": from_a_page("DELETE", "/api/orders/ORDER-1"),
+    "the CORS preflight of such a page": from_a_page(
         "OPTIONS", "/api/orders/all", **{"Access-Control-Request-Method": "GET"}
     ),
     "`GET /debug/time`": lambda shop: shop.http.get("/debug/time"),
@@ -94,17 +94,17 @@ SENT: Final[dict[str, Send]] = {
 #: More of the same, which stand beside others in a row.
 BESIDE: Final[list[tuple[str, Send]]] = [
     ("a price with more than two decimals", sold_line(price=0.125)),
-    ("a price below 0", sold_line(price=-0.01)),
+    ("a negative price", sold_line(price=-0.01)),
     ("a quantity of 0 or less, or with more than three decimals", sold_line(quantity=-1)),
     ("a quantity of 0 or less, or with more than three decimals", sold_line(quantity=1.2345)),
-    ("a line without a name, a price or a quantity", sold(items=[{"name": "Nails", "quantity": 1}])),
-    ("a line without a name, a price or a quantity", sold(items=[{"price": 1.0, "quantity": 1}])),
-    ("an empty name of a customer, a seller or an item", sold(sale_by="")),
-    ("an empty name of a customer, a seller or an item", sold_line(name="")),
-    ("more than 500 characters in a text", sold_line(name="x" * 501)),
-    ("figures that the lines do not make", sold(subtotal=90.0)),
+    ("a line without name, price or quantity", sold(items=[{"name": "Nails", "quantity": 1}])),
+    ("a line without name, price or quantity", sold(items=[{"price": 1.0, "quantity": 1}])),
+    ("an empty name of a customer, seller or item", sold(sale_by="")),
+    ("an empty name of a customer, seller or item", sold_line(name="")),
+    ("a text of more than 500 characters", sold_line(name="x" * 501)),
+    ("totals that do not match the lines", sold(subtotal=90.0)),
     ("`NaN` or `Infinity`", sent('{"total": Infinity}')),
-    ("an upload that is no PDF, or of more than 2 MiB", lambda shop: upload(shop, b"%PDF-" + b"x" * MAX_UPLOAD)),
+    ("an upload that is not a PDF or exceeds 2 MiB", lambda shop: upload(shop, b"%PDF-" + b"x" * MAX_UPLOAD)),
 ]
 
 
