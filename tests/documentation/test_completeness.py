@@ -80,6 +80,11 @@ def test_every_source_file_in_the_documentation_exists() -> None:
     assert {name for name in named if name.partition("/")[0] in FOLDERS and not (ROOT / name).exists()} == set()
 
 
+def test_every_test_file_in_the_documentation_exists() -> None:
+    named = {name for page in PAGES for name in re.findall(r"`(test_\w+\.py)`", page.read_text())}
+    assert named - {path.name for path in (ROOT / "tests").rglob("test_*.py")} == set()
+
+
 def test_the_drawing_names_existing_files() -> None:
     assert [module for module, _ in house.SALE if not (ROOT / house.path(module)).exists()] == []
 
