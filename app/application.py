@@ -60,9 +60,9 @@ from repositories.migrations.indexes import prepare
 from repositories.migrations.rebuild import rebuild
 from repositories.sharing.links import PublicLinks
 from repositories.shop.stores import AllStoresReports
-from schemas.accounts.serializers import AccountSerializers, account_serializers_of
-from schemas.sales.serializers import Serializers, serializers_of
-from schemas.text.phones import region_of
+from schemas.accounts.serializers import AccountSerializers, account_serializers_for
+from schemas.sales.serializers import Serializers, serializers_for
+from schemas.text.phones import currency_region
 from services.messaging.provider import Provider, provider_of
 from services.printing.preemption import Preemption
 from services.printing.renderer import PdfRenderer
@@ -177,7 +177,7 @@ def create_app(
             messaging = Messaging.started(
                 settings, database, stores, clocks.expiry, provider or provider_of(settings.whatsapp, clock)
             )
-            views = serializers_of(zone)
+            views = serializers_for(zone)
             shutdown = Shutdown()
             with shutdown.noticed():
                 yield {
@@ -199,11 +199,11 @@ def create_app(
                     "origins": origins,
                     "public_base_url": settings.public_base_url,
                     "pdf_renderer": paper,
-                    "region": region_of(settings.currency),
+                    "region": currency_region(settings.currency),
                     **messaging.state,
                     "public_links": PublicLinks(database, clocks.expiry),
                     "serializers": views,
-                    "account_serializers": account_serializers_of(zone),
+                    "account_serializers": account_serializers_for(zone),
                     "render_caches": RenderCaches(views),
                     "list_concurrency": ConcurrencyLimit(LISTS_EACH, LISTS),
                     "page_concurrency": ConcurrencyLimit(PAGES_EACH, PAGES),
@@ -262,7 +262,7 @@ async def _make_ready(
         behind = database_clock.behind if clock is utc_now else timedelta(0)
         await prepare(database, settings.store_id, settings.timezone, settings.event_retention_days, behind)
         await check_key(database, settings.secret_key)
-        await rebuild(database, settings.store_id, region_of(settings.currency))
+        await rebuild(database, settings.store_id, currency_region(settings.currency))
         await database_clock.log_future_document(settings.store_id)
     except Unavailable as error:
         raise DatabaseRefused(f"The database at MONGODB_URL cannot be used: {safe_error_text(error)}") from error

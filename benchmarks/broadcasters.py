@@ -41,7 +41,7 @@ from endpoints.live.sessions import ClientSessions
 from endpoints.live.subscriptions import WAKE_AT_ONCE
 from endpoints.live.websocket import LiveUpdates
 from repositories.event_log.event_log import Head
-from schemas.journal.events import frame
+from schemas.journal.events import render_event
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
 Publish = Callable[[dict[str, Any]], Awaitable[None]]
@@ -153,7 +153,7 @@ async def looping(port: int, _: str) -> AsyncIterator[Broadcaster]:
             sockets.discard(websocket)
 
     async def publish(event: dict[str, Any]) -> None:
-        text = frame(event, KOLKATA).decode()
+        text = render_event(event, KOLKATA).decode()
         for socket in tuple(sockets):
             await socket.send_text(text)
 
@@ -171,7 +171,7 @@ async def broadcasting(port: int, _: str) -> AsyncIterator[Broadcaster]:
         await connection.wait_closed()
 
     async def publish(event: dict[str, Any]) -> None:
-        broadcast(connections, frame(event, KOLKATA).decode())
+        broadcast(connections, render_event(event, KOLKATA).decode())
 
     async with serve(handler, "127.0.0.1", port, compression=None, backlog=2048):
         yield Broadcaster(publish, lambda: len(connections), nothing)

@@ -30,7 +30,7 @@ from repositories.journal.command import Command
 from repositories.journal.transaction import Outcome, apply_command
 from repositories.journal.unit_of_work import Counters, UnitOfWork
 from repositories.sales.orders import OrderRepository
-from schemas.core.principals import ANYBODY
+from schemas.core.principals import LOCAL_OWNER
 from schemas.core.public_ids import ORDER_PREFIX, new_id
 from schemas.fields.validation import load_body
 from schemas.sales.documents import draft_sale
@@ -80,7 +80,7 @@ class Deaf:
 async def _validating(_: Starlette) -> AsyncIterator[dict[str, Any]]:
     orders = OrderRepository({"orders": None}, "main", Forgetful(), utc_now)  # type: ignore[arg-type]
 
-    yield {"orders": orders, "hub": Deaf(), "views": Serializers(ZONE), "principal": ANYBODY}
+    yield {"orders": orders, "hub": Deaf(), "views": Serializers(ZONE), "principal": LOCAL_OWNER}
 
 
 validation = Starlette(routes=[Route(CREATE_SALE, SaleCreation)], lifespan=_validating)

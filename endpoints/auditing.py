@@ -11,7 +11,7 @@ from endpoints.http.responses import answer, page_headers
 from endpoints.transfer.cached_responses import page_turn
 from endpoints.transfer.state import TransferRequest
 from repositories.database.errors import BeingRestored, Unavailable
-from schemas.auditing import AuditListing, AuditPosition, AuditQuery, row
+from schemas.auditing import AuditCursor, AuditListing, AuditQuery, audit_row
 from schemas.core.errors import InvalidQuery
 from schemas.core.pagination import InvalidCursor
 from schemas.fields.shapes import ref
@@ -39,7 +39,7 @@ class AuditLog(HTTPEndpoint):
         zone = request.state.zone
         async with page_turn(request):
             events, is_last = await request.state.audit.page(listing)
-            page = [row(event, zone) for event in events]
-        last = None if is_last else AuditPosition(page[-1]["seq"])
+            page = [audit_row(event, zone) for event in events]
+        last = None if is_last else AuditCursor(page[-1]["seq"])
         headers = {"Cache-Control": "no-store", **page_headers(request, QUERY, last)}
         return answer(page, headers=headers)

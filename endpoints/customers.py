@@ -15,10 +15,17 @@ from endpoints.transfer.response_cache import CacheVersion
 from endpoints.transfer.state import TransferRequest
 from repositories.customers.commands import CustomerExists
 from repositories.journal.transaction import Outcome
-from schemas.customers import CustomerBody, CustomerChange, CustomerListing, CustomerPosition, CustomerQuery, shown
+from schemas.customers import (
+    CustomerBody,
+    CustomerChange,
+    CustomerCursor,
+    CustomerListing,
+    CustomerQuery,
+    serialize_customer,
+)
 from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body
-from schemas.journal.idempotency import keys_of_creation, keys_of_deletion
+from schemas.journal.idempotency import creation_keys, deletion_keys
 from schemas.openapi.examples import CUSTOMER_CHANGES, CUSTOMERS
 
 BODY: Final = CustomerBody()
@@ -34,13 +41,13 @@ class CustomerList(HTTPEndpoint):
         async def make(listing: CustomerListing, freshness: CacheVersion) -> Response:
             if listing.limit is None:
                 stream = customers.stream(listing)
-                show = lambda customer: shown(customer, zone)  # noqa: E731
+                show = lambda customer: serialize_customer(customer, zone)  # noqa: E731
                 return await enclosed(request, b'{"customers":[', stream, show, b"]}", freshness.headers)
             found = await customers.page(listing, listing.limit + 1)
             page = found[: listing.limit]
-            last = CustomerPosition.of(page[-1]) if len(found) > listing.limit else None
+            last = CustomerCursor.of(page[-1]) if len(found) > listing.limit else None
             headers = {**freshness.headers, **page_headers(request, QUERY, last)}
-            return answer({"customers": [shown(each, zone) for each in page]}, headers=headers)
+            return answer({"customers": [serialize_customer(each, zone) for each in page]}, headers=headers)
 
         return await cached_response(request, lambda: read_query(request, QUERY), make)
 
@@ -55,7 +62,7 @@ class CustomerCreation(HTTPEndpoint):
         body = await read_json(request)
         said = sent(request, body)
         draft = load_body(BODY, body)
-        keys = keys_of_creation(said, draft)
+        keys = creation_keys(said, draft)
         outcome = await request.state.customers.create(draft, keys, actor=actor_of(request))
         request.state.hub.notify(outcome.events)
         saved = _saved(request, outcome, "Customer created successfully")
@@ -93,7 +100,7 @@ class Customer(HTTPEndpoint):
         outcome = await request.state.customers.remove(
             request.path_params["customer_id"],
             if_match_versions(request),
-            keys_of_deletion(sent(request)),
+            deletion_keys(sent(request)),
             actor=actor_of(request),
         )
         request.state.hub.notify(outcome.events)
@@ -102,5 +109,5 @@ class Customer(HTTPEndpoint):
 
 
 def _saved(request: TransferRequest, outcome: Outcome, message: str) -> dict[str, Any]:
-    customer = shown(outcome.answer, request.state.zone)
+    customer = serialize_customer(outcome.answer, request.state.zone)
     return {"success": True, "message": message, "data": customer, "customer_id": customer["id"]}

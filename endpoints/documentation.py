@@ -22,7 +22,7 @@ from endpoints.http.state import ShopState
 from endpoints.transfer.assets import Asset, asset, asset_answer
 from endpoints.transfer.compressible import CompressibleBody
 from schemas.fields.shapes import ref
-from schemas.live.asyncapi import document
+from schemas.live.asyncapi import build_asyncapi
 from schemas.live.close_codes import REASONS
 
 _REVALIDATED: Final = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
@@ -95,7 +95,7 @@ def _document(summary: str, standard: str) -> Operation:
 @lru_cache(maxsize=4)
 def _live_updates(version: str, address: str) -> Asset:
     """Return the description of `/ws`, made and packed once."""
-    return Asset.of(orjson.dumps(document(version, address, REASONS)), "json", {})
+    return Asset.of(orjson.dumps(build_asyncapi(version, address, REASONS)), "json", {})
 
 
 class AsyncApi(HTTPEndpoint):

@@ -12,7 +12,7 @@ from marshmallow import EXCLUDE, Schema, fields, post_load, validates_schema
 from schemas.core import money
 from schemas.core.calendar import shop_time
 from schemas.core.document_numbers import format_number
-from schemas.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, check_order_of_days, cursor_of, place_at
+from schemas.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, check_date_order, decode_cursor, encode_cursor
 from schemas.fields.amounts import Percent
 from schemas.fields.inputs import Day, OneOf, Text, WholeNumber
 from schemas.journal.events import CONVERT, TYPES, Event
@@ -25,24 +25,24 @@ _BESIDE: Final = frozenset({"_id", "store", "number"})
 #: Of a `seq`; more are refused unread.
 _DIGITS: Final = 16
 #: Bytes of JSON of a member of `before` or `after` beyond which it is cut: a bill of some hundred lines has them.
-LONGEST: Final = 16 * 1024
+MAX_MEMBER_BYTES: Final = 16 * 1024
 _SHOW_LINES: Final = LineSchema().dump
 _SHOW_PERCENT: Final = Percent().show
 
 
 @dataclass(frozen=True, slots=True)
-class AuditPosition:
+class AuditCursor:
     """An event's place in the audit: its `seq`."""
 
     seq: int
 
     def encode(self) -> str:
-        return cursor_of(self.seq)
+        return encode_cursor(self.seq)
 
     @classmethod
     def decode(cls, text: str) -> Self:
         """:raises InvalidCursor: the text is none of ours."""
-        return place_at(text, cls._of_parts)
+        return decode_cursor(text, cls._of_parts)
 
     @classmethod
     def _of_parts(cls, parts: list[str]) -> Self:
@@ -57,7 +57,7 @@ class AuditListing:
     """A page of the audit as it is asked for. actor: an id or a name. id: of what was changed."""
 
     limit: int = DEFAULT_LIMIT
-    after: AuditPosition | None = None
+    after: AuditCursor | None = None
     start: date | None = None
     end: date | None = None
     actor: str | None = None
@@ -80,15 +80,15 @@ class AuditQuery(Schema):
 
     @validates_schema(skip_on_field_errors=True)
     def check(self, data: dict[str, Any], **kwargs: Any) -> None:
-        check_order_of_days(data, "to")
+        check_date_order(data, "to")
 
     @post_load
     def make(self, data: dict[str, Any], **kwargs: Any) -> AuditListing:
         cursor = data.pop("cursor", None)
-        return AuditListing(**data, after=None if cursor is None else AuditPosition.decode(cursor))
+        return AuditListing(**data, after=None if cursor is None else AuditCursor.decode(cursor))
 
 
-def row(event: Event, zone: ZoneInfo) -> dict[str, Any]:
+def audit_row(event: Event, zone: ZoneInfo) -> dict[str, Any]:
     """An event as the audit shows it. What is older than the audit has neither `by` nor `hash`.
 
     before, after: the fields that were changed, by their names in the database. Of what is new, `before` is null and
@@ -129,7 +129,7 @@ def _short(value: Any) -> Any:
     if not isinstance(value, str | list | dict):
         return value
     size = len(orjson.dumps(value, default=str))
-    return value if size <= LONGEST else {"cut": True, "bytes": size}
+    return value if size <= MAX_MEMBER_BYTES else {"cut": True, "bytes": size}
 
 
 def _value(name: str, value: Any, zone: ZoneInfo) -> Any:

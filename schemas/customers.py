@@ -16,29 +16,29 @@ from schemas.core import money
 from schemas.core.calendar import shop_time
 from schemas.core.collections import ESTIMATES
 from schemas.core.documents import Document
-from schemas.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, cursor_of, place_at
+from schemas.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, decode_cursor, encode_cursor
 from schemas.fields.body import Body
 from schemas.fields.inputs import Text, WholeNumber
 from schemas.sales import statuses
 
 CUSTOMER_PREFIX: Final = "CUST-"
-NUMBER: Final = "phone_e164"
+PHONE_FIELD: Final = "phone_e164"
 #: estimates, orders: how many; sold, paid: minor units, of the orders whose money the shop keeps.
-NOTHING: Final[Mapping[str, int]] = {"estimates": 0, "orders": 0, "sold": 0, "paid": 0}
+ZERO_SUMS: Final[Mapping[str, int]] = {"estimates": 0, "orders": 0, "sold": 0, "paid": 0}
 
 
 def contribution(kind: str, document: Mapping[str, Any] | None) -> tuple[str, Mapping[str, int]] | None:
-    """The phone number that an estimate or an order counts for, and what it adds to its sums (`NOTHING`'s members).
+    """The phone number that an estimate or an order counts for, and what it adds to its sums (`ZERO_SUMS`'s members).
 
     None: it counts for nobody. A cancelled or refunded order is none, and owes nothing.
     """
-    if document is None or document["voided_at"] is not None or not document.get(NUMBER):
+    if document is None or document["voided_at"] is not None or not document.get(PHONE_FIELD):
         return None
     if kind == ESTIMATES:
-        return document[NUMBER], {"estimates": 1}
-    if document["status"] not in statuses.EARNING:
+        return document[PHONE_FIELD], {"estimates": 1}
+    if document["status"] not in statuses.REVENUE_STATUSES:
         return None
-    return document[NUMBER], {"orders": 1, "sold": document["total"], "paid": document["amount_paid"]}
+    return document[PHONE_FIELD], {"orders": 1, "sold": document["total"], "paid": document["amount_paid"]}
 
 
 class CustomerBody(Body):
@@ -61,9 +61,9 @@ class CustomerChange(Body):
     notes = Text(blank=True, lines=True)
 
 
-def shown(customer: Document, zone: ZoneInfo) -> Document:
+def serialize_customer(customer: Document, zone: ZoneInfo) -> Document:
     """As the app reads a customer: no member is ever null, amounts are floats."""
-    sums = {**NOTHING, **customer.get("sums", {})}
+    sums = {**ZERO_SUMS, **customer.get("sums", {})}
     return {
         "id": customer["_id"],
         "customer_id": customer["_id"],
@@ -79,7 +79,7 @@ def shown(customer: Document, zone: ZoneInfo) -> Document:
 
 
 @dataclass(frozen=True, slots=True)
-class CustomerPosition:
+class CustomerCursor:
     """A customer's place in the list: the instant of the last visit (UTC milliseconds), and the id."""
 
     instant: int
@@ -94,12 +94,12 @@ class CustomerPosition:
         return datetime.fromtimestamp(self.instant / 1000, UTC)
 
     def encode(self) -> str:
-        return cursor_of(self.instant, self.id)
+        return encode_cursor(self.instant, self.id)
 
     @classmethod
     def decode(cls, text: str) -> Self:
         """:raises InvalidCursor: the text is none of ours."""
-        return place_at(text, cls._of_parts)
+        return decode_cursor(text, cls._of_parts)
 
     @classmethod
     def _of_parts(cls, parts: list[str]) -> Self:
@@ -116,7 +116,7 @@ class CustomerListing:
     """The customers as they are asked for. limit: None for all of them."""
 
     limit: int | None = None
-    after: CustomerPosition | None = None
+    after: CustomerCursor | None = None
     q: str | None = None
 
 
@@ -134,6 +134,6 @@ class CustomerQuery(Schema):
     def make(self, data: dict[str, Any], **kwargs: Any) -> CustomerListing:
         cursor = data.pop("cursor", None)
         if cursor is not None:
-            data["after"] = CustomerPosition.decode(cursor)
+            data["after"] = CustomerCursor.decode(cursor)
             data.setdefault("limit", DEFAULT_LIMIT)
         return CustomerListing(**data)

@@ -7,19 +7,19 @@ from zoneinfo import ZoneInfo
 from schemas.core.calendar import shop_time
 from schemas.core.documents import Document
 from schemas.fields.body import Body
-from schemas.fields.inputs import DEFAULT_DAYS, Days, OneOf
+from schemas.fields.inputs import DEFAULT_LINK_DAYS, DayCount, OneOf
 from schemas.printing.letterhead import PAPERS
 
 
 class LinkBody(Body):
-    days = Days(load_default=DEFAULT_DAYS)
+    days = DayCount(load_default=DEFAULT_LINK_DAYS)
 
 
 class PaperQuery(Body):
     paper = OneOf(PAPERS)
 
 
-def shown_link(link: Document, now: datetime, zone: ZoneInfo) -> dict[str, Any]:
+def serialize_link(link: Document, now: datetime, zone: ZoneInfo) -> dict[str, Any]:
     """A link as the list of a document's links shows it; its address is not known any more."""
     times = {
         name: None if link[name] is None else shop_time(link[name], zone)

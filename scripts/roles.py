@@ -6,7 +6,7 @@ from typing import Final
 from endpoints.accounts.guard import GuardedRoute
 from endpoints.accounts.permissions import Roles
 from endpoints.routes import ROUTES
-from schemas.core.principals import STANDINGS
+from schemas.core.principals import ACCESS_ROLES
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "security.md"
 _BEGIN, _END = "<!-- roles: written by `make docs` -->\n", "<!-- end of roles -->\n"
@@ -14,11 +14,11 @@ _BEGIN, _END = "<!-- roles: written by `make docs` -->\n", "<!-- end of roles --
 
 def table() -> str:
     """A row for each route and method, in the order of the code."""
-    lines = [f"| route | {' | '.join(STANDINGS)} |", f"| --- |{' --- |' * len(STANDINGS)}"]
+    lines = [f"| route | {' | '.join(ACCESS_ROLES)} |", f"| --- |{' --- |' * len(ACCESS_ROLES)}"]
     for route in ROUTES:
         if isinstance(route, GuardedRoute):
             for method, allowed in route.roles.items():
-                cells = [_cell(role, allowed) for role in STANDINGS]
+                cells = [_cell(role, allowed) for role in ACCESS_ROLES]
                 lines.append(f"| `{method} {route.path}` | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

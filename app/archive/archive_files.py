@@ -15,10 +15,10 @@ from app.console.progress import Advance
 from repositories.archive.restore import refuse_unstorable, restoring
 from repositories.archive.snapshot import StoreSnapshot
 from repositories.database.client import Database
-from schemas.archive.format import COLLECTIONS, ArchiveReader, ArchiveWriter, Manifest, with_store
+from schemas.archive.format import COLLECTIONS, ArchiveReader, ArchiveWriter, Manifest, assign_store
 from schemas.core.collections import COUNTERS, ESTIMATES, MESSAGES, ORDERS
 from schemas.core.documents import Document
-from schemas.messaging.messages import as_restored
+from schemas.messaging.messages import restored_message
 
 _GZIP: Final = b"\x1f\x8b"
 #: Level 3 takes half the time of the usual 6, and the file is a tenth larger.
@@ -131,10 +131,10 @@ def _brought(reader: ArchiveReader, collection: str, document: Document, store: 
     if collection in (ESTIMATES, ORDERS) and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
         raise reader.refused("the document in it has no number of 1 or more")
     try:
-        document = as_restored(document) if collection == MESSAGES else document
+        document = restored_message(document) if collection == MESSAGES else document
     except (LookupError, TypeError):
         raise reader.refused("the message in it is not complete") from None
-    return with_store(collection, document, store, reader.manifest.store)
+    return assign_store(collection, document, store, reader.manifest.store)
 
 
 def _batches(reader: ArchiveReader) -> Iterator[tuple[str, list[Document]]]:

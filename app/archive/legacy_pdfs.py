@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from app.console.output import FileRefused
 from schemas.core.limits import MAX_UPLOAD
-from schemas.messaging.requests import PDF_BEGINS
+from schemas.messaging.requests import PDF_MAGIC
 
 _NAME: Final = re.compile(r"(estimate_[0-9A-Fa-f]{32})\.pdf", re.ASCII)
 #: Where the earlier backend kept them, within the folder that it served.
@@ -53,6 +53,6 @@ def _read(token: str, path: Path) -> OldPdf:
         return OldPdf(token, defect=f"cannot be read: {error.strerror}")
     if len(content) > MAX_UPLOAD:
         return OldPdf(token, defect=f"has more than {MAX_UPLOAD >> 20} MiB")
-    if not content.startswith(PDF_BEGINS):
+    if not content.startswith(PDF_MAGIC):
         return OldPdf(token, defect="is no PDF")
     return OldPdf(token, content)

@@ -15,8 +15,8 @@ from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.worksheet import Worksheet
 
 from app.console.output import writing
-from schemas.archive.formula_injection import for_workbook
-from schemas.archive.spreadsheets import PLACES, Cell, Column, Kind, Table, csv_text
+from schemas.archive.formula_injection import escape_workbook
+from schemas.archive.spreadsheets import PLACES, Cell, Column, Kind, Table, format_csv
 
 #: What XLSX allows on one sheet, the headers included.
 MAX_ROWS: Final = 2**20
@@ -44,7 +44,7 @@ def csv_file(stream: BinaryIO, table: Table, *, bom: bool) -> Iterator[AddRow]:
     if bom:
         text.write(_BOM)
     writer.writerow([column.title for column in table.columns])
-    yield lambda row: writer.writerow([csv_text(kind, cell) for kind, cell in zip(kinds, row, strict=True)])
+    yield lambda row: writer.writerow([format_csv(kind, cell) for kind, cell in zip(kinds, row, strict=True)])
     text.flush()
     text.detach()
 
@@ -117,7 +117,7 @@ class _Sheets:
         """Each kind by the method of its own: what a text looks like never decides what it is."""
         look = self._formats.get(column.kind)
         if isinstance(cell, str):
-            self._sheet.write_string(self._row, position, for_workbook(cell), look)
+            self._sheet.write_string(self._row, position, escape_workbook(cell), look)
         elif isinstance(cell, date | datetime):
             self._sheet.write_datetime(self._row, position, cell, look)
         else:

@@ -12,7 +12,7 @@ from app.console.terminal import console
 from repositories.accounts.credentials import KEY
 from schemas.accounts.accounts import DeviceBody
 from schemas.core.documents import Document
-from schemas.core.principals import THE_SERVICE, role_of_device
+from schemas.core.principals import SERVICE_ACTOR, role_of_device
 from schemas.fields.validation import load_body
 
 device = typer.Typer(name="device", help="Manage tablets and tills that have a key.", no_args_is_help=True)
@@ -41,7 +41,7 @@ def add(
     async def work(accounts: Accounts, settings: Settings) -> tuple[Document, str]:
         body = load_body(DeviceBody(), {"name": name, "role": role})
         where = belonging(store, everywhere, settings)
-        made = await accounts.devices.add(body["name"], where, THE_SERVICE, body["role"])
+        made = await accounts.devices.add(body["name"], where, SERVICE_ACTOR, body["role"])
         return made, await accounts.credentials.issue(KEY, made["_id"])
 
     made, key = administer(data, work)
@@ -74,7 +74,7 @@ def remove(
     """
 
     async def work(accounts: Accounts, _: Settings) -> None:
-        await accounts.devices.end(await accounts.devices.get(device_id, None), THE_SERVICE)
+        await accounts.devices.end(await accounts.devices.get(device_id, None), SERVICE_ACTOR)
 
     administer(data, work)
     console.print(f"{device_id} was removed.", markup=False)

@@ -20,7 +20,7 @@ from app.console.progress import progress, tidy_end
 from app.console.terminal import console
 from repositories.archive.snapshot import StoreSnapshot, open_snapshot
 from repositories.database.client import Database
-from schemas.archive.spreadsheets import Table, report_table, table_of
+from schemas.archive.spreadsheets import Table, document_table, report_table
 
 
 class What(StrEnum):
@@ -105,7 +105,7 @@ def export(
         if what is What.ALL:
             count = with_database(ready, lambda database: _everything(database, ready, stream))
         else:
-            table = report_table() if what is What.REPORTS else table_of(what, ready.timezone, lines=lines)
+            table = report_table() if what is What.REPORTS else document_table(what, ready.timezone, lines=lines)
             writing = csv_file(stream, table, bom=bom) if chosen is Format.CSV else xlsx_file(stream, table)
             count = with_database(ready, lambda database: _table(database, ready, what, days, voided, table, writing))
     console.print(_sentence(count, what, lines, out), markup=False, soft_wrap=True)

@@ -21,8 +21,8 @@ from repositories.legacy.source import is_same_database, open_source
 from repositories.legacy.undo import drop_backup, undo
 from repositories.legacy.writer import Target
 from schemas.legacy.conversion import Defect
-from schemas.legacy.report import Report, merged
-from schemas.text.phones import region_of
+from schemas.legacy.report import Report, merge_summary
+from schemas.text.phones import currency_region
 
 _MOST_SHOWN: Final = 5
 
@@ -139,7 +139,11 @@ def _adopt(
     async def work(database: Database) -> _Done:
         own = database.delegate
         target = Target(
-            database, settings.store_id, settings.timezone, settings.event_retention_days, region_of(settings.currency)
+            database,
+            settings.store_id,
+            settings.timezone,
+            settings.event_retention_days,
+            currency_region(settings.currency),
         )
         named = open_source(name or settings.database_name, own)
         with named as source, progress_by_steps(console) as tell:
@@ -169,7 +173,7 @@ def _adopt(
     # The standard output has the defects only, for a pipe.
     say = partial(typer.echo, err=file == STDOUT)
     if as_json:
-        summary = done.before or (merged(report.summary(), done.late) if done.late.count else report.summary())
+        summary = done.before or (merge_summary(report.summary(), done.late) if done.late.count else report.summary())
         say(orjson.dumps(summary, option=orjson.OPT_INDENT_2).decode())
     else:
         for each in (report, done.late) if done.before is None else (done.late,):

@@ -17,7 +17,7 @@ from repositories.journal.journal import Journal
 from repositories.messaging.messages import MessageRepository
 from repositories.shop.stores import store_exists
 from schemas.core.documents import Document
-from schemas.core.principals import THE_SERVICE
+from schemas.core.principals import SERVICE_ACTOR
 from schemas.messaging.requests import MessageListing
 from schemas.messaging.states import FAILED, QUEUED, SENDING, STATES, UNKNOWN
 
@@ -68,7 +68,7 @@ def retry(
     \b
       pos messages retry MSG-01KAX3…
     """
-    _with(data, store, lambda messages: messages.retry(message_id, is_sure=anyway, actor=THE_SERVICE))
+    _with(data, store, lambda messages: messages.retry(message_id, is_sure=anyway, actor=SERVICE_ACTOR))
     console.print(f"{message_id} will be sent.", markup=False)
 
 
@@ -79,7 +79,7 @@ def drop(message_id: Id, store: Store = None, data: Data = None) -> None:
     \b
       pos messages drop MSG-01KAX3…
     """
-    _with(data, store, lambda messages: messages.cancel(message_id, actor=THE_SERVICE))
+    _with(data, store, lambda messages: messages.cancel(message_id, actor=SERVICE_ACTOR))
     console.print(f"{message_id} was dropped.", markup=False)
 
 

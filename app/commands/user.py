@@ -12,9 +12,9 @@ from app.config.settings import Settings
 from app.console.terminal import console
 from schemas.accounts.accounts import UserBody
 from schemas.core.documents import Document
-from schemas.core.principals import FIRST_OWNER, THE_SERVICE
+from schemas.core.principals import FIRST_OWNER_ID, SERVICE_ACTOR
 from schemas.fields.validation import load_body
-from schemas.text.folding import plain_digits, same_name
+from schemas.text.folding import ascii_digits, name_key
 
 user = typer.Typer(name="user", help="Manage the users who may sign in.", no_args_is_help=True)
 
@@ -59,7 +59,7 @@ def add(
         body: dict[str, Any] = load_body(UserBody(), {"username": username, "name": name or username, "role": role})
         draft = {"login": body["username"], "name": body["name"], "role": body["role"]}
         draft["belongs_to"] = None if claims else belonging(store, everywhere, settings)
-        return await accounts.users.add({**draft, **secrets}, THE_SERVICE, FIRST_OWNER if claims else None), claims
+        return await accounts.users.add({**draft, **secrets}, SERVICE_ACTOR, FIRST_OWNER_ID if claims else None), claims
 
     made, claims = administer(data, work)
     where = "all stores" if made["belongs_to"] is None else f"store {made['belongs_to']}"
@@ -100,7 +100,7 @@ def remove(username: Username, data: Data = None) -> None:
     """
 
     async def work(accounts: Accounts, _: Settings) -> None:
-        await accounts.users.end(await accounts.users.find_by_login(same_name(username)), THE_SERVICE)
+        await accounts.users.end(await accounts.users.find_by_login(name_key(username)), SERVICE_ACTOR)
 
     administer(data, work)
     console.print(f"{username} was removed.", markup=False)
@@ -124,7 +124,7 @@ def password(
     changes = {"pin": secrets["pin"]} if pin else {"password": secrets["password"]}
 
     async def work(accounts: Accounts, _: Settings) -> None:
-        await accounts.users.change(await accounts.users.find_by_login(same_name(username)), changes, THE_SERVICE)
+        await accounts.users.change(await accounts.users.find_by_login(name_key(username)), changes, SERVICE_ACTOR)
 
     administer(data, work)
     console.print(f"{username} has a new {'PIN' if pin else 'password'}.", markup=False)
@@ -134,7 +134,7 @@ def _secrets(*, password: bool, pin: bool, from_stdin: bool) -> dict[str, str | 
     """Ask for the password and the PIN without echo, or read them from the standard input."""
     return {
         "password": _secret("Password", from_stdin) if password else None,
-        "pin": plain_digits(_secret("PIN, six digits", from_stdin)) if pin else None,
+        "pin": ascii_digits(_secret("PIN, six digits", from_stdin)) if pin else None,
     }
 
 

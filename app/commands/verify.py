@@ -15,7 +15,7 @@ from repositories.database.client import Database
 from repositories.migrations.customer_backfill import build_customers, count_documents
 from repositories.migrations.search_terms import build_terms
 from repositories.shop.stores import store_names
-from schemas.text.phones import region_of
+from schemas.text.phones import currency_region
 
 NewKey = Annotated[
     bool,
@@ -68,7 +68,7 @@ async def _prepared(database: Database, settings: Settings, *, new_key: bool) ->
     documents = sum([await count_documents(database, store) for store in stores])
     with progress(console, "Customers", documents) as advance:
         for store in stores:
-            await build_customers(database, store, region_of(settings.currency), advance)
+            await build_customers(database, store, currency_region(settings.currency), advance)
     with progress(console, "Search", documents) as advance:
         for store in stores:
             await build_terms(database, store, advance)

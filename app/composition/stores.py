@@ -38,7 +38,7 @@ from repositories.shop.stores import store_exists
 from schemas.journal.events import Event
 from schemas.printing.letterhead import Letterhead
 from schemas.shop.settings import ShopSettings
-from schemas.text.phones import region_of
+from schemas.text.phones import currency_region
 
 #: A store that nobody has used for so long is closed, and opened again when somebody comes.
 IDLE_SECONDS: Final = 300.0
@@ -103,7 +103,7 @@ class Store:
         database, clock, zone = around.database, around.clock, around.zone
         self.name = name
         self._log = EventLog(database, name)
-        region = region_of(around.settings.currency)
+        region = currency_region(around.settings.currency)
         own_journal = Journal(database, store=name, zone=zone, clock=clock, region=region, clocks=around.clocks)
         own_journal.on_group, own_journal.on_busy = around.on_group, around.on_busy
         shared = f"{__version__} {around.settings.mongodb_url} {database.name} {name} {zone} {region}"
@@ -276,7 +276,7 @@ class Stores:
     async def _rebuild(self, name: str) -> None:
         """:raises Unavailable: what earlier rules made of a store cannot be made again now."""
         try:
-            await rebuild(self._around.database, name, region_of(self._around.settings.currency))
+            await rebuild(self._around.database, name, currency_region(self._around.settings.currency))
         except DatabaseRefused as error:
             raise Unavailable from error
 

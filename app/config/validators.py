@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from marshmallow import ValidationError, fields, validate
 
-from schemas.text.safe_addresses import is_web_address, mongodb_defect
+from schemas.text.safe_addresses import is_web_address, mongodb_url_error
 
 LOG_LEVELS: Final = ("critical", "error", "warning", "info", "debug", "trace")
 LOG_FORMATS: Final = ("auto", "json", "text")
@@ -105,7 +105,7 @@ def _is_address(url: str) -> bool:
 
 
 def is_mongodb_url(url: str) -> None:
-    defect = mongodb_defect(url)
+    defect = mongodb_url_error(url)
     if defect is not None:
         raise ValidationError(defect)
 

@@ -38,9 +38,9 @@ from endpoints.http.operations import Operation, Refusals, ResponseSpec
 from endpoints.transfer.compressible import CompressibleBody
 from repositories.database.errors import NoSuchStore, TooManyRequests, Unavailable
 from schemas.core.errors import InvalidQuery, ShopError
-from schemas.openapi.components import ANSWERS, DOCUMENTS
-from schemas.openapi.field_schemas import describe, describe_parameter
-from schemas.sales.documents import SELDOM
+from schemas.openapi.components import DOCUMENTS, RESPONSES
+from schemas.openapi.field_schemas import field_schema, parameter_schema
+from schemas.sales.documents import RARE_FIELDS
 
 Json = dict[str, Any]
 
@@ -150,8 +150,8 @@ def document(routes: Sequence[BaseRoute]) -> Json:
         tags=[{"name": name, "description": text} for name, text in _TAGS.items()],
     )
     assert plugin.converter is not None  # noqa: S101  (for the type checker: the document has just made it)
-    plugin.converter.add_attribute_function(describe)  # type: ignore[no-untyped-call]
-    plugin.converter.add_parameter_attribute_function(describe_parameter)
+    plugin.converter.add_attribute_function(field_schema)  # type: ignore[no-untyped-call]
+    plugin.converter.add_parameter_attribute_function(parameter_schema)
     _add_schemas(spec, refusals)
     for name, header in REQUEST_HEADERS.items():
         spec.components.parameter(name, "header", {"schema": {"type": "string"}, **header})
@@ -177,8 +177,8 @@ def _add_schemas(spec: APISpec, refusals: Iterable[type[ShopError]]) -> None:
     for name, schema in DOCUMENTS.items():
         spec.components.schema(name, schema=schema)
     for shown in spec.components.schemas.values():
-        shown["required"] = [name for name in shown["properties"] if name not in SELDOM]
-    for name, shape in ANSWERS.items():
+        shown["required"] = [name for name in shown["properties"] if name not in RARE_FIELDS]
+    for name, shape in RESPONSES.items():
         spec.components.schema(name, shape)
     spec.components.schema("Problem", PROBLEM)
     for refusal in refusals:

@@ -11,7 +11,7 @@ from typing import Final
 
 from endpoints.http.errors import NotSignedIn, RepeatedAuthorization, SignInExpired
 from repositories.accounts.credentials import TICKET, Credentials, TokenStatus, new_token
-from schemas.core.principals import ANYBODY, Principal
+from schemas.core.principals import LOCAL_OWNER, Principal
 
 _MAX_CREDENTIAL: Final = 512
 
@@ -40,7 +40,7 @@ class Authenticator:
         :raises Unavailable: the database is away.
         """
         if self._credentials is None:
-            return ANYBODY
+            return LOCAL_OWNER
         shown = [value for name, value in headers if name == b"authorization"]
         if len(shown) > 1:
             raise RepeatedAuthorization
@@ -66,7 +66,7 @@ class Authenticator:
         :raises Unavailable: the database is away.
         """
         if self._credentials is None:
-            return ANYBODY, None
+            return LOCAL_OWNER, None
         known, store = await self._credentials.redeem(ticket, address)
         return _somebody(known), store
 

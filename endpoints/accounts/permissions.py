@@ -13,14 +13,14 @@ What a role may do within a route (no refund by a cashier) is checked where the 
 
 from typing import Final
 
-from schemas.core.principals import CASHIER, DEVICE, OWNER, OWNERS_DEVICE, STANDINGS, VIEWER, VIEWERS_DEVICE
+from schemas.core.principals import ACCESS_ROLES, CASHIER, DEVICE, OWNER, OWNERS_DEVICE, VIEWER, VIEWERS_DEVICE
 from schemas.sales.statuses import CANCELLED, REFUNDED
 
 Roles = frozenset[str]
 
 #: Whoever reaches the service, signed in or not.
 ANYONE: Final[Roles | None] = None
-ALL: Final[Roles | None] = frozenset(STANDINGS)
+ALL: Final[Roles | None] = frozenset(ACCESS_ROLES)
 SELLERS: Final[Roles | None] = frozenset({OWNER, CASHIER, DEVICE, OWNERS_DEVICE})
 PEOPLE: Final[Roles | None] = frozenset({OWNER, CASHIER, VIEWER})
 READERS: Final[Roles | None] = frozenset({OWNER, VIEWER, OWNERS_DEVICE, VIEWERS_DEVICE})
@@ -29,7 +29,7 @@ OWNERS_IN_PERSON: Final[Roles | None] = frozenset({OWNER})
 DEVICES: Final[Roles | None] = frozenset({DEVICE, OWNERS_DEVICE, VIEWERS_DEVICE})
 
 #: Clients that follow the event log, over `/ws` and `/api/events/stream`.
-FOLLOWERS: Final = frozenset(STANDINGS)
+FOLLOWERS: Final = frozenset(ACCESS_ROLES)
 
 #: Statuses that take a sale out of the takings, which is the owner's to do.
 OWNERS_STATUSES: Final = frozenset({CANCELLED, REFUNDED})

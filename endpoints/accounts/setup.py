@@ -21,7 +21,7 @@ from repositories.accounts.setup import AlreadyClaimed
 from repositories.database.errors import OutcomeUnknown, TooManyRequests, Unavailable
 from schemas.accounts.setup import SetupBody
 from schemas.core.errors import InvalidBody, ShopError
-from schemas.core.principals import FIRST_OWNER, OWNER, Actor
+from schemas.core.principals import FIRST_OWNER_ID, OWNER, Actor
 from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body
 
@@ -64,7 +64,7 @@ class Setup(HTTPEndpoint):
             raise AlreadyClaimed
         if not _is_right(request.state.setup_token, body["token"]):
             raise WrongSetupToken
-        actor = Actor(FIRST_OWNER, body["name"], OWNER, address=address, request_id=request_id.get())
+        actor = Actor(FIRST_OWNER_ID, body["name"], OWNER, address=address, request_id=request_id.get())
         owner = await claim.create_owner(body["username"], body["name"], body["password"], actor)
         shown = {"id": owner["_id"], "username": owner["login"], "name": owner["name"], "role": owner["role"]}
         return answer({"success": True, "message": "The shop is yours. Please sign in.", "data": shown}, 201)

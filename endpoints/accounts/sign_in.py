@@ -21,7 +21,7 @@ from schemas.accounts.accounts import LoginBody, PasswordBody, PinBody, RefreshB
 from schemas.core.principals import Principal
 from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body
-from schemas.journal.idempotency import InvalidKey, RepeatedKey, readable_key
+from schemas.journal.idempotency import InvalidKey, RepeatedKey, check_key
 from schemas.openapi.examples import LOGINS, PASSWORDS, PINS, REFRESHES
 
 BODY: Final = LoginBody()
@@ -75,7 +75,7 @@ class Refresh(HTTPEndpoint):
         body: dict[str, Any] = load_body(REFRESH, await read_json(request))
         await request.state.rate_limits.count(LOGIN, address_of(request))
         given = idempotency_key(request)
-        key = None if given is None else readable_key(given)
+        key = None if given is None else check_key(given)
         renewal = await request.state.sessions.renew(body["refresh_token"], key)
         if renewal.is_expired:
             raise SignInExpired

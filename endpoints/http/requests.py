@@ -14,7 +14,7 @@ from starlette.requests import Request
 from endpoints.http.state import AnyState
 from schemas.core.errors import InvalidQuery, ShopError
 from schemas.fields.validation import load_query
-from schemas.journal.idempotency import RepeatedKey, Sent, readable_key
+from schemas.journal.idempotency import IncomingRequest, RepeatedKey, check_key
 
 MAX_BODY: Final = 256 * 1024
 MAX_DEPTH: Final = 32
@@ -127,14 +127,14 @@ def idempotency_key(request: Request[Any]) -> str | None:
     return keys[0] if keys else None
 
 
-def sent(request: Request[AnyState], body: Mapping[str, Any] = MappingProxyType({})) -> Sent:
+def sent(request: Request[AnyState], body: Mapping[str, Any] = MappingProxyType({})) -> IncomingRequest:
     """Return what identifies a request, besides what its body means.
 
     :raises RepeatedKey, InvalidKey: of its Idempotency-Key.
     """
     key = idempotency_key(request)
-    header = None if key is None else readable_key(key)
-    return Sent(header, request.scope["path"], body, request.state.earlier_keys.are_present)
+    header = None if key is None else check_key(key)
+    return IncomingRequest(header, request.scope["path"], body, request.state.earlier_keys.are_present)
 
 
 def if_match_versions(request: Request[Any]) -> frozenset[int] | None:

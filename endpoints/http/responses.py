@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
 from endpoints.http.requests import known_parameters
-from schemas.core.pagination import Encodes
+from schemas.core.pagination import Encodable
 
 JSON: Final = "application/json"
 
@@ -61,7 +61,7 @@ def replay_headers(replayed: bool) -> Headers:
     return {"Idempotent-Replayed": "true"} if replayed else {}
 
 
-def page_headers(request: Request[Any], schema: Schema, last: Encodes | None) -> Headers:
+def page_headers(request: Request[Any], schema: Schema, last: Encodable | None) -> Headers:
     """Where the next page begins, for a page that is followed by another.
 
     :param schema: of the query. What it does not know is not repeated: others may be given the same answer.

@@ -25,13 +25,13 @@ from repositories.database.errors import Unavailable
 from schemas.core.errors import InvalidQuery, ShopError
 from schemas.fields.inputs import WholeNumber
 from schemas.fields.shapes import ref
-from schemas.live.asyncapi import GONE
+from schemas.live.asyncapi import RESET_REASONS
 from schemas.live.protocol import (
     MAX_TOPICS,
     SINCE,
     TOPIC,
     InvalidSubscription,
-    Place,
+    LogPosition,
     SubscribeRequest,
     read_since,
     read_topics,
@@ -58,7 +58,7 @@ class EventsGone(ShopError):
 
     status, code, title = 410, "events_gone", "These events are gone"
     extra: ClassVar[Mapping[str, Any]] = {
-        "reason": GONE,
+        "reason": RESET_REASONS,
         "epoch": {"type": "string"},
         "head": {"type": "integer", "minimum": 0},
         "low": {"type": "integer", "minimum": 0},
@@ -107,7 +107,7 @@ class Events(HTTPEndpoint):
         query: dict[str, Any] = read_query(request, QUERY)
         hub = request.state.hub
         topics = read_topics(query.get("topics"))
-        place = read_since(query.get("since")) or Place(hub.status.low - 1)
+        place = read_since(query.get("since")) or LogPosition(hub.status.low - 1)
         reason = await hub.confirmed_replay_error(place)
         # A page is read from wherever it is, so it may lie far back.
         if reason not in (None, "too_far"):
@@ -160,7 +160,9 @@ class EventStream(HTTPEndpoint):
         return StreamingResponse(frames, headers=headers, media_type=EVENT_STREAM)
 
 
-async def _stream(request: LiveRequest, topics: frozenset[str] | None, place: Place | None) -> AsyncIterator[bytes]:
+async def _stream(
+    request: LiveRequest, topics: frozenset[str] | None, place: LogPosition | None
+) -> AsyncIterator[bytes]:
     hub = request.state.hub
     connections = request.state.connections
     bell, is_over = asyncio.Event(), asyncio.Event()
@@ -224,7 +226,7 @@ async def _chunks(
 
 def _event(hub: Hub, seq: int, data: bytes | None, name: bytes = b"") -> bytes:
     """One event of the stream; without data it only moves the client's `Last-Event-ID`."""
-    lines = [b"id: %s" % str(Place(seq, hub.here.epoch)).encode()]
+    lines = [b"id: %s" % str(LogPosition(seq, hub.here.epoch)).encode()]
     if name:
         lines.append(b"event: " + name)
     if data is not None:

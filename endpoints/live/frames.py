@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from websockets.frames import Frame, Opcode
 
 from repositories.event_log.event_log import StoredEvent
-from schemas.journal.events import BY_NAME_ALONE, Event, frame, topics_of
+from schemas.journal.events import EXPLICIT_TOPICS, Event, event_topics, render_event
 
 #: What an entry takes beside its frame: objects, topics, numbers. `tests/live/test_ring_buffer.py` holds it against
 # the truth.
@@ -64,7 +64,7 @@ class RenderedEvent:
 
     def _settle(self) -> TextFrame:
         assert self._event is not None  # noqa: S101  (it is kept until this)
-        self._topics = topics_of(self._event)
+        self._topics = event_topics(self._event)
         # What is private has no topic, and is sent to nobody.
         self._text = TextFrame(self._render(self._event) if self._topics else b"")
         self._event = None
@@ -78,7 +78,7 @@ class EventRenderer:
     """
 
     def __init__(self, zone: ZoneInfo) -> None:
-        self._render = partial(frame, zone=zone)
+        self._render = partial(render_event, zone=zone)
 
     def of_committed(self, event: Event) -> RenderedEvent:
         """Of an event of this process: rendered at once, which is cheap while it is decoded, and makes it small."""
@@ -95,7 +95,7 @@ def wanted_of(entries: Iterable[RenderedEvent], topics: frozenset[str] | None) -
     """Those of some entries that whoever wants these topics, None for all, is to hear of. What is private has none; of
     some, only those hear who name them."""
     if topics is None:
-        return [entry for entry in entries if entry.topics and entry.topics[0] not in BY_NAME_ALONE]
+        return [entry for entry in entries if entry.topics and entry.topics[0] not in EXPLICIT_TOPICS]
     return [entry for entry in entries if not topics.isdisjoint(entry.topics)]
 
 

@@ -22,7 +22,7 @@ from endpoints.live.subscriptions import AHEAD, EXPIRED, OTHER_LOG, TOO_FAR, Sub
 from repositories.concurrency.supervised_task import SupervisedTask
 from repositories.event_log.event_log import EventLog
 from schemas.journal.events import Event
-from schemas.live.protocol import Place
+from schemas.live.protocol import LogPosition
 
 REPLAY_LIMIT: Final = 5_000
 #: After so long without a look at the log, what screens show may be old.
@@ -82,8 +82,8 @@ class Hub:
         return len(self.feeds)
 
     @property
-    def here(self) -> Place:
-        return Place(self.head, self._follower.epoch)
+    def here(self) -> LogPosition:
+        return LogPosition(self.head, self._follower.epoch)
 
     @property
     def status(self) -> HubStatus:
@@ -128,7 +128,7 @@ class Hub:
     def unsubscribe(self, feed: Subscription) -> None:
         self.feeds.discard(feed)
 
-    def replay_error(self, place: Place) -> str | None:
+    def replay_error(self, place: LogPosition) -> str | None:
         """Why not everything since a place can be replayed; None where it can."""
         if place.epoch not in (None, self._follower.epoch):
             return OTHER_LOG
@@ -138,7 +138,7 @@ class Hub:
             return EXPIRED
         return TOO_FAR if self.head - place.seq > REPLAY_LIMIT else None
 
-    async def confirmed_replay_error(self, place: Place) -> str | None:
+    async def confirmed_replay_error(self, place: LogPosition) -> str | None:
         """As `replay_error`, but what seems to lie ahead is looked for in the log first: whoever comes from another
         process may have heard there what this one has yet to hear of.
 
@@ -175,7 +175,7 @@ class Hub:
             return []
         return feed.given(entries)
 
-    async def since(self, place: Place, most: int) -> list[RenderedEvent]:
+    async def since(self, place: LogPosition, most: int) -> list[RenderedEvent]:
         """Up to `most` events after a place, from memory where it reaches back so far.
 
         :raises Unavailable: the database is away.

@@ -20,7 +20,7 @@ from endpoints.live.transports import FrameSink, Gone
 from repositories.database.errors import Unavailable
 from schemas.live import protocol as live
 from schemas.live.close_codes import BAD_FRAME, REASONS, TOO_MANY_MESSAGES
-from schemas.live.protocol import BadFrame, Place, SubscribeRequest
+from schemas.live.protocol import BadFrame, LogPosition, SubscribeRequest
 
 MESSAGES_PER_SECOND: Final = 20
 #: How far behind a screen may fall while it takes nothing, and how long one send may last.
@@ -166,7 +166,7 @@ class ClientSession:
         self._replay = _Replay(wanted.id, self._hub.head, is_replay)
         self._is_subscribed, self._is_live = True, False
 
-    async def _look(self, wanted: SubscribeRequest, since: Place) -> None:
+    async def _look(self, wanted: SubscribeRequest, since: LogPosition) -> None:
         """Makes sure of a place that seems to lie ahead, before anybody is told to load again."""
         try:
             await self._hub.confirmed_replay_error(since)

@@ -23,15 +23,15 @@ from schemas.core.errors import InvalidQuery
 from schemas.core.pagination import InvalidCursor
 from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body
-from schemas.journal.idempotency import keys_of_message
-from schemas.messaging.composition import caption_of, dialable, text_letter
+from schemas.journal.idempotency import message_keys
+from schemas.messaging.composition import compose_caption, require_phone, text_message
 from schemas.messaging.delivery import OutgoingMessage
-from schemas.messaging.messages import NOTHING, Attachment, shown
+from schemas.messaging.messages import NO_ATTACHMENT, Attachment, serialize_message
 from schemas.messaging.requests import (
     DocumentMessageBody,
     MessageBody,
+    MessageCursor,
     MessageListing,
-    MessagePosition,
     MessageQuery,
     UploadBody,
 )
@@ -79,9 +79,9 @@ class Messages(HTTPEndpoint):
         async with page_turn(request):
             found = await request.state.messages.page(listing, listing.limit + 1)
         page = found[: listing.limit]
-        last = MessagePosition(page[-1]["_id"]) if len(found) > listing.limit else None
+        last = MessageCursor(page[-1]["_id"]) if len(found) > listing.limit else None
         headers = {"Cache-Control": "no-store", **page_headers(request, QUERY, last)}
-        return answer({"messages": [shown(each, request.state.zone) for each in page]}, headers=headers)
+        return answer({"messages": [serialize_message(each, request.state.zone) for each in page]}, headers=headers)
 
 
 class TextMessage(HTTPEndpoint):
@@ -100,9 +100,9 @@ class TextMessage(HTTPEndpoint):
         content = await read_json(request)
         said = sent(request, content)._replace(path=TEXT_PATH)
         body: dict[str, Any] = load_body(BODY, content)
-        to = dialable(body["phone_number"], request.state.region)
-        letter = text_letter(body, to)
-        keys = keys_of_message(said, letter.to, letter.text, letter.document_url)
+        to = require_phone(body["phone_number"], request.state.region)
+        letter = text_message(body, to)
+        keys = message_keys(said, letter.to, letter.text, letter.document_url)
         await count_message(request)
         enclosed = await _enclosed(request, letter)
         outcome = await request.state.messages.send(letter, enclosed, keys, actor=actor_of(request))
@@ -128,9 +128,9 @@ class UploadedMessage(HTTPEndpoint):
         form = await read_form(request)
         body: dict[str, Any] = load_body(UPLOAD, form)
         file = sha256(body["file"]).hexdigest()
-        to = dialable(body["phone_number"], request.state.region)
-        text, base_url = caption_of(body), reached_at(request.state.document_base_url)
-        keys = keys_of_message(sent(request, {**form, "file": file}), to, text, file)
+        to = require_phone(body["phone_number"], request.state.region)
+        text, base_url = compose_caption(body), reached_at(request.state.document_base_url)
+        keys = message_keys(sent(request, {**form, "file": file}), to, text, file)
         await count_message(request)
         uploads, messages = request.state.uploads, request.state.messages
         async with uploads.kept(request.state.store, Upload(FILE_NAME, body["file"])) as kept:
@@ -179,7 +179,7 @@ def asked(request: TransferRequest, outcome: Outcome, status: int = 201) -> Resp
 
 async def _enclosed(request: TransferRequest, letter: OutgoingMessage) -> Attachment:
     if letter.document_url is None:
-        return NOTHING
+        return NO_ATTACHMENT
     state = request.state
     return await enclosed_at(
         state.public_links, state.uploads, state.document_base_url, state.store, letter.document_url
@@ -192,8 +192,8 @@ async def _send(request: TransferRequest, kind: str, document_id: str) -> Respon
     body: dict[str, Any] = load_body(DOCUMENT, content)
     document = await documents_of(request.state, kind).get(document_id)
     number = body["phone_number"] if "phone_number" in body else document["customer_phone"]
-    to = dialable(number, request.state.region)
-    keys = keys_of_message(said, to, document["version"], body.get("message"), body["days"])
+    to = require_phone(number, request.state.region)
+    keys = message_keys(said, to, document["version"], body.get("message"), body["days"])
     await count_message(request)
     outcome = await send_document(
         request.state.messages,

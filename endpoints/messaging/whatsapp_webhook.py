@@ -13,7 +13,7 @@ from endpoints.http.state import ShopRequest
 from repositories.database.errors import OutcomeUnknown, Unavailable
 from schemas.core.errors import InvalidQuery
 from schemas.fields.shapes import ref
-from schemas.messaging.whatsapp_webhook import NotFromProvider, news_in
+from schemas.messaging.whatsapp_webhook import NotFromProvider, status_updates
 from services.messaging.provider_settings import CLOUD
 
 #: Meta sends up to 3 MB at a time.
@@ -67,7 +67,7 @@ class Webhook(HTTPEndpoint):
         keys.check_form(signature)
         raw = await _body(request)
         keys.check_signature(raw, signature)
-        told = news_in(json_object(raw))
+        told = status_updates(json_object(raw))
         outbox = request.state.outbox
         for news in told:
             await outbox.record_status(CLOUD, news.provider_id, news.state, news.at, news.error, news.reference)

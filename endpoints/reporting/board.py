@@ -15,7 +15,7 @@ from endpoints.transfer.response_cache import CacheVersion
 from repositories.concurrency.threads import offload
 from schemas.core.calendar import business_date
 from schemas.core.collections import ORDERS
-from schemas.reporting.board import LATEST, board
+from schemas.reporting.board import LATEST_COUNT, build_board
 from schemas.sales.listing import Listing
 
 _GUARDS: Final = {
@@ -65,10 +65,10 @@ class Figures(HTTPEndpoint):
         async def make(_: None, freshness: CacheVersion) -> Response:
             hours = await request.state.hours.today()
             of_today = Listing(start=hours.day, end=hours.day)
-            page = await request.state.orders.page(of_today, LATEST)
+            page = await request.state.orders.page(of_today, LATEST_COUNT)
             render_cache = request.state.render_caches.of_kind[ORDERS]
             latest = [render_cache(order).parsed() for order in page.documents]
-            figures = await offload(len(hours.rows), board, hours.day, hours.rows, latest)
+            figures = await offload(len(hours.rows), build_board, hours.day, hours.rows, latest)
             return answer({**_heading(request, freshness), **figures}, headers=freshness.headers)
 
         today = business_date(request.state.clock(), request.state.zone)

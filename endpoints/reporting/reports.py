@@ -23,13 +23,13 @@ from schemas.core.calendar import business_date, month_days
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.errors import InvalidQuery
 from schemas.core.limits import YEARS
-from schemas.core.pagination import check_order_of_days
+from schemas.core.pagination import check_date_order
 from schemas.fields.inputs import Day, WholeNumber
 from schemas.fields.shapes import ref
 from schemas.fields.validation import load_query
 from schemas.reporting import reports
 from schemas.reporting.reports import Items
-from schemas.reporting.staff import MOST_STAFF, StaffPlace
+from schemas.reporting.staff import MAX_STAFF, StaffCursor
 from schemas.sales.listing import Listing
 
 Json = dict[str, Any]
@@ -57,20 +57,20 @@ class DaysQuery(_Query):
 
     @validates_schema(skip_on_field_errors=True)
     def check(self, data: dict[str, Any], **kwargs: Any) -> None:
-        check_order_of_days(data, "end_date")
+        check_date_order(data, "end_date")
 
 
 class StaffQuery(DaysQuery):
     """Which days, and which page of the members of staff."""
 
-    limit = WholeNumber(1, MOST_STAFF, load_default=MOST_STAFF)
+    limit = WholeNumber(1, MAX_STAFF, load_default=MAX_STAFF)
     cursor = fields.String()
 
     @post_load
     def place(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         """:raises InvalidCursor: the cursor is none of ours."""
         cursor = data.pop("cursor", None)
-        return {**data, "after": None if cursor is None else StaffPlace.decode(cursor)}
+        return {**data, "after": None if cursor is None else StaffCursor.decode(cursor)}
 
 
 class ReportQuery(ItemsQuery, DaysQuery):
@@ -126,7 +126,7 @@ class Monthly(HTTPEndpoint):
         async def make(month: tuple[date, date], freshness: CacheVersion) -> Response:
             (of_month, of_days), estimates, orders = await asyncio.gather(
                 request.state.reports.month(*month),
-                *_newest(request, Listing(start=month[0], end=month[1]), reports.RECENT),
+                *_newest(request, Listing(start=month[0], end=month[1]), reports.RECENT_COUNT),
             )
             many = len(of_month) + len(of_days)
             report = await offload(many, reports.monthly_report, of_month, of_days, *month, estimates, orders)
@@ -150,7 +150,7 @@ class StaffPerformance(HTTPEndpoint):
             start, end = query["start"], query["end"]
             rows, estimates, orders = await asyncio.gather(
                 request.state.reports.between(start, end),
-                *_newest(request, Listing(start=start, end=end), reports.RECENT),
+                *_newest(request, Listing(start=start, end=end), reports.RECENT_COUNT),
             )
             report, following = await offload(
                 len(rows), reports.staff_report, rows, estimates, orders, query["limit"], query["after"]
@@ -203,7 +203,7 @@ async def _days(
         start, end, items = query["start"], query["end"], query["items"]
         rows, estimates, orders = await asyncio.gather(
             request.state.reports.between(start, end),
-            *_newest(request, Listing(start=start, end=end), reports.recent_and(items)),
+            *_newest(request, Listing(start=start, end=end), reports.documents_to_read(items)),
         )
         report = await offload(len(rows), reports.day_report, rows, estimates, orders, items)
         return answer({**heading(query), **report}, headers=freshness.headers)
@@ -216,7 +216,7 @@ async def _one_kind(request: SalesRequest, kind: str, shape: Any) -> Response:
         start, end, items = query["start"], query["end"], query["items"]
         rows, shown = await asyncio.gather(
             request.state.reports.between(start, end),
-            _shown(request, kind, Listing(start=start, end=end), reports.recent_and(items)),
+            _shown(request, kind, Listing(start=start, end=end), reports.documents_to_read(items)),
         )
         return answer(await offload(len(rows), shape, rows, shown, items), headers=freshness.headers)
 
@@ -231,4 +231,4 @@ async def _shown(request: SalesRequest, kind: str, listing: Listing, limit: int)
     render_cache = request.state.render_caches.of_kind[kind]
     page = await documents_of(request.state, kind).page(listing, limit)
     documents = [render_cache(each) for each in page.documents]
-    return Items([each.json for each in documents], [each.parsed() for each in documents[: reports.RECENT]])
+    return Items([each.json for each in documents], [each.parsed() for each in documents[: reports.RECENT_COUNT]])

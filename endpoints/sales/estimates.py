@@ -15,9 +15,9 @@ from repositories.database.errors import AlreadyConverted, NotFound, SumsFull
 from schemas.core.errors import TotalsMismatch
 from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body
-from schemas.journal.idempotency import keys_of_conversion, keys_of_creation, keys_of_deletion
+from schemas.journal.idempotency import conversion_keys, creation_keys, deletion_keys
 from schemas.openapi.examples import CONVERSIONS, ESTIMATES
-from schemas.sales.conversions import ConvertQuery, how_paid
+from schemas.sales.conversions import ConvertQuery, resolve_payment
 from schemas.sales.documents import ConvertBody, EstimateBody, VoidQuery, draft
 from schemas.sales.listing import ConvertedListing, EstimateListing, ListingQuery, PendingListing
 
@@ -38,7 +38,7 @@ class EstimateCreation(HTTPEndpoint):
         body = await read_json(request)
         said = sent(request, body)
         estimate = draft(load_body(BODY, body))
-        keys = keys_of_creation(said, estimate)
+        keys = creation_keys(said, estimate)
         outcome = await request.state.estimates.create(estimate, keys, actor=actor_of(request))
         request.state.hub.notify(outcome.events)
         receipt = request.state.serializers.estimate_receipt(outcome.answer)
@@ -116,7 +116,7 @@ class Estimate(HTTPEndpoint):
     )
     async def delete(self, request: SalesRequest) -> Response:
         void: dict[str, Any] = read_query(request, VOID)
-        keys = keys_of_deletion(sent(request), void)
+        keys = deletion_keys(sent(request), void)
         outcome = await request.state.estimates.void(
             request.path_params["estimate_id"],
             reason=void["reason"] or None,
@@ -149,13 +149,13 @@ class EstimateConversion(HTTPEndpoint):
         body = await read_json(request, optional=True)
         said = sent(request, body)
         asked = read_query(request, ASKED, skips_blank=True)
-        payment = how_paid(body, load_body(CONVERSION, body), asked)
+        payment = resolve_payment(body, load_body(CONVERSION, body), asked)
         outcome = await request.state.estimates.convert(
             request.path_params["estimate_id"],
             payment_mode=payment.mode,
             amount_paid=payment.amount,
             sale_by=payment.sale_by,
-            keys=keys_of_conversion(said, payment),
+            keys=conversion_keys(said, payment),
             actor=actor_of(request),
         )
         request.state.hub.notify(outcome.events)

@@ -26,7 +26,7 @@ from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.documents import Document
 from schemas.reporting.reports import separate_summary
 from schemas.reporting.sums import CountAndAmount, Sums
-from schemas.sales.listing import Cursor, Listing, Place, sort_key
+from schemas.sales.listing import Cursor, Listing, SortKey, sort_key
 
 Entry = tuple[str, RenderedDocument]
 
@@ -152,7 +152,7 @@ async def _merged_page(
     return reached[:limit], not ends and len(entries) <= limit
 
 
-def _sort_key(entry: Entry) -> Place:
+def _sort_key(entry: Entry) -> SortKey:
     kind, document = entry
     return sort_key(kind, document.sort_fields)
 

@@ -19,7 +19,7 @@ from schemas.core.errors import IllegalTransition, InvalidBody, TotalsMismatch
 from schemas.core.principals import OWNER
 from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body
-from schemas.journal.idempotency import SoldOtherwise, keys_of_creation, keys_of_deletion
+from schemas.journal.idempotency import SoldOtherwise, creation_keys, deletion_keys
 from schemas.openapi.examples import SALES, STATUSES
 from schemas.sales.documents import SaleBody, StatusChange, StatusQuery, VoidQuery, draft_sale
 from schemas.sales.listing import ListingQuery, OrderListing
@@ -47,7 +47,7 @@ class SaleCreation(HTTPEndpoint):
         body = await read_json(request)
         said = sent(request, body)
         sale = draft_sale(load_body(BODY, body))
-        keys = keys_of_creation(said, sale)
+        keys = creation_keys(said, sale)
         outcome = await request.state.orders.create_sale(sale, keys, actor=actor_of(request))
         request.state.hub.notify(outcome.events)
         receipt = request.state.serializers.order_receipt(outcome.answer)
@@ -107,7 +107,7 @@ class Order(HTTPEndpoint):
     )
     async def delete(self, request: SalesRequest) -> Response:
         void: dict[str, Any] = read_query(request, VOID)
-        keys = keys_of_deletion(sent(request), void)
+        keys = deletion_keys(sent(request), void)
         outcome = await request.state.orders.void(
             request.path_params["order_id"],
             keep_estimate=void["keep_estimate"],

@@ -14,7 +14,7 @@ from endpoints.transfer.json_streams import Serialize
 from repositories.database.raw_documents import decode_document
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.documents import Document
-from schemas.sales.listing import PLACE
+from schemas.sales.listing import SORT_FIELDS
 from schemas.sales.serializers import Serializers
 
 #: Documents in each cache: more than a report or a page contains, which would otherwise find none of them in the cache.
@@ -66,7 +66,7 @@ class RenderCache:
         document = decode_document(stored)
         # A copy, since the bytes that orjson returns occupy at least eight kilobytes.
         text = memoryview(orjson.dumps(self.serialize(document))).tobytes()
-        return RenderedDocument({name: document[name] for name in PLACE}, text)
+        return RenderedDocument({name: document[name] for name in SORT_FIELDS}, text)
 
 
 class RenderCaches:

@@ -16,8 +16,8 @@ from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.errors import InvalidBody
 from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body
-from schemas.journal.idempotency import keys_of_deletion
-from schemas.sharing import LinkBody, shown_link
+from schemas.journal.idempotency import deletion_keys
+from schemas.sharing import LinkBody, serialize_link
 from services.sharing import make_public_link
 
 BODY: Final = LinkBody()
@@ -68,7 +68,7 @@ class Link(HTTPEndpoint):
         )
     )
     async def delete(self, request: ShopRequest) -> Response:
-        keys = keys_of_deletion(sent(request))
+        keys = deletion_keys(sent(request))
         outcome = await request.state.links.end(request.path_params["link_id"], keys, actor=actor_of(request))
         request.state.hub.notify(outcome.events)
         done = {"success": True, "message": "Link revoked successfully"}
@@ -94,4 +94,4 @@ async def _list(request: ShopRequest, kind: str, document_id: str) -> Response:
     await documents_of(request.state, kind).get(document_id)
     links = await request.state.links.list_for_document(kind, document_id)
     now, zone = request.state.clock(), request.state.zone
-    return answer({"links": [shown_link(link, now, zone) for link in links]})
+    return answer({"links": [serialize_link(link, now, zone) for link in links]})

@@ -39,7 +39,7 @@ class PublicPage(HTTPEndpoint):
         link, document = found
         with request.state.stores.in_use(link["store"]):
             head = await request.state.letterhead()
-        content = page(request.state.pdf_renderer.sheet(document, head), f"{request.path_params['token']}.pdf")
+        content = page(request.state.pdf_renderer.build_sheet(document, head), f"{request.path_params['token']}.pdf")
         return Response(content, 200, _HEADERS, _HTML, _counted(request, link))
 
 

@@ -17,7 +17,7 @@ from starlette.types import Scope
 
 from endpoints.transfer.gzip import ENCODING, MIN_SIZE, GzipEncoder
 from repositories.event_log.event_log import Head
-from schemas.live.protocol import Place
+from schemas.live.protocol import LogPosition
 from schemas.reporting.sums import Sums
 
 MOST_BYTES: Final = 32 * 1024 * 1024
@@ -41,7 +41,7 @@ class CacheVersion:
     """
 
     def __init__(self, head: Head, version: str, extra: str = "") -> None:
-        self.place = Place(head.seq, head.epoch)
+        self.place = LogPosition(head.seq, head.epoch)
         self.etag = f'W/"{head.epoch}.{head.seq}.{version}{extra and "." + extra}"'
         self.headers = {
             "ETag": self.etag,

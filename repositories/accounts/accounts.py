@@ -15,7 +15,7 @@ from repositories.database.client import OWNERS, Database
 from repositories.database.errors import NotFound, Unavailable, is_duplicate, read_deadline
 from repositories.journal.command import Command
 from repositories.journal.transaction import Outcome
-from schemas.accounts.password_policy import password_defect, pin_defect
+from schemas.accounts.password_policy import password_error, pin_error
 from schemas.core.collections import DEVICES, FACTS, USERS
 from schemas.core.documents import Document
 from schemas.core.errors import InvalidBody
@@ -188,7 +188,7 @@ class Users(_Accounts):
 
     async def change_password(self, user: Document, new: str, actor: Actor, kept_family: str | None) -> None:
         """As `change`, of one's own password, for which a body says `new`."""
-        _reject_weak("new", password_defect(new, self._guessable_words(user)))
+        _reject_weak("new", password_error(new, self._guessable_words(user)))
         await self.change(user, {"password": new}, actor, kept_family)
 
     async def end(self, user: Document, actor: Actor) -> None:
@@ -213,9 +213,9 @@ class Users(_Accounts):
         """The password and the PIN that are given, as they are stored."""
         hashed: dict[str, Any] = {}
         if given.get("password") is not None:
-            _reject_weak("password", password_defect(given["password"], self._guessable_words(whose)))
+            _reject_weak("password", password_error(given["password"], self._guessable_words(whose)))
         if given.get("pin") is not None:
-            _reject_weak("pin", pin_defect(given["pin"]))
+            _reject_weak("pin", pin_error(given["pin"]))
         for name in given.keys() & {"password", "pin"}:
             hashed[name] = None if given[name] is None else await self._passwords.hash_secret(given[name])
         return hashed

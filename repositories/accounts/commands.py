@@ -8,7 +8,7 @@ from repositories.journal.unit_of_work import UnitOfWork
 from schemas.core.collections import USERS
 from schemas.core.documents import Document
 from schemas.core.errors import ShopError
-from schemas.core.principals import KNOWLEDGE, OWNER, shown
+from schemas.core.principals import OWNER, SIGN_IN_SECRETS, public_fields
 from schemas.journal import events
 from schemas.journal.events import TYPES
 
@@ -38,7 +38,7 @@ class AddAccount(Command):
         # An owner's device is no owner: nobody signs in as it who could make another one.
         work.changes_owners |= self.kind == USERS and self.draft.get("role") == OWNER
         account = work.add(self.kind, self.account_id, self.draft)
-        work.emit(self.kind, events.CREATE, account, shown(account))
+        work.emit(self.kind, events.CREATE, account, public_fields(account))
         return account
 
 
@@ -66,9 +66,9 @@ class ChangeAccount(Command):
         if account is None:
             raise NotFound(f"There is no such {TYPES[self.kind]}.")
         ended = {"sign_ins": {"since": account["version"] + 1, "but": self.kept_family}}
-        is_ended = not KNOWLEDGE.isdisjoint(self.changes)
+        is_ended = not SIGN_IN_SECRETS.isdisjoint(self.changes)
         account = work.update(self.kind, account, **self.changes, **(ended if is_ended else {}))
-        work.emit(self.kind, events.UPDATE, account, shown(account))
+        work.emit(self.kind, events.UPDATE, account, public_fields(account))
         return account
 
 
@@ -88,5 +88,5 @@ class DeactivateAccount(Command):
         if account is None:
             raise NotFound(f"There is no such {TYPES[self.kind]}.")
         account = work.update(self.kind, account, voided_at=work.now)
-        work.emit(self.kind, events.DELETE, account, shown(account))
+        work.emit(self.kind, events.DELETE, account, public_fields(account))
         return account

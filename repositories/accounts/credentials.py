@@ -25,7 +25,7 @@ from repositories.database.errors import read_deadline
 from schemas.core.collections import CREDENTIALS, DEVICES, USERS
 from schemas.core.documents import Document
 from schemas.core.principals import Principal, device_principal
-from schemas.core.tokens import hashed
+from schemas.core.tokens import hash_token
 
 ACCESS, REFRESH, KEY, TICKET = "access", "refresh", "key", "ticket"
 #: How long a credential that was ended somewhere may still be taken here. With the look at those who are connected
@@ -92,7 +92,7 @@ class Credentials:
         :raises TooManyRequests: from there came too many that nobody has, and this one was not seen here before.
         :raises Unavailable: the database is away.
         """
-        digest = hashed(token)
+        digest = hash_token(token)
         try:
             # Each request comes by here, and `get` looks twice.
             task = self._cache[digest]
@@ -124,7 +124,7 @@ class Credentials:
         """
         token = token or new_token(kind)
         now, lifetime = self._clock(), LIFETIMES[kind]
-        digest = hashed(token)
+        digest = hash_token(token)
         row = {
             "_id": digest,
             "kind": kind,
@@ -155,7 +155,7 @@ class Credentials:
         :param address: that it came from.
         :raises TooManyRequests, Unavailable: as `resolve`.
         """
-        digest = hashed(ticket)
+        digest = hash_token(ticket)
         self._check_blocked(digest, address)
         async with read_deadline():
             row = await self._credentials.find_one_and_delete({"_id": digest, "kind": TICKET})

@@ -17,7 +17,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
 from repositories.database.errors import TooManyRequests
-from schemas.accounts.password_policy import normalized
+from schemas.accounts.password_policy import normalize_password
 from schemas.core.errors import ShopError
 
 #: How many are computed at a time: each takes a core and its memory.
@@ -99,5 +99,5 @@ class Passwords:
             return False
 
     def _keyed(self, secret: str) -> bytes:
-        content = normalized(secret).encode("utf-8", "surrogatepass")
+        content = normalize_password(secret).encode("utf-8", "surrogatepass")
         return hmac.new(self._key or b"", content, sha256).hexdigest().encode()

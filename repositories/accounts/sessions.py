@@ -27,7 +27,7 @@ from repositories.database.client import Database
 from repositories.database.errors import read_deadline
 from schemas.core.collections import CREDENTIALS, USERS
 from schemas.core.documents import Document
-from schemas.core.tokens import hashed
+from schemas.core.tokens import hash_token
 from schemas.journal.idempotency import RETRY_WINDOW
 
 
@@ -68,7 +68,7 @@ class Sessions:
         :raises Unavailable: the database is away.
         """
         refresh = await self._credentials.issue(REFRESH, owner, version=version, used_at=None)
-        family = await self.family_of(hashed(refresh)) or ""
+        family = await self.family_of(hash_token(refresh)) or ""
         access = await self._credentials.issue(ACCESS, owner, family=family, version=version)
         return Tokens(access, refresh, family, _access_token_seconds())
 
@@ -78,7 +78,7 @@ class Sessions:
         :raises Unavailable: the database is away.
         """
         access = await self._credentials.issue(ACCESS, owner, device=device, version=version)
-        family = await self.family_of(hashed(access))
+        family = await self.family_of(hash_token(access))
         return Tokens(access, None, family or "", _access_token_seconds())
 
     async def renew(self, refresh: str, key: str | None = None) -> Renewal:
@@ -113,7 +113,7 @@ class Sessions:
         around = {"family": row["family"], "version": row.get("version", 0)}
         await self._credentials.issue(REFRESH, row["owner"], token=tokens.refresh, used_at=None, **around)
         await self._credentials.issue(ACCESS, row["owner"], token=tokens.access, **around)
-        retry = None if key is None else {"salt": salt, "hash": hashed(secret)}
+        retry = None if key is None else {"salt": salt, "hash": hash_token(secret)}
         async with read_deadline():
             spent = await self._rows.update_one(
                 {"_id": row["_id"], "used_at": None}, {"$set": {"used_at": self._clock(), "retry": retry}}
@@ -126,11 +126,11 @@ class Sessions:
         if retry is None or key is None or row["used_at"] + RETRY_WINDOW <= self._clock():
             return None
         secret = f"{retry['salt']} {key}"
-        return _next_tokens(row, refresh, secret) if hmac.compare_digest(hashed(secret), retry["hash"]) else None
+        return _next_tokens(row, refresh, secret) if hmac.compare_digest(hash_token(secret), retry["hash"]) else None
 
     async def _find_refresh_token(self, refresh: str) -> Document | None:
         async with read_deadline():
-            return await self._rows.find_one({"_id": hashed(refresh), "kind": REFRESH})
+            return await self._rows.find_one({"_id": hash_token(refresh), "kind": REFRESH})
 
     async def _is_ended(self, row: Document) -> bool:
         """Whether its user is gone, or has ended it with another password."""

@@ -17,7 +17,7 @@ from repositories.database.errors import read_deadline
 from schemas.core.collections import CREDENTIALS
 from schemas.core.documents import Document
 from schemas.core.errors import ShopError
-from schemas.core.principals import FIRST_OWNER, OWNER, Actor
+from schemas.core.principals import FIRST_OWNER_ID, OWNER, Actor
 
 #: How often a process looks whether another one was told the claim.
 _CHECK_SECONDS: Final = 1.0
@@ -79,7 +79,7 @@ class ShopSetup:
         """
         draft = {"login": login, "name": name, "role": OWNER, "belongs_to": None, "password": password, "pin": None}
         try:
-            return await self._users.add(draft, actor, FIRST_OWNER)
+            return await self._users.add(draft, actor, FIRST_OWNER_ID)
         except AccountExists:
             if await self._refresh():
                 raise AlreadyClaimed from None

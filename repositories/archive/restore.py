@@ -25,7 +25,7 @@ from repositories.database.raw_originals import from_archive
 from repositories.database.store_scope import store_filter
 from repositories.journal.orphaned_transactions import abort_orphaned_transactions
 from repositories.migrations.indexes import prepare_collections, refuse_unimported
-from schemas.archive.format import KEPT, ArchiveRefused
+from schemas.archive.format import PERMANENT_COLLECTIONS, ArchiveRefused
 from schemas.core.collections import COUNTERS, ESTIMATES, EVENTS, ORDERS, ORIGINALS, REQUESTS
 from schemas.core.documents import Document
 
@@ -78,8 +78,11 @@ class Restore:
         :raises DatabaseRefused: another restoration came between.
         """
         await self._await_write()
-        there = {name: await self._database[name].count_documents(store_filter(name, self._store)) for name in KEPT}
-        if any(there[name] != counts.get(name, 0) for name in KEPT):
+        there = {
+            name: await self._database[name].count_documents(store_filter(name, self._store))
+            for name in PERMANENT_COLLECTIONS
+        }
+        if any(there[name] != counts.get(name, 0) for name in PERMANENT_COLLECTIONS):
             raise DatabaseRefused(f"The store holds {there} documents, and not those of the archive: run it again.")
         # What was brought here is nobody's to replace, also where it was made up once.
         whole = {name: value for name, value in counters.items() if name != "demo"}
@@ -153,7 +156,7 @@ class Restore:
         if counters is not None and RESTORING in counters:
             return counters
         is_filled = counters is not None and any(counters[name] for name in (ESTIMATES, ORDERS, "head"))
-        for name in (*KEPT, *_TRANSIENT):
+        for name in (*PERMANENT_COLLECTIONS, *_TRANSIENT):
             is_filled = is_filled or await self._database[name].find_one(store_filter(name, self._store)) is not None
         if is_filled:
             raise DatabaseRefused(
@@ -193,7 +196,7 @@ class Restore:
             await self._writing
 
     async def _empty(self) -> None:
-        for name in (*KEPT, *_TRANSIENT):
+        for name in (*PERMANENT_COLLECTIONS, *_TRANSIENT):
             await self._database[name].delete_many(store_filter(name, self._store))
 
 

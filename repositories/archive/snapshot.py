@@ -38,7 +38,7 @@ from schemas.core.collections import (
 )
 from schemas.core.documents import Document
 from schemas.reporting.rollups import Row
-from schemas.reporting.sums import with_names_alike_as_one
+from schemas.reporting.sums import merge_name_spellings
 
 BATCH: Final = 1_000
 
@@ -126,11 +126,11 @@ class StoreSnapshot:
             for row in batch:
                 key = row_key(row["_id"])
                 if of_day and of_day[0].key.period != key.period:
-                    yield with_names_alike_as_one(of_day)
+                    yield merge_name_spellings(of_day)
                     of_day = []
                 of_day.append(Row(key, row))
         if of_day:
-            yield with_names_alike_as_one(of_day)
+            yield merge_name_spellings(of_day)
 
     async def _expiry(self) -> Document:
         """What another database has to know of a log whose beginning is gone."""

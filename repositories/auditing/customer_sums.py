@@ -6,10 +6,10 @@ from typing import Any, Final
 from repositories.database.client import Database
 from repositories.database.store_scope import store_filter
 from schemas.core.collections import CUSTOMERS, ESTIMATES, ORDERS
-from schemas.customers import NUMBER, contribution
+from schemas.customers import PHONE_FIELD, contribution
 
 _MAX_LINES: Final = 20
-_FIELDS: Final = (NUMBER, "voided_at", "status", "total", "amount_paid", "created_at")
+_FIELDS: Final = (PHONE_FIELD, "voided_at", "status", "total", "amount_paid", "created_at")
 
 
 async def compare_customers(database: Database, store: str) -> list[str]:
@@ -23,7 +23,7 @@ async def compare_customers(database: Database, store: str) -> list[str]:
     for kind in (ESTIMATES, ORDERS):
         uncounted = 0
         async for document in database[kind].find(store_filter(kind, store), _FIELDS):
-            uncounted += NUMBER not in document
+            uncounted += PHONE_FIELD not in document
             added = contribution(kind, document)
             if added is not None:
                 expected.setdefault(added[0], Counter()).update(added[1])

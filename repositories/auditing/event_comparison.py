@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple
 from repositories.database.client import Database
 from schemas.core.collections import DEVICES, ESTIMATES, EVENTS, ORDERS, USERS
 from schemas.core.documents import Document
-from schemas.core.principals import SECRETS, shown
-from schemas.journal.events import CONVERT, CREATE, DELETE, KINDS
+from schemas.core.principals import SECRET_FIELDS, public_fields
+from schemas.journal.events import COLLECTIONS_BY_TYPE, CONVERT, CREATE, DELETE
 from schemas.sales.statuses import CONVERTED, PENDING
 
 _COMPARED: Final = (ESTIMATES, ORDERS, USERS, DEVICES)
@@ -130,7 +130,7 @@ class Comparison:
 
 
 def _statements(event: Document) -> Iterator[_Statement]:
-    kind = KINDS[event["type"]]
+    kind = COLLECTIONS_BY_TYPE[event["type"]]
     if kind not in _COMPARED:
         return
     if event["action"] == CONVERT:
@@ -171,7 +171,7 @@ def _state_differences(stated: _Statement, document: Document) -> Iterator[str]:
     comparable = _without_store if stated.kind in _ACCOUNTS else dict
     yield from _differing_fields(comparable(data), comparable(_event_form(stated.kind, document)))
     if stated.version is None or event["action"] != CONVERT:
-        after = {name: value for name, value in event.get("after", {}).items() if name not in SECRETS}
+        after = {name: value for name, value in event.get("after", {}).items() if name not in SECRET_FIELDS}
         yield from _differing_fields(comparable(after), comparable(document))
     stamps = {"updated_at": event["at"], **({"changed_by": _signature(event)} if "by" in event else {})}
     yield from _differing_fields(stamps, document)
@@ -182,7 +182,7 @@ def _state_differences(stated: _Statement, document: Document) -> Iterator[str]:
 def _event_form(kind: str, document: Document) -> Document:
     if kind == ESTIMATES:
         return {**document, "status": CONVERTED if document.get("converted") else PENDING}
-    return shown(document) if kind in _ACCOUNTS else document
+    return public_fields(document) if kind in _ACCOUNTS else document
 
 
 def _without_store(account: Mapping[str, Any]) -> Document:

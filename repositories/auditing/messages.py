@@ -6,7 +6,7 @@ from repositories.database.client import Database
 from repositories.database.store_scope import store_filter
 from schemas.core.collections import MESSAGES
 from schemas.core.documents import Document
-from schemas.messaging.messages import OPEN
+from schemas.messaging.messages import OPEN_STATES
 from schemas.messaging.states import STATES
 
 _MAX_LINES: Final = 20
@@ -37,6 +37,8 @@ def _differences(message: Document) -> list[str]:
     name, state = message["_id"], message["state"]
     if state not in STATES:
         return [f"Message {name} is {state!r}, which is no state of a message."]
-    if (state in OPEN) != (message["due_at"] is not None):
-        return [f"Message {name} is {state}, and {'nobody' if state in OPEN else 'somebody'} would look at it again."]
+    if (state in OPEN_STATES) != (message["due_at"] is not None):
+        return [
+            f"Message {name} is {state}, and {'nobody' if state in OPEN_STATES else 'somebody'} would look at it again."
+        ]
     return []

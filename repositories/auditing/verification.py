@@ -29,7 +29,7 @@ from repositories.reporting.rollup_rows import measures, row_key
 from schemas.core.collections import COUNTERS, ESTIMATES, EVENTS, LINKS, ORDERS, TOTALS
 from schemas.core.document_numbers import format_number
 from schemas.core.documents import Document
-from schemas.core.number_ranges import from_text, singles, without
+from schemas.core.number_ranges import parse_ranges, single_ranges, subtract_ranges
 from schemas.reporting.rollups import RollupDeltas, RollupKey
 
 _MAX_LINES = 20
@@ -74,14 +74,16 @@ async def _check_numbers(database: Database, store: str, counters: Document) -> 
             given[document["number"]] += 1
         last = counters[kind]
         expected = range(1, last + 1)
-        missing = from_text(counters.get("adopted", {}).get(kind, {}).get("missing", ""))
-        there = singles(given)
-        unexplained = chain.from_iterable(without(without([expected], there), missing))
+        missing = parse_ranges(counters.get("adopted", {}).get(kind, {}).get("missing", ""))
+        there = single_ranges(given)
+        unexplained = chain.from_iterable(subtract_ranges(subtract_ranges([expected], there), missing))
         for number in islice(unexplained, _MAX_LINES):
             yield f"{kind}: number {format_number(number)} is missing."
         for number in [n for n, times in given.items() if times > 1][:_MAX_LINES]:
             yield f"{kind}: number {format_number(number)} was given {given[number]} times."
-        for number in islice(chain.from_iterable(without(there, list(without(there, missing)))), _MAX_LINES):
+        for number in islice(
+            chain.from_iterable(subtract_ranges(there, list(subtract_ranges(there, missing)))), _MAX_LINES
+        ):
             yield f"{kind}: number {format_number(number)} was missing when the shop was taken over, and is there now."
         for number in [n for n in given if n not in expected][:_MAX_LINES]:
             yield f"{kind}: number {format_number(number)} lies beyond the counter, {last}."

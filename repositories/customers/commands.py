@@ -10,9 +10,9 @@ from repositories.journal.unit_of_work import UnitOfWork
 from schemas.core.collections import CUSTOMERS
 from schemas.core.documents import Document
 from schemas.core.errors import ShopError
-from schemas.customers import NOTHING, NUMBER
+from schemas.customers import PHONE_FIELD, ZERO_SUMS
 from schemas.journal import events
-from schemas.text.search_terms import terms_of
+from schemas.text.search_terms import search_terms
 
 
 class CustomerExists(ShopError):
@@ -42,12 +42,16 @@ class AddCustomer(Command):
             if all(known[name] == value for name, value in self.draft.items()):
                 return known
             raise _taken(known)
-        described = {**self.draft, NUMBER: self.number, "terms": terms_of(self.draft["name"], self.draft["phone"])}
+        described = {
+            **self.draft,
+            PHONE_FIELD: self.number,
+            "terms": search_terms(self.draft["name"], self.draft["phone"]),
+        }
         if known is not None:
             customer = work.update(CUSTOMERS, known, **described, voided_at=None)
         else:
             numbers = {} if self.number is None else {"numbers": [self.number]}
-            fresh = {**described, **numbers, "sums": dict(NOTHING), "last_visit": work.now}
+            fresh = {**described, **numbers, "sums": dict(ZERO_SUMS), "last_visit": work.now}
             customer = work.add(CUSTOMERS, self.customer_id, fresh)
         return _told(work, events.CREATE, customer)
 
@@ -79,7 +83,7 @@ class ChangeCustomer(Command):
         if "phone" in changes:
             changes |= self._numbers(work, customer)
         merged = {**customer, **changes}
-        customer = work.update(CUSTOMERS, customer, **changes, terms=terms_of(merged["name"], merged["phone"]))
+        customer = work.update(CUSTOMERS, customer, **changes, terms=search_terms(merged["name"], merged["phone"]))
         if not customer.get("numbers"):
             # Left out where there are none: to the unique index, two empty lists are the same number.
             customer.pop("numbers", None)
@@ -96,7 +100,7 @@ class ChangeCustomer(Command):
         # A number that nothing was sold to was a slip of the pen, and is free again.
         earlier = customer.get("numbers", []) if any(customer.get("sums", {}).values()) else []
         now = [] if self.number is None else [self.number]
-        return {NUMBER: self.number, "numbers": [*(each for each in earlier if each != self.number), *now]}
+        return {PHONE_FIELD: self.number, "numbers": [*(each for each in earlier if each != self.number), *now]}
 
 
 @dataclass(frozen=True, slots=True)

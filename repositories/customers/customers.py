@@ -18,7 +18,7 @@ from schemas.core.principals import Actor
 from schemas.core.public_ids import new_id
 from schemas.customers import CUSTOMER_PREFIX, CustomerListing
 from schemas.journal.idempotency import RequestKey
-from schemas.text.phones import normalised
+from schemas.text.phones import normalize_phone
 
 _NEWEST: Final = [("last_visit", DESCENDING), ("_id", DESCENDING)]
 
@@ -62,7 +62,7 @@ class CustomerRepository:
 
         :raises CustomerExists: another one has the phone number.
         """
-        number = normalised(draft["phone"], self._region)
+        number = normalize_phone(draft["phone"], self._region)
         customer_id = new_id(CUSTOMER_PREFIX, self._clock())
         return await self._journal.submit(AddCustomer(customer_id, draft, number, keys=keys, actor=actor))
 
@@ -73,7 +73,7 @@ class CustomerRepository:
 
         :raises NotFound, StaleVersion, CustomerExists:
         """
-        number = normalised(changes.get("phone", ""), self._region)
+        number = normalize_phone(changes.get("phone", ""), self._region)
         return await self._journal.submit(ChangeCustomer(customer_id, changes, number, versions, actor=actor))
 
     async def remove(

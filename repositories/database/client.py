@@ -14,7 +14,7 @@ from repositories.database.connection_pool import PoolMetrics
 from repositories.database.errors import DatabaseRefused, first_clause
 from repositories.database.member_watch import MemberWatch
 from schemas.core.documents import Document
-from schemas.text.safe_addresses import mongodb_defect, safe_address, safe_words
+from schemas.text.safe_addresses import mongodb_url_error, redact_driver_text, safe_address
 
 #: Documents of one batch: enough that the next batch arrives while this one is rendered. With more, other requests
 # wait.
@@ -88,7 +88,7 @@ def valid_address(url: str, setting: str) -> Iterator[None]:
     :param setting: the name of the setting that holds the address, for the message.
     :raises DatabaseRefused: it is not a MongoDB address, or it is ambiguous.
     """
-    defect = mongodb_defect(url)
+    defect = mongodb_url_error(url)
     if defect is not None:
         raise DatabaseRefused(f"{setting} {defect}")
     try:
@@ -98,7 +98,7 @@ def valid_address(url: str, setting: str) -> Iterator[None]:
         if warned:
             logger.warning("%s: the driver does not know an option in it, or its value, and leaves it out.", setting)
     except (PyMongoError, ValueError, TypeError, OverflowError, OSError) as error:
-        words = safe_words(first_clause(error), url)
+        words = redact_driver_text(first_clause(error), url)
         # Without the cause, which quotes the address.
         raise DatabaseRefused(f"{setting}, {safe_address(url)}, cannot be used: {words}") from None
 

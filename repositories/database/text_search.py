@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from schemas.core.documents import Document
-from schemas.text.search_terms import readings_of
+from schemas.text.search_terms import query_variants
 
 
 def prefix_filter(word: str) -> Document:
@@ -18,7 +18,7 @@ def search_filter(query: str, find: Callable[[str], Document] = prefix_filter) -
 
     :param find: returns the filter for one word.
     """
-    readings = [_all_of(words, find) for words in readings_of(query)]
+    readings = [_all_of(words, find) for words in query_variants(query)]
     return readings[0] if len(readings) == 1 else {"$or": readings}
 
 

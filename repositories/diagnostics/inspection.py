@@ -27,7 +27,7 @@ from repositories.migrations.indexes import index_models
 from repositories.reporting.rollup_rows import row_range
 from schemas.core.collections import ADOPTION, COUNTERS, ESTIMATES, EVENTS, FACTS, ORDERS, TOTALS
 from schemas.core.documents import Document
-from schemas.text.safe_addresses import safe_words
+from schemas.text.safe_addresses import redact_driver_text
 
 #: For everything, and for one look.
 SECONDS: Final = 11.0
@@ -70,7 +70,7 @@ def collect_facts(url: str, database_name: str, store: str, event_retention_days
         try:
             _collect_server(client, facts)
         except PyMongoError as error:
-            facts.unreachable, facts.detail = _reason_of(error), safe_words(first_clause(error), url)
+            facts.unreachable, facts.detail = _reason_of(error), redact_driver_text(first_clause(error), url)
         if facts.unreachable is None:
             _collect_all(client[database_name], store, event_retention_days, facts, began + SECONDS)
     facts.seconds = time.monotonic() - began

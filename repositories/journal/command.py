@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 from repositories.database.errors import NotFound, StaleVersion
 from repositories.journal.unit_of_work import UnitOfWork
 from schemas.core.documents import Document
-from schemas.core.principals import THE_SERVICE, Actor
+from schemas.core.principals import SERVICE_ACTOR, Actor
 from schemas.journal import events
 from schemas.journal.idempotency import RequestKey
 
@@ -30,7 +30,7 @@ class Command(ABC):
     """
 
     keys: tuple[RequestKey, ...] = ()
-    actor: Actor = THE_SERVICE
+    actor: Actor = SERVICE_ACTOR
 
     #: Whether a follower may send it to the leader.
     is_forwardable: ClassVar[bool] = False

@@ -20,10 +20,10 @@ from pymongo.collection import Collection
 from repositories.journal.unit_of_work import UnitOfWork
 from schemas.core.collections import CUSTOMERS, ESTIMATES, ORDERS
 from schemas.core.documents import Document
-from schemas.core.principals import THE_SERVICE
+from schemas.core.principals import SERVICE_ACTOR
 from schemas.core.public_ids import new_id
-from schemas.customers import CUSTOMER_PREFIX, NOTHING, NUMBER, contribution
-from schemas.text.search_terms import terms_of
+from schemas.customers import CUSTOMER_PREFIX, PHONE_FIELD, ZERO_SUMS, contribution
+from schemas.text.search_terms import search_terms
 
 #: The fields that must be known of the customer who has a number.
 CUSTOMER_FIELDS: Final = ("numbers", "voided_at")
@@ -94,8 +94,8 @@ def customer_deltas(work: UnitOfWork) -> dict[str, CustomerDelta]:
             added = contribution(kind, version)
             if added is not None:
                 deltas.setdefault(added[0], CustomerDelta()).add(added[1], sign)
-        number = document.get(NUMBER)
-        if number and (before is None or before.get(NUMBER) != number):
+        number = document.get(PHONE_FIELD)
+        if number and (before is None or before.get(PHONE_FIELD) != number):
             delta = deltas.setdefault(number, CustomerDelta())
             delta.create = partial(customer_fields, document, document["updated_at"], document["changed_by"])
             delta.visited_at = document["updated_at"]
@@ -142,30 +142,30 @@ def _update(delta: CustomerDelta, owner: Mapping[str, Any]) -> Document:
 
 
 def new_customer(
-    store: str, fresh: Document, visited_at: datetime | None, sums: Mapping[str, int] = NOTHING
+    store: str, fresh: Document, visited_at: datetime | None, sums: Mapping[str, int] = ZERO_SUMS
 ) -> Document:
     """Return a customer made from the `customer_fields` of an estimate or a sale."""
     return {
         **fresh,
         "store": store,
-        "numbers": [fresh[NUMBER]],
-        "sums": {**NOTHING, **sums},
+        "numbers": [fresh[PHONE_FIELD]],
+        "sums": {**ZERO_SUMS, **sums},
         "last_visit": visited_at,
         "voided_at": None,
     }
 
 
-def customer_fields(document: Document, now: datetime, actor: Document = THE_SERVICE.signature) -> Document:
+def customer_fields(document: Document, now: datetime, actor: Document = SERVICE_ACTOR.signature) -> Document:
     """Return the fields of a customer that an estimate or a sale gives, for `new_customer`."""
     return {
         "_id": new_id(CUSTOMER_PREFIX, now),
         "name": document["customer_name"],
         "phone": document["customer_phone"],
-        NUMBER: document[NUMBER],
+        PHONE_FIELD: document[PHONE_FIELD],
         "email": "",
         "address": document["customer_address"],
         "notes": "",
-        "terms": document.get("terms") or terms_of(document["customer_name"], document["customer_phone"]),
+        "terms": document.get("terms") or search_terms(document["customer_name"], document["customer_phone"]),
         "created_at": now,
         "created_by": actor,
         "updated_at": now,
@@ -176,7 +176,7 @@ def customer_fields(document: Document, now: datetime, actor: Document = THE_SER
 
 def add_to_customer(customers: dict[str, Document], store: str, kind: str, document: Document) -> None:
     """Add a document to the customers of a whole store that are collected in memory, by number."""
-    number = document[NUMBER]
+    number = document[PHONE_FIELD]
     if not number:
         return
     row = customers.get(number)

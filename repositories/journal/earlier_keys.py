@@ -6,10 +6,10 @@ from typing import Final
 from repositories.database.client import Database
 from repositories.database.errors import Unavailable, read_deadline
 from schemas.core.collections import REQUESTS
-from schemas.journal.idempotency import EARLIER
+from schemas.journal.idempotency import LEGACY_PREFIXES
 
 #: Keys with these prefixes, as ranges of the index; `;` follows `:` in ASCII.
-_RANGES: Final = [{"key": {"$gte": prefix, "$lt": prefix.replace(":", ";")}} for prefix in EARLIER]
+_RANGES: Final = [{"key": {"$gte": prefix, "$lt": prefix.replace(":", ";")}} for prefix in LEGACY_PREFIXES]
 
 
 class EarlierKeys:

@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 from schemas.core.calendar import business_date
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.documents import Document
-from schemas.core.principals import SECRETS, THE_SERVICE, Actor
-from schemas.journal.events import TYPES, digest
-from schemas.journal.idempotency import RequestKey, repeated
+from schemas.core.principals import SECRET_FIELDS, SERVICE_ACTOR, Actor
+from schemas.journal.events import TYPES, summarize
+from schemas.journal.idempotency import RequestKey, repeated_answer
 from schemas.reporting.rollups import RollupDeltas, RollupKey
 from schemas.text.phones import INDIA
 
@@ -24,7 +24,7 @@ from schemas.text.phones import INDIA
 _DERIVED: Final = frozenset({"terms", "phone_e164", "numbers", "due_at", "holder", "sign_ins"})
 _MASK: Final = "***"
 #: Fields whose values no event contains: secrets, and large values.
-_REDACTED: Final = SECRETS | {"logo"}
+_REDACTED: Final = SECRET_FIELDS | {"logo"}
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class UnitOfWork:
     #: Changes of documents that no event contains yet.
     changes: dict[tuple[str, str], Change] = field(default_factory=dict)
     #: The actor of the command that is being applied.
-    actor: Actor = THE_SERVICE
+    actor: Actor = SERVICE_ACTOR
     #: The region of phone numbers without a country code.
     region: str = INDIA
     #: The present instant of the database's clock and of the clock for expiry (see `Clocks`); None for `now`.
@@ -141,7 +141,7 @@ class UnitOfWork:
     ) -> Document:
         """Append an event to the log, with the document's changed fields before and after, and return its data."""
         self.counters.head += 1
-        data = digest(kind, document) if data is None else data
+        data = summarize(kind, document) if data is None else data
         change = self.changes.pop((kind, document["_id"]), None)
         self.events.append(
             {
@@ -172,7 +172,7 @@ class UnitOfWork:
             known = self.requests.get(key.key) or self.requests.get(key.earlier or "")
             if known is None or self._has_expired(key, known):
                 continue
-            answer = repeated(key, known)
+            answer = repeated_answer(key, known)
             if answer is not None:
                 return answer
         return None

@@ -35,7 +35,7 @@ from repositories.legacy.writer import OVERTAKEN, OnProgress, Target, WritePermi
 from repositories.migrations.indexes import prepare_collections, refuse_restoring
 from schemas.core.collections import ADOPTION, COUNTERS
 from schemas.core.documents import Document
-from schemas.core.number_ranges import as_text, gaps
+from schemas.core.number_ranges import format_ranges, missing_ranges
 from schemas.legacy.report import Report
 
 
@@ -244,7 +244,7 @@ class LegacyImport:
             self._report.note(kind, resolved.id, resolved.defects)
         for kind in KINDS:
             self._report.of_kind[kind] = table.totals(kind)
-            self._report.missing[kind] = as_text(gaps(table.numbers(kind)))
+            self._report.missing[kind] = format_ranges(missing_ranges(table.numbers(kind)))
 
     def _ids_of_other_stores(self, kind: str, ids: list[str | None]) -> set[str]:
         """Those of some public ids that belong to other stores of the same database."""

@@ -27,9 +27,9 @@ from repositories.migrations.customer_backfill import counts_of
 from repositories.reporting.rollup_rows import row_id
 from schemas.core.collections import ADOPTION, COUNTERS, CUSTOMERS, ORIGINALS, TOTALS
 from schemas.core.documents import Document
-from schemas.core.number_ranges import as_text, from_text, singles, without
-from schemas.legacy.conversion import Adopted
-from schemas.legacy.report import Report, merged
+from schemas.core.number_ranges import format_ranges, parse_ranges, single_ranges, subtract_ranges
+from schemas.legacy.conversion import ConvertedDocument
+from schemas.legacy.report import Report, merge_summary
 from schemas.reporting.rollups import RollupDeltas
 
 #: Of each kind, in one transaction.
@@ -139,7 +139,7 @@ class _NumberSpace:
     def __init__(self, counters: Document, kind: str) -> None:
         self._kind = kind
         self._last: int = counters[kind]
-        self._missing = from_text(counters.get("adopted", {}).get(kind, {}).get("missing", ""))
+        self._missing = parse_ranges(counters.get("adopted", {}).get(kind, {}).get("missing", ""))
         self._has_sold = counters["head"] > 0
 
     def has(self, number: int | None) -> bool:
@@ -154,11 +154,11 @@ class _NumberSpace:
         """What changes in the counters when these were given; what a leap leaves out is missing from then on."""
         last = max(self._last, *given)
         left_out = [*self._missing, range(self._last + 1, last + 1)]
-        missing = as_text(without(left_out, singles(given)))
+        missing = format_ranges(subtract_ranges(left_out, single_ranges(given)))
         return {self._kind: last, f"adopted.{self._kind}": {"last": last, "missing": missing}}
 
 
-def _id_owners(target: Target, kind: str, converted: list[Adopted]) -> dict[str, int]:
+def _id_owners(target: Target, kind: str, converted: list[ConvertedDocument]) -> dict[str, int]:
     """Whose the public ids are already that late documents want."""
     wanted = {"_id": {"$in": [one.public_id for one in converted if one.public_id]}}
     found = target.database.delegate[kind].find(wanted, {"store": 1})
@@ -178,7 +178,7 @@ def _write_plan(target: Target, counters: Document, plan: _Plan) -> None:
         state = database[ADOPTION].find_one({"_id": store, "step": "done"}, session=session)
         if not moved.matched_count or state is None:
             raise DatabaseRefused(_MOVED)
-        summary = merged(state["summary"], plan.report)
+        summary = merge_summary(state["summary"], plan.report)
         database[ADOPTION].update_one({"_id": store}, {"$set": {"summary": summary}}, session=session)
         database[ORIGINALS].insert_many(plan.originals, session=session)
         deltas = RollupDeltas()

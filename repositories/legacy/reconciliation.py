@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.document_numbers import format_number
 from schemas.core.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX
-from schemas.legacy.conversion import Adopted, Defect
+from schemas.legacy.conversion import ConvertedDocument, Defect
 
 #: Whose a public id is that a document wants.
 UNCLAIMED, OTHER_STORE, THIS_STORE = 0, 1, 2
@@ -123,7 +123,7 @@ class Entry(NamedTuple):
 
     key: bytes
     own_id: str
-    converted: Adopted
+    converted: ConvertedDocument
     owner: int = UNCLAIMED
     is_given: bool = False
 

@@ -19,10 +19,10 @@ from repositories.database.raw_originals import LENIENT_CODEC, RAW_CODEC
 from repositories.legacy.late_documents import id_bytes
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.documents import Document
-from schemas.legacy.conversion import Adopted, Defect, adopt
-from schemas.legacy.shapes import kind_of
+from schemas.legacy.conversion import ConvertedDocument, Defect, convert
+from schemas.legacy.shapes import actual_kind
 from schemas.legacy.values import shown
-from schemas.text.safe_addresses import safe_address, safe_words
+from schemas.text.safe_addresses import redact_driver_text, safe_address
 
 BATCH: Final = 1_000
 KINDS: Final = (ESTIMATES, ORDERS)
@@ -64,7 +64,7 @@ class Source:
             collection = self._database.get_collection(name, codec_options=RAW_CODEC)
             cursor = collection.find(where, batch_size=BATCH).sort("_id", 1)
             while batch := [_original(raw, kind, lies_in) for raw in islice(cursor, BATCH)]:
-                found = [each for each in batch if kind_of(lies_in, each.document) == kind]
+                found = [each for each in batch if actual_kind(lies_in, each.document) == kind]
                 if found:
                     yield found
 
@@ -76,9 +76,9 @@ class Source:
             yield name, _MAY_BE_SALES, ESTIMATES
 
 
-def convert_original(kind: str, original: LegacyDocument, zone: ZoneInfo) -> Adopted:
+def convert_original(kind: str, original: LegacyDocument, zone: ZoneInfo) -> ConvertedDocument:
     """Return what a document becomes, with a word on where it lay."""
-    found = adopt(kind, original.document, zone)
+    found = convert(kind, original.document, zone)
     if original.lies_in == kind:
         return found
     moved = Defect("sale_among_estimates", "status", shown(original.document.get("status")), "an order")
@@ -112,7 +112,7 @@ def open_source(name: str, database: SyncDatabase[Any]) -> Iterator[SyncDatabase
         try:
             client.admin.command("ping")
         except PyMongoError as error:
-            words = safe_words(first_clause(error), name)
+            words = redact_driver_text(first_clause(error), name)
             raise DatabaseRefused(f"{safe_address(name)}, named by --from, does not answer: {words}.") from error
         yield client[found]
 

@@ -20,10 +20,10 @@ from repositories.legacy.source import KINDS, LegacyDocument, Source, convert_or
 from repositories.reporting.rollup_rows import row_id
 from schemas.core.collections import ADOPTION, CUSTOMERS, ESTIMATES, ORIGINALS, TOTALS
 from schemas.core.documents import Document
-from schemas.customers import NUMBER
-from schemas.legacy.conversion import Adopted
+from schemas.customers import PHONE_FIELD
+from schemas.legacy.conversion import ConvertedDocument
 from schemas.reporting.rollups import RollupDeltas
-from schemas.text.phones import INDIA, normalised
+from schemas.text.phones import INDIA, normalize_phone
 
 OVERTAKEN: Final = "Another `pos import-legacy` has begun on this store meanwhile; this one has ended."
 #: What MongoDB takes in one document, less what we add to it.
@@ -158,10 +158,10 @@ def _convert_batch(
             )
 
 
-def build_document(target: Target, kind: str, converted: Adopted, resolved: ResolvedDocument) -> Document:
+def build_document(target: Target, kind: str, converted: ConvertedDocument, resolved: ResolvedDocument) -> Document:
     """The document as it stands among the others."""
     document = {"_id": resolved.id, "store": target.store, "number": resolved.number, **converted.document}
-    document[NUMBER] = normalised(document["customer_phone"], target.region)
+    document[PHONE_FIELD] = normalize_phone(document["customer_phone"], target.region)
     if kind == ESTIMATES:
         is_converted = resolved.partner_id is not None
         document.update(converted=is_converted, order_id=resolved.partner_id, order_number=resolved.partner_number)
@@ -171,7 +171,7 @@ def build_document(target: Target, kind: str, converted: Adopted, resolved: Reso
 
 
 def build_original(
-    store: str, kind: str, original: LegacyDocument, converted: Adopted, resolved: ResolvedDocument
+    store: str, kind: str, original: LegacyDocument, converted: ConvertedDocument, resolved: ResolvedDocument
 ) -> Document:
     """The original, verbatim, and what was done to it."""
     return {

@@ -16,10 +16,29 @@ from schemas.core.collections import LINKS, MESSAGES
 from schemas.core.documents import Document
 from schemas.core.errors import IllegalTransition
 from schemas.journal import events
-from schemas.journal.idempotency import reopening
+from schemas.journal.idempotency import releasable_keys
 from schemas.messaging.delivery import Outcome
-from schemas.messaging.messages import DONE, GONE, REACHED, given_up, is_doubtful, queued, settled, summarize_message
-from schemas.messaging.states import CANCELLED, DROPPABLE, NOT_SENT, QUEUED, RETRIABLE, SENDING, SENT, UNKNOWN, is_news
+from schemas.messaging.messages import (
+    DOCUMENT_GONE,
+    FINISHED_FIELDS,
+    STATE_TIMES,
+    failed_fields,
+    is_doubtful,
+    outcome_fields,
+    queued_fields,
+    summarize_message,
+)
+from schemas.messaging.states import (
+    CANCELLED,
+    DROPPABLE,
+    NOT_SENT,
+    QUEUED,
+    RETRIABLE,
+    SENDING,
+    SENT,
+    UNKNOWN,
+    is_progress,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +65,7 @@ class QueueMessage(Command):
             self.link.apply(work)
         if not _is_document_available(work, self.draft):
             raise NotFound("The document does not open any more.")
-        waiting = {**queued(self.outbox, work.reference_time), "retry_keys": reopening(self.keys)}
+        waiting = {**queued_fields(self.outbox, work.reference_time), "retry_keys": releasable_keys(self.keys)}
         message = work.add(MESSAGES, self.message_id, {**self.draft, **waiting})
         summary = work.emit(MESSAGES, events.CREATE, message, summarize_message(message))
         return {**summary, "document_url": message["letter"]["document_url"]}
@@ -92,7 +111,7 @@ class BeginAttempt(_MessageCommand):
         if claimed != (QUEUED, self.holder, self.attempt - 1):
             return message
         if not _is_document_available(work, message):
-            return _update(work, message, **given_up(GONE))
+            return _update(work, message, **failed_fields(DOCUMENT_GONE))
         begun = {"state": SENDING, "attempt": self.attempt, "tries": message["tries"] + 1}
         return _update(work, message, **begun, provider=self.provider, due_at=self.until)
 
@@ -114,7 +133,7 @@ class RecordOutcome(_MessageCommand):
         message = find_live(work, MESSAGES, self.message_id)
         if message["attempt"] != self.attempt or message["state"] not in (SENDING, UNKNOWN):
             return message
-        changes = settled(message, self.outcome, work.reference_time, self.jitter)
+        changes = outcome_fields(message, self.outcome, work.reference_time, self.jitter)
         if changes["state"] == message["state"]:
             return message
         return _update(work, message, **changes)
@@ -136,11 +155,11 @@ class DeliveryUpdate(_MessageCommand):
 
     def apply(self, work: UnitOfWork) -> Document:
         message = find_live(work, MESSAGES, self.message_id)
-        if not self._is_of(message) or not is_news(message["state"], self.state):
+        if not self._is_of(message) or not is_progress(message["state"], self.state):
             return message
-        reached = {REACHED[self.state]: self.at} if self.state in REACHED else {}
+        reached = {STATE_TIMES[self.state]: self.at} if self.state in STATE_TIMES else {}
         update = {"state": self.state, "provider_id": self.provider_id, "error": self.error}
-        return _update(work, message, **update, **DONE, **reached)
+        return _update(work, message, **update, **FINISHED_FIELDS, **reached)
 
     def _is_of(self, message: Document) -> bool:
         """Return whether the status is of the latest attempt."""
@@ -175,7 +194,9 @@ class RetryMessage(_MessageCommand):
             raise _refusal(message, "nobody knows whether it was sent, and it may come twice")
         if not _is_document_available(work, message):
             raise _refusal(message, "its document is voided, or the link to it has ended")
-        return _update(work, message, **queued(message["outbox"], work.reference_time), error=None, provider_id=None)
+        return _update(
+            work, message, **queued_fields(message["outbox"], work.reference_time), error=None, provider_id=None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +207,7 @@ class CancelMessage(_MessageCommand):
         message = find_live(work, MESSAGES, self.message_id)
         if message["state"] not in DROPPABLE:
             raise _refusal(message, "there is nothing to drop")
-        return _update(work, message, state=CANCELLED, **DONE)
+        return _update(work, message, state=CANCELLED, **FINISHED_FIELDS)
 
 
 def required_reads(message: Document) -> Reads:

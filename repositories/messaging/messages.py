@@ -16,9 +16,9 @@ from schemas.core.collections import MESSAGES
 from schemas.core.documents import Document
 from schemas.core.principals import Actor
 from schemas.core.public_ids import MESSAGE_PREFIX, new_id
-from schemas.journal.idempotency import RequestKey, reopening
+from schemas.journal.idempotency import RequestKey, releasable_keys
 from schemas.messaging.delivery import OutgoingMessage
-from schemas.messaging.messages import NOTHING, Attachment, drafted
+from schemas.messaging.messages import NO_ATTACHMENT, Attachment, draft_message
 from schemas.messaging.requests import MessageListing
 
 
@@ -45,7 +45,7 @@ class MessageRepository:
     async def send(
         self,
         message: OutgoingMessage,
-        attachment: Attachment = NOTHING,
+        attachment: Attachment = NO_ATTACHMENT,
         keys: tuple[RequestKey, ...] = (),
         *,
         link: AddLink | None = None,
@@ -59,9 +59,9 @@ class MessageRepository:
         message_id = new_id(MESSAGE_PREFIX, self._clock())
         if link is not None:
             attachment = Attachment(link.kind, link.document_id, link.link_id, link.expires_at)
-            link = replace(link, message_id=message_id, retry_keys=tuple(reopening(keys)))
+            link = replace(link, message_id=message_id, retry_keys=tuple(releasable_keys(keys)))
         outcome = await self._submit(
-            QueueMessage(message_id, drafted(message, attachment), self._outbox, link, keys=keys, actor=actor)
+            QueueMessage(message_id, draft_message(message, attachment), self._outbox, link, keys=keys, actor=actor)
         )
         return await self._with_current_state(outcome) if outcome.replayed else outcome
 

@@ -21,7 +21,7 @@ from schemas.core.collections import MESSAGES
 from schemas.core.documents import Document
 from schemas.journal.events import Event
 from schemas.messaging.delivery import Outcome
-from schemas.messaging.messages import read_reference
+from schemas.messaging.messages import parse_reference
 from schemas.messaging.states import SENDING
 
 #: How long a message that was claimed and not begun is left to its claimant.
@@ -111,7 +111,7 @@ class Outbox:
             that said `provider_id` was lost, or is still under way.
         :raises Unavailable: not recorded; the provider tells again.
         """
-        message_id, attempt = read_reference(reference)
+        message_id, attempt = parse_reference(reference)
         named = {"provider_id": provider_id, "outbox": self._home} if message_id is None else {"_id": message_id}
         async with read_deadline():
             message = await self._collection.find_one({**named, "provider": provider})

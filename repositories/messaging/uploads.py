@@ -13,7 +13,7 @@ from repositories.database.client import Database
 from repositories.database.errors import OutcomeUnknown, Unavailable, read_deadline
 from schemas.core.collections import UPLOADS
 from schemas.core.errors import ShopError
-from schemas.core.tokens import hashed
+from schemas.core.tokens import hash_token
 
 UPLOAD_DAYS: Final = 30
 #: What was brought from the earlier backend does not expire: its customers have the links.
@@ -56,7 +56,7 @@ class Uploads:
         """
         token = secrets.token_urlsafe(_TOKEN_BYTES)
         expires_at = self._clock() + timedelta(days=UPLOAD_DAYS)
-        kept = {"_id": hashed(token), "store": store, **upload._asdict(), "expires_at": expires_at}
+        kept = {"_id": hash_token(token), "store": store, **upload._asdict(), "expires_at": expires_at}
         async with read_deadline():
             await self._collection.insert_one(kept)
         try:
@@ -75,7 +75,7 @@ class Uploads:
         """
         kept = {**legacy_files_filter(store), **upload._asdict(), "expires_at": _NEVER}
         async with read_deadline():
-            await self._collection.update_one({"_id": hashed(token)}, {"$setOnInsert": kept}, upsert=True)
+            await self._collection.update_one({"_id": hash_token(token)}, {"$setOnInsert": kept}, upsert=True)
 
     async def find(self, token: str) -> Upload | None:
         """The file of that token, unless it has expired.
@@ -83,7 +83,7 @@ class Uploads:
         :raises Unavailable: the database is away.
         """
         async with read_deadline():
-            found = await self._collection.find_one({"_id": hashed(token), "expires_at": {"$gt": self._clock()}})
+            found = await self._collection.find_one({"_id": hash_token(token), "expires_at": {"$gt": self._clock()}})
         return None if found is None else Upload(found["name"], bytes(found["content"]))
 
     async def until(self, store: str, token: str) -> datetime | None:
@@ -91,7 +91,7 @@ class Uploads:
 
         :raises Unavailable: the database is away.
         """
-        named = {"_id": hashed(token), "store": store, "expires_at": {"$gt": self._clock()}}
+        named = {"_id": hash_token(token), "store": store, "expires_at": {"$gt": self._clock()}}
         async with read_deadline():
             found = await self._collection.find_one(named, {"expires_at": 1})
         return None if found is None else found["expires_at"]
@@ -100,4 +100,4 @@ class Uploads:
         """Takes a file away that nobody was told of; one that cannot be, expires."""
         with suppress(Unavailable):
             async with read_deadline():
-                await self._collection.delete_one({"_id": hashed(token)})
+                await self._collection.delete_one({"_id": hash_token(token)})

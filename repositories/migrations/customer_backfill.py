@@ -26,11 +26,19 @@ from repositories.journal.customer_sums import (
 )
 from schemas.core.collections import COUNTERS, CUSTOMERS, ESTIMATES, ORDERS
 from schemas.core.documents import Document
-from schemas.customers import NUMBER, contribution
-from schemas.text.phones import normalised
+from schemas.customers import PHONE_FIELD, contribution
+from schemas.text.phones import normalize_phone
 
 _BATCH: Final = 500
-_FIELDS: Final = ("number", NUMBER, "customer_name", "customer_phone", "customer_address", "created_at", "voided_at")
+_FIELDS: Final = (
+    "number",
+    PHONE_FIELD,
+    "customer_name",
+    "customer_phone",
+    "customer_address",
+    "created_at",
+    "voided_at",
+)
 _COUNTED: Final = ("status", "total", "amount_paid")
 #: Which rule of phone numbers everything was counted by; raised when a rule finds numbers that the one before did not.
 _RULE: Final = 2
@@ -96,7 +104,7 @@ async def _count_batch(
         batch = await found.to_list(_BATCH)
         uncounted = [each for each in batch if _is_uncounted(each, region)]
         if uncounted:
-            marks = [UpdateOne({"_id": each["_id"]}, {"$set": {NUMBER: each[NUMBER]}}) for each in uncounted]
+            marks = [UpdateOne({"_id": each["_id"]}, {"$set": {PHONE_FIELD: each[PHONE_FIELD]}}) for each in uncounted]
             await database[kind].bulk_write(marks, ordered=False, session=session)
             await _write(session, database, store, counts_of(kind, uncounted))
         return batch
@@ -108,20 +116,20 @@ async def _count_batch(
 
 def _is_uncounted(document: Document, region: str) -> bool:
     """Return whether a document counts for nobody yet, and give it the number that it counts for."""
-    if document.get(NUMBER) is not None:
+    if document.get(PHONE_FIELD) is not None:
         return False
-    was_seen = NUMBER in document
-    document[NUMBER] = normalised(document["customer_phone"], region)
-    return not was_seen or document[NUMBER] is not None
+    was_seen = PHONE_FIELD in document
+    document[PHONE_FIELD] = normalize_phone(document["customer_phone"], region)
+    return not was_seen or document[PHONE_FIELD] is not None
 
 
 def counts_of(kind: str, documents: list[Document]) -> dict[str, CustomerDelta]:
     """By number, what was not counted yet. Who was taken away since stays away: they are old sales."""
     counts: dict[str, CustomerDelta] = {}
     for document in documents:
-        if document[NUMBER] is None:
+        if document[PHONE_FIELD] is None:
             continue
-        count = counts.setdefault(document[NUMBER], CustomerDelta(restores=False))
+        count = counts.setdefault(document[PHONE_FIELD], CustomerDelta(restores=False))
         count.create = count.create or partial(customer_fields, document, document["created_at"])
         count.visited_at = max(document["created_at"], count.visited_at or document["created_at"])
         added = contribution(kind, document)

@@ -15,7 +15,7 @@ from repositories.database.errors import DatabaseRefused, first_clause
 from repositories.database.store_scope import store_filter
 from schemas.core.collections import COUNTERS, CUSTOMERS, ESTIMATES, ORDERS
 from schemas.core.documents import Document
-from schemas.text.search_terms import TERMS_RULE, terms_of
+from schemas.text.search_terms import TERMS_VERSION, search_terms
 
 _BATCH: Final = 1_000
 #: Of each collection, the unique field that its documents are gone through by, and those that the words are made of.
@@ -25,7 +25,7 @@ _FIELDS: Final = {
     CUSTOMERS: ("_id", "name", "phone"),
 }
 #: What the counters of a store say as soon as all words were made by today's rule.
-BUILT: Final = {"terms_rule": TERMS_RULE}
+BUILT: Final = {"terms_rule": TERMS_VERSION}
 
 OnProgress = Callable[[int], None]
 
@@ -73,7 +73,7 @@ async def _rebuild_batch(database: Database, store: str, kind: str, last: object
 
 
 def _change(document: Document, name: str, phone: str) -> UpdateOne | None:
-    terms = terms_of(document[name], document[phone])
+    terms = search_terms(document[name], document[phone])
     # One without words, as of a customer whose name was taken out of the books, keeps none.
     if not document.get("terms", terms) or document.get("terms") == terms:
         return None

@@ -15,7 +15,7 @@ from repositories.database.raw_documents import decode_document, find_raw
 from repositories.reporting.rollup_rows import row_key, row_range
 from schemas.core.calendar import business_date, month_of
 from schemas.core.collections import TOTALS
-from schemas.reporting.periods import Span, covering_periods
+from schemas.reporting.periods import PeriodRange, covering_periods
 from schemas.reporting.rollups import Row
 
 _FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2999, 12, 31)
@@ -50,17 +50,17 @@ class ReportRepository:
         :raises Unavailable: the database is away.
         """
         month = month_of(first)
-        rows = await self._rows([Span(month, month), Span(first.isoformat(), last.isoformat())])
+        rows = await self._rows([PeriodRange(month, month), PeriodRange(first.isoformat(), last.isoformat())])
         return [row for row in rows if row.key.period == month], [row for row in rows if row.key.period != month]
 
-    async def _rows(self, spans: Sequence[Span]) -> list[Row]:
+    async def _rows(self, spans: Sequence[PeriodRange]) -> list[Row]:
         filters = [row_range(self._store, span.first, span.last) for span in spans]
         async with read_deadline():
             found = await find_raw(self._totals, {"$or": filters} if len(filters) > 1 else filters[0], _AT_ONCE)
         return await offload(len(found), _signed, found, [span for span in spans if span.sign < 0])
 
 
-def _signed(found: Sequence[bytes], taken_off: Sequence[Span]) -> list[Row]:
+def _signed(found: Sequence[bytes], taken_off: Sequence[PeriodRange]) -> list[Row]:
     """Return the rows as they are to be added up: those of some spans are to be taken off."""
     rows = [_row(stored) for stored in found]
     if not taken_off:

@@ -11,12 +11,12 @@ from schemas.core.document_numbers import format_number
 from schemas.core.documents import Document
 from schemas.core.errors import InvalidBody
 from schemas.core.money import MAX_TOTAL, MINOR_PER_UNIT
-from schemas.customers import NUMBER
+from schemas.customers import PHONE_FIELD
 from schemas.journal import events
-from schemas.journal.idempotency import reopening
+from schemas.journal.idempotency import releasable_keys
 from schemas.sales import statuses
-from schemas.text.phones import normalised
-from schemas.text.search_terms import terms_of
+from schemas.text.phones import normalize_phone
+from schemas.text.search_terms import search_terms
 
 _LINE_BYTES: Final = 100
 _BYTES_OF_A_LETTER: Final = 3
@@ -40,7 +40,7 @@ class CreateDocument(Command):
 
     def apply(self, work: UnitOfWork) -> Document:
         fresh = _fresh_estimate() if self.kind == ESTIMATES else _fresh_order(self.draft["payment_mode"])
-        fresh["retry_keys"] = reopening(self.keys)
+        fresh["retry_keys"] = releasable_keys(self.keys)
         document = work.insert(self.kind, self.document_id, {**self.draft, **_found_by(work, self.draft), **fresh})
         return work.emit(self.kind, events.CREATE, document)
 
@@ -82,7 +82,7 @@ class ConvertEstimate(Command):
                 **_fresh_order(self.payment_mode),
                 "estimate_id": estimate["_id"],
                 "estimate_number": estimate["number"],
-                "retry_keys": reopening(self.keys),
+                "retry_keys": releasable_keys(self.keys),
             },
         )
         work.update(ESTIMATES, estimate, converted=True, order_id=order["_id"], order_number=order["number"])
@@ -90,7 +90,7 @@ class ConvertEstimate(Command):
             ESTIMATES,
             events.CONVERT,
             estimate,
-            events.digest(ORDERS, order),
+            events.summarize(ORDERS, order),
             order_id=order["_id"],
             order_number=order["number"],
         )
@@ -143,7 +143,7 @@ class ChangeStatus(Command):
         if order["status"] == self.status:
             return order
         statuses.check_transition(order["status"], self.status)
-        if self.status not in statuses.EARNING and order["estimate_id"] is None:
+        if self.status not in statuses.REVENUE_STATUSES and order["estimate_id"] is None:
             # The sale does not stand any more: its cart may be sold anew.
             work.release_keys(order.get("retry_keys", ()), order["_id"])
         order = work.update(ORDERS, order, status=self.status)
@@ -175,7 +175,7 @@ def _bytes_of(draft: Document) -> int:
 def _found_by(work: UnitOfWork, draft: Document) -> Document:
     """Return what the `q` filter finds a document by, and the number that says for which customer it counts."""
     phone = draft["customer_phone"]
-    return {"terms": terms_of(draft["customer_name"], phone), NUMBER: normalised(phone, work.region)}
+    return {"terms": search_terms(draft["customer_name"], phone), PHONE_FIELD: normalize_phone(phone, work.region)}
 
 
 def _fresh_estimate() -> Document:

@@ -22,7 +22,7 @@ from schemas.core.documents import Document
 from schemas.journal.events import TYPES
 from schemas.sales import statuses
 from schemas.sales.listing import Cursor, Listing
-from schemas.text.folding import same_name
+from schemas.text.folding import name_key
 
 NEWEST_FIRST: Final = [("created_at", DESCENDING), ("number", DESCENDING)]
 #: How many are decoded at a time: few enough that they are in the core's cache when they are shown.
@@ -134,12 +134,12 @@ class Documents:
         keeps."""
         if self.kind == ESTIMATES:
             return int(document["total"])
-        return int(document["amount_paid"]) if document["status"] in statuses.EARNING else 0
+        return int(document["amount_paid"]) if document["status"] in statuses.REVENUE_STATUSES else 0
 
     def _amount_expression(self) -> Any:
         if self.kind == ESTIMATES:
             return "$total"
-        return {"$cond": [{"$in": ["$status", list(statuses.EARNING)]}, "$amount_paid", 0]}
+        return {"$cond": [{"$in": ["$status", list(statuses.REVENUE_STATUSES)]}, "$amount_paid", 0]}
 
     def criteria(self, listing: Listing, *, paged: bool = True) -> Document | None:
         """The list as a filter that an index serves; of a page where `paged`, else of the whole list.
@@ -170,7 +170,7 @@ class Documents:
         return status in statuses.ORDER_STATUSES
 
     def _add_payment_mode(self, criteria: Document, mode: str) -> bool:
-        group = same_name(mode)
+        group = name_key(mode)
         if group in statuses.PAYMENT_GROUPS:
             criteria["payment_group"] = group
         else:

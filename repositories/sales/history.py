@@ -5,7 +5,7 @@ from itertools import takewhile
 
 from repositories.sales.documents import Documents
 from schemas.core.documents import Document
-from schemas.sales.listing import Listing, Place, sort_key
+from schemas.sales.listing import Listing, SortKey, sort_key
 
 Entry = tuple[str, Document]
 
@@ -44,12 +44,12 @@ class _Ahead:
         if not self.entries:
             self.entries = [(self._kind, document) for document in await anext(self._batches, [])]
 
-    def taken(self, until: Place) -> list[Entry]:
+    def taken(self, until: SortKey) -> list[Entry]:
         """Takes those that are not older than a place."""
         taken = list(takewhile(lambda entry: _place(entry) >= until, self.entries))
         del self.entries[: len(taken)]
         return taken
 
 
-def _place(entry: Entry) -> Place:
+def _place(entry: Entry) -> SortKey:
     return sort_key(*entry)

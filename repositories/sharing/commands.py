@@ -8,7 +8,7 @@ from repositories.journal.command import Command, Reads
 from repositories.journal.unit_of_work import UnitOfWork
 from schemas.core.collections import LINKS
 from schemas.core.documents import Document
-from schemas.core.principals import shown
+from schemas.core.principals import public_fields
 from schemas.journal import events
 from schemas.journal.events import TYPES
 
@@ -67,4 +67,4 @@ class EndLink(Command):
 
 
 def _event_data(link: Document) -> Document:
-    return {name: value for name, value in shown(link).items() if name != "retry_keys"}
+    return {name: value for name, value in public_fields(link).items() if name != "retry_keys"}

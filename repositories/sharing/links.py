@@ -20,7 +20,7 @@ from schemas.core.collections import LINK_VIEWS, LINKS
 from schemas.core.documents import Document
 from schemas.core.principals import Actor
 from schemas.core.public_ids import LINK_PREFIX, new_id
-from schemas.core.tokens import hashed
+from schemas.core.tokens import hash_token
 from schemas.journal.idempotency import RequestKey
 
 _TOKEN_BYTES: Final = 24
@@ -57,7 +57,7 @@ class LinkRepository:
         """What makes such a link, and its token."""
         token, now = secrets.token_urlsafe(_TOKEN_BYTES), self._clock()
         link_id, expires_at = new_id(LINK_PREFIX, now), now + timedelta(days=days)
-        return AddLink(link_id, kind, document_id, hashed(token), expires_at, actor=actor), token
+        return AddLink(link_id, kind, document_id, hash_token(token), expires_at, actor=actor), token
 
     async def end(self, link_id: str, keys: tuple[RequestKey, ...] = (), *, actor: Actor) -> Outcome:
         """:raises NotFound: there is none, or it was ended before, and not by this very request."""
@@ -89,7 +89,7 @@ class PublicLinks:
 
         :raises Unavailable: the database is away.
         """
-        criteria = {"token": hashed(token), "voided_at": None, "expires_at": {"$gt": self._clock()}}
+        criteria = {"token": hash_token(token), "voided_at": None, "expires_at": {"$gt": self._clock()}}
         async with read_deadline():
             return await self._database[LINKS].find_one(criteria)
 

@@ -15,7 +15,7 @@ from schemas.core.collections import SETTINGS
 from schemas.core.documents import Document
 from schemas.core.principals import Actor
 from schemas.journal import events
-from schemas.shop.settings import ShopSettings, changed, first_stored
+from schemas.shop.settings import ShopSettings, checked_changes, initial_switches
 
 #: How long another process may not have heard of a change.
 MAX_AGE_SECONDS: Final = 1.0
@@ -42,12 +42,12 @@ class ChangeSettings(Command):
         stored = work.find(SETTINGS, self.store)
         settings = ShopSettings.of(stored, self.defaults)
         check_version({"version": settings.version}, self.versions)
-        changes = changed(settings, self.changes)
+        changes = checked_changes(settings, self.changes)
         if not changes:
             return stored or {}
         is_first = stored is None
         if stored is None:
-            after = work.add(SETTINGS, self.store, {**first_stored(self.defaults), **changes})
+            after = work.add(SETTINGS, self.store, {**initial_switches(self.defaults), **changes})
         else:
             after = work.update(SETTINGS, stored, **changes)
         shown = ShopSettings.of(after, self.defaults).shown()

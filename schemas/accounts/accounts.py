@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
-from schemas.accounts.password_policy import LONGEST, SHORTEST
+from schemas.accounts.password_policy import MAX_LENGTH, MIN_LENGTH
 from schemas.core.documents import Document
-from schemas.core.principals import CASHIER, GIVEN_ROLES, Principal, role_of_device
+from schemas.core.principals import ASSIGNABLE_ROLES, CASHIER, Principal, role_of_device
 from schemas.fields.body import Body
 from schemas.fields.inputs import OneOf, Text
 from schemas.fields.outputs import PublicId, ShopTime, ZonedSchema
-from schemas.text.folding import plain_digits, same_name
+from schemas.text.folding import ascii_digits, name_key
 
 _LOGIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{1,63}", re.ASCII)
 _STORE: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
@@ -25,7 +25,7 @@ class Secret(fields.Field[str]):
     :param longest: characters.
     """
 
-    def __init__(self, longest: int = LONGEST, **kwargs: Any) -> None:
+    def __init__(self, longest: int = MAX_LENGTH, **kwargs: Any) -> None:
         shape = {"type": ["string", "null"] if kwargs.get("allow_none") else "string", "maxLength": longest}
         super().__init__(metadata={**shape, "minLength": 1, "writeOnly": True, **kwargs.pop("metadata", {})}, **kwargs)
         self.longest = longest
@@ -42,7 +42,7 @@ class Pin(Secret):
     """A PIN that is entered: its digits may be of any script, with blanks around and between them."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
-        return super()._deserialize(plain_digits(value) if isinstance(value, str) else value, attr, data, **kwargs)
+        return super()._deserialize(ascii_digits(value) if isinstance(value, str) else value, attr, data, **kwargs)
 
 
 class Token(Secret):
@@ -59,14 +59,14 @@ class Login(fields.Field[str]):
     """
 
     def __init__(self, *, is_new: bool = False, **kwargs: Any) -> None:
-        shape = {"pattern": rf"^\s*{_LOGIN.pattern}\s*$"} if is_new else {"minLength": 1, "maxLength": LONGEST}
+        shape = {"pattern": rf"^\s*{_LOGIN.pattern}\s*$"} if is_new else {"minLength": 1, "maxLength": MAX_LENGTH}
         super().__init__(metadata={"type": "string", **shape}, **kwargs)
         self.is_new = is_new
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         if not isinstance(value, str):
             raise ValidationError("must be text")
-        login = same_name(value) if len(value) <= LONGEST else ""
+        login = name_key(value) if len(value) <= MAX_LENGTH else ""
         if not login or (self.is_new and not _LOGIN.fullmatch(login)):
             raise ValidationError("must have 2 to 64 letters, digits, dots, or signs of _@+-")
         return login
@@ -88,7 +88,7 @@ class StoreName(fields.Field[str]):
 
 
 def _password(**kwargs: Any) -> Secret:
-    return Secret(metadata={"minLength": SHORTEST}, **kwargs)
+    return Secret(metadata={"minLength": MIN_LENGTH}, **kwargs)
 
 
 def _pin() -> Secret:
@@ -127,7 +127,7 @@ class UserChange(_AccountBody):
     """What of a user is to be different; what is left out stays. A password or a PIN that is null is taken away."""
 
     name = Text()
-    role = OneOf(GIVEN_ROLES)
+    role = OneOf(ASSIGNABLE_ROLES)
     belongs_to = StoreName()
     password = _password(allow_none=True)
     pin = _pin()
@@ -138,14 +138,14 @@ class UserBody(UserChange):
 
     username = Login(required=True, is_new=True)
     name = Text(required=True)
-    role = OneOf(GIVEN_ROLES, required=True)
+    role = OneOf(ASSIGNABLE_ROLES, required=True)
 
 
 class DeviceBody(_AccountBody):
     """A new device. Left out, it is a cashier's, and the store is that of the request."""
 
     name = Text(required=True)
-    role = OneOf(GIVEN_ROLES, load_default=CASHIER)
+    role = OneOf(ASSIGNABLE_ROLES, load_default=CASHIER)
     belongs_to = StoreName()
 
 
@@ -162,7 +162,7 @@ class UserSchema(_AccountSchema):
     """A user, without what they sign in with."""
 
     username = fields.String(attribute="login")
-    role = fields.String(metadata={"enum": list(GIVEN_ROLES)})
+    role = fields.String(metadata={"enum": list(ASSIGNABLE_ROLES)})
     has_password = fields.Function(lambda user: user.get("password") is not None, metadata={"type": "boolean"})
     has_pin = fields.Function(lambda user: user.get("pin") is not None, metadata={"type": "boolean"})
 
@@ -170,7 +170,7 @@ class UserSchema(_AccountSchema):
 class DeviceSchema(_AccountSchema):
     """A device, without its key."""
 
-    role = fields.Function(role_of_device, metadata={"enum": list(GIVEN_ROLES)})
+    role = fields.Function(role_of_device, metadata={"enum": list(ASSIGNABLE_ROLES)})
 
 
 def profile(principal: Principal) -> Document:

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
-SHORTEST, LONGEST = 12, 256
+MIN_LENGTH, MAX_LENGTH = 12, 256
 PIN: Final = re.compile(r"[0-9]{6}", re.ASCII)
 
 #: The commonest that are long enough, as leaked lists have them, without what only decorates them.
@@ -45,19 +45,19 @@ _RUNS: Final = tuple(
 _STEPS: Final = ("01234567890", "09876543210")
 
 
-def normalized(secret: str) -> str:
+def normalize_password(secret: str) -> str:
     """A password as it is compared: the same letters, however a keyboard composes them."""
     return unicodedata.normalize("NFKC", secret)
 
 
-def password_defect(password: str, names: Iterable[str]) -> str | None:
+def password_error(password: str, names: Iterable[str]) -> str | None:
     """Why it cannot be somebody's password, as the part of a sentence that quotes nothing; None where it can.
 
     :param names: what it may not be, whatever decorates it: the login, the name, the shop's.
     """
-    plain = normalized(password)
-    if not SHORTEST <= len(plain) <= LONGEST:
-        return f"must have {SHORTEST} to {LONGEST} characters"
+    plain = normalize_password(password)
+    if not MIN_LENGTH <= len(plain) <= MAX_LENGTH:
+        return f"must have {MIN_LENGTH} to {MAX_LENGTH} characters"
     bare = _DECORATION.sub("", plain.casefold())
     if len(set(bare)) <= 1 or _is_repeated(bare):
         return "must not repeat one piece over and over"
@@ -77,7 +77,7 @@ def _is_made_of(bare: str, names: set[str]) -> bool:
     return _TRAILING.fullmatch(bare) is not None or not bare
 
 
-def pin_defect(pin: str) -> str | None:
+def pin_error(pin: str) -> str | None:
     """Why it cannot be somebody's PIN, as the part of a sentence that quotes nothing; None where it can."""
     if not PIN.fullmatch(pin):
         return "must have six digits"

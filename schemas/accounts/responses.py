@@ -22,7 +22,7 @@ _ACCESS: Final[Json] = {"access_token": TEXT, "token_type": {"const": "bearer"},
 _RENEWABLE: Final[Json] = {**_ACCESS, "refresh_token": TEXT}
 _NUMBER_OR_NULL: Final[Json] = {**NUMBER, "type": ["string", "null"]}
 
-ACCOUNT_ANSWERS: Final[dict[str, Json]] = {
+ACCOUNT_RESPONSES: Final[dict[str, Json]] = {
     "SetupState": record(claimed={"type": "boolean"}),
     "Claimed": record(
         success=TRUE, message=TEXT, data=record(id=TEXT, username=TEXT, name=TEXT, role={"const": OWNER})

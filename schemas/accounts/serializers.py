@@ -15,6 +15,6 @@ class AccountSerializers:
 
 
 @cache
-def account_serializers_of(zone: ZoneInfo) -> AccountSerializers:
+def account_serializers_for(zone: ZoneInfo) -> AccountSerializers:
     """Return those of accounts, likewise."""
     return AccountSerializers(zone)

@@ -1,7 +1,7 @@
 """The body that claims a shop."""
 
 from schemas.accounts.accounts import Login, Secret, Token
-from schemas.accounts.password_policy import SHORTEST
+from schemas.accounts.password_policy import MIN_LENGTH
 from schemas.fields.body import Body
 from schemas.fields.inputs import Text
 
@@ -12,4 +12,4 @@ class SetupBody(Body):
     token = Token(required=True)
     username = Login(is_new=True, required=True)
     name = Text(required=True)
-    password = Secret(required=True, metadata={"minLength": SHORTEST})
+    password = Secret(required=True, metadata={"minLength": MIN_LENGTH})

@@ -9,10 +9,10 @@ from schemas.core.limits import YEARS
 _DATE: Final = "$date"
 _BINARY: Final = "$binary"
 #: What MongoDB stores, and indexes.
-DEEPEST: Final = 100
+MAX_DEPTH: Final = 100
 
 
-def encoded(value: Any) -> Any:
+def encode(value: Any) -> Any:
     """What orjson cannot write itself.
 
     :raises TypeError: an archive has no room for it.
@@ -24,23 +24,21 @@ def encoded(value: Any) -> Any:
     raise TypeError(f"An archive has no room for {type(value).__name__}.")
 
 
-def decoded(value: Any, room: int = DEEPEST) -> Any:
+def decode(value: Any, room: int = MAX_DEPTH) -> Any:
     """Return an object or an array with its instants and bytes.
 
     :param room: how many levels it may still have.
     :raises ValueError: a value in it cannot be stored; the message says which kind.
     """
     if room == 0:
-        raise ValueError(f"it is nested more than {DEEPEST} levels deep")
+        raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
     if isinstance(value, dict):
         if _DATE in value:
             return _instant(value[_DATE])
         if _BINARY in value:
             return _bytes(value[_BINARY])
-        return {
-            name: decoded(each, room - 1) if isinstance(each, dict | list) else each for name, each in value.items()
-        }
-    return [decoded(each, room - 1) if isinstance(each, dict | list) else each for each in value]
+        return {name: decode(each, room - 1) if isinstance(each, dict | list) else each for name, each in value.items()}
+    return [decode(each, room - 1) if isinstance(each, dict | list) else each for each in value]
 
 
 def _instant(written: Any) -> datetime:

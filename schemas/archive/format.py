@@ -20,7 +20,7 @@ from typing import Any, Final, cast
 import orjson
 from marshmallow import Schema, ValidationError, fields
 
-from schemas.archive.extended_json import decoded, encoded
+from schemas.archive.extended_json import decode, encode
 from schemas.core.collections import COUNTERS, CUSTOMERS, DEVICES, ESTIMATES, LINKS, MESSAGES, ORDERS, SETTINGS, USERS
 from schemas.core.documents import Document
 
@@ -34,12 +34,12 @@ _NAMED: Final = (ESTIMATES, ORDERS, CUSTOMERS, USERS, DEVICES, LINKS, MESSAGES)
 #: Where a document names the store that it is of beside `store`.
 _OWNER: Final = {USERS: "belongs_to", DEVICES: "belongs_to", MESSAGES: "outbox"}
 #: What is kept for ever. Events and requests expire, perhaps while they are written.
-KEPT: Final = (*_OWN, *_COMPOUND)
+PERMANENT_COLLECTIONS: Final = (*_OWN, *_COMPOUND)
 #: Everything that a store has, in the order of an archive; but for what people and devices are signed in with: an
 #: archive can be older than the theft of a tablet, whose key would be good again. So everybody signs in anew.
 COLLECTIONS: Final = (*_OWN, "events", "requests", *_COMPOUND, COUNTERS)
 #: No stored document is larger than 16 MB.
-LONGEST_LINE: Final = 64 * 2**20
+MAX_LINE_BYTES: Final = 64 * 2**20
 
 _LINE: Final = b'{"collection":"%s","crc32":%d,"document":'
 
@@ -114,7 +114,7 @@ class ArchiveReader:
         self.manifest = self._opening()
 
     def documents(self) -> Iterator[tuple[str, Document]]:
-        """Each document, with its collection. The store is missing in it; see `with_store`."""
+        """Each document, with its collection. The store is missing in it; see `assign_store`."""
         while True:
             line = self._next()
             try:
@@ -144,7 +144,7 @@ class ArchiveReader:
         if not _has_id(collection, content):
             raise self.refused("the document in it has no id")
         try:
-            document = decoded(content)
+            document = decode(content)
         except ValueError as error:
             raise self.refused(str(error)) from None
         return cast("Document", document)
@@ -168,7 +168,7 @@ class ArchiveReader:
             raise self.refused(f"the header lacks something, or has something unknown or wrong: {names}") from None
 
     def _next(self) -> bytes:
-        line = self._read(LONGEST_LINE)
+        line = self._read(MAX_LINE_BYTES)
         if not line:
             raise self.refused("the file ends here, without its closing line: it is cut off")
         self.bytes += len(line)
@@ -190,7 +190,7 @@ class ArchiveReader:
             )
         if end.get("sha256") != self._digest.hexdigest():
             raise self.refused("the checksum of the file is wrong: lines were changed, moved or exchanged")
-        for name in KEPT:
+        for name in PERMANENT_COLLECTIONS:
             announced = self.manifest.counts.get(name, 0)
             if announced != self.counts[name]:
                 raise self.refused(f"the header announces {announced} {name}, and {self.counts[name]} came")
@@ -204,7 +204,7 @@ class ArchiveReader:
         return ArchiveRefused(f"Line {self._number:,}: {reason}.")
 
 
-def with_store(collection: str, document: Document, store: str, before: str) -> Document:
+def assign_store(collection: str, document: Document, store: str, before: str) -> Document:
     """A document as a store has it. before: the store that it was of; who belonged to that belongs to this one, and its
     messages are sent by this one's processes."""
     if collection == COUNTERS:
@@ -257,7 +257,7 @@ def _without_store(collection: str, document: Document) -> Document:
 
 
 def _line(collection: str, document: Document) -> bytes:
-    content = orjson.dumps(_without_store(collection, document), encoded, orjson.OPT_PASSTHROUGH_DATETIME)
+    content = orjson.dumps(_without_store(collection, document), encode, orjson.OPT_PASSTHROUGH_DATETIME)
     return _LINE % (collection.encode(), zlib.crc32(content)) + content + b"}\n"
 
 

@@ -47,7 +47,7 @@ _NO_TEXT: Final = frozenset(
 )
 
 
-def for_csv(text: str) -> str:
+def escape_csv(text: str) -> str:
     """Return a text as a cell of CSV: harmless wherever a program may see a cell begin in it, and shown as typed."""
     if text.isalpha() and len(text) > _LONGEST_TRUTH:
         return text
@@ -55,7 +55,7 @@ def for_csv(text: str) -> str:
     return _MARK + text if harmless == text and is_altered(text) else harmless
 
 
-def for_workbook(text: str) -> str:
+def escape_workbook(text: str) -> str:
     """A text as a cell of XLSX, where it is stored as text: harmless also when it is edited, or saved as CSV."""
     return _MARK + text if is_formula(text) and not _PHONE.fullmatch(text) else text
 

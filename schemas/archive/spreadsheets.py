@@ -2,7 +2,7 @@
 
 A cell holds a whole number of minor units (MONEY), of thousandths (QUANTITY) or of millionths of a percent (PERCENT),
 a date, an instant in the shop's time without an offset, a count, or text; None is an empty cell. How each of them is
-written is the business of a format; see `csv_text` and `app/archive/table_files.py`.
+written is the business of a format; see `format_csv` and `app/archive/table_files.py`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -11,12 +11,12 @@ from enum import Enum, auto
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from schemas.archive.formula_injection import for_csv
+from schemas.archive.formula_injection import escape_csv
 from schemas.core import money
 from schemas.core.collections import ORDERS
 from schemas.core.document_numbers import format_number
 from schemas.reporting.sums import Sums
-from schemas.sales.statuses import CANCELLED, CONVERTED, EARNING, PENDING, REFUNDED
+from schemas.sales.statuses import CANCELLED, CONVERTED, PENDING, REFUNDED, REVENUE_STATUSES
 
 Document = dict[str, Any]
 Cell = str | int | date | datetime | None
@@ -55,7 +55,7 @@ class Table(NamedTuple):
             yield [column.value(thing) for column in self.columns]
 
 
-def table_of(kind: str, zone: ZoneInfo, *, lines: bool = False) -> Table:
+def document_table(kind: str, zone: ZoneInfo, *, lines: bool = False) -> Table:
     """The table of `estimates` or `orders`: a row a document, or a row a line item."""
     title = "Orders" if kind == ORDERS else "Estimates"
     if lines:
@@ -71,12 +71,12 @@ def report_table() -> Table:
     return Table("Reports", _REPORT, lambda row: (pair for pair in ((row.key, Sums.of([row])),) if _happened(pair[1])))
 
 
-def csv_text(kind: Kind, cell: Cell) -> str:
+def format_csv(kind: Kind, cell: Cell) -> str:
     """A cell as CSV has it: money `397.80`, dates `2026-01-31`, instants `2026-01-31 23:59:59`, text made harmless."""
     if cell is None:
         return ""
     if isinstance(cell, str):
-        return for_csv(cell)
+        return escape_csv(cell)
     if isinstance(cell, datetime):
         return cell.isoformat(" ", "seconds")
     if isinstance(cell, date):
@@ -90,7 +90,7 @@ PLACES = {Kind.MONEY: money.MONEY_PLACES, Kind.QUANTITY: money.QUANTITY_PLACES, 
 
 def revenue(order: Document) -> int:
     """What an order adds to the revenue of reports, so that the sum of a column is that of the report."""
-    is_kept = order["voided_at"] is None and order["status"] in EARNING
+    is_kept = order["voided_at"] is None and order["status"] in REVENUE_STATUSES
     return int(order["amount_paid"]) if is_kept else 0
 
 

@@ -31,10 +31,10 @@ class ShopError(Exception):
 
     def __reduce__(self) -> Any:
         """As it goes from one process to another, whatever a subclass wants to be made of."""
-        return _again, (type(self), self.detail, self.headers, self.members)
+        return _rebuild, (type(self), self.detail, self.headers, self.members)
 
 
-def _again(kind: type[ShopError], detail: str, headers: Mapping[str, str], members: Mapping[str, Any]) -> ShopError:
+def _rebuild(kind: type[ShopError], detail: str, headers: Mapping[str, str], members: Mapping[str, Any]) -> ShopError:
     refusal = kind.__new__(kind)
     ShopError.__init__(refusal, detail, headers=headers, **members)
     return refusal

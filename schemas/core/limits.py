@@ -4,7 +4,7 @@ from typing import Final
 
 from schemas.core import money
 
-MOST_DAYS: Final = 365
+MAX_LINK_DAYS: Final = 365
 
 
 MAX_TEXT: Final = 500

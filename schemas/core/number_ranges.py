@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 
-def gaps(numbers: Iterable[int]) -> Iterator[range]:
+def missing_ranges(numbers: Iterable[int]) -> Iterator[range]:
     """Yield what lies between 1 and the highest of some numbers and is not among them. numbers: ascending."""
     expected = 1
     for number in numbers:
@@ -12,7 +12,7 @@ def gaps(numbers: Iterable[int]) -> Iterator[range]:
         expected = number + 1
 
 
-def without(ranges: Iterable[range], others: Sequence[range]) -> Iterator[range]:
+def subtract_ranges(ranges: Iterable[range], others: Sequence[range]) -> Iterator[range]:
     """Yield what is in some ranges and in none of others; both ascending."""
     first = 0
     for each in ranges:
@@ -29,17 +29,17 @@ def without(ranges: Iterable[range], others: Sequence[range]) -> Iterator[range]
             yield range(start, each.stop)
 
 
-def singles(numbers: Iterable[int]) -> list[range]:
+def single_ranges(numbers: Iterable[int]) -> list[range]:
     """Return each of some numbers as a range, ascending."""
     return [range(number, number + 1) for number in sorted(numbers)]
 
 
-def as_text(ranges: Iterable[range]) -> str:
+def format_ranges(ranges: Iterable[range]) -> str:
     """Return ranges as `17,401-403`."""
     return ",".join(str(each.start) if len(each) == 1 else f"{each.start}-{each.stop - 1}" for each in ranges)
 
 
-def from_text(text: str) -> list[range]:
-    """Return what `as_text` wrote."""
+def parse_ranges(text: str) -> list[range]:
+    """Return what `format_ranges` wrote."""
     bounds = (each.partition("-") for each in text.split(",") if each)
     return [range(int(first), int(last or first) + 1) for first, _, last in bounds]

@@ -12,13 +12,13 @@ DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 500
 
 
-class Encodes(Protocol):
+class Encodable(Protocol):
     """A place in a list, which a cursor stands for."""
 
     def encode(self) -> str: ...
 
 
-P = TypeVar("P", bound=Encodes)
+P = TypeVar("P", bound=Encodable)
 
 
 class InvalidCursor(ShopError):
@@ -28,12 +28,12 @@ class InvalidCursor(ShopError):
 _NOT_OURS: Final = "This cursor is not one that the service gave out."
 
 
-def cursor_of(*parts: object) -> str:
+def encode_cursor(*parts: object) -> str:
     """A place in a list, as an opaque, URL-safe text; of its parts, none has a point in it."""
     return base64.urlsafe_b64encode(".".join(map(str, parts)).encode()).decode().rstrip("=")
 
 
-def place_at(cursor: str, place: Callable[[list[str]], P]) -> P:
+def decode_cursor(cursor: str, place: Callable[[list[str]], P]) -> P:
     """The place that a cursor stands for.
 
     :param place: makes it of the parts; raises ValueError, OverflowError or OSError where they are none.
@@ -51,7 +51,7 @@ def place_at(cursor: str, place: Callable[[list[str]], P]) -> P:
     return found
 
 
-def check_order_of_days(data: Mapping[str, Any], end_field: str) -> None:
+def check_date_order(data: Mapping[str, Any], end_field: str) -> None:
     """:raises ValidationError: the last day lies before the first."""
     start, end = data.get("start"), data.get("end")
     if start and end and end < start:

@@ -12,16 +12,16 @@ OWNER, CASHIER, VIEWER, DEVICE = "owner", "cashier", "viewer", "device"
 ROLES: Final = (OWNER, CASHIER, VIEWER, DEVICE)
 OWNERS_DEVICE, VIEWERS_DEVICE = "owner's device", "viewer's device"
 #: What the table of access knows: a device may do what its role may, but not all that a person may.
-STANDINGS: Final = (*ROLES, OWNERS_DEVICE, VIEWERS_DEVICE)
+ACCESS_ROLES: Final = (*ROLES, OWNERS_DEVICE, VIEWERS_DEVICE)
 _STANDING_OF_DEVICES: Final = {OWNER: OWNERS_DEVICE, VIEWER: VIEWERS_DEVICE}
 #: The id of the owner that the claim of a shop makes: it can be given once only, so a shop is claimed once.
-FIRST_OWNER: Final = "USER-OWNER"
+FIRST_OWNER_ID: Final = "USER-OWNER"
 #: The roles that a person or a device can be given.
-GIVEN_ROLES: Final = (OWNER, CASHIER, VIEWER)
+ASSIGNABLE_ROLES: Final = (OWNER, CASHIER, VIEWER)
 #: What users sign in with.
-KNOWLEDGE: Final = frozenset({"password", "pin"})
+SIGN_IN_SECRETS: Final = frozenset({"password", "pin"})
 #: Their fields that only the database sees, and no event, no answer and no log.
-SECRETS: Final = KNOWLEDGE | {"sign_ins", "token"}
+SECRET_FIELDS: Final = SIGN_IN_SECRETS | {"sign_ins", "token"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,12 @@ class Principal:
 
     @property
     def standing(self) -> str:
-        """Return what the table of access knows it by: one of `STANDINGS`."""
+        """Return what the table of access knows it by: one of `ACCESS_ROLES`."""
         return self.role if self.id != self.device else _STANDING_OF_DEVICES.get(self.role, DEVICE)
 
 
 #: Whoever comes to a service that is open, since only this machine reaches it.
-ANYBODY: Final = Principal("open", "open", OWNER)
+LOCAL_OWNER: Final = Principal("open", "open", OWNER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Actor:
 
 
 #: For what the service does by itself, or somebody at the machine that it runs on.
-THE_SERVICE: Final = Actor("service", "service", OWNER)
+SERVICE_ACTOR: Final = Actor("service", "service", OWNER)
 
 
 def role_of_device(device: Mapping[str, Any]) -> str:
@@ -100,6 +100,6 @@ def device_principal(device: Mapping[str, Any], credential: str) -> Principal:
     return Principal(device["_id"], device["name"], role, device["belongs_to"], device["_id"], credential)
 
 
-def shown(account: Document) -> Document:
+def public_fields(account: Document) -> Document:
     """Return an account as its event keeps it: without what it signs in with."""
-    return {name: value for name, value in account.items() if name not in SECRETS}
+    return {name: value for name, value in account.items() if name not in SECRET_FIELDS}

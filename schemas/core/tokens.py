@@ -3,6 +3,6 @@
 from hashlib import sha256
 
 
-def hashed(token: str) -> str:
+def hash_token(token: str) -> str:
     """As a token is stored. It has 256 random bits, so a plain hash is as good as a slow one."""
     return sha256(token.encode()).hexdigest()

@@ -7,7 +7,7 @@ from marshmallow import ValidationError
 
 from schemas.core import money
 from schemas.core.limits import MAX_CLAIM, MAX_LINES, MAX_QUANTITY
-from schemas.fields.inputs import Loaded
+from schemas.fields.inputs import InputField
 
 
 def _number(value: Any) -> int | float:
@@ -16,7 +16,7 @@ def _number(value: Any) -> int | float:
     return value
 
 
-class FixedPoint(Loaded[int]):
+class FixedPoint(InputField[int]):
     """A JSON number that is held as a whole number of 10^-places.
 
     :param places: decimals; more than these are refused, or rounded half-up when `round_excess`.
@@ -88,7 +88,7 @@ class Percent(FixedPoint):
         super().__init__(money.PERCENT_PLACES, maximum=100, round_excess=True, **kwargs)
 
 
-class ClientFigure(Loaded[float]):
+class ClientFigure(InputField[float]):
     """A figure that a client computed in floating point: any decimals, as it wrote them. Load only.
 
     :param late_rounding: whether it may be a little below zero, as a free bill's total is when it was rounded late.

@@ -8,10 +8,10 @@ from typing import Any, Final, TypeVar
 
 from marshmallow import ValidationError, fields, missing
 
-from schemas.core.limits import MAX_INTEGER_ID, MAX_LINE_ID, MAX_LINES, MAX_TEXT, MOST_DAYS, YEARS
+from schemas.core.limits import MAX_INTEGER_ID, MAX_LINE_ID, MAX_LINES, MAX_LINK_DAYS, MAX_TEXT, YEARS
 from schemas.fields.fast_schema import FastSchema
 
-DEFAULT_DAYS: Final = 30
+DEFAULT_LINK_DAYS: Final = 30
 
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ VISIBLE: Final = re.compile(
 FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
-class Loaded(fields.Field[T]):
+class InputField(fields.Field[T]):
     """A field to which null means the same as being left out."""
 
     def deserialize(
@@ -36,7 +36,7 @@ class Loaded(fields.Field[T]):
         return super().deserialize(missing if value is None else value, attr, data, **kwargs)
 
 
-class Text(Loaded[str]):
+class Text(InputField[str]):
     """Text of 1 to 500 characters, or another `longest`, without control characters, trimmed. `blank` allows none;
     `lines` allows newlines, and takes whatever else ends a line (CRLF, CR) for one."""
 
@@ -54,7 +54,7 @@ class Text(Loaded[str]):
             raise ValidationError(f"must have at most {self.longest} characters")
         text = value.strip()
         if not text.isprintable():
-            text = self._visible(with_newlines(text) if self.lines else text)
+            text = self._visible(normalize_newlines(text) if self.lines else text)
         if not text and not self.blank:
             raise ValidationError("must not be empty")
         return text
@@ -66,12 +66,12 @@ class Text(Loaded[str]):
         return text if VISIBLE.search(text) else ""
 
 
-def with_newlines(text: str) -> str:
+def normalize_newlines(text: str) -> str:
     """Return a text in which each line ends in a newline, whatever ended it."""
     return _LINE_ENDS.sub("\n", text)
 
 
-class Truth(Loaded[bool]):
+class StrictBoolean(InputField[bool]):
     """JSON true or false, nothing that merely looks like it."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
@@ -80,7 +80,7 @@ class Truth(Loaded[bool]):
         return value
 
 
-class Flag(Loaded[bool]):
+class QueryBoolean(InputField[bool]):
     """A query parameter that is true or false."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
@@ -90,7 +90,7 @@ class Flag(Loaded[bool]):
         return flag
 
 
-class LineId(Loaded[Any]):
+class LineId(InputField[Any]):
     """The client's own id of a cart line: an integer (the app: epoch milliseconds) or a short text."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int | str:
@@ -104,7 +104,7 @@ class LineId(Loaded[Any]):
         raise ValidationError("must be an integer, or a text of 1 to 100 characters")
 
 
-class Lines(Loaded[Any], fields.List[Any]):
+class LineItems(InputField[Any], fields.List[Any]):
     """1 to 1,000 lines; counted before they are looked at, so that a flood of them costs nothing.
 
     :param schema: of one line.
@@ -127,7 +127,7 @@ class Lines(Loaded[Any], fields.List[Any]):
             return super()._deserialize(value, attr, data, **kwargs)
 
 
-class Day(Loaded[date]):
+class Day(InputField[date]):
     """A day as `YYYY-MM-DD`, in the years 1970 to 2999."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> date:
@@ -141,7 +141,7 @@ class Day(Loaded[date]):
         return day
 
 
-class WholeNumber(Loaded[int]):
+class WholeNumber(InputField[int]):
     """A query parameter that is a whole number between two bounds, in plain ASCII digits."""
 
     def __init__(self, minimum: int, maximum: int, **kwargs: Any) -> None:
@@ -154,7 +154,7 @@ class WholeNumber(Loaded[int]):
         return int(value)
 
 
-class OneOf(Loaded[str]):
+class OneOf(InputField[str]):
     """One of some names, in any case."""
 
     def __init__(self, names: tuple[str, ...], **kwargs: Any) -> None:
@@ -169,10 +169,10 @@ class OneOf(Loaded[str]):
         return name
 
 
-class Days(Loaded[int]):
+class DayCount(InputField[int]):
     """A whole number of days, as JSON has it."""
 
-    minimum, maximum = 1, MOST_DAYS
+    minimum, maximum = 1, MAX_LINK_DAYS
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not self.minimum <= value <= self.maximum:

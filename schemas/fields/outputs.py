@@ -11,7 +11,7 @@ from schemas.core.document_numbers import format_number
 from schemas.fields.fast_schema import FastSchema
 
 
-class ShownLines(fields.List[Any]):
+class LineItemsOutput(fields.List[Any]):
     """The lines of a document. Dump only.
 
     :param schema: of one line.
@@ -35,7 +35,7 @@ class PublicId(fields.String):
         return obj[self.source]
 
 
-class Number(fields.Field[int]):
+class DocumentNumber(fields.Field[int]):
     """A document number: 7 -> `#007`. Dump only."""
 
     def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:

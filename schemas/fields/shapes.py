@@ -18,7 +18,7 @@ def record(**members: Json) -> Json:
     return {"type": "object", "properties": members, "required": list(members), "additionalProperties": False}
 
 
-def partly(shape: Json, **members: Json) -> Json:
+def with_optional(shape: Json, **members: Json) -> Json:
     """A record that may have these members as well."""
     return {**shape, "properties": {**shape["properties"], **members}}
 
@@ -28,7 +28,7 @@ COUNT: Final[Json] = {"type": "integer", "minimum": 0}
 AMOUNT: Final[Json] = {"type": "number", "minimum": 0}
 TIME: Final[Json] = {"type": "string", "format": "date-time"}
 DAY: Final[Json] = {"type": "string", "format": "date"}
-TRUTH: Final[Json] = {"type": "boolean"}
+BOOLEAN: Final[Json] = {"type": "boolean"}
 TRUE: Final[Json] = {"const": True}
 TEXT_OR_NULL: Final[Json] = {"type": ["string", "null"]}
 DAY_OR_NULL: Final[Json] = {"type": ["string", "null"], "format": "date"}

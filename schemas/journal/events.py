@@ -27,13 +27,13 @@ TYPES: Final = {
     MESSAGES: "message",
 }
 #: What only the audit shows. Screens are told at most that something has passed, as of what they did not ask for.
-PRIVATE: Final = frozenset({TYPES[USERS], TYPES[DEVICES], TYPES[SETTINGS], TYPES[CUSTOMERS], TYPES["links"]})
+PRIVATE_TYPES: Final = frozenset({TYPES[USERS], TYPES[DEVICES], TYPES[SETTINGS], TYPES[CUSTOMERS], TYPES["links"]})
 #: Topics that only those hear of who name them: the app reloads its screens at whatever it does not know.
-BY_NAME_ALONE: Final = frozenset({MESSAGES})
-KINDS: Final = {name: kind for kind, name in TYPES.items()}
+EXPLICIT_TOPICS: Final = frozenset({MESSAGES})
+COLLECTIONS_BY_TYPE: Final = {name: kind for kind, name in TYPES.items()}
 
 
-def digest(kind: str, document: dict[str, Any]) -> dict[str, Any]:
+def summarize(kind: str, document: dict[str, Any]) -> dict[str, Any]:
     """The short form of a document that answers its creation, travels in its events, and is remembered for retries."""
     short = {
         name: document[name] for name in ("_id", "number", "customer_name", "sale_by", "total", "created_at", "version")
@@ -46,20 +46,20 @@ def digest(kind: str, document: dict[str, Any]) -> dict[str, Any]:
     return short
 
 
-def topics_of(event: Event) -> tuple[str, ...]:
+def event_topics(event: Event) -> tuple[str, ...]:
     """What one can subscribe to to hear of an event: `estimates`, `orders`, `estimates/<id>`, `orders/<id>`, and
     of messages likewise.
 
     A conversion belongs to the estimate and to the order that it makes; what is private, to none.
     """
-    if event["type"] in PRIVATE:
+    if event["type"] in PRIVATE_TYPES:
         return ()
-    kind = KINDS[event["type"]]
+    kind = COLLECTIONS_BY_TYPE[event["type"]]
     topics = (kind, f"{kind}/{event['id']}")
     return (*topics, ORDERS, f"{ORDERS}/{event['order_id']}") if event["action"] == CONVERT else topics
 
 
-def frame(event: Event, zone: ZoneInfo) -> bytes:
+def render_event(event: Event, zone: ZoneInfo) -> bytes:
     """An event as a screen receives it: type, action, id, data, seq, at, as JSON; order_id and order_number where an
     estimate became an order. The existing app casts these two to strings, so they are left out rather than null.
 
@@ -80,26 +80,26 @@ def frame(event: Event, zone: ZoneInfo) -> bytes:
 
 
 def _data(event: Event, zone: ZoneInfo) -> dict[str, Any]:
-    digest = event["data"]
+    summary = event["data"]
     if event["type"] == TYPES[MESSAGES]:
-        return {name: value for name, value in digest.items() if name != "_id"}
+        return {name: value for name, value in summary.items() if name != "_id"}
     if event["type"] == TYPES[ESTIMATES] and event["action"] != CONVERT:
-        data = {"estimate_id": digest["_id"], "estimate_number": format_number(digest["number"])}
+        data = {"estimate_id": summary["_id"], "estimate_number": format_number(summary["number"])}
     else:
         data = {
-            "order_id": digest["_id"],
-            "sale_number": format_number(digest["number"]),
-            "amount_paid": to_json(digest["amount_paid"]),
-            "payment_mode": digest["payment_mode"],
+            "order_id": summary["_id"],
+            "sale_number": format_number(summary["number"]),
+            "amount_paid": to_json(summary["amount_paid"]),
+            "payment_mode": summary["payment_mode"],
         }
-        if digest["estimate_id"] is not None:
-            data["estimate_id"] = digest["estimate_id"]
-            data["estimate_number"] = format_number(digest["estimate_number"])
+        if summary["estimate_id"] is not None:
+            data["estimate_id"] = summary["estimate_id"]
+            data["estimate_number"] = format_number(summary["estimate_number"])
     return data | {
-        "customer_name": digest["customer_name"],
-        "total": to_json(digest["total"]),
-        "created_at": shop_time(digest["created_at"], zone),
-        "sale_by": digest["sale_by"],
-        "status": digest["status"],
-        "version": digest["version"],
+        "customer_name": summary["customer_name"],
+        "total": to_json(summary["total"]),
+        "created_at": shop_time(summary["created_at"], zone),
+        "sale_by": summary["sale_by"],
+        "status": summary["status"],
+        "version": summary["version"],
     }

@@ -37,7 +37,7 @@ MAX_KEY: Final = 255
 RETRY_WINDOW: Final = timedelta(minutes=10)
 MESSAGE_WINDOW: Final = timedelta(minutes=2)
 #: How the names of keys began that versions before today's rules gave without a header.
-EARLIER: Final = ("body:", "cart:", "convert:")
+LEGACY_PREFIXES: Final = ("body:", "cart:", "convert:")
 _HEADER: Final = "header:"
 _LINES: Final = "lines:"
 # Epoch milliseconds between 2001 and 2286 have thirteen digits; smaller numbers are counters, which repeat.
@@ -83,7 +83,7 @@ class SoldOtherwise(ShopError):
         )
 
 
-class Sent(NamedTuple):
+class IncomingRequest(NamedTuple):
     """A request as it came. header: its Idempotency-Key. looks_back: whether keys of earlier versions matter."""
 
     header: str | None
@@ -111,7 +111,7 @@ class RequestKey(NamedTuple):
     earlier_fingerprint: str | None = None
 
 
-def keys_of_creation(sent: Sent, draft: Mapping[str, Any]) -> tuple[RequestKey, ...]:
+def creation_keys(sent: IncomingRequest, draft: Mapping[str, Any]) -> tuple[RequestKey, ...]:
     """Return the keys of a POST that creates an estimate, a sale or a customer, the most certain first.
 
     :param draft: what is to be stored, as the loaded body makes it.
@@ -129,7 +129,7 @@ def keys_of_creation(sent: Sent, draft: Mapping[str, Any]) -> tuple[RequestKey, 
     return tuple(keys)
 
 
-def keys_of_conversion(sent: Sent, payment: Payment) -> tuple[RequestKey, ...]:
+def conversion_keys(sent: IncomingRequest, payment: Payment) -> tuple[RequestKey, ...]:
     """Return the key of a POST that converts the estimate which its path names."""
     same = _digest(sent.path)
     if sent.header is not None:
@@ -138,7 +138,7 @@ def keys_of_conversion(sent: Sent, payment: Payment) -> tuple[RequestKey, ...]:
     return (_looking_back(key, sent, "convert:", sent.body),)
 
 
-def keys_of_message(sent: Sent, *meant: Any) -> tuple[RequestKey, ...]:
+def message_keys(sent: IncomingRequest, *meant: Any) -> tuple[RequestKey, ...]:
     """Return the key of a POST that has something sent: without a header, the very same is sent once within two
     minutes, in which an app tries it again by itself; after that it is meant anew.
 
@@ -150,7 +150,7 @@ def keys_of_message(sent: Sent, *meant: Any) -> tuple[RequestKey, ...]:
     return (RequestKey(f"message:{same}", same, window=MESSAGE_WINDOW, reopens=True),)
 
 
-def keys_of_deletion(sent: Sent, *meant: Any) -> tuple[RequestKey, ...]:
+def deletion_keys(sent: IncomingRequest, *meant: Any) -> tuple[RequestKey, ...]:
     """Return the key of a DELETE, where it has one: then the same request is answered as the first time, not by a 404.
 
     :param meant: what the loaded query says.
@@ -158,7 +158,7 @@ def keys_of_deletion(sent: Sent, *meant: Any) -> tuple[RequestKey, ...]:
     return () if sent.header is None else (RequestKey(f"{_HEADER}{sent.header}", _digest("DELETE", sent.path, *meant)),)
 
 
-def repeated(key: RequestKey, known: Mapping[str, Any]) -> dict[str, Any] | None:
+def repeated_answer(key: RequestKey, known: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the answer that is remembered under a key, if it answers this request too.
 
     :raises KeyReused: the Idempotency-Key was given to another request.
@@ -175,12 +175,12 @@ def repeated(key: RequestKey, known: Mapping[str, Any]) -> dict[str, Any] | None
     return None
 
 
-def reopening(keys: Iterable[RequestKey]) -> list[str]:
+def releasable_keys(keys: Iterable[RequestKey]) -> list[str]:
     """Return those that are freed where what came of them is taken back."""
     return [key.key for key in keys if key.reopens]
 
 
-def readable_key(header: str) -> str:
+def check_key(header: str) -> str:
     """Return an `Idempotency-Key` as it was given.
 
     :raises InvalidKey: it is too long, empty, or not to be read.
@@ -190,11 +190,11 @@ def readable_key(header: str) -> str:
     return header
 
 
-def _of_header(sent: Sent, fingerprint: str) -> RequestKey:
+def _of_header(sent: IncomingRequest, fingerprint: str) -> RequestKey:
     return RequestKey(f"{_HEADER}{sent.header}", fingerprint, earlier_fingerprint=_digest(sent.path, sent.body))
 
 
-def _of_lines(sent: Sent, draft: Mapping[str, Any]) -> RequestKey:
+def _of_lines(sent: IncomingRequest, draft: Mapping[str, Any]) -> RequestKey:
     names = ("items", "customer_name", "customer_phone", "total")
     same = _digest(sent.path, [draft[name] for name in names])
     is_sale = "payment_mode" in draft
@@ -203,7 +203,7 @@ def _of_lines(sent: Sent, draft: Mapping[str, Any]) -> RequestKey:
     return _looking_back(key, sent, "cart:", [sent.body.get(name) for name in names])
 
 
-def _looking_back(key: RequestKey, sent: Sent, prefix: str, text: Any) -> RequestKey:
+def _looking_back(key: RequestKey, sent: IncomingRequest, prefix: str, text: Any) -> RequestKey:
     """Return the key with the name that earlier versions gave, where that matters. text: what they digested."""
     if not sent.looks_back:
         return key

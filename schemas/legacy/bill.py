@@ -13,7 +13,7 @@ from schemas.core import money
 from schemas.core.documents import Document
 from schemas.core.limits import MAX_INTEGER_ID, MAX_LINE_ID, MAX_PRICE, MAX_QUANTITY
 from schemas.legacy import values
-from schemas.legacy.shapes import OTHER_NAMES_OF_LINES, renamed
+from schemas.legacy.shapes import OTHER_NAMES_OF_LINES, with_usual_names
 from schemas.sales.pricing import Line
 
 _MAX_PRICE: Final = MAX_PRICE * money.MINOR_PER_UNIT
@@ -21,7 +21,7 @@ _MAX_QUANTITY: Final = MAX_QUANTITY * money.WHOLE_QUANTITY
 _PAISA: Final = Decimal("0.01")
 
 
-class Finding(Protocol):
+class DefectNotes(Protocol):
     """See `schemas.legacy.conversion`."""
 
     source: Mapping[str, Any]
@@ -29,7 +29,7 @@ class Finding(Protocol):
     def note(self, rule: str, field: str, became: Any) -> None: ...
 
 
-def bill_of(finding: Finding) -> Document:
+def convert_bill(finding: DefectNotes) -> Document:
     """items, subtotal, discount, discount_percentage, round_off and total, as `schemas.sales.documents.draft` has
     them."""
     items = _items(finding)
@@ -58,7 +58,7 @@ def bill_of(finding: Finding) -> Document:
     }
 
 
-def _items(finding: Finding) -> list[Document]:
+def _items(finding: DefectNotes) -> list[Document]:
     raw = finding.source.get("items")
     if not isinstance(raw, list) or not raw:
         finding.note("items_missing", "items", "no lines")
@@ -71,7 +71,7 @@ def _items(finding: Finding) -> list[Document]:
         if not isinstance(written, Mapping):
             unreadable += 1
             continue
-        line, names = renamed(written, OTHER_NAMES_OF_LINES)
+        line, names = with_usual_names(written, OTHER_NAMES_OF_LINES)
         item, is_mended = _item(line, position, money.MAX_TOTAL - subtotal)
         other_names.update(f"{other} is read as {name}" for other, name in names.items())
         rounded += _rounded(line, item)
@@ -134,7 +134,7 @@ def _line_id(raw: Any, position: int) -> int | str:
     return written if written and values.text(written) == written else position
 
 
-def _discount(finding: Finding, subtotal: int, claimed: int | None) -> tuple[int, int | None]:
+def _discount(finding: DefectNotes, subtotal: int, claimed: int | None) -> tuple[int, int | None]:
     """The discount in minor units, and its percentage where it is one: where the switch says percentage, and the total
     does not say that an amount was meant."""
     raw = finding.source.get("discount_amount")
@@ -154,7 +154,7 @@ def _discount(finding: Finding, subtotal: int, claimed: int | None) -> tuple[int
     return share, percentage
 
 
-def note_rounding(finding: Finding, field: str, minor: int) -> None:
+def note_rounding(finding: DefectNotes, field: str, minor: int) -> None:
     """Report an amount that is no whole number of paise: such floats are common, and the books change by a fraction."""
     if _is_rounded(finding.source.get(field), minor, money.MONEY_PLACES):
         finding.note(f"{field}_rounded" if field == "total" else "amount_rounded", field, _shown(minor))

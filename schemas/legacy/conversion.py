@@ -16,11 +16,11 @@ from schemas.core.document_numbers import parse_number
 from schemas.core.documents import Document
 from schemas.core.money import MAX_TOTAL, MONEY_PLACES
 from schemas.legacy import values
-from schemas.legacy.bill import bill_of, note_rounding
-from schemas.legacy.shapes import OTHER_NAMES, note_of, order_status, renamed, says_converted
-from schemas.legacy.times import times_of
+from schemas.legacy.bill import convert_bill, note_rounding
+from schemas.legacy.shapes import OTHER_NAMES, order_status, says_converted, status_note, with_usual_names
+from schemas.legacy.times import document_times
 from schemas.sales import statuses
-from schemas.text.search_terms import terms_of
+from schemas.text.search_terms import search_terms
 
 #: From here on a number is no number but a moment, which the earlier backend took where counting failed.
 FIRST_STAMP: Final = 10_000_000
@@ -50,7 +50,7 @@ class Defect(NamedTuple):
     personal: bool = False
 
 
-class Adopted(NamedTuple):
+class ConvertedDocument(NamedTuple):
     """A document without what all the others decide on: `_id`, `store`, `number` and the other side of its link.
 
     number, public_id, link: what it was known by, and the document that it names; None where there was nothing usable.
@@ -65,7 +65,7 @@ class Adopted(NamedTuple):
     defects: tuple[Defect, ...]
 
 
-class Finding:
+class FieldReader:
     """Reads the fields of one document and notes what was wrong with them."""
 
     def __init__(self, source: Mapping[str, Any]) -> None:
@@ -89,14 +89,14 @@ class Finding:
         return found
 
 
-def adopt(kind: str, source: Mapping[str, Any], zone: ZoneInfo) -> Adopted:
+def convert(kind: str, source: Mapping[str, Any], zone: ZoneInfo) -> ConvertedDocument:
     """What a document of the earlier backend becomes. Never raises.
 
     :param kind: ESTIMATES or ORDERS.
     :param source: as the driver reads it.
     """
-    source, other_names = renamed(source, OTHER_NAMES[kind])
-    finding = Finding(source)
+    source, other_names = with_usual_names(source, OTHER_NAMES[kind])
+    finding = FieldReader(source)
     for other, name in other_names.items():
         finding.defects.append(Defect("other_name", other, values.shown(source[other]), name, name in _PERSONAL))
     document: Document = {
@@ -104,14 +104,14 @@ def adopt(kind: str, source: Mapping[str, Any], zone: ZoneInfo) -> Adopted:
         "customer_phone": finding.text("customer_phone", ""),
         "customer_address": finding.text("customer_address", "", lines=True),
         "sale_by": finding.text("sale_by", UNKNOWN),
-        **bill_of(finding),
+        **convert_bill(finding),
         **_times(finding, zone),
-        **note_of(kind, source),
+        **status_note(kind, source),
         "version": 1,
         "voided_at": None,
         "retry_keys": [],
     }
-    document["terms"] = terms_of(document["customer_name"], document["customer_phone"])
+    document["terms"] = search_terms(document["customer_name"], document["customer_phone"])
     document["business_date"] = business_date(document["created_at"], zone)
     if kind == ESTIMATES:
         document.update(converted=False, order_id=None, order_number=None)
@@ -128,7 +128,7 @@ def adopt(kind: str, source: Mapping[str, Any], zone: ZoneInfo) -> Adopted:
         finding.defects.append(
             Defect("extra_fields", values.shown(", ".join(sorted(extra))), "", "kept in `adopted` only")
         )
-    return Adopted(
+    return ConvertedDocument(
         document,
         found_number,
         public_id,
@@ -138,15 +138,15 @@ def adopt(kind: str, source: Mapping[str, Any], zone: ZoneInfo) -> Adopted:
     )
 
 
-def _times(finding: Finding, zone: ZoneInfo) -> Document:
+def _times(finding: FieldReader, zone: ZoneInfo) -> Document:
     source = finding.source
-    times = times_of(source.get("created_at"), source.get("updated_at"), source.get("_id"), zone)
+    times = document_times(source.get("created_at"), source.get("updated_at"), source.get("_id"), zone)
     if times.rule is not None:
         finding.note(times.rule, "created_at", times.created_at.isoformat())
     return {"created_at": times.created_at, "updated_at": times.updated_at}
 
 
-def _payment(finding: Finding, total: int) -> Document:
+def _payment(finding: FieldReader, total: int) -> Document:
     mode = finding.text("payment_mode", statuses.CASH)
     status = order_status(finding.source)
     if status is None:
@@ -169,7 +169,7 @@ def _payment(finding: Finding, total: int) -> Document:
     }
 
 
-def _number(finding: Finding, *names: str) -> int | None:
+def _number(finding: FieldReader, *names: str) -> int | None:
     field = next((name for name in names if finding.source.get(name) not in (None, "")), names[0])
     raw = finding.source.get(field)
     written = values.plain(raw)
@@ -183,7 +183,7 @@ def _number(finding: Finding, *names: str) -> int | None:
     return found
 
 
-def _public_id(finding: Finding, field: str) -> str | None:
+def _public_id(finding: FieldReader, field: str) -> str | None:
     raw = finding.source.get(field)
     if isinstance(raw, str) and _URL_SAFE.fullmatch(raw) and raw.casefold() not in _TAKEN:
         # Plain: the driver has texts of its own, which cannot be looked up.

@@ -115,11 +115,11 @@ class Report:
         for rule, treatment in RULES.items():
             if self.counts[rule]:
                 lines.append(f"{rule} ({self.counts[rule]:,}): {treatment}")
-                lines += [f"    {shown_defect(own, each, is_masked=is_masked)}" for own, each in self.examples[rule]]
+                lines += [f"    {format_defect(own, each, is_masked=is_masked)}" for own, each in self.examples[rule]]
         return lines
 
 
-def merged(summary: Mapping[str, Any], later: Report) -> dict[str, Any]:
+def merge_summary(summary: Mapping[str, Any], later: Report) -> dict[str, Any]:
     """Return the summary of an adoption after documents that came later were taken over too, counted as `late`."""
     more = later.summary()
     both = {name: value for name, value in summary.items() if name not in ("defects", "late")}
@@ -132,7 +132,7 @@ def merged(summary: Mapping[str, Any], later: Report) -> dict[str, Any]:
     return {**both, "defects": defects, "late": summary.get("late", 0) + later.count}
 
 
-def shown_defect(own: str, defect: Defect, *, is_masked: bool) -> str:
+def format_defect(own: str, defect: Defect, *, is_masked: bool) -> str:
     was = "***" if is_masked and defect.personal else defect.was
     became = "***" if is_masked and defect.personal and defect.rule == "text_cleaned" else defect.became
     return f"{own}  {defect.field}: {was} -> {became}"

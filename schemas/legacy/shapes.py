@@ -32,7 +32,7 @@ _ORDER_STATUSES: Final = {
 _ESTIMATE_STATUSES: Final = frozenset(("", *(status.casefold() for status in statuses.ESTIMATE_STATUSES)))
 
 
-def renamed(source: Mapping[str, Any], names: OtherNames) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+def with_usual_names(source: Mapping[str, Any], names: OtherNames) -> tuple[Mapping[str, Any], Mapping[str, str]]:
     """Return a document or a line with the usual names, and which of its own names stand for which.
 
     :param names: of each usual name the others, the best first.
@@ -45,7 +45,7 @@ def renamed(source: Mapping[str, Any], names: OtherNames) -> tuple[Mapping[str, 
     return ({**source, **{name: source[other] for other, name in found.items()}}, found) if found else (source, {})
 
 
-def kind_of(kind: str, source: Mapping[str, Any]) -> str:
+def actual_kind(kind: str, source: Mapping[str, Any]) -> str:
     """Return what a document is: of a collection of estimates, a completed sale is an order.
 
     An older version of the earlier backend put sales there, with a `sale_id` and a `sale_number`. An estimate that
@@ -67,7 +67,7 @@ def order_status(source: Mapping[str, Any]) -> str | None:
     return _ORDER_STATUSES.get(_word(source))
 
 
-def note_of(kind: str, source: Mapping[str, Any]) -> Document:
+def status_note(kind: str, source: Mapping[str, Any]) -> Document:
     """Return `{"note": …}` where a document has a status that none of its kind has: what it said is kept so."""
     known = _ESTIMATE_STATUSES if kind == ESTIMATES else _ORDER_STATUSES
     said = values.text(source.get("status"))

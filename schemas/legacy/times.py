@@ -20,7 +20,7 @@ class Times(NamedTuple):
     rule: str | None
 
 
-def times_of(raw: Any, updated: Any, own: Any, zone: ZoneInfo) -> Times:
+def document_times(raw: Any, updated: Any, own: Any, zone: ZoneInfo) -> Times:
     """Return when a document was created and changed last.
 
     For some weeks the earlier backend stored the phone's clock as if it were UTC. MongoDB's own id has the time of the

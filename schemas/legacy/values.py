@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from schemas.core import money
 from schemas.core.limits import MAX_TEXT, YEARS
-from schemas.fields.inputs import with_newlines
+from schemas.fields.inputs import normalize_newlines
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CONTROL_BUT_LINES: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -34,7 +34,7 @@ def text(value: Any, *, lines: bool = False) -> str | None:
     value = plain(value)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    said = with_newlines(str(value)) if lines else str(value)
+    said = normalize_newlines(str(value)) if lines else str(value)
     cleaned = (_CONTROL_BUT_LINES if lines else _CONTROL).sub(" ", said).strip()[:MAX_TEXT].strip()
     if cleaned.isascii():
         # What is left of ASCII, trimmed, can be seen.

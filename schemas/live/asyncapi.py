@@ -15,7 +15,7 @@ _TIME: Final[Json] = {"type": "string", "format": "date-time", "description": "W
 _SEQ: Final[Json] = {"type": "integer", "minimum": 0, "description": "A place in the event log; it has no gaps."}
 _TEXT: Final[Json] = {"type": "string"}
 _OWN_ID: Final[Json] = {"type": ["string", "integer", "null"], "description": "The client's own id of its message."}
-GONE: Final[Json] = {"enum": ["expired", "other_log", "ahead", "too_far"]}
+RESET_REASONS: Final[Json] = {"enum": ["expired", "other_log", "ahead", "too_far"]}
 
 _DATA: Final[Json] = {
     "type": "object",
@@ -86,7 +86,7 @@ def _said(kind: str, members: Json) -> Json:
 
 
 #: What the server says to a client of the subprotocol, by message name.
-FRAMES: Final[dict[str, Json]] = {
+SERVER_MESSAGES: Final[dict[str, Json]] = {
     "welcome": _said(
         "welcome",
         {
@@ -102,13 +102,13 @@ FRAMES: Final[dict[str, Json]] = {
     "singleEvent": _said("event", {"event": _EVENT_REFERENCE}),
     "events": _said("events", {"events": {"type": "array", "minItems": 2, "items": _EVENT_REFERENCE}}),
     "progress": _said("progress", {"seq": _SEQ}),
-    "reset": _said("reset", {"reason": GONE, "epoch": _TEXT, "head": _SEQ}),
+    "reset": _said("reset", {"reason": RESET_REASONS, "epoch": _TEXT, "head": _SEQ}),
     "pong": _said("pong", {"id": _OWN_ID}),
     "error": _said("error", {"id": _OWN_ID, "code": _TEXT, "message": _TEXT}),
 }
 
 #: What a client of the subprotocol may say.
-WORDS: Final[dict[str, Json]] = {
+CLIENT_MESSAGES: Final[dict[str, Json]] = {
     "subscribe": _message(
         "subscribe",
         {},
@@ -154,15 +154,15 @@ _QUERY: Final[Json] = {
 }
 
 
-def document(version: str, base_url: str, closes: Mapping[int, str] | None = None) -> Json:
+def build_asyncapi(version: str, base_url: str, closes: Mapping[int, str] | None = None) -> Json:
     """The whole document.
 
     :param base_url: the service's address for people, `http` or `https`.
     :param closes: the codes that the server closes a connection with, and the reason that it gives with each.
     """
     scheme, _, host = base_url.partition("://")
-    said = {"plainEvent": _EVENT_REFERENCE, **{name: _reference(name) for name in FRAMES}}
-    heard = {name: _reference(name) for name in WORDS}
+    said = {"plainEvent": _EVENT_REFERENCE, **{name: _reference(name) for name in SERVER_MESSAGES}}
+    heard = {name: _reference(name) for name in CLIENT_MESSAGES}
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -193,7 +193,7 @@ def document(version: str, base_url: str, closes: Mapping[int, str] | None = Non
             "hear": _operation("receive", heard),
         },
         "components": {
-            "schemas": {"event": EVENT, **FRAMES, **WORDS},
+            "schemas": {"event": EVENT, **SERVER_MESSAGES, **CLIENT_MESSAGES},
             "securitySchemes": _SECURITY,
             "messages": {
                 name: {"contentType": "application/json", "payload": payload}

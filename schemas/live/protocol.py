@@ -17,7 +17,7 @@ from schemas.core.errors import ShopError
 
 SUBPROTOCOL: Final = "pos.v1"
 MAX_TOPICS: Final = 100
-EVERYTHING: Final = "*"
+ALL_TOPICS: Final = "*"
 _MAX_ID: Final = 100
 
 SINCE: Final = re.compile(r"(?:([0-9a-f]{1,32})\.)?([0-9]{1,15})", re.ASCII)
@@ -37,7 +37,7 @@ class BadFrame(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LogPosition:
     """A place in an event log: after the event `seq`. epoch: of which log, None where the client does not say."""
 
     seq: int
@@ -52,7 +52,7 @@ class SubscribeRequest:
     """What a screen wants. topics: None for everything. since: None for from now on. id: the client's own."""
 
     topics: frozenset[str] | None = None
-    since: Place | None = None
+    since: LogPosition | None = None
     id: Any = None
 
 
@@ -61,7 +61,7 @@ class Ping:
     id: Any = None
 
 
-def read_since(value: Any) -> Place | None:
+def read_since(value: Any) -> LogPosition | None:
     """`813`, `"813"` and `"9f2c01ab.813"` as a place; None as none.
 
     :raises InvalidSubscription: it is no such thing.
@@ -73,7 +73,7 @@ def read_since(value: Any) -> Place | None:
     match = SINCE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise InvalidSubscription("since: must be the seq of an event, or the position that the service named.")
-    return Place(int(match[2]), match[1])
+    return LogPosition(int(match[2]), match[1])
 
 
 def read_topics(value: Any) -> frozenset[str] | None:
@@ -87,11 +87,11 @@ def read_topics(value: Any) -> frozenset[str] | None:
     if not isinstance(names, list) or not 1 <= len(names) <= MAX_TOPICS:
         raise InvalidSubscription(f"topics: must be 1 to {MAX_TOPICS} topics.")
     for name in names:
-        if name != EVERYTHING and not (isinstance(name, str) and TOPIC.fullmatch(name)):
+        if name != ALL_TOPICS and not (isinstance(name, str) and TOPIC.fullmatch(name)):
             raise InvalidSubscription(
-                f"topics: must be {ESTIMATES}, {ORDERS} or {MESSAGES}, one of them as {ORDERS}/<id>, or {EVERYTHING}."
+                f"topics: must be {ESTIMATES}, {ORDERS} or {MESSAGES}, one of them as {ORDERS}/<id>, or {ALL_TOPICS}."
             )
-    return None if EVERYTHING in names else frozenset(names)
+    return None if ALL_TOPICS in names else frozenset(names)
 
 
 def read_message(text: str) -> SubscribeRequest | Ping:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Final
 
 #: The longest text that WhatsApp takes, in characters.
-LONGEST_TEXT: Final = 4_096
+MAX_TEXT_LENGTH: Final = 4_096
 #: The longest caption of a document that it takes.
-LONGEST_CAPTION: Final = 1_024
+MAX_CAPTION_LENGTH: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True)

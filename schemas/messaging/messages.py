@@ -15,23 +15,23 @@ from schemas.core.calendar import shop_time
 from schemas.core.documents import Document
 from schemas.core.public_ids import MESSAGE_PREFIX
 from schemas.messaging.delivery import Accepted, Outcome, OutgoingMessage, Refused, RetryLater
-from schemas.messaging.states import DELIVERED, FAILED, QUEUED, READ, SENDING, SENT, UNKNOWN, longest_of, pause_after
+from schemas.messaging.states import DELIVERED, FAILED, QUEUED, READ, SENDING, SENT, UNKNOWN, longer_delay, retry_delay
 
 _REFERENCE: Final = re.compile(rf"({MESSAGE_PREFIX}[0-9A-Z]{{26}})\.([0-9]{{1,9}})", re.ASCII)
 #: States in which something is left to do.
-OPEN: Final = frozenset({QUEUED, SENDING})
+OPEN_STATES: Final = frozenset({QUEUED, SENDING})
 #: When it came to each of these.
-REACHED: Final[Mapping[str, str]] = {SENT: "sent_at", DELIVERED: "delivered_at", READ: "read_at"}
+STATE_TIMES: Final[Mapping[str, str]] = {SENT: "sent_at", DELIVERED: "delivered_at", READ: "read_at"}
 #: What is kept of a letter: it is the same at each attempt.
 _KEPT: Final = ("to", "text", "document_url", "filename")
 #: Nobody looks at it any more.
-DONE: Final[Mapping[str, Any]] = {"due_at": None, "holder": None}
+FINISHED_FIELDS: Final[Mapping[str, Any]] = {"due_at": None, "holder": None}
 #: What a message that was in an archive says: what was open then may have been sent since.
 _UNANSWERED: Final = "unanswered"
 _RESTORED: Final = {"code": "restored", "reason": "It was open in the backup, and may have been sent since."}
 
 #: What a message comes to whose document does not open any more.
-GONE: Final = {"code": "document_gone", "reason": "Its document is voided, or the link to it has ended."}
+DOCUMENT_GONE: Final = {"code": "document_gone", "reason": "Its document is voided, or the link to it has ended."}
 
 _DOUBTS: Final = (_UNANSWERED, _RESTORED["code"])
 
@@ -47,55 +47,55 @@ class Attachment:
     until: datetime | None = None
 
 
-NOTHING: Final = Attachment()
+NO_ATTACHMENT: Final = Attachment()
 
 
-def drafted(letter: OutgoingMessage, enclosed: Attachment = NOTHING) -> Document:
+def draft_message(letter: OutgoingMessage, enclosed: Attachment = NO_ATTACHMENT) -> Document:
     """The stored part of a message that is asked for."""
     content = {name: getattr(letter, name) for name in _KEPT}
     return {
         "letter": content,
         **asdict(enclosed),
-        **dict.fromkeys(("provider", "provider_id", "error", *REACHED.values())),
+        **dict.fromkeys(("provider", "provider_id", "error", *STATE_TIMES.values())),
         "attempt": 0,
     }
 
 
-def queued(outbox: str, now: datetime) -> Document:
+def queued_fields(outbox: str, now: datetime) -> Document:
     """What makes a message wait to be sent. outbox: the store whose processes send it."""
     return {"state": QUEUED, "outbox": outbox, "tries": 0, "due_at": now, "holder": None}
 
 
-def letter_of(message: Document) -> OutgoingMessage:
+def outgoing_message(message: Document) -> OutgoingMessage:
     """What is handed to the provider at the attempt that the message is at."""
     kept = {name: message["letter"][name] for name in _KEPT}
     return OutgoingMessage(**kept, reference=f"{message['_id']}.{message['attempt']}")
 
 
-def read_reference(reference: str | None) -> tuple[str | None, int | None]:
+def parse_reference(reference: str | None) -> tuple[str | None, int | None]:
     """The message and the attempt that a letter's reference names; None both where it is none of ours."""
     match = _REFERENCE.fullmatch(reference or "")
     return (match[1], int(match[2])) if match else (None, None)
 
 
-def given_up(error: Document) -> Document:
+def failed_fields(error: Document) -> Document:
     """What makes a message one that is not sent."""
-    return {**DONE, "state": FAILED, "error": error}
+    return {**FINISHED_FIELDS, "state": FAILED, "error": error}
 
 
-def settled(message: Document, outcome: Outcome, now: datetime, chance: float) -> Document:
-    """What a message that is being sent becomes by what the provider has said. chance: see `pause_after`."""
+def outcome_fields(message: Document, outcome: Outcome, now: datetime, chance: float) -> Document:
+    """What a message that is being sent becomes by what the provider has said. chance: see `retry_delay`."""
     if isinstance(outcome, Accepted):
-        return {**DONE, "state": SENT, "provider_id": outcome.provider_id, "sent_at": now, "error": None}
+        return {**FINISHED_FIELDS, "state": SENT, "provider_id": outcome.provider_id, "sent_at": now, "error": None}
     if isinstance(outcome, Refused):
-        return given_up(_error(outcome.code, outcome.reason))
+        return failed_fields(_error(outcome.code, outcome.reason))
     if isinstance(outcome, RetryLater):
-        pause = pause_after(message["tries"], chance)
+        pause = retry_delay(message["tries"], chance)
         error = _error(outcome.code, outcome.reason)
         if pause is None:
-            return given_up(error)
-        return {"state": QUEUED, "due_at": now + longest_of(pause, outcome.after), "holder": None, "error": error}
-    return {**DONE, "state": UNKNOWN, "error": _error(_UNANSWERED, outcome.reason)}
+            return failed_fields(error)
+        return {"state": QUEUED, "due_at": now + longer_delay(pause, outcome.after), "holder": None, "error": error}
+    return {**FINISHED_FIELDS, "state": UNKNOWN, "error": _error(_UNANSWERED, outcome.reason)}
 
 
 def is_doubtful(message: Document) -> bool:
@@ -120,20 +120,20 @@ def summarize_message(message: Document) -> Document:
     }
 
 
-def as_restored(message: Document) -> Document:
+def restored_message(message: Document) -> Document:
     """A message from an archive: nothing is sent because somebody restored a backup, and an upload is not there."""
     if message["letter"]["document_url"] is not None and message.get("link_id") is None:
         message = {**message, "until": message["created_at"]}
-    if message["state"] not in OPEN:
+    if message["state"] not in OPEN_STATES:
         return message
-    return {**message, **DONE, "state": UNKNOWN, "error": _RESTORED}
+    return {**message, **FINISHED_FIELDS, "state": UNKNOWN, "error": _RESTORED}
 
 
-def shown(message: Document, zone: ZoneInfo) -> Document:
+def serialize_message(message: Document, zone: ZoneInfo) -> Document:
     """As the list of messages shows it. next_try_at: of one that waits."""
     letter = message["letter"]
     due = message["due_at"] if message["state"] == QUEUED else None
-    times = {name: message[name] for name in ("created_at", "updated_at", *REACHED.values())} | {"next_try_at": due}
+    times = {name: message[name] for name in ("created_at", "updated_at", *STATE_TIMES.values())} | {"next_try_at": due}
     return {
         "id": message["_id"],
         "state": message["state"],

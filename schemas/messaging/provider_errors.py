@@ -14,7 +14,7 @@ _NUMBER: Final = re.compile(r"\+?\d(?:[\s().-]{0,3}\d){6,}")
 _NOT_PRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
-def code_of(said: Any) -> int | None:
+def numeric_code(said: Any) -> int | None:
     """A provider's code, as a number; None where it is none."""
     return said if isinstance(said, int) and not isinstance(said, bool) else None
 
@@ -23,10 +23,10 @@ def cloud_error(error: Mapping[str, Any], *secrets: str) -> tuple[int | None, st
     """Code and reason of an error of the Cloud API, as its answers and its news have it."""
     data = error.get("error_data")
     said = (data.get("details") if isinstance(data, dict) else None) or error.get("message") or error.get("title")
-    return code_of(error.get("code")), reason_of(said, *secrets, otherwise="The provider gave no reason.")
+    return numeric_code(error.get("code")), safe_reason(said, *secrets, otherwise="The provider gave no reason.")
 
 
-def reason_of(said: Any, *secrets: str, otherwise: str) -> str:
+def safe_reason(said: Any, *secrets: str, otherwise: str) -> str:
     """One line of at most 200 characters.
 
     :param said: what the provider said, of any type. otherwise: stands where that is no text.

@@ -8,31 +8,31 @@ from typing import Any, Final, Self
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
 
 from schemas.core.limits import MAX_UPLOAD
-from schemas.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, cursor_of, place_at
+from schemas.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, decode_cursor, encode_cursor
 from schemas.core.public_ids import MESSAGE_PREFIX
 from schemas.fields.body import Body
-from schemas.fields.inputs import DEFAULT_DAYS, Days, Loaded, OneOf, Text, WholeNumber
-from schemas.messaging.delivery import LONGEST_CAPTION, LONGEST_TEXT
+from schemas.fields.inputs import DEFAULT_LINK_DAYS, DayCount, InputField, OneOf, Text, WholeNumber
+from schemas.messaging.delivery import MAX_CAPTION_LENGTH, MAX_TEXT_LENGTH
 from schemas.messaging.states import STATES
 
 #: What a PDF begins with.
-PDF_BEGINS: Final = b"%PDF-"
+PDF_MAGIC: Final = b"%PDF-"
 _ID: Final = re.compile(rf"{MESSAGE_PREFIX}[0-9A-Z]{{26}}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class MessagePosition:
+class MessageCursor:
     """A message's place in the list: its id, since ids sort by the time of their making."""
 
     id: str
 
     def encode(self) -> str:
-        return cursor_of(self.id)
+        return encode_cursor(self.id)
 
     @classmethod
     def decode(cls, text: str) -> Self:
         """:raises InvalidCursor: the text is none of ours."""
-        return place_at(text, cls._of_parts)
+        return decode_cursor(text, cls._of_parts)
 
     @classmethod
     def _of_parts(cls, parts: list[str]) -> Self:
@@ -48,7 +48,7 @@ class MessageListing:
     they are about."""
 
     limit: int = DEFAULT_LIMIT
-    after: MessagePosition | None = None
+    after: MessageCursor | None = None
     states: tuple[str, ...] = ()
     document_id: str | None = None
 
@@ -68,7 +68,7 @@ class MessageQuery(Schema):
     def make(self, data: dict[str, Any], **kwargs: Any) -> MessageListing:
         cursor, state = data.pop("cursor", None), data.pop("state", None)
         states = () if state is None else (state,)
-        return MessageListing(**data, states=states, after=None if cursor is None else MessagePosition.decode(cursor))
+        return MessageListing(**data, states=states, after=None if cursor is None else MessageCursor.decode(cursor))
 
 
 class MessageBody(Body):
@@ -76,16 +76,16 @@ class MessageBody(Body):
     `message` where both are given."""
 
     phone_number = Text(required=True)
-    message = Text(lines=True, blank=True, load_default="", longest=LONGEST_TEXT)
-    caption = Text(lines=True, blank=True, load_default="", longest=LONGEST_CAPTION)
+    message = Text(lines=True, blank=True, load_default="", longest=MAX_TEXT_LENGTH)
+    caption = Text(lines=True, blank=True, load_default="", longest=MAX_CAPTION_LENGTH)
     pdf_url = Text()
 
 
-class Pdf(Loaded[bytes]):
+class Pdf(InputField[bytes]):
     """The bytes of a PDF, as a form carries them."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bytes:
-        if not isinstance(value, bytes) or not value.startswith(PDF_BEGINS):
+        if not isinstance(value, bytes) or not value.startswith(PDF_MAGIC):
             raise ValidationError("must be a PDF")
         if len(value) > MAX_UPLOAD:
             raise ValidationError(f"must have at most {MAX_UPLOAD >> 20} MiB")
@@ -97,8 +97,8 @@ class UploadBody(Body):
 
     file = Pdf(required=True)
     phone_number = Text(required=True)
-    message = Text(lines=True, blank=True, load_default="", longest=LONGEST_TEXT)
-    caption = Text(lines=True, blank=True, load_default="", longest=LONGEST_CAPTION)
+    message = Text(lines=True, blank=True, load_default="", longest=MAX_TEXT_LENGTH)
+    caption = Text(lines=True, blank=True, load_default="", longest=MAX_CAPTION_LENGTH)
 
 
 class DocumentMessageBody(Body):
@@ -106,5 +106,5 @@ class DocumentMessageBody(Body):
     own. days: for how long the link in it leads to the document."""
 
     phone_number = Text()
-    message = Text(lines=True, longest=LONGEST_CAPTION)
-    days = Days(load_default=DEFAULT_DAYS)
+    message = Text(lines=True, longest=MAX_CAPTION_LENGTH)
+    days = DayCount(load_default=DEFAULT_LINK_DAYS)

@@ -9,7 +9,7 @@ _STATE: Final[Json] = {"enum": list(STATES)}
 _OPTIONAL: Final[Json] = {"type": ["string", "null"]}
 _TIME_OR_NONE: Final[Json] = {"type": ["string", "null"], "format": "date-time"}
 
-MESSAGE_ANSWERS: Final[dict[str, Json]] = {
+MESSAGE_RESPONSES: Final[dict[str, Json]] = {
     "MessageAsked": record(success=TRUE, message=TEXT, message_id=TEXT, state=_STATE, pdf_url=_OPTIONAL),
     "Message": record(
         id=TEXT,

@@ -13,7 +13,7 @@ DROPPABLE: Final = frozenset({QUEUED, FAILED, UNKNOWN})
 #: What does not stand for the message when the same is asked for anew.
 NOT_SENT: Final = frozenset({FAILED, CANCELLED})
 
-MOST_TRIES: Final = 6
+MAX_ATTEMPTS: Final = 6
 _FIRST_PAUSE: Final = timedelta(seconds=5)
 _LONGEST_PAUSE: Final = timedelta(minutes=15)
 #: However long a provider asks to be left alone.
@@ -30,22 +30,22 @@ _BEFORE: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
-def is_news(state: str, told: str) -> bool:
+def is_progress(state: str, told: str) -> bool:
     """Whether a provider's status takes a message further than it is known to be."""
     return state in _BEFORE.get(told, frozenset())
 
 
-def pause_after(tries: int, chance: float) -> timedelta | None:
+def retry_delay(tries: int, chance: float) -> timedelta | None:
     """How long to wait after so many tries, between half and the whole of a pause that doubles; None: give up.
 
     :param chance: 0 to 1, so that many that failed together do not come back together.
     """
-    if tries >= MOST_TRIES:
+    if tries >= MAX_ATTEMPTS:
         return None
     pause: timedelta = min(_FIRST_PAUSE * (1 << (tries - 1)), _LONGEST_PAUSE)
     return pause * (0.5 + chance / 2)
 
 
-def longest_of(pause: timedelta, asked: float | None) -> timedelta:
+def longer_delay(pause: timedelta, asked: float | None) -> timedelta:
     """The longer of our own pause and the one that a provider asks for, in seconds, within reason."""
     return pause if asked is None else max(pause, min(timedelta(seconds=max(asked, 0)), _LONGEST_ASKED))

@@ -76,7 +76,7 @@ class StatusUpdate:
         return None if self.code is None else {"code": self.code, "reason": self.reason}
 
 
-def news_in(body: Mapping[str, Any]) -> list[StatusUpdate]:
+def status_updates(body: Mapping[str, Any]) -> list[StatusUpdate]:
     """Each status once, in the order told; what is told of anything else, or in another form, is passed over."""
     return list(dict.fromkeys(news for status in _statuses(body) if (news := _news(status)) is not None))
 

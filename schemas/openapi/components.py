@@ -8,12 +8,12 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from schemas.accounts.accounts import DeviceSchema, UserSchema
-from schemas.accounts.responses import ACCOUNT_ANSWERS
+from schemas.accounts.responses import ACCOUNT_RESPONSES
 from schemas.fields.outputs import ZonedSchema
-from schemas.fields.shapes import AMOUNT, COUNT, NUMBER, TEXT, TIME, TRUE, Json, array, partly, record, ref
+from schemas.fields.shapes import AMOUNT, COUNT, NUMBER, TEXT, TIME, TRUE, Json, array, record, ref, with_optional
 from schemas.live.asyncapi import EVENT
-from schemas.messaging.responses import MESSAGE_ANSWERS
-from schemas.reporting.responses import ESTIMATE_ITEMS, ORDER_ITEMS, REPORT_ANSWERS
+from schemas.messaging.responses import MESSAGE_RESPONSES
+from schemas.reporting.responses import ESTIMATE_ITEMS, ORDER_ITEMS, REPORT_RESPONSES
 from schemas.sales.documents import (
     ConversionReceipt,
     EstimateEntry,
@@ -24,7 +24,7 @@ from schemas.sales.documents import (
     OrderSchema,
 )
 from schemas.sales.statuses import ORDER_STATUSES
-from schemas.shop.responses import SHOP_ANSWERS
+from schemas.shop.responses import SHOP_RESPONSES
 
 _ANY_ZONE: Final = ZoneInfo("UTC")
 #: The schemas that show documents. All the members of what they show are there.
@@ -63,11 +63,11 @@ def _group(items: Json) -> Json:
     return record(items=items, count=COUNT, total_amount=AMOUNT)
 
 
-ANSWERS: Final[dict[str, Json]] = {
-    **REPORT_ANSWERS,
-    **ACCOUNT_ANSWERS,
-    **SHOP_ANSWERS,
-    **MESSAGE_ANSWERS,
+RESPONSES: Final[dict[str, Json]] = {
+    **REPORT_RESPONSES,
+    **ACCOUNT_RESPONSES,
+    **SHOP_RESPONSES,
+    **MESSAGE_RESPONSES,
     "EstimateCreated": _receipt("EstimateReceipt", estimate_id=TEXT, estimate_number=NUMBER),
     "SaleCreated": _receipt("OrderReceipt", order_id=TEXT, sale_number=NUMBER),
     "EstimateConverted": _receipt("ConversionReceipt", order_id=TEXT, sale_number=NUMBER),
@@ -97,10 +97,10 @@ ANSWERS: Final[dict[str, Json]] = {
     ),
     "ApiRoot": record(service=TEXT, version=TEXT, status=TEXT, resources=array(TEXT)),
     "Version": record(service=TEXT, version=TEXT),
-    "Healthy": partly(record(**_HEALTH), clock=_CLOCK),
-    "Unhealthy": partly(record(detail=TEXT, **_HEALTH), clock=_CLOCK),
+    "Healthy": with_optional(record(**_HEALTH), clock=_CLOCK),
+    "Unhealthy": with_optional(record(detail=TEXT, **_HEALTH), clock=_CLOCK),
     "Alive": record(status={"const": "alive"}),
-    "Ready": partly(record(status={"const": "ready"}), clock=_CLOCK),
+    "Ready": with_optional(record(status={"const": "ready"}), clock=_CLOCK),
     "HubStatus": record(
         connected_clients=COUNT,
         status={"enum": ["active", "degraded"]},

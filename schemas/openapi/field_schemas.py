@@ -1,6 +1,7 @@
 """The fields of our schemas as JSON Schema: what each takes, or shows, told by the field itself.
 
-`describe` is one of the functions that apispec's marshmallow plugin asks about a field. What it does not know itself
+`field_schema` is one of the functions that apispec's marshmallow plugin asks about a field. What it does not know
+itself
 (marshmallow's own fields, lists, nesting) it leaves to the others; what stands in a field's `metadata` goes above all.
 """
 
@@ -11,8 +12,20 @@ from marshmallow import EXCLUDE, fields
 
 from schemas.core.limits import MAX_INTEGER_ID, MAX_LINE_ID, MAX_LINES
 from schemas.fields.amounts import ClientFigure, FixedPoint
-from schemas.fields.inputs import CONTROL, FLAGS, VISIBLE, Day, Flag, LineId, Lines, OneOf, Text, Truth, WholeNumber
-from schemas.fields.outputs import Number, ShopTime
+from schemas.fields.inputs import (
+    CONTROL,
+    FLAGS,
+    VISIBLE,
+    Day,
+    LineId,
+    LineItems,
+    OneOf,
+    QueryBoolean,
+    StrictBoolean,
+    Text,
+    WholeNumber,
+)
+from schemas.fields.outputs import DocumentNumber, ShopTime
 from schemas.fields.shapes import NUMBER, Json
 from schemas.messaging.requests import Pdf
 from schemas.shop.gst import GSTIN, STATES
@@ -23,7 +36,7 @@ _SPACE: Final = r"[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u
 _DAY: Final = "^(19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}$"
 
 
-def describe(_: Any, field: fields.Field[Any], ret: Json) -> Json:
+def field_schema(_: Any, field: fields.Field[Any], ret: Json) -> Json:
     """What a field adds to what is known of it already (`ret`), which it may also mend."""
     shape = _shape(field)
     if shape and _is_loaded(field) and not field.required:
@@ -38,12 +51,12 @@ def describe(_: Any, field: fields.Field[Any], ret: Json) -> Json:
 
 
 def _as_json(field: fields.Field[Any], default: Any) -> Any:
-    if isinstance(field, Flag):
+    if isinstance(field, QueryBoolean):
         return str(default).lower()
     return float(default) if isinstance(field, ClientFigure) else default
 
 
-def describe_parameter(_: Any, __: fields.Field[Any], ret: Json) -> Json:
+def parameter_schema(_: Any, __: fields.Field[Any], ret: Json) -> Json:
     """The same of a query parameter, among which there is no null."""
     kinds = [kind for kind in _kinds(ret["schema"]) if kind != "null"]
     return {"schema": {**ret["schema"], "type": kinds[0] if len(kinds) == 1 else kinds}}
@@ -114,12 +127,12 @@ def _(_: Pdf) -> Json:
 
 
 @_shape.register
-def _(_: Truth) -> Json:
+def _(_: StrictBoolean) -> Json:
     return {"type": "boolean"}
 
 
 @_shape.register
-def _(_: Flag) -> Json:
+def _(_: QueryBoolean) -> Json:
     return {"type": "string", "enum": list(FLAGS)}
 
 
@@ -136,7 +149,7 @@ def _(_: LineId) -> Json:
 
 
 @_shape.register
-def _(_: Lines) -> Json:
+def _(_: LineItems) -> Json:
     return {"type": "array", "minItems": 1, "maxItems": MAX_LINES}
 
 
@@ -156,7 +169,7 @@ def _(field: OneOf) -> Json:
 
 
 @_shape.register
-def _(field: Number) -> Json:
+def _(field: DocumentNumber) -> Json:
     return {**NUMBER, "type": ["string", "null"]} if field.allow_none else NUMBER
 
 

@@ -11,7 +11,7 @@ SIGNS: Final = {"INR": "₹", "USD": "$", "EUR": "€", "GBP": "£", "NPR": "Rs 
 INDIAN_GROUPS: Final = frozenset({"INR", "NPR", "PKR", "LKR", "BDT"})
 
 
-def figures(minor: int, currency: str = INDIAN) -> str:
+def format_amount(minor: int, currency: str = INDIAN) -> str:
     """An amount with two decimals, grouped as the currency's people do: 123456780 -> `12,34,567.80`."""
     whole, rest = divmod(abs(minor), money.MINOR_PER_UNIT)
     grouped = indian_groups(whole) if currency in INDIAN_GROUPS else f"{whole:,}"
@@ -26,18 +26,18 @@ def indian_groups(whole: int) -> str:
     return ",".join([*reversed(pairs), tail])
 
 
-def amount(minor: int, currency: str = INDIAN) -> str:
+def format_money(minor: int, currency: str = INDIAN) -> str:
     """An amount with its currency: `₹12,34,567.80`; `CHF 1,234.50` where there is no sign."""
     sign = SIGNS.get(currency, currency + " ")
-    return f"{'-' if minor < 0 else ''}{sign}{figures(abs(minor), currency)}"
+    return f"{'-' if minor < 0 else ''}{sign}{format_amount(abs(minor), currency)}"
 
 
-def quantity(thousandths: int) -> str:
+def format_quantity(thousandths: int) -> str:
     """1500 -> `1.5`, 2000 -> `2`."""
     return _trimmed(thousandths, money.QUANTITY_PLACES)
 
 
-def percentage(millionths: int) -> str:
+def format_percentage(millionths: int) -> str:
     """12500000 -> `12.5%`."""
     return _trimmed(millionths, money.PERCENT_PLACES) + "%"
 

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 from schemas.core import money
 from schemas.core.documents import Document
 from schemas.printing.amount_in_words import amount_in_words
-from schemas.printing.formatting import INDIAN, amount, figures, percentage, quantity
+from schemas.printing.formatting import INDIAN, format_amount, format_money, format_percentage, format_quantity
 from schemas.printing.letterhead import Letterhead
 from schemas.sales import statuses
-from schemas.sales.pricing import Line, rounding_room
+from schemas.sales.pricing import Line, rounding_tolerance
 
 #: Statuses that paper has to say, since the sale does not stand.
 _SAID: Final = (statuses.CANCELLED, statuses.REFUNDED)
@@ -46,10 +46,10 @@ class Sheet(NamedTuple):
     has_discounts: bool
 
 
-def sheet(document: Document, head: Letterhead, zone: ZoneInfo, currency: str) -> Sheet:
+def build_sheet(document: Document, head: Letterhead, zone: ZoneInfo, currency: str) -> Sheet:
     """The sheet of a stored estimate or order."""
     is_order = "amount_paid" in document
-    number = written_number(document, head)
+    number = display_number(document, head)
     rest = _rest(document) if is_order else 0
     due = max(rest, 0) if is_order and not _ended(document) else 0
     return Sheet(
@@ -60,7 +60,7 @@ def sheet(document: Document, head: Letterhead, zone: ZoneInfo, currency: str) -
         customer=_customer(document),
         rows=tuple(_row(position, item, currency) for position, item in enumerate(document["items"], start=1)),
         totals=_totals(document, currency),
-        total=amount(document["total"], currency),
+        total=format_money(document["total"], currency),
         settled=_settled(document, due, max(-rest, 0), currency) if is_order else (),
         words=amount_in_words(document["total"], currency),
         pay=upi_link(head, due, number) if due and currency == INDIAN else None,
@@ -68,7 +68,7 @@ def sheet(document: Document, head: Letterhead, zone: ZoneInfo, currency: str) -
     )
 
 
-def written_number(document: Document, head: Letterhead) -> str:
+def display_number(document: Document, head: Letterhead) -> str:
     """As people say it: `#007`, or with the shop's prefix `S-007`."""
     return f"{head.number_prefix or '#'}{document['number']:03d}"
 
@@ -118,10 +118,10 @@ def _row(position: int, item: Document, currency: str) -> Row:
     return Row(
         str(position),
         item["name"],
-        quantity(item["quantity"]),
-        figures(item["price"], currency),
-        percentage(item["discount"]) if item["discount"] else "",
-        figures(item["total"], currency),
+        format_quantity(item["quantity"]),
+        format_amount(item["price"], currency),
+        format_percentage(item["discount"]) if item["discount"] else "",
+        format_amount(item["total"], currency),
     )
 
 
@@ -129,11 +129,11 @@ def _totals(document: Document, currency: str) -> tuple[tuple[str, str], ...]:
     """What leads from the lines to the total; nothing, where they are the same."""
     share = document["discount_percentage"]
     figure = {
-        "Discount" if share is None else f"Discount {percentage(share)}": -document["discount"],
+        "Discount" if share is None else f"Discount {format_percentage(share)}": -document["discount"],
         "Round off": document["round_off"],
     }
-    shown = tuple((label, figures(value, currency)) for label, value in figure.items() if value)
-    return (("Subtotal", figures(document["subtotal"], currency)), *shown) if shown else ()
+    shown = tuple((label, format_amount(value, currency)) for label, value in figure.items() if value)
+    return (("Subtotal", format_amount(document["subtotal"], currency)), *shown) if shown else ()
 
 
 def _rest(document: Document) -> int:
@@ -141,12 +141,12 @@ def _rest(document: Document) -> int:
     what a till claims to be paid in full is kept as it was paid."""
     rest = int(document["total"] - document["amount_paid"])
     lines = [Line(item["price"], item["quantity"], item["discount"]) for item in document["items"]]
-    return 0 if abs(rest) <= rounding_room(lines, document["discount_percentage"]) else rest
+    return 0 if abs(rest) <= rounding_tolerance(lines, document["discount_percentage"]) else rest
 
 
 def _settled(document: Document, due: int, advance: int, currency: str) -> tuple[tuple[str, str], ...]:
     """What was paid, and what is due, or stands to the customer's credit."""
-    paid = (("Paid", amount(document["amount_paid"], currency)),)
+    paid = (("Paid", format_money(document["amount_paid"], currency)),)
     if due:
-        return (*paid, ("Due", amount(due, currency)))
-    return (*paid, ("Advance", amount(advance, currency))) if advance else paid
+        return (*paid, ("Due", format_money(due, currency)))
+    return (*paid, ("Advance", format_money(advance, currency))) if advance else paid

@@ -11,13 +11,13 @@ from schemas.reporting.sums import Sums
 Json = dict[str, Any]
 
 #: How many of the latest sales there are.
-LATEST: Final = 12
+LATEST_COUNT: Final = 12
 _HOURS: Final = 24
 # The board hangs where customers see it, so who bought is not among these.
 _SHOWN: Final = ("order_id", "sale_number", "created_at", "sale_by", "payment_mode", "amount_paid", "total", "status")
 
 
-def board(day: date, rows: Sequence[Row], orders: Sequence[Json]) -> Json:
+def build_board(day: date, rows: Sequence[Row], orders: Sequence[Json]) -> Json:
     """The figures of a day.
 
     :param rows: with periods as `2026-01-31T09`; all figures are made of them, so that they agree with one another.

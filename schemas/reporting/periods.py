@@ -14,7 +14,7 @@ _DAY: Final = timedelta(days=1)
 _MONTH: Final = len("2026-01")
 
 
-class Span(NamedTuple):
+class PeriodRange(NamedTuple):
     """Periods of one kind, both ends included: days (`2026-01-31`), months (`2026-01`) or years (`2026`).
 
     sign: 1 where they are added, -1 where they are taken off again.
@@ -28,7 +28,7 @@ class Span(NamedTuple):
         return isinstance(period, str) and len(period) == len(self.first) and self.first <= period <= self.last
 
 
-def covering_periods(start: date, end: date, today: str) -> list[Span]:
+def covering_periods(start: date, end: date, today: str) -> list[PeriodRange]:
     """Few periods that make up the days `start` to `end`, both included. Each day of them is counted once; no
     period stands in two spans.
 
@@ -40,17 +40,17 @@ def covering_periods(start: date, end: date, today: str) -> list[Span]:
         return _of_year(start, end, today)
     years = _of_year(start, date(start.year, 12, 31), today)
     if end.year - start.year > 1:
-        years.append(Span(str(start.year + 1), str(end.year - 1)))
+        years.append(PeriodRange(str(start.year + 1), str(end.year - 1)))
     return _joined([*years, *_of_year(date(end.year, 1, 1), end, today)])
 
 
-def _of_year(start: date, end: date, today: str) -> list[Span]:
+def _of_year(start: date, end: date, today: str) -> list[PeriodRange]:
     whole = date(start.year, 1, 1), date(start.year, 12, 31)
     return _cheapest(str(start.year), whole, (start, end), _by_month, today)
 
 
-def _by_month(start: date, end: date, today: str) -> list[Span]:
-    found: list[Span] = []
+def _by_month(start: date, end: date, today: str) -> list[PeriodRange]:
+    found: list[PeriodRange] = []
     for month in range(start.month, end.month + 1):
         whole = month_days(start.year, month)
         of_month = max(start, whole[0]), min(end, whole[1])
@@ -58,13 +58,13 @@ def _by_month(start: date, end: date, today: str) -> list[Span]:
     return _joined(found)
 
 
-def _joined(spans: list[Span]) -> list[Span]:
+def _joined(spans: list[PeriodRange]) -> list[PeriodRange]:
     """Whole months, or whole years, that stand one after the other: as one span.
 
     Neighbours in the list are neighbours in time where they are of a kind and sign: what is taken off stands behind the
     longer period that it is taken off.
     """
-    joined: list[Span] = []
+    joined: list[PeriodRange] = []
     for span in spans:
         if (
             joined
@@ -77,29 +77,29 @@ def _joined(spans: list[Span]) -> list[Span]:
     return joined
 
 
-def _by_day(start: date, end: date, _: str) -> list[Span]:
-    return [Span(start.isoformat(), end.isoformat())]
+def _by_day(start: date, end: date, _: str) -> list[PeriodRange]:
+    return [PeriodRange(start.isoformat(), end.isoformat())]
 
 
 def _cheapest(
     period: str,
     whole: tuple[date, date],
     wanted: tuple[date, date],
-    by_parts: Callable[[date, date, str], list[Span]],
+    by_parts: Callable[[date, date, str], list[PeriodRange]],
     today: str,
-) -> list[Span]:
+) -> list[PeriodRange]:
     """Some days of a period: parts of it, or the whole less its other parts."""
     if wanted == whole:
-        return [Span(period, period)]
+        return [PeriodRange(period, period)]
     parts = by_parts(*wanted, today)
-    less = [Span(period, period)]
+    less = [PeriodRange(period, period)]
     for first, last in ((whole[0], wanted[0] - _DAY), (wanted[1] + _DAY, whole[1])):
         if first <= last:
             less += [span._replace(sign=-span.sign) for span in by_parts(first, last, today)]
     return min(parts, less, key=lambda spans: sum(_filled(span, today) for span in spans))
 
 
-def _filled(span: Span, today: str) -> int:
+def _filled(span: PeriodRange, today: str) -> int:
     """How many periods of a span have begun."""
     last = min(span.last, today[: len(span.last)])
     return max(0, _ordinal(last) - _ordinal(span.first) + 1)

@@ -11,13 +11,13 @@ from typing import Any, Final, NamedTuple
 from schemas.core.calendar import days, month_of
 from schemas.core.money import divide_half_up, to_json
 from schemas.reporting.rollups import Row
-from schemas.reporting.staff import MOST_STAFF, StaffPage, StaffPlace, staff_page
+from schemas.reporting.staff import MAX_STAFF, StaffCursor, StaffPage, staff_page
 from schemas.reporting.sums import CountAndAmount, Sums
 from schemas.sales.statuses import CANCELLED, COMPLETED, CONVERTED, PAYMENT_GROUPS, PENDING, REFUNDED
 
 Json = dict[str, Any]
 
-RECENT: Final = 5
+RECENT_COUNT: Final = 5
 
 
 class Items(NamedTuple):
@@ -89,8 +89,8 @@ def monthly_report(
 
 
 def staff_report(
-    rows: Sequence[Row], estimates: Items, orders: Items, limit: int = MOST_STAFF, after: StaffPlace | None = None
-) -> tuple[Json, StaffPlace | None]:
+    rows: Sequence[Row], estimates: Items, orders: Items, limit: int = MAX_STAFF, after: StaffCursor | None = None
+) -> tuple[Json, StaffCursor | None]:
     """Return who sold how much, and where the next page of them begins; None where there is none.
 
     :param limit: how many are shown, at most.
@@ -217,9 +217,9 @@ def _recent(estimates: Items, orders: Items) -> list[Json]:
     both = [("estimate", shown) for shown in estimates.newest] + [("order", shown) for shown in orders.newest]
     both.sort(key=lambda pair: datetime.fromisoformat(pair[1]["created_at"]), reverse=True)
     names = ("customer_name", "total", "status", "created_at")
-    return [{"type": kind, **{name: shown[name] for name in names}} for kind, shown in both[:RECENT]]
+    return [{"type": kind, **{name: shown[name] for name in names}} for kind, shown in both[:RECENT_COUNT]]
 
 
-def recent_and(items: int) -> int:
+def documents_to_read(items: int) -> int:
     """How many documents of a kind a report reads: its items, and enough for `recent_items`."""
-    return max(items, RECENT)
+    return max(items, RECENT_COUNT)

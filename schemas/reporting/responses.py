@@ -4,9 +4,9 @@ what stands here."""
 from typing import Final
 
 from schemas.fields.shapes import AMOUNT, COUNT, DAY, DAY_OR_NULL, KIND, NUMBER, TEXT, TIME, Json, array, record, ref
-from schemas.reporting.board import LATEST
-from schemas.reporting.reports import RECENT
-from schemas.reporting.staff import MOST_STAFF
+from schemas.reporting.board import LATEST_COUNT
+from schemas.reporting.reports import RECENT_COUNT
+from schemas.reporting.staff import MAX_STAFF
 from schemas.sales.statuses import ALL_STATUSES, ORDER_STATUSES, PAYMENT_GROUPS
 
 _TALLY: Final = record(count=COUNT, amount=AMOUNT)
@@ -29,9 +29,9 @@ _SOLD: Final[Json] = {
 }
 _TAIL: Final[Json] = {
     "statistics": record(average_sale=AMOUNT, conversion_rate={"type": "number", "minimum": 0, "maximum": 1}),
-    "staff_performance": {**array(ref("StaffPerformance")), "maxItems": MOST_STAFF},
+    "staff_performance": {**array(ref("StaffPerformance")), "maxItems": MAX_STAFF},
     "other_staff": ref("OtherStaff"),
-    "recent_items": {**array(ref("RecentItem")), "maxItems": RECENT},
+    "recent_items": {**array(ref("RecentItem")), "maxItems": RECENT_COUNT},
 }
 ESTIMATE_ITEMS: Final = array(ref("Estimate"))
 ORDER_ITEMS: Final = array(ref("Order"))
@@ -65,7 +65,7 @@ _OF_A_STORE: Final[Json] = {
     "estimates_total": AMOUNT,
 }
 
-REPORT_ANSWERS: Final[dict[str, Json]] = {
+REPORT_RESPONSES: Final[dict[str, Json]] = {
     "StaffPerformance": record(staff_name={"type": "string", "minLength": 1}, **_SOLD),
     "OtherStaff": {
         **record(count={**COUNT, "description": "How many members of staff these are."}, **_SOLD),
@@ -109,7 +109,7 @@ REPORT_ANSWERS: Final[dict[str, Json]] = {
         date=DAY,
         **_DAYS,
         by_hour=array(record(hour={"type": "integer", "minimum": 0, "maximum": 23}, orders=_TALLY, estimates=_TALLY)),
-        latest={**array(ref("LatestSale")), "maxItems": LATEST},
+        latest={**array(ref("LatestSale")), "maxItems": LATEST_COUNT},
     ),
     "LatestSale": record(
         order_id=TEXT,

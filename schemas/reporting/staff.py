@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Self
 
 from schemas.core.money import to_json
-from schemas.core.pagination import cursor_of, place_at
+from schemas.core.pagination import decode_cursor, encode_cursor
 from schemas.reporting.sums import CountAndAmount, Sums
 
 Json = dict[str, Any]
 
 #: How many members of staff a report shows at most, by name.
-MOST_STAFF: Final = 200
+MAX_STAFF: Final = 200
 NO_STAFF: Final = "Unknown"
 #: More than any revenue.
 _NO_AMOUNT: Final = 2**63
@@ -31,19 +31,19 @@ class _Member(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class StaffPlace:
+class StaffCursor:
     """Where a page begins: after all of a higher revenue (minor units), and so many of this one."""
 
     revenue: int
     passed: int
 
     def encode(self) -> str:
-        return cursor_of(self.revenue, self.passed)
+        return encode_cursor(self.revenue, self.passed)
 
     @classmethod
     def decode(cls, text: str) -> Self:
         """:raises InvalidCursor: the text is none of ours."""
-        return place_at(text, cls._of_parts)
+        return decode_cursor(text, cls._of_parts)
 
     @classmethod
     def _of_parts(cls, parts: list[str]) -> Self:
@@ -60,10 +60,10 @@ class StaffPage(NamedTuple):
     shown: list[Json]
     others: Json
     total: int
-    following: StaffPlace | None
+    following: StaffCursor | None
 
 
-def staff_page(by_staff: Mapping[str, Sums], limit: int = MOST_STAFF, after: StaffPlace | None = None) -> StaffPage:
+def staff_page(by_staff: Mapping[str, Sums], limit: int = MAX_STAFF, after: StaffCursor | None = None) -> StaffPage:
     """Return a page of those who sold or wrote anything, and the sum of all the others, before and after it: what both
     come to is what all of them sold."""
     everyone = (_Member(name or NO_STAFF, sums.estimated, sums.earned) for name, sums in by_staff.items())
@@ -83,15 +83,15 @@ def staff_page(by_staff: Mapping[str, Sums], limit: int = MOST_STAFF, after: Sta
     )
 
 
-def _begin(members: list[_Member], after: StaffPlace) -> int:
+def _begin(members: list[_Member], after: StaffCursor) -> int:
     higher = sum(each.earned.amount > after.revenue for each in members)
     equal = sum(each.earned.amount == after.revenue for each in members)
     return higher + min(after.passed, equal)
 
 
-def _place_behind(members: list[_Member]) -> StaffPlace:
+def _place_behind(members: list[_Member]) -> StaffCursor:
     revenue = members[-1].earned.amount
-    return StaffPlace(revenue, sum(each.earned.amount == revenue for each in members))
+    return StaffCursor(revenue, sum(each.earned.amount == revenue for each in members))
 
 
 def _sum(tallies: Iterable[CountAndAmount]) -> CountAndAmount:

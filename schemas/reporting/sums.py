@@ -8,8 +8,8 @@ from typing import Any
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.money import to_json
 from schemas.reporting.rollups import RollupKey, Row
-from schemas.sales.statuses import CONVERTED, EARNING, PENDING
-from schemas.text.folding import same_name
+from schemas.sales.statuses import CONVERTED, PENDING, REVENUE_STATUSES
+from schemas.text.folding import name_key
 
 
 @dataclass(slots=True)
@@ -60,12 +60,12 @@ class Sums:
 
     @classmethod
     def by_name(cls, name: Callable[[Row], str], rows: Iterable[Row]) -> "dict[str, Sums]":
-        """Return the sums of those rows whose names are the same to `same_name`, by the spelling that has the most
+        """Return the sums of those rows whose names are the same to `name_key`, by the spelling that has the most
         documents, or the first in the order of characters of those that have."""
         spellings = cls.by(name, rows)
         alike: defaultdict[str, list[str]] = defaultdict(list)
         for spelling in spellings:
-            alike[same_name(spelling)].append(spelling)
+            alike[name_key(spelling)].append(spelling)
         return {
             min(ones, key=lambda each: (-spellings[each].documents, each)): (
                 spellings[ones[0]] if len(ones) == 1 else cls.of_all(spellings[each] for each in ones)
@@ -95,7 +95,7 @@ class Sums:
         for status, sums in measures.get(ORDERS, {}).items():
             count, paid = sign * sums.get("count", 0), sign * sums.get("paid", 0)
             self.orders[status].add(count, paid)
-            if status in EARNING:
+            if status in REVENUE_STATUSES:
                 self.payments[key.group].add(count, paid)
                 self.sold += sign * sums.get("sold", 0)
 
@@ -105,7 +105,7 @@ class Sums:
 
     @property
     def earned(self) -> CountAndAmount:
-        kept = [self.orders[status] for status in EARNING if status in self.orders]
+        kept = [self.orders[status] for status in REVENUE_STATUSES if status in self.orders]
         return CountAndAmount(sum(tally.count for tally in kept), sum(tally.amount for tally in kept))
 
     @property
@@ -119,14 +119,14 @@ class Sums:
         return CountAndAmount(sum(tally.count for tally in self.orders.values()), self.earned.amount)
 
 
-def with_names_alike_as_one(rows: list[Row]) -> list[Row]:
-    """Return rollup rows with one spelling for names of staff that are the same to `same_name`, and one row a key."""
-    spellings = {same_name(each): each for each in Sums.by_name(lambda row: row.key.staff, rows)}
+def merge_name_spellings(rows: list[Row]) -> list[Row]:
+    """Return rollup rows with one spelling for names of staff that are the same to `name_key`, and one row a key."""
+    spellings = {name_key(each): each for each in Sums.by_name(lambda row: row.key.staff, rows)}
     if len(spellings) == len({row.key.staff for row in rows}):
         return rows
     merged: dict[RollupKey, dict[str, Any]] = {}
     for key, measures, sign in rows:
-        row = merged.setdefault(key._replace(staff=spellings[same_name(key.staff)]), {})
+        row = merged.setdefault(key._replace(staff=spellings[name_key(key.staff)]), {})
         for kind in (ESTIMATES, ORDERS):
             for status, sums in measures.get(kind, {}).items():
                 together = row.setdefault(kind, {}).setdefault(status, {})

@@ -27,7 +27,7 @@ class Payment(NamedTuple):
         return is_mode and bool(sale["amount_paid"] == amount) and self.sale_by in (None, sale["sale_by"])
 
 
-class MoneyText(Money):
+class QueryMoney(Money):
     """An amount in a query: a JSON number, as text."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
@@ -40,12 +40,12 @@ class MoneyText(Money):
 class ConvertQuery(Body):
     """What `ConvertBody` has, in the query. What is blank there is as left out."""
 
-    amount_paid = MoneyText(maximum=MAX_TOTAL, round_excess=True)
+    amount_paid = QueryMoney(maximum=MAX_TOTAL, round_excess=True)
     payment_mode = Text()
     sale_by = Text()
 
 
-def how_paid(body: Mapping[str, Any], loaded: Mapping[str, Any], asked: Mapping[str, Any]) -> Payment:
+def resolve_payment(body: Mapping[str, Any], loaded: Mapping[str, Any], asked: Mapping[str, Any]) -> Payment:
     """Return how an estimate that is converted was paid.
 
     :param body: as it came; loaded: as `ConvertBody` loads it; asked: as `ConvertQuery` loads the query.

@@ -14,12 +14,12 @@ from schemas.core.limits import MAX_PRICE, MAX_TOTAL
 from schemas.fields.amounts import ClientFigure, Money, Percent, Quantity
 from schemas.fields.body import Body
 from schemas.fields.fast_schema import FastSchema
-from schemas.fields.inputs import Flag, LineId, Lines, OneOf, Text, Truth
-from schemas.fields.outputs import Number, PublicId, ShopTime, ShownLines, ZonedSchema
+from schemas.fields.inputs import LineId, LineItems, OneOf, QueryBoolean, StrictBoolean, Text
+from schemas.fields.outputs import DocumentNumber, LineItemsOutput, PublicId, ShopTime, ZonedSchema
 from schemas.sales import pricing, statuses
 
 #: What is shown of few documents only.
-SELDOM: Final = frozenset(("note",))
+RARE_FIELDS: Final = frozenset(("note",))
 #: In currency units, of a document that was taken over: the total and the discount are each at most the largest amount.
 _MOST_ROUND_OFF: Final = 2 * money.MAX_MONEY // money.MINOR_PER_UNIT
 
@@ -41,10 +41,10 @@ class EstimateBody(Body):
     customer_phone = Text(blank=True, load_default="")
     customer_address = Text(blank=True, lines=True, load_default="")
     sale_by = Text(required=True)
-    items = Lines(LineBody, required=True)
+    items = LineItems(LineBody, required=True)
     subtotal = ClientFigure(required=True)
     discount_amount = ClientFigure(load_default=0)
-    is_percentage_discount = Truth(load_default=False)
+    is_percentage_discount = StrictBoolean(load_default=False)
     total = ClientFigure(required=True, maximum=MAX_TOTAL, late_rounding=True)
 
 
@@ -80,7 +80,7 @@ class VoidQuery(Body):
 
     reason = Text(blank=True, load_default="")
     by = Text(blank=True, load_default="")
-    keep_estimate = Flag(load_default=False)
+    keep_estimate = QueryBoolean(load_default=False)
 
 
 def draft(body: dict[str, Any]) -> Document:
@@ -157,7 +157,7 @@ class _DocumentSchema(ZonedSchema):
     customer_phone = fields.String()
     customer_address = fields.String()
     sale_by = fields.String()
-    items = ShownLines(LineSchema)
+    items = LineItemsOutput(LineSchema)
     items_count = fields.Function(
         lambda document: len(document["items"]),
         metadata={
@@ -199,10 +199,10 @@ class _DocumentSchema(ZonedSchema):
 
 class EstimateSchema(_DocumentSchema):
     estimate_id = PublicId()
-    estimate_number = Number(attribute="number")
+    estimate_number = DocumentNumber(attribute="number")
     is_converted_to_order = fields.Boolean(attribute="converted")
     linked_order_id = fields.String(attribute="order_id", allow_none=True)
-    linked_order_number = Number(attribute="order_number", allow_none=True)
+    linked_order_number = DocumentNumber(attribute="order_number", allow_none=True)
     status = fields.Function(
         lambda document: statuses.CONVERTED if document["converted"] else statuses.PENDING,
         metadata={"type": "string", "enum": list(statuses.ESTIMATE_STATUSES)},
@@ -211,12 +211,12 @@ class EstimateSchema(_DocumentSchema):
 
 class OrderSchema(_DocumentSchema):
     order_id = PublicId()
-    sale_number = Number(attribute="number")
+    sale_number = DocumentNumber(attribute="number")
     amount_paid = Money(maximum=MAX_TOTAL)
     payment_mode = fields.String()
     status = fields.String(metadata={"enum": list(statuses.ORDER_STATUSES)})
     source_estimate_id = fields.String(attribute="estimate_id", allow_none=True)
-    source_estimate_number = Number(attribute="estimate_number", allow_none=True)
+    source_estimate_number = DocumentNumber(attribute="estimate_number", allow_none=True)
     is_from_estimate = fields.Function(
         lambda document: document["estimate_id"] is not None, metadata={"type": "boolean"}
     )
@@ -245,7 +245,7 @@ class EstimateReceipt(ZonedSchema):
     """The short answer to the creation of an estimate, and the data of its events."""
 
     estimate_id = PublicId()
-    estimate_number = Number(attribute="number")
+    estimate_number = DocumentNumber(attribute="number")
     customer_name = fields.String()
     total = Money(maximum=MAX_TOTAL)
     created_at = ShopTime()
@@ -255,7 +255,7 @@ class OrderReceipt(ZonedSchema):
     """The short answer to a sale."""
 
     order_id = PublicId()
-    sale_number = Number(attribute="number")
+    sale_number = DocumentNumber(attribute="number")
     customer_name = fields.String()
     total = Money(maximum=MAX_TOTAL)
     created_at = ShopTime()
@@ -265,6 +265,6 @@ class ConversionReceipt(OrderReceipt):
     """The short answer to the conversion of an estimate."""
 
     estimate_id = fields.String()
-    estimate_number = Number()
+    estimate_number = DocumentNumber()
     payment_mode = fields.String()
     amount_paid = Money(maximum=MAX_TOTAL)

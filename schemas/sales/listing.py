@@ -8,21 +8,21 @@ from typing import Any, Final, Self
 from marshmallow import EXCLUDE, Schema, fields, post_load, validates_schema
 
 from schemas.core.collections import ESTIMATES, ORDERS
-from schemas.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, check_order_of_days, cursor_of, place_at
+from schemas.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, check_date_order, decode_cursor, encode_cursor
 from schemas.fields.inputs import Day, OneOf, Text, WholeNumber
 from schemas.sales import statuses
 
 # Where an estimate and an order are of the same instant, the order comes first.
 _RANKS: Final = {ESTIMATES: 0, ORDERS: 1}
 
-Place = tuple[datetime, int, int]
+SortKey = tuple[datetime, int, int]
 
 
 #: What places a document among its kind.
-PLACE: Final = ("created_at", "number")
+SORT_FIELDS: Final = ("created_at", "number")
 
 
-def sort_key(kind: str, document: Mapping[str, Any]) -> Place:
+def sort_key(kind: str, document: Mapping[str, Any]) -> SortKey:
     """What newest-first lists are sorted by, descending: instant, kind's rank, number."""
     return document["created_at"], _RANKS[kind], document["number"]
 
@@ -45,12 +45,12 @@ class Cursor:
         return datetime.fromtimestamp(self.instant / 1000, UTC)
 
     def encode(self) -> str:
-        return cursor_of(self.instant, self.rank, self.number)
+        return encode_cursor(self.instant, self.rank, self.number)
 
     @classmethod
     def decode(cls, text: str) -> Self:
         """:raises InvalidCursor: the text is none of ours."""
-        return place_at(text, cls._of_parts)
+        return decode_cursor(text, cls._of_parts)
 
     @classmethod
     def _of_parts(cls, parts: list[str]) -> Self:
@@ -104,7 +104,7 @@ class ListingQuery(Schema):
 
     @validates_schema(skip_on_field_errors=True)
     def check(self, data: dict[str, Any], **kwargs: Any) -> None:
-        check_order_of_days(data, "to")
+        check_date_order(data, "to")
 
     @post_load
     def make(self, data: dict[str, Any], **kwargs: Any) -> Listing:

@@ -37,32 +37,32 @@ class Line(NamedTuple):
         return money.divide_half_up(self._parts, _PARTS)
 
     @property
-    def span(self) -> "Span":
+    def span(self) -> "RoundingRange":
         """What rounding can make of the same: of the amount, and of a percentage that was computed."""
         if self.discount % _TYPED == 0:
-            return Span.around(self._parts, _PARTS)
+            return RoundingRange.around(self._parts, _PARTS)
         half_a_step = self.price * self.quantity
         low, high = 2 * self._parts - half_a_step, 2 * self._parts + half_a_step
-        return Span(low // (2 * _PARTS), -(-high // (2 * _PARTS)))
+        return RoundingRange(low // (2 * _PARTS), -(-high // (2 * _PARTS)))
 
     @property
     def _parts(self) -> int:
         return self.price * self.quantity * (money.HUNDRED_PERCENT - self.discount)
 
 
-class Span(NamedTuple):
+class RoundingRange(NamedTuple):
     """The whole numbers that rounding can make of a figure; one alone where it needs none."""
 
     low: int
     high: int
 
     @classmethod
-    def around(cls, numerator: int, denominator: int) -> "Span":
+    def around(cls, numerator: int, denominator: int) -> "RoundingRange":
         """Return the quotient, rounded down and up."""
         return cls(numerator // denominator, -(-numerator // denominator))
 
     @classmethod
-    def of(cls, claimed: Decimal, places: int) -> "Span":
+    def of(cls, claimed: Decimal, places: int) -> "RoundingRange":
         """Return a claim in units of 10^-places, rounded down and up; but for the noise of a float."""
         scaled = claimed.scaleb(places)
         nearest = money.rounded(claimed, places)
@@ -120,10 +120,10 @@ class _Discount(NamedTuple):
 
     amount: int
     percentage: int | None
-    total: Span
+    total: RoundingRange
 
 
-def rounding_room(lines: Sequence[Line], percentage: int | None) -> int:
+def rounding_tolerance(lines: Sequence[Line], percentage: int | None) -> int:
     """Return by how many minor units late rounding may take the total of these lines away from ours.
 
     :param percentage: of the bill's discount, where it is one.
@@ -146,7 +146,7 @@ def verify_totals(lines: Sequence[Line], claim: ClientTotals) -> Bill:
     if bill is not None:
         return bill
     spans = [line.span for line in lines]
-    span = Span(sum(each.low for each in spans), sum(each.high for each in spans))
+    span = RoundingRange(sum(each.low for each in spans), sum(each.high for each in spans))
     return _prove(line_totals, subtotal, span, _ExactClaim.of(claim))
 
 
@@ -166,7 +166,7 @@ def _plain(line_totals: tuple[int, ...], subtotal: int, claim: ClientTotals) -> 
     return Bill(line_totals, subtotal, discount, percentage, 0, total) if is_right else None
 
 
-def _prove(line_totals: tuple[int, ...], subtotal: int, span: Span, claim: _ExactClaim) -> Bill:
+def _prove(line_totals: tuple[int, ...], subtotal: int, span: RoundingRange, claim: _ExactClaim) -> Bill:
     discount = _discount(subtotal, span, claim)
     exact = subtotal - discount.amount
     if exact < 0:
@@ -182,7 +182,7 @@ def _prove(line_totals: tuple[int, ...], subtotal: int, span: Span, claim: _Exac
     return Bill(line_totals, subtotal, discount.amount, discount.percentage, round_off or 0, total)
 
 
-def _discount(subtotal: int, span: Span, claim: _ExactClaim) -> _Discount:
+def _discount(subtotal: int, span: RoundingRange, claim: _ExactClaim) -> _Discount:
     """Return the discount in the sense in which the client computed the total."""
     by_amount = _amount_off(span, claim.discount)
     if not claim.is_percentage:
@@ -197,22 +197,26 @@ def _discount(subtotal: int, span: Span, claim: _ExactClaim) -> _Discount:
     return by_percentage if is_rounded and not is_exact else by_amount
 
 
-def _amount_off(span: Span, claimed: Decimal) -> _Discount:
-    off = Span.of(claimed, money.MONEY_PLACES)
-    return _Discount(money.rounded(claimed, money.MONEY_PLACES), None, Span(span.low - off.high, span.high - off.low))
+def _amount_off(span: RoundingRange, claimed: Decimal) -> _Discount:
+    off = RoundingRange.of(claimed, money.MONEY_PLACES)
+    return _Discount(
+        money.rounded(claimed, money.MONEY_PLACES), None, RoundingRange(span.low - off.high, span.high - off.low)
+    )
 
 
-def _percentage_off(subtotal: int, span: Span, claimed: Decimal) -> _Discount:
+def _percentage_off(subtotal: int, span: RoundingRange, claimed: Decimal) -> _Discount:
     whole = money.HUNDRED_PERCENT
-    percentage, off = money.rounded(claimed, money.PERCENT_PLACES), Span.of(claimed, money.PERCENT_PLACES)
-    low = Span.around(span.low * (whole - off.high), whole).low
-    high = Span.around(span.high * (whole - off.low), whole).high
+    percentage, off = money.rounded(claimed, money.PERCENT_PLACES), RoundingRange.of(claimed, money.PERCENT_PLACES)
+    low = RoundingRange.around(span.low * (whole - off.high), whole).low
+    high = RoundingRange.around(span.high * (whole - off.low), whole).high
     # Of a subtotal that was not rounded, the discount may have been: by up to a minor unit, either way.
     late = 1 if span.low < span.high else 0
-    return _Discount(money.divide_half_up(subtotal * percentage, whole), percentage, Span(low - late, high + late))
+    return _Discount(
+        money.divide_half_up(subtotal * percentage, whole), percentage, RoundingRange(low - late, high + late)
+    )
 
 
-def _round_off(claimed: Decimal, exact: int, span: Span) -> int | None:
+def _round_off(claimed: Decimal, exact: int, span: RoundingRange) -> int | None:
     """Return what rounding to the claimed whole unit of currency adds to the exact total; None where it is no such.
 
     :param span: what late rounding makes of the total, from which a client may have gone on.

@@ -30,6 +30,6 @@ class Serializers:
 
 
 @cache
-def serializers_of(zone: ZoneInfo) -> Serializers:
+def serializers_for(zone: ZoneInfo) -> Serializers:
     """Return the views of a time zone, which are made once: that takes as long as some sales."""
     return Serializers(zone)

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from schemas.core.errors import IllegalTransition
-from schemas.text.folding import same_name
+from schemas.text.folding import name_key
 
 PENDING: Final = "Pending"
 PROCESSING: Final = "Processing"
@@ -25,7 +25,7 @@ ESTIMATE_STATUSES: Final = (PENDING, CONVERTED)
 ALL_STATUSES: Final = (*ORDER_STATUSES, CONVERTED)
 
 #: The statuses whose money the shop keeps; a cancelled or refunded order is counted apart.
-EARNING: Final = (PENDING, PROCESSING, COMPLETED)
+REVENUE_STATUSES: Final = (PENDING, PROCESSING, COMPLETED)
 
 CASH: Final = "Cash"
 PAYMENT_GROUPS: Final = ("cash", "card", "online", "upi", "bank_transfer", "cheque", "other")
@@ -56,7 +56,7 @@ def check_transition(current: str, wanted: str) -> None:
 def payment_group(mode: str) -> str:
     """Return the group that reports count a free-text payment mode under: `UPI: Asha` -> `upi`, `Barter` -> `other`;
     case, width and what is invisible make no difference."""
-    name = " ".join(_JOINTS.sub(" ", same_name(mode)).split())
+    name = " ".join(_JOINTS.sub(" ", name_key(mode)).split())
     if name == "upi" or name.startswith(("upi:", "upi ")):
         return "upi"
     name = _SYNONYMS.get(name, name)

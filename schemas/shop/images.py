@@ -14,7 +14,7 @@ _JPEG_SEGMENT: Final = re.compile(rb"\xff+[\xc4\xc8\xcc\xdb-\xfe](..)", re.DOTAL
 _HALF: Final = struct.Struct(">H")
 
 
-class Picture(NamedTuple):
+class Image(NamedTuple):
     """media: `PNG` or `JPEG`. width, height: pixels."""
 
     media: str
@@ -22,14 +22,14 @@ class Picture(NamedTuple):
     height: int
 
 
-def picture_of(content: bytes) -> Picture | None:
+def identify_image(content: bytes) -> Image | None:
     """What a file is a picture of; None where it is neither PNG nor JPEG (ISO/IEC 15948, ISO/IEC 10918-1)."""
     if content.startswith(_PNG_HEAD) and len(content) >= len(_PNG_HEAD) + 8:
-        return Picture(PNG, *struct.unpack_from(">II", content, len(_PNG_HEAD)))
+        return Image(PNG, *struct.unpack_from(">II", content, len(_PNG_HEAD)))
     return _jpeg(content) if content.startswith(_JPEG_HEAD) else None
 
 
-def _jpeg(content: bytes) -> Picture | None:
+def _jpeg(content: bytes) -> Image | None:
     place = 2
     while segment := _JPEG_SEGMENT.match(content, place):
         place = segment.end(1) - _HALF.size + _HALF.unpack(segment[1])[0]
@@ -37,4 +37,4 @@ def _jpeg(content: bytes) -> Picture | None:
     if frame is None:
         return None
     height, width = (_HALF.unpack(side)[0] for side in frame.groups())
-    return Picture(JPEG, width, height)
+    return Image(JPEG, width, height)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from schemas.fields.shapes import AMOUNT, COUNT, TEXT, TIME, TRUE, TRUTH, Json, array, partly, record, ref
+from schemas.fields.shapes import AMOUNT, BOOLEAN, COUNT, TEXT, TIME, TRUE, Json, array, record, ref, with_optional
 from schemas.printing.letterhead import PAPERS
 from schemas.shop.gst import STATES
 
@@ -16,7 +16,7 @@ _SWITCHES: Final = (
     *("enable_whatsapp_integration", "enable_sms_integration"),
 )
 
-SHOP_ANSWERS: Final[dict[str, Json]] = {
+SHOP_RESPONSES: Final[dict[str, Json]] = {
     "Customer": record(
         **dict.fromkeys(("id", "customer_id", "name", "phone", "email", "address", "notes"), TEXT),
         created_at=TIME,
@@ -29,14 +29,14 @@ SHOP_ANSWERS: Final[dict[str, Json]] = {
     ),
     "CustomerList": record(customers=array(ref("Customer"))),
     "CustomerSaved": record(success=TRUE, message=TEXT, data=ref("Customer"), customer_id=TEXT),
-    "ShopSettings": partly(
+    "ShopSettings": with_optional(
         record(
             **dict.fromkeys(_BUSINESS, TEXT),
-            **dict.fromkeys(_SWITCHES, TRUTH),
+            **dict.fromkeys(_SWITCHES, BOOLEAN),
             state={"enum": ["", *STATES]},
             state_name={"enum": ["", *STATES.values()]},
             paper={"enum": list(PAPERS)},
-            has_logo=TRUTH,
+            has_logo=BOOLEAN,
             version=COUNT,
         ),
         logo={"type": "string", "description": "In base64; with `logo=true`."},

@@ -98,12 +98,12 @@ _NAMES: Final = tuple(field.name for field in fields(ShopSettings))
 _SWITCHED_ON: Final = ("enable_notifications", "enable_auto_backup", "enable_dark_mode", "enable_sound_effects")
 
 
-def first_stored(fresh: ShopSettings) -> Document:
+def initial_switches(fresh: ShopSettings) -> Document:
     """Return what a shop's settings begin with when they are first stored: the switches as they are until then."""
     return {name: getattr(fresh, name) for name in _SWITCHED_ON}
 
 
-def changed(settings: ShopSettings, changes: Document) -> Document:
+def checked_changes(settings: ShopSettings, changes: Document) -> Document:
     """The changes that are to be stored: the state follows a new GSTIN, unless it is said itself.
 
     :raises InvalidBody: the GSTIN is of another state.

@@ -9,10 +9,10 @@ from typing import Any, Final
 from marshmallow import ValidationError
 
 from schemas.fields.body import Body
-from schemas.fields.inputs import Flag, Loaded, OneOf, Text, Truth
+from schemas.fields.inputs import InputField, OneOf, QueryBoolean, StrictBoolean, Text
 from schemas.printing.letterhead import PAPERS
 from schemas.shop.gst import is_gstin, state_code
-from schemas.shop.images import picture_of
+from schemas.shop.images import identify_image
 
 MAX_LOGO: Final = 100 * 1024
 MAX_LOGO_SIDE: Final = 2_000
@@ -55,7 +55,7 @@ class UpiId(Text):
         return text
 
 
-class Logo(Loaded[str]):
+class Logo(InputField[str]):
     """A small PNG or JPEG in base64, plain or as a data URL; or nothing."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
@@ -70,7 +70,7 @@ class Logo(Loaded[str]):
             return ""
         if len(content) > MAX_LOGO:
             raise ValidationError(f"must have at most {MAX_LOGO // 1024} KB")
-        picture = picture_of(content)
+        picture = identify_image(content)
         if picture is None:
             raise ValidationError("must be a PNG or a JPEG")
         if not (1 <= picture.width <= MAX_LOGO_SIDE and 1 <= picture.height <= MAX_LOGO_SIDE):
@@ -87,12 +87,12 @@ class ShopSettingsBody(Body):
     business_email = Text(blank=True)
     gst_number = Gstin(blank=True)
     api_url = Text(blank=True)
-    enable_notifications = Truth()
-    enable_auto_backup = Truth()
-    enable_dark_mode = Truth()
-    enable_sound_effects = Truth()
-    enable_whatsapp_integration = Truth()
-    enable_sms_integration = Truth()
+    enable_notifications = StrictBoolean()
+    enable_auto_backup = StrictBoolean()
+    enable_dark_mode = StrictBoolean()
+    enable_sound_effects = StrictBoolean()
+    enable_whatsapp_integration = StrictBoolean()
+    enable_sms_integration = StrictBoolean()
     address_line1 = Text(blank=True)
     address_line2 = Text(blank=True)
     address_line3 = Text(blank=True)
@@ -107,4 +107,4 @@ class ShopSettingsBody(Body):
 class ShopSettingsQuery(Body):
     """Whether the logo is wanted as well."""
 
-    logo = Flag(load_default=False)
+    logo = QueryBoolean(load_default=False)

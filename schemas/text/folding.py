@@ -1,7 +1,7 @@
 """Texts folded for comparison: what is equal to a reader is equal here. Pure, and in terms of Unicode.
 
-`folded` is for the search, and aims at the primary strength of UTS #10: letters count; their case, width, accents and
-points do not. `same_name` is for names of people and of ways to pay, and keeps accents. Collation keys of a library are
+`fold` is for the search, and aims at the primary strength of UTS #10: letters count; their case, width, accents and
+points do not. `name_key` is for names of people and of ways to pay, and keeps accents. Collation keys of a library are
 not used: they make no beginnings of words that an index can find, ICU needs a library of the system, and at that
 strength the default table ignores candrabindu, anusvara and visarga too, which part words of India (हस, हंस).
 """
@@ -71,7 +71,7 @@ _NO_WORD: Final = re.compile(r"[^a-z0-9]", re.ASCII)
 _APOSTROPHES: Final = re.compile(r"[\u02b9-\u02bf\u02c8\u02ca-\u02cc\u02ee]")
 
 
-def folded(text: str) -> str:
+def fold(text: str) -> str:
     """Return a text as the search compares it: letters, the marks that tell words apart, digits of ASCII, and blanks in
     place of all else.
 
@@ -86,7 +86,7 @@ def folded(text: str) -> str:
     return unicodedata.normalize("NFC", _VIRAMAS.sub(r"\1", letters))
 
 
-def same_name(text: str) -> str:
+def name_key(text: str) -> str:
     """Return a name as it is compared with another: without regard to case, width, blanks and what is invisible."""
     if text.isascii():
         return " ".join(text.lower().split())
@@ -95,7 +95,7 @@ def same_name(text: str) -> str:
     return " ".join(compared.split())
 
 
-def plain_digits(text: str) -> str:
+def ascii_digits(text: str) -> str:
     """Return a text with the digits of every script as those of ASCII, and without blanks and what is invisible."""
     if text.isascii():
         return "".join(text.split())

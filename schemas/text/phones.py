@@ -27,7 +27,7 @@ from phonenumbers import (
 #: Where numbers without a country code are of, unless the shop says otherwise.
 INDIA: Final = "IN"
 #: No region: only numbers with a country code are any.
-NOWHERE: Final = "ZZ"
+NO_REGION: Final = "ZZ"
 
 _SEPARATORS: Final = str.maketrans("", "", " -")
 #: A zero may stand before the country code, after it, or instead of it.
@@ -45,10 +45,10 @@ _LONGEST: Final = 120
 _FEWEST_DIGITS: Final = 6
 
 
-def normalised(text: str, region: str = INDIA) -> str | None:
+def normalize_phone(text: str, region: str = INDIA) -> str | None:
     """Return the first phone number of a text in E.164, or None where there is none that can be dialled.
 
-    :param region: ISO 3166 code of the country that numbers without a country code are of; `NOWHERE` for none.
+    :param region: ISO 3166 code of the country that numbers without a country code are of; `NO_REGION` for none.
     """
     digits = text.translate(_SEPARATORS)
     if region == INDIA and (match := _INDIAN.fullmatch(digits)) and _INDIAN_MOBILE.fullmatch(match[1]):
@@ -57,7 +57,7 @@ def normalised(text: str, region: str = INDIA) -> str | None:
     return _found(text, region) if digits and len(text) <= _LONGEST else None
 
 
-def national(number: str) -> str:
+def national_digits(number: str) -> str:
     """Return the digits of a number in E.164 without its country code."""
     return number[3:] if number.startswith("+91") else str(parse(number).national_number)
 
@@ -67,7 +67,7 @@ def _found(text: str, region: str) -> str | None:
     plain = _plain(text)
     if not any(character.isdigit() for character in plain):
         return None
-    dialled = (each for each in _readings(plain, None if region == NOWHERE else region) if _can_be_dialled(each))
+    dialled = (each for each in _readings(plain, None if region == NO_REGION else region) if _can_be_dialled(each))
     number = next(dialled, None)
     return None if number is None else format_number(number, PhoneNumberFormat.E164)
 
@@ -132,7 +132,7 @@ def _can_be_dialled(number: PhoneNumber) -> bool:
     return is_valid_number(number) and not _FILLED_IN.fullmatch(str(number.national_number))
 
 
-def region_of(currency: str) -> str:
-    """The country of a currency, which the first two letters of its code are (ISO 4217); `NOWHERE` for one of
+def currency_region(currency: str) -> str:
+    """The country of a currency, which the first two letters of its code are (ISO 4217); `NO_REGION` for one of
     several countries."""
-    return currency[:2] if currency[:2] in SUPPORTED_REGIONS else NOWHERE
+    return currency[:2] if currency[:2] in SUPPORTED_REGIONS else NO_REGION

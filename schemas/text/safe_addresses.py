@@ -29,7 +29,7 @@ PERCENT_ENCODE: Final = (
 )
 
 
-def mongodb_defect(url: str) -> str | None:
+def mongodb_url_error(url: str) -> str | None:
     """Return why a text cannot be read as a MongoDB address in one way, as a part of a sentence that quotes nothing of
     it; None where it can."""
     if not url.startswith(_SCHEMES):
@@ -54,7 +54,7 @@ def is_web_address(url: str) -> bool:
     return _WEB.fullmatch(url) is not None
 
 
-def safe_words(words: str, url: str) -> str:
+def redact_driver_text(words: str, url: str) -> str:
     """Return what a driver says, without what it quotes; nothing where it repeats a password of the address."""
     match = _MONGODB.fullmatch(url)
     password = (match["password"] or "") if match else url

@@ -17,7 +17,7 @@ from repositories.database.errors import Unavailable
 from repositories.messaging.outbox import Outbox
 from schemas.core.documents import Document
 from schemas.messaging.delivery import Outcome, OutgoingMessage, Unknown
-from schemas.messaging.messages import letter_of
+from schemas.messaging.messages import outgoing_message
 from schemas.messaging.states import SENDING
 from services.messaging.provider import Provider
 
@@ -138,7 +138,7 @@ class OutboxDispatcher:
             return
         begun = await self._insist(lambda: self._outbox.begin_attempt(message, self._provider.name, lease))
         if begun is not None:
-            outcome = await self._send(letter_of(begun))
+            outcome = await self._send(outgoing_message(begun))
             await self._insist(lambda: self._outbox.record_outcome(begun, outcome, self._chance()))
 
     async def _send(self, letter: OutgoingMessage) -> Outcome:

@@ -10,7 +10,7 @@ from schemas.core.documents import Document
 from schemas.core.errors import ShopError
 from schemas.core.principals import Actor
 from schemas.journal.idempotency import RequestKey
-from schemas.messaging.composition import document_letter, wrong
+from schemas.messaging.composition import document_message, invalid_field
 from schemas.messaging.messages import Attachment
 from schemas.printing.letterhead import Letterhead
 from services.sharing import pdf_url_of, token_in
@@ -50,7 +50,7 @@ async def enclosed_at(
         until = await uploads.until(store, token)
         if until is not None:
             return Attachment(until=until)
-    raise wrong("pdf_url", "must be the address of a PDF that this service gave out, and that still opens")
+    raise invalid_field("pdf_url", "must be the address of a PDF that this service gave out, and that still opens")
 
 
 async def send_document(
@@ -75,5 +75,5 @@ async def send_document(
     address = reached_at(base_url)
     link, token = links.draft(kind, document["_id"], days=days, actor=actor)
     url = pdf_url_of(address, token)
-    letter = document_letter(document, head, currency, to=to, text=text, document_url=url)
+    letter = document_message(document, head, currency, to=to, text=text, document_url=url)
     return await messages.send(letter, keys=keys, link=link, actor=actor)

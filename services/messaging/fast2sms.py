@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from schemas.messaging.delivery import Accepted, Outcome, OutgoingMessage, Refused, RetryLater, Unknown
-from schemas.messaging.provider_errors import code_of, reason_of
+from schemas.messaging.provider_errors import numeric_code, safe_reason
 from services.messaging.http_exchange import Answer, ProviderClient, refused_or_again
 from services.messaging.provider_settings import FAST2SMS, ProviderSettings
 from services.messaging.whatsapp_cloud import in_template
@@ -55,10 +55,10 @@ class Fast2Sms:
         return self._failure(answer, body)
 
     def _failure(self, answer: Answer, body: Mapping[str, Any]) -> Refused | RetryLater:
-        code, said = code_of(body.get("status_code")), body.get("message")
+        code, said = numeric_code(body.get("status_code")), body.get("message")
         if isinstance(said, list):
             said = " ".join(each for each in said if isinstance(each, str))
-        reason = reason_of(said, self._settings.token, otherwise=answer.reason)
+        reason = safe_reason(said, self._settings.token, otherwise=answer.reason)
         is_passing = answer.is_passing or (
             code not in _FINAL and (code == _TOO_MANY or _PASSING.search(reason) is not None)
         )

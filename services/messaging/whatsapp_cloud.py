@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from schemas.messaging.delivery import (
-    LONGEST_CAPTION,
-    LONGEST_TEXT,
+    MAX_CAPTION_LENGTH,
+    MAX_TEXT_LENGTH,
     Accepted,
     Outcome,
     OutgoingMessage,
@@ -78,11 +78,11 @@ def content_of(letter: OutgoingMessage, settings: ProviderSettings) -> Json | Re
     if usual:
         return _template(letter, usual, settings.template_language)
     if letter.document_url is None:
-        if not 0 < len(letter.text) <= LONGEST_TEXT:
-            return Refused("wrong_length", f"A text must have 1 to {LONGEST_TEXT:,} characters.")
+        if not 0 < len(letter.text) <= MAX_TEXT_LENGTH:
+            return Refused("wrong_length", f"A text must have 1 to {MAX_TEXT_LENGTH:,} characters.")
         return {"type": "text", "text": {"preview_url": False, "body": letter.text}}
-    if len(letter.text) > LONGEST_CAPTION:
-        return Refused("wrong_length", f"The text beside a document may have {LONGEST_CAPTION:,} characters.")
+    if len(letter.text) > MAX_CAPTION_LENGTH:
+        return Refused("wrong_length", f"The text beside a document may have {MAX_CAPTION_LENGTH:,} characters.")
     caption = {"caption": letter.text} if letter.text else {}
     return {"type": "document", "document": {**_document(letter), **caption}}
 

@@ -15,7 +15,7 @@ from cachetools import LRUCache
 from schemas.core.documents import Document
 from schemas.core.errors import InvalidBody
 from schemas.printing.letterhead import A4, Letterhead
-from schemas.printing.sheet import Sheet, sheet
+from schemas.printing.sheet import Sheet, build_sheet
 from services.printing.worker_pool import SHORT, PdfFailed, PdfUnavailable, RenderPool, length_of
 from services.printing.worker_protocol import Job
 
@@ -52,7 +52,7 @@ class PdfRenderer:
 
         :param paper: one of `PAPERS`; None for the shop's own.
         """
-        return Job(self.sheet(document, head), paper or head.paper, int(document["updated_at"].timestamp()))
+        return Job(self.build_sheet(document, head), paper or head.paper, int(document["updated_at"].timestamp()))
 
     def name(self, job: Job) -> str:
         """Of this very sheet: one that says anything else, or looks otherwise, has another."""
@@ -80,9 +80,9 @@ class PdfRenderer:
         # Shielded: whoever goes away leaves the sheet to the others.
         return await asyncio.shield(task)
 
-    def sheet(self, document: Document, head: Letterhead) -> Sheet:
+    def build_sheet(self, document: Document, head: Letterhead) -> Sheet:
         """What the paper says."""
-        return sheet(document, head, self._zone, self._currency)
+        return build_sheet(document, head, self._zone, self._currency)
 
     async def check_logo(self, logo: bytes) -> None:
         """Sets a sheet with this picture on it, since only the typesetter knows which ones it can read.

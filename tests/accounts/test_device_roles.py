@@ -5,7 +5,7 @@ import secrets
 
 import pytest
 
-from schemas.core.principals import CASHIER, OWNER, THE_SERVICE, VIEWER
+from schemas.core.principals import CASHIER, OWNER, SERVICE_ACTOR, VIEWER
 from tests.accounts.test_sign_in import refusal, who
 from tests.support.accounts import PIN, Headers, add, as_, bearer, enrol, signed_in_shop
 from tests.support.clients.live_client import closed_with
@@ -150,7 +150,7 @@ async def test_an_owners_device_is_not_the_owner_who_has_to_be_left(open_shop: O
 
 async def test_an_owners_device_does_not_claim_a_shop(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop, database_name=f"pos_{secrets.token_hex(4)}", is_claimed=False)
-    device = await shop.state["devices"].add("Phone", None, THE_SERVICE, "owner")
+    device = await shop.state["devices"].add("Phone", None, SERVICE_ACTOR, "owner")
     key = bearer(await shop.state["credentials"].issue("key", device["_id"]))
     assert await shop.database["facts"].find_one({"_id": "owners", "claimed": True}) is None
     assert refusal(await shop.http.get("/api/orders/all", headers=key)) == (503, "not_set_up")

@@ -8,7 +8,7 @@ import pytest
 
 from repositories.accounts.last_owner import LastOwner
 from repositories.auditing.verification import verify
-from schemas.core.principals import FIRST_OWNER, OWNER, THE_SERVICE
+from schemas.core.principals import FIRST_OWNER_ID, OWNER, SERVICE_ACTOR
 from tests.accounts.test_sign_in import refusal
 from tests.support.accounts import PASSWORD, add, as_, bearer, create, login, signed_in_shop
 from tests.support.shop import OpenShop, Shop
@@ -65,21 +65,22 @@ async def test_owners_of_two_journals_do_not_demote_each_other(two_homes: tuple[
     here, there = await add(main, OWNER), await add(north, OWNER)
     for _ in range(10):
         changes = [
-            each.change(user, {"role": "viewer"}, THE_SERVICE) for each, user in zip(users, (here, there), strict=True)
+            each.change(user, {"role": "viewer"}, SERVICE_ACTOR)
+            for each, user in zip(users, (here, there), strict=True)
         ]
         outcomes = await asyncio.gather(*changes, return_exceptions=True)
         assert [type(each) for each in outcomes].count(LastOwner) == 1, outcomes
         for shop, user, outcome in zip(two_homes, (here, there), outcomes, strict=True):
             if not isinstance(outcome, LastOwner):
-                await shop.state["users"].change(user, {"role": OWNER}, THE_SERVICE)
+                await shop.state["users"].change(user, {"role": OWNER}, SERVICE_ACTOR)
 
 
 async def test_the_last_owner_of_any_store_stays_where_there_is_none_of_all(two_homes: tuple[Shop, Shop]) -> None:
     main, north = two_homes
     meena, asha = await add(main, OWNER, north.store), await add(north, OWNER, main.store)
-    await main.state["users"].change(meena, {"role": "cashier"}, THE_SERVICE)
+    await main.state["users"].change(meena, {"role": "cashier"}, SERVICE_ACTOR)
     with pytest.raises(LastOwner):
-        await main.state["users"].change(asha, {"role": "cashier"}, THE_SERVICE)
+        await main.state["users"].change(asha, {"role": "cashier"}, SERVICE_ACTOR)
 
 
 async def test_a_shop_that_was_claimed_stays_so(two_homes: tuple[Shop, Shop]) -> None:
@@ -104,7 +105,7 @@ async def test_the_shop_is_claimed_once(open_shop: OpenShop) -> None:
         draft = {"login": f"owner-{number}", "name": "Asha", "role": OWNER, "belongs_to": None}
         secret = {"password": PASSWORD, "pin": None}
         answer = await asyncio.gather(
-            users.add({**draft, **secret}, THE_SERVICE, user_id=FIRST_OWNER), return_exceptions=True
+            users.add({**draft, **secret}, SERVICE_ACTOR, user_id=FIRST_OWNER_ID), return_exceptions=True
         )
         return isinstance(answer[0], dict)
 

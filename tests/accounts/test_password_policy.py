@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.accounts.password_policy import password_defect
+from schemas.accounts.password_policy import password_error
 
 NAMES = ("owner", "Asha Rao", "main", "")
 
@@ -15,9 +15,9 @@ NAMES = ("owner", "Asha Rao", "main", "")
     ],
 )
 def test_names_alone_are_no_password(password: str) -> None:
-    assert password_defect(password, NAMES) == "must not be your name or the shop's"
+    assert password_error(password, NAMES) == "must not be your name or the shop's"
 
 
 @pytest.mark.parametrize("password", ["owner of three mango trees", "asha rao 98765432", "remains of the main road"])
 def test_a_name_among_other_words_does_no_harm(password: str) -> None:
-    assert password_defect(password, NAMES) is None
+    assert password_error(password, NAMES) is None

@@ -10,7 +10,7 @@ import pytest
 from endpoints.accounts.guard import GuardedRoute
 from endpoints.accounts.permissions import OWNERS_STATUSES, Roles
 from endpoints.routes import ROUTES
-from schemas.core.principals import CASHIER, DEVICE, OWNER, STANDINGS, VIEWER, VIEWERS_DEVICE
+from schemas.core.principals import ACCESS_ROLES, CASHIER, DEVICE, OWNER, VIEWER, VIEWERS_DEVICE
 from scripts import roles
 from tests.http.test_status_and_errors import assert_problem
 from tests.support.accounts import SECRET_KEY
@@ -66,7 +66,7 @@ def _problem(response: httpx.Response) -> Mapping[str, object]:
     return content if isinstance(content, dict) else {}
 
 
-@pytest.mark.parametrize("kind", [*STANDINGS, *UNKNOWN_SOURCE])
+@pytest.mark.parametrize("kind", [*ACCESS_ROLES, *UNKNOWN_SOURCE])
 async def test_every_route_takes_those_whom_the_table_names(open_shop: OpenShop, kind: str) -> None:
     shop = await open_shop(sign_in="on", secret_key=SECRET_KEY)
     headers, seen = await headers_of(shop, kind), 0

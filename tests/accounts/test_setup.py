@@ -23,7 +23,7 @@ from app.config.settings import Settings
 from app.middleware.setup_gate import BEFORE_SETUP
 from app.observability.access_log import AccessLog
 from endpoints.routes import ROUTES
-from schemas.core.principals import FIRST_OWNER
+from schemas.core.principals import FIRST_OWNER_ID
 from tests.http.test_status_and_errors import assert_problem
 from tests.server.test_startup import running
 from tests.support.payloads import sale_body
@@ -103,9 +103,9 @@ async def test_the_claim_makes_the_owner_and_opens_the_shop(open_shop: OpenShop,
     assert await shop.get("/api/setup") == {"claimed": False}
     claimed = await shop.http.post("/api/setup", json=BODY)
     assert claimed.status_code == 201, claimed.text
-    assert claimed.json()["data"] == {"id": FIRST_OWNER, "username": "asha", "name": "Asha Rao", "role": "owner"}
+    assert claimed.json()["data"] == {"id": FIRST_OWNER_ID, "username": "asha", "name": "Asha Rao", "role": "owner"}
     assert BODY["password"] not in claimed.text
-    stored = await shop.database["users"].find_one({"_id": FIRST_OWNER})
+    stored = await shop.database["users"].find_one({"_id": FIRST_OWNER_ID})
     assert stored is not None
     assert (stored["login"], stored["role"], stored["belongs_to"]) == ("asha", "owner", None)
     assert stored["password"].startswith("$argon2id$")
@@ -182,7 +182,7 @@ async def test_many_claims_over_two_processes_make_one_owner(
                         await asyncio.sleep(0.05)
     with MongoClient[dict[str, Any]](mongodb_url) as client:
         users = list(client[database_name]["users"].find())
-        assert [(user["_id"], user["login"]) for user in users] == [(FIRST_OWNER, winner)]
+        assert [(user["_id"], user["login"]) for user in users] == [(FIRST_OWNER_ID, winner)]
         assert client[database_name]["events"].count_documents({"type": "user"}) == 1
 
 

@@ -7,7 +7,7 @@ import httpx
 from repositories.accounts.credentials import ACCESS, LIFETIMES
 from repositories.accounts.login_throttle import FREE_FAILURES
 from schemas.core.principals import CASHIER, OWNER
-from schemas.core.tokens import hashed
+from schemas.core.tokens import hash_token
 from tests.support.accounts import (
     NEW_PASSWORD,
     PASSWORD,
@@ -110,7 +110,7 @@ async def test_of_many_renewals_at_once_one_succeeds_at_most_and_the_family_ends
 
 
 async def who_owns(shop: Shop, token: str) -> str:
-    row = await shop.database["credentials"].find_one({"_id": hashed(token)})
+    row = await shop.database["credentials"].find_one({"_id": hash_token(token)})
     return "nobody" if row is None else str(row["owner"])
 
 
@@ -119,7 +119,7 @@ async def test_a_renewal_that_was_cut_off_can_be_asked_again(open_shop: OpenShop
     shop = await signed_in_shop(open_shop)
     user = await add(shop)
     tokens = (await login(shop, user["login"])).json()
-    row = await shop.database["credentials"].find_one({"_id": hashed(tokens["refresh_token"])})
+    row = await shop.database["credentials"].find_one({"_id": hash_token(tokens["refresh_token"])})
     assert row is not None
     await shop.state["credentials"].issue("refresh", user["_id"], family=row["family"], used_at=None)
     assert (await renew(shop, tokens["refresh_token"])).status_code == 200
@@ -197,10 +197,10 @@ async def test_tokens_are_taken_for_what_they_are_only(open_shop: OpenShop) -> N
     tokens = (await login(shop, user["login"])).json()
     ticket = await shop.state["credentials"].issue("ticket", user["_id"])
     access, refresh = tokens["access_token"], tokens["refresh_token"]
-    forged = [refresh, ticket, access[:-1], access + "A", access.swapcase(), hashed(access), "pos_a_" + "A" * 43]
+    forged = [refresh, ticket, access[:-1], access + "A", access.swapcase(), hash_token(access), "pos_a_" + "A" * 43]
     for token in [*forged, access.replace("pos_a_", "pos_k_"), "x" * 600]:
         assert refusal(await who(shop, token)) == (401, "not_signed_in"), token
-    for token in [access, ticket, refresh[:-1], refresh + "=", hashed(refresh), "pos_r_"]:
+    for token in [access, ticket, refresh[:-1], refresh + "=", hash_token(refresh), "pos_r_"]:
         assert refusal(await renew(shop, token)) == (401, "not_signed_in"), token
     assert (await renew(shop, "x" * 600)).status_code == 422
     assert (await who(shop, access)).status_code == 200

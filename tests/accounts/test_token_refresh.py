@@ -9,7 +9,7 @@ import pytest
 from endpoints.reporting.board import ASSETS
 from repositories.database.client import Database
 from schemas.core.collections import CREDENTIALS
-from schemas.core.tokens import hashed
+from schemas.core.tokens import hash_token
 from schemas.journal.idempotency import RETRY_WINDOW
 from tests.accounts.test_sign_in import refusal, who
 from tests.conftest import LongRun
@@ -54,7 +54,7 @@ async def test_a_lost_answer_is_given_again_to_whoever_has_the_key(shop: Shop) -
     assert third.status_code == 200
     assert third.json()["refresh_token"] != tokens["refresh_token"]
     # What is kept tells nobody what comes next.
-    row = await shop.database[CREDENTIALS].find_one({"_id": hashed(first["refresh_token"])})
+    row = await shop.database[CREDENTIALS].find_one({"_id": hash_token(first["refresh_token"])})
     assert not any(secret in str(row) for secret in ("mine", *map(str, tokens.values())) if len(secret) > 6)
 
 
@@ -99,7 +99,7 @@ async def test_a_key_does_not_bring_back_what_was_ended(shop: Shop) -> None:
     second = (await renew(shop, first["refresh_token"], "mine")).json()
     assert (await shop.http.post("/api/auth/logout", headers=bearer(second["access_token"]))).status_code == 200
     assert refusal(await renew(shop, first["refresh_token"], "mine")) == (401, "not_signed_in")
-    assert await shop.database[CREDENTIALS].count_documents({"_id": hashed(second["refresh_token"])}) == 0
+    assert await shop.database[CREDENTIALS].count_documents({"_id": hash_token(second["refresh_token"])}) == 0
 
 
 async def test_a_key_is_read_as_that_of_a_sale(shop: Shop) -> None:

@@ -10,7 +10,7 @@ from repositories.accounts.credentials import ACCESS, KEY, TICKET, Credentials, 
 from repositories.accounts.rate_limits import UNKNOWN_TOKENS
 from schemas.core.collections import CREDENTIALS
 from schemas.core.principals import OWNER
-from schemas.core.tokens import hashed
+from schemas.core.tokens import hash_token
 from tests.accounts.test_sign_in import refusal
 from tests.migrations.test_indexes import recorded
 from tests.support.accounts import Headers, as_, bearer, enrol, signed_in_shop
@@ -62,7 +62,7 @@ async def test_whoever_guesses_tokens_is_sent_away_before_the_database_is_asked(
     assert {refusal(answer) for answer in [*answers, ticketed]} == {(429, "too_many_requests")}
     assert 1 <= int(answers[0].headers["retry-after"]) <= 60
     asked = str(commands)
-    assert not any(hashed(token) in asked for token in forged)
+    assert not any(hash_token(token) in asked for token in forged)
     # It is that address alone, a /64 of IPv6.
     assert refusal(await guess(shop, somewhere())) == (401, "not_signed_in")
     assert refusal(await guess(shop, address.replace("::7", "::8"))) == (429, "too_many_requests")
@@ -91,7 +91,7 @@ async def test_who_is_known_comes_in_from_there_all_the_same(shop: Shop) -> None
     assert (await profile(shop, unseen, somewhere())).status_code == 200
     assert (await profile(shop, unseen, address)).status_code == 200
     # One that was ended is nobody's any more, and stays so.
-    await shop.database[CREDENTIALS].delete_one({"_id": hashed(unseen["Authorization"].removeprefix("Bearer "))})
+    await shop.database[CREDENTIALS].delete_one({"_id": hash_token(unseen["Authorization"].removeprefix("Bearer "))})
     shop.state["credentials"].clear_cache()
     assert refusal(await profile(shop, unseen, address)) == (401, "not_signed_in")
     shop.state["credentials"].clear_cache()

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.archive.format import COLLECTIONS, ArchiveReader, ArchiveRefused, ArchiveWriter, Manifest, with_store
+from schemas.archive.format import COLLECTIONS, ArchiveReader, ArchiveRefused, ArchiveWriter, Manifest, assign_store
 from schemas.core.collections import COUNTERS
 
 Json = dict[str, Any]
@@ -67,7 +67,7 @@ def test_documents_come_back_as_they_were(bodies: list[tuple[str, Json]]) -> Non
     ids = {"settings": "main"}
     documents = [(name, {"_id": ids.get(name, "x"), "store": "main", **body}) for name, body in bodies]
     content = written(*((collection, dict(document)) for collection, document in documents))
-    back = [(collection, with_store(collection, document, "main", "main")) for collection, document in read(content)]
+    back = [(collection, assign_store(collection, document, "main", "main")) for collection, document in read(content)]
     assert back == [*documents, (COUNTERS, {"_id": "main", "orders": 1})]
     assert [list(document) for _, document in back[:-1]] == [list(document) for _, document in documents]
 
@@ -75,9 +75,9 @@ def test_documents_come_back_as_they_were(bodies: list[tuple[str, Json]]) -> Non
 def test_another_store_takes_the_documents_in_under_its_own_name() -> None:
     key = {"store": "main", "span": "day", "period": "2026-01-31", "staff": "Ravi", "mode": "cash"}
     (first, total, counters) = read(written(*orders(1), ("totals", {"_id": key, "orders": {}})))
-    assert with_store(*first, "branch", "main")["store"] == "branch"
-    assert list(with_store(*total, "branch", "main")["_id"].items()) == list({**key, "store": "branch"}.items())
-    assert with_store(*counters, "branch", "main") == {"_id": "branch", "orders": 1}
+    assert assign_store(*first, "branch", "main")["store"] == "branch"
+    assert list(assign_store(*total, "branch", "main")["_id"].items()) == list({**key, "store": "branch"}.items())
+    assert assign_store(*counters, "branch", "main") == {"_id": "branch", "orders": 1}
 
 
 def test_the_manifest_stands_in_the_first_line() -> None:
@@ -225,7 +225,7 @@ def test_a_line_of_another_store_than_the_headers_is_refused(collection: str, do
 
 def test_a_line_that_names_the_headers_own_store_goes_to_the_store_that_takes_it() -> None:
     ((_, order), _) = read(lines_with("orders", {"_id": "x", "store": "main", "number": 1}))
-    assert with_store("orders", order, "branch", "main") == {"_id": "x", "store": "branch", "number": 1}
+    assert assign_store("orders", order, "branch", "main") == {"_id": "x", "store": "branch", "number": 1}
 
 
 def nested(levels: int) -> Any:

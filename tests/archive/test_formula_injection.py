@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from schemas.archive.formula_injection import for_csv, for_workbook
+from schemas.archive.formula_injection import escape_csv, escape_workbook
 
 SIGNS = "=+-@＝＋－＠﹢﹣﹦﹫−⁺₌"  # noqa: RUF001  (the look-alikes are the point)
 LEADING = " \t\u00a0\u200b\ufeff\u3000\u2028\x1f"
@@ -49,37 +49,37 @@ def cells(text: str, delimiter: str, *, is_by_line_feeds: bool = False) -> list[
 def test_no_cell_of_csv_begins_as_a_formula_does(text: str) -> None:
     for delimiter in ",;\t|":
         for is_by_line_feeds in (False, True):
-            for cell in cells(for_csv(text), delimiter, is_by_line_feeds=is_by_line_feeds):
+            for cell in cells(escape_csv(text), delimiter, is_by_line_feeds=is_by_line_feeds):
                 assert first_visible(cell) not in tuple("=+-@"), cell
                 assert cell[:1] not in ("\t", "\r")
 
 
 @given(TEXTS)
 def test_nothing_but_apostrophes_is_added(text: str) -> None:
-    assert for_csv(text).replace("'", "") == text.replace("'", "")
-    assert for_workbook(text).replace("'", "") == text.replace("'", "")
+    assert escape_csv(text).replace("'", "") == text.replace("'", "")
+    assert escape_workbook(text).replace("'", "") == text.replace("'", "")
 
 
 @given(ATTACKS | BREAKS)
 def test_an_attack_is_text_in_a_workbook_too(text: str) -> None:
-    assert for_workbook(text) in ("'" + text, text)
-    assert for_workbook(text).startswith("'") or set(text) <= set("+0123456789 ().-")
+    assert escape_workbook(text) in ("'" + text, text)
+    assert escape_workbook(text).startswith("'") or set(text) <= set("+0123456789 ().-")
 
 
 @pytest.mark.parametrize("text", ["Asha Patel", "आशा", "12, MG Road\nPune", "a=b", "", "#001", "'quoted'", "(x)"])
 def test_usual_text_stays_as_it_is(text: str) -> None:
-    assert for_csv(text) == for_workbook(text) == text
+    assert escape_csv(text) == escape_workbook(text) == text
 
 
 @pytest.mark.parametrize("phone", ["+91 98765 43210", "+919876543210", "+1 (555) 010-9999", "+44.20.7946.0000"])
 def test_a_phone_number_stays_readable(phone: str) -> None:
-    assert for_workbook(phone) == phone
-    assert for_csv(phone) == "'" + phone
+    assert escape_workbook(phone) == phone
+    assert escape_csv(phone) == "'" + phone
 
 
 @pytest.mark.parametrize("text", ["+cmd|'/C calc'!A0", "+91;=1", "+91 98765 SUM(1)", "+", "+1", "-1+1", "@SUM(1)"])
 def test_what_only_begins_like_a_phone_number_is_no_phone_number(text: str) -> None:
-    assert for_workbook(text) == "'" + text
+    assert escape_workbook(text) == "'" + text
 
 
 @pytest.mark.parametrize(
@@ -96,9 +96,9 @@ def test_what_only_begins_like_a_phone_number_is_no_phone_number(text: str) -> N
     ],
 )
 def test_what_a_spreadsheet_would_show_otherwise_is_text_in_csv(text: str) -> None:
-    assert for_csv(text) == "'" + text
+    assert escape_csv(text) == "'" + text
     # A workbook keeps it as text.
-    assert for_workbook(text) == text
+    assert escape_workbook(text) == text
 
 
 @pytest.mark.parametrize(
@@ -110,17 +110,17 @@ def test_what_a_spreadsheet_would_show_otherwise_is_text_in_csv(text: str) -> No
     ],
 )
 def test_what_a_spreadsheet_shows_as_it_is_stays_so(text: str) -> None:
-    assert for_csv(text) == text
+    assert escape_csv(text) == text
 
 
 @given(st.from_regex(r"[0-9]{1,25}", fullmatch=True))
 def test_no_digit_of_a_text_of_digits_is_lost(text: str) -> None:
     """Fifteen digits are what a spreadsheet keeps of a number, and eleven what Excel shows of it."""
     is_kept = len(text) <= 11 and str(int(text)) == text
-    assert for_csv(text) == (text if is_kept else "'" + text)
+    assert escape_csv(text) == (text if is_kept else "'" + text)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False) | st.dates() | st.times() | st.datetimes() | st.decimals(0, 9))
 def test_whatever_reads_as_a_number_or_a_date_is_text_or_stays_as_it_is(value: object) -> None:
     text = str(value)
-    assert for_csv(text) == "'" + text or (text.isdigit() and text == str(int(text)))
+    assert escape_csv(text) == "'" + text or (text.isdigit() and text == str(int(text)))

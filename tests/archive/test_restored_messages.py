@@ -7,7 +7,7 @@ import pytest
 from repositories.auditing.verification import verify
 from repositories.database.client import Database
 from schemas.core.errors import IllegalTransition
-from schemas.core.principals import THE_SERVICE
+from schemas.core.principals import SERVICE_ACTOR
 from schemas.messaging.delivery import Refused
 from schemas.messaging.states import FAILED, QUEUED, SENDING, SENT, UNKNOWN
 from tests.messaging.test_outbox import LEASE
@@ -37,7 +37,7 @@ async def test_nothing_is_sent_because_a_backup_was_restored(
     postman = Postman()
     async with opened(mongodb_url, database_name=target.name, store_id=shop.store, provider=postman) as restored:
         # A message of its own has come through, so the worker has looked.
-        own = (await restored.state["messages"].send(LETTER, actor=THE_SERVICE)).answer["_id"]
+        own = (await restored.state["messages"].send(LETTER, actor=SERVICE_ACTOR)).answer["_id"]
         await until(restored, own, SENT)
         states = {each["id"]: (each["state"], (each["error"] or {}).get("code")) for each in await messages(restored)}
         assert states == {
@@ -48,7 +48,7 @@ async def test_nothing_is_sent_because_a_backup_was_restored(
             queued: (UNKNOWN, "restored"),
         }
         assert len(postman.letters) == 1
-        await restored.state["messages"].retry(queued, is_sure=True, actor=THE_SERVICE)
+        await restored.state["messages"].retry(queued, is_sure=True, actor=SERVICE_ACTOR)
         restored.state["dispatcher"].wake()
         await until(restored, queued, SENT)
 
@@ -64,7 +64,7 @@ async def test_a_pdf_that_is_in_no_backup_is_not_sent_from_one(
         mongodb_url, database_name=target.name, store_id=shop.store, provider=Postman(), **OUTSIDE
     ) as restored:
         with pytest.raises(IllegalTransition, match="the link to it has ended"):
-            await restored.state["messages"].retry(failed, actor=THE_SERVICE)
+            await restored.state["messages"].retry(failed, actor=SERVICE_ACTOR)
 
 
 async def test_what_is_taken_over_by_another_store_is_sent_by_that_one(
@@ -75,6 +75,6 @@ async def test_what_is_taken_over_by_another_store_is_sent_by_that_one(
     await until(shop, failed, FAILED)
     await read(await write(shop.database, shop.store, tmp_path / "archive"), target, "another")
     async with opened(mongodb_url, database_name=target.name, store_id="another", provider=Postman()) as restored:
-        await restored.state["messages"].retry(failed, actor=THE_SERVICE)
+        await restored.state["messages"].retry(failed, actor=SERVICE_ACTOR)
         restored.state["dispatcher"].wake()
         await until(restored, failed, SENT)

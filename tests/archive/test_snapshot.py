@@ -12,7 +12,7 @@ import pytest
 from repositories.archive.snapshot import StoreSnapshot, open_snapshot
 from repositories.database.errors import DatabaseRefused
 from schemas.archive.format import COLLECTIONS
-from schemas.archive.spreadsheets import report_table, revenue, table_of
+from schemas.archive.spreadsheets import document_table, report_table, revenue
 from schemas.core.collections import ESTIMATES, ORDERS, ORIGINALS
 from tests.support.archives import NOT_THE_STORES
 from tests.support.clock import Clock
@@ -140,7 +140,7 @@ async def test_the_sums_of_the_tables_are_those_of_the_reports(shop: Shop) -> No
     table = report_table()
     column = [each.title for each in table.columns].index("Revenue")
     assert sum(row[column] for each in totals for row in table.rows(each)) == 19_000  # type: ignore[misc]
-    statuses = [row[3] for order in orders for row in table_of(ORDERS, ZoneInfo("Asia/Kolkata")).rows(order)]
+    statuses = [row[3] for order in orders for row in document_table(ORDERS, ZoneInfo("Asia/Kolkata")).rows(order)]
     assert statuses == ["Refunded", "Completed", "Completed", "Voided"]
 
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.archive.table_files import AddRow, csv_file, xlsx_file
-from schemas.archive.spreadsheets import Cell, Kind, Table, csv_text, report_table, table_of
+from schemas.archive.spreadsheets import Cell, Kind, Table, document_table, format_csv, report_table
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.reporting.rollups import RollupKey, Row
 
@@ -77,7 +77,7 @@ def as_xlsx(table: Table, rows: Sequence[Sequence[Cell]], **options: int) -> Any
 
 
 def test_an_order_is_a_row_of_csv() -> None:
-    table = table_of(ORDERS, KOLKATA)
+    table = document_table(ORDERS, KOLKATA)
     (row,) = as_csv(table, list(table.rows(ORDER)), bom=True)
     assert row == {
         "Number": "#007",
@@ -109,7 +109,7 @@ def test_an_order_is_a_row_of_csv() -> None:
 @pytest.mark.parametrize("kind", [ORDERS, ESTIMATES, "reports"])
 @pytest.mark.parametrize("lines", [False, True])
 def test_digits_keep_their_zeros_in_each_text_column_of_each_table(kind: str, lines: bool) -> None:
-    table = report_table() if kind == "reports" else table_of(kind, KOLKATA, lines=lines)
+    table = report_table() if kind == "reports" else document_table(kind, KOLKATA, lines=lines)
     texts = [column.title for column in table.columns if column.kind is Kind.TEXT]
     cells: list[Cell] = ["0012345678905" if column.title in texts else None for column in table.columns]
     (row,) = as_csv(table, [cells])
@@ -121,7 +121,7 @@ def test_digits_keep_their_zeros_in_each_text_column_of_each_table(kind: str, li
 
 
 def test_line_items_are_rows_of_csv() -> None:
-    table = table_of(ORDERS, KOLKATA, lines=True)
+    table = document_table(ORDERS, KOLKATA, lines=True)
     first, second = as_csv(table, list(table.rows(ORDER)))
     names = ("Number", "Line", "Item", "Item id", "Price", "Quantity", "Discount %", "Line total")
     assert [first[name] for name in names] == ["#007", "1", "Rice", "1", "123.45", "1.5", "12.5", "162.03"]
@@ -129,14 +129,14 @@ def test_line_items_are_rows_of_csv() -> None:
 
 
 def test_an_estimate_names_its_order_and_has_no_payment() -> None:
-    table = table_of(ESTIMATES, KOLKATA)
+    table = document_table(ESTIMATES, KOLKATA)
     (row,) = as_csv(table, list(table.rows(ESTIMATE)))
     assert (row["Status"], row["Order"], row["Written by"]) == ("Converted", "#007", "आशा")
     assert not {"Paid", "Revenue", "Payment", "Estimate"} & set(row)
 
 
 def test_what_the_shop_does_not_keep_is_no_revenue() -> None:
-    table = table_of(ORDERS, KOLKATA)
+    table = document_table(ORDERS, KOLKATA)
     voided = {"voided_at": datetime(2026, 4, 2, tzinfo=UTC), "voided_by": "Ravi", "void_reason": "mistake"}
     rows = as_csv(table, [*table.rows({**ORDER, "status": "Refunded"}), *table.rows({**ORDER, **voided})])
     assert [(row["Status"], row["Paid"], row["Revenue"]) for row in rows] == [
@@ -147,7 +147,7 @@ def test_what_the_shop_does_not_keep_is_no_revenue() -> None:
 
 
 def test_a_workbook_has_real_dates_and_numbers_and_no_formula() -> None:
-    table = table_of(ORDERS, KOLKATA)
+    table = document_table(ORDERS, KOLKATA)
     sheet = as_xlsx(table, list(table.rows(ORDER))).active
     header, cells = list(sheet.rows)
     row = dict(zip((cell.value for cell in header), cells, strict=True))
@@ -165,7 +165,7 @@ def test_a_workbook_has_real_dates_and_numbers_and_no_formula() -> None:
 
 
 def test_more_rows_than_a_sheet_has_go_on_on_the_next_one() -> None:
-    table = table_of(ORDERS, KOLKATA)
+    table = document_table(ORDERS, KOLKATA)
     row = next(table.rows(ORDER))
     book = as_xlsx(table, [row] * 5, max_rows=3)
     assert [(sheet.title, sheet.max_row) for sheet in book] == [("Orders", 3), ("Orders 2", 3), ("Orders 3", 2)]
@@ -184,11 +184,11 @@ def test_a_day_of_sales_is_a_row_and_an_empty_one_is_left_out() -> None:
 
 def test_every_column_is_documented() -> None:
     text = Path(__file__).parents[2].joinpath("docs", "data.md").read_text()
-    lines = {kind: table_of(kind, KOLKATA, lines=True).columns[-7:] for kind in (ORDERS, ESTIMATES)}
+    lines = {kind: document_table(kind, KOLKATA, lines=True).columns[-7:] for kind in (ORDERS, ESTIMATES)}
     assert lines[ORDERS] == lines[ESTIMATES]
     for name, columns in (
-        ("orders", table_of(ORDERS, KOLKATA).columns),
-        ("estimates", table_of(ESTIMATES, KOLKATA).columns),
+        ("orders", document_table(ORDERS, KOLKATA).columns),
+        ("estimates", document_table(ESTIMATES, KOLKATA).columns),
         ("reports", report_table().columns),
     ):
         assert f"| {name} | {', '.join(column.title for column in columns)} |" in text
@@ -197,7 +197,7 @@ def test_every_column_is_documented() -> None:
 
 @given(st.integers(-(10**15), 10**15))
 def test_money_in_csv_is_exact(minor: int) -> None:
-    text = csv_text(Kind.MONEY, minor)
+    text = format_csv(Kind.MONEY, minor)
     assert len(text.rpartition(".")[2]) == 2
     assert int(text.replace(".", "")) == minor
 
@@ -214,4 +214,4 @@ def test_money_in_csv_is_exact(minor: int) -> None:
     ],
 )
 def test_other_cells_of_csv(kind: Kind, cell: Cell, text: str) -> None:
-    assert csv_text(kind, cell) == text
+    assert format_csv(kind, cell) == text

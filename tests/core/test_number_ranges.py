@@ -5,7 +5,7 @@ from itertools import chain
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.core.number_ranges import as_text, from_text, gaps, singles, without
+from schemas.core.number_ranges import format_ranges, missing_ranges, parse_ranges, single_ranges, subtract_ranges
 
 NUMBERS = st.sets(st.integers(1, 60))
 
@@ -13,12 +13,12 @@ NUMBERS = st.sets(st.integers(1, 60))
 @given(NUMBERS)
 def test_missing_numbers_are_kept_as_ranges(numbers: set[int]) -> None:
     missing = set(range(1, max(numbers, default=0) + 1)) - numbers
-    assert set(chain(*from_text(as_text(gaps(sorted(numbers)))))) == missing
+    assert set(chain(*parse_ranges(format_ranges(missing_ranges(sorted(numbers)))))) == missing
 
 
 @given(NUMBERS, NUMBERS)
 def test_ranges_without_others_are_the_difference_of_sets(numbers: set[int], others: set[int]) -> None:
-    for mine in (singles(numbers), list(gaps(sorted(numbers)))):
-        for theirs in (singles(others), list(gaps(sorted(others)))):
-            left = list(without(mine, theirs))
+    for mine in (single_ranges(numbers), list(missing_ranges(sorted(numbers)))):
+        for theirs in (single_ranges(others), list(missing_ranges(sorted(others)))):
+            left = list(subtract_ranges(mine, theirs))
             assert list(chain(*left)) == sorted(set(chain(*mine)) - set(chain(*theirs)))

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.messaging.composition import dialable
-from schemas.text.phones import INDIA, NOWHERE, national, normalised
+from schemas.messaging.composition import require_phone
+from schemas.text.phones import INDIA, NO_REGION, national_digits, normalize_phone
 
 NUMBER = "+919822012345"
 WRITTEN = [
@@ -85,9 +85,9 @@ WRITTEN = [
 
 @pytest.mark.parametrize("text", WRITTEN)
 def test_a_number_is_found_however_it_is_written(text: str) -> None:
-    assert normalised(text) == NUMBER
-    assert dialable(text, INDIA) == NUMBER
-    assert normalised(f"  {text} ") == NUMBER
+    assert normalize_phone(text) == NUMBER
+    assert require_phone(text, INDIA) == NUMBER
+    assert normalize_phone(f"  {text} ") == NUMBER
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_number_is_found_however_it_is_written(text: str) -> None:
     ],
 )
 def test_what_cannot_be_dialled_is_no_number(text: str) -> None:
-    assert normalised(text) is None
+    assert normalize_phone(text) is None
 
 
 @pytest.mark.parametrize(
@@ -114,16 +114,16 @@ def test_what_cannot_be_dialled_is_no_number(text: str) -> None:
         ("1 1 650 253 0000", "US", "+16502530000"),
         ("0044 (0)20 7946 0958", "GB", "+442079460958"),
         ("044 20 7946 0958", "GB", "+442079460958"),
-        ("+91 98220 12345 (agent)", NOWHERE, NUMBER),
-        ("98220 12345", NOWHERE, None),
+        ("+91 98220 12345 (agent)", NO_REGION, NUMBER),
+        ("98220 12345", NO_REGION, None),
     ],
 )
 def test_numbers_of_other_countries_are_found_as_well(text: str, region: str, number: str | None) -> None:
-    assert normalised(text, region) == number
+    assert normalize_phone(text, region) == number
 
 
 def test_the_national_number_leaves_out_the_code_of_any_country() -> None:
-    assert [national(each) for each in (NUMBER, "+16502530000", "+442079460958")] == [
+    assert [national_digits(each) for each in (NUMBER, "+16502530000", "+442079460958")] == [
         "9822012345",
         "6502530000",
         "2079460958",
@@ -139,21 +139,21 @@ AFTER = st.sampled_from(["", " (wife)", " wife", ", 9822054321", " / 9822054321"
 @given(st.integers(7_000_000_001, 9_899_999_999), BEFORE, BLANKS, AFTER, DIGITS)
 def test_ways_to_write_a_number_may_be_joined(number: int, before: str, blank: str, after: str, digits: str) -> None:
     plain = str(number)
-    if normalised(plain) is None:
+    if normalize_phone(plain) is None:
         return
     text = f"{before}{blank}{plain[:5]}{blank}{plain[5:]}"
     if after != ".0" or blank != ".":
         text += after
     written = text.translate(str.maketrans("0123456789", digits))
-    assert normalised(written) == "+91" + plain, written
+    assert normalize_phone(written) == "+91" + plain, written
 
 
 @given(st.text(max_size=250))
 def test_no_text_makes_it_stumble_and_what_it_finds_stays(text: str) -> None:
-    found = normalised(text)
-    assert found is None or normalised(found) == found
+    found = normalize_phone(text)
+    assert found is None or normalize_phone(found) == found
 
 
 @pytest.mark.parametrize("value", [9822012345.0, Decimal("9822012345.0")])
 def test_a_number_that_was_stored_as_a_float_is_the_number(value: Any) -> None:
-    assert normalised(str(value)) == NUMBER
+    assert normalize_phone(str(value)) == NUMBER

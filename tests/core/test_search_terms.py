@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.text.folding import folded
-from schemas.text.search_terms import readings_of, terms_of, words_of
+from schemas.text.folding import fold
+from schemas.text.search_terms import query_variants, search_terms, split_words
 
 
 def finds(query: str, name: str = "", phone: str = "") -> bool:
-    terms = terms_of(name, phone)
+    terms = search_terms(name, phone)
     return any(
         bool(words) and all(any(term.startswith(word) for term in terms) for word in words)
-        for words in readings_of(query)
+        for words in query_variants(query)
     )
 
 
@@ -149,7 +149,7 @@ TWO_NAMES = [
 
 @pytest.mark.parametrize(("one", "other"), ONE_NAME)
 def test_names_that_are_equal_to_a_reader_are_equal_for_the_search(one: str, other: str) -> None:
-    assert folded(one).split() == folded(other).split()
+    assert fold(one).split() == fold(other).split()
     assert finds(one, name=other)
     assert finds(other, name=one)
     assert finds(one[: len(one) // 2].strip() or one, name=one)
@@ -157,19 +157,19 @@ def test_names_that_are_equal_to_a_reader_are_equal_for_the_search(one: str, oth
 
 @pytest.mark.parametrize(("one", "other"), TWO_NAMES)
 def test_words_that_differ_to_a_reader_differ_for_the_search(one: str, other: str) -> None:
-    assert folded(one) != folded(other)
+    assert fold(one) != fold(other)
 
 
 @given(st.text())
 def test_what_is_folded_is_folded_no_further(text: str) -> None:
-    once = folded(text)
-    assert folded(once).split() == once.split()
-    assert words_of(once) == words_of(text)
+    once = fold(text)
+    assert fold(once).split() == once.split()
+    assert split_words(once) == split_words(text)
 
 
 @given(st.text(min_size=1, max_size=30))
 def test_a_name_is_found_by_itself_however_it_is_encoded(name: str) -> None:
-    if words_of(name):
+    if split_words(name):
         for form in ("NFC", "NFD", "NFKC", "NFKD"):
             assert finds(unicodedata.normalize(form, name), name=name)
         assert finds(f"\u200b{name}\ufeff", name=name)

@@ -23,7 +23,7 @@ from repositories.database.client import connect
 from repositories.database.errors import DatabaseRefused
 from repositories.diagnostics.inspection import collect_facts
 from repositories.legacy.source import open_source
-from schemas.text.safe_addresses import safe_address, safe_words
+from schemas.text.safe_addresses import redact_driver_text, safe_address
 from tests.server.test_startup import environment
 from tests.support.forked_pos import ForkedPos
 from tests.support.ports import free_port
@@ -152,8 +152,10 @@ def test_an_address_is_shown_by_its_scheme_its_last_host_and_its_database(url: s
 
 def test_what_a_driver_repeats_of_a_password_is_not_said() -> None:
     url = "mongodb://shop:a%2Bbcd@host/"
-    assert "bcd" not in safe_words("wrong password a+bcd", url) + safe_words("wrong password a%2Bbcd", url)
-    assert safe_words("host:27017: Connection refused", url) == "host:27017: Connection refused"
+    assert "bcd" not in redact_driver_text("wrong password a+bcd", url) + redact_driver_text(
+        "wrong password a%2Bbcd", url
+    )
+    assert redact_driver_text("host:27017: Connection refused", url) == "host:27017: Connection refused"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from repositories.auditing.verification import verify
 from repositories.customers.commands import AddCustomer, ChangeCustomer, RemoveCustomer
 from repositories.journal.journal import Journal
 from repositories.sales.commands import ChangeStatus
-from schemas.text.phones import INDIA, normalised
+from schemas.text.phones import INDIA, normalize_phone
 from tests.journal.test_group_commit import journal_of, sale
 from tests.support.faults.failpoints import failing
 from tests.support.shop import Shop
@@ -22,7 +22,7 @@ async def sell(journal: Journal, phone: str, times: int = 1) -> None:
 
 
 async def row(shop: Shop, phone: str) -> dict[str, Any]:
-    found = await shop.database.customers.find_one({"store": shop.store, "numbers": normalised(phone, INDIA)})
+    found = await shop.database.customers.find_one({"store": shop.store, "numbers": normalize_phone(phone, INDIA)})
     assert found is not None
     return dict(found)
 
@@ -56,7 +56,7 @@ async def test_a_number_that_another_process_gives_to_somebody_else_counts_for_t
         await here.submit(ChangeStatus(slip, "Cancelled"))
     await there.submit(ChangeCustomer((await row(shop, ASHA))["_id"], {"phone": ""}, None))
     described = {"name": "Meera", "phone": ASHA, "email": "", "address": "", "notes": ""}
-    await there.submit(AddCustomer("CUST-MEERA", described, normalised(ASHA, INDIA)))
+    await there.submit(AddCustomer("CUST-MEERA", described, normalize_phone(ASHA, INDIA)))
     await sell(here, ASHA)
     assert ((await row(shop, ASHA))["_id"], (await row(shop, ASHA))["sums"]["orders"]) == ("CUST-MEERA", 1)
     assert await verify(shop.database, shop.store) == []

@@ -11,7 +11,7 @@ from repositories.auditing.verification import verify
 from repositories.journal.customer_sums import numbers_filter
 from repositories.migrations.customer_backfill import build_customers, has_customers
 from schemas.core.pagination import InvalidCursor
-from schemas.customers import CustomerListing, CustomerPosition
+from schemas.customers import CustomerCursor, CustomerListing
 from tests.support.account_commands import signed_in
 from tests.support.clock import Clock
 from tests.support.payloads import estimate_body, line, sale_body
@@ -270,14 +270,14 @@ async def test_verify_finds_a_sum_that_is_wrong(shop: Shop) -> None:
 
 @given(st.integers(0, 10**12), st.from_regex(r"CUST-[0-9A-Z]{26}", fullmatch=True))
 def test_a_cursor_comes_back_as_it_went(instant: int, name: str) -> None:
-    position = CustomerPosition(instant, name)
-    assert CustomerPosition.decode(position.encode()) == position
+    position = CustomerCursor(instant, name)
+    assert CustomerCursor.decode(position.encode()) == position
 
 
 @pytest.mark.parametrize("text", ["x", "", "MTIz", "é"])
 def test_a_cursor_of_somebody_else_is_refused(text: str) -> None:
     with pytest.raises(InvalidCursor):
-        CustomerPosition.decode(text)
+        CustomerCursor.decode(text)
 
 
 async def test_a_number_that_an_earlier_rule_did_not_find_is_counted_when_the_rule_changes(shop: Shop) -> None:

@@ -93,7 +93,7 @@ async def no_fingerprint(_: Shop, patch: Patch) -> None:
 
 
 async def no_proof_of_totals(_: Shop, patch: Patch) -> None:
-    patch.setattr(pricing.Span, "holds", lambda *_: True)
+    patch.setattr(pricing.RoundingRange, "holds", lambda *_: True)
 
 
 async def no_look_at_the_conversion(_: Shop, patch: Patch) -> None:

@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from endpoints.transfer.response_cache import OVERHEAD, CacheVersion, ResponseCache, VersionedValue
 from repositories.database.coalescing import CoalescedRead
 from repositories.event_log.event_log import Head
-from schemas.live.protocol import Place
+from schemas.live.protocol import LogPosition
 from tests.support.clock import Clock
 from tests.support.shop import OpenShop, Shop
 
@@ -227,7 +227,7 @@ def test_what_is_said_of_a_head_is_made_once_and_forgotten_when_the_head_moves()
     for head in (Head("epoch", 8), Head("another", 7), Head("epoch", 7)):
         moved = copies.freshness(head, "1")
         assert moved is not known
-        assert moved.place == Place(head.seq, head.epoch)
+        assert moved.place == LogPosition(head.seq, head.epoch)
         assert moved.etag.startswith(f'W/"{head.epoch}.{head.seq}.')
 
 

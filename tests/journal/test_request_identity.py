@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from schemas.fields.validation import load_body
-from schemas.journal.idempotency import Sent, keys_of_creation
+from schemas.journal.idempotency import IncomingRequest, creation_keys
 from schemas.sales.documents import SaleBody, draft_sale
 from tests.support.clock import Clock
 from tests.support.payloads import estimate_body, line, sale_body
@@ -264,6 +264,7 @@ def test_a_body_has_keys_of_its_meaning_alone() -> None:
     for changes in ({}, {"till": 7}, {"amount_paid": 100}, {"payment_mode": "Cash"}):
         body = {**estimate_body(created_at=FINE), **changes}
         draft = draft_sale(load_body(SaleBody(), body))
-        assert keys_of_creation(Sent(None, SALE, body), draft) == keys_of_creation(
-            Sent(None, SALE, estimate_body(created_at=FINE)), draft_sale(load_body(SaleBody(), estimate_body()))
+        assert creation_keys(IncomingRequest(None, SALE, body), draft) == creation_keys(
+            IncomingRequest(None, SALE, estimate_body(created_at=FINE)),
+            draft_sale(load_body(SaleBody(), estimate_body())),
         )

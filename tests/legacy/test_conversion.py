@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.core.collections import ESTIMATES, ORDERS
-from schemas.legacy.conversion import Adopted, adopt
+from schemas.legacy.conversion import ConvertedDocument, convert
 from schemas.legacy.report import RULES, Report
 from schemas.reporting.rollups import RollupDeltas
 from schemas.sales.documents import EstimateBody, draft
@@ -48,11 +48,11 @@ VALUES = st.one_of(SCALARS, LINES, st.dictionaries(st.sampled_from("ab"), SCALAR
 DOCUMENTS = st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=6).map(lambda changes: {"_id": 1, **changes})
 
 
-def rules(adopted: Adopted) -> set[str]:
+def rules(adopted: ConvertedDocument) -> set[str]:
     return {defect.rule for defect in adopted.defects}
 
 
-def placed(adopted: Adopted) -> dict[str, Any]:
+def placed(adopted: ConvertedDocument) -> dict[str, Any]:
     return {"_id": adopted.public_id or "x", "number": adopted.number or 1, **adopted.document}
 
 
@@ -61,7 +61,7 @@ def test_whatever_it_looks_like_it_can_be_shown_and_added_up(
     kind: str, changes: dict[str, Any], is_complete: bool
 ) -> None:
     base = (legacy.estimate(1) if kind == ESTIMATES else legacy.order(1)) if is_complete else {}
-    adopted = adopt(kind, {**base, **changes}, KOLKATA)
+    adopted = convert(kind, {**base, **changes}, KOLKATA)
     document = placed(adopted)
     shown = VIEWS.entries[kind](document)
     json.dumps(shown, allow_nan=False)
@@ -83,7 +83,7 @@ def test_whatever_it_looks_like_it_can_be_shown_and_added_up(
 def test_it_becomes_what_the_same_body_would_have_become() -> None:
     """Figures, search terms and days of a sound document are those of a native one."""
     source = legacy.estimate(1)
-    adopted = adopt(ESTIMATES, source, KOLKATA)
+    adopted = convert(ESTIMATES, source, KOLKATA)
     body = {**source, "items": [{**each} for each in source["items"]]}
     native = draft(EstimateBody().load({name: body[name] for name in body if name not in ("_id", "created_at")}))
     assert {name: adopted.document[name] for name in native} == native
@@ -96,7 +96,7 @@ def test_it_becomes_what_the_same_body_would_have_become() -> None:
 )
 def test_money_is_rounded_half_up_from_what_the_float_shows(written: Any, paise: int) -> None:
     items = [line(price=1.0)]
-    adopted = adopt(ORDERS, legacy.order(1, total=written, amount_paid=written, items=items), KOLKATA)
+    adopted = convert(ORDERS, legacy.order(1, total=written, amount_paid=written, items=items), KOLKATA)
     assert (adopted.document["total"], adopted.document["amount_paid"]) == (paise, paise)
 
 
@@ -120,25 +120,25 @@ def test_money_is_rounded_half_up_from_what_the_float_shows(written: Any, paise:
     ],
 )
 def test_each_defect_has_its_rule(changes: dict[str, Any], rule: str, field: str, value: Any) -> None:
-    adopted = adopt(ORDERS, legacy.order(1, **changes), KOLKATA)
+    adopted = convert(ORDERS, legacy.order(1, **changes), KOLKATA)
     assert rule in rules(adopted)
     assert adopted.document[field] == value
 
 
 def test_a_status_in_odd_case_is_no_defect() -> None:
-    adopted = adopt(ORDERS, legacy.order(1, status=" CANCELED "), KOLKATA)
+    adopted = convert(ORDERS, legacy.order(1, status=" CANCELED "), KOLKATA)
     assert (adopted.document["status"], adopted.defects) == ("Cancelled", ())
 
 
 def test_an_amount_that_says_it_is_a_percentage_is_known_by_the_total() -> None:
-    adopted = adopt(ESTIMATES, legacy.estimate(1, discount_amount=50.0, total=649.0), KOLKATA)
+    adopted = convert(ESTIMATES, legacy.estimate(1, discount_amount=50.0, total=649.0), KOLKATA)
     assert (adopted.document["discount"], adopted.document["discount_percentage"]) == (5_000, None)
 
 
 @pytest.mark.parametrize("value", [Code("EST-1"), Code("EST-1", {"x": 1})])
 def test_what_only_looks_like_a_text_becomes_one(value: Any) -> None:
     items = [line(id=value, name=value)]
-    adopted = adopt(ESTIMATES, legacy.estimate(1, estimate_id=value, linked_order_id=value, items=items), KOLKATA)
+    adopted = convert(ESTIMATES, legacy.estimate(1, estimate_id=value, linked_order_id=value, items=items), KOLKATA)
     (item,) = adopted.document["items"]
     found = (adopted.public_id, adopted.link, item["id"], item["name"])
     assert found == ("EST-1",) * 4
@@ -146,18 +146,18 @@ def test_what_only_looks_like_a_text_becomes_one(value: Any) -> None:
 
 
 def test_what_only_looks_like_an_integer_becomes_one() -> None:
-    (item,) = adopt(ORDERS, legacy.order(1, items=[line(id=Int64(7))]), KOLKATA).document["items"]
+    (item,) = convert(ORDERS, legacy.order(1, items=[line(id=Int64(7))]), KOLKATA).document["items"]
     assert (item["id"], type(item["id"])) == (7, int)
 
 
 def test_a_time_of_the_database_is_utc() -> None:
     late = datetime(2025, 3, 1, 19, 0)  # noqa: DTZ001
-    adopted = adopt(ORDERS, legacy.order(1, created_at=late), KOLKATA)
+    adopted = convert(ORDERS, legacy.order(1, created_at=late), KOLKATA)
     assert adopted.document["business_date"] == "2025-03-02"
 
 
 def test_personal_data_is_masked_in_the_report() -> None:
     report = Report()
-    report.note(ORDERS, "1", adopt(ORDERS, legacy.order(1, customer_phone=9812345678), KOLKATA).defects)
+    report.note(ORDERS, "1", convert(ORDERS, legacy.order(1, customer_phone=9812345678), KOLKATA).defects)
     assert "9812345678" not in "\n".join(report.lines())
     assert "9812345678" in "\n".join(report.lines(is_masked=False))

@@ -9,8 +9,8 @@ import pytest
 from bson import Decimal128, Int64, ObjectId
 
 from schemas.core.collections import ESTIMATES, ORDERS
-from schemas.legacy.conversion import Adopted, adopt
-from schemas.legacy.shapes import kind_of
+from schemas.legacy.conversion import ConvertedDocument, convert
+from schemas.legacy.shapes import actual_kind
 from schemas.sales.serializers import Serializers
 from tests.legacy.test_conversion import KOLKATA, placed, rules
 from tests.support.legacy import legacy_documents as legacy
@@ -20,10 +20,10 @@ MADE = datetime(2025, 7, 14, 14, 0, tzinfo=UTC)
 NEW_YORK, UTC_ZONE, SYDNEY = ZoneInfo("America/New_York"), ZoneInfo("UTC"), ZoneInfo("Australia/Sydney")
 
 
-def at(created: Any, made: datetime = MADE, zone: ZoneInfo = KOLKATA, **changes: Any) -> Adopted:
+def at(created: Any, made: datetime = MADE, zone: ZoneInfo = KOLKATA, **changes: Any) -> ConvertedDocument:
     """An order whose id was made at a time, and which says another one."""
     source = legacy.order(1, made.replace(tzinfo=None), created_at=created, **changes)
-    return adopt(ORDERS, source, zone)
+    return convert(ORDERS, source, zone)
 
 
 @pytest.mark.parametrize(
@@ -99,19 +99,19 @@ def test_an_id_that_has_no_time_decides_nothing() -> None:
     ],
 )
 def test_a_phone_number_that_went_through_a_float_is_the_number(written: Any, read: str) -> None:
-    adopted = adopt(ORDERS, legacy.order(1, customer_phone=written), KOLKATA)
+    adopted = convert(ORDERS, legacy.order(1, customer_phone=written), KOLKATA)
     assert adopted.document["customer_phone"] == read
     assert ("text_cleaned" in rules(adopted)) == (written != read)
 
 
 def test_whole_numbers_that_were_stored_as_floats_are_whole() -> None:
-    adopted = adopt(
+    adopted = convert(
         ORDERS, legacy.order(1, sale_number=12.0, customer_name=7.0, items=[line(id=1_752_000_000_000.0)]), KOLKATA
     )
     assert (adopted.number, adopted.document["customer_name"]) == (12, "7")
     assert adopted.document["items"][0]["id"] == 1_752_000_000_000
-    assert adopt(ORDERS, legacy.order(1, sale_number="12.0"), KOLKATA).number == 12
-    assert adopt(ORDERS, legacy.order(1, sale_number=12.5), KOLKATA).number is None
+    assert convert(ORDERS, legacy.order(1, sale_number="12.0"), KOLKATA).number == 12
+    assert convert(ORDERS, legacy.order(1, sale_number=12.5), KOLKATA).number is None
 
 
 def test_a_line_with_a_rate_and_a_sale_with_a_payment_method_are_read() -> None:
@@ -121,7 +121,7 @@ def test_a_line_with_a_rate_and_a_sale_with_a_payment_method_are_read() -> None:
     ]
     source = legacy.order(1, items=items, subtotal=100.0, discount_amount=0.0, total=100.0, amount_paid=100.0)
     del source["payment_mode"]
-    adopted = adopt(ORDERS, {**source, "payment_method": "Card"}, KOLKATA)
+    adopted = convert(ORDERS, {**source, "payment_method": "Card"}, KOLKATA)
     assert [(item["name"], item["price"], item["quantity"]) for item in adopted.document["items"]] == [
         ("Nails", 1_250, 4_000),
         ("Paint", 5_000, 1_000),
@@ -134,7 +134,7 @@ def test_a_line_with_a_rate_and_a_sale_with_a_payment_method_are_read() -> None:
 
 def test_the_usual_name_goes_before_another_one() -> None:
     source = legacy.order(1, payment_method="Card", items=[line(price=100.0, rate=18)], discount_amount=0, total=100.0)
-    adopted = adopt(ORDERS, {**source, "amount_paid": 100.0}, KOLKATA)
+    adopted = convert(ORDERS, {**source, "amount_paid": 100.0}, KOLKATA)
     assert (adopted.document["payment_mode"], adopted.document["items"][0]["price"]) == ("UPI: Meera", 10_000)
     assert rules(adopted) == {"extra_fields"}
 
@@ -155,13 +155,13 @@ def test_the_usual_name_goes_before_another_one() -> None:
     ],
 )
 def test_what_is_rounded_is_reported(changes: dict[str, Any], rule: str, said: str) -> None:
-    adopted = adopt(ORDERS, legacy.order(1, **changes), KOLKATA)
+    adopted = convert(ORDERS, legacy.order(1, **changes), KOLKATA)
     assert said in [defect.became for defect in adopted.defects if defect.rule == rule]
 
 
 def test_what_binary_floating_point_makes_of_a_whole_number_of_paise_is_not() -> None:
     items = [line(price=0.1 + 0.2, quantity=3.0000000000000004, discount=7.1)]
-    adopted = adopt(ORDERS, legacy.order(1, items=items, amount_paid=0.1 + 0.7), KOLKATA)
+    adopted = convert(ORDERS, legacy.order(1, items=items, amount_paid=0.1 + 0.7), KOLKATA)
     assert not {"lines_rounded", "amount_rounded"} & rules(adopted)
 
 
@@ -169,7 +169,7 @@ def test_what_binary_floating_point_makes_of_a_whole_number_of_paise_is_not() ->
     ("said", "note"), [("Accepted", "Accepted"), (" rejected ", "rejected"), ("Completed", "Completed")]
 )
 def test_a_status_of_an_estimate_that_we_do_not_have_is_kept_as_a_note(said: str, note: str) -> None:
-    adopted = adopt(ESTIMATES, legacy.estimate(1, status=said), KOLKATA)
+    adopted = convert(ESTIMATES, legacy.estimate(1, status=said), KOLKATA)
     assert adopted.document["note"] == note
     assert not adopted.says_converted
     assert [(defect.rule, defect.was, defect.became) for defect in adopted.defects] == [
@@ -180,7 +180,7 @@ def test_a_status_of_an_estimate_that_we_do_not_have_is_kept_as_a_note(said: str
 
 
 def test_so_is_that_of_an_order() -> None:
-    adopted = adopt(ORDERS, legacy.order(1, status="Shipped"), KOLKATA)
+    adopted = convert(ORDERS, legacy.order(1, status="Shipped"), KOLKATA)
     assert (adopted.document["status"], adopted.document["note"], rules(adopted)) == (
         *("Completed", "Shipped"),
         {"status_unknown"},
@@ -189,7 +189,7 @@ def test_so_is_that_of_an_order() -> None:
 
 @pytest.mark.parametrize("status", [None, "", "Pending", "pending", "CONVERTED"])
 def test_a_status_that_we_have_is_no_note(status: str | None) -> None:
-    assert "note" not in adopt(ESTIMATES, legacy.estimate(1, status=status), KOLKATA).document
+    assert "note" not in convert(ESTIMATES, legacy.estimate(1, status=status), KOLKATA).document
 
 
 def sale_among_estimates(number: int, **changes: Any) -> dict[str, Any]:
@@ -218,12 +218,12 @@ def sale_among_estimates(number: int, **changes: Any) -> dict[str, Any]:
     ],
 )
 def test_a_completed_sale_among_the_estimates_is_an_order(changes: dict[str, Any], kind: str) -> None:
-    assert kind_of(ESTIMATES, sale_among_estimates(4, **changes)) == kind
-    assert kind_of(ORDERS, sale_among_estimates(4, **changes)) == ORDERS
+    assert actual_kind(ESTIMATES, sale_among_estimates(4, **changes)) == kind
+    assert actual_kind(ORDERS, sale_among_estimates(4, **changes)) == ORDERS
 
 
 def test_it_is_the_order_that_it_was() -> None:
-    adopted = adopt(ORDERS, sale_among_estimates(4, payment_method="Card", amount_paid=600.0), KOLKATA)
+    adopted = convert(ORDERS, sale_among_estimates(4, payment_method="Card", amount_paid=600.0), KOLKATA)
     assert (adopted.number, adopted.public_id) == (4, "SALE-00000004")
     document = adopted.document
     assert (document["status"], document["payment_mode"], document["amount_paid"]) == ("Completed", "Card", 60_000)

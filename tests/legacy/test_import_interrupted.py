@@ -24,7 +24,7 @@ from repositories.legacy.importer import LegacyImport
 from repositories.legacy.reconciliation import Entry, ReconciliationTable
 from repositories.legacy.writer import Target
 from schemas.core.collections import ORDERS
-from schemas.legacy.conversion import adopt as taken_over
+from schemas.legacy.conversion import convert as taken_over
 from schemas.legacy.report import Report
 from tests.server.test_startup import POS, ROOT, environment
 from tests.support.legacy import legacy_documents as legacy

@@ -16,7 +16,7 @@ from endpoints.live.connections import LOOK_SECONDS, Connections
 from repositories.accounts.credentials import CACHE_SECONDS, Credentials, TokenStatus
 from schemas.core.collections import CREDENTIALS
 from schemas.core.principals import Principal
-from schemas.core.tokens import hashed
+from schemas.core.tokens import hash_token
 from tests.migrations.test_indexes import recorded
 from tests.support.clients.live_client import closed_with
 from tests.support.clock import Clock
@@ -223,8 +223,8 @@ async def test_known_is_what_the_rows_say(open_shop: OpenShop) -> None:
     await ended.change(voided_at=clock.now)
     await gone.change(voided_at=clock.now)
     await shop.database[orphan.kind].delete_one({"_id": orphan.id})
-    await shop.database[CREDENTIALS].update_one({"_id": hashed(fine.token)}, {"$set": {"device": till.id}})
-    digests = [hashed(each.token) for each in (fine, ended, orphan, till, gone, at_gone)] + ["none"]
+    await shop.database[CREDENTIALS].update_one({"_id": hash_token(fine.token)}, {"$set": {"device": till.id}})
+    digests = [hash_token(each.token) for each in (fine, ended, orphan, till, gone, at_gone)] + ["none"]
     known = list((await credentials.resolve_all(digests)).values())
     nobody = TokenStatus(None)
     expires_at = (await credentials.resolve_all(digests[:1]))[digests[0]].principal.expires_at  # type: ignore[union-attr]

@@ -10,7 +10,7 @@ import pytest
 from endpoints.live.hub import REPLAY_LIMIT, Hub
 from endpoints.live.subscriptions import AHEAD, EXPIRED, OTHER_LOG, TOO_FAR, Subscription
 from repositories.event_log.event_log import Head, StoredEvent
-from schemas.live.protocol import Place
+from schemas.live.protocol import LogPosition
 from tests.support.payloads import an_event
 from tests.support.shop import OpenShop, Shop
 
@@ -128,7 +128,7 @@ async def test_a_reader_may_begin_anywhere_around_the_end_of_memory(capacity: in
     hub = hub_of(Log(head=50), capacity=capacity)
     await hub.start()
     for since in range(51):
-        assert hub.replay_error(Place(since)) is None
+        assert hub.replay_error(LogPosition(since)) is None
         feed, bell = reader(hub, since)
         assert await taken(hub, feed, bell, 50 - since) == list(range(since + 1, 51))
     await hub.stop()
@@ -141,14 +141,14 @@ async def test_a_place_that_cannot_be_replayed_from_is_named() -> None:
     await hub.start()
     low, head = 101, hub.head
     reasons = {
-        Place(head): None,
-        Place(head, "e1"): None,
-        Place(head, "e2"): OTHER_LOG,
-        Place(head + 1): AHEAD,
-        Place(head - REPLAY_LIMIT): None,
-        Place(head - REPLAY_LIMIT - 1): TOO_FAR,
-        Place(low - 1): TOO_FAR,
-        Place(low - 2): EXPIRED,
+        LogPosition(head): None,
+        LogPosition(head, "e1"): None,
+        LogPosition(head, "e2"): OTHER_LOG,
+        LogPosition(head + 1): AHEAD,
+        LogPosition(head - REPLAY_LIMIT): None,
+        LogPosition(head - REPLAY_LIMIT - 1): TOO_FAR,
+        LogPosition(low - 1): TOO_FAR,
+        LogPosition(low - 2): EXPIRED,
     }
     assert {place: hub.replay_error(place) for place in reasons} == reasons
     await hub.stop()
@@ -159,9 +159,9 @@ async def test_what_another_process_has_published_already_does_not_lie_ahead() -
     hub = hub_of(log)
     await hub.start()
     log.events += [an_event(51), an_event(52)]
-    assert hub.replay_error(Place(52)) == AHEAD
-    assert await hub.confirmed_replay_error(Place(52)) is None
-    assert await hub.confirmed_replay_error(Place(53)) == AHEAD
+    assert hub.replay_error(LogPosition(52)) == AHEAD
+    assert await hub.confirmed_replay_error(LogPosition(52)) is None
+    assert await hub.confirmed_replay_error(LogPosition(53)) == AHEAD
     await hub.stop()
 
 
@@ -185,7 +185,7 @@ async def test_another_log_under_the_same_name_is_noticed() -> None:
     async with asyncio.timeout(30):
         await bell.wait()
     assert (feed.lost, feed.cursor) == (OTHER_LOG, 1)
-    assert hub.here == Place(1, "e2")
+    assert hub.here == LogPosition(1, "e2")
     hub.notify([an_event(2)])
     assert await taken(hub, feed, bell, 1) == [2]
     await hub.stop()

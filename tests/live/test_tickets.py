@@ -12,7 +12,7 @@ import websockets
 
 from app.observability.access_log import AccessLog
 from schemas.core.collections import CREDENTIALS
-from schemas.core.tokens import hashed
+from schemas.core.tokens import hash_token
 from schemas.live.close_codes import REASONS
 from tests.migrations.test_indexes import recorded
 from tests.observability.test_logs import lines, written  # noqa: F401
@@ -174,9 +174,9 @@ async def test_only_a_hash_of_a_ticket_is_kept_and_it_lasts_half_a_minute(open_s
     answer = await shop.http.post("/api/ws-ticket", headers=viewer.headers)
     assert answer.json()["expires_in"] == 30
     assert answer.headers["cache-control"] == "no-store"
-    row = await shop.database[CREDENTIALS].find_one({"_id": hashed(answer.json()["ticket"])})
+    row = await shop.database[CREDENTIALS].find_one({"_id": hash_token(answer.json()["ticket"])})
     assert row is not None
-    assert (row["kind"], row["stands_for"], row["store"]) == ("ticket", hashed(viewer.token), shop.store)
+    assert (row["kind"], row["stands_for"], row["store"]) == ("ticket", hash_token(viewer.token), shop.store)
     assert (row["expires_at"] - clock.now).total_seconds() == 30
     assert answer.json()["ticket"] not in str(row)
     assert (await shop.http.post("/api/ws-ticket")).status_code == 401

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from schemas.core.errors import IllegalTransition
-from schemas.core.principals import THE_SERVICE
+from schemas.core.principals import SERVICE_ACTOR
 from schemas.messaging.states import CANCELLED, FAILED, SENT
 from tests.support.clock import Clock
 from tests.support.messaging.in_memory_provider import ADDRESS, OUTSIDE, PHONE, Postman, message, until, upload
@@ -46,16 +46,16 @@ async def test_what_does_not_open_any_more_is_not_sent(open_shop: OpenShop, goes
     failed = await message(shop, asked)
     assert (failed["state"], failed["error"]["code"], failed["attempts"]) == (FAILED, "document_gone", 0)
     with pytest.raises(IllegalTransition, match="its document is voided, or the link to it has ended"):
-        await shop.state["messages"].retry(asked, actor=THE_SERVICE)
+        await shop.state["messages"].retry(asked, actor=SERVICE_ACTOR)
 
 
 @pytest.mark.parametrize("goes", [voided, revoked, expired])
 async def test_what_does_not_open_any_more_is_not_asked_for_again(open_shop: OpenShop, goes: Way) -> None:
     shop, clock, _, address, asked = await waiting(open_shop)
-    await shop.state["messages"].cancel(asked, actor=THE_SERVICE)
+    await shop.state["messages"].cancel(asked, actor=SERVICE_ACTOR)
     await goes(shop, clock, address)
     with pytest.raises(IllegalTransition):
-        await shop.state["messages"].retry(asked, actor=THE_SERVICE)
+        await shop.state["messages"].retry(asked, actor=SERVICE_ACTOR)
     assert (await message(shop, asked))["state"] == CANCELLED
 
 

@@ -22,7 +22,7 @@ from repositories.messaging.commands import (
 from schemas.core.collections import MESSAGES
 from schemas.core.errors import ShopError
 from schemas.messaging.delivery import Accepted, OutgoingMessage, Refused, RetryLater, Unknown
-from schemas.messaging.messages import OPEN, drafted, letter_of
+from schemas.messaging.messages import OPEN_STATES, draft_message, outgoing_message
 from schemas.messaging.states import DELIVERED, FAILED, READ, SENDING, SENT, STATES, UNKNOWN
 
 LEASE = timedelta(seconds=60)
@@ -57,7 +57,7 @@ class Life(RuleBasedStateMachine):
 
     @initialize()
     def ask(self) -> None:
-        self.do(QueueMessage("MSG-1", drafted(OutgoingMessage("+919822012345", "Hello")), "main"))
+        self.do(QueueMessage("MSG-1", draft_message(OutgoingMessage("+919822012345", "Hello")), "main"))
 
     @precondition(lambda self: self.message["due_at"] is not None and self.message["due_at"] <= self.now)
     @rule()
@@ -81,7 +81,7 @@ class Life(RuleBasedStateMachine):
             assert self.is_free, "it may have been sent, and nobody has asked for it again"
             assert not self.has_arrived, "it is on the phone"
             self.is_free = False
-            self.received.append(letter_of(begun).reference)
+            self.received.append(outgoing_message(begun).reference)
             self.flights.append(dict(begun))
 
     @precondition(lambda self: self.flights)
@@ -152,7 +152,7 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def only_what_is_open_waits(self) -> None:
         assert self.message["state"] in STATES
-        assert (self.message["due_at"] is not None) == (self.message["state"] in OPEN)
+        assert (self.message["due_at"] is not None) == (self.message["state"] in OPEN_STATES)
 
 
 TestLife = Life.TestCase

@@ -8,9 +8,9 @@ import pytest
 
 from repositories.messaging.outbox import CLAIM_SECONDS, Outbox
 from schemas.core.errors import IllegalTransition
-from schemas.core.principals import THE_SERVICE
+from schemas.core.principals import SERVICE_ACTOR
 from schemas.messaging.delivery import Accepted, Refused, RetryLater, Unknown
-from schemas.messaging.states import CANCELLED, DELIVERED, FAILED, MOST_TRIES, QUEUED, READ, SENDING, SENT, UNKNOWN
+from schemas.messaging.states import CANCELLED, DELIVERED, FAILED, MAX_ATTEMPTS, QUEUED, READ, SENDING, SENT, UNKNOWN
 from services.messaging.dispatcher import SEND_SECONDS, SETTLING_SECONDS, OutboxDispatcher
 from tests.support.clock import Clock
 from tests.support.messaging.in_memory_provider import Postman, ask, message, until
@@ -84,7 +84,7 @@ async def test_what_fails_for_good_is_not_tried_again(open_shop: OpenShop) -> No
 
 
 async def test_what_fails_too_often_is_given_up_until_somebody_wants_it(open_shop: OpenShop) -> None:
-    postman, clock = Postman(*[BUSY] * MOST_TRIES), Clock()
+    postman, clock = Postman(*[BUSY] * MAX_ATTEMPTS), Clock()
     shop = await open_shop(clock=clock, provider=postman)
     asked = await ask(shop)
     async with asyncio.timeout(20):
@@ -92,10 +92,10 @@ async def test_what_fails_too_often_is_given_up_until_somebody_wants_it(open_sho
             clock.advance(minutes=20)
             shop.state["dispatcher"].wake()
             await asyncio.sleep(0.02)
-    assert len(postman.letters) == MOST_TRIES
-    await shop.state["messages"].retry(asked, actor=THE_SERVICE)
+    assert len(postman.letters) == MAX_ATTEMPTS
+    await shop.state["messages"].retry(asked, actor=SERVICE_ACTOR)
     sent = await next_try(shop, clock, asked, SENT)
-    assert (sent["attempts"], sent["error"]) == (MOST_TRIES + 1, None)
+    assert (sent["attempts"], sent["error"]) == (MAX_ATTEMPTS + 1, None)
 
 
 async def test_what_nobody_knows_is_not_sent_again_by_itself(open_shop: OpenShop) -> None:
@@ -107,8 +107,8 @@ async def test_what_nobody_knows_is_not_sent_again_by_itself(open_shop: OpenShop
     clock.advance(days=30)
     assert await outbox_of(shop).claim("anybody") is None
     with pytest.raises(IllegalTransition, match="twice"):
-        await shop.state["messages"].retry(asked, actor=THE_SERVICE)
-    await shop.state["messages"].retry(asked, is_sure=True, actor=THE_SERVICE)
+        await shop.state["messages"].retry(asked, actor=SERVICE_ACTOR)
+    await shop.state["messages"].retry(asked, is_sure=True, actor=SERVICE_ACTOR)
     await next_try(shop, clock, asked, SENT)
     assert [letter.reference for letter in postman.letters] == [f"{asked}.1", f"{asked}.2"]
 
@@ -162,7 +162,7 @@ async def test_who_comes_late_changes_nothing_in_a_later_attempt(open_shop: Open
     shop, asked = await idle(open_shop, clock)
     late = await begun(shop)
     await outbox_of(shop).record_outcome(late, Unknown("The answer was lost."), 0.5)
-    await shop.state["messages"].retry(asked, is_sure=True, actor=THE_SERVICE)
+    await shop.state["messages"].retry(asked, is_sure=True, actor=SERVICE_ACTOR)
     assert (await outbox_of(shop).record_outcome(late, Refused("1", "No."), 0.5))["state"] == QUEUED
     again = await begun(shop, "another")
     assert (await outbox_of(shop).record_outcome(late, Accepted("wamid.1"), 0.5))["state"] == SENDING
@@ -173,12 +173,12 @@ async def test_what_is_dropped_is_not_sent(open_shop: OpenShop) -> None:
     clock = Clock()
     shop, asked = await idle(open_shop, clock)
     held = await claimed(shop)
-    await shop.state["messages"].cancel(asked, actor=THE_SERVICE)
+    await shop.state["messages"].cancel(asked, actor=SERVICE_ACTOR)
     assert await outbox_of(shop).begin_attempt(held, "postman", LEASE) is None
     assert (await message(shop, asked))["state"] == CANCELLED
     with pytest.raises(IllegalTransition):
-        await shop.state["messages"].cancel(asked, actor=THE_SERVICE)
-    await shop.state["messages"].retry(asked, actor=THE_SERVICE)
+        await shop.state["messages"].cancel(asked, actor=SERVICE_ACTOR)
+    await shop.state["messages"].retry(asked, actor=SERVICE_ACTOR)
     assert (await claimed(shop))["_id"] == asked
 
 
@@ -211,7 +211,7 @@ async def test_news_of_an_earlier_attempt_says_nothing_of_a_later_one(open_shop:
     clock = Clock()
     shop, asked = await idle(open_shop, clock)
     await outbox_of(shop).record_outcome(await begun(shop), Unknown("The answer was lost."), 0.5)
-    await shop.state["messages"].retry(asked, is_sure=True, actor=THE_SERVICE)
+    await shop.state["messages"].retry(asked, is_sure=True, actor=SERVICE_ACTOR)
     await begun(shop, "another")
     await outbox_of(shop).record_status("postman", "wamid.1", FAILED, clock.now, None, f"{asked}.1")
     assert (await message(shop, asked))["state"] == SENDING
@@ -236,7 +236,7 @@ async def test_that_it_was_taken_once_does_not_end_what_somebody_has_asked_for_a
     shop, asked = await idle(open_shop, clock)
     await outbox_of(shop).record_outcome(await begun(shop), Accepted("wamid.1"), 0.5)
     await outbox_of(shop).record_status("postman", "wamid.1", FAILED, clock.now, {"code": "1", "reason": "No."})
-    await shop.state["messages"].retry(asked, actor=THE_SERVICE)
+    await shop.state["messages"].retry(asked, actor=SERVICE_ACTOR)
     await outbox_of(shop).record_status("postman", "wamid.1", SENT, clock.now, None, f"{asked}.1")
     assert (await message(shop, asked))["state"] == QUEUED
     await outbox_of(shop).record_status("postman", "wamid.1", DELIVERED, clock.now, None, f"{asked}.1")

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from schemas.core.principals import THE_SERVICE
+from schemas.core.principals import SERVICE_ACTOR
 from schemas.messaging.states import SENDING, SENT
 from services.messaging.dispatcher import PLACES
 from tests.support.faults.failpoints import failing
@@ -36,7 +36,7 @@ async def test_two_processes_send_each_message_once(open_shop: OpenShop) -> None
     second = await open_shop(provider=postmen[1], store_id=first.store)
     shops = first, second
     asked = await asyncio.gather(
-        *(shops[number % 2].state["messages"].send(LETTER, actor=THE_SERVICE) for number in range(200))
+        *(shops[number % 2].state["messages"].send(LETTER, actor=SERVICE_ACTOR) for number in range(200))
     )
     for shop in shops:
         shop.state["dispatcher"].wake()
@@ -54,7 +54,7 @@ async def test_messages_of_another_store_are_sent_too_and_those_of_another_deplo
     postman = Postman()
     home, other = await open_shop(provider=postman), await open_shop(provider=Postman())
     state = await home.state["stores"].state(other.store)
-    asked = (await state["messages"].send(LETTER, actor=THE_SERVICE)).answer["_id"]
+    asked = (await state["messages"].send(LETTER, actor=SERVICE_ACTOR)).answer["_id"]
     await until(other, asked, SENT)
     own = await ask(other)
     await until(other, own, SENT)

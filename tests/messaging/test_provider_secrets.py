@@ -12,7 +12,7 @@ import pytest
 from app.config.settings import Settings
 from app.observability import logs
 from schemas.messaging.delivery import Refused, RetryLater, Unknown
-from schemas.messaging.provider_errors import reason_of
+from schemas.messaging.provider_errors import safe_reason
 from services.messaging.console import ConsoleProvider
 from services.messaging.provider_settings import ProviderSettings
 from tests.support.messaging import provider_server as said
@@ -108,4 +108,4 @@ async def test_an_unforeseen_error_shows_no_address(stub: ProviderStub, monkeypa
     ],
 )
 def test_what_a_provider_says_is_one_short_line_without_numbers_and_addresses(text: object, shown: str) -> None:
-    assert reason_of(text, "abc", "", otherwise="None.") == shown
+    assert safe_reason(text, "abc", "", otherwise="None.") == shown

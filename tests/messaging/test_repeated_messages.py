@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from schemas.core.principals import THE_SERVICE
+from schemas.core.principals import SERVICE_ACTOR
 from schemas.messaging.delivery import Refused
 from schemas.messaging.states import FAILED, SENT
 from tests.support.messaging.in_memory_provider import OUTSIDE, PHONE, Postman, ask, until
@@ -65,7 +65,7 @@ async def test_a_message_that_was_dropped_is_asked_for_anew(open_shop: OpenShop)
     await shop.state["dispatcher"].stop()
     dropped = await ask(shop)
     assert await ask(shop) == dropped
-    await shop.state["messages"].cancel(dropped, actor=THE_SERVICE)
+    await shop.state["messages"].cancel(dropped, actor=SERVICE_ACTOR)
     assert await ask(shop) != dropped
 
 

@@ -9,13 +9,13 @@ from schemas.messaging.states import (
     CANCELLED,
     DELIVERED,
     FAILED,
-    MOST_TRIES,
+    MAX_ATTEMPTS,
     QUEUED,
     READ,
     SENDING,
     SENT,
-    is_news,
-    pause_after,
+    is_progress,
+    retry_delay,
 )
 
 
@@ -23,17 +23,17 @@ from schemas.messaging.states import (
 def test_in_whatever_order_news_come_a_message_that_was_read_stays_read(order: tuple[str, ...]) -> None:
     state = SENDING
     for told in order:
-        state = told if is_news(state, told) else state
+        state = told if is_progress(state, told) else state
     assert state == READ
 
 
 def test_what_has_arrived_cannot_fail_and_what_was_never_sent_has_no_news() -> None:
-    assert is_news(SENT, FAILED)
-    assert not any(is_news(state, FAILED) for state in (DELIVERED, READ, QUEUED, CANCELLED))
-    assert not is_news(QUEUED, "no status of theirs")
+    assert is_progress(SENT, FAILED)
+    assert not any(is_progress(state, FAILED) for state in (DELIVERED, READ, QUEUED, CANCELLED))
+    assert not is_progress(QUEUED, "no status of theirs")
 
 
 def test_pauses_double_between_half_and_whole_and_come_to_an_end() -> None:
-    assert [pause_after(tries, 1.0) for tries in (1, 2, 3)] == [timedelta(seconds=s) for s in (5, 10, 20)]
-    assert pause_after(1, 0.0) == timedelta(seconds=2.5)
-    assert pause_after(MOST_TRIES, 0.5) is None
+    assert [retry_delay(tries, 1.0) for tries in (1, 2, 3)] == [timedelta(seconds=s) for s in (5, 10, 20)]
+    assert retry_delay(1, 0.0) == timedelta(seconds=2.5)
+    assert retry_delay(MAX_ATTEMPTS, 0.5) is None

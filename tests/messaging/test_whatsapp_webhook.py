@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.messaging.states import DELIVERED, FAILED, READ, SENT, UNKNOWN
-from schemas.messaging.whatsapp_webhook import StatusUpdate, news_in
+from schemas.messaging.whatsapp_webhook import StatusUpdate, status_updates
 from tests.support.messaging import provider_server as said
 from tests.support.messaging.in_memory_provider import ask, message, until
 from tests.support.messaging.outgoing_messages import TOKEN
@@ -202,14 +202,14 @@ def test_news_of_customers_and_of_things_to_come_is_passed_over() -> None:
     ]
     told = payload(*odd, good, good)
     told["entry"] += [None, {"changes": "x"}, {"changes": [None, {"value": {"messages": [{"from": "1"}]}}]}]
-    assert news_in(told) == [StatusUpdate("wamid.1", READ, AT_TIME)]
-    assert news_in({**told, "entry": {}}) == []
-    assert news_in(payload({**good, "timestamp": AT})) == [StatusUpdate("wamid.1", READ, AT_TIME)]
+    assert status_updates(told) == [StatusUpdate("wamid.1", READ, AT_TIME)]
+    assert status_updates({**told, "entry": {}}) == []
+    assert status_updates(payload({**good, "timestamp": AT})) == [StatusUpdate("wamid.1", READ, AT_TIME)]
 
 
 def test_a_failure_without_a_reason_is_one_all_the_same() -> None:
     for errors in ([], None, [7], [{"code": True, "title": 7}]):
-        [news] = news_in(payload(status("wamid.1", FAILED, errors=errors)))
+        [news] = status_updates(payload(status("wamid.1", FAILED, errors=errors)))
         assert news.error == {"code": "failed", "reason": "The provider gave no reason."}
 
 
@@ -228,4 +228,6 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_whatever_is_told_is_understood_or_passed_over(told: Any) -> None:
-    assert all(isinstance(each, StatusUpdate) for each in news_in({"entry": told}) + news_in(payload(told)))
+    assert all(
+        isinstance(each, StatusUpdate) for each in status_updates({"entry": told}) + status_updates(payload(told))
+    )

@@ -9,7 +9,7 @@ from pymongo import MongoClient
 from repositories.auditing.verification import verify
 from repositories.migrations import search_terms as search_building
 from repositories.migrations.search_terms import build_missing_terms, build_terms, has_terms
-from schemas.text.search_terms import TERMS_RULE
+from schemas.text.search_terms import TERMS_VERSION
 from tests.server.test_startup import environment
 from tests.support.forked_pos import ForkedPos
 from tests.support.payloads import estimate_body
@@ -103,4 +103,4 @@ def test_pos_migrate_makes_the_words_of_every_store_anew(mongodb_url: str, forke
         counters = client["pos_words"]["counters"]
         counters.update_many({}, {"$unset": {"terms_rule": "", "customers": ""}})
         assert forked_pos.run("migrate", environment=environment(**names, STORE_ID="one")).returncode == 0
-        assert counters.count_documents({"terms_rule": TERMS_RULE, "customers": {"$exists": True}}) == 2
+        assert counters.count_documents({"terms_rule": TERMS_VERSION, "customers": {"$exists": True}}) == 2

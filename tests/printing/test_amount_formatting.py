@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from schemas.core.money import MAX_MONEY
 from schemas.printing.amount_in_words import amount_in_words, number_in_words
-from schemas.printing.formatting import amount, figures, indian_groups, percentage, quantity
+from schemas.printing.formatting import format_amount, format_money, format_percentage, format_quantity, indian_groups
 
 AMOUNTS = st.integers(0, MAX_MONEY)
 SIZES = {"Crore": 10**7, "Lakh": 10**5, "Thousand": 10**3, "Hundred": 100}
@@ -68,14 +68,14 @@ def test_indian_groups_are_a_triple_and_pairs_and_lose_nothing(number: int) -> N
 
 @given(AMOUNTS, st.sampled_from(("INR", "USD")))
 def test_figures_are_the_amount(minor: int, currency: str) -> None:
-    assert int(figures(minor, currency).replace(",", "").replace(".", "")) == minor
+    assert int(format_amount(minor, currency).replace(",", "").replace(".", "")) == minor
 
 
 def test_figures() -> None:
-    assert figures(123_456_780) == "12,34,567.80"
-    assert figures(123_456_780, "USD") == "1,234,567.80"
-    assert figures(-16) == "-0.16"
-    assert amount(5) == "₹0.05"
-    assert amount(123_450, "CHF") == "CHF 1,234.50"
-    assert [quantity(each) for each in (1_500, 2_000, 1, 10_000)] == ["1.5", "2", "0.001", "10"]
-    assert [percentage(each) for each in (12_500_000, 100_000_000)] == ["12.5%", "100%"]
+    assert format_amount(123_456_780) == "12,34,567.80"
+    assert format_amount(123_456_780, "USD") == "1,234,567.80"
+    assert format_amount(-16) == "-0.16"
+    assert format_money(5) == "₹0.05"
+    assert format_money(123_450, "CHF") == "CHF 1,234.50"
+    assert [format_quantity(each) for each in (1_500, 2_000, 1, 10_000)] == ["1.5", "2", "0.001", "10"]
+    assert [format_percentage(each) for each in (12_500_000, 100_000_000)] == ["12.5%", "100%"]

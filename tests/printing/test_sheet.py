@@ -5,12 +5,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from schemas.printing.letterhead import Letterhead
-from schemas.printing.sheet import Sheet, file_name, sheet
+from schemas.printing.sheet import Sheet, build_sheet, file_name
 from tests.support.printed_documents import HEAD, ZONE, estimate, item, order
 
 
 def said(document: dict[str, object], head: Letterhead = HEAD, currency: str = "INR") -> Sheet:
-    return sheet(document, head, ZONE, currency)
+    return build_sheet(document, head, ZONE, currency)
 
 
 def test_an_estimate_says_no_payment() -> None:

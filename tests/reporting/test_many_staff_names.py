@@ -11,7 +11,7 @@ from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.pagination import InvalidCursor
 from schemas.reporting.reports import NO_ITEMS, day_report, staff_report
 from schemas.reporting.rollups import NO_PAYMENT, RollupKey, Row
-from schemas.reporting.staff import MOST_STAFF, StaffPlace
+from schemas.reporting.staff import MAX_STAFF, StaffCursor
 from schemas.reporting.sums import Sums
 from schemas.sales.statuses import PAYMENT_GROUPS
 from tests.http.test_status_and_errors import assert_problem
@@ -48,12 +48,12 @@ def assert_whole(report: Any, everything: Any) -> None:
         assert shown + cents(report["other_staff"][name]) == cents(everything[name]), name
 
 
-@pytest.mark.parametrize("count", [0, 1, MOST_STAFF, MOST_STAFF + 1, 3_000])
+@pytest.mark.parametrize("count", [0, 1, MAX_STAFF, MAX_STAFF + 1, 3_000])
 def test_a_report_names_200_sellers_and_sums_up_the_others(count: int) -> None:
     rows = rows_of(names(count))
     report = day_report(rows, NO_ITEMS, NO_ITEMS, 0)
-    assert len(report["staff_performance"]) == min(count, MOST_STAFF)
-    assert report["other_staff"]["count"] == max(0, count - MOST_STAFF)
+    assert len(report["staff_performance"]) == min(count, MAX_STAFF)
+    assert report["other_staff"]["count"] == max(0, count - MAX_STAFF)
     sums = Sums.of(rows)
     totals = {
         "estimates_count": sums.estimated.count,
@@ -68,7 +68,7 @@ def test_a_report_names_200_sellers_and_sums_up_the_others(count: int) -> None:
     assert revenues == sorted(revenues, reverse=True)
 
 
-@pytest.mark.parametrize("limit", [1, 7, 100, MOST_STAFF])
+@pytest.mark.parametrize("limit", [1, 7, 100, MAX_STAFF])
 def test_page_by_page_each_seller_comes_once_and_each_page_is_whole(limit: int) -> None:
     count = 3 * limit + 2
     rows = rows_of(names(count))
@@ -83,14 +83,14 @@ def test_page_by_page_each_seller_comes_once_and_each_page_is_whole(limit: int) 
         seen += [each["staff_name"] for each in report["staff_performance"]]
         if after is None:
             break
-        assert StaffPlace.decode(after.encode()) == after
+        assert StaffCursor.decode(after.encode()) == after
     assert sorted(seen) == names(count)
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "MTIz", "MS4w", "MS4tMQ", "YS5i", "MS4y.", "OTIyMzM3MjAzNjg1NDc3NTgwOC4x"])
 def test_a_place_among_sellers_that_was_not_given_out_is_refused(cursor: str) -> None:
     with pytest.raises(InvalidCursor):
-        StaffPlace.decode(cursor)
+        StaffCursor.decode(cursor)
 
 
 async def _sold_by(shop: Shop, staff: Sequence[str]) -> str:
@@ -114,8 +114,8 @@ async def test_no_report_grows_with_the_names_of_sellers(shop: Shop) -> None:
         ):
             response = await shop.http.get(path)
             report = response.json()
-            assert len(report["staff_performance"]) == MOST_STAFF, path
-            assert report["other_staff"]["count"] == 1_000 - MOST_STAFF
+            assert len(report["staff_performance"]) == MAX_STAFF, path
+            assert report["other_staff"]["count"] == 1_000 - MAX_STAFF
             assert len(response.content) < 100_000
         first = await shop.http.get(f"{STAFF}?limit=150&start_date=2025-01-01&end_date=2025-12-31")
         seen = [each["staff_name"] for each in first.json()["staff_performance"]]
@@ -143,8 +143,8 @@ async def test_the_board_names_200_sellers_and_sums_up_the_others(shop: Shop) ->
     await shop.database.orders.insert_many(copies)
     board = await shop.get("/api/board")
     await shop.database.orders.delete_many({"_id": {"$in": [each["_id"] for each in copies]}})
-    assert len(board["staff_performance"]) == MOST_STAFF
-    assert board["other_staff"]["count"] == 601 - MOST_STAFF
+    assert len(board["staff_performance"]) == MAX_STAFF
+    assert board["other_staff"]["count"] == 601 - MAX_STAFF
     assert (
         sum(each["orders_count"] for each in board["staff_performance"]) + board["other_staff"]["orders_count"] == 601
     )

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.core.calendar import days, month_days
-from schemas.reporting.periods import Span, covering_periods
+from schemas.reporting.periods import PeriodRange, covering_periods
 
 TODAY = date(2026, 11, 28)
 
 some_days = st.dates(date(2019, 1, 1), date(2030, 12, 31))
 
 
-def days_of(span: Span) -> Iterator[date]:
+def days_of(span: PeriodRange) -> Iterator[date]:
     if len(span.first) == len("2026"):
         return days(date(int(span.first), 1, 1), date(int(span.last), 12, 31))
     if len(span.first) == len("2026-01"):
@@ -23,7 +23,7 @@ def days_of(span: Span) -> Iterator[date]:
     return days(date.fromisoformat(span.first), date.fromisoformat(span.last))
 
 
-def periods(span: Span) -> set[str]:
+def periods(span: PeriodRange) -> set[str]:
     return {day.isoformat()[: len(span.first)] for day in days_of(span)}
 
 
@@ -48,35 +48,35 @@ def test_no_period_stands_in_two_spans_and_all_of_them_are_few(start: date, leng
 
 def test_a_range_until_today_is_the_year_less_what_has_not_come() -> None:
     assert covering_periods(date(2025, 11, 30), TODAY, TODAY.isoformat()) == [
-        Span("2025-11-30", "2025-11-30"),
-        Span("2025-12", "2025-12"),
-        Span("2026", "2026"),
-        Span("2026-11-29", "2026-11-30", -1),
-        Span("2026-12", "2026-12", -1),
+        PeriodRange("2025-11-30", "2025-11-30"),
+        PeriodRange("2025-12", "2025-12"),
+        PeriodRange("2026", "2026"),
+        PeriodRange("2026-11-29", "2026-11-30", -1),
+        PeriodRange("2026-12", "2026-12", -1),
     ]
 
 
 def test_a_year_but_for_its_first_days_is_the_year_less_those_days() -> None:
     assert covering_periods(date(2024, 1, 6), date(2024, 12, 31), TODAY.isoformat()) == [
-        Span("2024", "2024"),
-        Span("2024-01-01", "2024-01-05", -1),
+        PeriodRange("2024", "2024"),
+        PeriodRange("2024-01-01", "2024-01-05", -1),
     ]
 
 
 def test_a_few_days_are_those_days() -> None:
     assert covering_periods(date(2025, 12, 30), date(2026, 1, 2), TODAY.isoformat()) == [
-        Span("2025-12-30", "2025-12-31"),
-        Span("2026-01-01", "2026-01-02"),
+        PeriodRange("2025-12-30", "2025-12-31"),
+        PeriodRange("2026-01-01", "2026-01-02"),
     ]
 
 
 def test_whole_years_are_one_span_and_no_days_are_none() -> None:
-    assert covering_periods(date(1970, 1, 1), date(2999, 12, 31), TODAY.isoformat()) == [Span("1970", "2999")]
+    assert covering_periods(date(1970, 1, 1), date(2999, 12, 31), TODAY.isoformat()) == [PeriodRange("1970", "2999")]
     assert covering_periods(date(2026, 1, 2), date(2026, 1, 1), TODAY.isoformat()) == []
 
 
 def test_a_span_has_the_periods_of_its_own_kind_alone() -> None:
-    march = Span("2026-03", "2026-03")
+    march = PeriodRange("2026-03", "2026-03")
     assert "2026-03" in march
     assert "2026-03-15" not in march
     assert "2026" not in march

@@ -10,7 +10,7 @@ import pytest
 from repositories.sales import commands
 from schemas.core.collections import CUSTOMERS, TOTALS
 from schemas.core.limits import MAX_TOTAL
-from schemas.customers import NUMBER
+from schemas.customers import PHONE_FIELD
 from tests.support.payloads import estimate_body, line, sale_body
 from tests.support.shop import Shop
 
@@ -127,7 +127,7 @@ async def test_a_sale_to_a_customer_whose_sums_are_full_is_refused_and_others_ar
     shop: Shop, measure: str, room: int
 ) -> None:
     await shop.sale(**PHONE)
-    async with nearly_full(shop, f"sums.{measure}", room, CUSTOMERS, **{NUMBER: "+919822012345"}):
+    async with nearly_full(shop, f"sums.{measure}", room, CUSTOMERS, **{PHONE_FIELD: "+919822012345"}):
         await refused(shop, "POST", SALE, json=sale_body(**PHONE))
         assert (await shop.sale(customer_phone="98220 54321"))["sale_number"] == "#002"
 

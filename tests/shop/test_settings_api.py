@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from repositories.shop.settings import ShopSettingsRepository
 from schemas.shop.gst import STATES, check_character, is_gstin, state_code
-from schemas.shop.images import JPEG, PNG, Picture, picture_of
+from schemas.shop.images import JPEG, PNG, Image, identify_image
 from schemas.shop.settings import ShopSettings
-from schemas.text.phones import NOWHERE, normalised, region_of
+from schemas.text.phones import NO_REGION, currency_region, normalize_phone
 from tests.support.account_commands import signed_in
 from tests.support.messaging.in_memory_provider import ADDRESS, OUTSIDE
 from tests.support.printed_documents import logo
@@ -185,31 +185,31 @@ def test_a_state_is_known_by_code_and_name(code: str, form: str) -> None:
 
 @given(st.integers(1, 60_000), st.integers(1, 60_000))
 def test_pictures_are_known_by_their_first_bytes(width: int, height: int) -> None:
-    assert picture_of(png(width, height)) == Picture(PNG, width, height)
-    assert picture_of(jpeg(width, height)) == Picture(JPEG, width, height)
+    assert identify_image(png(width, height)) == Image(PNG, width, height)
+    assert identify_image(jpeg(width, height)) == Image(JPEG, width, height)
 
 
 @given(st.binary(max_size=60), st.integers(0, 30))
 def test_no_bytes_make_it_stumble(tail: bytes, cut: int) -> None:
     for head in (png(9, 9)[:cut], jpeg(9, 9)[:cut]):
-        found = picture_of(head + tail)
+        found = identify_image(head + tail)
         assert found is None or found.media in (PNG, JPEG)
 
 
 @given(st.integers(6_000_000_000, 9_999_999_999))
 def test_an_indian_number_is_the_same_however_it_is_typed(number: int) -> None:
     typed = (f"{number}", f"+91{number}", f"0{number}", f"+91-{number}", f" {str(number)[:5]} {str(number)[5:]}")
-    assert len({normalised(each) for each in typed}) == 1
+    assert len({normalize_phone(each) for each in typed}) == 1
     # The short way and the library's: brackets lead around the short one.
-    assert normalised(f"{number}") == normalised(f"({number})")
+    assert normalize_phone(f"{number}") == normalize_phone(f"({number})")
 
 
 @pytest.mark.parametrize("text", ["", "1234567890", "9999999999", "none", "12", "9" * 400])
 def test_what_is_no_number_is_none(text: str) -> None:
-    assert normalised(text) is None
+    assert normalize_phone(text) is None
 
 
 def test_other_countries() -> None:
-    assert normalised("+1 650 253 0000") == normalised("650-253-0000", "US") == "+16502530000"
-    assert normalised("650 253 0000", NOWHERE) is None
-    assert (region_of("INR"), region_of("USD"), region_of("XCD")) == ("IN", "US", NOWHERE)
+    assert normalize_phone("+1 650 253 0000") == normalize_phone("650-253-0000", "US") == "+16502530000"
+    assert normalize_phone("650 253 0000", NO_REGION) is None
+    assert (currency_region("INR"), currency_region("USD"), currency_region("XCD")) == ("IN", "US", NO_REGION)

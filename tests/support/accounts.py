@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from schemas.core.principals import CASHIER, OWNER, THE_SERVICE
+from schemas.core.principals import CASHIER, OWNER, SERVICE_ACTOR
 from tests.support.shop import OpenShop, Shop
 
 PASSWORD = "three quiet mango trees"
@@ -27,7 +27,9 @@ async def signed_in_shop(open_shop: OpenShop, **options: Any) -> Shop:
 async def add(shop: Shop, role: str = CASHIER, belongs_to: str | None = None, **draft: Any) -> dict[str, Any]:
     """Somebody who can sign in as `login`, with `PASSWORD`."""
     draft = {"login": f"{role}-{shop.store}", "name": role.title(), "password": PASSWORD, "pin": None, **draft}
-    user: dict[str, Any] = await shop.state["users"].add({**draft, "role": role, "belongs_to": belongs_to}, THE_SERVICE)
+    user: dict[str, Any] = await shop.state["users"].add(
+        {**draft, "role": role, "belongs_to": belongs_to}, SERVICE_ACTOR
+    )
     return user
 
 

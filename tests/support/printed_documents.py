@@ -10,7 +10,7 @@ from PIL import Image
 
 from schemas.core.documents import Document
 from schemas.printing.letterhead import A4, Letterhead
-from schemas.printing.sheet import sheet
+from schemas.printing.sheet import build_sheet
 from services.printing.worker import PdfWorker
 from services.printing.worker_protocol import Job
 
@@ -82,7 +82,7 @@ def estimate(*items: Document, **changes: Any) -> Document:
 
 
 def job(document: Document, paper: str = A4, head: Letterhead = HEAD) -> Job:
-    return Job(sheet(document, head, ZONE, "INR"), paper, int(document["updated_at"].timestamp()))
+    return Job(build_sheet(document, head, ZONE, "INR"), paper, int(document["updated_at"].timestamp()))
 
 
 def pdf(document: Document, paper: str = A4, head: Letterhead = HEAD) -> bytes:

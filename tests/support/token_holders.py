@@ -7,7 +7,7 @@ from typing import Any
 from repositories.accounts.credentials import ACCESS, KEY, Credentials
 from schemas.core.collections import CREDENTIALS, DEVICES, USERS
 from schemas.core.principals import DEVICE
-from schemas.core.tokens import hashed
+from schemas.core.tokens import hash_token
 from tests.support.shop import Shop
 
 
@@ -32,7 +32,7 @@ class Guest:
 
     async def revoke(self) -> None:
         """As somebody else does, whom this process does not hear of."""
-        await self.shop.database[CREDENTIALS].delete_one({"_id": hashed(self.token)})
+        await self.shop.database[CREDENTIALS].delete_one({"_id": hash_token(self.token)})
 
     async def change(self, **fields: Any) -> None:
         await self.shop.database[self.kind].update_one({"_id": self.id}, {"$set": fields})

@@ -9,12 +9,12 @@ from typing import Any
 import websockets
 from jsonschema import Draft202012Validator, FormatChecker
 
-from schemas.live.asyncapi import document
+from schemas.live.asyncapi import build_asyncapi
 from tests.support.shop import Shop
 
 Json = dict[str, Any]
 
-DOCUMENT = document("1.0.0", "http://127.0.0.1:8000")
+DOCUMENT = build_asyncapi("1.0.0", "http://127.0.0.1:8000")
 
 
 def validator_of(name: str) -> Draft202012Validator:
