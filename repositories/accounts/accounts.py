@@ -1,4 +1,4 @@
-"""Those who can sign in: users and devices, changed through the journal of the store that they belong to."""
+"""Accounts: the users and devices that can sign in. Each change goes through the journal of the account's store."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -25,7 +25,7 @@ from schemas.journal.events import TYPES
 
 
 class CommandJournal(Protocol):
-    """A journal."""
+    """A journal, as far as this module uses it."""
 
     async def submit(self, command: Command) -> Outcome: ...
 
@@ -34,10 +34,10 @@ JournalOf = Callable[[str], Awaitable[CommandJournal]]
 
 
 class _Accounts:
-    """The accounts of one kind, in all the stores of a database.
+    """The accounts of one kind, in all stores of a database.
 
-    :param home: the store that keeps who belongs to all of them.
-    :param journal_of: the journal of a store, by its name.
+    :param home: the store whose journal records the accounts that belong to all stores.
+    :param journal_of: returns the journal of a store, by the store's name.
     """
 
     kind: str
@@ -52,18 +52,18 @@ class _Accounts:
         self._clock = clock
 
     async def all(self, store: str | None) -> list[Document]:
-        """Those that belong to a store, or all, the oldest first.
+        """Return the accounts that belong to a store, or all if it is None, oldest first.
 
-        :raises Unavailable: the database is away.
+        :raises Unavailable: the database cannot be reached.
         """
         criteria = {"voided_at": None} if store is None else {"belongs_to": store, "voided_at": None}
         async with read_deadline():
             return await self._accounts.find(criteria).sort([("created_at", 1), ("_id", 1)]).to_list()
 
     async def get(self, account_id: str, store: str | None) -> Document:
-        """One of those that belong to a store, or of all.
+        """Return an account of a store, or of any store if it is None.
 
-        :raises NotFound: there is none such, or not there.
+        :raises NotFound: there is no such account.
         """
         criteria = {"_id": account_id, "voided_at": None} | ({} if store is None else {"belongs_to": store})
         async with read_deadline():
@@ -77,7 +77,7 @@ class _Accounts:
         return await self._commit(self._audit_store(draft), command)
 
     def _audit_store(self, account: Document) -> str:
-        """The store whose audit tells of an account: the one that it belongs to, and home of who belongs to all."""
+        """Return the store whose audit log records an account: its own, or `home` if it belongs to all stores."""
         return account["belongs_to"] or self._home
 
     async def _commit(self, store: str, command: Command) -> Document:
@@ -90,28 +90,31 @@ class _Accounts:
             raise AccountExists(f"There is such a {TYPES[self.kind]} already.") from error
 
     async def _delete_credentials(self, account_id: str, kept_family: str | None = None) -> None:
-        """Deletes the credentials that a change has ended. It holds without, so the change fails with nothing of it."""
+        """Delete the credentials that a change has invalidated.
+
+        They are invalid even if this fails, so the change does not fail with it.
+        """
         with suppress(Unavailable):
             await self._sessions.end_all(account_id, kept_family)
 
 
 class Devices(_Accounts):
-    """Tablets and tills, each with a key of its own."""
+    """Devices: tablets and tills, each with its own key."""
 
     kind = DEVICES
 
     async def add(self, name: str, belongs_to: str | None, actor: Actor, role: str = CASHIER) -> Document:
-        """Enrol a device, whose key is made by `Credentials.issue`.
+        """Register a device. `Credentials.issue` creates its key.
 
-        :param belongs_to: a store, None for all of them.
-        :param role: one of `GIVEN_ROLES`: whose device it is.
+        :param belongs_to: a store, or None for all stores.
+        :param role: one of `GIVEN_ROLES`: the role of the person who uses the device.
         :raises NoSuchStore, Unavailable:
         """
         device_id = new_id(DEVICE_PREFIX, self._clock())
         return await self._add(device_id, {"name": name, "role": role, "belongs_to": belongs_to}, actor)
 
     async def end(self, device: Document, actor: Actor) -> None:
-        """Takes a device out: its key is worth nothing from now on, and neither is what was made at it.
+        """Deactivate a device: its key and every sign-in made on it become invalid.
 
         :raises NotFound, Unavailable:
         """
@@ -120,7 +123,7 @@ class Devices(_Accounts):
 
 
 class Users(_Accounts):
-    """People."""
+    """Users: people with a login."""
 
     kind = USERS
 
@@ -138,18 +141,21 @@ class Users(_Accounts):
         self._passwords = passwords
 
     async def is_set_up(self) -> bool:
-        """Whether there is an owner, or ever was one: the shop is claimed, and stays so.
+        """Return whether the shop has, or once had, an owner.
 
-        :raises Unavailable: the database is away.
+        :raises Unavailable: the database cannot be reached.
         """
         async with read_deadline():
             if await self._facts.find_one({"_id": OWNERS, "claimed": True}, {"_id": 1}) is not None:
                 return True
-            # From before that was kept.
+            # Earlier versions did not store this fact.
             return await self._accounts.find_one({"role": OWNER}, {"_id": 1}) is not None
 
     async def find_by_login(self, login: str) -> Document:
-        """:raises NotFound: nobody signs in so."""
+        """Return the user of a casefolded login.
+
+        :raises NotFound: no active user has this login.
+        """
         async with read_deadline():
             user = await self._accounts.find_one({"login": login, "voided_at": None})
         if user is None:
@@ -157,11 +163,11 @@ class Users(_Accounts):
         return user
 
     async def add(self, draft: Document, actor: Actor, user_id: str | None = None) -> Document:
-        """A new user.
+        """Add a user.
 
-        :param draft: login (casefolded), name, role, belongs_to (a store, None for all), password, pin (each None for
-            none).
-        :param user_id: `FIRST_OWNER` where this claims the shop; it can be given once.
+        :param draft: login (casefolded), name, role, belongs_to (a store, or None for all), password and pin (each may
+            be None).
+        :param user_id: `FIRST_OWNER` for the first owner of the shop; only one account can have it.
         :raises InvalidBody: the password or the PIN is too weak.
         :raises AccountExists: the login or the id is taken.
         :raises NoSuchStore, NoSecretKey, TooManyRequests, Unavailable:
@@ -170,31 +176,32 @@ class Users(_Accounts):
         return await self._add(user_id or new_id(USER_PREFIX, self._clock()), {**draft, **hashed}, actor)
 
     async def change(self, user: Document, changes: Document, actor: Actor, kept_family: str | None = None) -> Document:
-        """Some of name, role, belongs_to, password and pin. A new password or PIN ends all sign-ins but one family.
+        """Change some of name, role, belongs_to, password and pin. A new password or PIN ends the user's sign-ins.
 
-        :raises LastOwner: nobody would be left who can do everything.
-        :raises NoSuchStore: they would belong to one that nobody founded.
+        :param kept_family: the family of the one sign-in that stays valid.
+        :raises LastOwner: the last owner would lose that role.
+        :raises NoSuchStore: the new store does not exist.
         :raises InvalidBody, NotFound, NoSecretKey, TooManyRequests, Unavailable:
         """
         if changes.get("belongs_to") is not None:
             await self._journal_of(changes["belongs_to"])
         hashed = await self._hash_secrets(changes, {**user, **changes})
         change = ChangeAccount(USERS, user["_id"], {**changes, **hashed}, kept_family, actor=actor)
-        # Who moves is kept by the store that they come to.
+        # The audit log of the new store records a user who moves.
         changed = await self._commit(self._audit_store({**user, **changes}), await self._guard_last_owner(user, change))
         if hashed:
             await self._delete_credentials(user["_id"], kept_family)
         return changed
 
     async def change_password(self, user: Document, new: str, actor: Actor, kept_family: str | None) -> None:
-        """As `change`, of one's own password, for which a body says `new`."""
+        """Change a user's own password, as `change` does. Errors name the body's member `new`."""
         _reject_weak("new", password_error(new, self._guessable_words(user)))
         await self.change(user, {"password": new}, actor, kept_family)
 
     async def end(self, user: Document, actor: Actor) -> None:
-        """Somebody signs in no more.
+        """Deactivate a user.
 
-        :raises LastOwner: nobody would be left who can do everything.
+        :raises LastOwner: this is the last owner.
         :raises NotFound, Unavailable:
         """
         end = await self._guard_last_owner(user, DeactivateAccount(USERS, user["_id"], actor=actor))
@@ -206,11 +213,14 @@ class Users(_Accounts):
         return LastOwnerGuard.of(change, tuple(others))
 
     def _guessable_words(self, user: Document) -> tuple[str, ...]:
-        """What everybody would try first as somebody's password."""
+        """Return the words that an attacker would try first as this user's password."""
         return (user["login"], user["name"], self._home, user["belongs_to"] or "")
 
     async def _hash_secrets(self, given: Document, whose: Document) -> dict[str, Any]:
-        """The password and the PIN that are given, as they are stored."""
+        """Return the given password and PIN as they are stored.
+
+        :raises InvalidBody: one of them is too weak.
+        """
         hashed: dict[str, Any] = {}
         if given.get("password") is not None:
             _reject_weak("password", password_error(given["password"], self._guessable_words(whose)))

@@ -35,7 +35,7 @@ class AddAccount(Command):
     def apply(self, work: UnitOfWork) -> Document:
         if (self.kind, self.account_id) in work.documents or (self.kind, self.account_id) in work.changed:
             raise AccountExists(f"There is such a {TYPES[self.kind]} already.")
-        # An owner's device is no owner: nobody signs in as it who could make another one.
+        # A device with the role owner does not count as an owner: it cannot add users.
         work.changes_owners |= self.kind == USERS and self.draft.get("role") == OWNER
         account = work.add(self.kind, self.account_id, self.draft)
         work.emit(self.kind, events.CREATE, account, public_fields(account))
@@ -46,10 +46,10 @@ class AddAccount(Command):
 class ChangeAccount(Command):
     """Change fields of a user or a device.
 
-    Another password or PIN ends all sign-ins in the same transaction: `sign_ins` of the user, `{since, but}`, says from
-    which version of the user a sign-in counts, and which family of them counts nevertheless.
+    A new password or PIN ends all sign-ins in the same transaction: the user's field `sign_ins`, `{since, but}`, holds
+    the first version of the user whose sign-ins are valid, and the family that stays valid nevertheless.
 
-    :param keeping: that family.
+    :param kept_family: that family, stored as `but`.
     """
 
     kind: str
@@ -74,7 +74,7 @@ class ChangeAccount(Command):
 
 @dataclass(frozen=True, slots=True)
 class DeactivateAccount(Command):
-    """Deactivate a user or a device: it cannot sign in any more, and what it did keeps its name."""
+    """Deactivate a user or a device: it cannot sign in any more. Its past actions keep its name."""
 
     kind: str
     account_id: str

@@ -1,11 +1,11 @@
-"""What people and devices show to be let in: opaque tokens, of which only hashes are kept.
+"""Credentials: opaque tokens of users and devices, of which only hashes are stored.
 
-`credentials` holds one row for each: `_id` the SHA-256 of the token, `kind`, `owner` (the id of a user or a device),
-`device` (the one that it was made at, or None), `family` (what a sign-in and all its renewals have in common),
-`version` (that of the user when they signed in), `created_at`, `expires_at` (None: until it is revoked). A ticket has
-`stands_for` too, the `_id` of the credential that asked for it, and `store`, the one that it was asked for. Whose it
-is, and what they may do, is read from `users` and `devices` each time, so that a change there needs no new token, and
-ends what it ends by itself: that rows are deleted then is only tidying up.
+`credentials` holds one row for each: `_id` (the SHA-256 of the token), `kind`, `owner` (the id of a user or a device),
+`device` (the device of the sign-in, or None), `family` (shared by a sign-in and all its renewals), `version` (the
+user's version at the sign-in), `created_at`, `expires_at` (None: until it is revoked). A ticket also has `stands_for`,
+the `_id` of the credential that requested it, and `store`, the store it was requested for. Name, role and store of the
+owner are read from `users` and `devices` each time. So a change there needs no new token and invalidates tokens by
+itself; deleting their rows is only cleaning up.
 """
 
 import asyncio
@@ -28,26 +28,27 @@ from schemas.core.principals import Principal, device_principal
 from schemas.core.tokens import hash_token
 
 ACCESS, REFRESH, KEY, TICKET = "access", "refresh", "key", "ticket"
-#: How long a credential that was ended somewhere may still be taken here. With the look at those who are connected
-#: (`endpoints/live/connections.py`), which comes as often, it makes less than five seconds.
+#: How long this process may still accept a credential that another process has revoked. With the check of open
+#: connections (`endpoints/live/connections.py`), which runs as often, a revocation takes less than five seconds.
 CACHE_SECONDS: Final = 2.0
 TICKET_LIFETIME: Final = timedelta(seconds=30)
-#: How long each kind lasts; None: until it is revoked.
+#: The lifetime of each kind; None: until it is revoked.
 LIFETIMES: Final = {
     ACCESS: timedelta(hours=1),
     REFRESH: timedelta(days=30),
     KEY: None,
     TICKET: TICKET_LIFETIME,
 }
-#: What a token begins with, so that people, and scanners for leaked secrets, see what it is.
+#: The prefix of each kind of token: people and scanners for leaked secrets recognize it.
 PREFIX: Final = {ACCESS: "pos_a_", REFRESH: "pos_r_", KEY: "pos_k_", TICKET: "pos_t_"}
 _MAX_CACHED: Final = 10_000
 _TOKEN_BYTES: Final = 32
 
 
 class TokenStatus(NamedTuple):
-    """What is known of a token. principal: None where it is nobody's."""
+    """The result of looking up a token."""
 
+    #: The owner of the token, None if it is invalid.
     principal: Principal | None
     is_expired: bool = False
 
@@ -57,9 +58,10 @@ EXPIRED_TOKEN: Final = TokenStatus(None, is_expired=True)
 
 
 class RedeemedTicket(NamedTuple):
-    """What is known of a ticket, which is used up by now. store: the one that it was asked for."""
+    """The result of redeeming a ticket."""
 
     status: TokenStatus
+    #: The store that the ticket was requested for.
     store: str | None = None
 
 
@@ -67,7 +69,7 @@ class Credentials:
     """The credentials of one database.
 
     :param clock: the present instant, UTC.
-    :param rate_limits: count the tokens that nobody has, where anybody can come with one.
+    :param rate_limits: count the unknown tokens of each address; None: they are not limited.
     """
 
     def __init__(
@@ -82,25 +84,25 @@ class Credentials:
         self._clock = clock
         self._cache: TTLCache[str, asyncio.Task[TokenStatus]] = TTLCache(_MAX_CACHED, cache_seconds)
         self._rate_limits = rate_limits
-        # What was somebody's when it was looked at last: no guess, whatever else comes from there.
+        # Tokens that were valid at their last lookup are not guesses: a block of their address does not apply to them.
         self._recently_valid: LRUCache[str, None] = LRUCache(_MAX_CACHED)
 
     async def resolve(self, token: str, address: str | None = None) -> TokenStatus:
-        """What is known of a token, at most two seconds old.
+        """Look up a token. The result is at most two seconds old.
 
-        :param address: that it came from.
-        :raises TooManyRequests: from there came too many that nobody has, and this one was not seen here before.
-        :raises Unavailable: the database is away.
+        :param address: the address of the client.
+        :raises TooManyRequests: the address sent too many unknown tokens, and this one was not valid here before.
+        :raises Unavailable: the database cannot be reached.
         """
         digest = hash_token(token)
         try:
-            # Each request comes by here, and `get` looks twice.
+            # Every request runs this, and `get` would do two lookups.
             task = self._cache[digest]
         except KeyError:
             task = None
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
             self._check_blocked(digest, address)
-            # All who show it at once share one reading.
+            # Concurrent requests with the same token share one read.
             task = self._cache[digest] = asyncio.create_task(self._look_up(digest, address))
         status = task.result() if task.done() else await asyncio.shield(task)
         principal = status.principal
@@ -118,9 +120,10 @@ class Credentials:
         device: str | None = None,
         **members: Any,
     ) -> str:
-        """A new token, which nobody can be told again, unless whoever asks has made it.
+        """Store a new credential and return its token, which cannot be recovered later.
 
-        :raises Unavailable: the database is away.
+        :param token: the token itself, if the caller has generated it.
+        :raises Unavailable: the database cannot be reached.
         """
         token = token or new_token(kind)
         now, lifetime = self._clock(), LIFETIMES[kind]
@@ -141,18 +144,18 @@ class Credentials:
         return token
 
     async def issue_ticket(self, principal: Principal, store: str) -> str:
-        """A ticket that stands, once and for half a minute, for what this principal has shown.
+        """Return a ticket that can be redeemed once, within 30 seconds, in place of the principal's credential.
 
-        :raises Unavailable: the database is away.
+        :raises Unavailable: the database cannot be reached.
         """
         return await self.issue(
             TICKET, principal.id, device=principal.device, stands_for=principal.credential, store=store
         )
 
     async def redeem(self, ticket: str, address: str | None = None) -> RedeemedTicket:
-        """Takes a ticket: of all who show the same one at once, one is known.
+        """Redeem a ticket. If several requests send the same one at once, one of them succeeds.
 
-        :param address: that it came from.
+        :param address: the address of the client.
         :raises TooManyRequests, Unavailable: as `resolve`.
         """
         digest = hash_token(ticket)
@@ -169,9 +172,9 @@ class Credentials:
         return RedeemedTicket((await self.resolve_all([shown]))[shown], row["store"])
 
     async def resolve_all(self, digests: Iterable[str]) -> dict[str, TokenStatus]:
-        """What is known of each of these credentials, read anew, in three queries at the most.
+        """Look up credentials by their hashes, without the cache and in three queries at most.
 
-        :raises Unavailable: the database is away.
+        :raises Unavailable: the database cannot be reached.
         """
         wanted = list(digests)
         async with read_deadline():
@@ -189,11 +192,11 @@ class Credentials:
         return status
 
     def clear_cache(self) -> None:
-        """Takes nothing for granted any more: what was ended here holds here at once."""
+        """Forget all lookups, so that a revocation by this process takes effect in it at once."""
         self._cache.clear()
 
     def _drop_outdated(self, digest: str, status: TokenStatus) -> None:
-        """What was found otherwise before holds no longer."""
+        """Remove a lookup from the cache that differs from a newer one."""
         task = self._cache.get(digest)
         if task is not None and task.done() and (task.cancelled() or task.exception() or task.result() != status):
             self._cache.pop(digest, None)
@@ -216,7 +219,7 @@ class Credentials:
             await self._rate_limits.record_unknown_token(address)
 
     async def _accounts(self, kind: str, ids: set[str]) -> dict[str, Document]:
-        """Those of these users or devices that were not ended, by id."""
+        """Return the active users or devices among these ids, by id."""
         if not ids:
             return {}
         found = self._database[kind].find({"_id": {"$in": list(ids)}, "voided_at": None})
@@ -224,24 +227,28 @@ class Credentials:
 
 
 def new_token(kind: str) -> str:
-    """256 random bits, as text."""
+    """Return a new token: a prefix and 256 random bits."""
     return PREFIX[kind] + secrets.token_urlsafe(_TOKEN_BYTES)
 
 
 def derive_token(kind: str, token: str, secret: str) -> str:
-    """The token that takes the place of another one. Whoever has both that and the secret can tell it again."""
+    """Return the token that replaces another one. It can be derived again from that token and the secret."""
     digest = hmac.digest(token.encode(), f"{kind} {secret}".encode(), sha256)
     return PREFIX[kind] + urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def was_invalidated(row: Document, owner: Document) -> bool:
-    """Whether its owner got another password or PIN since this sign-in began, which was not spared then."""
+    """Return whether a new password or PIN of the owner has ended this sign-in."""
     ended = owner.get("sign_ins")
     return ended is not None and row.get("version", 0) < ended["since"] and row["family"] != ended["but"]
 
 
 def _status_of(row: Document | None, accounts: dict[str, Document], now: datetime) -> TokenStatus:
-    """What a row says, beside the accounts that it names."""
+    """Return the status of a credential.
+
+    :param row: its row in `credentials`, None if there is none.
+    :param accounts: the active accounts that rows name, by id.
+    """
     if row is None:
         return UNKNOWN_TOKEN
     expires_at, device = row["expires_at"], row["device"]

@@ -1,4 +1,4 @@
-"""Keep the last owner: one account must be able to do everything."""
+"""The guard of the last owner: one account must be able to do everything."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -16,15 +16,15 @@ class LastOwner(ShopError):
     status, code, title = 409, "last_owner", "The last owner"
 
     def __init__(self) -> None:
-        super().__init__("This is the last owner of all stores, or the only one: make somebody else one first.")
+        super().__init__("This is the last owner of all stores, or the only owner: make another user an owner first.")
 
 
 @dataclass(frozen=True, slots=True)
 class LastOwnerGuard(Command):
-    """Change a user, unless that takes away the last owner of all stores, or, where there is none such, of any.
+    """Change a user, unless that removes the last owner of all stores or, if there is none, the last owner.
 
-    The other owners are read in the transaction of the change, and each change of an owner writes the same row, so that
-    two owners who demote each other at once, also in two stores, do not both succeed.
+    The other owners are read in the transaction of the change, and each change of an owner writes the same row. So if
+    two owners demote each other at the same time, even in two stores, only one of the changes succeeds.
 
     :param others: the ids of the other owners.
     """
@@ -34,7 +34,7 @@ class LastOwnerGuard(Command):
 
     @classmethod
     def of(cls, change: ChangeAccount | DeactivateAccount, others: tuple[str, ...]) -> Self:
-        """Return a change with its keys and its actor, guarded."""
+        """Return the guarded command for a change, with the keys and the actor of that change."""
         return cls(change, others, keys=change.keys, actor=change.actor)
 
     @property
@@ -54,15 +54,15 @@ class LastOwnerGuard(Command):
         return self.change.apply(work)
 
     def _after(self, user: Document | None) -> Document | None:
-        """Return the user as the change leaves them, None where they are deactivated."""
+        """Return the user after the change, None if the change deactivates them."""
         return {**user, **self.change.changes} if user is not None and isinstance(self.change, ChangeAccount) else None
 
 
 def is_owner(user: Document | None) -> bool:
-    """Return whether a user is there, and the owner of a store or of all."""
+    """Return whether a user exists and is an owner, of one store or of all."""
     return user is not None and user["role"] == OWNER
 
 
 def is_owner_of_all(user: Document | None) -> bool:
-    """Return whether a user is the owner of all the stores, and not of one."""
+    """Return whether a user is an owner of all stores."""
     return user is not None and is_owner(user) and user["belongs_to"] is None

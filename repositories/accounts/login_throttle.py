@@ -1,13 +1,14 @@
-"""How often somebody has tried to sign in to an account, and how long they have to wait.
+"""The throttle of sign-ins: how many attempts an account has had, and how long the next one has to wait.
 
-Every attempt is reserved before the secret is looked at, in one atomic step, so that many at once get no more tries
-than one after another. It counts as a failure until it has succeeded.
+Every attempt is reserved in one atomic step before the secret is checked, so that concurrent attempts get no more tries
+than sequential ones. It counts as a failure until it has succeeded.
 
-`attempts` holds a row for each account, whether it exists or not: `_id`, the hash of what is tried and of the login;
-`strangers` and `known`, each `{failures, until, since, count, by}`; `places`, from which this account has signed in
-lately, `[{place, at}]`; `expires_at`. Those places are `known`, so that strangers, however often they try, do not shut
-out whom the account belongs to. Each of them waits by itself, in a row of its own (`place`, of the same shape), and has
-a share of the day of all of them, so that a bad tablet does not shut anybody out at the others.
+`attempts` holds a row for each account, whether it exists or not: `_id` (the kind of secret and the hash of the login);
+`strangers` and `known`, each `{failures, until, since, count, by}`; `places`, the sources of recent successful
+sign-ins, `[{place, at}]`; `expires_at`. A source is an address or a device. Attempts from these sources count as
+`known`, all others as `strangers`, so that an attacker cannot lock out the owner of the account. Each known source
+waits by itself, in a row of its own (`place`, of the same shape), with a daily limit below that of all known sources
+together, so that one faulty tablet does not lock out the others.
 """
 
 import secrets
@@ -25,23 +26,23 @@ from schemas.core.collections import ATTEMPTS
 from schemas.core.documents import Document
 
 PASSWORD, PIN = "password", "pin"
-#: So many failures are free; after each further one the wait is twice as long.
+#: The number of failures without a wait; each further failure doubles the wait.
 FREE_FAILURES: Final = 5
 _FIRST_WAIT, MAX_WAIT = timedelta(seconds=5), timedelta(minutes=15)
 _DAY: Final = timedelta(days=1)
 _REMEMBERED: Final = timedelta(days=30)
 _MAX_SOURCES: Final = 50
 UNKNOWN_SOURCE, KNOWN_SOURCE, ONE_SOURCE = "strangers", "known", "place"
-#: How many failures a day there can be at most: together, what a day and an account have.
+#: The limit of failures a day, for one account.
 DAILY_LIMITS: Final = {UNKNOWN_SOURCE: 60, KNOWN_SOURCE: 40}
-#: And at each of the known places.
+#: The limit of failures a day at each known source.
 PER_SOURCE: Final = 20
 _LIMITS: Final = {**DAILY_LIMITS, ONE_SOURCE: PER_SOURCE}
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try that was granted. place: where it comes from."""
+    """An attempt that was granted."""
 
     account: str
     source: str
@@ -59,18 +60,19 @@ class LoginThrottle:
         self._clock = clock
 
     async def reserve(self, kind: str, login: str, source: str) -> Attempt:
-        """One try to sign in.
+        """Reserve an attempt to sign in.
 
-        :param kind: `PASSWORD` or `PIN`. :param place: an address or a device.
-        :raises TooManyRequests: there were too many.
-        :raises Unavailable: the database is away.
+        :param kind: `PASSWORD` or `PIN`.
+        :param source: an address or the id of a device.
+        :raises TooManyRequests: there were too many failures.
+        :raises Unavailable: the database cannot be reached.
         """
         account, now = _account(kind, login), self._clock()
         async with read_deadline():
             known = {"_id": account, "places": {"$elemMatch": {"place": source, "at": {"$gt": now - _REMEMBERED}}}}
             budget = UNKNOWN_SOURCE if await self._rows.find_one(known, {"_id": 1}) is None else KNOWN_SOURCE
         if budget == KNOWN_SOURCE:
-            # First there: what is refused at this place takes nothing from the others.
+            # The source's own row first: a refusal there must not use up the limit that all known sources share.
             await self._reserve(_source_row_id(account, source), ONE_SOURCE, now)
         await self._reserve(account, budget, now)
         return Attempt(account, source, budget)
@@ -88,9 +90,9 @@ class LoginThrottle:
             raise TooManyRequests(_time_to_wait(row[budget], _LIMITS[budget], now).total_seconds(), _REFUSAL)
 
     async def record_success(self, attempt: Attempt) -> None:
-        """It was the right one: nothing stands against this account any more, as seen from there.
+        """Record that the secret was right: clear the failures that count against this source.
 
-        :raises Unavailable: the database is away.
+        :raises Unavailable: the database cannot be reached.
         """
         now = self._clock()
         remembered = {"places": _with_source(attempt.source, now), "expires_at": now + _REMEMBERED}
@@ -106,12 +108,12 @@ _REFUSAL: Final = "There were too many attempts to sign in. Please wait a little
 
 
 def _account(kind: str, login: str) -> str:
-    """Of what anybody types, in a few bytes."""
+    """Return the id of an account's row: a login of any length becomes 32 hexadecimal digits."""
     return f"{kind}:{sha256(login.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
 
 
 def _source_row_id(account: str, source: str) -> str:
-    """An account, as it is used from one place."""
+    """Return the id of the row of an account and one source."""
     return f"{account}:{sha256(source.encode()).hexdigest()[:16]}"
 
 
@@ -121,14 +123,14 @@ def _cleared_fields(budget: str, now: datetime) -> Document:
 
 
 def _reservation(budget: str, now: datetime, ticket: str) -> list[Document]:
-    """The update that grants one more try, or leaves the row as it is."""
+    """Return the update that grants one more attempt, or leaves the row as it is."""
     before: Any = {name: {"$ifNull": [f"${budget}.{name}", default]} for name, default in _fresh(now).items()}
     is_new_day = {"$lte": ["$$was.since", now - _DAY]}
     count = {"$cond": [is_new_day, 0, "$$was.count"]}
     is_granted = {"$and": [{"$lte": ["$$was.until", now]}, {"$lt": ["$$count", _LIMITS[budget]]}]}
     granted = {
         "failures": "$$failures",
-        # Of the known places, each waits by itself.
+        # Each known source waits by itself, in its own row.
         "until": now if budget == KNOWN_SOURCE else {"$add": [now, _milliseconds("$$failures")]},
         "since": {"$cond": [is_new_day, now, "$$was.since"]},
         "count": {"$add": ["$$count", 1]},
@@ -147,21 +149,21 @@ def _fresh(now: datetime) -> Document:
 
 
 def _milliseconds(failures: Any) -> Document:
-    """How long to wait after so many failures: nothing, then five seconds, ten, twenty, … a quarter of an hour."""
+    """Return the wait after a number of failures: none at first, then 5 seconds, 10, 20, … up to 15 minutes."""
     doubled = {"$multiply": [_FIRST_WAIT.total_seconds(), {"$pow": [2, {"$subtract": [failures, FREE_FAILURES]}]}]}
     wait = {"$min": [MAX_WAIT.total_seconds(), doubled]}
     return {"$cond": [{"$lt": [failures, FREE_FAILURES]}, 0, {"$toLong": {"$multiply": [1000, wait]}}]}
 
 
 def _time_to_wait(budget: Document, limit: int, now: datetime) -> timedelta:
-    """How long until the next try is granted."""
+    """Return how long until the next attempt is granted."""
     until: datetime = budget["until"]
     tomorrow: datetime = budget["since"] + _DAY
     return max(until, tomorrow if budget["count"] >= limit else until) - now
 
 
 def _with_source(source: str, now: datetime) -> Document:
-    """The newest places, that one first."""
+    """Return the expression for the newest sources, this one first."""
     others = {
         "$filter": {"input": {"$ifNull": ["$places", []]}, "cond": {"$ne": ["$$this.place", {"$literal": source}]}}
     }

@@ -1,7 +1,7 @@
-"""Passwords and PINs, kept so that a stolen database does not give them away.
+"""Hashing of passwords and PINs.
 
-Each is keyed with the service's own secret before argon2id takes it: a PIN has a million possibilities, which whoever
-has the database alone could try, but for that key. The parameters are OWASP's for little memory: 7 MiB and five passes,
+Each is keyed (HMAC) with SECRET_KEY before argon2id: a PIN has only a million possibilities, and without the key an
+attacker with a stolen database could try them all. The parameters are OWASP's for little memory: 7 MiB and five passes,
 about 16 ms on a core of a small server.
 """
 
@@ -20,9 +20,9 @@ from repositories.database.errors import TooManyRequests
 from schemas.accounts.password_policy import normalize_password
 from schemas.core.errors import ShopError
 
-#: How many are computed at a time: each takes a core and its memory.
+#: How many hashes are computed at a time: each takes a core and its memory.
 CONCURRENCY: Final = 2
-#: Whoever comes when so many wait is sent away: a sign-in that takes seconds is none.
+#: The limit of waiting requests; further ones are refused, because a sign-in must not take many seconds.
 _MAX_WAITING: Final = 100
 HASHER: Final = PasswordHasher(time_cost=5, memory_cost=7 * 1024, parallelism=1)
 
@@ -37,10 +37,10 @@ class NoSecretKey(ShopError):
 
 
 class Passwords:
-    """Hashes and compares, in threads of its own, so that nobody waits who does not sign in.
+    """Hashes and verifies passwords and PINs, in its own threads, so that other requests do not wait.
 
-    :param secret_key: of the service. With another one, no password is right any more.
-    :param hasher: argon2id; tests bring one that counts.
+    :param secret_key: the setting SECRET_KEY. With another key, no stored password matches.
+    :param hasher: argon2id; tests pass one that counts.
     """
 
     def __init__(self, secret_key: str | None, hasher: PasswordHasher = HASHER) -> None:
@@ -49,37 +49,39 @@ class Passwords:
         self._threads = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="passwords")
         self._semaphore = asyncio.Semaphore(CONCURRENCY)
         self._waiting = 0
-        # What those are compared with who are not there, so that they take as long.
+        # Secrets for unknown logins are compared with this, so that they take as long.
         self._dummy_hash: str | None = None
 
     async def hash_secret(self, secret: str) -> str:
-        """As a password or a PIN is stored.
+        """Return the hash of a password or a PIN.
 
-        :raises NoSecretKey: there is none.
-        :raises TooManyRequests: too many wait already.
+        :raises NoSecretKey: SECRET_KEY is not set.
+        :raises TooManyRequests: too many requests are waiting already.
         """
         return await self._run(partial(self._hash, secret))
 
     async def verify(self, stored: str | None, secret: str) -> bool:
-        """Whether it is the right one. stored: None where there is none, which takes as long.
+        """Return whether a password or a PIN is the right one.
+
+        :param stored: its hash; None takes as long and is never right.
 
         :raises NoSecretKey, TooManyRequests:
         """
         return await self._run(partial(self._verify, stored, secret))
 
     def is_outdated(self, stored: str) -> bool:
-        """Whether it was hashed with other parameters than those of today."""
+        """Return whether a hash was made with other parameters than the current ones."""
         return self._hasher.check_needs_rehash(stored)
 
     def close(self) -> None:
-        """Lets the threads go."""
+        """Stop the threads."""
         self._threads.shutdown(wait=False)
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._key is None:
             raise NoSecretKey
         if self._waiting >= _MAX_WAITING:
-            raise TooManyRequests(1, "Too many people sign in just now. Please try again.")
+            raise TooManyRequests(1, "Too many people are signing in at the moment. Please try again.")
         self._waiting += 1
         try:
             async with self._semaphore:

@@ -1,8 +1,8 @@
-"""How often anybody may ask, counted in the database, so that it holds for all processes together.
+"""Rate limits, counted in the database, so that they hold for all processes together.
 
-Signing in and looking at public links are counted for each address, one by one. All else is counted for each
-credential, in blocks: a process asks the database for a hundred requests at once and spends them by itself, so that a
-sale waits for no counter.
+Sign-ins and views of public links are counted for each address, one by one. All other requests are counted for each
+credential, in blocks: a process reserves up to 100 requests in the database at once and counts them in memory, so that
+a sale does not wait for a counter.
 """
 
 import asyncio
@@ -24,20 +24,20 @@ from pymongo import ReturnDocument
 from repositories.database.errors import TooManyRequests, Unavailable
 from schemas.core.collections import RATE_COUNTS, RATE_WINDOWS
 
-#: Of one address, a minute: a shop's tills are behind one address, and so is whoever guesses.
+#: Limits a minute for one address. All tills of a shop share one address, and so may an attacker.
 LOGIN: Final = RateLimitItemPerMinute(60, namespace="login")
 PIN_LOGIN: Final = RateLimitItemPerMinute(120, namespace="pin")
 SETUP: Final = RateLimitItemPerMinute(20, namespace="setup")
-#: Tokens that nobody has. A tablet that was taken out, and asks again and again, comes to 30.
+#: Unknown tokens. A tablet that was removed and keeps retrying sends 30 a minute.
 UNKNOWN_TOKENS: Final = RateLimitItemPerMinute(600, namespace="unknown")
-#: Of public links. A mobile network has thousands of customers behind one address.
+#: Views of public links. A mobile network has thousands of customers behind one address.
 LINK: Final = RateLimitItemPerMinute(300, namespace="link")
 _MAX_BLOCK: Final = 100
 _MAX_REMEMBERED: Final = 10_000
 _MINUTE: Final = 60.0
-#: How long a sign-in waits for its count, and how long all else does, which then goes on without.
+#: How long a sign-in waits for its count before it fails, and how long other requests wait before they go on uncounted.
 _FAIL_CLOSED_SECONDS, _FAIL_OPEN_SECONDS = 4.5, 0.5
-# What is lost in a crash is a minute's count.
+# A crash loses the count of one minute, so the journal is not awaited.
 _OPTIONS: Final[dict[str, Any]] = {
     "w": 1,
     "journal": False,
@@ -49,15 +49,17 @@ _OPTIONS: Final[dict[str, Any]] = {
 }
 
 _BLOCKED: Final = (
-    "Too many sign-ins came from your address that are not known here. Please wait a little and try again."
+    "Too many requests with an unknown sign-in came from your address. Please wait a little and try again."
 )
 
 T = TypeVar("T")
 
 
 class _Storage(MongoDBStorage):
-    """Counts by the clock of the database alone, which also takes the counts away: with the machine's clock a minute
-    behind, each count would begin anew at once, and no limit apply."""
+    """Storage that uses the clock of the database only, which also expires the counts.
+
+    With a clock of the machine that is a minute behind, each count would restart at once and no limit would apply.
+    """
 
     async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         await self.create_indices()
@@ -80,19 +82,18 @@ class _Storage(MongoDBStorage):
 
 @dataclass(slots=True)
 class _Block:
-    """What a process may still spend of what it has taken for a credential. refused_until: on the clock of
-    `time.monotonic`; before then there is nothing to be had."""
+    """A block of requests that this process has reserved for a credential."""
 
     left: float
+    #: On the clock of `time.monotonic`; until then no further block is available.
     refused_until: float = 0.0
 
 
 class RateLimits:
-    """The limits of one database.
+    """The rate limits of one database.
 
-    :param url: of the database. :param database_name: which one it is.
-    :param per_minute: how many requests one credential may make a minute; 0: any number.
-    :param messages: how many messages it may send a minute, likewise.
+    :param per_minute: the requests that one credential may send a minute; 0: no limit.
+    :param messages: the messages to customers that one credential may send a minute; 0: no limit.
     """
 
     def __init__(self, url: str, database_name: str, per_minute: int, messages: int = 0) -> None:
@@ -102,7 +103,7 @@ class RateLimits:
         self._block_size = max(1, min(_MAX_BLOCK, per_minute // 10))
         self._blocks: TTLCache[str, _Block] = TTLCache(_MAX_REMEMBERED, _MINUTE)
         self._fetching: dict[str, asyncio.Task[_Block]] = {}
-        # Who has guessed too often, and until when that is so, on the clock of `time.monotonic`.
+        # By network that sent too many unknown tokens: until when it is blocked, on the clock of `time.monotonic`.
         self._blocked_until: TTLCache[str, float] = TTLCache(_MAX_REMEMBERED, _MINUTE)
 
     def close(self) -> None:
@@ -111,7 +112,7 @@ class RateLimits:
 
     @cached_property
     def _storage(self) -> _Storage:
-        # Made when it is first needed: it has a client of its own, and many a shop counts nothing.
+        # Created at the first use: it has its own database client, and many shops set no limit.
         return _Storage(
             self._url.replace("mongodb", "async+mongodb", 1),
             database_name=self._database_name,
@@ -126,16 +127,16 @@ class RateLimits:
         return FixedWindowRateLimiter(self._storage)
 
     async def count(self, limit: RateLimitItem, address: str | None) -> None:
-        """Counts one request of an address.
+        """Count one request of an address.
 
         :param limit: `LOGIN`, `PIN_LOGIN`, `SETUP` or `LINK`.
         :raises TooManyRequests: there were too many.
-        :raises Unavailable: the database is away, so nobody knows; what is behind it does not open unguarded.
+        :raises Unavailable: the database cannot be reached. These routes never run without their limit.
         """
         await self._count(limit, network_of(address))
 
     async def count_message(self, credential: str) -> None:
-        """Counts one message that a credential has sent; raises as `count`."""
+        """Count one message that a credential has sent; raises as `count` does."""
         if self._messages is not None:
             await self._count(self._messages, credential)
 
@@ -148,7 +149,7 @@ class RateLimits:
             raise Unavailable from error
 
     async def count_request(self, credential: str) -> None:
-        """Counts one request of a credential; hardly ever waits for the database, and lets it pass where that is away.
+        """Count one request of a credential. It rarely waits for the database, and passes if that cannot be reached.
 
         :raises TooManyRequests: there were too many.
         """
@@ -162,9 +163,9 @@ class RateLimits:
         block.left -= 1
 
     async def record_unknown_token(self, address: str | None) -> None:
-        """Counts a token that nobody has. Where the database is away, it is none that was let in, either.
+        """Count an unknown token. Without a database it is not counted, but then no token is accepted either.
 
-        :param address: that it came from.
+        :param address: the address of the client.
         """
         network = network_of(address)
         with suppress(StorageError, TimeoutError):
@@ -173,16 +174,16 @@ class RateLimits:
                     self._blocked_until[network] = time.monotonic() + await self._seconds_left(UNKNOWN_TOKENS, network)
 
     def check_blocked(self, address: str | None) -> None:
-        """Asks no database: what is not known here does not reach it from such an address.
+        """Check that an address is not blocked, without a query to the database.
 
-        :raises TooManyRequests: so many tokens came from it that nobody has.
+        :raises TooManyRequests: it sent too many unknown tokens.
         """
         until = self._blocked_until.get(network_of(address), 0.0) if self._blocked_until else 0.0
         if until > time.monotonic():
             raise TooManyRequests(until - time.monotonic(), _BLOCKED)
 
     async def _next_block(self, credential: str) -> _Block:
-        """The next block; all who need it at once share one asking."""
+        """Return the next block; concurrent requests share one query."""
         task = self._fetching.get(credential)
         if task is None:
             task = self._fetching[credential] = asyncio.create_task(self._fetch_block(credential))
@@ -199,19 +200,19 @@ class RateLimits:
                 else:
                     block = _Block(0, time.monotonic() + await self._seconds_left(limit, credential))
         except (StorageError, TimeoutError):
-            # What asks for the database will hear by itself that it is away.
+            # Not limited: requests that need the database fail by themselves.
             block = _Block(math.inf)
         self._blocks[credential] = block
         return block
 
     async def _seconds_left(self, limit: RateLimitItem, name: str) -> float:
-        """Until the present minute of a count is over."""
+        """Return the seconds until the current minute of a count ends."""
         reset, _ = await self._limiter.get_window_stats(limit, name)
         return max(1.0, reset - time.time())
 
 
 def network_of(address: str | None) -> str:
-    """What one party can be taken to have: an IPv4 address, or a /64 of IPv6, in which anybody has any number."""
+    """Return the network that is counted as one client: an IPv4 address, or a /64 of IPv6, which one client can own."""
     try:
         parsed = ip_address(address or "")
     except ValueError:

@@ -1,7 +1,7 @@
-"""Whether `SECRET_KEY` is the one that the passwords of a database were made with.
+"""The check that `SECRET_KEY` is the key that the passwords of a database were hashed with.
 
-The database keeps a proof of it, from its first use on: an argon2id of something that only the key makes, as slow
-to try as a password, so that it gives the key away as little.
+The database stores a proof of the key from its first use on: an argon2id hash of a value derived from the key. It is as
+slow to attack as a password.
 """
 
 import asyncio
@@ -19,16 +19,17 @@ from repositories.database.errors import DatabaseRefused, first_clause
 from schemas.core.collections import FACTS
 
 WRONG_KEY: Final = (
-    "SECRET_KEY is not the one that the passwords and PINs of this database were made with, so none of them would be "
-    "right. Set that one again. If it is lost, or must be another one, stop the service, run `pos migrate --new-key`, "
-    "and give each their new password with `pos user password`."
+    "SECRET_KEY is not the key that the passwords and PINs of this database were hashed with, so none of them would "
+    "match. Set the earlier key again. If it is lost, or if you want to replace it, stop the service, run `pos migrate "
+    "--new-key`, and set a new password for each user with `pos user password`."
 )
 
 
 async def check_key(database: Database, secret_key: str | None) -> None:
-    """Keeps the proof of the first key. secret_key: None where there is none, which is nothing to check.
+    """Compare SECRET_KEY with the stored proof; store the proof of the first key.
 
-    :raises DatabaseRefused: it is another one, or that cannot be known.
+    :param secret_key: None if it is not set, which is not checked.
+    :raises DatabaseRefused: it is another key, or the proof cannot be read.
     """
     if secret_key is None:
         return
@@ -37,7 +38,7 @@ async def check_key(database: Database, secret_key: str | None) -> None:
         stored = await facts.find_one({"_id": KEY_PROOF})
         if stored is None:
             proof = await asyncio.to_thread(_proof_of, secret_key)
-            # Of two who start at once, one keeps its own.
+            # If two processes start at once, one of them stores its proof.
             with suppress(DuplicateKeyError):
                 await facts.update_one({"_id": KEY_PROOF}, {"$setOnInsert": {"proof": proof}}, upsert=True)
             stored = await facts.find_one({"_id": KEY_PROOF})
@@ -48,9 +49,9 @@ async def check_key(database: Database, secret_key: str | None) -> None:
 
 
 async def replace_key(database: Database, secret_key: str | None) -> None:
-    """From now on this is the right key. What was made with another one is worth nothing.
+    """Store the proof of a new key. Passwords and PINs hashed with another key no longer match.
 
-    :raises NoSecretKey: there is none.
+    :raises NoSecretKey: the key is None.
     :raises PyMongoError: callers translate.
     """
     if secret_key is None:
@@ -60,7 +61,7 @@ async def replace_key(database: Database, secret_key: str | None) -> None:
 
 
 def is_proof_of(proof: str, secret_key: str) -> bool:
-    """Whether a proof is that of a key. Takes some 16 ms."""
+    """Return whether a proof belongs to a key. This takes about 16 ms."""
     try:
         return HASHER.verify(proof, _key_digest(secret_key))
     except VerificationError:

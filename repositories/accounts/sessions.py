@@ -1,11 +1,11 @@
-"""Sign-ins that last: an access token for an hour, and a refresh token that makes the next pair, once.
+"""Sessions: an access token for an hour, and a refresh token that can be exchanged once for the next pair.
 
-All the tokens that come of one sign-in are a family. A refresh token that is shown a second time was copied, and nobody
-knows by whom, so its family ends (RFC 9700, 4.14). What ends here holds in other processes within five seconds.
+All tokens of one sign-in form a family. A refresh token that is used a second time was probably stolen, so its family
+ends (RFC 9700, 4.14). A session that ends here is invalid in other processes within five seconds.
 
-Or the answer was lost on the way. Whoever may have to ask again says so beforehand, by a key that they keep to
-themselves: with it, and for ten minutes, the same token gets the very same answer. No other pair ever comes of it, so a
-thief and the one who was robbed cannot each go on by themselves; and a thief, who has no key, gets nothing.
+A second use can also mean that the response was lost. For that case a client sends a secret key with its request: for
+ten minutes, the same token with the same key gets the same response. It never yields another pair, so a thief and the
+owner cannot both continue; and a thief, who does not have the key, gets nothing.
 """
 
 import hmac
@@ -32,26 +32,30 @@ from schemas.journal.idempotency import RETRY_WINDOW
 
 
 class Tokens(NamedTuple):
-    """What somebody signs in with from now on. seconds: that the access token lasts. refresh: None at a device."""
+    """The tokens of a session."""
 
     access: str
+    #: None at a device.
     refresh: str | None
     family: str
+    #: The lifetime of the access token.
     seconds: int
 
 
 class Renewal(NamedTuple):
-    """What became of a refresh token. tokens: None where it is not known, or not any more. owner: the user's id."""
+    """The result of a refresh token's exchange."""
 
+    #: None if the token is not valid.
     tokens: Tokens | None
+    #: The user's id.
     owner: str = ""
     is_expired: bool = False
 
 
 class Sessions:
-    """The sign-ins of one database.
+    """The sessions of one database.
 
-    :param credentials: those of this process, which forget what ends here.
+    :param credentials: the credentials of this process, whose cache is cleared when a session ends.
     :param clock: the present instant, UTC.
     """
 
@@ -62,10 +66,10 @@ class Sessions:
         self._clock = clock
 
     async def begin(self, owner: str, version: int) -> Tokens:
-        """Somebody signs in.
+        """Begin a session of a user.
 
-        :param version: of the user whose password it was.
-        :raises Unavailable: the database is away.
+        :param version: the version of the user whose password was checked.
+        :raises Unavailable: the database cannot be reached.
         """
         refresh = await self._credentials.issue(REFRESH, owner, version=version, used_at=None)
         family = await self.family_of(hash_token(refresh)) or ""
@@ -73,21 +77,22 @@ class Sessions:
         return Tokens(access, refresh, family, _access_token_seconds())
 
     async def begin_at_device(self, device: str, owner: str, version: int) -> Tokens:
-        """Somebody signs in at a device, for an hour, and for no longer than the device itself may.
+        """Begin a session of a user at a device. It lasts an hour, and ends earlier if the device is deactivated.
 
-        :raises Unavailable: the database is away.
+        :raises Unavailable: the database cannot be reached.
         """
         access = await self._credentials.issue(ACCESS, owner, device=device, version=version)
         family = await self.family_of(hash_token(access))
         return Tokens(access, None, family or "", _access_token_seconds())
 
     async def renew(self, refresh: str, key: str | None = None) -> Renewal:
-        """The next pair of tokens.
+        """Exchange a refresh token for the next pair of tokens.
 
-        The new pair is written before the old token is spent: whoever is cut off in between asks again with the old.
+        The new pair is stored before the old token is marked as used, so that a client can repeat an interrupted
+        request with the old token.
 
-        :param key: by which the same may be asked again, where the answer does not arrive.
-        :raises Unavailable: the database is away.
+        :param key: the client's secret, with which it may repeat the request if the response is lost.
+        :raises Unavailable: the database cannot be reached.
         """
         row = await self._find_refresh_token(refresh)
         if row is None or await self._is_ended(row):
@@ -97,7 +102,7 @@ class Sessions:
             if row["expires_at"] <= self._clock():
                 return Renewal(None, is_expired=True)
             tokens = await self._spend(row, refresh, key)
-            # If not, somebody else has spent it meanwhile, or the family has ended.
+            # None: another request has used the token meanwhile, or the family has ended.
             row = row if tokens else await self._find_refresh_token(refresh) or row
         tokens = tokens or self._repeat_renewal(row, refresh, key)
         if tokens is None:
@@ -106,7 +111,7 @@ class Sessions:
         return Renewal(tokens, row["owner"])
 
     async def _spend(self, row: Document, refresh: str, key: str | None) -> Tokens | None:
-        """The pair that a refresh token is spent for; None where it was spent already."""
+        """Store the next pair and mark the refresh token as used; return None if it was used already."""
         salt = secrets.token_urlsafe()
         secret = f"{salt} {key}"
         tokens = _next_tokens(row, refresh, secret)
@@ -121,7 +126,7 @@ class Sessions:
         return tokens if spent.modified_count else None
 
     def _repeat_renewal(self, row: Document, refresh: str, key: str | None) -> Tokens | None:
-        """The pair that a token was spent for, once more; None where it was somebody else who spent it."""
+        """Return the pair of an earlier exchange again; None unless the same client asks, within ten minutes."""
         retry = row.get("retry")
         if retry is None or key is None or row["used_at"] + RETRY_WINDOW <= self._clock():
             return None
@@ -133,35 +138,37 @@ class Sessions:
             return await self._rows.find_one({"_id": hash_token(refresh), "kind": REFRESH})
 
     async def _is_ended(self, row: Document) -> bool:
-        """Whether its user is gone, or has ended it with another password."""
+        """Return whether the user was deactivated, or has ended the session with a new password or PIN."""
         async with read_deadline():
             user = await self._users.find_one({"_id": row["owner"], "voided_at": None}, {"sign_ins": 1})
         return user is None or was_invalidated(row, user)
 
     async def family_of(self, digest: str | None) -> str | None:
-        """The family of a credential, as it is stored; None where it is gone."""
+        """Return the family of a credential by its hash, None if it does not exist."""
         async with read_deadline():
             row = await self._rows.find_one({"_id": digest}, {"family": 1})
         return None if row is None else str(row["family"])
 
     async def end(self, family: str) -> int:
-        """Ends a sign-in and all that came of it; how many credentials that were.
+        """End a session, with all its tokens.
 
-        :raises Unavailable: the database is away.
+        :returns: the number of deleted credentials.
+        :raises Unavailable: the database cannot be reached.
         """
         return await self._delete({"family": family})
 
     async def end_all(self, owner: str, kept_family: str | None = None) -> int:
-        """Ends whatever a user or a device signs in with, and what was made at that device, but for one family.
+        """End all sessions of a user or a device, and those begun at that device, except one family.
 
-        :raises Unavailable: the database is away.
+        :returns: the number of deleted credentials.
+        :raises Unavailable: the database cannot be reached.
         """
         return await self._delete({"$or": [{"owner": owner}, {"device": owner}], "family": {"$ne": kept_family}})
 
     async def all(self, owner: str | None = None) -> list[Document]:
-        """The sign-ins that are not over, the newest first: `{family, kind, owner, device, created_at, expires_at}`.
+        """Return the active sessions, newest first: `{family, kind, owner, device, created_at, expires_at}`.
 
-        :raises Unavailable: the database is away.
+        :raises Unavailable: the database cannot be reached.
         """
         criteria: dict[str, Any] = {"kind": {"$in": [REFRESH, KEY, ACCESS]}, "used_at": None}
         criteria["expires_at"] = {"$not": {"$lte": self._clock()}}
@@ -172,7 +179,7 @@ class Sessions:
             known = {"_id": {"$in": [row["owner"] for row in rows]}, "sign_ins": {"$ne": None}}
             users = {user["_id"]: user for user in await self._users.find(known, {"sign_ins": 1}).to_list()}
         rows = [row for row in rows if not was_invalidated(row, users.get(row["owner"], {}))]
-        # The refresh token of a family outlasts its access tokens.
+        # A family is shown by its refresh token, which outlasts its access tokens.
         shown = {row["family"]: row for row in sorted(rows, key=lambda row: row["kind"] != ACCESS)}
         return sorted(shown.values(), key=lambda row: row["created_at"], reverse=True)
 
@@ -181,13 +188,13 @@ class Sessions:
             async with read_deadline():
                 deleted = await self._rows.delete_many(criteria)
         finally:
-            # Also where no answer came: it may have happened.
+            # Also without a response from the database: the rows may have been deleted.
             self._credentials.clear_cache()
         return deleted.deleted_count
 
 
 def _next_tokens(row: Document, refresh: str, secret: str) -> Tokens:
-    """The pair that follows a refresh token: the same whenever it is asked for."""
+    """Return the pair that follows a refresh token, derived from it: always the same for the same secret."""
     access, following = (derive_token(kind, refresh, secret) for kind in (ACCESS, REFRESH))
     return Tokens(access, following, row["family"], _access_token_seconds())
 

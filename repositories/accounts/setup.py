@@ -1,6 +1,6 @@
-"""The claim of a shop: whoever has the setup token makes the first owner, and nobody does so twice.
+"""The setup of a shop: a client with the setup token creates the first owner, once.
 
-The first owner has a fixed id, so however many claim at once, over however many processes, the database takes one.
+The first owner has a fixed id. So of any number of concurrent requests, in any number of processes, one succeeds.
 """
 
 import time
@@ -19,9 +19,9 @@ from schemas.core.documents import Document
 from schemas.core.errors import ShopError
 from schemas.core.principals import FIRST_OWNER_ID, OWNER, Actor
 
-#: How often a process looks whether another one was told the claim.
+#: How often a process checks whether another process has completed the setup.
 _CHECK_SECONDS: Final = 1.0
-#: The workers of a server start together; the first of them says what there is to say.
+#: The workers of a server start together; the first one logs the setup instructions, the others stay silent this long.
 _NOTICE_LEASE: Final = timedelta(minutes=1)
 _NOTICE: Final = "setup"
 
@@ -30,14 +30,14 @@ class AlreadyClaimed(ShopError):
     status, code, title = 409, "already_claimed", "The shop has an owner"
 
     def __init__(self) -> None:
-        super().__init__("This shop has its owner already. Please sign in.")
+        super().__init__("This shop has an owner already. Please sign in.")
 
 
 class ShopSetup:
-    """Whether the shop of a database has an owner, and how it gets its first one.
+    """The setup of a database's shop: its first owner.
 
     :param clock: the present instant, UTC.
-    :param seconds: a clock that only goes on.
+    :param seconds: a monotonic clock.
     """
 
     def __init__(
@@ -55,10 +55,9 @@ class ShopSetup:
         self._next_check = 0.0
 
     async def is_complete(self) -> bool:
-        """Whether there is an owner, or was one. Once there is, nobody asks the database any more; until then, once a
-        second.
+        """Return whether there is or was an owner. Until then this queries the database at most once a second.
 
-        :raises Unavailable: the database is away.
+        :raises Unavailable: the database cannot be reached.
         """
         if not self._is_complete and self._monotonic() >= self._next_check:
             self._next_check = self._monotonic() + _CHECK_SECONDS
@@ -70,10 +69,10 @@ class ShopSetup:
         return self._is_complete
 
     async def create_owner(self, login: str, name: str, password: str, actor: Actor) -> Document:
-        """The first owner, of all stores.
+        """Create the first owner, of all stores.
 
         :raises AlreadyClaimed: there is an owner.
-        :raises AccountExists: somebody else, who is no owner, signs in so.
+        :raises AccountExists: a user who is not an owner has this login.
         :raises InvalidBody: the password is too weak.
         :raises NoSecretKey, TooManyRequests, Unavailable, OutcomeUnknown:
         """
@@ -88,9 +87,10 @@ class ShopSetup:
             self._next_check = 0.0
 
     async def acquire_notice(self, server: str) -> bool:
-        """Whether this process is the one of its server that says how to claim. server: names it among all.
+        """Return whether this process, and no other worker of its server, logs the setup instructions.
 
-        :raises Unavailable: the database is away.
+        :param server: identifies the server.
+        :raises Unavailable: the database cannot be reached.
         """
         now = self._clock()
         held = {"told_to": server, "told_at": {"$gt": now - _NOTICE_LEASE}}

@@ -1,4 +1,4 @@
-"""How people sign in: with a password, or at an enrolled device with a PIN."""
+"""Sign-in of users: with a password, or with a PIN at a registered device."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
@@ -16,14 +16,14 @@ _STORED: Final = {PASSWORD: "password", PIN: "pin"}
 
 
 class SignedIn(NamedTuple):
-    """Who has signed in, and what they show from now on."""
+    """A user who has signed in, and the tokens of the new session."""
 
     user: Document
     tokens: Tokens
 
 
 class SignIn:
-    """The door of one database."""
+    """Sign-in to one database."""
 
     def __init__(self, database: Database, passwords: Passwords, throttle: LoginThrottle, sessions: Sessions) -> None:
         self._users = database[USERS]
@@ -32,9 +32,11 @@ class SignIn:
         self._sessions = sessions
 
     async def by_password(self, login: str, password: str, source: str) -> SignedIn | None:
-        """None where the login or the password is wrong; which of them is not said.
+        """Sign in with a password.
 
-        :param login: casefolded. :param place: the address that this comes from.
+        :param login: casefolded.
+        :param source: the address of the client.
+        :returns: None if the login or the password is wrong.
         :raises NoSecretKey, TooManyRequests, Unavailable:
         """
         user = await self._verify(PASSWORD, login, password, source)
@@ -43,8 +45,9 @@ class SignIn:
         return await self._begin(user, PASSWORD, lambda: self._sessions.begin(user["_id"], user["version"]))
 
     async def by_pin(self, login: str, pin: str, device: Principal) -> SignedIn | None:
-        """None where the login or the PIN is wrong, or the user belongs to another store than the device.
+        """Sign in with a PIN at a device.
 
+        :returns: None if the login or the PIN is wrong, or the user belongs to another store than the device.
         :raises NoSecretKey, TooManyRequests, Unavailable:
         """
         user = await self._verify(PIN, login, pin, device.id, device.store)
@@ -55,7 +58,7 @@ class SignIn:
         )
 
     async def is_password_of(self, user: Document, password: str, source: str) -> bool:
-        """Whether somebody who is signed in knows the password, too.
+        """Return whether this is the password of a user who is signed in already.
 
         :raises NoSecretKey, TooManyRequests, Unavailable:
         """
@@ -64,12 +67,15 @@ class SignIn:
     async def _verify(
         self, kind: str, login: str, secret: str, source: str, store: str | None = None
     ) -> Document | None:
-        """The user whose secret it is. store: that they must be of, None for any."""
+        """Return the user if the secret is right.
+
+        :param store: the store that the user must belong to, None for any.
+        """
         attempt = await self._throttle.reserve(kind, login, source)
         async with read_deadline():
             user = await self._users.find_one({"login": login, "voided_at": None})
         if user is not None and not _share_a_store(user["belongs_to"], store):
-            # A stranger here: also a right secret counts as a failure, or the wait would tell that it is right.
+            # Of another store: even a right secret counts as a failure, or the wait would reveal that it is right.
             user = None
         name = _STORED[kind]
         if not await self._passwords.verify(None if user is None else user[name], secret) or user is None:
@@ -80,14 +86,14 @@ class SignIn:
         return user
 
     async def _rehash(self, user: Document, name: str, secret: str) -> str:
-        """The same secret with the parameters of today: nobody changed anything, so it is no event."""
+        """Store the same secret hashed with the current parameters. This is no change of the user, so no event."""
         hashed = await self._passwords.hash_secret(secret)
         async with read_deadline():
             await self._users.update_one({"_id": user["_id"], name: user[name]}, {"$set": {name: hashed}})
         return hashed
 
     async def _begin(self, user: Document, kind: str, begin: Callable[[], Awaitable[Tokens]]) -> SignedIn | None:
-        """Signed in, unless the user was ended, or got another password, while this was under way."""
+        """Begin a session; end it again if the user was deactivated or got another password meanwhile."""
         tokens = await begin()
         async with read_deadline():
             still = {"_id": user["_id"], _STORED[kind]: user[_STORED[kind]], "voided_at": None}
@@ -99,5 +105,5 @@ class SignIn:
 
 
 def _share_a_store(store: str | None, other: str | None) -> bool:
-    """Whether two that each belong to a store, or to all of them (None), meet in one."""
+    """Return whether two accounts, each of one store or of all (None), have a store in common."""
     return store is None or other is None or store == other

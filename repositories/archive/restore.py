@@ -206,7 +206,7 @@ async def restoring(database: Database, store: str, now: datetime, event_retenti
     what breaks off, one that is marked.
 
     :raises DatabaseRefused: it cannot be filled.
-    :raises Unavailable: the database is away.
+    :raises Unavailable: the database cannot be reached.
     """
     restore = Restore(database, store)
     with translate_errors():

@@ -202,7 +202,7 @@ async def open_snapshot(database: Database, store: str, batch: int = BATCH) -> A
     """The store as it is now, for as long as the block takes.
 
     :param batch: how many documents are read at a time.
-    :raises Unavailable: the database is away.
+    :raises Unavailable: the database cannot be reached.
     """
     snapshot = StoreSnapshot(database, store, batch)
     with translate_errors():

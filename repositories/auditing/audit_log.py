@@ -1,7 +1,7 @@
-"""The audit: the event log with who did it, newest first.
+"""The audit log: the event log with the actor of each event, newest first.
 
-It has no index of its own, since each would cost every sale: `seq` serves it, backwards, with whatever is asked for
-looked for on the way. The log is kept for some months only, so that way is short.
+It has no index of its own, since an index would slow down every sale. It is read along `seq`, backwards, and filtered
+on the way. The log keeps some months of events only, so this is short.
 """
 
 from collections.abc import Iterator
@@ -18,16 +18,16 @@ from schemas.core.calendar import day_bounds
 from schemas.core.collections import EVENTS
 from schemas.core.documents import Document
 
-#: How much of the log a page is made of, beyond its first event: five hundred usual ones take less.
+#: The size of a page in bytes, beyond its first event. 500 events of usual size take less.
 PAGE_BYTES: Final = 4 * 2**20
-# So few that a reply is seldom larger than a page.
+# So few that a reply of the database is rarely larger than a page.
 _AT_ONCE: Final = 16
 
 
 class AuditLog:
-    """The audit of one store.
+    """The audit log of one store.
 
-    :param zone: of the days that are asked for.
+    :param zone: the time zone of the days in a request.
     """
 
     def __init__(self, database: Database, store: str, zone: ZoneInfo) -> None:
@@ -36,10 +36,10 @@ class AuditLog:
         self._zone = zone
 
     async def page(self, listing: AuditListing) -> tuple[Iterator[Document], bool]:
-        """Return up to `listing.limit` events, and `PAGE_BYTES`, newest first, from `listing.after` on, and whether
-        no others follow. Each event is decoded when the iterator reaches it.
+        """Return the events after `listing.after`, newest first, up to `listing.limit` and `PAGE_BYTES`.
 
-        :raises Unavailable: the database is away.
+        :returns: an iterator, which decodes one event at a time, and whether this is the last page.
+        :raises Unavailable: the database cannot be reached.
         """
         limit = listing.limit
         options = {"projection": {"_id": 0}, "sort": [("seq", DESCENDING)], "limit": limit + 1}
@@ -61,6 +61,6 @@ class AuditLog:
         if listing.type is not None:
             every.append({"type": listing.type})
         if listing.id is not None:
-            # A conversion is an event of the estimate, and of the order that it makes.
+            # A conversion is an event of the estimate and of the order that it creates.
             every.append({"$or": [{"id": listing.id}, {"order_id": listing.id}]})
         return {"$and": every}

@@ -49,7 +49,7 @@ async def verify(
 
     :param advance: told, now and then, how many more events were looked at.
     :param remark: told what is no difference, and should be known all the same.
-    :raises Unavailable: the database is away.
+    :raises Unavailable: the database cannot be reached.
     """
     with translate_errors():
         counters = await database[COUNTERS].find_one({"_id": store})
@@ -191,7 +191,7 @@ class _LimitedLines:
 async def count_events(database: Database, store: str) -> int:
     """How many events there are to be looked at.
 
-    :raises Unavailable: the database is away.
+    :raises Unavailable: the database cannot be reached.
     """
     with translate_errors():
         return await database[EVENTS].count_documents({"store": store})

@@ -1,7 +1,7 @@
 """Commands that change messages to customers.
 
-The commands of workers carry the number of the attempt, so that a late worker overwrites nothing; and each of them
-does nothing the second time, so that a command whose outcome is not known can be submitted again.
+The commands of workers carry the number of the attempt, so that a late worker overwrites nothing. Each of them is
+idempotent, so that a command with an unknown outcome can be submitted again.
 """
 
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class QueueMessage(Command):
 
     :param draft: as `schemas.messages.drafted`.
     :param outbox: the store whose processes send it.
-    :param link: created with it, to the document that it is about.
+    :param link: a link to the message's document, created with the message.
     """
 
     message_id: str
@@ -64,7 +64,7 @@ class QueueMessage(Command):
         if self.link is not None:
             self.link.apply(work)
         if not _is_document_available(work, self.draft):
-            raise NotFound("The document does not open any more.")
+            raise NotFound("The document is no longer available.")
         waiting = {**queued_fields(self.outbox, work.reference_time), "retry_keys": releasable_keys(self.keys)}
         message = work.add(MESSAGES, self.message_id, {**self.draft, **waiting})
         summary = work.emit(MESSAGES, events.CREATE, message, summarize_message(message))
@@ -86,11 +86,11 @@ class _MessageCommand(Command):
 class BeginAttempt(_MessageCommand):
     """Begin an attempt, before a worker calls the provider.
 
-    The worker may call it if the answer is being sent, by this holder, with this attempt.
+    The worker may call it if the answer has the state `sending`, this holder and this attempt.
 
     :param holder: the worker that has claimed the message.
-    :param until: when other workers need not wait for this one any longer.
-    :param enclosed: as `read_with` names it.
+    :param until: after this, another worker may take over the attempt.
+    :param required: as `required_reads` returns it.
     """
 
     holder: str
@@ -120,7 +120,7 @@ class BeginAttempt(_MessageCommand):
 class RecordOutcome(_MessageCommand):
     """Record the outcome of an attempt.
 
-    :param chance: 0 to 1, see `schemas.message_states.pause_after`.
+    :param jitter: 0 to 1, spreads the pause before the next attempt.
     """
 
     attempt: int
@@ -143,8 +143,8 @@ class RecordOutcome(_MessageCommand):
 class DeliveryUpdate(_MessageCommand):
     """Record a status that the provider reports of a message.
 
-    :param attempt: that the status is of, None where the provider does not say.
-    :param error: of a message that failed.
+    :param attempt: the attempt that the status is about, None if the provider does not return it.
+    :param error: code and reason of a failure.
     """
 
     attempt: int | None
@@ -167,7 +167,7 @@ class DeliveryUpdate(_MessageCommand):
             return False
         if message["state"] != QUEUED:
             return message["provider_id"] in (None, self.provider_id)
-        # Put back by itself, or by somebody who has it sent again, for whom only what is on the phone has been sent.
+        # Queued again, automatically or by a user. After a user's retry, `sent` does not count: only a delivery does.
         return self.attempt is not None and (message["tries"] > 0 or self.state != SENT)
 
 
@@ -175,8 +175,8 @@ class DeliveryUpdate(_MessageCommand):
 class RetryMessage(_MessageCommand):
     """Queue a message again that was not sent.
 
-    :param enclosed: as `read_with` names it.
-    :param is_sure: also a message that may have been sent already.
+    :param required: as `required_reads` returns it.
+    :param is_sure: retry even if the message may have been sent already.
     """
 
     required: Reads = ()
@@ -191,7 +191,7 @@ class RetryMessage(_MessageCommand):
         if message["state"] not in RETRIABLE:
             raise _refusal(message, "there is nothing to send again")
         if is_doubtful(message) and not self.is_sure:
-            raise _refusal(message, "nobody knows whether it was sent, and it may come twice")
+            raise _refusal(message, "it may have been sent already, and the customer might get it twice")
         if not _is_document_available(work, message):
             raise _refusal(message, "its document is voided, or the link to it has ended")
         return _update(
@@ -211,8 +211,8 @@ class CancelMessage(_MessageCommand):
 
 
 def required_reads(message: Document) -> Reads:
-    """Return what must exist for the document of a message to open: the link, and what it leads to."""
-    # Messages of before do not say by which link.
+    """Return the documents that must exist for a message to be sent: the link, and the document it leads to."""
+    # Messages of earlier versions have no `link_id`.
     link_id = message.get("link_id")
     return () if link_id is None else ((LINKS, link_id), (message["kind"], message["document_id"]))
 

@@ -1,4 +1,4 @@
-"""Messages to customers, in the shop's words: asked for, listed, sent again, dropped."""
+"""Messages to customers: send, list, retry and cancel."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,7 +25,7 @@ from schemas.messaging.requests import MessageListing
 class MessageRepository:
     """The messages of one store.
 
-    :param outbox: the store whose processes send them: the one that the settings name.
+    :param outbox: the store whose processes send them: STORE_ID of the settings.
     """
 
     def __init__(
@@ -51,10 +51,10 @@ class MessageRepository:
         link: AddLink | None = None,
         actor: Actor,
     ) -> Outcome:
-        """Puts a letter into the outbox. link: made with it, to the document that is `enclosed` then.
-        Where it was asked for before, the answer says how that message stands now.
+        """Put a message into the outbox. For a repeated request, the answer has the current state of that message.
 
-        :raises NotFound: the document is not there, or does not open.
+        :param link: a link created with the message; its document becomes the attachment.
+        :raises NotFound: the document does not exist or is no longer available.
         """
         message_id = new_id(MESSAGE_PREFIX, self._clock())
         if link is not None:
@@ -66,18 +66,24 @@ class MessageRepository:
         return await self._with_current_state(outcome) if outcome.replayed else outcome
 
     async def retry(self, message_id: str, *, is_sure: bool = False, actor: Actor) -> Outcome:
-        """:raises NotFound, IllegalTransition:"""
+        """Queue a message again that was not sent.
+
+        :raises NotFound, IllegalTransition:
+        """
         message = await self._find(message_id)
         return await self._submit(RetryMessage(message_id, required_reads(message or {}), is_sure, actor=actor))
 
     async def cancel(self, message_id: str, *, actor: Actor) -> Outcome:
-        """:raises NotFound, IllegalTransition:"""
+        """Cancel a message that has not been sent.
+
+        :raises NotFound, IllegalTransition:
+        """
         return await self._submit(CancelMessage(message_id, actor=actor))
 
     async def page(self, listing: MessageListing, limit: int) -> list[Document]:
-        """Up to `limit` messages, the newest first, from `listing.after` on.
+        """Return up to `limit` messages after `listing.after`, newest first.
 
-        :raises Unavailable: the database is away.
+        :raises Unavailable: the database cannot be reached.
         """
         criteria: Document = {"store": self._store}
         criteria |= {} if not listing.states else {"state": {"$in": listing.states}}

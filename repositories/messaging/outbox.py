@@ -1,7 +1,7 @@
-"""The outbox: messages of all stores that the processes of one deployment send, as those see them who send them.
+"""The outbox: messages of all stores, as the workers of one deployment see them.
 
-A message is claimed with a lease: `due_at` is moved on, in one step of the database, so that nobody else finds it
-meanwhile. What becomes of it goes through the journal of its store.
+A worker claims a message with a lease: it moves `due_at` forward in one atomic update, so that no other worker finds
+the message meanwhile. The outcome goes through the journal of the message's store.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -24,16 +24,17 @@ from schemas.messaging.delivery import Outcome
 from schemas.messaging.messages import parse_reference
 from schemas.messaging.states import SENDING
 
-#: How long a message that was claimed and not begun is left to its claimant.
+#: The lease of a message that was claimed and not begun.
 CLAIM_SECONDS: Final = 15.0
 _LOCK_WAIT_MS: Final = 500
 
 
 class Outbox:
-    """
-    :param home: the store that the settings name, by which processes know what is theirs to send.
-    :param journal_of: the journal of a store.
-    :param on_events: is told of what was written, by store.
+    """The messages that this deployment sends.
+
+    :param home: STORE_ID of the settings: messages with this `outbox` belong to this deployment.
+    :param journal_of: returns the journal of a store.
+    :param on_events: called with the store and the events that were written.
     :param clock: the present instant, UTC.
     """
 
@@ -53,17 +54,16 @@ class Outbox:
         self._clock = clock
 
     async def claim(self, holder: str) -> Document | None:
-        """The message that has waited longest, from now on this holder's: queued, or being sent by somebody who is
-        silent for too long.
+        """Claim the message that has waited longest: a queued one, or one whose worker's lease has expired.
 
-        :raises Unavailable: the database is away.
+        :raises Unavailable: the database cannot be reached.
         """
         now = self._clock()
         lease = {"holder": holder, "due_at": now + timedelta(seconds=CLAIM_SECONDS)}
         async with read_deadline():
             try:
                 return await self._collection.find_one_and_update(
-                    # The type, which each time has, lets the database use the index, which holds only what is due.
+                    # `$type` lets the database use the partial index, which has only documents with a date.
                     {"outbox": self._home, "due_at": {"$lte": now, "$type": "date"}},
                     {"$set": lease},
                     sort=[("due_at", 1)],
@@ -76,10 +76,11 @@ class Outbox:
                 return None
 
     async def begin_attempt(self, message: Document, provider: str, seconds: float) -> Document | None:
-        """The message as it is being sent; None where it was taken away meanwhile, or its document does not open.
+        """Begin an attempt to send a claimed message.
 
-        :param seconds: for how long nobody else looks at it.
-        :raises Unavailable: not known whether it was begun; ask again.
+        :param seconds: the lease: until then no other worker claims it.
+        :returns: the message; None if it was claimed by another worker meanwhile, or its document is not available.
+        :raises Unavailable: the outcome is unknown; call this again.
         """
         attempt, until = message["attempt"] + 1, self._clock() + timedelta(seconds=seconds)
         asked = BeginAttempt(message["_id"], message["holder"], attempt, provider, until, required_reads(message))
@@ -88,9 +89,10 @@ class Outbox:
         return begun if held == (SENDING, message["holder"], attempt) else None
 
     async def record_outcome(self, message: Document, outcome: Outcome, jitter: float) -> Document:
-        """What became of the attempt that the message is at. The message as it is now.
+        """Record the outcome of the message's current attempt.
 
-        :raises Unavailable: not known whether that was written; say it again.
+        :returns: the message as it is now.
+        :raises Unavailable: it is unknown whether the outcome was recorded; call this again.
         """
         return await self._submit(message, RecordOutcome(message["_id"], message["attempt"], outcome, jitter))
 
@@ -103,13 +105,13 @@ class Outbox:
         error: Document | None = None,
         reference: str | None = None,
     ) -> None:
-        """News from a provider: a message came further, or failed. What is known already, takes something back, or is
-        of nothing that was sent from here changes nothing.
+        """Record a status from a provider. A status that is known, older, or of an unknown message changes nothing.
 
-        :param at: the provider's own time. :param error: code and reason, of one that failed.
-        :param reference: the letter's, where the provider brings it back. So news is understood also where the answer
-            that said `provider_id` was lost, or is still under way.
-        :raises Unavailable: not recorded; the provider tells again.
+        :param at: the provider's time of the status.
+        :param error: code and reason of a failure.
+        :param reference: the message's reference, if the provider returns it. It identifies the message even if the
+            response with the `provider_id` was lost or has not arrived yet.
+        :raises Unavailable: not recorded; the provider sends it again.
         """
         message_id, attempt = parse_reference(reference)
         named = {"provider_id": provider_id, "outbox": self._home} if message_id is None else {"_id": message_id}

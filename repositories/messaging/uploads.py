@@ -1,6 +1,6 @@
-"""PDFs that were uploaded to be sent: kept until they expire, and found by the hash of their token.
+"""Uploads: PDFs to be sent, stored until they expire and found by the hash of their token.
 
-They are no part of the books, so they are in no archive, and no event tells of them.
+They are not part of the store's documents, so they are in no archive and have no events.
 """
 
 import secrets
@@ -16,7 +16,7 @@ from schemas.core.errors import ShopError
 from schemas.core.tokens import hash_token
 
 UPLOAD_DAYS: Final = 30
-#: What was brought from the earlier backend does not expire: its customers have the links.
+#: Files imported from the earlier backend do not expire: customers have the links.
 _NEVER: Final = datetime(2999, 1, 1, tzinfo=UTC)
 _TOKEN_BYTES: Final = 24
 
@@ -27,19 +27,19 @@ class Upload(NamedTuple):
 
 
 class StoredUpload(NamedTuple):
-    """token: by which a file is found, and until: when it is not any more."""
+    """The token of a stored file, and when the file expires."""
 
     token: str
     until: datetime
 
 
 def legacy_files_filter(store: str) -> dict[str, Any]:
-    """Return what finds the files that were brought to a store from the earlier backend."""
+    """Return the filter for the files of a store that were imported from the earlier backend."""
     return {"store": store, "brought": True}
 
 
 class Uploads:
-    """Those of all stores.
+    """The uploads of all stores.
 
     :param clock: the present instant, UTC.
     """
@@ -50,9 +50,9 @@ class Uploads:
 
     @asynccontextmanager
     async def kept(self, store: str, upload: Upload) -> AsyncIterator[StoredUpload]:
-        """Keeps a file, unless what it is for is refused meanwhile.
+        """Store a file; delete it if the block raises an error of the shop.
 
-        :raises Unavailable: the database is away.
+        :raises Unavailable: the database cannot be reached.
         """
         token = secrets.token_urlsafe(_TOKEN_BYTES)
         expires_at = self._clock() + timedelta(days=UPLOAD_DAYS)
@@ -62,34 +62,34 @@ class Uploads:
         try:
             yield StoredUpload(token, expires_at)
         except OutcomeUnknown:
-            # It may be needed.
+            # The message may have been queued, and needs the file then.
             raise
         except ShopError:
             await self.drop(token)
             raise
 
     async def add_legacy_file(self, store: str, token: str, upload: Upload) -> None:
-        """Keep a file of the earlier backend under the name that its links have; done again, it is the same.
+        """Store a file of the earlier backend under the token of its links. Idempotent.
 
-        :raises Unavailable: the database is away.
+        :raises Unavailable: the database cannot be reached.
         """
         kept = {**legacy_files_filter(store), **upload._asdict(), "expires_at": _NEVER}
         async with read_deadline():
             await self._collection.update_one({"_id": hash_token(token)}, {"$setOnInsert": kept}, upsert=True)
 
     async def find(self, token: str) -> Upload | None:
-        """The file of that token, unless it has expired.
+        """Return the file of a token, None if there is none or it has expired.
 
-        :raises Unavailable: the database is away.
+        :raises Unavailable: the database cannot be reached.
         """
         async with read_deadline():
             found = await self._collection.find_one({"_id": hash_token(token), "expires_at": {"$gt": self._clock()}})
         return None if found is None else Upload(found["name"], bytes(found["content"]))
 
     async def until(self, store: str, token: str) -> datetime | None:
-        """When the store's file of that token expires; None where there is none, or it has.
+        """Return when the store's file of a token expires; None if there is none or it has expired.
 
-        :raises Unavailable: the database is away.
+        :raises Unavailable: the database cannot be reached.
         """
         named = {"_id": hash_token(token), "store": store, "expires_at": {"$gt": self._clock()}}
         async with read_deadline():
@@ -97,7 +97,7 @@ class Uploads:
         return None if found is None else found["expires_at"]
 
     async def drop(self, token: str) -> None:
-        """Takes a file away that nobody was told of; one that cannot be, expires."""
+        """Delete a file whose token was not given out. If the database cannot be reached, the file expires later."""
         with suppress(Unavailable):
             async with read_deadline():
                 await self._collection.delete_one({"_id": hash_token(token)})

@@ -18,8 +18,8 @@ class AddLink(Command):
     """Add a link to a document.
 
     :param token: the hash of the link's token.
-    :param message_id: of the message that the link is created with.
-    :param retry_keys: under which the answer to that message is remembered.
+    :param message_id: the message that the link is created with.
+    :param retry_keys: the keys under which the answer to that message is stored.
     """
 
     link_id: str
@@ -46,7 +46,7 @@ class AddLink(Command):
 
 @dataclass(frozen=True, slots=True)
 class EndLink(Command):
-    """End a link: it does not open any more."""
+    """Revoke a link: it does not open any more."""
 
     link_id: str
 
@@ -59,7 +59,7 @@ class EndLink(Command):
         if link is None:
             raise NotFound("There is no such link.")
         if link.get("message_id"):
-            # Who asks for the same message now means one with a link that opens.
+            # A repeated request for that message must create one with a valid link.
             work.release_keys(link["retry_keys"], link["message_id"])
         link = work.update(LINKS, link, voided_at=work.now)
         work.emit(LINKS, events.DELETE, link, _event_data(link))

@@ -1,8 +1,8 @@
-"""Public links: made and ended through the journal, looked up by the hash of their token.
+"""Public links: created and revoked through the journal, found by the hash of their token.
 
-`links` holds one row for each: `_id` (`LINK-…`), `kind` and `document_id` of what it shows, `token` (its SHA-256),
-`expires_at`, `voided_at`. How often a link was used is counted beside it, in `link_views`, since a count is no change
-of the shop's.
+`links` holds one row for each: `_id` (`LINK-…`), `kind` and `document_id` of the document it shows, `token` (its
+SHA-256), `expires_at`, `voided_at`. Views are counted in `link_views`, outside the journal, because a view does not
+change the store.
 """
 
 import secrets
@@ -28,7 +28,7 @@ _MAX_LINKS: Final = 500
 
 
 class NewLink(NamedTuple):
-    """token: which nobody can be told again."""
+    """A link that was just created, with its token, which cannot be recovered later."""
 
     link: Document
     token: str
@@ -45,8 +45,9 @@ class LinkRepository:
         self._clock = clock
 
     async def create(self, kind: str, document_id: str, *, days: int, actor: Actor) -> NewLink:
-        """A link to a document, for so many days.
+        """Create a link to a document.
 
+        :param days: its lifetime.
         :raises NotFound: there is no such document.
         """
         link, token = self.draft(kind, document_id, days=days, actor=actor)
@@ -54,17 +55,20 @@ class LinkRepository:
         return NewLink(outcome.answer, token, outcome)
 
     def draft(self, kind: str, document_id: str, *, days: int, actor: Actor) -> tuple[AddLink, str]:
-        """What makes such a link, and its token."""
+        """Return the command that creates a link, and the link's token."""
         token, now = secrets.token_urlsafe(_TOKEN_BYTES), self._clock()
         link_id, expires_at = new_id(LINK_PREFIX, now), now + timedelta(days=days)
         return AddLink(link_id, kind, document_id, hash_token(token), expires_at, actor=actor), token
 
     async def end(self, link_id: str, keys: tuple[RequestKey, ...] = (), *, actor: Actor) -> Outcome:
-        """:raises NotFound: there is none, or it was ended before, and not by this very request."""
+        """Revoke a link.
+
+        :raises NotFound: there is no such link, or another request has revoked it.
+        """
         return await self._journal.submit(EndLink(link_id, keys=keys, actor=actor))
 
     async def list_for_document(self, kind: str, document_id: str) -> list[Document]:
-        """The newest links to a document, those that have ended too, each with `views` and `viewed_at`."""
+        """Return the newest links to a document, revoked ones too, each with `views` and `viewed_at`."""
         criteria = {"store": self._store, "kind": kind, "document_id": document_id}
         async with read_deadline():
             links = await self._database[LINKS].find(criteria).sort("_id", -1).to_list(_MAX_LINKS)
@@ -75,7 +79,7 @@ class LinkRepository:
 
 
 class PublicLinks:
-    """The public links of all stores, as those use them who have one.
+    """The public links of all stores, for clients that open a link.
 
     :param clock: the present instant, UTC.
     """
@@ -85,16 +89,16 @@ class PublicLinks:
         self._clock = clock
 
     async def find(self, token: str) -> Document | None:
-        """The link of that token, unless it has expired or was ended.
+        """Return the link of a token, None if it does not exist, has expired or was revoked.
 
-        :raises Unavailable: the database is away.
+        :raises Unavailable: the database cannot be reached.
         """
         criteria = {"token": hash_token(token), "voided_at": None, "expires_at": {"$gt": self._clock()}}
         async with read_deadline():
             return await self._database[LINKS].find_one(criteria)
 
     async def count(self, link: Document) -> None:
-        """One more has looked. A look that cannot be counted is not."""
+        """Count a view. If the database cannot be reached, it is not counted."""
         seen = {"$inc": {"views": 1}, "$set": {"store": link["store"], "viewed_at": self._clock()}}
         with suppress(Unavailable):
             async with read_deadline():

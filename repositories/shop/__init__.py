@@ -1,1 +1,1 @@
-"""The settings of a store, and the stores there are."""
+"""The settings of a store, and the list of stores."""

@@ -1,4 +1,4 @@
-"""The settings of a shop: read often, changed hardly ever."""
+"""The settings of a store: read often, rarely changed."""
 
 import time
 from collections.abc import Callable
@@ -17,16 +17,16 @@ from schemas.core.principals import Actor
 from schemas.journal import events
 from schemas.shop.settings import ShopSettings, checked_changes, initial_switches
 
-#: How long another process may not have heard of a change.
+#: How long another process may still use the settings from before a change.
 MAX_AGE_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeSettings(Command):
-    """Change settings of a shop; where none would change, nothing happens.
+    """Change settings of a store. Without a difference, nothing happens.
 
-    :param store: whose settings they are, and their id.
-    :param fresh: those of a shop that has set nothing.
+    :param store: the store; also the id of its settings.
+    :param defaults: the settings of a store that has changed none.
     """
 
     store: str
@@ -56,9 +56,9 @@ class ChangeSettings(Command):
 
 
 class ShopSettingsRepository:
-    """The settings of one store, at most a second old; at once after a change that went through here.
+    """The settings of one store, at most a second old, and up to date after a change through this object.
 
-    :param fresh: those of a shop that has set nothing.
+    :param defaults: the settings of a store that has changed none.
     :param clock: seconds that only go forwards.
     """
 
@@ -79,7 +79,10 @@ class ShopSettingsRepository:
         self._fresh_until = 0.0
 
     async def current(self) -> ShopSettings:
-        """:raises Unavailable: the database is away."""
+        """Return the settings.
+
+        :raises Unavailable: the database cannot be reached.
+        """
         settings, asked_at = self._settings, self._clock()
         if settings is not None and asked_at < self._fresh_until:
             return settings
@@ -88,8 +91,9 @@ class ShopSettingsRepository:
         return self._update_cache(ShopSettings.of(found, self._defaults), asked_at)
 
     async def change(self, changes: Document, versions: frozenset[int] | None = None, *, actor: Actor) -> Outcome:
-        """Changes some; `current` knows of it when this returns. changes: as `ShopSettingsBody` loads them.
+        """Change some settings. When this returns, `current` returns them.
 
+        :param changes: as `ShopSettingsBody` loads them.
         :raises StaleVersion, InvalidBody:
         """
         command = ChangeSettings(self._store, self._defaults, changes, versions, actor=actor)
@@ -98,7 +102,7 @@ class ShopSettingsRepository:
         return outcome
 
     def _update_cache(self, settings: ShopSettings, as_of: float) -> ShopSettings:
-        # Readings come back in any order; versions only rise, unless the store was restored, which takes a while.
+        # Reads may finish in any order. Versions only rise, except in a restore, which takes longer than the cache.
         if self._settings is None or settings.version >= self._settings.version or as_of >= self._fresh_until:
             self._settings, self._fresh_until = settings, as_of + MAX_AGE_SECONDS
         return self._settings

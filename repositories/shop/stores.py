@@ -1,4 +1,4 @@
-"""The stores of a database: which there are, and what is theirs."""
+"""The stores of a database."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,25 +13,25 @@ from schemas.reporting.rollups import Row
 
 
 async def store_exists(database: Database, name: str) -> bool:
-    """Whether somebody founded a store of that name: it has counters then.
+    """Return whether a store exists: whether it has counters.
 
-    :raises Unavailable: the database is away.
+    :raises Unavailable: the database cannot be reached.
     """
     async with read_deadline():
         return await database[COUNTERS].find_one({"_id": name}, {"_id": 1}) is not None
 
 
 async def store_names(database: Database) -> list[str]:
-    """The stores of a database, by name.
+    """Return the names of a database's stores, in alphabetical order.
 
-    :raises Unavailable: the database is away.
+    :raises Unavailable: the database cannot be reached.
     """
     async with read_deadline():
         return [row["_id"] for row in await database[COUNTERS].find({}, {"_id": 1}).sort("_id", 1).to_list(None)]
 
 
 class AllStoresReports:
-    """The totals of all the stores of a database, for those who may see them all."""
+    """The rollups of all stores of a database."""
 
     def __init__(self, database: Database, zone: ZoneInfo, clock: Callable[[], datetime]) -> None:
         self._database = database
@@ -39,9 +39,9 @@ class AllStoresReports:
         self._clock = clock
 
     async def between(self, start: date | None, end: date | None) -> dict[str, list[Row]]:
-        """By store, the rollup rows that make up these days, both included.
+        """Return, by store, the rollup rows that cover the days from `start` to `end`, both included.
 
-        :raises Unavailable: the database is away.
+        :raises Unavailable: the database cannot be reached.
         """
         names = await store_names(self._database)
         stores = [ReportRepository(self._database, name, self._zone, self._clock) for name in names]

@@ -126,12 +126,12 @@ async def test_another_secret_key_is_noticed_and_can_be_taken_on_purpose(
     for command in (("user", "add", "ravi", "--password-stdin"), ("migrate",), ("user", "list")):
         refused = pos(*command, text=PASSWORD, database=database, secret=other)
         assert refused.returncode == 1
-        assert "SECRET_KEY is not the one that the passwords" in refused.stderr
+        assert "SECRET_KEY is not the key that the passwords" in refused.stderr
         assert "Traceback" not in refused.stderr
     names = {"MONGODB_URL": mongodb_url, "DATABASE_NAME": database, "SIGN_IN": "on", "SECRET_KEY": other}
     served = run(*POS, "serve", "--port", str(free_port()), **names)
     assert (served.returncode != 0, "Traceback" in served.stdout + served.stderr) == (True, False)
-    assert "SECRET_KEY is not the one that the passwords" in served.stdout + served.stderr
+    assert "SECRET_KEY is not the key that the passwords" in served.stdout + served.stderr
     found = json.loads(pos("doctor", "--json", database=database, secret=other).stdout)
     assert [each["level"] for each in found if each["check"] == "SECRET_KEY"][-1] == "wrong"
     assert pos("migrate", "--new-key", database=database, secret=other).returncode == 0
