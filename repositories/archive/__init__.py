@@ -1,1 +1,1 @@
-"""Snapshots of a store, and their restoration."""
+"""Snapshots of a store, and their restore."""

@@ -1,8 +1,8 @@
-"""A store that is filled from an archive: no shop until it is whole, and whole or not at all.
+"""The restore of a store from an archive: the store opens only when all documents are there.
 
-While it lasts, the store's counters have a mark instead of numbers and a head. So a process that serves the store can
-give out no number (its next group fails at the counters), answers 503, and shows no half book; one that is started is
-refused. What was interrupted stays marked until it is done again from the beginning, or discarded.
+During a restore, the store's counters hold a mark instead of numbers and a head. So a process that serves the store can
+assign no number (its next group fails at the counters) and answers 503, and a process that starts is refused. An
+interrupted restore leaves the mark, until it is repeated from the beginning or discarded.
 """
 
 import asyncio
@@ -33,11 +33,11 @@ _TRANSIENT: Final = (EVENTS, REQUESTS)
 _LOCK_WAIT_MS: Final = 500
 _LARGEST: Final = 16 * 2**20
 _ORPHAN_SECONDS: Final = 10.0
-_OVERTAKEN: Final = "Another restoration of this store has begun meanwhile; this one has ended."
+_OVERTAKEN: Final = "Another restore of this store has begun meanwhile; this one has ended."
 
 
 class Restore:
-    """The filling of one store."""
+    """The restore of one store."""
 
     def __init__(self, database: Database, store: str) -> None:
         self._database = database
@@ -46,36 +46,38 @@ class Restore:
         self._writing: asyncio.Future[None] | None = None
 
     async def begin(self, now: datetime, event_retention_days: int) -> None:
-        """Marks the store, and empties it of what an interrupted restoration has left.
+        """Mark the store, and delete what an interrupted restore has left.
 
-        :raises DatabaseRefused: as `refuse_filled`.
+        :raises DatabaseRefused: as `refuse_if_filled`; or the store has just been changed.
         """
         counters = await self.refuse_if_filled()
         await prepare_collections(self._database, event_retention_days)
         is_left = counters is not None and RESTORING in counters
         before = counters[RESTORING]["before"] if is_left and counters is not None else counters
         mark = {"token": self._mark[f"{RESTORING}.token"], "began": now, "before": before}
-        # `totals` as `repositories.totals` leaves it, so that nobody adds years to what is not there yet.
+        # `totals` is set so that no migration adds yearly rollups to a store that is not complete.
         await self._set_mark(counters, {"head": None, "totals": "year", RESTORING: mark})
         if is_left:
             await self._empty()
 
     async def add(self, collection: str, documents: Sequence[Document]) -> None:
-        """Documents, as the store has them. They are written while the next ones are read.
+        """Write documents in the background, while the caller reads the next ones.
 
-        :raises DatabaseRefused: their ids are taken; another restoration has begun.
+        :raises DatabaseRefused: their ids exist already, or another restore has begun.
         """
         await self._await_write()
         if collection == ORIGINALS:
             documents = [from_archive(document) for document in documents]
-        # In a thread, as a whole: so it goes on while the next ones are read and decoded.
+        # In a thread, so that it runs while the next ones are read and decoded.
         self._writing = asyncio.get_running_loop().run_in_executor(None, self._insert, collection, documents)
 
     async def finish(self, counters: Document, counts: Mapping[str, int]) -> None:
-        """Makes it a shop, if all is there. Its log gets a name of its own: whoever holds a place in the old one may
-        have seen what came after the archive, and has to load again.
+        """Open the store, if all documents are there.
 
-        :raises DatabaseRefused: another restoration came between.
+        The log gets a new epoch: a client with a cursor of the old log may have seen events from after the archive, so
+        it must load everything again.
+
+        :raises DatabaseRefused: documents are missing, or another restore has begun.
         """
         await self._await_write()
         there = {
@@ -84,7 +86,7 @@ class Restore:
         }
         if any(there[name] != counts.get(name, 0) for name in PERMANENT_COLLECTIONS):
             raise DatabaseRefused(f"The store holds {there} documents, and not those of the archive: run it again.")
-        # What was brought here is nobody's to replace, also where it was made up once.
+        # Without the mark of `pos demo`, so that no `pos demo --replace` deletes a restored store.
         whole = {name: value for name, value in counters.items() if name != "demo"}
         done = await self._database[COUNTERS].replace_one(
             self._mark, {**whole, "_id": self._store, "epoch": secrets.token_hex(4)}
@@ -93,15 +95,18 @@ class Restore:
             raise DatabaseRefused(_OVERTAKEN)
 
     async def discard(self, *, only_mine: bool = False) -> bool:
-        """Empties the store of what a restoration has left, this one or, unless `only_mine`, any; False where there is
-        nothing left."""
+        """Delete the documents of an interrupted restore, and restore the counters from before it.
+
+        :param only_mine: only if it is this restore.
+        :returns: whether there was one.
+        """
         if self._writing is not None:
             await asyncio.wait({self._writing})
         where = self._mark if only_mine else {"_id": self._store, RESTORING: {"$exists": True}}
         counters = await self._database[COUNTERS].find_one(where)
         if counters is None:
             return False
-        # From here on nobody else writes into it: whoever did has lost the mark.
+        # From here on no other restore writes into the store: its mark is gone.
         token = self._mark[f"{RESTORING}.token"]
         await self._set_mark(counters, {**counters, RESTORING: {**counters[RESTORING], "token": token}})
         await self._empty()
@@ -113,7 +118,10 @@ class Restore:
         return True
 
     async def _set_mark(self, counters: Document | None, mark: Document) -> None:
-        """The counters become the mark, unless somebody has sold something or taken it just now."""
+        """Replace the counters by the mark.
+
+        :raises DatabaseRefused: they have changed meanwhile.
+        """
         try:
             if counters is None:
                 await self._database[COUNTERS].insert_one({"_id": self._store, **mark})
@@ -122,12 +130,14 @@ class Restore:
         except DuplicateKeyError:
             is_taken = False
         if not is_taken:
-            raise DatabaseRefused(f"Store {self._store!r} is in use just now; nothing was written.")
+            raise DatabaseRefused(f"Store {self._store!r} is in use; nothing was written.")
 
     async def _replace(self, counters: Document, mark: Document) -> bool:
-        """Whether the counters were still what they were. A process that was killed may have left a transaction that
-        holds them."""
-        # So long is waited for who holds them, and not for the disk too.
+        """Replace the counters unless they have changed; return whether this succeeded.
+
+        A killed process may have left a transaction that locks them.
+        """
+        # `w=1`: the time limit is for the lock alone, not for the disk.
         at_once = self._database[COUNTERS].with_options(write_concern=WriteConcern(w=1))
         backoff = Backoff(_ORPHAN_SECONDS)
         while True:
@@ -141,15 +151,14 @@ class Restore:
                 await asyncio.sleep(pause)
             else:
                 break
-        # That it lasts, and everybody sees it.
+        # With the default write concern, so that the mark is durable and every process sees it.
         await self._database[COUNTERS].update_one(self._mark, {"$set": {f"{RESTORING}.batches": 0}})
         return found is not None
 
     async def refuse_if_filled(self) -> Document | None:
-        """The store's counters, where it has any.
+        """Return the store's counters, None if it has none.
 
-        :raises DatabaseRefused: it has documents of its own, or the database those of the earlier backend, among which
-            ours have no place.
+        :raises DatabaseRefused: the store has documents, or the database has those of the earlier backend.
         """
         await refuse_unimported(self._database, self._store)
         counters = await self._database[COUNTERS].find_one({"_id": self._store})
@@ -165,7 +174,7 @@ class Restore:
         return counters
 
     def _insert(self, collection: str, documents: Sequence[Document]) -> None:
-        """In one transaction with the mark: whoever has lost it writes nothing more."""
+        """Write documents in one transaction with the mark, so that a restore without the mark writes nothing more."""
         database = self._database.delegate
 
         def write(session: ClientSession) -> None:
@@ -202,10 +211,10 @@ class Restore:
 
 @asynccontextmanager
 async def restoring(database: Database, store: str, now: datetime, event_retention_days: int) -> AsyncIterator[Restore]:
-    """Fills a store in the block, which calls `finish` in the end. What is refused there leaves an empty store again;
-    what breaks off, one that is marked.
+    """Restore a store in the block, which must call `finish`. A refusal in the block empties the store again; any other
+    error leaves the mark.
 
-    :raises DatabaseRefused: it cannot be filled.
+    :raises DatabaseRefused: the store cannot be restored.
     :raises Unavailable: the database cannot be reached.
     """
     restore = Restore(database, store)
@@ -219,9 +228,9 @@ async def restoring(database: Database, store: str, now: datetime, event_retenti
 
 
 def refuse_unstorable(document: Document, refused: Callable[[str], ArchiveRefused]) -> None:
-    """Refuse a document that the database would not take, before anything is written.
+    """Refuse a document that the database cannot store, before anything is written.
 
-    :param refused: makes the refusal, which names the line.
+    :param refused: returns the error, with the line of the archive.
     :raises ArchiveRefused: it cannot be stored.
     """
     try:

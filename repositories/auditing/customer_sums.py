@@ -1,4 +1,4 @@
-"""Whether the sums of the customers are those of the documents, to the paisa."""
+"""The check that each customer's sums match the documents, to the paisa."""
 
 from collections import Counter
 from typing import Any, Final
@@ -13,7 +13,7 @@ _FIELDS: Final = (PHONE_FIELD, "voided_at", "status", "total", "amount_paid", "c
 
 
 async def compare_customers(database: Database, store: str) -> list[str]:
-    """One sentence each; no number is named, since differences are logged.
+    """Return the differences, one sentence each, without phone numbers, because differences are logged.
 
     :raises PyMongoError: callers translate.
     """

@@ -1,8 +1,8 @@
-"""Whether documents are what the event log says of them.
+"""The comparison of documents with the event log.
 
-An event has the short form of a document as it left it (of a user or a device: all but the secrets), the fields that
-it changed, when, and whose change it was. So each document is compared with the event that made it, and with the one
-that changed it last; what no event tells of is not known here, as the lines of a bill that nobody changed.
+An event has the short form of the document after the change (of a user or a device: all but the secrets), the changed
+fields, the time and the actor. So each document is compared with the event that created it and with the event that
+changed it last. Fields that no event contains are not compared, such as the lines of a bill that was never changed.
 """
 
 from collections import Counter, defaultdict
@@ -19,7 +19,7 @@ from schemas.sales.statuses import CONVERTED, PENDING
 
 _COMPARED: Final = (ESTIMATES, ORDERS, USERS, DEVICES)
 _ACCOUNTS: Final = (USERS, DEVICES)
-#: What events of estimates and orders tell of, beside what they changed.
+#: The fields that events of estimates and orders contain, beside the changed ones.
 _FIELDS: Final = dict.fromkeys(
     (
         *("store", "number", "customer_name", "sale_by", "total", "version", "converted", "status", "amount_paid"),
@@ -28,7 +28,7 @@ _FIELDS: Final = dict.fromkeys(
     ),
     1,
 )
-#: What tells which change of which document an event is of.
+#: The fields that identify the document and the change of an event.
 _PLACE: Final = {"type": 1, "action": 1, "id": 1, "order_id": 1, "at": 1, "data.version": 1}
 _BATCH: Final = 1_000
 _ABSENT: Final = object()
@@ -37,41 +37,42 @@ Documents = Mapping[tuple[str, str], Document]
 
 
 class _Statement(NamedTuple):
-    """What an event says of one document. version: as the event left it, None where that is not said."""
+    """An event, with one of the documents that it describes."""
 
     kind: str
     id: str
+    #: The document's version after the event, None if the event does not contain it.
     version: int | None
     event: Document
 
 
 class Comparison:
-    """Told of the log, the oldest event first."""
+    """The comparison of one store's documents with its events, which are passed oldest first."""
 
     def __init__(self, database: Database, store: str, expired: datetime) -> None:
         self._database = database
         self._store = store
         self._expired = expired
-        #: How many documents of each kind stand as their newest event left them, and of those, how many are young.
+        #: By kind, the documents whose newest event was found, and those among them that changed after `expired`.
         self._all: Counter[str] = Counter()
         self._recent: Counter[str] = Counter()
 
     async def differences(self, events: Sequence[Document]) -> list[str]:
-        """What is different in the documents of the next events, one sentence each."""
+        """Return the differences between the next events and their documents, one sentence each."""
         stated = [each for event in events for each in _statements(event) if each.kind in _COMPARED]
         documents = await self._documents(stated)
         return [line for each in stated for line in self._compare(each, documents.get((each.kind, each.id)))]
 
     async def missing_events(self, *, is_whole: bool) -> AsyncIterator[str]:
-        """Documents that were made or changed lately, and of which no event tells so.
+        """Yield a sentence for each document whose newest change has no event.
 
-        is_whole: whether the log has its beginning, so that it tells of old ones, too.
+        :param is_whole: whether the log has its first event; otherwise only recent documents are checked.
         """
         found = self._all if is_whole else self._recent
         for kind in _COMPARED:
             criteria: Document = {"store": self._store}
             if kind not in _ACCOUNTS:
-                # Neither what was taken over from the earlier backend, of which there are no events.
+                # Documents imported from the earlier backend have no events.
                 criteria["changed_by"] = {"$exists": True}
             if not is_whole:
                 criteria["updated_at"] = {"$gt": self._expired}
@@ -97,7 +98,7 @@ class Comparison:
             yield f"Event {seq} tells of {stated.id}, which is not in {stated.kind}."
             return
         if document.get("store") != self._store:
-            # Somebody who belongs to another store now, whose log tells the rest.
+            # The account belongs to another store now, whose log has its later events.
             return
         different = set(_creation_differences(stated, document))
         if stated.version is not None and stated.version > document.get("version", 0):
@@ -115,7 +116,7 @@ class Comparison:
             self._recent[kind] += isinstance(updated_at, datetime) and updated_at > self._expired
 
     async def _changes_without_event(self, kind: str, criteria: Document) -> AsyncIterator[str]:
-        """The event that changed a document last is of the same moment, by which there is an index."""
+        """Yield a sentence for each matching document without an event of its last change, found by the time of it."""
         events = self._database[EVENTS]
         cursor = self._database[kind].find(criteria, {"updated_at": 1, "version": 1}, batch_size=_BATCH)
         while batch := await cursor.to_list(_BATCH):
@@ -143,14 +144,14 @@ def _statements(event: Document) -> Iterator[_Statement]:
 def _is_newest(stated: _Statement, document: Document) -> bool:
     if stated.version is not None:
         return stated.version == document.get("version")
-    # The event of a conversion has the version of the order that it made.
+    # The event of a conversion has the version of the new order, not of the estimate.
     return bool(document.get("converted") and document.get("order_id") == stated.event["order_id"]) and (
         document.get("voided_at") is None
     )
 
 
 def _creation_differences(stated: _Statement, document: Document) -> Iterator[str]:
-    """The fields of a document that differ from the event that made it."""
+    """Yield the fields of a document that differ from the event that created it."""
     event = stated.event
     if event["action"] != CREATE and (event["action"] != CONVERT or stated.version is None):
         return
@@ -163,10 +164,10 @@ def _creation_differences(stated: _Statement, document: Document) -> Iterator[st
 
 
 def _state_differences(stated: _Statement, document: Document) -> Iterator[str]:
-    """The fields of a document that differ from what its newest event left."""
+    """Yield the fields of a document that differ from its newest event."""
     event, data = stated.event, stated.event["data"]
     if stated.version is None:
-        # Of the estimate, it says what the order took over.
+        # The event describes the order; these fields of the estimate are the same.
         data = {"number": data["estimate_number"], "customer_name": data["customer_name"], "total": data["total"]}
     comparable = _without_store if stated.kind in _ACCOUNTS else dict
     yield from _differing_fields(comparable(data), comparable(_event_form(stated.kind, document)))
@@ -186,7 +187,7 @@ def _event_form(kind: str, document: Document) -> Document:
 
 
 def _without_store(account: Mapping[str, Any]) -> Document:
-    """Whether somebody belongs to all stores, but not to which: a store that was restored may have another name now."""
+    """Return an account without its store: only whether it belongs to all. A restored store may have another name."""
     return {
         name: value is None if name == "belongs_to" else value for name, value in account.items() if name != "store"
     }

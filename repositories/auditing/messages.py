@@ -1,4 +1,4 @@
-"""Whether the outbox is in order: each message in a state that there is, and only what is open waits for somebody."""
+"""The check of the outbox: each message has a known state, and only open messages are due."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ _MAX_LINES: Final = 20
 
 
 async def check_messages(database: Database, store: str) -> list[str]:
-    """One sentence each; no number is named, since differences are logged.
+    """Return the differences, one sentence each, without phone numbers, because differences are logged.
 
     :raises PyMongoError: callers translate.
     """
@@ -36,7 +36,7 @@ async def check_messages(database: Database, store: str) -> list[str]:
 def _differences(message: Document) -> list[str]:
     name, state = message["_id"], message["state"]
     if state not in STATES:
-        return [f"Message {name} is {state!r}, which is no state of a message."]
+        return [f"Message {name} has the unknown state {state!r}."]
     if (state in OPEN_STATES) != (message["due_at"] is not None):
         return [
             f"Message {name} is {state}, and {'nobody' if state in OPEN_STATES else 'somebody'} would look at it again."

@@ -1,10 +1,12 @@
-"""`pos verify`: recomputes what the journal keeps, from the raw documents, and lists every difference.
+"""`pos verify`: recomputes the journal's derived data from the documents and lists every difference.
 
-I2 numbers are 1 … counter, each once, voided ones included; but for those that were missing when the documents of the
-earlier backend were taken over, which are known one by one. I3 orders and estimates name each other. I4 the rollups
-are the sums over the documents, to the paisa. Public links show what is there. And the event log has no hole but what
-retention took, each event is what it was when it was written (`chain.py`), and documents are what it says of them
-(`comparison.py`).
+- Numbers are 1 … counter, each once, voided documents included. Numbers that were missing in the earlier backend's
+  documents at the import are known one by one and excepted.
+- Orders and estimates link to each other.
+- The rollups are the sums over the documents, to the paisa; so are the sums of the customers.
+- The document of each public link exists.
+- The event log has no gap except expired events, and no event was altered (`hash_chain.py`).
+- Documents match their events (`event_comparison.py`).
 """
 
 import asyncio
@@ -45,10 +47,10 @@ OnNote = Callable[[str], None]
 async def verify(
     database: Database, store: str, on_progress: OnProgress = lambda _: None, on_note: OnNote = lambda _: None
 ) -> list[str]:
-    """The differences, one sentence each; none when all is well. The store should be quiet meanwhile.
+    """Return the differences, one sentence each. No process should sell in the store meanwhile.
 
-    :param advance: told, now and then, how many more events were looked at.
-    :param remark: told what is no difference, and should be known all the same.
+    :param on_progress: called with the number of further events that were checked.
+    :param on_note: called with a sentence that is no difference, but that the operator should know.
     :raises Unavailable: the database cannot be reached.
     """
     with translate_errors():
@@ -135,7 +137,7 @@ async def _check_totals(database: Database, store: str) -> AsyncIterator[str]:
 
 
 async def _check_public_links(database: Database, store: str) -> AsyncIterator[str]:
-    """What a link shows is there, though it may be voided."""
+    """Yield the links whose document does not exist. A voided document exists."""
     for kind in (ESTIMATES, ORDERS):
         pipeline: list[Document] = [
             {"$match": {"store": store, "kind": kind}},
@@ -151,8 +153,8 @@ async def _check_public_links(database: Database, store: str) -> AsyncIterator[s
 async def _check_events(
     database: Database, store: str, counters: Document, on_progress: OnProgress, on_note: OnNote
 ) -> AsyncIterator[str]:
-    """Every seq that is not too old to be kept, up to the head, stands in the log, unaltered, and the documents are
-    what it says."""
+    """Check that the log has every sequence number up to the head that has not expired, that its events are unaltered,
+    and that the documents match them."""
     expired = await expired_before(database, counters)
     chain = ChainVerifier(expired)
     comparison = Comparison(database, store, expired)
@@ -161,7 +163,7 @@ async def _check_events(
     in_log, in_documents = _LimitedLines(), _LimitedLines()
     while batch := await cursor.to_list(_BATCH):
         raws = [bytes(event.raw) for event in batch]
-        # As a whole, since most of what stands in them is looked at.
+        # Decoded completely, since most fields are read.
         events = [decode(raw, _AWARE) for raw in raws]
         in_log.take(line for event, raw in zip(events, raws, strict=True) for line in chain.check(event, raw))
         in_documents.take(await comparison.differences(events))
@@ -179,7 +181,7 @@ async def _check_events(
 
 
 class _LimitedLines:
-    """As many of a kind of difference as somebody reads."""
+    """Lines of output, up to a limit that a person reads."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -189,7 +191,7 @@ class _LimitedLines:
 
 
 async def count_events(database: Database, store: str) -> int:
-    """How many events there are to be looked at.
+    """Return the number of events to check.
 
     :raises Unavailable: the database cannot be reached.
     """

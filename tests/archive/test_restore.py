@@ -192,7 +192,7 @@ async def test_who_comes_later_begins_anew_and_who_was_overtaken_writes_nothing_
     second = await begin(target, "main")
     assert await is_empty(target, "main")
     await first.add("orders", [order(2)])
-    with pytest.raises(DatabaseRefused, match="Another restoration of this store has begun"):
+    with pytest.raises(DatabaseRefused, match="Another restore of this store has begun"):
         await first.add("orders", [order(3)])
     await second.add("orders", [order(4)])
     assert await first.discard(only_mine=True) is False
