@@ -22,10 +22,10 @@ class CustomerExists(ShopError):
 
 @dataclass(frozen=True, slots=True)
 class AddCustomer(Command):
-    """Add a customer, or restore one that was removed. A customer who exists with the same fields is returned as is.
+    """Add a customer, or restore a removed one. An existing customer with the same fields is returned unchanged.
 
-    :param draft: as `CustomerBody` loads it.
-    :param number: its phone in E.164, None where it has none.
+    :param draft: a loaded `CustomerBody`.
+    :param number: the phone number in E.164; None without one.
     """
 
     customer_id: str
@@ -41,7 +41,7 @@ class AddCustomer(Command):
         if known is not None and known["voided_at"] is None:
             if all(known[name] == value for name, value in self.draft.items()):
                 return known
-            raise _taken(known)
+            raise _exists_error(known)
         described = {
             **self.draft,
             PHONE_FIELD: self.number,
@@ -53,15 +53,15 @@ class AddCustomer(Command):
             numbers = {} if self.number is None else {"numbers": [self.number]}
             fresh = {**described, **numbers, "sums": dict(ZERO_SUMS), "last_visit": work.now}
             customer = work.add(CUSTOMERS, self.customer_id, fresh)
-        return _told(work, events.CREATE, customer)
+        return _emit(work, events.CREATE, customer)
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeCustomer(Command):
-    """Change fields of a customer. Sales to an earlier number go on counting for them.
+    """Change fields of a customer. Sales to an earlier number still count for them.
 
-    :param changes: as `CustomerChange` loads them.
-    :param number: the new phone in E.164; None where it is none, or stays.
+    :param changes: a loaded `CustomerChange`.
+    :param number: the new phone number in E.164; None if it is removed or unchanged.
     """
 
     customer_id: str
@@ -85,19 +85,19 @@ class ChangeCustomer(Command):
         merged = {**customer, **changes}
         customer = work.update(CUSTOMERS, customer, **changes, terms=search_terms(merged["name"], merged["phone"]))
         if not customer.get("numbers"):
-            # Left out where there are none: to the unique index, two empty lists are the same number.
+            # The field is left out without numbers: in the unique index, two empty lists are equal.
             customer.pop("numbers", None)
-        return _told(work, events.UPDATE, customer)
+        return _emit(work, events.UPDATE, customer)
 
     def _numbers(self, work: UnitOfWork, customer: Document) -> Document:
-        """Return the fields that change with the number.
+        """Return the fields that change with the phone number.
 
-        :raises CustomerExists: the number is another customer's.
+        :raises CustomerExists: another customer has the number.
         """
         owner = None if self.number is None else _owner(work, self.number)
         if owner is not None and owner["_id"] != customer["_id"]:
-            raise _taken(owner)
-        # A number that nothing was sold to was a slip of the pen, and is free again.
+            raise _exists_error(owner)
+        # A number without sales was a typing mistake, and is free again.
         earlier = customer.get("numbers", []) if any(customer.get("sums", {}).values()) else []
         now = [] if self.number is None else [self.number]
         return {PHONE_FIELD: self.number, "numbers": [*(each for each in earlier if each != self.number), *now]}
@@ -105,7 +105,7 @@ class ChangeCustomer(Command):
 
 @dataclass(frozen=True, slots=True)
 class RemoveCustomer(Command):
-    """Remove a customer from the list, until they buy again. Their sums stay."""
+    """Remove a customer from the list until the next sale to them. Their sums stay."""
 
     customer_id: str
     versions: frozenset[int] | None = None
@@ -117,7 +117,7 @@ class RemoveCustomer(Command):
     def apply(self, work: UnitOfWork) -> Document:
         customer = _live(work, self.customer_id)
         check_version(customer, self.versions)
-        return _told(work, events.DELETE, work.update(CUSTOMERS, customer, voided_at=work.now))
+        return _emit(work, events.DELETE, work.update(CUSTOMERS, customer, voided_at=work.now))
 
 
 def _live(work: UnitOfWork, customer_id: str) -> Document:
@@ -128,18 +128,18 @@ def _live(work: UnitOfWork, customer_id: str) -> Document:
 
 
 def _owner(work: UnitOfWork, number: str) -> Document | None:
-    """Return the customer who has a number, even a removed one, as the group has left them so far."""
+    """Return the customer who has a number, also a removed one, as this group has changed it so far."""
     known = {**work.documents, **work.changed}
     owners = (each for (kind, _), each in known.items() if kind == CUSTOMERS and number in each.get("numbers", ()))
     return next(owners, None)
 
 
-def _taken(owner: Document) -> CustomerExists:
+def _exists_error(owner: Document) -> CustomerExists:
     detail = "There is a customer who has this phone number, or had it when they bought something."
     return CustomerExists(detail, customer_id=owner["_id"])
 
 
-def _told(work: UnitOfWork, action: str, customer: Document) -> Document:
+def _emit(work: UnitOfWork, action: str, customer: Document) -> Document:
     described = {name: customer[name] for name in ("_id", "name", "phone", "email", "address", "notes", "version")}
     work.emit(CUSTOMERS, action, customer, described)
     return customer

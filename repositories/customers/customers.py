@@ -1,4 +1,4 @@
-"""Customers, in the shop's words."""
+"""Customers: reads, and commands to the journal."""
 
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
@@ -24,9 +24,9 @@ _NEWEST: Final = [("last_visit", DESCENDING), ("_id", DESCENDING)]
 
 
 class CustomerRepository:
-    """The customers of one store. Sales and estimates make them and keep their sums: see `customer_rows.py`.
+    """The customers of one store. Sales and estimates add them and update their sums (see `customer_sums.py`).
 
-    :param region: of numbers without a country code.
+    :param region: the region of phone numbers without a country code.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class CustomerRepository:
         self._region = region
 
     async def page(self, listing: CustomerListing, limit: int) -> list[Document]:
-        """Up to `limit` customers, those who came last first, from `listing.after` on.
+        """Return up to `limit` customers after `listing.after`, the latest visit first.
 
         :raises Unavailable: the database is away.
         """
@@ -48,7 +48,7 @@ class CustomerRepository:
             return await found.limit(limit).to_list(limit)
 
     async def stream(self, listing: CustomerListing) -> AsyncIterator[list[Document]]:
-        """All of them, a batch at a time in memory."""
+        """Yield all customers of a list, with one batch in memory."""
         found: Any = self._collection.find(self.criteria(listing), batch_size=BATCH_SIZE).sort(_NEWEST)
         while True:
             async with read_deadline():
@@ -58,9 +58,10 @@ class CustomerRepository:
             yield batch
 
     async def create(self, draft: Document, keys: tuple[RequestKey, ...] = (), *, actor: Actor) -> Outcome:
-        """draft: as `CustomerBody` loads it.
+        """Add a customer.
 
-        :raises CustomerExists: another one has the phone number.
+        :param draft: a loaded `CustomerBody`.
+        :raises CustomerExists: another customer has the phone number.
         """
         number = normalize_phone(draft["phone"], self._region)
         customer_id = new_id(CUSTOMER_PREFIX, self._clock())
@@ -69,8 +70,9 @@ class CustomerRepository:
     async def change(
         self, customer_id: str, changes: Document, versions: frozenset[int] | None = None, *, actor: Actor
     ) -> Outcome:
-        """changes: as `CustomerChange` loads them.
+        """Change a customer.
 
+        :param changes: a loaded `CustomerChange`.
         :raises NotFound, StaleVersion, CustomerExists:
         """
         number = normalize_phone(changes.get("phone", ""), self._region)
@@ -84,11 +86,14 @@ class CustomerRepository:
         *,
         actor: Actor,
     ) -> Outcome:
-        """:raises NotFound, StaleVersion:"""
+        """Remove a customer.
+
+        :raises NotFound, StaleVersion:
+        """
         return await self._journal.submit(RemoveCustomer(customer_id, versions, keys=keys, actor=actor))
 
     def criteria(self, listing: CustomerListing) -> Document:
-        """The list as a filter that an index serves."""
+        """Return a filter for a list, served by an index."""
         every: list[Document] = [{"store": self._store, "voided_at": None}]
         if listing.q is not None:
             every.append(search_filter(listing.q))

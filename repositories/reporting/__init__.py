@@ -1,1 +1,1 @@
-"""Rollup rows, reports, hourly figures."""
+"""Rollups, reports, and hourly figures."""

@@ -1,7 +1,7 @@
-"""The hours of today, added up from today's documents.
+"""The hours of the present day, computed from its documents.
 
-The totals know days and nothing finer: a row for each hour would be one more write of every sale, for ever. What is
-asked here is asked by screens, about one day, and costs what that day holds.
+The rollups have days as their smallest period: a row for each hour would cost each sale one more write. The hours are
+requested by screens, for one day only, and cost as much as that day has documents.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.reporting.rollups import NO_PAYMENT, RollupKey, Row
 from schemas.sales.statuses import CONVERTED, PENDING
 
-# Every zone's offset is a whole number of quarters, so a quarter lies in one hour of the shop, whichever its zone.
+# The offset of each time zone is a multiple of 15 minutes, so each quarter lies in one hour of the shop.
 _QUARTER: Final = {"$dateTrunc": {"date": "$created_at", "unit": "minute", "binSize": 15}}
-# How much of the time the day may be added up at most.
-_SHARE: Final = 0.2
+# The largest share of the time that the database may spend on this.
+_MAX_SHARE: Final = 0.2
 _COUNT: Final = {"$sum": 1}
 _GROUPS: Final[dict[str, dict[str, Any]]] = {
     ESTIMATES: {
@@ -39,35 +39,32 @@ _GROUPS: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-class Hours(NamedTuple):
-    """A day's rows, as the totals would have them if they had hours: with periods as `2026-01-31T09`.
-
-    Several may be of one key; they are to be added up.
-    """
+class HourlyRows(NamedTuple):
+    """A day's rows in the form of rollup rows, with periods such as `2026-01-31T09`. Rows of the same key add up."""
 
     day: date
     rows: list[Row]
 
 
 class HourRepository:
-    """The live documents of one store, by the hour of the shop in which they were made."""
+    """The documents of one store by hour of the shop, without voided ones."""
 
     def __init__(self, database: Database, store: str, zone: ZoneInfo, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._store = store
         self._zone = zone
         self._clock = clock
-        # However many screens ask, and at however many heads of the log, selling has the database for itself mostly.
-        self.today = CoalescedRead(self._today, _SHARE)
+        # Limited, so that the database serves sales first, however many screens request this after each sale.
+        self.today = CoalescedRead(self._today, _MAX_SHARE)
 
-    async def _today(self) -> Hours:
-        """`today`: the hours of the shop's present day; all who ask together share a reading.
+    async def _today(self) -> HourlyRows:
+        """Return the hours of the shop's present day.
 
         :raises Unavailable: the database is away.
         """
         day = date.fromisoformat(business_date(self._clock(), self._zone))
         rows = await asyncio.gather(*(self._of_kind(kind, day) for kind in _GROUPS))
-        return Hours(day, [row for of_kind in rows for row in of_kind])
+        return HourlyRows(day, [row for of_kind in rows for row in of_kind])
 
     async def _of_kind(self, kind: str, day: date) -> list[Row]:
         begin, end = day_bounds(day, self._zone)

@@ -1,4 +1,4 @@
-"""How rollup rows are keyed: one row for each (store, period, staff, payment group)."""
+"""The keys of rollup rows: one row for each (store, period, staff, payment group)."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -10,12 +10,12 @@ _SPANS: Final = {len("2026"): "year", len("2026-01"): "month", len("2026-01-31")
 
 
 def row_id(store: str, key: RollupKey) -> dict[str, Any]:
-    """The `_id` of a row. Sub-documents sort field by field, so a range of days of one store is a range of `_id`."""
+    """Return the `_id` of a row. Subdocuments sort field by field, so the days of a store are a range of `_id`."""
     return {**_leading(store, key.period), "staff": key.staff, "mode": key.group}
 
 
 def measures(row: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    """Each measure of a stored row, as `orders.Completed.paid`, and its sum."""
+    """Yield each measure of a stored row, such as `orders.Completed.paid`, and its sum."""
     for kind in (ESTIMATES, ORDERS):
         for status, sums in row.get(kind, {}).items():
             for name, amount in sums.items():
@@ -23,12 +23,12 @@ def measures(row: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
 
 
 def row_key(row_id: dict[str, Any]) -> RollupKey:
-    """The other way round."""
+    """Return the key of a row by its `_id`."""
     return RollupKey(row_id["period"], row_id["staff"], row_id["mode"])
 
 
 def row_range(store: str, first: str, last: str) -> dict[str, Any]:
-    """A filter for the rows of the periods `first` to `last`, both included: two days, two months, or two years."""
+    """Return a filter for the rows from period `first` to `last`, both included: days, months or years."""
     return {"_id": {"$gte": _leading(store, first), "$lt": _leading(store, last + "\x00")}}
 
 

@@ -1,1 +1,1 @@
-"""Estimates and orders, and the commands that change them."""
+"""Estimates and orders: commands and lists."""

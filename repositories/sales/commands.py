@@ -19,14 +19,14 @@ from schemas.text.phones import normalize_phone
 from schemas.text.search_terms import search_terms
 
 _LINE_BYTES: Final = 100
-_BYTES_OF_A_LETTER: Final = 3
+_BYTES_PER_CHARACTER: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class CreateDocument(Command):
     """Create an estimate or a sale.
 
-    :param draft: as `schemas.documents.draft` or `draft_sale` makes it.
+    :param draft: the result of `schemas.sales.documents.draft` or `draft_sale`.
     """
 
     kind: str
@@ -36,12 +36,12 @@ class CreateDocument(Command):
 
     @property
     def bytes_written(self) -> int:
-        return _bytes_of(self.draft)
+        return _draft_bytes(self.draft)
 
     def apply(self, work: UnitOfWork) -> Document:
-        fresh = _fresh_estimate() if self.kind == ESTIMATES else _fresh_order(self.draft["payment_mode"])
-        fresh["retry_keys"] = releasable_keys(self.keys)
-        document = work.insert(self.kind, self.document_id, {**self.draft, **_found_by(work, self.draft), **fresh})
+        state = _estimate_fields() if self.kind == ESTIMATES else _order_fields(self.draft["payment_mode"])
+        state["retry_keys"] = releasable_keys(self.keys)
+        document = work.insert(self.kind, self.document_id, {**self.draft, **_search_fields(work, self.draft), **state})
         return work.emit(self.kind, events.CREATE, document)
 
 
@@ -49,8 +49,8 @@ class CreateDocument(Command):
 class ConvertEstimate(Command):
     """Convert an estimate to an order, once.
 
-    :param amount_paid: minor units, None for the total.
-    :param sale_by: None for the estimate's.
+    :param amount_paid: in minor units; None for the total.
+    :param sale_by: None for that of the estimate.
     """
 
     estimate_id: str
@@ -59,7 +59,7 @@ class ConvertEstimate(Command):
     amount_paid: int | None = None
     sale_by: str | None = None
     is_forwardable: ClassVar[bool] = True
-    #: It writes what it read, and a second document like it.
+    #: It reads the estimate, writes it again, and writes an order of the same size.
     copies_of_reads: ClassVar[int] = 3
 
     @property
@@ -74,12 +74,12 @@ class ConvertEstimate(Command):
             ORDERS,
             self.order_id,
             {
-                **{name: estimate[name] for name in _COPIED},
-                **_found_by(work, estimate),
+                **{name: estimate[name] for name in _COPIED_FIELDS},
+                **_search_fields(work, estimate),
                 "sale_by": self.sale_by or estimate["sale_by"],
                 "amount_paid": estimate["total"] if self.amount_paid is None else self.amount_paid,
                 "payment_mode": self.payment_mode,
-                **_fresh_order(self.payment_mode),
+                **_order_fields(self.payment_mode),
                 "estimate_id": estimate["_id"],
                 "estimate_number": estimate["number"],
                 "retry_keys": releasable_keys(self.keys),
@@ -100,7 +100,7 @@ class ConvertEstimate(Command):
 class ReplaceEstimate(Command):
     """Replace the body of an unconverted estimate.
 
-    :param versions: those that If-Match accepts, None for any.
+    :param versions: those that If-Match names; None for any.
     """
 
     estimate_id: str
@@ -113,21 +113,21 @@ class ReplaceEstimate(Command):
 
     @property
     def bytes_written(self) -> int:
-        """Return the bytes of the draft twice: it is stored, and told of in an event."""
-        return 2 * _bytes_of(self.draft)
+        """Return the size of the draft twice: it is stored, and an event contains it."""
+        return 2 * _draft_bytes(self.draft)
 
     def apply(self, work: UnitOfWork) -> Document:
         estimate = find_live(work, ESTIMATES, self.estimate_id)
         check_version(estimate, self.versions)
         check_unconverted(estimate)
-        estimate = work.update(ESTIMATES, estimate, **self.draft, **_found_by(work, self.draft))
+        estimate = work.update(ESTIMATES, estimate, **self.draft, **_search_fields(work, self.draft))
         work.emit(ESTIMATES, events.UPDATE, estimate)
         return estimate
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeStatus(Command):
-    """Change the status of an order. Where the order has that status already, nothing happens."""
+    """Change the status of an order, unless the order has that status already."""
 
     order_id: str
     status: str
@@ -144,15 +144,15 @@ class ChangeStatus(Command):
             return order
         statuses.check_transition(order["status"], self.status)
         if self.status not in statuses.REVENUE_STATUSES and order["estimate_id"] is None:
-            # The sale does not stand any more: its cart may be sold anew.
+            # The sale is cancelled, so its cart may be sold again.
             work.release_keys(order.get("retry_keys", ()), order["_id"])
         order = work.update(ORDERS, order, status=self.status)
         work.emit(ORDERS, events.UPDATE, order)
         return order
 
 
-#: What an order takes over from its estimate.
-_COPIED = (
+#: The fields that an order copies from its estimate.
+_COPIED_FIELDS = (
     "customer_name",
     "customer_phone",
     "customer_address",
@@ -165,24 +165,24 @@ _COPIED = (
 )
 
 
-def _bytes_of(draft: Document) -> int:
+def _draft_bytes(draft: Document) -> int:
     items = draft.get("items", ())
     texts = [item["name"] for item in items]
-    letters = sum([len(text) if text.isascii() else _BYTES_OF_A_LETTER * len(text) for text in texts])
-    return DOCUMENT_BYTES + _LINE_BYTES * len(items) + letters
+    name_bytes = sum([len(text) if text.isascii() else _BYTES_PER_CHARACTER * len(text) for text in texts])
+    return DOCUMENT_BYTES + _LINE_BYTES * len(items) + name_bytes
 
 
-def _found_by(work: UnitOfWork, draft: Document) -> Document:
-    """Return what the `q` filter finds a document by, and the number that says for which customer it counts."""
+def _search_fields(work: UnitOfWork, draft: Document) -> Document:
+    """Return the terms for the `q` filter, and the phone number that assigns the document to a customer."""
     phone = draft["customer_phone"]
     return {"terms": search_terms(draft["customer_name"], phone), PHONE_FIELD: normalize_phone(phone, work.region)}
 
 
-def _fresh_estimate() -> Document:
+def _estimate_fields() -> Document:
     return {"converted": False, "order_id": None, "order_number": None}
 
 
-def _fresh_order(payment_mode: str) -> Document:
+def _order_fields(payment_mode: str) -> Document:
     return {
         "status": statuses.COMPLETED,
         "payment_group": statuses.payment_group(payment_mode),
@@ -192,24 +192,24 @@ def _fresh_order(payment_mode: str) -> Document:
 
 
 def check_unconverted(estimate: Document) -> None:
-    """Refuse to change an estimate that has been converted.
+    """Check that an estimate has not been converted.
 
-    :raises AlreadyConverted: names the order; None where it is not known.
+    :raises AlreadyConverted: names the order; None if it is unknown.
     """
     if not estimate["converted"]:
         return
     number = None if estimate["order_number"] is None else format_number(estimate["order_number"])
-    named = "" if number is None else f", sale {number}"
-    detail = f"This estimate has already been converted to an order{named}."
+    suffix = "" if number is None else f", sale {number}"
+    detail = f"This estimate has already been converted to an order{suffix}."
     raise AlreadyConverted(detail, order_id=estimate["order_id"], sale_number=number)
 
 
 def check_total(estimate: Document) -> None:
-    """Refuse to convert an estimate whose total is more than a bill may be: totals were not always bounded.
+    """Check that an estimate's total is allowed for a bill: earlier versions did not limit totals.
 
-    :raises InvalidBody: names the limit.
+    :raises InvalidBody: the total exceeds the limit.
     """
     if estimate["total"] > MAX_TOTAL:
-        most = f"must be at most {MAX_TOTAL // MINOR_PER_UNIT:,}"
-        detail = f"total: {most}. Please change the lines of this estimate."
-        raise InvalidBody(detail, [{"pointer": "/total", "detail": most}])
+        defect = f"must be at most {MAX_TOTAL // MINOR_PER_UNIT:,}"
+        detail = f"total: {defect}. Please change the lines of this estimate."
+        raise InvalidBody(detail, [{"pointer": "/total", "detail": defect}])

@@ -1,4 +1,4 @@
-"""Estimates and orders, read: one document, a page, a whole list in bounded memory, a count."""
+"""Reads of estimates and orders: one document, a page, a whole list in bounded memory, totals."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -25,15 +25,15 @@ from schemas.sales.listing import Cursor, Listing
 from schemas.text.folding import name_key
 
 NEWEST_FIRST: Final = [("created_at", DESCENDING), ("number", DESCENDING)]
-#: How many are decoded at a time: few enough that they are in the core's cache when they are shown.
+#: Documents decoded at a time: few enough that they are still in the CPU cache when they are rendered.
 _BATCH: Final = 50
-#: How much of a list a page holds, beyond its first document: a thousand of usual ones take less.
+#: The most bytes of a page beyond its first document: 1,000 typical documents take less.
 PAGE_BYTES: Final = 4 * 2**20
-# Where those that were read take more, they are of another kind than a shop's usual ones, and no others are kept ready.
-_MOST_AHEAD: Final = 4 * 2**20
-_LETTING_GO_SECONDS: Final = 0.2
-#: What no list shows, and would be decoded for nothing: a quarter of a document.
-_UNSHOWN: Final = dict.fromkeys(("created_by", "changed_by", "terms", "retry_keys", "store", "phone_e164"), 0)
+# If a batch is larger, its documents are not typical, and the next batch is not read ahead.
+_READ_AHEAD_BYTES: Final = 4 * 2**20
+_CLOSE_SECONDS: Final = 0.2
+#: Leaves out fields that no list shows: a quarter of a document.
+_PROJECTION: Final = dict.fromkeys(("created_by", "changed_by", "terms", "retry_keys", "store", "phone_e164"), 0)
 
 
 class RawPage(NamedTuple):
@@ -55,12 +55,15 @@ class Documents:
         self.kind = kind
 
     async def get(self, document_id: str, *, include_voided: bool = False) -> Document:
-        """:raises NotFound: there is none, or it is voided."""
+        """Return a document.
+
+        :raises NotFound: there is none, or it is voided.
+        """
         live = {} if include_voided else {"voided_at": None}
         return await self._one({"_id": document_id, "store": self._store, **HAS_NUMBER, **live})
 
     async def by_number(self, text: str) -> Document:
-        """The document whose number is written as `#001`, `001` or `1`.
+        """Return a document by its number, as `#001`, `001` or `1`.
 
         :raises NotFound: there is none, or it is voided.
         """
@@ -77,31 +80,32 @@ class Documents:
         return document
 
     async def page(self, listing: Listing, limit: int) -> RawPage:
-        """Return up to `limit` documents of a list, and `PAGE_BYTES`, newest first, from `listing.after` on."""
+        """Return the documents of a list after `listing.after`, the newest first, up to `limit` and `PAGE_BYTES`."""
         criteria = self.criteria(listing)
         if criteria is None or not limit:
             return RawPage([], is_last=True)
-        # One more says whether others follow.
-        options = {"projection": _UNSHOWN, "sort": NEWEST_FIRST, "limit": limit + 1}
+        # One more than needed, which tells whether others follow.
+        options = {"projection": _PROJECTION, "sort": NEWEST_FIRST, "limit": limit + 1}
         async with read_deadline():
             found = await find_raw(self._collection, criteria, limit + 1, max_bytes=PAGE_BYTES, **options)
         page = fit_page(found, limit, PAGE_BYTES)
         return RawPage(page, is_last=len(page) == len(found))
 
     async def stream(self, listing: Listing) -> AsyncGenerator[list[Document]]:
-        """A whole list, newest first, in bounded memory: the next ones are read while these are looked at."""
+        """Yield a whole list, the newest first. The next batch is read while this one is processed."""
         criteria = self.criteria(listing)
         if criteria is None:
             return
         with translate_errors():
-            found: Any = self._collection.find_raw_batches(criteria, _UNSHOWN, batch_size=BATCH_SIZE).sort(NEWEST_FIRST)
+            options = {"projection": _PROJECTION, "sort": NEWEST_FIRST, "batch_size": BATCH_SIZE}
+            found: Any = self._collection.find_raw_batches(criteria, **options)
             upcoming = asyncio.ensure_future(anext(found, None))
             try:
-                while (content := await self._arrived(upcoming)) is not None:
-                    is_small = len(content) <= _MOST_AHEAD
+                while (content := await self._await_batch(upcoming)) is not None:
+                    is_small = len(content) <= _READ_AHEAD_BYTES
                     if is_small:
                         upcoming = asyncio.ensure_future(anext(found, None))
-                        # So that it is asked for at once, not when the client is slow to take these.
+                        # Lets the read start now, and not only after a slow client has taken this batch.
                         await asyncio.sleep(0)
                     documents = decode_iter(content, self._collection.codec_options)
                     while batch := list(islice(documents, _BATCH if is_small else 1)):
@@ -109,15 +113,15 @@ class Documents:
                     if not is_small:
                         upcoming = asyncio.ensure_future(anext(found, None))
             finally:
-                await _let_go(found, upcoming)
+                await _close_cursor(found, upcoming)
 
     @staticmethod
-    async def _arrived(upcoming: asyncio.Future[bytes | None]) -> bytes | None:
+    async def _await_batch(upcoming: asyncio.Future[bytes | None]) -> bytes | None:
         async with read_deadline():
             return await upcoming
 
     async def totals(self, listing: Listing) -> tuple[int, int]:
-        """How many documents a list has, pages apart, and their amount in minor units (see `amount`)."""
+        """Return the count of a whole list, and its amount in minor units (see `amount`)."""
         criteria = self.criteria(listing, paged=False)
         if criteria is None:
             return 0, 0
@@ -130,8 +134,7 @@ class Documents:
         return (rows[0]["count"], rows[0]["amount"]) if rows else (0, 0)
 
     def amount(self, document: Document) -> int:
-        """What a document adds to the amount of its list: an estimate its total, an order what the shop was paid and
-        keeps."""
+        """Return what a document adds to the amount of its list: an estimate its total, an order the amount kept."""
         if self.kind == ESTIMATES:
             return int(document["total"])
         return int(document["amount_paid"]) if document["status"] in statuses.REVENUE_STATUSES else 0
@@ -142,9 +145,9 @@ class Documents:
         return {"$cond": [{"$in": ["$status", list(statuses.REVENUE_STATUSES)]}, "$amount_paid", 0]}
 
     def criteria(self, listing: Listing, *, paged: bool = True) -> Document | None:
-        """The list as a filter that an index serves; of a page where `paged`, else of the whole list.
+        """Return a filter for a list, served by an index; None if no document of this kind can match.
 
-        None where no document of this kind can be in the list.
+        :param paged: whether to begin after `listing.after`.
         """
         criteria: Document = {"store": self._store, "voided_at": None, **HAS_NUMBER}
         if listing.status is not None and not self._add_status(criteria, listing.status):
@@ -156,10 +159,10 @@ class Documents:
         if listing.customer_phone is not None:
             criteria["customer_phone"] = listing.customer_phone
         if listing.q is not None:
-            criteria["$and"] = [search_filter(listing.q, _find)]
+            criteria["$and"] = [search_filter(listing.q, _word_filter)]
         _add_days(criteria, listing)
         if paged and listing.after is not None:
-            self._add_position(criteria, listing.after)
+            self._add_cursor(criteria, listing.after)
         return criteria
 
     def _add_status(self, criteria: Document, status: str) -> bool:
@@ -177,7 +180,7 @@ class Documents:
             criteria["payment_mode"] = mode
         return self.kind != ESTIMATES
 
-    def _add_position(self, criteria: Document, after: Cursor) -> None:
+    def _add_cursor(self, criteria: Document, after: Cursor) -> None:
         all_of_instant, lower_numbers = after.may_hold(self.kind)
         bounds = criteria.setdefault("created_at", {})
         bounds["$lte" if all_of_instant or lower_numbers else "$lt"] = after.created_at
@@ -185,16 +188,16 @@ class Documents:
             criteria["$or"] = [{"created_at": {"$lt": after.created_at}}, {"number": {"$lt": after.number}}]
 
 
-async def _let_go(cursor: Any, upcoming: asyncio.Future[Any]) -> None:
-    """Tells the database not to keep the rest ready; one that is away forgets it by itself."""
+async def _close_cursor(cursor: Any, upcoming: asyncio.Future[Any]) -> None:
+    """Close a cursor. If the database is away, the cursor times out there."""
     with suppress(TimeoutError, PyMongoError):
-        async with asyncio.timeout(_LETTING_GO_SECONDS):
+        async with asyncio.timeout(_CLOSE_SECONDS):
             await asyncio.gather(upcoming, return_exceptions=True)
             await cursor.close()
 
 
 def _add_days(criteria: Document, listing: Listing) -> None:
-    """The stored business date decides; `created_at` only keeps the scan of the index short."""
+    """Filter by the stored business date; `created_at` only shortens the scan of the index."""
     lower, upper = widest_bounds(listing.start, listing.end)
     if listing.start is not None:
         criteria.setdefault("business_date", {})["$gte"] = listing.start.isoformat()
@@ -204,8 +207,8 @@ def _add_days(criteria: Document, listing: Listing) -> None:
         criteria.setdefault("created_at", {})["$lte"] = upper
 
 
-def _find(word: str) -> Document:
-    """Documents whose customer has a word that begins so, or whose number is the word."""
+def _word_filter(word: str) -> Document:
+    """Return a filter for documents that have a term with this prefix, or this number."""
     prefix = prefix_filter(word)
     number = parse_number(word)
     return prefix if number is None else {"$or": [prefix, {"number": number}]}

@@ -1,4 +1,4 @@
-"""Estimates, in the shop's words."""
+"""Estimates: reads, and commands to the journal."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -17,7 +17,7 @@ from schemas.journal.idempotency import RequestKey
 
 
 class EstimateRepository(Documents):
-    """The estimates of one store. Reads come from `Documents`; every write goes through the journal."""
+    """The estimates of one store. `Documents` reads them; all writes go through the journal."""
 
     def __init__(self, database: Database, store: str, journal: SharedJournal, clock: Callable[[], datetime]) -> None:
         super().__init__(database, store, ESTIMATES)
@@ -25,14 +25,17 @@ class EstimateRepository(Documents):
         self._clock = clock
 
     async def create(self, draft: Document, keys: tuple[RequestKey, ...] = (), *, actor: Actor) -> Outcome:
-        """Writes an estimate; its digest is the answer. draft: as `schemas.sales.documents.draft` makes it."""
+        """Create an estimate, and return its summary.
+
+        :param draft: the result of `schemas.sales.documents.draft`.
+        """
         estimate_id = new_id(ESTIMATE_PREFIX, self._clock())
         return await self._journal.submit(CreateDocument(ESTIMATES, estimate_id, draft, keys=keys, actor=actor))
 
     async def replace(
         self, estimate_id: str, draft: Document, versions: frozenset[int] | None = None, *, actor: Actor
     ) -> Outcome:
-        """Writes the body of an estimate anew; the whole document is the answer.
+        """Replace the body of an estimate, and return the whole document.
 
         :raises NotFound, AlreadyConverted, StaleVersion:
         """
@@ -48,8 +51,9 @@ class EstimateRepository(Documents):
         keys: tuple[RequestKey, ...] = (),
         actor: Actor,
     ) -> Outcome:
-        """Turns an estimate into an order, once; the order's digest is the answer. amount_paid: minor units.
+        """Convert an estimate to an order, once, and return the order's summary.
 
+        :param amount_paid: in minor units; None for the total.
         :raises NotFound, AlreadyConverted:
         """
         order_id = new_id(ORDER_PREFIX, self._clock())
@@ -68,7 +72,7 @@ class EstimateRepository(Documents):
     ) -> Outcome:
         """Void an unconverted estimate.
 
-        :param voided_by: on whose word, in the client's terms; None for the actor.
+        :param voided_by: who decided it, as the client names them; None for the actor.
         :raises NotFound, AlreadyConverted, StaleVersion:
         """
         return await self._journal.submit(

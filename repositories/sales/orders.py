@@ -1,4 +1,4 @@
-"""Orders, in the shop's words."""
+"""Orders: reads, and commands to the journal."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -17,7 +17,7 @@ from schemas.journal.idempotency import RequestKey
 
 
 class OrderRepository(Documents):
-    """The orders of one store. Reads come from `Documents`; every write goes through the journal."""
+    """The orders of one store. `Documents` reads them; all writes go through the journal."""
 
     def __init__(self, database: Database, store: str, journal: SharedJournal, clock: Callable[[], datetime]) -> None:
         super().__init__(database, store, ORDERS)
@@ -25,14 +25,17 @@ class OrderRepository(Documents):
         self._clock = clock
 
     async def create_sale(self, draft: Document, keys: tuple[RequestKey, ...] = (), *, actor: Actor) -> Outcome:
-        """Books a sale; its digest is the answer. draft: as `schemas.sales.documents.draft_sale` makes it."""
+        """Create a sale, and return its summary.
+
+        :param draft: the result of `schemas.sales.documents.draft_sale`.
+        """
         order_id = new_id(ORDER_PREFIX, self._clock())
         return await self._journal.submit(CreateDocument(ORDERS, order_id, draft, keys=keys, actor=actor))
 
     async def change_status(
         self, order_id: str, status: str, versions: frozenset[int] | None = None, *, actor: Actor
     ) -> Outcome:
-        """Moves an order to a status; the whole document is the answer.
+        """Change the status of an order, and return the whole document.
 
         :raises NotFound, IllegalTransition, StaleVersion:
         """
@@ -51,10 +54,10 @@ class OrderRepository(Documents):
     ) -> Outcome:
         """Void an order, and void or reopen the estimate that it came from.
 
-        :param voided_by: on whose word, in the client's terms; None for the actor.
+        :param voided_by: who decided it, as the client names them; None for the actor.
         :raises NotFound, StaleVersion:
         """
-        # Which estimate it came from never changes, so it can be read before the journal's own reading.
+        # The order's estimate never changes, so it can be read before the transaction.
         order = await self.get(order_id, include_voided=bool(keys))
         return await self._journal.submit(
             VoidOrder(

@@ -1,4 +1,4 @@
-"""Commands that void a document: it leaves every list and report, and its number stays used."""
+"""Commands that void a document: it leaves all lists and reports, and its number stays used."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from schemas.journal import events
 class VoidEstimate(Command):
     """Void an unconverted estimate.
 
-    :param voided_by: on whose word, in the client's terms; None for the actor.
+    :param voided_by: who decided it, as the client names them; None for the actor.
     """
 
     estimate_id: str
@@ -38,7 +38,7 @@ class VoidEstimate(Command):
 class VoidOrder(Command):
     """Void an order, and void or reopen the estimate that it came from.
 
-    :param estimate_id: the order's, known before the group reads, since it never changes.
+    :param estimate_id: the order's estimate. It never changes, so it is known before the group reads the order.
     :param keep_estimate: whether the estimate is reopened.
     """
 

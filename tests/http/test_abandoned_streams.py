@@ -61,7 +61,7 @@ async def shop(open_shop: OpenShop) -> AsyncIterator[Shop]:
 async def test_the_database_keeps_nothing_for_whoever_does_not_read_on(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("repositories.sales.documents._LETTING_GO_SECONDS", 10.0)
+    monkeypatch.setattr("repositories.sales.documents._CLOSE_SECONDS", 10.0)
     await shop.sale()
     await copy(shop, 3 * BATCH_SIZE)
     stream = Documents(shop.database, shop.store, ORDERS).stream(Listing())
