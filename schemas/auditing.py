@@ -27,7 +27,7 @@ _DIGITS: Final = 16
 #: Bytes of JSON of a member of `before` or `after` beyond which it is cut: a bill of some hundred lines has them.
 MAX_MEMBER_BYTES: Final = 16 * 1024
 _SHOW_LINES: Final = LineSchema().dump
-_SHOW_PERCENT: Final = Percent().show
+_SHOW_PERCENT: Final = Percent().dump_value
 
 
 @dataclass(frozen=True, slots=True)

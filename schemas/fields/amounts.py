@@ -1,4 +1,4 @@
-"""Amounts at the edge: JSON numbers outside, exact inside."""
+"""Fields of amounts: JSON numbers outside, whole numbers of small units inside."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,10 +17,12 @@ def _number(value: Any) -> int | float:
 
 
 class FixedPoint(InputField[int]):
-    """A JSON number that is held as a whole number of 10^-places.
+    """A JSON number that is stored as a whole number of 10^-places.
 
-    :param places: decimals; more than these are refused, or rounded half-up when `round_excess`.
-    :param minimum, maximum: bounds in JSON's units; `above_zero` refuses 0 itself.
+    :param places: the most decimals.
+    :param maximum: in the units of the JSON number.
+    :param above_zero: refuse 0.
+    :param round_excess: round more decimals half-up, instead of refusing them.
     """
 
     def __init__(
@@ -39,13 +41,15 @@ class FixedPoint(InputField[int]):
         self.maximum = maximum * self.unit
         self.minimum = 1 if above_zero else 0
         self.round_excess = round_excess
-        self.convert: Callable[[int | float, int], int] = money.rounded if round_excess else money.whole
+        self.convert: Callable[[int | float, int], int] = money.round_to_units if round_excess else money.to_units
         floor = "must be more than 0" if above_zero else "must be 0 or more"
         self.bounds = f"{floor} and at most {maximum:,}"
+        step = {} if round_excess else {"multipleOf": 1 / self.unit}
+        self.json_schema = {"type": "number", "minimum": self.minimum / self.unit, "maximum": maximum, **step}
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
         number = _number(value)
-        # Compared before the conversion, so that 1e308 is a refusal and not a long division.
+        # Compared before the conversion, so that 1e308 is refused without a long division.
         if not 0 <= number <= self.most:
             raise ValidationError(self.bounds)
         try:
@@ -57,9 +61,9 @@ class FixedPoint(InputField[int]):
         return fixed
 
     def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> float:
-        return self.show(value)
+        return self.dump_value(value)
 
-    def show(self, value: int | None) -> float:
+    def dump_value(self, value: int | None) -> float:
         return (value or 0) / self.unit
 
 
@@ -71,12 +75,12 @@ class Money(FixedPoint):
 
 
 class Quantity(FixedPoint):
-    """Thousandths inside; outside an int where it is whole, since the existing app sends and reads ints."""
+    """Thousandths inside. Outside, a whole quantity is an int, since the existing app sends and reads ints."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(money.QUANTITY_PLACES, maximum=MAX_QUANTITY, above_zero=True, **kwargs)
 
-    def show(self, value: int | None) -> float:
+    def dump_value(self, value: int | None) -> float:
         quantity = value or 0
         return quantity // self.unit if quantity % self.unit == 0 else quantity / self.unit
 
@@ -89,15 +93,19 @@ class Percent(FixedPoint):
 
 
 class ClientFigure(InputField[float]):
-    """A figure that a client computed in floating point: any decimals, as it wrote them. Load only.
+    """A figure that a client computed in floating point, with any number of decimals. Load only.
 
-    :param late_rounding: whether it may be a little below zero, as a free bill's total is when it was rounded late.
+    :param late_rounding: allow a little less than zero: the total of a free bill that the client rounded late.
     """
 
     def __init__(self, *, maximum: int = MAX_CLAIM, late_rounding: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.maximum = maximum
         self.minimum = -(MAX_LINES + 1) / money.MINOR_PER_UNIT if late_rounding else 0
+        self.json_schema = {"type": "number", "minimum": self.minimum, "maximum": maximum}
+
+    def json_default(self, default: Any) -> Any:
+        return float(default)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int | float:
         number = _number(value)

@@ -6,7 +6,7 @@ from schemas.fields.fast_schema import FastSchema
 
 
 class Body(FastSchema):
-    """A JSON body, or a query: unknown fields are kept out."""
+    """A JSON body or a query, without its unknown members."""
 
     class Meta:
         unknown = EXCLUDE

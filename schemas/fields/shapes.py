@@ -1,4 +1,4 @@
-"""What answers are made of, as JSON Schema."""
+"""Building blocks of the JSON Schemas of responses."""
 
 from typing import Any, Final
 
@@ -14,12 +14,12 @@ def array(items: Json) -> Json:
 
 
 def record(**members: Json) -> Json:
-    """An object that has these members, all of them, and no others."""
+    """Return the schema of an object that has exactly these members."""
     return {"type": "object", "properties": members, "required": list(members), "additionalProperties": False}
 
 
 def with_optional(shape: Json, **members: Json) -> Json:
-    """A record that may have these members as well."""
+    """Return a record that may have these members as well."""
     return {**shape, "properties": {**shape["properties"], **members}}
 
 
@@ -33,6 +33,4 @@ TRUE: Final[Json] = {"const": True}
 TEXT_OR_NULL: Final[Json] = {"type": ["string", "null"]}
 DAY_OR_NULL: Final[Json] = {"type": ["string", "null"], "format": "date"}
 KIND: Final[Json] = {"enum": ["estimate", "order"]}
-
-
 NUMBER: Final[Json] = {"type": "string", "pattern": "^#[0-9]{3,15}$", "examples": ["#007"]}

@@ -1,4 +1,4 @@
-"""marshmallow's messages as the `errors` of a problem document: a JSON pointer (RFC 6901) and a sentence each."""
+"""marshmallow's errors as the `errors` of a problem document: a JSON pointer (RFC 6901) and a sentence each."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,22 +8,22 @@ from marshmallow import Schema, ValidationError
 from schemas.core.errors import InvalidBody, InvalidQuery
 
 _MOST_SHOWN = 20
-#: What marshmallow says, and what we do.
+#: marshmallow's messages and ours in their place.
 _OWN_WORDS = {"Missing data for required field.": "is missing", "Field may not be null.": "must not be null"}
 
 
 def load_body(schema: Schema, body: Mapping[str, Any]) -> Any:
-    """The body as the schema loads it.
+    """Return the loaded body.
 
-    :raises InvalidBody: fields are wrong; each is named by its pointer.
+    :raises InvalidBody: fields are wrong; its errors name each by a pointer.
     """
     return _load(schema, body, InvalidBody)
 
 
 def load_query(schema: Schema, parameters: Mapping[str, Any]) -> Any:
-    """Query parameters as the schema loads them.
+    """Return the loaded query parameters.
 
-    :raises InvalidQuery: parameters are wrong; each is named.
+    :raises InvalidQuery: parameters are wrong; its errors name each.
     """
     return _load(schema, parameters, InvalidQuery)
 
@@ -50,7 +50,7 @@ def _flatten(pointer: str, messages: Any) -> Iterator[tuple[str, str]]:
 
 
 def _sentence(error: Mapping[str, str]) -> str:
-    """`/items/0/price` "must be a number" -> "Line 1, price: must be a number."."""
+    """Return an error as a sentence: `/items/0/price` "must be a number" -> "Line 1, price: must be a number."."""
     parts = error["pointer"].split("/")[1:]
     if len(parts) > 1 and parts[0] == "items" and parts[1].isdigit():
         place = ", ".join([f"Line {int(parts[1]) + 1}", *parts[2:]])

@@ -77,7 +77,7 @@ def number(value: Any) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
     try:
-        found = money.exact(value)
+        found = money.to_decimal(value)
     except InvalidOperation:
         return None
     return found if found.is_finite() and abs(found) <= 10**20 else None
@@ -89,7 +89,7 @@ def fixed(value: Any, places: int, maximum: int) -> int | None:
     :param maximum: the largest magnitude, in those units; beyond it there is None.
     """
     if isinstance(value, float) and abs(value) < 10**9:
-        # Most floats are the shortest way to write a whole number of units; see `money.whole`.
+        # Most floats are the shortest way to write a whole number of units; see `money.to_units`.
         unit: int = 10**places
         near = round(value * unit)
         if near / unit == value:
@@ -97,7 +97,7 @@ def fixed(value: Any, places: int, maximum: int) -> int | None:
     found = number(value)
     if found is None:
         return None
-    units = money.rounded(found, places)
+    units = money.round_to_units(found, places)
     return units if abs(units) <= maximum else None
 
 

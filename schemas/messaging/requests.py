@@ -82,7 +82,9 @@ class MessageBody(Body):
 
 
 class Pdf(InputField[bytes]):
-    """The bytes of a PDF, as a form carries them."""
+    """The bytes of a PDF of a form."""
+
+    json_schema: Mapping[str, Any] = {"type": "string", "format": "binary", "description": "A PDF of at most 2 MiB."}
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bytes:
         if not isinstance(value, bytes) or not value.startswith(PDF_MAGIC):

@@ -126,7 +126,7 @@ def draft_sale(body: dict[str, Any]) -> Document:
     document = draft(body)
     paid = body.get("amount_paid", body["total"])
     is_total = paid == money.to_json(document["total"])
-    amount_paid = document["total"] if is_total else money.rounded(paid, money.MONEY_PLACES)
+    amount_paid = document["total"] if is_total else money.round_to_units(paid, money.MONEY_PLACES)
     if amount_paid < 0 and paid == body["total"]:
         # A free bill whose total was rounded late, and paid in full.
         amount_paid = 0

@@ -65,7 +65,7 @@ class RoundingRange(NamedTuple):
     def of(cls, claimed: Decimal, places: int) -> "RoundingRange":
         """Return a claim in units of 10^-places, rounded down and up; but for the noise of a float."""
         scaled = claimed.scaleb(places)
-        nearest = money.rounded(claimed, places)
+        nearest = money.round_to_units(claimed, places)
         if abs(scaled - nearest) <= _NOISE:
             return cls(nearest, nearest)
         low = math.floor(scaled)
@@ -73,7 +73,7 @@ class RoundingRange(NamedTuple):
 
     def holds(self, claimed: Decimal) -> bool:
         """Return whether an amount that a client claims is one of these, rounded to the minor unit."""
-        return self.low <= money.rounded(claimed, money.MONEY_PLACES) <= self.high
+        return self.low <= money.round_to_units(claimed, money.MONEY_PLACES) <= self.high
 
 
 class ClientTotals(NamedTuple):
@@ -96,7 +96,10 @@ class _ExactClaim(NamedTuple):
     @classmethod
     def of(cls, claim: ClientTotals) -> "_ExactClaim":
         return cls(
-            money.exact(claim.subtotal), money.exact(claim.discount), claim.is_percentage, money.exact(claim.total)
+            money.to_decimal(claim.subtotal),
+            money.to_decimal(claim.discount),
+            claim.is_percentage,
+            money.to_decimal(claim.total),
         )
 
 
@@ -152,9 +155,9 @@ def verify_totals(lines: Sequence[Line], claim: ClientTotals) -> Bill:
 
 def _plain(line_totals: tuple[int, ...], subtotal: int, claim: ClientTotals) -> Bill | None:
     """Return the bill that is claimed to the minor unit, without a doubt: as `_prove` would, at a third of its cost."""
-    percentage = money.rounded(claim.discount, money.PERCENT_PLACES) if claim.is_percentage else None
+    percentage = money.round_to_units(claim.discount, money.PERCENT_PLACES) if claim.is_percentage else None
     if percentage is None:
-        discount = money.rounded(claim.discount, money.MONEY_PLACES)
+        discount = money.round_to_units(claim.discount, money.MONEY_PLACES)
     else:
         discount = money.divide_half_up(subtotal * percentage, money.HUNDRED_PERCENT)
     total = subtotal - discount
@@ -192,7 +195,7 @@ def _discount(subtotal: int, span: RoundingRange, claim: _ExactClaim) -> _Discou
         return by_percentage
     # The app has a switch that leaves `is_percentage_discount` set on an amount; the total says which was meant. Where
     # both need a round-off to explain a whole unit of currency, it is the percentage.
-    is_exact = money.rounded(claim.total, money.MONEY_PLACES) == subtotal - by_amount.amount
+    is_exact = money.round_to_units(claim.total, money.MONEY_PLACES) == subtotal - by_amount.amount
     is_rounded = _round_off(claim.total, subtotal - by_percentage.amount, by_percentage.total) is not None
     return by_percentage if is_rounded and not is_exact else by_amount
 
@@ -200,13 +203,16 @@ def _discount(subtotal: int, span: RoundingRange, claim: _ExactClaim) -> _Discou
 def _amount_off(span: RoundingRange, claimed: Decimal) -> _Discount:
     off = RoundingRange.of(claimed, money.MONEY_PLACES)
     return _Discount(
-        money.rounded(claimed, money.MONEY_PLACES), None, RoundingRange(span.low - off.high, span.high - off.low)
+        money.round_to_units(claimed, money.MONEY_PLACES), None, RoundingRange(span.low - off.high, span.high - off.low)
     )
 
 
 def _percentage_off(subtotal: int, span: RoundingRange, claimed: Decimal) -> _Discount:
     whole = money.HUNDRED_PERCENT
-    percentage, off = money.rounded(claimed, money.PERCENT_PLACES), RoundingRange.of(claimed, money.PERCENT_PLACES)
+    percentage, off = (
+        money.round_to_units(claimed, money.PERCENT_PLACES),
+        RoundingRange.of(claimed, money.PERCENT_PLACES),
+    )
     low = RoundingRange.around(span.low * (whole - off.high), whole).low
     high = RoundingRange.around(span.high * (whole - off.low), whole).high
     # Of a subtotal that was not rounded, the discount may have been: by up to a minor unit, either way.
@@ -221,7 +227,7 @@ def _round_off(claimed: Decimal, exact: int, span: RoundingRange) -> int | None:
 
     :param span: what late rounding makes of the total, from which a client may have gone on.
     """
-    rounded, unit = money.rounded(claimed, money.MONEY_PLACES), money.MINOR_PER_UNIT
+    rounded, unit = money.round_to_units(claimed, money.MONEY_PLACES), money.MINOR_PER_UNIT
     difference = rounded - exact
     is_whole = rounded % unit == 0 and abs(claimed.scaleb(money.MONEY_PLACES) - rounded) <= _NOISE
     is_next = span.low // unit * unit <= rounded <= -(-span.high // unit) * unit

@@ -1,4 +1,4 @@
-"""The settings of a shop as they come in: any of them, each strictly of its type."""
+"""The request bodies of a shop's settings."""
 
 import base64
 import binascii
@@ -11,21 +11,27 @@ from marshmallow import ValidationError
 from schemas.fields.body import Body
 from schemas.fields.inputs import InputField, OneOf, QueryBoolean, StrictBoolean, Text
 from schemas.printing.letterhead import PAPERS
-from schemas.shop.gst import is_gstin, state_code
+from schemas.shop.gst import GSTIN, STATES, is_gstin, state_code
 from schemas.shop.images import identify_image
 
 MAX_LOGO: Final = 100 * 1024
 MAX_LOGO_SIDE: Final = 2_000
-#: Of what stands before document numbers on paper.
+#: Characters of the prefix of document numbers on PDFs.
 MAX_PREFIX: Final = 20
-#: A virtual payment address: a name, and the handle of whoever keeps it.
+#: A virtual payment address: a name and the handle of a payment provider.
 UPI_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,255}@[A-Za-z][A-Za-z0-9]{1,63}", re.ASCII)
 
 _DATA_URL: Final = re.compile(r"data:image/(?:png|jpeg);base64,", re.ASCII)
 
 
 class Gstin(Text):
-    """A GSTIN, in capitals; or nothing."""
+    """A GSTIN, loaded in capitals, or an empty text."""
+
+    json_schema: Mapping[str, Any] = {
+        "type": "string",
+        "pattern": f"^({GSTIN.pattern})?$",
+        "examples": ["27AAPFU0939F1ZV"],
+    }
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         number = super()._deserialize(value, attr, data, **kwargs).upper()
@@ -35,7 +41,9 @@ class Gstin(Text):
 
 
 class State(Text):
-    """A state of India by its GST code or its name; loads the code. Or nothing."""
+    """A state of India by its GST code or its name, loaded as the code, or an empty text."""
+
+    json_schema: Mapping[str, Any] = {"type": "string", "enum": ["", *STATES, *STATES.values()]}
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
@@ -46,7 +54,9 @@ class State(Text):
 
 
 class UpiId(Text):
-    """A UPI address, `name@bank`; or nothing."""
+    """A UPI address, `name@bank`, or an empty text."""
+
+    json_schema: Mapping[str, Any] = {"type": "string", "pattern": f"^({UPI_ID.pattern})?$"}
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
@@ -56,7 +66,9 @@ class UpiId(Text):
 
 
 class Logo(InputField[str]):
-    """A small PNG or JPEG in base64, plain or as a data URL; or nothing."""
+    """A small PNG or JPEG in base64, plain or as a data URL, or an empty text."""
+
+    json_schema: Mapping[str, Any] = {"type": "string", "contentEncoding": "base64"}
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         if not isinstance(value, str):
@@ -79,7 +91,7 @@ class Logo(InputField[str]):
 
 
 class ShopSettingsBody(Body):
-    """Any of the settings; what is left out stays as it is."""
+    """A change of any settings; a setting that is left out stays as it is."""
 
     business_name = Text(blank=True)
     business_address = Text(blank=True, lines=True)
@@ -105,6 +117,6 @@ class ShopSettingsBody(Body):
 
 
 class ShopSettingsQuery(Body):
-    """Whether the logo is wanted as well."""
+    """The query of the settings: whether to answer the logo as well."""
 
     logo = QueryBoolean(load_default=False)

@@ -10,7 +10,7 @@ from schemas.sales.pricing import Bill, ClientTotals, Line, verify_totals
 
 
 def a_line(price: float, quantity: float = 1, discount: float = 0) -> Line:
-    return Line(money.whole(price, 2), money.whole(quantity, 3), money.rounded(discount, 6))
+    return Line(money.to_units(price, 2), money.to_units(quantity, 3), money.round_to_units(discount, 6))
 
 
 def a_claim(subtotal: float, total: float, discount: float = 0, *, percentage: bool = False) -> ClientTotals:
@@ -199,15 +199,15 @@ def test_a_discount_above_the_subtotal_is_refused(discount: float) -> None:
     [(397.8, 2, 39780), (0.1 + 0.2, 2, 30), (1.005, 3, 1005), (7, 2, 700), (1e-7, 2, 0), (9999999.99, 2, 999999999)],
 )
 def test_a_float_means_its_shortest_decimal(value: float, places: int, expected: int) -> None:
-    assert money.whole(value, places) == expected
+    assert money.to_units(value, places) == expected
 
 
 @pytest.mark.parametrize("value", [10.555, 0.001, 1 / 3])
 def test_more_decimals_than_a_paisa_has_are_not_money(value: float) -> None:
     with pytest.raises(money.InexactError):
-        money.whole(value, 2)
+        money.to_units(value, 2)
 
 
 def test_half_a_paisa_rounds_up() -> None:
-    assert money.rounded(0.125, 2) == 13
-    assert money.rounded(Decimal("0.124999"), 2) == 12
+    assert money.round_to_units(0.125, 2) == 13
+    assert money.round_to_units(Decimal("0.124999"), 2) == 12
