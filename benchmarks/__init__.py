@@ -1,1 +1,1 @@
-"""Measurements, each beside a yardstick of the same run. Not imported by the service."""
+"""Benchmarks, each compared with a yardstick of the same run. The service does not import them."""

@@ -1,1 +1,1 @@
-"""HTTP and WebSocket: one resource a file, one route table. A handler loads, does, notifies, answers."""
+"""HTTP and WebSocket handlers, one file per resource, and one route table."""

@@ -1,4 +1,4 @@
-"""The only rooms that know the database driver: documents, the journal (all writes), events, reports, indexes."""
+"""All database access: documents, the journal (all writes), events, reports, indexes."""
 
 import os
 

@@ -1,1 +1,1 @@
-"""Shapes and rules: marshmallow schemas, and the pure functions that they rest on. No I/O on this floor."""
+"""Shapes and rules: marshmallow schemas and pure functions. No I/O."""

@@ -1,1 +1,1 @@
-"""What is run by hand, or by `make`: it draws and writes pages from the code. Never imported by the house."""
+"""Scripts for `make`: they generate pages and pictures of the documentation. The service does not import them."""

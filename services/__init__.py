@@ -1,1 +1,1 @@
-"""What takes long or goes out: paper, in processes of its own, and the doors to other services."""
+"""Slow or external work: PDF rendering in separate processes, message providers."""

@@ -1,1 +1,1 @@
-"""Tests: against a real mongod, over real HTTP and real WebSockets. They mirror the modules that they test."""
+"""Tests with a real mongod, real HTTP and real WebSockets, in the same domains as the code."""

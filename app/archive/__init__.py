@@ -1,1 +1,1 @@
-"""Files of backups, exports and earlier PDFs."""
+"""Files of backups and exports, and PDF files of the earlier backend."""

@@ -1,1 +1,1 @@
-"""What `pos` can do, a file a subject; `app/cli.py` puts them together."""
+"""The commands of `pos`, one file per subject; `app/cli.py` registers them."""

@@ -1,1 +1,1 @@
-"""How the parts of the service are put together."""
+"""Construction of the parts of the application: stores, accounts, messaging."""

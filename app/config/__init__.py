@@ -1,1 +1,1 @@
-"""Settings: read, validated."""
+"""Settings: reading and validation."""

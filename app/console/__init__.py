@@ -1,1 +1,1 @@
-"""What the command line shows."""
+"""Output of the command line: messages, progress, events."""

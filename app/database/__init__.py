@@ -1,1 +1,1 @@
-"""The local mongod that comes with the package."""
+"""The local mongod."""

@@ -1,1 +1,1 @@
-"""A shop that never was, for trying things out: what it sells, to whom, when. Pure; `plan.py` puts it together."""
+"""Generated data of a store: goods, people, carts, seasons. Pure; `plan.py` combines them."""

@@ -1,1 +1,1 @@
-"""The doctor's findings."""
+"""The checks of `pos doctor`."""

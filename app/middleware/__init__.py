@@ -1,1 +1,1 @@
-"""What surrounds each request."""
+"""Middleware of every request: errors, deadlines, limits, headers."""

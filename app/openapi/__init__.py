@@ -1,1 +1,1 @@
-"""The API description, and what is made of it."""
+"""The OpenAPI document and the files that are generated from it."""

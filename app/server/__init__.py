@@ -1,1 +1,1 @@
-"""uvicorn's protocols and options, and what one process may take."""
+"""HTTP and WebSocket protocols for uvicorn, its options, and the limits of a process."""

@@ -1,1 +1,1 @@
-"""Sign-in, users, devices, permissions, the guard of each request."""
+"""Sign-in, users, devices, permissions, and the guard of each request."""

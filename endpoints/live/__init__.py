@@ -1,1 +1,1 @@
-"""From the event log to the clients: hub, WebSocket, event stream."""
+"""Live updates from the event log to the clients: hub, WebSocket, event stream."""

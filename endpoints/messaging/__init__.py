@@ -1,1 +1,1 @@
-"""Messages to customers, and their webhook."""
+"""Messages to customers, and the webhook for their status updates."""

@@ -1,1 +1,1 @@
-"""Reports, and the board."""
+"""Reports and the board."""

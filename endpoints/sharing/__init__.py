@@ -1,1 +1,1 @@
-"""Links to single documents, and what they show."""
+"""Public links and the pages that they open."""

@@ -1,1 +1,1 @@
-"""How a response travels: cached, compressed, limited in number, cut off."""
+"""Transfer of responses: caching, compression, streaming, concurrency limits."""

@@ -1,1 +1,1 @@
-"""Users, devices, credentials, sessions, sign-in and limits."""
+"""Users, devices, credentials, sessions, sign-in and rate limits."""

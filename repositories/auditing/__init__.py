@@ -1,1 +1,1 @@
-"""The audit log, and the verification of the books."""
+"""The audit log, and the verification of documents against it."""

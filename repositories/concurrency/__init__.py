@@ -1,1 +1,1 @@
-"""How work runs beside other work: backoff, deadlines, coalescing, threads, supervised tasks."""
+"""Backoff, threads and supervised tasks."""

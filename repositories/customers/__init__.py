@@ -1,1 +1,1 @@
-"""Customers, and the commands that change them."""
+"""Customers and the commands that change them."""

@@ -1,1 +1,1 @@
-"""Health, and the facts that the doctor judges."""
+"""Health checks, and the facts that `pos doctor` evaluates."""

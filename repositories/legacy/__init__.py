@@ -1,1 +1,1 @@
-"""Taking over the database of the earlier backend."""
+"""Import of the earlier backend's database."""

@@ -1,1 +1,1 @@
-"""The outbox of messages, and uploads."""
+"""The outbox of messages, and uploaded PDFs."""

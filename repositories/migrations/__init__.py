@@ -1,1 +1,1 @@
-"""Indexes, backfills, and what earlier rules left to rebuild."""
+"""Indexes, and backfills of documents from earlier versions."""

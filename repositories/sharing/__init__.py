@@ -1,1 +1,1 @@
-"""Links to single documents."""
+"""Public links."""

@@ -1,1 +1,1 @@
-"""What has no domain of its own: money, time, ids, limits, errors, names of collections. No I/O."""
+"""Rules without a domain: money, time, ids, limits, errors, collection names. No I/O."""

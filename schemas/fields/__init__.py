@@ -1,1 +1,1 @@
-"""Marshmallow fields and schemas that every domain uses: what comes in, what goes out, and their JSON schemas."""
+"""Marshmallow fields and schemas for input and output, with their JSON schemas."""

@@ -1,1 +1,1 @@
-"""Events of the log, and what identifies a request."""
+"""Events of the log, and the identification of repeated requests."""

@@ -1,1 +1,1 @@
-"""Documents of the earlier backend, and how they become ours."""
+"""Documents of the earlier backend, and their conversion."""

@@ -1,1 +1,1 @@
-"""What the API description shares: JSON schemas of fields, components, examples."""
+"""Shared parts of the API description: JSON schemas of fields, components, examples."""

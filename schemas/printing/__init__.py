@@ -1,1 +1,1 @@
-"""The sheet of a PDF: figures, amounts in words, scripts, letterhead."""
+"""The content of a PDF: figures, amounts in words, scripts, letterhead."""

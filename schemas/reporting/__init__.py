@@ -1,1 +1,1 @@
-"""Rollups, periods, reports and the board's figures."""
+"""Rollups, periods, reports and the figures of the board."""

@@ -1,1 +1,1 @@
-"""The settings of a store, and what they contain."""
+"""The settings of a store."""

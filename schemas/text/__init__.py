@@ -1,1 +1,1 @@
-"""Text as people write it: folding for comparison, phone numbers, search terms, addresses without secrets."""
+"""Text rules: folding for comparison, phone numbers, search terms, addresses without secrets."""

@@ -1,1 +1,1 @@
-"""Messages, composed and sent through providers."""
+"""Composition of messages, and their delivery through providers."""

@@ -1,1 +1,1 @@
-"""Tests of archive."""
+"""Tests of the domain `archive`."""

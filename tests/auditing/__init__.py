@@ -1,1 +1,1 @@
-"""Tests of auditing."""
+"""Tests of the domain `auditing`."""

@@ -1,1 +1,1 @@
-"""Tests of config."""
+"""Tests of the domain `config`."""

@@ -1,1 +1,1 @@
-"""Tests of console."""
+"""Tests of the domain `console`."""

@@ -1,1 +1,1 @@
-"""Tests of core."""
+"""Tests of the domain `core`."""

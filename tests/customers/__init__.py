@@ -1,1 +1,1 @@
-"""Tests of customers."""
+"""Tests of the domain `customers`."""

@@ -1,1 +1,1 @@
-"""Tests of demo."""
+"""Tests of the domain `demo`."""

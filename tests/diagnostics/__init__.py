@@ -1,1 +1,1 @@
-"""Tests of diagnostics."""
+"""Tests of the domain `diagnostics`."""

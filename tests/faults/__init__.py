@@ -1,1 +1,1 @@
-"""Tests of faults."""
+"""Tests of the domain `faults`."""

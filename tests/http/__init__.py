@@ -1,1 +1,1 @@
-"""Tests of http."""
+"""Tests of the domain `http`."""

@@ -1,1 +1,1 @@
-"""Tests of legacy."""
+"""Tests of the domain `legacy`."""

@@ -1,1 +1,1 @@
-"""Tests of live."""
+"""Tests of the domain `live`."""

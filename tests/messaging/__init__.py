@@ -1,1 +1,1 @@
-"""Tests of messaging."""
+"""Tests of the domain `messaging`."""

@@ -1,1 +1,1 @@
-"""Tests of middleware."""
+"""Tests of the domain `middleware`."""

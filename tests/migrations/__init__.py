@@ -1,1 +1,1 @@
-"""Tests of migrations."""
+"""Tests of the domain `migrations`."""

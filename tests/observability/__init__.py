@@ -1,1 +1,1 @@
-"""Tests of observability."""
+"""Tests of the domain `observability`."""

@@ -1,1 +1,1 @@
-"""Tests of reporting."""
+"""Tests of the domain `reporting`."""

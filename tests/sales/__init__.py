@@ -1,1 +1,1 @@
-"""Tests of sales."""
+"""Tests of the domain `sales`."""

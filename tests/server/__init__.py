@@ -1,1 +1,1 @@
-"""Tests of server."""
+"""Tests of the domain `server`."""

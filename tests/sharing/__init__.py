@@ -1,1 +1,1 @@
-"""Tests of sharing."""
+"""Tests of the domain `sharing`."""

@@ -1,1 +1,1 @@
-"""Tests of shop."""
+"""Tests of the domain `shop`."""

@@ -1,1 +1,1 @@
-"""What the tests share: a shop, clocks, processes, clients, faults."""
+"""Shared parts of the tests: stores, clocks, processes, clients, faults."""

@@ -1,1 +1,1 @@
-"""Clients that behave in ways of their own: hostile, slow, many, not reading."""
+"""Clients with special behaviour: hostile, slow, numerous, not reading."""

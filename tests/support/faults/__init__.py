@@ -1,1 +1,1 @@
-"""Faults made for real: failpoints, full disks, cut connections, killed processes."""
+"""Real faults: failpoints, full disks, broken connections, killed processes."""

@@ -1,1 +1,1 @@
-"""The earlier backend, and its documents."""
+"""The earlier backend and its documents."""

@@ -1,1 +1,1 @@
-"""Providers of messages, in memory and on loopback."""
+"""Message providers in memory and on loopback."""

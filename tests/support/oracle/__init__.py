@@ -1,1 +1,1 @@
-"""Who did what, on disk, and who judges it: see `tills.py` and `judge.py`."""
+"""Recording clients, and the consistency checker that compares their records with the database."""
