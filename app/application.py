@@ -3,9 +3,9 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from starlette.applications import Starlette
@@ -114,12 +114,6 @@ class ProcessState(StoreState, AccountState, MessagingState):
     shutdown: Shutdown
 
 
-class Stoppable(Protocol):
-    """What works beside the requests, until the end."""
-
-    async def stop(self) -> None: ...
-
-
 def create_app(
     settings: Settings,
     *,
@@ -146,92 +140,86 @@ def create_app(
     async def lifespan(_: Starlette) -> AsyncIterator[ProcessState]:
         if settings.mongodb_url is None:
             raise DatabaseRefused("MONGODB_URL is not set.")
-        pool = PoolMetrics()
-        client = connect(settings.mongodb_url, pool)
-        try:
+        async with AsyncExitStack() as stack:
+            # Each part stops in the reverse order of the start, also where a later part cannot start.
+            stop_later = stack.push_async_callback
+            for sender in (reports, tracing):
+                if sender is not None:
+                    stop_later(sender.close)
+            pool = PoolMetrics()
+            client = connect(settings.mongodb_url, pool)
+            # The driver waits for its threads, which wake up twice a second; the event loop must not.
+            stop_later(asyncio.to_thread, client.close)
             database = client[settings.database_name]
             store, zone = settings.store_id, settings.timezone
             database_clock, clocks = await _make_ready(database, settings, clock)
-            right_of_way = Preemption()
-            around = StoreDependencies(
-                database, settings, clock, ring_capacity, metrics.group, right_of_way.claim, clocks
-            )
-            stores = Stores(store, around)
-            lag, memory = LoopLag(), Memory.watched()
-            metrics.watch(MonitoredParts(stores, pool, lag))
-            workers = WorkerMetrics.of_this_server(metrics)
-            await stores.start()
-            await workers.start()
-            lag.start()
+            stop_later(database_clock.stop)
             rate_limits = RateLimits(
                 settings.mongodb_url, settings.database_name, settings.rate_limit, settings.message_rate_limit
             )
+            stack.callback(rate_limits.close)
+            preemption = Preemption()
+            stores = Stores(
+                store,
+                StoreDependencies(database, settings, clock, ring_capacity, metrics.group, preemption.claim, clocks),
+            )
+            stop_later(stores.stop)
+            await stores.start()
+            workers = WorkerMetrics.of_this_server(metrics)
+            stop_later(workers.stop)
+            await workers.start()
+            pdf_renderer = PdfRenderer(RenderPool(preemption, font_dir=settings.font_dir), zone, settings.currency)
+            stop_later(pdf_renderer.stop)
             accounts = Accounts(settings, database, clocks.expiry, stores.journal_of, rate_limits)
-            credentials = None if settings.is_open else accounts.credentials
-            connections = Connections(credentials, clocks.expiry)
-            connections.start()
-            claim = ShopSetup(database, accounts.users, clocks.expiry)
-            await log_setup_instructions(settings, claim)
-            typesetters = RenderPool(right_of_way, font_dir=settings.font_dir)
-            paper = PdfRenderer(typesetters, zone, settings.currency)
-            messaging = Messaging.started(
+            stack.callback(accounts.close)
+            setup = ShopSetup(database, accounts.users, clocks.expiry)
+            await log_setup_instructions(settings, setup)
+            messaging = Messaging(
                 settings, database, stores, clocks.expiry, provider or provider_of(settings.whatsapp, clock)
             )
-            views = serializers_for(zone)
-            shutdown = Shutdown()
-            with shutdown.noticed():
-                yield {
-                    "about": About(SERVICE, __version__),
-                    "description": description,
-                    "clock": clock,
-                    "zone": zone,
-                    "currency": settings.currency,
-                    **stores.home.state,
-                    "stores": stores,
-                    "is_open": settings.is_open,
-                    "authenticator": Authenticator(credentials),
-                    "connections": connections,
-                    "rate_limits": rate_limits,
-                    **accounts.state,
-                    "all_stores": AllStoresReports(database, zone, clock),
-                    "setup": claim,
-                    "setup_token": setup_token(settings),
-                    "origins": origins,
-                    "public_base_url": settings.public_base_url,
-                    "pdf_renderer": paper,
-                    "region": currency_region(settings.currency),
-                    **messaging.state,
-                    "public_links": PublicLinks(database, clocks.expiry),
-                    "serializers": views,
-                    "account_serializers": account_serializers_for(zone),
-                    "render_caches": RenderCaches(views),
-                    "list_concurrency": ConcurrencyLimit(LISTS_EACH, LISTS),
-                    "page_concurrency": ConcurrencyLimit(PAGES_EACH, PAGES),
-                    "health_check": HealthCheck(database, store),
-                    "database_clock": database_clock,
-                    "metrics": workers,
-                    "shutdown": shutdown,
-                }
-            running: tuple[Stoppable, ...] = (
-                connections,
-                lag,
-                memory,
-                messaging,
-                paper,
-                workers,
-                stores,
-                database_clock,
-            )
-            for part in running:
-                await part.stop()
-            accounts.close()
-            rate_limits.close()
-        finally:
-            # The driver waits for its threads, which look up twice a second; the loop does not.
-            await asyncio.to_thread(client.close)
-            for sender in (tracing, reports):
-                if sender is not None:
-                    await sender.close()
+            stop_later(messaging.stop)
+            messaging.start()
+            lag, memory = LoopLag(), Memory()
+            credentials = None if settings.is_open else accounts.credentials
+            connections = Connections(credentials, clocks.expiry)
+            for part in (memory, lag, connections):
+                stop_later(part.stop)
+                part.start()
+            metrics.watch(MonitoredParts(stores, pool, lag))
+            serializers = serializers_for(zone)
+            shutdown = stack.enter_context(Shutdown().noticed())
+            yield {
+                "about": About(SERVICE, __version__),
+                "description": description,
+                "clock": clock,
+                "zone": zone,
+                "currency": settings.currency,
+                **stores.home.state,
+                "stores": stores,
+                "is_open": settings.is_open,
+                "authenticator": Authenticator(credentials),
+                "connections": connections,
+                "rate_limits": rate_limits,
+                **accounts.state,
+                "all_stores": AllStoresReports(database, zone, clock),
+                "setup": setup,
+                "setup_token": setup_token(settings),
+                "origins": origins,
+                "public_base_url": settings.public_base_url,
+                "pdf_renderer": pdf_renderer,
+                "region": currency_region(settings.currency),
+                **messaging.state,
+                "public_links": PublicLinks(database, clocks.expiry),
+                "serializers": serializers,
+                "account_serializers": account_serializers_for(zone),
+                "render_caches": RenderCaches(serializers),
+                "list_concurrency": ConcurrencyLimit(LISTS_EACH, LISTS),
+                "page_concurrency": ConcurrencyLimit(PAGES_EACH, PAGES),
+                "health_check": HealthCheck(database, store),
+                "database_clock": database_clock,
+                "metrics": workers,
+                "shutdown": shutdown,
+            }
 
     origins = Origins(settings.public_base_url, *settings.cors_origins)
     description = Description(ROUTES)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final, Self, TypedDict
+from typing import Final, TypedDict
 
 from app.composition.stores import Stores
 from app.config.addresses import LOOPBACK
@@ -42,26 +42,23 @@ class Messaging:
     ) -> None:
         outbox = Outbox(database, settings.store_id, stores.journal_of, stores.tell, clock)
         self._provider = provider
-        self._jobs = OutboxDispatcher(outbox, provider)
+        self._dispatcher = OutboxDispatcher(outbox, provider)
         self.state: MessagingState = {
             "outbox": outbox,
-            "dispatcher": self._jobs,
+            "dispatcher": self._dispatcher,
             "uploads": Uploads(database, clock),
             "large_bodies": asyncio.Semaphore(_LARGE_BODIES),
             "webhook_keys": WebhookKeys(settings.whatsapp.app_secret, settings.whatsapp.verify_token),
             "document_base_url": _reached_from_outside(settings, provider),
         }
 
-    @classmethod
-    def started(cls, *options: Any) -> Self:
-        """Takes what the constructor does; from now on it sends what waits."""
-        messaging = cls(*options)
-        messaging._jobs.start()
-        return messaging
+    def start(self) -> None:
+        """Start to send the messages that wait."""
+        self._dispatcher.start()
 
     async def stop(self) -> None:
-        """Lets what is being sent come to its end, within seconds."""
-        await self._jobs.stop()
+        """Wait some seconds for the messages that are being sent."""
+        await self._dispatcher.stop()
         await self._provider.close()
 
 

@@ -212,8 +212,9 @@ class Stores:
 
     async def start(self) -> None:
         """Opens the one that the settings name."""
-        await self.home.start()
+        # First, so that `stop` also stops a store that could start in part only.
         self._open[self.home.name] = self.home
+        await self.home.start()
         self._closing.start()
 
     async def stop(self) -> None:

@@ -10,7 +10,7 @@ import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 #: How often it is looked.
 LOOK_SECONDS: Final = 10.0
@@ -38,15 +38,12 @@ class Memory:
         self._least = 0
         self._watching: asyncio.Task[None] | None = None
 
-    @classmethod
-    def watched(cls) -> Self:
-        """Return one that has begun to look."""
-        memory = cls()
+    def start(self) -> None:
+        """Start to watch the process, if the allocator is that of glibc."""
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None and _TAKEN.exists():
-            memory._least = taken()
-            memory._watching = asyncio.create_task(memory._watch(trim))
-        return memory
+            self._least = taken()
+            self._watching = asyncio.create_task(self._watch(trim))
 
     async def stop(self) -> None:
         if self._watching is not None:

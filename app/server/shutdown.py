@@ -1,23 +1,24 @@
-"""The moment a shutdown begins: readiness must fail then, long before the last request is answered."""
+"""The begin of a shutdown: readiness must fail at once, long before the last request is answered."""
 
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Self
 
 
 class Shutdown:
-    """Whether SIGTERM or SIGINT has come. The server's own handlers still do the work."""
+    """Whether SIGTERM or SIGINT was received. The server's own handlers do the work."""
 
     def __init__(self) -> None:
         self.has_begun = False
 
     @contextmanager
-    def noticed(self) -> Iterator[None]:
-        """Listens to the signals that the server listens to, and passes them on."""
+    def noticed(self) -> Iterator[Self]:
+        """Note the signals of the server inside the block, and pass them on to the server."""
         if threading.current_thread() is not threading.main_thread():
-            yield
+            yield self
             return
         previous = {sig: signal.getsignal(sig) for sig in (signal.SIGTERM, signal.SIGINT)}
 
@@ -30,7 +31,7 @@ class Shutdown:
         for sig in previous:
             signal.signal(sig, note)
         try:
-            yield
+            yield self
         finally:
             for sig, handler in previous.items():
                 signal.signal(sig, handler)

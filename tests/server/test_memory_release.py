@@ -10,7 +10,8 @@ from app.server.memory import Memory, taken
 async def test_what_was_freed_is_given_back_after_a_growth(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.server.memory.LOOK_SECONDS", 0.02)
     monkeypatch.setattr("app.server.memory.WORTH_BYTES", 8 * 2**20)
-    memory = Memory.watched()
+    memory = Memory()
+    memory.start()
     # Small pieces, which malloc keeps, and cycles, which wait for the collector.
     held = [[bytes(2_000)] for _ in range(40_000)]
     for each in held:

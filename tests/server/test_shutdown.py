@@ -1,6 +1,7 @@
 """SIGTERM while clients take nothing, or send slowly: the service ends within ten seconds all the same."""
 
 import asyncio
+import secrets
 import socket
 import time
 from contextlib import AsyncExitStack
@@ -8,6 +9,9 @@ from contextlib import AsyncExitStack
 import httpx
 import pytest
 
+from app.application import create_app
+from app.config.settings import Settings
+from repositories.database.errors import Unavailable
 from tests.http.test_abandoned_streams import WHOLE_LIST
 from tests.support.clients.concurrent_requests import at_once
 from tests.support.clients.non_reading_client import answer_begins, unread
@@ -64,3 +68,18 @@ async def seconds_of_a_stop(mongodb_url: str, store: str, workers: str) -> float
         began = time.monotonic()
         assert await server.stop() == 0
         return time.monotonic() - began
+
+
+async def test_a_failed_start_stops_the_parts_that_have_started(
+    mongodb_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise Unavailable
+
+    monkeypatch.setattr("app.application.log_setup_instructions", fail)
+    settings = Settings(mongodb_url=mongodb_url, database_name=f"pos_tests_{secrets.token_hex(4)}")
+    app, before = create_app(settings), asyncio.all_tasks()
+    with pytest.raises(Unavailable):
+        async with app.router.lifespan_context(app):
+            raise AssertionError("The application has started.")
+    assert asyncio.all_tasks() == before
