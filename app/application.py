@@ -161,7 +161,7 @@ def create_app(
             preemption = Preemption()
             stores = Stores(
                 store,
-                StoreDependencies(database, settings, clock, ring_capacity, metrics.group, preemption.claim, clocks),
+                StoreDependencies(database, settings, clock, ring_capacity, metrics.group, preemption.set_busy, clocks),
             )
             stop_later(stores.stop)
             await stores.start()

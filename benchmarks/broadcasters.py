@@ -131,7 +131,7 @@ async def hub(port: int, name: str) -> AsyncIterator[Broadcaster]:
         # As many turns of the loop as the hub needs to wake them all; only then is it worth asking each.
         for _ in range(hub.readers // WAKE_AT_ONCE + 2):
             await asyncio.sleep(0)
-        while any(feed.cursor < hub.head for feed in hub.feeds):
+        while any(feed.cursor < hub.head for feed in hub.subscriptions):
             await asyncio.sleep(0)
 
     app = Starlette(routes=[WebSocketRoute("/ws", LiveUpdates)], lifespan=lifespan)

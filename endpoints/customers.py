@@ -10,7 +10,7 @@ from endpoints.http.operations import ResponseSpec, create_op, list_op, operatio
 from endpoints.http.requests import if_match_versions, read_json, read_query, sent
 from endpoints.http.responses import answer, page_headers, replay_headers
 from endpoints.transfer.cached_responses import cached_response
-from endpoints.transfer.json_streams import enclosed
+from endpoints.transfer.json_streams import enclosed_list
 from endpoints.transfer.response_cache import CacheVersion
 from endpoints.transfer.state import TransferRequest
 from repositories.customers.commands import CustomerExists
@@ -38,15 +38,15 @@ class CustomerList(HTTPEndpoint):
     async def get(self, request: TransferRequest) -> Response:
         customers, zone = request.state.customers, request.state.zone
 
-        async def make(listing: CustomerListing, freshness: CacheVersion) -> Response:
+        async def make(listing: CustomerListing, cache_version: CacheVersion) -> Response:
             if listing.limit is None:
                 stream = customers.stream(listing)
                 show = lambda customer: serialize_customer(customer, zone)  # noqa: E731
-                return await enclosed(request, b'{"customers":[', stream, show, b"]}", freshness.headers)
+                return await enclosed_list(request, b'{"customers":[', stream, show, b"]}", cache_version.headers)
             found = await customers.page(listing, listing.limit + 1)
             page = found[: listing.limit]
             last = CustomerCursor.of(page[-1]) if len(found) > listing.limit else None
-            headers = {**freshness.headers, **page_headers(request, QUERY, last)}
+            headers = {**cache_version.headers, **page_headers(request, QUERY, last)}
             return answer({"customers": [serialize_customer(each, zone) for each in page]}, headers=headers)
 
         return await cached_response(request, lambda: read_query(request, QUERY), make)

@@ -50,21 +50,21 @@ def paper(
     )
 
 
-class EstimatePaper(HTTPEndpoint):
+class EstimatePdf(HTTPEndpoint):
     @operation(paper("An estimate on paper"))
     async def get(self, request: ShopRequest) -> Response:
         estimate = await request.state.estimates.get(request.path_params["estimate_id"])
-        return await paper_answer(request, estimate)
+        return await pdf_response(request, estimate)
 
 
-class OrderPaper(HTTPEndpoint):
+class OrderPdf(HTTPEndpoint):
     @operation(paper("An order on paper"))
     async def get(self, request: ShopRequest) -> Response:
         order = await request.state.orders.get(request.path_params["order_id"])
-        return await paper_answer(request, order)
+        return await pdf_response(request, order)
 
 
-async def paper_answer(request: ShopRequest, document: Document, **options: Any) -> Response:
+async def pdf_response(request: ShopRequest, document: Document, **options: Any) -> Response:
     """The document as a PDF, or that the client has it already, for which nothing is set.
 
     :raises InvalidQuery, PdfUnavailable:
@@ -78,10 +78,10 @@ async def paper_answer(request: ShopRequest, document: Document, **options: Any)
     # Setting a sheet has a limit of its own.
     with paused():
         content = await request.state.pdf_renderer.render(job, owner_of(request.scope))
-    return pdf_answer(content, file_name(document), headers, **options)
+    return pdf_file_response(content, file_name(document), headers, **options)
 
 
-def pdf_answer(content: bytes, name: str, headers: Mapping[str, str], **options: Any) -> Response:
+def pdf_file_response(content: bytes, name: str, headers: Mapping[str, str], **options: Any) -> Response:
     """name: of the file, in plain ASCII."""
     said = {**_POLICY, **headers, "Content-Disposition": f'inline; filename="{name}"'}
     return Response(content, headers=said, media_type=PDF, **options)

@@ -12,7 +12,7 @@ from endpoints.accounts import setup, sign_in, tickets, users
 from endpoints.accounts.guard import route
 from endpoints.accounts.permissions import ALL, ANYONE, DEVICES, OWNERS, OWNERS_IN_PERSON, PEOPLE, READERS, SELLERS
 from endpoints.live import event_log
-from endpoints.live.websocket import ANYWHERE, LiveUpdates, no_such_socket
+from endpoints.live.websocket import ANYWHERE, LiveUpdates, reject_unknown_path
 from endpoints.messaging import messages, whatsapp_webhook
 from endpoints.reporting import board, reports
 from endpoints.sales import estimates, orders
@@ -50,9 +50,9 @@ ROUTES: Final[list[BaseRoute]] = [
     route("/api/reports/staff-performance", reports.StaffPerformance, GET=READERS),
     route("/api/reports/estimates-only", reports.EstimatesOnly, GET=READERS),
     route("/api/reports/orders-only", reports.OrdersOnly, GET=READERS),
-    route("/api/estimates/{estimate_id}/pdf", printing.EstimatePaper, GET=ALL),
+    route("/api/estimates/{estimate_id}/pdf", printing.EstimatePdf, GET=ALL),
     route("/api/estimates/{estimate_id}/link", links.EstimateLinks, GET=ALL, POST=SELLERS),
-    route("/api/orders/{order_id}/pdf", printing.OrderPaper, GET=ALL),
+    route("/api/orders/{order_id}/pdf", printing.OrderPdf, GET=ALL),
     route("/api/orders/{order_id}/link", links.OrderLinks, GET=ALL, POST=SELLERS),
     route("/api/messages", messages.Messages, GET=READERS),
     route("/api/whatsapp/send", messages.TextMessage, POST=SELLERS),
@@ -62,9 +62,9 @@ ROUTES: Final[list[BaseRoute]] = [
     route("/api/estimates/{estimate_id}/send", messages.EstimateMessage, POST=SELLERS),
     route("/api/orders/{order_id}/send", messages.OrderMessage, POST=SELLERS),
     route("/api/links/{link_id}", links.Link, DELETE=SELLERS),
-    route("/d/{token}.pdf", public_documents.PublicPaper, GET=ANYONE),
+    route("/d/{token}.pdf", public_documents.PublicPdf, GET=ANYONE),
     route("/d/{token}", public_documents.PublicPage, GET=ANYONE),
-    route("/static/estimates/{token}.pdf", public_documents.PublicPaper, GET=ANYONE),
+    route("/static/estimates/{token}.pdf", public_documents.PublicPdf, GET=ANYONE),
     route("/api/reports/stores", reports.StoreComparison, GET=OWNERS),
     route("/api/auth/login", sign_in.Login, POST=ANYONE),
     route("/api/auth/refresh", sign_in.Refresh, POST=ANYONE),
@@ -92,7 +92,7 @@ ROUTES: Final[list[BaseRoute]] = [
     route("/docs", documentation.Docs, GET=ANYONE),
     route("/docs/{asset}", documentation.DocsAsset, GET=ANYONE),
     WebSocketRoute("/ws", LiveUpdates),
-    WebSocketRoute(ANYWHERE, no_such_socket),
+    WebSocketRoute(ANYWHERE, reject_unknown_path),
 ]
 
 

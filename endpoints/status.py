@@ -154,9 +154,9 @@ class WebSocketStatus(HTTPEndpoint):
                 "status": "degraded" if status.is_stale else "active",
                 "epoch": status.epoch,
                 "head": status.head,
-                "low": status.low,
+                "low": status.oldest_seq,
                 "lag": status.lag,
-                "doorbell_age_seconds": round(status.doorbell_age, 3),
-                "looked_seconds_ago": round(status.looked, 3),
+                "doorbell_age_seconds": round(status.notification_age, 3),
+                "looked_seconds_ago": round(status.head_age, 3),
             },
         )

@@ -25,7 +25,7 @@ _CLASS: Final = 100
 _OF_A_STORE: Final[tuple[tuple[str, str, Callable[[Store], float]], ...]] = (
     ("pos_event_log_head", "The seq of the newest event that was published here.", lambda s: s.hub.status.head),
     ("pos_hub_lag", "Events that are committed and not published here yet.", lambda s: s.hub.status.lag),
-    ("pos_hub_looked_seconds", "Since the head of the event log was last known.", lambda s: s.hub.status.looked),
+    ("pos_hub_looked_seconds", "Since the head of the event log was last known.", lambda s: s.hub.status.head_age),
     ("pos_hub_connections", "WebSockets that are open.", lambda s: len(s.client_sessions)),
     ("pos_hub_readers", "Readers of the hub: WebSockets and event streams.", lambda s: s.hub.readers),
     ("pos_copies_bytes", "Answers that are kept for those who ask again.", lambda s: s.response_cache.size),

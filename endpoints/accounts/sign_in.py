@@ -43,7 +43,7 @@ class Login(HTTPEndpoint):
         signed_in = await request.state.sign_in.by_password(body["username"], body["password"], network_of(address))
         if signed_in is None:
             raise NotSignedIn(_WRONG)
-        return _welcome(signed_in)
+        return _signed_in_response(signed_in)
 
 
 class PinLogin(HTTPEndpoint):
@@ -55,7 +55,7 @@ class PinLogin(HTTPEndpoint):
         signed_in = await request.state.sign_in.by_pin(body["username"], body["pin"], device)
         if signed_in is None:
             raise NotSignedIn(_WRONG_PIN)
-        return _welcome(signed_in, device.id)
+        return _signed_in_response(signed_in, device.id)
 
 
 class Refresh(HTTPEndpoint):
@@ -120,7 +120,7 @@ class Password(HTTPEndpoint):
         return answer({"success": True, "message": "Password changed"})
 
 
-def _welcome(signed_in: SignedIn, device: str | None = None) -> Response:
+def _signed_in_response(signed_in: SignedIn, device: str | None = None) -> Response:
     user = signed_in.user
     who = Principal(user["_id"], user["name"], user["role"], user["belongs_to"], device)
     return answer({**_shown(signed_in.tokens), "user": profile(who)})

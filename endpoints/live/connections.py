@@ -1,8 +1,8 @@
-"""Connections that outlast their request: a screen, an event stream. Each stays for as long as whoever opened it may.
+"""Long-lived connections: WebSockets and event streams. Each is closed when its credential is no longer valid.
 
-A request is let in once; a screen hangs on the wall for weeks. So whatever the open connections of this process were
-let in with is looked at again and again, all of it in one reading of the database; of a thousand screens with one
-credential, one row. Where the database is away nobody is shut out: it is asked again. What expires needs no database.
+A request is authorized once, but a client can stay connected for weeks. So the credentials of all open connections of
+this process are checked every two seconds in one database query, which reads one row per credential, however many
+connections use it. While the database is unavailable no connection is closed. Expiry is checked without the database.
 """
 
 import asyncio
@@ -22,14 +22,18 @@ from repositories.database.errors import Unavailable
 from schemas.core.principals import Principal
 from schemas.live.close_codes import FORBIDDEN, NOT_SIGNED_IN, SIGN_IN_EXPIRED
 
-LOOK_SECONDS: Final = 2.0
+CHECK_SECONDS: Final = 2.0
 
 End = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Connection:
-    """One connection. store: that it is to. roles: those that may have it. end: ends it, with a close code."""
+    """One connection.
+
+    :param roles: the roles that may have it.
+    :param end: ends it, with a close code.
+    """
 
     principal: Principal
     store: str
@@ -37,7 +41,7 @@ class Connection:
     end: End
 
     def refusal(self, known: TokenStatus) -> int | None:
-        """Why it may not go on, as a close code."""
+        """Return the close code if the connection must end."""
         if known.principal is None:
             return SIGN_IN_EXPIRED if known.is_expired else NOT_SIGNED_IN
         try:
@@ -48,10 +52,10 @@ class Connection:
 
 
 class Connections:
-    """Those of one process.
+    """The open connections of one process.
 
-    :param credentials: None where nobody signs in, and nobody has to go.
-    :param clock: the present instant, UTC.
+    :param credentials: None if the service runs without sign-in; then no connection is checked.
+    :param clock: returns the current time, UTC.
     """
 
     def __init__(self, credentials: Credentials | None, clock: Callable[[], datetime]) -> None:
@@ -65,22 +69,22 @@ class Connections:
 
     def start(self) -> None:
         if self._credentials is not None:
-            self._watching = SupervisedTask("The watch over sign-ins", partial(self._watch, self._credentials))
+            self._watching = SupervisedTask("The credential check", partial(self._watch, self._credentials))
             self._watching.start()
 
     async def stop(self) -> None:
         if self._watching is not None:
             await self._watching.stop()
 
-    def begin(self, principal: Principal, store: str, roles: Roles, end: End) -> Connection:
-        """A connection of theirs. `end` is called once at the most, when it counts as over already."""
+    def add(self, principal: Principal, store: str, roles: Roles, end: End) -> Connection:
+        """Register a connection. `end` is called at most once, after the connection was removed."""
         connection = Connection(principal, store, roles, end)
         if principal.credential is not None:
             self._connections.setdefault(principal.credential, set()).add(connection)
         return connection
 
-    def leave(self, connection: Connection) -> None:
-        """The connection is over."""
+    def remove(self, connection: Connection) -> None:
+        """Remove a connection that has ended."""
         digest = connection.principal.credential
         connections = self._connections.get(digest) if digest is not None else None
         if digest is not None and connections is not None:
@@ -89,17 +93,17 @@ class Connections:
                 del self._connections[digest]
 
     def _end(self, connection: Connection, code: int) -> None:
-        self.leave(connection)
+        self.remove(connection)
         connection.end(code)
 
     async def _watch(self, credentials: Credentials) -> None:
-        looking = asyncio.create_task(self._look(credentials))
+        looking = asyncio.create_task(self._check(credentials))
         try:
             while True:
-                await asyncio.sleep(LOOK_SECONDS)
+                await asyncio.sleep(CHECK_SECONDS)
                 self._end_expired()
                 if looking.done():
-                    looking = asyncio.create_task(self._look(credentials))
+                    looking = asyncio.create_task(self._check(credentials))
         finally:
             looking.cancel()
 
@@ -110,7 +114,7 @@ class Connections:
             if expires_at is not None and expires_at <= now:
                 self._end(connection, SIGN_IN_EXPIRED)
 
-    async def _look(self, credentials: Credentials) -> None:
+    async def _check(self, credentials: Credentials) -> None:
         if not self._connections:
             return
         with suppress(Unavailable):

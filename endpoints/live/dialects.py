@@ -1,4 +1,4 @@
-"""How screens speak: plainly, or the subprotocol `pos.v1`."""
+"""The two protocols of `/ws`: plain, and the subprotocol `pos.v1`."""
 
 from collections.abc import Sequence
 from typing import Final, Protocol
@@ -9,54 +9,58 @@ from schemas.live.protocol import BadFrame, InvalidSubscription, Ping, Subscribe
 
 
 class Dialect(Protocol):
-    """How a screen speaks. is_talkative: whether it is told more than events."""
+    """A protocol.
+
+    :ivar sends_control_frames: whether the client receives more than events.
+    """
 
     sends_control_frames: bool
 
-    def of_entries(self, entries: Sequence[RenderedEvent]) -> Sequence[TextFrame]:
-        """The messages that carry some events."""
+    def frames_for(self, events: Sequence[RenderedEvent]) -> Sequence[TextFrame]:
+        """Return the messages that carry the events."""
         ...
 
-    def hear(self, data: str | bytes) -> TextFrame | SubscribeRequest | None:
-        """What is to be answered to a message, or what it asks for.
+    def parse(self, data: str | bytes) -> TextFrame | SubscribeRequest | None:
+        """Return the response to a message, or the subscription that it requests.
 
-        :raises BadFrame: it is no message.
+        :raises BadFrame: the message is invalid.
         """
         ...
 
 
 class Plain:
-    """What a client that just opens `/ws` speaks: events as they are, and `pong` to `ping`; all else is ignored."""
+    """The protocol without a subprotocol: one message for each event, `pong` for `ping`; other messages are ignored."""
 
     sends_control_frames = False
     _PONG: Final = TextFrame(b"pong")
 
-    def of_entries(self, entries: Sequence[RenderedEvent]) -> Sequence[TextFrame]:
-        return [entry.text for entry in entries]
+    def frames_for(self, events: Sequence[RenderedEvent]) -> Sequence[TextFrame]:
+        return [event.text for event in events]
 
-    def hear(self, data: str | bytes) -> TextFrame | SubscribeRequest | None:
+    def parse(self, data: str | bytes) -> TextFrame | SubscribeRequest | None:
         return self._PONG if data == "ping" else None
 
 
 class V1:
     """The subprotocol `pos.v1`: see `schemas.live`.
 
-    One for all who speak it: most are told the same one after the other, so what was said last is kept.
+    All sessions share one instance. Most of them are sent the same events in turn, so the last frames are cached.
     """
 
     sends_control_frames = True
 
     def __init__(self) -> None:
         self._last: Sequence[RenderedEvent] = ()
-        self._said: Sequence[TextFrame] = ()
+        self._frames: Sequence[TextFrame] = ()
 
-    def of_entries(self, entries: Sequence[RenderedEvent]) -> Sequence[TextFrame]:
-        if entries != self._last:
-            texts = [entry.text.json for entry in entries]
-            self._last, self._said = entries, [TextFrame(live.event(*texts) if len(texts) == 1 else live.events(texts))]
-        return self._said
+    def frames_for(self, events: Sequence[RenderedEvent]) -> Sequence[TextFrame]:
+        if events != self._last:
+            texts = [event.text.json for event in events]
+            message = live.event(*texts) if len(texts) == 1 else live.events(texts)
+            self._last, self._frames = events, [TextFrame(message)]
+        return self._frames
 
-    def hear(self, data: str | bytes) -> TextFrame | SubscribeRequest | None:
+    def parse(self, data: str | bytes) -> TextFrame | SubscribeRequest | None:
         if isinstance(data, bytes):
             raise BadFrame("not a text")
         try:

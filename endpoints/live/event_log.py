@@ -14,11 +14,11 @@ from endpoints.accounts.permissions import FOLLOWERS
 from endpoints.http.operations import Operation, ResponseSpec, operation
 from endpoints.http.requests import read_query
 from endpoints.http.responses import JSON
-from endpoints.live.frames import first_of, wanted_of
+from endpoints.live.frames import filter_events, limit_events
 from endpoints.live.hub import Hub
 from endpoints.live.state import LiveRequest
 from endpoints.live.subscriptions import Subscription
-from endpoints.live.websocket import wanted_by
+from endpoints.live.websocket import query_subscription
 from endpoints.transfer.cached_responses import page_turn
 from endpoints.transfer.disconnect import cut_of
 from repositories.database.errors import Unavailable
@@ -42,19 +42,19 @@ _DEFAULT_LIMIT: Final = 100
 _TOPIC: Final = rf" *({TOPIC.pattern}|\*) *"
 _AT_ONCE: Final = 100
 _CHUNK_BYTES: Final = 60_000
-# A thousand usual events take less.
+# A thousand typical events take less.
 _PAGE_BYTES: Final = 4 * 2**20
-# Routers cut connections that are idle for 55 s.
+# Routers close connections that are idle for 55 s.
 _COMMENT_SECONDS: Final = 15.0
-# How soon a stream notices that the server stops.
+# How soon a stream notices a shutdown.
 _WAKE_SECONDS: Final = 0.5
 _RETRY_MS: Final = 2_000
-# How long a stream that was ended may take to say so before it is cut.
+# How long a stream may take to end before its connection is cut.
 _GOODBYE_SECONDS: Final = 1.0
 
 
 class EventsGone(ShopError):
-    """The events that were asked for cannot be had whole; load anew, and go on from `head`."""
+    """Some of the requested events are unavailable; the client must reload and continue from `head`."""
 
     status, code, title = 410, "events_gone", "These events are gone"
     extra: ClassVar[Mapping[str, Any]] = {
@@ -66,8 +66,7 @@ class EventsGone(ShopError):
 
 
 class PlaceQuery(Schema):
-    """Where in the log to begin, and what to hear of. What they say is read by `schemas.live.protocol`, as on a
-    WebSocket."""
+    """Where in the log to begin, and which topics to include. `schemas.live.protocol` parses both."""
 
     class Meta:
         unknown = EXCLUDE
@@ -92,7 +91,7 @@ STREAM: Final = {"type": "string", "description": "The `data` of each event is a
 
 
 class Events(HTTPEndpoint):
-    """`GET /api/events`: up to `limit` events after `since`, those of `topics`; `next` is where to go on."""
+    """`GET /api/events`: up to `limit` events after `since`, filtered by `topics`; `next` continues."""
 
     @operation(
         Operation(
@@ -107,19 +106,19 @@ class Events(HTTPEndpoint):
         query: dict[str, Any] = read_query(request, QUERY)
         hub = request.state.hub
         topics = read_topics(query.get("topics"))
-        place = read_since(query.get("since")) or LogPosition(hub.status.low - 1)
+        place = read_since(query.get("since")) or LogPosition(hub.status.oldest_seq - 1)
         reason = await hub.confirmed_replay_error(place)
-        # A page is read from wherever it is, so it may lie far back.
+        # A page is read from the log, so it may lie far back.
         if reason not in (None, "too_far"):
-            raise gone(hub, str(reason))
+            raise _events_gone(hub, str(reason))
         async with page_turn(request):
-            entries = first_of(await hub.since(place, query["limit"]), query["limit"], _PAGE_BYTES)
-        if entries and entries[0].seq != place.seq + 1:
-            raise gone(hub, "expired")
-        passed = entries[-1].seq if entries else place.seq
-        shown = [entry.text.json for entry in wanted_of(entries, topics)]
+            events = limit_events(await hub.since(place, query["limit"]), query["limit"], _PAGE_BYTES)
+        if events and events[0].seq != place.seq + 1:
+            raise _events_gone(hub, "expired")
+        passed = events[-1].seq if events else place.seq
+        shown = [event.text.json for event in filter_events(events, topics)]
         status = hub.status
-        head = {"epoch": status.epoch, "head": max(status.head, passed), "low": status.low, "next": passed}
+        head = {"epoch": status.epoch, "head": max(status.head, passed), "low": status.oldest_seq, "next": passed}
         content = b'%s,"events":[%s]}' % (orjson.dumps(head)[:-1], b",".join(shown))
         return Response(content, media_type=JSON)
 
@@ -144,19 +143,19 @@ class EventStream(HTTPEndpoint):
         )
     )
     async def get(self, request: LiveRequest) -> Response:
-        wanted = wanted_by(request.query_params) or SubscribeRequest()
-        place = read_since(request.headers.get("last-event-id") or None) or wanted.since
+        requested = query_subscription(request.query_params) or SubscribeRequest()
+        place = read_since(request.headers.get("last-event-id") or None) or requested.since
         if request.state.stores.is_full:
-            raise Unavailable("Too many screens are connected. Please try again later.")
+            raise Unavailable("Too many clients are connected. Please try again later.")
         if place is not None:
-            # Before the answer begins, so that a database that is away is still a 503.
+            # Before the response begins, so that an unavailable database still gives a 503.
             await request.state.hub.confirmed_replay_error(place)
-        # Nothing follows on this connection, which may be cut.
+        # No other request follows on this connection, which may be cut.
         headers = {"X-Accel-Buffering": "no", "Connection": "close"}
         if request.method == "HEAD":
-            # Its answer has no body, and so no end that a stream would come to.
+            # The response has no body, so the stream would never end.
             return Response(headers=headers, media_type=EVENT_STREAM)
-        frames = _stream(request, wanted.topics, place)
+        frames = _stream(request, requested.topics, place)
         return StreamingResponse(frames, headers=headers, media_type=EVENT_STREAM)
 
 
@@ -165,68 +164,72 @@ async def _stream(
 ) -> AsyncIterator[bytes]:
     hub = request.state.hub
     connections = request.state.connections
-    bell, is_over = asyncio.Event(), asyncio.Event()
+    wakeup, is_over = asyncio.Event(), asyncio.Event()
 
     def end(_: int) -> None:
         is_over.set()
-        bell.set()
-        # A client that does not read would never come to the end.
+        wakeup.set()
+        # A client that does not read would never reach the end of the stream.
         cut = cut_of(request.scope)
         if cut is not None:
             asyncio.get_running_loop().call_later(_GOODBYE_SECONDS, cut)
 
-    feed = hub.subscribe(bell.set, topics)
-    connection = connections.begin(request.state.principal, request.state.store, FOLLOWERS, end)
+    subscription = hub.subscribe(wakeup.set, topics)
+    connection = connections.add(request.state.principal, request.state.store, FOLLOWERS, end)
     try:
         yield b"retry: %d\n\n" % _RETRY_MS
         if place is not None:
-            feed.lost = hub.replay_error(place)
-            feed.cursor = hub.head if feed.lost else place.seq
-        # Without the database the stream ends, and nothing is lost: the client comes back with its `Last-Event-ID`.
+            subscription.loss_reason = hub.replay_error(place)
+            subscription.cursor = hub.head if subscription.loss_reason else place.seq
+        # Without the database the stream ends and no event is lost: the client reconnects with its `Last-Event-ID`.
         with suppress(Unavailable):
-            async for chunk in _chunks(request, hub, feed, bell, is_over):
+            async for chunk in _chunks(request, hub, subscription, wakeup, is_over):
                 yield chunk
     finally:
-        connections.leave(connection)
-        hub.unsubscribe(feed)
+        connections.remove(connection)
+        hub.unsubscribe(subscription)
 
 
 async def _chunks(
-    request: LiveRequest, hub: Hub, feed: Subscription, bell: asyncio.Event, is_over: asyncio.Event
+    request: LiveRequest, hub: Hub, subscription: Subscription, wakeup: asyncio.Event, is_over: asyncio.Event
 ) -> AsyncIterator[bytes]:
-    told = feed.cursor
-    silent_since = asyncio.get_running_loop().time()
+    sent_seq = subscription.cursor
+    idle_since = asyncio.get_running_loop().time()
     while not request.state.shutdown.has_begun and not is_over.is_set():
-        bell.clear()
+        wakeup.clear()
         chunk = b""
-        if feed.lost is not None:
-            reason, feed.lost = feed.lost, None
-            chunk = _event(hub, hub.head, orjson.dumps({"reason": reason, "head": hub.head}), b"reset")
-            feed.cursor = told = hub.head
-        elif feed.cursor < hub.head:
-            entries = hub.take(feed, _AT_ONCE, _CHUNK_BYTES)
-            if entries is None:
-                entries = await hub.fetch(feed, _AT_ONCE, _CHUNK_BYTES)
-            chunk = b"".join([_event(hub, entry.seq, entry.text.json) for entry in entries])
-            told = entries[-1].seq if entries else told
-            hub.delivered += len(entries)
+        if subscription.loss_reason is not None:
+            reason, subscription.loss_reason = subscription.loss_reason, None
+            chunk = _sse_event(hub, hub.head, orjson.dumps({"reason": reason, "head": hub.head}), b"reset")
+            subscription.cursor = sent_seq = hub.head
+        elif subscription.cursor < hub.head:
+            events = hub.take(subscription, _AT_ONCE, _CHUNK_BYTES)
+            if events is None:
+                events = await hub.fetch(subscription, _AT_ONCE, _CHUNK_BYTES)
+            chunk = b"".join([_sse_event(hub, event.seq, event.text.json) for event in events])
+            sent_seq = events[-1].seq if events else sent_seq
+            hub.delivered += len(events)
         else:
             try:
                 async with asyncio.timeout(_WAKE_SECONDS):
-                    await bell.wait()
+                    await wakeup.wait()
             except TimeoutError:
-                # What passed unseen moves the place to resume from, so that it does not grow too old.
-                if asyncio.get_running_loop().time() - silent_since > _COMMENT_SECONDS:
-                    chunk = b": still here\n\n" if told == feed.cursor else _event(hub, feed.cursor, None)
-                    told = feed.cursor
+                # Events that were filtered out advance the position to resume from, so that it does not expire.
+                if asyncio.get_running_loop().time() - idle_since > _COMMENT_SECONDS:
+                    chunk = (
+                        b": still here\n\n"
+                        if sent_seq == subscription.cursor
+                        else _sse_event(hub, subscription.cursor, None)
+                    )
+                    sent_seq = subscription.cursor
         if chunk:
-            silent_since = asyncio.get_running_loop().time()
+            idle_since = asyncio.get_running_loop().time()
             yield chunk
 
 
-def _event(hub: Hub, seq: int, data: bytes | None, name: bytes = b"") -> bytes:
-    """One event of the stream; without data it only moves the client's `Last-Event-ID`."""
-    lines = [b"id: %s" % str(LogPosition(seq, hub.here.epoch)).encode()]
+def _sse_event(hub: Hub, seq: int, data: bytes | None, name: bytes = b"") -> bytes:
+    """Return one event of the stream; without data it only advances the client's `Last-Event-ID`."""
+    lines = [b"id: %s" % str(LogPosition(seq, hub.position.epoch)).encode()]
     if name:
         lines.append(b"event: " + name)
     if data is not None:
@@ -234,12 +237,12 @@ def _event(hub: Hub, seq: int, data: bytes | None, name: bytes = b"") -> bytes:
     return b"\n".join(lines) + b"\n\n"
 
 
-def gone(hub: Hub, reason: str) -> EventsGone:
+def _events_gone(hub: Hub, reason: str) -> EventsGone:
     status = hub.status
     return EventsGone(
         "The events since then cannot be replayed whole. Please load again, and go on from the head.",
         reason=reason,
         epoch=status.epoch,
         head=status.head,
-        low=status.low,
+        low=status.oldest_seq,
     )

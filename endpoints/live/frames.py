@@ -1,4 +1,4 @@
-"""Events as screens are sent them: each rendered once, for however many."""
+"""Events as text frames, each rendered once for all clients."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -11,15 +11,15 @@ from websockets.frames import Frame, Opcode
 from repositories.event_log.event_log import StoredEvent
 from schemas.journal.events import EXPLICIT_TOPICS, Event, event_topics, render_event
 
-#: What an entry takes beside its frame: objects, topics, numbers. `tests/live/test_ring_buffer.py` holds it against
-# the truth.
+#: Bytes of memory that a rendered event takes beside its frame: objects, topics, numbers.
+# `tests/live/test_ring_buffer.py` verifies it.
 OVERHEAD: Final = 576
 
 
 class TextFrame:
-    """A message to screens as an unmasked text frame (RFC 6455), which has the same bytes for every screen.
+    """A message as an unmasked text frame (RFC 6455), which has the same bytes for every client.
 
-    It holds the frame and nothing else, since this is what stands in memory by the thousand.
+    It holds nothing else, since thousands of frames are in memory.
     """
 
     __slots__ = ("_start", "wire")
@@ -30,15 +30,15 @@ class TextFrame:
 
     @property
     def json(self) -> bytes:
-        """What the frame carries."""
+        """The payload of the frame."""
         return self.wire[self._start :]
 
 
 class RenderedEvent:
-    """An event, rendered for the first screen that wants it. The event itself is not kept after that.
+    """An event that is rendered for the first client that needs it. Then the event itself is dropped.
 
-    :param size: bytes of it as it is stored, which are about as many as those of its frame.
-    :param render: makes its JSON.
+    :param size: bytes of the stored event, about as many as its frame has.
+    :param render: returns the JSON of the event.
     """
 
     __slots__ = ("_event", "_render", "_text", "_topics", "seq", "size")
@@ -53,59 +53,59 @@ class RenderedEvent:
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """See `schemas.journal.events.topics_of`."""
+        """See `schemas.journal.events.event_topics`."""
         if self._text is None:
-            self._settle()
+            self._render_now()
         return self._topics
 
     @property
     def text(self) -> TextFrame:
-        return self._text or self._settle()
+        return self._text or self._render_now()
 
-    def _settle(self) -> TextFrame:
-        assert self._event is not None  # noqa: S101  (it is kept until this)
+    def _render_now(self) -> TextFrame:
+        assert self._event is not None  # noqa: S101  (dropped only below)
         self._topics = event_topics(self._event)
-        # What is private has no topic, and is sent to nobody.
+        # A private event has no topic and is sent to no client.
         self._text = TextFrame(self._render(self._event) if self._topics else b"")
         self._event = None
         return self._text
 
 
 class EventRenderer:
-    """Makes entries of events.
+    """Renders events.
 
-    :param zone: of the times that screens show.
+    :param zone: the time zone of the times in events.
     """
 
     def __init__(self, zone: ZoneInfo) -> None:
         self._render = partial(render_event, zone=zone)
 
-    def of_committed(self, event: Event) -> RenderedEvent:
-        """Of an event of this process: rendered at once, which is cheap while it is decoded, and makes it small."""
-        entry = RenderedEvent(event["seq"], event, 0, self._render)
-        entry.size = len(entry.text.wire)
-        return entry
+    def render_committed(self, event: Event) -> RenderedEvent:
+        """Render an event of this process at once: it is decoded already, and its frame takes less memory."""
+        rendered = RenderedEvent(event["seq"], event, 0, self._render)
+        rendered.size = len(rendered.text.wire)
+        return rendered
 
-    def of_stored(self, stored: Sequence[StoredEvent]) -> list[RenderedEvent]:
-        """Of a piece of the log: rendered when somebody asks, since many a process only keeps them."""
+    def render_stored(self, stored: Sequence[StoredEvent]) -> list[RenderedEvent]:
+        """Return events of the log, rendered on demand: in many processes no client reads them."""
         return [RenderedEvent(seq, event, size, self._render) for seq, event, size in stored]
 
 
-def wanted_of(entries: Iterable[RenderedEvent], topics: frozenset[str] | None) -> list[RenderedEvent]:
-    """Those of some entries that whoever wants these topics, None for all, is to hear of. What is private has none; of
-    some, only those hear who name them."""
+def filter_events(events: Iterable[RenderedEvent], topics: frozenset[str] | None) -> list[RenderedEvent]:
+    """Return the events of some topics (None: all). Private events have no topic. Events of some topics are sent only
+    to clients that name the topic."""
     if topics is None:
-        return [entry for entry in entries if entry.topics and entry.topics[0] not in EXPLICIT_TOPICS]
-    return [entry for entry in entries if not topics.isdisjoint(entry.topics)]
+        return [event for event in events if event.topics and event.topics[0] not in EXPLICIT_TOPICS]
+    return [event for event in events if not topics.isdisjoint(event.topics)]
 
 
-def first_of(entries: Iterable[RenderedEvent], most: int, most_bytes: int) -> list[RenderedEvent]:
-    """The first of some entries, up to `most` of them and, beyond the first, `most_bytes`."""
+def limit_events(events: Iterable[RenderedEvent], limit: int, max_bytes: int) -> list[RenderedEvent]:
+    """Return the first events: at most `limit`, and at most `max_bytes`, but always one."""
     chosen: list[RenderedEvent] = []
     size = 0
-    for entry in islice(entries, most):
-        size += entry.size
-        if chosen and size > most_bytes:
+    for event in islice(events, limit):
+        size += event.size
+        if chosen and size > max_bytes:
             break
-        chosen.append(entry)
+        chosen.append(event)
     return chosen

@@ -1,10 +1,10 @@
-"""The hub: from a committed event to every reader, in order, each once.
+"""The hub delivers each committed event once, and in order, to every subscription.
 
-Two sources feed one door. The endpoint that committed an event hands it over at once; the follower hears of events of
-other processes, and reads them from the log. The door opens strictly in `seq` order.
+It has two sources. The endpoint that commits an event passes it on at once; the log tailer reads the events of other
+processes from the log. The sequencer publishes both strictly in `seq` order.
 
-A reader is a cursor (`Subscription`): into the ring of the newest events, or, where it lies further back, into the log.
-Publishing never waits for a reader.
+A subscription is a cursor into the ring buffer of the newest events, or, if it lies further back, into the log.
+Publishing never waits for a subscriber.
 """
 
 import asyncio
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from endpoints.live.frames import EventRenderer, RenderedEvent, first_of
-from endpoints.live.log_tailer import LogTailer, Rings
+from endpoints.live.frames import EventRenderer, RenderedEvent, limit_events
+from endpoints.live.log_tailer import LogTailer, Notifications
 from endpoints.live.ring_buffer import CAPACITY, RingBuffer
 from endpoints.live.sequencer import Sequencer
 from endpoints.live.subscriptions import AHEAD, EXPIRED, OTHER_LOG, TOO_FAR, Subscription, Subscriptions
@@ -25,7 +25,7 @@ from schemas.journal.events import Event
 from schemas.live.protocol import LogPosition
 
 REPLAY_LIMIT: Final = 5_000
-#: After so long without a look at the log, what screens show may be old.
+#: If the head of the log was not known for this long, clients may show old data.
 STALE_SECONDS: Final = 10.0
 
 _READ_AT_ONCE: Final = 500
@@ -34,158 +34,171 @@ _READ_TOGETHER: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class HubStatus:
-    """How the hub stands. lag: events that are known to be committed and are not published here yet. doorbell_age:
-    seconds since the change stream last gave a sign of life; looked: seconds since the log's head was last known."""
+    """The state of the hub.
+
+    :ivar lag: events that are committed and not published here yet.
+    :ivar notification_age: seconds since the last message of the change stream.
+    :ivar head_age: seconds since the head of the log was last known.
+    """
 
     epoch: str
     head: int
-    low: int
+    oldest_seq: int
     lag: int
-    doorbell_age: float
-    looked: float
+    notification_age: float
+    head_age: float
 
     @property
     def is_stale(self) -> bool:
-        return self.looked > STALE_SECONDS
+        return self.head_age > STALE_SECONDS
 
 
 class Hub:
     """The hub of one process.
 
-    :param zone: of the times that screens show.
-    :param capacity: how many of the newest events are kept in memory.
-    :param rings: opens the doorbell, where it is not that of the log.
+    :param zone: the time zone of the times in events.
+    :param capacity: the number of newest events to keep in memory.
+    :param notifications: opens the stream of notifications, if it is not that of the log.
     """
 
     def __init__(
-        self, log: EventLog, zone: ZoneInfo, capacity: int = CAPACITY, rings: Callable[[], Rings] | None = None
+        self,
+        log: EventLog,
+        zone: ZoneInfo,
+        capacity: int = CAPACITY,
+        notifications: Callable[[], Notifications] | None = None,
     ) -> None:
         self._log = log
-        self._rendering = EventRenderer(zone)
+        self._renderer = EventRenderer(zone)
         self._preload = min(capacity, REPLAY_LIMIT)
         self.ring = RingBuffer(capacity)
-        self.feeds = Subscriptions()
-        self._door = Sequencer(self.ring, self.feeds)
-        self._follower = LogTailer(log, rings or log.notifications, self._rendering, self._door, self.feeds)
+        self.subscriptions = Subscriptions()
+        self._sequencer = Sequencer(self.ring, self.subscriptions)
+        self._tailer = LogTailer(
+            log, notifications or log.notifications, self._renderer, self._sequencer, self.subscriptions
+        )
         self._reading = asyncio.Semaphore(_READ_TOGETHER)
         self._works: list[SupervisedTask] = []
-        #: Events that were handed to readers, each reader counted.
+        #: Events that were delivered, counted once for each subscription.
         self.delivered = 0
 
     @property
     def head(self) -> int:
-        """The seq of the newest event that was published here."""
+        """The sequence number of the newest event that was published here."""
         return self.ring.last
 
     @property
     def readers(self) -> int:
-        return len(self.feeds)
+        return len(self.subscriptions)
 
     @property
-    def here(self) -> LogPosition:
-        return LogPosition(self.head, self._follower.epoch)
+    def position(self) -> LogPosition:
+        return LogPosition(self.head, self._tailer.epoch)
 
     @property
     def status(self) -> HubStatus:
         now = time.monotonic()
         return HubStatus(
-            self._follower.epoch,
+            self._tailer.epoch,
             self.head,
-            self._follower.low,
-            max(0, self._door.known_head - self.head),
-            now - self._follower.rung_at,
-            now - self._follower.looked_at,
+            self._tailer.oldest_seq,
+            max(0, self._sequencer.known_head - self.head),
+            now - self._tailer.notified_at,
+            now - self._tailer.checked_at,
         )
 
     async def start(self) -> None:
-        """Takes its place at the head of the log, with the newest events in memory; from here on it misses nothing.
+        """Start at the head of the log, with the newest events in memory. From here on no event is missed.
 
-        :raises Unavailable: the database is away.
+        :raises Unavailable: the database is unavailable.
         """
-        await self._follower.start(self._preload)
-        follower = self._follower
-        works = (follower.listen, follower.follow, self.feeds.keep_waking, follower.watch_low)
+        await self._tailer.start(self._preload)
+        tailer = self._tailer
+        works = (tailer.listen, tailer.follow, self.subscriptions.wake_readers, tailer.watch_oldest_seq)
         self._works = [SupervisedTask(f"The hub ({work.__name__})", work) for work in works]
         for work in self._works:
             work.start()
 
     async def stop(self) -> None:
-        """Ends the hub's own tasks."""
+        """Stop the tasks of the hub."""
         await asyncio.gather(*(work.stop() for work in self._works))
 
     def notify(self, events: Sequence[Event]) -> None:
-        """Events that this process has committed. Never waits."""
-        self._door.admit([self._rendering.of_committed(event) for event in events])
-        if self._door.has_gap:
-            self._follower.bell.set()
+        """Publish events that this process has committed. This never waits."""
+        self._sequencer.publish([self._renderer.render_committed(event) for event in events])
+        if self._sequencer.has_gap:
+            self._tailer.wakeup.set()
 
     def subscribe(self, wake: Callable[[], None], topics: frozenset[str] | None = None) -> Subscription:
-        """A reader of every event from now on. It is woken until it unsubscribes."""
-        feed = Subscription(self.head, wake, topics)
-        self.feeds.add(feed)
-        return feed
+        """Subscribe to events from now on.
 
-    def unsubscribe(self, feed: Subscription) -> None:
-        self.feeds.discard(feed)
+        :param wake: called when there may be new events, until `unsubscribe`.
+        """
+        subscription = Subscription(self.head, wake, topics)
+        self.subscriptions.add(subscription)
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        self.subscriptions.discard(subscription)
 
     def replay_error(self, place: LogPosition) -> str | None:
-        """Why not everything since a place can be replayed; None where it can."""
-        if place.epoch not in (None, self._follower.epoch):
+        """Return why the events since a position cannot be replayed; None if they can."""
+        if place.epoch not in (None, self._tailer.epoch):
             return OTHER_LOG
-        if place.seq > max(self.head, self._door.known_head):
+        if place.seq > max(self.head, self._sequencer.known_head):
             return AHEAD
-        if not self.ring.reaches(place.seq) and place.seq < self._follower.low - 1:
+        if not self.ring.reaches(place.seq) and place.seq < self._tailer.oldest_seq - 1:
             return EXPIRED
         return TOO_FAR if self.head - place.seq > REPLAY_LIMIT else None
 
     async def confirmed_replay_error(self, place: LogPosition) -> str | None:
-        """As `replay_error`, but what seems to lie ahead is looked for in the log first: whoever comes from another
-        process may have heard there what this one has yet to hear of.
+        """Return the same as `replay_error`, but read the head of the log before AHEAD is returned: a client may have
+        received events from another process that this one has not read yet.
 
-        :raises Unavailable: the database is away.
+        :raises Unavailable: the database is unavailable.
         """
         reason = self.replay_error(place)
         if reason != AHEAD:
             return reason
-        await self._follower.look_ahead()
+        await self._tailer.refresh_head()
         return self.replay_error(place)
 
-    def take(self, feed: Subscription, most: int, most_bytes: int) -> list[RenderedEvent] | None:
-        """What a reader wants of the next events, up to `most` of them; moves its cursor past all that it has seen.
+    def take(self, subscription: Subscription, limit: int, max_bytes: int) -> list[RenderedEvent] | None:
+        """Return the next events of a subscription, and advance its cursor past all events that were examined.
 
-        An empty list may mean that it has everything (then its cursor is at the head), or that nothing was for it.
-        None: it lies further back than memory, and has to `fetch`.
+        An empty list means that the cursor is at the head, or that no event matched. None means that the cursor lies
+        before the ring buffer, and that `fetch` is required.
         """
-        if not self.ring.reaches(feed.cursor):
+        if not self.ring.reaches(subscription.cursor):
             return None
-        return feed.given(self.ring.after(feed.cursor, most, most_bytes))
+        return subscription.select(self.ring.after(subscription.cursor, limit, max_bytes))
 
-    async def fetch(self, feed: Subscription, most: int, most_bytes: int) -> list[RenderedEvent]:
-        """As `take`, from the log.
+    async def fetch(self, subscription: Subscription, limit: int, max_bytes: int) -> list[RenderedEvent]:
+        """Return the same as `take`, from the log.
 
-        :raises Unavailable: the database is away.
+        :raises Unavailable: the database is unavailable.
         """
-        cursor = feed.cursor
-        entries = first_of(await self._read(cursor), most, most_bytes)
-        if feed.lost is not None or feed.cursor != cursor:
-            # The log was found to be another one meanwhile.
+        cursor = subscription.cursor
+        events = limit_events(await self._read(cursor), limit, max_bytes)
+        if subscription.loss_reason is not None or subscription.cursor != cursor:
+            # The log was replaced in the meantime.
             return []
-        if not entries or entries[0].seq != cursor + 1:
-            feed.lost, feed.cursor = EXPIRED, self.head
+        if not events or events[0].seq != cursor + 1:
+            subscription.loss_reason, subscription.cursor = EXPIRED, self.head
             return []
-        return feed.given(entries)
+        return subscription.select(events)
 
-    async def since(self, place: LogPosition, most: int) -> list[RenderedEvent]:
-        """Up to `most` events after a place, from memory where it reaches back so far.
+    async def since(self, place: LogPosition, limit: int) -> list[RenderedEvent]:
+        """Return up to `limit` events after a position, from memory if possible.
 
-        :raises Unavailable: the database is away.
+        :raises Unavailable: the database is unavailable.
         """
         if self.ring.reaches(place.seq):
-            return self.ring.after(place.seq, most, self.ring.bytes_after(place.seq))
-        return await self._read(place.seq, most)
+            return self.ring.after(place.seq, limit, self.ring.bytes_after(place.seq))
+        return await self._read(place.seq, limit)
 
-    async def _read(self, seq: int, most: int = _READ_AT_ONCE) -> list[RenderedEvent]:
-        # Few at a time: a crowd that comes back after a long cut must not take the database from those who sell.
+    async def _read(self, seq: int, limit: int = _READ_AT_ONCE) -> list[RenderedEvent]:
+        # Few at a time: when many clients reconnect, their reads must not delay sales.
         async with self._reading:
-            stored = await self._log.after(seq, most)
-        return self._rendering.of_stored(stored)
+            stored = await self._log.after(seq, limit)
+        return self._renderer.render_stored(stored)

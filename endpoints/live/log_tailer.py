@@ -1,5 +1,5 @@
-"""Follows the event log: reads what other processes have committed when the doorbell rings, or, where it is silent,
-when a look at the log's head says so; and knows which log it is, and how far back it reaches."""
+"""The log tailer reads events that other processes have committed: when a notification arrives, or when polling finds a
+new head. It also tracks the epoch of the log and its oldest event."""
 
 import asyncio
 import logging
@@ -15,130 +15,135 @@ from repositories.event_log.event_log import RANGE_LIMIT, EventLog
 
 POLL_SECONDS: Final = 1.0
 _REOPEN_SECONDS: Final = 0.5
-_LOW_SECONDS: Final = 60.0
-_UNHURRIED_SECONDS: Final = 0.1
+_OLDEST_SEQ_SECONDS: Final = 60.0
+_IDLE_SECONDS: Final = 0.1
 
-Rings = AsyncIterator[int | None]
+Notifications = AsyncIterator[int | None]
 
 logger = logging.getLogger("pos.hub")
 
 
 class LogTailer:
-    """Brings the events of a log to the door.
+    """Passes the events of a log to the sequencer.
 
-    epoch: names the log. low: the seq of its oldest event. bell: rung when there is something to read. rung_at,
-    looked_at: when the doorbell last gave a sign of life, and when the log's head was last known (`time.monotonic`).
+    :ivar oldest_seq: the sequence number of the oldest event of the log.
+    :ivar wakeup: set when there is something to read.
+    :ivar notified_at: time of the last notification (`time.monotonic`).
+    :ivar checked_at: when the head of the log was last known (`time.monotonic`).
 
-    :param rings: opens the doorbell.
+    :param notifications: opens the stream of notifications.
     """
 
     def __init__(
-        self, log: EventLog, rings: Callable[[], Rings], rendering: EventRenderer, door: Sequencer, feeds: Subscriptions
+        self,
+        log: EventLog,
+        notifications: Callable[[], Notifications],
+        renderer: EventRenderer,
+        sequencer: Sequencer,
+        subscriptions: Subscriptions,
     ) -> None:
         self._log = log
-        self._rings = rings
-        self._rendering = rendering
-        self._door = door
-        self._feeds = feeds
+        self._notifications = notifications
+        self._renderer = renderer
+        self._sequencer = sequencer
+        self._subscriptions = subscriptions
         self.epoch = ""
-        self.low = 1
-        self.bell = asyncio.Event()
-        self.rung_at = self.looked_at = time.monotonic()
+        self.oldest_seq = 1
+        self.wakeup = asyncio.Event()
+        self.notified_at = self.checked_at = time.monotonic()
 
     async def start(self, preload: int) -> None:
-        """Goes to the head of the log, with up to `preload` of the newest events in memory.
+        """Start at the head of the log, with up to `preload` of the newest events in memory.
 
-        :raises Unavailable: the database is away.
+        :raises Unavailable: the database is unavailable.
         """
         self.epoch, head = await self._log.head()
-        await self._look_for_low()
-        self._door.start_over(max(0, head - preload, self.low - 1), EXPIRED)
+        await self._find_oldest_seq()
+        self._sequencer.reset(max(0, head - preload, self.oldest_seq - 1), EXPIRED)
         await self._catch_up()
 
-    async def look_ahead(self) -> None:
-        """Looks how far the log has come by now.
+    async def refresh_head(self) -> None:
+        """Read the head of the log.
 
-        :raises Unavailable: the database is away.
+        :raises Unavailable: the database is unavailable.
         """
         epoch, head = await self._log.head()
         if epoch == self.epoch:
-            self._door.known_head = max(self._door.known_head, head)
-            self.bell.set()
+            self._sequencer.known_head = max(self._sequencer.known_head, head)
+            self.wakeup.set()
 
     async def listen(self) -> None:
-        """Rings the bell when the log grows beyond what was published here."""
+        """Set `wakeup` when the log has events that are not published here."""
         while True:
             try:
-                async for head in self._rings():
-                    self.rung_at = time.monotonic()
-                    if head is not None and head > self._door.head:
-                        self._door.known_head = max(self._door.known_head, head)
-                        self.bell.set()
+                async for head in self._notifications():
+                    self.notified_at = time.monotonic()
+                    if head is not None and head > self._sequencer.head:
+                        self._sequencer.known_head = max(self._sequencer.known_head, head)
+                        self.wakeup.set()
             except Unavailable as error:
-                logger.warning(
-                    "The doorbell fell silent; opening it again. %s", safe_error_text(error.__cause__ or error)
-                )
-            # What was missed meanwhile is read as a range, so no token of the stream has to be remembered.
-            self.bell.set()
+                logger.warning("The change stream ended; reopening it. %s", safe_error_text(error.__cause__ or error))
+            # Missed events are read as a range, so no resume token is needed.
+            self.wakeup.set()
             await asyncio.sleep(_REOPEN_SECONDS)
 
     async def follow(self) -> None:
-        """Reads what the bell announced; looks by itself where the bell was silent for a while."""
+        """Read new events after a notification; poll if there was none for a while."""
         while True:
             try:
-                rung = await _within(POLL_SECONDS, self.bell.wait())
-                if not self._feeds:
-                    # Nobody waits for it: what comes in the next moment is read together with it.
-                    await asyncio.sleep(_UNHURRIED_SECONDS)
-                self.bell.clear()
-                if rung or await self._has_grown():
+                is_notified = await _within(POLL_SECONDS, self.wakeup.wait())
+                if not self._subscriptions:
+                    # No client is connected: events of the next moment are read together.
+                    await asyncio.sleep(_IDLE_SECONDS)
+                self.wakeup.clear()
+                if is_notified or await self._has_grown():
                     await self._catch_up()
             except BeingRestored:
-                # What is written meanwhile is no news; when it is over, the log is another one.
+                # Events of the restore are not published; afterwards the log has another epoch.
                 await asyncio.sleep(_REOPEN_SECONDS)
             except Unavailable:
                 await asyncio.sleep(_REOPEN_SECONDS)
-                self.bell.set()
+                self.wakeup.set()
 
-    async def watch_low(self) -> None:
-        """Looks now and then how far back the log still reaches."""
+    async def watch_oldest_seq(self) -> None:
+        """Update `oldest_seq` once a minute."""
         while True:
-            await asyncio.sleep(_LOW_SECONDS)
+            await asyncio.sleep(_OLDEST_SEQ_SECONDS)
             try:
-                await self._look_for_low()
+                await self._find_oldest_seq()
             except Unavailable:
-                logger.info("The oldest event could not be looked for.")
+                logger.info("The oldest event could not be read.")
 
     async def _has_grown(self) -> bool:
         epoch, head = await self._log.head()
-        self.looked_at = time.monotonic()
+        self.checked_at = time.monotonic()
         if epoch != self.epoch:
-            logger.warning("The event log is another one than before; following it from its head.")
+            logger.warning("The event log was replaced; following the new one from its head.")
             self.epoch = epoch
-            await self._look_for_low()
-            self._door.start_over(head, OTHER_LOG)
-        self._door.known_head = head
-        return head > self._door.head
+            await self._find_oldest_seq()
+            self._sequencer.reset(head, OTHER_LOG)
+        self._sequencer.known_head = head
+        return head > self._sequencer.head
 
     async def _catch_up(self) -> None:
         is_more = True
-        while is_more and (stored := await self._log.after(self._door.head)):
+        while is_more and (stored := await self._log.after(self._sequencer.head)):
             is_more = len(stored) == RANGE_LIMIT
             first = stored[0].seq
-            if first > self._door.head + 1:
-                # Only retention removes events, and only long after everyone has seen them.
-                logger.warning("Events %d to %d are gone.", self._door.head + 1, first - 1)
-                self._door.start_over(first - 1, EXPIRED)
-            self._door.admit(self._rendering.of_stored(stored))
-        self.looked_at = time.monotonic()
+            if first > self._sequencer.head + 1:
+                # Only retention removes events, long after all processes have read them.
+                logger.warning("Events %d to %d are gone.", self._sequencer.head + 1, first - 1)
+                self._sequencer.reset(first - 1, EXPIRED)
+            self._sequencer.publish(self._renderer.render_stored(stored))
+        self.checked_at = time.monotonic()
 
-    async def _look_for_low(self) -> None:
+    async def _find_oldest_seq(self) -> None:
         oldest = await self._log.oldest_seq()
-        self.low = (await self._log.head()).seq + 1 if oldest is None else oldest
+        self.oldest_seq = (await self._log.head()).seq + 1 if oldest is None else oldest
 
 
 async def _within(seconds: float, awaited: Awaitable[Any]) -> bool:
-    # Not `wait_for`: until Python 3.12 it takes a cancellation for itself where what it awaits is just done.
+    # Not `wait_for`: until Python 3.12 it swallows a cancellation if the awaited future has just finished.
     try:
         async with asyncio.timeout(seconds):
             await awaited

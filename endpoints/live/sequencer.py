@@ -1,4 +1,4 @@
-"""The one door of the hub: events pass it strictly in `seq` order, each once, whichever way they come."""
+"""The sequencer of the hub: publishes events strictly in `seq` order, each once."""
 
 from collections.abc import Iterable
 
@@ -8,41 +8,41 @@ from endpoints.live.subscriptions import Subscriptions
 
 
 class Sequencer:
-    """What comes early waits, what came already is dropped; what passes stands in the ring, and its readers are woken.
+    """Holds back early events, drops duplicates, appends the rest to the ring buffer and wakes the subscribers.
 
-    known_head: the seq of the newest event that is known to be committed.
+    :ivar known_head: sequence number of the newest event that is known to be committed.
     """
 
-    def __init__(self, ring: RingBuffer, feeds: Subscriptions) -> None:
+    def __init__(self, ring: RingBuffer, subscriptions: Subscriptions) -> None:
         self._ring = ring
-        self._feeds = feeds
+        self._subscriptions = subscriptions
         self._early: dict[int, RenderedEvent] = {}
         self.known_head = 0
 
     @property
     def head(self) -> int:
-        """The seq of the newest event that has passed."""
+        """The sequence number of the newest published event."""
         return self._ring.last
 
     @property
     def has_gap(self) -> bool:
-        """Whether something waits for what lies before it."""
+        """Whether an event waits for the ones before it."""
         return bool(self._early)
 
-    def admit(self, entries: Iterable[RenderedEvent]) -> None:
-        """Publishes what is next in order, as far as it goes. Never waits."""
-        self._early.update((entry.seq, entry) for entry in entries)
+    def publish(self, events: Iterable[RenderedEvent]) -> None:
+        """Publish the events that are next in order. This never waits."""
+        self._early.update((event.seq, event) for event in events)
         before = self.head
-        while (entry := self._early.pop(self.head + 1, None)) is not None:
-            self._ring.append(entry)
+        while (event := self._early.pop(self.head + 1, None)) is not None:
+            self._ring.append(event)
         if self._early and min(self._early) <= self.head:
-            self._early = {seq: entry for seq, entry in self._early.items() if seq > self.head}
+            self._early = {seq: event for seq, event in self._early.items() if seq > self.head}
         self.known_head = max(self.known_head, self.head, *self._early)
         if self.head > before:
-            self._feeds.announce()
+            self._subscriptions.wake_all()
 
-    def start_over(self, seq: int, reason: str) -> None:
-        """Goes on after `seq`, with nothing in memory."""
+    def reset(self, seq: int, reason: str) -> None:
+        """Continue after `seq`, with an empty buffer."""
         self._ring.start_after(seq)
         self._early.clear()
-        self._feeds.start_over(seq, reason)
+        self._subscriptions.reset(seq, reason)

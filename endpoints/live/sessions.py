@@ -1,5 +1,5 @@
-"""All the screens of one store in one process: they come, are watched, and go. One that does not read is closed when
-it has fallen too far behind; it may come back and resume.
+"""The client sessions of one store in one process. A client that does not read is disconnected when it has fallen too
+far behind; it can reconnect and resume.
 """
 
 import asyncio
@@ -27,58 +27,58 @@ logger = logging.getLogger("pos.hub")
 
 
 class ClientSessions:
-    """All screens of one hub."""
+    """The sessions of one hub."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._plain, self._v1 = Plain(), V1()
-        self._screens: set[ClientSession] = set()
-        self._watching = SupervisedTask("The watch over screens", self._watch)
+        self._sessions: set[ClientSession] = set()
+        self._watching = SupervisedTask("The session monitor", self._watch)
 
     def __len__(self) -> int:
-        return len(self._screens)
+        return len(self._sessions)
 
     def __iter__(self) -> Iterator[ClientSession]:
-        return iter(tuple(self._screens))
+        return iter(tuple(self._sessions))
 
     def start(self) -> None:
         self._watching.start()
 
     async def stop(self) -> None:
-        """Ends the watch, and leaves those that are left."""
-        for screen in self:
-            screen.leave()
+        """Detach all sessions and stop the monitor."""
+        for session in self:
+            session.detach()
         await self._watching.stop()
 
-    def join(self, outlet: FrameSink, wanted: SubscribeRequest | None, *, speaks_v1: bool) -> ClientSession:
-        """A screen that is sent what it wants, from now on or from an earlier place."""
+    def add(self, sink: FrameSink, requested: SubscribeRequest | None, *, speaks_v1: bool) -> ClientSession:
+        """Add a session that receives events from now on, or from the requested position."""
         dialect: Dialect = self._v1 if speaks_v1 else self._plain
-        screen = ClientSession(self._hub, outlet, dialect, wanted)
-        self._screens.add(screen)
+        session = ClientSession(self._hub, sink, dialect, requested)
+        self._sessions.add(session)
         if dialect.sends_control_frames:
             status = self._hub.status
             welcome = live.welcome(
-                secrets.token_hex(8), status.epoch, status.head, status.low, PING_SECONDS, MAX_MESSAGE
+                secrets.token_hex(8), status.epoch, status.head, status.oldest_seq, PING_SECONDS, MAX_MESSAGE
             )
-            screen.greet(TextFrame(welcome))
-        return screen
+            session.send(TextFrame(welcome))
+        return session
 
-    def leave(self, screen: ClientSession) -> None:
-        self._screens.discard(screen)
-        screen.leave()
+    def remove(self, session: ClientSession) -> None:
+        self._sessions.discard(session)
+        session.detach()
 
-    def dismiss(self, screen: ClientSession, code: int) -> None:
-        self._screens.discard(screen)
-        screen.close(code)
+    def disconnect(self, session: ClientSession, code: int) -> None:
+        self._sessions.discard(session)
+        session.close(code)
 
     async def _watch(self) -> None:
-        """Closes those that do not read, and tells the others of what has passed them by."""
+        """Disconnect clients that do not read, and send the position to the others."""
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             now = time.monotonic()
-            for screen in self:
-                if screen.is_too_slow(now):
-                    logger.info("A screen does not read, and is closed.")
-                    self.dismiss(screen, TOO_SLOW)
+            for session in self:
+                if session.is_too_slow(now):
+                    logger.info("A client does not read and is disconnected.")
+                    self.disconnect(session, TOO_SLOW)
                 else:
-                    screen.tick()
+                    session.tick()

@@ -1,6 +1,6 @@
-"""Ways to a screen: whole frames straight to the transport where the server offers that, else ASGI's messages.
+"""Frame sinks: write whole frames to the transport if the server supports it, else send ASGI messages.
 
-Neither ever waits: what is written goes to the transport's own buffer, and whoever writes looks for room first.
+A sink never waits: data goes to the buffer of the transport, and the caller checks `has_room` first.
 """
 
 import asyncio
@@ -12,39 +12,42 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from endpoints.live.frames import TextFrame
 
-#: The ASGI extension by which `app.socket_protocol.SocketProtocol` offers itself.
+#: The ASGI extension with which `app.server.websocket_protocol.SocketProtocol` provides itself.
 EXTENSION: Final = "pos.frames"
 _CLOSE_SECONDS: Final = 5.0
 
 
-class Gone(Exception):
-    """The screen has gone away."""
+class ClientGone(Exception):
+    """The client has disconnected."""
 
 
 class FrameSink(Protocol):
-    """The way to one screen. on_room: called when there is room again."""
+    """The output to one client.
+
+    :ivar on_room: called when there is room again.
+    """
 
     on_room: Callable[[], None] | None
 
     @property
     def has_room(self) -> bool:
-        """Whether more should be written now."""
+        """Whether the buffer has room."""
         ...
 
     def write(self, texts: Sequence[TextFrame]) -> None:
-        """Sends some messages.
+        """Send messages.
 
-        :raises Gone: nobody is there.
+        :raises ClientGone: the client has disconnected.
         """
         ...
 
     def close(self, code: int, reason: str) -> None:
-        """Says goodbye, to a screen that may never listen."""
+        """Close the connection, also if the client does not read."""
         ...
 
 
 class FrameTransport(Protocol):
-    """A WebSocket that takes whole frames. See `app.server.websocket_protocol.SocketProtocol`."""
+    """A WebSocket that accepts whole frames. See `app.server.websocket_protocol.SocketProtocol`."""
 
     on_room: Callable[[], None] | None
 
@@ -58,8 +61,8 @@ class FrameTransport(Protocol):
     def close_for(self, code: int, reason: str) -> None: ...
 
 
-class FrameOutlet:
-    """Each message is framed once, for all screens; several go out in one write."""
+class TransportSink:
+    """Writes frames, which all clients share; several frames are sent in one write."""
 
     __slots__ = ("_transport",)
 
@@ -82,14 +85,14 @@ class FrameOutlet:
         try:
             self._transport.write_frames(texts[0].wire if len(texts) == 1 else b"".join([text.wire for text in texts]))
         except ConnectionError as error:
-            raise Gone from error
+            raise ClientGone from error
 
     def close(self, code: int, reason: str) -> None:
         self._transport.close_for(code, reason)
 
 
-class AsgiOutlet:
-    """The plain way, for any ASGI server: one task at a time, which sends what was written last."""
+class AsgiSink:
+    """Sends messages through ASGI, on any server: one task at a time."""
 
     def __init__(self, websocket: WebSocket[Any]) -> None:
         self._websocket = websocket
@@ -103,7 +106,7 @@ class AsgiOutlet:
 
     def write(self, texts: Sequence[TextFrame]) -> None:
         if self._is_gone:
-            raise Gone
+            raise ClientGone
         self._sending = asyncio.create_task(self._send(texts))
 
     async def _send(self, texts: Sequence[TextFrame]) -> None:
@@ -120,7 +123,7 @@ class AsgiOutlet:
         self._sending = asyncio.create_task(self._close(self._sending, code, reason))
 
     async def _close(self, sending: asyncio.Task[None] | None, code: int, reason: str) -> None:
-        # A screen that has stopped reading cannot be told so in this way.
+        # A client that has stopped reading does not receive the close frame.
         with suppress(WebSocketDisconnect, RuntimeError, OSError, TimeoutError):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 if sending is not None:
@@ -128,6 +131,6 @@ class AsgiOutlet:
                 await self._websocket.close(code, reason)
 
 
-def outlet_of(websocket: WebSocket[Any]) -> FrameSink:
+def sink_for(websocket: WebSocket[Any]) -> FrameSink:
     transport: FrameTransport | None = websocket.scope.get("extensions", {}).get(EXTENSION)
-    return AsgiOutlet(websocket) if transport is None else FrameOutlet(transport)
+    return AsgiSink(websocket) if transport is None else TransportSink(transport)

@@ -36,7 +36,7 @@ from schemas.messaging.requests import (
     UploadBody,
 )
 from schemas.openapi.examples import DOCUMENT_MESSAGES, MESSAGES
-from services.messaging.document_messages import NoPublicAddress, enclosed_at, reached_at, send_document
+from services.messaging.document_messages import NoPublicAddress, find_attachment, require_public_address, send_document
 from services.sharing import pdf_url_of
 
 BODY: Final = MessageBody()
@@ -104,9 +104,9 @@ class TextMessage(HTTPEndpoint):
         letter = text_message(body, to)
         keys = message_keys(said, letter.to, letter.text, letter.document_url)
         await count_message(request)
-        enclosed = await _enclosed(request, letter)
-        outcome = await request.state.messages.send(letter, enclosed, keys, actor=actor_of(request))
-        return asked(request, outcome, TAKEN)
+        enclosed_list = await _enclosed(request, letter)
+        outcome = await request.state.messages.send(letter, enclosed_list, keys, actor=actor_of(request))
+        return message_response(request, outcome, TAKEN)
 
 
 class UploadedMessage(HTTPEndpoint):
@@ -129,7 +129,7 @@ class UploadedMessage(HTTPEndpoint):
         body: dict[str, Any] = load_body(UPLOAD, form)
         file = sha256(body["file"]).hexdigest()
         to = require_phone(body["phone_number"], request.state.region)
-        text, base_url = compose_caption(body), reached_at(request.state.document_base_url)
+        text, base_url = compose_caption(body), require_public_address(request.state.document_base_url)
         keys = message_keys(sent(request, {**form, "file": file}), to, text, file)
         await count_message(request)
         uploads, messages = request.state.uploads, request.state.messages
@@ -138,7 +138,7 @@ class UploadedMessage(HTTPEndpoint):
             outcome: Outcome = await messages.send(letter, Attachment(until=kept.until), keys, actor=actor_of(request))
         if outcome.replayed:
             await uploads.drop(kept.token)
-        return asked(request, outcome, TAKEN)
+        return message_response(request, outcome, TAKEN)
 
 
 class EstimateMessage(HTTPEndpoint):
@@ -159,7 +159,7 @@ async def count_message(request: TransferRequest) -> None:
     await request.state.rate_limits.count_message(request.state.principal.credential or request.state.store)
 
 
-def asked(request: TransferRequest, outcome: Outcome, status: int = 201) -> Response:
+def message_response(request: TransferRequest, outcome: Outcome, status: int = 201) -> Response:
     """Return the answer to a request for a message, and wake the worker of this process."""
     request.state.hub.notify(outcome.events)
     request.state.dispatcher.wake()
@@ -181,7 +181,7 @@ async def _enclosed(request: TransferRequest, letter: OutgoingMessage) -> Attach
     if letter.document_url is None:
         return NO_ATTACHMENT
     state = request.state
-    return await enclosed_at(
+    return await find_attachment(
         state.public_links, state.uploads, state.document_base_url, state.store, letter.document_url
     )
 
@@ -209,4 +209,4 @@ async def _send(request: TransferRequest, kind: str, document_id: str) -> Respon
         keys=keys,
         actor=actor_of(request),
     )
-    return asked(request, outcome)
+    return message_response(request, outcome)

@@ -47,10 +47,10 @@ class Webhook(HTTPEndpoint):
         )
     )
     async def get(self, request: ShopRequest) -> Response:
-        asked = read_query(request, QUERY)
+        message_response = read_query(request, QUERY)
         keys = request.state.webhook_keys
-        keys.check_token(asked["token"])
-        return PlainTextResponse(asked["challenge"])
+        keys.check_token(message_response["token"])
+        return PlainTextResponse(message_response["challenge"])
 
     @operation(
         Operation(

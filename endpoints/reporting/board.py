@@ -62,24 +62,24 @@ class Figures(HTTPEndpoint):
         report_op("All that the board shows, in one answer, and the place in the log to follow it from", "Board")
     )
     async def get(self, request: SalesRequest) -> Response:
-        async def make(_: None, freshness: CacheVersion) -> Response:
+        async def make(_: None, cache_version: CacheVersion) -> Response:
             hours = await request.state.hours.today()
             of_today = Listing(start=hours.day, end=hours.day)
             page = await request.state.orders.page(of_today, LATEST_COUNT)
             render_cache = request.state.render_caches.of_kind[ORDERS]
             latest = [render_cache(order).parsed() for order in page.documents]
             figures = await offload(len(hours.rows), build_board, hours.day, hours.rows, latest)
-            return answer({**_heading(request, freshness), **figures}, headers=freshness.headers)
+            return answer({**_heading(request, cache_version), **figures}, headers=cache_version.headers)
 
         today = business_date(request.state.clock(), request.state.zone)
         return await cached_response(request, lambda: None, make, extra=f"{today}.{request.state.currency}")
 
 
-def _heading(request: SalesRequest, freshness: CacheVersion) -> dict[str, Any]:
+def _heading(request: SalesRequest, cache_version: CacheVersion) -> dict[str, Any]:
     """How the page is to write money and time, and `position`: what it subscribes from, as `<epoch>.<seq>`."""
     return {
         "version": request.state.about.version,
         "currency": request.state.currency,
         "timezone": request.state.zone.key,
-        "position": str(freshness.place),
+        "position": str(cache_version.place),
     }

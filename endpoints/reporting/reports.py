@@ -123,14 +123,14 @@ class DateRange(HTTPEndpoint):
 class Monthly(HTTPEndpoint):
     @operation(report_op("A month, day by day", "MonthReport", path=MONTH))
     async def get(self, request: SalesRequest) -> Response:
-        async def make(month: tuple[date, date], freshness: CacheVersion) -> Response:
+        async def make(month: tuple[date, date], cache_version: CacheVersion) -> Response:
             (of_month, of_days), estimates, orders = await asyncio.gather(
                 request.state.reports.month(*month),
                 *_newest(request, Listing(start=month[0], end=month[1]), reports.RECENT_COUNT),
             )
             many = len(of_month) + len(of_days)
             report = await offload(many, reports.monthly_report, of_month, of_days, *month, estimates, orders)
-            return answer(report, headers=freshness.headers)
+            return answer(report, headers=cache_version.headers)
 
         return await cached_response(request, lambda: month_days(**load_query(MONTH, request.path_params)), make)
 
@@ -146,7 +146,7 @@ class StaffPerformance(HTTPEndpoint):
         )
     )
     async def get(self, request: SalesRequest) -> Response:
-        async def make(query: Json, freshness: CacheVersion) -> Response:
+        async def make(query: Json, cache_version: CacheVersion) -> Response:
             start, end = query["start"], query["end"]
             rows, estimates, orders = await asyncio.gather(
                 request.state.reports.between(start, end),
@@ -155,7 +155,7 @@ class StaffPerformance(HTTPEndpoint):
             report, following = await offload(
                 len(rows), reports.staff_report, rows, estimates, orders, query["limit"], query["after"]
             )
-            return answer(report, headers={**freshness.headers, **page_headers(request, STAFF, following)})
+            return answer(report, headers={**cache_version.headers, **page_headers(request, STAFF, following)})
 
         return await cached_response(request, lambda: read_query(request, STAFF), make)
 
@@ -199,26 +199,26 @@ class StoreComparison(HTTPEndpoint):
 async def _days(
     request: SalesRequest, parse: Callable[[], Json], heading: Callable[[Json], Json], extra: str = ""
 ) -> Response:
-    async def make(query: Json, freshness: CacheVersion) -> Response:
+    async def make(query: Json, cache_version: CacheVersion) -> Response:
         start, end, items = query["start"], query["end"], query["items"]
         rows, estimates, orders = await asyncio.gather(
             request.state.reports.between(start, end),
             *_newest(request, Listing(start=start, end=end), reports.documents_to_read(items)),
         )
         report = await offload(len(rows), reports.day_report, rows, estimates, orders, items)
-        return answer({**heading(query), **report}, headers=freshness.headers)
+        return answer({**heading(query), **report}, headers=cache_version.headers)
 
     return await cached_response(request, parse, make, extra)
 
 
 async def _one_kind(request: SalesRequest, kind: str, shape: Any) -> Response:
-    async def make(query: Json, freshness: CacheVersion) -> Response:
+    async def make(query: Json, cache_version: CacheVersion) -> Response:
         start, end, items = query["start"], query["end"], query["items"]
         rows, shown = await asyncio.gather(
             request.state.reports.between(start, end),
             _shown(request, kind, Listing(start=start, end=end), reports.documents_to_read(items)),
         )
-        return answer(await offload(len(rows), shape, rows, shown, items), headers=freshness.headers)
+        return answer(await offload(len(rows), shape, rows, shown, items), headers=cache_version.headers)
 
     return await cached_response(request, lambda: read_query(request, QUERY), make)
 

@@ -19,7 +19,7 @@ from endpoints.http.state import documents_of
 from endpoints.sales.render_cache import RenderCache, RenderedDocument
 from endpoints.sales.state import SalesRequest
 from endpoints.transfer.cached_responses import cached_response
-from endpoints.transfer.json_streams import _in_turn, _joined, _shown, _wrapped
+from endpoints.transfer.json_streams import in_turn, joined, serialized, wrapped
 from endpoints.transfer.response_cache import CacheVersion
 from repositories.sales.documents import Documents
 from schemas.core.collections import ESTIMATES, ORDERS
@@ -35,14 +35,14 @@ async def array(request: SalesRequest, source: Documents, schema: Schema) -> Res
     """The documents of one kind as a JSON array."""
     render_cache = request.state.render_caches.of_kind[source.kind]
 
-    async def make(listing: Listing, freshness: CacheVersion) -> Response:
+    async def make(listing: Listing, cache_version: CacheVersion) -> Response:
         if listing.limit is None:
-            whole = _wrapped(b"[", _joined(_shown(source.stream(listing), render_cache.serialize)), b"]")
-            return await streamed(_in_turn(request, whole), freshness.headers)
+            whole = wrapped(b"[", joined(serialized(source.stream(listing), render_cache.serialize)), b"]")
+            return await streamed(in_turn(request, whole), cache_version.headers)
         page = await source.page(listing, listing.limit)
         documents = [render_cache(each) for each in page.documents]
         last = None if page.is_last else Cursor.of(source.kind, documents[-1].sort_fields)
-        headers = {**freshness.headers, **page_headers(request, schema, last)}
+        headers = {**cache_version.headers, **page_headers(request, schema, last)}
         return answer([document.json for document in documents], headers=headers)
 
     return await cached_response(request, lambda: read_query(request, schema), make)
@@ -52,16 +52,16 @@ async def history(request: SalesRequest, render_caches: Mapping[str, RenderCache
     """Estimates and orders as one JSON array."""
     source = request.state.history
 
-    async def make(listing: Listing, freshness: CacheVersion) -> Response:
+    async def make(listing: Listing, cache_version: CacheVersion) -> Response:
         if listing.limit is None:
             shown = (
                 [render_caches[kind].serialize(document) for kind, document in batch]
                 async for batch in source.stream(listing)
             )
-            return await streamed(_in_turn(request, _wrapped(b"[", _joined(shown), b"]")), freshness.headers)
+            return await streamed(in_turn(request, wrapped(b"[", joined(shown), b"]")), cache_version.headers)
         page, is_last = await _merged_page(request, listing, listing.limit, render_caches)
         last = None if is_last else _cursor(page[-1])
-        headers = {**freshness.headers, **page_headers(request, schema, last)}
+        headers = {**cache_version.headers, **page_headers(request, schema, last)}
         return answer([shown.json for _, shown in page], headers=headers)
 
     return await cached_response(request, lambda: read_query(request, schema), make)
@@ -72,12 +72,12 @@ async def groups(
 ) -> Response:
     """`{estimates: {count, total_amount, items}, orders: {…}, summary}`, of the kinds that `render_caches` has."""
 
-    async def make(listing: Listing, freshness: CacheVersion) -> Response:
+    async def make(listing: Listing, cache_version: CacheVersion) -> Response:
         if listing.limit is None:
             whole = _group_chunks(request, render_caches, listing, summary)
-            return await streamed(_in_turn(request, whole), freshness.headers)
+            return await streamed(in_turn(request, whole), cache_version.headers)
         tallies, (page, is_last) = await asyncio.gather(
-            _tallies(request, render_caches, listing, freshness),
+            _tallies(request, render_caches, listing, cache_version),
             _merged_page(request, listing, listing.limit, render_caches),
         )
         last = None if is_last else _cursor(page[-1])
@@ -90,7 +90,7 @@ async def groups(
         }
         if summary:
             content["summary"] = separate_summary(tallies[ESTIMATES], tallies[ORDERS])
-        return answer(content, headers={**freshness.headers, **page_headers(request, schema, last)})
+        return answer(content, headers={**cache_version.headers, **page_headers(request, schema, last)})
 
     return await cached_response(request, lambda: read_query(request, schema), make)
 
@@ -104,8 +104,8 @@ async def _group_chunks(
         source = documents_of(request.state, kind)
         tally = tallies[kind] = CountAndAmount()
         counted = _counted(source, listing, tally)
-        async for chunk in _wrapped(
-            b'%s"%s":{"items":[' % (opening, kind.encode()), _joined(_shown(counted, render_cache.serialize)), b"]"
+        async for chunk in wrapped(
+            b'%s"%s":{"items":[' % (opening, kind.encode()), joined(serialized(counted, render_cache.serialize)), b"]"
         ):
             yield chunk
         yield b"," + orjson.dumps(tally.shown("total_amount"))[1:]
@@ -116,7 +116,7 @@ async def _group_chunks(
 
 
 async def _tallies(
-    request: SalesRequest, kinds: Iterable[str], listing: Listing, freshness: CacheVersion
+    request: SalesRequest, kinds: Iterable[str], listing: Listing, cache_version: CacheVersion
 ) -> dict[str, CountAndAmount]:
     """Count and amount of the whole list: from the rollups where nothing is filtered out, else by asking an index."""
     if listing.is_filtered:
@@ -125,7 +125,7 @@ async def _tallies(
     async def add_up() -> Sums:
         return Sums.of(await request.state.reports.between(None, None))
 
-    sums = await request.state.response_cache.sums.at(freshness.etag, add_up)
+    sums = await request.state.response_cache.sums.at(cache_version.etag, add_up)
     return {ESTIMATES: sums.estimated, ORDERS: sums.listed}
 
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from endpoints.http.actor import address_of
 from endpoints.http.operations import Operation, ResponseSpec, operation
 from endpoints.http.state import ShopRequest, documents_of
-from endpoints.printing import paper, paper_answer, pdf_answer
+from endpoints.printing import paper, pdf_file_response, pdf_response
 from endpoints.sharing.public_page import NOTHING_HERE, POLICY, page
 from repositories.accounts.rate_limits import LINK
 from repositories.database.errors import NoSuchStore, NotFound, TooManyRequests, Unavailable
@@ -43,16 +43,16 @@ class PublicPage(HTTPEndpoint):
         return Response(content, 200, _HEADERS, _HTML, _counted(request, link))
 
 
-class PublicPaper(HTTPEndpoint):
+class PublicPdf(HTTPEndpoint):
     @operation(paper("That document on paper", refuses=(TooManyRequests,), answers={404: _NO_LINK}))
     async def get(self, request: ShopRequest) -> Response:
         found = await _find(request)
         if found is None:
             upload = await request.state.uploads.find(request.path_params["token"])
-            return _nothing() if upload is None else pdf_answer(upload.content, upload.name, _HIDDEN)
+            return _nothing() if upload is None else pdf_file_response(upload.content, upload.name, _HIDDEN)
         link, document = found
         with request.state.stores.in_use(link["store"]):
-            return await paper_answer(request, document, headers=_HIDDEN, background=_counted(request, link))
+            return await pdf_response(request, document, headers=_HIDDEN, background=_counted(request, link))
 
 
 async def _find(request: ShopRequest) -> tuple[Document, Document] | None:

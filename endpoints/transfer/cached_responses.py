@@ -38,18 +38,18 @@ async def cached_response(
     :param extra: what else the answer depends on, such as today's date.
     """
     cache = request.state.response_cache
-    question = cache.question(request.scope, extra, parse)
+    cache_query = cache.cache_query(request.scope, extra, parse)
     asked_at = time.monotonic()
 
-    async def made(freshness: CacheVersion) -> Response:
+    async def made(cache_version: CacheVersion) -> Response:
         # A whole list takes a turn of another kind, for longer.
-        turn = nullcontext() if getattr(question.query, "limit", 0) is None else page_turn(request)
+        turn = nullcontext() if getattr(cache_query.query, "limit", 0) is None else page_turn(request)
         # Two questions to the database, one after the other, and still no longer than one may take.
         async with read_deadline(READ_SECONDS - (time.monotonic() - asked_at)), turn:
-            return await make(question.query, freshness)
+            return await make(cache_query.query, cache_version)
 
-    freshness = cache.freshness(await request.state.event_log.head(), request.state.about.version, extra)
-    if matches_etag(request, freshness.etag):
-        return freshness.unchanged
+    cache_version = cache.cache_version(await request.state.event_log.head(), request.state.about.version, extra)
+    if matches_etag(request, cache_version.etag):
+        return cache_version.unchanged
     packed = takes_gzip(request.headers.get("accept-encoding"))
-    return await cache.of(question.key, freshness, made, packed=packed)
+    return await cache.of(cache_query.key, cache_version, made, packed=packed)

@@ -19,7 +19,7 @@ Serialize = Callable[[Document], dict[str, Any]]
 _CHUNK: Final = 64 * 1024
 
 
-async def enclosed(
+async def enclosed_list(
     request: Request[AnyTransferState],
     opening: bytes,
     batches: AsyncIterator[list[Document]],
@@ -28,10 +28,10 @@ async def enclosed(
     headers: Mapping[str, str],
 ) -> Response:
     """A whole list, streamed, between an opening and a closing."""
-    return await streamed(_in_turn(request, _wrapped(opening, _joined(_shown(batches, show)), closing)), headers)
+    return await streamed(in_turn(request, wrapped(opening, joined(serialized(batches, show)), closing)), headers)
 
 
-async def _in_turn(request: Request[AnyTransferState], whole: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+async def in_turn(request: Request[AnyTransferState], whole: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
     """Yield a whole list in a turn of its owner's, which lasts until the client has taken it.
 
     :raises Busy: there was none for a while.
@@ -42,12 +42,12 @@ async def _in_turn(request: Request[AnyTransferState], whole: AsyncGenerator[byt
             yield chunk
 
 
-async def _shown(batches: AsyncIterator[list[Document]], show: Serialize) -> AsyncIterator[list[dict[str, Any]]]:
+async def serialized(batches: AsyncIterator[list[Document]], show: Serialize) -> AsyncIterator[list[dict[str, Any]]]:
     async for batch in batches:
         yield [show(document) for document in batch]
 
 
-async def _joined(batches: AsyncIterator[list[dict[str, Any]]]) -> AsyncGenerator[bytes]:
+async def joined(batches: AsyncIterator[list[dict[str, Any]]]) -> AsyncGenerator[bytes]:
     """Items as JSON, comma between, a batch at a time."""
     comma = b""
     async for batch in batches:
@@ -55,7 +55,7 @@ async def _joined(batches: AsyncIterator[list[dict[str, Any]]]) -> AsyncGenerato
         comma = b","
 
 
-async def _wrapped(opening: bytes, chunks: AsyncIterator[bytes], closing: bytes) -> AsyncGenerator[bytes]:
+async def wrapped(opening: bytes, chunks: AsyncIterator[bytes], closing: bytes) -> AsyncGenerator[bytes]:
     """The chunks between an opening and a closing, which ride on the first and the last of them."""
     held = opening
     async for chunk in chunks:

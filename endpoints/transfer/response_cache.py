@@ -56,11 +56,11 @@ class CacheVersion:
         return Response(status_code=304, headers=self.headers)
 
 
-Make = Callable[[CacheVersion], Awaitable[Response]]
+MakeResponse = Callable[[CacheVersion], Awaitable[Response]]
 T = TypeVar("T")
 
 
-class Question(NamedTuple):
+class CacheQuery(NamedTuple):
     """What is asked for. key: the same for all that mean the same. query: as the schema has loaded it."""
 
     key: str
@@ -109,7 +109,7 @@ class ResponseCache:
         self._largest = largest
         self._bytes = 0
         self._kept: OrderedDict[str, _CachedResponse] = OrderedDict()
-        self._questions: LRUCache[tuple[str, bytes, str], Question] = LRUCache(_MOST_ADDRESSES)
+        self._questions: LRUCache[tuple[str, bytes, str], CacheQuery] = LRUCache(_MOST_ADDRESSES)
         self.sums: VersionedValue[Sums] = VersionedValue()
         self._making: dict[tuple[str, str], asyncio.Task[Response]] = {}
         self._head: Head | None = None
@@ -120,7 +120,7 @@ class ResponseCache:
         """Bytes that are kept, keys and what surrounds an answer included."""
         return self._bytes
 
-    def question(self, scope: Scope, extra: str, parse: Callable[[], Any]) -> Question:
+    def cache_query(self, scope: Scope, extra: str, parse: Callable[[], Any]) -> CacheQuery:
         """Return what an address asks for, however it is written: unknown parameters change nothing.
 
         :param extra: what else that depends on.
@@ -130,12 +130,12 @@ class ResponseCache:
         known = self._questions.get((path, query_string, extra))
         if known is None:
             query, endpoint = parse(), scope["endpoint"]
-            known = Question(f"{endpoint.__module__}.{endpoint.__qualname__} {query!r}", query)
+            known = CacheQuery(f"{endpoint.__module__}.{endpoint.__qualname__} {query!r}", query)
             if len(path) + len(query_string) <= _LONGEST_ADDRESS:
                 self._questions[path, query_string, extra] = known
         return known
 
-    def freshness(self, head: Head, version: str, extra: str = "") -> CacheVersion:
+    def cache_version(self, head: Head, version: str, extra: str = "") -> CacheVersion:
         """The same one for as long as the head stands. (Made for each request, it costs as much as a copy.)"""
         if head != self._head:
             self._head, self._at_head = head, {}
@@ -143,12 +143,12 @@ class ResponseCache:
             self._at_head[extra] = CacheVersion(head, version, extra)
         return self._at_head[extra]
 
-    async def of(self, key: str, freshness: CacheVersion, make: Make, *, packed: bool = False) -> Response:
+    async def of(self, key: str, cache_version: CacheVersion, make: MakeResponse, *, packed: bool = False) -> Response:
         """The answer to a question: a copy, the one that is being made, or a new one.
 
         :param packed: whether it may be gzip, where that is worth it.
         """
-        response = await self._plain(key, freshness, make)
+        response = await self._plain(key, cache_version, make)
         kept = self._kept.get(key)
         if not packed or kept is None or kept.response is not response or len(response.body) < MIN_SIZE:
             return response
@@ -159,26 +159,26 @@ class ResponseCache:
                 self._keep(key, kept)
         return kept.packed or response
 
-    async def _plain(self, key: str, freshness: CacheVersion, make: Make) -> Response:
+    async def _plain(self, key: str, cache_version: CacheVersion, make: MakeResponse) -> Response:
         kept = self._kept.get(key)
-        if kept is not None and kept.etag == freshness.etag:
+        if kept is not None and kept.etag == cache_version.etag:
             self._kept.move_to_end(key)
             return kept.response
-        making = self._making.get((key, freshness.etag))
+        making = self._making.get((key, cache_version.etag))
         if making is not None:
             # Shielded: whoever goes away leaves the others their answer.
             response = await asyncio.shield(making)
-            return await make(freshness) if isinstance(response, StreamingResponse) else response
-        making = self._making[key, freshness.etag] = asyncio.create_task(self._make(key, freshness, make))
+            return await make(cache_version) if isinstance(response, StreamingResponse) else response
+        making = self._making[key, cache_version.etag] = asyncio.create_task(self._make(key, cache_version, make))
         return await asyncio.shield(making)
 
-    async def _make(self, key: str, freshness: CacheVersion, make: Make) -> Response:
+    async def _make(self, key: str, cache_version: CacheVersion, make: MakeResponse) -> Response:
         try:
-            response = await make(freshness)
+            response = await make(cache_version)
         finally:
-            del self._making[key, freshness.etag]
+            del self._making[key, cache_version.etag]
         if not isinstance(response, StreamingResponse) and len(response.body) <= self._largest:
-            self._keep(key, _CachedResponse(freshness.etag, response))
+            self._keep(key, _CachedResponse(cache_version.etag, response))
         return response
 
     def _keep(self, key: str, copy: _CachedResponse) -> None:

@@ -22,7 +22,7 @@ from schemas.messaging.states import SENDING
 from services.messaging.provider import Provider
 
 #: How many messages a process sends at a time.
-PLACES: Final = 4
+CONCURRENCY: Final = 4
 POLL_SECONDS: Final = 1.0
 #: From one message to the next: those who sell go first.
 PACE_SECONDS: Final = 0.025
@@ -49,20 +49,20 @@ class OutboxDispatcher:
         outbox: Outbox,
         provider: Provider,
         *,
-        places: int = PLACES,
+        concurrency: int = CONCURRENCY,
         poll: float = POLL_SECONDS,
         send_seconds: float = SEND_SECONDS,
         settling_seconds: float = SETTLING_SECONDS,
-        chance: Callable[[], float] = random.random,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._outbox = outbox
         self._provider = provider
-        self._free = asyncio.Semaphore(places)
+        self._free = asyncio.Semaphore(concurrency)
         self._poll = poll
         self._send_seconds = send_seconds
         self._settling_seconds = settling_seconds
-        self._chance = chance
-        self._bell = asyncio.Event()
+        self._jitter = jitter
+        self._wakeup = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
         self._working: asyncio.Task[None] | None = None
         self._is_stopping = False
@@ -74,7 +74,7 @@ class OutboxDispatcher:
 
     def wake(self) -> None:
         """Says that there is something to send."""
-        self._bell.set()
+        self._wakeup.set()
 
     async def stop(self) -> None:
         """Begins nothing more, and gives what is being sent a little time. What is then still open is found again."""
@@ -91,10 +91,10 @@ class OutboxDispatcher:
     async def _work(self) -> None:
         while True:
             await self._free.acquire()
-            self._bell.clear()
+            self._wakeup.clear()
             task = None
             try:
-                message = await self._claimed()
+                message = await self._claim()
                 if message is not None:
                     task = asyncio.create_task(self._handle(message))
             finally:
@@ -107,9 +107,9 @@ class OutboxDispatcher:
                 continue
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._poll):
-                    await self._bell.wait()
+                    await self._wakeup.wait()
 
-    async def _claimed(self) -> Document | None:
+    async def _claim(self) -> Document | None:
         """A message to see to; none, too, where the database is away."""
         try:
             return await self._outbox.claim(secrets.token_hex(8))
@@ -134,12 +134,12 @@ class OutboxDispatcher:
         lease = self._send_seconds + self._settling_seconds
         if message["state"] == SENDING:
             gone = Unknown("The service ended while the message was being sent.")
-            await self._insist(lambda: self._outbox.record_outcome(message, gone, self._chance()))
+            await self._retry(lambda: self._outbox.record_outcome(message, gone, self._jitter()))
             return
-        begun = await self._insist(lambda: self._outbox.begin_attempt(message, self._provider.name, lease))
+        begun = await self._retry(lambda: self._outbox.begin_attempt(message, self._provider.name, lease))
         if begun is not None:
             outcome = await self._send(outgoing_message(begun))
-            await self._insist(lambda: self._outbox.record_outcome(begun, outcome, self._chance()))
+            await self._retry(lambda: self._outbox.record_outcome(begun, outcome, self._jitter()))
 
     async def _send(self, letter: OutgoingMessage) -> Outcome:
         try:
@@ -148,7 +148,7 @@ class OutboxDispatcher:
         except TimeoutError:
             return Unknown("The provider did not answer in time.")
 
-    async def _insist(self, write: Callable[[], Awaitable[T]]) -> T | None:
+    async def _retry(self, write: Callable[[], Awaitable[T]]) -> T | None:
         """Writes something that may be written twice, while that is of use; None where it could not be."""
         try:
             async with asyncio.timeout(self._settling_seconds):

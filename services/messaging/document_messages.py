@@ -27,14 +27,14 @@ class NoPublicAddress(ShopError):
     status, code, title = 409, "no_public_address", "No public address"
 
 
-def reached_at(base_url: str | None) -> str:
+def require_public_address(base_url: str | None) -> str:
     """:raises NoPublicAddress: it is None."""
     if base_url is None:
         raise NoPublicAddress(_NO_ADDRESS)
     return base_url
 
 
-async def enclosed_at(
+async def find_attachment(
     public_links: PublicLinks, uploads: Uploads, base_url: str | None, store: str, url: str
 ) -> Attachment:
     """What opens at an address that this service gave out, for whoever has it.
@@ -42,7 +42,7 @@ async def enclosed_at(
     :raises NoPublicAddress: phones cannot reach it.
     :raises InvalidBody: no PDF of the store opens there.
     """
-    token = token_in(reached_at(base_url), url)
+    token = token_in(require_public_address(base_url), url)
     if token is not None:
         link = await public_links.find(token)
         if link is not None and link["store"] == store:
@@ -72,7 +72,7 @@ async def send_document(
 
     :raises NoPublicAddress, NotFound:
     """
-    address = reached_at(base_url)
+    address = require_public_address(base_url)
     link, token = links.draft(kind, document["_id"], days=days, actor=actor)
     url = pdf_url_of(address, token)
     letter = document_message(document, head, currency, to=to, text=text, document_url=url)

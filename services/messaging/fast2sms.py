@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from schemas.messaging.delivery import Accepted, Outcome, OutgoingMessage, Refused, RetryLater, Unknown
 from schemas.messaging.provider_errors import numeric_code, safe_reason
-from services.messaging.http_exchange import Answer, ProviderClient, refused_or_again
+from services.messaging.http_exchange import ProviderClient, ProviderResponse, failure_outcome
 from services.messaging.provider_settings import FAST2SMS, ProviderSettings
-from services.messaging.whatsapp_cloud import in_template
+from services.messaging.whatsapp_cloud import template_value
 
 DEFAULT_URL: Final = "https://www.fast2sms.com"
 PATH: Final = "dev/whatsapp"
@@ -19,7 +19,7 @@ _INDIAN: Final = re.compile(r"\+91([6-9]\d{9})", re.ASCII)
 _FINAL: Final = frozenset({*range(401, 427), 500, 990, *range(995, 1000)})
 _TOO_MANY: Final = 429
 #: How it says that it may go better later, where it gives no code that is known.
-_PASSING: Final = re.compile(
+_TEMPORARY: Final = re.compile(
     r"try again|too many|rate limit|temporar|timed? ?out|busy|unavailable|server error", re.IGNORECASE
 )
 
@@ -38,12 +38,12 @@ class Fast2Sms:
         if isinstance(asked, Refused):
             return asked
         answer = await self._exchange.ask("GET", PATH, params={"authorization": self._settings.token, **asked})
-        return self._outcome(answer) if isinstance(answer, Answer) else answer
+        return self._outcome(answer) if isinstance(answer, ProviderResponse) else answer
 
     async def close(self) -> None:
         await self._exchange.close()
 
-    def _outcome(self, answer: Answer) -> Accepted | Refused | RetryLater | Unknown:
+    def _outcome(self, answer: ProviderResponse) -> Accepted | Refused | RetryLater | Unknown:
         body = answer.body or {}
         flags = [body.get("return"), body.get("status")]
         if answer.is_success and any(flag is True for flag in flags):
@@ -54,15 +54,15 @@ class Fast2Sms:
             return Unknown("A gateway heard no answer, so it may have been sent.")
         return self._failure(answer, body)
 
-    def _failure(self, answer: Answer, body: Mapping[str, Any]) -> Refused | RetryLater:
+    def _failure(self, answer: ProviderResponse, body: Mapping[str, Any]) -> Refused | RetryLater:
         code, said = numeric_code(body.get("status_code")), body.get("message")
         if isinstance(said, list):
             said = " ".join(each for each in said if isinstance(each, str))
         reason = safe_reason(said, self._settings.token, otherwise=answer.reason)
-        is_passing = answer.is_passing or (
-            code not in _FINAL and (code == _TOO_MANY or _PASSING.search(reason) is not None)
+        is_temporary = answer.is_temporary or (
+            code not in _FINAL and (code == _TOO_MANY or _TEMPORARY.search(reason) is not None)
         )
-        return refused_or_again(answer, code, reason, is_passing=is_passing)
+        return failure_outcome(answer, code, reason, is_temporary=is_temporary)
 
 
 def question_of(letter: OutgoingMessage, settings: ProviderSettings) -> dict[str, str] | Refused:
@@ -74,7 +74,7 @@ def question_of(letter: OutgoingMessage, settings: ProviderSettings) -> dict[str
     if template is None:
         return Refused("no_template", "No approved text is set for this kind of message.")
     # A bar in the value would be taken for the end of it.
-    value = in_template(letter.text.replace("|", "/"))
+    value = template_value(letter.text.replace("|", "/"))
     if len(value) > LONGEST_VALUE:
         return Refused("wrong_length", f"The value of an approved text may have {LONGEST_VALUE:,} characters.")
     asked = {

@@ -29,7 +29,7 @@ _NOT_REACHED: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeo
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProviderResponse:
     """What a provider said. body: the JSON object, None where it is none, too large, or broken off. after:
     `Retry-After` in seconds."""
 
@@ -52,7 +52,7 @@ class Answer:
         return self.status == HTTPStatus.GATEWAY_TIMEOUT
 
     @property
-    def is_passing(self) -> bool:
+    def is_temporary(self) -> bool:
         """Whether it may go better another time, whatever the provider says in the body."""
         return self.status == HTTPStatus.TOO_MANY_REQUESTS or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
@@ -97,7 +97,7 @@ class ProviderClient:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         json: Any = None,
-    ) -> Answer | RetryLater | Unknown:
+    ) -> ProviderResponse | RetryLater | Unknown:
         """The answer; `RetryLater` where the question was surely not put, `Unknown` where it was and no answer came."""
         content = None if json is None else orjson.dumps(json)
         typed = {"Content-Type": "application/json"} if content else {}
@@ -112,10 +112,12 @@ class ProviderClient:
         except (httpx.RequestError, TimeoutError) as error:
             return Unknown(f"No answer came, so it may have been sent ({type(error).__name__}).")
 
-    async def _exchange(self, request: httpx.Request) -> Answer:
+    async def _exchange(self, request: httpx.Request) -> ProviderResponse:
         response = await self._client.send(request, stream=True)
         try:
-            return Answer(response.status_code, await _body_of(response), pause_of(response.headers, self._clock()))
+            return ProviderResponse(
+                response.status_code, await _body_of(response), retry_after_seconds(response.headers, self._clock())
+            )
         finally:
             await response.aclose()
 
@@ -136,7 +138,7 @@ async def _body_of(response: httpx.Response) -> Mapping[str, Any] | None:
     return body if isinstance(body, dict) else None
 
 
-def pause_of(headers: Mapping[str, str], now: datetime) -> float | None:
+def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
     """`Retry-After`, of seconds or of a date (RFC 9110, 10.2.3), as seconds from now; None where there is none."""
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
@@ -149,7 +151,9 @@ def pause_of(headers: Mapping[str, str], now: datetime) -> float | None:
     return min(max(seconds, 0.0), _LONGEST_PAUSE)
 
 
-def refused_or_again(answer: Answer, code: int | None, reason: str, *, is_passing: bool) -> Refused | RetryLater:
+def failure_outcome(
+    answer: ProviderResponse, code: int | None, reason: str, *, is_temporary: bool
+) -> Refused | RetryLater:
     """What a failure comes to, of which the provider surely says that it is one. code: its own, or None."""
     name = f"http_{answer.status}" if code is None else str(code)
-    return RetryLater(name, reason, answer.after) if is_passing else Refused(name, reason)
+    return RetryLater(name, reason, answer.after) if is_temporary else Refused(name, reason)

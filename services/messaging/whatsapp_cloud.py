@@ -17,12 +17,12 @@ from schemas.messaging.delivery import (
     Unknown,
 )
 from schemas.messaging.provider_errors import cloud_error
-from services.messaging.http_exchange import Answer, ProviderClient, refused_or_again
+from services.messaging.http_exchange import ProviderClient, ProviderResponse, failure_outcome
 from services.messaging.provider_settings import CLOUD, ProviderSettings
 
 DEFAULT_URL: Final = "https://graph.facebook.com"
 #: Throughput, an unknown fault of theirs, a service that is away, too many to one phone: it may go better later.
-PASSING: Final = frozenset({130429, 131000, 131016, 131056})
+TEMPORARY: Final = frozenset({130429, 131000, 131016, 131056})
 
 Json = dict[str, Any]
 
@@ -47,12 +47,12 @@ class WhatsAppCloud:
             # News of the message bring it back, also where the answer that named its id was lost.
             body["biz_opaque_callback_data"] = letter.reference
         answer = await self._exchange.ask("POST", self._path, headers=self._headers, json=body)
-        return self._outcome(answer) if isinstance(answer, Answer) else answer
+        return self._outcome(answer) if isinstance(answer, ProviderResponse) else answer
 
     async def close(self) -> None:
         await self._exchange.close()
 
-    def _outcome(self, answer: Answer) -> Accepted | Refused | RetryLater | Unknown:
+    def _outcome(self, answer: ProviderResponse) -> Accepted | Refused | RetryLater | Unknown:
         body = answer.body or {}
         if answer.is_success and (provider_id := _id_in(body)):
             return Accepted(provider_id)
@@ -61,11 +61,11 @@ class WhatsAppCloud:
             return self._failure(answer, error)
         if answer.is_success or answer.is_lost:
             return Unknown("The answer could not be read, so it may have been sent.")
-        return refused_or_again(answer, None, answer.reason, is_passing=answer.is_passing)
+        return failure_outcome(answer, None, answer.reason, is_temporary=answer.is_temporary)
 
-    def _failure(self, answer: Answer, error: Mapping[str, Any]) -> Refused | RetryLater:
+    def _failure(self, answer: ProviderResponse, error: Mapping[str, Any]) -> Refused | RetryLater:
         code, reason = cloud_error(error, self._settings.token)
-        return refused_or_again(answer, code, reason, is_passing=code in PASSING or answer.is_passing)
+        return failure_outcome(answer, code, reason, is_temporary=code in TEMPORARY or answer.is_temporary)
 
 
 def content_of(letter: OutgoingMessage, settings: ProviderSettings) -> Json | Refused:
@@ -92,7 +92,7 @@ def _template(letter: OutgoingMessage, name: str, language: str) -> Json:
     if letter.document_url is not None:
         header = {"type": "document", "document": _document(letter)}
         components.append({"type": "header", "parameters": [header]})
-    components.append({"type": "body", "parameters": [{"type": "text", "text": in_template(letter.text)}]})
+    components.append({"type": "body", "parameters": [{"type": "text", "text": template_value(letter.text)}]})
     return {"type": "template", "template": {"name": name, "language": {"code": language}, "components": components}}
 
 
@@ -101,7 +101,7 @@ def _document(letter: OutgoingMessage) -> Json:
     return {"link": letter.document_url, **named}
 
 
-def in_template(value: str) -> str:
+def template_value(value: str) -> str:
     """A value as an approved text takes it: no newline, no tab, no run of spaces, and not nothing."""
     return " ".join(value.split()) or "-"
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from itertools import count
 
 
-class Places:
+class JobSlots:
     """Places for jobs of any length, and one more for short ones.
 
     :param size: how many are for any.

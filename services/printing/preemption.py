@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 #: How long they are held up at the most, and how long they then have, however much is sold: a fifth of the time.
-MOST_HELD_SECONDS: Final = 0.04
-LEAST_FREE_SECONDS: Final = 0.01
+MAX_PAUSE_SECONDS: Final = 0.04
+MIN_RUN_SECONDS: Final = 0.01
 
 
 class Preemption:
@@ -20,69 +20,69 @@ class Preemption:
 
     def __init__(self) -> None:
         # Those who may be held, and who is told for how many seconds each of them was.
-        self._yielding: dict[asyncio.subprocess.Process, Callable[[float], None]] = {}
+        self._preemptible: dict[asyncio.subprocess.Process, Callable[[float], None]] = {}
         # Journals at which somebody waits.
         self._busy = 0
-        self._are_held = False
-        self._held_since = 0.0
+        self._are_paused = False
+        self._paused_at = 0.0
         # Runs out when those who were held have to be let go, or those who were let go may be held again.
         self._timer: asyncio.TimerHandle | None = None
 
-    def claim(self, is_busy: bool) -> None:
+    def set_busy(self, is_busy: bool) -> None:
         """A journal has something to do from now on, or nothing any more."""
         self._busy += 1 if is_busy else -1
         if is_busy:
-            self._hold()
+            self._pause()
         elif not self._busy:
             self._release()
 
     @contextmanager
-    def yielding(self, process: asyncio.subprocess.Process, on_held: Callable[[float], None]) -> Iterator[None]:
+    def preemptible(self, process: asyncio.subprocess.Process, on_resumed: Callable[[float], None]) -> Iterator[None]:
         """The process may be held up as long as the block lasts.
 
         :param on_held: told, each time that it goes on, for how many seconds it was held.
         """
-        self._yielding[process] = on_held
-        if self._are_held:
+        self._preemptible[process] = on_resumed
+        if self._are_paused:
             _send(process, signal.SIGSTOP)
         else:
-            self._hold()
+            self._pause()
         try:
             yield
         finally:
-            del self._yielding[process]
-            if self._are_held:
+            del self._preemptible[process]
+            if self._are_paused:
                 _send(process, signal.SIGCONT)
 
-    def _hold(self) -> None:
-        if self._busy and self._yielding and self._timer is None:
+    def _pause(self) -> None:
+        if self._busy and self._preemptible and self._timer is None:
             loop = asyncio.get_running_loop()
-            self._are_held = True
-            self._held_since = loop.time()
-            for process in self._yielding:
+            self._are_paused = True
+            self._paused_at = loop.time()
+            for process in self._preemptible:
                 _send(process, signal.SIGSTOP)
-            self._timer = loop.call_later(MOST_HELD_SECONDS, self._let_pass)
+            self._timer = loop.call_later(MAX_PAUSE_SECONDS, self._resume_briefly)
 
     def _release(self) -> None:
-        if self._are_held and self._timer is not None:
+        if self._are_paused and self._timer is not None:
             self._timer.cancel()
             self._timer = None
-            self._let_go()
+            self._resume()
 
-    def _let_pass(self) -> None:
-        self._let_go()
-        self._timer = asyncio.get_running_loop().call_later(LEAST_FREE_SECONDS, self._hold_again)
+    def _resume_briefly(self) -> None:
+        self._resume()
+        self._timer = asyncio.get_running_loop().call_later(MIN_RUN_SECONDS, self._pause_again)
 
-    def _hold_again(self) -> None:
+    def _pause_again(self) -> None:
         self._timer = None
-        self._hold()
+        self._pause()
 
-    def _let_go(self) -> None:
-        self._are_held = False
-        seconds = asyncio.get_running_loop().time() - self._held_since
-        for process, on_held in self._yielding.items():
+    def _resume(self) -> None:
+        self._are_paused = False
+        seconds = asyncio.get_running_loop().time() - self._paused_at
+        for process, on_resumed in self._preemptible.items():
             _send(process, signal.SIGCONT)
-            on_held(seconds)
+            on_resumed(seconds)
 
 
 def _send(process: asyncio.subprocess.Process, signal_: signal.Signals) -> None:

@@ -16,16 +16,16 @@ from schemas.core.documents import Document
 from schemas.core.errors import InvalidBody
 from schemas.printing.letterhead import A4, Letterhead
 from schemas.printing.sheet import Sheet, build_sheet
-from services.printing.worker_pool import SHORT, PdfFailed, PdfUnavailable, RenderPool, length_of
+from services.printing.worker_pool import SHORT, PdfFailed, PdfUnavailable, RenderPool, job_length
 from services.printing.worker_protocol import Job
 
 logger = logging.getLogger("pos")
 
 #: How many bytes of PDFs a process keeps.
-MOST_KEPT: Final = 16 * 2**20
+MAX_CACHE_BYTES: Final = 16 * 2**20
 #: How many sheets one who asks may have under way, waiting ones included.
-SHORT_EACH: Final = 32
-LONG_EACH: Final = 2
+SHORT_PER_CLIENT: Final = 32
+LONG_PER_CLIENT: Final = 2
 
 #: What a sheet looks like, beside what it says.
 _EDITION: Final = (
@@ -41,7 +41,7 @@ class PdfRenderer:
         self._workers = workers
         self._zone = zone
         self._currency = currency
-        self._kept: LRUCache[str, bytes] = LRUCache(MOST_KEPT, len)
+        self._kept: LRUCache[str, bytes] = LRUCache(MAX_CACHE_BYTES, len)
         self._under_way: dict[str, asyncio.Task[bytes]] = {}
         # How many of them each has asked for, short and long ones apart.
         self._shares: Counter[tuple[str, bool]] = Counter()
@@ -71,8 +71,8 @@ class PdfRenderer:
             return kept
         task = self._under_way.get(name)
         if task is None:
-            share = (requester, length_of(job) > SHORT)
-            if self._shares[share] >= (LONG_EACH if share[1] else SHORT_EACH):
+            share = (requester, job_length(job) > SHORT)
+            if self._shares[share] >= (LONG_PER_CLIENT if share[1] else SHORT_PER_CLIENT):
                 raise PdfUnavailable("Several documents of yours are being put on paper. Please try again in a moment.")
             self._shares[share] += 1
             task = self._under_way[name] = asyncio.create_task(self._make(job))
@@ -91,7 +91,7 @@ class PdfRenderer:
         :raises PdfUnavailable:
         """
         try:
-            await self._workers.pdf(Job(_bare(Letterhead("", logo=logo)), A4, 0))
+            await self._workers.pdf(Job(_letterhead_only(Letterhead("", logo=logo)), A4, 0))
         except PdfFailed as error:
             detail = "must be a picture that can be printed; this one is damaged"
             raise InvalidBody(f"logo: {detail}.", [{"pointer": "/logo", "detail": detail}]) from error
@@ -114,7 +114,7 @@ class PdfRenderer:
         self._shares[share] -= 1
         if not self._shares[share]:
             del self._shares[share]
-        if not done.cancelled() and done.exception() is None and len(done.result()) <= MOST_KEPT:
+        if not done.cancelled() and done.exception() is None and len(done.result()) <= MAX_CACHE_BYTES:
             self._kept[name] = done.result()
 
 
@@ -122,6 +122,6 @@ def _without_logo(job: Job) -> Job:
     return job._replace(sheet=job.sheet._replace(head=replace(job.sheet.head, logo=None)))
 
 
-def _bare(head: Letterhead) -> Sheet:
+def _letterhead_only(head: Letterhead) -> Sheet:
     """A sheet with a head alone."""
     return Sheet("", "", head, (), (), (), (), "", (), "", None, has_discounts=False)

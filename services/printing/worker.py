@@ -74,19 +74,19 @@ def _shown(sheet: Sheet) -> dict[str, Any]:
     }
 
 
-def serve(typesetter: PdfWorker, jobs: BinaryIO, answers: BinaryIO) -> None:
+def serve(worker: PdfWorker, jobs: BinaryIO, answers: BinaryIO) -> None:
     """Sets each job that comes, until none can come any more."""
     while header := jobs.read(LENGTH.size):
         job: Job = pickle.loads(jobs.read(*LENGTH.unpack(header)))  # noqa: S301  (from the parent alone)
         try:
-            answer = DONE + typesetter.pdf(job)
+            answer = DONE + worker.pdf(job)
         except RuntimeError as error:
             answer = FAILED + str(error).encode()
         answers.write(LENGTH.pack(len(answer)) + answer)
         answers.flush()
 
 
-def stand_back() -> None:
+def lower_priority() -> None:
     """Those who sell go first: whatever this process does is done with what they leave."""
     os.nice(_NICE)
     # Where Linux schedules sessions as groups, niceness counts inside of one only; this is that of the whole group.
@@ -94,11 +94,11 @@ def stand_back() -> None:
         Path("/proc/self/autogroup").write_text(str(_NICE))
 
 
-def main(most_memory: int, font_dir: str | None = None) -> None:
+def main(max_memory: int, font_dir: str | None = None) -> None:
     # Ctrl-C is the server's to act on, which ends this in its turn.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_AS, (most_memory, most_memory))
-    stand_back()
+    resource.setrlimit(resource.RLIMIT_AS, (max_memory, max_memory))
+    lower_priority()
     serve(PdfWorker(font_dir), sys.stdin.buffer, sys.stdout.buffer)
 
 

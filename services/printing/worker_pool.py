@@ -21,7 +21,7 @@ from typing import Any, Final, Self
 from schemas.core.errors import ShopError
 from schemas.printing.letterhead import Letterhead
 from services.printing.fonts import edition_of, font_folders
-from services.printing.job_slots import Places
+from services.printing.job_slots import JobSlots
 from services.printing.parent_death import die_with_parent
 from services.printing.preemption import Preemption
 from services.printing.worker_protocol import DONE, LENGTH, Job
@@ -32,12 +32,12 @@ SIZE: Final = max(1, (os.cpu_count() or 1) // 2)
 SECONDS: Final = 10.0
 #: What is kept for the next sheet grows with each, a little or, where it is long, by hundreds of megabytes.
 JOBS: Final = 1_000
-MOST_KEPT_MEGABYTES: Final = 512
-MOST_WAITING: Final = 256
+MAX_IDLE_MEGABYTES: Final = 512
+MAX_WAITING: Final = 256
 #: Characters of a sheet that is short: a hundred lines or so, set in a tenth of a second.
 SHORT: Final = 8_000
 #: Address space of a worker, most of which is never touched: the typesetter, fonts and the stacks of threads.
-MOST_MEMORY: Final = 2 * 2**30
+MAX_MEMORY: Final = 2 * 2**30
 
 #: What a worker may know of the environment: no address of a database, no secret.
 _KNOWN: Final = ("PATH", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
@@ -68,14 +68,14 @@ class _Worker:
         self.jobs = 0
 
     @classmethod
-    async def start(cls, most_memory: int, font_dir: str | None) -> Self:
+    async def start(cls, max_memory: int, font_dir: str | None) -> Self:
         return cls(
             await asyncio.create_subprocess_exec(
                 *(
                     sys.executable,
                     "-m",
                     "services.printing.worker",
-                    str(most_memory),
+                    str(max_memory),
                     *([font_dir] if font_dir else []),
                 ),
                 cwd=_HOME,
@@ -127,7 +127,7 @@ def texts_of(value: Any) -> Iterator[str]:
             yield from texts_of(each)
 
 
-def length_of(job: Job) -> int:
+def job_length(job: Job) -> int:
     """Return how much there is to set: the characters of its texts."""
     return sum(map(len, texts_of(job.sheet)))
 
@@ -141,22 +141,22 @@ class RenderPool:
 
     def __init__(
         self,
-        right_of_way: Preemption,
+        preemption: Preemption,
         *,
         font_dir: str | None = None,
         size: int = SIZE,
         seconds: float = SECONDS,
-        most_waiting: int = MOST_WAITING,
-        most_memory: int = MOST_MEMORY,
+        max_waiting: int = MAX_WAITING,
+        max_memory: int = MAX_MEMORY,
     ) -> None:
-        self._right_of_way = right_of_way
+        self._preemption = preemption
         # Workers run in another folder than the service may.
         self._font_dir = None if font_dir is None else str(Path(font_dir).absolute())
         self._seconds = seconds
-        self._places = Places(size, SHORT)
+        self._slots = JobSlots(size, SHORT)
         self._waiting = 0
-        self._most_waiting = most_waiting
-        self._most_memory = most_memory
+        self._max_waiting = max_waiting
+        self._max_memory = max_memory
         self._idle: list[_Worker] = []
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -176,11 +176,11 @@ class RenderPool:
         :raises PdfUnavailable: it took too long, its worker died, or too many wait already.
         :raises PdfFailed: it cannot be set.
         """
-        if self._waiting >= self._most_waiting:
+        if self._waiting >= self._max_waiting:
             raise PdfUnavailable("Many are waiting for paper just now. Please try again in a moment.")
         self._waiting += 1
         try:
-            async with self._places.place(length_of(job)):
+            async with self._slots.place(job_length(job)):
                 try:
                     return await self._set(job)
                 except _Died:
@@ -192,12 +192,12 @@ class RenderPool:
             self._waiting -= 1
 
     async def _set(self, job: Job, *, afresh: bool = False) -> bytes:
-        worker = await (_Worker.start(self._most_memory, self._font_dir) if afresh else self._take())
+        worker = await (_Worker.start(self._max_memory, self._font_dir) if afresh else self._take())
         has_answered = False
         try:
             async with asyncio.timeout(self._seconds) as limit:
                 # While it is held it can do nothing, so that counts for nothing.
-                with self._right_of_way.yielding(worker.process, partial(_extend, limit)):
+                with self._preemption.preemptible(worker.process, partial(_extend, limit)):
                     answer = await worker.answer(job)
             has_answered = True
         except TimeoutError as error:
@@ -217,10 +217,10 @@ class RenderPool:
             worker = self._idle.pop()
             if worker.process.returncode is None:
                 return worker
-        return await _Worker.start(self._most_memory, self._font_dir)
+        return await _Worker.start(self._max_memory, self._font_dir)
 
     def _give_back(self, worker: _Worker) -> None:
-        if worker.jobs < JOBS and worker.megabytes < MOST_KEPT_MEGABYTES:
+        if worker.jobs < JOBS and worker.megabytes < MAX_IDLE_MEGABYTES:
             self._idle.append(worker)
         else:
             self._end(worker)

@@ -139,7 +139,7 @@ async def test_it_signs_in_by_the_environment_by_its_input_or_by_the_address(ope
 async def test_it_says_why_it_may_not_listen_and_where_to_go_on(
     open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("endpoints.live.connections.LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("endpoints.live.connections.CHECK_SECONDS", 0.02)
     clock = Clock()
     shop = await open_shop(sign_in="on", clock=clock)
     with pytest.raises(ListeningRefused, match=r"nobody is signed in: there was no token.*POS_TOKEN\.$"):

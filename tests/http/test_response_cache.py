@@ -217,15 +217,15 @@ async def test_those_who_ask_together_share_an_answer_that_is_never_older_than_t
 
 def test_what_is_said_of_a_head_is_made_once_and_forgotten_when_the_head_moves() -> None:
     copies = ResponseCache()
-    known = copies.freshness(Head("epoch", 7), "1")
-    today = copies.freshness(Head("epoch", 7), "1", "2026-03-05")
-    assert copies.freshness(Head("epoch", 7), "1") is known
-    assert copies.freshness(Head("epoch", 7), "1", "2026-03-05") is today
+    known = copies.cache_version(Head("epoch", 7), "1")
+    today = copies.cache_version(Head("epoch", 7), "1", "2026-03-05")
+    assert copies.cache_version(Head("epoch", 7), "1") is known
+    assert copies.cache_version(Head("epoch", 7), "1", "2026-03-05") is today
     assert today.etag != known.etag
     assert known.unchanged is known.unchanged
     assert known.unchanged.headers["etag"] == known.etag
     for head in (Head("epoch", 8), Head("another", 7), Head("epoch", 7)):
-        moved = copies.freshness(head, "1")
+        moved = copies.cache_version(head, "1")
         assert moved is not known
         assert moved.place == LogPosition(head.seq, head.epoch)
         assert moved.etag.startswith(f'W/"{head.epoch}.{head.seq}.')

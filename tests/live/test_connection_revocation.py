@@ -12,7 +12,7 @@ import pytest
 import websockets
 
 from endpoints.accounts.permissions import ALL
-from endpoints.live.connections import LOOK_SECONDS, Connections
+from endpoints.live.connections import CHECK_SECONDS, Connections
 from repositories.accounts.credentials import CACHE_SECONDS, Credentials, TokenStatus
 from schemas.core.collections import CREDENTIALS
 from schemas.core.principals import Principal
@@ -32,7 +32,7 @@ MOST_SECONDS = 5.0
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is looked more often than a shop needs."""
-    monkeypatch.setattr("endpoints.live.connections.LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("endpoints.live.connections.CHECK_SECONDS", 0.02)
 
 
 async def _revoke(guest: Guest, clock: Clock) -> None:
@@ -129,7 +129,7 @@ async def test_within_five_seconds_it_holds_for_those_who_come_and_for_those_who
         async with shop.listen(additional_headers=guest.headers) as late:
             async with asyncio.timeout(30):
                 assert await asyncio.gather(*map(closed_with, (early, late))) == [NOT_SIGNED_IN] * 2
-    assert CACHE_SECONDS + LOOK_SECONDS < MOST_SECONDS
+    assert CACHE_SECONDS + CHECK_SECONDS < MOST_SECONDS
 
 
 async def test_the_end_of_a_device_ends_those_who_signed_in_at_it(open_shop: OpenShop, hasty: None) -> None:
@@ -193,10 +193,10 @@ async def test_a_thousand_screens_of_few_sign_ins_are_looked_at_in_three_queries
     for each in islice(cycle(people), 1_000):
         known = await credentials.resolve(each.token)
         assert known.principal is not None
-        connections.begin(known.principal, shop.store, ALL or frozenset(), ended.append)
+        connections.add(known.principal, shop.store, ALL or frozenset(), ended.append)
     await people[0].revoke()
     async with recorded(shop.database) as commands:
-        await connections._look(credentials)
+        await connections._check(credentials)
     asked = {command["find"]: command["filter"]["_id"]["$in"] for command in commands if "find" in command}
     ours = {name: ids for name, ids in asked.items() if name in ("credentials", "users", "devices")}
     assert {name: len(ids) for name, ids in ours.items()} == {"credentials": 4, "users": 3}

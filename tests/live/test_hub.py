@@ -47,24 +47,24 @@ def hub_of(log: Any, **options: Any) -> Hub:
 
 def reader(hub: Hub, cursor: int | None = None) -> tuple[Subscription, asyncio.Event]:
     """A reader of the hub, and what wakes it."""
-    bell = asyncio.Event()
-    feed = hub.subscribe(bell.set)
-    feed.cursor = hub.head if cursor is None else cursor
-    return feed, bell
+    wakeup = asyncio.Event()
+    subscription = hub.subscribe(wakeup.set)
+    subscription.cursor = hub.head if cursor is None else cursor
+    return subscription, wakeup
 
 
-async def taken(hub: Hub, feed: Subscription, bell: asyncio.Event, count: int) -> list[int]:
+async def taken(hub: Hub, subscription: Subscription, wakeup: asyncio.Event, count: int) -> list[int]:
     """The seqs of the next `count` events that a reader takes."""
     seqs: list[int] = []
     async with asyncio.timeout(30):
         while len(seqs) < count:
-            bell.clear()
-            entries = hub.take(feed, 100, 60_000)
+            wakeup.clear()
+            entries = hub.take(subscription, 100, 60_000)
             if entries is None:
-                entries = await hub.fetch(feed, 100, 60_000)
+                entries = await hub.fetch(subscription, 100, 60_000)
             seqs += [entry.seq for entry in entries]
             if not entries:
-                await bell.wait()
+                await wakeup.wait()
     return seqs
 
 
@@ -72,12 +72,12 @@ async def test_events_that_come_out_of_order_are_delivered_in_order_and_once() -
     log = Log()
     hub = hub_of(log)
     await hub.start()
-    feed, bell = reader(hub)
+    subscription, wakeup = reader(hub)
     log.events = [an_event(seq) for seq in range(1, 6)]
     for seq in (2, 3, 1, 3, 5, 4, 1, 5):
         hub.notify([an_event(seq)])
-    assert await taken(hub, feed, bell, 5) == [1, 2, 3, 4, 5]
-    assert hub.take(feed, 100, 60_000) == []
+    assert await taken(hub, subscription, wakeup, 5) == [1, 2, 3, 4, 5]
+    assert hub.take(subscription, 100, 60_000) == []
     await hub.stop()
 
 
@@ -85,10 +85,10 @@ async def test_a_gap_is_read_from_the_log() -> None:
     log = Log(head=10)
     hub = hub_of(log)
     await hub.start()
-    feed, bell = reader(hub)
+    subscription, wakeup = reader(hub)
     log.events = [an_event(seq) for seq in range(1, 3_001)]
     hub.notify([an_event(3_000)])
-    assert await taken(hub, feed, bell, 2_990) == list(range(11, 3_001))
+    assert await taken(hub, subscription, wakeup, 2_990) == list(range(11, 3_001))
     await hub.stop()
 
 
@@ -96,18 +96,18 @@ async def test_a_silent_doorbell_is_covered_by_a_look_at_the_head() -> None:
     log = Log()
     hub = hub_of(log)
     await hub.start()
-    feed, bell = reader(hub)
+    subscription, wakeup = reader(hub)
     log.events = [an_event(1)]
-    assert await taken(hub, feed, bell, 1) == [1]
+    assert await taken(hub, subscription, wakeup, 1) == [1]
     await hub.stop()
 
 
 async def test_a_reader_gets_nothing_from_before_it_came() -> None:
     hub = hub_of(Log(head=7))
     await hub.start()
-    feed, bell = reader(hub)
+    subscription, wakeup = reader(hub)
     hub.notify([an_event(8)])
-    assert await taken(hub, feed, bell, 1) == [8]
+    assert await taken(hub, subscription, wakeup, 1) == [8]
     await hub.stop()
 
 
@@ -117,8 +117,8 @@ async def test_what_lies_in_memory_needs_no_database() -> None:
     await hub.start()
     reads = log.reads
     for behind in (1, 50, REPLAY_LIMIT):
-        feed, bell = reader(hub, hub.head - behind)
-        assert await taken(hub, feed, bell, behind) == list(range(hub.head - behind + 1, hub.head + 1))
+        subscription, wakeup = reader(hub, hub.head - behind)
+        assert await taken(hub, subscription, wakeup, behind) == list(range(hub.head - behind + 1, hub.head + 1))
     assert log.reads == reads
     await hub.stop()
 
@@ -129,8 +129,8 @@ async def test_a_reader_may_begin_anywhere_around_the_end_of_memory(capacity: in
     await hub.start()
     for since in range(51):
         assert hub.replay_error(LogPosition(since)) is None
-        feed, bell = reader(hub, since)
-        assert await taken(hub, feed, bell, 50 - since) == list(range(since + 1, 51))
+        subscription, wakeup = reader(hub, since)
+        assert await taken(hub, subscription, wakeup, 50 - since) == list(range(since + 1, 51))
     await hub.stop()
 
 
@@ -169,10 +169,10 @@ async def test_events_that_retention_has_taken_are_told_as_lost() -> None:
     log = Log(head=50)
     hub = hub_of(log, capacity=10)
     await hub.start()
-    feed, _ = reader(hub, 5)
+    subscription, _ = reader(hub, 5)
     log.events = log.events[20:]
-    assert await hub.fetch(feed, 100, 60_000) == []
-    assert (feed.lost, feed.cursor) == (EXPIRED, 50)
+    assert await hub.fetch(subscription, 100, 60_000) == []
+    assert (subscription.loss_reason, subscription.cursor) == (EXPIRED, 50)
     await hub.stop()
 
 
@@ -180,14 +180,14 @@ async def test_another_log_under_the_same_name_is_noticed() -> None:
     log = Log(head=50)
     hub = hub_of(log)
     await hub.start()
-    feed, bell = reader(hub)
+    subscription, wakeup = reader(hub)
     log.epoch, log.events = "e2", [an_event(1)]
     async with asyncio.timeout(30):
-        await bell.wait()
-    assert (feed.lost, feed.cursor) == (OTHER_LOG, 1)
-    assert hub.here == LogPosition(1, "e2")
+        await wakeup.wait()
+    assert (subscription.loss_reason, subscription.cursor) == (OTHER_LOG, 1)
+    assert hub.position == LogPosition(1, "e2")
     hub.notify([an_event(2)])
-    assert await taken(hub, feed, bell, 1) == [2]
+    assert await taken(hub, subscription, wakeup, 1) == [2]
     await hub.stop()
 
 
@@ -216,7 +216,7 @@ async def test_it_stops_although_the_bell_rings_at_that_very_moment(turns: int) 
     await hub.start()
     reader(hub)
     await asyncio.sleep(0.05)
-    hub._follower.bell.set()
+    hub._tailer.wakeup.set()
     for _ in range(turns):
         await asyncio.sleep(0)
     async with asyncio.timeout(30):

@@ -58,13 +58,13 @@ def a_sale(seq: int, name: str) -> dict[str, Any]:
 
 
 def as_published(seq: int, name: str) -> RenderedEvent:
-    return RENDERING.of_committed(a_sale(seq, name))
+    return RENDERING.render_committed(a_sale(seq, name))
 
 
 def as_read(seq: int, name: str) -> RenderedEvent:
     raw = bson.encode(a_sale(seq, name))
     # As the driver hands over a large one: a view into all that it was sent.
-    (entry,) = RENDERING.of_stored(stored_events([memoryview(raw + bytes(5_000))[: len(raw)]]))
+    (entry,) = RENDERING.render_stored(stored_events([memoryview(raw + bytes(5_000))[: len(raw)]]))
     return entry
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from schemas.core.principals import SERVICE_ACTOR
 from schemas.messaging.states import SENDING, SENT
-from services.messaging.dispatcher import PLACES
+from services.messaging.dispatcher import CONCURRENCY
 from tests.support.faults.failpoints import failing
 from tests.support.messaging.in_memory_provider import LETTER, Postman, ask, until
 from tests.support.shop import OpenShop
@@ -17,7 +17,7 @@ async def test_a_database_that_is_away_for_a_while_loses_nothing(open_shop: Open
     postman = Postman()
     shop = await open_shop(provider=postman)
     postman.door.clear()
-    ids = [await ask(shop, f"Number {number}") for number in range(PLACES)]
+    ids = [await ask(shop, f"Number {number}") for number in range(CONCURRENCY)]
     for each in ids:
         await until(shop, each, SENDING)
     async with failing(shop.database, fault, closeConnection=True) as is_reached:
@@ -66,7 +66,7 @@ async def test_a_worker_that_fails_begins_again(open_shop: OpenShop, monkeypatch
     postman = Postman()
     shop = await open_shop(provider=postman)
     outbox = shop.state["outbox"]
-    claim, failures = outbox.claim, iter(range(PLACES + 1))
+    claim, failures = outbox.claim, iter(range(CONCURRENCY + 1))
 
     async def failing_claim(holder: str) -> object:
         if next(failures, None) is not None:

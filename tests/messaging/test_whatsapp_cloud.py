@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.messaging.delivery import Accepted, OutgoingMessage, Refused, RetryLater, Unknown
-from services.messaging.http_exchange import pause_of
+from services.messaging.http_exchange import retry_after_seconds
 from services.messaging.whatsapp_cloud import content_of
 from tests.support.messaging import provider_server as said
 from tests.support.messaging.outgoing_messages import CLOUD_SETTINGS, DOCUMENT, NOW, TEXT, TOKEN, outcome, provided
@@ -175,13 +175,13 @@ async def test_many_at_once_each_have_their_own_answer(stub: ProviderStub) -> No
 
 def test_a_pause_may_be_a_date() -> None:
     late = format_datetime(NOW + timedelta(seconds=90), usegmt=True)
-    assert pause_of(httpx.Headers({"Retry-After": late}), NOW) == 90.0
+    assert retry_after_seconds(httpx.Headers({"Retry-After": late}), NOW) == 90.0
     past = format_datetime(NOW - timedelta(days=1), usegmt=True)
-    assert pause_of(httpx.Headers({"Retry-After": past}), NOW) == 0.0
-    assert pause_of(httpx.Headers({}), NOW) is None
+    assert retry_after_seconds(httpx.Headers({"Retry-After": past}), NOW) == 0.0
+    assert retry_after_seconds(httpx.Headers({}), NOW) is None
 
 
 @given(st.text(max_size=40))
 def test_whatever_a_pause_is_it_is_bounded_or_none(text: str) -> None:
-    found = pause_of({"retry-after": text}, NOW)
+    found = retry_after_seconds({"retry-after": text}, NOW)
     assert found is None or 0 <= found <= 3_600

@@ -197,8 +197,8 @@ async def test_the_whole_of_a_store_is_found_by_an_index(busy_shop: Shop) -> Non
             await restoration.begin(datetime.now(UTC), Settings().event_retention_days)
         await restoration.finish({"estimates": 0, "orders": 0, "head": 0}, {})
         await database.counters.delete_one({"_id": "test-restored"})
-    looked_at = {command[name] for command in commands for name in ("find", "aggregate", "delete") if name in command}
-    assert {"estimates", "orders", "events", "requests", "totals", "adopted"} <= looked_at
+    checked_at = {command[name] for command in commands for name in ("find", "aggregate", "delete") if name in command}
+    assert {"estimates", "orders", "events", "requests", "totals", "adopted"} <= checked_at
     for command in commands:
         # Whether there is any store in the database is seen from the first counters.
         if command.get("find") != "counters":

@@ -157,9 +157,9 @@ def test_what_people_write_is_text_and_no_markup() -> None:
 def test_the_same_document_is_the_same_bytes_in_any_process() -> None:
     again = subprocess.run([sys.executable, "-c", _AGAIN], capture_output=True, check=True)
     document = order(item(NAMES["Hindi"]))
-    typesetter = PdfWorker()
-    typesetter.pdf(job(estimate()))
-    assert typesetter.pdf(job(document)) == again.stdout
+    worker = PdfWorker()
+    worker.pdf(job(estimate()))
+    assert worker.pdf(job(document)) == again.stdout
 
 
 def test_the_operators_fonts_take_the_place_of_the_services(tmp_path: Path) -> None:

@@ -33,9 +33,9 @@ async def main():
     way.claim(True)
     workers = Workers(way)
     setting = asyncio.create_task(workers.pdf(job(order())))
-    while not way._yielding:
+    while not way._preemptible:
         await asyncio.sleep(0)
-    (process,) = way._yielding
+    (process,) = way._preemptible
     print(process.pid, flush=True)
     import time
     time.sleep(60)
@@ -200,7 +200,7 @@ async def test_a_sheet_without_its_damaged_logo_spares_the_worker_too() -> None:
 
 
 async def test_a_sheet_that_takes_too_much_memory_ends_its_worker_alone() -> None:
-    workers = RenderPool(Preemption(), seconds=60, most_memory=900 * 2**20)
+    workers = RenderPool(Preemption(), seconds=60, max_memory=900 * 2**20)
     huge = job(order(*[item("x" * 200)] * 20_000))
     with pytest.raises((PdfUnavailable, PdfFailed)):
         await workers.pdf(huge)
@@ -212,7 +212,7 @@ async def test_a_worker_that_keeps_too_much_is_replaced(monkeypatch: pytest.Monk
     workers = RenderPool(Preemption())
     await workers.pdf(job(order()))
     before = workers.pids
-    monkeypatch.setattr("services.printing.worker_pool.MOST_KEPT_MEGABYTES", 1)
+    monkeypatch.setattr("services.printing.worker_pool.MAX_IDLE_MEGABYTES", 1)
     assert await workers.pdf(job(order()))
     assert (len(before), workers.pids) == (1, [])
     await workers.stop()
@@ -222,9 +222,9 @@ class HeldForAMinute(Preemption):
     """Says of each process that it was held for a minute."""
 
     @contextmanager
-    def yielding(self, process: asyncio.subprocess.Process, on_held: Callable[[float], None]) -> Iterator[None]:
+    def preemptible(self, process: asyncio.subprocess.Process, on_held: Callable[[float], None]) -> Iterator[None]:
         on_held(60.0)
-        with super().yielding(process, on_held):
+        with super().preemptible(process, on_held):
             yield
 
 
@@ -235,7 +235,7 @@ async def test_time_in_which_a_worker_is_held_counts_for_nothing() -> None:
 
 
 async def test_no_more_wait_than_there_is_room_for() -> None:
-    workers = RenderPool(Preemption(), size=1, most_waiting=2)
+    workers = RenderPool(Preemption(), size=1, max_waiting=2)
     outcomes = await asyncio.gather(
         *(workers.pdf(job(order(number=number))) for number in range(4)), return_exceptions=True
     )

@@ -10,7 +10,7 @@ import pytest
 
 from repositories.customers.commands import RemoveCustomer
 from repositories.database.errors import NotFound
-from services.printing.preemption import MOST_HELD_SECONDS, Preemption
+from services.printing.preemption import MAX_PAUSE_SECONDS, Preemption
 from services.printing.worker_pool import RenderPool
 from tests.journal.test_group_commit import journal_of, sale
 from tests.journal.test_shared_journal import journal_of as shared_journal_of
@@ -51,42 +51,42 @@ async def test_one_is_held_while_somebody_waits_and_never_for_long() -> None:
     way = Preemption()
     held: list[float] = []
     async with busy_process() as process:
-        with way.yielding(process, held.append):
+        with way.preemptible(process, held.append):
             assert not is_held(process.pid)
-            way.claim(True)
+            way.set_busy(True)
             for _ in range(3):
                 await until(process, held=True)
                 await until(process, held=False)
-            way.claim(False)
+            way.set_busy(False)
             await until(process, held=False)
             await asyncio.sleep(0.2)
             assert not is_held(process.pid)
     assert len(held) >= 3
-    assert sum(held) >= 2 * MOST_HELD_SECONDS
+    assert sum(held) >= 2 * MAX_PAUSE_SECONDS
 
 
 async def test_one_is_let_go_as_nobody_waits_any_more() -> None:
     way = Preemption()
     async with busy_process() as process:
-        with way.yielding(process, ignored):
-            way.claim(True)
-            way.claim(True)
-            way.claim(False)
+        with way.preemptible(process, ignored):
+            way.set_busy(True)
+            way.set_busy(True)
+            way.set_busy(False)
             await until(process, held=True)
-            way.claim(False)
+            way.set_busy(False)
             await until(process, held=False)
 
 
 async def test_one_that_comes_while_others_are_held_is_held_too_and_goes_on_when_it_is_done() -> None:
     way = Preemption()
     async with busy_process() as first, busy_process() as second:
-        with way.yielding(first, ignored):
-            way.claim(True)
+        with way.preemptible(first, ignored):
+            way.set_busy(True)
             await until(first, held=True)
-            with way.yielding(second, ignored):
+            with way.preemptible(second, ignored):
                 await until(second, held=True)
             await until(second, held=False)
-            way.claim(True)
+            way.set_busy(True)
             await until(first, held=True)
             assert not is_held(second.pid)
 
@@ -94,12 +94,12 @@ async def test_one_that_comes_while_others_are_held_is_held_too_and_goes_on_when
 async def test_one_that_died_stands_in_nobodys_way() -> None:
     way = Preemption()
     async with busy_process() as dead, busy_process() as alive:
-        with way.yielding(dead, ignored), way.yielding(alive, ignored):
+        with way.preemptible(dead, ignored), way.preemptible(alive, ignored):
             dead.kill()
             await dead.wait()
-            way.claim(True)
+            way.set_busy(True)
             await until(alive, held=True)
-            way.claim(False)
+            way.set_busy(False)
             await until(alive, held=False)
 
 
@@ -138,7 +138,7 @@ async def test_one_who_hands_over_says_so_too(open_shop: OpenShop) -> None:
 async def test_paper_comes_out_however_much_is_sold() -> None:
     way = Preemption()
     workers = RenderPool(way)
-    way.claim(True)
+    way.set_busy(True)
     sheets = await asyncio.gather(*(workers.pdf(job(order(item(f"Silk {number}")))) for number in range(5)))
     assert len(set(sheets)) == 5
     assert not any(is_held(pid) for pid in workers.pids)

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from services.printing.job_slots import Places
+from services.printing.job_slots import JobSlots
 from services.printing.preemption import Preemption
-from services.printing.renderer import LONG_EACH, PdfRenderer
+from services.printing.renderer import LONG_PER_CLIENT, PdfRenderer
 from services.printing.worker_pool import PdfUnavailable, RenderPool
 from tests.support.payloads import line
 from tests.support.printed_documents import HEAD, ZONE, item, order
@@ -16,7 +16,7 @@ LENGTHY = [item("x" * 200)] * 100
 
 
 async def test_the_shortest_is_first_and_a_short_one_waits_for_no_long_one() -> None:
-    places, done = Places(size=1, short=10), []
+    places, done = JobSlots(size=1, short=10), []
     ends = {length: asyncio.Event() for length in (100, 90, 50, 9, 8, 7)}
 
     async def work(length: int) -> None:
@@ -42,7 +42,7 @@ async def test_the_shortest_is_first_and_a_short_one_waits_for_no_long_one() -> 
 async def test_a_bill_of_one_line_does_not_wait_for_the_long_documents_of_another() -> None:
     workers = RenderPool(Preemption(), size=1, seconds=120)
     paper = PdfRenderer(workers, ZONE, "INR")
-    long = [paper.job(order(*LENGTHY, number=number), HEAD) for number in range(LONG_EACH)]
+    long = [paper.job(order(*LENGTHY, number=number), HEAD) for number in range(LONG_PER_CLIENT)]
     setting = [asyncio.create_task(paper.render(each, "asha")) for each in long]
     await asyncio.sleep(0)
     with pytest.raises(PdfUnavailable) as refusal:
@@ -62,7 +62,9 @@ async def test_a_bill_of_one_line_does_not_wait_for_the_long_documents_of_anothe
 
 
 async def test_long_documents_beyond_the_share_of_one_are_refused_with_a_time_to_come_back(shop: Shop) -> None:
-    sales = [await shop.sale(items=[line(name=f"{number} " + "x" * 300)] * 200) for number in range(LONG_EACH + 3)]
+    sales = [
+        await shop.sale(items=[line(name=f"{number} " + "x" * 300)] * 200) for number in range(LONG_PER_CLIENT + 3)
+    ]
     short = await shop.sale()
     asked = [asyncio.create_task(shop.http.get(f"/api/orders/{sale['order_id']}/pdf")) for sale in sales]
     answers = [await shop.http.get(f"/api/orders/{short['order_id']}/pdf"), *await asyncio.gather(*asked)]

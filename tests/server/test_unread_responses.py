@@ -64,7 +64,7 @@ async def test_a_client_that_takes_little_at_a_time_is_not_ended(impatient: None
 async def test_an_unread_event_stream_ends_at_once_when_its_device_is_revoked(
     open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("endpoints.live.connections.LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("endpoints.live.connections.CHECK_SECONDS", 0.02)
     monkeypatch.setattr("endpoints.live.event_log._GOODBYE_SECONDS", 0.1)
     shop = await open_shop(sign_in="on")
     device = await invited(shop, "device")
