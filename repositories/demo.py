@@ -1,4 +1,4 @@
-"""`pos demo`: a store filled with made-up documents, through the journal, and taken away again."""
+"""`pos demo`: fills a store with made-up documents through the journal, and deletes them again."""
 
 import asyncio
 import secrets
@@ -21,24 +21,24 @@ from schemas.core.collections import COUNTERS, CUSTOMERS, ESTIMATES, EVENTS, ORD
 from schemas.core.documents import Document
 from schemas.core.principals import OWNER, Actor
 
-# A busy machine may take its time; nobody waits at a counter.
+# Long, because no customer waits, and the machine may be busy.
 _DEADLINE_SECONDS = 120.0
-#: Whom made-up documents are by, which nobody else ever is.
+#: The actor of made-up documents, and of no others.
 DEMO_ACTOR: Final = Actor("pos demo", "pos demo", OWNER)
-#: Where a store stands: whatever is sold or changed moves it.
+#: The position of a store, which every change moves.
 _POSITION: Final = (ESTIMATES, ORDERS, "head", "hash")
 
 
 @dataclass(frozen=True, slots=True)
 class TimedCommand(Command):
-    """Apply a command at a moment of its own, instead of that of its group."""
+    """Apply a command at its own moment instead of the moment of its group."""
 
     moment: datetime
     command: Command
 
     @classmethod
     def of(cls, moment: datetime, command: Command) -> Self:
-        """Return a command with its keys, at a moment, by the actor of made-up documents."""
+        """Return a command of the demo's actor at a moment, with the command's keys."""
         return cls(moment, command, keys=command.keys, actor=DEMO_ACTOR)
 
     @property
@@ -51,11 +51,11 @@ class TimedCommand(Command):
 
 
 async def mark_store(database: Database, store: str, facts: dict[str, Any], *, replace: bool) -> None:
-    """Marks an empty store as one of made-up documents.
+    """Mark an empty store as a demo.
 
-    :param facts: what it is made from, kept in its counters.
-    :param replace: whether one that was marked before, and holds nothing else, is emptied first.
-    :raises DatabaseRefused: the store has documents, or something came to the made-up ones; a service runs on it.
+    :param facts: the parameters of the demo, stored in the store's counters.
+    :param replace: empty the store first, if it has only made-up documents.
+    :raises DatabaseRefused: the store has other documents, or a service runs on it.
     """
     await check_not_running(database, store)
     counters: Document = await database[COUNTERS].find_one({"_id": store}) or {}
@@ -83,9 +83,9 @@ async def fill(
     commands: Iterable[TimedCommand],
     on_progress: Callable[[Sequence[TimedCommand]], None],
 ) -> None:
-    """Carries out commands in order, in groups as large as the journal takes; the next is thought up meanwhile.
+    """Run commands in order, in groups as large as the journal takes. The next group is generated meanwhile.
 
-    :param tell: told each group that is in the books.
+    :param on_progress: called with each group that is committed.
     :raises ShopError: one of them was refused.
     """
     journal = Journal(database, store=store, zone=zone, clock=lambda: datetime.now(UTC), deadline=_DEADLINE_SECONDS)
@@ -101,19 +101,19 @@ async def fill(
     try:
         for group in _groups(iter(commands)):
             under_way.append((group, asyncio.gather(*map(journal.enqueue, group))))
-            # Lets the journal begin, while the next group is made.
+            # Lets the journal start while the next group is generated.
             await asyncio.sleep(0)
             await settle(1)
         await settle(0)
     finally:
         await journal.close()
-        # After a refusal, what became of the next group is of no interest.
+        # After a refusal, the outcome of the next group does not matter.
         await asyncio.gather(*(outcomes for _, outcomes in under_way), return_exceptions=True)
 
 
 async def record_position(database: Database, store: str) -> None:
-    """Keeps where a filled store stands, so that what comes after is known from it. Nothing where somebody else came
-    between, which leaves it to the documents."""
+    """Store the position of a filled store, so that later changes are detected. Skip it if the store has been changed
+    already."""
     counters: Document = await database[COUNTERS].find_one({"_id": store}) or {}
     if not await _has_other_documents(database, store):
         await database[COUNTERS].update_one(
@@ -126,7 +126,7 @@ def _position(counters: Document) -> Document:
 
 
 async def _is_all_made_up(database: Database, store: str, counters: Document) -> bool:
-    """Whether a marked store has nothing but what `pos demo` made, also where it was cut off."""
+    """Return whether a demo store has only made-up documents, even if `pos demo` was interrupted."""
     position = counters["demo"].get("place")
     return bool(position == _position(counters)) if position else not await _has_other_documents(database, store)
 
@@ -142,7 +142,7 @@ def _groups(commands: Iterator[TimedCommand]) -> Iterator[list[TimedCommand]]:
 
 
 async def _empty(database: Database, store: str) -> None:
-    """The counters last, under a new epoch: until then the store stays marked, and this can be repeated."""
+    """Delete a demo's documents. The counters come last, so that the store stays marked and this can be repeated."""
     for name in (ESTIMATES, ORDERS, CUSTOMERS, EVENTS, REQUESTS, TOTALS):
         await database[name].delete_many(store_filter(name, store))
     await database[COUNTERS].update_one(

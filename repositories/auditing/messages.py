@@ -38,7 +38,5 @@ def _differences(message: Document) -> list[str]:
     if state not in STATES:
         return [f"Message {name} has the unknown state {state!r}."]
     if (state in OPEN_STATES) != (message["due_at"] is not None):
-        return [
-            f"Message {name} is {state}, and {'nobody' if state in OPEN_STATES else 'somebody'} would look at it again."
-        ]
+        return [f"Message {name} is {state}, but it is {'not' if state in OPEN_STATES else 'still'} due for a worker."]
     return []

@@ -1,4 +1,4 @@
-"""Whether a sale could be booked now, asked of the database at most once at a time however many want to know."""
+"""The health check: whether the store's database could take a sale now."""
 
 import asyncio
 import time
@@ -16,24 +16,23 @@ TIMEOUT_SECONDS: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class HealthStatus:
-    """How the store's database stands: connected, restoring, emptied or unreachable.
+    """The state of a store's database."""
 
-    latency_ms: of a round trip; None where none came back within two seconds.
-    """
-
+    #: connected, restoring, emptied or unreachable.
     status: str
+    #: The duration of a round trip; None without a response.
     latency_ms: float | None = None
 
     @property
     def refusal(self) -> Unavailable | None:
-        """What whoever wants something of the store hears now; None where it could sell."""
+        """The error for requests to the store, None if it can sell."""
         if self.status == "connected":
             return None
         return {"restoring": BeingRestored, "emptied": Emptied}.get(self.status, Unavailable)()
 
 
 class HealthCheck:
-    """The pulse of one store: a round trip to the primary that reads its counters."""
+    """The health check of one store: a round trip to the primary that reads its counters."""
 
     def __init__(self, database: Database, store: str) -> None:
         self._database = database
@@ -41,9 +40,9 @@ class HealthCheck:
         self._running: asyncio.Task[HealthStatus] | None = None
 
     async def run(self) -> HealthStatus:
-        """How it stands now.
+        """Return the current status.
 
-        A round trip that hangs keeps its thread until the driver gives it up, so those who ask meanwhile share it.
+        Concurrent calls share one round trip: one that hangs occupies a thread until the driver gives up.
         """
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._ask())

@@ -1,7 +1,7 @@
-"""What `pos doctor` sees of a database: facts, each gathered by itself and within seconds, judged elsewhere.
+"""The inspection of a database for `pos doctor`: collects facts, each separately and within seconds.
 
-It uses a client of its own, with short deadlines and PyMongo's own way of waiting, since nothing here may hang. What it
-writes, it writes into a collection of its own, which it drops.
+It uses a client of its own with short timeouts, since nothing here may hang. It writes only into a collection of its
+own, which it drops.
 """
 
 import re
@@ -29,7 +29,7 @@ from schemas.core.collections import ADOPTION, COUNTERS, ESTIMATES, EVENTS, FACT
 from schemas.core.documents import Document
 from schemas.text.safe_addresses import redact_driver_text
 
-#: For everything, and for one look.
+#: The time limit of the inspection, and of one collector.
 SECONDS: Final = 11.0
 _COLLECT_SECONDS: Final = 3.0
 _PROBE: Final = "doctor_"
@@ -38,7 +38,7 @@ _STALE_SECONDS: Final = 600
 _AUTHENTICATION_FAILED, _UNAUTHORIZED = 18, 13
 _KINDS: Final = (ESTIMATES, ORDERS)
 
-#: What the driver's message says, and what that means.
+#: A reason, and the pattern of the driver's messages for it.
 _REASONS: Final = (
     ("dns", r"name or service not known|nodename nor servname|no address|dns|temporary failure in name|getaddrinfo"),
     ("tls", r"ssl|tls|certificate"),
@@ -49,7 +49,7 @@ _REASONS: Final = (
 
 
 def collect_facts(url: str, database_name: str, store: str, event_retention_days: int) -> DatabaseFacts:
-    """The facts of a database. Blocking; ends within some `SECONDS`, whatever is broken."""
+    """Return the facts about a database. Blocking; ends after about `SECONDS` in any case."""
     facts = DatabaseFacts()
     began = time.monotonic()
     try:
@@ -78,7 +78,7 @@ def collect_facts(url: str, database_name: str, store: str, event_retention_days
 
 
 def _collect_server(client: MongoClient[Document], facts: DatabaseFacts) -> None:
-    """Who is there? Any member will do, so that a set without a primary is told from no set at all."""
+    """Collect the server's facts. Any member may answer, which distinguishes a set without a primary from no set."""
     before = datetime.now(UTC)
     hello = client.admin.command("hello", read_preference=ReadPreference.NEAREST)
     after = datetime.now(UTC)
@@ -86,7 +86,7 @@ def _collect_server(client: MongoClient[Document], facts: DatabaseFacts) -> None
     facts.set_name = hello.get("setName")
     facts.is_mongos = hello.get("msg") == "isdbgrid"
     facts.primary = hello.get("primary")
-    # Asked of somebody who must know us: a greeting needs no password.
+    # This checks the password as well; `hello` needs none.
     facts.version = client.admin.command("buildInfo", read_preference=ReadPreference.NEAREST)["version"]
     with pymongo.timeout(_COLLECT_SECONDS):
         client.admin.command("connectionStatus", read_preference=ReadPreference.NEAREST)
@@ -110,8 +110,8 @@ def _collect_all(
         seconds = min(_COLLECT_SECONDS, until - time.monotonic())
         if seconds <= 0:
             return
-        # What may not be looked at, or not in time, stays unknown; so does what a server keeps to itself (mongos has no
-        # oplog), and what hangs on documents that somebody wrote by hand, with fields missing or of other types.
+        # A fact stays unknown if it is forbidden, takes too long or does not exist (mongos has no oplog), or if
+        # documents edited by hand lack fields or have other types.
         with suppress(PyMongoError, LookupError, TypeError), pymongo.timeout(seconds):
             collect()
 
@@ -124,7 +124,7 @@ def _collect_writes(database: SyncDatabase[Document], facts: DatabaseFacts) -> N
         return
     now = int(time.time())
     for name in database.list_collection_names(filter={"name": {"$regex": f"^{_PROBE}"}}):
-        # Of a doctor who was killed here before.
+        # Left by an inspection that was killed.
         found = _PROBE_NAME.fullmatch(name)
         if found is not None and now - int(found[1]) > _STALE_SECONDS:
             database.drop_collection(name)
@@ -142,7 +142,10 @@ def _collect_writes(database: SyncDatabase[Document], facts: DatabaseFacts) -> N
 
 
 def _watch_transaction(probe: Any, facts: DatabaseFacts) -> None:
-    """Whether what a transaction writes is heard of."""
+    """Check that a change stream reports the write of a transaction.
+
+    :raises OperationFailure: it does not.
+    """
     with probe.watch(max_await_time_ms=500) as stream:
         facts.transaction = _error_of(lambda: _run_transaction(probe))
         if facts.transaction:
@@ -151,7 +154,7 @@ def _watch_transaction(probe: Any, facts: DatabaseFacts) -> None:
         while time.monotonic() < give_up:
             if stream.try_next() is not None:
                 return
-    raise OperationFailure("the change was not heard of within two seconds")
+    raise OperationFailure("the change stream did not report the change within two seconds")
 
 
 def _run_transaction(probe: Any) -> None:
@@ -163,7 +166,7 @@ def _run_transaction(probe: Any) -> None:
 
 
 def _error_of(work: Callable[[], object]) -> str:
-    """Empty where it worked, else what the driver says."""
+    """Return the driver's message if the work fails, else an empty string."""
     try:
         work()
     except PyMongoError as error:
@@ -179,7 +182,7 @@ def _collect_oplog(database: SyncDatabase[Document], facts: DatabaseFacts) -> No
 
 def _collect_disk(database: SyncDatabase[Document], facts: DatabaseFacts) -> None:
     stats = database.command("dbStats")
-    # A database that does not exist yet lies on no disk.
+    # 0 for a database that does not exist yet.
     if stats["fsTotalSize"]:
         facts.disk_free = int(stats["fsTotalSize"] - stats["fsUsedSize"])
 
@@ -221,7 +224,7 @@ def _collect_times(database: SyncDatabase[Document], store: str, facts: Database
 def _collect_legacy_import(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
     state = database[ADOPTION].find_one({"_id": store})
     facts.adoption = state["step"] if state else None
-    # By an index, which is quick; the rest is looked for afterwards.
+    # A quick check with an index, in case `_collect_late` does not finish in time.
     facts.late = [f"There are {kind}." for kind in _KINDS if database[kind].find_one({"store": None}, {"_id": 1})]
 
 
@@ -230,7 +233,7 @@ def _collect_late(database: SyncDatabase[Document], store: str, facts: DatabaseF
 
 
 def _collect_totals(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
-    """Counts and amounts of everything, once from the rows of years, and once from the documents."""
+    """Collect the counts and amounts of all documents, once from the yearly rollups and once from the documents."""
     by_totals = dict.fromkeys(_KINDS, (0, 0))
     for row in database[TOTALS].find(row_range(store, "0000", "9999")):
         for kind in _KINDS:

@@ -1,7 +1,7 @@
-"""Blocking work in threads that comes to an end where nobody waits for it any more.
+"""Threads for blocking work that can be cancelled.
 
-A thread cannot be killed, and Python waits for those that are left before it ends: after Ctrl-C it would do all of the
-work to its end. So the work asks from time to time whether to go on.
+A thread cannot be killed, and Python waits for running threads before it exits: after Ctrl-C the work would continue to
+its end. So the work checks from time to time whether it was cancelled.
 """
 
 import asyncio
@@ -13,18 +13,18 @@ T = TypeVar("T")
 
 
 class Interrupted(Exception):
-    """Nobody waits for this work any more."""
+    """The work was cancelled."""
 
 
 class CancellableThreads:
-    """Threads that have one end."""
+    """Threads that are cancelled together."""
 
     def __init__(self) -> None:
         self._is_over = Event()
 
     async def run(self, work: Callable[..., T], *arguments: object) -> T:
-        """Does some work in a thread. Cancelled, it lets the thread end first, so that it touches nothing later."""
-        # No task: where the loop itself is ended, as by SIGTERM, it cancels all of those, and nobody would wait.
+        """Run work in a thread. If cancelled, wait for the thread to end, so that it writes nothing later."""
+        # Not a task: when SIGTERM ends the loop, it cancels all tasks, and none would wait for the thread.
         thread = asyncio.get_running_loop().run_in_executor(None, work, *arguments)
         try:
             return await asyncio.shield(thread)
@@ -34,13 +34,13 @@ class CancellableThreads:
             raise
 
     def is_cancelled(self) -> bool:
-        """Whether the threads have to end; they may ask as often as they like."""
+        """Return whether the threads must end. A cheap call."""
         return self._is_over.is_set()
 
     def raise_if_cancelled(self) -> None:
-        """For the work to call between its steps.
+        """Raise if the work must end; the work calls this between its steps.
 
-        :raises Interrupted: it has to end.
+        :raises Interrupted: it was cancelled.
         """
         if self.is_cancelled():
             raise Interrupted

@@ -1,16 +1,16 @@
-"""`pos import-legacy`: a database of the earlier backend becomes a store of this one.
+"""`pos import-legacy`: the import of the earlier backend's database into a store.
 
-The originals are only read. In place, where they have the names of our own collections, they are first renamed to
-`legacy_estimates` and `legacy_orders`, and stay there. Then two passes: the first looks at every document and settles
-numbers, ids and links (`ledger.py`), the second writes. While that goes on, the store has no counters, so that no
-process can sell in it, and `prepare` refuses to give it any; they appear together with the word that all is done, in
-one transaction. Whoever is killed before that begins anew the next time, and gets the same result.
+The originals are only read. For an import in place their collections have the names of ours, so they are first renamed
+to `legacy_estimates` and `legacy_orders`, and stay there. Two passes follow: the first reads every document and
+resolves numbers, ids and links (`reconciliation.py`), the second writes. Meanwhile the store has no counters, so that
+no process can sell in it, and `prepare` refuses to create them. The counters and the state `done` are written in one
+transaction. An import that is killed before that starts again from the beginning, with the same result.
 
-Where the earlier backend goes on writing, its documents come to lie among ours. They are moved to `late_estimates` and
-`late_orders`, and taken over in the end, or the next time (`late_adoption.py`).
+If the earlier backend continues to write, its new ("late") documents are in our collections. They are moved to
+`late_estimates` and `late_orders`, and imported at the end or by the next run (`late_import.py`).
 
-No events are emitted: what was sold years ago is no news to any screen. The log has a new epoch, so that all load
-again.
+No events are emitted, because clients need no notification of old sales. The log has a new epoch, so that all clients
+load again.
 """
 
 import secrets
@@ -40,10 +40,10 @@ from schemas.legacy.report import Report
 
 
 class LegacyImport:
-    """One database taken over by one store.
+    """The import of one database into one store.
 
-    :param source: the earlier backend's database; the target's own, to adopt in place.
-    :param tell: told what is going on, how much of it is done, and of how much.
+    :param source: the earlier backend's database; for an import in place, the target's own database.
+    :param on_progress: called with the name of the step, the amount done and the total.
     """
 
     def __init__(self, target: Target, source: Any, *, in_place: bool, report: Report, on_progress: OnProgress) -> None:
@@ -54,36 +54,40 @@ class LegacyImport:
         self._report = report
         self._on_progress = on_progress
         self._threads = CancellableThreads()
-        #: Of the run that may write; another one that begins meanwhile takes it away.
+        #: The id of this run, stored in the state; a later run replaces it, and this one may not write any more.
         self._run: str | None = None
-        #: What was taken over beside, since it came later, and the ids of what cannot be.
+        #: The report of late documents.
         self.late = Report()
+        #: By kind, the ids of late documents that cannot be moved.
         self.stuck: dict[str, list[str]] = {}
 
     async def previous_report(self) -> dict[str, Any] | None:
-        """The report of an earlier run that came to its end, after which there is nothing to do.
+        """Return the summary of an earlier complete import, None if there was none.
 
-        :raises DatabaseRefused: it was from another database; the store is being restored.
+        :raises DatabaseRefused: it was from another database, or the store is being restored.
         """
         state = await self._load_state()
         return dict(state["summary"]) if state is not None and state["step"] == "done" else None
 
     async def _load_state(self) -> Document | None:
-        """What is known of an earlier run: `step` is begun, done or undoing; `summary` its report."""
+        """Return the state of an earlier run, None if there was none.
+
+        :raises DatabaseRefused: it was from another database, or the store is being restored.
+        """
         await refuse_restoring(self._database, self._target.store)
         state: Document | None = await self._database[ADOPTION].find_one({"_id": self._target.store})
         if state is not None and (state["from"], state["in_place"]) != (self._source.name, self._in_place):
             raise DatabaseRefused(
-                f"This store was adopted, or is being adopted, from {state['from']!r}, not from {self._source.name!r}."
+                f"The import into this store is from {state['from']!r}, not from {self._source.name!r}."
             )
         if state is None and (state := await infer_state(self._database, self._new_state([]))) is not None:
             await refuse_wrong_store(self._database, self._target.store)
         return state
 
     async def dry_run(self) -> None:
-        """Fills the report, and changes nothing. Nothing happens where it was done before.
+        """Fill the report without any change. Do nothing if the import is done.
 
-        :raises DatabaseRefused: it could not be done; the sentence says why.
+        :raises DatabaseRefused: the import is not possible; the message says why.
         """
         state = await self._load_state()
         if state is not None and state["step"] == "done":
@@ -94,14 +98,14 @@ class LegacyImport:
             await self._threads.run(self._reconcile, locate_originals(self._source, state), table)
 
     async def count_late(self) -> int:
-        """Return how many documents the earlier backend wrote since its documents were taken over."""
+        """Return the number of late documents."""
         state = await self._load_state()
         return await self._threads.run(self._count_late, locate_originals(self._source, state))
 
     async def import_late(self) -> None:
-        """Take over what the earlier backend wrote since its documents were taken over; see `late` and `stuck`.
+        """Import the late documents, and fill `late` and `stuck`.
 
-        :raises DatabaseRefused: a service runs on the store, or has just sold something.
+        :raises DatabaseRefused: a service runs on the store, or has just changed it.
         """
         await check_not_running(self._database, self._target.store)
         state = await self._load_state()
@@ -112,9 +116,9 @@ class LegacyImport:
         await self._import_late()
 
     async def run(self) -> None:
-        """Adopt, or go on with what was begun, and take over what comes meanwhile.
+        """Import everything, or complete an interrupted import, and import late documents.
 
-        :raises DatabaseRefused: it cannot be done; the sentence says why.
+        :raises DatabaseRefused: the import is not possible; the message says why.
         """
         state = await self._load_state()
         await check_not_running(self._database, self._target.store)
@@ -122,15 +126,15 @@ class LegacyImport:
             await check_preconditions(self._database, self._target.store, self._source, in_place=self._in_place)
             state = await self._create_state()
         elif state["step"] != "begun":
-            raise DatabaseRefused("An adoption is being undone: finish that first, with `pos import-legacy --undo`.")
+            raise DatabaseRefused("An import is being undone: finish that first, with `pos import-legacy --undo`.")
         else:
             await self._delete_counters()
         try:
             await self._run_import(state)
             await self._import_late()
         except PyMongoError as error:
-            # Without the rest of what the driver says, which may quote a customer.
-            raise DatabaseRefused(f"The adoption was cut off ({first_clause(error)}). Run this again.") from error
+            # Only the first clause of the driver's message: the rest may contain customer data.
+            raise DatabaseRefused(f"The import was interrupted ({first_clause(error)}). Run this again.") from error
 
     async def _run_import(self, state: Document) -> None:
         run = secrets.token_hex(8)
@@ -150,18 +154,18 @@ class LegacyImport:
         await self._open_store()
 
     async def _import_late(self) -> None:
-        """What came while the rest was taken over, or since."""
+        """Import the documents that were written during the import or since."""
         self._run = None
         await self._threads.run(self._collect_late)
         originals = locate_originals(self._source, await self._load_state())
-        # Of an adoption by an earlier version, it has an index that is needed now.
+        # After an import by an earlier version, an index may be missing.
         await prepare_collections(self._database, self._target.event_retention_days)
         self.late = await self._threads.run(
             import_late, self._target, originals, self._report, self._threads.raise_if_cancelled
         )
 
     def _collect_late(self) -> None:
-        """In place, it lies among our documents, and joins the originals."""
+        """After an import in place, move late documents out of our collections."""
         for kind in KINDS if self._in_place else ():
             self._report_progress(f"Looking for {kind} that came later", 0, 0)
             destinations = (LATE_PREFIX + kind, BACKUP_PREFIX + kind)
@@ -177,7 +181,7 @@ class LegacyImport:
         return count
 
     async def _create_state(self) -> Document:
-        """From here on nobody sells in this store."""
+        """Store the state of a new import and delete the counters. From here on no process sells in the store."""
         here = set(await self._database.list_collection_names()) if self._in_place else set()
         state = self._new_state([kind for kind in KINDS if kind in here])
         try:
@@ -197,11 +201,14 @@ class LegacyImport:
         return new_state(self._target.store, of_source, renamed)
 
     async def _delete_counters(self) -> None:
-        """Without them nobody sells in the store."""
+        """Delete the counters, without which no process can sell in the store.
+
+        :raises DatabaseRefused: the store has been changed or is being restored.
+        """
         await self._database[COUNTERS].delete_one({"_id": self._target.store, "head": 0})
         await refuse_restoring(self._database, self._target.store)
         if await self._database[COUNTERS].find_one({"_id": self._target.store}):
-            raise DatabaseRefused("Somebody has just sold in this store: stop the service, and take an empty store.")
+            raise DatabaseRefused("A sale was just made in this store: stop the service, and choose an empty store.")
 
     async def _rename_originals(self, kinds: list[str]) -> None:
         here = set(await self._database.list_collection_names())
@@ -213,7 +220,11 @@ class LegacyImport:
         return closing(ReconciliationTable(self._threads.is_cancelled))
 
     def _report_progress(self, step: str, done: int, total: int) -> None:
-        """Called by the threads after each batch, which is where they end if they have to."""
+        """Report progress. Threads call this after each batch; it raises if they must end.
+
+        :raises Interrupted: the import was cancelled.
+        :raises DatabaseRefused: another run has begun.
+        """
         self._threads.raise_if_cancelled()
         mine = {"_id": self._target.store, "step": "begun", "run": self._run}
         if self._run is not None and self._database.delegate[ADOPTION].find_one(mine, {"_id": 1}) is None:
@@ -221,7 +232,7 @@ class LegacyImport:
         self._on_progress(step, done, total)
 
     def _reconcile(self, originals: Source, table: ReconciliationTable) -> None:
-        """The first pass."""
+        """Run the first pass: enter all documents into the table, resolve them, and fill the report."""
         for kind in KINDS:
             total, done = originals.count(kind), 0
             for batch in originals.batches(kind):
@@ -247,7 +258,7 @@ class LegacyImport:
             self._report.missing[kind] = format_ranges(missing_ranges(table.numbers(kind)))
 
     def _ids_of_other_stores(self, kind: str, ids: list[str | None]) -> set[str]:
-        """Those of some public ids that belong to other stores of the same database."""
+        """Return those public ids that belong to other stores of the same database."""
         if self._in_place:
             return set()
         others = {"_id": {"$in": [each for each in ids if each]}, "store": {"$nin": [None, self._target.store]}}
@@ -256,7 +267,7 @@ class LegacyImport:
     def _check_counts(self, originals: Source) -> None:
         for kind in KINDS:
             now, then = originals.count(kind), self._report.of_kind[kind][0]
-            # What is more is taken over in the end.
+            # Additional documents are imported as late ones.
             if now < then:
                 raise DatabaseRefused(
                     f"The earlier backend still writes: there are {now:,} {kind} now, and there were {then:,}. "
@@ -264,7 +275,10 @@ class LegacyImport:
                 )
 
     async def _open_store(self) -> None:
-        """The counters appear, and with them the store."""
+        """Create the counters, with which the store opens.
+
+        :raises DatabaseRefused: another run has begun.
+        """
         store, report = self._target.store, self._report
         counters: Document = {
             "_id": store,

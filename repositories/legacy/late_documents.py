@@ -1,7 +1,7 @@
-"""Documents of the earlier backend among ours: found, counted, and moved away.
+"""Late documents: documents of the earlier backend in our collections, which are counted and moved away.
 
-An estimate or order of ours has the name of its store and a number (`OURS`). Whatever else lies in these collections
-was written by another program; it is never dropped, whichever command meets it.
+An estimate or order of ours has the name of its store and a number. All other documents in these collections were
+written by another program, and no command ever drops them.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from repositories.database.store_scope import LEGACY_DOCUMENT
 from schemas.core.collections import ADOPTION
 from schemas.core.documents import Document
 
-#: Where an adoption in place keeps what came after the originals were renamed.
+#: The prefix of the collections for documents that were written after the originals were renamed.
 LATE_PREFIX: Final = "late_"
 
 _BATCH: Final = 500
@@ -28,11 +28,11 @@ _INVALID: Final = 121
 
 
 class _Conflict(Exception):
-    """A unique index of the place, or another rule of it, refuses one of several documents."""
+    """A unique index or a validation rule of the destination refuses one of several documents."""
 
 
 def _is_validation_failure(error: BulkWriteError) -> bool:
-    """Whether a rule of the place for its documents refuses them."""
+    """Return whether a validation rule of the collection refused documents."""
     return any(each["code"] == _INVALID for each in error.details["writeErrors"])
 
 
@@ -42,23 +42,24 @@ def id_of(raw: RawBSONDocument) -> Any:
 
 
 def id_bytes(own_id: Any) -> bytes:
-    """Return an `_id` as the bytes that tell it from each other one."""
+    """Return an `_id` as bytes, which are different for any two ids."""
     return bson.encode({"_id": own_id})
 
 
 def count_late(database: SyncDatabase[Any], kind: str) -> int:
-    """Count the documents of the earlier backend in one of our collections, by the index that leads with the store."""
+    """Count the documents of the earlier backend in one of our collections, using the index that begins with `store`."""
     stores = database[kind].distinct("store")
     return database[kind].count_documents({"store": {"$in": [None, *stores]}, **LEGACY_DOCUMENT})
 
 
 class Move:
-    """Documents on their way from one collection to another, some at a time, each time in a transaction: so each of
-    them is always in one of the two.
+    """A move of documents from one collection to another, in batches. Each batch is a transaction, so that every
+    document is always in one of the two.
 
-    :param places: where they go; further ones, in which an identical document is as good.
-    :param where: which documents of the origin.
-    :param permit: what the state of the adoption has to be all the while. Whoever changes that first is safe from this.
+    :param destinations: the destination; then further collections, where an identical document counts as moved.
+    :param where: the filter for the documents.
+    :param permit: the filter that the state of the import must match in each transaction. A command that changes the
+        state stops the move.
     """
 
     def __init__(
@@ -71,10 +72,10 @@ class Move:
         self._permit = permit
 
     def run(self) -> list[str]:
-        """Move all.
+        """Move all documents.
 
-        :returns: the ids of those that stay, because the place refuses them or has another document of that id.
-        :raises DatabaseRefused: it is not permitted any more.
+        :returns: the ids of those that stay, because the destination refuses them or has another document of that id.
+        :raises DatabaseRefused: the state of the import has changed.
         """
         ids = [id_of(raw) for raw in self._origin.find(self._where, {"_id": 1})]
         staying: list[Any] = []
@@ -97,9 +98,9 @@ class Move:
             return staying
 
     def _move(self, ids: Sequence[Any], session: ClientSession) -> list[Any]:
-        """Move some, and return the ids of those that cannot be.
+        """Move a batch, and return the ids of the documents that stay.
 
-        :raises _Taken: a unique index refuses one of them.
+        :raises _Conflict: the destination refuses one of them.
         """
         permitted = self._database[ADOPTION].update_one(self._permit, {"$inc": {"moves": 1}}, session=session)
         if not permitted.matched_count:

@@ -1,8 +1,8 @@
-"""What the earlier backend wrote after its documents were taken over: taken over too, into a store that may have sold.
+"""The import of late documents, which the earlier backend wrote after the import, into a store that may have sold.
 
-A document whose original is not kept in `adopted` is late. Its number on paper stays where it is free, that is among
-those that were missing, or after the last one as long as the store itself has given none; else it gets the next one.
-Each pass is one transaction, counters included, so that a service that has just been started sells beside it.
+A document is late if `adopted` has no copy of it. It keeps its printed number if that is free: a number that was
+missing, or one after the last as long as the store itself has assigned none. Otherwise it gets the next number. Each
+batch is one transaction, counters included, so that a service that was just started can sell meanwhile.
 """
 
 import secrets
@@ -32,7 +32,7 @@ from schemas.legacy.conversion import ConvertedDocument
 from schemas.legacy.report import Report, merge_summary
 from schemas.reporting.rollups import RollupDeltas
 
-#: Of each kind, in one transaction.
+#: The limit of documents of each kind in one transaction.
 _MAX_DOCUMENTS: Final = 2_500
 _IDENTITY: Final = {"original._id": 1, "kind": 1, "lies_in": 1}
 _MOVED: Final = "Something was sold in this store meanwhile: stop the service, and run `pos import-legacy` again."
@@ -41,22 +41,24 @@ Late = dict[str, list[LegacyDocument]]
 
 
 class _Plan(NamedTuple):
-    """What one transaction writes. documents, originals: by kind; counters: what changes in them."""
+    """The writes of one transaction."""
 
+    #: By kind.
     documents: dict[str, list[Document]]
     originals: list[Document]
+    #: The changed fields of the counters.
     counters: Document
     report: Report
 
 
 def unimported(database: SyncDatabase[Any], store: str, kind: str, originals: Source) -> Iterator[list[LegacyDocument]]:
-    """Yield the documents of a kind of which nothing is kept in `adopted`, in batches."""
+    """Yield the documents of a kind that have no copy in `adopted`, in batches."""
     kept_rows = database.get_collection(ORIGINALS, codec_options=RAW_CODEC)
     here = {"store": store, "kind": kind}
-    # From earlier versions, which kept nothing at all of those.
+    # Earlier versions stored no copy, not even the id, of originals that are too large.
     has_nameless = database[ORIGINALS].find_one({**here, "original": None}) is not None
     for batch in originals.batches(kind):
-        # Earlier versions took a sale among the estimates for one of them.
+        # Earlier versions imported a sale in the collection of estimates as an estimate.
         kinds = sorted({kind, *(each.lies_in for each in batch)})
         ids = [each.document.get("_id") for each in batch]
         rows = kept_rows.find({"store": store, "kind": {"$in": kinds}, "original._id": {"$in": ids}}, _IDENTITY)
@@ -70,11 +72,11 @@ def unimported(database: SyncDatabase[Any], store: str, kind: str, originals: So
 
 
 def import_late(target: Target, originals: Source, report: Report, raise_if_cancelled: Callable[[], None]) -> Report:
-    """Take over what is late, the smallest ids first. Blocking.
+    """Import late documents, the smallest ids first. Blocking.
 
-    :param report: whose `on_defect` hears each defect.
+    :param report: its `on_defect` is called with each defect.
     :returns: a report of these documents alone.
-    :raises DatabaseRefused: something was sold meanwhile; what was taken over until then is.
+    :raises DatabaseRefused: something was sold meanwhile. Documents imported until then stay.
     """
     whole = Report(on_defect=report.on_defect)
     while late := _next_late(target, originals, raise_if_cancelled):
@@ -90,7 +92,7 @@ def import_late(target: Target, originals: Source, report: Report, raise_if_canc
 
 
 def _next_late(target: Target, originals: Source, raise_if_cancelled: Callable[[], None]) -> Late:
-    """As many as one transaction takes, with estimates and orders of about the same time."""
+    """Return the next late documents for one transaction, estimates and orders of about the same time."""
     late: Late = {}
     for kind in KINDS:
         found: list[LegacyDocument] = []
@@ -105,7 +107,7 @@ def _next_late(target: Target, originals: Source, raise_if_cancelled: Callable[[
 
 
 def _make_plan(target: Target, late: Late, counters: Document) -> _Plan:
-    """What becomes of late documents: their numbers, ids and links are settled among each other and with ours."""
+    """Convert late documents, and resolve their numbers, ids and links among each other and with ours."""
     plan = _Plan({}, [], {"epoch": secrets.token_hex(4)}, Report())
     ones_of = {kind: [convert_original(kind, each, target.zone) for each in late[kind]] for kind in late}
     with closing(ReconciliationTable(last={kind: counters[kind] for kind in KINDS})) as table:
@@ -134,7 +136,7 @@ def _make_plan(target: Target, late: Late, counters: Document) -> _Plan:
 
 
 class _NumberSpace:
-    """Which numbers of a kind a store has given."""
+    """The numbers of a kind that a store has assigned."""
 
     def __init__(self, counters: Document, kind: str) -> None:
         self._kind = kind
@@ -143,7 +145,7 @@ class _NumberSpace:
         self._has_sold = counters["head"] > 0
 
     def has(self, number: int | None) -> bool:
-        """Whether a number on paper can still be given."""
+        """Return whether a printed number is free; None, for a document without one, always is."""
         if number is None:
             return True
         place = bisect_right(self._missing, number, key=lambda each: each.start) - 1
@@ -151,7 +153,7 @@ class _NumberSpace:
         return is_missing or (number > self._last and not self._has_sold)
 
     def after(self, given: list[int]) -> Document:
-        """What changes in the counters when these were given; what a leap leaves out is missing from then on."""
+        """Return the changed fields of the counters after these numbers. Numbers that are skipped become missing."""
         last = max(self._last, *given)
         left_out = [*self._missing, range(self._last + 1, last + 1)]
         missing = format_ranges(subtract_ranges(left_out, single_ranges(given)))
@@ -159,16 +161,16 @@ class _NumberSpace:
 
 
 def _id_owners(target: Target, kind: str, converted: list[ConvertedDocument]) -> dict[str, int]:
-    """Whose the public ids are already that late documents want."""
+    """Return which public ids of late documents exist already, and whether in this store or another."""
     wanted = {"_id": {"$in": [one.public_id for one in converted if one.public_id]}}
     found = target.database.delegate[kind].find(wanted, {"store": 1})
     return {each["_id"]: THIS_STORE if each.get("store") == target.store else OTHER_STORE for each in found}
 
 
 def _write_plan(target: Target, counters: Document, plan: _Plan) -> None:
-    """Write a pass, if the counters are what it was planned by.
+    """Write a plan, if the counters have not changed since it was made.
 
-    :raises DatabaseRefused: they are not.
+    :raises DatabaseRefused: they have.
     """
     database, store = target.database.delegate, target.store
     planned_by = {"_id": store} | {name: counters.get(name) for name in (*KINDS, "head", "hash", "epoch")}

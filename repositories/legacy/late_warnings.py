@@ -1,7 +1,6 @@
-"""Where the earlier backend has written since its documents were taken over, said in sentences.
+"""Warnings about late documents, which the earlier backend wrote after the import.
 
-A document is known by its id and the collection that it lies in, never by how many there are: one that was deleted
-there would hide another one.
+Documents are compared by id and collection, not by their count: a deleted document would hide a new one.
 """
 
 from collections.abc import Iterator
@@ -24,10 +23,7 @@ _IDENTITY: Final = {"original._id": 1, "kind": 1, "lies_in": 1}
 
 
 def late_warnings(database: SyncDatabase[Any], store: str) -> list[str]:
-    """Return a sentence for each place where the earlier backend has written since its documents were taken over.
-
-    Blocking.
-    """
+    """Return a sentence for each collection where the earlier backend has written since the import. Blocking."""
     found = [
         f"{kind}: {count:,} of the earlier backend lie here, which no list and no report shows: stop it, and run "
         "`pos import-legacy`."
@@ -39,14 +35,14 @@ def late_warnings(database: SyncDatabase[Any], store: str) -> list[str]:
         return found
     if state["in_place"]:
         return [*found, *_warn_of_moved(database, store)]
-    # Where we may not look, nothing is known.
+    # Without permission to read the source, nothing is known.
     with suppress(OperationFailure):
         return [*found, *_warn_of_source(database, state)]
     return found
 
 
 def _warn_of_moved(database: SyncDatabase[Any], store: str) -> Iterator[str]:
-    """What was moved away, before the command was cut off."""
+    """Yield warnings about documents that an interrupted import has moved away."""
     for kind in KINDS:
         count = _count_unimported(database, store, kind, database[LATE_PREFIX + kind])
         if count:
@@ -54,11 +50,11 @@ def _warn_of_moved(database: SyncDatabase[Any], store: str) -> Iterator[str]:
 
 
 def _warn_of_source(database: SyncDatabase[Any], state: Document) -> Iterator[str]:
-    """Compare another database of the same server with what was taken over from there."""
+    """Yield a warning if another database of the same server has documents that were not imported."""
     store, name = state["_id"], state["from"]
     source = database.client[name]
     count = sum(_count_unimported(database, store, kind, source[kind]) for kind in KINDS)
-    # An earlier version did not say where the source was: if nothing of it is known, this is another one of that name.
+    # Earlier versions did not store `is_here`: if no document is known, it is another database of the same name.
     if count > 0 and state.get("is_here", count < sum(source[kind].count_documents({}) for kind in KINDS)):
         yield (
             f"{count:,} estimates and orders were written into {name!r} since that was taken over: stop the earlier "
@@ -67,9 +63,9 @@ def _warn_of_source(database: SyncDatabase[Any], state: Document) -> Iterator[st
 
 
 def _count_unimported(database: SyncDatabase[Any], store: str, kind: str, collection: Collection[Any]) -> int:
-    """Count the documents of a collection of which `adopted` keeps nothing."""
+    """Count the documents of a collection that have no copy in `adopted`."""
     kept_rows = database.get_collection(ORIGINALS, codec_options=RAW_CODEC)
-    # Earlier versions kept nothing of those that are too large.
+    # Earlier versions stored no copy of originals that are too large.
     count = -database[ORIGINALS].count_documents({"store": store, "kind": kind, "original": None})
     rows = collection.with_options(RAW_CODEC).find({}, {"_id": 1}, batch_size=_BATCH)
     while ids := [id_of(raw) for raw in islice(rows, _BATCH)]:

@@ -1,4 +1,4 @@
-"""What must be so before a store takes over the documents of the earlier backend."""
+"""The preconditions of an import of the earlier backend's database."""
 
 import asyncio
 from typing import Any
@@ -14,9 +14,9 @@ from schemas.core.collections import ADOPTION, COUNTERS
 
 
 async def check_preconditions(database: Database, store: str, source: Any, *, in_place: bool) -> None:
-    """Whether there is something to adopt, and an empty store to adopt it into.
+    """Check that there are documents to import, and an empty store for them.
 
-    :raises DatabaseRefused: no.
+    :raises DatabaseRefused: the import is not possible.
     """
     counters = await database[COUNTERS].find_one({"_id": store})
     is_used = counters is not None and any(counters.get(name) for name in (*KINDS, "head"))
@@ -29,7 +29,7 @@ async def check_preconditions(database: Database, store: str, source: Any, *, in
         is_ours = {"store": {"$type": "string"}, "number": {"$type": "number"}, "business_date": {"$type": "string"}}
         if in_place and await database[kind].find_one(is_ours):
             raise DatabaseRefused(
-                f"The database {database.name!r} has documents of another store among its {kind}: adopt into another "
+                f"The database {database.name!r} has documents of another store among its {kind}: import into another "
                 f"one, with DATABASE_NAME, and --from {source.name}."
             )
         for name in (BACKUP_PREFIX + kind, LATE_PREFIX + kind) if in_place else ():
@@ -42,13 +42,13 @@ async def check_preconditions(database: Database, store: str, source: Any, *, in
                 f"The database {database.name!r} has {kind} of an earlier backend itself: choose another DATABASE_NAME."
             )
     if not any(source[kind].find_one({}, {"_id": 1}) for kind in KINDS):
-        raise DatabaseRefused(f"The database {source.name!r} has neither estimates nor orders: nothing to adopt.")
+        raise DatabaseRefused(f"The database {source.name!r} has neither estimates nor orders: nothing to import.")
 
 
 async def refuse_wrong_store(database: Database, store: str) -> None:
-    """Refuse a store where the documents of the earlier backend in this database are another store's.
+    """Refuse a store if the earlier backend's documents in this database belong to another store.
 
-    :raises DatabaseRefused: they are; the message says whose.
+    :raises DatabaseRefused: they do; the message names that store.
     """
     other = await database[ADOPTION].find_one({"_id": {"$ne": store}, "in_place": True}, {"_id": 1})
     if other is not None:

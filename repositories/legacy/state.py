@@ -1,6 +1,6 @@
-"""What is kept of an adoption in `adoption`, a document a store, and where its originals lie.
+"""The state of an import, one document for each store in `adoption`, and the location of its originals.
 
-`step` is begun, done or undoing; `renamed` the kinds whose originals had our names; `summary` the report.
+`step` is begun, done or undoing; `renamed` the kinds whose originals had our collection names; `summary` the report.
 """
 
 from datetime import UTC, datetime
@@ -19,15 +19,18 @@ DROPPING: Final = "Its backup is being dropped, or that was cut off: run `pos im
 
 
 def new_state(store: str, of_source: Document, renamed: list[str]) -> Document:
-    """Return the state of an adoption that begins. of_source: what it tells of where the documents come from."""
+    """Return the state of a new import.
+
+    :param of_source: its fields about the source: `from`, `in_place` and `is_here`.
+    """
     return {"_id": store, "step": "begun", **of_source, "renamed": renamed, "begun_at": datetime.now(UTC)}
 
 
 async def infer_state(database: Database, fresh: Document) -> Document | None:
-    """Return the state of a shop of its own that was never adopted, and into which the earlier backend has written;
-    None where it is no such shop.
+    """Return the state of a store without an import, in whose collections the earlier backend has written.
 
-    :param fresh: the state of an adoption that would begin now.
+    :param fresh: the state of an import that would begin now.
+    :returns: None if the store is not of this kind.
     """
     store = fresh["_id"]
     if not fresh["in_place"] or await database[COUNTERS].find_one({"_id": store}) is None:
@@ -39,15 +42,18 @@ async def infer_state(database: Database, fresh: Document) -> Document | None:
 
 
 def locate_originals(source: SyncDatabase[Any], state: Document | None) -> Source:
-    """Return where the originals lie: in place, each kind under its name or, once it was renamed, under that of the
-    backup, and what came later in a collection of its own. Blocking."""
+    """Return the collections of the originals. Blocking.
+
+    For an import in place, these are the collection of the kind or, once it was renamed, the backup, and the collection
+    of late documents.
+    """
     if state is None or not state["in_place"]:
         return Source(source, {kind: (kind,) for kind in KINDS})
     here = set(source.list_collection_names())
     names: dict[str, list[str]] = {}
     for kind in KINDS:
         backup = BACKUP_PREFIX + kind
-        # What has our name and was not there before is ours.
+        # A collection with our name that did not exist before the import is ours.
         first = [backup] if backup in here else [kind] if kind in state["renamed"] and state["step"] == "begun" else []
         names[kind] = first + [name for name in (LATE_PREFIX + kind,) if name in here]
     return Source(source, names)

@@ -1,8 +1,8 @@
-"""Customers of what was written before there were any: each document is given its number, and counted, once.
+"""The backfill of customers: gives each older document its normalized phone number and counts it for a customer, once.
 
-A document with `phone_e164` has been counted; one without has not, and one of null counts for nobody, until the rule of
-phone numbers finds one in its text. So this can be cut off and repeated at will, and go on beside processes that sell,
-old and new.
+A document with `phone_e164` has been counted; one without the field has not. One with null belongs to no customer,
+until a newer rule finds a phone number in its text. So this can be interrupted and repeated at any time, and can run
+beside processes that sell, of older and newer versions.
 """
 
 from collections.abc import Callable
@@ -40,30 +40,33 @@ _FIELDS: Final = (
     "voided_at",
 )
 _COUNTED: Final = ("status", "total", "amount_paid")
-#: Which rule of phone numbers everything was counted by; raised when a rule finds numbers that the one before did not.
+#: The version of the rule for phone numbers, increased when the rule finds more numbers than before.
 _RULE: Final = 2
-#: What the counters of a store say as soon as everything was counted by it.
+#: The fields of a store's counters after a complete backfill.
 BUILT: Final = {"customers": _RULE}
 
 OnProgress = Callable[[int], None]
 
 
 async def has_customers(database: Database, store: str) -> bool:
-    """Return whether everything was counted once, by today's rule of phone numbers; a process of an earlier version may
-    have sold something since."""
+    """Return whether a backfill with the current rule was completed.
+
+    A process of an earlier version may have added uncounted documents since.
+    """
     return await database[COUNTERS].find_one({"_id": store, **BUILT}, {"_id": 1}) is not None
 
 
 async def count_documents(database: Database, store: str) -> int:
-    """How many documents `build_customers` looks at."""
+    """Return the number of documents that `build_customers` reads."""
     return sum([await database[kind].count_documents(store_filter(kind, store)) for kind in (ESTIMATES, ORDERS)])
 
 
 async def build_customers(
     database: Database, store: str, region: str, on_progress: OnProgress = lambda _: None
 ) -> None:
-    """Counts what was not counted yet, and makes the customers that are missing.
+    """Count the documents that were not counted yet, and create missing customers.
 
+    :param on_progress: called with the number of documents of each batch.
     :raises PyMongoError: callers translate.
     """
     async with await database.client.start_session() as session:
@@ -75,9 +78,9 @@ async def build_customers(
 
 
 async def build_missing_customers(database: Database, store: str, region: str) -> None:
-    """As `build_customers`, where that was never done to the end.
+    """Run `build_customers`, unless it was completed before.
 
-    :raises DatabaseRefused: it cannot be done now.
+    :raises DatabaseRefused: the database does not allow it now.
     """
     try:
         if not await has_customers(database, store):
@@ -95,7 +98,10 @@ async def _count_batch(
     after: int,
     on_progress: OnProgress,
 ) -> int | None:
-    """Counts a batch that follows a number, in one transaction; the last number of it, None at the end."""
+    """Count the batch after a document number, in one transaction.
+
+    :returns: the last number of the batch, None at the end.
+    """
     criteria = {"store": store, "number": {"$gt": after}}
 
     async def count(session: AsyncIOMotorClientSession) -> list[Document]:
@@ -115,7 +121,7 @@ async def _count_batch(
 
 
 def _is_uncounted(document: Document, region: str) -> bool:
-    """Return whether a document counts for nobody yet, and give it the number that it counts for."""
+    """Set the normalized phone number of a document; return whether the document has to be counted or marked."""
     if document.get(PHONE_FIELD) is not None:
         return False
     was_seen = PHONE_FIELD in document
@@ -124,7 +130,7 @@ def _is_uncounted(document: Document, region: str) -> bool:
 
 
 def counts_of(kind: str, documents: list[Document]) -> dict[str, CustomerDelta]:
-    """By number, what was not counted yet. Who was taken away since stays away: they are old sales."""
+    """Return the changes to customers, by phone number. They do not restore a deleted customer: the sales are old."""
     counts: dict[str, CustomerDelta] = {}
     for document in documents:
         if document[PHONE_FIELD] is None:

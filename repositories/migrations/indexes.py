@@ -1,4 +1,4 @@
-"""Indexes and the counter document: what must stand in the database before the first request. Idempotent."""
+"""Indexes and the counter document, which must exist before the first request. Idempotent."""
 
 import asyncio
 import logging
@@ -42,7 +42,7 @@ from schemas.core.collections import (
 )
 
 ANSWER_RETENTION_DAYS: Final = 30
-#: In a unique index without this, what the earlier backend still writes would be refused as a double.
+#: The filter of unique indexes. Without it, they would refuse documents of the earlier backend as duplicates.
 _HAS_NUMBER: Final = {"store": {"$exists": True}, "number": {"$gte": 0}}
 _RETIRED: Final = {"number": "number", "one_order_an_estimate": "estimate_id"}
 _DAY: Final = 86_400
@@ -58,7 +58,7 @@ def _newest(*leading: str, name: str) -> IndexModel:
     return IndexModel([(field, UP) for field in ("store", *leading)] + _NEWEST, name=name)
 
 
-#: Of those who sign in, who may do so in several stores.
+#: The indexes for accounts, which may belong to several stores.
 _SIGN_IN: Final = {
     USERS: [
         IndexModel([("login", UP)], unique=True, name="login", partialFilterExpression={"voided_at": None}),
@@ -69,7 +69,7 @@ _SIGN_IN: Final = {
         IndexModel([("owner", UP)], name="owner"),
         IndexModel([("device", UP)], name="device"),
         IndexModel([("family", UP)], name="family"),
-        # For a day, whoever shows one hears that it has expired; then, that it is not known.
+        # For a day, a client learns that its credential has expired; after that, it is unknown.
         IndexModel([("expires_at", UP)], name="retention", expireAfterSeconds=_DAY),
     ],
     ATTEMPTS: [IndexModel([("expires_at", UP)], name="retention", expireAfterSeconds=0)],
@@ -77,7 +77,7 @@ _SIGN_IN: Final = {
 
 
 def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
-    """Every index, by collection. Those that a sale or an estimate writes lead with the store, but for retention."""
+    """Return all indexes, by collection. Those that a sale or an estimate writes begin with the store."""
     number = IndexModel(
         [("store", UP), ("number", UP)], unique=True, name="given_number", partialFilterExpression=_HAS_NUMBER
     )
@@ -100,7 +100,7 @@ def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
             _newest("sale_by", name="staff"),
             _newest("payment_group", name="payment"),
             _newest("customer_phone", name="customer"),
-            # The last guard against a double conversion, whatever the journal does.
+            # The last guard against a double conversion, independent of the journal.
             IndexModel(
                 [("store", UP), ("estimate_id", UP)],
                 unique=True,
@@ -115,7 +115,7 @@ def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
                 name="numbers",
                 partialFilterExpression={"numbers": {"$exists": True}},
             ),
-            # None by the last visit, which each sale moves: the list is sorted when somebody asks for it.
+            # No index on the last visit, which each sale changes: the list is sorted at each request.
             IndexModel([("store", UP), ("_id", UP)], name="store"),
             search,
         ],
@@ -127,18 +127,18 @@ def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
         LINKS: [
             IndexModel([("store", UP), ("_id", UP)], name="archive"),
             IndexModel([("store", UP), ("document_id", UP)], name="document"),
-            # Whoever has a link need not know which store it is of.
+            # Without the store: a client that opens a link knows only the token.
             IndexModel([("token", UP)], unique=True, name="token"),
         ],
         MESSAGES: [
             IndexModel([("store", UP), ("_id", UP)], name="newest"),
             IndexModel([("store", UP), ("state", UP), ("_id", UP)], name="state"),
             IndexModel([("store", UP), ("document_id", UP), ("_id", UP)], name="document"),
-            # What is to be done, and nothing else: of all stores that the processes of one send for.
+            # Only messages that are due, of all stores of one outbox.
             IndexModel(
                 [("outbox", UP), ("due_at", UP)], name="due", partialFilterExpression={"due_at": {"$type": "date"}}
             ),
-            # By which a provider's news finds its message, whichever store that is of.
+            # Finds the message of a provider's status, in any store.
             IndexModel(
                 [("outbox", UP), ("provider_id", UP)],
                 name="provider",
@@ -157,13 +157,14 @@ def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
 async def prepare(
     database: Database, store: str, zone: ZoneInfo, event_retention_days: int, behind: timedelta = timedelta(0)
 ) -> None:
-    """Creates what is missing and changes a retention that differs; safe beside running processes, new or old.
+    """Create missing indexes and counters, and change a retention that differs.
 
-    :param behind: how far the clock that events are stamped by is behind the database's, which takes them away: they
-        are kept for so many days more.
+    Safe beside running processes of newer and older versions.
 
-    :raises DatabaseRefused: the database does not allow it; the store's days are of another time zone; it is being
-        restored; its documents are those of the earlier backend, or are just being taken over.
+    :param behind: how far the clock of this process, which sets the time of events, is behind the clock of the
+        database, which expires them: the retention grows by as many days.
+    :raises DatabaseRefused: the database does not allow it; the store's business dates are of another time zone; it is
+        being restored; or its documents are those of the earlier backend, or are being imported.
     """
     try:
         await refuse_unimported(database, store)
@@ -186,7 +187,7 @@ def _extra_days(behind: timedelta) -> int:
 
 
 async def prepare_collections(database: Database, event_retention_days: int) -> None:
-    """Collections and indexes alone, which all stores share.
+    """Create collections and indexes, which all stores share.
 
     :raises PyMongoError: callers translate.
     """
@@ -195,14 +196,14 @@ async def prepare_collections(database: Database, event_retention_days: int) -> 
     for collection in (ESTIMATES, ORDERS):
         await _drop_retired(database, collection)
     await _create_totals(database)
-    # Two who made it at once, each in a transaction, would stand in each other's way.
+    # Created here: two transactions that created it at once would conflict.
     await database[FACTS].update_one({"_id": OWNERS}, {"$setOnInsert": {"changes": 0}}, upsert=True)
 
 
 async def refuse_restoring(database: Database, store: str) -> None:
-    """Whether the store is being restored, or was by half, which is no shop.
+    """Refuse a store that is being restored, or whose restore was interrupted.
 
-    :raises DatabaseRefused: so it is.
+    :raises DatabaseRefused: it is.
     """
     counters = await database[COUNTERS].find_one({"_id": store}, {RESTORING: 1})
     if counters is not None and RESTORING in counters:
@@ -213,10 +214,10 @@ async def refuse_restoring(database: Database, store: str) -> None:
 
 
 async def refuse_unimported(database: Database, store: str) -> None:
-    """Whether the database still is one of the earlier backend, a store of it is half taken over, or, where there is no
-    store yet, another program has collections of our names.
+    """Refuse a database of the earlier backend, a store whose import is incomplete, and a new store in a database where
+    another program uses our collection names.
 
-    :raises DatabaseRefused: so it is.
+    :raises DatabaseRefused: it is one of these.
     """
     adoption = await database[ADOPTION].find_one({"_id": store}, {"step": 1})
     if adoption is not None and adoption["step"] != "done":
@@ -234,7 +235,7 @@ async def refuse_unimported(database: Database, store: str) -> None:
 
 
 async def _warn_of_late(database: Database) -> None:
-    """The shop sells all the same; `pos verify` counts."""
+    """Log a warning if the earlier backend still writes. The store opens all the same; `pos verify` counts them."""
     for kind in (ESTIMATES, ORDERS):
         if await database[kind].find_one({"store": None}, {"_id": 1}):
             logger.warning(
@@ -245,7 +246,7 @@ async def _warn_of_late(database: Database) -> None:
 
 
 async def _create_totals(database: Database) -> None:
-    """Made here, because the first sale would have to wait for it. Its only index is its id."""
+    """Create the collection of rollups, so that the first sale need not wait for it. Its only index is `_id`."""
     try:
         await database.command("create", TOTALS)
     except OperationFailure as error:
@@ -254,7 +255,10 @@ async def _create_totals(database: Database) -> None:
 
 
 async def _check_timezone(database: Database, store: str, zone: ZoneInfo) -> None:
-    """A store's time zone can be chosen until its first document, which has a business date in it."""
+    """Store the time zone of an empty store, and refuse another one later: documents have business dates in it.
+
+    :raises DatabaseRefused: the store has another time zone.
+    """
     empty = {"_id": store, "head": 0, "adopted": None}
     await database[COUNTERS].update_one(empty, {"$set": {"timezone": zone.key}})
     counters = await database[COUNTERS].find_one({"_id": store}, {"timezone": 1})
@@ -266,7 +270,7 @@ async def _check_timezone(database: Database, store: str, zone: ZoneInfo) -> Non
 
 
 async def _drop_retired(database: Database, collection: str) -> None:
-    """Drop the unique indexes of earlier versions, in which what the earlier backend writes stood too."""
+    """Drop the unique indexes of earlier versions, which also contained documents of the earlier backend."""
     found = await database[collection].index_information()
     for name, field in _RETIRED.items():
         if name in found and found[name]["key"] == [("store", UP), (field, UP)]:

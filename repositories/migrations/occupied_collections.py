@@ -1,7 +1,7 @@
-"""Collections of another program under the names that this service needs, found before anything is written.
+"""The check for collections of another program under our names, before anything is written.
 
-Each collection of ours is known by what every document in it has. One that holds anything else, is no ordinary
-collection, or has an index that would refuse our documents, belongs to another program.
+Every document in a collection of ours has certain fields. A collection belongs to another program if a document lacks
+them, if it is not an ordinary collection, or if it has an index that would refuse our documents.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -39,12 +39,12 @@ from schemas.core.documents import Document
 
 
 def _has_fields(*names: str) -> Document:
-    """A filter for what has all of these fields and is of a store."""
+    """Return a filter for documents of a store that have all these fields."""
     return {"store": {"$type": "string"}, **{name: {"$exists": True} for name in names}}
 
 
 _DATED: Final[Document] = {"expires_at": {"$type": "date"}}
-#: What every document of ours has, by collection.
+#: The filter that every document of ours matches, by collection.
 _EXPECTED: Final[dict[str, Document]] = {
     ADOPTION: {"_id": {"$type": "string"}, "step": {"$type": "string"}},
     ATTEMPTS: _DATED,
@@ -109,7 +109,7 @@ def _occupied(
 
 
 def _is_in_the_way(found: Any, own: dict[str, dict[str, Any]]) -> bool:
-    """Whether an index keeps one of ours from being made, or our documents from being written."""
+    """Return whether an index prevents the creation of one of ours, or may refuse our documents."""
     name, key = found["name"], dict(found["key"])
     if name in own:
         return key != own[name]

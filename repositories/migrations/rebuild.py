@@ -1,4 +1,4 @@
-"""What earlier rules made of what a store holds, made again by today's: once, before it is served."""
+"""The rebuild of data that was derived by earlier rules: once, before the store opens."""
 
 from pymongo.errors import PyMongoError
 
@@ -12,10 +12,9 @@ from schemas.core.collections import COUNTERS
 
 
 async def rebuild(database: Database, store: str, region: str) -> None:
-    """Count customers and make words of the search where today's rules did not; a store that is being restored is left
-    alone.
+    """Rebuild customers and search terms unless the current rules made them. Skip a store that is being restored.
 
-    :raises DatabaseRefused: it cannot be done now.
+    :raises DatabaseRefused: the database does not allow it now.
     """
     outdated = {"_id": store, "$nor": [{**CUSTOMERS_BUILT, **TERMS_BUILT}], RESTORING: {"$exists": False}}
     try:

@@ -1,7 +1,7 @@
-"""The words that documents are found by, made anew where an earlier rule made them (`schemas/text/search_terms.py`).
+"""The rebuild of search terms that an earlier rule made (`schemas/text/search_terms.py`).
 
-Batch by batch, each document only if its words differ and if it was not changed meanwhile, so that this can be cut off
-and repeated at will, beside processes that sell.
+It works in batches and writes a document only if its terms differ and if it was not changed meanwhile. So it can be
+interrupted and repeated at any time, beside processes that sell.
 """
 
 from collections.abc import Callable
@@ -18,25 +18,25 @@ from schemas.core.documents import Document
 from schemas.text.search_terms import TERMS_VERSION, search_terms
 
 _BATCH: Final = 1_000
-#: Of each collection, the unique field that its documents are gone through by, and those that the words are made of.
+#: By collection: the unique field that defines the order of the batches, and the fields that the terms are made of.
 _FIELDS: Final = {
     ESTIMATES: ("number", "customer_name", "customer_phone"),
     ORDERS: ("number", "customer_name", "customer_phone"),
     CUSTOMERS: ("_id", "name", "phone"),
 }
-#: What the counters of a store say as soon as all words were made by today's rule.
+#: The fields of a store's counters when all terms were made by the current rule.
 BUILT: Final = {"terms_rule": TERMS_VERSION}
 
 OnProgress = Callable[[int], None]
 
 
 async def has_terms(database: Database, store: str) -> bool:
-    """Return whether the words of a store were made by today's rule, or made anew by it."""
+    """Return whether the current rule made all terms of a store."""
     return await database[COUNTERS].find_one({"_id": store, **BUILT}, {"_id": 1}) is not None
 
 
 async def build_terms(database: Database, store: str, on_progress: OnProgress = lambda _: None) -> None:
-    """Make the words of all documents and customers anew, where they differ.
+    """Rebuild the terms of all documents and customers that differ from the current rule.
 
     :raises PyMongoError: callers translate.
     """
@@ -49,9 +49,9 @@ async def build_terms(database: Database, store: str, on_progress: OnProgress = 
 
 
 async def build_missing_terms(database: Database, store: str) -> None:
-    """Do as `build_terms`, where that was not done by today's rule to the end.
+    """Run `build_terms`, unless it was completed with the current rule.
 
-    :raises DatabaseRefused: it cannot be done now.
+    :raises DatabaseRefused: the database does not allow it now.
     """
     try:
         if not await has_terms(database, store):
@@ -61,7 +61,10 @@ async def build_missing_terms(database: Database, store: str) -> None:
 
 
 async def _rebuild_batch(database: Database, store: str, kind: str, last: object) -> list[Document]:
-    """Write a batch that follows a document anew; the batch, as it was read."""
+    """Rebuild the batch after a key, and return it as it was read.
+
+    :param last: the key of the last document before the batch, None for the first batch.
+    """
     place, *fields = _FIELDS[kind]
     criteria = store_filter(kind, store) if last is None else {"store": store, place: {"$gt": last}}
     found = database[kind].find(criteria, (place, "version", "terms", *fields)).sort(place, 1).limit(_BATCH)
@@ -74,7 +77,7 @@ async def _rebuild_batch(database: Database, store: str, kind: str, last: object
 
 def _change(document: Document, name: str, phone: str) -> UpdateOne | None:
     terms = search_terms(document[name], document[phone])
-    # One without words, as of a customer whose name was taken out of the books, keeps none.
+    # A document whose terms are empty keeps none: its customer's name was removed.
     if not document.get("terms", terms) or document.get("terms") == terms:
         return None
     return UpdateOne({"_id": document["_id"], "version": document["version"]}, {"$set": {"terms": terms}})

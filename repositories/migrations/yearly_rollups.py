@@ -1,4 +1,4 @@
-"""Rollups of years, for stores that only have those of months."""
+"""The backfill of yearly rollups, for stores that only have monthly ones."""
 
 from collections import Counter
 from typing import Final
@@ -10,18 +10,18 @@ from repositories.reporting.rollup_rows import measures, row_id, row_key, row_ra
 from schemas.core.collections import COUNTERS, TOTALS
 from schemas.reporting.rollups import RollupKey
 
-#: What a store's counters say where its totals have rows of years.
+#: The value of `totals` in a store's counters when its rollups include years.
 _YEARLY: Final = "year"
 
 
 async def add_yearly_rollups(database: Database, store: str) -> None:
-    """Adds up the rows of months to rows of years, in a store that was begun before there were any.
+    """Sum the monthly rollups to yearly ones, in a store of an earlier version.
 
     :raises PyMongoError: callers translate.
     """
 
     async def add(session: AsyncIOMotorClientSession) -> None:
-        # First, so that nothing is sold meanwhile.
+        # First, because this write makes concurrent sales wait.
         begun = await database[COUNTERS].update_one(
             {"_id": store, "totals": {"$ne": _YEARLY}}, {"$set": {"totals": _YEARLY}}, session=session
         )
