@@ -62,17 +62,17 @@ async def mark_store(database: Database, store: str, facts: dict[str, Any], *, r
     if replace and "demo" in counters:
         if not await _is_all_made_up(database, store, counters):
             raise DatabaseRefused(
-                f"Store {store!r} was changed after `pos demo` had filled it, and that would be lost: it stays. Name "
-                "another one with --store."
+                f"Store {store!r} was changed after `pos demo` filled it, and those changes would be lost: it stays. "
+                "Name another one with --store."
             )
         await _empty(database, store)
     marked = await database[COUNTERS].update_one(
         {"_id": store, "head": 0, ESTIMATES: 0, ORDERS: 0}, {"$set": {"demo": facts}}
     )
     if not marked.matched_count:
-        hint = "fill it anew with --replace, or " if "demo" in counters else ""
+        hint = "replace them with --replace, or " if "demo" in counters else ""
         raise DatabaseRefused(
-            f"Store {store!r} has documents, and made-up ones never go among them: {hint}name another with --store."
+            f"Store {store!r} has documents, and a demo needs an empty store: {hint}name another with --store."
         )
 
 

@@ -86,7 +86,7 @@ async def _check_numbers(database: Database, store: str, counters: Document) -> 
         for number in islice(
             chain.from_iterable(subtract_ranges(there, list(subtract_ranges(there, missing)))), _MAX_LINES
         ):
-            yield f"{kind}: number {format_number(number)} was missing when the shop was taken over, and is there now."
+            yield f"{kind}: number {format_number(number)} was missing at the import, and exists now."
         for number in [n for n in given if n not in expected][:_MAX_LINES]:
             yield f"{kind}: number {format_number(number)} lies beyond the counter, {last}."
 

@@ -167,7 +167,7 @@ class LegacyImport:
     def _collect_late(self) -> None:
         """After an import in place, move late documents out of our collections."""
         for kind in KINDS if self._in_place else ():
-            self._report_progress(f"Looking for {kind} that came later", 0, 0)
+            self._report_progress(f"Looking for late {kind}", 0, 0)
             destinations = (LATE_PREFIX + kind, BACKUP_PREFIX + kind)
             permit = {"_id": self._target.store, "step": {"$in": ["begun", "done"]}, "is_dropping": None}
             self.stuck[kind] = Move(self._database.delegate, kind, destinations, LEGACY_DOCUMENT, permit).run()
@@ -248,8 +248,8 @@ class LegacyImport:
                     ],
                 )
                 done += len(batch)
-                self._report_progress(f"Looking at {kind}", done, total)
-        self._report_progress("Settling numbers, ids and links", 0, 0)
+                self._report_progress(f"Reading {kind}", done, total)
+        self._report_progress("Resolving numbers, ids and links", 0, 0)
         table.resolve()
         for kind, resolved in table.all_resolved():
             self._report.note(kind, resolved.id, resolved.defects)

@@ -47,7 +47,7 @@ def id_bytes(own_id: Any) -> bytes:
 
 
 def count_late(database: SyncDatabase[Any], kind: str) -> int:
-    """Count the documents of the earlier backend in one of our collections, using the index that begins with `store`."""
+    """Count documents of the earlier backend in one of our collections, with the index that begins with `store`."""
     stores = database[kind].distinct("store")
     return database[kind].count_documents({"store": {"$in": [None, *stores]}, **LEGACY_DOCUMENT})
 

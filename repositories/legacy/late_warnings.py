@@ -57,7 +57,7 @@ def _warn_of_source(database: SyncDatabase[Any], state: Document) -> Iterator[st
     # Earlier versions did not store `is_here`: if no document is known, it is another database of the same name.
     if count > 0 and state.get("is_here", count < sum(source[kind].count_documents({}) for kind in KINDS)):
         yield (
-            f"{count:,} estimates and orders were written into {name!r} since that was taken over: stop the earlier "
+            f"{count:,} estimates and orders were written into {name!r} since its import: stop the earlier "
             f"backend, and run `pos import-legacy --from {name}` again."
         )
 

@@ -1,8 +1,8 @@
-"""What only a look at all the documents of the earlier backend can settle: repeated numbers and ids, and links.
+"""The reconciliation of all documents of the earlier backend: repeated numbers and ids, and links.
 
-A temporary SQLite file holds one short row a document, so that a million of them need no memory to speak of; it has no
-name, and is gone with the process. Everything is settled by age and then by the order of MongoDB's ids, so that the
-same documents are always settled in the same way.
+A temporary SQLite file holds one short row for each document, so that a million documents need little memory. The file
+has no name and disappears with the process. Conflicts are resolved by age and then by the order of MongoDB's ids, so
+that the same documents always give the same result.
 """
 
 import sqlite3
@@ -17,7 +17,7 @@ from schemas.core.document_numbers import format_number
 from schemas.core.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX
 from schemas.legacy.conversion import ConvertedDocument, Defect
 
-#: Whose a public id is that a document wants.
+#: The owner of the public id that a document wants: none, another store of the database, or this store.
 UNCLAIMED, OTHER_STORE, THIS_STORE = 0, 1, 2
 
 _TABLE: Final = """
@@ -26,8 +26,8 @@ _TABLE: Final = """
       link TEXT, says_converted INTEGER, id TEXT, number INTEGER, partner INTEGER, total INTEGER, is_taken INTEGER,
       is_given INTEGER, UNIQUE (kind, key))
 """
-#: Of those who want the same id, or the same number, the oldest gets it.
-_SETTLE_IDS: Final = """
+#: Of documents that want the same id or the same number, the oldest gets it.
+_RESOLVE_IDS: Final = """
     CREATE TEMP TABLE id_rank AS
       SELECT seq, row_number() OVER (PARTITION BY kind, wanted_id ORDER BY instant, seq) AS place FROM entry
       WHERE wanted_id IS NOT NULL AND NOT is_taken;
@@ -37,7 +37,7 @@ _SETTLE_IDS: Final = """
     CREATE UNIQUE INDEX by_id ON entry (kind, id);
     CREATE INDEX by_own ON entry (kind, own);
 """
-_SETTLE_NUMBERS: Final = """
+_RESOLVE_NUMBERS: Final = """
     CREATE TEMP TABLE number_rank AS
       SELECT seq, row_number() OVER (PARTITION BY kind, wanted ORDER BY instant, seq) AS place FROM entry
       WHERE wanted IS NOT NULL AND NOT is_given;
@@ -52,7 +52,7 @@ _SETTLE_NUMBERS: Final = """
     UPDATE entry SET number = (SELECT fresh.number FROM fresh WHERE fresh.seq = entry.seq) WHERE number IS NULL;
     CREATE UNIQUE INDEX by_number ON entry (kind, number);
 """
-#: Whom each document names, by the public id or by MongoDB's own.
+#: The document that each document links to, by its public id or by MongoDB's id.
 _FIND_NAMED: Final = """
     CREATE TEMP TABLE named AS
       SELECT seq, kind, instant, coalesce(
@@ -63,7 +63,7 @@ _FIND_NAMED: Final = """
     CREATE UNIQUE INDEX named_seq ON named (seq);
     CREATE TEMP TABLE pair (estimate INTEGER, sale INTEGER, place INTEGER);
 """
-#: An estimate goes with the order that it names and that names it, else with the oldest that names it.
+#: An estimate is paired with the order that it links to and that links to it, else with the oldest that links to it.
 _PAIR_BY_ORDERS: Final = """
     INSERT INTO pair
       SELECT o.target, o.seq, row_number() OVER (
@@ -71,7 +71,7 @@ _PAIR_BY_ORDERS: Final = """
       FROM named o LEFT JOIN named e ON e.seq = o.target
       WHERE o.kind = 'orders' AND o.target IS NOT NULL;
 """
-#: Else with the one that it names, if that is nobody else's.
+#: Otherwise with the order that it links to, if that order has no other estimate.
 _PAIR_BY_ESTIMATES: Final = """
     INSERT INTO pair
       SELECT e.seq, e.target, row_number() OVER (PARTITION BY e.target ORDER BY e.instant, e.seq)
@@ -96,16 +96,16 @@ _SELECT: Final = """
       (SELECT o.id FROM named n JOIN entry o ON o.seq = n.target WHERE n.seq = e.seq)
     FROM entry e LEFT JOIN entry p ON p.seq = e.partner
 """
-_SETTLE: Final = (
-    *(_SETTLE_IDS, _SETTLE_NUMBERS, _FIND_NAMED),
+_RESOLVE: Final = (
+    *(_RESOLVE_IDS, _RESOLVE_NUMBERS, _FIND_NAMED),
     *(_PAIR_BY_ORDERS, _KEEP_PAIRS, _PAIR_BY_ESTIMATES, _KEEP_PAIRS),
 )
-#: Instructions of SQLite's machine, some hundredth of a second of them.
+#: Instructions of SQLite's virtual machine between two checks for cancellation, about 10 ms.
 _ASK_EVERY: Final = 100_000
 
 
 class ResolvedDocument(NamedTuple):
-    """What a document is known by from now on, and the other side of its link, where there is one."""
+    """The id and number of a document after the reconciliation, and the other side of its link, if there is one."""
 
     id: str
     number: int
@@ -115,10 +115,12 @@ class ResolvedDocument(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A document as it is entered: its MongoDB id as bytes and as text, and what it becomes.
+    """A document to be entered into the table.
 
-    owner: of the public id that it wants: nobody, another store of the database, or this one. is_given: whether the
-    number that it wants is another document's already.
+    :ivar key: its MongoDB id as bytes.
+    :ivar own_id: its MongoDB id as text.
+    :ivar owner: of its public id: `UNCLAIMED`, `OTHER_STORE` or `THIS_STORE`.
+    :ivar is_given: whether its number is assigned to another document already.
     """
 
     key: bytes
@@ -129,10 +131,10 @@ class Entry(NamedTuple):
 
 
 class ReconciliationTable:
-    """One row a document of either kind.
+    """The table of all documents of both kinds, one row each.
 
-    :param is_over: asked all the while; where it says so, what is being done raises `sqlite3.OperationalError`.
-    :param last: the last number of each kind that is given already; new ones come after it.
+    :param is_cancelled: called regularly; if it returns True, the current statement raises `sqlite3.OperationalError`.
+    :param last: the last number of each kind that is assigned already; new numbers come after it.
     """
 
     def __init__(self, is_cancelled: Callable[[], bool] = bool, last: Mapping[str, int] = MappingProxyType({})) -> None:
@@ -168,31 +170,31 @@ class ReconciliationTable:
         )
 
     def resolve(self) -> None:
-        """Gives every document its id, its number, and its partner."""
-        for rules in _SETTLE:
+        """Give every document its id, its number and its partner."""
+        for rules in _RESOLVE:
             for statement in rules.split(";"):
                 self._rows.execute(statement)
         self._rows.execute("COMMIT")
 
     def resolved(self, kind: str, key: bytes) -> ResolvedDocument | None:
-        """What became of a document; None: it was not there when all were entered."""
+        """Return the result for a document, None if it was not entered."""
         row = self._rows.execute(_SELECT + " WHERE e.kind = ? AND e.key = ?", (kind, key)).fetchone()
         return None if row is None else _resolved(row)
 
     def all_resolved(self) -> Iterator[tuple[str, ResolvedDocument]]:
-        """(kind, what became of it) of every document, the estimates first, the oldest first."""
+        """Yield the kind and the result of every document, estimates first, the oldest first."""
         for row in self._rows.execute(_SELECT + " ORDER BY e.kind, e.instant, e.seq"):
             yield row[0], _resolved(row)
 
     def totals(self, kind: str) -> tuple[int, int, int]:
-        """Of a kind: how many there are, the sum of their totals in minor units, the highest number."""
+        """Return the count of a kind, the sum of the totals in minor units, and the highest number."""
         row = self._rows.execute(
             "SELECT count(*), coalesce(sum(total), 0), coalesce(max(number), 0) FROM entry WHERE kind = ?", (kind,)
         ).fetchone()
         return row[0], row[1], row[2]
 
     def numbers(self, kind: str) -> Iterator[int]:
-        """All numbers of a kind, ascending."""
+        """Yield all numbers of a kind, ascending."""
         for (number,) in self._rows.execute("SELECT number FROM entry WHERE kind = ? ORDER BY number", (kind,)):
             yield number
 
@@ -230,7 +232,7 @@ _LINK: Final = {ESTIMATES: "linked_order_id", ORDERS: "source_estimate_id"}
 
 
 def _fresh_id(kind: str, key: bytes) -> str:
-    """An id of 128 bits, the same whenever the same document is looked at."""
+    """Return an id of 128 bits, always the same for the same document."""
     prefix = ESTIMATE_PREFIX if kind == ESTIMATES else ORDER_PREFIX
     return prefix + blake2b(key, digest_size=16, person=kind.encode()).hexdigest().upper()
 

@@ -1,4 +1,4 @@
-"""The collections of the earlier backend, read as they are: nothing in them is trusted, and nothing is written."""
+"""The collections of the earlier backend. They are read without any trust in their content, and never written."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -34,8 +34,12 @@ _MAY_BE_SALES: Final = {"$or": [{name: {"$nin": [None, ""]}} for name in ("sale_
 
 
 class LegacyDocument(NamedTuple):
-    """key: of all of its kind, the bytes that tell it; own: its `_id` as text; raw: its bytes; document: as Python has
-    it; lies_in: the kind of the collection that it lies in, which an older version took for another one."""
+    """A document of the earlier backend.
+
+    :ivar key: bytes that identify it among all of its kind.
+    :ivar own_id: its `_id` as text.
+    :ivar lies_in: the kind of the collection that it is in; some sales are among the estimates.
+    """
 
     key: bytes
     own_id: str
@@ -45,9 +49,9 @@ class LegacyDocument(NamedTuple):
 
 
 class Source:
-    """Where the earlier backend's documents lie.
+    """The collections of the earlier backend.
 
-    :param names: the collections of each kind.
+    :param names: the names of the collections, by kind.
     """
 
     def __init__(self, database: SyncDatabase[Any], names: Mapping[str, Sequence[str]]) -> None:
@@ -55,11 +59,11 @@ class Source:
         self.names = names
 
     def count(self, kind: str) -> int:
-        """Return how many documents may be of a kind, and are so but for a few sales among estimates."""
+        """Return about how many documents of a kind there are: sales among the estimates count as both."""
         return sum(int(self._database[name].count_documents(where)) for name, where, _ in self._places(kind))
 
     def batches(self, kind: str) -> Iterator[list[LegacyDocument]]:
-        """Yield all documents of a kind, in batches, those of a collection in the order of their ids."""
+        """Yield all documents of a kind in batches, by collection and in the order of their ids."""
         for name, where, lies_in in self._places(kind):
             collection = self._database.get_collection(name, codec_options=RAW_CODEC)
             cursor = collection.find(where, batch_size=BATCH).sort("_id", 1)
@@ -69,7 +73,7 @@ class Source:
                     yield found
 
     def _places(self, kind: str) -> Iterator[tuple[str, Document, str]]:
-        """Where documents of a kind lie: the collection, which of it, and the kind that it was made for."""
+        """Yield where documents of a kind are: a collection, a filter, and the kind of the collection."""
         for name in self.names[kind]:
             yield name, {}, kind
         for name in self.names[ESTIMATES] if kind == ORDERS else ():
@@ -77,7 +81,7 @@ class Source:
 
 
 def convert_original(kind: str, original: LegacyDocument, zone: ZoneInfo) -> ConvertedDocument:
-    """Return what a document becomes, with a word on where it lay."""
+    """Return the converted document, with a defect if it was in the collection of the other kind."""
     found = convert(kind, original.document, zone)
     if original.lies_in == kind:
         return found
@@ -95,10 +99,9 @@ def _original(raw: RawBSONDocument, kind: str, lies_in: str) -> LegacyDocument:
 
 @contextmanager
 def open_source(name: str, database: SyncDatabase[Any]) -> Iterator[SyncDatabase[Any]]:
-    """The database that `--from` names: by its name, on the same server, or by an address that ends in its name.
-    Blocking.
+    """Open the database of `--from`: a name on the same server, or an address that ends in a name. Blocking.
 
-    :raises DatabaseRefused: that is no address, or nobody answers there.
+    :raises DatabaseRefused: the address is invalid, or no server answers there.
     """
     if not set(name) & set(":/@"):
         yield database.client[name]
@@ -118,14 +121,13 @@ def open_source(name: str, database: SyncDatabase[Any]) -> Iterator[SyncDatabase
 
 
 def is_same_database(one: SyncDatabase[Any], other: SyncDatabase[Any]) -> bool:
-    """Whether two are one database, however they are addressed: its collections have identities of their own."""
+    """Return whether two handles are the same database, by the UUIDs of the collections."""
     return bool(collection_uuids(one) & collection_uuids(other))
 
 
 def is_reachable_by_name(source: SyncDatabase[Any], database: SyncDatabase[Any]) -> bool:
-    """Return whether a source can be looked at later by its name alone, from the connection of another database.
-    Blocking."""
-    # Where we may not look, it cannot.
+    """Return whether a source can be read later by its name alone, over another database's connection. Blocking."""
+    # Without permission to read, it cannot.
     with suppress(OperationFailure):
         return source.client is database.client or is_same_database(source, database.client[source.name])
     return False

@@ -1,7 +1,7 @@
-"""`pos import-legacy --undo` and `--drop-backup`: the way back, as long as nobody has sold; and the end of it.
+"""`pos import-legacy --undo`, possible until the first sale, and `--drop-backup`, after which it is not possible.
 
-Nothing is dropped but what adopting wrote. What the earlier backend has written since goes back beside the originals,
-also while it goes on writing.
+Undo deletes only what the import wrote. Late documents go back to the originals, even while the earlier backend
+continues to write.
 """
 
 import asyncio
@@ -25,20 +25,20 @@ from schemas.core.collections import ADOPTION, COUNTERS, CUSTOMERS, ORIGINALS, T
 from schemas.core.documents import Document
 
 _BUSY: Final = "Another `pos import-legacy` is running on this store: wait for it, and run this again."
-_NOT_IMPORTED: Final = "Store {store!r} was not adopted from the earlier backend."
-#: Where our documents stand while the originals take their names again.
+_NOT_IMPORTED: Final = "Store {store!r} was not imported from the earlier backend."
+#: The prefix of our collections while the originals get their names back.
 _UNDONE_PREFIX: Final = "undone_"
 _NAMESPACE_NOT_FOUND, _NAMESPACE_EXISTS = 26, 48
 _BATCH: Final = 1_000
-#: How often the originals try to take their names again, between two sales of the earlier backend.
+#: The number of attempts to rename the originals back between two writes of the earlier backend.
 _MAX_TRIES: Final = 500
 
 
 async def undo(database: Database, store: str) -> dict[str, int]:
-    """Take away what was adopted, and give the originals their names back. Safe to repeat after a cut.
+    """Delete the imported documents and rename the originals back. Safe to repeat after an interruption.
 
-    :returns: how many documents could not go back beside the originals, by the collection where they stay.
-    :raises DatabaseRefused: something was sold since, which would be lost; a service runs; the store is being restored.
+    :returns: by collection, how many documents could not be moved back to the originals.
+    :raises DatabaseRefused: the store has been changed since, a service runs on it, or it is being restored.
     """
     state = await database[ADOPTION].find_one({"_id": store})
     if state is None:
@@ -46,21 +46,21 @@ async def undo(database: Database, store: str) -> dict[str, int]:
     await refuse_restoring(database, store)
     await check_not_running(database, store)
     if state.get("is_own"):
-        raise DatabaseRefused("This store had sales of its own before it took any over: it stays.")
+        raise DatabaseRefused("This store had sales of its own before the import: it stays.")
     here = set(await database.list_collection_names())
     others = {"$and": [CURRENT_DOCUMENT, {"store": {"$ne": store}}]}
-    # What has our name and a backup beside it is ours, and not an original that has its name again.
+    # A collection with our name and a backup is ours; without a backup it is an original that was renamed back.
     ours = [kind for kind in KINDS if kind not in state["renamed"] or BACKUP_PREFIX + kind in here]
     if state["in_place"] and any([await database[kind].find_one(others) for kind in ours]):
-        raise DatabaseRefused("Another store lives in this database now, beside the adopted one: undoing would end it.")
-    # From here on no process opens the store; and without its counters none that is open sells in it.
+        raise DatabaseRefused("This database now has another store, which undoing the import would destroy.")
+    # From here on no process can open the store, and without counters no running process can sell in it.
     await _begin_undoing(database, state)
     await database[COUNTERS].delete_one({"_id": store, "head": 0})
     counters = await database[COUNTERS].find_one({"_id": store})
     if counters is not None:
         await database[ADOPTION].update_one({"_id": store}, {"$set": {"step": "done"}})
         raise DatabaseRefused(
-            f"{counters['head']:,} changes were made since the shop was taken over, and would be lost: it stays."
+            f"{counters['head']:,} changes were made since the import, and would be lost: the store stays."
         )
     staying: dict[str, int] = {}
     for kind in KINDS:
@@ -76,15 +76,15 @@ async def undo(database: Database, store: str) -> dict[str, int]:
 
 
 async def _begin_undoing(database: Database, state: Document) -> None:
-    """Take the store for the way back.
+    """Mark the import as being undone.
 
-    :raises DatabaseRefused: its backup is being dropped, or was; another command is at work on it.
+    :raises DatabaseRefused: its backup is being or was dropped, or another command runs on the store.
     """
     store = state["_id"]
     unchanged = {"_id": store, "step": state["step"], "is_dropping": None}
     if not (await database[ADOPTION].update_one(unchanged, {"$set": {"step": "undoing"}})).matched_count:
         raise DatabaseRefused(DROPPING if state.get("is_dropping") else _BUSY)
-    # Only now nobody drops it any more.
+    # Checked only now: from here on no command drops the backup.
     here = set(await database.list_collection_names())
     if state["step"] == "done" and any(BACKUP_PREFIX + kind not in here for kind in state["renamed"]):
         await database[ADOPTION].update_one({"_id": store}, {"$set": {"step": "done"}})
@@ -92,7 +92,10 @@ async def _begin_undoing(database: Database, state: Document) -> None:
 
 
 def _restore_originals(database: SyncDatabase[Any], state: Document, kind: str) -> dict[str, int]:
-    """Give the originals of a kind their name again, and put beside them what came since. Blocking."""
+    """Rename the originals of a kind back, and move late documents to them. Blocking.
+
+    :returns: by collection, how many documents could not be moved.
+    """
     store = state["_id"]
     asides = _swap_collections(database, state, kind)
     for name in asides:
@@ -103,20 +106,20 @@ def _restore_originals(database: SyncDatabase[Any], state: Document, kind: str) 
         if stuck:
             staying[name] = len(stuck)
         elif database[name].find_one({}) is None:
-            # Empty, and nobody writes there any more.
+            # Empty, and no program writes to it any more.
             database[name].drop()
     return staying
 
 
 def _swap_collections(database: SyncDatabase[Any], state: Document, kind: str) -> list[str]:
-    """Rename our collection away, and the originals back, between two writes of the earlier backend.
+    """Rename our collection away and the originals back, between two writes of the earlier backend.
 
-    :returns: the names under which ours lies now, also after an earlier try.
-    :raises DatabaseRefused: there is no such moment; another command has come to the end of the way back.
+    :returns: the new names of our collection, including those of earlier attempts.
+    :raises DatabaseRefused: the earlier backend never pauses, or another command has completed the undo.
     """
     for _ in range(_MAX_TRIES):
         has_backup = _exists(database, BACKUP_PREFIX + kind)
-        # Without a backup, they have their name again, or there were none, and all of this kind came since.
+        # Without a backup, the originals have their name again, or there were none and all of this kind are late.
         if has_backup or (kind not in state["renamed"] and database[kind].find_one(store_filter(kind, state["_id"]))):
             aside = _unused_name(database, kind)
             mine = {"_id": state["_id"], "step": "undoing"}
@@ -130,7 +133,7 @@ def _swap_collections(database: SyncDatabase[Any], state: Document, kind: str) -
 
 
 def _delete_imported(database: SyncDatabase[Any], store: str, kind: str, name: str) -> None:
-    """Delete what adopting wrote into a collection, and nothing else: each has its original in `adopted`."""
+    """Delete the imported documents from a collection: those with a copy of the original in `adopted`."""
     rows = database[ORIGINALS].find({**store_filter(ORIGINALS, store), "kind": kind}, {"_id": 1}, batch_size=_BATCH)
     while ids := [row["_id"]["id"] for row in islice(rows, _BATCH)]:
         database[name].delete_many({**store_filter(kind, store), "_id": {"$in": ids}})
@@ -146,7 +149,7 @@ def _exists(database: SyncDatabase[Any], name: str) -> bool:
 
 
 def _rename(database: SyncDatabase[Any], name: str, other: str) -> bool:
-    """Whether a collection has another name now; False where that one is taken, or where there is none to rename."""
+    """Rename a collection; return False if the new name is taken or the collection does not exist."""
     try:
         database[name].rename(other)
     except OperationFailure as error:
@@ -157,10 +160,10 @@ def _rename(database: SyncDatabase[Any], name: str, other: str) -> bool:
 
 
 async def drop_backup(database: Database, store: str) -> list[str]:
-    """Drop the originals of a finished adoption in place; their copies in `adopted` stay.
+    """Drop the originals of a complete import in place; their copies in `adopted` stay.
 
-    :returns: the names of what was dropped.
-    :raises DatabaseRefused: nothing was adopted, or not to its end; something has no copy; the store is being restored.
+    :returns: the names of the dropped collections.
+    :raises DatabaseRefused: there is no complete import, an original has no copy, or the store is being restored.
     """
     state = await database[ADOPTION].find_one({"_id": store})
     if state is None or state["step"] != "done":
@@ -171,7 +174,7 @@ async def drop_backup(database: Database, store: str) -> list[str]:
     names = {
         kind: [prefix + kind for prefix in (BACKUP_PREFIX, LATE_PREFIX) if prefix + kind in here] for kind in kinds
     }
-    # From here on nothing more is brought there, and nothing taken from there.
+    # From here on no command moves documents to or from these collections.
     begun = await database[ADOPTION].update_one({"_id": store, "step": "done"}, {"$set": {"is_dropping": True}})
     if not begun.matched_count:
         raise DatabaseRefused(_BUSY)
@@ -189,7 +192,10 @@ async def drop_backup(database: Database, store: str) -> list[str]:
 
 
 def _refuse_uncopied(database: SyncDatabase[Any], store: str, kind: str, originals: Source) -> None:
-    """:raises DatabaseRefused: there are originals of which `adopted` has no copy."""
+    """Refuse to drop originals without a copy.
+
+    :raises DatabaseRefused: some originals have no complete copy in `adopted`.
+    """
     count = sum(len(batch) for batch in unimported(database, store, kind, originals))
     if count:
         raise DatabaseRefused(f"{count:,} {kind} are not imported: run `pos import-legacy` first.")

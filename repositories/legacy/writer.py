@@ -26,20 +26,20 @@ from schemas.reporting.rollups import RollupDeltas
 from schemas.text.phones import INDIA, normalize_phone
 
 OVERTAKEN: Final = "Another `pos import-legacy` has begun on this store meanwhile; this one has ended."
-#: What MongoDB takes in one document, less what we add to it.
+#: The limit of a document in MongoDB, minus the fields that we add.
 MAX_ORIGINAL_BYTES: Final = 15 * 1024 * 1024
 _ROWS: Final = 1_000
-#: Of the originals that are written at once, in bytes.
+#: The limit of originals in one transaction, in bytes.
 _MAX_BYTES: Final = 8 * 2**20
 
-#: A document, and what is kept of its original.
+#: A document, and the copy of its original.
 Pair = tuple[Document, Document]
-#: Told what is going on, how much of it is done, and of how much.
+#: Called with the name of the step, the amount done and the total.
 OnProgress = Callable[[str, int, int], None]
 
 
 class Target(NamedTuple):
-    """The store that is to have the documents."""
+    """The store that gets the documents."""
 
     database: Database
     store: str
@@ -49,10 +49,10 @@ class Target(NamedTuple):
 
 
 class WritePermit:
-    """The right of one run to write: each of its writes is a transaction with the state of the adoption, so that one
-    that was overtaken, or is being undone, writes nothing more.
+    """The permit of one run to write. Each write is a transaction with the state of the import, so that a run that was
+    replaced by another, or is being undone, writes nothing more.
 
-    :param run: as the state names it.
+    :param run: the id of the run, as in the state.
     """
 
     def __init__(self, database: SyncDatabase[Any], store: str, run: str) -> None:
@@ -60,7 +60,7 @@ class WritePermit:
         self._mine = {"_id": store, "step": "begun", "run": run}
 
     def write(self, work: Callable[[ClientSession], object]) -> None:
-        """Do some of the work, as a whole or not at all. Blocking.
+        """Run work in a transaction. Blocking.
 
         :raises DatabaseRefused: another command has begun on this store.
         """
@@ -84,7 +84,7 @@ class WritePermit:
         self.write(insert)
 
     def empty(self, name: str, where: Document) -> None:
-        """Delete from a collection what an earlier try has left."""
+        """Delete documents that an earlier run has left in a collection."""
         rows = self.database[name].find(where, {"_id": 1}, batch_size=_ROWS)
         while ids := [row["_id"] for row in islice(rows, _ROWS)]:
             self.write(partial(self._delete, name, ids))
@@ -96,9 +96,9 @@ class WritePermit:
 def write(
     target: Target, originals: Source, table: ReconciliationTable, on_progress: OnProgress, permit: WritePermit
 ) -> None:
-    """Writes all from the beginning: what an earlier try has left is taken away first. Blocking.
+    """Write all documents, after deleting those of an earlier run. Blocking.
 
-    :raises PyMongoError: the database does not take it.
+    :raises PyMongoError: the database refuses a write.
     :raises DatabaseRefused: another command has begun on this store.
     """
     store = target.store
@@ -114,7 +114,7 @@ def write(
                 deltas.add(kind, document)
                 add_to_customer(customers, store, kind, document)
             for part in _split_by_size(written):
-                # Both at once: what has no original was not written here, and is never taken away.
+                # In one transaction: only documents with a copy of the original are ours to delete.
                 permit.insert(
                     {
                         ORIGINALS: [build_original for _, build_original in part],
@@ -129,7 +129,7 @@ def write(
 
 
 def _split_by_size(written: Sequence[Pair]) -> Iterator[list[Pair]]:
-    """Yield documents with their originals, as many as one transaction takes lightly."""
+    """Yield documents with their originals in parts that are small enough for one transaction."""
     part: list[Pair] = []
     weight = 0
     for pair in written:
@@ -146,10 +146,10 @@ def _split_by_size(written: Sequence[Pair]) -> Iterator[list[Pair]]:
 def _convert_batch(
     target: Target, kind: str, batch: list[LegacyDocument], table: ReconciliationTable
 ) -> Iterator[tuple[Document, Document]]:
-    """Each document as it is written, and what is kept of its original."""
+    """Yield each document as it is written, and the copy of its original."""
     for original in batch:
         resolved = table.resolved(kind, original.key)
-        # One that came after the first pass is noticed when all is counted in the end.
+        # None for a document that came after the first pass; it is imported as a late one.
         if resolved is not None:
             one = convert_original(kind, original, target.zone)
             yield (
@@ -159,7 +159,7 @@ def _convert_batch(
 
 
 def build_document(target: Target, kind: str, converted: ConvertedDocument, resolved: ResolvedDocument) -> Document:
-    """The document as it stands among the others."""
+    """Return the document with its id, number and link."""
     document = {"_id": resolved.id, "store": target.store, "number": resolved.number, **converted.document}
     document[PHONE_FIELD] = normalize_phone(document["customer_phone"], target.region)
     if kind == ESTIMATES:
@@ -173,7 +173,7 @@ def build_document(target: Target, kind: str, converted: ConvertedDocument, reso
 def build_original(
     store: str, kind: str, original: LegacyDocument, converted: ConvertedDocument, resolved: ResolvedDocument
 ) -> Document:
-    """The original, verbatim, and what was done to it."""
+    """Return the copy of the original, with the defects of its conversion."""
     return {
         "_id": {"store": store, "kind": kind, "id": resolved.id},
         "store": store,
@@ -186,14 +186,14 @@ def build_original(
 
 
 def _stored_original(original: LegacyDocument) -> Document:
-    """One that is nearly too large for MongoDB stays where it is; of it, only the id is kept."""
+    """Return the field `original`: the document, or only its id if it is nearly too large for MongoDB."""
     if len(original.raw.raw) < MAX_ORIGINAL_BYTES:
         return {"original": original.raw}
     return {"original": RawBSONDocument(id_bytes(original.document.get("_id"))), "is_too_large": True}
 
 
 def total_rows(store: str, deltas: RollupDeltas) -> Iterator[Document]:
-    """The totals as they are stored."""
+    """Yield the rollups as they are stored."""
     for key, measures in deltas.rows().items():
         row: Document = {"_id": row_id(store, key)}
         for measure, amount in measures.items():

@@ -42,7 +42,7 @@ def test_a_store_that_is_restored_after_its_adoption_is_left_alone(
 
 
 def test_nothing_is_adopted_into_a_shop_that_sells(mongodb_url: str, own: Database[Any], adopt: Adopter) -> None:
-    assert "nothing to adopt" in adopt.refused()
+    assert "nothing to import" in adopt.refused()
     legacy.fill(own, legacy.believable(5))
     adopt.report()
     elsewhere = Adopter(mongodb_url, own.name)

@@ -52,7 +52,7 @@ def test_a_report_that_exists_is_only_replaced_by_force(own: Database[Any], adop
 def test_a_run_that_finds_nothing_to_do_writes_no_report(own: Database[Any], adopt: Adopter, path: Path) -> None:
     path.write_text("of yesterday")
     options = ("--report", str(path), "--force")
-    assert "nothing to adopt" in adopt.refused(*options)
+    assert "nothing to import" in adopt.refused(*options)
     legacy.fill(own, legacy.nasty())
     adopt.report()
     assert "imported before" in adopt(*options).stderr
