@@ -24,7 +24,7 @@ from benchmarks.payloads import CREATE_SALE, SALE, SALES
 from benchmarks.servers import PORT, database_name, serving
 from schemas.printing.letterhead import PAPERS
 
-SECTION = "Beside paper and messages"
+SECTION = "Sales beside PDFs and messages"
 _AT_ONCE = 50
 _PROVIDER_PORT = PORT + 1
 # How long the provider takes for a message: four go out at a time, so that fifty last for as long as a round does.

@@ -190,8 +190,8 @@ def measure_memory_and_storm(results: Results, server: Child, crowds: Sequence[i
 
 
 def measure_stalled(results: Results, hey: str, body: Path, rounds: int, seconds: float) -> None:
-    """How long a sale takes with screens that read, and with as many that do not, measured in turn."""
-    names = {"none": [], f"{SCREENS} screens that read": [], f"{SCREENS} screens that do not": ["--stalled"]}
+    """How long a sale takes with clients that read, and with as many that do not, measured in turn."""
+    names = {"none": [], f"{SCREENS} clients that read": [], f"{SCREENS} clients that do not": ["--stalled"]}
     figures: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     sell(hey, body, warming(seconds), RATE)
     for _ in range(rounds):
@@ -203,7 +203,7 @@ def measure_stalled(results: Results, hey: str, body: Path, rounds: int, seconds
             figures[name].append((1_000 * waits["50%"], 1_000 * waits["99%"]))
     none, *others = (median([p50 for p50, _ in measured]) for measured in figures.values())
     for name, p50 in zip(list(names)[1:], others, strict=True):
-        results.add(SECTION, Row(f"a sale beside {name}, p50", p50, "ms", "no screens", none))
+        results.add(SECTION, Row(f"a sale beside {name}, p50", p50, "ms", "no clients", none))
 
 
 def measure(url: str, results: Results, *, is_quick: bool) -> None:

@@ -13,7 +13,7 @@ from services.printing.preemption import Preemption
 from services.printing.renderer import PdfRenderer
 from services.printing.worker_pool import RenderPool
 
-SECTION = "Paper"
+SECTION = "PDFs"
 ITEMS = {
     "Latin": "Cotton shirt",
     "Devanagari": "क्षत्रिय साड़ी",
