@@ -100,7 +100,7 @@ def admitted(principal: Principal, roles: Roles, asked: str | None) -> str | Non
     :param asked: the one that they ask for, if any.
     :raises Forbidden: a role or a store that is not for them.
     """
-    if principal.standing not in roles:
+    if principal.access_role not in roles:
         raise Forbidden
     if principal.store is None:
         return asked

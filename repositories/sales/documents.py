@@ -181,7 +181,7 @@ class Documents:
         return self.kind != ESTIMATES
 
     def _add_cursor(self, criteria: Document, after: Cursor) -> None:
-        all_of_instant, lower_numbers = after.may_hold(self.kind)
+        all_of_instant, lower_numbers = after.ties_that_follow(self.kind)
         bounds = criteria.setdefault("created_at", {})
         bounds["$lte" if all_of_instant or lower_numbers else "$lt"] = after.created_at
         if lower_numbers:

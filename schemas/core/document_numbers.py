@@ -1,4 +1,4 @@
-"""Document numbers: `#001`, `#002`, … `#1000`: what is printed on paper and said over the counter."""
+"""Document numbers, as they are printed and spoken: `#001`, `#002`, … `#1000`."""
 
 import re
 
@@ -7,11 +7,11 @@ _NUMBER = re.compile(r"#?([0-9]{1,15})", re.ASCII)
 
 
 def format_number(number: int) -> str:
-    """7 -> `#007`."""
+    """Return a number as text: 7 -> `#007`."""
     return f"#{number:03d}"
 
 
 def parse_number(text: str) -> int | None:
-    """`#007`, `007` and `7` -> 7; anything else -> None, since no document can have such a number."""
+    """Return the number of a text: `#007`, `007` and `7` -> 7; anything else -> None."""
     match = _NUMBER.fullmatch(text.strip())
     return int(match[1]) if match else None

@@ -1,4 +1,4 @@
-"""Stored documents and bodies of requests, as every floor knows them."""
+"""The type of stored documents and request bodies."""
 
 from typing import Any
 

@@ -1,8 +1,7 @@
-"""The root of every refusal that a client is meant to read.
+"""The base class of the errors that a client reads.
 
-A refusal knows its HTTP status, a stable `code` and a `title`; the raiser adds the sentence (`detail`) that a cashier
-understands. `app/middleware/errors.py` turns it into RFC 9457 `application/problem+json`; nothing else in the house
-looks at it.
+An error class has its HTTP status, a stable `code` and a `title`. The code that raises it adds a sentence (`detail`)
+that a cashier understands. `app/middleware/errors.py` answers it as RFC 9457 `application/problem+json`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,17 +9,17 @@ from typing import Any, ClassVar
 
 
 class ShopError(Exception):
-    """A refusal with a status, a stable machine-readable code, and a sentence for people.
+    """An error with a status, a stable machine-readable code, and a sentence for people.
 
-    :param detail: one sentence that a cashier understands; no driver text, no host name.
-    :param headers: extra response headers, such as `Retry-After`.
-    :param members: extra members of the problem document, such as `allowed` or `errors`.
+    :param detail: one sentence that a cashier understands, without driver text or host names.
+    :param headers: additional response headers, such as `Retry-After`.
+    :param members: additional members of the problem document, such as `allowed` or `errors`.
     """
 
     status: ClassVar[int]
     code: ClassVar[str]
     title: ClassVar[str]
-    #: JSON Schemas of the members that it adds to the problem document, for the API's description.
+    #: JSON Schemas of the additional members of the problem document, for the API's description.
     extra: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, detail: str, *, headers: Mapping[str, str] | None = None, **members: Any) -> None:
@@ -30,7 +29,7 @@ class ShopError(Exception):
         self.members = members
 
     def __reduce__(self) -> Any:
-        """As it goes from one process to another, whatever a subclass wants to be made of."""
+        """Return how to pickle the error, whatever parameters the constructor of a subclass has."""
         return _rebuild, (type(self), self.detail, self.headers, self.members)
 
 
@@ -41,7 +40,7 @@ def _rebuild(kind: type[ShopError], detail: str, headers: Mapping[str, str], mem
 
 
 class InvalidBody(ShopError):
-    """The JSON is well formed, but fields of it are wrong; `errors` lists each with a JSON pointer (RFC 6901)."""
+    """Fields of well-formed JSON are wrong; `errors` lists each with a JSON pointer (RFC 6901)."""
 
     status, code, title = 422, "invalid_fields", "A field is wrong"
     extra: ClassVar[Mapping[str, Any]] = {
@@ -68,7 +67,7 @@ class InvalidQuery(InvalidBody):
 
 
 class TotalsMismatch(ShopError):
-    """The figures of a bill do not add up; `computed` holds the server's own, as JSON floats."""
+    """The figures of a bill do not add up; `computed` has the server's figures, as JSON floats."""
 
     status, code, title = 422, "totals_mismatch", "The totals do not add up"
     extra: ClassVar[Mapping[str, Any]] = {
@@ -82,7 +81,7 @@ class TotalsMismatch(ShopError):
 
 
 class IllegalTransition(ShopError):
-    """An order, or a message, cannot go from its status to the one asked for; `allowed` lists where it can go."""
+    """An order or a message cannot change to the requested status; `allowed` lists the possible ones."""
 
     status, code, title = 409, "illegal_transition", "This change of status is not possible"
     extra: ClassVar[Mapping[str, Any]] = {

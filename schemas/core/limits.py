@@ -1,12 +1,10 @@
-"""How much a client may send: the bounds of texts, bills, amounts and days."""
+"""The limits of what a client sends: texts, bills, amounts and days."""
 
 from typing import Final
 
 from schemas.core import money
 
 MAX_LINK_DAYS: Final = 365
-
-
 MAX_TEXT: Final = 500
 #: Bytes of a file.
 MAX_UPLOAD: Final = 2 * 1024 * 1024

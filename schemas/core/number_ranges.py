@@ -1,10 +1,13 @@
-"""Numbers that are missing, as ascending ranges: one stray number of a database leaves millions out. Pure."""
+"""Missing numbers as ascending ranges, since a single high number in a database may leave out millions. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
 
 def missing_ranges(numbers: Iterable[int]) -> Iterator[range]:
-    """Yield what lies between 1 and the highest of some numbers and is not among them. numbers: ascending."""
+    """Yield the ranges that are missing between 1 and the highest of some numbers.
+
+    :param numbers: ascending.
+    """
     expected = 1
     for number in numbers:
         if number > expected:
@@ -13,7 +16,7 @@ def missing_ranges(numbers: Iterable[int]) -> Iterator[range]:
 
 
 def subtract_ranges(ranges: Iterable[range], others: Sequence[range]) -> Iterator[range]:
-    """Yield what is in some ranges and in none of others; both ascending."""
+    """Yield the parts of ranges that are in none of the others; both ascending."""
     first = 0
     for each in ranges:
         start = each.start
@@ -30,16 +33,16 @@ def subtract_ranges(ranges: Iterable[range], others: Sequence[range]) -> Iterato
 
 
 def single_ranges(numbers: Iterable[int]) -> list[range]:
-    """Return each of some numbers as a range, ascending."""
+    """Return each number as a range, ascending."""
     return [range(number, number + 1) for number in sorted(numbers)]
 
 
 def format_ranges(ranges: Iterable[range]) -> str:
-    """Return ranges as `17,401-403`."""
+    """Return ranges as text, such as `17,401-403`."""
     return ",".join(str(each.start) if len(each) == 1 else f"{each.start}-{each.stop - 1}" for each in ranges)
 
 
 def parse_ranges(text: str) -> list[range]:
-    """Return what `format_ranges` wrote."""
+    """Return the ranges of a text that `format_ranges` wrote."""
     bounds = (each.partition("-") for each in text.split(",") if each)
     return [range(int(first), int(last or first) + 1) for first, _, last in bounds]

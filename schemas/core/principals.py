@@ -1,4 +1,4 @@
-"""Who asks, and what is kept of who did something: pure values, no I/O."""
+"""Principals (who sends a request) and actors (who made a change). Pure values, no I/O."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,26 +11,30 @@ OWNER, CASHIER, VIEWER, DEVICE = "owner", "cashier", "viewer", "device"
 #: `DEVICE` is the role of a cashier's device; an owner's has the role of an owner, and a viewer's that of a viewer.
 ROLES: Final = (OWNER, CASHIER, VIEWER, DEVICE)
 OWNERS_DEVICE, VIEWERS_DEVICE = "owner's device", "viewer's device"
-#: What the table of access knows: a device may do what its role may, but not all that a person may.
+#: The roles of the permission table: a device of an owner or a viewer may do less than the person.
 ACCESS_ROLES: Final = (*ROLES, OWNERS_DEVICE, VIEWERS_DEVICE)
 _STANDING_OF_DEVICES: Final = {OWNER: OWNERS_DEVICE, VIEWER: VIEWERS_DEVICE}
-#: The id of the owner that the claim of a shop makes: it can be given once only, so a shop is claimed once.
+#: The id of the first owner. An id can be inserted only once, so a shop is set up only once.
 FIRST_OWNER_ID: Final = "USER-OWNER"
-#: The roles that a person or a device can be given.
+#: The roles that an owner can assign to a user or a device.
 ASSIGNABLE_ROLES: Final = (OWNER, CASHIER, VIEWER)
-#: What users sign in with.
+#: The fields of a user that authenticate.
 SIGN_IN_SECRETS: Final = frozenset({"password", "pin"})
-#: Their fields that only the database sees, and no event, no answer and no log.
+#: The fields of an account that stay in the database: no event, response or log has them.
 SECRET_FIELDS: Final = SIGN_IN_SECRETS | {"sign_ins", "token"}
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whoever a request comes from.
+    """The user or device that sends a request.
 
-    id: of a user (`USER-…`) or a device (`DEVICE-…`). name: as people know it. role: one of `ROLES`. store: the one
-    that it belongs to, None for all of them. device: the id of the device that it works at. credential: what it showed,
-    as it is stored; None where nobody signs in. expires_at: when that ends by itself, UTC; None where it does not.
+    :ivar id: of a user (`USER-…`) or a device (`DEVICE-…`).
+    :ivar name: the display name.
+    :ivar role: one of `ROLES`.
+    :ivar store: the store that it belongs to; None for all stores.
+    :ivar device: the id of the device that the request comes from.
+    :ivar credential: the presented credential, as it is stored; None without authentication.
+    :ivar expires_at: when the credential expires, UTC; None where it does not.
     """
 
     id: str
@@ -42,18 +46,18 @@ class Principal:
     expires_at: datetime | None = None
 
     @property
-    def standing(self) -> str:
-        """Return what the table of access knows it by: one of `ACCESS_ROLES`."""
+    def access_role(self) -> str:
+        """Return its role in the permission table: one of `ACCESS_ROLES`."""
         return self.role if self.id != self.device else _STANDING_OF_DEVICES.get(self.role, DEVICE)
 
 
-#: Whoever comes to a service that is open, since only this machine reaches it.
+#: The principal of each request to a service without users, which only this machine can reach.
 LOCAL_OWNER: Final = Principal("open", "open", OWNER)
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did something, and from where, as it is kept with each change."""
+    """Who made a change and from where, as it is stored with the change."""
 
     id: str
     name: str
@@ -68,7 +72,7 @@ class Actor:
 
     @property
     def stored(self) -> dict[str, Any]:
-        """As an event keeps it."""
+        """Return the actor as an event stores it."""
         return {
             "id": self.id,
             "name": self.name,
@@ -80,26 +84,26 @@ class Actor:
 
     @property
     def signature(self) -> dict[str, Any]:
-        """As a document keeps it."""
+        """Return the actor as a document stores it."""
         return {"id": self.id, "name": self.name}
 
 
-#: For what the service does by itself, or somebody at the machine that it runs on.
+#: The actor of changes that the service makes by itself, or an operator by a command.
 SERVICE_ACTOR: Final = Actor("service", "service", OWNER)
 
 
 def role_of_device(device: Mapping[str, Any]) -> str:
-    """Return the role that a stored device was given; one from before devices had any is a cashier's."""
+    """Return the assigned role of a stored device; the default is a cashier's, since old devices have no role."""
     return OWNER if device.get("role") == OWNER else VIEWER if device.get("role") == VIEWER else CASHIER
 
 
 def device_principal(device: Mapping[str, Any], credential: str) -> Principal:
-    """Return what a device's key shows it to be."""
+    """Return the principal that a device's key authenticates."""
     given = role_of_device(device)
     role = DEVICE if given == CASHIER else given
     return Principal(device["_id"], device["name"], role, device["belongs_to"], device["_id"], credential)
 
 
 def public_fields(account: Document) -> Document:
-    """Return an account as its event keeps it: without what it signs in with."""
+    """Return an account as its event stores it: without its secrets."""
     return {name: value for name, value in account.items() if name not in SECRET_FIELDS}

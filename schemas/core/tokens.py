@@ -1,8 +1,8 @@
-"""Tokens, as they are stored."""
+"""Hashes of tokens."""
 
 from hashlib import sha256
 
 
 def hash_token(token: str) -> str:
-    """As a token is stored. It has 256 random bits, so a plain hash is as good as a slow one."""
+    """Return a token's hash, which is stored. A token has 256 random bits, so it needs no slow hash."""
     return sha256(token.encode()).hexdigest()

@@ -166,7 +166,7 @@ def repeated_answer(key: RequestKey, known: Mapping[str, Any]) -> dict[str, Any]
     """
     answer: dict[str, Any] = known["answer"]
     is_same = known["fingerprint"] in (key.fingerprint, key.earlier_fingerprint)
-    if is_same and (key.payment is None or key.payment.is_of(answer)):
+    if is_same and (key.payment is None or key.payment.matches(answer)):
         return answer
     if key.key.startswith(_HEADER):
         raise KeyReused("This Idempotency-Key was already used for another request.")

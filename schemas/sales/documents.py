@@ -1,6 +1,6 @@
-"""Estimates and orders at the edge: the bodies that create them, and the shapes in which they are shown.
+"""Estimates and orders: the request bodies that create them, and the schemas that serialize them.
 
-The stored shape (see `draft`) is what travels inside the house; a schema turns it into JSON at the very end.
+Inside the service, documents have their stored form (see `draft`).
 """
 
 from typing import Any, Final
@@ -18,9 +18,9 @@ from schemas.fields.inputs import LineId, LineItems, OneOf, QueryBoolean, Strict
 from schemas.fields.outputs import DocumentNumber, LineItemsOutput, PublicId, ShopTime, ZonedSchema
 from schemas.sales import pricing, statuses
 
-#: What is shown of few documents only.
+#: Fields that few documents have.
 RARE_FIELDS: Final = frozenset(("note",))
-#: In currency units, of a document that was taken over: the total and the discount are each at most the largest amount.
+#: Of an imported document, in currency units: its total and its discount are each at most the largest amount.
 _MOST_ROUND_OFF: Final = 2 * money.MAX_MONEY // money.MINOR_PER_UNIT
 
 
@@ -49,14 +49,14 @@ class EstimateBody(Body):
 
 
 class SaleBody(EstimateBody):
-    """The body that makes a sale: an estimate's, and how it was paid."""
+    """The body that creates a sale: an estimate's, and the payment."""
 
     amount_paid = ClientFigure(maximum=MAX_TOTAL, late_rounding=True)
     payment_mode = Text(load_default=statuses.CASH)
 
 
 class ConvertBody(Body):
-    """How a converted estimate was paid; everything may be left out."""
+    """The payment of a converted estimate; every field may be left out."""
 
     amount_paid = Money(maximum=MAX_TOTAL, round_excess=True)
     payment_mode = Text(load_default=statuses.CASH)
@@ -64,19 +64,19 @@ class ConvertBody(Body):
 
 
 class StatusChange(Body):
-    """The status that an order is to have, in any case; left out where the query says it."""
+    """The new status of an order; left out where the query has it."""
 
     status = OneOf(statuses.ORDER_STATUSES)
 
 
 class StatusQuery(StatusChange):
-    """The same in the query, under either name."""
+    """The new status of an order in the query, under either name."""
 
     new_status = OneOf(statuses.ORDER_STATUSES)
 
 
 class VoidQuery(Body):
-    """Why, and on whose word, a document is voided."""
+    """Why a document is voided, and by whom."""
 
     reason = Text(blank=True, load_default="")
     by = Text(blank=True, load_default="")
@@ -84,12 +84,11 @@ class VoidQuery(Body):
 
 
 def draft(body: dict[str, Any]) -> Document:
-    """The stored part of a document that a loaded `EstimateBody` makes, its totals proved.
+    """Return the stored fields that a loaded `EstimateBody` determines, with verified totals.
 
-    Keys: customer_name, customer_phone, customer_address, sale_by; items, each with id, name, price, quantity,
-    discount and total; subtotal, discount, discount_percentage, round_off, total. Units as in `schemas.money`.
-
-    :raises TotalsMismatch: the client's figures are not those of the lines.
+    :returns: customer_name, customer_phone, customer_address, sale_by; items, each with id, name, price, quantity,
+        discount and total; subtotal, discount, discount_percentage, round_off, total. Units as in `schemas.core.money`.
+    :raises TotalsMismatch: the client's figures do not follow from the lines.
     """
     items = body["items"]
     claim = pricing.ClientTotals(
@@ -116,12 +115,13 @@ def draft(body: dict[str, Any]) -> Document:
 
 
 def draft_sale(body: dict[str, Any]) -> Document:
-    """Return a `draft` of a loaded `SaleBody`, with payment_mode and amount_paid (left out: the total as claimed).
+    """Return a `draft` of a loaded `SaleBody`, with payment_mode and amount_paid (default: the client's total).
 
-    What was paid stays as it is claimed, to the minor unit, also where the total that is stored is another one: it is
-    what the customer saw and gave.
+    The amount paid is stored as the client sends it, to the minor unit, also where the stored total is another one: the
+    customer saw and paid this amount.
 
-    :raises TotalsMismatch, InvalidBody: the figures do not add up; less than nothing was paid.
+    :raises TotalsMismatch: the client's figures do not follow from the lines.
+    :raises InvalidBody: the amount paid is negative.
     """
     document = draft(body)
     paid = body.get("amount_paid", body["total"])
@@ -149,7 +149,7 @@ class LineSchema(FastSchema):
 
 
 class _DocumentSchema(ZonedSchema):
-    """What estimates and orders have in common."""
+    """The common fields of estimates and orders."""
 
     id = PublicId()
     _id = PublicId()
@@ -190,7 +190,7 @@ class _DocumentSchema(ZonedSchema):
     version = fields.Integer(metadata={"minimum": 1})
 
     def get_discount_amount(self, document: Document) -> float:
-        """In the client's own terms: the percentage where the discount is one, else the amount."""
+        """Return the discount as the client sent it: a percentage or an amount."""
         percentage = document["discount_percentage"]
         if percentage is None:
             return money.to_json(document["discount"])
@@ -223,9 +223,9 @@ class OrderSchema(_DocumentSchema):
 
 
 class _Entry(FastSchema):
-    """What the one list of estimates and orders shows beside their own fields, with the names that it always had."""
+    """The additional fields of the common list of estimates and orders, as existing clients read them."""
 
-    # By functions, since two fields of marshmallow may not have the same `attribute`.
+    # Functions, since two fields of marshmallow cannot have the same `attribute`.
     customer = fields.Function(lambda document: document["customer_name"], metadata={"type": "string"})
     amount = fields.Function(
         lambda document: money.to_json(document["total"]), metadata={"type": "number", "minimum": 0}
@@ -242,7 +242,7 @@ class OrderEntry(OrderSchema, _Entry):
 
 
 class EstimateReceipt(ZonedSchema):
-    """The short answer to the creation of an estimate, and the data of its events."""
+    """The response to the creation of an estimate."""
 
     estimate_id = PublicId()
     estimate_number = DocumentNumber(attribute="number")
@@ -252,7 +252,7 @@ class EstimateReceipt(ZonedSchema):
 
 
 class OrderReceipt(ZonedSchema):
-    """The short answer to a sale."""
+    """The response to a sale."""
 
     order_id = PublicId()
     sale_number = DocumentNumber(attribute="number")
@@ -262,7 +262,7 @@ class OrderReceipt(ZonedSchema):
 
 
 class ConversionReceipt(OrderReceipt):
-    """The short answer to the conversion of an estimate."""
+    """The response to the conversion of an estimate."""
 
     estimate_id = fields.String()
     estimate_number = DocumentNumber()

@@ -1,4 +1,4 @@
-"""What a list is asked for: filters, and the place in the list where a page begins."""
+"""Lists of estimates and orders: filters and cursors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,24 +12,22 @@ from schemas.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, check_date_order, 
 from schemas.fields.inputs import Day, OneOf, Text, WholeNumber
 from schemas.sales import statuses
 
-# Where an estimate and an order are of the same instant, the order comes first.
+# Of an estimate and an order of the same instant, the order comes first.
 _RANKS: Final = {ESTIMATES: 0, ORDERS: 1}
 
 SortKey = tuple[datetime, int, int]
-
-
-#: What places a document among its kind.
+#: The stored fields that sort documents of one kind.
 SORT_FIELDS: Final = ("created_at", "number")
 
 
 def sort_key(kind: str, document: Mapping[str, Any]) -> SortKey:
-    """What newest-first lists are sorted by, descending: instant, kind's rank, number."""
+    """Return the descending sort key of newest-first lists: instant, kind's rank, number."""
     return document["created_at"], _RANKS[kind], document["number"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Cursor:
-    """A document's place in a newest-first list: its instant (UTC milliseconds), its kind's rank, its number."""
+    """A document's position in a newest-first list: its instant (UTC milliseconds), its kind's rank, its number."""
 
     instant: int
     rank: int
@@ -49,27 +47,33 @@ class Cursor:
 
     @classmethod
     def decode(cls, text: str) -> Self:
-        """:raises InvalidCursor: the text is none of ours."""
+        """Return the cursor of a client's text.
+
+        :raises InvalidCursor: the service did not give out this text.
+        """
         return decode_cursor(text, cls._of_parts)
 
     @classmethod
     def _of_parts(cls, parts: list[str]) -> Self:
         instant, rank, number = map(int, parts)
         position = cls(instant, rank, number)
-        position.created_at  # noqa: B018  (an instant outside the calendar is no instant)
+        position.created_at  # noqa: B018  (raises for an instant outside the calendar)
         if rank not in _RANKS.values() or not 0 < number < 2**53:
             raise ValueError(parts)
         return position
 
-    def may_hold(self, kind: str) -> tuple[bool, bool]:
-        """Which documents of a kind, of this very instant, come after this place: (all, those of lower number)."""
+    def ties_that_follow(self, kind: str) -> tuple[bool, bool]:
+        """Return which documents of a kind and of this instant follow: (whether all, whether those of lower number)."""
         rank = _RANKS[kind]
         return rank < self.rank, rank == self.rank
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A list as it is asked for. limit: None for the whole list."""
+    """The filters of a list and its page.
+
+    :ivar limit: None for the whole list.
+    """
 
     limit: int | None = None
     after: Cursor | None = None
@@ -83,7 +87,7 @@ class Listing:
 
     @property
     def is_filtered(self) -> bool:
-        """Whether it leaves out any live document, pages apart."""
+        """Return whether a filter excludes any document."""
         return any((self.status, self.sale_by, self.payment_mode, self.customer_phone, self.start, self.end, self.q))
 
 

@@ -1,4 +1,4 @@
-"""The schemas that show documents, made once for the shop's time zone."""
+"""The serializers of estimates and orders, created once for each time zone."""
 
 from functools import cache
 from zoneinfo import ZoneInfo
@@ -16,7 +16,7 @@ from schemas.sales.documents import (
 
 
 class Serializers:
-    """Serialize estimates and orders, and their digests."""
+    """The functions that serialize estimates, orders and receipts."""
 
     def __init__(self, zone: ZoneInfo) -> None:
         self.estimate = EstimateSchema(zone).dump
@@ -25,11 +25,11 @@ class Serializers:
         self.order_receipt = OrderReceipt(zone).dump
         self.conversion_receipt = ConversionReceipt(zone).dump
         self.of_kind = {ESTIMATES: self.estimate, ORDERS: self.order}
-        #: Estimates and orders as the one list of both shows them.
+        #: For the common list of estimates and orders.
         self.entries = {ESTIMATES: EstimateEntry(zone).dump, ORDERS: OrderEntry(zone).dump}
 
 
 @cache
 def serializers_for(zone: ZoneInfo) -> Serializers:
-    """Return the views of a time zone, which are made once: that takes as long as some sales."""
+    """Return the serializers of a time zone, created once: that takes as long as several sales."""
     return Serializers(zone)

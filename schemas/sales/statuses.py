@@ -1,4 +1,4 @@
-"""Order statuses, estimate statuses and payment modes: which there are, and which change into which."""
+"""Order statuses and their transitions, estimate statuses, and payment groups."""
 
 import re
 from typing import Final
@@ -24,12 +24,12 @@ ORDER_STATUSES: Final = tuple(TRANSITIONS)
 ESTIMATE_STATUSES: Final = (PENDING, CONVERTED)
 ALL_STATUSES: Final = (*ORDER_STATUSES, CONVERTED)
 
-#: The statuses whose money the shop keeps; a cancelled or refunded order is counted apart.
+#: The statuses that count as revenue; cancelled and refunded orders are counted separately.
 REVENUE_STATUSES: Final = (PENDING, PROCESSING, COMPLETED)
 
 CASH: Final = "Cash"
 PAYMENT_GROUPS: Final = ("cash", "card", "online", "upi", "bank_transfer", "cheque", "other")
-#: What stands between words: an underscore, and hyphens and dashes of every kind.
+#: Separators of words: the underscore, hyphens and dashes.
 _JOINTS: Final = re.compile(r"[_\-\u2010-\u2015\u2212]")
 _SYNONYMS: Final = {
     "credit card": "card",
@@ -41,9 +41,9 @@ _SYNONYMS: Final = {
 
 
 def check_transition(current: str, wanted: str) -> None:
-    """Whether an order may go from one status to another (staying where it is needs no leave).
+    """Reject a change of an order's status that is not possible. Callers do not ask about an unchanged status.
 
-    :raises IllegalTransition: it may not.
+    :raises IllegalTransition: the order cannot change from `current` to `wanted`.
     """
     allowed = TRANSITIONS[current]
     if wanted not in allowed:
@@ -54,8 +54,10 @@ def check_transition(current: str, wanted: str) -> None:
 
 
 def payment_group(mode: str) -> str:
-    """Return the group that reports count a free-text payment mode under: `UPI: Asha` -> `upi`, `Barter` -> `other`;
-    case, width and what is invisible make no difference."""
+    """Return the report group of a free-text payment mode: `UPI: Asha` -> `upi`, `Barter` -> `other`.
+
+    Case, width and invisible characters make no difference.
+    """
     name = " ".join(_JOINTS.sub(" ", name_key(mode)).split())
     if name == "upi" or name.startswith(("upi:", "upi ")):
         return "upi"

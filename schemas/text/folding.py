@@ -1,4 +1,4 @@
-"""Texts folded for comparison: what is equal to a reader is equal here. Pure, and in terms of Unicode.
+"""Folding of texts for comparison, so that texts which look equal to a reader are equal. Pure, in terms of Unicode.
 
 `fold` is for the search, and aims at the primary strength of UTS #10: letters count; their case, width, accents and
 points do not. `name_key` is for names of people and of ways to pay, and keeps accents. Collation keys of a library are
@@ -72,8 +72,8 @@ _APOSTROPHES: Final = re.compile(r"[\u02b9-\u02bf\u02c8\u02ca-\u02cc\u02ee]")
 
 
 def fold(text: str) -> str:
-    """Return a text as the search compares it: letters, the marks that tell words apart, digits of ASCII, and blanks in
-    place of all else.
+    """Return a text as the search compares it: letters, marks that distinguish words, ASCII digits, and blanks in place
+    of all else.
 
     The compatibility decomposition and full case folding of Unicode (D146), without Default_Ignorable_Code_Points and
     without the marks whose weight is not primary; letters of more than one encoding in one of them; composed again.
@@ -87,7 +87,7 @@ def fold(text: str) -> str:
 
 
 def name_key(text: str) -> str:
-    """Return a name as it is compared with another: without regard to case, width, blanks and what is invisible."""
+    """Return the key by which names are compared: without case, width, extra blanks and invisible characters."""
     if text.isascii():
         return " ".join(text.lower().split())
     visible = "".join(each for each in _IGNORABLE.sub("", text) if unicodedata.category(each) != "Cf")
@@ -96,7 +96,7 @@ def name_key(text: str) -> str:
 
 
 def ascii_digits(text: str) -> str:
-    """Return a text with the digits of every script as those of ASCII, and without blanks and what is invisible."""
+    """Return a text with all digits in ASCII, without blanks and invisible characters."""
     if text.isascii():
         return "".join(text.split())
     return "".join(_plain(each) for each in _IGNORABLE.sub("", text) if not each.isspace())
@@ -115,7 +115,7 @@ def _decomposed(text: str) -> str:
 
 @lru_cache(maxsize=4_096)
 def _searched(character: str) -> str:
-    """Return what is compared of one character: itself, its digit, nothing, or a blank."""
+    """Return what the search compares of a character: itself, its digit, nothing, or a blank."""
     category = unicodedata.category(character)
     if category == "Nd":
         return str(unicodedata.decimal(character))

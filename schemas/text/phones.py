@@ -1,7 +1,7 @@
-"""Phone numbers, however they were typed, in the one form that compares: E.164, as `+919876543210`.
+"""Phone numbers as people type them, normalized to E.164, such as `+919876543210`.
 
-One rule for customers, sales, search, messages and adoption. A text may hold more than a number: the first number in it
-that can be dialled is meant, and what stands around it is a remark.
+Customers, sales, search, messages and the import of the earlier backend share this rule. Of a text with several
+numbers or with remarks, the first number that can be dialled counts.
 """
 
 import re
@@ -24,9 +24,9 @@ from phonenumbers import (
     parse,
 )
 
-#: Where numbers without a country code are of, unless the shop says otherwise.
+#: The default region of numbers without a country code.
 INDIA: Final = "IN"
-#: No region: only numbers with a country code are any.
+#: No region: only numbers with a country code are valid.
 NO_REGION: Final = "ZZ"
 
 _SEPARATORS: Final = str.maketrans("", "", " -")
@@ -35,24 +35,24 @@ _INDIAN: Final = re.compile(r"(?:\+?0{0,3}910?|0)?([6-9][0-9]{9})", re.ASCII)
 _SEVERAL_INDIAN: Final = re.compile(r"(?:(?:0{0,3}910?|0)?[6-9][0-9]{9}){2,}", re.ASCII)
 _INDIAN_METADATA: Final[Any] = PhoneMetadata.metadata_for_region(INDIA)
 _INDIAN_MOBILE: Final = re.compile(_INDIAN_METADATA.mobile.national_number_pattern, re.ASCII)
-#: What is typed where there is no number to type; some are numbers by the rules of their country.
+#: Placeholders that people type instead of a number; some are valid by the rules of their country.
 _FILLED_IN: Final = re.compile(r"0*(?:1234567890|0?123456789|(\d)\1{6,})", re.ASCII)
-#: What a spreadsheet or a program makes of a number that it takes for an amount.
+#: The fraction that a spreadsheet or a program adds to a number that it reads as an amount.
 _FRACTION: Final = re.compile(r"(?<=[0-9]{7})\.0+(?![0-9])", re.ASCII)
 _NEITHER_DIGITS_NOR_FORMAT: Final = re.compile(r"[^0-9+() .-]+", re.ASCII)
 _LONGEST: Final = 120
-#: No number that is dialled from elsewhere is shorter.
+#: International numbers have no fewer digits.
 _FEWEST_DIGITS: Final = 6
 
 
 def normalize_phone(text: str, region: str = INDIA) -> str | None:
     """Return the first phone number of a text in E.164, or None where there is none that can be dialled.
 
-    :param region: ISO 3166 code of the country that numbers without a country code are of; `NO_REGION` for none.
+    :param region: ISO 3166 code of the country of numbers without a country code; `NO_REGION` for none.
     """
     digits = text.translate(_SEPARATORS)
     if region == INDIA and (match := _INDIAN.fullmatch(digits)) and _INDIAN_MOBILE.fullmatch(match[1]):
-        # Nearly every number of an Indian shop: a tenth of the time of the way through the library.
+        # Nearly every number of an Indian shop; takes a tenth of the library's time.
         return None if _FILLED_IN.fullmatch(match[1]) else "+91" + match[1]
     return _found(text, region) if digits and len(text) <= _LONGEST else None
 
@@ -73,7 +73,7 @@ def _found(text: str, region: str) -> str | None:
 
 
 def _plain(text: str) -> str:
-    """Return a text with digits, dashes and blanks of every script as those of ASCII, and without what is invisible."""
+    """Return a text with digits, dashes and blanks in ASCII, without invisible characters."""
     return _FRACTION.sub("", "".join(map(_plain_character, unicodedata.normalize("NFKC", text))))
 
 
@@ -89,13 +89,14 @@ def _plain_character(character: str) -> str:
 
 
 def _readings(text: str, region: str | None) -> Iterator[PhoneNumber]:
-    """Yield what a text may mean, the likeliest first: one number; of several, each; what is left without words."""
+    """Yield the numbers that a text may mean, the likeliest first: the whole text; each part without letters; numbers
+    within the text."""
     yield from _parsed(text, region)
     for part in _NEITHER_DIGITS_NOR_FORMAT.split(text):
         digits = re.sub("[^0-9]", "", part)
         if len(digits) < _FEWEST_DIGITS:
             continue
-        # One code at first: a number itself may begin with the digits of it.
+        # First one country code alone: the number itself may begin with the same digits.
         for each in (part, _with_one_code(part, region, 1), _with_one_code(part, region, 9)):
             yield from _matched(each, region)
         if region == INDIA:
@@ -116,14 +117,14 @@ def _parsed(text: str, region: str | None) -> Iterator[PhoneNumber]:
 
 
 def _with_one_code(text: str, region: str | None, most: int) -> str:
-    """Return a text with the region's country code once, where it stands up to `most` times, or behind a zero."""
+    """Return a text with the region's country code once, in place of up to `most` repetitions or one after a zero."""
     code = country_code_for_region(region) if region else 0
     codes = rf"(?<![0-9])(?:[+( ]*0{{0,3}}[() .-]*{code}[() .-]*){{1,{most}}}(?=[0-9])"
     return re.sub(codes, f" +{code} ", text, count=1)
 
 
 def _first_of_several(digits: str) -> Iterator[PhoneNumber]:
-    """Yield the first of Indian mobile numbers that were written without anything between them."""
+    """Yield the first of Indian mobile numbers that were written without a separator."""
     if _SEVERAL_INDIAN.fullmatch(digits) and (first := _INDIAN.match(digits)):
         yield from _parsed("+91" + first[1], INDIA)
 
@@ -133,6 +134,6 @@ def _can_be_dialled(number: PhoneNumber) -> bool:
 
 
 def currency_region(currency: str) -> str:
-    """The country of a currency, which the first two letters of its code are (ISO 4217); `NO_REGION` for one of
+    """Return the country of a currency: the first two letters of its code (ISO 4217); `NO_REGION` for a currency of
     several countries."""
     return currency[:2] if currency[:2] in SUPPORTED_REGIONS else NO_REGION

@@ -1,7 +1,7 @@
-"""Addresses as they may be shown: without credentials, whatever the address looks like. Pure.
+"""URLs without their credentials, safe to show. Pure.
 
 Where a password is not percent-encoded, no rule can tell where it ends: in `mongodb://shop:a@b/c@host/` the driver
-takes `b` for the host. So an address is shown in part only where it can be read in one way, and not at all otherwise.
+reads `b` as the host. So parts of a URL are shown only where it is unambiguous.
 """
 
 import re
@@ -13,7 +13,7 @@ _LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _PORT: Final = r"(?::[0-9]{1,5})?"
 _HOST: Final = rf"(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]{{2,45}}\]){_PORT}"
 _SOCKET: Final = r"%2[Ff][A-Za-z0-9%._~+-]{1,300}\.sock"
-#: The letters that MongoDB forbids in the name of a database are not in it.
+#: Without the characters that MongoDB forbids in database names.
 _DATABASE: Final = r'[^/?@\\\s"$*<>:|#]{1,64}'
 _MONGODB: Final = re.compile(
     rf"(?P<scheme>mongodb(?:\+srv)?)://(?:{_USER_INFO})?(?:(?:{_HOST}|{_SOCKET}),)*(?P<host>{_HOST}|{_SOCKET})"
@@ -30,8 +30,7 @@ PERCENT_ENCODE: Final = (
 
 
 def mongodb_url_error(url: str) -> str | None:
-    """Return why a text cannot be read as a MongoDB address in one way, as a part of a sentence that quotes nothing of
-    it; None where it can."""
+    """Return why a text is no unambiguous MongoDB URL, as part of a sentence that does not quote it; None if it is."""
     if not url.startswith(_SCHEMES):
         return "must be a valid MongoDB address: it begins with mongodb:// or mongodb+srv://."
     if _MONGODB.fullmatch(url) is None:
@@ -40,8 +39,7 @@ def mongodb_url_error(url: str) -> str | None:
 
 
 def safe_address(url: str) -> str:
-    """Return the scheme and the last host of an address, and the database of MongoDB's; no host where the address can
-    be read in more than one way."""
+    """Return the scheme, the last host and MongoDB's database of a URL; a placeholder where the URL is ambiguous."""
     match = _MONGODB.fullmatch(url) or _WEB.fullmatch(url)
     if match is None:
         return "(an address that is not shown)"
@@ -50,12 +48,12 @@ def safe_address(url: str) -> str:
 
 
 def is_web_address(url: str) -> bool:
-    """Return whether a text is an address of HTTP or WebSockets that can be read in one way."""
+    """Return whether a text is an unambiguous HTTP or WebSocket URL."""
     return _WEB.fullmatch(url) is not None
 
 
 def redact_driver_text(words: str, url: str) -> str:
-    """Return what a driver says, without what it quotes; nothing where it repeats a password of the address."""
+    """Return a driver's message without its quotations; a fixed sentence where it repeats the URL's password."""
     match = _MONGODB.fullmatch(url)
     password = (match["password"] or "") if match else url
     if any(form and form in words for form in (password, unquote(password), unquote_plus(password))):
