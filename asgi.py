@@ -1,4 +1,4 @@
-"""The entry that uvicorn and the Procfile name: `uvicorn asgi:app`."""
+"""The ASGI application for uvicorn: `uvicorn asgi:app`."""
 
 import gc
 import sys
@@ -18,7 +18,9 @@ take_little()
 try:
     settings = read_settings()
     if settings.mongodb_url is None:
-        sys.exit("MONGODB_URL is not set: set it to your MongoDB's address, or run `pos serve`, which brings its own.")
+        sys.exit(
+            "MONGODB_URL is not set: set it to your MongoDB's address, or run `pos serve`, which starts a local one."
+        )
     refuse_unsafe(settings)
     configure(settings)
     raise_limit()
@@ -32,9 +34,9 @@ try:
 except InvalidSettings as error:
     sys.exit(str(error))
 
-# What stands now, stands for good: the collector need not look through it again and again (each time a pause of some
-# 30 ms for every till). What a request leaves behind is mostly freed without it, so it may come less often; but not so
-# seldom that thousands of sockets which came and went pile up: a closed one is freed by the collector only.
+# The objects of now are permanent, so the garbage collector need not visit them again, which would pause all clients
+# for about 30 ms each time. Most garbage of requests is freed without the collector, so it runs less often. It must not
+# run too rarely, since only the collector frees closed WebSockets, and thousands would pile up.
 gc.collect()
 gc.freeze()
 gc.set_threshold(20_000, 5, 2)

@@ -1,16 +1,16 @@
-"""Addresses that a process listens on."""
+"""Addresses to listen on."""
 
 import socket
 from typing import Final
 
-#: What only this machine reaches.
+#: Names that only this machine reaches.
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
 def try_to_listen(host: str, port: int) -> None:
-    """Takes an address and leaves it again at once, as the service would take it.
+    """Bind an address as the service would, and release it at once.
 
-    :raises OSError: it is taken (EADDRINUSE), not allowed (PermissionError), or not of this machine.
+    :raises OSError: it is in use (EADDRINUSE), not allowed (PermissionError), or not an address of this machine.
     """
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -1,13 +1,14 @@
-"""Headers that only proxies add, by which a service that is open to its own machine notices whom it is asked for."""
+"""Headers that only proxies add. An open service uses them to notice requests that a proxy forwards from other
+machines."""
 
 import re
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
 
-#: Where each proxy adds whom it was asked by. Tools of developers send it, too, with addresses of this machine.
+#: Each proxy appends its client's address. Developer tools send it too, with addresses of this machine.
 FORWARDED_FOR: Final = b"x-forwarded-for"
-# By the words that the names have in common, since each product has names of its own.
+# Matched by common words, since each product uses its own names.
 _OF_PROXIES: Final = re.compile(
     rb"via|x-via|forwarded|forwarded-for|x-forwarded(-.*)?|front-end-https|x-host|x-(url-)?scheme|x-nginx-proxy"
     rb"|x-(request|queue)-start|x-cloud-trace-context|x-remote-(ip|addr|user)|remote-addr|proxy-.*|x-proxy.*|x-proxied.*"
@@ -21,12 +22,12 @@ _MOST_REMEMBERED: Final = 1_024
 
 @lru_cache(_MOST_REMEMBERED)
 def is_of_a_proxy(name: bytes) -> bool:
-    """Return whether a header, other than `X-Forwarded-For`, says that a proxy handed the request over."""
+    """Return whether a header, other than `X-Forwarded-For`, shows that a proxy forwarded the request."""
     return name != FORWARDED_FOR and _OF_PROXIES.fullmatch(name) is not None
 
 
 def names_another_machine(value: bytes) -> bool:
-    """Return whether a header of a proxy holds an address that is not loopback, in whatever form."""
+    """Return whether a proxy header contains an address that is not loopback, in any form."""
     for part in _SEPARATORS.split(value.decode("latin-1")):
         text = part.rpartition("=")[2].strip('"')
         text = text[1:].partition("]")[0] if text.startswith("[") else text

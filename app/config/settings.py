@@ -1,4 +1,4 @@
-"""Settings, from the environment and `.env`: one frozen object, refused at start where a value is wrong."""
+"""Settings from the environment and `.env`: one frozen object. An invalid value is refused at the start."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from services.messaging.provider_settings import ProviderSettings
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that a deployment chooses. docs/settings.md describes each setting."""
+    """The settings of a deployment. docs/settings.md describes each one."""
 
     mongodb_url: str | None = None
     database_name: str = "pos"
@@ -54,38 +54,38 @@ class Settings:
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody signs in: so it is where only this machine reaches the service, unless told otherwise."""
+        """Whether no sign-in is required. By default this holds if only this machine reaches the service."""
         if self.sign_in != "auto":
             return self.sign_in == "off"
         return self.is_local
 
     @property
     def is_local(self) -> bool:
-        """Whether only this machine reaches the service, as far as the settings know."""
+        """Whether only this machine reaches the service, according to the settings."""
         return self.host in LOOPBACK and self.public_host in LOOPBACK
 
     @property
     def is_insecure(self) -> bool:
-        """Whether nobody signs in, wherever they come from, because somebody has said so twice."""
+        """Whether no sign-in is required from any client, because the operator has set this twice."""
         return self.sign_in == "off" and self.allow_insecure
 
     @property
     def is_for_any_page(self) -> bool:
-        """Whether nobody signs in, and web pages of everybody may do what they like through their visitor's browser."""
+        """Whether no sign-in is required and every web page may send requests from a browser."""
         return self.is_open and "*" in self.cors_origins
 
     @property
     def answers_loopback_names_alone(self) -> bool:
-        """Whether others reach the service, but by no name that it answers to."""
+        """Whether other machines reach the service, but it answers only to loopback names."""
         return self.host not in LOOPBACK and self.public_host in LOOPBACK and not self.allowed_hosts
 
     @property
     def public_host(self) -> str:
-        """The name in `PUBLIC_BASE_URL`."""
+        """The host in `PUBLIC_BASE_URL`."""
         return urlsplit(self.public_base_url).hostname or ""
 
     def masked(self) -> dict[str, Any]:
-        """The settings for people to see: secrets are starred out."""
+        """Return the settings to show, with secrets starred out."""
         shown = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
         shown["timezone"] = self.timezone.key
         shown["whatsapp"] = self.whatsapp.provider
@@ -97,14 +97,14 @@ class Settings:
 
 
 class InvalidSettings(Refused):
-    """The service cannot be what its settings say; the message names the setting and says what to do."""
+    """The settings are invalid; the message names the setting and says what to do."""
 
 
 class WrongSettings(InvalidSettings):
-    """Settings are wrong; the message names each and says what is expected.
+    """Some settings have invalid values; the message names each and says what is expected.
 
     :param problems: name -> sentence.
-    :param rest: the settings with defaults in place of those that are wrong.
+    :param rest: the settings, with defaults in place of the invalid values.
     """
 
     def __init__(self, problems: Mapping[str, str], rest: Settings) -> None:
@@ -115,16 +115,16 @@ class WrongSettings(InvalidSettings):
 
 
 def read_settings() -> Settings:
-    """The settings that the environment and `.env` make, defaults where they are silent.
+    """Read the settings from the environment and `.env`.
 
-    :raises WrongSettings: some of them are wrong.
+    :raises WrongSettings: some values are invalid.
     """
     env = Env()
     env.read_env(".env", recurse=False)
     problems: dict[str, str] = {}
 
     def read(name: str, default: Any, kind: fields.Field[Any]) -> Any:
-        """A setting, trimmed. One that is set to nothing is not set."""
+        """Return a setting, trimmed. An empty variable counts as unset."""
         text = env.str(name, "").strip()
         if not text:
             return default
@@ -135,7 +135,7 @@ def read_settings() -> Settings:
             return default
 
     port = read("PORT", 8000, values.whole(1, 65_535))
-    # Render says what it called the service, which is its address until it is given one of its own.
+    # Render sets the address of the service here, unless the service has its own domain.
     address = read("RENDER_EXTERNAL_URL", f"http://127.0.0.1:{port}", values.text(values.is_base_url))
     settings = Settings(
         mongodb_url=read("MONGODB_URL", None, values.text(values.is_mongodb_url)),

@@ -1,6 +1,6 @@
-"""Open or signed in: what may be started, and what of it is refused with a sentence that says what to set.
+"""The sign-in mode, and the combinations of settings that are refused.
 
-Open is for the machine that the service runs on, and for nobody else. Whatever others can reach is signed in.
+Open mode is for the machine that the service runs on only. If other machines reach the service, users must sign in.
 """
 
 import logging
@@ -29,7 +29,7 @@ logger = logging.getLogger("pos")
 
 
 def problems_of(settings: Settings) -> dict[str, str]:
-    """What stands in the way of serving with these settings: name -> sentence."""
+    """Return the reasons why the service cannot start with these settings: name -> sentence."""
     problems = {}
     if settings.mongodb_url is None and not settings.is_local and not settings.allow_local_mongod:
         problems["MONGODB_URL"] = LOCAL_MONGOD
@@ -43,13 +43,16 @@ def problems_of(settings: Settings) -> dict[str, str]:
 
 
 def refuse_unsafe(settings: Settings) -> None:
-    """:raises WrongSettings: the service may not be started so."""
+    """Check that the service may start with these settings.
+
+    :raises WrongSettings: it may not.
+    """
     if problems := problems_of(settings):
         raise WrongSettings(problems, settings)
 
 
 def described(settings: Settings) -> str:
-    """The mode, for people."""
+    """Return the mode as text."""
     if settings.is_insecure and not settings.is_local:
         return "OFF, AND OTHERS REACH IT: whoever comes is the owner (SIGN_IN=off, ALLOW_INSECURE=1)"
     if settings.is_insecure and settings.is_for_any_page:
@@ -58,7 +61,7 @@ def described(settings: Settings) -> str:
 
 
 def warn_of(settings: Settings) -> None:
-    """Says aloud, at each start, what somebody has chosen against all advice, or has not thought of."""
+    """Log a warning at each start for settings that are unsafe or probably unintended."""
     if settings.is_insecure and not settings.is_local:
         logger.critical(
             "SIGN-IN IS OFF and ALLOW_INSECURE=1: whoever reaches %s is the owner. Unset both, and set SECRET_KEY.",
@@ -80,7 +83,7 @@ def warn_of(settings: Settings) -> None:
 
 
 def _reached_at(settings: Settings) -> str:
-    """Where others reach it: what it listens on, where PUBLIC_BASE_URL does not say."""
+    """Return the address at which others reach the service: PUBLIC_BASE_URL, or the address that it listens on."""
     if settings.public_host not in LOOPBACK:
         return settings.public_base_url
     return f"{settings.host}, port {settings.port},"

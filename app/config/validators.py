@@ -1,4 +1,4 @@
-"""What a setting may be: each check refuses with the sentence that a person reads at start."""
+"""Validators of settings. Each raises the sentence that the operator reads at the start."""
 
 import re
 from collections.abc import Callable
@@ -16,7 +16,7 @@ LOG_FORMATS: Final = ("auto", "json", "text")
 SIGN_IN: Final = ("auto", "on", "off")
 STORE: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
-#: The ISO 4217 currencies in circulation whose minor unit is a hundredth, since money here has two decimals.
+#: Current ISO 4217 currencies with a minor unit of a hundredth, since amounts have two decimals.
 _TWO_DECIMALS: Final = """
     AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP CRC CUP CVE
     CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR
@@ -29,11 +29,11 @@ CURRENCIES: Final = frozenset(_TWO_DECIMALS.split())
 # MongoDB's own databases.
 _RESERVED: Final = ("admin", "config", "local")
 _NO_TRUTH: Final = "must be true or false."
-#: The least that a secret has: characters, and different ones among them. Thirty-two random hex digits have some 14.
+#: The minimum of characters and of different characters. Thirty-two random hex digits have about 14 different ones.
 _SECRET_LENGTH, _DISTINCT = 32, 8
 _TOKEN_LENGTH, _LONGEST_TOKEN = 16, 256
 HOW_TO_MAKE_ONE: Final = "Make one with `openssl rand -hex 32`."
-#: How the secrets begin that stand in examples.
+#: Beginnings of the secrets in examples.
 _EXAMPLES: Final = ("change", "secret", "default", "password", "your", "example", "insecure", "django", "test", "xxx")
 
 
@@ -54,7 +54,7 @@ def has_fonts(folder: str) -> None:
 
 
 def is_zone(name: str) -> None:
-    # "Factory" and "localtime" are in some systems' databases, and are nobody's time.
+    # "Factory" and "localtime" are in the databases of some systems, but are not time zones.
     if "/" not in name and name != "UTC":
         raise ValidationError("must be a time zone by its full name, as Asia/Kolkata.")
     try:
@@ -89,7 +89,7 @@ def are_origins(text: str) -> None:
 
 
 def _is_address(url: str) -> bool:
-    """Whether it is a scheme, a host and perhaps a port and a path, and nothing that only looks like it."""
+    """Return whether a text is a scheme, a host, and perhaps a port and a path."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -143,7 +143,7 @@ def are_hosts(listed: str) -> None:
 
 
 def is_secret(secret: str) -> None:
-    """A secret that nobody can guess, and that stands in no example."""
+    """Check that a secret is hard to guess and not copied from an example."""
     if len(secret) < _SECRET_LENGTH:
         raise ValidationError(f"must have {_SECRET_LENGTH} characters or more. {HOW_TO_MAKE_ONE}")
     is_repeated = secret in (2 * secret)[1:-1]

@@ -1,4 +1,4 @@
-"""What the environment says of the provider of messages: complete, or refused by name."""
+"""The settings of the message provider."""
 
 import re
 from collections.abc import Callable, MutableMapping
@@ -11,7 +11,7 @@ from app.config import validators as values
 from app.config.addresses import LOOPBACK
 from services.messaging.provider_settings import CLOUD, CONSOLE, FAST2SMS, PROVIDERS, ProviderSettings
 
-#: name, default, kind -> value; what is wrong is noted by name.
+#: name, default, kind -> value; notes a problem if the value is invalid.
 Read = Callable[[str, Any, fields.Field[Any]], Any]
 
 _NEEDED: Final = {
@@ -22,7 +22,10 @@ _WEBHOOK: Final = ("WHATSAPP_APP_SECRET", "WHATSAPP_VERIFY_TOKEN")
 
 
 def read_whatsapp(read: Read, problems: MutableMapping[str, str]) -> ProviderSettings:
-    """The provider that the environment names. problems: name -> sentence, to which what is missing is added."""
+    """Read the settings of the message provider.
+
+    :param problems: name -> sentence; missing and invalid settings are added.
+    """
     provider = read("WHATSAPP_PROVIDER", CONSOLE, values.one_of(*PROVIDERS)).lower()
     given = {
         "WHATSAPP_TOKEN": read("WHATSAPP_TOKEN", "", _key()),
@@ -63,7 +66,7 @@ def _matching(pattern: str, sentence: str) -> fields.String:
 
 
 def _key() -> fields.String:
-    # It goes into a header or an address as it is. What is wrong is not quoted.
+    # The value is used in a header or an address unchanged. An invalid one is not quoted, since it may be a secret.
     return _matching(r"[!-~]{8,1024}", "must have 8 to 1,024 characters, without spaces and letters beyond ASCII.")
 
 

@@ -1,4 +1,4 @@
-"""What the connections of one process may take together: files, and bytes of what has not arrived whole."""
+"""The limits that the connections of one process share: open files, and bytes of unfinished requests."""
 
 from heapq import nsmallest
 from typing import Any, Final, Protocol, TypeVar
@@ -8,12 +8,12 @@ from uvicorn.server import ServerState
 from app.server.open_files import allowed_files, most_connections
 from app.server.unread_connections import UnreadWatch
 
-#: What heads that are not whole, and what waits behind a request that is being answered, may hold together.
+#: Bytes of unfinished heads and of pipelined requests, of all connections together.
 MOST_OF_HEADS: Final = 16 * 1024 * 1024
-#: The same of bodies, and of the messages of WebSockets.
+#: Bytes of unfinished bodies and WebSocket messages, of all connections together.
 MOST_OF_BODIES: Final = 96 * 1024 * 1024
 _NAME: Final = "pos_connection_limits"
-# How much is freed at once, so that the largest are looked for seldom: this part of the budget, or of the connections.
+# The share of the budget, or of the connections, that is freed at once, so that the search for the largest is rare.
 _AT_ONCE: Final = 16
 
 
@@ -21,26 +21,26 @@ class Holder(Protocol):
     """A connection that holds bytes."""
 
     def give_way(self) -> None:
-        """Let go of what is held, and end."""
+        """Release the bytes, and end the connection."""
 
 
 class Waiting(Protocol):
-    """A connection. idle_since: what has been idle for longer is less; None where it is not idle."""
+    """A connection that can be idle. `idle_since` is None while it is not."""
 
     @property
     def idle_since(self) -> tuple[bool, float] | None: ...
 
     def leave(self) -> None:
-        """End at once, so that the file is free."""
+        """End the connection at once, so that its file is closed."""
 
 
 W = TypeVar("W", bound=Waiting)
 
 
 class Budget:
-    """How many bytes connections hold, each and together. Beyond the bound the largest give way.
+    """The bytes that connections hold, each and together. Beyond the limit, the largest holders end.
 
-    :param most: bytes.
+    :param most: the limit, in bytes.
     """
 
     def __init__(self, most: int) -> None:
@@ -50,7 +50,7 @@ class Budget:
 
     @property
     def size(self) -> int:
-        """Bytes that are held."""
+        """The bytes that are held now."""
         return self._bytes
 
     def hold(self, holder: Holder, size: int) -> None:
@@ -75,7 +75,7 @@ class Budget:
 class ConnectionLimits:
     """The limits of one process.
 
-    :param most_connections: how many may be open at once.
+    :param most_connections: how many connections may be open at once.
     """
 
     def __init__(self, most_connections: int) -> None:
@@ -85,9 +85,9 @@ class ConnectionLimits:
         self.unread = UnreadWatch()
 
     def make_room(self, connections: list[W], own: W) -> bool:
-        """End the connections that have been idle for longest.
+        """End the connections that have been idle the longest.
 
-        :param own: the newest one, which ends only where no other is idle.
+        :param own: the newest connection, which ends only if no other one is idle.
         :returns: whether there is room for it.
         """
         idle = [(since, each) for each in connections if each is not own and (since := each.idle_since) is not None]

@@ -1,4 +1,4 @@
-"""What is refused before there is a request, as the bytes of an answer: no middleware sees it."""
+"""Errors that are sent as raw bytes, before there is a request. No middleware handles them."""
 
 from http import HTTPStatus
 from typing import Final
@@ -23,13 +23,13 @@ class InvalidHttp(ShopError):
 
 
 class TooManyConnections(ShopError):
-    """The process has no room for another connection, or for another request that is still arriving."""
+    """The process has no room for another connection, or for another unfinished request."""
 
     status, code, title = 503, "too_many_connections", "Too many connections"
 
 
 def refusal_bytes(error: ShopError) -> bytes:
-    """Return the whole answer to a request that is refused: the last one on its connection."""
+    """Return the whole response for an error, which is the last response on its connection."""
     request_id = uuid4().hex
     content = problem_bytes(error.status, error.code, error.title, error.detail, request_id)
     own = "".join(f"{name.lower()}: {value}\r\n" for name, value in error.headers.items())

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP, changed where the service needs it: refusals as JSON, and bounds to what a client may send."""
+"""uvicorn's HTTP protocol with JSON errors and with limits for what a client may send."""
 
 import asyncio
 from typing import Any, Final
@@ -15,17 +15,17 @@ from endpoints.http.requests import BodyTooLarge
 from endpoints.transfer.disconnect import CUT
 from schemas.core.errors import ShopError
 
-#: From the first byte of a request to its last; and how long a connection may be silent that never sent one.
+#: Seconds from the first byte of a request to the last, and until the first request of a connection.
 RECEIVE_SECONDS: Final = 10.0
-#: A file of 2 MiB from a phone with a poor line.
+#: For a file of 2 MiB from a phone on a slow connection.
 UPLOAD_SECONDS: Final = 40.0
 MAX_HEAD: Final = 64 * 1024
-#: Lines of a head, and of the trailer of a body.
+#: Lines of a head, and of the trailers of a body.
 MAX_LINES: Final = 100
-# Of a body in chunks, with whatever stands beside the body, which no handler sees, and which the parser would keep
-# without an end: its trailers, and what may follow the length of a chunk. A body alone is refused far earlier.
+# Bytes of a chunked body with its trailers and chunk extensions, which no handler sees and which the parser would keep
+# without a limit. The body alone has a far lower limit.
 _MAX_CHUNKED: Final = 1024 * 1024
-# What a line of a head takes in memory beside its name and value.
+# Bytes of memory for a header line, beside its name and value.
 _LINE_WEIGHT: Final = 150
 _CONNECT: Final = "CONNECT"
 _TOO_LARGE: Final = HeadersTooLarge(f"The headers are too large: at most {MAX_LINES} of them, and 64 KiB.")
@@ -36,37 +36,38 @@ _NO_ROOM: Final = TooManyConnections(
 
 
 class JsonHttpProtocol(SequentialProtocol):
-    """Answers what is not HTTP with a problem document instead of plain text: the existing app resends what is not.
+    """Answer malformed HTTP with a problem document instead of plain text, since the existing app sends a request
+    again after plain text.
 
-    And bounds what a client may send, which uvicorn does not: a request has a deadline, a head has so many bytes and
-    lines, trailers are dropped, and all connections share what they may hold.
+    It also adds limits that uvicorn does not have: a request has a deadline, a head has a maximum of bytes and lines,
+    trailers are dropped, and all connections share a budget of unfinished bytes.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._limits = limits_of(self.server_state)
-        # Where that which it holds is counted, if anywhere.
+        # The budget in which the bytes of this connection are counted, if any.
         self._budget: Budget | None = None
         self._is_receiving = False
         self._has_head = False
-        # What is wrong with the head, or beside the body, where the parser was stopped for it.
+        # The error for which the parser was stopped, if it was.
         self._fault: ShopError | None = None
-        # Bytes of an unfinished head, of the chunk that is being read, and whether that began with an earlier request.
+        # Bytes of an unfinished head and of the current chunk, and whether the chunk began with an earlier request.
         self._head_size = 0
         self._chunk_size = 0
         self._tail_size = 0
         self._trailers = 0
         self._is_shared = False
-        # The head without an upgrade that the service does not know, to be read instead.
+        # The head without an unknown upgrade, which is parsed in its place.
         self._plain_head = b""
         self._deadline: asyncio.TimerHandle | None = None
-        # How long that allowed; nothing where it is for silence, or of an earlier request.
+        # The seconds of that timer; None if it is for a silent connection or an earlier request.
         self._allowed = 0.0
         self._idle_since = 0.0
 
     @property
     def idle_since(self) -> tuple[bool, float] | None:
-        """Whether it has ever asked for anything, and since when it has not; None while a request is at work."""
+        """The time since which the client has sent no request; None while a request is in progress."""
         if self.is_answering or (self._is_receiving and self._has_head):
             return None
         return self.cycle is not None, self._idle_since
@@ -89,12 +90,12 @@ class JsonHttpProtocol(SequentialProtocol):
         super().connection_lost(exc)
 
     def leave(self) -> None:
-        """End at once, so that another connection has room."""
+        """End the connection at once, so that another one has room."""
         self._is_over = True
         self.transport.abort()
 
     def give_way(self) -> None:
-        """End, since it holds more than others while all together hold too much."""
+        """End the connection, since it holds the most of a budget that is exceeded."""
         if self.is_answering and self.answered is not None and self.answered.scope is not self.scope:
             self.leave()
         else:
@@ -115,7 +116,7 @@ class JsonHttpProtocol(SequentialProtocol):
             self._watch()
 
     def _measure(self) -> None:
-        """Bound what an unfinished request holds, and what all of them hold together."""
+        """Count the bytes of an unfinished request, its own and those of all connections."""
         if not self._is_receiving:
             self._release()
         elif self._has_head:
@@ -132,11 +133,11 @@ class JsonHttpProtocol(SequentialProtocol):
                 self._hold(self._limits.heads, self._weight_of_head())
 
     def _watch(self) -> None:
-        """Give what has begun a deadline: the first request with the first byte, whatever that is."""
+        """Set a deadline for a request that has begun. The first one begins with the first byte, whatever it is."""
         if self._is_receiving or self.cycle is None:
             allowed = UPLOAD_SECONDS if self._is_upload() else RECEIVE_SECONDS
             if allowed > self._allowed:
-                # Most requests arrive whole, and need no timer.
+                # Most requests arrive in one piece, and need no timer.
                 self._end_deadline()
                 self._allowed = allowed
                 self._deadline = self.loop.call_later(allowed, self._give_up)
@@ -150,12 +151,12 @@ class JsonHttpProtocol(SequentialProtocol):
         self._has_head = False
         self._head_size = self._tail_size = self._trailers = 0
         if self.cycle is not None:
-            # The deadline of an earlier request is not that of this one.
+            # The timer of an earlier request does not apply to this one.
             self._allowed = 0.0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._has_head:
-            # A trailer, which is no header whatever its name is, and which nothing here asks for.
+            # A trailer is not a header, and nothing here uses it.
             self._trailers += 1
             if self._trailers > MAX_LINES:
                 self._stop(_BESIDE)
@@ -166,12 +167,12 @@ class JsonHttpProtocol(SequentialProtocol):
 
     def on_headers_complete(self) -> None:
         self._has_head = True
-        # Counted only where so much arrived, which is hardly ever.
+        # Rare: counted only when that many bytes have arrived.
         if self._head_size + self._chunk_size > MAX_HEAD and size_of(self.url, self.headers) > MAX_HEAD:
             self._stop(_TOO_LARGE)
         self.scope["extensions"] = {CUT: self.cut}  # type: ignore[dict-item]
         if self.parser.should_upgrade() and not self._should_upgrade():
-            # The parser passes over the body of such a request, so that it is read again.
+            # The parser skips the body of such a request, so it is parsed again.
             method = self.parser.get_method()
             self.scope["method"] = method.decode("ascii")
             self._plain_head = without_upgrade(method, self.url, self.parser.get_http_version(), self.headers)
@@ -220,7 +221,7 @@ class JsonHttpProtocol(SequentialProtocol):
             self._budget = None
 
     def _weight_of_head(self) -> int:
-        """What an unfinished head takes in memory, or somewhat less than that."""
+        """Return about how many bytes of memory an unfinished head takes; not more than it takes."""
         shared = self._chunk_size if self._is_shared else 0
         return self._head_size + shared + _LINE_WEIGHT * len(self.headers)
 
@@ -228,7 +229,7 @@ class JsonHttpProtocol(SequentialProtocol):
         return self._has_head and self.url.partition(b"?")[0] == UPLOADS
 
     def _stop(self, fault: ShopError) -> None:
-        """Stop the parser, which says no more than that it was stopped."""
+        """Stop the parser, whose own error says only that it was stopped."""
         self._fault = fault
         raise ValueError(fault.detail)
 
@@ -245,7 +246,7 @@ class JsonHttpProtocol(SequentialProtocol):
     def _give_up(self) -> None:
         self._end_deadline()
         if self.flow.read_paused:
-            # The service does not read on, because the answer to an earlier request is still to be sent.
+            # The service has paused reading until it has answered an earlier request.
             self._watch()
         else:
             self._refuse(RequestTimeout("The request did not arrive in time."))

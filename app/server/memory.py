@@ -1,7 +1,7 @@
-"""What the process has taken of the system's memory, given back when it is not needed any more.
+"""Return of freed memory to the system.
 
-glibc keeps what was freed: a heap for each thread, and in it also large pieces, once one of their size was freed. What
-an hour with a thousand clients took would stay taken. Elsewhere than on glibc nothing is done.
+glibc keeps freed memory in a heap for each thread, also large pieces once one of their size was freed. So the process
+would keep the memory of an hour with a thousand clients. With other allocators nothing is done.
 """
 
 import asyncio
@@ -12,19 +12,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-#: How often it is looked.
+#: Seconds between two looks.
 LOOK_SECONDS: Final = 10.0
-#: A growth that is worth the pause of some tens of milliseconds that giving back takes.
+#: The growth that justifies a pause of some tens of milliseconds, which the return takes.
 WORTH_BYTES: Final = 64 * 2**20
-# Of malloc.h: pieces from this size on are taken of the system one by one, and given back as soon as they are freed;
-# the threads, which mostly wait for the database, share few heaps.
+#: The growth that justifies a pause of some tens of milliseconds, which the return of memory takes.
+# which mostly wait for the database, share few heaps.
 _MMAP_THRESHOLD: Final = (-3, 256 * 1024)
 _ARENA_MAX: Final = (-8, 2)
 _TAKEN: Final = Path("/proc/self/statm")
 
 
 def take_little() -> None:
-    """Have the allocator keep less of what is freed. To be called before there are threads."""
+    """Make the allocator keep less freed memory. Call this before the first thread starts."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         for option in (_MMAP_THRESHOLD, _ARENA_MAX):
@@ -32,7 +32,7 @@ def take_little() -> None:
 
 
 class Memory:
-    """Gives back what is free whenever the process has grown by much."""
+    """Returns free memory to the system when the process has grown a lot."""
 
     def __init__(self) -> None:
         self._least = 0
@@ -55,7 +55,7 @@ class Memory:
             await asyncio.sleep(LOOK_SECONDS)
             self._least = min(self._least, taken())
             if taken() > self._least + WORTH_BYTES:
-                # What connections that were cut have left refers to itself, and stays until the collector comes.
+                # Cut connections leave reference cycles, which only the collector frees.
                 gc.collect()
                 await asyncio.to_thread(trim, 0)
                 self._least = taken()

@@ -1,11 +1,11 @@
-"""The limit of open files: each connection is one, and so is each of the database's."""
+"""The limit of open files. Each connection is one file, and so is each connection to the database."""
 
 import resource
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-#: Files beside the connections of clients: those to the database, the event loop, logs, workers.
+#: Files other than client connections: those of the database, the event loop, logs and workers.
 RESERVED: Final = 200
 _LARGEST: Final = Path("/proc/sys/fs/nr_open")
 
@@ -16,7 +16,7 @@ def allowed_files() -> int:
 
 
 def attainable_files() -> int:
-    """Return how many files a process may have open that has raised its limit: the hard limit, or the system's."""
+    """Return how many files a process may have open after it has raised its limit: the hard limit, or the system's."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     with suppress(OSError, ValueError):
         largest = int(_LARGEST.read_text())
@@ -25,18 +25,18 @@ def attainable_files() -> int:
 
 
 def raise_limit() -> None:
-    """Raise the soft limit to the hard one. The usual 1,024 are for programs of another kind."""
+    """Raise the soft limit to the hard limit. The usual 1,024 are too few for a server."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = attainable_files()
     if wanted > allowed_files():
-        # A system that does not allow it leaves the limit as it is.
+        # Some systems do not allow it; the limit then stays.
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def most_connections(files: int) -> int:
-    """Return how many connections leave enough files for all else.
+    """Return how many client connections leave enough files for everything else.
 
-    :param files: how many may be open.
+    :param files: how many files may be open.
     """
     return max(files - RESERVED, files // 2, 1)

@@ -1,17 +1,17 @@
-"""Heads of requests as they were read: their size, whether a body follows, and how they read without an upgrade."""
+"""Facts about a request head: its size, whether a body follows, and the same head without an upgrade."""
 
 from collections.abc import Iterable
 from typing import Final
 
 Lines = Iterable[tuple[bytes, bytes]]
 
-# What a line takes beside its name and value, as it is sent.
+# Bytes of a line on the wire beside its name and value.
 _LINE_BYTES: Final = len(": \r\n")
 _OF_UPGRADES: Final = frozenset({b"upgrade", b"http2-settings"})
 
 
 def size_of(url: bytes, headers: Lines) -> int:
-    """Return how many bytes of a head came, about."""
+    """Return about how many bytes a head had on the wire."""
     return len(url) + sum([len(name) + len(value) + _LINE_BYTES for name, value in headers])
 
 
@@ -21,14 +21,14 @@ def is_chunked(headers: Lines) -> bool:
 
 
 def has_body(headers: Lines) -> bool:
-    """Return whether a body follows that is not empty."""
+    """Return whether a non-empty body follows."""
     return any(
         name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0")) for name, value in headers
     )
 
 
 def without_upgrade(method: bytes, url: bytes, version: str, headers: Lines) -> bytes:
-    """Return a head as its client would send it that asks for no other protocol (RFC 9110, 7.8)."""
+    """Return a head as the client would send it without an upgrade (RFC 9110, 7.8)."""
     lines = [b"%s %s HTTP/%s" % (method, url, version.encode())]
     for name, value in headers:
         tokens = [token.strip() for token in value.split(b",")] if name == b"connection" else [value]

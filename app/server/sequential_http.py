@@ -1,4 +1,4 @@
-"""uvicorn's HTTP, reading one request of a connection after the other, however many are sent at once."""
+"""uvicorn's HTTP protocol, which reads pipelined requests of a connection one after the other."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -12,19 +12,20 @@ from app.server.early_refusals import refusal_bytes
 from app.server.unread_connections import cut
 from schemas.core.errors import ShopError
 
-# Each request ends with it, or holds it. What holds it twice may be several requests, and is read in pieces of some
-# bytes, since a request that waits for its turn takes a hundred times its length.
+# Each request has this at the end of its head. Data with two of them may be several requests, and are read in small
+# pieces, since a parsed request that waits takes a hundred times its length in memory.
 _BLANK_LINE: Final = b"\r\n\r\n"
 _PIECE: Final = 256
-# How long a client may take to hear a goodbye.
+# Seconds that a client has to read the last response.
 ABORT_SECONDS: Final = 5.0
 _LINGER_SECONDS: Final = 1.0
-#: How long a connection may outlast the word to stop: no answer takes longer, and an event stream ends by itself.
+#: Seconds from a shutdown to the end of a connection. No response takes longer, and event streams end themselves.
 STOP_SECONDS: Final = 5.0
 
 
 class _Flow(FlowControl):
-    """Reads on only while no request of the connection waits for its turn, whatever the application asks for."""
+    """Flow control that resumes reading only while no request of the connection waits, whatever the application asks
+    for."""
 
     is_held = False
 
@@ -42,28 +43,28 @@ class _Flow(FlowControl):
 
 
 class SequentialProtocol(HttpToolsProtocol, ABC):
-    """Parses no more than a piece of what is sent behind a request that is being answered, and reads no more of it.
+    """Parse only one piece of the data behind a request that is being answered, and read no more data meanwhile.
 
-    Subclasses say what is done with a piece (`_feed`).
+    Subclasses define how a piece is parsed (`_feed`).
     """
 
     flow: _Flow
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        #: The request that is being answered, or was last; `cycle` is the one that was read last.
+        #: The request that is being answered, or was answered last; `cycle` is the one that was read last.
         self.answered: RequestResponseCycle | None = None
-        # What came last and is not parsed to its end, since a request waits for its turn; and where to go on.
+        # The last data, if not yet parsed completely because a request waits, and the place to continue.
         self._unread = b""
         self._place = 0
         self._is_over = False
         self._is_lost = False
-        # What is said when the requests before are answered.
+        # The error to send when the earlier requests are answered.
         self._last_word: ShopError | None = None
 
     @property
     def is_over(self) -> bool:
-        """Whether no more is read."""
+        """Whether the connection reads no more."""
         return self._is_over or self._last_word is not None
 
     @property
@@ -78,9 +79,9 @@ class SequentialProtocol(HttpToolsProtocol, ABC):
         self._is_lost = True
         scopes = [self.scope, None if self.answered is None else self.answered.scope]
         for scope in filter(None, scopes):
-            # It refers to this connection, which would wait for the garbage collector.
+            # It refers to this connection, which would otherwise wait for the garbage collector.
             scope.pop("extensions", None)
-        # Uvicorn leaves the timer where the line was cut, and tells the request only that was read last.
+        # After a disconnect, uvicorn keeps the timer, and tells only the request that was read last.
         self._unset_keepalive_if_required()
         self._disconnect()
         self.pipeline.clear()
@@ -91,7 +92,7 @@ class SequentialProtocol(HttpToolsProtocol, ABC):
         if self.is_over:
             return
         if self.flow.is_held:
-            # It was on its way when reading was paused.
+            # The data were already on the way when reading was paused.
             self._wait_with(self._unread[self._place :] + data)
         elif data.count(_BLANK_LINE) <= 1:
             self._feed(data)
@@ -111,12 +112,13 @@ class SequentialProtocol(HttpToolsProtocol, ABC):
             self._say(self._last_word)
 
     def shutdown(self) -> None:
-        """End what is idle now, and whatever is under way after a while: who does not read, or sends, never ends."""
+        """End an idle connection now, and a busy one after a while, since a client that does not read or send never
+        ends."""
         super().shutdown()
         self.loop.call_later(STOP_SECONDS, self.cut)
 
     def cut(self) -> None:
-        """End the connection now, whatever waits to be taken."""
+        """End the connection now, and drop the data that the client has not read."""
         if not self._is_lost:
             cut(self.transport)
 
@@ -148,17 +150,17 @@ class SequentialProtocol(HttpToolsProtocol, ABC):
         self.flow.hold()
 
     def _disconnect(self) -> None:
-        """Tell the application that no more is heard of the client."""
+        """Tell the application that the client has disconnected."""
         if self.answered is not None and not self.answered.response_complete:
             self.answered.disconnected = True
             self.answered.message_event.set()
 
     @abstractmethod
     def _forget(self) -> None:
-        """Let go of what is kept for an unfinished request."""
+        """Release the data of an unfinished request."""
 
     def _refuse(self, error: ShopError) -> None:
-        """Answer with an error, after the answers to earlier requests, and end the connection."""
+        """Send an error after the responses to earlier requests, and end the connection."""
         if self._is_over or self.transport.is_closing():
             return
         self._forget()
@@ -176,19 +178,19 @@ class SequentialProtocol(HttpToolsProtocol, ABC):
         self._hang_up()
 
     def _hang_up(self) -> None:
-        """Say that no more will come, and read on for a moment: where something lies unread when a connection is
-        closed, the system takes back what was said last."""
+        """Close the sending side, and read on for a moment. If a connection is closed with unread data, the system
+        discards the last response."""
         self._is_over = True
         self._disconnect()
-        # What it holds of an unfinished request is not needed any more.
+        # The data of an unfinished request are not needed any more.
         self.parser = None  # type: ignore[assignment]
         self._unread = b""
         if self.headers and (self.answered is None or self.answered.scope is not self.scope):
-            # Those of a request that nobody was asked to answer.
+            # These belong to a request that the application never received.
             self.headers.clear()
         self.flow.let_go()
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(_LINGER_SECONDS, self.transport.close)
-        # `close` waits for the buffer to be read, which whoever hangs never does.
+        # `close` waits until the client has read the buffer, which a hanging client never does.
         self.loop.call_later(ABORT_SECONDS, self.cut)

@@ -1,4 +1,4 @@
-"""Connections whose peer takes nothing of what is sent to it: a limit of time, and a way to end one at once."""
+"""Connections whose client does not read: a time limit, and a way to end one at once."""
 
 import asyncio
 import fcntl
@@ -8,34 +8,34 @@ import termios
 from collections.abc import Collection
 from typing import Any, Final
 
-#: A peer that takes no byte for so long is gone, or means to hold what waits for it.
+#: A client that takes no byte for so long is gone, or wants to occupy memory.
 WRITE_SECONDS: Final = 30.0
-# How often it is looked at meanwhile. Looks are counted, not seconds, so that a pause of the service ends nobody.
+# Looks are counted, not seconds, so that a pause of the service ends no connection.
 _LOOKS: Final = 6
-# What the system keeps of an answer that is not taken; its own choice would go up to megabytes for each connection.
+# Bytes of an unread response in the system's buffer. The system's default goes up to megabytes for each connection.
 _SEND_BUFFER: Final = 256 * 1024
 _AT_ONCE: Final = struct.pack("ii", 1, 0)
-# Linux alone has it, as everything that the service is deployed on. `tcpi_bytes_acked` stands at this place of it.
+# Only Linux has it, on which the service is deployed. This is the offset of `tcpi_bytes_acked`.
 _INFO: Final[int | None] = getattr(socket, "TCP_INFO", None)
 _BYTES_ACKED: Final = struct.Struct("120xQ")
 
 
 class UnreadWatch:
-    """Ends each connection of a process whose peer took nothing at six looks in a row, while something waited for it.
+    """End each connection whose client took no byte at six looks in a row, while data waited for it.
 
-    What lies in the buffers of the system counts, too, which no write of ours would ever wait for. `TCP_USER_TIMEOUT`
-    would end clients with a small window that do take something: the system does not count small steps.
+    Data in the system's buffers count too, which no write of the service would ever wait for. `TCP_USER_TIMEOUT`
+    would also end clients with a small window that do read, since the system does not count small steps.
     """
 
     def __init__(self) -> None:
         self._timer: asyncio.TimerHandle | None = None
-        # Of those that something waits for: how many bytes they have taken, and at how many looks it was as many.
+        # For each connection with waiting data: the bytes taken, and for how many looks this number is the same.
         self._seen: dict[asyncio.Transport, tuple[int, int]] = {}
 
     def begin(self, connections: Collection[Any]) -> None:
-        """Look at these connections from now on, as long as there are any.
+        """Watch these connections from now on, while there are any.
 
-        :param connections: the protocols of all that are open, now and later.
+        :param connections: the protocols of all open connections, now and later.
         """
         if self._timer is None and _INFO is not None:
             self._timer = asyncio.get_running_loop().call_later(WRITE_SECONDS / _LOOKS, self._look, connections)
@@ -58,14 +58,14 @@ class UnreadWatch:
 
 
 def limit_writing(transport: asyncio.BaseTransport) -> None:
-    """Have the system keep little for a peer that does not take what is sent to it."""
+    """Make the system buffer little for a client that does not read."""
     sock = _socket_of(transport)
     if sock is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
 
 
 def cut(transport: asyncio.Transport) -> None:
-    """End the connection now, and drop what was not taken, also from the buffers of the system."""
+    """End the connection now, and drop unread data, also from the system's buffers."""
     sock = _socket_of(transport)
     if sock is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
@@ -73,7 +73,7 @@ def cut(transport: asyncio.Transport) -> None:
 
 
 def _taken(transport: asyncio.Transport) -> int | None:
-    """Return how many bytes the peer has taken; None where nothing waits for it."""
+    """Return how many bytes the client has taken; None if no data wait for it."""
     sock = _socket_of(transport)
     if sock is None or _INFO is None:
         return None
@@ -84,6 +84,6 @@ def _taken(transport: asyncio.Transport) -> int | None:
 
 
 def _socket_of(transport: asyncio.BaseTransport) -> socket.socket | None:
-    """Return the socket of a TCP connection that is open."""
+    """Return the socket of an open TCP connection."""
     sock: socket.socket | None = transport.get_extra_info("socket")
     return sock if sock is not None and sock.fileno() >= 0 and sock.family != socket.AF_UNIX else None

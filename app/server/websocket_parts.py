@@ -1,4 +1,4 @@
-"""Parts of a WebSocket connection, changed: the refusal of a handshake, and the queue of messages."""
+"""Two parts of uvicorn's WebSocket connection: the refusal of a handshake, and the queue of messages."""
 
 import asyncio
 from typing import Any, Final
@@ -14,7 +14,7 @@ _NO_HANDSHAKE: Final = "The request is no WebSocket handshake."
 
 
 class JsonServerProtocol(ServerProtocol):
-    """Refuses a handshake with a problem document instead of plain text."""
+    """Refuse a handshake with a problem document instead of plain text."""
 
     def reject(self, status: StatusLike, text: str) -> Response:
         response = super().reject(status, text)

@@ -1,4 +1,4 @@
-"""uvicorn's WebSockets, changed where the service needs it: a short way for frames, and an ear that tires."""
+"""uvicorn's WebSocket protocol with direct writing of frames and limits for what a client may send."""
 
 import asyncio
 import logging
@@ -22,22 +22,22 @@ from endpoints.live.session import MESSAGES_PER_SECOND
 from endpoints.live.transports import EXTENSION
 from schemas.live.close_codes import REASONS, TOO_MANY_MESSAGES, TOO_SLOW, TRY_LATER
 
-# What the kernel keeps for a screen that does not read; its own choice would go up to megabytes for each.
+# Bytes in the system's buffer for a client that does not read. The default goes up to megabytes for each.
 _SEND_BUFFER: Final = 128 * 1024
-# How much of what a screen says is read in one turn of the event loop: far more than one that means well has to say.
+# Bytes that are read from a client in one turn of the event loop, far more than a normal client sends.
 _PIECE: Final = 4096
 _INVALID_TEXT: Final = 1007
-#: Pings, pongs that nobody asked for, and pieces of messages, counted together.
+#: Pings, unsolicited pongs and fragments of messages, counted together.
 FRAMES_PER_SECOND: Final = MESSAGES_PER_SECOND
-#: Pieces of one message, and how long it may take from its first byte to its last.
+#: Fragments of one message, and seconds from its first byte to the last.
 MOST_FRAGMENTS: Final = 64
 MESSAGE_SECONDS: Final = 10.0
-# What uvicorn closes with where a ping is not answered.
+# The code with which uvicorn closes after an unanswered ping.
 _UNANSWERED: Final = 1011
 
 
 def _refusal_headers() -> list[tuple[bytes, bytes]]:
-    """Of a handshake that the application refuses: no middleware of ours sees it as an answer."""
+    """Return the headers of a refused handshake, which passes no middleware as a response."""
     headers = {**SECURITY_HEADERS, "x-request-id": request_id.get() or ""}
     return [(name.encode(), value.encode()) for name, value in headers.items()]
 
@@ -51,9 +51,9 @@ def _is_text(data: bytes) -> bool:
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """Takes whole frames beside ASGI's messages, and never waits for a screen that does not read.
+    """A WebSocket that also takes complete frames, and never waits for a client that does not read.
 
-    It offers itself to the application as the ASGI extension `pos.frames`; see `endpoints.outlets.FrameTransport`.
+    The application finds it as the ASGI extension `pos.frames`.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -68,7 +68,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.conn = JsonServerProtocol(
             extensions=self.conn.available_extensions,
             max_size=self.config.ws_max_size,
-            # At a level at which it says nothing of what `socket_log.py` has a line for.
+            # At this level it does not log what `websocket_log.py` logs.
             logger=logging.getLogger("websockets.server"),
         )
 
@@ -89,7 +89,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.pause_reading()
 
     def _read_on(self) -> None:
-        """A piece a turn, and none before the last one was heard: a flood holds nobody up, and is never kept whole."""
+        """Handle one piece in each turn of the event loop, and none before the last one, so that a flood delays no
+        other client and is never stored whole."""
         if self.disconnected:
             self._unread = b""
         if self._unread and self._may_read:
@@ -106,12 +107,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     @property
     def _may_read(self) -> bool:
-        """Whether what is answered at once, as a ping is, has been taken; and the handshake been answered."""
+        """Return whether the client has read the automatic replies, such as pongs, and the handshake is answered."""
         is_open = self.handshake_complete or not self.handshake_initiated
         return is_open and not self.read_paused and self.writable.is_set()
 
     def _measure(self) -> None:
-        """Bound what is held of a message that is not whole, and for how long."""
+        """Limit the bytes and the time of an unfinished message."""
         pieces = sum(map(len, self.frames)) + len(self.conn.reader.buffer)
         if pieces or self._unread:
             self._limits.bodies.hold(self, pieces + len(self._unread))
@@ -128,11 +129,11 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._message_timer = None
 
     def give_way(self) -> None:
-        """End, since it holds more than others while all together hold too much."""
+        """End the connection, since it holds the most of a budget that is exceeded."""
         self._refuse_frames(TRY_LATER)
 
     def _refuse_frames(self, code: int) -> None:
-        """Close, and parse no more of what comes until the connection ends: it may be a flood."""
+        """Close with a code, and parse no more data, which may be a flood."""
         self._is_deaf = True
         self.frames = []
         self._unread = b""
@@ -143,7 +144,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._end_message_timer()
 
     def _takes_frame(self) -> bool:
-        """Return whether one more frame is heard that is no whole message; else the connection is closed."""
+        """Return whether one more control frame or fragment is allowed; otherwise close the connection."""
         if self.close_sent or self.conn.state is not State.OPEN:
             return False
         if self._allowance.take(self.loop.time()) and len(self.frames) < MOST_FRAGMENTS:
@@ -172,7 +173,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             super().handle_cont(event)
 
     def _refuse_handshake(self) -> None:
-        """The parser has its answer ready (a line that is too long, too many of them), and uvicorn never sends it."""
+        """Send the parser's own error (a line that is too long, too many lines), which uvicorn never sends."""
         self.handshake_initiated = self.handshake_complete = self.close_sent = True
         self._unread = b""
         self.transport.write(b"".join(self.conn.data_to_send()))
@@ -195,7 +196,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def send_receive_event_to_app(self) -> None:
         self._end_message_timer()
         if self.curr_msg_data_type == "text" and not _is_text(b"".join(self.frames)):
-            # Uvicorn does the same, and writes a traceback into the log for each.
+            # Uvicorn does the same, but logs a traceback each time.
             self.conn.send_close(_INVALID_TEXT)
             self.handle_parser_exception()
             return
@@ -204,7 +205,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
         if not self.close_sent:
-            # The task that runs the application has not begun yet.
+            # The task of the application has not started yet.
             extensions: dict[Any, Any] = self.scope["extensions"] or {}
             extensions[EXTENSION] = self
 
@@ -215,10 +216,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if message["type"] == "websocket.close":
             self._read_on()
         if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
-            # An answer, too: uvicorn takes it for a fault of the application, and logs an error each time.
+            # A refusal is a response too. Uvicorn would treat it as a fault of the application, and log an error.
             self.handshake_complete = True
         if message["type"] == "websocket.accept":
-            # The handshake is over, and most of a connection's memory is its headers.
+            # The headers, most of a connection's memory, are not needed after the handshake.
             del self.request, self.response
             self._read_on()
 
@@ -226,14 +227,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
         self._end_message_timer()
         self._limits.bodies.release(self)
-        # What refers to itself waits for the garbage collector, which comes seldom, and thousands may go in a minute.
+        # Reference cycles wait for the garbage collector, which is rare, and thousands may disconnect in a minute.
         self.on_room = None
         self.conn.parser.close()
         scope: Any = getattr(self, "scope", {})
         (scope.get("extensions") or {}).pop(EXTENSION, None)
 
     def write_frames(self, frames: bytes) -> None:
-        """Hands frames to the transport. They may not be compressed, nor cut.
+        """Write complete frames to the transport, without compression.
 
         :raises ConnectionError: the connection is closed, or closing.
         """
@@ -243,7 +244,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     @property
     def has_room(self) -> bool:
-        """Whether what was written before has mostly been taken."""
+        """Whether the client has read most of the earlier data."""
         return self.writable.is_set()
 
     def resume_writing(self) -> None:
@@ -253,7 +254,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.on_room()
 
     def close_for(self, code: int, reason: str) -> None:
-        """Says goodbye; does not wait for long for an answer, nor for what stands before it to be read."""
+        """Close with a code, without a long wait for the client to answer or to read earlier data."""
         if self.close_sent or self.disconnected or self.transport.is_closing():
             return
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
@@ -275,7 +276,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def keepalive_timeout(self) -> None:
         if not self.close_sent and not self.transport.is_closing():
-            # Else the application would hear of it when the line is gone, and without the reason.
+            # Otherwise the application would learn of it only at the disconnect, and without the reason.
             self.queue.put_nowait({"type": "websocket.disconnect", "code": _UNANSWERED, "reason": ""})
         super().keepalive_timeout()
         self._abort_later()
@@ -285,7 +286,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._abort_later()
 
     def _abort_later(self) -> None:
-        """`close` waits for the buffer to be read, which a screen that hangs never does."""
+        """Abort after a while, since `close` waits until the client has read the buffer, which a hanging client never
+        does."""
         if self.disconnected:
             return
         if self.close_timer is not None:
