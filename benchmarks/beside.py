@@ -24,7 +24,7 @@ from benchmarks.payloads import CREATE_SALE, SALE, SALES
 from benchmarks.servers import PORT, database_name, serving
 from schemas.printing.letterhead import PAPERS
 
-SECTION = "Sales beside PDFs and messages"
+SECTION = "Sales with PDFs and messages"
 _AT_ONCE = 50
 _PROVIDER_PORT = PORT + 1
 # How long the provider takes for a message: four go out at a time, so that fifty last for as long as a round does.
@@ -78,13 +78,13 @@ def measure(url: str, results: Results, *, rounds: int, seconds: float) -> None:
             with _spinner():
                 for way, sell in ways.items():
                     spinning[way].append(sell(seconds))
-    what = f"a sale beside {_AT_ONCE} PDFs and {_AT_ONCE} messages"
+    what = f"a sale with {_AT_ONCE} PDFs and {_AT_ONCE} messages"
     for way in ways:
         results.add(
             SECTION,
             _row(f"{what}, {way}, p99", beside[way], alone[way], 1, "<= 1.5"),
             _row(f"{what}, {way}, p50", beside[way], alone[way], 0),
-            _row(f"a sale beside a process that only spins, {way}, p99", spinning[way], alone[way], 1),
+            _row(f"a sale with a spinning process, {way}, p99", spinning[way], alone[way], 1),
         )
     results.add(SECTION, Row("PDFs meanwhile", sheets / asked_for, "/s"))
 

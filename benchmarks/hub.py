@@ -203,7 +203,7 @@ def measure_stalled(results: Results, hey: str, body: Path, rounds: int, seconds
             figures[name].append((1_000 * waits["50%"], 1_000 * waits["99%"]))
     none, *others = (median([p50 for p50, _ in measured]) for measured in figures.values())
     for name, p50 in zip(list(names)[1:], others, strict=True):
-        results.add(SECTION, Row(f"a sale beside {name}, p50", p50, "ms", "no clients", none))
+        results.add(SECTION, Row(f"a sale with {name}, p50", p50, "ms", "no clients", none))
 
 
 def measure(url: str, results: Results, *, is_quick: bool) -> None:

@@ -1,7 +1,6 @@
-"""`docs/performance.md` and its plots, from `results.json`: figures are not typed by hand.
+"""Generate `docs/performance.md` and its plots from `results.json` and the template `performance.md.in`.
 
-The words between them stand in `performance.md.in`, beside this file: `{{table NAME}}` becomes the table of a section,
-`{{plot NAME}}` the plot of a series.
+In the template, `{{table NAME}}` becomes the table of a section and `{{plot NAME}}` the plot of a series.
 """
 
 import re
@@ -15,7 +14,7 @@ from benchmarks.measures import Row, cells, load
 
 TEMPLATE = Path(__file__).with_name("performance.md.in")
 DOCS = Path(__file__).parent.parent / "docs"
-HEAD = ("what", "ours", "unit", "yardstick", "its figure", "ratio", "target", "met")
+HEAD = ("measurement", "result", "unit", "yardstick", "its result", "ratio", "target", "met")
 
 
 def write_page() -> None:

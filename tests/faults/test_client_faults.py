@@ -129,7 +129,7 @@ async def test_a10_the_app_loses_two_answers_and_then_somebody_taps_retry(
 ) -> None:
     """As the app works: a sale is stamped once and resent as it is; Retry stamps it anew, and keeps the lines."""
     chance = random.Random(long_run.seed)
-    with reporting("A10 the app: two answers dropped, then Retry", long_run) as report:
+    with reporting("A10 the phone app: two responses dropped, then Retry", long_run) as report:
         for number in long_run.rounds(20, 500):
             stamps = [FIRST_STAMP + 1_000 * number + place for place in range(2)]
             body = sale_body([line(19.99, id=stamp) for stamp in stamps], customer_name=f"Asha {number}")

@@ -75,7 +75,7 @@ async def test_a1_control_it_finds_the_loss_of_sales_that_were_answered_before_t
             report.operations += verdict.operations
             if caught and not long_run.is_long:
                 break
-        report.besides.append(f"a loss was seen in {caught} of {report.rounds} rounds, as it should be")
+        report.besides.append(f"a loss was detected in {caught} of {report.rounds} rounds, as expected")
         assert caught > 0
 
 

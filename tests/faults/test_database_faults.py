@@ -110,7 +110,7 @@ async def test_a4_the_database_is_stopped_and_goes_on(tmp_path: Path, long_run: 
             rounds=(1, 50),
             back_within=2,
             besides=lambda crew: [
-                f"slowest answer {max(crew.longest_answer, *(asker.longest for asker in askers)):.2f} s",
+                f"slowest response {max(crew.longest_answer, *(asker.longest for asker in askers)):.2f} s",
                 f"memory at most +{max(asker.growth for asker in askers):.1f} MB meanwhile",
             ],
         )
@@ -148,7 +148,7 @@ async def test_a5_the_disk_is_full_and_has_room_again(tmp_path: Path, long_run: 
             return Back(await nodes.start_member(port))
 
         await strike(
-            "A5 no room on the database's disk",
+            "A5 full disk of the database",
             fault,
             servers=servers,
             database_url=nodes.url,
@@ -156,5 +156,5 @@ async def test_a5_the_disk_is_full_and_has_room_again(tmp_path: Path, long_run: 
             long_run=long_run,
             rounds=(1, 20),
             back_within=3,
-            besides=lambda _: [f"the database ended {deaths} times, and was started again"],
+            besides=lambda _: [f"the database stopped {deaths} times and was restarted"],
         )

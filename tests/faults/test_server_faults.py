@@ -56,7 +56,7 @@ async def test_a12_the_line_breaks_after_the_commit_was_sent(tmp_path: Path, lon
             return Back(time.monotonic())
 
         await strike(
-            "A12 the line breaks after the commit",
+            "A12 the connection breaks after the commit",
             fault,
             servers=servers,
             database_url=nodes.url,
@@ -93,7 +93,7 @@ async def test_a12_the_line_is_slow_swallows_everything_or_is_half_closed(tmp_pa
             return Back(time.monotonic())
 
         await strike(
-            "A12 the line is slow, swallows, is half closed",
+            "A12 the connection is slow, drops everything, is half closed",
             fault,
             servers=servers,
             database_url=nodes.url,

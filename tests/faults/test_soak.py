@@ -163,7 +163,7 @@ async def test_a15_everything_goes_wrong_for_hours(tmp_path: Path, long_run: Lon
     chance = random.Random(long_run.seed)
     crews: list[Crew] = []
     began = time.monotonic()
-    with reporting("A15 everything at random", long_run) as report:
+    with reporting("A15 all faults at random", long_run) as report:
         async with scene(chance) as mischief:
             urls = [f"ws://127.0.0.1:{mischief.to_screens.own_port}/ws"]
             memory: list[tuple[int, float]] = []
@@ -185,7 +185,7 @@ async def test_a15_everything_goes_wrong_for_hours(tmp_path: Path, long_run: Lon
         report.besides = [
             f"{(time.monotonic() - began) / 60:.0f} minutes",
             f"{len(crews)} checkpoints",
-            f"{len(roamers)} screens heard every event once",
+            f"{len(roamers)} clients received every event once",
             f"memory {first:.0f} MB at the first checkpoint, {last - first:+.1f} MB at the last",
             f"{kept:.1f} MB of it for {last_head - head:,} more events, of which it keeps {CAPACITY:,}",
         ]

@@ -224,7 +224,7 @@ def run_machine(open_shop: OpenShop, long_run: LongRun) -> Callable[[], Any]:
         shop = await open_shop(clock=clock)
         with (
             httpx.Client(base_url=str(shop.http.base_url), timeout=30, verify=False) as http,  # noqa: S501
-            reporting("B6 the whole API against a model", long_run) as report,
+            reporting("B6 the whole API compared with a model", long_run) as report,
         ):
             machine = type("Machine", (ShopMachine,), {"http": http, "clock": clock, "report": report})
             chosen = settings(

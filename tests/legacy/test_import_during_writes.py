@@ -32,7 +32,7 @@ def test_an_adoption_in_place_beside_a_writing_backend_loses_nothing(
     own: Database[Any], adopt: Adopter, mongodb_url: str, long_run: LongRun
 ) -> None:
     """Two rounds in every run of the tests, twenty with `--soak`, of databases that grow from round to round."""
-    with reporting("A16 pos import-legacy in place beside 50 sales a second", long_run) as report:
+    with reporting("A16 pos import-legacy in place with 50 sales a second", long_run) as report:
         for number in long_run.rounds(2, 20):
             own.client.drop_database(own.name)
             before = legacy.believable(150 + 40 * number, seed=long_run.seed + number)

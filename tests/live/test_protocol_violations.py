@@ -62,7 +62,7 @@ async def test_b3_each_abuse_has_its_close_code_and_costs_no_memory(
     shop: Shop, mongodb_url: str, long_run: LongRun, http: httpx.AsyncClient
 ) -> None:
     at_a_time = 20 if long_run.is_long else 5
-    with reporting("B3 abuse of sockets", long_run) as report:
+    with reporting("B3 WebSocket protocol violations", long_run) as report:
         async with services(mongodb_url, f"{shop.store}-sockets", 1) as (server,), http:
             memory = []
             for _ in long_run.rounds(2, 50):
@@ -85,7 +85,7 @@ async def test_b3_thousands_come_and_go(
     shop: Shop, mongodb_url: str, long_run: LongRun, http: httpx.AsyncClient
 ) -> None:
     count = 5_000 if long_run.is_long else 150
-    with reporting("B3 thousands of sockets come and go", long_run) as report:
+    with reporting("B3 thousands of WebSockets come and go", long_run) as report:
         async with services(mongodb_url, f"{shop.store}-crowd", 1) as (server,), http:
             before = server.megabytes
             held, after = [], []

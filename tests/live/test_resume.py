@@ -121,7 +121,7 @@ async def test_a13_sockets_are_cut_at_random_and_everyone_hears_everything(
 ) -> None:
     store = f"{shop.store}-cuts"
     chance = random.Random(long_run.seed)
-    with reporting("A13 WebSockets cut at random, resumed", long_run) as report:
+    with reporting("A13 WebSockets broken at random, resumed", long_run) as report:
         async with services(mongodb_url, store, 1) as (server,), line_to(server.port) as line:
             writers = Writers([server.url], pause=0.03)
             async with screens([f"ws://127.0.0.1:{line.own_port}/ws"], 20) as roamers:
@@ -140,7 +140,7 @@ async def test_a13_processes_are_killed_at_random_and_everyone_hears_everything(
 ) -> None:
     store = f"{shop.store}-kills"
     chance = random.Random(long_run.seed)
-    with reporting("A13 screens while processes are killed", long_run) as report:
+    with reporting("A13 clients while processes are killed", long_run) as report:
         async with services(mongodb_url, store, 3) as servers:
             writers = Writers([server.url for server in servers])
             async with screens([server.ws_url for server in servers], 50) as roamers:
@@ -158,7 +158,7 @@ async def test_a13_processes_are_killed_at_random_and_everyone_hears_everything(
 
 async def test_a13_a_rolling_restart_loses_nothing(shop: Shop, mongodb_url: str, long_run: LongRun) -> None:
     store = f"{shop.store}-rolling"
-    with reporting("A13 screens while processes are restarted in turn", long_run) as report:
+    with reporting("A13 clients while processes are restarted in turn", long_run) as report:
         async with services(mongodb_url, store, 2) as servers:
             writers = Writers([server.url for server in servers])
             async with screens([server.ws_url for server in servers], 20) as roamers:
@@ -186,7 +186,7 @@ async def test_a_restart_says_1012(shop: Shop, mongodb_url: str) -> None:
 
 async def test_a13_four_workers_behind_one_port(shop: Shop, mongodb_url: str, long_run: LongRun) -> None:
     store = f"{shop.store}-workers"
-    with reporting("A13 screens of four workers behind one port", long_run) as report:
+    with reporting("A13 clients of four workers behind one port", long_run) as report:
         async with services(mongodb_url, store, 1, "--workers", "4") as (server,):
             writers = Writers([server.url], pause=0)
             async with screens([server.ws_url], 24) as roamers:
@@ -200,7 +200,7 @@ async def test_a13_four_workers_behind_one_port(shop: Shop, mongodb_url: str, lo
 
 async def test_a13_on_three_nodes_the_primary_is_killed_and_everyone_hears_everything(long_run: LongRun) -> None:
     store = "three-nodes"
-    with reporting("A13 screens while the primary of three is killed", long_run) as report:
+    with reporting("A13 clients while the primary of three is killed", long_run) as report:
         async with replica_set() as nodes, services(nodes.url, store, 2) as servers:
             writers = Writers([server.url for server in servers])
             async with screens([server.ws_url for server in servers], 10) as roamers:

@@ -94,7 +94,7 @@ async def test_a6_screens_that_do_not_read_delay_no_sale_and_are_sent_away(
     store = f"{shop.store}-stalled"
     count = 50 if long_run.is_long else 15
     with_, without = [], []
-    with reporting("A6 50 stalled screens beside 50 healthy ones", long_run) as report:
+    with reporting("A6 50 stalled clients next to 50 healthy ones", long_run) as report:
         async with (
             services(mongodb_url, store, 1) as (server,),
             hearing(server.port, count) as hearers,
@@ -127,7 +127,7 @@ async def test_a6_screens_that_do_not_read_delay_no_sale_and_are_sent_away(
         report.besides += [
             f"sale p99 {statistics.median(with_) * 1_000:.1f} ms with them",
             f"{statistics.median(without) * 1_000:.1f} ms without, from window to window +-{noise * 1_000:.1f} ms",
-            f"{count * head:,} events to healthy screens",
+            f"{count * head:,} events to healthy clients",
         ]
         assert {tuple(hearer.seqs) for hearer in hearers} == {tuple(range(1, head + 1))}
         assert statistics.median(with_) < 1.1 * statistics.median(without) + noise

@@ -114,7 +114,8 @@ def _time(seconds: float | None) -> str:
 
 
 def _table(kept: dict[str, Json]) -> str:
-    head = ("fault", "run", "seed", *COUNTS, "back after, median", "at most", "longest wait", "besides")
+    counted = ("rounds", "operations", "lost", "duplicated", "wrong")
+    head = ("fault", "run", "seed", *counted, "back after, median", "at most", "longest wait", "notes")
     lines = ["| " + " | ".join(line) + " |" for line in (head, ("---",) * len(head))]
     for fault, run in sorted(kept.items(), key=lambda each: _place(each[0])):
         counts = [_count(run[name]) for name in COUNTS]
