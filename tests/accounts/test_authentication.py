@@ -12,14 +12,14 @@ async def _key(shop: Shop, role: str) -> str:
     return (await credential_of(shop, role))["Authorization"].removeprefix("Bearer ")
 
 
-async def test_whoever_shows_nothing_is_asked_to_sign_in(open_shop: OpenShop) -> None:
+async def test_a_request_without_credentials_is_asked_to_sign_in(open_shop: OpenShop) -> None:
     shop = await open_shop(sign_in="on")
     answer = await shop.http.get("/api/orders/all")
     assert (answer.status_code, answer.json()["code"]) == (401, "not_signed_in")
     assert answer.headers["www-authenticate"] == 'Bearer realm="pos"'
 
 
-async def test_a_key_is_taken_as_bearer_and_as_basic_password(open_shop: OpenShop) -> None:
+async def test_a_device_key_is_accepted_as_bearer_and_as_basic_password(open_shop: OpenShop) -> None:
     shop = await open_shop(sign_in="on")
     key = await _key(shop, "device")
     basic = b64encode(f"till:{key}".encode()).decode()
@@ -30,7 +30,7 @@ async def test_a_key_is_taken_as_bearer_and_as_basic_password(open_shop: OpenSho
         assert answer.status_code == 201, answer.text
 
 
-async def test_a_role_that_may_not_is_told_so(open_shop: OpenShop) -> None:
+async def test_a_role_without_permission_gets_403(open_shop: OpenShop) -> None:
     shop = await open_shop(sign_in="on")
     key = await _key(shop, "viewer")
     headers = {"Authorization": f"Bearer {key}"}

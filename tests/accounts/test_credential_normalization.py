@@ -29,7 +29,7 @@ DEVANAGARI = str.maketrans("0123456789", "०१२३४५६७८९")
 
 
 @pytest.mark.parametrize("around", AROUND)
-def test_a_user_name_is_trimmed_and_folded_at_sign_in_as_when_it_is_made(around: str) -> None:
+def test_a_username_is_trimmed_and_casefolded_at_sign_in_as_at_creation(around: str) -> None:
     for typed in ("asha.p", "ASHA.P", "Asha.P".translate(WIDE), "as\u200dha.p"):
         body = {"username": around.format(typed), "password": PASSWORD}
         assert load_body(LoginBody(), body)["username"] == "asha.p"
@@ -38,12 +38,12 @@ def test_a_user_name_is_trimmed_and_folded_at_sign_in_as_when_it_is_made(around:
 
 
 @pytest.mark.parametrize("typed", ["", "  ", "\u200b", "\u00a0"])
-def test_blanks_alone_are_no_user_name(typed: str) -> None:
+def test_a_username_of_whitespace_is_refused(typed: str) -> None:
     with pytest.raises(ValidationError):
         LoginBody().load({"username": typed, "password": PASSWORD})
 
 
-async def test_a_blank_around_a_user_name_is_no_failed_sign_in(open_shop: OpenShop) -> None:
+async def test_whitespace_around_a_username_is_no_failed_sign_in(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop)
     user = await add(shop)
     for around in AROUND:
@@ -52,7 +52,7 @@ async def test_a_blank_around_a_user_name_is_no_failed_sign_in(open_shop: OpenSh
             assert answer.status_code == 200, (around, typed, answer.text)
 
 
-async def test_a_pin_is_taken_with_blanks_and_in_digits_of_any_script(open_shop: OpenShop) -> None:
+async def test_a_pin_may_have_whitespace_and_digits_of_any_script(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop)
     user = await add(shop, pin=PIN)
     _, key = await enrol(shop, await as_(shop, OWNER))
@@ -68,7 +68,7 @@ async def test_a_pin_is_taken_with_blanks_and_in_digits_of_any_script(open_shop:
         assert answer.status_code == 200, (typed, answer.text)
 
 
-async def test_the_first_owner_is_made_by_a_name_and_a_token_with_blanks(open_shop: OpenShop) -> None:
+async def test_setup_accepts_a_username_and_a_token_with_whitespace(open_shop: OpenShop) -> None:
     shop = await open_shop(
         sign_in="on",
         is_claimed=False,

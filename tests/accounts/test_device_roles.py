@@ -27,7 +27,7 @@ def in_the_address(headers: Headers) -> Headers:
     return {"Authorization": "Basic " + base64.b64encode(f"till:{key}".encode()).decode()}
 
 
-async def test_an_owners_device_does_what_its_owner_does_in_the_app(open_shop: OpenShop) -> None:
+async def test_an_owners_device_can_do_what_the_owner_does_in_the_app(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop)
     device, key = await enrol(shop, await as_(shop, OWNER), role="owner")
     app = in_the_address(key)
@@ -50,7 +50,7 @@ async def test_an_owners_device_does_what_its_owner_does_in_the_app(open_shop: O
     } == {(device, "owner", device)}
 
 
-async def test_a_viewers_device_reads_what_is_sold_and_sells_nothing(open_shop: OpenShop) -> None:
+async def test_a_viewers_device_reads_documents_and_cannot_sell(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop)
     _, key = await enrol(shop, await as_(shop, OWNER), role="Viewer")
     for path in (*REPORTS, "/api/orders/all", "/api/board"):
@@ -65,7 +65,7 @@ async def test_a_viewers_device_reads_what_is_sold_and_sells_nothing(open_shop: 
 
 
 @pytest.mark.parametrize("body", [{}, {"role": "cashier"}])
-async def test_a_device_is_a_cashiers_unless_it_is_said_otherwise(open_shop: OpenShop, body: dict[str, str]) -> None:
+async def test_the_default_role_of_a_device_is_cashier(open_shop: OpenShop, body: dict[str, str]) -> None:
     shop = await signed_in_shop(open_shop)
     owner = await as_(shop, OWNER)
     device, key = await enrol(shop, owner, **body)
@@ -75,9 +75,7 @@ async def test_a_device_is_a_cashiers_unless_it_is_said_otherwise(open_shop: Ope
 
 
 @pytest.mark.parametrize("stored", [{}, {"role": "device"}, {"role": "chief"}])
-async def test_a_device_from_before_devices_had_roles_stays_a_cashiers(
-    open_shop: OpenShop, stored: dict[str, str]
-) -> None:
+async def test_a_device_without_a_stored_role_is_a_cashiers(open_shop: OpenShop, stored: dict[str, str]) -> None:
     shop = await signed_in_shop(open_shop)
     old = await invited(shop, "device")
     await shop.database["devices"].update_one({"_id": old.id}, {"$unset": {"role": 1}})
@@ -94,7 +92,7 @@ async def sells_but_does_not_delete(shop: Shop, key: Headers) -> None:
     assert (await who(shop, _token(key))).json()["role"] == "device"
 
 
-async def test_only_an_owner_in_person_makes_devices_and_users(open_shop: OpenShop) -> None:
+async def test_only_a_signed_in_owner_adds_devices_and_users(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop)
     owner = await as_(shop, OWNER)
     keys = [(await enrol(shop, owner, role=role))[1] for role in ("owner", "cashier", "viewer")]
@@ -108,7 +106,7 @@ async def test_only_an_owner_in_person_makes_devices_and_users(open_shop: OpenSh
     assert refusal(wrong) == (422, "invalid_fields")
 
 
-async def test_no_device_signs_out_or_has_a_password_and_each_takes_a_pin(open_shop: OpenShop) -> None:
+async def test_devices_have_no_sign_out_and_no_password_and_accept_pins(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop)
     owner = await as_(shop, OWNER)
     cashier = await add(shop, CASHIER, pin=PIN)
@@ -123,7 +121,7 @@ async def test_no_device_signs_out_or_has_a_password_and_each_takes_a_pin(open_s
         assert refusal(await shop.http.get("/api/audit", headers=bearer(signed_in.json()["access_token"])))[0] == 403
 
 
-async def test_an_owners_device_of_one_store_stays_in_it(open_shop: OpenShop) -> None:
+async def test_an_owners_device_of_one_store_cannot_reach_another_store(open_shop: OpenShop) -> None:
     shop, other = await signed_in_shop(open_shop), await signed_in_shop(open_shop)
     local = await as_(shop, OWNER, shop.store)
     _, key = await enrol(shop, local, role="owner")
@@ -136,7 +134,7 @@ async def test_an_owners_device_of_one_store_stays_in_it(open_shop: OpenShop) ->
     assert refusal(refused) == (403, "forbidden")
 
 
-async def test_an_owners_device_is_not_the_owner_who_has_to_be_left(open_shop: OpenShop) -> None:
+async def test_an_owners_device_does_not_count_as_the_last_owner(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop, database_name=f"pos_{secrets.token_hex(4)}")
     user = await add(shop, OWNER, login="asha")
     owner = await as_(shop, OWNER, login="meena")
@@ -148,7 +146,7 @@ async def test_an_owners_device_is_not_the_owner_who_has_to_be_left(open_shop: O
     assert refusal(demoted) == (409, "last_owner")
 
 
-async def test_an_owners_device_does_not_claim_a_shop(open_shop: OpenShop) -> None:
+async def test_an_owners_device_does_not_complete_the_setup(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop, database_name=f"pos_{secrets.token_hex(4)}", is_claimed=False)
     device = await shop.state["devices"].add("Phone", None, SERVICE_ACTOR, "owner")
     key = bearer(await shop.state["credentials"].issue("key", device["_id"]))
@@ -157,7 +155,7 @@ async def test_an_owners_device_does_not_claim_a_shop(open_shop: OpenShop) -> No
     assert (await shop.http.get("/api/setup")).json() == {"claimed": False}
 
 
-async def test_a_removed_owners_device_is_shut_out(open_shop: OpenShop) -> None:
+async def test_a_removed_owners_device_is_refused(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop)
     owner = await as_(shop, OWNER)
     device, key = await enrol(shop, owner, role="owner")
@@ -168,9 +166,7 @@ async def test_a_removed_owners_device_is_shut_out(open_shop: OpenShop) -> None:
 
 
 @pytest.mark.parametrize(("role", "status"), [("viewer", 200), ("owner", 200), ("cashier", 403)])
-async def test_a_scraper_reads_the_metrics_with_the_key_of_a_viewers_device(
-    open_shop: OpenShop, role: str, status: int
-) -> None:
+async def test_a_viewers_device_key_reads_the_metrics(open_shop: OpenShop, role: str, status: int) -> None:
     shop = await signed_in_shop(open_shop)
     owner = await as_(shop, OWNER)
     _, key = await enrol(shop, owner, role=role, belongs_to=None)

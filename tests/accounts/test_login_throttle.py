@@ -106,7 +106,7 @@ async def test_thousands_of_guesses_of_a_pin(open_shop: OpenShop, long_run: Long
     assert hasher.verified <= 100
 
 
-async def test_a_budget_is_never_overdrawn_by_those_who_come_at_once(shop: Shop) -> None:
+async def test_concurrent_attempts_never_exceed_the_daily_limit(shop: Shop) -> None:
     attempts = LoginThrottle(shop.database, Clock())
     results = await asyncio.gather(
         *(attempts.reserve(PASSWORD, f"one-{shop.store}", f"10.0.0.{number}") for number in range(100)),
@@ -125,7 +125,7 @@ async def wait_of(attempts: LoginThrottle, name: str, place: str) -> int:
     return 0
 
 
-async def test_the_wait_doubles_up_to_a_quarter_of_an_hour_and_is_never_for_ever(shop: Shop) -> None:
+async def test_the_wait_doubles_up_to_15_minutes(shop: Shop) -> None:
     clock = Clock()
     attempts = LoginThrottle(shop.database, clock)
     name, waits = f"two-{shop.store}", []
@@ -138,7 +138,7 @@ async def test_the_wait_doubles_up_to_a_quarter_of_an_hour_and_is_never_for_ever
     assert waits == [5, 10, 20, 40, 80, 160, 320, 640, 900, 900]
 
 
-async def test_a_day_has_a_hundred_failures_at_most(shop: Shop) -> None:
+async def test_a_day_has_at_most_100_failures(shop: Shop) -> None:
     clock = Clock()
     attempts = LoginThrottle(shop.database, clock)
     name, home = f"three-{shop.store}", "10.0.0.1"
@@ -154,7 +154,7 @@ async def test_a_day_has_a_hundred_failures_at_most(shop: Shop) -> None:
     assert await wait_of(attempts, name, home) == 0
 
 
-async def test_strangers_do_not_shut_out_whom_the_account_belongs_to(open_shop: OpenShop) -> None:
+async def test_unknown_sources_do_not_lock_out_the_user(open_shop: OpenShop) -> None:
     clock = Clock()
     shop = await signed_in_shop(open_shop, clock=clock)
     user = await add(shop)
@@ -169,7 +169,7 @@ async def test_strangers_do_not_shut_out_whom_the_account_belongs_to(open_shop: 
     assert (await login(shop, user["login"], address="10.1.1.1")).status_code == 200, "a success clears"
 
 
-async def test_a_success_clears_what_stood_against_the_account(open_shop: OpenShop) -> None:
+async def test_a_success_clears_the_failures(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop, clock=Clock())
     user = await add(shop)
     for _ in range(3):
@@ -178,7 +178,7 @@ async def test_a_success_clears_what_stood_against_the_account(open_shop: OpenSh
         assert (await login(shop, user["login"])).status_code == 200
 
 
-async def test_unknown_logins_are_held_up_like_known_ones_and_take_as_much(open_shop: OpenShop) -> None:
+async def test_unknown_logins_are_throttled_like_known_ones_and_take_as_long(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop, clock=Clock())
     user = await add(shop)
     hasher = counting(shop)
@@ -189,7 +189,7 @@ async def test_unknown_logins_are_held_up_like_known_ones_and_take_as_much(open_
         assert hasher.verified - before == FREE_FAILURES
 
 
-async def test_a_row_of_attempts_goes_by_itself(shop: Shop) -> None:
+async def test_attempt_rows_expire(shop: Shop) -> None:
     clock = Clock()
     attempts = LoginThrottle(shop.database, clock)
     made = [await attempts.reserve(PASSWORD, "x" * 250 + f"{number}-{shop.store}", "10.0.0.1") for number in range(50)]

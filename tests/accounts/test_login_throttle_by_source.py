@@ -32,7 +32,7 @@ async def cashier_of(shop: Shop) -> SignIn:
     return sign_in
 
 
-async def test_a_bad_tablet_shuts_nobody_out_at_the_others(shop: Shop) -> None:
+async def test_a_faulty_tablet_does_not_lock_out_the_others(shop: Shop) -> None:
     clock = shop.state["clock"]
     owner, sign_in = await as_(shop, OWNER), await cashier_of(shop)
     bad, good, third = [(await enrol(shop, owner, name=name))[1] for name in ("One", "Two", "Three")]
@@ -56,7 +56,7 @@ async def test_a_bad_tablet_shuts_nobody_out_at_the_others(shop: Shop) -> None:
     assert [await sign_in(at, PIN) for at in (bad, good, third)] == [200] * 3
 
 
-async def test_a_success_at_one_tablet_clears_what_stands_against_it_alone(shop: Shop) -> None:
+async def test_a_success_at_one_tablet_clears_only_its_own_failures(shop: Shop) -> None:
     owner, sign_in = await as_(shop, OWNER), await cashier_of(shop)
     one, two = [(await enrol(shop, owner, name=name))[1] for name in ("One", "Two")]
     assert [await sign_in(at, PIN) for at in (one, two)] == [200] * 2
@@ -67,7 +67,7 @@ async def test_a_success_at_one_tablet_clears_what_stands_against_it_alone(shop:
     assert [await sign_in(two, WRONG) for _ in range(FREE_FAILURES + 1)] == [401] * FREE_FAILURES + [429]
 
 
-async def test_one_known_address_waits_by_itself_too(shop: Shop) -> None:
+async def test_a_known_address_waits_separately_too(shop: Shop) -> None:
     user = await add(shop)
     home, office = "10.1.1.1", "10.1.1.2"
     for address in (home, office):

@@ -14,7 +14,7 @@ from tests.support.accounts import PASSWORD, add, as_, bearer, create, login, si
 from tests.support.shop import OpenShop, Shop
 
 
-async def test_the_last_owner_stays(open_shop: OpenShop) -> None:
+async def test_the_last_owner_cannot_be_removed_or_demoted(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop, database_name=f"pos_tests_{secrets.token_hex(4)}")
     first = await add(shop, OWNER)
     owner = bearer((await login(shop, first["login"])).json()["access_token"])
@@ -45,7 +45,7 @@ async def two_homes(open_shop: OpenShop) -> tuple[Shop, Shop]:
     return main, await signed_in_shop(open_shop, database_name=database)
 
 
-async def test_an_owner_of_all_stores_counts_wherever_they_are_kept(two_homes: tuple[Shop, Shop]) -> None:
+async def test_an_owner_of_all_stores_counts_in_every_store(two_homes: tuple[Shop, Shop]) -> None:
     main, north = two_homes
     first, second = await add(main, OWNER), await add(north, OWNER)
     owner = bearer((await login(main, first["login"])).json()["access_token"])
@@ -59,7 +59,7 @@ async def test_an_owner_of_all_stores_counts_wherever_they_are_kept(two_homes: t
     assert refusal(last) == (409, "last_owner")
 
 
-async def test_owners_of_two_journals_do_not_demote_each_other(two_homes: tuple[Shop, Shop]) -> None:
+async def test_two_owners_cannot_demote_each_other_through_two_journals(two_homes: tuple[Shop, Shop]) -> None:
     main, north = two_homes
     users = [shop.state["users"] for shop in two_homes]
     here, there = await add(main, OWNER), await add(north, OWNER)
@@ -75,7 +75,7 @@ async def test_owners_of_two_journals_do_not_demote_each_other(two_homes: tuple[
                 await shop.state["users"].change(user, {"role": OWNER}, SERVICE_ACTOR)
 
 
-async def test_the_last_owner_of_any_store_stays_where_there_is_none_of_all(two_homes: tuple[Shop, Shop]) -> None:
+async def test_the_last_owner_of_a_store_stays_if_no_owner_has_all_stores(two_homes: tuple[Shop, Shop]) -> None:
     main, north = two_homes
     meena, asha = await add(main, OWNER, north.store), await add(north, OWNER, main.store)
     await main.state["users"].change(meena, {"role": "cashier"}, SERVICE_ACTOR)
@@ -83,7 +83,7 @@ async def test_the_last_owner_of_any_store_stays_where_there_is_none_of_all(two_
         await main.state["users"].change(asha, {"role": "cashier"}, SERVICE_ACTOR)
 
 
-async def test_a_shop_that_was_claimed_stays_so(two_homes: tuple[Shop, Shop]) -> None:
+async def test_a_completed_setup_stays_completed(two_homes: tuple[Shop, Shop]) -> None:
     main, _ = two_homes
     users = main.state["users"]
     await main.database["users"].delete_many({"_id": "USER-GONE"})
@@ -96,7 +96,7 @@ async def test_a_shop_that_was_claimed_stays_so(two_homes: tuple[Shop, Shop]) ->
     await rows.update_one({"_id": owner["_id"]}, {"$set": {"role": OWNER}})
 
 
-async def test_the_shop_is_claimed_once(open_shop: OpenShop) -> None:
+async def test_setup_succeeds_once(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop, is_claimed=False, database_name=f"pos_tests_{secrets.token_hex(4)}")
     users = shop.state["users"]
     assert not await users.is_set_up()
@@ -115,7 +115,7 @@ async def test_the_shop_is_claimed_once(open_shop: OpenShop) -> None:
     assert await shop.database["users"].count_documents({}) == 1
 
 
-async def test_who_moves_is_in_the_audit_of_the_store_that_they_come_to(two_homes: tuple[Shop, Shop]) -> None:
+async def test_a_moved_user_is_in_the_audit_log_of_the_new_store(two_homes: tuple[Shop, Shop]) -> None:
     main, north = two_homes
     owner = await as_(main, OWNER)
     user = (await create(main, owner)).json()["id"]

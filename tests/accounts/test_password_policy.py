@@ -14,10 +14,10 @@ NAMES = ("owner", "Asha Rao", "main", "")
         "Asha Rao 2024!",
     ],
 )
-def test_names_alone_are_no_password(password: str) -> None:
+def test_names_alone_are_refused_as_a_password(password: str) -> None:
     assert password_error(password, NAMES) == "must not be your name or the shop's"
 
 
 @pytest.mark.parametrize("password", ["owner of three mango trees", "asha rao 98765432", "remains of the main road"])
-def test_a_name_among_other_words_does_no_harm(password: str) -> None:
+def test_a_password_may_contain_a_name_among_other_words(password: str) -> None:
     assert password_error(password, NAMES) is None

@@ -67,7 +67,7 @@ def _problem(response: httpx.Response) -> Mapping[str, object]:
 
 
 @pytest.mark.parametrize("kind", [*ACCESS_ROLES, *UNKNOWN_SOURCE])
-async def test_every_route_takes_those_whom_the_table_names(open_shop: OpenShop, kind: str) -> None:
+async def test_every_route_allows_the_roles_of_the_table(open_shop: OpenShop, kind: str) -> None:
     shop = await open_shop(sign_in="on", secret_key=SECRET_KEY)
     headers, seen = await headers_of(shop, kind), 0
     for path, method, allowed in every_access():
@@ -91,7 +91,7 @@ async def test_every_route_takes_those_whom_the_table_names(open_shop: OpenShop,
     assert seen >= len(ROUTES)
 
 
-async def test_who_shows_two_credentials_is_refused(open_shop: OpenShop) -> None:
+async def test_a_request_with_two_credentials_is_refused(open_shop: OpenShop) -> None:
     """Whichever of them is taken, something before the service may have looked at the other one."""
     shop = await open_shop(sign_in="on")
     owner, viewer = [(await credential_of(shop, role))["Authorization"] for role in (OWNER, VIEWER)]
@@ -104,7 +104,7 @@ async def test_who_shows_two_credentials_is_refused(open_shop: OpenShop) -> None
     assert (await shop.http.get("/api/auth/profile", headers={"Authorization": owner})).status_code == 200
 
 
-async def test_a_method_that_a_route_has_not_is_refused_as_such_to_all(open_shop: OpenShop) -> None:
+async def test_an_unsupported_method_gets_405_for_every_principal(open_shop: OpenShop) -> None:
     shop = await open_shop(sign_in="on")
     for kind in ("nobody", OWNER):
         assert_problem(
@@ -113,7 +113,7 @@ async def test_a_method_that_a_route_has_not_is_refused_as_such_to_all(open_shop
 
 
 @pytest.mark.parametrize("status", sorted(OWNERS_STATUSES))
-async def test_what_takes_a_sale_out_of_the_takings_is_the_owners(open_shop: OpenShop, status: str) -> None:
+async def test_only_owners_set_a_status_that_cancels_a_sale(open_shop: OpenShop, status: str) -> None:
     shop = await open_shop(sign_in="on")
     owner = await headers_of(shop, OWNER)
     order = await shop.ok("POST", "/api/orders/create-sale", json=sale_body(), headers=owner)
@@ -135,6 +135,6 @@ async def test_what_takes_a_sale_out_of_the_takings_is_the_owners(open_shop: Ope
     assert (await shop.http.put(address, params={"status": status}, headers=owner)).status_code == 200
 
 
-def test_the_page_has_the_table() -> None:
+def test_the_documentation_has_the_table() -> None:
     """`make docs` writes it anew."""
     assert roles.PAGE.read_text() == roles.written()

@@ -39,7 +39,7 @@ async def spent(limits: RateLimits, credential: str, times: int) -> int:
     return sum(await asyncio.gather(*(one() for _ in range(times))))
 
 
-async def test_what_one_credential_may_spend_is_shared_by_all_processes(two: list[RateLimits]) -> None:
+async def test_the_limit_of_a_credential_holds_across_processes(two: list[RateLimits]) -> None:
     credential = secrets.token_hex(8)
     through = sum(await asyncio.gather(*(spent(limits, credential, 800) for limits in two)))
     # A minute may end in between, and another one begin.
@@ -48,7 +48,7 @@ async def test_what_one_credential_may_spend_is_shared_by_all_processes(two: lis
     assert await spent(two[0], secrets.token_hex(8), 50) == 50
 
 
-async def test_logins_are_counted_for_each_address_in_all_processes(two: list[RateLimits]) -> None:
+async def test_sign_ins_are_counted_by_address_across_processes(two: list[RateLimits]) -> None:
     address = f"2001:db8:{secrets.token_hex(2)}:{secrets.token_hex(2)}"
 
     async def one(number: int) -> bool:
@@ -80,7 +80,7 @@ async def test_without_a_database_sales_go_on_and_sign_ins_do_not(monkeypatch: p
     limits.close()
 
 
-async def test_a_credential_that_asks_too_often_is_told_when_to_come_again(open_shop: OpenShop) -> None:
+async def test_a_limited_credential_gets_retry_after(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop, rate_limit=50)
     headers = await as_(shop, OWNER)
     answers = [await shop.http.get("/api/auth/profile", headers=headers) for _ in range(120)]
@@ -90,7 +90,7 @@ async def test_a_credential_that_asks_too_often_is_told_when_to_come_again(open_
     assert 1 <= int(refused[0].headers["retry-after"]) <= 60
 
 
-async def test_there_can_be_no_limit_and_where_nobody_signs_in_there_is_none(open_shop: OpenShop) -> None:
+async def test_the_limit_can_be_off_and_is_off_without_sign_in(open_shop: OpenShop) -> None:
     free, opened = await signed_in_shop(open_shop, rate_limit=0), await open_shop(rate_limit=1)
     headers = await as_(free, OWNER)
     for shop, sent in ((free, headers), (opened, {})):
@@ -98,7 +98,9 @@ async def test_there_can_be_no_limit_and_where_nobody_signs_in_there_is_none(ope
         assert [answer.status_code for answer in answers] == [200] * 5
 
 
-async def test_one_address_signs_in_so_often_a_minute(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_sign_ins_of_one_address_are_limited_a_minute(
+    open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("endpoints.accounts.sign_in.LOGIN", RateLimitItemPerMinute(10, namespace="login"))
     shop = await signed_in_shop(open_shop)
     user = await add(shop)

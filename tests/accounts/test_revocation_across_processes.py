@@ -79,7 +79,7 @@ async def _device_removed_under_a_cashier(front: Front) -> Ending:
     return bearer(tokens["access_token"]), lambda: front.ok("DELETE", f"/api/devices/{device}")
 
 
-async def test_what_is_ended_in_one_process_is_over_in_both(mongodb_url: str) -> None:
+async def test_a_revocation_in_one_process_takes_effect_in_both(mongodb_url: str) -> None:
     names = {"SIGN_IN": "on", "SECRET_KEY": SECRET_KEY, "SETUP_TOKEN": SETUP_TOKEN}
     async with (
         empty_database(mongodb_url) as database,

@@ -42,7 +42,7 @@ async def assert_over(shop: Shop, tokens: dict[str, Any]) -> None:
     assert refusal(await renew(shop, tokens["refresh_token"])) == (401, "not_signed_in")
 
 
-async def test_ones_own_new_password_ends_the_others_though_nothing_can_be_deleted(shop: Shop) -> None:
+async def test_a_new_password_ends_other_sessions_even_if_no_row_can_be_deleted(shop: Shop) -> None:
     user = await add(shop)
     here, there = await signed_in(shop, user), await signed_in(shop, user)
     assert (await who(shop, there["access_token"])).status_code == 200
@@ -61,7 +61,7 @@ async def test_ones_own_new_password_ends_the_others_though_nothing_can_be_delet
     assert len(await shop.state["sessions"].all(user["_id"])) == 2, "what is over is not shown"
 
 
-async def test_an_owners_new_password_for_somebody_closes_their_sockets_too(shop: Shop, open_shop: OpenShop) -> None:
+async def test_a_new_password_set_by_an_owner_closes_the_users_sockets(shop: Shop, open_shop: OpenShop) -> None:
     other = await signed_in_shop(open_shop, store_id=shop.store)
     owner, user = await as_(shop, OWNER), await add(shop)
     tokens = await signed_in(shop, user)
@@ -78,7 +78,7 @@ async def test_an_owners_new_password_for_somebody_closes_their_sockets_too(shop
     assert "sign_ins" not in str(await shop.database["events"].find({"id": user["_id"]}).to_list())
 
 
-async def test_who_is_taken_out_is_out_though_nothing_can_be_deleted(shop: Shop) -> None:
+async def test_a_deactivated_user_is_refused_even_if_no_row_can_be_deleted(shop: Shop) -> None:
     owner, user = await as_(shop, OWNER), await add(shop, CASHIER, shop.store, pin=PIN)
     device, key = await enrol(shop, owner)
     at = await shop.http.post("/api/auth/pin", json={"username": user["login"], "pin": PIN}, headers=key)
@@ -93,7 +93,7 @@ async def test_who_is_taken_out_is_out_though_nothing_can_be_deleted(shop: Shop)
     await assert_over(shop, tokens)
 
 
-async def test_a_sign_in_with_the_old_password_that_comes_late_is_none(shop: Shop) -> None:
+async def test_a_late_sign_in_with_the_old_password_is_refused(shop: Shop) -> None:
     """Its tokens are written after the password was changed and what was there was deleted."""
     owner, user = await as_(shop, OWNER), await add(shop)
     await shop.http.put(f"/api/users/{user['_id']}", json={"password": NEW_PASSWORD}, headers=owner)

@@ -50,7 +50,7 @@ async def unclaimed(open_shop: OpenShop, database_name: str, **settings: Any) ->
     )
 
 
-def test_the_token_is_the_same_in_each_process_and_says_nothing_of_the_secret() -> None:
+def test_the_setup_token_is_the_same_in_each_process_and_hides_the_secret() -> None:
     made = setup_token(Settings(secret_key=SECRET))
     assert made == setup_token(Settings(secret_key=SECRET)) != setup_token(Settings(secret_key=SECRET[::-1]))
     assert made is not None
@@ -60,7 +60,7 @@ def test_the_token_is_the_same_in_each_process_and_says_nothing_of_the_secret() 
     assert setup_token(Settings()) is None
 
 
-async def test_waiting_for_an_owner_is_no_error_of_the_log(open_shop: OpenShop, database_name: str) -> None:
+async def test_waiting_for_setup_logs_no_error(open_shop: OpenShop, database_name: str) -> None:
     written = io.StringIO()
     shop = await unclaimed(open_shop, database_name, access_log=AccessLog("json", written))
     assert_problem(await shop.http.get("/board"), 503, "not_set_up")
@@ -69,7 +69,7 @@ async def test_waiting_for_an_owner_is_no_error_of_the_log(open_shop: OpenShop, 
     assert [(each["status"], each["level"]) for each in logged] == [(503, "info"), (200, "info")]
 
 
-async def test_until_the_claim_only_what_sets_up_answers(open_shop: OpenShop, database_name: str) -> None:
+async def test_before_setup_only_the_setup_routes_answer(open_shop: OpenShop, database_name: str) -> None:
     shop = await unclaimed(open_shop, database_name)
     for route in ROUTES:
         if not isinstance(route, Route):
@@ -92,7 +92,7 @@ async def test_until_the_claim_only_what_sets_up_answers(open_shop: OpenShop, da
             assert closed.value.rcvd.code == 1013
 
 
-async def test_the_claim_makes_the_owner_and_opens_the_shop(open_shop: OpenShop, database_name: str) -> None:
+async def test_setup_creates_the_owner_and_opens_the_shop(open_shop: OpenShop, database_name: str) -> None:
     shop = await unclaimed(open_shop, database_name)
     assert await shop.get("/api/setup") == {"claimed": False}
     for wrong in ("", TOKEN[:-1], TOKEN + "x", "x" * 200):
@@ -117,13 +117,13 @@ async def test_the_claim_makes_the_owner_and_opens_the_shop(open_shop: OpenShop,
     assert (await shop.http.get("/board")).status_code == 200
 
 
-async def test_where_nothing_is_secret_nobody_can_claim(open_shop: OpenShop, database_name: str) -> None:
+async def test_setup_is_impossible_without_a_secret(open_shop: OpenShop, database_name: str) -> None:
     shop = await unclaimed(open_shop, database_name, setup_token=None, secret_key=None)
     for token in ("None", "x"):
         assert_problem(await shop.http.post("/api/setup", json={**BODY, "token": token}), 403, "wrong_setup_token")
 
 
-async def test_whether_it_is_claimed_is_not_asked_of_the_database_again(
+async def test_a_completed_setup_needs_no_further_query(
     open_shop: OpenShop, database_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = await unclaimed(open_shop, database_name)
@@ -152,7 +152,7 @@ async def test_whether_it_is_claimed_is_not_asked_of_the_database_again(
 
 
 @pytest.mark.parametrize("stores", [("one", "one"), ("one", "two")])
-async def test_many_claims_over_two_processes_make_one_owner(
+async def test_concurrent_setups_over_two_processes_create_one_owner(
     mongodb_url: str, database_name: str, stores: tuple[str, str]
 ) -> None:
     names = {"MONGODB_URL": mongodb_url, "DATABASE_NAME": database_name, "SIGN_IN": "on", "SECRET_KEY": SECRET}
@@ -186,7 +186,7 @@ async def test_many_claims_over_two_processes_make_one_owner(
         assert client[database_name]["events"].count_documents({"type": "user"}) == 1
 
 
-async def test_the_log_says_how_to_claim_once_a_server(
+async def test_the_setup_instructions_are_logged_once_a_server(
     open_shop: OpenShop, database_name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.CRITICAL, "pos"):
@@ -205,7 +205,7 @@ async def test_the_log_says_how_to_claim_once_a_server(
     assert caplog.records == []
 
 
-async def test_the_line_of_the_log_works_as_it_stands(
+async def test_the_logged_command_completes_the_setup(
     open_shop: OpenShop, database_name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.CRITICAL, "pos"):
@@ -219,7 +219,7 @@ async def test_the_line_of_the_log_works_as_it_stands(
     assert claimed.status_code == 201, claimed.text
 
 
-async def test_a_token_that_was_set_stands_in_no_log(
+async def test_a_configured_setup_token_is_not_logged(
     open_shop: OpenShop, database_name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):

@@ -38,7 +38,7 @@ async def who(shop: Shop, token: str) -> httpx.Response:
     return await shop.http.get("/api/auth/profile", headers=bearer(token))
 
 
-async def test_a_password_opens_and_the_profile_says_for_whom(open_shop: OpenShop) -> None:
+async def test_a_password_signs_in_and_the_profile_names_the_user(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop)
     user = await add(shop, CASHIER, shop.store)
     answer = await login(shop, user["login"].upper())
@@ -53,7 +53,7 @@ async def test_a_password_opens_and_the_profile_says_for_whom(open_shop: OpenSho
     assert sold.status_code == 201
 
 
-async def test_a_wrong_password_and_an_unknown_login_are_answered_alike(open_shop: OpenShop) -> None:
+async def test_a_wrong_password_and_an_unknown_login_get_the_same_response(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop)
     user = await add(shop)
     wrong = await login(shop, user["login"], "not " + PASSWORD)
@@ -62,14 +62,14 @@ async def test_a_wrong_password_and_an_unknown_login_are_answered_alike(open_sho
     assert wrong.json()["detail"] == unknown.json()["detail"] == "The name or the password is wrong."
 
 
-async def test_somebody_without_a_password_cannot_sign_in_with_one(open_shop: OpenShop) -> None:
+async def test_a_user_without_a_password_cannot_sign_in_with_one(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop)
     user = await add(shop, password=None, pin=PIN)
     for password in (PASSWORD, PIN, "None", "nobody"):
         assert refusal(await login(shop, user["login"], password)) == (401, "not_signed_in")
 
 
-async def test_an_access_token_lasts_an_hour_and_then_says_so(open_shop: OpenShop) -> None:
+async def test_an_access_token_expires_after_an_hour(open_shop: OpenShop) -> None:
     clock = Clock()
     shop = await signed_in_shop(open_shop, clock=clock)
     token = (await login(shop, (await add(shop))["login"])).json()["access_token"]
@@ -81,7 +81,7 @@ async def test_an_access_token_lasts_an_hour_and_then_says_so(open_shop: OpenSho
     assert refusal(await who(shop, token)) == (401, "sign_in_expired")
 
 
-async def test_a_refresh_token_makes_the_next_pair_once(open_shop: OpenShop) -> None:
+async def test_a_refresh_token_is_exchanged_once(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop)
     first = (await login(shop, (await add(shop))["login"])).json()
     answer = await renew(shop, first["refresh_token"])
@@ -95,7 +95,7 @@ async def test_a_refresh_token_makes_the_next_pair_once(open_shop: OpenShop) -> 
     assert refusal(await renew(shop, second["refresh_token"])) == (401, "not_signed_in")
 
 
-async def test_of_many_renewals_at_once_one_succeeds_at_most_and_the_family_ends(open_shop: OpenShop) -> None:
+async def test_of_concurrent_renewals_at_most_one_succeeds_and_the_family_ends(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop)
     tokens = (await login(shop, (await add(shop))["login"])).json()
     answers = await asyncio.gather(*(renew(shop, tokens["refresh_token"]) for _ in range(20)))
@@ -114,7 +114,7 @@ async def who_owns(shop: Shop, token: str) -> str:
     return "nobody" if row is None else str(row["owner"])
 
 
-async def test_a_renewal_that_was_cut_off_can_be_asked_again(open_shop: OpenShop) -> None:
+async def test_an_interrupted_renewal_can_be_repeated(open_shop: OpenShop) -> None:
     """The new pair is written, and the process dies before the old token is spent."""
     shop = await signed_in_shop(open_shop)
     user = await add(shop)
@@ -136,7 +136,7 @@ async def test_signing_out_ends_the_family(open_shop: OpenShop) -> None:
     assert (await who(shop, there["access_token"])).status_code == 200
 
 
-async def test_changing_ones_password_ends_all_other_sign_ins(open_shop: OpenShop) -> None:
+async def test_a_password_change_ends_all_other_sessions(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop)
     user = await add(shop)
     here, there = [(await login(shop, user["login"])).json() for _ in range(2)]
@@ -155,7 +155,7 @@ async def test_changing_ones_password_ends_all_other_sign_ins(open_shop: OpenSho
     assert (await login(shop, user["login"], NEW_PASSWORD)).status_code == 200
 
 
-async def test_a_pin_works_at_an_enrolled_device_only_and_dies_with_it(open_shop: OpenShop) -> None:
+async def test_a_pin_session_needs_a_registered_device_and_ends_with_it(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop)
     owner = await as_(shop, OWNER)
     cashier = await add(shop, CASHIER, shop.store, pin=PIN)
@@ -177,7 +177,7 @@ async def test_a_pin_works_at_an_enrolled_device_only_and_dies_with_it(open_shop
     assert await shop.database["credentials"].count_documents({"owner": device}) == 0
 
 
-async def test_a_pin_does_not_open_another_stores_device_nor_is_it_told_that_it_is_right(open_shop: OpenShop) -> None:
+async def test_a_right_pin_at_another_stores_device_is_refused_like_a_wrong_one(open_shop: OpenShop) -> None:
     shop, other = await signed_in_shop(open_shop), await signed_in_shop(open_shop)
     _, key = await enrol(shop, await as_(shop, OWNER), belongs_to=shop.store)
     strangers = [await add(other, CASHIER, other.store, pin=PIN, login=f"{n}-{other.store}") for n in range(2)]
@@ -189,7 +189,7 @@ async def test_a_pin_does_not_open_another_stores_device_nor_is_it_told_that_it_
     assert said[0] == said[1] == [(401, "not_signed_in")] * FREE_FAILURES + [(429, "too_many_requests")] * 2
 
 
-async def test_tokens_are_taken_for_what_they_are_only(open_shop: OpenShop) -> None:
+async def test_only_the_right_kind_of_token_is_accepted(open_shop: OpenShop) -> None:
     """Forged, cut short, of another kind: nothing but an access token or a key opens, nothing but a refresh token
     renews."""
     shop = await signed_in_shop(open_shop)
@@ -221,7 +221,7 @@ async def test_hashes_are_renewed_when_their_parameters_are_out_of_date(open_sho
     assert (await login(shop, user["login"])).status_code == 200
 
 
-async def test_without_a_secret_key_nobody_gets_a_password(open_shop: OpenShop) -> None:
+async def test_without_a_secret_key_no_password_can_be_set(open_shop: OpenShop) -> None:
     shop = await open_shop()
     answer = await login(shop, "anybody", address="127.0.0.1")
     assert refusal(answer) == (409, "no_secret_key")

@@ -43,7 +43,7 @@ async def signed_in(shop: Shop) -> Json:
     return tokens
 
 
-async def test_a_lost_answer_is_given_again_to_whoever_has_the_key(shop: Shop) -> None:
+async def test_a_lost_response_is_repeated_for_the_same_key(shop: Shop) -> None:
     first = await signed_in(shop)
     second, again = [await renew(shop, first["refresh_token"], "mine") for _ in range(2)]
     assert second.status_code == 200, second.text
@@ -59,7 +59,7 @@ async def test_a_lost_answer_is_given_again_to_whoever_has_the_key(shop: Shop) -
 
 
 @pytest.mark.parametrize("keys", [(), ("theirs",)])
-async def test_a_copied_token_without_the_key_ends_the_sign_in_of_both(shop: Shop, keys: tuple[str, ...]) -> None:
+async def test_a_stolen_token_without_the_key_ends_the_session(shop: Shop, keys: tuple[str, ...]) -> None:
     first = await signed_in(shop)
     second = (await renew(shop, first["refresh_token"], "mine")).json()
     assert refusal(await renew(shop, first["refresh_token"], *keys)) == (401, "not_signed_in")
@@ -68,14 +68,14 @@ async def test_a_copied_token_without_the_key_ends_the_sign_in_of_both(shop: Sho
     assert refusal(await who(shop, second["access_token"])) == (401, "not_signed_in")
 
 
-async def test_a_key_that_comes_only_the_second_time_is_none(shop: Shop) -> None:
+async def test_a_key_that_was_not_sent_the_first_time_is_ignored(shop: Shop) -> None:
     first = await signed_in(shop)
     assert (await renew(shop, first["refresh_token"])).status_code == 200
     for key in ("None", "mine"):
         assert refusal(await renew(shop, first["refresh_token"], key)) == (401, "not_signed_in")
 
 
-async def test_an_answer_is_given_again_for_ten_minutes(shop: Shop) -> None:
+async def test_a_response_is_repeated_for_ten_minutes(shop: Shop) -> None:
     clock: Any = shop.state["clock"]
     first = await signed_in(shop)
     second = (await renew(shop, first["refresh_token"], "mine")).json()
@@ -86,7 +86,7 @@ async def test_an_answer_is_given_again_for_ten_minutes(shop: Shop) -> None:
     assert refusal(await renew(shop, second["refresh_token"], "mine")) == (401, "not_signed_in")
 
 
-async def test_whoever_asks_many_times_at_once_with_one_key_gets_one_answer(shop: Shop) -> None:
+async def test_concurrent_renewals_with_one_key_get_the_same_response(shop: Shop) -> None:
     first = await signed_in(shop)
     answers = await asyncio.gather(*(renew(shop, first["refresh_token"], "mine") for _ in range(20)))
     assert {answer.status_code for answer in answers} == {200}
@@ -94,7 +94,7 @@ async def test_whoever_asks_many_times_at_once_with_one_key_gets_one_answer(shop
     assert (await renew(shop, answers[0].json()["refresh_token"])).status_code == 200
 
 
-async def test_a_key_does_not_bring_back_what_was_ended(shop: Shop) -> None:
+async def test_a_key_does_not_restore_an_ended_session(shop: Shop) -> None:
     first = await signed_in(shop)
     second = (await renew(shop, first["refresh_token"], "mine")).json()
     assert (await shop.http.post("/api/auth/logout", headers=bearer(second["access_token"]))).status_code == 200
@@ -102,14 +102,14 @@ async def test_a_key_does_not_bring_back_what_was_ended(shop: Shop) -> None:
     assert await shop.database[CREDENTIALS].count_documents({"_id": hash_token(second["refresh_token"])}) == 0
 
 
-async def test_a_key_is_read_as_that_of_a_sale(shop: Shop) -> None:
+async def test_a_key_follows_the_rules_of_idempotency_keys(shop: Shop) -> None:
     token = (await signed_in(shop))["refresh_token"]
     assert refusal(await renew(shop, token, "x" * 256)) == (422, "invalid_idempotency_key")
     assert refusal(await renew(shop, token, "one", "two")) == (400, "repeated_idempotency_key")
     assert (await renew(shop, token, "one")).status_code == 200
 
 
-def test_the_board_sends_one() -> None:
+def test_the_board_sends_a_key() -> None:
     assert b"'Idempotency-Key'" in ASSETS["sign-in.js"].file.body
 
 
@@ -154,7 +154,7 @@ async def renew_in_vain(server: Service, database: Database, step: Step, token: 
     await server.start()
 
 
-async def test_a_server_that_is_killed_in_a_renewal_shuts_nobody_out_and_lets_no_thief_in(
+async def test_a_server_killed_in_a_renewal_keeps_the_user_in_and_a_thief_out(
     mongodb_url: str, long_run: LongRun
 ) -> None:
     names = {"SIGN_IN": "on", "SECRET_KEY": SECRET_KEY, "SETUP_TOKEN": SETUP_TOKEN}

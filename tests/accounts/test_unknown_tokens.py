@@ -48,7 +48,7 @@ async def guess_until_refused(shop: Shop, address: str) -> int:
             return granted
 
 
-async def test_whoever_guesses_tokens_is_sent_away_before_the_database_is_asked(shop: Shop) -> None:
+async def test_an_address_that_guesses_tokens_is_refused_without_a_query(shop: Shop) -> None:
     address = somewhere()
     granted = await guess_until_refused(shop, address)
     # A minute may end in between, and many come at once.
@@ -68,7 +68,7 @@ async def test_whoever_guesses_tokens_is_sent_away_before_the_database_is_asked(
     assert refusal(await guess(shop, address.replace("::7", "::8"))) == (429, "too_many_requests")
 
 
-async def test_who_is_known_comes_in_from_there_all_the_same(shop: Shop) -> None:
+async def test_a_known_token_from_a_blocked_address_is_accepted(shop: Shop) -> None:
     """A shop's tills are behind one address; one of them is bad."""
     address = somewhere()
     # As another process signed them in.
@@ -98,7 +98,7 @@ async def test_who_is_known_comes_in_from_there_all_the_same(shop: Shop) -> None
     assert refusal(await profile(shop, unseen, address)) == (429, "too_many_requests")
 
 
-async def test_guesses_are_counted_over_all_processes(shop: Shop, open_shop: OpenShop) -> None:
+async def test_unknown_tokens_are_counted_across_processes(shop: Shop, open_shop: OpenShop) -> None:
     other, address = await signed_in_shop(open_shop), somewhere()
     # A minute may end in between.
     while True:

@@ -41,7 +41,7 @@ def pos(mongodb_url: str, shop: Shop, forked_pos: ForkedPos) -> Any:
     return command
 
 
-async def test_people_are_added_listed_and_removed_beside_a_running_service(shop: Shop, pos: Any) -> None:
+async def test_users_are_added_listed_and_removed_beside_a_running_service(shop: Shop, pos: Any) -> None:
     await add(shop, OWNER)
     name = f"Ravi-{shop.store}"
     made = pos("user", "add", name, "--pin", "--password-stdin", text=f"{PASSWORD}\n{PIN}\n")
@@ -64,7 +64,7 @@ async def test_people_are_added_listed_and_removed_beside_a_running_service(shop
         assert secret not in listed + made.stderr + changed.stderr
 
 
-async def test_what_is_wrong_is_said_in_a_sentence(shop: Shop, pos: Any) -> None:
+async def test_errors_are_printed_as_one_sentence(shop: Shop, pos: Any) -> None:
     user = await add(shop, OWNER)
     for arguments, text, said in (
         (("user", "add", "x y", "--password-stdin"), PASSWORD, "username: must have 2 to 64 letters"),
@@ -86,7 +86,7 @@ async def test_what_is_wrong_is_said_in_a_sentence(shop: Shop, pos: Any) -> None
     assert pos("session", "revoke").returncode == 2
 
 
-async def test_the_first_owner_claims_the_shop_before_its_first_start(pos: Any) -> None:
+async def test_the_first_owner_can_be_added_before_the_first_start(pos: Any) -> None:
     database = f"pos_tests_{secrets.token_hex(4)}"
     first = pos("user", "add", "asha", "--role", "owner", "--password-stdin", text=PASSWORD, database=database)
     assert first.returncode == 0, first.stderr
@@ -102,7 +102,7 @@ async def test_the_first_owner_claims_the_shop_before_its_first_start(pos: Any) 
     assert listed[1][3] != "all"
 
 
-async def test_the_first_owner_is_of_all_stores(pos: Any) -> None:
+async def test_the_first_owner_belongs_to_all_stores(pos: Any) -> None:
     database = f"pos_tests_{secrets.token_hex(4)}"
     add = ("user", "add", "asha", "--role", "owner", "--password-stdin")
     of_one = pos(*add, "--store", "north", text=PASSWORD, database=database)
@@ -113,7 +113,7 @@ async def test_the_first_owner_is_of_all_stores(pos: Any) -> None:
     assert (removed.returncode, "This is the last owner of all stores" in removed.stderr) == (1, True)
 
 
-async def test_another_secret_key_is_noticed_and_can_be_taken_on_purpose(
+async def test_another_secret_key_is_refused_unless_it_is_replaced_explicitly(
     pos: Any, mongodb_url: str, open_shop: OpenShop
 ) -> None:
     database = f"pos_tests_{secrets.token_hex(4)}"
@@ -143,7 +143,7 @@ async def test_another_secret_key_is_noticed_and_can_be_taken_on_purpose(
     assert (await login(shop, "asha", NEW_PASSWORD)).status_code == 200
 
 
-async def test_a_device_sells_with_the_key_that_was_printed_until_it_is_revoked(shop: Shop, pos: Any) -> None:
+async def test_a_device_sells_with_its_printed_key_until_revocation(shop: Shop, pos: Any) -> None:
     made = pos("device", "add", "Counter tablet")
     key, device = made.stdout.strip(), made.stderr.split(" is ")[1].split(".")[0]
     assert (await who(shop, key)).json() == {
@@ -167,7 +167,7 @@ async def test_a_device_sells_with_the_key_that_was_printed_until_it_is_revoked(
     assert device not in pos("device", "list").stdout
 
 
-async def test_the_phone_of_an_owner_gets_the_key_of_an_owners_device(shop: Shop, pos: Any) -> None:
+async def test_a_device_can_be_added_with_the_role_of_an_owner(shop: Shop, pos: Any) -> None:
     made = pos("device", "add", "Phone of Asha", "--role", "owner")
     assert made.returncode == 0, made.stderr
     assert (await shop.http.get("/api/audit", headers=bearer(made.stdout.strip()))).status_code == 200
@@ -178,7 +178,7 @@ async def test_the_phone_of_an_owner_gets_the_key_of_an_owners_device(shop: Shop
     assert "--role" in refused.stderr
 
 
-async def test_the_tokens_of_a_user_are_revoked(shop: Shop, pos: Any) -> None:
+async def test_all_tokens_of_a_user_can_be_revoked(shop: Shop, pos: Any) -> None:
     user = await add(shop, OWNER)
     tokens = [(await login(shop, user["login"])).json()["access_token"] for _ in range(2)]
     assert len(pos("session", "list", "--user", user["login"]).stdout.splitlines()) == 3
@@ -197,7 +197,7 @@ def _until(terminal: int, words: bytes) -> bytes:
     return seen
 
 
-async def test_a_password_is_asked_for_without_being_shown(shop: Shop, mongodb_url: str) -> None:
+async def test_a_typed_password_is_not_echoed(shop: Shop, mongodb_url: str) -> None:
     names = environment(MONGODB_URL=mongodb_url, DATABASE_NAME=DATABASE, STORE_ID=shop.store, SECRET_KEY=SECRET_KEY)
     pid, terminal = pty.fork()
     if pid == 0:
@@ -215,7 +215,7 @@ async def test_a_password_is_asked_for_without_being_shown(shop: Shop, mongodb_u
     assert (await login(shop, f"ravi-{shop.store}")).status_code == 200
 
 
-async def test_an_ended_device_is_shut_out_of_another_process_within_five_seconds(shop: Shop, pos: Any) -> None:
+async def test_another_process_refuses_a_removed_device_within_five_seconds(shop: Shop, pos: Any) -> None:
     """As the other process sees it: nothing told this one to forget."""
     headers = await as_(shop, OWNER)
     token = headers["Authorization"].removeprefix("Bearer ")

@@ -11,7 +11,7 @@ from tests.support.accounts import NEW_PASSWORD, PASSWORD, PIN, add, as_, create
 from tests.support.shop import OpenShop
 
 
-async def test_an_owner_adds_changes_and_removes_people(open_shop: OpenShop) -> None:
+async def test_an_owner_adds_changes_and_removes_users(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop)
     owner = await as_(shop, OWNER)
     made = await create(shop, owner, pin=PIN)
@@ -95,7 +95,7 @@ _NAMES_ROLES = {"role": "device"}
     ],
     ids=str,
 )
-async def test_what_is_weak_or_wrong_is_refused_and_not_said_again(
+async def test_weak_or_invalid_secrets_are_refused_and_not_repeated(
     open_shop: OpenShop, changes: dict[str, Any]
 ) -> None:
     shop = await signed_in_shop(open_shop)
@@ -106,7 +106,7 @@ async def test_what_is_weak_or_wrong_is_refused_and_not_said_again(
     assert not any(name in said for name in map(str, changes.values()) if len(name) > 1 and changes != _NAMES_ROLES)
 
 
-async def test_a_login_is_given_once(open_shop: OpenShop) -> None:
+async def test_a_login_is_unique(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop)
     owner = await as_(shop, OWNER)
     answers = await asyncio.gather(*(create(shop, owner, name=f"Ravi {number}") for number in range(5)))
@@ -114,7 +114,7 @@ async def test_a_login_is_given_once(open_shop: OpenShop) -> None:
     assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"account_exists"}
 
 
-async def test_an_owner_of_one_store_looks_after_its_people_alone(open_shop: OpenShop) -> None:
+async def test_an_owner_of_one_store_manages_only_its_users(open_shop: OpenShop) -> None:
     shop, other = await signed_in_shop(open_shop), await signed_in_shop(open_shop)
     everywhere = await add(shop, OWNER, login=f"everywhere-{shop.store}")
     local = await as_(shop, OWNER, shop.store)
@@ -139,7 +139,7 @@ async def test_an_owner_of_one_store_looks_after_its_people_alone(open_shop: Ope
         assert refusal(enrolled) == (403, "forbidden")
 
 
-async def test_an_owner_of_all_stores_adds_people_to_any_that_is_there(open_shop: OpenShop) -> None:
+async def test_an_owner_of_all_stores_adds_users_to_any_existing_store(open_shop: OpenShop) -> None:
     shop, other = await signed_in_shop(open_shop), await signed_in_shop(open_shop)
     owner = await as_(shop, OWNER)
     made = await create(shop, owner, belongs_to=other.store)
@@ -152,7 +152,7 @@ async def test_an_owner_of_all_stores_adds_people_to_any_that_is_there(open_shop
     assert refusal(await create(shop, owner, username="fourth", belongs_to="nowhere")) == (404, "no_such_store")
 
 
-async def test_nobody_is_moved_to_a_store_that_is_not_there(open_shop: OpenShop) -> None:
+async def test_a_user_cannot_be_moved_to_an_unknown_store(open_shop: OpenShop) -> None:
     shop, other = await signed_in_shop(open_shop), await signed_in_shop(open_shop)
     owner = await as_(shop, OWNER)
     address = f"/api/users/{(await create(shop, owner)).json()['id']}"
@@ -165,7 +165,7 @@ async def test_nobody_is_moved_to_a_store_that_is_not_there(open_shop: OpenShop)
 
 
 @pytest.mark.parametrize("role", [CASHIER, VIEWER, DEVICE])
-async def test_nobody_but_an_owner_sees_accounts(open_shop: OpenShop, role: str) -> None:
+async def test_only_owners_see_accounts(open_shop: OpenShop, role: str) -> None:
     shop = await signed_in_shop(open_shop)
     owner = await as_(shop, OWNER)
     headers = (await enrol(shop, owner))[1] if role == DEVICE else await as_(shop, role, shop.store)
@@ -173,7 +173,7 @@ async def test_nobody_but_an_owner_sees_accounts(open_shop: OpenShop, role: str)
         assert refusal(await shop.http.get(path, headers=headers)) == (403, "forbidden")
 
 
-async def test_a_devices_key_is_shown_once_and_kept_as_a_hash(open_shop: OpenShop) -> None:
+async def test_a_device_key_is_shown_once_and_stored_as_a_hash(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop)
     owner = await as_(shop, OWNER)
     device, key = await enrol(shop, owner)

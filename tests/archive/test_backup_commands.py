@@ -26,7 +26,7 @@ from tests.support.faults.failpoints import failing
 from tests.support.shop import Shop
 
 
-async def test_everything_goes_to_a_file_and_into_another_database(
+async def test_an_export_can_be_imported_into_another_database(
     books: Shop, target: Database, pos: Any, tmp_path: Path
 ) -> None:
     file = tmp_path / "shop.ndjson"
@@ -74,7 +74,7 @@ async def test_a_database_of_the_earlier_backend_is_left_alone(
         await Restore(target, shop.store).begin(datetime.now(UTC), 90)
 
 
-async def test_a_database_that_goes_away_is_said_in_a_sentence(shop: Shop, pos: Any, tmp_path: Path) -> None:
+async def test_a_lost_database_is_reported_in_one_sentence(shop: Shop, pos: Any, tmp_path: Path) -> None:
     (file := tmp_path / "file").write_bytes(an_archive(shop.store))
     async with failing(shop.database, "find", closeConnection=True):
         said = refusal(await asyncio.to_thread(pos, "import", file))
@@ -94,7 +94,7 @@ async def test_a_damaged_backup_is_refused_with_the_line(
     assert await is_empty(target, books.store)
 
 
-def test_a_compressed_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+def test_a_truncated_compressed_file_is_refused(tmp_path: Path) -> None:
     (file := tmp_path / "file").write_bytes(gzip.compress(an_archive())[:-9])
     with pytest.raises(ArchiveRefused, match="it is cut off or damaged"):
         check_archive(file, lambda _: None)
@@ -119,7 +119,7 @@ def test_a_backup_of_another_shop_is_refused(
     assert sentence in str(refused.exception)
 
 
-async def test_an_import_that_is_killed_is_no_shop_until_it_is_done_again(
+async def test_a_killed_import_keeps_the_store_closed_until_it_is_repeated(
     books: Shop, target: Database, pos: Any, pos_process: Any, tmp_path: Path
 ) -> None:
     file = await write(books.database, books.store, tmp_path / "file")
@@ -138,7 +138,7 @@ async def test_an_import_that_is_killed_is_no_shop_until_it_is_done_again(
 
 
 @pytest.mark.parametrize("with_check", [True, False])
-async def test_a_store_is_only_discarded_where_nothing_else_is_asked(
+async def test_discard_cannot_be_combined_with_other_options(
     target: Database, pos: Any, shop: Shop, tmp_path: Path, with_check: bool
 ) -> None:
     (file := tmp_path / "file").write_bytes(an_archive(shop.store))
@@ -164,7 +164,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize(("row", "sentence"), HOSTILE)
 @pytest.mark.parametrize("command", [("restore", "--check"), ("restore",), ("import",)])
-async def test_an_archive_of_another_hand_is_refused_before_anything_is_written(
+async def test_a_forged_archive_is_refused_before_anything_is_written(
     target: Database,
     mongodb_url: str,
     tmp_path: Path,

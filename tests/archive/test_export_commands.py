@@ -47,7 +47,7 @@ async def test_a_name_that_ends_with_gz_is_compressed(books: Shop, pos: Any, tmp
     assert gzip.decompress((tmp_path / "orders.txt.gz").read_bytes()).startswith("\ufeffNumber".encode())
 
 
-async def test_tables_go_to_the_standard_output(books: Shop, pos: Any) -> None:
+async def test_tables_can_be_written_to_standard_output(books: Shop, pos: Any) -> None:
     lines = pos("export", "orders", "--lines", "--format", "csv", "--no-bom")
     assert lines.stdout.splitlines()[0].startswith("Number,Date,Time,Status,Customer")
     assert (len(lines.stdout.splitlines()), lines.stderr) == (5, "Exported 4 rows.\n")
@@ -87,7 +87,9 @@ async def test_an_existing_file_is_only_replaced_by_force(books: Shop, pos: Any,
         (("export", "orders", "--from", "yesterday"), "is not a date"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_sentence(tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
+def test_impossible_options_are_refused_in_one_sentence(
+    tmp_path: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
     refused = CliRunner().invoke(cli, [argument.format(folder=tmp_path) for argument in arguments])
     said = str(refused.exception) if isinstance(refused.exception, FileRefused) else refused.stderr
     assert sentence in " ".join(said.replace("│", " ").split())
@@ -112,9 +114,7 @@ async def test_an_export_that_is_interrupted_leaves_no_file(
     assert files_in(tmp_path) == []
 
 
-async def test_a_terminal_sees_progress_and_is_spared_what_is_no_text(
-    books: Shop, pos_process: Any, tmp_path: Path
-) -> None:
+async def test_a_terminal_shows_progress_and_no_binary_data(books: Shop, pos_process: Any, tmp_path: Path) -> None:
     async def on_a_terminal(*arguments: object) -> tuple[int, str]:
         ours, theirs = pty.openpty()
         process = await pos_process(*arguments, stdout=theirs, stderr=theirs)
@@ -134,7 +134,7 @@ async def test_a_terminal_sees_progress_and_is_spared_what_is_no_text(
     assert (code, "This is nothing to look at" in said) == (1, True)
 
 
-def test_a_day_that_is_none_is_refused_in_words_of_the_shop() -> None:
+def test_an_invalid_day_is_refused_with_a_clear_message() -> None:
     for option in ("--from", "--to"):
         refused = CliRunner().invoke(cli, ["export", "orders", option, "2026-13-01"])
         assert refused.exit_code == 2

@@ -62,7 +62,7 @@ def orders(count: int) -> list[tuple[str, Json]]:
 
 
 @given(bodies=st.lists(st.tuples(st.sampled_from(COLLECTIONS[:4]), _bodies), max_size=5))
-def test_documents_come_back_as_they_were(bodies: list[tuple[str, Json]]) -> None:
+def test_documents_are_read_as_they_were_written(bodies: list[tuple[str, Json]]) -> None:
     # Settings have no id but the store's name.
     ids = {"settings": "main"}
     documents = [(name, {"_id": ids.get(name, "x"), "store": "main", **body}) for name, body in bodies]
@@ -72,7 +72,7 @@ def test_documents_come_back_as_they_were(bodies: list[tuple[str, Json]]) -> Non
     assert [list(document) for _, document in back[:-1]] == [list(document) for _, document in documents]
 
 
-def test_another_store_takes_the_documents_in_under_its_own_name() -> None:
+def test_documents_get_the_name_of_the_target_store() -> None:
     key = {"store": "main", "span": "day", "period": "2026-01-31", "staff": "Ravi", "mode": "cash"}
     (first, total, counters) = read(written(*orders(1), ("totals", {"_id": key, "orders": {}})))
     assert assign_store(*first, "branch", "main")["store"] == "branch"
@@ -80,14 +80,14 @@ def test_another_store_takes_the_documents_in_under_its_own_name() -> None:
     assert assign_store(*counters, "branch", "main") == {"_id": "branch", "orders": 1}
 
 
-def test_the_manifest_stands_in_the_first_line() -> None:
+def test_the_manifest_is_the_first_line() -> None:
     content = written()
     assert ArchiveReader(io.BytesIO(content).readline).manifest == MANIFEST
     first = orjson.loads(content.split(b"\n", maxsplit=1)[0])
     assert (first["format"], first["version"], first["store"]) == ("pos-archive", 1, "main")
 
 
-def test_a_file_that_is_cut_off_anywhere_is_refused_with_the_line() -> None:
+def test_a_truncated_file_is_refused_with_the_line() -> None:
     content = written(*orders(3))
     for end in range(len(content)):
         number = len(content[:end].split(b"\n"))
@@ -95,7 +95,7 @@ def test_a_file_that_is_cut_off_anywhere_is_refused_with_the_line() -> None:
             read(content[:end])
 
 
-def test_a_byte_that_is_changed_anywhere_is_noticed() -> None:
+def test_any_changed_byte_is_detected() -> None:
     content = written(*orders(2))
     for place in range(len(content)):
         changed = bytearray(content)
@@ -127,7 +127,7 @@ def test_a_changed_amount_is_refused_with_its_line() -> None:
         (lambda _: [], "Line 1: the file ends here"),
     ],
 )
-def test_what_was_tampered_with_is_refused(edit: Any, sentence: str) -> None:
+def test_altered_lines_are_refused(edit: Any, sentence: str) -> None:
     lines = written(*orders(3)).splitlines(keepends=True)
     with pytest.raises(ArchiveRefused, match=sentence):
         read(b"".join(edit(lines)))
@@ -152,7 +152,7 @@ def test_a_header_of_other_types_is_refused_by_name(name: str, value: Any) -> No
         read(b"".join([orjson.dumps(header), b"\n", *lines]))
 
 
-def test_an_archive_that_holds_other_numbers_than_its_header_announces_is_refused() -> None:
+def test_counts_that_differ_from_the_header_are_refused() -> None:
     writer = ArchiveWriter()
     content = writer.opening(replace(MANIFEST, counts={"orders": 2, "estimates": 0}))
     content += writer.documents("orders", [orders(1)[0][1]]) + writer.documents("counters", [{"_id": "main"}])
@@ -161,7 +161,7 @@ def test_an_archive_that_holds_other_numbers_than_its_header_announces_is_refuse
 
 
 @pytest.mark.parametrize("collection", ["totals", "adopted"])
-def test_a_document_without_the_id_that_it_is_kept_by_is_refused(collection: str) -> None:
+def test_a_document_without_its_id_is_refused(collection: str) -> None:
     lines = written((collection, {"_id": {"store": "main"}})).splitlines(keepends=True)
     document = b'{"orders":{}}'
     lines[1] = b'{"collection":"%s","crc32":%d,"document":%s}\n' % (collection.encode(), zlib.crc32(document), document)
@@ -169,7 +169,7 @@ def test_a_document_without_the_id_that_it_is_kept_by_is_refused(collection: str
         read(b"".join(lines))
 
 
-def test_an_archive_without_counters_is_none() -> None:
+def test_an_archive_without_counters_is_refused() -> None:
     writer = ArchiveWriter()
     manifest = replace(MANIFEST, counts={"orders": 1})
     content = writer.opening(manifest) + writer.documents("orders", [orders(1)[0][1]])
@@ -177,7 +177,7 @@ def test_an_archive_without_counters_is_none() -> None:
         read(content + writer.closing())
 
 
-def test_an_instant_that_is_none_is_refused() -> None:
+def test_an_invalid_instant_is_refused() -> None:
     content = written(("orders", {"_id": "x", "store": "main", "at": {"$date": "yesterday"}}))
     with pytest.raises(ArchiveRefused, match="Line 2: an instant"):
         read(content)
@@ -218,12 +218,12 @@ OF_ANOTHER_STORE = [
 
 
 @pytest.mark.parametrize(("collection", "document"), OF_ANOTHER_STORE)
-def test_a_line_of_another_store_than_the_headers_is_refused(collection: str, document: Json) -> None:
+def test_a_line_of_another_store_is_refused(collection: str, document: Json) -> None:
     with pytest.raises(ArchiveRefused, match=r"Line 2: it is of the store .*, and the header is of 'main'"):
         read(lines_with(collection, document))
 
 
-def test_a_line_that_names_the_headers_own_store_goes_to_the_store_that_takes_it() -> None:
+def test_a_line_of_the_headers_store_goes_to_the_target_store() -> None:
     ((_, order), _) = read(lines_with("orders", {"_id": "x", "store": "main", "number": 1}))
     assert assign_store("orders", order, "branch", "main") == {"_id": "x", "store": "branch", "number": 1}
 
@@ -251,6 +251,6 @@ UNSTORABLE: list[tuple[Json, str]] = [
 
 
 @pytest.mark.parametrize(("document", "sentence"), UNSTORABLE)
-def test_a_line_that_cannot_be_stored_is_refused_with_its_number(document: Json, sentence: str) -> None:
+def test_an_unstorable_line_is_refused_with_its_number(document: Json, sentence: str) -> None:
     with pytest.raises(ArchiveRefused, match=f"^Line 2: .*{sentence}"):
         read(lines_with("customers", document))

@@ -78,7 +78,7 @@ def test_a_phone_number_stays_readable(phone: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["+cmd|'/C calc'!A0", "+91;=1", "+91 98765 SUM(1)", "+", "+1", "-1+1", "@SUM(1)"])
-def test_what_only_begins_like_a_phone_number_is_no_phone_number(text: str) -> None:
+def test_a_text_that_only_begins_like_a_phone_number_is_escaped(text: str) -> None:
     assert escape_workbook(text) == "'" + text
 
 
@@ -95,7 +95,7 @@ def test_what_only_begins_like_a_phone_number_is_no_phone_number(text: str) -> N
         *("1.50", "1.5", "1,000", "(5)", "5%", "$5", "₹500", "5-", "98220 12345"),
     ],
 )
-def test_what_a_spreadsheet_would_show_otherwise_is_text_in_csv(text: str) -> None:
+def test_values_that_a_spreadsheet_would_change_are_text_in_csv(text: str) -> None:
     assert escape_csv(text) == "'" + text
     # A workbook keeps it as text.
     assert escape_workbook(text) == text
@@ -109,7 +109,7 @@ def test_what_a_spreadsheet_would_show_otherwise_is_text_in_csv(text: str) -> No
         *("true story", "#1", "No. 5", "1 kg", "5 x 4", "UPI", "Cash"),
     ],
 )
-def test_what_a_spreadsheet_shows_as_it_is_stays_so(text: str) -> None:
+def test_values_that_a_spreadsheet_shows_unchanged_are_not_escaped(text: str) -> None:
     assert escape_csv(text) == text
 
 
@@ -121,6 +121,6 @@ def test_no_digit_of_a_text_of_digits_is_lost(text: str) -> None:
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False) | st.dates() | st.times() | st.datetimes() | st.decimals(0, 9))
-def test_whatever_reads_as_a_number_or_a_date_is_text_or_stays_as_it_is(value: object) -> None:
+def test_a_text_that_parses_as_a_number_or_a_date_is_escaped_or_unchanged(value: object) -> None:
     text = str(value)
     assert escape_csv(text) == "'" + text or (text.isdigit() and text == str(int(text)))

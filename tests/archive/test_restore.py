@@ -51,7 +51,7 @@ def order(number: int, store: str = "main") -> Json:
 
 
 @pytest.mark.parametrize("store", ["", "branch"])
-async def test_a_shop_goes_on_where_it_was(
+async def test_a_restored_store_continues_where_it_was(
     shop: Shop, target: Database, mongodb_url: str, tmp_path: Path, store: str
 ) -> None:
     """Documents, numbering, remembered requests, reports and the log, in a store of the same name or of another."""
@@ -75,7 +75,7 @@ async def test_a_shop_goes_on_where_it_was(
         assert await verify(target, store) == []
 
 
-async def test_whoever_holds_a_place_in_the_old_log_has_to_load_again(
+async def test_a_client_with_a_cursor_of_the_old_log_must_load_again(
     shop: Shop, target: Database, mongodb_url: str, tmp_path: Path
 ) -> None:
     """After the backup the old shop sold on. A screen that saw that must not take new events for those it has."""
@@ -95,7 +95,7 @@ async def test_whoever_holds_a_place_in_the_old_log_has_to_load_again(
     assert [frame["type"] for frame in frames] == ["welcome", "reset"]
 
 
-async def test_a_service_that_runs_on_the_store_waits_and_goes_on(
+async def test_a_running_service_waits_for_the_restore_and_continues(
     shop: Shop, target: Database, mongodb_url: str, tmp_path: Path
 ) -> None:
     await shop.sale()
@@ -153,9 +153,7 @@ async def test_a_database_that_has_the_documents_already_is_refused_and_left_alo
     assert contents(await write(shop.database, shop.store, tmp_path / "again")) == contents(file)
 
 
-async def test_a_file_that_turns_out_to_be_cut_off_leaves_an_empty_store(
-    shop: Shop, target: Database, tmp_path: Path
-) -> None:
+async def test_a_truncated_file_leaves_an_empty_store(shop: Shop, target: Database, tmp_path: Path) -> None:
     await busy_week(shop)
     file = await write(shop.database, shop.store, tmp_path / "file")
     lines = file.read_bytes().splitlines(keepends=True)
@@ -169,7 +167,7 @@ async def test_a_file_that_turns_out_to_be_cut_off_leaves_an_empty_store(
     assert await target.counters.find_one({"_id": "main"}) == before
 
 
-async def test_what_was_begun_is_no_shop_until_it_is_discarded(target: Database) -> None:
+async def test_an_incomplete_restore_keeps_the_store_closed_until_it_is_discarded(target: Database) -> None:
     restoration = await begin(target, "main")
     await restoration.add("orders", [order(1)])
     zone = settings_of(target, "main").timezone
@@ -184,7 +182,7 @@ async def test_what_was_begun_is_no_shop_until_it_is_discarded(target: Database)
     assert await verify(target, "main") == []
 
 
-async def test_who_comes_later_begins_anew_and_who_was_overtaken_writes_nothing_more(target: Database) -> None:
+async def test_a_second_restore_starts_over_and_stops_the_first(target: Database) -> None:
     first = await begin(target, "main")
     await first.add("orders", [order(1)])
     while not await target.orders.count_documents({}):
@@ -200,7 +198,7 @@ async def test_who_comes_later_begins_anew_and_who_was_overtaken_writes_nothing_
     assert [each["_id"] async for each in target.orders.find()] == ["ORDER-4"]
 
 
-async def test_a_store_that_lacks_something_does_not_become_a_shop(target: Database) -> None:
+async def test_an_incomplete_store_does_not_open(target: Database) -> None:
     async def fill() -> None:
         async with restoring(target, "main", datetime.now(UTC), 90) as restoration:
             await restoration.add("orders", [order(1)])
@@ -211,7 +209,7 @@ async def test_a_store_that_lacks_something_does_not_become_a_shop(target: Datab
     assert await is_empty(target, "main")
 
 
-async def test_what_a_dead_process_left_open_is_ended(target: Database) -> None:
+async def test_an_orphaned_transaction_is_aborted(target: Database) -> None:
     """A transaction that nobody will finish holds the counters."""
     await begin(target, "main")
     session = await target.client.start_session()
@@ -222,7 +220,7 @@ async def test_what_a_dead_process_left_open_is_ended(target: Database) -> None:
     await session.end_session()
 
 
-async def test_a_batch_that_collides_is_written_again(target: Database) -> None:
+async def test_a_batch_is_retried_after_a_write_conflict(target: Database) -> None:
     restoration = await begin(target, "main")
     labels = ["TransientTransactionError"]
     there = f"{target.name}.orders"
@@ -232,7 +230,7 @@ async def test_a_batch_that_collides_is_written_again(target: Database) -> None:
     assert await target.orders.count_documents({}) == 1
 
 
-async def test_a_log_whose_beginning_was_gone_before_is_as_whole_as_it_was(
+async def test_a_log_with_an_expired_beginning_is_restored_as_complete(
     own: Any, target: Database, mongodb_url: str, tmp_path: Path
 ) -> None:
     """It comes from a database that keeps events for a shorter time."""

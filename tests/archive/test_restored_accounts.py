@@ -38,7 +38,7 @@ async def status_of(shop: Shop, shown: Headers) -> int:
     return (await shop.http.get("/api/auth/profile", headers=shown)).status_code
 
 
-async def test_people_survive_and_what_they_were_signed_in_with_does_not(
+async def test_users_are_restored_and_their_credentials_are_not(
     target: Database, open_shop: OpenShop, tmp_path: Path
 ) -> None:
     old = await claimed(open_shop, f"{target.name}_old")
@@ -82,7 +82,7 @@ async def test_people_survive_and_what_they_were_signed_in_with_does_not(
     assert await verify(target, new.store) == []
 
 
-async def test_who_belongs_to_the_store_belongs_to_it_under_its_new_name(
+async def test_accounts_belong_to_the_store_under_its_new_name(
     target: Database, open_shop: OpenShop, tmp_path: Path
 ) -> None:
     old = await claimed(open_shop, f"{target.name}_old")

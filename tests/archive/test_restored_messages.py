@@ -16,7 +16,7 @@ from tests.support.messaging.in_memory_provider import LETTER, OUTSIDE, Postman,
 from tests.support.shop import OpenShop, opened
 
 
-async def test_nothing_is_sent_because_a_backup_was_restored(
+async def test_a_restore_sends_no_message(
     open_shop: OpenShop, target: Database, mongodb_url: str, tmp_path: Path
 ) -> None:
     shop = await open_shop(provider=Postman(Refused("131026", "Not on WhatsApp.")))
@@ -53,7 +53,7 @@ async def test_nothing_is_sent_because_a_backup_was_restored(
         await until(restored, queued, SENT)
 
 
-async def test_a_pdf_that_is_in_no_backup_is_not_sent_from_one(
+async def test_a_message_whose_upload_is_not_in_the_backup_is_not_sent(
     open_shop: OpenShop, target: Database, mongodb_url: str, tmp_path: Path
 ) -> None:
     shop = await open_shop(provider=Postman(Refused("131026", "Not on WhatsApp.")), **OUTSIDE)
@@ -67,7 +67,7 @@ async def test_a_pdf_that_is_in_no_backup_is_not_sent_from_one(
             await restored.state["messages"].retry(failed, actor=SERVICE_ACTOR)
 
 
-async def test_what_is_taken_over_by_another_store_is_sent_by_that_one(
+async def test_a_message_restored_into_another_store_is_sent_by_it(
     open_shop: OpenShop, target: Database, mongodb_url: str, tmp_path: Path
 ) -> None:
     shop = await open_shop(provider=Postman(Refused("131026", "Not on WhatsApp.")))

@@ -46,7 +46,7 @@ async def seen(shop: Shop, made: dict[str, str]) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", ["", "branch"])
-async def test_settings_customers_and_links_are_as_they_were(
+async def test_settings_customers_and_links_are_restored(
     shop: Shop, target: Database, mongodb_url: str, tmp_path: Path, name: str
 ) -> None:
     made = await known_shop(shop)
@@ -71,7 +71,7 @@ async def test_settings_customers_and_links_are_as_they_were(
         assert await verify(target, store) == []
 
 
-async def test_verify_finds_a_link_that_shows_nothing(shop: Shop) -> None:
+async def test_verify_finds_a_link_without_a_document(shop: Shop) -> None:
     made = await known_shop(shop)
     where = {"store": shop.store, "voided_at": None}
     await shop.database.links.update_one(where, {"$set": {"document_id": "ORDER-NOWHERE"}})

@@ -37,7 +37,7 @@ async def everything(view: StoreSnapshot) -> dict[str, list[Json]]:
     return {name: await gathered(view.all_documents(name)) for name in COLLECTIONS}
 
 
-async def test_a_view_does_not_see_what_is_sold_after_it_was_opened(shop: Shop) -> None:
+async def test_a_snapshot_does_not_contain_later_sales(shop: Shop) -> None:
     estimate = await shop.estimate()
     sale = await shop.sale()
     async with open_snapshot(shop.database, shop.store) as view:
@@ -51,7 +51,7 @@ async def test_a_view_does_not_see_what_is_sold_after_it_was_opened(shop: Shop) 
     assert found["counters"][0]["head"] == 2
 
 
-async def test_an_export_beside_sales_agrees_with_itself(shop: Shop) -> None:
+async def test_an_export_beside_sales_is_consistent(shop: Shop) -> None:
     """Numbers, events and totals are of one moment, although tills sell all the time."""
     is_over = asyncio.Event()
 
@@ -75,7 +75,7 @@ async def test_an_export_beside_sales_agrees_with_itself(shop: Shop) -> None:
         await asyncio.gather(*tills)
 
 
-async def test_everything_that_a_database_holds_is_in_an_archive(shop: Shop) -> None:
+async def test_every_collection_of_a_store_is_in_an_archive(shop: Shop) -> None:
     """A collection that is new here has to be exported, restored and documented too."""
     await shop.sale()
     # `adopted` is there only where there was an earlier backend: see the tests of its adoption.
@@ -89,7 +89,7 @@ def forgetful(shop: Shop) -> AbstractAsyncContextManager[Any]:
     return failing(shop.database, "getMore", times=1, errorCode=TOO_OLD, namespace=f"{shop.database.name}.{ORDERS}")
 
 
-async def test_a_quiet_shop_is_read_on_where_the_past_is_forgotten(shop: Shop) -> None:
+async def test_an_expired_snapshot_is_renewed_if_nothing_changed(shop: Shop) -> None:
     for _ in range(5):
         await shop.sale()
     async with (
@@ -99,7 +99,7 @@ async def test_a_quiet_shop_is_read_on_where_the_past_is_forgotten(shop: Shop) -
         assert await numbers(view) == [1, 2, 3, 4, 5]
 
 
-async def test_a_shop_that_sold_meanwhile_is_refused_where_the_past_is_forgotten(shop: Shop) -> None:
+async def test_an_expired_snapshot_is_refused_after_a_sale(shop: Shop) -> None:
     for _ in range(5):
         await shop.sale()
     async with open_snapshot(shop.database, shop.store, batch=2) as view:
@@ -109,7 +109,7 @@ async def test_a_shop_that_sold_meanwhile_is_refused_where_the_past_is_forgotten
                 await numbers(view)
 
 
-async def test_days_are_those_of_the_shop(open_shop: OpenShop) -> None:
+async def test_days_are_in_the_time_zone_of_the_store(open_shop: OpenShop) -> None:
     clock = Clock()
     shop = await open_shop(clock=clock, timezone=ZoneInfo("Asia/Kolkata"))
     for instant in ("2026-03-31T23:59:59+05:30", "2026-04-01T00:00:01+05:30", "2026-04-02T12:00:00+05:30"):
@@ -124,7 +124,7 @@ async def test_days_are_those_of_the_shop(open_shop: OpenShop) -> None:
     assert [row.key.period for row in rows] == ["2026-04-01", "2026-04-02"]
 
 
-async def test_the_sums_of_the_tables_are_those_of_the_reports(shop: Shop) -> None:
+async def test_tables_and_reports_have_the_same_sums(shop: Shop) -> None:
     sales = [await shop.sale(amount_paid=paid) for paid in (100.0, 60.0, 130.0, 100.0)]
     await shop.ok("PUT", f"/api/orders/{sales[0]['order_id']}/status", params={"status": "Refunded"})
     await shop.ok("DELETE", f"/api/orders/{sales[3]['order_id']}")
@@ -144,7 +144,7 @@ async def test_the_sums_of_the_tables_are_those_of_the_reports(shop: Shop) -> No
     assert statuses == ["Refunded", "Completed", "Completed", "Voided"]
 
 
-async def test_a_store_that_there_is_not_is_refused(shop: Shop) -> None:
+async def test_an_unknown_store_is_refused(shop: Shop) -> None:
     with pytest.raises(DatabaseRefused, match="run `pos migrate`"):
         async with open_snapshot(shop.database, "nowhere"):
             pass

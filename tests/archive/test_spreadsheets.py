@@ -108,7 +108,7 @@ def test_an_order_is_a_row_of_csv() -> None:
 
 @pytest.mark.parametrize("kind", [ORDERS, ESTIMATES, "reports"])
 @pytest.mark.parametrize("lines", [False, True])
-def test_digits_keep_their_zeros_in_each_text_column_of_each_table(kind: str, lines: bool) -> None:
+def test_text_columns_keep_leading_zeros(kind: str, lines: bool) -> None:
     table = report_table() if kind == "reports" else document_table(kind, KOLKATA, lines=lines)
     texts = [column.title for column in table.columns if column.kind is Kind.TEXT]
     cells: list[Cell] = ["0012345678905" if column.title in texts else None for column in table.columns]
@@ -128,14 +128,14 @@ def test_line_items_are_rows_of_csv() -> None:
     assert [second[name] for name in names] == ["#007", "2", "'@Soap", "b", "1.00", "2", "0", "2.00"]
 
 
-def test_an_estimate_names_its_order_and_has_no_payment() -> None:
+def test_an_estimate_row_has_its_order_and_no_payment() -> None:
     table = document_table(ESTIMATES, KOLKATA)
     (row,) = as_csv(table, list(table.rows(ESTIMATE)))
     assert (row["Status"], row["Order"], row["Written by"]) == ("Converted", "#007", "आशा")
     assert not {"Paid", "Revenue", "Payment", "Estimate"} & set(row)
 
 
-def test_what_the_shop_does_not_keep_is_no_revenue() -> None:
+def test_cancelled_sales_are_no_revenue() -> None:
     table = document_table(ORDERS, KOLKATA)
     voided = {"voided_at": datetime(2026, 4, 2, tzinfo=UTC), "voided_by": "Ravi", "void_reason": "mistake"}
     rows = as_csv(table, [*table.rows({**ORDER, "status": "Refunded"}), *table.rows({**ORDER, **voided})])
@@ -164,7 +164,7 @@ def test_a_workbook_has_real_dates_and_numbers_and_no_formula() -> None:
     assert [sheet.column_dimensions[letter].width > width for letter, width in (("A", 10), ("E", 26))] == [True, True]
 
 
-def test_more_rows_than_a_sheet_has_go_on_on_the_next_one() -> None:
+def test_rows_beyond_the_limit_of_a_sheet_go_to_the_next_one() -> None:
     table = document_table(ORDERS, KOLKATA)
     row = next(table.rows(ORDER))
     book = as_xlsx(table, [row] * 5, max_rows=3)

@@ -21,7 +21,7 @@ async def audit(shop: Shop, **parameters: Any) -> list[Json]:
     return rows
 
 
-async def test_a_sale_says_who_made_it_and_from_where(open_shop: OpenShop) -> None:
+async def test_a_sale_has_its_actor_and_address(open_shop: OpenShop) -> None:
     shop = await open_shop(sign_in="on")
     owner, till = await signed_in(shop, OWNER, "Asha"), await signed_in(shop, CASHIER, "Ravi")
     sold = await shop.http.post(SALE, json=sale_body(), headers={**till, "X-Request-ID": "till-1-0007"})
@@ -42,13 +42,13 @@ async def test_a_sale_says_who_made_it_and_from_where(open_shop: OpenShop) -> No
 
 
 @pytest.mark.parametrize(("role", "status"), [("cashier", 403), ("viewer", 403), ("device", 403), ("owner", 200)])
-async def test_only_the_owner_reads_it(open_shop: OpenShop, role: str, status: int) -> None:
+async def test_only_owners_read_the_audit_log(open_shop: OpenShop, role: str, status: int) -> None:
     shop = await open_shop(sign_in="on")
     answer = await shop.http.get(AUDIT, headers=await signed_in(shop, role, role))
     assert answer.status_code == status
 
 
-async def test_a_change_is_shown_as_it_was_and_as_it_is(shop: Shop) -> None:
+async def test_a_change_has_the_values_before_and_after(shop: Shop) -> None:
     estimate = await shop.estimate(items=[line(100.0, 2)])
     body = estimate_body(items=[line(100.5, 2)], customer_name="Meera", discount=10.0)
     await shop.ok("PUT", f"/api/estimates/{estimate['estimate_id']}", json=body)
@@ -77,7 +77,7 @@ async def test_a_conversion_is_found_by_either_document(shop: Shop) -> None:
     assert row["after"]["order"]["id"] == order["order_id"]
 
 
-async def test_a_void_says_on_whose_word_or_else_who_did_it(shop: Shop) -> None:
+async def test_a_void_names_who_approved_it_or_its_actor(shop: Shop) -> None:
     said, unsaid = await shop.sale(), await shop.sale()
     await shop.ok("DELETE", f"/api/orders/{said['order_id']}", params={"reason": "Typed in twice", "by": "Meera"})
     await shop.ok("DELETE", f"/api/orders/{unsaid['order_id']}")
@@ -87,7 +87,7 @@ async def test_a_void_says_on_whose_word_or_else_who_did_it(shop: Shop) -> None:
     assert second["voided_at"].endswith("+05:30")
 
 
-async def test_it_is_read_page_by_page(shop: Shop) -> None:
+async def test_the_audit_log_is_paginated(shop: Shop) -> None:
     for _ in range(5):
         await shop.sale()
     seqs, path = [], f"{AUDIT}?limit=2"
@@ -101,16 +101,16 @@ async def test_it_is_read_page_by_page(shop: Shop) -> None:
 @pytest.mark.parametrize(
     "query", ["limit=0", "limit=501", "type=bill", "from=yesterday", "from=2026-02-02&to=2026-02-01"]
 )
-async def test_what_cannot_be_meant_is_refused(shop: Shop, query: str) -> None:
+async def test_invalid_queries_are_refused(shop: Shop, query: str) -> None:
     assert (await shop.http.get(f"{AUDIT}?{query}")).json()["code"] == "invalid_query"
 
 
 @pytest.mark.parametrize("cursor", ["x", "MA", "LTE", "4pGj", "MS4w"])
-async def test_a_cursor_that_is_none_is_refused(shop: Shop, cursor: str) -> None:
+async def test_an_invalid_cursor_is_refused(shop: Shop, cursor: str) -> None:
     assert (await shop.http.get(AUDIT, params={"cursor": cursor})).json()["code"] == "invalid_cursor"
 
 
-async def test_it_is_filtered_by_day_actor_type_and_id(open_shop: OpenShop) -> None:
+async def test_the_audit_log_is_filtered_by_day_actor_type_and_id(open_shop: OpenShop) -> None:
     clock = Clock()
     shop = await open_shop(clock=clock)
     # The last minute of one day in the shop, and the first of the next.
@@ -129,7 +129,7 @@ async def test_it_is_filtered_by_day_actor_type_and_id(open_shop: OpenShop) -> N
     assert await audit(shop, actor="nobody") == []
 
 
-async def test_accounts_are_in_it_and_their_secrets_nowhere(shop: Shop) -> None:
+async def test_accounts_are_audited_without_their_secrets(shop: Shop) -> None:
     await add_user(shop, password="$argon2id$first", pin=None)
     await change_user(shop, password="$argon2id$second", pin="$argon2id$third", role="viewer")
     await end_user(shop)
@@ -145,7 +145,7 @@ async def test_accounts_are_in_it_and_their_secrets_nowhere(shop: Shop) -> None:
     assert "argon2id" not in str(events)
 
 
-async def test_what_is_older_than_the_audit_reads_well(shop: Shop) -> None:
+async def test_events_of_earlier_versions_are_readable(shop: Shop) -> None:
     sale = await shop.sale()
     own = {"store": shop.store}
     await shop.database.orders.update_one(own, {"$unset": {"created_by": "", "changed_by": ""}})
@@ -156,7 +156,7 @@ async def test_what_is_older_than_the_audit_reads_well(shop: Shop) -> None:
     assert (await shop.get(f"/api/orders/{sale['order_id']}"))["total"] == 100.0
 
 
-async def test_whose_a_sale_is_reaches_the_process_that_keeps_the_journal(open_shop: OpenShop) -> None:
+async def test_the_actor_reaches_the_leader(open_shop: OpenShop) -> None:
     keeper = await open_shop()
     guest = await open_shop(store_id=keeper.store)
     sold = await guest.http.post(SALE, json=sale_body(), headers={"X-Request-ID": "from-the-guest"})

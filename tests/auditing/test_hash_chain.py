@@ -107,7 +107,7 @@ async def strip(shop: Shop, seq: int) -> None:
         pytest.param(lambda shop: strip(shop, 1), "Event 1 was altered", id="the oldest without a hash"),
     ],
 )
-async def test_what_was_tampered_with_is_named_first(tampered: Shop, tamper: Tamper, sentence: str) -> None:
+async def test_the_first_altered_event_is_named(tampered: Shop, tamper: Tamper, sentence: str) -> None:
     await tamper(tampered)
     found = [line for line in await verify(tampered.database, tampered.store) if "vent" in line]
     assert found
@@ -145,7 +145,9 @@ async def strip_all(shop: Shop) -> None:
         pytest.param(strip_all, "Event 1 was altered or inserted: it has no hash", id="all hashes"),
     ],
 )
-async def test_what_retention_would_not_take_is_missed(tampered: Shop, tamper: Tamper, sentence: str) -> None:
+async def test_missing_events_that_retention_would_not_delete_are_found(
+    tampered: Shop, tamper: Tamper, sentence: str
+) -> None:
     await tamper(tampered)
     assert (await verify(tampered.database, tampered.store))[0].startswith(sentence)
 
@@ -161,7 +163,7 @@ async def old(mongodb_url: str, request: pytest.FixtureRequest) -> AsyncIterator
         yield shop, clock
 
 
-async def test_what_retention_leaves_still_holds_together(old: tuple[Shop, Clock]) -> None:
+async def test_the_chain_holds_after_retention(old: tuple[Shop, Clock]) -> None:
     shop, clock = old
     await cut(shop, 2)
     assert await verify(shop.database, shop.store) == []
@@ -186,7 +188,7 @@ async def test_an_old_event_may_outlive_younger_ones(old: tuple[Shop, Clock]) ->
     assert await verify(shop.database, shop.store) == []
 
 
-async def test_a_retention_that_was_shorter_before_is_remembered(mongodb_url: str, own: Any) -> None:
+async def test_an_earlier_shorter_retention_is_remembered(mongodb_url: str, own: Any) -> None:
     clock = Clock.days_ago(40)
     settings = {"database_name": own.name, "clock": clock}
     async with opened(mongodb_url, event_retention_days=30, **settings) as shop:
@@ -202,7 +204,7 @@ async def test_a_retention_that_was_shorter_before_is_remembered(mongodb_url: st
         assert (await verify(shop.database, shop.store))[0].startswith("Events 1 to 3 are missing")
 
 
-async def test_a_log_from_before_the_chain_goes_on_with_one(mongodb_url: str, request: pytest.FixtureRequest) -> None:
+async def test_an_older_log_continues_with_a_chain(mongodb_url: str, request: pytest.FixtureRequest) -> None:
     async with opened(mongodb_url, store_id=f"chain-{id(request)}") as shop:
         await shop.sale()
         await shop.sale()
@@ -220,7 +222,7 @@ async def test_a_log_from_before_the_chain_goes_on_with_one(mongodb_url: str, re
         assert (await verify(shop.database, shop.store))[0].startswith("Event 4 was altered")
 
 
-async def test_progress_is_told_of_every_event(tampered: Shop) -> None:
+async def test_progress_covers_every_event(tampered: Shop) -> None:
     told: list[int] = []
     assert await verify(tampered.database, tampered.store, told.append) == []
     assert sum(told) == 7

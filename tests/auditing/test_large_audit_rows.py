@@ -23,7 +23,7 @@ async def changed(shop: Shop, times: int) -> str:
     return str(estimate["estimate_id"])
 
 
-async def test_what_is_long_in_the_audit_is_cut_with_a_mark_of_its_length(shop: Shop) -> None:
+async def test_long_values_are_cut_with_a_mark_of_their_length(shop: Shop) -> None:
     await changed(shop, 1)
     newest, *_ = await shop.get("/api/audit")
     for side, name in (("before", "Asha 0"), ("after", "Ravi 0")):
@@ -33,16 +33,14 @@ async def test_what_is_long_in_the_audit_is_cut_with_a_mark_of_its_length(shop: 
     assert len(str(newest)) < 5_000
 
 
-async def test_a_conversion_of_what_is_long_is_cut_too(shop: Shop) -> None:
+async def test_a_conversion_of_a_long_estimate_is_cut_too(shop: Shop) -> None:
     estimate = await shop.estimate(**LONG)
     await shop.convert(estimate["estimate_id"])
     page = await shop.http.get("/api/audit")
     assert len(page.content) < 10_000
 
 
-async def test_a_page_of_the_audit_is_bounded_by_bytes_and_the_cursor_goes_on(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_page_is_limited_by_bytes_and_the_cursor_continues(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("repositories.auditing.audit_log.PAGE_BYTES", 500_000)
     await changed(shop, 4)
     seqs: list[int] = []
@@ -59,7 +57,7 @@ async def test_a_page_of_the_audit_is_bounded_by_bytes_and_the_cursor_goes_on(
     assert pages > 2
 
 
-async def test_many_pages_of_large_rows_at_once_are_all_given(shop: Shop) -> None:
+async def test_concurrent_pages_of_large_rows_all_succeed(shop: Shop) -> None:
     await changed(shop, 4)
     answers = await asyncio.gather(*(shop.http.get("/api/audit?limit=500") for _ in range(8)))
     assert {answer.status_code for answer in answers} == {200}

@@ -78,7 +78,7 @@ async def test_a_changed_field_is_found(tampered: Shop, collection: str, change:
         ("estimates", 2, {"$set": {"customer_phone": "1"}}, "event 8 left it: customer_phone"),
     ],
 )
-async def test_a_document_is_what_its_events_say(
+async def test_a_document_that_differs_from_its_events_is_found(
     tampered: Shop, collection: str, number: int, change: Json, sentence: str
 ) -> None:
     estimate = await tampered.database.estimates.find_one({"store": tampered.store, "number": 2})
@@ -100,7 +100,7 @@ async def test_a_document_is_what_its_events_say(
         ({"$set": {"login": "x"}}, "event 9 left it: login"),
     ],
 )
-async def test_a_user_is_what_the_events_say(tampered: Shop, change: Json, sentence: str) -> None:
+async def test_a_user_that_differs_from_the_events_is_found(tampered: Shop, change: Json, sentence: str) -> None:
     await add_user(tampered, belongs_to=tampered.store)
     user = (await change_user(tampered, name="Another")).answer
     assert await verify(tampered.database, tampered.store) == []
@@ -108,7 +108,7 @@ async def test_a_user_is_what_the_events_say(tampered: Shop, change: Json, sente
     assert sentence in await differences(tampered)
 
 
-async def test_who_was_put_in_is_found(tampered: Shop) -> None:
+async def test_an_inserted_user_is_found(tampered: Shop) -> None:
     user = (await add_user(tampered)).answer
     stranger = {**user, "_id": "USER-STRANGER", "login": "stranger", "role": "owner"}
     await tampered.database.users.insert_one(stranger)
@@ -146,5 +146,5 @@ async def test_a_second_order_of_one_estimate_is_found(tampered: Shop) -> None:
         await orders.delete_one({"_id": "ORDER-AGAIN"})
 
 
-async def test_a_store_without_counters_is_told_what_to_do(shop: Shop) -> None:
+async def test_a_store_without_counters_gets_instructions(shop: Shop) -> None:
     assert await verify(shop.database, "no-such-store") == ["Store 'no-such-store' has no counters: run `pos migrate`."]

@@ -46,13 +46,13 @@ def demo(database: Database[Any], url: str, *options: str) -> Result:
     return CliRunner().invoke(cli, ["demo", "--until", "2025-11-30", "--months", "3", *options], env=environment)
 
 
-def test_the_same_seed_makes_the_same_shop() -> None:
+def test_the_same_seed_gives_the_same_documents() -> None:
     first, again, other = (list(Plan("grocery", 200, DAYS, ZONE, END, seed).steps()) for seed in (5, 5, 6))
     assert first == again != other
 
 
 @pytest.mark.parametrize("trade", ["hardware", "grocery", "clothing"])
-def test_a_plan_is_in_order_and_has_its_orders(trade: str) -> None:
+def test_a_plan_is_sorted_and_contains_its_orders(trade: str) -> None:
     steps = list(Plan(trade, 400, DAYS, ZONE, END, 1).steps())
     moments = [step.moment for step in steps]
     assert moments == sorted(set(moments))
@@ -102,7 +102,7 @@ def test_weekends_and_the_days_before_diwali_are_busy() -> None:
     assert weight(date(2025, 10, 20)) < weight(date(2025, 7, 14))
 
 
-async def test_the_books_of_a_demo_are_right_and_believable(own: Database[Any], mongodb_url: str) -> None:
+async def test_a_demo_is_consistent_and_realistic(own: Database[Any], mongodb_url: str) -> None:
     made = await asyncio.to_thread(demo, own, mongodb_url, "--orders", "600")
     assert made.exit_code == 0, made.output
     verified = await asyncio.to_thread(
@@ -143,13 +143,13 @@ async def test_the_books_of_a_demo_are_right_and_believable(own: Database[Any], 
         (["--seed", "9" * 26], "less than or equal to 9223372036854775807"),
     ],
 )
-def test_what_no_shop_could_be_is_refused(options: list[str], sentence: str) -> None:
+def test_impossible_options_are_refused(options: list[str], sentence: str) -> None:
     refused = CliRunner().invoke(cli, ["demo", *options])
     assert refused.exit_code == 2
     assert sentence in " ".join(refused.stderr.replace("│", " ").split())
 
 
-async def test_a_command_that_is_refused_ends_the_filling_and_its_journal(shop: Shop) -> None:
+async def test_a_refused_command_ends_the_fill_and_its_journal(shop: Shop) -> None:
     now = datetime.now(UTC)
     nothing = [TimedCommand.of(now, VoidEstimate(f"EST-{number}")) for number in range(2 * GROUP_LIMIT)]
     with pytest.raises(NotFound) as refused:
@@ -162,7 +162,7 @@ async def test_a_command_that_is_refused_ends_the_filling_and_its_journal(shop: 
             await asyncio.sleep(0.01)
 
 
-def test_it_never_goes_where_documents_are(own: Database[Any], mongodb_url: str) -> None:
+def test_a_store_with_documents_is_refused(own: Database[Any], mongodb_url: str) -> None:
     own.counters.insert_one({"_id": "main", "estimates": 0, "orders": 1, "head": 1, "epoch": "e", "timezone": ZONE.key})
     assert demo(own, mongodb_url, "--orders", "5").exit_code == 0
     assert own.orders.count_documents({"store": "main"}) == 0
@@ -180,7 +180,7 @@ def test_it_never_goes_where_documents_are(own: Database[Any], mongodb_url: str)
     assert marked["demo"]["orders"] == 5
 
 
-async def test_what_was_sold_in_a_demo_is_never_replaced(own: Database[Any], mongodb_url: str) -> None:
+async def test_a_demo_with_real_sales_is_not_replaced(own: Database[Any], mongodb_url: str) -> None:
     assert (await asyncio.to_thread(demo, own, mongodb_url, "--orders", "5")).exit_code == 0
     async with opened(mongodb_url, database_name=own.name, store_id="demo") as shop:
         sold = await shop.sale()
@@ -193,14 +193,14 @@ async def test_what_was_sold_in_a_demo_is_never_replaced(own: Database[Any], mon
     assert own.orders.count_documents({"_id": sold["order_id"]}) == 1
 
 
-def test_a_filling_that_was_cut_off_is_replaced(own: Database[Any], mongodb_url: str) -> None:
+def test_an_interrupted_demo_is_replaced(own: Database[Any], mongodb_url: str) -> None:
     assert demo(own, mongodb_url, "--orders", "5").exit_code == 0
     own.counters.update_one({"_id": "demo"}, {"$unset": {"demo.place": ""}})
     assert demo(own, mongodb_url, "--orders", "6", "--replace").exit_code == 0
     assert own.orders.count_documents({"store": "demo"}) == 6
 
 
-def test_an_imported_demo_is_no_demo_any_more(own: Database[Any], mongodb_url: str, tmp_path: Path) -> None:
+def test_an_imported_demo_is_not_marked_as_a_demo(own: Database[Any], mongodb_url: str, tmp_path: Path) -> None:
     assert demo(own, mongodb_url, "--orders", "5").exit_code == 0
     names = {"MONGODB_URL": mongodb_url, "DATABASE_NAME": own.name, "STORE_ID": "demo"}
     file = str(tmp_path / "demo.ndjson")

@@ -50,7 +50,7 @@ def odd(findings: Any) -> list[tuple[str, Level]]:
     return [(each.check, each.level) for each in found]
 
 
-def test_a_sound_setup_has_nothing_to_mend() -> None:
+def test_a_sound_setup_has_no_finding() -> None:
     assert odd(judge_settings(REMOTE, {})) == []
     assert odd(judge_machine(REMOTE, MACHINE)) == []
     assert odd(judge_database(REMOTE, SOUND, NOW)) == []
@@ -73,11 +73,11 @@ def test_a_sound_setup_has_nothing_to_mend() -> None:
         ({"cors_origins": ("*",), "sign_in": "off", "allow_insecure": True}, ("CORS_ORIGINS", Level.WARNING)),
     ],
 )
-def test_settings_are_judged_together(changes: Any, expected: tuple[str, Level]) -> None:
+def test_settings_are_checked_together(changes: Any, expected: tuple[str, Level]) -> None:
     assert odd(judge_settings(replace(REMOTE, **changes), {})) == [expected]
 
 
-def test_every_web_page_as_the_owner_is_wrong() -> None:
+def test_open_sign_in_with_any_origin_is_an_error() -> None:
     found = odd(judge_settings(replace(REMOTE, cors_origins=("*",)), {}))
     assert found == [("settings", Level.WRONG), ("CORS_ORIGINS", Level.WRONG)]
 
@@ -96,7 +96,7 @@ def test_every_web_page_as_the_owner_is_wrong() -> None:
         ({"open_files": 1024}, ("open files", Level.WARNING)),
     ],
 )
-def test_a_machine_is_judged(changes: Any, expected: tuple[str, Level]) -> None:
+def test_a_machine_is_checked(changes: Any, expected: tuple[str, Level]) -> None:
     assert odd(judge_machine(REMOTE, replace(MACHINE, **changes))) == [expected]
 
 
@@ -112,7 +112,7 @@ def test_a_machine_is_judged(changes: Any, expected: tuple[str, Level]) -> None:
         ({"disk_free": 10**9}, ("disk of the data folder", Level.WRONG)),
     ],
 )
-def test_a_local_database_is_judged(changes: Any, expected: tuple[str, Level]) -> None:
+def test_a_local_database_is_checked(changes: Any, expected: tuple[str, Level]) -> None:
     local = {"mongod": Path("/usr/bin/mongod"), "mongod_version": "6.0.5", "folder_exists": True, "folder_mode": 0o700}
     facts = replace(MACHINE, **{**local, "disk_free": 10**11, **changes})
     assert odd(judge_machine(Settings(), facts)) == [expected]
@@ -146,18 +146,18 @@ def test_a_local_database_is_judged(changes: Any, expected: tuple[str, Level]) -
         ({"newest": NOW + timedelta(hours=1)}, ("newest document", Level.WRONG)),
     ],
 )
-def test_a_database_is_judged(changes: Any, expected: tuple[str, Level]) -> None:
+def test_a_database_is_checked(changes: Any, expected: tuple[str, Level]) -> None:
     assert odd(judge_database(REMOTE, replace(SOUND, **changes), NOW)) == [expected]
 
 
-def test_a_store_that_is_being_restored_is_called_so_and_its_books_are_left_alone() -> None:
+def test_a_store_that_is_being_restored_is_reported_and_not_checked_further() -> None:
     facts = replace(SOUND, counters={"head": None, "restoring": {"began": NOW}}, by_documents={}, newest_event=9)
     (found,) = [each for each in judge_database(REMOTE, facts, NOW) if each.level is not Level.OK]
     assert (found.check, found.level, found.says) == ("store", Level.WRONG, "It is being restored, or was by half.")
     assert "pos restore --discard" in found.mend
 
 
-def test_books_of_another_time_zone_are_named() -> None:
+def test_a_store_of_another_time_zone_is_reported() -> None:
     counters = {"estimates": 3, "orders": 2, "head": 7, "timezone": "Asia/Dubai"}
     assert odd(judge_database(REMOTE, replace(SOUND, counters=counters), NOW)) == [("TIMEZONE", Level.WRONG)]
 

@@ -70,7 +70,7 @@ def diagnosed(**changes: str) -> tuple[int, dict[str, Json]]:
     return result.exit_code, {each["check"]: each for each in findings if each["level"] != "ok"}
 
 
-def test_a_standalone_server_is_told_how_to_become_a_set(tmp_path: Path) -> None:
+def test_a_standalone_server_gets_instructions_for_a_replica_set(tmp_path: Path) -> None:
     with standalone(tmp_path) as url:
         code, found = diagnosed(MONGODB_URL=url)
     assert code == 1
@@ -78,13 +78,13 @@ def test_a_standalone_server_is_told_how_to_become_a_set(tmp_path: Path) -> None
     assert set(found) <= {"replica set", "store", "open files"}
 
 
-def test_nothing_is_known_of_a_local_database_that_does_not_run(tmp_path: Path) -> None:
+def test_a_local_database_that_does_not_run_is_not_inspected(tmp_path: Path) -> None:
     code, found = diagnosed(DATA_DIR=str(tmp_path / "data"))
     assert (code, found["database"]["level"]) == (0, "warning")
     assert not (tmp_path / "data").exists()
 
 
-def test_the_port_of_another_program_is_noticed() -> None:
+def test_a_port_used_by_another_program_is_reported() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -107,7 +107,7 @@ def own(mongodb_url: str) -> Iterator[Database[Any]]:
         client.drop_database(name)
 
 
-def test_each_thing_that_is_broken_is_found(own: Database[Any], mongodb_url: str) -> None:
+def test_each_defect_of_a_database_is_found(own: Database[Any], mongodb_url: str) -> None:
     before = sorted(own.list_collection_names())
 
     def checks() -> set[str]:
@@ -127,13 +127,13 @@ def test_each_thing_that_is_broken_is_found(own: Database[Any], mongodb_url: str
     assert sorted(own.list_collection_names()) == before
 
 
-def test_a_store_that_was_restored_by_half_is_found(own: Database[Any], mongodb_url: str) -> None:
+def test_an_incomplete_restore_is_found(own: Database[Any], mongodb_url: str) -> None:
     own.counters.replace_one({"_id": "main"}, {"head": None, "restoring": {"began": datetime.now(UTC), "before": None}})
     code, found = diagnosed(MONGODB_URL=mongodb_url, DATABASE_NAME=own.name)
     assert (code, set(found) - {"open files"}) == (1, {"store"})
 
 
-def test_what_it_writes_is_said_and_taken_away(mongodb_url: str) -> None:
+def test_the_probe_collection_is_reported_and_dropped(mongodb_url: str) -> None:
     said = CliRunner().invoke(cli, ["doctor", "--help"], env={"COLUMNS": "200"}).stdout
     assert "doctor_" in said
     assert "changes nothing" not in said
@@ -143,7 +143,7 @@ def test_what_it_writes_is_said_and_taken_away(mongodb_url: str) -> None:
         assert name not in client.list_database_names()
 
 
-def test_of_collections_it_drops_its_own_alone(own: Database[Any], mongodb_url: str) -> None:
+def test_only_probe_collections_are_dropped(own: Database[Any], mongodb_url: str) -> None:
     for name in ("doctor_appointments", "doctor_1", "doctor_1700000000_0badcafe"):
         own.create_collection(name)
     assert set(diagnosed(MONGODB_URL=mongodb_url, DATABASE_NAME=own.name)[1]) - {"open files"} == set()

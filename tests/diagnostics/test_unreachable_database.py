@@ -15,7 +15,7 @@ UNREACHABLE = {
 }
 
 
-async def test_why_nobody_answers_is_told_apart() -> None:
+async def test_reasons_for_an_unreachable_server_are_distinguished() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -27,7 +27,7 @@ async def test_why_nobody_answers_is_told_apart() -> None:
     assert not [facts.detail for facts in found if "geheim" in facts.detail]
 
 
-def test_a_wrong_password_and_a_connection_without_tls_are_told_apart(mongodb_url: str) -> None:
+def test_a_wrong_password_and_a_missing_tls_are_distinguished(mongodb_url: str) -> None:
     wrong = collect_facts(mongodb_url.replace("mongodb://", "mongodb://asha:geheim@"), "pos", "main", 90)
     assert (wrong.unreachable, "geheim" in wrong.detail) == ("auth", False)
     encrypted = collect_facts(mongodb_url + "&tls=true", "pos", "main", 90)

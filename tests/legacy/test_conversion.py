@@ -57,9 +57,7 @@ def placed(adopted: ConvertedDocument) -> dict[str, Any]:
 
 
 @given(kind=st.sampled_from((ESTIMATES, ORDERS)), changes=DOCUMENTS, is_complete=st.booleans())
-def test_whatever_it_looks_like_it_can_be_shown_and_added_up(
-    kind: str, changes: dict[str, Any], is_complete: bool
-) -> None:
+def test_any_document_can_be_converted_shown_and_summed(kind: str, changes: dict[str, Any], is_complete: bool) -> None:
     base = (legacy.estimate(1) if kind == ESTIMATES else legacy.order(1)) if is_complete else {}
     adopted = convert(kind, {**base, **changes}, KOLKATA)
     document = placed(adopted)
@@ -80,7 +78,7 @@ def test_whatever_it_looks_like_it_can_be_shown_and_added_up(
     assert all(line.isprintable() for line in report.lines())
 
 
-def test_it_becomes_what_the_same_body_would_have_become() -> None:
+def test_a_sound_document_is_converted_like_a_native_one() -> None:
     """Figures, search terms and days of a sound document are those of a native one."""
     source = legacy.estimate(1)
     adopted = convert(ESTIMATES, source, KOLKATA)
@@ -125,18 +123,18 @@ def test_each_defect_has_its_rule(changes: dict[str, Any], rule: str, field: str
     assert adopted.document[field] == value
 
 
-def test_a_status_in_odd_case_is_no_defect() -> None:
+def test_a_status_in_another_case_is_no_defect() -> None:
     adopted = convert(ORDERS, legacy.order(1, status=" CANCELED "), KOLKATA)
     assert (adopted.document["status"], adopted.defects) == ("Cancelled", ())
 
 
-def test_an_amount_that_says_it_is_a_percentage_is_known_by_the_total() -> None:
+def test_a_discount_amount_marked_as_percentage_is_recognized_by_the_total() -> None:
     adopted = convert(ESTIMATES, legacy.estimate(1, discount_amount=50.0, total=649.0), KOLKATA)
     assert (adopted.document["discount"], adopted.document["discount_percentage"]) == (5_000, None)
 
 
 @pytest.mark.parametrize("value", [Code("EST-1"), Code("EST-1", {"x": 1})])
-def test_what_only_looks_like_a_text_becomes_one(value: Any) -> None:
+def test_values_that_can_be_read_as_text_become_text(value: Any) -> None:
     items = [line(id=value, name=value)]
     adopted = convert(ESTIMATES, legacy.estimate(1, estimate_id=value, linked_order_id=value, items=items), KOLKATA)
     (item,) = adopted.document["items"]
@@ -145,7 +143,7 @@ def test_what_only_looks_like_a_text_becomes_one(value: Any) -> None:
     assert {type(each) for each in found} == {str}
 
 
-def test_what_only_looks_like_an_integer_becomes_one() -> None:
+def test_values_that_can_be_read_as_an_integer_become_one() -> None:
     (item,) = convert(ORDERS, legacy.order(1, items=[line(id=Int64(7))]), KOLKATA).document["items"]
     assert (item["id"], type(item["id"])) == (7, int)
 

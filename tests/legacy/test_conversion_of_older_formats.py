@@ -45,9 +45,7 @@ def at(created: Any, made: datetime = MADE, zone: ZoneInfo = KOLKATA, **changes:
         (datetime(2025, 1, 15, 1, 0, tzinfo=UTC), datetime(2025, 1, 14, 14, 0, tzinfo=UTC), SYDNEY),
     ],
 )
-def test_where_a_time_is_the_shops_clock_as_if_it_were_utc_the_id_is_right(
-    created: Any, made: datetime, zone: ZoneInfo
-) -> None:
+def test_a_local_time_stored_as_utc_is_corrected_by_the_id(created: Any, made: datetime, zone: ZoneInfo) -> None:
     adopted = at(created, made, zone)
     assert (adopted.document["created_at"], adopted.document["updated_at"]) == (made, made)
     assert adopted.document["business_date"] == made.astimezone(zone).date().isoformat()
@@ -66,18 +64,18 @@ def test_where_a_time_is_the_shops_clock_as_if_it_were_utc_the_id_is_right(
         (MADE + timedelta(hours=5, minutes=30), NEW_YORK),
     ],
 )
-def test_another_difference_from_the_id_is_left_as_it_is(created: datetime, zone: ZoneInfo) -> None:
+def test_other_differences_from_the_id_are_kept(created: datetime, zone: ZoneInfo) -> None:
     adopted = at(created, zone=zone)
     assert (adopted.document["created_at"], adopted.defects) == (created, ())
 
 
-def test_a_change_by_the_same_clock_is_put_right_too() -> None:
+def test_the_time_of_a_change_is_corrected_too() -> None:
     shifted = timedelta(hours=5, minutes=30)
     adopted = at(MADE + shifted, updated_at=MADE + shifted + timedelta(minutes=20))
     assert adopted.document["updated_at"] == MADE + timedelta(minutes=20)
 
 
-def test_an_id_that_has_no_time_decides_nothing() -> None:
+def test_an_id_without_a_time_corrects_nothing() -> None:
     adopted = at(datetime(2025, 7, 14, 19, 30, tzinfo=UTC), _id="EST-1", order_id="ORDER-1")
     assert (adopted.document["business_date"], adopted.defects) == ("2025-07-15", ())
 
@@ -98,7 +96,7 @@ def test_an_id_that_has_no_time_decides_nothing() -> None:
         ("Shop 2.0", "Shop 2.0"),
     ],
 )
-def test_a_phone_number_that_went_through_a_float_is_the_number(written: Any, read: str) -> None:
+def test_a_phone_number_stored_as_a_float_is_restored(written: Any, read: str) -> None:
     adopted = convert(ORDERS, legacy.order(1, customer_phone=written), KOLKATA)
     assert adopted.document["customer_phone"] == read
     assert ("text_cleaned" in rules(adopted)) == (written != read)
@@ -132,7 +130,7 @@ def test_a_line_with_a_rate_and_a_sale_with_a_payment_method_are_read() -> None:
     assert {"payment_method: payment_mode", "items: rate is read as price in 2 of 2 lines"} <= said
 
 
-def test_the_usual_name_goes_before_another_one() -> None:
+def test_the_usual_field_name_has_precedence() -> None:
     source = legacy.order(1, payment_method="Card", items=[line(price=100.0, rate=18)], discount_amount=0, total=100.0)
     adopted = convert(ORDERS, {**source, "amount_paid": 100.0}, KOLKATA)
     assert (adopted.document["payment_mode"], adopted.document["items"][0]["price"]) == ("UPI: Meera", 10_000)
@@ -154,12 +152,12 @@ def test_the_usual_name_goes_before_another_one() -> None:
         ({"total": 10.005}, "total_rounded", "10.01"),
     ],
 )
-def test_what_is_rounded_is_reported(changes: dict[str, Any], rule: str, said: str) -> None:
+def test_rounding_is_reported(changes: dict[str, Any], rule: str, said: str) -> None:
     adopted = convert(ORDERS, legacy.order(1, **changes), KOLKATA)
     assert said in [defect.became for defect in adopted.defects if defect.rule == rule]
 
 
-def test_what_binary_floating_point_makes_of_a_whole_number_of_paise_is_not() -> None:
+def test_binary_floating_point_noise_is_not_reported() -> None:
     items = [line(price=0.1 + 0.2, quantity=3.0000000000000004, discount=7.1)]
     adopted = convert(ORDERS, legacy.order(1, items=items, amount_paid=0.1 + 0.7), KOLKATA)
     assert not {"lines_rounded", "amount_rounded"} & rules(adopted)
@@ -168,7 +166,7 @@ def test_what_binary_floating_point_makes_of_a_whole_number_of_paise_is_not() ->
 @pytest.mark.parametrize(
     ("said", "note"), [("Accepted", "Accepted"), (" rejected ", "rejected"), ("Completed", "Completed")]
 )
-def test_a_status_of_an_estimate_that_we_do_not_have_is_kept_as_a_note(said: str, note: str) -> None:
+def test_an_unknown_status_of_an_estimate_is_kept_as_a_note(said: str, note: str) -> None:
     adopted = convert(ESTIMATES, legacy.estimate(1, status=said), KOLKATA)
     assert adopted.document["note"] == note
     assert not adopted.says_converted
@@ -179,7 +177,7 @@ def test_a_status_of_an_estimate_that_we_do_not_have_is_kept_as_a_note(said: str
     assert (shown["status"], shown["note"]) == ("Pending", note)
 
 
-def test_so_is_that_of_an_order() -> None:
+def test_an_unknown_status_of_an_order_is_kept_as_a_note() -> None:
     adopted = convert(ORDERS, legacy.order(1, status="Shipped"), KOLKATA)
     assert (adopted.document["status"], adopted.document["note"], rules(adopted)) == (
         *("Completed", "Shipped"),
@@ -188,7 +186,7 @@ def test_so_is_that_of_an_order() -> None:
 
 
 @pytest.mark.parametrize("status", [None, "", "Pending", "pending", "CONVERTED"])
-def test_a_status_that_we_have_is_no_note(status: str | None) -> None:
+def test_a_known_status_is_no_note(status: str | None) -> None:
     assert "note" not in convert(ESTIMATES, legacy.estimate(1, status=status), KOLKATA).document
 
 
@@ -222,7 +220,7 @@ def test_a_completed_sale_among_the_estimates_is_an_order(changes: dict[str, Any
     assert actual_kind(ORDERS, sale_among_estimates(4, **changes)) == ORDERS
 
 
-def test_it_is_the_order_that_it_was() -> None:
+def test_a_sale_among_the_estimates_is_converted_like_an_order() -> None:
     adopted = convert(ORDERS, sale_among_estimates(4, payment_method="Card", amount_paid=600.0), KOLKATA)
     assert (adopted.number, adopted.public_id) == (4, "SALE-00000004")
     document = adopted.document

@@ -30,7 +30,7 @@ async def adopted(mongodb_url: str, own: Database[Any], adopt: Adopter) -> Async
         assert await verify(shop.database, shop.store) == []
 
 
-async def test_an_adopted_shop_is_backed_up_whole(adopted: Shop, mongodb_url: str, tmp_path: Path) -> None:
+async def test_a_backup_of_an_imported_store_is_complete(adopted: Shop, mongodb_url: str, tmp_path: Path) -> None:
     # The driver hands over what is larger than some 4 KB in another form.
     large = {"_id": 1, "items": [{"name": "x" * 100}] * 60}
     key = {"store": "main", "kind": "orders", "id": "ORDER-LARGE"}
@@ -52,7 +52,7 @@ async def raw(database: Any) -> list[bytes]:
     return [document.raw for document in found]
 
 
-def test_a_rehearsal_says_the_same_and_changes_nothing(own: Database[Any], adopt: Adopter) -> None:
+def test_a_dry_run_reports_the_same_and_changes_nothing(own: Database[Any], adopt: Adopter) -> None:
     legacy.fill(own, legacy.nasty())
     before = plain(content(own))
     rehearsed = adopt.report("--dry-run")
@@ -75,7 +75,7 @@ def test_every_original_is_kept_verbatim(own: Database[Any], adopt: Adopter) -> 
         assert len(kept) == len(written)
 
 
-def test_twice_is_once(own: Database[Any], adopt: Adopter) -> None:
+def test_a_second_import_changes_nothing(own: Database[Any], adopt: Adopter) -> None:
     legacy.fill(own, legacy.believable(60))
     first = adopt.report()
     before = plain(content(own))
@@ -85,7 +85,9 @@ def test_twice_is_once(own: Database[Any], adopt: Adopter) -> None:
     assert plain(content(own)) == before
 
 
-async def test_from_another_database_makes_the_same(own: Database[Any], adopt: Adopter, mongodb_url: str) -> None:
+async def test_an_import_from_another_database_has_the_same_result(
+    own: Database[Any], adopt: Adopter, mongodb_url: str
+) -> None:
     legacy.fill(own, legacy.nasty())
     before = plain(content(own))
     elsewhere = Adopter(mongodb_url, f"{own.name}_new")
@@ -99,7 +101,7 @@ async def test_from_another_database_makes_the_same(own: Database[Any], adopt: A
         assert list(new[kind].find({}).sort("_id")) == list(own[kind].find({}).sort("_id"))
 
 
-async def test_numbers_ids_and_links_are_settled(adopted: Shop) -> None:
+async def test_numbers_ids_and_links_are_reconciled(adopted: Shop) -> None:
     orders = {each["order_id"]: each for each in await adopted.get("/api/orders/all") if each["type"] == "order"}
     estimates = {each["estimate_id"]: each for each in await adopted.get("/api/estimates/all")}
     # The phone's ids and the numbers on paper still lead to the same documents; the older one keeps a number.
@@ -120,7 +122,7 @@ async def test_numbers_ids_and_links_are_settled(adopted: Shop) -> None:
             assert isinstance(found["total"], float)
 
 
-async def test_lists_and_reports_show_it_in_the_right_order_and_day(adopted: Shop) -> None:
+async def test_lists_and_reports_have_the_right_order_and_days(adopted: Shop) -> None:
     every = await adopted.get("/api/orders/all")
     assert len(every) == sum(len(each) for each in legacy.nasty())
     stamps = [each["created_at"] for each in every]
@@ -144,7 +146,7 @@ async def test_lists_and_reports_show_it_in_the_right_order_and_day(adopted: Sho
     ]
 
 
-async def test_what_was_adopted_is_as_the_description_of_the_api_says(adopted: Shop) -> None:
+async def test_imported_documents_conform_to_the_openapi_description(adopted: Shop) -> None:
     contract = Contract(served_document())
     rows = contract.judge(await adopted.http.get("/api/orders/all"))
     assert min(row["items_count"] for row in rows) == 0
@@ -165,7 +167,7 @@ async def test_what_was_adopted_is_as_the_description_of_the_api_says(adopted: S
     contract.judge(await adopted.http.post("/api/estimates/EST-00000008/convert-to-order"))
 
 
-async def test_work_goes_on(adopted: Shop) -> None:
+async def test_imported_documents_can_be_changed(adopted: Shop) -> None:
     counters: Any = await adopted.database.counters.find_one({})
     sale = await adopted.sale()
     assert sale["sale_number"] == f"#{counters['orders'] + 1:03d}"
@@ -184,7 +186,7 @@ async def test_work_goes_on(adopted: Shop) -> None:
     assert [each["seq"] for each in events] == list(range(1, 11))
 
 
-async def test_verification_knows_each_number_that_was_missing(adopted: Shop) -> None:
+async def test_verify_knows_the_missing_numbers(adopted: Shop) -> None:
     collection = adopted.database.orders
     kept: Any = await collection.find_one({"number": 12})
     await collection.delete_one({"number": 12})

@@ -28,7 +28,7 @@ from tests.support.legacy.legacy_backend import (
 )
 
 
-def test_an_adoption_in_place_beside_a_writing_backend_loses_nothing(
+def test_an_import_in_place_beside_a_writing_backend_loses_nothing(
     own: Database[Any], adopt: Adopter, mongodb_url: str, long_run: LongRun
 ) -> None:
     """Two rounds in every run of the tests, twenty with `--soak`, of databases that grow from round to round."""
@@ -60,7 +60,7 @@ def _seen(report: Report) -> tuple[int, int]:
     return report.lost or 0, report.doubled or 0
 
 
-def test_an_adoption_from_a_database_that_is_written_to_loses_nothing(own: Database[Any], mongodb_url: str) -> None:
+def test_an_import_from_a_database_with_a_writing_backend_loses_nothing(own: Database[Any], mongodb_url: str) -> None:
     before = legacy.believable(200)
     legacy.fill(own, before)
     new, adopt = own.client[f"{own.name}_new"], Adopter(mongodb_url, f"{own.name}_new")
@@ -76,7 +76,7 @@ def test_an_adoption_from_a_database_that_is_written_to_loses_nothing(own: Datab
     assert verified(adopt) == (0, "")
 
 
-def test_undoing_beside_a_writing_backend_loses_nothing(own: Database[Any], adopt: Adopter, mongodb_url: str) -> None:
+def test_undo_beside_a_writing_backend_loses_nothing(own: Database[Any], adopt: Adopter, mongodb_url: str) -> None:
     before = legacy.believable(200)
     legacy.fill(own, before)
     with earlier_backend(mongodb_url, own.name, 1_000) as backend:
@@ -98,7 +98,7 @@ def test_undoing_beside_a_writing_backend_loses_nothing(own: Database[Any], adop
 
 @pytest.mark.parametrize("way", [(), ("--undo",)])
 @pytest.mark.parametrize("step", STEPS)
-def test_late_documents_after_a_cut_at_each_step_are_not_lost(
+def test_late_documents_survive_an_interruption_at_each_step(
     own: Database[Any], adopt: Adopter, monkeypatch: pytest.MonkeyPatch, step: str, way: tuple[str, ...]
 ) -> None:
     estimates, orders = legacy.believable(15)
@@ -122,7 +122,7 @@ def cut(*_: Any) -> None:
     raise DatabaseRefused("The power is cut.")
 
 
-def test_two_adoptions_at_once_are_one(own: Database[Any], adopt: Adopter) -> None:
+def test_two_concurrent_imports_have_the_result_of_one(own: Database[Any], adopt: Adopter) -> None:
     before = legacy.believable(1_500)
     legacy.fill(own, before)
     command = [*POS, "adopt", "--json"]
@@ -137,7 +137,7 @@ def test_two_adoptions_at_once_are_one(own: Database[Any], adopt: Adopter) -> No
     assert verified(adopt) == (0, ""), said
 
 
-def test_an_adoption_that_is_undone_while_it_writes_writes_nothing_more(
+def test_an_import_that_is_undone_meanwhile_writes_nothing_more(
     own: Database[Any], adopt: Adopter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     estimates, orders = legacy.believable(1_500)
@@ -161,7 +161,7 @@ def test_an_adoption_that_is_undone_while_it_writes_writes_nothing_more(
     assert verified(adopt) == (0, "")
 
 
-def test_thousands_of_late_documents_are_taken_over(own: Database[Any], adopt: Adopter) -> None:
+def test_thousands_of_late_documents_are_imported(own: Database[Any], adopt: Adopter) -> None:
     legacy.fill(own, ([legacy.estimate(1)], [legacy.order(1)]))
     adopt.report()
     own.orders.insert_many([late_order(number) for number in range(2, 6_002)])
@@ -172,7 +172,7 @@ def test_thousands_of_late_documents_are_taken_over(own: Database[Any], adopt: A
 
 @pytest.mark.parametrize("call", [1, 2, 3])
 @pytest.mark.parametrize("step", ["_rename", "_delete_imported", "Move"])
-def test_a_way_back_that_is_cut_off_beside_a_writing_backend_is_gone_to_its_end(
+def test_an_interrupted_undo_beside_a_writing_backend_can_be_completed(
     own: Database[Any], adopt: Adopter, monkeypatch: pytest.MonkeyPatch, step: str, call: int
 ) -> None:
     estimates, orders = legacy.believable(15)

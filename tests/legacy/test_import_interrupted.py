@@ -32,7 +32,7 @@ from tests.support.legacy.import_command import Adopter, plain
 from tests.support.shop import opened
 
 
-def test_the_way_back(own: Database[Any], adopt: Adopter) -> None:
+def test_undo_restores_the_originals(own: Database[Any], adopt: Adopter) -> None:
     legacy.fill(own, legacy.nasty())
     before = plain([list(own[kind].find({}).sort("_id")) for kind in ("estimates", "orders")])
     adopt.report()
@@ -45,7 +45,7 @@ def test_the_way_back(own: Database[Any], adopt: Adopter) -> None:
     assert "nothing to go back to" in adopt.refused("--undo")
 
 
-def test_a_way_back_that_was_cut_off_is_gone_to_its_end(own: Database[Any], adopt: Adopter) -> None:
+def test_an_interrupted_undo_can_be_completed(own: Database[Any], adopt: Adopter) -> None:
     estimates, orders = legacy.nasty()
     legacy.fill(own, ([{**each, "store": "Pune"} for each in estimates], orders))
     before = plain([list(own[kind].find({}).sort("_id")) for kind in ("estimates", "orders")])
@@ -59,9 +59,7 @@ def test_a_way_back_that_was_cut_off_is_gone_to_its_end(own: Database[Any], adop
     assert plain([list(own[kind].find({}).sort("_id")) for kind in ("estimates", "orders")]) == before
 
 
-async def test_there_is_no_way_back_once_something_was_sold(
-    own: Database[Any], adopt: Adopter, mongodb_url: str
-) -> None:
+async def test_undo_is_refused_after_a_sale(own: Database[Any], adopt: Adopter, mongodb_url: str) -> None:
     legacy.fill(own, legacy.believable(20))
     await asyncio.to_thread(adopt.report)
     async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:
@@ -82,7 +80,7 @@ def place_of(step: str) -> Any:
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_cut_off_at_each_step_it_completes_the_next_time(
+def test_an_import_interrupted_at_any_step_completes_the_next_time(
     own: Database[Any], adopt: Adopter, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     legacy.fill(own, legacy.believable(30))
@@ -107,7 +105,9 @@ def test_cut_off_at_each_step_it_completes_the_next_time(
     assert CliRunner().invoke(cli, ["verify"], env=adopt.environment).exit_code == 0
 
 
-def test_killed_at_any_moment_it_completes_the_next_time(own: Database[Any], adopt: Adopter, mongodb_url: str) -> None:
+def test_an_import_killed_at_any_moment_completes_the_next_time(
+    own: Database[Any], adopt: Adopter, mongodb_url: str
+) -> None:
     """Killed as a power cut does it, until it comes through; in the end it is as if it had never been."""
     legacy.fill(own, legacy.believable(2_000))
     expected = Adopter(mongodb_url, f"{own.name}_new").report("--from", own.name)
@@ -133,7 +133,7 @@ def test_killed_at_any_moment_it_completes_the_next_time(own: Database[Any], ado
     assert CliRunner().invoke(cli, ["verify"], env=adopt.environment).exit_code == 0
 
 
-def test_whoever_stops_it_is_told_how_to_go_on(own: Database[Any], adopt: Adopter, tmp_path: Path) -> None:
+def test_an_interrupted_command_prints_how_to_continue(own: Database[Any], adopt: Adopter, tmp_path: Path) -> None:
     legacy.fill(own, legacy.believable(5_000))
     command = [*POS, "adopt", "--report", str(tmp_path / "defects.ndjson")]
     process = subprocess.Popen(
@@ -151,7 +151,7 @@ def test_whoever_stops_it_is_told_how_to_go_on(own: Database[Any], adopt: Adopte
     assert "begun" in str(own.adoption.find_one({}))
 
 
-async def test_a_run_that_is_cancelled_ends_its_threads_first(own: Database[Any], mongodb_url: str) -> None:
+async def test_a_cancelled_import_ends_its_threads_first(own: Database[Any], mongodb_url: str) -> None:
     """As Ctrl-C does it: what a thread does is ended at its next step, and not left to itself."""
     legacy.fill(own, legacy.believable(1_200))
     loop = asyncio.get_running_loop()
@@ -178,7 +178,7 @@ async def test_a_run_that_is_cancelled_ends_its_threads_first(own: Database[Any]
     assert own.adoption.find_one({"step": "begun"})
 
 
-def test_what_sqlite_is_busy_with_is_ended_too() -> None:
+def test_a_running_sqlite_statement_is_interrupted() -> None:
     over = Event()
     one = taken_over(ORDERS, legacy.order(1), ZoneInfo("Asia/Kolkata"))
     with closing(ReconciliationTable(over.is_set)) as table:

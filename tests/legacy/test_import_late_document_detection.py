@@ -21,7 +21,7 @@ def cut(*_: Any) -> None:
     raise DatabaseRefused("The power is cut.")
 
 
-def test_what_was_moved_away_before_a_cut_is_found(
+def test_documents_moved_before_an_interruption_are_found(
     own: Database[Any], adopt: Adopter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     legacy.fill(own, legacy.believable(10))
@@ -41,7 +41,7 @@ def test_what_was_moved_away_before_a_cut_is_found(
 
 
 @pytest.mark.parametrize("is_address", [False, True])
-def test_a_document_that_was_deleted_in_the_source_hides_no_late_one(
+def test_a_document_deleted_in_the_source_hides_no_late_one(
     own: Database[Any], mongodb_url: str, is_address: bool
 ) -> None:
     legacy.fill(own, legacy.believable(10))
@@ -60,9 +60,7 @@ def test_a_document_that_was_deleted_in_the_source_hides_no_late_one(
     assert verified(adopt) == (0, "")
 
 
-def test_another_store_of_the_database_takes_nothing_of_an_adopted_one(
-    own: Database[Any], adopt: Adopter, mongodb_url: str
-) -> None:
+def test_another_store_imports_no_late_documents(own: Database[Any], adopt: Adopter, mongodb_url: str) -> None:
     legacy.fill(own, legacy.believable(10))
     adopt.report()
     before = {kind: own[kind].count_documents({}) for kind in KINDS}
@@ -86,7 +84,7 @@ def test_another_store_of_the_database_takes_nothing_of_an_adopted_one(
     assert verified(adopt) == (0, "")
 
 
-def test_a_late_document_with_the_name_of_the_store_stands_in_no_list(
+def test_a_late_document_with_the_name_of_the_store_is_in_no_list(
     own: Database[Any], adopt: Adopter, mongodb_url: str
 ) -> None:
     legacy.fill(own, legacy.believable(10))
@@ -118,7 +116,7 @@ def test_a_late_document_with_the_name_of_the_store_stands_in_no_list(
 LISTS = ("/api/orders/all", "/api/orders/all?q=Customer", "/api/estimates/all", "/api/orders/all?limit=5")
 
 
-def test_one_stray_number_takes_no_memory(own: Database[Any], adopt: Adopter) -> None:
+def test_one_very_large_number_needs_little_memory(own: Database[Any], adopt: Adopter) -> None:
     legacy.fill(own, legacy.believable(5))
     adopt.report()
     own.orders.insert_one(late_order(50, sale_number="#9999999"))
@@ -133,7 +131,7 @@ def test_one_stray_number_takes_no_memory(own: Database[Any], adopt: Adopter) ->
 
 
 @pytest.mark.parametrize("is_first", [True, False])
-def test_a_backup_is_not_dropped_while_it_goes_back(
+def test_a_backup_is_not_dropped_during_an_undo(
     own: Database[Any], adopt: Adopter, monkeypatch: pytest.MonkeyPatch, is_first: bool
 ) -> None:
     estimates, orders = legacy.believable(10)
@@ -160,7 +158,7 @@ def test_a_backup_is_not_dropped_while_it_goes_back(
         assert verified(adopt) == (0, "")
 
 
-def test_dropping_a_backup_that_was_cut_off_is_named_and_goes_on(
+def test_an_interrupted_drop_of_the_backup_is_reported_and_completed(
     own: Database[Any], adopt: Adopter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     legacy.fill(own, legacy.believable(10))

@@ -17,9 +17,7 @@ from tests.support.legacy.legacy_backend import LATER, doctor, late_order, verif
 from tests.support.shop import opened
 
 
-def test_one_sale_of_a_forgotten_instance_is_found_and_taken_over_and_goes_back(
-    own: Database[Any], adopt: Adopter
-) -> None:
+def test_a_late_sale_is_found_imported_and_restored_by_undo(own: Database[Any], adopt: Adopter) -> None:
     legacy.fill(own, legacy.believable(20))
     adopt.report()
     before = own.orders.count_documents({})
@@ -42,7 +40,7 @@ def test_one_sale_of_a_forgotten_instance_is_found_and_taken_over_and_goes_back(
     assert verified(adopt) == (0, "")
 
 
-def test_numbers_ids_and_links_of_late_documents_are_settled(own: Database[Any], adopt: Adopter) -> None:
+def test_numbers_ids_and_links_of_late_documents_are_reconciled(own: Database[Any], adopt: Adopter) -> None:
     orders = [legacy.order(number) for number in (1, 2, 4)]
     legacy.fill(own, ([legacy.estimate(1)], orders))
     adopt.report()
@@ -71,7 +69,7 @@ def test_numbers_ids_and_links_of_late_documents_are_settled(own: Database[Any],
     assert verified(adopt) == (0, "")
 
 
-async def test_a_shop_that_has_sold_takes_late_sales_over_under_new_numbers(
+async def test_a_store_that_has_sold_imports_late_sales_under_new_numbers(
     own: Database[Any], adopt: Adopter, mongodb_url: str
 ) -> None:
     legacy.fill(own, legacy.believable(20))
@@ -92,7 +90,7 @@ async def test_a_shop_that_has_sold_takes_late_sales_over_under_new_numbers(
     assert "2 changes were made" in await asyncio.to_thread(adopt.refused, "--undo")
 
 
-async def test_a_service_that_knows_the_counters_sees_that_late_sales_moved_them(
+async def test_a_running_service_notices_that_late_sales_changed_the_counters(
     own: Database[Any], adopt: Adopter, mongodb_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     legacy.fill(own, legacy.believable(20))
@@ -117,7 +115,7 @@ async def test_a_service_that_knows_the_counters_sees_that_late_sales_moved_them
         assert await verify(shop.database, "main") == []
 
 
-def test_documents_with_a_store_of_their_own_are_late_too(own: Database[Any], adopt: Adopter) -> None:
+def test_legacy_documents_with_a_store_field_are_late_too(own: Database[Any], adopt: Adopter) -> None:
     legacy.fill(own, legacy.believable(5))
     adopt.report()
     before = own.orders.count_documents({})
@@ -134,7 +132,7 @@ def test_documents_with_a_store_of_their_own_are_late_too(own: Database[Any], ad
     )
 
 
-def test_what_was_brought_back_from_a_dump_is_not_booked_twice(own: Database[Any], adopt: Adopter) -> None:
+def test_documents_restored_from_a_dump_are_not_imported_twice(own: Database[Any], adopt: Adopter) -> None:
     """The same document again is dropped, since its copy is kept; one that differs stays, and is told of."""
     legacy.fill(own, legacy.believable(10))
     report = adopt.report()
@@ -151,9 +149,7 @@ def test_what_was_brought_back_from_a_dump_is_not_booked_twice(own: Database[Any
     assert own.undone_orders_1.find_one({}, {"total": 1}) == {"_id": differing["_id"], "total": 1.0}
 
 
-def test_an_index_of_the_earlier_backend_keeps_nothing_from_being_taken_over(
-    own: Database[Any], adopt: Adopter
-) -> None:
+def test_an_index_of_the_earlier_backend_does_not_prevent_the_import(own: Database[Any], adopt: Adopter) -> None:
     """A forgotten instance begins to count anew, since it does not find its documents any more."""
     legacy.fill(own, legacy.believable(10))
     own.orders.drop()
@@ -187,7 +183,7 @@ def test_a_backup_without_a_copy_is_not_dropped(own: Database[Any], adopt: Adopt
     assert verified(adopt) == (0, "")
 
 
-def test_a_discarded_restoration_leaves_late_documents(own: Database[Any], adopt: Adopter) -> None:
+def test_a_discarded_restore_keeps_late_documents(own: Database[Any], adopt: Adopter) -> None:
     late = {"_id": "x", "store": "main", "order_id": "ORDER-1"}
 
     async def restore() -> None:
@@ -203,7 +199,7 @@ def test_a_discarded_restoration_leaves_late_documents(own: Database[Any], adopt
     assert list(own.orders.find({})) == [late]
 
 
-async def test_a_service_that_starts_beside_late_documents_says_so_and_sells(
+async def test_a_service_that_starts_beside_late_documents_warns_and_sells(
     own: Database[Any], adopt: Adopter, mongodb_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     legacy.fill(own, legacy.believable(5))
@@ -217,7 +213,7 @@ async def test_a_service_that_starts_beside_late_documents_says_so_and_sells(
         assert await verify(shop.database, "main") == []
 
 
-async def test_what_the_earlier_backend_writes_into_a_shop_that_was_never_adopted_is_taken_over(
+async def test_late_documents_in_a_store_without_an_import_are_imported(
     own: Database[Any], adopt: Adopter, mongodb_url: str
 ) -> None:
     async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:

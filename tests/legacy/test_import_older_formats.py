@@ -34,7 +34,7 @@ def filled(own: Database[Any]) -> None:
     own.orders.insert_one({**legacy.order(8), "_id": "same"})
 
 
-async def test_sales_among_the_estimates_are_orders_and_no_day_is_moved(
+async def test_sales_among_the_estimates_become_orders_on_the_same_day(
     mongodb_url: str, own: Database[Any], adopt: Adopter, tmp_path: Path
 ) -> None:
     filled(own)
@@ -67,7 +67,7 @@ async def test_sales_among_the_estimates_are_orders_and_no_day_is_moved(
     assert originals == {plain(each) for name in ("estimates", "orders") for each in own[f"legacy_{name}"].find({})}
 
 
-def test_such_a_database_is_adopted_once_and_undone_whole(own: Database[Any], adopt: Adopter) -> None:
+def test_a_database_of_older_formats_is_imported_once_and_undone_completely(own: Database[Any], adopt: Adopter) -> None:
     filled(own)
     before = plain(content(own))
     first = adopt.report()
@@ -79,7 +79,7 @@ def test_such_a_database_is_adopted_once_and_undone_whole(own: Database[Any], ad
     assert plain(after) == before
 
 
-def test_sales_that_are_all_among_the_estimates_need_no_orders(own: Database[Any], adopt: Adopter) -> None:
+def test_sales_among_the_estimates_need_no_collection_of_orders(own: Database[Any], adopt: Adopter) -> None:
     own.estimates.insert_many([sale_among_estimates(number) for number in range(1, 4)])
     report = adopt.report()
     assert (report["estimates"]["count"], report["orders"]["count"]) == (0, 3)
@@ -87,15 +87,13 @@ def test_sales_that_are_all_among_the_estimates_need_no_orders(own: Database[Any
     assert own.orders.count_documents({"store": "main"}) == 3
 
 
-def test_from_another_database_they_are_orders_too(own: Database[Any], mongodb_url: str) -> None:
+def test_sales_among_the_estimates_of_another_database_become_orders(own: Database[Any], mongodb_url: str) -> None:
     filled(own)
     report = Adopter(mongodb_url, f"{own.name}_new").report("--from", own.name)
     assert (report["estimates"]["count"], report["orders"]["count"]) == (2, 5)
 
 
-def test_one_that_an_older_version_puts_there_later_is_taken_over_as_an_order(
-    own: Database[Any], adopt: Adopter
-) -> None:
+def test_a_late_sale_among_the_estimates_is_imported_as_an_order(own: Database[Any], adopt: Adopter) -> None:
     filled(own)
     adopt.report()
     own.estimates.insert_one(sale_among_estimates(9))
@@ -105,9 +103,7 @@ def test_one_that_an_older_version_puts_there_later_is_taken_over_as_an_order(
     assert "nothing was done" in adopt().stderr
 
 
-def test_one_that_an_earlier_version_of_this_service_took_for_an_estimate_stays_it(
-    own: Database[Any], adopt: Adopter
-) -> None:
+def test_a_sale_that_was_imported_as_an_estimate_stays_an_estimate(own: Database[Any], adopt: Adopter) -> None:
     own.estimates.insert_one(sale_among_estimates(2))
     adopt.report()
     own.adopted.update_one({}, {"$set": {"kind": "estimates"}, "$unset": {"lies_in": 1}})

@@ -44,7 +44,7 @@ async def open_shop(mongodb_url: str, own: Database[Any], **settings: Any) -> As
         yield shop
 
 
-async def test_links_of_old_open_after_an_adoption(
+async def test_old_links_open_after_an_import(
     mongodb_url: str, shop_of_old: Database[Any], adopt: Adopter, folder: Path
 ) -> None:
     done = await asyncio.to_thread(adopt, "--static", str(folder.parent))
@@ -61,7 +61,7 @@ async def test_links_of_old_open_after_an_adoption(
             assert (await shop.http.get(f"/static/estimates/{other}.pdf")).status_code == 404
 
 
-async def test_they_can_be_brought_later_and_again_beside_a_running_service(
+async def test_pdf_files_can_be_imported_later_and_again_beside_a_running_service(
     mongodb_url: str, shop_of_old: Database[Any], adopt: Adopter, folder: Path
 ) -> None:
     await asyncio.to_thread(adopt.report)
@@ -88,7 +88,7 @@ async def test_an_old_file_can_be_sent_again(
         assert (await shop.http.post("/api/whatsapp/send", json=body)).status_code == 200
 
 
-def test_what_is_no_pdf_too_large_or_no_file_is_left_out_by_name(
+def test_entries_that_are_not_valid_pdf_files_are_skipped_by_name(
     shop_of_old: Database[Any], adopt: Adopter, folder: Path
 ) -> None:
     (folder / f"{TOKENS[3]}.pdf").write_bytes(b"<html>%PDF-")
@@ -112,7 +112,7 @@ def test_what_is_no_pdf_too_large_or_no_file_is_left_out_by_name(
     assert shop_of_old.uploads.count_documents({}) == 3
 
 
-def test_a_folder_that_is_none_is_refused_before_anything_is_done(
+def test_an_invalid_folder_is_refused_before_the_import(
     shop_of_old: Database[Any], adopt: Adopter, folder: Path
 ) -> None:
     before = plain(content(shop_of_old))
@@ -121,7 +121,7 @@ def test_a_folder_that_is_none_is_refused_before_anything_is_done(
     assert plain(content(shop_of_old)) == before
 
 
-async def test_undoing_takes_them_away_and_nothing_that_was_uploaded_since(
+async def test_undo_deletes_imported_pdf_files_and_no_later_uploads(
     mongodb_url: str, shop_of_old: Database[Any], adopt: Adopter, folder: Path
 ) -> None:
     await asyncio.to_thread(adopt, "--static", str(folder))
@@ -132,7 +132,7 @@ async def test_undoing_takes_them_away_and_nothing_that_was_uploaded_since(
     assert "goes alone" in (await asyncio.to_thread(adopt, "--undo", "--static", str(folder))).stderr
 
 
-async def test_a_store_that_was_restored_gets_them_again(
+async def test_pdf_files_can_be_imported_again_after_a_restore(
     mongodb_url: str, shop_of_old: Database[Any], adopt: Adopter, folder: Path, tmp_path: Path
 ) -> None:
     await asyncio.to_thread(adopt, "--static", str(folder))

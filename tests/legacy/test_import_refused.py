@@ -19,7 +19,7 @@ from tests.support.shop import opened
 RESTORED_BY_HALF = {"_id": "main", "head": None, "restoring": {"began": datetime(2026, 3, 14, tzinfo=UTC)}}
 
 
-def test_nothing_is_adopted_into_a_store_that_is_being_restored(own: Database[Any], adopt: Adopter) -> None:
+def test_an_import_into_a_store_that_is_being_restored_is_refused(own: Database[Any], adopt: Adopter) -> None:
     legacy.fill(own, legacy.believable(5))
     own.counters.insert_one(RESTORED_BY_HALF)
     for options in ((), ("--dry-run",)):
@@ -28,9 +28,7 @@ def test_nothing_is_adopted_into_a_store_that_is_being_restored(own: Database[An
 
 
 @pytest.mark.parametrize("step", ["begun", "done"])
-def test_a_store_that_is_restored_after_its_adoption_is_left_alone(
-    own: Database[Any], adopt: Adopter, step: str
-) -> None:
+def test_a_store_that_is_restored_after_its_import_is_left_alone(own: Database[Any], adopt: Adopter, step: str) -> None:
     legacy.fill(own, legacy.believable(5))
     adopt.report()
     own.adoption.update_one({}, {"$set": {"step": step}})
@@ -41,7 +39,7 @@ def test_a_store_that_is_restored_after_its_adoption_is_left_alone(
     assert own.orders.count_documents({}) == own.legacy_orders.count_documents({}) > 0
 
 
-def test_nothing_is_adopted_into_a_shop_that_sells(mongodb_url: str, own: Database[Any], adopt: Adopter) -> None:
+def test_an_import_into_a_store_with_documents_is_refused(mongodb_url: str, own: Database[Any], adopt: Adopter) -> None:
     assert "nothing to import" in adopt.refused()
     legacy.fill(own, legacy.believable(5))
     adopt.report()
@@ -53,9 +51,7 @@ def test_nothing_is_adopted_into_a_shop_that_sells(mongodb_url: str, own: Databa
     assert "documents of its own" in occupied.refused("--from", own.name)
 
 
-def test_a_store_that_was_adopted_is_adopted_from_nowhere_else(
-    mongodb_url: str, own: Database[Any], adopt: Adopter
-) -> None:
+def test_a_second_import_from_another_database_is_refused(mongodb_url: str, own: Database[Any], adopt: Adopter) -> None:
     legacy.fill(own, legacy.believable(5))
     adopt.report()
     legacy.fill(own.client[f"{own.name}_new"], legacy.believable(5))
@@ -74,7 +70,7 @@ async def test_a_running_service_is_refused(mongodb_url: str, own: Database[Any]
         assert "A service runs" in await asyncio.to_thread(elsewhere.refused, "--from", own.name)
 
 
-async def test_a_service_is_refused_on_what_is_not_adopted(own: Database[Any], mongodb_url: str) -> None:
+async def test_a_service_does_not_start_before_the_import(own: Database[Any], mongodb_url: str) -> None:
     legacy.fill(own, legacy.believable(5))
     client = connect(mongodb_url)
     with pytest.raises(DatabaseRefused, match="take them over with `pos import-legacy`"):
@@ -88,7 +84,7 @@ async def test_a_service_is_refused_on_what_is_not_adopted(own: Database[Any], m
     "more",
     [("--dry-run",), ("--from", "shop"), ("--report", "-"), ("--force",), ("--unmasked",), ("--json",), ("other",)],
 )
-def test_what_cannot_be_taken_back_goes_alone(
+def test_options_that_cannot_be_undone_cannot_be_combined(
     own: Database[Any], adopt: Adopter, way: str, more: tuple[str, ...]
 ) -> None:
     legacy.fill(own, legacy.believable(5))
@@ -102,7 +98,7 @@ def test_what_cannot_be_taken_back_goes_alone(
     assert {name: own[name].count_documents({}) for name in own.list_collection_names()} == before
 
 
-def test_a_source_that_does_not_answer_is_said_without_the_rest_of_the_driver(adopt: Adopter) -> None:
+def test_an_unreachable_source_is_reported_in_one_sentence(adopt: Adopter) -> None:
     said = adopt.refused("--from", "mongodb://127.0.0.1:1/shop")
     where = "mongodb://127.0.0.1:1/shop, named by --from,"
     assert said == f"{where} does not answer: 127.0.0.1:1: [Errno 111] Connection refused."

@@ -17,7 +17,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "defects.ndjson"
 
 
-def test_each_defect_can_be_written_into_a_file(own: Database[Any], adopt: Adopter, path: Path) -> None:
+def test_each_defect_is_written_to_the_report_file(own: Database[Any], adopt: Adopter, path: Path) -> None:
     legacy.fill(own, legacy.nasty())
     report = adopt.report("--dry-run", "--report", str(path))
     lines = [json.loads(line) for line in path.read_text().splitlines()]
@@ -29,7 +29,7 @@ def test_each_defect_can_be_written_into_a_file(own: Database[Any], adopt: Adopt
     assert "number_repeated (2): the oldest keeps the number" in shown
 
 
-def test_whatever_got_a_new_number_is_shown_with_it(own: Database[Any], adopt: Adopter, path: Path) -> None:
+def test_a_renumbered_document_is_reported_with_its_new_number(own: Database[Any], adopt: Adopter, path: Path) -> None:
     legacy.fill(own, legacy.nasty())
     found = adopt.report("--report", str(path))["defects"]
     assert found["number_given"] == found["number_missing"] + found["number_is_a_stamp"] > 0
@@ -39,7 +39,7 @@ def test_whatever_got_a_new_number_is_shown_with_it(own: Database[Any], adopt: A
     assert given <= stored
 
 
-def test_a_report_that_exists_is_only_replaced_by_force(own: Database[Any], adopt: Adopter, path: Path) -> None:
+def test_an_existing_report_is_only_replaced_with_force(own: Database[Any], adopt: Adopter, path: Path) -> None:
     legacy.fill(own, legacy.nasty())
     path.write_text("of yesterday")
     assert "--force" in adopt.refused("--report", str(path), by=FileRefused)
@@ -61,7 +61,7 @@ def test_a_run_that_finds_nothing_to_do_writes_no_report(own: Database[Any], ado
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_place_where_nothing_can_be_written_is_refused(own: Database[Any], adopt: Adopter, path: Path) -> None:
+def test_an_unwritable_path_is_refused(own: Database[Any], adopt: Adopter, path: Path) -> None:
     legacy.fill(own, legacy.nasty())
     assert "cannot be written" in adopt.refused("--report", str(path / "in" / "no" / "folder"), by=FileRefused)
     assert "is a folder" in adopt.refused("--report", str(path.parent), by=FileRefused)

@@ -34,7 +34,7 @@ async def wait_for_views(shop: Shop, made: dict[str, Any], views: int) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_whoever_has_a_link_sees_the_document(open_shop: OpenShop) -> None:
+async def test_a_link_shows_the_document_without_sign_in(open_shop: OpenShop) -> None:
     shop = await open_shop(sign_in="off")
     path, _ = await linked(shop)
     page = await shop.http.get(path)
@@ -53,7 +53,7 @@ async def test_whoever_has_a_link_sees_the_document(open_shop: OpenShop) -> None
         assert answer.headers["x-robots-tag"] == "noindex, nofollow, noarchive"
 
 
-async def test_nothing_else_is_told_apart(open_shop: OpenShop) -> None:
+async def test_invalid_links_get_the_same_response(open_shop: OpenShop) -> None:
     clock = Clock()
     shop = await open_shop(clock=clock)
     expired, _ = await linked(shop, days=1)
@@ -67,7 +67,7 @@ async def test_nothing_else_is_told_apart(open_shop: OpenShop) -> None:
     assert {(answer.status_code, answer.content) for answer in answers} == {(404, answers[0].content)}
 
 
-async def test_a_look_at_what_one_has_counts_and_one_at_the_head_alone_does_not(open_shop: OpenShop) -> None:
+async def test_a_conditional_request_counts_as_a_view_and_head_does_not(open_shop: OpenShop) -> None:
     shop = await open_shop()
     path, made = await linked(shop)
     heads = [await shop.http.head(each) for each in (path, f"{path}.pdf")]
@@ -92,7 +92,7 @@ async def test_views_are_counted_and_links_listed(open_shop: OpenShop) -> None:
     assert (await shop.http.delete(f"/api/links/{made['id']}")).status_code == 404
 
 
-async def test_what_was_given_away_is_in_the_audit_without_the_token(shop: Shop) -> None:
+async def test_links_are_audited_without_the_token(shop: Shop) -> None:
     path, made = await linked(shop)
     stored = await shop.database["links"].find_one({"_id": made["id"]})
     assert stored is not None
@@ -103,25 +103,25 @@ async def test_what_was_given_away_is_in_the_audit_without_the_token(shop: Shop)
     assert path.rpartition("/")[2] not in str(stored)
 
 
-async def test_a_link_leads_to_the_store_that_it_is_of(open_shop: OpenShop) -> None:
+async def test_a_link_opens_the_document_of_its_own_store(open_shop: OpenShop) -> None:
     one, other = await open_shop(), await open_shop()
     path, _ = await linked(one)
     assert (await other.http.get(path)).content == (await one.http.get(path)).content
 
 
 @pytest.mark.parametrize("days", [0, 366, 1.5, "7", True])
-async def test_days_are_bounded(shop: Shop, days: Any) -> None:
+async def test_the_lifetime_is_limited(shop: Shop, days: Any) -> None:
     sale = await shop.sale()
     refused = await shop.http.post(f"/api/orders/{sale['order_id']}/link", json={"days": days})
     assert (refused.status_code, refused.json()["code"]) == (422, "invalid_fields")
 
 
-async def test_there_is_no_link_to_what_is_not_there(shop: Shop) -> None:
+async def test_a_link_to_an_unknown_document_is_refused(shop: Shop) -> None:
     for path in ("/api/orders/ORDER-1/link", "/api/estimates/EST-1/link"):
         assert [(await shop.http.request(method, path)).status_code for method in ("POST", "GET")] == [404, 404]
 
 
-async def test_one_address_looks_so_often_a_minute(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_views_of_one_address_are_limited_a_minute(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = RateLimitItemPerMinute(20, namespace="link")
     monkeypatch.setattr("endpoints.sharing.public_documents.LINK", limit)
     shop = await open_shop(trusted_proxies=1, public_base_url="https://shop.example.com", secret_key=SECRET_KEY)

@@ -38,7 +38,7 @@ def jpeg(width: int, height: int) -> bytes:
     return b"\xff\xd8" + exif + b"\xff\xff\xdb\x00\x03q" + b"\xff\xc2\x00\x11\x08" + struct.pack(">HH", height, width)
 
 
-async def test_what_was_never_set_has_the_type_that_the_app_casts_to(shop: Shop) -> None:
+async def test_unset_members_have_the_types_of_the_app(shop: Shop) -> None:
     settings = await shop.get(PATH)
     assert settings["business_name"] == "POS backend"
     assert {name: settings[name] for name in TEXTS[1:-1]} == dict.fromkeys(TEXTS[1:-1], "")
@@ -46,7 +46,7 @@ async def test_what_was_never_set_has_the_type_that_the_app_casts_to(shop: Shop)
     assert None not in settings.values()
 
 
-async def test_fresh_settings_are_the_apps_own_defaults_and_the_public_address(open_shop: OpenShop) -> None:
+async def test_default_settings_are_those_of_the_app_and_the_public_address(open_shop: OpenShop) -> None:
     shop = await open_shop(**OUTSIDE)
     settings = await shop.get(PATH)
     assert {name: settings[name] for name in SWITCHES} == {
@@ -61,14 +61,14 @@ async def test_fresh_settings_are_the_apps_own_defaults_and_the_public_address(o
     assert (await shop.ok("PUT", PATH, json={"enable_dark_mode": True, "api_url": ""}))["api_url"] == ADDRESS
 
 
-async def test_settings_that_were_stored_with_other_defaults_keep_what_was_shown(shop: Shop) -> None:
+async def test_stored_settings_are_independent_of_new_defaults(shop: Shop) -> None:
     now = shop.state["clock"]()
     stored = {"_id": shop.store, "store": shop.store, "footer": "x", "version": 1, "created_at": now, "updated_at": now}
     await shop.database["settings"].insert_one({**stored, "voided_at": None})
     assert {(await shop.get(PATH))[name] for name in SWITCHES} == {False}
 
 
-async def test_the_app_sends_the_whole_object_back(shop: Shop) -> None:
+async def test_the_app_can_send_the_whole_object_back(shop: Shop) -> None:
     answer = await shop.http.get(PATH)
     body = {**answer.json(), "business_name": "Asha Stores", "enable_dark_mode": False, "surprise": 1}
     after = await shop.ok("PUT", PATH, json=body)
@@ -104,7 +104,7 @@ async def test_a_stale_version_is_refused(shop: Shop) -> None:
         ("logo", base64.b64encode(png(10, 10) + b"\0" * 102_400).decode()),
     ],
 )
-async def test_what_is_wrong_is_refused_by_name(shop: Shop, member: str, value: Any) -> None:
+async def test_invalid_members_are_refused_by_name(shop: Shop, member: str, value: Any) -> None:
     answer = await shop.http.put(PATH, json={member: value})
     assert answer.status_code == 422
     assert [error["pointer"] for error in answer.json()["errors"]] == [f"/{member}"]
@@ -120,7 +120,7 @@ async def test_the_state_follows_the_tax_number_and_agrees_with_it(shop: Shop) -
     assert (moved["gst_number"], moved["state"]) == ("", "30")
 
 
-async def test_the_logo_comes_for_who_asks(shop: Shop) -> None:
+async def test_the_logo_is_returned_on_request(shop: Shop) -> None:
     picture = base64.b64encode(logo()).decode()
     after = await shop.ok("PUT", PATH, json={"logo": "data:image/png;base64," + picture})
     assert after["has_logo"]
@@ -142,14 +142,14 @@ async def test_the_audit_says_who_changed_what(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(("role", "status"), [("owner", 200), ("cashier", 403), ("device", 403), ("viewer", 403)])
-async def test_all_read_and_the_owner_changes(open_shop: OpenShop, role: str, status: int) -> None:
+async def test_all_roles_read_and_only_owners_change(open_shop: OpenShop, role: str, status: int) -> None:
     shop = await open_shop(sign_in="on")
     who = await signed_in(shop, role, role)
     assert (await shop.http.get(PATH, headers=who)).status_code == 200
     assert (await shop.http.put(PATH, json={"footer": "x"}, headers=who)).status_code == status
 
 
-async def test_another_process_hears_of_a_change_within_a_second(shop: Shop) -> None:
+async def test_another_process_sees_a_change_within_a_second(shop: Shop) -> None:
     now = 0.0
     home = shop.state["stores"].home
     other = ShopSettingsRepository(shop.database, shop.store, home.journal, FRESH, lambda: now)
@@ -162,7 +162,7 @@ async def test_another_process_hears_of_a_change_within_a_second(shop: Shop) -> 
 
 
 @pytest.mark.parametrize("number", KNOWN_GOOD)
-def test_known_tax_numbers_are_right(number: str) -> None:
+def test_known_tax_numbers_are_valid(number: str) -> None:
     assert is_gstin(number)
 
 
@@ -173,7 +173,7 @@ def test_one_wrong_character_is_always_found(number: str, place: int, character:
 
 
 @given(st.sampled_from(sorted(STATES)), st.from_regex(r"[A-Z]{3}P[A-Z][0-9]{4}[A-Z][1-9]Z", fullmatch=True))
-def test_a_number_with_its_check_character_is_right(state: str, rest: str) -> None:
+def test_a_number_with_its_check_character_is_valid(state: str, rest: str) -> None:
     number = state + rest
     assert is_gstin(number + check_character(number))
 
@@ -184,20 +184,20 @@ def test_a_state_is_known_by_code_and_name(code: str, form: str) -> None:
 
 
 @given(st.integers(1, 60_000), st.integers(1, 60_000))
-def test_pictures_are_known_by_their_first_bytes(width: int, height: int) -> None:
+def test_images_are_recognized_by_their_first_bytes(width: int, height: int) -> None:
     assert identify_image(png(width, height)) == Image(PNG, width, height)
     assert identify_image(jpeg(width, height)) == Image(JPEG, width, height)
 
 
 @given(st.binary(max_size=60), st.integers(0, 30))
-def test_no_bytes_make_it_stumble(tail: bytes, cut: int) -> None:
+def test_the_image_check_accepts_any_bytes_without_an_error(tail: bytes, cut: int) -> None:
     for head in (png(9, 9)[:cut], jpeg(9, 9)[:cut]):
         found = identify_image(head + tail)
         assert found is None or found.media in (PNG, JPEG)
 
 
 @given(st.integers(6_000_000_000, 9_999_999_999))
-def test_an_indian_number_is_the_same_however_it_is_typed(number: int) -> None:
+def test_an_indian_phone_number_is_normalized_from_any_notation(number: int) -> None:
     typed = (f"{number}", f"+91{number}", f"0{number}", f"+91-{number}", f" {str(number)[:5]} {str(number)[5:]}")
     assert len({normalize_phone(each) for each in typed}) == 1
     # The short way and the library's: brackets lead around the short one.
@@ -205,7 +205,7 @@ def test_an_indian_number_is_the_same_however_it_is_typed(number: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "1234567890", "9999999999", "none", "12", "9" * 400])
-def test_what_is_no_number_is_none(text: str) -> None:
+def test_a_text_without_a_phone_number_gives_none(text: str) -> None:
     assert normalize_phone(text) is None
 
 

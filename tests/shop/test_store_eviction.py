@@ -61,7 +61,7 @@ async def closed(stores: Stores, name: str) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_a_store_is_not_closed_under_a_request_that_uses_it(shop: Shop, stores: Stores) -> None:
+async def test_a_store_in_use_by_a_request_is_not_closed(shop: Shop, stores: Stores) -> None:
     await stores.state(beside(shop))
     with stores.in_use(beside(shop)):
         with stores.in_use(beside(shop)):
@@ -72,7 +72,7 @@ async def test_a_store_is_not_closed_under_a_request_that_uses_it(shop: Shop, st
     await closed(stores, beside(shop))
 
 
-async def test_a_store_is_not_closed_under_a_command_of_background_work(
+async def test_a_store_in_use_by_a_background_command_is_not_closed(
     shop: Shop, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     released = asyncio.Event()
@@ -94,7 +94,7 @@ async def test_a_store_is_not_closed_under_a_command_of_background_work(
     await closed(stores, beside(shop))
 
 
-async def test_a_store_that_is_opened_is_there_for_all_who_waited_for_it(shop: Shop, stores: Stores) -> None:
+async def test_all_waiting_requests_get_an_open_store(shop: Shop, stores: Stores) -> None:
     """Each is handed one that is open, though it may be closed and opened again between them."""
 
     async def use() -> None:
@@ -109,7 +109,7 @@ async def test_a_store_that_is_opened_is_there_for_all_who_waited_for_it(shop: S
     await closed(stores, beside(shop))
 
 
-async def test_one_store_that_fails_to_stop_leaves_the_others_closed_in_time(
+async def test_a_store_that_fails_to_stop_does_not_delay_the_others(
     shop: Shop, stores: Stores, caplog: pytest.LogCaptureFixture
 ) -> None:
     await found(shop, f"{shop.store}-third")
@@ -131,7 +131,7 @@ async def test_one_store_that_fails_to_stop_leaves_the_others_closed_in_time(
     assert "could not be closed properly" in caplog.text
 
 
-async def test_a_request_over_http_keeps_its_store_open_until_it_is_answered(
+async def test_an_http_request_keeps_its_store_open_until_the_response(
     open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Stores.__init__, "__kwdefaults__", {"idle": 0.01, "most": MOST_OPEN})

@@ -162,7 +162,7 @@ async def test_a_key_of_one_store_is_unused_in_another(shop: Shop) -> None:
     assert sold[0]["order_id"] != sold[1]["order_id"]
 
 
-async def test_an_owner_of_all_stores_chooses_one(shop: Shop) -> None:
+async def test_an_owner_of_all_stores_chooses_a_store_per_request(shop: Shop) -> None:
     other = f"{shop.store}-two"
     await found(shop, other)
     headers = await credential_of(shop, OWNER)
@@ -177,7 +177,7 @@ async def test_an_owner_of_all_stores_chooses_one(shop: Shop) -> None:
         assert_problem(refused, 404, "no_such_store")
 
 
-async def test_the_stores_are_compared_for_an_owner_of_all(open_shop: OpenShop) -> None:
+async def test_an_owner_of_all_stores_gets_a_comparison(open_shop: OpenShop) -> None:
     database = f"pos_compare_{id(open_shop)}"
     shop = await open_shop(sign_in="on", database_name=database, store_id="one")
     await found(shop, "two")
@@ -208,7 +208,7 @@ async def test_the_stores_are_compared_for_an_owner_of_all(open_shop: OpenShop) 
     assert_problem(await shop.http.get("/metrics", headers=bound), 403, "forbidden")
 
 
-async def test_a_store_that_nobody_uses_is_closed_and_opens_again(shop: Shop) -> None:
+async def test_an_idle_store_is_closed_and_opens_again(shop: Shop) -> None:
     names = [f"{shop.store}-{number}" for number in range(3)]
     for name in names:
         await found(shop, name)
@@ -234,7 +234,7 @@ async def test_a_store_that_nobody_uses_is_closed_and_opens_again(shop: Shop) ->
         await stores.stop()
 
 
-async def test_no_more_stores_are_open_than_may_be(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_number_of_open_stores_is_limited(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"{shop.store}-{number}" for number in range(3)]
     for name in names:
         await found(shop, name)
@@ -254,7 +254,7 @@ async def test_no_more_stores_are_open_than_may_be(shop: Shop, monkeypatch: pyte
         await stores.stop()
 
 
-def test_stores_are_founded_and_listed_from_the_command_line(mongodb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stores_are_created_and_listed_from_the_command_line(mongodb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MONGODB_URL", mongodb_url)
     monkeypatch.setenv("DATABASE_NAME", f"pos_stores_{id(monkeypatch)}")
     runner = CliRunner()
