@@ -105,7 +105,7 @@ def mongodb_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-async def client(mongodb_url: str) -> AsyncIterator[Client]:
+async def raw_client(mongodb_url: str) -> AsyncIterator[Client]:
     """A client of the database, with which tests look at collections."""
     client = connect(mongodb_url)
     yield client
@@ -121,7 +121,7 @@ async def closing() -> AsyncIterator[set[asyncio.Task[None]]]:
 
 
 @pytest.fixture
-async def open_shop(mongodb_url: str, client: Client, closing: set[asyncio.Task[None]]) -> AsyncIterator[OpenShop]:
+async def open_shop(mongodb_url: str, raw_client: Client, closing: set[asyncio.Task[None]]) -> AsyncIterator[OpenShop]:
     """Opens shops: `await open_shop(clock=…, timezone=…)`. Each has a store of its own, unless it is told one.
 
     When the test is over, the books of every shop are checked: a test that leaves a difference fails.
@@ -131,7 +131,7 @@ async def open_shop(mongodb_url: str, client: Client, closing: set[asyncio.Task[
 
     async def open_one(**options: Any) -> Shop:
         options.setdefault("store_id", f"test-{secrets.token_hex(6)}")
-        shops.append(await stack.enter_async_context(opened(mongodb_url, client=client, **options)))
+        shops.append(await stack.enter_async_context(opened(mongodb_url, client=raw_client, **options)))
         return shops[-1]
 
     try:
