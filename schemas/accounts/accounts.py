@@ -1,4 +1,4 @@
-"""Users, devices and sign-ins at the edge: the bodies that come in, and the shapes in which accounts are shown."""
+"""Users, devices and sign-ins: request bodies, and the schemas that serialize accounts."""
 
 import re
 from collections.abc import Mapping
@@ -20,9 +20,9 @@ _LONGEST_TOKEN: Final = 512
 
 
 class Secret(fields.Field[str]):
-    """A text that is taken as it was typed, and never said again.
+    """A secret text, loaded as it was typed. Load only.
 
-    :param longest: characters.
+    :param longest: the most characters.
     """
 
     def __init__(self, longest: int = MAX_LENGTH, **kwargs: Any) -> None:
@@ -39,23 +39,23 @@ class Secret(fields.Field[str]):
 
 
 class Pin(Secret):
-    """A PIN that is entered: its digits may be of any script, with blanks around and between them."""
+    """A PIN at sign-in: digits of any script, with blanks around and between them."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         return super()._deserialize(ascii_digits(value) if isinstance(value, str) else value, attr, data, **kwargs)
 
 
 class Token(Secret):
-    """A token that is copied from elsewhere, perhaps with the blanks around it."""
+    """A token that a user pastes, perhaps with blanks around it."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         return super()._deserialize(value.strip() if isinstance(value, str) else value, attr, data, **kwargs)
 
 
 class Login(fields.Field[str]):
-    """What a user signs in as, in any case and width, and whatever blanks or invisible characters stand around it.
+    """A user name, in any case and width, without extra blanks and invisible characters.
 
-    :param is_new: whether it is just being given to somebody.
+    :param is_new: whether it is the name of a new user, and so must have the characters that are allowed.
     """
 
     def __init__(self, *, is_new: bool = False, **kwargs: Any) -> None:
@@ -73,7 +73,7 @@ class Login(fields.Field[str]):
 
 
 class StoreName(fields.Field[str]):
-    """A store; null for all of them."""
+    """The name of a store; null for all stores."""
 
     def __init__(self, **kwargs: Any) -> None:
         shape = {"type": ["string", "null"], "pattern": f"^{_STORE.pattern}$"}
@@ -110,21 +110,21 @@ class RefreshBody(Body):
 
 
 class PasswordBody(Body):
-    """One's own password, changed."""
+    """A user's change of their own password."""
 
     current = Secret(required=True)
     new = _password(required=True)
 
 
 class _AccountBody(Schema):
-    """A body in which null says something else than a member that is left out."""
+    """A body in which null differs from a member that is left out."""
 
     class Meta:
         unknown = EXCLUDE
 
 
 class UserChange(_AccountBody):
-    """What of a user is to be different; what is left out stays. A password or a PIN that is null is taken away."""
+    """A change of a user; fields that are left out stay. A null password or PIN is removed."""
 
     name = Text()
     role = OneOf(ASSIGNABLE_ROLES)
@@ -134,7 +134,7 @@ class UserChange(_AccountBody):
 
 
 class UserBody(UserChange):
-    """A new user, who signs in with a password, a PIN, or either. Left out, the store is that of the request."""
+    """A new user, with a password, a PIN or both. The default store is that of the request."""
 
     username = Login(required=True, is_new=True)
     name = Text(required=True)
@@ -142,7 +142,7 @@ class UserBody(UserChange):
 
 
 class DeviceBody(_AccountBody):
-    """A new device. Left out, it is a cashier's, and the store is that of the request."""
+    """A new device. The default role is a cashier's, and the default store that of the request."""
 
     name = Text(required=True)
     role = OneOf(ASSIGNABLE_ROLES, load_default=CASHIER)
@@ -159,7 +159,7 @@ class _AccountSchema(ZonedSchema):
 
 
 class UserSchema(_AccountSchema):
-    """A user, without what they sign in with."""
+    """A user, without secrets."""
 
     username = fields.String(attribute="login")
     role = fields.String(metadata={"enum": list(ASSIGNABLE_ROLES)})
@@ -174,7 +174,7 @@ class DeviceSchema(_AccountSchema):
 
 
 def profile(principal: Principal) -> Document:
-    """Who somebody is, to themselves. store: the one that they belong to, None for all of them."""
+    """Return a principal as its own client reads it; `store` is None for all stores."""
     return {
         "id": principal.id,
         "name": principal.name,

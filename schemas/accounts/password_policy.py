@@ -1,7 +1,5 @@
-"""What a password and a PIN must be: long, and nothing that is tried first.
-
-The rules follow NIST SP 800-63B: length instead of classes of characters, and a list of what everybody takes.
-"""
+"""The rules of passwords and PINs, after NIST SP 800-63B: a minimum length instead of character classes, and a list of
+common passwords."""
 
 import re
 import unicodedata
@@ -11,7 +9,7 @@ from typing import Final
 MIN_LENGTH, MAX_LENGTH = 12, 256
 PIN: Final = re.compile(r"[0-9]{6}", re.ASCII)
 
-#: The commonest that are long enough, as leaked lists have them, without what only decorates them.
+#: Common passwords of leaked lists that are long enough, without decoration.
 _COMMONEST: Final = """
     password password1 passwordpassword passw0rdpassw0rd mypassword thisismypassword changeme changemenow letmein
     letmeinplease iloveyou iloveyousomuch iloveyouforever administrator adminadmin adminadminadmin rootrootroot
@@ -26,7 +24,7 @@ _COMMONEST: Final = """
 _COMMON: Final = frozenset(_COMMONEST.split())
 _DECORATION: Final = re.compile(r"[\W_]+")
 _TRAILING: Final = re.compile(r"[0-9]{1,4}$")
-#: Whoever runs a finger over the keyboard types a piece of one of these, forwards or backwards, perhaps repeatedly.
+#: Keyboard runs: passwords may be a part of one, forwards or backwards, perhaps repeated.
 _RUNS: Final = tuple(
     run * 3
     for run in (
@@ -41,19 +39,19 @@ _RUNS: Final = tuple(
         "1q2w3e4r5t6y7u8i9o0p",
     )
 )
-#: In steps of one, as 123456 and 987654.
+#: PINs in steps of one, such as 123456 and 987654.
 _STEPS: Final = ("01234567890", "09876543210")
 
 
 def normalize_password(secret: str) -> str:
-    """A password as it is compared: the same letters, however a keyboard composes them."""
+    """Return a password as it is compared: in NFKC, however a keyboard composes its letters."""
     return unicodedata.normalize("NFKC", secret)
 
 
 def password_error(password: str, names: Iterable[str]) -> str | None:
-    """Why it cannot be somebody's password, as the part of a sentence that quotes nothing; None where it can.
+    """Return why a password is refused, as part of a sentence that does not quote it; None where it is accepted.
 
-    :param names: what it may not be, whatever decorates it: the login, the name, the shop's.
+    :param names: the user name, the user's name and the shop's, which it must not be, with or without decoration.
     """
     plain = normalize_password(password)
     if not MIN_LENGTH <= len(plain) <= MAX_LENGTH:
@@ -71,14 +69,14 @@ def password_error(password: str, names: Iterable[str]) -> str | None:
 
 
 def _is_made_of(bare: str, names: set[str]) -> bool:
-    """Whether there is nothing in it but these names, however often, and a year or so."""
+    """Return whether a text consists of these names, however often, and up to four digits."""
     for name in sorted(names, key=len, reverse=True):
         bare = bare.replace(name, "")
     return _TRAILING.fullmatch(bare) is not None or not bare
 
 
 def pin_error(pin: str) -> str | None:
-    """Why it cannot be somebody's PIN, as the part of a sentence that quotes nothing; None where it can."""
+    """Return why a PIN is refused, as part of a sentence that does not quote it; None where it is accepted."""
     if not PIN.fullmatch(pin):
         return "must have six digits"
     if _is_repeated(pin) or any(pin in step for step in _STEPS):
@@ -87,5 +85,5 @@ def pin_error(pin: str) -> str | None:
 
 
 def _is_repeated(text: str) -> bool:
-    """Whether it is a piece of up to four characters again and again."""
+    """Return whether a text repeats a piece of up to four characters."""
     return any(text == (text[:size] * len(text))[: len(text)] for size in range(1, min(4, len(text) // 2) + 1))

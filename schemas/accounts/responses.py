@@ -1,4 +1,4 @@
-"""What signing in, people and devices, and the audit answer."""
+"""The JSON Schemas of the responses about sign-in, users, devices and the audit log."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ from schemas.core.principals import OWNER, ROLES
 from schemas.fields.shapes import COUNT, NUMBER, TEXT, TEXT_OR_NULL, TIME, TRUE, Json, array, record, ref
 from schemas.journal.events import ACTIONS, TYPES
 
-#: Null for what is older than the audit.
+#: Null for changes before there was an audit log.
 _ACTOR: Final[Json] = {
     **record(
         id=TEXT,

@@ -1,4 +1,4 @@
-"""How accounts are shown."""
+"""The serializers of accounts, created once for each time zone."""
 
 from functools import cache
 from zoneinfo import ZoneInfo
@@ -7,7 +7,7 @@ from schemas.accounts.accounts import DeviceSchema, UserSchema
 
 
 class AccountSerializers:
-    """Serialize users and devices."""
+    """The functions that serialize users and devices."""
 
     def __init__(self, zone: ZoneInfo) -> None:
         self.user = UserSchema(zone).dump
@@ -16,5 +16,5 @@ class AccountSerializers:
 
 @cache
 def account_serializers_for(zone: ZoneInfo) -> AccountSerializers:
-    """Return those of accounts, likewise."""
+    """Return the serializers of a time zone."""
     return AccountSerializers(zone)

@@ -1,4 +1,4 @@
-"""The body that claims a shop."""
+"""The body that sets up a shop."""
 
 from schemas.accounts.accounts import Login, Secret, Token
 from schemas.accounts.password_policy import MIN_LENGTH
@@ -7,7 +7,7 @@ from schemas.fields.inputs import Text
 
 
 class SetupBody(Body):
-    """token: of the log, or `SETUP_TOKEN`. username: to sign in with, in any case."""
+    """The first owner, and the setup token: the one in the log, or `SETUP_TOKEN`."""
 
     token = Token(required=True)
     username = Login(is_new=True, required=True)

@@ -1,24 +1,23 @@
-"""One sale, however often it is sent: what identifies a request, and the keys under which its answer is remembered.
+"""Idempotency: the keys that identify a request, under which its answer is stored for repetitions.
 
 The rules, which docs/api.md states for clients:
 
-1. An `Idempotency-Key` header identifies: that key alone, for the same path and the same meaning. The meaning is the
-   body after loading, not its text: defaults filled in, numbers exact (`50`, `50.0` and `5e1` are one), null as left
-   out, unknown members and the order of members without effect, and the query members that have a meaning.
-2. Without it, a `created_at` with a fraction of a second identifies, together with path and meaning: the existing app
-   stamps each sale once and resends that body on a time-out. Anything coarser (empty, a day, a minute, a whole second,
-   a fraction of zeros) is what two customers may share, and identifies nothing.
-3. Without a header, cart lines that all carry epoch-millisecond ids identify for ten minutes, with customer and total,
-   even under a new `created_at`: the app's Retry stamps the sale anew but keeps the lines. The payment must then be the
-   one that is booked; another one is a conflict that names the first sale, since answering as if it had been taken
-   would lose it.
-4. A conversion is identified by its estimate, and is the same where mode, amount and seller are those that are booked.
-5. A message without a header is the same for two minutes.
+1. An `Idempotency-Key` header identifies a request, with its path and its meaning. The meaning is the loaded body, not
+   its text: with defaults, with exact numbers (`50`, `50.0` and `5e1` are equal), null as left out, without unknown
+   members and without the order of members; and the query members that the operation reads.
+2. Without the header, a `created_at` with a fraction of a second identifies it, with path and meaning: the existing app
+   stamps each sale once and resends the same body after a time-out. Two customers may share a coarser time (empty, a
+   day, a minute, a whole second, a fraction of zeros), so it identifies nothing.
+3. Without the header, cart lines that all have epoch-millisecond ids identify it for ten minutes, with customer and
+   total, also under a new `created_at`: the app's Retry sets a new time but keeps the lines. The payment must be the
+   recorded one. Another payment is a conflict that names the first sale; to answer it as accepted would lose it.
+4. The estimate identifies a conversion, if mode, amount and seller are the recorded ones.
+5. The same message without a header is a repetition for two minutes.
 
-Entries that versions before these rules wrote are found too. A header's is compared by the digest of the text, as they
-did, so the very same text is answered and another text refused. Those without a header have names of their own
-(`body:`, `cart:`, `convert:`), which are looked up while a store has any, at most for the 30 days that they are kept;
-a message's is not, so the same message within two minutes of the upgrade is sent again.
+Entries of versions before these rules are found as well. One with a header has the hash of the text, as those versions
+computed it, so the same text is answered and another text refused. Those without a header have keys of their own
+(`body:`, `cart:`, `convert:`), which are looked up while a store has any, at most for the 30 days that they are kept.
+Those of messages are not looked up, so the same message within two minutes of the upgrade is sent again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -36,7 +35,7 @@ from schemas.sales.conversions import Payment
 MAX_KEY: Final = 255
 RETRY_WINDOW: Final = timedelta(minutes=10)
 MESSAGE_WINDOW: Final = timedelta(minutes=2)
-#: How the names of keys began that versions before today's rules gave without a header.
+#: The prefixes of keys without a header that versions before today's rules wrote.
 LEGACY_PREFIXES: Final = ("body:", "cart:", "convert:")
 _HEADER: Final = "header:"
 _LINES: Final = "lines:"
@@ -49,7 +48,7 @@ class InvalidKey(ShopError):
 
 
 class RepeatedKey(ShopError):
-    """It is not known which of the keys was meant."""
+    """The request has several keys, so it is ambiguous."""
 
     status, code, title = 400, "repeated_idempotency_key", "More than one Idempotency-Key"
 
@@ -59,7 +58,7 @@ class KeyReused(ShopError):
 
 
 class SoldOtherwise(ShopError):
-    """The cart is booked with another payment."""
+    """The cart is recorded with another payment."""
 
     status, code, title = 409, "sold_otherwise", "This cart is booked already, with another payment"
     extra: ClassVar[Mapping[str, Any]] = {
@@ -71,7 +70,7 @@ class SoldOtherwise(ShopError):
 
     @classmethod
     def by(cls, sale: Mapping[str, Any]) -> "SoldOtherwise":
-        """Return the refusal that names the sale which is booked."""
+        """Return the error that names the recorded sale."""
         number, paid = format_number(sale["number"]), to_json(sale["amount_paid"])
         return cls(
             f"This cart is booked already as sale {number}, {paid:.2f} paid by {sale['payment_mode']}. This payment "
@@ -84,7 +83,11 @@ class SoldOtherwise(ShopError):
 
 
 class IncomingRequest(NamedTuple):
-    """A request as it came. header: its Idempotency-Key. looks_back: whether keys of earlier versions matter."""
+    """A request as the client sent it.
+
+    :ivar header: its Idempotency-Key.
+    :ivar looks_back: whether to look up keys of earlier versions as well.
+    """
 
     header: str | None
     path: str
@@ -93,13 +96,14 @@ class IncomingRequest(NamedTuple):
 
 
 class RequestKey(NamedTuple):
-    """A key and what must be the same for it to mean the same request.
+    """A key, and what must be equal for a request with it to be a repetition.
 
-    window: how long the key holds, where that is shorter than the store keeps it.
-    reopens: whether the key is freed where what came of it is taken back (a document is voided, a message not sent),
-    since the same request may then be meant anew.
-    payment: what must be booked, for the answer to be this request's.
-    earlier, earlier_fingerprint: the name and fingerprint that versions before today's rules gave the same text.
+    :ivar window: how long the key is valid, where that is shorter than its storage.
+    :ivar reopens: whether the key is released when the result is undone (a document is voided, a message not sent),
+        since the same request may then be a new one.
+    :ivar payment: the recorded payment that the request must have.
+    :ivar earlier: the key that versions before today's rules gave the same text.
+    :ivar earlier_fingerprint: likewise the fingerprint.
     """
 
     key: str
@@ -114,7 +118,7 @@ class RequestKey(NamedTuple):
 def creation_keys(sent: IncomingRequest, draft: Mapping[str, Any]) -> tuple[RequestKey, ...]:
     """Return the keys of a POST that creates an estimate, a sale or a customer, the most certain first.
 
-    :param draft: what is to be stored, as the loaded body makes it.
+    :param draft: the document to store, made of the loaded body.
     """
     if sent.header is not None:
         return (_of_header(sent, _digest(sent.path, draft)),)
@@ -139,10 +143,10 @@ def conversion_keys(sent: IncomingRequest, payment: Payment) -> tuple[RequestKey
 
 
 def message_keys(sent: IncomingRequest, *meant: Any) -> tuple[RequestKey, ...]:
-    """Return the key of a POST that has something sent: without a header, the very same is sent once within two
-    minutes, in which an app tries it again by itself; after that it is meant anew.
+    """Return the key of a POST that sends a message. Without a header, the same message within two minutes is an
+    automatic retry of the app; later it is a new one.
 
-    :param meant: what the loaded body says, and what it leaves to the document that is sent.
+    :param meant: the loaded body, and the defaults that come from the document.
     """
     same = _digest(sent.path, *meant)
     if sent.header is not None:
@@ -151,18 +155,18 @@ def message_keys(sent: IncomingRequest, *meant: Any) -> tuple[RequestKey, ...]:
 
 
 def deletion_keys(sent: IncomingRequest, *meant: Any) -> tuple[RequestKey, ...]:
-    """Return the key of a DELETE, where it has one: then the same request is answered as the first time, not by a 404.
+    """Return the key of a DELETE, if it has one: a repetition is then answered as the first request, not by a 404.
 
-    :param meant: what the loaded query says.
+    :param meant: the loaded query.
     """
     return () if sent.header is None else (RequestKey(f"{_HEADER}{sent.header}", _digest("DELETE", sent.path, *meant)),)
 
 
 def repeated_answer(key: RequestKey, known: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the answer that is remembered under a key, if it answers this request too.
+    """Return the stored answer of a key, if this request is a repetition.
 
-    :raises KeyReused: the Idempotency-Key was given to another request.
-    :raises SoldOtherwise: the cart is booked with another payment.
+    :raises KeyReused: another request had the Idempotency-Key.
+    :raises SoldOtherwise: the cart is recorded with another payment.
     """
     answer: dict[str, Any] = known["answer"]
     is_same = known["fingerprint"] in (key.fingerprint, key.earlier_fingerprint)
@@ -176,14 +180,14 @@ def repeated_answer(key: RequestKey, known: Mapping[str, Any]) -> dict[str, Any]
 
 
 def releasable_keys(keys: Iterable[RequestKey]) -> list[str]:
-    """Return those that are freed where what came of them is taken back."""
+    """Return the keys that are released when the result is undone."""
     return [key.key for key in keys if key.reopens]
 
 
 def check_key(header: str) -> str:
-    """Return an `Idempotency-Key` as it was given.
+    """Return a valid `Idempotency-Key`.
 
-    :raises InvalidKey: it is too long, empty, or not to be read.
+    :raises InvalidKey: it is too long, empty or not printable.
     """
     if not 1 <= len(header) <= MAX_KEY or not header.isprintable():
         raise InvalidKey(f"The Idempotency-Key header must have 1 to {MAX_KEY} printable characters.")
@@ -204,7 +208,10 @@ def _of_lines(sent: IncomingRequest, draft: Mapping[str, Any]) -> RequestKey:
 
 
 def _looking_back(key: RequestKey, sent: IncomingRequest, prefix: str, text: Any) -> RequestKey:
-    """Return the key with the name that earlier versions gave, where that matters. text: what they digested."""
+    """Return the key with the earlier versions' key, where those are looked up.
+
+    :param text: what earlier versions hashed.
+    """
     if not sent.looks_back:
         return key
     earlier = _digest(sent.path, text)
@@ -212,12 +219,12 @@ def _looking_back(key: RequestKey, sent: IncomingRequest, prefix: str, text: Any
 
 
 def _fine_stamp(created_at: Any) -> str | None:
-    """Return the instant that a `created_at` names, where it has a fraction of a second; None where it is coarser."""
+    """Return the instant of a `created_at` with a fraction of a second; None where it is coarser."""
     if not isinstance(created_at, str):
         return None
     try:
         stamp = datetime.fromisoformat(created_at)
-        # Written with an offset, it is the same instant however it is written.
+        # The same instant has several spellings with offsets.
         instant = stamp if stamp.tzinfo is None else stamp.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
@@ -229,6 +236,6 @@ def _is_stamped(line_id: Any) -> bool:
 
 
 def _digest(name: str, *values: Any) -> str:
-    """Return a digest of a path, or of another digest, and of JSON values; object members may stand in any order."""
-    said = [orjson.dumps(value, option=orjson.OPT_SORT_KEYS) for value in values]
-    return blake2b(b"\n".join([name.encode(), *said]), digest_size=20).hexdigest()
+    """Return a hash of a path, or of another hash, and of JSON values, independent of the order of object members."""
+    parts = [orjson.dumps(value, option=orjson.OPT_SORT_KEYS) for value in values]
+    return blake2b(b"\n".join([name.encode(), *parts]), digest_size=20).hexdigest()

@@ -81,11 +81,11 @@ def _message(kind: str, required: Json, optional: Json | None = None) -> Json:
 
 
 def _said(kind: str, members: Json) -> Json:
-    """What the server says: all of its members are there, and no others."""
+    """Return the schema of a message from the server, which has exactly these members."""
     return {**_message(kind, members), "additionalProperties": False}
 
 
-#: What the server says to a client of the subprotocol, by message name.
+#: The messages from the server in the subprotocol, by name.
 SERVER_MESSAGES: Final[dict[str, Json]] = {
     "welcome": _said(
         "welcome",
@@ -107,7 +107,7 @@ SERVER_MESSAGES: Final[dict[str, Json]] = {
     "error": _said("error", {"id": _OWN_ID, "code": _TEXT, "message": _TEXT}),
 }
 
-#: What a client of the subprotocol may say.
+#: The messages from a client in the subprotocol, by name.
 CLIENT_MESSAGES: Final[dict[str, Json]] = {
     "subscribe": _message(
         "subscribe",
@@ -132,7 +132,7 @@ CLIENT_MESSAGES: Final[dict[str, Json]] = {
 }
 
 
-#: How a client says who it is. Not needed where the service is open to its own machine only.
+#: How a client authenticates; not needed by a service without users, which only this machine reaches.
 _SECURITY: Final[Json] = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An access token or a device's key."},
     "basic": {"type": "http", "scheme": "basic", "description": "The same as the password; any user name will do."},
@@ -155,14 +155,14 @@ _QUERY: Final[Json] = {
 
 
 def build_asyncapi(version: str, base_url: str, closes: Mapping[int, str] | None = None) -> Json:
-    """The whole document.
+    """Return the AsyncAPI document.
 
-    :param base_url: the service's address for people, `http` or `https`.
-    :param closes: the codes that the server closes a connection with, and the reason that it gives with each.
+    :param base_url: the public address of the service, `http` or `https`.
+    :param closes: the codes with which the server closes a connection, and the reason of each.
     """
     scheme, _, host = base_url.partition("://")
-    said = {"plainEvent": _EVENT_REFERENCE, **{name: _reference(name) for name in SERVER_MESSAGES}}
-    heard = {name: _reference(name) for name in CLIENT_MESSAGES}
+    sent = {"plainEvent": _EVENT_REFERENCE, **{name: _reference(name) for name in SERVER_MESSAGES}}
+    received = {name: _reference(name) for name in CLIENT_MESSAGES}
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -183,21 +183,21 @@ def build_asyncapi(version: str, base_url: str, closes: Mapping[int, str] | None
         "channels": {
             "live": {
                 "address": "/ws",
-                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in (*said, *heard)},
+                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in (*sent, *received)},
                 "bindings": {"ws": {"query": _QUERY}},
                 "x-close-codes": {str(code): reason for code, reason in (closes or {}).items()},
             }
         },
         "operations": {
-            "tell": _operation("send", said),
-            "hear": _operation("receive", heard),
+            "tell": _operation("send", sent),
+            "hear": _operation("receive", received),
         },
         "components": {
             "schemas": {"event": EVENT, **SERVER_MESSAGES, **CLIENT_MESSAGES},
             "securitySchemes": _SECURITY,
             "messages": {
                 name: {"contentType": "application/json", "payload": payload}
-                for name, payload in (said | heard).items()
+                for name, payload in (sent | received).items()
             },
         },
     }

@@ -1,4 +1,4 @@
-"""Why the server closes a WebSocket, in numbers of RFC 6455 and of our own."""
+"""The close codes of WebSockets, of RFC 6455 and our own, with their reasons."""
 
 from typing import Final
 

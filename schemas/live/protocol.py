@@ -1,8 +1,7 @@
-"""The conversation of the subprotocol `pos.v1`: what a screen may say, and what it is told. JSON objects both ways.
+"""The messages of the subprotocol `pos.v1`, JSON objects in both directions; described in `schemas/live/asyncapi.py`.
 
-`docs` of each message: `schemas/live/asyncapi.py`. A place in the log is a `seq`, or `<epoch>.<seq>`, where the
-epoch names
-the log itself, so that a place in another database is noticed.
+A position in the log is a `seq`, or `<epoch>.<seq>`. The epoch identifies the log, so that a position in the log of
+another database is noticed.
 """
 
 import re
@@ -27,18 +26,21 @@ Json = dict[str, Any]
 
 
 class InvalidSubscription(ShopError):
-    """Topics or a place in the log that are none."""
+    """Topics or a position in the log that are invalid."""
 
     status, code, title = 422, "invalid_subscription", "The subscription is wrong"
 
 
 class BadFrame(ValueError):
-    """What came is no message of the subprotocol at all."""
+    """A frame is no message of the subprotocol."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogPosition:
-    """A place in an event log: after the event `seq`. epoch: of which log, None where the client does not say."""
+    """A position in an event log: after the event `seq`.
+
+    :ivar epoch: identifies the log; None where the client does not send it.
+    """
 
     seq: int
     epoch: str | None = None
@@ -49,7 +51,12 @@ class LogPosition:
 
 @dataclass(frozen=True, slots=True)
 class SubscribeRequest:
-    """What a screen wants. topics: None for everything. since: None for from now on. id: the client's own."""
+    """A subscription.
+
+    :ivar topics: None for all topics.
+    :ivar since: the position after which to replay; None for new events only.
+    :ivar id: the client's own id of the message.
+    """
 
     topics: frozenset[str] | None = None
     since: LogPosition | None = None
@@ -62,9 +69,9 @@ class Ping:
 
 
 def read_since(value: Any) -> LogPosition | None:
-    """`813`, `"813"` and `"9f2c01ab.813"` as a place; None as none.
+    """Return the position of `813`, `"813"` or `"9f2c01ab.813"`; None for None.
 
-    :raises InvalidSubscription: it is no such thing.
+    :raises InvalidSubscription: it is no position.
     """
     if value is None:
         return None
@@ -77,7 +84,7 @@ def read_since(value: Any) -> LogPosition | None:
 
 
 def read_topics(value: Any) -> frozenset[str] | None:
-    """A list of topics, or a text of them separated by commas, as a set; None and `*` as everything.
+    """Return a list of topics, or a text of them separated by commas, as a set; None for None and `*` (all topics).
 
     :raises InvalidSubscription: there is no such topic, or there are too many.
     """
@@ -95,7 +102,7 @@ def read_topics(value: Any) -> frozenset[str] | None:
 
 
 def read_message(text: str) -> SubscribeRequest | Ping:
-    """What a screen said.
+    """Return a client's message.
 
     :raises BadFrame: no JSON object with a type.
     :raises InvalidSubscription: a message with a wrong member, or of an unknown type; `members["id"]` is its id.
@@ -121,18 +128,26 @@ def read_message(text: str) -> SubscribeRequest | Ping:
 
 
 def _is_own_id(value: Any) -> bool:
-    """Whether a value is something that a client may number its messages with."""
+    """Return whether a value may be the client's own id of a message."""
     return not isinstance(value, bool) and isinstance(value, int | str | None) and len(str(value)) <= _MAX_ID
 
 
 def welcome(connection: str, epoch: str, head: int, low: int, ping: float, largest: int) -> bytes:
-    """The first frame. head, low: the seqs of the newest event and of the oldest that is kept. ping: seconds between
-    the server's own pings. largest: bytes that a message to the server may have."""
+    """Return the first frame.
+
+    :param head: the seq of the newest event.
+    :param low: the seq of the oldest stored event.
+    :param ping: seconds between the server's pings.
+    :param largest: the most bytes of a message to the server.
+    """
     return _frame("welcome", conn=connection, epoch=epoch, head=head, low=low, ping=ping, max=largest)
 
 
 def subscribed(own_id: Any, seq: int, *, recovered: bool) -> bytes:
-    """From `seq` on all is live. recovered: whether everything since the place that was asked for was replayed."""
+    """Return the frame that confirms a subscription; events after `seq` are live.
+
+    :param recovered: whether all events since the requested position were replayed.
+    """
     return _frame("subscribed", id=own_id, seq=seq, recovered=recovered)
 
 
@@ -145,12 +160,12 @@ def events(frames: Sequence[bytes]) -> bytes:
 
 
 def progress(seq: int) -> bytes:
-    """Events up to `seq` have passed that were not asked for."""
+    """Return the frame that says that events up to `seq` have passed which the client did not subscribe to."""
     return _frame("progress", seq=seq)
 
 
 def reset(reason: str, epoch: str, head: int) -> bytes:
-    """What was asked for cannot be replayed whole, so none of it is; load anew, then go on from `head`."""
+    """Return the frame that asks the client to reload and to go on from `head`, since a full replay is not possible."""
     return _frame("reset", reason=reason, epoch=epoch, head=head)
 
 

@@ -1,4 +1,4 @@
-"""What the live board shows: today's report, made of rows of hours, with the hours apart. Pure."""
+"""The live board's data: today's report and its hours, made of hourly rollup rows. Pure."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -10,18 +10,18 @@ from schemas.reporting.sums import Sums
 
 Json = dict[str, Any]
 
-#: How many of the latest sales there are.
+#: The number of latest sales.
 LATEST_COUNT: Final = 12
 _HOURS: Final = 24
-# The board hangs where customers see it, so who bought is not among these.
+# Without the customer, since customers can see the board.
 _SHOWN: Final = ("order_id", "sale_number", "created_at", "sale_by", "payment_mode", "amount_paid", "total", "status")
 
 
 def build_board(day: date, rows: Sequence[Row], orders: Sequence[Json]) -> Json:
-    """The figures of a day.
+    """Return the figures of a day.
 
-    :param rows: with periods as `2026-01-31T09`; all figures are made of them, so that they agree with one another.
-    :param orders: the day's latest, as shown, newest first.
+    :param rows: hourly rows, with periods such as `2026-01-31T09`; all figures come from them, so they agree.
+    :param orders: the day's latest, serialized, newest first.
     """
     return {
         "date": day.isoformat(),
@@ -32,7 +32,7 @@ def build_board(day: date, rows: Sequence[Row], orders: Sequence[Json]) -> Json:
 
 
 def _by_hour(rows: Sequence[Row]) -> list[Json]:
-    """Each of the 24 hours of the shop's clock, empty ones too."""
+    """Return the figures of each of the 24 hours of the shop's clock."""
     sums_of_hours = Sums.by(lambda row: row.key.period[-2:], rows)
     return [
         {"hour": hour, "orders": sums.earned.shown(), "estimates": sums.estimated.shown()}

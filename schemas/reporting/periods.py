@@ -1,7 +1,7 @@
-"""Which rollup rows make up a range of days: as few as can be.
+"""The fewest rollup periods that make up a range of days.
 
-There is a row for each day, month and year. A year but for its last weeks is the row of the year, less the rows of
-those weeks; so no range takes more than some dozens of periods, and one that reaches until today takes hardly any.
+There is a row for each day, month and year. A year without its last weeks is the row of the year minus the rows of
+those weeks. So a range takes a few dozen periods at most, and one that ends today takes very few.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ _MONTH: Final = len("2026-01")
 class PeriodRange(NamedTuple):
     """Periods of one kind, both ends included: days (`2026-01-31`), months (`2026-01`) or years (`2026`).
 
-    sign: 1 where they are added, -1 where they are taken off again.
+    :ivar sign: 1 to add them, -1 to subtract them.
     """
 
     first: str
@@ -29,10 +29,10 @@ class PeriodRange(NamedTuple):
 
 
 def covering_periods(start: date, end: date, today: str) -> list[PeriodRange]:
-    """Few periods that make up the days `start` to `end`, both included. Each day of them is counted once; no
-    period stands in two spans.
+    """Return few periods that make up the days `start` to `end`, both included, each day once.
 
-    :param today: the shop's day; what lies after it is thought to be empty, and so costs nothing to take off.
+    :param today: the shop's day; later days are taken to be empty, so to subtract them costs nothing.
+    :returns: ranges without a common period.
     """
     if start > end:
         return []
@@ -59,10 +59,10 @@ def _by_month(start: date, end: date, today: str) -> list[PeriodRange]:
 
 
 def _joined(spans: list[PeriodRange]) -> list[PeriodRange]:
-    """Whole months, or whole years, that stand one after the other: as one span.
+    """Return the ranges with consecutive months or years merged.
 
-    Neighbours in the list are neighbours in time where they are of a kind and sign: what is taken off stands behind the
-    longer period that it is taken off.
+    Neighbours in the list of the same kind and sign are neighbours in time, since subtracted periods follow the longer
+    period that they are subtracted from.
     """
     joined: list[PeriodRange] = []
     for span in spans:
@@ -88,7 +88,7 @@ def _cheapest(
     by_parts: Callable[[date, date, str], list[PeriodRange]],
     today: str,
 ) -> list[PeriodRange]:
-    """Some days of a period: parts of it, or the whole less its other parts."""
+    """Return the cheaper way to make up some days of a period: parts of it, or the whole minus its other parts."""
     if wanted == whole:
         return [PeriodRange(period, period)]
     parts = by_parts(*wanted, today)
@@ -100,7 +100,7 @@ def _cheapest(
 
 
 def _filled(span: PeriodRange, today: str) -> int:
-    """How many periods of a span have begun."""
+    """Return how many periods of a range have begun."""
     last = min(span.last, today[: len(span.last)])
     return max(0, _ordinal(last) - _ordinal(span.first) + 1)
 

@@ -1,7 +1,7 @@
-"""The shapes of the reports, made of rollup rows. Pure: rows and shown documents in, JSON objects out.
+"""Reports, made of rollup rows and serialized documents. Pure.
 
-An amount of orders is what was paid (`amount_paid`) for those whose money the shop keeps; cancelled and refunded ones
-are counted apart. Revenue never adds estimates.
+The amount of orders is the sum of `amount_paid` without cancelled and refunded orders, which are counted separately.
+Estimates are no revenue.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ RECENT_COUNT: Final = 5
 
 
 class Items(NamedTuple):
-    """Documents, newest first: all of them as they are shown, and the first RECENT as objects."""
+    """Documents, newest first: all of them serialized, and the first `RECENT_COUNT` as objects."""
 
     shown: Sequence[Any]
     newest: Sequence[Json]
@@ -31,9 +31,10 @@ NO_ITEMS: Final = Items((), ())
 
 
 def day_report(rows: Sequence[Row], estimates: Items, orders: Items, items: int) -> Json:
-    """The report of today, or of a range of days.
+    """Return the report of a day or of a range of days.
 
-    :param estimates, orders: RECENT of each or more, where there are.
+    :param estimates: at least `RECENT_COUNT`, where there are so many.
+    :param orders: likewise.
     :param items: how many of each the report shows.
     """
     by_staff = sums_by_staff(rows)
@@ -64,7 +65,11 @@ def day_report(rows: Sequence[Row], estimates: Items, orders: Items, items: int)
 def monthly_report(
     of_month: Sequence[Row], of_days: Sequence[Row], first: date, last: date, estimates: Items, orders: Items
 ) -> Json:
-    """A month, day by day; every day of it stands there. of_month, of_days: its rows."""
+    """Return the report of a month, with each of its days.
+
+    :param of_month: the rows of the month.
+    :param of_days: the rows of its days.
+    """
     by_staff = sums_by_staff(of_month)
     by_day = Sums.by(lambda row: row.key.period, of_days)
     sums = Sums.of_all(by_staff.values())
@@ -91,10 +96,10 @@ def monthly_report(
 def staff_report(
     rows: Sequence[Row], estimates: Items, orders: Items, limit: int = MAX_STAFF, after: StaffCursor | None = None
 ) -> tuple[Json, StaffCursor | None]:
-    """Return who sold how much, and where the next page of them begins; None where there is none.
+    """Return the report of a page of staff by revenue, and the cursor of the next page, if there is one.
 
-    :param limit: how many are shown, at most.
-    :param after: where the page begins; None: at the highest revenue.
+    :param limit: the most members of staff of the page.
+    :param after: where the page begins; None for the highest revenue.
     """
     by_staff = sums_by_staff(rows)
     sums = Sums.of_all(by_staff.values())
@@ -112,7 +117,7 @@ def staff_report(
 
 
 def estimates_report(rows: Sequence[Row], estimates: Items, items: int) -> Json:
-    """Estimates alone."""
+    """Return the report of estimates."""
     by_staff = sums_by_staff(rows)
     sums = Sums.of_all(by_staff.values())
     return {
@@ -128,7 +133,7 @@ def estimates_report(rows: Sequence[Row], estimates: Items, items: int) -> Json:
 
 
 def orders_report(rows: Sequence[Row], orders: Items, items: int) -> Json:
-    """Orders alone."""
+    """Return the report of orders."""
     by_staff = sums_by_staff(rows)
     sums = Sums.of_all(by_staff.values())
     return {
@@ -144,7 +149,10 @@ def orders_report(rows: Sequence[Row], orders: Items, items: int) -> Json:
 
 
 def stores_report(rows: Mapping[str, Sequence[Row]]) -> Json:
-    """The stores side by side, and their sum. rows: by store."""
+    """Return the figures of each store and their sum.
+
+    :param rows: by store.
+    """
     sums = {store: Sums.of(of_store) for store, of_store in rows.items()}
     stores = [{"store": store, **_of_a_store(sums[store])} for store in sorted(sums)]
     return {"stores": stores, "total": _of_a_store(Sums.of_all(sums.values()))}
@@ -161,7 +169,7 @@ def _of_a_store(sums: Sums) -> Json:
 
 
 def separate_summary(estimates: CountAndAmount, orders: CountAndAmount) -> Json:
-    """The summary under the list of estimates and orders."""
+    """Return the summary of the separate lists of estimates and orders."""
     return {
         "total_estimates": estimates.count,
         "total_orders": orders.count,
@@ -171,7 +179,7 @@ def separate_summary(estimates: CountAndAmount, orders: CountAndAmount) -> Json:
 
 
 def sums_by_staff(rows: Iterable[Row]) -> Mapping[str, Sums]:
-    """Return the sums of each member of staff; names that differ by case, width or what is invisible are one."""
+    """Return the sums of each member of staff; case, width and invisible characters of names make no difference."""
     return Sums.by_name(lambda row: row.key.staff, rows)
 
 
@@ -189,7 +197,7 @@ def _orders_apart(sums: Sums) -> Json:
 
 
 def _app_summary(sums: Sums) -> Json:
-    """What the existing app's report screen reads of a summary."""
+    """Return the members of a summary that the existing app's report screen reads."""
     return {
         "total_sales": to_json(sums.earned.amount),
         "total_orders": sums.earned.count,
@@ -199,7 +207,7 @@ def _app_summary(sums: Sums) -> Json:
 
 
 def _app_members(sums: Sums, staff: StaffPage, estimates: Items, orders: Items) -> Json:
-    """What the existing app's report screen reads beside the summary."""
+    """Return the other members of a report that the existing app's report screen reads."""
     earned, estimated = sums.earned, sums.estimated
     converted = sums.estimates[CONVERTED].count
     return {
@@ -221,5 +229,5 @@ def _recent(estimates: Items, orders: Items) -> list[Json]:
 
 
 def documents_to_read(items: int) -> int:
-    """How many documents of a kind a report reads: its items, and enough for `recent_items`."""
+    """Return how many documents of a kind a report needs: its items, and enough for `recent_items`."""
     return max(items, RECENT_COUNT)

@@ -1,5 +1,4 @@
-"""What reports and the board answer. They are put together by hand, of rollups: the tests hold what is answered against
-what stands here."""
+"""The JSON Schemas of reports and the board. Tests compare the responses with them."""
 
 from typing import Final
 

@@ -1,8 +1,7 @@
-"""What each document adds to the totals that reports read.
+"""Rollup rows: the sums of documents that reports read.
 
-A rollup row belongs to (period, staff, payment group), where a period is a day (`2026-01-31`), a month (`2026-01`)
-or a year (`2026`); estimates have no payment and stand under the empty group. Its measures are counts and sums of minor
-units:
+A row belongs to (period, staff, payment group). A period is a day (`2026-01-31`), a month (`2026-01`) or a year
+(`2026`). Estimates have no payment and belong to the empty group. The measures are counts and sums of minor units:
 
     estimates.<status>.count, .total            status: Pending, Converted
     orders.<status>.count, .paid, .sold         status: as of the order; paid: amount_paid; sold: total
@@ -16,7 +15,7 @@ from schemas.sales import statuses
 
 NO_PAYMENT = ""
 _MEASURES: Final = {ESTIMATES: ("count", "total"), ORDERS: ("count", "paid", "sold")}
-#: Of a day, how many characters name the day itself, its month and its year.
+#: How many characters of a day name the day, its month and its year.
 _PERIODS: Final = (len("2026-01-31"), len("2026-01"), len("2026"))
 
 
@@ -27,9 +26,10 @@ class RollupKey(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A rollup row as it is stored: its measures stand nested, as `measures["orders"]["Completed"]["paid"]`.
+    """A rollup row as it is stored.
 
-    sign: -1 where they are to be taken off a sum, in which those of a longer period stand.
+    :ivar measures: nested, such as `measures["orders"]["Completed"]["paid"]`.
+    :ivar sign: -1 to subtract the row from the row of a longer period.
     """
 
     key: RollupKey
@@ -38,16 +38,18 @@ class Row(NamedTuple):
 
 
 class RollupDeltas:
-    """What documents add to the rollup rows: each estimate and order that is not voided, once for its day, once for
-    the month and once for the year."""
+    """The changes of rollup rows: each document that is not voided counts for its day, its month and its year."""
 
     def __init__(self) -> None:
-        # First by the day, as most of what is added together is of one: the rows are made when all of it is there.
+        # First by day, since most documents that are added together are of one day; `rows` makes the rows at the end.
         self._days: dict[tuple[str, str, RollupKey], list[int]] = {}
 
     def add(self, kind: str, document: Mapping[str, Any] | None, sign: int = 1) -> None:
-        """:param sign: -1 for what a document added before it was changed. document: a voided or absent one adds
-        nothing."""
+        """Add a document.
+
+        :param document: None or a voided one adds nothing.
+        :param sign: -1 to subtract the document as it was before a change.
+        """
         if document is None or document["voided_at"] is not None:
             return
         if kind == ESTIMATES:
@@ -64,7 +66,7 @@ class RollupDeltas:
             sums[index] += sign * amount
 
     def rows(self) -> dict[RollupKey, dict[str, int]]:
-        """The sums by row and measure, as `orders.Completed.paid`; zeros left out."""
+        """Return the sums by row and measure (`orders.Completed.paid`), without zeros."""
         rows: dict[RollupKey, dict[str, int]] = {}
         for (kind, status, key), sums in self._days.items():
             for name, amount in zip(_MEASURES[kind], sums, strict=True):

@@ -1,6 +1,6 @@
-"""Members of staff by what they sold: a page of them, and all the others as one sum. Pure.
+"""Members of staff by revenue: a page of them, and the sum of all others. Pure.
 
-The name of who sold is free text, so there may be any number of names; a report stays small all the same.
+The name of a seller is free text, so there may be any number of names; pages keep a report small.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from schemas.reporting.sums import CountAndAmount, Sums
 
 Json = dict[str, Any]
 
-#: How many members of staff a report shows at most, by name.
+#: The most members of staff that a report shows by name.
 MAX_STAFF: Final = 200
 NO_STAFF: Final = "Unknown"
 #: More than any revenue.
@@ -32,7 +32,7 @@ class _Member(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StaffCursor:
-    """Where a page begins: after all of a higher revenue (minor units), and so many of this one."""
+    """Where a page begins: after all members with a higher revenue (minor units), and `passed` with this one."""
 
     revenue: int
     passed: int
@@ -42,7 +42,10 @@ class StaffCursor:
 
     @classmethod
     def decode(cls, text: str) -> Self:
-        """:raises InvalidCursor: the text is none of ours."""
+        """Return the cursor of a client's text.
+
+        :raises InvalidCursor: the service did not give out this text.
+        """
         return decode_cursor(text, cls._of_parts)
 
     @classmethod
@@ -54,8 +57,13 @@ class StaffCursor:
 
 
 class StaffPage(NamedTuple):
-    """shown: members of staff as reports show them; others: all that are not shown, as one sum; total: how many members
-    both are; following: where the next page begins, None where there is none."""
+    """A page of members of staff.
+
+    :ivar shown: the members of the page, as reports show them.
+    :ivar others: the sum of all other members.
+    :ivar total: the number of all members.
+    :ivar following: where the next page begins; None after the last page.
+    """
 
     shown: list[Json]
     others: Json
@@ -64,8 +72,7 @@ class StaffPage(NamedTuple):
 
 
 def staff_page(by_staff: Mapping[str, Sums], limit: int = MAX_STAFF, after: StaffCursor | None = None) -> StaffPage:
-    """Return a page of those who sold or wrote anything, and the sum of all the others, before and after it: what both
-    come to is what all of them sold."""
+    """Return a page of the members of staff with any document, and the sum of all others, before and after the page."""
     everyone = (_Member(name or NO_STAFF, sums.estimated, sums.earned) for name, sums in by_staff.items())
     members = sorted((each for each in everyone if each.is_active), key=lambda each: (-each.earned.amount, each.name))
     begin = 0 if after is None else _begin(members, after)

@@ -1,4 +1,4 @@
-"""Rollup rows, added up: counts and amounts by status and by way of payment. Pure."""
+"""Sums of rollup rows: counts and amounts by status and by payment group. Pure."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -36,7 +36,13 @@ def _tallies() -> defaultdict[str, CountAndAmount]:
 
 @dataclass(slots=True)
 class Sums:
-    """estimates, orders: by status; payments: what the shop keeps, by group; sold: in minor units."""
+    """The sums of rollup rows.
+
+    :ivar estimates: by status.
+    :ivar orders: by status.
+    :ivar payments: of the revenue statuses, by payment group.
+    :ivar sold: the totals of the revenue statuses, in minor units.
+    """
 
     estimates: defaultdict[str, CountAndAmount] = field(default_factory=_tallies)
     orders: defaultdict[str, CountAndAmount] = field(default_factory=_tallies)
@@ -52,7 +58,7 @@ class Sums:
 
     @classmethod
     def by(cls, key: Callable[[Row], str], rows: Iterable[Row]) -> "defaultdict[str, Sums]":
-        """The sums of those rows that have a key in common, by that key."""
+        """Return the sums of rows by a key."""
         apart: defaultdict[str, Sums] = defaultdict(cls)
         for row in rows:
             apart[key(row)].add(row)
@@ -60,8 +66,8 @@ class Sums:
 
     @classmethod
     def by_name(cls, name: Callable[[Row], str], rows: Iterable[Row]) -> "dict[str, Sums]":
-        """Return the sums of those rows whose names are the same to `name_key`, by the spelling that has the most
-        documents, or the first in the order of characters of those that have."""
+        """Return the sums of rows by name. Spellings with the same `name_key` are one name, under the spelling with the
+        most documents; among equals, the first by characters."""
         spellings = cls.by(name, rows)
         alike: defaultdict[str, list[str]] = defaultdict(list)
         for spelling in spellings:
@@ -75,7 +81,7 @@ class Sums:
 
     @classmethod
     def of_all(cls, parts: Iterable["Sums"]) -> "Sums":
-        """What parts come to together."""
+        """Return the sum of several sums."""
         whole = cls()
         for part in parts:
             for tallies, more in (
@@ -110,17 +116,17 @@ class Sums:
 
     @property
     def documents(self) -> int:
-        """How many documents there are, of every status."""
+        """Return the number of documents of every status."""
         return sum(tally.count for tallies in (self.estimates, self.orders) for tally in tallies.values())
 
     @property
     def listed(self) -> CountAndAmount:
-        """As a list shows orders: every live one is counted, and what the shop keeps is added up."""
+        """Return the orders as their list counts them: the number of all, and the amount of the revenue statuses."""
         return CountAndAmount(sum(tally.count for tally in self.orders.values()), self.earned.amount)
 
 
 def merge_name_spellings(rows: list[Row]) -> list[Row]:
-    """Return rollup rows with one spelling for names of staff that are the same to `name_key`, and one row a key."""
+    """Return rollup rows with one spelling for each name of staff, and one row for each key."""
     spellings = {name_key(each): each for each in Sums.by_name(lambda row: row.key.staff, rows)}
     if len(spellings) == len({row.key.staff for row in rows}):
         return rows
