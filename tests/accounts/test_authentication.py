@@ -1,4 +1,4 @@
-"""Signing in: who is let through, with what, and to which store."""
+"""Authentication: which credentials are accepted, and for which store."""
 
 from base64 import b64encode
 
@@ -8,7 +8,7 @@ from tests.support.shop import OpenShop, Shop
 
 
 async def _key(shop: Shop, role: str) -> str:
-    """A token of somebody who was not there before."""
+    """Return the access token of a new user."""
     return (await credential_of(shop, role))["Authorization"].removeprefix("Bearer ")
 
 

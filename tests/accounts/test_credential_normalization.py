@@ -1,4 +1,4 @@
-"""A user name, a PIN, a setup token: as people type and paste them, with blanks, in another case, width or script."""
+"""Normalization of usernames, PINs and setup tokens: whitespace, case, width and script."""
 
 import secrets
 

@@ -1,4 +1,4 @@
-"""Devices of owners, cashiers and viewers: what a key may do, who may make one, and that it is no owner itself."""
+"""Devices with the roles owner, cashier and viewer: what a device key may do, and who may add devices."""
 
 import base64
 import secrets
@@ -22,7 +22,7 @@ REPORTS = (
 
 
 def in_the_address(headers: Headers) -> Headers:
-    """As the app sends a key that stands in the address: Basic, under any name."""
+    """Return the header that the app sends for a key in the address: Basic, with any username."""
     key = headers["Authorization"].removeprefix("Bearer ")
     return {"Authorization": "Basic " + base64.b64encode(f"till:{key}".encode()).decode()}
 
@@ -117,7 +117,7 @@ async def test_devices_have_no_sign_out_and_no_password_and_accept_pins(open_sho
         assert refusal(await shop.http.post("/api/auth/password", json={}, headers=key)) == (403, "forbidden")
         signed_in = await shop.http.post("/api/auth/pin", json=body, headers=key)
         assert signed_in.status_code == 200, signed_in.text
-        # Who signs in at an owner's device is not its owner.
+        # A cashier who signs in at an owner's device is not an owner.
         assert refusal(await shop.http.get("/api/audit", headers=bearer(signed_in.json()["access_token"])))[0] == 403
 
 
@@ -171,7 +171,7 @@ async def test_a_viewers_device_key_reads_the_metrics(open_shop: OpenShop, role:
     owner = await as_(shop, OWNER)
     _, key = await enrol(shop, owner, role=role, belongs_to=None)
     assert (await shop.http.get("/metrics", headers=key)).status_code == status
-    # The figures are of all stores.
+    # The metrics cover all stores.
     _, local = await enrol(shop, owner, role=role, belongs_to=shop.store)
     assert (await shop.http.get("/metrics", headers=local)).status_code == 403
 

@@ -29,7 +29,7 @@ Json = dict[str, Any]
 
 
 class CountingHasher(PasswordHasher):
-    """argon2id, which counts how often it is asked whether something is right."""
+    """An argon2id hasher that counts its verifications."""
 
     verified = 0
 
@@ -39,7 +39,7 @@ class CountingHasher(PasswordHasher):
 
 
 def counting(shop: Shop) -> CountingHasher:
-    """The hasher that the shop uses from now on."""
+    """Return a counting hasher, which the shop uses from now on."""
     hasher = CountingHasher(time_cost=5, memory_cost=7 * 1024, parallelism=1)
     shop.state["passwords"]._hasher = hasher
     return hasher
@@ -50,7 +50,7 @@ def _guesses(long_run: LongRun) -> int:
 
 
 async def accompanied(attack: Awaitable[Counter[int]], meanwhile: Callable[[], Awaitable[None]]) -> Counter[int]:
-    """An attack, and what goes on beside it, over and over until it is over."""
+    """Run an attack, and repeat other work beside it until it ends."""
     running = asyncio.ensure_future(attack)
     while not running.done():
         await meanwhile()
@@ -58,7 +58,7 @@ async def accompanied(attack: Awaitable[Counter[int]], meanwhile: Callable[[], A
 
 
 async def test_thousands_of_guesses_of_a_password(open_shop: OpenShop, long_run: LongRun) -> None:
-    """From as many addresses, so that the limit of each address stops none of them."""
+    """Attack from many addresses, so that the limit of an address does not stop it."""
     shop = await signed_in_shop(open_shop)
     victim, bystander = await add(shop, OWNER), await add(shop, CASHIER, shop.store)
     hasher = counting(shop)
@@ -86,7 +86,7 @@ async def test_thousands_of_guesses_of_a_password(open_shop: OpenShop, long_run:
 
 
 async def test_thousands_of_guesses_of_a_pin(open_shop: OpenShop, long_run: LongRun) -> None:
-    """At the shop's own tablet, which is behind one address."""
+    """Attack at the shop's own tablet, which has one address."""
     shop = await signed_in_shop(open_shop)
     owner = await as_(shop, OWNER)
     victim = await add(shop, CASHIER, shop.store, pin=PIN)
@@ -117,7 +117,7 @@ async def test_concurrent_attempts_never_exceed_the_daily_limit(shop: Shop) -> N
 
 
 async def wait_of(attempts: LoginThrottle, name: str, place: str) -> int:
-    """Seconds that a refused attempt is told to wait; 0 where it is granted."""
+    """Return the seconds that a refused attempt has to wait, 0 if it is granted."""
     try:
         await attempts.reserve(PASSWORD, name, place)
     except TooManyRequests as refused:

@@ -1,4 +1,4 @@
-"""Each tablet, and each address, from which an account is used waits by itself; all together have an end a day."""
+"""The throttle by source: each known tablet and address waits separately; together they have a daily limit."""
 
 from collections.abc import Awaitable, Callable
 
@@ -21,7 +21,7 @@ async def shop(open_shop: OpenShop) -> Shop:
 
 
 async def cashier_of(shop: Shop) -> SignIn:
-    """What signs a cashier in at a tablet, and says which status was answered."""
+    """Return a function that signs a cashier in at a tablet and returns the response's status."""
     cashier = await add(shop, CASHIER, shop.store, pin=PIN)
 
     async def sign_in(at: Headers, pin: str) -> int:
@@ -46,10 +46,10 @@ async def test_a_faulty_tablet_does_not_lock_out_the_others(shop: Shop) -> None:
             granted += await sign_in(at, WRONG) == 401
         return granted
 
-    # Half of a day's tries are its own, and not one more; the others go on.
+    # One tablet can use half of the daily limit; the others continue.
     assert await guess_all_that_is_granted(bad, FREE_FAILURES) == PER_SOURCE
     assert [await sign_in(at, PIN) for at in (bad, good, third)] == [429, 200, 200]
-    # Two bad ones have them all. The next day is a new one.
+    # Two faulty tablets use up the daily limit. The next day starts at zero.
     assert await guess_all_that_is_granted(third) == PER_SOURCE == DAILY_LIMITS[KNOWN_SOURCE] / 2
     assert [await sign_in(at, PIN) for at in (bad, good, third)] == [429] * 3
     clock.advance(days=1)

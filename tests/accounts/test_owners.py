@@ -1,4 +1,4 @@
-"""Owners: the last one stays, whichever store keeps the row; a claim lasts; who moves is told of where they come to."""
+"""Owners: the last one cannot be removed, setup is permanent, and a moved user is audited in the new store."""
 
 import asyncio
 import secrets
@@ -28,7 +28,7 @@ async def test_the_last_owner_cannot_be_removed_or_demoted(open_shop: OpenShop) 
     assert (await shop.http.put(address, json={"name": "Asha"}, headers=owner)).status_code == 200
     others = [await add(shop, OWNER, login=f"owner-{number}") for number in range(3)]
     everybody = [first, *others]
-    # All at once: each would be allowed, were it alone.
+    # Concurrently: each alone would be allowed.
     answers = await asyncio.gather(
         *(shop.http.put(f"/api/users/{each['_id']}", json={"role": "viewer"}, headers=owner) for each in everybody)
     )
@@ -39,7 +39,7 @@ async def test_the_last_owner_cannot_be_removed_or_demoted(open_shop: OpenShop) 
 
 @pytest.fixture
 async def two_homes(open_shop: OpenShop) -> tuple[Shop, Shop]:
-    """Two services of one database, each at home in a store of its own."""
+    """Yield two services of one database, each with its own home store."""
     database = f"pos_tests_{secrets.token_hex(4)}"
     main = await signed_in_shop(open_shop, database_name=database)
     return main, await signed_in_shop(open_shop, database_name=database)

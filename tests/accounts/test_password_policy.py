@@ -1,4 +1,4 @@
-"""Which passwords are too weak, beside those that the API's tests try."""
+"""Weak passwords, beside those in the tests of the API."""
 
 import pytest
 

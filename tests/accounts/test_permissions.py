@@ -1,4 +1,4 @@
-"""Who may do what: every route of the table, with every kind of principal, against the one table of access."""
+"""Permissions: every route with every kind of principal, compared with the table of access."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ from tests.support.credentials import credential_of
 from tests.support.payloads import sale_body
 from tests.support.shop import OpenShop, Shop
 
-#: Those who are nobody (any more), and what they are told.
+#: Invalid credentials, and the code of the response.
 UNKNOWN_SOURCE: Mapping[str, str] = {
     "nobody": "not_signed_in",
     "forged": "not_signed_in",
@@ -40,7 +40,7 @@ def every_access() -> Iterator[tuple[str, str, Roles | None]]:
 
 
 async def headers_of(shop: Shop, kind: str) -> dict[str, str]:
-    """Those of somebody new."""
+    """Return the headers of a new account."""
     if kind == "nobody":
         return {}
     if kind in ("forged", "garbled"):
@@ -51,7 +51,7 @@ async def headers_of(shop: Shop, kind: str) -> dict[str, str]:
 
 
 async def asked(shop: Shop, method: str, path: str, headers: dict[str, str]) -> tuple[int, str]:
-    """The status, and the code of a refusal. Event streams do not end, so only refusals are read."""
+    """Return the status, and the code of a refusal. Event streams do not end, so only refusals are read."""
     address = re.sub(r"\{(\w+)\}", lambda name: {"year": "2026", "month": "1"}.get(name[1], "1"), path)
     async with shop.http.stream(method, address, headers=headers) as response:
         if response.status_code < 400 or method == "HEAD":
@@ -61,7 +61,7 @@ async def asked(shop: Shop, method: str, path: str, headers: dict[str, str]) -> 
 
 
 def _problem(response: httpx.Response) -> Mapping[str, object]:
-    # Customers are told in a page that a link leads nowhere.
+    # Public links answer customers with a page, not with JSON.
     content = {} if response.headers["content-type"].startswith("text/html") else response.json()
     return content if isinstance(content, dict) else {}
 
@@ -73,7 +73,7 @@ async def test_every_route_allows_the_roles_of_the_table(open_shop: OpenShop, ki
     for path, method, allowed in every_access():
         status, code = await asked(shop, method, path, headers)
         if path.startswith("/api/auth"):
-            # Some of these end the credential that they are asked with.
+            # Some routes end the credential of the request.
             headers = await headers_of(shop, kind)
         where = f"{method} {path} as {kind}: {status} {code}"
         if allowed is None:
@@ -92,7 +92,7 @@ async def test_every_route_allows_the_roles_of_the_table(open_shop: OpenShop, ki
 
 
 async def test_a_request_with_two_credentials_is_refused(open_shop: OpenShop) -> None:
-    """Whichever of them is taken, something before the service may have looked at the other one."""
+    """A proxy before the service may have checked the other credential than the service would use."""
     shop = await open_shop(sign_in="on")
     owner, viewer = [(await credential_of(shop, role))["Authorization"] for role in (OWNER, VIEWER)]
     for first, second in ((owner, viewer), (viewer, owner), (owner, owner), ("", owner)):
@@ -130,11 +130,11 @@ async def test_only_owners_set_a_status_that_cancels_a_sale(open_shop: OpenShop,
     shown = await shop.http.get(f"/api/orders/{order['order_id']}", headers=owner)
     assert (shown.json()["status"], shown.json()["version"]) == ("Completed", 1)
     cashier = await headers_of(shop, CASHIER)
-    # What it is already, a cashier may say.
+    # A cashier may send the current status.
     assert (await shop.http.put(address, params={"status": "Completed"}, headers=cashier)).status_code == 200
     assert (await shop.http.put(address, params={"status": status}, headers=owner)).status_code == 200
 
 
 def test_the_documentation_has_the_table() -> None:
-    """`make docs` writes it anew."""
+    """`make docs` updates it."""
     assert roles.PAGE.read_text() == roles.written()

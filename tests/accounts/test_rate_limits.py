@@ -1,4 +1,4 @@
-"""How often anybody may ask, over all processes together."""
+"""Rate limits, across all processes."""
 
 import asyncio
 import secrets
@@ -19,7 +19,7 @@ from tests.support.shop import DATABASE, OpenShop
 
 @pytest.fixture
 def two(mongodb_url: str) -> Iterator[list[RateLimits]]:
-    """The limits as two processes have them."""
+    """Yield the rate limits of two processes."""
     processes = [RateLimits(mongodb_url, DATABASE, 1_000) for _ in range(2)]
     yield processes
     for each in processes:
@@ -27,7 +27,7 @@ def two(mongodb_url: str) -> Iterator[list[RateLimits]]:
 
 
 async def spent(limits: RateLimits, credential: str, times: int) -> int:
-    """How many of so many requests were let through."""
+    """Return how many of a number of requests were accepted."""
 
     async def one() -> bool:
         try:
@@ -42,7 +42,7 @@ async def spent(limits: RateLimits, credential: str, times: int) -> int:
 async def test_the_limit_of_a_credential_holds_across_processes(two: list[RateLimits]) -> None:
     credential = secrets.token_hex(8)
     through = sum(await asyncio.gather(*(spent(limits, credential, 800) for limits in two)))
-    # A minute may end in between, and another one begin.
+    # The minute of the count may end in between.
     assert 900 <= through <= 1_600
     assert through % 100 == 0
     assert await spent(two[0], secrets.token_hex(8), 50) == 50
@@ -72,7 +72,7 @@ async def test_without_a_database_sales_go_on_and_sign_ins_do_not(monkeypatch: p
 
     monkeypatch.setattr(limits._limiter, "hit", noted)
     assert await spent(limits, "a", 5_000) == 5_000
-    # All of them waited for one question, which is given up after half a second, and none after it waits again.
+    # All shared one query, which times out after half a second, and later requests do not wait again.
     assert len(asked) == 1
     monkeypatch.setattr("repositories.accounts.rate_limits._FAIL_CLOSED_SECONDS", 0.5)
     with pytest.raises(Unavailable):

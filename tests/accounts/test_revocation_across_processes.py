@@ -1,4 +1,4 @@
-"""What is ended in one process is refused in the other within five seconds: two real servers on one database."""
+"""Revocation across two server processes of one database, within five seconds."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -21,7 +21,7 @@ NOT_SIGNED_IN = 4401
 
 
 class Front:
-    """One of the servers, as the owner uses it."""
+    """One of the servers, with the owner's requests."""
 
     def __init__(self, http: httpx.AsyncClient, owner: Headers) -> None:
         self._http = http
@@ -48,7 +48,7 @@ class Front:
         return enrolled["device"]["id"], bearer(enrolled["key"])
 
 
-#: What is shown, and how it is ended.
+#: Credentials, and how each is revoked.
 Ending = tuple[Headers, Callable[[], Awaitable[Json]]]
 
 
@@ -87,7 +87,7 @@ async def test_a_revocation_in_one_process_takes_effect_in_both(mongodb_url: str
         httpx.AsyncClient(base_url=servers[0].url, timeout=30) as http,
     ):
         front = Front(http, await sign_in(http))
-        # The other one hears within a second that the shop has an owner.
+        # The other process notices within a second that the setup is complete.
         while 503 in [await _status(server, {}) for server in servers]:
             await asyncio.sleep(0.05)
         ways = (_signed_out, _removed, _given_a_password, _device_removed, _device_removed_under_a_cashier)
@@ -97,7 +97,7 @@ async def test_a_revocation_in_one_process_takes_effect_in_both(mongodb_url: str
 
 
 async def _over_in_all(servers: list[Service], shown: Headers, end: Callable[[], Awaitable[Any]]) -> list[int]:
-    """Ends what is shown; how its sockets are closed, and its requests answered, at each server."""
+    """Revoke a credential; return how each server closes its sockets and answers its requests."""
     async with AsyncExitStack() as stack:
         sockets = [await stack.enter_async_context(_screen(server, shown)) for server in servers]
         for socket in sockets:
@@ -120,7 +120,7 @@ async def _status(server: Service, shown: Headers) -> int:
 
 
 async def _refused(server: Service, shown: Headers) -> int:
-    """What is answered as soon as it is no success any more."""
+    """Return the first response that is not a success."""
     while (status := await _status(server, shown)) == 200:
         await asyncio.sleep(0.05)
     return status

@@ -1,4 +1,4 @@
-"""Another password ends the sign-ins in the very transaction in which it is written: there is no state in between."""
+"""A new password ends the user's sessions in the transaction that stores it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ async def shop(open_shop: OpenShop) -> Shop:
 
 @asynccontextmanager
 async def nothing_is_deleted(shop: Shop) -> AsyncIterator[None]:
-    """The line to the database is cut whenever credentials are to be deleted."""
+    """Cut the connection to the database at each deletion of credentials."""
     there = f"{shop.database.name}.{CREDENTIALS}"
     async with failing(shop.database, "delete", namespace=there, closeConnection=True) as is_reached:
         yield
@@ -94,7 +94,7 @@ async def test_a_deactivated_user_is_refused_even_if_no_row_can_be_deleted(shop:
 
 
 async def test_a_late_sign_in_with_the_old_password_is_refused(shop: Shop) -> None:
-    """Its tokens are written after the password was changed and what was there was deleted."""
+    """Its tokens are stored after the password was changed and the earlier credentials were deleted."""
     owner, user = await as_(shop, OWNER), await add(shop)
     await shop.http.put(f"/api/users/{user['_id']}", json={"password": NEW_PASSWORD}, headers=owner)
     late = await shop.state["sessions"].begin(user["_id"], user["version"])

@@ -1,4 +1,4 @@
-"""The claim of a shop: until it, nothing answers but what whoever sets it up needs; it happens once."""
+"""The setup of a shop: before it, only the setup routes answer; it succeeds once."""
 
 import asyncio
 import io
@@ -37,7 +37,7 @@ SECRET = "4f9c1d7e2a8b5c3f6e0d9a1b8c7f2e5d"
 
 @pytest.fixture
 def database_name() -> str:
-    """A database of its own, since a claim is for the whole of it."""
+    """Yield the name of a new database, since setup is for a whole database."""
     return f"pos_setup_{secrets.token_hex(4)}"
 
 
@@ -111,7 +111,7 @@ async def test_setup_creates_the_owner_and_opens_the_shop(open_shop: OpenShop, d
     assert stored["password"].startswith("$argon2id$")
     assert await shop.get("/api/setup") == {"claimed": True}
     assert_problem(await shop.http.post("/api/setup", json=BODY), 409, "already_claimed")
-    # Also with the wrong token: it says no more than GET does.
+    # Also with a wrong token: the response reveals no more than GET does.
     assert_problem(await shop.http.post("/api/setup", json={**BODY, "token": "x"}), 409, "already_claimed")
     assert_problem(await shop.http.get("/api/orders/all"), 401, "not_signed_in")
     assert (await shop.http.get("/board")).status_code == 200
@@ -167,7 +167,7 @@ async def test_concurrent_setups_over_two_processes_create_one_owner(
 
             async def claim(number: int) -> httpx.Response:
                 claimed = {**body, "username": f"owner-{number}"}
-                # Each from an address of its own, since so many from one would be sent away.
+                # Each from its own address, because of the limit of one address.
                 headers = {"X-Forwarded-For": f"203.0.113.{number}"}
                 return await http.post(f"http://127.0.0.1:{ports[number % 2]}/api/setup", json=claimed, headers=headers)
 
@@ -175,7 +175,7 @@ async def test_concurrent_setups_over_two_processes_create_one_owner(
             statuses = sorted(each.status_code for each in answers)
             assert statuses == [201, *[409] * 39], {each.text for each in answers if each.status_code not in (201, 409)}
             winner = next(each for each in answers if each.status_code == 201).json()["data"]["username"]
-            # The other process has heard of it within a second.
+            # The other process has noticed it within a second.
             async with asyncio.timeout(30):
                 for port in ports:
                     while (await http.get(f"http://127.0.0.1:{port}/api/orders/all")).status_code != 401:
@@ -211,7 +211,7 @@ async def test_the_logged_command_completes_the_setup(
     with caplog.at_level(logging.CRITICAL, "pos"):
         shop = await unclaimed(open_shop, database_name, setup_token=None)
     line = caplog.records[-1].getMessage()
-    # A log in JSON shows it as it is.
+    # A JSON log shows it unchanged.
     assert json.dumps(line) == f'"{line}"'
     words = shlex.split(line.partition("more: ")[2])
     fields = [word for before, word in itertools.pairwise(words) if before == "--data-urlencode"]

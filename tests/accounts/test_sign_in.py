@@ -1,4 +1,4 @@
-"""Signing in and out: passwords, PINs, renewals, and what ends them."""
+"""Sign-in and sign-out: passwords, PINs, renewals and revocation."""
 
 import asyncio
 
@@ -88,7 +88,7 @@ async def test_a_refresh_token_is_exchanged_once(open_shop: OpenShop) -> None:
     assert answer.status_code == 200, answer.text
     second = answer.json()
     assert (await who(shop, second["access_token"])).status_code == 200
-    # Whoever has copied the first one ends what came of it, for himself and for the one that it was stolen from.
+    # A second use of the first token ends the family, for the thief and for the owner.
     assert refusal(await renew(shop, first["refresh_token"])) == (401, "not_signed_in")
     for token in (first["access_token"], second["access_token"]):
         assert refusal(await who(shop, token)) == (401, "not_signed_in")
@@ -115,7 +115,7 @@ async def who_owns(shop: Shop, token: str) -> str:
 
 
 async def test_an_interrupted_renewal_can_be_repeated(open_shop: OpenShop) -> None:
-    """The new pair is written, and the process dies before the old token is spent."""
+    """The process dies after storing the new pair and before marking the old token as used."""
     shop = await signed_in_shop(open_shop)
     user = await add(shop)
     tokens = (await login(shop, user["login"])).json()

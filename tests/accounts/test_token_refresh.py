@@ -1,4 +1,4 @@
-"""Renewing a sign-in when the answer is lost: whoever was cut off goes on, whoever has copied a token does not."""
+"""Renewal after a lost response: the client can continue, a thief with a copied token cannot."""
 
 import asyncio
 from typing import Any, Final
@@ -53,7 +53,7 @@ async def test_a_lost_response_is_repeated_for_the_same_key(shop: Shop) -> None:
     third = await renew(shop, tokens["refresh_token"], "another")
     assert third.status_code == 200
     assert third.json()["refresh_token"] != tokens["refresh_token"]
-    # What is kept tells nobody what comes next.
+    # The stored row does not reveal the next tokens.
     row = await shop.database[CREDENTIALS].find_one({"_id": hash_token(first["refresh_token"])})
     assert not any(secret in str(row) for secret in ("mine", *map(str, tokens.values())) if len(secret) > 6)
 
@@ -113,11 +113,11 @@ def test_the_board_sends_a_key() -> None:
     assert b"'Idempotency-Key'" in ASSETS["sign-in.js"].file.body
 
 
-#: Where in a renewal the server is killed: as this command reaches the database for the so-maniest time, or after all.
+#: Where in a renewal the server is killed: at the nth occurrence of this database command, or at the end.
 STEPS: Final[list[Step]] = [("find", 0), ("insert", 0), ("insert", 1), ("update", 0), None]
 
 
-#: What is answered who asks again without a key. An update that is under way may still happen.
+#: The response to a repeated request without a key. A pending update may still happen.
 BARE: Final[dict[Step, set[int]]] = {("update", 0): {200, 401}, None: {401}}
 
 
@@ -134,14 +134,14 @@ async def sign_in(server: Service) -> Json:
 
 
 async def renew_in_vain(server: Service, database: Database, step: Step, token: str, headers: dict[str, str]) -> None:
-    """A renewal whose answer never comes: the server is killed in the middle of it, and started again."""
+    """Renew without a response: the server is killed in the middle of it, and started again."""
     body = {"refresh_token": token}
     if step is None:
         assert (await ask(server, REFRESH, body, **headers)).status_code == 200
         await server.kill()
     else:
         command, skip = step
-        # What is stopped goes on by itself some time later, or never: as the database had it in its hands.
+        # The stopped command may still complete later, or never.
         there: Json = {"namespace": f"{database.name}.{CREDENTIALS}", "blockConnection": True, "blockTimeMS": 3_000}
         async with failing(database, command, skip=skip, **there) as is_reached:
             asking = asyncio.create_task(ask(server, REFRESH, body, **headers))
@@ -172,7 +172,7 @@ async def test_a_server_killed_in_a_renewal_keeps_the_user_in_and_a_thief_out(
             assert second.status_code == 200, f"{step}: {second.text}"
             third = await ask(server, REFRESH, {"refresh_token": second.json()["refresh_token"]})
             assert third.status_code == 200, f"{step}: {third.text}"
-            # A thief has copied the first; he learns nothing, and nobody is signed in by anything of it any more.
+            # A thief uses a copy of the first token: the request fails and the family ends.
             for headers in ({}, {"Idempotency-Key": "a guess"}):
                 assert refusal(await ask(server, REFRESH, token, **headers)) == (401, "not_signed_in"), step
             for each in (second.json(), third.json()):
@@ -180,7 +180,7 @@ async def test_a_server_killed_in_a_renewal_keeps_the_user_in_and_a_thief_out(
             assert await database[CREDENTIALS].count_documents({"kind": {"$ne": "setup"}}) == 0, step
             if not long_run.is_long:
                 continue
-            # Without a key, what was spent already is gone: one signs in anew.
+            # Without a key, a used token is lost, and the user must sign in again.
             bare = (await sign_in(server))["refresh_token"]
             await renew_in_vain(server, database, step, bare, {})
             again = await ask(server, REFRESH, {"refresh_token": bare})

@@ -1,4 +1,4 @@
-"""Tokens that nobody has: whoever brings many is sent away before the database is asked, and nobody else is."""
+"""Unknown tokens: an address that sends many is refused without a query, and no other client is."""
 
 import asyncio
 import secrets
@@ -16,7 +16,7 @@ from tests.migrations.test_indexes import recorded
 from tests.support.accounts import Headers, as_, bearer, enrol, signed_in_shop
 from tests.support.shop import OpenShop, Shop
 
-#: The present minute has so many seconds left, or the test begins in the next one.
+#: If the current minute has fewer seconds left, the test waits for the next one.
 _LEFT = 5
 
 
@@ -38,7 +38,7 @@ async def guess(shop: Shop, address: str) -> httpx.Response:
 
 
 async def guess_until_refused(shop: Shop, address: str) -> int:
-    """How many guesses were granted before."""
+    """Return how many unknown tokens were accepted before the block."""
     granted = 0
     while True:
         answers = await asyncio.gather(*(guess(shop, address) for _ in range(25)))
@@ -51,7 +51,7 @@ async def guess_until_refused(shop: Shop, address: str) -> int:
 async def test_an_address_that_guesses_tokens_is_refused_without_a_query(shop: Shop) -> None:
     address = somewhere()
     granted = await guess_until_refused(shop, address)
-    # A minute may end in between, and many come at once.
+    # The minute of the count may end in between, and requests are concurrent.
     assert UNKNOWN_TOKENS.amount <= granted <= 2 * UNKNOWN_TOKENS.amount + 25
     forged = [new_token(kind) for kind in (ACCESS, KEY, ACCESS)]
     async with recorded(shop.database) as commands:
@@ -63,15 +63,15 @@ async def test_an_address_that_guesses_tokens_is_refused_without_a_query(shop: S
     assert 1 <= int(answers[0].headers["retry-after"]) <= 60
     asked = str(commands)
     assert not any(hash_token(token) in asked for token in forged)
-    # It is that address alone, a /64 of IPv6.
+    # Only this network, a /64 of IPv6, is blocked.
     assert refusal(await guess(shop, somewhere())) == (401, "not_signed_in")
     assert refusal(await guess(shop, address.replace("::7", "::8"))) == (429, "too_many_requests")
 
 
 async def test_a_known_token_from_a_blocked_address_is_accepted(shop: Shop) -> None:
-    """A shop's tills are behind one address; one of them is bad."""
+    """All tills of a shop share one address, and one of them is faulty."""
     address = somewhere()
-    # As another process signed them in.
+    # As if another process had signed them in.
     elsewhere = Credentials(shop.database, shop.state["clock"])
     owner = await as_(shop, OWNER)
     user = (await shop.http.get("/api/users", headers=owner)).json()[0]["id"]
@@ -86,11 +86,11 @@ async def test_a_known_token_from_a_blocked_address_is_accepted(shop: Shop) -> N
         "GET", f"/api/events/stream?ticket={ticket}", headers={"X-Forwarded-For": address}
     ) as stream:
         assert stream.status_code == 200
-    # What was never seen here cannot be told from a guess for now; from elsewhere it can.
+    # A token that this process has not seen counts as a guess from there, but not from another address.
     assert refusal(await profile(shop, unseen, address)) == (429, "too_many_requests")
     assert (await profile(shop, unseen, somewhere())).status_code == 200
     assert (await profile(shop, unseen, address)).status_code == 200
-    # One that was ended is nobody's any more, and stays so.
+    # A revoked token is unknown and stays so.
     await shop.database[CREDENTIALS].delete_one({"_id": hash_token(unseen["Authorization"].removeprefix("Bearer "))})
     shop.state["credentials"].clear_cache()
     assert refusal(await profile(shop, unseen, address)) == (401, "not_signed_in")
@@ -100,7 +100,7 @@ async def test_a_known_token_from_a_blocked_address_is_accepted(shop: Shop) -> N
 
 async def test_unknown_tokens_are_counted_across_processes(shop: Shop, open_shop: OpenShop) -> None:
     other, address = await signed_in_shop(open_shop), somewhere()
-    # A minute may end in between.
+    # The minute of the count may end in between.
     while True:
         await guess_until_refused(shop, address)
         first, second = await guess(other, address), await guess(other, address)

@@ -30,7 +30,7 @@ async def shop(open_shop: OpenShop) -> Shop:
 
 @pytest.fixture
 def pos(mongodb_url: str, shop: Shop, forked_pos: ForkedPos) -> Any:
-    """Runs `pos` on the shop's store."""
+    """Return a function that runs `pos` on the shop's store."""
 
     def command(*arguments: str, text: str = "", database: str = DATABASE, secret: str = SECRET_KEY) -> Process:
         names = environment(
@@ -189,7 +189,7 @@ async def test_all_tokens_of_a_user_can_be_revoked(shop: Shop, pos: Any) -> None
 
 
 def _until(terminal: int, words: bytes) -> bytes:
-    """What a terminal shows, up to some words; fails where they do not come."""
+    """Return the terminal's output up to some words; fail without them."""
     seen = b""
     while words not in seen:
         assert select.select([terminal], [], [], 30)[0], seen
@@ -216,7 +216,7 @@ async def test_a_typed_password_is_not_echoed(shop: Shop, mongodb_url: str) -> N
 
 
 async def test_another_process_refuses_a_removed_device_within_five_seconds(shop: Shop, pos: Any) -> None:
-    """As the other process sees it: nothing told this one to forget."""
+    """This process sees only the database, as another process does."""
     headers = await as_(shop, OWNER)
     token = headers["Authorization"].removeprefix("Bearer ")
     assert (await who(shop, token)).status_code == 200

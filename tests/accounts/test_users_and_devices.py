@@ -1,4 +1,4 @@
-"""The owners' API: users and devices, whose they are."""
+"""The API for users and devices, and its limits by store and role."""
 
 import asyncio
 from typing import Any

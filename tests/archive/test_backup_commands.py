@@ -1,4 +1,4 @@
-"""`pos backup`, `restore` and `import`: the whole store in a file, and back again."""
+"""`pos backup`, `restore` and `import`: a whole store to a file and back."""
 
 import asyncio
 import gzip

@@ -1,4 +1,4 @@
-"""`pos export`: which file is written, as what, and what is refused."""
+"""`pos export`: files, formats and refusals."""
 
 import asyncio
 import csv
@@ -120,7 +120,7 @@ async def test_a_terminal_shows_progress_and_no_binary_data(books: Shop, pos_pro
         process = await pos_process(*arguments, stdout=theirs, stderr=theirs)
         os.close(theirs)
         said = b""
-        # Linux says so with an error when the other side of a terminal is gone.
+        # Linux raises an error when the other side of a terminal is closed.
         try:
             while chunk := os.read(ours, 4096):
                 said += chunk

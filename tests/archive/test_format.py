@@ -1,4 +1,4 @@
-"""The archive: what is written is read again, and what is not whole is refused by the line."""
+"""The archive format: round trips, and refusals with the number of the line."""
 
 import io
 import json
@@ -42,7 +42,7 @@ _bodies = st.dictionaries(_names.filter(lambda name: name not in ("_id", "store"
 
 
 def written(*documents: tuple[str, Json]) -> bytes:
-    """An archive of some documents, and of counters."""
+    """Return an archive with some documents and counters."""
     writer = ArchiveWriter()
     lines = [writer.opening(replace(MANIFEST, counts=dict(Counter(collection for collection, _ in documents))))]
     for collection, document in (*documents, (COUNTERS, {"_id": "main", "orders": 1})):
@@ -63,7 +63,7 @@ def orders(count: int) -> list[tuple[str, Json]]:
 
 @given(bodies=st.lists(st.tuples(st.sampled_from(COLLECTIONS[:4]), _bodies), max_size=5))
 def test_documents_are_read_as_they_were_written(bodies: list[tuple[str, Json]]) -> None:
-    # Settings have no id but the store's name.
+    # The id of settings is the store's name.
     ids = {"settings": "main"}
     documents = [(name, {"_id": ids.get(name, "x"), "store": "main", **body}) for name, body in bodies]
     content = written(*((collection, dict(document)) for collection, document in documents))
@@ -184,7 +184,7 @@ def test_an_invalid_instant_is_refused() -> None:
 
 
 def lines_with(collection: str, document: Json) -> bytes:
-    """An archive of version 1 with one line that was written by another hand, its checksums right."""
+    """Return a forged archive of version 1: one extra line, with valid checksums."""
     content = json.dumps(document).encode()
     header = {"format": "pos-archive", "version": 1, **asdict(MANIFEST), "counts": {collection: 1}}
     rows = [(collection, content), (COUNTERS, b'{"orders":1}')] if collection != COUNTERS else [(COUNTERS, content)]
@@ -196,7 +196,7 @@ def lines_with(collection: str, document: Json) -> bytes:
     return b"".join([*lines, orjson.dumps(end) + b"\n"])
 
 
-#: One line for each way in which a document can name a store, as another store would have it.
+#: One line for each field in which a document can name a store, here another store.
 OF_ANOTHER_STORE = [
     *(
         (name, {"_id": "x", "store": "victim", "number": 1})

@@ -1,4 +1,4 @@
-"""No text that somebody typed becomes a formula in a spreadsheet."""
+"""Text input never becomes a formula in a spreadsheet."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ TEXTS = st.text() | BREAKS | ATTACKS | st.text("=+-@;|,\t\r\n\x0b\x1e\u2028 \"'a
 
 
 def first_visible(text: str) -> str:
-    """What a program sees first, that looks past blanks and takes look-alikes for the sign."""
+    """Return the first character that a program sees if it skips whitespace and normalizes look-alikes."""
     seen = [each for each in text if unicodedata.category(each)[0] not in "ZC"]
     return unicodedata.normalize("NFKC", seen[0])[0].replace("\u2212", "-") if seen else ""
 
@@ -97,7 +97,7 @@ def test_a_text_that_only_begins_like_a_phone_number_is_escaped(text: str) -> No
 )
 def test_values_that_a_spreadsheet_would_change_are_text_in_csv(text: str) -> None:
     assert escape_csv(text) == "'" + text
-    # A workbook keeps it as text.
+    # A workbook stores it as text.
     assert escape_workbook(text) == text
 
 
@@ -115,7 +115,7 @@ def test_values_that_a_spreadsheet_shows_unchanged_are_not_escaped(text: str) ->
 
 @given(st.from_regex(r"[0-9]{1,25}", fullmatch=True))
 def test_no_digit_of_a_text_of_digits_is_lost(text: str) -> None:
-    """Fifteen digits are what a spreadsheet keeps of a number, and eleven what Excel shows of it."""
+    """A spreadsheet keeps 15 digits of a number, and Excel shows 11."""
     is_kept = len(text) <= 11 and str(int(text)) == text
     assert escape_csv(text) == (text if is_kept else "'" + text)
 

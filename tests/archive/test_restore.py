@@ -1,4 +1,4 @@
-"""A store that is filled from an archive is the shop that it was, or none at all."""
+"""The restore of a store: complete, or not at all."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -54,7 +54,7 @@ def order(number: int, store: str = "main") -> Json:
 async def test_a_restored_store_continues_where_it_was(
     shop: Shop, target: Database, mongodb_url: str, tmp_path: Path, store: str
 ) -> None:
-    """Documents, numbering, remembered requests, reports and the log, in a store of the same name or of another."""
+    """Documents, numbers, stored responses, reports and the log, in a store of the same or another name."""
     store = store or shop.store
     key = await busy_week(shop)
     first = await write(shop.database, shop.store, tmp_path / "first")
@@ -78,7 +78,7 @@ async def test_a_restored_store_continues_where_it_was(
 async def test_a_client_with_a_cursor_of_the_old_log_must_load_again(
     shop: Shop, target: Database, mongodb_url: str, tmp_path: Path
 ) -> None:
-    """After the backup the old shop sold on. A screen that saw that must not take new events for those it has."""
+    """The old store sold after the backup. A client that saw those events must not confuse new events with them."""
     await shop.sale()
     file = await write(shop.database, shop.store, tmp_path / "file")
     await shop.sale()
@@ -116,7 +116,7 @@ async def test_a_running_service_waits_for_the_restore_and_continues(
         assert (ready.status_code, ready.json()["code"]) == (503, "being_restored")
         assert (health.status_code, health.json()["database"]["status"]) == (503, "restoring")
         assert health.json()["detail"] == ready.json()["detail"] == BeingRestored().detail
-        # The hub would look by now: it must not take what is written for news.
+        # The hub polls meanwhile, and must not publish restored events.
         await restoration.add("events", [{"store": shop.store, "seq": 1, "type": "order"}])
         async with asyncio.timeout(20):
             while running.state["hub"].status.looked < POLL_SECONDS * 2:
@@ -210,7 +210,7 @@ async def test_an_incomplete_store_does_not_open(target: Database) -> None:
 
 
 async def test_an_orphaned_transaction_is_aborted(target: Database) -> None:
-    """A transaction that nobody will finish holds the counters."""
+    """A transaction of a dead process locks the counters."""
     await begin(target, "main")
     session = await target.client.start_session()
     session.start_transaction()
@@ -233,7 +233,7 @@ async def test_a_batch_is_retried_after_a_write_conflict(target: Database) -> No
 async def test_a_log_with_an_expired_beginning_is_restored_as_complete(
     own: Any, target: Database, mongodb_url: str, tmp_path: Path
 ) -> None:
-    """It comes from a database that keeps events for a shorter time."""
+    """The archive comes from a database with a shorter retention of events."""
     clock = Clock.days_ago(40)
     async with opened(mongodb_url, database_name=own.name, clock=clock, event_retention_days=30) as shop:
         await shop.sale()

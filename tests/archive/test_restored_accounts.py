@@ -1,4 +1,4 @@
-"""People and devices of a restored store: they are there, and everybody signs in anew."""
+"""Users and devices after a restore: they exist, and all must sign in again."""
 
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,13 @@ from tests.support.shop_setup import CLAIM, SETUP_TOKEN
 
 
 async def opened(open_shop: OpenShop, database_name: str, **settings: Any) -> Shop:
-    """A shop as it is started, with the secrets of every one here."""
+    """Open a shop with the secrets of these tests."""
     secrets = {"secret_key": SECRET_KEY, "setup_token": SETUP_TOKEN, **settings}
     return await open_shop(sign_in="on", database_name=database_name, is_claimed=False, trusted_proxies=1, **secrets)
 
 
 async def claimed(open_shop: OpenShop, database_name: str) -> Shop:
-    """A shop with its owner, in a database of its own."""
+    """Yield a shop with an owner, in its own database."""
     shop = await opened(open_shop, database_name)
     assert (await shop.http.post("/api/setup", json=CLAIM)).status_code == 201
     return shop
@@ -56,7 +56,7 @@ async def test_users_are_restored_and_their_credentials_are_not(
     assert await target[CREDENTIALS].count_documents({}) == 0
 
     new = await opened(open_shop, target.name, store_id=old.store)
-    # It has its owner: nobody claims it a second time, with the right token or with a wrong one.
+    # The setup stays complete: a second one fails, with the right token or a wrong one.
     assert await new.get("/api/setup") == {"claimed": True}
     for token in (SETUP_TOKEN, "wrong"):
         again = await new.http.post("/api/setup", json={**CLAIM, "username": "thief", "token": token})
@@ -73,7 +73,7 @@ async def test_users_are_restored_and_their_credentials_are_not(
     assert (await new.http.get("/api/users", headers=owner)).json() == people
     assert (await new.http.get("/api/devices", headers=owner)).json() == devices
     assert (await login(new, cashier["login"], PASSWORD)).status_code == 200
-    # The tablet is enrolled anew; the old one can be removed.
+    # The tablet is registered again; the old device can be removed.
     _, key = await enrol(new, owner)
     assert (await new.http.post("/api/auth/pin", json=pin, headers=key)).status_code == 200
     assert (await new.http.delete(f"/api/devices/{device}", headers=owner)).status_code == 200

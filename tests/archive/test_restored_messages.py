@@ -1,4 +1,4 @@
-"""A backup that is restored sends nothing: what was open in it may have been sent since."""
+"""Messages after a restore: open ones are not sent, because they may have been sent since the backup."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ async def test_a_restore_sends_no_message(
     assert await verify(target, shop.store) == []
     postman = Postman()
     async with opened(mongodb_url, database_name=target.name, store_id=shop.store, provider=postman) as restored:
-        # A message of its own has come through, so the worker has looked.
+        # The store's own message was sent, so the worker has run.
         own = (await restored.state["messages"].send(LETTER, actor=SERVICE_ACTOR)).answer["_id"]
         await until(restored, own, SENT)
         states = {each["id"]: (each["state"], (each["error"] or {}).get("code")) for each in await messages(restored)}

@@ -1,4 +1,4 @@
-"""What a shop says of itself, whom it knows and what it gave away is there again after a restoration."""
+"""Settings, customers and links after a restore."""
 
 import base64
 from pathlib import Path
@@ -18,7 +18,7 @@ SETTINGS = {"business_name": "Asha Stores", "gst_number": "27AAPFU0939F1ZV", "fo
 
 
 async def known_shop(shop: Shop) -> dict[str, str]:
-    """Settings, customers of each kind, and two links to an order: its id, and the path of each, "open" and "ended"."""
+    """Store settings, customers of each kind and two links to an order; return its id and the links' paths by state."""
     await shop.ok("PUT", "/api/settings", json={**SETTINGS, "logo": base64.b64encode(logo()).decode()})
     order = (await shop.sale(customer_phone=ASHA, customer_name="Asha", amount_paid=30.5))["order_id"]
     await shop.estimate(customer_phone=RAVI, customer_name="Ravi")
@@ -33,7 +33,7 @@ async def known_shop(shop: Shop) -> dict[str, str]:
 
 
 async def seen(shop: Shop, made: dict[str, str]) -> list[Any]:
-    """What the shop answers."""
+    """Return the shop's responses."""
     answers = [
         await shop.get("/api/settings", logo="true"),
         await shop.get("/api/customers"),
@@ -59,7 +59,7 @@ async def test_settings_customers_and_links_are_restored(
     assert await verify(target, store) == []
     async with opened(mongodb_url, database_name=target.name, store_id=store) as restored:
         assert await seen(restored, made) == before
-        # They go on as they stood.
+        # They continue to work as before.
         await restored.sale(customer_phone=ASHA, amount_paid=1)
         await restored.sale(customer_phone=RAVI)
         sums = {each["name"]: each["total_orders"] for each in (await restored.get("/api/customers"))["customers"]}

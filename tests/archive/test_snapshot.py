@@ -1,4 +1,4 @@
-"""What is exported is of one moment, whatever is sold meanwhile."""
+"""Snapshots: an export contains one moment, whatever is sold meanwhile."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -52,7 +52,7 @@ async def test_a_snapshot_does_not_contain_later_sales(shop: Shop) -> None:
 
 
 async def test_an_export_beside_sales_is_consistent(shop: Shop) -> None:
-    """Numbers, events and totals are of one moment, although tills sell all the time."""
+    """Numbers, events and totals are of one moment, while tills sell."""
     is_over = asyncio.Event()
 
     async def till() -> None:
@@ -76,9 +76,9 @@ async def test_an_export_beside_sales_is_consistent(shop: Shop) -> None:
 
 
 async def test_every_collection_of_a_store_is_in_an_archive(shop: Shop) -> None:
-    """A collection that is new here has to be exported, restored and documented too."""
+    """A new collection must be exported, restored and documented too."""
     await shop.sale()
-    # `adopted` is there only where there was an earlier backend: see the tests of its adoption.
+    # `adopted` exists only after a legacy import; its own tests cover it.
     names = {name for name in await shop.database.list_collection_names() if not name.startswith("system.")}
     assert {*names, ORIGINALS} - NOT_THE_STORES == set(COLLECTIONS)
 

@@ -1,4 +1,4 @@
-"""The tables that accountants get: their columns, and their cells in CSV and in XLSX, read back."""
+"""The tables for accountants: columns and cells in CSV and XLSX, read back."""
 
 import csv
 import io
@@ -115,7 +115,7 @@ def test_text_columns_keep_leading_zeros(kind: str, lines: bool) -> None:
     (row,) = as_csv(table, [cells])
     assert {row[title] for title in texts} == {"'0012345678905"}
     header, shown = list(as_xlsx(table, [cells]).active.rows)
-    # Stored as text, and said to be text: it stays so when somebody edits it.
+    # Stored and formatted as text, so that it stays text after an edit.
     kept = [cell for title, cell in zip(header, shown, strict=True) if title.value in texts]
     assert {(cell.value, cell.data_type, cell.number_format) for cell in kept} == {("0012345678905", "s", "@")}
 

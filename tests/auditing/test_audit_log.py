@@ -1,4 +1,4 @@
-"""`GET /api/audit`: who did what, from where, and what it was before."""
+"""`GET /api/audit`: actor, address, and values before and after."""
 
 import pickle
 from typing import Any
@@ -113,7 +113,7 @@ async def test_an_invalid_cursor_is_refused(shop: Shop, cursor: str) -> None:
 async def test_the_audit_log_is_filtered_by_day_actor_type_and_id(open_shop: OpenShop) -> None:
     clock = Clock()
     shop = await open_shop(clock=clock)
-    # The last minute of one day in the shop, and the first of the next.
+    # The last minute of a business day, and the first of the next.
     clock.at("2026-03-14T23:59:59+05:30")
     await shop.estimate()
     clock.at("2026-03-15T00:00:00+05:30")

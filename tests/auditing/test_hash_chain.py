@@ -1,4 +1,4 @@
-"""The chain of the event log: `pos verify` names the first event that is not as it was written."""
+"""The hash chain of the event log: `pos verify` names the first altered event."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ Tamper = Callable[[Shop], Awaitable[Any]]
 
 @pytest.fixture
 async def tampered(mongodb_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Shop]:
-    """A shop with seven events."""
+    """Yield a shop with seven events."""
     async with opened(mongodb_url, store_id=f"chain-{id(request)}") as shop:
         estimate = await shop.estimate()
         await shop.convert(estimate["estimate_id"])
@@ -42,7 +42,7 @@ async def put(shop: Shop, event: Json, **changes: Any) -> None:
 
 
 def hash_of(event: Json) -> bytes:
-    """As whoever alters an event would make it."""
+    """Return the hash that an attacker would compute for an altered event."""
     content = {name: value for name, value in event.items() if name not in ("_id", "store", "hash")}
     return sha256(encode(content)[4:-1]).digest()
 
@@ -53,21 +53,21 @@ async def set_field(shop: Shop, seq: int, **changes: Any) -> None:
 
 
 async def swap(shop: Shop) -> None:
-    """Two events in each other's place, all else as it was."""
+    """Swap two events."""
     one, other = await event_of(shop, 3), await event_of(shop, 4)
     for event, place in ((one, other), (other, one)):
         await put(shop, place, **{k: v for k, v in event.items() if k not in ("_id", "store", "seq")})
 
 
 async def rehash(shop: Shop, seq: int) -> None:
-    """An event that was altered, with the hash that goes with what stands in it now."""
+    """Alter an event, and store the hash of its new content."""
     event = await event_of(shop, seq)
     event["by"]["name"] = "Somebody else"
     await put(shop, event, hash=hash_of(event))
 
 
 async def put_in(shop: Shop) -> None:
-    """One more event in the middle, and all that follow moved on."""
+    """Insert an event, and renumber all that follow."""
     for seq in range(7, 3, -1):
         await shop.database.events.update_one({"store": shop.store, "seq": seq}, {"$inc": {"seq": 1}})
     third = await event_of(shop, 3)
@@ -115,7 +115,7 @@ async def test_the_first_altered_event_is_named(tampered: Shop, tamper: Tamper, 
 
 
 async def forget(shop: Shop) -> None:
-    """All hashes, and who did it, as if the log were older than the chain."""
+    """Delete all hashes and actors, as if the log were older than the chain."""
     links = {"by": "", "prev_at": "", "prev": "", "hash": ""}
     await shop.database.events.update_many({"store": shop.store}, {"$unset": links})
     await shop.database.counters.update_one({"_id": shop.store}, {"$unset": {"hash": "", "at": ""}})
@@ -125,12 +125,12 @@ async def forget(shop: Shop) -> None:
 
 
 async def cut(shop: Shop, seq: int) -> None:
-    """The oldest events are gone, up to this one."""
+    """Delete the oldest events, up to this one."""
     await shop.database.events.delete_many({"store": shop.store, "seq": {"$lte": seq}})
 
 
 async def strip_all(shop: Shop) -> None:
-    """All hashes are gone, and somebody else did it all."""
+    """Delete all hashes, and change the actor of all events."""
     own = {"store": shop.store}
     await shop.database.events.update_many(own, {"$unset": {"prev": "", "hash": ""}, "$set": {"by.name": "X"}})
     await shop.database.counters.update_one({"_id": shop.store}, {"$unset": {"hash": ""}})
@@ -154,7 +154,7 @@ async def test_missing_events_that_retention_would_not_delete_are_found(
 
 @pytest.fixture
 async def old(mongodb_url: str, request: pytest.FixtureRequest) -> AsyncIterator[tuple[Shop, Clock]]:
-    """A shop that sold three times 100 days ago, and then nothing for long."""
+    """Yield a shop with three sales 100 days ago, and none for a long time after."""
     clock = Clock.days_ago(100)
     async with opened(mongodb_url, store_id=f"old-{id(request)}", clock=clock) as shop:
         for _ in range(3):
@@ -180,7 +180,7 @@ async def test_the_chain_holds_after_retention(old: tuple[Shop, Clock]) -> None:
 
 
 async def test_an_old_event_may_outlive_younger_ones(old: tuple[Shop, Clock]) -> None:
-    """It was made when the clock was fast."""
+    """The clock was ahead when it was written."""
     shop, clock = old
     await remove(shop, 2)
     clock.now = datetime.now(UTC)

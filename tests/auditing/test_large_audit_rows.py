@@ -1,4 +1,4 @@
-"""Pages of the audit whose rows are large: bounded by bytes, cut with a mark, and the cursor goes on."""
+"""Pages of the audit log with large rows: limited by bytes, long values cut, and cursors that continue."""
 
 import asyncio
 from typing import Any
@@ -13,7 +13,7 @@ LONG: Json = {"items": [line(name="x" * 400)] * 300}
 
 
 async def changed(shop: Shop, times: int) -> str:
-    """An estimate that was long before, and is long after each change."""
+    """Return an estimate that is long before and after each change."""
     estimate = await shop.estimate(**LONG)
     for number in range(times):
         body = estimate_body(**LONG, customer_name=f"Asha {number}")

@@ -1,4 +1,4 @@
-"""`pos verify` finds whatever was tampered with, and is silent when nothing was."""
+"""`pos verify` finds every manipulation, and reports nothing otherwise."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 @pytest.fixture
 async def tampered(mongodb_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Shop]:
-    """A shop with a little of everything."""
+    """Yield a shop with some documents of each kind."""
     async with opened(mongodb_url, store_id=f"tampered-{id(request)}") as shop:
         estimates = [await shop.estimate() for _ in range(3)]
         await shop.convert(estimates[0]["estimate_id"])

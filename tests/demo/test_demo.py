@@ -1,4 +1,4 @@
-"""`pos demo`: made-up documents, believable, in a store of their own, and the same for a seed."""
+"""`pos demo`: realistic made-up documents in their own store, reproducible by a seed."""
 
 import asyncio
 import secrets
@@ -62,7 +62,7 @@ def test_a_plan_is_sorted_and_contains_its_orders(trade: str) -> None:
 
 @pytest.mark.parametrize("clock", [time(4), time(9, 1), time(9, 40), time(13), time(18, 30), time(20, 59), time(23)])
 def test_today_is_as_busy_as_any_day_until_the_same_hour(clock: time) -> None:
-    """Whatever would come later is left out, and not crammed into the last moments."""
+    """Later sales are left out, and not moved to the last minutes."""
     until = datetime.combine(DAYS[-1], clock, ZONE).astimezone(UTC)
     steps = list(Plan("hardware", 2_000, DAYS, ZONE, until, 3).steps())
     moments = [step.moment for step in steps]
@@ -80,13 +80,13 @@ def test_today_is_as_busy_as_any_day_until_the_same_hour(clock: time) -> None:
     today = until_then(DAYS[-1])
     assert usual / 3 - 1 <= today <= usual * 2 + 3
     assert today == 0 or clock > time(9)
-    # Minutes lie between them, as on other days.
+    # There are minutes between them, as on other days.
     close = [later - earlier < timedelta(seconds=5) for earlier, later in pairwise(orders)]
     assert sum(close[-100:]) <= 5 + 2 * sum(close[:-100]) / len(close) * 100
 
 
 def test_estimates_of_the_last_days_are_open() -> None:
-    """Those that would be ordered after the end still wait for it."""
+    """Estimates whose order would be after the end stay open."""
     steps = list(Plan("hardware", 2_000, DAYS, ZONE, datetime.combine(DAYS[-1], time(18), ZONE), 3).steps())
     commands = [step.command for step in steps]
     closed = {each.estimate_id for each in commands if isinstance(each, ConvertEstimate | VoidEstimate)}
@@ -121,7 +121,7 @@ async def test_a_demo_is_consistent_and_realistic(own: Database[Any], mongodb_ur
     assert any(each["round_off"] for each in orders)
     assert {each["payment_group"] for each in orders} >= {"cash", "upi", "card"}
     assert any(not each["customer_name"].isascii() for each in orders)
-    # No number that anybody could be called under: none in India begins with a 5.
+    # No real phone numbers: no mobile number in India begins with 5.
     assert all(each["customer_phone"].replace(" ", "")[-10] == "5" for each in orders)
     statuses = Counter(each["converted"] for each in own.estimates.find({"store": "demo"}))
     assert statuses[True] > 50
@@ -154,7 +154,7 @@ async def test_a_refused_command_ends_the_fill_and_its_journal(shop: Shop) -> No
     nothing = [TimedCommand.of(now, VoidEstimate(f"EST-{number}")) for number in range(2 * GROUP_LIMIT)]
     with pytest.raises(NotFound) as refused:
         await fill(shop.database, shop.store, ZONE, nothing, lambda _: None)
-    # The refusal holds the journal, which would otherwise be thrown away, and its thread with it.
+    # The exception references the journal, which would otherwise be garbage-collected with its thread.
     assert refused.traceback
     own = f"journal-{shop.store}"
     async with asyncio.timeout(30):
@@ -186,7 +186,7 @@ async def test_a_demo_with_real_sales_is_not_replaced(own: Database[Any], mongod
         sold = await shop.sale()
     refused = await asyncio.to_thread(demo, own, mongodb_url, "--orders", "5", "--replace")
     assert "was changed after" in str(refused.exception)
-    # Nor where the filling was cut off, and left no word of where it stood.
+    # Nor after an interrupted fill, which stored no position.
     own.counters.update_one({"_id": "demo"}, {"$unset": {"demo.place": ""}})
     refused = await asyncio.to_thread(demo, own, mongodb_url, "--orders", "5", "--replace")
     assert "was changed after" in str(refused.exception)

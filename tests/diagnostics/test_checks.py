@@ -1,4 +1,4 @@
-"""What `pos doctor` thinks of facts about settings, machine and database."""
+"""The checks of `pos doctor` on facts about settings, machine and database."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -44,7 +44,7 @@ MACHINE = MachineFacts(python=(3, 11, 9), zones_from="tzdata", open_files=65_536
 
 
 def odd(findings: Any) -> list[tuple[str, Level]]:
-    """Those that are not ok; each says what to do."""
+    """Return the findings that are not ok; each must have a remedy."""
     found: list[Finding] = [each for each in findings if each.level is not Level.OK]
     assert all(each.mend for each in found)
     return [(each.check, each.level) for each in found]

@@ -1,4 +1,4 @@
-"""`pos doctor` on real setups that are broken."""
+"""`pos doctor` on real setups with defects."""
 
 import json
 import secrets
@@ -35,7 +35,7 @@ def test_every_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 @contextmanager
 def standalone(folder: Path) -> Iterator[str]:
-    """A mongod that is no replica set."""
+    """Yield a mongod without a replica set."""
     path = folder / "m.sock"
     command = [
         str(find_mongod()),
@@ -63,7 +63,7 @@ def diagnosed(**changes: str) -> tuple[int, dict[str, Json]]:
     environment = {"MONGODB_URL": "", "PORT": str(free_port()), "STORE_ID": "main", "DATABASE_NAME": "pos", **changes}
     began = time.monotonic()
     result = CliRunner().invoke(cli, ["doctor", "--json"], env=environment)
-    # Sooner than the driver itself would give up, which takes 30 s.
+    # Earlier than the driver's own timeout of 30 s.
     assert time.monotonic() - began < 25
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     findings = json.loads(result.stdout)
@@ -94,7 +94,7 @@ def test_a_port_used_by_another_program_is_reported() -> None:
 
 @pytest.fixture
 def own(mongodb_url: str) -> Iterator[Database[Any]]:
-    """A database with a little of everything in it."""
+    """Yield a database with some documents of each kind."""
     with MongoClient[Any](mongodb_url, tz_aware=True) as client:
         name = f"pos_doctor_{secrets.token_hex(4)}"
         made = CliRunner().invoke(

@@ -1,4 +1,4 @@
-"""`pos doctor` tells apart why a database does not answer."""
+"""`pos doctor` distinguishes the reasons why a database does not answer."""
 
 import asyncio
 import socket
@@ -20,7 +20,7 @@ async def test_reasons_for_an_unreachable_server_are_distinguished() -> None:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         urls = [url.format(port=free_port(), silent=silent.getsockname()[1]) for url in UNREACHABLE]
-        # Sooner than the driver itself would give up, which takes 30 s. Each waits some seconds, so all do at once.
+        # Earlier than the driver's own timeout of 30 s. Each waits some seconds, so all do at once.
         async with asyncio.timeout(25):
             found = await asyncio.gather(*(asyncio.to_thread(collect_facts, url, "pos", "main", 90) for url in urls))
     assert [facts.unreachable for facts in found] == list(UNREACHABLE.values()), found

@@ -1,4 +1,4 @@
-"""One document of the earlier backend: whatever it looks like, it becomes one that we can show and add up."""
+"""The conversion of one document of the earlier backend."""
 
 import json
 from datetime import UTC, datetime
@@ -79,7 +79,7 @@ def test_any_document_can_be_converted_shown_and_summed(kind: str, changes: dict
 
 
 def test_a_sound_document_is_converted_like_a_native_one() -> None:
-    """Figures, search terms and days of a sound document are those of a native one."""
+    """The figures, search terms and days of a sound document equal those of a native one."""
     source = legacy.estimate(1)
     adopted = convert(ESTIMATES, source, KOLKATA)
     body = {**source, "items": [{**each} for each in source["items"]]}

@@ -1,4 +1,4 @@
-"""Documents in the shapes that the earlier backend had before its last: each is what it meant, and the report says how
+"""The conversion of documents of older formats: each keeps its meaning, and the report says how
 it was read."""
 
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ NEW_YORK, UTC_ZONE, SYDNEY = ZoneInfo("America/New_York"), ZoneInfo("UTC"), Zone
 
 
 def at(created: Any, made: datetime = MADE, zone: ZoneInfo = KOLKATA, **changes: Any) -> ConvertedDocument:
-    """An order whose id was made at a time, and which says another one."""
+    """Return an order whose id contains one time, and whose fields contain another."""
     source = legacy.order(1, made.replace(tzinfo=None), created_at=created, **changes)
     return convert(ORDERS, source, zone)
 
@@ -29,17 +29,17 @@ def at(created: Any, made: datetime = MADE, zone: ZoneInfo = KOLKATA, **changes:
 @pytest.mark.parametrize(
     ("created", "made", "zone"),
     [
-        # The phone's clock, stored as if it were UTC.
+        # A local time, stored as if it were UTC.
         (datetime(2025, 7, 14, 19, 30, tzinfo=UTC), MADE, KOLKATA),
         (datetime(2025, 7, 14, 19, 29, 57, 123_000, tzinfo=UTC), MADE, KOLKATA),
         (datetime(2025, 7, 14, 19, 34, tzinfo=UTC), MADE, KOLKATA),
-        # Late in the evening, where the day would be the next one.
+        # Late in the evening, where the day would change.
         (datetime(2025, 7, 14, 23, 50, tzinfo=UTC), datetime(2025, 7, 14, 18, 20, tzinfo=UTC), KOLKATA),
-        # UTC, taken for the clock of the shop: the other way round.
+        # The reverse: UTC, read as local time.
         (datetime(2025, 7, 14, 8, 30, tzinfo=UTC), MADE, KOLKATA),
         ("2025-07-14T14:00:00", MADE, KOLKATA),
         ("2025-07-14T19:30:00Z", MADE, KOLKATA),
-        # Zones behind UTC; and one that is so in summer, or in winter.
+        # Zones west of UTC, and one with daylight saving time.
         (datetime(2025, 7, 14, 10, 0, tzinfo=UTC), MADE, NEW_YORK),
         (datetime(2025, 1, 14, 9, 0, tzinfo=UTC), datetime(2025, 1, 14, 14, 0, tzinfo=UTC), NEW_YORK),
         (datetime(2025, 1, 15, 1, 0, tzinfo=UTC), datetime(2025, 1, 14, 14, 0, tzinfo=UTC), SYDNEY),
@@ -91,7 +91,7 @@ def test_an_id_without_a_time_corrects_nothing() -> None:
         ("+919822012345.00", "+919822012345"),
         ("9.822012345E9", "9822012345"),
         ("9.822012345e+09", "9822012345"),
-        # Digits were lost: it is no number any more.
+        # Digits were lost, so it is not a number any more.
         ("9.82201E+09", "9.82201E+09"),
         ("Shop 2.0", "Shop 2.0"),
     ],
@@ -191,7 +191,7 @@ def test_a_known_status_is_no_note(status: str | None) -> None:
 
 
 def sale_among_estimates(number: int, **changes: Any) -> dict[str, Any]:
-    """A completed sale as an older version put it among the estimates."""
+    """Return a completed sale, as an older version stored it among the estimates."""
     source = legacy.estimate(number)
     for name in ("estimate_id", "estimate_number", "is_converted_to_order", "linked_order_id", "linked_order_number"):
         del source[name]

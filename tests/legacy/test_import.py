@@ -1,4 +1,4 @@
-"""`pos import-legacy` on databases of the earlier backend: rehearsed, done, repeated; opened as a shop."""
+"""`pos import-legacy`: dry run, import, repetition, and the imported store."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from tests.support.shop import Shop, opened
 
 @pytest.fixture
 async def adopted(mongodb_url: str, own: Database[Any], adopt: Adopter) -> AsyncIterator[Shop]:
-    """A shop, open on an adopted database of the nasty kind."""
+    """Yield a shop, open on an imported database with many defects."""
     legacy.fill(own, legacy.nasty())
     await asyncio.to_thread(adopt.report)
     async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:
@@ -31,7 +31,7 @@ async def adopted(mongodb_url: str, own: Database[Any], adopt: Adopter) -> Async
 
 
 async def test_a_backup_of_an_imported_store_is_complete(adopted: Shop, mongodb_url: str, tmp_path: Path) -> None:
-    # The driver hands over what is larger than some 4 KB in another form.
+    # The driver returns documents larger than about 4 KB in another form.
     large = {"_id": 1, "items": [{"name": "x" * 100}] * 60}
     key = {"store": "main", "kind": "orders", "id": "ORDER-LARGE"}
     kept = {"_id": key, "store": "main", "kind": "orders", "number": 9_999, "defects": [], "original": large}
@@ -47,7 +47,7 @@ async def test_a_backup_of_an_imported_store_is_complete(adopted: Shop, mongodb_
 
 
 async def raw(database: Any) -> list[bytes]:
-    """What is kept of the originals, as bytes."""
+    """Return the copies of the originals, as bytes."""
     found = await database.get_collection("adopted", codec_options=RAW_CODEC).find().sort("_id", 1).to_list()
     return [document.raw for document in found]
 
@@ -104,11 +104,11 @@ async def test_an_import_from_another_database_has_the_same_result(
 async def test_numbers_ids_and_links_are_reconciled(adopted: Shop) -> None:
     orders = {each["order_id"]: each for each in await adopted.get("/api/orders/all") if each["type"] == "order"}
     estimates = {each["estimate_id"]: each for each in await adopted.get("/api/estimates/all")}
-    # The phone's ids and the numbers on paper still lead to the same documents; the older one keeps a number.
+    # The app's ids and the printed numbers still lead to the same documents; the older one keeps a repeated number.
     assert orders["ORDER-00000001"]["sale_number"] == "#001"
     assert (await adopted.get("/api/orders/number/%23001"))["order_id"] == "ORDER-00000001"
     assert int(orders["ORDER-00000002"]["sale_number"][1:]) > 12
-    # The estimate goes with the order that it names, and the other order of it stands alone.
+    # The estimate is linked to the order that it names; its other order has no link.
     assert estimates["EST-00000001"]["linked_order_id"] == "ORDER-00000002"
     assert orders["ORDER-00000002"]["source_estimate_id"] == "EST-00000001"
     assert orders["ORDER-00000001"]["source_estimate_id"] is None
@@ -162,7 +162,7 @@ async def test_imported_documents_conform_to_the_openapi_description(adopted: Sh
         *(f"/api/reports/estimates-only?{days}", "/api/reports/monthly/2025/3", "/api/customers"),
     ):
         contract.judge(await adopted.http.get(path))
-    # Also what is done with them: the answer shows them again.
+    # Also the responses to changes, which contain the documents.
     contract.judge(await adopted.http.put("/api/orders/ORDER-00000004/status?status=Refunded"))
     contract.judge(await adopted.http.post("/api/estimates/EST-00000008/convert-to-order"))
 
@@ -175,7 +175,7 @@ async def test_imported_documents_can_be_changed(adopted: Shop) -> None:
     converted = await adopted.convert("EST-00000004")
     assert (await adopted.get(f"/api/orders/{converted['order_id']}"))["source_estimate_id"] == "EST-00000004"
     await adopted.convert("EST-00000008")
-    # An order and its estimate of old, voided; one of them opened again; a status changed; an estimate written anew.
+    # Imported documents: void an order and its estimate, reopen one, change a status, replace an estimate.
     await adopted.ok("DELETE", "/api/orders/ORDER-00000002")
     assert (await adopted.http.get("/api/estimates/EST-00000001")).status_code == 404
     await adopted.ok("DELETE", "/api/orders/ORDER-00000005?keep_estimate=true")

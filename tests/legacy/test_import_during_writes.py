@@ -1,4 +1,4 @@
-"""`pos import-legacy` and its undo while the earlier backend goes on writing, interrupted or twice at once."""
+"""`pos import-legacy` and its undo while the earlier backend writes, interrupted or twice at once."""
 
 import subprocess
 from typing import Any
@@ -31,7 +31,7 @@ from tests.support.legacy.legacy_backend import (
 def test_an_import_in_place_beside_a_writing_backend_loses_nothing(
     own: Database[Any], adopt: Adopter, mongodb_url: str, long_run: LongRun
 ) -> None:
-    """Two rounds in every run of the tests, twenty with `--soak`, of databases that grow from round to round."""
+    """Two rounds in a usual run, twenty with `--soak`, with a larger database in each round."""
     with reporting("A16 pos import-legacy in place with 50 sales a second", long_run) as report:
         for number in long_run.rounds(2, 20):
             own.client.drop_database(own.name)

@@ -1,4 +1,4 @@
-"""`pos import-legacy` cut off, killed, undone: it completes the next time, or goes back to where it came from."""
+"""`pos import-legacy` interrupted, killed or undone: the next run completes it, or undo restores the originals."""
 
 import asyncio
 import signal
@@ -39,7 +39,7 @@ def test_undo_restores_the_originals(own: Database[Any], adopt: Adopter) -> None
     assert adopt("--undo").exit_code == 0
     assert plain([list(own[kind].find({}).sort("_id")) for kind in ("estimates", "orders")]) == before
     assert "was not adopted" in adopt.refused("--undo")
-    # And forth again, and back no more, once the backup is gone.
+    # Import again; without the backup, undo is impossible.
     adopt.report()
     assert "legacy_estimates" in adopt("--drop-backup").stderr
     assert "nothing to go back to" in adopt.refused("--undo")
@@ -50,7 +50,7 @@ def test_an_interrupted_undo_can_be_completed(own: Database[Any], adopt: Adopter
     legacy.fill(own, ([{**each, "store": "Pune"} for each in estimates], orders))
     before = plain([list(own[kind].find({}).sort("_id")) for kind in ("estimates", "orders")])
     adopt.report()
-    # As it stands after the first of two collections has its name again.
+    # The state after the first of two collections was renamed back.
     own.adoption.update_one({}, {"$set": {"step": "undoing"}})
     own.counters.delete_one({})
     own.legacy_estimates.rename("estimates", dropTarget=True)
@@ -75,7 +75,7 @@ STEPS = ("_rename_originals", "locate_originals", "_reconcile", "build_original"
 
 
 def place_of(step: str) -> Any:
-    """Return where a step is defined, so that it can be cut off there."""
+    """Return where a step is defined, so that it can be interrupted there."""
     return {"build_original": writer, "locate_originals": importer}.get(step, LegacyImport)
 
 
@@ -90,7 +90,7 @@ def test_an_import_interrupted_at_any_step_completes_the_next_time(
     calls = iter(range(12))
 
     def cut(*arguments: Any) -> Any:
-        # In the middle of what is written, and at once elsewhere.
+        # In the middle of the writes; elsewhere at the first call.
         if step != "build_original" or next(calls) == 11:
             raise DatabaseRefused("The power is cut.")
         return for_good(*arguments)
@@ -108,7 +108,7 @@ def test_an_import_interrupted_at_any_step_completes_the_next_time(
 def test_an_import_killed_at_any_moment_completes_the_next_time(
     own: Database[Any], adopt: Adopter, mongodb_url: str
 ) -> None:
-    """Killed as a power cut does it, until it comes through; in the end it is as if it had never been."""
+    """Kill the import again and again until it completes; the result is that of an uninterrupted import."""
     legacy.fill(own, legacy.believable(2_000))
     expected = Adopter(mongodb_url, f"{own.name}_new").report("--from", own.name)
     kills = 0
@@ -118,7 +118,7 @@ def test_an_import_killed_at_any_moment_completes_the_next_time(
         while process.poll() is None and not own.adoption.find_one({}):
             assert time.monotonic() < deadline
             time.sleep(0.001)
-        # This long into its work, and in the next round a little longer.
+        # A little later in each round.
         with suppress(subprocess.TimeoutExpired):
             process.wait(pause)
         process.send_signal(signal.SIGKILL)
@@ -143,7 +143,7 @@ def test_an_interrupted_command_prints_how_to_continue(own: Database[Any], adopt
     while not own.adoption.find_one({}):
         assert (process.poll(), time.monotonic() < deadline) == (None, True)
         time.sleep(0.001)
-    # What SIGTERM does here is what Ctrl-C does, which the tests may have been told to ignore.
+    # SIGTERM works like Ctrl-C here; the environment of the tests may ignore SIGINT.
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=30)
     assert (process.returncode, "Run the same command again" in said, "Traceback" in said) == (130, True, False), said
@@ -152,7 +152,7 @@ def test_an_interrupted_command_prints_how_to_continue(own: Database[Any], adopt
 
 
 async def test_a_cancelled_import_ends_its_threads_first(own: Database[Any], mongodb_url: str) -> None:
-    """As Ctrl-C does it: what a thread does is ended at its next step, and not left to itself."""
+    """After a cancellation, as by Ctrl-C, threads end at their next step and do not continue alone."""
     legacy.fill(own, legacy.believable(1_200))
     loop = asyncio.get_running_loop()
     looking, cancelled = asyncio.Event(), Event()

@@ -1,4 +1,4 @@
-"""Late documents are found wherever they lie, whatever else was deleted, and by the store that they belong to."""
+"""The detection of late documents, wherever they are and whatever else was deleted."""
 
 import asyncio
 import tracemalloc
@@ -53,7 +53,7 @@ def test_a_document_deleted_in_the_source_hides_no_late_one(
     own.orders.insert_one(late_order(50))
     assert "1 estimates and orders were written into" in verified(adopt)[1]
     assert doctor(adopt)["level"] == "wrong"
-    # As an earlier version left it.
+    # The state of an earlier version.
     own.client[f"{own.name}_new"].adoption.update_one({}, {"$unset": {"is_here": ""}})
     assert verified(adopt)[0] == 1
     assert adopt.report("--from", source)["late"] == 1
@@ -124,7 +124,7 @@ def test_one_very_large_number_needs_little_memory(own: Database[Any], adopt: Ad
     try:
         assert adopt.report()["orders"]["highest_number"] == "#9999999"
         assert verified(adopt) == (0, "")
-        # A set of the numbers that are missing takes some 700 MB.
+        # A set of all missing numbers would take about 700 MB.
         assert tracemalloc.get_traced_memory()[1] < 50e6
     finally:
         tracemalloc.stop()

@@ -1,4 +1,4 @@
-"""What a forgotten instance of the earlier backend writes after the adoption: found, taken over, never dropped."""
+"""Late documents, which the earlier backend writes after the import: they are imported and never dropped."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ def test_a_late_sale_is_found_imported_and_restored_by_undo(own: Database[Any], 
     assert "1 documents that came later would be imported" in adopt("--dry-run").stderr
     report = adopt.report()
     assert (report["orders"]["count"], report["late"]) == (before + 1, 1)
-    # Nothing has the number on paper, and so it stays.
+    # The printed number is free, so it stays.
     assert own.orders.find_one({"_id": "ORDER-00000015"}, {"number": 1}) == {"_id": "ORDER-00000015", "number": 21}
     assert verified(adopt) == (0, "")
     assert doctor(adopt)["level"] == "ok"
@@ -57,7 +57,7 @@ def test_numbers_ids_and_links_of_late_documents_are_reconciled(own: Database[An
     )
     report = adopt.report()
     found = {each["_id"]: each["number"] for each in own.orders.find({})}
-    # 3 was a hole; 2 is given; 9 leaves a gap, and goes to the older one; the id of the first stays its own.
+    # 3 was missing; 2 is taken; 9 leaves a gap and goes to the older document; the first keeps its id.
     assert (found["ORDER-00000065"], found["ORDER-00000066"], found["ORDER-00000068"]) == (3, 10, 11)
     assert sorted(found.values()) == [1, 2, 3, 4, 9, 10, 11, 12]
     assert found["ORDER-00000001"] == 1
@@ -133,7 +133,7 @@ def test_legacy_documents_with_a_store_field_are_late_too(own: Database[Any], ad
 
 
 def test_documents_restored_from_a_dump_are_not_imported_twice(own: Database[Any], adopt: Adopter) -> None:
-    """The same document again is dropped, since its copy is kept; one that differs stays, and is told of."""
+    """An identical document is deleted, since a copy exists; one that differs stays and is reported."""
     legacy.fill(own, legacy.believable(10))
     report = adopt.report()
     again, differing = own.legacy_orders.find({}).limit(2).to_list()
@@ -150,7 +150,7 @@ def test_documents_restored_from_a_dump_are_not_imported_twice(own: Database[Any
 
 
 def test_an_index_of_the_earlier_backend_does_not_prevent_the_import(own: Database[Any], adopt: Adopter) -> None:
-    """A forgotten instance begins to count anew, since it does not find its documents any more."""
+    """A forgotten instance starts its numbers again, because it does not find its documents any more."""
     legacy.fill(own, legacy.believable(10))
     own.orders.drop()
     own.orders.insert_many([legacy.order(1), legacy.order(2)])

@@ -1,4 +1,4 @@
-"""`pos import-legacy` on what older versions wrote: sales among the estimates, times of the clock of a phone."""
+"""`pos import-legacy` on older formats: sales among the estimates, local times stored as UTC."""
 
 import asyncio
 import json
@@ -57,7 +57,7 @@ async def test_sales_among_the_estimates_become_orders_on_the_same_day(
         day = await shop.get("/api/reports/date-range?start_date=2025-07-14&end_date=2025-07-14")
         assert day["orders"]["count"] == 1
         assert day["orders"]["items"][0]["created_at"] == "2025-07-14T23:50:00.000+05:30"
-        # What the sales in both collections come to is what was sold.
+        # The revenue is the sum of the sales in both collections.
         assert (await shop.get("/api/reports/orders-only"))["orders"]["total_count"] == 5
         contract = Contract(served_document())
         contract.judge(await shop.http.get("/api/orders/all"))

@@ -1,4 +1,4 @@
-"""`pos import-legacy --static`: the PDF files of the earlier backend, so that links of old go on opening."""
+"""`pos import-legacy --static`: imports the PDF files of the earlier backend, so that old links still open."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ TOKENS = [f"estimate_{number:032x}" for number in range(10)]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """As the earlier backend left it: two PDF files that it named, and other files."""
+    """Return a folder of the earlier backend: two PDF files with its names, and other files."""
     estimates = tmp_path / "static" / "estimates"
     estimates.mkdir(parents=True)
     for number in range(2):
@@ -107,7 +107,7 @@ def test_entries_that_are_not_valid_pdf_files_are_skipped_by_name(
     assert "more than 2 MiB" in said[TOKENS[5]]
     assert "is no file" in said[TOKENS[6]]
     assert "is no file" in said[TOKENS[8]]
-    # The documents are taken over all the same.
+    # The documents are imported all the same.
     assert shop_of_old.adoption.find_one({"step": "done"})
     assert shop_of_old.uploads.count_documents({}) == 3
 

@@ -1,4 +1,4 @@
-"""`pos import-legacy` where it must not: a shop that sells, or that runs, or that is being restored."""
+"""Refusals of `pos import-legacy`: a store with documents, a running service, a restore."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -62,7 +62,7 @@ def test_a_second_import_from_another_database_is_refused(mongodb_url: str, own:
 async def test_a_running_service_is_refused(mongodb_url: str, own: Database[Any]) -> None:
     legacy.fill(own, legacy.believable(5))
     async with opened(mongodb_url, database_name=f"{own.name}_new", store_id="main") as shop:
-        # It begins to listen in the background.
+        # It starts to listen in the background.
         async with asyncio.timeout(20):
             while not await is_running(shop.database, "main"):
                 await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""The file of `pos import-legacy --report`: every defect, private, and only where there was something to write."""
+"""The file of `pos import-legacy --report`: every defect, readable only by its owner, and only if there is one."""
 
 import json
 from pathlib import Path
@@ -76,5 +76,5 @@ def test_the_report_can_be_piped(
     done = adopt("--dry-run", "--report", "-")
     assert {json.loads(line)["kind"] for line in done.stdout.splitlines()} == {"estimates", "orders"}
     assert "number_repeated (2)" in done.stderr
-    # No file of that name, either.
+    # There is no file of that name either.
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Public links: who has one sees the document, until it ends; nobody else sees anything."""
+"""Public links: they show the document until they expire or are revoked."""
 
 import asyncio
 import secrets
@@ -16,7 +16,7 @@ from tests.support.shop import OpenShop, Shop
 
 
 async def linked(shop: Shop, **body: Any) -> tuple[str, dict[str, Any]]:
-    """A sale, and a link to it: the path of its page, and what was answered."""
+    """Make a sale and a link to it; return the path of the link's page, and the response."""
     sale = await shop.sale(items=[line(name="Silk <b>&amp; co</b>")], amount_paid=10.0)
     answer = await shop.http.post(f"/api/orders/{sale['order_id']}/link", json=body)
     assert answer.status_code == 201, answer.text
@@ -28,7 +28,7 @@ async def linked(shop: Shop, **body: Any) -> tuple[str, dict[str, Any]]:
 
 
 async def wait_for_views(shop: Shop, made: dict[str, Any], views: int) -> None:
-    """A look is counted after its answer."""
+    """Wait for a number of views, since a view is counted after the response."""
     async with asyncio.timeout(30):
         while (await shop.get(f"/api/orders/{made['order_id']}/link"))["links"][0]["views"] != views:
             await asyncio.sleep(0.01)
@@ -133,7 +133,7 @@ async def test_views_of_one_address_are_limited_a_minute(open_shop: OpenShop, mo
         answer = await shop.http.get(paths[number % len(paths)], headers=headers)
         return answer.status_code, answer.headers.get("retry-after", "")
 
-    # A minute may end in between, and another one begin.
+    # The minute of the count may end in between.
     answers = await asyncio.gather(*(look(number) for number in range(2 * limit.amount + 1)))
     assert limit.amount <= answers.count((404, "")) <= 2 * limit.amount
     refused = [wait for status, wait in answers if status != 404]

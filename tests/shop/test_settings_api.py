@@ -1,4 +1,4 @@
-"""`/api/settings`: one flat object, each member of its type, whatever is sent."""
+"""`/api/settings`: one flat object with members of fixed types."""
 
 import base64
 import struct
@@ -54,7 +54,7 @@ async def test_default_settings_are_those_of_the_app_and_the_public_address(open
         **dict.fromkeys(SWITCHES[4:], False),
     }
     assert settings["api_url"] == ADDRESS
-    # Another member is set, and those stay; one that is switched off stays off.
+    # Setting another member keeps them; a member that is switched off stays off.
     after = await shop.ok("PUT", PATH, json={"footer": "Come again", "enable_dark_mode": False})
     assert after == {**settings, "footer": "Come again", "enable_dark_mode": False, "version": 1}
     assert await shop.get(PATH) == after
@@ -200,7 +200,7 @@ def test_the_image_check_accepts_any_bytes_without_an_error(tail: bytes, cut: in
 def test_an_indian_phone_number_is_normalized_from_any_notation(number: int) -> None:
     typed = (f"{number}", f"+91{number}", f"0{number}", f"+91-{number}", f" {str(number)[:5]} {str(number)[5:]}")
     assert len({normalize_phone(each) for each in typed}) == 1
-    # The short way and the library's: brackets lead around the short one.
+    # Compares the fast path with the library: brackets bypass the fast path.
     assert normalize_phone(f"{number}") == normalize_phone(f"({number})")
 
 

@@ -1,4 +1,4 @@
-"""A store that is used stays open, however long that takes; what fails as one is closed stops nothing else."""
+"""Eviction of idle stores: a store in use stays open, and a failure to close one does not affect the others."""
 
 import asyncio
 import secrets
@@ -22,7 +22,7 @@ from tests.support.shop import DATABASE, OpenShop, Shop
 
 @pytest.fixture
 async def stores(shop: Shop) -> AsyncIterator[Stores]:
-    """Stores that close what is idle at every turn; `beside` is founded."""
+    """Yield stores that close idle ones at every check; the store `beside` exists."""
     stores = Stores(shop.store, shop.state["stores"]._around, idle=0.01)
     await found(shop, beside(shop))
     await stores.start()
@@ -35,7 +35,7 @@ def beside(shop: Shop) -> str:
 
 
 async def looks(stores: Stores, count: int) -> None:
-    """Waits until the task that closes idle stores has looked around so often."""
+    """Wait until the task that closes idle stores has run a number of checks."""
     seen = 0
     look = stores._unused_for
 
@@ -66,7 +66,7 @@ async def test_a_store_in_use_by_a_request_is_not_closed(shop: Shop, stores: Sto
     with stores.in_use(beside(shop)):
         with stores.in_use(beside(shop)):
             await looks(stores, 5)
-        # The other one still uses it.
+        # The other request still uses it.
         await looks(stores, 5)
         assert beside(shop) in are_open(stores)
     await closed(stores, beside(shop))
@@ -95,7 +95,7 @@ async def test_a_store_in_use_by_a_background_command_is_not_closed(
 
 
 async def test_all_waiting_requests_get_an_open_store(shop: Shop, stores: Stores) -> None:
-    """Each is handed one that is open, though it may be closed and opened again between them."""
+    """Each gets an open store, though it may be closed and opened again in between."""
 
     async def use() -> None:
         state = await stores.state(beside(shop))
@@ -126,7 +126,7 @@ async def test_a_store_that_fails_to_stop_does_not_delay_the_others(
     await closed(stores, beside(shop))
     await stores.state(f"{shop.store}-third")
     await closed(stores, f"{shop.store}-third")
-    # And the first of them opens anew.
+    # The first of them can be opened again.
     assert (await stores.state(beside(shop)))["store"] == beside(shop)
     assert "could not be closed properly" in caplog.text
 

@@ -1,4 +1,4 @@
-"""Stores of one database: nothing of one is ever seen or changed from another."""
+"""Stores of one database are isolated from each other."""
 
 import asyncio
 import re
@@ -37,7 +37,7 @@ async def found(shop: Shop, store: str) -> None:
 
 
 async def snapshot(shop: Shop, store: str) -> dict[str, list[Json]]:
-    """All that a store has, raw."""
+    """Return all documents of a store."""
     kinds = ("estimates", "orders", "events", "requests")
     rows = {kind: await shop.database[kind].find({"store": store}).sort("_id", 1).to_list(None) for kind in kinds}
     rows["totals"] = await shop.database["totals"].find({"_id.store": store}).sort("_id", 1).to_list(None)
@@ -46,7 +46,7 @@ async def snapshot(shop: Shop, store: str) -> dict[str, list[Json]]:
 
 
 class Filled:
-    """A store with something of everything, and how somebody else would ask for it."""
+    """A store with documents of each kind, and the requests by which another store would try to reach them."""
 
     def __init__(self, shop: Shop, headers: dict[str, str]) -> None:
         self.shop = shop
@@ -61,7 +61,7 @@ class Filled:
         for _ in range(3):
             assert (await http.post(SALE, json=sale_body(**CANARIES), headers=self.headers)).status_code == 201
         self.names |= {"estimate_id": estimate["estimate_id"], "order_id": order["order_id"]}
-        # A number that the other store has not.
+        # A number that does not exist in the other store.
         self.names |= {"estimate_number": "1", "sale_number": "4"}
         page = await http.get("/api/orders/all", params={"limit": 1}, headers=self.headers)
         self.cursor = page.headers["x-next-cursor"]
@@ -81,7 +81,7 @@ class Filled:
 
 def routes() -> Iterator[tuple[GuardedRoute, str]]:
     for route in ROUTES:
-        # Signing in and out is not asked of a store, and would end the asking.
+        # Sign-in and sign-out have no store, and would end the session.
         if isinstance(route, GuardedRoute) and not route.path.startswith("/api/auth/"):
             for method in route.roles:
                 yield route, method
@@ -113,9 +113,9 @@ async def test_no_route_reaches_across_stores(shop: Shop, is_home_asked: bool, r
 
 
 async def _try(shop: Shop, filled: Filled, method: str, template: str, headers: dict[str, str]) -> None:
-    """Asks a route of one store for what another one has, in many ways."""
+    """Request another store's documents from a route in many ways."""
     path = filled.path(template)
-    # In the words of others who sell the same, with the key of a sale of theirs.
+    # With the same body and the idempotency key of a sale of the other store.
     bodies: list[Json | None] = [None] if method == "GET" else [None, sale_body(), {"status": "Pending"}]
     for question in filled.questions() if method == "GET" else [{}]:
         for body in bodies:
@@ -153,7 +153,7 @@ async def test_a_key_of_one_store_is_unused_in_another(shop: Shop) -> None:
     assert first["order_id"] != second["order_id"]
     assert first["sale_number"] == second["sale_number"] == "#001"
     assert again == first
-    # The existing app has no keys, but an instant in its body.
+    # The existing app sends no keys, but an instant in its body.
     body = sale_body(created_at="2026-01-31T10:00:00")
     sold = [
         (await shop.http.post(SALE, json=body, headers=await credential_of(shop, OWNER, store=store))).json()
@@ -222,7 +222,7 @@ async def test_an_idle_store_is_closed_and_opens_again(shop: Shop) -> None:
         async with asyncio.timeout(30):
             while len(list(stores)) > 2:
                 await asyncio.sleep(0.02)
-        # The home and the one that is looked at stay.
+        # The home store and the store in use stay open.
         assert {store.name for store in stores} == {shop.store, names[0]}
         watched["hub"].unsubscribe(feed)
         async with asyncio.timeout(30):
@@ -242,7 +242,7 @@ async def test_the_number_of_open_stores_is_limited(shop: Shop, monkeypatch: pyt
     await stores.start()
     try:
         await stores.state(names[0])
-        # One that was used a moment ago is not closed for another.
+        # A store that was just used is not closed for another.
         with pytest.raises(Unavailable, match="As many stores"):
             await stores.state(names[1])
         monkeypatch.setattr("app.composition.stores._KEPT_SECONDS", 0.0)
