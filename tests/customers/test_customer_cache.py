@@ -1,4 +1,4 @@
-"""A journal reads once whose a phone number is, and notices whatever becomes of that customer elsewhere."""
+"""A journal caches the customer of a phone number, and notices changes by other processes."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ ASHA, MEERA = "98220 12345", "98220 54321"
 
 
 async def sell(journal: Journal, phone: str, times: int = 1) -> None:
-    """One after the other, so that each is a group of its own: one makes the customer, one reads them."""
+    """Sell one by one, so that each sale is a group: the first creates the customer, the second reads them."""
     for _ in range(times):
         await journal.submit(sale(customer_phone=phone))
 
@@ -27,7 +27,7 @@ async def row(shop: Shop, phone: str) -> dict[str, Any]:
     return dict(found)
 
 
-async def test_one_who_is_known_is_not_looked_for(shop: Shop) -> None:
+async def test_a_cached_customer_is_not_read(shop: Shop) -> None:
     journal = journal_of(shop)
     await sell(journal, ASHA, 2)
     there = f"{shop.database.name}.customers"
@@ -39,7 +39,7 @@ async def test_one_who_is_known_is_not_looked_for(shop: Shop) -> None:
     assert (await row(shop, ASHA))["sums"]["orders"] == 3
 
 
-async def test_one_whom_another_process_takes_away_comes_back(shop: Shop) -> None:
+async def test_a_customer_removed_by_another_process_is_restored_by_a_sale(shop: Shop) -> None:
     here, there = journal_of(shop), journal_of(shop)
     await sell(here, ASHA, 3)
     await there.submit(RemoveCustomer((await row(shop, ASHA))["_id"]))
@@ -49,7 +49,7 @@ async def test_one_whom_another_process_takes_away_comes_back(shop: Shop) -> Non
     assert (asha["voided_at"], asha["sums"]["orders"]) == (None, 4)
 
 
-async def test_a_number_that_another_process_gives_to_somebody_else_counts_for_them(shop: Shop) -> None:
+async def test_a_number_reassigned_by_another_process_counts_for_its_new_owner(shop: Shop) -> None:
     here, there = journal_of(shop), journal_of(shop)
     slips = [(await here.submit(sale(customer_phone=ASHA))).answer["_id"] for _ in range(2)]
     for slip in slips:
@@ -62,8 +62,8 @@ async def test_a_number_that_another_process_gives_to_somebody_else_counts_for_t
     assert await verify(shop.database, shop.store) == []
 
 
-async def test_one_whose_row_is_gone_is_made_anew(shop: Shop) -> None:
-    """No process of ours takes one out; somebody with a shell might."""
+async def test_a_deleted_customer_is_created_again(shop: Shop) -> None:
+    """No process of the service deletes customers, but an operator might."""
     journal = journal_of(shop)
     await sell(journal, ASHA, 3)
     lost = await shop.database.customers.find_one_and_delete({"store": shop.store})
@@ -74,7 +74,7 @@ async def test_one_whose_row_is_gone_is_made_anew(shop: Shop) -> None:
     await shop.database.customers.update_one({"_id": found["_id"]}, {"$inc": sums})
 
 
-async def test_what_was_not_committed_is_not_known(shop: Shop) -> None:
+async def test_customers_of_an_aborted_transaction_are_not_cached(shop: Shop) -> None:
     journal = journal_of(shop)
     await sell(journal, ASHA)
     async with failing(shop.database, "commitTransaction", times=1, errorCode=WRITE_CONFLICT, errorLabels=[TRANSIENT]):

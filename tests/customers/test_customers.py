@@ -36,7 +36,7 @@ def figures(customer: Json) -> tuple[int, float, float, int]:
     return tuple(customer[name] for name in ("total_orders", "total_spent", "total_due", "estimates"))
 
 
-async def test_a_sale_to_a_new_number_makes_the_customer(shop: Shop) -> None:
+async def test_a_sale_to_a_new_number_creates_the_customer(shop: Shop) -> None:
     await shop.sale(customer_phone=ASHA, customer_name="Asha", amount_paid=30.5)
     await shop.sale(customer_phone="+91 9822012345", customer_name="Asha P.")
     customer = await only(shop)
@@ -49,13 +49,13 @@ async def test_a_sale_to_a_new_number_makes_the_customer(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("phone", ["1234567890", "", "none", "0000000000"])
-async def test_what_is_no_number_makes_no_customer_and_no_error(shop: Shop, phone: str) -> None:
+async def test_an_invalid_number_creates_no_customer_and_no_error(shop: Shop, phone: str) -> None:
     await shop.sale(customer_phone=phone)
     assert await customers(shop) == []
 
 
-async def test_sums_follow_whatever_becomes_of_a_document(shop: Shop) -> None:
-    """Each step is also held against the documents, by `verify`."""
+async def test_sums_follow_each_change_of_a_document(shop: Shop) -> None:
+    """`verify` checks the sums against the documents after each step."""
     steps: list[tuple[int, float, float, int]] = []
 
     async def look() -> None:
@@ -82,19 +82,19 @@ async def test_sums_follow_whatever_becomes_of_a_document(shop: Shop) -> None:
     assert steps == [one, one, (1, 20.0, 60.0, 1), one, nothing, (1, 100.0, 0.0, 0), nothing]
 
 
-async def test_an_estimate_that_changes_hands_counts_for_the_other(shop: Shop) -> None:
+async def test_an_estimate_with_a_new_number_counts_for_its_new_customer(shop: Shop) -> None:
     estimate = await shop.estimate(customer_phone=ASHA)
     body = estimate_body(customer_phone=MEERA, customer_name="Meera")
     await shop.ok("PUT", f"/api/estimates/{estimate['estimate_id']}", json=body)
     assert {each["name"]: each["estimates"] for each in await customers(shop)} == {"Meera": 1, "Test Customer": 0}
 
 
-async def test_many_tills_one_customer(shop: Shop) -> None:
+async def test_concurrent_sales_to_one_customer_add_up(shop: Shop) -> None:
     await asyncio.gather(*(shop.sale(customer_phone=ASHA, amount_paid=60) for _ in range(60)))
     assert figures(await only(shop)) == (60, 3600.0, 2400.0, 0)
 
 
-async def test_who_came_last_is_first_page_by_page(open_shop: OpenShop) -> None:
+async def test_the_latest_visit_comes_first_in_lists_and_pages(open_shop: OpenShop) -> None:
     clock = Clock()
     shop = await open_shop(clock=clock)
     for number in range(5):
@@ -117,7 +117,7 @@ async def test_who_came_last_is_first_page_by_page(open_shop: OpenShop) -> None:
 
 
 @pytest.mark.parametrize("q", ["mee", "Kulk", "98220 54", "9822054321", "+91 98220", "kul mee"])
-async def test_they_are_found_by_name_and_phone(shop: Shop, q: str) -> None:
+async def test_customers_are_found_by_name_and_phone(shop: Shop, q: str) -> None:
     await shop.sale(customer_phone=MEERA, customer_name="Meera Kulkarni")
     await shop.sale(customer_phone="98111 11211", customer_name="Ravi")
     assert [each["name"] for each in await customers(shop, q=q)] == ["Meera Kulkarni"]
@@ -125,7 +125,7 @@ async def test_they_are_found_by_name_and_phone(shop: Shop, q: str) -> None:
 
 
 @pytest.mark.parametrize(("q", "index"), [(None, "store"), ("mee", "search"), ("98220 1", "search")])
-async def test_an_index_serves_each_question(shop: Shop, q: str | None, index: str) -> None:
+async def test_each_list_is_served_by_an_index(shop: Shop, q: str | None, index: str) -> None:
     row = {"store": shop.store, "voided_at": None, "last_visit": shop.state["clock"]()}
     rows = [{"_id": f"CUST-{shop.store}-{number}", "terms": [f"a{number}"], **row} for number in range(300)]
     await shop.database.customers.insert_many([*rows, {**rows[0], "_id": f"CUST-{shop.store}", "terms": ["meera"]}])
@@ -138,7 +138,7 @@ async def test_an_index_serves_each_question(shop: Shop, q: str | None, index: s
     assert "'indexName': 'numbers'" in str(by_number["queryPlanner"]["winningPlan"])
 
 
-async def test_one_is_made_changed_and_taken_away(shop: Shop) -> None:
+async def test_a_customer_is_created_changed_and_removed(shop: Shop) -> None:
     made = await shop.http.post(CREATE, json={"name": "Asha", "phone": ASHA, "email": None})
     assert made.status_code == 201
     path = f"{PATH}/{made.json()['customer_id']}"
@@ -153,8 +153,8 @@ async def test_one_is_made_changed_and_taken_away(shop: Shop) -> None:
     assert (deleted["action"], created["after"]["name"]) == ("delete", "Asha")
 
 
-async def test_a_customer_who_is_there_already(shop: Shop) -> None:
-    """The app sends a POST up to three times: the very same is answered again, another one is a mistake."""
+async def test_a_repeated_creation_returns_the_customer_and_a_different_one_conflicts(shop: Shop) -> None:
+    """The app sends a POST up to three times: the same body gets the same answer, another body is a conflict."""
     body = {"name": "Asha", "phone": ASHA}
     first, again = [await shop.http.post(CREATE, json=body) for _ in range(2)]
     assert (first.status_code, again.status_code) == (201, 201)
@@ -164,12 +164,12 @@ async def test_a_customer_who_is_there_already(shop: Shop) -> None:
     assert other.json()["customer_id"] == first.json()["customer_id"]
 
 
-async def test_one_who_was_taken_away_comes_back_with_the_next_sale(shop: Shop) -> None:
+async def test_a_removed_customer_is_restored_by_the_next_sale(shop: Shop) -> None:
     sold = await shop.sale(customer_phone=ASHA)
     path = f"{PATH}/{(await only(shop))['id']}"
     await shop.ok("DELETE", path)
     await shop.ok("PUT", f"/api/orders/{sold['order_id']}/status", params={"status": "Cancelled"})
-    assert await customers(shop) == [], "that an old sale was cancelled is no visit"
+    assert await customers(shop) == [], "the cancellation of an old sale is no visit"
     await shop.sale(customer_phone=ASHA, amount_paid=1)
     assert figures(await only(shop)) == (1, 1.0, 99.0, 0)
     await shop.ok("DELETE", path)
@@ -177,7 +177,7 @@ async def test_one_who_was_taken_away_comes_back_with_the_next_sale(shop: Shop) 
     assert (await only(shop))["total_orders"] == 1
 
 
-async def test_a_new_number_keeps_what_was_sold_to_the_old_one(shop: Shop) -> None:
+async def test_a_customer_with_a_new_number_keeps_the_sales_to_the_old_one(shop: Shop) -> None:
     await shop.sale(customer_phone=ASHA)
     customer = (await only(shop))["id"]
     await shop.ok("PUT", f"{PATH}/{customer}", json={"phone": MEERA})
@@ -189,14 +189,14 @@ async def test_a_new_number_keeps_what_was_sold_to_the_old_one(shop: Shop) -> No
     assert (taken.status_code, taken.json()["code"]) == (409, "customer_exists")
 
 
-async def test_a_slip_of_the_pen_is_free_again(shop: Shop) -> None:
+async def test_a_replaced_number_without_sales_can_be_used_again(shop: Shop) -> None:
     customer = (await shop.http.post(CREATE, json={"name": "Asha", "phone": ASHA})).json()["customer_id"]
     await shop.ok("PUT", f"{PATH}/{customer}", json={"phone": MEERA})
     assert (await shop.http.post(CREATE, json={"name": "Ravi", "phone": ASHA})).status_code == 201
 
 
-async def test_a_number_that_is_blanked_is_free_again(shop: Shop) -> None:
-    """However many are left without one."""
+async def test_a_removed_number_without_sales_can_be_used_again(shop: Shop) -> None:
+    """Several customers may be without a number."""
     for phone in (ASHA, MEERA):
         customer = (await shop.http.post(CREATE, json={"name": "Slip", "phone": phone})).json()["customer_id"]
         await shop.ok("PUT", f"{PATH}/{customer}", json={"phone": ""})
@@ -207,7 +207,7 @@ async def test_a_number_that_is_blanked_is_free_again(shop: Shop) -> None:
     assert await verify(shop.database, shop.store) == []
 
 
-async def test_a_blanked_number_that_was_sold_to_stays_theirs(shop: Shop) -> None:
+async def test_a_removed_number_with_sales_stays_with_its_customer(shop: Shop) -> None:
     await shop.sale(customer_phone=ASHA)
     path = f"{PATH}/{(await only(shop))['id']}"
     await shop.ok("PUT", path, json={"phone": ""})
@@ -215,14 +215,14 @@ async def test_a_blanked_number_that_was_sold_to_stays_theirs(shop: Shop) -> Non
     assert ((await only(shop))["phone"], (await only(shop))["total_orders"]) == ("", 2)
 
 
-async def test_customers_without_a_number_are_as_many_as_one_likes(shop: Shop) -> None:
+async def test_several_customers_may_have_no_number(shop: Shop) -> None:
     for name in ("Asha", "Ravi"):
         await shop.ok("POST", CREATE, json={"name": name})
     assert {each["phone"] for each in await customers(shop)} == {""}
 
 
-async def test_sales_and_customers_of_one_instant(shop: Shop) -> None:
-    """In whatever order they fall into one group."""
+async def test_concurrent_sales_and_creations_make_one_customer(shop: Shop) -> None:
+    """The order within a group does not matter."""
     posts = [shop.http.post(CREATE, json={"name": "Asha", "phone": ASHA}) for _ in range(5)]
     sales = [shop.http.post("/api/orders/create-sale", json=sale_body(customer_phone=ASHA)) for _ in range(20)]
     mixed = [each for place, sale in enumerate(sales) for each in (sale, *posts[place : place + 1])]
@@ -232,14 +232,14 @@ async def test_sales_and_customers_of_one_instant(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(("role", "status"), [("owner", 201), ("cashier", 201), ("device", 201), ("viewer", 403)])
-async def test_who_may_make_one(open_shop: OpenShop, role: str, status: int) -> None:
+async def test_roles_that_may_create_customers(open_shop: OpenShop, role: str, status: int) -> None:
     shop = await open_shop(sign_in="on")
     who = await signed_in(shop, role, role)
     assert (await shop.http.get(PATH, headers=who)).status_code == 200
     assert (await shop.http.post(CREATE, json={"name": "Asha"}, headers=who)).status_code == status
 
 
-async def test_what_was_sold_before_there_were_customers_is_counted_once(shop: Shop) -> None:
+async def test_the_backfill_counts_earlier_sales_once(shop: Shop) -> None:
     for number in range(3):
         await shop.sale(customer_phone=ASHA, amount_paid=40)
         await shop.estimate(customer_phone=MEERA if number else "1234567890")
@@ -260,7 +260,7 @@ async def test_what_was_sold_before_there_were_customers_is_counted_once(shop: S
     assert len(expected) == len(await customers(shop)) == 2
 
 
-async def test_verify_finds_a_sum_that_is_wrong(shop: Shop) -> None:
+async def test_verify_finds_a_wrong_sum(shop: Shop) -> None:
     await shop.sale(customer_phone=ASHA)
     await shop.database.customers.update_one({"store": shop.store}, {"$inc": {"sums.paid": 1}})
     [difference] = await verify(shop.database, shop.store)
@@ -269,18 +269,18 @@ async def test_verify_finds_a_sum_that_is_wrong(shop: Shop) -> None:
 
 
 @given(st.integers(0, 10**12), st.from_regex(r"CUST-[0-9A-Z]{26}", fullmatch=True))
-def test_a_cursor_comes_back_as_it_went(instant: int, name: str) -> None:
+def test_a_cursor_is_decoded_to_what_was_encoded(instant: int, name: str) -> None:
     position = CustomerCursor(instant, name)
     assert CustomerCursor.decode(position.encode()) == position
 
 
 @pytest.mark.parametrize("text", ["x", "", "MTIz", "é"])
-def test_a_cursor_of_somebody_else_is_refused(text: str) -> None:
+def test_a_malformed_cursor_is_refused(text: str) -> None:
     with pytest.raises(InvalidCursor):
         CustomerCursor.decode(text)
 
 
-async def test_a_number_that_an_earlier_rule_did_not_find_is_counted_when_the_rule_changes(shop: Shop) -> None:
+async def test_the_backfill_counts_numbers_that_an_earlier_rule_rejected(shop: Shop) -> None:
     await shop.sale(customer_phone="0919822012345", amount_paid=40)
     await shop.sale(customer_phone="9822012345 (wife)", amount_paid=30)
     await shop.estimate(customer_phone="nobody")
@@ -298,7 +298,7 @@ async def test_a_number_that_an_earlier_rule_did_not_find_is_counted_when_the_ru
 
 
 @pytest.mark.parametrize("other", ["0919822012345", "091-98220-12345", "9822012345 (wife)", "९८२२०१२३४५"])
-async def test_sales_to_one_number_count_for_one_customer_however_it_was_written(shop: Shop, other: str) -> None:
+async def test_sales_to_one_number_count_for_one_customer_in_any_notation(shop: Shop, other: str) -> None:
     await shop.sale(customer_phone=other, customer_name="Asha", amount_paid=30)
     await shop.sale(customer_phone="9822012345", customer_name="Asha", amount_paid=30)
     assert (await only(shop))["total_orders"] == 2

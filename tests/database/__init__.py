@@ -1,1 +1,1 @@
-"""Tests of the domain `database`."""
+"""Tests of the database driver: connection, clock, coalesced reads, foreign collections."""

@@ -1,4 +1,4 @@
-"""Work that goes on as long as the process does goes on after any one failure, and ends when it is told to."""
+"""A supervised task restarts after a failure, and ends when it is stopped."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ import pytest
 from repositories.concurrency.supervised_task import SupervisedTask
 
 
-async def test_work_that_fails_begins_again(caplog: pytest.LogCaptureFixture) -> None:
+async def test_failed_work_is_restarted(caplog: pytest.LogCaptureFixture) -> None:
     began = 0
     is_at_work = asyncio.Event()
 
@@ -19,20 +19,20 @@ async def test_work_that_fails_begins_again(caplog: pytest.LogCaptureFixture) ->
         is_at_work.set()
         await asyncio.Event().wait()
 
-    lasting = SupervisedTask("The work", work, pause=0.0)
-    lasting.start()
+    task = SupervisedTask("The work", work, pause=0.0)
+    task.start()
     async with asyncio.timeout(30):
         await is_at_work.wait()
-    await lasting.stop()
+    await task.stop()
     assert began == 3
     assert [record.message for record in caplog.records] == ["The work has failed, and begins again."] * 2
 
 
-async def test_work_that_never_began_is_stopped_all_the_same() -> None:
+async def test_a_task_that_was_never_started_can_be_stopped() -> None:
     await SupervisedTask("The work", asyncio.Event().wait).stop()  # type: ignore[arg-type]
 
 
-async def test_what_is_stopped_is_over() -> None:
+async def test_stop_waits_until_the_work_has_ended() -> None:
     ended = asyncio.Event()
 
     async def work() -> None:
@@ -41,9 +41,9 @@ async def test_what_is_stopped_is_over() -> None:
         finally:
             ended.set()
 
-    lasting = SupervisedTask("The work", work)
-    lasting.start()
+    task = SupervisedTask("The work", work)
+    task.start()
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    await lasting.stop()
+    await task.stop()
     assert ended.is_set()

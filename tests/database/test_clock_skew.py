@@ -1,4 +1,4 @@
-"""Clocks that are apart: what lasts for a time goes by the database's, and it is said loudly that they are."""
+"""Clocks that differ: expiry uses the database's clock, and the difference is logged and shown."""
 
 import asyncio
 import secrets
@@ -23,15 +23,15 @@ KEYED = {"Idempotency-Key": "one-and-the-same"}
 
 
 @pytest.fixture(scope="module")
-def tidy_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A mongod that takes away what has expired at every moment."""
+def ttl_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Yield the address of a mongod that deletes expired documents every second."""
     settings = ("--setParameter", "enableTestCommands=1", "--setParameter", "ttlMonitorSleepSecs=1")
     with local_mongod(tmp_path_factory.mktemp("tidy"), executable=find_mongod(), extra=settings) as url:
         yield url
 
 
-async def tidied(shop: Shop) -> None:
-    """Waits until the database has looked twice for what has expired."""
+async def expired_documents_deleted(shop: Shop) -> None:
+    """Wait until the TTL monitor has run twice."""
 
     async def passes() -> int:
         status = await shop.database.client.admin.command("serverStatus")
@@ -44,11 +44,11 @@ async def tidied(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("days", [-40, 40])
-async def test_an_answer_is_remembered_whatever_the_machines_clock_says(tidy_url: str, days: int) -> None:
+async def test_a_stored_answer_lives_on_whatever_the_machines_clock_shows(ttl_url: str, days: int) -> None:
     store = f"apart-{secrets.token_hex(6)}"
-    async with opened(tidy_url, clock=lambda: utc_now() + timedelta(days=days), store_id=store) as shop:
+    async with opened(ttl_url, clock=lambda: utc_now() + timedelta(days=days), store_id=store) as shop:
         first = await shop.http.post(SALE, json=sale_body(), headers=KEYED)
-        await tidied(shop)
+        await expired_documents_deleted(shop)
         again = await shop.http.post(SALE, json=sale_body(), headers=KEYED)
         assert (first.status_code, again.status_code) == (201, 201)
         assert first.json()["order_id"] == again.json()["order_id"]
@@ -56,18 +56,18 @@ async def test_an_answer_is_remembered_whatever_the_machines_clock_says(tidy_url
         assert await shop.database.orders.count_documents({"store": store}) == 1
 
 
-async def test_an_answer_is_remembered_when_the_clock_jumps_while_the_service_runs(tidy_url: str) -> None:
+async def test_a_stored_answer_survives_a_jump_of_the_clock(ttl_url: str) -> None:
     clock = Clock(utc_now())
-    async with opened(tidy_url, clock=clock, store_id=f"jump-{secrets.token_hex(6)}") as shop:
+    async with opened(ttl_url, clock=clock, store_id=f"jump-{secrets.token_hex(6)}") as shop:
         clock.advance(days=-40)
         first = await shop.http.post(SALE, json=sale_body(), headers=KEYED)
-        await tidied(shop)
+        await expired_documents_deleted(shop)
         again = await shop.http.post(SALE, json=sale_body(), headers=KEYED)
         assert first.json()["order_id"] == again.json()["order_id"]
 
 
-async def test_events_of_a_clock_that_is_behind_are_kept_for_as_long(shop: Shop) -> None:
-    """Their instants are those of the documents, so the database waits for so many days more."""
+async def test_retention_is_extended_by_the_lag_of_the_machines_clock(shop: Shop) -> None:
+    """Events carry the machine's time, so the database keeps them longer by the lag."""
     database = shop.database.client[f"events_{secrets.token_hex(4)}"]
     for behind, days in ((timedelta(0), 90), (timedelta(days=9, hours=20), 100), (timedelta(days=-40), 90)):
         await prepare(database, shop.store, shop.state["zone"], 90, behind)
@@ -76,8 +76,8 @@ async def test_events_of_a_clock_that_is_behind_are_kept_for_as_long(shop: Shop)
     await shop.database.client.drop_database(database.name)
 
 
-async def test_windows_and_leases_go_by_the_databases_clock_where_no_test_brings_one(shop: Shop) -> None:
-    """Two machines whose clocks are apart agree on what is over: they have one clock in common."""
+async def test_windows_and_leases_use_the_databases_clock(shop: Shop) -> None:
+    """Machines with different clocks agree on what has expired, since they share one clock."""
     ahead = DatabaseClock(shop.database, lambda: utc_now() + timedelta(hours=3))
     behind = DatabaseClock(shop.database, lambda: utc_now() - timedelta(hours=3))
     for clock in (ahead, behind):
@@ -92,8 +92,8 @@ async def test_windows_and_leases_go_by_the_databases_clock_where_no_test_brings
         assert shop.state[part]._clock is expiry, part
 
 
-async def test_limits_hold_with_a_clock_that_is_behind(tidy_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Counts are begun and ended by the database's clock alone."""
+async def test_rate_limits_hold_with_a_clock_that_is_behind(ttl_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the database's clock begins and ends the windows of rate limits."""
 
     class Behind(datetime):
         @classmethod
@@ -101,7 +101,7 @@ async def test_limits_hold_with_a_clock_that_is_behind(tidy_url: str, monkeypatc
             return datetime.now(tz) - timedelta(days=40)
 
     monkeypatch.setattr("limits.aio.storage.mongodb.datetime.datetime", Behind)
-    limits = RateLimits(tidy_url, DATABASE, 0)
+    limits = RateLimits(ttl_url, DATABASE, 0)
     address = f"10.1.{secrets.randbelow(256)}.{secrets.randbelow(256)}"
     for _ in range(LOGIN.amount):
         await limits.count(LOGIN, address)
@@ -111,7 +111,7 @@ async def test_limits_hold_with_a_clock_that_is_behind(tidy_url: str, monkeypatc
     limits.close()
 
 
-async def test_a_start_with_a_wrong_clock_warns_and_readiness_shows_it(
+async def test_a_wrong_clock_is_logged_at_the_start_and_shown_by_readiness(
     open_shop: OpenShop, caplog: pytest.LogCaptureFixture
 ) -> None:
     shop = await open_shop(clock=lambda: utc_now() - timedelta(minutes=5))
@@ -122,15 +122,13 @@ async def test_a_start_with_a_wrong_clock_warns_and_readiness_shows_it(
     assert (await shop.get("/health"))["clock"]["status"] == "wrong"
 
 
-async def test_a_clock_that_is_right_is_not_warned_of(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_correct_clock_is_not_logged(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
     assert "database's" not in caplog.text
     assert await shop.get("/readyz") == {"status": "ready"}
     assert abs(shop.state["database_clock"].behind) < timedelta(seconds=5)
 
 
-async def test_a_clock_that_jumps_while_the_service_runs_is_noticed(
-    open_shop: OpenShop, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_jump_of_the_clock_is_logged_and_shown(open_shop: OpenShop, caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock(utc_now())
     shop = await open_shop(clock=clock)
     assert "clock" not in await shop.get("/readyz")
@@ -143,7 +141,7 @@ async def test_a_clock_that_jumps_while_the_service_runs_is_noticed(
     assert "agrees with the database's again" in caplog.text
 
 
-async def test_a_start_before_the_newest_document_warns(open_shop: OpenShop, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_start_before_the_newest_event_is_logged(open_shop: OpenShop, caplog: pytest.LogCaptureFixture) -> None:
     shop = await open_shop(clock=Clock(utc_now() + timedelta(days=2)))
     await shop.sale()
     caplog.clear()

@@ -1,4 +1,4 @@
-"""One question for all who ask at the same time."""
+"""One read for all concurrent callers."""
 
 import asyncio
 import gc
@@ -10,105 +10,105 @@ from repositories.database.coalescing import CoalescedRead
 from repositories.database.errors import Unavailable, read_deadline
 
 
-async def test_those_who_ask_while_it_waits_share_an_answer_and_later_ones_do_not() -> None:
-    asked = 0
-    put = asyncio.Event()
+async def test_callers_before_a_read_share_it_and_later_ones_do_not() -> None:
+    reads = 0
+    may_finish = asyncio.Event()
 
-    async def ask() -> int:
-        nonlocal asked
-        asked += 1
-        await put.wait()
-        return asked
+    async def read() -> int:
+        nonlocal reads
+        reads += 1
+        await may_finish.wait()
+        return reads
 
-    together = CoalescedRead(ask)
-    first = [asyncio.ensure_future(together()) for _ in range(3)]
+    coalesced = CoalescedRead(read)
+    first = [asyncio.ensure_future(coalesced()) for _ in range(3)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    later = [asyncio.ensure_future(together()) for _ in range(3)]
-    put.set()
+    later = [asyncio.ensure_future(coalesced()) for _ in range(3)]
+    may_finish.set()
     assert await asyncio.gather(*first, *later) == [1, 1, 1, 2, 2, 2]
 
 
-async def test_a_failure_that_nobody_waits_for_any_more_is_not_complained_about() -> None:
-    """As when the database says nothing for longer than those who ask have patience."""
-    complaints: list[dict[str, Any]] = []
+async def test_a_failure_without_callers_is_not_logged() -> None:
+    """This happens when callers give up before the database answers."""
+    logged: list[dict[str, Any]] = []
 
-    async def ask() -> int:
+    async def read() -> int:
         await asyncio.sleep(0.01)
         raise LookupError
 
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _, complaint: complaints.append(complaint))
+    loop.set_exception_handler(lambda _, context: logged.append(context))
     try:
-        asking = asyncio.ensure_future(CoalescedRead(ask)())
+        caller = asyncio.ensure_future(CoalescedRead(read)())
         await asyncio.sleep(0)
-        asking.cancel()
+        caller.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await asking
+            await caller
         await asyncio.sleep(0.05)
         gc.collect()
     finally:
         loop.set_exception_handler(None)
-    assert complaints == []
+    assert logged == []
 
 
-async def test_a_dear_question_rests_between_two_times() -> None:
+async def test_an_expensive_read_pauses_before_the_next_one() -> None:
     loop = asyncio.get_running_loop()
     began: list[float] = []
     ended: list[float] = []
 
-    async def ask() -> int:
+    async def read() -> int:
         began.append(loop.time())
         await asyncio.sleep(0.02)
         ended.append(loop.time())
         return len(ended)
 
-    together = CoalescedRead(ask, share=0.25)
-    assert await asyncio.gather(*(together() for _ in range(5))) == [1] * 5
-    assert await asyncio.gather(*(together() for _ in range(5))) == [2] * 5
+    coalesced = CoalescedRead(read, share=0.25)
+    assert await asyncio.gather(*(coalesced() for _ in range(5))) == [1] * 5
+    assert await asyncio.gather(*(coalesced() for _ in range(5))) == [2] * 5
     assert began[1] - ended[0] >= 3 * (ended[0] - began[0]) - 0.001
 
 
-async def test_whoever_waits_behind_a_reading_that_hangs_waits_no_longer_than_one_may_take(
+async def test_a_caller_behind_a_hanging_read_waits_for_one_deadline_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    most = 0.5
-    monkeypatch.setattr("repositories.database.coalescing.read_deadline", lambda: read_deadline(most))
+    limit = 0.5
+    monkeypatch.setattr("repositories.database.coalescing.read_deadline", lambda: read_deadline(limit))
     hangs = True
 
-    async def ask() -> int:
+    async def read() -> int:
         if hangs:
             await asyncio.Event().wait()
         return 1
 
-    together = CoalescedRead(ask)
-    first = asyncio.ensure_future(together())
-    await asyncio.sleep(most / 10)
-    waiting = asyncio.gather(*(together() for _ in range(3)), return_exceptions=True)
-    # Between the time that one reading may take, and the end of the second if it had all of it for itself.
-    too_long = asyncio.ensure_future(asyncio.sleep(1.7 * most))
+    coalesced = CoalescedRead(read)
+    first = asyncio.ensure_future(coalesced())
+    await asyncio.sleep(limit / 10)
+    waiting = asyncio.gather(*(coalesced() for _ in range(3)), return_exceptions=True)
+    # Between one deadline, and the end of the second read if it had a deadline of its own.
+    too_long = asyncio.ensure_future(asyncio.sleep(1.7 * limit))
     assert [type(each) for each in await waiting] == [Unavailable] * 3
     assert not too_long.done()
     assert isinstance((await asyncio.gather(first, return_exceptions=True))[0], Unavailable)
     hangs = False
-    assert await together() == 1
+    assert await coalesced() == 1
     await too_long
 
 
-async def test_those_who_wait_hear_that_a_reading_failed_or_was_broken_off() -> None:
-    async def ask() -> int:
+async def test_each_caller_gets_the_failure_or_the_cancellation_of_its_read() -> None:
+    async def read() -> int:
         await asyncio.sleep(0.01)
         raise LookupError
 
-    together = CoalescedRead(ask)
-    failed = await asyncio.gather(*(together() for _ in range(2)), return_exceptions=True)
+    coalesced = CoalescedRead(read)
+    failed = await asyncio.gather(*(coalesced() for _ in range(2)), return_exceptions=True)
     assert [type(each) for each in failed] == [LookupError] * 2
 
     before = asyncio.all_tasks()
-    together = CoalescedRead(ask)
-    waiting = [together(), together()]
+    coalesced = CoalescedRead(read)
+    waiting = [coalesced(), coalesced()]
     (reading,) = asyncio.all_tasks() - before
     waiting[0].cancel()
     reading.cancel()
-    broken_off = await asyncio.gather(*waiting, return_exceptions=True)
-    assert [type(each) for each in broken_off] == [asyncio.CancelledError] * 2
+    cancelled = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(each) for each in cancelled] == [asyncio.CancelledError] * 2

@@ -1,4 +1,4 @@
-"""A database in which another program has collections of our names: all refused, before anything is written."""
+"""A database in which another program has collections with our names is refused before anything is written."""
 
 import asyncio
 from typing import Any
@@ -23,12 +23,12 @@ OURS = (
     *("users", "devices", "settings", "customers", "messages", "links", "events", "requests", "counters", "facts"),
     *("totals", "adopted", "adoption", "credentials", "attempts", "uploads", "link_views", "rate_limits"),
 )
-#: What another program may have: nothing of ours, a name, a store, nearly a user.
+#: Documents of another program: without our fields, with a name, with a store, almost a user.
 FOREIGN: list[dict[str, Any]] = [{}, {"name": "Asha"}, {"store": "main", "name": "Asha"}]
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_documents_of_another_program_are_named_and_nothing_is_written(
+def test_collections_of_another_program_are_named_and_nothing_is_written(
     own: Database[Any], adopt: Adopter, name: str
 ) -> None:
     legacy.fill(own, legacy.believable(5))
@@ -41,7 +41,7 @@ def test_documents_of_another_program_are_named_and_nothing_is_written(
     assert plain([sorted(map(plain, own[each].find({}))) for each in sorted(own.list_collection_names())]) == before
 
 
-def test_all_names_are_said_at_once_and_another_database_is_a_way_out(
+def test_all_collections_are_named_at_once_and_another_database_can_be_used(
     own: Database[Any], adopt: Adopter, mongodb_url: str
 ) -> None:
     legacy.fill(own, legacy.believable(5))
@@ -53,14 +53,14 @@ def test_all_names_are_said_at_once_and_another_database_is_a_way_out(
     assert CliRunner().invoke(cli, ["verify"], env=elsewhere.environment).exit_code == 0
 
 
-def test_the_target_of_another_source_is_looked_at_too(own: Database[Any], mongodb_url: str) -> None:
+def test_the_target_of_an_import_is_checked_too(own: Database[Any], mongodb_url: str) -> None:
     legacy.fill(own, legacy.believable(5))
     own.client[f"{own.name}_new"].users.insert_many([{"name": "a"}, {"name": "b"}])
     assert "needs: users." in Adopter(mongodb_url, f"{own.name}_new").refused("--from", own.name)
     assert own.client[f"{own.name}_new"].list_collection_names() == ["users"]
 
 
-def test_an_index_or_a_view_of_another_program_is_in_the_way(own: Database[Any], adopt: Adopter) -> None:
+def test_an_index_or_a_view_of_another_program_is_refused(own: Database[Any], adopt: Adopter) -> None:
     legacy.fill(own, legacy.believable(5))
     own.users.create_index("email", unique=True)
     own.customers.create_index("phone", name="store")
@@ -73,7 +73,7 @@ def test_an_index_or_a_view_of_another_program_is_in_the_way(own: Database[Any],
 
 
 @pytest.mark.parametrize("command", [("migrate",), ("verify",), ("restore",), ("import",), ("user", "list")])
-def test_no_other_command_writes_into_it_either(
+def test_no_other_command_writes_into_an_occupied_database(
     own: Database[Any], adopt: Adopter, tmp_path: Any, command: tuple[str, ...]
 ) -> None:
     own.users.insert_many([{"name": "a"}, {"name": "b"}])
@@ -86,8 +86,8 @@ def test_no_other_command_writes_into_it_either(
     assert own.list_collection_names() == ["users"]
 
 
-async def test_what_is_ours_is_never_taken_for_another_programs(own: Database[Any], open_shop: OpenShop) -> None:
-    """Something of each kind that the service writes."""
+async def test_our_own_documents_are_never_taken_for_another_programs(own: Database[Any], open_shop: OpenShop) -> None:
+    """Write a document of each kind that the service stores, and check that it is recognized."""
     shop = await open_shop(database_name=own.name, provider=Postman(), **OUTSIDE)
     await busy_week(shop)
     sale = await shop.sale()

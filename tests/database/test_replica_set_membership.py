@@ -1,4 +1,4 @@
-"""A database that has just started: what was connected to it before it was a member of its set works afterwards."""
+"""Connections that were opened before a server became a member of its replica set work afterwards."""
 
 import subprocess
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.support.process_tree import wait_for
 
 @pytest.fixture
 def fresh_mongod(tmp_path: Path) -> Iterator[tuple[str, str]]:
-    """The address and the socket of a mongod that is not a member of its set yet."""
+    """Yield the address and the socket of a mongod that is not a member of its set yet."""
     socket = tmp_path / "m.sock"
     command = (find_mongod(), "--dbpath", tmp_path, "--bind_ip", socket, "--logpath", tmp_path / "log")
     mongod = subprocess.Popen((*command, "--replSet", "rs0"), stdout=subprocess.DEVNULL)
@@ -27,13 +27,13 @@ def fresh_mongod(tmp_path: Path) -> Iterator[tuple[str, str]]:
         mongod.wait()
 
 
-async def test_connections_from_before_a_server_was_a_member_do_not_stay_without_sessions(
+async def test_connections_from_before_the_membership_are_replaced(
     fresh_mongod: tuple[str, str],
 ) -> None:
     url, socket = fresh_mongod
     client = connect(url)
     driver = client.delegate
-    # Opened too early, and kept.
+    # Opened before the membership, and kept by the pool.
     driver.admin.command("ping")
 
     def refusal() -> ConfigurationError | None:
@@ -44,7 +44,7 @@ async def test_connections_from_before_a_server_was_a_member_do_not_stay_without
             return error
         return None
 
-    # Until the driver has noticed: the journal tries again.
+    # The journal tries again until the driver has noticed the change.
     early = refusal()
     assert early is not None
     assert is_transient(early)

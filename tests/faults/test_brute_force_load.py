@@ -1,4 +1,4 @@
-"""Thousands of guesses at a server that is a process of its own: nothing holds up its event loop, others sell on."""
+"""Thousands of password guesses at a server process: its event loop is not blocked, and sales go on."""
 
 import asyncio
 import time
@@ -22,28 +22,28 @@ Json = dict[str, Any]
 
 MOST_SECONDS = 0.1
 MOST_VERIFIED = 100
-#: For how long sales are looked at before.
+#: For how long sales are measured before the attack.
 QUIET_SECONDS = 1.0
-#: Of a sale meanwhile, on a machine that others use too.
+#: Limit for a sale during the attack, on a shared machine.
 MOST_SECONDS_OF_A_SALE = 1.0
 
 
 async def sign_in(http: httpx.AsyncClient) -> Headers:
-    """Makes the owner, and signs in."""
+    """Create the owner, and sign in."""
     assert (await http.post("/api/setup", json=CLAIM)).status_code == 201
     body = {"username": CLAIM["username"], "password": CLAIM["password"]}
     return bearer((await http.post("/api/auth/login", json=body)).json()["access_token"])
 
 
-async def enrol_a_victim(http: httpx.AsyncClient, owner: Headers) -> Headers:
-    """A cashier with a PIN; what their tablet shows."""
+async def enrol_cashier(http: httpx.AsyncClient, owner: Headers) -> Headers:
+    """Add a cashier with a PIN, and return the headers of their tablet."""
     ravi = {"username": "ravi", "name": "Ravi", "role": "cashier", "pin": PIN}
     assert (await http.post("/api/users", json=ravi, headers=owner)).status_code == 201
     return bearer((await http.post("/api/devices", json={"name": "Tablet"}, headers=owner)).json()["key"])
 
 
-async def besides(attack: "asyncio.Task[Any]", http: httpx.AsyncClient, owner: Headers) -> list[float]:
-    """Sells until the attack is over; how long each sale took."""
+async def sell_meanwhile(attack: "asyncio.Task[Any]", http: httpx.AsyncClient, owner: Headers) -> list[float]:
+    """Sell until the attack is over, and return the duration of each sale."""
     seconds = []
     while not attack.done():
         began = time.monotonic()
@@ -55,14 +55,14 @@ async def besides(attack: "asyncio.Task[Any]", http: httpx.AsyncClient, owner: H
 
 
 async def lag_of(http: httpx.AsyncClient, owner: Headers) -> tuple[float, float]:
-    """The worst that the server's loop was late, and that it was held up, as it says itself."""
+    """Return the server's own figures of the largest lag of its event loop."""
     seen = values_of((await http.get("/metrics", headers=owner)).text)
     return value(seen, "pos_event_loop_lag_seconds"), value(seen, "pos_event_loop_blocked_seconds")
 
 
 @pytest.mark.alone
-async def test_the_event_loop_is_not_held_up_by_thousands_of_guesses(mongodb_url: str, long_run: LongRun) -> None:
-    """From as many addresses, so that the limit of each address stops none of them."""
+async def test_thousands_of_guesses_do_not_block_the_event_loop(mongodb_url: str, long_run: LongRun) -> None:
+    """Guess from as many addresses, so that the limits per address stop none."""
     count = 10_000 if long_run.is_long else 600
     names = {"SIGN_IN": "on", "SECRET_KEY": SECRET_KEY, "SETUP_TOKEN": SETUP_TOKEN, "TRUSTED_PROXIES": "1"}
     async with (
@@ -71,15 +71,15 @@ async def test_the_event_loop_is_not_held_up_by_thousands_of_guesses(mongodb_url
         httpx.AsyncClient(base_url=server.url, timeout=60, headers={"X-Forwarded-For": "10.0.0.1"}) as http,
     ):
         owner = await sign_in(http)
-        tablet = await enrol_a_victim(http, owner)
-        before = await besides(asyncio.create_task(asyncio.sleep(QUIET_SECONDS)), http, owner)
+        tablet = await enrol_cashier(http, owner)
+        before = await sell_meanwhile(asyncio.create_task(asyncio.sleep(QUIET_SECONDS)), http, owner)
         passwords = ({"username": CLAIM["username"], "password": f"a wrong guess {number}"} for number in range(count))
         pins = ({"username": "ravi", "pin": f"{number:06}"} for number in range(count))
         for path, bodies, shown in (("/api/auth/login", passwords, {}), ("/api/auth/pin", pins, tablet)):
             attack = asyncio.create_task(guess(server.port, path, bodies, _from_anywhere(shown)))
-            sales = await besides(attack, http, owner)
+            sales = await sell_meanwhile(attack, http, owner)
             statuses = await attack
-            # Whatever was looked at is a 401; what was not, a 429.
+            # A checked guess gets a 401, an unchecked one a 429.
             assert statuses.keys() == {401, 429}
             assert sum(statuses.values()) == count
             assert statuses[401] <= MOST_VERIFIED
@@ -105,7 +105,7 @@ def _from_anywhere(shown: Headers) -> Callable[[int], Headers]:
     return headers
 
 
-async def test_a_loop_that_is_held_up_says_so() -> None:
+async def test_a_blocked_event_loop_is_reported() -> None:
     lag = LoopLag()
     lag.start()
     try:

@@ -1,4 +1,4 @@
-"""Clients that all want the same, ask again and again, lose the answer, or live in another time."""
+"""Faults of clients: races, many retries, lost answers, wrong clocks."""
 
 import asyncio
 import random
@@ -29,7 +29,7 @@ FIRST_STAMP = 1_790_000_000_000
 
 
 async def books_agree(report: Report, url: str, shop: Shop, store: str | None = None) -> None:
-    """By the service's own account, and by the judge's."""
+    """Check the books with `verify`, and with the consistency checker."""
     store = store or shop.store
     verdict = await judged(url, None, store)
     report.judge(verdict)
@@ -61,10 +61,10 @@ async def test_a7_many_convert_one_estimate_at_once(shop: Shop, mongodb_url: str
         await books_agree(report, mongodb_url, shop)
 
 
-async def test_a8_many_estimates_are_converted_twice_and_deleted_at_once(
+async def test_a8_many_estimates_are_converted_twice_and_deleted_concurrently(
     shop: Shop, mongodb_url: str, long_run: LongRun
 ) -> None:
-    """What comes of each is one of two things, and the books agree."""
+    """Each estimate is either converted or deleted, and the books agree."""
     chance = random.Random(long_run.seed)
     with reporting("A8 1,000 estimates, each converted twice and deleted at once", long_run) as report:
         many = 1_000 if long_run.is_long else 120
@@ -113,7 +113,7 @@ async def test_a9_many_retries_of_one_key_with_two_processes(shop: Shop, mongodb
 
 
 async def _unanswered(port: int, body: object, patience: float) -> None:
-    """A request whose answer nobody waits for: the phone has lost its network."""
+    """Send a request without reading its answer, as a phone without network."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     content = orjson.dumps(body)
     head = f"POST {SALE} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n\r\n"
@@ -124,10 +124,10 @@ async def _unanswered(port: int, body: object, patience: float) -> None:
     del reader
 
 
-async def test_a10_the_app_loses_two_answers_and_then_somebody_taps_retry(
+async def test_a10_the_app_loses_two_answers_and_the_cashier_taps_retry(
     shop: Shop, mongodb_url: str, long_run: LongRun
 ) -> None:
-    """As the app works: a sale is stamped once and resent as it is; Retry stamps it anew, and keeps the lines."""
+    """The app resends a sale with the same timestamp; its Retry button sends a new timestamp with the same lines."""
     chance = random.Random(long_run.seed)
     with reporting("A10 the phone app: two responses dropped, then Retry", long_run) as report:
         for number in long_run.rounds(20, 500):
@@ -148,7 +148,7 @@ async def test_a10_the_app_loses_two_answers_and_then_somebody_taps_retry(
         await books_agree(report, mongodb_url, shop)
 
 
-# The last and the first instant of a day, a month, a year, a leap day, and of a day as Greenwich has it.
+# The last and the first instant of a day, a month, a year, a leap day, and of a day in UTC.
 MOMENTS = (
     *("2026-03-31T23:59:59.999+05:30", "2026-04-01T00:00:00+05:30", "2026-12-31T23:59:59+05:30"),
     *("2027-01-01T00:00:00+05:30", "2028-02-29T12:00:00+05:30", "2028-02-29T23:59:59.999+05:30"),
@@ -159,7 +159,7 @@ MOMENTS = (
 async def test_a11_the_clock_jumps_and_the_books_agree(
     open_shop: OpenShop, mongodb_url: str, long_run: LongRun
 ) -> None:
-    """By an hour, a day, over midnight and a month's end, forth and back; also between an estimate and its order."""
+    """Move the clock by an hour, a day, over midnight and the end of a month, in both directions."""
     chance = random.Random(long_run.seed)
     clock = Clock()
     shop = await open_shop(clock=clock)

@@ -1,4 +1,4 @@
-"""The oracle itself: books that were tampered with do not pass, nor do those of a service that promises too much."""
+"""The consistency checker detects changed books, and a service that answers before a sale is durable."""
 
 import asyncio
 from pathlib import Path
@@ -17,7 +17,7 @@ from tests.support.shop import DATABASE
 
 pytestmark = pytest.mark.soak
 
-# `pos`, but a sale is answered before it is on disk.
+# `pos`, but it answers a sale before it is on disk.
 HASTY = """
 from pymongo import WriteConcern
 import repositories.transaction
@@ -31,7 +31,7 @@ class HastyService(Service):
     program = ("-c", HASTY)
 
 
-async def test_it_finds_what_is_lost_and_what_is_doubled(tmp_path: Path) -> None:
+async def test_the_checker_finds_lost_and_doubled_sales(tmp_path: Path) -> None:
     async with one_node() as (nodes, servers):
         async with working([servers[0].url], tmp_path) as crew, asyncio.timeout(60):
             while crew.operations < 100:
@@ -40,7 +40,7 @@ async def test_it_finds_what_is_lost_and_what_is_doubled(tmp_path: Path) -> None
         for collection in ("orders", "estimates"):
             assert (await judged(nodes.url, tmp_path)).is_clean
             documents = client[DATABASE][collection]
-            # Of a sale of its own, so that it is the marker of its operation.
+            # The timestamp of this sale only, which identifies its operation.
             victim: Any = await documents.find_one({"estimate_id": None, "voided_at": None, "converted": {"$ne": True}})
             await documents.delete_one({"_id": victim["_id"]})
             verdict = await judged(nodes.url, tmp_path)
@@ -55,7 +55,7 @@ async def test_it_finds_what_is_lost_and_what_is_doubled(tmp_path: Path) -> None
         client.close()
 
 
-async def test_a1_control_it_finds_the_loss_of_sales_that_were_answered_before_they_were_on_disk(
+async def test_a1_control_sales_answered_before_they_were_on_disk_are_found_missing(
     tmp_path: Path, long_run: LongRun
 ) -> None:
     """What a killed mongod has not written to its journal yet is gone: half a second's worth, as it is set here.
@@ -86,7 +86,7 @@ async def killed_under_a_hasty_service(nodes: ReplicaSet, folder: Path, seed: in
         async with working([server.url], folder, seed=seed) as crew:
             await asyncio.sleep(1.3)
             await nodes.kill(nodes.ports[0])
-            # What was answered before is judged: nobody sends anything again.
+            # Only answers from before the kill are judged, so no client sends again.
             await crew.dismiss()
         await server.kill()
         await nodes.start_member(nodes.ports[0])

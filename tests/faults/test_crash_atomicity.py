@@ -1,4 +1,4 @@
-"""Killed between any two steps: a change exists if and only if its event does, and the shop goes on within seconds."""
+"""A process killed between any two steps: a change exists if and only if its event does, and sales go on soon."""
 
 import asyncio
 import secrets
@@ -19,12 +19,12 @@ pytestmark = pytest.mark.soak
 
 STEPS = ("find", "insert", "update", "delete", "commitTransaction")
 MOST_STEPS = 25
-# How long the database holds a command up: longer than it takes to see that it does, and to kill.
+# How long the database blocks a command: longer than the test needs to see it and to kill the process.
 BLOCK_MS = 150
 
 
-async def killed_before(database: Database, url: str, store: str, kind: str, step: int) -> bool:
-    """Kills a process while the database holds up its step-th command. False: it has no so many, and was done."""
+async def kill_before(database: Database, url: str, store: str, kind: str, step: int) -> bool:
+    """Kill a process while the database blocks its step-th command. Return False if it finished with fewer commands."""
     async with (
         failing(database, *STEPS, skip=step, is_alone=True, blockConnection=True, blockTimeMS=BLOCK_MS) as is_reached,
         worker(url, store, kind) as change,
@@ -37,8 +37,8 @@ async def killed_before(database: Database, url: str, store: str, kind: str, ste
     return False
 
 
-async def happened(database: Database, store: str, kind: str) -> bool:
-    """Whether the change is there, in which its document and its event must agree."""
+async def is_changed(database: Database, store: str, kind: str) -> bool:
+    """Return whether the change exists; its document and its event must agree."""
     changed: dict[str, Any]
     action: dict[str, Any]
     if kind == "void":
@@ -52,10 +52,10 @@ async def happened(database: Database, store: str, kind: str) -> bool:
 
 
 @pytest.mark.parametrize("kind", CHANGES)
-async def test_killed_before_any_step_it_is_all_or_nothing_and_the_shop_goes_on(
+async def test_a_process_killed_before_any_step_leaves_all_or_nothing(
     mongodb_url: str, closing: set[asyncio.Task[None]], long_run: LongRun, kind: str
 ) -> None:
-    # Nobody else's commands may be held up, or counted.
+    # Commands of other processes must not be blocked or counted.
     await asyncio.gather(*closing)
     client = connect(mongodb_url)
     database: Database = client[DATABASE]
@@ -64,7 +64,7 @@ async def test_killed_before_any_step_it_is_all_or_nothing_and_the_shop_goes_on(
         for step in range(MOST_STEPS):
             stores.append(f"step-{secrets.token_hex(4)}")
             await set_the_scene(database, stores[-1], kind)
-            if not await killed_before(database, mongodb_url, stores[-1], kind, step):
+            if not await kill_before(database, mongodb_url, stores[-1], kind, step):
                 break
         assert 6 <= len(stores) < MOST_STEPS, "a change reads and writes several collections"
         # The last command may still be on its way through the database.
@@ -77,7 +77,7 @@ async def test_killed_before_any_step_it_is_all_or_nothing_and_the_shop_goes_on(
 
 
 async def _judge(report: Report, database: Database, url: str, store: str, kind: str) -> bool:
-    """Sells on, and looks at what came of the change."""
+    """Sell again, and check the result of the change."""
     began = time.monotonic()
     journal = journal_of(database, store)
     await journal.submit(estimate(f"{store}-2"))
@@ -88,4 +88,4 @@ async def _judge(report: Report, database: Database, url: str, store: str, kind:
     verdict = await asyncio.to_thread(judge, url, DATABASE, store, None)
     report.judge(verdict)
     assert verdict.is_clean, verdict
-    return await happened(database, store, kind)
+    return await is_changed(database, store, kind)

@@ -1,4 +1,4 @@
-"""The database is killed, deposed, stopped, or has no room left: nothing acknowledged is lost, nothing is doubled."""
+"""Faults of the database: killed, stepped down, suspended, disk full. No acknowledged write is lost or doubled."""
 
 import asyncio
 import signal
@@ -56,8 +56,11 @@ async def test_a2_the_primary_of_three_is_killed_or_steps_down(tmp_path: Path, l
         )
 
 
-class Asker:
-    """Asks a server for everything while its database says nothing. growth: of the server's memory, megabytes."""
+class Requester:
+    """Requests everything from a server while its database is suspended.
+
+    :ivar growth: of the server's memory, in megabytes.
+    """
 
     def __init__(self, server: Service, http: httpx.AsyncClient) -> None:
         self._server = server
@@ -85,10 +88,10 @@ class Asker:
 
 @pytest.mark.alone
 async def test_a4_the_database_is_stopped_and_goes_on(tmp_path: Path, long_run: LongRun) -> None:
-    """With two servers, one of which keeps the journal of the other."""
+    """Use two servers, a leader and a follower."""
     seconds = (10, 20, 30) if long_run.is_long else (5.5,)
     async with one_node(2) as (nodes, servers), httpx.AsyncClient(timeout=10) as http:
-        askers = [Asker(server, http) for server in servers]
+        askers = [Requester(server, http) for server in servers]
 
         async def fault(number: int, _: Crew) -> Back:
             nodes.send(nodes.ports[0], signal.SIGSTOP)
@@ -141,7 +144,7 @@ async def test_a5_the_disk_is_full_and_has_room_again(tmp_path: Path, long_run: 
                 await asyncio.sleep(0.5)
             finally:
                 disk.make_room()
-            # It does not outlive a write that finds no room, which whoever runs it has to know.
+            # mongod exits at a write without space, so the operator must restart it.
             if nodes.is_running(port):
                 return Back(time.monotonic())
             deaths += 1

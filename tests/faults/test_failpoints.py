@@ -1,4 +1,4 @@
-"""The fail point itself: what counts commands says whose, so that no poll in the background is counted."""
+"""Fail points that count commands must name a collection, so that background polls are not counted."""
 
 import pytest
 from pymongo.errors import OperationFailure
@@ -8,7 +8,7 @@ from tests.support.shop import Shop
 
 
 @pytest.mark.parametrize("counting", [{"times": 1}, {"skip": 2}])
-async def test_a_fault_that_counts_commands_of_collections_names_one(shop: Shop, counting: dict[str, int]) -> None:
+async def test_a_fail_point_that_counts_commands_must_name_a_collection(shop: Shop, counting: dict[str, int]) -> None:
     with pytest.raises(AssertionError, match="name the namespace"):
         async with failing(shop.database, "find", closeConnection=True, **counting):  # type: ignore[arg-type]
             pass

@@ -1,4 +1,4 @@
-"""Each guard, switched off, is missed: a test of the suite that passes with it fails without it."""
+"""Mutation tests of guards: a scenario that passes with a guard fails without it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import nullcontext
@@ -28,15 +28,15 @@ Scenario = Callable[[Shop], Awaitable[None]]
 
 
 @pytest.fixture
-async def doomed(mongodb_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Shop]:
-    """A shop whose books nobody checks in the end; its database is its own, since its indexes may go."""
+async def disposable_shop(mongodb_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Shop]:
+    """Open a shop whose books are not checked, with a database of its own, since tests drop its indexes."""
     async with opened(mongodb_url, database_name=f"mutant_{abs(hash(request.node.name))}") as shop:
         yield shop
         await shop.database.client.drop_database(shop.database.name)
 
 
 async def no_transaction(_: Shop, patch: Patch) -> None:
-    """Each write stands as soon as it is sent."""
+    """Write without a transaction."""
     patch.setattr(ClientSession, "start_transaction", lambda *_: nullcontext())
     patch.setattr(transaction, "commit", lambda *_: None)
 
@@ -57,9 +57,8 @@ async def no_majority(_: Shop, patch: Patch) -> None:
     patch.setattr(transaction, "_DURABLE", WriteConcern(w=1, j=True))
 
 
-async def no_look_at_the_counters(shop: Shop, patch: Patch) -> None:
-    """Two processes raise them, each from where it believes them to be. The indexes, which would forbid that too, stand
-    aside."""
+async def no_counter_check(shop: Shop, patch: Patch) -> None:
+    """Update the counters without a comparison, and drop the indexes that would reject the result too."""
     await shop.database[ORDERS].drop_index("given_number")
     await shop.database[EVENTS].drop_index("seq")
     update_one = Collection.update_one
@@ -70,15 +69,15 @@ async def no_look_at_the_counters(shop: Shop, patch: Patch) -> None:
     patch.setattr(Collection, "update_one", blind)
 
 
-async def no_memory_of_answers(_: Shop, patch: Patch) -> None:
+async def no_stored_answers(_: Shop, patch: Patch) -> None:
     patch.setattr(UnitOfWork, "remember", lambda *_: None)
 
 
-async def no_key_is_freed(_: Shop, patch: Patch) -> None:
+async def no_released_keys(_: Shop, patch: Patch) -> None:
     patch.setattr(UnitOfWork, "forget", lambda *_: None)
 
 
-async def no_look_at_the_status(_: Shop, patch: Patch) -> None:
+async def no_status_check(_: Shop, patch: Patch) -> None:
     patch.setattr(statuses, "check_transition", lambda *_: None)
 
 
@@ -92,26 +91,26 @@ async def no_fingerprint(_: Shop, patch: Patch) -> None:
     patch.setattr(UnitOfWork, "recall", forgiving)
 
 
-async def no_proof_of_totals(_: Shop, patch: Patch) -> None:
+async def no_totals_check(_: Shop, patch: Patch) -> None:
     patch.setattr(pricing.RoundingRange, "holds", lambda *_: True)
 
 
-async def no_look_at_the_conversion(_: Shop, patch: Patch) -> None:
+async def no_conversion_check(_: Shop, patch: Patch) -> None:
     patch.setattr(commands, "refuse_converted", lambda _: None)
 
 
-async def no_look_at_the_version(_: Shop, patch: Patch) -> None:
+async def no_version_check(_: Shop, patch: Patch) -> None:
     patch.setattr(commands, "refuse_stale", lambda *_: None)
 
 
 async def no_void(_: Shop, patch: Patch) -> None:
-    """A voided document is found like any other."""
+    """Find voided documents like others."""
     patch.setattr(
         UnitOfWork, "find", lambda self, kind, id_: self.changed.get((kind, id_)) or self.documents.get((kind, id_))
     )
 
 
-async def replaced_from_an_old_screen(shop: Shop) -> None:
+async def replaced_with_a_stale_version(shop: Shop) -> None:
     await test_estimates.test_if_match_lets_only_the_held_version_be_replaced(shop, '"9"', 412)
 
 
@@ -142,40 +141,40 @@ async def a_token_leads_to_two_documents(shop: Shop) -> None:
 
 
 async def a_connection_breaks(shop: Shop) -> None:
-    await test_journal.test_a_passing_fault_books_each_sale_once(shop, "insert", {"closeConnection": True})
+    await test_journal.test_a_transient_fault_books_each_sale_once(shop, "insert", {"closeConnection": True})
 
 
 INDEXES: list[tuple[Guard, Scenario]] = [
     (no_index(USERS, "login"), a_login_is_taken),
-    (no_index(REQUESTS, "key"), test_idempotency.test_a_key_makes_the_second_answer_the_first),
-    (no_index(ORDERS, "given_number"), test_journal.test_a_number_that_is_taken_fails_its_own_kind_alone),
+    (no_index(REQUESTS, "key"), test_idempotency.test_a_repeated_key_returns_the_first_answer),
+    (no_index(ORDERS, "given_number"), test_journal.test_a_duplicate_number_fails_only_commands_of_that_kind),
     (no_index(ESTIMATES, "given_number"), a_number_of_an_estimate_is_taken),
     (no_index(CUSTOMERS, "numbers"), a_phone_number_has_two_customers),
     (no_index(LINKS, "token"), a_token_leads_to_two_documents),
-    (no_index(EVENTS, "seq"), test_journal.test_a_place_in_the_log_that_is_taken_is_not_taken_again),
+    (no_index(EVENTS, "seq"), test_journal.test_a_used_sequence_number_is_not_used_again),
     (
         no_index(ORDERS, "order_of_an_estimate"),
-        test_journal.test_an_estimate_that_has_an_order_gets_no_second_one_whatever_its_own_document_says,
+        test_journal.test_an_estimate_with_an_order_gets_no_second_one_even_if_it_is_not_marked,
     ),
 ]
 MISSED: list[tuple[Guard, Scenario]] = [
     *INDEXES,
     (no_transaction, a_connection_breaks),
-    (no_journaled_commit, test_journal.test_a_commit_is_acknowledged_from_the_disks_of_a_majority),
-    (no_majority, test_journal.test_a_commit_is_acknowledged_from_the_disks_of_a_majority),
-    (no_look_at_the_counters, test_journal.test_what_another_process_has_sold_meanwhile_is_noticed),
-    (no_memory_of_answers, test_idempotency.test_a_key_makes_the_second_answer_the_first),
-    (no_key_is_freed, test_idempotency.test_a_cart_whose_sale_was_voided_may_be_sold_anew),
+    (no_journaled_commit, test_journal.test_a_commit_waits_for_the_journals_of_a_majority),
+    (no_majority, test_journal.test_a_commit_waits_for_the_journals_of_a_majority),
+    (no_counter_check, test_journal.test_sales_of_another_process_are_noticed),
+    (no_stored_answers, test_idempotency.test_a_repeated_key_returns_the_first_answer),
+    (no_released_keys, test_idempotency.test_a_cart_whose_sale_was_voided_may_be_sold_again),
     (no_fingerprint, test_idempotency.test_another_body_under_the_same_key_is_refused),
-    (no_proof_of_totals, test_estimates.test_totals_that_do_not_add_up_are_refused_with_the_right_ones),
-    (no_look_at_the_conversion, test_concurrency.test_two_hundred_converts_with_keys_of_their_own_make_one_order),
-    (no_look_at_the_version, replaced_from_an_old_screen),
-    (no_look_at_the_status, test_orders.test_an_illegal_change_says_what_would_be_legal),
+    (no_totals_check, test_estimates.test_totals_that_do_not_add_up_are_refused_with_the_right_ones),
+    (no_conversion_check, test_concurrency.test_two_hundred_conversions_with_different_keys_make_one_order),
+    (no_version_check, replaced_with_a_stale_version),
+    (no_status_check, test_orders.test_an_illegal_change_says_what_would_be_legal),
     (no_void, test_estimates.test_deleting_takes_it_away_for_good_and_spends_its_number),
 ]
 
 
-def test_every_unique_index_is_among_them() -> None:
+def test_each_unique_index_has_a_mutation() -> None:
     unique = {
         f"no_{collection}_{model.document['name']}"
         for collection, models in index_models(90).items()
@@ -186,14 +185,14 @@ def test_every_unique_index_is_among_them() -> None:
 
 
 @pytest.mark.parametrize(("switch_off", "scenario"), MISSED, ids=[each.__name__ for each, _ in MISSED])
-async def test_a_guard_that_is_switched_off_is_missed(
-    doomed: Shop,
+async def test_each_disabled_guard_is_detected(
+    disposable_shop: Shop,
     monkeypatch: pytest.MonkeyPatch,
     switch_off: Guard,
     scenario: Scenario,
 ) -> None:
     with monkeypatch.context() as patch:
-        await switch_off(doomed, patch)
-        # What goes wrong then is seen by an assertion, or stops the scenario on its way.
+        await switch_off(disposable_shop, patch)
+        # The fault fails an assertion, or an earlier step of the scenario.
         with pytest.raises((AssertionError, PyMongoError, LookupError, pytest.fail.Exception)):
-            await scenario(doomed)
+            await scenario(disposable_shop)

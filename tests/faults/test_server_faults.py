@@ -1,4 +1,4 @@
-"""Servers are killed or told to end, or their line to the database breaks: nothing acknowledged is lost or doubled."""
+"""Servers are killed or stopped, or lose the database: no acknowledged write is lost or doubled."""
 
 import asyncio
 import random
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.soak
 
 
 async def test_a3_servers_are_killed_at_random(tmp_path: Path, long_run: LongRun) -> None:
-    """That a change is whole at each of its steps is shown one by one in `test_atomicity.py`."""
+    """Kill servers at random. `test_crash_atomicity.py` tests each step of a change."""
     async with one_node(2) as (nodes, servers):
         chance = random.Random(long_run.seed)
 
@@ -80,7 +80,7 @@ async def test_a12_the_line_is_slow_swallows_everything_or_is_half_closed(tmp_pa
             line.swallows = True
             await asyncio.sleep(2)
             line.swallows = False
-            # What was swallowed is never answered: the line is as good as cut.
+            # Swallowed requests are never answered, as with a broken connection.
             line.cut_all()
 
         async def half_closed() -> None:
@@ -104,8 +104,8 @@ async def test_a12_the_line_is_slow_swallows_everything_or_is_half_closed(tmp_pa
         )
 
 
-async def test_a14_servers_are_told_to_end_under_load(tmp_path: Path, long_run: LongRun) -> None:
-    """No request that was taken is dropped, and the server is gone in time."""
+async def test_a14_servers_are_stopped_under_load(tmp_path: Path, long_run: LongRun) -> None:
+    """No accepted request is dropped, and the server exits in time."""
     took: list[float] = []
     async with one_node(2) as (nodes, servers):
 
@@ -128,5 +128,5 @@ async def test_a14_servers_are_told_to_end_under_load(tmp_path: Path, long_run: 
             back_within=3,
             besides=lambda _: [f"exit after at most {max(took):.1f} s"],
         )
-    # In an ordinary run others use the machine; a server that waits for its clients takes longer all the same.
+    # The machine is shared in an ordinary run; a server that waits for its clients would take even longer.
     assert max(took) < (10 if long_run.is_long else 25)

@@ -1,4 +1,4 @@
-"""A15: all faults at random for hours, judged at checkpoints; and the memory of a server that is never started anew."""
+"""A15: all faults at random for hours, checked at intervals; and the memory of a server that is never restarted."""
 
 import asyncio
 import random
@@ -32,16 +32,19 @@ pytestmark = pytest.mark.soak
 
 MINUTES = 120
 BACK_WITHIN = 8.0
-#: Faults between two looks at the books.
+#: Faults between two checks of the books.
 FAULTS_A_CHECKPOINT = 12
-#: What a server may grow by beside its memory of events: some 0.95 KB for each, and never more than the ring may hold.
+#: The growth of a server besides its events: these take about 0.95 KB each, up to the capacity of the ring.
 MOST_MEGABYTES = 24
 KILOBYTES_AN_EVENT = 1.0
 
 
 @dataclass
-class Mischief:
-    """Everything that goes wrong. servers: the first is never ended, so that its memory can be watched."""
+class Faults:
+    """All faults.
+
+    :param servers: the first is never stopped, so that its memory can be measured.
+    """
 
     nodes: ReplicaSet
     to_database: Line
@@ -128,18 +131,18 @@ class Mischief:
 
 
 @asynccontextmanager
-async def scene(chance: random.Random) -> AsyncIterator[Mischief]:
+async def scene(chance: random.Random) -> AsyncIterator[Faults]:
     async with (
         replica_set(1) as nodes,
         line_to(nodes.ports[0]) as to_database,
         services(to_database.url, STORE, 2) as servers,
         line_to(servers[0].port) as to_screens,
     ):
-        yield Mischief(nodes, to_database, to_screens, servers, chance)
+        yield Faults(nodes, to_database, to_screens, servers, chance)
 
 
-async def checkpoint(mischief: Mischief, crews: list[Crew], report: Report, folder: Path) -> None:
-    """All is quiet: the books are judged against every journal since the beginning."""
+async def checkpoint(mischief: Faults, crews: list[Crew], report: Report, folder: Path) -> None:
+    """Wait until all is quiet, and check the books against all recorded requests."""
     verdict = await judged(mischief.nodes.url, folder)
     report.judge(verdict)
     report.add(crews[-1])
@@ -148,7 +151,7 @@ async def checkpoint(mischief: Mischief, crews: list[Crew], report: Report, fold
     assert verdict.acknowledged == verdict.operations
 
 
-async def some_faults(mischief: Mischief, crew: Crew, report: Report, until: float) -> None:
+async def some_faults(mischief: Faults, crew: Crew, report: Report, until: float) -> None:
     for _ in range(FAULTS_A_CHECKPOINT):
         if time.monotonic() > until:
             return
@@ -158,8 +161,8 @@ async def some_faults(mischief: Mischief, crew: Crew, report: Report, until: flo
         report.rounds += 1
 
 
-async def test_a15_everything_goes_wrong_for_hours(tmp_path: Path, long_run: LongRun) -> None:
-    """For seconds in every run of the tests; with `--soak` for two hours, or for as long as `--soak-minutes` says."""
+async def test_a15_random_faults_for_hours(tmp_path: Path, long_run: LongRun) -> None:
+    """Run for seconds in an ordinary run, with `--soak` for two hours or for `--soak-minutes`."""
     chance = random.Random(long_run.seed)
     crews: list[Crew] = []
     began = time.monotonic()
@@ -176,7 +179,7 @@ async def test_a15_everything_goes_wrong_for_hours(tmp_path: Path, long_run: Lon
                         await some_faults(mischief, crew, report, until)
                     await checkpoint(mischief, crews, report, tmp_path)
                     memory.append((await head_of(mischief.servers[0]), mischief.servers[0].megabytes))
-                await everyone_has_heard(mischief, roamers, report)
+                await all_events_arrived(mischief, roamers, report)
         (head, first), (last_head, _) = memory[0], memory[-1]
         last = statistics.median(megabytes for _, megabytes in memory[-3:])
         events = min(last_head, CAPACITY) - min(head, CAPACITY)
@@ -198,8 +201,8 @@ async def head_of(server: Service) -> int:
         return int((await http.get(server.url + "/api/websocket/status")).json()["head"])
 
 
-async def everyone_has_heard(mischief: Mischief, roamers: list[Roamer], report: Report) -> None:
-    """What the screens heard is judged in a report of its own, which counts events and not sales."""
+async def all_events_arrived(mischief: Faults, roamers: list[Roamer], report: Report) -> None:
+    """Check the events that the clients received, in a report of its own."""
     heard = Report(report.fault, report.seed)
     client = mischief.nodes.client()
     await all_heard(client[DATABASE], STORE, roamers, heard)

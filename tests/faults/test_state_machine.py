@@ -1,4 +1,4 @@
-"""The whole API against a pure model in decimal money, in whatever order hypothesis thinks of."""
+"""The whole API against a model with decimal money, in random order by Hypothesis."""
 
 import asyncio
 from collections.abc import Callable
@@ -55,7 +55,7 @@ class Sale:
 
 
 class ShopMachine(RuleBasedStateMachine):
-    """Does what a shop does, and remembers what must have come of it.
+    """Uses the API as a shop does, and keeps a model of the expected state.
 
     `http`, `clock` and `report` are set by the test.
     """
@@ -72,7 +72,7 @@ class ShopMachine(RuleBasedStateMachine):
         self.report.rounds += 1
         self.quotes: dict[str, Quote] = {}
         self.sales: dict[str, Sale] = {}
-        # The shop is the same in every run of the machine, so each begins on a day that none has seen.
+        # All runs use the same shop, so each begins on a new day.
         self.clock.advance(hours=72)
         self.last_numbers = self._last_numbers()
 
@@ -111,7 +111,7 @@ class ShopMachine(RuleBasedStateMachine):
 
     @rule(target=orders, price=prices, who=staff, mode=modes, times=st.integers(1, 3))
     def sell(self, price: Decimal, who: str, mode: str, times: int) -> str:
-        """Once, however often it is sent."""
+        """Send a sale once or several times: it is booked once."""
         key = uuid4().hex
         body = estimate_body([line(float(price))], sale_by=who, payment_mode=mode)
         answers = [
@@ -132,7 +132,7 @@ class ShopMachine(RuleBasedStateMachine):
             assert response.status_code == 404
             return ""
         if quote.order is not None:
-            # The same request is answered again; another one is refused.
+            # The same request gets the same answer; a different one is refused.
             assert response.status_code in (200, 400)
             return ""
         order_id = str(response.json()["order_id"])
@@ -233,11 +233,11 @@ def run_machine(open_shop: OpenShop, long_run: LongRun) -> Callable[[], Any]:
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
             )
-            # The server runs in this very event loop, so the machine, which blocks, runs in a thread.
+            # The server runs in this event loop, so the state machine, which blocks, runs in a thread.
             await asyncio.to_thread(run_state_machine_as_test, seed(long_run.seed)(machine), settings=chosen)
 
     return run
 
 
-async def test_whatever_a_shop_does_the_model_agrees(run_machine: Callable[[], Any]) -> None:
+async def test_the_api_agrees_with_the_model(run_machine: Callable[[], Any]) -> None:
     await run_machine()

@@ -1,4 +1,4 @@
-"""Races, as races: many clients, a real server, a real database."""
+"""Concurrent writes of many clients, with a real server and a real database."""
 
 import asyncio
 import json
@@ -28,14 +28,14 @@ Json = dict[str, Any]
 SALE = "/api/orders/create-sale"
 
 
-async def test_a_thousand_sales_at_once_have_the_numbers_one_to_a_thousand(shop: Shop) -> None:
+async def test_a_thousand_concurrent_sales_have_the_numbers_one_to_a_thousand(shop: Shop) -> None:
     answers = await at_once((send(shop.port, "POST", SALE, sale_body()) for _ in range(1_000)), most=400)
     assert {answer.status for answer in answers} == {201}
     assert Counter(answer.content["sale_number"] for answer in answers) == {f"#{n:03d}": 1 for n in range(1, 1_001)}
     assert len({answer.content["order_id"] for answer in answers}) == 1_000
 
 
-async def test_two_hundred_converts_with_keys_of_their_own_make_one_order(shop: Shop) -> None:
+async def test_two_hundred_conversions_with_different_keys_make_one_order(shop: Shop) -> None:
     estimate = await shop.estimate()
     path = f"/api/estimates/{estimate['estimate_id']}/convert-to-order"
     answers = await at_once(send(shop.port, "POST", path, {}, idempotency_key=f"till-{n}") for n in range(200))
@@ -43,7 +43,7 @@ async def test_two_hundred_converts_with_keys_of_their_own_make_one_order(shop: 
     assert await shop.database.orders.count_documents({"store": shop.store}) == 1
 
 
-async def test_two_hundred_converts_that_are_the_same_request_are_all_told_of_the_one_order(shop: Shop) -> None:
+async def test_two_hundred_identical_conversions_return_the_same_order(shop: Shop) -> None:
     estimate = await shop.estimate()
     path = f"/api/estimates/{estimate['estimate_id']}/convert-to-order"
     answers = await at_once(send(shop.port, "POST", path, {"payment_mode": "Card"}) for _ in range(200))
@@ -69,13 +69,13 @@ async def test_a_hundred_copies_of_one_sale_are_one_sale(shop: Shop, changes: Js
     assert Counter(answer.headers.get("idempotent-replayed") for answer in answers) == {None: 1, "true": 99}
 
 
-async def test_the_same_cart_under_new_stamps_is_one_sale(shop: Shop) -> None:
+async def test_the_same_cart_with_new_timestamps_is_one_sale(shop: Shop) -> None:
     cart = [line(id=stamp) for stamp in STAMPS]
     sales = await asyncio.gather(*(shop.sale(items=cart, created_at=f"2026-11-23T21:45:{n:02d}") for n in range(50)))
     assert len({sale["order_id"] for sale in sales}) == 1
 
 
-async def test_delete_against_convert_is_one_or_the_other(shop: Shop) -> None:
+async def test_of_a_delete_and_a_conversion_only_one_succeeds(shop: Shop) -> None:
     estimates = await asyncio.gather(*(shop.estimate() for _ in range(60)))
 
     async def race(n: int, estimate_id: str) -> tuple[int, int]:
@@ -87,12 +87,12 @@ async def test_delete_against_convert_is_one_or_the_other(shop: Shop) -> None:
         return converted.status_code, deleted.status_code
 
     ends = Counter(await asyncio.gather(*(race(n, each["estimate_id"]) for n, each in enumerate(estimates))))
-    # Converted, and so not deleted; or deleted, and so not there to be converted.
+    # Either converted, and so not deleted; or deleted, and so not found for the conversion.
     assert set(ends) <= {(200, 400), (404, 200)}
     assert await shop.database.orders.count_documents({"store": shop.store}) == ends[200, 400]
 
 
-async def test_of_many_status_changes_at_once_each_is_legal_where_it_happens(shop: Shop) -> None:
+async def test_concurrent_status_changes_are_all_legal_transitions(shop: Shop) -> None:
     sale = await shop.sale()
     responses = await asyncio.gather(
         *(
@@ -115,7 +115,7 @@ async def test_voiding_one_order_many_times_voids_it_once(shop: Shop) -> None:
 
 @asynccontextmanager
 async def two_workers(mongodb_url: str, store: str) -> AsyncIterator[int]:
-    """`pos serve --workers 2` as a process of its own; yields the port."""
+    """Run `pos serve --workers 2`, and yield the port."""
     port = free_port()
     server = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "app", "serve", "--workers", "2", "--port", str(port)),
@@ -139,7 +139,7 @@ async def two_workers(mongodb_url: str, store: str) -> AsyncIterator[int]:
             await server.wait()
 
 
-async def test_two_processes_on_one_store_lose_nothing_and_every_screen_hears_everything(
+async def test_two_processes_on_one_store_lose_nothing_and_every_client_gets_all_events(
     shop: Shop, mongodb_url: str
 ) -> None:
     sales, store = 300, f"workers-{os.getpid()}"
@@ -154,7 +154,7 @@ async def test_two_processes_on_one_store_lose_nothing_and_every_screen_hears_ev
         screens = [asyncio.create_task(listen()) for _ in range(8)]
         for _ in screens:
             await listening.acquire()
-        # A connection each, so that the kernel deals them out to both processes.
+        # A new connection each, so that the kernel distributes them to both processes.
         answers = await at_once((send(port, "POST", SALE, sale_body()) for _ in range(sales)), most=30)
         heard = await asyncio.wait_for(asyncio.gather(*screens), 20)
     assert {answer.status for answer in answers} == {201}

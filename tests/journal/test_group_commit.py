@@ -1,4 +1,4 @@
-"""The journal by itself: groups, refusals, and a database that fails at each step."""
+"""The journal: groups, refusals, and faults of the database at each step."""
 
 import asyncio
 from typing import Any
@@ -48,7 +48,7 @@ async def committed(shop: Shop) -> int:
     return int(status["transactions"]["totalCommitted"])
 
 
-async def test_commands_that_wait_share_a_transaction(shop: Shop) -> None:
+async def test_waiting_commands_share_a_transaction(shop: Shop) -> None:
     journal = journal_of(shop)
     before = await committed(shop)
     await asyncio.gather(*(journal.submit(sale()) for _ in range(100)))
@@ -63,7 +63,7 @@ async def test_a_group_takes_no_more_than_its_limit(shop: Shop) -> None:
     assert await committed(shop) - before == 3
 
 
-async def test_a_refusal_is_its_own_and_spends_no_number(shop: Shop) -> None:
+async def test_a_refusal_affects_no_other_command_and_uses_no_number(shop: Shop) -> None:
     journal = journal_of(shop)
     outcomes = await asyncio.gather(
         journal.submit(sale()),
@@ -87,8 +87,8 @@ async def test_a_command_that_cannot_be_stored_fails_alone(shop: Shop) -> None:
     assert await numbers(shop) == [1, 2]
 
 
-async def test_a_number_that_is_taken_fails_its_own_kind_alone(shop: Shop) -> None:
-    """As in a store whose counters were restored wrongly."""
+async def test_a_duplicate_number_fails_only_commands_of_that_kind(shop: Shop) -> None:
+    """This happens in a store whose counters were restored incorrectly."""
     rogue = {"_id": "ORDER-ROGUE", "store": shop.store, "number": 1}
     await shop.database.orders.insert_one(rogue)
     journal = journal_of(shop)
@@ -97,8 +97,8 @@ async def test_a_number_that_is_taken_fails_its_own_kind_alone(shop: Shop) -> No
     await shop.database.orders.delete_one(rogue)
 
 
-async def test_an_estimate_that_has_an_order_gets_no_second_one_whatever_its_own_document_says(shop: Shop) -> None:
-    """As after a restore of one collection and not of the other."""
+async def test_an_estimate_with_an_order_gets_no_second_one_even_if_it_is_not_marked(shop: Shop) -> None:
+    """This happens after a restore of one collection without the other."""
     journal = journal_of(shop)
     quote = (await journal.submit(estimate())).answer["_id"]
     rogue = {"_id": "ORDER-ROGUE", "store": shop.store, "number": 9, "estimate_id": quote, "voided_at": None}
@@ -109,7 +109,7 @@ async def test_an_estimate_that_has_an_order_gets_no_second_one_whatever_its_own
     assert await numbers(shop) == []
 
 
-async def test_a_place_in_the_log_that_is_taken_is_not_taken_again(shop: Shop) -> None:
+async def test_a_used_sequence_number_is_not_used_again(shop: Shop) -> None:
     rogue = {"_id": "EVENT-ROGUE", "store": shop.store, "seq": 1}
     await shop.database.events.insert_one(rogue)
     with pytest.raises(BulkWriteError):
@@ -118,8 +118,8 @@ async def test_a_place_in_the_log_that_is_taken_is_not_taken_again(shop: Shop) -
     assert await numbers(shop) == []
 
 
-async def test_a_commit_is_acknowledged_from_the_disks_of_a_majority(shop: Shop) -> None:
-    """As the database itself sees it."""
+async def test_a_commit_waits_for_the_journals_of_a_majority(shop: Shop) -> None:
+    """Check the write concern that reaches the database."""
     pipeline: list[dict[str, Any]] = [{"$currentOp": {}}, {"$match": {"command.commitTransaction": 1}}]
     admin = shop.database.client.get_database("admin", read_concern=ReadConcern("local"))
     async with failing(shop.database, "commitTransaction", times=1, blockConnection=True, blockTimeMS=1_500) as is_held:
@@ -131,7 +131,7 @@ async def test_a_commit_is_acknowledged_from_the_disks_of_a_majority(shop: Shop)
     assert seen["command"]["writeConcern"] == {"w": "majority", "j": True}
 
 
-async def test_an_order_is_voided_and_its_estimate_ordered_anew_in_one_group(shop: Shop) -> None:
+async def test_an_order_is_voided_and_its_estimate_converted_again_in_one_group(shop: Shop) -> None:
     journal = journal_of(shop)
     quote = (await journal.submit(estimate())).answer["_id"]
     first = (await journal.submit(ConvertEstimate(quote, "ORDER-1", "Cash"))).answer["_id"]
@@ -159,19 +159,19 @@ async def test_the_same_key_twice_in_one_group_is_one_sale(shop: Shop) -> None:
         ("update", {"closeConnection": True, "namespace": f"{DATABASE}.counters"}),
         ("find", {"closeConnection": True, "namespace": f"{DATABASE}.counters"}),
         ("commitTransaction", {"closeConnection": True}),
-        # The commit happens, and its answer is spoilt: the outcome is unknown until it is asked for again.
+        # The commit succeeds, but its answer is an error: the outcome is unknown until the commit is sent again.
         ("commitTransaction", {"writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}}),
         ("commitTransaction", {"errorCode": 251, "errorLabels": ["TransientTransactionError"]}),
     ],
 )
-async def test_a_passing_fault_books_each_sale_once(shop: Shop, command: str, how: dict[str, Any]) -> None:
+async def test_a_transient_fault_books_each_sale_once(shop: Shop, command: str, how: dict[str, Any]) -> None:
     journal = journal_of(shop)
     async with failing(shop.database, command, times=3, **how):
         await asyncio.gather(*(journal.submit(sale()) for _ in range(10)))
     assert await numbers(shop) == list(range(1, 11))
 
 
-async def test_a_database_that_stays_away_is_unavailable_and_nothing_is_half_done(shop: Shop) -> None:
+async def test_a_lasting_fault_is_unavailable_and_nothing_is_written(shop: Shop) -> None:
     journal = journal_of(shop, deadline=0.4)
     async with failing(shop.database, "insert", closeConnection=True):
         outcomes = await asyncio.gather(*(journal.submit(sale()) for _ in range(5)), return_exceptions=True)
@@ -180,20 +180,20 @@ async def test_a_database_that_stays_away_is_unavailable_and_nothing_is_half_don
     assert await numbers(shop) == [1]
 
 
-async def test_what_still_waits_at_its_deadline_is_never_carried_out(shop: Shop) -> None:
+async def test_a_command_that_waits_until_its_deadline_is_never_carried_out(shop: Shop) -> None:
     journal = journal_of(shop, deadline=0.3, group_limit=1)
     async with failing(shop.database, "commitTransaction", times=1, blockConnection=True, blockTimeMS=600):
         first, second = await asyncio.gather(journal.submit(sale(KEY)), journal.submit(sale()), return_exceptions=True)
     assert isinstance(first, OutcomeUnknown)
     assert type(second) is Unavailable
     await journal.close()
-    # The first was under way, and has been committed since: the same request again is told so.
+    # The first was being committed, and has been since: a retry gets its answer.
     again = await journal_of(shop).submit(sale(KEY))
     assert again.replayed
     assert await numbers(shop) == [1]
 
 
-async def test_a_caller_that_goes_away_does_not_harm_the_others(shop: Shop) -> None:
+async def test_a_cancelled_caller_does_not_affect_the_others(shop: Shop) -> None:
     journal = journal_of(shop)
     leaving = asyncio.ensure_future(journal.submit(sale()))
     staying = [asyncio.ensure_future(journal.submit(sale())) for _ in range(3)]
@@ -203,7 +203,7 @@ async def test_a_caller_that_goes_away_does_not_harm_the_others(shop: Shop) -> N
     assert sorted(outcome.answer["number"] for outcome in outcomes) == (await numbers(shop))[-3:]
 
 
-async def test_closing_commits_what_waits_and_takes_no_more(shop: Shop) -> None:
+async def test_closing_commits_waiting_commands_and_accepts_no_more(shop: Shop) -> None:
     journal = journal_of(shop)
     waiting = asyncio.ensure_future(journal.submit(sale()))
     await asyncio.sleep(0)
@@ -213,13 +213,13 @@ async def test_closing_commits_what_waits_and_takes_no_more(shop: Shop) -> None:
         await journal.submit(sale())
 
 
-async def test_two_journals_on_one_store_number_without_gaps(shop: Shop) -> None:
+async def test_two_journals_of_one_store_number_without_gaps(shop: Shop) -> None:
     first, second = journal_of(shop, group_limit=7), journal_of(shop, group_limit=5)
     await asyncio.gather(*(journal.submit(sale()) for journal in (first, second) for _ in range(60)))
     assert await numbers(shop) == list(range(1, 121))
 
 
-async def test_what_another_process_has_sold_meanwhile_is_noticed(shop: Shop) -> None:
+async def test_sales_of_another_process_are_noticed(shop: Shop) -> None:
     first, second = journal_of(shop), journal_of(shop)
     for journal in (first, second, first, second):
         await journal.submit(sale())
@@ -233,7 +233,7 @@ async def test_a_key_that_two_processes_use_at_once_is_one_sale(shop: Shop) -> N
     assert await numbers(shop) == [1]
 
 
-async def test_over_http_a_database_that_is_away_is_a_503_that_says_when_to_ask_again(open_shop: OpenShop) -> None:
+async def test_an_unavailable_database_is_a_503_with_retry_after(open_shop: OpenShop) -> None:
     shop = await open_shop()
     async with failing(shop.database, "find", closeConnection=True):
         response = await shop.http.get("/api/estimates/all")

@@ -1,4 +1,4 @@
-"""A group is bounded by bytes as well as by number, and small commands do not wait behind large ones."""
+"""Groups are limited in bytes and in number, and small commands do not wait behind large ones."""
 
 import asyncio
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ def large() -> CreateDocument:
 
 
 def groups_of(journal: Journal) -> list[list[Command]]:
-    """The groups that the journal commits from now on, each as it was begun, and again where it is tried again."""
+    """Return the list of groups that the journal tries from now on; each retry adds the group again."""
     groups: list[list[Command]] = []
     run = journal._transaction.run
 
@@ -53,7 +53,7 @@ def bytes_of(group: Sequence[Command]) -> int:
     return sum(command.bytes_written for command in group)
 
 
-async def test_large_commands_have_groups_of_their_own_and_take_turns(shop: Shop) -> None:
+async def test_groups_of_large_and_of_small_commands_alternate(shop: Shop) -> None:
     journal = journal_of(shop)
     groups = groups_of(journal)
     larges = [large() for _ in range(40)]
@@ -62,7 +62,7 @@ async def test_large_commands_have_groups_of_their_own_and_take_turns(shop: Shop
     await asyncio.gather(*(journal.submit(command) for command in mixed))
     assert all(len(kinds_of(group)) == 1 for group in groups)
     assert all(bytes_of(group) <= LARGE_GROUP_BYTES or len(group) == 1 for group in groups)
-    # All that are small went before the second group of large ones, and each kind in the order in which it came.
+    # All small commands came before the second group of large ones, and each size kept its order.
     place = next(index for index, group in enumerate(groups) if smalls[-1] in group)
     assert place <= 1
     done = [command for group in groups for command in group]
@@ -71,7 +71,7 @@ async def test_large_commands_have_groups_of_their_own_and_take_turns(shop: Shop
     await journal.close()
 
 
-async def test_small_commands_that_keep_coming_do_not_put_off_a_large_one(shop: Shop) -> None:
+async def test_a_stream_of_small_commands_does_not_delay_a_large_one(shop: Shop) -> None:
     journal = journal_of(shop, group_limit=4)
     groups = groups_of(journal)
     first = [asyncio.ensure_future(journal.submit(sale())) for _ in range(40)]
@@ -83,8 +83,8 @@ async def test_small_commands_that_keep_coming_do_not_put_off_a_large_one(shop: 
 
 
 @pytest.mark.parametrize("kind", ["convert", "shorten"])
-async def test_what_commands_read_weighs_as_much_as_what_they_bring(shop: Shop, kind: str) -> None:
-    """Their requests are tiny, and each makes a document of 250 kB another one."""
+async def test_documents_that_commands_read_count_for_the_size_of_a_group(shop: Shop, kind: str) -> None:
+    """The requests are tiny, and each changes a document of 250 kB."""
     journal = journal_of(shop)
     estimates = [large() for _ in range(24)]
     await asyncio.gather(*(journal.submit(command) for command in estimates))
@@ -98,7 +98,7 @@ async def test_what_commands_read_weighs_as_much_as_what_they_bring(shop: Shop, 
     smalls = [sale() for _ in range(10)]
     outcomes = await asyncio.gather(*(journal.submit(command) for command in [*tiny, *smalls]))
     assert len(outcomes) == 34
-    # The first look weighs them; from then on no group reads and writes too much.
+    # The first try checks their sizes; from then on no group is too large.
     most = LARGE_GROUP_BYTES // bytes_of(estimates[:1])
     assert [len(group) for group in groups[1:] if tiny[0] in group or tiny[-1] in group] != []
     assert all(len(group) <= most for group in groups[1:] if not set(map(id, group)) & set(map(id, smalls)))
@@ -107,7 +107,7 @@ async def test_what_commands_read_weighs_as_much_as_what_they_bring(shop: Shop, 
     await journal.close()
 
 
-async def test_many_small_commands_are_bounded_by_bytes_too(shop: Shop) -> None:
+async def test_a_group_of_small_commands_is_limited_in_bytes_too(shop: Shop) -> None:
     lines = [line(name="y" * 100) for _ in range(70)]
     middling = draft(EstimateBody().load(estimate_body(lines)))
     assert CreateDocument(ESTIMATES, "EST-1", middling).bytes_written <= LARGE_BYTES
@@ -120,7 +120,7 @@ async def test_many_small_commands_are_bounded_by_bytes_too(shop: Shop) -> None:
     await journal.close()
 
 
-async def test_the_shared_journal_weighs_what_other_processes_hand_over(open_shop: OpenShop) -> None:
+async def test_the_leader_limits_groups_of_forwarded_commands_too(open_shop: OpenShop) -> None:
     leader = await open_shop()
     other = await open_shop(store_id=leader.store)
     assert shared_journal_of(other).is_follower
@@ -132,7 +132,7 @@ async def test_the_shared_journal_weighs_what_other_processes_hand_over(open_sho
     assert all(bytes_of(group) <= LARGE_GROUP_BYTES or len(group) == 1 for group in groups)
 
 
-async def test_a_group_that_weighs_too_much_when_the_database_fails_is_done_all_the_same(shop: Shop) -> None:
+async def test_a_group_that_is_too_large_is_committed_in_spite_of_faults(shop: Shop) -> None:
     journal = journal_of(shop)
     estimates = [large() for _ in range(8)]
     await asyncio.gather(*(journal.submit(command) for command in estimates))
@@ -145,7 +145,7 @@ async def test_a_group_that_weighs_too_much_when_the_database_fails_is_done_all_
 
 
 async def test_a_sale_overtakes_large_requests_over_http(shop: Shop) -> None:
-    """Many estimates of 250 kB are replaced at once, and sales that come after them are booked long before the last."""
+    """Replace many estimates of 250 kB: sales that come later are booked long before the last of them."""
     ids = [(await shop.estimate())["estimate_id"] for _ in range(32)]
     content = orjson.dumps(LONG)
     order: list[str] = []
@@ -171,8 +171,8 @@ async def test_a_sale_overtakes_large_requests_over_http(shop: Shop) -> None:
     assert order.count("large") > 0
 
 
-async def test_a_slow_sender_of_a_large_body_holds_no_place(open_shop: OpenShop) -> None:
-    """Those who send slowly are as many as there are places, and a quick one is served beside them."""
+async def test_a_slow_sender_of_a_large_body_does_not_block_others(open_shop: OpenShop) -> None:
+    """Slow clients occupy all places for large bodies, and a fast client is still served."""
     shop = await open_shop()
     ids = [(await shop.estimate())["estimate_id"] for _ in range(5)]
     content, let_go = orjson.dumps(LONG), asyncio.Event()

@@ -1,4 +1,4 @@
-"""One sale, however often it is sent: the three ways in which the service knows a sale again."""
+"""A repeated request is one sale: by its key, its timestamp, or its cart."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ async def count(shop: Shop) -> int:
     return await shop.database.orders.count_documents({"store": shop.store, "voided_at": None})
 
 
-async def test_a_key_makes_the_second_answer_the_first(shop: Shop) -> None:
+async def test_a_repeated_key_returns_the_first_answer(shop: Shop) -> None:
     first = await shop.http.post(SALE, json=sale_body(), headers={"Idempotency-Key": "a"})
     second = await shop.http.post(SALE, json=sale_body(), headers={"Idempotency-Key": "a"})
     assert "idempotent-replayed" not in first.headers
@@ -56,18 +56,18 @@ async def test_two_keys_in_one_request_are_refused(shop: Shop, second: str) -> N
     assert (await shop.get(f"/api/estimates/{estimate['estimate_id']}"))["status"] == "Pending"
 
 
-async def test_a_stamped_body_that_comes_again_is_the_same_sale(shop: Shop) -> None:
+async def test_a_repeated_body_with_a_timestamp_is_the_same_sale(shop: Shop) -> None:
     sales = [await shop.sale(created_at="2026-11-23T21:45:00.123456") for _ in range(3)]
     assert len({sale["order_id"] for sale in sales}) == 1
     other = await shop.sale(created_at="2026-11-23T21:45:00.123457")
     assert other["order_id"] != sales[0]["order_id"]
 
 
-async def test_without_stamp_and_key_each_is_a_sale_of_its_own(shop: Shop) -> None:
+async def test_without_timestamp_and_key_each_request_is_a_new_sale(shop: Shop) -> None:
     assert (await shop.sale())["order_id"] != (await shop.sale())["order_id"]
 
 
-async def test_a_cart_is_known_again_under_a_new_stamp_for_ten_minutes(open_shop: OpenShop) -> None:
+async def test_a_cart_with_a_new_timestamp_is_the_same_sale_for_ten_minutes(open_shop: OpenShop) -> None:
     clock = Clock()
     shop = await open_shop(clock=clock)
     first = await shop.sale(items=CART, created_at="2026-03-14T15:00:00")
@@ -76,7 +76,7 @@ async def test_a_cart_is_known_again_under_a_new_stamp_for_ten_minutes(open_shop
     clock.advance(seconds=1)
     later = await shop.sale(items=CART, created_at="2026-03-14T15:10:00")
     assert later["order_id"] != first["order_id"]
-    # And the later one is now what the cart stands for.
+    # From now on the cart identifies the later sale.
     clock.advance(minutes=5)
     assert await shop.sale(items=CART, created_at="2026-03-14T15:15:00") == later
 
@@ -96,7 +96,7 @@ async def test_another_cart_or_customer_is_another_sale(shop: Shop, changes: dic
     assert (await shop.sale(**{"items": CART, **changes}))["order_id"] != first["order_id"]
 
 
-async def test_a_cart_whose_sale_was_voided_may_be_sold_anew(shop: Shop) -> None:
+async def test_a_cart_whose_sale_was_voided_may_be_sold_again(shop: Shop) -> None:
     first = await shop.sale(items=CART)
     await shop.ok("DELETE", f"/api/orders/{first['order_id']}")
     second = await shop.sale(items=CART)
@@ -105,22 +105,22 @@ async def test_a_cart_whose_sale_was_voided_may_be_sold_anew(shop: Shop) -> None
 
 
 @pytest.mark.parametrize("status", ["Cancelled", "Refunded"])
-async def test_a_cart_whose_sale_does_not_stand_any_more_may_be_sold_anew(shop: Shop, status: str) -> None:
+async def test_a_cart_whose_sale_was_cancelled_or_refunded_may_be_sold_again(shop: Shop, status: str) -> None:
     stamp = "2026-12-01T10:20:30.5"
     first = await shop.sale(items=CART, created_at=stamp)
     await shop.ok("PUT", f"/api/orders/{first['order_id']}/status", params={"status": status})
-    # A late retry of the very request is still that sale.
+    # A late retry of the same request still gets that sale.
     assert await shop.sale(items=CART, created_at=stamp) == first
     second = await shop.sale(items=CART, created_at="2026-12-01T10:21:30.5", payment_mode="Card")
     assert second["sale_number"] == "#002"
 
 
-async def test_an_estimate_and_a_sale_of_one_cart_are_two_things(shop: Shop) -> None:
+async def test_an_estimate_and_a_sale_of_one_cart_are_different_documents(shop: Shop) -> None:
     assert (await shop.estimate(items=CART))["estimate_number"] == "#001"
     assert (await shop.sale(items=CART))["sale_number"] == "#001"
 
 
-async def test_a_conversion_that_comes_again_is_answered_again(shop: Shop) -> None:
+async def test_a_repeated_conversion_gets_the_same_answer(shop: Shop) -> None:
     path = f"/api/estimates/{(await shop.estimate())['estimate_id']}/convert-to-order"
     first = await shop.http.post(path, json={"payment_mode": "Card"})
     again = await shop.http.post(path, json={"payment_mode": "Card"})
@@ -132,7 +132,7 @@ async def test_a_conversion_that_comes_again_is_answered_again(shop: Shop) -> No
     ).status_code == 400
 
 
-async def test_a_refusal_is_not_remembered(shop: Shop) -> None:
+async def test_a_refusal_is_not_stored(shop: Shop) -> None:
     key = {"Idempotency-Key": "a"}
     refused = await shop.http.post(SALE, json={**sale_body(), "total": 1.0}, headers=key)
     assert refused.status_code == 422

@@ -1,4 +1,4 @@
-"""A DELETE that is sent again after its answer was lost."""
+"""A DELETE that the client repeats because its answer was lost."""
 
 import asyncio
 from typing import Any
@@ -37,7 +37,7 @@ THINGS = pytest.mark.parametrize("make", [an_estimate, an_order, an_order_of_an_
 
 
 @THINGS
-async def test_the_very_same_delete_is_answered_as_the_first_time(shop: Shop, make: Any) -> None:
+async def test_a_repeated_delete_gets_the_same_answer(shop: Shop, make: Any) -> None:
     path = await make(shop)
     first = await shop.http.delete(path, headers=KEY)
     events = await shop.database.events.count_documents({"store": shop.store})
@@ -48,7 +48,7 @@ async def test_the_very_same_delete_is_answered_as_the_first_time(shop: Shop, ma
 
 
 @THINGS
-async def test_whoever_else_deletes_what_is_gone_hears_a_404(shop: Shop, make: Any) -> None:
+async def test_a_delete_with_another_key_gets_a_404(shop: Shop, make: Any) -> None:
     path = await make(shop)
     await shop.ok("DELETE", path, headers=KEY)
     for headers in ({}, {"Idempotency-Key": "delete-2"}):
@@ -61,14 +61,14 @@ async def test_whoever_else_deletes_what_is_gone_hears_a_404(shop: Shop, make: A
 
 
 @THINGS
-async def test_of_many_at_once_each_is_answered_and_one_deletes(shop: Shop, make: Any) -> None:
+async def test_of_concurrent_deletes_one_deletes_and_all_are_answered(shop: Shop, make: Any) -> None:
     path = await make(shop)
     answers = await asyncio.gather(*(shop.http.delete(path, headers=KEY) for _ in range(10)))
     assert [answer.status_code for answer in answers] == [200] * 10
     assert sum("idempotent-replayed" in answer.headers for answer in answers) == 9
 
 
-async def test_a_delete_that_is_meant_otherwise_is_another_request(shop: Shop) -> None:
+async def test_a_delete_with_other_parameters_is_another_request(shop: Shop) -> None:
     path = await an_order_of_an_estimate(shop)
     await shop.ok("DELETE", path, params={"keep_estimate": "true"}, headers=KEY)
     for query in ({}, {"keep_estimate": "false"}, {"keep_estimate": "1", "reason": "a slip"}):
@@ -78,7 +78,7 @@ async def test_a_delete_that_is_meant_otherwise_is_another_request(shop: Shop) -
     assert (again.status_code, again.headers["idempotent-replayed"]) == (200, "true")
 
 
-async def test_a_key_of_a_sale_is_none_of_a_delete(shop: Shop) -> None:
+async def test_the_key_of_a_delete_is_refused_for_a_creation(shop: Shop) -> None:
     path = await an_order(shop)
     await shop.ok("DELETE", path, headers=KEY)
     assert (await shop.http.post("/api/estimates/create", json={}, headers=KEY)).status_code == 422
@@ -88,7 +88,7 @@ async def test_a_key_of_a_sale_is_none_of_a_delete(shop: Shop) -> None:
     assert refused.json()["code"] == "repeated_idempotency_key"
 
 
-async def test_the_version_that_was_held_the_first_time_holds_for_the_retry(open_shop: OpenShop) -> None:
+async def test_a_retry_of_a_delete_with_if_match_gets_the_same_answer(open_shop: OpenShop) -> None:
     clock = Clock()
     shop = await open_shop(clock=clock)
     path = await an_estimate(shop)

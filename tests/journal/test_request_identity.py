@@ -1,4 +1,4 @@
-"""What identifies a request: the key, a stamp that is fine enough, a cart; and what must be the same besides."""
+"""The identity of a request: its key, a precise timestamp, or a cart; and the content that must be equal too."""
 
 import json
 from hashlib import blake2b
@@ -30,7 +30,7 @@ async def count(shop: Shop, kind: str = "orders") -> int:
 
 
 async def post(shop: Shop, path: str, body: Any, **headers: str) -> httpx.Response:
-    """Posts JSON, a text as it stands."""
+    """Post JSON; a text is sent unchanged."""
     content = body if isinstance(body, str) else json.dumps(body)
     return await shop.http.post(path, content=content, headers={"Content-Type": "application/json", **headers})
 
@@ -40,7 +40,7 @@ def is_replay(response: httpx.Response) -> bool:
 
 
 @pytest.mark.parametrize("stamp", COARSE)
-async def test_two_customers_with_the_same_basket_and_a_coarse_stamp_are_two_sales(shop: Shop, stamp: str) -> None:
+async def test_the_same_basket_with_the_same_coarse_timestamp_is_two_sales(shop: Shop, stamp: str) -> None:
     for path, kind in ((SALE, "orders"), (ESTIMATE, "estimates")):
         for _ in range(2):
             response = await post(shop, path, sale_body(created_at=stamp))
@@ -49,7 +49,7 @@ async def test_two_customers_with_the_same_basket_and_a_coarse_stamp_are_two_sal
 
 
 @pytest.mark.parametrize("stamp", COARSE)
-async def test_under_a_coarse_stamp_the_cart_decides(shop: Shop, stamp: str) -> None:
+async def test_with_a_coarse_timestamp_the_cart_identifies_the_sale(shop: Shop, stamp: str) -> None:
     first = await shop.sale(items=CART, created_at=stamp)
     assert await shop.sale(items=CART, created_at=stamp) == first
     assert (await shop.sale(items=CART, created_at=stamp, customer_name="Another"))["order_id"] != first["order_id"]
@@ -64,15 +64,13 @@ async def test_under_a_coarse_stamp_the_cart_decides(shop: Shop, stamp: str) -> 
         ("2026-12-01T10:20:30.5+05:30", "2026-12-01T04:50:30.500Z"),
     ],
 )
-async def test_a_stamp_with_a_fraction_of_a_second_identifies_however_it_is_written(
-    shop: Shop, stamp: str, again: str
-) -> None:
+async def test_a_timestamp_with_fractions_identifies_a_sale_in_any_notation(shop: Shop, stamp: str, again: str) -> None:
     first = await shop.sale(created_at=stamp)
     assert await shop.sale(created_at=again) == first
     assert (await shop.sale(created_at=again, sale_by="Another"))["order_id"] != first["order_id"]
 
 
-#: One meaning, written in many ways.
+#: The same content in several notations.
 MEANT = sale_body([line(50.0, 2)], discount=0.0, created_at=FINE)
 WRITTEN = {
     "numbers as integers": json.dumps(MEANT).replace("50.0", "50").replace("100.0", "100"),
@@ -96,9 +94,7 @@ WRITTEN = {
 
 @pytest.mark.parametrize("key", [{}, {"Idempotency-Key": "till-1"}], ids=["by its stamp", "by its key"])
 @pytest.mark.parametrize("written", WRITTEN.values(), ids=list(WRITTEN))
-async def test_a_retry_that_is_written_otherwise_is_the_same_sale(
-    shop: Shop, written: Any, key: dict[str, str]
-) -> None:
+async def test_a_retry_in_another_notation_is_the_same_sale(shop: Shop, written: Any, key: dict[str, str]) -> None:
     first = await post(shop, SALE, MEANT, **key)
     again = await post(shop, SALE, written, **key)
     assert is_replay(again), again.text
@@ -106,7 +102,7 @@ async def test_a_retry_that_is_written_otherwise_is_the_same_sale(
     assert await count(shop) == 1
 
 
-async def test_a_retry_of_a_cart_that_is_written_otherwise_is_the_same_sale(shop: Shop) -> None:
+async def test_a_retry_of_a_cart_in_another_notation_is_the_same_sale(shop: Shop) -> None:
     first = await shop.sale(items=CART)
     text = json.dumps(sale_body(CART, created_at="2026-12-01T11:00:00.5", amount_paid=150))
     again = await post(shop, SALE, text.replace("1790000000001", "1790000000001.0").replace("50.0", "5e1"))
@@ -123,7 +119,7 @@ async def test_a_retry_of_a_cart_that_is_written_otherwise_is_the_same_sale(shop
         {"items": [line(50.0, 2, name="Another")]},
     ],
 )
-async def test_another_meaning_under_the_same_key_is_refused(shop: Shop, changes: dict[str, Any]) -> None:
+async def test_other_content_under_the_same_key_is_refused(shop: Shop, changes: dict[str, Any]) -> None:
     await post(shop, SALE, MEANT, **{"Idempotency-Key": "till-1"})
     refused = await post(shop, SALE, {**MEANT, **changes}, **{"Idempotency-Key": "till-1"})
     assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_key_reused")
@@ -141,7 +137,7 @@ async def test_another_meaning_under_the_same_key_is_refused(shop: Shop, changes
         ({"amount_paid": 4e1, "sale_by": "Ravi"}, {"sale_by": " Ravi ", "amount_paid": 40.0, "till": 3}),
     ],
 )
-async def test_a_conversion_that_is_written_otherwise_is_the_same(
+async def test_a_conversion_in_another_notation_is_the_same(
     shop: Shop, said: Any, again: Any, key: dict[str, str]
 ) -> None:
     path = f"/api/estimates/{(await shop.estimate())['estimate_id']}/convert-to-order"
@@ -152,7 +148,7 @@ async def test_a_conversion_that_is_written_otherwise_is_the_same(
 
 
 @pytest.mark.parametrize("changes", [{"payment_mode": "Card"}, {"amount_paid": 40}, {"sale_by": "Ravi"}])
-async def test_another_conversion_names_the_order_that_there_is(shop: Shop, changes: dict[str, Any]) -> None:
+async def test_a_second_conversion_is_refused_with_the_existing_order(shop: Shop, changes: dict[str, Any]) -> None:
     path = f"/api/estimates/{(await shop.estimate())['estimate_id']}/convert-to-order"
     first = (await post(shop, path, {})).json()
     refused = await post(shop, path, changes)
@@ -163,7 +159,7 @@ async def test_another_conversion_names_the_order_that_there_is(shop: Shop, chan
     assert first.status_code == 400
 
 
-async def test_a_customer_who_is_written_otherwise_is_made_once(shop: Shop) -> None:
+async def test_a_customer_in_another_notation_is_created_once(shop: Shop) -> None:
     body = {"name": "Asha", "created_at": FINE}
     for key in ({}, {"Idempotency-Key": "till-1"}):
         first = await post(shop, "/api/customers/create", body, **key)
@@ -182,7 +178,7 @@ async def test_a_customer_who_is_written_otherwise_is_made_once(shop: Shop) -> N
         ({"payment_mode": "UPI: Asha"}, {"payment_mode": "UPI: Ravi"}),
     ],
 )
-async def test_the_same_cart_with_another_payment_is_a_conflict_that_names_the_first_sale(
+async def test_the_same_cart_with_another_payment_is_refused_with_the_first_sale(
     shop: Shop, first: dict[str, Any], second: dict[str, Any]
 ) -> None:
     sale = await shop.sale(items=CART, created_at="2026-12-01T10:20:30.1", **first)
@@ -197,12 +193,12 @@ async def test_the_same_cart_with_another_payment_is_a_conflict_that_names_the_f
             first.get("amount_paid", 150.0),
         )
     assert await count(shop) == 1
-    # Told so, the cashier deletes the first and books the cart again.
+    # The cashier then deletes the first sale, and books the cart again.
     await shop.ok("DELETE", f"/api/orders/{sale['order_id']}")
     assert (await shop.sale(items=CART, **second))["sale_number"] == "#002"
 
 
-async def test_the_apps_retry_of_the_same_payment_is_answered_as_the_first_time(shop: Shop) -> None:
+async def test_the_apps_retry_with_the_same_payment_gets_the_first_answer(shop: Shop) -> None:
     for payment in ({}, {"payment_mode": "Card", "amount_paid": 40.0}):
         cart = [line(id=1_790_000_000_003 + len(payment))]
         first = await shop.sale(items=cart, created_at="2026-12-01T10:20:30.1", **payment)
@@ -217,13 +213,13 @@ async def test_after_ten_minutes_another_payment_of_the_cart_is_another_sale(ope
     assert (await shop.sale(items=CART, payment_mode="Card"))["sale_number"] == "#002"
 
 
-async def test_an_estimate_of_the_same_cart_has_no_payment_to_compare(shop: Shop) -> None:
+async def test_payments_of_estimates_are_not_compared(shop: Shop) -> None:
     first = await shop.estimate(items=CART)
     assert await shop.estimate(items=CART, payment_mode="Card", amount_paid=1.0) == first
 
 
-async def test_requests_that_an_earlier_version_answered_are_known_again(shop: Shop) -> None:
-    """Their keys were digests of the text."""
+async def test_retries_of_requests_to_an_earlier_version_are_recognized(shop: Shop) -> None:
+    """Their keys were hashes of the text."""
     stamped, carted, keyed = sale_body(created_at=FINE), sale_body(CART, created_at="2026-12-01"), sale_body()
     path = f"/api/estimates/{(await shop.estimate())['estimate_id']}/convert-to-order"
     said = {"payment_mode": "Card"}
@@ -249,18 +245,18 @@ async def test_requests_that_an_earlier_version_answered_are_known_again(shop: S
 
 
 async def write_as_before(shop: Shop, named: str, prefix: str, path: str, text: Any) -> None:
-    """Gives what is remembered the name and the fingerprint that versions before gave the same text."""
+    """Give a stored answer the key and the fingerprint that earlier versions computed from the same text."""
     said = orjson.dumps(text, option=orjson.OPT_SORT_KEYS)
     digest = blake2b(path.encode() + b"\n" + said, digest_size=20).hexdigest()
     changed = {"fingerprint": digest, **({"key": prefix + digest} if prefix else {})}
     await shop.database.requests.update_one({"store": shop.store, "key": {"$regex": named}}, {"$set": changed})
 
 
-async def test_a_store_without_earlier_keys_is_not_asked_for_them(shop: Shop) -> None:
+async def test_a_store_without_earlier_keys_needs_no_lookup_of_them(shop: Shop) -> None:
     assert not shop.state["earlier_keys"].are_present
 
 
-def test_a_body_has_keys_of_its_meaning_alone() -> None:
+def test_keys_depend_only_on_the_meaning_of_a_body() -> None:
     for changes in ({}, {"till": 7}, {"amount_paid": 100}, {"payment_mode": "Cash"}):
         body = {**estimate_body(created_at=FINE), **changes}
         draft = draft_sale(load_body(SaleBody(), body))

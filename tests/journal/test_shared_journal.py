@@ -1,4 +1,4 @@
-"""One journal for several processes: handed over, answered, and booked once whoever is killed or falls silent."""
+"""One journal for several processes: each command takes effect once, even if a process is killed or suspended."""
 
 import asyncio
 import os
@@ -31,25 +31,25 @@ def journal_of(shop: Shop) -> SharedJournal:
 
 @pytest.fixture
 async def pair(open_shop: OpenShop) -> tuple[Shop, Shop]:
-    """Two services on one store: the first keeps the journal, the second hands its sales over."""
-    keeper = await open_shop()
-    guest = await open_shop(store_id=keeper.store)
-    assert not journal_of(keeper).is_follower
-    assert journal_of(guest).is_follower
-    return keeper, guest
+    """Open two services on one store: the first is the leader, the second follows it."""
+    leader = await open_shop()
+    follower = await open_shop(store_id=leader.store)
+    assert not journal_of(leader).is_follower
+    assert journal_of(follower).is_follower
+    return leader, follower
 
 
-async def test_sales_of_both_are_numbered_in_one_row(pair: tuple[Shop, Shop]) -> None:
+async def test_sales_of_both_processes_share_one_sequence_of_numbers(pair: tuple[Shop, Shop]) -> None:
     sales = await asyncio.gather(*(shop.sale() for _ in range(40) for shop in pair))
     assert {sale["sale_number"] for sale in sales} == {f"#{number:03d}" for number in range(1, 81)}
     for shop in pair:
         assert (await shop.get("/api/orders/orders-only"))["orders"]["count"] == 80
 
 
-async def test_what_was_refused_is_refused_in_the_same_words(pair: tuple[Shop, Shop]) -> None:
-    _, guest = pair
-    estimate = await guest.estimate()
-    converted = await guest.http.post(f"/api/estimates/{estimate['estimate_id']}/convert-to-order", json={})
+async def test_a_refusal_by_the_leader_is_passed_on_unchanged(pair: tuple[Shop, Shop]) -> None:
+    _, follower = pair
+    estimate = await follower.estimate()
+    converted = await follower.http.post(f"/api/estimates/{estimate['estimate_id']}/convert-to-order", json={})
     assert converted.status_code == 200
     again = {"payment_mode": "Card"}
     refusals = [
@@ -59,56 +59,56 @@ async def test_what_was_refused_is_refused_in_the_same_words(pair: tuple[Shop, S
     assert refusals[0].json() | {"instance": ""} == refusals[1].json() | {"instance": ""}
 
 
-async def test_a_key_holds_for_both(pair: tuple[Shop, Shop]) -> None:
+async def test_a_key_is_valid_in_both_processes(pair: tuple[Shop, Shop]) -> None:
     key = {"Idempotency-Key": "till-1"}
     answers = [await shop.http.post(SALE, json=sale_body(), headers=key) for shop in (*pair, *pair)]
     assert len({answer.content for answer in answers}) == 1
     assert [answer.headers.get("idempotent-replayed") for answer in answers] == [None, "true", "true", "true"]
 
 
-async def test_changes_of_what_exists_are_not_handed_over(pair: tuple[Shop, Shop]) -> None:
-    _, guest = pair
-    sale = await guest.sale()
-    await guest.ok("PUT", f"/api/orders/{sale['order_id']}/status", params={"status": "Refunded"})
-    assert (await guest.http.delete(f"/api/orders/{sale['order_id']}")).status_code == 200
+async def test_changes_of_existing_documents_are_not_forwarded(pair: tuple[Shop, Shop]) -> None:
+    _, follower = pair
+    sale = await follower.sale()
+    await follower.ok("PUT", f"/api/orders/{sale['order_id']}/status", params={"status": "Refunded"})
+    assert (await follower.http.delete(f"/api/orders/{sale['order_id']}")).status_code == 200
 
 
 @pytest.fixture
 def no_polling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no process look at the log by itself, so that only a notification tells it of a sale."""
+    """Disable polling of the event log, so that processes learn of a sale only by a notification."""
     monkeypatch.setattr("endpoints.live.log_tailer.POLL_SECONDS", 3_600.0)
-    # Nor look because nothing was heard of the keeper.
+    # Also the read of the log after a silence of the leader.
     monkeypatch.setattr("repositories.leadership.leader_connection._SILENCE_SECONDS", 3_600.0)
 
 
-async def test_the_doorbell_of_the_keeper_rings_for_both(no_polling: None, pair: tuple[Shop, Shop]) -> None:
+async def test_the_leader_notifies_its_follower(no_polling: None, pair: tuple[Shop, Shop]) -> None:
     for seller, other in (pair, pair[::-1]):
         async with other.listen() as screen:
-            # The first may still be heard from the database, which a process listens to until it has found the keeper.
+            # The first may still come from the database, which a process watches until it follows the leader.
             for _ in range(3):
                 sale = await seller.sale()
                 assert sale["order_id"] in await asyncio.wait_for(screen.recv(), 20)
 
 
-async def test_when_the_keeper_closes_its_guest_takes_over(shop: Shop, mongodb_url: str) -> None:
+async def test_a_follower_becomes_the_leader_when_the_leader_closes(shop: Shop, mongodb_url: str) -> None:
     store = f"{shop.store}-closing"
-    async with services(mongodb_url, store, 2) as (keeper, guest), httpx.AsyncClient(timeout=20) as http:
+    async with services(mongodb_url, store, 2) as (leader, follower), httpx.AsyncClient(timeout=20) as http:
 
         async def sell() -> list[int]:
-            return [(await http.post(guest.url + SALE, json=sale_body())).status_code for _ in range(60)]
+            return [(await http.post(follower.url + SALE, json=sale_body())).status_code for _ in range(60)]
 
         selling = [asyncio.create_task(sell()) for _ in range(8)]
         await asyncio.sleep(0.2)
-        await keeper.stop()
+        await leader.stop()
         assert {status for each in await asyncio.gather(*selling) for status in each} == {201}
     assert await shop.database.orders.count_documents({"store": store}) == 8 * 60
     assert await verify(shop.database, store) == []
 
 
-async def test_whoever_is_killed_every_sale_that_was_sent_to_another_is_booked_once(
+async def test_a_killed_process_neither_loses_nor_doubles_sales_of_the_others(
     shop: Shop, mongodb_url: str, long_run: LongRun
 ) -> None:
-    """Sales without a key, so that nothing but the service itself can keep them from being booked twice."""
+    """Sell without keys, so that only the service itself prevents duplicates."""
     store = f"{shop.store}-killing"
     async with services(mongodb_url, store, 3) as servers, httpx.AsyncClient(timeout=20) as http:
         for round_ in long_run.rounds(2, 30):
@@ -134,48 +134,44 @@ async def test_whoever_is_killed_every_sale_that_was_sent_to_another_is_booked_o
     assert await verify(shop.database, store) == []
 
 
-async def test_a_keeper_that_is_silent_is_left_and_what_it_was_given_is_booked_once(
-    open_shop: OpenShop, mongodb_url: str
-) -> None:
+async def test_commands_of_a_suspended_leader_are_committed_once(open_shop: OpenShop, mongodb_url: str) -> None:
     store = f"silent-{secrets.token_hex(6)}"
-    async with services(mongodb_url, store, 1) as (keeper,), httpx.AsyncClient(timeout=20) as http:
-        guest = await open_shop(store_id=store)
-        assert journal_of(guest).is_follower
-        assert keeper.pid is not None
-        await guest.sale()
-        os.kill(keeper.pid, signal.SIGSTOP)
+    async with services(mongodb_url, store, 1) as (leader,), httpx.AsyncClient(timeout=20) as http:
+        follower = await open_shop(store_id=store)
+        assert journal_of(follower).is_follower
+        assert leader.pid is not None
+        await follower.sale()
+        os.kill(leader.pid, signal.SIGSTOP)
         try:
-            await asyncio.gather(*(guest.sale() for _ in range(10)))
-            # The guest has left the silent process: it commits by itself, and waits for nobody.
-            assert not journal_of(guest).is_follower
-            await guest.sale()
+            await asyncio.gather(*(follower.sale() for _ in range(10)))
+            # The follower has left the suspended leader, and commits itself without waiting.
+            assert not journal_of(follower).is_follower
+            await follower.sale()
         finally:
-            os.kill(keeper.pid, signal.SIGCONT)
-        # What it was given before it was stopped it finds done, and both go on together.
+            os.kill(leader.pid, signal.SIGCONT)
+        # The leader finds its earlier commands committed, and both processes go on together.
         async with asyncio.timeout(20):
-            while not journal_of(guest).is_follower:
+            while not journal_of(follower).is_follower:
                 await asyncio.sleep(0.02)
-        await guest.sale()
-        assert (await http.post(keeper.url + SALE, json=sale_body())).status_code == 201
-    assert await guest.database.orders.count_documents({"store": store}) == 14
+        await follower.sale()
+        assert (await http.post(leader.url + SALE, json=sale_body())).status_code == 201
+    assert await follower.database.orders.count_documents({"store": store}) == 14
 
 
-async def test_a_socket_in_the_hands_of_another_user_is_not_used(
-    open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    keeper = await open_shop()
+async def test_a_socket_of_another_user_is_not_used(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
+    leader = await open_shop()
     monkeypatch.setattr("repositories.leadership.unix_socket.peer_user", lambda _: os.getuid() + 1)
-    guest = await open_shop(store_id=keeper.store)
-    assert not journal_of(guest).is_follower
-    assert (await guest.sale())["sale_number"] == "#001"
-    assert (await keeper.sale())["sale_number"] == "#002"
+    follower = await open_shop(store_id=leader.store)
+    assert not journal_of(follower).is_follower
+    assert (await follower.sale())["sale_number"] == "#001"
+    assert (await leader.sale())["sale_number"] == "#002"
 
 
-async def test_an_outcome_that_is_no_refusal_is_an_error_for_the_guest_too(pair: tuple[Shop, Shop]) -> None:
-    _, guest = pair
+async def test_an_unexpected_error_of_the_leader_is_an_error_for_the_follower(pair: tuple[Shop, Shop]) -> None:
+    _, follower = pair
     with pytest.raises(RuntimeError):
-        await journal_of(guest).submit(CreateDocument("orders", "ORDER-BROKEN", {"payment_mode": "Cash"}))
-    assert (await guest.sale())["sale_number"] == "#001"
+        await journal_of(follower).submit(CreateDocument("orders", "ORDER-BROKEN", {"payment_mode": "Cash"}))
+    assert (await follower.sale())["sale_number"] == "#001"
 
 
 @pytest.mark.parametrize(
@@ -186,6 +182,6 @@ async def test_an_outcome_that_is_no_refusal_is_an_error_for_the_guest_too(pair:
         InvalidBody("Wrong.", [{"pointer": "/items", "detail": "is missing"}]),
     ],
 )
-def test_a_refusal_travels_whole(refusal: ShopError) -> None:
+def test_a_refusal_is_pickled_completely(refusal: ShopError) -> None:
     arrived = pickle.loads(pickle.dumps(refusal))  # noqa: S301
     assert (type(arrived), str(arrived), vars(arrived)) == (type(refusal), str(refusal), vars(refusal))

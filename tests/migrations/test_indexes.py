@@ -1,4 +1,4 @@
-"""Every list, look-up, report and write is served by an index: what really reaches the database, explained."""
+"""An index serves each list, lookup, report and write: the commands that reach the database are explained."""
 
 import asyncio
 import secrets
@@ -23,7 +23,7 @@ from tests.support.shop import DATABASE, Shop, opened
 
 Json = dict[str, Any]
 
-# What the driver adds to a command, which `explain` does not take.
+# Fields that the driver adds to a command and `explain` does not accept.
 _ENVELOPE = {
     "lsid",
     "$clusterTime",
@@ -38,7 +38,7 @@ _ENVELOPE = {
 
 @asynccontextmanager
 async def recorded(database: Database) -> AsyncIterator[list[Json]]:
-    """The commands that reach the database within the block."""
+    """Record the commands that reach the database during the block."""
     commands: list[Json] = []
     await database.command("profile", 2)
     try:
@@ -51,7 +51,7 @@ async def recorded(database: Database) -> AsyncIterator[list[Json]]:
 
 
 def _explainable(entry: Json) -> Iterator[Json]:
-    """A profiled operation as a command; the profiler keeps of updates and deletes only the statement."""
+    """Return a profiled operation as a command; of updates and deletes the profiler keeps only the statement."""
     command = entry["command"]
     if entry["op"] in ("update", "remove"):
         name, statements = ("update", "updates") if entry["op"] == "update" else ("delete", "deletes")
@@ -67,7 +67,7 @@ async def explained(database: Database, command: Json) -> Json:
 
 
 def stages(explanation: Any) -> Iterator[str]:
-    """The names of the stages of the winning plans."""
+    """Return the names of the stages of the winning plans."""
     if isinstance(explanation, dict):
         if "stage" in explanation:
             yield explanation["stage"]
@@ -81,7 +81,7 @@ def stages(explanation: Any) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 async def busy_shop(mongodb_url: str) -> AsyncIterator[Shop]:
-    """A shop with enough documents, of several kinds, that a wrong plan would be worth choosing."""
+    """Open a shop with enough documents that the planner might choose a wrong plan."""
     async with opened(mongodb_url, store_id="test-busy") as shop:
         await asyncio.gather(*(_trade(shop, n) for n in range(60)))
         yield shop
@@ -109,7 +109,7 @@ FILTERS = (
 )
 KOLKATA = ZoneInfo("Asia/Kolkata")
 
-# Lists that can be asked for every status.
+# Lists that can be filtered by each status.
 BOTH = ("/api/orders/all", "/api/orders/separate")
 LISTS = (
     "/api/estimates/all",
@@ -146,7 +146,7 @@ async def test_every_list_and_report_reads_by_an_index_and_sorts_by_it(busy_shop
         assert not used & {"COLLSCAN", "SORT"}, (used, command)
 
 
-async def test_a_page_reads_no_more_than_it_shows(shop: Shop) -> None:
+async def test_a_page_reads_only_its_own_documents(shop: Shop) -> None:
     for _ in range(15):
         await shop.sale()
     async with recorded(shop.database) as commands:
@@ -167,7 +167,7 @@ async def test_searches_read_by_an_index(busy_shop: Shop, words: str) -> None:
         assert "COLLSCAN" not in set(stages(await explained(busy_shop.database, command)))
 
 
-async def test_look_ups_and_writes_go_by_an_index(busy_shop: Shop) -> None:
+async def test_lookups_and_writes_use_an_index(busy_shop: Shop) -> None:
     estimate, other = await busy_shop.estimate(), await busy_shop.estimate()
     async with recorded(busy_shop.database) as commands:
         await busy_shop.get(f"/api/estimates/{estimate['estimate_id']}")
@@ -183,8 +183,8 @@ async def test_look_ups_and_writes_go_by_an_index(busy_shop: Shop) -> None:
         assert "COLLSCAN" not in set(stages(await explained(busy_shop.database, command))), command
 
 
-async def test_the_whole_of_a_store_is_found_by_an_index(busy_shop: Shop) -> None:
-    """As it is verified, exported, filled and emptied; beside other stores, which may be large."""
+async def test_scans_of_a_whole_store_use_an_index(busy_shop: Shop) -> None:
+    """Scan a store as verification, export, restore and deletion do, besides other stores that may be large."""
     database = busy_shop.database
     async with recorded(database) as commands:
         assert await verify(database, busy_shop.store) == []
@@ -200,21 +200,21 @@ async def test_the_whole_of_a_store_is_found_by_an_index(busy_shop: Shop) -> Non
     checked_at = {command[name] for command in commands for name in ("find", "aggregate", "delete") if name in command}
     assert {"estimates", "orders", "events", "requests", "totals", "adopted"} <= checked_at
     for command in commands:
-        # Whether there is any store in the database is seen from the first counters.
+        # The first counters tell whether the database has any store.
         if command.get("find") != "counters":
             assert "COLLSCAN" not in set(stages(await explained(database, command))), command
 
 
 async def test_every_index_leads_with_the_store_but_for_retention_and_tokens() -> None:
     for collection, models in index_models(90).items():
-        # Those who sign in may do so in several stores.
+        # Users may sign in to several stores.
         for model in models if collection not in ("users", "credentials") else ():
             leading = next(iter(model.document["key"]))
-            # A message lies in the outbox of the store whose processes send it.
+            # A message is in the outbox of the store whose processes send it.
             assert leading in ("store", "outbox") or model.document["name"] in ("retention", "token")
 
 
-async def test_preparing_again_changes_nothing_but_a_retention_that_differs(shop: Shop, mongodb_url: str) -> None:
+async def test_preparing_again_changes_only_a_different_retention(shop: Shop, mongodb_url: str) -> None:
     async def retention() -> int:
         return int((await shop.database.events.index_information())["retention"]["expireAfterSeconds"])
 
@@ -229,7 +229,7 @@ async def test_preparing_again_changes_nothing_but_a_retention_that_differs(shop
     client.close()
 
 
-async def test_a_time_zone_can_be_chosen_until_there_are_days_in_the_books(shop: Shop) -> None:
+async def test_the_time_zone_can_be_changed_until_the_first_rollup(shop: Shop) -> None:
     days = Settings().event_retention_days
     for zone in ("Europe/Berlin", "Asia/Kolkata"):
         await prepare(shop.database, shop.store, ZoneInfo(zone), days)
@@ -249,8 +249,8 @@ async def test_several_processes_may_prepare_an_empty_database_at_once(mongodb_u
         client.close()
 
 
-async def test_the_unique_indexes_of_earlier_versions_make_way(own: Any, mongodb_url: str) -> None:
-    """They took what the earlier backend writes for doubles of one number, or of one estimate."""
+async def test_unique_indexes_of_earlier_versions_are_replaced(own: Any, mongodb_url: str) -> None:
+    """They treated documents of the earlier backend as duplicates of one number, or of one estimate."""
     for kind in ("estimates", "orders"):
         own[kind].create_index([("store", 1), ("number", 1)], unique=True, name="number")
     partial = {"estimate_id": {"$type": "string"}, "voided_at": None}

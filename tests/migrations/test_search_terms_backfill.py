@@ -1,4 +1,4 @@
-"""The words of the search are made anew when their rule has changed: once, in batches, and beside a shop that sells."""
+"""Search terms are rebuilt after a change of their rule: once, in batches, while the shop sells."""
 
 from itertools import count
 from typing import Any
@@ -20,14 +20,14 @@ CHILLU, JOINED = "അൻവർ", "അന്\u200dവര്\u200d"
 
 
 async def age(shop: Shop) -> None:
-    """Leave the words as a rule made them that folded nothing."""
+    """Replace the terms by those of an earlier rule."""
     for kind in ("orders", "estimates", "customers"):
         await shop.database[kind].update_many({"store": shop.store}, {"$set": {"terms": ["old"]}})
     await shop.database.counters.update_one({"_id": shop.store}, {"$unset": {"terms_rule": ""}})
 
 
 async def found(shop: Shop, query: str) -> tuple[int, int, int]:
-    # Another address each time, since what was answered before is answered again while no event tells of a change.
+    # A new URL each time: without an event of a change, the cached response would be sent.
     limit = next(LIMITS)
     orders = await shop.get("/api/orders/orders-only", q=query, limit=limit)
     estimates = await shop.get("/api/estimates/all", q=query, limit=limit)
@@ -35,7 +35,7 @@ async def found(shop: Shop, query: str) -> tuple[int, int, int]:
     return orders["orders"]["count"], len(estimates), len(customers["customers"])
 
 
-async def test_words_of_an_earlier_rule_are_made_anew_once_and_in_batches(
+async def test_terms_of_an_earlier_rule_are_rebuilt_once_and_in_batches(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search_building, "_BATCH", 2)
@@ -56,14 +56,14 @@ async def test_words_of_an_earlier_rule_are_made_anew_once_and_in_batches(
     assert await found(shop, "kept") == (5, 0, 0)
 
 
-async def test_words_that_were_taken_out_of_the_books_stay_out(shop: Shop) -> None:
+async def test_terms_of_redacted_documents_stay_empty(shop: Shop) -> None:
     sold = await shop.sale(customer_name="Asha", customer_phone="9822012345")
     await shop.database.orders.update_one({"_id": sold["order_id"]}, {"$set": {"terms": []}})
     await build_terms(shop.database, shop.store)
     assert await found(shop, "asha") == (0, 0, 1)
 
 
-async def test_words_of_a_document_that_was_changed_meanwhile_are_those_of_the_change(shop: Shop) -> None:
+async def test_terms_of_a_document_changed_meanwhile_are_those_of_the_change(shop: Shop) -> None:
     estimate = await shop.estimate(customer_name="Asha")
     stale = await shop.database.estimates.find_one({"_id": estimate["estimate_id"]})
     assert stale is not None
@@ -75,7 +75,7 @@ async def test_words_of_a_document_that_was_changed_meanwhile_are_those_of_the_c
     assert (await found(shop, "meera"), await found(shop, "asha")) == ((0, 1, 0), (0, 0, 0))
 
 
-async def test_a_start_makes_words_of_an_earlier_rule_anew(shop: Shop, open_shop: OpenShop) -> None:
+async def test_a_start_rebuilds_terms_of_an_earlier_rule(shop: Shop, open_shop: OpenShop) -> None:
     assert await has_terms(shop.database, shop.store)
     await shop.sale(customer_name=JOINED)
     await age(shop)
@@ -83,7 +83,7 @@ async def test_a_start_makes_words_of_an_earlier_rule_anew(shop: Shop, open_shop
     assert await found(again, CHILLU) == (1, 0, 0)
 
 
-async def test_words_of_a_store_that_is_opened_later_are_made_anew_as_it_is(shop: Shop, open_shop: OpenShop) -> None:
+async def test_terms_of_a_store_are_rebuilt_when_it_is_opened(shop: Shop, open_shop: OpenShop) -> None:
     sold = await shop.sale(customer_name=JOINED)
     await age(shop)
     another = await open_shop()
@@ -95,7 +95,7 @@ async def test_words_of_a_store_that_is_opened_later_are_made_anew_as_it_is(shop
     assert await has_terms(shop.database, shop.store)
 
 
-def test_pos_migrate_makes_the_words_of_every_store_anew(mongodb_url: str, forked_pos: ForkedPos) -> None:
+def test_pos_migrate_rebuilds_the_terms_of_all_stores(mongodb_url: str, forked_pos: ForkedPos) -> None:
     names = {"MONGODB_URL": mongodb_url, "DATABASE_NAME": "pos_words"}
     for store in ("one", "two"):
         assert forked_pos.run("migrate", environment=environment(**names, STORE_ID=store)).returncode == 0
