@@ -70,11 +70,11 @@ async def no_counter_check(shop: Shop, patch: Patch) -> None:
 
 
 async def no_stored_answers(_: Shop, patch: Patch) -> None:
-    patch.setattr(UnitOfWork, "remember", lambda *_: None)
+    patch.setattr(UnitOfWork, "store_answer", lambda *_: None)
 
 
 async def no_released_keys(_: Shop, patch: Patch) -> None:
-    patch.setattr(UnitOfWork, "forget", lambda *_: None)
+    patch.setattr(UnitOfWork, "release_keys", lambda *_: None)
 
 
 async def no_status_check(_: Shop, patch: Patch) -> None:
@@ -88,7 +88,7 @@ async def no_fingerprint(_: Shop, patch: Patch) -> None:
         keys = [key._replace(fingerprint=self.requests.get(key.key, {}).get("fingerprint")) for key in keys]
         return cached_answer(self, keys)
 
-    patch.setattr(UnitOfWork, "recall", forgiving)
+    patch.setattr(UnitOfWork, "cached_answer", forgiving)
 
 
 async def no_totals_check(_: Shop, patch: Patch) -> None:
@@ -96,11 +96,11 @@ async def no_totals_check(_: Shop, patch: Patch) -> None:
 
 
 async def no_conversion_check(_: Shop, patch: Patch) -> None:
-    patch.setattr(commands, "refuse_converted", lambda _: None)
+    patch.setattr(commands, "check_unconverted", lambda _: None)
 
 
 async def no_version_check(_: Shop, patch: Patch) -> None:
-    patch.setattr(commands, "refuse_stale", lambda *_: None)
+    patch.setattr(commands, "check_version", lambda *_: None)
 
 
 async def no_void(_: Shop, patch: Patch) -> None:
