@@ -78,7 +78,7 @@ async def all_heard(database: Database, store: str, roamers: Sequence[Roamer], r
         report.lost = (report.lost or 0) + sum(seq not in heard for seq in log)
         report.doubled = (report.doubled or 0) + sum(count - 1 for count in heard.values())
         report.wrong += roamer.seqs != sorted(roamer.seqs)
-    report.besides = [f"{len(roamers)} screens", f"{head:,} events"]
+    report.besides = [f"{len(roamers)} clients", f"{head:,} events"]
     for roamer in roamers:
         assert roamer.seqs == log
 
