@@ -1,4 +1,4 @@
-"""Estimates and orders on paper: `/api/estimates/{estimate_id}/pdf` and the same of orders."""
+"""PDFs of documents: `/api/estimates/{estimate_id}/pdf` and `/api/orders/{order_id}/pdf`."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -20,9 +20,9 @@ from schemas.sharing import PaperQuery
 from services.printing.worker_pool import PdfUnavailable
 
 PDF: Final = "application/pdf"
-PAPER: Final = PaperQuery()
-#: A browser may keep it, and asks each time whether it still holds.
-_HELD: Final = {"Cache-Control": "private, no-cache"}
+QUERY: Final = PaperQuery()
+#: A browser may cache it, but must revalidate it.
+_REVALIDATED: Final = {"Cache-Control": "private, no-cache"}
 # The PDF viewers of browsers are pages of their own.
 _POLICY: Final = {
     "Content-Security-Policy": (
@@ -31,15 +31,15 @@ _POLICY: Final = {
 }
 
 
-def paper(
+def pdf_op(
     summary: str, *, refuses: Refusals = (NotFound,), answers: Mapping[int, ResponseSpec] = MappingProxyType({})
 ) -> Operation:
-    """An answer that is a PDF."""
+    """Return the operation of a PDF."""
     headers = ("ETag",)
     return Operation(
         summary=summary,
-        description="The same words and figures, on the same paper, are the same bytes.",
-        query=PAPER,
+        description="The same content on the same paper gives the same bytes.",
+        query=QUERY,
         headers=("If-None-Match",),
         answers={
             200: ResponseSpec(content={}, description="The PDF.", headers=(*headers, "Content-Disposition"), media=PDF),
@@ -51,37 +51,41 @@ def paper(
 
 
 class EstimatePdf(HTTPEndpoint):
-    @operation(paper("An estimate on paper"))
+    @operation(pdf_op("An estimate as PDF"))
     async def get(self, request: ShopRequest) -> Response:
         estimate = await request.state.estimates.get(request.path_params["estimate_id"])
         return await pdf_response(request, estimate)
 
 
 class OrderPdf(HTTPEndpoint):
-    @operation(paper("An order on paper"))
+    @operation(pdf_op("An order as PDF"))
     async def get(self, request: ShopRequest) -> Response:
         order = await request.state.orders.get(request.path_params["order_id"])
         return await pdf_response(request, order)
 
 
 async def pdf_response(request: ShopRequest, document: Document, **options: Any) -> Response:
-    """The document as a PDF, or that the client has it already, for which nothing is set.
+    """Return the PDF of a document, or 304 without rendering if the client has it already.
 
-    :raises InvalidQuery, PdfUnavailable:
+    :raises InvalidQuery: the paper is unknown.
+    :raises PdfUnavailable: see `PdfRenderer.render`.
     """
-    wanted = read_query(request, PAPER).get("paper")
+    wanted = read_query(request, QUERY).get("paper")
     job = request.state.pdf_renderer.job(document, await request.state.letterhead(), wanted)
-    headers = {"ETag": f'"{request.state.pdf_renderer.name(job)}"', **_HELD, **_POLICY}
+    headers = {"ETag": f'"{request.state.pdf_renderer.digest(job)}"', **_REVALIDATED, **_POLICY}
     headers |= options.pop("headers", {})
     if matches_etag(request, headers["ETag"]):
         return Response(status_code=304, headers=headers, **options)
-    # Setting a sheet has a limit of its own.
+    # Rendering has its own timeout.
     with paused():
         content = await request.state.pdf_renderer.render(job, owner_of(request.scope))
     return pdf_file_response(content, file_name(document), headers, **options)
 
 
 def pdf_file_response(content: bytes, name: str, headers: Mapping[str, str], **options: Any) -> Response:
-    """name: of the file, in plain ASCII."""
-    said = {**_POLICY, **headers, "Content-Disposition": f'inline; filename="{name}"'}
-    return Response(content, headers=said, media_type=PDF, **options)
+    """Return a response with a PDF.
+
+    :param name: the file name, in plain ASCII.
+    """
+    all_headers = {**_POLICY, **headers, "Content-Disposition": f'inline; filename="{name}"'}
+    return Response(content, headers=all_headers, media_type=PDF, **options)

@@ -1,4 +1,4 @@
-"""Links by which whoever has one sees a document, without signing in."""
+"""Public links: each shows one document without sign-in."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,12 @@ _PDF_PATH: Final = re.compile(r"/(?:static/estimates|d)/([A-Za-z0-9_-]{1,64})\.p
 
 
 class PublicLink(NamedTuple):
-    """url: of the page. pdf_url: of the PDF, under the name that the earlier backend gave it. events: for the hub."""
+    """A new link.
+
+    :ivar url: the URL of the page.
+    :ivar pdf_url: the URL of the PDF, with the path of the earlier backend.
+    :ivar events: for the hub.
+    """
 
     id: str
     url: str
@@ -25,9 +30,11 @@ class PublicLink(NamedTuple):
 async def make_public_link(
     links: LinkRepository, base_url: str, kind: str, document_id: str, *, days: int, actor: Actor
 ) -> PublicLink:
-    """A new link to an estimate or an order, for so many days. base_url: the setting PUBLIC_BASE_URL.
+    """Create a link to an estimate or an order.
 
-    :raises NotFound: there is no such document.
+    :param base_url: the setting PUBLIC_BASE_URL.
+    :param days: lifetime of the link.
+    :raises NotFound: the document does not exist.
     """
     link, token, outcome = await links.create(kind, document_id, days=days, actor=actor)
     urls = f"{base_url}/d/{token}", pdf_url_of(base_url, token)
@@ -39,6 +46,6 @@ def pdf_url_of(base_url: str, token: str) -> str:
 
 
 def token_in(base_url: str, url: str) -> str | None:
-    """The token of a PDF's public address; None where it is none of this service."""
+    """Return the token of the public URL of a PDF; None if the URL is not one of this service."""
     found = _PDF_PATH.fullmatch(url.removeprefix(base_url)) if url.startswith(base_url) else None
     return None if found is None else found[1]

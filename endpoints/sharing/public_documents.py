@@ -9,7 +9,7 @@ from starlette.responses import Response
 from endpoints.http.actor import address_of
 from endpoints.http.operations import Operation, ResponseSpec, operation
 from endpoints.http.state import ShopRequest, documents_of
-from endpoints.printing import paper, pdf_file_response, pdf_response
+from endpoints.printing import pdf_file_response, pdf_op, pdf_response
 from endpoints.sharing.public_page import NOTHING_HERE, POLICY, page
 from repositories.accounts.rate_limits import LINK
 from repositories.database.errors import NoSuchStore, NotFound, TooManyRequests, Unavailable
@@ -44,7 +44,7 @@ class PublicPage(HTTPEndpoint):
 
 
 class PublicPdf(HTTPEndpoint):
-    @operation(paper("That document on paper", refuses=(TooManyRequests,), answers={404: _NO_LINK}))
+    @operation(pdf_op("That document as PDF", refuses=(TooManyRequests,), answers={404: _NO_LINK}))
     async def get(self, request: ShopRequest) -> Response:
         found = await _find(request)
         if found is None:

@@ -1,4 +1,4 @@
-"""Places at work: the shortest job first, and one place that the long ones leave free."""
+"""Slots for jobs: the shortest job first, and one slot that is reserved for short jobs."""
 
 import asyncio
 import heapq
@@ -8,10 +8,10 @@ from itertools import count
 
 
 class JobSlots:
-    """Places for jobs of any length, and one more for short ones.
+    """Slots for jobs of any length, and one more for short jobs.
 
-    :param size: how many are for any.
-    :param short: the greatest length of a short job.
+    :param size: number of slots for any job.
+    :param short: maximum length of a short job.
     """
 
     def __init__(self, size: int, short: int) -> None:
@@ -22,8 +22,8 @@ class JobSlots:
         self._order = count()
 
     @asynccontextmanager
-    async def place(self, length: int) -> AsyncIterator[None]:
-        """Hold a place as long as the block lasts."""
+    async def slot(self, length: int) -> AsyncIterator[None]:
+        """Hold a slot until the end of the block."""
         is_express = await self._take(length)
         try:
             yield
@@ -31,15 +31,15 @@ class JobSlots:
             self._give(is_express=is_express)
 
     async def _take(self, length: int) -> bool:
-        """Take a place; whether it is the one for short jobs."""
-        mine: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (length, next(self._order), mine))
+        """Take a slot, and return whether it is the one for short jobs."""
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (length, next(self._order), future))
         self._assign()
         try:
-            return await mine
+            return await future
         except asyncio.CancelledError:
-            if mine.done() and not mine.cancelled():
-                self._give(is_express=mine.result())
+            if future.done() and not future.cancelled():
+                self._give(is_express=future.result())
             raise
 
     def _give(self, *, is_express: bool) -> None:
@@ -50,7 +50,7 @@ class JobSlots:
         self._assign()
 
     def _assign(self) -> None:
-        """Give the places that are free to those that wait, the shortest first."""
+        """Assign the free slots to waiting jobs, the shortest first."""
         while self._waiting:
             length, _, waiting = self._waiting[0]
             if not waiting.done():

@@ -1,4 +1,4 @@
-"""Processes that end with the one that started them, however that ended."""
+"""Processes that end when their parent ends, for whatever reason."""
 
 import ctypes
 import os
@@ -11,13 +11,13 @@ _PR_SET_PDEATHSIG: Final = 1
 
 
 def die_with_parent(how: signal.Signals, parent: int | None = None) -> Callable[[], None]:
-    """Return what asks Linux to send the signal when the parent of the calling process dies, for `preexec_fn`.
+    """Return a function for `preexec_fn` that asks Linux to send a signal when the parent of the calling process dies.
 
-    It only calls the kernel, so what other threads hold cannot keep it waiting. Asked before the program begins, so
-    that there is no moment without it.
+    The function only calls the kernel, so it needs no lock that another thread holds. It runs before the program, so
+    there is no moment without the signal.
 
-    :param parent: the process id that the parent must have; where it is another by then, the parent has died already,
-        and the calling process ends at once. None: the process that calls this function.
+    :param parent: the expected process id of the parent. If it differs, the parent is dead already, and the calling
+        process ends at once. None: the process that calls `die_with_parent`.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     expected = os.getpid() if parent is None else parent
@@ -33,9 +33,8 @@ def die_with_parent(how: signal.Signals, parent: int | None = None) -> Callable[
 def end_with_supervisor() -> None:
     """End this process at once when the supervisor that started it (`--workers`, `--reload`) dies.
 
-    uvicorn's workers share its listening socket and would go on without it, holding the address for ever. What was
-    under way is safe: a sale is one transaction, and a request may be repeated. A server of one process has no
-    supervisor, and goes on as it is.
+    The workers of uvicorn share its listening socket, and would keep the address forever. Requests in progress are
+    safe: a sale is one transaction, and a client may repeat its request. A server of one process has no supervisor.
     """
     supervisor = parent_process()
     if supervisor is not None and supervisor.pid is not None:

@@ -1,7 +1,7 @@
-"""Those who sell go first: processes that do something else are held up while anybody waits for a sale.
+"""Preemption: pauses PDF workers while a command waits in a journal.
 
-Priorities alone do not see to that: where all cores are busy, whoever wakes up waits until the scheduler looks again,
-and a sale wakes up several threads one after another.
+Priorities are not enough: when all cores are busy, a thread that wakes up waits for the next turn of the scheduler,
+and a sale wakes several threads one after another.
 """
 
 import asyncio
@@ -10,26 +10,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-#: How long they are held up at the most, and how long they then have, however much is sold: a fifth of the time.
+#: The longest pause, and the time that workers then run in any case: a fifth of the time.
 MAX_PAUSE_SECONDS: Final = 0.04
 MIN_RUN_SECONDS: Final = 0.01
 
 
 class Preemption:
-    """Holds processes up, and lets them go."""
+    """Pauses and resumes processes."""
 
     def __init__(self) -> None:
-        # Those who may be held, and who is told for how many seconds each of them was.
+        # The processes that may be paused, each with a callback for the length of its pauses.
         self._preemptible: dict[asyncio.subprocess.Process, Callable[[float], None]] = {}
-        # Journals at which somebody waits.
+        # Number of journals in which a command waits.
         self._busy = 0
         self._are_paused = False
         self._paused_at = 0.0
-        # Runs out when those who were held have to be let go, or those who were let go may be held again.
+        # Fires when a pause must end, or when the next one may begin.
         self._timer: asyncio.TimerHandle | None = None
 
     def set_busy(self, is_busy: bool) -> None:
-        """A journal has something to do from now on, or nothing any more."""
+        """Record that a journal has become busy or idle."""
         self._busy += 1 if is_busy else -1
         if is_busy:
             self._pause()
@@ -38,9 +38,9 @@ class Preemption:
 
     @contextmanager
     def preemptible(self, process: asyncio.subprocess.Process, on_resumed: Callable[[float], None]) -> Iterator[None]:
-        """The process may be held up as long as the block lasts.
+        """Allow that a process is paused until the end of the block.
 
-        :param on_held: told, each time that it goes on, for how many seconds it was held.
+        :param on_resumed: called after each pause with its length in seconds.
         """
         self._preemptible[process] = on_resumed
         if self._are_paused:

@@ -1,4 +1,4 @@
-"""Documents on paper: each sheet is set once, however many ask, and kept for a while."""
+"""PDFs of documents: each is rendered once, however many clients request it, and cached for a while."""
 
 import asyncio
 import logging
@@ -21,13 +21,13 @@ from services.printing.worker_protocol import Job
 
 logger = logging.getLogger("pos")
 
-#: How many bytes of PDFs a process keeps.
+#: Bytes of PDFs in the cache of a process.
 MAX_CACHE_BYTES: Final = 16 * 2**20
-#: How many sheets one who asks may have under way, waiting ones included.
+#: Jobs that one client may have in progress or waiting.
 SHORT_PER_CLIENT: Final = 32
 LONG_PER_CLIENT: Final = 2
 
-#: What a sheet looks like, beside what it says.
+#: Everything that determines the layout of a PDF.
 _EDITION: Final = (
     *(files("services.printing").joinpath(name).read_bytes() for name in ("sheet.typ", "worker.py")),
     *(version(name).encode() for name in ("typst", "segno")),
@@ -35,63 +35,68 @@ _EDITION: Final = (
 
 
 class PdfRenderer:
-    """:param zone: of the shop, for the times on paper. currency: ISO 4217."""
+    """Renders PDFs in a pool of workers.
+
+    :param zone: the time zone of the shop.
+    :param currency: ISO 4217.
+    """
 
     def __init__(self, workers: RenderPool, zone: ZoneInfo, currency: str) -> None:
         self._workers = workers
         self._zone = zone
         self._currency = currency
-        self._kept: LRUCache[str, bytes] = LRUCache(MAX_CACHE_BYTES, len)
-        self._under_way: dict[str, asyncio.Task[bytes]] = {}
-        # How many of them each has asked for, short and long ones apart.
+        self._cache: LRUCache[str, bytes] = LRUCache(MAX_CACHE_BYTES, len)
+        self._rendering: dict[str, asyncio.Task[bytes]] = {}
+        # Jobs in progress by client, short and long ones separately.
         self._shares: Counter[tuple[str, bool]] = Counter()
         self._edition = blake2b(repr((_EDITION, workers.fonts_edition)).encode()).digest()
 
     def job(self, document: Document, head: Letterhead, paper: str | None = None) -> Job:
-        """What `render` sets: a stored estimate or order.
+        """Return the job of a stored estimate or order.
 
-        :param paper: one of `PAPERS`; None for the shop's own.
+        :param paper: one of `PAPERS`; None for that of the shop.
         """
         return Job(self.build_sheet(document, head), paper or head.paper, int(document["updated_at"].timestamp()))
 
-    def name(self, job: Job) -> str:
-        """Of this very sheet: one that says anything else, or looks otherwise, has another."""
+    def digest(self, job: Job) -> str:
+        """Return the digest of everything that determines the PDF."""
         head = job.sheet.head
-        said = repr((_without_logo(job), head.lines)).encode()
-        return blake2b(b"".join((self._edition, said, head.logo or b"")), digest_size=12).hexdigest()
+        content = repr((_without_logo(job), head.lines)).encode()
+        return blake2b(b"".join((self._edition, content, head.logo or b"")), digest_size=12).hexdigest()
 
     async def render(self, job: Job, requester: str = "") -> bytes:
-        """The sheet as a PDF.
+        """Return the PDF of a job.
 
-        :param requester: who asks; one has only so many under way.
-        :raises PdfUnavailable:
+        :param requester: identifies the client, whose number of jobs is limited.
+        :raises PdfUnavailable: the client has too many jobs, or see `RenderPool.render`.
+        :raises PdfFailed: it cannot be rendered.
         """
-        name = self.name(job)
-        if (kept := self._kept.get(name)) is not None:
+        name = self.digest(job)
+        if (kept := self._cache.get(name)) is not None:
             return kept
-        task = self._under_way.get(name)
+        task = self._rendering.get(name)
         if task is None:
             share = (requester, job_length(job) > SHORT)
             if self._shares[share] >= (LONG_PER_CLIENT if share[1] else SHORT_PER_CLIENT):
-                raise PdfUnavailable("Several documents of yours are being put on paper. Please try again in a moment.")
+                raise PdfUnavailable("Several of your PDFs are still being rendered. Please try again in a moment.")
             self._shares[share] += 1
-            task = self._under_way[name] = asyncio.create_task(self._make(job))
+            task = self._rendering[name] = asyncio.create_task(self._make(job))
             task.add_done_callback(lambda done: self._keep(name, share, done))
-        # Shielded: whoever goes away leaves the sheet to the others.
+        # Shielded: when a client disconnects, others still receive the PDF.
         return await asyncio.shield(task)
 
     def build_sheet(self, document: Document, head: Letterhead) -> Sheet:
-        """What the paper says."""
+        """Return the content of the PDF."""
         return build_sheet(document, head, self._zone, self._currency)
 
     async def check_logo(self, logo: bytes) -> None:
-        """Sets a sheet with this picture on it, since only the typesetter knows which ones it can read.
+        """Render a PDF with this picture, since only typst knows which ones it can read.
 
-        :raises InvalidBody: it cannot.
-        :raises PdfUnavailable:
+        :raises InvalidBody: typst cannot read it.
+        :raises PdfUnavailable: see `RenderPool.render`.
         """
         try:
-            await self._workers.pdf(Job(_letterhead_only(Letterhead("", logo=logo)), A4, 0))
+            await self._workers.render(Job(_letterhead_only(Letterhead("", logo=logo)), A4, 0))
         except PdfFailed as error:
             detail = "must be a picture that can be printed; this one is damaged"
             raise InvalidBody(f"logo: {detail}.", [{"pointer": "/logo", "detail": detail}]) from error
@@ -101,21 +106,21 @@ class PdfRenderer:
 
     async def _make(self, job: Job) -> bytes:
         try:
-            return await self._workers.pdf(job)
+            return await self._workers.render(job)
         except PdfFailed:
             if job.sheet.head.logo is None:
                 raise
-            # It could be read when it was set, by a typesetter of another version perhaps.
+            # It could be read when it was saved, perhaps by another version of typst.
             logger.warning("The logo of %s cannot be printed.", job.sheet.head.business_name)
-            return await self._workers.pdf(_without_logo(job))
+            return await self._workers.render(_without_logo(job))
 
     def _keep(self, name: str, share: tuple[str, bool], done: asyncio.Task[bytes]) -> None:
-        del self._under_way[name]
+        del self._rendering[name]
         self._shares[share] -= 1
         if not self._shares[share]:
             del self._shares[share]
         if not done.cancelled() and done.exception() is None and len(done.result()) <= MAX_CACHE_BYTES:
-            self._kept[name] = done.result()
+            self._cache[name] = done.result()
 
 
 def _without_logo(job: Job) -> Job:
@@ -123,5 +128,5 @@ def _without_logo(job: Job) -> Job:
 
 
 def _letterhead_only(head: Letterhead) -> Sheet:
-    """A sheet with a head alone."""
+    """Return a sheet that has only a letterhead."""
     return Sheet("", "", head, (), (), (), (), "", (), "", None, has_discounts=False)

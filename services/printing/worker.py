@@ -1,4 +1,4 @@
-"""A process that sets paper: jobs in, PDFs out, one after another, until its parent goes.
+"""The PDF worker: a process that reads jobs and writes PDFs, one after another, until its parent ends.
 
 python -m services.printing.worker MOST_MEMORY [FONT_DIR]
 """
@@ -27,9 +27,9 @@ _NICE: Final = 15
 
 
 class PdfWorker:
-    """Fonts are looked for once. What is set twice comes out byte for byte the same, in any process.
+    """Renders PDFs with typst. The same job gives the same bytes in every process.
 
-    :param font_dir: the operator's own fonts, in place of those that are installed with the service.
+    :param font_dir: folder of the operator that replaces the installed fonts.
     """
 
     def __init__(self, font_dir: str | None = None) -> None:
@@ -37,8 +37,11 @@ class PdfWorker:
         self._families = [family for family in FAMILIES if family in fonts.families()]
         self._compiler = typst.Compiler(font_paths=fonts, ignore_system_fonts=True)
 
-    def pdf(self, job: Job) -> bytes:
-        """:raises RuntimeError: it cannot be set, as with a picture that is none."""
+    def render(self, job: Job) -> bytes:
+        """Return the PDF of a job.
+
+        :raises RuntimeError: it cannot be rendered, for example because the logo is no picture.
+        """
         shown = {**_shown(job.sheet), "fonts": self._families, "paper": job.paper}
         content = self._compiler.compile(
             TEMPLATE,
@@ -47,12 +50,12 @@ class PdfWorker:
             timestamp=job.instant,
             pdf_tags=False,
         )
-        assert isinstance(content, bytes)  # noqa: S101  (for the type checker: lists are of pictures)
+        assert isinstance(content, bytes)  # noqa: S101  (for the type checker: only images give lists)
         return content
 
 
 def qr_code(text: str) -> str:
-    """A QR code as SVG, with the quiet zone that readers need."""
+    """Return a QR code as SVG, with the quiet zone that readers need."""
     out = io.BytesIO()
     segno.make(text, error="m", micro=False).save(out, kind="svg", border=4, xmldecl=False)
     return out.getvalue().decode()
@@ -75,11 +78,11 @@ def _shown(sheet: Sheet) -> dict[str, Any]:
 
 
 def serve(worker: PdfWorker, jobs: BinaryIO, answers: BinaryIO) -> None:
-    """Sets each job that comes, until none can come any more."""
+    """Render each job until the input ends."""
     while header := jobs.read(LENGTH.size):
-        job: Job = pickle.loads(jobs.read(*LENGTH.unpack(header)))  # noqa: S301  (from the parent alone)
+        job: Job = pickle.loads(jobs.read(*LENGTH.unpack(header)))  # noqa: S301  (only the parent writes it)
         try:
-            answer = DONE + worker.pdf(job)
+            answer = DONE + worker.render(job)
         except RuntimeError as error:
             answer = FAILED + str(error).encode()
         answers.write(LENGTH.pack(len(answer)) + answer)
@@ -87,15 +90,15 @@ def serve(worker: PdfWorker, jobs: BinaryIO, answers: BinaryIO) -> None:
 
 
 def lower_priority() -> None:
-    """Those who sell go first: whatever this process does is done with what they leave."""
+    """Lower the priority of this process, so that sales go first."""
     os.nice(_NICE)
-    # Where Linux schedules sessions as groups, niceness counts inside of one only; this is that of the whole group.
+    # If Linux schedules sessions as groups, niceness only counts within a group; this sets that of the group.
     with suppress(OSError):
         Path("/proc/self/autogroup").write_text(str(_NICE))
 
 
 def main(max_memory: int, font_dir: str | None = None) -> None:
-    # Ctrl-C is the server's to act on, which ends this in its turn.
+    # The server handles Ctrl-C and ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (max_memory, max_memory))
     lower_priority()

@@ -1,8 +1,7 @@
-"""A few processes that set paper, so that nobody who sells waits for it.
+"""A pool of processes that render PDFs, so that sales do not wait for them.
 
-Each does one job at a time. One that takes too long or too much is killed, alone, and another takes its place when it
-is needed. Nothing is started before it is needed, and nothing is left: a worker ends when its input does, or the
-process that started it.
+Each worker renders one job at a time. A worker that takes too long or too much memory is killed and replaced on demand.
+Workers are started on demand, and end when their input ends or the process that started them.
 """
 
 import asyncio
@@ -26,27 +25,27 @@ from services.printing.parent_death import die_with_parent
 from services.printing.preemption import Preemption
 from services.printing.worker_protocol import DONE, LENGTH, Job
 
-#: Half of the cores: the others are for those who sell.
+#: Half of the cores; the other half is for sales.
 SIZE: Final = max(1, (os.cpu_count() or 1) // 2)
-#: From when a worker has the job; a sheet of 300 lines takes a third of a second.
+#: From when a worker has the job; a document of 300 lines takes a third of a second.
 SECONDS: Final = 10.0
-#: What is kept for the next sheet grows with each, a little or, where it is long, by hundreds of megabytes.
+#: The caches of a worker grow with each job, a long one can add hundreds of megabytes.
 JOBS: Final = 1_000
 MAX_IDLE_MEGABYTES: Final = 512
 MAX_WAITING: Final = 256
-#: Characters of a sheet that is short: a hundred lines or so, set in a tenth of a second.
+#: Characters of a short document: about a hundred lines, rendered in a tenth of a second.
 SHORT: Final = 8_000
-#: Address space of a worker, most of which is never touched: the typesetter, fonts and the stacks of threads.
+#: Address space of a worker, most of it never used: typst, fonts and the stacks of threads.
 MAX_MEMORY: Final = 2 * 2**30
 
-#: What a worker may know of the environment: no address of a database, no secret.
+#: Environment variables of a worker: no database URL, no secret.
 _KNOWN: Final = ("PATH", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 _HOME: Final = Path(__file__).parents[2]
-_NOT_IN_TIME: Final = "This document could not be put on paper in time. Please try again."
+_NOT_IN_TIME: Final = "The PDF could not be rendered in time. Please try again."
 
 
 class PdfUnavailable(ShopError):
-    """The sheet could not be set just now: too many wait, or it took too long."""
+    """The PDF could not be rendered now: too many jobs wait, or it took too long."""
 
     status, code, title = 503, "pdf_unavailable", "PDF unavailable"
 
@@ -55,11 +54,11 @@ class PdfUnavailable(ShopError):
 
 
 class PdfFailed(RuntimeError):
-    """The sheet cannot be set, however often it is tried."""
+    """The PDF cannot be rendered; a retry does not help."""
 
 
 class _Died(Exception):
-    """A worker ended before it had answered."""
+    """A worker ended before it had responded."""
 
 
 class _Worker:
@@ -79,11 +78,11 @@ class _Worker:
                     *([font_dir] if font_dir else []),
                 ),
                 cwd=_HOME,
-                # One thread each: with more, a sheet takes the cores that a sale wants.
+                # One thread each: with more, a PDF takes the cores that a sale needs.
                 env={name: os.environ[name] for name in _KNOWN if name in os.environ} | {"RAYON_NUM_THREADS": "1"},
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
-                # Ctrl-C reaches the server alone.
+                # Only the server receives Ctrl-C.
                 start_new_session=True,
                 preexec_fn=die_with_parent(signal.SIGKILL),
             )
@@ -100,7 +99,7 @@ class _Worker:
 
     @property
     def megabytes(self) -> float:
-        """What it has in memory, where Linux tells."""
+        """Resident memory; 0 if unknown."""
         try:
             pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         except OSError:
@@ -117,7 +116,7 @@ class _Worker:
 
 
 def texts_of(value: Any) -> Iterator[str]:
-    """All the texts of a sheet."""
+    """Yield all texts of a sheet."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Letterhead):
@@ -128,15 +127,15 @@ def texts_of(value: Any) -> Iterator[str]:
 
 
 def job_length(job: Job) -> int:
-    """Return how much there is to set: the characters of its texts."""
+    """Return the length of a job: the characters of its texts."""
     return sum(map(len, texts_of(job.sheet)))
 
 
 class RenderPool:
-    """As many as `size`, and one more for short sheets, which wait for no long one.
+    """A pool of `size` workers, and one more for short jobs, so that they do not wait for long ones.
 
-    :param right_of_way: that of others, who are not to wait for paper.
-    :param font_dir: the operator's own fonts, in place of those that are installed with the service.
+    :param preemption: pauses the workers.
+    :param font_dir: folder of the operator that replaces the installed fonts.
     """
 
     def __init__(
@@ -150,7 +149,7 @@ class RenderPool:
         max_memory: int = MAX_MEMORY,
     ) -> None:
         self._preemption = preemption
-        # Workers run in another folder than the service may.
+        # Workers run in another folder than the service.
         self._font_dir = None if font_dir is None else str(Path(font_dir).absolute())
         self._seconds = seconds
         self._slots = JobSlots(size, SHORT)
@@ -162,57 +161,57 @@ class RenderPool:
 
     @property
     def fonts_edition(self) -> str:
-        """What differs where documents are set in other fonts."""
+        """A text that changes when the fonts change."""
         return edition_of(font_folders(self._font_dir))
 
     @property
     def pids(self) -> list[int]:
-        """Of the workers that wait for a job."""
+        """Process ids of the idle workers."""
         return [worker.process.pid for worker in self._idle]
 
-    async def pdf(self, job: Job) -> bytes:
-        """The sheet as a PDF.
+    async def render(self, job: Job) -> bytes:
+        """Return the PDF of a job.
 
-        :raises PdfUnavailable: it took too long, its worker died, or too many wait already.
-        :raises PdfFailed: it cannot be set.
+        :raises PdfUnavailable: it took too long, its worker died, or too many jobs wait.
+        :raises PdfFailed: it cannot be rendered.
         """
         if self._waiting >= self._max_waiting:
-            raise PdfUnavailable("Many are waiting for paper just now. Please try again in a moment.")
+            raise PdfUnavailable("Too many PDFs are being rendered. Please try again in a moment.")
         self._waiting += 1
         try:
-            async with self._slots.place(job_length(job)):
+            async with self._slots.slot(job_length(job)):
                 try:
-                    return await self._set(job)
+                    return await self._render(job)
                 except _Died:
-                    # Perhaps of what an earlier sheet had left it.
-                    return await self._set(job, afresh=True)
+                    # Perhaps because of an earlier job: retry in a new worker.
+                    return await self._render(job, in_new_worker=True)
         except _Died as error:
             raise PdfUnavailable(_NOT_IN_TIME) from error
         finally:
             self._waiting -= 1
 
-    async def _set(self, job: Job, *, afresh: bool = False) -> bytes:
-        worker = await (_Worker.start(self._max_memory, self._font_dir) if afresh else self._take())
-        has_answered = False
+    async def _render(self, job: Job, *, in_new_worker: bool = False) -> bytes:
+        worker = await (_Worker.start(self._max_memory, self._font_dir) if in_new_worker else self._take())
+        has_responded = False
         try:
             async with asyncio.timeout(self._seconds) as limit:
-                # While it is held it can do nothing, so that counts for nothing.
+                # Pauses do not count.
                 with self._preemption.preemptible(worker.process, partial(_extend, limit)):
                     answer = await worker.answer(job)
-            has_answered = True
+            has_responded = True
         except TimeoutError as error:
             raise PdfUnavailable(_NOT_IN_TIME) from error
         except (EOFError, OSError) as error:
             raise _Died from error
         finally:
-            # Whatever one is at that has not answered, nobody waits for it.
-            (self._give_back if has_answered else self._end)(worker)
+            # Nothing waits for a worker that has not responded.
+            (self._give_back if has_responded else self._end)(worker)
         if not answer.startswith(DONE):
             raise PdfFailed(answer[len(DONE) :].decode())
         return answer[len(DONE) :]
 
     async def _take(self) -> _Worker:
-        """One that is idle and alive, or else a new one."""
+        """Return an idle worker, or start a new one."""
         while self._idle:
             worker = self._idle.pop()
             if worker.process.returncode is None:
@@ -231,7 +230,7 @@ class RenderPool:
         task.add_done_callback(self._ending.discard)
 
     async def stop(self) -> None:
-        """Ends them all."""
+        """End all workers."""
         for worker in self._idle:
             self._end(worker)
         self._idle.clear()

@@ -1,6 +1,6 @@
-"""What goes between the service and a worker that sets paper: its length, and so many bytes.
+"""The protocol between the service and a PDF worker: messages with a length prefix.
 
-A job is a pickled `Job`; the answer is a byte that says whether it worked, and the PDF or a word of why not.
+A request is a pickled `Job`. A response is one byte for success or failure, and the PDF or the error message.
 """
 
 import struct
@@ -13,7 +13,10 @@ DONE, FAILED = b"\x01", b"\x00"
 
 
 class Job(NamedTuple):
-    """instant: seconds since 1970, which the PDF says that it was made at."""
+    """A PDF to render.
+
+    :ivar instant: creation time of the PDF, in seconds since 1970.
+    """
 
     sheet: Sheet
     paper: str

@@ -154,4 +154,4 @@ def test_no_text_that_the_settings_take_spoils_paper(texts: dict[str, str]) -> N
     body = ShopSettingsBody()
     taken = {name: value for name, value in texts.items() if not body.validate({name: value})}
     head = ShopSettings(**body.load(taken)).head
-    assert TYPESETTER.pdf(job(order(), head=head)).startswith(b"%PDF-")
+    assert TYPESETTER.render(job(order(), head=head)).startswith(b"%PDF-")

@@ -158,14 +158,14 @@ def test_the_same_document_is_the_same_bytes_in_any_process() -> None:
     again = subprocess.run([sys.executable, "-c", _AGAIN], capture_output=True, check=True)
     document = order(item(NAMES["Hindi"]))
     worker = PdfWorker()
-    worker.pdf(job(estimate()))
-    assert worker.pdf(job(document)) == again.stdout
+    worker.render(job(estimate()))
+    assert worker.render(job(document)) == again.stdout
 
 
 def test_the_operators_fonts_take_the_place_of_the_services(tmp_path: Path) -> None:
     shutil.copy(f"{INSTALLED[1]}/NotoSansTamil[wght].ttf", tmp_path)
     document = estimate(item(NAMES["Tamil"]))
-    content = PdfWorker(str(tmp_path)).pdf(job(document))
+    content = PdfWorker(str(tmp_path)).render(job(document))
     assert b"NotoSansTamil" in content
     assert b"NotoSans-" not in content
     assert edition_of(font_folders(str(tmp_path))) != edition_of(font_folders(None))

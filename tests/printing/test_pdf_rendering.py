@@ -25,17 +25,17 @@ from tests.support.shop import OpenShop, Shop
 
 _DYING_EARLY = """
 import asyncio
-from services.workers import Workers
-from services.right_of_way import RightOfWay
+from services.printing.preemption import Preemption
+from services.printing.worker_pool import RenderPool
 from tests.support.printed_documents import *
 async def main():
-    way = RightOfWay()
-    way.claim(True)
-    workers = Workers(way)
-    setting = asyncio.create_task(workers.pdf(job(order())))
-    while not way._preemptible:
+    preemption = Preemption()
+    preemption.set_busy(True)
+    workers = RenderPool(preemption)
+    setting = asyncio.create_task(workers.render(job(order())))
+    while not preemption._preemptible:
         await asyncio.sleep(0)
-    (process,) = way._preemptible
+    (process,) = preemption._preemptible
     print(process.pid, flush=True)
     import time
     time.sleep(60)
@@ -43,12 +43,12 @@ asyncio.run(main())
 """
 _PARENT = """
 import asyncio, os, signal
-from services.workers import Workers
-from services.right_of_way import RightOfWay
+from services.printing.preemption import Preemption
+from services.printing.worker_pool import RenderPool
 from tests.support.printed_documents import *
 async def main():
-    workers = Workers(RightOfWay())
-    await workers.pdf(job(order()))
+    workers = RenderPool(Preemption())
+    await workers.render(job(order()))
     for pid in workers.pids:
         os.kill(pid, signal.SIGSTOP)
     print(*workers.pids, flush=True)
@@ -116,9 +116,9 @@ class Counted(RenderPool):
 
     jobs = 0
 
-    async def pdf(self, *args: object) -> bytes:
+    async def render(self, *args: object) -> bytes:
         self.jobs += 1
-        return await super().pdf(*args)  # type: ignore[arg-type]
+        return await super().render(*args)  # type: ignore[arg-type]
 
 
 async def test_it_is_set_once_however_many_ask() -> None:
@@ -146,17 +146,17 @@ async def test_it_is_set_once_however_many_ask() -> None:
 async def test_a_head_that_says_anything_else_is_another_sheet(changes: dict[str, Any]) -> None:
     """Whatever its version: a restored store may have the same one with other contents."""
     paper = PdfRenderer(RenderPool(Preemption()), ZONE, "INR")
-    names = [paper.name(paper.job(order(), head)) for head in (HEAD, replace(HEAD), replace(HEAD, **changes))]
+    names = [paper.digest(paper.job(order(), head)) for head in (HEAD, replace(HEAD), replace(HEAD, **changes))]
     assert names[0] == names[1] != names[2]
 
 
 async def test_a_worker_that_takes_too_long_is_killed_alone() -> None:
     workers = RenderPool(Preemption(), size=2, seconds=2.0)
-    await asyncio.gather(*(workers.pdf(job(order(number=number))) for number in range(2)))
+    await asyncio.gather(*(workers.render(job(order(number=number))) for number in range(2)))
     stuck, other = workers.pids
     os.kill(stuck, signal.SIGSTOP)
     outcomes = await asyncio.gather(
-        *(workers.pdf(job(order(number=number))) for number in range(6)), return_exceptions=True
+        *(workers.render(job(order(number=number))) for number in range(6)), return_exceptions=True
     )
     assert [type(each) for each in outcomes].count(PdfUnavailable) == 1
     assert [each[:5] for each in outcomes if isinstance(each, bytes)] == [b"%PDF-"] * 5
@@ -167,11 +167,11 @@ async def test_a_worker_that_takes_too_long_is_killed_alone() -> None:
 
 async def test_a_worker_that_died_is_replaced() -> None:
     workers = RenderPool(Preemption())
-    await workers.pdf(job(order()))
+    await workers.render(job(order()))
     (pid,) = workers.pids
     os.kill(pid, signal.SIGKILL)
     # Whether its end was noticed before the next sheet, or by it.
-    assert await workers.pdf(job(order()))
+    assert await workers.render(job(order()))
     assert pid not in workers.pids
     await workers.stop()
 
@@ -180,9 +180,9 @@ async def test_a_sheet_that_cannot_be_set_spares_its_worker() -> None:
     workers = RenderPool(Preemption())
     bad = job(order(), head=HEAD)
     with pytest.raises(PdfFailed):
-        await workers.pdf(bad._replace(sheet=bad.sheet._replace(head=replace(HEAD, logo=b"no picture"))))
+        await workers.render(bad._replace(sheet=bad.sheet._replace(head=replace(HEAD, logo=b"no picture"))))
     before = workers.pids
-    assert await workers.pdf(bad)
+    assert await workers.render(bad)
     assert workers.pids == before
     await workers.stop()
 
@@ -203,17 +203,17 @@ async def test_a_sheet_that_takes_too_much_memory_ends_its_worker_alone() -> Non
     workers = RenderPool(Preemption(), seconds=60, max_memory=900 * 2**20)
     huge = job(order(*[item("x" * 200)] * 20_000))
     with pytest.raises((PdfUnavailable, PdfFailed)):
-        await workers.pdf(huge)
-    assert await workers.pdf(job(order()))
+        await workers.render(huge)
+    assert await workers.render(job(order()))
     await workers.stop()
 
 
 async def test_a_worker_that_keeps_too_much_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     workers = RenderPool(Preemption())
-    await workers.pdf(job(order()))
+    await workers.render(job(order()))
     before = workers.pids
     monkeypatch.setattr("services.printing.worker_pool.MAX_IDLE_MEGABYTES", 1)
-    assert await workers.pdf(job(order()))
+    assert await workers.render(job(order()))
     assert (len(before), workers.pids) == (1, [])
     await workers.stop()
 
@@ -230,14 +230,14 @@ class HeldForAMinute(Preemption):
 
 async def test_time_in_which_a_worker_is_held_counts_for_nothing() -> None:
     workers = RenderPool(HeldForAMinute(), seconds=0.01)
-    assert await workers.pdf(job(order()))
+    assert await workers.render(job(order()))
     await workers.stop()
 
 
 async def test_no_more_wait_than_there_is_room_for() -> None:
     workers = RenderPool(Preemption(), size=1, max_waiting=2)
     outcomes = await asyncio.gather(
-        *(workers.pdf(job(order(number=number))) for number in range(4)), return_exceptions=True
+        *(workers.render(job(order(number=number))) for number in range(4)), return_exceptions=True
     )
     assert [type(each) for each in outcomes] == [bytes, bytes, PdfUnavailable, PdfUnavailable]
     await workers.stop()
@@ -245,7 +245,7 @@ async def test_no_more_wait_than_there_is_room_for() -> None:
 
 @pytest.mark.parametrize("code", [_PARENT, _DYING_EARLY], ids=["at work", "being started"])
 def test_workers_end_with_the_service_that_is_killed(code: str) -> None:
-    """Also those that are held up just then."""
+    """Paused workers end too."""
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     pids = [int(pid) for pid in parent.stdout.readline().split()]

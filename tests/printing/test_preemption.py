@@ -139,7 +139,7 @@ async def test_paper_comes_out_however_much_is_sold() -> None:
     way = Preemption()
     workers = RenderPool(way)
     way.set_busy(True)
-    sheets = await asyncio.gather(*(workers.pdf(job(order(item(f"Silk {number}")))) for number in range(5)))
+    sheets = await asyncio.gather(*(workers.render(job(order(item(f"Silk {number}")))) for number in range(5)))
     assert len(set(sheets)) == 5
     assert not any(is_held(pid) for pid in workers.pids)
     await workers.stop()

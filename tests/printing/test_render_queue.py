@@ -16,11 +16,11 @@ LENGTHY = [item("x" * 200)] * 100
 
 
 async def test_the_shortest_is_first_and_a_short_one_waits_for_no_long_one() -> None:
-    places, done = JobSlots(size=1, short=10), []
+    slots, done = JobSlots(size=1, short=10), []
     ends = {length: asyncio.Event() for length in (100, 90, 50, 9, 8, 7)}
 
     async def work(length: int) -> None:
-        async with places.place(length):
+        async with slots.slot(length):
             done.append(length)
             await ends[length].wait()
 
@@ -35,7 +35,7 @@ async def test_the_shortest_is_first_and_a_short_one_waits_for_no_long_one() -> 
         ends[length].set()
     await asyncio.gather(*tasks.values(), return_exceptions=True)
     assert done == [100, 9, 7, 8, 90]
-    async with places.place(1), places.place(1):
+    async with slots.slot(1), slots.slot(1):
         pass
 
 

@@ -86,7 +86,7 @@ def job(document: Document, paper: str = A4, head: Letterhead = HEAD) -> Job:
 
 
 def pdf(document: Document, paper: str = A4, head: Letterhead = HEAD) -> bytes:
-    return PdfWorker().pdf(job(document, paper, head))
+    return PdfWorker().render(job(document, paper, head))
 
 
 def texts(content: bytes) -> list[str]:
