@@ -7,8 +7,8 @@ from app.application import create_app
 from app.config.settings import InvalidSettings, read_settings
 from app.config.sign_in_mode import refuse_unsafe, warn_of
 from app.observability.access_log import AccessLog
+from app.observability.line_writer import LineWriter
 from app.observability.logs import configure, shows_requests
-from app.observability.websocket_log import SocketLog
 from app.server.memory import take_little
 from app.server.open_files import raise_limit
 from services.printing.parent_death import end_with_supervisor
@@ -29,7 +29,7 @@ try:
     app = create_app(
         settings,
         access_log=AccessLog(settings.log_format) if is_shown else None,
-        socket_log=SocketLog(settings.log_format) if is_shown else None,
+        socket_log=LineWriter(settings.log_format) if is_shown else None,
     )
 except InvalidSettings as error:
     sys.exit(str(error))

@@ -32,9 +32,10 @@ from app.middleware.security_headers import SecurityHeaders
 from app.middleware.setup_gate import SetupGate
 from app.observability.error_reports import ErrorReports
 from app.observability.event_loop_lag import LoopLag
+from app.observability.line_writer import LineWriter
 from app.observability.metrics import Metrics, MonitoredParts
 from app.observability.tracing import Tracing
-from app.observability.websocket_log import SocketLog, SocketObservation
+from app.observability.websocket_log import SocketObservation
 from app.observability.worker_metrics import WorkerMetrics
 from app.openapi.document import Description
 from app.server.memory import Memory
@@ -120,7 +121,7 @@ def create_app(
     clock: Callable[[], datetime] = utc_now,
     ring_capacity: int = CAPACITY,
     access_log: Observer | None = None,
-    socket_log: SocketLog | None = None,
+    socket_log: LineWriter | None = None,
     provider: Provider | None = None,
 ) -> Starlette:
     """The application of one store.
@@ -263,7 +264,7 @@ def _middleware(
     settings: Settings,
     observers: Sequence[Observer],
     reports: ErrorReports | None,
-    socket_log: SocketLog | None,
+    socket_log: LineWriter | None,
     origins: Origins,
 ) -> list[Middleware]:
     """From the outside in. The guard stands inside CORS, so that a browser can read what it says, and outside

@@ -20,20 +20,12 @@ def problem(
     headers: Mapping[str, str] | None = None,
     members: Mapping[str, Any] | None = None,
 ) -> Response:
-    """A problem document. `detail` is always a string: the existing app resends a POST when it is not."""
-    content = {
-        "type": f"urn:pos:problem:{code}",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "code": code,
-        "instance": request_id.get() or "",
-        **(members or {}),
-    }
-    return Response(orjson.dumps(content), status, headers, PROBLEM_JSON)
+    """Return a problem document. `detail` is always a string, since the existing app otherwise resends a POST."""
+    content = problem_bytes(status, code, title, detail, request_id.get() or "", members)
+    return Response(content, status, headers, PROBLEM_JSON)
 
 
-#: As `security_headers.py` adds them: what is refused here never comes so far.
+#: `security_headers.py` adds them to each response, and the server to errors that pass no middleware.
 SECURITY_HEADERS: Final = {
     "cache-control": "no-store",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -44,8 +36,14 @@ SECURITY_HEADERS: Final = {
 }
 
 
-def problem_bytes(status: int, code: str, title: str, detail: str, request_id: str) -> bytes:
-    """Return a problem document, for what is refused before there is a request."""
+def problem_bytes(
+    status: int, code: str, title: str, detail: str, instance: str, members: Mapping[str, Any] | None = None
+) -> bytes:
+    """Return the JSON of a problem document.
+
+    :param instance: the request id.
+    :param members: more members.
+    """
     return orjson.dumps(
         {
             "type": f"urn:pos:problem:{code}",
@@ -53,6 +51,7 @@ def problem_bytes(status: int, code: str, title: str, detail: str, request_id: s
             "status": status,
             "detail": detail,
             "code": code,
-            "instance": request_id,
+            "instance": instance,
+            **(members or {}),
         }
     )

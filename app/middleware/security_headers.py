@@ -1,29 +1,23 @@
-"""Headers by which browsers keep others out, on each answer. A handler that sets its own policy keeps it."""
+"""Security headers on each response. A handler can set its own policy and caching."""
 
 from collections.abc import Awaitable
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-Pair = tuple[bytes, bytes]
+from app.problem_details import SECURITY_HEADERS
 
-_FIXED: Final[tuple[Pair, ...]] = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-)
-#: For JSON, which needs nothing. Pages such as a board name what they load.
-_POLICY: Final[Pair] = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-#: What a shop answers is nobody else's to keep, unless a handler knows better.
-_CACHE: Final[Pair] = (b"cache-control", b"no-store")
-_HTTPS: Final[Pair] = (b"strict-transport-security", b"max-age=31536000")
+#: The headers that a handler may set itself: a page names what it loads, and a file may be cached.
+_OWN: Final = ("content-security-policy", "cache-control")
+_DEFAULTS: Final = tuple((name.encode(), SECURITY_HEADERS[name].encode()) for name in _OWN)
+_FIXED: Final = tuple((name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items() if name not in _OWN)
+_HTTPS: Final = (b"strict-transport-security", b"max-age=31536000")
 
 
 class SecurityHeaders:
-    """Adds them, already encoded.
+    """Add the security headers.
 
-    :param is_https: whether people reach the service by https only.
+    :param is_https: whether clients reach the service over https only.
     """
 
     def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
@@ -38,9 +32,9 @@ class SecurityHeaders:
             if message["type"] == "http.response.start":
                 given = message["headers"]
                 names = [name for name, _ in given]
-                # A new list: the given one belongs to a response that may be sent again.
+                # A new list, since the response may be sent again.
                 headers = [*given, *self._fixed]
-                headers += [pair for pair in (_POLICY, _CACHE) if pair[0] not in names]
+                headers += [pair for pair in _DEFAULTS if pair[0] not in names]
                 message["headers"] = headers
             return send(message)
 

@@ -1,67 +1,28 @@
-"""The log of live connections: a line when a WebSocket opens and one when it closes, in the format of the access log.
+"""The log of WebSockets: one line when a connection opens and one when it closes.
 
-What is said on it makes no lines, and does not pass here: the hub's frames go straight to the transport.
+Messages make no lines, and do not pass here: the hub writes frames directly to the transport.
 """
 
-import asyncio
-import sys
 import time
 from collections.abc import Awaitable
-from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
-import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.middleware.observation import UNMATCHED, route_of
-from app.observability.logs import is_json, text_renderer
+from app.observability.line_writer import LineWriter
 from endpoints.http.request_id import request_id
 from endpoints.live.websocket import ANYWHERE
 
-_JSON: Final = orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
-#: The application ended without a word from the client: a fault, or the end of the process.
+#: The code of a connection that the application ended without a close frame: a fault, or the end of the process.
 _ENDED: Final = 1006
-
-Fields = dict[str, Any]
-
-
-class SocketLog:
-    """Writes the lines.
-
-    :param log_format: as the setting `LOG_FORMAT`.
-    """
-
-    def __init__(self, log_format: str, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
-        self._text = None if is_json(log_format, self._stream) else text_renderer(self._stream)
-        self._lines: list[bytes] = []
-
-    def write(self, event: str, fields: Fields) -> None:
-        """:param event: what happened; fields: in the order in which they are shown."""
-        now = datetime.now(UTC)
-        stamped: Fields = {"timestamp": now, "level": "info", "event": event, **fields}
-        if self._text is None:
-            line = orjson.dumps(stamped, option=_JSON)
-        else:
-            shown = {**stamped, "timestamp": f"{now.astimezone():%H:%M:%S}"}
-            line = f"{self._text(None, '', shown)!s}\n".encode()
-        if not self._lines:
-            # Those of a crowd that comes or goes together are written together.
-            asyncio.get_running_loop().call_soon(self.flush)
-        self._lines.append(line)
-
-    def flush(self) -> None:
-        """Writes what waits."""
-        lines, self._lines = self._lines, []
-        self._stream.write(b"".join(lines).decode())
-        self._stream.flush()
 
 
 class SocketObservation:
-    """Tells the log of each WebSocket. clients: those that are open in this process, that one counted where it is."""
+    """Log each WebSocket, with the number of clients that are connected to this process."""
 
-    def __init__(self, app: ASGIApp, log: SocketLog) -> None:
+    def __init__(self, app: ASGIApp, log: LineWriter) -> None:
         self.app = app
         self._log = log
         self._open = 0
@@ -91,7 +52,7 @@ class SocketObservation:
             elif message["type"] == "websocket.http.response.start":
                 self._tell("socket refused", scope, status=message["status"])
             elif message["type"] == "websocket.close" and not is_open:
-                # Before the handshake it says no, too.
+                # A close before the handshake is a refusal.
                 self._tell("socket refused", scope, status=HTTPStatus.FORBIDDEN)
 
         try:

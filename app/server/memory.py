@@ -16,8 +16,8 @@ from typing import Final
 LOOK_SECONDS: Final = 10.0
 #: The growth that justifies a pause of some tens of milliseconds, which the return takes.
 WORTH_BYTES: Final = 64 * 2**20
-#: The growth that justifies a pause of some tens of milliseconds, which the return of memory takes.
-# which mostly wait for the database, share few heaps.
+# From malloc.h. Pieces of this size and more are mapped one by one, and returned as soon as they are freed. The
+# threads, which mostly wait for the database, share few heaps.
 _MMAP_THRESHOLD: Final = (-3, 256 * 1024)
 _ARENA_MAX: Final = (-8, 2)
 _TAKEN: Final = Path("/proc/self/statm")

@@ -12,7 +12,7 @@ import pytest
 import websockets
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from app.observability.websocket_log import SocketLog
+from app.observability.line_writer import LineWriter
 from tests.observability.test_logs import NAME, TOKEN
 from tests.support.clients.raw_websocket import joined, read_all
 from tests.support.shop import OpenShop, Shop
@@ -39,7 +39,7 @@ def known(line: Line, *names: str) -> tuple[Any, ...]:
 
 
 async def test_a_connection_makes_two_lines_whatever_is_said_on_it(open_shop: OpenShop, written: io.StringIO) -> None:
-    shop = await open_shop(socket_log=SocketLog("json", written))
+    shop = await open_shop(socket_log=LineWriter("json", written))
     headers = {"X-Request-ID": "screen-7", "Cookie": TOKEN}
     async with websockets.connect(f"{shop.ws_url}?name={NAME.split()[0]}", additional_headers=headers) as screen:
         for _ in range(5):
@@ -68,7 +68,7 @@ async def test_a_connection_makes_two_lines_whatever_is_said_on_it(open_shop: Op
 async def test_it_says_with_what_code_a_screen_was_sent_away(
     open_shop: OpenShop, written: io.StringIO, said: str | bytes, code: int
 ) -> None:
-    shop = await open_shop(socket_log=SocketLog("json", written))
+    shop = await open_shop(socket_log=LineWriter("json", written))
     async with shop.listen(subprotocols=["pos.v1"]) as screen:
         await screen.send(said)
         # Until it is sent away.
@@ -83,7 +83,7 @@ async def test_it_says_with_what_code_a_screen_was_sent_away(
 async def test_who_may_not_come_in_is_in_the_log_too(
     open_shop: OpenShop, written: io.StringIO, caplog: pytest.LogCaptureFixture, path: str, status: int
 ) -> None:
-    shop = await open_shop(socket_log=SocketLog("json", written))
+    shop = await open_shop(socket_log=LineWriter("json", written))
     with pytest.raises(InvalidStatus) as refusal:
         await websockets.connect(f"ws://127.0.0.1:{shop.port}/{path}")
     headers = refusal.value.response.headers
@@ -101,7 +101,7 @@ async def test_who_may_not_come_in_is_in_the_log_too(
 
 async def test_a_screen_that_answers_no_ping_is_told_apart(open_shop: OpenShop, written: io.StringIO) -> None:
     flags = {"ws_ping_interval": 0.05, "ws_ping_timeout": 0.1}
-    shop = await open_shop(socket_log=SocketLog("json", written), server_flags=flags)
+    shop = await open_shop(socket_log=LineWriter("json", written), server_flags=flags)
     silent = await joined(shop.port)
     _, closed = await lines(written, 2)
     assert known(closed, "code", "clients") == ("socket closed", "/ws", 1011, 0)
@@ -117,7 +117,7 @@ async def test_without_the_log_there_is_nothing_in_the_way(shop: Shop) -> None:
 async def test_on_a_terminal_they_are_for_people() -> None:
     ours, theirs = pty.openpty()
     with open(theirs, "w") as terminal, open(ours, "rb", buffering=0) as reader:  # noqa: ASYNC230, PTH123
-        log = SocketLog("auto", terminal)
+        log = LineWriter("auto", terminal)
         log.write("socket closed", {"route": "/ws", "code": 1000})
         await asyncio.sleep(0)
         shown = reader.read(1_000).decode()

@@ -18,7 +18,7 @@ from app.application import create_app
 from app.clock import utc_now
 from app.config.settings import Settings
 from app.middleware.observation import Observer
-from app.observability.websocket_log import SocketLog
+from app.observability.line_writer import LineWriter
 from app.server.uvicorn_options import FLAGS
 from endpoints.live.ring_buffer import CAPACITY
 from repositories.database.client import Client, Database, connect
@@ -117,7 +117,7 @@ async def opened(
     server_flags: Mapping[str, Any] | None = None,
     database_name: str = DATABASE,
     access_log: Observer | None = None,
-    socket_log: SocketLog | None = None,
+    socket_log: LineWriter | None = None,
     provider: Provider | None = None,
     is_claimed: bool = True,
     client: Client | None = None,
