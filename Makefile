@@ -1,4 +1,4 @@
-# Two commands: `make run` serves the shop, `make test` proves it. Both set themselves up first.
+# `make run` runs the service and `make test` tests it. Both install what they need.
 
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 run: .venv/ready
 	@exec $(BIN)/pos serve
 
-# Both kinds of tests run, whether the first succeed or not.
+# The second run starts even if a test of the first one fails.
 test: .venv/browser .venv/ready-dev
 	$(BIN)/pytest -n 3 --dist worksteal -m 'not alone'; first=$$?; $(BIN)/pytest -m alone && exit $$first
 
@@ -42,7 +42,7 @@ bench-quick: .venv/ready-bench
 soak: .venv/browser .venv/ready-dev
 	$(BIN)/pytest --soak -m soak
 
-# The pictures in the documentation: of the board, taken of a real day in a real browser, and of paper.
+# The pictures in the documentation: the board in a browser, and PDFs.
 screenshot: .venv/browser .venv/ready-dev
 	$(BIN)/python -m scripts.board_screenshot
 	$(BIN)/python -m scripts.pdf_screenshot
@@ -61,7 +61,7 @@ clean:
 	@$(BIN)/python scripts/prerequisites.py libcurl
 	@touch $@
 
-# Asked for by the tests alone, and first, so that whoever has to install it by hand need not wait to hear so.
+# Only the tests need a browser. It is checked first, so that a manual installation is requested immediately.
 .venv/browser:
 	@$(PYTHON) scripts/prerequisites.py browser
 	@mkdir -p .venv && touch $@

@@ -1,7 +1,7 @@
-"""Takes the picture of the board for the documentation: `python -m scripts.board_screenshot [FOLDER]`.
+"""Take the picture of the board for the documentation: `python -m scripts.board_screenshot [FOLDER]`.
 
-A shop is opened, a day is sold in it, and the real page is looked at in a real browser. With a folder, pictures of the
-board in every light go there instead.
+The script fills a store with the sales of a day and opens the board in a browser. With a folder, it saves pictures of
+all colour schemes there instead.
 """
 
 import asyncio

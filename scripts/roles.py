@@ -1,4 +1,4 @@
-"""Writes the table of roles in the page about security, from the table of access in the code."""
+"""Generate the table of roles in docs/security.md from the permissions in the code."""
 
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,7 @@ _BEGIN, _END = "<!-- roles: written by `make docs` -->\n", "<!-- end of roles --
 
 
 def table() -> str:
-    """A row for each route and method, in the order of the code."""
+    """Return a table with one row per route and method, in the order of the route table."""
     lines = [f"| route | {' | '.join(ACCESS_ROLES)} |", f"| --- |{' --- |' * len(ACCESS_ROLES)}"]
     for route in ROUTES:
         if isinstance(route, GuardedRoute):
@@ -30,7 +30,7 @@ def _cell(role: str, allowed: Roles | None) -> str:
 
 
 def written() -> str:
-    """The page with the table as it should be."""
+    """Return the page with the current table."""
     before, _, rest = PAGE.read_text().partition(_BEGIN)
     return before + _BEGIN + "\n" + table() + "\n" + _END + rest.partition(_END)[2]
 

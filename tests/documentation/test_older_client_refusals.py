@@ -1,4 +1,4 @@
-"""What an older client may send, and what is refused now: the table of docs/importing.md, each row of it sent."""
+"""Requests of older clients that are now rejected: each row of the table in docs/importing.md is sent."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -57,8 +57,8 @@ def sent(text: str) -> Send:
     return lambda shop: shop.http.post("/api/orders/create-sale", content=text, headers=headers)
 
 
-#: By the words of the table.
-SENT: Final[dict[str, Send]] = {
+#: The request for each row of the table.
+REQUESTS: Final[dict[str, Send]] = {
     "a price with more than two decimals": sold_line(price=99.999),
     "a negative price": sold_line(price=-1.0),
     "a price as a string": sold_line(price="100"),
@@ -91,8 +91,8 @@ SENT: Final[dict[str, Send]] = {
     ),
     "`GET /debug/time`": lambda shop: shop.http.get("/debug/time"),
 }
-#: More of the same, which stand beside others in a row.
-BESIDE: Final[list[tuple[str, Send]]] = [
+#: Further requests for the same rows.
+FURTHER: Final[list[tuple[str, Send]]] = [
     ("a price with more than two decimals", sold_line(price=0.125)),
     ("a negative price", sold_line(price=-0.01)),
     ("a quantity of 0 or less, or with more than three decimals", sold_line(quantity=-1)),
@@ -109,17 +109,17 @@ BESIDE: Final[list[tuple[str, Send]]] = [
 
 
 def table() -> dict[str, tuple[int, str]]:
-    """The rows of the page: what is sent, and the answer."""
+    """Return the expected status and code for each row of the table."""
     section = PAGE.read_text().partition(_TITLE)[2].partition("\n## ")[0]
     return {what: (int(status), code) for what, status, code in _ROW.findall(section)}
 
 
-def test_the_page_has_a_row_for_each_that_is_sent() -> None:
-    assert list(table()) == list(SENT)
+def test_the_table_has_a_row_for_each_request() -> None:
+    assert list(table()) == list(REQUESTS)
 
 
-@pytest.mark.parametrize(("what", "send"), [*SENT.items(), *BESIDE])
-async def test_it_is_refused_as_the_page_says(open_shop: OpenShop, what: str, send: Send) -> None:
+@pytest.mark.parametrize(("what", "send"), [*REQUESTS.items(), *FURTHER])
+async def test_request_is_rejected_as_documented(open_shop: OpenShop, what: str, send: Send) -> None:
     shop = await open_shop(provider=Postman(), **OUTSIDE)
     before = (await shop.get("/api/orders/separate"))["summary"]
     answer = await send(shop)
@@ -129,8 +129,8 @@ async def test_it_is_refused_as_the_page_says(open_shop: OpenShop, what: str, se
     assert after == before or send in (final, converted_otherwise)
 
 
-async def test_a_list_is_not_read_by_a_page_of_elsewhere(open_shop: OpenShop) -> None:
-    """It is answered, since no browser lets the page see it."""
+async def test_foreign_web_page_cannot_read_a_list(open_shop: OpenShop) -> None:
+    """The service answers, but without the header that lets a browser show the response to the page."""
     shop = await open_shop(**OUTSIDE)
     answer = await from_a_page("GET", "/api/orders/all")(shop)
     assert answer.status_code == 200
