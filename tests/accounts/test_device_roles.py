@@ -11,7 +11,7 @@ from tests.support.accounts import PIN, Headers, add, as_, bearer, enrol, signed
 from tests.support.clients.live_client import closed_with
 from tests.support.payloads import estimate_body, sale_body
 from tests.support.shop import OpenShop, Shop
-from tests.support.token_holders import invited
+from tests.support.token_holders import add_token_holder
 
 REPORTS = (
     "/api/reports/staff-performance",
@@ -77,7 +77,7 @@ async def test_the_default_role_of_a_device_is_cashier(open_shop: OpenShop, body
 @pytest.mark.parametrize("stored", [{}, {"role": "device"}, {"role": "chief"}])
 async def test_a_device_without_a_stored_role_is_a_cashiers(open_shop: OpenShop, stored: dict[str, str]) -> None:
     shop = await signed_in_shop(open_shop)
-    old = await invited(shop, "device")
+    old = await add_token_holder(shop, "device")
     await shop.database["devices"].update_one({"_id": old.id}, {"$unset": {"role": 1}})
     await old.change(**stored, belongs_to=shop.store)
     await sells_but_does_not_delete(shop, old.headers)

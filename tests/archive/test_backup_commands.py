@@ -21,7 +21,7 @@ from schemas.archive.format import ArchiveRefused
 from tests.archive.test_format import OF_ANOTHER_STORE, lines_with, nested
 from tests.archive.test_restore import is_empty
 from tests.support.archives import contents, write
-from tests.support.commands import an_archive, files_in, refusal
+from tests.support.commands import empty_archive, files_in, refusal
 from tests.support.faults.failpoints import failing
 from tests.support.shop import Shop
 
@@ -75,7 +75,7 @@ async def test_a_database_of_the_earlier_backend_is_left_alone(
 
 
 async def test_a_lost_database_is_reported_in_one_sentence(shop: Shop, pos: Any, tmp_path: Path) -> None:
-    (file := tmp_path / "file").write_bytes(an_archive(shop.store))
+    (file := tmp_path / "file").write_bytes(empty_archive(shop.store))
     async with failing(shop.database, "find", closeConnection=True):
         said = refusal(await asyncio.to_thread(pos, "import", file))
     assert said.startswith("The shop's database does not answer just now. Please try again. (AutoReconnect: ")
@@ -95,7 +95,7 @@ async def test_a_damaged_backup_is_refused_with_the_line(
 
 
 def test_a_truncated_compressed_file_is_refused(tmp_path: Path) -> None:
-    (file := tmp_path / "file").write_bytes(gzip.compress(an_archive())[:-9])
+    (file := tmp_path / "file").write_bytes(gzip.compress(empty_archive())[:-9])
     with pytest.raises(ArchiveRefused, match="it is cut off or damaged"):
         check_archive(file, lambda _: None)
 
@@ -111,7 +111,7 @@ def test_a_truncated_compressed_file_is_refused(tmp_path: Path) -> None:
 def test_a_backup_of_another_shop_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], sentence: str
 ) -> None:
-    (file := tmp_path / "file").write_bytes(an_archive())
+    (file := tmp_path / "file").write_bytes(empty_archive())
     for name, value in changes.items():
         monkeypatch.setenv(name, value)
     refused = CliRunner().invoke(cli, ["restore", str(file)])
@@ -141,7 +141,7 @@ async def test_a_killed_import_keeps_the_store_closed_until_it_is_repeated(
 async def test_discard_cannot_be_combined_with_other_options(
     target: Database, pos: Any, shop: Shop, tmp_path: Path, with_check: bool
 ) -> None:
-    (file := tmp_path / "file").write_bytes(an_archive(shop.store))
+    (file := tmp_path / "file").write_bytes(empty_archive(shop.store))
     await Restore(target, shop.store).begin(datetime.now(UTC), 90)
     refused = pos("restore", "--discard", *(("--check",) if with_check else (file,)), database=target.name)
     assert refused.returncode == 2

@@ -12,14 +12,14 @@ from schemas.messaging.delivery import Refused
 from schemas.messaging.states import FAILED, QUEUED, SENDING, SENT, UNKNOWN
 from tests.messaging.test_outbox import LEASE
 from tests.support.archives import contents, read, write
-from tests.support.messaging.in_memory_provider import LETTER, OUTSIDE, Postman, ask, messages, until, upload
+from tests.support.messaging.in_memory_provider import LETTER, OUTSIDE, InMemoryProvider, ask, messages, until, upload
 from tests.support.shop import OpenShop, opened
 
 
 async def test_a_restore_sends_no_message(
     open_shop: OpenShop, target: Database, mongodb_url: str, tmp_path: Path
 ) -> None:
-    shop = await open_shop(provider=Postman(Refused("131026", "Not on WhatsApp.")))
+    shop = await open_shop(provider=InMemoryProvider(Refused("131026", "Not on WhatsApp.")))
     failed = await ask(shop)
     await until(shop, failed, FAILED)
     sent = await ask(shop, "Another one.")
@@ -34,7 +34,7 @@ async def test_a_restore_sends_no_message(
     assert [kept[each]["state"] for each in (failed, sent, sending, queued)] == [FAILED, SENT, SENDING, QUEUED]
     await read(archive, target, shop.store)
     assert await verify(target, shop.store) == []
-    postman = Postman()
+    postman = InMemoryProvider()
     async with opened(mongodb_url, database_name=target.name, store_id=shop.store, provider=postman) as restored:
         # The store's own message was sent, so the worker has run.
         own = (await restored.state["messages"].send(LETTER, actor=SERVICE_ACTOR)).answer["_id"]
@@ -56,12 +56,12 @@ async def test_a_restore_sends_no_message(
 async def test_a_message_whose_upload_is_not_in_the_backup_is_not_sent(
     open_shop: OpenShop, target: Database, mongodb_url: str, tmp_path: Path
 ) -> None:
-    shop = await open_shop(provider=Postman(Refused("131026", "Not on WhatsApp.")), **OUTSIDE)
+    shop = await open_shop(provider=InMemoryProvider(Refused("131026", "Not on WhatsApp.")), **OUTSIDE)
     failed = (await upload(shop)).json()["message_id"]
     await until(shop, failed, FAILED)
     await read(await write(shop.database, shop.store, tmp_path / "archive"), target, shop.store)
     async with opened(
-        mongodb_url, database_name=target.name, store_id=shop.store, provider=Postman(), **OUTSIDE
+        mongodb_url, database_name=target.name, store_id=shop.store, provider=InMemoryProvider(), **OUTSIDE
     ) as restored:
         with pytest.raises(IllegalTransition, match="the link to it has ended"):
             await restored.state["messages"].retry(failed, actor=SERVICE_ACTOR)
@@ -70,11 +70,13 @@ async def test_a_message_whose_upload_is_not_in_the_backup_is_not_sent(
 async def test_a_message_restored_into_another_store_is_sent_by_it(
     open_shop: OpenShop, target: Database, mongodb_url: str, tmp_path: Path
 ) -> None:
-    shop = await open_shop(provider=Postman(Refused("131026", "Not on WhatsApp.")))
+    shop = await open_shop(provider=InMemoryProvider(Refused("131026", "Not on WhatsApp.")))
     failed = await ask(shop)
     await until(shop, failed, FAILED)
     await read(await write(shop.database, shop.store, tmp_path / "archive"), target, "another")
-    async with opened(mongodb_url, database_name=target.name, store_id="another", provider=Postman()) as restored:
+    async with opened(
+        mongodb_url, database_name=target.name, store_id="another", provider=InMemoryProvider()
+    ) as restored:
         await restored.state["messages"].retry(failed, actor=SERVICE_ACTOR)
         restored.state["dispatcher"].wake()
         await until(restored, failed, SENT)

@@ -19,7 +19,7 @@ from tests.support.payloads import sale_body
 from tests.support.ports import free_port
 from tests.support.processes import Service
 from tests.support.shop import OpenShop, Shop
-from tests.support.token_holders import invited
+from tests.support.token_holders import add_token_holder
 
 Json = dict[str, Any]
 
@@ -123,7 +123,7 @@ async def test_a_foreign_origin_is_not_tried_again(shop: Shop, monkeypatch: pyte
 
 async def test_it_signs_in_by_the_environment_by_its_input_or_by_the_address(open_shop: OpenShop) -> None:
     shop = await open_shop(sign_in="on")
-    till = await invited(shop, "device")
+    till = await add_token_holder(shop, "device")
     await shop.ok("POST", "/api/orders/create-sale", json=sale_body(), headers=till.headers)
     address = f"127.0.0.1:{shop.port}"
     options = ("--json", "--since", "0")
@@ -144,9 +144,9 @@ async def test_it_says_why_it_may_not_listen_and_where_to_go_on(
     shop = await open_shop(sign_in="on", clock=clock)
     with pytest.raises(ListeningRefused, match=r"nobody is signed in: there was no token.*POS_TOKEN\.$"):
         await anext(Listener(shop.ws_url).events())
-    viewer, till = await invited(shop, "viewer"), await invited(shop, "device")
+    viewer, till = await add_token_holder(shop, "viewer"), await add_token_holder(shop, "device")
     with pytest.raises(ListeningRefused, match="may not listen there"):
-        await anext(Listener(shop.ws_url, token=(await invited(shop, "nobody")).token).events())
+        await anext(Listener(shop.ws_url, token=(await add_token_holder(shop, "nobody")).token).events())
     for guest, sentence in ((viewer, "sign-in has expired"), (till, "was revoked")):
         events = Listener(shop.ws_url, since="0", token=guest.token).events()
         await shop.ok("POST", "/api/orders/create-sale", json=sale_body(), headers=till.headers)

@@ -13,7 +13,7 @@ from app.archive.table_files import xlsx_file
 from app.console.output import FileRefused, output
 from schemas.archive.spreadsheets import report_table
 from tests.server.test_startup import POS, run
-from tests.support.commands import an_archive, files_in, refusal
+from tests.support.commands import empty_archive, files_in, refusal
 from tests.support.faults.full_disk import small_disk
 from tests.support.shop import Shop
 
@@ -21,7 +21,7 @@ FULL = "cannot be written: No space left on device"
 
 
 def test_what_has_nothing_to_do_with_a_file_is_not_blamed_on_it(tmp_path: Path) -> None:
-    (source := tmp_path / "source").write_bytes(an_archive())
+    (source := tmp_path / "source").write_bytes(empty_archive())
     with pytest.raises(ConnectionRefusedError), archive(source), output(tmp_path / "new"):
         raise ConnectionRefusedError
     assert files_in(tmp_path) == [source]
@@ -30,7 +30,7 @@ def test_what_has_nothing_to_do_with_a_file_is_not_blamed_on_it(tmp_path: Path) 
 def test_an_archive_that_can_be_read_only_once_is_refused() -> None:
     reading, writing = os.pipe()
     try:
-        os.write(writing, an_archive())
+        os.write(writing, empty_archive())
         with pytest.raises(FileRefused, match="is no ordinary file"), archive(Path(f"/dev/fd/{reading}")):
             raise AssertionError("It was not to be read.")
     finally:

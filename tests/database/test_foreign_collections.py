@@ -13,10 +13,10 @@ from repositories.migrations.indexes import index_models
 from repositories.migrations.occupied_collections import refuse_occupied
 from tests.support.accounts import as_, enrol, login, signed_in_shop
 from tests.support.archives import busy_week
-from tests.support.commands import an_archive
+from tests.support.commands import empty_archive
 from tests.support.legacy import legacy_documents as legacy
 from tests.support.legacy.import_command import Adopter, plain
-from tests.support.messaging.in_memory_provider import OUTSIDE, Postman, until, upload
+from tests.support.messaging.in_memory_provider import OUTSIDE, InMemoryProvider, until, upload
 from tests.support.shop import OpenShop
 
 OURS = (
@@ -77,7 +77,7 @@ def test_no_other_command_writes_into_an_occupied_database(
     own: Database[Any], adopt: Adopter, tmp_path: Any, command: tuple[str, ...]
 ) -> None:
     own.users.insert_many([{"name": "a"}, {"name": "b"}])
-    (file := tmp_path / "file").write_bytes(an_archive())
+    (file := tmp_path / "file").write_bytes(empty_archive())
     arguments = [*command, *([str(file)] if command[0] in ("restore", "import") else ())]
     done = CliRunner().invoke(cli, arguments, env=adopt.environment)
     if command != ("verify",):
@@ -88,7 +88,7 @@ def test_no_other_command_writes_into_an_occupied_database(
 
 async def test_our_own_documents_are_never_taken_for_another_programs(own: Database[Any], open_shop: OpenShop) -> None:
     """Write a document of each kind that the service stores, and check that it is recognized."""
-    shop = await open_shop(database_name=own.name, provider=Postman(), **OUTSIDE)
+    shop = await open_shop(database_name=own.name, provider=InMemoryProvider(), **OUTSIDE)
     await busy_week(shop)
     sale = await shop.sale()
     await shop.ok("POST", "/api/customers/create", json={"name": "Asha", "phone": "9822012345"})

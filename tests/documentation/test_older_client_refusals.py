@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from schemas.core.limits import MAX_UPLOAD
-from tests.support.messaging.in_memory_provider import OUTSIDE, PHONE, Postman, upload
+from tests.support.messaging.in_memory_provider import OUTSIDE, PHONE, InMemoryProvider, upload
 from tests.support.payloads import line, sale_body
 from tests.support.shop import OpenShop, Shop
 
@@ -120,7 +120,7 @@ def test_the_table_has_a_row_for_each_request() -> None:
 
 @pytest.mark.parametrize(("what", "send"), [*REQUESTS.items(), *FURTHER])
 async def test_request_is_rejected_as_documented(open_shop: OpenShop, what: str, send: Send) -> None:
-    shop = await open_shop(provider=Postman(), **OUTSIDE)
+    shop = await open_shop(provider=InMemoryProvider(), **OUTSIDE)
     before = (await shop.get("/api/orders/separate"))["summary"]
     answer = await send(shop)
     assert (answer.status_code, answer.json()["code"]) == table()[what]

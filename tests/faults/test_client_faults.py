@@ -14,7 +14,7 @@ from repositories.auditing.verification import verify
 from tests.conftest import LongRun
 from tests.support.clients.concurrent_requests import Answer, at_once, send
 from tests.support.clock import Clock
-from tests.support.faults.fault_rounds import judged
+from tests.support.faults.fault_rounds import check_books
 from tests.support.faults.soak_report import Report, reporting
 from tests.support.payloads import estimate_body, line, sale_body
 from tests.support.processes import services
@@ -31,7 +31,7 @@ FIRST_STAMP = 1_790_000_000_000
 async def books_agree(report: Report, url: str, shop: Shop, store: str | None = None) -> None:
     """Check the books with `verify`, and with the consistency checker."""
     store = store or shop.store
-    verdict = await judged(url, None, store)
+    verdict = await check_books(url, None, store)
     report.judge(verdict)
     assert verdict.is_clean, verdict
     assert await verify(shop.database, store) == []

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import LongRun
-from tests.support.faults.fault_rounds import STORE, judged, one_node
+from tests.support.faults.fault_rounds import STORE, check_books, one_node
 from tests.support.faults.replica_set import ReplicaSet, replica_set
 from tests.support.faults.soak_report import reporting
 from tests.support.oracle.consistency_checker import Verdict
@@ -38,17 +38,17 @@ async def test_the_checker_finds_lost_and_doubled_sales(tmp_path: Path) -> None:
                 await asyncio.sleep(0.05)
         client = nodes.client()
         for collection in ("orders", "estimates"):
-            assert (await judged(nodes.url, tmp_path)).is_clean
+            assert (await check_books(nodes.url, tmp_path)).is_clean
             documents = client[DATABASE][collection]
             # The timestamp of this sale only, which identifies its operation.
             victim: Any = await documents.find_one({"estimate_id": None, "voided_at": None, "converted": {"$ne": True}})
             await documents.delete_one({"_id": victim["_id"]})
-            verdict = await judged(nodes.url, tmp_path)
+            verdict = await check_books(nodes.url, tmp_path)
             assert any(victim["customer_name"] in each for each in verdict.lost)
             assert any("I4" in each for each in verdict.wrong)
             doubled = {**victim, "_id": victim["_id"] + "X", "number": 10_000}
             await documents.insert_many([victim, doubled])
-            verdict = await judged(nodes.url, tmp_path)
+            verdict = await check_books(nodes.url, tmp_path)
             assert any(victim["customer_name"] in each for each in verdict.doubled)
             assert any("I2" in each for each in verdict.wrong)
             await documents.delete_one({"_id": doubled["_id"]})
@@ -91,6 +91,6 @@ async def killed_under_a_hasty_service(nodes: ReplicaSet, folder: Path, seed: in
         await server.kill()
         await nodes.start_member(nodes.ports[0])
         await nodes.primary()
-        return await judged(nodes.url, folder)
+        return await check_books(nodes.url, folder)
     finally:
         await server.kill()

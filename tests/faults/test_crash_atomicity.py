@@ -10,7 +10,7 @@ import pytest
 from repositories.database.client import Database, connect
 from tests.conftest import LongRun
 from tests.support.faults.failpoints import failing
-from tests.support.faults.killable_writer import CHANGES, estimate, journal_of, set_the_scene, worker
+from tests.support.faults.killable_writer import CHANGES, estimate, journal_of, prepare_store, worker
 from tests.support.faults.soak_report import Report, reporting
 from tests.support.oracle.consistency_checker import judge
 from tests.support.shop import DATABASE
@@ -63,7 +63,7 @@ async def test_a_process_killed_before_any_step_leaves_all_or_nothing(
     with reporting(f"A3 kill -9 at each command of a {kind}", long_run) as report:
         for step in range(MOST_STEPS):
             stores.append(f"step-{secrets.token_hex(4)}")
-            await set_the_scene(database, stores[-1], kind)
+            await prepare_store(database, stores[-1], kind)
             if not await kill_before(database, mongodb_url, stores[-1], kind, step):
                 break
         assert 6 <= len(stores) < MOST_STEPS, "a change reads and writes several collections"

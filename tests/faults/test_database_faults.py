@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.conftest import LongRun
-from tests.support.faults.fault_rounds import STORE, Back, one_node, strike
+from tests.support.faults.fault_rounds import STORE, Recovery, one_node, run_fault
 from tests.support.faults.full_disk import small_disk
 from tests.support.faults.replica_set import replica_set
 from tests.support.oracle.recording_clients import Crew
@@ -21,12 +21,12 @@ pytestmark = pytest.mark.soak
 async def test_a1_the_database_is_killed(tmp_path: Path, long_run: LongRun) -> None:
     async with one_node() as (nodes, servers):
 
-        async def fault(_: int, __: Crew) -> Back:
+        async def fault(_: int, __: Crew) -> Recovery:
             await nodes.kill(nodes.ports[0])
             await asyncio.sleep(0.1)
-            return Back(await nodes.start_member(nodes.ports[0]))
+            return Recovery(await nodes.start_member(nodes.ports[0]))
 
-        await strike(
+        await run_fault(
             "A1 kill -9 of the database, one node",
             fault,
             servers=servers,
@@ -41,10 +41,10 @@ async def test_a1_the_database_is_killed(tmp_path: Path, long_run: LongRun) -> N
 async def test_a2_the_primary_of_three_is_killed_or_steps_down(tmp_path: Path, long_run: LongRun) -> None:
     async with replica_set() as nodes, services(nodes.url, STORE, 1) as servers:
 
-        async def fault(number: int, _: Crew) -> Back:
-            return Back(await (nodes.step_down() if number % 2 else nodes.kill_primary()))
+        async def fault(number: int, _: Crew) -> Recovery:
+            return Recovery(await (nodes.step_down() if number % 2 else nodes.kill_primary()))
 
-        await strike(
+        await run_fault(
             "A2 kill -9 or step-down of the primary, three nodes",
             fault,
             servers=servers,
@@ -93,7 +93,7 @@ async def test_a4_the_database_is_stopped_and_goes_on(tmp_path: Path, long_run: 
     async with one_node(2) as (nodes, servers), httpx.AsyncClient(timeout=10) as http:
         askers = [Requester(server, http) for server in servers]
 
-        async def fault(number: int, _: Crew) -> Back:
+        async def fault(number: int, _: Crew) -> Recovery:
             nodes.send(nodes.ports[0], signal.SIGSTOP)
             try:
                 until = time.monotonic() + seconds[number % len(seconds)]
@@ -101,9 +101,9 @@ async def test_a4_the_database_is_stopped_and_goes_on(tmp_path: Path, long_run: 
                 await asyncio.gather(*(asker.ask_until(until) for asker in askers))
             finally:
                 nodes.send(nodes.ports[0], signal.SIGCONT)
-            return Back(time.monotonic())
+            return Recovery(time.monotonic())
 
-        crew = await strike(
+        crew = await run_fault(
             "A4 SIGSTOP of the database",
             fault,
             servers=servers,
@@ -133,7 +133,7 @@ async def test_a5_the_disk_is_full_and_has_room_again(tmp_path: Path, long_run: 
     async with small_disk(600, place) as disk, one_node(folder=disk.folder) as (nodes, servers):
         (port,) = nodes.ports
 
-        async def fault(_: int, crew: Crew) -> Back:
+        async def fault(_: int, crew: Crew) -> Recovery:
             nonlocal deaths
             filled = time.monotonic()
             disk.fill()
@@ -146,11 +146,11 @@ async def test_a5_the_disk_is_full_and_has_room_again(tmp_path: Path, long_run: 
                 disk.make_room()
             # mongod exits at a write without space, so the operator must restart it.
             if nodes.is_running(port):
-                return Back(time.monotonic())
+                return Recovery(time.monotonic())
             deaths += 1
-            return Back(await nodes.start_member(port))
+            return Recovery(await nodes.start_member(port))
 
-        await strike(
+        await run_fault(
             "A5 full disk of the database",
             fault,
             servers=servers,

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import LongRun
-from tests.support.faults.fault_rounds import STORE, Back, one_node, strike
+from tests.support.faults.fault_rounds import STORE, Recovery, one_node, run_fault
 from tests.support.faults.replica_set import replica_set
-from tests.support.faults.tcp_proxy import line_to
+from tests.support.faults.tcp_proxy import proxy_to
 from tests.support.oracle.recording_clients import Crew
 from tests.support.processes import services
 
@@ -24,15 +24,15 @@ async def test_a3_servers_are_killed_at_random(tmp_path: Path, long_run: LongRun
     async with one_node(2) as (nodes, servers):
         chance = random.Random(long_run.seed)
 
-        async def fault(_: int, __: Crew) -> Back:
+        async def fault(_: int, __: Crew) -> Recovery:
             victim = chance.choice(servers)
             await asyncio.sleep(chance.random() * 0.3)
             await victim.kill()
             killed = time.monotonic()
             await victim.start()
-            return Back(killed, victim.url)
+            return Recovery(killed, victim.url)
 
-        await strike(
+        await run_fault(
             "A3 kill -9 of a server",
             fault,
             servers=servers,
@@ -45,17 +45,17 @@ async def test_a3_servers_are_killed_at_random(tmp_path: Path, long_run: LongRun
 
 
 async def test_a12_the_line_breaks_after_the_commit_was_sent(tmp_path: Path, long_run: LongRun) -> None:
-    async with replica_set(1) as nodes, line_to(nodes.ports[0]) as line, services(line.url, STORE, 1) as servers:
+    async with replica_set(1) as nodes, proxy_to(nodes.ports[0]) as line, services(line.url, STORE, 1) as servers:
 
-        async def fault(_: int, __: Crew) -> Back:
+        async def fault(_: int, __: Crew) -> Recovery:
             before = line.cut
             line.cuts_after = lambda piece: line.cut == before and b"commitTransaction" in piece
             async with asyncio.timeout(30):
                 while line.cut == before:
                     await asyncio.sleep(0.005)
-            return Back(time.monotonic())
+            return Recovery(time.monotonic())
 
-        await strike(
+        await run_fault(
             "A12 the connection breaks after the commit",
             fault,
             servers=servers,
@@ -69,7 +69,7 @@ async def test_a12_the_line_breaks_after_the_commit_was_sent(tmp_path: Path, lon
 
 
 async def test_a12_the_line_is_slow_swallows_everything_or_is_half_closed(tmp_path: Path, long_run: LongRun) -> None:
-    async with replica_set(1) as nodes, line_to(nodes.ports[0]) as line, services(line.url, STORE, 1) as servers:
+    async with replica_set(1) as nodes, proxy_to(nodes.ports[0]) as line, services(line.url, STORE, 1) as servers:
 
         async def slow() -> None:
             line.delay = 0.05
@@ -88,11 +88,11 @@ async def test_a12_the_line_is_slow_swallows_everything_or_is_half_closed(tmp_pa
 
         faults: list[Callable[[], Awaitable[Any]]] = [slow, swallowing, half_closed]
 
-        async def fault(number: int, _: Crew) -> Back:
+        async def fault(number: int, _: Crew) -> Recovery:
             await faults[number % len(faults)]()
-            return Back(time.monotonic())
+            return Recovery(time.monotonic())
 
-        await strike(
+        await run_fault(
             "A12 the connection is slow, drops everything, is half closed",
             fault,
             servers=servers,
@@ -109,15 +109,15 @@ async def test_a14_servers_are_stopped_under_load(tmp_path: Path, long_run: Long
     took: list[float] = []
     async with one_node(2) as (nodes, servers):
 
-        async def fault(number: int, _: Crew) -> Back:
+        async def fault(number: int, _: Crew) -> Recovery:
             victim = servers[number % 2]
             began = time.monotonic()
             await victim.stop()
             took.append(time.monotonic() - began)
             await victim.start()
-            return Back(time.monotonic(), victim.url)
+            return Recovery(time.monotonic(), victim.url)
 
-        await strike(
+        await run_fault(
             "A14 SIGTERM of a server under load",
             fault,
             servers=servers,

@@ -18,11 +18,11 @@ from endpoints.live.ring_buffer import CAPACITY, MAX_BYTES
 from tests.conftest import LongRun
 from tests.live.test_resume import Roamer, all_heard, screens
 from tests.server.test_slow_senders import KINDS, drip
-from tests.support.clients.raw_websocket import frame, joined, stalled
-from tests.support.faults.fault_rounds import STORE, judged
+from tests.support.clients.raw_websocket import frame, open_websocket, stalled_clients
+from tests.support.faults.fault_rounds import STORE, check_books
 from tests.support.faults.replica_set import ReplicaSet, replica_set
 from tests.support.faults.soak_report import Report, reporting
-from tests.support.faults.tcp_proxy import Line, line_to
+from tests.support.faults.tcp_proxy import TcpProxy, proxy_to
 from tests.support.oracle.recording_clients import Crew, working
 from tests.support.payloads import estimate_body
 from tests.support.processes import Service, services
@@ -47,8 +47,8 @@ class Faults:
     """
 
     nodes: ReplicaSet
-    to_database: Line
-    to_screens: Line
+    to_database: TcpProxy
+    to_screens: TcpProxy
     servers: list[Service]
     chance: random.Random
 
@@ -109,7 +109,7 @@ class Faults:
             await asyncio.sleep(self.chance.random() * 0.05)
 
     async def screens_stalled(self) -> None:
-        async with stalled(self.servers[0].port, 20):
+        async with stalled_clients(self.servers[0].port, 20):
             await asyncio.sleep(5)
 
     async def bytes_dripping(self) -> None:
@@ -123,7 +123,7 @@ class Faults:
                 assert response.status_code in (400, 413), response.text
 
     async def sockets_flooded(self) -> None:
-        clients = await asyncio.gather(*(joined(self.servers[0].port) for _ in range(10)))
+        clients = await asyncio.gather(*(open_websocket(self.servers[0].port) for _ in range(10)))
         loop = asyncio.get_running_loop()
         for client in clients:
             await loop.sock_sendall(client, frame(b"ping") * 2_000)
@@ -134,16 +134,16 @@ class Faults:
 async def scene(chance: random.Random) -> AsyncIterator[Faults]:
     async with (
         replica_set(1) as nodes,
-        line_to(nodes.ports[0]) as to_database,
+        proxy_to(nodes.ports[0]) as to_database,
         services(to_database.url, STORE, 2) as servers,
-        line_to(servers[0].port) as to_screens,
+        proxy_to(servers[0].port) as to_screens,
     ):
         yield Faults(nodes, to_database, to_screens, servers, chance)
 
 
 async def checkpoint(mischief: Faults, crews: list[Crew], report: Report, folder: Path) -> None:
     """Wait until all is quiet, and check the books against all recorded requests."""
-    verdict = await judged(mischief.nodes.url, folder)
+    verdict = await check_books(mischief.nodes.url, folder)
     report.judge(verdict)
     report.add(crews[-1])
     assert verdict.is_clean, verdict

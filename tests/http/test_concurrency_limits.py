@@ -11,10 +11,10 @@ from starlette.types import Message, Receive, Scope, Send
 from app.middleware.pacing import PIECE, Pacing
 from endpoints.transfer.concurrency_limits import LISTS_EACH, Busy, ConcurrencyLimit
 from tests.http.test_abandoned_streams import WHOLE_LIST, copy
-from tests.support.clients.non_reading_client import answer_begins, ended, unread
+from tests.support.clients.non_reading_client import answer_begins, ended, non_reading_clients
 from tests.support.payloads import line, sale_body
 from tests.support.shop import OpenShop, Shop
-from tests.support.token_holders import invited
+from tests.support.token_holders import add_token_holder
 
 OK, BUSY = b"HTTP/1.1 200 OK", b"HTTP/1.1 503 Se"
 
@@ -58,11 +58,11 @@ async def test_a_turn_that_ends_is_the_next_ones(monkeypatch: pytest.MonkeyPatch
 
 async def test_whole_lists_that_nobody_reads_are_few_and_others_have_theirs(hasty: None, open_shop: OpenShop) -> None:
     shop = await open_shop(sign_in="on")
-    asha, ravi = await invited(shop, "owner"), await invited(shop, "owner")
+    asha, ravi = await add_token_holder(shop, "owner"), await add_token_holder(shop, "owner")
     await shop.ok("POST", "/api/orders/create-sale", json=sale_body(), headers=asha.headers)
     await copy(shop, 12_000)
     try:
-        async with unread(shop.port, WHOLE_LIST, LISTS_EACH + 4, asha.headers) as clients:
+        async with non_reading_clients(shop.port, WHOLE_LIST, LISTS_EACH + 4, asha.headers) as clients:
             begins = await asyncio.gather(*map(answer_begins, clients))
             assert sorted(begins) == [OK] * LISTS_EACH + [BUSY] * 4
             refused = await shop.http.get(WHOLE_LIST, headers=asha.headers)
@@ -97,7 +97,7 @@ async def test_answers_that_nobody_takes_are_bounded_by_their_bytes(
     # Some 1.2 MB each, and each made for its own address.
     pages = [f"/api/orders/all?limit={limit}" for limit in range(8, 16)]
     async with AsyncExitStack() as stack:
-        clients = [(await stack.enter_async_context(unread(shop.port, page)))[0] for page in pages]
+        clients = [(await stack.enter_async_context(non_reading_clients(shop.port, page)))[0] for page in pages]
         assert sorted([await answer_begins(client) for client in clients]) == [OK] * 2 + [BUSY] * 6
         assert (await shop.http.get("/api/settings")).status_code == 200
         assert (await shop.http.get("/docs/swagger-ui-bundle.js")).status_code == 200
@@ -180,7 +180,7 @@ async def test_a_list_that_is_taken_for_too_long_is_cut(open_shop: OpenShop, mon
     await shop.sale()
     await copy(shop, 12_000)
     try:
-        async with unread(shop.port, WHOLE_LIST) as (client,):
+        async with non_reading_clients(shop.port, WHOLE_LIST) as (client,):
             assert await answer_begins(client) == OK
             await ended(client)
     finally:
@@ -192,13 +192,13 @@ async def test_whole_lists_that_two_take_slowly_make_room_for_a_third(
 ) -> None:
     monkeypatch.setattr("endpoints.transfer.concurrency_limits.SETTLED_SECONDS", 0.0)
     shop = await open_shop(sign_in="on")
-    asha, ravi, meera = [await invited(shop, "owner") for _ in range(3)]
+    asha, ravi, meera = [await add_token_holder(shop, "owner") for _ in range(3)]
     await shop.ok("POST", "/api/orders/create-sale", json=sale_body(), headers=asha.headers)
     await copy(shop, 12_000)
     try:
         async with (
-            unread(shop.port, WHOLE_LIST, LISTS_EACH, asha.headers) as hers,
-            unread(shop.port, WHOLE_LIST, LISTS_EACH, ravi.headers) as his,
+            non_reading_clients(shop.port, WHOLE_LIST, LISTS_EACH, asha.headers) as hers,
+            non_reading_clients(shop.port, WHOLE_LIST, LISTS_EACH, ravi.headers) as his,
         ):
             assert await asyncio.gather(*map(answer_begins, hers + his)) == [OK] * (2 * LISTS_EACH)
             assert (await shop.http.get(WHOLE_LIST, headers=meera.headers)).status_code == 200
@@ -212,14 +212,18 @@ async def test_large_answers_that_one_takes_slowly_make_room_for_another(
     monkeypatch.setattr("app.middleware.pacing.SETTLED_SECONDS", 0.0)
     monkeypatch.setattr("app.middleware.pacing.BYTES", 4 * 2**20)
     shop = await open_shop(sign_in="on")
-    asha, ravi = [await invited(shop, "owner") for _ in range(2)]
+    asha, ravi = [await add_token_holder(shop, "owner") for _ in range(2)]
     large = sale_body(items=[line(name="x" * 400)] * 300)
     for number in range(12):
         await shop.ok("POST", "/api/orders/create-sale", json={**large, "sale_by": f"S{number}"}, headers=asha.headers)
     async with AsyncExitStack() as stack:
-        (first,) = await stack.enter_async_context(unread(shop.port, "/api/orders/all?limit=10", headers=asha.headers))
+        (first,) = await stack.enter_async_context(
+            non_reading_clients(shop.port, "/api/orders/all?limit=10", headers=asha.headers)
+        )
         assert await answer_begins(first) == OK
-        (second,) = await stack.enter_async_context(unread(shop.port, "/api/orders/all?limit=12", headers=asha.headers))
+        (second,) = await stack.enter_async_context(
+            non_reading_clients(shop.port, "/api/orders/all?limit=12", headers=asha.headers)
+        )
         assert await answer_begins(second) == OK
         plain = {**ravi.headers, "Accept-Encoding": "identity"}
         refused = await shop.http.get("/api/orders/all?limit=9", headers=plain)

@@ -14,7 +14,7 @@ from schemas.core.limits import MAX_UPLOAD
 from tests.support.archives import empty_database, read, write
 from tests.support.legacy import legacy_documents as legacy
 from tests.support.legacy.import_command import Adopter, content, plain
-from tests.support.messaging.in_memory_provider import OUTSIDE, PDF, PHONE, Postman
+from tests.support.messaging.in_memory_provider import OUTSIDE, PDF, PHONE, InMemoryProvider
 from tests.support.shop import Shop, opened
 
 TOKENS = [f"estimate_{number:032x}" for number in range(10)]
@@ -82,7 +82,7 @@ async def test_an_old_file_can_be_sent_again(
     mongodb_url: str, shop_of_old: Database[Any], adopt: Adopter, folder: Path
 ) -> None:
     await asyncio.to_thread(adopt, "--static", str(folder))
-    async for shop in open_shop(mongodb_url, shop_of_old, provider=Postman(), **OUTSIDE):
+    async for shop in open_shop(mongodb_url, shop_of_old, provider=InMemoryProvider(), **OUTSIDE):
         url = f"{OUTSIDE['public_base_url']}/static/estimates/{TOKENS[0]}.pdf"
         body = {"phone_number": PHONE, "message": "Once more", "pdf_url": url}
         assert (await shop.http.post("/api/whatsapp/send", json=body)).status_code == 200

@@ -9,7 +9,7 @@ import websockets
 
 from endpoints.live.session import ClientSession
 from tests.support.clients.live_client import live
-from tests.support.clients.raw_websocket import joined, read_all, stalled
+from tests.support.clients.raw_websocket import open_websocket, read_all, stalled_clients
 from tests.support.payloads import an_event
 from tests.support.shop import OpenShop, Shop, opened
 
@@ -40,7 +40,7 @@ async def test_those_that_do_not_read_are_closed_and_the_others_hear_everything(
     open_shop: OpenShop, flags: dict[str, str], events: int
 ) -> None:
     shop = await open_shop(server_flags=flags)
-    async with stalled(shop.port, 20), shop.listen() as quick:
+    async with stalled_clients(shop.port, 20), shop.listen() as quick:
         hearing = asyncio.create_task(_hear(quick, events))
         await publish(shop, 1, events)
         assert await asyncio.wait_for(hearing, 60) == list(range(1, events + 1))
@@ -54,7 +54,7 @@ async def _hear(quick: websockets.ClientConnection, events: int) -> list[int]:
 
 async def test_one_that_wakes_up_in_time_is_told_why(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.server.websocket_protocol.ABORT_SECONDS", 1.0)
-    async with stalled(shop.port, 1) as (client,):
+    async with stalled_clients(shop.port, 1) as (client,):
         await publish(shop, 1, 6_000)
         await only_left(shop, 0)
         data = await read_all(client)
@@ -78,13 +78,13 @@ async def test_a_single_send_may_not_take_too_long(shop: Shop, monkeypatch: pyte
     monkeypatch.setattr("endpoints.live.session.SEND_SECONDS", 0.2)
     monkeypatch.setattr("endpoints.live.session.MAX_EVENTS_BEHIND", 1_000_000)
     monkeypatch.setattr("endpoints.live.session.MAX_BYTES_BEHIND", 1_000_000_000)
-    async with stalled(shop.port, 3):
+    async with stalled_clients(shop.port, 3):
         await publish(shop, 1, 6_000)
         await only_left(shop, 0)
 
 
 async def test_what_a_screen_that_does_not_read_holds_is_bounded(shop: Shop) -> None:
-    async with stalled(shop.port, 1):
+    async with stalled_clients(shop.port, 1):
         await publish(shop, 1, 1_900)
         await asyncio.sleep(0.1)
         (screen,) = shop.state["client_sessions"]
@@ -99,7 +99,7 @@ async def test_a_server_that_stops_does_not_wait_for_those_that_do_not_read(
     monkeypatch.setattr("app.server.websocket_protocol.ABORT_SECONDS", 0.5)
     async with asyncio.timeout(30):
         async with opened(mongodb_url, store_id="stops", server_flags={"timeout_graceful_shutdown": 60}) as shop:
-            clients = [await joined(shop.port, buffer=4_096) for _ in range(3)]
+            clients = [await open_websocket(shop.port, buffer=4_096) for _ in range(3)]
             await publish(shop, 1, 1_500)
             await asyncio.sleep(0.1)
     for client in clients:

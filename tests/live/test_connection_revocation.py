@@ -22,7 +22,7 @@ from tests.support.clients.live_client import closed_with
 from tests.support.clock import Clock
 from tests.support.faults.failpoints import failing
 from tests.support.shop import OpenShop, Shop
-from tests.support.token_holders import Guest, invited
+from tests.support.token_holders import TokenHolder, add_token_holder
 
 NOT_SIGNED_IN, EXPIRED, FORBIDDEN = 4401, 4431, 4403
 #: How long somebody who was let in may stay when they may no longer.
@@ -35,23 +35,23 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("endpoints.live.connections.CHECK_SECONDS", 0.02)
 
 
-async def _revoke(guest: Guest, clock: Clock) -> None:
+async def _revoke(guest: TokenHolder, clock: Clock) -> None:
     await guest.revoke()
 
 
-async def _end(guest: Guest, clock: Clock) -> None:
+async def _end(guest: TokenHolder, clock: Clock) -> None:
     await guest.change(voided_at=clock.now)
 
 
-async def _demote(guest: Guest, clock: Clock) -> None:
+async def _demote(guest: TokenHolder, clock: Clock) -> None:
     await guest.change(role="nobody")
 
 
-async def _move(guest: Guest, clock: Clock) -> None:
+async def _move(guest: TokenHolder, clock: Clock) -> None:
     await guest.change(belongs_to="elsewhere")
 
 
-async def _expire(guest: Guest, clock: Clock) -> None:
+async def _expire(guest: TokenHolder, clock: Clock) -> None:
     clock.advance(hours=1)
 
 
@@ -68,12 +68,17 @@ async def _expire(guest: Guest, clock: Clock) -> None:
     ],
 )
 async def test_whoever_may_no_longer_is_let_go(
-    open_shop: OpenShop, hasty: None, role: str, end: Callable[[Guest, Clock], Awaitable[None]], code: int, status: int
+    open_shop: OpenShop,
+    hasty: None,
+    role: str,
+    end: Callable[[TokenHolder, Clock], Awaitable[None]],
+    code: int,
+    status: int,
 ) -> None:
     """Sockets that came by header, by Basic and by ticket, and event streams; others stay, and hear on."""
     clock = Clock()
     shop = await open_shop(sign_in="on", clock=clock)
-    guest, other = await invited(shop, role), await invited(shop, "device")
+    guest, other = await add_token_holder(shop, role), await add_token_holder(shop, "device")
     async with AsyncExitStack() as stack:
         sockets = [
             await stack.enter_async_context(websockets.connect(shop.ws_url, additional_headers=guest.headers)),
@@ -121,7 +126,7 @@ async def _all_left(shop: Shop) -> None:
 async def test_within_five_seconds_it_holds_for_those_who_come_and_for_those_who_are_there(open_shop: OpenShop) -> None:
     """As often as a shop really looks; somebody who comes at once after the end may still be known, and then goes."""
     shop = await open_shop(sign_in="on")
-    guest = await invited(shop, "viewer")
+    guest = await add_token_holder(shop, "viewer")
     async with shop.listen(additional_headers=guest.headers) as early:
         await early.send("ping")
         await early.recv()
@@ -134,8 +139,8 @@ async def test_within_five_seconds_it_holds_for_those_who_come_and_for_those_who
 
 async def test_the_end_of_a_device_ends_those_who_signed_in_at_it(open_shop: OpenShop, hasty: None) -> None:
     shop = await open_shop(sign_in="on")
-    device = await invited(shop, "device")
-    cashier = await invited(shop, "cashier", device=device.id)
+    device = await add_token_holder(shop, "device")
+    cashier = await add_token_holder(shop, "cashier", device=device.id)
     async with shop.listen(additional_headers=cashier.headers) as socket:
         await device.change(voided_at=datetime.now(UTC))
         assert await closed_with(socket) == NOT_SIGNED_IN
@@ -145,7 +150,7 @@ async def test_what_ends_at_one_process_ends_at_all(open_shop: OpenShop, hasty: 
     """Two servers on one store. Which one ended it does not matter: each looks for itself."""
     first = await open_shop(sign_in="on")
     second = await open_shop(sign_in="on", store_id=first.store)
-    guest = await invited(first, "viewer")
+    guest = await add_token_holder(first, "viewer")
     async with (
         first.listen(additional_headers=guest.headers) as here,
         second.listen(additional_headers=guest.headers) as there,
@@ -161,7 +166,7 @@ async def test_what_ends_at_one_process_ends_at_all(open_shop: OpenShop, hasty: 
 async def test_while_the_database_is_away_nobody_is_shut_out(open_shop: OpenShop, hasty: None) -> None:
     clock = Clock()
     shop = await open_shop(sign_in="on", clock=clock)
-    guest, expiring = await invited(shop, "device"), await invited(shop, "viewer")
+    guest, expiring = await add_token_holder(shop, "device"), await add_token_holder(shop, "viewer")
     async with (
         shop.listen(additional_headers=guest.headers) as socket,
         shop.listen(additional_headers=expiring.headers) as brief,
@@ -188,7 +193,7 @@ async def test_a_thousand_screens_of_few_sign_ins_are_looked_at_in_three_queries
     """And what is asked for is a row for each sign-in, not for each screen."""
     credentials = Credentials(shop.database, shop.state["clock"])
     connections = Connections(credentials, shop.state["clock"])
-    people = [await invited(shop, role) for role in ("device", "viewer", "cashier", "owner")]
+    people = [await add_token_holder(shop, role) for role in ("device", "viewer", "cashier", "owner")]
     ended: list[int] = []
     for each in islice(cycle(people), 1_000):
         known = await credentials.resolve(each.token)
@@ -217,9 +222,9 @@ async def test_known_is_what_the_rows_say(open_shop: OpenShop) -> None:
     clock = Clock()
     shop = await open_shop(sign_in="on", clock=clock)
     credentials = Credentials(shop.database, clock)
-    fine, ended, orphan = [await invited(shop, "viewer") for _ in range(3)]
-    till, gone = await invited(shop, "device"), await invited(shop, "device")
-    at_gone = await invited(shop, "cashier", device=gone.id)
+    fine, ended, orphan = [await add_token_holder(shop, "viewer") for _ in range(3)]
+    till, gone = await add_token_holder(shop, "device"), await add_token_holder(shop, "device")
+    at_gone = await add_token_holder(shop, "cashier", device=gone.id)
     await ended.change(voided_at=clock.now)
     await gone.change(voided_at=clock.now)
     await shop.database[orphan.kind].delete_one({"_id": orphan.id})

@@ -7,7 +7,7 @@ import pytest
 
 from app.server.connection_limits import Budget
 from app.server.websocket_protocol import MOST_FRAGMENTS
-from tests.support.clients.raw_websocket import close_code, frame, goodbye, handshake, joined
+from tests.support.clients.raw_websocket import close_code, frame, handshake, open_websocket, read_close_code
 from tests.support.processes import Service, services
 from tests.support.shop import OpenShop, Shop
 
@@ -47,13 +47,13 @@ WRONG = {
 
 async def flooded(port: int, begun: bytes, piece: bytes, *headers: str) -> int | None:
     """Sends the same without an end, and reads nothing until that is not taken any more; the close code."""
-    client = await joined(port, *headers, buffer=4_096)
+    client = await open_websocket(port, *headers, buffer=4_096)
     loop = asyncio.get_running_loop()
     try:
         await loop.sock_sendall(client, begun)
         sending = asyncio.create_task(_send_on(client, piece * (65_536 // len(piece))))
         await asyncio.wait([sending], timeout=1)
-        code = await goodbye(client)
+        code = await read_close_code(client)
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
         return code
@@ -77,7 +77,7 @@ async def test_a_flood_is_closed_with_its_code(shop: Shop, flood: str, headers: 
 
 async def test_floods_whose_answers_are_not_read_cost_no_memory(shop: Shop, mongodb_url: str) -> None:
     async with services(mongodb_url, f"{shop.store}-floods", 1) as (server,):
-        (await joined(server.port)).close()
+        (await open_websocket(server.port)).close()
         before = server.megabytes
         watching = asyncio.create_task(_highest(server))
         for begun, piece, _ in FLOODS.values():
@@ -100,9 +100,9 @@ async def _highest(server: Service) -> float:
 @pytest.mark.parametrize("wrong", WRONG)
 async def test_what_is_no_websocket_is_closed_as_the_standard_says(shop: Shop, wrong: str) -> None:
     said, code = WRONG[wrong]
-    client = await joined(shop.port, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits")
+    client = await open_websocket(shop.port, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits")
     await asyncio.get_running_loop().sock_sendall(client, said)
-    assert await goodbye(client) == code
+    assert await read_close_code(client) == code
     client.close()
 
 
@@ -116,7 +116,7 @@ async def test_compression_is_not_agreed_on(shop: Shop) -> None:
 
 
 async def test_a_message_in_pieces_is_heard_and_pings_between_them_are_answered(shop: Shop) -> None:
-    client = await joined(shop.port)
+    client = await open_websocket(shop.port)
     loop = asyncio.get_running_loop()
     await loop.sock_sendall(
         client, BEGUN + frame(b"between", PING) + frame(b"in", MORE, is_last=False) + frame(b"g", MORE)
@@ -133,9 +133,9 @@ async def test_a_message_has_so_many_pieces_at_most_however_slowly_they_come(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.server.websocket_protocol.FRAMES_PER_SECOND", 10 * MOST_FRAGMENTS)
-    client = await joined(shop.port)
+    client = await open_websocket(shop.port)
     await asyncio.get_running_loop().sock_sendall(client, BEGUN + frame(b"", MORE, is_last=False) * MOST_FRAGMENTS)
-    assert await goodbye(client) == 4429
+    assert await read_close_code(client) == 4429
     client.close()
 
 
@@ -144,9 +144,9 @@ async def test_a_message_that_does_not_end_in_time_is_closed(
     shop: Shop, said: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.server.websocket_protocol.MESSAGE_SECONDS", 0.2)
-    client = await joined(shop.port)
+    client = await open_websocket(shop.port)
     await asyncio.get_running_loop().sock_sendall(client, said)
-    assert await goodbye(client) == 4430
+    assert await read_close_code(client) == 4430
     client.close()
 
 
@@ -154,7 +154,7 @@ async def test_messages_that_each_come_in_time_have_no_deadline_together(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.server.websocket_protocol.MESSAGE_SECONDS", 1.0)
-    client = await joined(shop.port)
+    client = await open_websocket(shop.port)
     loop = asyncio.get_running_loop()
     ping = frame(b"ping")
     await loop.sock_sendall(client, ping[:5])
@@ -179,7 +179,7 @@ async def test_what_a_screen_sent_is_not_held_when_it_has_gone(
 
     monkeypatch.setattr("app.server.connection_limits.Budget", made)
     shop = await open_shop()
-    client = await joined(shop.port)
+    client = await open_websocket(shop.port)
     await asyncio.get_running_loop().sock_sendall(client, BEGUN + frame(b"x" * 30_000, MORE)[:-1])
     async with asyncio.timeout(20):
         while sum(budget.size for budget in budgets) < 30_000:
@@ -194,11 +194,11 @@ async def test_screens_that_hold_too_much_together_are_closed_and_may_come_back(
 ) -> None:
     monkeypatch.setattr("app.server.connection_limits.MOST_OF_BODIES", 50_000)
     shop = await open_shop()
-    small, large = await joined(shop.port), await joined(shop.port)
+    small, large = await open_websocket(shop.port), await open_websocket(shop.port)
     loop = asyncio.get_running_loop()
     await loop.sock_sendall(small, BEGUN + frame(b"x" * 100, MORE)[:-1])
     await loop.sock_sendall(large, frame(b"x" * 60_000)[:-1])
-    assert await goodbye(large) == 1013
+    assert await read_close_code(large) == 1013
     # The small one is still heard.
     await loop.sock_sendall(small, b"x" + frame(b"again", PING))
     assert b"again" in await loop.sock_recv(small, 1_000)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import LongRun
 from tests.support.clients.concurrent_requests import at_once
-from tests.support.clients.raw_websocket import frame, goodbye, joined
+from tests.support.clients.raw_websocket import frame, open_websocket, read_close_code
 from tests.support.faults.soak_report import reporting
 from tests.support.processes import Service, services
 from tests.support.shop import Shop
@@ -36,11 +36,11 @@ MOST_MEGABYTES_KEPT = 16
 
 async def abused(port: int, headers: tuple[str, ...], said: bytes) -> int | None:
     """Says something on a socket of its own; the code that it is closed with."""
-    client = await joined(port, *headers)
+    client = await open_websocket(port, *headers)
     loop = asyncio.get_running_loop()
     saying = asyncio.create_task(loop.sock_sendall(client, said))
     try:
-        return await goodbye(client)
+        return await read_close_code(client)
     finally:
         saying.cancel()
         await asyncio.gather(saying, return_exceptions=True)
@@ -91,7 +91,9 @@ async def test_b3_thousands_come_and_go(
             held, after = [], []
             for _ in long_run.rounds(2, 10):
                 began = time.monotonic()
-                clients: list[socket.socket] = await at_once((joined(server.port) for _ in range(count)), most=200)
+                clients: list[socket.socket] = await at_once(
+                    (open_websocket(server.port) for _ in range(count)), most=200
+                )
                 report.back.append(time.monotonic() - began)
                 held.append(server.megabytes)
                 for client in clients:

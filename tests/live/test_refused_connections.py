@@ -9,7 +9,7 @@ import websockets
 
 from tests.support.clients.live_client import closed_with, live
 from tests.support.shop import OpenShop, Shop
-from tests.support.token_holders import invited
+from tests.support.token_holders import add_token_holder
 
 Json = dict[str, Any]
 
@@ -113,7 +113,7 @@ async def test_one_more_than_there_may_be_is_asked_to_come_later(open_shop: Open
 async def test_there_may_be_so_many_in_a_process_and_not_in_each_store(open_shop: OpenShop) -> None:
     there = await open_shop(sign_in="on")
     here = await open_shop(sign_in="on", max_connections=2)
-    owner = await invited(here, "owner")
+    owner = await add_token_holder(here, "owner")
     elsewhere = {**owner.headers, "X-Store": there.store}
     async with here.listen(additional_headers=owner.headers) as first:
         await first.send("ping")

@@ -20,9 +20,9 @@ from tests.conftest import LongRun
 from tests.support.clients.live_client import Live, live, seqs_of
 from tests.support.faults.replica_set import replica_set
 from tests.support.faults.soak_report import Report, reporting
-from tests.support.faults.tcp_proxy import line_to
+from tests.support.faults.tcp_proxy import proxy_to
 from tests.support.payloads import sale_body
-from tests.support.processes import insist, services
+from tests.support.processes import post_until_answered, services
 from tests.support.shop import DATABASE, OpenShop, Shop
 
 pytestmark = pytest.mark.soak
@@ -98,7 +98,7 @@ class Writers:
             while not self.stopped.is_set():
                 number += 1
                 urls = random.sample(self.urls, len(self.urls))
-                receipt = await insist(client, urls, SALE, sale_body(), f"till-{till}-{number}")
+                receipt = await post_until_answered(client, urls, SALE, sale_body(), f"till-{till}-{number}")
                 self.sold.append(receipt["order_id"])
                 await asyncio.sleep(self.pause)
 
@@ -122,7 +122,7 @@ async def test_a13_sockets_are_cut_at_random_and_everyone_hears_everything(
     store = f"{shop.store}-cuts"
     chance = random.Random(long_run.seed)
     with reporting("A13 WebSockets broken at random, resumed", long_run) as report:
-        async with services(mongodb_url, store, 1) as (server,), line_to(server.port) as line:
+        async with services(mongodb_url, store, 1) as (server,), proxy_to(server.port) as line:
             writers = Writers([server.url], pause=0.03)
             async with screens([f"ws://127.0.0.1:{line.own_port}/ws"], 20) as roamers:
                 async with writers.selling(2):

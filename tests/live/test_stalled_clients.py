@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import LongRun
 from tests.live.test_resume import head_of
-from tests.support.clients.raw_websocket import Hearer, close_code, hearing, read_all, stalled
+from tests.support.clients.raw_websocket import ReadingClient, close_code, read_all, reading_clients, stalled_clients
 from tests.support.faults.soak_report import p99, reporting
 from tests.support.payloads import sale_body
 from tests.support.processes import Service, services
@@ -75,7 +75,7 @@ async def closed_while_selling(
     server: Service, sellers: Sellers, http: httpx.AsyncClient, count: int
 ) -> tuple[float, list[int | None]]:
     """One window with screens that do not read: the p99 of its sales, and the close codes that the screens find."""
-    async with stalled(server.port, count) as clients, asyncio.timeout(60):
+    async with stalled_clients(server.port, count) as clients, asyncio.timeout(60):
         sold = sellers.sold
         while sellers.sold < sold + FILL_A_SCREEN:
             await connected(server, http)
@@ -97,7 +97,7 @@ async def test_a6_screens_that_do_not_read_delay_no_sale_and_are_sent_away(
     with reporting("A6 50 stalled clients next to 50 healthy ones", long_run) as report:
         async with (
             services(mongodb_url, store, 1) as (server,),
-            hearing(server.port, count) as hearers,
+            reading_clients(server.port, count) as hearers,
             httpx.AsyncClient(timeout=20, verify=False) as http,  # noqa: S501
         ):
             sellers = Sellers(server.url)
@@ -133,7 +133,7 @@ async def test_a6_screens_that_do_not_read_delay_no_sale_and_are_sent_away(
         assert statistics.median(with_) < 1.1 * statistics.median(without) + noise
 
 
-async def everyone_has_heard(hearers: list[Hearer], head: int) -> None:
+async def everyone_has_heard(hearers: list[ReadingClient], head: int) -> None:
     async with asyncio.timeout(20):
         while min(len(hearer.seqs) for hearer in hearers) < head:
             await asyncio.sleep(0.05)

@@ -13,7 +13,7 @@ from tests.support.accounts import NEW_PASSWORD, PASSWORD, PIN, Headers, add, as
 from tests.support.clients.live_client import closed_with
 from tests.support.payloads import sale_body
 from tests.support.shop import OpenShop, Shop
-from tests.support.token_holders import Guest, invited
+from tests.support.token_holders import TokenHolder, add_token_holder
 
 Json = dict[str, Any]
 
@@ -42,8 +42,8 @@ async def test_a_screen_hears_its_own_store_and_opens_no_other(
     here: Shop, there: Shop, role: str, speaks_v1: bool
 ) -> None:
     """At the server of its own store, and at that of another, which serves it its own."""
-    guest = await invited(here, role, here.store)
-    own, others = await invited(here, CASHIER, here.store), await invited(there, CASHIER, there.store)
+    guest = await add_token_holder(here, role, here.store)
+    own, others = await add_token_holder(here, CASHIER, here.store), await add_token_holder(there, CASHIER, there.store)
     for server in (here, there):
         for headers in ({**guest.headers, "X-Store": there.store}, {**guest.headers, "X-Store": "nowhere"}):
             for query in ("", "?since=0"):
@@ -76,15 +76,15 @@ async def _until(socket: websockets.ClientConnection, last: str) -> str:
     return heard
 
 
-async def _sold(shop: Shop, seller: Guest, name: str = "Ravi") -> str:
+async def _sold(shop: Shop, seller: TokenHolder, name: str = "Ravi") -> str:
     sold = await shop.ok("POST", SALE, json=sale_body(customer_name=name), headers=seller.headers)
     return str(sold["order_id"])
 
 
 @pytest.mark.parametrize("role", ROLES)
 async def test_an_event_stream_is_of_ones_own_store(here: Shop, there: Shop, role: str) -> None:
-    guest = await invited(here, role, here.store)
-    own, others = await invited(here, CASHIER, here.store), await invited(there, CASHIER, there.store)
+    guest = await add_token_holder(here, role, here.store)
+    own, others = await add_token_holder(here, CASHIER, here.store), await add_token_holder(there, CASHIER, there.store)
     await _sold(there, others, NAME)
     theirs = (await there.http.get("/api/events", headers=others.headers)).json()
     place = f"{theirs['epoch']}.0"

@@ -21,7 +21,7 @@ from tests.support.clients.live_client import closed_with
 from tests.support.clock import Clock
 from tests.support.payloads import sale_body
 from tests.support.shop import OpenShop, Shop
-from tests.support.token_holders import Guest, invited
+from tests.support.token_holders import TokenHolder, add_token_holder
 
 NOT_SIGNED_IN, EXPIRED, FORBIDDEN = 4401, 4431, 4403
 SALE = sale_body()
@@ -32,7 +32,7 @@ async def guarded(open_shop: OpenShop) -> Shop:
     return await open_shop(sign_in="on")
 
 
-async def hears(shop: Shop, seller: Guest, socket: websockets.ClientConnection) -> None:
+async def hears(shop: Shop, seller: TokenHolder, socket: websockets.ClientConnection) -> None:
     """The socket is sent the next sale."""
     await socket.send("ping")
     assert await asyncio.wait_for(socket.recv(), 30) == "pong"
@@ -49,8 +49,8 @@ async def refused(shop: Shop, query: str = "", **headers: str) -> tuple[int, str
 
 @pytest.mark.parametrize("role", ["owner", "cashier", "viewer", "device"])
 async def test_a_header_lets_every_role_in(guarded: Shop, role: str) -> None:
-    seller = await invited(guarded)
-    guest = await invited(guarded, role)
+    seller = await add_token_holder(guarded)
+    guest = await add_token_holder(guarded, role)
     basic = b64encode(f"x:{guest.token}".encode()).decode()
     for authorization in (f"Bearer {guest.token}", f"Basic {basic}"):
         async with guarded.listen(additional_headers={"Authorization": authorization}) as socket:
@@ -61,7 +61,7 @@ async def test_the_app_puts_its_key_into_the_address_and_gets_the_frames_it_alwa
     guarded: Shop, shop: Shop
 ) -> None:
     """Its HTTP client and its WebSocket client both make Basic of it. Beside it the same in a shop that is open."""
-    till = await invited(guarded, "device")
+    till = await add_token_holder(guarded, "device")
     address = f"x:{till.token}@127.0.0.1:{guarded.port}"
     async with websockets.connect(f"ws://{address}/ws") as socket, shop.listen() as plain:
         frames = []
@@ -89,7 +89,7 @@ def _shape(frame: dict[str, object]) -> object:
 
 
 async def test_a_ticket_lets_in_once(guarded: Shop) -> None:
-    viewer, seller = await invited(guarded, "viewer"), await invited(guarded)
+    viewer, seller = await add_token_holder(guarded, "viewer"), await add_token_holder(guarded)
     ticket = await viewer.ticket()
     async with websockets.connect(f"{guarded.ws_url}?ticket={ticket}") as socket:
         await hears(guarded, seller, socket)
@@ -99,7 +99,7 @@ async def test_a_ticket_lets_in_once(guarded: Shop) -> None:
 
 
 async def test_of_a_hundred_uses_of_one_ticket_one_is_let_in(guarded: Shop) -> None:
-    ticket = await (await invited(guarded, "viewer")).ticket()
+    ticket = await (await add_token_holder(guarded, "viewer")).ticket()
     is_in = asyncio.Event()
 
     async def use() -> int:
@@ -119,7 +119,7 @@ async def test_of_a_hundred_uses_of_one_ticket_one_is_let_in(guarded: Shop) -> N
 
 
 async def test_a_ticket_opens_an_event_stream(guarded: Shop) -> None:
-    viewer = await invited(guarded, "viewer")
+    viewer = await add_token_holder(guarded, "viewer")
     ticket = await viewer.ticket()
     async with guarded.http.stream("GET", "/api/events/stream", params={"ticket": ticket}) as stream:
         assert stream.status_code == 200
@@ -128,7 +128,7 @@ async def test_a_ticket_opens_an_event_stream(guarded: Shop) -> None:
 
 async def test_a_ticket_is_for_the_store_that_it_was_asked_for(open_shop: OpenShop) -> None:
     here, there = await open_shop(sign_in="on"), await open_shop(sign_in="on")
-    owner, seller = await invited(here, "owner"), await invited(there, "cashier", there.store)
+    owner, seller = await add_token_holder(here, "owner"), await add_token_holder(there, "cashier", there.store)
     ticket = await owner.ticket(**{"X-Store": there.store})
     async with websockets.connect(f"{here.ws_url}?ticket={ticket}") as socket:
         await hears(there, seller, socket)
@@ -143,7 +143,7 @@ async def test_a_ticket_is_for_the_store_that_it_was_asked_for(open_shop: OpenSh
 async def test_whoever_may_not_come_in_is_told_why_and_costs_no_feed(open_shop: OpenShop) -> None:
     clock = Clock()
     shop = await open_shop(sign_in="on", clock=clock)
-    viewer = await invited(shop, "viewer")
+    viewer = await add_token_holder(shop, "viewer")
     forged = "pos_a_" + "A" * 43
     for query in ("", "?ticket=", f"?ticket={forged}", f"?token={viewer.token}", f"?access_token={viewer.token}"):
         assert await refused(shop, query) == (NOT_SIGNED_IN, "not signed in"), query
@@ -159,18 +159,20 @@ async def test_whoever_may_not_come_in_is_told_why_and_costs_no_feed(open_shop: 
     assert (await refused(shop, f"?ticket={ticket}"))[0] == NOT_SIGNED_IN
     clock.advance(hours=1)
     assert (await refused(shop, f"?ticket={late}"))[0] == EXPIRED
-    other = await invited(shop, "viewer")
+    other = await add_token_holder(shop, "viewer")
     clock.advance(hours=1)
     assert await refused(shop, **other.headers) == (EXPIRED, "the sign-in has expired")
-    assert (await refused(shop, **(await invited(shop, "none")).headers))[0] == FORBIDDEN
-    assert (await refused(shop, **{**(await invited(shop, "owner")).headers, "X-Store": "nowhere"}))[0] == FORBIDDEN
+    assert (await refused(shop, **(await add_token_holder(shop, "none")).headers))[0] == FORBIDDEN
+    assert (await refused(shop, **{**(await add_token_holder(shop, "owner")).headers, "X-Store": "nowhere"}))[
+        0
+    ] == FORBIDDEN
     assert shop.state["hub"].readers == 0
 
 
 async def test_only_a_hash_of_a_ticket_is_kept_and_it_lasts_half_a_minute(open_shop: OpenShop) -> None:
     clock = Clock()
     shop = await open_shop(sign_in="on", clock=clock)
-    viewer = await invited(shop, "viewer")
+    viewer = await add_token_holder(shop, "viewer")
     answer = await shop.http.post("/api/ws-ticket", headers=viewer.headers)
     assert answer.json()["expires_in"] == 30
     assert answer.headers["cache-control"] == "no-store"
@@ -192,7 +194,7 @@ async def test_where_nobody_signs_in_any_ticket_will_do(shop: Shop) -> None:
 
 async def test_no_log_shows_a_ticket(open_shop: OpenShop, written: io.StringIO) -> None:  # noqa: F811
     shop = await open_shop(sign_in="on", access_log=AccessLog("json", written))
-    viewer = await invited(shop, "viewer")
+    viewer = await add_token_holder(shop, "viewer")
     tickets = [await viewer.ticket() for _ in range(2)]
     for ticket in (tickets[0], tickets[0]):
         async with websockets.connect(f"{shop.ws_url}?ticket={ticket}&token={viewer.token}") as socket:

@@ -9,7 +9,7 @@ from schemas.core.errors import IllegalTransition
 from schemas.core.principals import SERVICE_ACTOR
 from schemas.messaging.states import CANCELLED, FAILED, SENT
 from tests.support.clock import Clock
-from tests.support.messaging.in_memory_provider import ADDRESS, OUTSIDE, PHONE, Postman, message, until, upload
+from tests.support.messaging.in_memory_provider import ADDRESS, OUTSIDE, PHONE, InMemoryProvider, message, until, upload
 from tests.support.shop import OpenShop, Shop
 
 Way = Callable[[Shop, Clock, str], Awaitable[Any]]
@@ -28,9 +28,9 @@ async def expired(_: Shop, clock: Clock, __: str) -> None:
     clock.advance(days=30)
 
 
-async def waiting(open_shop: OpenShop) -> tuple[Shop, Clock, Postman, str, str]:
+async def waiting(open_shop: OpenShop) -> tuple[Shop, Clock, InMemoryProvider, str, str]:
     """A shop whose worker has stopped, a sale, and a message about it that waits."""
-    clock, postman = Clock(), Postman()
+    clock, postman = Clock(), InMemoryProvider()
     shop = await open_shop(clock=clock, provider=postman, **OUTSIDE)
     await shop.state["dispatcher"].stop()
     address = f"/api/orders/{(await shop.sale(customer_phone=PHONE))['order_id']}"
@@ -61,7 +61,7 @@ async def test_what_does_not_open_any_more_is_not_asked_for_again(open_shop: Ope
 
 async def test_a_pdf_that_was_uploaded_is_sent_while_it_is_kept(open_shop: OpenShop) -> None:
     clock = Clock()
-    shop = await open_shop(clock=clock, provider=Postman(), **OUTSIDE)
+    shop = await open_shop(clock=clock, provider=InMemoryProvider(), **OUTSIDE)
     await shop.state["dispatcher"].stop()
     asked = (await upload(shop)).json()["message_id"]
     clock.advance(days=30)
@@ -71,7 +71,7 @@ async def test_a_pdf_that_was_uploaded_is_sent_while_it_is_kept(open_shop: OpenS
 
 
 async def test_the_line_below_a_document_is_never_too_long(open_shop: OpenShop) -> None:
-    postman = Postman()
+    postman = InMemoryProvider()
     shop = await open_shop(provider=postman, **OUTSIDE)
     await shop.ok("PUT", "/api/settings", json={"business_name": "S" * 500})
     made = await shop.sale(customer_phone=PHONE, customer_name="C" * 500)
@@ -81,8 +81,8 @@ async def test_the_line_below_a_document_is_never_too_long(open_shop: OpenShop) 
 
 
 async def test_a_text_brings_only_a_pdf_that_opens(open_shop: OpenShop) -> None:
-    postman = Postman()
-    shop, other = await open_shop(provider=postman, **OUTSIDE), await open_shop(provider=Postman(), **OUTSIDE)
+    postman = InMemoryProvider()
+    shop, other = await open_shop(provider=postman, **OUTSIDE), await open_shop(provider=InMemoryProvider(), **OUTSIDE)
     made, elsewhere = [
         (await each.http.post(f"/api/orders/{(await each.sale())['order_id']}/link")).json() for each in (shop, other)
     ]

@@ -14,12 +14,21 @@ from schemas.messaging.delivery import Accepted, Outcome, OutgoingMessage, Refus
 from schemas.messaging.states import FAILED, SENT
 from tests.observability.test_secrets_in_logs import restored  # noqa: F401
 from tests.support.clients.live_client import live
-from tests.support.messaging.in_memory_provider import OUTSIDE, PHONE, Postman, ask, messages, path_of, until, upload
+from tests.support.messaging.in_memory_provider import (
+    OUTSIDE,
+    PHONE,
+    InMemoryProvider,
+    ask,
+    messages,
+    path_of,
+    until,
+    upload,
+)
 from tests.support.shop import OpenShop, Shop
 
 
 async def test_a_text_is_sent_and_shown(open_shop: OpenShop) -> None:
-    postman = Postman(Accepted("wamid.1"))
+    postman = InMemoryProvider(Accepted("wamid.1"))
     shop = await open_shop(provider=postman)
     sent = await until(shop, await ask(shop), SENT)
     (letter,) = postman.letters
@@ -31,7 +40,7 @@ async def test_a_text_is_sent_and_shown(open_shop: OpenShop) -> None:
 
 @pytest.mark.parametrize("kind", ["estimates", "orders"])
 async def test_a_document_goes_out_as_a_link_that_opens(open_shop: OpenShop, kind: str) -> None:
-    postman = Postman()
+    postman = InMemoryProvider()
     shop = await open_shop(provider=postman, **OUTSIDE)
     made = await (shop.estimate if kind == "estimates" else shop.sale)(customer_phone=PHONE)
     document_id = made["estimate_id" if kind == "estimates" else "order_id"]
@@ -50,7 +59,7 @@ async def test_a_document_goes_out_as_a_link_that_opens(open_shop: OpenShop, kin
 
 
 async def test_a_document_goes_to_another_phone_with_words_of_the_shops_own(open_shop: OpenShop) -> None:
-    postman = Postman()
+    postman = InMemoryProvider()
     shop = await open_shop(provider=postman, **OUTSIDE)
     sale = await shop.sale(customer_phone="")
     address = f"/api/orders/{sale['order_id']}/send"
@@ -83,7 +92,7 @@ async def test_what_cannot_be_sent_is_refused(shop: Shop, body: dict[str, Any]) 
 
 
 async def test_documents_need_an_address_that_phones_reach(open_shop: OpenShop) -> None:
-    shop = await open_shop(provider=Postman())
+    shop = await open_shop(provider=InMemoryProvider())
     sale = await shop.sale(customer_phone=PHONE)
     url = {"phone_number": PHONE, "pdf_url": "http://127.0.0.1:8000/static/estimates/x.pdf"}
     refused = [
@@ -98,7 +107,7 @@ async def test_documents_need_an_address_that_phones_reach(open_shop: OpenShop) 
 
 
 async def test_the_same_ask_is_sent_once(open_shop: OpenShop) -> None:
-    postman = Postman()
+    postman = InMemoryProvider()
     shop = await open_shop(provider=postman)
     ids = await asyncio.gather(*(ask(shop, **{"Idempotency-Key": "one"}) for _ in range(20)))
     ids += await asyncio.gather(*(ask(shop, "Hello") for _ in range(20)))
@@ -110,7 +119,7 @@ async def test_the_same_ask_is_sent_once(open_shop: OpenShop) -> None:
 
 
 async def test_the_list_is_filtered_and_paged(open_shop: OpenShop) -> None:
-    shop = await open_shop(provider=Postman(Refused("131026", "Not on WhatsApp.")), **OUTSIDE)
+    shop = await open_shop(provider=InMemoryProvider(Refused("131026", "Not on WhatsApp.")), **OUTSIDE)
     failed = await ask(shop)
     assert (await until(shop, failed, FAILED))["error"] == {"code": "131026", "reason": "Not on WhatsApp."}
     ids = [failed, *[await ask(shop, f"Number {number}") for number in range(4)]]
@@ -130,7 +139,7 @@ async def test_the_list_is_filtered_and_paged(open_shop: OpenShop) -> None:
 
 
 async def test_only_who_names_the_topic_hears_of_messages(open_shop: OpenShop) -> None:
-    shop = await open_shop(provider=Postman())
+    shop = await open_shop(provider=InMemoryProvider())
     async with shop.listen() as plain, live(shop, "?topics=*") as all_, live(shop, "?topics=messages") as some:
         await all_.until("subscribed")
         await some.until("subscribed")
@@ -151,7 +160,7 @@ async def test_only_who_names_the_topic_hears_of_messages(open_shop: OpenShop) -
 
 
 async def test_too_many_messages_are_refused(open_shop: OpenShop) -> None:
-    shop = await open_shop(provider=Postman(), message_rate_limit=3)
+    shop = await open_shop(provider=InMemoryProvider(), message_rate_limit=3)
     body = {"phone_number": PHONE}
     sent = [await shop.http.post("/api/whatsapp/send", json={**body, "message": str(number)}) for number in range(8)]
     # A minute may end meanwhile.
@@ -161,7 +170,7 @@ async def test_too_many_messages_are_refused(open_shop: OpenShop) -> None:
     assert int(refused[0].headers["Retry-After"]) >= 1
 
 
-class Broken(Postman):
+class Broken(InMemoryProvider):
     async def send(self, letter: OutgoingMessage) -> Outcome:
         self.letters.append(letter)
         raise RuntimeError(f"It fell down with {letter}")

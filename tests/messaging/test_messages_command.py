@@ -5,14 +5,14 @@ from typing import Any
 from schemas.messaging.delivery import Refused, Unknown
 from schemas.messaging.states import CANCELLED, FAILED, SENT, UNKNOWN
 from tests.support.commands import refusal
-from tests.support.messaging.in_memory_provider import Postman, ask, message, until
+from tests.support.messaging.in_memory_provider import InMemoryProvider, ask, message, until
 from tests.support.shop import OpenShop, Shop
 
 
 async def lost_and_failed(open_shop: OpenShop, shop: Shop) -> tuple[Shop, str, str]:
     """The shop of `pos`, with a message of which nobody knows, and one that failed."""
     await shop.state["dispatcher"].stop()
-    postman = Postman(Unknown("The answer was lost."), Refused("131026", "Not on WhatsApp."))
+    postman = InMemoryProvider(Unknown("The answer was lost."), Refused("131026", "Not on WhatsApp."))
     served = await open_shop(provider=postman, store_id=shop.store)
     lost = await ask(served)
     await until(served, lost, UNKNOWN)

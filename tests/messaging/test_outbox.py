@@ -13,7 +13,7 @@ from schemas.messaging.delivery import Accepted, Refused, RetryLater, Unknown
 from schemas.messaging.states import CANCELLED, DELIVERED, FAILED, MAX_ATTEMPTS, QUEUED, READ, SENDING, SENT, UNKNOWN
 from services.messaging.dispatcher import SEND_SECONDS, SETTLING_SECONDS, OutboxDispatcher
 from tests.support.clock import Clock
-from tests.support.messaging.in_memory_provider import Postman, ask, message, until
+from tests.support.messaging.in_memory_provider import InMemoryProvider, ask, message, until
 from tests.support.shop import OpenShop, Shop
 
 BUSY = RetryLater("131056", "Too many to this phone.")
@@ -52,7 +52,7 @@ async def next_try(shop: Shop, clock: Clock, message_id: str, *states: str) -> d
 
 
 async def test_what_can_be_tried_again_is_tried_later(open_shop: OpenShop) -> None:
-    postman, clock = Postman(BUSY, RetryLater("500", "Down.", after=120), Accepted("wamid.1")), Clock()
+    postman, clock = InMemoryProvider(BUSY, RetryLater("500", "Down.", after=120), Accepted("wamid.1")), Clock()
     shop = await open_shop(clock=clock, provider=postman)
     asked = await ask(shop)
     async with asyncio.timeout(30):
@@ -75,7 +75,7 @@ async def test_what_can_be_tried_again_is_tried_later(open_shop: OpenShop) -> No
 
 
 async def test_what_fails_for_good_is_not_tried_again(open_shop: OpenShop) -> None:
-    postman, clock = Postman(Refused("131026", "Not on WhatsApp.")), Clock()
+    postman, clock = InMemoryProvider(Refused("131026", "Not on WhatsApp.")), Clock()
     shop = await open_shop(clock=clock, provider=postman)
     asked = await ask(shop)
     await until(shop, asked, FAILED)
@@ -84,7 +84,7 @@ async def test_what_fails_for_good_is_not_tried_again(open_shop: OpenShop) -> No
 
 
 async def test_what_fails_too_often_is_given_up_until_somebody_wants_it(open_shop: OpenShop) -> None:
-    postman, clock = Postman(*[BUSY] * MAX_ATTEMPTS), Clock()
+    postman, clock = InMemoryProvider(*[BUSY] * MAX_ATTEMPTS), Clock()
     shop = await open_shop(clock=clock, provider=postman)
     asked = await ask(shop)
     async with asyncio.timeout(20):
@@ -99,7 +99,7 @@ async def test_what_fails_too_often_is_given_up_until_somebody_wants_it(open_sho
 
 
 async def test_what_nobody_knows_is_not_sent_again_by_itself(open_shop: OpenShop) -> None:
-    postman, clock = Postman(Unknown("The answer was lost.")), Clock()
+    postman, clock = InMemoryProvider(Unknown("The answer was lost.")), Clock()
     shop = await open_shop(clock=clock, provider=postman)
     asked = await ask(shop)
     lost = await until(shop, asked, UNKNOWN)
@@ -115,7 +115,7 @@ async def test_what_nobody_knows_is_not_sent_again_by_itself(open_shop: OpenShop
 
 async def test_a_provider_that_is_silent_is_not_waited_for(open_shop: OpenShop) -> None:
     shop, asked = await idle(open_shop, Clock())
-    postman = Postman()
+    postman = InMemoryProvider()
     postman.door.clear()
     jobs = OutboxDispatcher(outbox_of(shop), postman, send_seconds=0.05)
     jobs.start()
@@ -146,7 +146,7 @@ async def test_what_was_being_sent_by_somebody_who_died_is_unknown(open_shop: Op
     shop, asked = await idle(open_shop, clock)
     late = await begun(shop)
     clock.advance(seconds=LEASE)
-    postman = Postman()
+    postman = InMemoryProvider()
     jobs = OutboxDispatcher(outbox_of(shop), postman)
     jobs.start()
     assert (await until(shop, asked, UNKNOWN))["error"]["code"] == "unanswered"

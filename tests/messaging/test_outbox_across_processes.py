@@ -8,13 +8,13 @@ from schemas.core.principals import SERVICE_ACTOR
 from schemas.messaging.states import SENDING, SENT
 from services.messaging.dispatcher import CONCURRENCY
 from tests.support.faults.failpoints import failing
-from tests.support.messaging.in_memory_provider import LETTER, Postman, ask, until
+from tests.support.messaging.in_memory_provider import LETTER, InMemoryProvider, ask, until
 from tests.support.shop import OpenShop
 
 
 @pytest.mark.parametrize("fault", ["findAndModify", "update", "commitTransaction"])
 async def test_a_database_that_is_away_for_a_while_loses_nothing(open_shop: OpenShop, fault: str) -> None:
-    postman = Postman()
+    postman = InMemoryProvider()
     shop = await open_shop(provider=postman)
     postman.door.clear()
     ids = [await ask(shop, f"Number {number}") for number in range(CONCURRENCY)]
@@ -31,7 +31,7 @@ async def test_a_database_that_is_away_for_a_while_loses_nothing(open_shop: Open
 
 
 async def test_two_processes_send_each_message_once(open_shop: OpenShop) -> None:
-    postmen = Postman(), Postman()
+    postmen = InMemoryProvider(), InMemoryProvider()
     first = await open_shop(provider=postmen[0])
     second = await open_shop(provider=postmen[1], store_id=first.store)
     shops = first, second
@@ -51,8 +51,8 @@ async def test_two_processes_send_each_message_once(open_shop: OpenShop) -> None
 async def test_messages_of_another_store_are_sent_too_and_those_of_another_deployment_are_not(
     open_shop: OpenShop,
 ) -> None:
-    postman = Postman()
-    home, other = await open_shop(provider=postman), await open_shop(provider=Postman())
+    postman = InMemoryProvider()
+    home, other = await open_shop(provider=postman), await open_shop(provider=InMemoryProvider())
     state = await home.state["stores"].state(other.store)
     asked = (await state["messages"].send(LETTER, actor=SERVICE_ACTOR)).answer["_id"]
     await until(other, asked, SENT)
@@ -63,7 +63,7 @@ async def test_messages_of_another_store_are_sent_too_and_those_of_another_deplo
 
 async def test_a_worker_that_fails_begins_again(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
     """And gives back its place each time: it fails more often than it has places."""
-    postman = Postman()
+    postman = InMemoryProvider()
     shop = await open_shop(provider=postman)
     outbox = shop.state["outbox"]
     claim, failures = outbox.claim, iter(range(CONCURRENCY + 1))

@@ -5,7 +5,7 @@ from typing import Any
 from schemas.core.principals import SERVICE_ACTOR
 from schemas.messaging.delivery import Refused
 from schemas.messaging.states import FAILED, SENT
-from tests.support.messaging.in_memory_provider import OUTSIDE, PHONE, Postman, ask, until
+from tests.support.messaging.in_memory_provider import OUTSIDE, PHONE, InMemoryProvider, ask, until
 from tests.support.payloads import estimate_body
 from tests.support.shop import OpenShop, Shop
 
@@ -21,7 +21,7 @@ async def sold(shop: Shop) -> str:
 
 
 async def test_a_replay_says_how_the_message_stands(open_shop: OpenShop) -> None:
-    shop = await open_shop(provider=Postman(), **OUTSIDE)
+    shop = await open_shop(provider=InMemoryProvider(), **OUTSIDE)
     address = await sold(shop)
     first = await asked(shop, address)
     await until(shop, first["message_id"], SENT)
@@ -29,7 +29,7 @@ async def test_a_replay_says_how_the_message_stands(open_shop: OpenShop) -> None
 
 
 async def test_a_number_that_was_corrected_is_another_message(open_shop: OpenShop) -> None:
-    postman = Postman()
+    postman = InMemoryProvider()
     shop = await open_shop(provider=postman, **OUTSIDE)
     made = await shop.estimate(customer_phone=PHONE)
     address = f"/api/estimates/{made['estimate_id']}"
@@ -43,7 +43,7 @@ async def test_a_number_that_was_corrected_is_another_message(open_shop: OpenSho
 
 
 async def test_whoever_names_a_key_hears_of_that_very_message(open_shop: OpenShop) -> None:
-    shop = await open_shop(provider=Postman(Refused("131026", "Not on WhatsApp.")), **OUTSIDE)
+    shop = await open_shop(provider=InMemoryProvider(Refused("131026", "Not on WhatsApp.")), **OUTSIDE)
     address = await sold(shop)
     failed = await asked(shop, address, **{"Idempotency-Key": "one"})
     await until(shop, failed["message_id"], FAILED)
@@ -52,7 +52,7 @@ async def test_whoever_names_a_key_hears_of_that_very_message(open_shop: OpenSho
 
 
 async def test_a_message_that_failed_is_asked_for_anew(open_shop: OpenShop) -> None:
-    shop = await open_shop(provider=Postman(Refused("131026", "Not on WhatsApp.")), **OUTSIDE)
+    shop = await open_shop(provider=InMemoryProvider(Refused("131026", "Not on WhatsApp.")), **OUTSIDE)
     failed = await ask(shop)
     await until(shop, failed, FAILED)
     again = await ask(shop)
@@ -61,7 +61,7 @@ async def test_a_message_that_failed_is_asked_for_anew(open_shop: OpenShop) -> N
 
 
 async def test_a_message_that_was_dropped_is_asked_for_anew(open_shop: OpenShop) -> None:
-    shop = await open_shop(provider=Postman())
+    shop = await open_shop(provider=InMemoryProvider())
     await shop.state["dispatcher"].stop()
     dropped = await ask(shop)
     assert await ask(shop) == dropped
@@ -70,7 +70,7 @@ async def test_a_message_that_was_dropped_is_asked_for_anew(open_shop: OpenShop)
 
 
 async def test_a_link_that_was_revoked_is_made_anew(open_shop: OpenShop) -> None:
-    shop = await open_shop(provider=Postman(), **OUTSIDE)
+    shop = await open_shop(provider=InMemoryProvider(), **OUTSIDE)
     address = await sold(shop)
     first = await asked(shop, address)
     await until(shop, first["message_id"], SENT)

@@ -8,12 +8,12 @@ import pytest
 
 from schemas.core.limits import MAX_UPLOAD
 from schemas.messaging.states import SENT
-from tests.support.messaging.in_memory_provider import OUTSIDE, PDF, PHONE, Postman, path_of, until, upload
+from tests.support.messaging.in_memory_provider import OUTSIDE, PDF, PHONE, InMemoryProvider, path_of, until, upload
 from tests.support.shop import OpenShop, Shop
 
 
 async def test_a_pdf_of_ones_own_is_kept_and_served(open_shop: OpenShop) -> None:
-    postman = Postman()
+    postman = InMemoryProvider()
     shop = await open_shop(provider=postman, **OUTSIDE)
     answers = [await upload(shop) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 200]
@@ -35,7 +35,7 @@ async def test_a_pdf_of_ones_own_is_kept_and_served(open_shop: OpenShop) -> None
 
 
 async def test_what_is_refused_as_a_message_is_not_kept(open_shop: OpenShop) -> None:
-    shop = await open_shop(provider=Postman(), **OUTSIDE)
+    shop = await open_shop(provider=InMemoryProvider(), **OUTSIDE)
     once = {"Idempotency-Key": "once"}
     answers = [await upload(shop, headers=once, caption=caption) for caption in ("One", "Another")]
     assert [answer.status_code for answer in answers] == [200, 422]
@@ -106,14 +106,14 @@ async def test_what_is_no_form_is_refused(shop: Shop, kind: str, content: bytes)
     ],
 )
 async def test_a_form_is_in_utf_8(open_shop: OpenShop, charset: str, said: bytes) -> None:
-    shop = await open_shop(provider=Postman(), **OUTSIDE)
+    shop = await open_shop(provider=InMemoryProvider(), **OUTSIDE)
     answer = await written(shop, charset, said)
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed_form")
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "UTF8", '"utf-8"'])
 async def test_a_form_may_say_that_it_is_in_utf_8(open_shop: OpenShop, charset: str) -> None:
-    postman = Postman()
+    postman = InMemoryProvider()
     shop = await open_shop(provider=postman, **OUTSIDE)
     answer = await written(shop, charset, "धन्यवाद".encode())
     assert answer.status_code == 200, answer.text

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from app.observability.line_writer import LineWriter
 from tests.observability.test_logs import NAME, TOKEN
-from tests.support.clients.raw_websocket import joined, read_all
+from tests.support.clients.raw_websocket import open_websocket, read_all
 from tests.support.shop import OpenShop, Shop
 
 Line = dict[str, Any]
@@ -102,7 +102,7 @@ async def test_who_may_not_come_in_is_in_the_log_too(
 async def test_a_screen_that_answers_no_ping_is_told_apart(open_shop: OpenShop, written: io.StringIO) -> None:
     flags = {"ws_ping_interval": 0.05, "ws_ping_timeout": 0.1}
     shop = await open_shop(socket_log=LineWriter("json", written), server_flags=flags)
-    silent = await joined(shop.port)
+    silent = await open_websocket(shop.port)
     _, closed = await lines(written, 2)
     assert known(closed, "code", "clients") == ("socket closed", "/ws", 1011, 0)
     assert shop.state["hub"].readers == 0

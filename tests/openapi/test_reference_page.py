@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import Browser
 
 from tests.support.shop import OpenShop, Shop
-from tests.support.token_holders import invited
+from tests.support.token_holders import add_token_holder
 
 NAMED = re.compile(r"""(?:src|href|url)\s*[=:]\s*"([^"]+)\"""")
 
@@ -71,7 +71,7 @@ async def test_whoever_signs_in_there_can_try_requests_and_stays_signed_in(
     open_shop: OpenShop, browser: Browser
 ) -> None:
     shop = await open_shop(sign_in="on")
-    till = await invited(shop, "device")
+    till = await add_token_holder(shop, "device")
     context = await browser.new_context()
     page = await context.new_page()
     await page.goto(f"http://127.0.0.1:{shop.port}/docs#/service/get-api-websocket-status")

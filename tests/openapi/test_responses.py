@@ -16,11 +16,11 @@ from services.printing.worker_pool import PdfUnavailable
 from tests.openapi.test_sign_in_responses import CODES, PATHS
 from tests.support.faults.failpoints import failing
 from tests.support.messaging import whatsapp_webhook as webhook
-from tests.support.messaging.in_memory_provider import PHONE, Postman, upload
+from tests.support.messaging.in_memory_provider import PHONE, InMemoryProvider, upload
 from tests.support.openapi_contract import Contract, all_refusals, served_document
 from tests.support.payloads import estimate_body, line, sale_body
 from tests.support.shop import OpenShop, Shop
-from tests.support.shop_setup import claimed, refused_at_the_doors
+from tests.support.shop_setup import claimed, early_refusals
 
 Json = dict[str, Any]
 
@@ -143,8 +143,8 @@ async def test_every_refusal_looks_as_it_says(
     refused.append(await http.post("/api/estimates/create", json=estimate_body(sale_by="Ravi"), headers=reused))
     async with failing(shop.database, "find", closeConnection=True):
         refused += [await http.get("/readyz"), await http.get("/health")]
-    refused += await refused_at_the_doors(open_shop)
-    refused.append(await upload(await open_shop(provider=Postman())))
+    refused += await early_refusals(open_shop)
+    refused.append(await upload(await open_shop(provider=InMemoryProvider())))
     monkeypatch.setattr("endpoints.sales.estimates.draft", lambda _: 1 / 0)
     refused.append(await http.post("/api/estimates/create", json=estimate_body()))
     for answer in refused:

@@ -15,7 +15,7 @@ from tests.support.accounts import PASSWORD, add, signed_in_shop
 from tests.support.board_page import NOT_LIVE, OUT, Open, Screen
 from tests.support.payloads import sale_body
 from tests.support.shop import OpenShop, Shop
-from tests.support.token_holders import Guest, invited
+from tests.support.token_holders import TokenHolder, add_token_holder
 
 
 class Account(NamedTuple):
@@ -50,15 +50,15 @@ async def somebody(shop: Shop, role: str) -> Account:
 
 
 @pytest.fixture
-async def seller(guarded: Shop) -> Guest:
-    return await invited(guarded, "cashier")
+async def seller(guarded: Shop) -> TokenHolder:
+    return await add_token_holder(guarded, "cashier")
 
 
 def renewals(board: Screen) -> int:
     return sum(url.endswith("/api/auth/refresh") for url in board.asked)
 
 
-async def sell(seller: Guest) -> None:
+async def sell(seller: TokenHolder) -> None:
     await seller.shop.ok("POST", "/api/orders/create-sale", json=sale_body(), headers=seller.headers)
 
 
@@ -67,7 +67,7 @@ async def board_of(context: BrowserContext, shop: Shop) -> Screen:
 
 
 async def test_whoever_signs_in_sees_each_sale_and_stays_in(
-    guarded: Shop, context: BrowserContext, meera: Account, seller: Guest
+    guarded: Shop, context: BrowserContext, meera: Account, seller: TokenHolder
 ) -> None:
     board = await board_of(context, guarded)
     await expect(board.page.get_by_role("main")).to_be_hidden()
@@ -110,7 +110,7 @@ async def test_a_shop_that_does_not_answer_is_said(guarded: Shop, context: Brows
 
 
 async def test_whoever_is_ended_is_shown_the_form_again_and_no_figures(
-    guarded: Shop, context: BrowserContext, meera: Account, seller: Guest
+    guarded: Shop, context: BrowserContext, meera: Account, seller: TokenHolder
 ) -> None:
     board = await board_of(context, guarded)
     await board.sign_in(meera.login, PASSWORD)
@@ -132,7 +132,7 @@ async def test_whoever_is_ended_is_shown_the_form_again_and_no_figures(
 
 
 async def test_a_sign_in_is_renewed_and_the_screen_stays_live_all_the_while(
-    guarded: Shop, context: BrowserContext, meera: Account, seller: Guest
+    guarded: Shop, context: BrowserContext, meera: Account, seller: TokenHolder
 ) -> None:
     page = await context.new_page()
     await page.clock.install(time=datetime.now(UTC))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.messaging.in_memory_provider import OUTSIDE, PHONE, Postman, messages, upload
+from tests.support.messaging.in_memory_provider import OUTSIDE, PHONE, InMemoryProvider, messages, upload
 from tests.support.payloads import estimate_body, line
 from tests.support.shop import OpenShop, Shop
 
@@ -184,7 +184,7 @@ async def test_an_amount_under_the_percentage_switch_is_taken_as_the_total_says(
 
 @pytest.mark.parametrize("path", ["/api/whatsapp/send", "/api/whatsapp/sms/send"])
 async def test_a_message_that_is_taken_is_answered_with_200_alone(open_shop: OpenShop, path: str) -> None:
-    shop = await open_shop(provider=Postman(), **OUTSIDE)
+    shop = await open_shop(provider=InMemoryProvider(), **OUTSIDE)
     answer = await shop.http.post(path, json={"phone_number": "9822012345", "message": "Hello Asha,\n\nEstimate #001"})
     assert answer.status_code == 200, answer.text
     assert answer.json()["success"] is True
@@ -194,7 +194,7 @@ async def test_a_message_that_is_taken_is_answered_with_200_alone(open_shop: Ope
 
 
 async def test_an_uploaded_estimate_is_answered_with_200_and_its_address(open_shop: OpenShop) -> None:
-    shop = await open_shop(provider=Postman(), **OUTSIDE)
+    shop = await open_shop(provider=InMemoryProvider(), **OUTSIDE)
     answer = await upload(shop)
     assert answer.status_code == 200, answer.text
     assert answer.json()["success"] is True
@@ -202,7 +202,7 @@ async def test_an_uploaded_estimate_is_answered_with_200_and_its_address(open_sh
 
 
 async def test_the_same_text_at_both_addresses_is_one_message(open_shop: OpenShop) -> None:
-    shop = await open_shop(provider=Postman(), **OUTSIDE)
+    shop = await open_shop(provider=InMemoryProvider(), **OUTSIDE)
     body = {"phone_number": PHONE, "message": "Your order is ready."}
     answers = [await shop.http.post(f"/api/whatsapp/{path}", json=body) for path in ("send", "sms/send", "send")]
     assert [answer.status_code for answer in answers] == [200] * 3

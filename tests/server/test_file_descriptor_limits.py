@@ -12,7 +12,7 @@ import pytest
 
 from app.server.open_files import RESERVED, attainable_files, most_connections, raise_limit
 from tests.support.clients.concurrent_requests import at_once
-from tests.support.clients.raw_http import connected, mirroring, said
+from tests.support.clients.raw_http import connected, read_answer, serve_echo
 from tests.support.payloads import sale_body
 from tests.support.processes import Service
 from tests.support.shop import Shop
@@ -49,13 +49,13 @@ async def limited(mongodb_url: str, store: str, limit: str) -> AsyncIterator[Ser
         await server.kill()
 
 
-async def idle(port: int, said: bytes) -> socket.socket:
+async def idle(port: int, head: bytes) -> socket.socket:
     client = socket.socket()
     client.setblocking(False)
     loop = asyncio.get_running_loop()
     await loop.sock_connect(client, ("127.0.0.1", port))
     with suppress(ConnectionError):
-        await loop.sock_sendall(client, said)
+        await loop.sock_sendall(client, head)
     return client
 
 
@@ -98,27 +98,27 @@ async def test_the_soft_limit_is_raised_to_the_hard_one(shop: Shop, mongodb_url:
 async def test_those_that_were_idle_longest_go_first_and_those_at_work_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.server.connection_limits.most_connections", lambda _: 3)
     async with AsyncExitStack() as stack:
-        port = await stack.enter_async_context(mirroring())
+        port = await stack.enter_async_context(serve_echo())
         silent, used, at_work = [await stack.enter_async_context(connected(port)) for _ in range(3)]
         await stack.enter_async_context(asyncio.timeout(20))
         used[1].write(GET + b"\r\n")
-        assert (await said(used[0]))[0] == 200
+        assert (await read_answer(used[0]))[0] == 200
         await begin(*at_work)
         newest = await stack.enter_async_context(connected(port))
         assert await silent[0].read() == b""
         for reader, writer in (newest, used):
             writer.write(GET + b"\r\n")
-            assert (await said(reader))[0] == 200
+            assert (await read_answer(reader))[0] == 200
         at_work[1].write(b"}")
-        assert (await said(at_work[0]))[0] == 200
+        assert (await read_answer(at_work[0]))[0] == 200
 
 
 async def test_one_too_many_is_refused_where_all_the_others_are_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.server.connection_limits.most_connections", lambda _: 1)
-    async with mirroring() as port, connected(port) as at_work, asyncio.timeout(20):
+    async with serve_echo() as port, connected(port) as at_work, asyncio.timeout(20):
         await begin(*at_work)
         async with connected(port) as (reader, _):
-            status, headers, _ = await said(reader)
+            status, headers, _ = await read_answer(reader)
             assert (status, headers["retry-after"]) == (503, "1")
 
 

@@ -9,7 +9,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from tests.support.clients.raw_http import chunked, connected, mirroring, said
+from tests.support.clients.raw_http import chunked, connected, read_answer, serve_echo
 from tests.support.shop import serving
 
 GET = b"GET /%d HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -54,7 +54,7 @@ async def _until_gone(receive: Receive) -> None:
 async def test_pipelined_requests_are_answered_in_order_however_they_are_cut(size: int) -> None:
     count = 40 if size == 1 else 400
     whole = b"".join(chunked(f"/{n}", b"{}", "A: b") if n % 3 else GET % n for n in range(count))
-    async with mirroring() as port, connected(port) as (reader, writer), asyncio.timeout(30):
+    async with serve_echo() as port, connected(port) as (reader, writer), asyncio.timeout(30):
 
         async def send() -> None:
             for start in range(0, len(whole), size):
@@ -62,16 +62,18 @@ async def test_pipelined_requests_are_answered_in_order_however_they_are_cut(siz
                 await writer.drain()
 
         sending = asyncio.create_task(send())
-        assert [json.loads((await said(reader))[2])["path"] for _ in range(count)] == [f"/{n}" for n in range(count)]
+        assert [json.loads((await read_answer(reader))[2])["path"] for _ in range(count)] == [
+            f"/{n}" for n in range(count)
+        ]
         await sending
 
 
 async def test_megabytes_of_pipelined_requests_are_all_answered() -> None:
     count = 50_000
-    async with mirroring() as port, connected(port) as (reader, writer), asyncio.timeout(120):
+    async with serve_echo() as port, connected(port) as (reader, writer), asyncio.timeout(120):
         sending = asyncio.create_task(_send(writer, b"".join(GET % n for n in range(count))))
         for n in range(count):
-            assert b'"path": "/%d"' % n in (await said(reader))[2]
+            assert b'"path": "/%d"' % n in (await read_answer(reader))[2]
         await sending
 
 
@@ -92,7 +94,7 @@ async def test_few_requests_are_read_while_one_is_being_answered() -> None:
         assert not sending.done()
         gate.opened.set()
         for _ in range(1_000):
-            assert (await said(reader))[2] == b"/1"
+            assert (await read_answer(reader))[2] == b"/1"
         assert len(_cycles()) < 40
         sending.cancel()
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.support.clients.raw_http import asked, connected, mirroring, said
+from tests.support.clients.raw_http import connected, read_answer, send_pieces, serve_echo
 from tests.support.clients.raw_websocket import handshake
 from tests.support.shop import Shop
 
@@ -22,7 +22,7 @@ BODIES = {
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 async def test_a_handshake_with_a_body_is_refused_in_json(shop: Shop, path: str, body: tuple[str, bytes]) -> None:
     line, content = body
-    status, headers, answer = await asked(shop.port, handshake(path, line) + content)
+    status, headers, answer = await send_pieces(shop.port, handshake(path, line) + content)
     assert (status, headers["content-type"]) == (400, "application/problem+json")
     problem = json.loads(answer)
     assert problem["code"] == "invalid_http"
@@ -33,7 +33,7 @@ async def test_a_handshake_with_a_body_is_refused_in_json(shop: Shop, path: str,
     "request_line", ["POST /ws HTTP/1.1", "PUT /ws HTTP/1.1", "HEAD /ws HTTP/1.1", "GET /ws HTTP/1.0"]
 )
 async def test_a_handshake_that_is_no_get_is_refused_in_json(shop: Shop, request_line: str) -> None:
-    status, headers, _ = await asked(shop.port, handshake().replace(b"GET /ws HTTP/1.1", request_line.encode()))
+    status, headers, _ = await send_pieces(shop.port, handshake().replace(b"GET /ws HTTP/1.1", request_line.encode()))
     assert 400 <= status < 500
     assert headers["content-type"] == "application/problem+json"
 
@@ -47,8 +47,8 @@ async def test_an_empty_body_does_not_hinder_a_handshake(shop: Shop) -> None:
 async def test_a_handshake_behind_a_request_that_is_being_answered_is_refused_after_it(shop: Shop) -> None:
     async with connected(shop.port) as (reader, writer), asyncio.timeout(20):
         writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n" + handshake())
-        assert (await said(reader))[0] == 200
-        status, _, content = await said(reader)
+        assert (await read_answer(reader))[0] == 200
+        status, _, content = await read_answer(reader)
         assert (status, json.loads(content)["code"]) == (400, "invalid_http")
         assert await reader.read() == b""
 
@@ -58,13 +58,13 @@ async def test_an_upgrade_that_is_not_known_is_left_alone_and_its_body_is_read(u
     lines = ("Host: localhost", "Connection: Upgrade, HTTP2-Settings", f"Upgrade: {upgrade}", "HTTP2-Settings: AAMA")
     post = "\r\n".join(("POST /one HTTP/1.1", *lines, "Content-Length: 5", "", "hello")).encode()
     get = "\r\n".join(("GET /two HTTP/1.1", *lines, "X-Other: x", "", "")).encode()
-    async with mirroring() as port:
+    async with serve_echo() as port:
         for pieces in ([post + get + get], [post, get, get], [post[:-2], post[-2:] + get[:9], get[9:], get]):
             async with connected(port) as (reader, writer), asyncio.timeout(20):
                 for piece in pieces:
                     writer.write(piece)
                     await writer.drain()
-                answers = [json.loads((await said(reader))[2]) for _ in range(3)]
+                answers = [json.loads((await read_answer(reader))[2]) for _ in range(3)]
                 assert [(each["method"], each["path"], each["body"]) for each in answers] == [
                     ("POST", "/one", "hello"),
                     ("GET", "/two", ""),
@@ -74,6 +74,6 @@ async def test_an_upgrade_that_is_not_known_is_left_alone_and_its_body_is_read(u
 
 
 async def test_a_tunnel_is_refused_in_json() -> None:
-    async with mirroring() as port:
-        status, _, content = await asked(port, b"CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+    async with serve_echo() as port:
+        status, _, content = await send_pieces(port, b"CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example\r\n\r\n")
         assert (status, json.loads(content)["code"]) == (400, "invalid_http")

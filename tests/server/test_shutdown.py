@@ -14,8 +14,8 @@ from app.config.settings import Settings
 from repositories.database.errors import Unavailable
 from tests.http.test_abandoned_streams import WHOLE_LIST
 from tests.support.clients.concurrent_requests import at_once
-from tests.support.clients.non_reading_client import answer_begins, unread
-from tests.support.clients.raw_websocket import stalled
+from tests.support.clients.non_reading_client import answer_begins, non_reading_clients
+from tests.support.clients.raw_websocket import stalled_clients
 from tests.support.payloads import line, sale_body
 from tests.support.processes import Service, services
 from tests.support.shop import Shop
@@ -52,12 +52,12 @@ async def test_a_stop_does_not_wait_for_clients_that_take_or_send_nothing(shop: 
 async def seconds_of_a_stop(mongodb_url: str, store: str, workers: str) -> float:
     options = ("--workers", workers)
     async with services(mongodb_url, f"{store}-{workers}", 1, *options) as (server,), AsyncExitStack() as stack:
-        streams = await stack.enter_async_context(unread(server.port, "/api/events/stream", 4))
+        streams = await stack.enter_async_context(non_reading_clients(server.port, "/api/events/stream", 4))
         for client in streams:
             assert b" 200 " in await answer_begins(client)
-        await stack.enter_async_context(stalled(server.port, 4))
+        await stack.enter_async_context(stalled_clients(server.port, 4))
         await fill(server, 40)
-        lists = await stack.enter_async_context(unread(server.port, WHOLE_LIST, 4))
+        lists = await stack.enter_async_context(non_reading_clients(server.port, WHOLE_LIST, 4))
         for client in lists:
             assert b" 200 " in await answer_begins(client)
         for path, kind in (

@@ -9,7 +9,7 @@ from starlette.types import Scope
 
 from app.middleware.host_guard import HostOriginGuard
 from app.server.http_protocol import MAX_LINES
-from tests.support.clients.raw_http import asked, chunked, connected, mirroring, said
+from tests.support.clients.raw_http import chunked, connected, read_answer, send_pieces, serve_echo
 from tests.support.credentials import credential_of
 from tests.support.payloads import sale_body
 from tests.support.shop import OpenShop
@@ -32,10 +32,10 @@ FORBIDDEN_AS_TRAILERS = (
 
 @pytest.mark.parametrize("trailer", FORBIDDEN_AS_TRAILERS)
 async def test_no_trailer_is_a_header(trailer: str) -> None:
-    async with mirroring() as port:
+    async with serve_echo() as port:
         whole = chunked("/", b"{}", trailer)
         for pieces in ([whole], [whole[:-30], whole[-30:-4], whole[-4:]]):
-            _, _, content = await asked(port, *pieces)
+            _, _, content = await send_pieces(port, *pieces)
             seen = json.loads(content)
             assert seen["body"] == "{}"
             assert seen["headers"] == [["host", "localhost"], ["transfer-encoding", "chunked"]]
@@ -46,9 +46,9 @@ async def test_a_trailer_does_not_sign_in(open_shop: OpenShop) -> None:
     ((name, value),) = (await credential_of(shop, "owner")).items()
     body, kind = json.dumps(sale_body()).encode(), "Content-Type: application/json"
     path = "/api/orders/create-sale"
-    status, _, content = await asked(shop.port, chunked(path, body, f"{name}: {value}", headers=(kind,)))
+    status, _, content = await send_pieces(shop.port, chunked(path, body, f"{name}: {value}", headers=(kind,)))
     assert (status, json.loads(content)["code"]) == (401, "not_signed_in")
-    status, _, _ = await asked(shop.port, chunked(path, body, headers=(kind, f"{name}: {value}")))
+    status, _, _ = await send_pieces(shop.port, chunked(path, body, headers=(kind, f"{name}: {value}")))
     assert status == 201
 
 
@@ -61,26 +61,26 @@ async def test_a_trailer_names_no_address_and_no_request(open_shop: OpenShop, mo
     monkeypatch.setattr(HostOriginGuard, "_refusal", noted)
     shop = await open_shop(trusted_proxies=1)
     trailers = ("X-Forwarded-For: 203.0.113.9", "X-Request-ID: chosen")
-    _, headers, _ = await asked(shop.port, chunked("/nothing", b"{}", *trailers))
+    _, headers, _ = await send_pieces(shop.port, chunked("/nothing", b"{}", *trailers))
     assert seen == ["127.0.0.1"]
     assert headers["x-request-id"] != "chosen"
 
 
 async def test_trailers_are_read_so_that_the_next_request_is_understood() -> None:
-    async with mirroring() as port, connected(port) as (reader, writer), asyncio.timeout(20):
+    async with serve_echo() as port, connected(port) as (reader, writer), asyncio.timeout(20):
         for path in ("/one", "/two"):
             writer.write(chunked(path, b"{}", "X-Checksum: 1", "X-Other: 2"))
-            _, _, content = await said(reader)
+            _, _, content = await read_answer(reader)
             assert json.loads(content)["path"] == path
         # And both at once.
         writer.write(chunked("/three", b"3", "A: b") + chunked("/four", b"4", "C: d"))
         for path in ("/three", "/four"):
-            assert json.loads((await said(reader))[2])["path"] == path
+            assert json.loads((await read_answer(reader))[2])["path"] == path
 
 
 async def test_the_lines_of_a_trailer_are_counted() -> None:
-    async with mirroring() as port:
-        status, _, _ = await asked(port, chunked("/", b"{}", *["a: b"] * MAX_LINES))
+    async with serve_echo() as port:
+        status, _, _ = await send_pieces(port, chunked("/", b"{}", *["a: b"] * MAX_LINES))
         assert status == 200
-        status, _, content = await asked(port, chunked("/", b"{}", *["a: b"] * (MAX_LINES + 1)))
+        status, _, content = await send_pieces(port, chunked("/", b"{}", *["a: b"] * (MAX_LINES + 1)))
         assert (status, json.loads(content)["code"]) == (413, "body_too_large")

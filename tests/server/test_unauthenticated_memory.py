@@ -11,7 +11,7 @@ import pytest
 from app.server.connection_limits import MOST_OF_BODIES, MOST_OF_HEADS, Budget
 from app.server.http_protocol import MAX_LINES
 from tests.support.clients.concurrent_requests import at_once
-from tests.support.clients.raw_http import asked, connected
+from tests.support.clients.raw_http import connected, send_pieces
 from tests.support.payloads import sale_body
 from tests.support.processes import Service, services
 from tests.support.shop import OpenShop, Shop
@@ -84,13 +84,13 @@ async def test_what_has_not_arrived_whole_is_bounded_for_all_connections_togethe
 ) -> None:
     data, most = ATTACKS[attack]
     async with services(mongodb_url, f"{shop.store}-memory", 1) as (server,):
-        await asked(server.port, GET + b"\r\n")
+        await send_pieces(server.port, GET + b"\r\n")
         before = server.megabytes
         async with holding(server.port, data, 20 if attack.startswith("pipelined") else COUNT):
             grown = 0.0
             for _ in range(10):
                 # What it is asked meanwhile it answers, since little is held by each who asks little.
-                status, _, _ = await asked(server.port, GET + b"\r\n")
+                status, _, _ = await send_pieces(server.port, GET + b"\r\n")
                 assert status == 200
                 grown = max(grown, server.megabytes - before)
                 await asyncio.sleep(0.1)

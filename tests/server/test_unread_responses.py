@@ -7,9 +7,9 @@ import pytest
 
 from tests.http.test_abandoned_streams import WHOLE_LIST, copy, idle_cursors, waiting_cursor
 from tests.live.test_backpressure import publish
-from tests.support.clients.non_reading_client import answer_begins, ended, is_cut, unread
+from tests.support.clients.non_reading_client import answer_begins, ended, is_cut, non_reading_clients
 from tests.support.shop import OpenShop, Shop
-from tests.support.token_holders import invited
+from tests.support.token_holders import add_token_holder
 
 STREAM = "/api/events/stream"
 
@@ -29,7 +29,7 @@ async def shop(open_shop: OpenShop) -> AsyncIterator[Shop]:
 async def test_a_whole_list_that_nobody_reads_is_ended(impatient: None, shop: Shop) -> None:
     await shop.sale()
     await copy(shop, 12_000)
-    async with unread(shop.port, WHOLE_LIST) as (client,):
+    async with non_reading_clients(shop.port, WHOLE_LIST) as (client,):
         await waiting_cursor(shop)
         async with asyncio.timeout(20):
             while await idle_cursors(shop):
@@ -38,7 +38,7 @@ async def test_a_whole_list_that_nobody_reads_is_ended(impatient: None, shop: Sh
 
 
 async def test_an_event_stream_that_nobody_reads_is_ended(impatient: None, shop: Shop) -> None:
-    async with unread(shop.port, STREAM) as (client,):
+    async with non_reading_clients(shop.port, STREAM) as (client,):
         assert await answer_begins(client) == b"HTTP/1.1 200 OK"
         hub = shop.state["hub"]
         assert hub.readers == 1
@@ -53,7 +53,7 @@ async def test_a_client_that_takes_little_at_a_time_is_not_ended(impatient: None
     await shop.sale()
     await copy(shop, 12_000)
     loop = asyncio.get_running_loop()
-    async with unread(shop.port, WHOLE_LIST) as (client,):
+    async with non_reading_clients(shop.port, WHOLE_LIST) as (client,):
         # Far longer than one that takes nothing is given.
         until = loop.time() + 4
         while loop.time() < until:
@@ -67,8 +67,8 @@ async def test_an_unread_event_stream_ends_at_once_when_its_device_is_revoked(
     monkeypatch.setattr("endpoints.live.connections.CHECK_SECONDS", 0.02)
     monkeypatch.setattr("endpoints.live.event_log._GOODBYE_SECONDS", 0.1)
     shop = await open_shop(sign_in="on")
-    device = await invited(shop, "device")
-    async with unread(shop.port, STREAM, headers=device.headers) as (client,):
+    device = await add_token_holder(shop, "device")
+    async with non_reading_clients(shop.port, STREAM, headers=device.headers) as (client,):
         assert await answer_begins(client) == b"HTTP/1.1 200 OK"
         hub = shop.state["hub"]
         await publish(shop, 1, 9_000)

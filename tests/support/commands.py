@@ -60,7 +60,7 @@ def pos_process(mongodb_url: str, shop: Shop) -> Any:
     return start
 
 
-def an_archive(store: str = "main") -> bytes:
+def empty_archive(store: str = "main") -> bytes:
     """One of an empty store."""
     counts = {"estimates": 0, "orders": 0, "counters": 1}
     writer = ArchiveWriter()

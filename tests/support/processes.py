@@ -101,7 +101,7 @@ async def services(
         await asyncio.gather(*(server.kill() for server in servers))
 
 
-async def insist(
+async def post_until_answered(
     client: httpx.AsyncClient, urls: list[str], path: str, body: Any, key: str, seconds: float = 60
 ) -> Any:
     """A POST as a till sends it: the very same again, to whichever server answers, until one says yes."""

@@ -27,7 +27,7 @@ async def claimed(open_shop: OpenShop) -> httpx.Response:
     return await shop.http.post("/api/setup", json=CLAIM)
 
 
-async def refused_at_the_doors(open_shop: OpenShop) -> list[httpx.Response]:
+async def early_refusals(open_shop: OpenShop) -> list[httpx.Response]:
     """One answer for each reason."""
     new, open_to_all, signed_in = await unclaimed(open_shop), await open_shop(), await open_shop(sign_in="on")
     refused = [

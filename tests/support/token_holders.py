@@ -12,7 +12,7 @@ from tests.support.shop import Shop
 
 
 @dataclass(frozen=True)
-class Guest:
+class TokenHolder:
     """Somebody with a token. kind: the collection that they stand in."""
 
     shop: Shop
@@ -38,7 +38,9 @@ class Guest:
         await self.shop.database[self.kind].update_one({"_id": self.id}, {"$set": fields})
 
 
-async def invited(shop: Shop, role: str = "cashier", belongs_to: str | None = None, device: str | None = None) -> Guest:
+async def add_token_holder(
+    shop: Shop, role: str = "cashier", belongs_to: str | None = None, device: str | None = None
+) -> TokenHolder:
     """Somebody new, of a role, signed in; device: the id of the one that they work at."""
     credentials = Credentials(shop.database, shop.state["clock"])
     kind = DEVICES if role == DEVICE else USERS
@@ -49,4 +51,4 @@ async def invited(shop: Shop, role: str = "cashier", belongs_to: str | None = No
     stamps = {"created_at": now, "updated_at": now, "version": 1, "voided_at": None, "pin": None}
     await shop.database[kind].insert_one({**account, "belongs_to": belongs_to, **stamps})
     token = await credentials.issue(KEY if role == DEVICE else ACCESS, new, device=device)
-    return Guest(shop, kind, new, token)
+    return TokenHolder(shop, kind, new, token)

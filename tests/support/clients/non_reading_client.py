@@ -10,7 +10,7 @@ _SMALL = 4_096
 _ESTABLISHED = 1
 
 
-async def asking(port: int, path: str, headers: Mapping[str, str] | None = None) -> socket.socket:
+async def send_get(port: int, path: str, headers: Mapping[str, str] | None = None) -> socket.socket:
     """A client that has sent a GET, and has read nothing of the answer."""
     loop = asyncio.get_running_loop()
     client = socket.socket()
@@ -23,11 +23,11 @@ async def asking(port: int, path: str, headers: Mapping[str, str] | None = None)
 
 
 @asynccontextmanager
-async def unread(
+async def non_reading_clients(
     port: int, path: str, count: int = 1, headers: Mapping[str, str] | None = None
 ) -> AsyncIterator[list[socket.socket]]:
     """So many of them; all are closed in the end."""
-    clients = [await asking(port, path, headers) for _ in range(count)]
+    clients = [await send_get(port, path, headers) for _ in range(count)]
     try:
         yield clients
     finally:

@@ -21,7 +21,7 @@ def chunked(path: str, body: bytes, *trailers: str, headers: tuple[str, ...] = (
     return "\r\n".join(head).encode() + chunk + "".join(f"{line}\r\n" for line in (*trailers, "")).encode()
 
 
-async def said(reader: asyncio.StreamReader) -> Answer:
+async def read_answer(reader: asyncio.StreamReader) -> Answer:
     """The next answer that has a length."""
     first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
     headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
@@ -37,16 +37,16 @@ async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyn
         writer.transport.abort()
 
 
-async def asked(port: int, *pieces: bytes) -> Answer:
+async def send_pieces(port: int, *pieces: bytes) -> Answer:
     """What a server says first to pieces that are sent one after the other."""
     async with connected(port) as (reader, writer), asyncio.timeout(20):
         for piece in pieces:
             writer.write(piece)
             await writer.drain()
-        return await said(reader)
+        return await read_answer(reader)
 
 
-async def mirror(scope: Scope, receive: Receive, send: Send) -> None:
+async def echo_app(scope: Scope, receive: Receive, send: Send) -> None:
     """An application that tells what it was asked, when it has heard the whole of it."""
     if scope["type"] != "http":
         await receive()
@@ -70,7 +70,7 @@ async def mirror(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def mirroring(**flags: Any) -> AsyncIterator[int]:
-    """A server of `mirror`; yields its port."""
-    async with serving(mirror, **flags) as (port, _):
+async def serve_echo(**flags: Any) -> AsyncIterator[int]:
+    """A server of `echo_app`; yields its port."""
+    async with serving(echo_app, **flags) as (port, _):
         yield port

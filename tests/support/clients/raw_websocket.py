@@ -24,7 +24,7 @@ def handshake(path: str = "/ws", *headers: str) -> bytes:
     return "".join(f"{line}\r\n" for line in (*lines, "")).encode()
 
 
-async def joined(port: int, *headers: str, buffer: int | None = None) -> socket.socket:
+async def open_websocket(port: int, *headers: str, buffer: int | None = None) -> socket.socket:
     """An open WebSocket; buffer: bytes that the system keeps for it, where that shall be little."""
     loop = asyncio.get_running_loop()
     client = socket.socket()
@@ -68,7 +68,7 @@ def frame(content: bytes, kind: int = 1, *, is_last: bool = True, reserved: int 
     return bytes([(0x80 if is_last else 0) | reserved | kind]) + length + b"\0\0\0\0" + content
 
 
-async def goodbye(client: socket.socket, seconds: float = 20) -> int | None:
+async def read_close_code(client: socket.socket, seconds: float = 20) -> int | None:
     """The code that a server closes with."""
     loop = asyncio.get_running_loop()
     data = b""
@@ -87,9 +87,9 @@ def close_code(data: bytes) -> int | None:
 
 
 @asynccontextmanager
-async def stalled(port: int, count: int) -> AsyncIterator[list[socket.socket]]:
+async def stalled_clients(port: int, count: int) -> AsyncIterator[list[socket.socket]]:
     """Clients that have stopped reading."""
-    clients = [await joined(port, buffer=_SMALL) for _ in range(count)]
+    clients = [await open_websocket(port, buffer=_SMALL) for _ in range(count)]
     try:
         yield clients
     finally:
@@ -97,7 +97,7 @@ async def stalled(port: int, count: int) -> AsyncIterator[list[socket.socket]]:
             client.close()
 
 
-class Hearer:
+class ReadingClient:
     """A healthy screen: it reads, and answers pings. seqs: of the events that it heard."""
 
     def __init__(self) -> None:
@@ -129,10 +129,10 @@ def _first_frame(data: bytes) -> tuple[int, bytes, int] | None:
 
 
 @asynccontextmanager
-async def hearing(port: int, count: int) -> AsyncIterator[list[Hearer]]:
+async def reading_clients(port: int, count: int) -> AsyncIterator[list[ReadingClient]]:
     """Healthy screens."""
-    hearers = [Hearer() for _ in range(count)]
-    clients = [await joined(port) for _ in hearers]
+    hearers = [ReadingClient() for _ in range(count)]
+    clients = [await open_websocket(port) for _ in hearers]
     tasks = [asyncio.create_task(hearer.read(client)) for hearer, client in zip(hearers, clients, strict=True)]
     try:
         yield hearers

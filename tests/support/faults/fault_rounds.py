@@ -26,7 +26,7 @@ STORE = "faults"
 _HANGS = 30.0
 
 
-class Back(NamedTuple):
+class Recovery(NamedTuple):
     """From when (monotonic) the coming back is counted; and of which server, if that is the question."""
 
     since: float
@@ -34,10 +34,10 @@ class Back(NamedTuple):
 
 
 #: Makes a fault happen in a round, and undoes it. The crew is at work meanwhile.
-Fault = Callable[[int, Crew], Awaitable[Back]]
+Fault = Callable[[int, Crew], Awaitable[Recovery]]
 
 
-async def judged(url: str, folder: Path | None, store: str = STORE) -> Verdict:
+async def check_books(url: str, folder: Path | None, store: str = STORE) -> Verdict:
     """The verdict of the judge, who is a process of its own; without a folder of journals, on the books alone."""
     folders = () if folder is None else (str(folder),)
     process = await asyncio.create_subprocess_exec(
@@ -50,7 +50,7 @@ async def judged(url: str, folder: Path | None, store: str = STORE) -> Verdict:
     return Verdict(**json.loads(output))
 
 
-async def strike(
+async def run_fault(
     name: str,
     fault: Fault,
     *,
@@ -75,7 +75,7 @@ async def strike(
             for number in long_run.rounds(*rounds):
                 await asyncio.sleep(calm)
                 await _once(fault, number, crew, report)
-        verdict = await judged(database_url, folder)
+        verdict = await check_books(database_url, folder)
         report.judge(verdict)
         report.add(crew)
         report.besides += besides(crew)

@@ -47,7 +47,7 @@ def journal_of(database: Database, store: str) -> Journal:
     return Journal(database, store=store, zone=KOLKATA, clock=utc_now)
 
 
-async def set_the_scene(database: Database, store: str, kind: str) -> None:
+async def prepare_store(database: Database, store: str, kind: str) -> None:
     """What must be there before: an estimate, and what is to be voided was sold."""
     await prepare(database, store, KOLKATA, 90)
     journal = journal_of(database, store)

@@ -10,7 +10,7 @@ _CHUNK = 65_536
 
 
 @dataclass
-class Line:
+class TcpProxy:
     """Every connection through the proxy.
 
     delay: seconds that each piece waits, either way. swallows: whether what is sent arrives nowhere. cuts_after: is
@@ -88,8 +88,8 @@ class Line:
 
 
 @asynccontextmanager
-async def line_to(port: int) -> AsyncIterator[Line]:
-    line = Line(port)
+async def proxy_to(port: int) -> AsyncIterator[TcpProxy]:
+    line = TcpProxy(port)
     server = await asyncio.start_server(line.serve, "127.0.0.1", 0)
     line.own_port = server.sockets[0].getsockname()[1]
     try:

@@ -16,7 +16,7 @@ LETTER = OutgoingMessage("+919822012345", "Your order is ready.")
 PDF = b"%PDF-1.7\n" + b"x" * 1_000
 
 
-class Postman:
+class InMemoryProvider:
     """letters: what it was given. answers: what it says, one after another, and then that it has taken it.
 
     While `door` is shut, nobody is answered.
