@@ -1,4 +1,4 @@
-"""The audit: what it is asked for, and how it shows who did what, and what it was before."""
+"""The audit log: its query, and how it shows changes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ from schemas.sales.documents import LineSchema
 
 _MONEY: Final = frozenset({"subtotal", "discount", "round_off", "total", "amount_paid"})
 _NUMBERS: Final = frozenset({"order_number", "estimate_number"})
-#: Where the thing lies, and what the row says beside it.
+#: Fields that a row does not repeat.
 _BESIDE: Final = frozenset({"_id", "store", "number"})
-#: Of a `seq`; more are refused unread.
+#: The most digits of a `seq`.
 _DIGITS: Final = 16
-#: Bytes of JSON of a member of `before` or `after` beyond which it is cut: a bill of some hundred lines has them.
+#: A member of `before` or `after` with more bytes of JSON is cut: a bill of some hundred lines has as many.
 MAX_MEMBER_BYTES: Final = 16 * 1024
 _SHOW_LINES: Final = LineSchema().dump
 _SHOW_PERCENT: Final = Percent().dump_value
@@ -32,7 +32,7 @@ _SHOW_PERCENT: Final = Percent().dump_value
 
 @dataclass(frozen=True, slots=True)
 class AuditCursor:
-    """An event's place in the audit: its `seq`."""
+    """An event's position in the audit log: its `seq`."""
 
     seq: int
 
@@ -41,7 +41,10 @@ class AuditCursor:
 
     @classmethod
     def decode(cls, text: str) -> Self:
-        """:raises InvalidCursor: the text is none of ours."""
+        """Return the cursor of a client's text.
+
+        :raises InvalidCursor: the service did not give out this text.
+        """
         return decode_cursor(text, cls._of_parts)
 
     @classmethod
@@ -54,7 +57,11 @@ class AuditCursor:
 
 @dataclass(frozen=True, slots=True)
 class AuditListing:
-    """A page of the audit as it is asked for. actor: an id or a name. id: of what was changed."""
+    """The filters of a page of the audit log.
+
+    :ivar actor: an id or a name.
+    :ivar id: of the changed document.
+    """
 
     limit: int = DEFAULT_LIMIT
     after: AuditCursor | None = None
@@ -66,7 +73,7 @@ class AuditListing:
 
 
 class AuditQuery(Schema):
-    """The query parameters of the audit."""
+    """The query parameters of the audit log."""
 
     class Meta:
         unknown = EXCLUDE
@@ -89,10 +96,10 @@ class AuditQuery(Schema):
 
 
 def audit_row(event: Event, zone: ZoneInfo) -> dict[str, Any]:
-    """An event as the audit shows it. What is older than the audit has neither `by` nor `hash`.
+    """Return an event as the audit log shows it. Events from before the audit log have neither `by` nor `hash`.
 
-    before, after: the fields that were changed, by their names in the database. Of what is new, `before` is null and
-    `after` is its digest; of a conversion, `after` has the `order` as well. What is long is cut.
+    `before` and `after` are the changed fields, by their names in the database. Of a new document, `before` is null and
+    `after` is its summary; of a conversion, `after` also has the `order`. Long values are cut.
     """
     before, after, hash_ = event.get("before"), event.get("after"), event.get("hash")
     made = _shown(event["data"], zone)
@@ -115,7 +122,7 @@ def audit_row(event: Event, zone: ZoneInfo) -> dict[str, Any]:
 
 
 def _number(event: Event) -> str | None:
-    """Of the document that the event is of; a conversion's data are those of the order."""
+    """Return the number of the event's document; a conversion's data are those of the order."""
     number = event["data"].get("estimate_number" if event["action"] == CONVERT else "number")
     return None if number is None else format_number(number)
 
@@ -125,7 +132,7 @@ def _shown(members: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
 
 
 def _short(value: Any) -> Any:
-    """Return a value, or instead of a long one a mark of its length: the document itself, or an archive, has it."""
+    """Return a value; in place of a long one its size, since the document itself or an archive has it."""
     if not isinstance(value, str | list | dict):
         return value
     size = len(orjson.dumps(value, default=str))

@@ -1,7 +1,7 @@
-"""Customers: what a document adds to the sums of whom it is for, and how they come in and are shown.
+"""Customers: request bodies, serialization, and what a document adds to a customer's sums.
 
-A customer is known by phone numbers: each estimate and sale counts for whoever has its number (`phone_e164`). One
-without that field was written before there were customers, and counts for nobody until `pos migrate` has seen it.
+A phone number identifies a customer: each estimate and sale counts for the customer with its number (`phone_e164`).
+A document without that field is older than customers, and counts for none until `pos migrate` has added the field.
 """
 
 from collections.abc import Mapping
@@ -23,14 +23,14 @@ from schemas.sales import statuses
 
 CUSTOMER_PREFIX: Final = "CUST-"
 PHONE_FIELD: Final = "phone_e164"
-#: estimates, orders: how many; sold, paid: minor units, of the orders whose money the shop keeps.
+#: estimates, orders: counts; sold, paid: minor units, of the orders that count as revenue.
 ZERO_SUMS: Final[Mapping[str, int]] = {"estimates": 0, "orders": 0, "sold": 0, "paid": 0}
 
 
 def contribution(kind: str, document: Mapping[str, Any] | None) -> tuple[str, Mapping[str, int]] | None:
-    """The phone number that an estimate or an order counts for, and what it adds to its sums (`ZERO_SUMS`'s members).
+    """Return the phone number of a document, and what it adds to the customer's sums (members of `ZERO_SUMS`).
 
-    None: it counts for nobody. A cancelled or refunded order is none, and owes nothing.
+    :returns: None for a document that counts for no customer, such as a cancelled or refunded order.
     """
     if document is None or document["voided_at"] is not None or not document.get(PHONE_FIELD):
         return None
@@ -42,7 +42,7 @@ def contribution(kind: str, document: Mapping[str, Any] | None) -> tuple[str, Ma
 
 
 class CustomerBody(Body):
-    """The body that makes a customer."""
+    """The body that creates a customer."""
 
     name = Text(required=True)
     phone = Text(blank=True, load_default="")
@@ -52,7 +52,7 @@ class CustomerBody(Body):
 
 
 class CustomerChange(Body):
-    """What is to be another; what is left out stays."""
+    """A change of a customer; fields that are left out stay."""
 
     name = Text()
     phone = Text(blank=True)
@@ -62,7 +62,7 @@ class CustomerChange(Body):
 
 
 def serialize_customer(customer: Document, zone: ZoneInfo) -> Document:
-    """As the app reads a customer: no member is ever null, amounts are floats."""
+    """Return a customer as the app reads it: no member is null, amounts are floats."""
     sums = {**ZERO_SUMS, **customer.get("sums", {})}
     return {
         "id": customer["_id"],
@@ -80,7 +80,7 @@ def serialize_customer(customer: Document, zone: ZoneInfo) -> Document:
 
 @dataclass(frozen=True, slots=True)
 class CustomerCursor:
-    """A customer's place in the list: the instant of the last visit (UTC milliseconds), and the id."""
+    """A customer's position in the list: the instant of the last visit (UTC milliseconds), and the id."""
 
     instant: int
     id: str
@@ -98,14 +98,17 @@ class CustomerCursor:
 
     @classmethod
     def decode(cls, text: str) -> Self:
-        """:raises InvalidCursor: the text is none of ours."""
+        """Return the cursor of a client's text.
+
+        :raises InvalidCursor: the service did not give out this text.
+        """
         return decode_cursor(text, cls._of_parts)
 
     @classmethod
     def _of_parts(cls, parts: list[str]) -> Self:
         instant, name = parts
         position = cls(int(instant), name)
-        position.last_visit  # noqa: B018  (an instant outside the calendar is no instant)
+        position.last_visit  # noqa: B018  (raises for an instant outside the calendar)
         if not name.startswith(CUSTOMER_PREFIX):
             raise ValueError(parts)
         return position
@@ -113,7 +116,10 @@ class CustomerCursor:
 
 @dataclass(frozen=True, slots=True)
 class CustomerListing:
-    """The customers as they are asked for. limit: None for all of them."""
+    """The filter of the list of customers and its page.
+
+    :ivar limit: None for the whole list.
+    """
 
     limit: int | None = None
     after: CustomerCursor | None = None

@@ -1,4 +1,4 @@
-"""Public links at the edge: the body that makes one, the query for paper, and the shape in which a link is shown."""
+"""Public links: the request body, the query of the paper size, and serialization."""
 
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ class PaperQuery(Body):
 
 
 def serialize_link(link: Document, now: datetime, zone: ZoneInfo) -> dict[str, Any]:
-    """A link as the list of a document's links shows it; its address is not known any more."""
+    """Return a link as the list shows it, without its address, which is not stored."""
     times = {
         name: None if link[name] is None else shop_time(link[name], zone)
         for name in ("created_at", "expires_at", "viewed_at")

@@ -1,4 +1,4 @@
-"""Instants and bytes, as the lines of an archive have them: MongoDB's Extended JSON, or nearly."""
+"""Instants and bytes in the lines of an archive: nearly MongoDB's Extended JSON."""
 
 from base64 import b64decode, b64encode
 from datetime import datetime
@@ -8,14 +8,14 @@ from schemas.core.limits import YEARS
 
 _DATE: Final = "$date"
 _BINARY: Final = "$binary"
-#: What MongoDB stores, and indexes.
+#: The nesting that MongoDB stores and indexes.
 MAX_DEPTH: Final = 100
 
 
 def encode(value: Any) -> Any:
-    """What orjson cannot write itself.
+    """Return a value that orjson cannot write as one that it can.
 
-    :raises TypeError: an archive has no room for it.
+    :raises TypeError: an archive cannot have values of this type.
     """
     if isinstance(value, datetime):
         return {_DATE: value.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
@@ -25,10 +25,10 @@ def encode(value: Any) -> Any:
 
 
 def decode(value: Any, room: int = MAX_DEPTH) -> Any:
-    """Return an object or an array with its instants and bytes.
+    """Return an object or an array with its instants and bytes decoded.
 
-    :param room: how many levels it may still have.
-    :raises ValueError: a value in it cannot be stored; the message says which kind.
+    :param room: how many levels of nesting are still allowed.
+    :raises ValueError: it has a value that cannot be stored; the message says which kind.
     """
     if room == 0:
         raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")

@@ -1,13 +1,13 @@
-"""The archive: everything of a store as lines of JSON, which says itself what it is and whether it is whole.
+"""The archive format: all data of a store as lines of JSON, with a header and checksums.
 
     {"format": "pos-archive", "version": 1, "store": …, "timezone": …, "currency": …, "head": …, "counts": {…}, …}
     {"collection": "orders", "crc32": 305419896, "document": {…}}            a line for each document
     {"end": true, "documents": 1204, "counts": {…}, "sha256": "…"}           over every byte before this line
 
-A document is as it is stored, but for the store's name, so that another store can take it in. Instants are
-`{"$date": "2026-01-31T18:29:59.123Z"}`, as in MongoDB's Extended JSON; bytes, which are what the earlier backend wrote
-in BSON, are `{"$binary": "…"}` in base64. The checksum of a line tells which line was changed; that of the end, that a
-line was taken out, put in or moved.
+A document is as it is stored, without the store's name, so that it can be restored into another store. Instants are
+`{"$date": "2026-01-31T18:29:59.123Z"}`, as in MongoDB's Extended JSON; bytes (BSON of the earlier backend) are
+`{"$binary": "…"}` in base64. The checksum of a line shows that the line was changed; that of the file, that a line was
+removed, inserted or moved.
 """
 
 import zlib
@@ -26,17 +26,18 @@ from schemas.core.documents import Document
 
 FORMAT: Final = "pos-archive"
 VERSION: Final = 1
-#: Where the store's name is part of the id: the names beside it.
+#: Collections whose ids contain the store's name: the other members of the id.
 _COMPOUND: Final = {"totals": {"span", "period", "staff", "mode"}, "adopted": {"kind", "id"}}
 _OWN: Final = (ESTIMATES, ORDERS, CUSTOMERS, SETTINGS, USERS, DEVICES, LINKS, MESSAGES)
-#: Where a document has an id of its own, a text.
+#: Collections whose ids are texts of their own.
 _NAMED: Final = (ESTIMATES, ORDERS, CUSTOMERS, USERS, DEVICES, LINKS, MESSAGES)
-#: Where a document names the store that it is of beside `store`.
+#: Collections whose documents name a store in a field beside `store`.
 _OWNER: Final = {USERS: "belongs_to", DEVICES: "belongs_to", MESSAGES: "outbox"}
-#: What is kept for ever. Events and requests expire, perhaps while they are written.
+#: Collections without expiry. Events and requests expire, perhaps while an archive is written.
 PERMANENT_COLLECTIONS: Final = (*_OWN, *_COMPOUND)
-#: Everything that a store has, in the order of an archive; but for what people and devices are signed in with: an
-#: archive can be older than the theft of a tablet, whose key would be good again. So everybody signs in anew.
+#: The collections of an archive, in order. Credentials are left out: an archive may be older than the theft of a
+# tablet,
+#: whose key would be valid again. So after a restore, each user and device must sign in again.
 COLLECTIONS: Final = (*_OWN, "events", "requests", *_COMPOUND, COUNTERS)
 #: No stored document is larger than 16 MB.
 MAX_LINE_BYTES: Final = 64 * 2**20
@@ -45,12 +46,17 @@ _LINE: Final = b'{"collection":"%s","crc32":%d,"document":'
 
 
 class ArchiveRefused(RuntimeError):
-    """The file is no archive, or no whole one; the message names the line."""
+    """The file is no archive, or an incomplete one; the message names the line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What an archive is of. head, epoch: where its event log stood; counts: documents by collection."""
+    """The header of an archive.
+
+    :ivar head: the newest sequence number of the event log.
+    :ivar epoch: identifies the event log.
+    :ivar counts: documents by collection.
+    """
 
     store: str
     timezone: str
@@ -74,7 +80,7 @@ _HEADER: Final = _Header()
 
 
 class ArchiveWriter:
-    """Makes the lines of one archive, in order; `opening` first, `closing` last."""
+    """Writes the lines of one archive: `opening` first, `closing` last."""
 
     def __init__(self) -> None:
         self._digest = sha256()
@@ -84,7 +90,7 @@ class ArchiveWriter:
         return self._counted(orjson.dumps({"format": FORMAT, "version": VERSION, **asdict(manifest)}) + b"\n")
 
     def documents(self, collection: str, documents: Sequence[Document]) -> bytes:
-        """A line for each; the documents lose their store."""
+        """Return a line for each document, without its store; this changes the documents."""
         self.counts[collection] += len(documents)
         return self._counted(b"".join([_line(collection, document) for document in documents]))
 
@@ -98,10 +104,10 @@ class ArchiveWriter:
 
 
 class ArchiveReader:
-    """Reads one archive.
+    """Reads one archive. An archive that was read to its end is complete.
 
-    :param readline: the next line, at most so many bytes of it; nothing at the end of the file.
-    :raises ArchiveRefused: from here and from `documents`; whoever has read to the end knows that it is whole.
+    :param readline: returns the next line, at most so many bytes of it; nothing at the end of the file.
+    :raises ArchiveRefused: also from `documents`.
     """
 
     def __init__(self, readline: Callable[[int], bytes]) -> None:
@@ -109,12 +115,12 @@ class ArchiveReader:
         self._digest = sha256()
         self._number = 0
         self.counts: Counter[str] = Counter()
-        #: How many bytes of the file were read.
+        #: The bytes that were read.
         self.bytes = 0
         self.manifest = self._opening()
 
     def documents(self) -> Iterator[tuple[str, Document]]:
-        """Each document, with its collection. The store is missing in it; see `assign_store`."""
+        """Yield each document with its collection, without its store; see `assign_store`."""
         while True:
             line = self._next()
             try:
@@ -136,7 +142,10 @@ class ArchiveReader:
             yield collection, self._document(collection, content["document"])
 
     def _document(self, collection: str, content: Document) -> Document:
-        """Return the document of a line: one of the header's store, with an id, and without the store's name."""
+        """Return the document of a line, without its store.
+
+        :raises ArchiveRefused: it is of another store than the header's, has no id, or cannot be stored.
+        """
         for name in _stores_of(collection, content):
             if name != self.manifest.store:
                 raise self.refused(f"it is of the store {name!r}, and the header is of {self.manifest.store!r}")
@@ -200,13 +209,15 @@ class ArchiveReader:
             raise self.refused("there is something after the closing line")
 
     def refused(self, reason: str) -> ArchiveRefused:
-        """Return a refusal that names the line read last."""
+        """Return an error that names the current line."""
         return ArchiveRefused(f"Line {self._number:,}: {reason}.")
 
 
 def assign_store(collection: str, document: Document, store: str, before: str) -> Document:
-    """A document as a store has it. before: the store that it was of; who belonged to that belongs to this one, and its
-    messages are sent by this one's processes."""
+    """Return a document as a store has it.
+
+    :param before: the archive's store; its users, devices and outbox become those of the new store.
+    """
     if collection == COUNTERS:
         return {"_id": store, **document}
     if collection == SETTINGS:
@@ -222,7 +233,7 @@ def assign_store(collection: str, document: Document, store: str, before: str) -
 
 
 def _stores_of(collection: str, document: Document) -> Iterator[Any]:
-    """Yield each name of a store that stands in the line of a document; an account may belong to all stores."""
+    """Yield each name of a store in a document's line; an account may belong to all stores."""
     if collection in (COUNTERS, SETTINGS) and "_id" in document:
         yield document["_id"]
     if collection != COUNTERS and "store" in document:
@@ -235,7 +246,7 @@ def _stores_of(collection: str, document: Document) -> Iterator[Any]:
 
 
 def _has_id(collection: str, document: Document) -> bool:
-    """Whether a document, without the store's name, has an id of the kind that its collection has."""
+    """Return whether a document, without its store, has an id of the form of its collection."""
     key = document.get("_id")
     if collection in _COMPOUND:
         return isinstance(key, dict) and key.keys() == _COMPOUND[collection] and _are_texts(key.values())
@@ -262,5 +273,5 @@ def _line(collection: str, document: Document) -> bytes:
 
 
 def _raw_document(line: bytes) -> bytes:
-    """The bytes of the document, as they stand in its line."""
+    """Return the bytes of the document in a line."""
     return line[line.find(b'"document":') + len(b'"document":') : -2]

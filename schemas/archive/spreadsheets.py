@@ -1,8 +1,8 @@
-"""What a spreadsheet shows of the shop: which columns, and what stands in their cells. Pure: documents in, rows out.
+"""The tables of spreadsheets: their columns and cells. Pure: documents in, rows out.
 
 A cell holds a whole number of minor units (MONEY), of thousandths (QUANTITY) or of millionths of a percent (PERCENT),
-a date, an instant in the shop's time without an offset, a count, or text; None is an empty cell. How each of them is
-written is the business of a format; see `format_csv` and `app/archive/table_files.py`.
+a date, an instant in the shop's time without an offset, a count, or text; None is an empty cell. Each file format
+writes them in its own way; see `format_csv` and `app/archive/table_files.py`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -34,7 +34,11 @@ class Kind(Enum):
 
 
 class Column(NamedTuple):
-    """A column of a table. width: in characters; value: of the thing that the row is about."""
+    """A column of a table.
+
+    :ivar width: in characters.
+    :ivar value: returns the cell of a row's subject.
+    """
 
     title: str
     kind: Kind
@@ -43,20 +47,26 @@ class Column(NamedTuple):
 
 
 class Table(NamedTuple):
-    """What a sheet is called, and its columns. things: what of a document, or a rollup row, makes a row each."""
+    """A table with its title and columns.
+
+    :ivar things: returns the subjects of a document or rollup row; each makes a row.
+    """
 
     title: str
     columns: tuple[Column, ...]
     things: Callable[[Any], Iterable[Any]]
 
     def rows(self, source: Any) -> Iterator[list[Cell]]:
-        """The rows that a document or a rollup row makes."""
+        """Yield the rows of a document or a rollup row."""
         for thing in self.things(source):
             yield [column.value(thing) for column in self.columns]
 
 
 def document_table(kind: str, zone: ZoneInfo, *, lines: bool = False) -> Table:
-    """The table of `estimates` or `orders`: a row a document, or a row a line item."""
+    """Return the table of `estimates` or `orders`, with a row for each document.
+
+    :param lines: a row for each line of a document instead.
+    """
     title = "Orders" if kind == ORDERS else "Estimates"
     if lines:
         return Table(f"{title}, lines", (*_lead(kind, zone, _of_line), *_LINE), _pairs)
@@ -67,12 +77,12 @@ def document_table(kind: str, zone: ZoneInfo, *, lines: bool = False) -> Table:
 
 
 def report_table() -> Table:
-    """The table of what was sold by day, staff and way of payment; rows in which nothing happened are left out."""
+    """Return the table of sales by day, staff and payment group, without empty rows."""
     return Table("Reports", _REPORT, lambda row: (pair for pair in ((row.key, Sums.of([row])),) if _happened(pair[1])))
 
 
 def format_csv(kind: Kind, cell: Cell) -> str:
-    """A cell as CSV has it: money `397.80`, dates `2026-01-31`, instants `2026-01-31 23:59:59`, text made harmless."""
+    """Return a cell in CSV: money `397.80`, dates `2026-01-31`, instants `2026-01-31 23:59:59`, text escaped."""
     if cell is None:
         return ""
     if isinstance(cell, str):
@@ -84,12 +94,12 @@ def format_csv(kind: Kind, cell: Cell) -> str:
     return str(cell) if kind is Kind.COUNT else _decimal(cell, PLACES[kind], keeps_zeros=kind is Kind.MONEY)
 
 
-#: How many decimals the whole number in a cell stands for.
+#: The decimals of the whole number in a cell.
 PLACES = {Kind.MONEY: money.MONEY_PLACES, Kind.QUANTITY: money.QUANTITY_PLACES, Kind.PERCENT: money.PERCENT_PLACES}
 
 
 def revenue(order: Document) -> int:
-    """What an order adds to the revenue of reports, so that the sum of a column is that of the report."""
+    """Return what an order adds to the revenue of reports, so that a column's sum equals the report's."""
     is_kept = order["voided_at"] is None and order["status"] in REVENUE_STATUSES
     return int(order["amount_paid"]) if is_kept else 0
 
@@ -114,14 +124,17 @@ def _status(kind: str) -> Callable[[Document], str]:
 
 
 def _shop_instant(instant: datetime | None, zone: ZoneInfo) -> datetime | None:
-    """Spreadsheets know no offsets: the shop's own time."""
+    """Return an instant in the shop's time without an offset, which spreadsheets do not have."""
     if instant is None:
         return None
     return instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(zone).replace(tzinfo=None)
 
 
 def _lead(kind: str, zone: ZoneInfo, of: Callable[[Any], Document]) -> tuple[Column, ...]:
-    """What each row begins with. of: the document that a row is about."""
+    """Return the first columns of each row.
+
+    :param of: returns the document of a row's subject.
+    """
     status = _status(kind)
 
     def text(title: str, width: int, name: str) -> Column:

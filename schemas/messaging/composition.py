@@ -1,4 +1,4 @@
-"""What a message to a customer says, where nobody has written it: pure."""
+"""The composition of messages to customers. Pure."""
 
 import re
 
@@ -12,9 +12,9 @@ from schemas.text.phones import normalize_phone
 
 
 def require_phone(text: str, region: str) -> str:
-    """A phone number in E.164.
+    """Return a phone number in E.164.
 
-    :raises InvalidBody: it is none that can be dialled.
+    :raises InvalidBody: the text has no number that can be dialled.
     """
     number = normalize_phone(text, region)
     if number is None:
@@ -23,29 +23,29 @@ def require_phone(text: str, region: str) -> str:
 
 
 def text_message(body: Document, to: str) -> OutgoingMessage:
-    """A letter of a loaded `MessageBody`.
+    """Return the message of a loaded `MessageBody`.
 
-    :raises InvalidBody: it says nothing, or more than stands below a document.
+    :raises InvalidBody: it is empty, or too long for a caption.
     """
     url = body.get("pdf_url")
     if url is not None:
         return OutgoingMessage(to, compose_caption(body), url, re.split("[?#]", url)[0].rpartition("/")[2])
-    text = _said(body, MAX_TEXT_LENGTH)
+    text = _text(body, MAX_TEXT_LENGTH)
     if not text:
         raise invalid_field("message", "must not be empty")
     return OutgoingMessage(to, text)
 
 
 def compose_caption(body: Document) -> str:
-    """What a loaded body says below a document.
+    """Return the caption that a loaded body gives a document.
 
-    :raises InvalidBody: it says more than stands there.
+    :raises InvalidBody: it is too long for a caption.
     """
-    return _said(body, MAX_CAPTION_LENGTH)
+    return _text(body, MAX_CAPTION_LENGTH)
 
 
-def _said(body: Document, longest: int) -> str:
-    """What the message and the caption say, each once."""
+def _text(body: Document, longest: int) -> str:
+    """Return message and caption together, or one of them where they are equal."""
     text = "\n\n".join(dict.fromkeys(each for each in (body["message"], body["caption"]) if each))
     if len(text) > longest:
         raise invalid_field("message", f"must have at most {longest} characters, with the caption")
@@ -59,12 +59,15 @@ def invalid_field(name: str, detail: str) -> InvalidBody:
 def document_message(
     document: Document, head: Letterhead, currency: str, *, to: str, text: str | None, document_url: str
 ) -> OutgoingMessage:
-    """An estimate or an order to whom it is for. text: None for a line with its number, its total and both names; of
-    names so long that it would not stand below a document, the shop's alone."""
+    """Return the message that sends an estimate or an order.
+
+    :param text: None for a line with its number, its total and both names; where that is too long for a caption,
+        without the customer's name.
+    """
     kind = "Bill" if "amount_paid" in document else "Estimate"
     total = format_money(document["total"], currency)
     titled = f"{kind} {display_number(document, head)}"
-    said = f"{titled} for {document['customer_name']}: {total}. {head.business_name}"
-    if len(said) > MAX_CAPTION_LENGTH:
-        said = f"{titled}: {total}. {head.business_name}"
-    return OutgoingMessage(to, text or said, document_url, file_name(document))
+    caption = f"{titled} for {document['customer_name']}: {total}. {head.business_name}"
+    if len(caption) > MAX_CAPTION_LENGTH:
+        caption = f"{titled}: {total}. {head.business_name}"
+    return OutgoingMessage(to, text or caption, document_url, file_name(document))

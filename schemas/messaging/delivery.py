@@ -1,11 +1,11 @@
-"""What is handed to a provider of messages, and what becomes of it: the same for all of them."""
+"""Outgoing messages and the outcomes of an attempt to send one, common to all providers."""
 
 from dataclasses import dataclass
 from typing import Final
 
-#: The longest text that WhatsApp takes, in characters.
+#: The most characters of a text on WhatsApp.
 MAX_TEXT_LENGTH: Final = 4_096
-#: The longest caption of a document that it takes.
+#: The most characters of a document's caption on WhatsApp.
 MAX_CAPTION_LENGTH: Final = 1_024
 
 
@@ -13,8 +13,10 @@ MAX_CAPTION_LENGTH: Final = 1_024
 class OutgoingMessage:
     """A message to one phone.
 
-    to: E.164. text: what a person reads, the caption where there is a document. document_url: of a PDF that the
-    provider fetches itself. reference: the shop's own name for this attempt, which news of it may bring back.
+    :ivar to: E.164.
+    :ivar text: the message, or the caption of the document.
+    :ivar document_url: of a PDF, which the provider downloads.
+    :ivar reference: our name of this attempt, which the provider's status updates may repeat.
     """
 
     to: str
@@ -26,14 +28,20 @@ class OutgoingMessage:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The provider has it. provider_id: by which its later news is known; None where it gives none."""
+    """The provider has accepted the message.
+
+    :ivar provider_id: identifies its status updates; None where the provider gives none.
+    """
 
     provider_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The provider will not send it, however often it is asked. reason: for people, without numbers or keys."""
+    """The provider will never send the message.
+
+    :ivar reason: a sentence for people, without numbers or keys.
+    """
 
     code: str
     reason: str
@@ -41,7 +49,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class RetryLater:
-    """It was surely not sent, and may be tried again. after: seconds that the provider asks for."""
+    """The message was certainly not sent, and may be sent again.
+
+    :ivar after: seconds that the provider asks to wait.
+    """
 
     code: str
     reason: str
@@ -50,7 +61,7 @@ class RetryLater:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """It may have been sent, and nobody can tell: never blindly sent again."""
+    """The message may have been sent, so it is never sent again automatically."""
 
     reason: str
 

@@ -1,7 +1,7 @@
-"""Messages to customers, as they are stored in the outbox and shown: pure values, no I/O.
+"""The outbox: messages to customers, as they are stored and serialized. Pure values, no I/O.
 
-`due_at` is when somebody looks at a message next: at a queued one to send it, at one that is being sent to say that
-nobody knows what became of it. Whoever looks moves it on, which is a lease. None: there is nothing left to do.
+`due_at` is when a process handles a message next: it sends a queued one, and marks one that is still being sent as
+unknown. The process moves `due_at` forward, which is its lease. None: there is nothing left to do.
 """
 
 import re
@@ -20,17 +20,16 @@ from schemas.messaging.states import DELIVERED, FAILED, QUEUED, READ, SENDING, S
 _REFERENCE: Final = re.compile(rf"({MESSAGE_PREFIX}[0-9A-Z]{{26}})\.([0-9]{{1,9}})", re.ASCII)
 #: States in which something is left to do.
 OPEN_STATES: Final = frozenset({QUEUED, SENDING})
-#: When it came to each of these.
+#: The field with the time at which a message reached each of these states.
 STATE_TIMES: Final[Mapping[str, str]] = {SENT: "sent_at", DELIVERED: "delivered_at", READ: "read_at"}
-#: What is kept of a letter: it is the same at each attempt.
+#: The stored fields of an outgoing message, equal at each attempt.
 _KEPT: Final = ("to", "text", "document_url", "filename")
-#: Nobody looks at it any more.
+#: The fields of a message that no process handles any more.
 FINISHED_FIELDS: Final[Mapping[str, Any]] = {"due_at": None, "holder": None}
-#: What a message that was in an archive says: what was open then may have been sent since.
 _UNANSWERED: Final = "unanswered"
 _RESTORED: Final = {"code": "restored", "reason": "It was open in the backup, and may have been sent since."}
 
-#: What a message comes to whose document does not open any more.
+#: The error of a message whose document cannot be opened any more.
 DOCUMENT_GONE: Final = {"code": "document_gone", "reason": "Its document is voided, or the link to it has ended."}
 
 _DOUBTS: Final = (_UNANSWERED, _RESTORED["code"])
@@ -38,8 +37,13 @@ _DOUBTS: Final = (_UNANSWERED, _RESTORED["code"])
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """What opens at the address that a letter gives. kind, document_id: of an estimate or an order. link_id: by which
-    it is reached. until: when the address ends. Each None where there is none."""
+    """The document behind the URL of a message. A field is None where there is none.
+
+    :ivar kind: `estimates` or `orders`.
+    :ivar document_id: of the estimate or order.
+    :ivar link_id: of the public link.
+    :ivar until: when the URL expires.
+    """
 
     kind: str | None = None
     document_id: str | None = None
@@ -51,7 +55,7 @@ NO_ATTACHMENT: Final = Attachment()
 
 
 def draft_message(letter: OutgoingMessage, enclosed: Attachment = NO_ATTACHMENT) -> Document:
-    """The stored part of a message that is asked for."""
+    """Return the stored fields of a requested message."""
     content = {name: getattr(letter, name) for name in _KEPT}
     return {
         "letter": content,
@@ -62,29 +66,35 @@ def draft_message(letter: OutgoingMessage, enclosed: Attachment = NO_ATTACHMENT)
 
 
 def queued_fields(outbox: str, now: datetime) -> Document:
-    """What makes a message wait to be sent. outbox: the store whose processes send it."""
+    """Return the fields of a message that waits to be sent.
+
+    :param outbox: the store whose processes send it.
+    """
     return {"state": QUEUED, "outbox": outbox, "tries": 0, "due_at": now, "holder": None}
 
 
 def outgoing_message(message: Document) -> OutgoingMessage:
-    """What is handed to the provider at the attempt that the message is at."""
+    """Return the message for the provider, at its current attempt."""
     kept = {name: message["letter"][name] for name in _KEPT}
     return OutgoingMessage(**kept, reference=f"{message['_id']}.{message['attempt']}")
 
 
 def parse_reference(reference: str | None) -> tuple[str | None, int | None]:
-    """The message and the attempt that a letter's reference names; None both where it is none of ours."""
+    """Return the message id and the attempt of a reference; None for both where the reference is not ours."""
     match = _REFERENCE.fullmatch(reference or "")
     return (match[1], int(match[2])) if match else (None, None)
 
 
 def failed_fields(error: Document) -> Document:
-    """What makes a message one that is not sent."""
+    """Return the fields of a message that has failed."""
     return {**FINISHED_FIELDS, "state": FAILED, "error": error}
 
 
 def outcome_fields(message: Document, outcome: Outcome, now: datetime, chance: float) -> Document:
-    """What a message that is being sent becomes by what the provider has said. chance: see `retry_delay`."""
+    """Return the fields of a message after an attempt.
+
+    :param chance: see `retry_delay`.
+    """
     if isinstance(outcome, Accepted):
         return {**FINISHED_FIELDS, "state": SENT, "provider_id": outcome.provider_id, "sent_at": now, "error": None}
     if isinstance(outcome, Refused):
@@ -99,7 +109,7 @@ def outcome_fields(message: Document, outcome: Outcome, now: datetime, chance: f
 
 
 def is_doubtful(message: Document) -> bool:
-    """Whether a message may have been sent already, for all that is known of its last attempt."""
+    """Return whether the last attempt may have sent the message."""
     return message["error"] is not None and message["error"]["code"] in _DOUBTS
 
 
@@ -108,7 +118,7 @@ def _error(code: str, reason: str) -> Document:
 
 
 def summarize_message(message: Document) -> Document:
-    """What an event says of a message: how it stands, and not to whom it goes or what it says."""
+    """Return a message's data in events: its state, without phone number and text."""
     error = message["error"]
     return {
         "_id": message["_id"],
@@ -121,7 +131,10 @@ def summarize_message(message: Document) -> Document:
 
 
 def restored_message(message: Document) -> Document:
-    """A message from an archive: nothing is sent because somebody restored a backup, and an upload is not there."""
+    """Return a message of an archive as a restore stores it.
+
+    A restore never sends a message, since it may have been sent after the backup; and archives have no uploads.
+    """
     if message["letter"]["document_url"] is not None and message.get("link_id") is None:
         message = {**message, "until": message["created_at"]}
     if message["state"] not in OPEN_STATES:
@@ -130,7 +143,7 @@ def restored_message(message: Document) -> Document:
 
 
 def serialize_message(message: Document, zone: ZoneInfo) -> Document:
-    """As the list of messages shows it. next_try_at: of one that waits."""
+    """Return a message as the list shows it; `next_try_at` is set while it is queued."""
     letter = message["letter"]
     due = message["due_at"] if message["state"] == QUEUED else None
     times = {name: message[name] for name in ("created_at", "updated_at", *STATE_TIMES.values())} | {"next_try_at": due}

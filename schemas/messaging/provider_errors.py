@@ -1,4 +1,4 @@
-"""What a provider says of a failure, as people may read it: without keys, addresses and phone numbers."""
+"""A provider's errors, safe to show: without keys, URLs and phone numbers."""
 
 import re
 from collections.abc import Mapping
@@ -14,23 +14,24 @@ _NUMBER: Final = re.compile(r"\+?\d(?:[\s().-]{0,3}\d){6,}")
 _NOT_PRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
-def numeric_code(said: Any) -> int | None:
-    """A provider's code, as a number; None where it is none."""
-    return said if isinstance(said, int) and not isinstance(said, bool) else None
+def numeric_code(code: Any) -> int | None:
+    """Return a provider's code if it is an integer, else None."""
+    return code if isinstance(code, int) and not isinstance(code, bool) else None
 
 
 def cloud_error(error: Mapping[str, Any], *secrets: str) -> tuple[int | None, str]:
-    """Code and reason of an error of the Cloud API, as its answers and its news have it."""
+    """Return code and reason of an error in a response or a status update of the Cloud API."""
     data = error.get("error_data")
     said = (data.get("details") if isinstance(data, dict) else None) or error.get("message") or error.get("title")
     return numeric_code(error.get("code")), safe_reason(said, *secrets, otherwise="The provider gave no reason.")
 
 
 def safe_reason(said: Any, *secrets: str, otherwise: str) -> str:
-    """One line of at most 200 characters.
+    """Return a provider's sentence as one line of at most 200 characters.
 
-    :param said: what the provider said, of any type. otherwise: stands where that is no text.
-    :param secrets: what must not be quoted.
+    :param said: the provider's sentence, of any type.
+    :param secrets: texts that must not be quoted.
+    :param otherwise: the result where `said` is no text or an empty one.
     """
     text = said if isinstance(said, str) else ""
     for secret in secrets:

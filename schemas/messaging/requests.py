@@ -1,4 +1,4 @@
-"""What the list of messages is asked for, and the bodies that ask for one to be sent."""
+"""The query of the list of messages, and the bodies that send messages."""
 
 import re
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ from schemas.fields.inputs import DEFAULT_LINK_DAYS, DayCount, InputField, OneOf
 from schemas.messaging.delivery import MAX_CAPTION_LENGTH, MAX_TEXT_LENGTH
 from schemas.messaging.states import STATES
 
-#: What a PDF begins with.
+#: The first bytes of a PDF.
 PDF_MAGIC: Final = b"%PDF-"
 _ID: Final = re.compile(rf"{MESSAGE_PREFIX}[0-9A-Z]{{26}}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class MessageCursor:
-    """A message's place in the list: its id, since ids sort by the time of their making."""
+    """A message's position in the list: its id, since ids sort by the time of creation."""
 
     id: str
 
@@ -31,7 +31,10 @@ class MessageCursor:
 
     @classmethod
     def decode(cls, text: str) -> Self:
-        """:raises InvalidCursor: the text is none of ours."""
+        """Return the cursor of a client's text.
+
+        :raises InvalidCursor: the service did not give out this text.
+        """
         return decode_cursor(text, cls._of_parts)
 
     @classmethod
@@ -44,8 +47,11 @@ class MessageCursor:
 
 @dataclass(frozen=True, slots=True)
 class MessageListing:
-    """A page of the messages as it is asked for. states: any of these, all where there are none. document_id: of what
-    they are about."""
+    """The filters of a page of messages.
+
+    :ivar states: empty for all states.
+    :ivar document_id: of the estimate or order.
+    """
 
     limit: int = DEFAULT_LIMIT
     after: MessageCursor | None = None
@@ -72,8 +78,7 @@ class MessageQuery(Schema):
 
 
 class MessageBody(Body):
-    """A text to a phone, with a document or without. `caption` is what stands below the document, after
-    `message` where both are given."""
+    """A text to a phone, with or without a document. A document's caption is `message`, then `caption`."""
 
     phone_number = Text(required=True)
     message = Text(lines=True, blank=True, load_default="", longest=MAX_TEXT_LENGTH)
@@ -95,7 +100,7 @@ class Pdf(InputField[bytes]):
 
 
 class UploadBody(Body):
-    """The form that sends a PDF of somebody's own making."""
+    """The form that sends an uploaded PDF."""
 
     file = Pdf(required=True)
     phone_number = Text(required=True)
@@ -104,8 +109,10 @@ class UploadBody(Body):
 
 
 class DocumentMessageBody(Body):
-    """How an estimate or an order is sent: to its customer, unless another phone is named, with words of the shop's
-    own. days: for how long the link in it leads to the document."""
+    """How to send an estimate or an order: by default to its customer, with a text of the service.
+
+    `days`: how long the link to the document is valid.
+    """
 
     phone_number = Text()
     message = Text(lines=True, longest=MAX_CAPTION_LENGTH)

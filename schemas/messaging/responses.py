@@ -1,4 +1,4 @@
-"""What is answered of messages to customers, as JSON Schema; see `schemas/openapi/components.py`."""
+"""The JSON Schemas of the responses about messages to customers."""
 
 from typing import Final
 

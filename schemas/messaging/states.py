@@ -1,4 +1,4 @@
-"""How a message stands on its way to a phone, and when it is tried again: pure rules, no I/O."""
+"""The states of messages, and the delays between attempts. Pure rules, no I/O."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -7,20 +7,20 @@ from typing import Final
 QUEUED, SENDING, SENT, DELIVERED, READ = "queued", "sending", "sent", "delivered", "read"
 FAILED, UNKNOWN, CANCELLED = "failed", "unknown", "cancelled"
 STATES: Final = (QUEUED, SENDING, SENT, DELIVERED, READ, FAILED, UNKNOWN, CANCELLED)
-#: From where somebody may have it sent again, and from where it may be dropped.
+#: The states in which a client may retry a message, and those in which it may cancel it.
 RETRIABLE: Final = frozenset({FAILED, UNKNOWN, CANCELLED})
 DROPPABLE: Final = frozenset({QUEUED, FAILED, UNKNOWN})
-#: What does not stand for the message when the same is asked for anew.
+#: The states in which the same request creates a new message.
 NOT_SENT: Final = frozenset({FAILED, CANCELLED})
 
 MAX_ATTEMPTS: Final = 6
 _FIRST_PAUSE: Final = timedelta(seconds=5)
 _LONGEST_PAUSE: Final = timedelta(minutes=15)
-#: However long a provider asks to be left alone.
+#: The longest delay that a provider can ask for.
 _LONGEST_ASKED: Final = timedelta(hours=1)
 
-#: What a provider's news may replace: they come late, twice and in any order, and never take anything back. What is
-#: on the phone is there, whatever else was said of it; what the provider took may still have failed since.
+#: The states that a provider's status update may replace. Updates come late, twice and in any order, and never go back:
+#: a delivered message stays delivered, whatever other updates say; an accepted one may still fail.
 _ARRIVED_FROM: Final = frozenset({QUEUED, SENDING, UNKNOWN, SENT, FAILED, CANCELLED})
 _BEFORE: Final[Mapping[str, frozenset[str]]] = {
     SENT: frozenset({QUEUED, SENDING, UNKNOWN}),
@@ -30,15 +30,15 @@ _BEFORE: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
-def is_progress(state: str, told: str) -> bool:
-    """Whether a provider's status takes a message further than it is known to be."""
-    return state in _BEFORE.get(told, frozenset())
+def is_progress(state: str, reported: str) -> bool:
+    """Return whether a provider's status advances a message."""
+    return state in _BEFORE.get(reported, frozenset())
 
 
 def retry_delay(tries: int, chance: float) -> timedelta | None:
-    """How long to wait after so many tries, between half and the whole of a pause that doubles; None: give up.
+    """Return how long to wait after so many tries: between half and the whole of a delay that doubles; None to give up.
 
-    :param chance: 0 to 1, so that many that failed together do not come back together.
+    :param chance: 0 to 1, random, so that messages that failed together are not retried together.
     """
     if tries >= MAX_ATTEMPTS:
         return None
@@ -47,5 +47,8 @@ def retry_delay(tries: int, chance: float) -> timedelta | None:
 
 
 def longer_delay(pause: timedelta, asked: float | None) -> timedelta:
-    """The longer of our own pause and the one that a provider asks for, in seconds, within reason."""
+    """Return the longer of our delay and the provider's, which is limited.
+
+    :param asked: seconds.
+    """
     return pause if asked is None else max(pause, min(timedelta(seconds=max(asked, 0)), _LONGEST_ASKED))

@@ -1,4 +1,4 @@
-"""What WhatsApp tells of messages that were sent: who may tell it, and what it says. Pure: bytes and JSON in, news out.
+"""WhatsApp's webhook: verification of the sender, and status updates of messages. Pure.
 
 Source: Meta, "Create a webhook endpoint" and "Status messages webhook reference" for the Cloud API.
 """
@@ -22,22 +22,22 @@ _LONGEST_ID: Final = 512
 
 
 class NotFromProvider(ShopError):
-    """Whoever sends this does not know what the provider knows."""
+    """The sender does not know the secret that the provider knows."""
 
     status, code, title = 403, "not_from_provider", "Not from the provider"
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookKeys:
-    """By what the provider is known. Without them nobody is."""
+    """The secrets that authenticate the provider. Without them, each request is refused."""
 
     app_secret: str | None = field(default=None, repr=False)
     verify_token: str | None = field(default=None, repr=False)
 
     def check_form(self, signature: str) -> None:
-        """Before anything is read of a body.
+        """Reject a signature that no body can have, before the body is read.
 
-        :raises NotFromProvider: no body can have this signature.
+        :raises NotFromProvider: the form is wrong, or no secret is set.
         """
         if self.app_secret is None:
             raise NotFromProvider("WHATSAPP_APP_SECRET is not set, so nothing that is told here can be believed.")
@@ -45,14 +45,21 @@ class WebhookKeys:
             raise NotFromProvider("The header X-Hub-Signature-256 must be given once, as sha256= and 64 digits.")
 
     def check_signature(self, raw: bytes, signature: str) -> None:
-        """:raises NotFromProvider: the body, byte by byte as it came, was not signed with the app's secret."""
+        """Reject a body that the app's secret did not sign.
+
+        :param raw: the bytes of the body.
+        :raises NotFromProvider: the signature is wrong, or no secret is set.
+        """
         self.check_form(signature)
         expected = "sha256=" + hmac.new((self.app_secret or "").encode(), raw, sha256).hexdigest()
         if not hmac.compare_digest(expected, signature):
             raise NotFromProvider("The signature is not that of this body.")
 
     def check_token(self, token: str) -> None:
-        """:raises NotFromProvider: it is not the token that the settings name."""
+        """Reject a wrong verify token.
+
+        :raises NotFromProvider: it is not the token of the settings, or none is set.
+        """
         if self.verify_token is None:
             raise NotFromProvider("WHATSAPP_VERIFY_TOKEN is not set, so nobody can be verified here.")
         if not hmac.compare_digest(self.verify_token.encode(), token.encode()):
@@ -61,8 +68,14 @@ class WebhookKeys:
 
 @dataclass(frozen=True, slots=True)
 class StatusUpdate:
-    """What became of a message. provider_id: as the provider's answer named it. state: of `message_states`. at: when
-    it came to that, UTC. code, reason: of what failed. reference: the letter's."""
+    """A provider's update of a message's state.
+
+    :ivar provider_id: the provider's id of the message.
+    :ivar state: one of `schemas.messaging.states`.
+    :ivar at: when the message reached the state, UTC.
+    :ivar code: of a failure, with its `reason`.
+    :ivar reference: see `OutgoingMessage`.
+    """
 
     provider_id: str
     state: str
@@ -77,7 +90,7 @@ class StatusUpdate:
 
 
 def status_updates(body: Mapping[str, Any]) -> list[StatusUpdate]:
-    """Each status once, in the order told; what is told of anything else, or in another form, is passed over."""
+    """Return each status update once, in order; other content of the body is ignored."""
     return list(dict.fromkeys(news for status in _statuses(body) if (news := _news(status)) is not None))
 
 

@@ -12,7 +12,7 @@ _SMALL: Final = (
 _TENS: Final = ("", "Ten", "Twenty", "Thirty", "Forty", "Fifty", "Sixty", "Seventy", "Eighty", "Ninety")
 _LAKHS: Final = ((10**7, "Crore"), (10**5, "Lakh"), (10**3, "Thousand"))
 _MILLIONS: Final = ((10**12, "Trillion"), (10**9, "Billion"), (10**6, "Million"), (10**3, "Thousand"))
-#: One and many of the unit, one and many of its hundredth, where it has names of its own that everybody knows.
+#: Singular and plural of the unit and of its hundredth, for currencies whose names are generally known.
 _NAMES: Final = {
     "INR": ("Rupee", "Rupees", "Paisa", "Paise"),
     "USD": ("Dollar", "Dollars", "Cent", "Cents"),
@@ -22,9 +22,11 @@ _NAMES: Final = {
 
 
 def amount_in_words(minor: int, currency: str) -> str:
-    """An amount of at least nothing, in minor units, in English, counted as the currency's people count.
+    """Return an amount in English words, in lakh and crore or in millions, as is usual for the currency.
 
-    A currency without known names goes by its code: `CHF Twelve and 50/100 Only`.
+    A currency without names is written with its code: `CHF Twelve and 50/100 Only`.
+
+    :param minor: minor units, 0 or more.
     """
     whole, rest = divmod(minor, money.MINOR_PER_UNIT)
     scale = _LAKHS if currency in INDIAN_GROUPS else _MILLIONS
@@ -40,7 +42,8 @@ def amount_in_words(minor: int, currency: str) -> str:
 
 
 def number_in_words(number: int, scale: tuple[tuple[int, str], ...] = _LAKHS) -> str:
-    """1234567 -> `Twelve Lakh Thirty-Four Thousand Five Hundred Sixty-Seven`; a lakh crore is `One Lakh Crore`."""
+    """Return a number in words: 1234567 -> `Twelve Lakh Thirty-Four Thousand Five Hundred Sixty-Seven`; a lakh
+    crore is `One Lakh Crore`."""
     if number == 0:
         return _SMALL[0]
     words = []

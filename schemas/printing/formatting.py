@@ -1,25 +1,25 @@
-"""Amounts as paper shows them: figures in groups, with the currency's sign."""
+"""Formatting of amounts for PDFs: grouped digits, with the currency's sign."""
 
 from typing import Final
 
 from schemas.core import money
 
 INDIAN: Final = "INR"
-#: Currencies that people know by a sign; the others go by their code.
+#: The signs of currencies; others are written with their code.
 SIGNS: Final = {"INR": "₹", "USD": "$", "EUR": "€", "GBP": "£", "NPR": "Rs ", "LKR": "Rs ", "PKR": "Rs ", "BDT": "৳"}
-#: Where people count in lakh and crore.
+#: Currencies of countries that count in lakh and crore.
 INDIAN_GROUPS: Final = frozenset({"INR", "NPR", "PKR", "LKR", "BDT"})
 
 
 def format_amount(minor: int, currency: str = INDIAN) -> str:
-    """An amount with two decimals, grouped as the currency's people do: 123456780 -> `12,34,567.80`."""
+    """Return an amount with two decimals, grouped as is usual for the currency: 123456780 -> `12,34,567.80`."""
     whole, rest = divmod(abs(minor), money.MINOR_PER_UNIT)
     grouped = indian_groups(whole) if currency in INDIAN_GROUPS else f"{whole:,}"
     return f"{'-' if minor < 0 else ''}{grouped}.{rest:02d}"
 
 
 def indian_groups(whole: int) -> str:
-    """The last three digits, then pairs: 1234567 -> `12,34,567`."""
+    """Return a number with its last three digits and then pairs grouped: 1234567 -> `12,34,567`."""
     digits = str(whole)
     head, tail = digits[:-3], digits[-3:]
     pairs = [head[max(end - 2, 0) : end] for end in range(len(head), 0, -2)]
@@ -27,18 +27,18 @@ def indian_groups(whole: int) -> str:
 
 
 def format_money(minor: int, currency: str = INDIAN) -> str:
-    """An amount with its currency: `₹12,34,567.80`; `CHF 1,234.50` where there is no sign."""
+    """Return an amount with its currency: `₹12,34,567.80`; `CHF 1,234.50` without a sign."""
     sign = SIGNS.get(currency, currency + " ")
     return f"{'-' if minor < 0 else ''}{sign}{format_amount(abs(minor), currency)}"
 
 
 def format_quantity(thousandths: int) -> str:
-    """1500 -> `1.5`, 2000 -> `2`."""
+    """Return a quantity as text: 1500 -> `1.5`, 2000 -> `2`."""
     return _trimmed(thousandths, money.QUANTITY_PLACES)
 
 
 def format_percentage(millionths: int) -> str:
-    """12500000 -> `12.5%`."""
+    """Return a percentage as text: 12500000 -> `12.5%`."""
     return _trimmed(millionths, money.PERCENT_PLACES) + "%"
 
 

@@ -1,4 +1,4 @@
-"""What stands at the head of a shop's paper, and how large the paper is."""
+"""The letterhead of a shop's PDFs, and the paper sizes."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,9 +9,11 @@ PAPERS: Final = (A4, A5, ROLL)
 
 @dataclass(frozen=True, slots=True)
 class Letterhead:
-    """As the shop's settings say.
+    """The letterhead, from the shop's settings.
 
-    logo: a PNG or a JPEG. upi_id: as `shop@bank`. number_prefix: goes before a document's number.
+    :ivar logo: a PNG or a JPEG.
+    :ivar upi_id: such as `shop@bank`.
+    :ivar number_prefix: precedes document numbers.
     """
 
     business_name: str
@@ -28,7 +30,7 @@ class Letterhead:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What stands below the name."""
+        """Return the lines below the name."""
         reached = " · ".join(text for text in (self.phone, self.email) if text)
         taxed = f"GSTIN {self.gst_number}" if self.gst_number else ""
         return tuple(line for line in (*self.address, self.state, reached, taxed) if line)

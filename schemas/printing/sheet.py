@@ -1,4 +1,4 @@
-"""What a sheet of paper says of a document: every word and figure of it, ready to be set. Pure."""
+"""The content of a document's PDF: each text of it, ready to be typeset. Pure."""
 
 from typing import Final, NamedTuple
 from urllib.parse import quote, urlencode
@@ -12,13 +12,13 @@ from schemas.printing.letterhead import Letterhead
 from schemas.sales import statuses
 from schemas.sales.pricing import Line, rounding_tolerance
 
-#: Statuses that paper has to say, since the sale does not stand.
-_SAID: Final = (statuses.CANCELLED, statuses.REFUNDED)
+#: Statuses that the PDF shows, since the sale is no longer valid.
+_SHOWN_STATUSES: Final = (statuses.CANCELLED, statuses.REFUNDED)
 _LONGEST_NAME: Final = 50
 
 
 class Row(NamedTuple):
-    """One line of the table. discount: empty where there is none."""
+    """One line of the table; `discount` is empty where there is none."""
 
     position: str
     name: str
@@ -29,8 +29,13 @@ class Row(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """totals: label and amount of each figure below the table, the grand total apart. pay: what a payment app reads,
-    where something is due that can be paid so. facts: label and value, at the head."""
+    """The content of a PDF.
+
+    :ivar facts: label and value of each line at the top.
+    :ivar totals: label and amount of each figure below the table, without the grand total.
+    :ivar settled: label and amount of the payment and what is due.
+    :ivar pay: the UPI link, where an amount is due and the shop has a UPI id.
+    """
 
     title: str
     number: str
@@ -47,7 +52,7 @@ class Sheet(NamedTuple):
 
 
 def build_sheet(document: Document, head: Letterhead, zone: ZoneInfo, currency: str) -> Sheet:
-    """The sheet of a stored estimate or order."""
+    """Return the content of a stored estimate's or order's PDF."""
     is_order = "amount_paid" in document
     number = display_number(document, head)
     rest = _rest(document) if is_order else 0
@@ -69,19 +74,19 @@ def build_sheet(document: Document, head: Letterhead, zone: ZoneInfo, currency: 
 
 
 def display_number(document: Document, head: Letterhead) -> str:
-    """As people say it: `#007`, or with the shop's prefix `S-007`."""
+    """Return a document's number for people: `#007`, or with the shop's prefix `S-007`."""
     return f"{head.number_prefix or '#'}{document['number']:03d}"
 
 
 def file_name(document: Document) -> str:
-    """A name that every system takes: `order-007.pdf`."""
+    """Return a file name that is valid on every system: `order-007.pdf`."""
     return f"{'order' if 'amount_paid' in document else 'estimate'}-{document['number']:03d}.pdf"
 
 
 def upi_link(head: Letterhead, due: int, number: str) -> str | None:
-    """The address by which a payment app pays what is due, after NPCI's UPI linking specification 1.6.
+    """Return the link with which a payment app pays what is due, after NPCI's UPI linking specification 1.6.
 
-    None where the shop has no UPI id.
+    :returns: None where the shop has no UPI id.
     """
     if not head.upi_id:
         return None
@@ -96,7 +101,7 @@ def upi_link(head: Letterhead, due: int, number: str) -> str | None:
 
 
 def _ended(document: Document) -> bool:
-    return document["status"] in _SAID
+    return document["status"] in _SHOWN_STATUSES
 
 
 def _facts(document: Document, number: str, zone: ZoneInfo) -> tuple[tuple[str, str], ...]:
@@ -126,7 +131,7 @@ def _row(position: int, item: Document, currency: str) -> Row:
 
 
 def _totals(document: Document, currency: str) -> tuple[tuple[str, str], ...]:
-    """What leads from the lines to the total; nothing, where they are the same."""
+    """Return the figures between the lines and the total; none where subtotal and total are equal."""
     share = document["discount_percentage"]
     figure = {
         "Discount" if share is None else f"Discount {format_percentage(share)}": -document["discount"],
@@ -137,15 +142,15 @@ def _totals(document: Document, currency: str) -> tuple[tuple[str, str], ...]:
 
 
 def _rest(document: Document) -> int:
-    """Return what is due of an order, below zero what was paid in advance; nothing where rounding explains it, since
-    what a till claims to be paid in full is kept as it was paid."""
+    """Return what is due of an order, or, negative, what was paid in advance; 0 where rounding explains the difference,
+    since a till's full payment is stored as it was sent."""
     rest = int(document["total"] - document["amount_paid"])
     lines = [Line(item["price"], item["quantity"], item["discount"]) for item in document["items"]]
     return 0 if abs(rest) <= rounding_tolerance(lines, document["discount_percentage"]) else rest
 
 
 def _settled(document: Document, due: int, advance: int, currency: str) -> tuple[tuple[str, str], ...]:
-    """What was paid, and what is due, or stands to the customer's credit."""
+    """Return what was paid, and what is due or paid in advance."""
     paid = (("Paid", format_money(document["amount_paid"], currency)),)
     if due:
         return (*paid, ("Due", format_money(due, currency)))

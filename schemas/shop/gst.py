@@ -1,9 +1,9 @@
-"""GST in India: the states by their codes, and the number that a registered business has (GSTIN)."""
+"""GST in India: state codes, and the number of a registered business (GSTIN)."""
 
 import re
 from typing import Final
 
-#: Code -> name, as they stand on invoices.
+#: Code -> name, as on invoices.
 STATES: Final = {
     "01": "Jammu and Kashmir",
     "02": "Himachal Pradesh",
@@ -52,7 +52,7 @@ _BASE: Final = len(_DIGITS)
 
 
 def check_character(number: str) -> str:
-    """The last character of a GSTIN, of the fourteen before it: Luhn's sum in base 36."""
+    """Return the last character of a GSTIN for the fourteen before it: Luhn's sum in base 36."""
     total = 0
     for place, character in enumerate(number):
         product = _DIGITS.index(character) * (1 + place % 2)
@@ -61,12 +61,12 @@ def check_character(number: str) -> str:
 
 
 def is_gstin(text: str) -> bool:
-    """Whether a text is a GSTIN: of a state that there is, with the right check character."""
+    """Return whether a text is a GSTIN, with an existing state and the right check character."""
     return bool(GSTIN.fullmatch(text)) and text[:2] in STATES and check_character(text[:-1]) == text[-1]
 
 
 def state_code(text: str) -> str | None:
-    """The code of a state, of its code or its name (`27`, `Maharashtra`, `27-Maharashtra`), or None."""
+    """Return the code of a state by its code or name (`27`, `Maharashtra`, `27-Maharashtra`), or None."""
     code = text[:2]
     if code in STATES and text[2:].strip(" -").casefold() in ("", STATES[code].casefold()):
         return code

@@ -1,4 +1,4 @@
-"""What is answered of customers, of the settings of a shop, and of public links."""
+"""The JSON Schemas of the responses about customers, a shop's settings and public links."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ from schemas.fields.shapes import AMOUNT, BOOLEAN, COUNT, TEXT, TIME, TRUE, Json
 from schemas.printing.letterhead import PAPERS
 from schemas.shop.gst import STATES
 
-#: Of the settings of a shop: texts, and switches of the app.
+#: The settings of a shop that are texts, and switches of the app.
 _BUSINESS: Final = (
     *("business_name", "business_address", "business_phone", "business_email", "gst_number", "api_url"),
     *("address_line1", "address_line2", "address_line3", "footer", "upi_id", "number_prefix"),

@@ -1,4 +1,4 @@
-"""What a shop says of itself: its name and address, its tax number, how its paper looks, what its app may do."""
+"""The settings of a shop: name, address, tax number, the look of its PDFs, and switches of the app."""
 
 import base64
 from collections.abc import Mapping
@@ -16,8 +16,11 @@ Document = dict[str, Any]
 class ShopSettings:
     """The settings of a store.
 
-    The defaults are those of a switch that a shop's settings lack: stored before switches had other ones, it was off.
-    state: GST code of the state. logo: a PNG or JPEG in base64. version: 0 where nothing was ever set.
+    A switch that stored settings lack is off, as it was before switches had other defaults.
+
+    :ivar state: the GST code of the state.
+    :ivar logo: a PNG or JPEG in base64.
+    :ivar version: 0 where nothing is stored.
     """
 
     business_name: str = ""
@@ -45,7 +48,7 @@ class ShopSettings:
 
     @classmethod
     def fresh(cls, business_name: str, api_url: str) -> "ShopSettings":
-        """Return the settings of a shop that has set nothing: the existing app's own defaults.
+        """Return the settings of a shop that has stored none: the existing app's defaults.
 
         :param api_url: the public address of the service.
         """
@@ -54,9 +57,10 @@ class ShopSettings:
 
     @classmethod
     def of(cls, document: Mapping[str, Any] | None, fresh: "ShopSettings") -> "ShopSettings":
-        """Return what is stored; where nothing is, and of the name and the address where they are not, what is fresh.
+        """Return stored settings.
 
-        :param fresh: see `fresh`.
+        :param document: None where none are stored.
+        :param fresh: stands in for missing settings, name or address; see `fresh`.
         """
         if document is None:
             return fresh
@@ -70,7 +74,7 @@ class ShopSettings:
 
     @property
     def head(self) -> Letterhead:
-        """What stands at the head of the shop's paper. The address is its lines, or what the app has it in."""
+        """Return the letterhead. Its address is the three lines, or else the app's single field."""
         lines = (self.address_line1, self.address_line2, self.address_line3)
         return Letterhead(
             business_name=self.business_name,
@@ -87,24 +91,26 @@ class ShopSettings:
         )
 
     def shown(self, *, with_logo: bool = False) -> Document:
-        """As the API shows them: flat, each member always there and of its type. The logo only for who asks for it,
-        since the app asks for all else on each of its screens."""
+        """Return the settings as the API shows them: flat, with all members.
+
+        :param with_logo: include the logo; the app reads the settings on each of its screens, without it.
+        """
         flat = {name: getattr(self, name) for name in _NAMES if with_logo or name != "logo"}
         return {**flat, "state_name": self.state_name, "has_logo": bool(self.logo)}
 
 
 _NAMES: Final = tuple(field.name for field in fields(ShopSettings))
-#: The switches that are on in the existing app until it hears otherwise.
+#: The switches that are on by default in the existing app.
 _SWITCHED_ON: Final = ("enable_notifications", "enable_auto_backup", "enable_dark_mode", "enable_sound_effects")
 
 
 def initial_switches(fresh: ShopSettings) -> Document:
-    """Return what a shop's settings begin with when they are first stored: the switches as they are until then."""
+    """Return the switches with their defaults, for the first settings that a shop stores."""
     return {name: getattr(fresh, name) for name in _SWITCHED_ON}
 
 
 def checked_changes(settings: ShopSettings, changes: Document) -> Document:
-    """The changes that are to be stored: the state follows a new GSTIN, unless it is said itself.
+    """Return the changes to store. A new GSTIN sets the state, unless the changes have one.
 
     :raises InvalidBody: the GSTIN is of another state.
     """
