@@ -1,4 +1,4 @@
-"""Who does what a request asks for, as it is kept with each change."""
+"""The actor of a request, which is stored with each change."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from schemas.core.principals import Actor
 
 
 def actor_of(connection: HTTPConnection[AnyState]) -> Actor:
-    """Whoever the guard let through, with the address and the name of the request."""
+    """Return the authenticated actor, with the client address and the request id."""
     return Actor.of(connection.state.principal, address_of(connection), request_id.get())
 
 
 def address_of(connection: HTTPConnection[Any]) -> str | None:
-    """The address that a request came from."""
+    """Return the client address of a request."""
     return connection.client.host if connection.client else None

@@ -1,11 +1,11 @@
-"""How often something may be done: so many times a second, and as many at once."""
+"""A rate limit: a number of events per second, with a burst of the same size."""
 
 
 class Allowance:
-    """What is left of it, at an instant.
+    """The remaining allowance.
 
-    :param per_second: how many.
-    :param now: seconds, of a clock that never goes back.
+    :param per_second: events per second.
+    :param now: seconds of a monotonic clock.
     """
 
     __slots__ = ("_at", "_left", "_per_second")
@@ -16,7 +16,10 @@ class Allowance:
         self._at = now
 
     def take(self, now: float) -> bool:
-        """Take one. False where none was left."""
+        """Take one.
+
+        :returns: False if none was left.
+        """
         self._left = min(self._left + (now - self._at) * self._per_second, self._per_second) - 1
         self._at = now
         return self._left >= 0

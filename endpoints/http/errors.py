@@ -4,12 +4,12 @@ from typing import Final
 
 from schemas.core.errors import ShopError
 
-#: Basic is not offered, though it is taken: browsers would ask for a password in a window of their own.
+#: Basic is accepted but not offered: browsers would show their own password dialog.
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="pos"'}
 
 
 class NotSignedIn(ShopError):
-    """Nothing was shown, or nothing that is known here."""
+    """The request has no credential, or an unknown one."""
 
     status, code, title = 401, "not_signed_in", "Not signed in"
 
@@ -18,7 +18,7 @@ class NotSignedIn(ShopError):
 
 
 class SignInExpired(NotSignedIn):
-    """What was shown was right once."""
+    """The credential has expired."""
 
     code, title = "sign_in_expired", "The sign-in has expired"
 
@@ -27,7 +27,7 @@ class SignInExpired(NotSignedIn):
 
 
 class RepeatedAuthorization(ShopError):
-    """Several credentials in one request: a proxy and the service could each take another one for the right one."""
+    """Several credentials in one request: a proxy and the service could each use another one."""
 
     status, code, title = 400, "repeated_authorization", "More than one Authorization"
 
@@ -36,7 +36,7 @@ class RepeatedAuthorization(ShopError):
 
 
 class Forbidden(ShopError):
-    """Signed in, and not allowed to do this."""
+    """The role does not permit the operation."""
 
     status, code, title = 403, "forbidden", "Not allowed"
 

@@ -1,4 +1,4 @@
-"""Addresses without parameters, found by one look instead of one after the other, of which there are dozens."""
+"""Routes without parameters, found by one dictionary lookup instead of dozens of matches."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,10 +8,10 @@ from starlette.types import Receive, Scope, Send
 
 
 class FixedPaths(BaseRoute):
-    """Stands before the routes and answers for those of them whose address has no parameter.
+    """Dispatches requests to the routes that have no path parameter.
 
-    A table in which an address with a parameter stands before a fixed one that it matches, too, would be read otherwise
-    than it is written; a test says that ours is not so.
+    If a route with a parameter came before a literal route that it also matches, this would change the order of the
+    table; a test verifies that there is no such route.
     """
 
     def __init__(self, routes: Iterable[BaseRoute]) -> None:

@@ -1,4 +1,4 @@
-"""Forms with a file in them (`multipart/form-data`), bounded before they are read."""
+"""Forms with a file (`multipart/form-data`), with size limits."""
 
 from collections.abc import AsyncGenerator
 from typing import Any, Final
@@ -12,12 +12,12 @@ from endpoints.http.requests import BodyTooLarge
 from schemas.core.errors import ShopError
 from schemas.core.limits import MAX_UPLOAD
 
-#: The address of the one form that there is.
+#: The path of the only form.
 UPLOADS: Final = b"/api/whatsapp/send-estimate-pdf"
-#: What stands beside the file: texts, and what separates them.
-_MAX_BESIDE: Final = 64 * 1024
-_MAX_FORM: Final = MAX_UPLOAD + _MAX_BESIDE
-_MOST_PASSED_OVER: Final = 16 * MAX_UPLOAD
+#: The texts and separators beside the file.
+_MAX_TEXTS: Final = 64 * 1024
+_MAX_FORM: Final = MAX_UPLOAD + _MAX_TEXTS
+_MAX_DISCARDED: Final = 16 * MAX_UPLOAD
 _MAX_FIELDS: Final = 20
 _UTF_8: Final = (b"utf-8", b"utf8")
 
@@ -27,19 +27,19 @@ class MalformedForm(ShopError):
 
 
 class _InMemory(MultiPartParser):
-    """A file of a bounded form needs no place on the disk."""
+    """Keeps the file in memory, since the form is bounded."""
 
     spool_max_size = _MAX_FORM
 
 
 async def read_form(request: Request[Any]) -> dict[str, Any]:
-    """The fields of a form by name: texts, and of a file its bytes.
+    """Return the fields of a form by name: texts, and the bytes of the file.
 
-    :raises BodyTooLarge: more than 2 MiB and what stands beside them arrived.
-    :raises MalformedForm: it is no such form, is not in UTF-8, or a field stands in it twice.
+    :raises BodyTooLarge: the file has more than 2 MiB, or the form more than that and 64 KiB.
+    :raises MalformedForm: the body is no such form, is not in UTF-8, or has a field twice.
     """
     parser = _InMemory(
-        _byte_by_byte(request), _bounded(request), max_files=1, max_fields=_MAX_FIELDS, max_part_size=_MAX_BESIDE
+        _byte_by_byte(request), _bounded(request), max_files=1, max_fields=_MAX_FIELDS, max_part_size=_MAX_TEXTS
     )
     try:
         form = await parser.parse()
@@ -54,15 +54,15 @@ async def read_form(request: Request[Any]) -> dict[str, Any]:
 async def _fields(form: FormData) -> dict[str, Any]:
     items = form.multi_items()
     if len({name for name, _ in items}) < len(items):
-        raise MalformedForm("A field of the form stands in it twice.")
+        raise MalformedForm("The form has a field twice.")
     return {_text(name): await value.read() if isinstance(value, UploadFile) else _text(value) for name, value in items}
 
 
 def _byte_by_byte(request: Request[Any]) -> Headers:
-    """The kind of form for the parser, which is to read no charset that a client names: there are some that it falls
-    over, or that make of bytes what is no text, and what is not in its charset it takes for Latin-1.
+    """Return the content type for the parser, with Latin-1 as the charset: some charsets that a client can name crash
+    the parser or do not decode to text, and it falls back to Latin-1 silently.
 
-    :raises MalformedForm: it is no form, or one of another charset than UTF-8.
+    :raises MalformedForm: the body is no form, or has another charset than UTF-8.
     """
     given = request.headers.get("content-type", "")
     kind, options = parse_options_header(given)
@@ -74,7 +74,7 @@ def _byte_by_byte(request: Request[Any]) -> Headers:
 
 
 def _text(read: str) -> str:
-    """Bytes of UTF-8 that were read one by one."""
+    """Decode UTF-8 that was read as Latin-1."""
     try:
         return read.encode("latin-1").decode()
     except UnicodeError as error:
@@ -82,13 +82,13 @@ def _text(read: str) -> str:
 
 
 async def _bounded(request: Request[Any]) -> AsyncGenerator[bytes, None]:
-    """Of what is too large the rest is passed over, within reason: who is still sending does not hear an answer."""
+    """Yield the body. Read the rest of a large one up to a limit, since a client reads no response while it sends."""
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
         if size <= _MAX_FORM:
             yield chunk
-        elif size > _MOST_PASSED_OVER:
+        elif size > _MAX_DISCARDED:
             break
     if size > _MAX_FORM:
         raise BodyTooLarge(f"The file may have at most {MAX_UPLOAD >> 20} MiB.", headers={"Connection": "close"})

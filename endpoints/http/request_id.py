@@ -1,4 +1,4 @@
-"""The id of the request that is being served, for whatever is logged or kept of it."""
+"""The id of the current request, for logs and stored changes."""
 
 from contextvars import ContextVar
 from typing import Final

@@ -1,4 +1,4 @@
-"""What comes in: the body as a JSON object, bounded; query parameters; versions that a client holds."""
+"""Request parsing: bounded JSON bodies, query parameters, `If-Match` and `If-None-Match`."""
 
 import codecs
 import re
@@ -31,9 +31,10 @@ class BodyTooLarge(ShopError):
 
 
 async def read_json(request: Request[Any], *, optional: bool = False) -> dict[str, Any]:
-    """The body as a JSON object; `optional`: no body at all, or null, is an empty object.
+    """Return the body as a JSON object.
 
-    :raises BodyTooLarge: more than 256 KiB were announced, or arrived.
+    :param optional: whether no body, or null, is an empty object.
+    :raises BodyTooLarge: `Content-Length` or the body exceeds 256 KiB.
     :raises MalformedBody: not JSON, not UTF-8, NaN or Infinity, nested too deep, or not an object.
     """
     raw = await read_body(request)
@@ -41,7 +42,10 @@ async def read_json(request: Request[Any], *, optional: bool = False) -> dict[st
 
 
 def json_object(raw: bytes) -> dict[str, Any]:
-    """:raises MalformedBody: not JSON, not UTF-8, NaN or Infinity, nested too deep, or not an object."""
+    """Parse a JSON object.
+
+    :raises MalformedBody: not JSON, not UTF-8, NaN or Infinity, nested too deep, or not an object.
+    """
     try:
         body = orjson.loads(raw.removeprefix(codecs.BOM_UTF8))
     except orjson.JSONDecodeError as error:
@@ -54,10 +58,10 @@ def json_object(raw: bytes) -> dict[str, Any]:
 
 
 def read_query(request: Request[Any], schema: Schema, *, skips_blank: bool = False) -> Any:
-    """The query parameters as the schema loads them.
+    """Return the query parameters as loaded by the schema.
 
-    :param skips_blank: whether one that is blank is as left out.
-    :raises InvalidQuery: one is wrong, or stands there twice, so that nobody knows which was meant.
+    :param skips_blank: whether a blank parameter is ignored.
+    :raises InvalidQuery: a parameter is invalid, or is given twice.
     """
     given = Counter(name for name, _ in known_parameters(request, schema))
     repeated = [name for name, times in given.items() if times > 1]
@@ -71,13 +75,13 @@ def read_query(request: Request[Any], schema: Schema, *, skips_blank: bool = Fal
 
 
 def known_parameters(request: Request[Any], schema: Schema) -> list[tuple[str, str]]:
-    """Return the query parameters that the schema knows, as they were given; the others mean nothing."""
+    """Return the query parameters that the schema knows; others have no effect."""
     known = {field.data_key or name for name, field in schema.load_fields.items()}
     return [(name, value) for name, value in request.query_params.multi_items() if name in known]
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
-    """Whether a JSON value is nested more than so many levels deep: what can be read may be too deep to be written."""
+    """Return whether a JSON value is nested too deep: a value that can be parsed may be too deep to be serialized."""
     if not isinstance(value, dict | list):
         return False
     inner = value.values() if isinstance(value, dict) else value
@@ -85,9 +89,12 @@ def _is_deeper(value: Any, levels: int) -> bool:
 
 
 async def read_body(request: Request[Any], most: int = MAX_BODY) -> bytes:
-    """:raises BodyTooLarge: more bytes than these were announced, or arrived."""
+    """Return the body.
+
+    :raises BodyTooLarge: `Content-Length` or the body exceeds `most` bytes.
+    """
     announced = request.headers.get("content-length", "0")
-    # A length of many digits is refused without being parsed; one that is no number never came past the server.
+    # A length of many digits is rejected without parsing; the server rejects invalid numbers.
     if len(announced) > len(str(most)) or int(announced) > most:
         raise _too_large(most)
     chunks = []
@@ -101,23 +108,23 @@ async def read_body(request: Request[Any], most: int = MAX_BODY) -> bytes:
 
 
 def _too_large(most: int) -> BodyTooLarge:
-    # What is still to come is not read, so the connection cannot serve another request.
+    # The rest of the body is not read, so the connection cannot serve another request.
     return BodyTooLarge(f"The body may have at most {most // 1024} KiB.", headers={"Connection": "close"})
 
 
 def _listed(request: Request[Any], name: str) -> str:
-    """A header that is a list; of several lines of it the lists, one behind the other (RFC 9110, 5.3)."""
+    """Return a list header; several lines are joined (RFC 9110, 5.3)."""
     return ",".join(request.headers.getlist(name))
 
 
 def matches_etag(request: Request[Any], etag: str) -> bool:
-    """Whether the client has the answer of that tag already (`If-None-Match`, compared weakly)."""
+    """Return whether `If-None-Match` contains an ETag (weak comparison)."""
     held = _listed(request, "if-none-match")
     return held.strip() == "*" or etag.removeprefix("W/") in (tag.strip().removeprefix("W/") for tag in held.split(","))
 
 
 def idempotency_key(request: Request[Any]) -> str | None:
-    """The `Idempotency-Key`, where there is one.
+    """Return the `Idempotency-Key`, if any.
 
     :raises RepeatedKey: there are several.
     """
@@ -128,9 +135,10 @@ def idempotency_key(request: Request[Any]) -> str | None:
 
 
 def sent(request: Request[AnyState], body: Mapping[str, Any] = MappingProxyType({})) -> IncomingRequest:
-    """Return what identifies a request, besides what its body means.
+    """Return the properties that identify a repeated request.
 
-    :raises RepeatedKey, InvalidKey: of its Idempotency-Key.
+    :raises RepeatedKey: there are several Idempotency-Keys.
+    :raises InvalidKey: the Idempotency-Key is invalid.
     """
     key = idempotency_key(request)
     header = None if key is None else check_key(key)
@@ -138,7 +146,7 @@ def sent(request: Request[AnyState], body: Mapping[str, Any] = MappingProxyType(
 
 
 def if_match_versions(request: Request[Any]) -> frozenset[int] | None:
-    """The document versions that `If-Match` accepts; None where the client does not mind which."""
+    """Return the document versions that `If-Match` accepts; None for any version."""
     header = _listed(request, "if-match")
     if header.strip() == "*" or "if-match" not in request.headers:
         return None

@@ -1,4 +1,4 @@
-"""What goes out: JSON, at once or streamed, with the headers that let a client ask again cheaply."""
+"""JSON responses, whole or streamed, and their headers for pages and conditional requests."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -20,7 +20,7 @@ Headers = Mapping[str, str]
 
 
 class _Streamed(StreamingResponse):
-    """Lets go of what it streams, also where the client is gone before the end: a database keeps the rest ready."""
+    """Closes its source also if the client disconnects early, so that the database cursor is closed."""
 
     body_iterator: AsyncGenerator[bytes]
 
@@ -30,13 +30,13 @@ class _Streamed(StreamingResponse):
 
 
 def answer(content: Any, status: int = 200, headers: Headers | None = None) -> Response:
-    """JSON as a whole."""
+    """Return a JSON response."""
     return Response(orjson.dumps(content), status, headers, JSON)
 
 
 async def streamed(chunks: AsyncGenerator[bytes], headers: Headers) -> Response:
-    """JSON as it comes. The first chunk is made before anything is sent, so a database that is away is still a 503;
-    an answer of one chunk is sent whole, with its length."""
+    """Stream a JSON response. The first chunk is made before anything is sent, so an unavailable database still gives a
+    503. A response of one chunk is sent whole, with its length."""
     first = await anext(chunks)
     second = await anext(chunks, None)
     if second is None:
@@ -53,7 +53,7 @@ async def streamed(chunks: AsyncGenerator[bytes], headers: Headers) -> Response:
 
 
 def document_answer(shown: Mapping[str, Any]) -> Response:
-    """One document, with its version as the ETag that `If-Match` takes."""
+    """Return a document, with its version as the ETag for `If-Match`."""
     return answer(shown, headers={"ETag": f'"{shown["version"]}"'})
 
 
@@ -62,9 +62,10 @@ def replay_headers(replayed: bool) -> Headers:
 
 
 def page_headers(request: Request[Any], schema: Schema, last: Encodable | None) -> Headers:
-    """Where the next page begins, for a page that is followed by another.
+    """Return the headers that link to the next page.
 
-    :param schema: of the query. What it does not know is not repeated: others may be given the same answer.
+    :param schema: of the query. Unknown parameters are not repeated, since the response may be cached for others.
+    :param last: the cursor of the last item; None if no page follows.
     """
     if last is None:
         return {}

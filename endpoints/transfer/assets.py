@@ -1,4 +1,4 @@
-"""Files of a page, as they are sent: whole, and once: whoever has one already is only told that it has not changed."""
+"""Static files of pages, with an ETag, so that a client downloads each version once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,13 +24,16 @@ _TYPES: Final = {
     "png": "image/png",
 }
 _HEADERS: Final = ("ETag",)
-# Held by browsers, and asked for again each time.
-_HELD: Final = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+# Browsers cache it and revalidate it each time.
+_REVALIDATED: Final = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A file in memory. headers: those of each answer, its tag among them."""
+    """A file in memory.
+
+    :ivar headers: headers of each response, with the ETag.
+    """
 
     file: CompressibleBody
     media_type: str
@@ -38,34 +41,37 @@ class Asset:
 
     @classmethod
     def of(cls, body: bytes, ending: str, headers: Mapping[str, str]) -> Self:
-        """:param ending: of its name, which says what it is."""
+        """Return an asset.
+
+        :param ending: extension of the file name, which determines the media type.
+        """
         tag = f'"{sha256(body).hexdigest()[:16]}"'
-        return cls(CompressibleBody(body), _TYPES[ending], {**_HELD, **headers, "ETag": tag})
+        return cls(CompressibleBody(body), _TYPES[ending], {**_REVALIDATED, **headers, "ETag": tag})
 
     @classmethod
     def read(cls, folder: Traversable, name: str, headers: Mapping[str, str]) -> Self:
         return cls.of(folder.joinpath(name).read_bytes(), name.rpartition(".")[2], headers)
 
     async def answer(self, request: Request[Any]) -> Response:
-        # Not a FileResponse: it answers parts of files, and a malformed `Range` with plain text.
+        # Not a FileResponse: it supports ranges, and responds to a malformed `Range` with plain text.
         if matches_etag(request, self.headers["ETag"]):
             return Response(status_code=304, headers=self.headers)
         return await self.file.response(request, self.headers, self.media_type)
 
 
 class WithoutSlash(HTTPEndpoint):
-    """A page's address as some type it, with a slash at its end. It leads to the page, whose files are beside it."""
+    """Redirects the path of a page with a trailing slash to the page, since its files have relative URLs."""
 
     async def get(self, request: Request[Any]) -> Response:
-        # Relative, since the service may stand behind a prefix that it does not know of.
+        # Relative, since a proxy may add a prefix.
         address = f"../{request.url.path.strip('/')}"
         return RedirectResponse(f"{address}?{request.url.query}" if request.url.query else address, 308)
 
 
 async def asset_answer(assets: Mapping[str, Asset], name: str, request: Request[Any]) -> Response:
-    """One of the files of a page.
+    """Return one of the files of a page.
 
-    :raises HTTPException: it has none of that name.
+    :raises HTTPException: there is no file of that name.
     """
     if name not in assets:
         raise HTTPException(404)
@@ -73,7 +79,7 @@ async def asset_answer(assets: Mapping[str, Asset], name: str, request: Request[
 
 
 def asset(summary: str, media: str = "*/*") -> Operation:
-    """An answer that is a file."""
+    """Return the operation of a file."""
     return Operation(
         summary=summary,
         headers=("If-None-Match",),

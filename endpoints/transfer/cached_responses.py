@@ -1,4 +1,4 @@
-"""Responses to lists and reports: from the cache, or made in a turn of their client's."""
+"""Responses to lists and reports: from the cache, or made in a turn of their client."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -19,9 +19,9 @@ T = TypeVar("T")
 
 
 def page_turn(request: Request[AnyTransferState]) -> AbstractAsyncContextManager[None]:
-    """Hold a turn at making an answer that is bounded.
+    """Hold a turn for making a response of bounded size.
 
-    :raises Busy: there was none for a while.
+    :raises Busy: no turn became free in time.
     """
     return request.state.page_concurrency.turn(owner_of(request.scope))
 
@@ -32,19 +32,20 @@ async def cached_response(
     make: Callable[[T, CacheVersion], Awaitable[Response]],
     extra: str = "",
 ) -> Response:
-    """The answer to a request for a list or a report, made by `make` unless there is a copy, or the client has it.
+    """Return the response to a list or a report: a 304, a cached response, or a new one.
 
-    :param parse: reads what is asked for, or refuses it.
-    :param extra: what else the answer depends on, such as today's date.
+    :param parse: parses and validates the query.
+    :param make: makes the response.
+    :param extra: other dependencies of the response, such as the date of today.
     """
     cache = request.state.response_cache
     cache_query = cache.cache_query(request.scope, extra, parse)
     asked_at = time.monotonic()
 
     async def made(cache_version: CacheVersion) -> Response:
-        # A whole list takes a turn of another kind, for longer.
+        # A whole list takes a longer turn of another kind.
         turn = nullcontext() if getattr(cache_query.query, "limit", 0) is None else page_turn(request)
-        # Two questions to the database, one after the other, and still no longer than one may take.
+        # Two database reads in sequence share the deadline of one.
         async with read_deadline(READ_SECONDS - (time.monotonic() - asked_at)), turn:
             return await make(cache_query.query, cache_version)
 

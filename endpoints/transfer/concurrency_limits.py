@@ -1,4 +1,4 @@
-"""How much of a kind is under way at a time: of each credential, and of all."""
+"""Limits on concurrent work of one kind: for each credential, and in total."""
 
 import asyncio
 from collections import Counter
@@ -13,22 +13,22 @@ from endpoints.transfer.disconnect import Cut
 from schemas.core.errors import ShopError
 from schemas.core.principals import Principal
 
-#: Whole lists, each of which holds some megabytes of documents until its client has taken them.
+#: Whole lists. Each holds some megabytes of documents until its client has read them.
 LISTS_EACH: Final = 8
 LISTS: Final = 16
-#: Answers that are made at a time; nobody has to take them meanwhile.
+#: Responses that are made concurrently; the limit does not cover sending them.
 PAGES_EACH: Final = 4
 PAGES: Final = 8
-#: How long a request waits for its turn: what others are at is usually done far sooner.
+#: How long a request waits for its turn. Usually it is much shorter.
 WAIT_SECONDS: Final = 4.0
-#: How long a whole list may be taken: six megabytes at ten kilobytes a second, or packed, at one.
+#: How long a client may read a whole list: six megabytes at ten kilobytes per second, or compressed, at one.
 TAKING_SECONDS: Final = 600.0
-#: A turn that has lasted so long is ended where all are taken, for another who has at least two less.
+#: If all turns are taken, a turn of this age may be cut for another owner that has at least two fewer.
 SETTLED_SECONDS: Final = 10.0
 
 
 class Busy(ShopError):
-    """As much is under way as may be."""
+    """The limit is reached."""
 
     status, code, title = 503, "busy", "Too much at once"
 
@@ -39,7 +39,10 @@ class Busy(ShopError):
 
 @dataclass(slots=True)
 class _Share:
-    """What one credential may have. users: those that have a turn, or wait for one."""
+    """The turns of one owner.
+
+    :ivar users: requests that hold a turn or wait for one.
+    """
 
     turns: asyncio.Semaphore
     users: int = 0
@@ -47,7 +50,10 @@ class _Share:
 
 @dataclass(slots=True, eq=False)
 class _Held:
-    """A turn at what its client has to take. cut: ends it."""
+    """A turn that lasts until a client has read the response.
+
+    :ivar cut: ends it.
+    """
 
     owner: str
     cut: Cut
@@ -56,16 +62,17 @@ class _Held:
 
 @dataclass(slots=True)
 class ConcurrencyLimit:
-    """Turns at one kind of work, in one process.
+    """Turns for one kind of work in one process.
 
-    :param each: how many one credential has at a time. most: how many there are in all.
+    :param each: turns of one owner.
+    :param most: turns in total.
     """
 
     each: int
     most: int
     _all: asyncio.Semaphore = field(init=False)
     _shares: dict[str, _Share] = field(default_factory=dict, init=False)
-    # Those that may be cut, the oldest first.
+    # Turns that may be cut, the oldest first.
     _held: list[_Held] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
@@ -73,12 +80,12 @@ class ConcurrencyLimit:
 
     @asynccontextmanager
     async def turn(self, owner: str, cut: Cut | None = None) -> AsyncIterator[None]:
-        """Hold a turn as long as the block lasts.
+        """Hold a turn until the end of the block.
 
-        :param owner: whose it is.
-        :param cut: ends the block, where it lasts until a client has taken something; called where that takes too
-            long, or where others have too little because of it.
-        :raises Busy: there was none for a while.
+        :param owner: identifies the client.
+        :param cut: ends the block if it lasts until a client has read something; called if that takes too long, or
+            if other owners need the turn.
+        :raises Busy: no turn became free in time.
         """
         share = self._shares.setdefault(owner, _Share(asyncio.Semaphore(self.each)))
         share.users += 1
@@ -86,7 +93,7 @@ class ConcurrencyLimit:
         try:
             try:
                 async with asyncio.timeout(WAIT_SECONDS):
-                    # Its own first, so that one who asks for much takes nothing from the others while they wait.
+                    # The owner's first, so that waiting requests of one owner take no turn from others.
                     for turns in (share.turns, self._all):
                         if turns is self._all and turns.locked():
                             self._make_room(owner)
@@ -105,7 +112,7 @@ class ConcurrencyLimit:
 
     @contextmanager
     def _taking(self, owner: str, cut: Cut | None) -> Iterator[None]:
-        """Cut the block where it lasts for too long."""
+        """Cut the block if it lasts too long."""
         if cut is None:
             yield
             return
@@ -120,7 +127,7 @@ class ConcurrencyLimit:
                 self._held.remove(held)
 
     def _make_room(self, owner: str) -> None:
-        """Cut the oldest turn of the one who has most, where the owner has far less."""
+        """Cut the oldest turn of the owner that has most, if the new owner has far fewer."""
         counts = Counter(held.owner for held in self._held)
         for other, count in counts.most_common(1):
             oldest = next(held for held in self._held if held.owner == other)
@@ -131,7 +138,7 @@ class ConcurrencyLimit:
 
 
 def owner_of(scope: Scope) -> str:
-    """Return whose a request is: that of its credential, or of its address where none was shown."""
+    """Return the owner of a request: its credential, or its address if it has none."""
     principal: Principal | None = scope["state"].get("principal")
     client = scope["client"]
     return (principal and principal.credential) or ("" if client is None else str(client[0]))

@@ -1,17 +1,17 @@
-"""How an answer is ended whose client does not take it: the connection is cut, whatever waits to be read on it."""
+"""Cut the connection of a client that does not read its response."""
 
 from collections.abc import Callable
 from typing import Final
 
 from starlette.types import Scope
 
-#: The ASGI extension by which a server lets a connection be cut: a callable.
+#: The ASGI extension with which a server provides a callable that cuts the connection.
 CUT: Final = "pos.cut"
 
 Cut = Callable[[], None]
 
 
 def cut_of(scope: Scope) -> Cut | None:
-    """Return what cuts the connection of a request; None where the server has no such thing."""
+    """Return a callable that cuts the connection of a request; None if the server does not provide it."""
     cut: Cut | None = (scope.get("extensions") or {}).get(CUT)
     return cut

@@ -1,13 +1,13 @@
-"""gzip: whether a client takes it, and the packing itself, away from the event loop where it takes long."""
+"""gzip: content negotiation and compression, in a thread if it takes long."""
 
 import asyncio
 import zlib
 from typing import Final
 
 ENCODING: Final = "gzip"
-#: Smaller answers go in one packet anyway.
+#: Smaller responses fit in one packet anyway.
 MIN_SIZE: Final = 1_400
-#: Half the time of zlib's usual level, for a tenth more bytes.
+#: Half the time of zlib's default level, for a tenth more bytes.
 _LEVEL: Final = 3
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _AT_ONCE: Final = 16 * 1024
@@ -15,7 +15,7 @@ _NAMES: Final = ("gzip", "x-gzip")
 
 
 def takes_gzip(accepted: str | None) -> bool:
-    """Whether an `Accept-Encoding` prefers gzip to nothing at all (RFC 9110, 12.5.3)."""
+    """Return whether an `Accept-Encoding` prefers gzip to no encoding (RFC 9110, 12.5.3)."""
     if accepted is None:
         return False
     if ";" not in accepted and "*" not in accepted:
@@ -37,15 +37,15 @@ def _weighed(choice: str) -> tuple[str, float]:
 
 
 class GzipEncoder:
-    """Packs one answer, piece by piece; it holds no more than zlib's window and what that makes of a piece."""
+    """Compresses one response in chunks; it holds no more than the window of zlib and one compressed chunk."""
 
     def __init__(self) -> None:
         self._compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
 
     async def pack(self, body: bytes, *, is_last: bool) -> bytes:
-        """What has become of the pieces so far; possibly nothing yet."""
+        """Return the compressed bytes that are available so far; possibly none."""
         if len(body) > _AT_ONCE:
-            # zlib lets the others go on meanwhile.
+            # zlib releases the GIL.
             return await asyncio.to_thread(self._pack, body, is_last)
         return self._pack(body, is_last)
 

@@ -27,14 +27,14 @@ async def enclosed_list(
     closing: bytes,
     headers: Mapping[str, str],
 ) -> Response:
-    """A whole list, streamed, between an opening and a closing."""
+    """Stream a whole list between an opening and a closing."""
     return await streamed(in_turn(request, wrapped(opening, joined(serialized(batches, show)), closing)), headers)
 
 
 async def in_turn(request: Request[AnyTransferState], whole: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    """Yield a whole list in a turn of its owner's, which lasts until the client has taken it.
+    """Yield a whole list in a turn of its owner, which lasts until the client has read it.
 
-    :raises Busy: there was none for a while.
+    :raises Busy: no turn became free in time.
     """
     turn = request.state.list_concurrency.turn(owner_of(request.scope), cut_of(request.scope))
     async with turn, aclosing(whole):
@@ -48,7 +48,7 @@ async def serialized(batches: AsyncIterator[list[Document]], show: Serialize) ->
 
 
 async def joined(batches: AsyncIterator[list[dict[str, Any]]]) -> AsyncGenerator[bytes]:
-    """Items as JSON, comma between, a batch at a time."""
+    """Yield the items as JSON with commas between them, one batch at a time."""
     comma = b""
     async for batch in batches:
         yield comma + orjson.dumps(batch)[1:-1]
@@ -56,7 +56,7 @@ async def joined(batches: AsyncIterator[list[dict[str, Any]]]) -> AsyncGenerator
 
 
 async def wrapped(opening: bytes, chunks: AsyncIterator[bytes], closing: bytes) -> AsyncGenerator[bytes]:
-    """The chunks between an opening and a closing, which ride on the first and the last of them."""
+    """Yield the chunks between an opening and a closing, which are part of the first and the last chunk."""
     held = opening
     async for chunk in chunks:
         if len(held) > _CHUNK:

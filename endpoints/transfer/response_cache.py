@@ -1,8 +1,8 @@
-"""Answers that are asked for again while nothing has changed: kept, encoded, under the event head that they show.
+"""The response cache: encoded responses, valid while the head of the event log does not change.
 
-While the head of the event log stands, the same question has the same answer. So a list or a report is computed once,
-however many ask for it at once or after one another, and only the head is read each time (once for all who ask
-together). Whoever holds the answer already is told so.
+While the head stays the same, the same query has the same response. So a list or a report is computed once, however
+many clients request it, and only the head is read for each request (once for concurrent requests). A client that has
+the response already receives a 304.
 """
 
 import asyncio
@@ -21,23 +21,22 @@ from schemas.live.protocol import LogPosition
 from schemas.reporting.sums import Sums
 
 MOST_BYTES: Final = 32 * 1024 * 1024
-#: An answer that is larger, or streamed, is made anew for each who asks.
+#: Larger or streamed responses are not cached.
 LARGEST: Final = 512 * 1024
-#: What an answer takes beside its body and its key: the response, its headers, its place here.
+#: Bytes of a cached response beside its body and its key: the objects and the headers.
 OVERHEAD: Final = 2_048
-# Addresses of which it is remembered what they ask for, and how long such a one may be: reading one takes as long as a
-# copy does.
+# Number and length of the URLs whose parsed query is cached: parsing takes as long as a cached response.
 _MOST_ADDRESSES: Final = 256
 _LONGEST_ADDRESS: Final = 256
 
 
 class CacheVersion:
-    """The state of the store that an answer shows: its event head, read before the data.
+    """The version of a response: the head of the event log, read before the data.
 
-    An answer is at least as new as its head, so a client that follows the event stream from `X-Stream-Position` on
-    misses nothing.
+    A response is at least as new as its head, so a client that follows the event stream from `X-Stream-Position` misses
+    no event.
 
-    :param extra: what else the answer depends on, such as today's date.
+    :param extra: other dependencies of the response, such as the date of today.
     """
 
     def __init__(self, head: Head, version: str, extra: str = "") -> None:
@@ -52,7 +51,7 @@ class CacheVersion:
 
     @cached_property
     def unchanged(self) -> Response:
-        """What whoever holds the answer is told."""
+        """The response for a client that has the current version."""
         return Response(status_code=304, headers=self.headers)
 
 
@@ -61,14 +60,18 @@ T = TypeVar("T")
 
 
 class CacheQuery(NamedTuple):
-    """What is asked for. key: the same for all that mean the same. query: as the schema has loaded it."""
+    """A parsed query.
+
+    :ivar key: equal for equivalent queries.
+    :ivar query: as loaded by the schema.
+    """
 
     key: str
     query: Any
 
 
 class _CachedResponse(NamedTuple):
-    """An answer; and the same packed, as soon as somebody takes it so."""
+    """A response, and its compressed form once a client has requested that."""
 
     etag: str
     response: Response
@@ -76,19 +79,19 @@ class _CachedResponse(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes of memory, its key apart."""
+        """Bytes of memory without the key."""
         return sum(OVERHEAD + len(each.body) for each in (self.response, self.packed) if each is not None)
 
 
 class VersionedValue(Generic[T]):
-    """A value that all the pages of a list have in common, computed once while nothing changes."""
+    """A value that all pages of a list share, computed once for each version."""
 
     def __init__(self) -> None:
         self._etag = ""
         self._value: asyncio.Task[T] | None = None
 
     async def at(self, etag: str, compute: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """The value while the log stands as the tag says."""
+        """Return the value for an ETag."""
         if self._value is None or self._etag != etag or _has_failed(self._value):
             self._etag, self._value = etag, asyncio.create_task(compute())
         return await asyncio.shield(self._value)
@@ -99,9 +102,9 @@ def _has_failed(task: asyncio.Task[Any]) -> bool:
 
 
 class ResponseCache:
-    """The copies of one process: the latest answer to each question, up to `most_bytes` of those asked last.
+    """The cache of one store in one process: the newest response to each query, up to `most_bytes` of the latest used.
 
-    sums: those of all documents, which every page of an unfiltered list shows.
+    :ivar sums: totals of all documents, which every page of an unfiltered list contains.
     """
 
     def __init__(self, most_bytes: int = MOST_BYTES, largest: int = LARGEST) -> None:
@@ -117,14 +120,14 @@ class ResponseCache:
 
     @property
     def size(self) -> int:
-        """Bytes that are kept, keys and what surrounds an answer included."""
+        """Bytes in the cache, with keys and overhead."""
         return self._bytes
 
     def cache_query(self, scope: Scope, extra: str, parse: Callable[[], Any]) -> CacheQuery:
-        """Return what an address asks for, however it is written: unknown parameters change nothing.
+        """Return the parsed query of a URL. Unknown parameters do not change it.
 
-        :param extra: what else that depends on.
-        :param parse: reads the address, or refuses it.
+        :param extra: other dependencies of the query.
+        :param parse: parses and validates the URL.
         """
         path, query_string = scope["path"], scope["query_string"]
         known = self._questions.get((path, query_string, extra))
@@ -136,7 +139,7 @@ class ResponseCache:
         return known
 
     def cache_version(self, head: Head, version: str, extra: str = "") -> CacheVersion:
-        """The same one for as long as the head stands. (Made for each request, it costs as much as a copy.)"""
+        """Return the version, cached for each head: making it takes as long as a cached response."""
         if head != self._head:
             self._head, self._at_head = head, {}
         if extra not in self._at_head:
@@ -144,9 +147,9 @@ class ResponseCache:
         return self._at_head[extra]
 
     async def of(self, key: str, cache_version: CacheVersion, make: MakeResponse, *, packed: bool = False) -> Response:
-        """The answer to a question: a copy, the one that is being made, or a new one.
+        """Return the response to a query: cached, in progress or new.
 
-        :param packed: whether it may be gzip, where that is worth it.
+        :param packed: whether it may be compressed.
         """
         response = await self._plain(key, cache_version, make)
         kept = self._kept.get(key)
@@ -154,7 +157,7 @@ class ResponseCache:
             return response
         if kept.packed is None:
             kept = kept._replace(packed=await _packed(response))
-            # Others may have packed it too meanwhile, or replaced it: then theirs stays.
+            # Keep the entry of a concurrent request that has compressed or replaced it.
             if (now := self._kept.get(key)) is not None and now.response is response and now.packed is None:
                 self._keep(key, kept)
         return kept.packed or response
@@ -166,7 +169,7 @@ class ResponseCache:
             return kept.response
         making = self._making.get((key, cache_version.etag))
         if making is not None:
-            # Shielded: whoever goes away leaves the others their answer.
+            # Shielded: when a client disconnects, others still wait for the response.
             response = await asyncio.shield(making)
             return await make(cache_version) if isinstance(response, StreamingResponse) else response
         making = self._making[key, cache_version.etag] = asyncio.create_task(self._make(key, cache_version, make))
@@ -181,10 +184,10 @@ class ResponseCache:
             self._keep(key, _CachedResponse(cache_version.etag, response))
         return response
 
-    def _keep(self, key: str, copy: _CachedResponse) -> None:
+    def _keep(self, key: str, cached: _CachedResponse) -> None:
         self._drop(key)
-        self._kept[key] = copy
-        self._bytes += len(key) + copy.size
+        self._kept[key] = cached
+        self._bytes += len(key) + cached.size
         while self._bytes > self._most_bytes:
             self._drop(next(iter(self._kept)))
 
