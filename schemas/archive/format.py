@@ -36,8 +36,7 @@ _OWNER: Final = {USERS: "belongs_to", DEVICES: "belongs_to", MESSAGES: "outbox"}
 #: Collections without expiry. Events and requests expire, perhaps while an archive is written.
 PERMANENT_COLLECTIONS: Final = (*_OWN, *_COMPOUND)
 #: The collections of an archive, in order. Credentials are left out: an archive may be older than the theft of a
-# tablet,
-#: whose key would be valid again. So after a restore, each user and device must sign in again.
+#: tablet, whose key would be valid again. So after a restore, each user and device must sign in again.
 COLLECTIONS: Final = (*_OWN, "events", "requests", *_COMPOUND, COUNTERS)
 #: No stored document is larger than 16 MB.
 MAX_LINE_BYTES: Final = 64 * 2**20

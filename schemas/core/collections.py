@@ -20,7 +20,7 @@ ORDERS: Final = "orders"
 CUSTOMERS: Final = "customers"
 MESSAGES: Final = "messages"
 SETTINGS: Final = "settings"
-#: The collections of those who can sign in.
+#: The collections of users and devices, which can sign in.
 USERS: Final = "users"
 DEVICES: Final = "devices"
 COUNTERS: Final = "counters"

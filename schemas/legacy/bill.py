@@ -1,7 +1,6 @@
-"""The bill of a document of the earlier backend, in whole paise, and such that it adds up:
-subtotal - discount + round_off = total.
+"""The conversion of an earlier backend's bill to whole paise, with subtotal - discount + round_off = total.
 
-The total that was written on paper stays; what it differs by from the lines stands in `round_off`.
+The total that the customer has on paper stays; `round_off` is its difference from the lines.
 """
 
 from collections import Counter
@@ -22,7 +21,7 @@ _PAISA: Final = Decimal("0.01")
 
 
 class DefectNotes(Protocol):
-    """See `schemas.legacy.conversion`."""
+    """A document and the defects found in it; see `FieldReader` in `schemas.legacy.conversion`."""
 
     source: Mapping[str, Any]
 
@@ -30,8 +29,8 @@ class DefectNotes(Protocol):
 
 
 def convert_bill(finding: DefectNotes) -> Document:
-    """items, subtotal, discount, discount_percentage, round_off and total, as `schemas.sales.documents.draft` has
-    them."""
+    """Return items, subtotal, discount, discount_percentage, round_off and total, as
+    `schemas.sales.documents.draft` does."""
     items = _items(finding)
     claimed = values.fixed(finding.source.get("total"), money.MONEY_PLACES, money.MAX_TOTAL)
     subtotal = sum(item["total"] for item in items)
@@ -90,7 +89,10 @@ def _items(finding: DefectNotes) -> list[Document]:
 
 
 def _item(line: Mapping[str, Any], position: int, room: int) -> tuple[Document, bool]:
-    """A line, and whether something of it had to be replaced. room: what the bill may still grow by."""
+    """Return a line, and whether a value of it was replaced.
+
+    :param room: how much the bill's total may still grow.
+    """
     raw_id, raw_name = line.get("id"), line.get("name")
     name = values.text(raw_name)
     price = values.fixed(line.get("price"), money.MONEY_PLACES, _MAX_PRICE)
@@ -126,7 +128,7 @@ def _item(line: Mapping[str, Any], position: int, room: int) -> tuple[Document, 
 
 
 def _line_id(raw: Any, position: int) -> int | str:
-    """The line's own id, plain, since the driver has texts and integers of its own; its position where it has none."""
+    """Return the line's id, as a plain text or integer instead of the driver's types; without an id, its position."""
     raw = values.plain(raw)
     if isinstance(raw, int) and not isinstance(raw, bool) and abs(raw) <= MAX_INTEGER_ID:
         return int(raw)
@@ -135,8 +137,8 @@ def _line_id(raw: Any, position: int) -> int | str:
 
 
 def _discount(finding: DefectNotes, subtotal: int, claimed: int | None) -> tuple[int, int | None]:
-    """The discount in minor units, and its percentage where it is one: where the switch says percentage, and the total
-    does not say that an amount was meant."""
+    """Return the discount in minor units, and its percentage: if the document says percentage, and the total does not
+    show that it is an amount."""
     raw = finding.source.get("discount_amount")
     amount = values.fixed(raw, money.MONEY_PLACES, money.MAX_MONEY)
     if amount is None or amount < 0:
@@ -155,13 +157,13 @@ def _discount(finding: DefectNotes, subtotal: int, claimed: int | None) -> tuple
 
 
 def note_rounding(finding: DefectNotes, field: str, minor: int) -> None:
-    """Report an amount that is no whole number of paise: such floats are common, and the books change by a fraction."""
+    """Note an amount that is not a whole number of paise: such floats are common, and the totals change slightly."""
     if _is_rounded(finding.source.get(field), minor, money.MONEY_PLACES):
         finding.note(f"{field}_rounded" if field == "total" else "amount_rounded", field, _shown(minor))
 
 
 def _rounded(line: Mapping[str, Any], item: Document) -> list[str]:
-    """Return what of a line was rounded: from what to what."""
+    """Return a description of each value of a line that was rounded."""
     places = {"price": money.MONEY_PLACES, "quantity": money.QUANTITY_PLACES, "discount": money.PERCENT_PLACES}
     return [
         f"{name} {values.shown(line[name])} is {Decimal(item[name]).scaleb(-each).normalize():f}"
@@ -171,7 +173,7 @@ def _rounded(line: Mapping[str, Any], item: Document) -> list[str]:
 
 
 def _is_rounded(raw: Any, units: int, places: int) -> bool:
-    """Whether a number was written with more places than are kept, beyond what binary floating point makes of it."""
+    """Return whether a number had more decimals than are stored, apart from the noise of floats."""
     written, unit = values.number(raw), Decimal(1).scaleb(-places)
     return written is not None and abs(written - units * unit) > unit / 100
 

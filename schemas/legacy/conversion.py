@@ -1,7 +1,7 @@
-"""One document of the earlier backend becomes one of ours: pure, total, and with a word on whatever was wrong.
+"""The conversion of one document of the earlier backend, with a note of each defect. Pure; never raises.
 
-What only a look at all the documents can settle (repeated numbers and ids, links) is left open here, as a wish; see
-`repositories/legacy/reconciliation.py`. Each rule is described in docs/importing.md.
+Conflicts between documents (repeated numbers and ids, links) are resolved later, in
+`repositories/legacy/reconciliation.py`. docs/importing.md describes each rule.
 """
 
 import re
@@ -22,12 +22,12 @@ from schemas.legacy.times import document_times
 from schemas.sales import statuses
 from schemas.text.search_terms import search_terms
 
-#: From here on a number is no number but a moment, which the earlier backend took where counting failed.
+#: Numbers from here on are timestamps, which the earlier backend used where counting failed.
 FIRST_STAMP: Final = 10_000_000
 UNKNOWN: Final = "Unknown"
 
 _URL_SAFE: Final = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,63}", re.ASCII)
-#: Words of our addresses, which an id must not be.
+#: Path segments of our URLs, which cannot be ids.
 _TAKEN: Final = frozenset(("all", "pending", "converted", "number", "create", "create-sale", "separate", "orders-only"))
 _PERSONAL: Final = ("customer_name", "customer_phone", "customer_address", "sale_by")
 _KNOWN: Final = frozenset(
@@ -41,7 +41,10 @@ _KNOWN: Final = frozenset(
 
 
 class Defect(NamedTuple):
-    """What was wrong with a field, and what stands there now. personal: whether `was` tells of a person."""
+    """A wrong field, and its new value.
+
+    :ivar personal: whether `was` has personal data.
+    """
 
     rule: str
     field: str
@@ -51,10 +54,12 @@ class Defect(NamedTuple):
 
 
 class ConvertedDocument(NamedTuple):
-    """A document without what all the others decide on: `_id`, `store`, `number` and the other side of its link.
+    """A converted document, without the fields that depend on other documents: `_id`, `store`, `number` and links.
 
-    number, public_id, link: what it was known by, and the document that it names; None where there was nothing usable.
-    says_converted: whether an estimate says that it became an order.
+    :ivar number: its earlier number; None where there was no valid one.
+    :ivar public_id: likewise its id.
+    :ivar link: the id of the linked document, if any.
+    :ivar says_converted: whether an estimate says that it became an order.
     """
 
     document: Document
@@ -66,7 +71,7 @@ class ConvertedDocument(NamedTuple):
 
 
 class FieldReader:
-    """Reads the fields of one document and notes what was wrong with them."""
+    """Reads the fields of one document and notes their defects."""
 
     def __init__(self, source: Mapping[str, Any]) -> None:
         self.source = source
@@ -80,7 +85,7 @@ class FieldReader:
         raw = self.source.get(field)
         found = values.phone(raw) if field == "customer_phone" else values.text(raw, lines=lines)
         if found is None:
-            # What may be blank in our own documents is no defect where it is absent.
+            # A field that may be blank in our documents may be absent.
             if default or raw not in (None, ""):
                 self.note("text_missing", field, default)
             return default
@@ -90,10 +95,10 @@ class FieldReader:
 
 
 def convert(kind: str, source: Mapping[str, Any], zone: ZoneInfo) -> ConvertedDocument:
-    """What a document of the earlier backend becomes. Never raises.
+    """Return the converted document. Never raises.
 
     :param kind: ESTIMATES or ORDERS.
-    :param source: as the driver reads it.
+    :param source: the document as the driver reads it.
     """
     source, other_names = with_usual_names(source, OTHER_NAMES[kind])
     finding = FieldReader(source)
@@ -186,9 +191,9 @@ def _number(finding: FieldReader, *names: str) -> int | None:
 def _public_id(finding: FieldReader, field: str) -> str | None:
     raw = finding.source.get(field)
     if isinstance(raw, str) and _URL_SAFE.fullmatch(raw) and raw.casefold() not in _TAKEN:
-        # Plain: the driver has texts of its own, which cannot be looked up.
+        # As a plain text: the driver's own types of text cannot be looked up.
         return str(raw)
-    # Where there was none, the earlier lists showed MongoDB's own id, which a phone may hold.
+    # Without an id, the earlier lists showed MongoDB's own id, which a phone may have stored.
     own = str(finding.source.get("_id", ""))
     found = own if _URL_SAFE.fullmatch(own) and own.casefold() not in _TAKEN else None
     finding.note("id_unusable", field, found or "a new id")

@@ -1,4 +1,4 @@
-"""What adopting found, as a report: counts, and a few examples of each rule that was applied. Pure."""
+"""The report of an import: counts, and a few examples of each applied rule. Pure."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -12,7 +12,7 @@ from schemas.legacy.conversion import Defect
 
 _EXAMPLES: Final = 3
 
-#: What was done where something was wrong, in the order in which it matters.
+#: The treatment of each defect, the most important first.
 RULES: Final[Mapping[str, str]] = {
     "number_repeated": "the oldest keeps the number, the others get new ones after the highest",
     "number_missing": "gets a new number after the highest",
@@ -53,17 +53,24 @@ RULES: Final[Mapping[str, str]] = {
 
 @dataclass
 class Report:
-    """of_kind: count, total in minor units, and highest number of each kind; missing: numbers that nothing has."""
+    """The report of an import.
+
+    :ivar of_kind: count, total in minor units, and highest number of each kind.
+    :ivar missing: the unused numbers of each kind.
+    """
 
     of_kind: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[tuple[str, Defect]]] = field(default_factory=dict)
-    #: Told each defect as it is found.
+    #: Called with each defect as it is found.
     on_defect: Callable[[str, str, Defect], None] = lambda _kind, _own, _defect: None
 
     def note(self, kind: str, own: str, defects: Iterable[Defect]) -> None:
-        """own: MongoDB's id of the original, or the document's public id."""
+        """Count defects and keep examples.
+
+        :param own: MongoDB's id of the original, or the document's public id.
+        """
         for defect in defects:
             self.counts[defect.rule] += 1
             known = self.examples.setdefault(defect.rule, [])
@@ -73,11 +80,11 @@ class Report:
 
     @property
     def count(self) -> int:
-        """How many documents there are of all kinds."""
+        """Return the number of documents of all kinds."""
         return sum(count for count, _, _ in self.of_kind.values())
 
     def include(self, later: "Report") -> None:
-        """Add what was found afterwards, in other documents."""
+        """Add the report of documents that were imported later."""
         for kind, (count, total, highest) in later.of_kind.items():
             before = self.of_kind.get(kind, (0, 0, 0))
             self.of_kind[kind] = (before[0] + count, before[1] + total, max(before[2], highest))
@@ -103,7 +110,7 @@ class Report:
         }
 
     def lines(self, *, is_masked: bool = True) -> list[str]:
-        """For people."""
+        """Return the report as lines of text."""
         lines = []
         for kind in (ESTIMATES, ORDERS):
             count, total, highest = self.of_kind.get(kind, (0, 0, 0))
@@ -120,7 +127,7 @@ class Report:
 
 
 def merge_summary(summary: Mapping[str, Any], later: Report) -> dict[str, Any]:
-    """Return the summary of an adoption after documents that came later were taken over too, counted as `late`."""
+    """Return the summary of an import with the documents that were imported later, counted as `late`."""
     more = later.summary()
     both = {name: value for name, value in summary.items() if name not in ("defects", "late")}
     for kind in more.keys() - {"defects"}:

@@ -1,5 +1,4 @@
-"""The shapes that documents of the earlier backend had over the years: fields under other names, and sales that were
-put among the estimates."""
+"""Variants of the earlier backend's documents: fields with other names, and sales in the collection of estimates."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -9,7 +8,7 @@ from schemas.core.documents import Document
 from schemas.legacy import values
 from schemas.sales import statuses
 
-#: What a field was called in other versions of the earlier backend and its app.
+#: The names of a field in other versions of the earlier backend and its app.
 OtherNames = Mapping[str, tuple[str, ...]]
 _OF_BOTH: Final[OtherNames] = {"customer_name": ("customer",), "total": ("amount",)}
 OTHER_NAMES: Final[Mapping[str, OtherNames]] = {
@@ -33,9 +32,9 @@ _ESTIMATE_STATUSES: Final = frozenset(("", *(status.casefold() for status in sta
 
 
 def with_usual_names(source: Mapping[str, Any], names: OtherNames) -> tuple[Mapping[str, Any], Mapping[str, str]]:
-    """Return a document or a line with the usual names, and which of its own names stand for which.
+    """Return a document or a line with the usual names, and the usual name of each other name in it.
 
-    :param names: of each usual name the others, the best first.
+    :param names: the other names of each usual name, the best first.
     """
     found: dict[str, str] = {}
     for name, others in names.items():
@@ -46,12 +45,12 @@ def with_usual_names(source: Mapping[str, Any], names: OtherNames) -> tuple[Mapp
 
 
 def actual_kind(kind: str, source: Mapping[str, Any]) -> str:
-    """Return what a document is: of a collection of estimates, a completed sale is an order.
+    """Return the kind of a document: a completed sale in the collection of estimates is an order.
 
-    An older version of the earlier backend put sales there, with a `sale_id` and a `sale_number`. An estimate that
-    names the order that it became is none of them, whatever else it has.
+    An older version of the earlier backend stored sales there, with a `sale_id` and a `sale_number`. An estimate that
+    names its order is not one of them.
 
-    :param kind: of the collection that it lies in.
+    :param kind: of its collection.
     """
     if kind == ORDERS or not (_has(source, "sale_id") or _has(source, "sale_number")):
         return kind
@@ -63,12 +62,12 @@ def actual_kind(kind: str, source: Mapping[str, Any]) -> str:
 
 
 def order_status(source: Mapping[str, Any]) -> str | None:
-    """Return the status of an order; None where it has none that we know."""
+    """Return the status of an order; None where it is missing or unknown."""
     return _ORDER_STATUSES.get(_word(source))
 
 
 def status_note(kind: str, source: Mapping[str, Any]) -> Document:
-    """Return `{"note": …}` where a document has a status that none of its kind has: what it said is kept so."""
+    """Return `{"note": …}` with the status of a document where it is unknown, else nothing."""
     known = _ESTIMATE_STATUSES if kind == ESTIMATES else _ORDER_STATUSES
     said = values.text(source.get("status"))
     return {"note": said} if said is not None and _word(source) not in known else {}
@@ -80,7 +79,7 @@ def says_converted(source: Mapping[str, Any]) -> bool:
 
 
 def _word(source: Mapping[str, Any]) -> str:
-    """The status, as it is compared."""
+    """Return the status as it is compared."""
     status = source.get("status")
     return " ".join(str(status).casefold().split()) if status is not None else ""
 

@@ -1,4 +1,4 @@
-"""When a document of the earlier backend was written: what it says, unless its own id knows better."""
+"""The times of a document of the earlier backend: its fields, or the time of its own id where that is right."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -6,14 +6,17 @@ from zoneinfo import ZoneInfo
 
 from schemas.legacy import values
 
-#: Where even the document's own id does not tell when it was written.
+#: The time of a document without any time, not even in its id.
 UNDATED: Final = datetime(1970, 1, 2, tzinfo=UTC)
-#: By how much a phone's clock, and the time that a request took, may differ from the id's time.
+#: How far a phone's clock, with the duration of a request, may differ from the id's time.
 _AGREEING: Final = timedelta(minutes=10)
 
 
 class Times(NamedTuple):
-    """rule: what was wrong with `created_at`, None for nothing."""
+    """The times of a document.
+
+    :ivar rule: the defect of `created_at`, if any.
+    """
 
     created_at: datetime
     updated_at: datetime
@@ -23,10 +26,10 @@ class Times(NamedTuple):
 def document_times(raw: Any, updated: Any, own: Any, zone: ZoneInfo) -> Times:
     """Return when a document was created and changed last.
 
-    For some weeks the earlier backend stored the phone's clock as if it were UTC. MongoDB's own id has the time of the
-    server, so where both differ by just the zone's offset, either way, the id is right.
+    For some weeks the earlier backend stored the phone's clock as if it were UTC. MongoDB's own id has the server's
+    time. So where both differ by exactly the zone's offset, in either direction, the id is right.
 
-    :param raw: `created_at`, as it was written.
+    :param raw: `created_at`, as it is stored.
     :param updated: `updated_at`, likewise.
     :param own: the document's `_id`.
     :param zone: the shop's.
@@ -47,6 +50,6 @@ def document_times(raw: Any, updated: Any, own: Any, zone: ZoneInfo) -> Times:
 
 
 def _is_shifted(written: datetime, made: datetime, zone: ZoneInfo) -> bool:
-    """Whether a time differs from that of the id by the zone's offset of then."""
+    """Return whether a time differs from that of the id by the zone's offset at that time."""
     offset = abs(made.astimezone(zone).utcoffset() or timedelta())
     return bool(offset) and abs(abs(written - made) - offset) <= _AGREEING

@@ -1,7 +1,7 @@
-"""What single values of the earlier backend's documents mean, whatever they are: text, money, counts, instants.
+"""Parsing of single values of the earlier backend's documents: text, money, counts, instants.
 
-Nothing here raises. A value that means nothing comes back as None, and whoever asked decides what stands in for it. The
-driver's own types are known by what they can do, since no driver is known on this floor.
+No function raises; each returns None for a value that it cannot read, and the caller decides on a default. The driver's
+own types are recognized by their methods, since this package does not import the driver.
 """
 
 import math
@@ -30,21 +30,21 @@ _SECONDS, _MILLISECONDS = range(10**9, 10**10), range(10**12, 10**13)
 
 
 def text(value: Any, *, lines: bool = False) -> str | None:
-    """Text as the shop's own documents have it: trimmed, without control characters, of 1 to 500 characters."""
+    """Return text as our documents have it: trimmed, without control characters, of 1 to 500 characters."""
     value = plain(value)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     said = normalize_newlines(str(value)) if lines else str(value)
     cleaned = (_CONTROL_BUT_LINES if lines else _CONTROL).sub(" ", said).strip()[:MAX_TEXT].strip()
     if cleaned.isascii():
-        # What is left of ASCII, trimmed, can be seen.
+        # Trimmed ASCII without control characters is visible.
         return cleaned or None
     has_any = any(character.isprintable() and not character.isspace() for character in cleaned)
     return cleaned if has_any else None
 
 
 def plain(value: Any) -> Any:
-    """Return a number that is whole as an integer, whichever type it was stored as; all else as it is."""
+    """Return a whole number of any type as an integer; any other value as it is."""
     found = value.to_decimal() if hasattr(value, "to_decimal") else value
     if not isinstance(found, float | Decimal) or not math.isfinite(found) or not -_WHOLE < found < _WHOLE:
         return found
@@ -52,13 +52,13 @@ def plain(value: Any) -> Any:
 
 
 def without_point(said: str) -> str:
-    """Return a text without the `.0` with which a spreadsheet or a float wrote a whole number."""
+    """Return a text without the `.0` that a spreadsheet or a float added to a whole number."""
     match = _WHOLE_AS_FLOAT.fullmatch(said.strip())
     return match[1] if match else said
 
 
 def phone(value: Any) -> str | None:
-    """Return a phone number as `text` does, also one that went through a float: `9822012345.0`, `9.822012345E9`."""
+    """Return a phone number as `text` does, also one that was stored as a float: `9822012345.0`, `9.822012345E9`."""
     found = text(value)
     if found is None:
         return None
@@ -68,7 +68,7 @@ def phone(value: Any) -> str | None:
 
 
 def number(value: Any) -> Decimal | None:
-    """A finite number of at most 40 digits: JSON's, the driver's decimals, or a figure as people write it."""
+    """Return a finite number of at most 40 digits: of JSON, of the driver's decimals, or as people write it."""
     if hasattr(value, "to_decimal"):
         value = value.to_decimal()
     if isinstance(value, str):
@@ -84,9 +84,9 @@ def number(value: Any) -> Decimal | None:
 
 
 def fixed(value: Any, places: int, maximum: int) -> int | None:
-    """A number in units of 10^-places, rounded half-up from the shortest decimal that means the same float.
+    """Return a number in units of 10^-places, rounded half-up from the shortest decimal that means the same float.
 
-    :param maximum: the largest magnitude, in those units; beyond it there is None.
+    :param maximum: the largest magnitude, in those units; beyond it, the result is None.
     """
     if isinstance(value, float) and abs(value) < 10**9:
         # Most floats are the shortest way to write a whole number of units; see `money.to_units`.
@@ -102,17 +102,17 @@ def fixed(value: Any, places: int, maximum: int) -> int | None:
 
 
 def truth(value: Any) -> bool:
-    """Whether a flag is set, also one that was written as a number or a word."""
+    """Return whether a flag is set, also one that is stored as a number or a word."""
     if isinstance(value, str):
         return value.strip().casefold() in ("true", "yes", "1")
     return bool(value) if isinstance(value, bool | int) else False
 
 
 def instant(value: Any, zone: ZoneInfo) -> datetime | None:
-    """A UTC instant, whole milliseconds, in the years 1970 to 2999.
+    """Return a UTC instant in whole milliseconds, in the years 1970 to 2999.
 
-    A date and time of the database is UTC. A text without an offset is the clock of the shop, since it was a phone that
-    wrote it. A number is epoch seconds or milliseconds.
+    A date and time of the database is UTC. A text without an offset is in the shop's zone, since a phone wrote it. A
+    number is epoch seconds or milliseconds.
     """
     try:
         found = _instant(value, zone)
@@ -139,13 +139,13 @@ def _instant(value: Any, zone: ZoneInfo) -> datetime | None:
 
 
 def made_at(identity: Any) -> datetime | None:
-    """When a document was first written, which MongoDB's own ids tell."""
+    """Return when a document was first stored, which MongoDB's own ids contain."""
     found = getattr(identity, "generation_time", None)
     return found.astimezone(UTC) if isinstance(found, datetime) else None
 
 
 def shown(value: Any) -> str:
-    """A value for a report: short, on one line, whatever it is."""
+    """Return a value of any type for a report: short, on one line."""
     if isinstance(value, Mapping | list | bytes):
         return f"({type(value).__name__} of {len(value)})"
     said = "".join(each if each.isprintable() else "�" for each in str(value)[: 2 * _MOST_SHOWN])

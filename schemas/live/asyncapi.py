@@ -41,7 +41,7 @@ _DATA: Final[Json] = {
 
 _MESSAGE_DATA: Final[Json] = {
     "type": "object",
-    "description": "How a message to a customer stands; only for those who subscribe to `messages`.",
+    "description": "The state of a message to a customer; sent only to clients that subscribe to `messages`.",
     "properties": {
         "state": {"enum": list(STATES)},
         "attempt": {"type": "integer", "minimum": 0},

@@ -40,7 +40,7 @@ class WebhookKeys:
         :raises NotFromProvider: the form is wrong, or no secret is set.
         """
         if self.app_secret is None:
-            raise NotFromProvider("WHATSAPP_APP_SECRET is not set, so nothing that is told here can be believed.")
+            raise NotFromProvider("WHATSAPP_APP_SECRET is not set, so no status update can be verified.")
         if not _SIGNATURE.fullmatch(signature):
             raise NotFromProvider("The header X-Hub-Signature-256 must be given once, as sha256= and 64 digits.")
 
@@ -61,7 +61,7 @@ class WebhookKeys:
         :raises NotFromProvider: it is not the token of the settings, or none is set.
         """
         if self.verify_token is None:
-            raise NotFromProvider("WHATSAPP_VERIFY_TOKEN is not set, so nobody can be verified here.")
+            raise NotFromProvider("WHATSAPP_VERIFY_TOKEN is not set, so no webhook can be verified.")
         if not hmac.compare_digest(self.verify_token.encode(), token.encode()):
             raise NotFromProvider("The verify token is not that of WHATSAPP_VERIFY_TOKEN.")
 

@@ -1,7 +1,7 @@
-"""What the service answers, as JSON Schema: each answer is a component of the API's description, under its name here.
+"""The JSON Schemas of responses: each is a component of the API's description, under its name here.
 
-Estimates, orders and receipts are described by the very schemas that show them. Lists and reports are put together by
-hand, since they are streamed or made of rollups; the tests hold what is answered against what stands here.
+Estimates, orders and receipts are described by the schemas that serialize them. Lists and reports are described by
+hand, since they are streamed or made of rollups; tests compare the responses with these descriptions.
 """
 
 from typing import Final
@@ -27,7 +27,7 @@ from schemas.sales.statuses import ORDER_STATUSES
 from schemas.shop.responses import SHOP_RESPONSES
 
 _ANY_ZONE: Final = ZoneInfo("UTC")
-#: The schemas that show documents. All the members of what they show are there.
+#: The schemas that serialize documents, always with all members.
 DOCUMENTS: Final[dict[str, ZonedSchema]] = {
     "Estimate": EstimateSchema(_ANY_ZONE),
     "Order": OrderSchema(_ANY_ZONE),
@@ -44,7 +44,7 @@ _DATABASE: Final = record(
     status={"enum": ["connected", "unreachable", "restoring", "emptied"]},
     latency_ms={"type": ["number", "null"], "minimum": 0},
 )
-#: Only where it and the database's are apart.
+#: Only where the clocks of the service and of the database differ.
 _CLOCK: Final = record(status={"const": "wrong"}, behind_seconds={"type": "number"})
 _HEALTH: Final[Json] = {
     "status": {"enum": ["healthy", "unhealthy"]},

@@ -1,4 +1,4 @@
-"""Bodies as a till sends them, for the API's description. A test sends each to the running service."""
+"""Examples of request bodies for the API's description. A test sends each to the running service."""
 
 from typing import Any, Final
 
