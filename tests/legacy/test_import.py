@@ -193,5 +193,5 @@ async def test_verify_knows_the_missing_numbers(adopted: Shop) -> None:
     assert "orders: number #012 is missing." in await verify(adopted.database, adopted.store)
     await collection.insert_one(kept)
     await collection.update_one({"number": 12}, {"$set": {"number": 11}})
-    assert any("#011 was missing when" in line for line in await verify(adopted.database, adopted.store))
+    assert any("#011 was missing at the import" in line for line in await verify(adopted.database, adopted.store))
     await collection.update_one({"number": 11}, {"$set": {"number": 12}})

@@ -38,7 +38,7 @@ def test_undo_restores_the_originals(own: Database[Any], adopt: Adopter) -> None
     adopt.report()
     assert adopt("--undo").exit_code == 0
     assert plain([list(own[kind].find({}).sort("_id")) for kind in ("estimates", "orders")]) == before
-    assert "was not adopted" in adopt.refused("--undo")
+    assert "was not imported" in adopt.refused("--undo")
     # Import again; without the backup, undo is impossible.
     adopt.report()
     assert "legacy_estimates" in adopt("--drop-backup").stderr
