@@ -19,7 +19,7 @@ from repositories.auditing.verification import verify
 from repositories.database.client import Client, connect
 from tests.support.board_page import browser, screen  # noqa: F401
 from tests.support.commands import books, forked_pos, pos, pos_process, target  # noqa: F401
-from tests.support.legacy.import_command import adopt, own  # noqa: F401
+from tests.support.legacy.import_command import import_legacy, own  # noqa: F401
 from tests.support.shop import OpenShop, Shop, opened
 
 # Test clocks stand in other months: what the database thinks to have expired would vanish in the middle of a test.

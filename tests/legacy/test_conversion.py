@@ -48,19 +48,19 @@ VALUES = st.one_of(SCALARS, LINES, st.dictionaries(st.sampled_from("ab"), SCALAR
 DOCUMENTS = st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=6).map(lambda changes: {"_id": 1, **changes})
 
 
-def rules(adopted: ConvertedDocument) -> set[str]:
-    return {defect.rule for defect in adopted.defects}
+def rules(converted: ConvertedDocument) -> set[str]:
+    return {defect.rule for defect in converted.defects}
 
 
-def placed(adopted: ConvertedDocument) -> dict[str, Any]:
-    return {"_id": adopted.public_id or "x", "number": adopted.number or 1, **adopted.document}
+def placed(converted: ConvertedDocument) -> dict[str, Any]:
+    return {"_id": converted.public_id or "x", "number": converted.number or 1, **converted.document}
 
 
 @given(kind=st.sampled_from((ESTIMATES, ORDERS)), changes=DOCUMENTS, is_complete=st.booleans())
 def test_any_document_can_be_converted_shown_and_summed(kind: str, changes: dict[str, Any], is_complete: bool) -> None:
     base = (legacy.estimate(1) if kind == ESTIMATES else legacy.order(1)) if is_complete else {}
-    adopted = convert(kind, {**base, **changes}, KOLKATA)
-    document = placed(adopted)
+    converted = convert(kind, {**base, **changes}, KOLKATA)
+    document = placed(converted)
     shown = VIEWS.entries[kind](document)
     json.dumps(shown, allow_nan=False)
     assert document["subtotal"] - document["discount"] + document["round_off"] == document["total"] >= 0
@@ -72,20 +72,20 @@ def test_any_document_can_be_converted_shown_and_summed(kind: str, changes: dict
     assert shown["sale_by"]
     assert document["created_at"] <= document["updated_at"]
     assert len(document["terms"]) <= 600
-    assert rules(adopted) <= set(RULES)
+    assert rules(converted) <= set(RULES)
     report = Report()
-    report.note(kind, "1", adopted.defects)
+    report.note(kind, "1", converted.defects)
     assert all(line.isprintable() for line in report.lines())
 
 
 def test_a_sound_document_is_converted_like_a_native_one() -> None:
     """The figures, search terms and days of a sound document equal those of a native one."""
     source = legacy.estimate(1)
-    adopted = convert(ESTIMATES, source, KOLKATA)
+    converted = convert(ESTIMATES, source, KOLKATA)
     body = {**source, "items": [{**each} for each in source["items"]]}
     native = draft(EstimateBody().load({name: body[name] for name in body if name not in ("_id", "created_at")}))
-    assert {name: adopted.document[name] for name in native} == native
-    assert (adopted.number, adopted.public_id, adopted.defects) == (1, "EST-00000001", ())
+    assert {name: converted.document[name] for name in native} == native
+    assert (converted.number, converted.public_id, converted.defects) == (1, "EST-00000001", ())
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,8 @@ def test_a_sound_document_is_converted_like_a_native_one() -> None:
 )
 def test_money_is_rounded_half_up_from_what_the_float_shows(written: Any, paise: int) -> None:
     items = [line(price=1.0)]
-    adopted = convert(ORDERS, legacy.order(1, total=written, amount_paid=written, items=items), KOLKATA)
-    assert (adopted.document["total"], adopted.document["amount_paid"]) == (paise, paise)
+    converted = convert(ORDERS, legacy.order(1, total=written, amount_paid=written, items=items), KOLKATA)
+    assert (converted.document["total"], converted.document["amount_paid"]) == (paise, paise)
 
 
 @pytest.mark.parametrize(
@@ -118,27 +118,27 @@ def test_money_is_rounded_half_up_from_what_the_float_shows(written: Any, paise:
     ],
 )
 def test_each_defect_has_its_rule(changes: dict[str, Any], rule: str, field: str, value: Any) -> None:
-    adopted = convert(ORDERS, legacy.order(1, **changes), KOLKATA)
-    assert rule in rules(adopted)
-    assert adopted.document[field] == value
+    converted = convert(ORDERS, legacy.order(1, **changes), KOLKATA)
+    assert rule in rules(converted)
+    assert converted.document[field] == value
 
 
 def test_a_status_in_another_case_is_no_defect() -> None:
-    adopted = convert(ORDERS, legacy.order(1, status=" CANCELED "), KOLKATA)
-    assert (adopted.document["status"], adopted.defects) == ("Cancelled", ())
+    converted = convert(ORDERS, legacy.order(1, status=" CANCELED "), KOLKATA)
+    assert (converted.document["status"], converted.defects) == ("Cancelled", ())
 
 
 def test_a_discount_amount_marked_as_percentage_is_recognized_by_the_total() -> None:
-    adopted = convert(ESTIMATES, legacy.estimate(1, discount_amount=50.0, total=649.0), KOLKATA)
-    assert (adopted.document["discount"], adopted.document["discount_percentage"]) == (5_000, None)
+    converted = convert(ESTIMATES, legacy.estimate(1, discount_amount=50.0, total=649.0), KOLKATA)
+    assert (converted.document["discount"], converted.document["discount_percentage"]) == (5_000, None)
 
 
 @pytest.mark.parametrize("value", [Code("EST-1"), Code("EST-1", {"x": 1})])
 def test_values_that_can_be_read_as_text_become_text(value: Any) -> None:
     items = [line(id=value, name=value)]
-    adopted = convert(ESTIMATES, legacy.estimate(1, estimate_id=value, linked_order_id=value, items=items), KOLKATA)
-    (item,) = adopted.document["items"]
-    found = (adopted.public_id, adopted.link, item["id"], item["name"])
+    converted = convert(ESTIMATES, legacy.estimate(1, estimate_id=value, linked_order_id=value, items=items), KOLKATA)
+    (item,) = converted.document["items"]
+    found = (converted.public_id, converted.link, item["id"], item["name"])
     assert found == ("EST-1",) * 4
     assert {type(each) for each in found} == {str}
 
@@ -150,8 +150,8 @@ def test_values_that_can_be_read_as_an_integer_become_one() -> None:
 
 def test_a_time_of_the_database_is_utc() -> None:
     late = datetime(2025, 3, 1, 19, 0)  # noqa: DTZ001
-    adopted = convert(ORDERS, legacy.order(1, created_at=late), KOLKATA)
-    assert adopted.document["business_date"] == "2025-03-02"
+    converted = convert(ORDERS, legacy.order(1, created_at=late), KOLKATA)
+    assert converted.document["business_date"] == "2025-03-02"
 
 
 def test_personal_data_is_masked_in_the_report() -> None:

@@ -46,11 +46,11 @@ def at(created: Any, made: datetime = MADE, zone: ZoneInfo = KOLKATA, **changes:
     ],
 )
 def test_a_local_time_stored_as_utc_is_corrected_by_the_id(created: Any, made: datetime, zone: ZoneInfo) -> None:
-    adopted = at(created, made, zone)
-    assert (adopted.document["created_at"], adopted.document["updated_at"]) == (made, made)
-    assert adopted.document["business_date"] == made.astimezone(zone).date().isoformat()
-    assert [defect.rule for defect in adopted.defects] == ["created_at_is_local"]
-    assert adopted.defects[0].became == made.isoformat()
+    converted = at(created, made, zone)
+    assert (converted.document["created_at"], converted.document["updated_at"]) == (made, made)
+    assert converted.document["business_date"] == made.astimezone(zone).date().isoformat()
+    assert [defect.rule for defect in converted.defects] == ["created_at_is_local"]
+    assert converted.defects[0].became == made.isoformat()
 
 
 @pytest.mark.parametrize(
@@ -65,19 +65,19 @@ def test_a_local_time_stored_as_utc_is_corrected_by_the_id(created: Any, made: d
     ],
 )
 def test_other_differences_from_the_id_are_kept(created: datetime, zone: ZoneInfo) -> None:
-    adopted = at(created, zone=zone)
-    assert (adopted.document["created_at"], adopted.defects) == (created, ())
+    converted = at(created, zone=zone)
+    assert (converted.document["created_at"], converted.defects) == (created, ())
 
 
 def test_the_time_of_a_change_is_corrected_too() -> None:
     shifted = timedelta(hours=5, minutes=30)
-    adopted = at(MADE + shifted, updated_at=MADE + shifted + timedelta(minutes=20))
-    assert adopted.document["updated_at"] == MADE + timedelta(minutes=20)
+    converted = at(MADE + shifted, updated_at=MADE + shifted + timedelta(minutes=20))
+    assert converted.document["updated_at"] == MADE + timedelta(minutes=20)
 
 
 def test_an_id_without_a_time_corrects_nothing() -> None:
-    adopted = at(datetime(2025, 7, 14, 19, 30, tzinfo=UTC), _id="EST-1", order_id="ORDER-1")
-    assert (adopted.document["business_date"], adopted.defects) == ("2025-07-15", ())
+    converted = at(datetime(2025, 7, 14, 19, 30, tzinfo=UTC), _id="EST-1", order_id="ORDER-1")
+    assert (converted.document["business_date"], converted.defects) == ("2025-07-15", ())
 
 
 @pytest.mark.parametrize(
@@ -97,17 +97,17 @@ def test_an_id_without_a_time_corrects_nothing() -> None:
     ],
 )
 def test_a_phone_number_stored_as_a_float_is_restored(written: Any, read: str) -> None:
-    adopted = convert(ORDERS, legacy.order(1, customer_phone=written), KOLKATA)
-    assert adopted.document["customer_phone"] == read
-    assert ("text_cleaned" in rules(adopted)) == (written != read)
+    converted = convert(ORDERS, legacy.order(1, customer_phone=written), KOLKATA)
+    assert converted.document["customer_phone"] == read
+    assert ("text_cleaned" in rules(converted)) == (written != read)
 
 
 def test_whole_numbers_that_were_stored_as_floats_are_whole() -> None:
-    adopted = convert(
+    converted = convert(
         ORDERS, legacy.order(1, sale_number=12.0, customer_name=7.0, items=[line(id=1_752_000_000_000.0)]), KOLKATA
     )
-    assert (adopted.number, adopted.document["customer_name"]) == (12, "7")
-    assert adopted.document["items"][0]["id"] == 1_752_000_000_000
+    assert (converted.number, converted.document["customer_name"]) == (12, "7")
+    assert converted.document["items"][0]["id"] == 1_752_000_000_000
     assert convert(ORDERS, legacy.order(1, sale_number="12.0"), KOLKATA).number == 12
     assert convert(ORDERS, legacy.order(1, sale_number=12.5), KOLKATA).number is None
 
@@ -119,22 +119,22 @@ def test_a_line_with_a_rate_and_a_sale_with_a_payment_method_are_read() -> None:
     ]
     source = legacy.order(1, items=items, subtotal=100.0, discount_amount=0.0, total=100.0, amount_paid=100.0)
     del source["payment_mode"]
-    adopted = convert(ORDERS, {**source, "payment_method": "Card"}, KOLKATA)
-    assert [(item["name"], item["price"], item["quantity"]) for item in adopted.document["items"]] == [
+    converted = convert(ORDERS, {**source, "payment_method": "Card"}, KOLKATA)
+    assert [(item["name"], item["price"], item["quantity"]) for item in converted.document["items"]] == [
         ("Nails", 1_250, 4_000),
         ("Paint", 5_000, 1_000),
     ]
-    assert (adopted.document["payment_mode"], adopted.document["payment_group"]) == ("Card", "card")
-    assert rules(adopted) == {"other_name"}
-    said = {f"{defect.field}: {defect.became}" for defect in adopted.defects}
+    assert (converted.document["payment_mode"], converted.document["payment_group"]) == ("Card", "card")
+    assert rules(converted) == {"other_name"}
+    said = {f"{defect.field}: {defect.became}" for defect in converted.defects}
     assert {"payment_method: payment_mode", "items: rate is read as price in 2 of 2 lines"} <= said
 
 
 def test_the_usual_field_name_has_precedence() -> None:
     source = legacy.order(1, payment_method="Card", items=[line(price=100.0, rate=18)], discount_amount=0, total=100.0)
-    adopted = convert(ORDERS, {**source, "amount_paid": 100.0}, KOLKATA)
-    assert (adopted.document["payment_mode"], adopted.document["items"][0]["price"]) == ("UPI: Meera", 10_000)
-    assert rules(adopted) == {"extra_fields"}
+    converted = convert(ORDERS, {**source, "amount_paid": 100.0}, KOLKATA)
+    assert (converted.document["payment_mode"], converted.document["items"][0]["price"]) == ("UPI: Meera", 10_000)
+    assert rules(converted) == {"extra_fields"}
 
 
 @pytest.mark.parametrize(
@@ -153,33 +153,33 @@ def test_the_usual_field_name_has_precedence() -> None:
     ],
 )
 def test_rounding_is_reported(changes: dict[str, Any], rule: str, said: str) -> None:
-    adopted = convert(ORDERS, legacy.order(1, **changes), KOLKATA)
-    assert said in [defect.became for defect in adopted.defects if defect.rule == rule]
+    converted = convert(ORDERS, legacy.order(1, **changes), KOLKATA)
+    assert said in [defect.became for defect in converted.defects if defect.rule == rule]
 
 
 def test_binary_floating_point_noise_is_not_reported() -> None:
     items = [line(price=0.1 + 0.2, quantity=3.0000000000000004, discount=7.1)]
-    adopted = convert(ORDERS, legacy.order(1, items=items, amount_paid=0.1 + 0.7), KOLKATA)
-    assert not {"lines_rounded", "amount_rounded"} & rules(adopted)
+    converted = convert(ORDERS, legacy.order(1, items=items, amount_paid=0.1 + 0.7), KOLKATA)
+    assert not {"lines_rounded", "amount_rounded"} & rules(converted)
 
 
 @pytest.mark.parametrize(
     ("said", "note"), [("Accepted", "Accepted"), (" rejected ", "rejected"), ("Completed", "Completed")]
 )
 def test_an_unknown_status_of_an_estimate_is_kept_as_a_note(said: str, note: str) -> None:
-    adopted = convert(ESTIMATES, legacy.estimate(1, status=said), KOLKATA)
-    assert adopted.document["note"] == note
-    assert not adopted.says_converted
-    assert [(defect.rule, defect.was, defect.became) for defect in adopted.defects] == [
+    converted = convert(ESTIMATES, legacy.estimate(1, status=said), KOLKATA)
+    assert converted.document["note"] == note
+    assert not converted.says_converted
+    assert [(defect.rule, defect.was, defect.became) for defect in converted.defects] == [
         ("status_noted", said, f"note: {note}")
     ]
-    shown = Serializers(KOLKATA).estimate(placed(adopted))
+    shown = Serializers(KOLKATA).estimate(placed(converted))
     assert (shown["status"], shown["note"]) == ("Pending", note)
 
 
 def test_an_unknown_status_of_an_order_is_kept_as_a_note() -> None:
-    adopted = convert(ORDERS, legacy.order(1, status="Shipped"), KOLKATA)
-    assert (adopted.document["status"], adopted.document["note"], rules(adopted)) == (
+    converted = convert(ORDERS, legacy.order(1, status="Shipped"), KOLKATA)
+    assert (converted.document["status"], converted.document["note"], rules(converted)) == (
         *("Completed", "Shipped"),
         {"status_unknown"},
     )
@@ -221,7 +221,7 @@ def test_a_completed_sale_among_the_estimates_is_an_order(changes: dict[str, Any
 
 
 def test_a_sale_among_the_estimates_is_converted_like_an_order() -> None:
-    adopted = convert(ORDERS, sale_among_estimates(4, payment_method="Card", amount_paid=600.0), KOLKATA)
-    assert (adopted.number, adopted.public_id) == (4, "SALE-00000004")
-    document = adopted.document
+    converted = convert(ORDERS, sale_among_estimates(4, payment_method="Card", amount_paid=600.0), KOLKATA)
+    assert (converted.number, converted.public_id) == (4, "SALE-00000004")
+    document = converted.document
     assert (document["status"], document["payment_mode"], document["amount_paid"]) == ("Completed", "Card", 60_000)

@@ -14,7 +14,7 @@ from tests.legacy.test_import_interrupted import STEPS, place_of
 from tests.server.test_startup import POS, ROOT, environment
 from tests.support.faults.soak_report import Report, reporting
 from tests.support.legacy import legacy_documents as legacy
-from tests.support.legacy.import_command import Adopter, plain
+from tests.support.legacy.import_command import ImportCommand, plain
 from tests.support.legacy.legacy_backend import (
     KINDS,
     differences,
@@ -29,7 +29,7 @@ from tests.support.legacy.legacy_backend import (
 
 
 def test_an_import_in_place_beside_a_writing_backend_loses_nothing(
-    own: Database[Any], adopt: Adopter, mongodb_url: str, long_run: LongRun
+    own: Database[Any], import_legacy: ImportCommand, mongodb_url: str, long_run: LongRun
 ) -> None:
     """Two rounds in a usual run, twenty with `--soak`, with a larger database in each round."""
     with reporting("A16 pos import-legacy in place with 50 sales a second", long_run) as report:
@@ -39,21 +39,21 @@ def test_an_import_in_place_beside_a_writing_backend_loses_nothing(
             legacy.fill(own, before)
             with earlier_backend(mongodb_url, own.name, 1_000) as backend:
                 backend.go_on()
-                done = adopt()
+                done = import_legacy()
                 assert done.exit_code == 0, done.exception
                 backend.go_on()
             assert backend.refused == []
-            assert verified(adopt)[0] == 1
-            assert doctor(adopt)["level"] == "wrong"
-            adopt.report()
+            assert verified(import_legacy)[0] == 1
+            assert doctor(import_legacy)["level"] == "wrong"
+            import_legacy.report()
             written = {kind: [*before[place], *backend.written[kind]] for place, kind in enumerate(KINDS)}
             report.rounds += 1
             report.operations += sum(map(len, backend.written.values()))
             report.lost, report.doubled = (a + b for a, b in zip(differences(own, written), _seen(report), strict=True))
             assert (report.lost, report.doubled) == (0, 0)
             refuse_loss(own, written)
-            assert verified(adopt) == (0, "")
-            assert "nothing was done" in adopt().stderr
+            assert verified(import_legacy) == (0, "")
+            assert "nothing was done" in import_legacy().stderr
 
 
 def _seen(report: Report) -> tuple[int, int]:
@@ -63,27 +63,29 @@ def _seen(report: Report) -> tuple[int, int]:
 def test_an_import_from_a_database_with_a_writing_backend_loses_nothing(own: Database[Any], mongodb_url: str) -> None:
     before = legacy.believable(200)
     legacy.fill(own, before)
-    new, adopt = own.client[f"{own.name}_new"], Adopter(mongodb_url, f"{own.name}_new")
+    new, import_legacy = own.client[f"{own.name}_new"], ImportCommand(mongodb_url, f"{own.name}_new")
     with earlier_backend(mongodb_url, own.name, 1_000) as backend:
         backend.go_on()
-        assert adopt("--from", own.name).exit_code == 0
+        assert import_legacy("--from", own.name).exit_code == 0
         backend.go_on()
-    status, said = verified(adopt)
+    status, said = verified(import_legacy)
     assert (status, f"were written into '{own.name}' since" in said) == (1, True)
-    assert doctor(adopt)["level"] == "wrong"
-    adopt.report("--from", own.name)
+    assert doctor(import_legacy)["level"] == "wrong"
+    import_legacy.report("--from", own.name)
     refuse_loss(new, {kind: [*before[place], *backend.written[kind]] for place, kind in enumerate(KINDS)})
-    assert verified(adopt) == (0, "")
+    assert verified(import_legacy) == (0, "")
 
 
-def test_undo_beside_a_writing_backend_loses_nothing(own: Database[Any], adopt: Adopter, mongodb_url: str) -> None:
+def test_undo_beside_a_writing_backend_loses_nothing(
+    own: Database[Any], import_legacy: ImportCommand, mongodb_url: str
+) -> None:
     before = legacy.believable(200)
     legacy.fill(own, before)
     with earlier_backend(mongodb_url, own.name, 1_000) as backend:
         backend.go_on()
-        adopt.report()
+        import_legacy.report()
         backend.go_on()
-        undone = adopt("--undo")
+        undone = import_legacy("--undo")
         assert undone.exit_code == 0, undone.exception
         backend.go_on()
     assert set(own.list_collection_names()) & {"legacy_orders", "late_orders", "undone_orders_1"} == set()
@@ -92,53 +94,55 @@ def test_undo_beside_a_writing_backend_loses_nothing(own: Database[Any], adopt: 
         assert plain(sorted(own[kind].find({}), key=lambda each: str(each["_id"]))) == plain(
             sorted(documents, key=lambda each: str(each["_id"]))
         )
-    adopt.report()
+    import_legacy.report()
     refuse_loss(own, {kind: [*before[place], *backend.written[kind]] for place, kind in enumerate(KINDS)})
 
 
 @pytest.mark.parametrize("way", [(), ("--undo",)])
 @pytest.mark.parametrize("step", STEPS)
 def test_late_documents_survive_an_interruption_at_each_step(
-    own: Database[Any], adopt: Adopter, monkeypatch: pytest.MonkeyPatch, step: str, way: tuple[str, ...]
+    own: Database[Any], import_legacy: ImportCommand, monkeypatch: pytest.MonkeyPatch, step: str, way: tuple[str, ...]
 ) -> None:
     estimates, orders = legacy.believable(15)
     legacy.fill(own, (estimates, orders))
     place = place_of(step)
     monkeypatch.setattr(place, step, cut)
-    assert "power" in adopt.refused()
+    assert "power" in import_legacy.refused()
     monkeypatch.undo()
     late = ([legacy.estimate(900)], [late_order(901), late_order(902, store="main"), {"_id": "bare", "store": "main"}])
     legacy.fill(own, late)
     every = [own_times([*mine, *later]) for mine, later in zip((estimates, orders), late, strict=True)]
     if way:
-        assert adopt(*way).exit_code == 0
+        assert import_legacy(*way).exit_code == 0
         assert raw(own) == [plain(sorted(each, key=lambda one: str(one["_id"]))) for each in every]
-    adopt.report()
+    import_legacy.report()
     refuse_loss(own, dict(zip(KINDS, every, strict=True)))
-    assert verified(adopt) == (0, "")
+    assert verified(import_legacy) == (0, "")
 
 
 def cut(*_: Any) -> None:
     raise DatabaseRefused("The power is cut.")
 
 
-def test_two_concurrent_imports_have_the_result_of_one(own: Database[Any], adopt: Adopter) -> None:
+def test_two_concurrent_imports_have_the_result_of_one(own: Database[Any], import_legacy: ImportCommand) -> None:
     before = legacy.believable(1_500)
     legacy.fill(own, before)
     command = [*POS, "adopt", "--json"]
     processes = [
-        subprocess.Popen(command, cwd=ROOT, env=environment(**adopt.environment), stdout=-1, stderr=-1, text=True)
+        subprocess.Popen(
+            command, cwd=ROOT, env=environment(**import_legacy.environment), stdout=-1, stderr=-1, text=True
+        )
         for _ in range(3)
     ]
     said = [process.communicate(timeout=120)[1] for process in processes]
     assert "Traceback" not in "".join(said)
-    adopt.report()
+    import_legacy.report()
     refuse_loss(own, dict(zip(KINDS, map(own_times, before), strict=True)))
-    assert verified(adopt) == (0, ""), said
+    assert verified(import_legacy) == (0, ""), said
 
 
 def test_an_import_that_is_undone_meanwhile_writes_nothing_more(
-    own: Database[Any], adopt: Adopter, monkeypatch: pytest.MonkeyPatch
+    own: Database[Any], import_legacy: ImportCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     estimates, orders = legacy.believable(1_500)
     legacy.fill(own, (estimates, orders))
@@ -148,52 +152,52 @@ def test_an_import_that_is_undone_meanwhile_writes_nothing_more(
     def undone(*arguments: Any) -> Any:
         """In the middle of the second batch."""
         if next(calls) == 1_200:
-            assert adopt("--undo").exit_code == 0
+            assert import_legacy("--undo").exit_code == 0
         return for_good(*arguments)
 
     monkeypatch.setattr(writer, "build_original", undone)
-    assert "has begun on this store meanwhile" in adopt.refused()
+    assert "has begun on this store meanwhile" in import_legacy.refused()
     monkeypatch.undo()
     assert raw(own) == before
     assert own.adopted.count_documents({}) == 0
-    adopt.report()
+    import_legacy.report()
     refuse_loss(own, dict(zip(KINDS, map(own_times, (estimates, orders)), strict=True)))
-    assert verified(adopt) == (0, "")
+    assert verified(import_legacy) == (0, "")
 
 
-def test_thousands_of_late_documents_are_imported(own: Database[Any], adopt: Adopter) -> None:
+def test_thousands_of_late_documents_are_imported(own: Database[Any], import_legacy: ImportCommand) -> None:
     legacy.fill(own, ([legacy.estimate(1)], [legacy.order(1)]))
-    adopt.report()
+    import_legacy.report()
     own.orders.insert_many([late_order(number) for number in range(2, 6_002)])
-    assert adopt.report()["late"] == 6_000
+    assert import_legacy.report()["late"] == 6_000
     assert own.orders.count_documents({}) == 6_001
-    assert verified(adopt) == (0, "")
+    assert verified(import_legacy) == (0, "")
 
 
 @pytest.mark.parametrize("call", [1, 2, 3])
 @pytest.mark.parametrize("step", ["_rename", "_delete_imported", "Move"])
 def test_an_interrupted_undo_beside_a_writing_backend_can_be_completed(
-    own: Database[Any], adopt: Adopter, monkeypatch: pytest.MonkeyPatch, step: str, call: int
+    own: Database[Any], import_legacy: ImportCommand, monkeypatch: pytest.MonkeyPatch, step: str, call: int
 ) -> None:
     estimates, orders = legacy.believable(15)
     legacy.fill(own, (estimates, orders))
-    adopt.report()
+    import_legacy.report()
     late = ([legacy.estimate(900)], [late_order(901)])
     legacy.fill(own, late)
-    adopt.report()
+    import_legacy.report()
     for_good, calls = getattr(undo_module, step), iter(range(1, 100))
 
     def cut_at(*arguments: Any) -> Any:
         return cut() if next(calls) == call else for_good(*arguments)
 
     monkeypatch.setattr(undo_module, step, cut_at)
-    adopt("--undo")
+    import_legacy("--undo")
     monkeypatch.undo()
     later = ([legacy.estimate(902)], [late_order(903), late_order(904)])
     legacy.fill(own, later)
     if own.adoption.find_one({}):
-        assert "finish that first" in adopt.refused()
-        assert adopt("--undo").exit_code == 0
+        assert "finish that first" in import_legacy.refused()
+        assert import_legacy("--undo").exit_code == 0
     every = [own_times([*a, *b, *c]) for a, b, c in zip((estimates, orders), late, later, strict=True)]
     assert raw(own) == [plain(sorted(each, key=lambda one: str(one["_id"]))) for each in every]
     assert not [name for name in own.list_collection_names() if name.startswith(("late_", "undone_", "legacy_"))]

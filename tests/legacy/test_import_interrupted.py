@@ -28,44 +28,44 @@ from schemas.legacy.conversion import convert as taken_over
 from schemas.legacy.report import Report
 from tests.server.test_startup import POS, ROOT, environment
 from tests.support.legacy import legacy_documents as legacy
-from tests.support.legacy.import_command import Adopter, plain
+from tests.support.legacy.import_command import ImportCommand, plain
 from tests.support.shop import opened
 
 
-def test_undo_restores_the_originals(own: Database[Any], adopt: Adopter) -> None:
+def test_undo_restores_the_originals(own: Database[Any], import_legacy: ImportCommand) -> None:
     legacy.fill(own, legacy.nasty())
     before = plain([list(own[kind].find({}).sort("_id")) for kind in ("estimates", "orders")])
-    adopt.report()
-    assert adopt("--undo").exit_code == 0
+    import_legacy.report()
+    assert import_legacy("--undo").exit_code == 0
     assert plain([list(own[kind].find({}).sort("_id")) for kind in ("estimates", "orders")]) == before
-    assert "was not imported" in adopt.refused("--undo")
+    assert "was not imported" in import_legacy.refused("--undo")
     # Import again; without the backup, undo is impossible.
-    adopt.report()
-    assert "legacy_estimates" in adopt("--drop-backup").stderr
-    assert "nothing to go back to" in adopt.refused("--undo")
+    import_legacy.report()
+    assert "legacy_estimates" in import_legacy("--drop-backup").stderr
+    assert "nothing to go back to" in import_legacy.refused("--undo")
 
 
-def test_an_interrupted_undo_can_be_completed(own: Database[Any], adopt: Adopter) -> None:
+def test_an_interrupted_undo_can_be_completed(own: Database[Any], import_legacy: ImportCommand) -> None:
     estimates, orders = legacy.nasty()
     legacy.fill(own, ([{**each, "store": "Pune"} for each in estimates], orders))
     before = plain([list(own[kind].find({}).sort("_id")) for kind in ("estimates", "orders")])
-    adopt.report()
+    import_legacy.report()
     # The state after the first of two collections was renamed back.
     own.adoption.update_one({}, {"$set": {"step": "undoing"}})
     own.counters.delete_one({})
     own.legacy_estimates.rename("estimates", dropTarget=True)
-    assert "finish that first" in adopt.refused()
-    assert adopt("--undo").exit_code == 0
+    assert "finish that first" in import_legacy.refused()
+    assert import_legacy("--undo").exit_code == 0
     assert plain([list(own[kind].find({}).sort("_id")) for kind in ("estimates", "orders")]) == before
 
 
-async def test_undo_is_refused_after_a_sale(own: Database[Any], adopt: Adopter, mongodb_url: str) -> None:
+async def test_undo_is_refused_after_a_sale(own: Database[Any], import_legacy: ImportCommand, mongodb_url: str) -> None:
     legacy.fill(own, legacy.believable(20))
-    await asyncio.to_thread(adopt.report)
+    await asyncio.to_thread(import_legacy.report)
     async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:
-        assert "A service runs" in await asyncio.to_thread(adopt.refused, "--undo")
+        assert "A service runs" in await asyncio.to_thread(import_legacy.refused, "--undo")
         await shop.sale()
-    assert "1 changes were made" in await asyncio.to_thread(adopt.refused, "--undo")
+    assert "1 changes were made" in await asyncio.to_thread(import_legacy.refused, "--undo")
     async with opened(mongodb_url, database_name=own.name, store_id="main") as shop:
         await shop.sale()
         assert await verify(shop.database, "main") == []
@@ -81,10 +81,10 @@ def place_of(step: str) -> Any:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_an_import_interrupted_at_any_step_completes_the_next_time(
-    own: Database[Any], adopt: Adopter, monkeypatch: pytest.MonkeyPatch, step: str
+    own: Database[Any], import_legacy: ImportCommand, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     legacy.fill(own, legacy.believable(30))
-    expected = adopt.report("--dry-run")
+    expected = import_legacy.report("--dry-run")
     place = place_of(step)
     for_good = getattr(place, step)
     calls = iter(range(12))
@@ -96,24 +96,26 @@ def test_an_import_interrupted_at_any_step_completes_the_next_time(
         return for_good(*arguments)
 
     monkeypatch.setattr(place, step, cut)
-    assert "power" in adopt.refused()
+    assert "power" in import_legacy.refused()
     monkeypatch.undo()
     assert own.adoption.find_one({"step": "begun"})
-    assert "run `pos import-legacy` again" in str(CliRunner().invoke(cli, ["migrate"], env=adopt.environment).exception)
-    assert adopt.report("--dry-run") == expected
-    assert adopt.report() == expected
-    assert CliRunner().invoke(cli, ["verify"], env=adopt.environment).exit_code == 0
+    assert "run `pos import-legacy` again" in str(
+        CliRunner().invoke(cli, ["migrate"], env=import_legacy.environment).exception
+    )
+    assert import_legacy.report("--dry-run") == expected
+    assert import_legacy.report() == expected
+    assert CliRunner().invoke(cli, ["verify"], env=import_legacy.environment).exit_code == 0
 
 
 def test_an_import_killed_at_any_moment_completes_the_next_time(
-    own: Database[Any], adopt: Adopter, mongodb_url: str
+    own: Database[Any], import_legacy: ImportCommand, mongodb_url: str
 ) -> None:
     """Kill the import again and again until it completes; the result is that of an uninterrupted import."""
     legacy.fill(own, legacy.believable(2_000))
-    expected = Adopter(mongodb_url, f"{own.name}_new").report("--from", own.name)
+    expected = ImportCommand(mongodb_url, f"{own.name}_new").report("--from", own.name)
     kills = 0
     for pause in (0, 0.3, 0.8):
-        process = subprocess.Popen([*POS, "adopt"], cwd=ROOT, env=environment(**adopt.environment))
+        process = subprocess.Popen([*POS, "adopt"], cwd=ROOT, env=environment(**import_legacy.environment))
         deadline = time.monotonic() + 30
         while process.poll() is None and not own.adoption.find_one({}):
             assert time.monotonic() < deadline
@@ -126,18 +128,20 @@ def test_an_import_killed_at_any_moment_completes_the_next_time(
             break
         kills += 1
     assert kills
-    assert adopt.report() == expected
+    assert import_legacy.report() == expected
     new = own.client[f"{own.name}_new"]
     for kind in ("estimates", "orders", "totals"):
         assert list(own[kind].find({}).sort("_id")) == list(new[kind].find({}).sort("_id"))
-    assert CliRunner().invoke(cli, ["verify"], env=adopt.environment).exit_code == 0
+    assert CliRunner().invoke(cli, ["verify"], env=import_legacy.environment).exit_code == 0
 
 
-def test_an_interrupted_command_prints_how_to_continue(own: Database[Any], adopt: Adopter, tmp_path: Path) -> None:
+def test_an_interrupted_command_prints_how_to_continue(
+    own: Database[Any], import_legacy: ImportCommand, tmp_path: Path
+) -> None:
     legacy.fill(own, legacy.believable(5_000))
     command = [*POS, "adopt", "--report", str(tmp_path / "defects.ndjson")]
     process = subprocess.Popen(
-        command, cwd=ROOT, env=environment(**adopt.environment), stderr=subprocess.PIPE, text=True
+        command, cwd=ROOT, env=environment(**import_legacy.environment), stderr=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 30
     while not own.adoption.find_one({}):

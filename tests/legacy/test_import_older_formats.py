@@ -11,7 +11,7 @@ from pymongo.database import Database
 from repositories.auditing.verification import verify
 from tests.legacy.test_conversion_of_older_formats import sale_among_estimates
 from tests.support.legacy import legacy_documents as legacy
-from tests.support.legacy.import_command import Adopter, content, plain
+from tests.support.legacy.import_command import ImportCommand, content, plain
 from tests.support.openapi_contract import Contract, served_document
 from tests.support.shop import opened
 
@@ -35,12 +35,12 @@ def filled(own: Database[Any]) -> None:
 
 
 async def test_sales_among_the_estimates_become_orders_on_the_same_day(
-    mongodb_url: str, own: Database[Any], adopt: Adopter, tmp_path: Path
+    mongodb_url: str, own: Database[Any], import_legacy: ImportCommand, tmp_path: Path
 ) -> None:
     filled(own)
     path = tmp_path / "defects.ndjson"
-    rehearsed = await asyncio.to_thread(adopt.report, "--dry-run")
-    report = await asyncio.to_thread(adopt.report, "--report", str(path))
+    rehearsed = await asyncio.to_thread(import_legacy.report, "--dry-run")
+    report = await asyncio.to_thread(import_legacy.report, "--report", str(path))
     assert report == rehearsed
     assert (report["estimates"]["count"], report["orders"]["count"]) == (2, 5)
     found = report["defects"]
@@ -67,21 +67,25 @@ async def test_sales_among_the_estimates_become_orders_on_the_same_day(
     assert originals == {plain(each) for name in ("estimates", "orders") for each in own[f"legacy_{name}"].find({})}
 
 
-def test_a_database_of_older_formats_is_imported_once_and_undone_completely(own: Database[Any], adopt: Adopter) -> None:
+def test_a_database_of_older_formats_is_imported_once_and_undone_completely(
+    own: Database[Any], import_legacy: ImportCommand
+) -> None:
     filled(own)
     before = plain(content(own))
-    first = adopt.report()
-    again = adopt("--json")
+    first = import_legacy.report()
+    again = import_legacy("--json")
     assert json.loads(again.stdout) == first
     assert "nothing was done" in again.stderr
-    assert adopt("--undo").exit_code == 0
+    assert import_legacy("--undo").exit_code == 0
     after = {name: rows for name, rows in content(own).items() if name in ("estimates", "orders")}
     assert plain(after) == before
 
 
-def test_sales_among_the_estimates_need_no_collection_of_orders(own: Database[Any], adopt: Adopter) -> None:
+def test_sales_among_the_estimates_need_no_collection_of_orders(
+    own: Database[Any], import_legacy: ImportCommand
+) -> None:
     own.estimates.insert_many([sale_among_estimates(number) for number in range(1, 4)])
-    report = adopt.report()
+    report = import_legacy.report()
     assert (report["estimates"]["count"], report["orders"]["count"]) == (0, 3)
     assert report["orders"]["highest_number"] == "#003"
     assert own.orders.count_documents({"store": "main"}) == 3
@@ -89,22 +93,26 @@ def test_sales_among_the_estimates_need_no_collection_of_orders(own: Database[An
 
 def test_sales_among_the_estimates_of_another_database_become_orders(own: Database[Any], mongodb_url: str) -> None:
     filled(own)
-    report = Adopter(mongodb_url, f"{own.name}_new").report("--from", own.name)
+    report = ImportCommand(mongodb_url, f"{own.name}_new").report("--from", own.name)
     assert (report["estimates"]["count"], report["orders"]["count"]) == (2, 5)
 
 
-def test_a_late_sale_among_the_estimates_is_imported_as_an_order(own: Database[Any], adopt: Adopter) -> None:
+def test_a_late_sale_among_the_estimates_is_imported_as_an_order(
+    own: Database[Any], import_legacy: ImportCommand
+) -> None:
     filled(own)
-    adopt.report()
+    import_legacy.report()
     own.estimates.insert_one(sale_among_estimates(9))
-    assert adopt("--json").exit_code == 0
+    assert import_legacy("--json").exit_code == 0
     assert own.orders.find_one({"_id": "SALE-00000009", "store": "main"})
     assert own.estimates.count_documents({"store": "main"}) == 2
-    assert "nothing was done" in adopt().stderr
+    assert "nothing was done" in import_legacy().stderr
 
 
-def test_a_sale_that_was_imported_as_an_estimate_stays_an_estimate(own: Database[Any], adopt: Adopter) -> None:
+def test_a_sale_that_was_imported_as_an_estimate_stays_an_estimate(
+    own: Database[Any], import_legacy: ImportCommand
+) -> None:
     own.estimates.insert_one(sale_among_estimates(2))
-    adopt.report()
+    import_legacy.report()
     own.adopted.update_one({}, {"$set": {"kind": "estimates"}, "$unset": {"lies_in": 1}})
-    assert "nothing was done" in adopt().stderr
+    assert "nothing was done" in import_legacy().stderr

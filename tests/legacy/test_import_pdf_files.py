@@ -13,7 +13,7 @@ from app.console.output import FileRefused
 from schemas.core.limits import MAX_UPLOAD
 from tests.support.archives import empty_database, read, write
 from tests.support.legacy import legacy_documents as legacy
-from tests.support.legacy.import_command import Adopter, content, plain
+from tests.support.legacy.import_command import ImportCommand, content, plain
 from tests.support.messaging.in_memory_provider import OUTSIDE, PDF, PHONE, InMemoryProvider
 from tests.support.shop import Shop, opened
 
@@ -45,9 +45,9 @@ async def open_shop(mongodb_url: str, own: Database[Any], **settings: Any) -> As
 
 
 async def test_old_links_open_after_an_import(
-    mongodb_url: str, shop_of_old: Database[Any], adopt: Adopter, folder: Path
+    mongodb_url: str, shop_of_old: Database[Any], import_legacy: ImportCommand, folder: Path
 ) -> None:
-    done = await asyncio.to_thread(adopt, "--static", str(folder.parent))
+    done = await asyncio.to_thread(import_legacy, "--static", str(folder.parent))
     assert done.exit_code == 0, done.stderr
     assert "is imported" in done.stderr
     assert "2 PDF files were imported, and 0 were imported before." in done.stderr
@@ -62,16 +62,16 @@ async def test_old_links_open_after_an_import(
 
 
 async def test_pdf_files_can_be_imported_later_and_again_beside_a_running_service(
-    mongodb_url: str, shop_of_old: Database[Any], adopt: Adopter, folder: Path
+    mongodb_url: str, shop_of_old: Database[Any], import_legacy: ImportCommand, folder: Path
 ) -> None:
-    await asyncio.to_thread(adopt.report)
-    rehearsed = await asyncio.to_thread(adopt, "--static", str(folder), "--dry-run")
+    await asyncio.to_thread(import_legacy.report)
+    rehearsed = await asyncio.to_thread(import_legacy, "--static", str(folder), "--dry-run")
     assert "2 PDF files would be imported" in rehearsed.stderr
     assert shop_of_old.uploads.count_documents({}) == 0
     async for shop in open_shop(mongodb_url, shop_of_old):
         await shop.sale()
         for said in ("2 PDF files were imported, and 0", "0 PDF files were imported, and 2"):
-            done = await asyncio.to_thread(adopt, "--static", str(folder))
+            done = await asyncio.to_thread(import_legacy, "--static", str(folder))
             assert done.exit_code == 0, done.stderr
             assert said in done.stderr
         assert (await shop.http.get(f"/static/estimates/{TOKENS[0]}.pdf")).status_code == 200
@@ -79,9 +79,9 @@ async def test_pdf_files_can_be_imported_later_and_again_beside_a_running_servic
 
 
 async def test_an_old_file_can_be_sent_again(
-    mongodb_url: str, shop_of_old: Database[Any], adopt: Adopter, folder: Path
+    mongodb_url: str, shop_of_old: Database[Any], import_legacy: ImportCommand, folder: Path
 ) -> None:
-    await asyncio.to_thread(adopt, "--static", str(folder))
+    await asyncio.to_thread(import_legacy, "--static", str(folder))
     async for shop in open_shop(mongodb_url, shop_of_old, provider=InMemoryProvider(), **OUTSIDE):
         url = f"{OUTSIDE['public_base_url']}/static/estimates/{TOKENS[0]}.pdf"
         body = {"phone_number": PHONE, "message": "Once more", "pdf_url": url}
@@ -89,7 +89,7 @@ async def test_an_old_file_can_be_sent_again(
 
 
 def test_entries_that_are_not_valid_pdf_files_are_skipped_by_name(
-    shop_of_old: Database[Any], adopt: Adopter, folder: Path
+    shop_of_old: Database[Any], import_legacy: ImportCommand, folder: Path
 ) -> None:
     (folder / f"{TOKENS[3]}.pdf").write_bytes(b"<html>%PDF-")
     (folder / f"{TOKENS[4]}.pdf").write_bytes(b"")
@@ -98,7 +98,7 @@ def test_entries_that_are_not_valid_pdf_files_are_skipped_by_name(
     (folder / f"{TOKENS[7]}.pdf").mkdir()
     os.mkfifo(folder / f"{TOKENS[8]}.pdf")
     (folder / f"{TOKENS[9]}.pdf").write_bytes(b"%PDF-" + b"x" * (MAX_UPLOAD - 5))
-    done = adopt("--static", str(folder))
+    done = import_legacy("--static", str(folder))
     assert done.exit_code == 1
     assert "3 PDF files were imported" in done.stderr
     said = {line.split(".pdf ")[0]: line for line in done.stderr.splitlines() if ".pdf " in line}
@@ -113,34 +113,34 @@ def test_entries_that_are_not_valid_pdf_files_are_skipped_by_name(
 
 
 def test_an_invalid_folder_is_refused_before_the_import(
-    shop_of_old: Database[Any], adopt: Adopter, folder: Path
+    shop_of_old: Database[Any], import_legacy: ImportCommand, folder: Path
 ) -> None:
     before = plain(content(shop_of_old))
     for wrong in (folder / "nowhere", folder / "notes.txt"):
-        assert "is no folder that can be read" in adopt.refused("--static", str(wrong), by=FileRefused)
+        assert "is no folder that can be read" in import_legacy.refused("--static", str(wrong), by=FileRefused)
     assert plain(content(shop_of_old)) == before
 
 
 async def test_undo_deletes_imported_pdf_files_and_no_later_uploads(
-    mongodb_url: str, shop_of_old: Database[Any], adopt: Adopter, folder: Path
+    mongodb_url: str, shop_of_old: Database[Any], import_legacy: ImportCommand, folder: Path
 ) -> None:
-    await asyncio.to_thread(adopt, "--static", str(folder))
+    await asyncio.to_thread(import_legacy, "--static", str(folder))
     own = {"_id": "uploaded", "store": "main", "name": "estimate.pdf", "content": PDF}
     shop_of_old.uploads.insert_one(own)
-    assert (await asyncio.to_thread(adopt, "--undo")).exit_code == 0
+    assert (await asyncio.to_thread(import_legacy, "--undo")).exit_code == 0
     assert [each["_id"] for each in shop_of_old.uploads.find({})] == ["uploaded"]
-    assert "goes alone" in (await asyncio.to_thread(adopt, "--undo", "--static", str(folder))).stderr
+    assert "goes alone" in (await asyncio.to_thread(import_legacy, "--undo", "--static", str(folder))).stderr
 
 
 async def test_pdf_files_can_be_imported_again_after_a_restore(
-    mongodb_url: str, shop_of_old: Database[Any], adopt: Adopter, folder: Path, tmp_path: Path
+    mongodb_url: str, shop_of_old: Database[Any], import_legacy: ImportCommand, folder: Path, tmp_path: Path
 ) -> None:
-    await asyncio.to_thread(adopt, "--static", str(folder))
+    await asyncio.to_thread(import_legacy, "--static", str(folder))
     async for shop in open_shop(mongodb_url, shop_of_old):
         backup = await write(shop.database, "main", tmp_path / "backup")
     async with empty_database(mongodb_url) as database:
         await read(backup, database, "main")
-        done = await asyncio.to_thread(Adopter(mongodb_url, database.name), "--static", str(folder))
+        done = await asyncio.to_thread(ImportCommand(mongodb_url, database.name), "--static", str(folder))
         assert done.exit_code == 0, done.stderr
         assert "2 PDF files were imported" in done.stderr
         assert await database.uploads.count_documents({}) == 2

@@ -27,7 +27,7 @@ def own(mongodb_url: str) -> Iterator[Database[Any]]:
         client.drop_database(f"{name}_new")
 
 
-class Adopter:
+class ImportCommand:
     """`pos import-legacy` on a database."""
 
     def __init__(self, mongodb_url: str, database: str) -> None:
@@ -53,9 +53,9 @@ class Adopter:
 
 
 @pytest.fixture
-def adopt(mongodb_url: str, own: Database[Any]) -> Adopter:
+def import_legacy(mongodb_url: str, own: Database[Any]) -> ImportCommand:
     """Of that database, in place."""
-    return Adopter(mongodb_url, own.name)
+    return ImportCommand(mongodb_url, own.name)
 
 
 def content(database: Database[Any]) -> dict[str, Any]:

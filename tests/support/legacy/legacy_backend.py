@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from app.cli import cli
 from repositories.legacy.late_documents import id_bytes
 from tests.support.legacy import legacy_documents as legacy
-from tests.support.legacy.import_command import Adopter, plain
+from tests.support.legacy.import_command import ImportCommand, plain
 
 Json = dict[str, Any]
 KINDS = ("estimates", "orders")
@@ -110,13 +110,13 @@ def raw(database: Database[Any]) -> list[str]:
     return [plain(sorted(database[kind].find({}), key=lambda each: str(each["_id"]))) for kind in KINDS]
 
 
-def verified(adopt: Adopter) -> tuple[int, str]:
-    done = CliRunner().invoke(cli, ["verify"], env=adopt.environment)
+def verified(import_legacy: ImportCommand) -> tuple[int, str]:
+    done = CliRunner().invoke(cli, ["verify"], env=import_legacy.environment)
     return done.exit_code, done.stdout
 
 
-def doctor(adopt: Adopter) -> Json:
-    done = CliRunner().invoke(cli, ["doctor", "--json"], env=adopt.environment)
+def doctor(import_legacy: ImportCommand) -> Json:
+    done = CliRunner().invoke(cli, ["doctor", "--json"], env=import_legacy.environment)
     return next(each for each in json.loads(done.stdout) if each["check"] == "earlier backend")
 
 
