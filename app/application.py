@@ -1,4 +1,4 @@
-"""The whole wiring on one page: settings in, an application out."""
+"""The application factory: settings in, an application out."""
 
 import asyncio
 import logging
@@ -84,7 +84,7 @@ EXPOSED_HEADERS: Final = (
 
 
 class ProcessState(StoreState, AccountState, MessagingState):
-    """What handlers find in `request.state`, but for its `principal`."""
+    """The members of `request.state`, without `principal`."""
 
     about: About
     description: Description
@@ -124,14 +124,14 @@ def create_app(
     socket_log: LineWriter | None = None,
     provider: Provider | None = None,
 ) -> Starlette:
-    """The application of one store.
+    """Return the application.
 
-    :param clock: the present instant, UTC; tests bring their own.
+    :param clock: returns the current time, in UTC.
     :param ring_capacity: how many of the newest events the hub keeps in memory.
-    :param access_log: is told of each request, where there is to be one.
-    :param socket_log: is told of each WebSocket, likewise.
-    :param provider: brings messages to phones; None for the one that the settings name.
-    :raises InvalidSettings: what they ask for is not installed.
+    :param access_log: observes each request.
+    :param socket_log: receives a line for each WebSocket.
+    :param provider: sends messages to phones; None for the provider of the settings.
+    :raises InvalidSettings: a package that they need is not installed.
     """
     metrics = Metrics()
     tracing = Tracing(settings.otlp_endpoint) if settings.otlp_endpoint else None
@@ -231,7 +231,7 @@ def create_app(
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=_middleware(settings, observers, reports, socket_log, origins),
     )
-    # A redirected POST loses its body with the existing app's HTTP client.
+    # The existing app's HTTP client drops the body of a redirected POST.
     app.router.redirect_slashes = False
     return app
 
@@ -239,9 +239,9 @@ def create_app(
 async def _make_ready(
     database: Database, settings: Settings, clock: Callable[[], datetime]
 ) -> tuple[DatabaseClock, Clocks]:
-    """See to what has to be so before anybody is served; return the clocks by which things last.
+    """Check and prepare the database, and return its clock and the clocks of expiry.
 
-    :raises DatabaseRefused:
+    :raises DatabaseRefused: the database cannot be used.
     """
     database_clock = DatabaseClock(database, clock)
     try:
@@ -256,7 +256,7 @@ async def _make_ready(
     except Unavailable as error:
         raise DatabaseRefused(f"The database at MONGODB_URL cannot be used: {safe_error_text(error)}") from error
     database_clock.start()
-    # A clock that is brought along stands for the database's too.
+    # A clock that is passed in replaces that of the database too.
     return database_clock, Clocks(database_clock, database_clock if clock is utc_now else clock)
 
 
@@ -267,8 +267,8 @@ def _middleware(
     socket_log: LineWriter | None,
     origins: Origins,
 ) -> list[Middleware]:
-    """From the outside in. The guard stands inside CORS, so that a browser can read what it says, and outside
-    compression, so that it knows whether anything was sent."""
+    """Return the middleware, from the outside in. The error guard is inside CORS, so that a browser can read errors,
+    and outside compression, so that it knows whether the response has begun."""
     cors = Middleware(
         Cors,
         allow_origins=settings.cors_origins,

@@ -1,5 +1,5 @@
-"""What the command line and the service refuse before they touch the database."""
+"""The base class of expected errors of the command line and the start."""
 
 
 class Refused(RuntimeError):
-    """A command cannot do what it is told; the message is a sentence that says why and what to do."""
+    """A command cannot be executed; the message says why and what to do."""

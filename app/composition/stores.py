@@ -289,7 +289,7 @@ class Stores:
         if len(self._open) + len(self._opening) > self._most:
             unused = self._unused_for(_KEPT_SECONDS)
             if not unused:
-                raise Unavailable("As many stores are open here as can be. Please try again in a moment.")
+                raise Unavailable("Too many stores are in use. Please try again in a moment.")
             await asyncio.wait({self._close(unused[0])})
 
     async def _close_idle(self) -> None:

@@ -29,7 +29,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 15.0
 _JITTER: Final = (0.5, 1.5)
 _OPEN_SECONDS: Final = 10.0
 _NO_SERVICE: Final = (
-    "This is no address of a service. Write it like https://shop.example.com; where it has credentials, "
+    "This is not an address of a service. Write it like https://shop.example.com; where it has credentials, "
     f"{PERCENT_ENCODE}."
 )
 
@@ -84,11 +84,13 @@ class Listener:
                 code = closed.rcvd.code if closed.rcvd is not None else None
                 if code in FINAL:
                     raise ListeningRefused(f"The service closed the connection: {FINAL[code]}.{self._rest}") from closed
-                self._tell_once(f"The connection was cut{f' ({code})' if code else ''}; coming back.")
+                self._tell_once(f"The connection was cut{f' ({code})' if code else ''}; reconnecting.")
             except InvalidURI:
                 raise ListeningRefused(f"{safe_address(self._url)} is no WebSocket address.") from None
             except (OSError, InvalidHandshake, TimeoutError):
-                self._tell_once(f"Nobody answers at {safe_address(self._url)}; trying again until somebody does.")
+                self._tell_once(
+                    f"Nothing answers at {safe_address(self._url)}; trying again until the service answers."
+                )
             # Spread, so that not everyone comes back at once after a restart.
             await self._sleep(self._pause * random.uniform(*_JITTER))  # noqa: S311
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
@@ -137,7 +139,7 @@ class Listener:
             case "progress":
                 self._stand_at(frame["seq"])
             case "reset":
-                self._tell(f"Some events are gone ({frame['reason']}); going on from {frame['head']}.")
+                self._tell(f"Some events are missing ({frame['reason']}); continuing after {frame['head']}.")
                 self._epoch, self.seq = frame["epoch"], None
                 self._stand_at(frame["head"])
             case "error":

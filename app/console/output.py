@@ -55,7 +55,7 @@ def output(path: Path, *, force: bool = False, is_binary: bool = False) -> Itera
 @contextmanager
 def _stdout(*, is_binary: bool) -> Iterator[BinaryIO]:
     if is_binary and sys.stdout.isatty():
-        raise FileRefused("This is nothing to look at: name a file with --output, or send it on with a pipe.")
+        raise FileRefused("This output is binary: name a file with --output, or use a pipe.")
     stream = _Stream(sys.stdout.buffer, "The standard output")
     try:
         yield cast("BinaryIO", stream)

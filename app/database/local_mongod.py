@@ -66,7 +66,7 @@ def find_mongod(configured: str | None = None) -> Path:
         if path.is_file():
             return path
     raise MongodRefused(
-        "There is no mongod here: set MONGODB_URL to a MongoDB that runs elsewhere, or MONGOD_PATH to a mongod "
+        "No mongod is installed: set MONGODB_URL to a MongoDB that runs elsewhere, or MONGOD_PATH to a mongod "
         "(`make run` installs one on Linux x86-64)."
     )
 
@@ -233,7 +233,7 @@ def _socket_path(folder: Path) -> Path:
     runtime = Path(tempfile.gettempdir(), f"pos-{os.getuid()}-{name}")
     runtime.mkdir(mode=0o700, exist_ok=True)
     if runtime.stat().st_uid != os.getuid() or runtime.is_symlink():
-        raise MongodRefused(f"The folder {runtime} belongs to somebody else.")
+        raise MongodRefused(f"The folder {runtime} belongs to another user.")
     return runtime / "mongod.sock"
 
 
@@ -271,7 +271,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
         logger.warning(
-            "The local mongod did not stop within %.0f s and is killed; its journal keeps it safe.", STOP_SECONDS
+            "The local mongod did not stop within %.0f s and is killed; its journal protects the data.", STOP_SECONDS
         )
         process.kill()
         process.wait()

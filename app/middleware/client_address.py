@@ -1,7 +1,7 @@
-"""Whom a request came from, where proxies stand before the service.
+"""The address of the client behind proxies.
 
-Each proxy adds the address that it was asked from at the right end of `X-Forwarded-For`. What stands further left came
-with the request, and can be anything. So the client is as many from the right as there are proxies.
+Each proxy appends the address of its own client to `X-Forwarded-For`. Entries further left come from the request and
+can be forged. So the client is the n-th entry from the right, where n is the number of proxies.
 """
 
 from collections.abc import Awaitable
@@ -13,14 +13,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.config.proxy_headers import FORWARDED_FOR
 
-# Far more than an address and its port take: what is remembered is bounded.
+# More than an address and its port need; the limit bounds the cache.
 _LONGEST: Final = 100
 
 
 class ClientAddress:
-    """Puts the client's address in the place of the proxy's.
+    """Replace the proxy's address in the scope with that of the client.
 
-    :param proxies: how many stand before the service, one at least.
+    :param proxies: the number of proxies in front of the service, at least one.
     """
 
     def __init__(self, app: ASGIApp, proxies: int) -> None:
@@ -33,7 +33,7 @@ class ClientAddress:
             addresses = b",".join(given).rsplit(b",", self._proxies)[-self._proxies :]
             is_whole = bool(given) and len(addresses) == self._proxies and len(addresses[0]) <= _LONGEST
             client = _address_in(addresses[0]) if is_whole else None
-            # A request that passed fewer proxies keeps the address of whoever handed it over.
+            # A request that passed fewer proxies keeps the address of its connection.
             if client is not None:
                 scope["client"] = (client, 0)
         return self.app(scope, receive, send)
@@ -41,7 +41,7 @@ class ClientAddress:
 
 @lru_cache(1_024)
 def _address_in(entry: bytes) -> str | None:
-    """The address, without the port that some proxies add; None where there is none."""
+    """Return the address of an entry without its port; None if it has no address."""
     text = entry.decode("latin-1").strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]

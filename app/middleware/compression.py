@@ -1,4 +1,4 @@
-"""Large answers to reads, packed for clients that take gzip. Writes are answered briefly, and are not touched."""
+"""Gzip compression of large responses to GET requests. Responses to writes are small, and not compressed."""
 
 from collections.abc import Awaitable
 from typing import Final
@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from endpoints.transfer.gzip import ENCODING, MIN_SIZE, GzipEncoder, takes_gzip
 
 _TYPES: Final = (b"application/", b"text/", b"image/svg+xml")
-#: Each of its events must arrive at once; and what is packed already.
+#: Events must arrive at once, and these formats are compressed already.
 _NEVER: Final = (b"text/event-stream", b"application/zip", b"application/gzip", b"application/pdf", b"application/vnd.")
 _READS: Final = ("GET", "HEAD")
 
@@ -17,7 +17,7 @@ RawHeaders = list[tuple[bytes, bytes]]
 
 
 class Compression:
-    """Packs what is worth it: text of 1,400 bytes and more, or of unknown length, that is not packed yet."""
+    """Compress text of 1,400 bytes and more, or of unknown length, for clients that accept gzip."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -29,14 +29,14 @@ class Compression:
 
 
 class _Answer:
-    """The way out for one answer."""
+    """The sending side of one response."""
 
     __slots__ = ("_packer", "_scope", "_send", "_start")
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self._scope = scope
         self._send = send
-        # While there is a packer, the start waits for the first piece, which says whether the length is known.
+        # With an encoder, the start waits for the first piece, which shows whether the length is known.
         self._packer: GzipEncoder | None = None
         self._start: Message | None = None
 
@@ -87,6 +87,6 @@ def _packed(raw: RawHeaders, length: int | None) -> RawHeaders:
     if length is not None:
         headers["content-length"] = str(length)
     if headers.get("etag", "W/").startswith('"'):
-        # The bytes are others now, the meaning is the same: that is what a weak tag says.
+        # A weak tag: the content is the same, but the bytes differ.
         headers["etag"] = "W/" + headers["etag"]
     return headers.raw

@@ -1,4 +1,4 @@
-"""CORS as Starlette has it; what it refuses is a problem document like every other refusal."""
+"""Starlette's CORS middleware, with refusals as problem documents."""
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
@@ -8,7 +8,7 @@ from app.problem_details import problem
 
 
 class Cors(CORSMiddleware):
-    """Answers the question that browsers ask before they send a request for a page of elsewhere."""
+    """Answer CORS preflight requests."""
 
     def preflight_response(self, request_headers: Headers) -> Response:
         response = super().preflight_response(request_headers)

@@ -10,14 +10,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.middleware.errors import on_refusal
 from repositories.database.deadlines import REQUEST_SECONDS, Deadline, current
 
-#: How exactly a deadline is kept. One timer for all costs a request next to nothing.
+#: The precision of a deadline, in seconds. One timer for all requests costs almost nothing.
 _TICK_SECONDS: Final = 0.05
 
 
 class Deadlines:
-    """Answers each HTTP request in time, with a 503 where it is not done by then.
+    """Answer each HTTP request with a 503 if it has no response by its deadline.
 
-    What a client takes to send is not counted, and bounded elsewhere; an answer that has begun may go on.
+    The time in which the client sends the request does not count; the server limits it. A response that has begun may
+    continue.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -55,18 +56,18 @@ class Deadlines:
         try:
             await self.app(scope, counted_receive, lifting_send)
         except asyncio.CancelledError as error:
-            # The server, too, may have ended it, as it does when it stops.
+            # The server may have cancelled the request too, when it stops.
             if not deadline.has_passed or task.uncancel():
                 raise
             response = await on_refusal(HTTPConnection(scope), deadline.error_for(error))
             await response(scope, receive, send)
         finally:
             self._open.discard(deadline)
-            # Task, context and deadline would refer to each other until the garbage collector finds them.
+            # Break the reference cycle of task, context and deadline.
             current.reset(token)
 
     def _tick(self) -> None:
-        """End those whose time is over, and look again soon, while any are open."""
+        """Cancel the requests whose time is over, and look again soon while any are open."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         for deadline in [each for each in self._open if each.due <= now]:

@@ -1,4 +1,4 @@
-"""The one place where exceptions become answers: RFC 9457 problem documents, from every layer, always JSON."""
+"""The one place that maps exceptions to responses: RFC 9457 problem documents, always JSON."""
 
 import http
 import logging
@@ -35,17 +35,17 @@ class InternalError(ShopError):
 
 
 _OF_THE_ROUTER: Final[dict[int, ShopError]] = {
-    404: RouteNotFound("There is nothing at this address."),
-    405: MethodNotAllowed("This address does not take that method."),
+    404: RouteNotFound("No route has this path."),
+    405: MethodNotAllowed("This path does not support that method."),
 }
-_UNFORESEEN: Final = InternalError("Something went wrong on our side. Please try again.")
+_UNFORESEEN: Final = InternalError("The service failed unexpectedly. Please try again.")
 
 
 async def on_refusal(connection: HTTPConnection, error: Exception) -> Response:
-    """A refusal of the shop's own."""
+    """Return the response to a `ShopError`."""
     assert isinstance(error, ShopError)  # noqa: S101  (for the type checker: the table below says so)
     if type(error) is Unavailable and (deadline := current.get()) is not None:
-        # A command that was sent before the database went away may have been carried out.
+        # A command that was sent before the database went away may have been executed.
         error = deadline.error_for(error)
     if error.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
         _warn(connection.scope, error)
@@ -57,7 +57,7 @@ def _warn(scope: Scope, error: ShopError) -> None:
 
 
 async def on_http_exception(_: HTTPConnection, error: Exception) -> Response:
-    """What the router refuses."""
+    """Return the response to an error of the router."""
     assert isinstance(error, HTTPException)  # noqa: S101
     known = _OF_THE_ROUTER.get(error.status_code)
     if known is not None:
@@ -71,11 +71,11 @@ EXCEPTION_HANDLERS: Final[dict[Any, Any]] = {ShopError: on_refusal, HTTPExceptio
 
 
 class ErrorGuard:
-    """Turns what nobody foresaw into a JSON 500 that gives nothing away, inside CORS, so that browsers can read it.
+    """Answer unexpected exceptions with a JSON 500 without details, inside CORS, so that browsers can read it.
 
-    :param report: is told of it too.
+    It also ends a refused start with a sentence instead of a traceback.
 
-    It also lets a start that is refused end in a sentence instead of a traceback.
+    :param report: receives each unexpected exception.
     """
 
     def __init__(self, app: ASGIApp, report: Report = lambda *_: None) -> None:
@@ -101,15 +101,15 @@ class ErrorGuard:
         try:
             await self.app(scope, receive, watch)
         except ClientDisconnect:
-            # There is nobody left to answer.
-            logger.info("The client went away during %s %s", scope["method"], route_of(scope))
+            # The client has disconnected.
+            logger.info("The client disconnected during %s %s", scope["method"], route_of(scope))
         except Exception as error:
-            # Half an answer cannot be taken back: the connection breaks, which a client notices.
+            # The response has begun, so the connection must break to show the client that it is incomplete.
             if started and isinstance(error.__cause__, ShopError):
-                # A refusal that came too late for Starlette to send it.
+                # An error after the begin of the response, which Starlette cannot send any more.
                 _warn(scope, error.__cause__)
                 return
-            logger.exception("Unforeseen error in %s %s", scope["method"], route_of(scope))
+            logger.exception("Unexpected error in %s %s", scope["method"], route_of(scope))
             self._report(error, scope)
             if started:
                 raise
@@ -118,7 +118,7 @@ class ErrorGuard:
 
     async def _start(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def explain(message: Message) -> None:
-            # Starlette sends this while it handles the exception that ended the start.
+            # Starlette sends this message while it handles the exception of the start.
             if message["type"] == "lifespan.startup.failed" and isinstance(error := sys.exception(), DatabaseRefused):
                 message = {**message, "message": str(error)}
             await send(message)

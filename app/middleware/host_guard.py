@@ -1,9 +1,9 @@
-"""Stands before everything: whether a request came to this service by a name and from a page that it knows.
+"""The check of `Host` and `Origin` of each request.
 
-A web page can make a browser ask any address, that of the till beside it too. It cannot choose what the browser says of
-`Host` and `Origin`: a foreign page names itself in `Origin`, and a name that was turned to this address (DNS rebinding)
-stands in `Host`. Where the service is open, it also looks at the addresses of both ends, since the server may listen on
-more than the settings say.
+A web page can make a browser send requests to any address, also to a service on the same machine. It cannot change
+the `Host` and `Origin` that the browser sends. A foreign page appears in `Origin`, and a name that was pointed to
+this address (DNS rebinding) in `Host`. An open service also checks both addresses of the connection, since the server
+may listen on more addresses than the settings say.
 """
 
 from collections.abc import Awaitable, Callable
@@ -23,7 +23,7 @@ from schemas.core.errors import ShopError
 from schemas.live.close_codes import FORBIDDEN
 from schemas.live.protocol import SUBPROTOCOL
 
-#: Platforms ask these by address.
+#: Platforms call these by IP address.
 PROBES: Final = frozenset({"/livez", "/readyz", "/health"})
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _MOST_REMEMBERED: Final = 1_024
@@ -32,19 +32,19 @@ _LONGEST_WAY: Final = 4_096
 
 
 class WrongHost(ShopError):
-    """`Host` is no name of this service."""
+    """`Host` is not a name of this service."""
 
     status, code, title = 400, "wrong_host", "Not a name of this service"
 
 
 class ForeignOrigin(ShopError):
-    """A web page of somebody else wants to change something."""
+    """A foreign web page tries to change something."""
 
     status, code, title = 403, "foreign_origin", "Not from this page"
 
 
 class LoopbackOnly(ShopError):
-    """The service is open, since only its own machine should reach it, and this came from elsewhere."""
+    """The service is open, so only its own machine may use it, and the request came from another one."""
 
     status, code, title = 403, "only_this_machine", "Open to its own machine only"
 
@@ -62,7 +62,7 @@ _ELSEWHERE: Final = LoopbackOnly(
 
 
 class HostOriginGuard:
-    """Lets those through who asked by a known name, and from no foreign page.
+    """Accept requests with a known host, and changes from known origins only.
 
     :param origins: the pages that may change something.
     """
@@ -96,27 +96,27 @@ class HostOriginGuard:
             return None
         if hosts != 1 or len(host) > _LONGEST_HOST or not self._is_ours(host, _own_address(scope)):
             return _WRONG_HOST
-        # A socket refuses foreign pages itself, with a close code that they can read.
+        # The WebSocket endpoint refuses foreign pages itself, with a close code that they can read.
         if origin is None or scope["type"] == "websocket" or scope["method"] in _SAFE:
             return None
         is_known = self._origins.allow(origin.decode("latin-1"), host.decode("latin-1"))
         return None if is_known else _FOREIGN
 
     def _is_handed_over(self, scope: Scope, forwarded: bytes | None) -> bool:
-        """Return whether a proxy forwards for another client. A trusted one names that client in `X-Forwarded-For`."""
+        """Return whether a proxy forwards for another client. A trusted one names it in `X-Forwarded-For`."""
         signs = [value for name, value in scope["headers"] if is_of_a_proxy(name)]
         if self._trusts_proxies and forwarded is not None:
             return any(names_another_machine(value) for value in signs)
         return bool(signs)
 
     def _knows(self, host: bytes, address: str) -> bool:
-        """Whether a `Host` names this service, which was reached at this address of its machine."""
+        """Return whether a `Host` names this service, which the request reached at this address."""
         name = _name_of(host.decode("latin-1").lower())
         return name in self._names or (is_loopback(address) and (name in LOOPBACK or is_loopback(name)))
 
 
 async def refuse(error: ShopError, scope: Scope, receive: Receive, send: Send, code: int = FORBIDDEN) -> None:
-    """Answers with the problem; a socket is closed with the code, after the handshake, so that browsers can tell."""
+    """Answer with an error. A WebSocket is closed with the code after the handshake, so that browsers can read it."""
     if scope["type"] == "http":
         response = await on_refusal(HTTPConnection(scope), error)
         await response(scope, receive, send)
@@ -129,7 +129,7 @@ async def refuse(error: ShopError, scope: Scope, receive: Receive, send: Send, c
 
 @lru_cache(_MOST_REMEMBERED)
 def is_loopback(address: str) -> bool:
-    """Whether an address is one by which a machine reaches itself."""
+    """Return whether an address is a loopback address."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -142,10 +142,10 @@ def _is_of_this_machine(scope: Scope, forwarded: bytes | None) -> bool:
     client = scope["client"]
     if client is None or not is_loopback(client[0]) or not is_loopback(_own_address(scope)):
         return False
-    # A proxy on this machine hands over what others ask.
+    # A proxy on this machine forwards requests of other machines.
     if forwarded is None:
         return True
-    # Whom the proxy names stands at the end, so nothing is cut off.
+    # The address that the proxy adds is the last one, so none is lost.
     way = forwarded.decode("latin-1").split(",") if len(forwarded) <= _LONGEST_WAY else [""]
     return all(is_loopback(each.strip()) for each in way)
 
@@ -156,7 +156,7 @@ def _own_address(scope: Scope) -> str:
 
 
 def _name_of(host: str) -> str:
-    """The name in a `Host`, without its port."""
+    """Return the name in a `Host`, without its port."""
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0].rstrip(".")

@@ -1,4 +1,4 @@
-"""Large requests in turn: a few at a time are read and worked on, however many come, so that small ones get through."""
+"""A limit for large requests: a few at a time are read and processed, so that small ones are not delayed."""
 
 import asyncio
 from contextlib import suppress
@@ -8,25 +8,25 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from repositories.database.errors import Unavailable
 
-#: A body that is larger takes milliseconds to read, to load, to store and to show.
+#: A larger body takes milliseconds to read, parse, store and serialize.
 LARGE_BYTES: Final = 32 * 1024
-#: How many of those are read or worked on at a time.
+#: How many of them are read or processed at a time.
 AT_ONCE: Final = 4
-#: A body that takes longer to arrive is read on without a place, so that a slow sender holds none.
+#: Seconds after which a slow body continues without a place, so that a slow client occupies none.
 READING_SECONDS: Final = 0.25
-#: A request that has no place by then is refused, which leaves time to take in the rest of its body first: a client
-#: that is still sending does not read an answer.
+#: Seconds after which a request without a place is refused. Time is left to read the rest of its body first, since a
+#: client that is still sending does not read the response.
 WAITING_SECONDS: Final = 3.0
 REST_SECONDS: Final = 1.0
 
-_BUSY: Final = "Many large requests are being worked on just now. Please try again in a moment."
+_BUSY: Final = "The service is processing many large requests. Please try again in a moment."
 
 
 class LargeBodies:
-    """Lets a request with a large body go on when it is its turn.
+    """Let a request with a large body continue when it has a place.
 
-    Until then what it sends is left to the connection, which takes little of it. The wait counts for the deadline of
-    the request, and nothing was done before. The place is given up as the answer begins.
+    Until then, its data wait in the connection, which holds little of them. The wait counts for the deadline of the
+    request, and nothing has been done before. The place is released when the response begins.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -52,7 +52,10 @@ class LargeBodies:
 
 
 class _Turn:
-    """That of one request. is_large: whether it is known to be, before the body has come."""
+    """The place of one request.
+
+    :param is_large: whether the headers already announce a large body.
+    """
 
     def __init__(self, places: asyncio.Semaphore, receive: Receive, *, is_large: bool) -> None:
         self._places = places
@@ -110,13 +113,13 @@ class _Turn:
 
 
 def _announced(scope: Scope) -> int | None:
-    """Return how many bytes of a body are announced; None where it is not said."""
+    """Return the announced length of a body; None if there is none."""
     if scope["type"] != "http":
         return 0
     announced = 0
     for name, value in scope["headers"]:
         if name == b"content-length":
-            # Of more digits than any body may have it is as large as it looks, and refused unread.
+            # A number with so many digits is too large for any body, which is refused unread.
             announced = int(value[:10])
         elif name == b"transfer-encoding":
             return None

@@ -1,6 +1,7 @@
-"""Requests as they are watched: what each was, what came of it, and how long it took.
+"""Records of requests: route, status and duration.
 
-Nothing here grows with what clients make up: a request is known by the address of its route, as the table has it.
+A client cannot make the number of different records grow, since a record has the path of the route table instead of
+the requested path.
 """
 
 import time
@@ -11,19 +12,20 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: Of a client that went away before it was answered, as nginx has it.
+#: The status of a request whose client disconnected before the response, as in nginx.
 CLIENT_CLOSED: Final = 499
 UNMATCHED: Final = "unmatched"
 OTHER: Final = "OTHER"
-#: In `scope["state"]`: that the answer is no fault, whatever its status.
+#: A key of `scope["state"]`: the response is not a fault, whatever its status.
 IS_EXPECTED: Final = "is_expected"
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
 
 @dataclass(slots=True)
 class RequestRecord:
-    """One request and its answer. began: on the clock of `time.perf_counter`; answered, ended: seconds from there until
-    the answer began, and until its last byte was handed over. route: see `route_of`, known when it is over."""
+    """One request and its response. `began` is on the clock of `time.perf_counter`; `answered` and `ended` are the
+    seconds from there until the response began, and until its last byte was sent. `route`: see `route_of`; known at
+    the end."""
 
     scope: Scope
     began: float
@@ -35,7 +37,7 @@ class RequestRecord:
 
     @property
     def is_fault(self) -> bool:
-        """Whether something is the matter with the service."""
+        """Whether the response shows a fault of the service."""
         return self.status >= HTTPStatus.INTERNAL_SERVER_ERROR and IS_EXPECTED not in self.scope.get("state", {})
 
 
@@ -43,13 +45,13 @@ Observer = Callable[[RequestRecord], None]
 
 
 def route_of(scope: Scope) -> str:
-    """The address in the route table that a request was for, `/api/orders/{order_id}`; never the path itself."""
+    """Return the path in the route table, `/api/orders/{order_id}`; never the requested path."""
     route = scope.get("route")
     return UNMATCHED if route is None else str(route.path)
 
 
 class RequestObserver:
-    """Tells observers of each HTTP request when it is over. WebSockets pass by; the hub counts them."""
+    """Call observers with the record of each HTTP request at its end. WebSockets are not recorded here."""
 
     def __init__(self, app: ASGIApp, observers: Sequence[Observer]) -> None:
         self.app = app

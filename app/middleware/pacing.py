@@ -1,8 +1,8 @@
-"""Large answers, handed over as fast as their clients take them, and only so many of them at a time.
+"""Flow control and a memory limit for large responses.
 
-A server that is given an answer whole keeps all of it until the client has taken it. So it is given piece by piece,
-and what the answers that are under way hold together is bounded. One that several are given, a copy or a file of ours,
-is in memory once, and counts once.
+If a server receives a response whole, it keeps all of it until the client has read it. So a large response is passed
+on piece by piece, and all responses that are being sent have a common limit. A body that several responses share,
+such as a cached one, is in memory once and counts once.
 """
 
 import asyncio
@@ -16,15 +16,15 @@ from app.middleware.host_guard import refuse
 from endpoints.transfer.concurrency_limits import SETTLED_SECONDS, TAKING_SECONDS, Busy, owner_of
 from endpoints.transfer.disconnect import cut_of
 
-#: What is handed over at once; smaller answers are not counted.
+#: Bytes of one piece; smaller responses are not counted.
 PIECE: Final = 64 * 1024
-#: Bytes of answers that are under way: of one credential, or of one address where nothing is shown, and of all.
+#: Bytes of responses that are being sent: to one credential, or one address without a credential; and to all.
 BYTES_EACH: Final = 32 * 2**20
 BYTES: Final = 64 * 2**20
 
 
 class Pacing:
-    """Answers as large as clients take them, and a refusal where as much is under way as may be."""
+    """Send large responses as fast as their clients read, and refuse a response beyond the limit."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -42,17 +42,17 @@ class Pacing:
 
 
 class _Load:
-    """What the answers that are under way hold: bodies by their identity, each with its users and its first owner."""
+    """The bodies that are being sent, by identity, each with its users and its first owner."""
 
     def __init__(self) -> None:
         self._users: Counter[int] = Counter()
         self._owners: dict[int, str] = {}
         self._bytes: Counter[str] = Counter()
-        #: Those that are counted, the oldest first.
+        #: The counted responses, the oldest first.
         self.answers: list[_Answer] = []
 
     def take(self, body: bytes, owner: str) -> bool:
-        """Add one more user of a body, unless that would be too much."""
+        """Add one more user of a body, unless the limit would be exceeded."""
         if id(body) not in self._owners:
             if self._bytes[owner] + len(body) > BYTES_EACH or self._bytes.total() + len(body) > BYTES:
                 return False
@@ -62,7 +62,7 @@ class _Load:
         return True
 
     def make_room(self, owner: str, size: int) -> None:
-        """Cut the oldest answer of the one who has most, where the owner would still have less."""
+        """Cut the oldest response of the owner with the most bytes, if the new owner would still have less."""
         for other, most in self._bytes.most_common(1):
             oldest = next((each for each in self.answers if each.owner == other), None)
             if oldest is not None and most >= self._bytes[owner] + 2 * size and oldest.is_settled:
@@ -81,17 +81,17 @@ class _Load:
 
 
 class _Answer:
-    """The way out for one answer."""
+    """The sending side of one response."""
 
     __slots__ = ("_body", "_is_refused", "_load", "_receive", "_scope", "_send", "_since", "_start", "_timer")
 
     def __init__(self, load: _Load, scope: Scope, receive: Receive, send: Send) -> None:
         self._load, self._scope, self._receive, self._send = load, scope, receive, send
-        # A start that waits for its body, which says whether there is room; and the body, while it is counted.
+        # The start, until the body shows whether there is room; and the body, while it is counted.
         self._start: Message | None = None
         self._body: bytes | None = None
         self._is_refused = False
-        # When that began, and what cuts it where it is not taken in time.
+        # The time of the begin, and the timer that cuts a response that the client does not read.
         self._since = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -104,7 +104,7 @@ class _Answer:
         return asyncio.get_running_loop().time() >= self._since + SETTLED_SECONDS
 
     def cut(self) -> None:
-        """End it, since it is not taken."""
+        """End the response, since the client does not read it."""
         cut = cut_of(self._scope)
         if cut is not None:
             cut()
@@ -144,7 +144,7 @@ class _Answer:
             await refuse(Busy(), self._scope, self._receive, self._send)
 
     def leave(self) -> None:
-        """The answer is over, or nobody is there any more."""
+        """End the use of the body, at the end of the response or of the connection."""
         if self._body is not None:
             self._load.leave(self._body)
             self._body = None
@@ -156,11 +156,11 @@ class _Answer:
 
 
 async def _nothing() -> None:
-    """What is sent while a start waits."""
+    """Send nothing, while the start of a response waits."""
 
 
 def _length(start: Message) -> int:
-    """Return the length that an answer announces; 0 where it is made as it goes."""
+    """Return the announced length of a response; 0 if it is unknown."""
     for name, value in start["headers"]:
         if name == b"content-length":
             return int(value)

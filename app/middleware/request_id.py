@@ -1,4 +1,4 @@
-"""`X-Request-ID`: taken over from the client where it is plain and short, made anew otherwise, and sent back."""
+"""`X-Request-ID`: that of the client if it is plain and short, otherwise a new one. The response has it too."""
 
 from collections.abc import Awaitable
 from secrets import token_hex
@@ -13,7 +13,7 @@ _HEADER: Final = b"x-request-id"
 
 
 class RequestId:
-    """Names each request and WebSocket, as `request_id` has it from now on, and tells the client."""
+    """Set `request_id` for each request and WebSocket, and send it to the client."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -1,4 +1,4 @@
-"""Keeps a shop shut that nobody has claimed yet. Stands there only where people sign in."""
+"""The gate of a service that requires sign-in and has no owner yet."""
 
 from collections.abc import Awaitable
 from typing import Final
@@ -11,26 +11,26 @@ from repositories.accounts.setup import ShopSetup
 from schemas.core.errors import ShopError
 from schemas.live.close_codes import TRY_LATER
 
-#: What answers all the same: whoever sets it up must see that it runs.
+#: The paths that are open before the setup, so that the operator sees that the service runs.
 BEFORE_SETUP: Final = frozenset(
     {"/", "/health", "/api/health", "/livez", "/readyz", "/api/", "/api/version", "/api/setup"}
 )
 
 
 class NotSetUp(ShopError):
-    """Nobody has claimed the shop yet."""
+    """The service has no owner yet."""
 
     status, code, title = 503, "not_set_up", "Not set up yet"
 
     def __init__(self) -> None:
         super().__init__(
-            "This shop has no owner yet. Whoever runs the service finds the setup token in its log.",
+            "This service has no owner yet. The operator finds the setup token in its log.",
             headers={"Retry-After": "5"},
         )
 
 
 class SetupGate:
-    """Lets everybody through from the moment that the shop has an owner."""
+    """Refuse requests until the service has an owner."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -51,6 +51,6 @@ class SetupGate:
         if self._is_open:
             await self.app(scope, receive, send)
         else:
-            # Nothing is the matter: it waits for its owner, and its log need not cry.
+            # Not a fault, so the log must not show an error.
             scope["state"][IS_EXPECTED] = True
             await refuse(NotSetUp(), scope, receive, send, TRY_LATER)

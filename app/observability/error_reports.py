@@ -1,5 +1,5 @@
-"""What nobody foresaw, told to Sentry where `SENTRY_DSN` is set: types and frames of an exception, and the route;
-nothing that a customer or a till said."""
+"""Reports of unexpected exceptions to Sentry, if `SENTRY_DSN` is set: types and frames of an exception, and the
+route; no data of customers or clients."""
 
 import asyncio
 from typing import Any, Final
@@ -12,16 +12,16 @@ from app.middleware.observation import route_of
 from endpoints.http.request_id import request_id
 
 _FLUSH_SECONDS: Final = 2.0
-#: What stays of an event; all else may hold what somebody typed.
+#: The members of an event that are kept. All others may contain user input.
 _KEPT: Final = ("event_id", "timestamp", "platform", "level", "exception", "tags", "release", "sdk")
 
 Json = dict[str, Any]
 
 
 class ErrorReports:
-    """Reports to one Sentry project.
+    """Report to one Sentry project.
 
-    :raises InvalidSettings: the package for it is not installed, or cannot read the DSN.
+    :raises InvalidSettings: the package is not installed, or cannot read the DSN.
     """
 
     def __init__(self, dsn: str) -> None:
@@ -33,7 +33,7 @@ class ErrorReports:
                 "SENTRY_DSN is set, but its package is missing: pip install '.[sentry]', or unset it."
             ) from error
         try:
-            # Nothing is collected by itself (`send_default_pii` is off unless set), and what is told is scrubbed.
+            # No data are collected automatically (`send_default_pii` is off by default), and events are scrubbed.
             self._client = sentry_sdk.Client(
                 dsn,
                 release=__version__,
@@ -45,23 +45,23 @@ class ErrorReports:
                 before_send=scrubbed,
             )
         except ValueError:
-            # Its reason would quote the address, of which the key is a part.
+            # The message would quote the DSN, which contains the key.
             raise InvalidSettings("A setting is wrong. SENTRY_DSN: must be a Sentry project's DSN.") from None
         self._event_of = event_from_exception
 
     def capture(self, error: Exception, scope: Scope) -> None:
-        """Sends it, from a thread of the client's own."""
+        """Send an exception, from a thread of the client."""
         event, hint = self._event_of(error, client_options=self._client.options)
         event["tags"] = {"route": route_of(scope), "method": scope["method"], "request_id": request_id.get() or ""}
         self._client.capture_event(event, hint)
 
     async def close(self) -> None:
-        """Sends what waits, for two seconds at the most."""
+        """Send the waiting reports, for two seconds at most."""
         await asyncio.to_thread(self._client.close, _FLUSH_SECONDS)
 
 
 def scrubbed(event: Any, _: Json) -> Any:
-    """The event without messages, variables, addresses and whatever else may quote a customer."""
+    """Return the event without messages, variables, addresses and other members that may quote customer data."""
     kept = {name: event[name] for name in _KEPT if name in event}
     for exception in kept.get("exception", {}).get("values", ()):
         exception["value"] = ""

@@ -1,7 +1,7 @@
-"""How late the event loop is: what keeps it from the next thing keeps everybody who is served here waiting.
+"""The lag of the event loop, which delays every client of the process.
 
-Either something blocks it, which is the service's own fault, or the machine is busy, and its thread waits for a core.
-Linux tells the two apart.
+Either the service itself blocks the loop, or the machine is busy and the thread waits for a core. Linux shows which
+of the two.
 """
 
 import asyncio
@@ -10,22 +10,22 @@ import time
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-#: How often it is looked. What takes less than that may pass unseen.
+#: Seconds between two measurements. A shorter lag may be missed.
 _EVERY_SECONDS: Final = 0.02
-#: The worst is that of the present span and of the one before, so that a scraper once a minute misses none.
+#: `worst` covers the current span and the one before, so that a scraper once a minute misses none.
 _SPAN_SECONDS: Final = 60.0
-#: Of the thread that reads it: nanoseconds that it ran, and that it was ready to run and did not.
+#: Of the reading thread: nanoseconds of running, and of waiting for a core.
 _SCHEDULING: Final = "/proc/thread-self/schedstat"
 
 
 class Lag(NamedTuple):
-    """In seconds. late: all of it; blocked: without what the thread waited for a core."""
+    """Seconds. `total` is the whole lag; `blocked` is without the time in which the thread waited for a core."""
 
-    late: float = 0.0
+    total: float = 0.0
     blocked: float = 0.0
 
     def or_worse(self, other: "Lag") -> "Lag":
-        return Lag(max(self.late, other.late), max(self.blocked, other.blocked))
+        return Lag(max(self.total, other.total), max(self.blocked, other.blocked))
 
 
 class LoopLag:
@@ -37,7 +37,7 @@ class LoopLag:
 
     @property
     def worst(self) -> Lag:
-        """Of the last minute or two."""
+        """The worst lag of the last one to two minutes."""
         return self._worst.or_worse(self._worst_before)
 
     def start(self) -> None:
@@ -66,7 +66,7 @@ class LoopLag:
 
 
 class _RunQueue:
-    """How long this thread has waited for a core."""
+    """The time for which this thread has waited for a core."""
 
     def __init__(self) -> None:
         self._file: int | None = None
@@ -74,7 +74,7 @@ class _RunQueue:
             self._file = os.open(_SCHEDULING, os.O_RDONLY | os.O_CLOEXEC)
 
     def seconds(self) -> float:
-        """Since it was started; always 0 where the system does not say."""
+        """Return the seconds since the start of the thread; always 0 if the system does not report them."""
         return 0.0 if self._file is None else int(os.pread(self._file, 64, 0).split()[1]) / 1e9
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
-"""Logs: one line an occurrence, JSON for machines or text for people, and nothing that a customer said in any of them.
+"""Logs: one line for each entry, JSON for machines or text for people, without customer data.
 
-Whatever is logged through `logging`, by us or by uvicorn, goes through one formatter. Of an exception it shows the
-types and the frames, never the message: what a message quotes may be a name or a phone number.
+One formatter handles everything that is logged through `logging`, also by uvicorn. It shows the types and frames of
+an exception, but not its message, which may quote a name or a phone number.
 """
 
 import logging
@@ -17,10 +17,10 @@ from app.config.settings import InvalidSettings, Settings, read_settings
 from endpoints.http.request_id import request_id
 from repositories.database.errors import safe_error_text
 
-#: What libraries say below these levels quotes what they were given: addresses, commands; of uvicorn headers, frames.
+#: Below these levels, libraries log their input: addresses and commands; uvicorn logs headers and frames.
 _LIBRARIES: Final = logging.WARNING
 _UVICORN: Final = logging.INFO
-#: uvicorn's lines on WebSockets, which name the whole address with its query.
+#: The beginning of uvicorn's lines about WebSockets, which contain the address with its query.
 _ADDRESSES: Final = '%s - "WebSocket'
 
 _MOST_CAUSES: Final = 8
@@ -29,7 +29,7 @@ Fields = MutableMapping[str, Any]
 
 
 def configure(settings: Settings, stream: TextIO | None = None) -> None:
-    """Sends all that is logged in this process to one place, in one format."""
+    """Send all log entries of this process to one stream, in one format."""
     root = logging.getLogger()
     root.handlers = [_handler(settings.log_format, stream)]
     root.setLevel(_LIBRARIES)
@@ -39,39 +39,39 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
         logger.setLevel(max(level, _UVICORN))
-    # Ours takes its place: see `access_log.py`.
+    # `access_log.py` replaces it.
     access = logging.getLogger("uvicorn.access")
     access.handlers, access.propagate = [], False
 
 
 def handler() -> logging.Handler:
-    """What `logging.json` names: for uvicorn's own process that watches over the workers."""
+    """Return the handler that `logging.json` names, for uvicorn's supervisor process."""
     try:
         log_format = read_settings().log_format
     except InvalidSettings:
-        # The workers will say so.
+        # The workers report the error.
         log_format = "auto"
     return _handler(log_format)
 
 
 def level_of(settings: Settings) -> int:
-    """The number of the level; `trace` is for uvicorn, and is `debug` to everyone else."""
+    """Return the number of the level. `trace` applies to uvicorn only, and is `debug` for all others."""
     level = settings.log_level.upper()
     return logging.DEBUG if level == "TRACE" else logging.getLevelNamesMapping()[level]
 
 
 def shows_requests(settings: Settings) -> bool:
-    """Whether there is a line for each request."""
+    """Return whether there is a line for each request."""
     return level_of(settings) <= logging.INFO
 
 
 def is_json(log_format: str, stream: TextIO) -> bool:
-    """Whether lines to this stream are for machines."""
+    """Return whether lines to this stream are JSON."""
     return log_format == "json" or (log_format == "auto" and not stream.isatty())
 
 
 def text_renderer(stream: TextIO) -> structlog.typing.Processor:
-    """Lines for people."""
+    """Return the renderer of text lines."""
     return structlog.dev.ConsoleRenderer(
         colors=stream.isatty(),
         exception_formatter=structlog.dev.plain_traceback,
@@ -119,7 +119,7 @@ def _add_request_id(_: Any, __: str, fields: Fields) -> Fields:
 
 
 def _first_line_of_asyncio(_: Any, __: str, fields: Fields) -> Fields:
-    # The lines after it show the task with its exception's message.
+    # The next lines show the task with the message of its exception.
     if fields["logger"] == "asyncio":
         fields["event"] = fields["event"].partition("\n")[0]
     return fields
@@ -135,7 +135,7 @@ def _show_error(_: Any, __: str, fields: Fields) -> Fields:
 
 
 def trace_of(error: BaseException) -> str:
-    """Where an exception came from, and what that came from: frames and types, without values."""
+    """Return the frames and types of an exception and its causes, without values."""
     parts: list[str] = []
     each: BaseException | None = error
     while each is not None and len(parts) < 2 * _MOST_CAUSES:

@@ -1,4 +1,4 @@
-"""What Prometheus asks for at `/metrics`: requests and groups as they were counted, the rest as it stands just then."""
+"""The metrics at `/metrics` for Prometheus: counts of requests and groups, and the present state of the parts."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -21,20 +21,28 @@ _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 _SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _CLASS: Final = 100
 
-#: What is looked at of each store that is open here: name, text, value.
+#: The metrics of each open store: name, text, value.
 _OF_A_STORE: Final[tuple[tuple[str, str, Callable[[Store], float]], ...]] = (
-    ("pos_event_log_head", "The seq of the newest event that was published here.", lambda s: s.hub.status.head),
-    ("pos_hub_lag", "Events that are committed and not published here yet.", lambda s: s.hub.status.lag),
-    ("pos_hub_looked_seconds", "Since the head of the event log was last known.", lambda s: s.hub.status.head_age),
-    ("pos_hub_connections", "WebSockets that are open.", lambda s: len(s.client_sessions)),
+    (
+        "pos_event_log_head",
+        "The sequence number of the newest event that this worker has published.",
+        lambda s: s.hub.status.head,
+    ),
+    ("pos_hub_lag", "Committed events that this worker has not published yet.", lambda s: s.hub.status.lag),
+    (
+        "pos_hub_looked_seconds",
+        "Seconds since the head of the event log was last read.",
+        lambda s: s.hub.status.head_age,
+    ),
+    ("pos_hub_connections", "Open WebSockets.", lambda s: len(s.client_sessions)),
     ("pos_hub_readers", "Readers of the hub: WebSockets and event streams.", lambda s: s.hub.readers),
-    ("pos_copies_bytes", "Answers that are kept for those who ask again.", lambda s: s.response_cache.size),
+    ("pos_copies_bytes", "Bytes of cached responses.", lambda s: s.response_cache.size),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class MonitoredParts:
-    """The parts of a running service that are looked at when somebody asks."""
+    """The parts of a running service whose state the metrics show."""
 
     stores: Stores
     pool: PoolMetrics
@@ -42,7 +50,7 @@ class MonitoredParts:
 
 
 class Metrics:
-    """The metrics of one process. Nobody else's are in its registry."""
+    """The metrics of one process, in a registry of its own."""
 
     media_type: Final = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -51,13 +59,13 @@ class Metrics:
         ProcessCollector(registry=self._registry)
         self._requests = Counter(
             "pos_http_requests",
-            "Requests; 4xx includes clients that went away unanswered.",
+            "Requests; 4xx includes clients that disconnected before the response.",
             ("method", "route", "status"),
             registry=self._registry,
         )
         self._seconds = Histogram(
             "pos_http_request_seconds",
-            "From a request to the beginning of its answer.",
+            "Seconds from a request to the beginning of its response.",
             ("method", "route"),
             buckets=_SECONDS,
             registry=self._registry,
@@ -67,21 +75,23 @@ class Metrics:
         )
         self._commits = Histogram(
             "pos_journal_commit_seconds",
-            "From the beginning of a group to its commit, tries that failed included.",
+            "Seconds from the beginning of a group to its commit, with failed attempts.",
             buckets=_SECONDS,
             registry=self._registry,
         )
         self._failures = Counter(
-            "pos_journal_failures", "Groups that were not committed, or not known to be.", registry=self._registry
+            "pos_journal_failures", "Groups that failed, or whose result is unknown.", registry=self._registry
         )
         self._replays = Counter(
-            "pos_idempotent_replays", "Requests that had been done before.", registry=self._registry
+            "pos_idempotent_replays",
+            "Repeated requests that were answered with the first response.",
+            registry=self._registry,
         )
-        # By what the table of routes and the methods allow, so there is an end to them.
+        # The labels are limited: routes of the table, known methods.
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def observe(self, exchange: RequestRecord) -> None:
-        """Counts a request."""
+        """Count a request."""
         key = exchange.method, exchange.route, exchange.status // _CLASS
         known = self._known.get(key)
         if known is None:
@@ -93,7 +103,7 @@ class Metrics:
         seconds.observe(exchange.answered or exchange.ended)
 
     def group(self, group: GroupResult) -> None:
-        """Counts a group of the journal."""
+        """Count a group of the journal."""
         if not group.is_committed:
             self._failures.inc()
             return
@@ -103,11 +113,11 @@ class Metrics:
             self._replays.inc(group.replays)
 
     def watch(self, parts: MonitoredParts) -> None:
-        """From now on the parts are looked at too."""
+        """Include the state of these parts from now on."""
         self._registry.register(_Present(parts))
 
     def text(self) -> bytes:
-        """All of it in Prometheus' text format, each line with the process that it is of."""
+        """Return all metrics in Prometheus' text format, with the process id in each line."""
         return generate_latest(_OfProcess(self._registry, str(os.getpid())))
 
 
@@ -121,22 +131,22 @@ class _Present(Collector):
             for store in self._parts.stores:
                 family.add_metric((store.name,), look(store))
             yield family
-        delivered = CounterMetricFamily(
-            "pos_hub_delivered", "Events that were handed to a reader, each reader counted.", labels=("store",)
-        )
+        delivered = CounterMetricFamily("pos_hub_delivered", "Deliveries of an event to a reader.", labels=("store",))
         for store in self._parts.stores:
             delivered.add_metric((store.name,), store.hub.delivered)
         yield delivered
         lag = self._parts.lag.worst
-        yield GaugeMetricFamily("pos_event_loop_lag_seconds", "The latest that the event loop was.", lag.late)
-        yield GaugeMetricFamily("pos_event_loop_blocked_seconds", "The same, without waiting for a core.", lag.blocked)
+        yield GaugeMetricFamily("pos_event_loop_lag_seconds", "The worst lag of the event loop.", lag.total)
+        yield GaugeMetricFamily(
+            "pos_event_loop_blocked_seconds",
+            "The worst lag of the event loop, without waiting for a core.",
+            lag.blocked,
+        )
         pool = self._parts.pool
         yield GaugeMetricFamily("pos_database_connections", "Connections to the database.", pool.opened)
-        yield GaugeMetricFamily("pos_database_connections_in_use", "Those that are doing something.", pool.in_use)
-        yield CounterMetricFamily("pos_database_connections_created", "Connections that were ever made.", pool.created)
-        yield CounterMetricFamily(
-            "pos_database_checkouts_failed", "Waits for a connection that were in vain.", pool.failed
-        )
+        yield GaugeMetricFamily("pos_database_connections_in_use", "Connections in use.", pool.in_use)
+        yield CounterMetricFamily("pos_database_connections_created", "Connections that were created.", pool.created)
+        yield CounterMetricFamily("pos_database_checkouts_failed", "Failed attempts to get a connection.", pool.failed)
 
 
 class _OfProcess(Collector):
@@ -149,7 +159,7 @@ class _OfProcess(Collector):
             family.samples = [
                 sample._replace(labels={**sample.labels, "worker": self._pid})
                 for sample in family.samples
-                # When each series began: as many lines again, which nobody reads.
+                # The creation time of each series would double the number of lines.
                 if not sample.name.endswith("_created") or family.type == "gauge"
             ]
             yield family

@@ -1,5 +1,5 @@
-"""Spans for OpenTelemetry, where `OTEL_EXPORTER_OTLP_ENDPOINT` names a collector: one a request, without its query, its
-body, its headers or who sent it."""
+"""OpenTelemetry spans, if `OTEL_EXPORTER_OTLP_ENDPOINT` names a collector: one for each request, without its query,
+body, headers and client."""
 
 import asyncio
 import time
@@ -11,17 +11,17 @@ from app import SERVICE, __version__
 from app.config.settings import InvalidSettings
 from app.middleware.observation import RequestRecord
 
-#: What ties the span to its trace, in hexadecimal digits. Not `tracestate`, which is whatever a client writes.
+#: The header with the trace id, in hexadecimal digits. `tracestate` is ignored, since it is free text of a client.
 _PARENT: Final = b"traceparent"
-#: A shutdown waits for no longer, whatever the collector does.
+#: The seconds for which a shutdown waits for the collector.
 _SEND_SECONDS: Final = 2.0
 
 
 class Tracing:
-    """Observes requests, and sends a span of each.
+    """Observe requests, and send a span of each.
 
     :param endpoint: the collector's address, for OTLP over HTTP; `/v1/traces` is added.
-    :raises InvalidSettings: the packages for it are not installed.
+    :raises InvalidSettings: the packages are not installed.
     """
 
     def __init__(self, endpoint: str) -> None:
@@ -46,7 +46,7 @@ class Tracing:
         self._tracer = self._provider.get_tracer(SERVICE, __version__)
 
     def observe(self, exchange: RequestRecord) -> None:
-        """Makes the span of a request that is over."""
+        """Create the span of a finished request."""
         ended = time.time_ns()
         carrier = {"traceparent": _parent(exchange)}
         span = self._tracer.start_span(
@@ -65,8 +65,8 @@ class Tracing:
         span.end(ended)
 
     async def close(self) -> None:
-        """Sends what waits, for two seconds at the most."""
-        # A full queue goes out in several batches, each of which may wait for as long: what is left then is given up.
+        """Send the waiting spans, for two seconds at most."""
+        # A full queue is sent in several batches, each of which may wait this long. The rest is dropped.
         sending = Thread(target=self._provider.shutdown, daemon=True)
         sending.start()
         await asyncio.to_thread(sending.join, _SEND_SECONDS)

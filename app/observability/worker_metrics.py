@@ -1,7 +1,7 @@
-"""The metrics of all the workers of one server. Whichever of them is asked asks the others, over sockets of this
-machine, since a scraper cannot choose which one answers it.
+"""The metrics of all workers of a server. A scraper cannot choose a worker, so the worker that it reaches asks the
+others over local sockets.
 
-Each line names its worker. One that is silent is left out, and so is seen to be missing.
+Each line names its worker. A worker that does not answer is left out, so its absence is visible.
 """
 
 import asyncio
@@ -21,28 +21,28 @@ _SOCKETS: Final = Path("/proc/net/unix")
 
 
 class WorkerMetrics:
-    """The metrics of this worker and of those beside it.
+    """The metrics of this worker and its siblings.
 
-    :param family: the process whose children belong together; None: there are no others.
+    :param family: the parent process of the workers; None if there is only one process.
     """
 
     media_type = Metrics.media_type
 
     def __init__(self, metrics: Metrics, family: int | None) -> None:
         self._metrics = metrics
-        # The system frees the name with its owner, so there is nothing to clean up.
+        # The system removes an abstract socket with its process, so no cleanup is needed.
         self._prefix = f"pos-metrics-{os.getuid()}-{family}-"
         self._is_alone = family is None or sys.platform != "linux"
         self._server: asyncio.Server | None = None
 
     @classmethod
     def of_this_server(cls, metrics: Metrics) -> "WorkerMetrics":
-        """Of a worker that uvicorn started, or of a server that is one process."""
+        """Return the metrics of a worker that uvicorn started, or of a server with one process."""
         parent = parent_process()
         return cls(metrics, None if parent is None else parent.pid)
 
     async def start(self) -> None:
-        """From now on the others get an answer."""
+        """Start to answer the other workers."""
         if not self._is_alone:
             self._server = await asyncio.start_unix_server(self._answer, f"\0{self._prefix}{os.getpid()}-{id(self)}")
 
@@ -52,7 +52,7 @@ class WorkerMetrics:
             await self._server.wait_closed()
 
     async def text(self) -> bytes:
-        """All of it in Prometheus' text format."""
+        """Return the metrics of all workers in Prometheus' text format."""
         own = await self._own()
         if self._is_alone:
             return own
@@ -60,7 +60,7 @@ class WorkerMetrics:
         return merged([own, *await asyncio.gather(*map(_ask, names))])
 
     async def _own(self) -> bytes:
-        # Some milliseconds, for which nobody who sells should wait.
+        # In a thread, since it takes some milliseconds.
         return await asyncio.to_thread(self._metrics.text)
 
     def _others(self) -> set[str]:
@@ -73,14 +73,14 @@ class WorkerMetrics:
             writer.write(await self._own())
             await writer.drain()
         except OSError:
-            # It has stopped listening.
+            # The other worker has disconnected.
             pass
         finally:
             writer.close()
 
 
 async def _ask(name: str) -> bytes:
-    """What a worker says; nothing, where it says nothing in time, or is somebody else's."""
+    """Return the metrics of a worker; empty if it does not answer in time, or belongs to another user."""
     with suppress(OSError, TimeoutError):
         connection = connect(f"\0{name}")
         if peer_user(connection) != os.getuid():
@@ -96,7 +96,7 @@ async def _ask(name: str) -> bytes:
 
 
 def merged(texts: Iterable[bytes]) -> bytes:
-    """Several texts as one, in which each metric stands together with its namesakes, as the format demands."""
+    """Return several texts as one, with the lines of each metric together, as the format requires."""
     families: dict[bytes, list[bytes]] = {}
     for text in texts:
         family: list[bytes] = []

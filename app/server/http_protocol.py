@@ -31,7 +31,7 @@ _CONNECT: Final = "CONNECT"
 _TOO_LARGE: Final = HeadersTooLarge(f"The headers are too large: at most {MAX_LINES} of them, and 64 KiB.")
 _BESIDE: Final = BodyTooLarge("The request is too large.")
 _NO_ROOM: Final = TooManyConnections(
-    "The service has more requests at once than it can take. Please try again.", headers={"Retry-After": "1"}
+    "The service has too many connections. Please try again.", headers={"Retry-After": "1"}
 )
 
 

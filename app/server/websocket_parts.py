@@ -10,7 +10,7 @@ from websockets.typing import StatusLike
 
 from app.problem_details import PROBLEM_JSON, SECURITY_HEADERS, problem_bytes
 
-_NO_HANDSHAKE: Final = "The request is no WebSocket handshake."
+_NO_HANDSHAKE: Final = "The request is not a WebSocket handshake."
 
 
 class JsonServerProtocol(ServerProtocol):

@@ -131,7 +131,7 @@ async def test_a_terminal_shows_progress_and_no_binary_data(books: Shop, pos_pro
     code, said = await on_a_terminal("export", "-o", tmp_path / "shop.ndjson")
     assert (code, "Exporting" in said, "Exported" in said) == (0, True, True)
     code, said = await on_a_terminal("backup", "-")
-    assert (code, "This is nothing to look at" in said) == (1, True)
+    assert (code, "This output is binary" in said) == (1, True)
 
 
 def test_an_invalid_day_is_refused_with_a_clear_message() -> None:

@@ -178,7 +178,7 @@ async def test_a_reset_is_told_and_the_listening_goes_on(shop: Shop) -> None:
             await asyncio.sleep(0.01)
         await shop.sale()
         assert (await heard)["seq"] == 2
-    assert told == ["Some events are gone (ahead); going on from 1."]
+    assert told == ["Some events are missing (ahead); continuing after 1."]
     await events.aclose()
 
 
@@ -225,7 +225,7 @@ def test_a_message_is_a_line_that_names_nobody() -> None:
 def test_what_is_no_address_is_refused_before_anything_is_tried(url: str) -> None:
     refused = CliRunner().invoke(cli, ["listen", "--url", url])
     assert refused.exit_code == 2
-    assert "This is no address of a service" in refused.stderr
+    assert "This is not an address of a service" in refused.stderr
 
 
 async def test_it_names_the_address_that_it_tries_once() -> None:
@@ -241,4 +241,4 @@ async def test_it_names_the_address_that_it_tries_once() -> None:
     listener = Listener(socket_url(f"http://user:key@127.0.0.1:{port}"), tell=told.append, pause=pause)
     with pytest.raises(asyncio.CancelledError):
         await anext(listener.events())
-    assert told == [f"Nobody answers at ws://127.0.0.1:{port}; trying again until somebody does."]
+    assert told == [f"Nothing answers at ws://127.0.0.1:{port}; trying again until the service answers."]

@@ -84,7 +84,7 @@ async def test_no_secret_is_in_a_log_or_in_a_refusal(
     found, said = await everything(shop, monkeypatch)
     access_log.flush()
     written = stream.getvalue()
-    assert "Unforeseen error in POST /api/auth/login" in written
+    assert "Unexpected error in POST /api/auth/login" in written
     assert "internal_error" in said
     assert [secret for secret in found if secret in written] == []
     assert [secret for secret in found if secret in said] == []
