@@ -216,14 +216,14 @@ class Users(_Accounts):
         """Return the words that an attacker would try first as this user's password."""
         return (user["login"], user["name"], self._home, user["belongs_to"] or "")
 
-    async def _hash_secrets(self, given: Document, whose: Document) -> dict[str, Any]:
+    async def _hash_secrets(self, given: Document, account: Document) -> dict[str, Any]:
         """Return the given password and PIN as they are stored.
 
         :raises InvalidBody: one of them is too weak.
         """
         hashed: dict[str, Any] = {}
         if given.get("password") is not None:
-            _reject_weak("password", password_error(given["password"], self._guessable_words(whose)))
+            _reject_weak("password", password_error(given["password"], self._guessable_words(account)))
         if given.get("pin") is not None:
             _reject_weak("pin", pin_error(given["pin"]))
         for name in given.keys() & {"password", "pin"}:

@@ -192,7 +192,7 @@ class RateLimits:
 
     async def _fetch_block(self, credential: str) -> _Block:
         limit = self._per_credential
-        assert limit is not None  # noqa: S101  (for the type checker: `spend` has looked)
+        assert limit is not None  # noqa: S101  (for the type checker: `count_request` has checked)
         try:
             async with asyncio.timeout(_FAIL_OPEN_SECONDS):
                 if await self._limiter.hit(limit, credential, cost=self._block_size):

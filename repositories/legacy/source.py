@@ -29,7 +29,7 @@ KINDS: Final = (ESTIMATES, ORDERS)
 BACKUP_PREFIX: Final = "legacy_"
 
 
-#: Of a collection of estimates, what may be a sale: see `schemas.legacy_shapes.kind_of`.
+#: The filter for documents in a collection of estimates that may be sales: see `actual_kind`.
 _MAY_BE_SALES: Final = {"$or": [{name: {"$nin": [None, ""]}} for name in ("sale_id", "sale_number")]}
 
 

@@ -45,7 +45,7 @@ from schemas.messaging.states import (
 class QueueMessage(Command):
     """Queue a message to be sent.
 
-    :param draft: as `schemas.messages.drafted`.
+    :param draft: as `draft_message` returns it.
     :param outbox: the store whose processes send it.
     :param link: a link to the message's document, created with the message.
     """

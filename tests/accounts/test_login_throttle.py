@@ -1,6 +1,6 @@
-"""Guessing: how often anybody may try, and that nobody else is held up by those who do.
+"""The login throttle: how often a client may try, and that other clients do not wait for an attack.
 
-That the event loop is not held up is measured in `test_guessing.py`.
+`tests/faults/test_brute_force_load.py` measures that the event loop is not blocked.
 """
 
 import asyncio

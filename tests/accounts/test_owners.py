@@ -27,10 +27,10 @@ async def test_the_last_owner_cannot_be_removed_or_demoted(open_shop: OpenShop) 
         assert refusal(refused) == (409, "last_owner")
     assert (await shop.http.put(address, json={"name": "Asha"}, headers=owner)).status_code == 200
     others = [await add(shop, OWNER, login=f"owner-{number}") for number in range(3)]
-    everybody = [first, *others]
+    all_owners = [first, *others]
     # Concurrently: each alone would be allowed.
     answers = await asyncio.gather(
-        *(shop.http.put(f"/api/users/{each['_id']}", json={"role": "viewer"}, headers=owner) for each in everybody)
+        *(shop.http.put(f"/api/users/{each['_id']}", json={"role": "viewer"}, headers=owner) for each in all_owners)
     )
     assert {answer.status_code for answer in answers} <= {200, 403, 409}
     left = await shop.database["users"].count_documents({"role": OWNER, "voided_at": None})

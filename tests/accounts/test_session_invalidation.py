@@ -55,9 +55,9 @@ async def test_a_new_password_ends_other_sessions_even_if_no_row_can_be_deleted(
     renewed = await renew(shop, here["refresh_token"])
     assert renewed.status_code == 200, "the one that changed it goes on"
     assert (await who(shop, renewed.json()["access_token"])).status_code == 200
-    anew = await login(shop, user["login"], NEW_PASSWORD)
-    assert (await who(shop, anew.json()["access_token"])).status_code == 200
-    assert (await renew(shop, anew.json()["refresh_token"])).status_code == 200
+    fresh_login = await login(shop, user["login"], NEW_PASSWORD)
+    assert (await who(shop, fresh_login.json()["access_token"])).status_code == 200
+    assert (await renew(shop, fresh_login.json()["refresh_token"])).status_code == 200
     assert len(await shop.state["sessions"].all(user["_id"])) == 2, "what is over is not shown"
 
 
@@ -101,8 +101,8 @@ async def test_a_late_sign_in_with_the_old_password_is_refused(shop: Shop) -> No
     assert refusal(await who(shop, late.access)) == (401, "not_signed_in")
     renamed = await shop.http.put(f"/api/users/{user['_id']}", json={"name": "Ravi"}, headers=owner)
     assert renamed.json()["version"] == 3
-    anew = (await login(shop, user["login"], NEW_PASSWORD)).json()
-    assert (await who(shop, anew["access_token"])).status_code == 200
+    fresh_login = (await login(shop, user["login"], NEW_PASSWORD)).json()
+    assert (await who(shop, fresh_login["access_token"])).status_code == 200
     await shop.http.put(f"/api/users/{user['_id']}", json={"name": "Ravi K"}, headers=owner)
     shop.state["credentials"].clear_cache()
-    assert (await who(shop, anew["access_token"])).status_code == 200, "another name ends nothing"
+    assert (await who(shop, fresh_login["access_token"])).status_code == 200, "another name ends nothing"

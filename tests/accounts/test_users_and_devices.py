@@ -124,10 +124,10 @@ async def test_an_owner_of_one_store_manages_only_its_users(open_shop: OpenShop)
     listed = (await shop.http.get("/api/users", headers=local)).json()
     assert {user["belongs_to"] for user in listed} == {shop.store}
     assert own["id"] in {user["id"] for user in listed}
-    for somebody in (everywhere["_id"], stranger["_id"]):
+    for user_id in (everywhere["_id"], stranger["_id"]):
         for method in ("GET", "PUT", "DELETE"):
             answer = await shop.http.request(
-                method, f"/api/users/{somebody}", headers=local, json={} if method == "PUT" else None
+                method, f"/api/users/{user_id}", headers=local, json={} if method == "PUT" else None
             )
             assert refusal(answer) == (404, "not_found")
     assert refusal(await shop.http.delete(f"/api/devices/{device}", headers=local)) == (404, "not_found")
