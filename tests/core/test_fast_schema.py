@@ -1,4 +1,4 @@
-"""The one-pass schema accepts, refuses and shows exactly what marshmallow itself does."""
+"""`FastSchema` loads, refuses and dumps exactly as marshmallow does."""
 
 from typing import Any
 from zoneinfo import ZoneInfo

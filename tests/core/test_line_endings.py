@@ -1,4 +1,4 @@
-"""Whatever ends a line is a newline: in each text of several lines, of each body, and of adopted documents."""
+"""Each line end becomes a newline in multi-line texts of request bodies and imported documents."""
 
 from collections.abc import Iterator
 
@@ -40,7 +40,7 @@ def test_each_text_of_several_lines_is_looked_at() -> None:
 
 @pytest.mark.parametrize("name", sorted(FIELDS))
 @pytest.mark.parametrize("end", ENDS)
-def test_whatever_ends_a_line_is_a_newline(name: str, end: str) -> None:
+def test_each_line_end_becomes_a_newline(name: str, end: str) -> None:
     assert FIELDS[name].deserialize(f"{end}12 MG Road{end}{end}Pune{end}") == "12 MG Road\n\nPune"
 
 

@@ -1,4 +1,4 @@
-"""Ranges of missing numbers are what sets of them would be, however far apart the numbers are."""
+"""Ranges of missing numbers agree with sets of them, also when the numbers are far apart."""
 
 from itertools import chain
 

@@ -98,7 +98,7 @@ def test_a_number_is_found_however_it_is_written(text: str) -> None:
         *("27ABCDE1234F1Z5", "-", "+", "()", "\u202a\u202c", "+91", "0091", "²³⁴"),
     ],
 )
-def test_what_cannot_be_dialled_is_no_number(text: str) -> None:
+def test_text_that_cannot_be_dialled_is_no_number(text: str) -> None:
     assert normalize_phone(text) is None
 
 
@@ -149,7 +149,7 @@ def test_ways_to_write_a_number_may_be_joined(number: int, before: str, blank: s
 
 
 @given(st.text(max_size=250))
-def test_no_text_makes_it_stumble_and_what_it_finds_stays(text: str) -> None:
+def test_any_text_is_parsed_and_a_normalized_number_is_stable(text: str) -> None:
     found = normalize_phone(text)
     assert found is None or normalize_phone(found) == found
 

@@ -66,7 +66,7 @@ def minor(value: Decimal) -> int:
 
 
 @given(cart=carts, discount=percents)
-def test_what_the_app_computes_with_a_percentage_is_accepted_and_stored_exact(cart: Cart, discount: float) -> None:
+def test_the_apps_totals_with_a_percentage_are_accepted_and_stored_exact(cart: Cart, discount: float) -> None:
     body = estimate_body(cart, discount=discount)
     document = draft(BODY.load(body))
     subtotal = exact_subtotal(cart)
@@ -93,7 +93,7 @@ def test_a_bill_is_the_same_whether_its_claim_is_the_very_float_or_a_little_besi
 
 
 @given(cart=carts, share=st.integers(0, 100))
-def test_what_the_app_computes_with_an_amount_is_accepted_and_stored_exact(cart: Cart, share: int) -> None:
+def test_the_apps_totals_with_an_amount_are_accepted_and_stored_exact(cart: Cart, share: int) -> None:
     subtotal = exact_subtotal(cart)
     amount = (subtotal * share / 100).quantize(PAISA, "ROUND_DOWN")
     document = draft(BODY.load(estimate_body(cart, discount=float(amount), is_percentage=False)))
@@ -147,7 +147,7 @@ def test_a_month_begins_on_the_first_and_ends_before_the_next(day: date) -> None
 
 
 @given(st.integers(1, 10**15 - 1))
-def test_a_number_is_found_by_what_is_printed_of_it(number: int) -> None:
+def test_a_printed_number_is_parsed(number: int) -> None:
     printed = format_number(number)
     assert parse_number(printed) == parse_number(printed.removeprefix("#")) == parse_number(str(number)) == number
 

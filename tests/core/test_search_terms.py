@@ -1,4 +1,4 @@
-"""What a search finds: names and phone numbers, however they were typed."""
+"""The search finds names and phone numbers in any spelling."""
 
 import unicodedata
 
@@ -161,7 +161,7 @@ def test_words_that_differ_to_a_reader_differ_for_the_search(one: str, other: st
 
 
 @given(st.text())
-def test_what_is_folded_is_folded_no_further(text: str) -> None:
+def test_folding_is_idempotent(text: str) -> None:
     once = fold(text)
     assert fold(once).split() == once.split()
     assert split_words(once) == split_words(text)

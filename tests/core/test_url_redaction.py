@@ -73,11 +73,11 @@ def shown(text: str) -> bool:
 
 
 def is_read_as_a_host(shape: str, between: str) -> bool:
-    """Return whether what follows the last `@` is the host to every reader, since the address has no other."""
+    """Return whether the text after the last `@` is certainly the host, since the URL has no other `@`."""
     return "@" in between and "@" not in shape
 
 
-def said_of(url: str) -> Iterator[str]:
+def output_of(url: str) -> Iterator[str]:
     """All that settings, the doctor, the connection and an adoption say of an address that they do not visit."""
     settings = Settings(mongodb_url=url, sentry_dsn=url, otlp_endpoint=url)
     yield str(settings.masked())
@@ -112,12 +112,10 @@ def _client(url: str, **_: Any) -> Any:
 @pytest.mark.parametrize(
     ("shape", "between"), [each for each in product(SHAPES, BETWEEN) if not is_read_as_a_host(*each)]
 )
-def test_no_half_of_a_password_that_was_not_encoded_is_said(
-    shape: str, between: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_part_of_an_unencoded_password_is_shown(shape: str, between: str, monkeypatch: pytest.MonkeyPatch) -> None:
     url = shape.format(secret=f"{HEAD}{between}{TAIL}")
     with no_network(monkeypatch) as warned:
-        said = list(said_of(url))
+        said = list(output_of(url))
     assert said
     assert [sentence for sentence in (*said, *map(str, warned)) if shown(sentence)] == []
 
@@ -126,11 +124,11 @@ def test_no_half_of_a_password_that_was_not_encoded_is_said(
     shape=st.sampled_from(SHAPES),
     between=st.text(st.sampled_from("@/?#:%[]&=,. \\\"'\n\t+0123456789abc₹é\u2100\u3002"), max_size=8),
 )
-def test_no_part_of_any_password_is_said(shape: str, between: str) -> None:
+def test_no_part_of_any_password_is_shown(shape: str, between: str) -> None:
     url = shape.format(secret=f"{HEAD}{between}{TAIL}")
     assume(not is_read_as_a_host(shape, between))
     with pytest.MonkeyPatch.context() as monkeypatch, no_network(monkeypatch) as warned:
-        assert [sentence for sentence in (*said_of(url), *map(str, warned)) if shown(sentence)] == []
+        assert [sentence for sentence in (*output_of(url), *map(str, warned)) if shown(sentence)] == []
 
 
 @pytest.mark.parametrize(
@@ -150,7 +148,7 @@ def test_an_address_is_shown_by_its_scheme_its_last_host_and_its_database(url: s
     assert safe_address(url) == safe
 
 
-def test_what_a_driver_repeats_of_a_password_is_not_said() -> None:
+def test_a_password_in_a_driver_message_is_not_shown() -> None:
     url = "mongodb://shop:a%2Bbcd@host/"
     assert "bcd" not in redact_driver_text("wrong password a+bcd", url) + redact_driver_text(
         "wrong password a%2Bbcd", url
@@ -204,19 +202,19 @@ def test_an_option_that_the_driver_does_not_know_is_not_quoted(
         assert not shown(output), output
 
 
-def test_a_password_that_is_not_encoded_is_said_to_be_percent_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_an_unencoded_password_asks_for_percent_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MONGODB_URL", "mongodb://shop:Zq9x@TailSecret/more@host/")
     with pytest.raises(WrongSettings, match=r"MONGODB_URL: .*percent-encoded, as %40 for @"):
         read_settings()
 
 
-def test_an_address_of_an_adoption_that_does_not_answer_is_said_without_its_password() -> None:
+def test_an_unreachable_import_source_is_shown_without_its_password() -> None:
     url = f"mongodb://shop:zqxhead@127.0.0.1:{free_port()}/shop?serverSelectionTimeoutMS=50"
     facts = collect_facts(url, "pos", "main", 90)
     assert (facts.unreachable, shown(facts.detail)) == ("refused", False)
 
 
-def test_a_key_of_sentry_that_its_package_refuses_is_not_said() -> None:
+def test_an_invalid_sentry_key_is_not_shown() -> None:
     with pytest.raises(InvalidSettings, match="SENTRY_DSN") as refusal:
         ErrorReports("https://zqxhead[zqxtail@host/1")
     assert not shown(f"{refusal.value} {refusal.value.__cause__}")
@@ -232,7 +230,7 @@ def test_an_address_to_listen_at_is_refused_without_its_key(url: str) -> None:
     assert not shown(f"{refusal.value} {refusal.value.__cause__}")
 
 
-async def test_an_address_where_nobody_answers_is_shown_without_its_key() -> None:
+async def test_an_unreachable_address_is_shown_without_its_key() -> None:
     told: list[str] = []
 
     async def stop(_: float) -> None:

@@ -1,4 +1,4 @@
-"""Every refusal of a field is a sentence in the shop's own words, whatever was sent in its place."""
+"""Each wrong value of a field gets one of our sentences, not marshmallow's."""
 
 import re
 from collections.abc import Iterator
@@ -72,7 +72,7 @@ def refused(load: Any, schema: Schema, given: dict[str, Any]) -> ShopError | Non
 
 
 @pytest.mark.parametrize("items", [[None], ["x"], [[]], [7]])
-async def test_what_is_no_line_is_said_so_at_the_till(shop: Shop, items: Any) -> None:
+async def test_an_invalid_line_is_named_in_the_response(shop: Shop, items: Any) -> None:
     response = await shop.http.post("/api/orders/create-sale", json={**sale_body(), "items": items})
     assert (response.status_code, response.json()["detail"]) == (
         422,

@@ -1,4 +1,4 @@
-"""How the board looks and reads: on a phone, on a wall, moving and still, seen and heard."""
+"""The board on a phone and on a wall screen, with and without motion, and for a screen reader."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -72,7 +72,7 @@ async def edges(page: Page, selector: str, start: str, length: str) -> tuple[flo
     return box[start], box[start] + box[length]
 
 
-async def test_it_is_still_for_those_who_want_it_still(shop: Shop, screen: Open) -> None:
+async def test_reduced_motion_is_respected(shop: Shop, screen: Open) -> None:
     moving, still = await screen(shop, reduced_motion="no-preference"), await screen(shop, reduced_motion="reduce")
     await shop.sale()
     running = "document.querySelector('tr.fresh th').getAnimations().length"
@@ -84,7 +84,7 @@ async def test_it_is_still_for_those_who_want_it_still(shop: Shop, screen: Open)
 
 
 async def test_it_reads_well(shop: Shop, screen: Open) -> None:
-    """Landmarks, headings, tables with heads and rows that are named: what a screen reader goes by."""
+    """A screen reader needs landmarks, headings, and tables with named columns and rows."""
     await shop.sale(sale_by="Asha")
     page = (await screen(shop)).page
     await expect(page.locator("html")).to_have_attribute("lang", "en")

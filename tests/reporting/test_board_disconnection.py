@@ -1,4 +1,4 @@
-"""The live board in a real browser when something is cut, missing or wrong: it says so, and loses nothing."""
+"""The live board in a real browser with a lost connection, missing events or errors: it reports and recovers."""
 
 import asyncio
 import re
@@ -14,7 +14,7 @@ from tests.support.shop import OpenShop, Shop
 RESTARTING, TRY_LATER, BAD_FRAME, TOO_SLOW = 1012, 1013, 4400, 4430
 
 
-async def test_a_cut_is_said_and_mended(shop: Shop, screen: Open) -> None:
+async def test_a_lost_connection_is_shown_and_restored(shop: Shop, screen: Open) -> None:
     board = await screen(shop, clock=datetime.now(UTC))
     for count, code in enumerate((RESTARTING, TOO_SLOW, TRY_LATER), start=1):
         board.said.clear()
@@ -28,7 +28,7 @@ async def test_a_cut_is_said_and_mended(shop: Shop, screen: Open) -> None:
 
 
 @pytest.mark.parametrize(("code", "sentence"), [(BAD_FRAME, "load it again"), (FORBIDDEN, "may not listen")])
-async def test_where_coming_back_is_no_use_it_says_so(shop: Shop, screen: Open, code: int, sentence: str) -> None:
+async def test_a_close_code_without_reconnection_is_shown(shop: Shop, screen: Open, code: int, sentence: str) -> None:
     board = await screen(shop)
     dismiss_all(shop, code)
     await expect(board.page.get_by_role("status")).to_have_text(re.compile(NOT_LIVE.pattern + f".*{sentence}"))
@@ -105,7 +105,7 @@ async def test_a_killed_server_loses_nothing(open_shop: OpenShop, mongodb_url: s
 
 
 async def test_a_new_log_is_followed_from_its_head(open_shop: OpenShop, screen: Open) -> None:
-    """What was missed is gone: the board is told to reset, and loads everything anew."""
+    """The missed events are no longer stored: the server sends a reset, and the board reloads."""
     shop = await open_shop(ring_capacity=4)
     board = await screen(shop)
     page = board.page
@@ -124,7 +124,7 @@ async def test_a_new_log_is_followed_from_its_head(open_shop: OpenShop, screen: 
     await board.shows("₹200.00", 2)
 
 
-async def test_a_fault_of_the_page_itself_is_told_in_the_console(shop: Shop, screen: Open) -> None:
+async def test_an_error_of_the_page_is_logged_in_the_console(shop: Shop, screen: Open) -> None:
     board = await screen(shop)
 
     async def answer_wrongly(route: Route) -> None:

@@ -1,4 +1,4 @@
-"""The live board in a real browser: what it shows, and when."""
+"""The content of the live board in a real browser."""
 
 import asyncio
 import re
@@ -58,7 +58,7 @@ async def test_every_change_is_shown(shop: Shop, screen: Open) -> None:
     await expect(board.page.locator("#estimates")).to_have_text("0")
 
 
-async def test_the_chart_says_what_its_table_says(open_shop: OpenShop, screen: Open) -> None:
+async def test_the_chart_has_the_figures_of_its_table(open_shop: OpenShop, screen: Open) -> None:
     clock = Clock()
     shop = await open_shop(clock=clock)
     for hour, price in ((8, 100), (12, 400), (17, 200)):
@@ -120,7 +120,7 @@ async def test_a_new_version_brings_its_own_page(shop: Shop, screen: Open) -> No
 
 
 async def test_sellers_beyond_those_that_are_named_are_one_row(shop: Shop, screen: Open) -> None:
-    """Of 250 sellers the report names 200, and the page a few of these: the rest is one row, and nobody is left out."""
+    """Of 250 sellers the report names 200, and the page a few of these; one row has the sum of all others."""
     await shop.sale(items=[line(2_000)], sale_by="Asha")
     (order,) = await shop.database.orders.find({"store": shop.store}).to_list()
     others = [

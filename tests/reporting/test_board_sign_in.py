@@ -1,4 +1,4 @@
-"""The board where people sign in: who sees it, for how long, and what the page says when they may no longer."""
+"""The board with sign-in: who sees it, for how long, and what the page shows after that."""
 
 import asyncio
 import re
@@ -66,7 +66,7 @@ async def board_of(context: BrowserContext, shop: Shop) -> Screen:
     return await Screen(await context.new_page()).opened(shop.port, OUT)
 
 
-async def test_whoever_signs_in_sees_each_sale_and_stays_in(
+async def test_a_signed_in_user_sees_each_sale_and_stays_signed_in(
     guarded: Shop, context: BrowserContext, meera: Account, seller: TokenHolder
 ) -> None:
     board = await board_of(context, guarded)
@@ -92,7 +92,7 @@ async def test_whoever_signs_in_sees_each_sale_and_stays_in(
     assert renewals(board) == 1
 
 
-async def test_a_wrong_password_is_said(guarded: Shop, context: BrowserContext, meera: Account) -> None:
+async def test_a_wrong_password_is_reported(guarded: Shop, context: BrowserContext, meera: Account) -> None:
     board = await board_of(context, guarded)
     await board.sign_in(meera.login, "something else")
     await expect(board.page.get_by_role("alert")).to_have_text("The name or the password is wrong.")
@@ -102,14 +102,14 @@ async def test_a_wrong_password_is_said(guarded: Shop, context: BrowserContext, 
     assert [each for each in board.complaints if not REFUSED.match(each)] == []
 
 
-async def test_a_shop_that_does_not_answer_is_said(guarded: Shop, context: BrowserContext, meera: Account) -> None:
+async def test_an_unreachable_shop_is_reported(guarded: Shop, context: BrowserContext, meera: Account) -> None:
     board = await board_of(context, guarded)
     await context.set_offline(True)
     await board.sign_in(meera.login, PASSWORD)
     await expect(board.page.get_by_role("alert")).to_have_text("The shop does not answer. Please try again.")
 
 
-async def test_whoever_is_ended_is_shown_the_form_again_and_no_figures(
+async def test_an_ended_session_shows_the_form_without_figures(
     guarded: Shop, context: BrowserContext, meera: Account, seller: TokenHolder
 ) -> None:
     board = await board_of(context, guarded)
@@ -166,7 +166,7 @@ async def test_many_tabs_renew_one_after_the_other(guarded: Shop, context: Brows
     assert [renewals(board) for board in boards] == [2, 3, 3, 3]
 
 
-async def test_a_renewal_whose_answer_is_lost_signs_nobody_out(
+async def test_a_renewal_with_a_lost_response_keeps_the_session(
     guarded: Shop, context: BrowserContext, meera: Account
 ) -> None:
     board = await board_of(context, guarded)
@@ -175,7 +175,7 @@ async def test_a_renewal_whose_answer_is_lost_signs_nobody_out(
     lost = []
 
     async def lose(route: Route) -> None:
-        """The shop has answered, and the page never hears it."""
+        """Lose the shop's response."""
         lost.append((await route.fetch()).status)
         await route.abort()
 
@@ -206,7 +206,7 @@ async def test_signing_out_is_for_good(guarded: Shop, context: BrowserContext, m
     assert await guarded.database[CREDENTIALS].find_one({"owner": meera.id}) is None
 
 
-async def test_a_role_that_may_not_see_it_is_told_so(guarded: Shop, context: BrowserContext, meera: Account) -> None:
+async def test_a_forbidden_role_is_reported(guarded: Shop, context: BrowserContext, meera: Account) -> None:
     ravi = await somebody(guarded, "cashier")
     board = await board_of(context, guarded)
     await board.sign_in(ravi.login, PASSWORD)
@@ -217,7 +217,7 @@ async def test_a_role_that_may_not_see_it_is_told_so(guarded: Shop, context: Bro
     assert "pos_r_" not in str(await context.storage_state(indexed_db=True))
 
 
-async def test_where_nobody_signs_in_there_is_no_form_and_no_ticket(shop: Shop, screen: Open) -> None:
+async def test_an_open_service_has_no_form_and_no_ticket(shop: Shop, screen: Open) -> None:
     board = await screen(shop)
     await expect(board.page.get_by_role("form")).to_be_hidden()
     await expect(board.page.get_by_role("button", name="Sign out")).to_be_hidden()

@@ -13,7 +13,7 @@ from tests.support.shop import OpenShop
 FIRST, LAST = date(2024, 11, 20), date(2026, 12, 31)
 
 
-async def test_any_range_has_what_was_sold_in_it_though_longer_rows_are_taken_apart(open_shop: OpenShop) -> None:
+async def test_any_range_has_its_sales_when_longer_rows_are_split(open_shop: OpenShop) -> None:
     chance = random.Random(4)
     clock = Clock()
     shop = await open_shop(clock=clock)

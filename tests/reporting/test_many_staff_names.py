@@ -42,7 +42,7 @@ def cents(value: float) -> int:
 
 
 def assert_whole(report: Any, everything: Any) -> None:
-    """What is shown, and the others, come to the sums of all."""
+    """The shown members and the others add up to the sums of all."""
     for name in FIGURES:
         shown = sum(cents(each[name]) for each in report["staff_performance"])
         assert shown + cents(report["other_staff"][name]) == cents(everything[name]), name

@@ -1,4 +1,4 @@
-"""Names of staff and of ways to pay that look alike are one in reports, whatever their case, width and joiners."""
+"""Reports merge names of staff and payment modes that differ only by case, width and joiners."""
 
 from typing import Any
 

@@ -46,7 +46,7 @@ def test_no_period_stands_in_two_spans_and_all_of_them_are_few(start: date, leng
     assert all(period in span for span, of_span in zip(found, each, strict=True) for period in of_span)
 
 
-def test_a_range_until_today_is_the_year_less_what_has_not_come() -> None:
+def test_a_range_until_today_is_the_whole_year() -> None:
     assert covering_periods(date(2025, 11, 30), TODAY, TODAY.isoformat()) == [
         PeriodRange("2025-11-30", "2025-11-30"),
         PeriodRange("2025-12", "2025-12"),

@@ -1,4 +1,4 @@
-"""Reports: the shop's days, what was paid, what is counted apart."""
+"""Reports: the shop's days, payments, and figures that are counted separately."""
 
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -111,7 +111,7 @@ async def test_months_are_as_long_as_they_are(shop: Shop, month: str, days: int)
     assert len(report["daily_breakdown"]["orders"]) == days
 
 
-async def test_staff_stand_by_what_they_sold(busy: tuple[Shop, Clock]) -> None:
+async def test_staff_are_sorted_by_revenue(busy: tuple[Shop, Clock]) -> None:
     shop, _ = busy
     report = await shop.get("/api/reports/staff-performance", start_date="2026-03-01", end_date="2026-03-31")
     assert report["staff_performance"] == [
@@ -166,7 +166,7 @@ async def test_items_are_the_newest_as_many_as_asked_for(
 
 
 @pytest.mark.parametrize("path", REPORTS)
-async def test_every_report_carries_what_the_apps_screen_reads(busy: tuple[Shop, Clock], path: str) -> None:
+async def test_every_report_has_the_members_that_the_app_reads(busy: tuple[Shop, Clock], path: str) -> None:
     shop, clock = busy
     clock.at("2026-03-31T12:00:00+05:30")
     report = await shop.get(path)

@@ -1,4 +1,4 @@
-"""Reports over HTTP beside a model in decimal money, after random sequences of what a shop does."""
+"""Reports over HTTP agree with a model in decimal money, after random sequences of operations."""
 
 import random
 from collections import defaultdict
@@ -23,7 +23,7 @@ PHONES = ("9822012345", "+91 98111 11211", "020 2553 1234", "1234567890")
 
 @dataclass
 class Model:
-    """What a shop's reports should say, by day, in decimal money."""
+    """The expected reports of a shop, by day, in decimal money."""
 
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
     estimates: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Model:
         }
 
     def expected_customers(self) -> dict[str, tuple[int, float, float, int]]:
-        """By phone: orders, paid, due, estimates; of those who have any."""
+        """Return orders, paid, due and estimates of each customer with any, by phone."""
         found = {}
         for phone in PHONES[:-1]:
             orders = [each for each in self.orders.values() if each["phone"] == phone]

@@ -33,7 +33,7 @@ MODES = ("Cash", "UPI: Asha", "Barter")
 
 @dataclass
 class Books:
-    """A store in memory: what the journal does with a database, group by group."""
+    """A store in memory that applies group commits as the journal does in a database."""
 
     counters: Counters = field(default_factory=lambda: Counters(0, 0, 0))
     documents: dict[tuple[str, str], Document] = field(default_factory=dict)

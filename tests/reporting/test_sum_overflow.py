@@ -1,4 +1,4 @@
-"""Sums near the bound of 64 bits: the bill that makes an overflow is refused, and nobody else's."""
+"""Sums near the limit of 64 bits: only the bill that makes a sum overflow is refused."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ PHONE = {"customer_phone": "98220 12345"}
 
 @asynccontextmanager
 async def nearly_full(shop: Shop, measure: str, room: int, kind: str = TOTALS, **rows: Any) -> AsyncIterator[None]:
-    """Lets a sum have room for so much only, and takes away in the end what was put there."""
+    """Fill a sum until only `room` is left, and undo that at the end."""
     collection = shop.database[kind]
     mine = {"_id.store": shop.store, "_id.staff": "Test User"} if kind == TOTALS else {"store": shop.store}
     found = await collection.find({**mine, **rows, measure: {"$exists": True}}).to_list(None)

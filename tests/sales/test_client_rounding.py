@@ -58,7 +58,7 @@ exact_lines = st.builds(line, prices, st.integers(1, 1_000))
 def claimed(
     cart: list[dict[str, Any]], discount: float, *, by_line: Round, by_sum: Round, by_discount: Round, last: Round
 ) -> dict[str, Any]:
-    """What a client sends that rounds so: each line, their sum, the discount, the total."""
+    """Return the body of a client that rounds its lines, their sum, the discount and the total in these ways."""
     subtotal = 0.0
     for each in cart:
         subtotal += by_line(each["price"] * each["quantity"] * (1 - each["discount"] / 100))
@@ -84,7 +84,7 @@ def exact_total(cart: list[dict[str, Any]], discount: float) -> tuple[int, int]:
 
 
 @given(cart=carts, discount=percents, by_line=roundings, by_sum=roundings, by_discount=roundings, last=roundings)
-def test_whatever_way_a_client_rounds_its_bill_is_taken_and_the_exact_figures_are_stored(
+def test_each_way_of_rounding_is_accepted_and_the_exact_figures_are_stored(
     cart: list[dict[str, Any]], discount: float, by_line: Round, by_sum: Round, by_discount: Round, last: Round
 ) -> None:
     body = claimed(cart, discount, by_line=by_line, by_sum=by_sum, by_discount=by_discount, last=last)
@@ -117,7 +117,7 @@ def test_a_whole_rupee_is_kept_as_it_is_claimed_with_its_round_off(
 
 
 @given(cart=carts, discount=percents, by_line=roundings, last=roundings, is_said=st.booleans())
-def test_what_was_paid_is_what_was_claimed(
+def test_the_amount_paid_is_stored_as_claimed(
     cart: list[dict[str, Any]], discount: float, by_line: Round, last: Round, is_said: bool
 ) -> None:
     body = claimed(cart, discount, by_line=by_line, by_sum=unrounded, by_discount=unrounded, last=last)

@@ -47,7 +47,7 @@ async def test_an_estimate_is_shown_with_every_field_by_id_and_by_each_form_of_i
 
 
 @pytest.mark.parametrize("path", ["/api/estimates/EST-NONE", "/api/estimates/number/2", "/api/estimates/number/first"])
-async def test_what_is_not_there_is_a_404(shop: Shop, path: str) -> None:
+async def test_a_missing_document_is_a_404(shop: Shop, path: str) -> None:
     await shop.estimate()
     response = await shop.http.get(path)
     assert response.status_code == 404
@@ -208,7 +208,7 @@ async def test_converting_takes_payment_and_staff_from_the_body(shop: Shop) -> N
     assert (await shop.get(f"/api/orders/{receipt['order_id']}"))["sale_by"] == "Ravi"
 
 
-async def test_a_converted_estimate_says_so_and_cannot_be_converted_changed_or_deleted(shop: Shop) -> None:
+async def test_a_converted_estimate_is_marked_and_cannot_be_converted_changed_or_deleted(shop: Shop) -> None:
     estimate = await shop.estimate()
     order = await shop.convert(estimate["estimate_id"])
     path = f"/api/estimates/{estimate['estimate_id']}"
@@ -225,7 +225,7 @@ async def test_a_converted_estimate_says_so_and_cannot_be_converted_changed_or_d
         assert refusal.json()["code"] == "already_converted"
 
 
-async def test_converting_what_is_not_there_is_a_404(shop: Shop) -> None:
+async def test_converting_a_missing_estimate_is_a_404(shop: Shop) -> None:
     assert (await shop.http.post("/api/estimates/EST-NONE/convert-to-order")).status_code == 404
     path = f"/api/estimates/{(await shop.estimate())['estimate_id']}"
     await shop.ok("DELETE", path)
@@ -253,12 +253,12 @@ async def test_a_byte_order_mark_before_the_body_does_not_matter(shop: Shop) -> 
 
 
 @pytest.mark.parametrize("name", ["\u200b", " \u2060\u00ad ", "\ufeff"])
-async def test_a_name_that_nobody_can_see_is_none(shop: Shop, name: str) -> None:
+async def test_an_invisible_name_is_refused(shop: Shop, name: str) -> None:
     response = await shop.http.post("/api/estimates/create", json=estimate_body(customer_name=name))
     assert response.json()["errors"] == [{"pointer": "/customer_name", "detail": "must not be empty"}]
 
 
-async def test_an_empty_reason_is_none_and_an_empty_name_that_of_whoever_did_it(shop: Shop) -> None:
+async def test_an_empty_reason_is_null_and_an_empty_name_is_the_actors(shop: Shop) -> None:
     estimate = await shop.estimate()
     await shop.ok("DELETE", f"/api/estimates/{estimate['estimate_id']}?reason=&by=")
     voided = await shop.database.estimates.find_one({"_id": estimate["estimate_id"]})

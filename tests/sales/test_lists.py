@@ -31,7 +31,7 @@ async def trade(shop: Shop) -> None:
 
 
 def items_of(content: Any) -> list[Json]:
-    """The documents of a list, whatever its shape."""
+    """Return the documents of a list of any shape."""
     if isinstance(content, list):
         return content
     return [item for kind in ("estimates", "orders") if kind in content for item in content[kind]["items"]]
@@ -59,7 +59,7 @@ async def test_the_one_list_of_both_kinds_has_the_names_it_always_had(open_shop:
     assert (quote["type"], quote["id"], quote["status"]) == ("estimate", estimate["estimate_id"], "Pending")
 
 
-async def test_the_groups_count_every_order_and_add_up_what_the_shop_keeps(shop: Shop) -> None:
+async def test_the_groups_count_every_order_and_sum_the_revenue(shop: Shop) -> None:
     await trade(shop)
     expected = {"estimates": (5, 60.0), "orders": (6, 84.0)}
     for path in ("/api/orders/separate", "/api/orders/separate?limit=3", "/api/orders/separate?from=2020-01-01"):
@@ -106,7 +106,7 @@ async def test_the_groups_count_every_order_and_add_up_what_the_shop_keeps(shop:
         ("/api/orders/all", {"to": "2020-01-01"}, []),
     ],
 )
-async def test_filters_keep_what_they_say(shop: Shop, path: str, filters: Json, names: list[str]) -> None:
+async def test_filters_select_documents(shop: Shop, path: str, filters: Json, names: list[str]) -> None:
     await trade(shop)
     whole = await shop.get(path, **filters)
     assert [item["customer_name"] for item in items_of(whole)] == names

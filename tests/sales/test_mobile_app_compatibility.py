@@ -1,4 +1,4 @@
-"""What the phone app in use needs: facts about what it sends, reads, and cannot bear."""
+"""Compatibility with the existing phone app: what it sends, what it reads, and what it cannot handle."""
 
 import re
 from datetime import datetime
@@ -66,7 +66,7 @@ async def test_money_has_a_decimal_point_wherever_it_stands(trading: Shop, path:
         assert not re.search(rf'"{name}":-?\d+[,}}]', response.text), name
 
 
-async def test_what_the_app_computed_is_accepted_and_stored_exact(trading: Shop) -> None:
+async def test_the_apps_figures_are_accepted_and_stored_exact(trading: Shop) -> None:
     estimate = (await trading.get("/api/estimates/all"))[-1]
     # 649.99 x 3 - 7.5 % = 1803.72225, 171.35 x 7 = 1199.45; 3.3 % off 3003.17.
     assert (estimate["subtotal"], estimate["total"]) == (3003.17, 2904.07)
@@ -175,7 +175,7 @@ async def test_a_bill_that_floating_point_makes_less_than_nothing_is_free(shop: 
     assert (await shop.ok("POST", "/api/orders/create-sale", json=body))["total"] == 0.0
 
 
-async def test_an_amount_under_the_percentage_switch_is_taken_as_the_total_says(shop: Shop) -> None:
+async def test_the_total_decides_that_a_percentage_is_an_amount(shop: Shop) -> None:
     body = {**estimate_body([line(500.0)]), "discount_amount": 50.0, "is_percentage_discount": True, "total": 450.0}
     await shop.ok("POST", "/api/estimates/create", json=body)
     (estimate,) = await shop.get("/api/estimates/all")

@@ -35,12 +35,12 @@ async def test_a_sale_is_shown_by_id_and_by_each_form_of_its_number(shop: Shop) 
     ("changes", "paid"),
     [({}, 100.0), ({"amount_paid": None}, 100.0), ({"amount_paid": 0}, 0.0), ({"amount_paid": 99.995}, 100.0)],
 )
-async def test_what_was_paid_is_the_total_unless_said_otherwise(shop: Shop, changes: Any, paid: float) -> None:
+async def test_the_amount_paid_defaults_to_the_total(shop: Shop, changes: Any, paid: float) -> None:
     sale = await shop.sale(**changes)
     assert (await shop.get(f"/api/orders/{sale['order_id']}"))["amount_paid"] == paid
 
 
-async def test_what_was_paid_is_not_raised_to_a_total_that_was_rounded_otherwise(shop: Shop) -> None:
+async def test_the_amount_paid_is_not_raised_to_the_exact_total(shop: Shop) -> None:
     # Rounded late by the client, 3 x 33.335 is 100.005; rounded by the line it is 100.02.
     items = [line(66.67, 0.5) for _ in range(3)]
     body = sale_body(items)
@@ -58,7 +58,7 @@ async def test_a_wrong_amount_paid_is_refused(shop: Shop, value: Any) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/orders/ORDER-NONE", "/api/orders/number/9", "/api/orders/number/%23"])
-async def test_what_is_not_there_is_a_404(shop: Shop, path: str) -> None:
+async def test_a_missing_document_is_a_404(shop: Shop, path: str) -> None:
     response = await shop.http.get(path)
     assert response.status_code == 404
     assert isinstance(response.json()["detail"], str)
@@ -83,7 +83,7 @@ async def test_the_same_status_again_is_fine_and_changes_nothing(shop: Shop) -> 
     assert await shop.get(path) == before
 
 
-async def test_an_illegal_change_says_what_would_be_legal(shop: Shop) -> None:
+async def test_an_illegal_change_lists_the_legal_ones(shop: Shop) -> None:
     path = f"/api/orders/{(await shop.sale())['order_id']}/status"
     response = await shop.http.put(path, params={"status": "Pending"})
     assert response.status_code == 409
@@ -99,7 +99,7 @@ async def test_an_unknown_or_missing_status_is_refused(shop: Shop, way: dict[str
     assert response.status_code == 422
 
 
-async def test_a_status_of_what_is_not_there_is_a_404(shop: Shop) -> None:
+async def test_a_status_of_a_missing_order_is_a_404(shop: Shop) -> None:
     assert (await shop.http.put("/api/orders/ORDER-NONE/status", params={"status": "Refunded"})).status_code == 404
 
 
@@ -114,7 +114,7 @@ async def test_deleting_an_order_takes_its_estimate_with_it(shop: Shop) -> None:
     assert (await shop.sale())["sale_number"] == "#002"
 
 
-async def test_an_estimate_that_is_kept_opens_again_and_can_be_converted_anew(shop: Shop) -> None:
+async def test_a_kept_estimate_is_pending_and_can_be_converted_again(shop: Shop) -> None:
     estimate = await shop.estimate()
     first = await shop.convert(estimate["estimate_id"])
     await shop.ok("DELETE", f"/api/orders/{first['order_id']}", params={"keep_estimate": "true"})

@@ -1,4 +1,4 @@
-"""The arithmetic of a bill, by example: what is accepted, what is stored, what is refused."""
+"""Examples of a bill's arithmetic: accepted, stored and refused figures."""
 
 from decimal import Decimal
 
@@ -44,7 +44,7 @@ def test_an_amount_is_taken_off_the_subtotal() -> None:
     assert (bill.discount, bill.discount_percentage, bill.total) == (7_50, None, 92_50)
 
 
-def test_an_amount_that_says_percentage_is_taken_for_what_the_total_says() -> None:
+def test_an_amount_sent_as_a_percentage_is_an_amount_if_the_total_shows_it() -> None:
     bill = verify_totals([a_line(500.0)], a_claim(500.0, 350.0, 150, percentage=True))
     assert (bill.discount, bill.discount_percentage, bill.total) == (150_00, None, 350_00)
 
@@ -131,7 +131,7 @@ def test_a_whole_rupee_that_many_lines_rounded_late_come_to_is_kept_however_far_
 
 
 @pytest.mark.parametrize("claimed", [399.0, 396.0, 397.5])
-def test_what_is_no_rounding_to_the_next_whole_rupee_is_refused(claimed: float) -> None:
+def test_a_total_that_is_not_the_next_whole_rupee_is_refused(claimed: float) -> None:
     with pytest.raises(TotalsMismatch):
         verify_totals([a_line(397.8)], a_claim(397.8, claimed))
 

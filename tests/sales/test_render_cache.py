@@ -28,7 +28,7 @@ def stored_as(name: str) -> bytes:
     return bson.encode({"_id": 1, "name": name, "number": 7, "created_at": datetime(2026, 3, 14, tzinfo=UTC)})
 
 
-def test_the_same_document_is_put_into_words_once_and_another_one_anew() -> None:
+def test_a_document_is_rendered_once_for_each_version() -> None:
     words = Words()
     render_cache = RenderCache(words)
     stored = stored_as("Asha")
@@ -62,7 +62,7 @@ def test_no_more_are_kept_than_a_bounded_number() -> None:
     assert words.count == 1_026
 
 
-async def test_what_comes_in_several_batches_is_found_whole(shop: Shop) -> None:
+async def test_documents_of_several_batches_are_complete(shop: Shop) -> None:
     collection = shop.database[f"{ORIGINALS}.{shop.store}"]
     rows = [{"_id": number, "text": "x" * number} for number in range(25)]
     await collection.insert_many(rows)

@@ -1,4 +1,4 @@
-"""Who sells goes on selling while others ask for what is large, all at once."""
+"""Sales continue while other clients read large lists at the same time."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ LISTS = 100
 
 
 async def test_a_hundred_whole_lists_at_once_leave_room_for_sales(shop: Shop) -> None:
-    """Sales that come after them are booked before the last list is there; what there is no room for is a 503."""
+    """Later sales are committed before the last list is complete; lists beyond the capacity are a 503."""
     lines = [line(name=f"{number} " + "x" * 200) for number in range(40)]
     await asyncio.gather(*(shop.sale(items=lines) for _ in range(60)))
     done: list[str] = []
