@@ -133,11 +133,11 @@ class UploadedMessage(HTTPEndpoint):
         keys = message_keys(sent(request, {**form, "file": file}), to, text, file)
         await count_message(request)
         uploads, messages = request.state.uploads, request.state.messages
-        async with uploads.kept(request.state.store, Upload(FILE_NAME, body["file"])) as kept:
+        async with uploads.stored(request.state.store, Upload(FILE_NAME, body["file"])) as kept:
             letter = OutgoingMessage(to, text, pdf_url_of(base_url, kept.token), FILE_NAME)
             outcome: Outcome = await messages.send(letter, Attachment(until=kept.until), keys, actor=actor_of(request))
         if outcome.replayed:
-            await uploads.drop(kept.token)
+            await uploads.delete(kept.token)
         return message_response(request, outcome, TAKEN)
 
 

@@ -49,23 +49,23 @@ class Uploads:
         self._clock = clock
 
     @asynccontextmanager
-    async def kept(self, store: str, upload: Upload) -> AsyncIterator[StoredUpload]:
+    async def stored(self, store: str, upload: Upload) -> AsyncIterator[StoredUpload]:
         """Store a file; delete it if the block raises an error of the shop.
 
         :raises Unavailable: the database cannot be reached.
         """
         token = secrets.token_urlsafe(_TOKEN_BYTES)
         expires_at = self._clock() + timedelta(days=UPLOAD_DAYS)
-        kept = {"_id": hash_token(token), "store": store, **upload._asdict(), "expires_at": expires_at}
+        stored = {"_id": hash_token(token), "store": store, **upload._asdict(), "expires_at": expires_at}
         async with read_deadline():
-            await self._collection.insert_one(kept)
+            await self._collection.insert_one(stored)
         try:
             yield StoredUpload(token, expires_at)
         except OutcomeUnknown:
             # The message may have been queued, and needs the file then.
             raise
         except ShopError:
-            await self.drop(token)
+            await self.delete(token)
             raise
 
     async def add_legacy_file(self, store: str, token: str, upload: Upload) -> None:
@@ -73,9 +73,9 @@ class Uploads:
 
         :raises Unavailable: the database cannot be reached.
         """
-        kept = {**legacy_files_filter(store), **upload._asdict(), "expires_at": _NEVER}
+        stored = {**legacy_files_filter(store), **upload._asdict(), "expires_at": _NEVER}
         async with read_deadline():
-            await self._collection.update_one({"_id": hash_token(token)}, {"$setOnInsert": kept}, upsert=True)
+            await self._collection.update_one({"_id": hash_token(token)}, {"$setOnInsert": stored}, upsert=True)
 
     async def find(self, token: str) -> Upload | None:
         """Return the file of a token, None if there is none or it has expired.
@@ -96,7 +96,7 @@ class Uploads:
             found = await self._collection.find_one(named, {"expires_at": 1})
         return None if found is None else found["expires_at"]
 
-    async def drop(self, token: str) -> None:
+    async def delete(self, token: str) -> None:
         """Delete a file whose token was not given out. If the database cannot be reached, the file expires later."""
         with suppress(Unavailable):
             async with read_deadline():
