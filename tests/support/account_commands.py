@@ -1,4 +1,4 @@
-"""People and devices of a shop: made straight in the database, or through the journal, with their event."""
+"""Users and devices, written directly to the database, or through the journal with an event."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,11 +14,11 @@ OWNER_OF_TESTS = Actor("USER-OWNER", "Asha Patil", OWNER, address="192.0.2.7", r
 
 
 async def signed_in(shop: Shop, role: str, name: str) -> Mapping[str, str]:
-    """The headers of somebody who has just come to the shop."""
+    """Add a user or device, and return its headers."""
     kind, prefix = (DEVICES, "DEVICE") if role == DEVICE else (USERS, "USER")
     owner = f"{prefix}-{name}-{shop.store}"
     now = shop.state["clock"]()
-    # No event tells of them, so they are kept elsewhere.
+    # They have no event, so they belong to another store, whose books are not checked.
     stamps = {"store": f"{shop.store}-people", "created_at": now, "updated_at": now, "version": 1, "voided_at": None}
     account = {"_id": owner, "login": owner, "name": name, "role": role, "belongs_to": None, "pin": None, **stamps}
     await shop.database[kind].insert_one(account)
@@ -28,7 +28,7 @@ async def signed_in(shop: Shop, role: str, name: str) -> Mapping[str, str]:
 
 
 def user(shop: Shop) -> str:
-    """An id that no other test has."""
+    """Return an id that no other test uses."""
     return f"USER-{shop.store}"
 
 

@@ -1,4 +1,4 @@
-"""Archives of shops, and databases to restore them into."""
+"""Archives of stores, and databases to restore them to."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 SALE = sale_body(customer_name="Ravi")
 
-#: What is in a database, and in no archive.
+#: Collections that no archive contains.
 NOT_THE_STORES = {"facts", "link_views", "uploads", "credentials", "attempts", "rate_limits", "rate_windows"}
 
 
@@ -28,7 +28,7 @@ def settings_of(database: Database, store: str) -> Settings:
 
 
 async def write(database: Database, store: str, path: Path) -> Path:
-    """Everything of a store, in a file."""
+    """Write an archive of a store to a file."""
     async with open_snapshot(database, store) as view:
         manifest = await manifest_of(view, settings_of(database, store), datetime.now(UTC))
         with path.open("wb") as stream:
@@ -37,12 +37,12 @@ async def write(database: Database, store: str, path: Path) -> Path:
 
 
 async def read(path: Path, database: Database, store: str) -> None:
-    """A file, into an empty store."""
+    """Restore an archive to an empty store."""
     await read_archive(path, database, settings_of(database, store), datetime.now(UTC), lambda _: None)
 
 
 def contents(path: Path) -> list[tuple[str, Json]]:
-    """What an archive holds, but for the name of the log, which each restored store has its own of."""
+    """Return the content of an archive, without the epoch of the log, which differs in each restored store."""
     with archive(path) as reader:
         documents = list(reader.documents())
     (counters,) = [document for collection, document in documents if collection == "counters"]
@@ -52,7 +52,7 @@ def contents(path: Path) -> list[tuple[str, Json]]:
 
 @asynccontextmanager
 async def empty_database(mongodb_url: str) -> AsyncIterator[Database]:
-    """A database that nobody else knows; it is gone afterwards."""
+    """Yield a new database, and drop it afterwards."""
     client = connect(mongodb_url)
     try:
         database = client[f"pos_{secrets.token_hex(4)}"]
@@ -63,7 +63,7 @@ async def empty_database(mongodb_url: str) -> AsyncIterator[Database]:
 
 
 async def busy_week(shop: Shop) -> str:
-    """A little of everything; the Idempotency-Key of its first sale."""
+    """Create some documents of each kind, and return the Idempotency-Key of the first sale."""
     estimates = [await shop.estimate() for _ in range(3)]
     await shop.convert(estimates[0]["estimate_id"])
     await shop.ok("DELETE", f"/api/estimates/{estimates[1]['estimate_id']}", params={"reason": "typed twice"})

@@ -16,7 +16,7 @@ LIVE = re.compile("^Live$")
 OUT = re.compile("^Not signed in$")
 NOT_LIVE = re.compile(r"^Not live since \d\d:\d\d — showing what was known then\.")
 
-# Tells of every sentence that the status line shows, since one may be gone before anybody looks.
+# Reports each sentence of the status line, since a sentence may be replaced before the test reads it.
 TELL = """addEventListener('DOMContentLoaded', () => {
   const state = document.getElementById('state');
   new MutationObserver(() => said(state.textContent)).observe(state, { childList: true });
@@ -24,7 +24,7 @@ TELL = """addEventListener('DOMContentLoaded', () => {
 
 FORBIDDEN = 4403
 
-# A busy machine is slow, not wrong.
+# A long timeout, for a busy machine.
 expect.set_options(timeout=20_000)
 
 
@@ -37,13 +37,13 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 def dismiss_all(shop: Shop, code: int) -> None:
-    """Closes every socket of a shop from its own side."""
+    """Close all sockets of a shop from the server's side."""
     for each in shop.state["client_sessions"]:
         shop.state["client_sessions"].dismiss(each, code)
 
 
 class Screen:
-    """A board in a browser, and all that it did: what it asked for, what its console said."""
+    """A board in a browser, with a record of its requests and console messages."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -57,7 +57,7 @@ class Screen:
         page.on("console", self._note)
 
     async def opened(self, port: int, until: re.Pattern[str] = LIVE) -> "Screen":
-        """Opens the page, and waits until it has said something."""
+        """Open the page, and wait for its first status."""
         await self.page.expose_function("said", self._hear)
         await self.page.add_init_script(TELL)
         await self.page.goto(f"http://127.0.0.1:{port}/board")
@@ -65,7 +65,7 @@ class Screen:
         return self
 
     async def sign_in(self, username: str, password: str) -> None:
-        """Fills in the form, which must be there."""
+        """Fill in the sign-in form."""
         await self.page.get_by_label("Username").fill(username)
         await self.page.get_by_label("Password").fill(password)
         await self.page.get_by_role("button", name="Sign in").click()
@@ -74,7 +74,7 @@ class Screen:
         await expect(self.page.get_by_role("status")).to_have_text("Live")
 
     async def has_said(self, sentence: re.Pattern[str]) -> None:
-        """Waits until the status line says a sentence, or finds that it has."""
+        """Wait until the status line has shown a sentence."""
         async with asyncio.timeout(20):
             while not any(sentence.search(each) for each in self.said):
                 self._has_spoken.clear()
@@ -90,7 +90,7 @@ class Screen:
 
     @property
     def loads(self) -> int:
-        """How often the figures were asked for."""
+        """Return how often the page requested its figures."""
         return sum(url.endswith("/api/board") for url in self.asked)
 
     async def shows(self, revenue: str, orders: int) -> None:
@@ -98,7 +98,7 @@ class Screen:
         await expect(self.page.locator("#orders")).to_have_text(str(orders))
 
     async def rows(self, name: str) -> list[list[str]]:
-        """The cells of the rows of a table of the page, as they can be read."""
+        """Return the visible texts of the cells of a table."""
         rows = await self.page.locator(f"#{name}-rows tr").all()
         cells = [await row.locator("th, td:not(:has(svg))").all_inner_texts() for row in rows]
         return [[" ".join(text.split()) for text in each] for each in cells]
@@ -109,7 +109,7 @@ Open = Callable[..., Any]
 
 @pytest.fixture
 async def screen(browser: Browser) -> AsyncIterator[Open]:
-    """Opens boards: `await screen(shop, width=360)`."""
+    """Return a function that opens boards: `await screen(shop, width=360)`."""
     contexts: list[BrowserContext] = []
 
     async def open_one(

@@ -17,7 +17,7 @@ if sys.platform == "linux" and find_library("atomic") is None and (node := shuti
 
 
 async def launched(playwright: Playwright) -> Browser:
-    """Start Chromium, without a window and without its sandbox, which it refuses to root."""
+    """Start Chromium without a window, and without its sandbox, which does not work for root."""
     names = ("chromium", "chromium-browser", "google-chrome")
     executable = next(filter(None, (shutil.which(name, path=_PATH) for name in names)), None)
     assert executable is not None, MISSING

@@ -1,4 +1,4 @@
-"""`pos` as its user runs it: processes on a shop's store, or on an empty database."""
+"""`pos` as an operator runs it: processes on a shop's store, or on an empty database."""
 
 import asyncio
 import subprocess
@@ -20,7 +20,7 @@ Process = subprocess.CompletedProcess[str]
 
 @pytest.fixture
 async def books(shop: Shop) -> Shop:
-    """A shop after a busy week."""
+    """Return a shop with documents of each kind."""
     await busy_week(shop)
     return shop
 
@@ -40,7 +40,7 @@ def forked_pos() -> Iterator[ForkedPos]:
 
 @pytest.fixture
 def pos(mongodb_url: str, shop: Shop, forked_pos: ForkedPos) -> Any:
-    """Runs `pos` on the shop's store, or on another one."""
+    """Return a function that runs `pos` on the shop's store, or on another one."""
 
     def command(*arguments: object, database: str = DATABASE, **changes: str) -> Process:
         names = {"MONGODB_URL": mongodb_url, "DATABASE_NAME": database, "STORE_ID": shop.store, "COLUMNS": "200"}
@@ -51,7 +51,7 @@ def pos(mongodb_url: str, shop: Shop, forked_pos: ForkedPos) -> Any:
 
 @pytest.fixture
 def pos_process(mongodb_url: str, shop: Shop) -> Any:
-    """Starts `pos`, to be interrupted."""
+    """Return a function that starts `pos`, for a test that interrupts it."""
 
     async def start(*arguments: object, database: str = DATABASE, **options: Any) -> asyncio.subprocess.Process:
         names = environment(MONGODB_URL=mongodb_url, DATABASE_NAME=database, STORE_ID=shop.store)
@@ -61,7 +61,7 @@ def pos_process(mongodb_url: str, shop: Shop) -> Any:
 
 
 def empty_archive(store: str = "main") -> bytes:
-    """One of an empty store."""
+    """Return the archive of an empty store."""
     counts = {"estimates": 0, "orders": 0, "counters": 1}
     writer = ArchiveWriter()
     opening = writer.opening(Manifest(store, "Asia/Kolkata", "INR", 0, "ab12", "2026-11-24", "POS backend", counts))

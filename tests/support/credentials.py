@@ -1,4 +1,4 @@
-"""Those who sign in, in tests: with a credential of their own, each."""
+"""Users and devices with credentials."""
 
 import secrets
 from datetime import timedelta
@@ -13,7 +13,11 @@ from tests.support.shop import Shop
 async def credential_of(
     shop: Shop, role: str, *, store: str | None = None, is_disabled: bool = False, is_expired: bool = False
 ) -> dict[str, str]:
-    """The headers of a new user or device. role: one of `STANDINGS`. store: where it belongs, None for all."""
+    """Add a user or device, and return its headers.
+
+    :param role: one of `STANDINGS`.
+    :param store: the store that it belongs to; None for all.
+    """
     clock = shop.state["clock"]
     is_device = role in (DEVICE, OWNERS_DEVICE, VIEWERS_DEVICE)
     kind, prefix = (DEVICES, "DEVICE") if is_device else (USERS, "USER")
@@ -21,7 +25,7 @@ async def credential_of(
     now = clock()
     account: dict[str, Any] = {
         "_id": f"{prefix}-{secrets.token_hex(8)}",
-        # No event tells of them, so they are kept elsewhere.
+        # They have no event, so they belong to another store, whose books are not checked.
         "store": f"{shop.store}-people",
         "login": secrets.token_hex(8),
         "name": role.title(),

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
-#: Not `app.console`, which looks at the environment and at the terminal when it is imported.
+#: Not `app.console`, which reads the environment and the terminal when it is imported.
 _PRELOADED: Final = (
     "typer.rich_utils",
     "rich.progress",
@@ -39,7 +39,7 @@ _LONGEST: Final = 1 << 17
 
 
 class ForkedPos:
-    """The process that forks, and the way to ask it for a command."""
+    """The process that forks a process for each command."""
 
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -88,7 +88,7 @@ def _fork_for_each(requests: socket.socket) -> bool:
     for name in _PRELOADED:
         import_module(name)
     gc.freeze()
-    # Nobody waits for the processes that wait for commands.
+    # The kernel reaps the processes that wait for commands.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         message, files, _, _ = socket.recv_fds(requests, _LONGEST, 4)

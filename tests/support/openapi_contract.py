@@ -1,4 +1,4 @@
-"""The API's own description as a judge: whether an answer is one that the description allows."""
+"""Checks of answers against the API's own OpenAPI document."""
 
 import re
 from typing import Any
@@ -15,14 +15,18 @@ Json = dict[str, Any]
 
 
 class Contract:
-    """An OpenAPI document. seen: each operation and status that was judged; codes: of the refusals among them."""
+    """An OpenAPI document.
+
+    :ivar seen: each operation and status that was checked.
+    :ivar codes: the error codes among them.
+    """
 
     def __init__(self, document: Json) -> None:
         self.document = document
         self.seen: set[tuple[str, str, int]] = set()
         self.codes: set[str] = set()
         self._paths = [
-            # What is in the table first is looked at first, as the router does.
+            # In the order of the table, as the router matches.
             (re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(path))), path)
             for path in document["paths"]
         ]
@@ -32,7 +36,10 @@ class Contract:
         return [(m, path, what) for path, methods in self.document["paths"].items() for m, what in methods.items()]
 
     def judge(self, response: httpx.Response) -> Any:
-        """:raises AssertionError: the description does not allow this answer. Its JSON, otherwise."""
+        """Check an answer, and return its JSON.
+
+        :raises AssertionError: the document does not allow the answer.
+        """
         request = response.request
         method, path = request.method.lower(), self._template(request.url.raw_path.decode().partition("?")[0])
         answers = self.document["paths"].get(path, {}).get(method, {}).get("responses", {})
@@ -83,13 +90,13 @@ class Contract:
 
 
 def served_document() -> Json:
-    """The API's description as it is served."""
+    """Return the served OpenAPI document."""
     served: Json = orjson.loads(orjson.dumps(document(ROUTES)))
     return served
 
 
 def all_refusals() -> list[type[ShopError]]:
-    """Every class of refusal that there is."""
+    """Return all classes of errors."""
     classes = [ShopError]
     for each in classes:
         classes += each.__subclasses__()

@@ -14,7 +14,7 @@ def line(price: float = 100.0, quantity: float = 1, discount: float = 0.0, **cha
 def estimate_body(
     items: Sequence[Json] | None = None, *, discount: float = 0.0, is_percentage: bool = True, **changes: Any
 ) -> Json:
-    """An estimate whose figures are computed as the phone app does: in binary floating point, rounded by nobody."""
+    """Return the body of an estimate, computed as the phone app does: in binary floating point, without rounding."""
     lines = [line()] if items is None else list(items)
     subtotal = 0.0
     for each in lines:
@@ -35,12 +35,12 @@ def estimate_body(
 
 
 def sale_body(*args: Any, **changes: Any) -> Json:
-    """An estimate's body is a sale's: paid in full, in cash."""
+    """Return the body of a sale: that of an estimate, paid in full, in cash."""
     return estimate_body(*args, **changes)
 
 
 def an_event(seq: int) -> Json:
-    """An event as the journal writes it into the log."""
+    """Return an event as the journal writes it to the log."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
     names = {"customer_name": "Asha", "sale_by": "Ravi", "status": "Pending"}
     data = {"_id": f"EST-{seq}", "number": seq, "total": 100, "created_at": now, "version": 1, **names}

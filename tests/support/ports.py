@@ -14,12 +14,12 @@ _MOST_PROCESSES = 8
 
 _number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _MOST_PROCESSES
 _share = _PORTS[_number::_MOST_PROCESSES]
-# Not from the beginning each time: another run may have the same ones in use.
+# Starts at a different port in each run, since another run may use the same ones.
 _next = itertools.islice(itertools.cycle(_share), random.randrange(len(_share)), None)
 
 
 def free_port() -> int:
-    """A port that nobody listens on, and that was not given out before."""
+    """Return a free port that was not returned before."""
     return next(port for port in itertools.islice(_next, len(_share)) if _is_free(port))
 
 

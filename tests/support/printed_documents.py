@@ -1,4 +1,4 @@
-"""Documents and shop heads for paper, PDFs to be read and looked at."""
+"""Documents and letterheads to print, and readers of PDFs."""
 
 import io
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ HEAD = Letterhead(
     upi_id="lakshmi@okbank",
     number_prefix="LT-",
 )
-#: What a shop may sell, with conjuncts, signs before their letter, and a ra that is drawn like an eyelash.
+#: Item names with conjuncts, vowel signs before their letter, and an eyelash ra.
 NAMES = {
     "English": "Cotton shirt, blue",
     "Hindi": "क्षत्रिय साड़ी श्रृंगार हिन्दी",
@@ -51,12 +51,12 @@ def item(
 
 
 def order(*items: Document, paid: int = 0, **changes: Any) -> Document:
-    """A stored sale."""
+    """Return a stored order."""
     return {**estimate(*items), "amount_paid": paid, "payment_mode": "Cash", "status": "Completed", **changes}
 
 
 def estimate(*items: Document, **changes: Any) -> Document:
-    """A stored estimate."""
+    """Return a stored estimate."""
     lines = list(items) or [item()]
     subtotal = sum(line["total"] for line in lines)
     at = datetime(2026, 1, 31, 10, 0, tzinfo=UTC)
@@ -90,7 +90,7 @@ def pdf(document: Document, paper: str = A4, head: Letterhead = HEAD) -> bytes:
 
 
 def texts(content: bytes) -> list[str]:
-    """The text of each page, as it is copied out of a viewer."""
+    """Return the text of each page, as copied from a viewer."""
     document = pypdfium2.PdfDocument(content)
     try:
         return [page.get_textpage().get_text_range().replace("\r\n", "\n") for page in document]
@@ -99,7 +99,7 @@ def texts(content: bytes) -> list[str]:
 
 
 def sizes(content: bytes) -> list[tuple[float, float]]:
-    """Width and height of each page, in points."""
+    """Return width and height of each page, in points."""
     document = pypdfium2.PdfDocument(content)
     try:
         return [page.get_size() for page in document]
@@ -108,7 +108,7 @@ def sizes(content: bytes) -> list[tuple[float, float]]:
 
 
 def pictures(content: bytes, scale: float = 2.0) -> list[Image.Image]:
-    """Each page as it is seen, in grey."""
+    """Return each page as a greyscale image."""
     document = pypdfium2.PdfDocument(content)
     try:
         return [page.render(scale=scale).to_pil().convert("L") for page in document]

@@ -1,4 +1,4 @@
-"""The processes that a server has started, as Linux lists them."""
+"""The child processes of a server, as Linux lists them."""
 
 import time
 from collections.abc import Callable
@@ -30,12 +30,12 @@ def command_line(pid: int) -> str:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether it runs: a process that has ended and is not yet collected does not."""
+    """Return whether a process runs; a zombie does not."""
     return (_fields(pid) or ["Z"])[0] != "Z"
 
 
 def wait_for(condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
-    """Wait until the condition holds; fail with what was waited for."""
+    """Wait until a condition holds; fail with its description."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, what

@@ -1,4 +1,4 @@
-"""Servers as processes of their own: started, stopped, killed, started again on the same port."""
+"""Servers as processes: started, stopped, killed, restarted on the same port."""
 
 import asyncio
 import os
@@ -17,7 +17,11 @@ from tests.support.shop import DATABASE
 
 
 class Service:
-    """One `pos serve`. names: settings, from the environment. program: what Python runs, which is `pos`."""
+    """One `pos serve`.
+
+    :param names: settings, by their environment variables.
+    :ivar program: the arguments of Python.
+    """
 
     program: ClassVar[tuple[str, ...]] = ("-m", "app")
 
@@ -36,7 +40,7 @@ class Service:
         self._process: asyncio.subprocess.Process | None = None
 
     def under(self, *command: str) -> None:
-        """Lets a command start it, which gives it what it has itself."""
+        """Start the server by another command, which passes on its arguments and limits."""
         self._command = (*command, *self._command)
 
     @property
@@ -53,14 +57,14 @@ class Service:
 
     @property
     def megabytes(self) -> float:
-        """What its process holds in memory now."""
+        """Return the present memory of the process."""
         assert self._process is not None
         pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     async def start(self) -> None:
-        """Starts it, and waits until it answers."""
-        # A group of its own, so that its workers can be killed with it.
+        """Start the server, and wait until it answers."""
+        # A new process group, so that its workers can be killed too.
         self._process = await asyncio.create_subprocess_exec(
             *self._command, cwd=ROOT, env=self._environment, start_new_session=True
         )
@@ -74,13 +78,13 @@ class Service:
                 await asyncio.sleep(0.05)
 
     async def stop(self) -> int:
-        """Asks it to end, as a platform does; its exit code."""
+        """Stop the server with SIGTERM, as a platform does, and return its exit code."""
         assert self._process is not None
         self._process.terminate()
         return await asyncio.wait_for(self._process.wait(), 25)
 
     async def kill(self) -> None:
-        """Ends it as a power cut does, its workers too."""
+        """Kill the server and its workers, as a power cut does."""
         if self._process is not None and self._process.returncode is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             await self._process.wait()
@@ -90,10 +94,13 @@ class Service:
 async def services(
     mongodb_url: str, store: str, count: int, *options: str, **names: str
 ) -> AsyncIterator[list[Service]]:
-    """Several servers on one store; all are dead in the end. names: settings, from the environment."""
+    """Run several servers on one store.
+
+    :param names: settings, by their environment variables.
+    """
     servers = [Service(mongodb_url, store, *options, **names) for _ in range(count)]
     try:
-        # One prepares the database; the others find it prepared.
+        # The first prepares the database for the others.
         await servers[0].start()
         await asyncio.gather(*(server.start() for server in servers[1:]))
         yield servers
@@ -104,7 +111,7 @@ async def services(
 async def post_until_answered(
     client: httpx.AsyncClient, urls: list[str], path: str, body: Any, key: str, seconds: float = 60
 ) -> Any:
-    """A POST as a till sends it: the very same again, to whichever server answers, until one says yes."""
+    """Send a POST as a till does: unchanged, to each server in turn, until one accepts it."""
     async with asyncio.timeout(60):
         for attempt in range(10_000):
             try:

@@ -1,4 +1,4 @@
-"""What schemathesis is told beside the document, in its own process."""
+"""Hooks of Schemathesis, which runs as a process of its own."""
 
 from http import HTTPStatus
 from typing import Any
@@ -56,8 +56,7 @@ DISAGREEMENTS = {
 
 @schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: Any, kwargs: Json) -> None:
-    """Makes the figures of a right body add up, and its phone ring, as no generator does: else hardly anything were
-    ever written."""
+    """Make the figures of a valid body add up, and its phone number valid, so that documents are written at all."""
     body = case.body
     if case.meta is None or not case.meta.generation.mode.is_positive or not isinstance(body, dict):
         return
@@ -74,11 +73,11 @@ def before_call(context: schemathesis.HookContext, case: Any, kwargs: Json) -> N
 def right_requests_are_refused_for_good_reasons(
     ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Any
 ) -> None:
-    """A request that the document allows is never refused for its form."""
+    """Check that a request allowed by the document is not refused for its form."""
     if case.meta is None or not case.meta.generation.mode.is_positive or response.status_code < 400:
         return
     if response.headers["content-type"][0].startswith("text/html"):
-        # Customers are told in a page that a link leads nowhere.
+        # An invalid link is answered with an HTML page.
         assert response.status_code == HTTPStatus.NOT_FOUND
         return
     problem = response.json()

@@ -1,4 +1,4 @@
-"""A shop for tests: the real application behind a real uvicorn on a free port, and clients to use it with."""
+"""A shop for tests: the real application behind a real uvicorn on a free port, with clients."""
 
 import asyncio
 import socket
@@ -32,8 +32,13 @@ DATABASE = "pos_tests"
 
 @dataclass
 class Shop:
-    """An open shop. http: a client of its server; database: its collections, raw; store: its id in each of them;
-    state: what its lifespan yields, as handlers see it."""
+    """An open shop.
+
+    :ivar http: a client of its server.
+    :ivar database: its raw collections.
+    :ivar store: its id in each of them.
+    :ivar state: the state of its lifespan, as handlers see it.
+    """
 
     http: httpx.AsyncClient
     database: Database
@@ -47,22 +52,22 @@ class Shop:
         return f"ws://127.0.0.1:{self.port}/ws"
 
     def listen(self, **options: Any) -> websockets.connect:
-        """`async with shop.listen() as socket:`"""
+        """Open a WebSocket: `async with shop.listen() as socket:`."""
         return websockets.connect(self.ws_url, **options)
 
     async def estimate(self, **changes: Any) -> Any:
-        """Writes an estimate, and answers with the receipt (`data`)."""
+        """Create an estimate, and return its receipt (`data`)."""
         return await self.ok("POST", "/api/estimates/create", json=estimate_body(**changes))
 
     async def sale(self, **changes: Any) -> Any:
-        """Books a sale, and answers with the receipt (`data`)."""
+        """Create a sale, and return its receipt (`data`)."""
         return await self.ok("POST", "/api/orders/create-sale", json=sale_body(**changes))
 
     async def convert(self, estimate_id: str, **body: Any) -> Any:
         return await self.ok("POST", f"/api/estimates/{estimate_id}/convert-to-order", json=body)
 
     async def ok(self, method: str, path: str, **options: Any) -> Any:
-        """The `data` of an answer that must be a success, or the whole of it where it has none."""
+        """Send a request that must succeed, and return its `data`, or the whole answer without `data`."""
         response = await self.http.request(method, path, **options)
         assert response.status_code in (200, 201), response.text
         content = response.json()
@@ -72,7 +77,7 @@ class Shop:
         return await self.ok("GET", path, params=parameters or None)
 
     async def expire(self, seq: int) -> None:
-        """Takes the events up to one away, as retention does when they are old."""
+        """Delete the events up to one, as retention does."""
         await self.database.events.delete_many({"store": self.store, "seq": {"$lte": seq}})
         expired = {"expired": utc_now() + timedelta(seconds=1)}
         await self.database.counters.update_one({"_id": self.store}, {"$set": expired})
@@ -123,8 +128,12 @@ async def opened(
     client: Client | None = None,
     **settings: Any,
 ) -> AsyncIterator[Shop]:
-    """Opens a shop, and closes it. server_flags: uvicorn's, where they are not those of production. is_claimed: whether
-    there is an owner, where people sign in. client: of the database, where the test has one already."""
+    """Open a shop, and close it at the end.
+
+    :param server_flags: of uvicorn, if they differ from those of production.
+    :param is_claimed: whether the shop is set up, with sign-in.
+    :param client: the database client of the test, if it has one.
+    """
     chosen = Settings(mongodb_url=mongodb_url, database_name=database_name, **settings)
     observers: dict[str, Any] = {"access_log": access_log, "socket_log": socket_log}
     app = create_app(chosen, clock=clock, ring_capacity=ring_capacity, provider=provider, **observers)
@@ -139,7 +148,7 @@ async def opened(
 
 
 async def claim(database: Database) -> None:
-    """Lets the shop have had an owner, who is gone: so it is set up, and there is nobody whom a test did not make."""
+    """Record that the shop had an owner: it is set up, but has no users besides those of the test."""
     gone = {"login": "gone", "name": "Gone", "role": OWNER, "belongs_to": None, "voided_at": utc_now()}
     await database[USERS].update_one({"_id": "USER-GONE"}, {"$setOnInsert": gone}, upsert=True)
 
@@ -149,15 +158,15 @@ def _http_client(port: int) -> httpx.AsyncClient:
         base_url=f"http://127.0.0.1:{port}",
         timeout=30,
         limits=httpx.Limits(max_connections=200, max_keepalive_connections=200),
-        # There is no TLS here, and loading certificates for it would take longer than most tests.
+        # Without TLS, since loading certificates takes longer than most tests.
         verify=False,  # noqa: S501
     )
 
 
 @asynccontextmanager
 async def serving(app: Any, **changed: Any) -> AsyncIterator[tuple[int, dict[str, Any]]]:
-    """Serves an ASGI application with the flags of production; yields the port, and what the lifespan yields."""
-    # asyncio switches Nagle's algorithm off only where the protocol is named, else each answer waits 40 ms.
+    """Serve an ASGI application with the flags of production, and yield the port and the state of the lifespan."""
+    # asyncio disables Nagle's algorithm only if the protocol is named; otherwise each answer waits 40 ms.
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         flags = {**FLAGS, "timeout_graceful_shutdown": 1, "log_config": None, **changed}

@@ -1,4 +1,4 @@
-"""What is answered at the doors: a claim, and each way of being refused before a route is reached."""
+"""Answers before a route is reached: the setup of a shop, and each early refusal."""
 
 import secrets
 
@@ -15,20 +15,20 @@ CLAIM = {"token": SETUP_TOKEN, "username": "Asha", "name": "Asha Rao", "password
 
 
 async def unclaimed(open_shop: OpenShop) -> Shop:
-    """A shop that nobody has claimed, in a database of its own."""
+    """Open a shop that is not set up, in a database of its own."""
     name = f"pos_setup_{secrets.token_hex(4)}"
     given = {"setup_token": SETUP_TOKEN, "secret_key": SECRET_KEY}
     return await open_shop(sign_in="on", is_claimed=False, database_name=name, **given)  # type: ignore[arg-type]
 
 
 async def claimed(open_shop: OpenShop) -> httpx.Response:
-    """The answer to a claim that is right."""
+    """Return the answer to a successful setup."""
     shop = await unclaimed(open_shop)
     return await shop.http.post("/api/setup", json=CLAIM)
 
 
 async def early_refusals(open_shop: OpenShop) -> list[httpx.Response]:
-    """One answer for each reason."""
+    """Return one answer for each reason of refusal."""
     new, open_to_all, signed_in = await unclaimed(open_shop), await open_shop(), await open_shop(sign_in="on")
     refused = [
         await new.http.get("/api/orders/all"),

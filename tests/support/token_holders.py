@@ -1,4 +1,4 @@
-"""Those who can sign in, for tests: written straight into the database, as the accounts keep them."""
+"""Users and devices with tokens, written directly to the database."""
 
 import secrets
 from dataclasses import dataclass
@@ -13,7 +13,10 @@ from tests.support.shop import Shop
 
 @dataclass(frozen=True)
 class TokenHolder:
-    """Somebody with a token. kind: the collection that they stand in."""
+    """A user or device with a token.
+
+    :ivar kind: the collection that holds it.
+    """
 
     shop: Shop
     kind: str
@@ -31,7 +34,7 @@ class TokenHolder:
         return ticket
 
     async def revoke(self) -> None:
-        """As somebody else does, whom this process does not hear of."""
+        """Revoke the token as another process does, without notice to this one."""
         await self.shop.database[CREDENTIALS].delete_one({"_id": hash_token(self.token)})
 
     async def change(self, **fields: Any) -> None:
@@ -41,11 +44,14 @@ class TokenHolder:
 async def add_token_holder(
     shop: Shop, role: str = "cashier", belongs_to: str | None = None, device: str | None = None
 ) -> TokenHolder:
-    """Somebody new, of a role, signed in; device: the id of the one that they work at."""
+    """Add a user with a role, signed in.
+
+    :param device: the id of their device.
+    """
     credentials = Credentials(shop.database, shop.state["clock"])
     kind = DEVICES if role == DEVICE else USERS
     new = f"{kind[:-1].upper()}-{secrets.token_hex(6)}"
-    # No event tells of them, so they are kept elsewhere.
+    # They have no event, so they belong to another store, whose books are not checked.
     account = {"_id": new, "store": f"{shop.store}-people", "login": new.casefold(), "name": role, "role": role}
     now = shop.state["clock"]()
     stamps = {"created_at": now, "updated_at": now, "version": 1, "voided_at": None, "pin": None}

@@ -1,4 +1,4 @@
-"""A crowd of clients: one plain connection for each request, so that hundreds cost little and reach every process."""
+"""Concurrent requests with one connection each, so that hundreds cost little and reach all processes."""
 
 import asyncio
 import time
@@ -13,7 +13,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back. headers: names in lower case. seconds: from the first byte sent to the last received."""
+    """An answer.
+
+    :ivar headers: with names in lower case.
+    :ivar seconds: from the first byte sent to the last received.
+    """
 
     status: int
     headers: dict[str, str]
@@ -22,7 +26,7 @@ class Answer:
 
 
 async def send(port: int, method: str, path: str, body: Any = None, **headers: str) -> Answer:
-    """One request on a connection of its own, which is closed after the answer."""
+    """Send a request on a new connection, which is closed after the answer."""
     began = time.monotonic()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     payload = b"" if body is None else orjson.dumps(body)
@@ -39,7 +43,7 @@ async def send(port: int, method: str, path: str, body: Any = None, **headers: s
 
 
 async def at_once(awaitables: Iterable[Awaitable[T]], most: int = 300) -> list[T]:
-    """All of them, `most` under way at a time, their results in order."""
+    """Await all, at most `most` at a time, and return their results in order."""
     places = asyncio.Semaphore(most)
 
     async def one(awaitable: Awaitable[T]) -> T:

@@ -1,4 +1,4 @@
-"""Sends what no decent client sends, and holds every answer to what a client may expect."""
+"""Sends malformed and hostile requests, and checks that each answer is correct for a client."""
 
 import time
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import httpx
 from tests.support.faults.soak_report import Report
 from tests.support.shop import Shop
 
-# What only our own insides could say.
+# Text that only internal errors contain.
 TRACES = ("traceback", "pymongo", "motor", "mongodb", "marshmallow", "site-packages", ".py", ".sock", "line 1 column")
 LISTS = (
     *("/api/estimates/all", "/api/estimates/pending", "/api/estimates/converted", "/api/orders/all"),
@@ -23,15 +23,15 @@ REPORTS = (
 
 @dataclass
 class Prober:
-    """Sends requests, and counts them. report: of all that were sent."""
+    """Sends requests, and counts them in `report`."""
 
     report: Report
 
     async def send(self, shop: Shop, method: str, path: str, **options: Any) -> httpx.Response:
-        """The answer: a success, or a refusal that a client understands; never a 5xx, and never our insides."""
+        """Send a request, and return the answer: a success or a plain refusal, never a 5xx or an internal error."""
         response = await shop.http.request(method, path, **options)
         self.report.operations += 1
-        # Counted until it has proved to be decent.
+        # Counted as wrong until the checks pass.
         self.report.wrong += 1
         assert response.status_code < 500, (response.request.url, response.text)
         if response.status_code >= 400 and method != "HEAD":
@@ -42,7 +42,7 @@ class Prober:
         return response
 
     async def quickest(self, shop: Shop, method: str, path: str, tries: int = 3, **options: Any) -> float:
-        """Return the seconds of the quickest of some tries, since others use the machine too."""
+        """Return the seconds of the fastest of some tries, since the machine is shared."""
         seconds = []
         for _ in range(tries):
             began = time.monotonic()
@@ -52,7 +52,7 @@ class Prober:
         return min(seconds)
 
     async def all_is_open(self, shop: Shop) -> None:
-        """Every list and report answers, and with what was promised of it."""
+        """Check that each list and report answers as documented."""
         for path in (*LISTS, *REPORTS, "/api/reports/monthly/2026/3"):
             dates = {"start_date": "2020-01-01", "end_date": "2039-12-31"}
             response = await shop.http.get(path, params=dates)

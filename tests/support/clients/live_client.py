@@ -1,4 +1,4 @@
-"""A client of the subprotocol for tests: every frame that it gets is checked against the AsyncAPI document."""
+"""A client of the subprotocol that checks each received frame against the AsyncAPI document."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ DOCUMENT = build_asyncapi("1.0.0", "http://127.0.0.1:8000")
 
 
 def validator_of(name: str) -> Draft202012Validator:
-    """What checks a message of the document, by name."""
+    """Return the validator of a message of the document, by its name."""
     schema = {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
     return Draft202012Validator(schema, format_checker=FormatChecker())
 
@@ -41,20 +41,20 @@ class Live:
         await self.socket.send(json.dumps({"type": kind, **members}))
 
     async def next(self) -> Json:
-        """The next frame, whatever it is."""
+        """Return the next frame."""
         frame: Json = json.loads(await asyncio.wait_for(self.socket.recv(), 30))
         TOLD[frame["type"]].validate(frame)
         return frame
 
     async def until(self, kind: str) -> list[Json]:
-        """The frames up to and with the next one of a kind."""
+        """Return the frames up to and including the next one of a kind."""
         frames = [await self.next()]
         while frames[-1]["type"] != kind:
             frames.append(await self.next())
         return frames
 
     async def seqs(self, count: int) -> list[int]:
-        """The seqs of the next `count` events, however they are packed; frames of other kinds are passed over."""
+        """Return the sequence numbers of the next `count` events, in any packing; skip frames of other kinds."""
         seqs: list[int] = []
         while len(seqs) < count:
             seqs += seqs_of([await self.next()])
@@ -62,20 +62,20 @@ class Live:
 
 
 def seqs_of(frames: list[Json]) -> list[int]:
-    """The seqs of the events that some frames carry."""
+    """Return the sequence numbers of the events in frames."""
     packed = [[frame["event"]] if frame["type"] == "event" else frame.get("events", []) for frame in frames]
     return [event["seq"] for events in packed for event in events]
 
 
 @asynccontextmanager
 async def live(shop: Shop, query: str = "", **options: Any) -> AsyncIterator[Live]:
-    """Opens a socket that asks for the subprotocol, and reads nothing yet."""
+    """Open a socket with the subprotocol, without reading."""
     async with websockets.connect(shop.ws_url + query, subprotocols=["pos.v1"], **options) as socket:  # type: ignore[list-item]
         yield Live(socket)
 
 
 async def closed_with(socket: websockets.ClientConnection) -> int:
-    """The code that the server closes a socket with; what comes before it is passed over."""
+    """Return the code with which the server closes a socket; skip all frames before."""
     with suppress(websockets.ConnectionClosed):
         async with asyncio.timeout(20):
             async for _ in socket:

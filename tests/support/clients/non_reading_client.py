@@ -1,17 +1,17 @@
-"""Clients as bare sockets that ask for something and do not read what comes."""
+"""Clients as raw sockets that send a request and do not read the answer."""
 
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-#: What the system takes for a client that does not read is little, so that the server soon notices.
+#: A small receive buffer, so that the server soon notices that the client does not read.
 _SMALL = 4_096
 _ESTABLISHED = 1
 
 
 async def send_get(port: int, path: str, headers: Mapping[str, str] | None = None) -> socket.socket:
-    """A client that has sent a GET, and has read nothing of the answer."""
+    """Send a GET, and return the socket without reading."""
     loop = asyncio.get_running_loop()
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL)
@@ -26,7 +26,7 @@ async def send_get(port: int, path: str, headers: Mapping[str, str] | None = Non
 async def non_reading_clients(
     port: int, path: str, count: int = 1, headers: Mapping[str, str] | None = None
 ) -> AsyncIterator[list[socket.socket]]:
-    """So many of them; all are closed in the end."""
+    """Open clients that do not read, and close them at the end."""
     clients = [await send_get(port, path, headers) for _ in range(count)]
     try:
         yield clients
@@ -36,12 +36,12 @@ async def non_reading_clients(
 
 
 async def answer_begins(client: socket.socket) -> bytes:
-    """The first line of an answer, of which nothing else is read."""
+    """Return the first line of an answer, and read no more."""
     return await asyncio.get_running_loop().sock_recv(client, 15)
 
 
 async def is_cut(client: socket.socket, seconds: float = 10) -> bool:
-    """Whether what comes ends without the last chunk, by which a client knows that it has all of it."""
+    """Return whether the answer ends without the last chunk, which marks its end."""
     loop = asyncio.get_running_loop()
     last = b""
     try:
@@ -54,7 +54,7 @@ async def is_cut(client: socket.socket, seconds: float = 10) -> bool:
 
 
 async def ended(client: socket.socket, seconds: float = 20) -> None:
-    """Waits until the system knows that the connection is over, of which nothing is read."""
+    """Wait until the kernel knows that the connection is closed, without reading."""
     async with asyncio.timeout(seconds):
         while client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _ESTABLISHED:
             await asyncio.sleep(0.02)

@@ -1,4 +1,4 @@
-"""Guesses at passwords and PINs, more of them at once than a real client makes."""
+"""Password and PIN guesses, more at once than a real client sends."""
 
 import asyncio
 import json
@@ -12,8 +12,10 @@ Json = dict[str, Any]
 
 
 async def guess(port: int, path: str, bodies: Iterator[Json], headers: Callable[[int], Headers]) -> Counter[int]:
-    """Sends all of these over eight connections; how often each status was answered. By hand, since a real client takes
-    longer than the service, in the very process whose event loop is watched."""
+    """Send guesses over eight connections, and count the statuses.
+
+    With raw sockets, since an HTTP client library takes longer than the service, in the process that is measured.
+    """
     statuses: Counter[int] = Counter()
     numbered = enumerate(bodies)
 

@@ -1,4 +1,4 @@
-"""Requests as bytes, which no client library would send, and what a server says to them."""
+"""Requests as raw bytes, which no client library would send, and the answers to them."""
 
 import asyncio
 import json
@@ -15,14 +15,14 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 def chunked(path: str, body: bytes, *trailers: str, headers: tuple[str, ...] = ()) -> bytes:
-    """A POST whose body comes in one chunk, with trailers behind it."""
+    """Return a POST whose body is one chunk, followed by trailers."""
     head = ("POST " + path + " HTTP/1.1", "Host: localhost", "Transfer-Encoding: chunked", *headers, "", "")
     chunk = b"%x\r\n%s\r\n0\r\n" % (len(body), body)
     return "\r\n".join(head).encode() + chunk + "".join(f"{line}\r\n" for line in (*trailers, "")).encode()
 
 
 async def read_answer(reader: asyncio.StreamReader) -> Answer:
-    """The next answer that has a length."""
+    """Return the next answer, which must have a length."""
     first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
     headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
     return int(first.split()[1]), headers, await reader.readexactly(int(headers["content-length"]))
@@ -38,7 +38,7 @@ async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyn
 
 
 async def send_pieces(port: int, *pieces: bytes) -> Answer:
-    """What a server says first to pieces that are sent one after the other."""
+    """Send pieces of a request one by one, and return the first answer."""
     async with connected(port) as (reader, writer), asyncio.timeout(20):
         for piece in pieces:
             writer.write(piece)
@@ -47,7 +47,7 @@ async def send_pieces(port: int, *pieces: bytes) -> Answer:
 
 
 async def echo_app(scope: Scope, receive: Receive, send: Send) -> None:
-    """An application that tells what it was asked, when it has heard the whole of it."""
+    """Answer with the received request, once it is complete."""
     if scope["type"] != "http":
         await receive()
         await send({"type": "lifespan.startup.complete"})
@@ -71,6 +71,6 @@ async def echo_app(scope: Scope, receive: Receive, send: Send) -> None:
 
 @asynccontextmanager
 async def serve_echo(**flags: Any) -> AsyncIterator[int]:
-    """A server of `echo_app`; yields its port."""
+    """Serve `echo_app`, and yield the port."""
     async with serving(echo_app, **flags) as (port, _):
         yield port

@@ -1,4 +1,4 @@
-"""Screens as bare sockets, so that one process can have many of them, and one of them can stop reading."""
+"""WebSocket clients as raw sockets, so that one process can open many, and a client can stop reading."""
 
 import asyncio
 import re
@@ -25,7 +25,10 @@ def handshake(path: str = "/ws", *headers: str) -> bytes:
 
 
 async def open_websocket(port: int, *headers: str, buffer: int | None = None) -> socket.socket:
-    """An open WebSocket; buffer: bytes that the system keeps for it, where that shall be little."""
+    """Open a WebSocket.
+
+    :param buffer: the size of the receive buffer in bytes, to make it small.
+    """
     loop = asyncio.get_running_loop()
     client = socket.socket()
     if buffer is not None:
@@ -38,7 +41,7 @@ async def open_websocket(port: int, *headers: str, buffer: int | None = None) ->
 
 
 async def _head(client: socket.socket) -> bytes:
-    """The answer to a handshake, and nothing of the frames that may come right behind it."""
+    """Read the answer to a handshake, without the frames that may follow it."""
     head = await asyncio.get_running_loop().sock_recv(client, 1)
     while not head.endswith(b"\r\n\r\n"):
         with suppress(BlockingIOError):
@@ -50,7 +53,7 @@ async def _head(client: socket.socket) -> bytes:
 
 
 async def read_all(client: socket.socket, seconds: float = 10) -> bytes:
-    """What comes until the server hangs up."""
+    """Return all bytes until the server closes the connection."""
     loop = asyncio.get_running_loop()
     data = bytearray()
     with suppress(ConnectionError):
@@ -61,15 +64,18 @@ async def read_all(client: socket.socket, seconds: float = 10) -> bytes:
 
 
 def frame(content: bytes, kind: int = 1, *, is_last: bool = True, reserved: int = 0) -> bytes:
-    """As a client sends it, masked with zeros. kind: 0 for what goes on, 1 for a text, 2 for bytes, 8 for a goodbye, 9
-    for a ping, 10 for a pong. reserved: bits that extensions use."""
+    """Return a frame of a client, masked with zeros.
+
+    :param kind: 0 continuation, 1 text, 2 binary, 8 close, 9 ping, 10 pong.
+    :param reserved: bits that extensions use.
+    """
     size = len(content)
     length = bytes([0x80 | size]) if size < 126 else b"\xff" + size.to_bytes(8)
     return bytes([(0x80 if is_last else 0) | reserved | kind]) + length + b"\0\0\0\0" + content
 
 
 async def read_close_code(client: socket.socket, seconds: float = 20) -> int | None:
-    """The code that a server closes with."""
+    """Return the code with which a server closes."""
     loop = asyncio.get_running_loop()
     data = b""
     async with asyncio.timeout(seconds):
@@ -79,7 +85,7 @@ async def read_close_code(client: socket.socket, seconds: float = 20) -> int | N
 
 
 def close_code(data: bytes) -> int | None:
-    """Of the close frame that stands at the end of what a server has sent, its reason being short."""
+    """Return the code of the close frame at the end of received bytes; its reason must be short."""
     place = data.rfind(b"\x88", -127)
     return (
         int.from_bytes(data[place + 2 : place + 4]) if place >= 0 and len(data) == place + 2 + data[place + 1] else None
@@ -88,7 +94,7 @@ def close_code(data: bytes) -> int | None:
 
 @asynccontextmanager
 async def stalled_clients(port: int, count: int) -> AsyncIterator[list[socket.socket]]:
-    """Clients that have stopped reading."""
+    """Open clients that do not read."""
     clients = [await open_websocket(port, buffer=_SMALL) for _ in range(count)]
     try:
         yield clients
@@ -98,7 +104,10 @@ async def stalled_clients(port: int, count: int) -> AsyncIterator[list[socket.so
 
 
 class ReadingClient:
-    """A healthy screen: it reads, and answers pings. seqs: of the events that it heard."""
+    """A client that reads, and answers pings.
+
+    :ivar seqs: the sequence numbers of the received events.
+    """
 
     def __init__(self) -> None:
         self.seqs: list[int] = []
@@ -118,7 +127,7 @@ class ReadingClient:
 
 
 def _first_frame(data: bytes) -> tuple[int, bytes, int] | None:
-    """Kind, content and end of the first frame of what a server has sent, once it is there whole."""
+    """Return kind, content and end of the first received frame; None until it is complete."""
     if len(data) < 4:
         return None
     size, start = data[1], 2
@@ -130,7 +139,7 @@ def _first_frame(data: bytes) -> tuple[int, bytes, int] | None:
 
 @asynccontextmanager
 async def reading_clients(port: int, count: int) -> AsyncIterator[list[ReadingClient]]:
-    """Healthy screens."""
+    """Open clients that read."""
     hearers = [ReadingClient() for _ in range(count)]
     clients = [await open_websocket(port) for _ in hearers]
     tasks = [asyncio.create_task(hearer.read(client)) for hearer, client in zip(hearers, clients, strict=True)]

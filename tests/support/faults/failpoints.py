@@ -1,4 +1,4 @@
-"""Faults that the real mongod makes on demand (its `failCommand` failpoint)."""
+"""Faults that the real mongod injects (its `failCommand` fail point)."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -6,7 +6,7 @@ from typing import Any
 
 from repositories.database.client import Database
 
-#: Commands that say which collection they are for. Each open shop asks some of them by itself, again and again.
+#: Commands that name a collection. Each open shop sends some of them in the background.
 _OF_A_COLLECTION = {"find", "getMore", "aggregate", "insert", "update", "delete", "findAndModify"}
 
 
@@ -19,14 +19,15 @@ async def failing(
     is_alone: bool = False,
     **how: Any,
 ) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
-    """The named commands fail: `times` times, or after the first `skip`, or always, until the block ends.
+    """Let commands fail: `times` times, or after the first `skip`, or always, until the block ends.
 
-    how: `closeConnection=True`, `errorCode=…` with `errorLabels=[…]`, `blockConnection=True` with `blockTimeMS=…`, or
-    `writeConcernError={…}`, which lets the command happen and only spoils its answer. Yields what tells whether a
-    command has come to fail by now.
+    The fail point affects the whole mongod. If commands are counted, `namespace=` must name their collection, since
+    otherwise background polls of other shops are counted too.
 
-    The fail point is the whole mongod's. Where commands are counted, `namespace=` must say of which collection, else a
-    poll of some shop in the background would be counted too; `is_alone` says that there is no open shop.
+    :param how: `closeConnection=True`, `errorCode=…` with `errorLabels=[…]`, `blockConnection=True` with
+        `blockTimeMS=…`, or `writeConcernError={…}`, with which the command succeeds but its answer is an error.
+    :param is_alone: there is no other open shop, so `namespace=` is not needed.
+    :returns: a function that tells whether a command has failed so far.
     """
     is_counted = times is not None or skip is not None
     is_certain = is_alone or "namespace" in how or not _OF_A_COLLECTION & set(commands)

@@ -1,7 +1,7 @@
-"""Lets a fault happen while tills work, and judges from the raw collections: nothing lost, nothing doubled.
+"""Runs a fault while tills sell, and checks that no acknowledged write is lost or doubled.
 
-Tills work all the time and write down what they do (`oracle/tills.py`); when all is quiet `oracle/judge.py` holds the
-books against their journals. `--seed` replays a run.
+The tills record their requests (`oracle/recording_clients.py`); afterwards `oracle/consistency_checker.py` compares the
+raw collections with their journals. `--seed` repeats a run.
 """
 
 import asyncio
@@ -22,23 +22,23 @@ from tests.support.processes import Service, services
 from tests.support.shop import DATABASE
 
 STORE = "faults"
-#: Seconds after which a service that others run beside has not come back.
+#: Seconds after which a service on a shared machine counts as not recovered.
 _HANGS = 30.0
 
 
 class Recovery(NamedTuple):
-    """From when (monotonic) the coming back is counted; and of which server, if that is the question."""
+    """The moment (monotonic) from which the recovery is measured, and the server that must recover; None for any."""
 
     since: float
     url: str | None = None
 
 
-#: Makes a fault happen in a round, and undoes it. The crew is at work meanwhile.
+#: Causes a fault in a round, and removes it, while the crew sells.
 Fault = Callable[[int, Crew], Awaitable[Recovery]]
 
 
 async def check_books(url: str, folder: Path | None, store: str = STORE) -> Verdict:
-    """The verdict of the judge, who is a process of its own; without a folder of journals, on the books alone."""
+    """Return the verdict of the consistency checker, run as a process; without `folder` it checks the books alone."""
     folders = () if folder is None else (str(folder),)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.support.oracle.consistency_checker", url, DATABASE, store, *folders),
@@ -63,12 +63,12 @@ async def run_fault(
     calm: float = 0.3,
     besides: Callable[[Crew], list[str]] = lambda _: [],
 ) -> Crew:
-    """Lets a fault happen again and again while tills work, and asserts what must hold.
+    """Cause a fault repeatedly while tills sell, and assert that the books are right.
 
-    :param rounds: in every run of the tests, and in a long one.
-    :param back_within: seconds until the first success after the fault, at most; judged in a long run, which has the
+    :param rounds: in an ordinary run, and in a long one.
+    :param back_within: the most seconds until the first success after the fault; checked in a long run, which has the
         machine for itself.
-    :param besides: what else the report shall say.
+    :param besides: returns more lines for the report.
     """
     with reporting(name, long_run) as report:
         async with working([server.url for server in servers], folder, seed=long_run.seed) as crew:
@@ -96,6 +96,6 @@ async def _once(fault: Fault, number: int, crew: Crew, report: Report) -> None:
 async def one_node(
     count: int = 1, *options: str, folder: Path | None = None
 ) -> AsyncIterator[tuple[ReplicaSet, list[Service]]]:
-    """A database of one node, and servers on it."""
+    """Run a database of one node, and servers on it."""
     async with replica_set(1, *options, folder=folder) as nodes, services(nodes.url, STORE, count) as servers:
         yield nodes, servers

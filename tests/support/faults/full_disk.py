@@ -1,6 +1,6 @@
-"""A small disk of its own that can be filled: a tmpfs that only the process that mounted it sees, and we through it.
+"""A small disk that can be filled: a tmpfs in the mount namespace of a helper process, accessed through `/proc`.
 
-It needs no rights where the system lets everybody have namespaces of their own, and is gone when its holder is.
+It needs no privileges where the system allows user namespaces, and disappears with the helper process.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ _HOLD = 'mount -t tmpfs -o size="$1"m tmpfs "$2" && echo mounted && exec sleep 8
 
 @dataclass(frozen=True)
 class Disk:
-    """folder: where it is to be found."""
+    """A small disk, mounted at `folder`."""
 
     folder: Path
 
@@ -25,7 +25,7 @@ class Disk:
         return self.folder / "ballast"
 
     def fill(self) -> None:
-        """Leaves no byte, however much is written to it meanwhile."""
+        """Fill the disk completely, even while others write to it."""
         with self._ballast.open("wb", buffering=0) as file, suppress(OSError):
             while True:
                 file.write(_PIECE)
@@ -36,7 +36,10 @@ class Disk:
 
 @asynccontextmanager
 async def small_disk(megabytes: int, place: Path) -> AsyncIterator[Disk]:
-    """:param place: an empty folder, which stays empty for everybody else."""
+    """Mount a small disk.
+
+    :param place: an empty folder; it stays empty for other processes.
+    """
     as_ourselves = () if os.geteuid() == 0 else ("--user", "--map-root-user")
     holder = await asyncio.create_subprocess_exec(
         *("unshare", *as_ourselves, "--mount", "--propagation", "private"),

@@ -1,4 +1,4 @@
-"""One change, made by a process of its own through a journal of its own, which can be killed on the way."""
+"""A process that makes one change through its own journal, and can be killed meanwhile."""
 
 import asyncio
 import multiprocessing
@@ -21,7 +21,7 @@ from tests.support.payloads import estimate_body, sale_body
 from tests.support.shop import DATABASE
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
-# Copies of a process that has imported everything already, since there are many of them.
+# Forks of a process that has imported everything already, since there are many of them.
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload([__name__])
 
@@ -48,7 +48,7 @@ def journal_of(database: Database, store: str) -> Journal:
 
 
 async def prepare_store(database: Database, store: str, kind: str) -> None:
-    """What must be there before: an estimate, and what is to be voided was sold."""
+    """Create what the change needs: an estimate, or an order to void."""
     await prepare(database, store, KOLKATA, 90)
     journal = journal_of(database, store)
     await journal.submit(estimate(store))
@@ -72,7 +72,7 @@ def _work(url: str, store: str, kind: str, wire: Connection) -> None:
 
 
 class Worker:
-    """The process. It is ready, and waits for `begin`."""
+    """The process, which waits for `begin`."""
 
     def __init__(self, wire: Connection) -> None:
         self._wire = wire
@@ -87,7 +87,7 @@ class Worker:
 
 @asynccontextmanager
 async def worker(url: str, store: str, kind: str) -> AsyncIterator[Worker]:
-    """Killed at the end of the block."""
+    """Start the process, and kill it at the end of the block."""
     ours, theirs = _PROCESSES.Pipe()
     process = _PROCESSES.Process(target=_work, args=(url, store, kind, theirs), daemon=True)
     await asyncio.to_thread(process.start)

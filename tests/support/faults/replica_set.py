@@ -1,4 +1,4 @@
-"""Real mongods as one replica set, whose members can be killed, stopped and come back."""
+"""A replica set of real mongods, which can be killed, suspended and restarted."""
 
 import asyncio
 import tempfile
@@ -20,7 +20,10 @@ NAME = "rs"
 
 
 class ReplicaSet:
-    """Members on loopback, on folders of their own. options: more of mongod's own, for each."""
+    """Members on loopback, each with its own folder.
+
+    :param options: more options of mongod, for each member.
+    """
 
     def __init__(self, folder: Path, members: int = 3, *options: str) -> None:
         self._folder = folder
@@ -34,21 +37,21 @@ class ReplicaSet:
         return f"mongodb://{hosts}/?replicaSet={NAME}"
 
     def client(self) -> AsyncIOMotorClient[Json]:
-        """A client of its own."""
+        """Return a new client."""
         return AsyncIOMotorClient(self.url, tz_aware=True, w="majority", journal=True)
 
     async def start(self) -> None:
-        """Starts the members, makes them a set, and waits for a primary."""
+        """Start the members, initiate the set, and wait for a primary."""
         await asyncio.gather(*(self.start_member(port) for port in self.ports))
         members = [{"_id": n, "host": f"127.0.0.1:{port}"} for n, port in enumerate(self.ports)]
-        # Quick to notice a death, since nobody here waits for a slow network.
+        # A short election timeout, since there is no slow network here.
         settings = {"electionTimeoutMillis": 1_000, "heartbeatIntervalMillis": 250}
         config = {"_id": NAME, "members": members, "settings": settings}
         await asyncio.to_thread(self._command, self.ports[0], "replSetInitiate", config)
         await self.primary()
 
     async def start_member(self, port: int) -> float:
-        """Starts one, and waits until it answers; the moment (monotonic) at which its port opened."""
+        """Start a member, wait until it answers, and return the moment (monotonic) at which its port opened."""
         data = self._folder / str(port)
         data.mkdir(exist_ok=True)
         self._processes[port] = await asyncio.create_subprocess_exec(
@@ -82,7 +85,7 @@ class ReplicaSet:
         return self._processes[port].returncode is None
 
     async def primary(self) -> int:
-        """The port of the member that takes writes, once there is one."""
+        """Wait for a primary, and return its port."""
         async with asyncio.timeout(30):
             while True:
                 for port in self.ports:
@@ -92,7 +95,7 @@ class ReplicaSet:
                 await asyncio.sleep(0.05)
 
     async def kill_primary(self) -> float:
-        """Kills the primary, waits for the next one, and brings the dead one back; the moment of its death."""
+        """Kill the primary, wait for the next one, restart the dead one, and return the moment of the kill."""
         port = await self.primary()
         died = time.monotonic()
         await self.kill(port)
@@ -101,7 +104,7 @@ class ReplicaSet:
         return died
 
     async def kill(self, port: int) -> None:
-        """As a power cut does."""
+        """Kill a member, as a power cut does."""
         self._processes[port].kill()
         await self._processes[port].wait()
 
@@ -109,7 +112,7 @@ class ReplicaSet:
         self._processes[port].send_signal(signal)
 
     async def step_down(self) -> float:
-        """Makes the primary leave its place to another member; the moment at which it was told to."""
+        """Let the primary step down for another member, and return the moment of the command."""
         port = await self.primary()
         told = time.monotonic()
         with suppress(PyMongoError):
@@ -145,7 +148,10 @@ async def _is_open(port: int) -> bool:
 
 @asynccontextmanager
 async def replica_set(members: int = 3, *options: str, folder: Path | None = None) -> AsyncIterator[ReplicaSet]:
-    """:param folder: where the data lies, instead of in a folder that goes with it."""
+    """Run a replica set.
+
+    :param folder: for the data; None for a temporary folder.
+    """
     with tempfile.TemporaryDirectory() as fresh:
         nodes = ReplicaSet(folder or Path(fresh), members, *options)
         try:

@@ -1,4 +1,4 @@
-"""What the tests of endurance saw, in figures: a line a run on the terminal, and on the page `docs/reliability.md`."""
+"""Figures of the fault tests: a line for each run on the terminal, and on the page `docs/reliability.md`."""
 
 import json
 import statistics
@@ -25,10 +25,12 @@ Json = dict[str, Any]
 
 @dataclass
 class Report:
-    """One fault, over all rounds.
+    """The figures of one fault, over all rounds.
 
-    lost, doubled: None, where nobody counts them. back: how long it took each time until all was well again, seconds.
-    longest: the longest that a client had to wait, seconds. besides: what else was measured.
+    :ivar lost: None if not counted, as `doubled`.
+    :ivar back: seconds until the recovery, for each round.
+    :ivar longest: the longest wait of a client, in seconds.
+    :ivar besides: other measurements, as text.
     """
 
     fault: str
@@ -55,7 +57,7 @@ class Report:
         self.longest = max(self.longest or 0.0, seconds)
 
     def summary(self) -> Json:
-        """What is kept of it: figures, no lists of them."""
+        """Return the figures to store, without lists."""
         return {
             **{name: getattr(self, name) for name in ("fault", "seed", *COUNTS)},
             "back_median": round(statistics.median(self.back), 3) if self.back else None,
@@ -74,7 +76,7 @@ class Report:
         )
 
     def save(self) -> None:
-        """Beside what other runs have left; and puts them all on the page."""
+        """Store the figures besides those of other runs, and write all of them to the page."""
         kept = json.loads(FILE.read_text()) if FILE.exists() else {}
         kept[self.fault] = self.summary()
         FILE.write_text(json.dumps(kept, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
@@ -84,7 +86,7 @@ class Report:
 
 @contextmanager
 def reporting(fault: str, long_run: LongRun) -> Iterator[Report]:
-    """A report that is printed in the end, and kept if the run was a long one, whatever it has shown."""
+    """Yield a report. At the end, print it, and store it if the run was a long one."""
     report = Report(fault, long_run.seed)
     has_passed = False
     try:
@@ -99,7 +101,7 @@ def reporting(fault: str, long_run: LongRun) -> Iterator[Report]:
 
 
 def p99(seconds: Sequence[float]) -> float:
-    """The 99th percentile of some waits."""
+    """Return the 99th percentile of waits."""
     return sorted(seconds)[int(len(seconds) * 0.99)]
 
 
@@ -125,6 +127,6 @@ def _table(kept: dict[str, Json]) -> str:
 
 
 def _place(fault: str) -> tuple[str, int, str]:
-    """A2 comes before A10."""
+    """Return a sort key that puts A2 before A10."""
     name = fault.split(maxsplit=1)[0]
     return name[0], int(name[1:]), fault

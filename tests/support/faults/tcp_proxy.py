@@ -1,4 +1,4 @@
-"""A line between a server and its database that can be cut, delayed, swallowed and half closed."""
+"""A TCP proxy between a server and its database that can cut, delay, drop and half-close connections."""
 
 import asyncio
 import random
@@ -11,11 +11,13 @@ _CHUNK = 65_536
 
 @dataclass
 class TcpProxy:
-    """Every connection through the proxy.
+    """All connections through the proxy.
 
-    delay: seconds that each piece waits, either way. swallows: whether what is sent arrives nowhere. cuts_after: is
-    given each piece that goes to the database, and says whether the line is cut once that piece is on its way, before
-    any answer. cut: how often that happened.
+    :ivar delay: seconds by which each piece of data is delayed, in both directions.
+    :ivar swallows: whether all data is dropped.
+    :ivar cuts_after: gets each piece of data to the database, and returns whether the connection is cut after it is
+        sent.
+    :ivar cut: how often that happened.
     """
 
     port: int
@@ -25,27 +27,27 @@ class TcpProxy:
     cuts_after: Callable[[bytes], bool] = lambda _: False
     cut: int = 0
     own_port: int = 0
-    # In the order in which they came, so that a seed chooses the same ones again.
+    # In the order in which they were opened, so that a seed selects the same ones again.
     _writers: dict[asyncio.StreamWriter, None] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
-        """Straight to the proxy: a driver that looks for the members of the set would find its way around it."""
+        """Return a URL with a direct connection, since a driver that discovers the members would bypass the proxy."""
         return f"mongodb://127.0.0.1:{self.own_port}/?directConnection=true"
 
     def cut_all(self) -> None:
-        """Every connection breaks; new ones are taken."""
+        """Cut all connections; new ones are accepted."""
         for writer in tuple(self._writers):
             writer.transport.abort()
 
     def cut_one(self, chance: random.Random) -> bool:
-        """One connection breaks; False, where there is none."""
+        """Cut one connection. Return False if there is none."""
         if self._writers:
             chance.choice(tuple(self._writers)).transport.abort()
         return bool(self._writers)
 
     async def half_close(self) -> None:
-        """Every connection says that it will send nothing more, and still hears."""
+        """Half-close all connections: they send no more, but still receive."""
         for writer in tuple(self._writers):
             if writer.can_write_eof() and not writer.is_closing():
                 with suppress(OSError):
@@ -61,7 +63,7 @@ class TcpProxy:
         try:
             await asyncio.gather(self._carry(reader, back, is_request=True), self._carry(there, writer))
         except (OSError, asyncio.IncompleteReadError, RuntimeError):
-            # Cut, or half closed while there was more to say (for which asyncio has a RuntimeError).
+            # Cut, or half-closed with data left to send (asyncio raises RuntimeError then).
             pass
         finally:
             for end in (writer, back):
@@ -80,7 +82,7 @@ class TcpProxy:
             await target.drain()
             if is_request and self.cuts_after(piece):
                 self.cut += 1
-                # The piece must have left before the line breaks.
+                # The piece must be sent before the cut.
                 await asyncio.sleep(0.01)
                 self.cut_all()
         if target.can_write_eof() and not target.is_closing():

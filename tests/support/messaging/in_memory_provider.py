@@ -1,4 +1,4 @@
-"""A provider of messages for tests: it takes what it is given, and answers as it is told."""
+"""A message provider in memory, with scripted answers."""
 
 import asyncio
 from collections import deque
@@ -7,9 +7,9 @@ from typing import Any
 from schemas.messaging.delivery import Accepted, Outcome, OutgoingMessage
 from tests.support.shop import Shop
 
-#: Where documents are, for phones.
+#: The address of documents for phones.
 ADDRESS = "https://shop.example"
-#: A shop that the outside reaches, and where nobody signs in.
+#: Settings of a shop with a public address and without sign-in.
 OUTSIDE: dict[str, Any] = {"public_base_url": ADDRESS, "sign_in": "off", "allow_insecure": True}
 PHONE = "98220 12345"
 LETTER = OutgoingMessage("+919822012345", "Your order is ready.")
@@ -17,9 +17,9 @@ PDF = b"%PDF-1.7\n" + b"x" * 1_000
 
 
 class InMemoryProvider:
-    """letters: what it was given. answers: what it says, one after another, and then that it has taken it.
+    """Accepts messages, after the scripted `answers`, and keeps them in `letters`.
 
-    While `door` is shut, nobody is answered.
+    While `door` is not set, it does not answer.
     """
 
     name = "postman"
@@ -37,11 +37,11 @@ class InMemoryProvider:
         return self.answers.popleft() if self.answers else Accepted(f"{letter.reference}-{number}")
 
     async def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: there is no connection."""
 
 
 async def ask(shop: Shop, text: str = "Your order is ready.", **headers: str) -> str:
-    """Asks for a text; the message's id."""
+    """Request a text message, and return its id."""
     body = {"phone_number": PHONE, "message": text}
     answer = await shop.http.post("/api/whatsapp/send", json=body, headers=headers)
     assert answer.status_code == 200, answer.text
@@ -60,7 +60,7 @@ async def message(shop: Shop, message_id: str) -> dict[str, Any]:
 
 
 async def until(shop: Shop, message_id: str, *states: str, seconds: float = 10) -> dict[str, Any]:
-    """The message, once it is in one of these states."""
+    """Wait until the message has one of these states, and return it."""
     async with asyncio.timeout(seconds):
         while (found := await message(shop, message_id))["state"] not in states:
             await asyncio.sleep(0.02)

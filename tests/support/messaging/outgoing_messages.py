@@ -1,4 +1,4 @@
-"""Letters, and providers to hand them to, for tests."""
+"""Messages to send, and providers to send them with."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,7 +31,12 @@ FAST2SMS_SETTINGS: Final = ProviderSettings(
 async def provided(
     url: str, settings: ProviderSettings, *, read: float = 10.0, whole: float = 20.0, **changes: Any
 ) -> AsyncIterator[Provider]:
-    """A provider at an address. read, whole: how many seconds it waits for a byte, for all; changes: of settings."""
+    """Yield a provider with a base URL.
+
+    :param read: its timeout for a byte, in seconds.
+    :param whole: its timeout for the whole answer, in seconds.
+    :param changes: of its settings.
+    """
     exchange = ProviderClient(url, lambda: NOW, timeouts=httpx.Timeout(5, read=read), whole=whole)
     chosen = replace(settings, **changes)
     provider: Provider = WhatsAppCloud(chosen, exchange) if settings.provider == CLOUD else Fast2Sms(chosen, exchange)
@@ -42,6 +47,6 @@ async def provided(
 
 
 async def outcome(stub: ProviderStub, letter: OutgoingMessage, settings: ProviderSettings, **options: Any) -> Any:
-    """What becomes of a letter."""
+    """Return the outcome of sending a message."""
     async with provided(stub.url, settings, **options) as provider:
         return await provider.send(letter)

@@ -1,4 +1,4 @@
-"""A provider of messages on loopback: a real HTTP server with scripted answers, which keeps what it was asked."""
+"""A message provider on loopback: a real HTTP server with scripted answers, which keeps the requests."""
 
 import asyncio
 from collections import deque
@@ -12,14 +12,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
-#: What it can do after what it has said: end the answer, say nothing more, break off, or go on
-#: for ever, a byte at a time.
+#: What it does after the answer: end it, send no more, cut the connection, or send on byte by byte for ever.
 END, HANG, BREAK, DRIP = "end", "hang", "break", "drip"
 
 
 @dataclass(frozen=True)
 class Script:
-    """What is said to one request, and what then."""
+    """The answer to one request, and what follows it."""
 
     said: bytes
     then: str = END
@@ -27,7 +26,10 @@ class Script:
 
 @dataclass(frozen=True)
 class Received:
-    """A request as it arrived. body: its JSON, None where there was none."""
+    """A received request.
+
+    :ivar body: its JSON; None without one.
+    """
 
     method: str
     path: str
@@ -37,7 +39,10 @@ class Received:
 
 
 def answer(status: int, body: Any, **headers: str) -> Script:
-    """A whole answer. body: JSON, or bytes as they are."""
+    """Return a whole answer.
+
+    :param body: JSON, or raw bytes.
+    """
     content = body if isinstance(body, bytes) else orjson.dumps(body)
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", f"Content-Length: {len(content)}"]
     lines += ["Connection: close", *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items())]
@@ -45,20 +50,20 @@ def answer(status: int, body: Any, **headers: str) -> Script:
 
 
 def cloud_accepted(provider_id: str = "wamid.HBgM") -> Script:
-    """As the Cloud API takes a message."""
+    """Return the answer with which the Cloud API accepts a message."""
     contacts = [{"input": "+919822012345", "wa_id": "919822012345"}]
     return answer(200, {"messaging_product": "whatsapp", "contacts": contacts, "messages": [{"id": provider_id}]})
 
 
 def cloud_refused(status: int, code: int, details: str = "Why it failed.", **headers: str) -> Script:
-    """As the Cloud API reports an error."""
+    """Return an error answer of the Cloud API."""
     data = {"messaging_product": "whatsapp", "details": details}
     error = {"message": f"(#{code}) Failed", "type": "OAuthException", "code": code, "error_data": data}
     return answer(status, {"error": {**error, "fbtrace_id": "Az8or2"}}, **headers)
 
 
 def fast2sms_refused(status: int, code: int, message: Any, **headers: str) -> Script:
-    """As Fast2SMS reports an error."""
+    """Return an error answer of Fast2SMS."""
     return answer(status, {"return": False, "status_code": code, "message": message}, **headers)
 
 
@@ -74,17 +79,19 @@ TOO_LARGE: Final = answer(200, b'{"messages": [{"id": "x"}], "filler": "' + b"x"
 
 @dataclass
 class ProviderStub:
-    """url: where it listens. script: what it says, one request after the other, and then as a provider that takes
-    everything. received: what it was asked, in that order."""
+    """A server at `url` that answers by `script`, and then accepts all messages. `received` holds the requests."""
 
     url: str
     script: deque[Script] = field(default_factory=deque)
     received: list[Received] = field(default_factory=list)
-    # No two providers of a run give out the same id: shops of other tests are in the same database.
+    # Ids are unique in a run, since shops of other tests share the database.
     _name: str = field(default_factory=lambda: token_hex(4))
 
     def id_of(self, number: int) -> str:
-        """What a message is called that it took by itself. number: of the request, from 1 on."""
+        """Return the id of a message that was accepted without a script.
+
+        :param number: of the request, from 1 on.
+        """
         return f"wamid.{self._name}.{number}"
 
     def says(self, *scripts: Script) -> None:
@@ -96,7 +103,7 @@ class ProviderStub:
             writer.write(script.said)
             await writer.drain()
             if script.then == HANG:
-                # Until the client has had enough.
+                # Until the client closes the connection.
                 await reader.read()
             while script.then == DRIP and not writer.is_closing():
                 writer.write(b" ")
@@ -127,7 +134,7 @@ async def _request(reader: asyncio.StreamReader) -> Received:
 
 @asynccontextmanager
 async def listening() -> AsyncIterator[ProviderStub]:
-    """The stub, on a free port of loopback."""
+    """Run the stub on a free port of loopback."""
     stub = ProviderStub("")
     server = await asyncio.start_server(stub._serve, "127.0.0.1", 0)
     stub.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"

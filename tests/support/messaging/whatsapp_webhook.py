@@ -1,4 +1,4 @@
-"""WhatsApp as it tells a shop of messages, for tests."""
+"""Webhook requests of WhatsApp."""
 
 import hmac
 from dataclasses import replace
@@ -19,7 +19,10 @@ AT: Final = 1_795_514_400
 
 
 async def connected(open_shop: OpenShop, base_url: str = "http://127.0.0.1:9", **settings: Any) -> Shop:
-    """A shop with the Cloud API, which knows the webhook. base_url: where the API is."""
+    """Open a shop with the Cloud API and its webhook.
+
+    :param base_url: of the API.
+    """
     keys = {"app_secret": SECRET, "verify_token": VERIFY, "base_url": base_url}
     return await open_shop(whatsapp=replace(CLOUD_SETTINGS, **keys), **settings)
 
@@ -29,7 +32,7 @@ def status(provider_id: str, state: str, at: int = AT, **more: Any) -> dict[str,
 
 
 def payload(*statuses: Any) -> dict[str, Any]:
-    """Statuses as Meta wraps them."""
+    """Return the body in which Meta sends statuses."""
     metadata = {"display_phone_number": "15550783881", "phone_number_id": "106540352242922"}
     value = {"messaging_product": "whatsapp", "metadata": metadata, "statuses": list(statuses)}
     change = {"value": value, "field": "messages"}
@@ -41,7 +44,7 @@ def signature(raw: bytes, secret: str = SECRET) -> str:
 
 
 async def tell(shop: Shop, *statuses: Any) -> httpx.Response:
-    """Tells a shop, rightly signed."""
+    """Send a correctly signed request to a shop."""
     raw = orjson.dumps(payload(*statuses))
     return await shop.http.post(PATH, content=raw, headers={"X-Hub-Signature-256": signature(raw)})
 

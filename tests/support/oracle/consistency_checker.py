@@ -1,4 +1,4 @@
-"""Holds the raw collections against the journals of the tills.
+"""Compares the raw collections with the journals of the tills.
 
     python -m tests.support.oracle.consistency_checker URL DATABASE STORE [FOLDER]
 
@@ -25,7 +25,11 @@ _MOST_SHOWN = 10
 
 @dataclass
 class Verdict:
-    """What is wrong, in sentences. operations: attempted; acknowledged: those that were answered with a success."""
+    """What is wrong, in sentences.
+
+    :ivar operations: the number attempted.
+    :ivar acknowledged: the number answered with a success.
+    """
 
     operations: int = 0
     acknowledged: int = 0
@@ -39,7 +43,10 @@ class Verdict:
 
 
 def judge(url: str, database: str, store: str, journals: Iterable[Path] | None) -> Verdict:
-    """The verdict on one store. journals: None, where nobody has kept any."""
+    """Return the verdict on one store.
+
+    :param journals: None to check the books alone.
+    """
     with MongoClient[Json](url, tz_aware=True, readConcernLevel="majority") as client:
         raw = client[database]
         estimates = list(raw["estimates"].find({"store": store}))
@@ -77,12 +84,12 @@ def _read(journals: Iterable[Path]) -> tuple[dict[str, Json], dict[str, Json]]:
 def _judge_operations(
     verdict: Verdict, attempts: Json, answers: dict[str, Json], estimates: list[Json], orders: list[Json]
 ) -> None:
-    """I1, I7: what was acknowledged is there once, as it was told; nothing else is there but what was attempted."""
+    """I1, I7: each acknowledged document exists once, as answered; all others were attempted."""
     made = defaultdict(list)
     for document in estimates:
         made["estimate", document["customer_name"]].append(document)
     for document in orders:
-        # A converted order carries its estimate's name: its own operation is the conversion.
+        # An order of an estimate has the estimate's name: its own operation is the conversion.
         kind = "sale" if document["estimate_id"] is None else "converted"
         made[kind, document["customer_name"]].append(document)
     for (kind, name), documents in made.items():
@@ -126,7 +133,7 @@ def _judge_change(verdict: Verdict, attempt: Json, order: Json | None) -> None:
 
 
 def _judge_links(verdict: Verdict, estimates: list[Json], orders: list[Json]) -> None:
-    """I3, both ways."""
+    """I3, in both directions."""
     live = Counter(order["estimate_id"] for order in orders if order["estimate_id"] and order["voided_at"] is None)
     by_id = {order["_id"]: order for order in orders}
     for estimate in estimates:
@@ -142,7 +149,7 @@ def _judge_links(verdict: Verdict, estimates: list[Json], orders: list[Json]) ->
 
 
 def _judge_totals(verdict: Verdict, estimates: list[Json], orders: list[Json], totals: list[Json]) -> None:
-    """I4, to the paisa: per day, month and year, staff and mode."""
+    """I4, exactly: for each day, month and year, staff and payment mode."""
     expected: Counter[tuple[str, ...]] = Counter()
     for document in (*estimates, *orders):
         if document["voided_at"] is None:
@@ -173,7 +180,7 @@ def _contributions(document: Json) -> dict[tuple[str, ...], int]:
 
 
 def _judge_events(verdict: Verdict, estimates: list[Json], orders: list[Json], events: list[Json], head: int) -> None:
-    """I5: no hole in the log, and one event for each version of each document."""
+    """I5: no gap in the event log, and one event for each version of each document."""
     if [event["seq"] for event in events] != list(range(1, head + 1)):
         verdict.wrong.append(f"I5 the log has holes: {_odd([event['seq'] for event in events])}, head {head}")
     told: Counter[str] = Counter()
@@ -189,7 +196,7 @@ def _judge_events(verdict: Verdict, estimates: list[Json], orders: list[Json], e
 
 
 def _odd(numbers: list[int]) -> str:
-    """What is missing, what is there twice."""
+    """Return what is missing, and what is duplicated."""
     times = Counter(numbers)
     missing = [number for number in range(1, max(numbers, default=0) + 1) if number not in times][:_MOST_SHOWN]
     return f"missing {missing}, repeated {[number for number, count in times.items() if count > 1][:_MOST_SHOWN]}"

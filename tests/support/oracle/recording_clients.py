@@ -1,7 +1,7 @@
-"""Tills that write down what they are about to do before they do it, and what they were told, as it arrives.
+"""Tills that record each request before they send it, and each answer when it arrives.
 
-A till works like the shop's phone: whatever got no answer it sends again, the very same, until it gets one. So when all
-is quiet each operation has been answered, and the judge can hold the books against what was promised.
+A till works like the shop's phone: it repeats a request unchanged until it gets an answer. So in the end each operation
+has an answer, and the consistency checker can compare the books with the answers.
 """
 
 import asyncio
@@ -30,7 +30,10 @@ _PAUSE: Final = 0.02
 
 @dataclass
 class Operation:
-    """One thing that a till does. name: marks the document that it makes, and nothing else."""
+    """One operation of a till.
+
+    :ivar name: identifies the document that it creates.
+    """
 
     name: str
     kind: str
@@ -42,12 +45,14 @@ class Operation:
 
 @dataclass
 class Till:
-    """One client, with a journal of its own.
+    """A client with a journal of its own.
 
-    urls: servers that it may ask, one after another where one does not answer. told: when (monotonic) it was told of a
-    success, and by whom. waits: how long each operation took from its first sending, seconds. longest_answer: the
-    longest that a single answer took. unavailable: moments at which it was asked to come again. unexpected: answers
-    that it must never get.
+    :ivar urls: servers to send to; it takes the next one if one does not answer.
+    :ivar told: moments (monotonic) of successes, with the server.
+    :ivar waits: seconds from the first sending of each operation to its answer.
+    :ivar longest_answer: the longest time of a single answer.
+    :ivar unavailable: moments of answers with a 503.
+    :ivar unexpected: answers that must not occur.
     """
 
     name: str
@@ -132,7 +137,7 @@ class Till:
 
     @staticmethod
     async def _send(client: httpx.AsyncClient, url: str, operation: Operation) -> httpx.Response | None:
-        """The answer, if one comes."""
+        """Return the answer; None if there is none."""
         headers = {"Idempotency-Key": operation.name} if operation.method == "POST" else None
         try:
             return await client.request(
@@ -148,7 +153,7 @@ class Till:
 
 @dataclass
 class Crew:
-    """All the tills of a run."""
+    """The tills of a run."""
 
     tills: list[Till]
     folder: Path
@@ -175,7 +180,7 @@ class Crew:
         return sorted(self.folder.glob("*.ndjson"))
 
     async def dismiss(self) -> None:
-        """Sends the tills home in the middle of their work."""
+        """Cancel the tills immediately."""
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -184,8 +189,7 @@ class Crew:
         return any(till.unavailable and till.unavailable[-1] > moment for till in self.tills)
 
     async def first_success_after(self, moment: float, url: str | None = None, seconds: float = 40) -> float:
-        """Seconds from a moment (monotonic) until any till was told of a success; by a certain server, where one is
-        named."""
+        """Return the seconds from a moment (monotonic) to the next success of any till, of `url` if it is given."""
         async with asyncio.timeout(seconds):
             while True:
                 told = [
@@ -201,7 +205,7 @@ class Crew:
 
 @asynccontextmanager
 async def working(urls: Sequence[str], folder: Path, *, tills: int = 6, seed: int = 0) -> AsyncIterator[Crew]:
-    """Tills at work until the end of the block; then each finishes what it has begun."""
+    """Run tills until the end of the block; then each finishes its operation."""
     stopped = asyncio.Event()
     journals = [(folder / f"till-{seed}-{number}.ndjson").open("a") for number in range(tills)]
     crew = Crew(
