@@ -1,4 +1,4 @@
-"""`/api/audit`: who did what, when, from where, and what it was before."""
+"""`/api/audit`: the audit log, with actor, time, address and previous values."""
 
 from typing import Final
 
@@ -34,7 +34,7 @@ class AuditLog(HTTPEndpoint):
     )
     async def get(self, request: TransferRequest) -> Response:
         listing: AuditListing = read_query(request, QUERY)
-        # What is being filled from an archive shows no half log.
+        # Rejects the request during a restore.
         await request.state.event_log.head()
         zone = request.state.zone
         async with page_turn(request):

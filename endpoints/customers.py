@@ -1,4 +1,4 @@
-"""`/api/customers`: who buys, how often, for how much, and what they owe."""
+"""`/api/customers`: customers with their totals and dues."""
 
 from typing import Any, Final
 

@@ -1,7 +1,8 @@
-"""`/docs`, `/openapi.json` and `/asyncapi.json`: the API for people and for machines.
+"""`/docs`, `/openapi.json` and `/asyncapi.json`: the documentation of the API.
 
-The page is Swagger UI out of a package that is installed with the service, so it works without the internet, and its
-security policy keeps it from asking any other host for anything.
+The page is Swagger UI from an installed package, so it works without the internet. Its security policy permits no
+request
+to another host.
 """
 
 from base64 import b64encode
@@ -26,11 +27,11 @@ from schemas.live.asyncapi import build_asyncapi
 from schemas.live.close_codes import REASONS
 
 _REVALIDATED: Final = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
-# A day, without asking: they change with the package only.
-_KEPT: Final = {"Cache-Control": "public, max-age=86400"}
-#: The files of the package that the page names.
+# For a day: they change only with the package.
+_CACHED: Final = {"Cache-Control": "public, max-age=86400"}
+#: The files of the package that the page loads.
 ASSETS: Final = {
-    name: Asset.read(swagger_ui_path, name, _KEPT)
+    name: Asset.read(swagger_ui_path, name, _CACHED)
     for name in ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png")
 }
 _SCRIPT: Final = """
@@ -64,8 +65,11 @@ _PAGE: Final = Asset.of(_HTML.encode(), "html", {"Content-Security-Policy": _POL
 
 
 @runtime_checkable
-class Described(Protocol):
-    """The API's description, as the application makes it. file: JSON; etag: changes with it."""
+class OpenApiDocument(Protocol):
+    """The OpenAPI document.
+
+    :ivar file: JSON.
+    """
 
     @property
     def file(self) -> CompressibleBody: ...
@@ -75,7 +79,7 @@ class Described(Protocol):
 
 
 class DocumentationState(ShopState):
-    description: Described
+    description: OpenApiDocument
 
 
 DocumentationRequest = Request[DocumentationState]
@@ -94,7 +98,7 @@ def _document(summary: str, standard: str) -> Operation:
 
 @lru_cache(maxsize=4)
 def _live_updates(version: str, address: str) -> Asset:
-    """Return the description of `/ws`, made and packed once."""
+    """Return the description of `/ws`, which is made and compressed once."""
     return Asset.of(orjson.dumps(build_asyncapi(version, address, REASONS)), "json", {})
 
 

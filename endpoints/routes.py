@@ -1,6 +1,6 @@
-"""The route table: every address of the service, and which roles may use each method of it (HEAD as GET).
+"""The route table: every path of the service, and the roles that may use each method (HEAD as GET).
 
-Routes are matched in this order: fixed names before the ids that they could be taken for.
+Routes are matched in this order: literal paths before those with parameters.
 """
 
 from typing import Final
@@ -96,5 +96,5 @@ ROUTES: Final[list[BaseRoute]] = [
 ]
 
 
-#: Pages, as some type their address: redirected for every client, and no part of the API.
+#: Paths of pages with a trailing slash: redirected for every client, and no part of the API.
 SLASHED: Final = [Route(f"{page}/", WithoutSlash) for page in ("/board", "/docs")]

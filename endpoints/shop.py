@@ -1,4 +1,4 @@
-"""`/api/settings`: what the shop says of itself, as one flat object."""
+"""`/api/settings`: the settings of the shop, as one flat object."""
 
 from base64 import b64decode
 from typing import Final

@@ -1,4 +1,4 @@
-"""The service about itself: welcome, health, readiness, version, live connections."""
+"""The status of the service: welcome, health, readiness, version, metrics, live connections."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from schemas.fields.shapes import ref
 
 
 def clock_members(clock: DatabaseClock) -> dict[str, Any]:
-    """Return what an answer says of the machine's clock: nothing, unless it and the database's are apart."""
+    """Return the members about clock skew; none if the clocks of the machine and the database agree."""
     clock.log_skew()
     behind = round(clock.behind.total_seconds(), 1)
     return {} if clock.is_in_sync else {"clock": {"status": "wrong", "behind_seconds": behind}}
@@ -64,7 +64,7 @@ class Version(HTTPEndpoint):
 
 
 class Health(HTTPEndpoint):
-    """Whether a sale could be booked now: 200, or 503 with the same shape."""
+    """Reports whether the service can book a sale: 200, or 503 with the same shape."""
 
     @operation(
         Operation(
@@ -87,17 +87,17 @@ class Health(HTTPEndpoint):
             "service": about.service,
             "version": about.version,
         }
-        beat = await request.state.health_check.run()
-        health["database"] = {"status": beat.status, "latency_ms": beat.latency_ms}
+        health_status = await request.state.health_check.run()
+        health["database"] = {"status": health_status.status, "latency_ms": health_status.latency_ms}
         health |= clock_members(request.state.database_clock)
-        if beat.refusal is not None:
-            health |= {"status": "unhealthy", "detail": beat.refusal.detail}
+        if health_status.refusal is not None:
+            health |= {"status": "unhealthy", "detail": health_status.refusal.detail}
             return answer(health, 503, RETRY_AFTER)
         return answer(health)
 
 
 class Liveness(HTTPEndpoint):
-    """Whether the process runs; without any I/O, so that a database that is away gets nobody restarted."""
+    """Reports that the process runs, without I/O, so that an unavailable database causes no restart."""
 
     @operation(simple_op("Whether the process runs", "Alive"))
     async def get(self, request: LiveRequest) -> Response:
@@ -105,8 +105,8 @@ class Liveness(HTTPEndpoint):
 
 
 class Readiness(HTTPEndpoint):
-    """Whether requests should be sent here: not from the moment a shutdown begins, nor while the database is away or
-    the store is being restored."""
+    """Reports whether to route requests to this process: not after a shutdown has begun, nor while the database is
+    unavailable or the store is being restored."""
 
     @operation(simple_op("Whether requests should be sent here", "Ready", refuses=(Unavailable, BeingRestored)))
     async def get(self, request: LiveRequest) -> Response:
@@ -121,7 +121,7 @@ class Readiness(HTTPEndpoint):
 
 
 class Metrics(HTTPEndpoint):
-    """What Prometheus asks for."""
+    """The metrics for Prometheus."""
 
     @operation(
         Operation(
@@ -143,7 +143,7 @@ class Metrics(HTTPEndpoint):
 
 
 class WebSocketStatus(HTTPEndpoint):
-    """How the hub of this process stands: `active`, or `degraded` while it cannot follow the log."""
+    """The state of the hub of this process: `active`, or `degraded` while it cannot follow the log."""
 
     @operation(simple_op("How many screens are connected, and how the hub of this process stands", "HubStatus"))
     async def get(self, request: LiveRequest) -> Response:

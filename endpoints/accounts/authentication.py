@@ -1,7 +1,7 @@
-"""Who a request comes from, by what it shows: a token as Bearer, or as the password of Basic.
+"""Authentication of requests: a token as Bearer, or as the password of Basic.
 
-The existing app can only put a key into its address, `https://till:KEY@shop.example`, which its HTTP client turns into
-Basic; the name before the colon is not looked at.
+The existing app can only put a key into its URL, `https://till:KEY@shop.example`, which its HTTP client sends as Basic;
+the name before the colon is ignored.
 """
 
 import binascii
@@ -19,9 +19,9 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 
 class Authenticator:
-    """Knows people by their credentials.
+    """Authenticates requests.
 
-    :param credentials: None where nobody signs in: everybody is the owner then.
+    :param credentials: None if the service runs without sign-in; then every client is the owner.
     """
 
     def __init__(self, credentials: Credentials | None) -> None:
@@ -29,15 +29,18 @@ class Authenticator:
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody signs in here."""
+        """Whether the service runs without sign-in."""
         return self._credentials is None
 
     async def principal(self, headers: Headers, address: str | None) -> Principal:
-        """Whoever sent these headers.
+        """Return the principal of a request.
 
-        :param address: that they came from.
-        :raises RepeatedAuthorization, NotSignedIn, SignInExpired, TooManyRequests:
-        :raises Unavailable: the database is away.
+        :param address: the client address.
+        :raises RepeatedAuthorization: there are several credentials.
+        :raises NotSignedIn: there is no credential, or it is unknown.
+        :raises SignInExpired: the credential has expired.
+        :raises TooManyRequests: the address has sent too many unknown tokens.
+        :raises Unavailable: the database is unavailable.
         """
         if self._credentials is None:
             return LOCAL_OWNER
@@ -47,32 +50,38 @@ class Authenticator:
         token = _token(shown[0]) if shown else ""
         if not token:
             raise NotSignedIn
-        return _somebody(await self._credentials.resolve(token, address))
+        return _principal_of(await self._credentials.resolve(token, address))
 
     async def ticket(self, principal: Principal, store: str) -> str:
-        """A ticket of theirs to one connection to this store. Where nobody signs in, any will do.
+        """Issue a ticket for one connection to a store. Without sign-in any ticket is accepted.
 
-        :raises Unavailable: the database is away.
+        :raises Unavailable: the database is unavailable.
         """
         if self._credentials is None:
             return new_token(TICKET)
         return await self._credentials.issue_ticket(principal, store)
 
     async def of_ticket(self, ticket: str, address: str | None) -> tuple[Principal, str | None]:
-        """Whoever a ticket was given to, and the store that it is for. It can be used once.
+        """Use a ticket, and return its principal and its store.
 
-        :param address: that it came from.
-        :raises NotSignedIn, SignInExpired, TooManyRequests:
-        :raises Unavailable: the database is away.
+        :param address: the client address.
+        :raises NotSignedIn: the ticket is unknown or was used.
+        :raises SignInExpired: the ticket has expired.
+        :raises TooManyRequests: the address has sent too many unknown tokens.
+        :raises Unavailable: the database is unavailable.
         """
         if self._credentials is None:
             return LOCAL_OWNER, None
         known, store = await self._credentials.redeem(ticket, address)
-        return _somebody(known), store
+        return _principal_of(known), store
 
 
-def _somebody(known: TokenStatus) -> Principal:
-    """:raises NotSignedIn, SignInExpired: it is nobody."""
+def _principal_of(known: TokenStatus) -> Principal:
+    """Return the principal of a credential.
+
+    :raises NotSignedIn: it is unknown.
+    :raises SignInExpired: it has expired.
+    """
     if known.is_expired:
         raise SignInExpired
     if known.principal is None:
@@ -81,7 +90,7 @@ def _somebody(known: TokenStatus) -> Principal:
 
 
 def _token(authorization: bytes) -> str:
-    """The token of an `Authorization` header; empty where there is none."""
+    """Return the token of an `Authorization` header; empty if there is none."""
     if len(authorization) > _MAX_CREDENTIAL:
         return ""
     scheme, _, rest = authorization.decode("latin-1").partition(" ")

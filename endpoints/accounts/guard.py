@@ -1,4 +1,4 @@
-"""Stands before each route: who may come in, and to which store. What may be done is in `access.py`."""
+"""The guard of each route: authenticates the client, checks its role, and selects the store."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -20,11 +20,11 @@ _METHODS: Final = ("get", "post", "put", "delete", "patch")
 
 
 class Guard:
-    """Lets those through to a route who may use it, as `request.state.principal`, and hands them their store.
+    """Admits permitted clients to a route. It sets `request.state.principal` and the state of the store.
 
-    :param access: method -> roles, None for anyone. Methods that are not in it are the handler's to refuse.
-    :param takes_tickets: whether `?ticket=` will do instead of a header.
-    :param asked: the query members that a POST takes; None: whatever stands there is passed over.
+    :param access: method -> roles, None for any client. The handler rejects other methods.
+    :param takes_tickets: whether `?ticket=` is accepted instead of a header.
+    :param asked: the query parameters that a POST accepts; None: any.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Guard:
         await admit(scope, roles, takes_tickets=self._takes_tickets)
         self._check_query(scope)
         state = scope["state"]
-        # Until the answer is sent: a list may be streamed for long.
+        # Until the response is sent: a list may be streamed for a long time.
         with state["stores"].in_use(state["store"]):
             await self._app(scope, receive, send)
 
@@ -59,7 +59,7 @@ class Guard:
 
 
 def refuse_unknown(query: bytes, known: frozenset[str]) -> None:
-    """Refuse a query with members that have no meaning: what a client says there must not be lost in silence.
+    """Reject unknown query parameters, so that they are not ignored silently.
 
     :raises InvalidQuery: names them.
     """
@@ -72,9 +72,13 @@ def refuse_unknown(query: bytes, known: frozenset[str]) -> None:
 
 
 async def admit(scope: Scope, roles: Roles, *, takes_tickets: bool = False) -> Principal:
-    """Whoever asks, if a role of theirs is among these; from now on `request.state` is that of their store.
+    """Authenticate a request, check the role, and switch `request.state` to the store of the request.
 
-    :raises NotSignedIn, SignInExpired, TooManyRequests, Forbidden, NoSuchStore, Unavailable:
+    :raises NotSignedIn, SignInExpired: see `Authenticator.principal`.
+    :raises TooManyRequests: the rate limit of the credential is reached.
+    :raises Forbidden: the role or the store is not permitted.
+    :raises NoSuchStore: the store does not exist.
+    :raises Unavailable: the database is unavailable.
     """
     state = scope["state"]
     authenticator: Authenticator = state["authenticator"]
@@ -95,10 +99,10 @@ async def admit(scope: Scope, roles: Roles, *, takes_tickets: bool = False) -> P
 
 
 def admitted(principal: Principal, roles: Roles, asked: str | None) -> str | None:
-    """The store that they come to; None for the one that the settings name.
+    """Return the store of a request; None for that of the settings.
 
-    :param asked: the one that they ask for, if any.
-    :raises Forbidden: a role or a store that is not for them.
+    :param asked: the requested store, if any.
+    :raises Forbidden: the role or the store is not permitted.
     """
     if principal.access_role not in roles:
         raise Forbidden
@@ -119,7 +123,10 @@ def _ticket_of(scope: Scope) -> str | None:
 
 
 class GuardedRoute(Route):
-    """A route of the API behind its guard. `roles`: method -> the roles that may use it, None for anyone."""
+    """A route of the API with its guard.
+
+    :ivar roles: method -> permitted roles, None for any client.
+    """
 
     def __init__(
         self,
@@ -132,8 +139,8 @@ class GuardedRoute(Route):
     ) -> None:
         """Guard an endpoint.
 
-        :param takes_tickets: whether `?ticket=` will do instead of a header.
-        :param takes_any_query: whether a POST may carry unknown query members: an address that a provider calls.
+        :param takes_tickets: whether `?ticket=` is accepted instead of a header.
+        :param takes_any_query: whether a POST may have unknown query parameters: for webhooks.
         :raises LookupError: the roles and the handler name different methods.
         """
         super().__init__(path, endpoint)
@@ -159,7 +166,7 @@ def route(
 
 
 def _query_members(endpoint: type[HTTPEndpoint]) -> frozenset[str]:
-    """Return the query members that a POST to an endpoint takes."""
+    """Return the query parameters that a POST to an endpoint accepts."""
     operation: Operation | None = getattr(getattr(endpoint, "post", None), "operation", None)
     query = None if operation is None else operation.query
     return frozenset() if query is None else frozenset(query.load_fields)

@@ -1,14 +1,14 @@
-"""The roles, and the groups of them that the route table (`routes.py`) gives access to.
+"""The roles, and the groups of roles for the route table (`routes.py`).
 
-    owner     everything, and alone: voiding, refunds, settings, users, devices, exports, the audit
-    cashier   sells, converts, writes and edits estimates, reads lists, today's report
-    viewer    reads everything that is sold, and the board
-    device    a cashier's; an owner's or a viewer's does what they may
+    owner     everything; only owners void, refund, and manage settings, users, devices, exports and the audit log
+    cashier   creates sales and estimates, converts and edits estimates, reads lists and the report of today
+    viewer    reads sales and the board
+    device    as its role: cashier, owner or viewer
 
-No device signs itself out, has a password, or makes users and devices: who finds a lost phone must not be able to make
-more keys of it. Devices alone take a PIN.
+A device cannot sign out, has no password, and cannot create users or devices: a lost phone must not give access to more
+keys. Only devices accept a PIN.
 
-What a role may do within a route (no refund by a cashier) is checked where the body is known: see `OWNERS_STATUSES`.
+The handler checks permissions that depend on the body (a cashier may not refund): see `OWNERS_STATUSES`.
 """
 
 from typing import Final
@@ -18,7 +18,7 @@ from schemas.sales.statuses import CANCELLED, REFUNDED
 
 Roles = frozenset[str]
 
-#: Whoever reaches the service, signed in or not.
+#: Any client, with or without sign-in.
 ANYONE: Final[Roles | None] = None
 ALL: Final[Roles | None] = frozenset(ACCESS_ROLES)
 SELLERS: Final[Roles | None] = frozenset({OWNER, CASHIER, DEVICE, OWNERS_DEVICE})
@@ -31,5 +31,5 @@ DEVICES: Final[Roles | None] = frozenset({DEVICE, OWNERS_DEVICE, VIEWERS_DEVICE}
 #: Clients that follow the event log, over `/ws` and `/api/events/stream`.
 FOLLOWERS: Final = frozenset(ACCESS_ROLES)
 
-#: Statuses that take a sale out of the takings, which is the owner's to do.
+#: Statuses that remove a sale from the revenue; only owners may set them.
 OWNERS_STATUSES: Final = frozenset({CANCELLED, REFUNDED})

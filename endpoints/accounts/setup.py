@@ -1,4 +1,4 @@
-"""`/api/setup`: how a shop gets its first owner, once."""
+"""`/api/setup`: create the first owner of a shop, once."""
 
 import hmac
 from collections.abc import Mapping
@@ -71,12 +71,12 @@ class Setup(HTTPEndpoint):
 
 
 async def _given(request: ShopRequest) -> Mapping[str, Any]:
-    """The body: JSON, or a form, as the line in the log sends it, which needs no quotes so."""
+    """Return the body: JSON, or a form, which the command in the log uses because it needs no quotes."""
     if request.headers.get("content-type", "").startswith(_FORM):
         return dict(parse_qsl((await read_body(request)).decode("utf-8", "replace")))
     return await read_json(request)
 
 
 def _is_right(expected: str | None, given: str) -> bool:
-    """Whether it is the setup token, in a time that says nothing of how much of it is right."""
+    """Compare the setup token in constant time."""
     return expected is not None and hmac.compare_digest(expected.encode(), given.encode())

@@ -1,4 +1,4 @@
-"""`/api/auth`: signing in and out, and who one is."""
+"""`/api/auth`: sign-in, sign-out and the profile."""
 
 from typing import Any, Final
 
@@ -29,7 +29,6 @@ PIN: Final = PinBody()
 REFRESH: Final = RefreshBody()
 PASSWORD: Final = PasswordBody()
 
-#: Tokens are nobody's to keep on the way.
 _WRONG: Final = "The name or the password is wrong."
 _WRONG_PIN: Final = "The name or the PIN is wrong, or this is another store's device."
 
@@ -127,6 +126,6 @@ def _signed_in_response(signed_in: SignedIn, device: str | None = None) -> Respo
 
 
 def _shown(tokens: Tokens) -> dict[str, Any]:
-    """As OAuth 2.0 names them (RFC 6749, 5.1)."""
+    """Return tokens with the member names of OAuth 2.0 (RFC 6749, 5.1)."""
     shown = {"access_token": tokens.access, "token_type": "bearer", "expires_in": tokens.seconds}
     return shown if tokens.refresh is None else {**shown, "refresh_token": tokens.refresh}

@@ -1,7 +1,7 @@
-"""`POST /api/ws-ticket`: a way in for a browser, which can give a WebSocket or an event stream no header of its own.
+"""`POST /api/ws-ticket`: a ticket for browsers, which cannot send headers with a WebSocket or an event stream.
 
-What is in an address ends up in histories and in the logs of whatever stands before the service, so no token that
-lasts is ever taken from there; a ticket is used up by then.
+URLs are stored in histories and in the logs of proxies, so no long-lived token is accepted there; a ticket is valid
+once.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""`/api/users` and `/api/devices`: who may sign in. An owner of one store looks after that store's alone."""
+"""`/api/users` and `/api/devices`. An owner of one store manages only the users and devices of that store."""
 
 from typing import Any, Final
 
@@ -141,9 +141,9 @@ async def _user(request: ShopRequest) -> dict[str, Any]:
 
 
 def _store_of(request: ShopRequest, body: dict[str, Any]) -> str | None:
-    """The store that somebody is to belong to: left out, that of the request.
+    """Return the store of a new user or device; by default that of the request.
 
-    :raises Forbidden: it is not the asking owner's to give.
+    :raises Forbidden: the owner belongs to another store.
     """
     store: str | None = body.get("belongs_to", request.state.store)
     if request.state.principal.store not in (None, store):

@@ -1,8 +1,8 @@
-"""What a handler says of itself, for people and machines.
+"""The OpenAPI declaration of a handler.
 
-A declaration stands above its handler and names the very schemas that the handler reads with.
-`app/openapi/document.py` walks
-the route table and makes the API's description of it; on the way of a request nobody looks at it.
+A decorator names the schemas that the handler uses. `app/openapi/document.py` builds the OpenAPI document from the
+route
+table; requests do not use the declarations.
 """
 
 from collections.abc import Callable, Mapping
@@ -36,19 +36,21 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _TAGGED: Final = ("ETag", "X-Stream-Position")
 _PAGED: Final = ("Link", "X-Next-Cursor")
-#: What a body can be refused for before anybody looks at its fields.
+#: Errors of a body before its fields are validated.
 _BODY: Final[Refusals] = (MalformedBody, BodyTooLarge, InvalidBody)
-#: While a store is filled from an archive, it answers neither lists and reports nor changes.
+#: During a restore, a store rejects lists, reports and changes.
 _AWAY: Final[Refusals] = (Unavailable, BeingRestored)
 _WRITING: Final[Refusals] = (OutcomeUnknown, *_AWAY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseSpec:
-    """One way in which a handler answers.
+    """A response of a handler.
 
-    content: JSON Schema of the body; None where there is none. headers: names of those that it may have beside those of
-    every answer. media: the body's type. gives: members that name a document, as the path parameters that take them.
+    :ivar content: JSON Schema of the body; None without a body.
+    :ivar headers: names of its own headers.
+    :ivar media: media type of the body.
+    :ivar gives: members with the id of a document, named as the path parameters that accept it.
     """
 
     content: Json | None
@@ -60,10 +62,14 @@ class ResponseSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """What a handler takes, answers and refuses.
+    """The requests, responses and errors of a handler.
 
-    path, query, body: the schemas that it reads with. headers: names of the request headers that it looks at.
-    examples: bodies that it takes, by title; `optional`: it takes none at all, too. takes: the body's type.
+    :ivar path: schema of the path parameters; `query` and `body` likewise.
+    :ivar headers: names of the request headers that it reads.
+    :ivar examples: request bodies by title.
+    :ivar optional: whether the body may be missing.
+    :ivar refuses: the errors.
+    :ivar takes: media type of the request body.
     """
 
     summary: str
@@ -80,7 +86,7 @@ class Operation:
 
 
 def operation(operation: Operation) -> Callable[[F], F]:
-    """Notes on a handler what it does. The handler stays the same function."""
+    """Attach an operation to a handler."""
 
     def note(handler: F) -> F:
         handler.operation = operation  # type: ignore[attr-defined]
@@ -90,7 +96,7 @@ def operation(operation: Operation) -> Callable[[F], F]:
 
 
 def simple_op(summary: str, shape: str, description: str = "", *, refuses: Refusals = ()) -> Operation:
-    """An answer that never fails, or for the database's sake only."""
+    """Return the operation of a simple request."""
     return Operation(
         summary=summary,
         description=description,
@@ -100,7 +106,7 @@ def simple_op(summary: str, shape: str, description: str = "", *, refuses: Refus
 
 
 def list_op(summary: str, shape: str, query: Schema) -> Operation:
-    """A list: whole, or page by page."""
+    """Return the operation of a list, whole or in pages."""
     return Operation(
         summary=summary,
         description="The whole list, streamed; with `limit` or `cursor` a page of it. Newest first.",
@@ -123,7 +129,7 @@ def report_op(
     description: str = "",
     is_paged: bool = False,
 ) -> Operation:
-    """A report, read from running totals."""
+    """Return the operation of a report."""
     return Operation(
         summary=summary,
         description=description,
@@ -141,7 +147,7 @@ def report_op(
 
 
 def read_op(summary: str, shape: str) -> Operation:
-    """One document, with its version as the ETag."""
+    """Return the operation of one document, with its version as the ETag."""
     return Operation(
         summary=summary,
         answers={200: ResponseSpec(content=ref(shape), description="The document.", headers=("ETag",))},
@@ -161,7 +167,7 @@ def create_op(
     optional: bool = False,
     refuses: Refusals = (TotalsMismatch, SumsFull),
 ) -> Operation:
-    """A POST that is done once, however often it is sent."""
+    """Return the operation of an idempotent POST."""
     return Operation(
         summary=summary,
         description="Safe to send again: with the same `Idempotency-Key`, or without one the same `created_at` in the "
@@ -192,9 +198,9 @@ def update_op(
     refuses: Refusals = (),
     is_keyed: bool = False,
 ) -> Operation:
-    """A change of one document, if it is still of the version that the client holds.
+    """Return the operation of a change of one document, with `If-Match`.
 
-    :param is_keyed: whether an Idempotency-Key makes it the same request when it comes again.
+    :param is_keyed: whether it accepts an Idempotency-Key.
     """
     if is_keyed:
         answer = replace(answer, headers=(*answer.headers, "Idempotent-Replayed"))
@@ -229,7 +235,7 @@ def sign_in_op(
     headers: tuple[str, ...] = (),
     refuses: Refusals = (),
 ) -> Operation:
-    """A way to sign in."""
+    """Return the operation of a sign-in."""
     return Operation(
         summary=summary,
         description=description,
@@ -250,7 +256,7 @@ def account_op(
     examples: Mapping[str, Json] | None = None,
     refuses: Refusals = (),
 ) -> Operation:
-    """A change of who may sign in."""
+    """Return the operation of a change of accounts."""
     return Operation(
         summary=summary,
         body=body,

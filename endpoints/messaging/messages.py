@@ -1,4 +1,4 @@
-"""Messages to customers: asked for by those who sell, listed for owners."""
+"""Messages to customers: requested by users who may sell, listed for owners."""
 
 from dataclasses import replace
 from hashlib import sha256
@@ -41,12 +41,12 @@ from services.sharing import pdf_url_of
 
 BODY: Final = MessageBody()
 UPLOAD: Final = UploadBody()
-#: What an uploaded PDF is called on the phone.
+#: File name of an uploaded PDF on the phone.
 FILE_NAME: Final = "estimate.pdf"
 DOCUMENT: Final = DocumentMessageBody()
-#: The address that the keys of a text are made of: at its other address it is the same message.
+#: The path for the keys of a text: at its other path it is the same message.
 TEXT_PATH: Final = "/api/whatsapp/send"
-#: What the existing app takes for success, and nothing else, where it sends a message.
+#: The only status that the existing app accepts as success for a message.
 TAKEN: Final = 200
 QUERY: Final = MessageQuery()
 
@@ -154,13 +154,16 @@ class OrderMessage(HTTPEndpoint):
 
 
 async def count_message(request: TransferRequest) -> None:
-    """:raises TooManyRequests: whoever asks has sent too many within a minute."""
-    # Where nobody signs in, a store is as one.
+    """Count a message against the rate limit.
+
+    :raises TooManyRequests: the client has sent too many within a minute.
+    """
+    # Without sign-in, all clients of a store share a limit.
     await request.state.rate_limits.count_message(request.state.principal.credential or request.state.store)
 
 
 def message_response(request: TransferRequest, outcome: Outcome, status: int = 201) -> Response:
-    """Return the answer to a request for a message, and wake the worker of this process."""
+    """Return the response to a request for a message, and wake the dispatcher of this process."""
     request.state.hub.notify(outcome.events)
     request.state.dispatcher.wake()
     message = outcome.answer

@@ -1,4 +1,4 @@
-"""`/api/whatsapp/webhook`: where WhatsApp says what became of messages. Its signature counts, and nothing else does."""
+"""`/api/whatsapp/webhook`: delivery updates from WhatsApp, authenticated by their signature."""
 
 from typing import Final
 
@@ -21,7 +21,7 @@ LARGEST: Final = 3 * 1024 * 1024
 
 
 class VerificationQuery(Schema):
-    """How Meta asks whether the address is that of somebody who knows the token."""
+    """The query with which Meta verifies the webhook."""
 
     class Meta:
         unknown = EXCLUDE
@@ -75,7 +75,7 @@ class Webhook(HTTPEndpoint):
 
 
 async def _body(request: ShopRequest) -> bytes:
-    """Few large ones are read at a time: whether they were signed is known only when they are in memory."""
+    """Return the body. Few large ones are read concurrently, since the signature is checked only in memory."""
     announced = request.headers.get("content-length", "")
     if announced and len(announced) <= len(str(MAX_BODY)) and int(announced) <= MAX_BODY:
         return await read_body(request)

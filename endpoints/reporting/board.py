@@ -19,14 +19,14 @@ from schemas.reporting.board import LATEST_COUNT, build_board
 from schemas.sales.listing import Listing
 
 _GUARDS: Final = {
-    # Nothing inline, nothing foreign; a signage player of the same house may frame it.
+    # Nothing inline, nothing from other hosts; a signage player of the same origin may frame it.
     "Content-Security-Policy": (
         "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
     ),
 }
 _FOLDER: Final = files("endpoints.reporting").joinpath("board_assets")
 _PAGE: Final = Asset.read(_FOLDER, "board.html", _GUARDS)
-#: The same where people sign in: it asks for nothing that it would be refused.
+#: The page for a service with sign-in: it sends no request that would be rejected.
 _PAGE_TO_SIGN_IN: Final = Asset.of(_PAGE.file.body.replace(b"<html ", b'<html data-sign-in="needed" '), "html", _GUARDS)
 ASSETS: Final = {
     name: Asset.read(_FOLDER, name, _GUARDS)
@@ -76,7 +76,7 @@ class Figures(HTTPEndpoint):
 
 
 def _heading(request: SalesRequest, cache_version: CacheVersion) -> dict[str, Any]:
-    """How the page is to write money and time, and `position`: what it subscribes from, as `<epoch>.<seq>`."""
+    """Return the currency and the time zone for the page, and the position to subscribe from, as `<epoch>.<seq>`."""
     return {
         "version": request.state.about.version,
         "currency": request.state.currency,

@@ -1,4 +1,4 @@
-"""`/api/reports`: what was sold, read from the rollups."""
+"""`/api/reports`: reports, read from the rollups."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -44,13 +44,13 @@ class _Query(Schema):
 
 
 class ItemsQuery(_Query):
-    """How many documents a report shows."""
+    """The number of documents in a report."""
 
     items = WholeNumber(0, MAX_ITEMS, load_default=DEFAULT_ITEMS)
 
 
 class DaysQuery(_Query):
-    """Which days a report covers: all, where they are left out."""
+    """The days of a report; all by default."""
 
     start = Day(data_key="start_date", load_default=None)
     end = Day(data_key="end_date", load_default=None)
@@ -61,31 +61,34 @@ class DaysQuery(_Query):
 
 
 class StaffQuery(DaysQuery):
-    """Which days, and which page of the members of staff."""
+    """The days, and the page of the staff list."""
 
     limit = WholeNumber(1, MAX_STAFF, load_default=MAX_STAFF)
     cursor = fields.String()
 
     @post_load
     def place(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        """:raises InvalidCursor: the cursor is none of ours."""
+        """Decode the cursor.
+
+        :raises InvalidCursor: the cursor is invalid.
+        """
         cursor = data.pop("cursor", None)
         return {**data, "after": None if cursor is None else StaffCursor.decode(cursor)}
 
 
 class ReportQuery(ItemsQuery, DaysQuery):
-    """Both."""
+    """The days, and the number of documents."""
 
 
 class RangeQuery(ReportQuery):
-    """Both, of a report that must be told its days."""
+    """The same, with required days."""
 
     start = Day(data_key="start_date", required=True, metadata={"examples": ["2026-01-01"]})
     end = Day(data_key="end_date", required=True, metadata={"examples": ["2026-12-31"]})
 
 
 class MonthPath(Schema):
-    """The month that a path names."""
+    """The month in a path."""
 
     year = WholeNumber(YEARS[0], YEARS[-1], required=True, metadata={"examples": [2026]})
     month = WholeNumber(1, 12, required=True, metadata={"examples": [1]})
@@ -173,7 +176,7 @@ class OrdersOnly(HTTPEndpoint):
 
 
 class StoreComparison(HTTPEndpoint):
-    """For owners of all stores: what each of them sold."""
+    """The totals of each store, for owners of all stores."""
 
     @operation(
         Operation(

@@ -1,4 +1,4 @@
-"""`/api/estimates`: quotes, until they become orders."""
+"""`/api/estimates`: estimates, and their conversion to orders."""
 
 from typing import Any, Final
 

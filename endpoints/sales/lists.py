@@ -1,8 +1,8 @@
-"""Lists in the shapes that clients know: an array, or `items` beside their count and amount.
+"""Lists in the two response shapes of the API: an array, or `items` with their count and amount.
 
-Without `limit` or `cursor` the whole list is streamed; count and amount follow the items, so they are those of the
-very documents that were sent. A page carries the count and amount of the whole list. What is asked for is read by a
-schema that loads a `Listing`.
+Without `limit` or `cursor` the whole list is streamed; count and amount follow the items, so they match the
+documents that
+were sent. A page contains the count and amount of the whole list. The query schema loads a `Listing`.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ Entry = tuple[str, RenderedDocument]
 
 
 async def array(request: SalesRequest, source: Documents, schema: Schema) -> Response:
-    """The documents of one kind as a JSON array."""
+    """Return the documents of one kind as a JSON array."""
     render_cache = request.state.render_caches.of_kind[source.kind]
 
     async def make(listing: Listing, cache_version: CacheVersion) -> Response:
@@ -49,7 +49,7 @@ async def array(request: SalesRequest, source: Documents, schema: Schema) -> Res
 
 
 async def history(request: SalesRequest, render_caches: Mapping[str, RenderCache], schema: Schema) -> Response:
-    """Estimates and orders as one JSON array."""
+    """Return estimates and orders as one JSON array."""
     source = request.state.history
 
     async def make(listing: Listing, cache_version: CacheVersion) -> Response:
@@ -70,26 +70,26 @@ async def history(request: SalesRequest, render_caches: Mapping[str, RenderCache
 async def groups(
     request: SalesRequest, render_caches: Mapping[str, RenderCache], schema: Schema, *, summary: bool
 ) -> Response:
-    """`{estimates: {count, total_amount, items}, orders: {…}, summary}`, of the kinds that `render_caches` has."""
+    """Return `{estimates: {count, total_amount, items}, orders: {…}, summary}` for the kinds of `render_caches`."""
 
     async def make(listing: Listing, cache_version: CacheVersion) -> Response:
         if listing.limit is None:
             whole = _group_chunks(request, render_caches, listing, summary)
             return await streamed(in_turn(request, whole), cache_version.headers)
-        tallies, (page, is_last) = await asyncio.gather(
-            _tallies(request, render_caches, listing, cache_version),
+        totals, (page, is_last) = await asyncio.gather(
+            _totals(request, render_caches, listing, cache_version),
             _merged_page(request, listing, listing.limit, render_caches),
         )
         last = None if is_last else _cursor(page[-1])
         content: dict[str, Any] = {
             kind: {
-                **tallies[kind].shown("total_amount"),
+                **totals[kind].shown("total_amount"),
                 "items": [shown.json for of_kind, shown in page if of_kind == kind],
             }
             for kind in render_caches
         }
         if summary:
-            content["summary"] = separate_summary(tallies[ESTIMATES], tallies[ORDERS])
+            content["summary"] = separate_summary(totals[ESTIMATES], totals[ORDERS])
         return answer(content, headers={**cache_version.headers, **page_headers(request, schema, last)})
 
     return await cached_response(request, lambda: read_query(request, schema), make)
@@ -98,27 +98,27 @@ async def groups(
 async def _group_chunks(
     request: SalesRequest, render_caches: Mapping[str, RenderCache], listing: Listing, summary: bool
 ) -> AsyncGenerator[bytes]:
-    tallies = {}
+    totals = {}
     opening = b"{"
     for kind, render_cache in render_caches.items():
         source = documents_of(request.state, kind)
-        tally = tallies[kind] = CountAndAmount()
-        counted = _counted(source, listing, tally)
+        sums = totals[kind] = CountAndAmount()
+        counted = _counted(source, listing, sums)
         async for chunk in wrapped(
             b'%s"%s":{"items":[' % (opening, kind.encode()), joined(serialized(counted, render_cache.serialize)), b"]"
         ):
             yield chunk
-        yield b"," + orjson.dumps(tally.shown("total_amount"))[1:]
+        yield b"," + orjson.dumps(sums.shown("total_amount"))[1:]
         opening = b","
     if summary:
-        yield b',"summary":' + orjson.dumps(separate_summary(tallies[ESTIMATES], tallies[ORDERS]))
+        yield b',"summary":' + orjson.dumps(separate_summary(totals[ESTIMATES], totals[ORDERS]))
     yield b"}"
 
 
-async def _tallies(
+async def _totals(
     request: SalesRequest, kinds: Iterable[str], listing: Listing, cache_version: CacheVersion
 ) -> dict[str, CountAndAmount]:
-    """Count and amount of the whole list: from the rollups where nothing is filtered out, else by asking an index."""
+    """Return count and amount of the whole list: from the rollups without a filter, else from an index."""
     if listing.is_filtered:
         return {kind: CountAndAmount(*await documents_of(request.state, kind).totals(listing)) for kind in kinds}
 
@@ -129,9 +129,9 @@ async def _tallies(
     return {ESTIMATES: sums.estimated, ORDERS: sums.listed}
 
 
-async def _counted(source: Documents, listing: Listing, tally: CountAndAmount) -> AsyncIterator[list[Document]]:
+async def _counted(source: Documents, listing: Listing, sums: CountAndAmount) -> AsyncIterator[list[Document]]:
     async for batch in source.stream(listing):
-        tally.add(len(batch), sum(map(source.amount, batch)))
+        sums.add(len(batch), sum(map(source.amount, batch)))
         yield batch
 
 

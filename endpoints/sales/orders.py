@@ -1,4 +1,4 @@
-"""`/api/orders`: sales, and the lists of estimates and orders together."""
+"""`/api/orders`: sales, and the combined lists of estimates and orders."""
 
 from typing import Any, Final
 
@@ -149,7 +149,7 @@ class OrderStatus(HTTPEndpoint):
 
 
 async def _wanted_status(request: SalesRequest) -> str:
-    """What the query says, else what the body says; what is there must be right either way."""
+    """Return the status in the query, or else in the body; both are validated."""
     asked = read_query(request, ASKED)
     said = load_body(STATUS, await read_json(request, optional=True))
     wanted = asked.get("status") or asked.get("new_status") or said.get("status")

@@ -1,4 +1,4 @@
-"""Links by which a customer sees a document: made and ended by those who sell."""
+"""Public links: created and revoked by users who may sell."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""The door for customers: `/d/{token}` shows a document to whoever has a link to it, and nothing to anybody else."""
+"""`/d/{token}`: the public page and PDF of a document, for customers with a link."""
 
 from typing import Final
 
@@ -56,9 +56,10 @@ class PublicPdf(HTTPEndpoint):
 
 
 async def _find(request: ShopRequest) -> tuple[Document, Document] | None:
-    """The link that is shown, and the document that it leads to; from now on `request.state` is that of its store.
+    """Return the link of a request and its document, and switch `request.state` to its store; None if there is none.
 
-    :raises TooManyRequests, Unavailable:
+    :raises TooManyRequests: the address has requested too many links.
+    :raises Unavailable: the database is unavailable.
     """
     await request.state.rate_limits.count(LINK, address_of(request))
     link = await request.state.public_links.find(request.path_params["token"])
@@ -73,10 +74,10 @@ async def _find(request: ShopRequest) -> tuple[Document, Document] | None:
 
 
 def _counted(request: ShopRequest, link: Document) -> BackgroundTask | None:
-    """Counts the look when it has been answered. Who asks for the head alone, as previews do, sees nothing."""
+    """Count the view after the response. HEAD requests, as link previews send them, do not count."""
     return None if request.method == "HEAD" else BackgroundTask(request.state.public_links.count, link)
 
 
 def _nothing() -> Response:
-    """The same, whether there never was such a link, it has expired, was revoked, or its document is gone."""
+    """Return the same response for an unknown, expired or revoked link, and for a deleted document."""
     return Response(NOTHING_HERE, 404, _HEADERS, _HTML)

@@ -1,4 +1,4 @@
-"""The page that a customer sees: a document, readable on a phone, without a script. All text is escaped."""
+"""The public page of a document: readable on a phone, without scripts. All text is escaped."""
 
 from base64 import b64encode
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ border-radius:.5rem;font-weight:600;margin:1rem 0}a.button:focus{outline:3px sol
 @media (prefers-color-scheme:dark){body{background:#0b1220;color:#f3f4f6}main{background:#111827}
 .quiet{color:#9ca3af}th,td{border-color:#374151}}
 """
-#: Nothing but this very style.
+#: Permits only this style sheet.
 POLICY: Final = (
     f"default-src 'none'; style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -30,7 +30,10 @@ POLICY: Final = (
 
 
 def page(sheet: Sheet, pdf: str) -> bytes:
-    """:param pdf: where the PDF is, as seen from the page."""
+    """Return the page.
+
+    :param pdf: URL of the PDF, relative to the page.
+    """
     title = f"{sheet.title} {sheet.number}"
     head = sheet.head
     parts = [
