@@ -1,7 +1,7 @@
 """Take the picture of the board for the documentation: `python -m scripts.board_screenshot [FOLDER]`.
 
-The script fills a store with the sales of a day and opens the board in a browser. With a folder, it saves pictures of
-all colour schemes there instead.
+The script opens a store, sells for a day, and opens the real page in a real browser. With a folder, pictures of the
+board in all color schemes go there instead.
 """
 
 import asyncio
@@ -24,14 +24,14 @@ DOCS = Path(__file__).parents[1] / "docs"
 OPENING, NOW = "2026-03-14T09:04:00+05:30", "2026-03-14T18:26:00+05:30"
 STAFF = ("Asha Verma", "Ravi Nair", "Meera Iyer", "Dev Shah")
 MODES = ("Cash", "Cash", "UPI: Asha", "UPI", "UPI", "Card", "Card", "Bank transfer")
-# How busy an hour is, from nine o'clock on.
+# Weights of the hours from 9:00.
 PACE = (2, 4, 6, 9, 8, 4, 3, 6, 10, 12)
 
 WALL, FOUR_K, LAPTOP, PHONE = (1920, 1080), (3840, 2160), (1366, 768), (360, 740)
 
 
 async def sell_a_day(shop: Shop, clock: Clock) -> None:
-    """A day's sales and estimates, always the same, up to the present minute of the picture."""
+    """Make the sales and estimates of a day, always the same, up to the time of the picture."""
     chance = random.Random(7)
     clock.at(OPENING)
     opening = clock.now
@@ -54,7 +54,7 @@ async def sell_a_day(shop: Shop, clock: Clock) -> None:
 
 
 async def crowd_the_day(shop: Shop) -> None:
-    """The most that can stand on a board: every payment mode, many people with long names, crores."""
+    """Fill the board: every payment mode, many sellers with long names, large amounts."""
     for number, mode in enumerate(
         ("Cash", "Card", "Online", "UPI: Venkataraman Subramanian", "Bank", "Cheque", "Barter")
     ):
@@ -68,7 +68,7 @@ async def crowd_the_day(shop: Shop) -> None:
 async def take(
     browser: Browser, shop: Shop, file: Path, size: tuple[int, int], *, cut: bool = False, **options: Any
 ) -> None:
-    """A picture of the board as it stands once it is live; `cut`: once the shop has gone away."""
+    """Take a picture of the live board; with `cut`, after the service has disappeared."""
     width, height = size
     context = await browser.new_context(
         viewport={"width": width, "height": height}, reduced_motion="reduce", timezone_id="Asia/Kolkata", **options

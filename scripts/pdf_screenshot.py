@@ -1,4 +1,4 @@
-"""Take the picture of the PDFs for the documentation: `python -m scripts.pdf_screenshot`."""
+"""Take the picture of a PDF for the documentation: `python -m scripts.pdf_screenshot`."""
 
 from pathlib import Path
 from typing import Final

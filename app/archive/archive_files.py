@@ -1,4 +1,4 @@
-"""Archives written from a store, checked, and read into one."""
+"""Archives: written from a store, checked, and restored."""
 
 import gzip
 import io
@@ -21,10 +21,10 @@ from schemas.core.documents import Document
 from schemas.messaging.messages import restored_message
 
 _GZIP: Final = b"\x1f\x8b"
-#: Level 3 takes half the time of the usual 6, and the file is a tenth larger.
+#: Level 3 takes half the time of the default 6, and the file is a tenth larger.
 _LEVEL: Final = 3
 _BUFFER: Final = 2**20
-# What is written in one transaction: so many documents, or so many bytes of them.
+# Documents, or bytes of documents, in one transaction.
 _BATCH: Final = 1_000
 _BATCH_BYTES: Final = 4 * 2**20
 _READ_TWICE: Final = "no ordinary file, and an archive is read more than once: save it first."
@@ -32,13 +32,13 @@ _READ_TWICE: Final = "no ordinary file, and an archive is read more than once: s
 
 @contextmanager
 def compressed(stream: BinaryIO) -> Iterator[BinaryIO]:
-    """What is written here arrives in `stream` as gzip, without a name or a time in it."""
+    """Yield a stream that writes gzip to `stream`, without a name or a time in it."""
     with gzip.GzipFile("", "wb", _LEVEL, stream, mtime=0) as file, io.BufferedWriter(cast("io.RawIOBase", file)) as out:
         yield cast("BinaryIO", out)
 
 
 async def manifest_of(view: StoreSnapshot, settings: Settings, now: datetime) -> Manifest:
-    """What an archive of a store says of itself."""
+    """Return the manifest of an archive of a store."""
     return Manifest(
         store=settings.store_id,
         timezone=view.counters["timezone"],
@@ -52,7 +52,7 @@ async def manifest_of(view: StoreSnapshot, settings: Settings, now: datetime) ->
 
 
 async def write_archive(view: StoreSnapshot, manifest: Manifest, stream: BinaryIO, advance: Advance) -> None:
-    """Everything of a store."""
+    """Write all documents of a store."""
     writer = ArchiveWriter()
     stream.write(writer.opening(manifest))
     for collection in COLLECTIONS:
@@ -64,9 +64,10 @@ async def write_archive(view: StoreSnapshot, manifest: Manifest, stream: BinaryI
 
 @contextmanager
 def archive(path: Path) -> Iterator[ArchiveReader]:
-    """An archive, compressed or not.
+    """Open an archive, compressed or not.
 
-    :raises FileRefused, ArchiveRefused: it cannot be opened; it is no archive.
+    :raises FileRefused: it cannot be opened.
+    :raises ArchiveRefused: it is not an archive.
     """
     if path == STDOUT:
         raise FileRefused(f"The standard input is {_READ_TWICE}")
@@ -86,9 +87,9 @@ def archive(path: Path) -> Iterator[ArchiveReader]:
 
 
 def check_archive(path: Path, advance: Advance) -> Manifest:
-    """Reads an archive to its end.
+    """Read an archive to its end.
 
-    :raises ArchiveRefused: it is not whole; the message names the line.
+    :raises ArchiveRefused: it is incomplete or damaged; the message names the line.
     """
     with archive(path) as reader:
         for collection, document in reader.documents():

@@ -1,4 +1,4 @@
-"""The PDF files of the earlier backend, `static/estimates/estimate_<32 hex>.pdf`, read from its folder."""
+"""The PDF files of the earlier backend, `static/estimates/estimate_<32 hex>.pdf`."""
 
 import os
 import re
@@ -12,12 +12,12 @@ from schemas.core.limits import MAX_UPLOAD
 from schemas.messaging.requests import PDF_MAGIC
 
 _NAME: Final = re.compile(r"(estimate_[0-9A-Fa-f]{32})\.pdf", re.ASCII)
-#: Where the earlier backend kept them, within the folder that it served.
+#: The folder of the PDF files in the folder that the earlier backend served.
 _WITHIN: Final = "estimates"
 
 
 class OldPdf(NamedTuple):
-    """A file. token: its name without the ending, as the address has it. defect: why it cannot be brought."""
+    """One file. `token` is its name without the ending, as in the address; `defect` is why it cannot be imported."""
 
     token: str
     content: bytes = b""
@@ -25,11 +25,11 @@ class OldPdf(NamedTuple):
 
 
 def old_pdfs(folder: Path) -> Iterator[OldPdf]:
-    """Yield the files of a folder that the earlier backend named, or of the folder `estimates` in it.
+    """Yield the PDF files of a folder, or of the folder `estimates` in it.
 
-    Each is read when its turn comes, up to the largest size of an upload. Other names are passed over.
+    Each file is read when it is needed, up to the maximum size of an upload. Files with other names are skipped.
 
-    :raises FileRefused: it is no folder that can be read.
+    :raises FileRefused: the folder cannot be read.
     """
     try:
         within = folder / _WITHIN
@@ -43,7 +43,7 @@ def old_pdfs(folder: Path) -> Iterator[OldPdf]:
 
 
 def _read(token: str, path: Path) -> OldPdf:
-    """What is no plain file is not opened, and not waited for where it takes a file's place meanwhile."""
+    """Read a plain file. Another kind of file is not opened, so that a pipe does not block."""
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             return OldPdf(token, defect="is no file")

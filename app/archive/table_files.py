@@ -1,4 +1,4 @@
-"""Tables as files: CSV for every program, XLSX for people. Rows are written as they come, in bounded memory."""
+"""Tables as files: CSV for programs, XLSX for people. Rows are written one by one, in bounded memory."""
 
 import csv
 import io
@@ -18,13 +18,13 @@ from app.console.output import writing
 from schemas.archive.formula_injection import escape_workbook
 from schemas.archive.spreadsheets import PLACES, Cell, Column, Kind, Table, format_csv
 
-#: What XLSX allows on one sheet, the headers included.
+#: The maximum of rows of an XLSX sheet, with the header.
 MAX_ROWS: Final = 2**20
-#: What is full or missing where the folder is that a book is put together in.
+#: The name of the temporary folder in an error.
 _PRIVATE: Final = "The folder for temporary files (TMPDIR)"
 _BOM: Final = "\ufeff"
 _FORMATS: Final = {
-    # A text that is edited stays one: else `007` would become 7 then.
+    # Format as text, so that Excel does not turn an edited `007` into 7.
     Kind.TEXT: "@",
     Kind.MONEY: "#,##0.00",
     Kind.DATE: "yyyy-mm-dd",
@@ -37,7 +37,10 @@ AddRow = Callable[[Sequence[Cell]], None]
 
 @contextmanager
 def csv_file(stream: BinaryIO, table: Table, *, bom: bool) -> Iterator[AddRow]:
-    """Yields what takes the rows. bom: whether it begins with the mark by which Excel knows UTF-8."""
+    """Yield a function that writes a row.
+
+    :param bom: whether the file begins with the byte order mark by which Excel recognizes UTF-8.
+    """
     text = io.TextIOWrapper(stream, "utf-8", errors="replace", newline="")
     writer = csv.writer(text)
     kinds = [column.kind for column in table.columns]
@@ -51,7 +54,7 @@ def csv_file(stream: BinaryIO, table: Table, *, bom: bool) -> Iterator[AddRow]:
 
 @contextmanager
 def xlsx_file(stream: BinaryIO, table: Table, *, max_rows: int = MAX_ROWS) -> Iterator[AddRow]:
-    """Yields what takes the rows. Where there are more than a sheet may have, they go on on the next one."""
+    """Yield a function that writes a row. Rows beyond the maximum of a sheet go to the next one."""
     with ExitStack() as stack:
         with writing(_PRIVATE):
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pos-"))
@@ -64,7 +67,7 @@ def xlsx_file(stream: BinaryIO, table: Table, *, max_rows: int = MAX_ROWS) -> It
 class _Sheets:
     """The sheets of a workbook, filled one after the other.
 
-    :param path: in a folder of its own, where rows wait in files until the end.
+    :param path: a folder for temporary files.
     """
 
     def __init__(self, path: Path, table: Table, max_rows: int) -> None:
@@ -96,7 +99,7 @@ class _Sheets:
         self._row += 1
 
     def closed(self) -> BinaryIO:
-        """The whole book, to read."""
+        """Close the workbook, and return the file."""
         with writing(_PRIVATE):
             try:
                 self._book.close()
@@ -114,7 +117,7 @@ class _Sheets:
         return sheet
 
     def _write(self, position: int, column: Column, cell: Any) -> None:
-        """Each kind by the method of its own: what a text looks like never decides what it is."""
+        """Write a cell by its type, so that the look of a text never decides its type."""
         look = self._formats.get(column.kind)
         if isinstance(cell, str):
             self._sheet.write_string(self._row, position, escape_workbook(cell), look)

@@ -1,4 +1,4 @@
-"""How one signs in, wired: for the service, and for the commands that change who may."""
+"""The construction of users, devices and sign-in, for the service and for commands."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -27,11 +27,11 @@ class AccountState(TypedDict):
 
 
 class Accounts:
-    """What a database has of people, devices and their sign-ins.
+    """Users, devices, sessions and credentials of a database.
 
-    :param clock: the present instant, UTC.
-    :param journal_of: the journal of a store, by its name.
-    :param rate_limits: None where nobody comes with tokens.
+    :param clock: returns the current time, in UTC.
+    :param journal_of: returns the journal of a store by its name.
+    :param rate_limits: None for commands, which check no tokens.
     """
 
     def __init__(

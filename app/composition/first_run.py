@@ -1,4 +1,4 @@
-"""The first start of a shop where people sign in: the token that claims it, and the line that says how."""
+"""The first start of a service that requires sign-in: the setup token, and the log line with instructions."""
 
 import hmac
 import logging
@@ -18,8 +18,8 @@ logger = logging.getLogger("pos")
 
 
 def setup_token(settings: Settings) -> str | None:
-    """What claims the shop: as it is set, else made of the secret key, so that all processes agree. None: nothing does,
-    since there is neither."""
+    """Return the token that creates the first owner: the setting, or one derived from the secret key, so that all
+    processes agree; None without both."""
     if settings.setup_token is not None or settings.secret_key is None:
         return settings.setup_token
     digest = hmac.digest(settings.secret_key.encode(), _PURPOSE, sha256)
@@ -27,16 +27,16 @@ def setup_token(settings: Settings) -> str | None:
 
 
 async def log_setup_instructions(settings: Settings, claim: ShopSetup) -> None:
-    """Says so in one line of the log, from one process, while nobody has claimed the shop.
+    """Log how to create the first owner, in one process, while there is no owner.
 
-    :raises Unavailable: the database is away.
+    :raises Unavailable: the database does not answer.
     """
     if settings.is_open or await claim.is_complete() or not await claim.acquire_notice(_this_server()):
         return
-    # A token that was set is known to whoever set it, and need not stand in a log.
+    # The operator knows a token of the settings, so the log need not show it.
     shown = "$SETUP_TOKEN" if settings.setup_token else setup_token(settings)
     logger.critical(
-        # Without quotes, which a log in JSON would escape.
+        # Without quotes, which a JSON log would escape.
         "THIS SHOP HAS NO OWNER YET. Make yourself its owner, once, with a password of 12 characters or more: "
         "curl %s/api/setup --data-urlencode token=%s --data-urlencode username=owner --data-urlencode name=Owner "
         "--data-urlencode password=YOUR-PASSWORD",
@@ -46,6 +46,6 @@ async def log_setup_instructions(settings: Settings, claim: ShopSetup) -> None:
 
 
 def _this_server() -> str:
-    """The same in all the workers of a server."""
+    """Return a name that all workers of this server share."""
     parent = parent_process()
     return f"{socket.gethostname()} {os.getpid() if parent is None else parent.pid}"

@@ -1,4 +1,4 @@
-"""Messages to customers, wired: the outbox, the worker of this process, and what handlers need of both."""
+"""The construction of messaging: the outbox and its dispatcher."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from services.messaging.dispatcher import OutboxDispatcher
 from services.messaging.provider import Provider
 from services.messaging.provider_settings import CONSOLE
 
-#: How many of the provider's large bodies are read at a time.
+#: How many large requests of the provider are read at a time.
 _LARGE_BODIES: Final = 4
 
 
@@ -32,9 +32,10 @@ class MessagingState(TypedDict):
 
 
 class Messaging:
-    """
-    :param clock: the present instant, UTC.
-    :param provider: brings messages to phones.
+    """The outbox and the dispatcher of this process.
+
+    :param clock: returns the current time, in UTC.
+    :param provider: sends messages to phones.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Messaging:
 
 
 def _reached_from_outside(settings: Settings, provider: Provider) -> str | None:
-    """Where phones find documents; None where they cannot, unless nothing leaves this machine anyway."""
+    """Return the base URL of documents for phones; None if phones cannot reach the service and the provider really
+    sends."""
     is_reached = settings.public_host not in LOOPBACK or provider.name == CONSOLE
     return settings.public_base_url if is_reached else None

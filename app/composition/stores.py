@@ -1,4 +1,4 @@
-"""The stores that a process serves: what each is served by, opened when it is first asked for."""
+"""The stores that a process serves. Each is opened when the first request needs it."""
 
 import asyncio
 import logging
@@ -40,12 +40,12 @@ from schemas.printing.letterhead import Letterhead
 from schemas.shop.settings import ShopSettings
 from schemas.text.phones import currency_region
 
-#: A store that nobody has used for so long is closed, and opened again when somebody comes.
+#: Seconds without use after which a store is closed. The next request opens it again.
 IDLE_SECONDS: Final = 300.0
-#: How many are open at a time in one process. Each has a change stream, which keeps one of the driver's threads busy:
-#: half of them are left for those who ask for something.
+#: How many stores are open at a time in one process. Each has a change stream, which occupies one of the driver's
+#: threads; half of the threads are left for requests.
 MOST_OPEN: Final = 12
-#: A store that was used so lately is not closed to make room: opening it again costs more than it holds.
+#: A store that was used within these seconds is not closed to make room: opening it again would cost more.
 _KEPT_SECONDS: Final = 30.0
 
 logger = logging.getLogger("pos")
@@ -53,11 +53,13 @@ logger = logging.getLogger("pos")
 
 @dataclass(frozen=True, slots=True)
 class StoreDependencies:
-    """What all stores of a process have in common.
+    """What all stores of a process share.
 
-    clock: the present instant, UTC. ring_capacity: how many of the newest events of a store are kept in memory.
-    moments: the clocks by which things last. on_group: is told of each group that a journal has written. on_busy: is
-    told by each journal that a command waits there now, and that none does any more.
+    :param clock: returns the current time, in UTC.
+    :param ring_capacity: how many of the newest events of a store are kept in memory.
+    :param on_group: is called with each group that a journal has committed.
+    :param on_busy: is called when commands begin to wait in a journal, and when none waits any more.
+    :param clocks: the clocks of expiry.
     """
 
     database: Database
@@ -97,7 +99,7 @@ class StoreState(TypedDict):
 
 
 class Store:
-    """One store, as one process serves it."""
+    """One store, as this process serves it."""
 
     def __init__(self, name: str, around: StoreDependencies) -> None:
         database, clock, zone = around.database, around.clock, around.zone
@@ -111,7 +113,7 @@ class Store:
         self.hub = Hub(self._log, zone, around.ring_capacity, self.journal.notifications)
         self.client_sessions = ClientSessions(self.hub)
         self.response_cache = ResponseCache()
-        #: How many requests are using it now, and when the last one began or ended (monotonic).
+        #: How many requests use the store now, and when the last one began or ended (monotonic).
         self.requests = 0
         self.used_at = time.monotonic()
         fresh = ShopSettings.fresh(SERVICE, around.settings.public_base_url)
@@ -141,33 +143,33 @@ class Store:
         }
 
     async def _letterhead(self) -> Letterhead:
-        """What stands at the head of its paper.
+        """Return the letterhead of the store.
 
-        :raises Unavailable: the database is away.
+        :raises Unavailable: the database does not answer.
         """
         return (await self._settings.current()).head
 
     @property
     def is_used(self) -> bool:
-        """Whether a request, a screen, a reader of the event stream or a command is using it now."""
+        """Whether a request, a connection or a command uses the store now."""
         return self.requests > 0 or self.hub.readers > 0 or self.journal.is_busy
 
     async def start(self) -> None:
-        """Follows the event log, and finds or becomes the keeper of the journal."""
+        """Follow the event log, and become the leader of the journal or a follower."""
         await self._earlier_keys.refresh()
         await self.hub.start()
         self.client_sessions.start()
         await self.journal.start()
 
     async def stop(self) -> None:
-        """Lets the screens go, and commits what waits."""
+        """Disconnect the clients, and commit the waiting commands."""
         await self.client_sessions.stop()
         await self.hub.stop()
         await self.journal.close()
 
 
 class _Use(AbstractContextManager[None]):
-    """A request that uses a store. Not as a generator: each request comes by here."""
+    """A request that uses a store. A class, since it is faster than a generator, and each request passes here."""
 
     __slots__ = ("_store",)
 
@@ -183,11 +185,11 @@ class _Use(AbstractContextManager[None]):
 
 
 class Stores:
-    """The stores that are open in this process: the one that the settings name, which stays so, and others that were
-    asked for lately. One that is used is never closed.
+    """The stores that are open in this process: that of the settings, which stays open, and others that were used
+    recently. A store in use is never closed.
 
-    :param idle: seconds after which another one is closed that nobody uses.
-    :param most: how many may be open at a time.
+    :param idle: seconds without use after which another store is closed.
+    :param most: how many stores may be open at a time.
     """
 
     def __init__(
@@ -207,11 +209,11 @@ class Stores:
 
     @property
     def is_full(self) -> bool:
-        """Whether as many screens and event streams are connected to this process as may be, to all stores together."""
+        """Whether this process has the maximum of WebSockets and event streams, of all stores together."""
         return sum(store.hub.readers for store in self) >= self._around.settings.max_connections
 
     async def start(self) -> None:
-        """Opens the one that the settings name."""
+        """Open the store of the settings."""
         # First, so that `stop` also stops a store that could start in part only.
         self._open[self.home.name] = self.home
         await self.home.start()
@@ -227,15 +229,15 @@ class Stores:
     async def state(self, name: str) -> StoreState:
         """Return the state of requests to a store.
 
-        It stays open until the next `await`; `in_use` keeps it open for longer.
+        The store stays open until the next `await`; `in_use` keeps it open for longer.
 
-        :raises NoSuchStore: no store of that name was founded.
-        :raises Unavailable: the database is away, or as many stores are open as can be.
+        :raises NoSuchStore: there is no store of that name.
+        :raises Unavailable: the database does not answer, or too many stores are in use.
         """
         while (store := self._open.get(name)) is None:
             if name not in self._opening:
                 self._opening[name] = asyncio.create_task(self._begin(name))
-            # Shielded: a request that is cancelled leaves the store open for the others.
+            # Shielded, so that a cancelled request does not stop the opening for the others.
             await asyncio.shield(self._opening[name])
         store.used_at = time.monotonic()
         return store.state
@@ -245,21 +247,22 @@ class Stores:
         return _Use(self._open[name])
 
     async def journal_of(self, name: str) -> SharedJournal:
-        """The journal of a store.
+        """Return the journal of a store.
 
-        :raises NoSuchStore, Unavailable: as `state`.
+        :raises NoSuchStore: there is no store of that name.
+        :raises Unavailable: the database does not answer, or too many stores are in use.
         """
         return (await self.state(name))["journal"]
 
     def tell(self, name: str, events: Sequence[Event]) -> None:
-        """Lets the screens of a store hear of what this process has written, if it is open here."""
+        """Publish events that this process has committed, if the store is open here."""
         store = self._open.get(name)
         if store is not None:
             store.hub.notify(events)
 
     async def _begin(self, name: str) -> Store:
         try:
-            # One of that name that is closing finishes first: it still holds the journal.
+            # A store that is closing finishes first, since it still has the journal.
             if name in self._ending:
                 await asyncio.wait({self._ending[name]})
             if not await store_exists(self._around.database, name):
@@ -275,16 +278,19 @@ class Stores:
             del self._opening[name]
 
     async def _rebuild(self, name: str) -> None:
-        """:raises Unavailable: what earlier rules made of a store cannot be made again now."""
+        """Rebuild the documents that earlier versions wrote by other rules.
+
+        :raises Unavailable: this is not possible now.
+        """
         try:
             await rebuild(self._around.database, name, currency_region(self._around.settings.currency))
         except DatabaseRefused as error:
             raise Unavailable from error
 
     async def _make_room(self) -> None:
-        """Close the store that was unused for longest, where as many are open as may be.
+        """Close the store that was unused for longest, if the maximum is open.
 
-        :raises Unavailable: all that are open are in use, or were so a moment ago.
+        :raises Unavailable: all open stores are in use, or were a moment ago.
         """
         if len(self._open) + len(self._opening) > self._most:
             unused = self._unused_for(_KEPT_SECONDS)
@@ -299,13 +305,13 @@ class Stores:
                 self._close(store)
 
     def _unused_for(self, seconds: float) -> list[Store]:
-        """Return the stores, but for the home, that were not used for so long; the longest unused first."""
+        """Return the stores that were unused for so long, except the home store; the longest unused first."""
         until = time.monotonic() - seconds
         unused = [store for store in self if not store.is_used and store.used_at <= until and store is not self.home]
         return sorted(unused, key=lambda store: store.used_at)
 
     def _close(self, store: Store) -> asyncio.Task[None]:
-        """Take a store out at once, and stop it in a task of its own, so that its failure is its own."""
+        """Remove a store at once, and stop it in a separate task, so that a failure affects no request."""
         del self._open[store.name]
         task = self._ending[store.name] = asyncio.create_task(store.stop())
         task.add_done_callback(lambda task: self._closed(store.name, task))

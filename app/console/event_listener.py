@@ -1,4 +1,4 @@
-"""A small client of the live updates: what `pos listen` shows, and an example of how a screen resumes after a cut."""
+"""A client of the live updates, for `pos listen`; also an example of how a client resumes after a disconnect."""
 
 import asyncio
 import random
@@ -17,7 +17,7 @@ from schemas.text.safe_addresses import PERCENT_ENCODE, is_web_address, safe_add
 
 Json = dict[str, Any]
 
-#: Close codes after which trying again cannot help, and why.
+#: Close codes after which another attempt cannot succeed, with the reason.
 FINAL: Final = {
     1009: "a message was too large",
     4400: "the subscription is wrong",
@@ -35,18 +35,18 @@ _NO_SERVICE: Final = (
 
 
 class ListeningRefused(Refused):
-    """The service will not have this client; the message is a sentence that says why."""
+    """The service refuses this client; the message says why."""
 
 
 class Listener:
-    """The events of a service, each once, in order, over any number of connections.
+    """The events of a service, each once and in order, over any number of connections.
 
     :param url: `ws://…/ws` or `wss://…/ws`.
-    :param since: a seq, or a position `<epoch>.<seq>`; None: from now on.
-    :param topics: those of `schemas.events.topics_of`; none for everything.
-    :param token: what to sign in with; None where the service is open, or the address holds `user:key@`.
-    :param tell: is told, in a sentence, of what is no event: a cut, a reset.
-    :param pause: waits so many seconds.
+    :param since: a sequence number, or a position `<epoch>.<seq>`; None: from now on.
+    :param topics: the topics to subscribe to; none for all.
+    :param token: an access token or a device key; None if the service is open, or the address contains `user:key@`.
+    :param tell: is called with a sentence about a disconnect or a reset.
+    :param pause: waits for some seconds.
     """
 
     def __init__(
@@ -71,9 +71,9 @@ class Listener:
         self.seq: int | None = None
 
     async def events(self) -> AsyncGenerator[Json, None]:
-        """Yields events for ever.
+        """Yield events forever.
 
-        :raises ListeningRefused: there is no use in trying again.
+        :raises ListeningRefused: the service will refuse each further attempt.
         """
         while True:
             try:
@@ -91,23 +91,23 @@ class Listener:
                 self._tell_once(
                     f"Nothing answers at {safe_address(self._url)}; trying again until the service answers."
                 )
-            # Spread, so that not everyone comes back at once after a restart.
+            # Random, so that not all clients reconnect at once after a restart.
             await self._sleep(self._pause * random.uniform(*_JITTER))  # noqa: S311
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 
     def _tell_once(self, sentence: str) -> None:
-        """Not again for each try that ends alike."""
+        """Report a sentence, but not again for each attempt that ends the same way."""
         if sentence != self._told:
             self._tell(sentence)
             self._told = sentence
 
     @property
     def _rest(self) -> str:
-        """How to go on another time."""
+        """Return how to continue later, as a sentence."""
         return f" Go on with --since {self.seq}." if self.seq is not None else ""
 
     async def _visit(self) -> AsyncGenerator[Json, None]:
-        """The events of one connection."""
+        """Yield the events of one connection."""
         async with connect(
             self._url,
             subprotocols=[SUBPROTOCOL],  # type: ignore[list-item]
@@ -129,7 +129,7 @@ class Listener:
         return wish
 
     def _heard(self, frame: Json) -> list[Json]:
-        """What is new in a frame."""
+        """Yield the new events of a frame."""
         match frame["type"]:
             case "welcome":
                 self._epoch = frame["epoch"]
@@ -162,9 +162,9 @@ class Listener:
 
 
 def socket_url(base_url: str) -> str:
-    """The address of `/ws` on a service, however the service is named: with `http`, `ws`, or down to the path.
+    """Return the address of `/ws` on a service, which may be given with `http`, `ws`, or with the path.
 
-    :raises ListeningRefused: no service can be named like that. A lone word is rather a slip than a machine.
+    :raises ListeningRefused: the address is invalid. A single word is rather a typing error than a host.
     """
     is_whole = "://" in base_url
     whole = base_url if is_whole else f"http://{base_url}"
@@ -172,7 +172,7 @@ def socket_url(base_url: str) -> str:
         parts = urlsplit(whole)
         host, port = (parts.hostname or "", parts.port) if is_web_address(whole) else ("", None)
     except ValueError:
-        # Its words quote the address, of which a password may be a part.
+        # The message of the error quotes the address, which may contain a password.
         raise ListeningRefused(_NO_SERVICE) from None
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
     is_lone_word = not is_whole and port is None and host != "localhost" and not set(host) & set(".:")
@@ -183,7 +183,7 @@ def socket_url(base_url: str) -> str:
 
 
 def line_of(event: Json) -> str:
-    """An event as a line for people: `   813  14:05:09  order     create   #012  Asha Patil  1750.05`."""
+    """Return an event as a line of text: `   813  14:05:09  order     create   #012  Asha Patil  1750.05`."""
     data = event["data"]
     columns = (f"{event['seq']:>6}", event["at"][11:19], f"{event['type']:<8}", f"{event['action']:<16}")
     if "state" in data:

@@ -1,4 +1,4 @@
-"""Files that commands write: private, whole or not there at all, and never over another one by mistake."""
+"""Files that commands write: private, complete or not written at all, and never replaced by mistake."""
 
 import io
 import os
@@ -11,23 +11,22 @@ from typing import IO, Any, BinaryIO, Final, cast
 
 from app.refusals import Refused
 
-#: As the name of a file: the standard output.
+#: The name of the standard output.
 STDOUT: Final = Path("-")
 
 
 class FileRefused(Refused):
-    """A file cannot be read or written; the message is a sentence that says why and what to do."""
+    """A file cannot be read or written; the message says why and what to do."""
 
 
 class OutputRefused(FileRefused):
-    """What a command says cannot be written to the standard output."""
+    """The standard output cannot be written."""
 
 
 def watch_standard_output() -> None:
-    """From now on whatever is printed is written, or `OutputRefused` is raised, unless somebody has merely stopped
-    reading it."""
+    """Make a failed write to the standard output raise `OutputRefused`, unless the reader has closed the pipe."""
     old = sys.stdout
-    # Nobody minds what is printed where it was closed from the start.
+    # A standard output that was closed from the start is ignored.
     if type(old) is io.TextIOWrapper:
         sys.stdout = _Printed(
             old.buffer, old.encoding, old.errors, line_buffering=old.line_buffering, write_through=True
@@ -36,13 +35,13 @@ def watch_standard_output() -> None:
 
 @contextmanager
 def output(path: Path, *, force: bool = False, is_binary: bool = False) -> Iterator[BinaryIO]:
-    """A file to write, or the standard output.
+    """Open a file to write, or the standard output.
 
-    It is written beside its place, with mode 0600, and put there when all of it is on disk; whatever breaks off leaves
-    nothing. What stands there already is only replaced with `force`.
+    The content is written to a temporary file with mode 0600, which is moved into place when all of it is on disk. A
+    failure leaves no file. An existing file is replaced only with `force`.
 
-    :param is_binary: whether a terminal should be spared it.
-    :raises FileRefused: it cannot be written, or exists.
+    :param is_binary: whether the content must not go to a terminal.
+    :raises FileRefused: the file cannot be written, or exists.
     """
     if path == STDOUT:
         with _stdout(is_binary=is_binary) as stream:
@@ -63,7 +62,7 @@ def _stdout(*, is_binary: bool) -> Iterator[BinaryIO]:
     except FileRefused as refused:
         drop_standard_output()
         if isinstance(refused.__cause__, BrokenPipeError):
-            # Whoever read it had enough.
+            # The reader has closed the pipe.
             raise SystemExit(1) from None
         raise
 
@@ -94,7 +93,7 @@ def _refuse_existing(path: Path, *, force: bool) -> None:
     if path.is_dir():
         raise FileRefused(f"{path} is a folder: name a file.")
     if path.exists() and not path.is_file():
-        # As root, a device would be replaced like a file.
+        # Root could replace a device like a file.
         raise FileRefused(f"{path} is no ordinary file: name another one, or - for the standard output.")
     if path.exists() and not force:
         raise FileRefused(f"{path} exists already: choose another name, or replace it with --force.")
@@ -102,7 +101,10 @@ def _refuse_existing(path: Path, *, force: bool) -> None:
 
 @contextmanager
 def writing(place: object) -> Iterator[None]:
-    """:raises FileRefused: naming the place, for what the system has against the block."""
+    """Turn errors of the system in the block into a sentence that names the place.
+
+    :raises FileRefused: for each `OSError`.
+    """
     try:
         yield
     except OSError as error:
@@ -110,7 +112,7 @@ def writing(place: object) -> Iterator[None]:
 
 
 class _Printed(io.TextIOWrapper):
-    """The standard output, which says what it cannot do."""
+    """The standard output, with errors as sentences."""
 
     def write(self, text: str, /) -> int:
         with _printing():
@@ -126,22 +128,21 @@ def _printing() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        # Whoever read it had enough, which is no failure.
+        # The reader has closed the pipe, which is not a failure.
         raise
     except OSError as error:
         raise OutputRefused(f"The standard output cannot be written: {error.strerror or error}.") from error
 
 
 def drop_standard_output() -> None:
-    """Python would complain once more when it flushes at its end."""
+    """Redirect the standard output to nothing, since Python would report the error again when it flushes at the end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Stream(io.RawIOBase):
-    """Passes on what is written. Only what the system has against that is blamed on the place, and not whatever else
-    goes wrong meanwhile.
+    """A stream that reports its own system errors with the name of the place, and no other errors of the block.
 
-    :param place: what a refusal names.
+    :param place: the name in an error.
     """
 
     def __init__(self, target: IO[bytes], place: object) -> None:
@@ -163,7 +164,7 @@ class _Stream(io.RawIOBase):
 
 
 def _sync_folder(folder: Path) -> None:
-    """So that the new name survives a power cut too. Not every file system knows how."""
+    """Make a new name durable. Some file systems do not support this."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         with suppress(OSError):

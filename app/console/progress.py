@@ -1,4 +1,4 @@
-"""How far long work has come: a bar on a terminal, nothing elsewhere."""
+"""Progress of long work: a bar on a terminal, nothing elsewhere."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -13,7 +13,10 @@ Advance = Callable[[int], None]
 
 @contextmanager
 def progress(console: Console, what: str, total: int | None) -> Iterator[Advance]:
-    """Yields what is to be told how many more are done. total: None where nobody knows."""
+    """Yield a function to call with the number of further items.
+
+    :param total: None if it is unknown.
+    """
     with _bars(console) as bar:
         task = bar.add_task(what, total=total)
         yield lambda count: bar.advance(task, count)
@@ -21,7 +24,8 @@ def progress(console: Console, what: str, total: int | None) -> Iterator[Advance
 
 @contextmanager
 def progress_by_steps(console: Console) -> Iterator[Callable[[str, int, int], None]]:
-    """Yields what is to be told how much is done of a step, and of how much; a bar a step. 0: nobody knows."""
+    """Yield a function to call with the step, the items done and the total; one bar for each step. A total of 0 is
+    unknown."""
     with _bars(console) as bars:
         tasks: dict[str, TaskID] = {}
 
@@ -40,8 +44,8 @@ def _bars(console: Console) -> Progress:
 
 @contextmanager
 def tidy_end() -> Iterator[None]:
-    """SIGTERM and a closed terminal end the block as Ctrl-C does, so that it can tidy up."""
-    # Python hands signals to the main thread, and lets no other one ask for them.
+    """Make SIGTERM and a closed terminal end the block like Ctrl-C, so that it can clean up."""
+    # Python delivers signals to the main thread only.
     signals = (signal.SIGTERM, signal.SIGHUP) if current_thread() is main_thread() else ()
     previous = {each: signal.signal(each, signal.default_int_handler) for each in signals}
     try:

@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-#: Sentences go to the standard error, so that what a command prints can be piped.
+#: Messages go to the standard error, so that the output of a command can be piped.
 console = Console(stderr=True, highlight=False)
-# Where no terminal says how wide it is, a command in a sentence stays in one piece.
+# Without a terminal, lines are not wrapped, so that a command in a message stays in one piece.
 console.soft_wrap = not console.is_terminal

@@ -1,4 +1,4 @@
-"""Which processes have a file open, so that a message can name the one that holds a data folder."""
+"""The processes that have a file open, so that a message can name the one that uses a data folder."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ _LONGEST_COMMAND: Final = 120
 
 
 class Holder(NamedTuple):
-    """A process that has the file open. arguments: its command line."""
+    """A process that has the file open. `arguments` is its command line."""
 
     pid: int
     arguments: tuple[str, ...]
@@ -42,10 +42,11 @@ def _processes() -> Iterator[tuple[int, Path]]:
 
 
 def _open_files(process: Path) -> Iterator[tuple[int, int]]:
-    """Yield the identity of each file that a process has open; none for a process that ended or is not ours."""
+    """Yield the identity of each open file of a process; none for a process that has ended or belongs to another
+    user."""
     with suppress(OSError):
         for descriptor in (process / "fd").iterdir():
-            # One may be closed meanwhile.
+            # The file may have been closed meanwhile.
             with suppress(OSError):
                 yield _identity(descriptor.stat())
 

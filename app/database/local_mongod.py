@@ -1,6 +1,6 @@
-"""A real mongod for one machine: a single-node replica set on a data folder, started and stopped with the server.
+"""A local mongod: a single-node replica set on a data folder, started and stopped with the server.
 
-It listens on a unix socket only, so nothing outside this machine's user can reach it.
+It listens on a unix socket only, so that other users of the machine cannot reach it.
 """
 
 import fcntl
@@ -29,12 +29,12 @@ REPLICA_SET: Final = "rs0"
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 20.0
 PATIENCE_SECONDS: Final = 3.0
-# The least time between two starts, so that a mongod that cannot start does not keep the machine busy.
+# Seconds between two starts at least, so that a mongod that cannot start does not keep the machine busy.
 RESTART_SECONDS: Final = 1.0
 
-# A socket's path has to fit into sockaddr_un, which has 108 bytes with the closing NUL.
+# The path of a socket must fit into sockaddr_un, which has 108 bytes with the final NUL.
 _LONGEST_SOCKET: Final = 107
-#: What mongod calls the socket of its own.
+#: The name that mongod gives to its own socket.
 _OTHER_SOCKET: Final = "mongodb-27017.sock"
 _FOLDER_IS_HELD: Final = 100
 _IN_USE: Final = (
@@ -45,11 +45,11 @@ logger = logging.getLogger("pos.mongod")
 
 
 class MongodRefused(Refused):
-    """The local mongod cannot be had; the message is a sentence that says why and what to do."""
+    """The local mongod cannot run; the message says why and what to do."""
 
 
 def find_mongod(configured: str | None = None) -> Path:
-    """MONGOD_PATH, else PATH, else the wheel of the extra `embedded`.
+    """Return the executable: MONGOD_PATH, that of PATH, or that of the extra `embedded`.
 
     :raises MongodRefused: there is none.
     """
@@ -73,9 +73,9 @@ def find_mongod(configured: str | None = None) -> Path:
 
 @contextmanager
 def local_mongod(folder: Path, *, executable: Path, extra: tuple[str, ...] = ()) -> Iterator[str]:
-    """Runs a mongod on a data folder, which is made where it is missing; yields its URL, and stops it in the end.
+    """Run a mongod on a data folder, which is created if needed; yield its URL, and stop it at the end.
 
-    :param extra: more mongod options, for tests.
+    :param extra: more options of mongod, for tests.
     :raises MongodRefused: it does not start; the message quotes its log.
     """
     folder = folder.resolve()
@@ -87,7 +87,7 @@ def local_mongod(folder: Path, *, executable: Path, extra: tuple[str, ...] = ())
         raise MongodRefused(f"The data folder {folder} cannot be used: {error.strerror}.") from error
     socket = _socket_path(folder)
     with _held(folder) as lock:
-        # Whatever stands there was left by a mongod that is dead, and must not be taken for the new one.
+        # An old socket belongs to a dead mongod, and must not be mistaken for the new one.
         socket.unlink(missing_ok=True)
         with _running(_command(executable, folder, socket, extra), folder, socket, lock) as url:
             yield url
@@ -108,9 +108,9 @@ def _running(command: list[str], folder: Path, socket: Path, lock: int) -> Itera
 
 
 class _Keeper:
-    """Starts a mongod, and starts it again where it dies (out of memory, a kill) before it is stopped.
+    """Starts a mongod, and restarts it if it dies (out of memory, a kill) before it is stopped.
 
-    :param lock: the descriptor of the data folder's lock, which the mongod inherits.
+    :param lock: the file descriptor of the folder's lock, which the mongod inherits.
     """
 
     def __init__(self, command: list[str], folder: Path, lock: int) -> None:
@@ -122,7 +122,7 @@ class _Keeper:
         self.process = self._start()
 
     def watch(self) -> None:
-        """From here on a mongod that dies is started again."""
+        """Restart the mongod from now on if it dies."""
         threading.Thread(target=self._watch, name="mongod keeper", daemon=True).start()
 
     def stop(self) -> None:
@@ -137,7 +137,7 @@ class _Keeper:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            # A group of its own, so that Ctrl-C reaches the server alone, which then stops this in its turn.
+            # A separate process group, so that Ctrl-C reaches the server only, which then stops the mongod.
             start_new_session=True,
             preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509  (see there)
         )
@@ -149,19 +149,19 @@ class _Keeper:
                 if self._stopped.is_set():
                     return
                 logger.error("%s It is started again.", _why_it_ended(code, self._folder))
-                # The kernel ends it with the thread that started it, which is this one: it lives as long as the server.
+                # The kernel ends it with the thread that started it. This thread lives as long as the server.
                 self.process = self._start()
             self._stopped.wait(RESTART_SECONDS)
 
 
 @contextmanager
 def _held(folder: Path) -> Iterator[int]:
-    """Hold the data folder, for this process and for the mongod that inherits the lock.
+    """Lock the data folder, for this process and for the mongod, which inherits the lock.
 
-    A mongod whose server was killed holds it until it has ended, which is worth waiting for: longer where that mongod
-    alone holds it, since it is ending then.
+    If a server was killed, its mongod keeps the lock until it has ended. The function waits for that, and longer if
+    this mongod is the only holder, since it is about to end.
 
-    :raises MongodRefused: other processes hold it; the message names them.
+    :raises MongodRefused: other processes have the lock; the message names them.
     """
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -185,20 +185,20 @@ def _lock(descriptor: int) -> bool:
 
 
 def _is_ending(folder: Path) -> bool:
-    """Whether the folder's own mongod alone holds the lock: the server that started it has died, and it follows."""
+    """Return whether only the folder's own mongod has the lock: its server has died, and it ends too."""
     holders = holders_of(folder / "lock")
     return bool(holders) and all(str(folder / "db") in holder.arguments for holder in holders)
 
 
 def _in_use(folder: Path) -> str:
-    """Return the sentence that names the processes which hold the folder: by our lock, or by that of mongod."""
+    """Return a sentence that names the processes which use the folder, by our lock or by that of mongod."""
     holders = {*holders_of(folder / "lock"), *holders_of(folder / "db" / "mongod.lock")}
     named = "; ".join(map(str, sorted(holders))) or "the system does not show by which process"
     return _IN_USE.format(folder=folder, holders=named)
 
 
 def running_url(folder: Path) -> str | None:
-    """The URL of the mongod that a server has running on a data folder, if there is one."""
+    """Return the URL of the mongod that a server runs on a data folder; None if there is none."""
     url = _url(_socket_path(folder.resolve()))
     return url if is_primary(url) else None
 
@@ -212,7 +212,7 @@ def _command(executable: Path, folder: Path, socket: Path, extra: tuple[str, ...
         str(executable),
         *("--dbpath", str(folder / "db")),
         *("--logpath", str(folder / "mongod.log"), "--logappend"),
-        # Beside the one that it is told of it makes a socket of its own, by default one for all in /tmp.
+        # Beside the given socket, mongod creates its own one, by default in /tmp.
         *("--bind_ip", str(socket), "--unixSocketPrefix", str(socket.parent), "--filePermissions", "0700"),
         *("--replSet", REPLICA_SET, "--oplogSize", "256"),
         *("--wiredTigerCacheSizeGB", "0.25"),
@@ -225,7 +225,7 @@ def _command(executable: Path, folder: Path, socket: Path, extra: tuple[str, ...
 
 
 def _socket_path(folder: Path) -> Path:
-    """In the data folder where that is short enough, else in a short folder that is always the same for it."""
+    """Return the path of the socket: in the data folder if that is short enough, otherwise in a fixed short folder."""
     path = folder / "mongod.sock"
     if len(os.fsencode(path.with_name(_OTHER_SOCKET))) <= _LONGEST_SOCKET:
         return path
@@ -248,7 +248,7 @@ def _await_primary(process: subprocess.Popen[bytes], folder: Path, url: str, soc
                 initiated = initiate_replica_set(url, REPLICA_SET, str(socket))
             elif is_primary(url):
                 return
-        # This is the start, before there is an event loop.
+        # At the start, before there is an event loop.
         time.sleep(0.02)
     raise MongodRefused(f"The local mongod was not ready within {START_SECONDS:.0f} s; see {folder / 'mongod.log'}.")
 

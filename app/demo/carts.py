@@ -1,4 +1,4 @@
-"""What somebody buys, as the phone app sends it: in floats, rounded by nobody."""
+"""Generated carts, as the phone app sends them: unrounded floats."""
 
 import random
 from itertools import accumulate
@@ -14,9 +14,9 @@ _MOST_LINES: Final = 12
 
 
 class Carts:
-    """The carts of a shop of one trade, with customers of whom some come often.
+    """The carts of a store of one trade, with some regular customers.
 
-    :param chance: decides everything.
+    :param chance: the source of randomness.
     """
 
     def __init__(self, chance: random.Random, trade: str, people: int) -> None:
@@ -27,7 +27,10 @@ class Carts:
         self._regular = list(accumulate(1 / (5 + place) for place in range(people)))
 
     def cart(self, before: Json | None = None) -> Json:
-        """The body of an estimate. before: an earlier one, of the same customer."""
+        """Return the body of an estimate.
+
+        :param before: an earlier body of the same customer.
+        """
         chance = self._chance
         count = min(_MOST_LINES, 1 + int(chance.expovariate(0.45)))
         products = chance.choices(self._goods, cum_weights=self._popular, k=count)
@@ -48,14 +51,14 @@ class Carts:
         }
 
     def sale(self) -> Json:
-        """The body of a sale: mostly paid in full, sometimes in part."""
+        """Return the body of a sale, mostly paid in full, sometimes in part."""
         cart = self.cart()
         (share,) = self._chance.choices((1, 0.75, 0.5), (95, 2, 3))
         paid = cart["total"] if share == 1 else float(int(cart["total"] * share))
         return {**cart, "payment_mode": self.payment(), "amount_paid": paid}
 
     def payment(self) -> str:
-        """How it is paid, most often to the phone of one of the staff."""
+        """Return a payment mode, most often UPI to the phone of a seller."""
         modes = ("Cash", f"UPI: {self._chance.choice(STAFF)}", "Card", "Bank Transfer", "Cheque", "Other")
         return self._chance.choices(modes, (32, 45, 15, 4, 3, 1))[0]
 

@@ -1,10 +1,11 @@
-"""What a shop of each trade sells: name, price in rupees, usual quantity, the best selling first."""
+"""The goods of each trade, the best selling first: name, price in rupees, usual quantity."""
 
 from typing import Final, NamedTuple
 
 
 class Product(NamedTuple):
-    """most: the largest usual quantity. by_weight: whether it is sold in fractions, as 1.250 kg."""
+    """One product. `most`: the largest usual quantity; `by_weight`: whether quantities are fractions, such as 1.250
+    kg."""
 
     name: str
     price: float

@@ -1,5 +1,5 @@
-"""Customers and staff: names and addresses of several languages, in several scripts. The phone numbers begin with a 5,
-as no mobile number in India does, so that nobody is ever called by accident."""
+"""Customers and sellers, with names and addresses in several languages and scripts. Phone numbers begin with 5, as no
+Indian mobile number does, so that no real phone is called."""
 
 import random
 from typing import Final, NamedTuple
@@ -52,13 +52,13 @@ class Customer(NamedTuple):
 
 
 def customers(chance: random.Random, count: int) -> list[Customer]:
-    """So many customers, each with a phone number of its own."""
+    """Return customers with different phone numbers."""
     numbers = chance.sample(range(10**9), count)
     return [Customer(_name(chance), _phone(chance, number), _address(chance)) for number in numbers]
 
 
 def _name(chance: random.Random) -> str:
-    """Seven of ten in Latin letters, two in a script of their own, one a firm."""
+    """Return a name: seven of ten in Latin letters, two in another script, one a company."""
     (kind,) = chance.choices(("latin", "script", "firm"), (7, 2, 1))
     if kind == "script":
         return chance.choice(_SCRIPTS)
@@ -68,13 +68,13 @@ def _name(chance: random.Random) -> str:
 
 
 def _phone(chance: random.Random, number: int) -> str:
-    """As people write theirs down."""
+    """Return a phone number in one of the usual notations."""
     digits = f"5{number:09d}"
     spaced = f"{digits[:5]} {digits[5:]}"
     return chance.choice((digits, digits, digits, spaced, f"+91 {spaced}", f"0{digits}"))
 
 
 def _address(chance: random.Random) -> str:
-    """Some leave none; some write it in two lines."""
+    """Return an address: sometimes empty, sometimes in two lines."""
     between = chance.choice((", ", ", ", ", ", ",\n", ""))
     return f"{chance.randrange(1, 400)}{between}{chance.choice(_PLACES)}" if between else ""

@@ -1,4 +1,4 @@
-"""Everything that happens in the shop, in order: sales, estimates, and what becomes of them. The same for a seed."""
+"""The plan of a generated store, in order: sales, estimates and their changes. The same seed gives the same plan."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -20,29 +20,29 @@ from schemas.sales.documents import EstimateBody, SaleBody, draft, draft_sale
 from schemas.sales.statuses import CANCELLED, REFUNDED
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
-#: Room before the end for steps of one moment, which are moved apart.
+#: Time before the end for steps of the same millisecond, which are moved apart.
 _SECOND: Final = timedelta(seconds=1)
 _BODY, _SALE = EstimateBody(), SaleBody()
 
-#: Out of a hundred orders so many come from an estimate; and for a hundred orders so many estimates come to nothing.
+#: Percentage of orders that come from an estimate, and estimates without an order for each hundred orders.
 _FROM_ESTIMATES, _LOST = 0.3, 0.15
-#: What comes of a visit: a sale at once, nothing but an estimate, or (an instant) an estimate that is ordered then.
+#: The result of a visit: a sale at once, an estimate only, or an estimate that is ordered at this time.
 SALE: Final = "sale"
 LOST: Final = "lost"
 Fate = str | datetime
 
 
 def makes_order(step: TimedCommand) -> bool:
-    """Whether it is one of those that the plan was asked for."""
+    """Return whether a step creates one of the requested orders."""
     command = step.command
     return isinstance(command, ConvertEstimate) or (isinstance(command, CreateDocument) and command.kind == ORDERS)
 
 
 class Plan:
-    """A shop's life from one day to another, both included.
+    """The steps of a store from one day to another, both inclusive.
 
-    :param orders: how many are made, those that are cancelled, refunded or voided included.
-    :param until: nothing happens from this instant on.
+    :param orders: the number of orders, including cancelled, refunded and voided ones.
+    :param until: no step happens from this time on.
     """
 
     def __init__(self, trade: str, orders: int, days: list[date], zone: ZoneInfo, until: datetime, seed: int) -> None:
@@ -53,7 +53,7 @@ class Plan:
         self._count = 0
 
     def steps(self) -> Iterator[TimedCommand]:
-        """Everything that happens, in order; no two steps of one millisecond."""
+        """Yield all steps in order, each in another millisecond."""
         lost = round(self._orders * _LOST)
         every = moments(self._chance, self._orders + lost, self._days, self._zone, self._until)
         last = every[0] - _MILLISECOND if every else self._until
@@ -62,8 +62,8 @@ class Plan:
             yield TimedCommand.of(last, step.command)
 
     def _fates(self, visits: Sequence[datetime], lost: int) -> list[Fate]:
-        """Return what comes of each visit. An estimate that would be ordered after the end is still open then; an
-        earlier visit that would have come to nothing is a sale instead, so that the orders are as many as asked for."""
+        """Return the result of each visit. An estimate that would be ordered after the end stays open; an earlier
+        visit without a result becomes a sale instead, so that the number of orders is exact."""
         chance = self._chance
         is_lost = [True] * lost + [False] * (len(visits) - lost)
         chance.shuffle(is_lost)
@@ -93,7 +93,7 @@ class Plan:
             yield TimedCommand.of(due, command)
 
     def _visit(self, now: datetime, fate: Fate) -> Command:
-        """Somebody comes in: a sale, or an estimate and what becomes of it."""
+        """Plan one visit: a sale, or an estimate and its changes."""
         chance = self._chance
         if fate == SALE:
             order_id = self._id(ORDER_PREFIX, now)
@@ -126,18 +126,18 @@ class Plan:
         return self._chance.random() < share
 
     def _then(self, now: datetime, days: float, command: Command) -> None:
-        """Do something within so many days."""
+        """Plan a command within some days."""
         self._push(self._soon(now, days), command)
 
     def _push(self, moment: datetime, command: Command) -> None:
-        """Do something at a moment; what lies after the end is left out."""
+        """Plan a command at a time, unless it is after the end."""
         if moment < self._until - _SECOND:
-            # What is later in the plan is later in the shop, also where two things fall on one moment.
+            # The order of the plan decides between two steps of the same time.
             self._count += 1
             heappush(self._later, (moment, self._count, command))
 
     def _soon(self, now: datetime, days: float) -> datetime:
-        """Return a moment within so many days, in the hours of the shop as a rule."""
+        """Return a time within some days, usually in opening hours."""
         later = now + timedelta(days=int(days), minutes=self._chance.uniform(1, 1 + 1440 * min(days, 0.1)))
         return later.replace(microsecond=later.microsecond // 1000 * 1000)
 

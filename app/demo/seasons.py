@@ -1,4 +1,4 @@
-"""When people buy: hours, weekends, and the days before festivals."""
+"""The times of purchases: hours, weekends, and the days before festivals."""
 
 import random
 from datetime import UTC, date, datetime, time, timedelta
@@ -7,12 +7,12 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 OPENS, CLOSES = 9, 21
-#: From nine in the morning, an hour each: late morning and early evening are busy.
+#: Weights of the hours from 9:00. Late morning and early evening are busy.
 _HOURS: Final = (2, 5, 8, 9, 6, 4, 4, 6, 9, 10, 8, 3)
-#: From Monday on.
+#: Weights of the weekdays from Monday.
 _WEEKDAYS: Final = (0.9, 0.8, 0.9, 0.95, 1.05, 1.5, 1.35)
 
-#: How much more is sold on the eve of each, in the years for which the moon has been asked, and in every year.
+#: The factor of sales on the day before a festival: for movable festivals by year, and for fixed ones.
 _FESTIVALS: Final[dict[str, float]] = {
     **dict.fromkeys(("2023-11-12", "2024-10-31", "2025-10-20", "2026-11-08", "2027-10-29"), 2.4),  # Diwali
     **dict.fromkeys(("2024-03-25", "2025-03-14", "2026-03-04", "2027-03-22"), 1.2),  # Holi
@@ -25,22 +25,23 @@ _EVE_DAYS: Final = 12
 
 
 def weight(day: date) -> float:
-    """How busy a day is, an ordinary weekday being about 1."""
+    """Return how busy a day is; an ordinary weekday is about 1."""
     weight = _WEEKDAYS[day.weekday()]
     for ahead in range(_EVE_DAYS + 1):
         coming = day + timedelta(days=ahead)
         more = _FESTIVALS.get(coming.isoformat(), 0) + _YEARLY.get(coming.isoformat()[5:], 0)
-        # The day itself is for the family.
+        # On the day itself, people stay at home.
         weight *= 0.4 if more and not ahead else 1 + more * (1 - ahead / (_EVE_DAYS + 1)) * 0.5
     return weight
 
 
 def moments(chance: random.Random, count: int, days: list[date], zone: ZoneInfo, until: datetime) -> list[datetime]:
-    """Return so many instants (UTC, whole milliseconds) before `until` of purchases: ascending, all different.
+    """Return times of purchases (UTC, whole milliseconds) before `until`, ascending and all different.
 
-    What today has not seen yet was bought on an earlier day: so today is as busy as any day is until the same hour.
+    Purchases of today after `until` are moved to earlier days, so that today is as busy as other days are until the
+    same hour.
     """
-    # Room for those that have to be moved apart.
+    # Time for those that are moved apart.
     end = until - timedelta(seconds=1)
     busy = [weight(day) for day in days]
     chosen = chance.choices(days, busy, k=count)
@@ -63,7 +64,7 @@ def _at(day: date, hour: int, zone: ZoneInfo) -> datetime:
 
 
 def apart(ascending: list[datetime]) -> list[datetime]:
-    """The same, but no two of one millisecond."""
+    """Return the same times, but each in another millisecond."""
     found = ascending[:1]
     for moment in ascending[1:]:
         found.append(max(moment, found[-1] + timedelta(milliseconds=1)))

@@ -1,4 +1,4 @@
-"""What is to be thought of a database. Pure: facts in, findings out."""
+"""The checks of the database. Pure: facts in, findings out."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -39,7 +39,10 @@ _UNREACHABLE: Final = {
 
 
 def judge_database(settings: Settings, facts: DatabaseFacts, now: datetime) -> Iterator[Finding]:
-    """:param now: the present instant, UTC."""
+    """Yield the findings about a database.
+
+    :param now: the current time, in UTC.
+    """
     if facts.unreachable is not None:
         says, mend = _UNREACHABLE[facts.unreachable]
         yield wrong("database", f"{says}: {facts.detail.rstrip('.')}.", mend)
@@ -59,7 +62,7 @@ def judge_database(settings: Settings, facts: DatabaseFacts, now: datetime) -> I
         return
     yield _judge_indexes(facts)
     if facts.counters is not None and RESTORING in facts.counters:
-        # Until that has ended there are no counters, and the rest is neither complete nor the shop's.
+        # Until the restore has ended, there are no counters, and the documents are incomplete.
         yield wrong(
             "store",
             "It is being restored, or was by half.",

@@ -1,4 +1,4 @@
-"""What a check came to."""
+"""The findings of `pos doctor`."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -11,7 +11,7 @@ class Level(StrEnum):
 
 
 class Finding(NamedTuple):
-    """check: what was looked at; says: what was found; mend: what to do, empty where nothing is."""
+    """The result of one check. `says` is what was found, `mend` what to do; empty if there is nothing to do."""
 
     check: str
     level: Level

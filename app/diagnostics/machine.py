@@ -1,4 +1,4 @@
-"""What `pos doctor` sees of this machine: facts, judged elsewhere."""
+"""The facts about this machine for `pos doctor`. `machine_checks.py` judges them."""
 
 import errno
 import fcntl
@@ -26,9 +26,10 @@ _PIN: Final = re.compile(r"([A-Za-z0-9._-]+)==(\S+)")
 
 @dataclass
 class MachineFacts:
-    """libraries: those that differ from their pin, as name -> (pinned, installed or None). mongod: the executable, or
-    why there is none. folder_*: of the local mongod's data folder. port: free, ours, taken, or why it cannot be had.
-    open_files: how many the service may have, which raises its limit; open_files_at_first: before it does."""
+    """The facts. `libraries`: those that differ from their pin, as name -> (pinned, installed or None). `mongod`: the
+    executable; `mongod_missing`: why there is none. `folder_…`: of the local mongod's data folder. `port`: free,
+    ours, taken, or an error. `open_files`: the limit that the service can reach; `open_files_at_first`: the present
+    limit."""
 
     python: tuple[int, ...] = sys.version_info[:3]
     libraries: dict[str, tuple[str, str | None]] = field(default_factory=dict)
@@ -51,10 +52,10 @@ class MachineFacts:
 
 
 def look_at_machine(settings: Settings, folder: Path, root: Path) -> MachineFacts:
-    """The facts. Blocking; ends within a few seconds.
+    """Collect the facts. Blocks for a few seconds at most.
 
-    :param folder: of the local mongod's data.
-    :param root: where requirements.txt lies.
+    :param folder: the data folder of the local mongod.
+    :param root: the folder of requirements.txt.
     """
     facts = MachineFacts(folder=folder)
     _look_at_libraries(root / "requirements.txt", facts)
@@ -138,7 +139,7 @@ def _look_at_port(host: str, port: int) -> str:
 
 
 def _is_ours(host: str, port: int) -> bool:
-    """Whether it is this service that listens there."""
+    """Return whether this service listens there."""
     connection = HTTPConnection("127.0.0.1" if host in ("0.0.0.0", "") else host, port, timeout=1)  # noqa: S104
     try:
         connection.request("GET", "/livez")

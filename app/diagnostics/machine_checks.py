@@ -1,4 +1,4 @@
-"""What is to be thought of settings and machine. Pure: facts in, findings out."""
+"""The checks of settings and machine. Pure: facts in, findings out."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -18,7 +18,10 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 def judge_settings(settings: Settings, problems: Mapping[str, str]) -> Iterator[Finding]:
-    """:param problems: the settings that are wrong, and why."""
+    """Yield the findings about the settings.
+
+    :param problems: the invalid settings, with the reason.
+    """
     problems = {**problems_of(settings), **problems}
     for name, sentence in problems.items():
         yield wrong("settings", f"{name}: {sentence}", f"Set {name} rightly, or unset it for the default.")
@@ -217,7 +220,10 @@ def _judge_folder(facts: MachineFacts) -> Iterator[Finding]:
 
 
 def judge_disk(check: str, free: int) -> Finding:
-    """:param free: bytes."""
+    """Return the finding about free disk space.
+
+    :param free: bytes.
+    """
     shown = f"{free / 10**9:,.1f} GB free"
     if free < _LEAST_DISK:
         return wrong(check, f"Only {shown}: a full disk stops every sale.", "Make room, or move the data.")

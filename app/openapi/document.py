@@ -1,8 +1,7 @@
-"""`/openapi.json`: the API described for machines, OpenAPI 3.1, made of what the handlers say of themselves.
+"""`/openapi.json`: the OpenAPI 3.1 description of the API, generated from the declarations of the handlers.
 
-The route table names the handlers, their declarations (`endpoints/http/operations.py`) name the schemas that they
-read with
-and the classes of what they refuse, and the fields of those schemas tell what they take. Nothing is written twice.
+The route table names the handlers. Their declarations (`endpoints/http/operations.py`) name the schemas of requests
+and the classes of errors. The fields of the schemas define the values. So nothing is written twice.
 """
 
 import re
@@ -45,7 +44,7 @@ from schemas.sales.documents import RARE_FIELDS
 Json = dict[str, Any]
 
 METHODS: Final = ("get", "post", "put", "delete", "patch")
-#: What a request to a route with a guard may be answered besides, and the header by which it names a store.
+#: The additional errors of a route with a guard, and the header that names a store.
 _AT_THE_GUARD: Final[Refusals] = (
     *(RepeatedAuthorization, NotSignedIn, SignInExpired, Forbidden),
     *(NoSuchStore, TooManyRequests, Unavailable),
@@ -78,7 +77,7 @@ Every refusal, from every layer, is `application/problem+json` (RFC 9457) with a
 
 
 class Description:
-    """The document, made when it is first asked for."""
+    """The OpenAPI document, generated on first use."""
 
     def __init__(self, routes: Sequence[BaseRoute]) -> None:
         self._routes = routes
@@ -89,17 +88,17 @@ class Description:
 
     @cached_property
     def file(self) -> CompressibleBody:
-        """The same, as it is sent."""
+        """The document as a cached response."""
         return CompressibleBody(self.content)
 
     @cached_property
     def etag(self) -> str:
-        # Weak, since it goes out packed, too.
+        # A weak tag, since the response may be compressed.
         return f'W/"{blake2b(self.content, digest_size=12).hexdigest()}"'
 
 
 def operations(routes: Iterable[BaseRoute]) -> Iterator[tuple[GuardedRoute, str, Operation]]:
-    """Each path and method of the routes, with what its handler says of itself."""
+    """Yield each path and method of the routes with its declaration."""
     for route in routes:
         if isinstance(route, GuardedRoute):
             for method in METHODS:
@@ -113,7 +112,7 @@ def _is_public(route: GuardedRoute, method: str) -> bool:
 
 
 def _guarded(route: GuardedRoute, method: str, operation: Operation) -> Operation:
-    """An operation with what its guard takes and refuses, and those who stand before it."""
+    """Return an operation with the parameters and errors of its guard and of the middleware."""
     operation = replace(operation, refuses=(*operation.refuses, *_refusals_before(route, method)))
     if _is_public(route, method):
         return operation
@@ -133,7 +132,7 @@ def _refusals_before(route: GuardedRoute, method: str) -> Refusals:
 
 
 def document(routes: Sequence[BaseRoute]) -> Json:
-    """The whole document, of these routes."""
+    """Return the whole document of these routes."""
     described = list(operations(routes))
     refusals = every_refusal(operation for _, _, operation in described)
     plugin = MarshmallowPlugin()
@@ -145,7 +144,7 @@ def document(routes: Sequence[BaseRoute]) -> Json:
         info={
             "description": _ABOUT + "".join(f"| {each.status} | `{each.code}` | {each.title} |\n" for each in refusals)
         },
-        # Whoever reads the document has reached the service: under that name it answers.
+        # Relative, since the reader of the document has already reached the service.
         servers=[{"url": "/", "description": "This service"}],
         tags=[{"name": name, "description": text} for name, text in _TAGS.items()],
     )
@@ -166,7 +165,7 @@ def document(routes: Sequence[BaseRoute]) -> Json:
             "Not needed where the service is open to its own machine only.",
         },
     )
-    # What is described is never answered 405, so that answer stands here alone.
+    # A described method never gets a 405, so the response is listed here only.
     spec.components.response(MethodNotAllowed.code, refused((MethodNotAllowed,)))
     for route, method, operation in described:
         spec.path(route.path, operations={method: _shown(route, method, operation, described)})
@@ -202,7 +201,7 @@ def _shown(
     }
     if operation.body is not None:
         examples = {title: {"value": body} for title, body in operation.examples.items()}
-        # Where no body at all is as good, null is too.
+        # If the body is optional, null is allowed too.
         schema = {"anyOf": [operation.body, {"type": "null"}]} if operation.optional else operation.body
         shown["requestBody"] = {
             "required": not operation.optional,

@@ -1,4 +1,4 @@
-"""`docs/pos.http`: the examples of the API's description as requests that editors send (REST Client, JetBrains).
+"""`docs/pos.http`: the examples of the API description as requests for editors (REST Client, JetBrains).
 
 python -m app.openapi.http_file > docs/pos.http
 """
@@ -23,7 +23,7 @@ _HEAD: Final = """\
 
 
 def render(described: Json) -> str:
-    """The file, of an OpenAPI document: each operation, with each example of its body."""
+    """Return the file for an OpenAPI document: each operation, with each example of its body."""
     requests = [
         request
         for path, methods in described["paths"].items()
@@ -34,7 +34,7 @@ def render(described: Json) -> str:
 
 
 def _makers(described: Json) -> dict[str, str]:
-    """By path parameter: the name of the first request whose answer gives it."""
+    """Return, by path parameter, the name of the first request whose response contains it."""
     makers: dict[str, str] = {}
     for methods in described["paths"].values():
         for operation in methods.values():
@@ -48,7 +48,7 @@ def _makers(described: Json) -> dict[str, str]:
 def _requests(method: str, path: str, operation: Json, makers: dict[str, str]) -> Iterator[str]:
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
     examples = [(title, example["value"]) for title, example in body.get("examples", {}).items()] or [("", None)]
-    # Of what is done to a document once, the first example is enough.
+    # For a change that a document allows once, the first example is enough.
     for place, (title, value) in enumerate(examples[:1] if "{" in path else examples):
         lines = [f"# {operation['summary']}" + (f": {title}" if title else "")]
         if place == 0 and operation["operationId"] in makers.values():

@@ -1,4 +1,4 @@
-"""Names that many addresses have in common, for the API's description: parts of paths, and headers both ways."""
+"""Path parameters and headers that many operations share, for the API description."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""What the service refuses, as `/openapi.json` describes it: a problem document of each class of refusal."""
+"""The errors in `/openapi.json`: a problem document for each class of error."""
 
 from collections.abc import Iterable
 from inspect import cleandoc
@@ -14,7 +14,7 @@ from schemas.fields.shapes import ref
 
 Json = dict[str, Any]
 
-#: What any request may be answered, whatever it asks for.
+#: The errors that any request can get.
 _ANYWHERE: Final[Refusals] = (
     InvalidHttp,
     RequestTimeout,
@@ -23,7 +23,7 @@ _ANYWHERE: Final[Refusals] = (
     TooManyConnections,
     Busy,
 )
-#: Headers of every answer.
+#: The headers of every response.
 _EVERYWHERE: Final = ("X-Request-ID", "Cache-Control")
 _HEADERS_OF_REFUSALS: Final = {
     401: ("WWW-Authenticate",),
@@ -47,18 +47,18 @@ PROBLEM: Final[Json] = {
 
 
 def every_refusal(described: Iterable[Operation]) -> list[type[ShopError]]:
-    """Those that any of the operations names, and those that any request may meet, by status and code."""
+    """Return all errors of the operations, and those that any request can get, by status and code."""
     declared = {refusal for operation in described for refusal in operation.refuses}
     return sorted({*declared, *_ANYWHERE, RouteNotFound, MethodNotAllowed}, key=lambda each: (each.status, each.code))
 
 
 def problem_name(refusal: type[ShopError]) -> str:
-    """What its shape is called among the components."""
+    """Return the name of an error's schema among the components."""
     return f"Problem-{refusal.code}"
 
 
 def problem_shape(refusal: type[ShopError]) -> Json:
-    """The shape of one refusal: a Problem of just this status, code and title, with the members that it adds."""
+    """Return the schema of an error: a Problem with a fixed status, code and title, and its own members."""
     fixed = {"status": {"const": refusal.status}, "code": {"const": refusal.code}, "title": {"const": refusal.title}}
     return {
         "type": "object",
@@ -71,10 +71,10 @@ def problem_shape(refusal: type[ShopError]) -> Json:
 
 
 def refusals_of(path: str, operation: Operation) -> Json:
-    """By status, since that is how they are told apart; below it by code."""
+    """Return the errors of an operation by status and, below it, by code."""
     unrouted = (RouteNotFound,) if "{" in path and RouteNotFound.status not in operation.answers else ()
     by_status: dict[int, list[type[ShopError]]] = {}
-    # Where a status has a form of its own, what is refused before there is a request is not shown beside it.
+    # If an operation has its own error of a status, the errors that come before the request are not shown.
     anywhere = [refusal for refusal in _ANYWHERE if refusal.status not in operation.answers]
     for refusal in (*operation.refuses, *unrouted, *anywhere):
         by_status.setdefault(refusal.status, []).append(refusal)
@@ -82,7 +82,7 @@ def refusals_of(path: str, operation: Operation) -> Json:
 
 
 def refused(refusals: Refusals) -> Json:
-    """The answer of one status: whichever of these refusals it is."""
+    """Return the response of one status, which is any of these errors."""
     schemas = [ref(problem_name(refusal)) for refusal in refusals]
     return {
         "description": "; ".join(f"`{refusal.code}`: {refusal.title}" for refusal in refusals),
@@ -92,5 +92,5 @@ def refused(refusals: Refusals) -> Json:
 
 
 def headers_named(*names: str) -> Json:
-    """Headers of an answer: those of every answer, and these."""
+    """Return the headers of a response: those of every response, and these."""
     return {name: {"$ref": f"#/components/headers/{name}"} for name in (*_EVERYWHERE, *names)}
