@@ -1,4 +1,4 @@
-"""For development: messages go to the log, without number or text."""
+"""The provider for development: it only logs messages, without number or text."""
 
 import logging
 import secrets
@@ -13,10 +13,10 @@ logger = logging.getLogger("pos.messages")
 class ConsoleProvider:
     name: Final = CONSOLE
 
-    async def send(self, letter: OutgoingMessage) -> Outcome:
-        what = "a text" if letter.document_url is None else "a document"
-        logger.info("The console has taken %s of %d characters: nothing was sent.", what, len(letter.text))
+    async def send(self, message: OutgoingMessage) -> Outcome:
+        what = "a text" if message.document_url is None else "a document"
+        logger.info("The console has taken %s of %d characters: nothing was sent.", what, len(message.text))
         return Accepted(f"console-{secrets.token_hex(8)}")
 
     async def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing."""

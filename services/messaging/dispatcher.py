@@ -1,8 +1,9 @@
-"""What each process does beside its requests: it takes messages out of the outbox and hands them to the provider.
+"""The outbox dispatcher: takes messages from the outbox and passes them to the provider, in each process.
 
-Whatever happens to the process, nothing is lost and nothing is sent twice. That a message is being sent is on disk
-before the provider is called: so one whose process died is known as such, is shown as unknown, and is not sent again
-unless somebody says so. One that was only claimed is claimed again.
+If the process dies, no message is lost or sent twice. The attempt is stored before the provider is called: a
+message whose
+process died during the attempt becomes `unknown`, and is only sent again if a user requests it. A message that was only
+claimed is claimed again.
 """
 
 import asyncio
@@ -21,15 +22,15 @@ from schemas.messaging.messages import outgoing_message
 from schemas.messaging.states import SENDING
 from services.messaging.provider import Provider
 
-#: How many messages a process sends at a time.
+#: Messages that a process sends concurrently.
 CONCURRENCY: Final = 4
 POLL_SECONDS: Final = 1.0
-#: From one message to the next: those who sell go first.
+#: Delay between two messages, so that sales go first.
 PACE_SECONDS: Final = 0.025
-#: How long a provider may take to answer, and for how long after that nobody else looks at the message.
+#: Timeout of the provider, and how long after it no other process claims the message.
 SEND_SECONDS: Final = 30.0
 SETTLING_SECONDS: Final = 30.0
-#: How long those that are being sent have when the service stops.
+#: Time for messages in progress when the service stops.
 STOPPING_SECONDS: Final = 5.0
 _AGAIN_SECONDS: Final = 0.5
 
@@ -39,9 +40,9 @@ T = TypeVar("T")
 
 
 class OutboxDispatcher:
-    """The worker of one process.
+    """The dispatcher of one process.
 
-    :param chance: 0 to 1, so that those who failed together do not come back together.
+    :param jitter: returns 0 to 1, so that messages that failed together are not retried together.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class OutboxDispatcher:
         self._settling_seconds = settling_seconds
         self._jitter = jitter
         self._wakeup = asyncio.Event()
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._in_progress: set[asyncio.Task[None]] = set()
         self._working: asyncio.Task[None] | None = None
         self._is_stopping = False
 
@@ -73,20 +74,20 @@ class OutboxDispatcher:
             self._working.add_done_callback(self._failed)
 
     def wake(self) -> None:
-        """Says that there is something to send."""
+        """Check the outbox now."""
         self._wakeup.set()
 
     async def stop(self) -> None:
-        """Begins nothing more, and gives what is being sent a little time. What is then still open is found again."""
+        """Stop claiming messages, and wait briefly for those in progress. Unfinished ones are recovered later."""
         self._is_stopping = True
         if self._working is not None:
             self._working.cancel()
             await asyncio.gather(self._working, return_exceptions=True)
-        if self._under_way:
-            await asyncio.wait(self._under_way, timeout=STOPPING_SECONDS)
-        for task in self._under_way:
+        if self._in_progress:
+            await asyncio.wait(self._in_progress, timeout=STOPPING_SECONDS)
+        for task in self._in_progress:
             task.cancel()
-        await asyncio.gather(*self._under_way, return_exceptions=True)
+        await asyncio.gather(*self._in_progress, return_exceptions=True)
 
     async def _work(self) -> None:
         while True:
@@ -101,7 +102,7 @@ class OutboxDispatcher:
                 if task is None:
                     self._free.release()
             if task is not None:
-                self._under_way.add(task)
+                self._in_progress.add(task)
                 task.add_done_callback(self._ended)
                 await asyncio.sleep(PACE_SECONDS)
                 continue
@@ -110,7 +111,7 @@ class OutboxDispatcher:
                     await self._wakeup.wait()
 
     async def _claim(self) -> Document | None:
-        """A message to see to; none, too, where the database is away."""
+        """Claim a message; None if there is none or the database is unavailable."""
         try:
             return await self._outbox.claim(secrets.token_hex(8))
         except Unavailable:
@@ -118,17 +119,17 @@ class OutboxDispatcher:
             return None
 
     def _failed(self, task: asyncio.Task[None]) -> None:
-        """Whatever has gone wrong, messages go on being sent."""
+        """Restart the dispatcher after an unexpected error."""
         if not task.cancelled():
-            logger.error("The worker of messages has failed, and begins again.", exc_info=task.exception())
+            logger.error("The outbox dispatcher has failed and is restarted.", exc_info=task.exception())
             asyncio.get_running_loop().call_later(self._poll, self.start)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
+        self._in_progress.discard(task)
         self._free.release()
         if not task.cancelled() and (error := task.exception()) is not None:
-            # Nobody knows how far it came; the lease runs out, and then that is shown.
-            logger.error("A message could not be seen to.", exc_info=error)
+            # The outcome is not known; the message becomes `unknown` when its lease expires.
+            logger.error("A message could not be processed.", exc_info=error)
 
     async def _handle(self, message: Document) -> None:
         lease = self._send_seconds + self._settling_seconds
@@ -141,15 +142,15 @@ class OutboxDispatcher:
             outcome = await self._send(outgoing_message(begun))
             await self._retry(lambda: self._outbox.record_outcome(begun, outcome, self._jitter()))
 
-    async def _send(self, letter: OutgoingMessage) -> Outcome:
+    async def _send(self, message: OutgoingMessage) -> Outcome:
         try:
             async with asyncio.timeout(self._send_seconds):
-                return await self._provider.send(letter)
+                return await self._provider.send(message)
         except TimeoutError:
             return Unknown("The provider did not answer in time.")
 
     async def _retry(self, write: Callable[[], Awaitable[T]]) -> T | None:
-        """Writes something that may be written twice, while that is of use; None where it could not be."""
+        """Retry an idempotent write until the lease expires; return None if it failed."""
         try:
             async with asyncio.timeout(self._settling_seconds):
                 while True:

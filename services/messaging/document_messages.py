@@ -1,4 +1,4 @@
-"""Messages to customers, asked for: what each takes beside the outbox."""
+"""Messages with a document: links and attachments."""
 
 from typing import Final
 
@@ -22,13 +22,16 @@ _NO_ADDRESS: Final = (
 
 
 class NoPublicAddress(ShopError):
-    """A document cannot be sent, since nobody outside could open it."""
+    """A document cannot be sent, since phones could not open its link."""
 
     status, code, title = 409, "no_public_address", "No public address"
 
 
 def require_public_address(base_url: str | None) -> str:
-    """:raises NoPublicAddress: it is None."""
+    """Return the public base URL.
+
+    :raises NoPublicAddress: there is none.
+    """
     if base_url is None:
         raise NoPublicAddress(_NO_ADDRESS)
     return base_url
@@ -37,10 +40,10 @@ def require_public_address(base_url: str | None) -> str:
 async def find_attachment(
     public_links: PublicLinks, uploads: Uploads, base_url: str | None, store: str, url: str
 ) -> Attachment:
-    """What opens at an address that this service gave out, for whoever has it.
+    """Return the attachment of a URL that this service created.
 
-    :raises NoPublicAddress: phones cannot reach it.
-    :raises InvalidBody: no PDF of the store opens there.
+    :raises NoPublicAddress: the service has no public URL.
+    :raises InvalidBody: the URL is not that of a PDF of the store.
     """
     token = token_in(require_public_address(base_url), url)
     if token is not None:
@@ -68,9 +71,10 @@ async def send_document(
     keys: tuple[RequestKey, ...],
     actor: Actor,
 ) -> Outcome:
-    """An estimate or an order to a phone, with a link that is made with the message.
+    """Send an estimate or an order to a phone, with a new link.
 
-    :raises NoPublicAddress, NotFound:
+    :raises NoPublicAddress: the service has no public URL.
+    :raises NotFound: the document does not exist.
     """
     address = require_public_address(base_url)
     link, token = links.draft(kind, document["_id"], days=days, actor=actor)

@@ -1,6 +1,6 @@
-"""One question to a provider over HTTP, and what its answer means where it is none: bounded in time and size.
+"""HTTP requests to a provider, with limits of time and size.
 
-Addresses and headers hold keys, so nothing here names one: neither a log nor the text of an outcome.
+URLs and headers contain API keys, so neither logs nor outcomes include them.
 """
 
 import asyncio
@@ -17,21 +17,24 @@ import orjson
 
 from schemas.messaging.delivery import Refused, RetryLater, Unknown
 
-#: Seconds to connect, to write and between two reads; and for all of it together.
+#: Timeouts in seconds, and the timeout of the whole exchange.
 _TIMEOUTS: Final = httpx.Timeout(connect=5, write=10, read=20, pool=5)
 _WHOLE: Final = 25.0
 _LARGEST_ANSWER: Final = 64 * 1024
-#: The longest pause that a provider may ask for, in seconds.
+#: The longest accepted `Retry-After`, in seconds.
 _LONGEST_PAUSE: Final = 3_600.0
 _MOST_AT_ONCE: Final = 20
-#: What fails before a byte of the request is on its way.
+#: Errors that occur before the first byte of the request is sent.
 _NOT_REACHED: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderResponse:
-    """What a provider said. body: the JSON object, None where it is none, too large, or broken off. after:
-    `Retry-After` in seconds."""
+    """The response of a provider.
+
+    :ivar body: the JSON object; None if it is invalid, too large or incomplete.
+    :ivar after: `Retry-After` in seconds.
+    """
 
     status: int
     body: Mapping[str, Any] | None
@@ -43,26 +46,23 @@ class ProviderResponse:
 
     @property
     def reason(self) -> str:
-        """What is said of a failure where the provider says nothing."""
+        """The reason of a failure, if the provider gives none."""
         return f"The provider answered with the status {self.status}."
 
     @property
     def is_lost(self) -> bool:
-        """Whether only a gateway has answered, which heard nothing, so that it may have been sent."""
+        """Whether a gateway timed out, so that the message may have been sent."""
         return self.status == HTTPStatus.GATEWAY_TIMEOUT
 
     @property
     def is_temporary(self) -> bool:
-        """Whether it may go better another time, whatever the provider says in the body."""
+        """Whether a retry may succeed, whatever the body says."""
         return self.status == HTTPStatus.TOO_MANY_REQUESTS or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 class ProviderClient:
-    """Asks one provider. A connection serves one question: where one is kept, it may be closed by the other side as the
-    next letter is written, and then nobody knows whether that was read.
-
-    :param base_url: what paths are added to.
-    :param timeouts: for tests that will not wait as long.
+    """The HTTP client of a provider. Connections are not reused: if the provider closed one during the next request, it
+    would be unknown whether the message was sent.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class ProviderClient:
         whole: float = _WHOLE,
     ) -> None:
         for name in ("httpx", "httpcore"):
-            # They log addresses and headers below this level.
+            # They log URLs and headers below this level.
             logging.getLogger(name).setLevel(logging.WARNING)
         self._clock = clock
         self._whole = whole
@@ -83,9 +83,9 @@ class ProviderClient:
             timeout=timeouts,
             limits=httpx.Limits(max_connections=_MOST_AT_ONCE, max_keepalive_connections=0),
             follow_redirects=False,
-            # No proxy and no .netrc of the machine: letters go where the settings say, with the key that they name.
+            # No proxy and no .netrc of the machine: only the settings determine the host and the key.
             trust_env=False,
-            # What is not compressed is as large as it looks.
+            # No compression, so that the size limit holds.
             headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "pos-backend"},
         )
 
@@ -98,7 +98,10 @@ class ProviderClient:
         params: Mapping[str, str] | None = None,
         json: Any = None,
     ) -> ProviderResponse | RetryLater | Unknown:
-        """The answer; `RetryLater` where the question was surely not put, `Unknown` where it was and no answer came."""
+        """Send a request.
+
+        :returns: the response; `RetryLater` if the request was not sent; `Unknown` if it was sent and no response came.
+        """
         content = None if json is None else orjson.dumps(json)
         typed = {"Content-Type": "application/json"} if content else {}
         request = self._client.build_request(
@@ -139,7 +142,7 @@ async def _body_of(response: httpx.Response) -> Mapping[str, Any] | None:
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
-    """`Retry-After`, of seconds or of a date (RFC 9110, 10.2.3), as seconds from now; None where there is none."""
+    """Return `Retry-After`, in seconds or as a date (RFC 9110, 10.2.3), as seconds from now; None if missing."""
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         return min(float(text), _LONGEST_PAUSE)
@@ -154,6 +157,9 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | No
 def failure_outcome(
     answer: ProviderResponse, code: int | None, reason: str, *, is_temporary: bool
 ) -> Refused | RetryLater:
-    """What a failure comes to, of which the provider surely says that it is one. code: its own, or None."""
+    """Return the outcome of a failure that the provider has reported.
+
+    :param code: the error code of the provider, if any.
+    """
     name = f"http_{answer.status}" if code is None else str(code)
     return RetryLater(name, reason, answer.after) if is_temporary else Refused(name, reason)

@@ -1,4 +1,4 @@
-"""Whoever carries a message to a phone, behind one interface."""
+"""The interface of message providers."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -14,21 +14,24 @@ from services.messaging.whatsapp_cloud import WhatsAppCloud
 
 
 class Provider(Protocol):
-    """Sends letters, and says of each what became of it. It is asked for several at once, and closed at the end."""
+    """Sends messages and returns the outcome of each. Calls may be concurrent."""
 
     @property
     def name(self) -> str:
-        """By which the messages that it carries know it."""
+        """The name that is stored with its messages."""
 
-    async def send(self, letter: OutgoingMessage) -> Outcome:
-        """Tries once, for half a minute at the most. It raises nothing that the network or the provider can cause."""
+    async def send(self, message: OutgoingMessage) -> Outcome:
+        """Try once, for at most 30 seconds. Errors of the network or the provider are outcomes, not exceptions."""
 
     async def close(self) -> None:
-        """Lets go of its connections."""
+        """Close its connections."""
 
 
 def provider_of(settings: ProviderSettings, clock: Callable[[], datetime]) -> Provider:
-    """The provider that the settings name. clock: the present instant, UTC."""
+    """Return the provider of the settings.
+
+    :param clock: returns the current time, UTC.
+    """
     if settings.provider == CLOUD:
         return WhatsAppCloud(settings, ProviderClient(settings.base_url or whatsapp_cloud.DEFAULT_URL, clock))
     if settings.provider == FAST2SMS:

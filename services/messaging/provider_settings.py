@@ -1,4 +1,4 @@
-"""Which provider carries messages, and what it has to know."""
+"""The settings of the message provider."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -9,10 +9,11 @@ PROVIDERS: Final = (CONSOLE, CLOUD, FAST2SMS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSettings:
-    """What a deployment says of its provider. See docs/messages.md for what each means.
+    """The provider settings of a deployment. See docs/messages.md.
 
-    token: of the Cloud API the access token, of Fast2SMS the API key. template, document_template: names of approved
-    texts, of Fast2SMS their message ids. app_secret, verify_token: of the webhook.
+    :ivar token: access token of the Cloud API, or API key of Fast2SMS.
+    :ivar template: name of an approved template, or its message id of Fast2SMS; `document_template` likewise.
+    :ivar app_secret: secret of the webhook; `verify_token` likewise.
     """
 
     provider: str = CONSOLE

@@ -1,6 +1,6 @@
-"""WhatsApp's own Cloud API: `POST /{version}/{phone_number_id}/messages`, as Meta describes it for v25.0.
+"""The WhatsApp Cloud API: `POST /{version}/{phone_number_id}/messages`, as Meta documents it for v25.0.
 
-Its errors are told apart by `error.code`, as Meta asks for: titles and subcodes are to go.
+Errors are identified by `error.code`, as Meta recommends: titles and subcodes are deprecated.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from services.messaging.http_exchange import ProviderClient, ProviderResponse, f
 from services.messaging.provider_settings import CLOUD, ProviderSettings
 
 DEFAULT_URL: Final = "https://graph.facebook.com"
-#: Throughput, an unknown fault of theirs, a service that is away, too many to one phone: it may go better later.
+#: Temporary errors: throughput, unknown error, service unavailable, too many messages to one phone.
 TEMPORARY: Final = frozenset({130429, 131000, 131016, 131056})
 
 Json = dict[str, Any]
@@ -32,25 +32,25 @@ class WhatsAppCloud:
 
     name = CLOUD
 
-    def __init__(self, settings: ProviderSettings, exchange: ProviderClient) -> None:
+    def __init__(self, settings: ProviderSettings, client: ProviderClient) -> None:
         self._settings = settings
-        self._exchange = exchange
+        self._client = client
         self._path = f"{settings.api_version}/{settings.phone_number_id}/messages"
         self._headers = {"Authorization": f"Bearer {settings.token}"}
 
-    async def send(self, letter: OutgoingMessage) -> Outcome:
-        content = content_of(letter, self._settings)
+    async def send(self, message: OutgoingMessage) -> Outcome:
+        content = content_of(message, self._settings)
         if isinstance(content, Refused):
             return content
-        body = {"messaging_product": "whatsapp", "recipient_type": "individual", "to": letter.to, **content}
-        if letter.reference:
-            # News of the message bring it back, also where the answer that named its id was lost.
-            body["biz_opaque_callback_data"] = letter.reference
-        answer = await self._exchange.ask("POST", self._path, headers=self._headers, json=body)
+        body = {"messaging_product": "whatsapp", "recipient_type": "individual", "to": message.to, **content}
+        if message.reference:
+            # Delivery updates contain it, also if the response with the message id was lost.
+            body["biz_opaque_callback_data"] = message.reference
+        answer = await self._client.ask("POST", self._path, headers=self._headers, json=body)
         return self._outcome(answer) if isinstance(answer, ProviderResponse) else answer
 
     async def close(self) -> None:
-        await self._exchange.close()
+        await self._client.close()
 
     def _outcome(self, answer: ProviderResponse) -> Accepted | Refused | RetryLater | Unknown:
         body = answer.body or {}
@@ -68,41 +68,41 @@ class WhatsAppCloud:
         return failure_outcome(answer, code, reason, is_temporary=code in TEMPORARY or answer.is_temporary)
 
 
-def content_of(letter: OutgoingMessage, settings: ProviderSettings) -> Json | Refused:
-    """The part of a message that says what it is: an approved text, a document or a text of one's own.
+def content_of(message: OutgoingMessage, settings: ProviderSettings) -> Json | Refused:
+    """Return the content of a message: a template, a document or a text.
 
-    Where the settings name an approved text, it is what letters go out with, since others reach those alone who wrote
-    to the shop within the last 24 hours. Such a text has one value, what the letter says.
+    If the settings name a template, it is always used, since other messages only reach customers who wrote to the shop
+    within the last 24 hours. A template has one value, the text of the message.
     """
-    usual = settings.document_template if letter.document_url else settings.template
+    usual = settings.document_template if message.document_url else settings.template
     if usual:
-        return _template(letter, usual, settings.template_language)
-    if letter.document_url is None:
-        if not 0 < len(letter.text) <= MAX_TEXT_LENGTH:
+        return _template(message, usual, settings.template_language)
+    if message.document_url is None:
+        if not 0 < len(message.text) <= MAX_TEXT_LENGTH:
             return Refused("wrong_length", f"A text must have 1 to {MAX_TEXT_LENGTH:,} characters.")
-        return {"type": "text", "text": {"preview_url": False, "body": letter.text}}
-    if len(letter.text) > MAX_CAPTION_LENGTH:
+        return {"type": "text", "text": {"preview_url": False, "body": message.text}}
+    if len(message.text) > MAX_CAPTION_LENGTH:
         return Refused("wrong_length", f"The text beside a document may have {MAX_CAPTION_LENGTH:,} characters.")
-    caption = {"caption": letter.text} if letter.text else {}
-    return {"type": "document", "document": {**_document(letter), **caption}}
+    caption = {"caption": message.text} if message.text else {}
+    return {"type": "document", "document": {**_document(message), **caption}}
 
 
-def _template(letter: OutgoingMessage, name: str, language: str) -> Json:
+def _template(message: OutgoingMessage, name: str, language: str) -> Json:
     components: list[Json] = []
-    if letter.document_url is not None:
-        header = {"type": "document", "document": _document(letter)}
+    if message.document_url is not None:
+        header = {"type": "document", "document": _document(message)}
         components.append({"type": "header", "parameters": [header]})
-    components.append({"type": "body", "parameters": [{"type": "text", "text": template_value(letter.text)}]})
+    components.append({"type": "body", "parameters": [{"type": "text", "text": template_value(message.text)}]})
     return {"type": "template", "template": {"name": name, "language": {"code": language}, "components": components}}
 
 
-def _document(letter: OutgoingMessage) -> Json:
-    named = {"filename": letter.filename} if letter.filename else {}
-    return {"link": letter.document_url, **named}
+def _document(message: OutgoingMessage) -> Json:
+    named = {"filename": message.filename} if message.filename else {}
+    return {"link": message.document_url, **named}
 
 
 def template_value(value: str) -> str:
-    """A value as an approved text takes it: no newline, no tab, no run of spaces, and not nothing."""
+    """Return a value that a template accepts: no newline, no tab, no repeated spaces, and not empty."""
     return " ".join(value.split()) or "-"
 
 

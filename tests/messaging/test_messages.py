@@ -194,7 +194,7 @@ async def test_no_log_says_to_whom_or_what(open_shop: OpenShop) -> None:
     await shop.state["dispatcher"].stop()
     access_log.flush()
     written = stream.getvalue()
-    assert written.count("A message could not be seen to.") == 3
+    assert written.count("A message could not be processed.") == 3
     tokens = [str(letter.document_url).rpartition("/")[2] for letter in broken.letters if letter.document_url]
     assert len(tokens) == 2
     assert [canary for canary in (*tokens, "98220", "Canary") if canary in written] == []
