@@ -51,7 +51,7 @@ def exact(value: float) -> Decimal:
 
 
 def exact_subtotal(cart: Cart) -> Decimal:
-    """By hand, in decimal arithmetic."""
+    """Compute in decimal arithmetic, independently."""
     return sum(
         (
             half_up(exact(line["price"]) * exact(line["quantity"]) * (100 - exact(line["discount"])) / 100)

@@ -68,7 +68,7 @@ SHAPES = (
 
 
 def shown(text: str) -> bool:
-    """Whether a part of the password is in a text, in any case."""
+    """Return whether a text has a part of the password, in any case."""
     return any(half in text.casefold() for half in (HEAD, TAIL))
 
 
@@ -78,7 +78,7 @@ def is_read_as_a_host(shape: str, between: str) -> bool:
 
 
 def output_of(url: str) -> Iterator[str]:
-    """All that settings, the doctor, the connection and an adoption say of an address that they do not visit."""
+    """Yield all output of settings, doctor, connection and import about a URL, without connecting to it."""
     settings = Settings(mongodb_url=url, sentry_dsn=url, otlp_endpoint=url)
     yield str(settings.masked())
     for check in (values.is_mongodb_url, values.is_dsn, values.is_base_url, values.are_origins, values.are_hosts):
@@ -96,7 +96,7 @@ def output_of(url: str) -> Iterator[str]:
 
 @contextmanager
 def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
-    """Clients are made, and their options are read, but they are not started."""
+    """Create clients and read their options, without starting them."""
     with monkeypatch.context() as patched, warnings.catch_warnings(record=True) as warned:
         patched.setattr("repositories.database.client.AsyncIOMotorClient", _client)
         patched.setattr("repositories.legacy.source.MongoClient", _client)

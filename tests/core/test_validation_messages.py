@@ -24,7 +24,7 @@ SENTENCE = re.compile(rf"(?:Line \d+(?:, \w+)?|[\w.]+): (?:{DETAIL.pattern})\.")
 
 
 def bodies(schema: Schema) -> Iterator[dict[str, Any]]:
-    """A sound body with each field in turn made strange, and so within a line."""
+    """Yield a valid body with one strange value, for each field of the body and of a line."""
     for value in STRANGE:
         for name in schema.load_fields:
             yield {**sale_body(), "status": "Pending", name: value}
@@ -52,7 +52,7 @@ def test_every_parameter_is_refused_in_a_sentence(name: str) -> None:
 
 
 def judge(load: Any, schema: Schema, given: dict[str, Any]) -> bool:
-    """Whether it was refused; and if so, in sentences."""
+    """Return whether the response is a refusal, with sentences of ours."""
     refusal = refused(load, schema, given)
     if isinstance(refusal, InvalidBody):
         assert SENTENCE.fullmatch(refusal.detail), refusal.detail

@@ -67,7 +67,7 @@ async def test_the_wall_holds_everything_at_once(shop: Shop, screen: Open) -> No
 
 
 async def edges(page: Page, selector: str, start: str, length: str) -> tuple[float, float]:
-    """Where an element begins and ends."""
+    """Return the edges of an element."""
     box: Any = await page.locator(selector).bounding_box()
     return box[start], box[start] + box[length]
 
@@ -131,7 +131,7 @@ async def test_new_sales_are_announced_sparingly(shop: Shop, screen: Open) -> No
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_there_is_contrast_enough(shop: Shop, screen: Open, scheme: str) -> None:
-    """4.5 to 1 for all text (WCAG 2, AA), live and not."""
+    """All text has a contrast of 4.5 to 1 (WCAG 2, AA), connected and disconnected."""
     await shop.sale()
     order = await shop.sale(amount_paid=50.0)
     await shop.ok("PUT", f"/api/orders/{order['order_id']}/status", params={"status": "Cancelled"})

@@ -13,11 +13,13 @@ from tests.support.clock import Clock
 from tests.support.payloads import line
 from tests.support.shop import OpenShop, Shop
 
-ASSETS = sorted(path.name for path in Path(__file__).parents[2].joinpath("endpoints", "board").iterdir())
+ASSETS = sorted(
+    path.name for path in Path(__file__).parents[2].joinpath("endpoints", "reporting", "board_assets").iterdir()
+)
 
 
 async def test_the_figures_are_those_of_the_report(open_shop: OpenShop) -> None:
-    """All kinds of documents, at all kinds of hours; the report reads totals, the board adds up documents."""
+    """Reports read rollups and the board adds up documents; both agree for all kinds of documents and hours."""
     clock = Clock()
     shop = await open_shop(clock=clock)
     clock.at("2026-03-13T23:59:59+05:30")
@@ -107,7 +109,7 @@ async def test_the_page_is_guarded_and_held(shop: Shop) -> None:
 
 
 async def test_fifty_screens_cost_one_answer(shop: Shop) -> None:
-    """While the log stands still the day is added up once, however many ask."""
+    """Without new events, the day is added up once for any number of requests."""
     await shop.sale()
     hours, added_up = shop.state["hours"], 0
     ask = hours.today

@@ -68,7 +68,7 @@ async def test_figures_that_do_not_come_are_not_live(shop: Shop, screen: Open) -
 
 
 async def test_a_line_that_went_dead_without_a_word_is_noticed(shop: Shop, screen: Open) -> None:
-    """A proxy holds the socket, and lets nothing through any more."""
+    """A proxy keeps the socket open, but forwards nothing."""
     lines: list[asyncio.Event] = []
 
     def hold(route: WebSocketRoute) -> None:
@@ -88,7 +88,7 @@ async def test_a_line_that_went_dead_without_a_word_is_noticed(shop: Shop, scree
 
 
 async def test_a_killed_server_loses_nothing(open_shop: OpenShop, mongodb_url: str, browser: Browser) -> None:
-    """Two servers on one store: the one that the screen hangs on is killed, the other sells on."""
+    """Of two servers on one store, the one that the screen is connected to is killed; the other goes on selling."""
     shop = await open_shop()
     context = await browser.new_context()
     async with services(mongodb_url, shop.store, 1) as (server,):

@@ -155,7 +155,7 @@ async def test_a_sign_in_is_renewed_and_the_screen_stays_live_all_the_while(
 
 
 async def test_many_tabs_renew_one_after_the_other(guarded: Shop, context: BrowserContext, meera: Account) -> None:
-    """Each at its start, all at once; a refresh token that comes twice would end the sign-in of them all."""
+    """All pages refresh at their start at once; a refresh token that is used twice would end the session of all."""
     boards = [await board_of(context, guarded) for _ in range(4)]
     await boards[0].sign_in(meera.login, PASSWORD)
     # The others see that somebody has signed in.

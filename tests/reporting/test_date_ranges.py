@@ -55,7 +55,7 @@ def _newest_first(sold: list[tuple[date, str, str, float]]) -> list[float]:
 
 
 async def test_until_yesterday_stands_still_while_today_is_sold(open_shop: OpenShop) -> None:
-    """It is the row of the year, less today's, both of which each sale writes."""
+    """The range is the row of the year minus today's row; each sale writes both."""
     clock = Clock()
     shop = await open_shop(clock=clock)
     clock.at("2026-11-27T12:00:00+05:30")

@@ -22,7 +22,7 @@ STAFF = "/api/reports/staff-performance"
 
 
 def rows_of(names: Sequence[str], period: str = "2026") -> list[Row]:
-    """Each of them sold something for another amount, some of them for the same, and wrote an estimate."""
+    """Return rows of sellers with different revenues, some of them equal, and an estimate each."""
     return [
         row
         for number, name in enumerate(names)
@@ -94,7 +94,7 @@ def test_a_place_among_sellers_that_was_not_given_out_is_refused(cursor: str) ->
 
 
 async def _sold_by(shop: Shop, staff: Sequence[str]) -> str:
-    """Let sellers have sold in a month, as the totals keep it."""
+    """Insert rollup rows of sellers in a month."""
     await prepare(shop.database, shop.store, shop.state["zone"], 90)
     rows = [row for period in ("2025-03-04", "2025-03", "2025") for row in rows_of(staff, period)]
     await shop.database.totals.insert_many({"_id": row_id(shop.store, row.key), **row.measures} for row in rows)
@@ -102,7 +102,7 @@ async def _sold_by(shop: Shop, staff: Sequence[str]) -> str:
 
 
 async def test_no_report_grows_with_the_names_of_sellers(shop: Shop) -> None:
-    """The rows are removed again: there are no documents for them."""
+    """Remove the rows at the end, since there are no documents for them."""
     month = await _sold_by(shop, names(1_000))
     try:
         for path in (

@@ -55,7 +55,7 @@ class Books:
 
 
 def sums(books: Books) -> Counter[tuple[Any, str]]:
-    """The totals by hand, from the raw documents."""
+    """Return the totals of the raw documents, computed independently."""
     found: Counter[tuple[Any, str]] = Counter()
     for (kind, _), document in books.documents.items():
         if document["voided_at"] is not None:
@@ -82,7 +82,7 @@ steps = st.tuples(
 
 
 def command_of(books: Books, step: tuple[str, int, float], number: int) -> Command | None:
-    """A step as a command, on a document that some choice picks; None where there is none yet."""
+    """Return a step's command on a randomly chosen document; None where there is none yet."""
     what, choice, price = step
     body = estimate_body([line(price)], sale_by=STAFF[choice % 2])
     payment = MODES[choice % 3]

@@ -25,7 +25,7 @@ def unrounded(value: float) -> float:
 
 
 def half_up(value: float) -> float:
-    """As Dart's `toStringAsFixed(2)`, and most tills."""
+    """Round as Dart's `toStringAsFixed(2)` and most tills do."""
     return math.floor(value * 100 + 0.5) / 100
 
 
@@ -68,7 +68,7 @@ def claimed(
 
 
 def exact_total(cart: list[dict[str, Any]], discount: float) -> tuple[int, int]:
-    """Subtotal and total in paise, in fractions: each line and the discount half-up."""
+    """Return the exact subtotal and total in paise, with each line and the discount rounded half-up."""
 
     def paise(value: Fraction) -> int:
         return math.floor(value * 100 + Fraction(1, 2))

@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 
 async def trade(shop: Shop) -> None:
-    """Five estimates, of which two become orders, and four sales, one of them cancelled."""
+    """Create five estimates, of which two become orders, and four sales, one of them cancelled."""
     for n in range(5):
         estimate = await shop.estimate(customer_name=f"Estimate {n}", items=[line(10.0 + n)], sale_by="Ravi")
         if n < 2:

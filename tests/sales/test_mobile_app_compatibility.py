@@ -27,7 +27,7 @@ MONEY = {"price", "subtotal", "discount_amount", "total", "amount_paid", "total_
 
 @pytest.fixture
 async def trading(shop: Shop) -> Shop:
-    """A shop that the app has used: an estimate, a sale, and an estimate that became an order."""
+    """Return a shop with an estimate, a sale, and a converted estimate of the app."""
     await shop.ok("POST", "/api/estimates/create", json=APP_ESTIMATE)
     await shop.ok("POST", "/api/orders/create-sale", json=APP_SALE)
     estimate = await shop.estimate()
@@ -36,7 +36,7 @@ async def trading(shop: Shop) -> Shop:
 
 
 def values(content: Any) -> list[tuple[str, Any]]:
-    """Every (name, value) of a JSON document, however deep."""
+    """Yield each (name, value) of a JSON document at any depth."""
     if isinstance(content, dict):
         return [*content.items(), *(pair for value in content.values() for pair in values(value))]
     if isinstance(content, list):

@@ -14,7 +14,7 @@ from tests.support.shop import Shop
 
 
 class Words:
-    """Counts how often it is asked."""
+    """A serializer that counts its calls."""
 
     def __init__(self) -> None:
         self.count = 0
