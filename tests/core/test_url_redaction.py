@@ -225,7 +225,7 @@ def test_an_invalid_sentry_key_is_not_shown() -> None:
     "url", ["http://till:zqxhead/zqxtail@host", "http://till:zqxhead\u2100@host", "http://a:zqxhead"]
 )
 def test_an_address_to_listen_at_is_refused_without_its_key(url: str) -> None:
-    with pytest.raises(ListeningRefused, match="no address of a service") as refusal:
+    with pytest.raises(ListeningRefused, match="not an address of a service") as refusal:
         socket_url(url)
     assert not shown(f"{refusal.value} {refusal.value.__cause__}")
 
