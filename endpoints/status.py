@@ -145,7 +145,7 @@ class Metrics(HTTPEndpoint):
 class WebSocketStatus(HTTPEndpoint):
     """The state of the hub of this process: `active`, or `degraded` while it cannot follow the log."""
 
-    @operation(simple_op("How many screens are connected, and how the hub of this process stands", "HubStatus"))
+    @operation(simple_op("The number of connected clients, and the state of the hub of this process", "HubStatus"))
     async def get(self, request: LiveRequest) -> Response:
         status = request.state.hub.status
         return answer(

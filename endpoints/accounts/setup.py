@@ -45,7 +45,7 @@ class Setup(HTTPEndpoint):
     @operation(
         Operation(
             summary="Become the shop's first owner",
-            description="Done once: whoever comes later is told that there is an owner. The body may be a form, too.",
+            description="Succeeds once; later requests are rejected. The body may also be a form.",
             body=BODY,
             answers={201: ResponseSpec(content=ref("Claimed"), description="The owner can sign in now.")},
             refuses=(

@@ -24,8 +24,8 @@ BODY: Final = LinkBody()
 _EXAMPLES: Final = {"For a week": {"days": 7}, "For 30 days": {}}
 
 _MAKING: Final = Operation(
-    summary="Make a link by which whoever has it sees the document, without signing in",
-    description="The address is shown this once. It ends after so many days, or when it is revoked.",
+    summary="Create a public link to the document",
+    description="The URL is only returned once. The link expires after `days`, or when it is revoked.",
     body=BODY,
     optional=True,
     examples=_EXAMPLES,
@@ -33,7 +33,7 @@ _MAKING: Final = Operation(
     refuses=(MalformedBody, BodyTooLarge, InvalidBody, NotFound, OutcomeUnknown, Unavailable),
 )
 _LISTING: Final = Operation(
-    summary="The links to the document, those that have ended too",
+    summary="The links to the document, including expired ones",
     answers={200: ResponseSpec(content=ref("LinkList"), description="The newest first.")},
     refuses=(NotFound, Unavailable),
 )

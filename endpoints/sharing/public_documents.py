@@ -24,7 +24,7 @@ _NO_LINK: Final = ResponseSpec(content={}, description="No link, or none any mor
 class PublicPage(HTTPEndpoint):
     @operation(
         Operation(
-            summary="A document, as whoever has a link to it sees it",
+            summary="The public page of a document",
             answers={
                 200: ResponseSpec(content={}, description="A page that offers the PDF.", media="text/html"),
                 404: _NO_LINK,

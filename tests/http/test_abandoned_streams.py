@@ -1,4 +1,4 @@
-"""Whole lists that nobody reads to the end."""
+"""Whole lists that the client does not read to the end."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""What is under way at a time is bounded, of each credential and of all; whoever asks beyond waits, then is refused."""
+"""Concurrent work is limited for each credential and in total; further requests wait, then are rejected."""
 
 import asyncio
 from contextlib import AsyncExitStack

@@ -232,7 +232,7 @@ async def test_strange_headers_are_refused_or_harmless(shop: Shop, prober: Probe
 
 @pytest.mark.alone
 async def test_nothing_strange_takes_long(shop: Shop, prober: Prober) -> None:
-    """Each takes at most as long as some dozens of sales, so that whoever sends it has to send as much as others."""
+    """Each takes at most as long as some dozens of sales, so that an attacker has no advantage."""
     sale = await prober.quickest(shop, "POST", "/api/orders/create-sale", 20, json=sale_body())
     strange: list[tuple[str, str, dict[str, Any]]] = [
         *((*way, {"content": raw}) for raw in RAW for way in WRITES[1::2]),

@@ -233,7 +233,7 @@ def test_what_is_said_of_a_head_is_made_once_and_forgotten_when_the_head_moves()
 
 @pytest.mark.parametrize("path", ASKED)
 async def test_an_answer_is_never_older_than_what_was_answered_before(open_shop: OpenShop, path: str) -> None:
-    """Two processes, so to speak: what one has booked, the other shows to whoever asks next."""
+    """Like two processes: a sale of one is in the next response of the other."""
     clock = Clock()
     clock.at("2026-03-05T12:00:00+05:30")
     first = await open_shop(clock=clock)

@@ -1,4 +1,4 @@
-"""A slow screen harms nobody: it takes no memory of ours, delays no sale, and is closed when it has fallen too far."""
+"""A slow client takes no memory, delays no sale, and is disconnected when it has fallen too far behind."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""Screens and event streams stay for as long as whoever opened them may: revoked, ended, expired, they are let go."""
+"""Connections of WebSockets and event streams end when their credential is revoked or expires."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -25,7 +25,7 @@ from tests.support.shop import OpenShop, Shop
 from tests.support.token_holders import TokenHolder, add_token_holder
 
 NOT_SIGNED_IN, EXPIRED, FORBIDDEN = 4401, 4431, 4403
-#: How long somebody who was let in may stay when they may no longer.
+#: How long a connection may outlast its credential.
 MOST_SECONDS = 5.0
 
 
@@ -124,7 +124,7 @@ async def _all_left(shop: Shop) -> None:
 
 
 async def test_within_five_seconds_it_holds_for_those_who_come_and_for_those_who_are_there(open_shop: OpenShop) -> None:
-    """As often as a shop really looks; somebody who comes at once after the end may still be known, and then goes."""
+    """With the real interval; a client that connects right after the revocation may be admitted, and is then closed."""
     shop = await open_shop(sign_in="on")
     guest = await add_token_holder(shop, "viewer")
     async with shop.listen(additional_headers=guest.headers) as early:
@@ -218,7 +218,7 @@ async def test_an_open_service_watches_nobody(shop: Shop) -> None:
 
 
 async def test_known_is_what_the_rows_say(open_shop: OpenShop) -> None:
-    """Each way in which a credential is nobody's, and that many are told apart in one reading."""
+    """Each way in which a credential is invalid; many are checked in one query."""
     clock = Clock()
     shop = await open_shop(sign_in="on", clock=clock)
     credentials = Credentials(shop.database, clock)

@@ -1,4 +1,4 @@
-"""Changes of users and devices pass every screen: nobody is shown them, and nobody sees a gap."""
+"""Private events of users and devices are sent to no client, and no client sees a gap."""
 
 import json
 from collections.abc import Awaitable, Callable

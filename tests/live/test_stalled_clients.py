@@ -120,7 +120,7 @@ async def test_a6_screens_that_do_not_read_delay_no_sale_and_are_sent_away(
         report.operations = sellers.sold
         report.lost = sum(len(set(range(1, head + 1)) - set(hearer.seqs)) for hearer in hearers)
         report.doubled = sum(len(hearer.seqs) - len(set(hearer.seqs)) for hearer in hearers)
-        # One pair of windows says little: what is seen then is only that nobody waits for those who do not read.
+        # One pair of windows proves little: only that no client waits for those that do not read.
         differences = [abs(one - other) for one, other in itertools.pairwise(without)]
         noise = statistics.median(differences) if differences else 0.2
         report.waited(max(with_))

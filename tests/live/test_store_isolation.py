@@ -139,7 +139,7 @@ async def test_signing_in_and_out_of_one_store_leaves_the_other_alone(here: Shop
         assert refusal(refused) == (403, "forbidden"), path
     changed = {"current": PASSWORD, "new": NEW_PASSWORD}
     assert (await there.http.post("/api/auth/password", json=changed, headers=shown)).status_code == 200
-    # One that is used twice ends one's own sign-in, and nobody else's.
+    # A refresh token that is used twice ends only its own session.
     assert (await renew(there, entered.json()["refresh_token"])).status_code == 401
     assert (await who(there, renewed.json()["access_token"])).status_code == 401
     assert await _all_of(there, theirs["_id"]) == before

@@ -10,7 +10,7 @@ from tests.support.shop import OpenShop, Shop
 
 
 async def lost_and_failed(open_shop: OpenShop, shop: Shop) -> tuple[Shop, str, str]:
-    """The shop of `pos`, with a message of which nobody knows, and one that failed."""
+    """The shop of `pos`, with an unknown message and a failed one."""
     await shop.state["dispatcher"].stop()
     postman = InMemoryProvider(Unknown("The answer was lost."), Refused("131026", "Not on WhatsApp."))
     served = await open_shop(provider=postman, store_id=shop.store)

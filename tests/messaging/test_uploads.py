@@ -1,4 +1,4 @@
-"""PDFs that are uploaded to be sent: bounded, kept for a while, and served to whoever has the link."""
+"""Uploaded PDFs: bounded, kept for a while, and served to clients with the link."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Long documents and short ones: nobody's bill of one line waits for the long ones of another."""
+"""Long and short documents: a short one does not wait for the long ones of another client."""
 
 import asyncio
 
