@@ -20,8 +20,8 @@ pytestmark = pytest.mark.soak
 # `pos`, but it answers a sale before it is on disk.
 HASTY = """
 from pymongo import WriteConcern
-import repositories.transaction
-repositories.transaction._DURABLE = WriteConcern(w=1, j=False)
+from repositories.journal import transaction
+transaction._DURABLE = WriteConcern(w=1, j=False)
 from app.cli import main
 main()
 """
@@ -58,9 +58,9 @@ async def test_the_checker_finds_lost_and_doubled_sales(tmp_path: Path) -> None:
 async def test_a1_control_sales_answered_before_they_were_on_disk_are_found_missing(
     tmp_path: Path, long_run: LongRun
 ) -> None:
-    """What a killed mongod has not written to its journal yet is gone: half a second's worth, as it is set here.
+    """A killed mongod loses the writes of the last 0.5 s, which it has not journaled yet.
 
-    The same kill -9, with the service as it is, loses nothing (`test_faults_of_the_database.py`: a1).
+    With the unchanged service the same kill loses nothing (a1 in `test_database_faults.py`).
     """
     caught = 0
     with reporting("A1 control: w:1, j:false", long_run) as report:

@@ -123,4 +123,4 @@ async def post_until_answered(
             except httpx.TransportError:
                 pass
             await asyncio.sleep(0.05)
-    raise AssertionError("nobody answered")
+    raise AssertionError("no server answered")

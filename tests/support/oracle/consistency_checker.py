@@ -96,7 +96,7 @@ def _judge_operations(
         if len(documents) > 1:
             verdict.doubled.append(f"I1 {kind} {name}: there {len(documents)} times")
         if name not in attempts:
-            verdict.wrong.append(f"I1 {kind} {name}: nobody asked for it")
+            verdict.wrong.append(f"I1 {kind} {name}: no till requested it")
     by_id = {document["_id"]: document for document in (*estimates, *orders)}
     for name, data in answers.items():
         attempt = attempts[name]
