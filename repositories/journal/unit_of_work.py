@@ -166,7 +166,7 @@ class UnitOfWork:
     def cached_answer(self, keys: Iterable[RequestKey]) -> Document | None:
         """Return the stored answer to the same request; None if there is none.
 
-        :raises KeyReused, SoldOtherwise: as `schemas.idempotency.repeated`.
+        :raises KeyReused, SoldOtherwise: as `repeated_answer`.
         """
         for key in keys:
             known = self.requests.get(key.key) or self.requests.get(key.earlier or "")

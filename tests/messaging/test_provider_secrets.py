@@ -85,7 +85,7 @@ async def test_the_guard_is_needed(stub: ProviderStub, everything: io.StringIO) 
 
 
 async def test_an_unforeseen_error_shows_no_address(stub: ProviderStub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.messaging.http_exchange.pause_of", lambda *_: 1 / 0)
+    monkeypatch.setattr("services.messaging.http_exchange.retry_after_seconds", lambda *_: 1 / 0)
     async with provided(stub.url, FAST2SMS_SETTINGS, token=TOKEN) as provider:
         with pytest.raises(ZeroDivisionError) as caught:
             await provider.send(LETTER)

@@ -214,7 +214,7 @@ async def test_a_fault_before_the_first_piece_is_still_an_error(shop: Shop, monk
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("endpoints.sales.lists._joined", broken)
+    monkeypatch.setattr("endpoints.sales.lists.joined", broken)
     answer = await shop.http.get("/api/estimates/all", headers=GZIP)
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
 

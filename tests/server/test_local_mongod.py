@@ -19,7 +19,7 @@ MONGOD = find_mongod()
 KEEPER = """
 import sys, time
 from pathlib import Path
-from app.local_mongod import find_mongod, local_mongod
+from app.database.local_mongod import find_mongod, local_mongod
 with local_mongod(Path(sys.argv[1]), executable=find_mongod()) as url:
     print(url, flush=True)
     time.sleep(60)
