@@ -12,10 +12,10 @@ from rich.text import Text
 
 from app.commands.database import Data
 from app.config.settings import Settings, WrongSettings, read_settings
-from app.diagnostics.database_checks import judge_database
+from app.diagnostics.database_checks import check_database
 from app.diagnostics.findings import Finding, Level, warning
-from app.diagnostics.machine import MachineFacts, look_at_machine
-from app.diagnostics.machine_checks import judge_machine, judge_settings
+from app.diagnostics.machine import MachineFacts, collect_machine_facts
+from app.diagnostics.machine_checks import check_machine, check_settings
 from repositories.diagnostics.inspection import collect_facts
 
 _ROOT: Final = Path(__file__).parents[2]
@@ -53,10 +53,10 @@ def _findings(data: Path | None) -> list[Finding]:
         settings, problems = read_settings(), {}
     except WrongSettings as error:
         settings, problems = error.rest, dict(error.problems)
-    machine = look_at_machine(settings, data or Path(settings.data_dir), _ROOT)
+    machine = collect_machine_facts(settings, data or Path(settings.data_dir), _ROOT)
     # Where the address is wrong, the local mongod, which stands in for it here, is not the shop's.
     of_database = [] if "MONGODB_URL" in problems else _findings_of_database(settings, machine)
-    return [*judge_settings(settings, problems), *judge_machine(settings, machine), *of_database]
+    return [*check_settings(settings, problems), *check_machine(settings, machine), *of_database]
 
 
 def _findings_of_database(settings: Settings, machine: MachineFacts) -> list[Finding]:
@@ -70,7 +70,7 @@ def _findings_of_database(settings: Settings, machine: MachineFacts) -> list[Fin
             )
         ]
     facts = collect_facts(url, settings.database_name, settings.store_id, settings.event_retention_days)
-    return list(judge_database(replace(settings, mongodb_url=url), facts, datetime.now(UTC)))
+    return list(check_database(replace(settings, mongodb_url=url), facts, datetime.now(UTC)))
 
 
 def _show(console: Console, finding: Finding) -> None:

@@ -11,18 +11,17 @@ from app.config.settings import Settings, WrongSettings
 from app.config.validators import HOW_TO_MAKE_ONE
 
 _NOT_LOCAL: Final = (
-    "is off, but HOST or PUBLIC_BASE_URL is an address that others reach: whoever comes would be the owner. Unset it, "
-    "and set SECRET_KEY; or, where something else keeps strangers out, set ALLOW_INSECURE=1."
+    "is off, but other machines reach HOST or PUBLIC_BASE_URL: every client would be the owner. Unset it, and set "
+    "SECRET_KEY; or, if something else controls the access, set ALLOW_INSECURE=1."
 )
 _ANY_PAGE: Final = (
-    "is *, and nobody signs in: every web page that somebody on this machine opens would be the owner. Name the "
-    "origins of your own pages, or set SIGN_IN=on and SECRET_KEY; or, against all advice, SIGN_IN=off and "
-    "ALLOW_INSECURE=1."
+    "is *, and sign-in is off: every web page that a user of this machine opens would be the owner. Name the origins "
+    "of your own pages, or set SIGN_IN=on and SECRET_KEY; or, against all advice, SIGN_IN=off and ALLOW_INSECURE=1."
 )
-_NO_SECRET: Final = f"must be set where people sign in. {HOW_TO_MAKE_ONE}"
+_NO_SECRET: Final = f"must be set if sign-in is on. {HOW_TO_MAKE_ONE}"
 LOCAL_MONGOD: Final = (
-    "is not set, and the local mongod is not for production: set MONGODB_URL, or, to serve others from the local "
-    "mongod all the same, ALLOW_LOCAL_MONGOD=1."
+    "is not set, and the local mongod is not for production: set MONGODB_URL, or, to use the local mongod "
+    "nevertheless, ALLOW_LOCAL_MONGOD=1."
 )
 
 logger = logging.getLogger("pos")
@@ -54,31 +53,31 @@ def refuse_unsafe(settings: Settings) -> None:
 def described(settings: Settings) -> str:
     """Return the mode as text."""
     if settings.is_insecure and not settings.is_local:
-        return "OFF, AND OTHERS REACH IT: whoever comes is the owner (SIGN_IN=off, ALLOW_INSECURE=1)"
+        return "OFF, AND OTHER MACHINES REACH IT: every client is the owner (SIGN_IN=off, ALLOW_INSECURE=1)"
     if settings.is_insecure and settings.is_for_any_page:
-        return "OFF, FOR EVERY WEB PAGE: whichever somebody opens here is the owner (CORS_ORIGINS=*, ALLOW_INSECURE=1)"
-    return "open: this machine alone reaches it" if settings.is_open else "signed in"
+        return "OFF, FOR EVERY WEB PAGE: each page that is opened here is the owner (CORS_ORIGINS=*, ALLOW_INSECURE=1)"
+    return "open: only this machine reaches it" if settings.is_open else "signed in"
 
 
 def warn_of(settings: Settings) -> None:
     """Log a warning at each start for settings that are unsafe or probably unintended."""
     if settings.is_insecure and not settings.is_local:
         logger.critical(
-            "SIGN-IN IS OFF and ALLOW_INSECURE=1: whoever reaches %s is the owner. Unset both, and set SECRET_KEY.",
+            "SIGN-IN IS OFF and ALLOW_INSECURE=1: every client of %s is the owner. Unset both, and set SECRET_KEY.",
             _reached_at(settings),
         )
     if settings.answers_loopback_names_alone:
         logger.warning(
-            "HOST is %s, but PUBLIC_BASE_URL is %s: whoever asks by another name or address than this machine's own is "
-            "answered 400 wrong_host. Set PUBLIC_BASE_URL to the address that people use, as http://192.168.1.20:%d.",
+            "HOST is %s, but PUBLIC_BASE_URL is %s: requests to another name or address than loopback get a 400 "
+            "wrong_host. Set PUBLIC_BASE_URL to the address that clients use, for example http://192.168.1.20:%d.",
             settings.host,
             settings.public_base_url,
             settings.port,
         )
     if settings.is_insecure and settings.is_for_any_page:
         logger.critical(
-            "SIGN-IN IS OFF, CORS_ORIGINS=* and ALLOW_INSECURE=1: every web page that somebody opens where the service "
-            "is reached is the owner. Name the origins of your own pages."
+            "SIGN-IN IS OFF, CORS_ORIGINS=* and ALLOW_INSECURE=1: every web page that a user opens on a machine which "
+            "reaches the service is the owner. Name the origins of your own pages."
         )
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from app.config.settings import Settings
 from app.diagnostics.findings import Finding, ok, warning, wrong
-from app.diagnostics.machine_checks import judge_disk
+from app.diagnostics.machine_checks import check_disk
 from repositories.accounts.secret_key import is_proof_of
 from repositories.database.client import RESTORING
 from repositories.diagnostics.facts import DatabaseFacts
@@ -38,7 +38,7 @@ _UNREACHABLE: Final = {
 }
 
 
-def judge_database(settings: Settings, facts: DatabaseFacts, now: datetime) -> Iterator[Finding]:
+def check_database(settings: Settings, facts: DatabaseFacts, now: datetime) -> Iterator[Finding]:
     """Yield the findings about a database.
 
     :param now: the current time, in UTC.
@@ -49,18 +49,18 @@ def judge_database(settings: Settings, facts: DatabaseFacts, now: datetime) -> I
         return
     where = settings.masked()["mongodb_url"]
     yield ok("database", f"{where} answers.")
-    yield _judge_version(facts)
-    yield from _judge_set(facts)
-    yield from _judge_room(facts)
-    yield _judge_clock(facts)
+    yield _check_version(facts)
+    yield from _check_set(facts)
+    yield from _check_room(facts)
+    yield _check_clock(facts)
     if settings.secret_key is not None and facts.key_proof is not None:
-        yield _judge_key(settings.secret_key, facts.key_proof)
+        yield _check_key(settings.secret_key, facts.key_proof)
     if facts.adoption is not None or facts.late:
-        yield _judge_adoption(facts)
+        yield _check_adoption(facts)
     if facts.are_counters_known and facts.counters is None:
         yield warning("store", f"Store {settings.store_id!r} does not exist yet.", "The first start makes it.")
         return
-    yield _judge_indexes(facts)
+    yield _check_indexes(facts)
     if facts.counters is not None and RESTORING in facts.counters:
         # Until the restore has ended, there are no counters, and the documents are incomplete.
         yield wrong(
@@ -69,19 +69,19 @@ def judge_database(settings: Settings, facts: DatabaseFacts, now: datetime) -> I
             "If that has ended, run the same `pos restore` or `pos import` again, or `pos restore --discard`.",
         )
         return
-    yield from _judge_counters(settings, facts)
-    yield _judge_totals(facts)
-    yield _judge_newest(facts, now)
+    yield from _check_counters(settings, facts)
+    yield _check_totals(facts)
+    yield _check_newest(facts, now)
 
 
-def _judge_version(facts: DatabaseFacts) -> Finding:
+def _check_version(facts: DatabaseFacts) -> Finding:
     version = facts.version or "0"
     if tuple(int(part) for part in version.split(".")[:2]) < _MINIMUM:
         return wrong("MongoDB", f"{version} is too old.", "6.0 or newer is needed.")
     return ok("MongoDB", version)
 
 
-def _judge_set(facts: DatabaseFacts) -> Iterator[Finding]:
+def _check_set(facts: DatabaseFacts) -> Iterator[Finding]:
     if facts.set_name is None and not facts.is_mongos:
         yield wrong(
             "replica set",
@@ -93,12 +93,12 @@ def _judge_set(facts: DatabaseFacts) -> Iterator[Finding]:
         yield wrong("replica set", f"{facts.set_name} has no primary.", _UNREACHABLE["no_primary"][1])
         return
     yield ok("replica set", "a sharded cluster" if facts.is_mongos else f"{facts.set_name}, primary {facts.primary}")
-    yield _judge_writes(facts)
-    yield _judge_try("transactions", facts.transaction)
-    yield _judge_try("change streams", facts.change_stream)
+    yield _check_writes(facts)
+    yield _check_try("transactions", facts.transaction)
+    yield _check_try("change streams", facts.change_stream)
 
 
-def _judge_writes(facts: DatabaseFacts) -> Finding:
+def _check_writes(facts: DatabaseFacts) -> Finding:
     check = "durable writes"
     if facts.majority is None or facts.majority_ms is None:
         return _unknown(check)
@@ -117,7 +117,7 @@ def _judge_writes(facts: DatabaseFacts) -> Finding:
     return ok(check, f"on a majority's disks, journal included, in {facts.majority_ms:.0f} ms")
 
 
-def _judge_try(check: str, said: str | None) -> Finding:
+def _check_try(check: str, said: str | None) -> Finding:
     if said is None:
         return _unknown(check)
     if said:
@@ -125,14 +125,14 @@ def _judge_try(check: str, said: str | None) -> Finding:
     return ok(check, "They work.")
 
 
-def _judge_room(facts: DatabaseFacts) -> Iterator[Finding]:
+def _check_room(facts: DatabaseFacts) -> Iterator[Finding]:
     if facts.oplog_hours is not None:
         yield ok("oplog", f"It reaches {facts.oplog_hours:,.1f} hours back.")
     if facts.disk_free is not None:
-        yield judge_disk("disk of the database", facts.disk_free)
+        yield check_disk("disk of the database", facts.disk_free)
 
 
-def _judge_clock(facts: DatabaseFacts) -> Finding:
+def _check_clock(facts: DatabaseFacts) -> Finding:
     ahead = facts.clock or 0.0
     shown = f"The database's clock is {abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} this machine's."
     mend = "Let both keep time by NTP (timedatectl set-ntp true)."
@@ -141,7 +141,7 @@ def _judge_clock(facts: DatabaseFacts) -> Finding:
     return warning("clock", shown, mend) if abs(ahead) >= _CLOCK_SECONDS else ok("clock", "Both keep the same time.")
 
 
-def _judge_adoption(facts: DatabaseFacts) -> Finding:
+def _check_adoption(facts: DatabaseFacts) -> Finding:
     if facts.adoption not in (None, "done"):
         return wrong(
             "earlier backend", "Its documents are half imported.", "Run `pos import-legacy` again to complete it."
@@ -155,7 +155,7 @@ def _judge_adoption(facts: DatabaseFacts) -> Finding:
     return ok("earlier backend", "Its documents were taken over.")
 
 
-def _judge_indexes(facts: DatabaseFacts) -> Finding:
+def _check_indexes(facts: DatabaseFacts) -> Finding:
     if facts.indexes_missing is None:
         return _unknown("indexes")
     if facts.indexes_missing or facts.indexes_different:
@@ -168,7 +168,7 @@ def _judge_indexes(facts: DatabaseFacts) -> Finding:
     return ok("indexes", "All are there.")
 
 
-def _judge_counters(settings: Settings, facts: DatabaseFacts) -> Iterator[Finding]:
+def _check_counters(settings: Settings, facts: DatabaseFacts) -> Iterator[Finding]:
     if facts.counters is None or facts.highest is None:
         yield _unknown("counters")
         return
@@ -195,7 +195,7 @@ def _judge_counters(settings: Settings, facts: DatabaseFacts) -> Iterator[Findin
         )
 
 
-def _judge_totals(facts: DatabaseFacts) -> Finding:
+def _check_totals(facts: DatabaseFacts) -> Finding:
     if facts.by_totals is None or facts.by_documents is None:
         return warning("totals", "There are too many documents to add up quickly.", "`pos verify` takes its time.")
     if facts.by_totals != facts.by_documents:
@@ -208,7 +208,7 @@ def _judge_totals(facts: DatabaseFacts) -> Finding:
     return ok("totals", "By years they agree with the documents; `pos verify` looks at each day.")
 
 
-def _judge_newest(facts: DatabaseFacts, now: datetime) -> Finding:
+def _check_newest(facts: DatabaseFacts, now: datetime) -> Finding:
     if facts.newest is not None and facts.newest - now > timedelta(seconds=_CLOCK_WRONG_SECONDS):
         return wrong(
             "newest document",
@@ -218,7 +218,7 @@ def _judge_newest(facts: DatabaseFacts, now: datetime) -> Finding:
     return ok("newest document", f"{facts.newest:%Y-%m-%d %H:%M} UTC" if facts.newest else "There is none yet.")
 
 
-def _judge_key(secret_key: str, proof: str) -> Finding:
+def _check_key(secret_key: str, proof: str) -> Finding:
     if is_proof_of(proof, secret_key):
         return ok("SECRET_KEY", "It is the one that passwords were made with.")
     return wrong(

@@ -51,25 +51,25 @@ class MachineFacts:
     open_files_at_first: int = 0
 
 
-def look_at_machine(settings: Settings, folder: Path, root: Path) -> MachineFacts:
+def collect_machine_facts(settings: Settings, folder: Path, root: Path) -> MachineFacts:
     """Collect the facts. Blocks for a few seconds at most.
 
     :param folder: the data folder of the local mongod.
     :param root: the folder of requirements.txt.
     """
     facts = MachineFacts(folder=folder)
-    _look_at_libraries(root / "requirements.txt", facts)
-    _look_at_zones(settings.timezone, facts)
+    _collect_libraries(root / "requirements.txt", facts)
+    _collect_zones(settings.timezone, facts)
     if settings.mongodb_url is None:
-        _look_at_mongod(settings.mongod_path, facts)
-        _look_at_folder(folder, facts)
-    facts.port = _look_at_port(settings.host, settings.port)
+        _collect_mongod(settings.mongod_path, facts)
+        _collect_folder(folder, facts)
+    facts.port = _collect_port(settings.host, settings.port)
     facts.open_files_at_first = allowed_files()
     facts.open_files = max(allowed_files(), attainable_files())
     return facts
 
 
-def _look_at_libraries(requirements: Path, facts: MachineFacts) -> None:
+def _collect_libraries(requirements: Path, facts: MachineFacts) -> None:
     facts.has_pins = requirements.is_file()
     pins = _PIN.findall(requirements.read_text()) if facts.has_pins else []
     for name, pinned in pins:
@@ -81,7 +81,7 @@ def _look_at_libraries(requirements: Path, facts: MachineFacts) -> None:
             facts.libraries[name] = (pinned, installed)
 
 
-def _look_at_zones(zone: ZoneInfo, facts: MachineFacts) -> None:
+def _collect_zones(zone: ZoneInfo, facts: MachineFacts) -> None:
     try:
         ZoneInfo.no_cache(zone.key)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -89,7 +89,7 @@ def _look_at_zones(zone: ZoneInfo, facts: MachineFacts) -> None:
     facts.zones_from = next((path for path in TZPATH if Path(path).is_dir()), "the package tzdata")
 
 
-def _look_at_mongod(configured: str | None, facts: MachineFacts) -> None:
+def _collect_mongod(configured: str | None, facts: MachineFacts) -> None:
     try:
         facts.mongod = find_mongod(configured)
     except MongodRefused as refusal:
@@ -103,7 +103,7 @@ def _look_at_mongod(configured: str | None, facts: MachineFacts) -> None:
         facts.mongod_version = found[1] if found else None
 
 
-def _look_at_folder(folder: Path, facts: MachineFacts) -> None:
+def _collect_folder(folder: Path, facts: MachineFacts) -> None:
     facts.folder_exists = folder.is_dir()
     nearest = next(each for each in (folder, *folder.resolve().parents) if each.exists())
     facts.folder_is_writable = os.access(nearest, os.W_OK | os.X_OK) and nearest.is_dir()
@@ -126,7 +126,7 @@ def _is_held(lock: Path) -> bool:
     return False
 
 
-def _look_at_port(host: str, port: int) -> str:
+def _collect_port(host: str, port: int) -> str:
     try:
         try_to_listen(host, port)
     except PermissionError:

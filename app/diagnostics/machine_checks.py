@@ -17,7 +17,7 @@ _LEAST_DISK: Final = 2 * 10**9
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
-def judge_settings(settings: Settings, problems: Mapping[str, str]) -> Iterator[Finding]:
+def check_settings(settings: Settings, problems: Mapping[str, str]) -> Iterator[Finding]:
     """Yield the findings about the settings.
 
     :param problems: the invalid settings, with the reason.
@@ -27,14 +27,14 @@ def judge_settings(settings: Settings, problems: Mapping[str, str]) -> Iterator[
         yield wrong("settings", f"{name}: {sentence}", f"Set {name} rightly, or unset it for the default.")
     if not problems:
         yield ok("settings", "Each has a right value.")
-    yield _judge_address(settings)
-    yield _judge_origins(settings)
-    yield _judge_sign_in(settings)
-    yield _judge_proxies(settings)
-    yield _judge_messages(settings)
+    yield _check_address(settings)
+    yield _check_origins(settings)
+    yield _check_sign_in(settings)
+    yield _check_proxies(settings)
+    yield _check_messages(settings)
 
 
-def _judge_address(settings: Settings) -> Finding:
+def _check_address(settings: Settings) -> Finding:
     check, url = "PUBLIC_BASE_URL", settings.public_base_url
     parts = urlsplit(url)
     port = parts.port or _DEFAULT_PORTS[parts.scheme]
@@ -59,7 +59,7 @@ def _judge_address(settings: Settings) -> Finding:
     return ok(check, url)
 
 
-def _judge_origins(settings: Settings) -> Finding:
+def _check_origins(settings: Settings) -> Finding:
     check, mend = "CORS_ORIGINS", "Name the origins of your own pages, separated by commas."
     if settings.is_for_any_page:
         finding = warning if settings.is_insecure else wrong
@@ -71,14 +71,14 @@ def _judge_origins(settings: Settings) -> Finding:
     return ok(check, ", ".join(settings.cors_origins) or "None but the service's own.")
 
 
-def _judge_sign_in(settings: Settings) -> Finding:
+def _check_sign_in(settings: Settings) -> Finding:
     check, says = "sign-in", f"The service is {described(settings)}."
     if settings.is_insecure and not settings.is_local:
         return warning(check, says, "Unset SIGN_IN and ALLOW_INSECURE, and set SECRET_KEY.")
     return ok(check, says)
 
 
-def _judge_proxies(settings: Settings) -> Finding:
+def _check_proxies(settings: Settings) -> Finding:
     check = "TRUSTED_PROXIES"
     if settings.public_base_url.startswith("https:") and not settings.trusted_proxies:
         return warning(
@@ -97,7 +97,7 @@ def _judge_proxies(settings: Settings) -> Finding:
     return ok(check, str(settings.trusted_proxies))
 
 
-def _judge_messages(settings: Settings) -> Finding:
+def _check_messages(settings: Settings) -> Finding:
     check, whatsapp = "messages", settings.whatsapp
     if whatsapp.provider == CONSOLE:
         return ok(check, "None go out: WHATSAPP_PROVIDER is console.")
@@ -116,25 +116,25 @@ def _judge_messages(settings: Settings) -> Finding:
     return ok(check, f"They go out through {whatsapp.provider}.")
 
 
-def judge_machine(settings: Settings, facts: MachineFacts) -> Iterator[Finding]:
-    yield _judge_python(facts)
-    yield _judge_libraries(facts)
-    yield _judge_zones(settings, facts)
-    yield _judge_port(settings, facts)
-    yield _judge_files(settings, facts)
+def check_machine(settings: Settings, facts: MachineFacts) -> Iterator[Finding]:
+    yield _check_python(facts)
+    yield _check_libraries(facts)
+    yield _check_zones(settings, facts)
+    yield _check_port(settings, facts)
+    yield _check_files(settings, facts)
     if settings.mongodb_url is None:
-        yield _judge_mongod(facts)
-        yield from _judge_folder(facts)
+        yield _check_mongod(facts)
+        yield from _check_folder(facts)
 
 
-def _judge_python(facts: MachineFacts) -> Finding:
+def _check_python(facts: MachineFacts) -> Finding:
     shown = ".".join(map(str, facts.python))
     if facts.python < _MINIMUM_PYTHON:
         return wrong("Python", f"{shown} is too old.", "Install Python 3.11 or newer.")
     return ok("Python", shown)
 
 
-def _judge_libraries(facts: MachineFacts) -> Finding:
+def _check_libraries(facts: MachineFacts) -> Finding:
     if not facts.has_pins:
         return warning("libraries", "There is no requirements.txt to compare with.", "Run this where the service lies.")
     if facts.libraries:
@@ -146,13 +146,13 @@ def _judge_libraries(facts: MachineFacts) -> Finding:
     return ok("libraries", "Those of requirements.txt.")
 
 
-def _judge_zones(settings: Settings, facts: MachineFacts) -> Finding:
+def _check_zones(settings: Settings, facts: MachineFacts) -> Finding:
     if not facts.zone_works:
         return wrong("time zones", f"{settings.timezone.key} is not known here.", "pip install tzdata")
     return ok("time zones", f"{settings.timezone.key}, from {facts.zones_from}.")
 
 
-def _judge_port(settings: Settings, facts: MachineFacts) -> Finding:
+def _check_port(settings: Settings, facts: MachineFacts) -> Finding:
     where = f"{settings.host}, port {settings.port}"
     says = {
         "free": ok("port", f"{where} is free."),
@@ -171,7 +171,7 @@ def _judge_port(settings: Settings, facts: MachineFacts) -> Finding:
     )
 
 
-def _judge_files(settings: Settings, facts: MachineFacts) -> Finding:
+def _check_files(settings: Settings, facts: MachineFacts) -> Finding:
     needed = settings.max_connections + RESERVED
     raised = f", which the service raises from {facts.open_files_at_first:,}"
     says = f"{facts.open_files:,} are allowed{raised if facts.open_files > facts.open_files_at_first else ''}"
@@ -186,7 +186,7 @@ def _judge_files(settings: Settings, facts: MachineFacts) -> Finding:
     return ok("open files", f"{says}.")
 
 
-def _judge_mongod(facts: MachineFacts) -> Finding:
+def _check_mongod(facts: MachineFacts) -> Finding:
     if facts.mongod is None:
         return wrong("local mongod", facts.mongod_missing, "Set MONGODB_URL, or install one.")
     if facts.mongod_version is None:
@@ -200,7 +200,7 @@ def _judge_mongod(facts: MachineFacts) -> Finding:
     return ok("local mongod", f"{facts.mongod_version}, {facts.mongod}")
 
 
-def _judge_folder(facts: MachineFacts) -> Iterator[Finding]:
+def _check_folder(facts: MachineFacts) -> Iterator[Finding]:
     check, folder = "data folder", facts.folder
     if not facts.folder_is_writable:
         yield wrong(check, f"{folder} cannot be written to.", f"sudo chown $USER {folder}, or choose another DATA_DIR.")
@@ -216,10 +216,10 @@ def _judge_folder(facts: MachineFacts) -> Iterator[Finding]:
         )
     else:
         yield ok(check, f"{folder}, {'in use by a server' if facts.folder_is_held else 'not in use'}")
-    yield judge_disk("disk of the data folder", facts.disk_free)
+    yield check_disk("disk of the data folder", facts.disk_free)
 
 
-def judge_disk(check: str, free: int) -> Finding:
+def check_disk(check: str, free: int) -> Finding:
     """Return the finding about free disk space.
 
     :param free: bytes.

@@ -62,18 +62,18 @@ class RequestObserver:
 
     async def _watch(self, scope: Scope, receive: Receive, send: Send) -> None:
         method = scope["method"]
-        exchange = RequestRecord(scope, time.perf_counter(), method if method in METHODS else OTHER)
+        record = RequestRecord(scope, time.perf_counter(), method if method in METHODS else OTHER)
 
         def watched(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
-                exchange.status = message["status"]
-                exchange.answered = time.perf_counter() - exchange.began
+                record.status = message["status"]
+                record.answered = time.perf_counter() - record.began
             return send(message)
 
         try:
             await self.app(scope, receive, watched)
         finally:
-            exchange.ended = time.perf_counter() - exchange.began
-            exchange.route = route_of(scope)
+            record.ended = time.perf_counter() - record.began
+            record.route = route_of(scope)
             for observe in self._observers:
-                observe(exchange)
+                observe(record)

@@ -90,9 +90,9 @@ class Metrics:
         # The labels are limited: routes of the table, known methods.
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
-    def observe(self, exchange: RequestRecord) -> None:
+    def observe(self, record: RequestRecord) -> None:
         """Count a request."""
-        key = exchange.method, exchange.route, exchange.status // _CLASS
+        key = record.method, record.route, record.status // _CLASS
         known = self._known.get(key)
         if known is None:
             method, route, status = key
@@ -100,7 +100,7 @@ class Metrics:
             known = self._known[key] = labelled, self._seconds.labels(method, route)
         requests, seconds = known
         requests.inc()
-        seconds.observe(exchange.answered or exchange.ended)
+        seconds.observe(record.answered or record.ended)
 
     def group(self, group: GroupResult) -> None:
         """Count a group of the journal."""

@@ -45,22 +45,22 @@ class Tracing:
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer(SERVICE, __version__)
 
-    def observe(self, exchange: RequestRecord) -> None:
+    def observe(self, record: RequestRecord) -> None:
         """Create the span of a finished request."""
         ended = time.time_ns()
-        carrier = {"traceparent": _parent(exchange)}
+        carrier = {"traceparent": _parent(record)}
         span = self._tracer.start_span(
-            f"{exchange.method} {exchange.route}",
+            f"{record.method} {record.route}",
             self._propagator.extract(carrier),
             self._server,
             {
-                "http.request.method": exchange.method,
-                "http.route": exchange.route,
-                "http.response.status_code": exchange.status,
+                "http.request.method": record.method,
+                "http.route": record.route,
+                "http.response.status_code": record.status,
             },
-            start_time=ended - round(exchange.ended * 1e9),
+            start_time=ended - round(record.ended * 1e9),
         )
-        if exchange.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if record.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             span.set_status(self._error)
         span.end(ended)
 
@@ -72,5 +72,5 @@ class Tracing:
         await asyncio.to_thread(sending.join, _SEND_SECONDS)
 
 
-def _parent(exchange: RequestRecord) -> str:
-    return next((value.decode("latin-1") for name, value in exchange.scope["headers"] if name == _PARENT), "")
+def _parent(record: RequestRecord) -> str:
+    return next((value.decode("latin-1") for name, value in record.scope["headers"] if name == _PARENT), "")

@@ -74,9 +74,9 @@ def test_what_is_insecure_is_said_aloud(caplog: pytest.LogCaptureFixture) -> Non
     warn_of(insecure)
     assert [record.levelno for record in caplog.records] == [logging.CRITICAL, logging.WARNING]
     assert "ALLOW_INSECURE" in described(insecure)
-    assert f"whoever reaches {EVERYWHERE}, port 8000, is the owner" in caplog.text
+    assert f"every client of {EVERYWHERE}, port 8000, is the owner" in caplog.text
     warn_of(Settings(sign_in="off", allow_insecure=True, public_base_url=PUBLIC))
-    assert f"whoever reaches {PUBLIC} is the owner" in caplog.text
+    assert f"every client of {PUBLIC} is the owner" in caplog.text
 
 
 def test_that_nobody_else_can_name_it_is_said(caplog: pytest.LogCaptureFixture) -> None:
@@ -86,7 +86,7 @@ def test_that_nobody_else_can_name_it_is_said(caplog: pytest.LogCaptureFixture) 
     assert caplog.records == []
     warn_of(Settings(**shared))  # type: ignore[arg-type]
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    assert "answered 400 wrong_host. Set PUBLIC_BASE_URL" in caplog.text
+    assert "get a 400 wrong_host. Set PUBLIC_BASE_URL" in caplog.text
 
 
 def test_that_every_page_is_the_owner_is_said_aloud(caplog: pytest.LogCaptureFixture) -> None:
@@ -106,7 +106,7 @@ def test_that_every_page_is_the_owner_is_said_aloud(caplog: pytest.LogCaptureFix
         ({"PUBLIC_BASE_URL": PUBLIC}, "SECRET_KEY: must be set"),
         ({"RENDER_EXTERNAL_URL": PUBLIC}, "SECRET_KEY: must be set"),
         ({"PUBLIC_BASE_URL": PUBLIC, "SIGN_IN": "off"}, "SIGN_IN: is off"),
-        ({"CORS_ORIGINS": "*"}, "CORS_ORIGINS: is *, and nobody signs in"),
+        ({"CORS_ORIGINS": "*"}, "CORS_ORIGINS: is *, and sign-in is off"),
         ({"SECRET_KEY": "changeme"}, "SECRET_KEY: must have 32"),
         ({"SECRET_KEY": "0" * 64}, "SECRET_KEY: can be guessed"),
     ],
@@ -121,9 +121,9 @@ def test_uvicorn_refuses_to_start_what_is_not_safe(mongodb_url: str, changes: di
 
 def test_serve_says_whether_it_is_open_and_tells_its_workers_where_it_listens(mongodb_url: str) -> None:
     for changes, mode in (
-        ({}, "open: this machine alone"),
+        ({}, "open: only this machine"),
         ({"HOST": EVERYWHERE, "SECRET_KEY": SECRET}, "signed in"),
-        ({"HOST": EVERYWHERE, "SIGN_IN": "off", "ALLOW_INSECURE": "1"}, "OFF, AND OTHERS REACH IT"),
+        ({"HOST": EVERYWHERE, "SIGN_IN": "off", "ALLOW_INSECURE": "1"}, "OFF, AND OTHER MACHINES REACH IT"),
     ):
         port = free_port()
         host = changes.pop("HOST", "127.0.0.1")

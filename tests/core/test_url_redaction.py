@@ -17,7 +17,7 @@ from pymongo.uri_parser import parse_uri
 from app.config import validators as values
 from app.config.settings import InvalidSettings, Settings, WrongSettings, read_settings
 from app.console.event_listener import Listener, ListeningRefused, socket_url
-from app.diagnostics.machine_checks import judge_settings
+from app.diagnostics.machine_checks import check_settings
 from app.observability.error_reports import ErrorReports
 from repositories.database.client import connect
 from repositories.database.errors import DatabaseRefused
@@ -86,7 +86,7 @@ def output_of(url: str) -> Iterator[str]:
             check(url)
         except ValidationError as error:
             yield str(error)
-            yield str(list(judge_settings(Settings(), {"X": " ".join(error.messages)})))
+            yield str(list(check_settings(Settings(), {"X": " ".join(error.messages)})))
     for refuses in (lambda: connect(url), lambda: open_source(url, None).__enter__(), lambda: socket_url(url)):  # type: ignore[arg-type]
         try:
             refuses()

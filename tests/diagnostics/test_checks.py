@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from app.config.settings import Settings
-from app.diagnostics.database_checks import judge_database
+from app.diagnostics.database_checks import check_database
 from app.diagnostics.findings import Finding, Level
 from app.diagnostics.machine import MachineFacts
-from app.diagnostics.machine_checks import judge_machine, judge_settings
+from app.diagnostics.machine_checks import check_machine, check_settings
 from repositories.diagnostics.facts import DatabaseFacts
 from tests.support.messaging.outgoing_messages import CLOUD_SETTINGS, FAST2SMS_SETTINGS
 
@@ -51,9 +51,9 @@ def odd(findings: Any) -> list[tuple[str, Level]]:
 
 
 def test_a_sound_setup_has_no_finding() -> None:
-    assert odd(judge_settings(REMOTE, {})) == []
-    assert odd(judge_machine(REMOTE, MACHINE)) == []
-    assert odd(judge_database(REMOTE, SOUND, NOW)) == []
+    assert odd(check_settings(REMOTE, {})) == []
+    assert odd(check_machine(REMOTE, MACHINE)) == []
+    assert odd(check_database(REMOTE, SOUND, NOW)) == []
 
 
 @pytest.mark.parametrize(
@@ -74,11 +74,11 @@ def test_a_sound_setup_has_no_finding() -> None:
     ],
 )
 def test_settings_are_checked_together(changes: Any, expected: tuple[str, Level]) -> None:
-    assert odd(judge_settings(replace(REMOTE, **changes), {})) == [expected]
+    assert odd(check_settings(replace(REMOTE, **changes), {})) == [expected]
 
 
 def test_open_sign_in_with_any_origin_is_an_error() -> None:
-    found = odd(judge_settings(replace(REMOTE, cors_origins=("*",)), {}))
+    found = odd(check_settings(replace(REMOTE, cors_origins=("*",)), {}))
     assert found == [("settings", Level.WRONG), ("CORS_ORIGINS", Level.WRONG)]
 
 
@@ -97,7 +97,7 @@ def test_open_sign_in_with_any_origin_is_an_error() -> None:
     ],
 )
 def test_a_machine_is_checked(changes: Any, expected: tuple[str, Level]) -> None:
-    assert odd(judge_machine(REMOTE, replace(MACHINE, **changes))) == [expected]
+    assert odd(check_machine(REMOTE, replace(MACHINE, **changes))) == [expected]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_machine_is_checked(changes: Any, expected: tuple[str, Level]) -> None
 def test_a_local_database_is_checked(changes: Any, expected: tuple[str, Level]) -> None:
     local = {"mongod": Path("/usr/bin/mongod"), "mongod_version": "6.0.5", "folder_exists": True, "folder_mode": 0o700}
     facts = replace(MACHINE, **{**local, "disk_free": 10**11, **changes})
-    assert odd(judge_machine(Settings(), facts)) == [expected]
+    assert odd(check_machine(Settings(), facts)) == [expected]
 
 
 @pytest.mark.parametrize(
@@ -147,22 +147,22 @@ def test_a_local_database_is_checked(changes: Any, expected: tuple[str, Level]) 
     ],
 )
 def test_a_database_is_checked(changes: Any, expected: tuple[str, Level]) -> None:
-    assert odd(judge_database(REMOTE, replace(SOUND, **changes), NOW)) == [expected]
+    assert odd(check_database(REMOTE, replace(SOUND, **changes), NOW)) == [expected]
 
 
 def test_a_store_that_is_being_restored_is_reported_and_not_checked_further() -> None:
     facts = replace(SOUND, counters={"head": None, "restoring": {"began": NOW}}, by_documents={}, newest_event=9)
-    (found,) = [each for each in judge_database(REMOTE, facts, NOW) if each.level is not Level.OK]
+    (found,) = [each for each in check_database(REMOTE, facts, NOW) if each.level is not Level.OK]
     assert (found.check, found.level, found.says) == ("store", Level.WRONG, "It is being restored, or was by half.")
     assert "pos restore --discard" in found.mend
 
 
 def test_a_store_of_another_time_zone_is_reported() -> None:
     counters = {"estimates": 3, "orders": 2, "head": 7, "timezone": "Asia/Dubai"}
-    assert odd(judge_database(REMOTE, replace(SOUND, counters=counters), NOW)) == [("TIMEZONE", Level.WRONG)]
+    assert odd(check_database(REMOTE, replace(SOUND, counters=counters), NOW)) == [("TIMEZONE", Level.WRONG)]
 
 
 @pytest.mark.parametrize("reason", ["invalid", "dns", "refused", "auth", "tls", "timeout", "no_primary", "other"])
 def test_each_reason_has_a_sentence(reason: str) -> None:
     facts = DatabaseFacts(unreachable=reason, detail="so it says")
-    assert odd(judge_database(REMOTE, facts, NOW)) == [("database", Level.WRONG)]
+    assert odd(check_database(REMOTE, facts, NOW)) == [("database", Level.WRONG)]
