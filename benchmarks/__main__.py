@@ -1,6 +1,6 @@
-"""Measures everything, or some of it: `python -m benchmarks [--quick] [SECTION …]`.
+"""Run all benchmarks, or some sections: `python -m benchmarks [--quick] [SECTION …]`.
 
-Each figure stands beside its yardstick of the same run. Results are kept in `results.json`, from which
+Each figure is compared with a yardstick of the same run. `results.json` keeps the results, from which
 `docs/performance.md` and its plots are made.
 """
 
@@ -15,7 +15,7 @@ from benchmarks.measures import Results, console
 from benchmarks.page import write_page
 from benchmarks.servers import mongod
 
-#: How long a load lasts in a quick run.
+#: Seconds of a load in a quick run.
 QUICK_SECONDS = 0.3
 
 Measure = Callable[..., None]
@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
     if unknown := set(options.sections) - set(SECTIONS):
         parser.error(f"no such section: {', '.join(sorted(unknown))}")
-    # So that whoever ends it ends what it has started, too.
+    # So that a signal also ends the processes that it has started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     quick, chosen = options.quick, options.sections or list(SECTIONS)
     results = Results()

@@ -1,4 +1,4 @@
-"""A sale while paper is set and messages go out: fifty sheets asked for at any time, fifty messages under way."""
+"""Sales during other work: fifty PDFs requested at any time, fifty messages being sent."""
 
 import asyncio
 import csv
@@ -27,9 +27,9 @@ from schemas.printing.letterhead import PAPERS
 SECTION = "Sales with PDFs and messages"
 _AT_ONCE = 50
 _PROVIDER_PORT = PORT + 1
-# How long the provider takes for a message: four go out at a time, so that fifty last for as long as a round does.
+# Seconds of the provider for a message. Four are sent at a time, so that fifty last for a round.
 _PROVIDER_SECONDS = 1.0
-# Until paper and messages are well under way: whoever sets paper has to be started first.
+# Seconds until PDFs and messages are in progress, since the PDF workers must start first.
 _BEGINNING_SECONDS = 1.0
 _SETTINGS = {
     "WHATSAPP_PROVIDER": "cloud",
@@ -40,10 +40,10 @@ _SETTINGS = {
 }
 #: As in the table of sales.
 _CONNECTIONS = 64
-#: A busy shop many times over, and no more than the machine can do beside paper.
+#: Far more than a busy store, but no more than the machine can do beside PDFs.
 _TILLS = 8
 _SALES_A_SECOND = 100
-#: More than are set in a second, each on every size of paper.
+#: More than are rendered in a second, each in every paper size.
 _ORDERS_A_SECOND = 40
 _LINE = {"name": "Basmati rice 5 kg", "price": 100, "quantity": 1}
 _TEN_LINES: dict[str, Any] = {
@@ -100,7 +100,7 @@ def _sell(seconds: float) -> Times:
 
 
 def _sell_at_tills(seconds: float) -> Times:
-    """At a steady pace, each till at moments of its own: those of one `hey` would all sell at once."""
+    """Sell at a steady pace, each till at its own times; the clients of one `hey` would all sell at once."""
     hey = shutil.which("hey") or sys.exit("hey is needed: apt-get install hey")
     with tempfile.NamedTemporaryFile() as body:
         body.write(orjson.dumps(SALE))
@@ -122,7 +122,7 @@ def _sell_at_tills(seconds: float) -> Times:
 
 @contextmanager
 def _spinner() -> Iterator[None]:
-    """What the machine makes of it that a core is never idle, whoever keeps it busy at the lowest priority."""
+    """Keep the cores busy at the lowest priority, to show what the machine itself costs."""
     code = "from services.printing.worker import stand_back\nstand_back()\nwhile True: pass"
     process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
     try:
@@ -134,7 +134,7 @@ def _spinner() -> Iterator[None]:
 
 @contextmanager
 def _other_work(seconds: float) -> Iterator[list[Run]]:
-    """Enough for so long. It is well under way when the block begins, and over soon after it."""
+    """Start enough work for so many seconds. It runs when the block begins, and ends soon after it."""
     with _provider():
         paths = asyncio.run(_asked_for(round(_ORDERS_A_SECOND * (_BEGINNING_SECONDS + seconds))))
         with loading(PORT, Request(paths), connections=_AT_ONCE) as runs:
@@ -143,7 +143,7 @@ def _other_work(seconds: float) -> Iterator[list[Run]]:
 
 
 async def _asked_for(count: int) -> list[str]:
-    """Asks for messages, and names sheets that were never set before."""
+    """Request messages, and return PDFs that were never rendered before."""
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{PORT}", timeout=30) as http:
         orders = [await _an_order(http, number) for number in range(count)]
         await asyncio.gather(*(_message(http, number) for number in range(_AT_ONCE)))
@@ -161,7 +161,7 @@ async def _message(http: httpx.AsyncClient, number: int) -> None:
 
 
 class _Provider(BaseHTTPRequestHandler):
-    """One that takes its time, and then every message."""
+    """A provider that takes its time, and then accepts every message."""
 
     protocol_version = "HTTP/1.1"
 

@@ -48,7 +48,7 @@ class Client(asyncio.Protocol):
             self.crowd.count(frames)
 
     def read_frames(self, data: bytes) -> int:
-        """How many text frames there are; what is no whole frame is kept for later."""
+        """Return the number of text frames; an incomplete frame is kept for later."""
         position, frames, end = 0, 0, len(data)
         while end - position >= 2:
             length, header = data[position + 1], 2

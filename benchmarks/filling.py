@@ -1,4 +1,4 @@
-"""Shops that have been selling for years: sales through the service's own transactions, many to a group."""
+"""Stores with years of sales, written through the service's own transactions in large groups."""
 
 import itertools
 import random
@@ -30,7 +30,7 @@ _LAST = ("Patil", "Khan", "Iyer", "Rao", "Shah", "Das", "Nair", "Joshi", "Gill",
 
 
 async def fill(url: str, database: str, store: str, orders: int) -> None:
-    """Books so many sales, spread evenly over the ten years that end now."""
+    """Book sales, spread evenly over the last ten years."""
     client = connect(url)
     await prepare(client[database], store, ZONE, 365 * 20)
     moment = [datetime.now(UTC) - timedelta(days=365 * YEARS)]
@@ -46,7 +46,7 @@ async def fill(url: str, database: str, store: str, orders: int) -> None:
 
 
 async def fill_estimates(url: str, database: str, store: str, count: int) -> Sequence[str]:
-    """Writes so many estimates, and answers with their ids."""
+    """Write estimates, and return their ids."""
     client = connect(url)
     await prepare(client[database], store, ZONE, 365)
     transaction = GroupTransaction(client[database], store, ZONE, lambda: datetime.now(UTC))

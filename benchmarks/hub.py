@@ -1,8 +1,8 @@
-"""How fast, how soon and at what price screens hear of events.
+"""Latency, throughput and memory of the delivery of events.
 
-Each figure stands beside what it is measured against in the same run: a bare `websockets.broadcast()` server and a
-plain loop of sends. Servers, clients and database share this machine, so ratios count. One process plays all clients of
-a server; it is near its own limit where the fastest servers are.
+Each figure is compared with a bare `websockets.broadcast()` server and a plain loop of sends of the same run.
+Servers, clients and database share this machine, so only ratios count. One process plays all clients of a server; it
+is near its own limit with the fastest servers.
 """
 
 import json
@@ -37,7 +37,7 @@ SECTION = "Live updates"
 
 
 class Child:
-    """A process of `benchmarks` that is talked to line by line."""
+    """A benchmark process, controlled line by line."""
 
     def __init__(self, *command: str, **environment: str) -> None:
         self.process = subprocess.Popen(
@@ -50,7 +50,7 @@ class Child:
 
     @property
     def kilobytes(self) -> int:
-        """What it has in memory."""
+        """Return the memory of the process."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.split("VmRSS:")[1].split()[0])
 
@@ -71,7 +71,7 @@ class Child:
         return json.loads(self.hear())
 
     def end(self) -> Any:
-        """Closes its input; what it says last, if anything."""
+        """Close the input, and return the last output."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.close()
@@ -93,14 +93,14 @@ def child(*command: str, is_served: bool = False, **environment: str) -> Iterato
 
 
 def crowd(port: int, clients: int, path: str = "/ws", protocol: str = "") -> Child:
-    """Clients, once they are connected."""
+    """Yield the clients when all are connected."""
     started = Child("benchmarks.crowd", str(port), str(clients), path, *([protocol] if protocol else []))
     started.seconds = json.loads(started.hear())["connected"]  # type: ignore[attr-defined]
     return started
 
 
 def deliveries(name: str, pace: str, clients: int, count: int, rounds: int) -> tuple[list[float], float]:
-    """Deliveries a second of each round of so many, and KB a connection."""
+    """Return the deliveries a second of each round, and KB a connection."""
     with child("benchmarks.broadcasters", name, str(PORT), is_served=True) as server:
         before = server.kilobytes
         listeners = crowd(PORT, clients)
@@ -131,7 +131,7 @@ def measure_deliveries(results: Results, crowds: Sequence[int], count: int, roun
 
 
 def quantiles(values: Sequence[float]) -> tuple[float, float]:
-    """p50 and p99 in milliseconds."""
+    """Return p50 and p99, in milliseconds."""
     ordered = sorted(values)
     return 1_000 * ordered[len(ordered) // 2], 1_000 * ordered[int(len(ordered) * 0.99)]
 
@@ -190,7 +190,7 @@ def measure_memory_and_storm(results: Results, server: Child, crowds: Sequence[i
 
 
 def measure_stalled(results: Results, hey: str, body: Path, rounds: int, seconds: float) -> None:
-    """How long a sale takes with clients that read, and with as many that do not, measured in turn."""
+    """Measure the time of a sale with clients that read and with clients that do not, in turn."""
     names = {"none": [], f"{SCREENS} clients that read": [], f"{SCREENS} clients that do not": ["--stalled"]}
     figures: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     sell(hey, body, warming(seconds), RATE)

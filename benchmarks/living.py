@@ -1,4 +1,4 @@
-"""What a worker costs by being there: the time to start, memory, and what it keeps of what it did."""
+"""The cost of a worker: time to start, memory, and memory that it keeps after work."""
 
 import time
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def measure(url: str, results: Results, *, starts: int, sales: int, seconds: flo
 
 @contextmanager
 def _started(url: str, database: str, times: list[float]) -> Iterator[int]:
-    """Yields the process id, and notes the seconds that it took."""
+    """Yield the process id, and note the seconds of the start."""
     began = time.monotonic()
     with serving("asgi:app", url, database) as pid:
         await_answer("/api/version")

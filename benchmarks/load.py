@@ -1,6 +1,6 @@
-"""The load: wrk, from Debian's package of that name, with one thread, and every answer a success.
+"""Load with wrk, of Debian's package of that name, with one thread. Every response must be a success.
 
-Each request that is to be booked carries an idempotency key of its own, as a till's does.
+Each sale has its own idempotency key, like those of a till.
 """
 
 import json
@@ -27,7 +27,7 @@ _BACKGROUND = 19
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run of wrk saw. rate: requests a second. p50, p99: milliseconds."""
+    """The result of one run of wrk. `rate`: requests a second; `p50`, `p99`: milliseconds."""
 
     requests: int
     seconds: float
@@ -42,8 +42,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent, again and again. paths, bodies: taken in turn. is_keyed: with an idempotency key of its own each
-    time."""
+    """A request that is repeated. `paths`, `bodies`: used in turn; `is_keyed`: with a new idempotency key each time."""
 
     paths: Sequence[str]
     method: str = "GET"
@@ -53,32 +52,32 @@ class Request:
 
     @classmethod
     def post(cls, paths: Sequence[str], bodies: Sequence[Any], headers: Mapping[str, str] | None = None) -> Self:
-        """What is to be booked."""
+        """Return a POST."""
         return cls(paths, "POST", bodies, is_keyed=True, headers=headers)
 
 
 def load(port: int, request: Request, *, connections: int, seconds: float) -> Run:
-    """Keeps so many connections busy for so long. Ends the benchmark where any answer was no success."""
+    """Keep connections busy for some seconds. Ends the benchmark if a response is not a success."""
     with loading(port, request, connections=connections, niceness=0) as runs:
         time.sleep(seconds)
     return runs[0]
 
 
 def warm_load(port: int, request: Request, *, connections: int, seconds: float) -> Run:
-    """As `load`, of a server that has been busy with the same for a moment."""
+    """Do the same after the server has warmed up with the same load."""
     load(port, request, connections=connections, seconds=warming(seconds))
     return load(port, request, connections=connections, seconds=seconds)
 
 
 def warming(seconds: float) -> float:
-    """How long a server is warmed for a run of so many seconds."""
+    """Return the seconds of the warm-up of a run."""
     return min(1, seconds / 2)
 
 
 @contextmanager
 def loading(port: int, request: Request, *, connections: int, niceness: int = _BACKGROUND) -> Iterator[list[Run]]:
-    """Keeps so many connections busy as long as the block lasts, with what nobody else wants of this machine: those who
-    ask have machines of their own, in truth. What was yielded then has the run."""
+    """Keep connections busy until the end of the block, at low priority, since real clients have their own machines.
+    The yielded object has the result at the end."""
     runs: list[Run] = []
     with _started(port, request, connections, niceness) as wrk:
         yield runs

@@ -1,4 +1,4 @@
-"""What was measured: figures of ours beside their yardsticks, as a table, as JSON."""
+"""Results: figures with their yardsticks, as tables and JSON."""
 
 import json
 import os
@@ -20,10 +20,10 @@ console = Console(width=160)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A figure beside a yardstick of the same run.
+    """A figure with a yardstick of the same run.
 
-    ratio: ours through the yardstick's. target: what the ratio (or, without a yardstick, the figure) must be, as
-    `">= 0.45"`; None where it is told for its own sake.
+    `ratio`: the figure divided by the yardstick. `target`: the required ratio (or figure, without a yardstick), such
+    as `">= 0.45"`; None without a requirement.
     """
 
     what: str
@@ -48,7 +48,7 @@ class Row:
 
 @dataclass(slots=True)
 class Results:
-    """Everything that a run has measured. series: for the plots, (x, y) by name."""
+    """All results of a run. `series`: points (x, y) of the plots, by name."""
 
     rows: dict[str, list[Row]] = field(default_factory=dict)
     series: dict[str, dict[str, list[tuple[Any, float]]]] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class Results:
             console.print(table)
 
     def save(self) -> None:
-        """Adds to what is kept: sections that this run left out stay as they were."""
+        """Add the results to the stored ones. Sections that this run left out stay."""
         kept = load() if RESULTS.exists() else {"sections": {}, "series": {}}
         for section, rows in self.rows.items():
             about = {"at": self._at[section], "machine": machine()}
@@ -85,7 +85,7 @@ def load() -> Any:
 
 
 def cells(row: Row) -> list[str]:
-    """A row as text."""
+    """Return a row as text."""
     met = "" if row.is_met is None else "yes" if row.is_met else "no"
     theirs = "" if row.theirs is None else shown(row.theirs)
     ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
@@ -106,12 +106,13 @@ def median(values: Sequence[float]) -> float:
 
 
 def p99(times: Sequence[float]) -> float:
-    """What all but one in a hundred stay below."""
+    """Return the 99th percentile."""
     return sorted(times)[int(len(times) * 0.99)]
 
 
 def typical(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:
-    """The figures of the round whose ratio is the median: what is measured in turn shares the moods of the machine."""
+    """Return the figures of the round with the median ratio, since figures of one round share the state of the
+    machine."""
     rounds = sorted(zip(ours, theirs, strict=True), key=lambda pair: pair[0] / pair[1])
     return rounds[len(rounds) // 2]
 

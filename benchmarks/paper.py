@@ -1,4 +1,4 @@
-"""How long paper takes: of ten lines, of three hundred, in each script, through the workers that the service has."""
+"""The time to render PDFs of ten and of three hundred lines, in each script, with the workers of the service."""
 
 import asyncio
 import time
@@ -59,7 +59,7 @@ async def _measure(results: Results, rounds: int) -> None:
 
 
 async def _times(paper: PdfRenderer, script: str, lines: int, rounds: int, size: str = A4) -> tuple[list[float], int]:
-    """Milliseconds of each sheet, all of them different, and how many bytes the last has."""
+    """Return the milliseconds of each PDF, all different, and the bytes of the last one."""
     times, content = [], b""
     for number in range(1, rounds + 1):
         document = _order(script, lines, number)

@@ -1,4 +1,4 @@
-"""What is sent."""
+"""The payloads of requests."""
 
 from typing import Any
 
@@ -20,5 +20,5 @@ SALE: dict[str, Any] = {
     "total": 1750.05,
 }
 
-#: The same sale to one customer after another, as a shop's regulars come.
+#: The same sale to different regular customers.
 SALES: list[dict[str, Any]] = [{**SALE, "customer_phone": f"98{number:08}"} for number in range(5_000)]

@@ -1,6 +1,6 @@
-"""Screens that read, or, with `--stalled`, that never read: `python -m benchmarks.readers PORT CLIENTS [--stalled]`.
+"""Clients that read or, with `--stalled`, never read: `python -m benchmarks.readers PORT CLIENTS [--stalled]`.
 
-They stay until the input ends.
+They stay connected until the input ends.
 """
 
 import selectors

@@ -1,4 +1,4 @@
-"""Reports, pages and whole lists of a shop that has been selling for ten years, beside one that has just begun."""
+"""Reports, pages and whole lists of a store with ten years of sales, compared with a new store."""
 
 import asyncio
 import http.client
@@ -56,7 +56,7 @@ def _measure_sales(url: str, database: str, results: Results, orders: int, round
 
 
 def reports() -> dict[str, str]:
-    """The paths that are asked, by name."""
+    """Return the paths by name."""
     today = datetime.now(ZONE).date()
     return {
         "today": "/api/reports/today",
@@ -67,7 +67,7 @@ def reports() -> dict[str, str]:
 
 
 def anew(path: str) -> list[str]:
-    """The same question, asked so that it has to be computed each time."""
+    """Return the path with a parameter that makes the service compute the response again."""
     joint = "&" if "?" in path else "?"
     run = secrets.token_hex(4)
     return [f"{path}{joint}_={run}{number}" for number in range(ANEW)]
@@ -105,7 +105,7 @@ def _measure_reports(url: str, database: str, results: Results, orders: int, rou
 
 
 async def _last_page(url: str, database: str, store: str) -> str:
-    """The path of the page that ends with the oldest order."""
+    """Return the path of the page with the oldest order."""
     client = connect(url)
     oldest = await client[database][ORDERS].find({"store": store}).sort([("created_at", 1), ("number", 1)]).to_list(51)
     client.close()
@@ -143,7 +143,7 @@ def _measure_pages(url: str, database: str, results: Results, orders: int, round
 
 
 def _ask_again(seconds: float) -> dict[str, float]:
-    """Answers a second, by how it is asked."""
+    """Return the responses a second, by kind of request."""
     connection = http.client.HTTPConnection("127.0.0.1", PORT)
     connection.request("GET", TWENTY_KB)
     answer = connection.getresponse()
@@ -158,7 +158,7 @@ def _ask_again(seconds: float) -> dict[str, float]:
 
 @dataclass
 class Memory:
-    """The most that a process had in memory, in MB."""
+    """The maximum memory of a process, in MB."""
 
     begun: float
     most: float = 0.0
@@ -205,7 +205,7 @@ def _measure_whole_list(url: str, database: str, results: Results, orders: int, 
 
 
 def read_whole(path: str) -> tuple[float, float, bytes]:
-    """Seconds to the first byte, seconds to the last, and what came."""
+    """Return the seconds to the first byte and to the last one, and the content."""
     connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
     began = time.monotonic()
     connection.request("GET", path)
@@ -221,7 +221,7 @@ def read_whole(path: str) -> tuple[float, float, bytes]:
 
 @contextmanager
 def _reading_on() -> Iterator[None]:
-    """Somebody reads the whole list, again and again, until the end of the block."""
+    """Read the whole list again and again until the end of the block."""
     is_over = threading.Event()
 
     def read_on() -> None:

@@ -1,4 +1,4 @@
-"""How many sales a second are booked, and how long one takes."""
+"""The rate and the latency of sales."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ SECTION = "Sales"
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """Who is measured in turn with the others. bodies: sent in turn. is_extra: left out of a quick run."""
+    """One contestant of a round. `bodies`: sent in turn; `is_extra`: left out of a quick run."""
 
     app: str
     path: str = CREATE_SALE
@@ -87,7 +87,7 @@ def _add(
 
 
 def _in_turn(url: str, connections: int, rounds: int, seconds: float) -> Runs:
-    """Each in turn, round after round, each time on an empty store."""
+    """Measure each contestant in turn, round after round, each time on an empty store."""
     contenders = {name: each for name, each in CONTENDERS.items() if rounds > 1 or not each.is_extra}
     runs: Runs = {name: [] for name in contenders}
     for _ in range(rounds):
@@ -109,7 +109,7 @@ def _run(url: str, contender: Contender, connections: int, seconds: float) -> Ru
 
 
 def check_numbers(connections: int, headers: dict[str, str]) -> None:
-    """The numbers of the newest sales have no gap. Every answer was a success, so none can be missing."""
+    """Check that the numbers of the newest sales have no gap. Every response was a success, so none may be missing."""
     path = f"http://127.0.0.1:{PORT}/api/orders/orders-only?limit=500"
     asked = urllib.request.Request(path, headers=headers)
     orders = orjson.loads(urllib.request.urlopen(asked, timeout=30).read())["orders"]
@@ -120,7 +120,7 @@ def check_numbers(connections: int, headers: dict[str, str]) -> None:
 
 
 def _measure_alone(url: str, results: Results, rounds: int, seconds: float) -> None:
-    """One till, nobody else: how long a sale takes, beside one durable insert."""
+    """Measure the sales of one till alone, compared with one durable insert."""
     ours, theirs = [], []
     for _ in range(rounds):
         database = database_name()

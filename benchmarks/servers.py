@@ -1,4 +1,4 @@
-"""Servers to be measured: uvicorn as the Procfile runs it, and the database beside it."""
+"""The servers to measure: uvicorn with the options of the Procfile, and the database."""
 
 import os
 import re
@@ -22,7 +22,7 @@ PROCFILE = Path(__file__).parent.parent / "Procfile"
 
 @contextmanager
 def mongod() -> Iterator[str]:
-    """A database of its own; yields its URL."""
+    """Yield the URL of a new database server."""
     with tempfile.TemporaryDirectory() as folder, local_mongod(Path(folder), executable=find_mongod()) as url:
         yield url
 
@@ -41,8 +41,12 @@ def serving(
     store: str = "main",
     settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[int]:
-    """`app` on PORT, until the end of the block; yields the process id of the server. It logs as in production, into
-    a file: a line a request; what is more than that is shown in the end. settings: other ones, by name."""
+    """Run `app` on PORT until the end of the block; yield the process id.
+
+    The server logs as in production, one line a request, into a file. Other lines are printed at the end.
+
+    :param settings: more settings, by name.
+    """
     environment = {
         **os.environ,
         "MONGODB_URL": url,
@@ -68,7 +72,7 @@ def serving(
 
 
 def await_answer(path: str = "/") -> float:
-    """Waits until the server answers, with whatever; the seconds that it took."""
+    """Wait until the server responds; return the seconds."""
     began = time.monotonic()
     while time.monotonic() < began + 30:
         try:
@@ -85,11 +89,11 @@ def await_answer(path: str = "/") -> float:
 
 
 def kilobytes(pid: int) -> int:
-    """What a process has in memory."""
+    """Return the memory of a process."""
     return int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0])
 
 
 def _flags() -> list[str]:
-    """Those of the Procfile, as far as they do not say where to listen."""
+    """Return the options of the Procfile, except the address."""
     web = next(line for line in PROCFILE.read_text().splitlines() if line.startswith("web:"))
     return " ".join(re.findall(r"--(?:http|ws|timeout|lifespan|no-server)[-\w]*(?: (?!--)\S+)?", web)).split()

@@ -1,4 +1,4 @@
-"""A till that signs in, as those of a shop do that has an owner."""
+"""A till that signs in, as in a store with an owner."""
 
 import asyncio
 import secrets
@@ -13,14 +13,14 @@ from schemas.core.principals import DEVICE, OWNER
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """headers: what the till sends. settings: what makes a service ask for it."""
+    """`headers`: of the till's requests; `settings`: those with which a service requires sign-in."""
 
     headers: dict[str, str]
     settings: dict[str, str]
 
 
 def sign_in(url: str, database: str) -> SignedIn:
-    """Writes a shop with an owner and a till into an empty database."""
+    """Write an owner and a till into an empty database."""
     key = asyncio.run(_enrol(url, database))
     # An address that others reach is signed in. The limit is counted, and above what one till can sell.
     settings = {"PUBLIC_BASE_URL": "https://shop.example", "RATE_LIMIT": "1000000"}
@@ -28,7 +28,7 @@ def sign_in(url: str, database: str) -> SignedIn:
 
 
 async def _enrol(url: str, name: str) -> str:
-    """The key of a device in a shop that has an owner."""
+    """Return the key of a device."""
     client = connect(url)
     database = client[name]
     for kind, account_id, role in ((USERS, "USER-OWNER", OWNER), (DEVICES, "DEVICE-TILL", DEVICE)):

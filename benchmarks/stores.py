@@ -62,9 +62,9 @@ def measure(url: str, results: Results, *, most: int, rounds: int, seconds: floa
 
 
 async def _sell(url: str, count: int, seconds: float) -> tuple[float, float]:
-    """Sales a second, and the median of the milliseconds of a group, in stores that have sold before.
+    """Return the sales a second and the median milliseconds of a group, in stores that have sold before.
 
-    The first group of a store takes longer, however many stores there are.
+    The first group of a store takes longer, independent of the number of stores.
     """
     client = connect(url)
     database = client[database_name()]
@@ -109,7 +109,7 @@ async def _sell(url: str, count: int, seconds: float) -> tuple[float, float]:
 
 
 async def _open(database: Database, count: int) -> None:
-    """So many stores, empty."""
+    """Create empty stores."""
     await prepare(database, "store-0", ZONE, 365)
     empty = {"orders": 0, "estimates": 0, "head": 0, "epoch": "0", "timezone": ZONE.key}
     others = [{"_id": f"store-{number}", **empty} for number in range(1, count)]

@@ -52,7 +52,7 @@ echo = Starlette(routes=[Route(CREATE_SALE, Echo), Route("/", Echo)])
 
 
 class Forgetful:
-    """A journal without a database: it runs the command, and keeps nothing."""
+    """A journal without a database: it runs the command, and stores nothing."""
 
     def __init__(self) -> None:
         self._numbers = itertools.count()
