@@ -8,7 +8,7 @@ from app.server.memory import Memory, taken
 
 
 async def test_what_was_freed_is_given_back_after_a_growth(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.server.memory.CHECK_SECONDS", 0.02)
+    monkeypatch.setattr("app.server.memory.LOOK_SECONDS", 0.02)
     monkeypatch.setattr("app.server.memory.WORTH_BYTES", 8 * 2**20)
     memory = Memory()
     memory.start()
