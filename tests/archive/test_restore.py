@@ -119,7 +119,7 @@ async def test_a_running_service_waits_for_the_restore_and_continues(
         # The hub polls meanwhile, and must not publish restored events.
         await restoration.add("events", [{"store": shop.store, "seq": 1, "type": "order"}])
         async with asyncio.timeout(20):
-            while running.state["hub"].status.looked < POLL_SECONDS * 2:
+            while running.state["hub"].status.head_age < POLL_SECONDS * 2:
                 await asyncio.sleep(0.02)
         await restoration.discard()
         assert await running.get("/api/orders/all") == []
