@@ -57,7 +57,11 @@ async def test_no_request_finds_a_fault(open_shop: OpenShop, long_run: LongRun, 
 
 async def _schemathesis(shop: Shop, folder: Path, *options: str) -> tuple[Any, str]:
     """Its report, and what it said."""
-    command = [str(Path(sys.executable).with_name("st")), "--config-file", str(ROOT / "tests" / "schemathesis.toml")]
+    command = [
+        str(Path(sys.executable).with_name("st")),
+        "--config-file",
+        str(ROOT / "tests" / "openapi" / "schemathesis.toml"),
+    ]
     command += ["run", f"http://127.0.0.1:{shop.port}/openapi.json", "--exclude-path", ENDLESS, "--no-color"]
     command += ["--generation-database", "none", "--report", "json", "--report-json-path", "report.json", *options]
     process = await asyncio.create_subprocess_exec(

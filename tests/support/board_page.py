@@ -39,7 +39,7 @@ async def browser() -> AsyncIterator[Browser]:
 def dismiss_all(shop: Shop, code: int) -> None:
     """Close all sockets of a shop from the server's side."""
     for each in shop.state["client_sessions"]:
-        shop.state["client_sessions"].dismiss(each, code)
+        shop.state["client_sessions"].disconnect(each, code)
 
 
 class Screen:
