@@ -243,10 +243,10 @@ async def test_the_number_of_open_stores_is_limited(shop: Shop, monkeypatch: pyt
     try:
         await stores.state(names[0])
         # A store that was just used is not closed for another.
-        with pytest.raises(Unavailable, match="As many stores"):
+        with pytest.raises(Unavailable, match="Too many stores"):
             await stores.state(names[1])
         monkeypatch.setattr("app.composition.stores._KEPT_SECONDS", 0.0)
-        with stores.in_use(names[0]), pytest.raises(Unavailable, match="As many stores"):
+        with stores.in_use(names[0]), pytest.raises(Unavailable, match="Too many stores"):
             await stores.state(names[1])
         assert (await stores.state(names[1]))["store"] == names[1]
         assert {store.name for store in stores} == {shop.store, names[1]}
