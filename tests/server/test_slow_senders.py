@@ -75,14 +75,16 @@ def problem_in(said: bytes) -> tuple[int, dict[str, Any]]:
     return int(head.split()[1]), json.loads(content)
 
 
-async def p99_of_sales(http: httpx.AsyncClient, url: str, sales: int = 100) -> float:
-    """Of one window of sales, one after another, seconds."""
+async def window_of_sales(
+    http: httpx.AsyncClient, url: str, figure: Callable[[list[float]], float], sales: int = 100
+) -> float:
+    """Return a figure of the seconds that some sales take, one after another."""
     waits = []
     for _ in range(sales):
         began = time.monotonic()
         assert (await http.post(url + SALE, json=sale_body())).status_code == 201
         waits.append(time.monotonic() - began)
-    return p99(waits)
+    return figure(waits)
 
 
 @pytest.mark.alone
@@ -90,6 +92,8 @@ async def test_b2_who_sends_a_byte_a_second_is_sent_away_and_nobody_else_waits(
     shop: Shop, mongodb_url: str, long_run: LongRun
 ) -> None:
     count, kind = (500, Service) if long_run.is_long else (90, Impatient)
+    # The p99 of a few windows says more about the machine than about the service.
+    figure = p99 if long_run.is_long else statistics.median
     before: list[float] = []
     during: list[float] = []
     with reporting("B2 connections that send a byte a second", long_run) as report:
@@ -97,13 +101,13 @@ async def test_b2_who_sends_a_byte_a_second_is_sent_away_and_nobody_else_waits(
             running(kind(mongodb_url, f"{shop.store}-slow")) as server,
             httpx.AsyncClient(timeout=20, verify=False) as http,  # noqa: S501
         ):
-            await p99_of_sales(http, server.url)
+            await window_of_sales(http, server.url, figure)
             for _ in long_run.rounds(1, 5):
-                before += [await p99_of_sales(http, server.url) for _ in range(3 if long_run.is_long else 2)]
+                before += [await window_of_sales(http, server.url, figure) for _ in range(3 if long_run.is_long else 2)]
                 drips = [asyncio.create_task(drip(server.port, *KINDS[number % len(KINDS)])) for number in range(count)]
                 await asyncio.sleep(1)
                 while not any(task.done() for task in drips):
-                    during.append(await p99_of_sales(http, server.url))
+                    during.append(await window_of_sales(http, server.url, figure))
                 ends = await asyncio.gather(*drips)
                 report.back += [seconds for seconds, _ in ends]
                 report.rounds += 1
