@@ -11,7 +11,7 @@ run: .venv/ready
 
 # The second run starts even if a test of the first one fails.
 test: .venv/browser .venv/ready-dev
-	$(BIN)/pytest -n 3 --dist worksteal -m 'not alone'; first=$$?; $(BIN)/pytest -m alone && exit $$first
+	$(BIN)/pytest -n 4 --dist worksteal -m 'not alone'; first=$$?; $(BIN)/pytest -m alone && exit $$first
 
 test-fast: .venv/ready-dev
 	$(BIN)/pytest -m 'pure and not alone and not soak'
