@@ -75,10 +75,13 @@ class ClientSessions:
         """Disconnect clients that do not read, and send the position to the others."""
         while True:
             await asyncio.sleep(_TICK_SECONDS)
-            now = time.monotonic()
-            for session in self:
-                if session.is_too_slow(now):
-                    logger.info("A client does not read and is disconnected.")
-                    self.disconnect(session, TOO_SLOW)
-                else:
-                    session.tick()
+            self._tick(time.monotonic())
+
+    def _tick(self, now: float) -> None:
+        # Apart from `_watch`, whose variables would keep the last session in memory while it sleeps.
+        for session in self:
+            if session.is_too_slow(now):
+                logger.info("A client does not read and is disconnected.")
+                self.disconnect(session, TOO_SLOW)
+            else:
+                session.tick()

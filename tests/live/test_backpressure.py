@@ -106,10 +106,13 @@ async def test_a_server_that_stops_does_not_wait_for_those_that_do_not_read(
         client.close()
 
 
-# Alone, since it stops the garbage collector of a process that other shops close in.
-@pytest.mark.alone
-async def test_those_that_have_gone_leave_nothing_for_the_garbage_collector(shop: Shop) -> None:
+async def test_those_that_have_gone_leave_nothing_for_the_garbage_collector(
+    open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It comes seldom, and what thousands of them left would fill the memory until then."""
+    # The monitor looks at each session while it is connected.
+    monkeypatch.setattr("endpoints.live.sessions._TICK_SECONDS", 0.01)
+    shop = await open_shop()
     gc.collect()
     gc.disable()
     try:
