@@ -301,8 +301,12 @@ class Stores:
     async def _close_idle(self) -> None:
         while True:
             await asyncio.sleep(self._idle / 4)
-            for store in self._unused_for(self._idle):
-                self._close(store)
+            self._close_unused()
+
+    def _close_unused(self) -> None:
+        # Apart from `_close_idle`, whose variables would keep a closed store in memory while it sleeps.
+        for store in self._unused_for(self._idle):
+            self._close(store)
 
     def _unused_for(self, seconds: float) -> list[Store]:
         """Return the stores that were unused for so long, except the home store; the longest unused first."""

@@ -94,7 +94,7 @@ class Passwords:
 
     def _verify(self, stored: str | None, secret: str) -> bool:
         if stored is None:
-            self._dummy_hash = self._dummy_hash or self._hash("nobody")
+            self._dummy_hash = self._dummy_hash or self._hash("dummy")
         try:
             return self._hasher.verify(stored or self._dummy_hash or "", self._keyed(secret)) and stored is not None
         except VerificationError:
