@@ -75,7 +75,9 @@ def _findings_of_database(settings: Settings, machine: MachineFacts) -> list[Fin
 
 def _show(console: Console, finding: Finding) -> None:
     """A line, and what to do where there is something to do."""
-    line = Text.assemble((f"{finding.level:8}", _STYLES[finding.level]), (f"{finding.check}: ", "bold"), finding.says)
+    line = Text.assemble(
+        (f"{finding.level:8}", _STYLES[finding.level]), (f"{finding.check}: ", "bold"), finding.message
+    )
     console.print(line, soft_wrap=True)
-    if finding.mend:
-        console.print(f"{'':8}-> {finding.mend}", soft_wrap=True, markup=False)
+    if finding.remedy:
+        console.print(f"{'':8}-> {finding.remedy}", soft_wrap=True, markup=False)

@@ -44,8 +44,8 @@ def check_database(settings: Settings, facts: DatabaseFacts, now: datetime) -> I
     :param now: the current time, in UTC.
     """
     if facts.unreachable is not None:
-        says, mend = _UNREACHABLE[facts.unreachable]
-        yield wrong("database", f"{says}: {facts.detail.rstrip('.')}.", mend)
+        message, remedy = _UNREACHABLE[facts.unreachable]
+        yield wrong("database", f"{message}: {facts.detail.rstrip('.')}.", remedy)
         return
     where = settings.masked()["mongodb_url"]
     yield ok("database", f"{where} answers.")
@@ -135,10 +135,10 @@ def _check_room(facts: DatabaseFacts) -> Iterator[Finding]:
 def _check_clock(facts: DatabaseFacts) -> Finding:
     ahead = facts.clock or 0.0
     shown = f"The database's clock is {abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} this machine's."
-    mend = "Let both keep time by NTP (timedatectl set-ntp true)."
+    remedy = "Let both keep time by NTP (timedatectl set-ntp true)."
     if abs(ahead) >= _CLOCK_WRONG_SECONDS:
-        return wrong("clock", shown, mend)
-    return warning("clock", shown, mend) if abs(ahead) >= _CLOCK_SECONDS else ok("clock", "Both keep the same time.")
+        return wrong("clock", shown, remedy)
+    return warning("clock", shown, remedy) if abs(ahead) >= _CLOCK_SECONDS else ok("clock", "Both keep the same time.")
 
 
 def _check_adoption(facts: DatabaseFacts) -> Finding:
@@ -161,10 +161,10 @@ def _check_indexes(facts: DatabaseFacts) -> Finding:
     if facts.indexes_missing or facts.indexes_different:
         missing = [f"{name} is missing" for name in facts.indexes_missing]
         different = [f"{name} is not as defined" for name in facts.indexes_different]
-        mend = "`pos migrate` creates what is missing."
+        remedy = "`pos migrate` creates what is missing."
         if different:
-            mend += " Drop those that differ first, with dropIndex in mongosh."
-        return wrong("indexes", f"{'; '.join(missing + different)}.", mend)
+            remedy += " Drop those that differ first, with dropIndex in mongosh."
+        return wrong("indexes", f"{'; '.join(missing + different)}.", remedy)
     return ok("indexes", "All are there.")
 
 

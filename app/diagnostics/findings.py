@@ -11,21 +11,21 @@ class Level(StrEnum):
 
 
 class Finding(NamedTuple):
-    """The result of one check. `says` is what was found, `mend` what to do; empty if there is nothing to do."""
+    """The result of one check. `message` is what was found, `remedy` what to do; empty if there is nothing to do."""
 
     check: str
     level: Level
-    says: str
-    mend: str = ""
+    message: str
+    remedy: str = ""
 
 
-def ok(check: str, says: str) -> Finding:
-    return Finding(check, Level.OK, says)
+def ok(check: str, message: str) -> Finding:
+    return Finding(check, Level.OK, message)
 
 
-def warning(check: str, says: str, mend: str) -> Finding:
-    return Finding(check, Level.WARNING, says, mend)
+def warning(check: str, message: str, remedy: str) -> Finding:
+    return Finding(check, Level.WARNING, message, remedy)
 
 
-def wrong(check: str, says: str, mend: str) -> Finding:
-    return Finding(check, Level.WRONG, says, mend)
+def wrong(check: str, message: str, remedy: str) -> Finding:
+    return Finding(check, Level.WRONG, message, remedy)

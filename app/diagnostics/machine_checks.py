@@ -60,22 +60,22 @@ def _check_address(settings: Settings) -> Finding:
 
 
 def _check_origins(settings: Settings) -> Finding:
-    check, mend = "CORS_ORIGINS", "Name the origins of your own pages, separated by commas."
+    check, remedy = "CORS_ORIGINS", "Name the origins of your own pages, separated by commas."
     if settings.is_for_any_page:
         finding = warning if settings.is_insecure else wrong
         return finding(
-            check, "Nobody signs in, so web pages of any origin read the shop, sell and enrol devices.", mend
+            check, "Nobody signs in, so web pages of any origin read the shop, sell and enrol devices.", remedy
         )
     if "*" in settings.cors_origins:
-        return warning(check, "Web pages of any origin may do what their visitor's credential may.", mend)
+        return warning(check, "Web pages of any origin may do what their visitor's credential may.", remedy)
     return ok(check, ", ".join(settings.cors_origins) or "None but the service's own.")
 
 
 def _check_sign_in(settings: Settings) -> Finding:
-    check, says = "sign-in", f"The service is {described(settings)}."
+    check, message = "sign-in", f"The service is {described(settings)}."
     if settings.is_insecure and not settings.is_local:
-        return warning(check, says, "Unset SIGN_IN and ALLOW_INSECURE, and set SECRET_KEY.")
-    return ok(check, says)
+        return warning(check, message, "Unset SIGN_IN and ALLOW_INSECURE, and set SECRET_KEY.")
+    return ok(check, message)
 
 
 def _check_proxies(settings: Settings) -> Finding:
@@ -141,8 +141,8 @@ def _check_libraries(facts: MachineFacts) -> Finding:
         differing = facts.libraries.items()
         shown = [f"{name} {installed or 'missing'} (not {pinned})" for name, (pinned, installed) in differing]
         finding = wrong if any(installed is None for _, (_, installed) in differing) else warning
-        says = f"They differ from requirements.txt: {', '.join(shown)}."
-        return finding("libraries", says, "pip install -r requirements.txt")
+        message = f"They differ from requirements.txt: {', '.join(shown)}."
+        return finding("libraries", message, "pip install -r requirements.txt")
     return ok("libraries", "Those of requirements.txt.")
 
 
@@ -154,7 +154,7 @@ def _check_zones(settings: Settings, facts: MachineFacts) -> Finding:
 
 def _check_port(settings: Settings, facts: MachineFacts) -> Finding:
     where = f"{settings.host}, port {settings.port}"
-    says = {
+    message = {
         "free": ok("port", f"{where} is free."),
         "ours": ok("port", f"The service listens on {where}."),
         "taken": wrong(
@@ -164,7 +164,7 @@ def _check_port(settings: Settings, facts: MachineFacts) -> Finding:
         ),
         "not allowed": wrong("port", f"{where} is not for ordinary users.", "Choose a PORT from 1024 on."),
     }
-    return says.get(facts.port) or wrong(
+    return message.get(facts.port) or wrong(
         "port",
         f"The service cannot listen on {where}: {facts.port}.",
         "Choose a HOST of this machine, and a PORT.",
@@ -174,16 +174,16 @@ def _check_port(settings: Settings, facts: MachineFacts) -> Finding:
 def _check_files(settings: Settings, facts: MachineFacts) -> Finding:
     needed = settings.max_connections + RESERVED
     raised = f", which the service raises from {facts.open_files_at_first:,}"
-    says = f"{facts.open_files:,} are allowed{raised if facts.open_files > facts.open_files_at_first else ''}"
+    message = f"{facts.open_files:,} are allowed{raised if facts.open_files > facts.open_files_at_first else ''}"
     if facts.open_files < needed:
         return warning(
             "open files",
-            f"{says}: room for {most_connections(facts.open_files):,} connections, but MAX_CONNECTIONS is "
+            f"{message}: room for {most_connections(facts.open_files):,} connections, but MAX_CONNECTIONS is "
             f"{settings.max_connections:,}.",
             f"Raise the hard limit (`ulimit -Hn {needed}`, LimitNOFILE= of systemd), or set MAX_CONNECTIONS to "
             f"{most_connections(facts.open_files)}.",
         )
-    return ok("open files", f"{says}.")
+    return ok("open files", f"{message}.")
 
 
 def _check_mongod(facts: MachineFacts) -> Finding:

@@ -76,5 +76,5 @@ def check_version(document: Document, versions: frozenset[int] | None) -> None:
     """
     if versions is not None and document["version"] not in versions:
         raise StaleVersion(
-            "Somebody else has changed this in the meantime. Please load it again.", version=document["version"]
+            "Another client has changed this in the meantime. Please load it again.", version=document["version"]
         )

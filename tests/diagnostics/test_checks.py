@@ -46,7 +46,7 @@ MACHINE = MachineFacts(python=(3, 11, 9), zones_from="tzdata", open_files=65_536
 def odd(findings: Any) -> list[tuple[str, Level]]:
     """Return the findings that are not ok; each must have a remedy."""
     found: list[Finding] = [each for each in findings if each.level is not Level.OK]
-    assert all(each.mend for each in found)
+    assert all(each.remedy for each in found)
     return [(each.check, each.level) for each in found]
 
 
@@ -153,8 +153,8 @@ def test_a_database_is_checked(changes: Any, expected: tuple[str, Level]) -> Non
 def test_a_store_that_is_being_restored_is_reported_and_not_checked_further() -> None:
     facts = replace(SOUND, counters={"head": None, "restoring": {"began": NOW}}, by_documents={}, newest_event=9)
     (found,) = [each for each in check_database(REMOTE, facts, NOW) if each.level is not Level.OK]
-    assert (found.check, found.level, found.says) == ("store", Level.WRONG, "It is being restored, or was by half.")
-    assert "pos restore --discard" in found.mend
+    assert (found.check, found.level, found.message) == ("store", Level.WRONG, "It is being restored, or was by half.")
+    assert "pos restore --discard" in found.remedy
 
 
 def test_a_store_of_another_time_zone_is_reported() -> None:

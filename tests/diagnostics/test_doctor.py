@@ -74,7 +74,7 @@ def test_a_standalone_server_gets_instructions_for_a_replica_set(tmp_path: Path)
     with standalone(tmp_path) as url:
         code, found = diagnosed(MONGODB_URL=url)
     assert code == 1
-    assert "rs.initiate()" in found["replica set"]["mend"]
+    assert "rs.initiate()" in found["replica set"]["remedy"]
     assert set(found) <= {"replica set", "store", "open files"}
 
 

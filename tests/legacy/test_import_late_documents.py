@@ -23,7 +23,7 @@ def test_a_late_sale_is_found_imported_and_restored_by_undo(own: Database[Any], 
     before = own.orders.count_documents({})
     own.orders.insert_one(late_order(21))
     assert "orders: 1 of the earlier backend lie here" in verified(import_legacy)[1]
-    assert "orders: 1 of the earlier" in doctor(import_legacy)["says"]
+    assert "orders: 1 of the earlier" in doctor(import_legacy)["message"]
     assert "1 documents that came later would be imported" in import_legacy("--dry-run").stderr
     report = import_legacy.report()
     assert (report["orders"]["count"], report["late"]) == (before + 1, 1)
