@@ -1,6 +1,5 @@
 """The application factory: settings in, an application out."""
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -52,7 +51,7 @@ from endpoints.transfer.concurrency_limits import LISTS, LISTS_EACH, PAGES, PAGE
 from repositories.accounts.rate_limits import RateLimits
 from repositories.accounts.secret_key import check_key
 from repositories.accounts.setup import ShopSetup
-from repositories.database.client import Database, check_deployment, connect
+from repositories.database.client import Database, check_deployment, close_in_background, connect
 from repositories.database.clock import Clocks, DatabaseClock
 from repositories.database.connection_pool import PoolMetrics
 from repositories.database.errors import DatabaseRefused, Unavailable, safe_error_text
@@ -149,8 +148,7 @@ def create_app(
                     stop_later(sender.close)
             pool = PoolMetrics()
             client = connect(settings.mongodb_url, pool)
-            # The driver waits for its threads, which wake up twice a second; the event loop must not.
-            stop_later(asyncio.to_thread, client.close)
+            stack.callback(close_in_background, client)
             database = client[settings.database_name]
             store, zone = settings.store_id, settings.timezone
             database_clock, clocks = await _make_ready(database, settings, clock)

@@ -16,7 +16,7 @@ from rich.progress import Progress, track
 
 from app.database.local_mongod import find_mongod, local_mongod
 from repositories.auditing.verification import verify
-from repositories.database.client import Client, connect
+from repositories.database.client import Client, close_in_background, connect
 from tests.support.board_page import browser, screen  # noqa: F401
 from tests.support.commands import books, forked_pos, pos, pos_process, target  # noqa: F401
 from tests.support.legacy.import_command import import_legacy, own  # noqa: F401
@@ -109,7 +109,7 @@ async def raw_client(mongodb_url: str) -> AsyncIterator[Client]:
     """A client of the database, with which tests look at collections."""
     client = connect(mongodb_url)
     yield client
-    await asyncio.to_thread(client.close)
+    close_in_background(client)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import typer
 from app.config.settings import Settings, read_settings
 from app.config.sign_in_mode import LOCAL_MONGOD
 from app.database.local_mongod import MongodRefused, find_mongod, local_mongod, running_url
-from repositories.database.client import Database, check_deployment, connect
+from repositories.database.client import Database, check_deployment, close_in_background, connect
 from repositories.database.errors import translate_errors
 from repositories.migrations.indexes import prepare
 
@@ -73,6 +73,6 @@ def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]], 
             with translate_errors():
                 return await work(database)
         finally:
-            client.close()
+            close_in_background(client)
 
     return asyncio.run(run())

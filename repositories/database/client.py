@@ -1,6 +1,7 @@
 """The connection to MongoDB: its options, which make writes durable, and checks of the deployment."""
 
 import logging
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,6 +80,24 @@ def connect(url: str, pool: PoolMetrics | None = None) -> Client:
     return client
 
 
+def close_in_background(client: Client | MongoClient[Any]) -> None:
+    """Close a client without waiting: the driver joins its monitor threads, which wake up only twice a second."""
+    threading.Thread(target=client.close, name="close MongoDB client", daemon=True).start()
+
+
+@contextmanager
+def temporary_client(url: str, **options: Any) -> Iterator[MongoClient[Any]]:
+    """Open a blocking client for the time of the block.
+
+    :raises PyMongoError: the address or an option is invalid.
+    """
+    client = MongoClient[Any](url, **options)
+    try:
+        yield client
+    finally:
+        close_in_background(client)
+
+
 @contextmanager
 def valid_address(url: str, setting: str) -> Iterator[None]:
     """Reject an address that is invalid, or that the driver rejects in the block, without quoting its credentials.
@@ -128,7 +147,7 @@ def initiate_replica_set(url: str, name: str, host: str) -> bool:
     :returns: whether the set exists; False if the server does not answer yet.
     """
     try:
-        with MongoClient[Document](url, serverSelectionTimeoutMS=_LOCAL_MS) as client:
+        with temporary_client(url, serverSelectionTimeoutMS=_LOCAL_MS) as client:
             client.admin.command("replSetInitiate", {"_id": name, "members": [{"_id": 0, "host": host}]})
     except OperationFailure as error:
         if error.code != _ALREADY_INITIALIZED:
@@ -141,7 +160,7 @@ def initiate_replica_set(url: str, name: str, host: str) -> bool:
 def is_primary(url: str) -> bool:
     """Return whether the server at `url` answers and accepts writes. Blocking."""
     try:
-        with MongoClient[Document](url, serverSelectionTimeoutMS=_LOCAL_MS) as client:
+        with temporary_client(url, serverSelectionTimeoutMS=_LOCAL_MS) as client:
             return bool(client.admin.command("hello")["isWritablePrimary"])
     except PyMongoError:
         return False

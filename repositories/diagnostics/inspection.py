@@ -18,7 +18,7 @@ from pymongo.database import Database as SyncDatabase
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from repositories.database.client import APPLICATION, KEY_PROOF, valid_address
+from repositories.database.client import APPLICATION, KEY_PROOF, close_in_background, valid_address
 from repositories.database.errors import DatabaseRefused, first_clause
 from repositories.database.store_scope import store_filter
 from repositories.diagnostics.facts import DatabaseFacts
@@ -66,13 +66,14 @@ def collect_facts(url: str, database_name: str, store: str, event_retention_days
         facts.detail = str(error)
         facts.unreachable = "dns" if "DNS" in str(error) else "invalid"
         return facts
-    with client:
-        try:
-            _collect_server(client, facts)
-        except PyMongoError as error:
-            facts.unreachable, facts.detail = _reason_of(error), redact_driver_text(first_clause(error), url)
-        if facts.unreachable is None:
-            _collect_all(client[database_name], store, event_retention_days, facts, began + SECONDS)
+    try:
+        _collect_server(client, facts)
+    except PyMongoError as error:
+        facts.unreachable, facts.detail = _reason_of(error), redact_driver_text(first_clause(error), url)
+    else:
+        _collect_all(client[database_name], store, event_retention_days, facts, began + SECONDS)
+    finally:
+        close_in_background(client)
     facts.seconds = time.monotonic() - began
     return facts
 

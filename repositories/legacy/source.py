@@ -13,7 +13,7 @@ from pymongo.database import Database as SyncDatabase
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 
-from repositories.database.client import APPLICATION, valid_address
+from repositories.database.client import APPLICATION, close_in_background, valid_address
 from repositories.database.errors import DatabaseRefused, first_clause
 from repositories.database.raw_originals import LENIENT_CODEC, RAW_CODEC
 from repositories.legacy.late_documents import id_bytes
@@ -111,13 +111,15 @@ def open_source(name: str, database: SyncDatabase[Any]) -> Iterator[SyncDatabase
         if not found:
             raise DatabaseRefused("--from has to end in the database's name, as mongodb://host/shop.")
         client: MongoClient[Any] = MongoClient(name, serverSelectionTimeoutMS=5_000, appname=APPLICATION)
-    with client:
+    try:
         try:
             client.admin.command("ping")
         except PyMongoError as error:
             words = redact_driver_text(first_clause(error), name)
             raise DatabaseRefused(f"{safe_address(name)}, named by --from, does not answer: {words}.") from error
         yield client[found]
+    finally:
+        close_in_background(client)
 
 
 def is_same_database(one: SyncDatabase[Any], other: SyncDatabase[Any]) -> bool:

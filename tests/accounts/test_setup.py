@@ -15,7 +15,6 @@ from typing import Any
 import httpx
 import pytest
 import websockets
-from pymongo import MongoClient
 from starlette.routing import Route
 
 from app.composition.first_run import setup_token
@@ -23,6 +22,7 @@ from app.config.settings import Settings
 from app.middleware.setup_gate import BEFORE_SETUP
 from app.observability.access_log import AccessLog
 from endpoints.routes import ROUTES
+from repositories.database.client import temporary_client
 from schemas.core.principals import FIRST_OWNER_ID
 from tests.http.test_status_and_errors import assert_problem
 from tests.server.test_startup import running
@@ -180,7 +180,7 @@ async def test_concurrent_setups_over_two_processes_create_one_owner(
                 for port in ports:
                     while (await http.get(f"http://127.0.0.1:{port}/api/orders/all")).status_code != 401:
                         await asyncio.sleep(0.05)
-    with MongoClient[dict[str, Any]](mongodb_url) as client:
+    with temporary_client(mongodb_url) as client:
         users = list(client[database_name]["users"].find())
         assert [(user["_id"], user["login"]) for user in users] == [(FIRST_OWNER_ID, winner)]
         assert client[database_name]["events"].count_documents({"type": "user"}) == 1

@@ -10,8 +10,8 @@ import subprocess
 from typing import Any
 
 import pytest
-from pymongo import MongoClient
 
+from repositories.database.client import temporary_client
 from schemas.core.principals import OWNER
 from tests.accounts.test_sign_in import refusal, who
 from tests.server.test_startup import POS, ROOT, environment, run
@@ -120,7 +120,7 @@ async def test_another_secret_key_is_refused_unless_it_is_replaced_explicitly(
     add_owner = ("user", "add", "asha", "--role", "owner", "--password-stdin")
     other = "another key of the tests: 90ab-17cd-ee21"
     assert pos(*add_owner, text=PASSWORD, database=database).returncode == 0
-    with MongoClient[Any](mongodb_url) as client:
+    with temporary_client(mongodb_url) as client:
         proof = client[database]["facts"].find_one({"_id": "secret_key"})
     assert SECRET_KEY not in str(proof)
     for command in (("user", "add", "ravi", "--password-stdin"), ("migrate",), ("user", "list")):

@@ -12,13 +12,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from pymongo import MongoClient
 from pymongo.database import Database
 from typer.testing import CliRunner, Result
 
 from app.cli import cli
 from app.demo.plan import Plan, makes_order
 from app.demo.seasons import weight
+from repositories.database.client import temporary_client
 from repositories.database.errors import DatabaseRefused, NotFound
 from repositories.demo import TimedCommand, fill
 from repositories.journal.journal import GROUP_LIMIT
@@ -35,7 +35,7 @@ END = datetime(2025, 11, 30, 18, 30, tzinfo=UTC)
 
 @pytest.fixture
 def own(mongodb_url: str) -> Iterator[Database[Any]]:
-    with MongoClient[Any](mongodb_url, tz_aware=True) as client:
+    with temporary_client(mongodb_url, tz_aware=True) as client:
         name = f"pos_demo_{secrets.token_hex(4)}"
         yield client[name]
         client.drop_database(name)

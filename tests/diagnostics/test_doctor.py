@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pymongo import MongoClient
 from pymongo.database import Database
 from typer.testing import CliRunner
 
 from app.cli import cli
 from app.config.settings import WrongSettings, read_settings
 from app.database.local_mongod import find_mongod
+from repositories.database.client import temporary_client
 from tests.support.ports import free_port
 
 Json = dict[str, Any]
@@ -51,7 +51,7 @@ def standalone(folder: Path) -> Iterator[str]:
     mongod = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     url = "mongodb://" + str(path).replace("/", "%2F")
     try:
-        with MongoClient[Any](url, serverSelectionTimeoutMS=30_000) as client:
+        with temporary_client(url, serverSelectionTimeoutMS=30_000) as client:
             client.admin.command("ping")
         yield url
     finally:
@@ -95,7 +95,7 @@ def test_a_port_used_by_another_program_is_reported() -> None:
 @pytest.fixture
 def own(mongodb_url: str) -> Iterator[Database[Any]]:
     """Yield a database with some documents of each kind."""
-    with MongoClient[Any](mongodb_url, tz_aware=True) as client:
+    with temporary_client(mongodb_url, tz_aware=True) as client:
         name = f"pos_doctor_{secrets.token_hex(4)}"
         made = CliRunner().invoke(
             cli,
@@ -139,7 +139,7 @@ def test_the_probe_collection_is_reported_and_dropped(mongodb_url: str) -> None:
     assert "changes nothing" not in said
     name = f"pos_doctor_{secrets.token_hex(4)}"
     assert set(diagnosed(MONGODB_URL=mongodb_url, DATABASE_NAME=name)[1]) - {"open files"} == {"store"}
-    with MongoClient[Any](mongodb_url) as client:
+    with temporary_client(mongodb_url) as client:
         assert name not in client.list_database_names()
 
 

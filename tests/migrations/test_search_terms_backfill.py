@@ -1,12 +1,11 @@
 """Search terms are rebuilt after a change of their rule: once, in batches, while the shop sells."""
 
 from itertools import count
-from typing import Any
 
 import pytest
-from pymongo import MongoClient
 
 from repositories.auditing.verification import verify
+from repositories.database.client import temporary_client
 from repositories.migrations import search_terms as search_building
 from repositories.migrations.search_terms import build_missing_terms, build_terms, has_terms
 from schemas.text.search_terms import TERMS_VERSION
@@ -99,7 +98,7 @@ def test_pos_migrate_rebuilds_the_terms_of_all_stores(mongodb_url: str, forked_p
     names = {"MONGODB_URL": mongodb_url, "DATABASE_NAME": "pos_words"}
     for store in ("one", "two"):
         assert forked_pos.run("migrate", environment=environment(**names, STORE_ID=store)).returncode == 0
-    with MongoClient[dict[str, Any]](mongodb_url) as client:
+    with temporary_client(mongodb_url) as client:
         counters = client["pos_words"]["counters"]
         counters.update_many({}, {"$unset": {"terms_rule": "", "customers": ""}})
         assert forked_pos.run("migrate", environment=environment(**names, STORE_ID="one")).returncode == 0

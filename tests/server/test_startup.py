@@ -10,14 +10,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from pymongo import MongoClient
 
 from app.database.local_mongod import find_mongod
-from repositories.database.client import connect
+from repositories.database.client import connect, temporary_client
 from repositories.database.errors import DatabaseRefused
 from tests.server.test_local_mongod import wait_until_gone
 from tests.support.ports import free_port
@@ -178,7 +176,7 @@ def test_migrate_and_verify_report_on_the_database(mongodb_url: str) -> None:
     for _ in range(2):
         assert run(*POS, "migrate", **names).returncode == 0
     assert run(*POS, "verify", **names).returncode == 0
-    with MongoClient[dict[str, Any]](mongodb_url) as client:
+    with temporary_client(mongodb_url) as client:
         client["pos_cli"]["counters"].update_one({"_id": "cli"}, {"$inc": {"orders": 1}})
     verified = run(*POS, "verify", **names)
     assert verified.returncode == 1

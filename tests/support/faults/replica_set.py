@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from app.database.local_mongod import find_mongod
+from repositories.database.client import temporary_client
 from tests.support.ports import free_port
 
 Json = dict[str, Any]
@@ -127,7 +127,9 @@ class ReplicaSet:
 
     @staticmethod
     def _command(port: int, name: str, value: Any) -> Json:
-        with MongoClient[Json](port=port, directConnection=True, serverSelectionTimeoutMS=500) as client:
+        with temporary_client(
+            f"mongodb://127.0.0.1:{port}", directConnection=True, serverSelectionTimeoutMS=500
+        ) as client:
             return client.admin.command(name, value)
 
     def _hello(self, port: int) -> Json | None:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pymongo import MongoClient
 from pymongo.database import Database
 from typer.testing import CliRunner, Result
 
 from app.cli import cli
 from app.console.output import FileRefused
+from repositories.database.client import temporary_client
 from repositories.database.errors import DatabaseRefused
 
 Json = dict[str, Any]
@@ -20,7 +20,7 @@ Json = dict[str, Any]
 @pytest.fixture
 def own(mongodb_url: str) -> Iterator[Database[Any]]:
     """A database of the test's own, in which a test puts what the earlier backend wrote."""
-    with MongoClient[Any](mongodb_url, tz_aware=True) as client:
+    with temporary_client(mongodb_url, tz_aware=True) as client:
         name = f"pos_adopt_{secrets.token_hex(4)}"
         yield client[name]
         client.drop_database(name)

@@ -16,6 +16,7 @@ from pymongo.errors import PyMongoError
 from typer.testing import CliRunner
 
 from app.cli import cli
+from repositories.database.client import close_in_background
 from repositories.legacy.late_documents import id_bytes
 from tests.support.legacy import legacy_documents as legacy
 from tests.support.legacy.import_command import ImportCommand, plain
@@ -49,7 +50,7 @@ class EarlierBackend(threading.Thread):
             self._next += 1
             due += 1 / RATE
             self._stopping.wait(max(0.0, due - time.monotonic()))
-        self._client.close()
+        close_in_background(self._client)
 
     def write(self, kind: str, document: Json) -> None:
         try:
