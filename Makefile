@@ -3,6 +3,8 @@
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Without compiled files, each process of a test would compile the service again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test test-fast check format docs screenshot bench bench-quick soak clean
 

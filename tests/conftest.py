@@ -1,6 +1,7 @@
 """What the tests stand on: one real mongod for the run, and real servers, each with a shop of its own."""
 
 import asyncio
+import gc
 import math
 import secrets
 import time
@@ -84,6 +85,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and not _STARTERS & {*item.fixturenames, *vars(item.module)}:
             item.add_marker("pure")
+
+
+def pytest_collection_finish() -> None:
+    # The garbage collector need not visit thousands of tests again and again.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

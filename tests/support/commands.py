@@ -2,7 +2,7 @@
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from repositories.database.client import Database
 from schemas.archive.format import ArchiveWriter, Manifest
 from tests.server.test_startup import POS, ROOT, environment
 from tests.support.archives import busy_week, empty_database
-from tests.support.forked_pos import ForkedPos
+from tests.support.forked_pos import ForkedPos, forked_pos_of_tests
 from tests.support.shop import DATABASE, Shop
 
 Process = subprocess.CompletedProcess[str]
@@ -32,10 +32,8 @@ async def target(mongodb_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture(scope="session")
-def forked_pos() -> Iterator[ForkedPos]:
-    forks = ForkedPos()
-    yield forks
-    forks.close()
+def forked_pos() -> ForkedPos:
+    return forked_pos_of_tests()
 
 
 @pytest.fixture

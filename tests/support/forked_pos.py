@@ -1,12 +1,15 @@
-"""`pos` commands, each a process that is forked from one that has imported what most of them need.
+"""`pos` commands and servers, each a process that is forked from one that has imported what most of them need.
 
-A short command is hardly more than Python's imports. What depends on how a process begins (its terminal, its locale,
-a full standard output, signals) is tested with `python -m app`.
+A short command, and the start of a server, are hardly more than Python's imports. What depends on how a process begins
+(its terminal, its locale, a full standard output, signals) is tested with `python -m app`.
 """
 
+import asyncio
+import atexit
 import gc
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -14,6 +17,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Final
@@ -34,8 +38,50 @@ _PRELOADED: Final = (
     "repositories.messaging.messages",
     "repositories.archive.restore",
     "repositories.auditing.verification",
+    "app.application",
+    "app.server.uvicorn_options",
+    "app.server.http_protocol",
+    "app.server.websocket_protocol",
 )
 _LONGEST: Final = 1 << 17
+
+
+class ForkedProcess:
+    """A process that was forked.
+
+    :param status: receives its process id, and then its exit code.
+    """
+
+    def __init__(self, status: socket.socket) -> None:
+        self._status = status
+        self._code: int | None = None
+        self.pid = int(status.recv(_LONGEST))
+
+    @property
+    def returncode(self) -> int | None:
+        """Return the exit code, negative for a signal, or None if the process still runs."""
+        if self._code is None and select.select([self._status], [], [], 0)[0]:
+            return self.wait_blocking(0)
+        return self._code
+
+    def wait_blocking(self, timeout: float) -> int:
+        """Wait for the end of the process, and return its exit code.
+
+        :raises TimeoutError: it does not end.
+        """
+        if self._code is None:
+            self._status.settimeout(timeout)
+            self._code = int(self._status.recv(_LONGEST))
+            self._status.close()
+        return self._code
+
+    async def wait(self) -> int:
+        while (code := self.returncode) is None:
+            await asyncio.sleep(0.01)
+        return code
+
+    def terminate(self) -> None:
+        os.kill(self.pid, signal.SIGTERM)
 
 
 class ForkedPos:
@@ -63,24 +109,41 @@ class ForkedPos:
         :raises TimeoutError: it does not end.
         """
         with ExitStack() as stack:
-            given, said, told = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(3))
-            given.write(text.encode())
-            given.seek(0)
-            ours, theirs = map(stack.enter_context, socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
-            ours.settimeout(timeout)
-            files = [each.fileno() for each in (given, said, told, theirs)]
-            socket.send_fds(self._socket, [json.dumps([arguments, environment]).encode()], files)
-            theirs.close()
-            code = int(ours.recv(_LONGEST))
+            files = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(3)]
+            files[0].write(text.encode())
+            files[0].seek(0)
+            process = self.start(*arguments, environment=environment, files=[file.fileno() for file in files])
+            code = process.wait_blocking(timeout)
             outputs = []
-            for file in (said, told):
+            for file in files[1:]:
                 file.seek(0)
                 outputs.append(file.read().decode())
         return subprocess.CompletedProcess(["pos", *arguments], code, *outputs)
 
+    def start(
+        self, *arguments: str, environment: dict[str, str], files: list[int], new_session: bool = False
+    ) -> ForkedProcess:
+        """Start a command.
+
+        :param files: file descriptors of its standard input, output and error.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            message = json.dumps([arguments, environment, new_session]).encode()
+            socket.send_fds(self._socket, [message], [*files, theirs.fileno()])
+        return ForkedProcess(ours)
+
     def close(self) -> None:
         self._socket.close()
         self._process.wait()
+
+
+@cache
+def forked_pos_of_tests() -> ForkedPos:
+    """Return the one of this process. It is started by the first test that needs it."""
+    forks = ForkedPos()
+    atexit.register(forks.close)
+    return forks
 
 
 def _fork_for_each(requests: socket.socket) -> bool:
@@ -107,6 +170,7 @@ def _fork_and_wait(reply: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     command = os.fork()
     if command:
+        os.write(reply, str(command).encode())
         code = os.waitstatus_to_exitcode(os.waitpid(command, 0)[1])
         os.write(reply, str(code).encode())
         os._exit(0)
@@ -115,7 +179,9 @@ def _fork_and_wait(reply: int) -> None:
 
 def _become(message: bytes, files: list[int]) -> None:
     """Take on arguments, environment and standard files."""
-    arguments, environment = json.loads(message)
+    arguments, environment, new_session = json.loads(message)
+    if new_session:
+        os.setsid()
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import httpx
 
 from tests.server.test_startup import ROOT, environment
+from tests.support.forked_pos import ForkedProcess, forked_pos_of_tests
 from tests.support.ports import free_port
 from tests.support.shop import DATABASE
 
@@ -20,14 +21,15 @@ class Service:
     """One `pos serve`.
 
     :param names: settings, by their environment variables.
-    :ivar program: the arguments of Python.
+    :ivar program: the arguments of Python, for another program than `pos`.
     """
 
-    program: ClassVar[tuple[str, ...]] = ("-m", "app")
+    program: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, mongodb_url: str, store: str, *options: str, **names: str) -> None:
         self.port = free_port()
-        self._command: tuple[str, ...] = (sys.executable, *self.program, "serve", "--port", str(self.port), *options)
+        self._arguments = ("serve", "--port", str(self.port), *options)
+        self._prefix: tuple[str, ...] = ()
         self._environment = environment(
             **{
                 "MONGODB_URL": mongodb_url,
@@ -37,11 +39,11 @@ class Service:
                 **names,
             }
         )
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: ForkedProcess | asyncio.subprocess.Process | None = None
 
     def under(self, *command: str) -> None:
         """Start the server by another command, which passes on its arguments and limits."""
-        self._command = (*command, *self._command)
+        self._prefix = command
 
     @property
     def url(self) -> str:
@@ -65,9 +67,15 @@ class Service:
     async def start(self) -> None:
         """Start the server, and wait until it answers."""
         # A new process group, so that its workers can be killed too.
-        self._process = await asyncio.create_subprocess_exec(
-            *self._command, cwd=ROOT, env=self._environment, start_new_session=True
-        )
+        if self.program or self._prefix:
+            command = (*self._prefix, sys.executable, *(self.program or ("-m", "app")), *self._arguments)
+            self._process = await asyncio.create_subprocess_exec(
+                *command, cwd=ROOT, env=self._environment, start_new_session=True
+            )
+        else:
+            self._process = forked_pos_of_tests().start(
+                *self._arguments, environment=self._environment, files=[0, 1, 2], new_session=True
+            )
         async with httpx.AsyncClient() as client, asyncio.timeout(120):
             while True:
                 try:
