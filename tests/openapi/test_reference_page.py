@@ -73,6 +73,8 @@ async def test_whoever_signs_in_there_can_try_requests_and_stays_signed_in(
     shop = await open_shop(sign_in="on")
     till = await add_token_holder(shop, "device")
     context = await browser.new_context()
+    # The page draws a large document: half a minute on a busy machine.
+    context.set_default_timeout(120_000)
     page = await context.new_page()
     await page.goto(f"http://127.0.0.1:{shop.port}/docs#/service/get-api-websocket-status")
     await page.get_by_role("button", name="Authorize", exact=True).click()

@@ -151,7 +151,7 @@ async def test_a_head_that_says_anything_else_is_another_sheet(changes: dict[str
 
 
 async def test_a_worker_that_takes_too_long_is_killed_alone() -> None:
-    workers = RenderPool(Preemption(), size=2, seconds=2.0)
+    workers = RenderPool(Preemption(), size=2, seconds=6.0)
     await asyncio.gather(*(workers.render(job(order(number=number))) for number in range(2)))
     stuck, other = workers.pids
     os.kill(stuck, signal.SIGSTOP)
