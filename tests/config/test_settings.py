@@ -1,4 +1,4 @@
-"""Settings: defaults, what the environment changes, and wrong values refused by name."""
+"""Settings: defaults, environment variables, and errors that name the variable."""
 
 from pathlib import Path
 
@@ -32,11 +32,11 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_an_empty_environment_makes_the_defaults() -> None:
+def test_an_empty_environment_gives_the_defaults() -> None:
     assert read_settings() == Settings()
 
 
-def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variables_override_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "MONGODB_URL": "mongodb://db.internal/",
         "PORT": "9000",
@@ -53,7 +53,7 @@ def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.public_base_url == "https://shop.example"
 
 
-def test_space_around_a_value_and_the_case_of_a_name_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whitespace_around_values_and_their_case_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "PORT": " 9000 ",
         "CORS_ORIGINS": " https://a.example , https://b.example,",
@@ -68,14 +68,14 @@ def test_space_around_a_value_and_the_case_of_a_name_do_not_matter(monkeypatch: 
     assert (settings.log_level, settings.currency, settings.allow_local_mongod) == ("info", "INR", True)
 
 
-@pytest.mark.parametrize("nothing", ["", "  "])
-def test_a_setting_that_is_set_to_nothing_is_not_set(monkeypatch: pytest.MonkeyPatch, nothing: str) -> None:
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_a_blank_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch, blank: str) -> None:
     for name in NAMES:
-        monkeypatch.setenv(name, nothing)
+        monkeypatch.setenv(name, blank)
     assert read_settings() == Settings()
 
 
-def test_a_dotenv_file_counts_where_the_environment_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dotenv_file_sets_what_the_environment_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     Path(".env").write_text("STORE_ID=from-file\nCURRENCY=USD\n")
     monkeypatch.setenv("STORE_ID", "from-environment")
     settings = read_settings()
@@ -134,7 +134,7 @@ def test_a_dotenv_file_counts_where_the_environment_is_silent(monkeypatch: pytes
         ("SECRET_KEY", "abcabcdabcdeabcdefabcabcdabcdeabcd"),
     ],
 )
-def test_a_wrong_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_an_invalid_value_is_rejected_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(InvalidSettings, match=name):
         read_settings()
@@ -154,14 +154,14 @@ def test_secrets_are_masked() -> None:
     assert "s3cret" not in repr(keys)
 
 
-def test_what_a_refusal_says_of_a_secret_does_not_quote_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_about_a_secret_does_not_quote_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_KEY", "changeme-8f3d2a6b9c1e4f7a0d5b8e2c")
     with pytest.raises(InvalidSettings) as refusal:
         read_settings()
     assert "8f3d" not in str(refusal.value)
 
 
-def test_render_names_the_address_until_somebody_does(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_address_of_render_is_used_unless_another_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RENDER_EXTERNAL_URL", "https://pos-1.onrender.example")
     assert read_settings().public_base_url == "https://pos-1.onrender.example"
     assert not read_settings().is_open

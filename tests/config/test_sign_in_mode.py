@@ -1,4 +1,4 @@
-"""Open or signed in: what may be started, and how."""
+"""The sign-in mode: which settings are safe, and what the service reports about them."""
 
 import logging
 import sys
@@ -27,7 +27,7 @@ PUBLIC = "https://shop.example"
         ({"sign_in": "off", "public_base_url": PUBLIC}, True),
     ],
 )
-def test_what_others_reach_is_signed_in(settings: dict[str, str], is_open: bool) -> None:
+def test_a_service_that_others_reach_requires_sign_in(settings: dict[str, str], is_open: bool) -> None:
     assert Settings(**settings).is_open is is_open  # type: ignore[arg-type]
 
 
@@ -56,7 +56,7 @@ def test_what_others_reach_is_signed_in(settings: dict[str, str], is_open: bool)
         ({"host": EVERYWHERE, "sign_in": "off", "mongodb_url": None}, {"SIGN_IN", "MONGODB_URL"}),
     ],
 )
-def test_what_is_not_safe_is_refused_by_name(settings: dict[str, object], problems: set[str]) -> None:
+def test_unsafe_settings_are_rejected_by_name(settings: dict[str, object], problems: set[str]) -> None:
     chosen = Settings(**{"mongodb_url": DATABASE, **settings})  # type: ignore[arg-type]
     assert set(problems_of(chosen)) == problems
     if problems:
@@ -66,7 +66,7 @@ def test_what_is_not_safe_is_refused_by_name(settings: dict[str, object], proble
         refuse_unsafe(chosen)
 
 
-def test_what_is_insecure_is_said_aloud(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_insecure_mode_is_logged_as_critical(caplog: pytest.LogCaptureFixture) -> None:
     warn_of(Settings())
     warn_of(Settings(sign_in="off", allow_insecure=True))
     assert caplog.records == []
@@ -79,7 +79,7 @@ def test_what_is_insecure_is_said_aloud(caplog: pytest.LogCaptureFixture) -> Non
     assert f"every client of {PUBLIC} is the owner" in caplog.text
 
 
-def test_that_nobody_else_can_name_it_is_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_warning_is_logged_if_clients_cannot_name_the_service(caplog: pytest.LogCaptureFixture) -> None:
     shared = {"sign_in": "on", "secret_key": SECRET, "host": EVERYWHERE}
     warn_of(Settings(**shared, public_base_url=PUBLIC))  # type: ignore[arg-type]
     warn_of(Settings(**shared, allowed_hosts=("192.168.1.20",)))  # type: ignore[arg-type]
@@ -89,7 +89,7 @@ def test_that_nobody_else_can_name_it_is_said(caplog: pytest.LogCaptureFixture) 
     assert "get a 400 wrong_host. Set PUBLIC_BASE_URL" in caplog.text
 
 
-def test_that_every_page_is_the_owner_is_said_aloud(caplog: pytest.LogCaptureFixture) -> None:
+def test_open_cors_without_sign_in_is_logged_as_critical(caplog: pytest.LogCaptureFixture) -> None:
     warn_of(Settings(sign_in="on", secret_key=SECRET, cors_origins=("*",)))
     assert caplog.records == []
     insecure = Settings(sign_in="off", allow_insecure=True, cors_origins=("*",))
@@ -111,7 +111,7 @@ def test_that_every_page_is_the_owner_is_said_aloud(caplog: pytest.LogCaptureFix
         ({"SECRET_KEY": "0" * 64}, "SECRET_KEY: can be guessed"),
     ],
 )
-def test_uvicorn_refuses_to_start_what_is_not_safe(mongodb_url: str, changes: dict[str, str], sentence: str) -> None:
+def test_uvicorn_does_not_start_with_unsafe_settings(mongodb_url: str, changes: dict[str, str], sentence: str) -> None:
     command = (sys.executable, "-m", "uvicorn", "asgi:app", "--port", str(free_port()))
     refused = run(*command, MONGODB_URL=mongodb_url, DATABASE_NAME="pos_modes", **changes)
     assert refused.returncode != 0
@@ -119,7 +119,7 @@ def test_uvicorn_refuses_to_start_what_is_not_safe(mongodb_url: str, changes: di
     assert "Traceback" not in refused.stderr
 
 
-def test_serve_says_whether_it_is_open_and_tells_its_workers_where_it_listens(mongodb_url: str) -> None:
+def test_serve_prints_its_mode_and_passes_its_address_to_the_workers(mongodb_url: str) -> None:
     for changes, mode in (
         ({}, "open: only this machine"),
         ({"HOST": EVERYWHERE, "SECRET_KEY": SECRET}, "signed in"),

@@ -1,4 +1,4 @@
-"""The provider's settings: complete, or refused by name at start."""
+"""Settings of the WhatsApp provider: incomplete ones are rejected by name at the start."""
 
 import os
 
@@ -10,7 +10,7 @@ from services.messaging.fast2sms import Fast2Sms
 from services.messaging.provider import provider_of
 from services.messaging.provider_settings import PROVIDERS, ProviderSettings
 from services.messaging.whatsapp_cloud import WhatsAppCloud
-from tests.config.test_settings import NAMES, empty_environment  # noqa: F401  (used by all of them)
+from tests.config.test_settings import NAMES, empty_environment  # noqa: F401  (used by all tests)
 from tests.support.messaging.outgoing_messages import NOW
 
 CLOUD = {"WHATSAPP_PROVIDER": "cloud", "WHATSAPP_TOKEN": "EAAJ12345678", "WHATSAPP_PHONE_NUMBER_ID": "1065403"}
@@ -23,19 +23,19 @@ FAST2SMS = {
 WEBHOOK = {"WHATSAPP_APP_SECRET": "0123456789abcdef", "WHATSAPP_VERIFY_TOKEN": "swordfish"}
 
 
-def _read(monkeypatch: pytest.MonkeyPatch, given: dict[str, str]) -> Settings:
+def _read(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> Settings:
     for name in [name for name in os.environ if name.startswith("WHATSAPP_")]:
         monkeypatch.delenv(name)
-    for name, value in given.items():
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
     return read_settings()
 
 
-def test_every_setting_of_it_is_among_those_that_are_documented() -> None:
+def test_all_settings_of_the_provider_are_known() -> None:
     assert {*CLOUD, *FAST2SMS, *WEBHOOK} <= set(NAMES)
 
 
-def test_a_complete_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_complete_settings_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     more = {"WHATSAPP_API_VERSION": "v24.0", "WHATSAPP_BASE_URL": "http://127.0.0.1:9/x/", "WHATSAPP_TEMPLATE": "note"}
     assert _read(monkeypatch, {**CLOUD, **WEBHOOK, **more, "WHATSAPP_TEMPLATE_LANGUAGE": "en_US"}).whatsapp == (
         ProviderSettings(
@@ -54,14 +54,14 @@ def test_a_complete_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("missing", [*CLOUD, *FAST2SMS, *WEBHOOK])
-def test_one_that_lacks_something_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+def test_a_missing_setting_is_reported_by_name(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     if missing == "WHATSAPP_PROVIDER":
         assert _read(monkeypatch, {}).whatsapp == ProviderSettings()
         return
-    given = {**FAST2SMS, **WEBHOOK}
-    del given[missing]
+    variables = {**FAST2SMS, **WEBHOOK}
+    del variables[missing]
     with pytest.raises(WrongSettings) as refusal:
-        _read(monkeypatch, given)
+        _read(monkeypatch, variables)
     assert list(refusal.value.problems) == [missing]
 
 
@@ -83,7 +83,7 @@ def test_one_that_lacks_something_is_refused_by_name(monkeypatch: pytest.MonkeyP
         ("WHATSAPP_APP_SECRET", "x y"),
     ],
 )
-def test_a_wrong_value_is_refused_by_name_and_not_quoted(
+def test_an_invalid_value_is_reported_by_name_without_quoting_it(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     with pytest.raises(InvalidSettings, match=name) as refusal:
@@ -91,18 +91,18 @@ def test_a_wrong_value_is_refused_by_name_and_not_quoted(
     assert value not in str(refusal.value)
 
 
-def test_fast2sms_knows_texts_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_templates_of_fast2sms_are_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidSettings, match="WHATSAPP_TEMPLATE"):
         _read(monkeypatch, {**FAST2SMS, "WHATSAPP_TEMPLATE": "note"})
 
 
-def test_no_secret_is_shown() -> None:
+def test_secrets_are_masked() -> None:
     settings = Settings(whatsapp=ProviderSettings(token="s3cret", app_secret="s3cret", verify_token="s3cret"))
     assert settings.masked()["whatsapp"] == "console"
     assert "s3cret" not in str(settings.masked()) + repr(settings)
 
 
-async def test_each_name_has_its_provider() -> None:
+async def test_each_provider_name_has_its_class() -> None:
     kinds = (ConsoleProvider, WhatsAppCloud, Fast2Sms)
     for name, kind in zip(PROVIDERS, kinds, strict=True):
         provider = provider_of(ProviderSettings(provider=name, token="12345678"), lambda: NOW)

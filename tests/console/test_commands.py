@@ -8,11 +8,11 @@ from app.cli import ALIASES, MODULES, cli
 
 @pytest.mark.parametrize("name", [*MODULES, *ALIASES])
 def test_every_command_has_help(name: str) -> None:
-    said = CliRunner().invoke(cli, [name, "--help"])
-    assert (said.exit_code, "Usage: " in said.stdout) == (0, True), said.stdout
+    result = CliRunner().invoke(cli, [name, "--help"])
+    assert (result.exit_code, "Usage: " in result.stdout) == (0, True), result.stdout
 
 
 def test_an_earlier_name_is_not_listed() -> None:
-    said = CliRunner().invoke(cli, ["--help"]).stdout
-    assert [name for name in MODULES if f" {name} " not in said] == []
-    assert [name for name in ALIASES if f" {name} " in said] == []
+    result = CliRunner().invoke(cli, ["--help"]).stdout
+    assert [name for name in MODULES if f" {name} " not in result] == []
+    assert [name for name in ALIASES if f" {name} " in result] == []

@@ -1,4 +1,4 @@
-"""`pos listen`: shows what happens as it happens, comes back after a cut, and prints nothing twice."""
+"""`pos listen`: it prints each event once, and reconnects after a disconnect."""
 
 import asyncio
 import json
@@ -26,9 +26,12 @@ Json = dict[str, Any]
 
 @asynccontextmanager
 async def listening(
-    url: str, *options: str, said: str = "", **settings: str
+    url: str, *options: str, text: str = "", **settings: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`pos listen` as a process of its own, whose lines can be read; ended with Ctrl-C. said: to its input."""
+    """Run `pos listen` as a process, and end it with Ctrl-C.
+
+    :param text: its standard input.
+    """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "app", "listen", "--url", url, *options),
         cwd=ROOT,
@@ -38,7 +41,7 @@ async def listening(
         stderr=asyncio.subprocess.PIPE,
     )
     assert process.stdin is not None
-    process.stdin.write(said.encode())
+    process.stdin.write(text.encode())
     try:
         yield process
         process.send_signal(signal.SIGINT)
@@ -57,7 +60,7 @@ async def lines_of(process: asyncio.subprocess.Process, count: int) -> list[str]
         return [(await process.stdout.readline()).decode().rstrip() for _ in range(count)]
 
 
-async def test_it_shows_a_line_for_each_event(shop: Shop) -> None:
+async def test_each_event_is_printed_on_a_line(shop: Shop) -> None:
     await shop.sale(customer_name="Asha")
     async with listening(f"http://127.0.0.1:{shop.port}", "--since", "0") as process:
         (first,) = await lines_of(process, 1)
@@ -77,7 +80,7 @@ async def test_topics_and_json(shop: Shop) -> None:
     assert (event["seq"], event["id"], event["action"]) == (2, sale["order_id"], "create")
 
 
-async def test_after_a_cut_it_comes_back_and_neither_misses_nor_repeats(shop: Shop, mongodb_url: str) -> None:
+async def test_after_a_disconnect_no_event_is_missed_or_repeated(shop: Shop, mongodb_url: str) -> None:
     service = Service(mongodb_url, shop.store)
     await service.start()
     try:
@@ -103,7 +106,9 @@ async def test_after_a_cut_it_comes_back_and_neither_misses_nor_repeats(shop: Sh
         (("--since", "yesterday"), "since: must be"),
     ],
 )
-async def test_what_cannot_be_is_refused_in_a_sentence(shop: Shop, options: tuple[str, ...], sentence: str) -> None:
+async def test_invalid_options_are_rejected_with_a_sentence(
+    shop: Shop, options: tuple[str, ...], sentence: str
+) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "app", "listen", "--url", f"http://127.0.0.1:{shop.port}", *options),
         cwd=ROOT,
@@ -115,28 +120,28 @@ async def test_what_cannot_be_is_refused_in_a_sentence(shop: Shop, options: tupl
     assert sentence in output.decode()
 
 
-async def test_a_foreign_origin_is_not_tried_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_rejected_origin_is_not_retried(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("endpoints.live.origins.Origins.allow", lambda *_: False)
     with pytest.raises(ListeningRefused, match="may not listen there"):
         await anext(Listener(shop.ws_url).events())
 
 
-async def test_it_signs_in_by_the_environment_by_its_input_or_by_the_address(open_shop: OpenShop) -> None:
+async def test_a_token_may_come_from_environment_input_or_address(open_shop: OpenShop) -> None:
     shop = await open_shop(sign_in="on")
-    till = await add_token_holder(shop, "device")
-    await shop.ok("POST", "/api/orders/create-sale", json=sale_body(), headers=till.headers)
+    device = await add_token_holder(shop, "device")
+    await shop.ok("POST", "/api/orders/create-sale", json=sale_body(), headers=device.headers)
     address = f"127.0.0.1:{shop.port}"
     options = ("--json", "--since", "0")
     async with (
-        listening(f"http://{address}", *options, POS_TOKEN=till.token) as first,
-        listening(f"http://{address}", *options, "--token-stdin", said=f"{till.token}\n") as second,
-        listening(f"http://x:{till.token}@{address}", *options) as third,
+        listening(f"http://{address}", *options, POS_TOKEN=device.token) as first,
+        listening(f"http://{address}", *options, "--token-stdin", text=f"{device.token}\n") as second,
+        listening(f"http://x:{device.token}@{address}", *options) as third,
     ):
         for process in (first, second, third):
             assert json.loads((await lines_of(process, 1))[0])["seq"] == 1
 
 
-async def test_it_says_why_it_may_not_listen_and_where_to_go_on(
+async def test_a_rejection_states_its_reason_and_where_to_continue(
     open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("endpoints.live.connections.CHECK_SECONDS", 0.02)
@@ -144,15 +149,15 @@ async def test_it_says_why_it_may_not_listen_and_where_to_go_on(
     shop = await open_shop(sign_in="on", clock=clock)
     with pytest.raises(ListeningRefused, match=r"nobody is signed in: there was no token.*POS_TOKEN\.$"):
         await anext(Listener(shop.ws_url).events())
-    viewer, till = await add_token_holder(shop, "viewer"), await add_token_holder(shop, "device")
+    viewer, device = await add_token_holder(shop, "viewer"), await add_token_holder(shop, "device")
     with pytest.raises(ListeningRefused, match="may not listen there"):
         await anext(Listener(shop.ws_url, token=(await add_token_holder(shop, "nobody")).token).events())
-    for guest, sentence in ((viewer, "sign-in has expired"), (till, "was revoked")):
-        events = Listener(shop.ws_url, since="0", token=guest.token).events()
-        await shop.ok("POST", "/api/orders/create-sale", json=sale_body(), headers=till.headers)
+    for holder, sentence in ((viewer, "sign-in has expired"), (device, "was revoked")):
+        events = Listener(shop.ws_url, since="0", token=holder.token).events()
+        await shop.ok("POST", "/api/orders/create-sale", json=sale_body(), headers=device.headers)
         await anext(events)
         clock.advance(hours=1)
-        await till.revoke() if guest is till else None
+        await device.revoke() if holder is device else None
         with pytest.raises(ListeningRefused, match=rf"{sentence}.*Go on with --since \d+\."):
             await _last_of(events)
 
@@ -163,27 +168,27 @@ async def _last_of(events: AsyncIterator[Json]) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://", "nonsense://x/ws", "ws://"])
-def test_an_address_that_is_none_is_refused(url: str) -> None:
+def test_an_invalid_address_is_rejected(url: str) -> None:
     with pytest.raises(ListeningRefused, match="not an address of a service"):
         socket_url(url)
 
 
-async def test_a_reset_is_told_and_the_listening_goes_on(shop: Shop) -> None:
+async def test_after_a_reset_listening_continues_with_a_note(shop: Shop) -> None:
     await shop.sale()
-    told: list[str] = []
-    events = Listener(shop.ws_url, since="99", tell=told.append).events()
-    heard = asyncio.ensure_future(anext(events))
+    notes: list[str] = []
+    events = Listener(shop.ws_url, since="99", tell=notes.append).events()
+    next_event = asyncio.ensure_future(anext(events))
     async with asyncio.timeout(30):
-        while not told:
+        while not notes:
             await asyncio.sleep(0.01)
         await shop.sale()
-        assert (await heard)["seq"] == 2
-    assert told == ["Some events are missing (ahead); continuing after 1."]
+        assert (await next_event)["seq"] == 2
+    assert notes == ["Some events are missing (ahead); continuing after 1."]
     await events.aclose()
 
 
 @pytest.mark.parametrize(
-    ("named", "url"),
+    ("address", "url"),
     [
         ("http://127.0.0.1:8000", "ws://127.0.0.1:8000/ws"),
         ("https://shop.example/", "wss://shop.example/ws"),
@@ -191,11 +196,11 @@ async def test_a_reset_is_told_and_the_listening_goes_on(shop: Shop) -> None:
         ("wss://shop.example/pos/ws", "wss://shop.example/pos/ws"),
     ],
 )
-def test_a_service_may_be_named_in_many_ways(named: str, url: str) -> None:
-    assert socket_url(named) == url
+def test_an_address_may_have_several_forms(address: str, url: str) -> None:
+    assert socket_url(address) == url
 
 
-def test_a_line_shows_what_a_person_looks_for() -> None:
+def test_a_line_shows_number_total_and_customer() -> None:
     event: Json = {
         "type": "order",
         "action": "create",
@@ -207,7 +212,7 @@ def test_a_line_shows_what_a_person_looks_for() -> None:
     assert line_of(event).split() == ["813", "14:05:09", "order", "create", "#012", "1750.05", "Asha", "Patil"]
 
 
-def test_a_message_is_a_line_that_names_nobody() -> None:
+def test_a_line_about_a_message_shows_no_personal_data() -> None:
     data = {"state": "failed", "attempt": 6, "document_id": None, "error": "131056", "version": 14}
     event = {"seq": 813, "at": "2026-11-23T14:05:09.123+05:30", "type": "message", "action": "update", "id": "MSG-1"}
     assert line_of({**event, "data": data}).split() == [
@@ -222,14 +227,14 @@ def test_a_message_is_a_line_that_names_nobody() -> None:
 
 
 @pytest.mark.parametrize("url", ["foo", "ftp://shop.example.com", "http://", "foo:99999", "http://[::1"])
-def test_what_is_no_address_is_refused_before_anything_is_tried(url: str) -> None:
-    refused = CliRunner().invoke(cli, ["listen", "--url", url])
-    assert refused.exit_code == 2
-    assert "This is not an address of a service" in refused.stderr
+def test_an_invalid_address_is_rejected_before_connecting(url: str) -> None:
+    result = CliRunner().invoke(cli, ["listen", "--url", url])
+    assert result.exit_code == 2
+    assert "This is not an address of a service" in result.stderr
 
 
-async def test_it_names_the_address_that_it_tries_once() -> None:
-    told: list[str] = []
+async def test_an_unreachable_address_is_printed_once() -> None:
+    notes: list[str] = []
     waits: list[float] = []
     port = free_port()
 
@@ -238,7 +243,7 @@ async def test_it_names_the_address_that_it_tries_once() -> None:
         if len(waits) == 3:
             raise asyncio.CancelledError
 
-    listener = Listener(socket_url(f"http://user:key@127.0.0.1:{port}"), tell=told.append, pause=pause)
+    listener = Listener(socket_url(f"http://user:key@127.0.0.1:{port}"), tell=notes.append, pause=pause)
     with pytest.raises(asyncio.CancelledError):
         await anext(listener.events())
-    assert told == [f"Nothing answers at ws://127.0.0.1:{port}; trying again until the service answers."]
+    assert notes == [f"Nothing answers at ws://127.0.0.1:{port}; trying again until the service answers."]

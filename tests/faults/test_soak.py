@@ -17,7 +17,7 @@ import pytest
 from endpoints.live.ring_buffer import CAPACITY, MAX_BYTES
 from tests.conftest import LongRun
 from tests.live.test_resume import Roamer, all_heard, screens
-from tests.server.test_slow_senders import KINDS, drip
+from tests.server.test_slow_senders import KINDS, send_slowly
 from tests.support.clients.raw_websocket import frame, open_websocket, stalled_clients
 from tests.support.faults.fault_rounds import STORE, check_books
 from tests.support.faults.replica_set import ReplicaSet, replica_set
@@ -113,7 +113,7 @@ class Faults:
             await asyncio.sleep(5)
 
     async def bytes_dripping(self) -> None:
-        await asyncio.gather(*(drip(self.servers[0].port, *KINDS[number % 3]) for number in range(30)))
+        await asyncio.gather(*(send_slowly(self.servers[0].port, *KINDS[number % 3]) for number in range(30)))
 
     async def nonsense(self) -> None:
         bodies = [b"{", b"[" * 100_000, b'{"total": NaN}', b"\xff", str(estimate_body()).encode(), b" " * 300_000]

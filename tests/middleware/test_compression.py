@@ -1,4 +1,4 @@
-"""Compression: what is large goes out packed to whoever takes it, once made for all, and nothing else changes."""
+"""Compression: large responses are compressed once for all clients that accept gzip."""
 
 import asyncio
 import gzip
@@ -30,7 +30,7 @@ async def fill(shop: Shop, count: int) -> None:
 
 
 async def raw(shop: Shop, path: str, method: str = "GET", **headers: str) -> tuple[httpx.Response, bytes]:
-    """An answer, and its body as it came over the line."""
+    """Return a response, and its body as it was transferred."""
     async with shop.http.stream(method, path, headers=headers) as answer:
         return answer, b"".join([chunk async for chunk in answer.aiter_raw()])
 
@@ -59,14 +59,14 @@ async def raw(shop: Shop, path: str, method: str = "GET", **headers: str) -> tup
         ("gzipped", False),
     ],
 )
-def test_what_a_client_takes(accepted: str | None, takes: bool) -> None:
+def test_accept_encoding_decides_whether_a_client_takes_gzip(accepted: str | None, takes: bool) -> None:
     assert takes_gzip(accepted) is takes
 
 
 @pytest.mark.parametrize(
     "path", ["/api/estimates/all", "/api/estimates/all?limit=50", "/api/reports/today", "/metrics"]
 )
-async def test_a_large_answer_is_packed_for_who_takes_it_and_is_the_same(shop: Shop, path: str) -> None:
+async def test_a_large_response_is_compressed_with_the_same_content(shop: Shop, path: str) -> None:
     await fill(shop, 60)
     for _ in range(2):
         packed, body = await raw(shop, path, **GZIP)
@@ -84,7 +84,7 @@ async def test_a_large_answer_is_packed_for_who_takes_it_and_is_the_same(shop: S
 
 
 @pytest.mark.parametrize("path", ["/api/estimates/all?limit=1", "/livez", "/nothing"])
-async def test_a_small_answer_is_left_alone(shop: Shop, path: str) -> None:
+async def test_a_small_response_is_not_compressed(shop: Shop, path: str) -> None:
     await fill(shop, 2)
     answer, body = await raw(shop, path, **GZIP)
     assert "content-encoding" not in answer.headers
@@ -92,7 +92,7 @@ async def test_a_small_answer_is_left_alone(shop: Shop, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/estimates/all", "/api/estimates/all?limit=50"])
-async def test_asking_again_costs_nothing_whichever_way_it_was_sent(shop: Shop, path: str) -> None:
+async def test_conditional_requests_get_304_in_both_encodings(shop: Shop, path: str) -> None:
     await fill(shop, 60)
     for headers in (GZIP, PLAIN):
         first, _ = await raw(shop, path, **headers)
@@ -105,7 +105,7 @@ async def test_asking_again_costs_nothing_whichever_way_it_was_sent(shop: Shop, 
     assert head.headers["content-encoding"] == "gzip"
 
 
-async def test_a_packed_documents_tag_is_weak_and_still_names_its_version(shop: Shop) -> None:
+async def test_the_etag_of_a_compressed_document_is_weak_and_names_its_version(shop: Shop) -> None:
     items = [line(name=f"Item {n}", id=n) for n in range(40)]
     written = await shop.ok("POST", "/api/estimates/create", json=estimate_body(items))
     path = f"/api/estimates/{written['estimate_id']}"
@@ -125,7 +125,7 @@ _BODY = (
 )
 
 
-async def test_a_stream_of_events_is_never_packed(shop: Shop) -> None:
+async def test_an_event_stream_is_not_compressed(shop: Shop) -> None:
     async with shop.http.stream("GET", "/api/events/stream", headers=GZIP) as stream:
         assert "content-encoding" not in stream.headers
         chunks = stream.aiter_raw()
@@ -135,31 +135,31 @@ async def test_a_stream_of_events_is_never_packed(shop: Shop) -> None:
             assert b'"action":"create"' in await anext(chunks)
 
 
-async def test_a_copy_is_packed_once_and_counted() -> None:
-    copies = ResponseCache(most_bytes=100_000)
-    made = Response(secrets.token_hex(10_000), headers={"ETag": 'W/"1"'}, media_type="application/json")
+async def test_a_cached_response_is_compressed_once_and_counted() -> None:
+    cache = ResponseCache(most_bytes=100_000)
+    response = Response(secrets.token_hex(10_000), headers={"ETag": 'W/"1"'}, media_type="application/json")
 
-    async def make(_: CacheVersion) -> Response:
-        return made
+    async def respond(_: CacheVersion) -> Response:
+        return response
 
-    freshness = CacheVersion(Head("epoch", 1), "1")
-    plain = await copies.of("/", freshness, make)
-    assert copies.size == len("/") + OVERHEAD + len(made.body)
-    assert len(made.body) == 20_000
-    packed = await asyncio.gather(*(copies.of("/", freshness, make, packed=True) for _ in range(5)))
-    again = await copies.of("/", freshness, make, packed=True)
-    assert plain is made
+    version = CacheVersion(Head("epoch", 1), "1")
+    plain = await cache.of("/", version, respond)
+    assert cache.size == len("/") + OVERHEAD + len(response.body)
+    assert len(response.body) == 20_000
+    packed = await asyncio.gather(*(cache.of("/", version, respond, packed=True) for _ in range(5)))
+    again = await cache.of("/", version, respond, packed=True)
+    assert plain is response
     assert again in packed
-    assert {gzip.decompress(each.body) for each in packed} == {made.body}
+    assert {gzip.decompress(each.body) for each in packed} == {response.body}
     assert (again.headers["etag"], again.headers["content-encoding"]) == ('W/"1"', "gzip")
-    assert copies.size == len("/") + 2 * OVERHEAD + len(made.body) + len(again.body)
+    assert cache.size == len("/") + 2 * OVERHEAD + len(response.body) + len(again.body)
     for n in range(20):
-        await copies.of(f"/{n}", freshness, make, packed=True)
-        assert copies.size <= 100_000
+        await cache.of(f"/{n}", version, respond, packed=True)
+        assert cache.size <= 100_000
 
 
-class _Line:
-    """What an answer sends, and how much memory that takes at the most."""
+class _Recorder:
+    """Receives a response, and records the peak of the memory used."""
 
     def __init__(self) -> None:
         self.start: Message = {}
@@ -177,7 +177,7 @@ class _Line:
         self.peak = max(self.peak, tracemalloc.get_traced_memory()[0])
 
 
-async def test_a_whole_list_passes_through_without_piling_up() -> None:
+async def test_a_streamed_response_is_compressed_without_buffering_it() -> None:
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(300):
             yield secrets.token_hex(32 * 1024).encode()
@@ -194,7 +194,7 @@ async def test_a_whole_list_passes_through_without_piling_up() -> None:
         "headers": [(b"accept-encoding", b"gzip")],
         "asgi": {"spec_version": "2.4"},
     }
-    sent = _Line()
+    sent = _Recorder()
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     await Compression(app)(scope, receive, sent)
@@ -203,12 +203,14 @@ async def test_a_whole_list_passes_through_without_piling_up() -> None:
     assert sent.messages > 100
     assert sent.sent < sent.unpacked
     assert sent.peak - before < 2 * 1024 * 1024
-    names = dict(sent.start["headers"])
-    assert names[b"content-encoding"] == b"gzip"
-    assert b"content-length" not in names
+    headers = dict(sent.start["headers"])
+    assert headers[b"content-encoding"] == b"gzip"
+    assert b"content-length" not in headers
 
 
-async def test_a_fault_before_the_first_piece_is_still_an_error(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_exception_before_the_first_chunk_is_an_error_response(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await fill(shop, 3)
 
     def broken(*_: object) -> None:
@@ -219,5 +221,5 @@ async def test_a_fault_before_the_first_piece_is_still_an_error(shop: Shop, monk
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
 
 
-def test_the_threshold_is_what_the_documentation_says() -> None:
+def test_the_threshold_is_the_documented_one() -> None:
     assert f"{MIN_SIZE:,}" in (Compression.__doc__ or "")

@@ -1,4 +1,4 @@
-"""Host and Origin, and whose machine it is: over real sockets, in both modes."""
+"""The host guard: Host and Origin headers, and requests from other machines, in both sign-in modes."""
 
 import asyncio
 import json
@@ -28,12 +28,12 @@ SALE = "/api/orders/create-sale"
 
 
 def machine_addresses() -> list[str]:
-    """The addresses of this machine by which others reach it."""
+    """Return the addresses of this machine that other machines use."""
     found = socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET, socket.SOCK_STREAM)
     return [str(address[0]) for *_, address in found if not is_loopback(str(address[0]))]
 
 
-async def test_every_name_of_loopback_is_known_and_no_other(shop: Shop) -> None:
+async def test_only_loopback_names_are_accepted_by_default(shop: Shop) -> None:
     for host in ("127.0.0.1", "localhost", "LocalHost:8000", f"127.0.0.1:{shop.port}", "[::1]:8000", "127.0.0.2"):
         assert (await shop.http.get("/api/version", headers={"Host": host})).status_code == 200, host
     for host in (
@@ -49,7 +49,7 @@ async def test_every_name_of_loopback_is_known_and_no_other(shop: Shop) -> None:
         assert_problem(await shop.http.post(SALE, json=sale_body(), headers={"Host": host}), 400, "wrong_host")
 
 
-async def test_the_public_name_and_the_allowed_ones_are_known(open_shop: OpenShop) -> None:
+async def test_the_public_and_the_allowed_hosts_are_accepted(open_shop: OpenShop) -> None:
     shop = await open_shop(
         sign_in="on", public_base_url="https://Shop.example", allowed_hosts=("till.example", "[2001:db8::1]")
     )
@@ -58,24 +58,22 @@ async def test_the_public_name_and_the_allowed_ones_are_known(open_shop: OpenSho
     assert_problem(await shop.http.get("/api/version", headers={"Host": "evil.example"}), 400, "wrong_host")
 
 
-async def test_platforms_may_ask_for_health_by_any_name(shop: Shop) -> None:
+async def test_health_checks_accept_any_host(shop: Shop) -> None:
     for path in ("/livez", "/readyz", "/health"):
         assert (await shop.http.get(path, headers={"Host": "10.1.2.3"})).status_code == 200
 
 
-@pytest.mark.parametrize("heads", [[], ["Host: 127.0.0.1", "Host: evil.example"]])
-async def test_no_host_and_two_are_wrong(shop: Shop, heads: list[str]) -> None:
+@pytest.mark.parametrize("host_lines", [[], ["Host: 127.0.0.1", "Host: evil.example"]])
+async def test_a_request_needs_exactly_one_host(shop: Shop, host_lines: list[str]) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
-    writer.write("\r\n".join(["GET /api/version HTTP/1.1", "Connection: close", *heads, "", ""]).encode())
-    said = await reader.read()
+    writer.write("\r\n".join(["GET /api/version HTTP/1.1", "Connection: close", *host_lines, "", ""]).encode())
+    reply = await reader.read()
     writer.close()
-    assert json.loads(said.partition(b"\r\n\r\n")[2])["status"] == 400
+    assert json.loads(reply.partition(b"\r\n\r\n")[2])["status"] == 400
 
 
 @pytest.mark.parametrize("mode", ["off", "on"])
-async def test_a_foreign_page_changes_nothing_and_may_read_what_its_browser_shows(
-    open_shop: OpenShop, mode: str
-) -> None:
+async def test_a_foreign_origin_can_read_but_not_change(open_shop: OpenShop, mode: str) -> None:
     shop = await open_shop(
         sign_in=mode, public_base_url="http://127.0.0.1:8000", cors_origins=("https://till.example",)
     )
@@ -96,30 +94,30 @@ async def test_a_foreign_page_changes_nothing_and_may_read_what_its_browser_show
     assert (await shop.http.get(address, headers=headers)).json()["status"] == "Completed"
 
 
-async def test_a_socket_by_a_wrong_name_is_closed_with_a_code_that_says_so(shop: Shop) -> None:
+async def test_a_websocket_with_a_wrong_host_is_closed_with_4403(shop: Shop) -> None:
     for protocols in ([], ["pos.v1"]):
         async with websockets.connect(
             f"ws://evil.example:{shop.port}/ws",
             host="127.0.0.1",
             port=shop.port,
             subprotocols=protocols or None,  # type: ignore[arg-type]
-        ) as screen:
+        ) as connection:
             with pytest.raises(websockets.ConnectionClosed) as closed:
-                await screen.recv()
+                await connection.recv()
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == 4403
 
 
-def test_open_is_for_this_machine_wherever_the_server_listens(mongodb_url: str) -> None:
-    """`uvicorn asgi:app --host 0.0.0.0` tells the application nothing of where it listens."""
+def test_an_open_server_on_all_addresses_serves_only_this_machine(mongodb_url: str) -> None:
+    """Start uvicorn by hand, which does not pass its `--host` to the application."""
     port = free_port()
     command = (sys.executable, "-m", "uvicorn", "asgi:app", "--host", "0.0.0.0", "--port", str(port))  # noqa: S104
-    names = {"MONGODB_URL": mongodb_url, "DATABASE_NAME": "pos_doors", "FORWARDED_ALLOW_IPS": "*"}
+    names = {"MONGODB_URL": mongodb_url, "DATABASE_NAME": "pos_host_guard", "FORWARDED_ALLOW_IPS": "*"}
     with running(*command, port=port, **names):
         for address in machine_addresses():
-            here = {"Host": f"127.0.0.1:{port}", "X-Forwarded-For": "127.0.0.1"}
+            headers = {"Host": f"127.0.0.1:{port}", "X-Forwarded-For": "127.0.0.1"}
             for path in ("/api/orders/all", "/livez"):
-                refused = httpx.get(f"http://{address}:{port}{path}", headers=here)
+                refused = httpx.get(f"http://{address}:{port}{path}", headers=headers)
                 assert_problem(refused, 403, "only_this_machine")
                 assert "SECRET_KEY" in refused.json()["detail"]
 
@@ -136,11 +134,11 @@ def scope_of(server: Any, client: Any, **changes: Any) -> Scope:
     }
 
 
-async def asked(settings: Settings, scope: Scope) -> int:
-    """The status that the doors answer, 200 where they let through."""
+async def status_of(settings: Settings, scope: Scope) -> int:
+    """Return the status that the guard answers, 200 if it passes the request on."""
     statuses = []
 
-    async def inside(_: Scope, __: Receive, send: Send) -> None:
+    async def app(_: Scope, __: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200})
 
     async def send(message: Any) -> None:
@@ -149,7 +147,7 @@ async def asked(settings: Settings, scope: Scope) -> int:
     async def receive() -> Any:
         return {"type": "http.request"}
 
-    await HostOriginGuard(inside, settings, Origins())(scope, receive, send)
+    await HostOriginGuard(app, settings, Origins())(scope, receive, send)
     return int(statuses[0])
 
 
@@ -168,28 +166,28 @@ LOCAL = ("127.0.0.1", 8000)
         (("0.0.0.0", 8000), LOCAL),  # noqa: S104
     ],
 )
-async def test_open_refuses_what_comes_from_elsewhere(server: Any, client: Any) -> None:
-    assert await asked(Settings(), scope_of(server, client)) == 403
-    assert await asked(Settings(), scope_of(server, client, path="/livez")) == 403
+async def test_an_open_service_rejects_requests_from_other_machines(server: Any, client: Any) -> None:
+    assert await status_of(Settings(), scope_of(server, client)) == 403
+    assert await status_of(Settings(), scope_of(server, client, path="/livez")) == 403
     insecure = Settings(sign_in="off", allow_insecure=True, allowed_hosts=("127.0.0.1",))
-    assert await asked(insecure, scope_of(server, client)) == 200
-    # To be told twice is needed.
-    assert await asked(Settings(allow_insecure=True), scope_of(server, client)) == 403
+    assert await status_of(insecure, scope_of(server, client)) == 200
+    # Both settings are needed.
+    assert await status_of(Settings(allow_insecure=True), scope_of(server, client)) == 403
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"])
-async def test_open_lets_its_own_machine_in(address: str) -> None:
+async def test_an_open_service_accepts_its_own_machine(address: str) -> None:
     assert is_loopback(address)
-    assert await asked(Settings(), scope_of((address, 8000), (address, 50_000))) == 200
+    assert await status_of(Settings(), scope_of((address, 8000), (address, 50_000))) == 200
 
 
-async def test_open_notices_that_a_proxy_of_this_machine_hands_over_what_others_ask(shop: Shop) -> None:
+async def test_an_open_service_detects_a_local_proxy_for_other_machines(shop: Shop) -> None:
     forwarded = {"X-Forwarded-For": "203.0.113.9"}
     assert_problem(await shop.http.get("/api/orders/all", headers=forwarded), 403, "only_this_machine")
     assert (await shop.http.get("/api/orders/all", headers={"X-Forwarded-For": "127.0.0.1"})).status_code == 200
-    async with shop.listen(additional_headers=forwarded) as screen:
+    async with shop.listen(additional_headers=forwarded) as connection:
         with pytest.raises(websockets.ConnectionClosed) as closed:
-            await screen.recv()
+            await connection.recv()
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 4403
 
@@ -201,19 +199,19 @@ async def test_open_notices_that_a_proxy_of_this_machine_hands_over_what_others_
         ["127.0.0.1", "6.6.6.6"],
         ["127.0.0.1, 6.6.6.6"],
         ["127.0.0.1", "127.0.0.1", "6.6.6.6, ::1"],
-        # Longer than is read of it.
+        # Longer than the part that is read.
         ["127.0.0.1," * 409 + "::1   ,6.6.6.6"],
         ["127.0.0.1", ""],
     ],
 )
-async def test_open_looks_at_all_that_a_request_says_of_its_way(shop: Shop, forwarded: list[str]) -> None:
-    way = [("X-Forwarded-For", value) for value in forwarded]
-    assert_problem(await shop.http.get("/api/orders/all", headers=way), 403, "only_this_machine")
+async def test_an_open_service_checks_all_forwarded_addresses(shop: Shop, forwarded: list[str]) -> None:
+    headers = [("X-Forwarded-For", value) for value in forwarded]
+    assert_problem(await shop.http.get("/api/orders/all", headers=headers), 403, "only_this_machine")
     local = [("X-Forwarded-For", "127.0.0.1"), ("X-Forwarded-For", "::1, 127.0.0.2")]
     assert (await shop.http.get("/api/orders/all", headers=local)).status_code == 200
 
 
-BY_A_PROXY = {
+PROXY_HEADERS = {
     "Forwarded": "for=203.0.113.9;proto=https",
     "X-Forwarded": "for=203.0.113.9",
     "X-Forwarded-Host": "shop.example",
@@ -258,23 +256,23 @@ BY_A_PROXY = {
 }
 
 
-@pytest.mark.parametrize("name", BY_A_PROXY)
-async def test_open_takes_any_header_of_a_proxy_for_one_that_hands_over(shop: Shop, name: str) -> None:
-    forwarded = {name: BY_A_PROXY[name]}
+@pytest.mark.parametrize("name", PROXY_HEADERS)
+async def test_an_open_service_rejects_any_header_of_a_proxy(shop: Shop, name: str) -> None:
+    forwarded = {name: PROXY_HEADERS[name]}
     for path in ("/api/orders/all", "/livez"):
         assert_problem(await shop.http.get(path, headers=forwarded), 403, "only_this_machine")
-    # An X-Forwarded-For of the client's own makes nothing better.
+    # A local X-Forwarded-For from the client does not help.
     local = {**forwarded, "X-Forwarded-For": "127.0.0.1"}
     assert_problem(await shop.http.post(SALE, json=sale_body(), headers=local), 403, "only_this_machine")
-    async with shop.listen(additional_headers=forwarded) as screen:
+    async with shop.listen(additional_headers=forwarded) as connection:
         with pytest.raises(websockets.ConnectionClosed) as closed:
-            await screen.recv()
+            await connection.recv()
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 4403
 
 
-async def test_open_takes_no_other_header_for_a_proxys(shop: Shop) -> None:
-    """Those of browsers, of the app, and of tools."""
+async def test_usual_headers_are_not_mistaken_for_those_of_a_proxy(shop: Shop) -> None:
+    """Check the headers of browsers, the app and tools."""
     usual = (
         *("Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cache-Control", "Cookie", "DNT", "Origin"),
         *("Pragma", "Priority", "Referer", "Sec-CH-UA", "Sec-CH-UA-Mobile", "Sec-Fetch-Dest", "Sec-Fetch-Site", "TE"),
@@ -299,7 +297,7 @@ async def test_open_takes_no_other_header_for_a_proxys(shop: Shop) -> None:
         ({}, 200),
     ],
 )
-async def test_open_behind_a_trusted_proxy_serves_this_machine_alone(
+async def test_an_open_service_behind_a_trusted_proxy_serves_only_this_machine(
     open_shop: OpenShop, forwarded: dict[str, str], status: int
 ) -> None:
     shop = await open_shop(trusted_proxies=1)
@@ -323,17 +321,17 @@ async def test_open_behind_a_trusted_proxy_serves_this_machine_alone(
         (0, ["203.0.113.9"], "127.0.0.1"),
     ],
 )
-async def test_the_clients_address_is_what_the_last_trusted_proxy_saw(
+async def test_the_client_address_is_that_seen_by_the_outermost_trusted_proxy(
     open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch, proxies: int, forwarded: list[str], client: str
 ) -> None:
     seen = []
 
-    def noted(self: HostOriginGuard, scope: Scope) -> None:
+    def note_client(self: HostOriginGuard, scope: Scope) -> None:
         seen.append(scope["client"][0])
 
-    # What a platform sets for uvicorn's own way, which believes the left end.
+    # Platforms set this variable, with which uvicorn would trust the leftmost address.
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
-    monkeypatch.setattr(HostOriginGuard, "_refusal", noted)
+    monkeypatch.setattr(HostOriginGuard, "_refusal", note_client)
     shop = await open_shop(trusted_proxies=proxies)
     lines = [("X-Forwarded-For", value) for value in forwarded]
     assert (await shop.http.get("/api/version", headers=lines)).status_code == 200
@@ -341,10 +339,10 @@ async def test_the_clients_address_is_what_the_last_trusted_proxy_saw(
 
 
 @pytest.mark.alone
-def test_the_doors_cost_a_few_lookups_of_a_header() -> None:
-    doors = HostOriginGuard(lambda *_: None, Settings(), Origins())  # type: ignore[arg-type]
+def test_the_guard_costs_less_than_ten_header_lookups() -> None:
+    guard = HostOriginGuard(lambda *_: None, Settings(), Origins())  # type: ignore[arg-type]
     headers = [(b"x-header-%d" % number, b"value") for number in range(6)]
     scope = scope_of(LOCAL, LOCAL, headers=[(b"host", b"127.0.0.1:8000"), *headers])
-    best = min(timeit(lambda: doors(scope, None, None), number=1_000) for _ in range(20))  # type: ignore[arg-type]
+    best = min(timeit(lambda: guard(scope, None, None), number=1_000) for _ in range(20))  # type: ignore[arg-type]
     lookup = min(timeit(lambda: Headers(scope=scope)["host"], number=1_000) for _ in range(20))
     assert best < 10 * lookup

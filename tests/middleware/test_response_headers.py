@@ -1,4 +1,4 @@
-"""Headers of every answer: security, CORS, request ids."""
+"""Headers of all responses: security, CORS, request ids."""
 
 import asyncio
 import socket
@@ -25,7 +25,7 @@ PATHS = (
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_every_answer_keeps_others_out(shop: Shop, path: str) -> None:
+async def test_every_response_has_security_headers(shop: Shop, path: str) -> None:
     for method in ("GET", "PATCH"):
         headers = (await shop.http.request(method, path)).headers
         assert headers["x-content-type-options"] == "nosniff"
@@ -38,27 +38,27 @@ async def test_every_answer_keeps_others_out(shop: Shop, path: str) -> None:
         assert [name for name in set(headers) if len(headers.get_list(name)) > 1] == []
 
 
-async def test_personal_data_is_kept_by_nobody(shop: Shop) -> None:
+async def test_personal_data_is_not_cached(shop: Shop) -> None:
     written = await shop.estimate()
     for path in (f"/api/estimates/{written['estimate_id']}", "/api/events"):
         assert (await shop.http.get(path)).headers["cache-control"] == "no-store"
     posted = await shop.http.post("/api/estimates/create", json=estimate_body())
     assert posted.headers["cache-control"] == "no-store"
-    # A list may be kept, but must be asked for again: it says by its tag whether it is still the same.
+    # A list may be stored, but its ETag must be checked before each use.
     for _ in range(3):
         answer = await shop.http.get("/api/estimates/all")
         assert answer.headers.get_list("cache-control") == ["no-cache"]
-        # The same copy each time, and nothing has been added to it by being sent.
+        # The same cached response each time: sending it must not add headers to it.
         assert [name for name in set(answer.headers) if len(answer.headers.get_list(name)) > 1] == []
 
 
-async def test_only_https_is_asked_to_stay_https(open_shop: OpenShop) -> None:
+async def test_hsts_is_sent_only_with_an_https_address(open_shop: OpenShop) -> None:
     shop = await open_shop(public_base_url="https://shop.example")
     for path in PATHS:
         assert (await shop.http.get(path)).headers["strict-transport-security"] == "max-age=31536000"
 
 
-async def test_a_page_may_bring_a_policy_of_its_own(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_page_may_have_its_own_policy(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     policy = "default-src 'self'"
 
     async def page(*_: object) -> Response:
@@ -72,24 +72,27 @@ async def test_a_page_may_bring_a_policy_of_its_own(shop: Shop, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(("method", "header"), [("PUT", "if-match"), ("POST", "idempotency-key"), ("DELETE", "x-own")])
-async def test_a_browser_asks_before_and_is_allowed(open_shop: OpenShop, method: str, header: str) -> None:
+async def test_a_preflight_request_of_an_allowed_origin_succeeds(open_shop: OpenShop, method: str, header: str) -> None:
     shop = await open_shop(cors_origins=(TILL,))
-    asked = {"Origin": TILL, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": header}
-    answer = await shop.http.options("/api/estimates/X", headers=asked)
+    preflight = {"Origin": TILL, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": header}
+    answer = await shop.http.options("/api/estimates/X", headers=preflight)
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == TILL
     assert method in answer.headers["access-control-allow-methods"]
     assert header in answer.headers["access-control-allow-headers"]
-    foreign = await shop.http.options("/api/estimates/X", headers={**asked, "Origin": "https://evil.example"})
+    foreign = await shop.http.options("/api/estimates/X", headers={**preflight, "Origin": "https://evil.example"})
     assert "access-control-allow-origin" not in foreign.headers
-    for refused in (foreign, await shop.http.options("/", headers={**asked, "Access-Control-Request-Method": "TRACE"})):
+    for refused in (
+        foreign,
+        await shop.http.options("/", headers={**preflight, "Access-Control-Request-Method": "TRACE"}),
+    ):
         assert (refused.status_code, refused.headers["content-type"]) == (400, "application/problem+json")
         assert refused.json()["code"] == "cors_refused"
 
 
-async def test_without_the_setting_no_browser_of_elsewhere_may(shop: Shop) -> None:
-    asked = {"Origin": TILL, "Access-Control-Request-Method": "GET"}
-    answer = await shop.http.options("/api/estimates/X", headers=asked)
+async def test_without_cors_origins_no_preflight_request_succeeds(shop: Shop) -> None:
+    preflight = {"Origin": TILL, "Access-Control-Request-Method": "GET"}
+    answer = await shop.http.options("/api/estimates/X", headers=preflight)
     assert answer.status_code == 405
     assert not [name for name in answer.headers if name.startswith("access-control")]
 
@@ -103,7 +106,7 @@ async def test_without_the_setting_no_browser_of_elsewhere_may(shop: Shop) -> No
         ("GET", "/api/orders/X", 404),
     ],
 )
-async def test_a_browser_can_read_refusals_and_what_goes_with_them(
+async def test_a_browser_can_read_error_responses_and_their_headers(
     open_shop: OpenShop, method: str, path: str, status: int
 ) -> None:
     shop = await open_shop(cors_origins=("*",))
@@ -114,7 +117,7 @@ async def test_a_browser_can_read_refusals_and_what_goes_with_them(
     assert isinstance(answer.json()["detail"], str)
 
 
-async def test_a_fault_can_be_read_too(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_browser_can_read_internal_errors(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop = await open_shop(cors_origins=(TILL,))
 
     async def broken(*_: object) -> None:
@@ -129,7 +132,7 @@ async def test_a_fault_can_be_read_too(open_shop: OpenShop, monkeypatch: pytest.
 @pytest.mark.parametrize(
     "given", ["till-7/42", "a", "x" * 128, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"]
 )
-async def test_a_plain_request_id_comes_back(shop: Shop, given: str) -> None:
+async def test_a_valid_request_id_is_returned(shop: Shop, given: str) -> None:
     answer = await shop.http.get("/nothing", headers={"X-Request-ID": given})
     assert answer.headers.get_list("x-request-id") == [given] == [answer.json()["instance"]]
 
@@ -137,7 +140,7 @@ async def test_a_plain_request_id_comes_back(shop: Shop, given: str) -> None:
 @pytest.mark.parametrize(
     "given", [b"", b"x" * 129, b"tab\tin it", b"\xc3\xa4", b"\xff\xfe", b"\x7f", b"escape\x1b[31m", b"nul\x00"]
 )
-async def test_any_other_request_id_is_replaced(shop: Shop, given: bytes) -> None:
+async def test_an_invalid_request_id_is_replaced(shop: Shop, given: bytes) -> None:
     answer = await _ask(shop.port, b"X-Request-ID: " + given)
     assert answer.status_code in (400, 404)
     request_id = answer.headers["x-request-id"]
@@ -146,19 +149,19 @@ async def test_any_other_request_id_is_replaced(shop: Shop, given: bytes) -> Non
     assert answer.json()["instance"] == request_id
 
 
-async def test_a_request_id_cannot_smuggle_in_a_header(shop: Shop) -> None:
+async def test_a_request_id_cannot_inject_a_header(shop: Shop) -> None:
     answer = await _ask(shop.port, b"X-Request-ID: a\r\n Set-Cookie: b=c", b"X-Request-ID: second")
     assert "set-cookie" not in answer.headers
     assert len(answer.headers.get_list("x-request-id")) == 1
 
 
-async def test_ids_that_are_given_differ(shop: Shop) -> None:
+async def test_generated_request_ids_are_unique(shop: Shop) -> None:
     answers = await asyncio.gather(*(shop.http.get("/livez") for _ in range(50)))
     assert len({answer.headers["x-request-id"] for answer in answers}) == 50
 
 
 async def _ask(port: int, *headers: bytes) -> httpx.Response:
-    """An answer to a request with headers that no client library would send."""
+    """Return the response to a request with headers that no client library would send."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, family=socket.AF_INET)
     writer.write(b"\r\n".join([b"GET /nothing HTTP/1.1", b"Host: localhost", b"Connection: close", *headers, b"", b""]))
     async with asyncio.timeout(30):

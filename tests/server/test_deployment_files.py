@@ -1,4 +1,4 @@
-"""The files by which platforms run the service: all of them run the same command, and the image's one really does."""
+"""Deployment files: all platforms run the same command, and the command of the image serves."""
 
 import json
 import os
@@ -24,14 +24,14 @@ Instruction = tuple[str, str]
 
 
 def instructions() -> list[Instruction]:
-    """Those of the Dockerfile, continued lines joined."""
+    """Return the instructions of the Dockerfile, continued lines joined."""
     text = re.sub(r"\\\n\s*", " ", (ROOT / "Dockerfile").read_text())
     return [
         (word, rest) for word, _, rest in (line.partition(" ") for line in text.splitlines()) if word and word[0] != "#"
     ]
 
 
-def only(name: str) -> str:
+def argument_of(name: str) -> str:
     (rest,) = [rest for word, rest in instructions() if word == name]
     return rest
 
@@ -47,22 +47,22 @@ def blueprint() -> Any:
 
 
 def image_command() -> str:
-    shell, option, command = json.loads(only("CMD"))
+    shell, option, command = json.loads(argument_of("CMD"))
     assert (shell, option) == ("sh", "-c")
     assert command.startswith("exec ")
     return str(command.removeprefix("exec "))
 
 
-@pytest.mark.parametrize("where", ["Procfile", "render.yaml", "Dockerfile"])
-def test_every_platform_runs_the_flags_of_the_command_line(where: str) -> None:
+@pytest.mark.parametrize("file", ["Procfile", "render.yaml", "Dockerfile"])
+def test_every_platform_uses_the_flags_of_pos_serve(file: str) -> None:
     command = {
         "Procfile": procfile()["web"],
         "render.yaml": blueprint()["startCommand"],
         "Dockerfile": image_command(),
-    }[where]
-    words = shlex.split(command)
-    assert words[:2] == ["uvicorn", "asgi:app"]
-    given = {word: words[place + 1 : place + 2] for place, word in enumerate(words)}
+    }[file]
+    arguments = shlex.split(command)
+    assert arguments[:2] == ["uvicorn", "asgi:app"]
+    given = {word: arguments[place + 1 : place + 2] for place, word in enumerate(arguments)}
     for name, value in FLAGS.items():
         flag = name.replace("_", "-")
         if f"--no-{flag}" in given:
@@ -70,7 +70,7 @@ def test_every_platform_runs_the_flags_of_the_command_line(where: str) -> None:
         else:
             shown = f"{value:g}" if isinstance(value, float) else str(value)
             assert given[f"--{flag}"] == [shown.lower() if isinstance(value, bool) else shown], flag
-    # What uvicorn would otherwise take from variables that platforms set.
+    # Otherwise uvicorn takes these from variables that platforms set.
     assert "--no-proxy-headers" in given
     assert "--forwarded-allow-ips" not in given
     assert given["--workers"] == ["${WEB_CONCURRENCY:-1}"]
@@ -86,19 +86,19 @@ def test_both_platforms_prepare_the_database_before_a_release() -> None:
 
 def test_only_settings_that_exist_are_set() -> None:
     manifest = json.loads((ROOT / "app.json").read_text())
-    set_there = {each["key"] for each in blueprint()["envVars"]}
+    configured = {each["key"] for each in blueprint()["envVars"]}
     needed = {"MONGODB_URL", "SECRET_KEY", "TRUSTED_PROXIES"}
-    # Render says itself what it called the service.
-    assert needed <= set_there <= set(NAMES)
+    # Render sets the address of the service itself.
+    assert needed <= configured <= set(NAMES)
     assert {"PUBLIC_BASE_URL", *needed} <= set(manifest["env"]) <= set(NAMES)
     assert manifest["buildpacks"] == [{"url": "heroku/python"}]
-    # No value stands there that ought to be secret.
+    # Secrets have no value in the file.
     assert "value" not in manifest["env"]["MONGODB_URL"]
     assert manifest["env"]["SECRET_KEY"]["generator"] == "secret"
     variables = {each["key"]: each for each in blueprint()["envVars"]}
     assert variables["MONGODB_URL"]["sync"] is False
     assert variables["SECRET_KEY"]["generateValue"] is True
-    # The router of each is the one proxy before the service.
+    # The platform's router is the only proxy.
     assert manifest["env"]["TRUSTED_PROXIES"]["value"] == variables["TRUSTED_PROXIES"]["value"] == "1"
 
 
@@ -109,21 +109,21 @@ def test_the_buildpack_finds_one_list_of_packages_and_the_version() -> None:
     assert (ROOT / ".python-version").read_text().strip() == "3.11"
 
 
-def test_the_image_is_pinned_small_and_nobodys() -> None:
+def test_the_image_is_pinned_and_runs_without_root() -> None:
     stages = [rest.split() for word, rest in instructions() if word == "FROM"]
     assert len(stages) == 2
     for image, *_ in stages:
         assert re.fullmatch(r"python:3\.11\.\d+-slim-\w+", image)
-    last = [word for word, _ in instructions()][::-1]
-    after = last[: last.index("FROM")]
-    assert "RUN" not in after
-    user, _, group = only("USER").partition(":")
+    reversed_words = [word for word, _ in instructions()][::-1]
+    last_stage = reversed_words[: reversed_words.index("FROM")]
+    assert "RUN" not in last_stage
+    user, _, group = argument_of("USER").partition(":")
     assert int(user) > 0 < int(group)
-    assert only("STOPSIGNAL") == "SIGTERM"
+    assert argument_of("STOPSIGNAL") == "SIGTERM"
 
 
-def copied(folder: Path) -> None:
-    """What the image's last stage copies, in a folder."""
+def copy_image_files(folder: Path) -> None:
+    """Copy the files of the image's last stage to a folder."""
     for word, rest in instructions():
         if word != "COPY" or "--from" in rest or "requirements.txt" in rest:
             continue
@@ -134,15 +134,15 @@ def copied(folder: Path) -> None:
             shutil.copy(ROOT / source, folder / target)
 
 
-def test_docker_is_given_what_it_copies_and_nothing_else() -> None:
+def test_the_docker_context_has_exactly_the_copied_files() -> None:
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert (ROOT / ".dockerignore").read_text().splitlines()[0] == "*"
     sources = {rest.split()[-2] for word, rest in instructions() if word == "COPY" and "--from" not in rest}
     assert allowed == sources
 
 
-def test_the_images_command_serves_and_ends_in_good_order(mongodb_url: str, tmp_path: Path) -> None:
-    copied(tmp_path)
+def test_the_command_of_the_image_serves_and_stops_cleanly(mongodb_url: str, tmp_path: Path) -> None:
+    copy_image_files(tmp_path)
     port = free_port()
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     names = {
@@ -152,15 +152,15 @@ def test_the_images_command_serves_and_ends_in_good_order(mongodb_url: str, tmp_
         "PATH": path,
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    health = json.loads(only("HEALTHCHECK").partition(" CMD ")[2])
+    health = json.loads(argument_of("HEALTHCHECK").partition(" CMD ")[2])
     assert subprocess.run(health, env=environment(**names), capture_output=True, check=False).returncode != 0
-    # The copied application is the one that runs: the folder it is started in comes first.
-    with running(*json.loads(only("CMD")), port=port, folder=str(tmp_path), **names) as server:
+    # The current folder comes first, so the copied application runs.
+    with running(*json.loads(argument_of("CMD")), port=port, folder=str(tmp_path), **names) as server:
         assert httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
         assert subprocess.run(health, env=environment(**names), capture_output=True, check=False).returncode == 0
         server.send_signal(signal.SIGTERM)
         output, _ = server.communicate(timeout=25)
-    # uvicorn ends by the signal that it was sent, after all is done.
+    # After its shutdown, uvicorn ends by the signal that it received.
     assert server.returncode in (0, -signal.SIGTERM), output
     assert "Finished server process" in output
     assert all(line.startswith("{") for line in output.splitlines()), output

@@ -1,4 +1,4 @@
-"""More connections than files: some of those that ask for nothing go, and the till sells all the while."""
+"""More connections than file descriptors: idle connections are closed, and sales continue."""
 
 import asyncio
 import resource
@@ -30,7 +30,7 @@ IDLE = {
 
 @pytest.fixture
 def many_files() -> Iterator[None]:
-    """The test has as many connections as the server."""
+    """Raise the limit of the test, which has as many connections as the server."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     raise_limit()
     yield
@@ -39,7 +39,7 @@ def many_files() -> Iterator[None]:
 
 @asynccontextmanager
 async def limited(mongodb_url: str, store: str, limit: str) -> AsyncIterator[Service]:
-    """A server that was started with few files. limit: what `ulimit` is asked for."""
+    """Start a server with a limit of files, given as arguments of `ulimit`."""
     server = Service(mongodb_url, store)
     server.under("/bin/sh", "-c", f'ulimit {limit} && exec "$0" "$@"')
     try:
@@ -49,7 +49,7 @@ async def limited(mongodb_url: str, store: str, limit: str) -> AsyncIterator[Ser
         await server.kill()
 
 
-async def idle(port: int, head: bytes) -> socket.socket:
+async def open_idle_connection(port: int, head: bytes) -> socket.socket:
     client = socket.socket()
     client.setblocking(False)
     loop = asyncio.get_running_loop()
@@ -61,20 +61,20 @@ async def idle(port: int, head: bytes) -> socket.socket:
 
 @pytest.mark.usefixtures("many_files")
 @pytest.mark.parametrize("kind", IDLE)
-async def test_more_idle_connections_than_files_hinder_no_sale(shop: Shop, mongodb_url: str, kind: str) -> None:
+async def test_more_idle_connections_than_files_do_not_block_sales(shop: Shop, mongodb_url: str, kind: str) -> None:
     async with limited(mongodb_url, f"{shop.store}-files", f"-n {USUAL}") as server:
-        clients = await at_once((idle(server.port, IDLE[kind]) for _ in range(USUAL + 76)), most=200)
+        clients = await at_once((open_idle_connection(server.port, IDLE[kind]) for _ in range(USUAL + 76)), most=200)
         try:
             async with asyncio.timeout(30):
-                await asyncio.gather(*(sells(server) for _ in range(10)))
+                await asyncio.gather(*(sell(server) for _ in range(10)))
             assert len(open_files(server)) <= USUAL - 50
         finally:
             for client in clients:
                 client.close()
 
 
-async def sells(server: Service) -> None:
-    """As a till does, which sends again what had no answer."""
+async def sell(server: Service) -> None:
+    """Book a sale, retrying after lost connections as a till does."""
     body = sale_body()
     while True:
         with suppress(httpx.TransportError):
@@ -87,7 +87,7 @@ def open_files(server: Service) -> list[Path]:
     return list(Path(f"/proc/{server.pid}/fd").iterdir())
 
 
-async def test_the_soft_limit_is_raised_to_the_hard_one(shop: Shop, mongodb_url: str) -> None:
+async def test_the_soft_limit_is_raised_to_the_hard_limit(shop: Shop, mongodb_url: str) -> None:
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[1] > USUAL
     async with limited(mongodb_url, f"{shop.store}-soft", f"-Sn {USUAL}") as server:
         soft, hard = resource.prlimit(server.pid or 0, resource.RLIMIT_NOFILE)
@@ -95,41 +95,43 @@ async def test_the_soft_limit_is_raised_to_the_hard_one(shop: Shop, mongodb_url:
         assert soft <= hard
 
 
-async def test_those_that_were_idle_longest_go_first_and_those_at_work_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_longest_idle_connection_is_closed_first_and_busy_ones_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.server.connection_limits.most_connections", lambda _: 3)
     async with AsyncExitStack() as stack:
         port = await stack.enter_async_context(serve_echo())
-        silent, used, at_work = [await stack.enter_async_context(connected(port)) for _ in range(3)]
+        idle, used, busy = [await stack.enter_async_context(connected(port)) for _ in range(3)]
         await stack.enter_async_context(asyncio.timeout(20))
         used[1].write(GET + b"\r\n")
         assert (await read_answer(used[0]))[0] == 200
-        await begin(*at_work)
+        await begin_request(*busy)
         newest = await stack.enter_async_context(connected(port))
-        assert await silent[0].read() == b""
+        assert await idle[0].read() == b""
         for reader, writer in (newest, used):
             writer.write(GET + b"\r\n")
             assert (await read_answer(reader))[0] == 200
-        at_work[1].write(b"}")
-        assert (await read_answer(at_work[0]))[0] == 200
+        busy[1].write(b"}")
+        assert (await read_answer(busy[0]))[0] == 200
 
 
-async def test_one_too_many_is_refused_where_all_the_others_are_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_connection_beyond_the_limit_is_rejected_if_all_are_busy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("app.server.connection_limits.most_connections", lambda _: 1)
-    async with serve_echo() as port, connected(port) as at_work, asyncio.timeout(20):
-        await begin(*at_work)
+    async with serve_echo() as port, connected(port) as busy, asyncio.timeout(20):
+        await begin_request(*busy)
         async with connected(port) as (reader, _):
             status, headers, _ = await read_answer(reader)
             assert (status, headers["retry-after"]) == (503, "1")
 
 
-async def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """A request whose body is being read, and is not whole."""
+async def begin_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Send a request with an incomplete body."""
     writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
     assert b" 100 " in await reader.readuntil(b"\r\n\r\n")
     writer.write(b"{")
 
 
 @pytest.mark.parametrize(("files", "most"), [(1_024, 824), (300, 150), (1, 1), (1_048_576, 1_048_376)])
-def test_some_files_are_kept_for_all_else(files: int, most: int) -> None:
+def test_some_files_are_reserved_for_other_uses(files: int, most: int) -> None:
     assert most_connections(files) == most
     assert RESERVED == 200

@@ -1,4 +1,4 @@
-"""`kill -9` of any process of a running server: of the first one nothing is left, of another one the rest goes on."""
+"""`kill -9` of any process of a server: without the main process none is left, any other one is replaced."""
 
 import os
 import signal
@@ -20,13 +20,13 @@ from tests.support.process_tree import command_line, descendants, is_alive, wait
 KINDS = {
     "worker": "multiprocessing.spawn",
     "resource tracker": "multiprocessing.resource_tracker",
-    "paper": "services.printing.worker",
+    "pdf worker": "services.printing.worker",
     "mongod": "mongod --dbpath",
 }
 
 
 def sell(port: int) -> Any:
-    """Book a sale; answers 503 and lost connections are tried again, with the same key."""
+    """Book a sale, retrying after a 503 or a lost connection, with the same key."""
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, verify=False) as client:  # noqa: S501
         key = {"Idempotency-Key": os.urandom(8).hex()}
         answers: list[httpx.Response] = []
@@ -39,12 +39,12 @@ def sell(port: int) -> Any:
             assert answers[-1].status_code in (200, 201, 503), answers[-1].text
             return answers[-1].status_code != 503
 
-        wait_for(is_booked, "nothing sells")
+        wait_for(is_booked, "no sale succeeds")
         return answers[-1].json()["data"]
 
 
-def on_paper(port: int, order: str) -> bool:
-    """Whether a sale can be had on paper."""
+def has_pdf(port: int, order: str) -> bool:
+    """Return whether the PDF of an order is available."""
     try:
         answer = httpx.get(f"http://127.0.0.1:{port}/api/orders/{order}/pdf", timeout=20)
     except httpx.TransportError:
@@ -62,26 +62,26 @@ def kinds_of(pid: int) -> set[str]:
 
 
 @pytest.mark.parametrize("options", [("--workers", "2"), ("--reload",)], ids=["workers", "reload"])
-def test_nothing_is_left_of_a_server_whose_first_process_is_killed(tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_no_process_survives_the_main_process(tmp_path: Path, options: tuple[str, ...]) -> None:
     port = free_port()
     command = (*POS, "serve", "--port", str(port), "--data", str(tmp_path / "data"), *options)
     with running(*command, port=port, LOG_LEVEL="critical") as server:
         order = sell(port)["order_id"]
-        assert on_paper(port, order)
+        assert has_pdf(port, order)
         tree = descendants(server.pid)
         assert kinds_of(server.pid) == set(KINDS)
         server.kill()
         server.wait()
         wait_for(lambda: not any(map(is_alive, tree)), f"left behind: {tree}")
-    # mongod empties its lock file when it ends in good order.
+    # mongod empties its lock file at a clean shutdown.
     assert (tmp_path / "data" / "db" / "mongod.lock").read_bytes() == b""
     with running(*command, port=port, LOG_LEVEL="critical"):
         assert httpx.get(f"http://127.0.0.1:{port}/api/orders/{order}").status_code == 200
 
 
 @pytest.mark.parametrize("stage", ["resource tracker", "worker"])
-def test_nothing_is_left_of_a_server_that_is_killed_while_it_starts(mongodb_url: str, stage: str) -> None:
-    """The workers still import what they serve: they have not asked yet to end with the first process."""
+def test_no_process_survives_a_main_process_killed_during_startup(mongodb_url: str, stage: str) -> None:
+    """Kill it while the workers import modules, before they ask to end with the main process."""
     port = free_port()
     names = {"MONGODB_URL": mongodb_url, "DATABASE_NAME": "pos_killed", "STORE_ID": "starting"}
     server = subprocess.Popen(
@@ -100,7 +100,7 @@ def test_nothing_is_left_of_a_server_that_is_killed_while_it_starts(mongodb_url:
     wait_for(lambda: not any(map(is_alive, tree)), f"left behind: {tree}")
 
 
-def test_workers_that_are_stopped_end_with_the_first_process_too(mongodb_url: str) -> None:
+def test_suspended_workers_end_with_the_main_process(mongodb_url: str) -> None:
     port = free_port()
     names = {"MONGODB_URL": mongodb_url, "DATABASE_NAME": "pos_killed", "STORE_ID": "stopped"}
     with running(*POS, "serve", "--port", str(port), "--workers", "2", port=port, **names) as server:
@@ -110,45 +110,45 @@ def test_workers_that_are_stopped_end_with_the_first_process_too(mongodb_url: st
             os.kill(worker, signal.SIGSTOP)
         server.kill()
         server.wait()
-        wait_for(lambda: not any(map(is_alive, workers)), "a worker that was stopped is left")
+        wait_for(lambda: not any(map(is_alive, workers)), "a suspended worker is left")
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A server with two workers, a database of its own and a process that sets paper."""
+    """Start a server with two workers, a database of its own and a PDF worker."""
     port = free_port()
     command = (*POS, "serve", "--port", str(port), "--data", str(tmp_path_factory.mktemp("data")), "--workers", "2")
     with running(*command, port=port, LOG_LEVEL="critical") as process:
         yield port, process
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "all but the first"])
-def test_the_rest_goes_on_when_another_process_is_killed(server: Any, kind: str) -> None:
+@pytest.mark.parametrize("kind", [*KINDS, "all subprocesses"])
+def test_a_killed_subprocess_is_replaced_and_sales_continue(server: Any, kind: str) -> None:
     port, process = server
     order = sell(port)["order_id"]
-    wait_for(lambda: on_paper(port, order), "there is no paper")
+    wait_for(lambda: has_pdf(port, order), "there is no PDF")
     tree = descendants(process.pid)
-    killed = list(tree) if kind == "all but the first" else of_kind(tree, kind)
+    killed = list(tree) if kind == "all subprocesses" else of_kind(tree, kind)
     assert killed
     for pid in killed:
         kill(pid)
     wait_for(lambda: not any(map(is_alive, killed)), "it was not killed")
     later = sell(port)["order_id"]
-    wait_for(lambda: on_paper(port, later), "there is no paper")
+    wait_for(lambda: has_pdf(port, later), "there is no PDF")
     wait_for(lambda: len(of_kind(descendants(process.pid), "worker")) == 2, "a worker is missing")
-    wait_for(lambda: on_paper(port, order), "a sale is gone")
+    wait_for(lambda: has_pdf(port, order), "a sale is gone")
     assert process.poll() is None
 
 
 def kill(pid: int) -> None:
-    """End one at once; one of them may have ended with another."""
+    """Kill a process, which may already have ended with another one."""
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         assert not is_alive(pid)
 
 
-def test_a_refused_start_names_the_processes_that_hold_the_data_folder(server: Any) -> None:
+def test_a_failed_start_names_the_processes_that_use_the_data_folder(server: Any) -> None:
     _, process = server
     command = command_line(process.pid)
     (folder,) = [Path(each) for each in command.split() if each.startswith(os.sep) and Path(each).is_dir()]
@@ -161,19 +161,19 @@ def test_a_refused_start_names_the_processes_that_hold_the_data_folder(server: A
     assert f"process {mongod}: " in sentence
 
 
-def test_a_refused_start_names_a_mongod_that_was_started_by_hand(tmp_path: Path) -> None:
+def test_a_failed_start_names_a_manually_started_mongod(tmp_path: Path) -> None:
     with local_mongod(tmp_path, executable=find_mongod()):
         pass
     command = (find_mongod(), "--dbpath", tmp_path / "db", "--bind_ip", tmp_path / "m.sock")
-    by_hand = subprocess.Popen((*command, "--replSet", "rs0"), stdout=subprocess.DEVNULL)
+    other_mongod = subprocess.Popen((*command, "--replSet", "rs0"), stdout=subprocess.DEVNULL)
     try:
         wait_for((tmp_path / "m.sock").exists, "mongod did not start")
-        refused = rf"Another mongod is using the data folder .* \(process {by_hand.pid}: "
+        refused = rf"Another mongod is using the data folder .* \(process {other_mongod.pid}: "
         with pytest.raises(MongodRefused, match=refused), local_mongod(tmp_path, executable=find_mongod()):
             pass
     finally:
-        by_hand.terminate()
-        by_hand.wait()
+        other_mongod.terminate()
+        other_mongod.wait()
 
 
 HOLDER = "import sys, time; file = open(sys.argv[1]); print('open', flush=True); time.sleep(60)"
@@ -184,7 +184,7 @@ HOLDER = "import sys, time; file = open(sys.argv[1]); print('open', flush=True);
     [(["plain"], "plain"), (["x" * 500], "x…"), (["a\x1b[31mb"], "\\x1b[31m")],
     ids=["short", "long", "unprintable"],
 )
-def test_a_holder_is_shown_in_one_short_line(tmp_path: Path, arguments: list[str], shown: str) -> None:
+def test_a_process_is_shown_in_one_short_line(tmp_path: Path, arguments: list[str], shown: str) -> None:
     file = tmp_path / "lock"
     file.touch()
     process = subprocess.Popen([sys.executable, "-c", HOLDER, file, *arguments], stdout=subprocess.PIPE, text=True)
@@ -203,9 +203,9 @@ def test_a_holder_is_shown_in_one_short_line(tmp_path: Path, arguments: list[str
     assert holder.arguments[-1] == arguments[-1]
 
 
-def test_a_file_that_nothing_has_open_has_no_holder(tmp_path: Path) -> None:
+def test_a_file_that_no_other_process_has_open_has_no_holder(tmp_path: Path) -> None:
     assert holders_of(tmp_path / "missing") == []
     (tmp_path / "lock").touch()
     with (tmp_path / "lock").open():
-        # This process itself is left out.
+        # The test's own process is not counted.
         assert holders_of(tmp_path / "lock") == []

@@ -1,4 +1,4 @@
-"""Memory that was freed goes back to the system."""
+"""Freed memory is returned to the operating system."""
 
 import asyncio
 import multiprocessing
@@ -7,7 +7,7 @@ from app.server import memory
 
 
 def test_freed_memory_is_returned_after_growth() -> None:
-    # In a process of its own: new objects would fill what earlier tests have freed, and the process would not grow.
+    # In a new process: objects would fill memory that earlier tests have freed, and it would not grow.
     process = multiprocessing.get_context("spawn").Process(target=_grow_and_shrink)
     process.start()
     process.join(60)
@@ -23,7 +23,7 @@ def _grow_and_shrink() -> None:
 async def _run() -> None:
     watched = memory.Memory()
     watched.start()
-    # Small pieces, which malloc keeps, and cycles, which wait for the collector.
+    # Small objects, which malloc keeps, in cycles, which wait for the garbage collector.
     held = [[bytes(2_000)] for _ in range(40_000)]
     for each in held:
         each.append(each)  # type: ignore[arg-type]

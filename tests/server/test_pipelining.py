@@ -1,4 +1,4 @@
-"""Several requests of one connection at once: answered in order, and read one after the other."""
+"""Pipelined requests: they are answered in order, and read one after another."""
 
 import asyncio
 import gc
@@ -16,7 +16,10 @@ GET = b"GET /%d HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 class Gate:
-    """An application whose answers wait until the gate is opened. left: those that heard that their client went."""
+    """An application that answers when the gate is opened.
+
+    :ivar left: how many streams noticed that their client disconnected.
+    """
 
     def __init__(self) -> None:
         self.opened = asyncio.Event()
@@ -30,13 +33,13 @@ class Gate:
             return
         if scope["path"] == "/stream":
             await send({"type": "http.response.start", "status": 200, "headers": []})
-            hearing = asyncio.create_task(_until_gone(receive))
-            while not hearing.done():
+            disconnected = asyncio.create_task(_until_gone(receive))
+            while not disconnected.done():
                 await send({"type": "http.response.body", "body": b":", "more_body": True})
-                await asyncio.wait([hearing], timeout=0.05)
+                await asyncio.wait([disconnected], timeout=0.05)
             self.left += 1
             return
-        # As Starlette does that listens for the client to go away.
+        # Starlette also listens for a disconnect while it answers.
         await receive()
         await self.opened.wait()
         content = scope["path"].encode()
@@ -51,7 +54,7 @@ async def _until_gone(receive: Receive) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 7, 255, 256, 257, 100_000])
-async def test_pipelined_requests_are_answered_in_order_however_they_are_cut(size: int) -> None:
+async def test_pipelined_requests_in_pieces_of_any_size_are_answered_in_order(size: int) -> None:
     count = 40 if size == 1 else 400
     whole = b"".join(chunked(f"/{n}", b"{}", "A: b") if n % 3 else GET % n for n in range(count))
     async with serve_echo() as port, connected(port) as (reader, writer), asyncio.timeout(30):
@@ -82,12 +85,12 @@ async def _send(writer: asyncio.StreamWriter, data: bytes) -> None:
     await writer.drain()
 
 
-async def test_few_requests_are_read_while_one_is_being_answered() -> None:
+async def test_few_requests_are_read_during_a_response() -> None:
     gate = Gate()
     async with serving(gate) as (port, _), connected(port) as (reader, writer), asyncio.timeout(60):
         sending = asyncio.create_task(_send(writer, GET % 1 * 200_000))
         await _until(lambda: len(_cycles()) > 1)
-        # Turns of the event loop in which more would be read.
+        # Iterations of the event loop in which more requests could be read.
         for _ in range(50):
             await asyncio.sleep(0)
         assert len(_cycles()) < 20
@@ -111,7 +114,7 @@ async def _until(holds: Any) -> None:
 @pytest.mark.parametrize(
     ("wrong", "status"), [(b"NONSENSE\r\n\r\n", 400), (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 200, 431)]
 )
-async def test_a_refusal_waits_for_the_answers_before_it(wrong: bytes, status: int) -> None:
+async def test_a_rejection_follows_the_responses_to_earlier_requests(wrong: bytes, status: int) -> None:
     gate = Gate()
     async with serving(gate) as (port, _), connected(port) as (reader, writer), asyncio.timeout(20):
         writer.write(GET % 1 + GET % 2 + wrong)
@@ -125,7 +128,7 @@ async def test_a_refusal_waits_for_the_answers_before_it(wrong: bytes, status: i
         assert [int(each[:3]) for each in whole.split(b"HTTP/1.1 ")[1:]] == [200, 200, status]
 
 
-async def test_a_stream_before_another_request_hears_that_its_client_has_gone() -> None:
+async def test_a_stream_before_another_request_notices_the_disconnect() -> None:
     gate = Gate()
     async with serving(gate) as (port, _):
         async with connected(port) as (reader, writer), asyncio.timeout(20):

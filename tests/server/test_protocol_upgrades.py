@@ -1,4 +1,4 @@
-"""Requests that ask for another protocol: a clear answer to each, whatever else they hold."""
+"""Requests to switch the protocol: each gets a clear response."""
 
 import asyncio
 import json
@@ -10,17 +10,17 @@ from tests.support.clients.raw_websocket import handshake
 from tests.support.shop import Shop
 
 BODIES = {
-    "a length": ("Content-Length: 5", b"hello"),
-    "a length and no body yet": ("Content-Length: 5", b""),
+    "Content-Length": ("Content-Length: 5", b"hello"),
+    "Content-Length, body not sent": ("Content-Length: 5", b""),
     "chunks": ("Transfer-Encoding: chunked", b"5\r\nhello\r\n0\r\n\r\n"),
-    "no chunk": ("Transfer-Encoding: chunked", b"0\r\n\r\n"),
-    "expected": ("Content-Length: 5\r\nExpect: 100-continue", b""),
+    "no chunks": ("Transfer-Encoding: chunked", b"0\r\n\r\n"),
+    "Expect": ("Content-Length: 5\r\nExpect: 100-continue", b""),
 }
 
 
 @pytest.mark.parametrize("path", ["/ws", "/nothing"])
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-async def test_a_handshake_with_a_body_is_refused_in_json(shop: Shop, path: str, body: tuple[str, bytes]) -> None:
+async def test_a_handshake_with_a_body_gets_a_json_error(shop: Shop, path: str, body: tuple[str, bytes]) -> None:
     line, content = body
     status, headers, answer = await send_pieces(shop.port, handshake(path, line) + content)
     assert (status, headers["content-type"]) == (400, "application/problem+json")
@@ -32,19 +32,19 @@ async def test_a_handshake_with_a_body_is_refused_in_json(shop: Shop, path: str,
 @pytest.mark.parametrize(
     "request_line", ["POST /ws HTTP/1.1", "PUT /ws HTTP/1.1", "HEAD /ws HTTP/1.1", "GET /ws HTTP/1.0"]
 )
-async def test_a_handshake_that_is_no_get_is_refused_in_json(shop: Shop, request_line: str) -> None:
+async def test_a_handshake_without_get_or_http_1_1_gets_a_json_error(shop: Shop, request_line: str) -> None:
     status, headers, _ = await send_pieces(shop.port, handshake().replace(b"GET /ws HTTP/1.1", request_line.encode()))
     assert 400 <= status < 500
     assert headers["content-type"] == "application/problem+json"
 
 
-async def test_an_empty_body_does_not_hinder_a_handshake(shop: Shop) -> None:
+async def test_a_handshake_may_have_an_empty_body(shop: Shop) -> None:
     async with connected(shop.port) as (reader, writer), asyncio.timeout(20):
         writer.write(handshake("/ws", "Content-Length: 0"))
         assert b" 101 " in await reader.readline()
 
 
-async def test_a_handshake_behind_a_request_that_is_being_answered_is_refused_after_it(shop: Shop) -> None:
+async def test_a_pipelined_handshake_is_rejected_after_the_first_response(shop: Shop) -> None:
     async with connected(shop.port) as (reader, writer), asyncio.timeout(20):
         writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n" + handshake())
         assert (await read_answer(reader))[0] == 200
@@ -54,7 +54,7 @@ async def test_a_handshake_behind_a_request_that_is_being_answered_is_refused_af
 
 
 @pytest.mark.parametrize("upgrade", ["h2c", "TLS/1.0", "websocket, h2c", "x"])
-async def test_an_upgrade_that_is_not_known_is_left_alone_and_its_body_is_read(upgrade: str) -> None:
+async def test_an_unknown_upgrade_is_ignored_and_its_body_is_read(upgrade: str) -> None:
     lines = ("Host: localhost", "Connection: Upgrade, HTTP2-Settings", f"Upgrade: {upgrade}", "HTTP2-Settings: AAMA")
     post = "\r\n".join(("POST /one HTTP/1.1", *lines, "Content-Length: 5", "", "hello")).encode()
     get = "\r\n".join(("GET /two HTTP/1.1", *lines, "X-Other: x", "", "")).encode()
@@ -73,7 +73,7 @@ async def test_an_upgrade_that_is_not_known_is_left_alone_and_its_body_is_read(u
                 assert ["x-other", "x"] in answers[1]["headers"]
 
 
-async def test_a_tunnel_is_refused_in_json() -> None:
+async def test_connect_gets_a_json_error() -> None:
     async with serve_echo() as port:
         status, _, content = await send_pieces(port, b"CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example\r\n\r\n")
         assert (status, json.loads(content)["code"]) == (400, "invalid_http")

@@ -1,4 +1,4 @@
-"""SIGTERM while clients take nothing, or send slowly: the service ends within ten seconds all the same."""
+"""SIGTERM while clients do not read or send slowly: the service ends within ten seconds."""
 
 import asyncio
 import secrets
@@ -25,7 +25,7 @@ _HEAD = "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\nCont
 
 
 async def slow_sender(port: int, path: str, kind: str) -> socket.socket:
-    """A client that has sent a little of a long body."""
+    """Return a client that has sent a small part of a long body."""
     loop = asyncio.get_running_loop()
     client = socket.socket()
     client.setblocking(False)
@@ -35,7 +35,7 @@ async def slow_sender(port: int, path: str, kind: str) -> socket.socket:
 
 
 async def fill(server: Service, sales: int) -> None:
-    """Makes lists and event streams longer than what the system takes for a client that does not read."""
+    """Make lists and event streams longer than the system buffers for a client that does not read."""
     body = sale_body(items=[line(name="x" * 400)] * 400)
     async with httpx.AsyncClient(base_url=server.url, timeout=30, verify=False) as http:  # noqa: S501
         for answer in await at_once((http.post("/api/orders/create-sale", json=body) for _ in range(sales)), most=4):
@@ -43,13 +43,13 @@ async def fill(server: Service, sales: int) -> None:
 
 
 @pytest.mark.alone
-async def test_a_stop_does_not_wait_for_clients_that_take_or_send_nothing(shop: Shop, mongodb_url: str) -> None:
-    """By one process, and by two workers under one; both at a time, since they mostly wait."""
-    seconds = await asyncio.gather(*(seconds_of_a_stop(mongodb_url, shop.store, workers) for workers in ("1", "2")))
+async def test_a_shutdown_does_not_wait_for_inactive_clients(shop: Shop, mongodb_url: str) -> None:
+    """Stop one process, and a server with two workers, concurrently because both mostly wait."""
+    seconds = await asyncio.gather(*(seconds_of_shutdown(mongodb_url, shop.store, workers) for workers in ("1", "2")))
     assert max(seconds) < MOST_SECONDS, seconds
 
 
-async def seconds_of_a_stop(mongodb_url: str, store: str, workers: str) -> float:
+async def seconds_of_shutdown(mongodb_url: str, store: str, workers: str) -> float:
     options = ("--workers", workers)
     async with services(mongodb_url, f"{store}-{workers}", 1, *options) as (server,), AsyncExitStack() as stack:
         streams = await stack.enter_async_context(non_reading_clients(server.port, "/api/events/stream", 4))
@@ -70,7 +70,7 @@ async def seconds_of_a_stop(mongodb_url: str, store: str, workers: str) -> float
         return time.monotonic() - began
 
 
-def test_a_failed_start_stops_the_parts_that_have_started(mongodb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_startup_stops_the_started_parts(mongodb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(*_: object) -> None:
         raise Unavailable
 
@@ -82,5 +82,5 @@ def test_a_failed_start_stops_the_parts_that_have_started(mongodb_url: str, monk
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     monkeypatch.setattr("app.application.log_setup_instructions", fail)
-    # In a loop of its own: other shops close in that of the tests.
+    # In an event loop of its own, since other shops close in that of the tests.
     asyncio.run(start())

@@ -1,4 +1,4 @@
-"""Clients that hold connections: nobody stays who does not get to the point, and nobody else notices."""
+"""Clients that send slowly: they are disconnected, and other clients do not wait."""
 
 import asyncio
 import json
@@ -24,12 +24,12 @@ SALE = "/api/orders/create-sale"
 HEAD = b"POST /api/orders/create-sale HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 BODY = HEAD + b"Content-Length: 1000\r\n\r\n"
 CLOSED_WITHIN = 15.0
-# What is sent at once, and what is sent each second: before the method ends, among the headers, in the body.
+# What is sent first, and then each second: before the method ends, among the headers, in the body.
 KINDS = ((b"P", b"O"), (HEAD, b"x: y\r\n"), (BODY, b" "))
 
 
-class Impatient(Service):
-    """A server that gives a request four seconds to arrive."""
+class ShortDeadlineService(Service):
+    """A server with a deadline of four seconds for a request."""
 
     program = (
         "-c",
@@ -46,8 +46,8 @@ async def running(server: Service) -> AsyncIterator[Service]:
         await server.kill()
 
 
-async def drip(port: int, opening: bytes, piece: bytes) -> tuple[float, bytes]:
-    """Sends an opening, then a piece each second; seconds until the server hung up, and what it said."""
+async def send_slowly(port: int, opening: bytes, piece: bytes) -> tuple[float, bytes]:
+    """Send an opening, then a piece each second; return the seconds until the server hung up, and its reply."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     began = time.monotonic()
 
@@ -59,17 +59,17 @@ async def drip(port: int, opening: bytes, piece: bytes) -> tuple[float, bytes]:
 
     sending = asyncio.create_task(send())
     try:
-        said = await asyncio.wait_for(reader.read(), CLOSED_WITHIN + 5)
+        reply = await asyncio.wait_for(reader.read(), CLOSED_WITHIN + 5)
     except ConnectionError:
-        said = b""
+        reply = b""
     sending.cancel()
     await asyncio.gather(sending, return_exceptions=True)
     writer.transport.abort()
-    return time.monotonic() - began, said
+    return time.monotonic() - began, reply
 
 
-def problem_in(said: bytes) -> tuple[int, dict[str, Any]]:
-    head, _, content = said.partition(b"\r\n\r\n")
+def problem_in(reply: bytes) -> tuple[int, dict[str, Any]]:
+    head, _, content = reply.partition(b"\r\n\r\n")
     assert b"application/problem+json" in head
     assert b"connection: close" in head
     return int(head.split()[1]), json.loads(content)
@@ -78,7 +78,7 @@ def problem_in(said: bytes) -> tuple[int, dict[str, Any]]:
 async def window_of_sales(
     http: httpx.AsyncClient, url: str, figure: Callable[[list[float]], float], sales: int = 100
 ) -> float:
-    """Return a figure of the seconds that some sales take, one after another."""
+    """Return a statistic of the durations of sales, one after another."""
     waits = []
     for _ in range(sales):
         began = time.monotonic()
@@ -88,11 +88,11 @@ async def window_of_sales(
 
 
 @pytest.mark.alone
-async def test_b2_who_sends_a_byte_a_second_is_sent_away_and_nobody_else_waits(
+async def test_b2_clients_that_send_a_byte_a_second_are_disconnected_and_others_do_not_wait(
     shop: Shop, mongodb_url: str, long_run: LongRun
 ) -> None:
-    count, kind = (500, Service) if long_run.is_long else (90, Impatient)
-    # The p99 of a few windows says more about the machine than about the service.
+    count, kind = (500, Service) if long_run.is_long else (90, ShortDeadlineService)
+    # The p99 of a few windows depends more on the machine than on the service.
     figure = p99 if long_run.is_long else statistics.median
     before: list[float] = []
     during: list[float] = []
@@ -104,28 +104,31 @@ async def test_b2_who_sends_a_byte_a_second_is_sent_away_and_nobody_else_waits(
             await window_of_sales(http, server.url, figure)
             for _ in long_run.rounds(1, 5):
                 before += [await window_of_sales(http, server.url, figure) for _ in range(3 if long_run.is_long else 2)]
-                drips = [asyncio.create_task(drip(server.port, *KINDS[number % len(KINDS)])) for number in range(count)]
+                slow = [
+                    asyncio.create_task(send_slowly(server.port, *KINDS[number % len(KINDS)]))
+                    for number in range(count)
+                ]
                 await asyncio.sleep(1)
-                while not any(task.done() for task in drips):
+                while not any(task.done() for task in slow):
                     during.append(await window_of_sales(http, server.url, figure))
-                ends = await asyncio.gather(*drips)
+                ends = await asyncio.gather(*slow)
                 report.back += [seconds for seconds, _ in ends]
                 report.rounds += 1
                 report.operations += count
-                judge_ends(ends)
+                check_ends(ends)
         report.waited(statistics.median(during))
         report.besides += [
             f"sale p99 {statistics.median(during) * 1_000:.1f} ms with them",
             f"{statistics.median(before) * 1_000:.1f} ms without",
         ]
-        # Medians over windows, since a single p99 of 200 says more about the machine than about the service.
+        # The median of windows, because a single p99 of 200 depends more on the machine than on the service.
         assert statistics.median(during) < 2 * statistics.median(before) + (0 if long_run.is_long else 0.02)
 
 
-def judge_ends(ends: list[tuple[float, bytes]]) -> None:
-    """Everybody was sent away in time, and was told why."""
+def check_ends(ends: list[tuple[float, bytes]]) -> None:
+    """Check that each client was disconnected in time, with a reason."""
     assert max(seconds for seconds, _ in ends) < CLOSED_WITHIN
-    problems = [problem_in(said) for _, said in ends]
+    problems = [problem_in(reply) for _, reply in ends]
     assert {(status, problem["code"]) for status, problem in problems} <= {
         (408, "request_timeout"),
         (400, "invalid_http"),
@@ -134,20 +137,20 @@ def judge_ends(ends: list[tuple[float, bytes]]) -> None:
     assert 408 in {status for status, _ in problems}
 
 
-async def test_a_body_that_takes_its_time_but_comes_is_taken(shop: Shop) -> None:
+async def test_a_slow_body_within_the_deadline_is_accepted(shop: Shop) -> None:
     body = json.dumps(sale_body()).encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
     writer.write(HEAD + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body))
     for place in range(0, len(body), 100):
         writer.write(body[place : place + 100])
         await asyncio.sleep(0.05)
-    said = await reader.read()
-    assert said.startswith(b"HTTP/1.1 201")
+    reply = await reader.read()
+    assert reply.startswith(b"HTTP/1.1 201")
     writer.close()
 
 
-async def test_a_connection_outlives_its_requests(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The deadline is a request's, not a connection's: one that is used on and off stays open."""
+async def test_an_active_connection_outlives_the_deadline(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deadline applies to a request, not to a connection."""
     monkeypatch.setattr("app.server.http_protocol.RECEIVE_SECONDS", 2.5)
     reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
     for _ in range(3):
@@ -176,11 +179,11 @@ def a_long_address() -> bytes:
 
 
 @pytest.mark.parametrize("made", [one_long_header, many_headers, a_long_address])
-async def test_headers_without_an_end_are_refused(shop: Shop, made: Callable[[], bytes]) -> None:
+async def test_endless_headers_are_rejected(shop: Shop, made: Callable[[], bytes]) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
     writer.write(made())
-    said = await asyncio.wait_for(reader.read(), 30)
-    status, problem = problem_in(said)
+    reply = await asyncio.wait_for(reader.read(), 30)
+    status, problem = problem_in(reply)
     assert (status, problem["code"]) == (431, "headers_too_large")
     writer.close()
     assert (await shop.http.get("/livez")).status_code == 200

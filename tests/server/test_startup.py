@@ -1,4 +1,4 @@
-"""How the service is started: flags, refusals, signals; as processes of their own."""
+"""The start of the service: flags, errors, signals; each server is a process."""
 
 import asyncio
 import os
@@ -38,12 +38,12 @@ def run(*command: str, **changes: str) -> subprocess.CompletedProcess[str]:
 
 @contextmanager
 def running(*command: str, port: int, folder: str = str(ROOT), **changes: str) -> Iterator[subprocess.Popen[str]]:
-    """A server process that answers /health; it is killed in the end if it still runs."""
+    """Run a server that answers /health, and kill it at the end if it still runs."""
     process = subprocess.Popen(
         command, cwd=folder, env=environment(**changes), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
-        # Patience, and no measure: several of them may start at once on a machine that others use too.
+        # A long timeout, since several servers may start at the same time on a busy machine.
         deadline = time.monotonic() + 120
         while True:
             assert process.poll() is None, process.communicate()[0]
@@ -59,12 +59,12 @@ def running(*command: str, port: int, folder: str = str(ROOT), **changes: str) -
         process.communicate()
 
 
-def test_serve_brings_its_own_database_and_takes_it_down_again(tmp_path: Path) -> None:
+def test_serve_starts_and_stops_its_own_database(tmp_path: Path) -> None:
     port = free_port()
     command = (*POS, "serve", "--port", str(port), "--data", str(tmp_path))
     with running(*command, port=port) as server:
         assert httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
-        # The books can be checked beside it, and a second server is told that the folder is taken.
+        # `pos verify` works during service, and a second server learns that the folder is in use.
         verified = run(*POS, "verify", "--data", str(tmp_path))
         assert (verified.returncode, "No difference" in verified.stderr) == (0, True), verified.stderr
         second = run(*POS, "serve", "--port", str(free_port()), "--data", str(tmp_path))
@@ -78,9 +78,9 @@ def test_serve_brings_its_own_database_and_takes_it_down_again(tmp_path: Path) -
     wait_until_gone(tmp_path)
 
 
-def test_the_address_follows_the_port_of_the_command_line(mongodb_url: str, tmp_path: Path) -> None:
+def test_the_public_address_has_the_port_of_the_command_line(mongodb_url: str, tmp_path: Path) -> None:
     port = free_port()
-    # A variable that is set to nothing is not set.
+    # A blank variable counts as unset.
     unset = {"PUBLIC_BASE_URL": " ", "PORT": "8123", "MONGODB_URL": mongodb_url, "DATABASE_NAME": "pos_port"}
     command = (*POS, "serve", "--port", str(port), "--data", str(tmp_path))
     with running(*command, port=port, **unset) as server:
@@ -93,14 +93,14 @@ def test_the_address_follows_the_port_of_the_command_line(mongodb_url: str, tmp_
     assert {each["host"] for each in named.values()} == {f"127.0.0.1:{port}"}
 
 
-def test_a_killed_server_takes_its_database_with_it(tmp_path: Path) -> None:
+def test_the_database_ends_with_a_killed_server(tmp_path: Path) -> None:
     port = free_port()
     with running(*POS, "serve", "--port", str(port), "--data", str(tmp_path), port=port) as server:
         server.kill()
     wait_until_gone(tmp_path)
 
 
-def test_uvicorn_serves_what_the_environment_names(mongodb_url: str) -> None:
+def test_uvicorn_serves_the_database_of_the_environment(mongodb_url: str) -> None:
     port = free_port()
     command = (sys.executable, "-m", "uvicorn", "asgi:app", "--port", str(port))
     with running(*command, port=port, MONGODB_URL=mongodb_url, DATABASE_NAME="pos_uvicorn") as server:
@@ -120,7 +120,7 @@ def test_uvicorn_serves_what_the_environment_names(mongodb_url: str) -> None:
         ((*POS, "serve", "--host", "0.0.0.0"), {}, "not for production"),  # noqa: S104  (it must be refused)
     ],
 )
-def test_a_start_that_cannot_be_is_refused_in_a_sentence(
+def test_an_impossible_start_is_rejected_with_a_sentence(
     command: tuple[str, ...], changes: dict[str, str], sentence: str
 ) -> None:
     refused = run(*command, **{"PORT": str(free_port()), **changes})
@@ -131,13 +131,13 @@ def test_a_start_that_cannot_be_is_refused_in_a_sentence(
 
 
 @pytest.mark.parametrize("address", ["s3/cret@db/", "s3cret@db:port/", "s3@cret@db/", "s3?cret@db/", "s3%cret@db/x"])
-def test_a_wrong_address_is_refused_without_its_password(address: str) -> None:
+def test_an_invalid_address_is_reported_without_its_password(address: str) -> None:
     with pytest.raises(DatabaseRefused, match="MONGODB_URL must be a valid") as refusal:
         connect(f"mongodb://shop:{address}")
     assert "cret" not in str(refusal.value)
 
 
-def test_a_port_that_is_taken_is_refused_before_a_database_is_started(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_before_a_database_is_started(tmp_path: Path) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -148,7 +148,7 @@ def test_a_port_that_is_taken_is_refused_before_a_database_is_started(tmp_path: 
     assert not (tmp_path / "data").exists()
 
 
-def test_a_standalone_server_is_refused_with_the_way_out(tmp_path: Path) -> None:
+def test_a_standalone_server_is_rejected_with_instructions(tmp_path: Path) -> None:
     mongo_socket = tmp_path / "m.sock"
     mongod = subprocess.Popen(
         [find_mongod(), "--dbpath", tmp_path, "--bind_ip", mongo_socket, "--logpath", tmp_path / "log"],
@@ -171,7 +171,7 @@ def test_a_standalone_server_is_refused_with_the_way_out(tmp_path: Path) -> None
         mongod.wait()
 
 
-def test_migrate_and_verify_report_on_the_database(mongodb_url: str) -> None:
+def test_migrate_and_verify_report_their_results(mongodb_url: str) -> None:
     names = {"MONGODB_URL": mongodb_url, "DATABASE_NAME": "pos_cli", "STORE_ID": "cli"}
     for _ in range(2):
         assert run(*POS, "migrate", **names).returncode == 0
@@ -186,10 +186,10 @@ def test_migrate_and_verify_report_on_the_database(mongodb_url: str) -> None:
 async def test_readiness_fails_from_the_moment_a_shutdown_begins(
     open_shop: OpenShop, closing: set[asyncio.Task[None]]
 ) -> None:
-    # Each shop puts the signal handlers back that it found, so the others must have gone.
+    # Each shop restores the signal handlers that it found, so the others must be closed.
     await asyncio.gather(*closing)
-    passed_on = []
-    before = signal.signal(signal.SIGTERM, lambda number, _: passed_on.append(number))
+    received = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
     try:
         shop = await open_shop()
         assert (await shop.http.get("/readyz")).status_code == 200
@@ -198,6 +198,6 @@ async def test_readiness_fails_from_the_moment_a_shutdown_begins(
         assert response.status_code == 503
         assert response.json()["detail"] == "The service is shutting down."
         assert (await shop.http.get("/livez")).status_code == 200
-        assert passed_on == [signal.SIGTERM]
+        assert received == [signal.SIGTERM]
     finally:
         signal.signal(signal.SIGTERM, before)

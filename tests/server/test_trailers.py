@@ -1,4 +1,4 @@
-"""Trailers behind a body in chunks: read, bounded, and never taken for headers."""
+"""Trailers after a chunked body: they are read, limited, and not treated as headers."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ FORBIDDEN_AS_TRAILERS = (
 
 
 @pytest.mark.parametrize("trailer", FORBIDDEN_AS_TRAILERS)
-async def test_no_trailer_is_a_header(trailer: str) -> None:
+async def test_a_trailer_does_not_become_a_header(trailer: str) -> None:
     async with serve_echo() as port:
         whole = chunked("/", b"{}", trailer)
         for pieces in ([whole], [whole[:-30], whole[-30:-4], whole[-4:]]):
@@ -52,13 +52,15 @@ async def test_a_trailer_does_not_sign_in(open_shop: OpenShop) -> None:
     assert status == 201
 
 
-async def test_a_trailer_names_no_address_and_no_request(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_trailer_sets_neither_client_address_nor_request_id(
+    open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[Any] = []
 
-    def noted(_: HostOriginGuard, scope: Scope) -> None:
+    def note_client(_: HostOriginGuard, scope: Scope) -> None:
         seen.append(scope["client"][0])
 
-    monkeypatch.setattr(HostOriginGuard, "_refusal", noted)
+    monkeypatch.setattr(HostOriginGuard, "_refusal", note_client)
     shop = await open_shop(trusted_proxies=1)
     trailers = ("X-Forwarded-For: 203.0.113.9", "X-Request-ID: chosen")
     _, headers, _ = await send_pieces(shop.port, chunked("/nothing", b"{}", *trailers))
@@ -66,19 +68,19 @@ async def test_a_trailer_names_no_address_and_no_request(open_shop: OpenShop, mo
     assert headers["x-request-id"] != "chosen"
 
 
-async def test_trailers_are_read_so_that_the_next_request_is_understood() -> None:
+async def test_a_request_after_trailers_is_answered() -> None:
     async with serve_echo() as port, connected(port) as (reader, writer), asyncio.timeout(20):
         for path in ("/one", "/two"):
             writer.write(chunked(path, b"{}", "X-Checksum: 1", "X-Other: 2"))
             _, _, content = await read_answer(reader)
             assert json.loads(content)["path"] == path
-        # And both at once.
+        # Both in one packet.
         writer.write(chunked("/three", b"3", "A: b") + chunked("/four", b"4", "C: d"))
         for path in ("/three", "/four"):
             assert json.loads((await read_answer(reader))[2])["path"] == path
 
 
-async def test_the_lines_of_a_trailer_are_counted() -> None:
+async def test_the_lines_of_a_trailer_are_limited() -> None:
     async with serve_echo() as port:
         status, _, _ = await send_pieces(port, chunked("/", b"{}", *["a: b"] * MAX_LINES))
         assert status == 200

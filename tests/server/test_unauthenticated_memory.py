@@ -1,4 +1,4 @@
-"""What connections hold before anybody has signed in: bounded for all of them together, whatever they send."""
+"""Memory of connections before sign-in: it is limited for all of them together."""
 
 import asyncio
 import socket
@@ -21,7 +21,7 @@ HEADS, BODIES = MOST_OF_HEADS >> 20, MOST_OF_BODIES >> 20
 GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /api/orders/create-sale HTTP/1.1\r\nHost: localhost\r\n"
 COUNT = 900
-#: What so many connections take by themselves, and what is left over when they have gone.
+#: The cost of the connections themselves, and what is left over after they close.
 MOST_OF_CONNECTIONS = 24
 
 # What each connection sends, and how many megabytes all of them may cost.
@@ -46,14 +46,14 @@ ATTACKS = {
 
 
 @asynccontextmanager
-async def holding(port: int, data: bytes, count: int) -> AsyncIterator[None]:
-    """Connections that have sent something, and read nothing."""
+async def unread_connections(port: int, data: bytes, count: int) -> AsyncIterator[None]:
+    """Open connections that send data, and read nothing."""
     sending: list[asyncio.Task[None]] = []
     writers: list[asyncio.StreamWriter] = []
 
-    async def hold() -> None:
+    async def connect() -> None:
         client = socket.socket()
-        # Answers that are not read shall soon wait in the server.
+        # So that unread responses soon fill the server's buffers.
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         client.setblocking(False)
         await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", port))
@@ -63,7 +63,7 @@ async def holding(port: int, data: bytes, count: int) -> AsyncIterator[None]:
         sending.append(asyncio.create_task(_drained(writer)))
 
     try:
-        await at_once((hold() for _ in range(count)), most=50)
+        await at_once((connect() for _ in range(count)), most=50)
         yield
     finally:
         for task in sending:
@@ -79,32 +79,32 @@ async def _drained(writer: asyncio.StreamWriter) -> None:
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-async def test_what_has_not_arrived_whole_is_bounded_for_all_connections_together(
+async def test_incomplete_requests_of_all_connections_are_limited_in_memory(
     shop: Shop, mongodb_url: str, attack: str
 ) -> None:
     data, most = ATTACKS[attack]
     async with services(mongodb_url, f"{shop.store}-memory", 1) as (server,):
         await send_pieces(server.port, GET + b"\r\n")
         before = server.megabytes
-        async with holding(server.port, data, 20 if attack.startswith("pipelined") else COUNT):
+        async with unread_connections(server.port, data, 20 if attack.startswith("pipelined") else COUNT):
             grown = 0.0
             for _ in range(10):
-                # What it is asked meanwhile it answers, since little is held by each who asks little.
+                # A short request is answered meanwhile, since it needs little memory.
                 status, _, _ = await send_pieces(server.port, GET + b"\r\n")
                 assert status == 200
                 grown = max(grown, server.megabytes - before)
                 await asyncio.sleep(0.1)
-            await sells(server)
+            await sell(server)
         assert grown < most + MOST_OF_CONNECTIONS
 
 
-async def sells(server: Service) -> None:
+async def sell(server: Service) -> None:
     async with httpx.AsyncClient(timeout=20, verify=False) as http:  # noqa: S501
         assert (await http.post(server.url + SALE, json=sale_body())).status_code == 201
 
 
 class Holder:
-    """A connection that notes whether it gave way."""
+    """A connection that records whether it was closed."""
 
     has_given_way = False
 
@@ -112,7 +112,7 @@ class Holder:
         self.has_given_way = True
 
 
-def test_those_that_hold_most_give_way_and_the_small_ones_stay() -> None:
+def test_the_largest_connection_is_closed_and_small_ones_stay() -> None:
     budget = Budget(1_000)
     small, large, largest = Holder(), Holder(), Holder()
     budget.hold(small, 100)
@@ -128,15 +128,15 @@ def test_those_that_hold_most_give_way_and_the_small_ones_stay() -> None:
     assert budget.size == 100
 
 
-async def test_what_has_gone_is_not_counted_any_more(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither what was closed, nor what was cut, nor what came to its end."""
+async def test_closed_connections_free_their_budget(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count no connection that was closed, cut, or whose requests were answered."""
     budgets: list[Budget] = []
 
-    def made(most: int) -> Budget:
+    def new_budget(most: int) -> Budget:
         budgets.append(Budget(most))
         return budgets[-1]
 
-    monkeypatch.setattr("app.server.connection_limits.Budget", made)
+    monkeypatch.setattr("app.server.connection_limits.Budget", new_budget)
     shop = await open_shop()
     for sent in (GET, GET + b"\r\n" + GET, POST + b"Content-Length: 9\r\n\r\n{", (GET + b"\r\n") * 3_000):
         for is_cut in (False, True):

@@ -1,4 +1,4 @@
-"""Answers that nobody reads: a connection that takes nothing is ended, and what it held is let go."""
+"""Responses that a client does not read: the connection is closed and its memory freed."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ STREAM = "/api/events/stream"
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.server.unread_connections.WRITE_SECONDS", 1.5)
 
 
@@ -26,7 +26,7 @@ async def shop(open_shop: OpenShop) -> AsyncIterator[Shop]:
     await shop.database.orders.delete_many({"_id": {"$regex": f"^COPY-{shop.store}-"}})
 
 
-async def test_a_whole_list_that_nobody_reads_is_ended(impatient: None, shop: Shop) -> None:
+async def test_an_unread_complete_list_is_cut_off(short_timeout: None, shop: Shop) -> None:
     await shop.sale()
     await copy(shop, 12_000)
     async with non_reading_clients(shop.port, WHOLE_LIST) as (client,):
@@ -37,7 +37,7 @@ async def test_a_whole_list_that_nobody_reads_is_ended(impatient: None, shop: Sh
         assert await is_cut(client)
 
 
-async def test_an_event_stream_that_nobody_reads_is_ended(impatient: None, shop: Shop) -> None:
+async def test_an_unread_event_stream_is_closed(short_timeout: None, shop: Shop) -> None:
     async with non_reading_clients(shop.port, STREAM) as (client,):
         assert await answer_begins(client) == b"HTTP/1.1 200 OK"
         hub = shop.state["hub"]
@@ -49,19 +49,19 @@ async def test_an_event_stream_that_nobody_reads_is_ended(impatient: None, shop:
         assert await is_cut(client)
 
 
-async def test_a_client_that_takes_little_at_a_time_is_not_ended(impatient: None, shop: Shop) -> None:
+async def test_a_slow_reader_is_not_disconnected(short_timeout: None, shop: Shop) -> None:
     await shop.sale()
     await copy(shop, 12_000)
     loop = asyncio.get_running_loop()
     async with non_reading_clients(shop.port, WHOLE_LIST) as (client,):
-        # Far longer than one that takes nothing is given.
+        # Longer than the timeout of a client that reads nothing.
         until = loop.time() + 4
         while loop.time() < until:
             assert await loop.sock_recv(client, 1_024)
             await asyncio.sleep(0.05)
 
 
-async def test_an_unread_event_stream_ends_at_once_when_its_device_is_revoked(
+async def test_an_unread_event_stream_ends_when_its_device_is_revoked(
     open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("endpoints.live.connections.CHECK_SECONDS", 0.02)
@@ -73,7 +73,7 @@ async def test_an_unread_event_stream_ends_at_once_when_its_device_is_revoked(
         hub = shop.state["hub"]
         await publish(shop, 1, 9_000)
         await device.revoke()
-        # Far sooner than one that takes nothing would be given up.
+        # Much earlier than the timeout of a client that reads nothing.
         await ended(client)
         async with asyncio.timeout(20):
             while hub.readers:
