@@ -43,9 +43,8 @@ class CustomerList(HTTPEndpoint):
                 stream = customers.stream(listing)
                 show = lambda customer: serialize_customer(customer, zone)  # noqa: E731
                 return await enclosed_list(request, b'{"customers":[', stream, show, b"]}", cache_version.headers)
-            found = await customers.page(listing, listing.limit + 1)
-            page = found[: listing.limit]
-            last = CustomerCursor.of(page[-1]) if len(found) > listing.limit else None
+            page, is_last = await customers.page(listing, listing.limit)
+            last = None if is_last else CustomerCursor.of(page[-1])
             headers = {**cache_version.headers, **page_headers(request, QUERY, last)}
             return answer({"customers": [serialize_customer(each, zone) for each in page]}, headers=headers)
 

@@ -16,6 +16,7 @@ from endpoints.live.hub import Hub
 from endpoints.live.sessions import ClientSessions
 from endpoints.transfer.response_cache import ResponseCache
 from repositories.auditing.audit_log import AuditLog
+from repositories.concurrency.single_flight import SingleFlight
 from repositories.concurrency.supervised_task import SupervisedTask
 from repositories.customers.customers import CustomerRepository
 from repositories.database.client import Database
@@ -200,7 +201,7 @@ class Stores:
         self._most = most
         self._closing = SupervisedTask("The closing of idle stores", self._close_idle)
         self._open: dict[str, Store] = {}
-        self._opening: dict[str, asyncio.Task[Store]] = {}
+        self._opening: SingleFlight[str, None] = SingleFlight()
         self._ending: dict[str, asyncio.Task[None]] = {}
         self.home = Store(home, around)
 
@@ -221,9 +222,8 @@ class Stores:
 
     async def stop(self) -> None:
         await self._closing.stop()
-        for opening in tuple(self._opening.values()):
-            opening.cancel()
-        await asyncio.gather(*self._opening.values(), *self._ending.values(), return_exceptions=True)
+        await self._opening.stop()
+        await asyncio.gather(*self._ending.values(), return_exceptions=True)
         await asyncio.gather(*(store.stop() for store in self))
 
     async def state(self, name: str) -> StoreState:
@@ -235,10 +235,7 @@ class Stores:
         :raises Unavailable: the database does not answer, or too many stores are in use.
         """
         while (store := self._open.get(name)) is None:
-            if name not in self._opening:
-                self._opening[name] = asyncio.create_task(self._begin(name))
-            # Shielded, so that a cancelled request does not stop the opening for the others.
-            await asyncio.shield(self._opening[name])
+            await self._opening(name, lambda: self._begin(name))
         store.used_at = time.monotonic()
         return store.state
 
@@ -260,22 +257,18 @@ class Stores:
         if store is not None:
             store.hub.notify(events)
 
-    async def _begin(self, name: str) -> Store:
-        try:
-            # A store that is closing finishes first, since it still has the journal.
-            if name in self._ending:
-                await asyncio.wait({self._ending[name]})
-            if not await store_exists(self._around.database, name):
-                raise NoSuchStore(f"There is no store {name!r}.")
-            await self._rebuild(name)
-            await self._make_room()
-            store = Store(name, self._around)
-            await store.start()
-            store.used_at = time.monotonic()
-            self._open[name] = store
-            return store
-        finally:
-            del self._opening[name]
+    async def _begin(self, name: str) -> None:
+        # A store that is closing finishes first, since it still has the journal.
+        if name in self._ending:
+            await asyncio.wait({self._ending[name]})
+        if not await store_exists(self._around.database, name):
+            raise NoSuchStore(f"There is no store {name!r}.")
+        await self._rebuild(name)
+        await self._make_room()
+        store = Store(name, self._around)
+        await store.start()
+        store.used_at = time.monotonic()
+        self._open[name] = store
 
     async def _rebuild(self, name: str) -> None:
         """Rebuild the documents that earlier versions wrote by other rules.

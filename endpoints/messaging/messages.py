@@ -9,19 +9,16 @@ from starlette.responses import Response
 
 from endpoints.http.actor import actor_of
 from endpoints.http.multipart import MalformedForm, read_form
-from endpoints.http.operations import Operation, ResponseSpec, create_op, operation
+from endpoints.http.operations import create_op, operation, page_op
 from endpoints.http.requests import read_json, read_query, sent
 from endpoints.http.responses import answer, page_headers, replay_headers
 from endpoints.http.state import documents_of
 from endpoints.transfer.cached_responses import page_turn
 from endpoints.transfer.state import TransferRequest
-from repositories.database.errors import NotFound, TooManyRequests, Unavailable
+from repositories.database.errors import NotFound, TooManyRequests
 from repositories.journal.transaction import Outcome
 from repositories.messaging.uploads import Upload
 from schemas.core.collections import ESTIMATES, ORDERS
-from schemas.core.errors import InvalidQuery
-from schemas.core.pagination import InvalidCursor
-from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body
 from schemas.journal.idempotency import message_keys
 from schemas.messaging.composition import compose_caption, require_phone, text_message
@@ -63,23 +60,18 @@ _SENDING: Final = create_op(
 
 class Messages(HTTPEndpoint):
     @operation(
-        Operation(
-            summary="Messages to customers, and how each stands",
-            description="Newest first, page by page. What is `unknown` may have been sent or not, and is not sent "
-            "again by itself.",
-            query=QUERY,
-            answers={
-                200: ResponseSpec(content=ref("MessageList"), description="A page.", headers=("Link", "X-Next-Cursor"))
-            },
-            refuses=(InvalidQuery, InvalidCursor, Unavailable),
+        page_op(
+            "Messages to customers, and how each stands",
+            "MessageList",
+            QUERY,
+            "Newest first, page by page. What is `unknown` may have been sent or not, and is not sent again by itself.",
         )
     )
     async def get(self, request: TransferRequest) -> Response:
         listing: MessageListing = read_query(request, QUERY)
         async with page_turn(request):
-            found = await request.state.messages.page(listing, listing.limit + 1)
-        page = found[: listing.limit]
-        last = MessageCursor(page[-1]["_id"]) if len(found) > listing.limit else None
+            page, is_last = await request.state.messages.page(listing)
+        last = None if is_last else MessageCursor(page[-1]["_id"])
         headers = {"Cache-Control": "no-store", **page_headers(request, QUERY, last)}
         return answer({"messages": [serialize_message(each, request.state.zone) for each in page]}, headers=headers)
 

@@ -4,7 +4,6 @@ It has no index of its own, since an index would slow down every sale. It is rea
 on the way. The log keeps some months of events only, so this is short.
 """
 
-from collections.abc import Iterator
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -12,7 +11,8 @@ from pymongo import DESCENDING
 
 from repositories.database.client import Database
 from repositories.database.errors import read_deadline
-from repositories.database.raw_documents import decode_document, find_raw, fit_page
+from repositories.database.pages import Page, first_page_of_bytes
+from repositories.database.raw_documents import find_raw
 from schemas.auditing import AuditListing
 from schemas.core.calendar import day_bounds
 from schemas.core.collections import EVENTS
@@ -35,18 +35,16 @@ class AuditLog:
         self._store = store
         self._zone = zone
 
-    async def page(self, listing: AuditListing) -> tuple[Iterator[Document], bool]:
-        """Return the events after `listing.after`, newest first, up to `listing.limit` and `PAGE_BYTES`.
+    async def page(self, listing: AuditListing) -> Page[bytes]:
+        """Return the events (BSON) after `listing.after`, newest first, up to `listing.limit` and `PAGE_BYTES`.
 
-        :returns: an iterator, which decodes one event at a time, and whether this is the last page.
         :raises Unavailable: the database cannot be reached.
         """
         limit = listing.limit
         options = {"projection": {"_id": 0}, "sort": [("seq", DESCENDING)], "limit": limit + 1}
         async with read_deadline():
             found = await find_raw(self._events, self._criteria(listing), _AT_ONCE, max_bytes=PAGE_BYTES, **options)
-        page = fit_page(found, limit, PAGE_BYTES)
-        return map(decode_document, page), len(page) == len(found)
+        return first_page_of_bytes(found, limit, PAGE_BYTES)
 
     def _criteria(self, listing: AuditListing) -> Document:
         every: list[dict[str, Any]] = [{"store": self._store}]

@@ -9,6 +9,7 @@ from pymongo import DESCENDING
 from repositories.customers.commands import AddCustomer, ChangeCustomer, RemoveCustomer
 from repositories.database.client import BATCH_SIZE, Database
 from repositories.database.errors import read_deadline
+from repositories.database.pages import Page, first_page
 from repositories.database.text_search import search_filter
 from repositories.journal.transaction import Outcome
 from repositories.leadership.shared_journal import SharedJournal
@@ -38,14 +39,14 @@ class CustomerRepository:
         self._clock = clock
         self._region = region
 
-    async def page(self, listing: CustomerListing, limit: int) -> list[Document]:
+    async def page(self, listing: CustomerListing, limit: int) -> Page[Document]:
         """Return up to `limit` customers after `listing.after`, the latest visit first.
 
         :raises Unavailable: the database is away.
         """
         async with read_deadline():
-            found = self._collection.find(self.criteria(listing)).sort(_NEWEST)
-            return await found.limit(limit).to_list(limit)
+            found = self._collection.find(self.criteria(listing)).sort(_NEWEST).limit(limit + 1)
+            return first_page(await found.to_list(limit + 1), limit)
 
     async def stream(self, listing: CustomerListing) -> AsyncIterator[list[Document]]:
         """Yield all customers of a list, with one batch in memory."""
