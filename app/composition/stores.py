@@ -30,12 +30,12 @@ from repositories.messaging.messages import MessageRepository
 from repositories.migrations.rebuild import rebuild
 from repositories.reporting.hourly import HourRepository
 from repositories.reporting.reports import ReportRepository
-from repositories.sales.estimates import EstimateRepository
+from repositories.sales.documents import Documents
 from repositories.sales.history import History
-from repositories.sales.orders import OrderRepository
 from repositories.sharing.links import LinkRepository
 from repositories.shop.settings import ShopSettingsRepository
 from repositories.shop.stores import store_exists
+from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.journal.events import Event
 from schemas.printing.letterhead import Letterhead
 from schemas.shop.settings import ShopSettings
@@ -82,8 +82,8 @@ class StoreState(TypedDict):
     store: str
     journal: SharedJournal
     earlier_keys: EarlierKeys
-    estimates: EstimateRepository
-    orders: OrderRepository
+    estimates: Documents
+    orders: Documents
     history: History
     reports: ReportRepository
     links: LinkRepository
@@ -119,8 +119,7 @@ class Store:
         self.used_at = time.monotonic()
         fresh = ShopSettings.fresh(SERVICE, around.settings.public_base_url)
         self._settings = ShopSettingsRepository(database, name, self.journal, fresh)
-        estimates = EstimateRepository(database, name, self.journal, clock)
-        orders = OrderRepository(database, name, self.journal, clock)
+        estimates, orders = Documents(database, name, ESTIMATES), Documents(database, name, ORDERS)
         self._earlier_keys = EarlierKeys(database, name)
         self.state: StoreState = {
             "store": name,
@@ -130,13 +129,13 @@ class Store:
             "orders": orders,
             "history": History(estimates, orders),
             "reports": ReportRepository(database, name, zone, clock),
-            "links": LinkRepository(database, name, self.journal, around.clocks.expiry),
+            "links": LinkRepository(database, name, around.clocks.expiry),
             "messages": MessageRepository(database, name, around.settings.store_id, self.journal, clock),
             "letterhead": self._letterhead,
             "hours": HourRepository(database, name, zone, clock),
             "event_log": self._log,
             "audit": AuditLog(database, name, zone),
-            "customers": CustomerRepository(database, name, self.journal, clock, region),
+            "customers": CustomerRepository(database, name),
             "shop_settings": self._settings,
             "response_cache": self.response_cache,
             "hub": self.hub,

@@ -21,7 +21,7 @@ from repositories.messaging.uploads import Upload
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.fields.validation import load_body
 from schemas.journal.idempotency import message_keys
-from schemas.messaging.composition import compose_caption, require_phone, text_message
+from schemas.messaging.composition import compose_caption, document_message, require_phone, text_message
 from schemas.messaging.delivery import OutgoingMessage
 from schemas.messaging.messages import NO_ATTACHMENT, Attachment, serialize_message
 from schemas.messaging.requests import (
@@ -33,7 +33,7 @@ from schemas.messaging.requests import (
     UploadBody,
 )
 from schemas.openapi.examples import DOCUMENT_MESSAGES, MESSAGES
-from services.messaging.document_messages import NoPublicAddress, find_attachment, require_public_address, send_document
+from services.messaging.document_messages import NoPublicAddress, find_attachment, require_public_address
 from services.sharing import pdf_url_of
 
 BODY: Final = MessageBody()
@@ -190,18 +190,10 @@ async def _send(request: TransferRequest, kind: str, document_id: str) -> Respon
     to = require_phone(number, request.state.region)
     keys = message_keys(said, to, document["version"], body.get("message"), body["days"])
     await count_message(request)
-    outcome = await send_document(
-        request.state.messages,
-        request.state.links,
-        request.state.document_base_url,
-        document,
-        await request.state.letterhead(),
-        request.state.currency,
-        kind=kind,
-        to=to,
-        text=body.get("message"),
-        days=body["days"],
-        keys=keys,
-        actor=actor_of(request),
-    )
+    address = require_public_address(request.state.document_base_url)
+    head, currency = await request.state.letterhead(), request.state.currency
+    link, token = request.state.links.draft(kind, document_id, days=body["days"], actor=actor_of(request))
+    url = pdf_url_of(address, token)
+    letter = document_message(document, head, currency, to=to, text=body.get("message"), document_url=url)
+    outcome = await request.state.messages.send(letter, keys=keys, link=link, actor=actor_of(request))
     return message_response(request, outcome)
