@@ -16,7 +16,7 @@ from repositories.migrations.indexes import prepare
 from repositories.sales.commands import CreateDocument
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.documents import Document
-from schemas.core.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
+from schemas.core.public_ids import new_id
 from schemas.sales.documents import SaleBody, draft, draft_sale
 
 ZONE = ZoneInfo("Asia/Kolkata")
@@ -51,7 +51,7 @@ async def fill_estimates(url: str, database: str, store: str, count: int) -> Seq
     await prepare(client[database], store, ZONE, 365)
     transaction = GroupTransaction(client[database], store, ZONE, lambda: datetime.now(UTC))
     drafts = itertools.cycle([draft(SaleBody().load(body)) for body in SALES])
-    ids = [new_id(ESTIMATE_PREFIX, datetime.now(UTC)) for _ in range(count)]
+    ids = [new_id(ESTIMATES, datetime.now(UTC)) for _ in range(count)]
     for place in range(0, count, _GROUP):
         group = [CreateDocument(ESTIMATES, estimate_id, next(drafts)) for estimate_id in ids[place : place + _GROUP]]
         await transaction.run(group, Backoff(30))
@@ -68,4 +68,4 @@ def _draft(chance: random.Random) -> Document:
 
 
 def _sale(written: Document, moment: datetime) -> CreateDocument:
-    return CreateDocument(ORDERS, new_id(ORDER_PREFIX, moment), written)
+    return CreateDocument(ORDERS, new_id(ORDERS, moment), written)

@@ -24,7 +24,7 @@ from repositories.journal.transaction import GroupTransaction, Outcome
 from repositories.migrations.indexes import prepare
 from repositories.sales.commands import CreateDocument
 from schemas.core.collections import COUNTERS, ORDERS
-from schemas.core.public_ids import ORDER_PREFIX, new_id
+from schemas.core.public_ids import new_id
 from schemas.sales.documents import SaleBody, draft_sale
 
 AT_ONCE = 8
@@ -79,7 +79,7 @@ async def _sell(url: str, count: int, seconds: float) -> tuple[float, float]:
         shares = [transactions[place::AT_ONCE] for place in range(AT_ONCE)]
 
         async def book(transaction: GroupTransaction) -> None:
-            group = [CreateDocument(ORDERS, new_id(ORDER_PREFIX, utc_now()), written) for _ in range(GROUP)]
+            group = [CreateDocument(ORDERS, new_id(ORDERS, utc_now()), written) for _ in range(GROUP)]
             outcomes = await transaction.run(group, Backoff(30))
             assert all(isinstance(outcome, Outcome) for outcome in outcomes)
 

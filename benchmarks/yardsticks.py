@@ -29,8 +29,9 @@ from repositories.database.client import Client, connect
 from repositories.journal.command import Command
 from repositories.journal.transaction import Outcome, apply_command
 from repositories.journal.unit_of_work import Counters, UnitOfWork
+from schemas.core.collections import ORDERS
 from schemas.core.principals import LOCAL_OWNER
-from schemas.core.public_ids import ORDER_PREFIX, new_id
+from schemas.core.public_ids import new_id
 from schemas.fields.validation import load_body
 from schemas.sales.documents import draft_sale
 from schemas.sales.serializers import Serializers
@@ -62,7 +63,7 @@ class Forgetful:
             store="main",
             zone=ZONE,
             now=datetime.now(UTC),
-            counters=Counters(number, number, number),
+            counters=Counters({ORDERS: number}, number),
             documents={},
             requests={},
         )
@@ -108,7 +109,7 @@ class ObviousSale(HTTPEndpoint):
         counter = await database.obvious_counters.find_one_and_update(
             {"_id": "orders"}, {"$inc": {"value": 1}}, upsert=True, return_document=ReturnDocument.AFTER
         )
-        order = {"_id": new_id(ORDER_PREFIX, utc_now()), "number": counter["value"], "created_at": utc_now(), **draft}
+        order = {"_id": new_id(ORDERS, utc_now()), "number": counter["value"], "created_at": utc_now(), **draft}
         await database.obvious_orders.insert_one(order)
         return answer({"success": True, "order_id": order["_id"], "number": order["number"]}, 201)
 

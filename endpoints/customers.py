@@ -15,9 +15,9 @@ from endpoints.transfer.json_streams import enclosed_list
 from endpoints.transfer.response_cache import CacheVersion
 from endpoints.transfer.state import TransferRequest
 from repositories.customers.commands import AddCustomer, ChangeCustomer, CustomerExists, RemoveCustomer
+from schemas.core.collections import CUSTOMERS
 from schemas.core.public_ids import new_id
 from schemas.customers import (
-    CUSTOMER_PREFIX,
     CustomerBody,
     CustomerChange,
     CustomerCursor,
@@ -28,7 +28,7 @@ from schemas.customers import (
 from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body
 from schemas.journal.idempotency import creation_keys, deletion_keys
-from schemas.openapi.examples import CUSTOMER_CHANGES, CUSTOMERS
+from schemas.openapi import examples
 from schemas.text.phones import normalize_phone
 
 BODY: Final = CustomerBody()
@@ -57,7 +57,12 @@ class CustomerList(HTTPEndpoint):
 class CustomerCreation(HTTPEndpoint):
     @operation(
         create_op(
-            "Make a customer", "CustomerSaved", BODY, CUSTOMERS, gives=("customer_id",), refuses=(CustomerExists,)
+            "Make a customer",
+            "CustomerSaved",
+            BODY,
+            examples.CUSTOMERS,
+            gives=("customer_id",),
+            refuses=(CustomerExists,),
         )
     )
     async def post(self, request: TransferRequest) -> Response:
@@ -65,7 +70,7 @@ class CustomerCreation(HTTPEndpoint):
         said = sent(request, body)
         draft = load_body(BODY, body)
         command = AddCustomer(
-            new_id(CUSTOMER_PREFIX, request.state.clock()),
+            new_id(CUSTOMERS, request.state.clock()),
             draft,
             normalize_phone(draft["phone"], request.state.region),
             keys=creation_keys(said, draft),
@@ -83,7 +88,7 @@ class Customer(HTTPEndpoint):
             ResponseSpec(content=ref("CustomerSaved"), description="The customer as they are now.", headers=("ETag",)),
             description="What is left out stays. What was sold to an earlier phone number still counts for them.",
             body=CHANGE,
-            examples=CUSTOMER_CHANGES,
+            examples=examples.CUSTOMER_CHANGES,
             refuses=(CustomerExists,),
         )
     )

@@ -17,7 +17,7 @@ from repositories.database.store_scope import store_filter
 from repositories.journal.command import Command, Reads
 from repositories.journal.journal import GROUP_LIMIT, Journal
 from repositories.journal.unit_of_work import UnitOfWork
-from schemas.core.collections import COUNTERS, CUSTOMERS, ESTIMATES, EVENTS, ORDERS, REQUESTS, TOTALS
+from schemas.core.collections import ACCOUNT_KINDS, COUNTERS, DOCUMENT_KINDS, NO_NUMBERS, STORE_CONTENTS
 from schemas.core.documents import Document
 from schemas.core.principals import OWNER, Actor
 
@@ -26,7 +26,7 @@ _DEADLINE_SECONDS = 120.0
 #: The actor of made-up documents, and of no others.
 DEMO_ACTOR: Final = Actor("pos demo", "pos demo", OWNER)
 #: The position of a store, which every change moves.
-_POSITION: Final = (ESTIMATES, ORDERS, "head", "hash")
+_POSITION: Final = (*DOCUMENT_KINDS, "head", "hash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +66,7 @@ async def mark_store(database: Database, store: str, facts: dict[str, Any], *, r
                 "Name another one with --store."
             )
         await _empty(database, store)
-    marked = await database[COUNTERS].update_one(
-        {"_id": store, "head": 0, ESTIMATES: 0, ORDERS: 0}, {"$set": {"demo": facts}}
-    )
+    marked = await database[COUNTERS].update_one({"_id": store, "head": 0, **NO_NUMBERS}, {"$set": {"demo": facts}})
     if not marked.matched_count:
         hint = "replace them with --replace, or " if "demo" in counters else ""
         raise DatabaseRefused(
@@ -133,7 +131,7 @@ async def _is_all_made_up(database: Database, store: str, counters: Document) ->
 
 async def _has_other_documents(database: Database, store: str) -> bool:
     theirs = {"store": store, "changed_by.id": {"$ne": DEMO_ACTOR.id}}
-    return any([await database[kind].find_one(theirs, {"_id": 1}) for kind in (ESTIMATES, ORDERS)])
+    return any([await database[kind].find_one(theirs, {"_id": 1}) for kind in DOCUMENT_KINDS])
 
 
 def _groups(commands: Iterator[TimedCommand]) -> Iterator[list[TimedCommand]]:
@@ -143,9 +141,8 @@ def _groups(commands: Iterator[TimedCommand]) -> Iterator[list[TimedCommand]]:
 
 async def _empty(database: Database, store: str) -> None:
     """Delete a demo's documents. The counters come last, so that the store stays marked and this can be repeated."""
-    for name in (ESTIMATES, ORDERS, CUSTOMERS, EVENTS, REQUESTS, TOTALS):
-        await database[name].delete_many(store_filter(name, store))
-    await database[COUNTERS].update_one(
-        {"_id": store},
-        {"$set": {ESTIMATES: 0, ORDERS: 0, "head": 0, "epoch": secrets.token_hex(4)}, "$unset": {"hash": "", "at": ""}},
-    )
+    for name in STORE_CONTENTS:
+        if name not in ACCOUNT_KINDS:
+            await database[name].delete_many(store_filter(name, store))
+    empty = {**NO_NUMBERS, "head": 0, "epoch": secrets.token_hex(4)}
+    await database[COUNTERS].update_one({"_id": store}, {"$set": empty, "$unset": {"hash": "", "at": ""}})

@@ -10,12 +10,13 @@ import orjson
 
 from schemas.core import money
 from schemas.core.calendar import shop_time
+from schemas.core.collections import EVENT_TYPES
 from schemas.core.document_numbers import format_number
 from schemas.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, Cursor
 from schemas.fields.amounts import Percent
 from schemas.fields.inputs import OneOf, Text, WholeNumber
 from schemas.fields.queries import DatedPageQuery
-from schemas.journal.events import CONVERT, TYPES, Event
+from schemas.journal.events import CONVERT, Event
 from schemas.sales.documents import LineSchema
 
 _MONEY: Final = frozenset({"subtotal", "discount", "round_off", "total", "amount_paid"})
@@ -64,7 +65,7 @@ class AuditQuery(DatedPageQuery):
 
     limit = WholeNumber(1, MAX_LIMIT, load_default=DEFAULT_LIMIT)
     actor = Text(metadata={"description": "Who did it: an id, or a name."})
-    type = OneOf(tuple(TYPES.values()))
+    type = OneOf(tuple(EVENT_TYPES.values()))
     id = Text(metadata={"description": "Of what was changed, as `ORDER-…`."})
 
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from schemas.core import money
 from schemas.core.calendar import shop_time
-from schemas.core.collections import ESTIMATES
+from schemas.core.collections import CUSTOMERS, ESTIMATES, REGISTRY
 from schemas.core.documents import Document
 from schemas.core.pagination import Cursor
 from schemas.fields.body import Body
@@ -20,7 +20,6 @@ from schemas.fields.inputs import Text
 from schemas.fields.queries import PageQuery
 from schemas.sales import statuses
 
-CUSTOMER_PREFIX: Final = "CUST-"
 PHONE_FIELD: Final = "phone_e164"
 #: estimates, orders: counts; sold, paid: minor units, of the orders that count as revenue.
 ZERO_SUMS: Final[Mapping[str, int]] = {"estimates": 0, "orders": 0, "sold": 0, "paid": 0}
@@ -93,7 +92,7 @@ class CustomerCursor(Cursor):
         return datetime.fromtimestamp(self.instant / 1000, UTC)
 
     def is_valid(self) -> bool:
-        return self.id.startswith(CUSTOMER_PREFIX) and bool(self.last_visit)
+        return self.id.startswith(REGISTRY[CUSTOMERS].prefix) and bool(self.last_visit)
 
 
 @dataclass(frozen=True, slots=True)

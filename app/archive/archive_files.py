@@ -15,8 +15,8 @@ from app.console.progress import Advance
 from repositories.archive.restore import refuse_unstorable, restoring
 from repositories.archive.snapshot import StoreSnapshot
 from repositories.database.client import Database
-from schemas.archive.format import COLLECTIONS, ArchiveReader, ArchiveWriter, Manifest, assign_store
-from schemas.core.collections import COUNTERS, ESTIMATES, MESSAGES, ORDERS
+from schemas.archive.format import ArchiveReader, ArchiveWriter, Manifest, assign_store
+from schemas.core.collections import ARCHIVED, COUNTERS, DOCUMENT_KINDS, MESSAGES
 from schemas.core.documents import Document
 from schemas.messaging.messages import restored_message
 
@@ -55,7 +55,7 @@ async def write_archive(view: StoreSnapshot, manifest: Manifest, stream: BinaryI
     """Write all documents of a store."""
     writer = ArchiveWriter()
     stream.write(writer.opening(manifest))
-    for collection in COLLECTIONS:
+    for collection in ARCHIVED:
         async for batch in view.all_documents(collection):
             stream.write(writer.documents(collection, batch))
             advance(len(batch))
@@ -129,7 +129,7 @@ def _brought(reader: ArchiveReader, collection: str, document: Document, store: 
     :raises ArchiveRefused: it lacks what this service writes into each of its kind.
     """
     number = document.get("number")
-    if collection in (ESTIMATES, ORDERS) and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
+    if collection in DOCUMENT_KINDS and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
         raise reader.refused("the document in it has no number of 1 or more")
     try:
         document = restored_message(document) if collection == MESSAGES else document

@@ -15,7 +15,7 @@ from repositories.journal.command import Command
 from repositories.sales.commands import ChangeStatus, ConvertEstimate, CreateDocument, ReplaceEstimate
 from repositories.sales.void_commands import VoidEstimate, VoidOrder
 from schemas.core.collections import ESTIMATES, ORDERS
-from schemas.core.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
+from schemas.core.public_ids import new_id
 from schemas.sales.documents import EstimateBody, SaleBody, draft, draft_sale
 from schemas.sales.statuses import CANCELLED, REFUNDED
 
@@ -96,15 +96,15 @@ class Plan:
         """Plan one visit: a sale, or an estimate and its changes."""
         chance = self._chance
         if fate == SALE:
-            order_id = self._id(ORDER_PREFIX, now)
+            order_id = self._id(ORDERS, now)
             self._second_thoughts(order_id, None, now)
             return CreateDocument(ORDERS, order_id, draft_sale(_SALE.load(self._carts.sale())))
-        estimate_id, cart = self._id(ESTIMATE_PREFIX, now), self._carts.cart()
+        estimate_id, cart = self._id(ESTIMATES, now), self._carts.cart()
         changed = self._soon(now, 0.01)
         if self._happens(0.1) and (isinstance(fate, str) or changed < fate):
             self._push(changed, ReplaceEstimate(estimate_id, draft(_BODY.load(self._carts.cart(cart)))))
         if isinstance(fate, datetime):
-            order_id = self._id(ORDER_PREFIX, fate)
+            order_id = self._id(ORDERS, fate)
             seller = chance.choice((None, None, STAFF[0]))
             self._push(fate, ConvertEstimate(estimate_id, order_id, self._carts.payment(), sale_by=seller))
             self._second_thoughts(order_id, estimate_id, fate)

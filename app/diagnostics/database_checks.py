@@ -10,7 +10,7 @@ from app.diagnostics.machine_checks import check_disk
 from repositories.accounts.secret_key import is_proof_of
 from repositories.database.client import RESTORING
 from repositories.diagnostics.facts import DatabaseFacts
-from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.collections import DOCUMENT_KINDS
 from schemas.core.document_numbers import format_number
 
 _MINIMUM: Final = (6, 0)
@@ -175,7 +175,7 @@ def _check_counters(settings: Settings, facts: DatabaseFacts) -> Iterator[Findin
     counters, highest = facts.counters, facts.highest
     problems = [
         f"{kind}: the counter is {counters.get(kind)}, and the highest number {format_number(highest[kind])}"
-        for kind in (ESTIMATES, ORDERS)
+        for kind in DOCUMENT_KINDS
         if counters.get(kind) != highest[kind]
     ]
     if facts.newest_event is not None and facts.newest_event != counters.get("head"):

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from websockets.frames import Frame, Opcode
 
 from repositories.event_log.event_log import StoredEvent
-from schemas.journal.events import EXPLICIT_TOPICS, Event, event_topics, render_event
+from schemas.core.collections import DEFAULT_TOPICS
+from schemas.journal.events import Event, event_topics, render_event
 
 #: Bytes of memory that a rendered event takes beside its frame: objects, topics, numbers.
 # `tests/live/test_ring_buffer.py` verifies it.
@@ -92,10 +93,9 @@ class EventRenderer:
 
 
 def filter_events(events: Iterable[RenderedEvent], topics: frozenset[str] | None) -> list[RenderedEvent]:
-    """Return the events of some topics (None: all). Private events have no topic. Events of some topics are sent only
-    to clients that name the topic."""
+    """Return the events of some topics; None: of the default topics."""
     if topics is None:
-        return [event for event in events if event.topics and event.topics[0] not in EXPLICIT_TOPICS]
+        return [event for event in events if event.topics and event.topics[0] in DEFAULT_TOPICS]
     return [event for event in events if not topics.isdisjoint(event.topics)]
 
 

@@ -15,9 +15,9 @@ from endpoints.sales.state import SalesRequest
 from repositories.database.errors import AlreadyConverted, NotFound, SumsFull
 from repositories.sales.commands import ConvertEstimate, CreateDocument, ReplaceEstimate
 from repositories.sales.void_commands import VoidEstimate
-from schemas.core.collections import ESTIMATES
+from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.errors import TotalsMismatch
-from schemas.core.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
+from schemas.core.public_ids import new_id
 from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body
 from schemas.journal.idempotency import conversion_keys, creation_keys, deletion_keys
@@ -47,7 +47,7 @@ class EstimateCreation(HTTPEndpoint):
         estimate = draft(load_body(BODY, body))
         command = CreateDocument(
             ESTIMATES,
-            new_id(ESTIMATE_PREFIX, request.state.clock()),
+            new_id(ESTIMATES, request.state.clock()),
             estimate,
             keys=creation_keys(said, estimate),
             actor=actor_of(request),
@@ -152,7 +152,7 @@ class EstimateConversion(HTTPEndpoint):
         payment = resolve_payment(body, load_body(CONVERSION, body), asked)
         command = ConvertEstimate(
             request.path_params["estimate_id"],
-            new_id(ORDER_PREFIX, request.state.clock()),
+            new_id(ORDERS, request.state.clock()),
             payment.mode,
             payment.amount,
             payment.sale_by,

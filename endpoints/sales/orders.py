@@ -20,7 +20,7 @@ from repositories.sales.void_commands import VoidOrder
 from schemas.core.collections import ORDERS
 from schemas.core.errors import IllegalTransition, InvalidBody, TotalsMismatch
 from schemas.core.principals import OWNER
-from schemas.core.public_ids import ORDER_PREFIX, new_id
+from schemas.core.public_ids import new_id
 from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body
 from schemas.journal.idempotency import SoldOtherwise, creation_keys, deletion_keys
@@ -53,7 +53,7 @@ class SaleCreation(HTTPEndpoint):
         sale = draft_sale(load_body(BODY, body))
         command = CreateDocument(
             ORDERS,
-            new_id(ORDER_PREFIX, request.state.clock()),
+            new_id(ORDERS, request.state.clock()),
             sale,
             keys=creation_keys(said, sale),
             actor=actor_of(request),

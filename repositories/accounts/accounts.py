@@ -16,12 +16,11 @@ from repositories.database.errors import NotFound, Unavailable, is_duplicate, re
 from repositories.journal.command import Command
 from repositories.journal.transaction import Outcome
 from schemas.accounts.password_policy import password_error, pin_error
-from schemas.core.collections import DEVICES, FACTS, USERS
+from schemas.core.collections import DEVICES, EVENT_TYPES, FACTS, USERS
 from schemas.core.documents import Document
 from schemas.core.errors import InvalidBody
 from schemas.core.principals import CASHIER, OWNER, Actor
-from schemas.core.public_ids import DEVICE_PREFIX, USER_PREFIX, new_id
-from schemas.journal.events import TYPES
+from schemas.core.public_ids import new_id
 
 
 class CommandJournal(Protocol):
@@ -69,7 +68,7 @@ class _Accounts:
         async with read_deadline():
             account = await self._accounts.find_one(criteria)
         if account is None:
-            raise NotFound(f"There is no such {TYPES[self.kind]}.")
+            raise NotFound(f"There is no such {EVENT_TYPES[self.kind]}.")
         return account
 
     async def _add(self, account_id: str, draft: Document, actor: Actor) -> Document:
@@ -87,7 +86,7 @@ class _Accounts:
         except (BulkWriteError, DuplicateKeyError) as error:
             if not is_duplicate(error):
                 raise
-            raise AccountExists(f"There is such a {TYPES[self.kind]} already.") from error
+            raise AccountExists(f"There is such a {EVENT_TYPES[self.kind]} already.") from error
 
     async def _delete_credentials(self, account_id: str, kept_family: str | None = None) -> None:
         """Delete the credentials that a change has invalidated.
@@ -110,7 +109,7 @@ class Devices(_Accounts):
         :param role: one of `GIVEN_ROLES`: the role of the person who uses the device.
         :raises NoSuchStore, Unavailable:
         """
-        device_id = new_id(DEVICE_PREFIX, self._clock())
+        device_id = new_id(DEVICES, self._clock())
         return await self._add(device_id, {"name": name, "role": role, "belongs_to": belongs_to}, actor)
 
     async def end(self, device: Document, actor: Actor) -> None:
@@ -173,7 +172,7 @@ class Users(_Accounts):
         :raises NoSuchStore, NoSecretKey, TooManyRequests, Unavailable:
         """
         hashed = await self._hash_secrets(draft, draft)
-        return await self._add(user_id or new_id(USER_PREFIX, self._clock()), {**draft, **hashed}, actor)
+        return await self._add(user_id or new_id(USERS, self._clock()), {**draft, **hashed}, actor)
 
     async def change(self, user: Document, changes: Document, actor: Actor, kept_family: str | None = None) -> Document:
         """Change some of name, role, belongs_to, password and pin. A new password or PIN ends the user's sign-ins.

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 from repositories.journal.command import Command, Reads, find_live
 from repositories.journal.unit_of_work import UnitOfWork
-from schemas.core.collections import USERS
+from schemas.core.collections import EVENT_TYPES, USERS
 from schemas.core.documents import Document
 from schemas.core.errors import ShopError
 from schemas.core.principals import OWNER, SIGN_IN_SECRETS, public_fields
 from schemas.journal import events
-from schemas.journal.events import TYPES
 
 
 class AccountExists(ShopError):
@@ -39,7 +38,7 @@ class AddAccount(_AccountCommand):
 
     def apply(self, work: UnitOfWork) -> Document:
         if (self.kind, self.account_id) in work.documents or (self.kind, self.account_id) in work.changed:
-            raise AccountExists(f"There is such a {TYPES[self.kind]} already.")
+            raise AccountExists(f"There is such a {EVENT_TYPES[self.kind]} already.")
         # A device with the role owner does not count as an owner: it cannot add users.
         work.changes_owners |= self.kind == USERS and self.draft.get("role") == OWNER
         account = work.add(self.kind, self.account_id, self.draft)

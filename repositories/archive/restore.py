@@ -25,11 +25,10 @@ from repositories.database.raw_originals import from_archive
 from repositories.database.store_scope import store_filter
 from repositories.journal.orphaned_transactions import abort_orphaned_transactions
 from repositories.migrations.indexes import prepare_collections, refuse_unimported
-from schemas.archive.format import PERMANENT_COLLECTIONS, ArchiveRefused
-from schemas.core.collections import COUNTERS, ESTIMATES, EVENTS, ORDERS, ORIGINALS, REQUESTS
+from schemas.archive.format import COUNTED, ArchiveRefused
+from schemas.core.collections import COUNTERS, DOCUMENT_KINDS, ORIGINALS, STORE_CONTENTS
 from schemas.core.documents import Document
 
-_TRANSIENT: Final = (EVENTS, REQUESTS)
 _LOCK_WAIT_MS: Final = 500
 _LARGEST: Final = 16 * 2**20
 _ORPHAN_SECONDS: Final = 10.0
@@ -80,11 +79,8 @@ class Restore:
         :raises DatabaseRefused: documents are missing, or another restore has begun.
         """
         await self._await_write()
-        there = {
-            name: await self._database[name].count_documents(store_filter(name, self._store))
-            for name in PERMANENT_COLLECTIONS
-        }
-        if any(there[name] != counts.get(name, 0) for name in PERMANENT_COLLECTIONS):
+        there = {name: await self._database[name].count_documents(store_filter(name, self._store)) for name in COUNTED}
+        if any(there[name] != counts.get(name, 0) for name in COUNTED):
             raise DatabaseRefused(f"The store holds {there} documents, and not those of the archive: run it again.")
         # Without the mark of `pos demo`, so that no `pos demo --replace` deletes a restored store.
         whole = {name: value for name, value in counters.items() if name != "demo"}
@@ -164,8 +160,8 @@ class Restore:
         counters = await self._database[COUNTERS].find_one({"_id": self._store})
         if counters is not None and RESTORING in counters:
             return counters
-        is_filled = counters is not None and any(counters[name] for name in (ESTIMATES, ORDERS, "head"))
-        for name in (*PERMANENT_COLLECTIONS, *_TRANSIENT):
+        is_filled = counters is not None and any(counters[name] for name in (*DOCUMENT_KINDS, "head"))
+        for name in STORE_CONTENTS:
             is_filled = is_filled or await self._database[name].find_one(store_filter(name, self._store)) is not None
         if is_filled:
             raise DatabaseRefused(
@@ -205,7 +201,7 @@ class Restore:
             await self._writing
 
     async def _empty(self) -> None:
-        for name in (*PERMANENT_COLLECTIONS, *_TRANSIENT):
+        for name in STORE_CONTENTS:
             await self._database[name].delete_many(store_filter(name, self._store))
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from repositories.database.client import Database
 from repositories.database.store_scope import store_filter
-from schemas.core.collections import CUSTOMERS, ESTIMATES, ORDERS
+from schemas.core.collections import CUSTOMERS, DOCUMENT_KINDS
 from schemas.customers import PHONE_FIELD, contribution
 
 _MAX_LINES: Final = 20
@@ -20,7 +20,7 @@ async def compare_customers(database: Database, store: str) -> list[str]:
     expected: dict[str, Counter[str]] = {}
     visits: dict[str, Any] = {}
     found: list[str] = []
-    for kind in (ESTIMATES, ORDERS):
+    for kind in DOCUMENT_KINDS:
         uncounted = 0
         async for document in database[kind].find(store_filter(kind, store), _FIELDS):
             uncounted += PHONE_FIELD not in document

@@ -11,14 +11,12 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from repositories.database.client import Database
-from schemas.core.collections import DEVICES, ESTIMATES, EVENTS, ORDERS, USERS
+from schemas.core.collections import ACCOUNT_KINDS, COMPARED_KINDS, ESTIMATES, EVENTS, ORDERS
 from schemas.core.documents import Document
 from schemas.core.principals import SECRET_FIELDS, public_fields
 from schemas.journal.events import COLLECTIONS_BY_TYPE, CONVERT, CREATE, DELETE
 from schemas.sales.statuses import CONVERTED, PENDING
 
-_COMPARED: Final = (ESTIMATES, ORDERS, USERS, DEVICES)
-_ACCOUNTS: Final = (USERS, DEVICES)
 #: The fields that events of estimates and orders contain, beside the changed ones.
 _FIELDS: Final = dict.fromkeys(
     (
@@ -59,7 +57,7 @@ class Comparison:
 
     async def differences(self, events: Sequence[Document]) -> list[str]:
         """Return the differences between the next events and their documents, one sentence each."""
-        stated = [each for event in events for each in _statements(event) if each.kind in _COMPARED]
+        stated = [each for event in events for each in _statements(event) if each.kind in COMPARED_KINDS]
         documents = await self._documents(stated)
         return [line for each in stated for line in self._compare(each, documents.get((each.kind, each.id)))]
 
@@ -69,9 +67,9 @@ class Comparison:
         :param is_whole: whether the log has its first event; otherwise only recent documents are checked.
         """
         found = self._all if is_whole else self._recent
-        for kind in _COMPARED:
+        for kind in COMPARED_KINDS:
             criteria: Document = {"store": self._store}
-            if kind not in _ACCOUNTS:
+            if kind not in ACCOUNT_KINDS:
                 # Documents imported from the earlier backend have no events.
                 criteria["changed_by"] = {"$exists": True}
             if not is_whole:
@@ -87,7 +85,7 @@ class Comparison:
         changed = {name for each in stated for name in each.event.get("after", ())}
         found: dict[tuple[str, str], Document] = {}
         for kind, ids in wanted.items():
-            fields = None if kind in _ACCOUNTS else _FIELDS | dict.fromkeys(changed, 1)
+            fields = None if kind in ACCOUNT_KINDS else _FIELDS | dict.fromkeys(changed, 1)
             cursor = self._database[kind].find({"_id": {"$in": list(ids)}}, fields, batch_size=len(ids) + 1)
             found.update({(kind, document["_id"]): document for document in await cursor.to_list(None)})
         return found
@@ -110,7 +108,7 @@ class Comparison:
             yield f"{stated.id} in {stated.kind} is not as event {seq} left it: {', '.join(sorted(different))}."
 
     def _count(self, kind: str, document: Document) -> None:
-        if kind in _ACCOUNTS or "changed_by" in document:
+        if kind in ACCOUNT_KINDS or "changed_by" in document:
             self._all[kind] += 1
             updated_at = document.get("updated_at")
             self._recent[kind] += isinstance(updated_at, datetime) and updated_at > self._expired
@@ -132,7 +130,7 @@ class Comparison:
 
 def _statements(event: Document) -> Iterator[_Statement]:
     kind = COLLECTIONS_BY_TYPE[event["type"]]
-    if kind not in _COMPARED:
+    if kind not in COMPARED_KINDS:
         return
     if event["action"] == CONVERT:
         yield _Statement(kind, event["id"], None, event)
@@ -169,7 +167,7 @@ def _state_differences(stated: _Statement, document: Document) -> Iterator[str]:
     if stated.version is None:
         # The event describes the order; these fields of the estimate are the same.
         data = {"number": data["estimate_number"], "customer_name": data["customer_name"], "total": data["total"]}
-    comparable = _without_store if stated.kind in _ACCOUNTS else dict
+    comparable = _without_store if stated.kind in ACCOUNT_KINDS else dict
     yield from _differing_fields(comparable(data), comparable(_event_form(stated.kind, document)))
     if stated.version is None or event["action"] != CONVERT:
         after = {name: value for name, value in event.get("after", {}).items() if name not in SECRET_FIELDS}
@@ -183,7 +181,7 @@ def _state_differences(stated: _Statement, document: Document) -> Iterator[str]:
 def _event_form(kind: str, document: Document) -> Document:
     if kind == ESTIMATES:
         return {**document, "status": CONVERTED if document.get("converted") else PENDING}
-    return public_fields(document) if kind in _ACCOUNTS else document
+    return public_fields(document) if kind in ACCOUNT_KINDS else document
 
 
 def _without_store(account: Mapping[str, Any]) -> Document:

@@ -28,7 +28,7 @@ from repositories.event_log.hash_chain import WITHOUT_LOCATION, ChainHead, Chain
 from repositories.event_log.retention import expired_before
 from repositories.legacy.late_warnings import late_warnings
 from repositories.reporting.rollup_rows import measures, row_key
-from schemas.core.collections import COUNTERS, ESTIMATES, EVENTS, LINKS, ORDERS, TOTALS
+from schemas.core.collections import COUNTERS, DOCUMENT_KINDS, ESTIMATES, EVENTS, LINKS, ORDERS, TOTALS
 from schemas.core.document_numbers import format_number
 from schemas.core.documents import Document
 from schemas.core.number_ranges import parse_ranges, single_ranges, subtract_ranges
@@ -70,7 +70,7 @@ async def verify(
 
 
 async def _check_numbers(database: Database, store: str, counters: Document) -> AsyncIterator[str]:
-    for kind in (ESTIMATES, ORDERS):
+    for kind in DOCUMENT_KINDS:
         given: Counter[int] = Counter()
         async for document in database[kind].find(store_filter(kind, store), {"number": 1}):
             given[document["number"]] += 1
@@ -117,7 +117,7 @@ async def _check_links(database: Database, store: str) -> AsyncIterator[str]:
 
 async def _check_totals(database: Database, store: str) -> AsyncIterator[str]:
     deltas = RollupDeltas()
-    for kind in (ESTIMATES, ORDERS):
+    for kind in DOCUMENT_KINDS:
         async for document in database[kind].find({**store_filter(kind, store), "voided_at": None}, {"items": 0}):
             deltas.add(kind, document)
     expected = Counter({(key, name): amount for key, row in deltas.rows().items() for name, amount in row.items()})
@@ -138,7 +138,7 @@ async def _check_totals(database: Database, store: str) -> AsyncIterator[str]:
 
 async def _check_public_links(database: Database, store: str) -> AsyncIterator[str]:
     """Yield the links whose document does not exist. A voided document exists."""
-    for kind in (ESTIMATES, ORDERS):
+    for kind in DOCUMENT_KINDS:
         pipeline: list[Document] = [
             {"$match": {"store": store, "kind": kind}},
             {"$lookup": {"from": kind, "localField": "document_id", "foreignField": "_id", "as": "shown"}},

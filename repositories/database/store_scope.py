@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from schemas.core.collections import CUSTOMERS, ESTIMATES, ORDERS, ORIGINALS, TOTALS
+from schemas.core.collections import CUSTOMERS, DOCUMENT_KINDS, REGISTRY
 from schemas.core.documents import Document
 
 #: Matches estimates and orders that this service wrote.
@@ -18,18 +18,17 @@ HAS_NUMBER: Final[Document] = {"number": {"$type": "number"}}
 
 def store_filter(collection: str, store: str) -> Document:
     """Return a filter, served by an index, for all documents of a store in a collection."""
-    if collection in (TOTALS, ORIGINALS):
+    place = REGISTRY[collection].store_in[0]
+    if place == "_id.store":
         # A range of `_id`, which has an index; a field inside it has none.
         return {"_id": {"$gte": {"store": store}, "$lt": {"store": store + "\x00"}}}
-    if collection in (ESTIMATES, ORDERS):
-        # The earlier backend may still write here, without a number.
-        return {"store": store, "number": {"$gte": 0}}
-    return {"store": store}
+    # The earlier backend may still write estimates and orders, without a number.
+    return {place: store, **({"number": {"$gte": 0}} if collection in DOCUMENT_KINDS else {})}
 
 
 def by_ids(collection: str, store: str, ids: Iterable[str]) -> Document:
     """Return a filter, served by indexes, for documents by their ids; customers also by their phone numbers."""
-    by_id: Document = {"_id": {"$in": list(ids)}, **(HAS_NUMBER if collection in (ESTIMATES, ORDERS) else {})}
+    by_id: Document = {"_id": {"$in": list(ids)}, **(HAS_NUMBER if collection in DOCUMENT_KINDS else {})}
     if collection == CUSTOMERS:
         by_id = {"$or": [by_id, {"store": store, "numbers": {"$in": list(ids)}}]}
     return {**by_id, "store": store}

@@ -25,7 +25,17 @@ from repositories.diagnostics.facts import DatabaseFacts
 from repositories.legacy.late_warnings import late_warnings
 from repositories.migrations.indexes import index_models
 from repositories.reporting.rollup_rows import row_range
-from schemas.core.collections import ADOPTION, COUNTERS, ESTIMATES, EVENTS, FACTS, ORDERS, TOTALS
+from schemas.core.collections import (
+    ADOPTION,
+    COUNTERS,
+    DOCUMENT_KINDS,
+    ESTIMATES,
+    EVENTS,
+    FACTS,
+    LEGACY_KINDS,
+    ORDERS,
+    TOTALS,
+)
 from schemas.core.documents import Document
 from schemas.text.safe_addresses import redact_driver_text
 
@@ -36,7 +46,6 @@ _PROBE: Final = "doctor_"
 _PROBE_NAME: Final = re.compile(_PROBE + r"(\d{10})_[0-9a-f]{8}")
 _STALE_SECONDS: Final = 600
 _AUTHENTICATION_FAILED, _UNAUTHORIZED = 18, 13
-_KINDS: Final = (ESTIMATES, ORDERS)
 
 #: A reason, and the pattern of the driver's messages for it.
 _REASONS: Final = (
@@ -206,7 +215,7 @@ def _collect_counters(database: SyncDatabase[Document], store: str, facts: Datab
     facts.counters = database[COUNTERS].find_one({"_id": store})
     facts.are_counters_known = True
     facts.key_proof = (database[FACTS].find_one({"_id": KEY_PROOF}) or {}).get("proof")
-    facts.highest = {kind: _last(database, kind, store, "number") or 0 for kind in _KINDS}
+    facts.highest = {kind: _last(database, kind, store, "number") or 0 for kind in DOCUMENT_KINDS}
     facts.newest_event = _last(database, EVENTS, store, "seq")
 
 
@@ -216,7 +225,7 @@ def _last(database: SyncDatabase[Document], collection: str, store: str, name: s
 
 
 def _collect_times(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
-    found = [_last(database, kind, store, "created_at") for kind in _KINDS]
+    found = [_last(database, kind, store, "created_at") for kind in DOCUMENT_KINDS]
     last_event = database[EVENTS].find({"store": store}, {"at": 1}).sort("seq", -1).limit(1).to_list()
     moments = [each for each in (*found, *(event["at"] for event in last_event)) if each is not None]
     facts.newest = max(moments, default=None)
@@ -226,7 +235,7 @@ def _collect_legacy_import(database: SyncDatabase[Document], store: str, facts: 
     state = database[ADOPTION].find_one({"_id": store})
     facts.adoption = state["step"] if state else None
     # A quick check with an index, in case `_collect_late` does not finish in time.
-    facts.late = [f"There are {kind}." for kind in _KINDS if database[kind].find_one({"store": None}, {"_id": 1})]
+    facts.late = [f"There are {kind}." for kind in LEGACY_KINDS if database[kind].find_one({"store": None}, {"_id": 1})]
 
 
 def _collect_late(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
@@ -235,9 +244,9 @@ def _collect_late(database: SyncDatabase[Document], store: str, facts: DatabaseF
 
 def _collect_totals(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
     """Collect the counts and amounts of all documents, once from the yearly rollups and once from the documents."""
-    by_totals = dict.fromkeys(_KINDS, (0, 0))
+    by_totals = dict.fromkeys(DOCUMENT_KINDS, (0, 0))
     for row in database[TOTALS].find(row_range(store, "0000", "9999")):
-        for kind in _KINDS:
+        for kind in DOCUMENT_KINDS:
             for sums in row.get(kind, {}).values():
                 count, amount = by_totals[kind]
                 by_totals[kind] = (

@@ -10,9 +10,9 @@ from typing import ClassVar, Final
 
 from repositories.database.errors import NotFound, StaleVersion
 from repositories.journal.unit_of_work import UnitOfWork
+from schemas.core.collections import EVENT_TYPES
 from schemas.core.documents import Document
 from schemas.core.principals import SERVICE_ACTOR, Actor
-from schemas.journal import events
 from schemas.journal.idempotency import RequestKey
 
 Reads = Sequence[tuple[str, str]]
@@ -91,7 +91,7 @@ def find_live(work: UnitOfWork, kind: str, document_id: str) -> Document:
     """
     document = work.find(kind, document_id)
     if document is None:
-        raise NotFound(f"There is no such {events.TYPES[kind]}.")
+        raise NotFound(f"There is no such {EVENT_TYPES[kind]}.")
     return document
 
 

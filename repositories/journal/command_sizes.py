@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from repositories.journal.command import Command
-from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.collections import DOCUMENT_KINDS
 
 #: A command that transfers at most this is small. Nearly all are: it is a bill of about 80 lines.
 LARGE_BYTES: Final = 16 * 1024
@@ -13,9 +13,7 @@ LARGE_BYTES: Final = 16 * 1024
 SMALL_GROUP_BYTES: Final = 4 * 1024 * 1024
 LARGE_GROUP_BYTES: Final = 2 * 1024 * 1024
 
-#: Kinds of documents that may be as large as the body of a request, or larger.
-_LARGE_KINDS: Final = frozenset({ESTIMATES, ORDERS})
-#: Up to this many such documents are read without a check of their sizes: each is a megabyte or two at most.
+#: Up to this many estimates and orders are read without a check of their sizes: each is a megabyte or two at most.
 _UNCHECKED_READS: Final = 4
 
 Collections = Mapping[str, Any]
@@ -42,7 +40,7 @@ def check_group_size(commands: Sequence[Command], collections: Collections) -> N
     wanted = defaultdict(set)
     for command in commands:
         for kind, document_id in command.reads:
-            if kind in _LARGE_KINDS:
+            if kind in DOCUMENT_KINDS:
                 wanted[kind].add(document_id)
     if sum(map(len, wanted.values())) <= _UNCHECKED_READS:
         return
@@ -56,5 +54,5 @@ def check_group_size(commands: Sequence[Command], collections: Collections) -> N
 
 
 def _bytes_read(command: Command, sizes: Mapping[str, int]) -> int:
-    size = sum(sizes.get(document_id, 0) for kind, document_id in command.reads if kind in _LARGE_KINDS)
+    size = sum(sizes.get(document_id, 0) for kind, document_id in command.reads if kind in DOCUMENT_KINDS)
     return size * command.copies_of_reads

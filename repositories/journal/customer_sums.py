@@ -18,11 +18,11 @@ from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 
 from repositories.journal.unit_of_work import UnitOfWork
-from schemas.core.collections import CUSTOMERS, ESTIMATES, ORDERS
+from schemas.core.collections import CUSTOMERS, DOCUMENT_KINDS
 from schemas.core.documents import Document
 from schemas.core.principals import SERVICE_ACTOR
 from schemas.core.public_ids import new_id
-from schemas.customers import CUSTOMER_PREFIX, PHONE_FIELD, ZERO_SUMS, contribution
+from schemas.customers import PHONE_FIELD, ZERO_SUMS, contribution
 from schemas.text.search_terms import search_terms
 
 #: The fields that must be known of the customer who has a number.
@@ -87,7 +87,7 @@ def customer_deltas(work: UnitOfWork) -> dict[str, CustomerDelta]:
     """Return what the documents of a group change, by phone number."""
     deltas: dict[str, CustomerDelta] = {}
     for (kind, document_id), document in work.changed.items():
-        if kind not in (ESTIMATES, ORDERS):
+        if kind not in DOCUMENT_KINDS:
             continue
         before = work.documents.get((kind, document_id))
         for sign, version in ((-1, before), (1, document)):
@@ -158,7 +158,7 @@ def new_customer(
 def customer_fields(document: Document, now: datetime, actor: Document = SERVICE_ACTOR.signature) -> Document:
     """Return the fields of a customer that an estimate or a sale gives, for `new_customer`."""
     return {
-        "_id": new_id(CUSTOMER_PREFIX, now),
+        "_id": new_id(CUSTOMERS, now),
         "name": document["customer_name"],
         "phone": document["customer_phone"],
         PHONE_FIELD: document[PHONE_FIELD],

@@ -41,19 +41,14 @@ from repositories.journal.orphaned_transactions import abort_orphaned_transactio
 from repositories.journal.unit_of_work import Counters, UnitOfWork
 from repositories.journal.writes import collect_inserts, collect_updates
 from schemas.core.collections import (
+    ACCOUNT_KINDS,
     COUNTERS,
     CUSTOMERS,
-    DEVICES,
-    ESTIMATES,
+    DOCUMENT_KINDS,
     EVENTS,
     FACTS,
-    LINKS,
-    MESSAGES,
-    ORDERS,
+    REGISTRY,
     REQUESTS,
-    SETTINGS,
-    TOTALS,
-    USERS,
 )
 from schemas.core.documents import Document
 from schemas.core.errors import ShopError
@@ -63,8 +58,8 @@ _SNAPSHOT: Final = ReadConcern("snapshot")
 _DURABLE: Final = WriteConcern(w="majority", j=True)
 # For this long after a collision with another process the counters are read before each group.
 _CONTENTION_SECONDS: Final = 1.0
-_POSITION: Final = (ESTIMATES, ORDERS, "head")
-_COUNTERS: Final = (ESTIMATES, ORDERS, "head", "hash", "at", RESTORING)
+_POSITION: Final = (*DOCUMENT_KINDS, "head")
+_COUNTERS: Final = (*_POSITION, "hash", "at", RESTORING)
 
 
 class Outcome(NamedTuple):
@@ -107,9 +102,7 @@ class GroupTransaction:
     ) -> None:
         self._database = database
         self._client = database.delegate.client
-        changeable = (ESTIMATES, ORDERS, USERS, DEVICES, SETTINGS, CUSTOMERS, LINKS, MESSAGES)
-        names = (COUNTERS, *changeable, EVENTS, TOTALS, REQUESTS, FACTS)
-        self._collections = {name: database.delegate[name] for name in names}
+        self._collections = {name: database.delegate[name] for name in REGISTRY}
         self._threads = threads or ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"journal-{store}")
         self._store = store
         self._zone = zone
@@ -197,7 +190,7 @@ class GroupTransaction:
         if RESTORING in counters:
             raise BeingRestored
         newest = ChainHead(counters.get("hash"), counters.get("at"))
-        return Counters(counters[ESTIMATES], counters[ORDERS], counters["head"], *newest)
+        return Counters({kind: counters[kind] for kind in DOCUMENT_KINDS}, counters["head"], *newest)
 
     def _read(
         self, session: ClientSession, commands: Sequence[Command], counters: Counters, *, lookup_keys: bool
@@ -217,8 +210,7 @@ class GroupTransaction:
                 wanted[kind].add(document_id)
         documents = {}
         for kind, ids in wanted.items():
-            # Users and devices belong to the whole database.
-            criteria = {"_id": {"$in": list(ids)}} if kind in (USERS, DEVICES) else by_ids(kind, self._store, ids)
+            criteria = {"_id": {"$in": list(ids)}} if kind in ACCOUNT_KINDS else by_ids(kind, self._store, ids)
             cursor = self._collections[kind].find(criteria, session=session)
             documents.update({(kind, document["_id"]): document for document in cursor.to_list()})
         return UnitOfWork(

@@ -12,10 +12,10 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from schemas.core.calendar import business_date
-from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.collections import DOCUMENT_KINDS, EVENT_TYPES, NO_NUMBERS
 from schemas.core.documents import Document
 from schemas.core.principals import SECRET_FIELDS, SERVICE_ACTOR, Actor
-from schemas.journal.events import TYPES, summarize
+from schemas.journal.events import summarize
 from schemas.journal.idempotency import RequestKey, repeated_answer
 from schemas.reporting.rollups import RollupDeltas, RollupKey
 from schemas.text.phones import INDIA
@@ -29,11 +29,10 @@ _REDACTED: Final = SECRET_FIELDS | {"logo"}
 
 @dataclass(slots=True)
 class Counters:
-    """The store's counters: the last numbers that were assigned, and the head of the event log."""
+    """The store's counters: the last number that was assigned, by kind, and the head of the event log."""
 
-    estimates: int
-    orders: int
-    head: int
+    numbers: dict[str, int] = field(default_factory=NO_NUMBERS.copy)
+    head: int = 0
     #: Hash and time of the event at the head; None if it has none (see `hash_chain.py`).
     hash: bytes | None = None
     at: datetime | None = None
@@ -41,7 +40,7 @@ class Counters:
     @property
     def stored(self) -> Document:
         """Return the fields of the stored document."""
-        return {ESTIMATES: self.estimates, ORDERS: self.orders, "head": self.head, "hash": self.hash, "at": self.at}
+        return {**self.numbers, "head": self.head, "hash": self.hash, "at": self.at}
 
 
 #: Changed fields before and after.
@@ -92,8 +91,7 @@ class UnitOfWork:
 
     def insert(self, kind: str, document_id: str, draft: Document) -> Document:
         """Insert a document with the next number of its kind."""
-        number = getattr(self.counters, kind) + 1
-        setattr(self.counters, kind, number)
+        number = self.counters.numbers[kind] = self.counters.numbers[kind] + 1
         return self.add(
             kind, document_id, {"number": number, **draft, "business_date": business_date(self.now, self.zone)}
         )
@@ -147,7 +145,7 @@ class UnitOfWork:
             {
                 "store": self.store,
                 "seq": self.counters.head,
-                "type": TYPES[kind],
+                "type": EVENT_TYPES[kind],
                 "action": action,
                 "id": document["_id"],
                 "data": data,
@@ -206,7 +204,7 @@ class UnitOfWork:
         """Return what the group adds to each measure of each rollup row, without zeros."""
         deltas = RollupDeltas()
         for (kind, document_id), document in self.changed.items():
-            if kind in (ESTIMATES, ORDERS):
+            if kind in DOCUMENT_KINDS:
                 deltas.add(kind, self.documents.get((kind, document_id)), -1)
                 deltas.add(kind, document)
         return deltas.rows()

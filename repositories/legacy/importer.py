@@ -29,11 +29,11 @@ from repositories.legacy.late_documents import LATE_PREFIX, Move, count_late
 from repositories.legacy.late_import import import_late, unimported
 from repositories.legacy.preconditions import check_preconditions, refuse_wrong_store
 from repositories.legacy.reconciliation import OTHER_STORE, UNCLAIMED, Entry, ReconciliationTable
-from repositories.legacy.source import BACKUP_PREFIX, KINDS, Source, convert_original, is_reachable_by_name
+from repositories.legacy.source import BACKUP_PREFIX, Source, convert_original, is_reachable_by_name
 from repositories.legacy.state import DROPPING, infer_state, locate_originals, new_state
 from repositories.legacy.writer import OVERTAKEN, OnProgress, Target, WritePermit, write
 from repositories.migrations.indexes import prepare_collections, refuse_restoring
-from schemas.core.collections import ADOPTION, COUNTERS
+from schemas.core.collections import ADOPTION, COUNTERS, LEGACY_KINDS
 from schemas.core.documents import Document
 from schemas.core.number_ranges import format_ranges, missing_ranges
 from schemas.legacy.report import Report
@@ -166,15 +166,15 @@ class LegacyImport:
 
     def _collect_late(self) -> None:
         """After an import in place, move late documents out of our collections."""
-        for kind in KINDS if self._in_place else ():
+        for kind in LEGACY_KINDS if self._in_place else ():
             self._report_progress(f"Looking for late {kind}", 0, 0)
             destinations = (LATE_PREFIX + kind, BACKUP_PREFIX + kind)
             permit = {"_id": self._target.store, "step": {"$in": ["begun", "done"]}, "is_dropping": None}
             self.stuck[kind] = Move(self._database.delegate, kind, destinations, LEGACY_DOCUMENT, permit).run()
 
     def _count_late(self, originals: Source) -> int:
-        count = sum(count_late(self._database.delegate, kind) for kind in KINDS) if self._in_place else 0
-        for kind in KINDS:
+        count = sum(count_late(self._database.delegate, kind) for kind in LEGACY_KINDS) if self._in_place else 0
+        for kind in LEGACY_KINDS:
             for batch in unimported(self._database.delegate, self._target.store, kind, originals):
                 self._threads.raise_if_cancelled()
                 count += len(batch)
@@ -183,7 +183,7 @@ class LegacyImport:
     async def _create_state(self) -> Document:
         """Store the state of a new import and delete the counters. From here on no process sells in the store."""
         here = set(await self._database.list_collection_names()) if self._in_place else set()
-        state = self._new_state([kind for kind in KINDS if kind in here])
+        state = self._new_state([kind for kind in LEGACY_KINDS if kind in here])
         try:
             await self._database[ADOPTION].insert_one(state)
         except DuplicateKeyError:
@@ -233,7 +233,7 @@ class LegacyImport:
 
     def _reconcile(self, originals: Source, table: ReconciliationTable) -> None:
         """Run the first pass: enter all documents into the table, resolve them, and fill the report."""
-        for kind in KINDS:
+        for kind in LEGACY_KINDS:
             total, done = originals.count(kind), 0
             for batch in originals.batches(kind):
                 converted = [convert_original(kind, each, self._target.zone) for each in batch]
@@ -253,7 +253,7 @@ class LegacyImport:
         table.resolve()
         for kind, resolved in table.all_resolved():
             self._report.note(kind, resolved.id, resolved.defects)
-        for kind in KINDS:
+        for kind in LEGACY_KINDS:
             self._report.of_kind[kind] = table.totals(kind)
             self._report.missing[kind] = format_ranges(missing_ranges(table.numbers(kind)))
 
@@ -265,7 +265,7 @@ class LegacyImport:
         return {each["_id"] for each in self._database.delegate[kind].find(others, {"_id": 1})}
 
     def _check_counts(self, originals: Source) -> None:
-        for kind in KINDS:
+        for kind in LEGACY_KINDS:
             now, then = originals.count(kind), self._report.of_kind[kind][0]
             # Additional documents are imported as late ones.
             if now < then:
@@ -282,13 +282,15 @@ class LegacyImport:
         store, report = self._target.store, self._report
         counters: Document = {
             "_id": store,
-            **{kind: report.of_kind[kind][2] for kind in KINDS},
+            **{kind: report.of_kind[kind][2] for kind in LEGACY_KINDS},
             "head": 0,
             "epoch": secrets.token_hex(4),
             "totals": "year",
             "customers": True,
             "timezone": self._target.zone.key,
-            "adopted": {kind: {"last": report.of_kind[kind][2], "missing": report.missing[kind]} for kind in KINDS},
+            "adopted": {
+                kind: {"last": report.of_kind[kind][2], "missing": report.missing[kind]} for kind in LEGACY_KINDS
+            },
         }
         done = {"step": "done", "done_at": datetime.now(UTC), "summary": report.summary()}
 

@@ -21,11 +21,11 @@ from repositories.database.raw_originals import RAW_CODEC
 from repositories.journal.customer_sums import CUSTOMER_FIELDS, customer_writes, index_by_number, numbers_filter
 from repositories.legacy.late_documents import id_bytes, id_of
 from repositories.legacy.reconciliation import OTHER_STORE, THIS_STORE, UNCLAIMED, Entry, ReconciliationTable
-from repositories.legacy.source import KINDS, LegacyDocument, Source, convert_original
+from repositories.legacy.source import LegacyDocument, Source, convert_original
 from repositories.legacy.writer import MAX_ORIGINAL_BYTES, Target, build_document, build_original
 from repositories.migrations.customer_backfill import counts_of
 from repositories.reporting.rollup_rows import row_id
-from schemas.core.collections import ADOPTION, COUNTERS, CUSTOMERS, ORIGINALS, TOTALS
+from schemas.core.collections import ADOPTION, COUNTERS, CUSTOMERS, LEGACY_KINDS, ORIGINALS, TOTALS
 from schemas.core.documents import Document
 from schemas.core.number_ranges import format_ranges, parse_ranges, single_ranges, subtract_ranges
 from schemas.legacy.conversion import ConvertedDocument
@@ -94,7 +94,7 @@ def import_late(target: Target, originals: Source, report: Report, raise_if_canc
 def _next_late(target: Target, originals: Source, raise_if_cancelled: Callable[[], None]) -> Late:
     """Return the next late documents for one transaction, estimates and orders of about the same time."""
     late: Late = {}
-    for kind in KINDS:
+    for kind in LEGACY_KINDS:
         found: list[LegacyDocument] = []
         for batch in unimported(target.database.delegate, target.store, kind, originals):
             raise_if_cancelled()
@@ -110,7 +110,7 @@ def _make_plan(target: Target, late: Late, counters: Document) -> _Plan:
     """Convert late documents, and resolve their numbers, ids and links among each other and with ours."""
     plan = _Plan({}, [], {"epoch": secrets.token_hex(4)}, Report())
     ones_of = {kind: [convert_original(kind, each, target.zone) for each in late[kind]] for kind in late}
-    with closing(ReconciliationTable(last={kind: counters[kind] for kind in KINDS})) as table:
+    with closing(ReconciliationTable(last={kind: counters[kind] for kind in LEGACY_KINDS})) as table:
         for kind, converted in ones_of.items():
             owners = _id_owners(target, kind, converted)
             free = _NumberSpace(counters, kind)
@@ -173,7 +173,7 @@ def _write_plan(target: Target, counters: Document, plan: _Plan) -> None:
     :raises DatabaseRefused: they have.
     """
     database, store = target.database.delegate, target.store
-    planned_by = {"_id": store} | {name: counters.get(name) for name in (*KINDS, "head", "hash", "epoch")}
+    planned_by = {"_id": store} | {name: counters.get(name) for name in (*LEGACY_KINDS, "head", "hash", "epoch")}
 
     def write(session: ClientSession) -> None:
         moved = database[COUNTERS].update_one(planned_by, {"$set": plan.counters}, session=session)

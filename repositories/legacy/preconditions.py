@@ -7,10 +7,10 @@ from repositories.database.client import Database
 from repositories.database.errors import DatabaseRefused
 from repositories.database.store_scope import LEGACY_DOCUMENT, store_filter
 from repositories.legacy.late_documents import LATE_PREFIX
-from repositories.legacy.source import BACKUP_PREFIX, KINDS
+from repositories.legacy.source import BACKUP_PREFIX
 from repositories.migrations.indexes import index_models
 from repositories.migrations.occupied_collections import refuse_occupied
-from schemas.core.collections import ADOPTION, COUNTERS
+from schemas.core.collections import ADOPTION, COUNTERS, LEGACY_KINDS
 
 
 async def check_preconditions(database: Database, store: str, source: Any, *, in_place: bool) -> None:
@@ -19,13 +19,13 @@ async def check_preconditions(database: Database, store: str, source: Any, *, in
     :raises DatabaseRefused: the import is not possible.
     """
     counters = await database[COUNTERS].find_one({"_id": store})
-    is_used = counters is not None and any(counters.get(name) for name in (*KINDS, "head"))
-    if is_used or any([await database[kind].find_one(store_filter(kind, store)) for kind in KINDS]):
+    is_used = counters is not None and any(counters.get(name) for name in (*LEGACY_KINDS, "head"))
+    if is_used or any([await database[kind].find_one(store_filter(kind, store)) for kind in LEGACY_KINDS]):
         raise DatabaseRefused(
             f"Store {store!r} has documents of its own already: choose another STORE_ID or DATABASE_NAME."
         )
-    await asyncio.to_thread(refuse_occupied, database.delegate, index_models(1), KINDS)
-    for kind in KINDS:
+    await asyncio.to_thread(refuse_occupied, database.delegate, index_models(1), LEGACY_KINDS)
+    for kind in LEGACY_KINDS:
         is_ours = {"store": {"$type": "string"}, "number": {"$type": "number"}, "business_date": {"$type": "string"}}
         if in_place and await database[kind].find_one(is_ours):
             raise DatabaseRefused(
@@ -41,7 +41,7 @@ async def check_preconditions(database: Database, store: str, source: Any, *, in
             raise DatabaseRefused(
                 f"The database {database.name!r} has {kind} of an earlier backend itself: choose another DATABASE_NAME."
             )
-    if not any(source[kind].find_one({}, {"_id": 1}) for kind in KINDS):
+    if not any(source[kind].find_one({}, {"_id": 1}) for kind in LEGACY_KINDS):
         raise DatabaseRefused(f"The database {source.name!r} has neither estimates nor orders: nothing to import.")
 
 

@@ -12,9 +12,8 @@ from hashlib import blake2b
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.collections import ESTIMATES, ORDERS, REGISTRY
 from schemas.core.document_numbers import format_number
-from schemas.core.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX
 from schemas.legacy.conversion import ConvertedDocument, Defect
 
 #: The owner of the public id that a document wants: none, another store of the database, or this store.
@@ -233,8 +232,7 @@ _LINK: Final = {ESTIMATES: "linked_order_id", ORDERS: "source_estimate_id"}
 
 def _fresh_id(kind: str, key: bytes) -> str:
     """Return an id of 128 bits, always the same for the same document."""
-    prefix = ESTIMATE_PREFIX if kind == ESTIMATES else ORDER_PREFIX
-    return prefix + blake2b(key, digest_size=16, person=kind.encode()).hexdigest().upper()
+    return REGISTRY[kind].prefix + blake2b(key, digest_size=16, person=kind.encode()).hexdigest().upper()
 
 
 def _milliseconds(instant: datetime) -> int:

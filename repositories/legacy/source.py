@@ -25,7 +25,6 @@ from schemas.legacy.values import shown
 from schemas.text.safe_addresses import redact_driver_text, safe_address
 
 BATCH: Final = 1_000
-KINDS: Final = (ESTIMATES, ORDERS)
 BACKUP_PREFIX: Final = "legacy_"
 
 

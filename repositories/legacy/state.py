@@ -11,8 +11,8 @@ from pymongo.database import Database as SyncDatabase
 from repositories.database.client import Database
 from repositories.database.store_scope import LEGACY_DOCUMENT, store_filter
 from repositories.legacy.late_documents import LATE_PREFIX
-from repositories.legacy.source import BACKUP_PREFIX, KINDS, Source
-from schemas.core.collections import COUNTERS
+from repositories.legacy.source import BACKUP_PREFIX, Source
+from schemas.core.collections import COUNTERS, LEGACY_KINDS
 from schemas.core.documents import Document
 
 DROPPING: Final = "Its backup is being dropped, or that was cut off: run `pos import-legacy --drop-backup` again first."
@@ -35,8 +35,8 @@ async def infer_state(database: Database, fresh: Document) -> Document | None:
     store = fresh["_id"]
     if not fresh["in_place"] or await database[COUNTERS].find_one({"_id": store}) is None:
         return None
-    has_own = any([await database[kind].find_one(store_filter(kind, store)) for kind in KINDS])
-    has_late = any([await database[kind].find_one(LEGACY_DOCUMENT, {"_id": 1}) for kind in KINDS])
+    has_own = any([await database[kind].find_one(store_filter(kind, store)) for kind in LEGACY_KINDS])
+    has_late = any([await database[kind].find_one(LEGACY_DOCUMENT, {"_id": 1}) for kind in LEGACY_KINDS])
     is_shop = has_own and has_late
     return {**fresh, "step": "done", "is_own": True, "summary": {"defects": {}}} if is_shop else None
 
@@ -48,10 +48,10 @@ def locate_originals(source: SyncDatabase[Any], state: Document | None) -> Sourc
     of late documents.
     """
     if state is None or not state["in_place"]:
-        return Source(source, {kind: (kind,) for kind in KINDS})
+        return Source(source, {kind: (kind,) for kind in LEGACY_KINDS})
     here = set(source.list_collection_names())
     names: dict[str, list[str]] = {}
-    for kind in KINDS:
+    for kind in LEGACY_KINDS:
         backup = BACKUP_PREFIX + kind
         # A collection with our name that did not exist before the import is ours.
         first = [backup] if backup in here else [kind] if kind in state["renamed"] and state["step"] == "begun" else []

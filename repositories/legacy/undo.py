@@ -17,11 +17,11 @@ from repositories.database.running_services import check_not_running
 from repositories.database.store_scope import CURRENT_DOCUMENT, store_filter
 from repositories.legacy.late_documents import LATE_PREFIX, Move
 from repositories.legacy.late_import import unimported
-from repositories.legacy.source import BACKUP_PREFIX, KINDS, Source
+from repositories.legacy.source import BACKUP_PREFIX, Source
 from repositories.legacy.state import DROPPING
 from repositories.messaging.uploads import legacy_files_filter
 from repositories.migrations.indexes import refuse_restoring
-from schemas.core.collections import ADOPTION, COUNTERS, CUSTOMERS, ORIGINALS, TOTALS, UPLOADS
+from schemas.core.collections import ADOPTION, COUNTERS, CUSTOMERS, LEGACY_KINDS, ORIGINALS, TOTALS, UPLOADS
 from schemas.core.documents import Document
 
 _BUSY: Final = "Another `pos import-legacy` is running on this store: wait for it, and run this again."
@@ -50,7 +50,7 @@ async def undo(database: Database, store: str) -> dict[str, int]:
     here = set(await database.list_collection_names())
     others = {"$and": [CURRENT_DOCUMENT, {"store": {"$ne": store}}]}
     # A collection with our name and a backup is ours; without a backup it is an original that was renamed back.
-    ours = [kind for kind in KINDS if kind not in state["renamed"] or BACKUP_PREFIX + kind in here]
+    ours = [kind for kind in LEGACY_KINDS if kind not in state["renamed"] or BACKUP_PREFIX + kind in here]
     if state["in_place"] and any([await database[kind].find_one(others) for kind in ours]):
         raise DatabaseRefused("This database now has another store, which undoing the import would destroy.")
     # From here on no process can open the store, and without counters no running process can sell in it.
@@ -63,7 +63,7 @@ async def undo(database: Database, store: str) -> dict[str, int]:
             f"{counters['head']:,} changes were made since the import, and would be lost: the store stays."
         )
     staying: dict[str, int] = {}
-    for kind in KINDS:
+    for kind in LEGACY_KINDS:
         if state["in_place"]:
             staying |= await asyncio.to_thread(_restore_originals, database.delegate, state, kind)
         else:
@@ -170,7 +170,7 @@ async def drop_backup(database: Database, store: str) -> list[str]:
         raise DatabaseRefused(_NOT_IMPORTED.format(store=store))
     await refuse_restoring(database, store)
     here = set(await database.list_collection_names())
-    kinds = KINDS if state["in_place"] else ()
+    kinds = LEGACY_KINDS if state["in_place"] else ()
     names = {
         kind: [prefix + kind for prefix in (BACKUP_PREFIX, LATE_PREFIX) if prefix + kind in here] for kind in kinds
     }
@@ -184,7 +184,7 @@ async def drop_backup(database: Database, store: str) -> list[str]:
     except DatabaseRefused:
         await database[ADOPTION].update_one({"_id": store}, {"$unset": {"is_dropping": ""}})
         raise
-    dropped = [name for kind in reversed(KINDS) for name in names.get(kind, ())]
+    dropped = [name for kind in reversed(LEGACY_KINDS) for name in names.get(kind, ())]
     for name in dropped:
         await database[name].drop()
     await database[ADOPTION].update_one({"_id": store}, {"$unset": {"is_dropping": ""}})

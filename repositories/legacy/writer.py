@@ -16,9 +16,9 @@ from repositories.database.store_scope import store_filter
 from repositories.journal.customer_sums import add_to_customer
 from repositories.legacy.late_documents import id_bytes
 from repositories.legacy.reconciliation import ReconciliationTable, ResolvedDocument
-from repositories.legacy.source import KINDS, LegacyDocument, Source, convert_original
+from repositories.legacy.source import LegacyDocument, Source, convert_original
 from repositories.reporting.rollup_rows import row_id
-from schemas.core.collections import ADOPTION, CUSTOMERS, ESTIMATES, ORIGINALS, TOTALS
+from schemas.core.collections import ADOPTION, CUSTOMERS, ESTIMATES, LEGACY_KINDS, ORIGINALS, TOTALS
 from schemas.core.documents import Document
 from schemas.customers import PHONE_FIELD
 from schemas.legacy.conversion import ConvertedDocument
@@ -102,11 +102,11 @@ def write(
     :raises DatabaseRefused: another command has begun on this store.
     """
     store = target.store
-    for name in (*KINDS, ORIGINALS, TOTALS, CUSTOMERS):
+    for name in (*LEGACY_KINDS, ORIGINALS, TOTALS, CUSTOMERS):
         permit.empty(name, store_filter(name, store))
     deltas = RollupDeltas()
     customers: dict[str, Document] = {}
-    for kind in KINDS:
+    for kind in LEGACY_KINDS:
         total, done = originals.count(kind), 0
         for batch in originals.batches(kind):
             written = list(_convert_batch(target, kind, batch, table))

@@ -16,7 +16,7 @@ from repositories.sharing.commands import AddLink
 from schemas.core.collections import MESSAGES
 from schemas.core.documents import Document
 from schemas.core.principals import Actor
-from schemas.core.public_ids import MESSAGE_PREFIX, new_id
+from schemas.core.public_ids import new_id
 from schemas.journal.idempotency import RequestKey, releasable_keys
 from schemas.messaging.delivery import OutgoingMessage
 from schemas.messaging.messages import NO_ATTACHMENT, Attachment, draft_message
@@ -57,7 +57,7 @@ class MessageRepository:
         :param link: a link created with the message; its document becomes the attachment.
         :raises NotFound: the document does not exist or is no longer available.
         """
-        message_id = new_id(MESSAGE_PREFIX, self._clock())
+        message_id = new_id(MESSAGES, self._clock())
         if link is not None:
             attachment = Attachment(link.kind, link.document_id, link.link_id, link.expires_at)
             link = replace(link, message_id=message_id, retry_keys=tuple(releasable_keys(keys)))

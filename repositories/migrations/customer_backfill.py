@@ -24,7 +24,7 @@ from repositories.journal.customer_sums import (
     index_by_number,
     numbers_filter,
 )
-from schemas.core.collections import COUNTERS, CUSTOMERS, ESTIMATES, ORDERS
+from schemas.core.collections import COUNTERS, CUSTOMERS, DOCUMENT_KINDS
 from schemas.core.documents import Document
 from schemas.customers import PHONE_FIELD, contribution
 from schemas.text.phones import normalize_phone
@@ -58,7 +58,7 @@ async def has_customers(database: Database, store: str) -> bool:
 
 async def count_documents(database: Database, store: str) -> int:
     """Return the number of documents that `build_customers` reads."""
-    return sum([await database[kind].count_documents(store_filter(kind, store)) for kind in (ESTIMATES, ORDERS)])
+    return sum([await database[kind].count_documents(store_filter(kind, store)) for kind in DOCUMENT_KINDS])
 
 
 async def build_customers(
@@ -70,7 +70,7 @@ async def build_customers(
     :raises PyMongoError: callers translate.
     """
     async with await database.client.start_session() as session:
-        for kind in (ESTIMATES, ORDERS):
+        for kind in DOCUMENT_KINDS:
             after: int | None = 0
             while after is not None:
                 after = await _count_batch(session, database, store, region, kind, after, on_progress)

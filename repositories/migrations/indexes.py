@@ -30,8 +30,10 @@ from schemas.core.collections import (
     ESTIMATES,
     EVENTS,
     FACTS,
+    LEGACY_KINDS,
     LINKS,
     MESSAGES,
+    NO_NUMBERS,
     ORDERS,
     ORIGINALS,
     REQUESTS,
@@ -82,24 +84,15 @@ def index_models(event_retention_days: int) -> dict[str, list[IndexModel]]:
         [("store", UP), ("number", UP)], unique=True, name="given_number", partialFilterExpression=_HAS_NUMBER
     )
     search = IndexModel([("store", UP), ("terms", UP)], name="search")
+    by_staff, by_customer = _newest("sale_by", name="staff"), _newest("customer_phone", name="customer")
+    document = [number, search, _newest(name="newest"), by_staff, by_customer]
     return {
-        ESTIMATES: [
-            number,
-            search,
-            _newest(name="newest"),
-            _newest("converted", name="converted"),
-            _newest("sale_by", name="staff"),
-            _newest("customer_phone", name="customer"),
-        ],
+        ESTIMATES: [*document, _newest("converted", name="converted")],
         ORIGINALS: [IndexModel([("store", UP), ("kind", UP), ("original._id", UP)], name="original")],
         ORDERS: [
-            number,
-            search,
-            _newest(name="newest"),
+            *document,
             _newest("status", name="status"),
-            _newest("sale_by", name="staff"),
             _newest("payment_group", name="payment"),
-            _newest("customer_phone", name="customer"),
             # The last guard against a double conversion, independent of the journal.
             IndexModel(
                 [("store", UP), ("estimate_id", UP)],
@@ -171,7 +164,7 @@ async def prepare(
         await prepare_collections(database, event_retention_days + _extra_days(behind))
         await database[COUNTERS].update_one(
             {"_id": store},
-            {"$setOnInsert": {ESTIMATES: 0, ORDERS: 0, "head": 0, "epoch": secrets.token_hex(4)}},
+            {"$setOnInsert": {**NO_NUMBERS, "head": 0, "epoch": secrets.token_hex(4)}},
             upsert=True,
         )
         await refuse_restoring(database, store)
@@ -193,7 +186,7 @@ async def prepare_collections(database: Database, event_retention_days: int) -> 
     """
     for collection, models in index_models(event_retention_days).items():
         await _create(database, collection, models)
-    for collection in (ESTIMATES, ORDERS):
+    for collection in LEGACY_KINDS:
         await _drop_retired(database, collection)
     await _create_totals(database)
     # Created here: two transactions that created it at once would conflict.
@@ -225,7 +218,7 @@ async def refuse_unimported(database: Database, store: str) -> None:
             f"Store {store!r} is half imported from the earlier backend: run `pos import-legacy` again."
         )
     if adoption is None and not await database[COUNTERS].find_one({}, {"_id": 1}):
-        for kind in (ESTIMATES, ORDERS):
+        for kind in LEGACY_KINDS:
             if await database[kind].find_one(LEGACY_DOCUMENT, {"_id": 1}):
                 raise DatabaseRefused(
                     f"The database {database.name!r} has {kind} of the earlier backend: take them over with "
@@ -236,7 +229,7 @@ async def refuse_unimported(database: Database, store: str) -> None:
 
 async def _warn_of_late(database: Database) -> None:
     """Log a warning if the earlier backend still writes. The store opens all the same; `pos verify` counts them."""
-    for kind in (ESTIMATES, ORDERS):
+    for kind in LEGACY_KINDS:
         if await database[kind].find_one({"store": None}, {"_id": 1}):
             logger.warning(
                 "The earlier backend has written %s into this database, which no list and no report shows: stop it, "

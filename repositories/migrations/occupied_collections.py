@@ -5,67 +5,26 @@ them, if it is not an ordinary collection, or if it has an index that would refu
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from pymongo import IndexModel
 from pymongo.database import Database as SyncDatabase
 
 from repositories.database.errors import DatabaseRefused
-from repositories.database.store_scope import LEGACY_DOCUMENT
-from schemas.core.collections import (
-    ADOPTION,
-    ATTEMPTS,
-    COUNTERS,
-    CREDENTIALS,
-    CUSTOMERS,
-    DEVICES,
-    ESTIMATES,
-    EVENTS,
-    FACTS,
-    LINK_VIEWS,
-    LINKS,
-    MESSAGES,
-    ORDERS,
-    ORIGINALS,
-    RATE_COUNTS,
-    RATE_WINDOWS,
-    REQUESTS,
-    SETTINGS,
-    TOTALS,
-    UPLOADS,
-    USERS,
-)
+from repositories.database.store_scope import CURRENT_DOCUMENT
+from schemas.core.collections import DOCUMENT_KINDS, REGISTRY
 from schemas.core.documents import Document
 
 
-def _has_fields(*names: str) -> Document:
-    """Return a filter for documents of a store that have all these fields."""
-    return {"store": {"$type": "string"}, **{name: {"$exists": True} for name in names}}
-
-
-_DATED: Final[Document] = {"expires_at": {"$type": "date"}}
-#: The filter that every document of ours matches, by collection.
-_EXPECTED: Final[dict[str, Document]] = {
-    ADOPTION: {"_id": {"$type": "string"}, "step": {"$type": "string"}},
-    ATTEMPTS: _DATED,
-    COUNTERS: {"_id": {"$type": "string"}, "head": {"$exists": True}},
-    CREDENTIALS: {"owner": {"$exists": True}},
-    CUSTOMERS: _has_fields("terms", "version"),
-    DEVICES: _has_fields("name", "belongs_to"),
-    EVENTS: _has_fields("seq", "type"),
-    FACTS: {"_id": {"$type": "string"}},
-    LINKS: _has_fields("token", "document_id"),
-    LINK_VIEWS: _has_fields("views"),
-    MESSAGES: _has_fields("outbox", "state"),
-    ORIGINALS: {"_id.store": {"$type": "string"}, "_id.kind": {"$type": "string"}},
-    RATE_COUNTS: {"_id": {"$type": "string"}, "expireAt": {"$exists": True}},
-    RATE_WINDOWS: {"_id": {"$type": "string"}},
-    REQUESTS: _has_fields("key", "at"),
-    SETTINGS: _has_fields("version"),
-    TOTALS: {"_id.store": {"$type": "string"}, "_id.period": {"$type": "string"}},
-    UPLOADS: _DATED,
-    USERS: {"login": {"$type": "string"}, "role": {"$type": "string"}},
-}
+def _expected(name: str) -> Document:
+    """Return the filter that every document of ours matches."""
+    if name in DOCUMENT_KINDS:
+        return CURRENT_DOCUMENT
+    known = REGISTRY[name]
+    texts = [*known.store_in, *(f"_id.{member}" for member in known.id_members)]
+    texts += [] if known.id_members or known.is_log else ["_id"]
+    required = (*known.required, *([] if known.owner is None else [known.owner]))
+    return {name: {"$type": "string"} for name in texts} | {name: {"$exists": True} for name in required}
 
 
 def refuse_occupied(
@@ -92,15 +51,13 @@ def _occupied(
 ) -> Iterator[str]:
     for each in sorted(database.list_collections(), key=lambda found: str(found["name"])):
         name = each["name"]
-        if name not in _EXPECTED and name not in (ESTIMATES, ORDERS):
+        if name not in REGISTRY:
             continue
         if each.get("type", "collection") != "collection" or each.get("options", {}).get("capped"):
             yield f"{name} (no ordinary collection)"
         elif name in except_for:
             continue
-        elif database[name].find_one(
-            LEGACY_DOCUMENT if name in (ESTIMATES, ORDERS) else {"$nor": [_EXPECTED[name]]}, {"_id": 1}
-        ):
+        elif database[name].find_one({"$nor": [_expected(name)]}, {"_id": 1}):
             yield name
         else:
             own = {model.document["name"]: dict(model.document["key"]) for model in models.get(name, ())}

@@ -13,16 +13,15 @@ from pymongo.errors import PyMongoError
 from repositories.database.client import Database
 from repositories.database.errors import DatabaseRefused, first_clause
 from repositories.database.store_scope import store_filter
-from schemas.core.collections import COUNTERS, CUSTOMERS, ESTIMATES, ORDERS
+from schemas.core.collections import COUNTERS, CUSTOMERS, DOCUMENT_KINDS, REGISTRY
 from schemas.core.documents import Document
 from schemas.text.search_terms import TERMS_VERSION, search_terms
 
 _BATCH: Final = 1_000
-#: By collection: the unique field that defines the order of the batches, and the fields that the terms are made of.
+#: The fields that the terms are made of, by collection.
 _FIELDS: Final = {
-    ESTIMATES: ("number", "customer_name", "customer_phone"),
-    ORDERS: ("number", "customer_name", "customer_phone"),
-    CUSTOMERS: ("_id", "name", "phone"),
+    **dict.fromkeys(DOCUMENT_KINDS, ("customer_name", "customer_phone")),
+    CUSTOMERS: ("name", "phone"),
 }
 #: The fields of a store's counters when all terms were made by the current rule.
 BUILT: Final = {"terms_rule": TERMS_VERSION}
@@ -43,7 +42,7 @@ async def build_terms(database: Database, store: str, on_progress: OnProgress = 
     for kind in _FIELDS:
         last: object = None
         while (batch := await _rebuild_batch(database, store, kind, last)) != []:
-            last = batch[-1][_FIELDS[kind][0]]
+            last = batch[-1][REGISTRY[kind].key]
             on_progress(len(batch))
     await database[COUNTERS].update_one({"_id": store}, {"$set": BUILT})
 
@@ -65,7 +64,7 @@ async def _rebuild_batch(database: Database, store: str, kind: str, last: object
 
     :param last: the key of the last document before the batch, None for the first batch.
     """
-    place, *fields = _FIELDS[kind]
+    place, fields = REGISTRY[kind].key, _FIELDS[kind]
     criteria = store_filter(kind, store) if last is None else {"store": store, place: {"$gt": last}}
     found = database[kind].find(criteria, (place, "version", "terms", *fields)).sort(place, 1).limit(_BATCH)
     batch: list[Document] = await found.to_list(_BATCH)

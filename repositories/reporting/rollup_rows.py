@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.collections import DOCUMENT_KINDS
 from schemas.reporting.rollups import RollupKey
 
 _SPANS: Final = {len("2026"): "year", len("2026-01"): "month", len("2026-01-31"): "day"}
@@ -16,7 +16,7 @@ def row_id(store: str, key: RollupKey) -> dict[str, Any]:
 
 def measures(row: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     """Yield each measure of a stored row, such as `orders.Completed.paid`, and its sum."""
-    for kind in (ESTIMATES, ORDERS):
+    for kind in DOCUMENT_KINDS:
         for status, sums in row.get(kind, {}).items():
             for name, amount in sums.items():
                 yield f"{kind}.{status}.{name}", amount

@@ -17,10 +17,9 @@ from repositories.database.raw_documents import find_raw
 from repositories.database.store_scope import HAS_NUMBER
 from repositories.database.text_search import prefix_filter, search_filter
 from schemas.core.calendar import widest_bounds
-from schemas.core.collections import ESTIMATES
+from schemas.core.collections import ESTIMATES, EVENT_TYPES
 from schemas.core.document_numbers import parse_number
 from schemas.core.documents import Document
-from schemas.journal.events import TYPES
 from schemas.sales import statuses
 from schemas.sales.listing import DocumentCursor, Listing
 from schemas.text.folding import name_key
@@ -60,14 +59,14 @@ class Documents:
         """
         number = parse_number(text)
         if number is None:
-            raise NotFound(f"There is no such {TYPES[self.kind]}.")
+            raise NotFound(f"There is no such {EVENT_TYPES[self.kind]}.")
         return await self._one({"store": self._store, "number": number, "voided_at": None})
 
     async def _one(self, criteria: Document) -> Document:
         async with read_deadline():
             document = await self._collection.find_one(criteria)
         if document is None:
-            raise NotFound(f"There is no such {TYPES[self.kind]}.")
+            raise NotFound(f"There is no such {EVENT_TYPES[self.kind]}.")
         return document
 
     async def page(self, listing: Listing, limit: int) -> Page[bytes]:

@@ -17,7 +17,7 @@ from repositories.sharing.commands import AddLink
 from schemas.core.collections import LINK_VIEWS, LINKS
 from schemas.core.documents import Document
 from schemas.core.principals import Actor
-from schemas.core.public_ids import LINK_PREFIX, new_id
+from schemas.core.public_ids import new_id
 from schemas.core.tokens import hash_token
 
 _TOKEN_BYTES: Final = 24
@@ -35,7 +35,7 @@ class LinkRepository:
     def draft(self, kind: str, document_id: str, *, days: int, actor: Actor) -> tuple[AddLink, str]:
         """Return the command that creates a link for some days, and the link's token, which cannot be recovered."""
         token, now = secrets.token_urlsafe(_TOKEN_BYTES), self._clock()
-        link_id, expires_at = new_id(LINK_PREFIX, now), now + timedelta(days=days)
+        link_id, expires_at = new_id(LINKS, now), now + timedelta(days=days)
         return AddLink(link_id, kind, document_id, hash_token(token), expires_at, actor=actor), token
 
     async def list_for_document(self, kind: str, document_id: str) -> list[Document]:

@@ -2,9 +2,10 @@
 
 from typing import Final
 
+from schemas.core.collections import EVENT_TYPES
 from schemas.core.principals import OWNER, ROLES
 from schemas.fields.shapes import COUNT, NUMBER, TEXT, TEXT_OR_NULL, TIME, TRUE, Json, array, record, ref
-from schemas.journal.events import ACTIONS, TYPES
+from schemas.journal.events import ACTIONS
 
 #: Null for changes before there was an audit log.
 _ACTOR: Final[Json] = {
@@ -39,7 +40,7 @@ ACCOUNT_RESPONSES: Final[dict[str, Json]] = {
     "AuditRow": record(
         seq={"type": "integer", "minimum": 1},
         at=TIME,
-        type={"enum": list(TYPES.values())},
+        type={"enum": list(EVENT_TYPES.values())},
         action={"enum": list(ACTIONS)},
         id=TEXT,
         number=_NUMBER_OR_NULL,

@@ -21,23 +21,13 @@ import orjson
 from marshmallow import Schema, ValidationError, fields
 
 from schemas.archive.extended_json import decode, encode
-from schemas.core.collections import COUNTERS, CUSTOMERS, DEVICES, ESTIMATES, LINKS, MESSAGES, ORDERS, SETTINGS, USERS
+from schemas.core.collections import ACCOUNT_KINDS, ARCHIVED, COUNTERS, REGISTRY
 from schemas.core.documents import Document
 
 FORMAT: Final = "pos-archive"
 VERSION: Final = 1
-#: Collections whose ids contain the store's name: the other members of the id.
-_COMPOUND: Final = {"totals": {"span", "period", "staff", "mode"}, "adopted": {"kind", "id"}}
-_OWN: Final = (ESTIMATES, ORDERS, CUSTOMERS, SETTINGS, USERS, DEVICES, LINKS, MESSAGES)
-#: Collections whose ids are texts of their own.
-_NAMED: Final = (ESTIMATES, ORDERS, CUSTOMERS, USERS, DEVICES, LINKS, MESSAGES)
-#: Collections whose documents name a store in a field beside `store`.
-_OWNER: Final = {USERS: "belongs_to", DEVICES: "belongs_to", MESSAGES: "outbox"}
-#: Collections without expiry. Events and requests expire, perhaps while an archive is written.
-PERMANENT_COLLECTIONS: Final = (*_OWN, *_COMPOUND)
-#: The collections of an archive, in order. Credentials are left out: an archive may be older than the theft of a
-#: tablet, whose key would be valid again. So after a restore, each user and device must sign in again.
-COLLECTIONS: Final = (*_OWN, "events", "requests", *_COMPOUND, COUNTERS)
+#: Collections whose number of documents stays the same while an archive is written: nothing in them expires.
+COUNTED: Final = tuple(name for name in ARCHIVED if name != COUNTERS and not REGISTRY[name].is_log)
 #: No stored document is larger than 16 MB.
 MAX_LINE_BYTES: Final = 64 * 2**20
 
@@ -133,7 +123,7 @@ class ArchiveReader:
                 return
             self._digest.update(line)
             collection = content.get("collection")
-            if collection not in COLLECTIONS or not isinstance(content.get("document"), dict):
+            if collection not in ARCHIVED or not isinstance(content.get("document"), dict):
                 raise self.refused("it holds no document of a collection that there is")
             if content.get("crc32") != zlib.crc32(_raw_document(line)):
                 raise self.refused("its checksum is wrong: it was changed")
@@ -198,7 +188,7 @@ class ArchiveReader:
             )
         if end.get("sha256") != self._digest.hexdigest():
             raise self.refused("the checksum of the file is wrong: lines were changed, moved or exchanged")
-        for name in PERMANENT_COLLECTIONS:
+        for name in COUNTED:
             announced = self.manifest.counts.get(name, 0)
             if announced != self.counts[name]:
                 raise self.refused(f"the header announces {announced} {name}, and {self.counts[name]} came")
@@ -217,39 +207,36 @@ def assign_store(collection: str, document: Document, store: str, before: str) -
 
     :param before: the archive's store; its users, devices and outbox become those of the new store.
     """
-    if collection == COUNTERS:
-        return {"_id": store, **document}
-    if collection == SETTINGS:
+    places, owner = REGISTRY[collection].store_in, REGISTRY[collection].owner
+    if "_id" in places:
         document["_id"] = store
-    if collection in _COMPOUND:
+    if "_id.store" in places:
         document["_id"] = {"store": store, **document["_id"]}
-    if collection == "totals":
-        return document
-    owner = _OWNER.get(collection)
     if owner is not None and document.get(owner) == before:
         document[owner] = store
-    return {**({"_id": document.pop("_id")} if "_id" in document else {}), "store": store, **document}
+    first = {"_id": document.pop("_id")} if "_id" in document else {}
+    return {**first, **({"store": store} if "store" in places else {}), **document}
 
 
 def _stores_of(collection: str, document: Document) -> Iterator[Any]:
     """Yield each name of a store in a document's line; an account may belong to all stores."""
-    if collection in (COUNTERS, SETTINGS) and "_id" in document:
-        yield document["_id"]
-    if collection != COUNTERS and "store" in document:
+    key, places = document.get("_id"), REGISTRY[collection].store_in
+    if "_id" in places and "_id" in document:
+        yield key
+    if "store" in document:
         yield document["store"]
-    key = document.get("_id")
-    if collection in _COMPOUND and isinstance(key, dict) and "store" in key:
+    if "_id.store" in places and isinstance(key, dict) and "store" in key:
         yield key["store"]
-    if collection in (USERS, DEVICES) and document.get("belongs_to") is not None:
+    if collection in ACCOUNT_KINDS and document.get("belongs_to") is not None:
         yield document["belongs_to"]
 
 
 def _has_id(collection: str, document: Document) -> bool:
     """Return whether a document, without its store, has an id of the form of its collection."""
-    key = document.get("_id")
-    if collection in _COMPOUND:
-        return isinstance(key, dict) and key.keys() == _COMPOUND[collection] and _are_texts(key.values())
-    return collection not in _NAMED or (isinstance(key, str) and bool(key))
+    key, known = document.get("_id"), REGISTRY[collection]
+    if known.id_members:
+        return isinstance(key, dict) and key.keys() == known.id_members and _are_texts(key.values())
+    return known.is_log or "_id" in known.store_in or (isinstance(key, str) and bool(key))
 
 
 def _are_texts(values: Iterable[Any]) -> bool:
@@ -257,12 +244,12 @@ def _are_texts(values: Iterable[Any]) -> bool:
 
 
 def _without_store(collection: str, document: Document) -> Document:
-    if collection in (COUNTERS, SETTINGS):
+    places = REGISTRY[collection].store_in
+    if "_id" in places:
         document.pop("_id", None)
-    if collection != COUNTERS:
-        document.pop("store", None)
-    if collection in _COMPOUND and isinstance(document.get("_id"), dict):
+    if "_id.store" in places and isinstance(document.get("_id"), dict):
         document["_id"] = {name: value for name, value in document["_id"].items() if name != "store"}
+    document.pop("store", None)
     return document
 
 

@@ -7,12 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
-ESTIMATE_PREFIX: Final = "EST-"
-ORDER_PREFIX: Final = "ORDER-"
-USER_PREFIX: Final = "USER-"
-DEVICE_PREFIX: Final = "DEVICE-"
-LINK_PREFIX: Final = "LINK-"
-MESSAGE_PREFIX: Final = "MSG-"
+from schemas.core.collections import REGISTRY
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _DIGIT_BITS: Final = 5
@@ -21,12 +16,13 @@ _TIME_DIGITS, _RANDOM_DIGITS = 10, 16
 _DIGITS: Final = bytes(ord(_ALPHABET[byte % len(_ALPHABET)]) for byte in range(256))
 
 
-def new_id(prefix: str, now: datetime, random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> str:
-    """Return a new public id.
+def new_id(kind: str, now: datetime, random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> str:
+    """Return a new public id for a document of a collection.
 
     :param random_bytes: returns so many random bytes; only tests replace it.
     """
-    return prefix + _time(int(now.timestamp() * 1000)) + random_bytes(_RANDOM_DIGITS).translate(_DIGITS).decode()
+    digits = random_bytes(_RANDOM_DIGITS).translate(_DIGITS).decode()
+    return REGISTRY[kind].prefix + _time(int(now.timestamp() * 1000)) + digits
 
 
 @lru_cache(1)

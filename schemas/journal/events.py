@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from schemas.core.calendar import shop_time
-from schemas.core.collections import CUSTOMERS, DEVICES, ESTIMATES, MESSAGES, ORDERS, SETTINGS, USERS
+from schemas.core.collections import ESTIMATES, EVENT_TYPES, MESSAGES, ORDERS, TOPICS
 from schemas.core.document_numbers import format_number
 from schemas.core.money import to_json
 from schemas.sales.statuses import CONVERTED, PENDING
@@ -16,21 +16,7 @@ Event = Mapping[str, Any]
 
 CREATE, UPDATE, DELETE, CONVERT = "create", "update", "delete", "convert_to_order"
 ACTIONS: Final = (CREATE, UPDATE, DELETE, CONVERT)
-TYPES: Final = {
-    ESTIMATES: "estimate",
-    ORDERS: "order",
-    USERS: "user",
-    DEVICES: "device",
-    SETTINGS: "settings",
-    CUSTOMERS: "customer",
-    "links": "link",
-    MESSAGES: "message",
-}
-#: Types that only the audit log shows. Clients learn at most that a sequence number has passed.
-PRIVATE_TYPES: Final = frozenset({TYPES[USERS], TYPES[DEVICES], TYPES[SETTINGS], TYPES[CUSTOMERS], TYPES["links"]})
-#: Topics that a client must name to receive them: the app reloads its screens at each event that it does not know.
-EXPLICIT_TOPICS: Final = frozenset({MESSAGES})
-COLLECTIONS_BY_TYPE: Final = {name: kind for kind, name in TYPES.items()}
+COLLECTIONS_BY_TYPE: Final = {name: kind for kind, name in EVENT_TYPES.items()}
 
 
 def summarize(kind: str, document: dict[str, Any]) -> dict[str, Any]:
@@ -47,13 +33,13 @@ def summarize(kind: str, document: dict[str, Any]) -> dict[str, Any]:
 
 
 def event_topics(event: Event) -> tuple[str, ...]:
-    """Return the topics of an event: `estimates`, `orders` or `messages`, and the same with the document's id.
+    """Return the topics of an event: the collection, as `orders`, and the same with the document's id.
 
-    A conversion belongs to the topics of the estimate and of the new order; a private event has no topic.
+    A conversion belongs to the topics of the estimate and of the new order; an event for owners only has no topic.
     """
-    if event["type"] in PRIVATE_TYPES:
-        return ()
     kind = COLLECTIONS_BY_TYPE[event["type"]]
+    if kind not in TOPICS:
+        return ()
     topics = (kind, f"{kind}/{event['id']}")
     return (*topics, ORDERS, f"{ORDERS}/{event['order_id']}") if event["action"] == CONVERT else topics
 
@@ -80,9 +66,9 @@ def render_event(event: Event, zone: ZoneInfo) -> bytes:
 
 def _data(event: Event, zone: ZoneInfo) -> dict[str, Any]:
     summary = event["data"]
-    if event["type"] == TYPES[MESSAGES]:
+    if event["type"] == EVENT_TYPES[MESSAGES]:
         return {name: value for name, value in summary.items() if name != "_id"}
-    if event["type"] == TYPES[ESTIMATES] and event["action"] != CONVERT:
+    if event["type"] == EVENT_TYPES[ESTIMATES] and event["action"] != CONVERT:
         data = {"estimate_id": summary["_id"], "estimate_number": format_number(summary["number"])}
     else:
         data = {

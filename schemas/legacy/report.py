@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.collections import LEGACY_KINDS
 from schemas.core.document_numbers import format_number
 from schemas.core.money import to_json
 from schemas.legacy.conversion import Defect
@@ -112,7 +112,7 @@ class Report:
     def lines(self, *, is_masked: bool = True) -> list[str]:
         """Return the report as lines of text."""
         lines = []
-        for kind in (ESTIMATES, ORDERS):
+        for kind in LEGACY_KINDS:
             count, total, highest = self.of_kind.get(kind, (0, 0, 0))
             holes = self.missing.get(kind, "")
             kept = f", without {shorten(holes)}" if holes else ""

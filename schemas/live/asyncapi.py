@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from schemas.journal.events import ACTIONS, TYPES
+from schemas.core.collections import DEFAULT_TOPICS, EVENT_TYPES, TOPICS
+from schemas.journal.events import ACTIONS
 from schemas.live.protocol import MAX_TOPICS, SUBPROTOCOL
 from schemas.messaging.states import STATES
 
@@ -56,7 +57,7 @@ _MESSAGE_DATA: Final[Json] = {
 EVENT: Final[Json] = {
     "type": "object",
     "properties": {
-        "type": {"enum": list(TYPES.values())},
+        "type": {"enum": [EVENT_TYPES[name] for name in TOPICS]},
         "action": {"enum": list(ACTIONS)},
         "id": {"type": "string", "description": "The public id of the document."},
         "data": {"oneOf": [_DATA, _MESSAGE_DATA]},
@@ -119,8 +120,8 @@ CLIENT_MESSAGES: Final[dict[str, Json]] = {
                 "minItems": 1,
                 "maxItems": MAX_TOPICS,
                 "items": _TEXT,
-                "description": "estimates, orders, messages, one of them as orders/<id>, or *; left out or *: "
-                "estimates and orders.",
+                "description": f"{', '.join(TOPICS)}, one of them as orders/<id>, or *; left out or *: "
+                f"{' and '.join(DEFAULT_TOPICS)}.",
             },
             "since": {
                 "type": ["integer", "string"],

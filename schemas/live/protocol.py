@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from schemas.core.collections import ESTIMATES, MESSAGES, ORDERS
+from schemas.core.collections import ORDERS, TOPICS
 from schemas.core.errors import ShopError
 
 SUBPROTOCOL: Final = "pos.v1"
@@ -20,7 +20,7 @@ ALL_TOPICS: Final = "*"
 _MAX_ID: Final = 100
 
 SINCE: Final = re.compile(r"(?:([0-9a-f]{1,32})\.)?([0-9]{1,15})", re.ASCII)
-TOPIC: Final = re.compile(rf"(?:{ESTIMATES}|{ORDERS}|{MESSAGES})(?:/[0-9A-Za-z-]{{1,64}})?", re.ASCII)
+TOPIC: Final = re.compile(rf"(?:{'|'.join(TOPICS)})(?:/[0-9A-Za-z-]{{1,64}})?", re.ASCII)
 
 Json = dict[str, Any]
 
@@ -96,7 +96,8 @@ def read_topics(value: Any) -> frozenset[str] | None:
     for name in names:
         if name != ALL_TOPICS and not (isinstance(name, str) and TOPIC.fullmatch(name)):
             raise InvalidSubscription(
-                f"topics: must be {ESTIMATES}, {ORDERS} or {MESSAGES}, one of them as {ORDERS}/<id>, or {ALL_TOPICS}."
+                f"topics: must be {', '.join(TOPICS[:-1])} or {TOPICS[-1]}, one of them as {ORDERS}/<id>, or "
+                f"{ALL_TOPICS}."
             )
     return None if ALL_TOPICS in names else frozenset(names)
 

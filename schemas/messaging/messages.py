@@ -12,12 +12,12 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from schemas.core.calendar import shop_time
+from schemas.core.collections import MESSAGES, REGISTRY
 from schemas.core.documents import Document
-from schemas.core.public_ids import MESSAGE_PREFIX
 from schemas.messaging.delivery import Accepted, Outcome, OutgoingMessage, Refused, RetryLater
 from schemas.messaging.states import DELIVERED, FAILED, QUEUED, READ, SENDING, SENT, UNKNOWN, longer_delay, retry_delay
 
-_REFERENCE: Final = re.compile(rf"({MESSAGE_PREFIX}[0-9A-Z]{{26}})\.([0-9]{{1,9}})", re.ASCII)
+_REFERENCE: Final = re.compile(rf"({REGISTRY[MESSAGES].prefix}[0-9A-Z]{{26}})\.([0-9]{{1,9}})", re.ASCII)
 #: States in which something is left to do.
 OPEN_STATES: Final = frozenset({QUEUED, SENDING})
 #: The field with the time at which a message reached each of these states.

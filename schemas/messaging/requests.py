@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from marshmallow import ValidationError, post_load
 
+from schemas.core.collections import MESSAGES, REGISTRY
 from schemas.core.limits import MAX_UPLOAD
 from schemas.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, Cursor
-from schemas.core.public_ids import MESSAGE_PREFIX
 from schemas.fields.body import Body
 from schemas.fields.inputs import DEFAULT_LINK_DAYS, DayCount, InputField, OneOf, Text, WholeNumber
 from schemas.fields.queries import PageQuery
@@ -18,7 +18,7 @@ from schemas.messaging.states import STATES
 
 #: The first bytes of a PDF.
 PDF_MAGIC: Final = b"%PDF-"
-_ID: Final = re.compile(rf"{MESSAGE_PREFIX}[0-9A-Z]{{26}}", re.ASCII)
+_ID: Final = re.compile(rf"{REGISTRY[MESSAGES].prefix}[0-9A-Z]{{26}}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.collections import DOCUMENT_KINDS, ESTIMATES, ORDERS
 from schemas.core.money import to_json
 from schemas.reporting.rollups import RollupKey, Row
 from schemas.sales.statuses import CONVERTED, PENDING, REVENUE_STATUSES
@@ -133,7 +133,7 @@ def merge_name_spellings(rows: list[Row]) -> list[Row]:
     merged: dict[RollupKey, dict[str, Any]] = {}
     for key, measures, sign in rows:
         row = merged.setdefault(key._replace(staff=spellings[name_key(key.staff)]), {})
-        for kind in (ESTIMATES, ORDERS):
+        for kind in DOCUMENT_KINDS:
             for status, sums in measures.get(kind, {}).items():
                 together = row.setdefault(kind, {}).setdefault(status, {})
                 for name, amount in sums.items():

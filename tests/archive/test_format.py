@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.archive.format import COLLECTIONS, ArchiveReader, ArchiveRefused, ArchiveWriter, Manifest, assign_store
-from schemas.core.collections import COUNTERS
+from schemas.archive.format import ArchiveReader, ArchiveRefused, ArchiveWriter, Manifest, assign_store
+from schemas.core.collections import ARCHIVED, COUNTERS
 
 Json = dict[str, Any]
 
@@ -61,7 +61,7 @@ def orders(count: int) -> list[tuple[str, Json]]:
     ]
 
 
-@given(bodies=st.lists(st.tuples(st.sampled_from(COLLECTIONS[:4]), _bodies), max_size=5))
+@given(bodies=st.lists(st.tuples(st.sampled_from(ARCHIVED[:4]), _bodies), max_size=5))
 def test_documents_are_read_as_they_were_written(bodies: list[tuple[str, Json]]) -> None:
     # The id of settings is the store's name.
     ids = {"settings": "main"}
@@ -200,7 +200,7 @@ def lines_with(collection: str, document: Json) -> bytes:
 OF_ANOTHER_STORE = [
     *(
         (name, {"_id": "x", "store": "victim", "number": 1})
-        for name in COLLECTIONS
+        for name in ARCHIVED
         if name not in ("counters", "settings")
     ),
     ("settings", {"_id": "victim"}),

@@ -1,6 +1,5 @@
 """A database in which another program has collections with our names is refused before anything is written."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -9,20 +8,12 @@ from typer.testing import CliRunner
 
 from app.cli import cli
 from repositories.database.errors import DatabaseRefused
-from repositories.migrations.indexes import index_models
-from repositories.migrations.occupied_collections import refuse_occupied
-from tests.support.accounts import as_, enrol, login, signed_in_shop
-from tests.support.archives import busy_week
+from schemas.core.collections import LEGACY_KINDS, REGISTRY
 from tests.support.commands import empty_archive
 from tests.support.legacy import legacy_documents as legacy
 from tests.support.legacy.import_command import ImportCommand, plain
-from tests.support.messaging.in_memory_provider import OUTSIDE, InMemoryProvider, until, upload
-from tests.support.shop import OpenShop
 
-OURS = (
-    *("users", "devices", "settings", "customers", "messages", "links", "events", "requests", "counters", "facts"),
-    *("totals", "adopted", "adoption", "credentials", "attempts", "uploads", "link_views", "rate_limits"),
-)
+OURS = [name for name in REGISTRY if name not in LEGACY_KINDS]
 #: Documents of another program: without our fields, with a name, with a store, almost a user.
 FOREIGN: list[dict[str, Any]] = [{}, {"name": "Asha"}, {"store": "main", "name": "Asha"}]
 
@@ -84,22 +75,3 @@ def test_no_other_command_writes_into_an_occupied_database(
         assert isinstance(done.exception, DatabaseRefused), done.exception
         assert "names that this service needs: users." in str(done.exception)
     assert own.list_collection_names() == ["users"]
-
-
-async def test_our_own_documents_are_never_taken_for_another_programs(own: Database[Any], open_shop: OpenShop) -> None:
-    """Write a document of each kind that the service stores, and check that it is recognized."""
-    shop = await open_shop(database_name=own.name, provider=InMemoryProvider(), **OUTSIDE)
-    await busy_week(shop)
-    sale = await shop.sale()
-    await shop.ok("POST", "/api/customers/create", json={"name": "Asha", "phone": "9822012345"})
-    await shop.ok("PUT", "/api/settings", json={"business_name": "Hammer & Sons"})
-    link = await shop.ok("POST", f"/api/orders/{sale['order_id']}/link", json={})
-    await shop.http.get("/d/" + link["url"].rpartition("/")[2])
-    await until(shop, (await upload(shop)).json()["message_id"], "sent")
-    people = await signed_in_shop(open_shop, database_name=own.name)
-    await enrol(people, await as_(people))
-    await login(people, "nobody")
-    await asyncio.to_thread(refuse_occupied, own, index_models(90))
-    assert {name for name in own.list_collection_names() if own[name].find_one({})} >= set(OURS) - {
-        *("adopted", "adoption", "link_views", "rate_limits")
-    }

@@ -15,7 +15,7 @@ from repositories.journal.transaction import Outcome
 from repositories.sales.commands import ConvertEstimate, CreateDocument
 from repositories.sales.void_commands import VoidOrder
 from schemas.core.collections import ESTIMATES, ORDERS
-from schemas.core.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
+from schemas.core.public_ids import new_id
 from schemas.journal.idempotency import RequestKey
 from schemas.sales.documents import EstimateBody, SaleBody, draft, draft_sale
 from tests.support.faults.failpoints import failing
@@ -31,12 +31,12 @@ def journal_of(shop: Shop, **options: Any) -> Journal:
 
 def sale(keys: tuple[RequestKey, ...] = (), **changes: Any) -> CreateDocument:
     return CreateDocument(
-        ORDERS, new_id(ORDER_PREFIX, utc_now()), {**draft_sale(SaleBody().load(sale_body())), **changes}, keys=keys
+        ORDERS, new_id(ORDERS, utc_now()), {**draft_sale(SaleBody().load(sale_body())), **changes}, keys=keys
     )
 
 
 def estimate() -> CreateDocument:
-    return CreateDocument(ESTIMATES, new_id(ESTIMATE_PREFIX, utc_now()), draft(EstimateBody().load(estimate_body())))
+    return CreateDocument(ESTIMATES, new_id(ESTIMATES, utc_now()), draft(EstimateBody().load(estimate_body())))
 
 
 async def numbers(shop: Shop) -> list[int]:

@@ -13,8 +13,8 @@ from repositories.journal.command import Command
 from repositories.journal.command_sizes import LARGE_BYTES, LARGE_GROUP_BYTES, SMALL_GROUP_BYTES
 from repositories.journal.journal import Journal
 from repositories.sales.commands import ConvertEstimate, CreateDocument, ReplaceEstimate
-from schemas.core.collections import ESTIMATES
-from schemas.core.public_ids import ESTIMATE_PREFIX, ORDER_PREFIX, new_id
+from schemas.core.collections import ESTIMATES, ORDERS
+from schemas.core.public_ids import new_id
 from schemas.sales.documents import EstimateBody, draft
 from tests.journal.test_group_commit import journal_of, sale
 from tests.journal.test_shared_journal import journal_of as shared_journal_of
@@ -29,7 +29,7 @@ SHORT_DRAFT = draft(EstimateBody().load(estimate_body()))
 
 
 def large() -> CreateDocument:
-    return CreateDocument(ESTIMATES, new_id(ESTIMATE_PREFIX, utc_now()), LONG_DRAFT)
+    return CreateDocument(ESTIMATES, new_id(ESTIMATES, utc_now()), LONG_DRAFT)
 
 
 def groups_of(journal: Journal) -> list[list[Command]]:
@@ -90,7 +90,7 @@ async def test_documents_that_commands_read_count_for_the_size_of_a_group(shop: 
     await asyncio.gather(*(journal.submit(command) for command in estimates))
     groups = groups_of(journal)
     tiny: list[Command] = [
-        ConvertEstimate(each.document_id, new_id(ORDER_PREFIX, utc_now()), "Cash")
+        ConvertEstimate(each.document_id, new_id(ORDERS, utc_now()), "Cash")
         if kind == "convert"
         else ReplaceEstimate(each.document_id, SHORT_DRAFT)
         for each in estimates
@@ -113,7 +113,7 @@ async def test_a_group_of_small_commands_is_limited_in_bytes_too(shop: Shop) -> 
     assert CreateDocument(ESTIMATES, "EST-1", middling).bytes_written <= LARGE_BYTES
     journal = journal_of(shop, group_limit=10_000)
     groups = groups_of(journal)
-    commands = [CreateDocument(ESTIMATES, new_id(ESTIMATE_PREFIX, utc_now()), middling) for _ in range(400)]
+    commands = [CreateDocument(ESTIMATES, new_id(ESTIMATES, utc_now()), middling) for _ in range(400)]
     await asyncio.gather(*(journal.submit(command) for command in commands))
     assert len(groups) > 1
     assert all(bytes_of(group) <= SMALL_GROUP_BYTES for group in groups)
@@ -138,7 +138,7 @@ async def test_a_group_that_is_too_large_is_committed_in_spite_of_faults(shop: S
     await asyncio.gather(*(journal.submit(command) for command in estimates))
     there = f"{shop.database.name}.estimates"
     async with failing(shop.database, "find", times=2, namespace=there, closeConnection=True):
-        converts = [ConvertEstimate(each.document_id, new_id(ORDER_PREFIX, utc_now()), "Cash") for each in estimates]
+        converts = [ConvertEstimate(each.document_id, new_id(ORDERS, utc_now()), "Cash") for each in estimates]
         await asyncio.gather(*(journal.submit(command) for command in converts))
     assert await shop.database.orders.count_documents({"store": shop.store}) == 8
     await journal.close()

@@ -47,7 +47,7 @@ class Life(RuleBasedStateMachine):
 
     def do(self, command: Command) -> Outcome | ShopError:
         documents = {(MESSAGES, "MSG-1"): self.message} if self.message else {}
-        work = UnitOfWork("main", ZoneInfo("UTC"), self.now, Counters(0, 0, 0), documents, {})
+        work = UnitOfWork("main", ZoneInfo("UTC"), self.now, Counters(), documents, {})
         outcome = apply_command(command, work)
         before = self.message
         self.message = work.changed.get((MESSAGES, "MSG-1"), before)

@@ -35,7 +35,7 @@ MODES = ("Cash", "UPI: Asha", "Barter")
 class Books:
     """A store in memory that applies group commits as the journal does in a database."""
 
-    counters: Counters = field(default_factory=lambda: Counters(0, 0, 0))
+    counters: Counters = field(default_factory=Counters)
     documents: dict[tuple[str, str], Document] = field(default_factory=dict)
     totals: Counter[tuple[Any, str]] = field(default_factory=Counter)
     events: list[Document] = field(default_factory=list)
@@ -128,7 +128,7 @@ def test_totals_are_the_sums_over_the_documents_after_any_sequence(
             now += timedelta(hours=5)
     assert +books.totals == +sums(books)
     assert [event["seq"] for event in books.events] == list(range(1, books.counters.head + 1))
-    for kind, last in ((ESTIMATES, books.counters.estimates), (ORDERS, books.counters.orders)):
+    for kind, last in books.counters.numbers.items():
         given_numbers = sorted(document["number"] for (each, _), document in books.documents.items() if each == kind)
         assert given_numbers == list(range(1, last + 1))
     for (kind, _), document in books.documents.items():

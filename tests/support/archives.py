@@ -19,9 +19,6 @@ Json = dict[str, Any]
 
 SALE = sale_body(customer_name="Ravi")
 
-#: Collections that no archive contains.
-NOT_THE_STORES = {"facts", "link_views", "uploads", "credentials", "attempts", "rate_limits", "rate_windows"}
-
 
 def settings_of(database: Database, store: str) -> Settings:
     return Settings(database_name=database.name, store_id=store, timezone=ZoneInfo("Asia/Kolkata"))

@@ -23,7 +23,7 @@ from app.server.uvicorn_options import FLAGS
 from endpoints.live.ring_buffer import CAPACITY
 from repositories.database.client import Client, Database, connect
 from schemas.core.collections import USERS
-from schemas.core.principals import OWNER
+from schemas.core.principals import OWNER, SERVICE_ACTOR
 from services.messaging.provider import Provider
 from tests.support.payloads import estimate_body, sale_body
 
@@ -149,7 +149,10 @@ async def opened(
 
 async def claim(database: Database) -> None:
     """Record that the shop had an owner: it is set up, but has no users besides those of the test."""
-    gone = {"login": "gone", "name": "Gone", "role": OWNER, "belongs_to": None, "voided_at": utc_now()}
+    account = {"login": "gone", "name": "Gone", "role": OWNER, "belongs_to": None, "password": None, "pin": None}
+    now, actor = utc_now(), SERVICE_ACTOR.signature
+    stamps = {"created_at": now, "created_by": actor, "updated_at": now, "changed_by": actor, "version": 1}
+    gone = {"store": "gone", **account, **stamps, "voided_at": now}
     await database[USERS].update_one({"_id": "USER-GONE"}, {"$setOnInsert": gone}, upsert=True)
 
 
