@@ -17,7 +17,8 @@ from repositories.sales.commands import CreateDocument
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.documents import Document
 from schemas.core.public_ids import new_id
-from schemas.sales.documents import SaleBody, draft, draft_sale
+from schemas.sales.bodies import SaleBody
+from schemas.sales.documents import draft, draft_sale
 
 ZONE = ZoneInfo("Asia/Kolkata")
 YEARS = 10

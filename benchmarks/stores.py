@@ -25,7 +25,8 @@ from repositories.migrations.indexes import prepare
 from repositories.sales.commands import CreateDocument
 from schemas.core.collections import COUNTERS, ORDERS
 from schemas.core.public_ids import new_id
-from schemas.sales.documents import SaleBody, draft_sale
+from schemas.sales.bodies import SaleBody
+from schemas.sales.documents import draft_sale
 
 AT_ONCE = 8
 GROUP = 8

@@ -17,7 +17,7 @@ from schemas.fields.amounts import Percent
 from schemas.fields.inputs import OneOf, Text, WholeNumber
 from schemas.fields.queries import DatedPageQuery
 from schemas.journal.events import CONVERT, Event
-from schemas.sales.documents import LineSchema
+from schemas.sales.serializers import LineSchema
 
 _MONEY: Final = frozenset({"subtotal", "discount", "round_off", "total", "amount_paid"})
 _NUMBERS: Final = frozenset({"order_number", "estimate_number"})

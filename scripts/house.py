@@ -58,7 +58,7 @@ SALE: Final = (
     ("app.server.http_protocol", "reads the HTTP request, with a deadline"),
     ("endpoints.routes", "finds the handler"),
     ("endpoints.sales.orders", "handles the request"),
-    ("schemas.sales.documents", "validates the body"),
+    ("schemas.sales.bodies", "validates the body"),
     ("schemas.sales.pricing", "verifies the totals"),
     ("endpoints.http.commits", "submits the command to the journal"),
     ("repositories.leadership.shared_journal", "forwards the command to the leader"),

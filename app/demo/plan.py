@@ -16,7 +16,8 @@ from repositories.sales.commands import ChangeStatus, ConvertEstimate, CreateDoc
 from repositories.sales.void_commands import VoidEstimate, VoidOrder
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.public_ids import new_id
-from schemas.sales.documents import EstimateBody, SaleBody, draft, draft_sale
+from schemas.sales.bodies import EstimateBody, SaleBody
+from schemas.sales.documents import draft, draft_sale
 from schemas.sales.statuses import CANCELLED, REFUNDED
 
 _MILLISECOND: Final = timedelta(milliseconds=1)

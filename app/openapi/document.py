@@ -39,7 +39,7 @@ from repositories.database.errors import NoSuchStore, TooManyRequests, Unavailab
 from schemas.core.errors import InvalidQuery, ShopError
 from schemas.openapi.components import DOCUMENTS, RESPONSES
 from schemas.openapi.field_schemas import field_schema, parameter_schema
-from schemas.sales.documents import RARE_FIELDS
+from schemas.sales.serializers import RARE_FIELDS
 
 Json = dict[str, Any]
 

@@ -22,8 +22,9 @@ from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body
 from schemas.journal.idempotency import conversion_keys, creation_keys, deletion_keys
 from schemas.openapi import examples
+from schemas.sales.bodies import ConvertBody, EstimateBody, VoidQuery
 from schemas.sales.conversions import ConvertQuery, resolve_payment
-from schemas.sales.documents import ConvertBody, EstimateBody, VoidQuery, draft
+from schemas.sales.documents import draft
 from schemas.sales.listing import ConvertedListing, EstimateListing, PendingListing
 
 BODY: Final = EstimateBody()

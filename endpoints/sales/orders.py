@@ -25,7 +25,8 @@ from schemas.fields.shapes import ref
 from schemas.fields.validation import load_body
 from schemas.journal.idempotency import SoldOtherwise, creation_keys, deletion_keys
 from schemas.openapi.examples import SALES, STATUSES
-from schemas.sales.documents import SaleBody, StatusChange, StatusQuery, VoidQuery, draft_sale
+from schemas.sales.bodies import SaleBody, StatusChange, StatusQuery, VoidQuery
+from schemas.sales.documents import draft_sale
 from schemas.sales.listing import ListingQuery, OrderListing
 
 BODY: Final = SaleBody()

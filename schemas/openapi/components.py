@@ -14,7 +14,7 @@ from schemas.fields.shapes import AMOUNT, COUNT, NUMBER, TEXT, TIME, TRUE, Json,
 from schemas.live.asyncapi import EVENT
 from schemas.messaging.responses import MESSAGE_RESPONSES
 from schemas.reporting.responses import ESTIMATE_ITEMS, ORDER_ITEMS, REPORT_RESPONSES
-from schemas.sales.documents import (
+from schemas.sales.serializers import (
     ConversionReceipt,
     EstimateEntry,
     EstimateReceipt,

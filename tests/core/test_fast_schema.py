@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import Schema, ValidationError
 
-from schemas.sales.documents import ConvertBody, EstimateBody, OrderReceipt, OrderSchema, SaleBody, draft_sale
+from schemas.sales.bodies import ConvertBody, EstimateBody, SaleBody
+from schemas.sales.documents import draft_sale
+from schemas.sales.serializers import OrderReceipt, OrderSchema
 from tests.support.payloads import line, sale_body
 
 KOLKATA = ZoneInfo("Asia/Kolkata")

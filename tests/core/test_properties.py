@@ -15,7 +15,8 @@ from schemas.core.document_numbers import format_number, parse_number
 from schemas.core.errors import TotalsMismatch
 from schemas.core.pagination import InvalidCursor
 from schemas.core.public_ids import new_id
-from schemas.sales.documents import EstimateBody, draft
+from schemas.sales.bodies import EstimateBody
+from schemas.sales.documents import draft
 from schemas.sales.listing import DocumentCursor
 from tests.support.payloads import estimate_body
 

@@ -17,7 +17,8 @@ from repositories.sales.void_commands import VoidOrder
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.public_ids import new_id
 from schemas.journal.idempotency import RequestKey
-from schemas.sales.documents import EstimateBody, SaleBody, draft, draft_sale
+from schemas.sales.bodies import EstimateBody, SaleBody
+from schemas.sales.documents import draft, draft_sale
 from tests.support.faults.failpoints import failing
 from tests.support.payloads import estimate_body, sale_body
 from tests.support.shop import DATABASE, OpenShop, Shop

@@ -15,7 +15,8 @@ from repositories.journal.journal import Journal
 from repositories.sales.commands import ConvertEstimate, CreateDocument, ReplaceEstimate
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.public_ids import new_id
-from schemas.sales.documents import EstimateBody, draft
+from schemas.sales.bodies import EstimateBody
+from schemas.sales.documents import draft
 from tests.journal.test_group_commit import journal_of, sale
 from tests.journal.test_shared_journal import journal_of as shared_journal_of
 from tests.support.faults.failpoints import failing

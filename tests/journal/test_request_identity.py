@@ -10,7 +10,8 @@ import pytest
 
 from schemas.fields.validation import load_body
 from schemas.journal.idempotency import IncomingRequest, creation_keys
-from schemas.sales.documents import SaleBody, draft_sale
+from schemas.sales.bodies import SaleBody
+from schemas.sales.documents import draft_sale
 from tests.support.clock import Clock
 from tests.support.payloads import estimate_body, line, sale_body
 from tests.support.shop import OpenShop, Shop

@@ -14,7 +14,8 @@ from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.legacy.conversion import ConvertedDocument, convert
 from schemas.legacy.report import RULES, Report
 from schemas.reporting.rollups import RollupDeltas
-from schemas.sales.documents import EstimateBody, draft
+from schemas.sales.bodies import EstimateBody
+from schemas.sales.documents import draft
 from schemas.sales.serializers import Serializers
 from tests.support.legacy import legacy_documents as legacy
 from tests.support.payloads import line

@@ -20,7 +20,8 @@ from repositories.sales.void_commands import VoidEstimate, VoidOrder
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.core.documents import Document
 from schemas.core.errors import ShopError
-from schemas.sales.documents import EstimateBody, SaleBody, draft, draft_sale
+from schemas.sales.bodies import EstimateBody, SaleBody
+from schemas.sales.documents import draft, draft_sale
 from schemas.sales.statuses import ORDER_STATUSES, payment_group
 from tests.support.clock import Clock
 from tests.support.payloads import estimate_body, line

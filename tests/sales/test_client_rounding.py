@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.core.errors import TotalsMismatch
-from schemas.sales.documents import SaleBody, draft_sale
+from schemas.sales.bodies import SaleBody
+from schemas.sales.documents import draft_sale
 from tests.support.payloads import line, sale_body
 
 pytestmark = pytest.mark.soak

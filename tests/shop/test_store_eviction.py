@@ -12,7 +12,8 @@ from repositories.journal.transaction import GroupTransaction
 from repositories.sales.commands import CreateDocument
 from schemas.core.collections import ESTIMATES
 from schemas.core.principals import OWNER
-from schemas.sales.documents import EstimateBody, draft
+from schemas.sales.bodies import EstimateBody
+from schemas.sales.documents import draft
 from tests.shop.test_stores import found
 from tests.support.credentials import credential_of
 from tests.support.faults.failpoints import failing
