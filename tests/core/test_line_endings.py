@@ -10,12 +10,12 @@ from schemas.accounts import accounts, setup
 from schemas.fields.inputs import Text
 from schemas.legacy import values as legacy_values
 from schemas.messaging import requests as message_queries
-from schemas.sales import documents
+from schemas.sales import bodies
 from schemas.shop import settings_body as shop_settings_body
 from tests.support.shop import Shop
 
 ENDS = ["\r\n", "\r", "\n", "\x0b", "\x0c", "\x85", "\u2028", "\u2029"]
-MODULES = (accounts, customers, documents, message_queries, setup, shop_settings_body)
+MODULES = (accounts, customers, bodies, message_queries, setup, shop_settings_body)
 
 
 def fields_of_lines() -> Iterator[tuple[str, Text]]:

@@ -176,9 +176,9 @@ def test_any_other_text_is_no_cursor(text: str) -> None:
 
 def test_public_ids_do_not_repeat_and_sort_by_time() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    ids = [new_id("EST-", now + timedelta(milliseconds=n)) for n in range(1_000)]
+    ids = [new_id("estimates", now + timedelta(milliseconds=n)) for n in range(1_000)]
     assert ids == sorted(set(ids))
-    assert len({new_id("EST-", now) for _ in range(10_000)}) == 10_000
+    assert len({new_id("estimates", now) for _ in range(10_000)}) == 10_000
 
 
 @given(st.integers(-(10**12), 10**15), st.sampled_from([2, 3, 6]))
