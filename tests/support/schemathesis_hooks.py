@@ -38,6 +38,8 @@ ALLOWED = {
 DISAGREEMENTS = {
     ("invalid_query", "/to", "must not be before the first day"),
     ("invalid_query", "/end_date", "must not be before the first day"),
+    *(("invalid_query", f"/{name}", "must not differ from the body") for name in ("amount_paid", "sale_by")),
+    ("invalid_query", "/payment_mode", "must not differ from the body"),
     ("invalid_fields", "/password", "is missing"),
     ("invalid_fields", "/password", "must not repeat one piece over and over"),
     ("invalid_fields", "/pin", "must not be one of those that are tried first, as 111111 or 123456"),
