@@ -1,5 +1,6 @@
 """`pos doctor`: check settings, machine and database."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,11 +13,11 @@ from rich.text import Text
 
 from app.commands.database import Data
 from app.config.settings import Settings, WrongSettings, read_settings
-from app.diagnostics.database_checks import check_database
+from app.diagnostics.database_checks import check_database, unreachable_finding
 from app.diagnostics.findings import Finding, Level, warning
-from app.diagnostics.machine import MachineFacts, collect_machine_facts
+from app.diagnostics.machine import Machine, data_folder
 from app.diagnostics.machine_checks import check_machine, check_settings
-from repositories.diagnostics.inspection import collect_facts
+from repositories.diagnostics.inspection import Unreachable, inspecting
 
 _ROOT: Final = Path(__file__).parents[2]
 _STYLES: Final = {Level.OK: "green", Level.WARNING: "yellow", Level.WRONG: "bold red"}
@@ -53,24 +54,28 @@ def _findings(data: Path | None) -> list[Finding]:
         settings, problems = read_settings(), {}
     except WrongSettings as error:
         settings, problems = error.rest, dict(error.problems)
-    machine = collect_machine_facts(settings, data or Path(settings.data_dir), _ROOT)
+    machine = Machine(settings, data or Path(settings.data_dir), _ROOT)
     # Where the address is wrong, the local mongod, which stands in for it here, is not the shop's.
-    of_database = [] if "MONGODB_URL" in problems else _findings_of_database(settings, machine)
-    return [*check_settings(settings, problems), *check_machine(settings, machine), *of_database]
+    of_database = () if "MONGODB_URL" in problems else _findings_of_database(settings, machine)
+    return [
+        *check_settings(settings, problems),
+        *check_machine(settings, lambda collect: collect(machine)),
+        *of_database,
+    ]
 
 
-def _findings_of_database(settings: Settings, machine: MachineFacts) -> list[Finding]:
-    url = settings.mongodb_url or machine.running_url
+def _findings_of_database(settings: Settings, machine: Machine) -> Iterator[Finding]:
+    folder = None if settings.mongodb_url else data_folder(machine)
+    url = settings.mongodb_url if folder is None else folder.running_url
     if url is None:
-        return [
-            warning(
-                "database",
-                "MONGODB_URL is not set, and the local mongod does not run, so its data were not looked at.",
-                "Start `pos serve`, and run this beside it.",
-            )
-        ]
-    facts = collect_facts(url, settings.database_name, settings.store_id, settings.event_retention_days)
-    return list(check_database(replace(settings, mongodb_url=url), facts, datetime.now(UTC)))
+        message = "MONGODB_URL is not set, and the local mongod does not run, so its data were not looked at."
+        yield Finding("database", *warning(message, "Start `pos serve`, and run this beside it."))
+        return
+    try:
+        with inspecting(url, settings.database_name, settings.store_id, settings.event_retention_days) as inspection:
+            yield from check_database(replace(settings, mongodb_url=url), inspection.get, datetime.now(UTC))
+    except Unreachable as error:
+        yield unreachable_finding(error)
 
 
 def _show(console: Console, finding: Finding) -> None:

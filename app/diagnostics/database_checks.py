@@ -1,15 +1,16 @@
-"""The checks of the database. Pure: facts in, findings out."""
+"""The checks of the database."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from app.config.settings import Settings
-from app.diagnostics.findings import Finding, ok, warning, wrong
-from app.diagnostics.machine_checks import check_disk
+from app.diagnostics.findings import UNKNOWN, Check, Finding, Get, Verdict, ok, run, warning, wrong
+from app.diagnostics.machine_checks import judge_disk
 from repositories.accounts.secret_key import is_proof_of
 from repositories.database.client import RESTORING
-from repositories.diagnostics.facts import DatabaseFacts
+from repositories.diagnostics import inspection
+from repositories.diagnostics.inspection import Server, Unreachable, Writes
 from schemas.core.collections import DOCUMENT_KINDS
 from schemas.core.document_numbers import format_number
 
@@ -30,203 +31,195 @@ _UNREACHABLE: Final = {
         "Check tls= in the address, the certificate's host and dates, tlsCAFile.",
     ),
     "timeout": ("Nobody answers there", "A firewall? On Atlas, allow this machine's address under Network Access."),
-    "no_primary": (
-        "No member is primary",
-        "See rs.status(): a majority of the members has to run, connected.",
-    ),
+    "no_primary": ("No member is primary", "See rs.status(): a majority of the members has to run, connected."),
     "other": ("It cannot be used", "See what it says."),
 }
 
 
-def check_database(settings: Settings, facts: DatabaseFacts, now: datetime) -> Iterator[Finding]:
-    """Yield the findings about a database.
+def unreachable_finding(error: Unreachable) -> Finding:
+    message, remedy = _UNREACHABLE[error.reason]
+    return Finding("database", *wrong(f"{message}: {str(error).rstrip('.')}.", remedy))
 
-    :param now: the current time, in UTC.
-    """
-    if facts.unreachable is not None:
-        message, remedy = _UNREACHABLE[facts.unreachable]
-        yield wrong("database", f"{message}: {facts.detail.rstrip('.')}.", remedy)
+
+def check_database(settings: Settings, get: Get[Any], now: datetime) -> Iterator[Finding]:
+    """Yield the findings about a database that answers; `now` in UTC."""
+    yield Finding("database", *ok(f"{settings.masked()['mongodb_url']} answers."))
+    yield from run(_OF_SERVER, get)
+    server = get(inspection.server)
+    if server is not None and _can_commit(server):
+        yield from run(_OF_WRITES, get)
+    yield from run(_OF_RESOURCES, get)
+    proof = get(inspection.key_proof)
+    if settings.secret_key is not None and proof is not None:
+        yield Finding("SECRET_KEY", *_judge_key(settings.secret_key, proof))
+    step, late = get(inspection.import_step), get(inspection.late) or get(inspection.unimported)
+    if step is not None or late:
+        yield Finding("earlier backend", *_judge_import(step, late or []))
+    counters = get(inspection.counters)
+    if counters == {}:
+        missing = f"Store {settings.store_id!r} does not exist yet."
+        yield Finding("store", *warning(missing, "The first start makes it."))
         return
-    where = settings.masked()["mongodb_url"]
-    yield ok("database", f"{where} answers.")
-    yield _check_version(facts)
-    yield from _check_set(facts)
-    yield from _check_room(facts)
-    yield _check_clock(facts)
-    if settings.secret_key is not None and facts.key_proof is not None:
-        yield _check_key(settings.secret_key, facts.key_proof)
-    if facts.adoption is not None or facts.late:
-        yield _check_adoption(facts)
-    if facts.are_counters_known and facts.counters is None:
-        yield warning("store", f"Store {settings.store_id!r} does not exist yet.", "The first start makes it.")
-        return
-    yield _check_indexes(facts)
-    if facts.counters is not None and RESTORING in facts.counters:
+    yield from run((Check("indexes", inspection.index_defects, _judge_indexes),), get)
+    if counters is not None and RESTORING in counters:
         # Until the restore has ended, there are no counters, and the documents are incomplete.
-        yield wrong(
-            "store",
-            "It is being restored, or was by half.",
-            "If that has ended, run the same `pos restore` or `pos import` again, or `pos restore --discard`.",
-        )
+        yield Finding("store", *_RESTORING)
         return
-    yield from _check_counters(settings, facts)
-    yield _check_totals(facts)
-    yield _check_newest(facts, now)
+    yield from run(
+        (
+            Check("counters", inspection.highest, lambda highest: _judge_counters(counters, highest)),
+            Check("TIMEZONE", inspection.counters, lambda counters: _judge_zone(counters, settings.timezone.key), None),
+            Check("totals", inspection.differing_sums, _judge_totals, _TOO_MANY),
+            Check("newest document", inspection.newest, lambda newest: _judge_newest(newest, now), _NO_DOCUMENT),
+        ),
+        get,
+    )
 
 
-def _check_version(facts: DatabaseFacts) -> Finding:
-    version = facts.version or "0"
-    if tuple(int(part) for part in version.split(".")[:2]) < _MINIMUM:
-        return wrong("MongoDB", f"{version} is too old.", "6.0 or newer is needed.")
-    return ok("MongoDB", version)
+_RESTORING: Final = wrong(
+    "It is being restored, or was by half.",
+    "If that has ended, run the same `pos restore` or `pos import` again, or `pos restore --discard`.",
+)
+_TOO_MANY: Final = warning("There are too many documents to add up quickly.", "`pos verify` takes its time.")
+_NO_DOCUMENT: Final = ok("There is none yet.")
 
 
-def _check_set(facts: DatabaseFacts) -> Iterator[Finding]:
-    if facts.set_name is None and not facts.is_mongos:
-        yield wrong(
-            "replica set",
-            "It is a standalone server: no transactions, no change streams.",
-            "Start it with --replSet rs0 and run rs.initiate() once in mongosh; one node is enough.",
-        )
-        return
-    if facts.primary is None and not facts.is_mongos:
-        yield wrong("replica set", f"{facts.set_name} has no primary.", _UNREACHABLE["no_primary"][1])
-        return
-    yield ok("replica set", "a sharded cluster" if facts.is_mongos else f"{facts.set_name}, primary {facts.primary}")
-    yield _check_writes(facts)
-    yield _check_try("transactions", facts.transaction)
-    yield _check_try("change streams", facts.change_stream)
+def _can_commit(server: Server) -> bool:
+    return server.is_mongos or (server.set_name is not None and server.primary is not None)
 
 
-def _check_writes(facts: DatabaseFacts) -> Finding:
-    check = "durable writes"
-    if facts.majority is None or facts.majority_ms is None:
-        return _unknown(check)
-    if facts.majority:
+def _judge_version(server: Server) -> Verdict:
+    if tuple(int(part) for part in server.version.split(".")[:2]) < _MINIMUM:
+        return wrong(f"{server.version} is too old.", "6.0 or newer is needed.")
+    return ok(server.version)
+
+
+def _judge_set(server: Server) -> Verdict:
+    if _can_commit(server):
+        return ok("a sharded cluster" if server.is_mongos else f"{server.set_name}, primary {server.primary}")
+    if server.set_name is not None:
+        return wrong(f"{server.set_name} has no primary.", _UNREACHABLE["no_primary"][1])
+    return wrong(
+        "It is a standalone server: no transactions, no change streams.",
+        "Start it with --replSet rs0 and run rs.initiate() once in mongosh; one node is enough.",
+    )
+
+
+def _judge_writes(writes: Writes) -> Verdict:
+    if writes.majority:
         return wrong(
-            check,
-            f"A write to a majority's disks fails: {facts.majority}.",
+            f"A write to a majority's disks fails: {writes.majority}.",
             "A majority of the members has to run, with journaling, and the user has to be allowed to write.",
         )
-    if facts.majority_ms > _SLOW_MS:
-        return warning(
-            check,
-            f"A write to a majority's disks takes {facts.majority_ms:.0f} ms.",
-            "See to its disks and its network.",
-        )
-    return ok(check, f"on a majority's disks, journal included, in {facts.majority_ms:.0f} ms")
+    if writes.majority_ms > _SLOW_MS:
+        message = f"A write to a majority's disks takes {writes.majority_ms:.0f} ms."
+        return warning(message, "See to its disks and its network.")
+    return ok(f"on a majority's disks, journal included, in {writes.majority_ms:.0f} ms")
 
 
-def _check_try(check: str, said: str | None) -> Finding:
-    if said is None:
-        return _unknown(check)
-    if said:
-        return wrong(check, f"They do not work: {said}.", "The user needs the role readWrite on the database.")
-    return ok(check, "They work.")
+def _judge_attempt(error: str | None) -> Verdict:
+    if error is None:
+        return UNKNOWN
+    if error:
+        return wrong(f"They do not work: {error}.", "The user needs the role readWrite on the database.")
+    return ok("They work.")
 
 
-def _check_room(facts: DatabaseFacts) -> Iterator[Finding]:
-    if facts.oplog_hours is not None:
-        yield ok("oplog", f"It reaches {facts.oplog_hours:,.1f} hours back.")
-    if facts.disk_free is not None:
-        yield check_disk("disk of the database", facts.disk_free)
-
-
-def _check_clock(facts: DatabaseFacts) -> Finding:
-    ahead = facts.clock or 0.0
+def _judge_clock(server: Server) -> Verdict:
+    ahead = server.clock
     shown = f"The database's clock is {abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} this machine's."
     remedy = "Let both keep time by NTP (timedatectl set-ntp true)."
     if abs(ahead) >= _CLOCK_WRONG_SECONDS:
-        return wrong("clock", shown, remedy)
-    return warning("clock", shown, remedy) if abs(ahead) >= _CLOCK_SECONDS else ok("clock", "Both keep the same time.")
+        return wrong(shown, remedy)
+    return warning(shown, remedy) if abs(ahead) >= _CLOCK_SECONDS else ok("Both keep the same time.")
 
 
-def _check_adoption(facts: DatabaseFacts) -> Finding:
-    if facts.adoption not in (None, "done"):
-        return wrong(
-            "earlier backend", "Its documents are half imported.", "Run `pos import-legacy` again to complete it."
-        )
-    if facts.late:
-        return wrong(
-            "earlier backend",
-            f"It has written what no list shows: {' '.join(facts.late)}",
-            "Import it with `pos import-legacy`. If that was done, the earlier backend still writes here: stop it.",
-        )
-    return ok("earlier backend", "Its documents were taken over.")
+_OF_SERVER: Final = (
+    Check("MongoDB", inspection.server, _judge_version),
+    Check("replica set", inspection.server, _judge_set),
+)
+_OF_WRITES: Final = (
+    Check("durable writes", inspection.writes, _judge_writes),
+    Check("transactions", inspection.writes, lambda writes: _judge_attempt(writes.transaction)),
+    Check("change streams", inspection.writes, lambda writes: _judge_attempt(writes.change_stream)),
+)
+_OF_RESOURCES: Final = (
+    Check("oplog", inspection.oplog_hours, lambda hours: ok(f"It reaches {hours:,.1f} hours back."), None),
+    Check("disk of the database", inspection.disk_free, judge_disk, None),
+    Check("clock", inspection.server, _judge_clock),
+)
 
 
-def _check_indexes(facts: DatabaseFacts) -> Finding:
-    if facts.indexes_missing is None:
-        return _unknown("indexes")
-    if facts.indexes_missing or facts.indexes_different:
-        missing = [f"{name} is missing" for name in facts.indexes_missing]
-        different = [f"{name} is not as defined" for name in facts.indexes_different]
-        remedy = "`pos migrate` creates what is missing."
-        if different:
-            remedy += " Drop those that differ first, with dropIndex in mongosh."
-        return wrong("indexes", f"{'; '.join(missing + different)}.", remedy)
-    return ok("indexes", "All are there.")
-
-
-def _check_counters(settings: Settings, facts: DatabaseFacts) -> Iterator[Finding]:
-    if facts.counters is None or facts.highest is None:
-        yield _unknown("counters")
-        return
-    counters, highest = facts.counters, facts.highest
-    problems = [
-        f"{kind}: the counter is {counters.get(kind)}, and the highest number {format_number(highest[kind])}"
-        for kind in DOCUMENT_KINDS
-        if counters.get(kind) != highest[kind]
-    ]
-    if facts.newest_event is not None and facts.newest_event != counters.get("head"):
-        problems.append(f"events: the head is {counters.get('head')}, and the newest {facts.newest_event}")
-    if problems:
-        yield wrong(
-            "counters",
-            f"{'; '.join(problems)}.",
-            "Stop the service; `pos verify` says what is missing. Was a part of a backup restored? Restore all of it.",
-        )
-    else:
-        yield ok("counters", "They agree with the documents.")
-    zone = counters.get("timezone")
-    if zone is not None and zone != settings.timezone.key:
-        yield wrong(
-            "TIMEZONE", f"The books are kept in {zone}, not {settings.timezone.key}.", f"Set TIMEZONE to {zone}."
-        )
-
-
-def _check_totals(facts: DatabaseFacts) -> Finding:
-    if facts.by_totals is None or facts.by_documents is None:
-        return warning("totals", "There are too many documents to add up quickly.", "`pos verify` takes its time.")
-    if facts.by_totals != facts.by_documents:
-        different = [kind for kind in facts.by_totals if facts.by_totals[kind] != facts.by_documents[kind]]
-        return wrong(
-            "totals",
-            f"What reports read differs from the documents, of {' and '.join(different)}.",
-            "`pos verify` names each difference. If a service sells just now, look again.",
-        )
-    return ok("totals", "By years they agree with the documents; `pos verify` looks at each day.")
-
-
-def _check_newest(facts: DatabaseFacts, now: datetime) -> Finding:
-    if facts.newest is not None and facts.newest - now > timedelta(seconds=_CLOCK_WRONG_SECONDS):
-        return wrong(
-            "newest document",
-            f"It was written at {facts.newest:%Y-%m-%d %H:%M} UTC, which is in the future.",
-            "A clock was or is wrong: see to it; what is sold now stands before that until then.",
-        )
-    return ok("newest document", f"{facts.newest:%Y-%m-%d %H:%M} UTC" if facts.newest else "There is none yet.")
-
-
-def _check_key(secret_key: str, proof: str) -> Finding:
+def _judge_key(secret_key: str, proof: str) -> Verdict:
     if is_proof_of(proof, secret_key):
-        return ok("SECRET_KEY", "It is the one that passwords were made with.")
+        return ok("It is the one that passwords were made with.")
     return wrong(
-        "SECRET_KEY",
         "It is not the one that the passwords and PINs of this database were made with: none of them is right.",
         "Set that one again; or, if it must be another one, `pos migrate --new-key` and new passwords for all.",
     )
 
 
-def _unknown(check: str) -> Finding:
-    return warning(check, "It could not be looked at, or not in time.", "Look again when the database is less busy.")
+def _judge_import(step: str | None, late: list[str]) -> Verdict:
+    if step not in (None, "done"):
+        return wrong("Its documents are half imported.", "Run `pos import-legacy` again to complete it.")
+    if late:
+        return wrong(
+            f"It has written what no list shows: {' '.join(late)}",
+            "Import it with `pos import-legacy`. If that was done, the earlier backend still writes here: stop it.",
+        )
+    return ok("Its documents were taken over.")
+
+
+def _judge_indexes(defects: tuple[list[str], list[str]]) -> Verdict:
+    missing, different = defects
+    problems = [*(f"{name} is missing" for name in missing), *(f"{name} is not as defined" for name in different)]
+    if not problems:
+        return ok("All are there.")
+    remedy = "`pos migrate` creates what is missing."
+    if different:
+        remedy += " Drop those that differ first, with dropIndex in mongosh."
+    return wrong(f"{'; '.join(problems)}.", remedy)
+
+
+def _judge_counters(counters: Mapping[str, Any] | None, highest: Mapping[str, Any]) -> Verdict:
+    if counters is None:
+        return UNKNOWN
+    problems = [
+        f"{kind}: the counter is {counters.get(kind)}, and the highest number {format_number(highest[kind])}"
+        for kind in DOCUMENT_KINDS
+        if counters.get(kind) != highest[kind]
+    ]
+    head = counters.get("head")
+    if highest["head"] not in (None, head):
+        problems.append(f"events: the head is {head}, and the newest {highest['head']}")
+    if not problems:
+        return ok("They agree with the documents.")
+    return wrong(
+        f"{'; '.join(problems)}.",
+        "Stop the service; `pos verify` says what is missing. Was a part of a backup restored? Restore all of it.",
+    )
+
+
+def _judge_zone(counters: Mapping[str, Any], zone: str) -> Verdict | None:
+    kept_in = counters.get("timezone")
+    if kept_in in (None, zone):
+        return None
+    return wrong(f"The books are kept in {kept_in}, not {zone}.", f"Set TIMEZONE to {kept_in}.")
+
+
+def _judge_totals(different: list[str]) -> Verdict:
+    if not different:
+        return ok("By years they agree with the documents; `pos verify` looks at each day.")
+    return wrong(
+        f"What reports read differs from the documents, of {' and '.join(different)}.",
+        "`pos verify` names each difference. If a service sells just now, look again.",
+    )
+
+
+def _judge_newest(newest: datetime, now: datetime) -> Verdict:
+    if newest - now <= timedelta(seconds=_CLOCK_WRONG_SECONDS):
+        return ok(f"{newest:%Y-%m-%d %H:%M} UTC")
+    return wrong(
+        f"It was written at {newest:%Y-%m-%d %H:%M} UTC, which is in the future.",
+        "A clock was or is wrong: see to it; what is sold now stands before that until then.",
+    )

@@ -9,10 +9,9 @@ import shutil
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import TZPATH, ZoneInfo, ZoneInfoNotFoundError
 
 from app.config.addresses import try_to_listen
@@ -24,95 +23,85 @@ _VERSION_SECONDS: Final = 3.0
 _PIN: Final = re.compile(r"([A-Za-z0-9._-]+)==(\S+)")
 
 
-@dataclass
-class MachineFacts:
-    """The facts. `libraries`: those that differ from their pin, as name -> (pinned, installed or None). `mongod`: the
-    executable; `mongod_missing`: why there is none. `folder_…`: of the local mongod's data folder. `port`: free,
-    ours, taken, or an error. `open_files`: the limit that the service can reach; `open_files_at_first`: the present
-    limit."""
+class Machine(NamedTuple):
+    """This machine. Its facts take a few seconds at most, and block.
 
-    python: tuple[int, ...] = sys.version_info[:3]
-    libraries: dict[str, tuple[str, str | None]] = field(default_factory=dict)
-    has_pins: bool = True
-    zone_works: bool = True
-    zones_from: str = ""
-    mongod: Path | None = None
-    mongod_missing: str = ""
-    mongod_version: str | None = None
-    folder: Path = Path()
-    folder_exists: bool = False
-    folder_mode: int | None = None
-    folder_is_writable: bool = True
-    folder_is_held: bool = False
-    running_url: str | None = None
-    disk_free: int = 0
-    port: str = "free"
-    open_files: int = 0
-    open_files_at_first: int = 0
-
-
-def collect_machine_facts(settings: Settings, folder: Path, root: Path) -> MachineFacts:
-    """Collect the facts. Blocks for a few seconds at most.
-
-    :param folder: the data folder of the local mongod.
-    :param root: the folder of requirements.txt.
+    :ivar folder: the data folder of the local mongod.
+    :ivar root: the folder of requirements.txt.
     """
-    facts = MachineFacts(folder=folder)
-    _collect_libraries(root / "requirements.txt", facts)
-    _collect_zones(settings.timezone, facts)
-    if settings.mongodb_url is None:
-        _collect_mongod(settings.mongod_path, facts)
-        _collect_folder(folder, facts)
-    facts.port = _collect_port(settings.host, settings.port)
-    facts.open_files_at_first = allowed_files()
-    facts.open_files = max(allowed_files(), attainable_files())
-    return facts
+
+    settings: Settings
+    folder: Path
+    root: Path
 
 
-def _collect_libraries(requirements: Path, facts: MachineFacts) -> None:
-    facts.has_pins = requirements.is_file()
-    pins = _PIN.findall(requirements.read_text()) if facts.has_pins else []
-    for name, pinned in pins:
-        try:
-            installed: str | None = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            installed = None
-        if installed != pinned:
-            facts.libraries[name] = (pinned, installed)
+class DataFolder(NamedTuple):
+    """The data folder of the local mongod. `disk_free` in bytes."""
+
+    path: Path
+    is_writable: bool
+    disk_free: int
+    #: None if the folder does not exist.
+    mode: int | None = None
+    is_held: bool = False
+    running_url: str | None = None
 
 
-def _collect_zones(zone: ZoneInfo, facts: MachineFacts) -> None:
+def python_version(_: Machine) -> tuple[int, ...]:
+    return sys.version_info[:3]
+
+
+def differing_libraries(machine: Machine) -> dict[str, tuple[str, str | None]] | None:
+    """Return the libraries that differ from their pin, as name -> (pinned, installed or None); None without pins."""
+    requirements = machine.root / "requirements.txt"
+    if not requirements.is_file():
+        return None
+    pins = [(name, pinned, _installed(name)) for name, pinned in _PIN.findall(requirements.read_text())]
+    return {name: (pinned, installed) for name, pinned, installed in pins if installed != pinned}
+
+
+def _installed(name: str) -> str | None:
     try:
-        ZoneInfo.no_cache(zone.key)
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def zone_source(machine: Machine) -> str | None:
+    """Return where time zones are read from; None if that of the settings is not there."""
+    try:
+        ZoneInfo.no_cache(machine.settings.timezone.key)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        facts.zone_works = False
-    facts.zones_from = next((path for path in TZPATH if Path(path).is_dir()), "the package tzdata")
+        return None
+    return next((path for path in TZPATH if Path(path).is_dir()), "the package tzdata")
 
 
-def _collect_mongod(configured: str | None, facts: MachineFacts) -> None:
+def local_mongod(machine: Machine) -> tuple[Path | str, str | None]:
+    """Return the executable or why there is none, and its version if it says one."""
     try:
-        facts.mongod = find_mongod(configured)
+        path = find_mongod(machine.settings.mongod_path)
     except MongodRefused as refusal:
-        facts.mongod_missing = str(refusal)
-        return
+        return str(refusal), None
     with suppress(OSError, subprocess.SubprocessError):
         said = subprocess.run(  # noqa: S603  (the executable is the operator's own choice)
-            [facts.mongod, "--version"], capture_output=True, text=True, timeout=_VERSION_SECONDS, check=False
+            [path, "--version"], capture_output=True, text=True, timeout=_VERSION_SECONDS, check=False
         ).stdout
-        found = re.search(r"db version v(\S+)", said)
-        facts.mongod_version = found[1] if found else None
+        if found := re.search(r"db version v(\S+)", said):
+            return path, found[1]
+    return path, None
 
 
-def _collect_folder(folder: Path, facts: MachineFacts) -> None:
-    facts.folder_exists = folder.is_dir()
+def data_folder(machine: Machine) -> DataFolder:
+    folder = machine.folder
     nearest = next(each for each in (folder, *folder.resolve().parents) if each.exists())
-    facts.folder_is_writable = os.access(nearest, os.W_OK | os.X_OK) and nearest.is_dir()
-    facts.disk_free = shutil.disk_usage(nearest).free
-    if facts.folder_exists:
-        facts.folder_mode = folder.stat().st_mode & 0o777
-        facts.folder_is_held = _is_held(folder / "lock")
-        with suppress(MongodRefused):
-            facts.running_url = running_url(folder)
+    is_writable = os.access(nearest, os.W_OK | os.X_OK) and nearest.is_dir()
+    found = DataFolder(folder, is_writable, shutil.disk_usage(nearest).free)
+    if not folder.is_dir():
+        return found
+    found = found._replace(mode=folder.stat().st_mode & 0o777, is_held=_is_held(folder / "lock"))
+    with suppress(MongodRefused):
+        return found._replace(running_url=running_url(folder))
+    return found
 
 
 def _is_held(lock: Path) -> bool:
@@ -126,7 +115,14 @@ def _is_held(lock: Path) -> bool:
     return False
 
 
-def _collect_port(host: str, port: int) -> str:
+def open_files(_: Machine) -> tuple[int, int]:
+    """Return the present limit, and the one that the service can reach."""
+    return allowed_files(), max(allowed_files(), attainable_files())
+
+
+def port_state(machine: Machine) -> str:
+    """Return the state of the port: free, ours, taken, not allowed, or an error."""
+    host, port = machine.settings.host, machine.settings.port
     try:
         try_to_listen(host, port)
     except PermissionError:

@@ -1,4 +1,4 @@
-"""The inspection of a database for `pos doctor`: collects facts, each separately and within seconds.
+"""The inspection of a database for `pos doctor`: collects facts, each separately and within seconds. Blocking.
 
 It uses a client of its own with short timeouts, since nothing here may hang. It writes only into a collection of its
 own, which it drops.
@@ -7,10 +7,10 @@ own, which it drops.
 import re
 import secrets
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeVar
 
 import pymongo
 from pymongo import MongoClient, ReadPreference, WriteConcern
@@ -21,7 +21,6 @@ from pymongo.read_concern import ReadConcern
 from repositories.database.client import APPLICATION, KEY_PROOF, close_in_background, valid_address
 from repositories.database.errors import DatabaseRefused, first_clause
 from repositories.database.store_scope import store_filter
-from repositories.diagnostics.facts import DatabaseFacts
 from repositories.legacy.late_warnings import late_warnings
 from repositories.migrations.indexes import index_models
 from repositories.reporting.rollup_rows import row_range
@@ -39,13 +38,15 @@ from schemas.core.collections import (
 from schemas.core.documents import Document
 from schemas.text.safe_addresses import redact_driver_text
 
-#: The time limit of the inspection, and of one collector.
+#: The time limit of the inspection, and of one fact.
 SECONDS: Final = 11.0
 _COLLECT_SECONDS: Final = 3.0
 _PROBE: Final = "doctor_"
 _PROBE_NAME: Final = re.compile(_PROBE + r"(\d{10})_[0-9a-f]{8}")
 _STALE_SECONDS: Final = 600
 _AUTHENTICATION_FAILED, _UNAUTHORIZED = 18, 13
+
+T = TypeVar("T")
 
 #: A reason, and the pattern of the driver's messages for it.
 _REASONS: Final = (
@@ -57,10 +58,63 @@ _REASONS: Final = (
 )
 
 
-def collect_facts(url: str, database_name: str, store: str, event_retention_days: int) -> DatabaseFacts:
-    """Return the facts about a database. Blocking; ends after about `SECONDS` in any case."""
-    facts = DatabaseFacts()
-    began = time.monotonic()
+class Unreachable(DatabaseRefused):
+    """The database cannot be reached.
+
+    :param reason: dns, tls, refused, auth, no_primary, timeout, invalid or other.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class Server(NamedTuple):
+    """A server. `clock`: the seconds that its clock is ahead of ours."""
+
+    version: str
+    set_name: str | None
+    is_mongos: bool
+    primary: str | None
+    clock: float
+
+
+class Writes(NamedTuple):
+    """The results of test writes: empty, or the driver's message. `transaction`: None if there was none."""
+
+    majority: str
+    majority_ms: float
+    transaction: str | None
+    change_stream: str
+
+
+class Inspection:
+    """The facts about a database and one of its stores."""
+
+    def __init__(self, database: SyncDatabase[Document], store: str, event_retention_days: int) -> None:
+        self.database, self.store, self.event_retention_days = database, store, event_retention_days
+        self.known: dict[Callable[[Any], Any], Any] = {}
+        self._until = time.monotonic() + SECONDS
+
+    def get(self, collect: Callable[[Any], T]) -> T | None:
+        """Return a fact, collected once; None if it is forbidden, takes too long or does not exist (mongos has no
+        oplog), or if documents edited by hand lack fields or have other types."""
+        if collect not in self.known:
+            self.known[collect] = None
+            seconds = min(_COLLECT_SECONDS, self._until - time.monotonic())
+            if seconds > 0:
+                with suppress(PyMongoError, LookupError, TypeError), pymongo.timeout(seconds):
+                    self.known[collect] = collect(self)
+        fact: T | None = self.known[collect]
+        return fact
+
+
+@contextmanager
+def inspecting(url: str, database_name: str, store: str, event_retention_days: int) -> Iterator[Inspection]:
+    """Open a database for an inspection that ends after about `SECONDS` in any case.
+
+    :raises Unreachable: the database does not answer.
+    """
     try:
         with valid_address(url, "MONGODB_URL"):
             client: MongoClient[Document] = MongoClient(
@@ -72,99 +126,66 @@ def collect_facts(url: str, database_name: str, store: str, event_retention_days
                 tz_aware=True,
             )
     except DatabaseRefused as error:
-        facts.detail = str(error)
-        facts.unreachable = "dns" if "DNS" in str(error) else "invalid"
-        return facts
+        raise Unreachable("dns" if "DNS" in str(error) else "invalid", str(error)) from error
+    inspection = Inspection(client[database_name], store, event_retention_days)
     try:
-        _collect_server(client, facts)
+        inspection.known[server] = server(inspection)
     except PyMongoError as error:
-        facts.unreachable, facts.detail = _reason_of(error), redact_driver_text(first_clause(error), url)
+        raise Unreachable(_reason_of(error), redact_driver_text(first_clause(error), url)) from error
     else:
-        _collect_all(client[database_name], store, event_retention_days, facts, began + SECONDS)
+        yield inspection
     finally:
         close_in_background(client)
-    facts.seconds = time.monotonic() - began
-    return facts
 
 
-def _collect_server(client: MongoClient[Document], facts: DatabaseFacts) -> None:
-    """Collect the server's facts. Any member may answer, which distinguishes a set without a primary from no set."""
+def server(at: Inspection) -> Server:
+    admin = at.database.client.admin
+    # Any member may answer, which distinguishes a set without a primary from no set.
     before = datetime.now(UTC)
-    hello = client.admin.command("hello", read_preference=ReadPreference.NEAREST)
+    hello = admin.command("hello", read_preference=ReadPreference.NEAREST)
     after = datetime.now(UTC)
-    facts.clock = (hello["localTime"].replace(tzinfo=UTC) - before - (after - before) / 2).total_seconds()
-    facts.set_name = hello.get("setName")
-    facts.is_mongos = hello.get("msg") == "isdbgrid"
-    facts.primary = hello.get("primary")
+    clock = (hello["localTime"].replace(tzinfo=UTC) - before - (after - before) / 2).total_seconds()
     # This checks the password as well; `hello` needs none.
-    facts.version = client.admin.command("buildInfo", read_preference=ReadPreference.NEAREST)["version"]
+    version = admin.command("buildInfo", read_preference=ReadPreference.NEAREST)["version"]
     with pymongo.timeout(_COLLECT_SECONDS):
-        client.admin.command("connectionStatus", read_preference=ReadPreference.NEAREST)
+        admin.command("connectionStatus", read_preference=ReadPreference.NEAREST)
+    return Server(version, hello.get("setName"), hello.get("msg") == "isdbgrid", hello.get("primary"), clock)
 
 
-def _collect_all(
-    database: SyncDatabase[Document], store: str, event_retention_days: int, facts: DatabaseFacts, until: float
-) -> None:
-    collectors: list[Callable[[], None]] = [
-        lambda: _collect_writes(database, facts),
-        lambda: _collect_oplog(database, facts),
-        lambda: _collect_disk(database, facts),
-        lambda: _collect_indexes(database, event_retention_days, facts),
-        lambda: _collect_counters(database, store, facts),
-        lambda: _collect_times(database, store, facts),
-        lambda: _collect_legacy_import(database, store, facts),
-        lambda: _collect_late(database, store, facts),
-        lambda: _collect_totals(database, store, facts),
-    ]
-    for collect in collectors:
-        seconds = min(_COLLECT_SECONDS, until - time.monotonic())
-        if seconds <= 0:
-            return
-        # A fact stays unknown if it is forbidden, takes too long or does not exist (mongos has no oplog), or if
-        # documents edited by hand lack fields or have other types.
-        with suppress(PyMongoError, LookupError, TypeError), pymongo.timeout(seconds):
-            collect()
-
-
-def _collect_writes(database: SyncDatabase[Document], facts: DatabaseFacts) -> None:
-    if facts.set_name is None and not facts.is_mongos:
-        return
-    if facts.primary is None and not facts.is_mongos:
-        facts.majority = "there is no primary"
-        return
+def writes(at: Inspection) -> Writes:
+    """Test a write, a transaction and a change stream in a collection that is dropped again."""
     now = int(time.time())
-    for name in database.list_collection_names(filter={"name": {"$regex": f"^{_PROBE}"}}):
+    for name in at.database.list_collection_names(filter={"name": {"$regex": f"^{_PROBE}"}}):
         # Left by an inspection that was killed.
         found = _PROBE_NAME.fullmatch(name)
         if found is not None and now - int(found[1]) > _STALE_SECONDS:
-            database.drop_collection(name)
-    probe = database.get_collection(
+            at.database.drop_collection(name)
+    probe = at.database.get_collection(
         f"{_PROBE}{now}_{secrets.token_hex(4)}", write_concern=WriteConcern(w="majority", j=True, wtimeout=2_500)
     )
     try:
         began = time.perf_counter()
-        facts.majority = _error_of(lambda: probe.insert_one({"_id": 0}))
-        facts.majority_ms = (time.perf_counter() - began) * 1000
-        facts.change_stream = _error_of(lambda: _watch_transaction(probe, facts))
+        majority = _error_of(lambda: probe.insert_one({"_id": 0}))
+        majority_ms = (time.perf_counter() - began) * 1000
+        return Writes(majority, majority_ms, *_watch_transaction(probe))
     finally:
         with suppress(PyMongoError), pymongo.timeout(_COLLECT_SECONDS):
             probe.drop()
 
 
-def _watch_transaction(probe: Any, facts: DatabaseFacts) -> None:
-    """Check that a change stream reports the write of a transaction.
-
-    :raises OperationFailure: it does not.
-    """
-    with probe.watch(max_await_time_ms=500) as stream:
-        facts.transaction = _error_of(lambda: _run_transaction(probe))
-        if facts.transaction:
-            return
-        give_up = time.monotonic() + 2
-        while time.monotonic() < give_up:
-            if stream.try_next() is not None:
-                return
-    raise OperationFailure("the change stream did not report the change within two seconds")
+def _watch_transaction(probe: Any) -> tuple[str | None, str]:
+    """Return the errors of a transaction, and of the change stream that has to report its write."""
+    transaction = None
+    try:
+        with probe.watch(max_await_time_ms=500) as stream:
+            transaction = _error_of(lambda: _run_transaction(probe))
+            give_up = time.monotonic() + 2
+            while not transaction and time.monotonic() < give_up:
+                if stream.try_next() is not None:
+                    return "", ""
+    except PyMongoError as error:
+        return transaction, first_clause(error)
+    return transaction, "" if transaction else "the change stream did not report the change within two seconds"
 
 
 def _run_transaction(probe: Any) -> None:
@@ -184,23 +205,24 @@ def _error_of(work: Callable[[], object]) -> str:
     return ""
 
 
-def _collect_oplog(database: SyncDatabase[Document], facts: DatabaseFacts) -> None:
-    oplog = database.client["local"]["oplog.rs"]
+def oplog_hours(at: Inspection) -> float:
+    """Return how many hours back the oplog reaches."""
+    oplog = at.database.client["local"]["oplog.rs"]
     first, last = (oplog.find({}, {"ts": 1}).sort("$natural", way).limit(1)[0]["ts"].time for way in (1, -1))
-    facts.oplog_hours = (last - first) / 3600
+    return float(last - first) / 3600
 
 
-def _collect_disk(database: SyncDatabase[Document], facts: DatabaseFacts) -> None:
-    stats = database.command("dbStats")
+def disk_free(at: Inspection) -> int | None:
+    stats = at.database.command("dbStats")
     # 0 for a database that does not exist yet.
-    if stats["fsTotalSize"]:
-        facts.disk_free = int(stats["fsTotalSize"] - stats["fsUsedSize"])
+    return int(stats["fsTotalSize"] - stats["fsUsedSize"]) if stats["fsTotalSize"] else None
 
 
-def _collect_indexes(database: SyncDatabase[Document], event_retention_days: int, facts: DatabaseFacts) -> None:
+def index_defects(at: Inspection) -> tuple[list[str], list[str]]:
+    """Return the names of the indexes that are missing, and of those that differ from their definition."""
     missing, different = [], []
-    for collection, models in index_models(event_retention_days).items():
-        there = {each["name"]: each for each in database[collection].list_indexes()}
+    for collection, models in index_models(at.event_retention_days).items():
+        there = {each["name"]: each for each in at.database[collection].list_indexes()}
         for model in models:
             wanted = {**model.document, "key": dict(model.document["key"])}
             found = there.get(wanted["name"])
@@ -208,59 +230,69 @@ def _collect_indexes(database: SyncDatabase[Document], event_retention_days: int
                 missing.append(f"{collection}.{wanted['name']}")
             elif {name: dict(found[name]) if name == "key" else found.get(name) for name in wanted} != wanted:
                 different.append(f"{collection}.{wanted['name']}")
-    facts.indexes_missing, facts.indexes_different = missing, different
+    return missing, different
 
 
-def _collect_counters(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
-    facts.counters = database[COUNTERS].find_one({"_id": store})
-    facts.are_counters_known = True
-    facts.key_proof = (database[FACTS].find_one({"_id": KEY_PROOF}) or {}).get("proof")
-    facts.highest = {kind: _last(database, kind, store, "number") or 0 for kind in DOCUMENT_KINDS}
-    facts.newest_event = _last(database, EVENTS, store, "seq")
+def counters(at: Inspection) -> Document:
+    """Return the store's counters; empty if the store does not exist."""
+    return at.database[COUNTERS].find_one({"_id": at.store}) or {}
 
 
-def _last(database: SyncDatabase[Document], collection: str, store: str, name: str) -> Any:
-    found = database[collection].find(store_filter(collection, store), {name: 1}).sort(name, -1).limit(1).to_list()
-    return found[0][name] if found else None
+def key_proof(at: Inspection) -> str | None:
+    """Return the stored proof of SECRET_KEY."""
+    return (at.database[FACTS].find_one({"_id": KEY_PROOF}) or {}).get("proof")
 
 
-def _collect_times(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
-    found = [_last(database, kind, store, "created_at") for kind in DOCUMENT_KINDS]
-    last_event = database[EVENTS].find({"store": store}, {"at": 1}).sort("seq", -1).limit(1).to_list()
-    moments = [each for each in (*found, *(event["at"] for event in last_event)) if each is not None]
-    facts.newest = max(moments, default=None)
+def highest(at: Inspection) -> Document:
+    """Return the highest number of a document by kind, and as `head` the newest sequence number of an event."""
+    numbers = {kind: _last(at, kind, "number") or 0 for kind in DOCUMENT_KINDS}
+    return {**numbers, "head": _last(at, EVENTS, "seq")}
 
 
-def _collect_legacy_import(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
-    state = database[ADOPTION].find_one({"_id": store})
-    facts.adoption = state["step"] if state else None
-    # A quick check with an index, in case `_collect_late` does not finish in time.
-    facts.late = [f"There are {kind}." for kind in LEGACY_KINDS if database[kind].find_one({"store": None}, {"_id": 1})]
+def _last(at: Inspection, collection: str, name: str) -> Any:
+    found = at.database[collection].find(store_filter(collection, at.store), {name: 1}).sort(name, -1).limit(1)
+    return next((each[name] for each in found), None)
 
 
-def _collect_late(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
-    facts.late = late_warnings(database, store)
+def newest(at: Inspection) -> datetime | None:
+    """Return the time of the newest document or event."""
+    last_event = at.database[EVENTS].find({"store": at.store}, {"at": 1}).sort("seq", -1).limit(1)
+    moments = [*(_last(at, kind, "created_at") for kind in DOCUMENT_KINDS), *(event["at"] for event in last_event)]
+    return max((each for each in moments if each is not None), default=None)
 
 
-def _collect_totals(database: SyncDatabase[Document], store: str, facts: DatabaseFacts) -> None:
-    """Collect the counts and amounts of all documents, once from the yearly rollups and once from the documents."""
+def import_step(at: Inspection) -> str | None:
+    """Return the step that the import of the earlier backend's documents has reached."""
+    state = at.database[ADOPTION].find_one({"_id": at.store})
+    return state["step"] if state else None
+
+
+def late(at: Inspection) -> list[str]:
+    """Return where the earlier backend has written since the import, a sentence each."""
+    return late_warnings(at.database, at.store)
+
+
+def unimported(at: Inspection) -> list[str]:
+    """Return less than `late`, but quickly, by an index."""
+    return [f"There are {kind}." for kind in LEGACY_KINDS if at.database[kind].find_one({"store": None}, {"_id": 1})]
+
+
+def differing_sums(at: Inspection) -> list[str]:
+    """Return the kinds whose yearly rollups differ from the documents, in count or amount."""
     by_totals = dict.fromkeys(DOCUMENT_KINDS, (0, 0))
-    for row in database[TOTALS].find(row_range(store, "0000", "9999")):
+    for row in at.database[TOTALS].find(row_range(at.store, "0000", "9999")):
         for kind in DOCUMENT_KINDS:
-            for sums in row.get(kind, {}).values():
+            for added in row.get(kind, {}).values():
                 count, amount = by_totals[kind]
-                by_totals[kind] = (
-                    count + sums.get("count", 0),
-                    amount + sums.get("total", 0) + sums.get("sold", 0) + sums.get("paid", 0),
-                )
+                amount += sum(added.get(name, 0) for name in ("total", "sold", "paid"))
+                by_totals[kind] = (count + added.get("count", 0), amount)
     by_documents = {}
     for kind, amount_of in ((ESTIMATES, "$total"), (ORDERS, {"$add": ["$total", "$amount_paid"]})):
         group = {"_id": None, "count": {"$sum": 1}, "amount": {"$sum": amount_of}}
-        found = list(
-            database[kind].aggregate([{"$match": {**store_filter(kind, store), "voided_at": None}}, {"$group": group}])
-        )
+        live = {**store_filter(kind, at.store), "voided_at": None}
+        found = at.database[kind].aggregate([{"$match": live}, {"$group": group}]).to_list()
         by_documents[kind] = (found[0]["count"], found[0]["amount"]) if found else (0, 0)
-    facts.by_totals, facts.by_documents = by_totals, by_documents
+    return [kind for kind in DOCUMENT_KINDS if by_totals[kind] != by_documents[kind]]
 
 
 def _reason_of(error: PyMongoError) -> str:

@@ -21,7 +21,7 @@ from app.diagnostics.machine_checks import check_settings
 from app.observability.error_reports import ErrorReports
 from repositories.database.client import connect
 from repositories.database.errors import DatabaseRefused
-from repositories.diagnostics.inspection import collect_facts
+from repositories.diagnostics.inspection import Unreachable, inspecting
 from repositories.legacy.source import open_source
 from schemas.text.safe_addresses import redact_driver_text, safe_address
 from tests.server.test_startup import environment
@@ -210,8 +210,9 @@ def test_the_error_of_an_unencoded_password_asks_for_percent_encoding(monkeypatc
 
 def test_an_unreachable_import_source_is_shown_without_its_password() -> None:
     url = f"mongodb://shop:zqxhead@127.0.0.1:{free_port()}/shop?serverSelectionTimeoutMS=50"
-    facts = collect_facts(url, "pos", "main", 90)
-    assert (facts.unreachable, shown(facts.detail)) == ("refused", False)
+    with pytest.raises(Unreachable) as refusal, inspecting(url, "pos", "main", 90):
+        pass
+    assert (refusal.value.reason, shown(str(refusal.value))) == ("refused", False)
 
 
 def test_an_invalid_sentry_key_is_not_shown() -> None:
