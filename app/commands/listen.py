@@ -59,7 +59,7 @@ def listen(
             async for event in events:
                 typer.echo(orjson.dumps(event).decode() if as_json else line_of(event))
 
-    with suppress(KeyboardInterrupt, BrokenPipeError):
+    with suppress(KeyboardInterrupt):
         asyncio.run(show())
 
 

@@ -13,6 +13,7 @@ from app.refusals import Refused
 
 #: The name of the standard output.
 STDOUT: Final = Path("-")
+_STANDARD_OUTPUT: Final = "The standard output"
 
 
 class FileRefused(Refused):
@@ -55,15 +56,12 @@ def output(path: Path, *, force: bool = False, is_binary: bool = False) -> Itera
 def _stdout(*, is_binary: bool) -> Iterator[BinaryIO]:
     if is_binary and sys.stdout.isatty():
         raise FileRefused("This output is binary: name a file with --output, or use a pipe.")
-    stream = _Stream(sys.stdout.buffer, "The standard output")
+    stream = _Stream(sys.stdout.buffer, _STANDARD_OUTPUT)
     try:
         yield cast("BinaryIO", stream)
         stream.flush()
-    except FileRefused as refused:
+    except FileRefused:
         drop_standard_output()
-        if isinstance(refused.__cause__, BrokenPipeError):
-            # The reader has closed the pipe.
-            raise SystemExit(1) from None
         raise
 
 
@@ -100,38 +98,29 @@ def _refuse_existing(path: Path, *, force: bool) -> None:
 
 
 @contextmanager
-def writing(place: object) -> Iterator[None]:
+def writing(place: object, refused: type[FileRefused] = FileRefused) -> Iterator[None]:
     """Turn errors of the system in the block into a sentence that names the place.
 
-    :raises FileRefused: for each `OSError`.
+    :raises FileRefused: for each `OSError`, except where the reader has closed the pipe: typer ends the command then.
     """
     try:
         yield
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        raise FileRefused(f"{place} cannot be written: {error.strerror or error}.") from error
+        raise refused(f"{place} cannot be written: {error.strerror or error}.") from error
 
 
 class _Printed(io.TextIOWrapper):
     """The standard output, with errors as sentences."""
 
     def write(self, text: str, /) -> int:
-        with _printing():
+        with writing(_STANDARD_OUTPUT, OutputRefused):
             return super().write(text)
 
     def flush(self) -> None:
-        with _printing():
+        with writing(_STANDARD_OUTPUT, OutputRefused):
             super().flush()
-
-
-@contextmanager
-def _printing() -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError:
-        # The reader has closed the pipe, which is not a failure.
-        raise
-    except OSError as error:
-        raise OutputRefused(f"The standard output cannot be written: {error.strerror or error}.") from error
 
 
 def drop_standard_output() -> None:
