@@ -1,9 +1,9 @@
 """The application factory: settings in, an application out."""
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -61,6 +61,7 @@ from repositories.migrations.rebuild import rebuild
 from repositories.sharing.links import PublicLinks
 from repositories.shop.stores import AllStoresReports
 from schemas.accounts.serializers import AccountSerializers, account_serializers_for
+from schemas.core.calendar import Clock
 from schemas.sales.serializers import Serializers, serializers_for
 from schemas.text.phones import currency_region
 from services.messaging.provider import Provider, provider_of
@@ -87,7 +88,7 @@ class ProcessState(StoreState, AccountState, MessagingState):
 
     about: About
     description: Description
-    clock: Callable[[], datetime]
+    clock: Clock
     zone: ZoneInfo
     currency: str
     region: str
@@ -117,7 +118,7 @@ class ProcessState(StoreState, AccountState, MessagingState):
 def create_app(
     settings: Settings,
     *,
-    clock: Callable[[], datetime] = utc_now,
+    clock: Clock = utc_now,
     ring_capacity: int = CAPACITY,
     access_log: Observer | None = None,
     socket_log: LineWriter | None = None,
@@ -125,7 +126,6 @@ def create_app(
 ) -> Starlette:
     """Return the application.
 
-    :param clock: returns the current time, in UTC.
     :param ring_capacity: how many of the newest events the hub keeps in memory.
     :param access_log: observes each request.
     :param socket_log: receives a line for each WebSocket.
@@ -234,9 +234,7 @@ def create_app(
     return app
 
 
-async def _make_ready(
-    database: Database, settings: Settings, clock: Callable[[], datetime]
-) -> tuple[DatabaseClock, Clocks]:
+async def _make_ready(database: Database, settings: Settings, clock: Clock) -> tuple[DatabaseClock, Clocks]:
     """Check and prepare the database, and return its clock and the clocks of expiry.
 
     :raises DatabaseRefused: the database cannot be used.

@@ -1,4 +1,8 @@
-"""All database access: documents, the journal (all writes), events, reports, indexes."""
+"""All database access: documents, the journal (all writes), events, reports, indexes.
+
+Whatever reads or writes the database raises `Unavailable` if the database cannot be reached or does not answer in time.
+Docstrings name the other errors.
+"""
 
 import os
 

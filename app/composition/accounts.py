@@ -1,7 +1,5 @@
 """The construction of users, devices and sign-in, for the service and for commands."""
 
-from collections.abc import Callable
-from datetime import datetime
 from typing import TypedDict
 
 from app.config.settings import Settings
@@ -13,6 +11,7 @@ from repositories.accounts.rate_limits import RateLimits
 from repositories.accounts.sessions import Sessions
 from repositories.accounts.sign_in import SignIn
 from repositories.database.client import Database
+from schemas.core.calendar import Clock
 
 
 class AccountState(TypedDict):
@@ -29,7 +28,6 @@ class AccountState(TypedDict):
 class Accounts:
     """Users, devices, sessions and credentials of a database.
 
-    :param clock: returns the current time, in UTC.
     :param journal_of: returns the journal of a store by its name.
     :param rate_limits: None for commands, which check no tokens.
     """
@@ -38,7 +36,7 @@ class Accounts:
         self,
         settings: Settings,
         database: Database,
-        clock: Callable[[], datetime],
+        clock: Clock,
         journal_of: JournalOf,
         rate_limits: RateLimits | None = None,
     ) -> None:

@@ -27,10 +27,7 @@ def setup_token(settings: Settings) -> str | None:
 
 
 async def log_setup_instructions(settings: Settings, claim: ShopSetup) -> None:
-    """Log how to create the first owner, in one process, while there is no owner.
-
-    :raises Unavailable: the database does not answer.
-    """
+    """Log how to create the first owner, in one process, while there is no owner."""
     if settings.is_open or await claim.is_complete() or not await claim.acquire_notice(_this_server()):
         return
     # The operator knows a token of the settings, so the log need not show it.

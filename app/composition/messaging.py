@@ -1,8 +1,6 @@
 """The construction of messaging: the outbox and its dispatcher."""
 
 import asyncio
-from collections.abc import Callable
-from datetime import datetime
 from typing import Final, TypedDict
 
 from app.composition.stores import Stores
@@ -11,6 +9,7 @@ from app.config.settings import Settings
 from repositories.database.client import Database
 from repositories.messaging.outbox import Outbox
 from repositories.messaging.uploads import Uploads
+from schemas.core.calendar import Clock
 from schemas.messaging.whatsapp_webhook import WebhookKeys
 from services.messaging.dispatcher import OutboxDispatcher
 from services.messaging.provider import Provider
@@ -34,12 +33,11 @@ class MessagingState(TypedDict):
 class Messaging:
     """The outbox and the dispatcher of this process.
 
-    :param clock: returns the current time, in UTC.
     :param provider: sends messages to phones.
     """
 
     def __init__(
-        self, settings: Settings, database: Database, stores: Stores, clock: Callable[[], datetime], provider: Provider
+        self, settings: Settings, database: Database, stores: Stores, clock: Clock, provider: Provider
     ) -> None:
         outbox = Outbox(database, settings.store_id, stores.journal_of, stores.tell, clock)
         self._provider = provider

@@ -6,7 +6,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final, TypedDict
 from zoneinfo import ZoneInfo
 
@@ -35,6 +34,7 @@ from repositories.sales.history import History
 from repositories.sharing.links import LinkRepository
 from repositories.shop.settings import ShopSettingsRepository
 from repositories.shop.stores import store_exists
+from schemas.core.calendar import Clock
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.journal.events import Event
 from schemas.printing.letterhead import Letterhead
@@ -56,7 +56,6 @@ logger = logging.getLogger("pos")
 class StoreDependencies:
     """What all stores of a process share.
 
-    :param clock: returns the current time, in UTC.
     :param ring_capacity: how many of the newest events of a store are kept in memory.
     :param on_group: is called with each group that a journal has committed.
     :param on_busy: is called when commands begin to wait in a journal, and when none waits any more.
@@ -65,7 +64,7 @@ class StoreDependencies:
 
     database: Database
     settings: Settings
-    clock: Callable[[], datetime]
+    clock: Clock
     ring_capacity: int
     on_group: Callable[[GroupResult], None]
     on_busy: Callable[[bool], None]
@@ -143,10 +142,7 @@ class Store:
         }
 
     async def _letterhead(self) -> Letterhead:
-        """Return the letterhead of the store.
-
-        :raises Unavailable: the database does not answer.
-        """
+        """Return the letterhead of the store."""
         return (await self._settings.current()).head
 
     @property

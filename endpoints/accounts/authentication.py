@@ -40,7 +40,6 @@ class Authenticator:
         :raises NotSignedIn: there is no credential, or it is unknown.
         :raises SignInExpired: the credential has expired.
         :raises TooManyRequests: the address has sent too many unknown tokens.
-        :raises Unavailable: the database is unavailable.
         """
         if self._credentials is None:
             return LOCAL_OWNER
@@ -53,10 +52,7 @@ class Authenticator:
         return _principal_of(await self._credentials.resolve(token, address))
 
     async def ticket(self, principal: Principal, store: str) -> str:
-        """Issue a ticket for one connection to a store. Without sign-in any ticket is accepted.
-
-        :raises Unavailable: the database is unavailable.
-        """
+        """Issue a ticket for one connection to a store. Without sign-in any ticket is accepted."""
         if self._credentials is None:
             return new_token(TICKET)
         return await self._credentials.issue_ticket(principal, store)
@@ -68,7 +64,6 @@ class Authenticator:
         :raises NotSignedIn: the ticket is unknown or was used.
         :raises SignInExpired: the ticket has expired.
         :raises TooManyRequests: the address has sent too many unknown tokens.
-        :raises Unavailable: the database is unavailable.
         """
         if self._credentials is None:
             return LOCAL_OWNER, None

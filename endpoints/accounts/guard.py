@@ -78,7 +78,6 @@ async def admit(scope: Scope, roles: Roles, *, takes_tickets: bool = False) -> P
     :raises TooManyRequests: the rate limit of the credential is reached.
     :raises Forbidden: the role or the store is not permitted.
     :raises NoSuchStore: the store does not exist.
-    :raises Unavailable: the database is unavailable.
     """
     state = scope["state"]
     authenticator: Authenticator = state["authenticator"]

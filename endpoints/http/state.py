@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Protocol, TypeVar, runtime_checkable
 from zoneinfo import ZoneInfo
 
@@ -39,6 +38,7 @@ from repositories.sharing.links import LinkRepository, PublicLinks
 from repositories.shop.settings import ShopSettingsRepository
 from repositories.shop.stores import AllStoresReports
 from schemas.accounts.serializers import AccountSerializers
+from schemas.core.calendar import Clock
 from schemas.core.collections import ESTIMATES
 from schemas.core.principals import Principal
 from schemas.journal.events import Event
@@ -109,7 +109,7 @@ class ShopState(State):
 
     # The process.
     about: About
-    clock: Callable[[], datetime]
+    clock: Clock
     zone: ZoneInfo
     currency: str
     region: str

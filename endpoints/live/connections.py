@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -19,6 +18,7 @@ from endpoints.http.errors import Forbidden
 from repositories.accounts.credentials import Credentials, TokenStatus
 from repositories.concurrency.supervised_task import SupervisedTask
 from repositories.database.errors import Unavailable
+from schemas.core.calendar import Clock
 from schemas.core.principals import Principal
 from schemas.live.close_codes import FORBIDDEN, NOT_SIGNED_IN, SIGN_IN_EXPIRED
 
@@ -55,10 +55,9 @@ class Connections:
     """The open connections of one process.
 
     :param credentials: None if the service runs without sign-in; then no connection is checked.
-    :param clock: returns the current time, UTC.
     """
 
-    def __init__(self, credentials: Credentials | None, clock: Callable[[], datetime]) -> None:
+    def __init__(self, credentials: Credentials | None, clock: Clock) -> None:
         self._credentials = credentials
         self._clock = clock
         self._connections: dict[str, set[Connection]] = {}

@@ -108,10 +108,7 @@ class Hub:
         )
 
     async def start(self) -> None:
-        """Start at the head of the log, with the newest events in memory. From here on no event is missed.
-
-        :raises Unavailable: the database is unavailable.
-        """
+        """Start at the head of the log, with the newest events in memory. From here on no event is missed."""
         await self._tailer.start(self._preload)
         tailer = self._tailer
         works = (tailer.listen, tailer.follow, self.subscriptions.wake_readers, tailer.watch_oldest_seq)
@@ -153,10 +150,7 @@ class Hub:
 
     async def confirmed_replay_error(self, place: LogPosition) -> str | None:
         """Return the same as `replay_error`, but read the head of the log before AHEAD is returned: a client may have
-        received events from another process that this one has not read yet.
-
-        :raises Unavailable: the database is unavailable.
-        """
+        received events from another process that this one has not read yet."""
         reason = self.replay_error(place)
         if reason != AHEAD:
             return reason
@@ -174,10 +168,7 @@ class Hub:
         return subscription.select(self.ring.after(subscription.cursor, limit, max_bytes))
 
     async def fetch(self, subscription: Subscription, limit: int, max_bytes: int) -> list[RenderedEvent]:
-        """Return the same as `take`, from the log.
-
-        :raises Unavailable: the database is unavailable.
-        """
+        """Return the same as `take`, from the log."""
         cursor = subscription.cursor
         events = limit_events(await self._read(cursor), limit, max_bytes)
         if subscription.loss_reason is not None or subscription.cursor != cursor:
@@ -189,10 +180,7 @@ class Hub:
         return subscription.select(events)
 
     async def since(self, place: LogPosition, limit: int) -> list[RenderedEvent]:
-        """Return up to `limit` events after a position, from memory if possible.
-
-        :raises Unavailable: the database is unavailable.
-        """
+        """Return up to `limit` events after a position, from memory if possible."""
         if self.ring.reaches(place.seq):
             return self.ring.after(place.seq, limit, self.ring.bytes_after(place.seq))
         return await self._read(place.seq, limit)

@@ -53,20 +53,14 @@ class LogTailer:
         self.notified_at = self.checked_at = time.monotonic()
 
     async def start(self, preload: int) -> None:
-        """Start at the head of the log, with up to `preload` of the newest events in memory.
-
-        :raises Unavailable: the database is unavailable.
-        """
+        """Start at the head of the log, with up to `preload` of the newest events in memory."""
         self.epoch, head = await self._log.head()
         await self._find_oldest_seq()
         self._sequencer.reset(max(0, head - preload, self.oldest_seq - 1), EXPIRED)
         await self._catch_up()
 
     async def refresh_head(self) -> None:
-        """Read the head of the log.
-
-        :raises Unavailable: the database is unavailable.
-        """
+        """Read the head of the log."""
         epoch, head = await self._log.head()
         if epoch == self.epoch:
             self._sequencer.known_head = max(self._sequencer.known_head, head)

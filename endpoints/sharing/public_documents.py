@@ -59,7 +59,6 @@ async def _find(request: ShopRequest) -> tuple[Document, Document] | None:
     """Return the link of a request and its document, and switch `request.state` to its store; None if there is none.
 
     :raises TooManyRequests: the address has requested too many links.
-    :raises Unavailable: the database is unavailable.
     """
     await request.state.rate_limits.count(LINK, address_of(request))
     link = await request.state.public_links.find(request.path_params["token"])

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import datetime
 from typing import Any, Protocol
 
 from pymongo.errors import BulkWriteError, DuplicateKeyError
@@ -16,6 +15,7 @@ from repositories.database.errors import NotFound, Unavailable, is_duplicate, re
 from repositories.journal.command import Command
 from repositories.journal.transaction import Outcome
 from schemas.accounts.password_policy import password_error, pin_error
+from schemas.core.calendar import Clock
 from schemas.core.collections import DEVICES, EVENT_TYPES, FACTS, USERS
 from schemas.core.documents import Document
 from schemas.core.errors import InvalidBody
@@ -41,9 +41,7 @@ class _Accounts:
 
     kind: str
 
-    def __init__(
-        self, database: Database, home: str, journal_of: JournalOf, sessions: Sessions, clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, database: Database, home: str, journal_of: JournalOf, sessions: Sessions, clock: Clock) -> None:
         self._accounts = database[self.kind]
         self._home = home
         self._journal_of = journal_of
@@ -51,10 +49,7 @@ class _Accounts:
         self._clock = clock
 
     async def all(self, store: str | None) -> list[Document]:
-        """Return the accounts that belong to a store, or all if it is None, oldest first.
-
-        :raises Unavailable: the database cannot be reached.
-        """
+        """Return the accounts that belong to a store, or all if it is None, oldest first."""
         criteria = {"voided_at": None} if store is None else {"belongs_to": store, "voided_at": None}
         async with read_deadline():
             return await self._accounts.find(criteria).sort([("created_at", 1), ("_id", 1)]).to_list()
@@ -132,7 +127,7 @@ class Users(_Accounts):
         home: str,
         journal_of: JournalOf,
         sessions: Sessions,
-        clock: Callable[[], datetime],
+        clock: Clock,
         passwords: Passwords,
     ) -> None:
         super().__init__(database, home, journal_of, sessions, clock)
@@ -140,10 +135,7 @@ class Users(_Accounts):
         self._passwords = passwords
 
     async def is_set_up(self) -> bool:
-        """Return whether the shop has, or once had, an owner.
-
-        :raises Unavailable: the database cannot be reached.
-        """
+        """Return whether the shop has, or once had, an owner."""
         async with read_deadline():
             if await self._facts.find_one({"_id": OWNERS, "claimed": True}, {"_id": 1}) is not None:
                 return True

@@ -12,7 +12,7 @@ import asyncio
 import hmac
 import secrets
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
@@ -22,6 +22,7 @@ from cachetools import LRUCache, TTLCache
 from repositories.accounts.rate_limits import RateLimits
 from repositories.database.client import Database
 from repositories.database.errors import read_deadline
+from schemas.core.calendar import Clock
 from schemas.core.collections import CREDENTIALS, DEVICES, USERS
 from schemas.core.documents import Document
 from schemas.core.principals import Principal, device_principal
@@ -68,14 +69,13 @@ class RedeemedTicket(NamedTuple):
 class Credentials:
     """The credentials of one database.
 
-    :param clock: the present instant, UTC.
     :param rate_limits: count the unknown tokens of each address; None: they are not limited.
     """
 
     def __init__(
         self,
         database: Database,
-        clock: Callable[[], datetime],
+        clock: Clock,
         cache_seconds: float = CACHE_SECONDS,
         rate_limits: RateLimits | None = None,
     ) -> None:
@@ -92,7 +92,6 @@ class Credentials:
 
         :param address: the address of the client.
         :raises TooManyRequests: the address sent too many unknown tokens, and this one was not valid here before.
-        :raises Unavailable: the database cannot be reached.
         """
         digest = hash_token(token)
         try:
@@ -123,7 +122,6 @@ class Credentials:
         """Store a new credential and return its token, which cannot be recovered later.
 
         :param token: the token itself, if the caller has generated it.
-        :raises Unavailable: the database cannot be reached.
         """
         token = token or new_token(kind)
         now, lifetime = self._clock(), LIFETIMES[kind]
@@ -144,10 +142,7 @@ class Credentials:
         return token
 
     async def issue_ticket(self, principal: Principal, store: str) -> str:
-        """Return a ticket that can be redeemed once, within 30 seconds, in place of the principal's credential.
-
-        :raises Unavailable: the database cannot be reached.
-        """
+        """Return a ticket that can be redeemed once, within 30 seconds, in place of the principal's credential."""
         return await self.issue(
             TICKET, principal.id, device=principal.device, stands_for=principal.credential, store=store
         )
@@ -172,10 +167,7 @@ class Credentials:
         return RedeemedTicket((await self.resolve_all([shown]))[shown], row["store"])
 
     async def resolve_all(self, digests: Iterable[str]) -> dict[str, TokenStatus]:
-        """Look up credentials by their hashes, without the cache and in three queries at most.
-
-        :raises Unavailable: the database cannot be reached.
-        """
+        """Look up credentials by their hashes, without the cache and in three queries at most."""
         wanted = list(digests)
         async with read_deadline():
             found = self._credentials.find({"_id": {"$in": wanted}, "kind": {"$in": [ACCESS, KEY]}})

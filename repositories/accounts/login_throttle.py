@@ -12,7 +12,6 @@ together, so that one faulty tablet does not lock out the others.
 """
 
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -22,6 +21,7 @@ from pymongo import ReturnDocument
 
 from repositories.database.client import Database
 from repositories.database.errors import TooManyRequests, read_deadline
+from schemas.core.calendar import Clock
 from schemas.core.collections import ATTEMPTS
 from schemas.core.documents import Document
 
@@ -50,12 +50,9 @@ class Attempt:
 
 
 class LoginThrottle:
-    """The attempts at all accounts of one database.
+    """The attempts at all accounts of one database."""
 
-    :param clock: the present instant, UTC.
-    """
-
-    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._rows = database[ATTEMPTS]
         self._clock = clock
 
@@ -65,7 +62,6 @@ class LoginThrottle:
         :param kind: `PASSWORD` or `PIN`.
         :param source: an address or the id of a device.
         :raises TooManyRequests: there were too many failures.
-        :raises Unavailable: the database cannot be reached.
         """
         account, now = _account(kind, login), self._clock()
         async with read_deadline():
@@ -90,10 +86,7 @@ class LoginThrottle:
             raise TooManyRequests(_time_to_wait(row[budget], _LIMITS[budget], now).total_seconds(), _REFUSAL)
 
     async def record_success(self, attempt: Attempt) -> None:
-        """Record that the secret was right: clear the failures that count against this source.
-
-        :raises Unavailable: the database cannot be reached.
-        """
+        """Record that the secret was right: clear the failures that count against this source."""
         now = self._clock()
         remembered = {"places": _with_source(attempt.source, now), "expires_at": now + _REMEMBERED}
         cleared = {attempt.account: {**_cleared_fields(attempt.budget, now), **remembered}}

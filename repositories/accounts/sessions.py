@@ -10,8 +10,6 @@ owner cannot both continue; and a thief, who does not have the key, gets nothing
 
 import hmac
 import secrets
-from collections.abc import Callable
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from repositories.accounts.credentials import (
@@ -25,6 +23,7 @@ from repositories.accounts.credentials import (
 )
 from repositories.database.client import Database
 from repositories.database.errors import read_deadline
+from schemas.core.calendar import Clock
 from schemas.core.collections import CREDENTIALS, USERS
 from schemas.core.documents import Document
 from schemas.core.tokens import hash_token
@@ -56,10 +55,9 @@ class Sessions:
     """The sessions of one database.
 
     :param credentials: the credentials of this process, whose cache is cleared when a session ends.
-    :param clock: the present instant, UTC.
     """
 
-    def __init__(self, database: Database, credentials: Credentials, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, credentials: Credentials, clock: Clock) -> None:
         self._rows = database[CREDENTIALS]
         self._users = database[USERS]
         self._credentials = credentials
@@ -69,7 +67,6 @@ class Sessions:
         """Begin a session of a user.
 
         :param version: the version of the user whose password was checked.
-        :raises Unavailable: the database cannot be reached.
         """
         refresh = await self._credentials.issue(REFRESH, owner, version=version, used_at=None)
         family = await self.family_of(hash_token(refresh)) or ""
@@ -77,10 +74,7 @@ class Sessions:
         return Tokens(access, refresh, family, _access_token_seconds())
 
     async def begin_at_device(self, device: str, owner: str, version: int) -> Tokens:
-        """Begin a session of a user at a device. It lasts an hour, and ends earlier if the device is deactivated.
-
-        :raises Unavailable: the database cannot be reached.
-        """
+        """Begin a session of a user at a device. It lasts an hour, and ends earlier if the device is deactivated."""
         access = await self._credentials.issue(ACCESS, owner, device=device, version=version)
         family = await self.family_of(hash_token(access))
         return Tokens(access, None, family or "", _access_token_seconds())
@@ -92,7 +86,6 @@ class Sessions:
         request with the old token.
 
         :param key: the client's secret, with which it may repeat the request if the response is lost.
-        :raises Unavailable: the database cannot be reached.
         """
         row = await self._find_refresh_token(refresh)
         if row is None or await self._is_ended(row):
@@ -153,7 +146,6 @@ class Sessions:
         """End a session, with all its tokens.
 
         :returns: the number of deleted credentials.
-        :raises Unavailable: the database cannot be reached.
         """
         return await self._delete({"family": family})
 
@@ -161,15 +153,11 @@ class Sessions:
         """End all sessions of a user or a device, and those begun at that device, except one family.
 
         :returns: the number of deleted credentials.
-        :raises Unavailable: the database cannot be reached.
         """
         return await self._delete({"$or": [{"owner": owner}, {"device": owner}], "family": {"$ne": kept_family}})
 
     async def all(self, owner: str | None = None) -> list[Document]:
-        """Return the active sessions, newest first: `{family, kind, owner, device, created_at, expires_at}`.
-
-        :raises Unavailable: the database cannot be reached.
-        """
+        """Return the active sessions, newest first: `{family, kind, owner, device, created_at, expires_at}`."""
         criteria: dict[str, Any] = {"kind": {"$in": [REFRESH, KEY, ACCESS]}, "used_at": None}
         criteria["expires_at"] = {"$not": {"$lte": self._clock()}}
         if owner is not None:

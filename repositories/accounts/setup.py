@@ -5,7 +5,7 @@ The first owner has a fixed id. So of any number of concurrent requests, in any 
 
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from pymongo.errors import DuplicateKeyError
@@ -14,6 +14,7 @@ from repositories.accounts.accounts import Users
 from repositories.accounts.commands import AccountExists
 from repositories.database.client import Database
 from repositories.database.errors import read_deadline
+from schemas.core.calendar import Clock
 from schemas.core.collections import CREDENTIALS
 from schemas.core.documents import Document
 from schemas.core.errors import ShopError
@@ -36,7 +37,6 @@ class AlreadyClaimed(ShopError):
 class ShopSetup:
     """The setup of a database's shop: its first owner.
 
-    :param clock: the present instant, UTC.
     :param seconds: a monotonic clock.
     """
 
@@ -44,7 +44,7 @@ class ShopSetup:
         self,
         database: Database,
         users: Users,
-        clock: Callable[[], datetime],
+        clock: Clock,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._credentials = database[CREDENTIALS]
@@ -55,10 +55,7 @@ class ShopSetup:
         self._next_check = 0.0
 
     async def is_complete(self) -> bool:
-        """Return whether there is or was an owner. Until then this queries the database at most once a second.
-
-        :raises Unavailable: the database cannot be reached.
-        """
+        """Return whether there is or was an owner. Until then this queries the database at most once a second."""
         if not self._is_complete and self._monotonic() >= self._next_check:
             self._next_check = self._monotonic() + _CHECK_SECONDS
             await self._refresh()
@@ -90,7 +87,6 @@ class ShopSetup:
         """Return whether this process, and no other worker of its server, logs the setup instructions.
 
         :param server: identifies the server.
-        :raises Unavailable: the database cannot be reached.
         """
         now = self._clock()
         held = {"told_to": server, "told_at": {"$gt": now - _NOTICE_LEASE}}

@@ -211,7 +211,6 @@ async def restoring(database: Database, store: str, now: datetime, event_retenti
     error leaves the mark.
 
     :raises DatabaseRefused: the store cannot be restored.
-    :raises Unavailable: the database cannot be reached.
     """
     restore = Restore(database, store)
     with translate_errors():

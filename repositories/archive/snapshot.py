@@ -188,7 +188,6 @@ async def open_snapshot(database: Database, store: str, batch: int = BATCH) -> A
     """Open a snapshot of the store as it is now, for the block.
 
     :param batch: the number of documents to read at a time.
-    :raises Unavailable: the database cannot be reached.
     """
     snapshot = StoreSnapshot(database, store, batch)
     with translate_errors():

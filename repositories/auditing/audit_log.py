@@ -36,10 +36,7 @@ class AuditLog:
         self._zone = zone
 
     async def page(self, listing: AuditListing) -> Page[bytes]:
-        """Return the events (BSON) after `listing.after`, newest first, up to `listing.limit` and `PAGE_BYTES`.
-
-        :raises Unavailable: the database cannot be reached.
-        """
+        """Return the events (BSON) after `listing.after`, newest first, up to `listing.limit` and `PAGE_BYTES`."""
         limit = listing.limit
         options = {"projection": {"_id": 0}, "sort": [("seq", DESCENDING)], "limit": limit + 1}
         async with read_deadline():

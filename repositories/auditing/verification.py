@@ -51,7 +51,6 @@ async def verify(
 
     :param on_progress: called with the number of further events that were checked.
     :param on_note: called with a sentence that is no difference, but that the operator should know.
-    :raises Unavailable: the database cannot be reached.
     """
     with translate_errors():
         counters = await database[COUNTERS].find_one({"_id": store})
@@ -191,9 +190,6 @@ class _LimitedLines:
 
 
 async def count_events(database: Database, store: str) -> int:
-    """Return the number of events to check.
-
-    :raises Unavailable: the database cannot be reached.
-    """
+    """Return the number of events to check."""
     with translate_errors():
         return await database[EVENTS].count_documents({"store": store})

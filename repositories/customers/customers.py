@@ -24,10 +24,7 @@ class CustomerRepository:
         self._store = store
 
     async def page(self, listing: CustomerListing, limit: int) -> Page[Document]:
-        """Return up to `limit` customers after `listing.after`, the latest visit first.
-
-        :raises Unavailable: the database is away.
-        """
+        """Return up to `limit` customers after `listing.after`, the latest visit first."""
         async with read_deadline():
             found = self._collection.find(self.criteria(listing)).sort(_NEWEST).limit(limit + 1)
             return first_page(await found.to_list(limit + 1), limit)

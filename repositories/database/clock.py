@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from repositories.concurrency.supervised_task import SupervisedTask
 from repositories.database.client import Database
 from repositories.database.errors import Unavailable, read_deadline
+from schemas.core.calendar import Clock
 from schemas.core.collections import COUNTERS
 
 #: From one measurement to the next: no two clocks run at the same speed.
@@ -31,9 +32,9 @@ class Clocks(NamedTuple):
     """The clocks that decide when something has expired."""
 
     #: The database's clock, by which it deletes expired documents.
-    database: Callable[[], datetime]
+    database: Clock
     #: Decides on windows, expiry and leases: the database's clock, unless a test passes a clock of its own.
-    expiry: Callable[[], datetime]
+    expiry: Clock
 
 
 class DatabaseClock:
@@ -46,7 +47,7 @@ class DatabaseClock:
     def __init__(
         self,
         database: Database,
-        clock: Callable[[], datetime],
+        clock: Clock,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
@@ -79,10 +80,7 @@ class DatabaseClock:
         await self._watching.stop()
 
     async def measure(self) -> None:
-        """Measure the database's clock.
-
-        :raises Unavailable: the database is away.
-        """
+        """Measure the database's clock."""
         before = self._seconds()
         async with read_deadline():
             local_time: datetime = (await self._database.command("hello"))["localTime"]
@@ -104,10 +102,7 @@ class DatabaseClock:
             )
 
     async def log_future_document(self, store: str) -> None:
-        """Log if the store has an event that is newer than the machine's clock.
-
-        :raises Unavailable: the database is away.
-        """
+        """Log if the store has an event that is newer than the machine's clock."""
         async with read_deadline():
             counters = await self._database[COUNTERS].find_one({"_id": store}, {"at": 1})
         newest = None if counters is None else counters.get("at")

@@ -48,10 +48,7 @@ class EventLog:
         self._events = database.get_collection(EVENTS, _AS_STORED)
 
     async def _head(self) -> Head:
-        """Return the head of the log.
-
-        :raises Unavailable: the database is away.
-        """
+        """Return the head of the log."""
         # A plain command: this runs before each list and report, and `find_one` takes 50 % longer.
         answer = await self._database.command(
             "find",
@@ -70,20 +67,14 @@ class EventLog:
         return Head(found[0]["epoch"], found[0]["head"])
 
     async def after(self, seq: int, limit: int = RANGE_LIMIT) -> list[StoredEvent]:
-        """Return up to `limit` events that follow `seq`, in order.
-
-        :raises Unavailable: the database is away.
-        """
+        """Return up to `limit` events that follow `seq`, in order."""
         async with read_deadline():
             found = self._events.find({"store": self._store, "seq": {"$gt": seq}}, _PROJECTION)
             documents: list[Any] = await found.sort("seq", 1).limit(limit).to_list(limit)
         return stored_events([document.raw for document in documents])
 
     async def oldest_seq(self) -> int | None:
-        """Return the sequence number of the oldest event in the database; None if there is none.
-
-        :raises Unavailable: the database is away.
-        """
+        """Return the sequence number of the oldest event in the database; None if there is none."""
         async with read_deadline():
             oldest = await self._database[EVENTS].find({"store": self._store}, {"seq": 1}).sort("seq", 1).to_list(1)
         return oldest[0]["seq"] if oldest else None

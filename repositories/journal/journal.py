@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -33,6 +32,7 @@ from repositories.journal.command_queue import CommandQueue, PendingCommand
 from repositories.journal.command_sizes import LARGE_BYTES, TooLarge
 from repositories.journal.commit import CommitUnknown
 from repositories.journal.transaction import Collision, GroupTransaction, Outcome, is_transient
+from schemas.core.calendar import Clock
 from schemas.core.errors import ShopError
 from schemas.text.phones import INDIA
 
@@ -60,7 +60,6 @@ class GroupResult:
 class Journal:
     """The journal of one store.
 
-    :param clock: returns the present instant, UTC.
     :param group_limit: the most commands of one transaction.
     :param region: the region of phone numbers without a country code.
     :param clocks: the clocks for expiry; None for `clock`.
@@ -73,7 +72,7 @@ class Journal:
         *,
         store: str,
         zone: ZoneInfo,
-        clock: Callable[[], datetime],
+        clock: Clock,
         group_limit: int = GROUP_LIMIT,
         deadline: float = DEADLINE_SECONDS,
         region: str = INDIA,

@@ -9,7 +9,7 @@ import asyncio
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -40,6 +40,7 @@ from repositories.journal.customer_sums import CustomersByNumber, update_custome
 from repositories.journal.orphaned_transactions import abort_orphaned_transactions
 from repositories.journal.unit_of_work import Counters, UnitOfWork
 from repositories.journal.writes import collect_inserts, collect_updates
+from schemas.core.calendar import Clock
 from schemas.core.collections import (
     ACCOUNT_KINDS,
     COUNTERS,
@@ -84,7 +85,6 @@ class _KeyLookupRequired(Exception):
 class GroupTransaction:
     """Runs groups of commands of one store as transactions.
 
-    :param clock: returns the present instant, UTC.
     :param threads: the executor; None for one thread of its own.
     :param region: the region of phone numbers without a country code.
     :param clocks: the clocks for expiry; None for `clock`.
@@ -95,7 +95,7 @@ class GroupTransaction:
         database: Database,
         store: str,
         zone: ZoneInfo,
-        clock: Callable[[], datetime],
+        clock: Clock,
         threads: Executor | None = None,
         region: str = INDIA,
         clocks: Clocks | None = None,

@@ -1,8 +1,6 @@
 """Messages to customers: send, list, retry and cancel."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 
 from repositories.database.client import Database
 from repositories.database.errors import read_deadline
@@ -13,6 +11,7 @@ from repositories.journal.transaction import Outcome
 from repositories.leadership.shared_journal import SharedJournal
 from repositories.messaging.commands import CancelMessage, QueueMessage, RetryMessage, required_reads
 from repositories.sharing.commands import AddLink
+from schemas.core.calendar import Clock
 from schemas.core.collections import MESSAGES
 from schemas.core.documents import Document
 from schemas.core.principals import Actor
@@ -35,7 +34,7 @@ class MessageRepository:
         store: str,
         outbox: str,
         journal: Journal | SharedJournal,
-        clock: Callable[[], datetime],
+        clock: Clock,
     ) -> None:
         self._collection = database[MESSAGES]
         self._store = store
@@ -82,10 +81,7 @@ class MessageRepository:
         return await self._submit(CancelMessage(message_id, actor=actor))
 
     async def page(self, listing: MessageListing) -> Page[Document]:
-        """Return up to `listing.limit` messages after `listing.after`, newest first.
-
-        :raises Unavailable: the database cannot be reached.
-        """
+        """Return up to `listing.limit` messages after `listing.after`, newest first."""
         criteria: Document = {"store": self._store}
         criteria |= {} if not listing.states else {"state": {"$in": listing.states}}
         criteria |= {} if listing.document_id is None else {"document_id": listing.document_id}

@@ -17,6 +17,7 @@ from repositories.journal.command import Command
 from repositories.journal.orphaned_transactions import abort_orphaned_transactions
 from repositories.leadership.shared_journal import SharedJournal
 from repositories.messaging.commands import BeginAttempt, DeliveryUpdate, RecordOutcome, required_reads
+from schemas.core.calendar import Clock
 from schemas.core.collections import MESSAGES
 from schemas.core.documents import Document
 from schemas.journal.events import Event
@@ -35,7 +36,6 @@ class Outbox:
     :param home: STORE_ID of the settings: messages with this `outbox` belong to this deployment.
     :param journal_of: returns the journal of a store.
     :param on_events: called with the store and the events that were written.
-    :param clock: the present instant, UTC.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Outbox:
         home: str,
         journal_of: Callable[[str], Awaitable[SharedJournal]],
         on_events: Callable[[str, Sequence[Event]], None],
-        clock: Callable[[], datetime],
+        clock: Clock,
     ) -> None:
         self._client = database.client
         self._collection = database[MESSAGES]
@@ -54,10 +54,7 @@ class Outbox:
         self._clock = clock
 
     async def claim(self, holder: str) -> Document | None:
-        """Claim the message that has waited longest: a queued one, or one whose worker's lease has expired.
-
-        :raises Unavailable: the database cannot be reached.
-        """
+        """Claim the message that has waited longest: a queued one, or one whose worker's lease has expired."""
         now = self._clock()
         lease = {"holder": holder, "due_at": now + timedelta(seconds=CLAIM_SECONDS)}
         async with read_deadline():

@@ -5,8 +5,7 @@ requested by screens, for one day only, and cost as much as that day has documen
 """
 
 import asyncio
-from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -14,7 +13,7 @@ from repositories.concurrency.threads import offload
 from repositories.database.client import Database
 from repositories.database.coalescing import CoalescedRead
 from repositories.database.store_scope import HAS_NUMBER
-from schemas.core.calendar import business_date, day_bounds
+from schemas.core.calendar import Clock, business_date, day_bounds
 from schemas.core.collections import ESTIMATES, ORDERS
 from schemas.reporting.rollups import NO_PAYMENT, RollupKey, Row
 from schemas.sales.statuses import CONVERTED, PENDING
@@ -49,7 +48,7 @@ class HourlyRows(NamedTuple):
 class HourRepository:
     """The documents of one store by hour of the shop, without voided ones."""
 
-    def __init__(self, database: Database, store: str, zone: ZoneInfo, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, store: str, zone: ZoneInfo, clock: Clock) -> None:
         self._database = database
         self._store = store
         self._zone = zone
@@ -58,10 +57,7 @@ class HourRepository:
         self.today = CoalescedRead(self._today, _MAX_SHARE)
 
     async def _today(self) -> HourlyRows:
-        """Return the hours of the shop's present day.
-
-        :raises Unavailable: the database is away.
-        """
+        """Return the hours of the shop's present day."""
         day = date.fromisoformat(business_date(self._clock(), self._zone))
         rows = await asyncio.gather(*(self._of_kind(kind, day) for kind in _GROUPS))
         return HourlyRows(day, [row for of_kind in rows for row in of_kind])

@@ -1,7 +1,7 @@
 """Reads of rollup rows for reports: their cost grows with days, staff and payment modes, not with sales."""
 
-from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from collections.abc import Sequence
+from datetime import date
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -13,7 +13,7 @@ from repositories.database.client import Database
 from repositories.database.errors import read_deadline
 from repositories.database.raw_documents import decode_document, find_raw
 from repositories.reporting.rollup_rows import row_key, row_range
-from schemas.core.calendar import business_date, month_of
+from schemas.core.calendar import Clock, business_date, month_of
 from schemas.core.collections import TOTALS
 from schemas.reporting.periods import PeriodRange, covering_periods
 from schemas.reporting.rollups import Row
@@ -30,7 +30,7 @@ _CACHE_SIZE: Final = 2_048
 class ReportRepository:
     """The rollups of one store."""
 
-    def __init__(self, database: Database, store: str, zone: ZoneInfo, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, store: str, zone: ZoneInfo, clock: Clock) -> None:
         self._totals = database.get_collection(TOTALS, read_concern=_SNAPSHOT)
         self._store = store
         self._zone = zone
@@ -40,17 +40,12 @@ class ReportRepository:
         """Return the rows of the few periods that add up to the days from `start` to `end`, both included.
 
         The rows of some periods are subtracted: their sign is -1.
-
-        :raises Unavailable: the database is away.
         """
         today = business_date(self._clock(), self._zone)
         return await self._rows(covering_periods(start or _FIRST_DAY, end or _LAST_DAY, today))
 
     async def month(self, first: date, last: date) -> tuple[list[Row], list[Row]]:
-        """Return the rows of a month, and those of its days from `first` to `last`.
-
-        :raises Unavailable: the database is away.
-        """
+        """Return the rows of a month, and those of its days from `first` to `last`."""
         month = month_of(first)
         rows = await self._rows([PeriodRange(month, month), PeriodRange(first.isoformat(), last.isoformat())])
         return [row for row in rows if row.key.period == month], [row for row in rows if row.key.period != month]

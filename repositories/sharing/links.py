@@ -6,14 +6,14 @@ change the store.
 """
 
 import secrets
-from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from repositories.database.client import Database
 from repositories.database.errors import Unavailable, read_deadline
 from repositories.sharing.commands import AddLink
+from schemas.core.calendar import Clock
 from schemas.core.collections import LINK_VIEWS, LINKS
 from schemas.core.documents import Document
 from schemas.core.principals import Actor
@@ -27,7 +27,7 @@ _MAX_LINKS: Final = 500
 class LinkRepository:
     """The public links of one store."""
 
-    def __init__(self, database: Database, store: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, store: str, clock: Clock) -> None:
         self._database = database
         self._store = store
         self._clock = clock
@@ -50,20 +50,14 @@ class LinkRepository:
 
 
 class PublicLinks:
-    """The public links of all stores, for clients that open a link.
+    """The public links of all stores, for clients that open a link."""
 
-    :param clock: the present instant, UTC.
-    """
-
-    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
     async def find(self, token: str) -> Document | None:
-        """Return the link of a token, None if it does not exist, has expired or was revoked.
-
-        :raises Unavailable: the database cannot be reached.
-        """
+        """Return the link of a token, None if it does not exist, has expired or was revoked."""
         criteria = {"token": hash_token(token), "voided_at": None, "expires_at": {"$gt": self._clock()}}
         async with read_deadline():
             return await self._database[LINKS].find_one(criteria)

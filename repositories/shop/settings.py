@@ -79,10 +79,7 @@ class ShopSettingsRepository:
         self._fresh_until = 0.0
 
     async def current(self) -> ShopSettings:
-        """Return the settings.
-
-        :raises Unavailable: the database cannot be reached.
-        """
+        """Return the settings."""
         settings, asked_at = self._settings, self._clock()
         if settings is not None and asked_at < self._fresh_until:
             return settings

@@ -1,9 +1,12 @@
 """The shop's calendar: conversion between UTC instants and days and times of the shop's zone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
+
+#: Returns the present instant, UTC.
+Clock = Callable[[], datetime]
 
 # How far a shop's day and the UTC day of the same date can be apart, at most (zones reach from -12 to +14 hours).
 _FARTHEST = timedelta(hours=26)

@@ -5,7 +5,7 @@ URLs and headers contain API keys, so neither logs nor outcomes include them.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -15,6 +15,7 @@ from typing import Any, Final
 import httpx
 import orjson
 
+from schemas.core.calendar import Clock
 from schemas.messaging.delivery import Refused, RetryLater, Unknown
 
 #: Timeouts in seconds, and the timeout of the whole exchange.
@@ -68,7 +69,7 @@ class ProviderClient:
     def __init__(
         self,
         base_url: str,
-        clock: Callable[[], datetime],
+        clock: Clock,
         *,
         timeouts: httpx.Timeout = _TIMEOUTS,
         whole: float = _WHOLE,

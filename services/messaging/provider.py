@@ -1,9 +1,8 @@
 """The interface of message providers."""
 
-from collections.abc import Callable
-from datetime import datetime
 from typing import Protocol
 
+from schemas.core.calendar import Clock
 from schemas.messaging.delivery import Outcome, OutgoingMessage
 from services.messaging import fast2sms, whatsapp_cloud
 from services.messaging.console import ConsoleProvider
@@ -27,11 +26,8 @@ class Provider(Protocol):
         """Close its connections."""
 
 
-def provider_of(settings: ProviderSettings, clock: Callable[[], datetime]) -> Provider:
-    """Return the provider of the settings.
-
-    :param clock: returns the current time, UTC.
-    """
+def provider_of(settings: ProviderSettings, clock: Clock) -> Provider:
+    """Return the provider of the settings."""
     if settings.provider == CLOUD:
         return WhatsAppCloud(settings, ProviderClient(settings.base_url or whatsapp_cloud.DEFAULT_URL, clock))
     if settings.provider == FAST2SMS:
