@@ -127,8 +127,6 @@ def create_app(
     """Return the application.
 
     :param ring_capacity: how many of the newest events the hub keeps in memory.
-    :param access_log: observes each request.
-    :param socket_log: receives a line for each WebSocket.
     :param provider: sends messages to phones; None for the provider of the settings.
     :raises InvalidSettings: a package that they need is not installed.
     """

@@ -39,11 +39,7 @@ SECURITY_HEADERS: Final = {
 def problem_bytes(
     status: int, code: str, title: str, detail: str, instance: str, members: Mapping[str, Any] | None = None
 ) -> bytes:
-    """Return the JSON of a problem document.
-
-    :param instance: the request id.
-    :param members: more members.
-    """
+    """Return the JSON of a problem document; `instance` is the request id."""
     return orjson.dumps(
         {
             "type": f"urn:pos:problem:{code}",

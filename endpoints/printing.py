@@ -34,7 +34,6 @@ _POLICY: Final = {
 def pdf_op(
     summary: str, *, refuses: Refusals = (NotFound,), answers: Mapping[int, ResponseSpec] = MappingProxyType({})
 ) -> Operation:
-    """Return the operation of a PDF."""
     headers = ("ETag",)
     return Operation(
         summary=summary,
@@ -83,9 +82,6 @@ async def pdf_response(request: ShopRequest, document: Document, **options: Any)
 
 
 def pdf_file_response(content: bytes, name: str, headers: Mapping[str, str], **options: Any) -> Response:
-    """Return a response with a PDF.
-
-    :param name: the file name, in plain ASCII.
-    """
+    """Return a response with a PDF. The file name is plain ASCII."""
     all_headers = {**_POLICY, **headers, "Content-Disposition": f'inline; filename="{name}"'}
     return Response(content, headers=all_headers, media_type=PDF, **options)

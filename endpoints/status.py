@@ -121,8 +121,6 @@ class Readiness(HTTPEndpoint):
 
 
 class Metrics(HTTPEndpoint):
-    """The metrics for Prometheus."""
-
     @operation(
         Operation(
             summary="Figures of all workers, for Prometheus",

@@ -59,8 +59,6 @@ class AuditListing:
 
 
 class AuditQuery(DatedPageQuery):
-    """The query parameters of the audit log."""
-
     position, listing = AuditCursor, AuditListing
 
     limit = WholeNumber(1, MAX_LIMIT, load_default=DEFAULT_LIMIT)

@@ -40,8 +40,6 @@ def contribution(kind: str, document: Mapping[str, Any] | None) -> tuple[str, Ma
 
 
 class CustomerBody(Body):
-    """The body that creates a customer."""
-
     name = Text(required=True)
     phone = Text(blank=True, load_default="")
     email = Text(blank=True, load_default="")
@@ -108,8 +106,6 @@ class CustomerListing:
 
 
 class CustomerQuery(PageQuery):
-    """The query parameters of the list of customers."""
-
     position, listing = CustomerCursor, CustomerListing
 
     q = Text(metadata={"description": "Beginnings of words of the name, or the beginning of the phone number."})

@@ -38,7 +38,6 @@ def compressed(stream: BinaryIO) -> Iterator[BinaryIO]:
 
 
 async def manifest_of(view: StoreSnapshot, settings: Settings, now: datetime) -> Manifest:
-    """Return the manifest of an archive of a store."""
     return Manifest(
         store=settings.store_id,
         timezone=view.counters["timezone"],
@@ -52,7 +51,6 @@ async def manifest_of(view: StoreSnapshot, settings: Settings, now: datetime) ->
 
 
 async def write_archive(view: StoreSnapshot, manifest: Manifest, stream: BinaryIO, advance: Advance) -> None:
-    """Write all documents of a store."""
     writer = ArchiveWriter()
     stream.write(writer.opening(manifest))
     for collection in ARCHIVED:
@@ -101,7 +99,6 @@ def check_archive(path: Path, advance: Advance) -> Manifest:
 async def read_archive(path: Path, database: Database, settings: Settings, now: datetime, advance: Advance) -> Manifest:
     """Fills an empty store from an archive.
 
-    :returns: what the archive says of itself.
     :raises FileRefused: it cannot be opened; nothing was done.
     :raises ArchiveRefused: it is not whole; the store is empty again.
     :raises DatabaseRefused: the store cannot be filled; it is as it was, unless another restoration has taken it over.

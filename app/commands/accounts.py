@@ -25,15 +25,12 @@ T = TypeVar("T")
 
 
 class Role(StrEnum):
-    """The role of a user or a device."""
-
     OWNER = OWNER
     CASHIER = CASHIER
     VIEWER = VIEWER
 
 
 def administer(data: Path | None, work: Callable[[Accounts, Settings], Awaitable[T]]) -> T:
-    """Run a coroutine on the accounts of the database."""
     with any_database(command_settings(), data) as settings:
         return with_database(settings, lambda database: _with_accounts(settings, database, work))
 

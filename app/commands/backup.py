@@ -144,10 +144,7 @@ def _discard(data: Path | None) -> None:
 
 
 def _refuse_other_shop(manifest: Manifest, settings: Settings) -> None:
-    """Check the settings that dates and amounts depend on.
-
-    :raises FileRefused: the time zone or the currency differs.
-    """
+    """Raise FileRefused if the time zone or the currency of an archive is not that of the settings."""
     for name, theirs, ours in (
         ("TIMEZONE", manifest.timezone, settings.timezone.key),
         ("CURRENCY", manifest.currency, settings.currency),

@@ -7,10 +7,7 @@ import typer
 
 
 def day(text: str) -> date:
-    """Parse a date.
-
-    :raises BadParameter: the text is not a date.
-    """
+    """Parse a date, or raise BadParameter."""
     try:
         return date(*time.strptime(text, "%Y-%m-%d")[:3])
     except ValueError:

@@ -33,10 +33,7 @@ class Trade(StrEnum):
 
 
 def _store(name: str) -> str:
-    """Check a name by the rule of STORE_ID, without which the store could not be opened.
-
-    :raises BadParameter: it is invalid.
-    """
+    """Return the name, or raise BadParameter if it is none by the rule of STORE_ID: the store could not be opened."""
     try:
         is_store(name)
     except ValidationError as error:

@@ -112,10 +112,7 @@ def export(
 
 
 def _check_options(what: What, form: Format, days: Days, *, is_narrowed: bool) -> None:
-    """Check that the options fit together.
-
-    :raises BadParameter: they do not.
-    """
+    """Raise BadParameter unless the options fit together."""
     start, end = days
     if (what is What.ALL) != (form is Format.NDJSON):
         raise typer.BadParameter("all needs ndjson, and a table needs csv or xlsx.", param_hint="--format")
@@ -135,10 +132,7 @@ def _ending(out: Path) -> tuple[str, bool]:
 
 
 def _format(what: What, ending: str) -> Format:
-    """Return the format for an ending.
-
-    :raises BadParameter: the ending is unknown.
-    """
+    """Return the format for an ending; raise BadParameter for an unknown one."""
     if ending in tuple(Format):
         return Format(ending)
     if ending:

@@ -116,10 +116,7 @@ def import_legacy(
 
 
 def _refuse_more(names: list[str]) -> None:
-    """Check that `--undo` or `--drop-backup` is the only option, since both delete for good.
-
-    :raises BadParameter: there is a second option.
-    """
+    """Raise BadParameter unless `--undo` or `--drop-backup` is the only option, since both delete for good."""
     if len(names) > 1:
         raise typer.BadParameter(f"{names[0]} goes alone, without {', '.join(names[1:])}. Nothing was done.")
 
@@ -184,8 +181,6 @@ def _adopt(
 
 
 class _Done(NamedTuple):
-    """The result of a run."""
-
     #: The summary of an earlier, complete run.
     before: dict[str, Any] | None
     late: Report

@@ -20,8 +20,6 @@ _FILE_NAME = "estimate.pdf"
 
 
 class _Result(NamedTuple):
-    """The result of an import of PDF files."""
-
     new: int
     #: How many were imported before.
     known: int
@@ -29,10 +27,7 @@ class _Result(NamedTuple):
 
 
 def check_folder(folder: Path) -> None:
-    """Check that a folder can be read.
-
-    :raises FileRefused: it cannot.
-    """
+    """Raise FileRefused unless a folder can be read."""
     next(iter(old_pdfs(folder)), None)
 
 

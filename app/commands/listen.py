@@ -64,10 +64,7 @@ def listen(
 
 
 def _address(url: str) -> str:
-    """Return the WebSocket address of a service.
-
-    :raises BadParameter: the address is invalid.
-    """
+    """Return the WebSocket address of a service; raise BadParameter if it is invalid."""
     try:
         return socket_url(url)
     except ListeningRefused as error:

@@ -28,7 +28,6 @@ class AccountState(TypedDict):
 class Accounts:
     """Users, devices, sessions and credentials of a database.
 
-    :param journal_of: returns the journal of a store by its name.
     :param rate_limits: None for commands, which check no tokens.
     """
 

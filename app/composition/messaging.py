@@ -31,10 +31,7 @@ class MessagingState(TypedDict):
 
 
 class Messaging:
-    """The outbox and the dispatcher of this process.
-
-    :param provider: sends messages to phones.
-    """
+    """The outbox and the dispatcher of this process."""
 
     def __init__(
         self, settings: Settings, database: Database, stores: Stores, clock: Clock, provider: Provider
@@ -52,7 +49,6 @@ class Messaging:
         }
 
     def start(self) -> None:
-        """Start to send the messages that wait."""
         self._dispatcher.start()
 
     async def stop(self) -> None:

@@ -59,7 +59,6 @@ class StoreDependencies:
     :param ring_capacity: how many of the newest events of a store are kept in memory.
     :param on_group: is called with each group that a journal has committed.
     :param on_busy: is called when commands begin to wait in a journal, and when none waits any more.
-    :param clocks: the clocks of expiry.
     """
 
     database: Database
@@ -142,7 +141,6 @@ class Store:
         }
 
     async def _letterhead(self) -> Letterhead:
-        """Return the letterhead of the store."""
         return (await self._settings.current()).head
 
     @property
@@ -209,7 +207,6 @@ class Stores:
         return sum(store.hub.readers for store in self) >= self._around.settings.max_connections
 
     async def start(self) -> None:
-        """Open the store of the settings."""
         # First, so that `stop` also stops a store that could start in part only.
         self._open[self.home.name] = self.home
         await self.home.start()
@@ -239,11 +236,7 @@ class Stores:
         return _Use(self._open[name])
 
     async def journal_of(self, name: str) -> SharedJournal:
-        """Return the journal of a store.
-
-        :raises NoSuchStore: there is no store of that name.
-        :raises Unavailable: the database does not answer, or too many stores are in use.
-        """
+        """Return the journal of a store; raise as `state` does."""
         return (await self.state(name))["journal"]
 
     def tell(self, name: str, events: Sequence[Event]) -> None:
@@ -266,10 +259,7 @@ class Stores:
         self._open[name] = store
 
     async def _rebuild(self, name: str) -> None:
-        """Rebuild the documents that earlier versions wrote by other rules.
-
-        :raises Unavailable: this is not possible now.
-        """
+        """Rebuild the documents that earlier versions wrote by other rules."""
         try:
             await rebuild(self._around.database, name, currency_region(self._around.settings.currency))
         except DatabaseRefused as error:

@@ -81,7 +81,6 @@ class Settings:
 
     @property
     def public_host(self) -> str:
-        """The host in `PUBLIC_BASE_URL`."""
         return urlsplit(self.public_base_url).hostname or ""
 
     def masked(self) -> dict[str, Any]:
@@ -115,10 +114,7 @@ class WrongSettings(InvalidSettings):
 
 
 def read_settings() -> Settings:
-    """Read the settings from the environment and `.env`.
-
-    :raises WrongSettings: some values are invalid.
-    """
+    """Read the settings from the environment and `.env`; raise WrongSettings if values are invalid."""
     env = Env()
     env.read_env(".env", recurse=False)
     problems: dict[str, str] = {}

@@ -42,10 +42,7 @@ def problems_of(settings: Settings) -> dict[str, str]:
 
 
 def refuse_unsafe(settings: Settings) -> None:
-    """Check that the service may start with these settings.
-
-    :raises WrongSettings: it may not.
-    """
+    """Raise WrongSettings unless the service may start with these settings."""
     if problems := problems_of(settings):
         raise WrongSettings(problems, settings)
 

@@ -46,7 +46,6 @@ class Listener:
     :param topics: the topics to subscribe to; none for all.
     :param token: an access token or a device key; None if the service is open, or the address contains `user:key@`.
     :param tell: is called with a sentence about a disconnect or a reset.
-    :param pause: waits for some seconds.
     """
 
     def __init__(
@@ -107,7 +106,6 @@ class Listener:
         return f" Go on with --since {self.seq}." if self.seq is not None else ""
 
     async def _visit(self) -> AsyncGenerator[Json, None]:
-        """Yield the events of one connection."""
         async with connect(
             self._url,
             subprotocols=[SUBPROTOCOL],  # type: ignore[list-item]

@@ -129,10 +129,7 @@ def drop_standard_output() -> None:
 
 
 class _Stream(io.RawIOBase):
-    """A stream that reports its own system errors with the name of the place, and no other errors of the block.
-
-    :param place: the name in an error.
-    """
+    """A stream that reports its own system errors with the name of the place, and no other errors of the block."""
 
     def __init__(self, target: IO[bytes], place: object) -> None:
         super().__init__()

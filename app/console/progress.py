@@ -13,10 +13,7 @@ Advance = Callable[[int], None]
 
 @contextmanager
 def progress(console: Console, what: str, total: int | None) -> Iterator[Advance]:
-    """Yield a function to call with the number of further items.
-
-    :param total: None if it is unknown.
-    """
+    """Yield a function to call with the number of further items. A total of None is unknown."""
     with _bars(console) as bar:
         task = bar.add_task(what, total=total)
         yield lambda count: bar.advance(task, count)

@@ -14,10 +14,7 @@ _MOST_LINES: Final = 12
 
 
 class Carts:
-    """The carts of a store of one trade, with some regular customers.
-
-    :param chance: the source of randomness.
-    """
+    """The carts of a store of one trade, with some regular customers."""
 
     def __init__(self, chance: random.Random, trade: str, people: int) -> None:
         self._chance = chance
@@ -27,10 +24,7 @@ class Carts:
         self._regular = list(accumulate(1 / (5 + place) for place in range(people)))
 
     def cart(self, before: Json | None = None) -> Json:
-        """Return the body of an estimate.
-
-        :param before: an earlier body of the same customer.
-        """
+        """Return the body of an estimate, of the same customer as an earlier body if there is one."""
         chance = self._chance
         count = min(_MOST_LINES, 1 + int(chance.expovariate(0.45)))
         products = chance.choices(self._goods, cum_weights=self._popular, k=count)

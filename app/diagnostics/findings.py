@@ -48,7 +48,6 @@ Get = Callable[[Callable[[Any], T]], T | None]
 class Check(NamedTuple):
     """A check.
 
-    :ivar collect: collects the fact.
     :ivar judge: returns the verdict on a fact; None if there is nothing to say. Pure.
     :ivar unknown: the verdict on an unknown fact.
     """

@@ -21,10 +21,7 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 def check_settings(settings: Settings, problems: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield the findings about the settings.
-
-    :param problems: the invalid settings, with the reason.
-    """
+    """Yield the findings about the settings; `problems` are the invalid ones, with the reason."""
     problems = {**problems_of(settings), **problems}
     for name, sentence in problems.items():
         yield Finding("settings", *wrong(f"{name}: {sentence}", f"Set {name} rightly, or unset it for the default."))
@@ -116,7 +113,6 @@ _OF_SETTINGS: Final = {
 
 
 def check_machine(settings: Settings, get: Get[Any]) -> Iterator[Finding]:
-    """Yield the findings about a machine."""
     zone = settings.timezone.key
     unknown_zone = wrong(f"{zone} is not known here.", "pip install tzdata")
     yield from run(

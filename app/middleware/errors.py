@@ -42,7 +42,6 @@ _UNFORESEEN: Final = InternalError("The service failed unexpectedly. Please try 
 
 
 async def on_refusal(connection: HTTPConnection, error: Exception) -> Response:
-    """Return the response to a `ShopError`."""
     assert isinstance(error, ShopError)  # noqa: S101  (for the type checker: the table below says so)
     if type(error) is Unavailable and (deadline := current.get()) is not None:
         # A command that was sent before the database went away may have been executed.
@@ -57,7 +56,6 @@ def _warn(scope: Scope, error: ShopError) -> None:
 
 
 async def on_http_exception(_: HTTPConnection, error: Exception) -> Response:
-    """Return the response to an error of the router."""
     assert isinstance(error, HTTPException)  # noqa: S101
     known = _OF_THE_ROUTER.get(error.status_code)
     if known is not None:

@@ -129,7 +129,6 @@ async def refuse(error: ShopError, scope: Scope, receive: Receive, send: Send, c
 
 @lru_cache(_MOST_REMEMBERED)
 def is_loopback(address: str) -> bool:
-    """Return whether an address is a loopback address."""
     try:
         parsed = ip_address(address)
     except ValueError:

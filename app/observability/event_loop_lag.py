@@ -29,8 +29,6 @@ class Lag(NamedTuple):
 
 
 class LoopLag:
-    """The lag of one event loop."""
-
     def __init__(self) -> None:
         self._worst = self._worst_before = Lag()
         self._watching: asyncio.Task[None] | None = None

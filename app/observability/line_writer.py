@@ -17,8 +17,6 @@ class LineWriter:
 
     A request takes a fraction of a millisecond, so its line must be cheap: orjson renders it, and the lines of a whole
     group of sales are one write.
-
-    :param log_format: as the setting `LOG_FORMAT`.
     """
 
     def __init__(self, log_format: str, stream: TextIO | None = None) -> None:
@@ -28,7 +26,6 @@ class LineWriter:
 
     @property
     def is_json(self) -> bool:
-        """Whether the lines are JSON."""
         return self._text is None
 
     def write(self, event: str, fields: dict[str, Any], level: str = "info") -> None:

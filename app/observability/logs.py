@@ -66,12 +66,10 @@ def shows_requests(settings: Settings) -> bool:
 
 
 def is_json(log_format: str, stream: TextIO) -> bool:
-    """Return whether lines to this stream are JSON."""
     return log_format == "json" or (log_format == "auto" and not stream.isatty())
 
 
 def text_renderer(stream: TextIO) -> structlog.typing.Processor:
-    """Return the renderer of text lines."""
     return structlog.dev.ConsoleRenderer(
         colors=stream.isatty(),
         exception_formatter=structlog.dev.plain_traceback,

@@ -91,7 +91,6 @@ class Metrics:
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def observe(self, record: RequestRecord) -> None:
-        """Count a request."""
         key = record.method, record.route, record.status // _CLASS
         known = self._known.get(key)
         if known is None:
@@ -103,7 +102,6 @@ class Metrics:
         seconds.observe(record.answered or record.ended)
 
     def group(self, group: GroupResult) -> None:
-        """Count a group of the journal."""
         if not group.is_committed:
             self._failures.inc()
             return

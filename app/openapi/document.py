@@ -88,7 +88,6 @@ class Description:
 
     @cached_property
     def file(self) -> CompressibleBody:
-        """The document as a cached response."""
         return CompressibleBody(self.content)
 
     @cached_property
@@ -132,7 +131,6 @@ def _refusals_before(route: GuardedRoute, method: str) -> Refusals:
 
 
 def document(routes: Sequence[BaseRoute]) -> Json:
-    """Return the whole document of these routes."""
     described = list(operations(routes))
     refusals = every_refusal(operation for _, _, operation in described)
     plugin = MarshmallowPlugin()

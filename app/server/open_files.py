@@ -35,8 +35,5 @@ def raise_limit() -> None:
 
 
 def most_connections(files: int) -> int:
-    """Return how many client connections leave enough files for everything else.
-
-    :param files: how many files may be open.
-    """
+    """Return how many client connections leave enough of so many files for everything else."""
     return max(files - RESERVED, files // 2, 1)

@@ -33,10 +33,7 @@ class UnreadWatch:
         self._seen: dict[asyncio.Transport, tuple[int, int]] = {}
 
     def begin(self, connections: Collection[Any]) -> None:
-        """Watch these connections from now on, while there are any.
-
-        :param connections: the protocols of all open connections, now and later.
-        """
+        """Watch these connections, the protocols of all open ones now and later, while there are any."""
         if self._timer is None and _INFO is not None:
             self._timer = asyncio.get_running_loop().call_later(WRITE_SECONDS / _LOOKS, self._look, connections)
 

@@ -29,13 +29,11 @@ class Authenticator:
 
     @property
     def is_open(self) -> bool:
-        """Whether the service runs without sign-in."""
         return self._credentials is None
 
     async def principal(self, headers: Headers, address: str | None) -> Principal:
         """Return the principal of a request.
 
-        :param address: the client address.
         :raises RepeatedAuthorization: there are several credentials.
         :raises NotSignedIn: there is no credential, or it is unknown.
         :raises SignInExpired: the credential has expired.
@@ -60,7 +58,6 @@ class Authenticator:
     async def of_ticket(self, ticket: str, address: str | None) -> tuple[Principal, str | None]:
         """Use a ticket, and return its principal and its store.
 
-        :param address: the client address.
         :raises NotSignedIn: the ticket is unknown or was used.
         :raises SignInExpired: the ticket has expired.
         :raises TooManyRequests: the address has sent too many unknown tokens.

@@ -15,5 +15,4 @@ def actor_of(connection: HTTPConnection[AnyState]) -> Actor:
 
 
 def address_of(connection: HTTPConnection[Any]) -> str | None:
-    """Return the client address of a request."""
     return connection.client.host if connection.client else None

@@ -4,7 +4,6 @@
 class Allowance:
     """The remaining allowance.
 
-    :param per_second: events per second.
     :param now: seconds of a monotonic clock.
     """
 
@@ -16,10 +15,7 @@ class Allowance:
         self._at = now
 
     def take(self, now: float) -> bool:
-        """Take one.
-
-        :returns: False if none was left.
-        """
+        """Take one; return False if none was left."""
         self._left = min(self._left + (now - self._at) * self._per_second, self._per_second) - 1
         self._at = now
         return self._left >= 0

@@ -96,7 +96,6 @@ def operation(operation: Operation) -> Callable[[F], F]:
 
 
 def simple_op(summary: str, shape: str, description: str = "", *, refuses: Refusals = ()) -> Operation:
-    """Return the operation of a simple request."""
     return Operation(
         summary=summary,
         description=description,
@@ -140,7 +139,6 @@ def report_op(
     description: str = "",
     is_paged: bool = False,
 ) -> Operation:
-    """Return the operation of a report."""
     return Operation(
         summary=summary,
         description=description,
@@ -246,7 +244,6 @@ def sign_in_op(
     headers: tuple[str, ...] = (),
     refuses: Refusals = (),
 ) -> Operation:
-    """Return the operation of a sign-in."""
     return Operation(
         summary=summary,
         description=description,
@@ -267,7 +264,6 @@ def account_op(
     examples: Mapping[str, Json] | None = None,
     refuses: Refusals = (),
 ) -> Operation:
-    """Return the operation of a change of accounts."""
     return Operation(
         summary=summary,
         body=body,

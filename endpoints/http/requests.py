@@ -89,10 +89,7 @@ def _is_deeper(value: Any, levels: int) -> bool:
 
 
 async def read_body(request: Request[Any], most: int = MAX_BODY) -> bytes:
-    """Return the body.
-
-    :raises BodyTooLarge: `Content-Length` or the body exceeds `most` bytes.
-    """
+    """Return the body; raise BodyTooLarge if `Content-Length` or the body exceeds `most` bytes."""
     announced = request.headers.get("content-length", "0")
     # A length of many digits is rejected without parsing; the server rejects invalid numbers.
     if len(announced) > len(str(most)) or int(announced) > most:
@@ -124,10 +121,7 @@ def matches_etag(request: Request[Any], etag: str) -> bool:
 
 
 def idempotency_key(request: Request[Any]) -> str | None:
-    """Return the `Idempotency-Key`, if any.
-
-    :raises RepeatedKey: there are several.
-    """
+    """Return the `Idempotency-Key`, if any; raise RepeatedKey if there are several."""
     keys = request.headers.getlist("idempotency-key")
     if len(keys) > 1:
         raise RepeatedKey("The Idempotency-Key header must be given once.")
@@ -135,11 +129,7 @@ def idempotency_key(request: Request[Any]) -> str | None:
 
 
 def sent(request: Request[AnyState], body: Mapping[str, Any] = MappingProxyType({})) -> IncomingRequest:
-    """Return the properties that identify a repeated request.
-
-    :raises RepeatedKey: there are several Idempotency-Keys.
-    :raises InvalidKey: the Idempotency-Key is invalid.
-    """
+    """Return the properties that identify a repeated request; raise RepeatedKey or InvalidKey."""
     key = idempotency_key(request)
     header = None if key is None else check_key(key)
     return IncomingRequest(header, request.scope["path"], body, request.state.earlier_keys.are_present)

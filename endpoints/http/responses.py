@@ -30,7 +30,6 @@ class _Streamed(StreamingResponse):
 
 
 def answer(content: Any, status: int = 200, headers: Headers | None = None) -> Response:
-    """Return a JSON response."""
     return Response(orjson.dumps(content), status, headers, JSON)
 
 

@@ -51,8 +51,6 @@ from services.printing.renderer import PdfRenderer
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The name and the version of the service."""
-
     service: str
     version: str
 

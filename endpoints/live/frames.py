@@ -73,11 +73,6 @@ class RenderedEvent:
 
 
 class EventRenderer:
-    """Renders events.
-
-    :param zone: the time zone of the times in events.
-    """
-
     def __init__(self, zone: ZoneInfo) -> None:
         self._render = partial(render_event, zone=zone)
 

@@ -56,7 +56,6 @@ class HubStatus:
 class Hub:
     """The hub of one process.
 
-    :param zone: the time zone of the times in events.
     :param capacity: the number of newest events to keep in memory.
     :param notifications: opens the stream of notifications, if it is not that of the log.
     """
@@ -117,7 +116,6 @@ class Hub:
             work.start()
 
     async def stop(self) -> None:
-        """Stop the tasks of the hub."""
         await asyncio.gather(*(work.stop() for work in self._works))
 
     def notify(self, events: Sequence[Event]) -> None:

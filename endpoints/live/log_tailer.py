@@ -30,8 +30,6 @@ class LogTailer:
     :ivar wakeup: set when there is something to read.
     :ivar notified_at: time of the last notification (`time.monotonic`).
     :ivar checked_at: when the head of the log was last known (`time.monotonic`).
-
-    :param notifications: opens the stream of notifications.
     """
 
     def __init__(
@@ -60,7 +58,6 @@ class LogTailer:
         await self._catch_up()
 
     async def refresh_head(self) -> None:
-        """Read the head of the log."""
         epoch, head = await self._log.head()
         if epoch == self.epoch:
             self._sequencer.known_head = max(self._sequencer.known_head, head)

@@ -35,10 +35,7 @@ class FrameSink(Protocol):
         ...
 
     def write(self, texts: Sequence[TextFrame]) -> None:
-        """Send messages.
-
-        :raises ClientGone: the client has disconnected.
-        """
+        """Send messages; raise ClientGone if the client has disconnected."""
         ...
 
     def close(self, code: int, reason: str) -> None:

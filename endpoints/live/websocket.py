@@ -92,7 +92,6 @@ class LiveUpdates(WebSocketEndpoint):
 
 
 def code_of(error: ShopError) -> int:
-    """Return the close code of an error."""
     if isinstance(error, InvalidSubscription):
         return BAD_FRAME
     if isinstance(error, SignInExpired):

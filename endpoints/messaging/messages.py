@@ -146,10 +146,7 @@ class OrderMessage(HTTPEndpoint):
 
 
 async def count_message(request: TransferRequest) -> None:
-    """Count a message against the rate limit.
-
-    :raises TooManyRequests: the client has sent too many within a minute.
-    """
+    """Count a message against the rate limit; raise TooManyRequests beyond it."""
     # Without sign-in, all clients of a store share a limit.
     await request.state.rate_limits.count_message(request.state.principal.credential or request.state.store)
 

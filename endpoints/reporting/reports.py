@@ -68,10 +68,6 @@ class StaffQuery(DaysQuery):
 
     @post_load
     def place(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        """Decode the cursor.
-
-        :raises InvalidCursor: the cursor is invalid.
-        """
         cursor = data.pop("cursor", None)
         return {**data, "after": None if cursor is None else StaffCursor.decode(cursor)}
 
@@ -88,8 +84,6 @@ class RangeQuery(ReportQuery):
 
 
 class MonthPath(Schema):
-    """The month in a path."""
-
     year = WholeNumber(YEARS[0], YEARS[-1], required=True, metadata={"examples": [2026]})
     month = WholeNumber(1, 12, required=True, metadata={"examples": [1]})
 

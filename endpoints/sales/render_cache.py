@@ -40,7 +40,6 @@ class RenderedDocument(NamedTuple):
         return orjson.Fragment(self.text)
 
     def parsed(self) -> dict[str, Any]:
-        """Return the JSON object."""
         parsed: dict[str, Any] = orjson.loads(self.text)
         return parsed
 
@@ -56,10 +55,7 @@ class RenderCache:
         self._cached = lru_cache(_MAX_DOCUMENTS)(self._render)
 
     def __call__(self, stored: bytes) -> RenderedDocument:
-        """Return a rendered document.
-
-        :param stored: the document as BSON.
-        """
+        """Return the rendered form of a document in BSON."""
         return self._cached(stored) if len(stored) <= _MAX_DOCUMENT_BYTES else self._render(stored)
 
     def _render(self, stored: bytes) -> RenderedDocument:

@@ -30,10 +30,7 @@ POLICY: Final = (
 
 
 def page(sheet: Sheet, pdf: str) -> bytes:
-    """Return the page.
-
-    :param pdf: URL of the PDF, relative to the page.
-    """
+    """Return the page; `pdf` is the URL of the PDF, relative to the page."""
     title = f"{sheet.title} {sheet.number}"
     head = sheet.head
     parts = [

@@ -41,10 +41,7 @@ class Asset:
 
     @classmethod
     def of(cls, body: bytes, ending: str, headers: Mapping[str, str]) -> Self:
-        """Return an asset.
-
-        :param ending: extension of the file name, which determines the media type.
-        """
+        """Return an asset, whose media type follows from the ending of the file's name."""
         tag = f'"{sha256(body).hexdigest()[:16]}"'
         return cls(CompressibleBody(body), _TYPES[ending], {**_REVALIDATED, **headers, "ETag": tag})
 
@@ -69,17 +66,13 @@ class WithoutSlash(HTTPEndpoint):
 
 
 async def asset_answer(assets: Mapping[str, Asset], name: str, request: Request[Any]) -> Response:
-    """Return one of the files of a page.
-
-    :raises HTTPException: there is no file of that name.
-    """
+    """Return one of the files of a page; raise HTTPException for an unknown name."""
     if name not in assets:
         raise HTTPException(404)
     return await assets[name].answer(request)
 
 
 def asset(summary: str, media: str = "*/*") -> Operation:
-    """Return the operation of a file."""
     return Operation(
         summary=summary,
         headers=("If-None-Match",),

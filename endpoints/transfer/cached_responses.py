@@ -19,10 +19,7 @@ T = TypeVar("T")
 
 
 def page_turn(request: Request[AnyTransferState]) -> AbstractAsyncContextManager[None]:
-    """Hold a turn for making a response of bounded size.
-
-    :raises Busy: no turn became free in time.
-    """
+    """Hold a turn for making a response of bounded size; raise Busy if none became free in time."""
     return request.state.page_concurrency.turn(owner_of(request.scope))
 
 
@@ -34,8 +31,6 @@ async def cached_response(
 ) -> Response:
     """Return the response to a list or a report: a 304, a cached response, or a new one.
 
-    :param parse: parses and validates the query.
-    :param make: makes the response.
     :param extra: other dependencies of the response, such as the date of today.
     """
     cache = request.state.response_cache

@@ -32,7 +32,6 @@ class CompressibleBody:
         return Response(await self.packed(), headers=named, media_type=media_type)
 
     async def packed(self) -> bytes:
-        """Return the compressed body."""
         if self._packing is None or self._packing.cancelled():
             # In a thread, since a large file takes a fifth of a second.
             self._packing = asyncio.ensure_future(asyncio.to_thread(gzip.compress, self.body, _LEVEL, mtime=0))

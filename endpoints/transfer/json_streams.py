@@ -32,10 +32,7 @@ async def enclosed_list(
 
 
 async def in_turn(request: Request[AnyTransferState], whole: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    """Yield a whole list in a turn of its owner, which lasts until the client has read it.
-
-    :raises Busy: no turn became free in time.
-    """
+    """Yield a whole list in a turn of its owner, until the client has read it; raise Busy if none becomes free."""
     turn = request.state.list_concurrency.turn(owner_of(request.scope), cut_of(request.scope))
     async with turn, aclosing(whole):
         async for chunk in whole:

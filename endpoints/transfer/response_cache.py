@@ -92,7 +92,6 @@ class VersionedValue(Generic[T]):
         self._value: asyncio.Task[T] | None = None
 
     async def at(self, etag: str, compute: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Return the value for an ETag."""
         if self._value is None or self._etag != etag or _has_failed(self._value):
             self._etag, self._value = etag, asyncio.create_task(compute())
         return await asyncio.shield(self._value)
@@ -128,7 +127,6 @@ class ResponseCache:
         """Return the parsed query of a URL. Unknown parameters do not change it.
 
         :param extra: other dependencies of the query.
-        :param parse: parses and validates the URL.
         """
         path, query_string = scope["path"], scope["query_string"]
         known = self._questions.get((path, query_string, extra))

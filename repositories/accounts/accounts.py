@@ -36,7 +36,6 @@ class _Accounts:
     """The accounts of one kind, in all stores of a database.
 
     :param home: the store whose journal records the accounts that belong to all stores.
-    :param journal_of: returns the journal of a store, by the store's name.
     """
 
     kind: str
@@ -55,10 +54,7 @@ class _Accounts:
             return await self._accounts.find(criteria).sort([("created_at", 1), ("_id", 1)]).to_list()
 
     async def get(self, account_id: str, store: str | None) -> Document:
-        """Return an account of a store, or of any store if it is None.
-
-        :raises NotFound: there is no such account.
-        """
+        """Return an account of a store, or of any store if it is None; raise NotFound if there is none."""
         criteria = {"_id": account_id, "voided_at": None} | ({} if store is None else {"belongs_to": store})
         async with read_deadline():
             account = await self._accounts.find_one(criteria)
@@ -108,10 +104,7 @@ class Devices(_Accounts):
         return await self._add(device_id, {"name": name, "role": role, "belongs_to": belongs_to}, actor)
 
     async def end(self, device: Document, actor: Actor) -> None:
-        """Deactivate a device: its key and every sign-in made on it become invalid.
-
-        :raises NotFound, Unavailable:
-        """
+        """Deactivate a device: its key and each sign-in made on it become invalid. Raise NotFound if it is gone."""
         await self._commit(self._audit_store(device), DeactivateAccount(DEVICES, device["_id"], actor=actor))
         await self._delete_credentials(device["_id"])
 
@@ -143,10 +136,7 @@ class Users(_Accounts):
             return await self._accounts.find_one({"role": OWNER}, {"_id": 1}) is not None
 
     async def find_by_login(self, login: str) -> Document:
-        """Return the user of a casefolded login.
-
-        :raises NotFound: no active user has this login.
-        """
+        """Return the active user of a casefolded login; raise NotFound if there is none."""
         async with read_deadline():
             user = await self._accounts.find_one({"login": login, "voided_at": None})
         if user is None:
@@ -190,11 +180,7 @@ class Users(_Accounts):
         await self.change(user, {"password": new}, actor, kept_family)
 
     async def end(self, user: Document, actor: Actor) -> None:
-        """Deactivate a user.
-
-        :raises LastOwner: this is the last owner.
-        :raises NotFound, Unavailable:
-        """
+        """Deactivate a user; raise LastOwner if this is the last owner, NotFound if the user is gone."""
         end = await self._guard_last_owner(user, DeactivateAccount(USERS, user["_id"], actor=actor))
         await self._commit(self._audit_store(user), end)
         await self._delete_credentials(user["_id"])
@@ -208,10 +194,7 @@ class Users(_Accounts):
         return (user["login"], user["name"], self._home, user["belongs_to"] or "")
 
     async def _hash_secrets(self, given: Document, account: Document) -> dict[str, Any]:
-        """Return the given password and PIN as they are stored.
-
-        :raises InvalidBody: one of them is too weak.
-        """
+        """Return the given password and PIN as they are stored; raise InvalidBody if one is too weak."""
         hashed: dict[str, Any] = {}
         if given.get("password") is not None:
             _reject_weak("password", password_error(given["password"], self._guessable_words(account)))

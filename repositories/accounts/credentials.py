@@ -47,8 +47,6 @@ _TOKEN_BYTES: Final = 32
 
 
 class TokenStatus(NamedTuple):
-    """The result of looking up a token."""
-
     #: The owner of the token, None if it is invalid.
     principal: Principal | None
     is_expired: bool = False
@@ -59,8 +57,6 @@ EXPIRED_TOKEN: Final = TokenStatus(None, is_expired=True)
 
 
 class RedeemedTicket(NamedTuple):
-    """The result of redeeming a ticket."""
-
     status: TokenStatus
     #: The store that the ticket was requested for.
     store: str | None = None
@@ -90,7 +86,6 @@ class Credentials:
     async def resolve(self, token: str, address: str | None = None) -> TokenStatus:
         """Look up a token. The result is at most two seconds old.
 
-        :param address: the address of the client.
         :raises TooManyRequests: the address sent too many unknown tokens, and this one was not valid here before.
         """
         digest = hash_token(token)
@@ -150,7 +145,6 @@ class Credentials:
     async def redeem(self, ticket: str, address: str | None = None) -> RedeemedTicket:
         """Redeem a ticket. If several requests send the same one at once, one of them succeeds.
 
-        :param address: the address of the client.
         :raises TooManyRequests, Unavailable: as `resolve`.
         """
         digest = hash_token(ticket)
@@ -236,11 +230,7 @@ def was_invalidated(row: Document, owner: Document) -> bool:
 
 
 def _status_of(row: Document | None, accounts: dict[str, Document], now: datetime) -> TokenStatus:
-    """Return the status of a credential.
-
-    :param row: its row in `credentials`, None if there is none.
-    :param accounts: the active accounts that rows name, by id.
-    """
+    """Return the status of a credential by its row, if there is one, and the active accounts that rows name, by id."""
     if row is None:
         return UNKNOWN_TOKEN
     expires_at, device = row["expires_at"], row["device"]

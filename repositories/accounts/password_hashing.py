@@ -74,7 +74,6 @@ class Passwords:
         return self._hasher.check_needs_rehash(stored)
 
     def close(self) -> None:
-        """Stop the threads."""
         self._threads.shutdown(wait=False)
 
     async def _run(self, work: Callable[[], T]) -> T:

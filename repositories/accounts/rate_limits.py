@@ -150,10 +150,7 @@ class RateLimits:
             raise Unavailable from error
 
     async def count_request(self, credential: str) -> None:
-        """Count one request of a credential. It rarely waits for the database, and passes if that cannot be reached.
-
-        :raises TooManyRequests: there were too many.
-        """
+        """Count a request of a credential, or raise TooManyRequests. It rarely waits for the database."""
         if self._per_credential is None:
             return
         block = self._blocks.get(credential)
@@ -164,10 +161,7 @@ class RateLimits:
         block.left -= 1
 
     async def record_unknown_token(self, address: str | None) -> None:
-        """Count an unknown token. Without a database it is not counted, but then no token is accepted either.
-
-        :param address: the address of the client.
-        """
+        """Count an unknown token. Without a database it is not counted, but then no token is accepted either."""
         network = network_of(address)
         with suppress(StorageError, TimeoutError):
             async with asyncio.timeout(_FAIL_OPEN_SECONDS):
@@ -175,10 +169,7 @@ class RateLimits:
                     self._blocked_until[network] = time.monotonic() + await self._seconds_left(UNKNOWN_TOKENS, network)
 
     def check_blocked(self, address: str | None) -> None:
-        """Check that an address is not blocked, without a query to the database.
-
-        :raises TooManyRequests: it sent too many unknown tokens.
-        """
+        """Raise TooManyRequests if an address sent too many unknown tokens; without a query to the database."""
         until = self._blocked_until.get(network_of(address), 0.0) if self._blocked_until else 0.0
         if until > time.monotonic():
             raise TooManyRequests(until - time.monotonic(), _BLOCKED)

@@ -31,8 +31,6 @@ from schemas.journal.idempotency import RETRY_WINDOW
 
 
 class Tokens(NamedTuple):
-    """The tokens of a session."""
-
     access: str
     #: None at a device.
     refresh: str | None
@@ -143,17 +141,11 @@ class Sessions:
         return None if row is None else str(row["family"])
 
     async def end(self, family: str) -> int:
-        """End a session, with all its tokens.
-
-        :returns: the number of deleted credentials.
-        """
+        """End a session, with all its tokens, and return the number of deleted credentials."""
         return await self._delete({"family": family})
 
     async def end_all(self, owner: str, kept_family: str | None = None) -> int:
-        """End all sessions of a user or a device, and those begun at that device, except one family.
-
-        :returns: the number of deleted credentials.
-        """
+        """End all sessions of a user or a device, and those begun at that device, except one family."""
         return await self._delete({"$or": [{"owner": owner}, {"device": owner}], "family": {"$ne": kept_family}})
 
     async def all(self, owner: str | None = None) -> list[Document]:

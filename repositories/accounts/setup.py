@@ -35,10 +35,7 @@ class AlreadyClaimed(ShopError):
 
 
 class ShopSetup:
-    """The setup of a database's shop: its first owner.
-
-    :param seconds: a monotonic clock.
-    """
+    """The setup of a database's shop: its first owner."""
 
     def __init__(
         self,
@@ -84,10 +81,7 @@ class ShopSetup:
             self._next_check = 0.0
 
     async def acquire_notice(self, server: str) -> bool:
-        """Return whether this process, and no other worker of its server, logs the setup instructions.
-
-        :param server: identifies the server.
-        """
+        """Return whether this process, and no other worker of its server, logs the setup instructions."""
         now = self._clock()
         held = {"told_to": server, "told_at": {"$gt": now - _NOTICE_LEASE}}
         notice = {"kind": _NOTICE, "told_to": server, "told_at": now}

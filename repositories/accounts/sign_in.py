@@ -58,10 +58,7 @@ class SignIn:
         )
 
     async def is_password_of(self, user: Document, password: str, source: str) -> bool:
-        """Return whether this is the password of a user who is signed in already.
-
-        :raises NoSecretKey, TooManyRequests, Unavailable:
-        """
+        """Return whether this is the password of a user who is signed in already; raise as `by_password` does."""
         return await self._verify(PASSWORD, user["login"], password, source) is not None
 
     async def _verify(

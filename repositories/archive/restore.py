@@ -114,10 +114,7 @@ class Restore:
         return True
 
     async def _set_mark(self, counters: Document | None, mark: Document) -> None:
-        """Replace the counters by the mark.
-
-        :raises DatabaseRefused: they have changed meanwhile.
-        """
+        """Replace the counters by the mark; raise DatabaseRefused if they have changed meanwhile."""
         try:
             if counters is None:
                 await self._database[COUNTERS].insert_one({"_id": self._store, **mark})

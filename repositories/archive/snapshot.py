@@ -48,10 +48,7 @@ class StoreSnapshot:
         self.counters: Document = {}
 
     async def begin(self) -> None:
-        """Start a session; its first read determines the moment.
-
-        :raises DatabaseRefused: the store has no counters.
-        """
+        """Start a session, whose first read determines the moment; raise DatabaseRefused if there are no counters."""
         self._session = await self._database.client.start_session(snapshot=True)
         counters = await self._database[COUNTERS].find_one({"_id": self._store}, session=self._session)
         if counters is None:
@@ -79,10 +76,7 @@ class StoreSnapshot:
             yield batch
 
     async def documents(self, kind: str, start: date | None, end: date | None, *, voided: bool) -> Batches:
-        """Yield the estimates or orders from `start` to `end`, both included, by number.
-
-        :param voided: include voided documents.
-        """
+        """Yield the estimates or orders from `start` to `end`, both included, by number."""
         criteria: Document = store_filter(kind, self._store)
         if not voided:
             criteria["voided_at"] = None
@@ -169,10 +163,7 @@ class StoreSnapshot:
         return rows[0]["n"] if rows else 0
 
     async def _renew(self) -> None:
-        """Continue from the newest snapshot, if nothing has changed since the expired one.
-
-        :raises DatabaseRefused: something has changed.
-        """
+        """Continue from the newest snapshot; raise DatabaseRefused if something has changed since the expired one."""
         before = self.counters
         await self.end()
         await self.begin()
@@ -185,10 +176,7 @@ class StoreSnapshot:
 
 @asynccontextmanager
 async def open_snapshot(database: Database, store: str, batch: int = BATCH) -> AsyncIterator[StoreSnapshot]:
-    """Open a snapshot of the store as it is now, for the block.
-
-    :param batch: the number of documents to read at a time.
-    """
+    """Open a snapshot of the store as it is now, for the block."""
     snapshot = StoreSnapshot(database, store, batch)
     with translate_errors():
         try:

@@ -25,10 +25,7 @@ _AT_ONCE: Final = 16
 
 
 class AuditLog:
-    """The audit log of one store.
-
-    :param zone: the time zone of the days in a request.
-    """
+    """The audit log of one store; days in a request are days of `zone`."""
 
     def __init__(self, database: Database, store: str, zone: ZoneInfo) -> None:
         self._events = database[EVENTS]

@@ -9,10 +9,7 @@ _JITTER: Final = (0.5, 1.5)
 
 
 class Backoff:
-    """The pauses between the tries of one operation. The caller sleeps them.
-
-    :param seconds: the time after which there is no further try.
-    """
+    """The pauses between the tries of one operation, for so many seconds. The caller sleeps them."""
 
     def __init__(self, seconds: float) -> None:
         self._give_up = time.monotonic() + seconds

@@ -12,12 +12,7 @@ logger = logging.getLogger("pos")
 
 
 class SupervisedTask:
-    """A task that runs until it is stopped, and starts again whenever it fails.
-
-    :param name: the name of the work, for the log.
-    :param work: runs until it is cancelled.
-    :param pause: seconds from a failure to the next start.
-    """
+    """A task that runs until it is stopped, and starts again whenever it fails."""
 
     def __init__(self, name: str, work: Callable[[], Awaitable[None]], pause: float = PAUSE_SECONDS) -> None:
         self._name = name
@@ -26,7 +21,6 @@ class SupervisedTask:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Start the work."""
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:

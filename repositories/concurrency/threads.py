@@ -12,10 +12,7 @@ T = TypeVar("T")
 
 
 async def offload(rows: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return the result of `work`, which runs in a thread if it processes many rows.
-
-    :param rows: how many rows it processes.
-    """
+    """Return the result of `work`, which runs in a thread if it processes many rows."""
     if rows < OFFLOAD_ROWS:
         return work(*args, **kwargs)
     return await asyncio.to_thread(work, *args, **kwargs)

@@ -87,10 +87,7 @@ class ChangeCustomer(DocumentCommand):
         return _emit(work, events.UPDATE, customer)
 
     def _numbers(self, work: UnitOfWork, customer: Document) -> Document:
-        """Return the fields that change with the phone number.
-
-        :raises CustomerExists: another customer has the number.
-        """
+        """Return the fields that change with the phone number; raise CustomerExists if another customer has it."""
         owner = None if self.number is None else _owner(work, self.number)
         if owner is not None and owner["_id"] != customer["_id"]:
             raise _exists_error(owner)

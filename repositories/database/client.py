@@ -70,7 +70,6 @@ _NO_REPLICA_SET: Final = (
 def connect(url: str, pool: PoolMetrics | None = None) -> Client:
     """Return a client that acknowledges a write only when a majority has it on disk. It connects lazily.
 
-    :param pool: counts the client's connections.
     :raises DatabaseRefused: the URL is invalid.
     """
     watch = MemberWatch()

@@ -41,7 +41,6 @@ class DatabaseClock:
     """The database's clock.
 
     :param clock: returns the machine's present instant, UTC.
-    :param seconds: a monotonic clock.
     """
 
     def __init__(
@@ -76,7 +75,6 @@ class DatabaseClock:
         self._watching.start()
 
     async def stop(self) -> None:
-        """Stop measuring."""
         await self._watching.stop()
 
     async def measure(self) -> None:

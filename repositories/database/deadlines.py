@@ -37,7 +37,6 @@ class Deadline:
         self.is_sent = False
 
     def end(self) -> None:
-        """End the request."""
         self.due, self.has_passed = math.inf, True
         self._task.cancel()
 

@@ -19,8 +19,6 @@ _AS_STORED: Final = CodecOptions(document_class=RawBSONDocument, tz_aware=True)
 
 
 class Head(NamedTuple):
-    """The head of a store's log."""
-
     #: The id of this log, so that clients notice a restored or emptied database.
     epoch: str
     #: The sequence number of the newest committed event; 0 if there is none.
@@ -48,7 +46,6 @@ class EventLog:
         self._events = database.get_collection(EVENTS, _AS_STORED)
 
     async def _head(self) -> Head:
-        """Return the head of the log."""
         # A plain command: this runs before each list and report, and `find_one` takes 50 % longer.
         answer = await self._database.command(
             "find",

@@ -74,21 +74,14 @@ class DocumentCommand(Command):
         return ((self.kind, self.document_id),)
 
     def find(self, work: UnitOfWork) -> Document:
-        """Return the document.
-
-        :raises NotFound: there is none, or it is voided.
-        :raises StaleVersion: it has another version.
-        """
+        """Return the document; raise NotFound if there is none, StaleVersion if it has another version."""
         document = find_live(work, self.kind, self.document_id)
         check_version(document["version"], self.versions)
         return document
 
 
 def find_live(work: UnitOfWork, kind: str, document_id: str) -> Document:
-    """Return a document that is not voided.
-
-    :raises NotFound: there is none, or it is voided.
-    """
+    """Return a document; raise NotFound if there is none, or if it is voided."""
     document = work.find(kind, document_id)
     if document is None:
         raise NotFound(f"There is no such {EVENT_TYPES[kind]}.")
@@ -96,9 +89,6 @@ def find_live(work: UnitOfWork, kind: str, document_id: str) -> Document:
 
 
 def check_version(version: int, versions: frozenset[int] | None) -> None:
-    """Check that a version is one of those that If-Match names; None for any.
-
-    :raises StaleVersion: it is another one.
-    """
+    """Raise StaleVersion unless the version is one of those that If-Match names; None accepts any."""
     if versions is not None and version not in versions:
         raise StaleVersion("Another client has changed this in the meantime. Please load it again.", version=version)

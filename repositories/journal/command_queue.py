@@ -50,7 +50,6 @@ class CommandQueue:
             self._queue_of(entry).appendleft(entry)
 
     def remove(self, entry: PendingCommand) -> None:
-        """Remove a waiting command."""
         self._queue_of(entry).remove(entry)
 
     def take(self, limit: int) -> list[PendingCommand]:

@@ -64,8 +64,6 @@ _COUNTERS: Final = (*_POSITION, "hash", "at", RESTORING)
 
 
 class Outcome(NamedTuple):
-    """The outcome of a command."""
-
     #: A document or its summary.
     answer: Document
     #: The events that the command wrote.
@@ -131,7 +129,6 @@ class GroupTransaction:
             raise
 
     def close(self) -> None:
-        """Shut the executor down."""
         self._threads.shutdown(wait=False)
 
     def _run(self, commands: Sequence[Command], backoff: Backoff) -> list[Outcome | ShopError]:

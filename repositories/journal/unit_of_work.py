@@ -39,7 +39,6 @@ class Counters:
 
     @property
     def stored(self) -> Document:
-        """Return the fields of the stored document."""
         return {**self.numbers, "head": self.head, "hash": self.hash, "at": self.at}
 
 

@@ -98,7 +98,6 @@ class LegacyImport:
             await self._threads.run(self._reconcile, locate_originals(self._source, state), table)
 
     async def count_late(self) -> int:
-        """Return the number of late documents."""
         state = await self._load_state()
         return await self._threads.run(self._count_late, locate_originals(self._source, state))
 

@@ -168,10 +168,7 @@ def _id_owners(target: Target, kind: str, converted: list[ConvertedDocument]) ->
 
 
 def _write_plan(target: Target, counters: Document, plan: _Plan) -> None:
-    """Write a plan, if the counters have not changed since it was made.
-
-    :raises DatabaseRefused: they have.
-    """
+    """Write a plan; raise DatabaseRefused if the counters have changed since it was made."""
     database, store = target.database.delegate, target.store
     planned_by = {"_id": store} | {name: counters.get(name) for name in (*LEGACY_KINDS, "head", "hash", "epoch")}
 

@@ -46,10 +46,7 @@ async def check_preconditions(database: Database, store: str, source: Any, *, in
 
 
 async def refuse_wrong_store(database: Database, store: str) -> None:
-    """Refuse a store if the earlier backend's documents in this database belong to another store.
-
-    :raises DatabaseRefused: they do; the message names that store.
-    """
+    """Raise DatabaseRefused, which names the store, if the earlier backend's documents here belong to another store."""
     other = await database[ADOPTION].find_one({"_id": {"$ne": store}, "in_place": True}, {"_id": 1})
     if other is not None:
         raise DatabaseRefused(

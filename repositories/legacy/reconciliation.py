@@ -148,7 +148,6 @@ class ReconciliationTable:
         self._rows.close()
 
     def add(self, kind: str, entries: Iterable[Entry]) -> None:
-        """Enter documents of a kind."""
         self._rows.executemany(
             "INSERT INTO entry (kind, key, own, instant, wanted_id, wanted, link, says_converted, total, is_taken, "
             "is_given) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

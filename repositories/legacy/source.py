@@ -48,10 +48,7 @@ class LegacyDocument(NamedTuple):
 
 
 class Source:
-    """The collections of the earlier backend.
-
-    :param names: the names of the collections, by kind.
-    """
+    """The collections of the earlier backend, by kind."""
 
     def __init__(self, database: SyncDatabase[Any], names: Mapping[str, Sequence[str]]) -> None:
         self._database = database

@@ -192,10 +192,7 @@ async def drop_backup(database: Database, store: str) -> list[str]:
 
 
 def _refuse_uncopied(database: SyncDatabase[Any], store: str, kind: str, originals: Source) -> None:
-    """Refuse to drop originals without a copy.
-
-    :raises DatabaseRefused: some originals have no complete copy in `adopted`.
-    """
+    """Raise DatabaseRefused if originals have no complete copy in `adopted`."""
     count = sum(len(batch) for batch in unimported(database, store, kind, originals))
     if count:
         raise DatabaseRefused(f"{count:,} {kind} are not imported: run `pos import-legacy` first.")

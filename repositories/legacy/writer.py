@@ -50,10 +50,7 @@ class Target(NamedTuple):
 
 class WritePermit:
     """The permit of one run to write. Each write is a transaction with the state of the import, so that a run that was
-    replaced by another, or is being undone, writes nothing more.
-
-    :param run: the id of the run, as in the state.
-    """
+    replaced by another, or is being undone, writes nothing more."""
 
     def __init__(self, database: SyncDatabase[Any], store: str, run: str) -> None:
         self.database = database
@@ -75,8 +72,6 @@ class WritePermit:
             session.with_transaction(permitted)
 
     def insert(self, documents: Mapping[str, Sequence[Document]]) -> None:
-        """Write documents, by collection."""
-
         def insert(session: ClientSession) -> None:
             for name, part in documents.items():
                 self.database[name].insert_many(part, session=session)

@@ -84,7 +84,6 @@ class BeginAttempt(_MessageCommand):
 
     :param holder: the worker that has claimed the message.
     :param until: after this, another worker may take over the attempt.
-    :param required: as `required_reads` returns it.
     """
 
     holder: str
@@ -169,7 +168,6 @@ class DeliveryUpdate(_MessageCommand):
 class RetryMessage(_MessageCommand):
     """Queue a message again that was not sent.
 
-    :param required: as `required_reads` returns it.
     :param is_sure: retry even if the message may have been sent already.
     """
 

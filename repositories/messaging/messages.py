@@ -66,18 +66,12 @@ class MessageRepository:
         return await self._with_current_state(outcome) if outcome.replayed else outcome
 
     async def retry(self, message_id: str, *, is_sure: bool = False, actor: Actor) -> Outcome:
-        """Queue a message again that was not sent.
-
-        :raises NotFound, IllegalTransition:
-        """
+        """Queue a message again that was not sent; raise NotFound or IllegalTransition."""
         message = await self._find(message_id)
         return await self._submit(RetryMessage(message_id, required_reads(message or {}), is_sure, actor=actor))
 
     async def cancel(self, message_id: str, *, actor: Actor) -> Outcome:
-        """Cancel a message that has not been sent.
-
-        :raises NotFound, IllegalTransition:
-        """
+        """Cancel a message that has not been sent; raise NotFound or IllegalTransition."""
         return await self._submit(CancelMessage(message_id, actor=actor))
 
     async def page(self, listing: MessageListing) -> Page[Document]:

@@ -34,7 +34,6 @@ class Outbox:
     """The messages that this deployment sends.
 
     :param home: STORE_ID of the settings: messages with this `outbox` belong to this deployment.
-    :param journal_of: returns the journal of a store.
     :param on_events: called with the store and the events that were written.
     """
 

@@ -78,10 +78,7 @@ async def build_customers(
 
 
 async def build_missing_customers(database: Database, store: str, region: str) -> None:
-    """Run `build_customers`, unless it was completed before.
-
-    :raises DatabaseRefused: the database does not allow it now.
-    """
+    """Run `build_customers` unless it was completed before; raise DatabaseRefused if that is not possible now."""
     try:
         if not await has_customers(database, store):
             await build_customers(database, store, region)

@@ -194,10 +194,7 @@ async def prepare_collections(database: Database, event_retention_days: int) -> 
 
 
 async def refuse_restoring(database: Database, store: str) -> None:
-    """Refuse a store that is being restored, or whose restore was interrupted.
-
-    :raises DatabaseRefused: it is.
-    """
+    """Raise DatabaseRefused if a store is being restored, or if its restore was interrupted."""
     counters = await database[COUNTERS].find_one({"_id": store}, {RESTORING: 1})
     if counters is not None and RESTORING in counters:
         raise DatabaseRefused(
@@ -207,11 +204,8 @@ async def refuse_restoring(database: Database, store: str) -> None:
 
 
 async def refuse_unimported(database: Database, store: str) -> None:
-    """Refuse a database of the earlier backend, a store whose import is incomplete, and a new store in a database where
-    another program uses our collection names.
-
-    :raises DatabaseRefused: it is one of these.
-    """
+    """Raise DatabaseRefused for a database of the earlier backend, a store whose import is incomplete, and a new store
+    in a database where another program uses our collection names."""
     adoption = await database[ADOPTION].find_one({"_id": store}, {"step": 1})
     if adoption is not None and adoption["step"] != "done":
         raise DatabaseRefused(

@@ -48,10 +48,7 @@ async def build_terms(database: Database, store: str, on_progress: OnProgress = 
 
 
 async def build_missing_terms(database: Database, store: str) -> None:
-    """Run `build_terms`, unless it was completed with the current rule.
-
-    :raises DatabaseRefused: the database does not allow it now.
-    """
+    """Run `build_terms` unless the current rule completed it; raise DatabaseRefused if that is not possible now."""
     try:
         if not await has_terms(database, store):
             await build_terms(database, store)

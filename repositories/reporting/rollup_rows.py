@@ -23,7 +23,6 @@ def measures(row: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
 
 
 def row_key(row_id: dict[str, Any]) -> RollupKey:
-    """Return the key of a row by its `_id`."""
     return RollupKey(row_id["period"], row_id["staff"], row_id["mode"])
 
 

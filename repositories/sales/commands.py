@@ -173,10 +173,7 @@ def _order_fields(payment_mode: str) -> Document:
 
 
 def check_unconverted(estimate: Document) -> None:
-    """Check that an estimate has not been converted.
-
-    :raises AlreadyConverted: names the order; None if it is unknown.
-    """
+    """Raise AlreadyConverted, which names the order if it is known, if an estimate has been converted."""
     if not estimate["converted"]:
         return
     number = None if estimate["order_number"] is None else format_number(estimate["order_number"])
@@ -186,10 +183,7 @@ def check_unconverted(estimate: Document) -> None:
 
 
 def check_total(estimate: Document) -> None:
-    """Check that an estimate's total is allowed for a bill: earlier versions did not limit totals.
-
-    :raises InvalidBody: the total exceeds the limit.
-    """
+    """Raise InvalidBody if an estimate's total is not allowed for a bill: earlier versions did not limit totals."""
     if estimate["total"] > MAX_TOTAL:
         defect = f"must be at most {MAX_TOTAL // MINOR_PER_UNIT:,}"
         detail = f"total: {defect}. Please change the lines of this estimate."

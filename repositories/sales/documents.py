@@ -45,18 +45,12 @@ class Documents:
         self.kind = kind
 
     async def get(self, document_id: str, *, include_voided: bool = False) -> Document:
-        """Return a document.
-
-        :raises NotFound: there is none, or it is voided.
-        """
+        """Return a document; raise NotFound if there is none, or if it is voided."""
         live = {} if include_voided else {"voided_at": None}
         return await self._one({"_id": document_id, "store": self._store, **HAS_NUMBER, **live})
 
     async def by_number(self, text: str) -> Document:
-        """Return a document by its number, as `#001`, `001` or `1`.
-
-        :raises NotFound: there is none, or it is voided.
-        """
+        """Return a document by its number, as `#001`, `001` or `1`; raise NotFound as `get` does."""
         number = parse_number(text)
         if number is None:
             raise NotFound(f"There is no such {EVENT_TYPES[self.kind]}.")

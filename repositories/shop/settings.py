@@ -59,7 +59,6 @@ class ShopSettingsRepository:
     """The settings of one store, at most a second old, and up to date after a change through this object.
 
     :param defaults: the settings of a store that has changed none.
-    :param clock: seconds that only go forwards.
     """
 
     def __init__(
@@ -79,7 +78,6 @@ class ShopSettingsRepository:
         self._fresh_until = 0.0
 
     async def current(self) -> ShopSettings:
-        """Return the settings."""
         settings, asked_at = self._settings, self._clock()
         if settings is not None and asked_at < self._fresh_until:
             return settings

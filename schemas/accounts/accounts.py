@@ -20,10 +20,7 @@ _LONGEST_TOKEN: Final = 512
 
 
 class Secret(fields.Field[str]):
-    """A secret text, loaded as it was typed. Load only.
-
-    :param longest: the most characters.
-    """
+    """A secret text, loaded as it was typed. Load only."""
 
     def __init__(self, longest: int = MAX_LENGTH, **kwargs: Any) -> None:
         shape = {"type": ["string", "null"] if kwargs.get("allow_none") else "string", "maxLength": longest}

@@ -16,5 +16,4 @@ class AccountSerializers:
 
 @cache
 def account_serializers_for(zone: ZoneInfo) -> AccountSerializers:
-    """Return the serializers of a time zone."""
     return AccountSerializers(zone)

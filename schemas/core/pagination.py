@@ -58,10 +58,7 @@ class Cursor(ABC):
 
 
 def check_date_order(data: Mapping[str, Any], end_field: str) -> None:
-    """Reject a range whose last day is before its first.
-
-    :raises ValidationError: it is.
-    """
+    """Raise ValidationError if the last day of a range is before its first."""
     start, end = data.get("start"), data.get("end")
     if start and end and end < start:
         raise ValidationError("must not be before the first day", end_field)

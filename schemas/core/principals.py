@@ -29,7 +29,6 @@ class Principal:
     """The user or device that sends a request.
 
     :ivar id: of a user (`USER-…`) or a device (`DEVICE-…`).
-    :ivar name: the display name.
     :ivar role: one of `ROLES`.
     :ivar store: the store that it belongs to; None for all stores.
     :ivar device: the id of the device that the request comes from.

@@ -49,7 +49,6 @@ class Text(InputField[str]):
 
     :param blank: allow empty text.
     :param lines: allow newlines; other line ends (CRLF, CR) become newlines.
-    :param longest: the most characters.
     """
 
     def __init__(self, *, blank: bool = False, lines: bool = False, longest: int = MAX_TEXT, **kwargs: Any) -> None:
@@ -147,10 +146,7 @@ class LineId(InputField[Any]):
 
 
 class LineItems(InputField[Any], fields.List[Any]):
-    """1 to 1,000 lines. They are counted before they are read, so that too many of them cost nothing.
-
-    :param schema: the schema of one line.
-    """
+    """1 to 1,000 lines. They are counted before they are read, so that too many of them cost nothing."""
 
     json_schema: Mapping[str, Any] = {"type": "array", "minItems": 1, "maxItems": MAX_LINES}
 
@@ -218,8 +214,6 @@ class OneOf(InputField[str]):
 
 
 class DayCount(InputField[int]):
-    """A whole number of days."""
-
     minimum, maximum = 1, MAX_LINK_DAYS
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:

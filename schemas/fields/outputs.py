@@ -13,10 +13,7 @@ from schemas.fields.shapes import NUMBER, Json
 
 
 class LineItemsOutput(fields.List[Any]):
-    """The lines of a document.
-
-    :param schema: the schema of one line.
-    """
+    """The lines of a document."""
 
     def __init__(self, schema: type[FastSchema], **kwargs: Any) -> None:
         super().__init__(fields.Nested(schema), **kwargs)

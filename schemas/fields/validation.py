@@ -13,18 +13,12 @@ _OWN_WORDS = {"Missing data for required field.": "is missing", "Field may not b
 
 
 def load_body(schema: Schema, body: Mapping[str, Any]) -> Any:
-    """Return the loaded body.
-
-    :raises InvalidBody: fields are wrong; its errors name each by a pointer.
-    """
+    """Return the loaded body; raise InvalidBody, whose errors name each wrong field by a pointer."""
     return _load(schema, body, InvalidBody)
 
 
 def load_query(schema: Schema, parameters: Mapping[str, Any]) -> Any:
-    """Return the loaded query parameters.
-
-    :raises InvalidQuery: parameters are wrong; its errors name each.
-    """
+    """Return the loaded query parameters; raise InvalidQuery, whose errors name each wrong one."""
     return _load(schema, parameters, InvalidQuery)
 
 

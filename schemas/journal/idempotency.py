@@ -185,10 +185,7 @@ def releasable_keys(keys: Iterable[RequestKey]) -> list[str]:
 
 
 def check_key(header: str) -> str:
-    """Return a valid `Idempotency-Key`.
-
-    :raises InvalidKey: it is too long, empty or not printable.
-    """
+    """Return a valid `Idempotency-Key`; raise InvalidKey if it is too long, empty or not printable."""
     if not 1 <= len(header) <= MAX_KEY or not header.isprintable():
         raise InvalidKey(f"The Idempotency-Key header must have 1 to {MAX_KEY} printable characters.")
     return header

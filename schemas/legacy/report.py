@@ -80,7 +80,6 @@ class Report:
 
     @property
     def count(self) -> int:
-        """Return the number of documents of all kinds."""
         return sum(count for count, _, _ in self.of_kind.values())
 
     def include(self, later: "Report") -> None:

@@ -32,7 +32,6 @@ def document_times(raw: Any, updated: Any, own: Any, zone: ZoneInfo) -> Times:
     :param raw: `created_at`, as it is stored.
     :param updated: `updated_at`, likewise.
     :param own: the document's `_id`.
-    :param zone: the shop's.
     """
     rule: str | None = None
     written, changed = values.instant(raw, zone), values.instant(updated, zone)

@@ -69,10 +69,7 @@ class Ping:
 
 
 def read_since(value: Any) -> LogPosition | None:
-    """Return the position of `813`, `"813"` or `"9f2c01ab.813"`; None for None.
-
-    :raises InvalidSubscription: it is no position.
-    """
+    """Return the position of `813`, `"813"` or `"9f2c01ab.813"`, None for None; raise InvalidSubscription else."""
     if value is None:
         return None
     if isinstance(value, int) and not isinstance(value, bool):

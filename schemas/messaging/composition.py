@@ -12,10 +12,7 @@ from schemas.text.phones import normalize_phone
 
 
 def require_phone(text: str, region: str) -> str:
-    """Return a phone number in E.164.
-
-    :raises InvalidBody: the text has no number that can be dialled.
-    """
+    """Return a phone number in E.164; raise InvalidBody if the text has none that can be dialled."""
     number = normalize_phone(text, region)
     if number is None:
         raise invalid_field("phone_number", "must be a phone number that can be dialled")
@@ -23,10 +20,7 @@ def require_phone(text: str, region: str) -> str:
 
 
 def text_message(body: Document, to: str) -> OutgoingMessage:
-    """Return the message of a loaded `MessageBody`.
-
-    :raises InvalidBody: it is empty, or too long for a caption.
-    """
+    """Return the message of a loaded `MessageBody`; raise InvalidBody if it is empty, or too long for a caption."""
     url = body.get("pdf_url")
     if url is not None:
         return OutgoingMessage(to, compose_caption(body), url, re.split("[?#]", url)[0].rpartition("/")[2])
@@ -37,10 +31,7 @@ def text_message(body: Document, to: str) -> OutgoingMessage:
 
 
 def compose_caption(body: Document) -> str:
-    """Return the caption that a loaded body gives a document.
-
-    :raises InvalidBody: it is too long for a caption.
-    """
+    """Return the caption that a loaded body gives a document; raise InvalidBody if it is too long."""
     return _text(body, MAX_CAPTION_LENGTH)
 
 

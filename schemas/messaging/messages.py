@@ -66,10 +66,7 @@ def draft_message(letter: OutgoingMessage, enclosed: Attachment = NO_ATTACHMENT)
 
 
 def queued_fields(outbox: str, now: datetime) -> Document:
-    """Return the fields of a message that waits to be sent.
-
-    :param outbox: the store whose processes send it.
-    """
+    """Return the fields of a message that waits to be sent by the processes of the store `outbox`."""
     return {"state": QUEUED, "outbox": outbox, "tries": 0, "due_at": now, "holder": None}
 
 
@@ -91,10 +88,7 @@ def failed_fields(error: Document) -> Document:
 
 
 def outcome_fields(message: Document, outcome: Outcome, now: datetime, chance: float) -> Document:
-    """Return the fields of a message after an attempt.
-
-    :param chance: see `retry_delay`.
-    """
+    """Return the fields of a message after an attempt; for `chance` see `retry_delay`."""
     if isinstance(outcome, Accepted):
         return {**FINISHED_FIELDS, "state": SENT, "provider_id": outcome.provider_id, "sent_at": now, "error": None}
     if isinstance(outcome, Refused):

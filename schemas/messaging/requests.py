@@ -46,8 +46,6 @@ class MessageListing:
 
 
 class MessageQuery(PageQuery):
-    """The query parameters of the list of messages."""
-
     position, listing = MessageCursor, MessageListing
 
     limit = WholeNumber(1, MAX_LIMIT, load_default=DEFAULT_LIMIT)

@@ -47,8 +47,5 @@ def retry_delay(tries: int, chance: float) -> timedelta | None:
 
 
 def longer_delay(pause: timedelta, asked: float | None) -> timedelta:
-    """Return the longer of our delay and the provider's, which is limited.
-
-    :param asked: seconds.
-    """
+    """Return the longer of our delay and the provider's (seconds), which is limited."""
     return pause if asked is None else max(pause, min(timedelta(seconds=max(asked, 0)), _LONGEST_ASKED))

@@ -35,31 +35,21 @@ class WebhookKeys:
     verify_token: str | None = field(default=None, repr=False)
 
     def check_form(self, signature: str) -> None:
-        """Reject a signature that no body can have, before the body is read.
-
-        :raises NotFromProvider: the form is wrong, or no secret is set.
-        """
+        """Raise NotFromProvider for a signature that no body can have, before the body is read, or without a secret."""
         if self.app_secret is None:
             raise NotFromProvider("WHATSAPP_APP_SECRET is not set, so no status update can be verified.")
         if not _SIGNATURE.fullmatch(signature):
             raise NotFromProvider("The header X-Hub-Signature-256 must be given once, as sha256= and 64 digits.")
 
     def check_signature(self, raw: bytes, signature: str) -> None:
-        """Reject a body that the app's secret did not sign.
-
-        :param raw: the bytes of the body.
-        :raises NotFromProvider: the signature is wrong, or no secret is set.
-        """
+        """Raise NotFromProvider for a body that the app's secret did not sign, or if no secret is set."""
         self.check_form(signature)
         expected = "sha256=" + hmac.new((self.app_secret or "").encode(), raw, sha256).hexdigest()
         if not hmac.compare_digest(expected, signature):
             raise NotFromProvider("The signature is not that of this body.")
 
     def check_token(self, token: str) -> None:
-        """Reject a wrong verify token.
-
-        :raises NotFromProvider: it is not the token of the settings, or none is set.
-        """
+        """Raise NotFromProvider unless this is the verify token of the settings."""
         if self.verify_token is None:
             raise NotFromProvider("WHATSAPP_VERIFY_TOKEN is not set, so no webhook can be verified.")
         if not hmac.compare_digest(self.verify_token.encode(), token.encode()):

@@ -65,11 +65,7 @@ def day_report(rows: Sequence[Row], estimates: Items, orders: Items, items: int)
 def monthly_report(
     of_month: Sequence[Row], of_days: Sequence[Row], first: date, last: date, estimates: Items, orders: Items
 ) -> Json:
-    """Return the report of a month, with each of its days.
-
-    :param of_month: the rows of the month.
-    :param of_days: the rows of its days.
-    """
+    """Return the report of a month, with each of its days."""
     by_staff = sums_by_staff(of_month)
     by_day = Sums.by(lambda row: row.key.period, of_days)
     sums = Sums.of_all(by_staff.values())
@@ -98,7 +94,6 @@ def staff_report(
 ) -> tuple[Json, StaffCursor | None]:
     """Return the report of a page of staff by revenue, and the cursor of the next page, if there is one.
 
-    :param limit: the most members of staff of the page.
     :param after: where the page begins; None for the highest revenue.
     """
     by_staff = sums_by_staff(rows)
@@ -117,7 +112,6 @@ def staff_report(
 
 
 def estimates_report(rows: Sequence[Row], estimates: Items, items: int) -> Json:
-    """Return the report of estimates."""
     by_staff = sums_by_staff(rows)
     sums = Sums.of_all(by_staff.values())
     return {
@@ -133,7 +127,6 @@ def estimates_report(rows: Sequence[Row], estimates: Items, items: int) -> Json:
 
 
 def orders_report(rows: Sequence[Row], orders: Items, items: int) -> Json:
-    """Return the report of orders."""
     by_staff = sums_by_staff(rows)
     sums = Sums.of_all(by_staff.values())
     return {
@@ -149,10 +142,7 @@ def orders_report(rows: Sequence[Row], orders: Items, items: int) -> Json:
 
 
 def stores_report(rows: Mapping[str, Sequence[Row]]) -> Json:
-    """Return the figures of each store and their sum.
-
-    :param rows: by store.
-    """
+    """Return the figures of each store and their sum; `rows` are by store."""
     sums = {store: Sums.of(of_store) for store, of_store in rows.items()}
     stores = [{"store": store, **_of_a_store(sums[store])} for store in sorted(sums)]
     return {"stores": stores, "total": _of_a_store(Sums.of_all(sums.values()))}

@@ -74,8 +74,6 @@ class Listing:
 
 
 class ListingQuery(DatedPageQuery):
-    """The query parameters of a list of estimates and orders."""
-
     position, listing = DocumentCursor, Listing
 
     status = OneOf(statuses.ALL_STATUSES)

@@ -48,20 +48,13 @@ class ShopSettings:
 
     @classmethod
     def fresh(cls, business_name: str, api_url: str) -> "ShopSettings":
-        """Return the settings of a shop that has stored none: the existing app's defaults.
-
-        :param api_url: the public address of the service.
-        """
+        """Return the settings of a shop that has stored none: the existing app's defaults."""
         known: Document = {"business_name": business_name, "api_url": api_url, **dict.fromkeys(_SWITCHED_ON, True)}
         return cls(**known)
 
     @classmethod
     def of(cls, document: Mapping[str, Any] | None, fresh: "ShopSettings") -> "ShopSettings":
-        """Return stored settings.
-
-        :param document: None where none are stored.
-        :param fresh: stands in for missing settings, name or address; see `fresh`.
-        """
+        """Return stored settings; `fresh` stands in for missing ones, and for all if the document is None."""
         if document is None:
             return fresh
         stored = {name: document[name] for name in _NAMES if name in document}

@@ -22,10 +22,7 @@ class NoPublicAddress(ShopError):
 
 
 def require_public_address(base_url: str | None) -> str:
-    """Return the public base URL.
-
-    :raises NoPublicAddress: there is none.
-    """
+    """Return the public base URL; raise NoPublicAddress if there is none."""
     if base_url is None:
         raise NoPublicAddress(_NO_ADDRESS)
     return base_url

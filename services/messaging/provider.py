@@ -27,7 +27,6 @@ class Provider(Protocol):
 
 
 def provider_of(settings: ProviderSettings, clock: Clock) -> Provider:
-    """Return the provider of the settings."""
     if settings.provider == CLOUD:
         return WhatsAppCloud(settings, ProviderClient(settings.base_url or whatsapp_cloud.DEFAULT_URL, clock))
     if settings.provider == FAST2SMS:

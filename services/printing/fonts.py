@@ -17,10 +17,7 @@ INSTALLED: Final = (str(Path(__file__).parent / "noto"), str(manimgx_fonts.__pat
 
 
 def font_folders(font_dir: str | None) -> tuple[str, ...]:
-    """Return the folders to load fonts from.
-
-    :param font_dir: folder of the operator that replaces the installed fonts.
-    """
+    """Return the folders to load fonts from: that of the operator, if set, replaces the installed fonts."""
     return INSTALLED if font_dir is None else (font_dir,)
 
 

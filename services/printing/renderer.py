@@ -35,11 +35,7 @@ _EDITION: Final = (
 
 
 class PdfRenderer:
-    """Renders PDFs in a pool of workers.
-
-    :param zone: the time zone of the shop.
-    :param currency: ISO 4217.
-    """
+    """Renders PDFs in a pool of workers."""
 
     def __init__(self, workers: RenderPool, zone: ZoneInfo, currency: str) -> None:
         self._workers = workers
@@ -52,10 +48,7 @@ class PdfRenderer:
         self._edition = blake2b(repr((_EDITION, workers.fonts_edition)).encode()).digest()
 
     def job(self, document: Document, head: Letterhead, paper: str | None = None) -> Job:
-        """Return the job of a stored estimate or order.
-
-        :param paper: one of `PAPERS`; None for that of the shop.
-        """
+        """Return the job of a stored estimate or order; the paper is one of `PAPERS`, or None for that of the shop."""
         return Job(self.build_sheet(document, head), paper or head.paper, int(document["updated_at"].timestamp()))
 
     def digest(self, job: Job) -> str:
@@ -82,7 +75,6 @@ class PdfRenderer:
         return await self._rendering(name, lambda: self._make(name, job, share))
 
     def build_sheet(self, document: Document, head: Letterhead) -> Sheet:
-        """Return the content of the PDF."""
         return build_sheet(document, head, self._zone, self._currency)
 
     async def check_logo(self, logo: bytes) -> None:

@@ -27,10 +27,7 @@ _NICE: Final = 15
 
 
 class PdfWorker:
-    """Renders PDFs with typst. The same job gives the same bytes in every process.
-
-    :param font_dir: folder of the operator that replaces the installed fonts.
-    """
+    """Renders PDFs with typst. The same job gives the same bytes in every process."""
 
     def __init__(self, font_dir: str | None = None) -> None:
         fonts = typst.Fonts(include_system_fonts=False, font_paths=list(font_folders(font_dir)))

@@ -132,11 +132,7 @@ def job_length(job: Job) -> int:
 
 
 class RenderPool:
-    """A pool of `size` workers, and one more for short jobs, so that they do not wait for long ones.
-
-    :param preemption: pauses the workers.
-    :param font_dir: folder of the operator that replaces the installed fonts.
-    """
+    """A pool of `size` workers, and one more for short jobs, so that they do not wait for long ones."""
 
     def __init__(
         self,
@@ -230,7 +226,6 @@ class RenderPool:
         task.add_done_callback(self._ending.discard)
 
     async def stop(self) -> None:
-        """End all workers."""
         for worker in self._idle:
             self._end(worker)
         self._idle.clear()
