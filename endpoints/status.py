@@ -126,9 +126,7 @@ class Metrics(HTTPEndpoint):
             summary="Figures of all workers, for Prometheus",
             answers={
                 200: ResponseSpec(
-                    content={"type": "string"},
-                    description="Prometheus' text format.",
-                    media="text/plain",
+                    content={"type": "string"}, description="Prometheus' text format.", media="text/plain"
                 )
             },
         )
@@ -156,5 +154,5 @@ class WebSocketStatus(HTTPEndpoint):
                 "lag": status.lag,
                 "doorbell_age_seconds": round(status.notification_age, 3),
                 "looked_seconds_ago": round(status.head_age, 3),
-            },
+            }
         )

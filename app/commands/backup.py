@@ -50,10 +50,7 @@ def backup(
     async def write(database: Database) -> Manifest:
         async with open_snapshot(database, settings.store_id) as view:
             manifest = await manifest_of(view, settings, now)
-            with (
-                progress(console, "Backing up", sum(manifest.counts.values())) as advance,
-                compressed(stream) as lines,
-            ):
+            with progress(console, "Backing up", sum(manifest.counts.values())) as advance, compressed(stream) as lines:
                 await write_archive(view, manifest, lines, advance)
             return manifest
 

@@ -24,8 +24,7 @@ _STYLES: Final = {Level.OK: "green", Level.WARNING: "yellow", Level.WRONG: "bold
 
 
 def doctor(
-    data: Data = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    data: Data = None, as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False
 ) -> None:
     """Check settings, machine and database, and suggest corrections. Exit with 1 if anything is wrong.
 

@@ -22,8 +22,7 @@ def listen(
         str | None, typer.Option(help="First replay the events after this sequence number.  \\[default: from now on]")
     ] = None,
     topics: Annotated[
-        str | None,
-        typer.Option(help="Only these topics, by commas: estimates, orders, messages, orders/<id>."),
+        str | None, typer.Option(help="Only these topics, by commas: estimates, orders, messages, orders/<id>.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print each event as a line of JSON.")] = False,
     url: Annotated[str | None, typer.Option(help="Address of the service.  \\[default: PUBLIC_BASE_URL]")] = None,

@@ -20,8 +20,7 @@ user = typer.Typer(name="user", help="Manage the users who may sign in.", no_arg
 
 Username = Annotated[str, typer.Argument(metavar="USERNAME", help="Name to sign in with, in upper or lower case.")]
 FromStdin = Annotated[
-    bool,
-    typer.Option("--password-stdin", help="Read the password and the PIN from the standard input, one a line."),
+    bool, typer.Option("--password-stdin", help="Read the password and the PIN from the standard input, one a line.")
 ]
 
 

@@ -18,8 +18,7 @@ from repositories.shop.stores import store_names
 from schemas.text.phones import currency_region
 
 NewKey = Annotated[
-    bool,
-    typer.Option("--new-key", help="Accept a changed SECRET_KEY. All passwords and PINs become invalid."),
+    bool, typer.Option("--new-key", help="Accept a changed SECRET_KEY. All passwords and PINs become invalid.")
 ]
 
 

@@ -10,6 +10,8 @@ import time
 from contextlib import suppress
 from typing import Final, NamedTuple
 
+from repositories.concurrency.supervised_task import SupervisedTask
+
 #: Seconds between two measurements. A shorter lag may be missed.
 _EVERY_SECONDS: Final = 0.02
 #: `worst` covers the current span and the one before, so that a scraper once a minute misses none.
@@ -28,23 +30,15 @@ class Lag(NamedTuple):
         return Lag(max(self.total, other.total), max(self.blocked, other.blocked))
 
 
-class LoopLag:
+class LoopLag(SupervisedTask):
     def __init__(self) -> None:
+        super().__init__("The measurement of the event loop's lag", self._watch)
         self._worst = self._worst_before = Lag()
-        self._watching: asyncio.Task[None] | None = None
 
     @property
     def worst(self) -> Lag:
         """The worst lag of the last one to two minutes."""
         return self._worst.or_worse(self._worst_before)
-
-    def start(self) -> None:
-        self._watching = asyncio.create_task(self._watch())
-
-    async def stop(self) -> None:
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
 
     async def _watch(self) -> None:
         queue = _RunQueue()

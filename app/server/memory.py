@@ -8,9 +8,10 @@ import asyncio
 import ctypes
 import gc
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+
+from repositories.concurrency.supervised_task import SupervisedTask
 
 #: Seconds between two looks.
 LOOK_SECONDS: Final = 10.0
@@ -31,33 +32,28 @@ def take_little() -> None:
             mallopt(*option)
 
 
-class Memory:
+class Memory(SupervisedTask):
     """Returns free memory to the system when the process has grown a lot."""
 
     def __init__(self) -> None:
+        super().__init__("The return of freed memory", self._watch)
         self._least = 0
-        self._watching: asyncio.Task[None] | None = None
+        self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
     def start(self) -> None:
         """Start to watch the process, if the allocator is that of glibc."""
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None and _TAKEN.exists():
+        if self._trim is not None and _TAKEN.exists():
             self._least = taken()
-            self._watching = asyncio.create_task(self._watch(trim))
+            super().start()
 
-    async def stop(self) -> None:
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
-
-    async def _watch(self, trim: Callable[[int], int]) -> None:
-        while True:
+    async def _watch(self) -> None:
+        while self._trim is not None:
             await asyncio.sleep(LOOK_SECONDS)
             self._least = min(self._least, taken())
             if taken() > self._least + WORTH_BYTES:
                 # Cut connections leave reference cycles, which only the collector frees.
                 gc.collect()
-                await asyncio.to_thread(trim, 0)
+                await asyncio.to_thread(self._trim, 0)
                 self._least = taken()
 
 

@@ -27,11 +27,7 @@ class VerificationQuery(Schema):
         unknown = EXCLUDE
 
     token = fields.String(data_key="hub.verify_token", load_default="", metadata={"description": "The verify token."})
-    challenge = fields.String(
-        data_key="hub.challenge",
-        load_default="",
-        metadata={"description": "What comes back."},
-    )
+    challenge = fields.String(data_key="hub.challenge", load_default="", metadata={"description": "What comes back."})
 
 
 QUERY: Final = VerificationQuery()

@@ -53,11 +53,7 @@ class SaleCreation(HTTPEndpoint):
         said = sent(request, body)
         sale = draft_sale(load_body(BODY, body))
         command = CreateDocument(
-            ORDERS,
-            new_id(ORDERS, request.state.clock()),
-            sale,
-            keys=creation_keys(said, sale),
-            actor=actor_of(request),
+            ORDERS, new_id(ORDERS, request.state.clock()), sale, keys=creation_keys(said, sale), actor=actor_of(request)
         )
         outcome = await commit(request, command)
         created = request.state.serializers.order_receipt(outcome.answer)

@@ -64,9 +64,7 @@ class OrderLinks(HTTPEndpoint):
 class Link(HTTPEndpoint):
     @operation(
         update_op(
-            "Revoke a link",
-            ResponseSpec(content=ref("Done"), description="It leads nowhere any more."),
-            is_keyed=True,
+            "Revoke a link", ResponseSpec(content=ref("Done"), description="It leads nowhere any more."), is_keyed=True
         )
     )
     async def delete(self, request: ShopRequest) -> Response:

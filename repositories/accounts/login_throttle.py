@@ -77,10 +77,7 @@ class LoginThrottle:
         ticket = secrets.token_hex(8)
         async with read_deadline():
             row = await self._rows.find_one_and_update(
-                {"_id": row_id},
-                _reservation(budget, now, ticket),
-                upsert=True,
-                return_document=ReturnDocument.AFTER,
+                {"_id": row_id}, _reservation(budget, now, ticket), upsert=True, return_document=ReturnDocument.AFTER
             )
         if row[budget]["by"] != ticket:
             raise TooManyRequests(_time_to_wait(row[budget], _LIMITS[budget], now).total_seconds(), _REFUSAL)

@@ -38,11 +38,7 @@ class ShopSetup:
     """The setup of a database's shop: its first owner."""
 
     def __init__(
-        self,
-        database: Database,
-        users: Users,
-        clock: Clock,
-        seconds: Callable[[], float] = time.monotonic,
+        self, database: Database, users: Users, clock: Clock, seconds: Callable[[], float] = time.monotonic
     ) -> None:
         self._credentials = database[CREDENTIALS]
         self._users = users

@@ -43,12 +43,7 @@ class DatabaseClock:
     :param clock: returns the machine's present instant, UTC.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        clock: Clock,
-        seconds: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, database: Database, clock: Clock, seconds: Callable[[], float] = time.monotonic) -> None:
         self._database = database
         self._clock = clock
         self._seconds = seconds

@@ -13,9 +13,7 @@ from schemas.core.documents import Document
 RAW_CODEC: Final[CodecOptions[Any]] = CodecOptions(document_class=RawBSONDocument)
 #: Reads also dates outside the calendar and invalid text, which the driver rejects otherwise.
 LENIENT_CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
-    tz_aware=True,
-    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
-    unicode_decode_error_handler="replace",
+    tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
 )
 
 

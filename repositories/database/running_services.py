@@ -52,7 +52,7 @@ async def _confirmed_streams(database: Database, store: str) -> dict[Any, dateti
 async def _streams(database: Database, store: str) -> dict[Any, datetime | None]:
     """Return when each change stream of a store's counters was last read, by cursor; None while it is being read."""
     pipeline: list[dict[str, Any]] = [
-        {"$match": {"ns": f"{database.name}.{COUNTERS}", "cursor.originatingCommand.pipeline": {"$exists": True}}},
+        {"$match": {"ns": f"{database.name}.{COUNTERS}", "cursor.originatingCommand.pipeline": {"$exists": True}}}
     ]
     admin = database.client.get_database("admin", read_concern=ReadConcern("local"))
     for all_users in (True, False):

@@ -29,12 +29,7 @@ class MessageRepository:
     """
 
     def __init__(
-        self,
-        database: Database,
-        store: str,
-        outbox: str,
-        journal: Journal | SharedJournal,
-        clock: Clock,
+        self, database: Database, store: str, outbox: str, journal: Journal | SharedJournal, clock: Clock
     ) -> None:
         self._collection = database[MESSAGES]
         self._store = store

@@ -163,9 +163,7 @@ async def prepare(
         await refuse_unimported(database, store)
         await prepare_collections(database, event_retention_days + _extra_days(behind))
         await database[COUNTERS].update_one(
-            {"_id": store},
-            {"$setOnInsert": {**NO_NUMBERS, "head": 0, "epoch": secrets.token_hex(4)}},
-            upsert=True,
+            {"_id": store}, {"$setOnInsert": {**NO_NUMBERS, "head": 0, "epoch": secrets.token_hex(4)}}, upsert=True
         )
         await refuse_restoring(database, store)
         await add_yearly_rollups(database, store)

@@ -19,10 +19,7 @@ from schemas.text.search_terms import TERMS_VERSION, search_terms
 
 _BATCH: Final = 1_000
 #: The fields that the terms are made of, by collection.
-_FIELDS: Final = {
-    **dict.fromkeys(DOCUMENT_KINDS, ("customer_name", "customer_phone")),
-    CUSTOMERS: ("name", "phone"),
-}
+_FIELDS: Final = {**dict.fromkeys(DOCUMENT_KINDS, ("customer_name", "customer_phone")), CUSTOMERS: ("name", "phone")}
 #: The fields of a store's counters when all terms were made by the current rule.
 BUILT: Final = {"terms_rule": TERMS_VERSION}
 

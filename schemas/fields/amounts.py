@@ -26,13 +26,7 @@ class FixedPoint(InputField[int]):
     """
 
     def __init__(
-        self,
-        places: int,
-        *,
-        maximum: int,
-        above_zero: bool = False,
-        round_excess: bool = False,
-        **kwargs: Any,
+        self, places: int, *, maximum: int, above_zero: bool = False, round_excess: bool = False, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self.places = places

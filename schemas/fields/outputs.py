@@ -51,11 +51,7 @@ class DocumentNumber(fields.Field[int]):
 class ShopTime(fields.Field[datetime]):
     """A UTC instant in the time zone of its schema."""
 
-    json_schema: ClassVar[Json] = {
-        "type": "string",
-        "format": "date-time",
-        "description": "With the shop's offset.",
-    }
+    json_schema: ClassVar[Json] = {"type": "string", "format": "date-time", "description": "With the shop's offset."}
     zone: ZoneInfo
 
     def _bind_to_schema(self, field_name: str, parent: Any) -> None:

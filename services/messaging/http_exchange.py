@@ -67,12 +67,7 @@ class ProviderClient:
     """
 
     def __init__(
-        self,
-        base_url: str,
-        clock: Clock,
-        *,
-        timeouts: httpx.Timeout = _TIMEOUTS,
-        whole: float = _WHOLE,
+        self, base_url: str, clock: Clock, *, timeouts: httpx.Timeout = _TIMEOUTS, whole: float = _WHOLE
     ) -> None:
         for name in ("httpx", "httpcore"):
             # They log URLs and headers below this level.
