@@ -1,4 +1,4 @@
-"""What the tests stand on: one real mongod for the run, and real servers, each with a shop of its own."""
+"""Fixtures of all tests: one real mongod for the run, and shops with real servers."""
 
 import asyncio
 import gc
@@ -23,7 +23,7 @@ from tests.support.commands import books, forked_pos, pos, pos_process, target  
 from tests.support.legacy.import_command import import_legacy, own  # noqa: F401
 from tests.support.shop import OpenShop, Shop, opened
 
-# Test clocks stand in other months: what the database thinks to have expired would vanish in the middle of a test.
+# Test clocks show other months: mongod would delete documents that count as expired in the middle of a test.
 _SETTINGS = ("--setParameter", "enableTestCommands=1", "--setParameter", "ttlMonitorEnabled=false")
 
 #: Fixtures, and names of modules, functions and classes.
@@ -32,7 +32,7 @@ _STARTERS = {
     *("subprocess", "Workers", "POS", "small_disk"),
 }
 
-# How fast examples are made says something about the machine, which others use too, and nothing about the service.
+# The speed of generating examples depends on the shared machine, not on the service.
 _PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ordinary", _PATIENT, max_examples=40)
 settings.register_profile("soak", _PATIENT, max_examples=500)
@@ -40,10 +40,10 @@ settings.register_profile("soak", _PATIENT, max_examples=500)
 
 @dataclass(frozen=True)
 class LongRun:
-    """Whether the tests of endurance run long (`pytest --soak`) or only as long as every run of the tests allows.
+    """Whether endurance tests run long (`pytest --soak`), or short as in an ordinary run.
 
-    seed: of what is left to chance; `--seed` replays a run. minutes: after which a long run of one test begins no
-    further round.
+    :ivar seed: of all random choices; `--seed` repeats a run.
+    :ivar minutes: the limit after which a long run of one test begins no further round.
     """
 
     is_long: bool
@@ -51,7 +51,7 @@ class LongRun:
     minutes: float = math.inf
 
     def rounds(self, short: int, long: int) -> Iterator[int]:
-        """How often something is done: a progress bar shows how far a long run has come."""
+        """Yield the numbers of the rounds, with a progress bar in a long run."""
         until = time.monotonic() + 60 * self.minutes
         for number in track(range(long), transient=True) if self.is_long else range(short):
             if number and time.monotonic() > until:
@@ -59,7 +59,7 @@ class LongRun:
             yield number
 
     def minutes_of(self, short: float, long: float) -> Iterator[float]:
-        """For so long something is done over and over: yields the seconds that are left, while there are any."""
+        """Yield the seconds that are left, until the time is over."""
         seconds = 60 * (min(long, self.minutes) if self.is_long else short)
         until = time.monotonic() + seconds
         with Progress(transient=True, disable=not self.is_long) as progress:
@@ -70,9 +70,9 @@ class LongRun:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--soak", action="store_true", help="run the tests of endurance long")
-    parser.addoption("--soak-minutes", type=float, default=math.inf, help="how long each of them may take at most")
-    parser.addoption("--seed", type=int, help="what is left to chance in the tests of endurance")
+    parser.addoption("--soak", action="store_true", help="run the endurance tests for hours")
+    parser.addoption("--soak-minutes", type=float, default=math.inf, help="the most minutes for each endurance test")
+    parser.addoption("--seed", type=int, help="the seed of random choices in the endurance tests")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -80,15 +80,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need nothing but Python: none of the fixtures, and none of the names in their module, with
-    which a database, a browser or another process is started."""
+    """Mark tests as `pure` if neither their fixtures nor the names in their module start a process or a database."""
     for item in items:
         if isinstance(item, pytest.Function) and not _STARTERS & {*item.fixturenames, *vars(item.module)}:
             item.add_marker("pure")
 
 
 def pytest_collection_finish() -> None:
-    # The garbage collector need not visit thousands of tests again and again.
+    # So that the garbage collector does not visit thousands of tests again and again.
     gc.collect()
     gc.freeze()
 
@@ -105,7 +104,7 @@ def long_run(request: pytest.FixtureRequest) -> LongRun:
 
 @pytest.fixture(scope="session")
 def mongodb_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a mongod that runs as long as the tests do."""
+    """Run a mongod for all tests, and yield its address."""
     folder: Path = tmp_path_factory.mktemp("mongod")
     with local_mongod(folder, executable=find_mongod(), extra=_SETTINGS) as url:
         yield url
@@ -113,7 +112,7 @@ def mongodb_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 async def raw_client(mongodb_url: str) -> AsyncIterator[Client]:
-    """A client of the database, with which tests look at collections."""
+    """Yield a client of the database, with which tests inspect collections."""
     client = connect(mongodb_url)
     yield client
     close_in_background(client)
@@ -121,7 +120,7 @@ async def raw_client(mongodb_url: str) -> AsyncIterator[Client]:
 
 @pytest.fixture(scope="session")
 async def closing() -> AsyncIterator[set[asyncio.Task[None]]]:
-    """Shops that are closing, which takes a server a tenth of a second and need not keep the next test waiting."""
+    """Yield the tasks that close shops. This takes a tenth of a second each, so the next test does not wait for it."""
     tasks: set[asyncio.Task[None]] = set()
     yield tasks
     await asyncio.gather(*tasks)
@@ -129,9 +128,9 @@ async def closing() -> AsyncIterator[set[asyncio.Task[None]]]:
 
 @pytest.fixture
 async def open_shop(mongodb_url: str, raw_client: Client, closing: set[asyncio.Task[None]]) -> AsyncIterator[OpenShop]:
-    """Opens shops: `await open_shop(clock=…, timezone=…)`. Each has a store of its own, unless it is told one.
+    """Yield a function that opens shops: `await open_shop(clock=…, timezone=…)`, by default each with its own store.
 
-    When the test is over, the books of every shop are checked: a test that leaves a difference fails.
+    At the end, check the books of every shop: a test that leaves a difference fails.
     """
     stack = AsyncExitStack()
     shops: list[Shop] = []
@@ -144,7 +143,7 @@ async def open_shop(mongodb_url: str, raw_client: Client, closing: set[asyncio.T
     try:
         yield open_one
         for shop in shops:
-            # Books are looked at while nothing is written.
+            # The books can be checked only while nothing is written.
             await shop.state["dispatcher"].stop()
         for shop in shops:
             assert await verify(shop.database, shop.store) == []
@@ -154,5 +153,5 @@ async def open_shop(mongodb_url: str, raw_client: Client, closing: set[asyncio.T
 
 @pytest.fixture
 async def shop(open_shop: OpenShop) -> Shop:
-    """One shop, empty, in Kolkata."""
+    """Return an empty shop in Kolkata."""
     return await open_shop()

@@ -71,7 +71,7 @@ async def test_a_pin_may_have_whitespace_and_digits_of_any_script(open_shop: Ope
 async def test_setup_accepts_a_username_and_a_token_with_whitespace(open_shop: OpenShop) -> None:
     shop = await open_shop(
         sign_in="on",
-        is_claimed=False,
+        is_set_up=False,
         database_name=f"pos_setup_{secrets.token_hex(4)}",
         setup_token=SETUP_TOKEN,
         secret_key="4f9c1d7e2a8b5c3f6e0d9a1b8c7f2e5d",

@@ -147,7 +147,7 @@ async def test_an_owners_device_does_not_count_as_the_last_owner(open_shop: Open
 
 
 async def test_an_owners_device_does_not_complete_the_setup(open_shop: OpenShop) -> None:
-    shop = await signed_in_shop(open_shop, database_name=f"pos_{secrets.token_hex(4)}", is_claimed=False)
+    shop = await signed_in_shop(open_shop, database_name=f"pos_{secrets.token_hex(4)}", is_set_up=False)
     device = await shop.state["devices"].add("Phone", None, SERVICE_ACTOR, "owner")
     key = bearer(await shop.state["credentials"].issue("key", device["_id"]))
     assert await shop.database["facts"].find_one({"_id": "owners", "claimed": True}) is None

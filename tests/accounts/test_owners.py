@@ -97,7 +97,7 @@ async def test_a_completed_setup_stays_completed(two_homes: tuple[Shop, Shop]) -
 
 
 async def test_setup_succeeds_once(open_shop: OpenShop) -> None:
-    shop = await signed_in_shop(open_shop, is_claimed=False, database_name=f"pos_tests_{secrets.token_hex(4)}")
+    shop = await signed_in_shop(open_shop, is_set_up=False, database_name=f"pos_tests_{secrets.token_hex(4)}")
     users = shop.state["users"]
     assert not await users.is_set_up()
 

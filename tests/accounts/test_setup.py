@@ -29,7 +29,7 @@ from tests.server.test_startup import running
 from tests.support.payloads import sale_body
 from tests.support.ports import free_port
 from tests.support.shop import OpenShop, Shop
-from tests.support.shop_setup import CLAIM as BODY
+from tests.support.shop_setup import OWNER_DRAFT as BODY
 from tests.support.shop_setup import SETUP_TOKEN as TOKEN
 
 SECRET = "4f9c1d7e2a8b5c3f6e0d9a1b8c7f2e5d"
@@ -44,7 +44,7 @@ def database_name() -> str:
 async def unclaimed(open_shop: OpenShop, database_name: str, **settings: Any) -> Shop:
     return await open_shop(
         sign_in="on",
-        is_claimed=False,
+        is_set_up=False,
         database_name=database_name,
         **{"setup_token": TOKEN, "secret_key": SECRET, **settings},
     )

@@ -19,7 +19,7 @@ from tests.support.clock import Clock
 from tests.support.faults.failpoints import failing
 from tests.support.processes import Service, services
 from tests.support.shop import OpenShop, Shop
-from tests.support.shop_setup import CLAIM, SETUP_TOKEN
+from tests.support.shop_setup import OWNER_DRAFT, SETUP_TOKEN
 
 Json = dict[str, Any]
 
@@ -127,7 +127,9 @@ async def ask(server: Service, path: str, body: Json, **headers: str) -> httpx.R
 
 
 async def sign_in(server: Service) -> Json:
-    answer = await ask(server, "/api/auth/login", {"username": CLAIM["username"], "password": CLAIM["password"]})
+    answer = await ask(
+        server, "/api/auth/login", {"username": OWNER_DRAFT["username"], "password": OWNER_DRAFT["password"]}
+    )
     assert answer.status_code == 200, answer.text
     tokens: Json = answer.json()
     return tokens
@@ -162,7 +164,7 @@ async def test_a_server_killed_in_a_renewal_keeps_the_user_in_and_a_thief_out(
         empty_database(mongodb_url) as database,
         services(mongodb_url, "main", 1, DATABASE_NAME=database.name, **names) as (server,),
     ):
-        assert (await ask(server, "/api/setup", CLAIM)).status_code == 201
+        assert (await ask(server, "/api/setup", OWNER_DRAFT)).status_code == 201
         for step in STEPS:
             key = {"Idempotency-Key": f"at {step}"}
             first = await sign_in(server)

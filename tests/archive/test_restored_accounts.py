@@ -14,24 +14,24 @@ from tests.support.accounts import PASSWORD, PIN, SECRET_KEY, Headers, add, bear
 from tests.support.archives import read, write
 from tests.support.payloads import sale_body
 from tests.support.shop import OpenShop, Shop
-from tests.support.shop_setup import CLAIM, SETUP_TOKEN
+from tests.support.shop_setup import OWNER_DRAFT, SETUP_TOKEN
 
 
 async def opened(open_shop: OpenShop, database_name: str, **settings: Any) -> Shop:
     """Open a shop with the secrets of these tests."""
     secrets = {"secret_key": SECRET_KEY, "setup_token": SETUP_TOKEN, **settings}
-    return await open_shop(sign_in="on", database_name=database_name, is_claimed=False, trusted_proxies=1, **secrets)
+    return await open_shop(sign_in="on", database_name=database_name, is_set_up=False, trusted_proxies=1, **secrets)
 
 
 async def claimed(open_shop: OpenShop, database_name: str) -> Shop:
     """Yield a shop with an owner, in its own database."""
     shop = await opened(open_shop, database_name)
-    assert (await shop.http.post("/api/setup", json=CLAIM)).status_code == 201
+    assert (await shop.http.post("/api/setup", json=OWNER_DRAFT)).status_code == 201
     return shop
 
 
 async def owner_of(shop: Shop) -> httpx.Response:
-    return await login(shop, CLAIM["username"], CLAIM["password"])
+    return await login(shop, OWNER_DRAFT["username"], OWNER_DRAFT["password"])
 
 
 async def status_of(shop: Shop, shown: Headers) -> int:
@@ -59,7 +59,7 @@ async def test_users_are_restored_and_their_credentials_are_not(
     # The setup stays complete: a second one fails, with the right token or a wrong one.
     assert await new.get("/api/setup") == {"claimed": True}
     for token in (SETUP_TOKEN, "wrong"):
-        again = await new.http.post("/api/setup", json={**CLAIM, "username": "thief", "token": token})
+        again = await new.http.post("/api/setup", json={**OWNER_DRAFT, "username": "thief", "token": token})
         assert refusal(again) == (409, "already_claimed")
     assert [await status_of(new, each) for each in shown] == [401] * 3
     assert refusal(await renew(new, tokens["refresh_token"])) == (401, "not_signed_in")

@@ -12,7 +12,7 @@ from schemas.messaging.delivery import Refused
 from schemas.messaging.states import FAILED, QUEUED, SENDING, SENT, UNKNOWN
 from tests.messaging.test_outbox import LEASE
 from tests.support.archives import contents, read, write
-from tests.support.messaging.in_memory_provider import LETTER, OUTSIDE, InMemoryProvider, ask, messages, until, upload
+from tests.support.messaging.in_memory_provider import MESSAGE, OUTSIDE, InMemoryProvider, ask, messages, until, upload
 from tests.support.shop import OpenShop, opened
 
 
@@ -27,17 +27,17 @@ async def test_a_restore_sends_no_message(
     await shop.state["dispatcher"].stop()
     sending = await ask(shop, "A third one.")
     claimed = await shop.state["outbox"].claim("somebody")
-    assert (await shop.state["outbox"].begin_attempt(claimed, "postman", LEASE))["_id"] == sending
+    assert (await shop.state["outbox"].begin_attempt(claimed, "memory", LEASE))["_id"] == sending
     queued = await ask(shop, "A fourth one.")
     archive = await write(shop.database, shop.store, tmp_path / "archive")
     kept = {document["_id"]: document for collection, document in contents(archive) if collection == "messages"}
     assert [kept[each]["state"] for each in (failed, sent, sending, queued)] == [FAILED, SENT, SENDING, QUEUED]
     await read(archive, target, shop.store)
     assert await verify(target, shop.store) == []
-    postman = InMemoryProvider()
-    async with opened(mongodb_url, database_name=target.name, store_id=shop.store, provider=postman) as restored:
+    provider = InMemoryProvider()
+    async with opened(mongodb_url, database_name=target.name, store_id=shop.store, provider=provider) as restored:
         # The store's own message was sent, so the worker has run.
-        own = (await restored.state["messages"].send(LETTER, actor=SERVICE_ACTOR)).answer["_id"]
+        own = (await restored.state["messages"].send(MESSAGE, actor=SERVICE_ACTOR)).answer["_id"]
         await until(restored, own, SENT)
         states = {each["id"]: (each["state"], (each["error"] or {}).get("code")) for each in await messages(restored)}
         assert states == {
@@ -47,7 +47,7 @@ async def test_a_restore_sends_no_message(
             sending: (UNKNOWN, "restored"),
             queued: (UNKNOWN, "restored"),
         }
-        assert len(postman.letters) == 1
+        assert len(provider.sent) == 1
         await restored.state["messages"].retry(queued, is_sure=True, actor=SERVICE_ACTOR)
         restored.state["dispatcher"].wake()
         await until(restored, queued, SENT)

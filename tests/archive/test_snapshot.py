@@ -1,4 +1,4 @@
-"""Snapshots: an export contains one moment, whatever is sold meanwhile."""
+"""Snapshots: an export has the data of one instant, despite sales meanwhile."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -50,11 +50,11 @@ async def test_a_snapshot_does_not_contain_later_sales(shop: Shop) -> None:
 
 
 async def test_an_export_beside_sales_is_consistent(shop: Shop) -> None:
-    """Numbers, events and totals are of one moment, while tills sell."""
-    is_over = asyncio.Event()
+    """Check that numbers, events and totals are of one instant, while tills sell."""
+    is_done = asyncio.Event()
 
     async def till() -> None:
-        while not is_over.is_set():
+        while not is_done.is_set():
             await shop.sale()
 
     tills = [asyncio.create_task(till()) for _ in range(4)]
@@ -69,13 +69,12 @@ async def test_an_export_beside_sales_is_consistent(shop: Shop) -> None:
             sold = sum(row["orders"]["Completed"]["paid"] for row in days)
             assert sold == sum(order["amount_paid"] for order in found["orders"])
     finally:
-        is_over.set()
+        is_done.set()
         await asyncio.gather(*tills)
 
 
-def forgetful(shop: Shop) -> AbstractAsyncContextManager[Any]:
-    """The next batch of orders is of a past that the database has forgotten. Of orders alone: change streams ask for
-    more, too."""
+def expired_snapshot(shop: Shop) -> AbstractAsyncContextManager[Any]:
+    """Expire the snapshot at the next batch of orders (of orders only, since change streams fetch batches, too)."""
     return failing(shop.database, "getMore", times=1, errorCode=TOO_OLD, namespace=f"{shop.database.name}.{ORDERS}")
 
 
@@ -84,7 +83,7 @@ async def test_an_expired_snapshot_is_renewed_if_nothing_changed(shop: Shop) -> 
         await shop.sale()
     async with (
         open_snapshot(shop.database, shop.store, batch=2) as view,
-        forgetful(shop),
+        expired_snapshot(shop),
     ):
         assert await numbers(view) == [1, 2, 3, 4, 5]
 
@@ -94,7 +93,7 @@ async def test_an_expired_snapshot_is_refused_after_a_sale(shop: Shop) -> None:
         await shop.sale()
     async with open_snapshot(shop.database, shop.store, batch=2) as view:
         await shop.sale()
-        async with forgetful(shop):
+        async with expired_snapshot(shop):
             with pytest.raises(DatabaseRefused, match="something was sold meanwhile"):
                 await numbers(view)
 

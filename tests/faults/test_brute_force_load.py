@@ -16,7 +16,7 @@ from tests.support.archives import empty_database
 from tests.support.clients.password_guessing import guess
 from tests.support.payloads import sale_body
 from tests.support.processes import services
-from tests.support.shop_setup import CLAIM, SETUP_TOKEN
+from tests.support.shop_setup import OWNER_DRAFT, SETUP_TOKEN
 
 Json = dict[str, Any]
 
@@ -30,8 +30,8 @@ MOST_SECONDS_OF_A_SALE = 1.0
 
 async def sign_in(http: httpx.AsyncClient) -> Headers:
     """Create the owner, and sign in."""
-    assert (await http.post("/api/setup", json=CLAIM)).status_code == 201
-    body = {"username": CLAIM["username"], "password": CLAIM["password"]}
+    assert (await http.post("/api/setup", json=OWNER_DRAFT)).status_code == 201
+    body = {"username": OWNER_DRAFT["username"], "password": OWNER_DRAFT["password"]}
     return bearer((await http.post("/api/auth/login", json=body)).json()["access_token"])
 
 
@@ -73,7 +73,9 @@ async def test_thousands_of_guesses_do_not_block_the_event_loop(mongodb_url: str
         owner = await sign_in(http)
         tablet = await enrol_cashier(http, owner)
         before = await sell_meanwhile(asyncio.create_task(asyncio.sleep(QUIET_SECONDS)), http, owner)
-        passwords = ({"username": CLAIM["username"], "password": f"a wrong guess {number}"} for number in range(count))
+        passwords = (
+            {"username": OWNER_DRAFT["username"], "password": f"a wrong guess {number}"} for number in range(count)
+        )
         pins = ({"username": "ravi", "pin": f"{number:06}"} for number in range(count))
         for path, bodies, shown in (("/api/auth/login", passwords, {}), ("/api/auth/pin", pins, tablet)):
             attack = asyncio.create_task(guess(server.port, path, bodies, _from_anywhere(shown)))

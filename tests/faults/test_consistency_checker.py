@@ -87,7 +87,7 @@ async def killed_under_a_hasty_service(nodes: ReplicaSet, folder: Path, seed: in
             await asyncio.sleep(1.3)
             await nodes.kill(nodes.ports[0])
             # Only answers from before the kill are judged, so no client sends again.
-            await crew.dismiss()
+            await crew.cancel()
         await server.kill()
         await nodes.start_member(nodes.ports[0])
         await nodes.primary()

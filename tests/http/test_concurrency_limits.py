@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 from app.middleware.pacing import PIECE, Pacing
 from endpoints.transfer.concurrency_limits import LISTS_EACH, Busy, ConcurrencyLimit
 from tests.http.test_abandoned_streams import WHOLE_LIST, copy
-from tests.support.clients.non_reading_client import answer_begins, ended, non_reading_clients
+from tests.support.clients.non_reading_client import answer_begins, non_reading_clients, wait_until_closed
 from tests.support.payloads import line, sale_body
 from tests.support.shop import OpenShop, Shop
 from tests.support.token_holders import add_token_holder
@@ -182,7 +182,7 @@ async def test_a_list_that_is_taken_for_too_long_is_cut(open_shop: OpenShop, mon
     try:
         async with non_reading_clients(shop.port, WHOLE_LIST) as (client,):
             assert await answer_begins(client) == OK
-            await ended(client)
+            await wait_until_closed(client)
     finally:
         await shop.database.orders.delete_many({"_id": {"$regex": f"^COPY-{shop.store}-"}})
 
@@ -228,7 +228,7 @@ async def test_large_answers_that_one_takes_slowly_make_room_for_another(
         plain = {**ravi.headers, "Accept-Encoding": "identity"}
         refused = await shop.http.get("/api/orders/all?limit=9", headers=plain)
         assert (refused.status_code, refused.json()["code"]) == (503, "busy")
-        await ended(first)
+        await wait_until_closed(first)
         async with asyncio.timeout(20):
             while (await shop.http.get("/api/orders/all?limit=9", headers=plain)).status_code != 200:
                 await asyncio.sleep(0.05)

@@ -117,7 +117,7 @@ async def test_those_that_have_gone_leave_nothing_for_the_garbage_collector(
     gc.disable()
     try:
         async with shop.listen(), live(shop) as screen:
-            await screen.say("subscribe")
+            await screen.send("subscribe")
             await screen.until("subscribed")
             assert len(those_in_memory(shop)) == 2
         async with asyncio.timeout(30):

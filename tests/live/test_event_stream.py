@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.clients.live_client import DOCUMENT, PLAIN, TOLD, validator_of
+from tests.support.clients.live_client import DOCUMENT, PLAIN, SERVER_FRAMES, validator_of
 from tests.support.clock import Clock
 from tests.support.faults.failpoints import failing
 from tests.support.shop import DATABASE, OpenShop, Shop
@@ -186,7 +186,7 @@ async def test_the_document_describes_every_frame(shop: Shop) -> None:
             assert reference["$ref"].removeprefix("#/channels/live/messages/") in messages
     for name in served["components"]["schemas"]:
         validator_of(name).check_schema(validator_of(name).schema)
-    assert set(TOLD) >= {"welcome", "subscribed", "event", "events", "progress", "reset", "pong", "error"}
+    assert set(SERVER_FRAMES) >= {"welcome", "subscribed", "event", "events", "progress", "reset", "pong", "error"}
 
 
 async def test_the_status_says_how_the_hub_stands(shop: Shop) -> None:

@@ -31,7 +31,7 @@ Json = dict[str, Any]
 )
 async def test_a_wrong_wish_is_named_and_changes_nothing(shop: Shop, words: Json) -> None:
     async with live(shop) as screen:
-        await screen.say("subscribe", topics=["orders"])
+        await screen.send("subscribe", topics=["orders"])
         await screen.until("subscribed")
         await screen.socket.send(json.dumps({"id": "w", **words}))
         answer = await screen.next()

@@ -222,7 +222,7 @@ async def test_a_process_that_lags_behind_sends_nobody_away_who_comes_from_anoth
     await lagging.state["hub"].stop()
     await first.sale()
     async with live(lagging) as screen:
-        await screen.say("subscribe", since=1)
+        await screen.send("subscribe", since=1)
         assert (await screen.until("subscribed"))[1:] == [
             {"type": "subscribed", "id": None, "seq": 1, "recovered": True}
         ]
@@ -241,7 +241,7 @@ async def test_a_cut_at_every_position_around_a_replay(open_shop: OpenShop, capa
             screen.socket.transport.abort()
         since = before[-1] if before else 0
         async with live(shop) as screen:
-            await screen.say("subscribe", since=since)
+            await screen.send("subscribe", since=since)
             after = seqs_of(await screen.until("subscribed"))
         assert before + after == list(range(1, shop.state["hub"].head + 1)), cut
 

@@ -40,7 +40,7 @@ async def test_nothing_comes_before_it_is_asked_for_and_then_everything_from_now
     async with live(shop) as screen:
         await screen.next()
         await some_sales(shop, 2)
-        await screen.say("subscribe", id="a")
+        await screen.send("subscribe", id="a")
         assert await screen.next() == {"type": "subscribed", "id": "a", "seq": 2, "recovered": False}
         await some_sales(shop, 2)
         assert await screen.seqs(2) == [3, 4]
@@ -50,7 +50,7 @@ async def test_nothing_comes_before_it_is_asked_for_and_then_everything_from_now
 async def test_a_place_is_replayed_from_and_then_all_is_live(shop: Shop, since: int) -> None:
     await some_sales(shop, 8)
     async with live(shop) as screen:
-        await screen.say("subscribe", id=7, since=since)
+        await screen.send("subscribe", id=7, since=since)
         frames = await screen.until("subscribed")
         assert seqs_of(frames) == list(range(since + 1, 9))
         assert frames[-1] == {"type": "subscribed", "id": 7, "seq": 8, "recovered": True}
@@ -71,7 +71,7 @@ async def test_topics_choose_what_is_told_and_the_rest_is_told_in_passing(shop: 
     async with live(shop, "?topics=orders") as orders, live(shop) as one:
         await orders.until("subscribed")
         estimate = await shop.estimate()
-        await one.say("subscribe", topics=[f"estimates/{estimate['estimate_id']}"])
+        await one.send("subscribe", topics=[f"estimates/{estimate['estimate_id']}"])
         await one.until("subscribed")
         await shop.estimate()
         order = await shop.convert(estimate["estimate_id"])
@@ -87,10 +87,10 @@ async def test_topics_choose_what_is_told_and_the_rest_is_told_in_passing(shop: 
 
 async def test_a_new_subscription_takes_the_place_of_the_old_one(shop: Shop) -> None:
     async with live(shop) as screen:
-        await screen.say("subscribe", id=1, topics=["estimates"])
+        await screen.send("subscribe", id=1, topics=["estimates"])
         await screen.until("subscribed")
         await shop.sale()
-        await screen.say("subscribe", id=2, topics=["*"], since=0)
+        await screen.send("subscribe", id=2, topics=["*"], since=0)
         frames = await screen.until("subscribed")
         assert seqs_of(frames) == [1]
         assert frames[-1]["id"] == 2
@@ -99,7 +99,7 @@ async def test_a_new_subscription_takes_the_place_of_the_old_one(shop: Shop) -> 
 async def test_many_that_wait_come_in_one_frame(shop: Shop) -> None:
     await some_sales(shop, 150)
     async with live(shop) as screen:
-        await screen.say("subscribe", since=0)
+        await screen.send("subscribe", since=0)
         frames = await screen.until("subscribed")
     assert [len(frame["events"]) for frame in frames if frame["type"] == "events"] == [100, 50]
 
@@ -114,7 +114,7 @@ async def test_a_place_that_cannot_be_had_is_a_reset_and_no_part_of_a_replay(
     await some_sales(shop, 2)
     async with live(shop) as screen:
         epoch = (await screen.next())["epoch"]
-        await screen.say("subscribe", id="x", since=since)
+        await screen.send("subscribe", id="x", since=since)
         assert await screen.next() == {"type": "reset", "reason": reason, "epoch": epoch, "head": 2}
         assert await screen.next() == {"type": "subscribed", "id": "x", "seq": 2, "recovered": False}
         await shop.sale()
@@ -128,9 +128,9 @@ async def test_what_the_log_keeps_no_more_is_a_reset(open_shop: OpenShop) -> Non
     later = await open_shop(store_id=shop.store, ring_capacity=5)
     async with live(later) as screen:
         assert (await screen.next())["low"] == 13
-        await screen.say("subscribe", since=11)
+        await screen.send("subscribe", since=11)
         assert (await screen.next())["reason"] == "expired"
-        await screen.say("subscribe", since=12)
+        await screen.send("subscribe", since=12)
         assert (await screen.until("subscribed"))[-1]["recovered"] is False
         assert seqs_of(await screen.until("subscribed")) == list(range(13, 21))
 
@@ -146,7 +146,7 @@ async def test_the_own_position_of_another_visit_is_good_while_the_log_is_the_sa
 async def test_pings_are_answered_with_their_id(shop: Shop) -> None:
     async with live(shop) as screen:
         await screen.next()
-        await screen.say("ping", id=5)
+        await screen.send("ping", id=5)
         assert await screen.next() == {"type": "pong", "id": 5}
 
 
@@ -155,7 +155,7 @@ async def test_a_replay_outlasts_a_database_that_is_away_for_a_moment(open_shop:
     await some_sales(shop, 30)
     async with live(shop) as screen:
         async with failing(shop.database, "find", closeConnection=True):
-            await screen.say("subscribe", since=0)
+            await screen.send("subscribe", since=0)
             await asyncio.sleep(0.3)
         frames = await screen.until("subscribed")
         assert seqs_of(frames) == list(range(1, 31))
@@ -164,7 +164,7 @@ async def test_a_replay_outlasts_a_database_that_is_away_for_a_moment(open_shop:
 async def test_the_plain_way_serves_where_the_server_offers_no_frames(open_shop: OpenShop) -> None:
     shop = await open_shop(server_flags={"ws": "websockets-sansio"})
     async with shop.listen() as plain, live(shop) as screen:
-        await screen.say("subscribe", since=0)
+        await screen.send("subscribe", since=0)
         await screen.until("subscribed")
         await some_sales(shop, 200)
         assert await screen.seqs(200) == list(range(1, 201))

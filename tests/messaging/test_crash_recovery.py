@@ -1,4 +1,4 @@
-"""Servers are killed while they send: nothing is lost, and nothing is sent twice that is not shown as unknown."""
+"""Killed servers: no message is lost, and one that may have been sent twice is shown as unknown."""
 
 import asyncio
 import hmac
@@ -29,13 +29,13 @@ from tests.support.processes import Service, services
 from tests.support.shop import DATABASE
 
 SECRET = "the app secret of the tests"
-# How long the database holds a change up: longer than it takes to see that it does, and to kill.
+# How long the database blocks a command, so that the test can see it and kill the server.
 BLOCK_MS = 400
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 @dataclass
-class Sending:
+class Deployment:
     """Servers that send to a stub, and the database that they share."""
 
     stub: ProviderStub
@@ -60,23 +60,23 @@ class Sending:
         return found
 
     async def until(self, state: str) -> None:
-        """Waits until all messages are in a state."""
+        """Wait until all messages are in a state."""
         async with asyncio.timeout(20):
             while {each["state"] for each in await self.all()} != {state}:
                 await asyncio.sleep(0.02)
 
     async def restart(self) -> None:
-        """Starts those again that were killed, long after: every lease has run out."""
+        """Restart all servers as if much later, after the end of every lease."""
         for server in self.servers:
             await server.kill()
         async with asyncio.timeout(30):
-            while not await self._moved_on():
+            while not await self._end_leases():
                 await abort_orphaned_transactions(self.database.client)
         for server in self.servers:
             await server.start()
 
-    async def _moved_on(self) -> bool:
-        """Whether nothing that was left open holds the messages any more."""
+    async def _end_leases(self) -> bool:
+        """End all leases. Return False while an open transaction locks the messages."""
         command = {"update": "messages", "maxTimeMS": 500}
         criteria = {"store": self.store, "due_at": {"$ne": None}}
         update = {"q": criteria, "u": {"$set": {"due_at": LONG_AGO}}, "multi": True}
@@ -88,18 +88,18 @@ class Sending:
 
     @property
     def received(self) -> Counter[str]:
-        """How often each attempt arrived."""
+        """Return how often each attempt arrived at the provider."""
         return Counter(each.body["biz_opaque_callback_data"] for each in self.stub.received)
 
-    async def reached(self, count: int) -> None:
-        """Waits until so many letters have arrived."""
+    async def wait_for_requests(self, count: int) -> None:
+        """Wait until a number of requests has arrived at the provider."""
         async with asyncio.timeout(20):
             while len(self.stub.received) < count:
                 await asyncio.sleep(0.005)
 
 
 @asynccontextmanager
-async def sending(mongodb_url: str, count: int = 1) -> AsyncIterator[Sending]:
+async def deployed(mongodb_url: str, count: int = 1) -> AsyncIterator[Deployment]:
     store = f"killed-{secrets.token_hex(6)}"
     async with AsyncExitStack() as stack:
         stub = await stack.enter_async_context(listening())
@@ -116,103 +116,109 @@ async def sending(mongodb_url: str, count: int = 1) -> AsyncIterator[Sending]:
         client = connect(mongodb_url)
         stack.callback(client.close)
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=30))
-        one = Sending(stub, servers, client[DATABASE], store, http)
-        yield one
-        assert await verify(one.database, store) == []
+        deployment = Deployment(stub, servers, client[DATABASE], store, http)
+        yield deployment
+        assert await verify(deployment.database, store) == []
 
 
-def updates_of_messages(one: Sending, **options: Any) -> Any:
-    """From here on, or after the first `skip`, changes of messages hang in the database."""
+def blocked_updates(deployment: Deployment, **options: Any) -> Any:
+    """Block updates of messages in the database, from now on or after the first `skip`."""
     namespace = f"{DATABASE}.messages"
-    return failing(one.database, "update", namespace=namespace, blockConnection=True, blockTimeMS=BLOCK_MS, **options)
+    return failing(
+        deployment.database, "update", namespace=namespace, blockConnection=True, blockTimeMS=BLOCK_MS, **options
+    )
 
 
-async def test_killed_before_it_began_to_send_it_is_sent_by_the_next(mongodb_url: str) -> None:
-    async with sending(mongodb_url) as one:
-        async with updates_of_messages(one) as is_reached:
-            await one.ask(one.servers[0])
+async def test_a_message_is_sent_after_a_kill_before_its_attempt(mongodb_url: str) -> None:
+    async with deployed(mongodb_url) as deployment:
+        async with blocked_updates(deployment) as is_reached:
+            await deployment.ask(deployment.servers[0])
             async with asyncio.timeout(20):
                 while not await is_reached():
                     await asyncio.sleep(0.01)
-            claimed = await one.only()
+            claimed = await deployment.only()
             assert (claimed["state"], claimed["holder"] is not None) == ("queued", True)
-            await one.servers[0].kill()
-        assert not one.received
-        await one.restart()
-        await one.until("sent")
-        assert one.received == {f"{claimed['_id']}.1": 1}
+            await deployment.servers[0].kill()
+        assert not deployment.received
+        await deployment.restart()
+        await deployment.until("sent")
+        assert deployment.received == {f"{claimed['_id']}.1": 1}
 
 
-async def test_killed_while_the_provider_was_asked_it_is_unknown(mongodb_url: str) -> None:
-    async with sending(mongodb_url) as one:
-        one.stub.says(NO_ANSWER)
-        asked = await one.ask(one.servers[0])
-        await one.reached(1)
-        await one.servers[0].kill()
-        assert (await one.only())["state"] == "sending"
-        await one.restart()
-        await one.until("unknown")
-        assert (await one.only())["error"]["code"] == "unanswered"
-        assert one.received == {f"{asked}.1": 1}
+async def test_a_message_is_unknown_after_a_kill_during_its_request(mongodb_url: str) -> None:
+    async with deployed(mongodb_url) as deployment:
+        deployment.stub.will_answer(NO_ANSWER)
+        message_id = await deployment.ask(deployment.servers[0])
+        await deployment.wait_for_requests(1)
+        await deployment.servers[0].kill()
+        assert (await deployment.only())["state"] == "sending"
+        await deployment.restart()
+        await deployment.until("unknown")
+        assert (await deployment.only())["error"]["code"] == "unanswered"
+        assert deployment.received == {f"{message_id}.1": 1}
 
 
-async def test_killed_after_the_provider_answered_it_is_unknown_until_there_is_news(mongodb_url: str) -> None:
-    async with sending(mongodb_url) as one:
-        async with updates_of_messages(one, skip=1) as is_reached:
-            asked = await one.ask(one.servers[0])
-            await one.reached(1)
+async def test_a_message_is_unknown_after_a_kill_until_the_provider_reports(mongodb_url: str) -> None:
+    async with deployed(mongodb_url) as deployment:
+        async with blocked_updates(deployment, skip=1) as is_reached:
+            message_id = await deployment.ask(deployment.servers[0])
+            await deployment.wait_for_requests(1)
             async with asyncio.timeout(20):
                 while not await is_reached():
                     await asyncio.sleep(0.01)
-            await one.servers[0].kill()
-        await one.restart()
-        await one.until("unknown")
-        assert one.received == {f"{asked}.1": 1}
+            await deployment.servers[0].kill()
+        await deployment.restart()
+        await deployment.until("unknown")
+        assert deployment.received == {f"{message_id}.1": 1}
         status = {"id": "wamid.1", "status": "delivered", "timestamp": str(int(time.time()))}
-        status |= {"biz_opaque_callback_data": f"{asked}.1", "recipient_id": "919822012345"}
+        status |= {"biz_opaque_callback_data": f"{message_id}.1", "recipient_id": "919822012345"}
         change = {"field": "messages", "value": {"messaging_product": "whatsapp", "statuses": [status]}}
-        told = orjson.dumps({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [change]}]})
-        signature = hmac.new(SECRET.replace(" ", "-").encode(), told, sha256).hexdigest()
+        content = orjson.dumps({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [change]}]})
+        signature = hmac.new(SECRET.replace(" ", "-").encode(), content, sha256).hexdigest()
         headers = {"X-Hub-Signature-256": f"sha256={signature}"}
-        answer = await one.http.post(f"{one.servers[0].url}/api/whatsapp/webhook", content=told, headers=headers)
+        answer = await deployment.http.post(
+            f"{deployment.servers[0].url}/api/whatsapp/webhook", content=content, headers=headers
+        )
         assert answer.status_code == 200, answer.text
-        assert (await one.only())["state"] == "delivered"
+        assert (await deployment.only())["state"] == "delivered"
 
 
-async def test_killed_after_all_was_written_nothing_more_happens(mongodb_url: str) -> None:
-    async with sending(mongodb_url) as one:
-        asked = await one.ask(one.servers[0])
-        await one.until("sent")
-        await one.restart()
-        again = await one.ask(one.servers[0], "The next one.")
-        await one.until("sent")
-        assert one.received == {f"{asked}.1": 1, f"{again}.1": 1}
+async def test_a_sent_message_is_not_sent_again_after_a_kill(mongodb_url: str) -> None:
+    async with deployed(mongodb_url) as deployment:
+        message_id = await deployment.ask(deployment.servers[0])
+        await deployment.until("sent")
+        await deployment.restart()
+        again = await deployment.ask(deployment.servers[0], "The next one.")
+        await deployment.until("sent")
+        assert deployment.received == {f"{message_id}.1": 1, f"{again}.1": 1}
 
 
-async def test_two_servers_are_killed_at_random(mongodb_url: str, long_run: LongRun) -> None:
+async def test_messages_are_sent_once_if_servers_are_killed_at_random(mongodb_url: str, long_run: LongRun) -> None:
     chance = random.Random(long_run.seed)
-    async with sending(mongodb_url, 2) as one:
-        asked: list[str] = []
+    async with deployed(mongodb_url, 2) as deployment:
+        message_id: list[str] = []
         for _ in long_run.rounds(2, 50):
-            asked += await asyncio.gather(*(one.ask(one.servers[number % 2]) for number in range(30)))
+            message_id += await asyncio.gather(
+                *(deployment.ask(deployment.servers[number % 2]) for number in range(30))
+            )
             await asyncio.sleep(chance.random() * 0.15)
-            await one.servers[chance.randrange(2)].kill()
-            await one.restart()
+            await deployment.servers[chance.randrange(2)].kill()
+            await deployment.restart()
         async with asyncio.timeout(60):
-            while any(each["state"] in ("queued", "sending") for each in await one.all()):
+            while any(each["state"] in ("queued", "sending") for each in await deployment.all()):
                 await asyncio.sleep(0.05)
-        messages = {each["_id"]: each for each in await one.all()}
-        assert messages.keys() == set(asked), f"seed {long_run.seed}"
+        messages = {each["_id"]: each for each in await deployment.all()}
+        assert messages.keys() == set(message_id), f"seed {long_run.seed}"
         assert {each["state"] for each in messages.values()} <= {"sent", "unknown"}
         for message_id, message in messages.items():
-            arrived = one.received[f"{message_id}.1"]
+            arrived = deployment.received[f"{message_id}.1"]
             expected = (1,) if message["state"] == "sent" else (0, 1)
             assert arrived in expected, f"{message['state']}, arrived {arrived} times; seed {long_run.seed}"
-        assert one.received.total() == len(one.received)
+        assert deployment.received.total() == len(deployment.received)
 
 
-#: What a worker has the database do with a message, one after another: it claims it, begins and settles each attempt.
-#: The asking itself, which comes first, inserts an event and commits too, and is passed over.
+#: The database commands of a worker for one message, in order: it claims it, begins an attempt and records the
+#: outcome. The request of the message comes first; its insert and its commit are skipped.
 STEPS = [
     ("findAndModify", {"namespace": f"{DATABASE}.messages", "skip": 0}),
     ("insert", {"namespace": f"{DATABASE}.events", "skip": 1}),
@@ -222,24 +228,26 @@ STEPS = [
 ]
 
 
-@pytest.mark.parametrize(("command", "where"), STEPS)
-async def test_killed_at_each_step_it_is_sent_at_most_once_and_not_lost(
-    mongodb_url: str, command: str, where: dict[str, Any]
+@pytest.mark.parametrize(("command", "options"), STEPS)
+async def test_a_message_is_sent_at_most_once_after_a_kill_at_any_step(
+    mongodb_url: str, command: str, options: dict[str, Any]
 ) -> None:
-    async with sending(mongodb_url) as one:
-        async with failing(one.database, command, blockConnection=True, blockTimeMS=BLOCK_MS, **where) as is_reached:
-            asked = await one.ask(one.servers[0])
+    async with deployed(mongodb_url) as deployment:
+        async with failing(
+            deployment.database, command, blockConnection=True, blockTimeMS=BLOCK_MS, **options
+        ) as is_reached:
+            message_id = await deployment.ask(deployment.servers[0])
             async with asyncio.timeout(30):
                 while not await is_reached():
                     await asyncio.sleep(0.005)
-            await one.servers[0].kill()
-        await one.restart()
+            await deployment.servers[0].kill()
+        await deployment.restart()
         async with asyncio.timeout(60):
-            while (await one.only())["state"] in ("queued", "sending"):
+            while (await deployment.only())["state"] in ("queued", "sending"):
                 await asyncio.sleep(0.02)
-        message = await one.only()
-        assert message["_id"] == asked
+        message = await deployment.only()
+        assert message["_id"] == message_id
         assert message["state"] in ("sent", "unknown")
-        arrived = one.received[f"{asked}.1"]
+        arrived = deployment.received[f"{message_id}.1"]
         assert arrived in ((1,) if message["state"] == "sent" else (0, 1))
-        assert one.received.total() == arrived
+        assert deployment.received.total() == arrived

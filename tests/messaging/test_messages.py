@@ -1,4 +1,4 @@
-"""Messages to customers: asked for, sent, listed."""
+"""Messages to customers: requests, sending, lists."""
 
 import asyncio
 import io
@@ -28,47 +28,47 @@ from tests.support.shop import OpenShop, Shop
 
 
 async def test_a_text_is_sent_and_shown(open_shop: OpenShop) -> None:
-    postman = InMemoryProvider(Accepted("wamid.1"))
-    shop = await open_shop(provider=postman)
+    provider = InMemoryProvider(Accepted("wamid.1"))
+    shop = await open_shop(provider=provider)
     sent = await until(shop, await ask(shop), SENT)
-    (letter,) = postman.letters
-    assert (letter.to, letter.text, letter.document_url) == ("+919822012345", "Your order is ready.", None)
-    assert (sent["provider"], sent["attempts"], sent["error"], sent["by"]) == ("postman", 1, None, "open")
+    (message,) = provider.sent
+    assert (message.to, message.text, message.document_url) == ("+919822012345", "Your order is ready.", None)
+    assert (sent["provider"], sent["attempts"], sent["error"], sent["by"]) == ("memory", 1, None, "open")
     assert sent["sent_at"] is not None
     assert sent["phone_number"] == "+919822012345"
 
 
 @pytest.mark.parametrize("kind", ["estimates", "orders"])
-async def test_a_document_goes_out_as_a_link_that_opens(open_shop: OpenShop, kind: str) -> None:
-    postman = InMemoryProvider()
-    shop = await open_shop(provider=postman, **OUTSIDE)
-    made = await (shop.estimate if kind == "estimates" else shop.sale)(customer_phone=PHONE)
-    document_id = made["estimate_id" if kind == "estimates" else "order_id"]
+async def test_a_document_is_sent_as_a_working_link(open_shop: OpenShop, kind: str) -> None:
+    provider = InMemoryProvider()
+    shop = await open_shop(provider=provider, **OUTSIDE)
+    document = await (shop.estimate if kind == "estimates" else shop.sale)(customer_phone=PHONE)
+    document_id = document["estimate_id" if kind == "estimates" else "order_id"]
     answer = await shop.http.post(f"/api/{kind}/{document_id}/send")
     assert answer.status_code == 201, answer.text
     sent = await until(shop, answer.json()["message_id"], SENT)
     assert (sent["document_id"], sent["has_document"]) == (document_id, True)
-    (letter,) = postman.letters
-    assert letter.filename == ("estimate-001.pdf" if kind == "estimates" else "order-001.pdf")
+    (message,) = provider.sent
+    assert message.filename == ("estimate-001.pdf" if kind == "estimates" else "order-001.pdf")
     titled = "Estimate #001" if kind == "estimates" else "Bill #001"
-    assert letter.text.startswith(f"{titled} for Test Customer: ₹100.00. ")
-    pdf = await shop.http.get(path_of(letter.document_url))
+    assert message.text.startswith(f"{titled} for Test Customer: ₹100.00. ")
+    pdf = await shop.http.get(path_of(message.document_url))
     assert pdf.content.startswith(b"%PDF-")
     (link,) = (await shop.get(f"/api/{kind}/{document_id}/link"))["links"]
     assert link["is_open"]
 
 
-async def test_a_document_goes_to_another_phone_with_words_of_the_shops_own(open_shop: OpenShop) -> None:
-    postman = InMemoryProvider()
-    shop = await open_shop(provider=postman, **OUTSIDE)
+async def test_a_document_may_be_sent_to_another_phone_with_a_custom_text(open_shop: OpenShop) -> None:
+    provider = InMemoryProvider()
+    shop = await open_shop(provider=provider, **OUTSIDE)
     sale = await shop.sale(customer_phone="")
     address = f"/api/orders/{sale['order_id']}/send"
-    nobody = await shop.http.post(address)
-    assert (nobody.status_code, nobody.json()["errors"][0]["pointer"]) == (422, "/phone_number")
-    assert "links" not in nobody.text
+    without_phone = await shop.http.post(address)
+    assert (without_phone.status_code, without_phone.json()["errors"][0]["pointer"]) == (422, "/phone_number")
+    assert "links" not in without_phone.text
     sent = await shop.http.post(address, json={"phone_number": PHONE, "message": "धन्यवाद", "days": 1})
     await until(shop, sent.json()["message_id"], SENT)
-    assert (postman.letters[0].to, postman.letters[0].text) == ("+919822012345", "धन्यवाद")
+    assert (provider.sent[0].to, provider.sent[0].text) == ("+919822012345", "धन्यवाद")
     assert len((await shop.get(f"/api/orders/{sale['order_id']}/link"))["links"]) == 1
 
 
@@ -85,13 +85,13 @@ async def test_a_document_goes_to_another_phone_with_words_of_the_shops_own(open
         {"phone_number": PHONE, "message": "x" * 4_000, "caption": "y" * 100},
     ],
 )
-async def test_what_cannot_be_sent_is_refused(shop: Shop, body: dict[str, Any]) -> None:
+async def test_an_invalid_message_is_rejected(shop: Shop, body: dict[str, Any]) -> None:
     answer = await shop.http.post("/api/whatsapp/send", json=body)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_fields")
     assert await messages(shop) == []
 
 
-async def test_documents_need_an_address_that_phones_reach(open_shop: OpenShop) -> None:
+async def test_documents_need_a_public_address(open_shop: OpenShop) -> None:
     shop = await open_shop(provider=InMemoryProvider())
     sale = await shop.sale(customer_phone=PHONE)
     url = {"phone_number": PHONE, "pdf_url": "http://127.0.0.1:8000/static/estimates/x.pdf"}
@@ -106,16 +106,16 @@ async def test_documents_need_an_address_that_phones_reach(open_shop: OpenShop) 
     await until(shop, await ask(shop), SENT)
 
 
-async def test_the_same_ask_is_sent_once(open_shop: OpenShop) -> None:
-    postman = InMemoryProvider()
-    shop = await open_shop(provider=postman)
+async def test_a_repeated_request_is_sent_once(open_shop: OpenShop) -> None:
+    provider = InMemoryProvider()
+    shop = await open_shop(provider=provider)
     ids = await asyncio.gather(*(ask(shop, **{"Idempotency-Key": "one"}) for _ in range(20)))
     ids += await asyncio.gather(*(ask(shop, "Hello") for _ in range(20)))
     ids += [await ask(shop, "Hello", **{"Idempotency-Key": "two"})]
     assert len(set(ids)) == 3
     for each in set(ids):
         await until(shop, each, SENT)
-    assert len(postman.letters) == 3
+    assert len(provider.sent) == 3
 
 
 async def test_the_list_is_filtered_and_paged(open_shop: OpenShop) -> None:
@@ -138,49 +138,49 @@ async def test_the_list_is_filtered_and_paged(open_shop: OpenShop) -> None:
     assert (await shop.http.get("/api/messages", params={"cursor": "x"})).json()["code"] == "invalid_cursor"
 
 
-async def test_only_who_names_the_topic_hears_of_messages(open_shop: OpenShop) -> None:
+async def test_only_subscribers_of_the_topic_receive_message_events(open_shop: OpenShop) -> None:
     shop = await open_shop(provider=InMemoryProvider())
     async with shop.listen() as plain, live(shop, "?topics=*") as all_, live(shop, "?topics=messages") as some:
         await all_.until("subscribed")
         await some.until("subscribed")
-        asked = await ask(shop)
+        message_id = await ask(shop)
         states: list[str] = []
         while SENT not in states:
             frame = await some.next()
             found = [frame["event"]] if frame["type"] == "event" else frame.get("events", [])
-            assert {event["id"] for event in found} <= {asked}
+            assert {event["id"] for event in found} <= {message_id}
             states += [event["data"]["state"] for event in found]
         assert states == ["queued", "sending", "sent"]
         await shop.sale()
         assert '"type":"order"' in str(await plain.recv())
         assert await all_.seqs(1) == [4]
-    told = await shop.http.get("/api/events", params={"topics": f"messages/{asked}"})
-    assert len(told.json()["events"]) == 3
-    assert "98220" not in told.text
+    page = await shop.http.get("/api/events", params={"topics": f"messages/{message_id}"})
+    assert len(page.json()["events"]) == 3
+    assert "98220" not in page.text
 
 
-async def test_too_many_messages_are_refused(open_shop: OpenShop) -> None:
+async def test_messages_are_rate_limited(open_shop: OpenShop) -> None:
     shop = await open_shop(provider=InMemoryProvider(), message_rate_limit=3)
     body = {"phone_number": PHONE}
     sent = [await shop.http.post("/api/whatsapp/send", json={**body, "message": str(number)}) for number in range(8)]
-    # A minute may end meanwhile.
+    # The minute of the count may end in between.
     refused = [answer for answer in sent if answer.status_code == 429]
     assert len(refused) >= 2
     assert refused[0].json()["code"] == "too_many_requests"
     assert int(refused[0].headers["Retry-After"]) >= 1
 
 
-class Broken(InMemoryProvider):
-    async def send(self, letter: OutgoingMessage) -> Outcome:
-        self.letters.append(letter)
-        raise RuntimeError(f"It fell down with {letter}")
+class BrokenProvider(InMemoryProvider):
+    async def send(self, message: OutgoingMessage) -> Outcome:
+        self.sent.append(message)
+        raise RuntimeError(f"Cannot send {message}")
 
 
 @pytest.mark.usefixtures("restored")
-async def test_no_log_says_to_whom_or_what(open_shop: OpenShop) -> None:
+async def test_logs_contain_neither_recipients_nor_texts(open_shop: OpenShop) -> None:
     stream = io.StringIO()
     access_log = AccessLog("json", stream)
-    broken = Broken()
+    broken = BrokenProvider()
     shop = await open_shop(provider=broken, access_log=access_log, **OUTSIDE)
     logs.configure(replace(Settings(), log_format="json", log_level="trace"), stream)
     sale = await shop.sale(customer_phone=PHONE)
@@ -189,12 +189,12 @@ async def test_no_log_says_to_whom_or_what(open_shop: OpenShop) -> None:
     await upload(shop, message="Canary in a form")
     await shop.http.post("/api/whatsapp/send", json={"phone_number": "98220123456", "message": "Canary refused"})
     async with asyncio.timeout(30):
-        while len(broken.letters) < 3:
+        while len(broken.sent) < 3:
             await asyncio.sleep(0.01)
     await shop.state["dispatcher"].stop()
     access_log.flush()
     written = stream.getvalue()
     assert written.count("A message could not be processed.") == 3
-    tokens = [str(letter.document_url).rpartition("/")[2] for letter in broken.letters if letter.document_url]
+    tokens = [str(message.document_url).rpartition("/")[2] for message in broken.sent if message.document_url]
     assert len(tokens) == 2
     assert [canary for canary in (*tokens, "98220", "Canary") if canary in written] == []

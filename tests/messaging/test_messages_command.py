@@ -1,4 +1,4 @@
-"""`pos messages`: messages listed, sent again and dropped from the command line."""
+"""`pos messages`: lists, retries and drops messages."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from tests.support.shop import OpenShop, Shop
 
 
 async def lost_and_failed(open_shop: OpenShop, shop: Shop) -> tuple[Shop, str, str]:
-    """The shop of `pos`, with an unknown message and a failed one."""
+    """Return a shop with the store of `pos`, the id of an unknown message, and that of a failed one."""
     await shop.state["dispatcher"].stop()
-    postman = InMemoryProvider(Unknown("The answer was lost."), Refused("131026", "Not on WhatsApp."))
-    served = await open_shop(provider=postman, store_id=shop.store)
+    provider = InMemoryProvider(Unknown("The answer was lost."), Refused("131026", "Not on WhatsApp."))
+    served = await open_shop(provider=provider, store_id=shop.store)
     lost = await ask(served)
     await until(served, lost, UNKNOWN)
     failed = await ask(served, "Another one.")
@@ -21,7 +21,7 @@ async def lost_and_failed(open_shop: OpenShop, shop: Shop) -> tuple[Shop, str, s
     return served, lost, failed
 
 
-async def test_what_is_not_through_is_listed_without_numbers(open_shop: OpenShop, shop: Shop, pos: Any) -> None:
+async def test_unsent_messages_are_listed_without_phone_numbers(open_shop: OpenShop, shop: Shop, pos: Any) -> None:
     served, lost, failed = await lost_and_failed(open_shop, shop)
     await until(served, await ask(served, "A third one."), SENT)
     listed = pos("messages", "list")
@@ -35,7 +35,7 @@ async def test_what_is_not_through_is_listed_without_numbers(open_shop: OpenShop
     assert pos("messages", "list", "--state", "gone").returncode == 2
 
 
-async def test_a_message_is_sent_again_by_the_running_service(open_shop: OpenShop, shop: Shop, pos: Any) -> None:
+async def test_a_retried_message_is_sent_by_the_running_service(open_shop: OpenShop, shop: Shop, pos: Any) -> None:
     served, lost, failed = await lost_and_failed(open_shop, shop)
     assert pos("messages", "retry", failed).returncode == 0
     assert (await until(served, failed, SENT))["attempts"] == 2
@@ -46,12 +46,12 @@ async def test_a_message_is_sent_again_by_the_running_service(open_shop: OpenSho
     assert "no such message" in refusal(pos("messages", "retry", "MSG-NONE"))
 
 
-async def test_a_message_of_another_store_goes_to_those_who_send_it(open_shop: OpenShop, shop: Shop, pos: Any) -> None:
-    """Whoever types the command need not have the STORE_ID of the service."""
+async def test_a_message_of_another_store_can_be_retried(open_shop: OpenShop, shop: Shop, pos: Any) -> None:
+    """The command does not need the STORE_ID of the service."""
     served, _, failed = await lost_and_failed(open_shop, shop)
-    asked = ("--store", served.store)
-    assert failed in pos("messages", "list", *asked, STORE_ID="main").stdout
-    assert pos("messages", "retry", failed, *asked, STORE_ID="main").returncode == 0
+    store_option = ("--store", served.store)
+    assert failed in pos("messages", "list", *store_option, STORE_ID="main").stdout
+    assert pos("messages", "retry", failed, *store_option, STORE_ID="main").returncode == 0
     assert (await until(served, failed, SENT))["attempts"] == 2
     for command in (("list",), ("retry", failed), ("drop", failed)):
         assert "There is no store 'typo'" in refusal(pos("messages", *command, "--store", "typo"))

@@ -1,4 +1,4 @@
-"""Canaries: neither a key nor a phone number nor what a letter says gets into a log or into the text of a failure."""
+"""Canaries: no key, phone number or text of a message is in a log or in the reason of a failure."""
 
 import io
 import logging
@@ -15,21 +15,28 @@ from schemas.messaging.delivery import Refused, RetryLater, Unknown
 from schemas.messaging.provider_errors import safe_reason
 from services.messaging.console import ConsoleProvider
 from services.messaging.provider_settings import ProviderSettings
-from tests.support.messaging import provider_server as said
+from tests.support.messaging import provider_server as responses
 from tests.support.messaging.outgoing_messages import CLOUD_SETTINGS, DOCUMENT, FAST2SMS_SETTINGS, PHONE, provided
 from tests.support.messaging.provider_server import ProviderStub, Script, listening
 from tests.support.ports import free_port
 
 TOKEN = "canary+in/the=coalmine"
-LETTER = replace(DOCUMENT, text="Namaste Canary", document_url="https://shop.example/static/estimates/canarylink.pdf")
+MESSAGE = replace(DOCUMENT, text="Namaste Canary", document_url="https://shop.example/static/estimates/canarylink.pdf")
 CANARIES = (TOKEN, quote(TOKEN, safe=""), PHONE, "98220 12345", "canarylink", "Namaste")
-ECHO = f"Bad key {TOKEN} or {quote(TOKEN, safe='')} for +91{PHONE}, 91-98220 12345: {LETTER.document_url}"
+ECHO = f"Bad key {TOKEN} or {quote(TOKEN, safe='')} for +91{PHONE}, 91-98220 12345: {MESSAGE.document_url}"
 SCRIPTS = (
-    *(said.JUNK, said.BROKEN_OFF, said.CLOSED, said.NO_ANSWER, said.TOO_LARGE, Script(TOKEN.encode() + b"\r\n\r\n")),
-    *(said.answer(302, b"", Location=f"/?authorization={TOKEN}"), said.answer(500, ECHO.encode())),
-    *(said.cloud_refused(400, 100, ECHO), said.cloud_refused(500, 1, ECHO)),
-    *(said.fast2sms_refused(401, 412, ECHO), said.fast2sms_refused(200, 429, [ECHO, ECHO])),
-    *(said.cloud_accepted(), said.FAST2SMS_ACCEPTED),
+    *(
+        responses.JUNK,
+        responses.BROKEN_OFF,
+        responses.CLOSED,
+        responses.NO_ANSWER,
+        responses.TOO_LARGE,
+        Script(TOKEN.encode() + b"\r\n\r\n"),
+    ),
+    *(responses.answer(302, b"", Location=f"/?authorization={TOKEN}"), responses.answer(500, ECHO.encode())),
+    *(responses.cloud_refused(400, 100, ECHO), responses.cloud_refused(500, 1, ECHO)),
+    *(responses.fast2sms_refused(401, 412, ECHO), responses.fast2sms_refused(200, 429, [ECHO, ECHO])),
+    *(responses.cloud_accepted(), responses.FAST2SMS_ACCEPTED),
 )
 
 
@@ -40,55 +47,55 @@ async def stub() -> AsyncIterator[ProviderStub]:
 
 
 @pytest.fixture
-def everything() -> Iterator[io.StringIO]:
-    """All that any library logs, at its most talkative, beside what the service would show."""
+def all_logs() -> Iterator[io.StringIO]:
+    """Capture the logs of all libraries at the most detailed level, beside those of the service."""
     stream = io.StringIO()
-    kept = [(each, each.handlers, each.level) for each in (logging.getLogger(), logging.getLogger("pos"))]
+    saved = [(each, each.handlers, each.level) for each in (logging.getLogger(), logging.getLogger("pos"))]
     logs.configure(replace(Settings(), log_format="json", log_level="trace"), stream)
     plain = logging.StreamHandler(stream)
     logging.getLogger().addHandler(plain)
     logging.getLogger().setLevel(logging.DEBUG)
     yield stream
-    for logger, handlers, level in kept:
+    for logger, handlers, level in saved:
         logger.handlers = handlers
         logger.setLevel(level)
 
 
 @pytest.mark.parametrize("settings", [CLOUD_SETTINGS, FAST2SMS_SETTINGS], ids=lambda settings: settings.provider)
-async def test_no_secret_is_in_a_log_or_in_a_failure(
-    stub: ProviderStub, everything: io.StringIO, settings: ProviderSettings
+async def test_no_secret_is_in_a_log_or_an_error(
+    stub: ProviderStub, all_logs: io.StringIO, settings: ProviderSettings
 ) -> None:
-    stub.says(*SCRIPTS)
+    stub.will_answer(*SCRIPTS)
     outcomes = []
     async with provided(stub.url, settings, read=0.2, token=TOKEN) as provider:
-        outcomes += [await provider.send(LETTER) for _ in SCRIPTS]
-    async with provided(f"http://127.0.0.1:{free_port()}", settings, token=TOKEN) as nobody:
-        outcomes.append(await nobody.send(LETTER))
-    await ConsoleProvider().send(LETTER)
+        outcomes += [await provider.send(MESSAGE) for _ in SCRIPTS]
+    async with provided(f"http://127.0.0.1:{free_port()}", settings, token=TOKEN) as unreachable:
+        outcomes.append(await unreachable.send(MESSAGE))
+    await ConsoleProvider().send(MESSAGE)
     assert {type(each) for each in outcomes} > {Refused, RetryLater, Unknown}
     assert len(stub.received) == len(SCRIPTS)
-    everything.write(repr(outcomes) + repr(settings) + repr(replace(settings, token=TOKEN)))
-    written = everything.getvalue()
+    all_logs.write(repr(outcomes) + repr(settings) + repr(replace(settings, token=TOKEN)))
+    written = all_logs.getvalue()
     assert "The console has taken" in written
     assert [canary for canary in CANARIES if canary in written] == []
 
 
-async def test_the_guard_is_needed(stub: ProviderStub, everything: io.StringIO) -> None:
-    """The client's library does log addresses: the test above would see them."""
+async def test_the_http_library_logs_addresses_without_the_guard(stub: ProviderStub, all_logs: io.StringIO) -> None:
+    """Control: without the guard the HTTP library logs addresses, and the test above would fail."""
     async with provided(stub.url, FAST2SMS_SETTINGS, token="canary-1234567") as provider:
         logging.getLogger("httpx").setLevel(logging.INFO)
         try:
-            await provider.send(LETTER)
+            await provider.send(MESSAGE)
         finally:
             logging.getLogger("httpx").setLevel(logging.WARNING)
-    assert "authorization=canary-1234567" in everything.getvalue()
+    assert "authorization=canary-1234567" in all_logs.getvalue()
 
 
-async def test_an_unforeseen_error_shows_no_address(stub: ProviderStub, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unexpected_error_contains_no_address(stub: ProviderStub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.messaging.http_exchange.retry_after_seconds", lambda *_: 1 / 0)
     async with provided(stub.url, FAST2SMS_SETTINGS, token=TOKEN) as provider:
         with pytest.raises(ZeroDivisionError) as caught:
-            await provider.send(LETTER)
+            await provider.send(MESSAGE)
     shown = logs.trace_of(caught.value) + "".join(traceback.format_exception_only(caught.value))
     assert [canary for canary in CANARIES if canary in shown] == []
 
@@ -107,5 +114,5 @@ async def test_an_unforeseen_error_shows_no_address(stub: ProviderStub, monkeypa
         ("é" * 300, "é" * 199 + "…"),
     ],
 )
-def test_what_a_provider_says_is_one_short_line_without_numbers_and_addresses(text: object, shown: str) -> None:
+def test_an_error_text_of_a_provider_is_one_short_line_without_numbers_and_urls(text: object, shown: str) -> None:
     assert safe_reason(text, "abc", "", otherwise="None.") == shown

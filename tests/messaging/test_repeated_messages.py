@@ -1,4 +1,4 @@
-"""A message that is asked for again: the same one, unless it is not what is meant any more."""
+"""Repeated requests of a message: the same message, unless the request has changed or the message ended."""
 
 from typing import Any
 
@@ -10,48 +10,48 @@ from tests.support.payloads import estimate_body
 from tests.support.shop import OpenShop, Shop
 
 
-async def asked(shop: Shop, address: str, **headers: str) -> dict[str, Any]:
+async def request_message(shop: Shop, address: str, **headers: str) -> dict[str, Any]:
     answer = await shop.http.post(f"{address}/send", headers=headers)
     assert answer.status_code == 201, answer.text
     return {**answer.json(), "replayed": "Idempotent-Replayed" in answer.headers}
 
 
-async def sold(shop: Shop) -> str:
+async def new_sale(shop: Shop) -> str:
     return f"/api/orders/{(await shop.sale(customer_phone=PHONE))['order_id']}"
 
 
-async def test_a_replay_says_how_the_message_stands(open_shop: OpenShop) -> None:
+async def test_a_replay_shows_the_current_state(open_shop: OpenShop) -> None:
     shop = await open_shop(provider=InMemoryProvider(), **OUTSIDE)
-    address = await sold(shop)
-    first = await asked(shop, address)
+    address = await new_sale(shop)
+    first = await request_message(shop, address)
     await until(shop, first["message_id"], SENT)
-    assert await asked(shop, address) == {**first, "message": "Message sent", "state": SENT, "replayed": True}
+    assert await request_message(shop, address) == {**first, "message": "Message sent", "state": SENT, "replayed": True}
 
 
-async def test_a_number_that_was_corrected_is_another_message(open_shop: OpenShop) -> None:
-    postman = InMemoryProvider()
-    shop = await open_shop(provider=postman, **OUTSIDE)
-    made = await shop.estimate(customer_phone=PHONE)
-    address = f"/api/estimates/{made['estimate_id']}"
-    first = await asked(shop, address)
+async def test_a_corrected_phone_number_makes_a_new_message(open_shop: OpenShop) -> None:
+    provider = InMemoryProvider()
+    shop = await open_shop(provider=provider, **OUTSIDE)
+    estimate = await shop.estimate(customer_phone=PHONE)
+    address = f"/api/estimates/{estimate['estimate_id']}"
+    first = await request_message(shop, address)
     await shop.ok("PUT", address, json=estimate_body(customer_phone="98220 54321"))
-    again = await asked(shop, address)
+    again = await request_message(shop, address)
     assert (again["replayed"], again["message_id"] != first["message_id"]) == (False, True)
     for each in (first, again):
         await until(shop, each["message_id"], SENT)
-    assert {letter.to for letter in postman.letters} == {"+919822012345", "+919822054321"}
+    assert {message.to for message in provider.sent} == {"+919822012345", "+919822054321"}
 
 
-async def test_whoever_names_a_key_hears_of_that_very_message(open_shop: OpenShop) -> None:
+async def test_a_repeated_key_returns_the_same_message(open_shop: OpenShop) -> None:
     shop = await open_shop(provider=InMemoryProvider(Refused("131026", "Not on WhatsApp.")), **OUTSIDE)
-    address = await sold(shop)
-    failed = await asked(shop, address, **{"Idempotency-Key": "one"})
+    address = await new_sale(shop)
+    failed = await request_message(shop, address, **{"Idempotency-Key": "one"})
     await until(shop, failed["message_id"], FAILED)
-    again = await asked(shop, address, **{"Idempotency-Key": "one"})
+    again = await request_message(shop, address, **{"Idempotency-Key": "one"})
     assert again == {**failed, "message": "Message failed", "state": FAILED, "replayed": True}
 
 
-async def test_a_message_that_failed_is_asked_for_anew(open_shop: OpenShop) -> None:
+async def test_a_repeated_request_after_a_failure_makes_a_new_message(open_shop: OpenShop) -> None:
     shop = await open_shop(provider=InMemoryProvider(Refused("131026", "Not on WhatsApp.")), **OUTSIDE)
     failed = await ask(shop)
     await until(shop, failed, FAILED)
@@ -60,7 +60,7 @@ async def test_a_message_that_failed_is_asked_for_anew(open_shop: OpenShop) -> N
     await until(shop, again, SENT)
 
 
-async def test_a_message_that_was_dropped_is_asked_for_anew(open_shop: OpenShop) -> None:
+async def test_a_repeated_request_after_a_drop_makes_a_new_message(open_shop: OpenShop) -> None:
     shop = await open_shop(provider=InMemoryProvider())
     await shop.state["dispatcher"].stop()
     dropped = await ask(shop)
@@ -69,14 +69,14 @@ async def test_a_message_that_was_dropped_is_asked_for_anew(open_shop: OpenShop)
     assert await ask(shop) != dropped
 
 
-async def test_a_link_that_was_revoked_is_made_anew(open_shop: OpenShop) -> None:
+async def test_a_revoked_link_is_replaced(open_shop: OpenShop) -> None:
     shop = await open_shop(provider=InMemoryProvider(), **OUTSIDE)
-    address = await sold(shop)
-    first = await asked(shop, address)
+    address = await new_sale(shop)
+    first = await request_message(shop, address)
     await until(shop, first["message_id"], SENT)
     (link,) = (await shop.get(f"{address}/link"))["links"]
     await shop.ok("DELETE", f"/api/links/{link['id']}")
-    again = await asked(shop, address)
+    again = await request_message(shop, address)
     assert not again["replayed"]
     assert again["pdf_url"] != first["pdf_url"]
     assert "retry_keys" not in (await shop.http.get("/api/audit")).text

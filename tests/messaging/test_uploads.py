@@ -1,4 +1,4 @@
-"""Uploaded PDFs: bounded, kept for a while, and served to clients with the link."""
+"""Uploaded PDFs: they are limited, stored for a while, and served to clients with the link."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,17 +12,17 @@ from tests.support.messaging.in_memory_provider import OUTSIDE, PDF, PHONE, InMe
 from tests.support.shop import OpenShop, Shop
 
 
-async def test_a_pdf_of_ones_own_is_kept_and_served(open_shop: OpenShop) -> None:
-    postman = InMemoryProvider()
-    shop = await open_shop(provider=postman, **OUTSIDE)
+async def test_an_uploaded_pdf_is_stored_and_served(open_shop: OpenShop) -> None:
+    provider = InMemoryProvider()
+    shop = await open_shop(provider=provider, **OUTSIDE)
     answers = [await upload(shop) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 200]
-    # The very same again is the app, which heard no answer: it is sent once, and kept once.
+    # The app repeats the request after a lost response: it is sent once, and stored once.
     assert answers[0].json()["message_id"] == answers[1].json()["message_id"]
     assert answers[0].json()["pdf_url"] == answers[1].json()["pdf_url"]
     await until(shop, answers[0].json()["message_id"], SENT)
-    assert len(postman.letters) == 1
-    assert postman.letters[0].text == "Your estimate\n\nAs we spoke of"
+    assert len(provider.sent) == 1
+    assert provider.sent[0].text == "Your estimate\n\nAs we spoke of"
     assert await shop.database.uploads.count_documents({"store": shop.store}) == 1
     served = await shop.http.get(path_of(answers[0].json()["pdf_url"]))
     assert (served.content, served.headers["content-type"]) == (PDF, "application/pdf")
@@ -34,7 +34,7 @@ async def test_a_pdf_of_ones_own_is_kept_and_served(open_shop: OpenShop) -> None
     assert (await shop.http.post("/api/whatsapp/send", json=again)).status_code == 200
 
 
-async def test_what_is_refused_as_a_message_is_not_kept(open_shop: OpenShop) -> None:
+async def test_the_upload_of_a_rejected_message_is_not_stored(open_shop: OpenShop) -> None:
     shop = await open_shop(provider=InMemoryProvider(), **OUTSIDE)
     once = {"Idempotency-Key": "once"}
     answers = [await upload(shop, headers=once, caption=caption) for caption in ("One", "Another")]
@@ -55,13 +55,15 @@ async def test_what_is_refused_as_a_message_is_not_kept(open_shop: OpenShop) -> 
         (b"%PDF-" + b"x" * 2 * MAX_UPLOAD, 413, "body_too_large"),
     ],
 )
-async def test_what_is_no_pdf_or_too_large_is_refused(shop: Shop, content: bytes, status: int, code: str) -> None:
+async def test_an_upload_that_is_not_a_pdf_or_too_large_is_rejected(
+    shop: Shop, content: bytes, status: int, code: str
+) -> None:
     answer = await upload(shop, content)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert await shop.database.uploads.count_documents({"store": shop.store}) == 0
 
 
-async def test_a_pdf_of_just_two_mebibytes_is_taken(shop: Shop) -> None:
+async def test_a_pdf_of_exactly_two_mebibytes_is_accepted(shop: Shop) -> None:
     assert (await upload(shop, b"%PDF-" + b"x" * (MAX_UPLOAD - 5))).status_code == 200
 
 
@@ -86,14 +88,14 @@ async def test_a_pdf_of_just_two_mebibytes_is_taken(shop: Shop) -> None:
         ),
     ],
 )
-async def test_what_is_no_form_is_refused(shop: Shop, kind: str, content: bytes) -> None:
+async def test_a_malformed_form_is_rejected(shop: Shop, kind: str, content: bytes) -> None:
     path = "/api/whatsapp/send-estimate-pdf"
     answer = await shop.http.post(path, content=content, headers={"Content-Type": kind})
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed_form")
 
 
 @pytest.mark.parametrize(
-    ("charset", "said"),
+    ("charset", "text"),
     [
         ("undefined", b"Namaste"),
         ("utf-7", b"+2AA-"),
@@ -105,36 +107,36 @@ async def test_what_is_no_form_is_refused(shop: Shop, kind: str, content: bytes)
         ("UTF-8", b"\xed\xa0\x80"),
     ],
 )
-async def test_a_form_is_in_utf_8(open_shop: OpenShop, charset: str, said: bytes) -> None:
+async def test_a_form_in_another_charset_is_rejected(open_shop: OpenShop, charset: str, text: bytes) -> None:
     shop = await open_shop(provider=InMemoryProvider(), **OUTSIDE)
-    answer = await written(shop, charset, said)
+    answer = await post_form(shop, charset, text)
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed_form")
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "UTF8", '"utf-8"'])
-async def test_a_form_may_say_that_it_is_in_utf_8(open_shop: OpenShop, charset: str) -> None:
-    postman = InMemoryProvider()
-    shop = await open_shop(provider=postman, **OUTSIDE)
-    answer = await written(shop, charset, "धन्यवाद".encode())
+async def test_a_form_may_declare_utf_8(open_shop: OpenShop, charset: str) -> None:
+    provider = InMemoryProvider()
+    shop = await open_shop(provider=provider, **OUTSIDE)
+    answer = await post_form(shop, charset, "धन्यवाद".encode())
     assert answer.status_code == 200, answer.text
     await until(shop, answer.json()["message_id"], SENT)
-    assert postman.letters[0].text == "धन्यवाद"
+    assert provider.sent[0].text == "धन्यवाद"
 
 
-async def written(shop: Shop, charset: str, said: bytes) -> Any:
-    """The answer to a form that is written by hand."""
-    fields = {b"phone_number": PHONE.encode(), b"message": said, b'file"; filename="x.pdf': PDF}
+async def post_form(shop: Shop, charset: str, text: bytes) -> Any:
+    """Post a form as raw bytes, and return the response."""
+    fields = {b"phone_number": PHONE.encode(), b"message": text, b'file"; filename="x.pdf': PDF}
     parts = [b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % each for each in fields.items()]
     kind = f"multipart/form-data; boundary=x; charset={charset}"
     path = "/api/whatsapp/send-estimate-pdf"
     return await shop.http.post(path, content=b"".join(parts) + b"--x--", headers={"Content-Type": kind})
 
 
-async def test_a_slow_phone_may_take_its_time_for_a_pdf(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And for nothing else: the same in the same time to another address is cut off."""
+async def test_uploads_have_a_longer_deadline(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send the same slowly to another address, where it is cut off."""
     monkeypatch.setattr("app.server.http_protocol.RECEIVE_SECONDS", 0.05)
 
-    async def sent_slowly(path: str) -> int:
+    async def send_slowly(path: str) -> int:
         async def pieces() -> AsyncIterator[bytes]:
             yield b"--x\r\n"
             await asyncio.sleep(0.3)
@@ -143,12 +145,12 @@ async def test_a_slow_phone_may_take_its_time_for_a_pdf(shop: Shop, monkeypatch:
         headers = {"Content-Type": "multipart/form-data; boundary=x"}
         return (await shop.http.post(path, content=pieces(), headers=headers)).status_code
 
-    assert await sent_slowly("/api/whatsapp/send-estimate-pdf") in (400, 422)
-    assert await sent_slowly("/api/whatsapp/send-estimate-pdf?x=1") in (400, 422)
-    assert await sent_slowly("/api/whatsapp/send") == 408
+    assert await send_slowly("/api/whatsapp/send-estimate-pdf") in (400, 422)
+    assert await send_slowly("/api/whatsapp/send-estimate-pdf?x=1") in (400, 422)
+    assert await send_slowly("/api/whatsapp/send") == 408
 
 
-async def test_so_may_one_whose_head_comes_in_two_pieces(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_upload_with_a_split_head_has_the_longer_deadline(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.server.http_protocol.RECEIVE_SECONDS", 1.0)
     address = shop.http.base_url
     reader, writer = await asyncio.open_connection(address.host, address.port)

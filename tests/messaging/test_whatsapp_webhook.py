@@ -1,4 +1,4 @@
-"""News of messages: believed where they are signed, understood in any order, and never taken backwards."""
+"""The webhook of the Cloud API: status reports are verified, and accepted in any order."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from schemas.messaging.states import DELIVERED, FAILED, READ, SENT, UNKNOWN
 from schemas.messaging.whatsapp_webhook import StatusUpdate, status_updates
-from tests.support.messaging import provider_server as said
+from tests.support.messaging import provider_server as responses
 from tests.support.messaging.in_memory_provider import ask, message, until
 from tests.support.messaging.outgoing_messages import TOKEN
 from tests.support.messaging.provider_server import ProviderStub, listening
@@ -23,9 +23,9 @@ from tests.support.messaging.whatsapp_webhook import (
     VERIFY,
     connected,
     payload,
+    send_statuses,
     signature,
     status,
-    tell,
     verify,
 )
 from tests.support.shop import OpenShop, Shop
@@ -39,8 +39,8 @@ async def stub() -> AsyncIterator[ProviderStub]:
         yield stub
 
 
-async def sent(shop: Shop) -> str:
-    """A message that the provider has taken; its id."""
+async def send_message(shop: Shop) -> str:
+    """Send a message that the provider accepts, and return its id."""
     message_id = await ask(shop)
     await until(shop, message_id, SENT)
     return message_id
@@ -48,19 +48,19 @@ async def sent(shop: Shop) -> str:
 
 async def test_a_message_is_sent_delivered_and_read(open_shop: OpenShop, stub: ProviderStub) -> None:
     shop = await connected(open_shop, stub.url)
-    message_id = await sent(shop)
+    message_id = await send_message(shop)
     assert stub.received[0].headers["authorization"] == f"Bearer {TOKEN}"
-    answer = await tell(shop, status(stub.id_of(1), DELIVERED))
+    answer = await send_statuses(shop, status(stub.id_of(1), DELIVERED))
     assert (answer.status_code, answer.json()) == (200, {"success": True, "statuses": 1})
     found = await message(shop, message_id)
     assert (found["state"], found["provider"]) == (DELIVERED, "cloud")
     assert datetime.fromisoformat(found["delivered_at"]) == AT_TIME
-    await tell(shop, status(stub.id_of(1), READ, AT + 5))
+    await send_statuses(shop, status(stub.id_of(1), READ, AT + 5))
     assert (await message(shop, message_id))["state"] == READ
 
 
 @pytest.mark.parametrize(
-    ("told", "state"),
+    ("statuses", "state"),
     [
         ((READ, DELIVERED, SENT), READ),
         ((DELIVERED, DELIVERED, SENT), DELIVERED),
@@ -70,52 +70,50 @@ async def test_a_message_is_sent_delivered_and_read(open_shop: OpenShop, stub: P
         (("deleted", "warning", "played"), SENT),
     ],
 )
-async def test_news_in_any_order_never_take_a_message_backwards(
-    open_shop: OpenShop, stub: ProviderStub, told: tuple[str, ...], state: str
+async def test_status_reports_in_any_order_never_move_a_message_backwards(
+    open_shop: OpenShop, stub: ProviderStub, statuses: tuple[str, ...], state: str
 ) -> None:
     shop = await connected(open_shop, stub.url)
-    message_id = await sent(shop)
-    for each in told:
-        assert (await tell(shop, status(stub.id_of(1), each))).status_code == 200
+    message_id = await send_message(shop)
+    for each in statuses:
+        assert (await send_statuses(shop, status(stub.id_of(1), each))).status_code == 200
     one_by_one = await message(shop, message_id)
     assert one_by_one["state"] == state
-    # All of it again, at once.
-    assert (await tell(shop, *(status(stub.id_of(1), each) for each in told))).status_code == 200
+    # All of them again, in one request.
+    assert (await send_statuses(shop, *(status(stub.id_of(1), each) for each in statuses))).status_code == 200
     assert await message(shop, message_id) == one_by_one
 
 
-async def test_a_failure_says_why_without_a_number(open_shop: OpenShop, stub: ProviderStub) -> None:
+async def test_the_reason_of_a_failure_has_no_phone_number(open_shop: OpenShop, stub: ProviderStub) -> None:
     shop = await connected(open_shop, stub.url)
-    message_id = await sent(shop)
+    message_id = await send_message(shop)
     data = {"details": "919822012345 is not on WhatsApp"}
     error = {"code": 131026, "title": "Message undeliverable", "error_data": data}
-    await tell(shop, status(stub.id_of(1), FAILED, errors=[error]))
+    await send_statuses(shop, status(stub.id_of(1), FAILED, errors=[error]))
     found = await message(shop, message_id)
     assert (found["state"], found["error"]) == (FAILED, {"code": "131026", "reason": "… is not on WhatsApp"})
 
 
-async def test_a_message_whose_answer_was_lost_is_known_by_its_reference(
-    open_shop: OpenShop, stub: ProviderStub
-) -> None:
-    stub.says(said.CLOSED)
+async def test_a_message_with_a_lost_answer_is_found_by_its_reference(open_shop: OpenShop, stub: ProviderStub) -> None:
+    stub.will_answer(responses.CLOSED)
     shop = await connected(open_shop, stub.url)
     message_id = await ask(shop)
     await until(shop, message_id, UNKNOWN)
-    [asked] = stub.received
-    reference = asked.body["biz_opaque_callback_data"]
-    await tell(shop, status(stub.id_of(7), DELIVERED, biz_opaque_callback_data=reference))
+    [request] = stub.received
+    reference = request.body["biz_opaque_callback_data"]
+    await send_statuses(shop, status(stub.id_of(7), DELIVERED, biz_opaque_callback_data=reference))
     assert (await message(shop, message_id))["state"] == DELIVERED
-    await tell(shop, status(stub.id_of(7), READ))
+    await send_statuses(shop, status(stub.id_of(7), READ))
     assert (await message(shop, message_id))["state"] == READ
     assert len(stub.received) == 1
 
 
-async def test_many_statuses_may_come_in_one_piece(open_shop: OpenShop, stub: ProviderStub) -> None:
+async def test_a_request_may_have_many_statuses(open_shop: OpenShop, stub: ProviderStub) -> None:
     shop = await connected(open_shop, stub.url)
-    ids = [await sent(shop) for _ in range(3)]
+    ids = [await send_message(shop) for _ in range(3)]
     others = [status(f"wamid.other-{number}", READ) for number in range(500)]
-    told = [status(stub.id_of(number), DELIVERED) for number in (1, 2, 3)]
-    answer = await tell(shop, *others, *told, *told)
+    statuses = [status(stub.id_of(number), DELIVERED) for number in (1, 2, 3)]
+    answer = await send_statuses(shop, *others, *statuses, *statuses)
     assert answer.json()["statuses"] == 503
     states = await asyncio.gather(*(message(shop, each) for each in ids))
     assert {each["state"] for each in states} == {DELIVERED}
@@ -134,9 +132,9 @@ async def test_meta_verifies_the_address(open_shop: OpenShop) -> None:
     assert (twice.status_code, twice.json()["code"]) == (422, "invalid_query")
 
 
-async def test_what_is_not_signed_is_refused(open_shop: OpenShop, stub: ProviderStub) -> None:
+async def test_a_request_without_a_valid_signature_is_rejected(open_shop: OpenShop, stub: ProviderStub) -> None:
     shop = await connected(open_shop, stub.url)
-    message_id = await sent(shop)
+    message_id = await send_message(shop)
     raw = orjson.dumps(payload(status(stub.id_of(1), READ)))
     right = signature(raw)
     wrong: list[Any] = [
@@ -155,7 +153,7 @@ async def test_what_is_not_signed_is_refused(open_shop: OpenShop, stub: Provider
     assert (await message(shop, message_id))["state"] == SENT
 
 
-async def test_a_shop_without_keys_believes_nobody(shop: Shop) -> None:
+async def test_a_service_without_webhook_keys_rejects_all_requests(shop: Shop) -> None:
     raw = orjson.dumps(payload())
     for refused in (
         await verify(shop),
@@ -166,21 +164,21 @@ async def test_a_shop_without_keys_believes_nobody(shop: Shop) -> None:
         assert "is not set" in refused.json()["detail"]
 
 
-async def test_what_is_signed_and_no_json_or_too_large_is_refused(open_shop: OpenShop) -> None:
+async def test_a_signed_request_that_is_not_json_or_too_large_is_rejected(open_shop: OpenShop) -> None:
     shop = await connected(open_shop)
 
-    async def code(raw: bytes) -> Any:
+    async def status_and_code(raw: bytes) -> Any:
         answer = await shop.http.post(PATH, content=raw, headers={"X-Hub-Signature-256": signature(raw)})
         return answer.status_code, answer.json().get("code")
 
-    assert await code(b"{") == (400, "malformed_body")
-    assert await code(b"[]") == (400, "malformed_body")
-    assert await code(b"[" * 100_000) == (400, "malformed_body")
-    assert await code(b'{"x": "' + b"x" * (3 * 1024 * 1024) + b'"}') == (413, "body_too_large")
-    assert await code(b'{"x": "' + b"x" * 2_900_000 + b'"}') == (200, None)
+    assert await status_and_code(b"{") == (400, "malformed_body")
+    assert await status_and_code(b"[]") == (400, "malformed_body")
+    assert await status_and_code(b"[" * 100_000) == (400, "malformed_body")
+    assert await status_and_code(b'{"x": "' + b"x" * (3 * 1024 * 1024) + b'"}') == (413, "body_too_large")
+    assert await status_and_code(b'{"x": "' + b"x" * 2_900_000 + b'"}') == (200, None)
 
 
-async def test_many_large_bodies_at_once_are_all_read(open_shop: OpenShop) -> None:
+async def test_concurrent_large_bodies_are_all_read(open_shop: OpenShop) -> None:
     shop = await connected(open_shop)
     raw = b'{"x": "' + b"x" * 1_000_000 + b'"}'
     signed = {"X-Hub-Signature-256": signature(raw)}
@@ -194,23 +192,23 @@ async def test_many_large_bodies_at_once_are_all_read(open_shop: OpenShop) -> No
     assert (await shop.http.post(PATH, content=chunked(), headers=signed)).status_code == 200
 
 
-def test_news_of_customers_and_of_things_to_come_is_passed_over() -> None:
+def test_unknown_and_malformed_statuses_are_ignored() -> None:
     good = status("wamid.1", READ)
-    odd: list[Any] = [
+    malformed: list[Any] = [
         *(None, 7, [], {}, {**good, "id": 7}, {**good, "id": ""}, {**good, "id": "x" * 513}, {**good, "status": 7}),
         *({**good, "timestamp": stamp} for stamp in ("", "now", "-1", "1" * 12, None, 1.5, "\u0661")),
     ]
-    told = payload(*odd, good, good)
-    told["entry"] += [None, {"changes": "x"}, {"changes": [None, {"value": {"messages": [{"from": "1"}]}}]}]
-    assert status_updates(told) == [StatusUpdate("wamid.1", READ, AT_TIME)]
-    assert status_updates({**told, "entry": {}}) == []
+    statuses = payload(*malformed, good, good)
+    statuses["entry"] += [None, {"changes": "x"}, {"changes": [None, {"value": {"messages": [{"from": "1"}]}}]}]
+    assert status_updates(statuses) == [StatusUpdate("wamid.1", READ, AT_TIME)]
+    assert status_updates({**statuses, "entry": {}}) == []
     assert status_updates(payload({**good, "timestamp": AT})) == [StatusUpdate("wamid.1", READ, AT_TIME)]
 
 
-def test_a_failure_without_a_reason_is_one_all_the_same() -> None:
+def test_a_failure_without_a_reason_gets_a_default_one() -> None:
     for errors in ([], None, [7], [{"code": True, "title": 7}]):
-        [news] = status_updates(payload(status("wamid.1", FAILED, errors=errors)))
-        assert news.error == {"code": "failed", "reason": "The provider gave no reason."}
+        [update] = status_updates(payload(status("wamid.1", FAILED, errors=errors)))
+        assert update.error == {"code": "failed", "reason": "The provider gave no reason."}
 
 
 JSON = st.recursive(
@@ -227,7 +225,8 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_whatever_is_told_is_understood_or_passed_over(told: Any) -> None:
+def test_any_json_is_parsed_or_ignored(statuses: Any) -> None:
     assert all(
-        isinstance(each, StatusUpdate) for each in status_updates({"entry": told}) + status_updates(payload(told))
+        isinstance(each, StatusUpdate)
+        for each in status_updates({"entry": statuses}) + status_updates(payload(statuses))
     )

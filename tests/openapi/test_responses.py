@@ -20,7 +20,7 @@ from tests.support.messaging.in_memory_provider import PHONE, InMemoryProvider, 
 from tests.support.openapi_contract import Contract, all_refusals, served_document
 from tests.support.payloads import estimate_body, line, sale_body
 from tests.support.shop import OpenShop, Shop
-from tests.support.shop_setup import claimed, early_refusals
+from tests.support.shop_setup import complete_setup, early_rejections
 
 Json = dict[str, Any]
 
@@ -79,10 +79,10 @@ async def test_every_operation_answers_as_it_says(shop: Shop, open_shop: OpenSho
     for path in ("send", "sms/send"):
         judge(await http.post(f"/api/whatsapp/{path}", json={"phone_number": PHONE, "message": "Hello"}))
     judge(await upload(shop))
-    judge(await claimed(open_shop))
+    judge(await complete_setup(open_shop))
     whatsapp = await webhook.connected(open_shop)
     judge(await webhook.verify(whatsapp))
-    judge(await webhook.tell(whatsapp, webhook.status("wamid.none", READ)))
+    judge(await webhook.send_statuses(whatsapp, webhook.status("wamid.none", READ)))
     judge(await http.delete(f"/api/customers/{meera}"))
     judge(await http.delete(f"/api/estimates/{kept}", params={"reason": "a trial"}))
     judge(await http.delete(f"/api/orders/{sold}", params={"keep_estimate": "true"}))
@@ -143,7 +143,7 @@ async def test_every_refusal_looks_as_it_says(
     refused.append(await http.post("/api/estimates/create", json=estimate_body(sale_by="Ravi"), headers=reused))
     async with failing(shop.database, "find", closeConnection=True):
         refused += [await http.get("/readyz"), await http.get("/health")]
-    refused += await early_refusals(open_shop)
+    refused += await early_rejections(open_shop)
     refused.append(await upload(await open_shop(provider=InMemoryProvider())))
     monkeypatch.setattr("endpoints.sales.estimates.draft", lambda _: 1 / 0)
     refused.append(await http.post("/api/estimates/create", json=estimate_body()))

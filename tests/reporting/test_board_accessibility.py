@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from scripts.board_screenshot import crowd_the_day
-from tests.support.board_page import FORBIDDEN, Open, dismiss_all
+from tests.support.board_page import FORBIDDEN, Open, disconnect_all
 from tests.support.payloads import line
 from tests.support.shop import Shop
 
@@ -138,6 +138,6 @@ async def test_there_is_contrast_enough(shop: Shop, screen: Open, scheme: str) -
     board = await screen(shop, color_scheme=scheme, reduced_motion="reduce")
     faint = await board.page.evaluate(FAINT_TEXTS)
     assert faint == []
-    dismiss_all(shop, FORBIDDEN)
+    disconnect_all(shop, FORBIDDEN)
     await expect(board.page.locator("html")).to_have_attribute("data-state", "off")
     assert await board.page.evaluate(FAINT_TEXTS) == []

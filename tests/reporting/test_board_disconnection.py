@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from playwright.async_api import Browser, Route, WebSocketRoute, expect
 
-from tests.support.board_page import FORBIDDEN, NOT_LIVE, Open, Screen, dismiss_all
+from tests.support.board_page import FORBIDDEN, NOT_LIVE, Open, Screen, disconnect_all
 from tests.support.processes import services
 from tests.support.shop import OpenShop, Shop
 
@@ -17,20 +17,20 @@ RESTARTING, TRY_LATER, BAD_FRAME, TOO_SLOW = 1012, 1013, 4400, 4430
 async def test_a_lost_connection_is_shown_and_restored(shop: Shop, screen: Open) -> None:
     board = await screen(shop, clock=datetime.now(UTC))
     for count, code in enumerate((RESTARTING, TOO_SLOW, TRY_LATER), start=1):
-        board.said.clear()
-        dismiss_all(shop, code)
+        board.statuses.clear()
+        disconnect_all(shop, code)
         await shop.sale()
-        await board.has_said(NOT_LIVE)
+        await board.has_shown(NOT_LIVE)
         await board.page.clock.fast_forward(8_000)
         await board.is_live()
         await board.shows(f"₹{count}00.00", count)
-    assert board.complaints == []
+    assert board.console_errors == []
 
 
 @pytest.mark.parametrize(("code", "sentence"), [(BAD_FRAME, "load it again"), (FORBIDDEN, "may not listen")])
 async def test_a_close_code_without_reconnection_is_shown(shop: Shop, screen: Open, code: int, sentence: str) -> None:
     board = await screen(shop)
-    dismiss_all(shop, code)
+    disconnect_all(shop, code)
     await expect(board.page.get_by_role("status")).to_have_text(re.compile(NOT_LIVE.pattern + f".*{sentence}"))
     await expect(board.page.locator("html")).to_have_attribute("data-state", "off")
     # The figures are still asked for each minute, and do not make it look live.
@@ -60,7 +60,7 @@ async def test_figures_that_do_not_come_are_not_live(shop: Shop, screen: Open) -
     await board.page.route("**/api/board", refuse)
     await shop.sale()
     await asyncio.wait_for(away.wait(), 30)
-    await board.has_said(NOT_LIVE)
+    await board.has_shown(NOT_LIVE)
     await board.page.unroute("**/api/board")
     await board.page.clock.fast_forward(3_000)
     await board.is_live()
@@ -82,7 +82,7 @@ async def test_a_line_that_went_dead_without_a_word_is_noticed(shop: Shop, scree
     await shop.sale()
     await board.page.clock.fast_forward(11_000)
     await board.page.clock.fast_forward(9_000)
-    await board.has_said(NOT_LIVE)
+    await board.has_shown(NOT_LIVE)
     await board.is_live()
     await board.shows("₹100.00", 1)
 
@@ -96,7 +96,7 @@ async def test_a_killed_server_loses_nothing(open_shop: OpenShop, mongodb_url: s
         await shop.sale()
         await board.shows("₹100.00", 1)
         await server.kill()
-        await board.has_said(NOT_LIVE)
+        await board.has_shown(NOT_LIVE)
         await shop.sale()
         await server.start()
         await board.is_live()
@@ -115,9 +115,9 @@ async def test_a_new_log_is_followed_from_its_head(open_shop: OpenShop, screen: 
           WebSocket.prototype.send = function (text) { send.call(this, text.replace(/[.][0-9]+/, '.99999')); };
         }"""
     )
-    dismiss_all(shop, RESTARTING)
+    disconnect_all(shop, RESTARTING)
     await shop.sale()
-    await board.has_said(NOT_LIVE)
+    await board.has_shown(NOT_LIVE)
     await board.is_live()
     await board.shows("₹100.00", 1)
     await shop.sale()
@@ -133,5 +133,5 @@ async def test_an_error_of_the_page_is_logged_in_the_console(shop: Shop, screen:
 
     await board.page.route("**/api/board", answer_wrongly)
     await shop.sale()
-    await board.has_said(NOT_LIVE)
-    assert any("TypeError" in complaint for complaint in board.complaints), board.complaints
+    await board.has_shown(NOT_LIVE)
+    assert any("TypeError" in complaint for complaint in board.console_errors), board.console_errors

@@ -38,8 +38,8 @@ async def test_a_sale_appears(shop: Shop, screen: Open) -> None:
     ]
     assert await board.rows("payment") == [["UPI 3 sales", "₹3,70,369.50"]]
     assert await board.rows("staff") == [["Asha 3 sales", "₹3,70,369.50"]]
-    assert board.complaints == []
-    assert {re.sub(r"^\w+://", "", url).split("/")[0] for url in board.asked} == {f"127.0.0.1:{shop.port}"}
+    assert board.console_errors == []
+    assert {re.sub(r"^\w+://", "", url).split("/")[0] for url in board.requested} == {f"127.0.0.1:{shop.port}"}
 
 
 async def test_every_change_is_shown(shop: Shop, screen: Open) -> None:
@@ -116,7 +116,7 @@ async def test_a_new_version_brings_its_own_page(shop: Shop, screen: Open) -> No
         await shop.sale()
     await board.shows("₹100.00", 1)
     await board.is_live()
-    assert len([url for url in board.asked if url.endswith(f":{shop.port}/board")]) == 2
+    assert len([url for url in board.requested if url.endswith(f":{shop.port}/board")]) == 2
 
 
 async def test_sellers_beyond_those_that_are_named_are_one_row(shop: Shop, screen: Open) -> None:

@@ -55,7 +55,7 @@ async def seller(guarded: Shop) -> TokenHolder:
 
 
 def renewals(board: Screen) -> int:
-    return sum(url.endswith("/api/auth/refresh") for url in board.asked)
+    return sum(url.endswith("/api/auth/refresh") for url in board.requested)
 
 
 async def sell(seller: TokenHolder) -> None:
@@ -77,16 +77,16 @@ async def test_a_signed_in_user_sees_each_sale_and_stays_signed_in(
     for count in (1, 2, 3):
         await sell(seller)
         await board.shows(f"₹{count}00.00", count)
-    board.said.clear()
+    board.statuses.clear()
     await board.page.reload()
     await board.is_live()
     await board.shows("₹300.00", 3)
-    assert "Not signed in" not in board.said
-    assert board.complaints == []
+    assert "Not signed in" not in board.statuses
+    assert board.console_errors == []
     assert "pos_r_" in str(await context.storage_state(indexed_db=True))
     # What lasts is never in an address, and everything that was asked for is the shop's own.
-    assert not any("pos_a_" in url or "pos_r_" in url for url in board.asked)
-    sockets = [url for url in board.asked if url.startswith("ws:")]
+    assert not any("pos_a_" in url or "pos_r_" in url for url in board.requested)
+    sockets = [url for url in board.requested if url.startswith("ws:")]
     assert len(sockets) == len(set(sockets)) == 2
     assert all(f"127.0.0.1:{guarded.port}/ws?ticket=pos_t_" in url for url in sockets)
     assert renewals(board) == 1
@@ -99,7 +99,7 @@ async def test_a_wrong_password_is_reported(guarded: Shop, context: BrowserConte
     await board.page.get_by_label("Password").fill(PASSWORD)
     await board.page.keyboard.press("Enter")
     await board.is_live()
-    assert [each for each in board.complaints if not REFUSED.match(each)] == []
+    assert [each for each in board.console_errors if not REFUSED.match(each)] == []
 
 
 async def test_an_unreachable_shop_is_reported(guarded: Shop, context: BrowserContext, meera: Account) -> None:
@@ -124,7 +124,7 @@ async def test_an_ended_session_shows_the_form_without_figures(
     await expect(board.page).to_have_title("Today")
     await expect(board.page.locator("#username")).to_be_focused()
     assert "pos_r_" not in str(await context.storage_state(indexed_db=True))
-    assert [each for each in board.complaints if not REFUSED.match(each)] == []
+    assert [each for each in board.console_errors if not REFUSED.match(each)] == []
     await board.sign_in(meera.login, PASSWORD)
     await board.is_live()
     await sell(seller)
@@ -150,8 +150,8 @@ async def test_a_sign_in_is_renewed_and_the_screen_stays_live_all_the_while(
         await page.clock.run_for(2_000)
         await board.shows(f"₹{count}00.00", count)
     await board.is_live()
-    assert not any(NOT_LIVE.search(each) for each in board.said)
-    assert board.complaints == []
+    assert not any(NOT_LIVE.search(each) for each in board.statuses)
+    assert board.console_errors == []
 
 
 async def test_many_tabs_renew_one_after_the_other(guarded: Shop, context: BrowserContext, meera: Account) -> None:
@@ -199,10 +199,10 @@ async def test_signing_out_is_for_good(guarded: Shop, context: BrowserContext, m
     async with asyncio.timeout(30):
         while guarded.state["hub"].readers:
             await asyncio.sleep(0.01)
-    board.said.clear()
+    board.statuses.clear()
     await board.page.reload()
-    await board.has_said(OUT)
-    assert board.complaints == []
+    await board.has_shown(OUT)
+    assert board.console_errors == []
     assert await guarded.database[CREDENTIALS].find_one({"owner": meera.id}) is None
 
 
@@ -221,8 +221,8 @@ async def test_an_open_service_has_no_form_and_no_ticket(shop: Shop, screen: Ope
     board = await screen(shop)
     await expect(board.page.get_by_role("form")).to_be_hidden()
     await expect(board.page.get_by_role("button", name="Sign out")).to_be_hidden()
-    assert not any("ticket" in url or "auth" in url for url in board.asked)
-    assert board.complaints == []
+    assert not any("ticket" in url or "auth" in url for url in board.requested)
+    assert board.console_errors == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -7,7 +7,7 @@ import pytest
 
 from tests.http.test_abandoned_streams import WHOLE_LIST, copy, idle_cursors, waiting_cursor
 from tests.live.test_backpressure import publish
-from tests.support.clients.non_reading_client import answer_begins, ended, is_cut, non_reading_clients
+from tests.support.clients.non_reading_client import answer_begins, is_cut, non_reading_clients, wait_until_closed
 from tests.support.shop import OpenShop, Shop
 from tests.support.token_holders import add_token_holder
 
@@ -74,7 +74,7 @@ async def test_an_unread_event_stream_ends_when_its_device_is_revoked(
         await publish(shop, 1, 9_000)
         await device.revoke()
         # Much earlier than the timeout of a client that reads nothing.
-        await ended(client)
+        await wait_until_closed(client)
         async with asyncio.timeout(20):
             while hub.readers:
                 await asyncio.sleep(0.02)

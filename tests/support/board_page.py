@@ -17,9 +17,9 @@ OUT = re.compile("^Not signed in$")
 NOT_LIVE = re.compile(r"^Not live since \d\d:\d\d — showing what was known then\.")
 
 # Reports each sentence of the status line, since a sentence may be replaced before the test reads it.
-TELL = """addEventListener('DOMContentLoaded', () => {
+REPORT_STATUS = """addEventListener('DOMContentLoaded', () => {
   const state = document.getElementById('state');
-  new MutationObserver(() => said(state.textContent)).observe(state, { childList: true });
+  new MutationObserver(() => reportStatus(state.textContent)).observe(state, { childList: true });
 });"""
 
 FORBIDDEN = 4403
@@ -36,7 +36,7 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-def dismiss_all(shop: Shop, code: int) -> None:
+def disconnect_all(shop: Shop, code: int) -> None:
     """Close all sockets of a shop from the server's side."""
     for each in shop.state["client_sessions"]:
         shop.state["client_sessions"].disconnect(each, code)
@@ -47,21 +47,21 @@ class Screen:
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        self.asked: list[str] = []
-        self.complaints: list[str] = []
-        self.said: list[str] = []
-        self._has_spoken = asyncio.Event()
-        page.on("request", lambda request: self.asked.append(request.url))
-        page.on("websocket", lambda socket: self.asked.append(socket.url))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.requested: list[str] = []
+        self.console_errors: list[str] = []
+        self.statuses: list[str] = []
+        self._has_changed = asyncio.Event()
+        page.on("request", lambda request: self.requested.append(request.url))
+        page.on("websocket", lambda socket: self.requested.append(socket.url))
+        page.on("pageerror", lambda error: self.console_errors.append(str(error)))
         page.on("console", self._note)
 
     async def opened(self, port: int, until: re.Pattern[str] = LIVE) -> "Screen":
         """Open the page, and wait for its first status."""
-        await self.page.expose_function("said", self._hear)
-        await self.page.add_init_script(TELL)
+        await self.page.expose_function("reportStatus", self._add_status)
+        await self.page.add_init_script(REPORT_STATUS)
         await self.page.goto(f"http://127.0.0.1:{port}/board")
-        await self.has_said(until)
+        await self.has_shown(until)
         return self
 
     async def sign_in(self, username: str, password: str) -> None:
@@ -73,25 +73,25 @@ class Screen:
     async def is_live(self) -> None:
         await expect(self.page.get_by_role("status")).to_have_text("Live")
 
-    async def has_said(self, sentence: re.Pattern[str]) -> None:
+    async def has_shown(self, sentence: re.Pattern[str]) -> None:
         """Wait until the status line has shown a sentence."""
         async with asyncio.timeout(20):
-            while not any(sentence.search(each) for each in self.said):
-                self._has_spoken.clear()
-                await self._has_spoken.wait()
+            while not any(sentence.search(each) for each in self.statuses):
+                self._has_changed.clear()
+                await self._has_changed.wait()
 
     def _note(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
+            self.console_errors.append(message.text)
 
-    def _hear(self, sentence: str) -> None:
-        self.said.append(sentence)
-        self._has_spoken.set()
+    def _add_status(self, sentence: str) -> None:
+        self.statuses.append(sentence)
+        self._has_changed.set()
 
     @property
     def loads(self) -> int:
         """Return how often the page requested its figures."""
-        return sum(url.endswith("/api/board") for url in self.asked)
+        return sum(url.endswith("/api/board") for url in self.requested)
 
     async def shows(self, revenue: str, orders: int) -> None:
         await expect(self.page.locator("#revenue")).to_have_text(revenue)

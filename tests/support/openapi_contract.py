@@ -73,13 +73,13 @@ class Contract:
             assert response.content == b""
             return None
         ((media, described),) = content.items()
-        given = response.headers["content-type"].partition(";")[0]
-        assert media in (given, "*/*"), f"{given} instead of {media}"
-        if not given.endswith("json"):
+        media_type = response.headers["content-type"].partition(";")[0]
+        assert media in (media_type, "*/*"), f"{media_type} instead of {media}"
+        if not media_type.endswith("json"):
             return None
         shown = response.json()
         self.assert_valid(described["schema"], shown)
-        if given == "application/problem+json":
+        if media_type == "application/problem+json":
             self.codes.add(shown["code"])
         return shown
 

@@ -10,8 +10,8 @@ from schemas.shop.gst import STATES
 
 Json = dict[str, Any]
 
-#: Refusals of requests that are right in themselves: it is the books that say no, or two members of the request that
-#: do not agree with one another, or a secret that is too easy, which JSON Schema cannot say.
+#: Rejections of valid requests, for reasons that JSON Schema cannot express: the state of the books, two members
+#: that contradict each other, or a weak secret.
 ALLOWED = {
     "account_exists",
     "already_claimed",
@@ -72,7 +72,7 @@ def before_call(context: schemathesis.HookContext, case: Any, kwargs: Json) -> N
 
 
 @schemathesis.check
-def right_requests_are_refused_for_good_reasons(
+def valid_requests_are_rejected_only_for_known_reasons(
     ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Any
 ) -> None:
     """Check that a request allowed by the document is not refused for its form."""

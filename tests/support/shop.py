@@ -124,7 +124,7 @@ async def opened(
     access_log: Observer | None = None,
     socket_log: LineWriter | None = None,
     provider: Provider | None = None,
-    is_claimed: bool = True,
+    is_set_up: bool = True,
     client: Client | None = None,
     **settings: Any,
 ) -> AsyncIterator[Shop]:
@@ -139,15 +139,15 @@ async def opened(
     app = create_app(chosen, clock=clock, ring_capacity=ring_capacity, provider=provider, **observers)
     raw = client or connect(mongodb_url)
     database: Database = raw[database_name]
-    if is_claimed and not chosen.is_open:
-        await claim(database)
+    if is_set_up and not chosen.is_open:
+        await mark_set_up(database)
     async with serving(app, **(server_flags or {})) as (port, state), _http_client(port) as http:
         yield Shop(http, database, chosen.store_id, port, app, state)
     if client is None:
         await asyncio.to_thread(raw.close)
 
 
-async def claim(database: Database) -> None:
+async def mark_set_up(database: Database) -> None:
     """Record that the shop had an owner: it is set up, but has no users besides those of the test."""
     account = {"login": "gone", "name": "Gone", "role": OWNER, "belongs_to": None, "password": None, "pin": None}
     now, actor = utc_now(), SERVICE_ACTOR.signature

@@ -28,9 +28,9 @@ class TokenHolder:
         return {"Authorization": f"Bearer {self.token}"}
 
     async def ticket(self, **headers: str) -> str:
-        answer = await self.shop.http.post("/api/ws-ticket", headers={**self.headers, **headers})
-        assert answer.status_code == 200, answer.text
-        ticket: str = answer.json()["ticket"]
+        response = await self.shop.http.post("/api/ws-ticket", headers={**self.headers, **headers})
+        assert response.status_code == 200, response.text
+        ticket: str = response.json()["ticket"]
         return ticket
 
     async def revoke(self) -> None:

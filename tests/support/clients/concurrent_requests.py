@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer.
+    """A response.
 
     :ivar headers: with names in lower case.
     :ivar seconds: from the first byte sent to the last received.

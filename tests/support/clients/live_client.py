@@ -23,7 +23,7 @@ def validator_of(name: str) -> Draft202012Validator:
     return Draft202012Validator(schema, format_checker=FormatChecker())
 
 
-TOLD = {
+SERVER_FRAMES = {
     schema["properties"]["type"]["const"]: validator_of(name)
     for name, schema in DOCUMENT["components"]["schemas"].items()
     if "const" in schema["properties"]["type"]
@@ -37,13 +37,13 @@ class Live:
     def __init__(self, socket: websockets.ClientConnection) -> None:
         self.socket = socket
 
-    async def say(self, kind: str, **members: Any) -> None:
+    async def send(self, kind: str, **members: Any) -> None:
         await self.socket.send(json.dumps({"type": kind, **members}))
 
     async def next(self) -> Json:
         """Return the next frame."""
         frame: Json = json.loads(await asyncio.wait_for(self.socket.recv(), 30))
-        TOLD[frame["type"]].validate(frame)
+        SERVER_FRAMES[frame["type"]].validate(frame)
         return frame
 
     async def until(self, kind: str) -> list[Json]:
@@ -80,5 +80,5 @@ async def closed_with(socket: websockets.ClientConnection) -> int:
         async with asyncio.timeout(20):
             async for _ in socket:
                 pass
-    assert socket.close_code not in (None, 1006), "the connection broke without a word"
+    assert socket.close_code not in (None, 1006), "the connection broke without a close frame"
     return int(socket.close_code or 0)

@@ -53,7 +53,7 @@ async def is_cut(client: socket.socket, seconds: float = 10) -> bool:
     return last != b"0\r\n\r\n"
 
 
-async def ended(client: socket.socket, seconds: float = 20) -> None:
+async def wait_until_closed(client: socket.socket, seconds: float = 20) -> None:
     """Wait until the kernel knows that the connection is closed, without reading."""
     async with asyncio.timeout(seconds):
         while client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _ESTABLISHED:

@@ -140,11 +140,11 @@ def _first_frame(data: bytes) -> tuple[int, bytes, int] | None:
 @asynccontextmanager
 async def reading_clients(port: int, count: int) -> AsyncIterator[list[ReadingClient]]:
     """Open clients that read."""
-    hearers = [ReadingClient() for _ in range(count)]
-    clients = [await open_websocket(port) for _ in hearers]
-    tasks = [asyncio.create_task(hearer.read(client)) for hearer, client in zip(hearers, clients, strict=True)]
+    readers = [ReadingClient() for _ in range(count)]
+    clients = [await open_websocket(port) for _ in readers]
+    tasks = [asyncio.create_task(reader.read(client)) for reader, client in zip(readers, clients, strict=True)]
     try:
-        yield hearers
+        yield readers
     finally:
         for task in tasks:
             task.cancel()

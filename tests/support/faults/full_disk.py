@@ -40,16 +40,16 @@ async def small_disk(megabytes: int, place: Path) -> AsyncIterator[Disk]:
 
     :param place: an empty folder; it stays empty for other processes.
     """
-    as_ourselves = () if os.geteuid() == 0 else ("--user", "--map-root-user")
+    namespace = () if os.geteuid() == 0 else ("--user", "--map-root-user")
     holder = await asyncio.create_subprocess_exec(
-        *("unshare", *as_ourselves, "--mount", "--propagation", "private"),
+        *("unshare", *namespace, "--mount", "--propagation", "private"),
         *("sh", "-c", _HOLD, "sh", str(megabytes), str(place)),
         stdout=asyncio.subprocess.PIPE,
     )
     try:
         assert holder.stdout is not None
-        told = await asyncio.wait_for(holder.stdout.readline(), 30)
-        assert told == b"mounted\n", "This test fills a disk, and needs the right to mount one (root, or namespaces)."
+        line = await asyncio.wait_for(holder.stdout.readline(), 30)
+        assert line == b"mounted\n", "This test fills a disk, and needs the right to mount one (root, or namespaces)."
         yield Disk(Path(f"/proc/{holder.pid}/root{place}"))
     finally:
         if holder.returncode is None:

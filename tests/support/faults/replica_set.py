@@ -114,10 +114,10 @@ class ReplicaSet:
     async def step_down(self) -> float:
         """Let the primary step down for another member, and return the moment of the command."""
         port = await self.primary()
-        told = time.monotonic()
+        began = time.monotonic()
         with suppress(PyMongoError):
             await asyncio.to_thread(self._command, port, "replSetStepDown", 5)
-        return told
+        return began
 
     async def stop(self) -> None:
         for process in self._processes.values():

@@ -19,9 +19,9 @@ Json = dict[str, Any]
 
 @pytest.fixture
 def own(mongodb_url: str) -> Iterator[Database[Any]]:
-    """A database of the test's own, in which a test puts what the earlier backend wrote."""
+    """Yield an empty database, for documents of the earlier backend."""
     with temporary_client(mongodb_url, tz_aware=True) as client:
-        name = f"pos_adopt_{secrets.token_hex(4)}"
+        name = f"pos_legacy_{secrets.token_hex(4)}"
         yield client[name]
         client.drop_database(name)
         client.drop_database(f"{name}_new")
@@ -34,10 +34,10 @@ class ImportCommand:
         self.environment = {"MONGODB_URL": mongodb_url, "DATABASE_NAME": database, "STORE_ID": "main"}
 
     def __call__(self, *options: str) -> Result:
-        """Inside this process, since a start takes longer than the work."""
+        """Run the command in this process, since a start takes longer than the work."""
         result = CliRunner().invoke(cli, ["import-legacy", *options], env=self.environment)
-        is_said = isinstance(result.exception, SystemExit | DatabaseRefused | FileRefused)
-        assert result.exception is None or is_said, result.exception
+        is_expected = isinstance(result.exception, SystemExit | DatabaseRefused | FileRefused)
+        assert result.exception is None or is_expected, result.exception
         return result
 
     def report(self, *options: str) -> Json:
@@ -54,12 +54,12 @@ class ImportCommand:
 
 @pytest.fixture
 def import_legacy(mongodb_url: str, own: Database[Any]) -> ImportCommand:
-    """Of that database, in place."""
+    """Return the command for the database of `own`."""
     return ImportCommand(mongodb_url, own.name)
 
 
 def content(database: Database[Any]) -> dict[str, Any]:
-    """Everything in a database but the times and the epoch of its adoption."""
+    """Return the content of a database, without the times of its import and its epoch."""
     found = {
         name: sorted(database[name].find({}), key=lambda each: str(each["_id"]))
         for name in database.list_collection_names()
@@ -72,5 +72,5 @@ def content(database: Database[Any]) -> dict[str, Any]:
 
 
 def plain(documents: Any) -> str:
-    """As text, since NaN is not NaN."""
+    """Return documents as text, since NaN is not equal to NaN."""
     return repr(documents)

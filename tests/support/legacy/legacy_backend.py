@@ -1,4 +1,4 @@
-"""The earlier backend, writing while it is taken over or after it was forgotten, and what must have become of it."""
+"""The earlier backend, which writes during and after an import, and checks of what was imported."""
 
 import json
 import threading
@@ -29,7 +29,7 @@ LATER = datetime(2025, 9, 1, 4, 0)  # noqa: DTZ001  (naive, as the earlier backe
 
 
 class EarlierBackend(threading.Thread):
-    """Writes sales and estimates all the while, as the earlier backend does; `written` holds what was acknowledged."""
+    """Writes sales and estimates continuously, as the earlier backend does; `written` holds the acknowledged ones."""
 
     def __init__(self, url: str, database: str, first: int) -> None:
         super().__init__(daemon=True)
@@ -63,7 +63,7 @@ class EarlierBackend(threading.Thread):
                 self._news.notify_all()
 
     def go_on(self, more: int = 5) -> None:
-        """Return when it has written some more sales, and an estimate."""
+        """Wait until more sales and an estimate are written."""
         enough = len(self.written["orders"]) + more
         with self._news:
             assert self._news.wait_for(lambda: len(self.written["orders"]) >= enough, 60), self.refused
@@ -84,7 +84,7 @@ def earlier_backend(url: str, database: str, first: int) -> Iterator[EarlierBack
 
 
 def differences(own: Database[Any], acknowledged: dict[str, list[Json]]) -> tuple[int, int]:
-    """Return how many acknowledged documents were not taken over, and how many were more than once."""
+    """Return how many acknowledged documents were not imported, and how many were imported twice."""
     rows = own.adopted.find({}, {"kind": 1, "original._id": 1})
     kept = Counter((row["kind"], id_bytes(row["original"]["_id"])) for row in rows)
     written = [(kind, id_bytes(each["_id"])) for kind, documents in acknowledged.items() for each in documents]
@@ -92,7 +92,7 @@ def differences(own: Database[Any], acknowledged: dict[str, list[Json]]) -> tupl
 
 
 def refuse_loss(own: Database[Any], acknowledged: dict[str, list[Json]]) -> None:
-    """Each acknowledged document was taken over once, verbatim."""
+    """Check that each acknowledged document was imported once, unchanged."""
     for kind, documents in acknowledged.items():
         kept = [each["original"] for each in own.adopted.find({"kind": kind})]
         assert sorted(map(plain, kept)) == sorted(map(plain, own_times(documents))), kind
@@ -102,12 +102,12 @@ def refuse_loss(own: Database[Any], acknowledged: dict[str, list[Json]]) -> None
 
 
 def own_times(documents: list[Json]) -> list[Json]:
-    """As the client of the tests reads them: with the zone of UTC."""
+    """Return a document as the tests' client reads it, with times in UTC."""
     return [decode(encode(each), CodecOptions(tz_aware=True)) for each in documents]
 
 
 def raw(database: Database[Any]) -> list[str]:
-    """All estimates and orders of the earlier backend, as they lie under their own names."""
+    """Return all estimates and orders of the earlier backend, from its own collections."""
     return [plain(sorted(database[kind].find({}), key=lambda each: str(each["_id"]))) for kind in KINDS]
 
 
@@ -122,5 +122,5 @@ def doctor(import_legacy: ImportCommand) -> Json:
 
 
 def late_order(number: int, **changes: Any) -> Json:
-    """A sale of a forgotten instance, some months later."""
+    """Return a sale by an instance that was still running some months later."""
     return legacy.order(number, LATER + timedelta(minutes=number), **changes)

@@ -1,4 +1,4 @@
-"""Databases as the earlier backend left them: a believable one, and one with everything wrong that can be."""
+"""Databases of the earlier backend: a realistic one, and one with every kind of defect."""
 
 import random
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ _START = datetime(2025, 3, 1, 4, 0)  # noqa: DTZ001  (naive, as the earlier back
 
 
 def identity(moment: datetime, number: int) -> ObjectId:
-    """An ObjectId of a moment, the same each time."""
+    """Return an ObjectId for an instant, the same each time."""
     seconds = int((moment - datetime(1970, 1, 1)).total_seconds())  # noqa: DTZ001
     return ObjectId(f"{seconds:08x}{number:016x}")
 
@@ -60,8 +60,8 @@ def order(number: int, moment: datetime = _START, **changes: Any) -> Json:
 
 
 def believable(count: int, seed: int = 1) -> tuple[list[Json], list[Json]]:
-    """Estimates and orders of a shop of some months: holes where documents were deleted, a third converted, a few
-    numbers given twice to sales of the same moment."""
+    """Return estimates and orders of some months, with gaps in the numbers, a third converted, and some numbers used
+    twice."""
     chance = random.Random(seed)
     estimates, orders = [], []
     moment = _START
@@ -93,7 +93,7 @@ def believable(count: int, seed: int = 1) -> tuple[list[Json], list[Json]]:
 
 
 def nasty() -> tuple[list[Json], list[Json]]:
-    """One document or two for each rule, and some that break several."""
+    """Return a document or two for each rule, and some that break several."""
     hour = timedelta(hours=1)
     estimates = [
         estimate(1, is_converted_to_order=True, linked_order_id="ORDER-00000002"),

@@ -12,29 +12,29 @@ ADDRESS = "https://shop.example"
 #: Settings of a shop with a public address and without sign-in.
 OUTSIDE: dict[str, Any] = {"public_base_url": ADDRESS, "sign_in": "off", "allow_insecure": True}
 PHONE = "98220 12345"
-LETTER = OutgoingMessage("+919822012345", "Your order is ready.")
+MESSAGE = OutgoingMessage("+919822012345", "Your order is ready.")
 PDF = b"%PDF-1.7\n" + b"x" * 1_000
 
 
 class InMemoryProvider:
-    """Accepts messages, after the scripted `answers`, and keeps them in `letters`.
+    """Accepts messages, after the scripted `answers`, and keeps them in `sent`.
 
-    While `door` is not set, it does not answer.
+    :ivar gate: while it is not set, the provider does not answer.
     """
 
-    name = "postman"
+    name = "memory"
 
     def __init__(self, *answers: Outcome) -> None:
-        self.letters: list[OutgoingMessage] = []
+        self.sent: list[OutgoingMessage] = []
         self.answers = deque(answers)
-        self.door = asyncio.Event()
-        self.door.set()
+        self.gate = asyncio.Event()
+        self.gate.set()
 
-    async def send(self, letter: OutgoingMessage) -> Outcome:
-        self.letters.append(letter)
-        number = len(self.letters)
-        await self.door.wait()
-        return self.answers.popleft() if self.answers else Accepted(f"{letter.reference}-{number}")
+    async def send(self, message: OutgoingMessage) -> Outcome:
+        self.sent.append(message)
+        number = len(self.sent)
+        await self.gate.wait()
+        return self.answers.popleft() if self.answers else Accepted(f"{message.reference}-{number}")
 
     async def close(self) -> None:
         """Do nothing: there is no connection."""

@@ -46,7 +46,7 @@ async def provided(
         await provider.close()
 
 
-async def outcome(stub: ProviderStub, letter: OutgoingMessage, settings: ProviderSettings, **options: Any) -> Any:
+async def outcome(stub: ProviderStub, message: OutgoingMessage, settings: ProviderSettings, **options: Any) -> Any:
     """Return the outcome of sending a message."""
     async with provided(stub.url, settings, **options) as provider:
-        return await provider.send(letter)
+        return await provider.send(message)

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
-#: What it does after the answer: end it, send no more, cut the connection, or send on byte by byte for ever.
+#: What the server does after the answer: end it, send no more, cut the connection, or send on byte by byte.
 END, HANG, BREAK, DRIP = "end", "hang", "break", "drip"
 
 
@@ -20,7 +20,7 @@ END, HANG, BREAK, DRIP = "end", "hang", "break", "drip"
 class Script:
     """The answer to one request, and what follows it."""
 
-    said: bytes
+    raw: bytes
     then: str = END
 
 
@@ -94,13 +94,13 @@ class ProviderStub:
         """
         return f"wamid.{self._name}.{number}"
 
-    def says(self, *scripts: Script) -> None:
+    def will_answer(self, *scripts: Script) -> None:
         self.script.extend(scripts)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             script = self._next(await _request(reader))
-            writer.write(script.said)
+            writer.write(script.raw)
             await writer.drain()
             if script.then == HANG:
                 # Until the client closes the connection.

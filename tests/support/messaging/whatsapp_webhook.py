@@ -43,12 +43,12 @@ def signature(raw: bytes, secret: str = SECRET) -> str:
     return "sha256=" + hmac.new(secret.encode(), raw, sha256).hexdigest()
 
 
-async def tell(shop: Shop, *statuses: Any) -> httpx.Response:
+async def send_statuses(shop: Shop, *statuses: Any) -> httpx.Response:
     """Send a correctly signed request to a shop."""
     raw = orjson.dumps(payload(*statuses))
     return await shop.http.post(PATH, content=raw, headers={"X-Hub-Signature-256": signature(raw)})
 
 
 async def verify(shop: Shop, **changes: str) -> httpx.Response:
-    asked = {"hub.mode": "subscribe", "hub.verify_token": VERIFY, "hub.challenge": "1158201444", **changes}
-    return await shop.http.get(PATH, params=asked)
+    query = {"hub.mode": "subscribe", "hub.verify_token": VERIFY, "hub.challenge": "1158201444", **changes}
+    return await shop.http.get(PATH, params=query)

@@ -2,8 +2,8 @@
 
     python -m tests.support.oracle.consistency_checker URL DATABASE STORE [FOLDER]
 
-It shares no code with the service: what the service takes for right must not decide what is right. It reads when all is
-quiet, and prints its verdict as JSON. Without a folder of journals it looks at the books alone.
+It shares no code with the service, so that errors of the service do not hide in it. It reads after all writes are done,
+and prints its verdict as JSON. Without a folder of journals it checks the books alone.
 """
 
 import json
@@ -25,7 +25,7 @@ _MOST_SHOWN = 10
 
 @dataclass
 class Verdict:
-    """What is wrong, in sentences.
+    """The differences found, as sentences.
 
     :ivar operations: the number attempted.
     :ivar acknowledged: the number answered with a success.
@@ -73,18 +73,18 @@ def _read(journals: Iterable[Path]) -> tuple[dict[str, Json], dict[str, Json]]:
     attempts, answers = {}, {}
     for path in journals:
         for line in path.read_text().splitlines():
-            noted = json.loads(line)
-            if "attempt" in noted:
-                attempts[noted["attempt"]["name"]] = noted["attempt"]
+            record = json.loads(line)
+            if "attempt" in record:
+                attempts[record["attempt"]["name"]] = record["attempt"]
             else:
-                answers[noted["answer"]["name"]] = noted["answer"]["data"]
+                answers[record["answer"]["name"]] = record["answer"]["data"]
     return attempts, answers
 
 
 def _judge_operations(
     verdict: Verdict, attempts: Json, answers: dict[str, Json], estimates: list[Json], orders: list[Json]
 ) -> None:
-    """I1, I7: each acknowledged document exists once, as answered; all others were attempted."""
+    """Check I1 and I7: each acknowledged document exists once, as answered; all others were attempted."""
     made = defaultdict(list)
     for document in estimates:
         made["estimate", document["customer_name"]].append(document)
@@ -108,11 +108,11 @@ def _judge_operations(
 
 def _judge_creation(verdict: Verdict, attempt: Json, data: Json, found: list[Json]) -> None:
     prefix = "estimate" if attempt["kind"] == "estimate" else "order"
-    told = (data[f"{prefix}_id"], data["estimate_number" if prefix == "estimate" else "sale_number"], data["total"])
-    what = f"I1 {attempt['kind']} {attempt['name']}: was acknowledged as {told}"
+    answer = (data[f"{prefix}_id"], data["estimate_number" if prefix == "estimate" else "sale_number"], data["total"])
+    what = f"I1 {attempt['kind']} {attempt['name']}: was acknowledged as {answer}"
     if not found:
         verdict.lost.append(f"{what}, and is not there")
-    elif told != (found[0]["_id"], f"#{found[0]['number']:03d}", found[0]["total"] / 100):
+    elif answer != (found[0]["_id"], f"#{found[0]['number']:03d}", found[0]["total"] / 100):
         verdict.wrong.append(f"{what}, and is {found[0]}")
     elif round(attempt["body"]["total"] * 100) != found[0]["total"]:
         verdict.wrong.append(f"{what}, and {attempt['body']['total']} was sent")
@@ -133,7 +133,7 @@ def _judge_change(verdict: Verdict, attempt: Json, order: Json | None) -> None:
 
 
 def _judge_links(verdict: Verdict, estimates: list[Json], orders: list[Json]) -> None:
-    """I3, in both directions."""
+    """Check I3, in both directions."""
     live = Counter(order["estimate_id"] for order in orders if order["estimate_id"] and order["voided_at"] is None)
     by_id = {order["_id"]: order for order in orders}
     for estimate in estimates:
@@ -149,7 +149,7 @@ def _judge_links(verdict: Verdict, estimates: list[Json], orders: list[Json]) ->
 
 
 def _judge_totals(verdict: Verdict, estimates: list[Json], orders: list[Json], totals: list[Json]) -> None:
-    """I4, exactly: for each day, month and year, staff and payment mode."""
+    """Check I4 exactly: for each day, month and year, staff and payment mode."""
     expected: Counter[tuple[str, ...]] = Counter()
     for document in (*estimates, *orders):
         if document["voided_at"] is None:
@@ -180,18 +180,18 @@ def _contributions(document: Json) -> dict[tuple[str, ...], int]:
 
 
 def _judge_events(verdict: Verdict, estimates: list[Json], orders: list[Json], events: list[Json], head: int) -> None:
-    """I5: no gap in the event log, and one event for each version of each document."""
+    """Check I5: no gap in the event log, and one event for each version of each document."""
     if [event["seq"] for event in events] != list(range(1, head + 1)):
         verdict.wrong.append(f"I5 the log has holes: {_odd([event['seq'] for event in events])}, head {head}")
-    told: Counter[str] = Counter()
+    changes: Counter[str] = Counter()
     for event in events:
-        told[event["id"]] += 1
+        changes[event["id"]] += 1
         if event["action"] == "convert_to_order":
-            told[event["order_id"]] += 1
+            changes[event["order_id"]] += 1
     for document in (*estimates, *orders):
-        if told[document["_id"]] != document["version"]:
+        if changes[document["_id"]] != document["version"]:
             verdict.wrong.append(
-                f"I5 {document['_id']} has version {document['version']} and {told[document['_id']]} events"
+                f"I5 {document['_id']} has version {document['version']} and {changes[document['_id']]} events"
             )
 
 

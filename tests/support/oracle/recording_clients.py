@@ -23,7 +23,7 @@ Json = dict[str, Any]
 
 MODES: Final = ("Cash", "UPI", "Card")
 STAFF: Final = ("Ravi", "Meera")
-#: For how long a till insists, once it was told to stop.
+#: For how long a till retries after it was stopped.
 _LAST_SECONDS: Final = 60.0
 _PAUSE: Final = 0.02
 
@@ -60,7 +60,7 @@ class Till:
     journal: TextIO
     chance: random.Random
     pause: float = _PAUSE
-    told: list[tuple[float, str]] = field(default_factory=list)
+    successes: list[tuple[float, str]] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
     longest_answer: float = 0.0
     unavailable: list[float] = field(default_factory=list)
@@ -122,8 +122,8 @@ class Till:
         if last is not None:
             self.unexpected.append(f"{operation.name}: a 503 without a sentence: {last}")
         self.waits.append(now - began)
-        self.told.append((now, url))
-        # What was voided and not answered is not found any more: it was this very till that voided it.
+        self.successes.append((now, url))
+        # A repeated void gets a 404 if the first one succeeded without an answer.
         is_done_before = operation.kind == "void" and attempts > 1 and response.status_code == 404
         if response.status_code not in (200, 201) and not is_done_before:
             self.unexpected.append(f"{operation.name} {operation.kind}: {response.status_code} {response.text}")
@@ -179,7 +179,7 @@ class Crew:
     def journals(self) -> list[Path]:
         return sorted(self.folder.glob("*.ndjson"))
 
-    async def dismiss(self) -> None:
+    async def cancel(self) -> None:
         """Cancel the tills immediately."""
         for task in self.tasks:
             task.cancel()
@@ -192,14 +192,14 @@ class Crew:
         """Return the seconds from a moment (monotonic) to the next success of any till, of `url` if it is given."""
         async with asyncio.timeout(seconds):
             while True:
-                told = [
+                successes = [
                     when
                     for till in self.tills
-                    for when, by in till.told[bisect_right(till.told, (moment, "")) :]
+                    for when, by in till.successes[bisect_right(till.successes, (moment, "")) :]
                     if url in (None, by)
                 ]
-                if told:
-                    return min(told) - moment
+                if successes:
+                    return min(successes) - moment
                 await asyncio.sleep(0.01)
 
 
@@ -221,6 +221,6 @@ async def working(urls: Sequence[str], folder: Path, *, tills: int = 6, seed: in
         stopped.set()
         await asyncio.gather(*(task for task in crew.tasks if not task.cancelled()))
     finally:
-        await crew.dismiss()
+        await crew.cancel()
         for journal in journals:
             journal.close()
