@@ -41,13 +41,13 @@ async def sell_a_day(shop: Shop, clock: Clock) -> None:
                 hours=hour, minutes=step * 54 // pace * (0.35 if hour == len(PACE) - 1 else 1)
             )
             items = [line(chance.randrange(90, 2_400) + 0.5 * chance.randrange(2), chance.randint(1, 3))]
-            who = chance.choices(STAFF, (5, 4, 3, 2))[0]
+            seller = chance.choices(STAFF, (5, 4, 3, 2))[0]
             if chance.random() < 0.3:
-                estimate = await shop.estimate(items=items, sale_by=who)
+                estimate = await shop.estimate(items=items, sale_by=seller)
                 if chance.random() < 0.5:
                     await shop.convert(estimate["estimate_id"], payment_mode=chance.choice(MODES))
             else:
-                sale = await shop.sale(items=items, sale_by=who, payment_mode=chance.choice(MODES))
+                sale = await shop.sale(items=items, sale_by=seller, payment_mode=chance.choice(MODES))
                 if chance.random() < 0.04:
                     await shop.ok("PUT", f"/api/orders/{sale['order_id']}/status", params={"status": "Cancelled"})
     clock.at(NOW)

@@ -77,6 +77,6 @@ async def test_setup_accepts_a_username_and_a_token_with_whitespace(open_shop: O
         secret_key="4f9c1d7e2a8b5c3f6e0d9a1b8c7f2e5d",
     )
     body = {"username": "\u00a0Meera ", "name": "\u3000Meera ", "password": PASSWORD}
-    claimed = await shop.http.post("/api/setup", json={**body, "token": f" {SETUP_TOKEN}\n"})
-    assert claimed.status_code < 300, claimed.text
+    completed = await shop.http.post("/api/setup", json={**body, "token": f" {SETUP_TOKEN}\n"})
+    assert completed.status_code < 300, completed.text
     assert (await login(shop, " MEERA", PASSWORD)).status_code == 200

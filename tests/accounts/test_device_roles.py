@@ -6,7 +6,7 @@ import secrets
 import pytest
 
 from schemas.core.principals import CASHIER, OWNER, SERVICE_ACTOR, VIEWER
-from tests.accounts.test_sign_in import refusal, who
+from tests.accounts.test_sign_in import profile_of, refusal
 from tests.support.accounts import PIN, Headers, add, as_, bearer, enrol, signed_in_shop
 from tests.support.clients.live_client import closed_with
 from tests.support.payloads import estimate_body, sale_body
@@ -61,7 +61,7 @@ async def test_a_viewers_device_reads_documents_and_cannot_sell(open_shop: OpenS
     async with shop.listen(additional_headers=key) as socket:
         await socket.send("ping")
         assert await socket.recv() == "pong"
-    assert (await who(shop, _token(key))).json()["role"] == "viewer"
+    assert (await profile_of(shop, _token(key))).json()["role"] == "viewer"
 
 
 @pytest.mark.parametrize("body", [{}, {"role": "cashier"}])
@@ -89,7 +89,7 @@ async def sells_but_does_not_delete(shop: Shop, key: Headers) -> None:
     order = await shop.ok("POST", "/api/orders/create-sale", json=sale_body(), headers=key)
     assert refusal(await shop.http.delete(f"/api/orders/{order['order_id']}", headers=key)) == (403, "forbidden")
     assert refusal(await shop.http.get(REPORTS[0], headers=key)) == (403, "forbidden")
-    assert (await who(shop, _token(key))).json()["role"] == "device"
+    assert (await profile_of(shop, _token(key))).json()["role"] == "device"
 
 
 async def test_only_a_signed_in_owner_adds_devices_and_users(open_shop: OpenShop) -> None:
@@ -139,7 +139,7 @@ async def test_an_owners_device_does_not_count_as_the_last_owner(open_shop: Open
     user = await add(shop, OWNER, login="asha")
     owner = await as_(shop, OWNER, login="meena")
     await enrol(shop, owner, role="owner", belongs_to=None)
-    second = (await who(shop, _token(owner))).json()["id"]
+    second = (await profile_of(shop, _token(owner))).json()["id"]
     assert (await shop.http.delete(f"/api/users/{user['_id']}", headers=owner)).status_code == 200
     assert refusal(await shop.http.delete(f"/api/users/{second}", headers=owner)) == (409, "last_owner")
     demoted = await shop.http.put(f"/api/users/{second}", json={"role": "cashier"}, headers=owner)

@@ -182,7 +182,7 @@ async def test_unknown_logins_are_throttled_like_known_ones_and_take_as_long(ope
     shop = await signed_in_shop(open_shop, clock=Clock())
     user = await add(shop)
     hasher = counting(shop)
-    for name in (user["login"], "nobody-" + shop.store):
+    for name in (user["login"], "unknown-" + shop.store):
         before = hasher.verified
         statuses = [(await login(shop, name, "wrong")).status_code for _ in range(FREE_FAILURES + 2)]
         assert statuses == [401] * FREE_FAILURES + [429] * 2

@@ -21,7 +21,7 @@ from tests.support.shop import OpenShop, Shop
 
 #: Invalid credentials, and the code of the response.
 UNKNOWN_SOURCE: Mapping[str, str] = {
-    "nobody": "not_signed_in",
+    "no credential": "not_signed_in",
     "forged": "not_signed_in",
     "garbled": "not_signed_in",
     "disabled": "not_signed_in",
@@ -41,7 +41,7 @@ def every_access() -> Iterator[tuple[str, str, Roles | None]]:
 
 async def headers_of(shop: Shop, kind: str) -> dict[str, str]:
     """Return the headers of a new account."""
-    if kind == "nobody":
+    if kind == "no credential":
         return {}
     if kind in ("forged", "garbled"):
         return {"Authorization": f"Bearer pos_a_{'A' * 43}" if kind == "forged" else "Basic %%%"}
@@ -106,7 +106,7 @@ async def test_a_request_with_two_credentials_is_refused(open_shop: OpenShop) ->
 
 async def test_an_unsupported_method_gets_405_for_every_principal(open_shop: OpenShop) -> None:
     shop = await open_shop(sign_in="on")
-    for kind in ("nobody", OWNER):
+    for kind in ("no credential", OWNER):
         assert_problem(
             await shop.http.patch("/api/orders/all", headers=await headers_of(shop, kind)), 405, "method_not_allowed"
         )

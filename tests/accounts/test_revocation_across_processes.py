@@ -20,7 +20,7 @@ Json = dict[str, Any]
 NOT_SIGNED_IN = 4401
 
 
-class Front:
+class Server:
     """One of the servers, with the owner's requests."""
 
     def __init__(self, http: httpx.AsyncClient, owner: Headers) -> None:
@@ -52,31 +52,31 @@ class Front:
 Ending = tuple[Headers, Callable[[], Awaitable[Json]]]
 
 
-async def _signed_out(front: Front) -> Ending:
-    shown = await front.signed_in(await front.cashier())
-    return shown, lambda: front.ok("POST", "/api/auth/logout", shown)
+async def _signed_out(server: Server) -> Ending:
+    headers = await server.signed_in(await server.cashier())
+    return headers, lambda: server.ok("POST", "/api/auth/logout", headers)
 
 
-async def _removed(front: Front) -> Ending:
-    user = await front.cashier()
-    return await front.signed_in(user), lambda: front.ok("DELETE", f"/api/users/{user['id']}")
+async def _removed(server: Server) -> Ending:
+    user = await server.cashier()
+    return await server.signed_in(user), lambda: server.ok("DELETE", f"/api/users/{user['id']}")
 
 
-async def _given_a_password(front: Front) -> Ending:
-    user = await front.cashier()
+async def _given_a_password(server: Server) -> Ending:
+    user = await server.cashier()
     path = f"/api/users/{user['id']}"
-    return await front.signed_in(user), lambda: front.ok("PUT", path, password=NEW_PASSWORD)
+    return await server.signed_in(user), lambda: server.ok("PUT", path, password=NEW_PASSWORD)
 
 
-async def _device_removed(front: Front) -> Ending:
-    device, key = await front.tablet()
-    return key, lambda: front.ok("DELETE", f"/api/devices/{device}")
+async def _device_removed(server: Server) -> Ending:
+    device, key = await server.tablet()
+    return key, lambda: server.ok("DELETE", f"/api/devices/{device}")
 
 
-async def _device_removed_under_a_cashier(front: Front) -> Ending:
-    user, (device, key) = await front.cashier(), await front.tablet()
-    tokens = await front.ok("POST", "/api/auth/pin", key, username=user["username"], pin=PIN)
-    return bearer(tokens["access_token"]), lambda: front.ok("DELETE", f"/api/devices/{device}")
+async def _device_removed_under_a_cashier(server: Server) -> Ending:
+    user, (device, key) = await server.cashier(), await server.tablet()
+    tokens = await server.ok("POST", "/api/auth/pin", key, username=user["username"], pin=PIN)
+    return bearer(tokens["access_token"]), lambda: server.ok("DELETE", f"/api/devices/{device}")
 
 
 async def test_a_revocation_in_one_process_takes_effect_in_both(mongodb_url: str) -> None:
@@ -86,41 +86,41 @@ async def test_a_revocation_in_one_process_takes_effect_in_both(mongodb_url: str
         services(mongodb_url, "main", 2, DATABASE_NAME=database.name, **names) as servers,
         httpx.AsyncClient(base_url=servers[0].url, timeout=30) as http,
     ):
-        front = Front(http, await sign_in(http))
+        server = Server(http, await sign_in(http))
         # The other process notices within a second that the setup is complete.
         while 503 in [await _status(server, {}) for server in servers]:
             await asyncio.sleep(0.05)
         ways = (_signed_out, _removed, _given_a_password, _device_removed, _device_removed_under_a_cashier)
-        ends = [await way(front) for way in ways]
+        ends = [await way(server) for way in ways]
         found = await asyncio.gather(*(_over_in_all(servers, *end) for end in ends))
         assert found == [[NOT_SIGNED_IN, NOT_SIGNED_IN, 401, 401]] * len(ways)
 
 
-async def _over_in_all(servers: list[Service], shown: Headers, end: Callable[[], Awaitable[Any]]) -> list[int]:
+async def _over_in_all(servers: list[Service], headers: Headers, end: Callable[[], Awaitable[Any]]) -> list[int]:
     """Revoke a credential; return how each server closes its sockets and answers its requests."""
     async with AsyncExitStack() as stack:
-        sockets = [await stack.enter_async_context(_screen(server, shown)) for server in servers]
+        sockets = [await stack.enter_async_context(_connect(server, headers)) for server in servers]
         for socket in sockets:
             await socket.send("ping")
             assert await socket.recv() == "pong"
-        assert [await _status(server, shown) for server in servers] == [200, 200]
+        assert [await _status(server, headers) for server in servers] == [200, 200]
         await end()
         async with asyncio.timeout(30):
-            refused = (_refused(each, shown) for each in servers)
+            refused = (_refused(each, headers) for each in servers)
             return await asyncio.gather(*map(closed_with, sockets), *refused)
 
 
-def _screen(server: Service, shown: Headers) -> websockets.connect:
-    return websockets.connect(server.ws_url, additional_headers=shown)
+def _connect(server: Service, headers: Headers) -> websockets.connect:
+    return websockets.connect(server.ws_url, additional_headers=headers)
 
 
-async def _status(server: Service, shown: Headers) -> int:
+async def _status(server: Service, headers: Headers) -> int:
     async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
-        return (await http.get("/api/orders/all", headers=shown)).status_code
+        return (await http.get("/api/orders/all", headers=headers)).status_code
 
 
-async def _refused(server: Service, shown: Headers) -> int:
+async def _refused(server: Service, headers: Headers) -> int:
     """Return the first response that is not a success."""
-    while (status := await _status(server, shown)) == 200:
+    while (status := await _status(server, headers)) == 200:
         await asyncio.sleep(0.05)
     return status

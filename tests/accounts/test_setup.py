@@ -41,7 +41,7 @@ def database_name() -> str:
     return f"pos_setup_{secrets.token_hex(4)}"
 
 
-async def unclaimed(open_shop: OpenShop, database_name: str, **settings: Any) -> Shop:
+async def open_before_setup(open_shop: OpenShop, database_name: str, **settings: Any) -> Shop:
     return await open_shop(
         sign_in="on",
         is_set_up=False,
@@ -62,7 +62,7 @@ def test_the_setup_token_is_the_same_in_each_process_and_hides_the_secret() -> N
 
 async def test_waiting_for_setup_logs_no_error(open_shop: OpenShop, database_name: str) -> None:
     written = io.StringIO()
-    shop = await unclaimed(open_shop, database_name, access_log=AccessLog("json", written))
+    shop = await open_before_setup(open_shop, database_name, access_log=AccessLog("json", written))
     assert_problem(await shop.http.get("/board"), 503, "not_set_up")
     await shop.http.get("/livez")
     logged = [json.loads(line) for line in written.getvalue().splitlines()]
@@ -70,7 +70,7 @@ async def test_waiting_for_setup_logs_no_error(open_shop: OpenShop, database_nam
 
 
 async def test_before_setup_only_the_setup_routes_answer(open_shop: OpenShop, database_name: str) -> None:
-    shop = await unclaimed(open_shop, database_name)
+    shop = await open_before_setup(open_shop, database_name)
     for route in ROUTES:
         if not isinstance(route, Route):
             continue
@@ -93,7 +93,7 @@ async def test_before_setup_only_the_setup_routes_answer(open_shop: OpenShop, da
 
 
 async def test_setup_creates_the_owner_and_opens_the_shop(open_shop: OpenShop, database_name: str) -> None:
-    shop = await unclaimed(open_shop, database_name)
+    shop = await open_before_setup(open_shop, database_name)
     assert await shop.get("/api/setup") == {"claimed": False}
     for wrong in ("", TOKEN[:-1], TOKEN + "x", "x" * 200):
         refused = await shop.http.post("/api/setup", json={**BODY, "token": wrong})
@@ -101,10 +101,10 @@ async def test_setup_creates_the_owner_and_opens_the_shop(open_shop: OpenShop, d
     for name, value in {"password": "eleven char", "username": "", "name": None, "token": 7}.items():
         assert_problem(await shop.http.post("/api/setup", json={**BODY, name: value}), 422, "invalid_fields")
     assert await shop.get("/api/setup") == {"claimed": False}
-    claimed = await shop.http.post("/api/setup", json=BODY)
-    assert claimed.status_code == 201, claimed.text
-    assert claimed.json()["data"] == {"id": FIRST_OWNER_ID, "username": "asha", "name": "Asha Rao", "role": "owner"}
-    assert BODY["password"] not in claimed.text
+    completed = await shop.http.post("/api/setup", json=BODY)
+    assert completed.status_code == 201, completed.text
+    assert completed.json()["data"] == {"id": FIRST_OWNER_ID, "username": "asha", "name": "Asha Rao", "role": "owner"}
+    assert BODY["password"] not in completed.text
     stored = await shop.database["users"].find_one({"_id": FIRST_OWNER_ID})
     assert stored is not None
     assert (stored["login"], stored["role"], stored["belongs_to"]) == ("asha", "owner", None)
@@ -118,7 +118,7 @@ async def test_setup_creates_the_owner_and_opens_the_shop(open_shop: OpenShop, d
 
 
 async def test_setup_is_impossible_without_a_secret(open_shop: OpenShop, database_name: str) -> None:
-    shop = await unclaimed(open_shop, database_name, setup_token=None, secret_key=None)
+    shop = await open_before_setup(open_shop, database_name, setup_token=None, secret_key=None)
     for token in ("None", "x"):
         assert_problem(await shop.http.post("/api/setup", json={**BODY, "token": token}), 403, "wrong_setup_token")
 
@@ -126,8 +126,8 @@ async def test_setup_is_impossible_without_a_secret(open_shop: OpenShop, databas
 async def test_a_completed_setup_needs_no_further_query(
     open_shop: OpenShop, database_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shop = await unclaimed(open_shop, database_name)
-    looked: list[float] = []
+    shop = await open_before_setup(open_shop, database_name)
+    queries: list[float] = []
     claim = shop.state["setup"]
     now = 100.0
     monkeypatch.setattr(claim, "_monotonic", lambda: now)
@@ -135,20 +135,20 @@ async def test_a_completed_setup_needs_no_further_query(
     users = shop.state["users"]
     accounts = users._accounts
 
-    class Watched:
+    class CountingCollection:
         async def find_one(self, *question: Any) -> Any:
-            looked.append(now)
+            queries.append(now)
             return await accounts.find_one(*question)
 
-    monkeypatch.setattr(users, "_accounts", Watched())
+    monkeypatch.setattr(users, "_accounts", CountingCollection())
     for _ in range(20):
         assert_problem(await shop.http.get("/board"), 503, "not_set_up")
-    assert looked == [100.0]
+    assert queries == [100.0]
     await shop.database["users"].insert_one({"_id": "USER-CLI", "role": "owner", "voided_at": None})
     now = 101.5
     for _ in range(20):
         assert (await shop.http.get("/board")).status_code == 200
-    assert looked == [100.0, 101.5]
+    assert queries == [100.0, 101.5]
 
 
 @pytest.mark.parametrize("stores", [("one", "one"), ("one", "two")])
@@ -166,10 +166,12 @@ async def test_concurrent_setups_over_two_processes_create_one_owner(
         async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=40)) as http:
 
             async def claim(number: int) -> httpx.Response:
-                claimed = {**body, "username": f"owner-{number}"}
+                completed = {**body, "username": f"owner-{number}"}
                 # Each from its own address, because of the limit of one address.
                 headers = {"X-Forwarded-For": f"203.0.113.{number}"}
-                return await http.post(f"http://127.0.0.1:{ports[number % 2]}/api/setup", json=claimed, headers=headers)
+                return await http.post(
+                    f"http://127.0.0.1:{ports[number % 2]}/api/setup", json=completed, headers=headers
+                )
 
             answers = await asyncio.gather(*map(claim, range(40)))
             statuses = sorted(each.status_code for each in answers)
@@ -190,18 +192,20 @@ async def test_the_setup_instructions_are_logged_once_a_server(
     open_shop: OpenShop, database_name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.CRITICAL, "pos"):
-        shops = [await unclaimed(open_shop, database_name, setup_token=None, store_id=store) for store in ("a", "b")]
+        shops = [
+            await open_before_setup(open_shop, database_name, setup_token=None, store_id=store) for store in ("a", "b")
+        ]
     lines = [record.getMessage() for record in caplog.records if "NO OWNER" in record.getMessage()]
     assert len(lines) == 1
     token = setup_token(Settings(secret_key=SECRET))
     assert f"{Settings().public_base_url}/api/setup" in lines[0]
     assert str(token) in lines[0]
     assert SECRET not in lines[0]
-    claimed = await shops[0].http.post("/api/setup", json={**BODY, "token": token})
-    assert claimed.status_code == 201
+    completed = await shops[0].http.post("/api/setup", json={**BODY, "token": token})
+    assert completed.status_code == 201
     caplog.clear()
     with caplog.at_level(logging.CRITICAL, "pos"):
-        await unclaimed(open_shop, database_name, store_id="c")
+        await open_before_setup(open_shop, database_name, store_id="c")
     assert caplog.records == []
 
 
@@ -209,21 +213,21 @@ async def test_the_logged_command_completes_the_setup(
     open_shop: OpenShop, database_name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.CRITICAL, "pos"):
-        shop = await unclaimed(open_shop, database_name, setup_token=None)
+        shop = await open_before_setup(open_shop, database_name, setup_token=None)
     line = caplog.records[-1].getMessage()
     # A JSON log shows it unchanged.
     assert json.dumps(line) == f'"{line}"'
     words = shlex.split(line.partition("more: ")[2])
     fields = [word for before, word in itertools.pairwise(words) if before == "--data-urlencode"]
-    claimed = await shop.http.post("/api/setup", data=dict(field.split("=", 1) for field in fields))
-    assert claimed.status_code == 201, claimed.text
+    completed = await shop.http.post("/api/setup", data=dict(field.split("=", 1) for field in fields))
+    assert completed.status_code == 201, completed.text
 
 
 async def test_a_configured_setup_token_is_not_logged(
     open_shop: OpenShop, database_name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
-        shop = await unclaimed(open_shop, database_name)
+        shop = await open_before_setup(open_shop, database_name)
         await shop.http.post("/api/setup", json=BODY)
     assert "$SETUP_TOKEN" in caplog.text
     assert TOKEN not in caplog.text

@@ -34,7 +34,7 @@ async def renew(shop: Shop, token: str) -> httpx.Response:
     return await shop.http.post("/api/auth/refresh", json={"refresh_token": token}, headers=headers)
 
 
-async def who(shop: Shop, token: str) -> httpx.Response:
+async def profile_of(shop: Shop, token: str) -> httpx.Response:
     return await shop.http.get("/api/auth/profile", headers=bearer(token))
 
 
@@ -48,7 +48,7 @@ async def test_a_password_signs_in_and_the_profile_names_the_user(open_shop: Ope
     assert (body["token_type"], body["expires_in"]) == ("bearer", 3600)
     expected = {"id": user["_id"], "name": "Cashier", "role": "cashier", "store": shop.store, "device": None}
     assert body["user"] == expected
-    assert (await who(shop, body["access_token"])).json() == expected
+    assert (await profile_of(shop, body["access_token"])).json() == expected
     sold = await shop.http.post("/api/orders/create-sale", json=sale_body(), headers=bearer(body["access_token"]))
     assert sold.status_code == 201
 
@@ -57,7 +57,7 @@ async def test_a_wrong_password_and_an_unknown_login_get_the_same_response(open_
     shop = await signed_in_shop(open_shop)
     user = await add(shop)
     wrong = await login(shop, user["login"], "not " + PASSWORD)
-    unknown = await login(shop, "nobody-" + shop.store)
+    unknown = await login(shop, "unknown-" + shop.store)
     assert refusal(wrong) == refusal(unknown) == (401, "not_signed_in")
     assert wrong.json()["detail"] == unknown.json()["detail"] == "The name or the password is wrong."
 
@@ -65,7 +65,7 @@ async def test_a_wrong_password_and_an_unknown_login_get_the_same_response(open_
 async def test_a_user_without_a_password_cannot_sign_in_with_one(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop)
     user = await add(shop, password=None, pin=PIN)
-    for password in (PASSWORD, PIN, "None", "nobody"):
+    for password in (PASSWORD, PIN, "None", "none"):
         assert refusal(await login(shop, user["login"], password)) == (401, "not_signed_in")
 
 
@@ -75,10 +75,10 @@ async def test_an_access_token_expires_after_an_hour(open_shop: OpenShop) -> Non
     token = (await login(shop, (await add(shop))["login"])).json()["access_token"]
     clock.advance(seconds=3599)
     shop.state["credentials"].clear_cache()
-    assert (await who(shop, token)).status_code == 200
+    assert (await profile_of(shop, token)).status_code == 200
     clock.advance(seconds=2)
     shop.state["credentials"].clear_cache()
-    assert refusal(await who(shop, token)) == (401, "sign_in_expired")
+    assert refusal(await profile_of(shop, token)) == (401, "sign_in_expired")
 
 
 async def test_a_refresh_token_is_exchanged_once(open_shop: OpenShop) -> None:
@@ -87,11 +87,11 @@ async def test_a_refresh_token_is_exchanged_once(open_shop: OpenShop) -> None:
     answer = await renew(shop, first["refresh_token"])
     assert answer.status_code == 200, answer.text
     second = answer.json()
-    assert (await who(shop, second["access_token"])).status_code == 200
+    assert (await profile_of(shop, second["access_token"])).status_code == 200
     # A second use of the first token ends the family, for the thief and for the owner.
     assert refusal(await renew(shop, first["refresh_token"])) == (401, "not_signed_in")
     for token in (first["access_token"], second["access_token"]):
-        assert refusal(await who(shop, token)) == (401, "not_signed_in")
+        assert refusal(await profile_of(shop, token)) == (401, "not_signed_in")
     assert refusal(await renew(shop, second["refresh_token"])) == (401, "not_signed_in")
 
 
@@ -104,14 +104,14 @@ async def test_of_concurrent_renewals_at_most_one_succeeds_and_the_family_ends(o
     assert {answer.status_code for answer in answers} <= {200, 401}
     shop.state["credentials"].clear_cache()
     for each in [tokens, *renewed]:
-        assert refusal(await who(shop, each["access_token"])) == (401, "not_signed_in")
-    family = {"owner": (await who_owns(shop, tokens["access_token"]))}
+        assert refusal(await profile_of(shop, each["access_token"])) == (401, "not_signed_in")
+    family = {"owner": (await owner_of(shop, tokens["access_token"]))}
     assert await shop.database["credentials"].count_documents(family) == 0
 
 
-async def who_owns(shop: Shop, token: str) -> str:
+async def owner_of(shop: Shop, token: str) -> str:
     row = await shop.database["credentials"].find_one({"_id": hash_token(token)})
-    return "nobody" if row is None else str(row["owner"])
+    return "none" if row is None else str(row["owner"])
 
 
 async def test_an_interrupted_renewal_can_be_repeated(open_shop: OpenShop) -> None:
@@ -128,19 +128,19 @@ async def test_an_interrupted_renewal_can_be_repeated(open_shop: OpenShop) -> No
 async def test_signing_out_ends_the_family(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop)
     user = await add(shop)
-    here, there = [(await login(shop, user["login"])).json() for _ in range(2)]
-    left = await shop.http.post("/api/auth/logout", headers=bearer(here["access_token"]))
+    this_session, other_session = [(await login(shop, user["login"])).json() for _ in range(2)]
+    left = await shop.http.post("/api/auth/logout", headers=bearer(this_session["access_token"]))
     assert left.status_code == 200
-    assert refusal(await who(shop, here["access_token"])) == (401, "not_signed_in")
-    assert refusal(await renew(shop, here["refresh_token"])) == (401, "not_signed_in")
-    assert (await who(shop, there["access_token"])).status_code == 200
+    assert refusal(await profile_of(shop, this_session["access_token"])) == (401, "not_signed_in")
+    assert refusal(await renew(shop, this_session["refresh_token"])) == (401, "not_signed_in")
+    assert (await profile_of(shop, other_session["access_token"])).status_code == 200
 
 
 async def test_a_password_change_ends_all_other_sessions(open_shop: OpenShop) -> None:
     shop = await signed_in_shop(open_shop)
     user = await add(shop)
-    here, there = [(await login(shop, user["login"])).json() for _ in range(2)]
-    headers = bearer(here["access_token"])
+    this_session, other_session = [(await login(shop, user["login"])).json() for _ in range(2)]
+    headers = bearer(this_session["access_token"])
     body = {"current": PASSWORD, "new": NEW_PASSWORD}
     wrong = await shop.http.post("/api/auth/password", json={**body, "current": NEW_PASSWORD}, headers=headers)
     assert refusal(wrong) == (401, "not_signed_in")
@@ -148,9 +148,9 @@ async def test_a_password_change_ends_all_other_sessions(open_shop: OpenShop) ->
     assert refusal(weak) == (422, "invalid_fields")
     assert weak.json()["errors"] == [{"pointer": "/new", "detail": "must not repeat one piece over and over"}]
     assert (await shop.http.post("/api/auth/password", json=body, headers=headers)).status_code == 200
-    assert (await who(shop, here["access_token"])).status_code == 200
-    assert (await renew(shop, here["refresh_token"])).status_code == 200
-    assert refusal(await who(shop, there["access_token"])) == (401, "not_signed_in")
+    assert (await profile_of(shop, this_session["access_token"])).status_code == 200
+    assert (await renew(shop, this_session["refresh_token"])).status_code == 200
+    assert refusal(await profile_of(shop, other_session["access_token"])) == (401, "not_signed_in")
     assert refusal(await login(shop, user["login"])) == (401, "not_signed_in")
     assert (await login(shop, user["login"], NEW_PASSWORD)).status_code == 200
 
@@ -169,10 +169,10 @@ async def test_a_pin_session_needs_a_registered_device_and_ends_with_it(open_sho
     assert answer.status_code == 200, answer.text
     assert "refresh_token" not in answer.json()
     token = answer.json()["access_token"]
-    assert (await who(shop, token)).json()["device"] == device
+    assert (await profile_of(shop, token)).json()["device"] == device
     assert refusal(await shop.http.post("/api/auth/pin", json=body, headers=bearer(token))) == (403, "forbidden")
     assert (await shop.http.delete(f"/api/devices/{device}", headers=owner)).status_code == 200
-    assert refusal(await who(shop, token)) == (401, "not_signed_in")
+    assert refusal(await profile_of(shop, token)) == (401, "not_signed_in")
     assert refusal(await shop.http.post("/api/auth/pin", json=body, headers=key)) == (401, "not_signed_in")
     assert await shop.database["credentials"].count_documents({"owner": device}) == 0
 
@@ -180,13 +180,13 @@ async def test_a_pin_session_needs_a_registered_device_and_ends_with_it(open_sho
 async def test_a_right_pin_at_another_stores_device_is_refused_like_a_wrong_one(open_shop: OpenShop) -> None:
     shop, other = await signed_in_shop(open_shop), await signed_in_shop(open_shop)
     _, key = await enrol(shop, await as_(shop, OWNER), belongs_to=shop.store)
-    strangers = [await add(other, CASHIER, other.store, pin=PIN, login=f"{n}-{other.store}") for n in range(2)]
-    said = []
-    for stranger, pin in zip(strangers, (PIN, "702947"), strict=True):
-        body = {"username": stranger["login"], "pin": pin}
+    others = [await add(other, CASHIER, other.store, pin=PIN, login=f"{n}-{other.store}") for n in range(2)]
+    rejections = []
+    for other_user, pin in zip(others, (PIN, "702947"), strict=True):
+        body = {"username": other_user["login"], "pin": pin}
         answers = [await shop.http.post("/api/auth/pin", json=body, headers=key) for _ in range(FREE_FAILURES + 2)]
-        said.append([refusal(answer) for answer in answers])
-    assert said[0] == said[1] == [(401, "not_signed_in")] * FREE_FAILURES + [(429, "too_many_requests")] * 2
+        rejections.append([refusal(answer) for answer in answers])
+    assert rejections[0] == rejections[1] == [(401, "not_signed_in")] * FREE_FAILURES + [(429, "too_many_requests")] * 2
 
 
 async def test_only_the_right_kind_of_token_is_accepted(open_shop: OpenShop) -> None:
@@ -199,11 +199,11 @@ async def test_only_the_right_kind_of_token_is_accepted(open_shop: OpenShop) -> 
     access, refresh = tokens["access_token"], tokens["refresh_token"]
     forged = [refresh, ticket, access[:-1], access + "A", access.swapcase(), hash_token(access), "pos_a_" + "A" * 43]
     for token in [*forged, access.replace("pos_a_", "pos_k_"), "x" * 600]:
-        assert refusal(await who(shop, token)) == (401, "not_signed_in"), token
+        assert refusal(await profile_of(shop, token)) == (401, "not_signed_in"), token
     for token in [access, ticket, refresh[:-1], refresh + "=", hash_token(refresh), "pos_r_"]:
         assert refusal(await renew(shop, token)) == (401, "not_signed_in"), token
     assert (await renew(shop, "x" * 600)).status_code == 422
-    assert (await who(shop, access)).status_code == 200
+    assert (await profile_of(shop, access)).status_code == 200
     assert (await renew(shop, refresh)).status_code == 200
 
 

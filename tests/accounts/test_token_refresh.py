@@ -11,7 +11,7 @@ from repositories.database.client import Database
 from schemas.core.collections import CREDENTIALS
 from schemas.core.tokens import hash_token
 from schemas.journal.idempotency import RETRY_WINDOW
-from tests.accounts.test_sign_in import refusal, who
+from tests.accounts.test_sign_in import profile_of, refusal
 from tests.conftest import LongRun
 from tests.support.accounts import SECRET_KEY, add, address_of, bearer, login, signed_in_shop
 from tests.support.archives import empty_database
@@ -49,7 +49,7 @@ async def test_a_lost_response_is_repeated_for_the_same_key(shop: Shop) -> None:
     assert second.status_code == 200, second.text
     assert again.json() == second.json()
     tokens = second.json()
-    assert (await who(shop, tokens["access_token"])).status_code == 200
+    assert (await profile_of(shop, tokens["access_token"])).status_code == 200
     third = await renew(shop, tokens["refresh_token"], "another")
     assert third.status_code == 200
     assert third.json()["refresh_token"] != tokens["refresh_token"]
@@ -65,7 +65,7 @@ async def test_a_stolen_token_without_the_key_ends_the_session(shop: Shop, keys:
     assert refusal(await renew(shop, first["refresh_token"], *keys)) == (401, "not_signed_in")
     for token in (second["refresh_token"], first["refresh_token"]):
         assert refusal(await renew(shop, token, "mine")) == (401, "not_signed_in")
-    assert refusal(await who(shop, second["access_token"])) == (401, "not_signed_in")
+    assert refusal(await profile_of(shop, second["access_token"])) == (401, "not_signed_in")
 
 
 async def test_a_key_that_was_not_sent_the_first_time_is_ignored(shop: Shop) -> None:

@@ -25,7 +25,7 @@ async def shop(open_shop: OpenShop) -> Shop:
     return await signed_in_shop(open_shop)
 
 
-def somewhere() -> str:
+def new_address() -> str:
     return f"2001:db8:{secrets.token_hex(2)}:{secrets.token_hex(2)}::7"
 
 
@@ -49,7 +49,7 @@ async def guess_until_refused(shop: Shop, address: str) -> int:
 
 
 async def test_an_address_that_guesses_tokens_is_refused_without_a_query(shop: Shop) -> None:
-    address = somewhere()
+    address = new_address()
     granted = await guess_until_refused(shop, address)
     # The minute of the count may end in between, and requests are concurrent.
     assert UNKNOWN_TOKENS.amount <= granted <= 2 * UNKNOWN_TOKENS.amount + 25
@@ -64,13 +64,13 @@ async def test_an_address_that_guesses_tokens_is_refused_without_a_query(shop: S
     asked = str(commands)
     assert not any(hash_token(token) in asked for token in forged)
     # Only this network, a /64 of IPv6, is blocked.
-    assert refusal(await guess(shop, somewhere())) == (401, "not_signed_in")
+    assert refusal(await guess(shop, new_address())) == (401, "not_signed_in")
     assert refusal(await guess(shop, address.replace("::7", "::8"))) == (429, "too_many_requests")
 
 
 async def test_a_known_token_from_a_blocked_address_is_accepted(shop: Shop) -> None:
     """All tills of a shop share one address, and one of them is faulty."""
-    address = somewhere()
+    address = new_address()
     # As if another process had signed them in.
     elsewhere = Credentials(shop.database, shop.state["clock"])
     owner = await as_(shop, OWNER)
@@ -88,7 +88,7 @@ async def test_a_known_token_from_a_blocked_address_is_accepted(shop: Shop) -> N
         assert stream.status_code == 200
     # A token that this process has not seen counts as a guess from there, but not from another address.
     assert refusal(await profile(shop, unseen, address)) == (429, "too_many_requests")
-    assert (await profile(shop, unseen, somewhere())).status_code == 200
+    assert (await profile(shop, unseen, new_address())).status_code == 200
     assert (await profile(shop, unseen, address)).status_code == 200
     # A revoked token is unknown and stays so.
     await shop.database[CREDENTIALS].delete_one({"_id": hash_token(unseen["Authorization"].removeprefix("Bearer "))})
@@ -99,7 +99,7 @@ async def test_a_known_token_from_a_blocked_address_is_accepted(shop: Shop) -> N
 
 
 async def test_unknown_tokens_are_counted_across_processes(shop: Shop, open_shop: OpenShop) -> None:
-    other, address = await signed_in_shop(open_shop), somewhere()
+    other, address = await signed_in_shop(open_shop), new_address()
     # The minute of the count may end in between.
     while True:
         await guess_until_refused(shop, address)

@@ -13,7 +13,7 @@ import pytest
 
 from repositories.database.client import temporary_client
 from schemas.core.principals import OWNER
-from tests.accounts.test_sign_in import refusal, who
+from tests.accounts.test_sign_in import profile_of, refusal
 from tests.server.test_startup import POS, ROOT, environment, run
 from tests.support.accounts import NEW_PASSWORD, PASSWORD, PIN, SECRET_KEY, add, as_, bearer, login, signed_in_shop
 from tests.support.forked_pos import ForkedPos
@@ -55,7 +55,7 @@ async def test_users_are_added_listed_and_removed_beside_a_running_service(shop:
     changed = pos("user", "password", f"\u00a0{name} ", "--password-stdin", text=NEW_PASSWORD)
     assert changed.returncode == 0, changed.stderr
     shop.state["credentials"].clear_cache()
-    assert refusal(await who(shop, answer.json()["access_token"])) == (401, "not_signed_in")
+    assert refusal(await profile_of(shop, answer.json()["access_token"])) == (401, "not_signed_in")
     assert refusal(await login(shop, name)) == (401, "not_signed_in")
     assert (await login(shop, name, NEW_PASSWORD)).status_code == 200
     assert pos("user", "remove", name).returncode == 0
@@ -66,20 +66,20 @@ async def test_users_are_added_listed_and_removed_beside_a_running_service(shop:
 
 async def test_errors_are_printed_as_one_sentence(shop: Shop, pos: Any) -> None:
     user = await add(shop, OWNER)
-    for arguments, text, said in (
+    for arguments, text, expected in (
         (("user", "add", "x y", "--password-stdin"), PASSWORD, "username: must have 2 to 64 letters"),
         (("user", "add", f"a-{shop.store}", "--password-stdin"), "passwordpassword", "password: is among those"),
         (("user", "add", f"a-{shop.store}", "--password-stdin"), "", "password: must have 12 to 256 characters."),
         (("user", "add", user["login"], "--password-stdin"), PASSWORD, "There is such a user already."),
         (("user", "add", f"a-{shop.store}", "--store", "nowhere", "--password-stdin"), PASSWORD, "There is no store"),
-        (("user", "remove", "nobody-at-all"), "", "There is no such user."),
+        (("user", "remove", "unknown-user"), "", "There is no such user."),
         (("device", "remove", "DEVICE-0"), "", "There is no such device."),
     ):
         process = pos(*arguments, text=text)
         assert process.returncode == 1
-        assert said in process.stderr
+        assert expected in process.stderr
         assert "Traceback" not in process.stderr
-        assert "Error" not in process.stderr, "what it was in the database helps nobody who is refused"
+        assert "Error" not in process.stderr, "database errors do not help an operator"
     without = pos("user", "add", f"a-{shop.store}", "--password-stdin", text=PASSWORD, secret="")
     assert without.returncode == 1
     assert "Passwords need the setting SECRET_KEY" in without.stderr
@@ -146,7 +146,7 @@ async def test_another_secret_key_is_refused_unless_it_is_replaced_explicitly(
 async def test_a_device_sells_with_its_printed_key_until_revocation(shop: Shop, pos: Any) -> None:
     made = pos("device", "add", "Counter tablet")
     key, device = made.stdout.strip(), made.stderr.split(" is ")[1].split(".")[0]
-    assert (await who(shop, key)).json() == {
+    assert (await profile_of(shop, key)).json() == {
         "id": device,
         "name": "Counter tablet",
         "role": "device",
@@ -160,7 +160,7 @@ async def test_a_device_sells_with_its_printed_key_until_revocation(shop: Shop, 
     family = listed.splitlines()[1].split()[0]
     assert pos("session", "revoke", "--family", family).returncode == 0
     shop.state["credentials"].clear_cache()
-    assert refusal(await who(shop, key)) == (401, "not_signed_in")
+    assert refusal(await profile_of(shop, key)) == (401, "not_signed_in")
     again = pos("session", "revoke", "--device", device)
     assert (again.returncode, again.stderr.strip()) == (1, "0 tokens were revoked.")
     assert pos("device", "remove", device).returncode == 0
@@ -185,7 +185,7 @@ async def test_all_tokens_of_a_user_can_be_revoked(shop: Shop, pos: Any) -> None
     assert pos("session", "revoke", "--user", user["login"].upper()).stderr.strip() == "4 tokens were revoked."
     shop.state["credentials"].clear_cache()
     for token in tokens:
-        assert refusal(await who(shop, token)) == (401, "not_signed_in")
+        assert refusal(await profile_of(shop, token)) == (401, "not_signed_in")
 
 
 def _until(terminal: int, words: bytes) -> bytes:
@@ -203,15 +203,15 @@ async def test_a_typed_password_is_not_echoed(shop: Shop, mongodb_url: str) -> N
     if pid == 0:
         os.chdir(ROOT)
         os.execvpe(POS[0], [*POS, "user", "add", f"ravi-{shop.store}"], names)  # noqa: S606
-    said = _until(terminal, b"Password: ")
+    output = _until(terminal, b"Password: ")
     os.write(terminal, PASSWORD.encode() + b"\n")
-    said += _until(terminal, b"confirmation: ")
+    output += _until(terminal, b"confirmation: ")
     os.write(terminal, PASSWORD.encode() + b"\n")
-    said += _until(terminal, b"can sign in now")
+    output += _until(terminal, b"can sign in now")
     _, status = await asyncio.to_thread(os.waitpid, pid, 0)
     os.close(terminal)
     assert os.waitstatus_to_exitcode(status) == 0
-    assert PASSWORD.encode() not in said
+    assert PASSWORD.encode() not in output
     assert (await login(shop, f"ravi-{shop.store}")).status_code == 200
 
 
@@ -219,7 +219,7 @@ async def test_another_process_refuses_a_removed_device_within_five_seconds(shop
     """This process sees only the database, as another process does."""
     headers = await as_(shop, OWNER)
     token = headers["Authorization"].removeprefix("Bearer ")
-    assert (await who(shop, token)).status_code == 200
+    assert (await profile_of(shop, token)).status_code == 200
     pos("session", "revoke", "--user", f"owner-{shop.store}")
     cache = shop.state["credentials"]._cache
     assert cache.ttl <= 5.0

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from schemas.core.principals import CASHIER, DEVICE, OWNER, VIEWER
-from tests.accounts.test_sign_in import refusal, who
+from tests.accounts.test_sign_in import profile_of, refusal
 from tests.support.accounts import NEW_PASSWORD, PASSWORD, PIN, add, as_, create, enrol, login, signed_in_shop
 from tests.support.shop import OpenShop
 
@@ -35,18 +35,18 @@ async def test_an_owner_adds_changes_and_removes_users(open_shop: OpenShop) -> N
     assert promoted.status_code == 200, promoted.text
     assert [promoted.json()[name] for name in ("role", "name", "has_pin", "version")] == ["viewer", "Ravi K", False, 2]
     shop.state["credentials"].clear_cache()
-    assert (await who(shop, token)).status_code == 401, "a PIN that is taken away ends the sign-ins"
+    assert (await profile_of(shop, token)).status_code == 401, "removing a PIN ends its sessions"
     token = (await login(shop, user["username"])).json()["access_token"]
-    assert (await who(shop, token)).json()["role"] == "viewer"
+    assert (await profile_of(shop, token)).json()["role"] == "viewer"
     assert (await shop.http.put(address, json={"password": NEW_PASSWORD}, headers=owner)).status_code == 200
-    assert (await who(shop, token)).status_code == 401
+    assert (await profile_of(shop, token)).status_code == 401
     assert refusal(await login(shop, user["username"])) == (401, "not_signed_in")
     token = (await login(shop, user["username"], NEW_PASSWORD)).json()["access_token"]
     assert (await shop.http.delete(address, headers=owner)).status_code == 200
-    assert (await who(shop, token)).status_code == 401
+    assert (await profile_of(shop, token)).status_code == 401
     assert refusal(await login(shop, user["username"], NEW_PASSWORD)) == (401, "not_signed_in")
     assert refusal(await shop.http.get(address, headers=owner)) == (404, "not_found")
-    assert (await create(shop, owner)).status_code == 201, "the login is free again"
+    assert (await create(shop, owner)).status_code == 201, "the login can be used again"
 
 
 async def test_every_change_of_an_account_is_an_event_without_secrets(open_shop: OpenShop) -> None:
@@ -102,8 +102,8 @@ async def test_weak_or_invalid_secrets_are_refused_and_not_repeated(
     answer = await create(shop, await as_(shop, OWNER), **changes)
     assert refusal(answer) == (422, "invalid_fields")
     assert [error["pointer"] for error in answer.json()["errors"]] == [f"/{name}" for name in changes]
-    said = answer.text.replace("as 111111 or 123456", "")
-    assert not any(name in said for name in map(str, changes.values()) if len(name) > 1 and changes != _NAMES_ROLES)
+    text = answer.text.replace("as 111111 or 123456", "")
+    assert not any(name in text for name in map(str, changes.values()) if len(name) > 1 and changes != _NAMES_ROLES)
 
 
 async def test_a_login_is_unique(open_shop: OpenShop) -> None:
@@ -118,13 +118,13 @@ async def test_an_owner_of_one_store_manages_only_its_users(open_shop: OpenShop)
     shop, other = await signed_in_shop(open_shop), await signed_in_shop(open_shop)
     everywhere = await add(shop, OWNER, login=f"everywhere-{shop.store}")
     local = await as_(shop, OWNER, shop.store)
-    stranger = await add(other, CASHIER, other.store)
+    other_user = await add(other, CASHIER, other.store)
     device, _ = await enrol(other, await as_(other, OWNER))
     own = (await create(shop, local)).json()
     listed = (await shop.http.get("/api/users", headers=local)).json()
     assert {user["belongs_to"] for user in listed} == {shop.store}
     assert own["id"] in {user["id"] for user in listed}
-    for user_id in (everywhere["_id"], stranger["_id"]):
+    for user_id in (everywhere["_id"], other_user["_id"]):
         for method in ("GET", "PUT", "DELETE"):
             answer = await shop.http.request(
                 method, f"/api/users/{user_id}", headers=local, json={} if method == "PUT" else None
@@ -182,4 +182,4 @@ async def test_a_device_key_is_shown_once_and_stored_as_a_hash(open_shop: OpenSh
     assert device in listed.text
     assert token not in listed.text
     assert token not in str(await shop.database["credentials"].find({"owner": device}).to_list())
-    assert (await who(shop, token)).json()["role"] == DEVICE
+    assert (await profile_of(shop, token)).json()["role"] == DEVICE

@@ -26,9 +26,9 @@ async def test_a_sale_has_its_actor_and_address(open_shop: OpenShop) -> None:
     owner, till = await signed_in(shop, OWNER, "Asha"), await signed_in(shop, CASHIER, "Ravi")
     sold = await shop.http.post(SALE, json=sale_body(), headers={**till, "X-Request-ID": "till-1-0007"})
     [row] = (await shop.http.get(AUDIT, headers=owner)).json()
-    who = {"id": f"USER-Ravi-{shop.store}", "name": "Ravi"}
+    user = {"id": f"USER-Ravi-{shop.store}", "name": "Ravi"}
     assert row["by"] == {
-        **who,
+        **user,
         "role": "cashier",
         "device": None,
         "address": "127.0.0.1",
@@ -38,7 +38,7 @@ async def test_a_sale_has_its_actor_and_address(open_shop: OpenShop) -> None:
     assert (row["after"]["total"], row["after"]["created_at"]) == (100.0, sold.json()["data"]["created_at"])
     stored = await shop.database.orders.find_one({"store": shop.store})
     assert stored is not None
-    assert (stored["created_by"], stored["changed_by"]) == (who, who)
+    assert (stored["created_by"], stored["changed_by"]) == (user, user)
 
 
 @pytest.mark.parametrize(("role", "status"), [("cashier", 403), ("viewer", 403), ("device", 403), ("owner", 200)])

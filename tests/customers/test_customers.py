@@ -234,9 +234,9 @@ async def test_concurrent_sales_and_creations_make_one_customer(shop: Shop) -> N
 @pytest.mark.parametrize(("role", "status"), [("owner", 201), ("cashier", 201), ("device", 201), ("viewer", 403)])
 async def test_roles_that_may_create_customers(open_shop: OpenShop, role: str, status: int) -> None:
     shop = await open_shop(sign_in="on")
-    who = await signed_in(shop, role, role)
-    assert (await shop.http.get(PATH, headers=who)).status_code == 200
-    assert (await shop.http.post(CREATE, json={"name": "Asha"}, headers=who)).status_code == status
+    headers = await signed_in(shop, role, role)
+    assert (await shop.http.get(PATH, headers=headers)).status_code == 200
+    assert (await shop.http.post(CREATE, json={"name": "Asha"}, headers=headers)).status_code == status
 
 
 async def test_the_backfill_counts_earlier_sales_once(shop: Shop) -> None:

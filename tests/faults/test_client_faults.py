@@ -112,14 +112,14 @@ async def test_a9_many_retries_of_one_key_with_two_processes(shop: Shop, mongodb
         await books_agree(report, mongodb_url, shop, store)
 
 
-async def _unanswered(port: int, body: object, patience: float) -> None:
+async def _post_without_reading(port: int, body: object, seconds: float) -> None:
     """Send a request without reading its answer, as a phone without network."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     content = orjson.dumps(body)
     head = f"POST {SALE} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n\r\n"
     writer.write(head.encode() + content)
     await writer.drain()
-    await asyncio.sleep(patience)
+    await asyncio.sleep(seconds)
     writer.transport.abort()
     del reader
 
@@ -135,7 +135,7 @@ async def test_a10_the_app_loses_two_answers_and_the_cashier_taps_retry(
             body = sale_body([line(19.99, id=stamp) for stamp in stamps], customer_name=f"Asha {number}")
             stamped = {**body, "created_at": f"2026-11-23T21:45:{number % 60:02}.{number:06}"}
             for _ in range(2):
-                await _unanswered(shop.port, stamped, chance.random() * 0.02)
+                await _post_without_reading(shop.port, stamped, chance.random() * 0.02)
             began = time.monotonic()
             again = await shop.http.post(
                 SALE, json={**body, "created_at": f"2026-11-23T21:46:{number % 60:02}.{number:06}"}

@@ -18,7 +18,7 @@ from tests.support.shop import DATABASE
 pytestmark = pytest.mark.soak
 
 # `pos`, but it answers a sale before it is on disk.
-HASTY = """
+NOT_DURABLE = """
 from pymongo import WriteConcern
 from repositories.journal import transaction
 transaction._DURABLE = WriteConcern(w=1, j=False)
@@ -27,8 +27,8 @@ main()
 """
 
 
-class HastyService(Service):
-    program = ("-c", HASTY)
+class NonDurableService(Service):
+    program = ("-c", NOT_DURABLE)
 
 
 async def test_the_checker_finds_lost_and_doubled_sales(tmp_path: Path) -> None:
@@ -62,25 +62,25 @@ async def test_a1_control_sales_answered_before_they_were_on_disk_are_found_miss
 
     With the unchanged service the same kill loses nothing (a1 in `test_database_faults.py`).
     """
-    caught = 0
+    detected = 0
     with reporting("A1 control: w:1, j:false", long_run) as report:
         for number in long_run.rounds(3, 20):
             folder = tmp_path / str(number)
             folder.mkdir()
             async with replica_set(1, "--journalCommitInterval", "500") as nodes:
-                verdict = await killed_under_a_hasty_service(nodes, folder, long_run.seed + number)
-            caught += bool(verdict.lost)
+                verdict = await kill_database_of_non_durable_service(nodes, folder, long_run.seed + number)
+            detected += bool(verdict.lost)
             report.judge(verdict)
             report.rounds += 1
             report.operations += verdict.operations
-            if caught and not long_run.is_long:
+            if detected and not long_run.is_long:
                 break
-        report.besides.append(f"a loss was detected in {caught} of {report.rounds} rounds, as expected")
-        assert caught > 0
+        report.besides.append(f"a loss was detected in {detected} of {report.rounds} rounds, as expected")
+        assert detected > 0
 
 
-async def killed_under_a_hasty_service(nodes: ReplicaSet, folder: Path, seed: int) -> Verdict:
-    server = HastyService(nodes.url, STORE)
+async def kill_database_of_non_durable_service(nodes: ReplicaSet, folder: Path, seed: int) -> Verdict:
+    server = NonDurableService(nodes.url, STORE)
     try:
         await server.start()
         async with working([server.url], folder, seed=seed) as crew:

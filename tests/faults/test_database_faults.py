@@ -68,14 +68,14 @@ class Requester:
         self.answers: list[tuple[str, int, float]] = []
         self.growth = 0.0
 
-    async def ask_until(self, moment: float) -> None:
+    async def request_until(self, moment: float) -> None:
         before = self._server.megabytes
         while time.monotonic() < moment:
             paths = ("/livez", "/readyz", "/api/reports/today", "/api/orders/number/1", "/api/orders/orders-only")
-            await asyncio.gather(*(self._ask(path) for path in paths))
+            await asyncio.gather(*(self._request(path) for path in paths))
         self.growth = max(self.growth, self._server.megabytes - before)
 
-    async def _ask(self, path: str) -> None:
+    async def _request(self, path: str) -> None:
         began = time.monotonic()
         response = await self._http.get(self._server.url + path)
         assert path == "/livez" or isinstance(response.json()["detail"], str)
@@ -87,18 +87,18 @@ class Requester:
 
 
 @pytest.mark.alone
-async def test_a4_the_database_is_stopped_and_goes_on(tmp_path: Path, long_run: LongRun) -> None:
+async def test_a4_the_database_is_suspended_and_resumed(tmp_path: Path, long_run: LongRun) -> None:
     """Use two servers, a leader and a follower."""
     seconds = (10, 20, 30) if long_run.is_long else (5.5,)
     async with one_node(2) as (nodes, servers), httpx.AsyncClient(timeout=10) as http:
-        askers = [Requester(server, http) for server in servers]
+        requesters = [Requester(server, http) for server in servers]
 
         async def fault(number: int, _: Crew) -> Recovery:
             nodes.send(nodes.ports[0], signal.SIGSTOP)
             try:
                 until = time.monotonic() + seconds[number % len(seconds)]
                 await asyncio.sleep(0.2)
-                await asyncio.gather(*(asker.ask_until(until) for asker in askers))
+                await asyncio.gather(*(requester.request_until(until) for requester in requesters))
             finally:
                 nodes.send(nodes.ports[0], signal.SIGCONT)
             return Recovery(time.monotonic())
@@ -113,15 +113,15 @@ async def test_a4_the_database_is_stopped_and_goes_on(tmp_path: Path, long_run: 
             rounds=(1, 50),
             back_within=2,
             besides=lambda crew: [
-                f"slowest response {max(crew.longest_answer, *(asker.longest for asker in askers)):.2f} s",
-                f"memory at most +{max(asker.growth for asker in askers):.1f} MB meanwhile",
+                f"slowest response {max(crew.longest_answer, *(requester.longest for requester in requesters)):.2f} s",
+                f"memory at most +{max(requester.growth for requester in requesters):.1f} MB meanwhile",
             ],
         )
-    for asker in askers:
-        assert {status for path, status, _ in asker.answers if path == "/livez"} == {200}
-        assert {status for path, status, _ in asker.answers if path != "/livez"} == {503}
-        assert asker.longest <= 5
-        assert asker.growth < 20
+    for requester in requesters:
+        assert {status for path, status, _ in requester.answers if path == "/livez"} == {200}
+        assert {status for path, status, _ in requester.answers if path != "/livez"} == {503}
+        assert requester.longest <= 5
+        assert requester.growth < 20
     assert crew.longest_answer <= 5
 
 

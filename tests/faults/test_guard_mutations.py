@@ -115,8 +115,8 @@ async def replaced_with_a_stale_version(shop: Shop) -> None:
 
 
 async def a_number_of_an_estimate_is_taken(shop: Shop) -> None:
-    rogue = {"_id": "EST-ROGUE", "store": shop.store, "number": 1}
-    await shop.database.estimates.insert_one(rogue)
+    duplicate = {"_id": "EST-ROGUE", "store": shop.store, "number": 1}
+    await shop.database.estimates.insert_one(duplicate)
     with pytest.raises(BulkWriteError):
         await test_journal.journal_of(shop).submit(test_journal.estimate())
 

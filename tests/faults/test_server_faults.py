@@ -44,7 +44,7 @@ async def test_a3_servers_are_killed_at_random(tmp_path: Path, long_run: LongRun
         )
 
 
-async def test_a12_the_line_breaks_after_the_commit_was_sent(tmp_path: Path, long_run: LongRun) -> None:
+async def test_a12_the_connection_breaks_after_the_commit_was_sent(tmp_path: Path, long_run: LongRun) -> None:
     async with replica_set(1) as nodes, proxy_to(nodes.ports[0]) as line, services(line.url, STORE, 1) as servers:
 
         async def fault(_: int, __: Crew) -> Recovery:
@@ -68,7 +68,7 @@ async def test_a12_the_line_breaks_after_the_commit_was_sent(tmp_path: Path, lon
         )
 
 
-async def test_a12_the_line_is_slow_swallows_everything_or_is_half_closed(tmp_path: Path, long_run: LongRun) -> None:
+async def test_a12_the_connection_is_slow_drops_everything_or_is_half_closed(tmp_path: Path, long_run: LongRun) -> None:
     async with replica_set(1) as nodes, proxy_to(nodes.ports[0]) as line, services(line.url, STORE, 1) as servers:
 
         async def slow() -> None:
@@ -76,17 +76,17 @@ async def test_a12_the_line_is_slow_swallows_everything_or_is_half_closed(tmp_pa
             await asyncio.sleep(1)
             line.delay = 0.0
 
-        async def swallowing() -> None:
-            line.swallows = True
+        async def dropping() -> None:
+            line.drops = True
             await asyncio.sleep(2)
-            line.swallows = False
-            # Swallowed requests are never answered, as with a broken connection.
+            line.drops = False
+            # Dropped requests are never answered, as with a broken connection.
             line.cut_all()
 
         async def half_closed() -> None:
             await line.half_close()
 
-        faults: list[Callable[[], Awaitable[Any]]] = [slow, swallowing, half_closed]
+        faults: list[Callable[[], Awaitable[Any]]] = [slow, dropping, half_closed]
 
         async def fault(number: int, _: Crew) -> Recovery:
             await faults[number % len(faults)]()
@@ -106,14 +106,14 @@ async def test_a12_the_line_is_slow_swallows_everything_or_is_half_closed(tmp_pa
 
 async def test_a14_servers_are_stopped_under_load(tmp_path: Path, long_run: LongRun) -> None:
     """No accepted request is dropped, and the server exits in time."""
-    took: list[float] = []
+    shutdown_seconds: list[float] = []
     async with one_node(2) as (nodes, servers):
 
         async def fault(number: int, _: Crew) -> Recovery:
             victim = servers[number % 2]
             began = time.monotonic()
             await victim.stop()
-            took.append(time.monotonic() - began)
+            shutdown_seconds.append(time.monotonic() - began)
             await victim.start()
             return Recovery(time.monotonic(), victim.url)
 
@@ -126,7 +126,7 @@ async def test_a14_servers_are_stopped_under_load(tmp_path: Path, long_run: Long
             long_run=long_run,
             rounds=(2, 50),
             back_within=3,
-            besides=lambda _: [f"exit after at most {max(took):.1f} s"],
+            besides=lambda _: [f"exit after at most {max(shutdown_seconds):.1f} s"],
         )
     # The machine is shared in an ordinary run; a server that waits for its clients would take even longer.
-    assert max(took) < (10 if long_run.is_long else 25)
+    assert max(shutdown_seconds) < (10 if long_run.is_long else 25)

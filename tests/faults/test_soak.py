@@ -16,7 +16,7 @@ import pytest
 
 from endpoints.live.ring_buffer import CAPACITY, MAX_BYTES
 from tests.conftest import LongRun
-from tests.live.test_resume import Roamer, all_heard, screens
+from tests.live.test_resume import ReconnectingClient, check_received, connected_clients
 from tests.server.test_slow_senders import KINDS, send_slowly
 from tests.support.clients.raw_websocket import frame, open_websocket, stalled_clients
 from tests.support.faults.fault_rounds import STORE, check_books
@@ -48,16 +48,16 @@ class Faults:
 
     nodes: ReplicaSet
     to_database: TcpProxy
-    to_screens: TcpProxy
+    to_clients: TcpProxy
     servers: list[Service]
     chance: random.Random
 
     @property
     def kinds(self) -> list[Callable[[], Awaitable[Any]]]:
         return [
-            *(self.database_killed, self.database_stopped, self.server_killed, self.server_told_to_end),
-            *(self.line_cut_after_commit, self.line_slow, self.line_swallowing, self.line_half_closed),
-            *(self.screens_cut, self.screens_stalled, self.bytes_dripping, self.nonsense, self.sockets_flooded),
+            *(self.database_killed, self.database_stopped, self.server_killed, self.server_stopped),
+            *(self.line_cut_after_commit, self.line_slow, self.line_dropping, self.line_half_closed),
+            *(self.clients_cut, self.clients_stalled, self.clients_slow, self.bodies_malformed, self.sockets_flooded),
         ]
 
     async def database_killed(self) -> None:
@@ -78,7 +78,7 @@ class Faults:
         await self.servers[1].kill()
         await self.servers[1].start()
 
-    async def server_told_to_end(self) -> None:
+    async def server_stopped(self) -> None:
         await self.servers[1].stop()
         await self.servers[1].start()
 
@@ -94,28 +94,28 @@ class Faults:
         await asyncio.sleep(2)
         self.to_database.delay = 0.0
 
-    async def line_swallowing(self) -> None:
-        self.to_database.swallows = True
+    async def line_dropping(self) -> None:
+        self.to_database.drops = True
         await asyncio.sleep(2)
-        self.to_database.swallows = False
+        self.to_database.drops = False
         self.to_database.cut_all()
 
     async def line_half_closed(self) -> None:
         await self.to_database.half_close()
 
-    async def screens_cut(self) -> None:
+    async def clients_cut(self) -> None:
         for _ in range(20):
-            self.to_screens.cut_one(self.chance)
+            self.to_clients.cut_one(self.chance)
             await asyncio.sleep(self.chance.random() * 0.05)
 
-    async def screens_stalled(self) -> None:
+    async def clients_stalled(self) -> None:
         async with stalled_clients(self.servers[0].port, 20):
             await asyncio.sleep(5)
 
-    async def bytes_dripping(self) -> None:
+    async def clients_slow(self) -> None:
         await asyncio.gather(*(send_slowly(self.servers[0].port, *KINDS[number % 3]) for number in range(30)))
 
-    async def nonsense(self) -> None:
+    async def bodies_malformed(self) -> None:
         bodies = [b"{", b"[" * 100_000, b'{"total": NaN}', b"\xff", str(estimate_body()).encode(), b" " * 300_000]
         async with httpx.AsyncClient(timeout=10, verify=False) as http:  # noqa: S501
             for body in bodies:
@@ -131,19 +131,19 @@ class Faults:
 
 
 @asynccontextmanager
-async def scene(chance: random.Random) -> AsyncIterator[Faults]:
+async def deployment(chance: random.Random) -> AsyncIterator[Faults]:
     async with (
         replica_set(1) as nodes,
         proxy_to(nodes.ports[0]) as to_database,
         services(to_database.url, STORE, 2) as servers,
-        proxy_to(servers[0].port) as to_screens,
+        proxy_to(servers[0].port) as to_clients,
     ):
-        yield Faults(nodes, to_database, to_screens, servers, chance)
+        yield Faults(nodes, to_database, to_clients, servers, chance)
 
 
-async def checkpoint(mischief: Faults, crews: list[Crew], report: Report, folder: Path) -> None:
-    """Wait until all is quiet, and check the books against all recorded requests."""
-    verdict = await check_books(mischief.nodes.url, folder)
+async def checkpoint(faults: Faults, crews: list[Crew], report: Report, folder: Path) -> None:
+    """Check the books against all recorded requests."""
+    verdict = await check_books(faults.nodes.url, folder)
     report.judge(verdict)
     report.add(crews[-1])
     assert verdict.is_clean, verdict
@@ -151,12 +151,12 @@ async def checkpoint(mischief: Faults, crews: list[Crew], report: Report, folder
     assert verdict.acknowledged == verdict.operations
 
 
-async def some_faults(mischief: Faults, crew: Crew, report: Report, until: float) -> None:
+async def cause_faults(faults: Faults, crew: Crew, report: Report, until: float) -> None:
     for _ in range(FAULTS_A_CHECKPOINT):
         if time.monotonic() > until:
             return
         await asyncio.sleep(0.3)
-        await mischief.chance.choice(mischief.kinds)()
+        await faults.chance.choice(faults.kinds)()
         report.back.append(await crew.first_success_after(time.monotonic()))
         report.rounds += 1
 
@@ -167,19 +167,19 @@ async def test_a15_random_faults_for_hours(tmp_path: Path, long_run: LongRun) ->
     crews: list[Crew] = []
     began = time.monotonic()
     with reporting("A15 all faults at random", long_run) as report:
-        async with scene(chance) as mischief:
-            urls = [f"ws://127.0.0.1:{mischief.to_screens.own_port}/ws"]
+        async with deployment(chance) as faults:
+            urls = [f"ws://127.0.0.1:{faults.to_clients.own_port}/ws"]
             memory: list[tuple[int, float]] = []
-            async with screens(urls, 10) as roamers:
+            async with connected_clients(urls, 10) as clients:
                 for seconds_left in long_run.minutes_of(0.1, MINUTES):
                     until = time.monotonic() + seconds_left
                     seed = long_run.seed + 1_000_000 * len(crews)
-                    async with working([server.url for server in mischief.servers], tmp_path, seed=seed) as crew:
+                    async with working([server.url for server in faults.servers], tmp_path, seed=seed) as crew:
                         crews.append(crew)
-                        await some_faults(mischief, crew, report, until)
-                    await checkpoint(mischief, crews, report, tmp_path)
-                    memory.append((await head_of(mischief.servers[0]), mischief.servers[0].megabytes))
-                await all_events_arrived(mischief, roamers, report)
+                        await cause_faults(faults, crew, report, until)
+                    await checkpoint(faults, crews, report, tmp_path)
+                    memory.append((await head_of(faults.servers[0]), faults.servers[0].megabytes))
+                await check_events(faults, clients, report)
         (head, first), (last_head, _) = memory[0], memory[-1]
         last = statistics.median(megabytes for _, megabytes in memory[-3:])
         events = min(last_head, CAPACITY) - min(head, CAPACITY)
@@ -188,7 +188,7 @@ async def test_a15_random_faults_for_hours(tmp_path: Path, long_run: LongRun) ->
         report.besides = [
             f"{(time.monotonic() - began) / 60:.0f} minutes",
             f"{len(crews)} checkpoints",
-            f"{len(roamers)} clients received every event once",
+            f"{len(clients)} clients received every event once",
             f"memory {first:.0f} MB at the first checkpoint, {last - first:+.1f} MB at the last",
             f"{kept:.1f} MB of it for {last_head - head:,} more events, of which it keeps {CAPACITY:,}",
         ]
@@ -201,11 +201,11 @@ async def head_of(server: Service) -> int:
         return int((await http.get(server.url + "/api/websocket/status")).json()["head"])
 
 
-async def all_events_arrived(mischief: Faults, roamers: list[Roamer], report: Report) -> None:
+async def check_events(faults: Faults, clients: list[ReconnectingClient], report: Report) -> None:
     """Check the events that the clients received, in a report of its own."""
-    heard = Report(report.fault, report.seed)
-    client = mischief.nodes.client()
-    await all_heard(client[DATABASE], STORE, roamers, heard)
+    received = Report(report.fault, report.seed)
+    client = faults.nodes.client()
+    await check_received(client[DATABASE], STORE, clients, received)
     client.close()
-    report.lost = (report.lost or 0) + (heard.lost or 0)
-    report.doubled = (report.doubled or 0) + (heard.doubled or 0)
+    report.lost = (report.lost or 0) + (received.lost or 0)
+    report.doubled = (report.doubled or 0) + (received.doubled or 0)

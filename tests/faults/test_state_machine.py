@@ -101,19 +101,19 @@ class ShopMachine(RuleBasedStateMachine):
             "earned": Decimal(str(report["orders"]["total_amount"])),
         }
 
-    @rule(target=estimates, price=prices, who=staff)
-    def write_estimate(self, price: Decimal, who: str) -> str:
-        body = estimate_body([line(float(price))], sale_by=who)
+    @rule(target=estimates, price=prices, seller=staff)
+    def write_estimate(self, price: Decimal, seller: str) -> str:
+        body = estimate_body([line(float(price))], sale_by=seller)
         data = self._ask("POST", "/api/estimates/create", json=body).json()["data"]
         estimate_id = str(data["estimate_id"])
-        self.quotes[estimate_id] = Quote(int(data["estimate_number"].lstrip("#")), price, who, self._today())
+        self.quotes[estimate_id] = Quote(int(data["estimate_number"].lstrip("#")), price, seller, self._today())
         return estimate_id
 
-    @rule(target=orders, price=prices, who=staff, mode=modes, times=st.integers(1, 3))
-    def sell(self, price: Decimal, who: str, mode: str, times: int) -> str:
+    @rule(target=orders, price=prices, seller=staff, mode=modes, times=st.integers(1, 3))
+    def sell(self, price: Decimal, seller: str, mode: str, times: int) -> str:
         """Send a sale once or several times: it is booked once."""
         key = uuid4().hex
-        body = estimate_body([line(float(price))], sale_by=who, payment_mode=mode)
+        body = estimate_body([line(float(price))], sale_by=seller, payment_mode=mode)
         answers = [
             self._ask("POST", "/api/orders/create-sale", json=body, headers={"Idempotency-Key": key})
             for _ in range(times)
@@ -121,7 +121,7 @@ class ShopMachine(RuleBasedStateMachine):
         assert {answer.content for answer in answers} == {answers[0].content}
         data = answers[0].json()["data"]
         order_id = str(data["order_id"])
-        self.sales[order_id] = Sale(int(data["sale_number"].lstrip("#")), price, who, self._today(), mode)
+        self.sales[order_id] = Sale(int(data["sale_number"].lstrip("#")), price, seller, self._today(), mode)
         return order_id
 
     @rule(target=orders, estimate_id=estimates, mode=modes)
@@ -141,14 +141,14 @@ class ShopMachine(RuleBasedStateMachine):
         self.sales[order_id] = Sale(number, quote.total, quote.staff, self._today(), mode, estimate=estimate_id)
         return order_id
 
-    @rule(estimate_id=estimates, price=prices, who=staff)
-    def replace(self, estimate_id: str, price: Decimal, who: str) -> None:
+    @rule(estimate_id=estimates, price=prices, seller=staff)
+    def replace(self, estimate_id: str, price: Decimal, seller: str) -> None:
         quote = self.quotes[estimate_id]
-        body = estimate_body([line(float(price))], sale_by=who)
+        body = estimate_body([line(float(price))], sale_by=seller)
         status = self._ask("PUT", f"/api/estimates/{estimate_id}", json=body).status_code
         assert status == (404 if quote.is_void else 400 if quote.order else 200)
         if status == 200:
-            quote.total, quote.staff = price, who
+            quote.total, quote.staff = price, seller
 
     @rule(order_id=orders.filter(bool), status=st.sampled_from(["Pending", "Completed", "Cancelled", "Refunded"]))
     def change_status(self, order_id: str, status: str) -> None:

@@ -1,4 +1,4 @@
-"""A slow client takes no memory, delays no sale, and is disconnected when it has fallen too far behind."""
+"""Slow clients: they cost little memory, delay no sale, and are disconnected if they fall too far behind."""
 
 import asyncio
 import gc
@@ -19,49 +19,51 @@ _AT_ONCE = 500
 
 
 async def publish(shop: Shop, first: int, last: int) -> None:
-    """Events that no database knows, as fast as the loop goes round."""
+    """Publish events that are in no database, as fast as the event loop allows."""
     for seq in range(first, last + 1):
         shop.state["hub"].notify([an_event(seq)])
         if seq % 50 == 0:
             await asyncio.sleep(0)
 
 
-async def only_left(shop: Shop, count: int) -> None:
+async def wait_for_clients(shop: Shop, count: int) -> None:
     async with asyncio.timeout(30):
         while len(shop.state["client_sessions"]) > count or shop.state["hub"].readers > count:
             await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize(
-    # Without our protocol the kernel keeps some megabytes for each before it says that there is no room.
+    # Without our protocol the kernel buffers some megabytes for each client.
     ("flags", "events"),
     [({}, 6_000), ({"ws": "websockets-sansio"}, 17_000)],
     ids=["frames", "plain"],
 )
-async def test_those_that_do_not_read_are_closed_and_the_others_hear_everything(
+async def test_clients_that_do_not_read_are_disconnected_and_others_receive_all(
     open_shop: OpenShop, flags: dict[str, str], events: int
 ) -> None:
     shop = await open_shop(server_flags=flags)
-    async with stalled_clients(shop.port, 20), shop.listen() as quick:
+    async with stalled_clients(shop.port, 20), shop.listen() as reading:
         for first in range(1, events + 1, _AT_ONCE):
-            # On a busy machine this client, too, would be behind by more events than are allowed.
+            # In parts, since on a busy machine this client could fall too far behind, too.
             await publish(shop, first, first + _AT_ONCE - 1)
-            heard = [json.loads(await quick.recv())["seq"] for _ in range(_AT_ONCE)]
-            assert heard == list(range(first, first + _AT_ONCE))
-        await only_left(shop, 1)
+            received = [json.loads(await reading.recv())["seq"] for _ in range(_AT_ONCE)]
+            assert received == list(range(first, first + _AT_ONCE))
+        await wait_for_clients(shop, 1)
         assert len(shop.state["client_sessions"]) == 1
 
 
-async def test_one_that_wakes_up_in_time_is_told_why(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_client_that_reads_again_receives_the_close_code(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("app.server.websocket_protocol.ABORT_SECONDS", 4.0)
     async with stalled_clients(shop.port, 1) as (client,):
         await publish(shop, 1, 6_000)
-        await only_left(shop, 0)
+        await wait_for_clients(shop, 0)
         data = await read_all(client)
     assert data.endswith(b"\x88\x0a" + TOO_SLOW + b"too slow")
-    # What it was sent before is whole and in order.
-    heard = [json.loads(part.split(b"}}")[0])["seq"] for part in _frames(data)]
-    assert heard == list(range(1, len(heard) + 1))
+    # The frames before the close frame are complete and in order.
+    received = [json.loads(part.split(b"}}")[0])["seq"] for part in _frames(data)]
+    assert received == list(range(1, len(received) + 1))
 
 
 def _frames(data: bytes) -> list[bytes]:
@@ -74,26 +76,26 @@ def _frames(data: bytes) -> list[bytes]:
     return frames
 
 
-async def test_a_single_send_may_not_take_too_long(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_send_that_takes_too_long_disconnects_the_client(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("endpoints.live.session.SEND_SECONDS", 0.2)
     monkeypatch.setattr("endpoints.live.session.MAX_EVENTS_BEHIND", 1_000_000)
     monkeypatch.setattr("endpoints.live.session.MAX_BYTES_BEHIND", 1_000_000_000)
     async with stalled_clients(shop.port, 3):
         await publish(shop, 1, 6_000)
-        await only_left(shop, 0)
+        await wait_for_clients(shop, 0)
 
 
-async def test_what_a_screen_that_does_not_read_holds_is_bounded(shop: Shop) -> None:
+async def test_the_write_buffer_of_a_client_that_does_not_read_is_limited(shop: Shop) -> None:
     async with stalled_clients(shop.port, 1):
         await publish(shop, 1, 1_900)
         await asyncio.sleep(0.1)
-        (screen,) = shop.state["client_sessions"]
-        transport = screen._sink._transport.transport
-        assert not screen._sink.has_room
+        (session,) = shop.state["client_sessions"]
+        transport = session._sink._transport.transport
+        assert not session._sink.has_room
         assert transport.get_write_buffer_size() < 256 * 1024
 
 
-async def test_a_server_that_stops_does_not_wait_for_those_that_do_not_read(
+async def test_a_shutdown_does_not_wait_for_clients_that_do_not_read(
     mongodb_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.server.websocket_protocol.ABORT_SECONDS", 0.5)
@@ -106,26 +108,26 @@ async def test_a_server_that_stops_does_not_wait_for_those_that_do_not_read(
         client.close()
 
 
-async def test_those_that_have_gone_leave_nothing_for_the_garbage_collector(
+async def test_closed_sessions_leave_nothing_for_the_garbage_collector(
     open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It comes seldom, and what thousands of them left would fill the memory until then."""
+    """The collector runs rarely, and thousands of closed sessions would fill the memory until then."""
     # The monitor looks at each session while it is connected.
     monkeypatch.setattr("endpoints.live.sessions._TICK_SECONDS", 0.01)
     shop = await open_shop()
     gc.collect()
     gc.disable()
     try:
-        async with shop.listen(), live(shop) as screen:
-            await screen.send("subscribe")
-            await screen.until("subscribed")
-            assert len(those_in_memory(shop)) == 2
+        async with shop.listen(), live(shop) as client:
+            await client.send("subscribe")
+            await client.until("subscribed")
+            assert len(sessions_in_memory(shop)) == 2
         async with asyncio.timeout(30):
-            while those_in_memory(shop):
+            while sessions_in_memory(shop):
                 await asyncio.sleep(0.05)
     finally:
         gc.enable()
 
 
-def those_in_memory(shop: Shop) -> list[ClientSession]:
+def sessions_in_memory(shop: Shop) -> list[ClientSession]:
     return [each for each in gc.get_objects() if type(each) is ClientSession and each._hub is shop.state["hub"]]

@@ -1,4 +1,4 @@
-"""How screens speak: each gets what is meant for it, however many are told the same."""
+"""Dialects: frames that several clients receive are rendered once."""
 
 import json
 from zoneinfo import ZoneInfo
@@ -10,14 +10,14 @@ from tests.support.payloads import an_event
 RENDERING = EventRenderer(ZoneInfo("Asia/Kolkata"))
 
 
-def test_the_same_is_put_into_words_once_and_other_things_anew() -> None:
+def test_equal_frames_are_rendered_once_and_others_separately() -> None:
     v1 = V1()
     first, second, third = (RENDERING.render_committed(an_event(seq)) for seq in (1, 2, 3))
     (both,) = v1.frames_for([first, second])
     (again,) = v1.frames_for([first, second])
     assert again is both
     for entries in ([first, second, third], [first, third], [first], [third], [first, second]):
-        (said,) = v1.frames_for(entries)
-        message = json.loads(said.json)
+        (frame,) = v1.frames_for(entries)
+        message = json.loads(frame.json)
         events = message["events"] if len(entries) > 1 else [message["event"]]
         assert events == [json.loads(entry.text.json) for entry in entries]

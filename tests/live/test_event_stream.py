@@ -1,4 +1,4 @@
-"""The event log over HTTP, page by page and as Server-Sent Events; and what describes it."""
+"""The event log over HTTP: pages and Server-Sent Events; and its documentation."""
 
 import asyncio
 import json
@@ -18,8 +18,8 @@ Json = dict[str, Any]
 EVENTS, STREAM = "/api/events", "/api/events/stream"
 
 
-async def trade(shop: Shop) -> Json:
-    """Five events: three of estimates, of which one is a conversion, and two of orders."""
+async def create_documents(shop: Shop) -> Json:
+    """Create five events: three of estimates, of which one is a conversion, and two of orders."""
     estimate: Json = await shop.estimate()
     await shop.sale()
     await shop.convert(estimate["estimate_id"])
@@ -35,7 +35,7 @@ def seqs(page: Json) -> list[int]:
 @pytest.mark.parametrize("capacity", [2, 10_000])
 async def test_the_log_is_read_page_by_page(open_shop: OpenShop, capacity: int) -> None:
     shop = await open_shop(ring_capacity=capacity)
-    await trade(shop)
+    await create_documents(shop)
     first = await shop.get(EVENTS, limit=2)
     status = await shop.get("/api/websocket/status")
     assert {**first, "events": 0} == {"epoch": status["epoch"], "head": 5, "low": 1, "next": 2, "events": 0}
@@ -49,8 +49,8 @@ async def test_the_log_is_read_page_by_page(open_shop: OpenShop, capacity: int) 
         PLAIN.validate(event)
 
 
-async def test_topics_leave_the_rest_out_and_still_move_on(shop: Shop) -> None:
-    estimate = await trade(shop)
+async def test_topics_filter_events_and_the_position_advances(shop: Shop) -> None:
+    estimate = await create_documents(shop)
     assert seqs(await shop.get(EVENTS, topics="orders")) == [2, 3, 4]
     page = await shop.get(EVENTS, topics=f"estimates/{estimate['estimate_id']}")
     assert (seqs(page), page["next"]) == ([1, 3], 5)
@@ -69,17 +69,17 @@ async def test_topics_leave_the_rest_out_and_still_move_on(shop: Shop) -> None:
         ("limit=1001", 422, "invalid_query"),
     ],
 )
-async def test_a_wrong_question_is_refused(shop: Shop, query: str, status: int, code: str) -> None:
-    await trade(shop)
+async def test_an_invalid_query_is_rejected(shop: Shop, query: str, status: int, code: str) -> None:
+    await create_documents(shop)
     response = await shop.http.get(f"{EVENTS}?{query}")
     assert (response.status_code, response.json()["code"]) == (status, code)
     if status == 410:
         assert (response.json()["head"], response.json()["low"]) == (5, 1)
 
 
-async def test_what_retention_has_taken_is_gone_not_left_out(open_shop: OpenShop) -> None:
+async def test_expired_events_are_an_error_and_not_skipped(open_shop: OpenShop) -> None:
     shop = await open_shop(ring_capacity=1, clock=Clock.days_ago(100))
-    await trade(shop)
+    await create_documents(shop)
     await shop.expire(2)
     assert (await shop.http.get(EVENTS, params={"since": 1})).status_code == 410
     assert seqs(await shop.get(EVENTS, since=2)) == [3, 4, 5]
@@ -87,7 +87,7 @@ async def test_what_retention_has_taken_is_gone_not_left_out(open_shop: OpenShop
 
 @asynccontextmanager
 async def streaming(shop: Shop, query: str = "", **headers: str) -> AsyncIterator[AsyncIterator[Json]]:
-    """The messages of an event stream, as objects of their fields."""
+    """Open an event stream, and yield its messages as dictionaries of their fields."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
 
     async def messages(response: httpx.Response) -> AsyncIterator[Json]:
@@ -106,7 +106,7 @@ async def streaming(shop: Shop, query: str = "", **headers: str) -> AsyncIterato
         yield messages(response)
 
 
-async def following(messages: AsyncIterator[Json], count: int) -> list[Json]:
+async def next_messages(messages: AsyncIterator[Json], count: int) -> list[Json]:
     found: list[Json] = []
     async with asyncio.timeout(30):
         while len(found) < count:
@@ -116,43 +116,43 @@ async def following(messages: AsyncIterator[Json], count: int) -> list[Json]:
     return found
 
 
-async def test_a_stream_tells_of_every_event_from_now_on(shop: Shop) -> None:
-    await trade(shop)
+async def test_a_stream_sends_all_new_events(shop: Shop) -> None:
+    await create_documents(shop)
     async with streaming(shop) as messages:
         assert (await anext(messages))["retry"] == "2000"
-        await trade(shop)
-        told = await following(messages, 5)
-    assert [json.loads(message["data"])["seq"] for message in told] == [6, 7, 8, 9, 10]
-    for message in told:
+        await create_documents(shop)
+        received = await next_messages(messages, 5)
+    assert [json.loads(message["data"])["seq"] for message in received] == [6, 7, 8, 9, 10]
+    for message in received:
         PLAIN.validate(json.loads(message["data"]))
 
 
 @pytest.mark.parametrize("capacity", [2, 10_000])
 async def test_a_stream_resumes_after_the_last_event_id(open_shop: OpenShop, capacity: int) -> None:
     shop = await open_shop(ring_capacity=capacity)
-    await trade(shop)
+    await create_documents(shop)
     async with streaming(shop, "?since=0&topics=orders") as messages:
-        told = await following(messages, 1)
-        last = told[0]["id"]
-    await trade(shop)
+        received = await next_messages(messages, 1)
+        last = received[0]["id"]
+    await create_documents(shop)
     async with streaming(shop, "?since=0&topics=orders", last_event_id=last) as messages:
-        told = await following(messages, 5)
-    assert [json.loads(message["data"])["seq"] for message in told] == [3, 4, 7, 8, 9]
+        received = await next_messages(messages, 5)
+    assert [json.loads(message["data"])["seq"] for message in received] == [3, 4, 7, 8, 9]
 
 
 @pytest.mark.parametrize("place", ["99", "00ff.1"])
-async def test_a_stream_that_cannot_resume_says_so_and_goes_on(shop: Shop, place: str) -> None:
-    await trade(shop)
+async def test_a_stream_that_cannot_resume_sends_a_reset_and_continues(shop: Shop, place: str) -> None:
+    await create_documents(shop)
     async with streaming(shop, last_event_id=place) as messages:
-        (reset,) = await following(messages, 1)
+        (reset,) = await next_messages(messages, 1)
         assert reset["event"] == "reset"
         assert json.loads(reset["data"])["head"] == 5
         await shop.sale()
-        (told,) = await following(messages, 1)
-        assert json.loads(told["data"])["seq"] == 6
+        (received,) = await next_messages(messages, 1)
+        assert json.loads(received["data"])["seq"] == 6
 
 
-async def test_a_wrong_last_event_id_is_refused(shop: Shop) -> None:
+async def test_an_invalid_last_event_id_is_rejected(shop: Shop) -> None:
     assert (await shop.http.get(STREAM, headers={"Last-Event-ID": "nonsense"})).status_code == 422
 
 
@@ -165,7 +165,7 @@ async def test_a_stream_ends_when_the_server_stops(shop: Shop) -> None:
         shop.state["shutdown"].has_begun = False
 
 
-async def test_a_reader_that_leaves_is_forgotten(shop: Shop) -> None:
+async def test_a_disconnected_reader_is_removed(shop: Shop) -> None:
     hub = shop.state["hub"]
     async with streaming(shop) as messages:
         await anext(messages)
@@ -189,8 +189,8 @@ async def test_the_document_describes_every_frame(shop: Shop) -> None:
     assert set(SERVER_FRAMES) >= {"welcome", "subscribed", "event", "events", "progress", "reset", "pong", "error"}
 
 
-async def test_the_status_says_how_the_hub_stands(shop: Shop) -> None:
-    await trade(shop)
+async def test_the_status_shows_the_state_of_the_hub(shop: Shop) -> None:
+    await create_documents(shop)
     status = await shop.get("/api/websocket/status")
     assert (status["status"], status["head"], status["lag"], status["connected_clients"]) == ("active", 5, 0, 0)
     assert 0 <= status["doorbell_age_seconds"] < 10
@@ -214,21 +214,21 @@ async def test_a_hub_that_cannot_follow_is_not_ready(shop: Shop, monkeypatch: py
 
 
 @pytest.mark.parametrize("code", [286, 280, 260, 136, 43])
-async def test_a_doorbell_that_breaks_is_opened_again_and_nothing_is_missed(open_shop: OpenShop, code: int) -> None:
+async def test_a_broken_change_stream_is_reopened_and_no_event_is_missed(open_shop: OpenShop, code: int) -> None:
     here = await open_shop()
     there = await open_shop(store_id=here.store)
-    there_too = f"{DATABASE}.counters"
+    counters = f"{DATABASE}.counters"
     async with here.listen() as socket:
         for round_number in range(2):
-            async with failing(here.database, "getMore", "aggregate", times=4, namespace=there_too, errorCode=code):
+            async with failing(here.database, "getMore", "aggregate", times=4, namespace=counters, errorCode=code):
                 for _ in range(3):
                     await there.sale()
                     await asyncio.sleep(0.05)
-            heard = [json.loads(await asyncio.wait_for(socket.recv(), 30))["seq"] for _ in range(3)]
-            assert heard == [round_number * 3 + each for each in (1, 2, 3)]
+            seqs_received = [json.loads(await asyncio.wait_for(socket.recv(), 30))["seq"] for _ in range(3)]
+            assert seqs_received == [round_number * 3 + each for each in (1, 2, 3)]
 
 
-async def test_the_head_of_a_stream_comes_to_an_end(shop: Shop) -> None:
+async def test_a_head_request_of_a_stream_ends(shop: Shop) -> None:
     async with asyncio.timeout(30):
         response = await shop.http.head("/api/events/stream")
         assert (await shop.http.get("/livez")).status_code == 200
@@ -237,19 +237,19 @@ async def test_the_head_of_a_stream_comes_to_an_end(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_a_stream_that_cannot_begin_is_refused_whole(shop: Shop, method: str) -> None:
-    await trade(shop)
+async def test_a_stream_that_cannot_start_gets_an_error(shop: Shop, method: str) -> None:
+    await create_documents(shop)
     async with failing(shop.database, "find", closeConnection=True):
         response = await shop.http.request(method, STREAM, headers={"Last-Event-ID": "99"})
     assert (response.status_code, response.headers["content-type"]) == (503, "application/problem+json")
     assert "retry-after" in response.headers
 
 
-async def test_a_stream_whose_database_goes_away_ends_and_is_taken_up_again(
+async def test_a_stream_ends_when_the_database_fails_and_can_be_resumed(
     open_shop: OpenShop, caplog: pytest.LogCaptureFixture
 ) -> None:
     shop = await open_shop(ring_capacity=1)
-    await trade(shop)
+    await create_documents(shop)
     async with (
         failing(shop.database, "find", closeConnection=True),
         asyncio.timeout(20),
@@ -258,4 +258,4 @@ async def test_a_stream_whose_database_goes_away_ends_and_is_taken_up_again(
         assert [message async for message in messages if "data" in message] == []
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
     async with streaming(shop, last_event_id="2") as messages:
-        assert [json.loads(message["data"])["seq"] for message in await following(messages, 3)] == [3, 4, 5]
+        assert [json.loads(message["data"])["seq"] for message in await next_messages(messages, 3)] == [3, 4, 5]

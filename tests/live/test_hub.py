@@ -1,4 +1,4 @@
-"""The hub's door: in order, each once, whichever way an event comes; its memory; and across processes."""
+"""The hub: events arrive in any order and are delivered once and in order; its memory; several processes."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ KOLKATA = ZoneInfo("Asia/Kolkata")
 
 
 class Log:
-    """An event log in memory, whose doorbell never rings: what the hub reads by itself when it notices a gap."""
+    """An event log in memory without notifications: the hub reads it when it notices a gap."""
 
     def __init__(self, head: int = 0) -> None:
         self.epoch = "e1"
@@ -46,15 +46,15 @@ def hub_of(log: Any, **options: Any) -> Hub:
 
 
 def reader(hub: Hub, cursor: int | None = None) -> tuple[Subscription, asyncio.Event]:
-    """A reader of the hub, and what wakes it."""
+    """Return a subscription, and the event that is set when there is something to read."""
     wakeup = asyncio.Event()
     subscription = hub.subscribe(wakeup.set)
     subscription.cursor = hub.head if cursor is None else cursor
     return subscription, wakeup
 
 
-async def taken(hub: Hub, subscription: Subscription, wakeup: asyncio.Event, count: int) -> list[int]:
-    """The seqs of the next `count` events that a reader takes."""
+async def take(hub: Hub, subscription: Subscription, wakeup: asyncio.Event, count: int) -> list[int]:
+    """Return the sequence numbers of the next `count` events."""
     seqs: list[int] = []
     async with asyncio.timeout(30):
         while len(seqs) < count:
@@ -68,7 +68,7 @@ async def taken(hub: Hub, subscription: Subscription, wakeup: asyncio.Event, cou
     return seqs
 
 
-async def test_events_that_come_out_of_order_are_delivered_in_order_and_once() -> None:
+async def test_events_in_any_order_are_delivered_once_and_in_order() -> None:
     log = Log()
     hub = hub_of(log)
     await hub.start()
@@ -76,7 +76,7 @@ async def test_events_that_come_out_of_order_are_delivered_in_order_and_once() -
     log.events = [an_event(seq) for seq in range(1, 6)]
     for seq in (2, 3, 1, 3, 5, 4, 1, 5):
         hub.notify([an_event(seq)])
-    assert await taken(hub, subscription, wakeup, 5) == [1, 2, 3, 4, 5]
+    assert await take(hub, subscription, wakeup, 5) == [1, 2, 3, 4, 5]
     assert hub.take(subscription, 100, 60_000) == []
     await hub.stop()
 
@@ -88,58 +88,58 @@ async def test_a_gap_is_read_from_the_log() -> None:
     subscription, wakeup = reader(hub)
     log.events = [an_event(seq) for seq in range(1, 3_001)]
     hub.notify([an_event(3_000)])
-    assert await taken(hub, subscription, wakeup, 2_990) == list(range(11, 3_001))
+    assert await take(hub, subscription, wakeup, 2_990) == list(range(11, 3_001))
     await hub.stop()
 
 
-async def test_a_silent_doorbell_is_covered_by_a_look_at_the_head() -> None:
+async def test_without_notifications_the_head_of_the_log_is_polled() -> None:
     log = Log()
     hub = hub_of(log)
     await hub.start()
     subscription, wakeup = reader(hub)
     log.events = [an_event(1)]
-    assert await taken(hub, subscription, wakeup, 1) == [1]
+    assert await take(hub, subscription, wakeup, 1) == [1]
     await hub.stop()
 
 
-async def test_a_reader_gets_nothing_from_before_it_came() -> None:
+async def test_a_new_reader_receives_no_earlier_events() -> None:
     hub = hub_of(Log(head=7))
     await hub.start()
     subscription, wakeup = reader(hub)
     hub.notify([an_event(8)])
-    assert await taken(hub, subscription, wakeup, 1) == [8]
+    assert await take(hub, subscription, wakeup, 1) == [8]
     await hub.stop()
 
 
-async def test_what_lies_in_memory_needs_no_database() -> None:
+async def test_recent_events_are_read_from_memory() -> None:
     log = Log(head=REPLAY_LIMIT + 100)
     hub = hub_of(log)
     await hub.start()
     reads = log.reads
     for behind in (1, 50, REPLAY_LIMIT):
         subscription, wakeup = reader(hub, hub.head - behind)
-        assert await taken(hub, subscription, wakeup, behind) == list(range(hub.head - behind + 1, hub.head + 1))
+        assert await take(hub, subscription, wakeup, behind) == list(range(hub.head - behind + 1, hub.head + 1))
     assert log.reads == reads
     await hub.stop()
 
 
 @pytest.mark.parametrize("capacity", [1, 7, 40])
-async def test_a_reader_may_begin_anywhere_around_the_end_of_memory(capacity: int) -> None:
+async def test_a_reader_may_start_before_or_within_the_memory(capacity: int) -> None:
     hub = hub_of(Log(head=50), capacity=capacity)
     await hub.start()
     for since in range(51):
         assert hub.replay_error(LogPosition(since)) is None
         subscription, wakeup = reader(hub, since)
-        assert await taken(hub, subscription, wakeup, 50 - since) == list(range(since + 1, 51))
+        assert await take(hub, subscription, wakeup, 50 - since) == list(range(since + 1, 51))
     await hub.stop()
 
 
-async def test_a_place_that_cannot_be_replayed_from_is_named() -> None:
+async def test_each_position_without_a_replay_has_a_reason() -> None:
     log = Log(head=REPLAY_LIMIT + 300)
     log.events = log.events[100:]
     hub = hub_of(log, capacity=10)
     await hub.start()
-    low, head = 101, hub.head
+    oldest, head = 101, hub.head
     reasons = {
         LogPosition(head): None,
         LogPosition(head, "e1"): None,
@@ -147,14 +147,14 @@ async def test_a_place_that_cannot_be_replayed_from_is_named() -> None:
         LogPosition(head + 1): AHEAD,
         LogPosition(head - REPLAY_LIMIT): None,
         LogPosition(head - REPLAY_LIMIT - 1): TOO_FAR,
-        LogPosition(low - 1): TOO_FAR,
-        LogPosition(low - 2): EXPIRED,
+        LogPosition(oldest - 1): TOO_FAR,
+        LogPosition(oldest - 2): EXPIRED,
     }
     assert {place: hub.replay_error(place) for place in reasons} == reasons
     await hub.stop()
 
 
-async def test_what_another_process_has_published_already_does_not_lie_ahead() -> None:
+async def test_an_event_of_another_process_is_not_ahead_of_the_log() -> None:
     log = Log(head=50)
     hub = hub_of(log)
     await hub.start()
@@ -165,7 +165,7 @@ async def test_what_another_process_has_published_already_does_not_lie_ahead() -
     await hub.stop()
 
 
-async def test_events_that_retention_has_taken_are_told_as_lost() -> None:
+async def test_a_reader_of_expired_events_gets_a_loss_reason() -> None:
     log = Log(head=50)
     hub = hub_of(log, capacity=10)
     await hub.start()
@@ -176,7 +176,7 @@ async def test_events_that_retention_has_taken_are_told_as_lost() -> None:
     await hub.stop()
 
 
-async def test_another_log_under_the_same_name_is_noticed() -> None:
+async def test_a_replaced_log_is_detected() -> None:
     log = Log(head=50)
     hub = hub_of(log)
     await hub.start()
@@ -187,11 +187,11 @@ async def test_another_log_under_the_same_name_is_noticed() -> None:
     assert (subscription.loss_reason, subscription.cursor) == (OTHER_LOG, 1)
     assert hub.position == LogPosition(1, "e2")
     hub.notify([an_event(2)])
-    assert await taken(hub, subscription, wakeup, 1) == [2]
+    assert await take(hub, subscription, wakeup, 1) == [2]
     await hub.stop()
 
 
-async def test_what_one_process_commits_is_heard_through_another_at_once(open_shop: OpenShop) -> None:
+async def test_events_of_one_process_reach_clients_of_another(open_shop: OpenShop) -> None:
     here = await open_shop()
     there: Shop = await open_shop(store_id=here.store)
     async with here.listen() as socket:
@@ -201,7 +201,7 @@ async def test_what_one_process_commits_is_heard_through_another_at_once(open_sh
     assert [frame["seq"] for frame in frames] == [1, 2, 3, 4, 5]
 
 
-async def test_shops_do_not_hear_each_other(open_shop: OpenShop) -> None:
+async def test_stores_do_not_receive_events_of_each_other(open_shop: OpenShop) -> None:
     here, elsewhere = await open_shop(), await open_shop()
     async with here.listen() as socket:
         await elsewhere.sale()
@@ -211,7 +211,7 @@ async def test_shops_do_not_hear_each_other(open_shop: OpenShop) -> None:
 
 
 @pytest.mark.parametrize("turns", range(4))
-async def test_it_stops_although_the_bell_rings_at_that_very_moment(turns: int) -> None:
+async def test_the_hub_stops_although_a_notification_arrives_at_that_moment(turns: int) -> None:
     hub = hub_of(Log())
     await hub.start()
     reader(hub)

@@ -6,91 +6,91 @@ from collections.abc import Awaitable, Callable
 import pytest
 import websockets
 
-from tests.live.test_event_stream import following, streaming
+from tests.live.test_event_stream import next_messages, streaming
 from tests.support.account_commands import add_user, change_user
 from tests.support.clients.live_client import live, seqs_of
 from tests.support.shop import OpenShop, Shop
 
-Hand = Callable[[Shop], Awaitable[None]]
+Change = Callable[[Shop], Awaitable[None]]
 
 
-async def handed_over(shop: Shop) -> None:
-    """An account that this process changed, and told its hub of."""
+async def change_in_this_process(shop: Shop) -> None:
+    """Change an account, and notify the hub of this process."""
     shop.state["hub"].notify((await add_user(shop)).events)
 
 
-async def read_from_the_log(shop: Shop) -> None:
-    """An account that another process changed, as far as the hub knows."""
+async def change_in_another_process(shop: Shop) -> None:
+    """Change an account as another process does, which does not notify the hub."""
     await add_user(shop)
 
 
-HANDS = pytest.mark.parametrize("change", [handed_over, read_from_the_log])
+CHANGES = pytest.mark.parametrize("change", [change_in_this_process, change_in_another_process])
 
 
-@HANDS
-async def test_a_plain_screen_hears_of_sales_alone(shop: Shop, change: Hand) -> None:
-    async with websockets.connect(shop.ws_url) as screen:
+@CHANGES
+async def test_a_plain_client_receives_no_private_events(shop: Shop, change: Change) -> None:
+    async with websockets.connect(shop.ws_url) as client:
         await shop.sale()
         await change(shop)
         await shop.sale()
-        assert [json.loads(await screen.recv())["seq"] for _ in range(2)] == [1, 3]
+        assert [json.loads(await client.recv())["seq"] for _ in range(2)] == [1, 3]
 
 
-@HANDS
-async def test_a_v1_screen_is_told_that_something_passed(shop: Shop, change: Hand) -> None:
-    async with live(shop, "?topics=*") as screen:
-        await screen.until("subscribed")
+@CHANGES
+async def test_a_v1_client_receives_a_progress_frame(shop: Shop, change: Change) -> None:
+    async with live(shop, "?topics=*") as client:
+        await client.until("subscribed")
         await shop.sale()
         await change(shop)
-        frames = await screen.until("progress")
+        frames = await client.until("progress")
         assert (seqs_of(frames), frames[-1]["seq"]) == ([1], 2)
         await shop.sale()
-        assert await screen.seqs(1) == [3]
+        assert await client.seqs(1) == [3]
 
 
 @pytest.mark.parametrize("capacity", [1, 10_000])
-async def test_a_screen_resumes_across_one(open_shop: OpenShop, capacity: int) -> None:
-    """From memory, and from the log."""
+async def test_a_client_can_resume_across_a_private_event(open_shop: OpenShop, capacity: int) -> None:
+    """Resume from memory and from the log."""
     shop = await open_shop(ring_capacity=capacity)
     await shop.sale()
-    await handed_over(shop)
+    await change_in_this_process(shop)
     await shop.sale()
     await shop.sale()
     for since, expected in ((0, [1, 3, 4]), (1, [3, 4]), (2, [3, 4])):
-        async with live(shop, f"?since={since}&topics=*") as screen:
-            frames = await screen.until("subscribed")
+        async with live(shop, f"?since={since}&topics=*") as client:
+            frames = await client.until("subscribed")
             assert seqs_of(frames) == expected
             assert (frames[-1]["seq"], frames[-1]["recovered"]) == (4, True)
 
 
-async def test_a_screen_resumes_where_nothing_else_came(shop: Shop) -> None:
+async def test_a_client_can_resume_if_only_a_private_event_followed(shop: Shop) -> None:
     await shop.sale()
-    await handed_over(shop)
-    async with live(shop, "?since=1&topics=*") as screen:
-        frames = await screen.until("subscribed")
+    await change_in_this_process(shop)
+    async with live(shop, "?since=1&topics=*") as client:
+        frames = await client.until("subscribed")
         assert (seqs_of(frames), frames[-1]["seq"], frames[-1]["recovered"]) == ([], 2, True)
 
 
-@HANDS
-async def test_the_stream_leaves_it_out(shop: Shop, change: Hand) -> None:
+@CHANGES
+async def test_the_stream_skips_private_events(shop: Shop, change: Change) -> None:
     async with streaming(shop, "?since=0") as messages:
         await shop.sale()
         await change(shop)
         await shop.sale()
-        told = await following(messages, 2)
-        assert [json.loads(message["data"])["seq"] for message in told] == [1, 3]
-    async with streaming(shop, last_event_id=told[0]["id"]) as messages:
-        (again,) = await following(messages, 1)
+        received = await next_messages(messages, 2)
+        assert [json.loads(message["data"])["seq"] for message in received] == [1, 3]
+    async with streaming(shop, last_event_id=received[0]["id"]) as messages:
+        (again,) = await next_messages(messages, 1)
         assert json.loads(again["data"])["seq"] == 3
 
 
-@HANDS
-async def test_the_log_over_http_leaves_it_out_and_moves_on(shop: Shop, change: Hand) -> None:
-    async with live(shop, "?topics=*") as screen:
-        await screen.until("subscribed")
+@CHANGES
+async def test_the_log_over_http_skips_private_events_and_advances(shop: Shop, change: Change) -> None:
+    async with live(shop, "?topics=*") as client:
+        await client.until("subscribed")
         await shop.sale()
         await change(shop)
-        await screen.until("progress")
+        await client.until("progress")
     page = await shop.get("/api/events", since=1)
     assert (page["events"], page["next"]) == ([], 2)
     for topics in ("*", "orders", f"orders/USER-{shop.store}"):
@@ -99,16 +99,16 @@ async def test_the_log_over_http_leaves_it_out_and_moves_on(shop: Shop, change: 
         assert all(event["type"] == "order" for event in page["events"])
 
 
-async def test_nobody_can_ask_for_them(shop: Shop) -> None:
+async def test_private_topics_are_rejected(shop: Shop) -> None:
     for topics in ("users", "devices", f"users/USER-{shop.store}"):
         assert (await shop.http.get("/api/events", params={"topics": topics})).status_code == 422
 
 
-async def test_lists_are_not_stale_after_one(shop: Shop) -> None:
-    """An account's change moves the position of the shop, and nothing that is shown."""
+async def test_lists_stay_the_same_after_a_private_event(shop: Shop) -> None:
+    """The event advances the position of the log, but changes no list."""
     await shop.sale()
     first = await shop.http.get("/api/orders/orders-only")
-    await handed_over(shop)
+    await change_in_this_process(shop)
     shop.state["hub"].notify((await change_user(shop, role="viewer")).events)
     second = await shop.http.get("/api/orders/orders-only")
     assert first.json() == second.json()

@@ -1,4 +1,4 @@
-"""Sockets that do what no screen does: each is closed with the documented code, and memory stays bounded."""
+"""Sockets that violate the protocol: each is closed with the documented code, and memory stays limited."""
 
 import asyncio
 import socket
@@ -17,37 +17,37 @@ from tests.support.shop import Shop
 pytestmark = pytest.mark.soak
 
 V1 = "Sec-WebSocket-Protocol: pos.v1"
-# What is said, in which dialect, and the code that it is closed with.
-ABUSE = {
+# The headers, the data, and the close code.
+VIOLATIONS = {
     "a foreign origin": (("Origin: https://evil.example",), b"", 4403),
     "an oversized message": ((), frame(b"x" * 70_000), 1009),
     "an oversized message, pos.v1": ((V1,), frame(b"x" * 70_000), 1009),
     "bytes, pos.v1": ((V1,), frame(b"\0\1\2", 2), 4400),
-    "no message, pos.v1": ((V1,), frame(b"hello"), 4400),
-    "a text that is none": ((), frame(b"\xff\xfe"), 1007),
+    "text that is not JSON, pos.v1": ((V1,), frame(b"hello"), 4400),
+    "text that is not UTF-8": ((), frame(b"\xff\xfe"), 1007),
     "10,000 messages at once": ((), frame(b"ping") * 10_000, 4429),
     "10,000 messages at once, pos.v1": ((V1,), frame(b'{"type":"ping"}') * 10_000, 4429),
     "10,000 subscriptions at once": ((V1,), frame(b'{"type":"subscribe","since":0}') * 10_000, 4429),
 }
-#: What one screen may cost, and how much a server may hold on to when they have gone.
+#: The most memory of one client, and the most that a server keeps after all have disconnected.
 MOST_KILOBYTES = 64
 MOST_MEGABYTES_KEPT = 16
 
 
-async def abused(port: int, headers: tuple[str, ...], said: bytes) -> int | None:
-    """Says something on a socket of its own; the code that it is closed with."""
+async def violate(port: int, headers: tuple[str, ...], data: bytes) -> int | None:
+    """Send data on a new socket, and return the close code."""
     client = await open_websocket(port, *headers)
     loop = asyncio.get_running_loop()
-    saying = asyncio.create_task(loop.sock_sendall(client, said))
+    sending = asyncio.create_task(loop.sock_sendall(client, data))
     try:
         return await read_close_code(client)
     finally:
-        saying.cancel()
-        await asyncio.gather(saying, return_exceptions=True)
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
         client.close()
 
 
-async def all_have_left(server: Service, http: httpx.AsyncClient) -> None:
+async def wait_until_all_left(server: Service, http: httpx.AsyncClient) -> None:
     async with asyncio.timeout(20):
         while (await http.get(server.url + "/api/websocket/status")).json()["connected_clients"]:
             await asyncio.sleep(0.05)
@@ -58,7 +58,7 @@ def http() -> httpx.AsyncClient:
     return httpx.AsyncClient(timeout=20, verify=False)  # noqa: S501
 
 
-async def test_b3_each_abuse_has_its_close_code_and_costs_no_memory(
+async def test_b3_each_violation_has_its_close_code_and_memory_is_limited(
     shop: Shop, mongodb_url: str, long_run: LongRun, http: httpx.AsyncClient
 ) -> None:
     at_a_time = 20 if long_run.is_long else 5
@@ -66,13 +66,13 @@ async def test_b3_each_abuse_has_its_close_code_and_costs_no_memory(
         async with services(mongodb_url, f"{shop.store}-sockets", 1) as (server,), http:
             memory = []
             for _ in long_run.rounds(2, 50):
-                for name, (headers, said, code) in ABUSE.items():
+                for name, (headers, data, code) in VIOLATIONS.items():
                     began = time.monotonic()
-                    codes = await asyncio.gather(*(abused(server.port, headers, said) for _ in range(at_a_time)))
+                    codes = await asyncio.gather(*(violate(server.port, headers, data) for _ in range(at_a_time)))
                     report.waited(time.monotonic() - began)
                     report.operations += at_a_time
                     assert set(codes) == {code}, name
-                await all_have_left(server, http)
+                await wait_until_all_left(server, http)
                 memory.append(server.megabytes)
                 report.rounds += 1
             kept = memory[-1] - memory[0]
@@ -88,21 +88,21 @@ async def test_b3_thousands_come_and_go(
     with reporting("B3 thousands of WebSockets come and go", long_run) as report:
         async with services(mongodb_url, f"{shop.store}-crowd", 1) as (server,), http:
             before = server.megabytes
-            held, after = [], []
+            connected, after = [], []
             for _ in long_run.rounds(2, 10):
                 began = time.monotonic()
                 clients: list[socket.socket] = await at_once(
                     (open_websocket(server.port) for _ in range(count)), most=200
                 )
                 report.back.append(time.monotonic() - began)
-                held.append(server.megabytes)
+                connected.append(server.megabytes)
                 for client in clients:
                     client.close()
-                await all_have_left(server, http)
+                await wait_until_all_left(server, http)
                 after.append(server.megabytes)
                 report.rounds += 1
                 report.operations += count
-            each = (max(held) - before) * 1_024 / count
+            each = (max(connected) - before) * 1_024 / count
             report.besides += [
                 f"{count:,} at once, {each:.0f} KB each",
                 f"memory without them {after[0]:.0f} MB the first time, {after[-1] - after[0]:+.1f} MB the last",

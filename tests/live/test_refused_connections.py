@@ -1,4 +1,4 @@
-"""Screens that are not let in, or not for long, and why: with close codes that a page can read."""
+"""Rejected and closed connections: each has a close code that a page can read."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    "words",
+    "message",
     [
         {"type": "subscribe", "topics": ["customers"]},
         {"type": "subscribe", "topics": []},
@@ -29,44 +29,44 @@ Json = dict[str, Any]
         {"type": "unsubscribe"},
     ],
 )
-async def test_a_wrong_wish_is_named_and_changes_nothing(shop: Shop, words: Json) -> None:
-    async with live(shop) as screen:
-        await screen.send("subscribe", topics=["orders"])
-        await screen.until("subscribed")
-        await screen.socket.send(json.dumps({"id": "w", **words}))
-        answer = await screen.next()
+async def test_an_invalid_message_gets_an_error_and_changes_nothing(shop: Shop, message: Json) -> None:
+    async with live(shop) as client:
+        await client.send("subscribe", topics=["orders"])
+        await client.until("subscribed")
+        await client.socket.send(json.dumps({"id": "w", **message}))
+        answer = await client.next()
         assert (answer["type"], answer["id"], answer["code"]) == ("error", "w", "invalid_subscription")
         await shop.sale()
-        assert await screen.seqs(1) == [1]
+        assert await client.seqs(1) == [1]
 
 
 @pytest.mark.parametrize(
-    "words", ["", "hello", "[]", "7", '{"type": 1}', '{"id": 1}', '{"type": "ping", "id": {}}', b"\0"]
+    "message", ["", "hello", "[]", "7", '{"type": 1}', '{"id": 1}', '{"type": "ping", "id": {}}', b"\0"]
 )
-async def test_what_is_no_message_closes_the_socket(shop: Shop, words: Any) -> None:
-    async with live(shop) as screen:
-        await screen.socket.send(words)
-        assert await closed_with(screen.socket) == 4400
+async def test_a_malformed_message_closes_the_connection(shop: Shop, message: Any) -> None:
+    async with live(shop) as client:
+        await client.socket.send(message)
+        assert await closed_with(client.socket) == 4400
 
 
 @pytest.mark.parametrize("query", ["?since=x", "?since=-1", "?topics=customers", "?topics=", "?since=1&topics=%00"])
-async def test_a_wrong_address_closes_the_socket(shop: Shop, query: str) -> None:
-    async with live(shop, query) as screen:
-        assert await closed_with(screen.socket) == 4400
+async def test_an_invalid_address_closes_the_connection(shop: Shop, query: str) -> None:
+    async with live(shop, query) as client:
+        assert await closed_with(client.socket) == 4400
 
 
 @pytest.mark.parametrize("query", ["", "?since=0"])
-async def test_a_flood_of_messages_closes_the_socket(shop: Shop, query: str) -> None:
+async def test_a_flood_of_messages_closes_the_connection(shop: Shop, query: str) -> None:
     async with websockets.connect(shop.ws_url + query) as socket:
         for _ in range(30):
             await socket.send('{"type": "ping"}')
         assert await closed_with(socket) == 4429
 
 
-async def test_a_message_that_is_too_large_closes_the_socket(shop: Shop) -> None:
-    async with live(shop) as screen:
-        await screen.socket.send("x" * 65_537)
-        assert await closed_with(screen.socket) == 1009
+async def test_an_oversized_message_closes_the_connection(shop: Shop) -> None:
+    async with live(shop) as client:
+        await client.socket.send("x" * 65_537)
+        assert await closed_with(client.socket) == 1009
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,7 @@ async def test_a_message_that_is_too_large_closes_the_socket(shop: Shop) -> None
         ("x", False),
     ],
 )
-async def test_a_page_of_a_foreign_origin_is_turned_away(
-    open_shop: OpenShop, origin: str | None, is_allowed: bool
-) -> None:
+async def test_a_foreign_origin_is_rejected(open_shop: OpenShop, origin: str | None, is_allowed: bool) -> None:
     shop = await open_shop(
         public_base_url="https://shop.example", cors_origins=("https://till.example:8443",), sign_in="off"
     )
@@ -102,7 +100,7 @@ async def test_a_page_of_a_foreign_origin_is_turned_away(
             assert await closed_with(socket) == 4403
 
 
-async def test_one_more_than_there_may_be_is_asked_to_come_later(open_shop: OpenShop) -> None:
+async def test_a_connection_beyond_the_limit_is_asked_to_retry_later(open_shop: OpenShop) -> None:
     shop = await open_shop(max_connections=2)
     async with shop.listen(), shop.listen(), shop.listen() as third:
         assert await closed_with(third) == 1013
@@ -110,7 +108,7 @@ async def test_one_more_than_there_may_be_is_asked_to_come_later(open_shop: Open
         assert stream.status_code == 503
 
 
-async def test_there_may_be_so_many_in_a_process_and_not_in_each_store(open_shop: OpenShop) -> None:
+async def test_the_limit_of_connections_is_for_the_process_not_for_a_store(open_shop: OpenShop) -> None:
     there = await open_shop(sign_in="on")
     here = await open_shop(sign_in="on", max_connections=2)
     owner = await add_token_holder(here, "owner")
@@ -125,7 +123,7 @@ async def test_there_may_be_so_many_in_a_process_and_not_in_each_store(open_shop
                 async with here.listen(additional_headers=headers) as third:
                     assert await closed_with(third) == 1013
                 assert (await here.http.get("/api/events/stream", headers=headers)).status_code == 503
-        # Who leaves makes room, in whichever store it is wanted.
+        # A closed connection makes room for one of any store.
         async with asyncio.timeout(30):
             while here.state["stores"].is_full:
                 await asyncio.sleep(0.01)
@@ -134,7 +132,7 @@ async def test_there_may_be_so_many_in_a_process_and_not_in_each_store(open_shop
             assert await again.recv() == "pong"
 
 
-async def test_during_a_shutdown_nobody_new_comes_in(shop: Shop) -> None:
+async def test_new_connections_are_rejected_during_a_shutdown(shop: Shop) -> None:
     async with shop.listen() as socket:
         await socket.send("ping")
         await socket.recv()
@@ -146,7 +144,7 @@ async def test_during_a_shutdown_nobody_new_comes_in(shop: Shop) -> None:
             shop.state["shutdown"].has_begun = False
 
 
-async def test_a_handshake_that_is_none_is_refused_as_json(shop: Shop) -> None:
+async def test_an_incomplete_handshake_gets_a_json_error(shop: Shop) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
     writer.write(b"GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
     head, _, body = (await reader.read()).partition(b"\r\n\r\n")

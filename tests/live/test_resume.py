@@ -1,4 +1,4 @@
-"""No loss, no gap, no double, in order: through cuts, kills, restarts, and over many processes."""
+"""Clients receive each event once and in order, through disconnects, kills and restarts, from several processes."""
 
 import asyncio
 import random
@@ -30,8 +30,8 @@ pytestmark = pytest.mark.soak
 SALE = "/api/orders/create-sale"
 
 
-class Roamer(Listener):
-    """A screen that, after each cut, comes back to any of several servers."""
+class ReconnectingClient(Listener):
+    """A client that reconnects to a random server after each disconnect."""
 
     def __init__(self, urls: Sequence[str], **options: Any) -> None:
         super().__init__(urls[0], **options)
@@ -45,11 +45,11 @@ class Roamer(Listener):
 
 
 @asynccontextmanager
-async def screens(urls: Sequence[str], count: int) -> AsyncIterator[list[Roamer]]:
-    roamers = [Roamer([urls[n % len(urls)], *urls], since="0") for n in range(count)]
-    tasks = [asyncio.create_task(roamer.follow()) for roamer in roamers]
+async def connected_clients(urls: Sequence[str], count: int) -> AsyncIterator[list[ReconnectingClient]]:
+    clients = [ReconnectingClient([urls[n % len(urls)], *urls], since="0") for n in range(count)]
+    tasks = [asyncio.create_task(roamer.follow()) for roamer in clients]
     try:
-        yield roamers
+        yield clients
     finally:
         for task in tasks:
             task.cancel()
@@ -62,30 +62,33 @@ async def head_of(database: Database, store: str) -> int:
     return int(counters["head"])
 
 
-async def all_heard(database: Database, store: str, roamers: Sequence[Roamer], report: Report) -> None:
-    """Each screen has heard the whole log, in order, each event once."""
+async def check_received(database: Database, store: str, clients: Sequence[ReconnectingClient], report: Report) -> None:
+    """Check that each client has received the whole log, in order, each event once."""
     head = await head_of(database, store)
     quiet = time.monotonic()
     with suppress(TimeoutError):
         async with asyncio.timeout(40):
-            while any(len(roamer.seqs) < head for roamer in roamers):
+            while any(len(roamer.seqs) < head for roamer in clients):
                 await asyncio.sleep(0.05)
     report.back.append(time.monotonic() - quiet)
     log = list(range(1, head + 1))
-    for roamer in roamers:
-        heard = Counter(roamer.seqs)
+    for roamer in clients:
+        received = Counter(roamer.seqs)
         report.operations += len(roamer.seqs)
-        report.lost = (report.lost or 0) + sum(seq not in heard for seq in log)
-        report.doubled = (report.doubled or 0) + sum(count - 1 for count in heard.values())
+        report.lost = (report.lost or 0) + sum(seq not in received for seq in log)
+        report.doubled = (report.doubled or 0) + sum(count - 1 for count in received.values())
         report.wrong += roamer.seqs != sorted(roamer.seqs)
-    report.besides = [f"{len(roamers)} clients", f"{head:,} events"]
-    for roamer in roamers:
+    report.besides = [f"{len(clients)} clients", f"{head:,} events"]
+    for roamer in clients:
         assert roamer.seqs == log
 
 
 @dataclass
 class Writers:
-    """Tills that sell without a pause until they are told to stop. sold: the orders that they were told of."""
+    """Tills that sell continuously until they are stopped.
+
+    :ivar sold: the ids of the acknowledged orders.
+    """
 
     urls: list[str]
     sold: list[str] = field(default_factory=list)
@@ -110,13 +113,13 @@ class Writers:
         await asyncio.gather(*tasks)
 
 
-async def nothing_lost_or_doubled(database: Database, store: str, sold: Sequence[str]) -> None:
+async def check_orders(database: Database, store: str, sold: Sequence[str]) -> None:
     orders = [order["_id"] async for order in database.orders.find({"store": store}, {"_id": 1})]
     assert sorted(orders) == sorted(sold)
     assert await verify(database, store) == []
 
 
-async def test_a13_sockets_are_cut_at_random_and_everyone_hears_everything(
+async def test_a13_all_clients_receive_all_events_if_sockets_are_cut(
     shop: Shop, mongodb_url: str, long_run: LongRun
 ) -> None:
     store = f"{shop.store}-cuts"
@@ -124,18 +127,18 @@ async def test_a13_sockets_are_cut_at_random_and_everyone_hears_everything(
     with reporting("A13 WebSockets broken at random, resumed", long_run) as report:
         async with services(mongodb_url, store, 1) as (server,), proxy_to(server.port) as line:
             writers = Writers([server.url], pause=0.03)
-            async with screens([f"ws://127.0.0.1:{line.own_port}/ws"], 20) as roamers:
+            async with connected_clients([f"ws://127.0.0.1:{line.own_port}/ws"], 20) as clients:
                 async with writers.selling(2):
                     for _ in long_run.rounds(100, 1_000):
                         await asyncio.sleep(chance.uniform(0.01, 0.05))
                         while not line.cut_one(chance):
                             await asyncio.sleep(0.01)
                         report.rounds += 1
-                await all_heard(shop.database, store, roamers, report)
-        await nothing_lost_or_doubled(shop.database, store, writers.sold)
+                await check_received(shop.database, store, clients, report)
+        await check_orders(shop.database, store, writers.sold)
 
 
-async def test_a13_processes_are_killed_at_random_and_everyone_hears_everything(
+async def test_a13_all_clients_receive_all_events_if_processes_are_killed(
     shop: Shop, mongodb_url: str, long_run: LongRun
 ) -> None:
     store = f"{shop.store}-kills"
@@ -143,7 +146,7 @@ async def test_a13_processes_are_killed_at_random_and_everyone_hears_everything(
     with reporting("A13 clients while processes are killed", long_run) as report:
         async with services(mongodb_url, store, 3) as servers:
             writers = Writers([server.url for server in servers])
-            async with screens([server.ws_url for server in servers], 50) as roamers:
+            async with connected_clients([server.ws_url for server in servers], 50) as clients:
                 async with writers.selling(4):
                     for _ in long_run.rounds(2, 60):
                         await asyncio.sleep(chance.uniform(0.3, 1.2))
@@ -152,34 +155,34 @@ async def test_a13_processes_are_killed_at_random_and_everyone_hears_everything(
                         await asyncio.sleep(chance.uniform(0, 0.5))
                         await victim.start()
                         report.rounds += 1
-                await all_heard(shop.database, store, roamers, report)
-        await nothing_lost_or_doubled(shop.database, store, writers.sold)
+                await check_received(shop.database, store, clients, report)
+        await check_orders(shop.database, store, writers.sold)
 
 
-async def test_a13_a_rolling_restart_loses_nothing(shop: Shop, mongodb_url: str, long_run: LongRun) -> None:
+async def test_a13_no_event_is_lost_in_a_rolling_restart(shop: Shop, mongodb_url: str, long_run: LongRun) -> None:
     store = f"{shop.store}-rolling"
     with reporting("A13 clients while processes are restarted in turn", long_run) as report:
         async with services(mongodb_url, store, 2) as servers:
             writers = Writers([server.url for server in servers])
-            async with screens([server.ws_url for server in servers], 20) as roamers:
+            async with connected_clients([server.ws_url for server in servers], 20) as clients:
                 async with writers.selling(3):
                     for _ in long_run.rounds(1, 20):
                         for server in servers:
                             assert await server.stop() in (0, -15)
                             await server.start()
                         report.rounds += 1
-                await all_heard(shop.database, store, roamers, report)
-        await nothing_lost_or_doubled(shop.database, store, writers.sold)
+                await check_received(shop.database, store, clients, report)
+        await check_orders(shop.database, store, writers.sold)
 
 
-async def test_a_restart_says_1012(shop: Shop, mongodb_url: str) -> None:
+async def test_a_restart_closes_connections_with_1012(shop: Shop, mongodb_url: str) -> None:
     async with (
         services(mongodb_url, f"{shop.store}-1012", 1) as (server,),
         websockets.connect(server.ws_url) as plain,
-        websockets.connect(server.ws_url + "?since=0") as screen,
+        websockets.connect(server.ws_url + "?since=0") as client,
     ):
         await server.stop()
-        for socket in (plain, screen):
+        for socket in (plain, client):
             await socket.wait_closed()
             assert socket.close_code == 1012
 
@@ -189,21 +192,21 @@ async def test_a13_four_workers_behind_one_port(shop: Shop, mongodb_url: str, lo
     with reporting("A13 clients of four workers behind one port", long_run) as report:
         async with services(mongodb_url, store, 1, "--workers", "4") as (server,):
             writers = Writers([server.url], pause=0)
-            async with screens([server.ws_url], 24) as roamers:
+            async with connected_clients([server.ws_url], 24) as clients:
                 async with writers.selling(8):
                     for _ in long_run.rounds(1, 20):
                         await asyncio.sleep(1.5)
                         report.rounds += 1
-                await all_heard(shop.database, store, roamers, report)
-        await nothing_lost_or_doubled(shop.database, store, writers.sold)
+                await check_received(shop.database, store, clients, report)
+        await check_orders(shop.database, store, writers.sold)
 
 
-async def test_a13_on_three_nodes_the_primary_is_killed_and_everyone_hears_everything(long_run: LongRun) -> None:
+async def test_a13_all_clients_receive_all_events_if_the_primary_is_killed(long_run: LongRun) -> None:
     store = "three-nodes"
     with reporting("A13 clients while the primary of three is killed", long_run) as report:
         async with replica_set() as nodes, services(nodes.url, store, 2) as servers:
             writers = Writers([server.url for server in servers])
-            async with screens([server.ws_url for server in servers], 10) as roamers:
+            async with connected_clients([server.ws_url for server in servers], 10) as clients:
                 async with writers.selling(3):
                     for _ in long_run.rounds(1, 10):
                         await asyncio.sleep(0.5)
@@ -211,46 +214,46 @@ async def test_a13_on_three_nodes_the_primary_is_killed_and_everyone_hears_every
                         await asyncio.sleep(1)
                         report.rounds += 1
                 client = connect(nodes.url)
-                await all_heard(client[DATABASE], store, roamers, report)
-            await nothing_lost_or_doubled(client[DATABASE], store, writers.sold)
+                await check_received(client[DATABASE], store, clients, report)
+            await check_orders(client[DATABASE], store, writers.sold)
             client.close()
 
 
-async def test_a_process_that_lags_behind_sends_nobody_away_who_comes_from_another(open_shop: OpenShop) -> None:
+async def test_a_lagging_process_accepts_the_position_of_another(open_shop: OpenShop) -> None:
     first = await open_shop()
     lagging = await open_shop(store_id=first.store)
     await lagging.state["hub"].stop()
     await first.sale()
-    async with live(lagging) as screen:
-        await screen.send("subscribe", since=1)
-        assert (await screen.until("subscribed"))[1:] == [
+    async with live(lagging) as client:
+        await client.send("subscribe", since=1)
+        assert (await client.until("subscribed"))[1:] == [
             {"type": "subscribed", "id": None, "seq": 1, "recovered": True}
         ]
     assert (await lagging.get("/api/events", since="1"))["next"] == 1
 
 
 @pytest.mark.parametrize("capacity", [10, 10_000])
-async def test_a_cut_at_every_position_around_a_replay(open_shop: OpenShop, capacity: int) -> None:
-    """The socket is cut after each number of events of a replay that begins in the log, runs through memory and ends
-    live; what came before the cut and what comes after it are the log."""
+async def test_a_client_can_resume_after_a_disconnect_at_any_position(open_shop: OpenShop, capacity: int) -> None:
+    """Disconnect after each number of events of a replay, which begins in the log, continues in memory and ends live.
+    The events before and after the disconnect together are the log."""
     shop = await open_shop(ring_capacity=capacity)
     await asyncio.gather(*(shop.sale() for _ in range(25)))
     for cut in range(31):
-        async with live(shop, "?since=0") as screen:
-            before = await _until_cut(screen, cut, shop.sale if cut >= 25 else None)
-            screen.socket.transport.abort()
+        async with live(shop, "?since=0") as client:
+            before = await _receive(client, cut, shop.sale if cut >= 25 else None)
+            client.socket.transport.abort()
         since = before[-1] if before else 0
-        async with live(shop) as screen:
-            await screen.send("subscribe", since=since)
-            after = seqs_of(await screen.until("subscribed"))
+        async with live(shop) as client:
+            await client.send("subscribe", since=since)
+            after = seqs_of(await client.until("subscribed"))
         assert before + after == list(range(1, shop.state["hub"].head + 1)), cut
 
 
-async def _until_cut(screen: Live, count: int, act: Callable[[], Any] | None) -> list[int]:
-    """The first events, as many as are to be read before the cut; `act` makes more of them."""
+async def _receive(client: Live, count: int, act: Callable[[], Any] | None) -> list[int]:
+    """Return the first `count` events. `act` creates more of them."""
     seqs: list[int] = []
     while len(seqs) < count:
         if act is not None and len(seqs) >= 25:
             await act()
-        seqs += seqs_of([await screen.next()])
+        seqs += seqs_of([await client.next()])
     return seqs[:count]

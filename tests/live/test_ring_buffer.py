@@ -1,4 +1,4 @@
-"""The memory of the newest events: which are kept, in what order, and how much they take in truth."""
+"""The ring buffer of recent events: which events it keeps, and its memory."""
 
 import gc
 import tracemalloc
@@ -22,7 +22,7 @@ def entry(seq: int, size: int = 10) -> RenderedEvent:
     return RenderedEvent(seq, an_event(seq), size, lambda _: b"")
 
 
-def test_it_keeps_the_newest_and_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_newest_events_are_kept_up_to_both_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("endpoints.live.ring_buffer.OVERHEAD", 0)
     ring = RingBuffer(capacity=5, max_bytes=100)
     for seq in range(1, 9):
@@ -40,7 +40,7 @@ def test_it_keeps_the_newest_and_no_more_than_it_may(monkeypatch: pytest.MonkeyP
     assert (ring.first, ring.last, ring.bytes_after(9)) == (10, 10, 500)
 
 
-def test_what_surrounds_a_message_counts_too() -> None:
+def test_the_overhead_of_an_event_counts_for_the_limit() -> None:
     ring = RingBuffer(max_bytes=100_000)
     for seq in range(1, 1_001):
         ring.append(entry(seq))
@@ -63,35 +63,35 @@ def as_published(seq: int, name: str) -> RenderedEvent:
 
 def as_read(seq: int, name: str) -> RenderedEvent:
     raw = bson.encode(a_sale(seq, name))
-    # As the driver hands over a large one: a view into all that it was sent.
+    # The driver returns a large document as a view into everything that it received.
     (entry,) = RENDERING.render_stored(stored_events([memoryview(raw + bytes(5_000))[: len(raw)]]))
     return entry
 
 
 @pytest.mark.parametrize("name", ["Asha", "आशा पाटील " * 30], ids=["short", "long"])
-@pytest.mark.parametrize("made", [as_published, as_read])
-@pytest.mark.parametrize("is_told", [False, True])
-def test_it_takes_what_it_says_that_it_takes(made: Any, name: str, is_told: bool) -> None:
-    """Whether it was published here or read from the log, and also after it was shown to screens."""
+@pytest.mark.parametrize("create", [as_published, as_read])
+@pytest.mark.parametrize("is_rendered", [False, True])
+def test_the_reported_memory_is_the_memory_used(create: Any, name: str, is_rendered: bool) -> None:
+    """Check published events and those read from the log, before and after they are rendered."""
     ring = RingBuffer(COUNT)
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
         for seq in range(1, 2 * COUNT + 1):
-            ring.append(made(seq, name))
-        if is_told:
+            ring.append(create(seq, name))
+        if is_rendered:
             for each in ring.after(COUNT, COUNT, 1 << 30):
                 assert each.text.json
                 assert each.topics
         gc.collect()
-        taken = tracemalloc.get_traced_memory()[0] - before
+        used = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
-    assert 0.6 * ring.memory < taken < 1.05 * ring.memory
+    assert 0.6 * ring.memory < used < 1.05 * ring.memory
 
 
 @pytest.mark.parametrize(("length", "header"), [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10)])
-def test_a_frame_carries_its_message_whatever_its_length(length: int, header: int) -> None:
+def test_a_frame_contains_its_message_for_any_length(length: int, header: int) -> None:
     json = b"x" * length
     text = RenderedEvent(1, an_event(1), length, lambda _: json).text
     assert text.json == json

@@ -1,4 +1,4 @@
-"""Screens that do not read, beside screens that do: no sale waits, they are sent away, and the others miss nothing."""
+"""Clients that do not read, next to clients that do: no sale waits, and only the former are disconnected."""
 
 import asyncio
 import itertools
@@ -22,21 +22,24 @@ from tests.support.shop import Shop
 pytestmark = [pytest.mark.alone, pytest.mark.soak]
 
 TOO_SLOW = 4430
-#: More events than the system keeps for one that does not read.
-FILL_A_SCREEN = 150
+#: More events than the system buffers for a client that does not read.
+FILL_A_BUFFER = 150
 SALE = "/api/orders/create-sale"
 
 
 @dataclass
 class Sellers:
-    """Tills that sell all the time. waits: of the present window, seconds."""
+    """Tills that sell continuously.
+
+    :ivar waits: of the present window, in seconds.
+    """
 
     url: str
     waits: list[float] = field(default_factory=list)
     sold: int = 0
 
     async def _sell(self, http: httpx.AsyncClient) -> None:
-        # A long name makes long events, which fill what is kept for a screen sooner.
+        # A long name makes long events, which fill the buffers sooner.
         body = sale_body(customer_name="Asha " * 90)
         while True:
             began = time.monotonic()
@@ -47,7 +50,7 @@ class Sellers:
             await asyncio.sleep(0.01)
 
     @asynccontextmanager
-    async def at_work(self, count: int) -> AsyncIterator[None]:
+    async def selling(self, count: int) -> AsyncIterator[None]:
         async with httpx.AsyncClient(timeout=20, verify=False) as http:  # noqa: S501
             tasks = [asyncio.create_task(self._sell(http)) for _ in range(count)]
             try:
@@ -59,36 +62,36 @@ class Sellers:
                 await asyncio.gather(*tasks, return_exceptions=True)
 
     def window(self) -> float:
-        """The p99 of what was sold since the last call."""
+        """Return the p99 of the sales since the last call."""
         waits, self.waits = self.waits, []
         return p99(waits)
 
 
 async def connected(server: Service, http: httpx.AsyncClient) -> int:
-    """How many screens there are; asked ten times a second in every window, so that this burdens them alike."""
+    """Return the number of clients, after a tenth of a second, so that the requests burden all windows alike."""
     await asyncio.sleep(0.1)
     status = (await http.get(server.url + "/api/websocket/status")).json()
     return int(status["connected_clients"])
 
 
-async def closed_while_selling(
+async def window_with_stalled_clients(
     server: Service, sellers: Sellers, http: httpx.AsyncClient, count: int
 ) -> tuple[float, list[int | None]]:
-    """One window with screens that do not read: the p99 of its sales, and the close codes that the screens find."""
+    """Return the p99 of sales next to clients that do not read, and the close codes of these clients."""
     async with stalled_clients(server.port, count) as clients, asyncio.timeout(60):
         sold = sellers.sold
-        while sellers.sold < sold + FILL_A_SCREEN:
+        while sellers.sold < sold + FILL_A_BUFFER:
             await connected(server, http)
         sellers.window()
         while await connected(server, http) > count:
             pass
         wait = sellers.window()
-        # They wake up in time to hear why.
-        codes = [close_code(said) for said in await asyncio.gather(*(read_all(client) for client in clients))]
+        # The clients read again in time to receive their close code.
+        codes = [close_code(data) for data in await asyncio.gather(*(read_all(client) for client in clients))]
     return wait, codes
 
 
-async def test_a6_screens_that_do_not_read_delay_no_sale_and_are_sent_away(
+async def test_a6_clients_that_do_not_read_are_disconnected_and_delay_no_sale(
     shop: Shop, mongodb_url: str, long_run: LongRun
 ) -> None:
     store = f"{shop.store}-stalled"
@@ -97,15 +100,15 @@ async def test_a6_screens_that_do_not_read_delay_no_sale_and_are_sent_away(
     with reporting("A6 50 stalled clients next to 50 healthy ones", long_run) as report:
         async with (
             services(mongodb_url, store, 1) as (server,),
-            reading_clients(server.port, count) as hearers,
+            reading_clients(server.port, count) as readers,
             httpx.AsyncClient(timeout=20, verify=False) as http,  # noqa: S501
         ):
             sellers = Sellers(server.url)
-            async with sellers.at_work(4):
+            async with sellers.selling(4):
                 await asyncio.sleep(1)
                 for _ in long_run.rounds(1, 60):
                     began = time.monotonic()
-                    wait, codes = await closed_while_selling(server, sellers, http, count)
+                    wait, codes = await window_with_stalled_clients(server, sellers, http, count)
                     with_.append(wait)
                     assert codes == [TOO_SLOW] * count
                     report.back.append(time.monotonic() - began)
@@ -116,11 +119,11 @@ async def test_a6_screens_that_do_not_read_delay_no_sale_and_are_sent_away(
                     without.append(sellers.window())
                     report.rounds += 1
             head = await head_of(shop.database, store)
-            await everyone_has_heard(hearers, head)
+            await wait_until_received(readers, head)
         report.operations = sellers.sold
-        report.lost = sum(len(set(range(1, head + 1)) - set(hearer.seqs)) for hearer in hearers)
-        report.doubled = sum(len(hearer.seqs) - len(set(hearer.seqs)) for hearer in hearers)
-        # One pair of windows proves little: only that no client waits for those that do not read.
+        report.lost = sum(len(set(range(1, head + 1)) - set(reader.seqs)) for reader in readers)
+        report.doubled = sum(len(reader.seqs) - len(set(reader.seqs)) for reader in readers)
+        # A single pair of windows shows only that no client waits for those that do not read.
         differences = [abs(one - other) for one, other in itertools.pairwise(without)]
         noise = statistics.median(differences) if differences else 0.2
         report.waited(max(with_))
@@ -129,11 +132,11 @@ async def test_a6_screens_that_do_not_read_delay_no_sale_and_are_sent_away(
             f"{statistics.median(without) * 1_000:.1f} ms without, from window to window +-{noise * 1_000:.1f} ms",
             f"{count * head:,} events to healthy clients",
         ]
-        assert {tuple(hearer.seqs) for hearer in hearers} == {tuple(range(1, head + 1))}
+        assert {tuple(reader.seqs) for reader in readers} == {tuple(range(1, head + 1))}
         assert statistics.median(with_) < 1.1 * statistics.median(without) + noise
 
 
-async def everyone_has_heard(hearers: list[ReadingClient], head: int) -> None:
+async def wait_until_received(readers: list[ReadingClient], head: int) -> None:
     async with asyncio.timeout(20):
-        while min(len(hearer.seqs) for hearer in hearers) < head:
+        while min(len(reader.seqs) for reader in readers) < head:
             await asyncio.sleep(0.05)

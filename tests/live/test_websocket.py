@@ -1,4 +1,4 @@
-"""`/ws` as a plain client sees it: every change as a text frame, from now on."""
+"""`/ws` for plain clients: each new change is a text frame."""
 
 import asyncio
 import json
@@ -14,8 +14,8 @@ from tests.support.shop import Shop
 Json = dict[str, Any]
 
 
-async def heard(shop: Shop, count: int, act: Callable[[], Awaitable[Any]]) -> list[Json]:
-    """The frames that a screen receives of an act, which must be `count`, and no more."""
+async def frames_of(shop: Shop, count: int, act: Callable[[], Awaitable[Any]]) -> list[Json]:
+    """Return the frames that a client receives for an action; there must be exactly `count`."""
     async with shop.listen() as socket:
         await act()
         frames = [json.loads(await asyncio.wait_for(socket.recv(), 30)) for _ in range(count)]
@@ -37,7 +37,7 @@ async def test_creations(shop: Shop) -> None:
         await shop.estimate(items=[line(19.99)])
         await shop.sale(amount_paid=40)
 
-    quote, sale = await heard(shop, 2, act)
+    quote, sale = await frames_of(shop, 2, act)
     assert (quote["type"], quote["action"], quote["seq"]) == ("estimate", "create", 1)
     assert quote["data"]["estimate_id"] == quote["id"]
     assert (quote["data"]["estimate_number"], quote["data"]["total"]) == ("#001", 19.99)
@@ -49,9 +49,9 @@ async def test_creations(shop: Shop) -> None:
         assert "order_id" not in frame
 
 
-async def test_a_conversion_is_one_frame_that_names_both(shop: Shop) -> None:
+async def test_a_conversion_sends_one_frame_with_both_documents(shop: Shop) -> None:
     estimate = await shop.estimate()
-    (frame,) = await heard(shop, 1, lambda: shop.convert(estimate["estimate_id"], payment_mode="Card"))
+    (frame,) = await frames_of(shop, 1, lambda: shop.convert(estimate["estimate_id"], payment_mode="Card"))
     order = (await shop.get("/api/orders/orders-only"))["orders"]["items"][0]
     assert (frame["type"], frame["action"], frame["id"]) == ("estimate", "convert_to_order", estimate["estimate_id"])
     assert (frame["order_id"], frame["order_number"]) == (order["order_id"], "#001")
@@ -69,7 +69,7 @@ async def test_edits_status_changes_and_voids(shop: Shop) -> None:
         await shop.ok("DELETE", quote_path)
         await shop.ok("DELETE", sale_path)
 
-    frames = await heard(shop, 4, act)
+    frames = await frames_of(shop, 4, act)
     assert kinds(frames) == [
         ("estimate", "update", estimate["estimate_id"]),
         ("order", "update", sale["order_id"]),
@@ -81,18 +81,18 @@ async def test_edits_status_changes_and_voids(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(("keep", "action"), [("false", "delete"), ("true", "update")])
-async def test_the_void_of_an_order_tells_of_its_estimate_too(shop: Shop, keep: str, action: str) -> None:
+async def test_voiding_an_order_sends_a_frame_for_its_estimate_too(shop: Shop, keep: str, action: str) -> None:
     estimate = await shop.estimate()
     order = await shop.convert(estimate["estimate_id"])
     path = f"/api/orders/{order['order_id']}"
-    frames = await heard(shop, 2, lambda: shop.ok("DELETE", path, params={"keep_estimate": keep}))
+    frames = await frames_of(shop, 2, lambda: shop.ok("DELETE", path, params={"keep_estimate": keep}))
     assert kinds(frames) == [
         ("order", "delete", order["order_id"]),
         ("estimate", action, estimate["estimate_id"]),
     ]
 
 
-async def test_refusals_and_replays_are_not_heard(shop: Shop) -> None:
+async def test_rejections_and_replays_send_no_frames(shop: Shop) -> None:
     await shop.sale(created_at="2026-01-01T10:00:00.5")
 
     async def act() -> None:
@@ -100,10 +100,10 @@ async def test_refusals_and_replays_are_not_heard(shop: Shop) -> None:
         await shop.http.post("/api/orders/create-sale", json={**estimate_body(), "total": 1})
         await shop.http.delete("/api/orders/ORDER-NONE")
 
-    assert await heard(shop, 0, act) == []
+    assert await frames_of(shop, 0, act) == []
 
 
-async def test_what_a_client_says_is_ignored_but_for_ping(shop: Shop) -> None:
+async def test_all_messages_except_ping_are_ignored(shop: Shop) -> None:
     async with shop.listen() as socket:
         for junk in ("hello", "{", '{"type": "subscribe"}', "PING", b"ping", b"\xff", ""):
             await socket.send(junk)
@@ -113,7 +113,7 @@ async def test_what_a_client_says_is_ignored_but_for_ping(shop: Shop) -> None:
         assert json.loads(await socket.recv())["id"] == sale["order_id"]
 
 
-async def test_every_screen_hears_every_change_in_order(shop: Shop) -> None:
+async def test_all_clients_receive_all_changes_in_order(shop: Shop) -> None:
     async with shop.listen() as first, shop.listen() as second:
         await asyncio.gather(*(shop.sale() for _ in range(50)))
         for socket in (first, second):
@@ -121,7 +121,7 @@ async def test_every_screen_hears_every_change_in_order(shop: Shop) -> None:
         assert (await shop.get("/api/websocket/status"))["connected_clients"] == 2
 
 
-async def test_a_screen_that_leaves_is_forgotten(shop: Shop) -> None:
+async def test_a_disconnected_client_is_removed(shop: Shop) -> None:
     async with shop.listen():
         status = await shop.get("/api/websocket/status")
         assert (status["connected_clients"], status["status"]) == (1, "active")
@@ -139,7 +139,7 @@ async def test_an_oversized_message_closes_the_connection(shop: Shop) -> None:
     assert closed.value.rcvd.code == 1009
 
 
-async def test_no_other_address_is_a_socket(shop: Shop) -> None:
+async def test_other_addresses_are_not_websockets(shop: Shop) -> None:
     with pytest.raises(websockets.InvalidStatus) as refused:
         async with websockets.connect(shop.ws_url + "/other"):
             pass

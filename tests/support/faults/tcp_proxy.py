@@ -23,7 +23,7 @@ class TcpProxy:
     port: int
     host: str = "127.0.0.1"
     delay: float = 0.0
-    swallows: bool = False
+    drops: bool = False
     cuts_after: Callable[[bytes], bool] = lambda _: False
     cut: int = 0
     own_port: int = 0
@@ -76,7 +76,7 @@ class TcpProxy:
         while piece := await source.read(_CHUNK):
             if self.delay:
                 await asyncio.sleep(self.delay)
-            if self.swallows:
+            if self.drops:
                 continue
             target.write(piece)
             await target.drain()
