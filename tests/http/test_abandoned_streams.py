@@ -1,4 +1,4 @@
-"""Whole lists that the client does not read to the end."""
+"""Complete lists that the client does not read to the end."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ WHOLE_LIST = "/api/orders/orders-only"
 
 
 async def copy(shop: Shop, count: int) -> None:
-    """So many copies of the one order."""
+    """Insert copies of the only order."""
     orders = shop.database.orders
     one = await orders.find_one({"store": shop.store})
     assert one is not None
@@ -31,15 +31,14 @@ async def copy(shop: Shop, count: int) -> None:
 
 
 async def idle_cursors(shop: Shop) -> list[Any]:
-    """Those of this store alone: other shops are closing at any time."""
+    """Return the idle cursors of this store, since other shops are closing at any time."""
     mine = {"type": "idleCursor", "cursor.originatingCommand.filter.store": shop.store}
     admin = shop.database.client.get_database("admin", read_concern=ReadConcern("local"))
     return await admin.aggregate([{"$currentOp": {"idleCursors": True}}, {"$match": mine}]).to_list(None)
 
 
 async def waiting_cursor(shop: Shop) -> dict[str, Any]:
-    """The one of this store, once nobody asks it for more, since the client is slow: for a whole second, not between
-    two batches."""
+    """Return the cursor of this store after it has been idle for a second, so not just between two batches."""
     last, since = None, time.monotonic()
     async with asyncio.timeout(30):
         while last is None or time.monotonic() < since + 1:
@@ -58,44 +57,42 @@ async def shop(open_shop: OpenShop) -> AsyncIterator[Shop]:
     await shop.database.orders.delete_many({"_id": {"$regex": f"^COPY-{shop.store}-"}})
 
 
-async def test_the_database_keeps_nothing_for_whoever_does_not_read_on(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_closing_a_stream_closes_its_cursor(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("repositories.sales.documents._CLOSE_SECONDS", 10.0)
     await shop.sale()
     await copy(shop, 3 * BATCH_SIZE)
     stream = Documents(shop.database, shop.store, ORDERS).stream(Listing())
     assert len(await anext(stream)) == 50
     async with asyncio.timeout(30):
-        # It is not idle while the next ones are read.
+        # The cursor is not idle while the next documents are read.
         while len(await idle_cursors(shop)) != 1:
             await asyncio.sleep(0.01)
     await stream.aclose()
     assert await idle_cursors(shop) == []
 
 
-async def test_a_list_that_the_database_does_not_go_on_with_is_cut_off_and_no_surprise(
+async def test_a_list_is_cut_off_if_the_database_closes_its_cursor(
     shop: Shop, caplog: pytest.LogCaptureFixture
 ) -> None:
     await shop.sale()
     await copy(shop, 12 * BATCH_SIZE)
     reader, writer = await asyncio.open_connection("127.0.0.1", shop.port, limit=4_096)
     writer.write(f"GET {WHOLE_LIST} HTTP/1.1\r\nHost: 127.0.0.1:{shop.port}\r\nConnection: close\r\n\r\n".encode())
-    begun = await reader.readexactly(1_000)
+    beginning = await reader.readexactly(1_000)
     cursor = await waiting_cursor(shop)
     killed = await shop.database.command("killCursors", "orders", cursors=[cursor["cursorId"]])
     assert killed["cursorsKilled"] == [cursor["cursorId"]]
-    answer = begun + await reader.read()
+    answer = beginning + await reader.read()
     writer.close()
     assert answer.startswith(b"HTTP/1.1 200 ")
-    # Without the last chunk, by which a client knows that it has all of it.
+    # Without the last chunk, by which a client recognizes the end.
     assert not answer.endswith(b"0\r\n\r\n")
-    (said,) = [record.message for record in caplog.records if record.name == "pos"]
-    assert said == f"{WHOLE_LIST}: CursorNotFound: code 43 CursorNotFound"
+    (logged,) = [record.message for record in caplog.records if record.name == "pos"]
+    assert logged == f"{WHOLE_LIST}: CursorNotFound: code 43 CursorNotFound"
     assert (await shop.http.get("/health")).status_code == 200
 
 
-async def test_what_is_streamed_to_a_client_that_is_gone_is_let_go() -> None:
+async def test_a_stream_to_a_disconnected_client_is_closed() -> None:
     is_over = False
 
     async def chunks() -> AsyncGenerator[bytes]:

@@ -20,43 +20,43 @@ OK, BUSY = b"HTTP/1.1 200 OK", b"HTTP/1.1 503 Se"
 
 
 @pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("endpoints.transfer.concurrency_limits.WAIT_SECONDS", 0.1)
 
 
-async def test_one_credential_has_so_many_turns_and_all_have_so_many(hasty: None) -> None:
-    turns = ConcurrencyLimit(each=2, most=3)
-    async with AsyncExitStack() as stack:
+async def test_turns_are_limited_for_each_credential_and_in_total(short_wait: None) -> None:
+    limit = ConcurrencyLimit(each=2, most=3)
+    async with AsyncExitStack() as stacks:
         for owner in ("asha", "asha", "ravi"):
-            await stack.enter_async_context(turns.turn(owner))
+            await stacks.enter_async_context(limit.turn(owner))
         for owner in ("asha", "ravi", "meera"):
             with pytest.raises(Busy):
-                await stack.enter_async_context(turns.turn(owner))
-    async with turns.turn("meera"):
+                await stacks.enter_async_context(limit.turn(owner))
+    async with limit.turn("meera"):
         pass
-    assert not turns._shares
+    assert not limit._shares
 
 
-async def test_a_turn_that_ends_is_the_next_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_free_turn_goes_to_the_next_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("endpoints.transfer.concurrency_limits.WAIT_SECONDS", 60.0)
-    turns, order, done = ConcurrencyLimit(each=1, most=1), [], asyncio.Event()
+    limit, order, may_finish = ConcurrencyLimit(each=1, most=1), [], asyncio.Event()
 
     async def work(number: int) -> None:
-        async with turns.turn("asha"):
+        async with limit.turn("asha"):
             order.append(number)
-            await done.wait()
+            await may_finish.wait()
 
     tasks = [asyncio.create_task(work(number)) for number in range(5)]
     await asyncio.sleep(0)
-    # One that goes away while it waits takes no turn with it.
+    # A request that is cancelled while it waits takes no turn.
     tasks[1].cancel()
-    done.set()
+    may_finish.set()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert order == [0, 2, 3, 4]
-    assert not turns._shares
+    assert not limit._shares
 
 
-async def test_whole_lists_that_nobody_reads_are_few_and_others_have_theirs(hasty: None, open_shop: OpenShop) -> None:
+async def test_unread_complete_lists_are_limited_for_each_credential(short_wait: None, open_shop: OpenShop) -> None:
     shop = await open_shop(sign_in="on")
     asha, ravi = await add_token_holder(shop, "owner"), await add_token_holder(shop, "owner")
     await shop.ok("POST", "/api/orders/create-sale", json=sale_body(), headers=asha.headers)
@@ -68,7 +68,7 @@ async def test_whole_lists_that_nobody_reads_are_few_and_others_have_theirs(hast
             refused = await shop.http.get(WHOLE_LIST, headers=asha.headers)
             assert (refused.status_code, refused.json()["code"]) == (503, "busy")
             assert int(refused.headers["retry-after"]) > 0
-            # Pages are no whole lists, and another one has turns of their own.
+            # Pages are not complete lists, and another credential has its own turns.
             assert (await shop.http.get(f"{WHOLE_LIST}?limit=5", headers=asha.headers)).status_code == 200
             assert (await shop.http.get("/api/reports/today", headers=asha.headers)).status_code == 200
             assert (await shop.http.get(WHOLE_LIST, headers=ravi.headers)).status_code == 200
@@ -79,8 +79,8 @@ async def test_whole_lists_that_nobody_reads_are_few_and_others_have_theirs(hast
         await shop.database.orders.delete_many({"_id": {"$regex": f"^COPY-{shop.store}-"}})
 
 
-async def test_screens_that_load_whole_lists_together_all_get_them(shop: Shop) -> None:
-    """As the app does on each change: several behind one key, three lists each."""
+async def test_clients_of_one_key_can_load_complete_lists_together(shop: Shop) -> None:
+    """The app does this at each change: several clients use one key, and load three lists each."""
     for _ in range(20):
         await shop.sale()
     paths = ("/api/orders/all", "/api/orders/separate", WHOLE_LIST) * 15
@@ -88,16 +88,14 @@ async def test_screens_that_load_whole_lists_together_all_get_them(shop: Shop) -
     assert {answer.status_code for answer in answers} == {200}
 
 
-async def test_answers_that_nobody_takes_are_bounded_by_their_bytes(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_unread_responses_are_limited_in_bytes(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.middleware.pacing.BYTES_EACH", 3 * 2**20)
     for _ in range(8):
         await shop.sale(items=[line(name="x" * 400)] * 300)
-    # Some 1.2 MB each, and each made for its own address.
+    # About 1.2 MB each, and each has its own address.
     pages = [f"/api/orders/all?limit={limit}" for limit in range(8, 16)]
-    async with AsyncExitStack() as stack:
-        clients = [(await stack.enter_async_context(non_reading_clients(shop.port, page)))[0] for page in pages]
+    async with AsyncExitStack() as stacks:
+        clients = [(await stacks.enter_async_context(non_reading_clients(shop.port, page)))[0] for page in pages]
         assert sorted([await answer_begins(client) for client in clients]) == [OK] * 2 + [BUSY] * 6
         assert (await shop.http.get("/api/settings")).status_code == 200
         assert (await shop.http.get("/docs/swagger-ui-bundle.js")).status_code == 200
@@ -106,8 +104,8 @@ async def test_answers_that_nobody_takes_are_bounded_by_their_bytes(
             await asyncio.sleep(0.05)
 
 
-async def test_a_body_that_several_are_given_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    body, taken = b"x" * (2 * PIECE + 1), asyncio.Event()
+async def test_a_shared_body_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    body, is_read = b"x" * (2 * PIECE + 1), asyncio.Event()
     monkeypatch.setattr("app.middleware.pacing.BYTES_EACH", len(body) + 1)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,7 +114,7 @@ async def test_a_body_that_several_are_given_counts_once(monkeypatch: pytest.Mon
     async def send(message: Message) -> None:
         sent.append(message)
         if message["type"] == "http.response.body":
-            await taken.wait()
+            await is_read.wait()
 
     sent: list[Message] = []
     scope = {"type": "http", "method": "GET", "state": {}, "client": ("192.0.2.7", 1), "headers": [], "path": "/"}
@@ -124,7 +122,7 @@ async def test_a_body_that_several_are_given_counts_once(monkeypatch: pytest.Mon
     tasks = [asyncio.create_task(pacing(dict(scope), _nothing, send)) for _ in range(3)]
     while len(sent) < 6:
         await asyncio.sleep(0)
-    taken.set()
+    is_read.set()
     await asyncio.gather(*tasks)
     assert [each["status"] for each in sent if "status" in each] == [200] * 3
     assert sum(len(each.get("body", b"")) for each in sent) == 3 * len(body)
@@ -138,43 +136,45 @@ async def _nothing() -> Message:
     return {"type": "http.disconnect"}
 
 
-async def test_those_who_take_theirs_slowly_keep_no_other_from_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_readers_are_cut_off_for_other_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("endpoints.transfer.concurrency_limits.SETTLED_SECONDS", 0.0)
-    turns, cut = ConcurrencyLimit(each=2, most=4), list[str]()
-    stack = {name: AsyncExitStack() for name in ("asha 1", "asha 2", "ravi 1", "ravi 2")}
+    limit, cut = ConcurrencyLimit(each=2, most=4), list[str]()
+    stacks = {name: AsyncExitStack() for name in ("asha 1", "asha 2", "ravi 1", "ravi 2")}
 
-    def cutting(name: str) -> None:
+    def cut_off(name: str) -> None:
         cut.append(name)
-        asyncio.get_running_loop().create_task(stack[name].aclose())
+        asyncio.get_running_loop().create_task(stacks[name].aclose())
 
-    for name, each in stack.items():
-        await each.enter_async_context(turns.turn(name.split()[0], partial(cutting, name)))
-    async with turns.turn("meera"):
+    for name, each in stacks.items():
+        await each.enter_async_context(limit.turn(name.split()[0], partial(cut_off, name)))
+    async with limit.turn("meera"):
         assert cut == ["asha 1"]
-        async with asyncio.timeout(30), turns.turn("tara"):
-            # Asha has one now, so that it is one of Ravi's that ends.
+        async with asyncio.timeout(30), limit.turn("tara"):
+            # Asha has one turn left, so one of Ravi's ends.
             assert cut == ["asha 1", "ravi 1"]
-    for each in stack.values():
+    for each in stacks.values():
         await each.aclose()
-    assert not turns._held
-    assert not turns._shares
+    assert not limit._held
+    assert not limit._shares
 
 
-async def test_a_turn_ends_neither_early_nor_for_one_who_has_as_many(
-    hasty: None, monkeypatch: pytest.MonkeyPatch
+async def test_a_turn_is_not_cut_off_early_or_for_a_credential_with_equal_turns(
+    short_wait: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turns, cut = ConcurrencyLimit(each=2, most=2), list[str]()
-    async with turns.turn("asha", partial(cut.append, "1")), turns.turn("asha", partial(cut.append, "2")):
+    limit, cut = ConcurrencyLimit(each=2, most=2), list[str]()
+    async with limit.turn("asha", partial(cut.append, "1")), limit.turn("asha", partial(cut.append, "2")):
         with pytest.raises(Busy):
-            await AsyncExitStack().enter_async_context(turns.turn("meera"))
+            await AsyncExitStack().enter_async_context(limit.turn("meera"))
     monkeypatch.setattr("endpoints.transfer.concurrency_limits.SETTLED_SECONDS", 0.0)
-    async with turns.turn("asha", partial(cut.append, "1")), turns.turn("ravi", partial(cut.append, "2")):
+    async with limit.turn("asha", partial(cut.append, "1")), limit.turn("ravi", partial(cut.append, "2")):
         with pytest.raises(Busy):
-            await AsyncExitStack().enter_async_context(turns.turn("meera"))
+            await AsyncExitStack().enter_async_context(limit.turn("meera"))
     assert cut == []
 
 
-async def test_a_list_that_is_taken_for_too_long_is_cut(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_list_that_is_read_for_too_long_is_cut_off(
+    open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("endpoints.transfer.concurrency_limits.TAKING_SECONDS", 0.3)
     shop = await open_shop()
     await shop.sale()
@@ -187,7 +187,7 @@ async def test_a_list_that_is_taken_for_too_long_is_cut(open_shop: OpenShop, mon
         await shop.database.orders.delete_many({"_id": {"$regex": f"^COPY-{shop.store}-"}})
 
 
-async def test_whole_lists_that_two_take_slowly_make_room_for_a_third(
+async def test_slow_lists_of_two_credentials_are_cut_off_for_a_third(
     open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("endpoints.transfer.concurrency_limits.SETTLED_SECONDS", 0.0)
@@ -206,7 +206,7 @@ async def test_whole_lists_that_two_take_slowly_make_room_for_a_third(
         await shop.database.orders.delete_many({"_id": {"$regex": f"^COPY-{shop.store}-"}})
 
 
-async def test_large_answers_that_one_takes_slowly_make_room_for_another(
+async def test_slow_large_responses_are_cut_off_for_another_credential(
     open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.middleware.pacing.SETTLED_SECONDS", 0.0)
@@ -216,12 +216,12 @@ async def test_large_answers_that_one_takes_slowly_make_room_for_another(
     large = sale_body(items=[line(name="x" * 400)] * 300)
     for number in range(12):
         await shop.ok("POST", "/api/orders/create-sale", json={**large, "sale_by": f"S{number}"}, headers=asha.headers)
-    async with AsyncExitStack() as stack:
-        (first,) = await stack.enter_async_context(
+    async with AsyncExitStack() as stacks:
+        (first,) = await stacks.enter_async_context(
             non_reading_clients(shop.port, "/api/orders/all?limit=10", headers=asha.headers)
         )
         assert await answer_begins(first) == OK
-        (second,) = await stack.enter_async_context(
+        (second,) = await stacks.enter_async_context(
             non_reading_clients(shop.port, "/api/orders/all?limit=12", headers=asha.headers)
         )
         assert await answer_begins(second) == OK

@@ -1,4 +1,4 @@
-"""A request leaves nothing behind that only the garbage collector can free: that would cost each sale a tenth more."""
+"""A request leaves no cyclic garbage, whose collection would make each sale ten percent slower."""
 
 import asyncio
 import gc
@@ -12,14 +12,14 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from tests.support.payloads import sale_body
 from tests.support.shop import Shop
 
-#: More than the cancelled timers that an event loop keeps, whose contexts keep what they refer to.
+#: More than the cancelled timers of an event loop, whose contexts keep references.
 SALES = 300
 BODY = orjson.dumps(sale_body())
 
 
 @pytest.fixture
 def uncollected() -> Iterator[list[object]]:
-    """Keep what reference counting does not free in `gc.garbage` until the test is over."""
+    """Keep objects that reference counting does not free in `gc.garbage` until the end of the test."""
     gc.collect()
     gc.disable()
     gc.set_debug(gc.DEBUG_SAVEALL)
@@ -43,9 +43,9 @@ async def sell(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     await reader.readexactly(int(length.partition(b":")[2]))
 
 
-def is_of_a_request(each: object) -> bool:
-    """Return whether each request has one of these: its task, its scope, its cycle of request and answer."""
-    # By type, not by `isinstance`, which asks the proxies of dead objects.
+def belongs_to_request(each: object) -> bool:
+    """Return whether this object belongs to a request: its task, its scope, or its protocol cycle."""
+    # By type, since `isinstance` accesses proxies of dead objects.
     kind = type(each)
     is_scope = issubclass(kind, dict) and "raw_path" in cast("dict[object, object]", each)
     return is_scope or issubclass(kind, asyncio.Task | RequestResponseCycle)
@@ -61,5 +61,5 @@ async def test_a_sale_leaves_no_cyclic_garbage(shop: Shop, uncollected: list[obj
     gc.collect()
     writer.close()
     # Shops of earlier tests leave a little, too; a cycle in the way of a sale leaves its task, or what came and went.
-    of_requests = [each for each in uncollected if is_of_a_request(each)]
+    of_requests = [each for each in uncollected if belongs_to_request(each)]
     assert len(of_requests) < SALES // 2

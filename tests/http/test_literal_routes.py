@@ -1,4 +1,4 @@
-"""The table of routes, as it is written and as it is served."""
+"""Literal routes: paths without parameters are found as the route table says."""
 
 from starlette.routing import Match, Route
 
@@ -6,7 +6,7 @@ from endpoints.http.literal_routes import FixedPaths
 from endpoints.routes import ROUTES
 
 
-def test_a_fixed_address_leads_where_the_table_says() -> None:
+def test_a_literal_path_finds_the_route_of_the_table() -> None:
     fixed = FixedPaths(ROUTES)
     for path in (route.path for route in ROUTES if isinstance(route, Route)):
         scope = {"type": "http", "method": "GET", "path": path, "root_path": "", "headers": []}
@@ -15,6 +15,6 @@ def test_a_fixed_address_leads_where_the_table_says() -> None:
         assert (found["route"] if match is Match.FULL else None) is (first if "{" not in path else None)
 
 
-def test_what_is_no_fixed_address_is_left_to_the_table() -> None:
+def test_other_paths_are_left_to_the_table() -> None:
     for path, kind in (("/nowhere", "http"), ("/api/orders/ORDER-1", "http"), ("/health", "websocket")):
         assert FixedPaths(ROUTES).matches({"type": kind, "path": path}) == (Match.NONE, {})

@@ -1,4 +1,4 @@
-"""Refused input of every kind: a clear 4xx, nothing stored, nothing given away, and every list still answers."""
+"""Malformed requests: each gets a clear 4xx, stores nothing and reveals nothing, and all lists still work."""
 
 import asyncio
 import gzip
@@ -20,9 +20,9 @@ pytestmark = pytest.mark.soak
 
 T = TypeVar("T")
 
-#: What a request may take that is refused, in sales.
+#: The most time of a rejected request, in sales.
 MOST_SALES = 50
-#: The last of the strange bodies: those that are long, or wrong in another way than by one value.
+#: The number of malformed bodies at the end of the list: long ones, and those with several errors.
 WRONG = 8
 
 WRITES = (
@@ -88,8 +88,8 @@ VALUES: list[Any] = [
 FIELDS = (*estimate_body(), "amount_paid", "payment_mode", "created_at", "status")
 
 
-def strange_bodies() -> Iterator[bytes]:
-    """A sound body with each field in turn made strange, at the top and within a line."""
+def malformed_bodies() -> Iterator[bytes]:
+    """Yield a valid body with each field in turn malformed, at the top and within a line."""
     body = estimate_body()
     for value in VALUES:
         for name in FIELDS:
@@ -103,13 +103,15 @@ def strange_bodies() -> Iterator[bytes]:
     yield b'{"total": 1,' + json.dumps(body).encode()[1:]
 
 
-def some(everything: Sequence[T], every: int, first: int, long_run: LongRun) -> Sequence[T]:
-    """Return all of it in a long run; else each so-manieth, beginning with another one for another route."""
+def sample(everything: Sequence[T], every: int, first: int, long_run: LongRun) -> Sequence[T]:
+    """Return all in a long run, else a sample that starts at a different one for each route."""
     return everything if long_run.is_long else everything[first % every :: every]
 
 
 @pytest.mark.parametrize(("method", "path"), WRITES)
-async def test_what_is_no_json_object_is_refused_everywhere(shop: Shop, prober: Prober, method: str, path: str) -> None:
+async def test_a_body_that_is_not_a_json_object_is_rejected_everywhere(
+    shop: Shop, prober: Prober, method: str, path: str
+) -> None:
     for raw in RAW:
         response = await prober.send(shop, method, path, content=raw)
         assert response.status_code in (400, 404, 413, 422), raw[:60]
@@ -118,7 +120,7 @@ async def test_what_is_no_json_object_is_refused_everywhere(shop: Shop, prober: 
 
 
 @pytest.mark.parametrize(("method", "path"), WRITES)
-async def test_strange_values_are_refused_or_harmless(
+async def test_malformed_values_are_rejected_or_harmless(
     shop: Shop, prober: Prober, long_run: LongRun, method: str, path: str
 ) -> None:
     async def send(body: bytes) -> int:
@@ -127,7 +129,7 @@ async def test_strange_values_are_refused_or_harmless(
             await prober.all_is_open(shop)
         return response.status_code
 
-    bodies = some(list(strange_bodies()), len(WRITES), WRITES.index((method, path)), long_run)
+    bodies = sample(list(malformed_bodies()), len(WRITES), WRITES.index((method, path)), long_run)
     statuses = await at_once((send(body) for body in bodies), most=20)
     accepted = statuses.count(201)
     assert await shop.database.events.count_documents({"store": shop.store}) == accepted
@@ -138,7 +140,7 @@ ODD = ("$where", "a.b", "{$gt: 1}", "\U0001f600", "नमस्ते", "a/b\\c"
 
 
 @pytest.mark.parametrize("field", ["customer_name", "sale_by", "customer_phone", "payment_mode"])
-async def test_odd_but_lawful_text_is_kept_as_it_is_and_found_again(shop: Shop, prober: Prober, field: str) -> None:
+async def test_unusual_valid_text_is_stored_unchanged_and_found(shop: Shop, prober: Prober, field: str) -> None:
     for text in ODD:
         await shop.sale(**{field: text})
     items = (await shop.get("/api/orders/orders-only"))["orders"]["items"]
@@ -181,7 +183,7 @@ QUERIES = [
 ]
 
 
-async def test_strange_addresses_are_refused(shop: Shop, prober: Prober) -> None:
+async def test_malformed_paths_are_rejected(shop: Shop, prober: Prober) -> None:
     await shop.sale()
     methods = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
     requests = [(method, path) for path in PATHS for method in methods]
@@ -191,13 +193,13 @@ async def test_strange_addresses_are_refused(shop: Shop, prober: Prober) -> None
     await prober.all_is_open(shop)
 
 
-async def test_strange_queries_are_refused_or_harmless(shop: Shop, prober: Prober, long_run: LongRun) -> None:
+async def test_malformed_queries_are_rejected_or_harmless(shop: Shop, prober: Prober, long_run: LongRun) -> None:
     await shop.sale()
     requests = [
         *(
             ("GET", f"{path}?{query}")
             for number, query in enumerate(QUERIES)
-            for path in some((*LISTS, *REPORTS), 3, number, long_run)
+            for path in sample((*LISTS, *REPORTS), 3, number, long_run)
         ),
         *(("PUT", f"/api/orders/X/status?{query}") for query in QUERIES),
         *(("DELETE", f"/api/orders/X?{query}") for query in QUERIES),
@@ -222,7 +224,7 @@ HEADERS: list[dict[str, Any]] = [
 ]
 
 
-async def test_strange_headers_are_refused_or_harmless(shop: Shop, prober: Prober) -> None:
+async def test_malformed_headers_are_rejected_or_harmless(shop: Shop, prober: Prober) -> None:
     for headers in HEADERS:
         for method, path in (*WRITES, ("GET", "/api/estimates/all"), ("DELETE", "/api/orders/X")):
             content = b"" if method == "GET" else BOMB if "X-Bomb" in headers else json.dumps(estimate_body()).encode()
@@ -231,15 +233,15 @@ async def test_strange_headers_are_refused_or_harmless(shop: Shop, prober: Probe
 
 
 @pytest.mark.alone
-async def test_nothing_strange_takes_long(shop: Shop, prober: Prober) -> None:
-    """Each takes at most as long as some dozens of sales, so that an attacker has no advantage."""
+async def test_malformed_requests_take_little_time(shop: Shop, prober: Prober) -> None:
+    """Each takes at most as long as some dozens of sales, so an attacker has no advantage."""
     sale = await prober.quickest(shop, "POST", "/api/orders/create-sale", 20, json=sale_body())
-    strange: list[tuple[str, str, dict[str, Any]]] = [
+    malformed: list[tuple[str, str, dict[str, Any]]] = [
         *((*way, {"content": raw}) for raw in RAW for way in WRITES[1::2]),
-        *((*way, {"content": body}) for body in list(strange_bodies())[-WRONG:] for way in WRITES[:2]),
+        *((*way, {"content": body}) for body in list(malformed_bodies())[-WRONG:] for way in WRITES[:2]),
         *(("GET", f"{path}?{query}", {}) for query, path in zip(QUERIES, cycle((*LISTS, *REPORTS)), strict=False)),
     ]
-    for method, path, options in strange:
+    for method, path, options in malformed:
         seconds = await prober.quickest(shop, method, path, **options)
         assert seconds < MOST_SALES * sale, (method, path, str(options)[:200])
 
@@ -258,7 +260,7 @@ NOT_HTTP = [
 ]
 
 
-async def test_what_is_not_http_is_refused_in_json_too(shop: Shop) -> None:
+async def test_invalid_http_gets_a_json_error(shop: Shop) -> None:
     for raw in NOT_HTTP:
         reader, writer = await asyncio.open_connection("127.0.0.1", shop.port)
         writer.write(raw)

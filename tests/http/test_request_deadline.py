@@ -1,4 +1,4 @@
-"""Each answer comes in time, however slow each single command of the database is: one deadline over all the steps."""
+"""The request deadline: it covers all steps, even if each database command is slow."""
 
 import asyncio
 import re
@@ -20,16 +20,16 @@ from tests.support.faults.failpoints import failing
 from tests.support.payloads import estimate_body, sale_body
 from tests.support.shop import DATABASE, OpenShop, Shop
 
-#: Whatever the service asks of the database while it answers.
+#: All database commands of the service during a request.
 COMMANDS = ("find", "aggregate", "insert", "update", "delete", "findAndModify", "commitTransaction", "count")
-#: The deadline here, and how long each command takes: two of them are too many.
+#: The deadline in these tests, and the delay of each command: two commands exceed the deadline.
 SECONDS, DELAY_MS = 1.2, 1_000
-#: What a loaded machine may add to the deadline.
+#: The delay that a busy machine may add.
 NOISE = 1.0
 AT_ONCE = 32
 
 
-class Ask(NamedTuple):
+class RouteRequest(NamedTuple):
     """One request to a route."""
 
     method: str
@@ -39,12 +39,12 @@ class Ask(NamedTuple):
     roles: Roles | None
 
     @property
-    def where(self) -> str:
+    def name(self) -> str:
         return f"{self.method} {self.template}"
 
 
 def bodies(shop: Shop) -> dict[str, Any]:
-    """What is asked of those routes that look at the body before the database."""
+    """Return bodies for routes that validate the body before they query the database."""
     user = {"username": f"new-{shop.store}", "name": "New", "role": "cashier", "password": PASSWORD}
     message = {"phone_number": "9822012345", "message": "Ready."}
     return {
@@ -68,18 +68,18 @@ def bodies(shop: Shop) -> dict[str, Any]:
     }
 
 
-def every_request(names: dict[str, str], bodies: dict[str, Any]) -> Iterator[Ask]:
-    """Each method of each route of the table."""
+def every_request(names: dict[str, str], bodies: dict[str, Any]) -> Iterator[RouteRequest]:
+    """Yield a request for each method of each route."""
     for route in ROUTES:
         if isinstance(route, GuardedRoute):
             path = re.sub(r"\{(\w+)\}", lambda name: names.get(name[1], "1"), route.path)
             for method, roles in route.roles.items():
                 body = None if method in ("GET", "DELETE") else bodies.get(f"{method} {route.path}", {})
-                yield Ask(method, route.path, path, body, roles)
+                yield RouteRequest(method, route.path, path, body, roles)
 
 
-async def filled(shop: Shop) -> dict[str, str]:
-    """Something of everything, by the names of the route table."""
+async def create_documents(shop: Shop) -> dict[str, str]:
+    """Create one document of each kind, and return the path parameters of the route table."""
     headers = await credential_of(shop, OWNER)
     estimate = await shop.ok("POST", "/api/estimates/create", json=estimate_body(), headers=headers)
     order = await shop.ok("POST", "/api/orders/create-sale", json=sale_body(), headers=headers)
@@ -92,10 +92,10 @@ async def filled(shop: Shop) -> dict[str, str]:
     return names | {"year": "2026", "month": "1"}
 
 
-async def answered(shop: Shop, ask: Ask, headers: dict[str, str]) -> tuple[httpx.Response, float]:
-    """The head of an answer (some never end), the refusal whole, and after how many seconds it came."""
+async def send(shop: Shop, request: RouteRequest, headers: dict[str, str]) -> tuple[httpx.Response, float]:
+    """Return a response (its body only if it is an error, since streams do not end), and its seconds."""
     began = time.monotonic()
-    async with shop.http.stream(ask.method, ask.path, json=ask.body, headers=headers) as response:
+    async with shop.http.stream(request.method, request.path, json=request.body, headers=headers) as response:
         seconds = time.monotonic() - began
         if response.status_code >= 400:
             await response.aread()
@@ -104,34 +104,34 @@ async def answered(shop: Shop, ask: Ask, headers: dict[str, str]) -> tuple[httpx
 
 @pytest.mark.alone
 @pytest.mark.parametrize("is_open", [True, False])
-async def test_every_route_answers_in_time_while_each_command_is_slow(
+async def test_every_route_responds_in_time_while_commands_are_slow(
     open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch, is_open: bool
 ) -> None:
     monkeypatch.setattr("app.middleware.deadline.REQUEST_SECONDS", SECONDS)
     monkeypatch.setattr("endpoints.live.websocket.REQUEST_SECONDS", SECONDS)
     shop = await open_shop(sign_in="off" if is_open else "on", secret_key=SECRET_KEY)
-    asks = list(every_request(await filled(shop), bodies(shop)))
-    late, refused = [], 0
-    for batch in [asks[index : index + AT_ONCE] for index in range(0, len(asks), AT_ONCE)]:
-        roles = [DEVICE if ask.roles == DEVICES else OWNER for ask in batch]
-        shown = [{} if is_open else await credential_of(shop, role) for role in roles]
+    requests = list(every_request(await create_documents(shop), bodies(shop)))
+    late, rejected = [], 0
+    for batch in [requests[index : index + AT_ONCE] for index in range(0, len(requests), AT_ONCE)]:
+        roles = [DEVICE if request.roles == DEVICES else OWNER for request in batch]
+        headers = [{} if is_open else await credential_of(shop, role) for role in roles]
         async with failing(shop.database, *COMMANDS, blockConnection=True, blockTimeMS=DELAY_MS):
-            answers = await asyncio.gather(*map(answered, [shop] * len(batch), batch, shown))
-        for ask, (response, seconds) in zip(batch, answers, strict=True):
+            answers = await asyncio.gather(*map(send, [shop] * len(batch), batch, headers))
+        for request, (response, seconds) in zip(batch, answers, strict=True):
             if seconds > SECONDS + NOISE:
-                late.append(f"{ask.where}: {seconds:.2f} s")
-            assert response.status_code < 500 or response.status_code == 503, f"{ask.where}: {response.text}"
-            if response.status_code == 503 and ask.path not in ("/health", "/api/health"):
-                refused += 1
-                assert response.headers["content-type"] == "application/problem+json", ask.where
-                assert isinstance(response.json()["detail"], str), ask.where
-                assert int(response.headers["retry-after"]) > 0, ask.where
+                late.append(f"{request.name}: {seconds:.2f} s")
+            assert response.status_code < 500 or response.status_code == 503, f"{request.name}: {response.text}"
+            if response.status_code == 503 and request.path not in ("/health", "/api/health"):
+                rejected += 1
+                assert response.headers["content-type"] == "application/problem+json", request.name
+                assert isinstance(response.json()["detail"], str), request.name
+                assert int(response.headers["retry-after"]) > 0, request.name
     assert not late
-    assert refused > len(asks) / 4
+    assert rejected > len(requests) / 4
 
 
-async def test_a_screen_is_let_in_or_not_in_time(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It hears to try again later, though each single step would have come to an end."""
+async def test_a_slow_websocket_sign_in_is_closed_in_time(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client is asked to retry later, though each single command would finish."""
     monkeypatch.setattr("endpoints.live.websocket.REQUEST_SECONDS", 0.3)
     shop = await open_shop(sign_in="on", secret_key=SECRET_KEY)
     headers = await credential_of(shop, OWNER)
@@ -142,10 +142,10 @@ async def test_a_screen_is_let_in_or_not_in_time(open_shop: OpenShop, monkeypatc
         assert await closed_with(socket) == 1013
 
 
-async def test_a_request_that_is_cut_off_says_whether_anything_was_sent(
+async def test_a_request_beyond_the_deadline_states_whether_its_outcome_is_known(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, open_shop: OpenShop
 ) -> None:
-    """Cut off while it reads, nothing was done; while a command is under way, its key settles it."""
+    """A read has no effect; a command may have been committed, and a retry with its key gets the outcome."""
     monkeypatch.setattr("app.middleware.deadline.REQUEST_SECONDS", 0.5)
     shop = await open_shop(store_id=shop.store)
     async with failing(shop.database, "find", blockConnection=True, blockTimeMS=1_500):
@@ -162,7 +162,7 @@ async def test_a_request_that_is_cut_off_says_whether_anything_was_sent(
     assert await shop.database.orders.count_documents({"store": shop.store}) == 1
 
 
-async def test_what_a_client_takes_to_send_is_not_counted(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_time_of_sending_a_body_is_not_counted(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.middleware.deadline.REQUEST_SECONDS", 0.5)
     shop = await open_shop()
 
@@ -177,7 +177,7 @@ async def test_what_a_client_takes_to_send_is_not_counted(open_shop: OpenShop, m
     assert answer.status_code == 201, answer.text
 
 
-async def test_a_stream_that_has_begun_goes_on_beyond_the_deadline(
+async def test_a_started_stream_continues_after_the_deadline(
     open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.middleware.deadline.REQUEST_SECONDS", 0.5)
@@ -192,19 +192,19 @@ async def test_a_stream_that_has_begun_goes_on_beyond_the_deadline(
 
 @pytest.mark.parametrize("code", [50, 262, 11_601])
 @pytest.mark.parametrize(
-    ("command", "there"),
+    ("command", "options"),
     [
         ("insert", {"namespace": f"{DATABASE}.orders"}),
         ("update", {"namespace": f"{DATABASE}.counters"}),
         ("commitTransaction", {}),
     ],
 )
-async def test_a_transaction_that_the_database_interrupts_is_tried_again(
-    shop: Shop, command: str, there: dict[str, str], code: int
+async def test_a_transaction_interrupted_by_the_database_is_retried(
+    shop: Shop, command: str, options: dict[str, str], code: int
 ) -> None:
-    """As where a slow one is taken for that of a dead process: no client hears of it, and there is one sale."""
+    """The database interrupts transactions that look orphaned: no client notices, and there is one sale."""
     await shop.sale()
-    async with failing(shop.database, command, times=1, errorCode=code, **there) as is_reached:  # type: ignore[arg-type]
+    async with failing(shop.database, command, times=1, errorCode=code, **options) as is_reached:  # type: ignore[arg-type]
         await shop.sale(customer_name="Interrupted")
         assert await is_reached()
     sold = {"store": shop.store, "customer_name": "Interrupted"}

@@ -1,4 +1,4 @@
-"""Copies of answers: one computation however many ask, never an old answer, bounded memory."""
+"""The response cache: one computation for concurrent requests, no stale responses, limited memory."""
 
 import asyncio
 import tracemalloc
@@ -14,7 +14,7 @@ from schemas.live.protocol import LogPosition
 from tests.support.clock import Clock
 from tests.support.shop import OpenShop, Shop
 
-ASKED = (
+PATHS = (
     "/api/orders/orders-only?limit=5",
     "/api/orders/all?limit=5",
     "/api/orders/separate",
@@ -26,12 +26,12 @@ ASKED = (
 )
 
 
-def freshness(seq: int) -> CacheVersion:
+def version(seq: int) -> CacheVersion:
     return CacheVersion(Head("epoch", seq), "1")
 
 
-class Maker:
-    """Makes answers slowly, and counts them."""
+class Responder:
+    """Creates responses slowly, and counts them."""
 
     def __init__(self, size: int = 10, *, is_streamed: bool = False, error: Exception | None = None) -> None:
         self.count = 0
@@ -47,75 +47,75 @@ class Maker:
         return StreamingResponse(iter(())) if self.is_streamed else Response(b"x" * self.size, headers=of.headers)
 
 
-async def test_however_many_ask_at_once_it_is_made_once() -> None:
-    copies, make = ResponseCache(), Maker()
-    answers = await asyncio.gather(*(copies.of("/", freshness(1), make) for _ in range(50)))
-    assert make.count == 1
+async def test_concurrent_requests_are_computed_once() -> None:
+    cache, respond = ResponseCache(), Responder()
+    answers = await asyncio.gather(*(cache.of("/", version(1), respond) for _ in range(50)))
+    assert respond.count == 1
     assert len({id(each) for each in answers}) == 1
-    await copies.of("/", freshness(1), make)
-    assert make.count == 1
-    await copies.of("/?limit=5", freshness(1), make)
-    await copies.of("/", freshness(2), make)
-    assert make.count == 3
+    await cache.of("/", version(1), respond)
+    assert respond.count == 1
+    await cache.of("/?limit=5", version(1), respond)
+    await cache.of("/", version(2), respond)
+    assert respond.count == 3
 
 
-async def test_whoever_goes_away_leaves_the_others_their_answer() -> None:
-    copies, make = ResponseCache(), Maker()
-    first, second = (asyncio.create_task(copies.of("/", freshness(1), make)) for _ in range(2))
+async def test_a_cancelled_request_does_not_affect_the_others() -> None:
+    cache, respond = ResponseCache(), Responder()
+    first, second = (asyncio.create_task(cache.of("/", version(1), respond)) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
     assert (await second).body == b"x" * 10
-    assert make.count == 1
+    assert respond.count == 1
 
 
-async def test_what_goes_wrong_goes_wrong_for_all_who_wait_and_for_nobody_later() -> None:
-    copies, failing = ResponseCache(), Maker(error=LookupError("no"))
-    answers = await asyncio.gather(*(copies.of("/", freshness(1), failing) for _ in range(3)), return_exceptions=True)
+async def test_an_error_reaches_all_waiting_requests_and_no_later_one() -> None:
+    cache, failing = ResponseCache(), Responder(error=LookupError("no"))
+    answers = await asyncio.gather(*(cache.of("/", version(1), failing) for _ in range(3)), return_exceptions=True)
     assert [type(each) for each in answers] == [LookupError] * 3
-    make = Maker()
-    assert (await copies.of("/", freshness(1), make)).body == b"x" * 10
+    respond = Responder()
+    assert (await cache.of("/", version(1), respond)).body == b"x" * 10
 
 
-async def test_a_stream_is_made_for_each() -> None:
-    copies, make = ResponseCache(), Maker(is_streamed=True)
-    answers = await asyncio.gather(*(copies.of("/", freshness(1), make) for _ in range(3)))
-    assert len({id(each) for each in answers}) == make.count == 3
+async def test_a_stream_is_created_for_each_request() -> None:
+    cache, respond = ResponseCache(), Responder(is_streamed=True)
+    answers = await asyncio.gather(*(cache.of("/", version(1), respond) for _ in range(3)))
+    assert len({id(each) for each in answers}) == respond.count == 3
 
 
-async def test_memory_is_bounded_and_those_asked_last_stay() -> None:
-    copies = ResponseCache(most_bytes=3 * OVERHEAD + 100, largest=50)
-    small, large = Maker(size=30), Maker(size=51)
+async def test_the_least_recently_used_responses_are_evicted() -> None:
+    cache = ResponseCache(most_bytes=3 * OVERHEAD + 100, largest=50)
+    small, large = Responder(size=30), Responder(size=51)
     for path in ("/1", "/2", "/3"):
-        await copies.of(path, freshness(1), small)
-    await copies.of("/1", freshness(1), small)
-    await copies.of("/4", freshness(1), small)
+        await cache.of(path, version(1), small)
+    await cache.of("/1", version(1), small)
+    await cache.of("/4", version(1), small)
     assert small.count == 4
-    await copies.of("/1", freshness(1), small)
+    await cache.of("/1", version(1), small)
     assert small.count == 4
-    await copies.of("/2", freshness(1), small)
+    await cache.of("/2", version(1), small)
     assert small.count == 5
     for _ in range(2):
-        await copies.of("/large", freshness(1), large)
+        await cache.of("/large", version(1), large)
     assert large.count == 2
 
 
-async def test_what_is_counted_is_what_is_kept() -> None:
-    """Many questions with tiny answers: their keys, and what surrounds an answer, are most of it."""
-    copies, of = ResponseCache(most_bytes=8 * 2**20), freshness(1)
+async def test_the_reported_size_is_the_memory_used() -> None:
+    """Use many small responses, whose keys and overhead are most of the memory."""
+    cache, of = ResponseCache(most_bytes=8 * 2**20), version(1)
     headers = {**of.headers, "Link": f"<{'x' * 200}>", "X-Next-Cursor": "x" * 60}
 
-    async def make(_: CacheVersion) -> Response:
+    async def respond(_: CacheVersion) -> Response:
         return Response(b"[]", headers=headers, media_type="application/json")
 
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
         for number in range(4_000):
-            await copies.of(f"{number:0600}", of, make)
-        taken = tracemalloc.get_traced_memory()[0] - before
+            await cache.of(f"{number:0600}", of, respond)
+        used = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
-    assert copies.size / 2 < taken < copies.size <= 8 * 2**20
+    assert cache.size / 2 < used < cache.size <= 8 * 2**20
 
 
 @pytest.mark.parametrize(
@@ -129,15 +129,13 @@ async def test_what_is_counted_is_what_is_kept() -> None:
         ("/api/board", ()),
     ],
 )
-async def test_the_same_question_is_kept_once_however_its_address_is_written(
-    shop: Shop, path: str, others: tuple[str, ...]
-) -> None:
+async def test_equivalent_addresses_share_a_cached_response(shop: Shop, path: str, others: tuple[str, ...]) -> None:
     for _ in range(3):
         await shop.sale(customer_name="Asha", customer_phone="9822012345")
     plain = await shop.http.get(path)
-    copies: ResponseCache = shop.state["response_cache"]
-    kept = copies.size
-    assert kept > 0
+    cache: ResponseCache = shop.state["response_cache"]
+    size = cache.size
+    assert size > 0
     bare, _, query = path.partition("?")
     unknown = [f"{query}&_={number}&{'x' * 3_000}={number}".strip("&") for number in range(50)]
     for each in (*unknown, *others):
@@ -145,10 +143,10 @@ async def test_the_same_question_is_kept_once_however_its_address_is_written(
         assert answer.content == plain.content
         assert "xxx" not in answer.headers.get("link", "")
         assert answer.headers.get("x-next-cursor") == plain.headers.get("x-next-cursor")
-    assert copies.size == kept
+    assert cache.size == size
 
 
-async def test_a_page_that_is_followed_by_another_repeats_no_unknown_parameter(shop: Shop) -> None:
+async def test_links_to_the_next_page_omit_unknown_parameters(shop: Shop) -> None:
     for _ in range(3):
         await shop.sale()
     for path in ("/api/orders/all?limit=1", "/api/audit?limit=1"):
@@ -157,7 +155,7 @@ async def test_a_page_that_is_followed_by_another_repeats_no_unknown_parameter(s
         assert "yyy" not in link
 
 
-async def test_what_all_pages_share_is_computed_once_and_again_after_a_failure() -> None:
+async def test_a_shared_value_is_computed_once_and_again_after_a_failure() -> None:
     latest: VersionedValue[int] = VersionedValue()
     count = 0
 
@@ -175,7 +173,7 @@ async def test_what_all_pages_share_is_computed_once_and_again_after_a_failure()
     assert await latest.at("2", compute) == 3
 
 
-async def test_what_was_cancelled_is_computed_anew() -> None:
+async def test_a_cancelled_computation_is_repeated() -> None:
     latest: VersionedValue[int] = VersionedValue()
     tasks: list[asyncio.Task[Any]] = []
 
@@ -187,53 +185,53 @@ async def test_what_was_cancelled_is_computed_anew() -> None:
             await asyncio.Event().wait()
         return len(tasks)
 
-    asking = asyncio.create_task(latest.at("1", compute))
+    waiting = asyncio.create_task(latest.at("1", compute))
     while not tasks:
         await asyncio.sleep(0)
     tasks[0].cancel()
-    assert isinstance((await asyncio.gather(asking, return_exceptions=True))[0], asyncio.CancelledError)
+    assert isinstance((await asyncio.gather(waiting, return_exceptions=True))[0], asyncio.CancelledError)
     assert await latest.at("1", compute) == 2
 
 
-async def test_those_who_ask_together_share_an_answer_that_is_never_older_than_their_question() -> None:
-    put: list[int] = []
+async def test_coalesced_reads_share_a_result_that_began_after_they_asked() -> None:
+    reads: list[int] = []
 
-    async def ask() -> int:
-        put.append(len(put))
+    async def read() -> int:
+        reads.append(len(reads))
         await asyncio.sleep(0.01)
-        return put[-1]
+        return reads[-1]
 
-    together = CoalescedRead(ask)
-    first = together()
+    coalesced = CoalescedRead(read)
+    first = coalesced()
     await asyncio.sleep(0.001)
-    others = [together() for _ in range(20)]
+    others = [coalesced() for _ in range(20)]
     await asyncio.sleep(0)
     others[0].cancel()
     assert await first == 0
-    # Asked while the first question was under way, so they need an answer of their own: one for all of them.
+    # These began during the first read, so they need another one, which they share.
     assert await asyncio.gather(*others[1:]) == [1] * 19
-    assert await together() == 2
+    assert await coalesced() == 2
 
 
-def test_what_is_said_of_a_head_is_made_once_and_forgotten_when_the_head_moves() -> None:
-    copies = ResponseCache()
-    known = copies.cache_version(Head("epoch", 7), "1")
-    today = copies.cache_version(Head("epoch", 7), "1", "2026-03-05")
-    assert copies.cache_version(Head("epoch", 7), "1") is known
-    assert copies.cache_version(Head("epoch", 7), "1", "2026-03-05") is today
+def test_the_cache_version_is_reused_until_the_head_advances() -> None:
+    cache = ResponseCache()
+    known = cache.cache_version(Head("epoch", 7), "1")
+    today = cache.cache_version(Head("epoch", 7), "1", "2026-03-05")
+    assert cache.cache_version(Head("epoch", 7), "1") is known
+    assert cache.cache_version(Head("epoch", 7), "1", "2026-03-05") is today
     assert today.etag != known.etag
     assert known.unchanged is known.unchanged
     assert known.unchanged.headers["etag"] == known.etag
     for head in (Head("epoch", 8), Head("another", 7), Head("epoch", 7)):
-        moved = copies.cache_version(head, "1")
+        moved = cache.cache_version(head, "1")
         assert moved is not known
         assert moved.place == LogPosition(head.seq, head.epoch)
         assert moved.etag.startswith(f'W/"{head.epoch}.{head.seq}.')
 
 
-@pytest.mark.parametrize("path", ASKED)
-async def test_an_answer_is_never_older_than_what_was_answered_before(open_shop: OpenShop, path: str) -> None:
-    """Like two processes: a sale of one is in the next response of the other."""
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_response_is_never_older_than_an_earlier_one(open_shop: OpenShop, path: str) -> None:
+    """Use two shops on one store as two processes: each sees the sales of the other in its next response."""
     clock = Clock()
     clock.at("2026-03-05T12:00:00+05:30")
     first = await open_shop(clock=clock)
@@ -260,7 +258,7 @@ async def _head(shop: Shop) -> int:
     return int(counters["head"])
 
 
-async def test_today_is_another_day_after_midnight_though_nothing_was_sold(open_shop: OpenShop) -> None:
+async def test_todays_report_changes_at_midnight_without_a_sale(open_shop: OpenShop) -> None:
     clock = Clock()
     clock.at("2026-03-05T23:59:59+05:30")
     shop = await open_shop(clock=clock)

@@ -1,4 +1,4 @@
-"""Files that never change: packed once for all who take them so, and otherwise the same as before."""
+"""Static files: they are compressed once for all clients."""
 
 import asyncio
 import gzip
@@ -20,19 +20,21 @@ PATHS = [
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_file_is_packed_once_for_all(shop: Shop, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_file_is_compressed_once_for_all_requests(
+    shop: Shop, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     packed: list[int] = []
 
-    def counted(body: bytes, level: int, *, mtime: float) -> bytes:
+    def count(body: bytes, level: int, *, mtime: float) -> bytes:
         packed.append(len(body))
         return compress(body, level, mtime=mtime)
 
-    def refused() -> None:
-        raise AssertionError("packed anew")
+    def fail() -> None:
+        raise AssertionError("compressed again")
 
     compress = gzip.compress
-    monkeypatch.setattr("endpoints.transfer.compressible.gzip.compress", counted)
-    monkeypatch.setattr("app.middleware.compression.GzipEncoder", refused)
+    monkeypatch.setattr("endpoints.transfer.compressible.gzip.compress", count)
+    monkeypatch.setattr("app.middleware.compression.GzipEncoder", fail)
     answers = await asyncio.gather(*(raw(shop, path, **GZIP) for _ in range(10)))
     plain, content = await raw(shop, path, **PLAIN)
     assert len(packed) <= 1
@@ -44,7 +46,7 @@ async def test_a_file_is_packed_once_for_all(shop: Shop, path: str, monkeypatch:
         assert (gzip.decompress(body) if is_packed else body) == content
         assert int(answer.headers["content-length"]) == len(body)
         assert answer.headers["etag"].removeprefix("W/") == plain.headers["etag"].removeprefix("W/")
-        # The tag of bytes is not that of others.
+        # The compressed bytes have a weak tag.
         assert answer.headers["etag"].startswith("W/") or not is_packed
         for each in (answer, plain):
             assert each.headers.get_list("vary") == ["Accept-Encoding"]
@@ -62,14 +64,16 @@ async def test_a_file_is_packed_once_for_all(shop: Shop, path: str, monkeypatch:
         ("", False),
     ],
 )
-async def test_what_a_client_takes_of_a_file_is_weighed(shop: Shop, path: str, accepted: str, is_packed: bool) -> None:
+async def test_the_weights_of_accept_encoding_are_compared(
+    shop: Shop, path: str, accepted: str, is_packed: bool
+) -> None:
     answer, _ = await raw(shop, path, **{"Accept-Encoding": accepted})
     assert ("content-encoding" in answer.headers) is is_packed
     assert answer.headers["vary"] == "Accept-Encoding"
 
 
 @pytest.mark.parametrize("path", ["/docs/swagger-ui.css", "/openapi.json", "/board"])
-async def test_a_file_that_is_held_in_either_form_is_not_sent_again(shop: Shop, path: str) -> None:
+async def test_a_conditional_request_gets_304_for_either_encoding(shop: Shop, path: str) -> None:
     tags = [(await raw(shop, path, **form))[0].headers["etag"] for form in (GZIP, PLAIN)]
     for tag in tags:
         for form in (GZIP, PLAIN):
@@ -79,7 +83,7 @@ async def test_a_file_that_is_held_in_either_form_is_not_sent_again(shop: Shop, 
     assert (head.status_code, head.headers["content-encoding"], body) == (200, "gzip", b"")
 
 
-async def test_a_packing_whose_client_went_away_is_finished_for_the_others(shop: Shop) -> None:
+async def test_a_compression_is_completed_after_a_cancelled_request(shop: Shop) -> None:
     file = CompressibleBody(b"x" * 100_000)
     first, second = (asyncio.create_task(file.packed()) for _ in range(2))
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""The service about itself, and what holds for every answer: headers, CORS, refusals of the router."""
+"""Status routes, and rules of all responses: headers, CORS, errors of the router."""
 
 import json
 from datetime import datetime
@@ -26,7 +26,7 @@ async def test_welcome_and_version(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("path", ["/health", "/api/health"])
-async def test_health_says_how_the_database_is(shop: Shop, path: str) -> None:
+async def test_health_reports_the_state_of_the_database(shop: Shop, path: str) -> None:
     health = await shop.get(path)
     assert set(health) == {"status", "timestamp", "service", "version", "database"}
     assert (health["status"], health["database"]["status"]) == ("healthy", "connected")
@@ -34,7 +34,7 @@ async def test_health_says_how_the_database_is(shop: Shop, path: str) -> None:
     assert datetime.fromisoformat(health["timestamp"]).tzinfo is not None
 
 
-async def test_without_the_database_it_lives_but_is_neither_healthy_nor_ready(shop: Shop) -> None:
+async def test_without_the_database_the_service_is_live_but_not_ready(shop: Shop) -> None:
     async with failing(shop.database, "find", closeConnection=True):
         health = await shop.http.get("/health")
         assert (health.status_code, health.json()["database"]["status"]) == (503, "unreachable")
@@ -44,7 +44,7 @@ async def test_without_the_database_it_lives_but_is_neither_healthy_nor_ready(sh
     assert (await shop.http.get("/readyz")).status_code == 200
 
 
-async def test_a_store_that_was_emptied_is_neither_healthy_nor_ready(shop: Shop) -> None:
+async def test_an_emptied_store_is_neither_healthy_nor_ready(shop: Shop) -> None:
     counters = await shop.database.counters.find_one_and_delete({"_id": shop.store})
     assert counters is not None
     health = await shop.http.get("/health")
@@ -56,7 +56,7 @@ async def test_a_store_that_was_emptied_is_neither_healthy_nor_ready(shop: Shop)
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/api/estimates/a/b/c", "/api/orders/", "/api", "/%2F"])
-async def test_an_unknown_address_is_a_problem_and_never_a_redirect(shop: Shop, path: str) -> None:
+async def test_an_unknown_path_is_an_error_and_not_a_redirect(shop: Shop, path: str) -> None:
     for method in ("GET", "POST"):
         assert_problem(await shop.http.request(method, path), 404, "route_not_found")
 
@@ -70,23 +70,23 @@ async def test_an_unknown_address_is_a_problem_and_never_a_redirect(shop: Shop, 
         ("POST", "/api/orders/X/status", "PUT"),
     ],
 )
-async def test_a_wrong_method_is_told_the_right_ones(shop: Shop, method: str, path: str, allowed: str) -> None:
+async def test_an_unsupported_method_lists_the_supported_ones(shop: Shop, method: str, path: str, allowed: str) -> None:
     response = await shop.http.request(method, path)
     assert_problem(response, 405, "method_not_allowed")
     assert sorted(response.headers["allow"].split(", ")) == sorted(allowed.split(", "))
 
 
-async def test_the_request_id_comes_back_or_is_given(shop: Shop) -> None:
+async def test_the_request_id_is_returned_or_generated(shop: Shop) -> None:
     response = await shop.http.get("/nothing", headers={"X-Request-ID": "till-7/42"})
     assert response.headers["x-request-id"] == response.json()["instance"] == "till-7/42"
-    given = await shop.http.get("/nothing")
-    assert given.headers["x-request-id"] == given.json()["instance"] != ""
+    generated = await shop.http.get("/nothing")
+    assert generated.headers["x-request-id"] == generated.json()["instance"] != ""
     overlong = await shop.http.get("/nothing", headers={"X-Request-ID": "x" * 500})
     assert len(overlong.headers["x-request-id"]) < 100
 
 
 @pytest.mark.parametrize("path", ["/health", "/nothing", "/api/estimates/all?limit=0"])
-async def test_a_browser_of_an_allowed_origin_may_read_answers_and_refusals(open_shop: OpenShop, path: str) -> None:
+async def test_an_allowed_origin_can_read_responses_and_errors(open_shop: OpenShop, path: str) -> None:
     shop = await open_shop(cors_origins=("https://till.example",))
     allowed = await shop.http.get(path, headers={"Origin": "https://till.example"})
     assert allowed.headers["access-control-allow-origin"] == "https://till.example"
@@ -95,9 +95,7 @@ async def test_a_browser_of_an_allowed_origin_may_read_answers_and_refusals(open
     assert "access-control-allow-origin" not in foreign.headers
 
 
-async def test_an_unforeseen_error_is_a_problem_that_gives_nothing_away(
-    open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_unexpected_error_reveals_nothing(open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop = await open_shop(cors_origins=("https://till.example",))
 
     def broken(*_: object) -> None:
@@ -113,7 +111,7 @@ async def test_an_unforeseen_error_is_a_problem_that_gives_nothing_away(
     assert response.headers["x-request-id"] == response.json()["instance"]
 
 
-async def test_a_body_of_the_limit_is_read_and_one_byte_more_is_refused(shop: Shop) -> None:
+async def test_a_body_at_the_limit_is_accepted_and_a_larger_one_rejected(shop: Shop) -> None:
     body = json.dumps(estimate_body()).encode()
     full = body + b" " * (256 * 1024 - len(body))
     assert (await shop.http.post("/api/estimates/create", content=full)).status_code == 201

@@ -1,4 +1,4 @@
-"""Sentry and OpenTelemetry: real packages, sending to a stub on loopback; what arrives quotes nobody."""
+"""Sentry and OpenTelemetry: the real packages send to a server on loopback, without personal data."""
 
 import asyncio
 import gzip
@@ -30,7 +30,7 @@ Received = tuple[str, bytes]
 
 
 class Collector:
-    """A server on loopback that takes whatever it is sent."""
+    """A server on loopback that accepts all requests."""
 
     def __init__(self) -> None:
         received: queue.Queue[Received] = queue.Queue()
@@ -46,7 +46,7 @@ class Collector:
                 self.end_headers()
 
             def log_message(self, *_: Any) -> None:
-                """Says nothing."""
+                """Log nothing."""
 
         self.received = received
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -75,14 +75,14 @@ def broken(*_: object) -> None:
     raise KeyError(customer_name) from ValueError(PHONE)
 
 
-async def test_a_fault_arrives_at_sentry_and_quotes_nobody(
+async def test_an_error_is_reported_to_sentry_without_personal_data(
     open_shop: OpenShop, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = await open_shop(sentry_dsn=f"http://key@{collector.address}/7")
     monkeypatch.setattr("endpoints.sales.estimates.draft", broken)
     body = estimate_body(customer_name=NAME, customer_phone=PHONE)
-    said = {"Referer": f"http://till.example/?name={NAME}"}
-    answer = await shop.http.post("/api/estimates/create", json=body, headers=said)
+    headers = {"Referer": f"http://till.example/?name={NAME}"}
+    answer = await shop.http.post("/api/estimates/create", json=body, headers=headers)
     assert answer.status_code == 500
     path, envelope = await collector.take()
     assert path == "/api/7/envelope/"
@@ -99,14 +99,14 @@ async def test_a_fault_arrives_at_sentry_and_quotes_nobody(
         assert quoted not in json.dumps(event)
 
 
-async def test_a_refusal_is_no_fault(open_shop: OpenShop, collector: Collector) -> None:
+async def test_rejections_are_not_reported(open_shop: OpenShop, collector: Collector) -> None:
     shop = await open_shop(sentry_dsn=f"http://key@{collector.address}/7")
     for path in ("/nothing", "/api/orders/X", "/api/orders/all?limit=x"):
         assert (await shop.http.get(path)).status_code < 500
     assert collector.received.empty()
 
 
-def test_what_an_event_may_not_hold_is_taken_out() -> None:
+def test_personal_data_is_removed_from_an_event() -> None:
     frame = {"function": "f", "vars": {"name": NAME}}
     event = {
         "event_id": "1",
@@ -133,7 +133,7 @@ def test_what_an_event_may_not_hold_is_taken_out() -> None:
     }
 
 
-async def test_a_span_arrives_at_the_collector(
+async def test_a_span_is_sent_to_the_collector(
     open_shop: OpenShop, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
@@ -144,8 +144,8 @@ async def test_a_span_arrives_at_the_collector(
     path, content = await collector.take()
     assert path == "/v1/traces"
     (resource,) = ExportTraceServiceRequest.FromString(content).resource_spans
-    about = {each.key: each.value.string_value for each in resource.resource.attributes}
-    assert about["service.name"] == "POS backend"
+    resource_attributes = {each.key: each.value.string_value for each in resource.resource.attributes}
+    assert resource_attributes["service.name"] == "POS backend"
     (span,) = resource.scope_spans[0].spans
     assert span.name == "GET /api/orders/{order_id}"
     assert (span.trace_id.hex(), span.parent_span_id.hex()) == (trace, parent)
@@ -161,7 +161,7 @@ async def test_a_span_arrives_at_the_collector(
 
 
 @pytest.mark.alone
-async def test_a_collector_that_says_nothing_holds_up_no_shutdown() -> None:
+async def test_a_silent_collector_does_not_delay_a_shutdown() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -174,18 +174,18 @@ async def test_a_collector_that_says_nothing_holds_up_no_shutdown() -> None:
 
 
 @pytest.mark.alone
-async def test_a_full_queue_holds_up_no_shutdown_for_longer() -> None:
+async def test_a_full_queue_does_not_delay_a_shutdown() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         tracing = Tracing(f"http://127.0.0.1:{silent.getsockname()[1]}")
         observe_many(tracing)
-        # Two seconds, and what a busy machine may add; one batch after the other would take eight.
+        # Two seconds, and some more on a busy machine; sending all batches in turn would take eight.
         async with asyncio.timeout(4):
             await tracing.close()
 
 
-async def test_a_full_queue_arrives_whole_at_the_end(collector: Collector) -> None:
+async def test_a_full_queue_is_sent_completely_at_the_end(collector: Collector) -> None:
     tracing = Tracing(f"http://{collector.address}")
     observe_many(tracing)
     await tracing.close()
@@ -221,9 +221,7 @@ def python(program: str, **changes: str) -> subprocess.CompletedProcess[str]:
         ("opentelemetry", "OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9", "otel"),
     ],
 )
-def test_what_is_asked_for_and_not_installed_is_refused_in_a_sentence(
-    package: str, setting: str, value: str, extra: str
-) -> None:
+def test_a_missing_package_is_reported_in_a_sentence(package: str, setting: str, value: str, extra: str) -> None:
     refused = python(f"import sys; sys.modules[{package!r}] = None; import asgi", **{setting: value})
     assert refused.returncode == 1
     assert refused.stderr.startswith(f"{setting} is set, but")
@@ -231,7 +229,7 @@ def test_what_is_asked_for_and_not_installed_is_refused_in_a_sentence(
     assert "Traceback" not in refused.stderr
 
 
-def test_a_dsn_that_sentry_cannot_read_is_refused_in_a_sentence() -> None:
+def test_an_invalid_dsn_is_reported_in_a_sentence() -> None:
     refused = python("import asgi", SENTRY_DSN="http://:s3cret@127.0.0.1:9/1")
     assert refused.returncode == 1
     assert refused.stderr.startswith("A setting is wrong. SENTRY_DSN:")
@@ -239,6 +237,6 @@ def test_a_dsn_that_sentry_cannot_read_is_refused_in_a_sentence() -> None:
     assert "Traceback" not in refused.stderr
 
 
-def test_nothing_of_it_is_imported_where_it_is_not_asked_for() -> None:
+def test_optional_packages_are_imported_only_if_configured() -> None:
     program = f"import sys, asgi; print({{name.split('.')[0] for name in sys.modules}} & {set(EXTRAS)!r})"
     assert python(program).stdout.strip() == "set()"

@@ -1,4 +1,4 @@
-"""Logs: a line a request, in one format, with nothing in them that a customer or a till said."""
+"""Logs: a line for each request, in one format, without personal data."""
 
 import asyncio
 import io
@@ -38,7 +38,7 @@ SECRETS = (NAME, PHONE, PLACE, SELLER, KEY, TOKEN, REASON, ITEM, "Kanariya", "ca
 
 @pytest.fixture
 def written() -> Iterator[io.StringIO]:
-    """All that is logged while the test runs, at the finest level that there is."""
+    """Capture all logs of a test at the most detailed level."""
     loggers = [logging.getLogger(name) for name in (None, "pos", "uvicorn", "uvicorn.error", "uvicorn.access")]
     before = [(each.level, each.handlers, each.propagate) for each in loggers]
     stream = io.StringIO()
@@ -54,20 +54,20 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
 
 
 async def requests_of(stream: io.StringIO, count: int) -> list[dict[str, Any]]:
-    """The first lines of requests. A line is written just after its answer was sent."""
+    """Return the lines of the first `count` requests. A line is written just after its response was sent."""
     async with asyncio.timeout(30):
         while len(found := [each for each in lines(stream) if each["event"] == "request"]) < count:
             await asyncio.sleep(0.002)
     return found
 
 
-def singing_body(**changes: Any) -> Any:
+def canary_body(**changes: Any) -> Any:
     person = {"customer_name": NAME, "customer_phone": PHONE, "customer_address": PLACE, "sale_by": SELLER}
     return {**sale_body([line(name=ITEM)]), **person, **changes}
 
 
-async def sing(shop: Shop, *, key: str = KEY) -> list[httpx.Response]:
-    """Every route and method, asked for what is there and what is not, right and wrong, with canaries everywhere."""
+async def send_canaries(shop: Shop, *, key: str = KEY) -> list[httpx.Response]:
+    """Send canaries to every route and method: existing and missing documents, valid and invalid bodies."""
     headers = {
         "Authorization": f"Bearer {TOKEN}",
         "Cookie": f"session={TOKEN}",
@@ -83,24 +83,24 @@ async def sing(shop: Shop, *, key: str = KEY) -> list[httpx.Response]:
         for method in ("GET", "POST", "PUT", "DELETE"):
             path = "/".join(PHONE if part.startswith("{") else part for part in route.path.split("/"))
             keyed = {**headers, "Idempotency-Key": f"{key}-{number}"}
-            asked = {"q": NAME, "reason": REASON, "by": SELLER, "start_date": PLACE, "cursor": TOKEN}
-            bodies = [singing_body(), singing_body(total=NAME), singing_body(items=PLACE), {"status": NAME}]
+            query = {"q": NAME, "reason": REASON, "by": SELLER, "start_date": PLACE, "cursor": TOKEN}
+            bodies = [canary_body(), canary_body(total=NAME), canary_body(items=PLACE), {"status": NAME}]
             texts = [*map(json.dumps, bodies), f"{{{NAME}"]
-            # A POST is refused for what its address does not take, before its body is looked at.
-            asks = [asked] if method != "POST" else [asked, {}]
+            # A POST with unknown query parameters is rejected before its body is read.
+            queries = [query] if method != "POST" else [query, {}]
             answers += [
-                await shop.http.request(method, path, content=text, headers=keyed, params=ask)
-                for ask in asks
+                await shop.http.request(method, path, content=text, headers=keyed, params=each_query)
+                for each_query in queries
                 for text in texts
             ]
     return answers
 
 
-async def test_whatever_is_sent_nothing_of_it_is_logged(
+async def test_no_content_of_a_request_is_logged(
     open_shop: OpenShop, written: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = await open_shop(access_log=AccessLog("json", written))
-    answers = await sing(shop)
+    answers = await send_canaries(shop)
     sold = await shop.sale(customer_name=NAME)
     for path in (f"/api/orders/{sold['order_id']}", "/api/orders/all", "/api/events"):
         assert NAME in (await shop.http.get(path, params={"customer": NAME})).text
@@ -111,9 +111,9 @@ async def test_whatever_is_sent_nothing_of_it_is_logged(
                 await shop.sale(customer_name=NAME)
                 await socket.recv()
     async with failing(shop.database, "insert", errorCode=112):
-        answers.append(await shop.http.post("/api/orders/create-sale", json=singing_body()))
+        answers.append(await shop.http.post("/api/orders/create-sale", json=canary_body()))
     async with failing(shop.database, "insert", errorCode=121):
-        answers.append(await shop.http.post("/api/orders/create-sale", json=singing_body()))
+        answers.append(await shop.http.post("/api/orders/create-sale", json=canary_body()))
     async with failing(shop.database, "find", closeConnection=True):
         answers += await asyncio.gather(*(shop.http.get(f"/api/orders/{PHONE}?q={NAME}") for _ in range(2)))
 
@@ -121,7 +121,7 @@ async def test_whatever_is_sent_nothing_of_it_is_logged(
         raise KeyError(NAME) from ValueError(PHONE)
 
     monkeypatch.setattr("endpoints.sales.estimates.draft", broken)
-    answers.append(await shop.http.post("/api/estimates/create", json=singing_body()))
+    answers.append(await shop.http.post("/api/estimates/create", json=canary_body()))
 
     assert {each.status_code for each in answers} >= {200, 201, 400, 404, 405, 422, 500, 503}
     refusals = [each.text for each in answers if each.status_code >= 400]
@@ -137,7 +137,7 @@ async def test_whatever_is_sent_nothing_of_it_is_logged(
     }
 
 
-async def test_a_line_says_what_was_asked_and_what_came_of_it(open_shop: OpenShop, written: io.StringIO) -> None:
+async def test_a_line_has_route_status_duration_and_request_id(open_shop: OpenShop, written: io.StringIO) -> None:
     shop = await open_shop(access_log=AccessLog("json", written))
     answer = await shop.http.get("/api/orders/ORDER-1?by=me", headers={"X-Request-ID": "till-7"})
     assert answer.status_code == 404
@@ -154,7 +154,7 @@ async def test_a_line_says_what_was_asked_and_what_came_of_it(open_shop: OpenSho
     }
 
 
-async def test_a_fault_is_logged_with_its_frames_and_its_request(
+async def test_an_error_is_logged_with_its_traceback_and_request_id(
     open_shop: OpenShop, written: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = await open_shop(access_log=AccessLog("json", written))
@@ -172,7 +172,7 @@ async def test_a_fault_is_logged_with_its_frames_and_its_request(
     assert ", in broken\n" in fault["exception"]
 
 
-async def test_what_a_task_leaves_behind_is_logged_without_its_message(written: io.StringIO) -> None:
+async def test_an_exception_of_a_task_is_logged_without_its_message(written: io.StringIO) -> None:
     async def fail() -> None:
         raise ValueError(NAME)
 
@@ -186,7 +186,7 @@ async def test_what_a_task_leaves_behind_is_logged_without_its_message(written: 
     assert NAME not in written.getvalue()
 
 
-def test_of_the_drivers_exceptions_what_is_no_document_is_shown() -> None:
+def test_exceptions_of_the_driver_are_logged_without_documents() -> None:
     refused = BulkWriteError({"writeErrors": [{"op": {"customer_name": NAME}}], "codeName": "WriteError"})
     assert trace_of(refused).startswith("BulkWriteError: code 65")
     assert trace_of(AutoReconnect("db.internal:27017: connection closed")) == (
@@ -195,7 +195,7 @@ def test_of_the_drivers_exceptions_what_is_no_document_is_shown() -> None:
     assert trace_of(OSError(28, "No space left on device")) == "OSError: No space left on device"
 
 
-async def test_the_lines_of_one_moment_are_written_together() -> None:
+async def test_lines_of_one_loop_iteration_are_written_together() -> None:
     class Stream(io.StringIO):
         writes = 0
 
@@ -232,7 +232,7 @@ def test_a_server_writes_one_format(mongodb_url: str, chosen: str, is_json: bool
         assert {json.loads(each)["level"] for each in logged} == {"info"}
 
 
-async def test_on_a_terminal_lines_are_for_people() -> None:
+async def test_lines_on_a_terminal_are_formatted_for_people() -> None:
     ours, theirs = pty.openpty()
     with open(theirs, "w") as terminal, open(ours, "rb", buffering=0) as reader:  # noqa: ASYNC230, PTH123
         log = AccessLog("auto", terminal)
@@ -244,7 +244,7 @@ async def test_on_a_terminal_lines_are_for_people() -> None:
     assert not shown.startswith("{")
 
 
-def test_uvicorns_own_levels_never_show_frames_or_headers(written: io.StringIO) -> None:
+def test_loggers_of_uvicorn_never_show_frames_or_headers(written: io.StringIO) -> None:
     assert not logging.getLogger("uvicorn.error").isEnabledFor(logging.DEBUG)
     assert not logging.getLogger("pymongo.command").isEnabledFor(logging.DEBUG)
     assert logging.getLogger("pos.hub").isEnabledFor(logging.DEBUG)

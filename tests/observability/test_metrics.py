@@ -1,4 +1,4 @@
-"""Metrics: what Prometheus is told, by every worker, and that clients cannot make it grow."""
+"""Metrics: values for Prometheus, of all workers, with a bounded number of series."""
 
 import asyncio
 import secrets
@@ -49,8 +49,8 @@ async def test_requests_are_counted_by_method_route_and_class(shop: Shop) -> Non
     sold = await shop.sale()
     for _ in range(3):
         await shop.http.get(f"/api/orders/{sold['order_id']}?x=1")
-    await shop.http.get("/api/orders/nobody")
-    await shop.http.request("PATCH", "/api/orders/nobody")
+    await shop.http.get("/api/orders/unknown")
+    await shop.http.request("PATCH", "/api/orders/unknown")
     seen = await metrics_of(shop)
     route = "/api/orders/{order_id}"
     total = "pos_http_requests_total"
@@ -81,7 +81,7 @@ async def test_groups_replays_and_events_are_counted(shop: Shop) -> None:
         assert value(seen, "pos_hub_lag") == 0
 
 
-async def test_the_pool_and_what_the_database_refuses_are_counted(shop: Shop) -> None:
+async def test_connections_and_failed_commits_are_counted(shop: Shop) -> None:
     await shop.get("/api/orders/all", limit=5)
     before = await metrics_of(shop)
     assert value(before, "pos_database_connections") >= 1
@@ -103,11 +103,11 @@ def _closed(values: Values) -> float:
     return value(values, "pos_database_connections_created_total") - value(values, "pos_database_connections")
 
 
-async def test_nothing_grows_with_what_clients_make_up(shop: Shop) -> None:
+async def test_unknown_paths_and_methods_add_no_series(shop: Shop) -> None:
     async def series() -> int:
         return len(await metrics_of(shop))
 
-    async def wander() -> None:
+    async def send_unknown_requests() -> None:
         for n in range(30):
             for path in (f"/nothing/{secrets.token_hex(8)}", f"/api/orders/{secrets.token_hex(8)}", f"/metrics?x={n}"):
                 await shop.http.get(path, headers={"X-Request-ID": secrets.token_hex(8)})
@@ -115,9 +115,9 @@ async def test_nothing_grows_with_what_clients_make_up(shop: Shop) -> None:
             await shop.http.request(method, f"/api/orders/{secrets.token_hex(8)}")
 
     await series()
-    await wander()
+    await send_unknown_requests()
     before = await series()
-    await wander()
+    await send_unknown_requests()
     assert await series() == before
     seen = await metrics_of(shop)
     known = {route.path for route in ROUTES if isinstance(route, Route)} | {"unmatched"}
@@ -125,18 +125,18 @@ async def test_nothing_grows_with_what_clients_make_up(shop: Shop) -> None:
     assert value(seen, "pos_http_requests_total", method="OTHER", route="/api/orders/{order_id}", status="4xx") == 6
 
 
-async def test_two_applications_of_one_process_count_apart(open_shop: OpenShop) -> None:
+async def test_two_applications_in_a_process_count_separately(open_shop: OpenShop) -> None:
     first, second = await open_shop(), await open_shop()
     await first.sale()
     assert value(await metrics_of(first), "pos_journal_group_size_sum") == 1
     assert value(await metrics_of(second), "pos_journal_group_size_sum") == 0
 
 
-async def test_whichever_worker_is_asked_answers_for_all_and_leaves_out_who_is_gone() -> None:
+async def test_each_worker_reports_all_running_workers() -> None:
     family = secrets.randbelow(10**9)
     workers = [WorkerMetrics(Metrics(), family) for _ in range(3)]
-    stranger = WorkerMetrics(Metrics(), family + 10**9)
-    for each in (*workers, stranger):
+    other_server = WorkerMetrics(Metrics(), family + 10**9)
+    for each in (*workers, other_server):
         await each.start()
     try:
         for each in workers:
@@ -145,35 +145,35 @@ async def test_whichever_worker_is_asked_answers_for_all_and_leaves_out_who_is_g
             assert text.count("# TYPE pos_journal_failures_total counter") == 1
         await workers[0].stop()
         assert (await workers[1].text()).count(b"pos_journal_failures_total{") == 2
-        assert (await stranger.text()).count(b"pos_journal_failures_total{") == 1
+        assert (await other_server.text()).count(b"pos_journal_failures_total{") == 1
     finally:
-        for each in (*workers[1:], stranger):
+        for each in (*workers[1:], other_server):
             await each.stop()
 
 
-async def test_a_worker_that_is_silent_is_not_waited_for() -> None:
+async def test_a_worker_that_does_not_answer_times_out() -> None:
     family = secrets.randbelow(10**9)
-    asked = WorkerMetrics(Metrics(), family)
-    await asked.start()
-    given_up = asyncio.Event()
+    worker = WorkerMetrics(Metrics(), family)
+    await worker.start()
+    disconnected = asyncio.Event()
 
-    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def wait_for_disconnect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
         await writer.wait_closed()
-        given_up.set()
+        disconnected.set()
 
-    silent = await asyncio.start_unix_server(say_nothing, f"\0{asked._prefix}1-1")
+    silent = await asyncio.start_unix_server(wait_for_disconnect, f"\0{worker._prefix}1-1")
     try:
         async with asyncio.timeout(30):
-            assert (await asked.text()).count(b"pos_journal_failures_total{") == 1
-            await given_up.wait()
+            assert (await worker.text()).count(b"pos_journal_failures_total{") == 1
+            await disconnected.wait()
     finally:
         silent.close()
-        await asked.stop()
+        await worker.stop()
 
 
-def test_merged_texts_are_still_one_text() -> None:
+def test_metrics_of_several_workers_are_merged() -> None:
     one = b"# HELP a_total A.\n# TYPE a_total counter\na_total 1\n# HELP b B.\n# TYPE b gauge\nb 2\n"
     other = one.replace(b"a_total 1", b"a_total 3")
     assert merged([one, b"", other]) == (

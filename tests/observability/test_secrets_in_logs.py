@@ -1,4 +1,4 @@
-"""Canaries: no password, PIN, token or key is in any line of a log, in any answer that refuses it, in any report."""
+"""Canaries: no password, PIN, token or key is in a log, an error response or an error report."""
 
 import io
 import json
@@ -25,26 +25,26 @@ NAMES = ("", "uvicorn", "uvicorn.error", "uvicorn.asgi", "uvicorn.access", "pos"
 
 @pytest.fixture
 def restored() -> Iterator[None]:
-    """Leaves logging as it was."""
-    kept = [(each, each.handlers, each.level, each.propagate) for each in map(logging.getLogger, NAMES)]
+    """Restore the configuration of logging after the test."""
+    saved = [(each, each.handlers, each.level, each.propagate) for each in map(logging.getLogger, NAMES)]
     yield
-    for logger, handlers, level, propagate in kept:
+    for logger, handlers, level, propagate in saved:
         logger.handlers, logger.propagate = handlers, propagate
         logger.setLevel(level)
 
 
-async def everything(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> tuple[set[str], str]:
-    """Uses whatever holds a secret, rightly and wrongly; the secrets, and all that was said in refusal."""
+async def use_all_secrets(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> tuple[set[str], str]:
+    """Send all kinds of secrets, correctly and incorrectly; return the secrets and the text of all error responses."""
     owner = await as_(shop, OWNER, password=CANARY)
     cashier = await add(shop, CASHIER, shop.store, password=CANARY, pin=PIN)
     _, key = await enrol(shop, owner)
     tokens = (await login(shop, cashier["login"], CANARY)).json()
-    said: list[str] = []
+    errors: list[str] = []
 
     async def send(method: str, path: str, headers: dict[str, str] | None = None, **body: Any) -> None:
         answer = await shop.http.request(method, path, headers=headers, json=body)
         if answer.status_code >= 400:
-            said.append(answer.text)
+            errors.append(answer.text)
 
     pin = {"username": cashier["login"], "pin": PIN}
     await send("POST", "/api/auth/login", username=CANARY, password=CANARY)
@@ -68,34 +68,34 @@ async def everything(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> tuple[set[s
         broken.setattr(shop.state["sign_in"]._passwords, "verify", lambda *_: 1 / 0)
         await send("POST", "/api/auth/login", username=cashier["login"], password=CANARY)
     secrets = {CANARY, WEAK, PIN, tokens["access_token"], tokens["refresh_token"], key["Authorization"][7:]}
-    return secrets, "\n".join(said)
+    return secrets, "\n".join(errors)
 
 
 @pytest.mark.parametrize("level", ["trace", "info", "error"])
 @pytest.mark.parametrize("log_format", ["json", "text"])
 @pytest.mark.usefixtures("restored")
-async def test_no_secret_is_in_a_log_or_in_a_refusal(
+async def test_no_secret_is_in_a_log_or_an_error_response(
     open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch, log_format: str, level: str
 ) -> None:
     stream = io.StringIO()
     access_log = AccessLog(log_format, stream)
     shop = await signed_in_shop(open_shop, access_log=access_log)
     logs.configure(replace(Settings(), log_format=log_format, log_level=level), stream)
-    found, said = await everything(shop, monkeypatch)
+    secrets, errors = await use_all_secrets(shop, monkeypatch)
     access_log.flush()
     written = stream.getvalue()
     assert "Unexpected error in POST /api/auth/login" in written
-    assert "internal_error" in said
-    assert [secret for secret in found if secret in written] == []
-    assert [secret for secret in found if secret in said] == []
-    assert "argon2id$" not in written + said
+    assert "internal_error" in errors
+    assert [secret for secret in secrets if secret in written] == []
+    assert [secret for secret in secrets if secret in errors] == []
+    assert "argon2id$" not in written + errors
 
 
 def test_no_secret_is_in_a_report_to_sentry() -> None:
     frames = [{"vars": {"password": CANARY}, "function": "verify"}]
     exception = {"type": "ValueError", "value": CANARY, "stacktrace": {"frames": frames}}
     event = {"exception": {"values": [exception]}, "request": {"data": CANARY}, "extra": {"pin": PIN}, "user": CANARY}
-    told = json.dumps(scrubbed(event, {}))
-    assert "ValueError" in told
-    assert CANARY not in told
-    assert PIN not in told
+    report = json.dumps(scrubbed(event, {}))
+    assert "ValueError" in report
+    assert CANARY not in report
+    assert PIN not in report

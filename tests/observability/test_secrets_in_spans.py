@@ -1,4 +1,4 @@
-"""Canaries: no password, PIN, token, key, ticket, phone number, header or query is in any span that is sent."""
+"""Canaries: no password, PIN, token, key, ticket, phone number, header or query is in a sent span."""
 
 import asyncio
 from typing import Any
@@ -8,7 +8,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from schemas.core.principals import OWNER
 from tests.observability.test_error_reports_and_tracing import NAME, PHONE, Collector, collector  # noqa: F401
-from tests.observability.test_secrets_in_logs import everything
+from tests.observability.test_secrets_in_logs import use_all_secrets
 from tests.support.accounts import as_, signed_in_shop
 from tests.support.payloads import sale_body
 from tests.support.shop import OpenShop
@@ -23,13 +23,13 @@ async def test_no_secret_is_in_a_span(
 ) -> None:
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
     shop = await signed_in_shop(open_shop, otlp_endpoint=f"http://{collector.address}")
-    secrets, _ = await everything(shop, monkeypatch)
+    secrets, _ = await use_all_secrets(shop, monkeypatch)
     owner = await as_(shop, OWNER, login=f"owner-two-{shop.store}")
     secrets |= {NAME, PHONE, NOTE, owner["Authorization"].split()[1], shop.store}
     ticket = (await shop.http.post("/api/ws-ticket", headers=owner)).json()["ticket"]
     async with shop.http.stream("GET", f"/api/events/stream?ticket={ticket}") as stream:
         assert stream.status_code == 200
-    said = {
+    headers = {
         **owner,
         "traceparent": f"00-{'a' * 32}-{'b' * 16}-01",
         "tracestate": f"shop={NOTE}",
@@ -39,10 +39,10 @@ async def test_no_secret_is_in_a_span(
         "Idempotency-Key": NOTE,
     }
     body = sale_body(customer_name=NAME, customer_phone=PHONE)
-    sold = await shop.http.post("/api/orders/create-sale", json=body, headers=said)
+    sold = await shop.http.post("/api/orders/create-sale", json=body, headers=headers)
     assert sold.status_code == 201, sold.text
     for method, path in (("GET", f"/api/orders/all?customer_phone={PHONE}"), ("PROPFIND", f"/{NOTE}/{PHONE}")):
-        await shop.http.request(method, path, headers=said)
+        await shop.http.request(method, path, headers=headers)
     spans, content = await _spans_until(collector, "OTHER unmatched")
     assert {"POST /api/auth/login", "POST /api/orders/create-sale", "GET /api/events/stream"} <= {
         span.name for span in spans
@@ -55,7 +55,7 @@ async def test_no_secret_is_in_a_span(
 
 
 async def _spans_until(collector: Collector, last: str) -> tuple[list[Any], bytes]:  # noqa: F811
-    """What has arrived by the time that the last one has."""
+    """Return all spans that arrived until the last one, and their content."""
     spans: list[Any] = []
     content = b""
     async with asyncio.timeout(30):
